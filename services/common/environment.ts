@@ -1,0 +1,51 @@
+/** What is wrong with the environment or flags, all of it, for the person who starts the service. */
+export class ConfigError extends Error {
+  constructor(problems: readonly string[]) {
+    super(problems.join("\n"));
+    this.name = "ConfigError";
+  }
+}
+
+/** Reads settings from an environment and collects every problem before it complains. */
+export function readEnvironment(env: Readonly<Record<string, string | undefined>>) {
+  const problems: string[] = [];
+  return {
+    /** The text of `name`, or `fallback`; without a fallback the variable is required. */
+    text(name: string, fallback?: string): string {
+      const value = env[name] || fallback;
+      if (value === undefined) problems.push(`${name} is not set`);
+      return value ?? "";
+    },
+    /** A whole number from `min` to `max`. */
+    integer(name: string, fallback: number, min: number, max: number): number {
+      const raw = env[name];
+      if (raw === undefined || raw === "") return fallback;
+      const value = Number(raw);
+      if (Number.isInteger(value) && value >= min && value <= max) return value;
+      problems.push(`${name} must be a whole number from ${min} to ${max}, not "${raw}"`);
+      return fallback;
+    },
+    /** One of `choices`. */
+    choice<T extends string>(name: string, choices: readonly T[], fallback: T): T {
+      const raw = env[name] || fallback;
+      const found = choices.find((choice) => choice === raw);
+      if (!found) problems.push(`${name} must be one of ${choices.join(", ")}, not "${raw}"`);
+      return found ?? fallback;
+    },
+    /** A length of time such as 90s, 15m, 24h or 7d, in milliseconds. */
+    durationMs(name: string, fallback: string): number {
+      const raw = env[name] || fallback;
+      const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(raw);
+      if (!match) {
+        problems.push(`${name} must be a length of time such as 90s, 15m, 24h or 7d, not "${raw}"`);
+        return 0;
+      }
+      const unit = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }[match[2] as "ms"];
+      return Math.round(Number(match[1]) * unit);
+    },
+    /** Throws a ConfigError that names all problems, if there were any. */
+    check(): void {
+      if (problems.length > 0) throw new ConfigError(problems);
+    },
+  };
+}

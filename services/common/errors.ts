@@ -1,0 +1,81 @@
+import { status as GrpcStatus } from "@grpc/grpc-js";
+
+type ErrorRule = {
+  readonly grpc: GrpcStatus;
+  readonly http: number;
+  /** Short and constant: the `title` of the problem document. */
+  readonly title: string;
+  /** The same call may be sent again as it is. */
+  readonly retryable: boolean;
+};
+
+/**
+ * Every error that a caller can meet, with what it becomes on each edge.
+ * HTTP statuses follow RFC 9110, the documents built from them RFC 9457.
+ */
+export const ERROR_RULES = {
+  invalid_json: rule(GrpcStatus.INVALID_ARGUMENT, 400, "The body is not valid JSON"),
+  invalid_request: rule(GrpcStatus.INVALID_ARGUMENT, 422, "The request is not valid"),
+  route_not_found: rule(GrpcStatus.UNIMPLEMENTED, 404, "No such route"),
+  method_not_allowed: rule(GrpcStatus.UNIMPLEMENTED, 405, "Method not allowed"),
+  unsupported_media_type: rule(GrpcStatus.INVALID_ARGUMENT, 415, "Unsupported media type"),
+  payload_too_large: rule(GrpcStatus.OUT_OF_RANGE, 413, "The request is too large"),
+  project_not_found: rule(GrpcStatus.NOT_FOUND, 404, "No such project"),
+  execution_not_found: rule(GrpcStatus.NOT_FOUND, 404, "No such execution"),
+  project_invalid: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The project file has an error"),
+  not_awaiting_llm: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The execution does not wait for an answer"),
+  llm_request_mismatch: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The answer is for another question"),
+  already_ended: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The execution has already ended"),
+  queue_full: rule(GrpcStatus.RESOURCE_EXHAUSTED, 429, "The queue is full", true),
+  start_failed: rule(GrpcStatus.ABORTED, 503, "The workers cannot be started"),
+  output_withheld: rule(GrpcStatus.DATA_LOSS, 503, "Output is withheld"),
+  worker_lost: rule(GrpcStatus.ABORTED, 503, "The worker was lost"),
+  permission_denied: rule(GrpcStatus.PERMISSION_DENIED, 403, "Not permitted"),
+  cancelled: rule(GrpcStatus.CANCELLED, 499, "The caller went away"),
+  deadline_exceeded: rule(GrpcStatus.DEADLINE_EXCEEDED, 504, "Not finished in time", true),
+  unavailable: rule(GrpcStatus.UNAVAILABLE, 503, "A part of Airlock cannot be reached", true),
+  internal: rule(GrpcStatus.INTERNAL, 500, "Airlock failed"),
+} as const satisfies Record<string, ErrorRule>;
+
+export type ErrorCode = keyof typeof ERROR_RULES;
+
+function rule(grpc: GrpcStatus, http: number, title: string, retryable = false): ErrorRule {
+  return { grpc, http, title, retryable };
+}
+
+/**
+ * The one error type. `message` may be shown to any caller: it says what was wrong, what is allowed and
+ * what to do next, and never holds a secret or a path. `detail` and `cause` are for logs only.
+ */
+export class AirlockError extends Error {
+  readonly code: ErrorCode;
+  readonly detail: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: { detail?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "AirlockError";
+    this.code = code;
+    this.detail = options.detail;
+  }
+}
+
+export function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === "string" && Object.hasOwn(ERROR_RULES, value);
+}
+
+/** Any thrown value as an AirlockError; what was not meant for callers becomes `internal`. */
+export function asAirlockError(error: unknown): AirlockError {
+  if (error instanceof AirlockError) return error;
+  return new AirlockError(
+    "internal",
+    "Airlock failed while handling this call; the operator finds why in the log.",
+    {
+      cause: error,
+    },
+  );
+}
+
+/** Whether `error` is an AirlockError with this code. */
+export function hasCode(error: unknown, code: ErrorCode): error is AirlockError {
+  return error instanceof AirlockError && error.code === code;
+}

@@ -1,0 +1,48 @@
+import { EndReason, ExecutionStatus } from "./gen/airlock/v1/execution.ts";
+
+/** The six statuses as REST, the store and the logs spell them. */
+export const STATUSES = ["pending", "running", "awaiting_llm", "completed", "error", "timeout"] as const;
+export type Status = (typeof STATUSES)[number];
+
+export const TERMINAL_STATUSES = ["completed", "error", "timeout"] as const satisfies readonly Status[];
+export type TerminalStatus = (typeof TERMINAL_STATUSES)[number];
+
+/** The closed set of end reasons, each with the terminal status that it belongs to. */
+export const STATUS_BY_END_REASON = {
+  completed: "completed",
+  script_error: "error",
+  exit_nonzero: "error",
+  timeout: "timeout",
+  llm_timeout: "timeout",
+  cancelled: "error",
+  out_of_memory: "error",
+  killed: "error",
+  result_invalid: "error",
+  result_too_large: "error",
+  output_withheld: "error",
+  worker_lost: "error",
+  start_failed: "error",
+} as const satisfies Record<string, TerminalStatus>;
+export type EndReasonName = keyof typeof STATUS_BY_END_REASON;
+export const END_REASONS = Object.keys(STATUS_BY_END_REASON) as EndReasonName[];
+
+export function isTerminal(status: Status): status is TerminalStatus {
+  return (TERMINAL_STATUSES as readonly Status[]).includes(status);
+}
+
+/** The enum value on the wire for a name, and back; undefined for what has no name (UNSPECIFIED). */
+export function statusToProto(status: Status): ExecutionStatus {
+  return ExecutionStatus[status.toUpperCase() as Uppercase<Status>];
+}
+
+export function statusFromProto(value: ExecutionStatus): Status | undefined {
+  return STATUSES.find((status) => statusToProto(status) === value);
+}
+
+export function endReasonToProto(reason: EndReasonName): EndReason {
+  return EndReason[reason.toUpperCase() as Uppercase<EndReasonName>];
+}
+
+export function endReasonFromProto(value: EndReason): EndReasonName | undefined {
+  return END_REASONS.find((reason) => endReasonToProto(reason) === value);
+}

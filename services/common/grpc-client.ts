@@ -1,0 +1,90 @@
+import {
+  type CallOptions,
+  type Client,
+  type ClientDuplexStream,
+  type ClientUnaryCall,
+  credentials,
+  Metadata,
+  type ServiceError,
+} from "@grpc/grpc-js";
+import { AirlockError } from "./errors.ts";
+import { fromGrpcError } from "./grpc-errors.ts";
+import { CHANNEL_OPTIONS } from "./grpc-limits.ts";
+import { type Duplex, openDuplex } from "./grpc-stream.ts";
+
+type ClientConstructor<C extends Client> = new (
+  address: string,
+  creds: ReturnType<typeof credentials.createInsecure>,
+  options: Record<string, unknown>,
+) => C;
+
+type UnaryMethod<Req, Res> = (
+  request: Req,
+  metadata: Metadata,
+  options: Partial<CallOptions>,
+  callback: (error: ServiceError | null, response: Res) => void,
+) => ClientUnaryCall;
+
+/** A client for the service at `address` (`unix:/path` or `host:port`); it connects on first use. */
+export function connect<C extends Client>(Service: ClientConstructor<C>, address: string): C {
+  return new Service(address, credentials.createInsecure(), {
+    ...CHANNEL_OPTIONS,
+    "grpc.initial_reconnect_backoff_ms": 100,
+    "grpc.max_reconnect_backoff_ms": 2_000,
+  });
+}
+
+export type CallLimits = {
+  /** The call is given up after this long. */
+  readonly timeoutMs: number;
+  /** The call is cancelled when this aborts. */
+  readonly signal?: AbortSignal;
+};
+
+/**
+ * Makes one unary call. Rejects with an AirlockError; `peer` is how that error names the service.
+ * Usage: `callUnary(client, client.getProject, { name }, 'pool-manager', { timeoutMs: 2_000 })`.
+ */
+export function callUnary<Req, Res>(
+  client: Client,
+  method: UnaryMethod<Req, Res>,
+  request: Req,
+  peer: string,
+  limits: CallLimits,
+): Promise<Res> {
+  return new Promise((resolve, reject) => {
+    if (limits.signal?.aborted) return reject(new AirlockError("cancelled", "The call was cancelled."));
+    const cancel = () => call.cancel();
+    const call = method.call(
+      client,
+      request,
+      new Metadata(),
+      { deadline: Date.now() + limits.timeoutMs },
+      (error, response) => {
+        limits.signal?.removeEventListener("abort", cancel);
+        if (error) reject(fromGrpcError(error, peer));
+        else resolve(response);
+      },
+    );
+    limits.signal?.addEventListener("abort", cancel, { once: true });
+  });
+}
+
+export type ClientDuplex<In, Out> = Duplex<In, Out> & {
+  /** No more messages from here. */
+  end(): void;
+  /** Gives the call up; the other side sees a cancellation. */
+  cancel(): void;
+};
+
+/** Wraps a duplex call that was just made. */
+export function clientDuplex<Out, In>(
+  call: ClientDuplexStream<Out, In>,
+  peer: string,
+): ClientDuplex<In, Out> {
+  return {
+    ...openDuplex<In, Out>(call, peer),
+    end: () => call.end(),
+    cancel: () => call.cancel(),
+  };
+}

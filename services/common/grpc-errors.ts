@@ -1,0 +1,56 @@
+import { Metadata, type ServiceError, type StatusObject, status } from "@grpc/grpc-js";
+import { AirlockError, asAirlockError, ERROR_RULES, type ErrorCode, isErrorCode } from "./errors.ts";
+
+const CODE_KEY = "airlock-code";
+
+// What a peer that never reached a handler of ours reports: a broken transport, a deadline, a limit.
+const CODE_BY_STATUS: Partial<Record<status, ErrorCode>> = {
+  [status.CANCELLED]: "cancelled",
+  [status.DEADLINE_EXCEEDED]: "deadline_exceeded",
+  [status.PERMISSION_DENIED]: "permission_denied",
+  [status.UNAUTHENTICATED]: "permission_denied",
+  [status.RESOURCE_EXHAUSTED]: "payload_too_large",
+  [status.UNAVAILABLE]: "unavailable",
+};
+
+/** What goes out for `error`: only `code` and `message`, which callers may see. */
+export function toGrpcStatus(error: unknown): StatusObject {
+  const known = asAirlockError(error);
+  const metadata = new Metadata();
+  metadata.set(CODE_KEY, known.code);
+  return { code: ERROR_RULES[known.code].grpc, details: known.message, metadata };
+}
+
+function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && "code" in error && "metadata" in error;
+}
+
+/**
+ * The AirlockError behind what a grpc-js client threw. An error that one of our services sent keeps its code and
+ * message; `peer` names the other side where only the transport speaks.
+ */
+export function fromGrpcError(error: unknown, peer: string): AirlockError {
+  if (error instanceof AirlockError) return error;
+  if (!isServiceError(error)) return asAirlockError(error);
+  const sent = error.metadata?.get(CODE_KEY)[0];
+  if (isErrorCode(sent)) return new AirlockError(sent, error.details);
+  const code = CODE_BY_STATUS[error.code] ?? "internal";
+  return new AirlockError(code, describe(code, peer), { detail: error.details, cause: error });
+}
+
+function describe(code: ErrorCode, peer: string): string {
+  switch (code) {
+    case "cancelled":
+      return "The call was cancelled.";
+    case "deadline_exceeded":
+      return `The ${peer} did not answer in time. Try again.`;
+    case "permission_denied":
+      return `The ${peer} does not accept calls from this service.`;
+    case "payload_too_large":
+      return `A message to or from the ${peer} is too large.`;
+    case "unavailable":
+      return `The ${peer} cannot be reached. Try again in a few seconds.`;
+    default:
+      return `The ${peer} failed; the operator finds why in the log.`;
+  }
+}

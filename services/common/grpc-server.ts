@@ -1,0 +1,117 @@
+import { chmod } from "node:fs/promises";
+import {
+  type handleBidiStreamingCall,
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  Server,
+  ServerCredentials,
+  type ServiceDefinition,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import { HealthImplementation } from "grpc-health-check";
+import { asAirlockError } from "./errors.ts";
+import { toGrpcStatus } from "./grpc-errors.ts";
+import { CHANNEL_OPTIONS } from "./grpc-limits.ts";
+import { type Duplex, openDuplex } from "./grpc-stream.ts";
+import type { Log } from "./log.ts";
+
+/** What a handler knows of its call: `signal` aborts when the caller goes away or its deadline passes. */
+export type CallContext = { readonly signal: AbortSignal };
+
+/** Wraps handlers of one service: errors are mapped once, and no rejected promise leaves a caller waiting. */
+export function handlersFor(log: Log) {
+  const report = (path: string, error: unknown) => {
+    const known = asAirlockError(error);
+    if (known.code === "internal") log.error({ err: known.cause ?? known, path }, "call failed");
+    else log.debug({ code: known.code, path, detail: known.detail }, "call refused");
+    return toGrpcStatus(known);
+  };
+  return {
+    /** A request in, a response out. */
+    unary<Req, Res>(
+      handler: (request: Req, context: CallContext) => Promise<Res> | Res,
+    ): handleUnaryCall<Req, Res> {
+      return async (call, callback) => {
+        const abort = new AbortController();
+        call.on("cancelled", () => abort.abort());
+        try {
+          callback(null, await handler(call.request, { signal: abort.signal }));
+        } catch (error) {
+          callback(report(call.getPath(), error));
+        }
+      };
+    },
+    /** A request in, responses out as the handler yields them; it is returned early when the caller goes away. */
+    serverStream<Req, Res>(
+      handler: (request: Req, context: CallContext) => AsyncIterable<Res>,
+    ): handleServerStreamingCall<Req, Res> {
+      return async (call) => {
+        const abort = new AbortController();
+        call.on("cancelled", () => abort.abort());
+        try {
+          for await (const response of handler(call.request, { signal: abort.signal })) {
+            if (abort.signal.aborted) return;
+            call.write(response);
+          }
+          call.end();
+        } catch (error) {
+          call.emit("error", report(call.getPath(), error));
+        }
+      };
+    },
+    /** Messages both ways until the handler returns. */
+    duplex<Req, Res>(
+      handler: (stream: Duplex<Req, Res>, context: CallContext) => Promise<void>,
+    ): handleBidiStreamingCall<Req, Res> {
+      return async (call) => {
+        const abort = new AbortController();
+        call.on("cancelled", () => abort.abort());
+        try {
+          await handler(openDuplex<Req, Res>(call, "caller"), { signal: abort.signal });
+          call.end();
+        } catch (error) {
+          call.emit("error", report(call.getPath(), error));
+        }
+      };
+    },
+  };
+}
+
+export type GrpcServer = {
+  /** Where it listens: `unix:/path` or `host:port` with the port that was given out. */
+  readonly address: string;
+  /** Says NOT_SERVING, lets calls finish for `graceMs`, then ends the rest. */
+  drain(graceMs: number): Promise<void>;
+};
+
+/**
+ * Starts a gRPC server on `address` (`unix:/path`, then mode 0600, or `host:port`, port 0 for any) with the given
+ * services and the standard health service. Rejects when the address cannot be bound.
+ */
+export async function startGrpcServer(
+  address: string,
+  services: readonly (readonly [ServiceDefinition, UntypedServiceImplementation])[],
+): Promise<GrpcServer> {
+  const server = new Server({ ...CHANNEL_OPTIONS });
+  const health = new HealthImplementation({ "": "SERVING" });
+  health.addToServer(server);
+  for (const [definition, implementation] of services) server.addService(definition, implementation);
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    );
+  });
+  if (address.startsWith("unix:")) await chmod(address.slice("unix:".length), 0o600);
+  return {
+    address: address.startsWith("unix:") ? address : address.replace(/:\d+$/, `:${port}`),
+    drain: (graceMs) =>
+      new Promise((resolve) => {
+        health.setStatus("", "NOT_SERVING");
+        const force = setTimeout(() => server.forceShutdown(), graceMs);
+        server.tryShutdown(() => {
+          clearTimeout(force);
+          resolve();
+        });
+      }),
+  };
+}

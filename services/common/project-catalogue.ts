@@ -1,0 +1,66 @@
+import { readdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { type Project, type ProjectProblem, parseProjectFile } from "./project-file.ts";
+
+type Entry = Project | ProjectProblem;
+type Cached = { readonly stamp: string; readonly entry: Entry };
+
+/** The projects of one directory, read again when a file changes. */
+export type ProjectCatalogue = {
+  /** All projects by name, those with a broken file too, sorted. */
+  list(): Entry[];
+  get(name: string): Entry | undefined;
+  /** Looks at the directory again; resolves to whether anything changed. Rejects when it cannot be read. */
+  refresh(): Promise<boolean>;
+};
+
+export function isUsable(entry: Project | ProjectProblem): entry is Project {
+  return !("problem" in entry);
+}
+
+/** Opens the catalogue of `directory`. Rejects when the directory cannot be read. */
+export async function openProjectCatalogue(directory: string): Promise<ProjectCatalogue> {
+  let files = new Map<string, Cached>();
+  const refresh = async () => {
+    const names = (await readdir(directory)).filter((name) => /\.ya?ml$/.test(name)).sort();
+    const next = new Map<string, Cached>();
+    let changed = names.length !== files.size;
+    for (const fileName of names) {
+      const path = join(directory, fileName);
+      const known = files.get(fileName);
+      const stamp = await fileStamp(path);
+      if (known && known.stamp === stamp) {
+        next.set(fileName, known);
+        continue;
+      }
+      changed = true;
+      next.set(fileName, { stamp, entry: await readProject(path, fileName) });
+    }
+    files = next;
+    return changed;
+  };
+  await refresh();
+  const list = () =>
+    [...new Map([...files.values()].map(({ entry }) => [entry.name, entry])).values()].sort((a, b) =>
+      a.name < b.name ? -1 : 1,
+    );
+  return { refresh, list, get: (name) => list().find((entry) => entry.name === name) };
+}
+
+async function fileStamp(path: string): Promise<string> {
+  try {
+    const { mtimeMs, size, ino } = await stat(path);
+    return `${mtimeMs}:${size}:${ino}`;
+  } catch {
+    return "unreadable";
+  }
+}
+
+async function readProject(path: string, fileName: string): Promise<Entry> {
+  try {
+    return parseProjectFile(fileName, await readFile(path, "utf8"));
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
+    return { name: fileName.replace(/\.ya?ml$/, ""), problem: `${fileName}: cannot be read (${code})` };
+  }
+}

@@ -1,0 +1,171 @@
+import { createHash } from "node:crypto";
+import { Ajv } from "ajv";
+import { type Document, isMap, LineCounter, parseDocument, type Range } from "yaml";
+import { PROJECT_SCHEMA, type ProjectDocument } from "./project-schema.ts";
+import { describeSchemaErrors } from "./schema-problems.ts";
+
+export type Isolation = "standard" | "strict" | "gvisor";
+
+export type ProjectLimits = {
+  readonly timeoutMs: number;
+  readonly llmTimeoutMs: number;
+  readonly memoryBytes: number;
+  readonly maxOutputBytes: number;
+  readonly maxResultBytes: number;
+  readonly diskBytes: number;
+  readonly pids: number;
+  readonly cpus: number;
+  readonly queue: number;
+};
+
+/** A secret as the project file names it: `reference` is `${env:NAME}`, `${file:path}` or plain text. */
+export type SecretReference = { readonly name: string; readonly reference: string };
+
+/** A project whose file is in order. */
+export type Project = {
+  readonly name: string;
+  readonly description: string;
+  readonly packages: readonly string[];
+  /** Modules that the zygote imports; undefined: all that the packages provide. */
+  readonly preload: readonly string[] | undefined;
+  readonly settings: Readonly<Record<string, string>>;
+  readonly secrets: readonly SecretReference[];
+  readonly limits: ProjectLimits;
+  /** Workers that `up` starts. */
+  readonly replicas: number;
+  readonly isolation: Isolation;
+  /** Changes when anything changes that a running worker cannot take over. */
+  readonly poolRevision: string;
+  /** Changes when settings, secrets or run limits change. */
+  readonly provisionRevision: string;
+};
+
+/** Why a project file cannot be used, for the operator: file, line and field are named. */
+export type ProjectProblem = { readonly name: string; readonly problem: string };
+
+const MIB = 1024 * 1024;
+const validate = new Ajv({ allErrors: true, verbose: true, allowUnionTypes: true }).compile<ProjectDocument>(
+  PROJECT_SCHEMA,
+);
+
+/**
+ * Parses the text of `fileName` (`NAME.yaml`). All problems are reported together, one line each; a value never
+ * stands in a problem, since it could be a secret.
+ */
+export function parseProjectFile(fileName: string, text: string): Project | ProjectProblem {
+  const name = fileName.replace(/\.ya?ml$/, "");
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const refuse = (problems: readonly { line: number; text: string }[]): ProjectProblem => ({
+    name,
+    problem: problems.map((problem) => `${fileName}:${problem.line}: ${problem.text}`).join("\n"),
+  });
+  if (document.errors.length > 0) {
+    return refuse(
+      document.errors.map((error) => ({
+        line: lines.linePos(error.pos[0]).line,
+        text: `not valid YAML (${error.code})`,
+      })),
+    );
+  }
+  const value: unknown = document.toJS();
+  if (!validate(value)) {
+    return refuse(
+      describeSchemaErrors(validate.errors ?? []).map(({ field, message }) => ({
+        line: lineOf(document, lines, field.split(".")),
+        text: field === "" ? `the file ${message}` : `field "${field}" ${message}`,
+      })),
+    );
+  }
+  const rules = brokenRules(value, name);
+  if (rules.length > 0) {
+    return refuse(
+      rules.map(({ field, message }) => ({
+        line: lineOf(document, lines, field.split(".")),
+        text: `field "${field}" ${message}`,
+      })),
+    );
+  }
+  return toProject(value);
+}
+
+function lineOf(document: Document, lines: LineCounter, path: readonly string[]): number {
+  for (let depth = path.length; depth > 0; depth--) {
+    const parent = depth === 1 ? document.contents : document.getIn(path.slice(0, depth - 1), true);
+    if (!isMap(parent)) continue;
+    const pair = parent.items.find((item) => String(item.key) === path[depth - 1]);
+    const range = (pair?.key as { range?: Range } | undefined)?.range;
+    if (range) return lines.linePos(range[0]).line;
+  }
+  return 1;
+}
+
+function brokenRules(value: ProjectDocument, fileStem: string): { field: string; message: string }[] {
+  const rules: { field: string; message: string }[] = [];
+  if (value.name !== fileStem) {
+    rules.push({ field: "name", message: `must be "${fileStem}", as the file is called` });
+  }
+  for (const [name, secret] of Object.entries(value.secrets ?? {})) {
+    const field = `secrets.${name}`;
+    if (Object.hasOwn(value.settings ?? {}, name)) {
+      rules.push({ field, message: "is also a setting; a name is one or the other" });
+    }
+    if (typeof secret === "object" && secret.inject) {
+      rules.push({
+        field: `${field}.inject`,
+        message: "needs the egress service, which this version does not have yet",
+      });
+    }
+    const reference = typeof secret === "string" ? secret : secret.value;
+    if (/^\$\{vault:/.test(reference)) {
+      rules.push({
+        field,
+        message: "refers to a vault, which this version cannot read yet; use ${env:NAME} or ${file:path}",
+      });
+    }
+  }
+  const { replicas } = value;
+  if (typeof replicas === "object" && replicas.min > replicas.max) {
+    rules.push({ field: "replicas.min", message: "must not be more than replicas.max" });
+  }
+  return rules;
+}
+
+function toProject(value: ProjectDocument): Project {
+  const limits = value.limits ?? {};
+  const packages = value.packages ?? [];
+  const settings = value.settings ?? {};
+  const secrets = Object.entries(value.secrets ?? {}).map(([name, secret]) => ({
+    name,
+    reference: typeof secret === "string" ? secret : secret.value,
+  }));
+  const parsedLimits: ProjectLimits = {
+    timeoutMs: Math.round((limits.timeout ?? 300) * 1_000),
+    llmTimeoutMs: Math.round((limits.llm_timeout ?? 900) * 1_000),
+    memoryBytes: (limits.memory_mb ?? 512) * MIB,
+    maxOutputBytes: Math.round((limits.max_output_mb ?? 10) * MIB),
+    maxResultBytes: Math.round((limits.max_result_mb ?? 10) * MIB),
+    diskBytes: (limits.disk_mb ?? 256) * MIB,
+    pids: limits.pids ?? 64,
+    cpus: limits.cpus ?? 1,
+    queue: limits.queue ?? 1_000,
+  };
+  const isolation = value.isolation ?? "standard";
+  return Object.freeze({
+    name: value.name,
+    description: value.description ?? "",
+    packages,
+    preload: value.preload,
+    settings,
+    secrets,
+    limits: parsedLimits,
+    replicas: typeof value.replicas === "object" ? Math.max(1, value.replicas.min) : (value.replicas ?? 1),
+    isolation,
+    poolRevision: revision([packages, value.preload, isolation, value.runtime, parsedLimits.cpus]),
+    provisionRevision: revision([settings, secrets, parsedLimits]),
+  });
+}
+
+function revision(parts: unknown): string {
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16);
+}

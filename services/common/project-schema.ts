@@ -1,0 +1,95 @@
+import type { FromSchema } from "json-schema-to-ts";
+
+/** Project names are DNS labels: they become container and network names. */
+export const PROJECT_NAME_PATTERN = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
+
+const ENV_NAME_PATTERN = "^[A-Za-z_][A-Za-z0-9_]*$";
+const HOST_PATTERN = "^(\\*\\.)?[A-Za-z0-9.-]+(:[0-9]{1,5})?$";
+
+// A result and two outputs at their limits must fit one message (see grpc-limits.ts).
+const MAX_CHANNEL_MB = 32;
+
+const text = { type: "string", maxLength: 10_000 } as const;
+// pip and uv read a leading dash as an option.
+const requirement = { type: "string", minLength: 1, maxLength: 500, pattern: "^[^-\\s][^\\r\\n]*$" } as const;
+
+/** The project file of `projects/NAME.yaml`. */
+export const PROJECT_SCHEMA = {
+  type: "object",
+  required: ["name"],
+  additionalProperties: false,
+  properties: {
+    name: { type: "string", pattern: PROJECT_NAME_PATTERN },
+    description: { type: "string", maxLength: 500 },
+    packages: { type: "array", items: requirement, maxItems: 200 },
+    preload: {
+      type: "array",
+      items: { type: "string", pattern: "^[A-Za-z_][A-Za-z0-9_.]*$" },
+      maxItems: 200,
+    },
+    settings: {
+      type: "object",
+      propertyNames: { type: "string", pattern: ENV_NAME_PATTERN },
+      additionalProperties: text,
+    },
+    secrets: {
+      type: "object",
+      propertyNames: { type: "string", pattern: ENV_NAME_PATTERN },
+      additionalProperties: {
+        oneOf: [
+          text,
+          {
+            type: "object",
+            required: ["value"],
+            additionalProperties: false,
+            properties: {
+              value: text,
+              inject: {
+                type: "object",
+                required: ["host", "header"],
+                additionalProperties: false,
+                properties: { host: text, header: text, format: text },
+              },
+            },
+          },
+        ],
+      },
+    },
+    network_allowlist: { type: "array", items: { type: "string", pattern: HOST_PATTERN }, maxItems: 200 },
+    allow_private: { type: "array", items: { type: "string", minLength: 1 }, maxItems: 200 },
+    limits: {
+      type: "object",
+      additionalProperties: false,
+      properties: {
+        timeout: { type: "number", exclusiveMinimum: 0, maximum: 86_400 },
+        llm_timeout: { type: "number", exclusiveMinimum: 0, maximum: 604_800 },
+        memory_mb: { type: "integer", minimum: 16, maximum: 1_048_576 },
+        max_output_mb: { type: "number", exclusiveMinimum: 0, maximum: MAX_CHANNEL_MB },
+        max_result_mb: { type: "number", exclusiveMinimum: 0, maximum: MAX_CHANNEL_MB },
+        disk_mb: { type: "integer", minimum: 1, maximum: 1_048_576 },
+        pids: { type: "integer", minimum: 1, maximum: 100_000 },
+        cpus: { type: "number", exclusiveMinimum: 0, maximum: 1_024 },
+        queue: { type: "integer", minimum: 1, maximum: 1_000_000 },
+      },
+    },
+    replicas: {
+      oneOf: [
+        { type: "integer", minimum: 1, maximum: 100 },
+        {
+          type: "object",
+          required: ["min", "max"],
+          additionalProperties: false,
+          properties: {
+            min: { type: "integer", minimum: 0, maximum: 100 },
+            max: { type: "integer", minimum: 1, maximum: 100 },
+            target_wait_ms: { type: "integer", minimum: 1, maximum: 3_600_000 },
+          },
+        },
+      ],
+    },
+    isolation: { enum: ["standard", "strict", "gvisor"] },
+    runtime: { type: "string", pattern: "^[a-zA-Z0-9._-]+$" },
+  },
+} as const;
+
+export type ProjectDocument = FromSchema<typeof PROJECT_SCHEMA>;

@@ -1,0 +1,47 @@
+import { ConfigError } from "./environment.ts";
+import { createLog, type Log } from "./log.ts";
+
+/** A service that listens. */
+export type RunningService = {
+  /** Where it listens: `unix:/path` or `host:port`. */
+  readonly address: string;
+  /** Takes no new work, lets what is under way finish for `graceMs`, then stops. */
+  drain(graceMs: number): Promise<void>;
+};
+
+const DRAIN_GRACE_MS = 10_000;
+
+/**
+ * The life of a service that is a process of its own: configuration, start, drain on SIGTERM and SIGINT.
+ * Exits 2 with one line per problem when the configuration is wrong, 1 when the start fails.
+ */
+export async function runService<Config>(
+  name: string,
+  readConfig: (env: NodeJS.ProcessEnv) => Config,
+  start: (config: Config, log: Log) => Promise<RunningService>,
+): Promise<void> {
+  const log = createLog(name, process.env.AIRLOCK_LOG_LEVEL || "info");
+  try {
+    const service = await start(readConfig(process.env), log);
+    log.info({ address: service.address }, "listening");
+    const stop = (signal: string) => {
+      log.info({ signal }, "draining");
+      service.drain(DRAIN_GRACE_MS).then(
+        () => process.exit(0),
+        (error: unknown) => {
+          log.error({ err: error }, "drain failed");
+          process.exit(1);
+        },
+      );
+    };
+    process.once("SIGTERM", stop);
+    process.once("SIGINT", stop);
+  } catch (error) {
+    if (error instanceof ConfigError) {
+      process.stderr.write(`${error.message}\n`);
+      process.exit(2);
+    }
+    log.fatal({ err: error }, "start failed");
+    process.exit(1);
+  }
+}

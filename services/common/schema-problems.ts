@@ -1,0 +1,73 @@
+import type { ErrorObject } from "ajv";
+
+/** One thing wrong with a document: where (`limits.timeout`, empty for the whole) and a sentence on what is allowed. */
+export type SchemaProblem = { readonly field: string; readonly message: string };
+
+/** ajv's errors as sentences that name the field, what is allowed, and never the offending value. */
+export function describeSchemaErrors(errors: readonly ErrorObject[]): SchemaProblem[] {
+  const problems = errors
+    // A branch of a oneOf, and the key behind a bad name, are told by the error that stands above them.
+    .filter(
+      (error) =>
+        error.keyword !== "if" && !error.schemaPath.includes("/oneOf/") && error.propertyName === undefined,
+    )
+    .map((error) => ({ field: fieldOf(error), message: sentence(error) }));
+  return problems.filter(
+    (problem, index) =>
+      problems.findIndex((other) => other.field === problem.field && other.message === problem.message) ===
+      index,
+  );
+}
+
+function fieldOf(error: ErrorObject): string {
+  const path = error.instancePath
+    .split("/")
+    .slice(1)
+    .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
+  const { params } = error;
+  if (error.keyword === "additionalProperties") path.push(params.additionalProperty);
+  if (error.keyword === "required") path.push(params.missingProperty);
+  if (error.keyword === "propertyNames") path.push(params.propertyName);
+  return path.join(".");
+}
+
+function sentence({ keyword, params, parentSchema }: ErrorObject): string {
+  switch (keyword) {
+    case "additionalProperties":
+      return `is not a known field; the known fields are ${Object.keys(parentSchema?.properties ?? {}).join(", ")}`;
+    case "required":
+      return "is missing";
+    case "propertyNames":
+      return "is not an allowed name";
+    case "type":
+      return `must be ${withArticle(String(params.type))}`;
+    case "enum":
+      return `must be one of ${params.allowedValues.join(", ")}`;
+    case "oneOf":
+      return "has none of the allowed forms";
+    case "minimum":
+      return `must be at least ${params.limit}`;
+    case "maximum":
+      return `must be at most ${params.limit}`;
+    case "exclusiveMinimum":
+      return `must be more than ${params.limit}`;
+    case "minLength":
+      return `must have at least ${params.limit} characters`;
+    case "maxLength":
+      return `must have at most ${params.limit} characters`;
+    case "maxItems":
+      return `must have at most ${params.limit} entries`;
+    case "maxProperties":
+      return `must have at most ${params.limit} entries`;
+    case "pattern":
+      return `must match ${params.pattern}`;
+    case "format":
+      return `must be a ${params.format}`;
+    default:
+      return `breaks the rule "${keyword}"`;
+  }
+}
+
+function withArticle(noun: string): string {
+  return /^[aeiou]/.test(noun) ? `an ${noun}` : `a ${noun}`;
+}
