@@ -16,6 +16,9 @@ type ErrorRule = {
 export const ERROR_RULES = {
   invalid_json: rule(GrpcStatus.INVALID_ARGUMENT, 400, "The body is not valid JSON"),
   invalid_request: rule(GrpcStatus.INVALID_ARGUMENT, 422, "The request is not valid"),
+  malformed_http: rule(GrpcStatus.INVALID_ARGUMENT, 400, "The request is not valid HTTP"),
+  request_timeout: rule(GrpcStatus.DEADLINE_EXCEEDED, 408, "The request did not arrive in time", true),
+  headers_too_large: rule(GrpcStatus.OUT_OF_RANGE, 431, "The request headers are too large"),
   route_not_found: rule(GrpcStatus.UNIMPLEMENTED, 404, "No such route"),
   method_not_allowed: rule(GrpcStatus.UNIMPLEMENTED, 405, "Method not allowed"),
   unsupported_media_type: rule(GrpcStatus.INVALID_ARGUMENT, 415, "Unsupported media type"),
