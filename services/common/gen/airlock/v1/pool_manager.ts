@@ -168,6 +168,8 @@ export interface LeaseGranted {
   workerAddress: string;
   /** Which values the worker was given; the sanitizer must know them before anything leaves. */
   secretsVersion: string;
+  /** How long a script of this project may wait for an answer. */
+  llmTimeoutMs: number;
 }
 
 export interface LeaseParked {
@@ -1486,7 +1488,7 @@ export const LeaseQueued: MessageFns<LeaseQueued> = {
 };
 
 function createBaseLeaseGranted(): LeaseGranted {
-  return { workerId: "", workerAddress: "", secretsVersion: "" };
+  return { workerId: "", workerAddress: "", secretsVersion: "", llmTimeoutMs: 0 };
 }
 
 export const LeaseGranted: MessageFns<LeaseGranted> = {
@@ -1499,6 +1501,9 @@ export const LeaseGranted: MessageFns<LeaseGranted> = {
     }
     if (message.secretsVersion !== "") {
       writer.uint32(26).string(message.secretsVersion);
+    }
+    if (message.llmTimeoutMs !== 0) {
+      writer.uint32(32).int64(message.llmTimeoutMs);
     }
     return writer;
   },
@@ -1540,6 +1545,14 @@ export const LeaseGranted: MessageFns<LeaseGranted> = {
             message.secretsVersion = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.llmTimeoutMs = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1560,6 +1573,7 @@ export const LeaseGranted: MessageFns<LeaseGranted> = {
     message.workerId = object.workerId ?? "";
     message.workerAddress = object.workerAddress ?? "";
     message.secretsVersion = object.secretsVersion ?? "";
+    message.llmTimeoutMs = object.llmTimeoutMs ?? 0;
     return message;
   },
 };

@@ -1,0 +1,35 @@
+import { type Client, makeGenericClientConstructor } from "@grpc/grpc-js";
+import { service as healthService } from "grpc-health-check";
+import { asAirlockError } from "./errors.ts";
+import type { Dependency } from "./gen/airlock/v1/readiness.ts";
+import { callUnary, connect } from "./grpc-client.ts";
+
+type HealthMethod = Parameters<typeof callUnary<{ service: string }, { status: string | number }>>[1];
+
+const TIMEOUT_MS = 1_000;
+
+/** Asks the standard health service at `address` whether `name` serves; never rejects. */
+export function createHealthCheck(
+  name: string,
+  address: string,
+): { check(): Promise<Dependency>; close(): void } {
+  // The package describes the service but has no typed client.
+  const client = connect(
+    makeGenericClientConstructor(healthService, "Health"),
+    address,
+  ) as unknown as Client & { check: HealthMethod };
+  return {
+    async check() {
+      try {
+        const { status } = await callUnary(client, client.check, { service: "" }, name, {
+          timeoutMs: TIMEOUT_MS,
+        });
+        const ready = status === "SERVING" || status === 1;
+        return { name, ready, detail: ready ? "" : `The ${name} is stopping.` };
+      } catch (error) {
+        return { name, ready: false, detail: asAirlockError(error).message };
+      }
+    },
+    close: () => client.close(),
+  };
+}

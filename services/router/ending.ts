@@ -1,0 +1,65 @@
+import { asAirlockError } from "../common/errors.ts";
+import { endReasonFromProto } from "../common/execution-names.ts";
+import { SanitizeChannel } from "../common/gen/airlock/v1/sanitizer.ts";
+import { RunDocument_Kind, type RunFinished } from "../common/gen/airlock/v1/worker.ts";
+import { type Ending, failure } from "./execution.ts";
+import { Interrupted } from "./interruption.ts";
+import type { DocumentChannel, SanitizerSession } from "./sanitizer-session.ts";
+
+/** The pieces of the documents that a run left behind, not yet clean. */
+export type RunDocuments = ReadonlyMap<RunDocument_Kind, readonly Uint8Array[]>;
+
+/** The ending that the worker reports, with its documents cleaned. Rejects when they cannot be. */
+export async function endingOfFinished(
+  finished: RunFinished,
+  documents: RunDocuments,
+  sanitizer: SanitizerSession,
+  dropped: { stdout: number; stderr: number },
+): Promise<Ending> {
+  const clean = async (kind: RunDocument_Kind, channel: DocumentChannel) => {
+    const pieces = documents.get(kind);
+    return pieces ? await sanitizer.clean(channel, Buffer.concat(pieces)) : undefined;
+  };
+  const [result, memoryUpdates, error] = await Promise.all([
+    clean(RunDocument_Kind.RESULT, SanitizeChannel.RESULT),
+    clean(RunDocument_Kind.MEMORY_UPDATES, SanitizeChannel.MEMORY_UPDATES),
+    clean(RunDocument_Kind.ERROR, SanitizeChannel.ERROR),
+  ]);
+  const reason = endReasonFromProto(finished.endReason) ?? "worker_lost";
+  const truncated = {
+    stdout: (finished.truncated?.stdoutBytes ?? 0) + dropped.stdout,
+    stderr: (finished.truncated?.stderrBytes ?? 0) + dropped.stderr,
+  };
+  const { executionTimeMs } = finished;
+  if (reason !== "completed") {
+    return failure(reason, error ?? `The execution ended as ${reason}.`, executionTimeMs, truncated);
+  }
+  return {
+    reason,
+    error: null,
+    resultJson: result ?? "null",
+    memoryUpdatesJson: memoryUpdates ?? "{}",
+    truncated,
+    executionTimeMs,
+  };
+}
+
+/** The ending of a run that broke off because of `cause`. */
+export function endingOfFailure(cause: unknown, executionTimeMs: number | null): Ending {
+  if (cause instanceof Interrupted) return failure(cause.reason, cause.message, executionTimeMs);
+  const error = asAirlockError(cause);
+  switch (error.code) {
+    case "output_withheld":
+      return failure("output_withheld", error.message, executionTimeMs);
+    case "start_failed":
+    case "project_invalid":
+    case "project_not_found":
+      return failure("start_failed", error.message, executionTimeMs);
+    default:
+      return failure(
+        "worker_lost",
+        "The worker that ran this script was lost; part of the script may have run. Check for side effects, then submit it again.",
+        executionTimeMs,
+      );
+  }
+}

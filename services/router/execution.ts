@@ -1,0 +1,69 @@
+import { type EndReasonName, STATUS_BY_END_REASON, type TerminalStatus } from "../common/execution-names.ts";
+
+/** What was submitted: everything that the script's numbers depend on. */
+export type Submission = {
+  readonly executionId: string;
+  readonly project: string;
+  readonly code: string;
+  readonly timeoutMs: number;
+  readonly settings: Readonly<Record<string, string>>;
+  /** JSON text, {category: {key: value}}. */
+  readonly memoryJson: string;
+  readonly createdAtMs: number;
+};
+
+export type LlmQuestion = { readonly id: string; readonly prompt: string; readonly model: string };
+
+/** Sanitized text of both output channels. */
+export type Output = { readonly stdout: string; readonly stderr: string };
+
+/** How an execution ended. Only a completed one has a result and memory updates. */
+export type Ending = {
+  readonly reason: EndReasonName;
+  /** Null exactly when the execution completed. */
+  readonly error: string | null;
+  /** JSON text. */
+  readonly resultJson: string;
+  /** JSON text. */
+  readonly memoryUpdatesJson: string;
+  readonly truncated: { readonly stdout: number; readonly stderr: number };
+  /** Null when the script never started. */
+  readonly executionTimeMs: number | null;
+};
+
+/** Where an execution stands; each state has only what belongs to it. */
+export type State =
+  | { readonly status: "pending" }
+  | { readonly status: "running"; readonly startedAtMs: number }
+  | { readonly status: "awaiting_llm"; readonly startedAtMs: number; readonly question: LlmQuestion }
+  | {
+      readonly status: TerminalStatus;
+      readonly startedAtMs: number | null;
+      readonly endedAtMs: number;
+      readonly ending: Ending;
+    };
+
+/** An execution as callers see it. */
+export type Execution = Output & {
+  readonly executionId: string;
+  readonly project: string;
+  readonly createdAtMs: number;
+  /** Milliseconds of running so far as last recorded; null before the start. */
+  readonly executionTimeMs: number | null;
+  readonly state: State;
+};
+
+/** The terminal status that goes with an ending. */
+export function statusOf(ending: Ending): TerminalStatus {
+  return STATUS_BY_END_REASON[ending.reason];
+}
+
+/** An ending without a result: `error` says what happened and what to do next. */
+export function failure(
+  reason: Exclude<EndReasonName, "completed">,
+  error: string,
+  executionTimeMs: number | null = null,
+  truncated = { stdout: 0, stderr: 0 },
+): Ending {
+  return { reason, error, resultJson: "null", memoryUpdatesJson: "{}", truncated, executionTimeMs };
+}

@@ -1,0 +1,115 @@
+import type { Clock } from "../common/clock.ts";
+import { AirlockError } from "../common/errors.ts";
+import { isTerminal } from "../common/execution-names.ts";
+import type { SubmitRequest } from "../common/gen/airlock/v1/router.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import { type Execution, failure } from "./execution.ts";
+import type { ProjectDirectory } from "./project-directory.ts";
+import type { ExecutionStore } from "./store/store.ts";
+import { toSubmission } from "./submission.ts";
+import { watchExecution } from "./watch.ts";
+
+const CANCEL_WAIT_MS = 5_000;
+export const MAX_WAIT_MS = 60_000;
+
+/** What callers can do with executions. Every refusal is an AirlockError written for an agent. */
+export type Executions = {
+  submit(request: SubmitRequest): Promise<Execution>;
+  get(executionId: string, waitMs: number, signal: AbortSignal): Promise<Execution>;
+  respond(executionId: string, llmRequestId: string | undefined, response: string): Promise<Execution>;
+  cancel(executionId: string, signal: AbortSignal): Promise<Execution>;
+};
+
+export function createExecutions(parts: {
+  readonly store: ExecutionStore;
+  readonly projects: ProjectDirectory;
+  readonly dispatcher: Dispatcher;
+  readonly clock: Clock;
+  readonly newId: () => string;
+}): Executions {
+  const { store, projects, dispatcher, clock } = parts;
+
+  const find = async (executionId: string): Promise<Execution> => {
+    const execution = await store.get(executionId);
+    if (!execution) throw unknownExecution();
+    return execution;
+  };
+
+  return {
+    async submit(request) {
+      const project = await projects.get(request.project);
+      const submission = toSubmission(request, project, parts.newId(), clock.now());
+      const queue = project.limits?.queue ?? Number.POSITIVE_INFINITY;
+      if (dispatcher.unfinished(project.name) >= queue) {
+        throw new AirlockError(
+          "queue_full",
+          `Project "${project.name}" already has ${queue} executions that have not ended, its limit. Wait for some to end, then submit again.`,
+        );
+      }
+      await store.insert(submission);
+      dispatcher.dispatch(submission.executionId, submission.project);
+      const { executionId, createdAtMs } = submission;
+      return {
+        executionId,
+        project: project.name,
+        createdAtMs,
+        stdout: "",
+        stderr: "",
+        executionTimeMs: null,
+        state: { status: "pending" },
+      };
+    },
+
+    async get(executionId, waitMs, signal) {
+      const settled = ({ state }: Execution) => state.status !== "pending" && state.status !== "running";
+      const limits = { waitMs: Math.min(Math.max(waitMs, 0), MAX_WAIT_MS), signal };
+      const execution = await watchExecution(store, executionId, settled, clock, limits);
+      if (!execution) throw unknownExecution();
+      return execution;
+    },
+
+    async respond(executionId, llmRequestId, response) {
+      if (await store.answer(executionId, llmRequestId, response)) return await find(executionId);
+      const { state } = await find(executionId);
+      if (
+        state.status === "awaiting_llm" &&
+        llmRequestId !== undefined &&
+        state.question.id !== llmRequestId
+      ) {
+        throw new AirlockError(
+          "llm_request_mismatch",
+          `The open question is "${state.question.id}", not the one this answer names. Read llm_request again and answer that.`,
+        );
+      }
+      throw new AirlockError(
+        "not_awaiting_llm",
+        `The execution is ${state.status}; it takes an answer only while it is awaiting_llm. Another answer may have been first: poll the execution.`,
+      );
+    },
+
+    async cancel(executionId, signal) {
+      if (!(await store.requestCancel(executionId))) {
+        const { state } = await find(executionId);
+        throw new AirlockError(
+          "already_ended",
+          `The execution has already ended as ${state.status}, so there is nothing to cancel. Read its outcome with GET.`,
+        );
+      }
+      const ended = ({ state }: Execution) => isTerminal(state.status);
+      const limits = { waitMs: CANCEL_WAIT_MS, signal };
+      const execution = await watchExecution(store, executionId, ended, clock, limits);
+      if (execution && ended(execution)) return execution;
+      // Whoever ran it does not react; what it may still report comes too late.
+      const ending = failure("cancelled", "The execution was cancelled.", execution?.executionTimeMs);
+      await store.finish(executionId, ending, { stdout: "", stderr: "" }, clock.now());
+      return await find(executionId);
+    },
+  };
+}
+
+function unknownExecution(): AirlockError {
+  return new AirlockError(
+    "execution_not_found",
+    "There is no execution with this id. It may have been forgotten after its retention time; submit the script again with POST /execute.",
+  );
+}

@@ -1,0 +1,50 @@
+import type { UntypedServiceImplementation } from "@grpc/grpc-js";
+import { statusFromProto } from "../common/execution-names.ts";
+import type { Dependency } from "../common/gen/airlock/v1/readiness.ts";
+import type { RouterServiceServer } from "../common/gen/airlock/v1/router.ts";
+import { handlersFor } from "../common/grpc-server.ts";
+import type { Log } from "../common/log.ts";
+import type { Executions } from "./executions.ts";
+import { toExecutionMessage, toSummaryMessage } from "./messages.ts";
+import type { ExecutionStore } from "./store/store.ts";
+
+const DEFAULT_LIMIT = 50;
+const MAX_LIMIT = 200;
+
+/** RouterService on top of the domain. */
+export function createHandlers(
+  executions: Executions,
+  store: ExecutionStore,
+  readiness: () => Promise<Dependency[]>,
+  log: Log,
+): UntypedServiceImplementation {
+  const { unary } = handlersFor(log);
+  const service: RouterServiceServer = {
+    submit: unary(async (request) => ({ execution: toExecutionMessage(await executions.submit(request)) })),
+    getExecution: unary(async ({ executionId, waitMs }, { signal }) => ({
+      execution: toExecutionMessage(await executions.get(executionId, waitMs, signal)),
+    })),
+    listExecutions: unary(async ({ project, status, limit, cursor }) => {
+      const size = Math.min(limit > 0 ? limit : DEFAULT_LIMIT, MAX_LIMIT);
+      const found = await store.list({
+        project: project || undefined,
+        status: statusFromProto(status),
+        limit: size + 1,
+        before: cursor || undefined,
+      });
+      const page = found.slice(0, size);
+      return {
+        executions: page.map(toSummaryMessage),
+        nextCursor: found.length > size ? (page.at(-1)?.executionId ?? "") : "",
+      };
+    }),
+    respond: unary(async ({ executionId, llmRequestId, response }) => ({
+      execution: toExecutionMessage(await executions.respond(executionId, llmRequestId, response)),
+    })),
+    cancel: unary(async ({ executionId }, { signal }) => ({
+      execution: toExecutionMessage(await executions.cancel(executionId, signal)),
+    })),
+    getRouterReadiness: unary(async () => ({ dependencies: await readiness() })),
+  };
+  return service;
+}

@@ -1,0 +1,48 @@
+import type { Clock } from "../common/clock.ts";
+import type { LlmQuestion } from "./execution.ts";
+import type { Interruption } from "./interruption.ts";
+import type { LeaseSession } from "./lease-session.ts";
+import type { ExecutionStore } from "./store/store.ts";
+
+/**
+ * Holds an execution while its agent thinks: shows the question, gives the slot back, and takes a slot again once the
+ * answer is there. Resolves to the answer; interrupts the run when `llmTimeoutMs` pass without one.
+ */
+export async function awaitAnswer(
+  question: LlmQuestion,
+  run: {
+    readonly executionId: string;
+    readonly executionTimeMs: number;
+    readonly llmTimeoutMs: number;
+    readonly lease: LeaseSession;
+    readonly interruption: Interruption;
+  },
+  store: ExecutionStore,
+  clock: Clock,
+): Promise<string> {
+  const { executionId, interruption } = run;
+  const answered = Promise.withResolvers<string>();
+  const look = () => {
+    store
+      .getAnswer(executionId, question.id)
+      .then((answer) => answer !== undefined && answered.resolve(answer), answered.reject);
+  };
+  const stopListening = store.onChange(executionId, look);
+  const stopTimer = clock.after(run.llmTimeoutMs, () =>
+    interruption.interrupt(
+      "llm_timeout",
+      `llm.complete was not answered within ${run.llmTimeoutMs / 1_000} seconds. Answer sooner with POST /executions/${executionId}/respond.`,
+    ),
+  );
+  try {
+    await store.markAwaiting(executionId, question, run.executionTimeMs);
+    await interruption.race(run.lease.park());
+    const answer = await interruption.race(answered.promise);
+    stopTimer();
+    await interruption.race(run.lease.resume());
+    return answer;
+  } finally {
+    stopListening();
+    stopTimer();
+  }
+}

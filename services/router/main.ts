@@ -1,0 +1,55 @@
+import { mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import { v7 as newId } from "uuid";
+import { systemClock as clock } from "../common/clock.ts";
+import { PoolManagerServiceClient } from "../common/gen/airlock/v1/pool_manager.ts";
+import { RouterServiceService } from "../common/gen/airlock/v1/router.ts";
+import { SanitizerServiceClient } from "../common/gen/airlock/v1/sanitizer.ts";
+import { connect } from "../common/grpc-client.ts";
+import { createHealthCheck } from "../common/grpc-health.ts";
+import { startGrpcServer } from "../common/grpc-server.ts";
+import type { Log } from "../common/log.ts";
+import { type RunningService, runService } from "../common/run-service.ts";
+import { type RouterConfig, readRouterConfig } from "./config.ts";
+import { createDispatcher } from "./dispatcher.ts";
+import { createExecutions } from "./executions.ts";
+import { createHandlers } from "./handlers.ts";
+import { createProjectDirectory } from "./project-directory.ts";
+import { startRetention } from "./retention.ts";
+import { openSqliteStore } from "./store/sqlite.ts";
+import { createWorkerConnections } from "./worker-connections.ts";
+
+/** Starts the router: it takes up what an earlier one left, then listens. */
+export async function startRouter(config: RouterConfig, log: Log): Promise<RunningService> {
+  await mkdir(dirname(config.databasePath), { recursive: true });
+  const store = openSqliteStore(config.databasePath);
+  const poolManager = connect(PoolManagerServiceClient, config.poolManagerAddress);
+  const sanitizer = connect(SanitizerServiceClient, config.sanitizerAddress);
+  const checks = [
+    createHealthCheck("pool-manager", config.poolManagerAddress),
+    createHealthCheck("sanitizer", config.sanitizerAddress),
+  ];
+  const workers = createWorkerConnections();
+  const projects = createProjectDirectory(poolManager, clock);
+  const dispatcher = createDispatcher({ store, poolManager, sanitizer, workers, clock, log });
+  const executions = createExecutions({ store, projects, dispatcher, clock, newId });
+  const readiness = () => Promise.all(checks.map((check) => check.check()));
+  // Before anything new comes in: what is unfinished now was left by an earlier process.
+  await dispatcher.recover();
+  const server = await startGrpcServer(config.listen, [
+    [RouterServiceService, createHandlers(executions, store, readiness, log)],
+  ]);
+  const stopRetention = startRetention(store, config.retentionMs, clock, log);
+  return {
+    address: server.address,
+    async drain(graceMs) {
+      stopRetention();
+      await Promise.all([dispatcher.drain(graceMs), server.drain(graceMs)]);
+      workers.close();
+      for (const client of [poolManager, sanitizer, ...checks]) client.close();
+      await store.close();
+    },
+  };
+}
+
+if (import.meta.main) await runService("router", readRouterConfig, startRouter);

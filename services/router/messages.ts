@@ -1,0 +1,59 @@
+import { endReasonToProto, statusToProto } from "../common/execution-names.ts";
+import {
+  EndReason,
+  Execution as ExecutionMessage,
+  type ExecutionSummary,
+} from "../common/gen/airlock/v1/execution.ts";
+import type { Execution } from "./execution.ts";
+import type { Summary } from "./store/store.ts";
+
+/** An execution as the proto spells it. */
+export function toExecutionMessage(execution: Execution): ExecutionMessage {
+  const { state } = execution;
+  const message = ExecutionMessage.create({
+    executionId: execution.executionId,
+    project: execution.project,
+    status: statusToProto(state.status),
+    resultJson: "null",
+    memoryUpdatesJson: "{}",
+    stdout: execution.stdout,
+    stderr: execution.stderr,
+    truncated: { stdoutBytes: 0, stderrBytes: 0 },
+    executionTimeMs: execution.executionTimeMs ?? undefined,
+    createdAtMs: execution.createdAtMs,
+  });
+  switch (state.status) {
+    case "pending":
+      return message;
+    case "running":
+      return { ...message, startedAtMs: state.startedAtMs };
+    case "awaiting_llm":
+      return { ...message, startedAtMs: state.startedAtMs, llmRequest: { ...state.question } };
+    default: {
+      const { reason, error, resultJson, memoryUpdatesJson, truncated } = state.ending;
+      return {
+        ...message,
+        endReason: endReasonToProto(reason),
+        resultJson,
+        memoryUpdatesJson,
+        error: error ?? undefined,
+        truncated: { stdoutBytes: truncated.stdout, stderrBytes: truncated.stderr },
+        startedAtMs: state.startedAtMs ?? undefined,
+        endedAtMs: state.endedAtMs,
+      };
+    }
+  }
+}
+
+/** A line of a list as the proto spells it. */
+export function toSummaryMessage(summary: Summary): ExecutionSummary {
+  return {
+    executionId: summary.executionId,
+    project: summary.project,
+    status: statusToProto(summary.status),
+    endReason: summary.endReason ? endReasonToProto(summary.endReason) : EndReason.UNSPECIFIED,
+    executionTimeMs: summary.executionTimeMs ?? undefined,
+    createdAtMs: summary.createdAtMs,
+    endedAtMs: summary.endedAtMs ?? undefined,
+  };
+}

@@ -1,0 +1,60 @@
+import type { Clock } from "../common/clock.ts";
+import { SanitizeChannel } from "../common/gen/airlock/v1/sanitizer.ts";
+import type { Output } from "./execution.ts";
+import type { OutputChannel } from "./sanitizer-session.ts";
+import type { ExecutionStore } from "./store/store.ts";
+
+// Whoever watches a long script sees its output this soon; a short one costs no write of its own.
+const FLUSH_AFTER_MS = 100;
+
+/** The clean output of one execution on its way into the store. */
+export type OutputLog = {
+  add(channel: OutputChannel, text: string): void;
+  /** Writes what is there. */
+  flush(): Promise<void>;
+  /** Stops writing and hands out what was not written yet, for the ending's own commit. */
+  close(): Promise<Output>;
+};
+
+export function openOutputLog(
+  store: ExecutionStore,
+  executionId: string,
+  clock: Clock,
+  onError: (error: unknown) => void,
+): OutputLog {
+  let stdout = "";
+  let stderr = "";
+  let cancelTimer: (() => void) | undefined;
+  let writing: Promise<unknown> = Promise.resolve();
+  const take = (): Output => {
+    const output = { stdout, stderr };
+    stdout = "";
+    stderr = "";
+    return output;
+  };
+  const flush = async () => {
+    cancelTimer?.();
+    cancelTimer = undefined;
+    const output = take();
+    if (output.stdout !== "" || output.stderr !== "") {
+      writing = writing.then(() => store.appendOutput(executionId, output));
+    }
+    await writing;
+  };
+  return {
+    add(channel, text) {
+      if (channel === SanitizeChannel.STDOUT) stdout += text;
+      else stderr += text;
+      cancelTimer ??= clock.after(FLUSH_AFTER_MS, () => {
+        flush().catch(onError);
+      });
+    },
+    flush,
+    async close() {
+      cancelTimer?.();
+      cancelTimer = () => undefined;
+      await writing;
+      return take();
+    },
+  };
+}

@@ -1,0 +1,183 @@
+import type { Clock } from "../common/clock.ts";
+import { hasCode } from "../common/errors.ts";
+import type { LeaseGranted, PoolManagerServiceClient } from "../common/gen/airlock/v1/pool_manager.ts";
+import type { SanitizerServiceClient } from "../common/gen/airlock/v1/sanitizer.ts";
+import type { Log } from "../common/log.ts";
+import { endingOfFailure } from "./ending.ts";
+import type { Ending, Submission } from "./execution.ts";
+import { createInterruption, type Interruption } from "./interruption.ts";
+import { type LeaseSession, openLease } from "./lease-session.ts";
+import { type OutputLog, openOutputLog } from "./output-log.ts";
+import { openSanitizer } from "./sanitizer-session.ts";
+import { type Stopwatch, startStopwatch } from "./stopwatch.ts";
+import type { ExecutionStore } from "./store/store.ts";
+import type { WorkerConnections } from "./worker-connections.ts";
+import { converse } from "./worker-conversation.ts";
+
+export type RunParts = {
+  readonly store: ExecutionStore;
+  readonly poolManager: PoolManagerServiceClient;
+  readonly sanitizer: SanitizerServiceClient;
+  readonly workers: WorkerConnections;
+  readonly clock: Clock;
+  readonly log: Log;
+};
+
+// The worker ends a run at its timeout; this is how much later the router no longer believes in the worker.
+const TIMEOUT_GRACE_MS = 5_000;
+const POOL_MANAGER_RETRY_MS = 500;
+
+/** How the router stops: first nothing new starts and pauses end, then what still runs is ended. */
+export type Shutdown = { readonly draining: AbortSignal; readonly over: AbortSignal };
+
+/**
+ * Brings one pending execution to its end: waits for a worker, runs the script there, and records exactly one ending.
+ * In a shutdown a pending execution is left pending for the next start, a running one ends as worker_lost.
+ */
+export async function runExecution(
+  executionId: string,
+  project: string,
+  parts: RunParts,
+  shutdown: Shutdown,
+): Promise<void> {
+  const { store, clock } = parts;
+  const interruption = createInterruption();
+  const watch: { current?: Stopwatch } = {};
+  const stopListening = listenForCancel(executionId, parts, interruption);
+  const stopObeying = obeyShutdown(shutdown, interruption, () => watch.current?.isRunning() === true);
+  const output = openOutputLog(store, executionId, clock, (error) =>
+    parts.log.error({ err: error, executionId }, "output not stored"),
+  );
+  let lease: LeaseSession | undefined;
+  let ending: Ending;
+  try {
+    const worker = await waitForWorker(executionId, project, parts, interruption);
+    lease = worker.lease;
+    const submission = await store.getSubmission(executionId);
+    if (!submission || !(await store.markRunning(executionId, clock.now()))) return;
+    watch.current = startStopwatch(clock);
+    ending = await runOnWorker(submission, worker.granted, lease, output, watch.current, interruption, parts);
+  } catch (error) {
+    if (shutdown.draining.aborted && !watch.current) return;
+    parts.log.debug({ err: error, executionId }, "run broke off");
+    ending = endingOfFailure(error, watch.current?.elapsedMs() ?? null);
+  } finally {
+    stopListening();
+    stopObeying();
+    lease?.release();
+  }
+  await store.finish(executionId, ending, await output.close(), clock.now());
+}
+
+async function waitForWorker(
+  executionId: string,
+  project: string,
+  { poolManager, clock }: RunParts,
+  interruption: Interruption,
+): Promise<{ lease: LeaseSession; granted: LeaseGranted }> {
+  for (;;) {
+    const lease = openLease(poolManager, project, executionId, interruption.signal);
+    try {
+      return { lease, granted: await interruption.race(lease.granted()) };
+    } catch (error) {
+      lease.release();
+      // Nothing has run yet, so waiting for a pool-manager that restarts is safe.
+      if (!hasCode(error, "unavailable")) throw error;
+      await interruption.race(new Promise<void>((resolve) => clock.after(POOL_MANAGER_RETRY_MS, resolve)));
+    }
+  }
+}
+
+async function runOnWorker(
+  submission: Submission,
+  granted: LeaseGranted,
+  lease: LeaseSession,
+  output: OutputLog,
+  stopwatch: Stopwatch,
+  interruption: Interruption,
+  parts: RunParts,
+): Promise<Ending> {
+  const { executionId, project, timeoutMs } = submission;
+  const sanitizer = openSanitizer(
+    parts.sanitizer,
+    { project, executionId, secretsVersion: granted.secretsVersion },
+    output.add,
+  );
+  const stopTimer = armTimeout(timeoutMs + TIMEOUT_GRACE_MS, stopwatch, interruption, parts.clock);
+  try {
+    return await converse(submission, {
+      worker: parts.workers.to(granted.workerAddress),
+      llmTimeoutMs: granted.llmTimeoutMs,
+      sanitizer,
+      lease,
+      output,
+      stopwatch,
+      interruption,
+      store: parts.store,
+      clock: parts.clock,
+    });
+  } catch (error) {
+    if (hasCode(error, "unavailable")) parts.workers.forget(granted.workerAddress);
+    throw error;
+  } finally {
+    stopTimer();
+    sanitizer.close();
+  }
+}
+
+function armTimeout(
+  limitMs: number,
+  stopwatch: Stopwatch,
+  interruption: Interruption,
+  clock: Clock,
+): () => void {
+  let cancel: () => void = () => undefined;
+  const arm = () => {
+    const leftMs = limitMs - stopwatch.elapsedMs();
+    if (leftMs <= 0)
+      interruption.interrupt(
+        "timeout",
+        "The script ran longer than its timeout allows. Raise timeout or do less.",
+      );
+    // A pause stops the stopwatch, not this timer: it looks again when it fires too early.
+    else cancel = clock.after(Math.max(leftMs, 10), arm);
+  };
+  arm();
+  return () => cancel();
+}
+
+function obeyShutdown(
+  { draining, over }: Shutdown,
+  interruption: Interruption,
+  isRunning: () => boolean,
+): () => void {
+  const stop = () =>
+    interruption.interrupt("worker_lost", "Airlock was stopped before the script ended. Submit it again.");
+  const stopUnlessRunning = () => {
+    if (!isRunning()) stop();
+  };
+  draining.addEventListener("abort", stopUnlessRunning);
+  over.addEventListener("abort", stop);
+  if (over.aborted) stop();
+  else if (draining.aborted) stopUnlessRunning();
+  return () => {
+    draining.removeEventListener("abort", stopUnlessRunning);
+    over.removeEventListener("abort", stop);
+  };
+}
+
+function listenForCancel(
+  executionId: string,
+  { store, log }: RunParts,
+  interruption: Interruption,
+): () => void {
+  const look = () => {
+    store
+      .isCancelRequested(executionId)
+      .then((asked) => asked && interruption.interrupt("cancelled", "The execution was cancelled."))
+      .catch((error: unknown) => log.error({ err: error, executionId }, "cancel request not read"));
+  };
+  const stopListening = store.onChange(executionId, look);
+  look();
+  return stopListening;
+}

@@ -1,0 +1,141 @@
+import { TextDecoder } from "node:util";
+import { AirlockError } from "../common/errors.ts";
+import {
+  SanitizeChannel,
+  type SanitizeRequest,
+  type SanitizeResponse,
+  type SanitizerServiceClient,
+} from "../common/gen/airlock/v1/sanitizer.ts";
+import { clientDuplex } from "../common/grpc-client.ts";
+import { MAX_CHUNK_BYTES } from "../common/grpc-limits.ts";
+
+export type OutputChannel = typeof SanitizeChannel.STDOUT | typeof SanitizeChannel.STDERR;
+export type DocumentChannel = Exclude<SanitizeChannel, OutputChannel | -1 | 0>;
+
+/** A document as it leaves: clean text, and how many bytes were dropped at a cut. */
+export type CleanDocument = { readonly text: string; readonly droppedBytes: number };
+
+/** The way out of one execution. After any failure nothing more comes out of it. */
+export type SanitizerSession = {
+  /** Sends output in; the clean text arrives at `onOutput`. */
+  write(channel: OutputChannel, data: Uint8Array): Promise<void>;
+  /** Ends an output channel; resolves when all its clean text has arrived, with the bytes dropped at the cut. */
+  endOutput(channel: OutputChannel, cut: boolean): Promise<number>;
+  /** Cleans a whole document. */
+  clean(channel: DocumentChannel, data: Uint8Array): Promise<string>;
+  /** Rejects with `output_withheld` as soon as the session has failed; never resolves. */
+  readonly failed: Promise<never>;
+  close(): void;
+};
+
+type Pending = {
+  readonly decoder: TextDecoder;
+  text: string;
+  readonly done: PromiseWithResolvers<CleanDocument>;
+};
+
+/** Opens the way out for one execution. `secretsVersion` names the values that the worker was given. */
+export function openSanitizer(
+  sanitizer: SanitizerServiceClient,
+  open: { project: string; executionId: string; secretsVersion: string },
+  onOutput: (channel: OutputChannel, text: string) => void,
+): SanitizerSession {
+  const stream = clientDuplex<SanitizeRequest, SanitizeResponse>(sanitizer.sanitize(), "sanitizer");
+  const failed = Promise.withResolvers<never>();
+  // Whoever cares listens; a session that fails after its last use must not end the process.
+  failed.promise.catch(() => undefined);
+  const pending = new Map<SanitizeChannel, Pending>();
+  let closed = false;
+
+  const fail = (cause: unknown) => {
+    if (closed) return;
+    closed = true;
+    const error = new AirlockError(
+      "output_withheld",
+      "Output was withheld because it could not be checked for secrets. Submit the script again; if this goes on, tell the operator.",
+      { cause },
+    );
+    failed.reject(error);
+    for (const { done } of pending.values()) done.reject(error);
+    stream.cancel();
+  };
+  const documentOn = (channel: SanitizeChannel): Pending => {
+    let document = pending.get(channel);
+    if (!document) {
+      document = {
+        decoder: new TextDecoder("utf-8", { ignoreBOM: true }),
+        text: "",
+        done: Promise.withResolvers(),
+      };
+      document.done.promise.catch(() => undefined);
+      pending.set(channel, document);
+    }
+    return document;
+  };
+  const receive = async () => {
+    for (;;) {
+      const response = await stream.next();
+      if (response === null) throw new Error("the sanitizer ended the stream");
+      const { channel, data, end, droppedBytes } = response;
+      const document = documentOn(channel);
+      const text = document.decoder.decode(data, { stream: !end });
+      if (isOutput(channel)) {
+        if (text !== "") onOutput(channel, text);
+      } else {
+        document.text += text;
+      }
+      if (end) {
+        pending.delete(channel);
+        document.done.resolve({ text: document.text, droppedBytes });
+      }
+    }
+  };
+  const send = async (message: SanitizeRequest) => {
+    if (closed) return await failed.promise;
+    try {
+      await stream.send(message);
+    } catch (error) {
+      fail(error);
+      await failed.promise;
+    }
+  };
+  const sendChunk = (channel: SanitizeChannel, data: Uint8Array, end: boolean, cut: boolean) =>
+    send({
+      message: {
+        $case: "chunk",
+        value: { channel, data: Buffer.from(data.buffer, data.byteOffset, data.byteLength), end, cut },
+      },
+    });
+
+  receive().catch(fail);
+  send({ message: { $case: "open", value: open } }).catch(fail);
+  return {
+    failed: failed.promise,
+    async write(channel, data) {
+      await sendChunk(channel, data, false, false);
+    },
+    async endOutput(channel, cut) {
+      const { done } = documentOn(channel);
+      await sendChunk(channel, new Uint8Array(), true, cut);
+      return (await done.promise).droppedBytes;
+    },
+    async clean(channel, data) {
+      const { done } = documentOn(channel);
+      for (let start = 0; ; start += MAX_CHUNK_BYTES) {
+        const end = start + MAX_CHUNK_BYTES >= data.byteLength;
+        await sendChunk(channel, data.subarray(start, start + MAX_CHUNK_BYTES), end, false);
+        if (end) break;
+      }
+      return (await done.promise).text;
+    },
+    close() {
+      closed = true;
+      stream.end();
+      stream.cancel();
+    },
+  };
+}
+
+function isOutput(channel: SanitizeChannel): channel is OutputChannel {
+  return channel === SanitizeChannel.STDOUT || channel === SanitizeChannel.STDERR;
+}

@@ -1,0 +1,26 @@
+import type { Clock } from "../common/clock.ts";
+
+/** Counts running time and leaves pauses out. It starts running. */
+export type Stopwatch = {
+  elapsedMs(): number;
+  isRunning(): boolean;
+  pause(): void;
+  resume(): void;
+};
+
+export function startStopwatch(clock: Clock): Stopwatch {
+  let countedMs = 0;
+  let runningSince: number | undefined = clock.now();
+  return {
+    elapsedMs: () => countedMs + (runningSince === undefined ? 0 : clock.now() - runningSince),
+    isRunning: () => runningSince !== undefined,
+    pause() {
+      if (runningSince === undefined) return;
+      countedMs += clock.now() - runningSince;
+      runningSince = undefined;
+    },
+    resume() {
+      runningSince ??= clock.now();
+    },
+  };
+}

@@ -1,0 +1,77 @@
+import { AirlockError } from "../common/errors.ts";
+import type { Project } from "../common/gen/airlock/v1/pool_manager.ts";
+import type { SubmitRequest } from "../common/gen/airlock/v1/router.ts";
+import type { Submission } from "./execution.ts";
+
+const DEFAULT_TIMEOUT_MS = 60_000;
+
+/**
+ * What `request` asks of `project`, checked: rejects with `project_invalid` or `invalid_request`. The memory stays
+ * the text that it came as; parsing it here only shows that it is what it should be.
+ */
+export function toSubmission(
+  request: SubmitRequest,
+  project: Project,
+  executionId: string,
+  createdAtMs: number,
+): Submission {
+  if (project.problem !== "") {
+    throw new AirlockError(
+      "project_invalid",
+      `Project "${project.name}" cannot be used until its operator mends the project file: ${project.problem}`,
+    );
+  }
+  refuseNul("code", request.code);
+  if (request.code.trim() === "") throw invalid("code is empty; send Python source.");
+  for (const [key, value] of Object.entries(request.settings)) {
+    refuseNul("settings", key);
+    refuseNul(`settings.${key}`, value);
+    if (key === "" || key.includes("="))
+      throw invalid('settings has a name that is empty or contains "="; rename it.');
+  }
+  const memoryJson = request.memoryJson === "" ? "{}" : request.memoryJson;
+  checkMemory(memoryJson);
+  return {
+    executionId,
+    project: project.name,
+    code: request.code,
+    timeoutMs: timeoutOf(request.timeoutMs, project),
+    settings: request.settings,
+    memoryJson,
+    createdAtMs,
+  };
+}
+
+function timeoutOf(requestedMs: number | undefined, project: Project): number {
+  const limitMs = project.limits?.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  if (requestedMs === undefined) return Math.min(DEFAULT_TIMEOUT_MS, limitMs);
+  if (requestedMs >= 1 && requestedMs <= limitMs) return Math.round(requestedMs);
+  throw invalid(
+    `timeout must be more than 0 and at most ${limitMs / 1_000} seconds, the limit of project "${project.name}".`,
+  );
+}
+
+function checkMemory(memoryJson: string): void {
+  const shape =
+    'memory must be an object of categories, each an object of keys: {"category": {"key": value}}.';
+  let memory: unknown;
+  try {
+    memory = JSON.parse(memoryJson);
+  } catch {
+    throw invalid(`memory is not valid JSON. ${shape}`);
+  }
+  if (!isObject(memory) || !Object.values(memory).every(isObject)) throw invalid(shape);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function refuseNul(field: string, value: string): void {
+  if (value.includes("\0"))
+    throw invalid(`${field} contains a NUL character, which Python source and settings cannot hold.`);
+}
+
+function invalid(message: string): AirlockError {
+  return new AirlockError("invalid_request", message);
+}

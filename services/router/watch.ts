@@ -1,0 +1,47 @@
+import type { Clock } from "../common/clock.ts";
+import type { Execution } from "./execution.ts";
+import type { ExecutionStore } from "./store/store.ts";
+
+/**
+ * Reads the execution, again after each change, until `isEnough` says so, `waitMs` are over or `signal` aborts;
+ * resolves to what was read last, undefined when there is no such execution.
+ */
+export async function watchExecution(
+  store: ExecutionStore,
+  executionId: string,
+  isEnough: (execution: Execution) => boolean,
+  clock: Clock,
+  limits: { waitMs: number; signal?: AbortSignal },
+): Promise<Execution | undefined> {
+  let wake: () => void = () => undefined;
+  let changed = false;
+  let over = limits.waitMs <= 0 || limits.signal?.aborted === true;
+  const onChange = () => {
+    changed = true;
+    wake();
+  };
+  const onOver = () => {
+    over = true;
+    wake();
+  };
+  // Listening starts before the first read, so that no change falls between the two.
+  const stopListening = over ? undefined : store.onChange(executionId, onChange);
+  const stopTimer = over ? undefined : clock.after(limits.waitMs, onOver);
+  limits.signal?.addEventListener("abort", onOver, { once: true });
+  try {
+    for (;;) {
+      changed = false;
+      const execution = await store.get(executionId);
+      if (!execution || over || isEnough(execution)) return execution;
+      if (!changed) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    }
+  } finally {
+    stopListening?.();
+    stopTimer?.();
+    limits.signal?.removeEventListener("abort", onOver);
+  }
+}

@@ -1,0 +1,33 @@
+import { WorkerServiceClient } from "../common/gen/airlock/v1/worker.ts";
+import { connect } from "../common/grpc-client.ts";
+
+/** Open channels to workers: a worker is used again and again, so its channel stays while it is among the last used. */
+export type WorkerConnections = {
+  to(address: string): WorkerServiceClient;
+  /** Closes the channel to a worker that is gone. */
+  forget(address: string): void;
+  close(): void;
+};
+
+export function createWorkerConnections(maxConnections = 256): WorkerConnections {
+  const clients = new Map<string, WorkerServiceClient>();
+  const forget = (address: string) => {
+    clients.get(address)?.close();
+    clients.delete(address);
+  };
+  return {
+    to(address) {
+      const client = clients.get(address) ?? connect(WorkerServiceClient, address);
+      // A Map keeps the order of insertion: the first key is the one that was used longest ago. Closing its channel
+      // lets calls that are under way finish.
+      clients.delete(address);
+      clients.set(address, client);
+      if (clients.size > maxConnections) forget(clients.keys().next().value as string);
+      return client;
+    },
+    forget,
+    close() {
+      for (const address of [...clients.keys()]) forget(address);
+    },
+  };
+}
