@@ -1,0 +1,53 @@
+import { createHmac, randomBytes } from "node:crypto";
+import type { Clock } from "../common/clock.ts";
+import type { Secret } from "../common/secret.ts";
+
+/** Runs that saw a value have ended, or hold their own needles, long before this. */
+const RETIRED_FOR_MS = 24 * 3_600_000;
+const MAX_RETIRED = 1_000;
+
+type Retired = { readonly secret: Secret; readonly sinceMs: number };
+type Current = { readonly version: string; readonly secrets: readonly Secret[] };
+
+export type Resolved = Current & { readonly retired: readonly Secret[] };
+
+/** What one project's values were: it gives each set of values its version and remembers those that were replaced. */
+export type SecretHistory = {
+  /** Takes note of the values that are current from now on. */
+  record(project: string, secrets: readonly Secret[]): Resolved;
+};
+
+export function createSecretHistory(clock: Clock): SecretHistory {
+  // The key dies with this process, so that a version tells nothing about the values behind it.
+  const key = randomBytes(32);
+  const currentOf = new Map<string, Current>();
+  const retiredOf = new Map<string, Retired[]>();
+
+  return {
+    record(project, secrets) {
+      const nowMs = clock.now();
+      const values = new Set(secrets.map((secret) => secret.reveal()));
+      const replaced = (currentOf.get(project)?.secrets ?? [])
+        .filter((secret) => !values.has(secret.reveal()))
+        .map((secret) => ({ secret, sinceMs: nowMs }));
+      const again = new Set(replaced.map(({ secret }) => secret.reveal()));
+      const kept = (retiredOf.get(project) ?? []).filter(
+        ({ secret, sinceMs }) =>
+          nowMs - sinceMs < RETIRED_FOR_MS && !values.has(secret.reveal()) && !again.has(secret.reveal()),
+      );
+      const retired = [...kept, ...replaced].slice(-MAX_RETIRED);
+      retiredOf.set(project, retired);
+      const current = { version: versionOf(key, project, secrets), secrets };
+      currentOf.set(project, current);
+      return { ...current, retired: retired.map(({ secret }) => secret) };
+    },
+  };
+}
+
+function versionOf(key: Buffer, project: string, secrets: readonly Secret[]): string {
+  const pairs = secrets.map((secret) => [secret.name, secret.reveal()]).sort();
+  return createHmac("sha256", key)
+    .update(JSON.stringify([project, pairs]))
+    .digest("base64url")
+    .slice(0, 22);
+}

@@ -1,0 +1,27 @@
+import { systemClock } from "../common/clock.ts";
+import { SecretsServiceService } from "../common/gen/airlock/v1/secrets.ts";
+import { startGrpcServer } from "../common/grpc-server.ts";
+import type { Log } from "../common/log.ts";
+import { openProjectCatalogue } from "../common/project-catalogue.ts";
+import { type RunningService, runService } from "../common/run-service.ts";
+import { readSecretsConfig, type SecretsConfig } from "./config.ts";
+import { secretsHandlers } from "./handlers.ts";
+import { createSecretHistory } from "./history.ts";
+import { createProjectSecrets } from "./project-secrets.ts";
+import { envSource } from "./sources/env.ts";
+import { fileSource } from "./sources/file.ts";
+import { plainSource } from "./sources/plain.ts";
+
+/** The only holder of secret values. */
+export async function startSecrets(config: SecretsConfig, log: Log): Promise<RunningService> {
+  const catalogue = await openProjectCatalogue(config.projectsDir);
+  const sources = {
+    env: envSource(process.env),
+    file: fileSource(config.projectsDir),
+    plain: plainSource,
+  };
+  const projects = createProjectSecrets(catalogue, sources, createSecretHistory(systemClock));
+  return startGrpcServer(config.listen, [[SecretsServiceService, secretsHandlers(projects, log)]]);
+}
+
+if (import.meta.main) await runService("secrets", readSecretsConfig, startSecrets);

@@ -1,0 +1,38 @@
+import { AirlockError } from "../common/errors.ts";
+import { isUsable, type ProjectCatalogue } from "../common/project-catalogue.ts";
+import type { Project } from "../common/project-file.ts";
+import type { Resolved, SecretHistory } from "./history.ts";
+import { createInOrder } from "./in-order.ts";
+import { resolveSecrets } from "./resolver.ts";
+import type { SecretSources } from "./sources/source.ts";
+
+/** The values of each project as they are now. */
+export type ProjectSecrets = { resolve(projectName: string): Promise<Resolved> };
+
+export function createProjectSecrets(
+  catalogue: ProjectCatalogue,
+  sources: SecretSources,
+  history: SecretHistory,
+): ProjectSecrets {
+  // Of two that overlap, the one that read earlier could finish later, as if the old value were the new one.
+  const inOrder = createInOrder();
+  return {
+    resolve: (projectName) =>
+      inOrder(`project ${projectName}`, async () => {
+        await inOrder("catalogue", catalogue.refresh);
+        const project = usableProject(catalogue, projectName);
+        return history.record(projectName, await resolveSecrets(project, sources));
+      }),
+  };
+}
+
+function usableProject(catalogue: ProjectCatalogue, name: string): Project {
+  const entry = catalogue.get(name);
+  if (!entry) {
+    const known = catalogue.list().map((each) => each.name);
+    const choice = known.length > 0 ? `Known projects: ${known.join(", ")}.` : "There are no projects yet.";
+    throw new AirlockError("project_not_found", `There is no project "${name}". ${choice}`);
+  }
+  if (isUsable(entry)) return entry;
+  throw new AirlockError("project_invalid", `The project file has an error. ${entry.problem}`);
+}

@@ -1,0 +1,59 @@
+import { AirlockError } from "../common/errors.ts";
+import type { Project, SecretReference } from "../common/project-file.ts";
+import { Secret } from "../common/secret.ts";
+import { parseReference } from "./reference.ts";
+import { type SecretSources, UnresolvedSecret } from "./sources/source.ts";
+
+/** A shorter value would turn up in innocent output, and redacting it there would mangle every line. */
+const MIN_VALUE_BYTES = 6;
+
+/**
+ * The current values of a project's secrets. Rejects with one AirlockError that names every secret in trouble and
+ * the kind of its reference: `project_invalid` when the file must change, else `start_failed`.
+ */
+export async function resolveSecrets(project: Project, sources: SecretSources): Promise<Secret[]> {
+  const results = await Promise.all(project.secrets.map((reference) => resolveOne(reference, sources)));
+  const problems = results.filter((result) => "problem" in result);
+  if (problems.length === 0) return results.filter((result) => result instanceof Secret);
+  throw new AirlockError(
+    problems.some((problem) => problem.code === "project_invalid") ? "project_invalid" : "start_failed",
+    `Project "${project.name}" cannot be given its secrets. ${problems.map((each) => each.problem).join(" ")}`,
+  );
+}
+
+type Problem = { readonly code: "project_invalid" | "start_failed"; readonly problem: string };
+
+async function resolveOne(
+  { name, reference: text }: SecretReference,
+  sources: SecretSources,
+): Promise<Secret | Problem> {
+  const reference = parseReference(text);
+  if (!reference) {
+    const problem = `Secret ${name} is neither \${env:NAME}, \${file:path} nor plain text.`;
+    return { code: "project_invalid", problem };
+  }
+  const kind = reference.kind === "plain" ? "plain text" : `a \${${reference.kind}:} reference`;
+  const refuse = (reason: string): Problem => ({
+    code: reference.kind === "plain" ? "project_invalid" : "start_failed",
+    problem: `Secret ${name} (${kind}) cannot be used: ${reason}.`,
+  });
+  try {
+    const value = await sources[reference.kind].read(reference.location);
+    const fault = faultOf(value);
+    return fault ? refuse(fault) : new Secret(name, value);
+  } catch (error) {
+    if (error instanceof UnresolvedSecret) return refuse(error.reason);
+    throw error;
+  }
+}
+
+function faultOf(value: string): string | undefined {
+  const bytes = Buffer.byteLength(value);
+  if (bytes === 0) return "its value is empty";
+  if (bytes < MIN_VALUE_BYTES) {
+    return `its value is shorter than ${MIN_VALUE_BYTES} bytes, and redacting so short a text would mangle every output`;
+  }
+  if (value.includes("\0")) return "its value holds a NUL byte";
+  if (!value.isWellFormed()) return "its value is not well-formed Unicode";
+  return undefined;
+}
