@@ -1,0 +1,125 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { AirlockError } from "../../common/errors.ts";
+import type { Log } from "../../common/log.ts";
+import type { Project } from "../../common/project-file.ts";
+import type { WorkerDriver } from "./driver.ts";
+import { createEnvironments } from "./environments.ts";
+import { distributionName } from "./requirements.ts";
+
+export type ProcessDriverOptions = {
+  /** The interpreter that runs the supervisor: it has gRPC, and `uv` beside it. */
+  readonly python: string;
+  /** Where the worker package lies. */
+  readonly workerDirectory: string;
+  /** The descriptor image of the protos. */
+  readonly descriptorsPath: string;
+  /** Sockets and scratch directories; short, since a socket path has at most 107 characters. */
+  readonly runDirectory: string;
+  /** Project environments live here and are kept. */
+  readonly dataDirectory: string;
+  readonly projectsDirectory: string;
+  readonly log: Log;
+};
+
+const STOP_GRACE_MS = 5_000;
+
+/** Runs each worker as a child process of this one. */
+export function createProcessDriver(options: ProcessDriverOptions): WorkerDriver {
+  const environments = createEnvironments(options);
+  return {
+    name: "process",
+    refusal: (project) =>
+      project.isolation === "gvisor"
+        ? "isolation: gvisor needs the docker driver with the runsc runtime; this service runs workers as plain processes."
+        : undefined,
+    async prepare(project, onProgress, signal) {
+      await environments.prepare(project, onProgress, signal);
+    },
+    async start(project, workerId) {
+      const directory = join(options.runDirectory, workerId);
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      const address = `unix:${join(directory, "worker.sock")}`;
+      const child = spawn(
+        options.python,
+        workerArguments(options, project, directory, address, environments.pythonOf(project)),
+        {
+          // Nothing of this process's environment: it may hold the values behind ${env:} references.
+          env: { PATH: "/usr/local/bin:/usr/bin:/bin", LANG: "C.UTF-8", PYTHONPATH: options.workerDirectory },
+          // Standard input is the lifeline: when this process dies, however it dies, the worker reads its end and goes.
+          stdio: ["pipe", "ignore", "pipe"],
+          // A Ctrl-C on the terminal is for the service, which then drains its workers.
+          detached: true,
+        },
+      );
+      await started(child);
+      relayLog(child, options.log.child({ project: project.name, workerId }));
+      const gone = new Promise<string>((resolve) => {
+        child.once("exit", (code, signal) =>
+          resolve(signal ? `killed by ${signal}` : `exited with status ${code}`),
+        );
+      }).then(async (how) => {
+        await rm(directory, { recursive: true, force: true });
+        return how;
+      });
+      return {
+        address,
+        gone,
+        async stop() {
+          child.kill("SIGTERM");
+          const force = setTimeout(() => child.kill("SIGKILL"), STOP_GRACE_MS);
+          await gone;
+          clearTimeout(force);
+        },
+      };
+    },
+  };
+}
+
+function workerArguments(
+  options: ProcessDriverOptions,
+  project: Project,
+  directory: string,
+  address: string,
+  projectPython: string,
+): string[] {
+  const imports = project.preload
+    ? project.preload.flatMap((module) => ["--import", module])
+    : project.packages.flatMap((requirement) => ["--import-of", distributionName(requirement)]);
+  return [
+    ...["-m", "airlock_worker", "--listen", address, "--run-dir", directory],
+    ...["--python", projectPython, "--descriptors", options.descriptorsPath],
+    ...imports,
+  ];
+}
+
+function started(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.once("spawn", resolve);
+    child.once("error", (cause) =>
+      reject(
+        new AirlockError(
+          "start_failed",
+          "The Python worker could not be started; the operator finds why in the log.",
+          { cause },
+        ),
+      ),
+    );
+  });
+}
+
+function relayLog(child: ChildProcess, log: Log): void {
+  if (!child.stderr) return;
+  createInterface({ input: child.stderr }).on("line", (line) => {
+    try {
+      const { level, msg, ...fields } = JSON.parse(line) as { level: string; msg: string };
+      const known =
+        level === "error" || level === "warning" ? (level === "error" ? "error" : "warn") : "debug";
+      log[known](fields, msg);
+    } catch {
+      log.warn({ line: line.slice(0, 500) }, "worker wrote");
+    }
+  });
+}

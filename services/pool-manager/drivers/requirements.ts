@@ -1,0 +1,16 @@
+/** The distribution that a PEP 508 requirement names: `pandas[excel]>=3,<4` is `pandas`. */
+export function distributionName(requirement: string): string {
+  return /^[A-Za-z0-9][A-Za-z0-9._-]*/.exec(requirement)?.[0] ?? requirement;
+}
+
+const MARK = "# airlock packages: ";
+
+/** The first line of a lock file: it says for which packages the lock was made. */
+export function lockHeader(packages: readonly string[]): string {
+  return `${MARK}${JSON.stringify([...packages].sort())}`;
+}
+
+/** Whether the text of a lock file was made for these packages. */
+export function isLockFor(lock: string, packages: readonly string[]): boolean {
+  return lock.split("\n", 1)[0] === lockHeader(packages);
+}

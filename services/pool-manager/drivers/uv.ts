@@ -1,0 +1,42 @@
+import { spawn } from "node:child_process";
+import { dirname, join } from "node:path";
+import { AirlockError } from "../../common/errors.ts";
+
+const TIMEOUT_MS = 15 * 60_000;
+const KEPT_ERROR_CHARACTERS = 2_000;
+
+// What an installer needs of the operator's environment. Everything else stays out: a package's build script is
+// somebody else's code, and the values behind ${env:} references may be there.
+const PASSED_ON = /^(PATH|HOME|TMPDIR|LANG|LC_ALL|SSL_CERT_(FILE|DIR)|UV_.*|(HTTPS?|ALL|NO)_PROXY)$/i;
+
+/** Runs an installer step to its end. Rejects with `start_failed` and the end of the tool's own error. */
+export async function runInstaller(
+  command: string,
+  args: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => PASSED_ON.test(name)));
+  const child = spawn(command, args, {
+    env,
+    stdio: ["ignore", "ignore", "pipe"],
+    signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
+  });
+  let errors = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    errors = (errors + text).slice(-KEPT_ERROR_CHARACTERS);
+  });
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once("close", resolve);
+    child.once("error", (cause) => reject(installFailed(`${cause.message}`)));
+  });
+  if (code !== 0) throw installFailed(errors.trim());
+}
+
+/** `uv`, which stands beside the interpreter that the worker runs on. */
+export function uvBeside(python: string): string {
+  return join(dirname(python), "uv");
+}
+
+function installFailed(reason: string): AirlockError {
+  return new AirlockError("start_failed", `The project's packages could not be installed: ${reason}`);
+}

@@ -1,0 +1,44 @@
+import type { UntypedServiceImplementation } from "@grpc/grpc-js";
+import { AirlockError } from "../common/errors.ts";
+import type { PoolManagerServiceServer } from "../common/gen/airlock/v1/pool_manager.ts";
+import type { Dependency } from "../common/gen/airlock/v1/readiness.ts";
+import { handlersFor } from "../common/grpc-server.ts";
+import type { Log } from "../common/log.ts";
+import { serveLease } from "./lease-handler.ts";
+import { toProjectMessage } from "./messages.ts";
+import type { Pools } from "./pools.ts";
+
+const MAX_REPLICAS = 100;
+
+/** PoolManagerService on top of the domain. */
+export function createHandlers(
+  pools: Pools,
+  readiness: () => Promise<Dependency[]>,
+  log: Log,
+): UntypedServiceImplementation {
+  const { unary, duplex } = handlersFor(log);
+  const show = async (name: string) => ({ project: toProjectMessage(await pools.find(name)) });
+  const service: PoolManagerServiceServer = {
+    listProjects: unary(async () => ({ projects: (await pools.list()).map(toProjectMessage) })),
+    getProject: unary(({ name }) => show(name)),
+    upProject: unary(async ({ name, replicas }) => {
+      const { project, pool } = await pools.open(name);
+      if (replicas !== undefined && (replicas < 1 || replicas > MAX_REPLICAS)) {
+        throw new AirlockError(
+          "invalid_request",
+          `replicas must be from 1 to ${MAX_REPLICAS}; to stop the project, take it down.`,
+        );
+      }
+      pool.up(replicas ?? project.replicas);
+      return await show(name);
+    }),
+    downProject: unary(async ({ name }) => {
+      const { pool } = await pools.open(name);
+      pool.down();
+      return await show(name);
+    }),
+    lease: duplex((stream, context) => serveLease(stream, context, pools)),
+    getPoolManagerReadiness: unary(async () => ({ dependencies: await readiness() })),
+  };
+  return service;
+}

@@ -1,0 +1,68 @@
+import { AirlockError } from "../common/errors.ts";
+import type { LeaseRequest, LeaseResponse } from "../common/gen/airlock/v1/pool_manager.ts";
+import type { CallContext } from "../common/grpc-server.ts";
+import type { Duplex } from "../common/grpc-stream.ts";
+import type { Lease } from "./lease.ts";
+import type { Pools } from "./pools.ts";
+
+type LeaseStream = Duplex<LeaseRequest, LeaseResponse>;
+
+/** One lease stream from its first message to its end; however it ends, the worker is free again. */
+export async function serveLease(stream: LeaseStream, { signal }: CallContext, pools: Pools): Promise<void> {
+  const first = (await stream.next())?.action;
+  if (first?.$case !== "acquire") throw brokenProtocol("The first message of a lease must be acquire.");
+  const { project, pool } = await pools.open(first.value.project);
+  if (signal.aborted) return;
+  const lease = pool.acquire(first.value.executionId, project.replicas);
+  const release = () => lease.release();
+  // A caller that dies while it waits would otherwise be served before it is missed.
+  signal.addEventListener("abort", release, { once: true });
+  try {
+    const position = lease.position();
+    if (position > 0) await stream.send({ event: { $case: "queued", value: { position } } });
+    const worker = await lease.granted;
+    await stream.send({
+      event: {
+        $case: "granted",
+        value: {
+          workerId: worker.id,
+          workerAddress: worker.address,
+          secretsVersion: worker.secretsVersion(),
+          llmTimeoutMs: project.limits.llmTimeoutMs,
+        },
+      },
+    });
+    await Promise.race([obey(stream, lease), lease.lost.then(workerLost)]);
+  } finally {
+    signal.removeEventListener("abort", release);
+    lease.release();
+  }
+}
+
+async function obey(stream: LeaseStream, lease: Lease): Promise<void> {
+  for (;;) {
+    const action = (await stream.next())?.action;
+    switch (action?.$case) {
+      case undefined:
+        return;
+      case "park":
+        lease.park();
+        await stream.send({ event: { $case: "parked", value: {} } });
+        break;
+      case "resume":
+        await lease.resume();
+        await stream.send({ event: { $case: "resumed", value: {} } });
+        break;
+      case "acquire":
+        throw brokenProtocol("A lease is acquired once.");
+    }
+  }
+}
+
+function workerLost(how: string): never {
+  throw new AirlockError("worker_lost", `The worker was lost: it ${how}.`);
+}
+
+function brokenProtocol(message: string): AirlockError {
+  return new AirlockError("invalid_request", message);
+}

@@ -1,0 +1,44 @@
+import type { Worker } from "./worker.ts";
+
+/**
+ * One execution's claim on a worker:
+ * queued → held ⇄ parked, with resuming between parked and held; any of them → over.
+ */
+export type Lease = {
+  readonly id: string;
+  readonly executionId: string;
+  /** Resolves when a worker is free for it; rejects with `start_failed` or `worker_lost`. */
+  readonly granted: Promise<Worker>;
+  /** Place in the queue, 1 is next; 0 when it does not wait. */
+  position(): number;
+  /** Gives the slot back and keeps the worker alive. */
+  park(): void;
+  /** Resolves when it has a slot on its worker again. */
+  resume(): Promise<void>;
+  /** Ends the claim. */
+  release(): void;
+  /** Resolves with the reason when its worker is gone; never rejects. */
+  readonly lost: Promise<string>;
+};
+
+/** A lease from the pool's side. */
+export type Claim = {
+  readonly id: string;
+  readonly executionId: string;
+  readonly granted: PromiseWithResolvers<Worker>;
+  readonly lost: PromiseWithResolvers<string>;
+  resumed: PromiseWithResolvers<void> | undefined;
+};
+
+export function newClaim(id: string, executionId: string): Claim {
+  const claim: Claim = {
+    id,
+    executionId,
+    granted: Promise.withResolvers(),
+    lost: Promise.withResolvers(),
+    resumed: undefined,
+  };
+  // The caller may have gone before it looked.
+  claim.granted.promise.catch(() => undefined);
+  return claim;
+}

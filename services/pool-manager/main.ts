@@ -1,0 +1,50 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { v7 as newId } from "uuid";
+import { systemClock as clock } from "../common/clock.ts";
+import { PoolManagerServiceService } from "../common/gen/airlock/v1/pool_manager.ts";
+import { SecretsServiceClient } from "../common/gen/airlock/v1/secrets.ts";
+import { connect } from "../common/grpc-client.ts";
+import { createHealthCheck } from "../common/grpc-health.ts";
+import { startGrpcServer } from "../common/grpc-server.ts";
+import type { Log } from "../common/log.ts";
+import { openProjectCatalogue } from "../common/project-catalogue.ts";
+import { type RunningService, runService } from "../common/run-service.ts";
+import { type PoolManagerConfig, readPoolManagerConfig } from "./config.ts";
+import { createProcessDriver } from "./drivers/process.ts";
+import { createHandlers } from "./handlers.ts";
+import { createPools } from "./pools.ts";
+import { createProvisioning } from "./provisioning.ts";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+
+/** Starts the pool-manager; pools start on first use. */
+export async function startPoolManager(config: PoolManagerConfig, log: Log): Promise<RunningService> {
+  await mkdir(config.runDirectory, { recursive: true, mode: 0o700 });
+  const catalogue = await openProjectCatalogue(config.projectsDirectory);
+  const secrets = connect(SecretsServiceClient, config.secretsAddress);
+  const check = createHealthCheck("secrets", config.secretsAddress);
+  const driver = createProcessDriver({
+    ...config,
+    workerDirectory: join(ROOT, "worker"),
+    descriptorsPath: join(ROOT, "proto", "airlock.binpb"),
+    log,
+  });
+  const provide = createProvisioning(secrets, clock);
+  const pools = createPools({ catalogue, driver, provide, clock, newId, log });
+  const readiness = async () => [await check.check()];
+  const server = await startGrpcServer(config.listen, [
+    [PoolManagerServiceService, createHandlers(pools, readiness, log)],
+  ]);
+  return {
+    address: server.address,
+    async drain(graceMs) {
+      await pools.close(graceMs);
+      await server.drain(graceMs);
+      secrets.close();
+      check.close();
+    },
+  };
+}
+
+if (import.meta.main) await runService("pool-manager", readPoolManagerConfig, startPoolManager);

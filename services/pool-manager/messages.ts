@@ -1,0 +1,35 @@
+import { Project as ProjectMessage, ProjectStatus } from "../common/gen/airlock/v1/pool_manager.ts";
+import { isUsable } from "../common/project-catalogue.ts";
+import type { ProjectState } from "./pools.ts";
+
+/** A project and its pool as the proto spells them. */
+export function toProjectMessage({ entry, pool }: ProjectState): ProjectMessage {
+  const state = {
+    name: entry.name,
+    status: pool?.up ? ProjectStatus.UP : ProjectStatus.DOWN,
+    replicas: pool?.replicas ?? 0,
+    idleWorkers: pool?.idleWorkers ?? 0,
+    queueDepth: pool?.queueDepth ?? 0,
+    running: pool?.running ?? 0,
+    paused: pool?.paused ?? 0,
+    detail: pool?.detail ?? "",
+    isolationLayers: [...(pool?.layers ?? [])],
+  };
+  if (!isUsable(entry)) return ProjectMessage.create({ ...state, problem: entry.problem });
+  const { limits } = entry;
+  return ProjectMessage.create({
+    ...state,
+    description: entry.description,
+    packages: [...entry.packages],
+    isolation: entry.isolation,
+    settingKeys: [...Object.keys(entry.settings), ...entry.secrets.map((secret) => secret.name)].sort(),
+    limits: {
+      timeoutMs: limits.timeoutMs,
+      llmTimeoutMs: limits.llmTimeoutMs,
+      maxOutputBytes: limits.maxOutputBytes,
+      maxResultBytes: limits.maxResultBytes,
+      memoryBytes: limits.memoryBytes,
+      queue: limits.queue,
+    },
+  });
+}

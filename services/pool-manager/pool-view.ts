@@ -1,0 +1,40 @@
+import type { Slot } from "./slot.ts";
+import type { Worker } from "./worker.ts";
+
+/** What a pool is doing, for operators. */
+export type PoolView = {
+  readonly up: boolean;
+  readonly replicas: number;
+  readonly idleWorkers: number;
+  readonly queueDepth: number;
+  readonly running: number;
+  readonly paused: number;
+  readonly layers: Worker["layers"];
+  /** What it is busy with, or why it last failed. */
+  readonly detail: string;
+};
+
+/** The pool's state in an operator's terms. */
+export function viewPool(pool: {
+  readonly slots: ReadonlySet<Slot>;
+  readonly queueDepth: number;
+  readonly desired: number;
+  readonly draining: boolean;
+  readonly layers: Worker["layers"];
+  readonly detail: string;
+}): PoolView {
+  const slots = [...pool.slots];
+  const up = pool.desired > 0 && !pool.draining;
+  const running = slots.filter((slot) => slot.holder).length;
+  const claims = slots.reduce((sum, slot) => sum + slot.claims.size, 0);
+  return {
+    up,
+    replicas: up ? pool.desired : 0,
+    idleWorkers: slots.filter((slot) => slot.serving && !slot.holder).length,
+    queueDepth: pool.queueDepth,
+    running,
+    paused: claims - running,
+    layers: pool.layers,
+    detail: pool.detail,
+  };
+}

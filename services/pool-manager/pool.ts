@@ -1,0 +1,251 @@
+import type { Clock } from "../common/clock.ts";
+import { AirlockError, asAirlockError } from "../common/errors.ts";
+import type { Log } from "../common/log.ts";
+import { type Claim, type Lease, newClaim } from "./lease.ts";
+import { type PoolView, viewPool } from "./pool-view.ts";
+import { newSlot, removeClaim, type Slot } from "./slot.ts";
+import type { Worker } from "./worker.ts";
+
+/** The workers of one project and the executions that wait for them. */
+export type Pool = {
+  /** Asks for a worker, starting `defaultReplicas` if the pool is down. First come, first served. */
+  acquire(executionId: string, defaultReplicas: number): Lease;
+  up(replicas: number): void;
+  /** Finishes what runs or waits, then stops every worker. */
+  down(): void;
+  /** Replaces every worker, each when it has finished what lives on it. */
+  roll(reason: string): void;
+  view(): PoolView;
+  /** Stops for good: nothing more is granted; workers end when idle, or when `graceMs` are over. */
+  close(graceMs: number): Promise<void>;
+};
+
+export type PoolParts = {
+  readonly project: string;
+  /** Starts one ready worker; `onProgress` says what takes long, `signal` gives it up. Rejects with `start_failed`. */
+  readonly startWorker: (onProgress: (step: string) => void, signal: AbortSignal) => Promise<Worker>;
+  readonly clock: Clock;
+  readonly newId: () => string;
+  readonly log: Log;
+};
+
+const FIRST_BACKOFF_MS = 500;
+const LONGEST_BACKOFF_MS = 30_000;
+// A worker that lives this long was started well, whatever ends it later.
+const SETTLED_AFTER_MS = 10_000;
+
+export function createPool({ project, startWorker, clock, newId, log }: PoolParts): Pool {
+  const slots = new Set<Slot>();
+  const queue: Claim[] = [];
+  const endings = new Set<Promise<void>>();
+  const giveUp = new AbortController();
+  let desired = 0;
+  let draining = false;
+  let closed = false;
+  let starting = 0;
+  let failures = 0;
+  let backingOff: (() => void) | undefined;
+  let detail = "";
+  let layers: Worker["layers"] = [];
+
+  const serving = () => [...slots].filter((slot) => slot.serving);
+  const slotOf = (claim: Claim) => [...slots].find((slot) => slot.claims.has(claim));
+
+  /** Hands free workers to whoever waits longest: on each worker the answered first, they are older than the queue. */
+  const dispatch = () => {
+    for (const slot of slots) {
+      if (slot.holder) continue;
+      const resuming = slot.resuming.shift();
+      if (resuming) {
+        slot.holder = resuming;
+        resuming.resumed?.resolve();
+        continue;
+      }
+      const next = slot.serving ? queue.shift() : undefined;
+      if (next) grant(slot, next);
+    }
+    reconcile();
+  };
+
+  const grant = (slot: Slot, claim: Claim) => {
+    slot.holder = claim;
+    slot.claims.add(claim);
+    slot.worker.refresh().then(
+      () => claim.granted.resolve(slot.worker),
+      (error: unknown) => {
+        claim.granted.reject(error);
+        removeClaim(slot, claim);
+        dispatch();
+      },
+    );
+  };
+
+  /** Starts or retires workers until there are as many as there should be. */
+  const reconcile = () => {
+    if (draining && queue.length === 0) {
+      draining = false;
+      desired = 0;
+    }
+    const surplus = serving().sort((a, b) => a.claims.size - b.claims.size);
+    surplus.length = Math.max(0, Math.min(surplus.length, surplus.length + starting - desired));
+    for (const slot of surplus) slot.serving = false;
+    for (const slot of slots) {
+      if (!slot.serving && slot.claims.size === 0) end(slot);
+    }
+    if (closed || backingOff) return;
+    while (serving().length + starting < desired) start();
+  };
+
+  const start = () => {
+    starting++;
+    detail = "starting workers";
+    const onProgress = (step: string) => {
+      detail = step;
+    };
+    startWorker(onProgress, giveUp.signal).then(started, startFailed);
+  };
+
+  const started = (worker: Worker) => {
+    starting--;
+    const slot = newSlot(worker, clock.now());
+    slots.add(slot);
+    layers = worker.layers;
+    detail = "";
+    log.info({ project, workerId: worker.id }, "worker ready");
+    void worker.gone.then((how) => lost(slot, how));
+    void worker.retiring.then((reason) => retire(slot, reason));
+    if (closed) slot.serving = false;
+    dispatch();
+  };
+
+  const startFailed = (error: unknown) => {
+    starting--;
+    const reason = asAirlockError(error);
+    log.warn({ project, err: reason, detail: reason.detail }, "worker did not start");
+    detail = reason.message;
+    if (serving().length === 0 && starting === 0) {
+      // Nobody is left who could serve the queue: its executions learn why now instead of waiting for nothing.
+      desired = 0;
+      draining = false;
+      for (const claim of queue.splice(0)) claim.granted.reject(reason);
+    } else {
+      backOff();
+    }
+  };
+
+  const backOff = () => {
+    failures++;
+    const delayMs = Math.min(FIRST_BACKOFF_MS * 2 ** (failures - 1), LONGEST_BACKOFF_MS);
+    backingOff ??= clock.after(delayMs, () => {
+      backingOff = undefined;
+      reconcile();
+    });
+  };
+
+  const lost = (slot: Slot, how: string) => {
+    if (!slots.delete(slot)) return;
+    log.warn({ project, workerId: slot.worker.id, how }, "worker lost");
+    for (const claim of slot.claims) {
+      const error = new AirlockError("worker_lost", `The worker was lost: it ${how}.`);
+      claim.granted.reject(error);
+      claim.resumed?.reject(error);
+      claim.lost.resolve(how);
+    }
+    if (clock.now() - slot.startedAtMs < SETTLED_AFTER_MS) backOff();
+    else failures = 0;
+    reconcile();
+  };
+
+  const retire = (slot: Slot, reason: string) => {
+    log.info({ project, workerId: slot.worker.id, reason }, "worker retires");
+    slot.serving = false;
+    reconcile();
+  };
+
+  const end = (slot: Slot) => {
+    slots.delete(slot);
+    const ending = slot.worker
+      .stop()
+      .catch((error: unknown) => log.error({ project, err: error }, "worker did not stop"))
+      .finally(() => endings.delete(ending));
+    endings.add(ending);
+  };
+
+  const leaseOf = (claim: Claim): Lease => ({
+    id: claim.id,
+    executionId: claim.executionId,
+    granted: claim.granted.promise,
+    lost: claim.lost.promise,
+    position: () => queue.indexOf(claim) + 1,
+    park() {
+      const slot = slotOf(claim);
+      if (slot?.holder === claim) slot.holder = undefined;
+      dispatch();
+    },
+    resume() {
+      const slot = slotOf(claim);
+      if (!slot) return Promise.reject(new AirlockError("worker_lost", "The worker was lost."));
+      if (slot.holder === claim) return Promise.resolve();
+      claim.resumed = Promise.withResolvers();
+      slot.resuming.push(claim);
+      dispatch();
+      return claim.resumed.promise;
+    },
+    release() {
+      const waiting = queue.indexOf(claim);
+      if (waiting >= 0) queue.splice(waiting, 1);
+      const slot = slotOf(claim);
+      if (slot) removeClaim(slot, claim);
+      dispatch();
+    },
+  });
+
+  return {
+    acquire(executionId, defaultReplicas) {
+      const claim = newClaim(newId(), executionId);
+      if (closed) {
+        claim.granted.reject(stopping());
+        return leaseOf(claim);
+      }
+      draining = false;
+      if (desired === 0) desired = defaultReplicas;
+      queue.push(claim);
+      dispatch();
+      return leaseOf(claim);
+    },
+    up(replicas) {
+      draining = false;
+      desired = replicas;
+      dispatch();
+    },
+    down() {
+      draining = true;
+      reconcile();
+    },
+    roll(reason) {
+      for (const slot of serving()) retire(slot, reason);
+    },
+    view: () => viewPool({ slots, queueDepth: queue.length, desired, draining, layers, detail }),
+    async close(graceMs) {
+      closed = true;
+      desired = 0;
+      for (const claim of queue.splice(0)) {
+        claim.granted.reject(stopping());
+      }
+      backingOff?.();
+      reconcile();
+      const stopTimer = clock.after(graceMs, () => {
+        giveUp.abort();
+        for (const slot of slots) end(slot);
+      });
+      while (slots.size > 0 || starting > 0 || endings.size > 0) {
+        await Promise.race([...endings, new Promise<void>((resolve) => clock.after(20, resolve))]);
+      }
+      stopTimer();
+    },
+  };
+}
+
+function stopping(): AirlockError {
+  return new AirlockError("unavailable", "The pool-manager is stopping. Try again in a few seconds.");
+}

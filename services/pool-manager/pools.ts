@@ -1,0 +1,118 @@
+import type { Clock } from "../common/clock.ts";
+import { AirlockError } from "../common/errors.ts";
+import type { Log } from "../common/log.ts";
+import { isUsable, type ProjectCatalogue } from "../common/project-catalogue.ts";
+import type { Project, ProjectProblem } from "../common/project-file.ts";
+import type { WorkerDriver } from "./drivers/driver.ts";
+import { createPool, type Pool } from "./pool.ts";
+import type { PoolView } from "./pool-view.ts";
+import type { Provision } from "./provisioning.ts";
+import { startWorker } from "./worker.ts";
+
+// How long a changed project file may go unnoticed.
+const LOOK_AGAIN_MS = 500;
+
+export type ProjectState = { readonly entry: Project | ProjectProblem; readonly pool: PoolView | undefined };
+
+/** The pools of all projects, by project name. */
+export type Pools = {
+  /** Every project, also those with a broken file. */
+  list(): Promise<ProjectState[]>;
+  /** Rejects with `project_not_found`, naming the known ones. */
+  find(name: string): Promise<ProjectState>;
+  /** The pool of a usable project. Rejects with `project_not_found` or `project_invalid`. */
+  open(name: string): Promise<{ project: Project; pool: Pool }>;
+  close(graceMs: number): Promise<void>;
+};
+
+type Entry = { project: Project; readonly pool: Pool };
+
+export function createPools(parts: {
+  readonly catalogue: ProjectCatalogue;
+  readonly driver: WorkerDriver;
+  readonly provide: (project: Project) => Promise<Provision>;
+  readonly clock: Clock;
+  readonly newId: () => string;
+  readonly log: Log;
+}): Pools {
+  const { catalogue, driver, provide, clock, newId, log } = parts;
+  const pools = new Map<string, Entry>();
+  let lookedAtMs = clock.now();
+
+  const look = async (force: boolean) => {
+    if (!force && clock.now() - lookedAtMs < LOOK_AGAIN_MS) return;
+    lookedAtMs = clock.now();
+    if (await catalogue.refresh()) log.info("project files changed");
+    for (const [name, entry] of pools) adopt(name, entry);
+  };
+
+  /** Takes a changed project file over into its running pool. */
+  const adopt = (name: string, entry: Entry) => {
+    const current = catalogue.get(name);
+    if (!current) return entry.pool.down();
+    // A file that broke while its pool runs: the pool goes on as it was, new executions are refused.
+    if (!isUsable(current)) return;
+    const rolls = current.poolRevision !== entry.project.poolRevision;
+    entry.project = current;
+    if (rolls) entry.pool.roll("the project file changed");
+  };
+
+  const find = async (name: string) => {
+    await look(false);
+    if (!catalogue.get(name)) await look(true);
+    const entry = catalogue.get(name);
+    if (entry) return entry;
+    const known = catalogue.list().map((project) => project.name);
+    throw new AirlockError(
+      "project_not_found",
+      known.length > 0
+        ? `There is no project of this name. Use one of: ${known.join(", ")}.`
+        : "There is no project yet; the operator adds one as a file NAME.yaml in the projects directory.",
+    );
+  };
+
+  const create = (project: Project): Entry => {
+    const entry: Entry = {
+      project,
+      pool: createPool({
+        project: project.name,
+        clock,
+        newId,
+        log,
+        startWorker: async (onProgress, signal) => {
+          const { project: current } = entry;
+          const refusal = driver.refusal(current);
+          if (refusal) throw new AirlockError("start_failed", refusal);
+          await driver.prepare(current, onProgress, signal);
+          onProgress("starting workers");
+          return await startWorker(current, newId(), driver, () => provide(entry.project), signal);
+        },
+      }),
+    };
+    pools.set(project.name, entry);
+    return entry;
+  };
+
+  return {
+    async list() {
+      await look(false);
+      return catalogue.list().map((entry) => ({ entry, pool: pools.get(entry.name)?.pool.view() }));
+    },
+    async find(name) {
+      return { entry: await find(name), pool: pools.get(name)?.pool.view() };
+    },
+    async open(name) {
+      const project = await find(name);
+      if (!isUsable(project)) {
+        throw new AirlockError(
+          "project_invalid",
+          `Project "${name}" cannot be used until its file is mended: ${project.problem}`,
+        );
+      }
+      return pools.get(name) ?? create(project);
+    },
+    async close(graceMs) {
+      await Promise.all([...pools.values()].map(({ pool }) => pool.close(graceMs)));
+    },
+  };
+}

@@ -1,0 +1,57 @@
+import type { Clock } from "../common/clock.ts";
+import type { SecretsServiceClient } from "../common/gen/airlock/v1/secrets.ts";
+import type { ProvisionRequest } from "../common/gen/airlock/v1/worker.ts";
+import { callUnary } from "../common/grpc-client.ts";
+import type { Project } from "../common/project-file.ts";
+
+/** What a worker is given, and a mark that changes whenever it does. */
+export type Provision = { readonly revision: string; readonly request: ProvisionRequest };
+
+// A rotated secret reaches the next run within this time.
+const FRESH_MS = 1_000;
+const TIMEOUT_MS = 5_000;
+
+/** Fetches what the project's workers need, at most once a second. Rejects with `start_failed` or `unavailable`. */
+export function createProvisioning(
+  secrets: SecretsServiceClient,
+  clock: Clock,
+): (project: Project) => Promise<Provision> {
+  const latest = new Map<string, { provision: Provision; projectRevision: string; until: number }>();
+  return async (project) => {
+    const known = latest.get(project.name);
+    if (known && known.projectRevision === project.provisionRevision && known.until > clock.now())
+      return known.provision;
+    const resolved = await callUnary(
+      secrets,
+      secrets.resolveSecrets,
+      { project: project.name },
+      "secrets service",
+      {
+        timeoutMs: TIMEOUT_MS,
+      },
+    );
+    const { limits } = project;
+    const provision: Provision = {
+      revision: `${project.provisionRevision}:${resolved.version}`,
+      request: {
+        project: project.name,
+        secretsVersion: resolved.version,
+        secrets: resolved.secrets,
+        settings: { ...project.settings },
+        limits: {
+          maxOutputBytes: limits.maxOutputBytes,
+          maxResultBytes: limits.maxResultBytes,
+          memoryBytes: limits.memoryBytes,
+          diskBytes: limits.diskBytes,
+          pids: limits.pids,
+        },
+      },
+    };
+    latest.set(project.name, {
+      provision,
+      projectRevision: project.provisionRevision,
+      until: clock.now() + FRESH_MS,
+    });
+    return provision;
+  };
+}

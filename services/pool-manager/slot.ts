@@ -1,0 +1,27 @@
+import type { Claim } from "./lease.ts";
+import type { Worker } from "./worker.ts";
+
+/** One worker in a pool: at most one claim holds it, any number of paused ones live on it. */
+export type Slot = {
+  readonly worker: Worker;
+  readonly startedAtMs: number;
+  holder: Claim | undefined;
+  /** Every claim that lives on the worker, the holder too. */
+  readonly claims: Set<Claim>;
+  /** Answered claims that wait for their turn on it, oldest first. */
+  readonly resuming: Claim[];
+  /** False: finishes what lives on it, then stops. */
+  serving: boolean;
+};
+
+export function newSlot(worker: Worker, startedAtMs: number): Slot {
+  return { worker, startedAtMs, holder: undefined, claims: new Set(), resuming: [], serving: true };
+}
+
+/** Takes `claim` off the worker. */
+export function removeClaim(slot: Slot, claim: Claim): void {
+  slot.claims.delete(claim);
+  if (slot.holder === claim) slot.holder = undefined;
+  const index = slot.resuming.indexOf(claim);
+  if (index >= 0) slot.resuming.splice(index, 1);
+}

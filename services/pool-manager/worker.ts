@@ -1,0 +1,143 @@
+import { AirlockError, asAirlockError } from "../common/errors.ts";
+import type { IsolationLayer } from "../common/gen/airlock/v1/pool_manager.ts";
+import {
+  type WatchStatusResponse,
+  WorkerServiceClient,
+  WorkerState,
+} from "../common/gen/airlock/v1/worker.ts";
+import { callUnary, connect } from "../common/grpc-client.ts";
+import { fromGrpcError } from "../common/grpc-errors.ts";
+import type { Project } from "../common/project-file.ts";
+import type { WorkerDriver } from "./drivers/driver.ts";
+import type { Provision } from "./provisioning.ts";
+
+/** A worker that is ready to run scripts. */
+export type Worker = {
+  readonly id: string;
+  readonly address: string;
+  readonly layers: readonly IsolationLayer[];
+  /** The values that its next run sees. */
+  secretsVersion(): string;
+  /** Brings the worker up to date. Rejects when the values cannot be had. */
+  refresh(): Promise<void>;
+  /** Resolves with the reason when the worker asks to be replaced. */
+  readonly retiring: Promise<string>;
+  /** Resolves with the reason when it is gone. */
+  readonly gone: Promise<string>;
+  stop(): Promise<void>;
+};
+
+const READY_TIMEOUT_MS = 120_000;
+const PROVISION_TIMEOUT_MS = 10_000;
+
+/**
+ * Starts, provisions and awaits one worker. Rejects with `start_failed` and the reason, the import error of a package
+ * or a protection that the project demands and this machine does not give; then nothing of the worker is left.
+ */
+export async function startWorker(
+  project: Project,
+  workerId: string,
+  driver: WorkerDriver,
+  provide: () => Promise<Provision>,
+  signal: AbortSignal,
+): Promise<Worker> {
+  const provisionFirst = await provide();
+  const process = await driver.start(project, workerId);
+  const client = connect(WorkerServiceClient, process.address);
+  let provisioned: Provision | undefined;
+  const provision = async (values: Provision) => {
+    if (provisioned?.revision === values.revision) return;
+    await callUnary(client, client.provision, values.request, "worker", { timeoutMs: PROVISION_TIMEOUT_MS });
+    provisioned = values;
+  };
+  const retiring = Promise.withResolvers<string>();
+  const boot = async () => {
+    await connected(client);
+    await provision(provisionFirst);
+    return await watchUntilReady(client, retiring.resolve);
+  };
+  try {
+    const layers = await givenUpAfter(Promise.race([boot(), process.gone.then(goneTooEarly)]), signal);
+    refuseMissingLayers(project, layers);
+    return {
+      id: workerId,
+      address: process.address,
+      layers,
+      secretsVersion: () => provisioned?.request.secretsVersion ?? "",
+      refresh: async () => provision(await provide()),
+      retiring: retiring.promise,
+      gone: process.gone.then((how) => {
+        client.close();
+        return how;
+      }),
+      stop: () => process.stop(),
+    };
+  } catch (error) {
+    client.close();
+    await process.stop();
+    throw startFailed(error);
+  }
+}
+
+function connected(client: WorkerServiceClient): Promise<void> {
+  return new Promise((resolve, reject) => {
+    client.waitForReady(Date.now() + READY_TIMEOUT_MS, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+/** Resolves with the layers that are in force; goes on listening for the worker's wish to be replaced. */
+function watchUntilReady(
+  client: WorkerServiceClient,
+  onRetiring: (reason: string) => void,
+): Promise<readonly IsolationLayer[]> {
+  return new Promise((resolve, reject) => {
+    const stream = client.watchStatus({});
+    stream.on("data", ({ state, detail, isolationLayers }: WatchStatusResponse) => {
+      if (state === WorkerState.READY) resolve(isolationLayers);
+      if (state === WorkerState.RETIRING) onRetiring(detail);
+      if (state === WorkerState.FAILED) reject(new AirlockError("start_failed", detail));
+    });
+    // Once the worker is ready, the end of its process says all that the end of this stream could.
+    stream.on("error", (error) => reject(fromGrpcError(error, "worker")));
+  });
+}
+
+function refuseMissingLayers(project: Project, layers: readonly IsolationLayer[]): void {
+  const missing = layers.filter((layer) => !layer.inForce);
+  if (project.isolation === "standard" || missing.length === 0) return;
+  const list = missing.map((layer) => `${layer.name} (${layer.detail})`).join(", ");
+  throw new AirlockError(
+    "start_failed",
+    `isolation: ${project.isolation} demands layers that are not in force here: ${list}`,
+  );
+}
+
+function goneTooEarly(how: string): never {
+  throw new AirlockError("start_failed", `The worker ${how} before it was ready.`);
+}
+
+/** Settles like `work`, unless `signal` aborts or the time to get ready is over. */
+async function givenUpAfter<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(READY_TIMEOUT_MS)]);
+  const over = Promise.withResolvers<never>();
+  const giveUp = () =>
+    over.reject(
+      signal.aborted
+        ? new AirlockError("cancelled", "The pool is stopping.")
+        : new AirlockError(
+            "start_failed",
+            `The worker was not ready within ${READY_TIMEOUT_MS / 1_000} seconds.`,
+          ),
+    );
+  limit.addEventListener("abort", giveUp, { once: true });
+  if (limit.aborted) giveUp();
+  return await Promise.race([work, over.promise]).finally(() => limit.removeEventListener("abort", giveUp));
+}
+
+function startFailed(error: unknown): AirlockError {
+  const known = asAirlockError(error);
+  if (known.code === "start_failed") return known;
+  return new AirlockError("start_failed", `A worker could not be started: ${known.message}`, {
+    cause: error,
+  });
+}
