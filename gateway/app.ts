@@ -1,0 +1,85 @@
+import { type FastifyInstance, fastify } from "fastify";
+import type { Registry } from "prom-client";
+import { AirlockError } from "../services/common/errors.ts";
+import type { Log } from "../services/common/log.ts";
+import type { Backend } from "./backend.ts";
+import { acceptJsonBodies } from "./body.ts";
+import type { Drain } from "./drain.ts";
+import { observeRequests } from "./metrics.ts";
+import { describeApi } from "./openapi.ts";
+import { readQueryNumbers } from "./query.ts";
+import { answerWithProblems, refuse, refuseConnection } from "./refusals.ts";
+import { documentRoutes } from "./routes/documents.ts";
+import { executeRoute } from "./routes/execute.ts";
+import { executionListRoute } from "./routes/execution-list.ts";
+import { executionRoutes } from "./routes/executions.ts";
+import { healthRoutes } from "./routes/health.ts";
+import { projectRoutes } from "./routes/projects.ts";
+import { refuseUnknownRoutes } from "./unknown-routes.ts";
+import { compileValidator } from "./validation.ts";
+
+// How long a client may take to send: all headers, then all of a request. 16 MiB in two minutes is 140 kB/s.
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 120_000;
+const CHECK_INTERVAL_MS = 5_000;
+const MAX_HEADER_BYTES = 16 * 1024;
+
+export type AppParts = {
+  readonly backend: Backend;
+  readonly drain: Drain;
+  readonly registry: Registry;
+  readonly log: Log;
+};
+
+/** The REST edge over `backend`, ready to listen. */
+export async function buildApp({ backend, drain, registry, log }: AppParts): Promise<FastifyInstance> {
+  const app = fastify({
+    logger: false,
+    return503OnClosing: false,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    routerOptions: { maxParamLength: 500 },
+    http: {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: CHECK_INTERVAL_MS,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      requireHostHeader: false,
+    },
+    frameworkErrors: (error, request, reply) => {
+      refuse(error, request, reply, log);
+    },
+    clientErrorHandler: refuseConnection,
+  });
+  app.setValidatorCompiler(compileValidator);
+  // The schemas of answers are for the document; compiling them into serializers would only cost start time.
+  app.setSerializerCompiler(() => JSON.stringify);
+  app.addHook("onRequest", async (request, reply) => {
+    if (drain.begun) reply.header("connection", "close");
+    if (request.raw.httpVersion === "1.1" && request.headers.host === undefined) {
+      throw new AirlockError("malformed_http", "The Host header is missing, which HTTP/1.1 demands.");
+    }
+  });
+  observeRequests(app, registry);
+  logRequests(app, log);
+  answerWithProblems(app, log);
+  refuseUnknownRoutes(app);
+  acceptJsonBodies(app);
+  readQueryNumbers(app);
+  await describeApi(app);
+  executeRoute(app, backend);
+  executionRoutes(app, backend, drain);
+  executionListRoute(app, backend);
+  projectRoutes(app, backend);
+  healthRoutes(app, backend);
+  documentRoutes(app, backend, registry);
+  await app.ready();
+  return app;
+}
+
+// The template, never the path or the body: those may hold what must not be written down.
+function logRequests(app: FastifyInstance, log: Log): void {
+  app.addHook("onResponse", async (request, reply) => {
+    const route = request.routeOptions.url ?? "unmatched";
+    const ms = Math.round(reply.elapsedTime);
+    log.debug({ method: request.method, route, status: reply.statusCode, ms }, "request");
+  });
+}

@@ -1,0 +1,33 @@
+import type { Execution } from "../services/common/gen/airlock/v1/execution.ts";
+import type { Project } from "../services/common/gen/airlock/v1/pool_manager.ts";
+import type { Dependency } from "../services/common/gen/airlock/v1/readiness.ts";
+import type {
+  ListExecutionsRequest,
+  ListExecutionsResponse,
+  RespondRequest,
+  SubmitRequest,
+} from "../services/common/gen/airlock/v1/router.ts";
+
+/**
+ * What the routes need from the rest of Airlock. Every call rejects with an AirlockError. `signal` gives a read up
+ * when the client has gone; what changes something runs to its end, so that its outcome does not depend on how long
+ * the client stayed.
+ */
+export type Backend = {
+  submit(request: SubmitRequest): Promise<Execution>;
+  /** Resolves when the execution needs attention, has ended, or `waitMs` are over. */
+  getExecution(executionId: string, waitMs: number, signal: AbortSignal): Promise<Execution>;
+  listExecutions(request: ListExecutionsRequest, signal: AbortSignal): Promise<ListExecutionsResponse>;
+  respond(request: RespondRequest): Promise<Execution>;
+  cancel(executionId: string): Promise<Execution>;
+
+  listProjects(signal: AbortSignal): Promise<Project[]>;
+  getProject(name: string, signal: AbortSignal): Promise<Project>;
+  /** `replicas` undefined: as many as the project's file says. */
+  upProject(name: string, replicas: number | undefined): Promise<Project>;
+  downProject(name: string): Promise<Project>;
+
+  /** Every service behind the gateway, reachable or not; does not reject. */
+  readiness(): Promise<Dependency[]>;
+  close(): void;
+};

@@ -1,0 +1,93 @@
+import { AirlockError, asAirlockError } from "../../services/common/errors.ts";
+import type { Execution } from "../../services/common/gen/airlock/v1/execution.ts";
+import { PoolManagerServiceClient, type Project } from "../../services/common/gen/airlock/v1/pool_manager.ts";
+import type { Dependency } from "../../services/common/gen/airlock/v1/readiness.ts";
+import { RouterServiceClient } from "../../services/common/gen/airlock/v1/router.ts";
+import { type CallLimits, callUnary, connect } from "../../services/common/grpc-client.ts";
+import type { Backend } from "../backend.ts";
+
+const READ_MS = 5_000;
+const CHANGE_MS = 15_000;
+const READINESS_MS = 2_000;
+
+/** The services behind the gateway, over gRPC. Connects on first use. */
+export function connectBackend(addresses: {
+  readonly routerAddress: string;
+  readonly poolManagerAddress: string;
+}): Backend {
+  const router = connect(RouterServiceClient, addresses.routerAddress);
+  const pool = connect(PoolManagerServiceClient, addresses.poolManagerAddress);
+  const read = (signal: AbortSignal): CallLimits => ({ timeoutMs: READ_MS, signal });
+  const change: CallLimits = { timeoutMs: CHANGE_MS };
+  return {
+    submit: async (request) => executionIn(await callUnary(router, router.submit, request, "router", change)),
+    getExecution: async (executionId, waitMs, signal) =>
+      executionIn(
+        await callUnary(router, router.getExecution, { executionId, waitMs }, "router", {
+          timeoutMs: waitMs + READ_MS,
+          signal,
+        }),
+      ),
+    listExecutions: (request, signal) =>
+      callUnary(router, router.listExecutions, request, "router", read(signal)),
+    respond: async (request) =>
+      executionIn(await callUnary(router, router.respond, request, "router", change)),
+    cancel: async (executionId) =>
+      executionIn(await callUnary(router, router.cancel, { executionId }, "router", change)),
+
+    listProjects: async (signal) =>
+      (await callUnary(pool, pool.listProjects, {}, "pool-manager", read(signal))).projects,
+    getProject: async (name, signal) =>
+      projectIn(await callUnary(pool, pool.getProject, { name }, "pool-manager", read(signal))),
+    upProject: async (name, replicas) =>
+      projectIn(await callUnary(pool, pool.upProject, { name, replicas }, "pool-manager", change)),
+    downProject: async (name) =>
+      projectIn(await callUnary(pool, pool.downProject, { name }, "pool-manager", change)),
+
+    async readiness() {
+      const limits: CallLimits = { timeoutMs: READINESS_MS };
+      const answers = await Promise.all([
+        askReadiness("router", callUnary(router, router.getRouterReadiness, {}, "router", limits)),
+        askReadiness(
+          "pool-manager",
+          callUnary(pool, pool.getPoolManagerReadiness, {}, "pool-manager", limits),
+        ),
+      ]);
+      return mergeDependencies(answers.flat());
+    },
+    close() {
+      router.close();
+      pool.close();
+    },
+  };
+}
+
+async function askReadiness(
+  name: string,
+  answer: Promise<{ dependencies: Dependency[] }>,
+): Promise<Dependency[]> {
+  try {
+    return [{ name, ready: true, detail: "" }, ...(await answer).dependencies];
+  } catch (error) {
+    return [{ name, ready: false, detail: asAirlockError(error).message }];
+  }
+}
+
+// Two services may depend on a third: it is ready when nobody misses it, and whoever does says why.
+function mergeDependencies(all: readonly Dependency[]): Dependency[] {
+  const merged = new Map<string, Dependency>();
+  for (const dependency of all) {
+    if (merged.get(dependency.name)?.ready !== false) merged.set(dependency.name, dependency);
+  }
+  return [...merged.values()];
+}
+
+function executionIn({ execution }: { execution: Execution | undefined }): Execution {
+  if (execution) return execution;
+  throw new AirlockError("internal", "The router answered without an execution.");
+}
+
+function projectIn({ project }: { project: Project | undefined }): Project {
+  if (project) return project;
+  throw new AirlockError("internal", "The pool-manager answered without a project.");
+}

@@ -1,0 +1,56 @@
+import { AirlockError } from "../../services/common/errors.ts";
+import { type Project, ProjectStatus } from "../../services/common/gen/airlock/v1/pool_manager.ts";
+
+export const MOCK_PROJECT = "mock-project";
+export const MOCK_TIMEOUT_MS = 300_000;
+const MIB = 1024 * 1024;
+
+/** The one project of the mock; it starts with one worker. */
+export type MockProject = {
+  view(): Project;
+  /** Throws project_not_found unless `name` is the mock's project. */
+  find(name: string): Project;
+  setReplicas(replicas: number): Project;
+};
+
+export function createMockProject(paused: () => number): MockProject {
+  let replicas = 1;
+  const view = (): Project => ({
+    name: MOCK_PROJECT,
+    description: "A mock project for testing",
+    status: replicas > 0 ? ProjectStatus.UP : ProjectStatus.DOWN,
+    replicas,
+    idleWorkers: replicas,
+    packages: ["requests", "pandas"],
+    limits: {
+      timeoutMs: MOCK_TIMEOUT_MS,
+      llmTimeoutMs: 900_000,
+      maxOutputBytes: 10 * MIB,
+      maxResultBytes: 10 * MIB,
+      memoryBytes: 512 * MIB,
+      queue: 1_000,
+    },
+    queueDepth: 0,
+    running: 0,
+    paused: paused(),
+    isolation: "standard",
+    isolationLayers: [],
+    detail: "",
+    problem: "",
+    settingKeys: [],
+  });
+  return {
+    view,
+    find(name) {
+      if (name === MOCK_PROJECT) return view();
+      throw new AirlockError(
+        "project_not_found",
+        `There is no project of this name. The known projects are: ${MOCK_PROJECT}.`,
+      );
+    },
+    setReplicas(count) {
+      replicas = count;
+      return view();
+    },
+  };
+}

@@ -1,0 +1,79 @@
+import { AirlockError } from "../../services/common/errors.ts";
+import { type Execution, ExecutionStatus } from "../../services/common/gen/airlock/v1/execution.ts";
+import type {
+  ListExecutionsRequest,
+  ListExecutionsResponse,
+} from "../../services/common/gen/airlock/v1/router.ts";
+
+const MAX_EXECUTIONS = 10_000;
+const MAX_CODE_CHARACTERS = 64 * 1024 * 1024;
+
+type Entry = { readonly execution: Execution; readonly code: string; readonly position: number };
+
+/** The latest executions, in memory; the oldest make room. */
+export type MockStore = {
+  add(execution: Execution, code: string): Execution;
+  /** Replaces the execution of the same id. */
+  update(execution: Execution): Execution;
+  get(executionId: string): Entry;
+  list(request: ListExecutionsRequest): ListExecutionsResponse;
+  count(status: ExecutionStatus): number;
+};
+
+export function createMockStore(): MockStore {
+  const entries = new Map<string, Entry>();
+  let codeCharacters = 0;
+  let added = 0;
+  const makeRoom = () => {
+    for (const [id, { code }] of entries) {
+      if (entries.size <= MAX_EXECUTIONS && codeCharacters <= MAX_CODE_CHARACTERS) return;
+      entries.delete(id);
+      codeCharacters -= code.length;
+    }
+  };
+  const get = (executionId: string): Entry => {
+    const entry = entries.get(executionId);
+    if (entry) return entry;
+    throw new AirlockError(
+      "execution_not_found",
+      "There is no such execution: the id is wrong, or it ended long ago. Use the execution_id from the answer to POST /execute.",
+    );
+  };
+  return {
+    get,
+    add(execution, code) {
+      entries.set(execution.executionId, { execution, code, position: ++added });
+      codeCharacters += code.length;
+      makeRoom();
+      return execution;
+    },
+    update(execution) {
+      const entry = entries.get(execution.executionId);
+      if (entry) entries.set(execution.executionId, { ...entry, execution });
+      return execution;
+    },
+    list({ project, status, limit, cursor }) {
+      const before = cursor === "" ? Number.POSITIVE_INFINITY : positionIn(cursor);
+      const matching = [...entries.values()]
+        .filter(({ position }) => position < before)
+        .filter(({ execution }) => project === "" || execution.project === project)
+        .filter(({ execution }) => status === ExecutionStatus.UNSPECIFIED || execution.status === status)
+        .sort((a, b) => b.position - a.position);
+      const page = matching.slice(0, limit);
+      const last = page.at(-1);
+      return {
+        executions: page.map(({ execution }) => execution),
+        nextCursor: last && matching.length > limit ? String(last.position) : "",
+      };
+    },
+    count: (status) => [...entries.values()].filter(({ execution }) => execution.status === status).length,
+  };
+}
+
+function positionIn(cursor: string): number {
+  if (/^\d{1,15}$/.test(cursor)) return Number(cursor);
+  throw new AirlockError(
+    "invalid_request",
+    "cursor is not one that this service gave out. Use next_cursor of the page before, or leave it out.",
+  );
+}

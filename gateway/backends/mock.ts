@@ -1,0 +1,122 @@
+import { randomUUID } from "node:crypto";
+import { AirlockError } from "../../services/common/errors.ts";
+import {
+  EndReason,
+  type Execution,
+  ExecutionStatus,
+} from "../../services/common/gen/airlock/v1/execution.ts";
+import { ProjectStatus } from "../../services/common/gen/airlock/v1/pool_manager.ts";
+import type { Backend } from "../backend.ts";
+import { createMockProject, MOCK_TIMEOUT_MS } from "./mock-project.ts";
+import { createMockStore } from "./mock-store.ts";
+
+/**
+ * Everything behind the gateway, from memory: a script completes at once with its own code as output; one that holds
+ * `llm.complete(` asks a question first.
+ */
+export function createMockBackend(now: () => number = Date.now, newId: () => string = randomUUID): Backend {
+  const store = createMockStore();
+  const project = createMockProject(() => store.count(ExecutionStatus.AWAITING_LLM));
+  const end = (execution: Execution, change: Partial<Execution>): Execution =>
+    store.update({ ...execution, llmRequest: undefined, executionTimeMs: 1, endedAtMs: now(), ...change });
+  const complete = (execution: Execution, code: string) =>
+    end(execution, {
+      status: ExecutionStatus.COMPLETED,
+      endReason: EndReason.COMPLETED,
+      resultJson: JSON.stringify({ echo: code }),
+      stdout: code,
+    });
+  return {
+    async submit(request) {
+      if (project.find(request.project).status === ProjectStatus.DOWN) project.setReplicas(1);
+      if ((request.timeoutMs ?? 0) > MOCK_TIMEOUT_MS) throw timeoutTooLong();
+      const execution = store.add(accepted(newId(), request.project, now()), request.code);
+      if (request.code.includes("llm.complete(")) {
+        const question = { id: newId(), prompt: promptIn(request.code), model: "default" };
+        store.update({ ...execution, status: ExecutionStatus.AWAITING_LLM, llmRequest: question });
+      } else {
+        complete(execution, request.code);
+      }
+      return execution;
+    },
+    async getExecution(executionId) {
+      return store.get(executionId).execution;
+    },
+    async listExecutions(request) {
+      if (request.project !== "") project.find(request.project);
+      return store.list(request);
+    },
+    async respond({ executionId, llmRequestId }) {
+      const { execution, code } = store.get(executionId);
+      if (!execution.llmRequest) throw notAwaiting();
+      if (llmRequestId !== undefined && llmRequestId !== execution.llmRequest.id) throw otherQuestion();
+      return complete(execution, code);
+    },
+    async cancel(executionId) {
+      const { execution } = store.get(executionId);
+      if (execution.endedAtMs !== undefined) throw alreadyEnded();
+      return end(execution, {
+        status: ExecutionStatus.ERROR,
+        endReason: EndReason.CANCELLED,
+        error: "The execution was cancelled.",
+      });
+    },
+    listProjects: async () => [project.view()],
+    getProject: async (name) => project.find(name),
+    async upProject(name, replicas = 1) {
+      project.find(name);
+      return project.setReplicas(replicas);
+    },
+    async downProject(name) {
+      project.find(name);
+      return project.setReplicas(0);
+    },
+    readiness: async () => [{ name: "mock", ready: true, detail: "" }],
+    close() {},
+  };
+}
+
+function accepted(executionId: string, project: string, createdAtMs: number): Execution {
+  return {
+    executionId,
+    project,
+    status: ExecutionStatus.PENDING,
+    endReason: EndReason.UNSPECIFIED,
+    resultJson: "null",
+    stdout: "",
+    stderr: "",
+    llmRequest: undefined,
+    memoryUpdatesJson: "{}",
+    truncated: undefined,
+    createdAtMs,
+  };
+}
+
+/** The first string literal that the script gives to llm.complete, or a stand-in. */
+function promptIn(code: string): string {
+  const [, , prompt] = /llm\.complete\(\s*(["'])(.*?)\1/.exec(code) ?? [];
+  return prompt || "A prompt that the script computes";
+}
+
+function timeoutTooLong(): AirlockError {
+  const seconds = MOCK_TIMEOUT_MS / 1_000;
+  return new AirlockError("invalid_request", `timeout must be at most ${seconds} seconds for this project.`);
+}
+
+function notAwaiting(): AirlockError {
+  return new AirlockError(
+    "not_awaiting_llm",
+    "This execution does not wait for an answer. Poll it and respond only while its status is awaiting_llm.",
+  );
+}
+
+function otherQuestion(): AirlockError {
+  return new AirlockError(
+    "llm_request_mismatch",
+    "This answer names another question than the open one. Poll the execution and answer its llm_request.",
+  );
+}
+
+function alreadyEnded(): AirlockError {
+  return new AirlockError("already_ended", "This execution has already ended; its outcome does not change.");
+}

@@ -1,0 +1,23 @@
+import { readEnvironment } from "../services/common/environment.ts";
+
+export type GatewayConfig = {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** gRPC targets: `unix:/path` or `host:port`. */
+  readonly routerAddress: string;
+  readonly poolManagerAddress: string;
+};
+
+/** Reads the gateway's configuration. Throws a ConfigError that names every problem. */
+export function readGatewayConfig(env: Readonly<Record<string, string | undefined>>): GatewayConfig {
+  const read = readEnvironment(env);
+  const config = Object.freeze({
+    host: read.text("AIRLOCK_HOST", "127.0.0.1"),
+    port: read.integer("AIRLOCK_PORT", 8_000, 0, 65_535),
+    routerAddress: read.text("AIRLOCK_ROUTER_ADDRESS"),
+    poolManagerAddress: read.text("AIRLOCK_POOL_MANAGER_ADDRESS"),
+  });
+  read.check();
+  return config;
+}

@@ -1,0 +1,48 @@
+import { type Project, ProjectStatus } from "../services/common/gen/airlock/v1/pool_manager.ts";
+import type { ProjectDetails, ProjectState, ProjectSummary } from "./schemas/project.ts";
+
+const MIB = 1024 * 1024;
+
+/** A project as REST lists it. */
+export function projectSummary(project: Project): ProjectSummary {
+  return {
+    name: project.name,
+    description: project.description,
+    status: project.status === ProjectStatus.UP ? "up" : "down",
+    replicas: project.replicas,
+    idle_workers: project.idleWorkers,
+    packages: project.packages,
+    queue_depth: project.queueDepth,
+    running: project.running,
+    paused: project.paused,
+    isolation: project.isolation,
+    problem: project.problem || null,
+    detail: project.detail || null,
+  };
+}
+
+export function projectState(project: Project): ProjectState {
+  const { name, status, replicas } = projectSummary(project);
+  return { name, status, replicas };
+}
+
+export function projectDetails(project: Project): ProjectDetails {
+  const { limits } = project;
+  return {
+    ...projectSummary(project),
+    limits: {
+      timeout: (limits?.timeoutMs ?? 0) / 1_000,
+      llm_timeout: (limits?.llmTimeoutMs ?? 0) / 1_000,
+      memory_mb: (limits?.memoryBytes ?? 0) / MIB,
+      max_output_mb: (limits?.maxOutputBytes ?? 0) / MIB,
+      max_result_mb: (limits?.maxResultBytes ?? 0) / MIB,
+      queue: limits?.queue ?? 0,
+    },
+    settings: project.settingKeys,
+    isolation_layers: project.isolationLayers.map(({ name, inForce, detail }) => ({
+      name,
+      in_force: inForce,
+      detail: detail || null,
+    })),
+  };
+}

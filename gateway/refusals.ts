@@ -1,0 +1,72 @@
+import type { Socket } from "node:net";
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { AirlockError, asAirlockError, type ErrorCode, hasCode } from "../services/common/errors.ts";
+import type { Log } from "../services/common/log.ts";
+import { problemHeaders, toProblem } from "./problems.ts";
+
+/** Turns whatever a route threw into a problem document. Only `internal` is logged: the rest is the caller's to know. */
+export function answerWithProblems(app: FastifyInstance, log: Log): void {
+  app.setErrorHandler((error: FastifyError, request, reply) => refuse(error, request, reply, log));
+}
+
+export function refuse(error: Error, request: FastifyRequest, reply: FastifyReply, log: Log): FastifyReply {
+  const known = asAirlockError(fromFramework(error));
+  if (hasCode(known, "internal")) {
+    const route = request.routeOptions.url;
+    log.error(
+      { err: known.cause ?? known, detail: known.detail, method: request.method, route },
+      "request failed",
+    );
+  }
+  const problem = toProblem(known);
+  return reply.code(problem.status).headers(problemHeaders(problem.status)).send(JSON.stringify(problem));
+}
+
+// What fastify itself refuses before a handler of ours runs.
+function fromFramework(error: Error & { code?: string }): Error {
+  switch (error.code) {
+    case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
+      return new AirlockError(
+        "unsupported_media_type",
+        'The Content-Type header is not a media type. Send "Content-Type: application/json".',
+      );
+    case "FST_ERR_BAD_URL":
+      return new AirlockError("route_not_found", "The path is not valid: percent-encode it as UTF-8.");
+    case "FST_ERR_MAX_PARAM_LENGTH":
+      return new AirlockError("route_not_found", "A part of the path is too long to name anything.");
+    default:
+      return error;
+  }
+}
+
+const CONNECTION_ERRORS: Readonly<Record<string, [ErrorCode, string]>> = {
+  HPE_HEADER_OVERFLOW: [
+    "headers_too_large",
+    "The request line and headers together are larger than 16 KiB. Send fewer or shorter headers.",
+  ],
+  ERR_HTTP_REQUEST_TIMEOUT: [
+    "request_timeout",
+    "The request did not arrive completely in time. Send it again over a faster connection.",
+  ],
+};
+
+/** Answers a connection on which no request could be read, and closes it. */
+export function refuseConnection(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable || socket.bytesWritten > 0) {
+    // A byte more could be taken for a part of the answer that is under way.
+    socket.destroy();
+    return;
+  }
+  const [code, detail] = CONNECTION_ERRORS[error.code ?? ""] ?? [
+    "malformed_http",
+    "The request is not valid HTTP/1.1. Use an HTTP client such as curl.",
+  ];
+  const problem = toProblem(new AirlockError(code, detail));
+  const body = JSON.stringify(problem);
+  const headers = Object.entries({
+    ...problemHeaders(problem.status),
+    "content-length": Buffer.byteLength(body),
+    connection: "close",
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${problem.status} ${problem.title}\r\n${headers.join("")}\r\n${body}`);
+}

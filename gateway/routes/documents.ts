@@ -1,0 +1,70 @@
+import type { FastifyInstance } from "fastify";
+import type { Registry } from "prom-client";
+import type { Backend } from "../backend.ts";
+import { baseUrl } from "../base-url.ts";
+import { clientSignal } from "../client-signal.ts";
+import { problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
+import { skillPage } from "../skill-page.ts";
+
+const tags = ["operation"];
+const text = (mediaType: string, description: string) => ({
+  description,
+  content: { [mediaType]: { schema: { type: "string" } } },
+});
+
+/** What describes this instance: for agents, for programs, for monitoring. */
+export function documentRoutes(app: FastifyInstance, backend: Backend, registry: Registry): void {
+  app.get(
+    "/openapi.json",
+    {
+      schema: {
+        operationId: "getOpenApi",
+        tags,
+        summary: "This document",
+        response: {
+          200: {
+            description: "OpenAPI 3.1.",
+            content: { "application/json": { schema: { type: "object" } } },
+          },
+          ...problemResponses(),
+        },
+      },
+    },
+    async () => app.swagger(),
+  );
+
+  app.get(
+    "/skill.md",
+    {
+      schema: {
+        operationId: "getSkill",
+        tags,
+        summary: "One page that teaches an agent to use this instance",
+        response: { 200: text("text/markdown", "The page."), ...problemResponses(...SERVICE_CODES) },
+      },
+    },
+    async (request, reply) => {
+      const signal = clientSignal(reply);
+      const listed = await backend.listProjects(signal);
+      const usable = listed.filter(({ problem }) => problem === "");
+      reply.type("text/markdown; charset=utf-8");
+      return skillPage(baseUrl(request), usable);
+    },
+  );
+
+  app.get(
+    "/metrics",
+    {
+      schema: {
+        operationId: "getMetrics",
+        tags,
+        summary: "Figures for Prometheus",
+        response: { 200: text("text/plain", "Prometheus text format."), ...problemResponses() },
+      },
+    },
+    async (_request, reply) => {
+      reply.type(registry.contentType);
+      return registry.metrics();
+    },
+  );
+}

@@ -1,0 +1,73 @@
+import type { FastifyInstance } from "fastify";
+import type { SchemaProblem } from "../../services/common/schema-problems.ts";
+import type { Backend } from "../backend.ts";
+import { InvalidFields } from "../problems.ts";
+import { ACCEPTED, EXECUTE_BODY, type ExecuteBody } from "../schemas/execution.ts";
+import { BODY_CODES, problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
+import { textProblem } from "../text-rules.ts";
+
+export function executeRoute(app: FastifyInstance, backend: Backend): void {
+  app.post<{ Body: ExecuteBody }>(
+    "/execute",
+    {
+      schema: {
+        operationId: "execute",
+        tags: ["executions"],
+        summary: "Run a script",
+        description: "Accepts the script and answers at once; poll `poll_url` for the outcome.",
+        body: EXECUTE_BODY,
+        response: {
+          202: {
+            description: "Accepted: the execution ends exactly once.",
+            headers: { Location: { type: "string", description: "The same as poll_url." } },
+            content: { "application/json": { schema: ACCEPTED } },
+          },
+          ...problemResponses(
+            ...BODY_CODES,
+            "project_not_found",
+            "project_invalid",
+            "queue_full",
+            "start_failed",
+            ...SERVICE_CODES,
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { project, code, timeout, settings = {} } = request.body;
+      const problems = badTexts(project, code, settings);
+      if (problems.length > 0) throw new InvalidFields(problems);
+      const { executionId } = await backend.submit({
+        project,
+        code,
+        timeoutMs: timeout === undefined ? undefined : toMilliseconds(timeout),
+        settings,
+        memoryJson: request.bodyTexts.get("memory") ?? "",
+      });
+      const pollUrl = `/executions/${executionId}`;
+      reply.code(202).header("location", pollUrl);
+      return { execution_id: executionId, status: "pending", poll_url: pollUrl };
+    },
+  );
+}
+
+// At least one, since 0 would be refused as none; an absurd one stays a number that the wire can carry.
+function toMilliseconds(seconds: number): number {
+  return Math.min(Math.max(1, Math.round(seconds * 1_000)), Number.MAX_SAFE_INTEGER);
+}
+
+function badTexts(
+  project: string,
+  code: string,
+  settings: Readonly<Record<string, string>>,
+): SchemaProblem[] {
+  const problems = [textProblem("project", project), textProblem("code", code)];
+  for (const [name, value] of Object.entries(settings)) {
+    const field = `settings.${name.replaceAll("\0", "\\0")}`;
+    if (name === "__proto__") problems.push({ field, message: "is not an allowed name" });
+    const nameProblem = textProblem(field, name);
+    if (nameProblem) problems.push({ field, message: `is not an allowed name: it ${nameProblem.message}` });
+    problems.push(textProblem(field, value));
+  }
+  return problems.filter((problem) => problem !== undefined);
+}

@@ -1,0 +1,56 @@
+import type { FastifyInstance } from "fastify";
+import { endReasonFromProto, statusFromProto, statusToProto } from "../../services/common/execution-names.ts";
+import { ExecutionStatus, type ExecutionSummary } from "../../services/common/gen/airlock/v1/execution.ts";
+import type { Backend } from "../backend.ts";
+import { clientSignal } from "../client-signal.ts";
+import { type ExecutionList, LIST_QUERY, type ListQuery } from "../schemas/execution-list.ts";
+import { problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
+
+const DEFAULT_LIMIT = 50;
+
+export function executionListRoute(app: FastifyInstance, backend: Backend): void {
+  app.get<{ Querystring: ListQuery }>(
+    "/executions",
+    {
+      schema: {
+        operationId: "listExecutions",
+        tags: ["executions"],
+        summary: "List executions",
+        description: "Newest first, page by page.",
+        querystring: LIST_QUERY,
+        response: {
+          200: {
+            description: "One page.",
+            content: { "application/json": { schema: { $ref: "ExecutionList#" } } },
+          },
+          ...problemResponses("invalid_request", "project_not_found", ...SERVICE_CODES),
+        },
+      },
+    },
+    async (request, reply): Promise<ExecutionList> => {
+      const { project = "", status, limit = DEFAULT_LIMIT, cursor = "" } = request.query;
+      const page = await backend.listExecutions(
+        {
+          project,
+          status: status === undefined ? ExecutionStatus.UNSPECIFIED : statusToProto(status),
+          limit,
+          cursor,
+        },
+        clientSignal(reply),
+      );
+      return { executions: page.executions.map(listed), next_cursor: page.nextCursor || null };
+    },
+  );
+}
+
+function listed(summary: ExecutionSummary): ExecutionList["executions"][number] {
+  return {
+    execution_id: summary.executionId,
+    project: summary.project,
+    status: statusFromProto(summary.status) ?? "pending",
+    end_reason: endReasonFromProto(summary.endReason) ?? null,
+    execution_time_ms: summary.executionTimeMs ?? null,
+    created_at: new Date(summary.createdAtMs).toISOString(),
+    ended_at: summary.endedAtMs === undefined ? null : new Date(summary.endedAtMs).toISOString(),
+  };
+}

@@ -1,0 +1,59 @@
+import type { FastifyInstance, FastifyReply } from "fastify";
+import { AirlockError } from "../../services/common/errors.ts";
+import type { Dependency } from "../../services/common/gen/airlock/v1/readiness.ts";
+import type { Backend } from "../backend.ts";
+import { type Problem, problemHeaders, toProblem } from "../problems.ts";
+import { HEALTH, READINESS } from "../schemas/health.ts";
+import { problemResponses } from "../schemas/problem.ts";
+
+const tags = ["operation"];
+
+export function healthRoutes(app: FastifyInstance, backend: Backend): void {
+  app.get(
+    "/health",
+    {
+      schema: {
+        operationId: "getHealth",
+        tags,
+        summary: "Whether the gateway is alive",
+        description: "Depends on nothing else; GET /ready asks the other services.",
+        response: {
+          200: { description: "Alive.", content: { "application/json": { schema: HEALTH } } },
+          ...problemResponses(),
+        },
+      },
+    },
+    async () => ({ status: "ok" }),
+  );
+
+  app.get(
+    "/ready",
+    {
+      schema: {
+        operationId: "getReadiness",
+        tags,
+        summary: "Whether every service can do its work",
+        response: {
+          200: { description: "All are ready.", content: { "application/json": { schema: READINESS } } },
+          ...problemResponses("unavailable"),
+        },
+      },
+    },
+    async (_request, reply: FastifyReply) => {
+      const dependencies = await backend.readiness();
+      const missing = dependencies.filter(({ ready }) => !ready);
+      const services = Object.fromEntries(
+        dependencies.map(({ name, ready }) => [name, ready ? "ready" : "unavailable"]),
+      );
+      if (missing.length === 0) return { status: "ready", services };
+      const problem: Problem = { ...toProblem(notReady(missing)), services };
+      // A string: fastify refuses to serialize a media type that the 200 does not declare.
+      return reply.code(503).headers(problemHeaders(503)).send(JSON.stringify(problem));
+    },
+  );
+}
+
+function notReady(missing: readonly Dependency[]): AirlockError {
+  const list = missing.map(({ name, detail }) => (detail ? `${name} (${detail.replace(/\.$/, "")})` : name));
+  return new AirlockError("unavailable", `Not ready: ${list.join(", ")}. Try again in a few seconds.`);
+}

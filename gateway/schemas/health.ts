@@ -1,0 +1,18 @@
+export const HEALTH = {
+  type: "object",
+  required: ["status"],
+  properties: { status: { const: "ok" } },
+} as const;
+
+export const READINESS = {
+  type: "object",
+  required: ["status", "services"],
+  properties: {
+    status: { const: "ready" },
+    services: {
+      type: "object",
+      additionalProperties: { const: "ready" },
+      examples: [{ router: "ready", "pool-manager": "ready", secrets: "ready", sanitizer: "ready" }],
+    },
+  },
+} as const;

@@ -1,0 +1,90 @@
+import { ERROR_RULES, type ErrorCode } from "../../services/common/errors.ts";
+import { PROBLEM_MEDIA_TYPE } from "../problems.ts";
+
+/** Nobody is there to read this one. */
+const UNSEEN = ["cancelled"] as const satisfies readonly ErrorCode[];
+/** What any path and any method can meet, before a route is chosen. */
+const OUTSIDE_ROUTES = [
+  "malformed_http",
+  "headers_too_large",
+  "request_timeout",
+  "route_not_found",
+  "method_not_allowed",
+  "internal",
+] as const satisfies readonly ErrorCode[];
+/** What any call to a service behind the gateway can end in. */
+export const SERVICE_CODES = [
+  "permission_denied",
+  "unavailable",
+  "deadline_exceeded",
+] as const satisfies readonly ErrorCode[];
+/** What any route that takes a body can refuse. */
+export const BODY_CODES = [
+  "invalid_json",
+  "invalid_request",
+  "payload_too_large",
+  "unsupported_media_type",
+] as const satisfies readonly ErrorCode[];
+
+/** The codes that the document shows. */
+export const SHOWN_CODES = (Object.keys(ERROR_RULES) as ErrorCode[]).filter(
+  (code) => !(UNSEEN as readonly ErrorCode[]).includes(code),
+);
+
+export const PROBLEM = {
+  $id: "Problem",
+  type: "object",
+  description: "RFC 9457. `detail` says what was wrong, what is allowed and what to do next.",
+  required: ["type", "title", "status", "detail", "code"],
+  properties: {
+    type: { type: "string", examples: ["urn:airlock:problem:invalid_request"] },
+    title: { type: "string" },
+    status: { type: "integer" },
+    detail: { type: "string" },
+    code: { type: "string", enum: SHOWN_CODES },
+    errors: {
+      type: "array",
+      description: "What is wrong field by field, where fields are to blame.",
+      items: {
+        type: "object",
+        required: ["field", "message"],
+        properties: { field: { type: "string" }, message: { type: "string" } },
+      },
+    },
+    services: {
+      type: "object",
+      description: "Only from GET /ready: each service and whether it is ready.",
+      additionalProperties: { type: "string" },
+    },
+  },
+} as const;
+
+/** The responses of a route that can answer with these problems, by HTTP status, and `default` for all the others. */
+export function problemResponses(...codes: readonly ErrorCode[]): Record<string, object> {
+  const statuses = [...new Set(codes.map((code) => ERROR_RULES[code].http))].sort();
+  const byStatus = statuses.map((status) => [
+    String(status),
+    problemResponse(codes.filter((code) => ERROR_RULES[code].http === status)),
+  ]);
+  return { ...Object.fromEntries(byStatus), default: problemResponse(OUTSIDE_ROUTES) };
+}
+
+function problemResponse(codes: readonly ErrorCode[]): object {
+  const retry = codes.some((code) => [429, 503].includes(ERROR_RULES[code].http));
+  const examples = codes.map((code) => [code, { summary: ERROR_RULES[code].title, value: example(code) }]);
+  return {
+    description: codes.map((code) => `\`${code}\`: ${ERROR_RULES[code].title}.`).join(" "),
+    ...(retry ? { headers: { "Retry-After": { type: "integer", description: "Seconds to wait." } } } : {}),
+    content: {
+      [PROBLEM_MEDIA_TYPE]: {
+        schema: { allOf: [{ $ref: "Problem#" }, { properties: { code: { enum: codes } } }] },
+        examples: Object.fromEntries(examples),
+      },
+    },
+  };
+}
+
+function example(code: ErrorCode): object {
+  const { http, title } = ERROR_RULES[code];
+  return { type: `urn:airlock:problem:${code}`, title, status: http, detail: `${title}.`, code };
+}

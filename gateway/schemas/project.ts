@@ -1,0 +1,122 @@
+import type { FromSchema } from "json-schema-to-ts";
+
+const status = { type: "string", enum: ["up", "down"] } as const;
+const count = { type: "integer", minimum: 0 } as const;
+const names = { type: "array", items: { type: "string" } } as const;
+
+const SUMMARY_FIELDS = {
+  name: { type: "string" },
+  description: { type: "string" },
+  status,
+  replicas: { ...count, description: "Workers that are alive and meant to stay." },
+  idle_workers: count,
+  packages: {
+    ...names,
+    description: "Python packages that a script can import, as the project asks for them.",
+  },
+  queue_depth: { ...count, description: "Executions that wait for a worker." },
+  running: { ...count, description: "Executions that hold a worker." },
+  paused: { ...count, description: "Executions that wait for an answer and hold no worker." },
+  isolation: { type: "string", description: "What the project demands: standard, strict or gvisor." },
+  problem: {
+    type: ["string", "null"],
+    description: "Why the project file cannot be used; such a project accepts no execution.",
+  },
+  detail: {
+    type: ["string", "null"],
+    description: "What the pool is busy with, or why it last failed; null when all is well.",
+  },
+} as const;
+
+const SUMMARY_NAMES = [
+  "name",
+  "description",
+  "status",
+  "replicas",
+  "idle_workers",
+  "packages",
+  "queue_depth",
+  "running",
+  "paused",
+  "isolation",
+  "problem",
+  "detail",
+] as const;
+
+export const PROJECT_LIST = {
+  $id: "ProjectList",
+  type: "object",
+  required: ["projects"],
+  properties: {
+    projects: {
+      type: "array",
+      items: { type: "object", required: SUMMARY_NAMES, properties: SUMMARY_FIELDS },
+    },
+  },
+} as const;
+
+export const PROJECT = {
+  $id: "Project",
+  type: "object",
+  required: [...SUMMARY_NAMES, "limits", "settings", "isolation_layers"],
+  properties: {
+    ...SUMMARY_FIELDS,
+    limits: {
+      type: "object",
+      description: "Seconds, and MiB where the name says mb.",
+      required: ["timeout", "llm_timeout", "memory_mb", "max_output_mb", "max_result_mb", "queue"],
+      properties: {
+        timeout: { type: "number" },
+        llm_timeout: { type: "number" },
+        memory_mb: { type: "number" },
+        max_output_mb: { type: "number" },
+        max_result_mb: { type: "number" },
+        queue: { type: "integer" },
+      },
+    },
+    settings: { ...names, description: "Names that settings.get() knows, secrets included." },
+    isolation_layers: {
+      type: "array",
+      description: "What the workers measured; empty until the first one is ready.",
+      items: {
+        type: "object",
+        required: ["name", "in_force", "detail"],
+        properties: {
+          name: { type: "string" },
+          in_force: { type: "boolean" },
+          detail: { type: ["string", "null"], description: "Why it is not in force." },
+        },
+      },
+    },
+  },
+} as const;
+export type ProjectSummary = FromSchema<typeof PROJECT_LIST>["projects"][number];
+export type ProjectDetails = FromSchema<typeof PROJECT>;
+
+export const PROJECT_PARAMS = {
+  type: "object",
+  required: ["name"],
+  properties: { name: { type: "string", examples: ["demo"] } },
+} as const;
+export type ProjectParams = FromSchema<typeof PROJECT_PARAMS>;
+
+export const UP_BODY = {
+  type: "object",
+  additionalProperties: false,
+  properties: {
+    replicas: {
+      type: "integer",
+      minimum: 1,
+      maximum: 100,
+      description: "Workers to run. Absent: as many as the project's file says.",
+    },
+  },
+} as const;
+export type UpBody = FromSchema<typeof UP_BODY>;
+
+export const PROJECT_STATE = {
+  type: "object",
+  required: ["name", "status", "replicas"],
+  properties: { name: { type: "string" }, status, replicas: count },
+} as const;
+export type ProjectState = FromSchema<typeof PROJECT_STATE>;

@@ -1,0 +1,41 @@
+import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Registry } from "prom-client";
+import type { Log } from "../services/common/log.ts";
+import type { RunningService } from "../services/common/run-service.ts";
+import { buildApp } from "./app.ts";
+import type { Backend } from "./backend.ts";
+import { createDrain } from "./drain.ts";
+import { createProcessRegistry } from "./metrics.ts";
+
+export type RunningGateway = RunningService & { readonly port: number };
+
+export type ListenAt = { readonly host: string; readonly port: number };
+
+// A client may be sending on a connection it believes idle at the moment the gateway stops.
+const LINGER_MS = 100;
+
+/** Serves REST over `backend`, which it owns from here. Rejects when the port cannot be bound. */
+export async function serve(
+  { host, port }: ListenAt,
+  backend: Backend,
+  log: Log,
+  registry: Registry = createProcessRegistry(),
+): Promise<RunningGateway> {
+  const drain = createDrain();
+  const app = await buildApp({ backend, drain, registry, log });
+  await app.listen({ host, port });
+  const bound = app.server.address() as AddressInfo;
+  return {
+    port: bound.port,
+    address: `${bound.family === "IPv6" ? `[${bound.address}]` : bound.address}:${bound.port}`,
+    async drain(graceMs) {
+      drain.begin();
+      await sleep(Math.min(LINGER_MS, graceMs));
+      const force = setTimeout(() => app.server.closeAllConnections(), graceMs);
+      await app.close();
+      clearTimeout(force);
+      backend.close();
+    },
+  };
+}

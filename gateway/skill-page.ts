@@ -1,0 +1,105 @@
+import { STATUS_BY_END_REASON } from "../services/common/execution-names.ts";
+import type { Project } from "../services/common/gen/airlock/v1/pool_manager.ts";
+import { MAX_BODY_BYTES } from "./body.ts";
+
+const MIB = 1024 * 1024;
+
+/** The page that teaches an agent to use this instance; `projects` are those that accept executions. */
+export function skillPage(baseUrl: string, projects: readonly Project[]): string {
+  const example = projects[0]?.name ?? "PROJECT";
+  return `---
+name: airlock
+description: Run Python next to authenticated systems through ${baseUrl}. Use it when a task needs data behind credentials that you do not have.
+---
+
+# Airlock
+
+You send Python; Airlock runs it next to the credentials and gives back what it printed and its result, with
+secrets redacted. Let the script compute every number and read the numbers from its result.
+
+## Projects
+
+${projects.length > 0 ? projects.map(describeProject).join("\n") : "No project is set up yet. Ask the operator for one."}
+
+## Run a script
+
+\`\`\`sh
+curl -s ${baseUrl}/execute -H 'content-type: application/json' -d '{"project": "${example}", "code": "set_result({\\"answer\\": 6 * 7})"}'
+# 202 {"execution_id":"…","status":"pending","poll_url":"/executions/…"}
+curl -s '${baseUrl}/executions/EXECUTION_ID?wait=20'
+\`\`\`
+
+Fields of POST /execute: \`project\` and \`code\` (required), \`timeout\` (seconds of running, default 60),
+\`settings\` ({"NAME": "text"}), \`memory\` ({"category": {"key": value}}). No other field is accepted, and a body of
+more than ${MAX_BODY_BYTES / MIB} MiB is refused.
+
+Poll with \`wait=20\` (up to 60): the answer comes as soon as something happened. Repeat while \`status\` is
+\`pending\` or \`running\`.
+
+| status | what to do |
+|---|---|
+| \`pending\`, \`running\` | poll again |
+| \`awaiting_llm\` | answer \`llm_request.prompt\`, then poll again |
+| \`completed\` | read \`result\`, \`stdout\`, \`memory_updates\` |
+| \`error\`, \`timeout\` | read \`end_reason\`, \`error\`, \`stderr\`; mend the script and submit it anew |
+
+\`\`\`sh
+curl -s ${baseUrl}/executions/EXECUTION_ID/respond -H 'content-type: application/json' -d '{"response": "YOUR TEXT", "llm_request_id": "ID"}'
+curl -s -X POST ${baseUrl}/executions/EXECUTION_ID/cancel
+\`\`\`
+
+## In the script
+
+Nothing to import:
+
+\`\`\`python
+settings.get("NAME")                 # a setting or secret as text, or None
+settings.keys()
+memory.get("category", "key")        # what the request carried
+memory.set("category", "key", value) # comes back in memory_updates when the script completes
+text = llm.complete("Summarise: …")  # pauses; you answer with respond
+set_result({"total": total})         # any JSON value; the last call wins
+\`\`\`
+
+- A secret's value never leaves: it is redacted wherever it stands in the output. Use it, do not print it.
+- Numbers in \`result\` and \`memory\` keep every digit. NaN and infinities are no JSON: replace them.
+- DataFrames, dates, Decimals and numpy values can be given to set_result as they are.
+- The same code and data give the same output: hash seed, random generators, time zone and locale are fixed.
+- \`truncated\` says how many bytes of stdout and stderr were cut.
+
+## How it ended
+
+\`end_reason\` is one of:
+
+${endReasonLines()}
+
+## Errors
+
+Every refusal is \`application/problem+json\`: branch on \`code\`, do what \`detail\` says. After 429 or 503 wait
+\`Retry-After\` seconds. All routes: ${baseUrl}/openapi.json
+`;
+}
+
+function describeProject(project: Project): string {
+  const { name, description, packages, settingKeys, limits } = project;
+  const facts = [
+    `packages: ${packages.join(", ") || "the standard library only"}`,
+    ...(settingKeys.length > 0 ? [`settings: ${settingKeys.join(", ")}`] : []),
+    ...(limits
+      ? [`timeout up to ${limits.timeoutMs / 1_000} s, result up to ${limits.maxResultBytes / MIB} MiB`]
+      : []),
+  ];
+  return `- **${name}**${description ? `: ${oneLine(description)}` : ""} (${facts.join("; ")})`;
+}
+
+// A project's description is the operator's text; it stays one item of the list.
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, " ").trim();
+}
+
+function endReasonLines(): string {
+  const byStatus = Map.groupBy(Object.entries(STATUS_BY_END_REASON), ([, status]) => status);
+  return [...byStatus]
+    .map(([status, reasons]) => `- ${status}: ${reasons.map(([reason]) => `\`${reason}\``).join(", ")}`)
+    .join("\n");
+}
