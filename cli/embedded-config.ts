@@ -1,0 +1,74 @@
+import { createHash } from "node:crypto";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { ConfigError, readEnvironment } from "../services/common/environment.ts";
+
+const ROOT = join(import.meta.dirname, "..");
+// A Unix socket path has at most 107 characters; a worker's is this much longer than the run directory.
+const LONGEST_RUN_DIRECTORY = 107 - "/00000000-0000-0000-0000-000000000000/worker.sock".length;
+
+/** What `./airlock up` starts with: flags first, then the environment, then the defaults. */
+export type EmbeddedConfig = {
+  readonly host: string;
+  readonly port: number;
+  readonly projectsDirectory: string;
+  readonly dataDirectory: string;
+  /** Sockets and scratch directories of this data directory; outside it, so that paths stay short. */
+  readonly runDirectory: string;
+  readonly driver: "process";
+  readonly python: string;
+  readonly retentionMs: number;
+  readonly logLevel: string;
+  readonly mock: boolean;
+};
+
+const OPTIONS = {
+  port: { type: "string" },
+  projects: { type: "string" },
+  data: { type: "string" },
+  driver: { type: "string" },
+  mock: { type: "boolean", default: false },
+} as const;
+
+/** Reads flags and environment; throws a ConfigError that names every problem. */
+export function readEmbeddedConfig(args: readonly string[], env: NodeJS.ProcessEnv): EmbeddedConfig {
+  const flags = parseFlags(args);
+  const read = readEnvironment({
+    ...env,
+    ...(flags.port !== undefined && { AIRLOCK_PORT: flags.port }),
+    ...(flags.projects !== undefined && { AIRLOCK_PROJECTS_DIR: flags.projects }),
+    ...(flags.data !== undefined && { AIRLOCK_DATA_DIR: flags.data }),
+    ...(flags.driver !== undefined && { AIRLOCK_DRIVER: flags.driver }),
+  });
+  const dataDirectory = resolve(read.text("AIRLOCK_DATA_DIR", join(ROOT, ".airlock")));
+  const config: EmbeddedConfig = {
+    host: read.text("AIRLOCK_HOST", "127.0.0.1"),
+    port: read.integer("AIRLOCK_PORT", 8_000, 0, 65_535),
+    projectsDirectory: resolve(read.text("AIRLOCK_PROJECTS_DIR", join(ROOT, "projects"))),
+    dataDirectory,
+    runDirectory: runDirectoryOf(dataDirectory),
+    driver: read.choice("AIRLOCK_DRIVER", ["process"] as const, "process"),
+    python: flags.mock ? "" : read.text("AIRLOCK_PYTHON", join(ROOT, ".venv", "bin", "python")),
+    retentionMs: read.durationMs("AIRLOCK_RETENTION", "24h"),
+    logLevel: read.choice("AIRLOCK_LOG_LEVEL", ["debug", "info", "warn", "error"] as const, "info"),
+    mock: flags.mock,
+  };
+  read.check();
+  return config;
+}
+
+function parseFlags(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: false }).values;
+  } catch (error) {
+    throw new ConfigError([`${(error as Error).message.split(". ")[0]}. ./airlock help lists the flags.`]);
+  }
+}
+
+function runDirectoryOf(dataDirectory: string): string {
+  const id = createHash("sha256").update(dataDirectory).digest("hex").slice(0, 12);
+  const directory = join(tmpdir(), `airlock-${process.getuid?.() ?? 0}-${id}`);
+  if (directory.length <= LONGEST_RUN_DIRECTORY) return directory;
+  return join("/tmp", `airlock-${process.getuid?.() ?? 0}-${id}`);
+}

@@ -1,0 +1,90 @@
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { startGateway } from "../gateway/main.ts";
+import type { Log } from "../services/common/log.ts";
+import type { RunningService } from "../services/common/run-service.ts";
+import { startPoolManager } from "../services/pool-manager/main.ts";
+import { startRouter } from "../services/router/main.ts";
+import { startSanitizer } from "../services/sanitizer/main.ts";
+import { startSecrets } from "../services/secrets/main.ts";
+import type { EmbeddedConfig } from "./embedded-config.ts";
+import { claimRunDirectory } from "./run-directory.ts";
+
+export type Embedded = {
+  readonly url: string;
+  /** Ends from the outside in: no new requests, runs finish for `graceMs`, then workers, then the rest. */
+  drain(graceMs: number): Promise<void>;
+};
+
+/**
+ * Starts every service in this process, each on its own Unix socket, as compose runs them in containers of their own.
+ * Rejects, with nothing left running, when one of them cannot start.
+ */
+export async function startEmbedded(
+  config: EmbeddedConfig,
+  logFor: (service: string) => Log,
+): Promise<Embedded> {
+  const { runDirectory, dataDirectory, projectsDirectory } = config;
+  await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
+  await claimRunDirectory(runDirectory);
+  const address = (service: string) => `unix:${join(runDirectory, `${service}.sock`)}`;
+  const running: RunningService[] = [];
+  const drainAll = async (graceMs: number) => {
+    for (const service of running.reverse()) await service.drain(graceMs);
+    await rm(runDirectory, { recursive: true, force: true });
+  };
+  const start = async <Service extends RunningService>(service: Promise<Service>): Promise<Service> => {
+    running.push(await service);
+    return await service;
+  };
+  try {
+    await start(startSecrets({ listen: address("secrets"), projectsDirectory }, logFor("secrets")));
+    await start(
+      startSanitizer(
+        { listen: address("sanitizer"), secretsAddress: address("secrets") },
+        logFor("sanitizer"),
+      ),
+    );
+    await start(
+      startPoolManager(
+        {
+          listen: address("pool-manager"),
+          secretsAddress: address("secrets"),
+          projectsDirectory,
+          dataDirectory,
+          runDirectory,
+          driver: config.driver,
+          python: config.python,
+        },
+        logFor("pool-manager"),
+      ),
+    );
+    await start(
+      startRouter(
+        {
+          listen: address("router"),
+          poolManagerAddress: address("pool-manager"),
+          sanitizerAddress: address("sanitizer"),
+          databasePath: join(dataDirectory, "airlock.db"),
+          retentionMs: config.retentionMs,
+        },
+        logFor("router"),
+      ),
+    );
+    const gateway = await start(
+      startGateway(
+        {
+          host: config.host,
+          port: config.port,
+          routerAddress: address("router"),
+          poolManagerAddress: address("pool-manager"),
+        },
+        logFor("gateway"),
+      ),
+    );
+    return { url: `http://${config.host}:${gateway.port}`, drain: drainAll };
+  } catch (error) {
+    await drainAll(0);
+    throw error;
+  }
+}

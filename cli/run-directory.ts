@@ -1,0 +1,39 @@
+import { lstat, mkdir, rm } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { ConfigError } from "../services/common/environment.ts";
+
+/**
+ * Takes the run directory for this process and empties it of what a killed one left. Throws a ConfigError when
+ * another Airlock uses it, or when somebody else made it.
+ */
+export async function claimRunDirectory(directory: string): Promise<void> {
+  await mkdir(directory, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+  });
+  const { uid, mode } = await lstat(directory);
+  const isOurs = (await lstat(directory)).isDirectory() && uid === process.getuid?.() && (mode & 0o077) === 0;
+  if (!isOurs) {
+    throw new ConfigError([
+      `${directory} belongs to somebody else or is open to others; remove it and start again.`,
+    ]);
+  }
+  if (await isServed(join(directory, "router.sock"))) {
+    throw new ConfigError([
+      "Another Airlock already uses this data directory; stop it, or give this one its own with --data DIR.",
+    ]);
+  }
+  await rm(directory, { recursive: true });
+  await mkdir(directory, { mode: 0o700 });
+}
+
+function isServed(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(socketPath);
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}

@@ -1,0 +1,89 @@
+import { ConfigError } from "../services/common/environment.ts";
+import { isUsable, openProjectCatalogue } from "../services/common/project-catalogue.ts";
+import { type EmbeddedConfig, readEmbeddedConfig } from "./embedded-config.ts";
+
+const DRAIN_GRACE_MS = 10_000;
+
+type Running = { readonly url: string; drain(graceMs: number): Promise<void> };
+
+/** `./airlock up`: starts everything in this process and serves until Ctrl-C. Resolves to the exit status. */
+export async function up(args: readonly string[]): Promise<number> {
+  let running: Running;
+  let config: EmbeddedConfig;
+  try {
+    config = readEmbeddedConfig(args, process.env);
+    running = config.mock ? await startMock(config) : await startReal(config);
+  } catch (error) {
+    const sentence = explain(error, args);
+    if (sentence === undefined) throw error;
+    process.stderr.write(`${sentence}\n`);
+    return 2;
+  }
+  process.stdout.write(banner(running.url, config.mock ? "mock-project" : "demo", config.mock));
+  await untilStopped();
+  process.stdout.write("\nFinishing what runs; Ctrl-C again stops at once.\n");
+  await running.drain(DRAIN_GRACE_MS);
+  return 0;
+}
+
+async function startMock(config: EmbeddedConfig): Promise<Running> {
+  const { createLog } = await import("../services/common/log.ts");
+  const { startMockGateway } = await import("../gateway/mock.ts");
+  const gateway = await startMockGateway(
+    { host: config.host, port: config.port },
+    createLog("gateway", "warn"),
+  );
+  return { url: `http://${config.host}:${gateway.port}`, drain: gateway.drain };
+}
+
+async function startReal(config: EmbeddedConfig): Promise<Running> {
+  const { openLogs } = await import("./log-file.ts");
+  const { startEmbedded } = await import("./embedded.ts");
+  await warnOfBrokenProjects(config.projectsDirectory);
+  return await startEmbedded(config, openLogs(config.dataDirectory, config.logLevel));
+}
+
+async function warnOfBrokenProjects(directory: string): Promise<void> {
+  const catalogue = await openProjectCatalogue(directory).catch((error: NodeJS.ErrnoException) => {
+    throw new ConfigError([
+      `The projects directory ${directory} cannot be read (${error.code}); name another with --projects DIR.`,
+    ]);
+  });
+  for (const entry of catalogue.list()) {
+    if (!isUsable(entry)) process.stderr.write(`${entry.problem}\n(the other projects work)\n`);
+  }
+}
+
+function explain(error: unknown, args: readonly string[]): string | undefined {
+  if (error instanceof ConfigError) return error.message;
+  if (error instanceof Error && "code" in error && error.code === "EADDRINUSE") {
+    const port = readEmbeddedConfig(args, process.env).port;
+    return `Port ${port} is in use; stop what uses it, or choose another with --port.`;
+  }
+  return undefined;
+}
+
+function banner(url: string, project: string, mock: boolean): string {
+  return `Airlock${mock ? " (mock)" : ""} is up at ${url}
+
+Try it:
+  curl -s ${url}/execute -H 'content-type: application/json' \\
+    -d '{"project": "${project}", "code": "set_result(6 * 7)"}'
+then poll the poll_url that it answers. ${url}/skill.md teaches it to an agent, ${url}/docs shows it all.
+`;
+}
+
+/** Resolves at the first SIGINT or SIGTERM; the second one ends the process at once. */
+function untilStopped(): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false;
+    const stop = () => {
+      // Workers notice the end of this process by themselves.
+      if (asked) process.exit(130);
+      asked = true;
+      resolve();
+    };
+    process.on("SIGINT", stop);
+    process.on("SIGTERM", stop);
+  });
+}

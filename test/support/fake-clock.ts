@@ -1,0 +1,37 @@
+import type { Clock } from "../../services/common/clock.ts";
+
+/** A clock that moves only when told to, and then fires what is due in order. */
+export type FakeClock = Clock & { advance(ms: number): Promise<void> };
+
+export function createFakeClock(startMs = 1_000_000): FakeClock {
+  let nowMs = startMs;
+  let timers: { atMs: number; run: () => void }[] = [];
+  return {
+    now: () => nowMs,
+    after(delayMs, run) {
+      const timer = { atMs: nowMs + delayMs, run };
+      timers.push(timer);
+      return () => {
+        timers = timers.filter((other) => other !== timer);
+      };
+    },
+    async advance(ms) {
+      await settle();
+      const endMs = nowMs + ms;
+      for (;;) {
+        const [next] = timers.filter((timer) => timer.atMs <= endMs).sort((a, b) => a.atMs - b.atMs);
+        if (!next) break;
+        nowMs = next.atMs;
+        timers = timers.filter((other) => other !== next);
+        next.run();
+        await settle();
+      }
+      nowMs = endMs;
+    },
+  };
+}
+
+/** Lets promises that are due settle. */
+export async function settle(): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+}

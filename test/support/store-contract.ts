@@ -1,0 +1,203 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { END_REASONS } from "../../services/common/execution-names.ts";
+import { type Ending, failure, type Submission, statusOf } from "../../services/router/execution.ts";
+import type { ExecutionStore } from "../../services/router/store/store.ts";
+
+const NO_OUTPUT = { stdout: "", stderr: "" };
+const QUESTION = { id: "llm_1", prompt: "Say hello", model: "default" };
+
+const COMPLETED: Ending = {
+  reason: "completed",
+  error: null,
+  resultJson: '{"big": 9223372036854775809, "float": 1.0}',
+  memoryUpdatesJson: '{"a": {"b": 5e-324}}',
+  truncated: { stdout: 7, stderr: 0 },
+  executionTimeMs: 12,
+};
+
+/** What every adapter of the store port must do; `open` gives a fresh, empty store. */
+export function describeStoreContract(name: string, open: () => Promise<ExecutionStore>): void {
+  describe(`${name} keeps the store contract`, () => {
+    let store: ExecutionStore;
+    let count = 0;
+
+    const submit = async (overrides: Partial<Submission> = {}): Promise<string> => {
+      count += 1;
+      const submission: Submission = {
+        executionId: `0000-${String(count).padStart(6, "0")}`,
+        project: "demo",
+        code: "print('ü')\n",
+        timeoutMs: 60_000,
+        settings: { REGION: "eu" },
+        memoryJson: '{"a": {"n": 9007199254740993}}',
+        createdAtMs: 1_000 + count,
+        ...overrides,
+      };
+      await store.insert(submission);
+      return submission.executionId;
+    };
+    const running = async () => {
+      const id = await submit();
+      expect(await store.markRunning(id, 2_000)).toBe(true);
+      return id;
+    };
+    const awaiting = async () => {
+      const id = await running();
+      expect(await store.markAwaiting(id, QUESTION, 5)).toBe(true);
+      return id;
+    };
+
+    beforeEach(async () => {
+      store = await open();
+    });
+    afterEach(async () => {
+      await store.close();
+    });
+
+    it("gives back what was submitted, digit for digit", async () => {
+      const id = await submit();
+      expect(await store.getSubmission(id)).toMatchObject({
+        code: "print('ü')\n",
+        settings: { REGION: "eu" },
+        memoryJson: '{"a": {"n": 9007199254740993}}',
+      });
+      expect(await store.get(id)).toMatchObject({ project: "demo", state: { status: "pending" } });
+    });
+
+    it("knows nothing of an unknown id", async () => {
+      expect(await store.get("missing")).toBeUndefined();
+      expect(await store.getSubmission("missing")).toBeUndefined();
+      expect(await store.markRunning("missing", 1)).toBe(false);
+      expect(await store.requestCancel("missing")).toBe(false);
+      expect(await store.finish("missing", COMPLETED, NO_OUTPUT, 1)).toBe(false);
+    });
+
+    it("starts an execution once", async () => {
+      const id = await submit();
+      const won = await Promise.all([store.markRunning(id, 1), store.markRunning(id, 2)]);
+      expect(won.filter(Boolean)).toHaveLength(1);
+    });
+
+    it("keeps the result's text and adds up the output", async () => {
+      const id = await running();
+      await store.appendOutput(id, { stdout: "one ", stderr: "" });
+      await store.appendOutput(id, { stdout: "two ", stderr: "err\0" });
+      expect(await store.finish(id, COMPLETED, { stdout: "three", stderr: "" }, 3_000)).toBe(true);
+      expect(await store.get(id)).toMatchObject({
+        stdout: "one two three",
+        stderr: "err\0",
+        executionTimeMs: 12,
+        state: { status: "completed", startedAtMs: 2_000, endedAtMs: 3_000, ending: COMPLETED },
+      });
+    });
+
+    it.each(END_REASONS)("records %s under its status", async (reason) => {
+      const ending = reason === "completed" ? COMPLETED : failure(reason, "why", 3);
+      const id = await running();
+      await store.finish(id, ending, NO_OUTPUT, 3_000);
+      expect((await store.get(id))?.state).toMatchObject({ status: statusOf(ending), ending: { reason } });
+    });
+
+    it("lets the first ending stand", async () => {
+      const id = await running();
+      const won = await Promise.all([
+        store.finish(id, COMPLETED, NO_OUTPUT, 3_000),
+        store.finish(id, failure("cancelled", "no"), { stdout: "late", stderr: "" }, 3_001),
+      ]);
+      expect(won.filter(Boolean)).toHaveLength(1);
+      const winner = won[0] ? "completed" : "error";
+      expect((await store.get(id))?.state.status).toBe(winner);
+      expect(await store.markAwaiting(id, QUESTION, 1)).toBe(false);
+      expect(await store.appendOutput(id, { stdout: "x", stderr: "" })).toBe(false);
+      expect(await store.requestCancel(id)).toBe(false);
+      expect((await store.get(id))?.state.status).toBe(winner);
+    });
+
+    it("takes one of eight racing answers", async () => {
+      const id = await awaiting();
+      const answers = await Promise.all(
+        Array.from({ length: 8 }, (_, index) => store.answer(id, undefined, `answer ${index}`)),
+      );
+      expect(answers.filter(Boolean)).toHaveLength(1);
+      expect(await store.getAnswer(id, "llm_1")).toBe(`answer ${answers.indexOf(true)}`);
+      expect((await store.get(id))?.state.status).toBe("running");
+    });
+
+    it("keeps an answer to the question that it names", async () => {
+      const id = await awaiting();
+      expect(await store.answer(id, "llm_2", "wrong")).toBe(false);
+      expect((await store.get(id))?.state).toMatchObject({ status: "awaiting_llm", question: QUESTION });
+      expect(await store.answer(id, "llm_1", "right")).toBe(true);
+      expect(await store.getAnswer(id, "llm_2")).toBeUndefined();
+    });
+
+    it("forgets the last answer when the next question opens", async () => {
+      const id = await awaiting();
+      await store.answer(id, undefined, "first");
+      await store.markAwaiting(id, { ...QUESTION, id: "llm_2" }, 6);
+      expect(await store.getAnswer(id, "llm_2")).toBeUndefined();
+      expect(await store.getAnswer(id, "llm_1")).toBeUndefined();
+    });
+
+    it("remembers that a cancellation was asked for", async () => {
+      const id = await running();
+      expect(await store.isCancelRequested(id)).toBe(false);
+      expect(await store.requestCancel(id)).toBe(true);
+      expect(await store.isCancelRequested(id)).toBe(true);
+    });
+
+    it("tells listeners of each change of state until they stop listening", async () => {
+      const id = await submit();
+      const other = await submit();
+      let heard = 0;
+      const stop = store.onChange(id, () => {
+        heard += 1;
+      });
+      await store.markRunning(other, 1);
+      expect(heard).toBe(0);
+      await store.markRunning(id, 1);
+      await store.finish(id, COMPLETED, NO_OUTPUT, 2);
+      await expect.poll(() => heard).toBe(2);
+      stop();
+      await store.finish(other, COMPLETED, NO_OUTPUT, 2);
+      expect(heard).toBe(2);
+    });
+
+    it("pages newest first, filtered", async () => {
+      const ids = [await submit(), await submit({ project: "other" }), await submit()];
+      await store.markRunning(ids[0] as string, 1);
+      const list = async (filter: object) =>
+        (
+          await store.list({ project: undefined, status: undefined, limit: 10, before: undefined, ...filter })
+        ).map((summary) => summary.executionId);
+      expect(await list({})).toEqual([...ids].reverse());
+      expect(await list({ limit: 2 })).toEqual([ids[2], ids[1]]);
+      expect(await list({ before: ids[1] })).toEqual([ids[0]]);
+      expect(await list({ project: "other" })).toEqual([ids[1]]);
+      expect(await list({ status: "running" })).toEqual([ids[0]]);
+      expect(await list({ status: "running", project: "other" })).toEqual([]);
+    });
+
+    it("lists what has not ended, oldest first", async () => {
+      const [pending, active, ended] = [await submit(), await running(), await running()];
+      await store.finish(ended, COMPLETED, NO_OUTPUT, 3);
+      expect(await store.listUnfinished()).toEqual([
+        { executionId: pending, project: "demo", status: "pending" },
+        { executionId: active, project: "demo", status: "running" },
+      ]);
+    });
+
+    it("forgets only what ended before the given time, a batch at a time", async () => {
+      const old = [await running(), await running(), await running()];
+      for (const id of old) await store.finish(id, COMPLETED, { stdout: "x", stderr: "" }, 3_000);
+      const recent = await running();
+      await store.finish(recent, COMPLETED, NO_OUTPUT, 9_000);
+      const active = await running();
+      expect(await store.deleteEndedBefore(5_000, 2)).toBe(2);
+      expect(await store.deleteEndedBefore(5_000, 2)).toBe(1);
+      expect(await store.deleteEndedBefore(5_000, 2)).toBe(0);
+      expect(await store.get(recent)).toBeDefined();
+      expect(await store.get(active)).toBeDefined();
+    });
+  });
+}

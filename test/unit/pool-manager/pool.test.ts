@@ -1,0 +1,271 @@
+import { pino } from "pino";
+import { beforeEach, describe, expect, it } from "vitest";
+import { AirlockError } from "../../../services/common/errors.ts";
+import type { Lease } from "../../../services/pool-manager/lease.ts";
+import { createPool, type Pool } from "../../../services/pool-manager/pool.ts";
+import type { Worker } from "../../../services/pool-manager/worker.ts";
+import { createFakeClock, type FakeClock, settle } from "../../support/fake-clock.ts";
+
+type TestWorker = Worker & {
+  die(how: string): void;
+  askToRetire(reason: string): void;
+  stopped: boolean;
+};
+
+let clock: FakeClock;
+let pool: Pool;
+let started: TestWorker[];
+let failNextStarts: number;
+let granted: string[];
+
+beforeEach(() => {
+  clock = createFakeClock();
+  started = [];
+  failNextStarts = 0;
+  granted = [];
+  let ids = 0;
+  pool = createPool({
+    project: "demo",
+    clock,
+    newId: () => String(++ids),
+    log: pino({ level: "silent" }),
+    startWorker: async () => {
+      if (failNextStarts > 0) {
+        failNextStarts -= 1;
+        throw new AirlockError("start_failed", "pandas is broken");
+      }
+      const worker = createWorker(`w${started.length + 1}`);
+      started.push(worker);
+      return worker;
+    },
+  });
+});
+
+function createWorker(id: string): TestWorker {
+  const gone = Promise.withResolvers<string>();
+  const retiring = Promise.withResolvers<string>();
+  const worker: TestWorker = {
+    id,
+    address: `unix:/${id}`,
+    layers: [],
+    secretsVersion: () => "v1",
+    refresh: async () => undefined,
+    retiring: retiring.promise,
+    gone: gone.promise,
+    stop: async () => {
+      worker.stopped = true;
+      gone.resolve("stopped");
+    },
+    die: gone.resolve,
+    askToRetire: retiring.resolve,
+    stopped: false,
+  };
+  return worker;
+}
+
+function acquire(executionId: string, defaultReplicas = 1): Lease {
+  const lease = pool.acquire(executionId, defaultReplicas);
+  lease.granted.then(
+    (worker) => granted.push(`${executionId} on ${worker.id}`),
+    () => undefined,
+  );
+  return lease;
+}
+
+const codeOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => "resolved",
+    (error: AirlockError) => error.code,
+  );
+
+describe("a pool", () => {
+  it("starts on first use with the configured replicas", async () => {
+    acquire("a", 2);
+    await settle();
+    expect(granted).toEqual(["a on w1"]);
+    expect(pool.view()).toMatchObject({ up: true, replicas: 2, idleWorkers: 1, running: 1 });
+  });
+
+  it("serves first come, first served", async () => {
+    const first = acquire("a");
+    const leases = ["b", "c", "d"].map((id) => acquire(id));
+    await settle();
+    expect(leases.map((lease) => lease.position())).toEqual([1, 2, 3]);
+    first.release();
+    await settle();
+    leases[0]?.release();
+    await settle();
+    expect(granted).toEqual(["a on w1", "b on w1", "c on w1"]);
+  });
+
+  it("forgets a waiter that went away", async () => {
+    const first = acquire("a");
+    const second = acquire("b");
+    acquire("c");
+    await settle();
+    second.release();
+    first.release();
+    await settle();
+    expect(granted).toEqual(["a on w1", "c on w1"]);
+  });
+
+  it("gives the slot of a paused execution to the next, and resumes it on its own worker", async () => {
+    const paused = acquire("a");
+    await settle();
+    paused.park();
+    const next = acquire("b");
+    await settle();
+    expect(granted).toEqual(["a on w1", "b on w1"]);
+    expect(pool.view()).toMatchObject({ running: 1, paused: 1 });
+    let resumed = false;
+    const resuming = paused.resume().then(() => {
+      resumed = true;
+    });
+    await settle();
+    expect(resumed).toBe(false);
+    next.release();
+    await resuming;
+    expect(pool.view()).toMatchObject({ running: 1, paused: 0 });
+  });
+
+  it("lets an answered execution go before the queue", async () => {
+    const paused = acquire("a");
+    await settle();
+    paused.park();
+    const running = acquire("b");
+    acquire("c");
+    await settle();
+    const resumed = paused.resume();
+    running.release();
+    await resumed;
+    expect(granted).toEqual(["a on w1", "b on w1"]);
+  });
+
+  it("replaces a worker that dies, and tells who was on it", async () => {
+    const lease = acquire("a");
+    await settle();
+    started[0]?.die("killed by SIGKILL");
+    expect(await lease.lost).toBe("killed by SIGKILL");
+    lease.release();
+    await clock.advance(1_000);
+    acquire("b");
+    await settle();
+    expect(granted).toEqual(["a on w1", "b on w2"]);
+  });
+
+  it("backs off when workers die young", async () => {
+    pool.up(1);
+    for (let deaths = 0; deaths < 4; deaths++) {
+      await settle();
+      started.at(-1)?.die("crashed");
+      await clock.advance(deaths === 0 ? 500 : 500 * 2 ** deaths);
+    }
+    await settle();
+    expect(started.length).toBe(5);
+    started.at(-1)?.die("crashed");
+    await clock.advance(4_000);
+    expect(started.length).toBe(5);
+  });
+
+  it("tells every waiter why no worker starts, and is down afterwards", async () => {
+    failNextStarts = 1;
+    const leases = [acquire("a"), acquire("b")];
+    expect(await Promise.all(leases.map((lease) => codeOf(lease.granted)))).toEqual([
+      "start_failed",
+      "start_failed",
+    ]);
+    expect(pool.view()).toMatchObject({ up: false, replicas: 0, detail: "pandas is broken" });
+    acquire("c");
+    await settle();
+    expect(granted).toEqual(["c on w1"]);
+  });
+
+  it("finishes what runs and what waits before it goes down", async () => {
+    const running = acquire("a");
+    const waiting = acquire("b");
+    await settle();
+    pool.down();
+    expect(pool.view()).toMatchObject({ up: false, replicas: 0 });
+    expect(started[0]?.stopped).toBe(false);
+    running.release();
+    await settle();
+    expect(granted).toEqual(["a on w1", "b on w1"]);
+    waiting.release();
+    await settle();
+    expect(started[0]?.stopped).toBe(true);
+  });
+
+  it("starts again for an execution that comes after down", async () => {
+    pool.up(2);
+    await settle();
+    pool.down();
+    await settle();
+    expect(started.map((worker) => worker.stopped)).toEqual([true, true]);
+    acquire("a");
+    await settle();
+    expect(granted).toEqual(["a on w3"]);
+  });
+
+  it("grows and shrinks, idle workers first", async () => {
+    const lease = acquire("a");
+    await settle();
+    pool.up(3);
+    await settle();
+    expect(pool.view()).toMatchObject({ replicas: 3, idleWorkers: 2 });
+    pool.up(1);
+    await settle();
+    expect(started.map((worker) => worker.stopped)).toEqual([false, true, true]);
+    lease.release();
+    await settle();
+    expect(started[0]?.stopped).toBe(false);
+  });
+
+  it("replaces a worker that asks for it, once its paused executions are over", async () => {
+    const paused = acquire("a");
+    await settle();
+    paused.park();
+    started[0]?.askToRetire("a script killed itself");
+    await settle();
+    acquire("b");
+    await settle();
+    expect(granted).toEqual(["a on w1", "b on w2"]);
+    await paused.resume();
+    expect(started[0]?.stopped).toBe(false);
+    paused.release();
+    await settle();
+    expect(started[0]?.stopped).toBe(true);
+  });
+
+  it("rolls onto new workers when its project changes", async () => {
+    pool.up(2);
+    await settle();
+    pool.roll("the project file changed");
+    await settle();
+    expect(started.map((worker) => worker.stopped)).toEqual([true, true, false, false]);
+    expect(pool.view()).toMatchObject({ replicas: 2, idleWorkers: 2 });
+  });
+
+  it("closes: waiters are told to come again, workers stop", async () => {
+    const running = acquire("a");
+    const waiting = acquire("b");
+    await settle();
+    const closed = pool.close(5_000);
+    expect(await codeOf(waiting.granted)).toBe("unavailable");
+    expect(await codeOf(acquire("c").granted)).toBe("unavailable");
+    running.release();
+    await clock.advance(100);
+    await closed;
+    expect(started[0]?.stopped).toBe(true);
+  });
+
+  it("ends what does not finish within the grace of a close", async () => {
+    acquire("a");
+    await settle();
+    const closed = pool.close(5_000);
+    await clock.advance(4_900);
+    expect(started[0]?.stopped).toBe(false);
+    await clock.advance(200);
+    await closed;
+    expect(started[0]?.stopped).toBe(true);
+  });
+});
