@@ -1,0 +1,100 @@
+import { describe, expect, it } from "vitest";
+import { isUsable } from "../../../services/common/project-catalogue.ts";
+import { parseProjectFile } from "../../../services/common/project-file.ts";
+
+function parse(text: string, fileName = "demo.yaml") {
+  const entry = parseProjectFile(fileName, text);
+  if (!isUsable(entry)) throw new Error(entry.problem);
+  return entry;
+}
+
+function problem(text: string, fileName = "demo.yaml"): string {
+  const entry = parseProjectFile(fileName, text);
+  return isUsable(entry) ? "no problem" : entry.problem;
+}
+
+describe("a project file", () => {
+  it("needs only a name", () => {
+    expect(parse("name: demo")).toMatchObject({
+      name: "demo",
+      packages: [],
+      replicas: 1,
+      isolation: "standard",
+      limits: { timeoutMs: 300_000, llmTimeoutMs: 900_000, queue: 1_000 },
+    });
+  });
+
+  it("has every limit in seconds and megabytes", () => {
+    const { limits } = parse(
+      "name: demo\nlimits: {timeout: 1.5, memory_mb: 64, max_output_mb: 0.5, max_result_mb: 2}",
+    );
+    expect(limits).toMatchObject({
+      timeoutMs: 1_500,
+      memoryBytes: 64 * 2 ** 20,
+      maxOutputBytes: 2 ** 19,
+      maxResultBytes: 2 ** 21,
+    });
+  });
+
+  it("names secrets as values or as objects", () => {
+    const { secrets } = parse('name: demo\nsecrets:\n  A: "${env:A}"\n  B: {value: "${file:b}"}');
+    expect(secrets).toEqual([
+      { name: "A", reference: "${env:A}" },
+      { name: "B", reference: "${file:b}" },
+    ]);
+  });
+
+  it("changes its pool only for what a running worker cannot take over", () => {
+    const before = parse("name: demo\nsettings: {A: one}");
+    const setting = parse("name: demo\nsettings: {A: two}");
+    const packages = parse("name: demo\npackages: [requests]\nsettings: {A: one}");
+    expect(setting.poolRevision).toBe(before.poolRevision);
+    expect(setting.provisionRevision).not.toBe(before.provisionRevision);
+    expect(packages.poolRevision).not.toBe(before.poolRevision);
+  });
+
+  it.each([
+    ["name: other", 'demo.yaml:1: field "name" must be "demo", as the file is called'],
+    ["description: x", 'demo.yaml:1: field "name" is missing'],
+    [
+      "name: demo\nsecret: x",
+      'demo.yaml:2: field "secret" is not a known field; the known fields are name, ',
+    ],
+    ["name: demo\nlimits:\n  timeout: soon", 'demo.yaml:3: field "limits.timeout" must be a number'],
+    ["name: demo\nlimits:\n  memory: 5", 'demo.yaml:3: field "limits.memory" is not a known field'],
+    [
+      "name: demo\nlimits: {max_output_mb: 33}",
+      'demo.yaml:2: field "limits.max_output_mb" must be at most 32',
+    ],
+    ["name: demo\nreplicas: 0", 'demo.yaml:2: field "replicas" has none of the allowed forms'],
+    ["name: demo\nreplicas: {min: 3, max: 2}", 'demo.yaml:2: field "replicas.min" must not be more than'],
+    ["name: demo\nisolation: none", 'demo.yaml:2: field "isolation" must be one of standard, strict, gvisor'],
+    ['name: demo\npackages: ["--index-url=x"]', 'demo.yaml:2: field "packages.0" must match'],
+    ["name: demo\nsettings: {1A: x}", 'demo.yaml:2: field "settings.1A" is not an allowed name'],
+    ["name: demo\nsettings: {A: 1}", 'demo.yaml:2: field "settings.A" must be a string'],
+    [
+      "name: demo\nsettings: {A: x}\nsecrets: {A: abcdef}",
+      'demo.yaml:3: field "secrets.A" is also a setting',
+    ],
+    ['name: demo\nsecrets: {A: "${vault:kv/a#b}"}', 'demo.yaml:2: field "secrets.A" refers to a vault'],
+    [
+      "name: demo\nsecrets: {A: {value: abcdef, inject: {host: h, header: a}}}",
+      'field "secrets.A.inject" needs the egress',
+    ],
+    ["name: [", "demo.yaml:1: not valid YAML"],
+    ["", "demo.yaml:1: the file must be an object"],
+    ["- name", "demo.yaml:1: the file must be an object"],
+  ])("says what is wrong with %j", (text, expected) => {
+    expect(problem(text)).toContain(expected);
+  });
+
+  it("reports every problem at once, and no value", () => {
+    const told = problem("name: demo\nisolation: hunter2secret\nnetwork: hunter2secret");
+    expect(told.split("\n")).toHaveLength(2);
+    expect(told).not.toContain("hunter2secret");
+  });
+
+  it("takes its name from the file when the file is broken", () => {
+    expect(parseProjectFile("billing.yml", "name: [")).toMatchObject({ name: "billing" });
+  });
+});

@@ -1,0 +1,67 @@
+import { describe, expect, it } from "vitest";
+import { AirlockError } from "../../../services/common/errors.ts";
+import { Project } from "../../../services/common/gen/airlock/v1/pool_manager.ts";
+import { SubmitRequest } from "../../../services/common/gen/airlock/v1/router.ts";
+import { toSubmission } from "../../../services/router/submission.ts";
+
+const project = Project.create({
+  name: "demo",
+  limits: {
+    timeoutMs: 300_000,
+    llmTimeoutMs: 1,
+    maxOutputBytes: 1,
+    maxResultBytes: 1,
+    memoryBytes: 1,
+    queue: 1,
+  },
+});
+
+function submit(request: Partial<SubmitRequest>, of = project) {
+  return toSubmission(SubmitRequest.fromPartial({ project: "demo", code: "1", ...request }), of, "id", 1);
+}
+
+function refusal(request: Partial<SubmitRequest>, of = project): string {
+  try {
+    submit(request, of);
+    return "accepted";
+  } catch (error) {
+    if (error instanceof AirlockError) return `${error.code}: ${error.message}`;
+    throw error;
+  }
+}
+
+describe("a submission", () => {
+  it("has 60 seconds unless the project allows less", () => {
+    const strict = Project.create({ ...project, limits: { ...project.limits, timeoutMs: 5_000 } as never });
+    expect(submit({}).timeoutMs).toBe(60_000);
+    expect(submit({}, strict).timeoutMs).toBe(5_000);
+  });
+
+  it("keeps the text of its memory", () => {
+    const memoryJson = '{"a": {"n": 9007199254740993,  "x": 1.0}}';
+    expect(submit({ memoryJson }).memoryJson).toBe(memoryJson);
+    expect(submit({}).memoryJson).toBe("{}");
+  });
+
+  it.each([
+    [{ timeoutMs: 300_001 }, "at most 300 seconds, the limit of project"],
+    [{ timeoutMs: 0 }, "timeout must be more than 0"],
+    [{ timeoutMs: -5 }, "timeout must be more than 0"],
+    [{ code: "a\0b" }, "code contains a NUL"],
+    [{ code: " \n" }, "code is empty"],
+    [{ settings: { A: "x\0" } }, "settings.A contains a NUL"],
+    [{ settings: { "A=B": "x" } }, 'contains "="'],
+    [{ memoryJson: "[]" }, "memory must be an object"],
+    [{ memoryJson: '{"a": 1}' }, "memory must be an object"],
+    [{ memoryJson: '{"a": null}' }, "memory must be an object"],
+    [{ memoryJson: "{nope" }, "memory is not valid JSON"],
+  ])("is refused with %j", (request, expected) => {
+    expect(refusal(request)).toContain("invalid_request");
+    expect(refusal(request)).toContain(expected);
+  });
+
+  it("is refused by a project whose file is broken", () => {
+    const broken = Project.create({ name: "demo", problem: "demo.yaml:2: field x" });
+    expect(refusal({}, broken)).toMatch(/^project_invalid: .*demo\.yaml:2/);
+  });
+});
