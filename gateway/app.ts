@@ -4,17 +4,14 @@ import { AirlockError } from "../services/common/errors.ts";
 import type { Log } from "../services/common/log.ts";
 import type { Backend } from "./backend.ts";
 import { acceptJsonBodies } from "./body.ts";
+import { buildDocsPage } from "./docs-page.ts";
 import type { Drain } from "./drain.ts";
 import { observeRequests } from "./metrics.ts";
 import { describeApi } from "./openapi.ts";
 import { readQueryNumbers } from "./query.ts";
 import { answerWithProblems, refuse, refuseConnection } from "./refusals.ts";
-import { documentRoutes } from "./routes/documents.ts";
-import { executeRoute } from "./routes/execute.ts";
-import { executionListRoute } from "./routes/execution-list.ts";
-import { executionRoutes } from "./routes/executions.ts";
-import { healthRoutes } from "./routes/health.ts";
-import { projectRoutes } from "./routes/projects.ts";
+import type { Documents, RawHandler } from "./routes/documents.ts";
+import { addRoutes, type RouteParts } from "./routes.ts";
 import { refuseUnknownRoutes } from "./unknown-routes.ts";
 import { compileValidator } from "./validation.ts";
 
@@ -64,13 +61,9 @@ export async function buildApp({ backend, drain, registry, log }: AppParts): Pro
   refuseUnknownRoutes(app);
   acceptJsonBodies(app);
   readQueryNumbers(app);
-  await describeApi(app);
-  executeRoute(app, backend);
-  executionRoutes(app, backend, drain);
-  executionListRoute(app, backend);
-  projectRoutes(app, backend);
-  healthRoutes(app, backend);
-  documentRoutes(app, backend, registry);
+  const documents = describeLazily(registry, log, (described) => addRoutes(described, parts));
+  const parts: RouteParts = { backend, drain, documents };
+  addRoutes(app, parts);
   await app.ready();
   return app;
 }
@@ -82,4 +75,25 @@ function logRequests(app: FastifyInstance, log: Log): void {
     const ms = Math.round(reply.elapsedTime);
     log.debug({ method: request.method, route, status: reply.statusCode, ms }, "request");
   });
+}
+
+/**
+ * The OpenAPI document and its page are built when somebody first asks: what makes them takes as long to load as all
+ * the rest of the gateway.
+ */
+function describeLazily(registry: Registry, log: Log, add: (app: FastifyInstance) => void): Documents {
+  let document: Promise<object> | undefined;
+  let page: Promise<RawHandler> | undefined;
+  const openApi = () => {
+    document ??= describeApi(add);
+    return document;
+  };
+  return {
+    registry,
+    openApi,
+    docsPage() {
+      page ??= openApi().then((described) => buildDocsPage(described, log));
+      return page;
+    },
+  };
 }

@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { FastifyInstance } from "fastify";
 import type { Registry } from "prom-client";
 import type { Backend } from "../backend.ts";
@@ -12,8 +13,18 @@ const text = (mediaType: string, description: string) => ({
   content: { [mediaType]: { schema: { type: "string" } } },
 });
 
+export type RawHandler = (request: IncomingMessage, response: ServerResponse) => void;
+
+export type Documents = {
+  readonly registry: Registry;
+  /** The OpenAPI document of every route. */
+  openApi(): Promise<object>;
+  /** What serves the page for people and all that it loads, at /docs and below. */
+  docsPage(): Promise<RawHandler>;
+};
+
 /** What describes this instance: for agents, for programs, for monitoring. */
-export function documentRoutes(app: FastifyInstance, backend: Backend, registry: Registry): void {
+export function documentRoutes(app: FastifyInstance, backend: Backend, documents: Documents): void {
   app.get(
     "/openapi.json",
     {
@@ -30,7 +41,7 @@ export function documentRoutes(app: FastifyInstance, backend: Backend, registry:
         },
       },
     },
-    async () => app.swagger(),
+    () => documents.openApi(),
   );
 
   app.get(
@@ -63,8 +74,28 @@ export function documentRoutes(app: FastifyInstance, backend: Backend, registry:
       },
     },
     async (_request, reply) => {
-      reply.type(registry.contentType);
-      return registry.metrics();
+      reply.type(documents.registry.contentType);
+      return documents.registry.metrics();
     },
   );
+
+  for (const url of ["/docs", "/docs/*"]) {
+    app.get(
+      url,
+      {
+        schema: {
+          operationId: "getDocs",
+          hide: url !== "/docs",
+          tags,
+          summary: "This document as a page for people",
+          response: { 200: text("text/html", "The page."), ...problemResponses() },
+        },
+      },
+      async (request, reply) => {
+        const serve = await documents.docsPage();
+        reply.hijack();
+        serve(request.raw, reply.raw);
+      },
+    );
+  }
 }

@@ -1,0 +1,25 @@
+import type { FastifyInstance } from "fastify";
+import type { Backend } from "./backend.ts";
+import type { Drain } from "./drain.ts";
+import { type Documents, documentRoutes } from "./routes/documents.ts";
+import { executeRoute } from "./routes/execute.ts";
+import { executionListRoute } from "./routes/execution-list.ts";
+import { executionRoutes } from "./routes/executions.ts";
+import { healthRoutes } from "./routes/health.ts";
+import { projectRoutes } from "./routes/projects.ts";
+
+export type RouteParts = {
+  readonly backend: Backend;
+  readonly drain: Drain;
+  readonly documents: Documents;
+};
+
+/** Every route of the REST contract. */
+export function addRoutes(app: FastifyInstance, { backend, drain, documents }: RouteParts): void {
+  executeRoute(app, backend);
+  executionRoutes(app, backend, drain);
+  executionListRoute(app, backend);
+  projectRoutes(app, backend);
+  healthRoutes(app, backend);
+  documentRoutes(app, backend, documents);
+}
