@@ -30,10 +30,13 @@ export function openDuplex<In, Out>(call: RawStream, peer: string): Duplex<In, O
     wake = undefined;
   };
   call.on("readable", signal);
-  call.on("end", () => {
-    ended = true;
-    signal();
-  });
+  // grpc-js reports a reset stream as ended first and as cancelled or broken just after: the second word counts.
+  call.on("end", () =>
+    setImmediate(() => {
+      ended = true;
+      signal();
+    }),
+  );
   const fail = (error: unknown) => {
     failure ??= error;
     signal();
