@@ -42,20 +42,13 @@ export function acceptJsonBodies(app: FastifyInstance): void {
   });
 }
 
-/**
- * Reads a body of at most MAX_BODY_BYTES. The rest of a larger one is thrown away as it arrives, up to the request
- * timeout: a client that sends all before it reads would see a reset connection instead of the answer.
- */
+/** Reads a body of at most MAX_BODY_BYTES; the rest of a larger one is left to `discardRest`. */
 async function receive(request: FastifyRequest, payload: Readable): Promise<Received> {
   const encoding = request.headers["content-encoding"];
   if (encoding !== undefined && encoding !== "identity") {
-    payload.resume();
     return new AirlockError("unsupported_media_type", "Send the body as it is, without Content-Encoding.");
   }
-  if (Number(request.headers["content-length"]) > MAX_BODY_BYTES) {
-    payload.resume();
-    return tooLarge();
-  }
+  if (Number(request.headers["content-length"]) > MAX_BODY_BYTES) return tooLarge();
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -65,7 +58,6 @@ async function receive(request: FastifyRequest, payload: Readable): Promise<Rece
       if (size <= MAX_BODY_BYTES) return;
       payload.off("data", take);
       chunks.length = 0;
-      payload.resume();
       resolve(tooLarge());
     };
     payload.on("data", take);

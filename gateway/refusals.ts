@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { AirlockError, asAirlockError, type ErrorCode, hasCode } from "../services/common/errors.ts";
 import type { Log } from "../services/common/log.ts";
+import { discardRest } from "./discard-rest.ts";
 import { problemHeaders, toProblem } from "./problems.ts";
 
 /** Turns whatever a route threw into a problem document. Only `internal` is logged: the rest is the caller's to know. */
@@ -9,7 +10,12 @@ export function answerWithProblems(app: FastifyInstance, log: Log): void {
   app.setErrorHandler((error: FastifyError, request, reply) => refuse(error, request, reply, log));
 }
 
-export function refuse(error: Error, request: FastifyRequest, reply: FastifyReply, log: Log): FastifyReply {
+export async function refuse(
+  error: Error,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  log: Log,
+): Promise<FastifyReply> {
   const known = asAirlockError(fromFramework(error));
   if (hasCode(known, "internal")) {
     const route = request.routeOptions.url;
@@ -19,6 +25,7 @@ export function refuse(error: Error, request: FastifyRequest, reply: FastifyRepl
     );
   }
   const problem = toProblem(known);
+  if (!(await discardRest(request.raw))) reply.header("connection", "close");
   return reply.code(problem.status).headers(problemHeaders(problem.status)).send(JSON.stringify(problem));
 }
 

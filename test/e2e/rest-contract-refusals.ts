@@ -1,0 +1,237 @@
+import { describe, expect, it } from "vitest";
+import { call, expectProblem, get, post, type Target } from "./rest-contract-client.ts";
+
+const UNKNOWN_ID = "00000000-0000-4000-8000-000000000000";
+const MIB = 1024 * 1024;
+
+/** Every row of the contract has its refusal, and the service is unharmed after each. */
+export function describeRefusals(target: () => Target): void {
+  const execute = (more: object) =>
+    post(target(), "/execute", { project: target().project, code: "pass", ...more });
+  const executeText = (text: string | Uint8Array) => post(target(), "/execute", text);
+
+  describe("refuses", () => {
+    it("an unknown project, naming the known ones", async () => {
+      const { project } = target();
+      const unknown = await execute({ project: "no-such-project" });
+      expectProblem(unknown, 404, "project_not_found", project);
+      expectProblem(await get(target(), "/projects/no-such-project"), 404, "project_not_found", project);
+      expectProblem(await post(target(), "/projects/no-such-project/up"), 404, "project_not_found", project);
+      expectProblem(
+        await post(target(), "/projects/no-such-project/down"),
+        404,
+        "project_not_found",
+        project,
+      );
+    });
+
+    it("an unknown field, naming it and the known ones", async () => {
+      const callback = await execute({ callback_url: "http://x" });
+      expectProblem(
+        callback,
+        422,
+        "invalid_request",
+        /"callback_url".+project, code, timeout, settings, memory/,
+      );
+      expect(callback.json.errors).toEqual([
+        { field: "callback_url", message: expect.stringContaining("not a known field") },
+      ]);
+      const respond = await post(target(), `/executions/${UNKNOWN_ID}/respond`, { response: "", answer: "" });
+      expectProblem(respond, 422, "invalid_request", /"answer".+response, llm_request_id/);
+      const cancel = await post(target(), `/executions/${UNKNOWN_ID}/cancel`, { reason: "" });
+      expectProblem(cancel, 422, "invalid_request", /"reason"/);
+      const up = await post(target(), `/projects/${target().project}/up`, { workers: 1 });
+      expectProblem(up, 422, "invalid_request", /"workers".+replicas/);
+      const down = await post(target(), `/projects/${target().project}/down`, { force: true });
+      expectProblem(down, 422, "invalid_request", /"force"/);
+      expectProblem(await get(target(), "/executions?page=2"), 422, "invalid_request", /"page".+cursor/);
+      expectProblem(
+        await get(target(), `/executions/${UNKNOWN_ID}?timeout=2`),
+        422,
+        "invalid_request",
+        /"timeout"/,
+      );
+    });
+
+    it("missing fields and wrong types, all of them at once", async () => {
+      const answer = await post(target(), "/execute", {
+        code: 3,
+        timeout: "60",
+        settings: { A: 1 },
+        memory: { a: 1 },
+      });
+      expectProblem(answer, 422, "invalid_request");
+      expect(answer.json.errors).toEqual(
+        expect.arrayContaining([
+          { field: "project", message: "is missing" },
+          { field: "code", message: "must be a string" },
+          { field: "timeout", message: "must be a number" },
+          { field: "settings.A", message: "must be a string" },
+          { field: "memory.a", message: "must be an object" },
+        ]),
+      );
+      for (const memory of [null, [], "x", 1])
+        expectProblem(await execute({ memory }), 422, "invalid_request", /memory/);
+      for (const settings of [null, [], "x"])
+        expectProblem(await execute({ settings }), 422, "invalid_request");
+    });
+
+    it.each([0, -1, "60", null, true, 1e9, 1e308])("a timeout of %j", async (timeout) => {
+      expectProblem(await execute({ timeout }), 422, "invalid_request", /timeout/);
+    });
+
+    it("an answer without a response", async () => {
+      const path = `/executions/${UNKNOWN_ID}/respond`;
+      expectProblem(await post(target(), path, {}), 422, "invalid_request", /"response" is missing/);
+      expectProblem(
+        await post(target(), path, { response: 1 }),
+        422,
+        "invalid_request",
+        /"response" must be a string/,
+      );
+      expectProblem(await post(target(), path), 400, "invalid_json", /empty/);
+    });
+
+    it.each([0, 101, 1.5, "2", null])("%j replicas", async (replicas) => {
+      const answer = await post(target(), `/projects/${target().project}/up`, { replicas });
+      expectProblem(answer, 422, "invalid_request", /"replicas"/);
+    });
+
+    it.each(["-1", "61", "abc", "", "1e1", "0x10", "NaN", "1&wait=2"])("a wait of %s", async (wait) => {
+      expectProblem(
+        await get(target(), `/executions/${UNKNOWN_ID}?wait=${wait}`),
+        422,
+        "invalid_request",
+        /"wait"/,
+      );
+    });
+
+    it.each(["limit=0", "limit=201", "limit=2.5", "limit=x", "status=done", "status=", "cursor=%00nonsense"])(
+      "a list with %s",
+      async (query) => {
+        const [field = ""] = query.split("=");
+        expectProblem(await get(target(), `/executions?${query}`), 422, "invalid_request", field);
+      },
+    );
+
+    it.each([
+      "{",
+      '{"project": }',
+      "{'project': 1}",
+      "nul",
+      '{"project": "a"} x',
+      "\u0000",
+      '{"a": 01}',
+      "{}{}",
+    ])("malformed JSON: %j", async (text) => {
+      expectProblem(await executeText(text), 400, "invalid_json", /line 1, column \d+/);
+    });
+
+    it("an empty body", async () => {
+      expectProblem(await executeText(""), 400, "invalid_json", /empty/);
+      expectProblem(await executeText(" \n"), 400, "invalid_json", /empty/);
+      expectProblem(await post(target(), "/execute"), 400, "invalid_json", /empty/);
+    });
+
+    it.each(["[]", '"text"', "1", "null", "true"])("%s instead of an object", async (text) => {
+      expectProblem(await executeText(text), 422, "invalid_request", /JSON object/);
+    });
+
+    it("bytes that are no UTF-8", async () => {
+      const bytes = Buffer.concat([
+        Buffer.from('{"project":"a","code":"'),
+        Buffer.from([0xff, 0xfe]),
+        Buffer.from('"}'),
+      ]);
+      expectProblem(await executeText(bytes), 400, "invalid_json", /UTF-8/);
+    });
+
+    it("NUL characters, saying where", async () => {
+      expectProblem(await execute({ code: "a\0b" }), 422, "invalid_request", /"code" holds a NUL/);
+      expectProblem(await execute({ project: "a\0b" }), 422, "invalid_request", /"project" holds a NUL/);
+      expectProblem(
+        await execute({ settings: { A: "\0" } }),
+        422,
+        "invalid_request",
+        /"settings.A" holds a NUL/,
+      );
+      expectProblem(await execute({ settings: { "A\0": "" } }), 422, "invalid_request", /NUL/);
+    });
+
+    it("half a surrogate pair", async () => {
+      const text = `{"project":"${target().project}","code":"\\ud800"}`;
+      expectProblem(await executeText(text), 422, "invalid_request", /"code".+surrogate/);
+    });
+
+    it("a field that is given twice", async () => {
+      const text = `{"project":"${target().project}","code":"pass","co\\u0064e":"other"}`;
+      expectProblem(await executeText(text), 422, "invalid_request", /"code" is given more than once/);
+    });
+
+    it("20,000 nested brackets, wherever they stand", async () => {
+      const deep = "[".repeat(20_000) + "]".repeat(20_000);
+      const memory = `{"project":"${target().project}","code":"pass","memory":{"a":{"b":${deep}}}}`;
+      expectProblem(await executeText(memory), 422, "invalid_request", /deeper than 200/);
+      expectProblem(await executeText(deep), 422, "invalid_request", /deeper than 200/);
+      expectProblem(await executeText("[".repeat(2_000_000)), 422, "invalid_request", /deeper than 200/);
+      expectProblem(await executeText('{"a":'.repeat(20_000)), 422, "invalid_request", /deeper than 200/);
+    });
+
+    it("a body as wide as it may be, without taking long", async () => {
+      const wide = Array.from({ length: 400_000 }, (_, n) => `"k${n}":${n}`).join(",");
+      const started = performance.now();
+      expectProblem(await executeText(`{${wide}}`), 422, "invalid_request");
+      expectProblem(
+        await executeText(`{"project":"a","code":"","settings":{${wide}}}`),
+        422,
+        "invalid_request",
+      );
+      expectProblem(
+        await executeText(`{"project":"a","code":"","memory":{${wide}}}`),
+        422,
+        "invalid_request",
+      );
+      expect(performance.now() - started).toBeLessThan(10_000);
+    });
+
+    it("a body over 16 MiB", async () => {
+      const body = { project: target().project, code: "#".repeat(16 * MIB) };
+      expectProblem(await post(target(), "/execute", body), 413, "payload_too_large", /16 MiB/);
+    });
+
+    it("anything but JSON", async () => {
+      const body = JSON.stringify({ project: target().project, code: "pass" });
+      for (const type of ["application/x-www-form-urlencoded", "text/plain", "application/xml", "nonsense"]) {
+        const answer = await call(target(), "POST", "/execute", { headers: { "content-type": type }, body });
+        expectProblem(answer, 415, "unsupported_media_type", /Content-Type: application\/json/);
+      }
+      const headers = { "content-type": "application/json", "content-encoding": "gzip" };
+      const compressed = await call(target(), "POST", "/execute", { headers, body });
+      expectProblem(compressed, 415, "unsupported_media_type", /Content-Encoding/);
+      const charset = { "content-type": "application/json; charset=utf-8" };
+      expect((await call(target(), "POST", "/execute", { headers: charset, body })).status).toBe(202);
+    });
+
+    it("paths that do not exist, and methods that a path does not take", async () => {
+      expectProblem(await get(target(), "/"), 404, "route_not_found", /POST \/execute/);
+      expectProblem(await get(target(), "/execute/"), 404, "route_not_found");
+      expectProblem(await get(target(), "/executions/%ff"), 404, "route_not_found");
+      expectProblem(await post(target(), "/no/such/path", "not JSON"), 404, "route_not_found");
+      for (const [method, path, allow] of [
+        ["GET", "/execute", "POST"],
+        ["DELETE", `/executions/${UNKNOWN_ID}`, "GET, HEAD"],
+        ["PUT", "/projects/x/up", "POST"],
+        ["PATCH", "/health", "GET, HEAD"],
+      ] as const) {
+        const answer = await call(target(), method, path);
+        expectProblem(answer, 405, "method_not_allowed", allow);
+        expect(answer.headers.get("allow")).toBe(allow);
+      }
+    });
+
+    it("and goes on serving", async () => {
+      expect((await get(target(), "/health")).status).toBe(200);
+      expect((await execute({})).status).toBe(202);
+    });
+  });
+}

@@ -1,0 +1,95 @@
+import { describe, expect, it } from "vitest";
+import { call, exchange, exchangeRaw, expectProblem, get, type Target } from "./rest-contract-client.ts";
+
+const MIB = 1024 * 1024;
+const CLOSE = "connection: close\r\n";
+
+/** What HTTP itself brings along: sizes that lie, broken requests, HEAD, clients that write before they read. */
+export function describeTransport(target: () => Target): void {
+  describe("over raw HTTP", () => {
+    it("gives a 40 MB body its 413 although the client sends all of it first", async () => {
+      const body = Buffer.alloc(40 * MIB, "x");
+      const head = `POST /execute HTTP/1.1\r\nhost: x\r\n${CLOSE}content-type: application/json\r\n`;
+      const sized = await exchange(target(), [`${head}content-length: ${body.length}\r\n\r\n`, body]);
+      expectProblem(sized, 413, "payload_too_large", /16 MiB/);
+      const size = body.length.toString(16);
+      const chunked = await exchange(target(), [
+        `${head}transfer-encoding: chunked\r\n\r\n${size}\r\n`,
+        body,
+        "\r\n0\r\n\r\n",
+      ]);
+      expectProblem(chunked, 413, "payload_too_large", /16 MiB/);
+      const elsewhere = await exchange(target(), [
+        `POST /nowhere HTTP/1.1\r\nhost: x\r\n${CLOSE}content-length: ${body.length}\r\n\r\n`,
+        body,
+      ]);
+      expectProblem(elsewhere, 404, "route_not_found");
+    });
+
+    it("keeps the connection usable after a 413", async () => {
+      const head = `POST /execute HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n`;
+      const raw = await exchangeRaw(target(), [
+        `${head}content-length: ${40 * MIB}\r\n\r\n`,
+        Buffer.alloc(40 * MIB, "x"),
+        `GET /health HTTP/1.1\r\nhost: x\r\n${CLOSE}\r\n`,
+      ]);
+      expect(raw.match(/HTTP\/1\.1 \d+/g)).toEqual(["HTTP/1.1 413", "HTTP/1.1 200"]);
+    });
+
+    it("answers HEAD like GET, without a body", async () => {
+      const head = await call(target(), "HEAD", "/health");
+      expect({ status: head.status, text: head.text }).toEqual({ status: 200, text: "" });
+      expect(head.headers.get("content-length")).toBe("15");
+    });
+
+    it("takes cancel, up and down without a body, whatever the content type", async () => {
+      for (const headers of [
+        "content-length: 0\r\n",
+        "content-type: application/json\r\ncontent-length: 0\r\n",
+        "content-type: application/x-www-form-urlencoded\r\ncontent-length: 0\r\n",
+        "content-type: application/json\r\ntransfer-encoding: chunked\r\n",
+        "",
+      ]) {
+        const end = headers.includes("chunked") ? "0\r\n\r\n" : "";
+        const path = `/projects/${target().project}/up`;
+        const answer = await exchange(target(), [
+          `POST ${path} HTTP/1.1\r\nhost: x\r\n${CLOSE}${headers}\r\n${end}`,
+        ]);
+        expect(answer.status, `${headers}${answer.text}`).toBe(200);
+      }
+    });
+
+    it("asks for the header when a body has no content type", async () => {
+      const raw = `POST /execute HTTP/1.1\r\nhost: x\r\n${CLOSE}content-length: 2\r\n\r\n{}`;
+      expectProblem(
+        await exchange(target(), [raw]),
+        415,
+        "unsupported_media_type",
+        /Content-Type: application\/json/,
+      );
+    });
+
+    it("refuses what is no HTTP, and headers without end", async () => {
+      expectProblem(await exchange(target(), ["NONSENSE\r\n\r\n"]), 400, "malformed_http");
+      expectProblem(
+        await exchange(target(), [`GET /health HTTP/1.1\r\n${CLOSE}\r\n`]),
+        400,
+        "malformed_http",
+        /Host/,
+      );
+      const long = `GET /health HTTP/1.1\r\nhost: x\r\nx-long: ${"x".repeat(64 * 1024)}\r\n\r\n`;
+      expectProblem(await exchange(target(), [long]), 431, "headers_too_large", /16 KiB/);
+      const smuggled =
+        "POST /execute HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
+      expectProblem(await exchange(target(), [smuggled]), 400, "malformed_http");
+    });
+
+    it("does not repeat a Host header that is no host", async () => {
+      const raw = `GET /skill.md HTTP/1.1\r\nhost: x/ evil\`$(id)\`\r\n${CLOSE}\r\n`;
+      const { status, text } = await exchange(target(), [raw]);
+      expect(status).toBe(200);
+      expect(text).not.toContain("evil");
+      expect((await get(target(), "/skill.md")).text).toContain(target().url);
+    });
+  });
+}

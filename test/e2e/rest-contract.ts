@@ -1,0 +1,193 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { expectProblem, get, post, settled, submit, type Target } from "./rest-contract-client.ts";
+import { describeRefusals } from "./rest-contract-refusals.ts";
+import { describeTransport } from "./rest-contract-transport.ts";
+
+const UNKNOWN_ID = "00000000-0000-4000-8000-000000000000";
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const EXECUTION_FIELDS = [
+  "execution_id",
+  "status",
+  "result",
+  "stdout",
+  "stderr",
+  "error",
+  "llm_request",
+  "memory_updates",
+  "execution_time_ms",
+  "end_reason",
+  "truncated",
+];
+
+/** Everything that REST promises, held against whatever `start` starts. */
+export function describeRestContract(name: string, start: () => Promise<Target>): void {
+  describe(`the REST contract on ${name}`, () => {
+    let target: Target;
+    beforeAll(async () => {
+      target = await start();
+    });
+    afterAll(() => target?.stop());
+
+    it("answers GET /health with ok", async () => {
+      const { status, json } = await get(target, "/health");
+      expect({ status, json }).toEqual({ status: 200, json: { status: "ok" } });
+    });
+
+    it("accepts POST /execute with 202 and says where to poll", async () => {
+      const { status, headers, json } = await post(target, "/execute", {
+        project: target.project,
+        code: "print(1)",
+      });
+      expect(status).toBe(202);
+      expect(json.execution_id).toMatch(UUID);
+      const pollUrl = `/executions/${json.execution_id}`;
+      expect(json).toEqual({ execution_id: json.execution_id, status: "pending", poll_url: pollUrl });
+      expect(headers.get("location")).toBe(pollUrl);
+    });
+
+    it("shows the completed result to whoever polls", async () => {
+      const id = await submit(target, "print('hello')\nset_result({'answer': 42})");
+      const { json } = await settled(target, id);
+      expect(Object.keys(json)).toEqual(EXECUTION_FIELDS);
+      expect(json).toMatchObject({
+        execution_id: id,
+        status: "completed",
+        end_reason: "completed",
+        error: null,
+        llm_request: null,
+        memory_updates: {},
+        truncated: { stdout: 0, stderr: 0 },
+      });
+      expect(json.result).not.toBeNull();
+      expect(json.stdout).toContain("hello");
+      expect(json.execution_time_ms).toBeGreaterThanOrEqual(0);
+    });
+
+    it("answers 404 for an execution that does not exist", async () => {
+      for (const id of [UNKNOWN_ID, "no-uuid", "%F0%9F%92%A9", "a".repeat(5_000)]) {
+        const answer = await get(target, `/executions/${id}`);
+        expect(answer.status).toBe(404);
+      }
+      expectProblem(await get(target, `/executions/${UNKNOWN_ID}`), 404, "execution_not_found", /execution/);
+      expectProblem(await get(target, "/executions/no-uuid"), 404, "execution_not_found", /UUID/);
+      const respond = await post(target, `/executions/${UNKNOWN_ID}/respond`, { response: "x" });
+      expectProblem(respond, 404, "execution_not_found");
+      expectProblem(await post(target, `/executions/${UNKNOWN_ID}/cancel`), 404, "execution_not_found");
+    });
+
+    it("finds an execution whatever the case of its id", async () => {
+      const id = await submit(target, "pass");
+      expect((await get(target, `/executions/${id.toUpperCase()}`)).json.execution_id).toBe(id);
+    });
+
+    it("refuses an answer to a finished execution with 409", async () => {
+      const id = await submit(target, "pass");
+      await settled(target, id);
+      expectProblem(
+        await post(target, `/executions/${id}/respond`, { response: "late" }),
+        409,
+        "not_awaiting_llm",
+      );
+    });
+
+    it("pauses for llm.complete, takes the answer to the open question only, and goes on", async () => {
+      const id = await submit(target, "set_result(llm.complete('Say hello'))");
+      const { json: paused } = await settled(target, id);
+      expect(paused).toMatchObject({ status: "awaiting_llm", end_reason: null, result: null });
+      expect(paused.llm_request).toEqual({ id: expect.any(String), prompt: "Say hello", model: "default" });
+      const other = await post(target, `/executions/${id}/respond`, {
+        response: "x",
+        llm_request_id: "another",
+      });
+      expectProblem(other, 409, "llm_request_mismatch");
+      const answers = await Promise.all(
+        Array.from({ length: 8 }, () =>
+          post(target, `/executions/${id}/respond`, {
+            response: "hello",
+            llm_request_id: paused.llm_request.id,
+          }),
+        ),
+      );
+      expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(7).fill(409)]);
+      const won = answers.find(({ status }) => status === 200);
+      expect(Object.keys(won?.json)).toEqual(EXECUTION_FIELDS);
+      expect((await settled(target, id)).json).toMatchObject({ status: "completed", llm_request: null });
+    });
+
+    it("cancels what has not ended, once", async () => {
+      const id = await submit(target, "llm.complete('wait')");
+      await settled(target, id);
+      const first = await post(target, `/executions/${id}/cancel`);
+      expect(first.status).toBe(200);
+      expect((await settled(target, id)).json).toMatchObject({ status: "error", end_reason: "cancelled" });
+      expectProblem(await post(target, `/executions/${id}/cancel`, {}), 409, "already_ended");
+    });
+
+    it("lists executions newest first, filtered, page by page", async () => {
+      const ids: string[] = [];
+      for (let n = 0; n < 3; n++) ids.unshift(await submit(target, `print(${n})`));
+      for (const id of ids) await settled(target, id);
+      const path = `/executions?project=${target.project}&status=completed`;
+      const first = await get(target, `${path}&limit=2`);
+      expect(Object.keys(first.json)).toEqual(["executions", "next_cursor"]);
+      const second = await get(
+        target,
+        `${path}&limit=1&cursor=${encodeURIComponent(first.json.next_cursor)}`,
+      );
+      const listed = [...first.json.executions, ...second.json.executions];
+      expect(listed.map(({ execution_id }) => execution_id)).toEqual(ids);
+      expect(listed[0]).toEqual({
+        execution_id: ids[0],
+        project: target.project,
+        status: "completed",
+        end_reason: "completed",
+        execution_time_ms: expect.any(Number),
+        created_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+        ended_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+      });
+    });
+
+    it("lists projects, and shows one of them whole", async () => {
+      const { status, json } = await get(target, "/projects");
+      expect(status).toBe(200);
+      const found = json.projects.find((project: { name: string }) => project.name === target.project);
+      expect(found).toMatchObject({
+        description: expect.any(String),
+        status: expect.stringMatching(/^(up|down)$/),
+        replicas: expect.any(Number),
+        idle_workers: expect.any(Number),
+        packages: expect.any(Array),
+      });
+      const one = await get(target, `/projects/${target.project}`);
+      expect(one.json).toMatchObject({ name: target.project, limits: { timeout: expect.any(Number) } });
+    });
+
+    it("is ready, and describes itself to agents, programs and monitoring", async () => {
+      expect((await get(target, "/ready")).json.status).toBe("ready");
+      const skill = await get(target, "/skill.md");
+      expect(skill.headers.get("content-type")).toMatch(/^text\/markdown/);
+      for (const said of [target.url, target.project, "llm.complete", "set_result"])
+        expect(skill.text).toContain(said);
+      expect((await get(target, "/openapi.json")).json.openapi).toBe("3.1.0");
+      expect((await get(target, "/docs")).headers.get("content-type")).toMatch(/^text\/html/);
+      expect((await get(target, "/metrics")).text).toContain("airlock_http_requests_total{");
+    });
+
+    describeRefusals(() => target);
+    describeTransport(() => target);
+
+    it("starts a project's workers", async () => {
+      const { status, json } = await post(target, `/projects/${target.project}/up`, { replicas: 1 });
+      expect(status).toBe(200);
+      expect(json).toEqual({ name: target.project, status: "up", replicas: 1 });
+      expect((await post(target, `/projects/${target.project}/up`)).status).toBe(200);
+    });
+
+    it("stops a project's workers: 0 replicas, until the next execution starts them again", async () => {
+      const { status, json } = await post(target, `/projects/${target.project}/down`);
+      expect(status).toBe(200);
+      expect(json).toEqual({ name: target.project, status: "down", replicas: 0 });
+      expect((await settled(target, await submit(target, "pass"))).json.status).toBe("completed");
+    });
+  });
+}
