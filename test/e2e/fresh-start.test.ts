@@ -1,0 +1,100 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startAirlock, type TestAirlock } from "../support/airlock.ts";
+import { type RestClient, restClient } from "../support/rest.ts";
+
+let airlock: TestAirlock;
+let rest: RestClient;
+
+beforeAll(async () => {
+  // One worker, so that the next run certainly follows the one before.
+  airlock = await startAirlock({ projects: { demo: "replicas: 1\n" } });
+  rest = restClient(airlock.url);
+});
+afterAll(async () => {
+  await airlock.remove();
+});
+
+async function result(code: string): Promise<unknown> {
+  const execution = await rest.run({ code });
+  expect(execution).toMatchObject({ status: "completed", error: null });
+  return execution.result;
+}
+
+describe("one run leaves nothing to the next:", () => {
+  it("builtins, modules and globals", async () => {
+    await result(
+      "import builtins, json, sys\nbuiltins.len = lambda _: 7\njson.left = 1\nsys.modules['left'] = sys\nleft = 1",
+    );
+    expect(
+      await result(
+        "import json, sys\nset_result([len('ab'), hasattr(json, 'left'), 'left' in sys.modules, 'left' in globals()])",
+      ),
+    ).toEqual([2, false, false, false]);
+  });
+
+  it("environment, working directory and umask", async () => {
+    await result(
+      "import os\nos.environ['LEFT'] = '1'\nos.putenv('LEFT2', '1')\nos.chdir('/')\nos.umask(0o777)",
+    );
+    expect(
+      await result(
+        "import os, subprocess\nset_result([os.environ.get('LEFT'), 'LEFT' in subprocess.getoutput('env'), os.getcwd() == '/', os.umask(0o22) == 0o777])",
+      ),
+    ).toEqual([null, false, false, false]);
+  });
+
+  it("files, wherever a script may write", async () => {
+    const places = "[os.getcwd(), os.environ['HOME'], tempfile.gettempdir(), '/tmp', '/var/tmp', '/dev/shm']";
+    const code = (action: string) =>
+      `import os, tempfile\nfor place in ${places}:\n    path = os.path.join(place, 'airlock-left-behind')\n    ${action}`;
+    await result(code("open(path, 'w').write('left')"));
+    expect(
+      await result(`found = []\n${code("found.append(os.path.exists(path))")}\nset_result(found)`),
+    ).toEqual(Array(6).fill(false));
+  });
+
+  it("child processes, double-forked ones too", async () => {
+    const pids = (await result(`
+import os, subprocess, sys, time
+child = subprocess.Popen(["sleep", "1000"], stdout=subprocess.DEVNULL)
+reader, writer = os.pipe()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.write(writer, str(os.getpid()).encode())
+        os.close(writer)
+        for fd in (0, 1, 2):
+            os.close(fd)
+        time.sleep(1000)
+    os._exit(0)
+os.close(writer)
+set_result([child.pid, int(os.read(reader, 20)), os.getpid()])
+`)) as number[];
+    expect(pids).toHaveLength(3);
+    for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow(/ESRCH/);
+  });
+
+  it("shared memory", async () => {
+    await result(`
+from multiprocessing import shared_memory, resource_tracker
+block = shared_memory.SharedMemory(name="airlock-left", create=True, size=16)
+resource_tracker.unregister(block._name, "shared_memory")
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+set_result(libc.shmget(4711, 4096, 0o1666))
+`);
+    expect(
+      await result(`
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+set_result([os.path.exists("/dev/shm/airlock-left"), libc.shmget(4711, 0, 0)])
+`),
+    ).toEqual([false, -1]);
+  });
+
+  it("its result, memory and settings", async () => {
+    await rest.run({ code: "set_result(1); memory.set('a', 'b', 1)", settings: { LEFT: "1" } });
+    expect(await result("set_result([settings.get('LEFT'), memory.get('a', 'b')])")).toEqual([null, null]);
+    expect(await result("pass")).toBeNull();
+  });
+});

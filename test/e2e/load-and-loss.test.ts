@@ -1,0 +1,137 @@
+import { execFileSync } from "node:child_process";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startAirlock, type TestAirlock } from "../support/airlock.ts";
+import { type RestClient, restClient } from "../support/rest.ts";
+
+let airlock: TestAirlock;
+let rest: RestClient;
+
+beforeAll(async () => {
+  airlock = await startAirlock({ projects: { demo: "replicas: 2\n" } });
+  rest = restClient(airlock.url);
+});
+afterAll(async () => {
+  await airlock.remove();
+});
+
+/** The supervisors that this Airlock started: its own children. */
+function workerPids(): number[] {
+  const children = execFileSync("ps", ["-o", "pid=,args=", "--ppid", String(airlock.pid)], {
+    encoding: "utf8",
+  });
+  return children
+    .split("\n")
+    .filter((line) => line.includes("airlock_worker"))
+    .map((line) => Number.parseInt(line, 10));
+}
+
+function descendants(pid: number): number[] {
+  const all = execFileSync("ps", ["-eo", "pid=,ppid="], { encoding: "utf8" })
+    .trim()
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/).map(Number));
+  const found = [pid];
+  for (const parent of found)
+    found.push(...all.filter(([, ppid]) => ppid === parent).map(([child]) => child as number));
+  return found;
+}
+
+const isAlive = (pid: number) => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+describe("under load", () => {
+  it("200 executions by 32 clients each end once with their own answer", async () => {
+    const numbers = Array.from({ length: 200 }, (_, index) => index);
+    const results = new Map<number, unknown>();
+    const client = async () => {
+      for (let n = numbers.shift(); n !== undefined; n = numbers.shift()) {
+        const execution = await rest.run({ code: `print(${n}); set_result(${n} * 2**70)` });
+        expect(execution).toMatchObject({ status: "completed", end_reason: "completed", stdout: `${n}\n` });
+        expect(results.has(n)).toBe(false);
+        results.set(n, execution.result);
+      }
+    };
+    await Promise.all(Array.from({ length: 32 }, client));
+    expect(results.size).toBe(200);
+    for (const [n, result] of results) expect(result).toBe(Number(BigInt(n) * 2n ** 70n));
+  }, 60_000);
+});
+
+describe("when a worker is killed", () => {
+  it("its execution ends as worker_lost and the pool heals, with nothing left behind", async () => {
+    const id = await rest.submit({
+      code: "import subprocess, time\nsubprocess.Popen(['sleep', '1000'])\nprint('up', flush=True)\ntime.sleep(100)",
+    });
+    await expect.poll(async () => (await rest.get(id)).stdout).toBe("up\n");
+    const before = workerPids();
+    const family = before.flatMap(descendants);
+    for (const pid of before) process.kill(pid, "SIGKILL");
+    expect(await rest.settled(id)).toMatchObject({
+      status: "error",
+      end_reason: "worker_lost",
+      stdout: "up\n",
+    });
+    expect(await rest.run({ code: "set_result(1)" })).toMatchObject({ status: "completed", result: 1 });
+    await expect.poll(() => family.filter(isAlive), { timeout: 5_000 }).toEqual([]);
+    await expect.poll(async () => (await rest.project("demo")).idle_workers, { timeout: 20_000 }).toBe(2);
+  }, 40_000);
+});
+
+describe("when the whole service is killed and started again", () => {
+  it("finished executions are there, running ones have ended with a reason, pending ones run", async () => {
+    const finished = await rest.submit({ code: "print('kept'); set_result({'x': 1.0})" });
+    const finishedBody = await rest.settledText(finished);
+    const running = [1, 2].map(() =>
+      rest.submit({ code: "import time; print('up', flush=True); time.sleep(100)" }),
+    );
+    const ids = await Promise.all(running);
+    for (const id of ids) await expect.poll(async () => (await rest.get(id)).stdout).toBe("up\n");
+    const pending = await rest.submit({ code: "set_result('late')" });
+    const family = workerPids().flatMap(descendants);
+    await airlock.kill();
+    airlock = await airlock.restart();
+    rest = restClient(airlock.url);
+    expect(await rest.settledText(finished)).toBe(finishedBody);
+    for (const id of ids) {
+      expect(await rest.get(id)).toMatchObject({
+        status: "error",
+        end_reason: "worker_lost",
+        stdout: "up\n",
+      });
+      expect((await rest.get(id)).error).toMatch(/restarted/);
+    }
+    expect(await rest.settled(pending)).toMatchObject({ status: "completed", result: "late" });
+    await expect.poll(() => family.filter(isAlive), { timeout: 5_000 }).toEqual([]);
+  }, 60_000);
+
+  it("a drained one lets what runs finish", async () => {
+    const id = await rest.submit({
+      code: "import time; print('up', flush=True); time.sleep(1.5); set_result('finished')",
+    });
+    await expect.poll(async () => (await rest.get(id)).stdout).toBe("up\n");
+    airlock = await airlock.restart();
+    rest = restClient(airlock.url);
+    expect(await rest.get(id)).toMatchObject({ status: "completed", result: "finished" });
+  }, 60_000);
+});
+
+describe("retention", () => {
+  it("forgets finished executions after AIRLOCK_RETENTION", async () => {
+    const brief = await startAirlock({ env: { AIRLOCK_RETENTION: "1s" } });
+    try {
+      const client = restClient(brief.url);
+      const id = await client.submit({ code: "pass" });
+      expect((await client.settled(id)).status).toBe("completed");
+      const status = async () => (await fetch(`${brief.url}/executions/${id}`)).status;
+      await expect.poll(status, { timeout: 10_000 }).toBe(404);
+    } finally {
+      await brief.remove();
+    }
+  }, 40_000);
+});

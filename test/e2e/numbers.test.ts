@@ -1,0 +1,114 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startAirlock, type TestAirlock } from "../support/airlock.ts";
+import { type RestClient, restClient } from "../support/rest.ts";
+
+const PANDAS = `packages: ["pandas>=3,<4"]\nreplicas: 3\nlimits: {memory_mb: 1024}\n`;
+
+const DETERMINED = `
+import random, numpy, pandas
+words = {"pear", "apple", "fig", None, 3, 2.5, ("a", None)}
+set_result({
+    "order": [str(word) for word in words],
+    "hash": hash("airlock"),
+    "none": hash(None),
+    "random": [random.random() for _ in range(3)],
+    "numpy": numpy.random.rand(3),
+    "choice": random.choice(sorted(settings.keys())),
+    "frame": pandas.DataFrame({"x": numpy.random.rand(2)}),
+})
+`;
+
+let airlock: TestAirlock;
+let rest: RestClient;
+
+beforeAll(async () => {
+  airlock = await startAirlock({
+    projects: { demo: "settings: {REGION: eu}\n", tables: `${PANDAS}settings: {A: a, B: b}\n` },
+  });
+  rest = restClient(airlock.url);
+}, 120_000);
+afterAll(async () => {
+  await airlock.remove();
+});
+
+describe("numbers are sacred", () => {
+  it("carries every digit of a result to the HTTP body", async () => {
+    const id = await rest.submit({
+      code: "set_result({'big': 2**63+1, 'float': 1.0, 'tiny': 5e-324, 'neg': -0.0})",
+    });
+    const body = await rest.settledText(id);
+    expect(body).toContain(
+      '"result":{"big": 9223372036854775809, "float": 1.0, "tiny": 5e-324, "neg": -0.0}',
+    );
+  });
+
+  it("carries every digit of the memory to the script and back", async () => {
+    const response = await rest.post(
+      "/execute",
+      `{"project": "demo", "code": "n = memory.get('a', 'n'); memory.set('a', 'm', n + 1); set_result([n, str(n), memory.get('a', 'x')])", "memory": {"a": {"n": 9007199254740993, "x": 1.0}}}`,
+    );
+    const { execution_id } = (await response.json()) as { execution_id: string };
+    const body = await rest.settledText(execution_id);
+    expect(body).toContain('"result":[9007199254740993, "9007199254740993", 1.0]');
+    expect(body).toContain('"memory_updates":{"a": {"m": 9007199254740994}}');
+  });
+
+  it("refuses a number that is not one, and says where it stands", async () => {
+    const execution = await rest.run({
+      code: "set_result({'rows': [{'price': 1.5}, {'price': float('nan')}]})",
+    });
+    expect(execution).toMatchObject({ status: "error", end_reason: "result_invalid", result: null });
+    expect(execution.error).toMatch(/rows.*1.*price.*NaN/s);
+  });
+});
+
+describe("same code and data, same numbers", () => {
+  it("gives the same bytes 20 times over several workers and a restart", async () => {
+    const submission = { project: "tables", code: DETERMINED, memory: { a: { b: 1 } } };
+    const results = new Set<string>();
+    const pids = new Set<unknown>();
+    const runAll = async (client: RestClient, count: number) => {
+      const bodies = await Promise.all(
+        Array.from({ length: count }, async () => client.settledText(await client.submit(submission))),
+      );
+      for (const body of bodies) {
+        expect(JSON.parse(body)).toMatchObject({ status: "completed", error: null });
+        results.add(body.slice(body.indexOf('"result"'), body.indexOf('"stdout"')));
+      }
+      const parents = await Promise.all(
+        Array.from({ length: 9 }, () =>
+          client.run({
+            project: "tables",
+            code: "import os,time; time.sleep(0.1); set_result(os.getppid())",
+          }),
+        ),
+      );
+      for (const { result } of parents) pids.add(result);
+    };
+    await runAll(rest, 10);
+    airlock = await airlock.restart();
+    rest = restClient(airlock.url);
+    await runAll(rest, 10);
+    expect(results.size).toBe(1);
+    expect(pids.size).toBeGreaterThan(3);
+  }, 120_000);
+
+  it("draws other numbers for other code, settings or memory", async () => {
+    const code = "import random; set_result(random.random())";
+    const draws = await Promise.all([
+      rest.run({ code }),
+      rest.run({ code: `${code}  ` }),
+      rest.run({ code, settings: { REGION: "us" } }),
+      rest.run({ code, memory: { a: { b: 1 } } }),
+    ]);
+    expect(new Set(draws.map((draw) => draw.result)).size).toBe(4);
+    expect((await rest.run({ code })).result).toBe(draws[0]?.result);
+  });
+
+  it("leaves what must be random random", async () => {
+    const code =
+      "import os, secrets, uuid; set_result([os.urandom(8).hex(), secrets.token_hex(8), str(uuid.uuid4())])";
+    const draws = await Promise.all([1, 2, 3].map(() => rest.run({ code })));
+    expect(new Set(draws.flatMap((draw) => draw.result)).size).toBe(9);
+  });
+});

@@ -1,0 +1,163 @@
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startAirlock, type TestAirlock } from "../support/airlock.ts";
+import { type ExecutionView, type RestClient, restClient } from "../support/rest.ts";
+
+const TOKEN = "tok-5f2c9a7e41d0-wxyz";
+const QUOTED = 'pass"word\\with/ünïcode';
+const KEY_LINES = [
+  "-----BEGIN KEY-----",
+  "MIIEvQIBADANBgkqhkiG",
+  "9w0BAQEFAASCBKcwggSj",
+  "-----END KEY-----",
+];
+const KEY = `${KEY_LINES.join("\n")}\n`;
+const SHARED = "known-to-two-projects";
+const SECRETS = [TOKEN, QUOTED, ...KEY_LINES.slice(1, 3)];
+
+let airlock: TestAirlock;
+let rest: RestClient;
+const bodies: string[] = [];
+
+beforeAll(async () => {
+  airlock = await startAirlock({
+    projects: {
+      demo: 'secrets: {TOKEN: "${env:TEST_TOKEN}", QUOTED: "${env:TEST_QUOTED}", KEY: "${file:key.pem}", SHARED: "${env:TEST_SHARED}"}\n',
+      other: "",
+      unset: 'secrets: {MISSING: "${env:TEST_NOT_SET}"}\n',
+    },
+    env: { TEST_TOKEN: TOKEN, TEST_QUOTED: QUOTED, TEST_SHARED: SHARED, AIRLOCK_LOG_LEVEL: "debug" },
+  });
+  await writeFile(join(airlock.projectsDirectory, "key.pem"), KEY);
+  rest = restClient(airlock.url);
+});
+afterAll(async () => {
+  await airlock.remove();
+});
+
+async function run(code: string): Promise<ExecutionView> {
+  const id = await rest.submit({ code, memory: { a: { b: 1 } } });
+  const body = await rest.settledText(id);
+  bodies.push(body);
+  return JSON.parse(body) as ExecutionView;
+}
+
+/** Every spelling in which a secret could stand in a JSON body, a log line or a file. */
+function spellings(secret: string): string[] {
+  const quoted = JSON.stringify(secret).slice(1, -1);
+  return [secret, quoted, JSON.stringify(quoted).slice(1, -1)];
+}
+
+function expectClean(text: string): void {
+  for (const secret of SECRETS)
+    for (const spelling of spellings(secret)) expect(text).not.toContain(spelling);
+}
+
+describe("a secret", () => {
+  it("is readable by the script, in settings and in the environment", async () => {
+    const execution = await run(
+      "import os, hashlib\nset_result([hashlib.sha256(settings.get(k).encode()).hexdigest() == hashlib.sha256(os.environ[k].encode()).hexdigest() for k in ('TOKEN', 'QUOTED', 'KEY')] + [len(settings.get('TOKEN'))])",
+    );
+    expect(execution.result).toEqual([true, true, true, TOKEN.length]);
+  });
+
+  it("is not overridden by a request's settings", async () => {
+    const execution = await rest.run({
+      code: "set_result(len(settings.get('TOKEN')))",
+      settings: { TOKEN: "mine" },
+    });
+    expect(execution.result).toBe(TOKEN.length);
+  });
+
+  it("does not leave by stdout or stderr", async () => {
+    const execution = await run(
+      "import sys\nprint(settings.get('TOKEN'))\nprint(settings.get('QUOTED'), settings.get('KEY'), file=sys.stderr)",
+    );
+    expect(execution.stdout).toBe("[REDACTED...wxyz]\n");
+    expect(execution.stderr).toContain("[REDACTED");
+  });
+
+  it("does not leave byte by byte with flushes", async () => {
+    const execution = await run(
+      "import os\nfor byte in settings.get('TOKEN').encode():\n    os.write(1, bytes([byte]))\nos.write(1, b'!')",
+    );
+    expect(execution.stdout).toBe("[REDACTED...wxyz]!");
+  });
+
+  it("does not leave as value or key of the result", async () => {
+    const execution = await run(
+      "t, q = settings.get('TOKEN'), settings.get('QUOTED')\nset_result({'v': [t, f'x{q}y', {t: 1.0, q: 2}], t: 5e-324})",
+    );
+    expect(execution.status).toBe("completed");
+    expect(JSON.stringify(execution.result)).toContain("[REDACTED...wxyz]");
+    expect(bodies.at(-1)).toContain("5e-324");
+    expect(bodies.at(-1)).toContain("1.0");
+  });
+
+  it("does not leave in an exception", async () => {
+    const execution = await run(
+      "raise RuntimeError(settings.get('TOKEN') + settings.get('QUOTED') + settings.get('KEY'))",
+    );
+    expect(execution).toMatchObject({ status: "error", end_reason: "script_error" });
+    expect(execution.error).toContain("RuntimeError: [REDACTED...wxyz]");
+  });
+
+  it("does not leave in a prompt or a model's name", async () => {
+    const id = await rest.submit({
+      code: "llm.complete('use ' + settings.get('TOKEN'), model=settings.get('QUOTED'))",
+    });
+    const body = await rest.settledText(id);
+    bodies.push(body);
+    expect((JSON.parse(body) as ExecutionView).llm_request?.prompt).toBe("use [REDACTED...wxyz]");
+    await rest.cancel(id);
+  });
+
+  it("does not leave in memory updates", async () => {
+    const execution = await run(
+      "memory.set('keys', settings.get('TOKEN'), settings.get('QUOTED')); memory.set(settings.get('TOKEN'), 'n', 1.50)",
+    );
+    expect(JSON.stringify(execution.memory_updates)).toContain("[REDACTED...wxyz]");
+  });
+
+  it("does not leave by an exit message", async () => {
+    const execution = await run("import sys; sys.exit(settings.get('TOKEN'))");
+    expect(execution).toMatchObject({
+      end_reason: "exit_nonzero",
+      error: expect.stringContaining("[REDACTED...wxyz]"),
+    });
+  });
+
+  it("does not leave at the edge of an output that is cut or killed", async () => {
+    await run("import os, time\nos.write(1, settings.get('TOKEN')[:-1].encode())\nos.kill(os.getpid(), 9)");
+    expect(bodies.at(-1)).not.toContain(TOKEN.slice(0, 12));
+  });
+
+  it("of one project is an ordinary text in another, which would otherwise be an oracle", async () => {
+    const execution = await rest.run({ project: "other", code: `print("${SHARED}")` });
+    expect(execution.stdout).toBe(`${SHARED}\n`);
+    expect((await run(`print("${SHARED}")`)).stdout).toBe("[REDACTED...ects]\n");
+  });
+
+  it("that cannot be resolved keeps the script from starting, and names itself", async () => {
+    const execution = await rest.run({ project: "unset", code: "print(1)" });
+    expect(execution).toMatchObject({ status: "error", end_reason: "start_failed", stdout: "" });
+    expect(execution.error).toContain("MISSING");
+  });
+
+  it("is in no response, log line or file", async () => {
+    expect(bodies.length).toBeGreaterThan(8);
+    for (const body of bodies) expectClean(body);
+    expectClean(airlock.output());
+    const files = await readdir(airlock.dataDirectory, { recursive: true, withFileTypes: true });
+    // The environments hold Python packages only.
+    const own = files.filter((file) => file.isFile() && !file.parentPath.includes("environments"));
+    expect(own.map((file) => file.name)).toContain("airlock.log");
+    for (const file of own) {
+      const bytes = await readFile(join(file.parentPath, file.name));
+      for (const secret of SECRETS) {
+        for (const spelling of spellings(secret)) expect(bytes.includes(spelling)).toBe(false);
+      }
+    }
+  });
+});

@@ -1,0 +1,135 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+const START_TIMEOUT_MS = 60_000;
+
+export type TestAirlock = {
+  readonly url: string;
+  readonly pid: number;
+  readonly directory: string;
+  readonly dataDirectory: string;
+  readonly projectsDirectory: string;
+  /** What it wrote to standard output and standard error so far. */
+  output(): string;
+  /** Ends it as Ctrl-C does; resolves to the exit status. */
+  stop(): Promise<number | null>;
+  /** Ends it as a crash does. */
+  kill(): Promise<void>;
+  /** Starts it again on the same data. */
+  restart(): Promise<TestAirlock>;
+  /** Stops it and removes its files. */
+  remove(): Promise<void>;
+};
+
+export type TestAirlockOptions = {
+  /** Project files by name; each gets its `name:` line by itself. */
+  readonly projects?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly directory?: string;
+};
+
+/** Starts the whole embedded service as a process of its own, as `./airlock up` does, on a free port. */
+export async function startAirlock(options: TestAirlockOptions = {}): Promise<TestAirlock> {
+  const directory = options.directory ?? (await mkdtemp(join(tmpdir(), "airlock-e2e-")));
+  const projectsDirectory = join(directory, "projects");
+  const dataDirectory = join(directory, "data");
+  await mkdir(projectsDirectory, { recursive: true });
+  for (const [name, text] of Object.entries(options.projects ?? { demo: "" })) {
+    await writeFile(join(projectsDirectory, `${name}.yaml`), `name: ${name}\n${text}`);
+  }
+  const child = spawnAirlock(
+    ["up", "--port", "0", "--data", dataDirectory, "--projects", projectsDirectory],
+    options.env,
+  );
+  let output = "";
+  child.stdout?.on("data", (data) => {
+    output += data;
+  });
+  child.stderr?.on("data", (data) => {
+    output += data;
+  });
+  const url = await bannerUrl(child, () => output);
+  const exited = once(child, "exit") as Promise<[number | null]>;
+  const end = async (signal: NodeJS.Signals) => {
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+    return (await exited)[0];
+  };
+  const self: TestAirlock = {
+    url,
+    pid: child.pid as number,
+    directory,
+    dataDirectory,
+    projectsDirectory,
+    output: () => output,
+    stop: () => end("SIGINT"),
+    kill: async () => {
+      await end("SIGKILL");
+    },
+    restart: async () => {
+      await end("SIGINT");
+      return await startAirlock({ ...options, directory, projects: {} });
+    },
+    remove: async () => {
+      await end("SIGINT");
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+  return self;
+}
+
+/** Runs the command line as the launcher does, with this process's Node. */
+export function spawnAirlock(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): ChildProcess {
+  return spawn(
+    process.execPath,
+    ["--disable-warning=ExperimentalWarning", join(ROOT, "cli", "main.ts"), ...args],
+    {
+      cwd: ROOT,
+      env: { AIRLOCK_PYTHON: join(ROOT, ".venv", "bin", "python"), ...process.env, ...env },
+      stdio: ["pipe", "pipe", "pipe"],
+    },
+  );
+}
+
+/** Runs a command to its end. */
+export async function runAirlock(
+  args: readonly string[],
+  options: { env?: Readonly<Record<string, string>>; input?: string } = {},
+): Promise<{ status: number | null; stdout: string; stderr: string }> {
+  const child = spawnAirlock(args, options.env);
+  child.stdin?.end(options.input ?? "");
+  let stdout = "";
+  let stderr = "";
+  child.stdout?.on("data", (data) => {
+    stdout += data;
+  });
+  child.stderr?.on("data", (data) => {
+    stderr += data;
+  });
+  const [status] = (await once(child, "close")) as [number | null];
+  return { status, stdout, stderr };
+}
+
+async function bannerUrl(child: ChildProcess, output: () => string): Promise<string> {
+  if (!child.stdout) throw new Error("no standard output");
+  const lines = createInterface({ input: child.stdout });
+  const signal = AbortSignal.timeout(START_TIMEOUT_MS);
+  const closed = once(child, "exit", { signal }).then(() => {
+    throw new Error(`airlock did not start:\n${output()}`);
+  });
+  const found = (async () => {
+    for await (const line of lines) {
+      const url = /is up at (http:\S+)/.exec(line)?.[1];
+      if (url) return url;
+    }
+    return await closed;
+  })();
+  return await Promise.race([found, closed]);
+}
