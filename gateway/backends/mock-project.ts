@@ -9,7 +9,8 @@ const MIB = 1024 * 1024;
 export type MockProject = {
   view(): Project;
   /** Throws project_not_found unless `name` is the mock's project. */
-  find(name: string): Project;
+  check(name: string): void;
+  isUp(): boolean;
   setReplicas(replicas: number): Project;
 };
 
@@ -41,8 +42,9 @@ export function createMockProject(paused: () => number): MockProject {
   });
   return {
     view,
-    find(name) {
-      if (name === MOCK_PROJECT) return view();
+    isUp: () => replicas > 0,
+    check(name) {
+      if (name === MOCK_PROJECT) return;
       throw new AirlockError(
         "project_not_found",
         `There is no project of this name. The known projects are: ${MOCK_PROJECT}.`,

@@ -5,7 +5,6 @@ import {
   type Execution,
   ExecutionStatus,
 } from "../../services/common/gen/airlock/v1/execution.ts";
-import { ProjectStatus } from "../../services/common/gen/airlock/v1/pool_manager.ts";
 import type { Backend } from "../backend.ts";
 import { createMockProject, MOCK_TIMEOUT_MS } from "./mock-project.ts";
 import { createMockStore } from "./mock-store.ts";
@@ -28,8 +27,9 @@ export function createMockBackend(now: () => number = Date.now, newId: () => str
     });
   return {
     async submit(request) {
-      if (project.find(request.project).status === ProjectStatus.DOWN) project.setReplicas(1);
+      project.check(request.project);
       if ((request.timeoutMs ?? 0) > MOCK_TIMEOUT_MS) throw timeoutTooLong();
+      if (!project.isUp()) project.setReplicas(1);
       const execution = store.add(accepted(newId(), request.project, now()), request.code);
       if (request.code.includes("llm.complete(")) {
         const question = { id: newId(), prompt: promptIn(request.code), model: "default" };
@@ -43,7 +43,7 @@ export function createMockBackend(now: () => number = Date.now, newId: () => str
       return store.get(executionId).execution;
     },
     async listExecutions(request) {
-      if (request.project !== "") project.find(request.project);
+      if (request.project !== "") project.check(request.project);
       return store.list(request);
     },
     async respond({ executionId, llmRequestId }) {
@@ -62,13 +62,16 @@ export function createMockBackend(now: () => number = Date.now, newId: () => str
       });
     },
     listProjects: async () => [project.view()],
-    getProject: async (name) => project.find(name),
+    async getProject(name) {
+      project.check(name);
+      return project.view();
+    },
     async upProject(name, replicas = 1) {
-      project.find(name);
+      project.check(name);
       return project.setReplicas(replicas);
     },
     async downProject(name) {
-      project.find(name);
+      project.check(name);
       return project.setReplicas(0);
     },
     readiness: async () => [{ name: "mock", ready: true, detail: "" }],
