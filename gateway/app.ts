@@ -48,8 +48,10 @@ export async function buildApp({ backend, drain, registry, log }: AppParts): Pro
   app.setValidatorCompiler(compileValidator);
   // The schemas of answers are for the document; compiling them into serializers would only cost start time.
   app.setSerializerCompiler(() => JSON.stringify);
-  app.addHook("onRequest", async (request, reply) => {
+  app.addHook("onSend", async (_request, reply) => {
     if (drain.begun) reply.header("connection", "close");
+  });
+  app.addHook("onRequest", async (request) => {
     if (request.raw.httpVersion === "1.1" && request.headers.host === undefined) {
       throw new AirlockError("malformed_http", "The Host header is missing, which HTTP/1.1 demands.");
     }

@@ -1,0 +1,25 @@
+import { describe, expect, it } from "vitest";
+import { readGatewayConfig } from "../../../gateway/config.ts";
+
+const ADDRESSES = { AIRLOCK_ROUTER_ADDRESS: "unix:/r", AIRLOCK_POOL_MANAGER_ADDRESS: "localhost:1" };
+
+describe("readGatewayConfig", () => {
+  it("listens on 127.0.0.1:8000 unless told otherwise", () => {
+    expect(readGatewayConfig(ADDRESSES)).toEqual({
+      host: "127.0.0.1",
+      port: 8_000,
+      routerAddress: "unix:/r",
+      poolManagerAddress: "localhost:1",
+    });
+    expect(readGatewayConfig({ ...ADDRESSES, AIRLOCK_PORT: "0", AIRLOCK_HOST: "::" })).toMatchObject({
+      host: "::",
+      port: 0,
+    });
+  });
+
+  it("names every problem at once", () => {
+    const message =
+      /AIRLOCK_PORT must be .+65536[\s\S]+ROUTER_ADDRESS is not set[\s\S]+POOL_MANAGER_ADDRESS is not set/;
+    expect(() => readGatewayConfig({ AIRLOCK_PORT: "65536" })).toThrow(message);
+  });
+});

@@ -1,0 +1,65 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Backend } from "../../../gateway/backend.ts";
+import { createMockBackend } from "../../../gateway/backends/mock.ts";
+import { type RunningGateway, serve } from "../../../gateway/serve.ts";
+import { AirlockError } from "../../../services/common/errors.ts";
+import {
+  EndReason,
+  type Execution,
+  ExecutionStatus,
+} from "../../../services/common/gen/airlock/v1/execution.ts";
+import { createLog } from "../../../services/common/log.ts";
+
+export const EXECUTION_ID = "1b4c74f6-863c-4c58-bb94-c8898baae39b";
+
+export function execution(change: Partial<Execution> = {}): Execution {
+  return {
+    executionId: EXECUTION_ID,
+    project: "demo",
+    status: ExecutionStatus.PENDING,
+    endReason: EndReason.UNSPECIFIED,
+    resultJson: "",
+    stdout: "",
+    stderr: "",
+    llmRequest: undefined,
+    memoryUpdatesJson: "",
+    truncated: undefined,
+    createdAtMs: 0,
+    ...change,
+  };
+}
+
+export type TestGateway = RunningGateway & { readonly url: string };
+
+/** A gateway on a free port over the mock, with some of its calls replaced. */
+export async function startOver(
+  change: Partial<Backend>,
+  log = createLog("gateway", "silent"),
+): Promise<TestGateway> {
+  const backend = { ...createMockBackend(), ...change };
+  const gateway = await serve({ host: "127.0.0.1", port: 0 }, backend, log);
+  return { ...gateway, url: `http://127.0.0.1:${gateway.port}` };
+}
+
+/** Holds an execution that stays pending for `waitMs`, as the router does; `calls` tells what became of each call. */
+export function holdingBackend() {
+  const calls: { waitMs: number; outcome: "held" | "answered" | "cancelled" }[] = [];
+  const getExecution: Backend["getExecution"] = async (_id, waitMs, signal) => {
+    const call: (typeof calls)[number] = { waitMs, outcome: "held" };
+    calls.push(call);
+    try {
+      await sleep(waitMs, undefined, { signal });
+      call.outcome = "answered";
+      return execution();
+    } catch {
+      call.outcome = "cancelled";
+      throw new AirlockError("cancelled", "The call was cancelled.");
+    }
+  };
+  return { calls, getExecution };
+}
+
+/** Resolves when `condition` holds; a test that waits in vain runs into its own timeout. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await sleep(5);
+}

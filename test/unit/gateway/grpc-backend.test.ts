@@ -1,0 +1,177 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startGateway } from "../../../gateway/main.ts";
+import type { RunningGateway } from "../../../gateway/serve.ts";
+import { AirlockError } from "../../../services/common/errors.ts";
+import { EndReason, ExecutionStatus } from "../../../services/common/gen/airlock/v1/execution.ts";
+import {
+  type GetExecutionRequest,
+  type ListExecutionsRequest,
+  RouterServiceService,
+  type SubmitRequest,
+} from "../../../services/common/gen/airlock/v1/router.ts";
+import { type GrpcServer, handlersFor, startGrpcServer } from "../../../services/common/grpc-server.ts";
+import { createLog } from "../../../services/common/log.ts";
+import { EXECUTION_ID, execution } from "./fake-backend.ts";
+
+const RESULT = '{"big": 9223372036854775809, "float": 1.0, "tiny": 5e-324, "neg": -0.0}';
+const log = createLog("gateway", "silent");
+
+describe("the gateway over a router that speaks gRPC", () => {
+  const submitted: SubmitRequest[] = [];
+  const reads: GetExecutionRequest[] = [];
+  const lists: ListExecutionsRequest[] = [];
+  let directory: string;
+  let router: GrpcServer;
+  let gateway: RunningGateway;
+  let url: string;
+
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), "airlock-gateway-"));
+    const { unary } = handlersFor(log);
+    router = await startGrpcServer(`unix:${join(directory, "router.sock")}`, [
+      [
+        RouterServiceService,
+        {
+          submit: unary((request: SubmitRequest) => {
+            submitted.push(request);
+            if (request.project !== "demo") {
+              throw new AirlockError("project_not_found", "The known projects are: demo.");
+            }
+            return { execution: execution() };
+          }),
+          getExecution: unary((request: GetExecutionRequest) => {
+            reads.push(request);
+            const ended = { status: ExecutionStatus.COMPLETED, endReason: EndReason.COMPLETED };
+            return { execution: execution({ ...ended, resultJson: RESULT, stdout: "é\u{1f680}" }) };
+          }),
+          listExecutions: unary((request: ListExecutionsRequest) => {
+            lists.push(request);
+            return { executions: [execution()], nextCursor: "next" };
+          }),
+          respond: unary(() => {
+            throw new AirlockError("not_awaiting_llm", "It does not wait.");
+          }),
+          cancel: unary(() => {
+            throw new Error("a bug with a /private/path");
+          }),
+          getRouterReadiness: unary(() => ({
+            dependencies: [
+              { name: "sanitizer", ready: true, detail: "" },
+              { name: "pool-manager", ready: true, detail: "" },
+            ],
+          })),
+        },
+      ],
+    ]);
+    gateway = await startGateway(
+      {
+        host: "127.0.0.1",
+        port: 0,
+        routerAddress: router.address,
+        poolManagerAddress: `unix:${join(directory, "nobody.sock")}`,
+      },
+      log,
+    );
+    url = `http://127.0.0.1:${gateway.port}`;
+  });
+  afterAll(async () => {
+    await gateway.drain(0);
+    await router.drain(0);
+    await rm(directory, { recursive: true });
+  });
+
+  const post = (path: string, body: string) =>
+    fetch(`${url}${path}`, { method: "POST", headers: { "content-type": "application/json" }, body });
+
+  it("passes memory on as the text it is, and the timeout in milliseconds", async () => {
+    const memory = '{ "a" : {"n": 9007199254740993, "f": 1.0, "s": "\\u00e9\\ud83d\\ude80"} }';
+    const settings = { REGION: "eu-north", constructor: "x" };
+    const body = `{"memory": ${memory} , "project":"demo","code":"é","timeout":0.25,"settings":${JSON.stringify(settings)}}`;
+    expect((await post("/execute", body)).status).toBe(202);
+    expect(submitted.at(-1)).toEqual({
+      project: "demo",
+      code: "é",
+      timeoutMs: 250,
+      settings,
+      memoryJson: memory,
+    });
+  });
+
+  it("leaves out what the request leaves out", async () => {
+    await post("/execute", '{"project":"demo","code":""}');
+    expect(submitted.at(-1)).toEqual({
+      project: "demo",
+      code: "",
+      timeoutMs: undefined,
+      settings: {},
+      memoryJson: "",
+    });
+  });
+
+  it("gives the result's text to the client byte for byte", async () => {
+    const text = await (await fetch(`${url}/executions/${EXECUTION_ID}?wait=1.5`)).text();
+    expect(text).toContain(`"result":${RESULT},`);
+    expect(JSON.parse(text).stdout).toBe("é\u{1f680}");
+    expect(reads.at(-1)).toEqual({ executionId: EXECUTION_ID, waitMs: 1_500 });
+  });
+
+  it("asks for the page that the query names", async () => {
+    const response = await fetch(`${url}/executions?project=demo&status=awaiting_llm&limit=7&cursor=abc`);
+    expect(await response.json()).toEqual({
+      executions: [
+        {
+          execution_id: EXECUTION_ID,
+          project: "demo",
+          status: "pending",
+          end_reason: null,
+          execution_time_ms: null,
+          created_at: "1970-01-01T00:00:00.000Z",
+          ended_at: null,
+        },
+      ],
+      next_cursor: "next",
+    });
+    expect(lists.at(-1)).toEqual({
+      project: "demo",
+      status: ExecutionStatus.AWAITING_LLM,
+      limit: 7,
+      cursor: "abc",
+    });
+    await fetch(`${url}/executions`);
+    expect(lists.at(-1)).toEqual({ project: "", status: ExecutionStatus.UNSPECIFIED, limit: 50, cursor: "" });
+  });
+
+  it("passes the router's refusals on, and nothing of its failures", async () => {
+    const unknown = await post("/execute", '{"project":"x","code":""}');
+    expect(unknown.status).toBe(404);
+    expect(await unknown.json()).toMatchObject({
+      code: "project_not_found",
+      detail: "The known projects are: demo.",
+    });
+    expect((await post(`/executions/${EXECUTION_ID}/respond`, '{"response":"x"}')).status).toBe(409);
+    const failed = await post(`/executions/${EXECUTION_ID}/cancel`, "{}");
+    expect(failed.status).toBe(500);
+    expect(await failed.text()).not.toContain("private");
+  });
+
+  it("answers 503 with Retry-After while a service is away, and /ready names it", async () => {
+    const projects = await fetch(`${url}/projects`);
+    expect(projects.status).toBe(503);
+    expect(projects.headers.get("retry-after")).toMatch(/^\d+$/);
+    expect(await projects.text()).not.toContain(directory);
+    const ready = await fetch(`${url}/ready`);
+    expect(ready.status).toBe(503);
+    expect(ready.headers.get("content-type")).toMatch(/^application\/problem\+json/);
+    const problem = (await ready.json()) as { detail: string };
+    expect(problem).toMatchObject({
+      code: "unavailable",
+      services: { router: "ready", sanitizer: "ready", "pool-manager": "unavailable" },
+    });
+    expect(problem.detail).toMatch(/pool-manager/);
+    expect(problem.detail).not.toContain(directory);
+    expect((await fetch(`${url}/health`)).status).toBe(200);
+  });
+});

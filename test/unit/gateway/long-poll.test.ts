@@ -1,0 +1,88 @@
+import { Agent, get } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, describe, expect, it } from "vitest";
+import { EXECUTION_ID, holdingBackend, startOver, type TestGateway, until } from "./fake-backend.ts";
+
+describe("a long poll", () => {
+  let gateway: TestGateway | undefined;
+  afterEach(() => gateway?.drain(0));
+
+  it("passes the wait on in milliseconds", async () => {
+    const { calls, getExecution } = holdingBackend();
+    gateway = await startOver({ getExecution });
+    const response = await fetch(`${gateway.url}/executions/${EXECUTION_ID}?wait=0.05`);
+    expect(response.status).toBe(200);
+    expect(calls).toEqual([{ waitMs: 50, outcome: "answered" }]);
+  });
+
+  it("is given up when the client goes away", async () => {
+    const { calls, getExecution } = holdingBackend();
+    gateway = await startOver({ getExecution });
+    const abort = new AbortController();
+    const poll = fetch(`${gateway.url}/executions/${EXECUTION_ID}?wait=60`, { signal: abort.signal });
+    await until(() => calls.length === 1);
+    abort.abort();
+    await expect(poll).rejects.toThrow();
+    await until(() => calls[0]?.outcome === "cancelled");
+    expect(calls).toHaveLength(1);
+  });
+
+  it("is answered with the current state when the gateway drains", async () => {
+    const { calls, getExecution } = holdingBackend();
+    gateway = await startOver({ getExecution });
+    const polls = Array.from({ length: 20 }, () =>
+      fetch(`${gateway?.url}/executions/${EXECUTION_ID}?wait=60`),
+    );
+    await until(() => calls.length === 20);
+    const started = performance.now();
+    const drained = gateway.drain(10_000);
+    for (const response of await Promise.all(polls)) {
+      expect(response.status).toBe(200);
+      expect(response.headers.get("connection")).toBe("close");
+      expect(await response.json()).toMatchObject({ execution_id: EXECUTION_ID, status: "pending" });
+    }
+    await drained;
+    expect(performance.now() - started).toBeLessThan(3_000);
+    expect(calls.filter(({ outcome }) => outcome === "cancelled")).toHaveLength(20);
+  });
+});
+
+describe("draining", () => {
+  it("lets requests that are under way finish, and fails none that comes on an open connection", async () => {
+    const gateway = await startOver({
+      listProjects: async () => {
+        await sleep(300);
+        return [];
+      },
+    });
+    const agent = new Agent({ keepAlive: true });
+    expect(await status(agent, `${gateway.url}/health`)).toBe(200);
+    const slow = status(agent, `${gateway.url}/projects`);
+    await sleep(50);
+    const drained = gateway.drain(5_000);
+    expect(await status(agent, `${gateway.url}/health`)).toBe(200);
+    expect(await slow).toBe(200);
+    await drained;
+    await expect(status(agent, `${gateway.url}/health`)).rejects.toThrow();
+  });
+
+  it("ends what is not finished after the grace period", async () => {
+    const gateway = await startOver({ listProjects: () => new Promise(() => {}) });
+    const slow = fetch(`${gateway.url}/projects`);
+    const failed = expect(slow).rejects.toThrow();
+    await sleep(50);
+    const started = performance.now();
+    await gateway.drain(200);
+    await failed;
+    expect(performance.now() - started).toBeLessThan(2_000);
+  });
+});
+
+function status(agent: Agent, url: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    get(url, { agent }, (response) => {
+      response.resume();
+      response.on("end", () => resolve(response.statusCode));
+    }).on("error", reject);
+  });
+}

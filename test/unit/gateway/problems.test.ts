@@ -1,0 +1,79 @@
+import { describe, expect, it } from "vitest";
+import { InvalidFields, problemHeaders, toProblem } from "../../../gateway/problems.ts";
+import { AirlockError, ERROR_RULES, type ErrorCode } from "../../../services/common/errors.ts";
+import { createLog } from "../../../services/common/log.ts";
+import { startOver } from "./fake-backend.ts";
+
+describe("toProblem", () => {
+  it.each(Object.keys(ERROR_RULES) as ErrorCode[])("makes a document of %s", (code) => {
+    const problem = toProblem(
+      new AirlockError(code, "What to do.", { detail: "for the log", cause: "secret" }),
+    );
+    const { http: status, title } = ERROR_RULES[code];
+    expect(problem).toEqual({
+      type: `urn:airlock:problem:${code}`,
+      title,
+      status,
+      detail: "What to do.",
+      code,
+    });
+  });
+
+  it("names fields, not more of them than anybody reads, and none at full length", () => {
+    const fields = Array.from({ length: 50 }, (_, n) => ({
+      field: `f${n}`.repeat(500),
+      message: "is wrong",
+    }));
+    const problem = toProblem(new InvalidFields(fields));
+    expect(problem.errors).toHaveLength(20);
+    expect(problem.detail).toMatch(/; and 30 more\.$/);
+    expect(problem.detail.length).toBeLessThan(3_000);
+  });
+
+  it("says how long to wait where waiting helps", () => {
+    expect(problemHeaders(429)).toMatchObject({ "retry-after": expect.stringMatching(/^\d+$/) });
+    expect(problemHeaders(503)).toMatchObject({ "retry-after": expect.stringMatching(/^\d+$/) });
+    expect(problemHeaders(422)).not.toHaveProperty("retry-after");
+  });
+});
+
+describe("a failure that nobody foresaw", () => {
+  it("is a 500 that tells the caller nothing, and the log everything", async () => {
+    const lines: string[] = [];
+    const log = createLog("gateway", "info", { write: (line) => lines.push(line) });
+    const listProjects = async () => {
+      throw new Error("password hunter2 in /etc/shadow");
+    };
+    const gateway = await startOver({ listProjects }, log);
+    const response = await fetch(`${gateway.url}/projects`);
+    const text = await response.text();
+    await gateway.drain(0);
+    expect(response.status).toBe(500);
+    expect(JSON.parse(text)).toMatchObject({ code: "internal", title: "Airlock failed" });
+    expect(text).not.toMatch(/hunter2|shadow/);
+    expect(lines.join("")).toContain("hunter2");
+  });
+});
+
+describe("the request log", () => {
+  it("holds method, route, status and time at debug level, never a path, a query or a body", async () => {
+    const lines: string[] = [];
+    const log = createLog("gateway", "debug", { write: (line) => lines.push(line) });
+    const gateway = await startOver({}, log);
+    await fetch(`${gateway.url}/projects/private-name?x=private-query`);
+    await fetch(`${gateway.url}/execute`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ project: "mock-project", code: "private-code" }),
+    });
+    await fetch(`${gateway.url}/private-path`);
+    await gateway.drain(0);
+    const requests = lines.map((line) => JSON.parse(line)).filter(({ msg }) => msg === "request");
+    expect(requests.map(({ method, route, status }) => `${method} ${route} ${status}`)).toEqual([
+      "GET /projects/:name 404",
+      "POST /execute 202",
+      "GET unmatched 404",
+    ]);
+    expect(lines.join("")).not.toContain("private");
+  });
+});

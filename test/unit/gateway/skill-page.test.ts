@@ -1,0 +1,24 @@
+import { describe, expect, it } from "vitest";
+import { createMockBackend } from "../../../gateway/backends/mock.ts";
+import { skillPage } from "../../../gateway/skill-page.ts";
+import { END_REASONS, STATUSES } from "../../../services/common/execution-names.ts";
+
+describe("skillPage", () => {
+  it("names every status, every end reason and every call of the SDK", () => {
+    const page = skillPage("http://host:1", []);
+    const calls = ["settings.get", "settings.keys", "memory.get", "memory.set", "llm.complete", "set_result"];
+    for (const name of [...STATUSES, ...END_REASONS]) expect(page).toContain(`\`${name}\``);
+    for (const call of calls) expect(page).toContain(`${call}(`);
+  });
+
+  it("shows the projects with what a script finds there", async () => {
+    const project = await createMockBackend().getProject("mock-project", AbortSignal.timeout(1_000));
+    const page = skillPage("http://host:1", [
+      { ...project, description: "Two\nlines", settingKeys: ["REGION", "API_KEY"] },
+    ]);
+    expect(page).toContain(
+      "- **mock-project**: Two lines (packages: requests, pandas; settings: REGION, API_KEY; timeout up to 300 s, result up to 10 MiB)",
+    );
+    expect(page).toContain('"project": "mock-project"');
+  });
+});
