@@ -1,0 +1,148 @@
+import { isUtf8 } from "node:buffer";
+import type { AirlockError } from "../common/errors.ts";
+import { breathe } from "./breathe.ts";
+import { JsonEdits } from "./json-edits.ts";
+import { KeyNames } from "./json-keys.ts";
+import { stringEdits } from "./json-string-edits.ts";
+import { JsonSyntaxError, JsonTokens } from "./json-tokens.ts";
+import type { NeedleSet } from "./needle-set.ts";
+import { outputWithheld } from "./output-withheld.ts";
+import { Scanner } from "./scanner.ts";
+
+/** After so many bytes other work gets its turn. */
+const SLICE_BYTES = 1024 * 1024;
+
+/** Shorter ones are too small to be looked for. */
+const MIN_NUMBER_BYTES = 3;
+
+/**
+ * Redacts a whole JSON document: strings and keys by their decoded text, numbers by their spelling and value. All
+ * other bytes stay. Rejects with `output_withheld` when it is not JSON.
+ */
+export async function redactJson(text: Buffer, needles: NeedleSet, signal: AbortSignal): Promise<JsonEdits> {
+  if (!isUtf8(text)) throw notJson();
+  const raw = new Scanner(needles.automaton);
+  for (let at = 0; at < text.length; at += SLICE_BYTES) {
+    if (at > 0) await breathe(signal);
+    raw.scan(text.subarray(at, at + SLICE_BYTES));
+  }
+  const walk = new DocumentWalk(text, needles, raw);
+  try {
+    while (!walk.advance(SLICE_BYTES)) await breathe(signal);
+  } catch (error) {
+    throw error instanceof JsonSyntaxError ? notJson() : error;
+  }
+  return walk.edits;
+}
+
+class DocumentWalk {
+  readonly edits: JsonEdits;
+  readonly #text: Buffer;
+  readonly #needles: NeedleSet;
+  readonly #raw: Scanner;
+  readonly #tokens: JsonTokens;
+  readonly #keys: KeyNames;
+  /** Where the last token that was changed ends. */
+  #changedTo = 0;
+
+  constructor(text: Buffer, needles: NeedleSet, raw: Scanner) {
+    this.#text = text;
+    this.#needles = needles;
+    this.#raw = raw;
+    this.#tokens = new JsonTokens(text);
+    this.edits = new JsonEdits(text);
+    this.#keys = new KeyNames(text, this.edits);
+  }
+
+  /** Goes on for about `bytes`; true when the document is done. */
+  advance(bytes: number): boolean {
+    const stop = this.#tokens.end + bytes;
+    while (this.#tokens.end < stop) {
+      switch (this.#tokens.next()) {
+        case "open-object":
+          this.#keys.open();
+          break;
+        case "close-object":
+          this.#keys.close();
+          break;
+        case "key": {
+          const firstEdit = this.edits.count;
+          this.#string();
+          this.#keys.key(this.#tokens.start, this.#tokens.end, firstEdit);
+          break;
+        }
+        case "string":
+          this.#string();
+          break;
+        case "number":
+          this.#number();
+          break;
+        case "end":
+          this.#dropRegionsBefore(this.#text.length);
+          return true;
+      }
+    }
+    return false;
+  }
+
+  #string(): void {
+    const { start, end, hasEscapes } = this.#tokens;
+    const marker = this.#crossing(start - 1, end + 1, start, end);
+    if (marker !== undefined) {
+      this.edits.add(start, end, JSON.stringify(marker).slice(1, -1));
+      return;
+    }
+    if (!hasEscapes && !this.#hasRegionBefore(end)) return;
+    stringEdits(this.#text, start, end, hasEscapes, this.#needles, this.#raw, this.edits);
+    this.#changedTo = end;
+  }
+
+  #number(): void {
+    const { start, end } = this.#tokens;
+    this.#dropRegionsBefore(start);
+    let marker: string | undefined;
+    if (this.#hasRegionBefore(end)) marker = this.#markerOf(this.#raw.head);
+    else if (this.#needles.numbers.size > 0 && end - start >= MIN_NUMBER_BYTES) {
+      marker = this.#needles.numbers.get(Math.abs(Number(this.#text.toString("latin1", start, end))));
+    }
+    if (marker === undefined) return;
+    this.edits.add(start, end, JSON.stringify(marker));
+    this.#changedTo = end;
+  }
+
+  /** The marker of a raw region that touches the token but does not lie within its inside. */
+  #crossing(outerStart: number, outerEnd: number, start: number, end: number): string | undefined {
+    this.#dropRegionsBefore(outerStart);
+    const { starts, ends, head } = this.#raw;
+    for (let at = head; at < starts.length && (starts[at] as number) < outerEnd; at++) {
+      if ((starts[at] as number) < start || (ends[at] as number) > end) {
+        this.#changedTo = outerEnd;
+        return this.#markerOf(at);
+      }
+    }
+    return undefined;
+  }
+
+  #hasRegionBefore(end: number): boolean {
+    return (this.#raw.starts[this.#raw.head] ?? end) < end;
+  }
+
+  #markerOf(region: number): string {
+    return this.#needles.needles[this.#raw.patterns[region] as number]?.marker ?? "[REDACTED]";
+  }
+
+  /** A secret that is made of brackets, commas and literals only cannot be taken out of a document. */
+  #dropRegionsBefore(position: number): void {
+    const raw = this.#raw;
+    while ((raw.ends[raw.head] ?? position + 1) <= position) {
+      if ((raw.starts[raw.head] as number) >= this.#changedTo) {
+        throw outputWithheld("a secret stands in the structure of its JSON, where it cannot be replaced");
+      }
+      raw.shift();
+    }
+  }
+}
+
+function notJson(): AirlockError {
+  return outputWithheld("it is not valid JSON");
+}

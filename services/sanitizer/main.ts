@@ -1,0 +1,29 @@
+import { systemClock } from "../common/clock.ts";
+import { SanitizerServiceService } from "../common/gen/airlock/v1/sanitizer.ts";
+import { SecretsServiceClient } from "../common/gen/airlock/v1/secrets.ts";
+import { connect } from "../common/grpc-client.ts";
+import { startGrpcServer } from "../common/grpc-server.ts";
+import type { Log } from "../common/log.ts";
+import { type RunningService, runService } from "../common/run-service.ts";
+import { readSanitizerConfig, type SanitizerConfig } from "./config.ts";
+import { sanitizerHandlers } from "./handlers.ts";
+import { createNeedleCache } from "./needle-cache.ts";
+import { resolveWith } from "./secrets-client.ts";
+
+/** The only way out: redacts every byte that leaves a run. */
+export async function startSanitizer(config: SanitizerConfig, log: Log): Promise<RunningService> {
+  const secrets = connect(SecretsServiceClient, config.secretsAddress);
+  const cache = createNeedleCache(resolveWith(secrets), systemClock);
+  const server = await startGrpcServer(config.listen, [
+    [SanitizerServiceService, sanitizerHandlers(cache, log)],
+  ]);
+  return {
+    address: server.address,
+    async drain(graceMs) {
+      await server.drain(graceMs);
+      secrets.close();
+    },
+  };
+}
+
+if (import.meta.main) await runService("sanitizer", readSanitizerConfig, startSanitizer);

@@ -1,0 +1,58 @@
+import { markerFor } from "./markers.ts";
+import { SPELLINGS } from "./spellings.ts";
+
+/** A run of bytes that must not leave, and what leaves in its place. */
+export type Needle = {
+  readonly bytes: Uint8Array;
+  /** The marker as plain text. */
+  readonly marker: string;
+  /** The marker as it is written where the needle stood. */
+  readonly replacement: Uint8Array;
+  /** The same inside a JSON string. */
+  readonly inJson: string;
+};
+
+/** Shorter lines, such as a brace, turn up in innocent output. */
+const MIN_LINE_BYTES = 8;
+
+/** Equal numbers are looked for when they are written with at least this many characters; `1` is everywhere. */
+const MIN_NUMBER_CHARACTERS = 4;
+
+/** All needles of these secret values, each run of bytes once; of equal ones the first counts. */
+export function needlesOf(values: Iterable<string>): Needle[] {
+  const needles = new Map<string, Needle>();
+  for (const value of values) {
+    for (const text of [value, ...longLinesOf(value)]) {
+      const marker = markerFor(text);
+      for (const { write, marksToo } of SPELLINGS) {
+        const spelled = write(text);
+        if (spelled === "" || needles.has(spelled)) continue;
+        const replacement = marksToo ? write(marker) : marker;
+        needles.set(spelled, {
+          bytes: Buffer.from(spelled),
+          marker,
+          replacement: Buffer.from(replacement),
+          inJson: JSON.stringify(replacement).slice(1, -1),
+        });
+      }
+    }
+  }
+  return [...needles.values()];
+}
+
+/** The values that are numbers, without their sign, with the marker of each. */
+export function numbersOf(values: Iterable<string>): ReadonlyMap<number, string> {
+  const numbers = new Map<number, string>();
+  for (const value of values) {
+    if (!/^[+-]?\d+(\.\d*)?([eE][+-]?\d+)?$/.test(value)) continue;
+    const number = Math.abs(Number(value));
+    const isTelling = Number.isFinite(number) && String(number).length >= MIN_NUMBER_CHARACTERS;
+    if (isTelling && !numbers.has(number)) numbers.set(number, markerFor(value));
+  }
+  return numbers;
+}
+
+function longLinesOf(value: string): string[] {
+  const lines = value.split(/\r\n|\r|\n/);
+  return lines.length === 1 ? [] : lines.filter((line) => Buffer.byteLength(line) >= MIN_LINE_BYTES);
+}

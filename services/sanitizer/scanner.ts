@@ -1,0 +1,84 @@
+import type { Automaton } from "./automaton.ts";
+
+/**
+ * Finds where patterns stand in a stream. Matches that overlap become one region, so that no byte of either is
+ * left over; a region is called after its leftmost, then longest match.
+ */
+export class Scanner {
+  /** How many bytes were scanned. */
+  position = 0;
+  /** The regions found and not yet taken, in order; `starts[head]` is the first. */
+  readonly starts: number[] = [];
+  readonly ends: number[] = [];
+  readonly patterns: number[] = [];
+  head = 0;
+  readonly #automaton: Automaton;
+  #state = 0;
+
+  constructor(automaton: Automaton) {
+    this.#automaton = automaton;
+  }
+
+  /** Where the longest match that is still possible began; nothing before it can change any more. */
+  get settled(): number {
+    return this.position - (this.#automaton.depth[this.#state] as number);
+  }
+
+  scan(chunk: Uint8Array): void {
+    const { table, classOf, classes, rows, longest, step } = this.#automaton;
+    const length = chunk.length;
+    const base = this.position;
+    let state = this.#state;
+    let at = 0;
+    while (at < length) {
+      if (state < rows) {
+        let entry = state * classes;
+        do {
+          entry = table[entry + (classOf[chunk[at++] as number] as number)] as number;
+        } while (entry >= 0 && at < length);
+        if (entry >= 0) {
+          state = entry / classes;
+          break;
+        }
+        state = ~entry;
+      } else {
+        state = step(state, chunk[at++] as number);
+      }
+      const pattern = longest[state] as number;
+      if (pattern !== -1) this.#found(base + at, pattern);
+    }
+    this.#state = state;
+    this.position = base + length;
+  }
+
+  /** Forgets the first region. */
+  shift(): void {
+    this.head++;
+    // Cleared now and then rather than each time, which would take quadratic time.
+    if (this.head === this.starts.length) this.#drop(this.head);
+    else if (this.head >= 1_024 && this.head * 2 > this.starts.length) this.#drop(this.head);
+  }
+
+  #drop(count: number): void {
+    for (const list of [this.starts, this.ends, this.patterns]) list.splice(0, count);
+    this.head -= count;
+  }
+
+  #found(end: number, found: number): void {
+    const { starts, ends, patterns } = this;
+    let start = end - (this.#automaton.lengths[found] as number);
+    let pattern = found;
+    while (ends.length > this.head && (ends[ends.length - 1] as number) > start) {
+      const earlier = starts.pop() as number;
+      const name = patterns.pop() as number;
+      ends.pop();
+      if (earlier < start) {
+        start = earlier;
+        pattern = name;
+      }
+    }
+    starts.push(start);
+    ends.push(end);
+    patterns.push(pattern);
+  }
+}

@@ -1,0 +1,64 @@
+/** The prefixes of all patterns as a tree, numbered breadth first: the children of a node are neighbours. */
+export type Trie = {
+  readonly size: number;
+  /** The children of `node` are `firstChild[node]` up to, not including, `firstChild[node + 1]`. */
+  readonly firstChild: Int32Array;
+  /** The byte that leads into a node. */
+  readonly byteInto: Uint8Array;
+  readonly depth: Int32Array;
+  /** The pattern that ends in a node, or -1. */
+  readonly patternAt: Int32Array;
+};
+
+/** Builds the tree of `patterns`, which must all be different and not empty. */
+export function buildTrie(patterns: readonly Uint8Array[]): Trie {
+  const order = patterns.map((_, index) => index);
+  order.sort((a, b) => Buffer.compare(patterns[a] as Uint8Array, patterns[b] as Uint8Array));
+  const capacity = patterns.reduce((sum, pattern) => sum + pattern.length, 1);
+  const byte = new Uint8Array(capacity);
+  const eldest = new Int32Array(capacity);
+  const youngest = new Int32Array(capacity);
+  const sibling = new Int32Array(capacity);
+  const ending = new Int32Array(capacity).fill(-1);
+  let size = 1;
+
+  // In sorted order a pattern shares nodes only with the one before it, and new children come last.
+  let path: number[] = [0];
+  let previous: Uint8Array = new Uint8Array();
+  for (const index of order) {
+    const pattern = patterns[index] as Uint8Array;
+    let shared = 0;
+    while (shared < previous.length && previous[shared] === pattern[shared]) shared++;
+    path = path.slice(0, shared + 1);
+    for (let at = shared; at < pattern.length; at++) {
+      const parent = path[at] as number;
+      const node = size++;
+      byte[node] = pattern[at] as number;
+      if (eldest[parent] === 0) eldest[parent] = node;
+      else sibling[youngest[parent] as number] = node;
+      youngest[parent] = node;
+      path.push(node);
+    }
+    ending[path[pattern.length] as number] = index;
+    previous = pattern;
+  }
+
+  const firstChild = new Int32Array(size + 1);
+  const byteInto = new Uint8Array(size);
+  const depth = new Int32Array(size);
+  const patternAt = new Int32Array(size).fill(-1);
+  const queue = new Int32Array(size);
+  let queued = 1;
+  for (let node = 0; node < size; node++) {
+    const built = queue[node] as number;
+    byteInto[node] = byte[built] as number;
+    patternAt[node] = ending[built] as number;
+    firstChild[node] = queued;
+    for (let child = eldest[built] as number; child !== 0; child = sibling[child] as number) {
+      depth[queued] = (depth[node] as number) + 1;
+      queue[queued++] = child;
+    }
+  }
+  firstChild[size] = queued;
+  return { size, firstChild, byteInto, depth, patternAt };
+}
