@@ -1,3 +1,4 @@
+import { access, constants } from "node:fs/promises";
 import { ConfigError } from "../services/common/environment.ts";
 import { isUsable, openProjectCatalogue } from "../services/common/project-catalogue.ts";
 import { type EmbeddedConfig, readEmbeddedConfig } from "./embedded-config.ts";
@@ -39,8 +40,17 @@ async function startMock(config: EmbeddedConfig): Promise<Running> {
 async function startReal(config: EmbeddedConfig): Promise<Running> {
   const { openLogs } = await import("./log-file.ts");
   const { startEmbedded } = await import("./embedded.ts");
+  await requirePython(config.python);
   await warnOfBrokenProjects(config.projectsDirectory);
   return await startEmbedded(config, openLogs(config.dataDirectory, config.logLevel));
+}
+
+async function requirePython(python: string): Promise<void> {
+  await access(python, constants.X_OK).catch(() => {
+    throw new ConfigError([
+      `There is no Python at ${python}; start with ./airlock up, which makes it, or set AIRLOCK_PYTHON.`,
+    ]);
+  });
 }
 
 async function warnOfBrokenProjects(directory: string): Promise<void> {

@@ -1,0 +1,24 @@
+import { join } from "node:path";
+import { isUsable, openProjectCatalogue } from "../services/common/project-catalogue.ts";
+import { compileLock } from "../services/pool-manager/drivers/environments.ts";
+import { uvBeside } from "../services/pool-manager/drivers/uv.ts";
+import { readEmbeddedConfig } from "./embedded-config.ts";
+
+/** `./airlock lock NAME`: pins the project's packages, with hashes, in NAME.lock beside its file. */
+export async function lock(args: readonly string[]): Promise<number> {
+  const [name, ...flags] = args;
+  if (name === undefined || name.startsWith("-")) {
+    process.stderr.write("Usage: ./airlock lock NAME [--projects DIR]\n");
+    return 2;
+  }
+  const { projectsDirectory, python } = readEmbeddedConfig(flags, process.env);
+  const project = (await openProjectCatalogue(projectsDirectory)).get(name);
+  if (!project || !isUsable(project)) {
+    process.stderr.write(`${project?.problem ?? `There is no project "${name}" in ${projectsDirectory}.`}\n`);
+    return 1;
+  }
+  const path = join(projectsDirectory, `${name}.lock`);
+  await compileLock(uvBeside(python), project.packages, python, path, AbortSignal.timeout(300_000));
+  process.stdout.write(`${path} pins ${project.packages.join(", ") || "no packages"}.\n`);
+  return 0;
+}
