@@ -1,0 +1,133 @@
+"""`python -m airlock_worker`: the supervisor process, from its arguments to its last signal."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import grpc
+
+from . import kernel, probe
+from .log import log
+from .messages import DEFAULT_DESCRIPTORS, Messages
+from .status import StatusBoard
+from .supervisor import Supervisor
+from .zygote_link import NoSpare, ZygoteLink, ensure_directory
+
+_MAX_MESSAGE_BYTES = 128 * 1024 * 1024
+_SERVER_OPTIONS = [
+    ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
+    # Callers ping every 20 s to notice a frozen peer, between calls as well; that is no misbehaviour.
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_ping_strikes", 0),
+]
+_LAST_WORDS_S = 2.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="airlock_worker", description="Runs the scripts of one Airlock project.")
+    parser.add_argument("--listen", required=True, help="unix:/PATH/worker.sock")
+    parser.add_argument("--run-dir", required=True, help="a directory of this worker's own")
+    parser.add_argument("--python", required=True, help="the interpreter that has the project's packages")
+    parser.add_argument("--import", dest="modules", action="append", default=[], metavar="MODULE")
+    parser.add_argument("--import-of", dest="distributions", action="append", default=[], metavar="DISTRIBUTION")
+    parser.add_argument("--spares", type=int, default=2, help="run children kept forked ahead")
+    parser.add_argument("--descriptors", type=Path, default=DEFAULT_DESCRIPTORS)
+    sys.exit(asyncio.run(serve(parser.parse_args())))
+
+
+async def serve(options: argparse.Namespace) -> int:
+    # The socket must be nobody else's, from its first moment.
+    os.umask(0o077)
+    ensure_directory(options.run_dir)
+    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+    board = StatusBoard()
+    link = ZygoteLink(options.python, options.run_dir, options.modules, options.distributions)
+    supervisor = Supervisor(Messages(options.descriptors), link, board)
+    stopped = _stop_signals()
+    # Before gRPC exists in this process: a fork beside its threads is a hang in waiting.
+    problem = _start_zygote(link)
+    server = grpc.aio.server(options=_SERVER_OPTIONS)
+    server.add_generic_rpc_handlers((supervisor.handlers(),))
+    server.add_insecure_port(options.listen)
+    await server.start()
+    path = options.listen.removeprefix("unix:")
+    if os.path.exists(path):
+        os.chmod(path, 0o600)
+    log("info", "listening", address=options.listen)
+    if problem is None:
+        starting = asyncio.ensure_future(_become_ready(link, board, options.spares))
+        await asyncio.wait({stopped, link.lost}, return_when=asyncio.FIRST_COMPLETED)
+        starting.cancel()
+    else:
+        board.change("failed", problem)
+    if not stopped.done() and link.lost.done() and link.ready.done() and link.ready.exception() is None:
+        board.change("failed", f"the zygote was lost ({link.lost.result()})")
+        log("error", "the zygote was lost", how=link.lost.result())
+        await board.told()
+    else:
+        # A worker that never got ready stays to say why, until it is told to go.
+        await stopped
+    lost = not stopped.done()
+    if problem is None:
+        link.stop()
+    await supervisor.runs_ended(_LAST_WORDS_S)
+    await server.stop(0.2)
+    log("info", "stopped", lost=lost)
+    return 1 if lost else 0
+
+
+def _start_zygote(link: ZygoteLink) -> str | None:
+    try:
+        link.start()
+    except OSError as error:
+        return f"the project's interpreter cannot be started: {error.strerror}"
+    return None
+
+
+async def _become_ready(link: ZygoteLink, board: StatusBoard, spares: int) -> None:
+    try:
+        await link.ready
+        link.fork(spares)
+        layers = await probe.measure(await link.take())
+    except (NoSpare, probe.ProbeFailed) as error:
+        log("error", "cannot get ready")
+        board.change("failed", str(error))
+        return
+    board.change("ready", layers=layers)
+    log("info", "ready", layers_in_force=sum(layer.in_force for layer in layers))
+
+
+def _stop_signals() -> asyncio.Future[str]:
+    """Resolved by SIGTERM, or when the parent that holds our standard input is gone."""
+    loop = asyncio.get_running_loop()
+    stopped: asyncio.Future[str] = loop.create_future()
+
+    def stop(why: str) -> None:
+        if not stopped.done():
+            log("info", "stopping", why=why)
+            stopped.set_result(why)
+
+    def on_stdin() -> None:
+        if not os.read(0, 4096):
+            loop.remove_reader(0)
+            stop("standard input was closed")
+
+    loop.add_signal_handler(signal.SIGTERM, stop, "SIGTERM")
+    # A Ctrl-C at the terminal reaches the whole group; our parent decides what becomes of us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        loop.add_reader(0, on_stdin)
+    except PermissionError:
+        log("warn", "standard input is no pipe: the end of the parent will go unnoticed")
+    return stopped
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""A run child, from forked to dead. It waits as a spare in its sandbox until a run comes over the control pipe."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import signal
+import sys
+from typing import Any, NoReturn
+
+from . import frames, kernel, posture, sandbox, script
+from .room import Limits, Room
+
+CONTROL_FD = 3
+
+
+def live(control: int, out: int, err: int, room: Room) -> NoReturn:
+    """Called right after the fork, never returns."""
+    try:
+        _settle(control, out, err)
+        sandbox.enter(room)
+        message = frames.receive(CONTROL_FD)
+        if message is not None and message[0] == frames.START:
+            start = json.loads(message[1])
+            limits = Limits(**start.pop("limits"))
+            _set_environment(room, start["secrets"])
+            sandbox.confine(room, limits)
+            _work(start, room, limits)
+    except BaseException as error:
+        # Only Airlock's own code gets here: the script's exceptions are caught where it runs.
+        with contextlib.suppress(BaseException):
+            text = f"Airlock could not start the script: {type(error).__name__}: {error}"
+            frames.send(CONTROL_FD, frames.DONE, json.dumps({"end": "start_failed", "error": text}).encode())
+    os._exit(0)
+
+
+def _work(start: dict[str, Any], room: Room, limits: Limits) -> None:
+    if start.get("probe"):
+        frames.send(CONTROL_FD, frames.PROBE, json.dumps(posture.measure(room, limits)).encode())
+        frames.send(CONTROL_FD, frames.DONE, json.dumps({"end": "completed", "error": ""}).encode())
+    else:
+        script.run(start, limits, CONTROL_FD)
+
+
+def _settle(control: int, out: int, err: int) -> None:
+    """Leaves everything that is the zygote's: session, signals, descriptors."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.setsid()
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+    # First out of the way of the numbers they go to, then there.
+    high = [os.dup(fd) for fd in (control, out, err)]
+    with contextlib.suppress(OSError):
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+    os.dup2(high[1], 1)
+    os.dup2(high[2], 2)
+    os.dup2(high[0], CONTROL_FD, inheritable=False)
+    os.closerange(CONTROL_FD + 1, _highest_descriptor() + 1)
+    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)  # type: ignore[misc]  # noqa: SIM115
+    sys.stdout = sys.__stdout__ = _output(1)  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _output(2)  # type: ignore[misc]
+
+
+def _output(fd: int) -> io.TextIOWrapper:
+    """Line by line, so that what was printed is out when a script crashes; no character can make a print fail."""
+    return open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+
+
+def _highest_descriptor() -> int:
+    return max(map(int, os.listdir("/proc/self/fd")))
+
+
+def _set_environment(room: Room, secrets: dict[str, str]) -> None:
+    os.environ.update(HOME=room.scratch, TMPDIR=room.scratch)
+    os.environ.pop("PYTHONPATH", None)
+    for name, value in secrets.items():
+        # What an environment cannot hold can still be read with settings.get.
+        with contextlib.suppress(ValueError, OSError):
+            os.environ[name] = value
+    sys.path.insert(0, room.scratch)

@@ -1,0 +1,97 @@
+"""How a run child and the supervisor talk: frames of one kind byte, four length bytes (big endian) and a JSON text.
+
+Nothing here unpickles or evaluates anything. The supervisor reads through `FrameReader`, which believes no length
+before it has looked at the kind: what arrives may be garbage that a script wrote to the descriptor.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator, Mapping
+
+# To the child.
+START = b"S"
+ANSWER = b"A"
+# From the child.
+QUESTION = b"Q"
+RESULT = b"R"
+MEMORY = b"M"
+PROBE = b"P"
+DONE = b"D"
+
+_HEADER = struct.Struct(">cI")
+
+
+class ProtocolViolation(Exception):
+    """What came cannot have been written by Airlock's side of the child."""
+
+
+class FrameTooLarge(Exception):
+    """A well-formed frame of a known kind announces more bytes than its limit."""
+
+    def __init__(self, kind: bytes, size: int, limit: int) -> None:
+        super().__init__(f"a frame of {size} bytes where at most {limit} are allowed")
+        self.kind = kind
+        self.size = size
+        self.limit = limit
+
+
+def pack(kind: bytes, payload: bytes) -> bytes:
+    return _HEADER.pack(kind, len(payload)) + payload
+
+
+def send(fd: int, kind: bytes, payload: bytes) -> None:
+    """Blocking; for the child."""
+    view = memoryview(pack(kind, payload))
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def receive(fd: int) -> tuple[bytes, bytes] | None:
+    """Blocking; for the child, which trusts the supervisor. None at the end of the stream."""
+    header = _read_exactly(fd, _HEADER.size)
+    if header is None:
+        return None
+    kind, size = _HEADER.unpack(header)
+    payload = _read_exactly(fd, size)
+    return None if payload is None else (kind, payload)
+
+
+def _read_exactly(fd: int, size: int) -> bytes | None:
+    parts: list[bytes] = []
+    while size:
+        part = os.read(fd, min(size, 1 << 20))
+        if not part:
+            return None
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+class FrameReader:
+    """Cuts what arrives into frames; `limits` says which kinds there are and how large each may be."""
+
+    def __init__(self, limits: Mapping[bytes, int]) -> None:
+        self._limits = limits
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
+        self._buffer += data
+        while len(self._buffer) >= _HEADER.size:
+            kind, size = _HEADER.unpack_from(self._buffer)
+            limit = self._limits.get(kind)
+            if limit is None:
+                raise ProtocolViolation("bytes that are no frame")
+            if size > limit:
+                raise FrameTooLarge(kind, size, limit)
+            end = _HEADER.size + size
+            if len(self._buffer) < end:
+                return
+            payload = bytes(self._buffer[_HEADER.size : end])
+            del self._buffer[:end]
+            yield kind, payload
+
+    @property
+    def inside_a_frame(self) -> bool:
+        return len(self._buffer) > 0

@@ -1,0 +1,44 @@
+"""Why a value cannot be JSON, and the path to where it stands: `result["rows"][3].price`."""
+
+from __future__ import annotations
+
+import json
+
+_SHOWN_SEGMENTS = 12
+_MAX_KEY = 80
+
+
+class NotJson(ValueError):
+    """`sentence` puts the name of the whole in front of the path that the problem gathered on its way out."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self._problem = problem
+        self._segments: list[str] = []
+
+    def prefix(self, segment: str) -> NotJson:
+        self._segments.append(segment)
+        return self
+
+    def take_outermost(self) -> str | None:
+        return self._segments.pop() if self._segments else None
+
+    def sentence(self, name: str) -> str:
+        segments = self._segments[::-1]
+        if len(segments) > _SHOWN_SEGMENTS:
+            half = _SHOWN_SEGMENTS // 2
+            segments = [*segments[:half], "…", *segments[-half:]]
+        return f"{name}{''.join(segments)} {self._problem}"
+
+
+def at_item(problem: NotJson, key: str | int) -> NotJson:
+    return problem.prefix(f"[{key}]" if isinstance(key, int) else f"[{_short(key)}]")
+
+
+def at_attribute(problem: NotJson, name: str) -> NotJson:
+    """Fields of dataclasses and columns of tables."""
+    return problem.prefix(f".{name}" if name.isidentifier() else f"[{_short(name)}]")
+
+
+def _short(key: str) -> str:
+    return json.dumps(key if len(key) <= _MAX_KEY else key[:_MAX_KEY] + "…", ensure_ascii=False)

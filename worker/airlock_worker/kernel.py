@@ -1,0 +1,89 @@
+"""System calls that the standard library of Python 3.11 does not offer. Each raises OSError when the kernel refuses."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+PR_SET_PDEATHSIG = 1
+PR_SET_NO_NEW_PRIVS = 38
+PR_SET_CHILD_SUBREAPER = 36
+PR_CAPBSET_DROP = 24
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+
+MS_RDONLY = 1
+MS_NOSUID = 2
+MS_NODEV = 4
+MS_REMOUNT = 32
+MS_BIND = 4096
+MS_REC = 16384
+MS_PRIVATE = 1 << 18
+
+ADDR_NO_RANDOMIZE = 0x0040000
+
+_SYS_MOUNT_SETATTR = 442
+_AT_FDCWD = -100
+_AT_RECURSIVE = 0x8000
+_MOUNT_ATTR_RDONLY = 1
+_CAPABILITY_VERSION_3 = 0x20080522
+
+
+class _MountAttr(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint64) for name in ("attr_set", "attr_clr", "propagation", "userns_fd")]
+
+
+def _check(result: int, call: str) -> int:
+    if result == -1:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{call}: {os.strerror(number)}")
+    return result
+
+
+def prctl(option: int, value: int) -> None:
+    _check(_libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0), "prctl")
+
+
+def unshare(flags: int) -> None:
+    _check(_libc.unshare(flags), "unshare")
+
+
+def mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
+    texts = [None if text is None else os.fsencode(text) for text in (source, target, kind)]
+    data_bytes = None if data is None else data.encode()
+    _check(_libc.mount(*texts, ctypes.c_ulong(flags), data_bytes), f"mount {target}")
+
+
+def make_tree_read_only(path: str) -> None:
+    """Every mount at and below `path`; needs Linux 5.12."""
+    _mount_setattr(path, _MountAttr(_MOUNT_ATTR_RDONLY, 0, 0, 0), _AT_RECURSIVE)
+
+
+def make_mount_writable(path: str) -> None:
+    _mount_setattr(path, _MountAttr(0, _MOUNT_ATTR_RDONLY, 0, 0), 0)
+
+
+def _mount_setattr(path: str, attributes: _MountAttr, flags: int) -> None:
+    size = ctypes.c_size_t(ctypes.sizeof(attributes))
+    arguments = (_AT_FDCWD, os.fsencode(path), flags, ctypes.byref(attributes), size)
+    _check(_libc.syscall(ctypes.c_long(_SYS_MOUNT_SETATTR), *arguments), f"mount_setattr {path}")
+
+
+def drop_capabilities() -> None:
+    """Gives up every capability; with no_new_privs no program started later can have them again."""
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    none = (ctypes.c_uint32 * 6)()
+    _check(_libc.capset(header, none), "capset")
+
+
+def fix_addresses() -> bool:
+    """Switches address randomisation off for the next exec; True when it was off already."""
+    persona = _check(_libc.personality(ctypes.c_ulong(0xFFFFFFFF)), "personality")
+    if persona & ADDR_NO_RANDOMIZE:
+        return True
+    _check(_libc.personality(ctypes.c_ulong(persona | ADDR_NO_RANDOMIZE)), "personality")
+    return False

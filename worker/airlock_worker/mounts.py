@@ -1,0 +1,112 @@
+"""Namespaces and mounts of a run child: what it writes exists for it alone and is gone with it.
+
+One private tmpfs, bounded by the disk limit, stands on /tmp, /var/tmp and /dev/shm; everything else is read-only. The
+scratch directory lies in it under a path that is the same in every run, so that no path differs between two runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+
+from . import kernel
+from .room import Limits, Room, namespaces
+
+PRIVATE_PLACES = ("/tmp", "/var/tmp", "/dev/shm")
+PRIVATE_SCRATCH = "/tmp/airlock"
+_FLAGS = kernel.MS_NOSUID | kernel.MS_NODEV
+# Until the run's own limit is known.
+_SPARE_BYTES = 1 << 20
+_MAX_FILES = 200_000
+
+
+def enter_namespaces(room: Room) -> None:
+    """Mount and IPC, directly where that is permitted, else by way of a user namespace of its own."""
+    wanted = kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC
+    try:
+        kernel.unshare(wanted)
+    except PermissionError:
+        uid, gid = os.getuid(), os.getgid()
+        kernel.unshare(kernel.CLONE_NEWUSER | wanted)
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+            with open(f"/proc/self/{name}", "w") as file:
+                file.write(text)
+
+
+def enter_private_places(room: Room) -> None:
+    kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
+    places = [place for place in PRIVATE_PLACES if os.path.isdir(place)]
+    hidden = [path for path in room.keep_paths if any(f"{path}/".startswith(f"{place}/") for place in places)]
+    handles = {path: os.open(path, os.O_PATH) for path in hidden}
+    kernel.mount("tmpfs", places[0], "tmpfs", _FLAGS, _tmpfs_options(_SPARE_BYTES))
+    room.private_mounts = True
+    for place in places[1:]:
+        kernel.mount(places[0], place, None, kernel.MS_BIND)
+    for path, handle in handles.items():
+        # Shorter paths came first, and one of them may show this one already.
+        if not os.path.exists(path):
+            os.makedirs(path)
+            kernel.mount(f"/proc/self/fd/{handle}", path, None, kernel.MS_BIND | kernel.MS_REC)
+        os.close(handle)
+    try:
+        kernel.make_tree_read_only("/")
+        for place in places:
+            kernel.make_mount_writable(place)
+    except OSError as error:
+        room.problems["read_only_root"] = str(error)
+
+
+def confine_private_places(room: Room, limits: Limits) -> None:
+    if room.private_mounts:
+        flags = _FLAGS | kernel.MS_REMOUNT
+        kernel.mount(None, PRIVATE_PLACES[0], None, flags, _tmpfs_options(limits.disk_bytes))
+
+
+def _tmpfs_options(size_bytes: int) -> str:
+    return f"size={size_bytes},nr_inodes={_MAX_FILES},mode=1777"
+
+
+def enter_scratch(room: Room) -> None:
+    room.scratch = PRIVATE_SCRATCH if room.private_mounts else scratch_outside(room.run_dir, os.getpid())
+    os.mkdir(room.scratch, 0o700)
+    os.chdir(room.scratch)
+    tempfile.tempdir = None
+
+
+def scratch_outside(run_dir: str, pid: int) -> str:
+    """Where a run keeps its files when it has no mounts of its own; the supervisor removes it."""
+    return f"{run_dir}/scratch-{pid}"
+
+
+def measure_private_places(room: Room) -> str | None:
+    if namespaces()["mnt"] == room.outside["mnt"]:
+        return room.problems.get("mount_namespace") or "the mount namespace is the worker's own"
+    with open("/proc/self/mountinfo") as file:
+        tmpfs = {line.split()[4] for line in file if " - tmpfs " in line}
+    shared = [place for place in PRIVATE_PLACES if os.path.isdir(place) and place not in tmpfs]
+    return f"shared with other runs: {', '.join(shared)}" if shared else None
+
+
+def measure_ipc(room: Room) -> str | None:
+    if namespaces()["ipc"] == room.outside["ipc"]:
+        return room.problems.get("mount_namespace") or "the IPC namespace is the worker's own"
+    return None
+
+
+def measure_user(room: Room) -> str | None:
+    return "not needed: the worker may make namespaces itself" if namespaces()["user"] == room.outside["user"] else None
+
+
+def measure_read_only_root(room: Room) -> str | None:
+    if os.statvfs("/").f_flag & os.ST_RDONLY:
+        return None
+    return room.problems.get("read_only_root") or "the root file system can be written to"
+
+
+def measure_scratch(room: Room) -> str | None:
+    with contextlib.suppress(OSError):
+        mode = os.stat(room.scratch).st_mode & 0o777
+        if os.getcwd() == room.scratch and mode == 0o700 and not os.listdir(room.scratch):
+            return None
+    return room.problems.get("scratch_directory") or "the scratch directory is not private or not empty"

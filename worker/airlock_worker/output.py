@@ -1,0 +1,68 @@
+"""One output pipe of a run: what it gives is sent up to a limit, and counted beyond."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+
+_READ_BYTES = 64 * 1024
+# Enough to fill a message while the one before is being written; more waits in the pipe and slows the script down.
+MAX_PENDING_BYTES = 1 << 20
+
+
+class OutputPipe:
+    def __init__(self, fd: int, is_stderr: bool, max_bytes: int, wake: Callable[[], None]) -> None:
+        self.is_stderr = is_stderr
+        self.truncated_bytes = 0
+        self._fd = fd
+        self._left = max_bytes
+        self._wake = wake
+        self._pending = bytearray()
+        self._reading = False
+        self._ended = False
+
+    def resume(self) -> None:
+        if not self._reading and not self._ended:
+            asyncio.get_running_loop().add_reader(self._fd, self._on_readable)
+            self._reading = True
+
+    def _pause(self) -> None:
+        if self._reading:
+            asyncio.get_running_loop().remove_reader(self._fd)
+            self._reading = False
+
+    def _on_readable(self) -> None:
+        if self._read() and len(self._pending) >= MAX_PENDING_BYTES:
+            self._pause()
+        if self._pending:
+            self._wake()
+
+    def _read(self) -> bool:
+        """Whether there may be more."""
+        try:
+            data = os.read(self._fd, _READ_BYTES)
+        except BlockingIOError:
+            return False
+        if not data:
+            self._ended = True
+            self._pause()
+            return False
+        kept = data[: self._left]
+        self._left -= len(kept)
+        self.truncated_bytes += len(data) - len(kept)
+        self._pending += kept
+        return True
+
+    def take(self) -> bytes:
+        """What is to be sent now, at most one message of it."""
+        piece = bytes(self._pending[:MAX_PENDING_BYTES])
+        del self._pending[:MAX_PENDING_BYTES]
+        self.resume()
+        return piece
+
+    def drain(self) -> bytes:
+        """After `take` gave nothing: what still stands in the pipe, at most one message of it. Empty: it is empty."""
+        while len(self._pending) < MAX_PENDING_BYTES and not self._ended and self._read():
+            pass
+        return self.take()

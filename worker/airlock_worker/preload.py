@@ -1,0 +1,51 @@
+"""What the zygote imports before the first fork, so that no run has to."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import os
+import sys
+import traceback
+from pathlib import Path
+
+_ERROR_LINES = 12
+_PACKAGE_ROOT = str(Path(__file__).resolve().parent.parent)
+
+
+def import_all(modules: list[str], distributions: list[str]) -> str | None:
+    """None, or the text of the import that failed, in the package's own words."""
+    name = ""
+    try:
+        provided = [module for distribution in distributions for module in top_level_modules(distribution)]
+        for name in (*modules, *provided):
+            importlib.import_module(name)
+        if "numpy" in sys.modules:
+            # numpy loads it on first use; every run seeds it.
+            importlib.import_module("numpy.random")
+    except BaseException as error:
+        lines = "".join(traceback.format_exception(error, limit=-3)).strip().splitlines()
+        return f"import of {name} failed:\n" + "\n".join(lines[-_ERROR_LINES:])
+    return None
+
+
+def top_level_modules(distribution: str) -> list[str]:
+    """The importable names of an installed distribution, private ones and namespaces of data left out."""
+    wanted = importlib.metadata.distribution(distribution).metadata["Name"]
+    packages = importlib.metadata.packages_distributions()
+    names = [module for module, owners in packages.items() if wanted in owners]
+    return sorted(name for name in names if name.isidentifier() and not name.startswith("_"))
+
+
+def paths_to_keep() -> tuple[str, ...]:
+    """Directories the interpreter needs, shortest first; they stay reachable when private mounts hide the rest."""
+    paths = {sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.path.realpath(sys.executable)), *sys.path}
+    # A venv's interpreter may be a link to one that is a link.
+    return tuple(
+        sorted({os.path.abspath(path) for path in paths if os.path.isdir(path)}, key=lambda path: (len(path), path))
+    )
+
+
+def forget_worker_path() -> None:
+    """Scripts have no business with the worker's own modules, all of which are loaded by now."""
+    sys.path[:] = [path for path in sys.path if path != _PACKAGE_ROOT]

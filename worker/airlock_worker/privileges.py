@@ -1,0 +1,81 @@
+"""What a run child may ask of the kernel: resource limits, no privileges to gain, none to keep."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+
+from . import kernel
+from .room import Limits, Room, kernel_at_least, namespaces
+
+_MAX_OPEN_FILES = 1024
+# Between the soft and the hard limit of address space: what is left to report a MemoryError with.
+REPORTING_BYTES = 32 << 20
+
+
+def confine_resources(room: Room, limits: Limits) -> None:
+    room.base_address_space = address_space_bytes()
+    for kind, soft, hard in _wanted(room, limits):
+        ceiling = resource.getrlimit(kind)[1]
+        if ceiling != resource.RLIM_INFINITY:
+            soft, hard = min(soft, ceiling), min(hard, ceiling)
+        resource.setrlimit(kind, (soft, hard))
+
+
+def _wanted(room: Room, limits: Limits) -> list[tuple[int, int, int]]:
+    memory = room.base_address_space + limits.memory_bytes
+    wanted = [
+        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_NOFILE, _MAX_OPEN_FILES, _MAX_OPEN_FILES),
+        (resource.RLIMIT_FSIZE, limits.disk_bytes, limits.disk_bytes),
+        (resource.RLIMIT_AS, memory, memory + REPORTING_BYTES),
+    ]
+    # Elsewhere this limit counts every process of the user, of other runs and programs too.
+    own_count = namespaces()["user"] != room.outside["user"] and kernel_at_least(5, 14)
+    if own_count and os.getuid() != 0:
+        wanted.append((resource.RLIMIT_NPROC, limits.pids, limits.pids))
+    return wanted
+
+
+def address_space_bytes() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()
+
+
+def allow_reporting() -> None:
+    """After a MemoryError: lets the little more in that is needed to say so."""
+    with contextlib.suppress(ValueError, OSError):
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+
+
+def measure_resources(room: Room, limits: Limits) -> str | None:
+    loose = [kind for kind, soft, _ in _wanted(room, limits) if not 0 <= resource.getrlimit(kind)[0] <= soft]
+    return f"resource limits {loose} are not set" if loose else None
+
+
+def confine_capabilities(room: Room, limits: Limits) -> None:
+    kernel.drop_capabilities()
+
+
+def confine_new_privileges(room: Room, limits: Limits) -> None:
+    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+
+
+def measure_capabilities(room: Room) -> str | None:
+    held = _status("CapPrm")
+    return None if int(held, 16) == 0 else f"capabilities {held} are held"
+
+
+def measure_new_privileges(room: Room) -> str | None:
+    return None if _status("NoNewPrivs") == "1" else "the kernel has no such flag"
+
+
+def _status(name: str) -> str:
+    with open("/proc/self/status") as file:
+        for line in file:
+            field, _, value = line.partition(":")
+            if field == name:
+                return value.strip()
+    return "-1"

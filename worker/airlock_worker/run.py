@@ -1,0 +1,161 @@
+"""One run as its caller sees it, from start to finished."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import grpc
+
+from . import frames, verdict
+from .conversation import Conversation
+from .documents import checked, documents_of
+from .messages import Messages
+from .output import OutputPipe
+from .run_process import RunProcess
+from .start import Start
+from .status import StatusBoard
+from .stopwatch import Stopwatch
+from .verdict import Verdict
+
+# Between a child's last word and its end: longer, and it is helped along.
+_LAST_WORD_S = 2.0
+
+
+class Run:
+    def __init__(self, process: RunProcess, start: Start, context: Any, messages: Messages, board: StatusBoard) -> None:
+        self._process = process
+        self._start = start
+        self._context = context
+        self._messages = messages
+        self._board = board
+        self._woken = asyncio.Event()
+        self._talk = Conversation(start.limits)
+        self._outputs = [
+            OutputPipe(process.out, False, start.limits.max_output_bytes, self._woken.set),
+            OutputPipe(process.err, True, start.limits.max_output_bytes, self._woken.set),
+        ]
+        self._clock = Stopwatch(start.timeout_ms, self._on_timeout)
+        self._timed_out = False
+        self._questions = 0
+
+    async def conduct(self) -> None:
+        """Returns after Finished has been sent. Cancelled, it has killed the run; its process is left to release."""
+        try:
+            self._begin()
+            while not self._process.exited.done():
+                await self._woken.wait()
+                self._woken.clear()
+                await self._send_output()
+                if self._talk.question is not None:
+                    await self._pause()
+            await self._finish()
+        finally:
+            self._clock.stop()
+            self._process.kill()
+
+    def _begin(self) -> None:
+        self._process.exited.add_done_callback(lambda _: self._woken.set())
+        asyncio.get_running_loop().add_reader(self._process.control, self._on_control)
+        for output in self._outputs:
+            output.resume()
+        self._clock.start()
+        self._process.send(frames.pack(frames.START, self._start.payload()))
+
+    def _on_control(self) -> None:
+        loop = asyncio.get_running_loop()
+        if not self._talk.read(self._process.control):
+            loop.remove_reader(self._process.control)
+        if self._talk.violated:
+            loop.remove_reader(self._process.control)
+            self._process.kill()
+        elif self._talk.verdict is not None:
+            self._clock.stop()
+            loop.call_later(_LAST_WORD_S, self._process.kill)
+        elif self._talk.question is not None:
+            self._woken.set()
+
+    def _on_timeout(self) -> None:
+        self._timed_out = True
+        self._process.kill()
+
+    async def _send_output(self) -> None:
+        for output in self._outputs:
+            while piece := output.take():
+                await self._write_output(output, piece)
+
+    async def _write_output(self, output: OutputPipe, piece: bytes) -> None:
+        event = self._messages.RunOutput(is_stderr=output.is_stderr, data=piece)
+        await self._context.write(self._messages.RunResponse(output=event))
+
+    async def _drain_output(self) -> None:
+        for output in self._outputs:
+            while piece := output.drain():
+                await self._write_output(output, piece)
+
+    async def _pause(self) -> None:
+        """The script has asked: its tree stands still until the caller has answered."""
+        question, self._talk.question = self._talk.question, None
+        assert question is not None
+        self._clock.stop()
+        await self._process.freeze()
+        await self._drain_output()
+        self._questions += 1
+        request_id = f"llm_{self._questions}"
+        request = self._messages.LlmRequest(id=request_id, prompt=question.prompt, model=question.model)
+        await self._context.write(self._messages.RunResponse(llm_request=request))
+        answer = asyncio.ensure_future(self._context.read())
+        try:
+            await asyncio.wait({answer, self._process.exited}, return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                return
+            response = await self._accepted(answer.result(), request_id)
+        finally:
+            answer.cancel()
+        self._clock.start()
+        self._process.thaw()
+        self._process.send(frames.pack(frames.ANSWER, json.dumps(response).encode()))
+
+    async def _accepted(self, message: Any, request_id: str) -> str:
+        if message is grpc.aio.EOF:
+            await self._context.abort(
+                grpc.StatusCode.FAILED_PRECONDITION, f"the request stream ended while question {request_id} was open"
+            )
+        if message.WhichOneof("message") != "answer" or message.answer.llm_request_id != request_id:
+            await self._context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT, f"the open question is {request_id}; answer that one"
+            )
+        response: str = message.answer.response
+        return response
+
+    async def _finish(self) -> None:
+        self._clock.stop()
+        self._talk.read_all(self._process.control)
+        await self._drain_output()
+        ended = await checked(self._verdict(), self._talk)
+        if ended.retire:
+            self._board.change("retiring", ended.retire)
+            await self._board.told()
+        for kind, text in documents_of(ended, self._talk):
+            document = self._messages.RunDocument(kind=kind, data=text)
+            await self._context.write(self._messages.RunResponse(document=document))
+        await self._context.write(self._messages.RunResponse(finished=self._finished(ended)))
+
+    def _verdict(self) -> Verdict:
+        status = self._process.exited.result()
+        if status is None or (self._talk.verdict is None and not self._timed_out):
+            return verdict.of_status(status, self._process.killed_by_us)
+        if self._talk.verdict is not None:
+            return self._talk.verdict
+        return verdict.of_timeout(self._start.timeout_ms)
+
+    def _finished(self, ended: Verdict) -> Any:
+        stdout, stderr = self._outputs
+        return self._messages.RunFinished(
+            end_reason=f"END_REASON_{ended.end.upper()}",
+            execution_time_ms=self._clock.elapsed_ms(),
+            truncated=self._messages.Truncated(
+                stdout_bytes=stdout.truncated_bytes, stderr_bytes=stderr.truncated_bytes
+            ),
+        )

@@ -1,0 +1,85 @@
+"""A run child as the supervisor holds it: its descriptors, its end, and the hand on its whole process tree."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+from . import mounts, processes
+from .remove_tree import remove_tree
+
+_FREEZE_STEP_S = 0.001
+_FREEZE_STEPS = 100
+
+
+class RunProcess:
+    def __init__(self, pid: int, control: int, out: int, err: int, run_dir: str) -> None:
+        self.pid = pid
+        self.control = control
+        self.out = out
+        self.err = err
+        self._run_dir = run_dir
+        for fd in (control, out, err):
+            os.set_blocking(fd, False)
+        # The wait status once the process is reaped and nothing of its tree is left; None: the zygote was lost.
+        self.exited: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        # Whether a SIGKILL that ends it was ours.
+        self.killed_by_us = False
+        self._unsent = b""
+        self._sending = False
+
+    def send(self, data: bytes) -> None:
+        """Writes to the control pipe, now or as the child reads; a child that is gone is no error here."""
+        self._unsent += data
+        self._send_some()
+
+    def _send_some(self) -> None:
+        try:
+            written = os.write(self.control, self._unsent)
+            self._unsent = self._unsent[written:]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._unsent = b""
+        loop = asyncio.get_running_loop()
+        if self._unsent and not self._sending:
+            loop.add_writer(self.control, self._send_some)
+            self._sending = True
+        elif not self._unsent and self._sending:
+            loop.remove_writer(self.control)
+            self._sending = False
+
+    async def freeze(self) -> None:
+        """Stops the whole tree. It may end meanwhile."""
+        for _ in range(_FREEZE_STEPS):
+            if self.exited.done() or processes.freeze_tree(self.pid):
+                return
+            await asyncio.sleep(_FREEZE_STEP_S)
+
+    def thaw(self) -> None:
+        if not self.exited.done():
+            processes.thaw_tree(self.pid)
+
+    def kill(self) -> None:
+        if not self.exited.done():
+            self.killed_by_us = True
+            processes.kill_tree(self.pid)
+
+    async def release(self) -> None:
+        """Closes what is open and removes what the run left; call it once, when `exited` is done."""
+        loop = asyncio.get_running_loop()
+        loop.remove_writer(self.control)
+        for fd in (self.control, self.out, self.err):
+            loop.remove_reader(fd)
+            os.close(fd)
+        scratch = mounts.scratch_outside(self._run_dir, self.pid)
+        if os.path.lexists(scratch):
+            await asyncio.to_thread(remove_tree, scratch)
+
+
+def signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,97 @@
+"""Runs the script as `__main__` and tells the supervisor how it ended."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import io
+import json
+import linecache
+import os
+import sys
+import threading
+import types
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from . import determinism, frames, privileges, sdk
+from .report import Outcome, outcome_of
+from .room import Limits
+
+FILE_NAME = "script.py"
+
+
+def run(start: dict[str, Any], limits: Limits, control: int) -> None:
+    code: str = start["code"]
+    plain_settings = {**start["project_settings"], **start["settings"]}
+    check = sdk.only_in_process(os.getpid())
+    result = sdk.Result(limits.max_result_bytes, check)
+    memory = sdk.Memory(sdk.parse_json(start["memory_json"] or "{}"), limits.max_result_bytes, check)
+    names = {
+        "settings": sdk.Settings({**plain_settings, **start["secrets"]}),
+        "memory": memory,
+        "llm": sdk.Llm(lambda question: _ask(control, question), check),
+        "set_result": result.set_result,
+    }
+    streams = [sys.stdout, sys.stderr]
+    determinism.seed_generators(determinism.seed_of(code, plain_settings, start["memory_json"]))
+    main_process = os.getpid()
+    outcome = _execute(code, _main_module(code, names), result)
+    if os.getpid() != main_process and outcome.error:
+        print(outcome.error, file=sys.stderr)
+    _wind_down(streams)
+    if os.getpid() != main_process:
+        # A process that the script forked came to its end like any program; it has nothing to tell the supervisor.
+        os._exit(outcome.status)
+    _tell(control, outcome, result, memory)
+
+
+def _main_module(code: str, names: dict[str, Any]) -> dict[str, Any]:
+    module = types.ModuleType("__main__")
+    module.__dict__.update(__builtins__=__builtins__, __file__=FILE_NAME, **names)
+    sys.modules["__main__"] = module
+    sys.argv = [FILE_NAME]
+    # Without a modification time linecache never looks for the file.
+    linecache.cache[FILE_NAME] = (len(code), None, io.StringIO(code).readlines(), FILE_NAME)
+    return module.__dict__
+
+
+def _execute(code: str, names: dict[str, Any], result: sdk.Result) -> Outcome:
+    try:
+        exec(compile(code, FILE_NAME, "exec", dont_inherit=True), names)
+    except BaseException as error:
+        if isinstance(error, MemoryError):
+            privileges.allow_reporting()
+        return outcome_of(error, result.problem)
+    return outcome_of(None, result.problem)
+
+
+def _wind_down(streams: list[TextIO]) -> None:
+    """What an interpreter does at its end. The script may have broken any of it."""
+    join_threads: Callable[[], None] = threading._shutdown  # type: ignore[attr-defined]
+    for step in (join_threads, atexit._run_exitfuncs, *(stream.flush for stream in streams)):
+        with contextlib.suppress(BaseException):
+            step()
+
+
+def _tell(control: int, outcome: Outcome, result: sdk.Result, memory: sdk.Memory) -> None:
+    # OSError: the script closed the control pipe. The supervisor sees an exit without a last word.
+    with contextlib.suppress(OSError):
+        if outcome.end == "completed":
+            if result.text is not None:
+                frames.send(control, frames.RESULT, result.text)
+            frames.send(control, frames.MEMORY, memory.updates_json().encode())
+        done = json.dumps({"end": outcome.end, "error": outcome.error}, ensure_ascii=True)
+        frames.send(control, frames.DONE, done.encode())
+
+
+def _ask(control: int, question: bytes) -> str:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(BaseException):
+            stream.flush()
+    frames.send(control, frames.QUESTION, question)
+    message = frames.receive(control)
+    if message is None or message[0] != frames.ANSWER:
+        raise RuntimeError("llm.complete: the worker went away before the answer came")
+    answer: str = json.loads(message[1])
+    return answer

@@ -1,0 +1,135 @@
+"""What a script finds among its globals: `settings`, `memory`, `llm`, `set_result`."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .encode import any_digits, encode
+from .json_path import NotJson
+
+MAX_PROMPT_BYTES = 1 << 20
+MAX_MODEL_BYTES = 256
+
+
+class ResultTooLarge(NotJson):
+    """The value is fine, but its JSON text is longer than the project allows."""
+
+
+class Settings:
+    """The project's secrets, the request's settings and the project's own, in this order of precedence.
+
+    Memory is never looked at: where a setting and a memory disagree, the setting wins.
+    """
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = dict(values)
+
+    def get(self, key: str) -> str | None:
+        return self._values.get(key)
+
+    def keys(self) -> list[str]:
+        return sorted(self._values)
+
+    def __repr__(self) -> str:
+        # Values may be secrets, and a repr gets printed.
+        return f"<settings {', '.join(self.keys())}>"
+
+
+class Memory:
+    """What the request carried, and what the script adds: `get` sees both, `updates` only the latter."""
+
+    def __init__(self, carried: Mapping[str, Mapping[str, Any]], max_bytes: int, check: Callable[[str], None]) -> None:
+        self._carried = carried
+        self._updates: dict[str, dict[str, str]] = {}
+        self._bytes = 0
+        self._max_bytes = max_bytes
+        self._check = check
+
+    def get(self, category: str, key: str) -> Any:
+        text = self._updates.get(category, {}).get(key)
+        if text is not None:
+            return parse_json(text)
+        return self._carried.get(category, {}).get(key)
+
+    def set(self, category: str, key: str, value: Any) -> None:
+        self._check("memory.set")
+        for name, text in (("category", category), ("key", key)):
+            if not isinstance(text, str):
+                raise TypeError(f"memory.set: {name} must be a str, not {type(text).__name__}")
+            encode(text, name)
+        value_text = encode(value, f"memory[{category!r}][{key!r}]")
+        kept = self._updates.get(category, {}).get(key, "")
+        size = self._bytes + len(value_text.encode()) - len(kept.encode())
+        if size > self._max_bytes:
+            raise ResultTooLarge(f"memory updates would be {size} bytes of JSON; the limit is {self._max_bytes}")
+        self._bytes = size
+        self._updates.setdefault(category, {})[key] = value_text
+
+    def updates_json(self) -> str:
+        def members(pairs: Mapping[str, str]) -> str:
+            return "{" + ",".join(f"{encode(name, 'key')}:{text}" for name, text in pairs.items()) + "}"
+
+        return members({category: members(entries) for category, entries in self._updates.items()})
+
+
+class Llm:
+    """Puts a question to the agent. The whole run is frozen until the answer comes."""
+
+    def __init__(self, ask: Callable[[bytes], str], check: Callable[[str], None]) -> None:
+        self._ask = ask
+        self._check = check
+        self._one_at_a_time = threading.Lock()
+
+    def complete(self, prompt: str, model: str = "default") -> str:
+        self._check("llm.complete")
+        for name, text, limit in (("prompt", prompt, MAX_PROMPT_BYTES), ("model", model, MAX_MODEL_BYTES)):
+            if not isinstance(text, str):
+                raise TypeError(f"llm.complete: {name} must be a str, not {type(text).__name__}")
+            size = len(encode(text, name).encode())
+            if size > limit + 2:
+                raise ValueError(f"llm.complete: {name} is {size - 2} bytes long; the limit is {limit}")
+        with self._one_at_a_time:
+            return self._ask(json.dumps({"prompt": prompt, "model": model}, ensure_ascii=False).encode())
+
+
+class Result:
+    """Keeps the JSON text of the last `set_result`, or why the last one failed."""
+
+    def __init__(self, max_bytes: int, check: Callable[[str], None]) -> None:
+        self.text: bytes | None = None
+        self.problem: NotJson | None = None
+        self._max_bytes = max_bytes
+        self._check = check
+
+    def set_result(self, data: Any) -> None:
+        self._check("set_result")
+        try:
+            text = encode(data, "result").encode()
+            if len(text) > self._max_bytes:
+                raise ResultTooLarge(f"the result is {len(text)} bytes of JSON; the limit is {self._max_bytes}")
+        except NotJson as problem:
+            self.problem = problem
+            raise
+        except BaseException as error:
+            self.problem = NotJson(f"set_result could not write the result: {type(error).__name__}")
+            raise
+        self.text, self.problem = text, None
+
+
+def only_in_process(pid: int) -> Callable[[str], None]:
+    """A process that the script forked has copies of all this which lead nowhere: better said than lost."""
+
+    def check(call: str) -> None:
+        if os.getpid() != pid:
+            raise RuntimeError(f"{call} works only in the script's first process, not in one that it forked")
+
+    return check
+
+
+def parse_json(text: str) -> Any:
+    with any_digits():
+        return json.loads(text)

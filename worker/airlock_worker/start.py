@@ -1,0 +1,83 @@
+"""What a run starts from: the request, what the worker was provisioned with, and whether both are in order."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .json_check import is_memory, problem_of
+from .room import Limits
+
+
+class BadStart(ValueError):
+    """The caller's request cannot be run; the text may be shown to it."""
+
+
+@dataclass(frozen=True)
+class Provision:
+    project: str
+    secrets: dict[str, str]
+    settings: dict[str, str]
+    limits: Limits
+
+
+@dataclass(frozen=True)
+class Start:
+    code: str
+    timeout_ms: int
+    settings: dict[str, str]
+    memory_json: str
+    secrets: dict[str, str]
+    project_settings: dict[str, str]
+    limits: Limits
+    probe: bool = False
+
+    def payload(self) -> bytes:
+        """For the child's START frame."""
+        members = {
+            "code": self.code,
+            "settings": self.settings,
+            "memory_json": self.memory_json,
+            "secrets": self.secrets,
+            "project_settings": self.project_settings,
+            "limits": asdict(self.limits),
+            "probe": self.probe,
+        }
+        return json.dumps(members, ensure_ascii=False).encode()
+
+
+def provision_of(request: Any) -> Provision:
+    """Raises BadStart when a limit is missing: 0 would stop every run, and none would be no limit."""
+    limits = Limits(
+        max_output_bytes=request.limits.max_output_bytes,
+        max_result_bytes=request.limits.max_result_bytes,
+        memory_bytes=request.limits.memory_bytes,
+        disk_bytes=request.limits.disk_bytes,
+        pids=request.limits.pids,
+    )
+    wrong = [f"{name}={value}" for name, value in asdict(limits).items() if value <= 0]
+    if wrong:
+        raise BadStart(f"every limit must be above 0; got {', '.join(wrong)}")
+    secrets = {secret.name: secret.value for secret in request.secrets}
+    return Provision(request.project, secrets, dict(request.settings), limits)
+
+
+def start_of(request: Any, provision: Provision) -> Start:
+    if request.timeout_ms <= 0:
+        raise BadStart(f"timeout_ms must be above 0; got {request.timeout_ms}")
+    memory_json: str = request.memory_json
+    if memory_json not in ("", "{}"):
+        text = memory_json.encode()
+        problem = problem_of(text) or (None if is_memory(text) else "it is not of the form {category: {key: value}}")
+        if problem is not None:
+            raise BadStart(f"memory_json cannot be used: {problem}")
+    return Start(
+        code=request.code,
+        timeout_ms=request.timeout_ms,
+        settings=dict(request.settings),
+        memory_json=memory_json,
+        secrets=provision.secrets,
+        project_settings=provision.settings,
+        limits=provision.limits,
+    )

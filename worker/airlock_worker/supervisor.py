@@ -1,0 +1,118 @@
+"""The worker's gRPC service. It runs no script: it hands each to a run child and watches over it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import grpc
+
+from .log import log
+from .messages import SERVICE, Messages
+from .run import Run
+from .run_process import RunProcess
+from .start import BadStart, Provision, provision_of, start_of
+from .status import StatusBoard
+from .zygote_link import NoSpare, ZygoteLink
+
+
+class Supervisor:
+    def __init__(self, messages: Messages, link: ZygoteLink, board: StatusBoard) -> None:
+        self._messages = messages
+        self._link = link
+        self._board = board
+        self._provision: Provision | None = None
+        self._endings: set[asyncio.Task[None]] = set()
+        self._running = 0
+
+    async def provision(self, request: Any, context: Any) -> Any:
+        try:
+            self._provision = provision_of(request)
+        except BadStart as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        log("info", "provisioned", project=request.project, secrets=len(request.secrets))
+        return self._messages.ProvisionResponse()
+
+    async def watch_status(self, request: Any, context: Any) -> None:
+        watcher = self._board.watch()
+        try:
+            while True:
+                status = await watcher.queue.get()
+                layers = [
+                    self._messages.IsolationLayer(name=layer.name, in_force=layer.in_force, detail=layer.detail)
+                    for layer in status.layers
+                ]
+                state = f"WORKER_STATE_{status.state.upper()}"
+                response = self._messages.WatchStatusResponse(
+                    state=state, detail=status.detail, isolation_layers=layers
+                )
+                await context.write(response)
+                watcher.queue.task_done()
+        finally:
+            self._board.leave(watcher)
+
+    async def run(self, request_iterator: Any, context: Any) -> None:
+        message = await context.read()
+        if message is grpc.aio.EOF or message.WhichOneof("message") != "start":
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the first message of a Run must be its start")
+        if self._board.current.state in ("starting", "failed"):
+            text = f"the worker is {self._board.current.state}"
+            await context.abort(grpc.StatusCode.UNAVAILABLE, text)
+        if self._provision is None:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the worker has not been provisioned")
+            return
+        try:
+            start = start_of(message.start, self._provision)
+        except BadStart as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+            return
+        try:
+            process = await self._link.take()
+        except NoSpare as error:
+            await self._not_started(context, str(error))
+            return
+        self._running += 1
+        try:
+            await Run(process, start, context, self._messages, self._board).conduct()
+        finally:
+            self._running -= 1
+            # Not part of the call: it has to happen when the call is cancelled, too.
+            self._own(self._release(process))
+
+    async def _not_started(self, context: Any, why: str) -> None:
+        error = self._messages.RunDocument(kind="KIND_ERROR", data=f"The script was not started: {why}.".encode())
+        await context.write(self._messages.RunResponse(document=error))
+        finished = self._messages.RunFinished(
+            end_reason="END_REASON_START_FAILED", truncated=self._messages.Truncated()
+        )
+        await context.write(self._messages.RunResponse(finished=finished))
+
+    async def _release(self, process: RunProcess) -> None:
+        await process.exited
+        await process.release()
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
+
+    async def runs_ended(self, timeout_s: float) -> None:
+        """Waits until every run has sent its end, but not for ever."""
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while (self._running or self._endings) and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.005)
+
+    def handlers(self) -> grpc.GenericRpcHandler:
+        behaviours = {"Provision": self.provision, "WatchStatus": self.watch_status, "Run": self.run}
+        makers = {
+            (False, False): grpc.unary_unary_rpc_method_handler,
+            (False, True): grpc.unary_stream_rpc_method_handler,
+            (True, True): grpc.stream_stream_rpc_method_handler,
+        }
+        handlers = {
+            name: makers[streams](behaviours[name], request.FromString, response.SerializeToString)
+            for name, request, response, *shape in self._messages.methods()
+            for streams in [(shape[0], shape[1])]
+        }
+        return grpc.method_handlers_generic_handler(SERVICE, handlers)

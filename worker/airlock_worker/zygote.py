@@ -1,0 +1,129 @@
+"""The zygote: imports the project's packages once and forks run children on demand.
+
+Single-threaded, standard library only, started with the project's own interpreter. It holds no secret and no socket
+but the link to its supervisor: whatever is in its memory can be read by every script.
+
+Messages over the link are JSON, one a packet. From the zygote: `{"failed": text}`, `{"ready": true}`,
+`{"spare": pid}` with three descriptors (control, stdout, stderr), `{"exit": pid, "status": wait status}`,
+`{"no_fork": text}`. From the supervisor: `{"fork": n}`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import array
+import contextlib
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+
+from . import child, kernel, preload, processes
+from .room import Room, namespaces
+
+
+class Zygote:
+    def __init__(self, link: socket.socket, room: Room) -> None:
+        self._link = link
+        self._room = room
+        self._children: set[int] = set()
+
+    def serve(self) -> None:
+        """Returns when the supervisor is gone."""
+        wake_read, wake_write = os.pipe()
+        os.set_blocking(wake_read, False)
+        os.set_blocking(wake_write, False)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        poll = select.poll()
+        poll.register(self._link, select.POLLIN)
+        poll.register(wake_read, select.POLLIN)
+        while True:
+            for fd, _ in poll.poll():
+                if fd == wake_read:
+                    os.read(wake_read, 512)
+                    self._reap()
+                elif packet := self._link.recv(4096):
+                    for _ in range(json.loads(packet)["fork"]):
+                        self._fork()
+                else:
+                    return
+
+    def _fork(self) -> None:
+        control, childs_control = socket.socketpair()
+        out, childs_out = os.pipe()
+        err, childs_err = os.pipe()
+        try:
+            pid = os.fork()
+            if pid == 0:
+                child.live(childs_control.fileno(), childs_out, childs_err, self._room)
+            self._children.add(pid)
+            self._send({"spare": pid}, control.fileno(), out, err)
+        except OSError as error:
+            self._send({"no_fork": str(error)})
+        finally:
+            for end in (control, childs_control):
+                end.close()
+            for fd in (out, childs_out, err, childs_err):
+                os.close(fd)
+
+    def _reap(self) -> None:
+        ended: list[tuple[int, int]] = []
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    break
+                if pid in self._children:
+                    self._children.remove(pid)
+                    ended.append((pid, status))
+        # Told only when nothing that a dead run started is left.
+        processes.kill_orphans(self._children)
+        for pid, status in ended:
+            self._send({"exit": pid, "status": status})
+
+    def _send(self, message: dict[str, object], *fds: int) -> None:
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._link.sendmsg([json.dumps(message).encode()], ancillary)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--link", type=int, required=True)
+    parser.add_argument("--run-dir", required=True)
+    parser.add_argument("--import", dest="modules", action="append", default=[])
+    parser.add_argument("--import-of", dest="distributions", action="append", default=[])
+    parser.add_argument("--again", action="store_true")
+    options = parser.parse_args()
+    with contextlib.suppress(OSError):
+        # Addresses decide the order of some sets. `--again`: a kernel that forgets must not send us round for ever.
+        if not kernel.fix_addresses() and not options.again:
+            os.execv(sys.executable, [*sys.orig_argv, "--again"])
+    os.umask(0o022)
+    # While packages are imported nobody reads the link, so the kernel has to notice a supervisor that dies.
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+    link = socket.socket(fileno=options.link)
+    link.set_inheritable(False)
+    zygote = Zygote(link, Room(options.run_dir, preload.paths_to_keep(), namespaces()))
+    problem = preload.import_all(options.modules, options.distributions)
+    if problem is not None:
+        link.send(json.dumps({"failed": problem}).encode())
+        return
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, 0)
+    preload.forget_worker_path()
+    gc.collect()
+    gc.freeze()
+    zygote._send({"ready": True})
+    try:
+        zygote.serve()
+    finally:
+        processes.kill_orphans(())
+
+
+if __name__ == "__main__":
+    main()

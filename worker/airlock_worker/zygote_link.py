@@ -1,0 +1,185 @@
+"""The supervisor's side of the zygote: starts it, takes spares from it, learns from it which children ended."""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import processes
+from .log import log
+from .run_process import RunProcess, signal_name
+
+_FDS_PER_SPARE = 3
+_MAX_PACKET = 64 * 1024
+_STOP_S = 2.0
+
+# All that a run, or a package that is imported, finds in its environment besides HOME, TMPDIR and its secrets.
+CLEAN_ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "PYTHONHASHSEED": "0",
+    **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")},
+    "VECLIB_MAXIMUM_THREADS": "1",
+}
+
+
+class NoSpare(Exception):
+    """No run child can be had; the text says why."""
+
+
+class ZygoteLink:
+    def __init__(self, python: str, run_dir: str, modules: Sequence[str], distributions: Sequence[str]) -> None:
+        self._command = [python, "-s", "-P", "-m", "airlock_worker.zygote", "--run-dir", run_dir]
+        self._command += [f"--import={module}" for module in modules]
+        self._command += [f"--import-of={distribution}" for distribution in distributions]
+        self._run_dir = run_dir
+        self._spares: deque[RunProcess] = deque()
+        self._waiting: deque[asyncio.Future[RunProcess]] = deque()
+        self._alive: dict[int, RunProcess] = {}
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # Resolved with the reason when the zygote is gone and everything below it too.
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def start(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        self._socket = ours
+        environment = {**CLEAN_ENVIRONMENT, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+        try:
+            self._process = subprocess.Popen(
+                [*self._command, f"--link={theirs.fileno()}"],
+                env={**environment, "HOME": self._run_dir, "TMPDIR": self._run_dir},
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        finally:
+            theirs.close()
+        asyncio.get_running_loop().add_reader(ours, self._on_readable)
+
+    async def take(self) -> RunProcess:
+        """A spare, at once when there is one. The zygote makes the next in the meantime."""
+        if self.lost.done():
+            raise NoSpare("the worker has lost its zygote")
+        while self._spares:
+            spare = self._spares.popleft()
+            self.fork(1)
+            if not spare.exited.done():
+                return spare
+        self.fork(1)
+        waiter: asyncio.Future[RunProcess] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self._spares.append(waiter.result())
+            raise
+
+    def fork(self, count: int) -> None:
+        if not self.lost.done():
+            try:
+                self._socket.send(json.dumps({"fork": count}).encode())
+            except OSError as error:
+                log("error", "the zygote takes no message", error=str(error))
+
+    def _on_readable(self) -> None:
+        # One call may find several packets; each costs less than another round of the loop.
+        while True:
+            try:
+                packet, fds = self._receive()
+            except BlockingIOError:
+                return
+            except OSError:
+                packet = b""
+            if not packet:
+                self._lose()
+                return
+            self._on_message(json.loads(packet), fds)
+
+    def _receive(self) -> tuple[bytes, list[int]]:
+        space = socket.CMSG_SPACE(_FDS_PER_SPARE * array.array("i").itemsize)
+        packet, ancillary, _, _ = self._socket.recvmsg(_MAX_PACKET, space, socket.MSG_CMSG_CLOEXEC)
+        fds = array.array("i")
+        for _, kind, data in ancillary:
+            if kind == socket.SCM_RIGHTS:
+                fds.frombytes(data)
+        return packet, list(fds)
+
+    def _on_message(self, message: dict[str, object], fds: list[int]) -> None:
+        match message:
+            case {"spare": int(pid)}:
+                control, out, err = fds
+                process = RunProcess(pid, control, out, err, self._run_dir)
+                self._alive[pid] = process
+                self._offer(process)
+            case {"exit": int(pid), "status": int(status)}:
+                self._alive.pop(pid).exited.set_result(status)
+            case {"ready": True}:
+                self.ready.set_result(None)
+            case {"failed": str(text)}:
+                self.ready.set_exception(NoSpare(text))
+            case {"no_fork": str(text)}:
+                for waiter in self._drain_waiting():
+                    waiter.set_exception(NoSpare(f"the machine allows no further process: {text}"))
+
+    def _offer(self, process: RunProcess) -> None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(process)
+                return
+        self._spares.append(process)
+
+    def _drain_waiting(self) -> list[asyncio.Future[RunProcess]]:
+        waiting = [waiter for waiter in self._waiting if not waiter.done()]
+        self._waiting.clear()
+        return waiting
+
+    def _lose(self) -> None:
+        """The zygote is gone, by whatever hand: what it leaves behind are our orphans now."""
+        if self.lost.done():
+            return
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
+        try:
+            code = self._process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            processes.send(self._process.pid, signal.SIGKILL)
+            code = self._process.wait()
+        processes.kill_orphans(())
+        how = f"killed by {signal_name(-code)}" if code < 0 else f"exit status {code}"
+        self.lost.set_result(how)
+        if not self.ready.done():
+            self.ready.set_exception(NoSpare(f"the project's interpreter ended while it started ({how})"))
+        for waiter in self._drain_waiting():
+            waiter.set_exception(NoSpare("the worker has lost its zygote"))
+        for process in self._alive.values():
+            process.exited.set_result(None)
+        self._alive.clear()
+
+    def stop(self) -> None:
+        """Kills the zygote and all below it."""
+        if not self.lost.done():
+            for process in self._alive.values():
+                process.kill()
+            processes.send(self._process.pid, signal.SIGKILL)
+            self._lose()
+
+
+def ensure_directory(path: str) -> None:
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    os.chmod(path, 0o700)

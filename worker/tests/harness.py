@@ -1,0 +1,192 @@
+"""A real worker process, spoken to over its socket like the router and the pool-manager do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from airlock_worker.messages import DEFAULT_DESCRIPTORS, SERVICE, Messages
+
+WORKER_ROOT = Path(__file__).resolve().parents[1]
+M = Messages(DEFAULT_DESCRIPTORS)
+MIB = 1 << 20
+_OPTIONS = [("grpc.max_receive_message_length", 128 * MIB), ("grpc.max_send_message_length", 128 * MIB)]
+
+
+@dataclass
+class Ended:
+    """All that a Run call gave."""
+
+    end: str = ""
+    stdout: bytes = b""
+    stderr: bytes = b""
+    result: str | None = None
+    memory_updates: str | None = None
+    error: str | None = None
+    time_ms: int = -1
+    truncated: tuple[int, int] = (-1, -1)
+    questions: list[Any] = field(default_factory=list)
+    events: list[Any] = field(default_factory=list)
+
+    @property
+    def value(self) -> Any:
+        assert self.result is not None, self
+        return json.loads(self.result)
+
+
+class RunCall:
+    """One Run stream. `next_event` reads; `finish` reads to the end, answering questions from a list."""
+
+    def __init__(self, call: Any) -> None:
+        self._call = call
+        self.ended = Ended()
+
+    async def next_event(self) -> Any:
+        response = await self._call.read()
+        assert response is not grpc.aio.EOF, "the stream ended without Finished"
+        self._note(response)
+        return response
+
+    async def until_question(self) -> Any:
+        while True:
+            event = await self.next_event()
+            assert event.WhichOneof("event") != "finished", self.ended
+            if event.WhichOneof("event") == "llm_request":
+                return event.llm_request
+
+    async def answer(self, request_id: str, response: str) -> None:
+        await self._call.write(M.RunRequest(answer=M.RunAnswer(llm_request_id=request_id, response=response)))
+
+    async def finish(self, answers: Sequence[str] = ()) -> Ended:
+        left = list(answers)
+        while not self.ended.end:
+            event = await self.next_event()
+            if event.WhichOneof("event") == "llm_request" and left:
+                await self.answer(event.llm_request.id, left.pop(0))
+        assert await self._call.read() is grpc.aio.EOF
+        return self.ended
+
+    def cancel(self) -> None:
+        self._call.cancel()
+
+    def _note(self, response: Any) -> None:
+        ended = self.ended
+        assert not ended.end, "an event after Finished"
+        ended.events.append(response)
+        match response.WhichOneof("event"):
+            case "output" if response.output.is_stderr:
+                ended.stderr += response.output.data
+            case "output":
+                ended.stdout += response.output.data
+            case "llm_request":
+                ended.questions.append(response.llm_request)
+            case "document":
+                name = {1: "result", 2: "memory_updates", 3: "error"}[response.document.kind]
+                setattr(ended, name, (getattr(ended, name) or "") + response.document.data.decode())
+            case "finished":
+                finished = response.finished
+                names = {number: name for name, number in M.enum("EndReason").items()}
+                ended.end = names[finished.end_reason].removeprefix("END_REASON_").lower()
+                ended.time_ms = finished.execution_time_ms
+                ended.truncated = (finished.truncated.stdout_bytes, finished.truncated.stderr_bytes)
+
+
+class Worker:
+    def __init__(self, process: asyncio.subprocess.Process, channel: grpc.aio.Channel, log_path: Path) -> None:
+        self.process = process
+        self.log_path = log_path
+        methods = {name: (request, response) for name, request, response, _, _ in M.methods()}
+
+        def paths(name: str) -> dict[str, Any]:
+            request, response = methods[name]
+            return {"request_serializer": request.SerializeToString, "response_deserializer": response.FromString}
+
+        self._provision: Any = channel.unary_unary(f"/{SERVICE}/Provision", **paths("Provision"))
+        self._watch: Any = channel.unary_stream(f"/{SERVICE}/WatchStatus", **paths("WatchStatus"))
+        self._run: Any = channel.stream_stream(f"/{SERVICE}/Run", **paths("Run"))
+
+    async def provision(
+        self, secrets: Mapping[str, str] | None = None, settings: Mapping[str, str] | None = None, **limits: int
+    ) -> None:
+        all_limits = {
+            "max_output_bytes": 10 * MIB,
+            "max_result_bytes": 10 * MIB,
+            "memory_bytes": 512 * MIB,
+            "disk_bytes": 64 * MIB,
+            "pids": 64,
+            **limits,
+        }
+        values = [M.SecretValue(name=name, value=value) for name, value in (secrets or {}).items()]
+        request = M.ProvisionRequest(
+            project="test", secrets=values, settings=settings or {}, limits=M.RunLimits(**all_limits)
+        )
+        await self._provision(request, wait_for_ready=True, timeout=10)
+
+    def watch(self) -> Any:
+        return self._watch(M.WatchStatusRequest(), wait_for_ready=True)
+
+    async def until_state(self, state: str, timeout_s: float = 30) -> Any:
+        async with asyncio.timeout(timeout_s):
+            watch = self.watch()
+            try:
+                while True:
+                    status = await watch.read()
+                    if status.state == M.enum("WorkerState")[f"WORKER_STATE_{state}"]:
+                        return status
+                    assert status.state != M.enum("WorkerState")["WORKER_STATE_FAILED"], status.detail
+            finally:
+                watch.cancel()
+
+    async def start(
+        self, code: str, timeout_ms: int = 20_000, settings: Mapping[str, str] | None = None, memory: str = ""
+    ) -> RunCall:
+        call = self._run(wait_for_ready=True)
+        start = M.RunStart(
+            execution_id="e", code=code, timeout_ms=timeout_ms, settings=settings or {}, memory_json=memory
+        )
+        await call.write(M.RunRequest(start=start))
+        return RunCall(call)
+
+    async def run(self, code: str, answers: Sequence[str] = (), **options: Any) -> Ended:
+        return await (await self.start(code, **options)).finish(answers)
+
+
+@contextlib.asynccontextmanager
+async def worker(
+    *arguments: str, ready: bool = True, python: str = sys.executable, **provision: Any
+) -> AsyncIterator[Worker]:
+    with tempfile.TemporaryDirectory(prefix="airlock-test-", ignore_cleanup_errors=True) as directory:
+        socket = f"{directory}/worker.sock"
+        log_path = Path(directory) / "log"
+        with log_path.open("wb") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", "airlock_worker", "--listen", f"unix:{socket}", "--run-dir", f"{directory}/run"),
+                *("--python", python, *arguments),
+                env={"PYTHONPATH": str(WORKER_ROOT)},
+                stdin=asyncio.subprocess.PIPE,
+                stderr=log,
+            )
+        try:
+            options = [*_OPTIONS, ("grpc.use_local_subchannel_pool", 1)]
+            async with grpc.aio.insecure_channel(f"unix:{socket}", options=options) as channel:
+                client = Worker(process, channel, log_path)
+                if ready:
+                    await client.until_state("READY")
+                    await client.provision(**provision)
+                yield client
+        finally:
+            if process.returncode is None:
+                assert process.stdin is not None
+                process.stdin.close()
+                async with asyncio.timeout(10):
+                    await process.wait()
