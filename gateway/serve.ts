@@ -1,4 +1,4 @@
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, Server } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Registry } from "prom-client";
 import type { Log } from "../services/common/log.ts";
@@ -12,7 +12,7 @@ export type RunningGateway = RunningService & { readonly port: number };
 
 export type ListenAt = { readonly host: string; readonly port: number };
 
-// A client may be sending on a connection it believes idle at the moment the gateway stops.
+// A client may be sending on an idle connection at the moment the gateway stops.
 const LINGER_MS = 100;
 
 /** Serves REST over `backend`, which it owns from here. Rejects when the port cannot be bound. */
@@ -31,6 +31,8 @@ export async function serve(
     address: `${bound.family === "IPv6" ? `[${bound.address}]` : bound.address}:${bound.port}`,
     async drain(graceMs) {
       drain.begin();
+      // The close of http.Server would cut idle connections at once; this one only takes no new ones.
+      Server.prototype.close.call(app.server);
       await sleep(Math.min(LINGER_MS, graceMs));
       const force = setTimeout(() => app.server.closeAllConnections(), graceMs);
       await app.close();

@@ -56,7 +56,8 @@ describe("draining", () => {
       },
     });
     const agent = new Agent({ keepAlive: true });
-    expect(await status(agent, `${gateway.url}/health`)).toBe(200);
+    // Two connections that are open and idle.
+    await Promise.all([status(agent, `${gateway.url}/health`), status(agent, `${gateway.url}/health`)]);
     const slow = status(agent, `${gateway.url}/projects`);
     await sleep(50);
     const drained = gateway.drain(5_000);
@@ -64,6 +65,28 @@ describe("draining", () => {
     expect(await slow).toBe(200);
     await drained;
     await expect(status(agent, `${gateway.url}/health`)).rejects.toThrow();
+  });
+
+  it("fails no request of clients that keep sending: the next one finds the port closed", async () => {
+    const gateway = await startOver({});
+    const agent = new Agent({ keepAlive: true });
+    const failures: string[] = [];
+    let answered = 0;
+    const clients = Array.from({ length: 16 }, async () => {
+      while (failures.length < 16) {
+        try {
+          expect(await status(agent, `${gateway.url}/projects`)).toBe(200);
+          answered++;
+        } catch (error) {
+          failures.push((error as NodeJS.ErrnoException).code ?? String(error));
+          return;
+        }
+      }
+    });
+    await until(() => answered > 200);
+    await gateway.drain(5_000);
+    await Promise.all(clients);
+    expect(new Set(failures)).toEqual(new Set(["ECONNREFUSED"]));
   });
 
   it("ends what is not finished after the grace period", async () => {
