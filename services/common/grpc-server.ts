@@ -23,7 +23,8 @@ export function handlersFor(log: Log) {
   const report = (path: string, error: unknown) => {
     const known = asAirlockError(error);
     if (known.code === "internal") log.error({ err: known.cause ?? known, path }, "call failed");
-    else log.debug({ code: known.code, path, detail: known.detail }, "call refused");
+    else if (known.code !== "cancelled")
+      log.debug({ code: known.code, path, detail: known.detail }, "call refused");
     return toGrpcStatus(known);
   };
   return {

@@ -1,6 +1,6 @@
 import type { Clock } from "../common/clock.ts";
 import { AirlockError } from "../common/errors.ts";
-import type { LlmRequest } from "../common/gen/airlock/v1/execution.ts";
+import { EndReason, type LlmRequest } from "../common/gen/airlock/v1/execution.ts";
 import { SanitizeChannel } from "../common/gen/airlock/v1/sanitizer.ts";
 import type {
   RunDocument_Kind,
@@ -32,6 +32,13 @@ export type Conversation = {
   readonly clock: Clock;
 };
 
+const KILLED: ReadonlySet<EndReason> = new Set([
+  EndReason.KILLED,
+  EndReason.TIMEOUT,
+  EndReason.OUT_OF_MEMORY,
+  EndReason.WORKER_LOST,
+]);
+
 type WorkerStream = ClientDuplex<RunResponse, RunRequest>;
 
 /**
@@ -49,7 +56,7 @@ export async function converse(submission: Submission, run: Conversation): Promi
       Promise.race([followed, sanitizer.failed, broken.promise]),
     );
     stream.end();
-    const dropped = await endOutput(sanitizer, written, (channel) => cutBytes(finished, channel) > 0);
+    const dropped = await endOutput(sanitizer, written, (channel) => isCut(finished, channel));
     return await interruption.race(endingOfFinished(finished, documents, sanitizer, dropped));
   } catch (error) {
     stream.cancel();
@@ -127,6 +134,8 @@ async function endOutput(
   return { stdout, stderr };
 }
 
-function cutBytes({ truncated }: RunFinished, channel: OutputChannel): number {
-  return (channel === SanitizeChannel.STDOUT ? truncated?.stdoutBytes : truncated?.stderrBytes) ?? 0;
+/** Whether the output may end in the middle of something: it was too long, or the script was killed while it wrote. */
+function isCut({ truncated, endReason }: RunFinished, channel: OutputChannel): boolean {
+  const cutBytes = channel === SanitizeChannel.STDOUT ? truncated?.stdoutBytes : truncated?.stderrBytes;
+  return (cutBytes ?? 0) > 0 || KILLED.has(endReason);
 }

@@ -37,9 +37,7 @@ describe("numbers are sacred", () => {
       code: "set_result({'big': 2**63+1, 'float': 1.0, 'tiny': 5e-324, 'neg': -0.0})",
     });
     const body = await rest.settledText(id);
-    expect(body).toContain(
-      '"result":{"big": 9223372036854775809, "float": 1.0, "tiny": 5e-324, "neg": -0.0}',
-    );
+    expect(body).toContain('"result":{"big":9223372036854775809,"float":1.0,"tiny":5e-324,"neg":-0.0}');
   });
 
   it("carries every digit of the memory to the script and back", async () => {
@@ -49,8 +47,8 @@ describe("numbers are sacred", () => {
     );
     const { execution_id } = (await response.json()) as { execution_id: string };
     const body = await rest.settledText(execution_id);
-    expect(body).toContain('"result":[9007199254740993, "9007199254740993", 1.0]');
-    expect(body).toContain('"memory_updates":{"a": {"m": 9007199254740994}}');
+    expect(body).toContain('"result":[9007199254740993,"9007199254740993",1.0]');
+    expect(body).toContain('"memory_updates":{"a":{"m":9007199254740994}}');
   });
 
   it("refuses a number that is not one, and says where it stands", async () => {

@@ -110,11 +110,13 @@ function started(child: ChildProcess): Promise<void> {
   });
 }
 
+type WorkerLogLine = { level: string; msg: string; time: string; project?: string };
+
 function relayLog(child: ChildProcess, log: Log): void {
   if (!child.stderr) return;
   createInterface({ input: child.stderr }).on("line", (line) => {
     try {
-      const { level, msg, ...fields } = JSON.parse(line) as { level: string; msg: string };
+      const { level, msg, time: _, project: __, ...fields } = JSON.parse(line) as WorkerLogLine;
       const known =
         level === "error" || level === "warning" ? (level === "error" ? "error" : "warn") : "debug";
       log[known](fields, msg);
