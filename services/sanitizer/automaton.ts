@@ -16,8 +16,8 @@ export type Automaton = {
   readonly rows: number;
   /** By row and class: the next state times `classes`, or, if it ends a pattern or has no row, the complement of the state. */
   readonly table: Int32Array;
-  /** How many bytes back the longest possible match began. */
-  readonly depth: Int32Array;
+  /** How many bytes back the longest match began that more bytes could complete, or make longer. */
+  readonly reach: Int32Array;
   /** The longest pattern that ends in a state, or -1. */
   readonly longest: Int32Array;
   readonly lengths: Int32Array;
@@ -27,7 +27,7 @@ export type Automaton = {
 
 /** Compiles patterns, which must all be different and not empty. */
 export function compileAutomaton(patterns: readonly Uint8Array[]): Automaton {
-  const { size, firstChild, byteInto, depth, patternAt: longest } = buildTrie(patterns);
+  const { size, firstChild, byteInto, depth: reach, patternAt: longest } = buildTrie(patterns);
   const classOf = new Uint8Array(256);
   let classes = 1;
   for (let node = 1; node < size; node++) {
@@ -63,10 +63,12 @@ export function compileAutomaton(patterns: readonly Uint8Array[]): Automaton {
       fail[child] = link;
       // The pattern that ends in the state itself is longer than any that its fail link knows.
       if (longest[child] === -1) longest[child] = longest[link] as number;
+      const isLeaf = firstChild[child] === firstChild[child + 1];
+      if (isLeaf) reach[child] = reach[link] as number;
       const special = child >= rows || longest[child] !== -1;
       if (hasRow) table[row + (classOf[byte] as number)] = special ? ~child : child * classes;
     }
   }
   const lengths = Int32Array.from(patterns, (pattern) => pattern.length);
-  return { classOf, classes, rows, table, depth, longest, lengths, step };
+  return { classOf, classes, rows, table, reach, longest, lengths, step };
 }

@@ -1,4 +1,4 @@
-import { markerFor } from "./markers.ts";
+import { markerFor, PLAIN_MARKER } from "./markers.ts";
 import { SPELLINGS } from "./spellings.ts";
 
 /** A run of bytes that must not leave, and what leaves in its place. */
@@ -15,26 +15,30 @@ export type Needle = {
 /** Shorter lines, such as a brace, turn up in innocent output. */
 const MIN_LINE_BYTES = 8;
 
+/** Four characters are at most this many UTF-16 units: a secret of so few could stand in another's marker. */
+const MAX_SHOWN_UNITS = 8;
+
 /** Equal numbers are looked for when they are written with at least this many characters; `1` is everywhere. */
 const MIN_NUMBER_CHARACTERS = 4;
 
 /** All needles of these secret values, each run of bytes once; of equal ones the first counts. */
-export function needlesOf(values: Iterable<string>): Needle[] {
+export function needlesOf(values: readonly string[]): Needle[] {
+  const texts = [...new Set(values.flatMap((value) => [value, ...longLinesOf(value)]))];
+  const tiny = texts.filter((text) => text.length <= MAX_SHOWN_UNITS);
   const needles = new Map<string, Needle>();
-  for (const value of values) {
-    for (const text of [value, ...longLinesOf(value)]) {
-      const marker = markerFor(text);
-      for (const { write, marksToo } of SPELLINGS) {
-        const spelled = write(text);
-        if (spelled === "" || needles.has(spelled)) continue;
-        const replacement = marksToo ? write(marker) : marker;
-        needles.set(spelled, {
-          bytes: Buffer.from(spelled),
-          marker,
-          replacement: Buffer.from(replacement),
-          inJson: JSON.stringify(replacement).slice(1, -1),
-        });
-      }
+  for (const text of texts) {
+    const ownMarker = markerFor(text);
+    const marker = tiny.some((other) => ownMarker.includes(other)) ? PLAIN_MARKER : ownMarker;
+    for (const { write, marksToo } of SPELLINGS) {
+      const spelled = write(text);
+      if (spelled === "" || needles.has(spelled)) continue;
+      const replacement = marksToo ? write(marker) : marker;
+      needles.set(spelled, {
+        bytes: Buffer.from(spelled),
+        marker,
+        replacement: Buffer.from(replacement),
+        inJson: JSON.stringify(replacement).slice(1, -1),
+      });
     }
   }
   return [...needles.values()];

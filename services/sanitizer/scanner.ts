@@ -19,9 +19,9 @@ export class Scanner {
     this.#automaton = automaton;
   }
 
-  /** Where the longest match that is still possible began; nothing before it can change any more. */
+  /** Where the longest match began that may still come; nothing before it can change any more. */
   get settled(): number {
-    return this.position - (this.#automaton.depth[this.#state] as number);
+    return this.position - (this.#automaton.reach[this.#state] as number);
   }
 
   scan(chunk: Uint8Array): void {

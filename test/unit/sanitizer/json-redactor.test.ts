@@ -1,0 +1,223 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { redactJson } from "../../../services/sanitizer/json-redactor.ts";
+import { compileNeedles } from "../../../services/sanitizer/needle-set.ts";
+import { secretValues, textAround } from "./arbitraries.ts";
+import { naivelyRedacted } from "./naive.ts";
+
+const never = new AbortController().signal;
+
+async function redact(values: readonly string[], json: string | Uint8Array): Promise<string> {
+  const edits = await redactJson(Buffer.from(json as string), compileNeedles(values), never);
+  return Buffer.concat([...edits.pieces()]).toString();
+}
+
+/** JSON with every character of every string written as an escape. */
+function escapedThroughout(json: string): string {
+  return json.replace(/"((?:[^"\\]|\\.)*)"/g, (whole) => {
+    const text: string = JSON.parse(whole);
+    const units = Array.from({ length: text.length }, (_, at) => text.charCodeAt(at));
+    return `"${units.map((unit) => `\\u${unit.toString(16).padStart(4, "0")}`).join("")}"`;
+  });
+}
+
+describe("the redaction of JSON", () => {
+  it("redacts each string as the text that it stands for", async () => {
+    const cases = secretValues.chain((values) => fc.tuple(fc.constant(values), textAround(values)));
+    await fc.assert(
+      fc.asyncProperty(cases, async ([values, text]) => {
+        const { needles } = compileNeedles(values);
+        const expected = naivelyRedacted(Buffer.from(text), needles).toString();
+        expect(JSON.parse(await redact(values, escapedThroughout(JSON.stringify(text))))).toBe(expected);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it("gives valid JSON without any needle, in whatever way the document was written", async () => {
+    const cases = secretValues.chain((values) => {
+      const text = textAround(values);
+      const document = fc.letrec((tie) => ({
+        value: fc.oneof({ maxDepth: 3 }, text, fc.double(), fc.constant(null), tie("list"), tie("object")),
+        list: fc.array(tie("value"), { maxLength: 3 }),
+        object: fc.dictionary(text, tie("value"), { maxKeys: 3 }),
+      })).value;
+      const written = fc
+        .tuple(document, fc.constantFrom(0, 1), fc.boolean())
+        .map(([value, space, escaped]) => {
+          const json = JSON.stringify(value, null, space);
+          return escaped ? escapedThroughout(json) : json;
+        });
+      return fc.tuple(fc.constant(values), written);
+    });
+    await fc.assert(
+      fc.asyncProperty(cases, async ([values, json]) => {
+        const output = await redact(values, json);
+        JSON.parse(output);
+        for (const { bytes } of compileNeedles(values).needles) {
+          expect(Buffer.from(output).includes(Buffer.from(bytes))).toBe(false);
+        }
+        expect(await redact([], json)).toBe(json);
+      }),
+      { numRuns: 1_500 },
+    );
+  });
+
+  it("keeps the bytes of all that it does not change", async () => {
+    const json =
+      ' { "a" :\t1.0,"big":9223372036854775809, "t":5e-324,"n":-0.0,"é\\u00e9\\/":"\\ud800","s":"my-secret"}\n';
+    expect(await redact(["my-secret"], json)).toBe(json.replace("my-secret", "[REDACTED]"));
+    expect(await redact(["other-secret"], json)).toBe(json);
+  });
+
+  it("keeps the spelling of the rest of a string that it changes", async () => {
+    expect(await redact(["my-secret"], '"\\u00e9\\/ my-\\u0073ecret \\ud83d\\ude00\\ud800\\n"')).toBe(
+      '"\\u00e9\\/ [REDACTED] \\ud83d\\ude00\\ud800\\n"',
+    );
+  });
+
+  it("escapes the characters that a marker shows", async () => {
+    const value = 'a long secret "\\é';
+    expect(JSON.parse(await redact([value], JSON.stringify([value])))).toEqual(['[REDACTED... "\\é]']);
+  });
+
+  it("keeps JSON inside a JSON string well-formed", async () => {
+    const value = 'a long secret\n "\\é';
+    const output = await redact([value], JSON.stringify(JSON.stringify({ key: value })));
+    expect(JSON.parse(JSON.parse(output))).toEqual({ key: '[REDACTED... "\\é]' });
+  });
+
+  it("redacts keys and loses none when two become equal", async () => {
+    const json = '{"one-secret":1,"x":{"one-secret":2},"two-secret":3,"[REDACTED] (2)":4,"[REDACTED]":5}';
+    expect(await redact(["one-secret", "two-secret"], json)).toBe(
+      '{"[REDACTED] (3)":1,"x":{"[REDACTED]":2},"[REDACTED] (4)":3,"[REDACTED] (2)":4,"[REDACTED]":5}',
+    );
+  });
+
+  it("leaves duplicate keys alone that hold no secret", async () => {
+    const json = '{"a":1,"a":2,"k":"my-secret"}';
+    expect(await redact(["my-secret"], json)).toBe('{"a":1,"a":2,"k":"[REDACTED]"}');
+  });
+
+  it.each([
+    "8675309",
+    "8675309.0",
+    "8.675309e6",
+    "8.675309E+6",
+    "86753090e-1",
+    "-8675309",
+    "18675309",
+    "8675309123",
+    "0.8675309",
+  ])("turns the number %s into a marker when the secret is 8675309", async (number) => {
+    expect(await redact(["8675309"], `{"a":${number},"b":[${number}]}`)).toBe(
+      '{"a":"[REDACTED]","b":["[REDACTED]"]}',
+    );
+  });
+
+  it("finds a long number that went through a double", async () => {
+    expect(await redact(["12345678901234567890"], "[1.2345678901234567e+19, 7]")).toBe(
+      '["[REDACTED...7890]", 7]',
+    );
+  });
+
+  it("takes apart a secret that spans several tokens", async () => {
+    const key = '{"type": "service", "id": 7}';
+    const output = await redact([key], `{"a": ${key}, "b": 7}`);
+    expect(JSON.parse(output).b).toBe(7);
+    expect(output).not.toContain("service");
+    expect(output).not.toContain("7}, ");
+  });
+
+  it("redacts a secret with quotes that is the spelling of a whole string", async () => {
+    expect(await redact(['"abcdef"'], '["abcdef"]')).toBe('["[REDACTED]"]');
+  });
+
+  it("is withheld when a secret stands in brackets and literals only", async () => {
+    await expect(redact(["[[[[[["], "[[[[[[[[1]]]]]]]]")).rejects.toMatchObject({ code: "output_withheld" });
+    await expect(redact(["null,null"], "[null,null,null]")).rejects.toMatchObject({
+      code: "output_withheld",
+    });
+  });
+
+  it.each([
+    "",
+    " ",
+    "{",
+    "[1",
+    '{"a":1,}',
+    "[1,]",
+    "[1 2]",
+    '{"a"}',
+    "{1:2}",
+    "{'a':1}",
+    "01",
+    "1.",
+    "-",
+    ".5",
+    "1e",
+    "+1",
+    "NaN",
+    "-Infinity",
+    "nul",
+    "truefalse",
+    '"a',
+    '"\u0001"',
+    '"\\x"',
+    '"\\u12g4"',
+    "1 1",
+    "[]]",
+    "[}",
+    "\ufeff1",
+    "[1]\0",
+  ])("refuses %j, which is not JSON", async (text) => {
+    await expect(redact(["my-secret"], text)).rejects.toMatchObject({ code: "output_withheld" });
+  });
+
+  it("refuses bytes that are not UTF-8", async () => {
+    await expect(redact([], Buffer.from([0x22, 0xff, 0x22]))).rejects.toMatchObject({
+      code: "output_withheld",
+    });
+  });
+
+  it("accepts exactly what JSON.parse accepts", async () => {
+    const fragment = fc.constantFrom(
+      "{",
+      "}",
+      "[",
+      "]",
+      ",",
+      ":",
+      '"a"',
+      '"\\n"',
+      "1",
+      "-1.5e3",
+      "0",
+      "true",
+      "null",
+      " ",
+      "\n",
+      ".",
+      "-",
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(fragment, { maxLength: 7 }), async (parts) => {
+        const text = parts.join("");
+        const outcome = await redact([], text).catch((error) => error.code);
+        let expected = text;
+        try {
+          JSON.parse(text);
+        } catch {
+          expected = "output_withheld";
+        }
+        expect(outcome).toBe(expected);
+      }),
+      { numRuns: 20_000 },
+    );
+  });
+
+  it("goes through a hundred thousand brackets", async () => {
+    const json = `${"[".repeat(100_000)}"my-secret"${"]".repeat(100_000)}`;
+    expect(await redact(["my-secret"], json)).toBe(json.replace("my-secret", "[REDACTED]"));
+  });
+});

@@ -1,0 +1,94 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { AirlockError } from "../../../services/common/errors.ts";
+import { Secret } from "../../../services/common/secret.ts";
+import { createNeedleCache, type NeedleCache } from "../../../services/sanitizer/needle-cache.ts";
+import type { NeedleSet } from "../../../services/sanitizer/needle-set.ts";
+
+const never = new AbortController().signal;
+const HOUR_MS = 3_600_000;
+
+let current: { version: string; values: string[] } | undefined;
+let asked: number;
+let nowMs: number;
+let cache: NeedleCache;
+
+beforeEach(() => {
+  current = { version: "v1", values: ["value-one"] };
+  asked = 0;
+  nowMs = 0;
+  cache = createNeedleCache(
+    async () => {
+      asked++;
+      if (!current) throw new AirlockError("unavailable", "The secrets service cannot be reached.");
+      return { version: current.version, secrets: current.values.map((value) => new Secret("KEY", value)) };
+    },
+    { now: () => nowMs, after: () => () => undefined },
+  );
+});
+
+function texts(set: NeedleSet): string[] {
+  return set.needles.map(({ bytes }) => Buffer.from(bytes).toString()).sort();
+}
+
+describe("the needle cache", () => {
+  it("asks once for a version", async () => {
+    expect(texts(await cache.needlesFor("p", "v1", never))).toEqual(["value-one"]);
+    await cache.needlesFor("p", "v1", never);
+    expect(asked).toBe(1);
+  });
+
+  it("keeps the needles of every version that it has seen", async () => {
+    await cache.needlesFor("p", "v1", never);
+    current = { version: "v2", values: ["value-two"] };
+    expect(texts(await cache.needlesFor("p", "v2", never))).toEqual(["value-one", "value-two"]);
+    expect(texts(await cache.needlesFor("p", "v1", never))).toEqual(["value-one", "value-two"]);
+    expect(asked).toBe(2);
+  });
+
+  it("withholds when the run was given values that it never saw", async () => {
+    current = { version: "v2", values: ["value-two"] };
+    await expect(cache.needlesFor("p", "v1", never)).rejects.toMatchObject({
+      code: "output_withheld",
+      message: expect.stringContaining("could not be checked"),
+    });
+  });
+
+  it("withholds when secrets cannot be reached, unless it knows the version", async () => {
+    await cache.needlesFor("p", "v1", never);
+    current = undefined;
+    await expect(cache.needlesFor("p", "v2", never)).rejects.toMatchObject({ code: "output_withheld" });
+    await expect(cache.needlesFor("other", "v1", never)).rejects.toMatchObject({ code: "output_withheld" });
+    expect(texts(await cache.needlesFor("p", "v1", never))).toEqual(["value-one"]);
+  });
+
+  it("does not mix the secrets of projects", async () => {
+    await cache.needlesFor("p", "v1", never);
+    current = { version: "v1", values: ["value-two"] };
+    expect(texts(await cache.needlesFor("q", "v1", never))).toEqual(["value-two"]);
+  });
+
+  it("forgets a version a day after its last use", async () => {
+    await cache.needlesFor("p", "v1", never);
+    nowMs = 20 * HOUR_MS;
+    await cache.needlesFor("p", "v1", never);
+    current = { version: "v2", values: ["value-two"] };
+    nowMs = 43 * HOUR_MS;
+    expect(texts(await cache.needlesFor("p", "v2", never))).toEqual(["value-one", "value-two"]);
+    current = { version: "v3", values: ["value-three"] };
+    nowMs = 50 * HOUR_MS;
+    expect(texts(await cache.needlesFor("p", "v3", never))).toEqual(["value-three", "value-two"]);
+    await expect(cache.needlesFor("p", "v1", never)).rejects.toMatchObject({ code: "output_withheld" });
+  });
+
+  it("learns values retired in the meantime when a version comes back", async () => {
+    await cache.needlesFor("p", "v1", never);
+    current = { version: "v1", values: ["value-one", "value-two"] };
+    await expect(cache.needlesFor("p", "v2", never)).rejects.toMatchObject({ code: "output_withheld" });
+    expect(texts(await cache.needlesFor("p", "v1", never))).toEqual(["value-one", "value-two"]);
+  });
+
+  it("gives 50 runs that start at once the same compiled needles", async () => {
+    const sets = await Promise.all(Array.from({ length: 50 }, () => cache.needlesFor("p", "v1", never)));
+    expect(new Set(sets).size).toBe(1);
+  });
+});

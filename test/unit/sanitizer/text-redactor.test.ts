@@ -1,0 +1,150 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { compileNeedles, type NeedleSet } from "../../../services/sanitizer/needle-set.ts";
+import { TextRedactor } from "../../../services/sanitizer/text-redactor.ts";
+import { chunksOf, secretValues, textAround } from "./arbitraries.ts";
+import { naivelyRedacted, naiveRegions, possibleBeginning } from "./naive.ts";
+
+function redact(needles: NeedleSet, chunks: readonly Uint8Array[], cut = false) {
+  const redactor = new TextRedactor(needles);
+  const pieces = chunks.flatMap((chunk) => redactor.push(chunk).map((piece) => Buffer.from(piece)));
+  const last = redactor.end(cut);
+  return { text: Buffer.concat([...pieces, ...last.pieces]), droppedBytes: last.droppedBytes };
+}
+
+function redacted(values: string[], text: string): string {
+  return redact(compileNeedles(values), [Buffer.from(text)]).text.toString();
+}
+
+function bytewise(text: Buffer): Buffer[] {
+  return Array.from(text, (byte) => Buffer.of(byte));
+}
+
+const valuesAndText = secretValues.chain((values) => fc.tuple(fc.constant(values), textAround(values)));
+
+describe("the redaction of a text", () => {
+  it("agrees with the plain reading of the rules, however the text is cut into chunks", () => {
+    const cases = valuesAndText.chain(([values, text]) =>
+      fc.tuple(fc.constant(values), fc.constant(text), chunksOf(Buffer.from(text))),
+    );
+    fc.assert(
+      fc.property(cases, ([values, text, chunks]) => {
+        const needles = compileNeedles(values);
+        const expected = naivelyRedacted(Buffer.from(text), needles.needles).toString();
+        expect(redact(needles, chunks).text.toString()).toBe(expected);
+        expect(redact(needles, bytewise(Buffer.from(text))).text.toString()).toBe(expected);
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  it("leaves no needle behind", () => {
+    fc.assert(
+      fc.property(valuesAndText, ([values, text]) => {
+        const needles = compileNeedles(values);
+        const { text: output } = redact(needles, [Buffer.from(text)]);
+        for (const { bytes } of needles.needles) expect(output.includes(Buffer.from(bytes))).toBe(false);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it("changes no byte when there are no secrets, valid UTF-8 or not", () => {
+    const needles = compileNeedles([]);
+    fc.assert(
+      fc.property(fc.uint8Array(), (bytes) => {
+        expect(redact(needles, [bytes, bytes]).text).toEqual(Buffer.concat([bytes, bytes]));
+      }),
+    );
+  });
+
+  it("drops at a cut exactly what could be the beginning of a secret, and counts it", () => {
+    fc.assert(
+      fc.property(valuesAndText, ([values, text]) => {
+        const needles = compileNeedles(values);
+        const bytes = Buffer.from(text);
+        const { text: output, droppedBytes } = redact(needles, bytewise(bytes), true);
+        // A whole secret that began before the possible beginning is told by its marker, also where the two overlap.
+        const cutAt = bytes.length - possibleBeginning(bytes, needles.needles);
+        const across = naiveRegions(bytes, needles.needles).find(
+          ({ start, end }) => start < cutAt && end > cutAt,
+        );
+        const expected = naivelyRedacted(bytes.subarray(0, across?.end ?? cutAt), needles.needles);
+        expect(output.toString()).toBe(expected.toString());
+        expect(droppedBytes).toBe(bytes.length - (across?.end ?? cutAt));
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it("covers the union of overlapping secrets with one marker", () => {
+    expect(redacted(["abcdef", "defghi"], "-abcdefghi-")).toBe("-[REDACTED]-");
+    expect(redacted(["abcdef", "bcdefghijklmn"], "abcdefghijklmn")).toBe("[REDACTED]");
+    expect(redacted(["abcdefghijkl", "jkl-12"], "abcdefghijkl-12")).toBe("[REDACTED...ijkl]");
+    expect(redacted(["aaaaaa"], "a".repeat(5_000))).toBe("[REDACTED]");
+  });
+
+  it("gives each of two secrets side by side its marker", () => {
+    expect(redacted(["abcdef", "123456789012"], "abcdef123456789012abcdef")).toBe(
+      "[REDACTED][REDACTED...9012][REDACTED]",
+    );
+  });
+
+  it("takes the longer of two secrets that begin, or end, alike", () => {
+    expect(redacted(["token-1", "token-1-and-more"], "token-1 token-1-and-more token-1-and")).toBe(
+      "[REDACTED] [REDACTED...more] [REDACTED]-and",
+    );
+    expect(redacted(["of-the-end", "the-tail-of-the-end"], "the-tail-of-the-end")).toBe(
+      "[REDACTED... end]".replace(" ", "-"),
+    );
+  });
+
+  it("finds secrets inside a longer one that broke off", () => {
+    expect(
+      redacted(["-------------------inside-------------------", "inside"], "-------------------inside----"),
+    ).toBe("-------------------[REDACTED]----");
+  });
+
+  it("lets text that only begins like a secret leave at the end, and drops it at a cut", () => {
+    const needles = compileNeedles(["password-one"]);
+    const text = [Buffer.from("it was passw")];
+    expect(redact(needles, text)).toEqual({ text: Buffer.from("it was passw"), droppedBytes: 0 });
+    expect(redact(needles, text, true)).toEqual({ text: Buffer.from("it was "), droppedBytes: 5 });
+  });
+
+  it("keeps a secret redacted that stands right before a cut", () => {
+    const needles = compileNeedles(["abcabc", "cabcabX"]);
+    const result = redact(needles, [Buffer.from("-abcabcab")], true);
+    expect(result.text.toString()).toBe("-[REDACTED]");
+    expect(result.droppedBytes).toBe(2);
+  });
+
+  it("sends on at once what no secret begins with", () => {
+    const redactor = new TextRedactor(compileNeedles(["secret-value"]));
+    expect(Buffer.concat(redactor.push(Buffer.from("plain text")))).toEqual(Buffer.from("plain text"));
+    expect(redactor.push(Buffer.from("secret-"))).toEqual([]);
+    expect(Buffer.concat(redactor.push(Buffer.from("s!")))).toEqual(Buffer.from("secret-s!"));
+  });
+
+  it("finds a thousand long secrets of any bytes, also those deeper than the table", () => {
+    const values = Array.from(
+      { length: 1_000 },
+      (_, index) => `${"長い".repeat(20)}${index}-${"x".repeat(60)}-end${index}`,
+    );
+    const needles = compileNeedles(values);
+    expect(needles.automaton.reach.length).toBeGreaterThan(needles.automaton.rows);
+    const text = values.map((value, index) => `${index}:${value}`).join("\n");
+    const { text: output } = redact(needles, [Buffer.from(text)]);
+    expect(output).toEqual(naivelyRedacted(Buffer.from(text), needles.needles));
+    expect(output.includes("xxx")).toBe(false);
+  });
+
+  it("tells all 256 byte values apart", () => {
+    const values = Array.from({ length: 64 }, (_, i) =>
+      String.fromCodePoint(...Array.from({ length: 40 }, (_, j) => 1 + i * 1_000 + j * 17)),
+    );
+    const needles = compileNeedles(values.map((value) => value.toWellFormed()));
+    const text = Buffer.from(values.map((value) => value.toWellFormed()).join("|"));
+    expect(redact(needles, bytewise(text)).text).toEqual(naivelyRedacted(text, needles.needles));
+  });
+});
