@@ -62,7 +62,7 @@ async def serve(options: argparse.Namespace) -> int:
         os.chmod(path, 0o600)
     log("info", "listening", address=options.listen)
     if problem is None:
-        starting = asyncio.ensure_future(_become_ready(link, board, options.spares))
+        starting = asyncio.ensure_future(_become_ready(link, supervisor, board, options.spares))
         await asyncio.wait({stopped, link.lost}, return_when=asyncio.FIRST_COMPLETED)
         starting.cancel()
     else:
@@ -91,11 +91,12 @@ def _start_zygote(link: ZygoteLink) -> str | None:
     return None
 
 
-async def _become_ready(link: ZygoteLink, board: StatusBoard, spares: int) -> None:
+async def _become_ready(link: ZygoteLink, supervisor: Supervisor, board: StatusBoard, spares: int) -> None:
     try:
         await link.ready
-        link.fork(spares)
+        link.keep_spares(0, probe.LIMITS)
         layers = await probe.measure(await link.take())
+        supervisor.use_spares(spares)
     except (NoSpare, probe.ProbeFailed) as error:
         log("error", "cannot get ready")
         board.change("failed", str(error))

@@ -16,30 +16,33 @@ from .room import Limits, Room
 CONTROL_FD = 3
 
 
-def live(control: int, out: int, err: int, room: Room) -> NoReturn:
+def live(control: int, out: int, err: int, room: Room, limits: Limits) -> NoReturn:
     """Called right after the fork, never returns."""
     try:
         _settle(control, out, err)
-        sandbox.enter(room)
+        sandbox.enter(room, limits)
+        os.environ.update(HOME=room.scratch, TMPDIR=room.scratch)
+        os.environ.pop("PYTHONPATH", None)
+        sys.path.insert(0, room.scratch)
+        script.rehearse()
         message = frames.receive(CONTROL_FD)
         if message is not None and message[0] == frames.START:
             start = json.loads(message[1])
-            limits = Limits(**start.pop("limits"))
-            _set_environment(room, start["secrets"])
-            sandbox.confine(room, limits)
+            _add_to_environment(start["secrets"])
             _work(start, room, limits)
     except BaseException as error:
         # Only Airlock's own code gets here: the script's exceptions are caught where it runs.
         with contextlib.suppress(BaseException):
             text = f"Airlock could not start the script: {type(error).__name__}: {error}"
-            frames.send(CONTROL_FD, frames.DONE, json.dumps({"end": "start_failed", "error": text}).encode())
+            frames.send(CONTROL_FD, (frames.DONE, json.dumps({"end": "start_failed", "error": text}).encode()))
     os._exit(0)
 
 
 def _work(start: dict[str, Any], room: Room, limits: Limits) -> None:
     if start.get("probe"):
-        frames.send(CONTROL_FD, frames.PROBE, json.dumps(posture.measure(room, limits)).encode())
-        frames.send(CONTROL_FD, frames.DONE, json.dumps({"end": "completed", "error": ""}).encode())
+        found = json.dumps(posture.measure(room, limits)).encode()
+        done = json.dumps({"end": "completed", "error": ""}).encode()
+        frames.send(CONTROL_FD, (frames.PROBE, found), (frames.DONE, done))
     else:
         script.run(start, limits, CONTROL_FD)
 
@@ -74,11 +77,8 @@ def _highest_descriptor() -> int:
     return max(map(int, os.listdir("/proc/self/fd")))
 
 
-def _set_environment(room: Room, secrets: dict[str, str]) -> None:
-    os.environ.update(HOME=room.scratch, TMPDIR=room.scratch)
-    os.environ.pop("PYTHONPATH", None)
+def _add_to_environment(secrets: dict[str, str]) -> None:
     for name, value in secrets.items():
         # What an environment cannot hold can still be read with settings.get.
         with contextlib.suppress(ValueError, OSError):
             os.environ[name] = value
-    sys.path.insert(0, room.scratch)

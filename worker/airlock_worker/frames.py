@@ -41,9 +41,9 @@ def pack(kind: bytes, payload: bytes) -> bytes:
     return _HEADER.pack(kind, len(payload)) + payload
 
 
-def send(fd: int, kind: bytes, payload: bytes) -> None:
-    """Blocking; for the child."""
-    view = memoryview(pack(kind, payload))
+def send(fd: int, *frames: tuple[bytes, bytes]) -> None:
+    """Blocking; for the child. What is sent together arrives with one wake-up of the reader."""
+    view = memoryview(b"".join(pack(kind, payload) for kind, payload in frames))
     while view:
         view = view[os.write(fd, view) :]
 

@@ -11,13 +11,11 @@ import os
 import tempfile
 
 from . import kernel
-from .room import Limits, Room, namespaces
+from .room import Room, namespaces
 
 PRIVATE_PLACES = ("/tmp", "/var/tmp", "/dev/shm")
 PRIVATE_SCRATCH = "/tmp/airlock"
 _FLAGS = kernel.MS_NOSUID | kernel.MS_NODEV
-# Until the run's own limit is known.
-_SPARE_BYTES = 1 << 20
 _MAX_FILES = 200_000
 
 
@@ -34,12 +32,12 @@ def enter_namespaces(room: Room) -> None:
                 file.write(text)
 
 
-def enter_private_places(room: Room) -> None:
+def enter_private_places(room: Room, size_bytes: int) -> None:
     kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     places = [place for place in PRIVATE_PLACES if os.path.isdir(place)]
     hidden = [path for path in room.keep_paths if any(f"{path}/".startswith(f"{place}/") for place in places)]
     handles = {path: os.open(path, os.O_PATH) for path in hidden}
-    kernel.mount("tmpfs", places[0], "tmpfs", _FLAGS, _tmpfs_options(_SPARE_BYTES))
+    kernel.mount("tmpfs", places[0], "tmpfs", _FLAGS, f"size={size_bytes},nr_inodes={_MAX_FILES},mode=1777")
     room.private_mounts = True
     for place in places[1:]:
         kernel.mount(places[0], place, None, kernel.MS_BIND)
@@ -55,16 +53,6 @@ def enter_private_places(room: Room) -> None:
             kernel.make_mount_writable(place)
     except OSError as error:
         room.problems["read_only_root"] = str(error)
-
-
-def confine_private_places(room: Room, limits: Limits) -> None:
-    if room.private_mounts:
-        flags = _FLAGS | kernel.MS_REMOUNT
-        kernel.mount(None, PRIVATE_PLACES[0], None, flags, _tmpfs_options(limits.disk_bytes))
-
-
-def _tmpfs_options(size_bytes: int) -> str:
-    return f"size={size_bytes},nr_inodes={_MAX_FILES},mode=1777"
 
 
 def enter_scratch(room: Room) -> None:

@@ -14,7 +14,7 @@ _MAX_OPEN_FILES = 1024
 REPORTING_BYTES = 32 << 20
 
 
-def confine_resources(room: Room, limits: Limits) -> None:
+def enter_resources(room: Room, limits: Limits) -> None:
     room.base_address_space = address_space_bytes()
     for kind, soft, hard in _wanted(room, limits):
         ceiling = resource.getrlimit(kind)[1]
@@ -55,11 +55,11 @@ def measure_resources(room: Room, limits: Limits) -> str | None:
     return f"resource limits {loose} are not set" if loose else None
 
 
-def confine_capabilities(room: Room, limits: Limits) -> None:
+def enter_capabilities(room: Room, limits: Limits) -> None:
     kernel.drop_capabilities()
 
 
-def confine_new_privileges(room: Room, limits: Limits) -> None:
+def enter_new_privileges(room: Room, limits: Limits) -> None:
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
 
 

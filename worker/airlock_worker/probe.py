@@ -12,7 +12,7 @@ from .run_process import RunProcess
 from .start import Start
 from .status import Layer
 
-_LIMITS = Limits(max_output_bytes=1 << 20, max_result_bytes=1 << 20, memory_bytes=1 << 30, disk_bytes=1 << 20, pids=64)
+LIMITS = Limits(max_output_bytes=1 << 20, max_result_bytes=1 << 20, memory_bytes=1 << 30, disk_bytes=1 << 20, pids=64)
 
 
 class ProbeFailed(Exception):
@@ -21,10 +21,10 @@ class ProbeFailed(Exception):
 
 async def measure(process: RunProcess) -> tuple[Layer, ...]:
     """Takes the child up entirely: it has ended and is released afterwards."""
-    start = Start("", 0, {}, "", {}, {}, _LIMITS, probe=True)
+    start = Start("", 0, {}, "", {}, {}, LIMITS, probe=True)
     process.send(frames.pack(frames.START, start.payload()))
     await process.exited
-    talk = Conversation(_LIMITS, probe=True)
+    talk = Conversation(LIMITS, probe=True)
     talk.read_all(process.control)
     await process.release()
     if talk.probe is None:

@@ -67,7 +67,8 @@ class RunProcess:
             processes.kill_tree(self.pid)
 
     async def release(self) -> None:
-        """Closes what is open and removes what the run left; call it once, when `exited` is done."""
+        """Once the process has ended: closes what is open and removes what it left. Call it once."""
+        await self.exited
         loop = asyncio.get_running_loop()
         loop.remove_writer(self.control)
         for fd in (self.control, self.out, self.err):

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 from . import determinism, frames, privileges, sdk
+from .encode import encode
 from .report import Outcome, outcome_of
 from .room import Limits
 
@@ -44,6 +45,16 @@ def run(start: dict[str, Any], limits: Limits, control: int) -> None:
         # A process that the script forked came to its end like any program; it has nothing to tell the supervisor.
         os._exit(outcome.status)
     _tell(control, outcome, result, memory)
+
+
+def rehearse() -> None:
+    """Goes once through what every run does, so that a spare has its own copy of the memory pages it will write to."""
+    memory_json = '{"category": {"key": 1}}'
+    sdk.parse_json(memory_json)
+    determinism.rehearse()
+    encode({"rows": [1, 2.5, "text"]}, "rehearsal")
+    exec(compile("def f(x):\n    return [x]\nf(1)\n", FILE_NAME, "exec", dont_inherit=True), {})
+    linecache.checkcache(FILE_NAME)
 
 
 def _main_module(code: str, names: dict[str, Any]) -> dict[str, Any]:
@@ -77,19 +88,20 @@ def _wind_down(streams: list[TextIO]) -> None:
 def _tell(control: int, outcome: Outcome, result: sdk.Result, memory: sdk.Memory) -> None:
     # OSError: the script closed the control pipe. The supervisor sees an exit without a last word.
     with contextlib.suppress(OSError):
-        if outcome.end == "completed":
-            if result.text is not None:
-                frames.send(control, frames.RESULT, result.text)
-            frames.send(control, frames.MEMORY, memory.updates_json().encode())
-        done = json.dumps({"end": outcome.end, "error": outcome.error}, ensure_ascii=True)
-        frames.send(control, frames.DONE, done.encode())
+        words: list[tuple[bytes, bytes]] = []
+        if outcome.end == "completed" and result.text is not None:
+            words.append((frames.RESULT, result.text))
+        if outcome.end == "completed" and memory.has_updates:
+            words.append((frames.MEMORY, memory.updates_json().encode()))
+        words.append((frames.DONE, json.dumps({"end": outcome.end, "error": outcome.error}).encode()))
+        frames.send(control, *words)
 
 
 def _ask(control: int, question: bytes) -> str:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(BaseException):
             stream.flush()
-    frames.send(control, frames.QUESTION, question)
+    frames.send(control, (frames.QUESTION, question))
     message = frames.receive(control)
     if message is None or message[0] != frames.ANSWER:
         raise RuntimeError("llm.complete: the worker went away before the answer came")

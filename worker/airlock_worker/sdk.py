@@ -69,6 +69,10 @@ class Memory:
         self._bytes = size
         self._updates.setdefault(category, {})[key] = value_text
 
+    @property
+    def has_updates(self) -> bool:
+        return len(self._updates) > 0
+
     def updates_json(self) -> str:
         def members(pairs: Mapping[str, str]) -> str:
             return "{" + ",".join(f"{encode(name, 'key')}:{text}" for name, text in pairs.items()) + "}"

@@ -41,7 +41,6 @@ class Start:
             "memory_json": self.memory_json,
             "secrets": self.secrets,
             "project_settings": self.project_settings,
-            "limits": asdict(self.limits),
             "probe": self.probe,
         }
         return json.dumps(members, ensure_ascii=False).encode()

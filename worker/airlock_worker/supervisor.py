@@ -11,7 +11,6 @@ import grpc
 from .log import log
 from .messages import SERVICE, Messages
 from .run import Run
-from .run_process import RunProcess
 from .start import BadStart, Provision, provision_of, start_of
 from .status import StatusBoard
 from .zygote_link import NoSpare, ZygoteLink
@@ -25,12 +24,23 @@ class Supervisor:
         self._provision: Provision | None = None
         self._endings: set[asyncio.Task[None]] = set()
         self._running = 0
+        # Until the probe run is over, no spare is made.
+        self._spares: int | None = None
+
+    def use_spares(self, count: int) -> None:
+        self._spares = count
+        self._keep_spares()
+
+    def _keep_spares(self) -> None:
+        if self._spares is not None and self._provision is not None:
+            self._link.keep_spares(self._spares, self._provision.limits)
 
     async def provision(self, request: Any, context: Any) -> Any:
         try:
             self._provision = provision_of(request)
         except BadStart as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        self._keep_spares()
         log("info", "provisioned", project=request.project, secrets=len(request.secrets))
         return self._messages.ProvisionResponse()
 
@@ -78,7 +88,7 @@ class Supervisor:
         finally:
             self._running -= 1
             # Not part of the call: it has to happen when the call is cancelled, too.
-            self._own(self._release(process))
+            self._own(process.release())
 
     async def _not_started(self, context: Any, why: str) -> None:
         error = self._messages.RunDocument(kind="KIND_ERROR", data=f"The script was not started: {why}.".encode())
@@ -87,10 +97,6 @@ class Supervisor:
             end_reason="END_REASON_START_FAILED", truncated=self._messages.Truncated()
         )
         await context.write(self._messages.RunResponse(finished=finished))
-
-    async def _release(self, process: RunProcess) -> None:
-        await process.exited
-        await process.release()
 
     def _own(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -4,8 +4,8 @@ Single-threaded, standard library only, started with the project's own interpret
 but the link to its supervisor: whatever is in its memory can be read by every script.
 
 Messages over the link are JSON, one a packet. From the zygote: `{"failed": text}`, `{"ready": true}`,
-`{"spare": pid}` with three descriptors (control, stdout, stderr), `{"exit": pid, "status": wait status}`,
-`{"no_fork": text}`. From the supervisor: `{"fork": n}`.
+`{"spare": pid, "series": n}` with three descriptors (control, stdout, stderr), `{"exit": pid, "status": wait status}`,
+`{"no_fork": text}`. From the supervisor: `{"fork": n, "limits": {...}, "series": n}`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import socket
 import sys
 
 from . import child, kernel, preload, processes
-from .room import Room, namespaces
+from .room import Limits, Room, namespaces
 
 
 class Zygote:
@@ -47,21 +47,23 @@ class Zygote:
                     os.read(wake_read, 512)
                     self._reap()
                 elif packet := self._link.recv(4096):
-                    for _ in range(json.loads(packet)["fork"]):
-                        self._fork()
+                    order = json.loads(packet)
+                    limits = Limits(**order["limits"])
+                    for _ in range(order["fork"]):
+                        self._fork(limits, order["series"])
                 else:
                     return
 
-    def _fork(self) -> None:
+    def _fork(self, limits: Limits, series: int) -> None:
         control, childs_control = socket.socketpair()
         out, childs_out = os.pipe()
         err, childs_err = os.pipe()
         try:
             pid = os.fork()
             if pid == 0:
-                child.live(childs_control.fileno(), childs_out, childs_err, self._room)
+                child.live(childs_control.fileno(), childs_out, childs_err, self._room, limits)
             self._children.add(pid)
-            self._send({"spare": pid}, control.fileno(), out, err)
+            self._send({"spare": pid, "series": series}, control.fileno(), out, err)
         except OSError as error:
             self._send({"no_fork": str(error)})
         finally:

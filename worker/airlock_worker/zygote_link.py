@@ -10,16 +10,20 @@ import signal
 import socket
 import subprocess
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from . import processes
 from .log import log
+from .room import Limits
 from .run_process import RunProcess, signal_name
 
 _FDS_PER_SPARE = 3
 _MAX_PACKET = 64 * 1024
 _STOP_S = 2.0
+_TOP_UP_DELAY_S = 0.01
 
 # All that a run, or a package that is imported, finds in its environment besides HOME, TMPDIR and its secrets.
 CLEAN_ENVIRONMENT = {
@@ -46,6 +50,13 @@ class ZygoteLink:
         self._spares: deque[RunProcess] = deque()
         self._waiting: deque[asyncio.Future[RunProcess]] = deque()
         self._alive: dict[int, RunProcess] = {}
+        self._releases: set[asyncio.Task[None]] = set()
+        # How many spares are wanted, and what each is made for; a series is the spares made for the same limits.
+        self._wanted = 0
+        self._limits: Limits | None = None
+        self._series = 0
+        # Of the current series, asked for and not here yet.
+        self._ordered = 0
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # Resolved with the reason when the zygote is gone and everything below it too.
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -70,18 +81,31 @@ class ZygoteLink:
             theirs.close()
         asyncio.get_running_loop().add_reader(ours, self._on_readable)
 
+    def keep_spares(self, count: int, limits: Limits) -> None:
+        """Has this many run children ready, made for these limits; those made for others are given up."""
+        if limits != self._limits:
+            self._limits = limits
+            self._series += 1
+            self._ordered = 0
+            while self._spares:
+                self._discard(self._spares.popleft())
+        self._wanted = count
+        self._top_up()
+
     async def take(self) -> RunProcess:
-        """A spare, at once when there is one. The zygote makes the next in the meantime."""
+        """A spare, at once when there is one."""
         if self.lost.done():
             raise NoSpare("the worker has lost its zygote")
+        loop = asyncio.get_running_loop()
         while self._spares:
             spare = self._spares.popleft()
-            self.fork(1)
             if not spare.exited.done():
+                # A fork now would compete with the run that is about to start.
+                loop.call_later(_TOP_UP_DELAY_S, self._top_up)
                 return spare
-        self.fork(1)
-        waiter: asyncio.Future[RunProcess] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[RunProcess] = loop.create_future()
         self._waiting.append(waiter)
+        self._top_up()
         try:
             return await waiter
         except asyncio.CancelledError:
@@ -89,12 +113,25 @@ class ZygoteLink:
                 self._spares.append(waiter.result())
             raise
 
-    def fork(self, count: int) -> None:
-        if not self.lost.done():
+    def _top_up(self) -> None:
+        waiting = sum(not waiter.done() for waiter in self._waiting)
+        count = self._wanted + waiting - len(self._spares) - self._ordered
+        if count > 0 and self._limits is not None and not self.lost.done():
+            order = {"fork": count, "limits": asdict(self._limits), "series": self._series}
             try:
-                self._socket.send(json.dumps({"fork": count}).encode())
+                self._socket.send(json.dumps(order).encode())
+                self._ordered += count
             except OSError as error:
                 log("error", "the zygote takes no message", error=str(error))
+
+    def _discard(self, spare: RunProcess) -> None:
+        spare.kill()
+        self._own(spare.release())
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._releases.add(task)
+        task.add_done_callback(self._releases.discard)
 
     def _on_readable(self) -> None:
         # One call may find several packets; each costs less than another round of the loop.
@@ -121,28 +158,41 @@ class ZygoteLink:
 
     def _on_message(self, message: dict[str, object], fds: list[int]) -> None:
         match message:
-            case {"spare": int(pid)}:
+            case {"spare": int(pid), "series": int(series)}:
                 control, out, err = fds
                 process = RunProcess(pid, control, out, err, self._run_dir)
                 self._alive[pid] = process
-                self._offer(process)
+                self._offer(process, series)
             case {"exit": int(pid), "status": int(status)}:
-                self._alive.pop(pid).exited.set_result(status)
+                self._end(self._alive.pop(pid), status)
             case {"ready": True}:
                 self.ready.set_result(None)
             case {"failed": str(text)}:
                 self.ready.set_exception(NoSpare(text))
             case {"no_fork": str(text)}:
+                self._ordered = 0
                 for waiter in self._drain_waiting():
                     waiter.set_exception(NoSpare(f"the machine allows no further process: {text}"))
 
-    def _offer(self, process: RunProcess) -> None:
+    def _offer(self, process: RunProcess, series: int) -> None:
+        if series != self._series:
+            self._discard(process)
+            return
+        self._ordered -= 1
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
                 waiter.set_result(process)
                 return
         self._spares.append(process)
+
+    def _end(self, process: RunProcess, status: int) -> None:
+        process.exited.set_result(status)
+        if process in self._spares:
+            # A script may have found and killed it.
+            self._spares.remove(process)
+            self._own(process.release())
+        self._top_up()
 
     def _drain_waiting(self) -> list[asyncio.Future[RunProcess]]:
         waiting = [waiter for waiter in self._waiting if not waiter.done()]
