@@ -1,4 +1,6 @@
 import type { UntypedServiceImplementation } from "@grpc/grpc-js";
+import { validate as isUuid } from "uuid";
+import { AirlockError } from "../common/errors.ts";
 import { statusFromProto } from "../common/execution-names.ts";
 import type { Dependency } from "../common/gen/airlock/v1/readiness.ts";
 import type { RouterServiceServer } from "../common/gen/airlock/v1/router.ts";
@@ -25,6 +27,12 @@ export function createHandlers(
       execution: toExecutionMessage(await executions.get(executionId, waitMs, signal)),
     })),
     listExecutions: unary(async ({ project, status, limit, cursor }) => {
+      if (cursor !== "" && !isUuid(cursor)) {
+        throw new AirlockError(
+          "invalid_request",
+          "cursor is none that a list gave out; send next_cursor of the page before, or leave it out.",
+        );
+      }
       const size = Math.min(limit > 0 ? limit : DEFAULT_LIMIT, MAX_LIMIT);
       const found = await store.list({
         project: project || undefined,
