@@ -23,7 +23,7 @@ export function executionListRoute(app: FastifyInstance, backend: Backend): void
             description: "One page.",
             content: { "application/json": { schema: { $ref: "ExecutionList#" } } },
           },
-          ...problemResponses("invalid_request", "project_not_found", ...SERVICE_CODES),
+          ...problemResponses("invalid_request", ...SERVICE_CODES),
         },
       },
     },
