@@ -1,0 +1,295 @@
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { SanitizeChannel } from "../../services/common/gen/airlock/v1/sanitizer.ts";
+import { document, type Harness, startHarness } from "./sanitizer-harness.ts";
+
+const { STDOUT, STDERR, ERROR, LLM_PROMPT, LLM_MODEL, RESULT, MEMORY_UPDATES } = SanitizeChannel;
+const KEY = "sk-live-0123456789";
+const MIB = 1024 * 1024;
+
+let harness: Harness;
+
+beforeAll(async () => {
+  harness = await startHarness();
+  await harness.write("token", "file-token-one\n");
+  await harness.project("demo", { KEY, TOKEN: "${file:token}", SHORT: "abcdef" });
+  await harness.project("none", {});
+});
+afterAll(() => harness.stop());
+
+describe("the sanitizer", () => {
+  it.each([
+    ["stdout", STDOUT],
+    ["stderr", STDERR],
+    ["error", ERROR],
+    ["prompt", LLM_PROMPT],
+    ["model", LLM_MODEL],
+  ])("redacts %s, split anywhere", async (_, channel) => {
+    const stream = await harness.open("demo");
+    const text = `before ${KEY} between abcdef, file-token-one after`;
+    const expected = "before [REDACTED...6789] between [REDACTED], [REDACTED...-one] after";
+    expect((await document(stream, channel, [text])).text).toBe(expected);
+    expect((await document(stream, channel, [...text])).text).toBe(expected);
+    stream.end();
+    expect(await stream.next()).toBeNull();
+  });
+
+  it.each([
+    ["result", RESULT],
+    ["memory updates", MEMORY_UPDATES],
+  ])("redacts the JSON of %s and keeps its numbers", async (_, channel) => {
+    const stream = await harness.open("demo");
+    const json = `{"${KEY}": {"v": "x\\u002f${KEY}"}, "big": 9223372036854775809, "f": 1.0, "n": -0.0}`;
+    const { text } = await document(stream, channel, [json.slice(0, 30), json.slice(30)]);
+    expect(text).toBe(
+      '{"[REDACTED...6789]": {"v": "x\\u002f[REDACTED...6789]"}, "big": 9223372036854775809, "f": 1.0, "n": -0.0}',
+    );
+    stream.cancel();
+  });
+
+  it("keeps channels apart that take turns", async () => {
+    const stream = await harness.open("demo");
+    const send = (channel: SanitizeChannel, data: string, end = false) =>
+      stream.send({
+        message: { $case: "chunk", value: { channel, data: Buffer.from(data), end, cut: false } },
+      });
+    await send(STDOUT, KEY.slice(0, 5));
+    await send(STDERR, "abc");
+    await send(STDOUT, KEY.slice(5), true);
+    await send(STDERR, "def", true);
+    const texts: Record<number, string> = {};
+    for (let ended = 0; ended < 2; ) {
+      const answer = await stream.next();
+      if (!answer) break;
+      texts[answer.channel] = (texts[answer.channel] ?? "") + Buffer.from(answer.data).toString();
+      if (answer.end) ended++;
+    }
+    expect(texts).toEqual({ [STDOUT]: "[REDACTED...6789]", [STDERR]: "[REDACTED]" });
+    stream.cancel();
+  });
+
+  it("sends on what is certain before the document ends", async () => {
+    const stream = await harness.open("demo");
+    const value = { channel: STDOUT, data: Buffer.from("progress 10 %\n"), end: false, cut: false };
+    await stream.send({ message: { $case: "chunk", value } });
+    expect(Buffer.from((await stream.next())?.data ?? []).toString()).toBe("progress 10 %\n");
+    stream.cancel();
+  });
+
+  it("drops the beginning of a secret at a cut and says how many bytes", async () => {
+    const stream = await harness.open("demo");
+    expect(await document(stream, STDOUT, ["text sk-live-01"], true)).toEqual({
+      text: "text ",
+      droppedBytes: 10,
+    });
+    expect(await document(stream, STDOUT, ["text sk-live-01"])).toEqual({
+      text: "text sk-live-01",
+      droppedBytes: 0,
+    });
+    stream.cancel();
+  });
+
+  it("redacts the old and the new value of a secret that is rotated, in runs of both versions", async () => {
+    const before = (await harness.resolve("demo")).version;
+    const early = await harness.open("demo", before);
+    expect((await document(early, STDOUT, ["file-token-one"])).text).toBe("[REDACTED...-one]");
+    await harness.write("token", "file-token-two\n");
+    const after = (await harness.resolve("demo")).version;
+    expect(after).not.toBe(before);
+    for (const version of [before, after]) {
+      const stream = await harness.open("demo", version);
+      expect((await document(stream, STDOUT, ["file-token-one file-token-two"])).text).toContain(
+        "[REDACTED...-one]",
+      );
+      stream.cancel();
+    }
+    const late = await harness.open("demo", after);
+    expect((await document(late, RESULT, ['["file-token-one","file-token-two"]'])).text).toBe(
+      '["[REDACTED...-one]","[REDACTED...-two]"]',
+    );
+    early.cancel();
+    late.cancel();
+  });
+
+  it("does not redact another project's secret", async () => {
+    const stream = await harness.open("none");
+    expect((await document(stream, STDOUT, [KEY])).text).toBe(KEY);
+    stream.cancel();
+  });
+
+  it.each([
+    ["a project that does not exist", "missing", "v"],
+    ["a version that never was", "demo", "never"],
+    ["no version", "demo", ""],
+  ])("withholds the output of %s", async (_, project, version) => {
+    const stream = await harness.open(project, version);
+    await expect(document(stream, STDOUT, ["text"])).rejects.toMatchObject({
+      code: "output_withheld",
+      message: expect.stringContaining("could not be checked"),
+    });
+  });
+
+  it("withholds a result that is not JSON", async () => {
+    const stream = await harness.open("demo");
+    await expect(document(stream, RESULT, ['{"a": NaN}'])).rejects.toMatchObject({ code: "output_withheld" });
+  });
+
+  it("withholds JSON of more than 128 MiB", async () => {
+    const stream = await harness.open("demo");
+    const piece = Buffer.alloc(8 * MIB, 0x20);
+    await expect(document(stream, RESULT, Array(17).fill(piece))).rejects.toMatchObject({
+      code: "output_withheld",
+    });
+  });
+
+  it("refuses messages out of order", async () => {
+    const version = (await harness.resolve("demo")).version;
+    const twice = await harness.open("demo", version);
+    const value = { project: "demo", executionId: "execution", secretsVersion: version };
+    await twice.send({ message: { $case: "open", value } });
+    await expect(twice.next()).rejects.toMatchObject({ code: "invalid_request" });
+    const unknown = await harness.open("demo", version);
+    const chunk = { channel: 99 as SanitizeChannel, data: Buffer.from("x"), end: true, cut: false };
+    await unknown.send({ message: { $case: "chunk", value: chunk } });
+    await expect(unknown.next()).rejects.toMatchObject({ code: "invalid_request" });
+  });
+
+  it("finds 1000 secrets", async () => {
+    const values = Array.from(
+      { length: 1_000 },
+      (_, index) => `value-${index}-${(index * 7919).toString(36)}-end`,
+    );
+    await harness.project("many", Object.fromEntries(values.map((value, index) => [`S${index}`, value])));
+    const stream = await harness.open("many");
+    const { text } = await document(stream, STDOUT, [values.join(" ")]);
+    expect(text).toBe(values.map(() => "[REDACTED...-end]").join(" "));
+    stream.cancel();
+  });
+
+  it("streams 200 MB without keeping them", async () => {
+    const stream = await harness.open("demo");
+    const line = Buffer.from(`${"x".repeat(1_000)} ${KEY} \n`.repeat(1_000));
+    const chunks = 200;
+    const before = process.memoryUsage().arrayBuffers;
+    let highest = 0;
+    let received = 0;
+    const receive = async () => {
+      for (;;) {
+        const answer = await stream.next();
+        received += answer?.data.length ?? 0;
+        highest = Math.max(highest, process.memoryUsage().arrayBuffers - before);
+        if (!answer || answer.end) return;
+      }
+    };
+    const send = async () => {
+      for (let sent = 1; sent <= chunks; sent++) {
+        const value = { channel: STDOUT, data: line, end: sent === chunks, cut: false };
+        await stream.send({ message: { $case: "chunk", value } });
+      }
+    };
+    await Promise.all([receive(), send()]);
+    expect(received).toBe(chunks * 1_000 * (1_001 + "[REDACTED...6789] \n".length));
+    // Both ends live in this process, and garbage counts until it is collected: far less than the 400 MB that passed.
+    expect(highest / MIB).toBeLessThan(200);
+    stream.cancel();
+  });
+
+  it("takes no more in while nobody reads what comes out", async () => {
+    const stream = await harness.open("demo");
+    const data = Buffer.alloc(MIB, "x");
+    let taken = 0;
+    const flood = (async () => {
+      for (; taken < 200; taken++) {
+        await stream.send({
+          message: { $case: "chunk", value: { channel: STDOUT, data, end: false, cut: false } },
+        });
+      }
+    })();
+    await Promise.race([flood.catch(() => undefined), sleep(1_500)]);
+    // Each of four queues holds 16 messages.
+    expect(taken).toBeLessThan(100);
+    stream.cancel();
+    await flood.catch(() => undefined);
+  });
+
+  it("ends quietly when the caller cancels in the middle of a document", async () => {
+    const stream = await harness.open("demo");
+    const value = { channel: RESULT, data: Buffer.from("[1, 2"), end: false, cut: false };
+    await stream.send({ message: { $case: "chunk", value } });
+    stream.cancel();
+    await expect(stream.next()).rejects.toMatchObject({ code: "cancelled" });
+    const other = await harness.open("demo");
+    expect((await document(other, STDOUT, ["still here"])).text).toBe("still here");
+    other.cancel();
+  });
+
+  it("writes none of it to its log", () => {
+    expect(harness.logged.join("")).not.toMatch(/sk-live|file-token|abcdef/);
+  });
+});
+
+describe("the sanitizer without the secrets service", () => {
+  it("goes on for a version that it knows, and withholds every other", async () => {
+    const own = await startHarness();
+    try {
+      await own.project("demo", { KEY });
+      const { version } = await own.resolve("demo");
+      (await own.open("demo", version)).cancel();
+      const running = await own.open("demo", version);
+      expect((await document(running, STDOUT, [KEY])).text).toBe("[REDACTED...6789]");
+      await own.stopSecrets();
+      expect((await document(running, STDOUT, [KEY])).text).toBe("[REDACTED...6789]");
+      const known = await own.open("demo", version);
+      expect((await document(known, STDOUT, [KEY])).text).toBe("[REDACTED...6789]");
+      const started = Date.now();
+      await expect(document(await own.open("demo", "newer"), STDOUT, [KEY])).rejects.toMatchObject({
+        code: "output_withheld",
+      });
+      expect(Date.now() - started).toBeLessThan(2_500);
+      await own.restartSecrets();
+      await expect
+        .poll(
+          async () =>
+            document(await own.open("demo"), STDOUT, [KEY]).then(
+              ({ text }) => text,
+              () => "",
+            ),
+          {
+            timeout: 10_000,
+          },
+        )
+        .toBe("[REDACTED...6789]");
+    } finally {
+      await own.stop();
+    }
+  });
+
+  it("withholds within two seconds when the secrets service hangs", async () => {
+    const { createServer } = await import("node:net");
+    const { startSanitizer } = await import("../../services/sanitizer/main.ts");
+    const { createLog } = await import("../../services/common/log.ts");
+    const silent = createServer(() => undefined).listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const { port } = silent.address() as { port: number };
+    const log = createLog("test", "silent");
+    const sanitizer = await startSanitizer(
+      { listen: "127.0.0.1:0", secretsAddress: `127.0.0.1:${port}` },
+      log,
+    );
+    const { connect, clientDuplex } = await import("../../services/common/grpc-client.ts");
+    const { SanitizerServiceClient } = await import("../../services/common/gen/airlock/v1/sanitizer.ts");
+    const client = connect(SanitizerServiceClient, sanitizer.address);
+    const stream = clientDuplex(client.sanitize(), "sanitizer");
+    const value = { project: "demo", executionId: "execution", secretsVersion: "v" };
+    await stream.send({ message: { $case: "open", value } });
+    const outcome = await Promise.race([
+      stream.next().catch((error) => error.code),
+      sleep(4_000, "too late"),
+    ]);
+    expect(outcome).toBe("output_withheld");
+    client.close();
+    await sanitizer.drain(0);
+    silent.close();
+  });
+});

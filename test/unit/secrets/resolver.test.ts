@@ -1,0 +1,90 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { inspect } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Project, parseProjectFile } from "../../../services/common/project-file.ts";
+import { resolveSecrets } from "../../../services/secrets/resolver.ts";
+import { envSource } from "../../../services/secrets/sources/env.ts";
+import { fileSource } from "../../../services/secrets/sources/file.ts";
+import { plainSource } from "../../../services/secrets/sources/plain.ts";
+
+let directory: string;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "airlock-secrets-"));
+});
+afterAll(() => rm(directory, { recursive: true }));
+
+function projectWith(secrets: Record<string, string>): Project {
+  return parseProjectFile("demo.yaml", JSON.stringify({ name: "demo", secrets })) as Project;
+}
+
+async function resolved(secrets: Record<string, string>, env: Record<string, string> = {}) {
+  const sources = { env: envSource(env), file: fileSource(directory), plain: plainSource };
+  const values = await resolveSecrets(projectWith(secrets), sources);
+  return Object.fromEntries(values.map((secret) => [secret.name, secret.reveal()]));
+}
+
+describe("references", () => {
+  it("to variables, files and plain text give their values", async () => {
+    await writeFile(join(directory, "token"), "from the file\n");
+    expect(
+      await resolved(
+        { A: "${env:SOME_KEY}", B: "${file:token}", C: "plain text ${env:X}" },
+        { SOME_KEY: "from the environment" },
+      ),
+    ).toEqual({ A: "from the environment", B: "from the file", C: "plain text ${env:X}" });
+  });
+
+  it.each([
+    ["a-value\n\n", "a-value\n"],
+    ["a-value\r\n", "a-value"],
+    ["two\nlines", "two\nlines"],
+    [" a-value ", " a-value "],
+  ])("to a file with %j strip one newline at most", async (content, value) => {
+    await writeFile(join(directory, "token"), content);
+    expect(await resolved({ A: "${file:token}" })).toEqual({ A: value });
+  });
+
+  it.each([
+    ["${env:MISSING}", "start_failed", "is not set"],
+    ["${file:missing}", "start_failed", "does not exist"],
+    ["${file:.}", "start_failed", "not a regular file"],
+    ["${file:/dev/zero}", "start_failed", "not a regular file"],
+    ["${file:large}", "start_failed", "larger than 64 KiB"],
+    ["${file:nul}", "start_failed", "NUL byte"],
+    ["${file:binary}", "start_failed", "not UTF-8"],
+    ["${file:short}", "start_failed", "shorter than 6 bytes"],
+    ["${file:empty}", "start_failed", "empty"],
+    ["${env:SHORT}", "start_failed", "shorter than 6 bytes"],
+    ["short", "project_invalid", "shorter than 6 bytes"],
+    ["${exec:whoami}", "project_invalid", "neither"],
+    ["${env:}", "project_invalid", "neither"],
+    ["${ENV}", "project_invalid", "neither"],
+  ])("such as %s are refused with a reason", async (reference, code, reason) => {
+    await writeFile(join(directory, "large"), "x".repeat(64 * 1024 + 1));
+    await writeFile(join(directory, "nul"), "secret\0value");
+    await writeFile(join(directory, "binary"), Buffer.from([0xff, 0xfe, 1, 2, 3, 4, 5]));
+    await writeFile(join(directory, "short"), "abcde\n");
+    await writeFile(join(directory, "empty"), "\n");
+    const error = await resolved({ TOKEN: reference }, { SHORT: "12345" }).catch((thrown) => thrown);
+    expect(error).toMatchObject({ code });
+    expect(error.message).toContain(reason);
+    expect(error.message).toContain('"demo"');
+    expect(error.message).toContain("TOKEN");
+    expect(inspect(error)).not.toMatch(/abcde|12345|xxxx|secret.value/);
+    expect(error.message).not.toContain(directory);
+  });
+
+  it("in trouble are reported together", async () => {
+    const error = await resolved({ ONE: "${env:A}", TWO: "${file:missing}" }).catch((thrown) => thrown);
+    expect(error.message).toContain("ONE (a ${env:} reference)");
+    expect(error.message).toContain("TWO (a ${file:} reference)");
+  });
+
+  it("accept a file of exactly 64 KiB", async () => {
+    await writeFile(join(directory, "full"), "x".repeat(64 * 1024));
+    expect((await resolved({ A: "${file:full}" })).A).toHaveLength(64 * 1024);
+  });
+});
