@@ -8,7 +8,7 @@ import type { Ending, Submission } from "./execution.ts";
 import { createInterruption, type Interruption } from "./interruption.ts";
 import { type LeaseSession, openLease } from "./lease-session.ts";
 import { type OutputLog, openOutputLog } from "./output-log.ts";
-import { openSanitizer } from "./sanitizer-session.ts";
+import { awaitSanitizer, openSanitizer } from "./sanitizer-session.ts";
 import { type Stopwatch, startStopwatch } from "./stopwatch.ts";
 import type { ExecutionStore } from "./store/store.ts";
 import type { WorkerConnections } from "./worker-connections.ts";
@@ -53,6 +53,7 @@ export async function runExecution(
   try {
     const worker = await waitForWorker(executionId, project, parts, interruption);
     lease = worker.lease;
+    await interruption.race(awaitSanitizer(parts.sanitizer));
     const submission = await store.getSubmission(executionId);
     if (!submission || !(await store.markRunning(executionId, clock.now()))) return;
     watch.current = startStopwatch(clock);

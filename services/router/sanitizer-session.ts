@@ -34,6 +34,24 @@ type Pending = {
   readonly done: PromiseWithResolvers<CleanDocument>;
 };
 
+// Long enough for a sanitizer that is being restarted.
+const READY_TIMEOUT_MS = 5_000;
+
+/**
+ * Resolves when the sanitizer can be reached. Rejects with `output_withheld`: a script whose output could not leave
+ * had better not start.
+ */
+export function awaitSanitizer(sanitizer: SanitizerServiceClient): Promise<void> {
+  return new Promise((resolve, reject) => {
+    sanitizer.waitForReady(Date.now() + READY_TIMEOUT_MS, (cause) => {
+      if (!cause) return resolve();
+      const message =
+        "The script was not started, because its output could not have been checked for secrets and would be withheld. Submit it again; if this goes on, tell the operator.";
+      reject(new AirlockError("output_withheld", message, { cause }));
+    });
+  });
+}
+
 /** Opens the way out for one execution. `secretsVersion` names the values that the worker was given. */
 export function openSanitizer(
   sanitizer: SanitizerServiceClient,

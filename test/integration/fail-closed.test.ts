@@ -1,0 +1,91 @@
+import { afterEach, describe, expect, it } from "vitest";
+import {
+  EndReason,
+  type Execution,
+  ExecutionStatus,
+} from "../../services/common/gen/airlock/v1/execution.ts";
+import { callUnary } from "../../services/common/grpc-client.ts";
+import { startServices, type TestServices } from "../support/services.ts";
+
+const PRINTS_FOR_LONG =
+  "import time\nfor n in range(200):\n    print('line', n, flush=True)\n    time.sleep(0.05)";
+
+let services: TestServices;
+
+afterEach(async () => {
+  await services.close();
+});
+
+async function ended(id: string): Promise<Execution> {
+  for (;;) {
+    const execution = await services.get(id, 5_000);
+    if (execution.endReason !== EndReason.UNSPECIFIED) return execution;
+  }
+}
+
+describe("when the sanitizer cannot be reached", () => {
+  it("a script does not start, and the execution says so", async () => {
+    services = await startServices({ demo: "" });
+    await services.stop("sanitizer");
+    const execution = await ended(await services.submit({ code: "print('out'); set_result('result')" }));
+    expect(execution).toMatchObject({
+      status: ExecutionStatus.ERROR,
+      endReason: EndReason.OUTPUT_WITHHELD,
+      stdout: "",
+      resultJson: "null",
+      error: expect.stringContaining("withheld"),
+      startedAtMs: undefined,
+    });
+    await services.start("sanitizer");
+    expect(await ended(await services.submit({ code: "print('out')" }))).toMatchObject({ stdout: "out\n" });
+  });
+
+  it("a script that runs is ended, and only what was clean before is kept", async () => {
+    services = await startServices({ demo: "" });
+    const id = await services.submit({ code: PRINTS_FOR_LONG });
+    await expect.poll(async () => (await services.get(id)).stdout, { timeout: 10_000 }).toContain("line 3");
+    await services.stop("sanitizer");
+    const execution = await ended(id);
+    expect(execution.endReason).toBe(EndReason.OUTPUT_WITHHELD);
+    expect(execution.stdout).toContain("line 3");
+    expect(execution.stdout).not.toContain("line 199");
+  });
+});
+
+describe("when the secrets service cannot be reached", () => {
+  it("a pending execution waits for it, since no worker starts without its values", async () => {
+    process.env.AIRLOCK_TEST_TOKEN = "token-of-a-test";
+    services = await startServices({ demo: 'secrets: {TOKEN: "${env:AIRLOCK_TEST_TOKEN}"}\n' });
+    await services.stop("secrets");
+    const id = await services.submit({ code: "print(settings.get('TOKEN'))" });
+    expect((await services.get(id, 1_500)).status).toBe(ExecutionStatus.PENDING);
+    await services.start("secrets");
+    expect(await ended(id)).toMatchObject({ endReason: EndReason.COMPLETED, stdout: "[REDACTED...test]\n" });
+  });
+});
+
+describe("when the pool-manager is away", () => {
+  it("a pending execution waits for it", async () => {
+    services = await startServices({ demo: "" });
+    expect(await ended(await services.submit({ code: "pass" }))).toMatchObject({
+      endReason: EndReason.COMPLETED,
+    });
+    // The router still knows the project, so it accepts; nobody is there to give it a worker.
+    await services.stop("pool-manager");
+    const id = await services.submit({ code: "set_result('late')" });
+    expect((await services.get(id, 700)).status).toBe(ExecutionStatus.PENDING);
+    await services.start("pool-manager");
+    expect(await ended(id)).toMatchObject({ endReason: EndReason.COMPLETED, resultJson: '"late"' });
+  });
+
+  it("is named by the router's readiness", async () => {
+    services = await startServices({ demo: "" });
+    await services.stop("pool-manager");
+    const { router } = services;
+    const answer = await callUnary(router, router.getRouterReadiness, {}, "router", { timeoutMs: 5_000 });
+    expect(answer.dependencies).toEqual([
+      { name: "pool-manager", ready: false, detail: expect.stringContaining("pool-manager") },
+      { name: "sanitizer", ready: true, detail: "" },
+    ]);
+  });
+});

@@ -1,0 +1,103 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pino } from "pino";
+import type { Execution } from "../../services/common/gen/airlock/v1/execution.ts";
+import { RouterServiceClient, SubmitRequest } from "../../services/common/gen/airlock/v1/router.ts";
+import { callUnary, connect } from "../../services/common/grpc-client.ts";
+import type { RunningService } from "../../services/common/run-service.ts";
+import { startPoolManager } from "../../services/pool-manager/main.ts";
+import { startRouter } from "../../services/router/main.ts";
+import { startSanitizer } from "../../services/sanitizer/main.ts";
+import { startSecrets } from "../../services/secrets/main.ts";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+
+/** The services behind the gateway, each of which a test may stop and start again, spoken to by gRPC. */
+export type TestServices = {
+  readonly router: RouterServiceClient;
+  readonly address: (service: string) => string;
+  submit(request: Partial<SubmitRequest>): Promise<string>;
+  get(executionId: string, waitMs?: number): Promise<Execution>;
+  stop(service: "secrets" | "sanitizer" | "pool-manager"): Promise<void>;
+  start(service: "secrets" | "sanitizer" | "pool-manager"): Promise<void>;
+  close(): Promise<void>;
+};
+
+export async function startServices(projects: Readonly<Record<string, string>>): Promise<TestServices> {
+  const directory = await mkdtemp(join(tmpdir(), "airlock-"));
+  const projectsDirectory = join(directory, "projects");
+  await mkdir(projectsDirectory);
+  for (const [name, text] of Object.entries(projects)) {
+    await writeFile(join(projectsDirectory, `${name}.yaml`), `name: ${name}\n${text}`);
+  }
+  const log = pino({ level: "silent" });
+  const address = (service: string) => `unix:${join(directory, `${service}.sock`)}`;
+  const starters = {
+    secrets: () => startSecrets({ listen: address("secrets"), projectsDir: projectsDirectory }, log),
+    sanitizer: () =>
+      startSanitizer({ listen: address("sanitizer"), secretsAddress: address("secrets") }, log),
+    "pool-manager": () =>
+      startPoolManager(
+        {
+          listen: address("pool-manager"),
+          secretsAddress: address("secrets"),
+          projectsDirectory,
+          dataDirectory: directory,
+          runDirectory: join(directory, "run"),
+          driver: "process" as const,
+          python: process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python"),
+        },
+        log,
+      ),
+  };
+  const running = new Map<string, RunningService>();
+  const start = async (service: keyof typeof starters) => {
+    running.set(service, await starters[service]());
+  };
+  const stop = async (service: string) => {
+    await running.get(service)?.drain(0);
+    running.delete(service);
+  };
+  await start("secrets");
+  await start("sanitizer");
+  await start("pool-manager");
+  const routerService = await startRouter(
+    {
+      listen: address("router"),
+      poolManagerAddress: address("pool-manager"),
+      sanitizerAddress: address("sanitizer"),
+      databasePath: join(directory, "airlock.db"),
+      retentionMs: 60_000,
+    },
+    log,
+  );
+  const router = connect(RouterServiceClient, routerService.address);
+  const execution = (response: { execution?: Execution | undefined }): Execution => {
+    if (!response.execution) throw new Error("no execution in the answer");
+    return response.execution;
+  };
+  return {
+    router,
+    address,
+    start,
+    stop,
+    async submit(request) {
+      const full = SubmitRequest.fromPartial({ project: "demo", ...request });
+      return execution(await callUnary(router, router.submit, full, "router", { timeoutMs: 5_000 }))
+        .executionId;
+    },
+    async get(executionId, waitMs = 0) {
+      const limits = { timeoutMs: waitMs + 5_000 };
+      return execution(
+        await callUnary(router, router.getExecution, { executionId, waitMs }, "router", limits),
+      );
+    },
+    async close() {
+      router.close();
+      await routerService.drain(0);
+      for (const service of ["pool-manager", "sanitizer", "secrets"]) await stop(service);
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
