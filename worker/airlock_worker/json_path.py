@@ -11,6 +11,9 @@ _MAX_KEY = 80
 class NotJson(ValueError):
     """`sentence` puts the name of the whole in front of the path that the problem gathered on its way out."""
 
+    # What tracebacks of scripts call it by.
+    __module__ = "airlock"
+
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
         self._problem = problem

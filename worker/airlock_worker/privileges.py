@@ -7,7 +7,7 @@ import os
 import resource
 
 from . import kernel
-from .room import Limits, Room, kernel_at_least, namespaces
+from .room import Limits, Room, kernel_at_least
 
 _MAX_OPEN_FILES = 1024
 # Between the soft and the hard limit of address space: what is left to report a MemoryError with.
@@ -32,8 +32,7 @@ def _wanted(room: Room, limits: Limits) -> list[tuple[int, int, int]]:
         (resource.RLIMIT_AS, memory, memory + REPORTING_BYTES),
     ]
     # Elsewhere this limit counts every process of the user, of other runs and programs too.
-    own_count = namespaces()["user"] != room.outside["user"] and kernel_at_least(5, 14)
-    if own_count and os.getuid() != 0:
+    if os.getuid() != 0 and os.readlink("/proc/self/ns/user") != room.outside["user"] and kernel_at_least(5, 14):
         wanted.append((resource.RLIMIT_NPROC, limits.pids, limits.pids))
     return wanted
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 from dataclasses import dataclass, field
 
 NAMESPACES = ("user", "mnt", "ipc", "pid", "net")
@@ -49,7 +48,7 @@ def _link(path: str) -> str:
 
 
 def kernel_at_least(major: int, minor: int) -> bool:
-    numbers = platform.release().split("-")[0].split(".")
+    numbers = os.uname().release.split("-")[0].split(".")
     try:
         return (int(numbers[0]), int(numbers[1])) >= (major, minor)
     except (ValueError, IndexError):

@@ -18,6 +18,8 @@ MAX_MODEL_BYTES = 256
 class ResultTooLarge(NotJson):
     """The value is fine, but its JSON text is longer than the project allows."""
 
+    __module__ = "airlock"
+
 
 class Settings:
     """The project's secrets, the request's settings and the project's own, in this order of precedence.

@@ -49,6 +49,7 @@ class RunCall:
     def __init__(self, call: Any) -> None:
         self._call = call
         self.ended = Ended()
+        self._documents: dict[str, bytes] = {}
 
     async def next_event(self) -> Any:
         response = await self._call.read()
@@ -91,9 +92,11 @@ class RunCall:
                 ended.questions.append(response.llm_request)
             case "document":
                 name = {1: "result", 2: "memory_updates", 3: "error"}[response.document.kind]
-                setattr(ended, name, (getattr(ended, name) or "") + response.document.data.decode())
+                self._documents[name] = self._documents.get(name, b"") + response.document.data
             case "finished":
                 finished = response.finished
+                for name, text in self._documents.items():
+                    setattr(ended, name, text.decode())
                 names = {number: name for name, number in M.enum("EndReason").items()}
                 ended.end = names[finished.end_reason].removeprefix("END_REASON_").lower()
                 ended.time_ms = finished.execution_time_ms

@@ -1,0 +1,259 @@
+"""Scripts that misbehave end once, with the right reason, and the next run is untouched."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from airlock_worker import processes
+
+from .harness import Ended, Worker, worker
+
+
+async def _next_is_fine(target: Worker) -> None:
+    ended = await target.run("print('fine')\nset_result(1)")
+    assert (ended.end, ended.stdout, ended.result) == ("completed", b"fine\n", "1")
+
+
+def _zygote_of(target: Worker) -> int:
+    [zygote] = processes.children_of(target.process.pid)
+    return zygote
+
+
+async def _family(target: Worker) -> int:
+    """How many processes the worker has once it has settled: the zygote and its spares."""
+    for _ in range(100):
+        found = processes.descendants_of(target.process.pid)
+        if len(found) <= 3:
+            return len(found)
+        await asyncio.sleep(0.02)
+    return len(found)
+
+
+BAD = [
+    ("import os; os._exit(3)", "exit_nonzero"),
+    ("import ctypes; ctypes.string_at(0)", "killed"),
+    ("import os; os.closerange(0, 256)", "script_error"),
+    ("import os; os.closerange(0, 256); raise ValueError", "script_error"),
+    ("import os; os.close(1); os.close(2); set_result(1)", "completed"),
+    ("import sys; sys.stdout = sys.stderr = None; set_result(1)", "completed"),
+    ("import sys; sys.stdout.close(); set_result(1)", "completed"),
+    ("while True:\n try:\n  while True: pass\n except BaseException: pass", "timeout"),
+    ("import os; os.chmod('.', 0); os.chmod('/tmp', 0)", "completed"),
+    ("import os; os.rmdir(os.getcwd())", "completed"),
+    ("import sys; sys.setrecursionlimit(10**9)\ndef f(): f()\nf()", ("killed", "script_error", "out_of_memory")),
+    ("import builtins, sys, json; json.dumps = builtins.print = None; sys.modules.clear()", None),
+    ("import signal, os; os.kill(os.getpid(), signal.SIGSTOP)", "timeout"),
+    ("import resource; resource.setrlimit(resource.RLIMIT_AS, (1, 1)); x = 'y' * 10_000_000", None),
+    ("import threading, time\nthreading.Thread(target=lambda: time.sleep(99)).start()", "timeout"),
+    ("import atexit, os; atexit.register(os._exit, 5)", "exit_nonzero"),
+    ("import atexit, time; atexit.register(time.sleep, 99)", "timeout"),
+]
+
+
+@pytest.mark.parametrize(("code", "end"), BAD, ids=[code[:50] for code, _ in BAD])
+async def test_a_bad_script_ends_once_and_the_next_is_fine(
+    shared: Worker, code: str, end: str | tuple[str, ...] | None
+) -> None:
+    ended = await shared.run(code, timeout_ms=1000)
+    if end is not None:
+        assert ended.end in ((end,) if isinstance(end, str) else end), ended
+    await _next_is_fine(shared)
+
+
+GARBAGE = """
+import os, socket
+for fd in range(256):
+    try: os.write(fd, {garbage})
+    except OSError: pass
+set_result("forged")
+"""
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        "b'garbage' * 100",
+        r"b'R\x00\x00\x00\x02{{' + b'D\x00\x00\x00\x02{}'",
+        r"b'D\x00\x00\x00\x20' + b'x' * 32",
+        r"b'Q\x00\x00\x00\x02{}'",
+        r"b'Q\xff\xff\xff\xff'",
+        r"b'D\x00\x00\x00\x1f' + b'{\"end\":\"cancelled\",\"error\":\"\"}'",
+        r"b'D\x00\x00\x00\x1f' + b'{\"end\":\"completed\",\"error\":\"\"}' * 2",
+    ],
+)
+async def test_garbage_on_every_descriptor_is_an_error_and_retires_the_worker(garbage: str) -> None:
+    async with worker() as target:
+        watch = target.watch()
+        ready = await watch.read()
+        ended = await target.run(GARBAGE.replace("{garbage}", garbage))
+        assert ended.end == "script_error"
+        assert ended.error is not None and "Airlock's own descriptor" in ended.error
+        assert ended.result is None
+        retiring = await watch.read()
+        assert (ready.state, retiring.state) == (2, 3)
+        assert retiring.detail == "a run wrote to its control pipe"
+        assert len(retiring.isolation_layers) > 5
+        await _next_is_fine(target)
+
+
+async def test_a_forged_result_is_checked(shared: Worker) -> None:
+    forge = r"""
+import os, struct
+def frame(kind, text): return kind + struct.pack(">I", len(text)) + text
+os.write(3, frame(b"R", TEXT) + frame(b"D", b'{"end":"completed","error":""}'))
+os._exit(0)
+"""
+    for text, end in [
+        ("b'[1.0]'", "completed"),
+        ("b'[NaN]'", "result_invalid"),
+        ("b'[1'", "result_invalid"),
+        (r"b'\xff'", "result_invalid"),
+        ('b\'{"a":1,"a":2}\'', "result_invalid"),
+        ("b'[' * 300 + b']' * 300", "result_invalid"),
+        ("b'[' * 100000", "result_invalid"),
+        (r"b'\"\\ud800\"'", "result_invalid"),
+        ("b'1' * 5000", "completed"),
+        (r"b'\"\\\\ud800 \"'", "completed"),
+        ("b'1' * 11_000_000", "result_too_large"),
+    ]:
+        ended = await shared.run(forge.replace("TEXT", text))
+        assert ended.end == end, (text, ended)
+        assert (ended.result is not None) == (end == "completed")
+
+
+async def test_a_kill_from_outside_retires_the_worker_before_the_end_is_told() -> None:
+    async with worker() as target:
+        watch = target.watch()
+        await watch.read()
+        ended = await target.run("import os; os.kill(os.getpid(), 9)")
+        assert ended.end == "killed"
+        retiring = await asyncio.wait_for(watch.read(), 1)
+        assert retiring.state == 3 and "SIGKILL" in retiring.detail
+        await _next_is_fine(target)
+
+
+FORKS = {
+    "a fork bomb": "import os\nfor _ in range(7): os.fork()\nimport time; time.sleep(60)",
+    "a daemon": """
+import os, sys
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.closerange(0, 256)
+        import signal; signal.pause()
+    os._exit(0)
+os.wait()
+""",
+    "a daemon that holds the output": "import os\nif os.fork() == 0:\n os.setsid()\n while os.fork() == 0: os.setsid()\n"
+    " import signal; signal.pause()",
+    "a process that leaves the subreaper": """
+import ctypes, os, time
+ctypes.CDLL(None).prctl(36, 0, 0, 0, 0)
+if os.fork() == 0:
+    if os.fork() == 0: time.sleep(60)
+    os._exit(0)
+os.wait()
+""",
+    "a subprocess": "import subprocess; subprocess.Popen(['sleep', '60'])",
+}
+
+
+@pytest.mark.parametrize("name", [name for name in FORKS if name != "a daemon that holds the output"])
+async def test_no_process_outlives_its_run(name: str) -> None:
+    async with worker() as target:
+        await target.run("pass")
+        before = await _family(target)
+        ended: Ended = await target.run(FORKS[name], timeout_ms=1500)
+        left = [pid for pid in processes.descendants_of(target.process.pid) if _command(pid) == "sleep"]
+        assert ended.end == ("timeout" if name == "a fork bomb" else "completed"), ended
+        assert left == []
+        assert before <= 3 and await _family(target) <= 3
+        await _next_is_fine(target)
+
+
+async def test_a_forked_process_cannot_speak_for_the_script(shared: Worker) -> None:
+    code = """
+import os
+pid = os.fork()
+if pid == 0:
+    for call in (lambda: set_result(2), lambda: memory.set("a", "b", 1), lambda: llm.complete("q")):
+        try: call()
+        except RuntimeError as error: print(error)
+    raise SystemExit(4)
+set_result(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    ended = await shared.run(code)
+    assert (ended.end, ended.result, ended.questions) == ("completed", "4", [])
+    assert ended.stdout.count(b"works only in the script's first process") == 3
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+async def test_a_killed_zygote_ends_its_runs_and_the_worker() -> None:
+    async with worker() as target:
+        paused = await target.start("print('before')\nllm.complete('q')")
+        await paused.until_question()
+        running = await target.start(
+            "import subprocess, time\nsubprocess.Popen(['sleep', '61'])\nprint('up')\ntime.sleep(60)"
+        )
+        while not running.ended.stdout:
+            await running.next_event()
+        family = processes.descendants_of(target.process.pid)
+        os.kill(_zygote_of(target), 9)
+        for call in (paused, running):
+            ended = await call.finish()
+            assert ended.end == "worker_lost"
+            assert ended.error is not None and ended.result is None
+        assert paused.ended.stdout == b"before\n"
+        assert await asyncio.wait_for(target.process.wait(), 5) == 1
+        assert len(family) >= 4 and not [pid for pid in family if processes.exists(pid)]
+
+
+async def test_a_script_that_kills_the_zygote_is_not_a_success() -> None:
+    async with worker() as target:
+        ended = await target.run("import os; os.kill(os.getppid(), 9)\nimport time; time.sleep(5)")
+        assert ended.end == "worker_lost"
+
+
+async def test_a_killed_supervisor_leaves_nothing_behind() -> None:
+    async with worker() as target:
+        running = await target.start(
+            "import subprocess, time\nsubprocess.Popen(['sleep', '62'])\nprint('up')\ntime.sleep(60)"
+        )
+        while not running.ended.stdout:
+            await running.next_event()
+        family = processes.descendants_of(target.process.pid)
+        assert len(family) >= 3
+        target.process.kill()
+        await target.process.wait()
+        for _ in range(150):
+            if not [pid for pid in family if processes.exists(pid)]:
+                return
+            await asyncio.sleep(0.02)
+        raise AssertionError([(pid, _command(pid)) for pid in family if processes.exists(pid)])
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "standard input closed"])
+async def test_a_worker_that_is_told_to_stop_goes_quickly_and_completely(how: str) -> None:
+    async with worker() as target:
+        running = await target.start("import time\nprint('up')\ntime.sleep(60)")
+        while not running.ended.stdout:
+            await running.next_event()
+        family = processes.descendants_of(target.process.pid)
+        if how == "SIGTERM":
+            target.process.terminate()
+        else:
+            assert target.process.stdin is not None
+            target.process.stdin.close()
+        assert (await running.finish()).end == "worker_lost"
+        assert await asyncio.wait_for(target.process.wait(), 3) == 0
+        assert not [pid for pid in family if processes.exists(pid)]

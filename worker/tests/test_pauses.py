@@ -1,0 +1,143 @@
+"""A script that asks waits frozen, costs little, and gets the answer to its own question."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import grpc
+import pytest
+
+from .harness import Worker, worker
+
+ASK = "answer = llm.complete('how much?')\nset_result(answer)"
+
+
+async def test_two_questions_are_answered_in_order(shared: Worker) -> None:
+    code = "a = llm.complete('one', model='m')\nb = llm.complete('two')\nset_result([a, b])"
+    ended = await shared.run(code, answers=["é\n1", "2"])
+    assert ended.value == ["é\n1", "2"]
+    asked = [(q.id, q.prompt, q.model) for q in ended.questions]
+    assert asked == [("llm_1", "one", "m"), ("llm_2", "two", "default")]
+
+
+async def test_what_was_printed_before_a_question_comes_before_it(shared: Worker) -> None:
+    call = await shared.start("import sys\nfor n in range(5000): print(n)\nprint('x', end='')\nllm.complete('q')")
+    question = await call.until_question()
+    assert call.ended.stdout.endswith(b"4999\nx")
+    await call.answer(question.id, "")
+    assert (await call.finish()).end == "completed"
+
+
+async def test_an_answer_to_another_question_ends_the_call(shared: Worker) -> None:
+    call = await shared.start(ASK)
+    await call.until_question()
+    await call.answer("llm_2", "no")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call.finish()
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "llm_1" in (caught.value.details() or "")
+
+
+async def test_questions_of_several_threads_are_put_one_after_the_other(shared: Worker) -> None:
+    code = """
+import threading
+answers = {}
+def ask(n): answers[n] = llm.complete(str(n))
+threads = [threading.Thread(target=ask, args=(n,)) for n in range(4)]
+for t in threads: t.start()
+for t in threads: t.join()
+set_result([answers[n] for n in range(4)])
+"""
+    call = await shared.start(code)
+    for _ in range(4):
+        question = await call.until_question()
+        await call.answer(question.id, "answer to " + question.prompt)
+    assert (await call.finish()).value == [f"answer to {n}" for n in range(4)]
+
+
+async def test_a_pause_does_not_count_and_everything_stands_still(shared: Worker) -> None:
+    code = """
+import os, time
+read, write = os.pipe()
+if os.fork() == 0:
+    while True:
+        os.write(write, b"t")
+        time.sleep(0.01)
+time.sleep(0.1)
+llm.complete('q')
+os.set_blocking(read, False)
+set_result(len(os.read(read, 10000)))
+"""
+    call = await shared.start(code, timeout_ms=2_000)
+    question = await call.until_question()
+    await asyncio.sleep(2.5)
+    await call.answer(question.id, "")
+    ended = await call.finish()
+    assert ended.end == "completed"
+    assert ended.time_ms < 1500
+    # The child process had 0.1 s to tick; with the pause it would have been about 250 ticks.
+    assert 2 <= ended.value < 100
+
+
+async def test_the_clock_goes_on_after_the_answer(shared: Worker) -> None:
+    ended = await shared.run("llm.complete('q')\nwhile True: pass", answers=["a"], timeout_ms=300)
+    assert ended.end == "timeout"
+
+
+async def test_a_large_answer_arrives_whole(shared: Worker) -> None:
+    ended = await shared.run("set_result(len(llm.complete('q')))", answers=["ä" * 5_000_000])
+    assert ended.value == 5_000_000
+
+
+async def test_cancelling_a_paused_run_kills_it(shared: Worker) -> None:
+    call = await shared.start("import os\nllm.complete(str(os.getpid()))")
+    pid = (await call.until_question()).prompt
+    call.cancel()
+    for _ in range(200):
+        try:
+            with open(f"/proc/{pid}/stat") as stat:
+                if stat.read().rpartition(")")[2].split()[0] == "Z":
+                    return
+        except FileNotFoundError:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("the paused script outlived its call")
+
+
+async def test_a_paused_run_that_is_killed_from_outside_ends(shared: Worker) -> None:
+    call = await shared.start("import os\nllm.complete(str(os.getpid()))")
+    pid = int((await call.until_question()).prompt)
+    await shared.run(f"import os; os.kill({pid}, 9)")
+    ended = await call.finish()
+    assert ended.end == "killed"
+
+
+async def test_fifty_paused_runs_cost_little_and_slow_nobody() -> None:
+    async with worker() as crowded:
+        plain_s = await _median_s(crowded)
+        calls = [await crowded.start("import os\nset_result(llm.complete(str(os.getpid())))") for _ in range(50)]
+        questions = await asyncio.gather(*(call.until_question() for call in calls))
+        crowded_s = await _median_s(crowded)
+        private = sorted(_private_kib(int(question.prompt)) for question in questions)
+        for n, (call, question) in enumerate(zip(calls, questions, strict=True)):
+            await call.answer(question.id, str(n))
+        ended = await asyncio.gather(*(call.finish() for call in calls))
+        assert [one.value for one in ended] == [str(n) for n in range(50)]
+        assert private[-1] <= 3 * 1024
+        # Generous, since other things run on a test machine; a worker that waits for paused runs takes seconds.
+        assert crowded_s < 3 * plain_s + 0.02
+
+
+async def _median_s(target: Worker) -> float:
+    times = []
+    for _ in range(21):
+        started = time.perf_counter()
+        assert (await target.run("print('hi')")).stdout == b"hi\n"
+        times.append(time.perf_counter() - started)
+    return sorted(times)[10]
+
+
+def _private_kib(pid: int) -> int:
+    with open(f"/proc/{pid}/smaps_rollup") as rollup:
+        return sum(int(line.split()[1]) for line in rollup if line.startswith(("Private_Dirty", "Private_Clean")))
