@@ -38,7 +38,9 @@ export async function startEmbedded(
     return await service;
   };
   try {
-    await start(startSecrets({ listen: address("secrets"), projectsDir: projectsDirectory }, logFor("secrets")));
+    await start(
+      startSecrets({ listen: address("secrets"), projectsDir: projectsDirectory }, logFor("secrets")),
+    );
     await start(
       startSanitizer(
         { listen: address("sanitizer"), secretsAddress: address("secrets") },

@@ -1,0 +1,86 @@
+/** A command resolves to its exit status; it throws a ConfigError for wrong usage. */
+type Run = (args: readonly string[]) => Promise<number>;
+
+export type Command = {
+  readonly name: string;
+  readonly usage: string;
+  readonly summary: string;
+  readonly options?: readonly (readonly [string, string])[];
+  /** Imports what the command needs, and no more. */
+  load(args: readonly string[]): Promise<Run>;
+};
+
+const namesProject = (args: readonly string[]) => args[0] !== undefined && !args[0].startsWith("-");
+
+export const COMMANDS: readonly Command[] = [
+  {
+    name: "up",
+    usage: "up [--port N] [--projects DIR] [--data DIR] [--mock]\nup NAME [--replicas N]",
+    summary: "start Airlock here; or start the workers of one project",
+    options: [
+      ["--port N", "listen on 127.0.0.1:N (AIRLOCK_PORT, 8000)"],
+      ["--projects DIR", "one YAML file per project (AIRLOCK_PROJECTS_DIR, ./projects)"],
+      ["--data DIR", "executions and logs (AIRLOCK_DATA_DIR, ./.airlock)"],
+      ["--driver D", "how workers run: process (AIRLOCK_DRIVER)"],
+      ["--mock", "serve the same REST contract from memory, without Python"],
+      ["--replicas N", "with NAME: so many workers"],
+    ],
+    load: async (args) =>
+      namesProject(args) ? (await import("./project-commands.ts")).upProject : (await import("./up.ts")).up,
+  },
+  {
+    name: "down",
+    usage: "down NAME",
+    summary: "stop the workers of one project",
+    load: async () => (await import("./project-commands.ts")).downProject,
+  },
+  {
+    name: "projects",
+    usage: "projects",
+    summary: "list the projects and their workers",
+    load: async () => (await import("./project-commands.ts")).listProjects,
+  },
+  {
+    name: "run",
+    usage: "run FILE --project NAME [--timeout S] [--setting K=V]... [--memory FILE.json] [--json]",
+    summary: "run a script and show its output as it comes",
+    options: [
+      ["FILE", "Python; - reads it from standard input"],
+      ["--project NAME", "the project whose secrets, settings and packages it gets"],
+      ["--timeout S", "seconds it may run; time spent waiting for answers does not count"],
+      ["--setting K=V", "a setting for this run; may be given several times"],
+      ["--memory FILE", 'what memory.get finds: {"category": {"key": value}}'],
+      ["--json", "print only the final execution, as the service sent it"],
+      ["", "exit status: 0 completed, 1 error, 124 timeout, 130 Ctrl-C, 2 wrong usage"],
+    ],
+    load: async () => (await import("./run.ts")).run,
+  },
+  {
+    name: "logs",
+    usage: "logs [-f] [--level LEVEL] [--data DIR] [EXECUTION_ID | --project NAME]",
+    summary: "show what the services logged",
+    options: [
+      ["-f", "go on with what is logged from now on"],
+      ["--level LEVEL", "trace, debug, info, warn, error or fatal, and what is graver"],
+    ],
+    load: async () => (await import("./logs.ts")).logs,
+  },
+  {
+    name: "check",
+    usage: "check",
+    summary: "types, lint, format, protos, generated code: all that is checked in seconds",
+    load: async () => (await import("./check.ts")).check,
+  },
+  {
+    name: "test",
+    usage: "test [FILTER...]",
+    summary: "every test that this machine can run; filters are parts of paths under test/ or worker/",
+    load: async () => (await import("./test.ts")).test,
+  },
+  {
+    name: "generate",
+    usage: "generate",
+    summary: "write the code that is generated from proto/ anew",
+    load: async () => (await import("./generate.ts")).generate,
+  },
+];

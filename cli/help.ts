@@ -1,0 +1,33 @@
+import { COMMANDS, type Command } from "./commands.ts";
+
+/** The page of one command, or of all of them when `name` is none. */
+export function helpText(name?: string): string {
+  const command = COMMANDS.find((each) => each.name === name);
+  return command ? pageOf(command) : overview();
+}
+
+function overview(): string {
+  const width = Math.max(...COMMANDS.map((command) => command.name.length));
+  const line = (name: string) => {
+    const command = COMMANDS.find((each) => each.name === name);
+    return `  ${name.padEnd(width)}  ${command?.summary}\n`;
+  };
+  return `Airlock runs AI agents' Python next to real credentials; only redacted output comes back.
+
+Use it:
+${["up", "projects", "run", "logs", "down"].map(line).join("")}
+Work on it:
+${["check", "test", "generate"].map(line).join("")}
+./airlock help COMMAND has the details. The client commands talk to AIRLOCK_URL,
+or to http://127.0.0.1:8000 (AIRLOCK_PORT).
+`;
+}
+
+function pageOf({ usage, summary, options = [] }: Command): string {
+  const width = Math.max(0, ...options.map(([flag]) => flag.length));
+  const usages = usage.split("\n").map((each) => `  ./airlock ${each}\n`);
+  const details = options.map(([flag, text]) => `  ${flag.padEnd(width)}  ${text}\n`);
+  return `${usages.join("")}\n${summary[0]?.toUpperCase()}${summary.slice(1)}.\n${
+    details.length > 0 ? `\n${details.join("")}` : ""
+  }`;
+}

@@ -1,0 +1,40 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { ConfigError } from "../services/common/environment.ts";
+import { COMMANDS } from "./commands.ts";
+import { helpText } from "./help.ts";
+import { RestError } from "./rest-error.ts";
+
+/** The whole command line; resolves to the exit status. Only the command that is asked for gets loaded. */
+async function main([name = "help", ...args]: readonly string[]): Promise<number> {
+  if (name === "--version" || name === "version") {
+    const { version } = JSON.parse(readFileSync(join(import.meta.dirname, "..", "package.json"), "utf8"));
+    process.stdout.write(`airlock ${version}\n`);
+    return 0;
+  }
+  if (["help", "--help", "-h"].includes(name)) return help(args[0]);
+  const command = COMMANDS.find((each) => each.name === name);
+  if (!command) {
+    process.stderr.write(`There is no command "${name}". ./airlock help lists them.\n`);
+    return 2;
+  }
+  if (args.includes("--help") || args.includes("-h")) return help(name);
+  const run = await command.load(args);
+  return await run(args);
+}
+
+function help(name?: string): number {
+  process.stdout.write(helpText(name));
+  return 0;
+}
+
+// A reader that has seen enough, such as head, ends the command without a complaint.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+
+try {
+  process.exit(await main(process.argv.slice(2)));
+} catch (error) {
+  if (!(error instanceof ConfigError || error instanceof RestError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exit(error instanceof ConfigError ? 2 : 1);
+}

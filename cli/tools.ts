@@ -1,0 +1,51 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+
+export const ROOT = join(import.meta.dirname, "..");
+const BIN = join(ROOT, "node_modules", ".bin");
+
+/** The worker's Python, which the launcher makes. */
+export const PYTHON = process.env.AIRLOCK_PYTHON || join(ROOT, ".venv", "bin", "python");
+
+export type ToolOptions = { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> };
+export type ToolResult = { readonly ok: boolean; readonly output: string };
+
+// The tools of node_modules come first, and with them the pinned Node.
+function environment(extra: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
+  return { ...process.env, PATH: `${BIN}:${process.env.PATH ?? ""}`, ...extra };
+}
+
+/** Runs a tool and keeps what it prints. */
+export function runQuietly(command: readonly string[], options: ToolOptions = {}): Promise<ToolResult> {
+  return new Promise((resolve) => {
+    const [file = "", ...args] = command;
+    const child = spawn(file, args, { cwd: options.cwd ?? ROOT, env: environment(options.env) });
+    let output = "";
+    const collect = (data: Buffer) => {
+      output += data;
+    };
+    child.stdout.on("data", collect);
+    child.stderr.on("data", collect);
+    child.on("error", (error) =>
+      resolve({ ok: false, output: `${file} cannot be started: ${error.message}\n` }),
+    );
+    child.on("close", (status) => resolve({ ok: status === 0, output }));
+  });
+}
+
+/** Runs a tool on this terminal; resolves to its exit status, or null when a signal ended it or it did not start. */
+export function runVisibly(command: readonly string[], options: ToolOptions = {}): Promise<number | null> {
+  return new Promise((resolve) => {
+    const [file = "", ...args] = command;
+    const child = spawn(file, args, {
+      cwd: options.cwd ?? ROOT,
+      env: environment(options.env),
+      stdio: "inherit",
+    });
+    child.on("error", (error) => {
+      process.stderr.write(`${file} cannot be started: ${error.message}\n`);
+      resolve(null);
+    });
+    child.on("close", resolve);
+  });
+}
