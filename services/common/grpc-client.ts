@@ -71,11 +71,14 @@ export function callUnary<Req, Res>(
 }
 
 export type ClientDuplex<In, Out> = Duplex<In, Out> & {
-  /** No more messages from here. */
-  end(): void;
+  /** Ends the call in good order: nothing more is sent, and the other side ends it too. */
+  close(): void;
   /** Gives the call up; the other side sees a cancellation. */
   cancel(): void;
 };
+
+// The other side has this long to end a call that was closed here.
+const CLOSE_TIMEOUT_MS = 5_000;
 
 /** Wraps a duplex call that was just made. */
 export function clientDuplex<Out, In>(
@@ -84,7 +87,12 @@ export function clientDuplex<Out, In>(
 ): ClientDuplex<In, Out> {
   return {
     ...openDuplex<In, Out>(call, peer),
-    end: () => call.end(),
+    close() {
+      // A cancellation would do too, but costs both ends an error with its stack trace on every call.
+      call.end();
+      const giveUp = setTimeout(() => call.cancel(), CLOSE_TIMEOUT_MS).unref();
+      call.once("status", () => clearTimeout(giveUp));
+    },
     cancel: () => call.cancel(),
   };
 }

@@ -9,7 +9,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
-import { asAirlockError } from "./errors.ts";
+import { AirlockError, asAirlockError } from "./errors.ts";
 import { toGrpcStatus } from "./grpc-errors.ts";
 import { CHANNEL_OPTIONS } from "./grpc-limits.ts";
 import { type Duplex, openDuplex } from "./grpc-stream.ts";
@@ -17,6 +17,9 @@ import type { Log } from "./log.ts";
 
 /** What a handler knows of its call: `signal` aborts when the caller goes away or its deadline passes. */
 export type CallContext = { readonly signal: AbortSignal };
+
+// Made once: an abort without a reason makes an error with a stack trace for every call that ends early.
+const CALLER_GONE = new AirlockError("cancelled", "The caller went away.");
 
 /** Wraps handlers of one service: errors are mapped once, and no rejected promise leaves a caller waiting. */
 export function handlersFor(log: Log) {
@@ -34,7 +37,7 @@ export function handlersFor(log: Log) {
     ): handleUnaryCall<Req, Res> {
       return async (call, callback) => {
         const abort = new AbortController();
-        call.on("cancelled", () => abort.abort());
+        call.on("cancelled", () => abort.abort(CALLER_GONE));
         try {
           callback(null, await handler(call.request, { signal: abort.signal }));
         } catch (error) {
@@ -48,7 +51,7 @@ export function handlersFor(log: Log) {
     ): handleServerStreamingCall<Req, Res> {
       return async (call) => {
         const abort = new AbortController();
-        call.on("cancelled", () => abort.abort());
+        call.on("cancelled", () => abort.abort(CALLER_GONE));
         try {
           for await (const response of handler(call.request, { signal: abort.signal })) {
             if (abort.signal.aborted) return;
@@ -66,7 +69,7 @@ export function handlersFor(log: Log) {
     ): handleBidiStreamingCall<Req, Res> {
       return async (call) => {
         const abort = new AbortController();
-        call.on("cancelled", () => abort.abort());
+        call.on("cancelled", () => abort.abort(CALLER_GONE));
         try {
           await handler(openDuplex<Req, Res>(call, "caller"), { signal: abort.signal });
           call.end();

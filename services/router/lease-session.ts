@@ -49,8 +49,7 @@ export function openLease(
     },
     release() {
       signal.removeEventListener("abort", cancel);
-      stream.end();
-      stream.cancel();
+      stream.close();
     },
   };
 }

@@ -148,8 +148,7 @@ export function openSanitizer(
     },
     close() {
       closed = true;
-      stream.end();
-      stream.cancel();
+      stream.close();
     },
   };
 }

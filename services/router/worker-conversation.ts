@@ -55,7 +55,7 @@ export async function converse(submission: Submission, run: Conversation): Promi
     const { finished, documents } = await interruption.race(
       Promise.race([followed, sanitizer.failed, broken.promise]),
     );
-    stream.end();
+    stream.close();
     const dropped = await endOutput(sanitizer, written, (channel) => isCut(finished, channel));
     return await interruption.race(endingOfFinished(finished, documents, sanitizer, dropped));
   } catch (error) {

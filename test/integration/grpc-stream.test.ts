@@ -113,8 +113,21 @@ describe("a duplex call", () => {
       queued(2),
       queued(3),
     ]);
-    stream.end();
+    stream.close();
     expect(await stream.next()).toBeNull();
+  });
+
+  it("that was closed ends for the handler without a cancellation", async () => {
+    const ended = Promise.withResolvers<string>();
+    handler = async (stream, { signal }) => {
+      while ((await stream.next()) !== null);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      ended.resolve(`aborted: ${signal.aborted}`);
+    };
+    const stream = lease();
+    await stream.send(park);
+    stream.close();
+    expect(await ended.promise).toBe("aborted: false");
   });
 
   it("hands the handler's error to the caller", async () => {

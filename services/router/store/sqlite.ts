@@ -9,13 +9,13 @@ import type { ExecutionStore } from "./store.ts";
 const UNFINISHED = "status IN ('pending', 'running', 'awaiting_llm')";
 
 /**
- * Opens the store in one SQLite file, for one router in one process. A commit is on the disk before its promise
- * resolves (`synchronous=FULL`), so what was accepted outlives a power cut. Throws when the file cannot be opened.
+ * Opens the store in one SQLite file, for one router in one process. What was committed outlives the death of the
+ * process; a power cut may take the last moments with it (docs/decisions/0001). Throws when the file cannot be opened.
  */
 export function openSqliteStore(path: string): ExecutionStore {
   const db = new DatabaseSync(path);
   db.exec(
-    "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 2000;",
+    "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 2000;",
   );
   migrate(db);
   const changes = new EventEmitter().setMaxListeners(0);
