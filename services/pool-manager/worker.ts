@@ -51,10 +51,12 @@ export async function startWorker(
     provisioned = values;
   };
   const retiring = Promise.withResolvers<string>();
+  // A worker that froze breaks its stream by the pings that it does not answer; it is replaced like one that died.
+  const onBroken = () => void process.stop();
   const boot = async () => {
     await connected(client);
     await provision(provisionFirst);
-    return await watchUntilReady(client, retiring.resolve);
+    return await watchUntilReady(client, retiring.resolve, onBroken);
   };
   try {
     const layers = await givenUpAfter(Promise.race([boot(), process.gone.then(goneTooEarly)]), signal);
@@ -85,10 +87,11 @@ function connected(client: WorkerServiceClient): Promise<void> {
   });
 }
 
-/** Resolves with the layers that are in force; goes on listening for the worker's wish to be replaced. */
+/** Resolves with the layers that are in force; goes on listening for the worker's wish to be replaced, and its end. */
 function watchUntilReady(
   client: WorkerServiceClient,
   onRetiring: (reason: string) => void,
+  onBroken: () => void,
 ): Promise<readonly IsolationLayer[]> {
   return new Promise((resolve, reject) => {
     const stream = client.watchStatus({});
@@ -97,8 +100,10 @@ function watchUntilReady(
       if (state === WorkerState.RETIRING) onRetiring(detail);
       if (state === WorkerState.FAILED) reject(new AirlockError("start_failed", detail));
     });
-    // Once the worker is ready, the end of its process says all that the end of this stream could.
-    stream.on("error", (error) => reject(fromGrpcError(error, "worker")));
+    stream.on("error", (error) => {
+      reject(fromGrpcError(error, "worker"));
+      onBroken();
+    });
   });
 }
 

@@ -103,6 +103,7 @@ async function runOnWorker(
     parts.sanitizer,
     { project, executionId, secretsVersion: granted.secretsVersion },
     output.add,
+    parts.clock,
   );
   const stopTimer = armTimeout(timeoutMs + TIMEOUT_GRACE_MS, stopwatch, interruption, parts.clock);
   try {

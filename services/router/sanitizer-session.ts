@@ -1,4 +1,5 @@
 import { TextDecoder } from "node:util";
+import type { Clock } from "../common/clock.ts";
 import { AirlockError } from "../common/errors.ts";
 import {
   SanitizeChannel,
@@ -34,6 +35,8 @@ type Pending = {
   readonly done: PromiseWithResolvers<CleanDocument>;
 };
 
+// A document at its limit is clean within a second.
+const ANSWER_TIMEOUT_MS = 15_000;
 // Long enough for a sanitizer that is being restarted.
 const READY_TIMEOUT_MS = 5_000;
 
@@ -57,6 +60,7 @@ export function openSanitizer(
   sanitizer: SanitizerServiceClient,
   open: { project: string; executionId: string; secretsVersion: string },
   onOutput: (channel: OutputChannel, text: string) => void,
+  clock: Clock,
 ): SanitizerSession {
   const stream = clientDuplex<SanitizeRequest, SanitizeResponse>(sanitizer.sanitize(), "sanitizer");
   const failed = Promise.withResolvers<never>();
@@ -125,6 +129,13 @@ export function openSanitizer(
       },
     });
 
+  const answered = async (done: Promise<CleanDocument>): Promise<CleanDocument> => {
+    const stopTimer = clock.after(ANSWER_TIMEOUT_MS, () =>
+      fail(new Error("the sanitizer did not answer in time")),
+    );
+    return await done.finally(stopTimer);
+  };
+
   receive().catch(fail);
   send({ message: { $case: "open", value: open } }).catch(fail);
   return {
@@ -135,7 +146,7 @@ export function openSanitizer(
     async endOutput(channel, cut) {
       const { done } = documentOn(channel);
       await sendChunk(channel, new Uint8Array(), true, cut);
-      return (await done.promise).droppedBytes;
+      return (await answered(done.promise)).droppedBytes;
     },
     async clean(channel, data) {
       const { done } = documentOn(channel);
@@ -144,7 +155,7 @@ export function openSanitizer(
         await sendChunk(channel, data.subarray(start, start + MAX_CHUNK_BYTES), end, false);
         if (end) break;
       }
-      return (await done.promise).text;
+      return (await answered(done.promise)).text;
     },
     close() {
       closed = true;

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { copyFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -46,6 +46,7 @@ beforeAll(async () => {
     projects[name] = text.replace(`name: ${name}\n`, "");
   }
   airlock = await startAirlock({ projects });
+  await copyFile(join(ROOT, "projects", "reports.lock"), join(airlock.projectsDirectory, "reports.lock"));
 });
 afterAll(async () => {
   await airlock.remove();
