@@ -129,11 +129,14 @@ export function openSanitizer(
       },
     });
 
-  const answered = async (done: Promise<CleanDocument>): Promise<CleanDocument> => {
+  /** The whole document on this channel; from now on the sanitizer has only so long to give it. */
+  const answerOn = (channel: SanitizeChannel): Promise<CleanDocument> => {
     const stopTimer = clock.after(ANSWER_TIMEOUT_MS, () =>
       fail(new Error("the sanitizer did not answer in time")),
     );
-    return await done.finally(stopTimer);
+    const answer = documentOn(channel).done.promise.finally(stopTimer);
+    answer.catch(() => undefined);
+    return answer;
   };
 
   receive().catch(fail);
@@ -144,18 +147,18 @@ export function openSanitizer(
       await sendChunk(channel, data, false, false);
     },
     async endOutput(channel, cut) {
-      const { done } = documentOn(channel);
+      const answer = answerOn(channel);
       await sendChunk(channel, new Uint8Array(), true, cut);
-      return (await answered(done.promise)).droppedBytes;
+      return (await answer).droppedBytes;
     },
     async clean(channel, data) {
-      const { done } = documentOn(channel);
+      const answer = answerOn(channel);
       for (let start = 0; ; start += MAX_CHUNK_BYTES) {
         const end = start + MAX_CHUNK_BYTES >= data.byteLength;
         await sendChunk(channel, data.subarray(start, start + MAX_CHUNK_BYTES), end, false);
         if (end) break;
       }
-      return (await answered(done.promise)).text;
+      return (await answer).text;
     },
     close() {
       closed = true;
