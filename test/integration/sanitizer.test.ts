@@ -31,7 +31,7 @@ describe("the sanitizer", () => {
     const expected = "before [REDACTED...6789] between [REDACTED], [REDACTED...-one] after";
     expect((await document(stream, channel, [text])).text).toBe(expected);
     expect((await document(stream, channel, [...text])).text).toBe(expected);
-    stream.end();
+    stream.close();
     expect(await stream.next()).toBeNull();
   });
 

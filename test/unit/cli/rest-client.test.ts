@@ -1,0 +1,47 @@
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import { afterEach, describe, expect, it } from "vitest";
+import { createRestClient } from "../../../cli/rest-client.ts";
+
+let server: Server | undefined;
+
+afterEach(() => server?.close());
+
+async function answering(status: number, body: string) {
+  server = createServer((request, response) => {
+    request.resume();
+    response.writeHead(status, { "content-type": "application/problem+json" }).end(body);
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  return createRestClient({ AIRLOCK_PORT: String(port) });
+}
+
+describe("the REST client", () => {
+  it("hands on the text of an answer", async () => {
+    const client = await answering(200, '{"result": 1.0}');
+    expect(await client.get("/x")).toBe('{"result": 1.0}');
+  });
+
+  it("turns a problem into its sentence", async () => {
+    const problem = {
+      title: "No such project",
+      detail: "There is no project of this name. Use one of: demo.",
+    };
+    const client = await answering(404, JSON.stringify(problem));
+    await expect(client.post("/x", "{}")).rejects.toMatchObject({ message: problem.detail, status: 404 });
+  });
+
+  it("says the status when something else than Airlock answers", async () => {
+    const client = await answering(502, "<html>");
+    await expect(client.get("/x")).rejects.toThrow("HTTP status 502");
+  });
+
+  it("says how to start a service that is not running", async () => {
+    const { url } = await answering(200, "");
+    server?.close();
+    await expect(createRestClient({ AIRLOCK_URL: `${url}/` }).get("/x")).rejects.toThrow(
+      `Airlock is not running at ${url}; start it with ./airlock up.`,
+    );
+  });
+});

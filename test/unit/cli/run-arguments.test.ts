@@ -1,0 +1,66 @@
+import { describe, expect, it } from "vitest";
+import { executeBody, parseRunArguments } from "../../../cli/run-arguments.ts";
+
+describe("the arguments of run", () => {
+  it("are a file, a project and what else the request may carry", () => {
+    const args =
+      "job.py --project demo --timeout 2.5 --setting A=1 --setting B=x=y --memory m.json --json".split(" ");
+    expect(parseRunArguments(args)).toEqual({
+      file: "job.py",
+      project: "demo",
+      timeoutSeconds: 2.5,
+      settings: { A: "1", B: "x=y" },
+      memoryFile: "m.json",
+      json: true,
+    });
+  });
+
+  it("take - as standard input and settings without a value", () => {
+    expect(parseRunArguments(["--project=demo", "-", "--setting", "EMPTY="])).toMatchObject({
+      file: "-",
+      settings: { EMPTY: "" },
+      json: false,
+    });
+  });
+
+  it.each([
+    [[], "takes one file"],
+    [["a.py", "b.py", "--project", "demo"], "takes one file"],
+    [["a.py"], "--project NAME"],
+    [["a.py", "--project", "demo", "--timeout", "soon"], 'not "soon"'],
+    [["a.py", "--project", "demo", "--timeout", "0"], "above 0"],
+    [["a.py", "--project", "demo", "--timeout=-1"], "above 0"],
+    [["a.py", "--project", "demo", "--setting", "novalue"], "KEY=VALUE"],
+    [["a.py", "--project", "demo", "--setting", "=x"], "KEY=VALUE"],
+    [["a.py", "--project", "demo", "--nonsense"], "--nonsense"],
+  ])("such as %j are refused in one line that says where help is", (args, hint) => {
+    let message = "";
+    try {
+      parseRunArguments(args);
+    } catch (error) {
+      message = (error as Error).message;
+    }
+    expect(message).toContain(hint);
+    expect(message).toContain("./airlock help run");
+    expect(message).not.toContain("\n");
+  });
+});
+
+describe("the request", () => {
+  const run = parseRunArguments(["a.py", "--project", "demo", "--setting", 'K="\n']);
+
+  it("leaves out what was not given", () => {
+    expect(JSON.parse(executeBody(run, "print(1)", undefined))).toEqual({
+      project: "demo",
+      code: "print(1)",
+      settings: { K: '"\n' },
+    });
+  });
+
+  it("carries the memory text untouched", () => {
+    const memory = '{"c": {"k": 9007199254740993, "f": 1.0}}';
+    expect(executeBody({ ...run, timeoutSeconds: 5 }, "", memory)).toContain(
+      `"timeout":5,"memory":${memory}}`,
+    );
+  });
+});

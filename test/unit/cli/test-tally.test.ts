@@ -1,0 +1,105 @@
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import {
+  sumOf,
+  type Tally,
+  tallyFails,
+  tallyLine,
+  tallyOfJunit,
+  withExitStatus,
+} from "../../../cli/test-tally.ts";
+
+const ROOT = join(import.meta.dirname, "..", "..", "..");
+
+const FIXTURE = `
+import { expect, it } from "vitest";
+it("passes", () => {});
+it("fails", () => expect(1).toBe(2));
+it.skip("is skipped", () => {});
+it("skips itself", (context) => context.skip("needs a Docker engine"));
+it.todo("later");
+`;
+
+/** What the reporter makes of these test files, run by a vitest of their own. */
+async function reported(files: Record<string, string>): Promise<{ tally: Tally; exitStatus: number }> {
+  const directory = await mkdtemp(join(tmpdir(), "airlock-tally-"));
+  try {
+    await symlink(join(ROOT, "node_modules"), join(directory, "node_modules"));
+    await mkdir(join(directory, "test"));
+    for (const [name, text] of Object.entries(files)) await writeFile(join(directory, "test", name), text);
+    const report = join(directory, "tally.json");
+    const vitest = join(ROOT, "node_modules", "vitest", "vitest.mjs");
+    const args = [vitest, "run", "--root", directory, `--reporter=${join(ROOT, "cli", "test-reporter.ts")}`];
+    const env = { ...process.env, AIRLOCK_TEST_TALLY: report };
+    const exitStatus = await new Promise<number>((resolve) => {
+      execFile(process.execPath, args, { env, cwd: directory }, (error) => resolve(Number(error?.code ?? 0)));
+    });
+    return { tally: JSON.parse(await readFile(report, "utf8")), exitStatus };
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}
+
+describe("the tally of vitest", () => {
+  it("counts every test once and says why some were skipped", async () => {
+    const { tally, exitStatus } = await reported({ "a.test.ts": FIXTURE });
+    expect(tally).toEqual({
+      passed: 1,
+      failed: 1,
+      skipped: [
+        "test/a.test.ts > is skipped: no reason given",
+        "test/a.test.ts > skips itself: needs a Docker engine",
+        "test/a.test.ts > later: not written yet",
+      ],
+    });
+    expect(exitStatus).toBe(1);
+  });
+
+  it("counts a file that does not load, and an error outside of tests, as failures", async () => {
+    const broken = 'throw new Error("does not load");';
+    const stray = 'import { it } from "vitest"; it("passes", () => { Promise.reject(new Error("stray")); });';
+    const { tally, exitStatus } = await reported({ "broken.test.ts": broken, "stray.test.ts": stray });
+    expect(tally).toMatchObject({ passed: 1, failed: 2 });
+    expect(exitStatus).toBe(1);
+  });
+});
+
+describe("the tally of pytest", () => {
+  it("counts failures and errors as failed, and skips and expected failures as skipped", async () => {
+    const xml = await readFile(join(import.meta.dirname, "pytest-report.xml"), "utf8");
+    expect(tallyOfJunit(xml)).toEqual({
+      passed: 1,
+      failed: 2,
+      skipped: ["py.test_a.test_skipped: needs gVisor", "py.test_a.test_xfail: known"],
+    });
+  });
+});
+
+describe("the last line", () => {
+  const tally = (passed: number, failed: number, ...skipped: string[]): Tally => ({
+    passed,
+    failed,
+    skipped,
+  });
+
+  it("sums all runners and names skips only if there are any", () => {
+    expect(tallyLine(sumOf([tally(3, 0), tally(4, 1)]))).toBe("7 passed, 1 failed");
+    expect(tallyLine(sumOf([tally(3, 0, "x"), tally(4, 1, "y")]))).toBe("7 passed, 1 failed, 2 skipped");
+  });
+
+  it("counts a runner that ended badly without a failed test", () => {
+    expect(withExitStatus(tally(3, 0), 5)).toEqual(tally(3, 1));
+    expect(withExitStatus(tally(3, 0), null)).toEqual(tally(3, 1));
+    expect(withExitStatus(tally(3, 2), 1)).toEqual(tally(3, 2));
+    expect(withExitStatus(tally(3, 0), 0)).toEqual(tally(3, 0));
+  });
+
+  it("means failure when a test failed, and in CI when one was skipped", () => {
+    expect(tallyFails(tally(3, 0, "x"), false)).toBe(false);
+    expect(tallyFails(tally(3, 0, "x"), true)).toBe(true);
+    expect(tallyFails(tally(3, 1), false)).toBe(true);
+  });
+});
