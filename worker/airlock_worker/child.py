@@ -14,6 +14,8 @@ from . import frames, kernel, posture, sandbox, script
 from .room import Limits, Room
 
 CONTROL_FD = 3
+# The zygote holds about a dozen; one system call closes the whole range.
+_MAX_DESCRIPTORS = 4096
 
 
 def live(control: int, out: int, err: int, room: Room, limits: Limits) -> NoReturn:
@@ -62,8 +64,7 @@ def _settle(control: int, out: int, err: int) -> None:
     os.dup2(high[1], 1)
     os.dup2(high[2], 2)
     os.dup2(high[0], CONTROL_FD, inheritable=False)
-    os.closerange(CONTROL_FD + 1, _highest_descriptor() + 1)
-    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)  # type: ignore[misc]  # noqa: SIM115
+    os.closerange(CONTROL_FD + 1, _MAX_DESCRIPTORS)
     sys.stdout = sys.__stdout__ = _output(1)  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = _output(2)  # type: ignore[misc]
 
@@ -71,10 +72,6 @@ def _settle(control: int, out: int, err: int) -> None:
 def _output(fd: int) -> io.TextIOWrapper:
     """Line by line, so that what was printed is out when a script crashes; no character can make a print fail."""
     return open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
-
-
-def _highest_descriptor() -> int:
-    return max(map(int, os.listdir("/proc/self/fd")))
 
 
 def _add_to_environment(secrets: dict[str, str]) -> None:

@@ -6,6 +6,9 @@ import ctypes
 import os
 
 _libc = ctypes.CDLL(None, use_errno=True)
+# ctypes makes a function when it is first looked up: once here, and not in every run child.
+for _name in ("prctl", "unshare", "mount", "syscall", "capset", "personality"):
+    getattr(_libc, _name)
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NO_NEW_PRIVS = 38

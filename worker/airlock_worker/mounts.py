@@ -13,7 +13,6 @@ import tempfile
 from . import kernel
 from .room import Room, namespaces
 
-PRIVATE_PLACES = ("/tmp", "/var/tmp", "/dev/shm")
 PRIVATE_SCRATCH = "/tmp/airlock"
 _FLAGS = kernel.MS_NOSUID | kernel.MS_NODEV
 _MAX_FILES = 200_000
@@ -34,13 +33,16 @@ def enter_namespaces(room: Room) -> None:
 
 def enter_private_places(room: Room, size_bytes: int) -> None:
     kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
-    places = [place for place in PRIVATE_PLACES if os.path.isdir(place)]
-    hidden = [path for path in room.keep_paths if any(f"{path}/".startswith(f"{place}/") for place in places)]
-    handles = {path: os.open(path, os.O_PATH) for path in hidden}
-    kernel.mount("tmpfs", places[0], "tmpfs", _FLAGS, f"size={size_bytes},nr_inodes={_MAX_FILES},mode=1777")
+    places = room.private_places
+    handles = {path: os.open(path, os.O_PATH) for path in room.hidden_paths}
+    kernel.mount("tmpfs", places[0], "tmpfs", _FLAGS, f"size={size_bytes},nr_inodes={_MAX_FILES},mode=0755")
     room.private_mounts = True
-    for place in places[1:]:
-        kernel.mount(places[0], place, None, kernel.MS_BIND)
+    for number, place in reversed(list(enumerate(places))):
+        # The first place last: it hides the directories of the others.
+        part = f"{places[0]}/{number}"
+        os.mkdir(part)
+        os.chmod(part, 0o1777)
+        kernel.mount(part, place, None, kernel.MS_BIND)
     for path, handle in handles.items():
         # Shorter paths came first, and one of them may show this one already.
         if not os.path.exists(path):
@@ -72,7 +74,7 @@ def measure_private_places(room: Room) -> str | None:
         return room.problems.get("mount_namespace") or "the mount namespace is the worker's own"
     with open("/proc/self/mountinfo") as file:
         tmpfs = {line.split()[4] for line in file if " - tmpfs " in line}
-    shared = [place for place in PRIVATE_PLACES if os.path.isdir(place) and place not in tmpfs]
+    shared = [place for place in room.private_places if place not in tmpfs]
     return f"shared with other runs: {', '.join(shared)}" if shared else None
 
 

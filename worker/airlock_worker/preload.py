@@ -38,12 +38,10 @@ def top_level_modules(distribution: str) -> list[str]:
 
 
 def paths_to_keep() -> tuple[str, ...]:
-    """Directories the interpreter needs, shortest first; they stay reachable when private mounts hide the rest."""
+    """Directories the interpreter needs; they stay reachable when private mounts hide the rest."""
     paths = {sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.path.realpath(sys.executable)), *sys.path}
     # A venv's interpreter may be a link to one that is a link.
-    return tuple(
-        sorted({os.path.abspath(path) for path in paths if os.path.isdir(path)}, key=lambda path: (len(path), path))
-    )
+    return tuple({os.path.abspath(path) for path in paths if os.path.isdir(path)})
 
 
 def forget_worker_path() -> None:

@@ -15,7 +15,6 @@ REPORTING_BYTES = 32 << 20
 
 
 def enter_resources(room: Room, limits: Limits) -> None:
-    room.base_address_space = address_space_bytes()
     for kind, soft, hard in _wanted(room, limits):
         ceiling = resource.getrlimit(kind)[1]
         if ceiling != resource.RLIM_INFINITY:
@@ -35,11 +34,6 @@ def _wanted(room: Room, limits: Limits) -> list[tuple[int, int, int]]:
     if os.getuid() != 0 and os.readlink("/proc/self/ns/user") != room.outside["user"] and kernel_at_least(5, 14):
         wanted.append((resource.RLIMIT_NPROC, limits.pids, limits.pids))
     return wanted
-
-
-def address_space_bytes() -> int:
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[0]) * resource.getpagesize()
 
 
 def allow_reporting() -> None:

@@ -21,8 +21,10 @@ import signal
 import socket
 import sys
 
-from . import child, kernel, preload, processes
-from .room import Limits, Room, namespaces
+from . import child, kernel, preload, processes, script
+from .room import Limits, Room, address_space_bytes, room_for
+
+_REHEARSALS = 20
 
 
 class Zygote:
@@ -63,9 +65,9 @@ class Zygote:
             if pid == 0:
                 child.live(childs_control.fileno(), childs_out, childs_err, self._room, limits)
             self._children.add(pid)
-            self._send({"spare": pid, "series": series}, control.fileno(), out, err)
+            self.send({"spare": pid, "series": series}, control.fileno(), out, err)
         except OSError as error:
-            self._send({"no_fork": str(error)})
+            self.send({"no_fork": str(error)})
         finally:
             for end in (control, childs_control):
                 end.close()
@@ -85,9 +87,9 @@ class Zygote:
         # Told only when nothing that a dead run started is left.
         processes.kill_orphans(self._children)
         for pid, status in ended:
-            self._send({"exit": pid, "status": status})
+            self.send({"exit": pid, "status": status})
 
-    def _send(self, message: dict[str, object], *fds: int) -> None:
+    def send(self, message: dict[str, object], *fds: int) -> None:
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._link.sendmsg([json.dumps(message).encode()], ancillary)
@@ -111,16 +113,21 @@ def main() -> None:
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     link = socket.socket(fileno=options.link)
     link.set_inheritable(False)
-    zygote = Zygote(link, Room(options.run_dir, preload.paths_to_keep(), namespaces()))
+    room = room_for(options.run_dir, preload.paths_to_keep())
     problem = preload.import_all(options.modules, options.distributions)
     if problem is not None:
         link.send(json.dumps({"failed": problem}).encode())
         return
     kernel.prctl(kernel.PR_SET_PDEATHSIG, 0)
     preload.forget_worker_path()
+    for _ in range(_REHEARSALS):
+        # An interpreter rewrites code as it finds out how it is used: better here, once, than in every child.
+        script.rehearse()
+    zygote = Zygote(link, room)
+    room.base_address_space = address_space_bytes()
     gc.collect()
     gc.freeze()
-    zygote._send({"ready": True})
+    zygote.send({"ready": True})
     try:
         zygote.serve()
     finally:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import grpc
 import pytest
+
+from airlock_worker import processes
 
 from .harness import MIB, Worker, worker
 
@@ -95,18 +98,10 @@ async def test_cancelling_kills_the_script(shared: Worker) -> None:
     pid = int(call.ended.stdout)
     call.cancel()
     for _ in range(100):
-        if not _alive(pid):
+        if not processes.exists(pid):
             return
         await asyncio.sleep(0.02)
     raise AssertionError("the script outlived its call")
-
-
-def _alive(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 async def test_output_beyond_the_limit_is_counted_not_sent() -> None:
@@ -138,7 +133,7 @@ async def test_a_flood_is_cut_with_its_byte_count(shared: Worker) -> None:
         ({"memory": "{"}, "is not JSON"),
     ],
 )
-async def test_a_start_that_cannot_be_run_is_refused(shared: Worker, options: dict[str, object], words: str) -> None:
+async def test_a_start_that_cannot_be_run_is_refused(shared: Worker, options: dict[str, Any], words: str) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await shared.run("pass", **options)
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT

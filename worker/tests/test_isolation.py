@@ -1,0 +1,180 @@
+"""One run leaves nothing to the next, and what is said about the layers is true."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from .conftest import SECRETS, SETTINGS
+from .harness import Worker, worker
+
+# What one run does, and what the next one looks at: it must see nothing of it.
+TRACES = {
+    "builtins": ("import builtins; builtins.print = builtins.mark = 5", "import builtins; set_result(hasattr(builtins, 'mark') or print == 5)"),
+    "modules": ("import json, sys; json.mark = 1; sys.modules['mark'] = json", "import json, sys; set_result('mark' in sys.modules or hasattr(json, 'mark'))"),
+    "environment": ("import os; os.environ['MARK'] = '1'", "import os; set_result('MARK' in os.environ)"),
+    "the import path": ("import sys; sys.path.append('/mark')", "import sys; set_result('/mark' in sys.path)"),
+    "globals": ("mark = 1", "set_result('mark' in globals())"),
+    "files where it stands": ("open('mark', 'w').write('x')", "import os; set_result(os.listdir('.'))"),
+    "files in /tmp": ("open('/tmp/mark', 'w').write('x')", "import os; set_result(os.path.exists('/tmp/mark'))"),
+    "files in /var/tmp": ("open('/var/tmp/mark', 'w').write('x')", "import os; set_result(os.path.exists('/var/tmp/mark'))"),
+    "files of tempfile": ("import tempfile; tempfile.mkdtemp('mark')", "import glob, tempfile; set_result(glob.glob(tempfile.gettempdir() + '/*mark'))"),
+    "POSIX shared memory": (
+        "from multiprocessing import shared_memory as s; s.SharedMemory('mark', create=True, size=10)",
+        "import os; set_result(os.path.exists('/dev/shm/mark'))",
+    ),
+    "System V shared memory": (
+        "import ctypes; assert ctypes.CDLL(None).shmget(4711, 4096, 0o1666) >= 0",
+        "import ctypes; set_result(ctypes.CDLL(None).shmget(4711, 4096, 0o666) >= 0)",
+    ),
+    "the working directory": ("import os; os.chdir('/')", "import os; set_result(os.getcwd() == '/')"),
+    "random's state": ("import random; random.seed(1)", "import random; random.seed(1); a = random.random(); set_result(a != 0.13436424411240122)"),
+    "signal handlers": ("import signal; signal.signal(15, signal.SIG_IGN)", "import signal; set_result(signal.getsignal(15) != signal.SIG_DFL)"),
+    "the umask": ("import os; os.umask(0)", "import os; set_result(os.umask(0) != 0o022)"),
+    "resource limits": ("import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (9, 9))", "import resource; set_result(resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 100)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TRACES)
+async def test_a_run_leaves_no_trace_in(shared: Worker, name: str) -> None:
+    leave, look = TRACES[name]
+    # Twice, because the spares are forked ahead of the run that leaves the trace.
+    for _ in range(4):
+        assert (await shared.run(leave)).end == "completed"
+    ended = await shared.run(look)
+    assert ended.end == "completed", ended
+    assert ended.value in (False, [])
+
+
+async def test_runs_at_the_same_time_do_not_see_each_others_files(shared: Worker) -> None:
+    code = (
+        "import os\nopen('/tmp/mine', 'x'); open('/dev/shm/mine', 'x')\nllm.complete('')\nset_result(os.listdir('.'))"
+    )
+    calls = [await shared.start(code) for _ in range(3)]
+    questions = await asyncio.gather(*(call.until_question() for call in calls))
+    for call, question in zip(calls, questions, strict=True):
+        await call.answer(question.id, "")
+    assert [(await call.finish()).value for call in calls] == [[], [], []]
+
+
+async def test_a_run_has_no_descriptor_but_its_own(shared: Worker) -> None:
+    code = """
+import os
+found = {}
+for fd in range(1024):
+    try: found[fd] = os.readlink(f'/proc/self/fd/{fd}').split(':')[0]
+    except OSError: pass
+set_result(found)
+"""
+    ended = await shared.run(code)
+    assert ended.value == {"0": "/dev/null", "1": "pipe", "2": "pipe", "3": "socket"}
+
+
+async def test_nothing_outside_its_own_places_can_be_written(shared: Worker) -> None:
+    code = """
+import os
+def tries(path):
+    try: open(path, 'w').close(); return path
+    except OSError: return None
+set_result([tries(p) for p in ('/mark', '/etc/mark', '/usr/mark', os.__file__ + '.mark', '/var/mark')])
+"""
+    assert (await shared.run(code)).value == [None] * 5
+
+
+async def test_the_scratch_directory_is_home_and_private(shared: Worker) -> None:
+    code = """
+import os, tempfile
+s = os.stat('.')
+set_result([os.getcwd() == os.environ['HOME'] == os.environ['TMPDIR'] == tempfile.gettempdir(), oct(s.st_mode & 0o777)])
+"""
+    assert (await shared.run(code)).value == [True, "0o700"]
+
+
+async def test_secrets_and_settings_are_nowhere_in_the_zygote(shared: Worker) -> None:
+    call = await shared.start("import os; llm.complete(str(os.getppid()))", settings={"K": "request-setting-value"})
+    zygote = int((await call.until_question()).prompt)
+    text = b"".join(_memory_of(zygote))
+    assert len(text) > 1_000_000
+    for value in (SECRETS["API_KEY"], SETTINGS["REGION"] + "-none", "request-setting-value"):
+        assert value.encode() not in text
+    call.cancel()
+
+
+def _memory_of(pid: int) -> list[bytes]:
+    parts = []
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in maps:
+            span, mode, *_ = line.split()
+            start, end = (int(text, 16) for text in span.split("-"))
+            if mode.startswith("rw"):
+                memory.seek(start)
+                parts.append(memory.read(end - start))
+    return parts
+
+
+async def test_the_limits_of_disk_and_memory_hold() -> None:
+    async with worker(disk_bytes=1 << 20, memory_bytes=64 << 20) as small:
+        full = await small.run("for n in range(3): open(f'/tmp/{n}', 'wb').write(b'x' * 500_000)")
+        assert full.end == "script_error" and "No space left" in (full.error or "")
+        big = await small.run("open('big', 'wb').write(b'x' * 3_000_000)")
+        assert big.end == "script_error"
+        assert (await small.run("x = b'x' * (80 << 20)")).end == "out_of_memory"
+        assert (await small.run("x = b'x' * (40 << 20)")).end == "completed"
+
+
+async def test_the_measured_layers_are_told_by_name(shared: Worker) -> None:
+    status = await shared.until_state("READY")
+    layers = {layer.name: layer for layer in status.isolation_layers}
+    later = {"pid_namespace", "network_namespace", "cgroup", "landlock", "seccomp"}
+    assert {name for name in later if layers[name].in_force} == set()
+    for name in ("scratch_directory", "descendants_killed", "rlimits", "no_new_privs"):
+        assert layers[name].in_force, layers[name].detail
+    assert all(bool(layer.detail) != layer.in_force for layer in layers.values())
+    found = await shared.run(
+        "import resource; s = open('/proc/self/status').read()\n"
+        "core = resource.getrlimit(resource.RLIMIT_CORE)\n"
+        "set_result(['NoNewPrivs:\\t1' in s, 'CapEff:\\t0000000000000000' in s, core])"
+    )
+    assert found.value == [layers["no_new_privs"].in_force, layers["capabilities_dropped"].in_force, [0, 0]]
+
+
+async def test_the_socket_is_nobody_elses_and_the_log_holds_no_values(shared: Worker) -> None:
+    await shared.run("print('printed-text'); 'code-text'", settings={"K": "request-value"})
+    socket = shared.log_path.parent / "worker.sock"
+    assert stat.S_IMODE(socket.stat().st_mode) == 0o600
+    log = shared.log_path.read_text()
+    assert '"msg": "ready"' in log
+    for text in ("s3cret-value", "eu-north", "printed-text", "code-text", "request-value"):
+        assert text not in log
+
+
+async def test_nothing_is_left_in_the_run_directory() -> None:
+    async with worker() as target:
+        await target.run("open('x', 'w').write('y')")
+        assert os.listdir(target.log_path.parent / "run") == []
+
+
+def test_a_hostile_directory_is_removed(tmp_path: Path) -> None:
+    from airlock_worker.remove_tree import remove_tree
+
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept").write_text("x")
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "link").symlink_to(outside)
+    here = os.getcwd()
+    os.chdir(root)
+    for _ in range(1500):
+        os.mkdir("deep")
+        os.chdir("deep")
+    Path("file").write_text("x")
+    os.chdir(here)
+    (root / "closed").mkdir(mode=0)
+    remove_tree(str(root))
+    assert not root.exists()
+    assert (outside / "kept").exists()
