@@ -165,13 +165,18 @@ class Worker:
 
 @contextlib.asynccontextmanager
 async def worker(
-    *arguments: str, ready: bool = True, python: str = sys.executable, **provision: Any
+    *arguments: str,
+    ready: bool = True,
+    python: str = sys.executable,
+    wrapper: Sequence[str] = (),
+    **provision: Any,
 ) -> AsyncIterator[Worker]:
     with tempfile.TemporaryDirectory(prefix="airlock-test-", ignore_cleanup_errors=True) as directory:
         socket = f"{directory}/worker.sock"
         log_path = Path(directory) / "log"
         with log_path.open("wb") as log:
             process = await asyncio.create_subprocess_exec(
+                *wrapper,
                 sys.executable,
                 *("-m", "airlock_worker", "--listen", f"unix:{socket}", "--run-dir", f"{directory}/run"),
                 *("--python", python, *arguments),

@@ -1,0 +1,49 @@
+"""Where the kernel gives less, the worker works with what there is, and says what is missing."""
+
+from __future__ import annotations
+
+import os
+
+from .harness import Worker, worker
+
+# A user like any other, in a user namespace as a container engine would make it.
+PLAIN_USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
+# The same, where the kernel allows no mount namespaces.
+NO_NAMESPACES = (
+    *("unshare", "--user", "--map-root-user", "sh", "-c"),
+    'echo 0 > /proc/sys/user/max_mnt_namespaces; exec "$@"',
+    "sh",
+)
+TRACE = "import os; open('trace', 'w').write('x'); os.mkdir('d'); os.chmod('d', 0); set_result(os.getcwd())"
+
+
+async def _layers(target: Worker) -> dict[str, str]:
+    """What is missing, and why."""
+    status = await target.until_state("READY")
+    return {layer.name: layer.detail for layer in status.isolation_layers if not layer.in_force}
+
+
+async def test_a_plain_user_gets_its_namespaces_from_a_user_namespace() -> None:
+    async with worker(wrapper=PLAIN_USER, pids=20) as target:
+        missing = await _layers(target)
+        assert not {"user_namespace", "mount_namespace", "ipc_namespace", "scratch_directory"} & set(missing), missing
+        assert (await target.run(TRACE)).value == "/tmp/airlock"
+        assert (await target.run("import os; set_result(os.listdir('.'))")).value == []
+        bomb = "import os, time\nfor _ in range(30):\n if os.fork() == 0: time.sleep(60)"
+        ended = await target.run(bomb)
+        # The kernel exempts root from this limit, also as somebody else in a namespace.
+        assert ended.end == ("completed" if os.getuid() == 0 else "script_error")
+
+
+async def test_without_namespaces_runs_still_have_a_directory_of_their_own() -> None:
+    async with worker(wrapper=NO_NAMESPACES) as target:
+        missing = await _layers(target)
+        assert {"mount_namespace", "ipc_namespace", "read_only_root"} <= set(missing)
+        assert "No space left on device" in missing["mount_namespace"]
+        assert not {"scratch_directory", "descendants_killed", "no_new_privs"} & set(missing), missing
+        run_dir = target.log_path.parent / "run"
+        path = (await target.run(TRACE)).value
+        assert path.startswith(str(run_dir))
+        ended = await target.run("import os; set_result([os.listdir('.'), os.getcwd() == os.environ['HOME']])")
+        assert ended.value == [[], True]
+        assert not os.path.exists(path)
