@@ -1,5 +1,5 @@
 import { markerFor, PLAIN_MARKER } from "./markers.ts";
-import { SPELLINGS } from "./spellings.ts";
+import { SPELLINGS } from "./spellings/all.ts";
 
 /** A run of bytes that must not leave, and what leaves in its place. */
 export type Needle = {

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { markerFor } from "../../../services/sanitizer/markers.ts";
 import { needlesOf, numbersOf } from "../../../services/sanitizer/needles.ts";
@@ -30,8 +31,15 @@ describe("markers", () => {
 });
 
 describe("needles", () => {
-  it("of a plain value are the value alone", () => {
-    expect(texts(["plain-value"])).toEqual(["plain-value"]);
+  it("of a plain value are the value, its hex and its base64", () => {
+    expect(texts(["plain-value"])).toEqual([
+      "plain-value",
+      "706c61696e2d76616c7565",
+      "706C61696E2D76616C7565",
+      "cGxhaW4tdmFsdW",
+      "BsYWluLXZhbHVl",
+      "wbGFpbi12YWx1Z",
+    ]);
   });
 
   it("of a multi-line value are the whole and each line of eight bytes", () => {
@@ -72,8 +80,57 @@ describe("needles", () => {
     expect(replacementOf(value, 'a long secret \\"\\u00e9')).toBe('[REDACTED...t \\"\\u00e9]');
   });
 
+  it.each([
+    // repr, ascii and the repr of the bytes
+    ["it's\u200b日é\x01", "it's\\u200b日é\\x01"],
+    ["it's\u200b日é\x01", "it\\'s\\u200b\\u65e5\\xe9\\x01"],
+    ["it's\u200b日é\x01", "it's\\xe2\\x80\\x8b\\xe6\\x97\\xa5\\xc3\\xa9\\x01"],
+    ["smile\\😀", "smile\\\\\\U0001f600"],
+    // URLs
+    ["a b/c+é~'", "a%20b/c%2B%C3%A9~%27"],
+    ["a b/c+é~'", "a%20b%2Fc%2B%C3%A9~%27"],
+    ["a b/c+é~'", "a+b%2Fc%2B%C3%A9~%27"],
+    ["a b/c+é~'", "a%20b%2fc%2b%c3%a9~'"],
+    ["a b/c+é~'", "a+b%2Fc%2B%C3%A9%7E%27"],
+    // HTML
+    ["<a&b>\"'é", "&lt;a&amp;b&gt;&quot;&#x27;é"],
+    ["<a&b>\"'é", "&lt;a&amp;b&gt;&#34;&#39;é"],
+    ["<a&b>\"'é", "&lt;a&amp;b&gt;\"'&#233;"],
+  ])("of %j include %s", (value, spelling) => {
+    expect(texts([value])).toContain(spelling);
+  });
+
+  it("catch base64 of whatever a value is embedded in, in both alphabets", () => {
+    const value = fc.string({ unit: "binary", minLength: 6 }).filter((text) => Buffer.byteLength(text) >= 6);
+    fc.assert(
+      fc.property(value, fc.uint8Array(), fc.uint8Array(), (text, before, after) => {
+        const embedded = Buffer.concat([before, Buffer.from(text), after]);
+        const caught = (encoded: string) => texts([text]).some((needle) => encoded.includes(needle));
+        expect(caught(embedded.toString("base64"))).toBe(true);
+        expect(caught(embedded.toString("base64url"))).toBe(true);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it("agree with the encoders of this platform", () => {
+    const value = fc.string({ unit: "grapheme", minLength: 6 }).filter((text) => text.isWellFormed());
+    fc.assert(
+      fc.property(value, (text) => {
+        const found = texts([text]);
+        const form = new URLSearchParams({ k: text }).toString().slice(2);
+        expect(found).toContain(JSON.stringify(text).slice(1, -1));
+        expect(found).toContain(encodeURIComponent(text));
+        expect(found).toContain(encodeURI(text));
+        // Forms turn lone line breaks into pairs only when they are sent, not here.
+        expect(found).toContain(form);
+        expect(found).toContain(Buffer.from(text).toString("hex"));
+      }),
+    );
+  });
+
   it("stand once even if several secrets share them", () => {
-    expect(texts(["same-value", "same-value"])).toEqual(["same-value"]);
+    expect(texts(["same-value", "same-value"])).toEqual(texts(["same-value"]));
   });
 });
 

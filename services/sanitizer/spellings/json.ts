@@ -1,9 +1,4 @@
-/** One way in which a program may write a text. */
-export type Spelling = {
-  write(text: string): string;
-  /** The marker is written this way as well, so that what surrounds it stays well-formed. */
-  readonly marksToo: boolean;
-};
+import type { Spelling } from "./spelling.ts";
 
 type NonAscii = "raw" | "lower" | "upper";
 
@@ -34,9 +29,8 @@ function jsonSpelling(nonAscii: NonAscii, slash: "/" | "\\/", controls: "lower" 
   return { write, marksToo: true };
 }
 
-/** Every spelling that is looked for; a new encoding is one more line here. */
-export const SPELLINGS: readonly Spelling[] = [
-  { write: (text) => text, marksToo: true },
+/** All that JSON writers make of a text; the slash is escaped by some, the case of digits differs. */
+export const JSON_SPELLINGS: readonly Spelling[] = [
   jsonSpelling("raw", "/", "lower"),
   jsonSpelling("raw", "/", "upper"),
   jsonSpelling("raw", "\\/", "lower"),
