@@ -1,5 +1,6 @@
 import { type Automaton, compileAutomaton } from "./automaton.ts";
 import { type Needle, needlesOf, numbersOf } from "./needles.ts";
+import { outputWithheld } from "./output-withheld.ts";
 
 /** All that is looked for in the output of one project, compiled. */
 export type NeedleSet = {
@@ -9,8 +10,16 @@ export type NeedleSet = {
   readonly numbers: ReadonlyMap<number, string>;
 };
 
+/** More would take seconds and hundreds of megabytes to compile; a thousand secrets of 40 bytes make 0.4 MB. */
+const MAX_NEEDLE_BYTES = 8 * 1024 * 1024;
+
+/** Compiles the needles of these values. Throws `output_withheld` when they are too many to be looked for. */
 export function compileNeedles(values: readonly string[]): NeedleSet {
   const needles = needlesOf(values);
+  const bytes = needles.reduce((sum, needle) => sum + needle.bytes.length, 0);
+  if (bytes > MAX_NEEDLE_BYTES) {
+    throw outputWithheld("the project's secrets are together too large to be looked for in it");
+  }
   const automaton = compileAutomaton(needles.map((needle) => needle.bytes));
   return { needles, automaton, numbers: numbersOf(values) };
 }

@@ -91,6 +91,12 @@ describe("the needle cache", () => {
     expect(texts(await cache.needlesFor("p", "v1", never))).toEqual(["value-one", "value-two"]);
   });
 
+  it("withholds when a project's secrets are too large to be looked for", async () => {
+    const large = Array.from({ length: 20 }, (_, index) => `value-${index}-${"x".repeat(60_000)}`);
+    current = { version: "v1", values: large };
+    await expect(cache.needlesFor("p", "v1", never)).rejects.toMatchObject({ code: "output_withheld" });
+  });
+
   it("gives 50 runs that start at once the same compiled needles", async () => {
     const sets = await Promise.all(Array.from({ length: 50 }, () => cache.needlesFor("p", "v1", never)));
     expect(new Set(sets).size).toBe(1);
