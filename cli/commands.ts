@@ -41,6 +41,12 @@ export const COMMANDS: readonly Command[] = [
     load: async () => (await import("./project-commands.ts")).listProjects,
   },
   {
+    name: "lock",
+    usage: "lock NAME [--projects DIR]",
+    summary: "pin the packages of one project, with hashes, in NAME.lock beside its file",
+    load: async () => (await import("./lock.ts")).lock,
+  },
+  {
     name: "run",
     usage: "run FILE --project NAME [--timeout S] [--setting K=V]... [--memory FILE.json] [--json]",
     summary: "run a script and show its output as it comes",

@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { AirlockError } from "../../common/errors.ts";
 import type { Log } from "../../common/log.ts";
 import type { Project } from "../../common/project-file.ts";
 import type { WorkerDriver } from "./driver.ts";
 import { createEnvironments } from "./environments.ts";
 import { distributionName } from "./requirements.ts";
+import { relayWorkerLog } from "./worker-log.ts";
 
 export type ProcessDriverOptions = {
   /** The interpreter that runs the supervisor: it has gRPC, and `uv` beside it. */
@@ -55,7 +55,7 @@ export function createProcessDriver(options: ProcessDriverOptions): WorkerDriver
         },
       );
       await started(child);
-      relayLog(child, options.log.child({ project: project.name, workerId }));
+      relayWorkerLog(child.stderr, options.log.child({ project: project.name, workerId }));
       const gone = new Promise<string>((resolve) => {
         child.once("exit", (code, signal) =>
           resolve(signal ? `killed by ${signal}` : `exited with status ${code}`),
@@ -107,21 +107,5 @@ function started(child: ChildProcess): Promise<void> {
         ),
       ),
     );
-  });
-}
-
-type WorkerLogLine = { level: string; msg: string; time: string; project?: string };
-
-function relayLog(child: ChildProcess, log: Log): void {
-  if (!child.stderr) return;
-  createInterface({ input: child.stderr }).on("line", (line) => {
-    try {
-      const { level, msg, time: _, project: __, ...fields } = JSON.parse(line) as WorkerLogLine;
-      const known =
-        level === "error" || level === "warning" ? (level === "error" ? "error" : "warn") : "debug";
-      log[known](fields, msg);
-    } catch {
-      log.warn({ line: line.slice(0, 500) }, "worker wrote");
-    }
   });
 }

@@ -1,0 +1,22 @@
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import type { Log } from "../../common/log.ts";
+
+type WorkerLine = { level: string; msg: string; time: string; project?: string };
+
+const LEVELS: Readonly<Record<string, "error" | "warn">> = { error: "error", warning: "warn" };
+// An exception's own words may quote a value; its type says enough to find the place.
+const EXCEPTION = /^([A-Za-z_][\w.]*): .*$/;
+
+/** Passes on what a worker logs: JSON lines as events, anything else (a crash) line by line without its messages. */
+export function relayWorkerLog(stderr: Readable, log: Log): void {
+  createInterface({ input: stderr }).on("line", (line) => {
+    try {
+      // Time and project stand in the event already.
+      const { level, msg, time: _, project: __, ...fields } = JSON.parse(line) as WorkerLine;
+      log[LEVELS[level] ?? "debug"](fields, msg);
+    } catch {
+      log.warn(`worker wrote: ${line.slice(0, 300).replace(EXCEPTION, "$1")}`);
+    }
+  });
+}
