@@ -78,6 +78,7 @@ async def serve(options: argparse.Namespace) -> int:
     if problem is None:
         link.stop()
     await supervisor.runs_ended(_LAST_WORDS_S)
+    board.close()
     await server.stop(0.2)
     log("info", "stopped", lost=lost)
     return 1 if lost else 0

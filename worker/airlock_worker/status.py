@@ -28,9 +28,9 @@ class Status:
 
 @dataclass(eq=False)
 class Watcher:
-    """One listener: `queue` holds what it has not been told."""
+    """One listener: `queue` holds what it has not been told, and None at the end."""
 
-    queue: asyncio.Queue[Status] = field(default_factory=asyncio.Queue)
+    queue: asyncio.Queue[Status | None] = field(default_factory=asyncio.Queue)
 
 
 class StatusBoard:
@@ -70,3 +70,8 @@ class StatusBoard:
             _, late = await asyncio.wait(waiting, timeout=_TELL_TIMEOUT_S)
             for waiter in late:
                 waiter.cancel()
+
+    def close(self) -> None:
+        """Ends every listener's stream: one that the server has to cancel looks like a crash in its log."""
+        for watcher in self._watchers:
+            watcher.queue.put_nowait(None)

@@ -47,8 +47,7 @@ class Supervisor:
     async def watch_status(self, request: Any, context: Any) -> None:
         watcher = self._board.watch()
         try:
-            while True:
-                status = await watcher.queue.get()
+            while (status := await watcher.queue.get()) is not None:
                 layers = [
                     self._messages.IsolationLayer(name=layer.name, in_force=layer.in_force, detail=layer.detail)
                     for layer in status.layers
