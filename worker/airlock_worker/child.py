@@ -65,6 +65,18 @@ def _settle(control: int, out: int, err: int) -> None:
     os.dup2(high[2], 2)
     os.dup2(high[0], CONTROL_FD, inheritable=False)
     os.closerange(CONTROL_FD + 1, _MAX_DESCRIPTORS)
+
+
+def prepare_output() -> None:
+    """In the zygote: makes the streams that every child will have on its own descriptors 1 and 2.
+
+    They are made on a pipe, as they will stand on one: a stream asks its descriptor only once whether it can seek.
+    """
+    read, write = os.pipe()
+    os.dup2(write, 1)
+    os.dup2(write, 2)
+    os.close(write)
+    os.close(read)
     sys.stdout = sys.__stdout__ = _output(1)  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = _output(2)  # type: ignore[misc]
 

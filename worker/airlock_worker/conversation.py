@@ -32,7 +32,7 @@ class Conversation:
         sizes = {
             frames.QUESTION: _QUESTION_BYTES,
             frames.RESULT: limits.max_result_bytes,
-            frames.MEMORY: limits.max_result_bytes + limits.max_result_bytes // 2 + 1024,
+            frames.MEMORY: limits.max_result_bytes,
             frames.DONE: _DONE_BYTES,
         }
         self._reader = FrameReader({frames.PROBE: _PROBE_BYTES, **sizes} if probe else sizes)

@@ -10,6 +10,8 @@ import traceback
 from pathlib import Path
 
 _ERROR_LINES = 12
+# What some distributions install by mistake, and nobody imports.
+_NO_LIBRARY = frozenset({"test", "tests", "docs", "doc", "example", "examples", "benchmarks"})
 _PACKAGE_ROOT = str(Path(__file__).resolve().parent.parent)
 
 
@@ -17,9 +19,12 @@ def import_all(modules: list[str], distributions: list[str]) -> str | None:
     """None, or the text of the import that failed, in the package's own words."""
     name = ""
     try:
-        provided = [module for distribution in distributions for module in top_level_modules(distribution)]
-        for name in (*modules, *provided):
+        for name in modules:
             importlib.import_module(name)
+        for distribution in distributions:
+            name = distribution
+            for name in top_level_modules(distribution):
+                importlib.import_module(name)
         if "numpy" in sys.modules:
             # numpy loads it on first use; every run seeds it.
             importlib.import_module("numpy.random")
@@ -34,7 +39,9 @@ def top_level_modules(distribution: str) -> list[str]:
     wanted = importlib.metadata.distribution(distribution).metadata["Name"]
     packages = importlib.metadata.packages_distributions()
     names = [module for module, owners in packages.items() if wanted in owners]
-    return sorted(name for name in names if name.isidentifier() and not name.startswith("_"))
+    return sorted(
+        name for name in names if name.isidentifier() and not name.startswith("_") and name not in _NO_LIBRARY
+    )
 
 
 def paths_to_keep() -> tuple[str, ...]:

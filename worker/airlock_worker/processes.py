@@ -57,6 +57,16 @@ def descendants_of(pid: int) -> list[int]:
     return found
 
 
+def more_than(limit: int, pid: int) -> bool:
+    """Whether the tree has more than `limit` processes; looks at no more than it must."""
+    count = 0
+    open_ends = [pid]
+    while open_ends and count <= limit:
+        count += 1
+        open_ends += children_of(open_ends.pop())
+    return count > limit
+
+
 def send(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)

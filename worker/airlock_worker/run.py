@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 
 from . import frames, verdict
+from .census import Census
 from .conversation import Conversation
 from .documents import checked, documents_of
 from .messages import Messages
@@ -37,7 +38,10 @@ class Run:
             OutputPipe(process.err, True, start.limits.max_output_bytes, self._woken.set),
         ]
         self._clock = Stopwatch(start.timeout_ms, self._on_timeout)
-        self._timed_out = False
+        self._census = Census(process.pid, start.limits.pids, self._on_crowd)
+        # Held against the script from outside, in the order in which it happened.
+        self._stopped: Verdict | None = None
+        self._helping: asyncio.TimerHandle | None = None
         self._questions = 0
 
     async def conduct(self) -> None:
@@ -52,7 +56,9 @@ class Run:
                     await self._pause()
             await self._finish()
         finally:
-            self._clock.stop()
+            self._hold_clock()
+            if self._helping is not None:
+                self._helping.cancel()
             self._process.kill()
 
     def _begin(self) -> None:
@@ -60,7 +66,7 @@ class Run:
         asyncio.get_running_loop().add_reader(self._process.control, self._on_control)
         for output in self._outputs:
             output.resume()
-        self._clock.start()
+        self._run_clock()
         self._process.send(frames.pack(frames.START, self._start.payload()))
 
     def _on_control(self) -> None:
@@ -71,14 +77,28 @@ class Run:
             loop.remove_reader(self._process.control)
             self._process.kill()
         elif self._talk.verdict is not None:
-            self._clock.stop()
-            loop.call_later(_LAST_WORD_S, self._process.kill)
+            self._hold_clock()
+            self._helping = loop.call_later(_LAST_WORD_S, self._process.kill)
         elif self._talk.question is not None:
             self._woken.set()
 
     def _on_timeout(self) -> None:
-        self._timed_out = True
+        self._stop(verdict.of_timeout(self._start.timeout_ms))
+
+    def _on_crowd(self) -> None:
+        self._stop(verdict.of_crowd(self._start.limits.pids))
+
+    def _stop(self, why: Verdict) -> None:
+        self._stopped = self._stopped or why
         self._process.kill()
+
+    def _hold_clock(self) -> None:
+        self._clock.stop()
+        self._census.stop()
+
+    def _run_clock(self) -> None:
+        self._clock.start()
+        self._census.start()
 
     async def _send_output(self) -> None:
         for output in self._outputs:
@@ -98,7 +118,7 @@ class Run:
         """The script has asked: its tree stands still until the caller has answered."""
         question, self._talk.question = self._talk.question, None
         assert question is not None
-        self._clock.stop()
+        self._hold_clock()
         await self._process.freeze()
         await self._drain_output()
         self._questions += 1
@@ -113,7 +133,7 @@ class Run:
             response = await self._accepted(answer.result(), request_id)
         finally:
             answer.cancel()
-        self._clock.start()
+        self._run_clock()
         self._process.thaw()
         self._process.send(frames.pack(frames.ANSWER, json.dumps(response).encode()))
 
@@ -130,7 +150,7 @@ class Run:
         return response
 
     async def _finish(self) -> None:
-        self._clock.stop()
+        self._hold_clock()
         self._talk.read_all(self._process.control)
         await self._drain_output()
         ended = await checked(self._verdict(), self._talk)
@@ -144,11 +164,9 @@ class Run:
 
     def _verdict(self) -> Verdict:
         status = self._process.exited.result()
-        if status is None or (self._talk.verdict is None and not self._timed_out):
-            return verdict.of_status(status, self._process.killed_by_us)
-        if self._talk.verdict is not None:
-            return self._talk.verdict
-        return verdict.of_timeout(self._start.timeout_ms)
+        if status is None:
+            return verdict.of_status(None, self._process.killed_by_us)
+        return self._talk.verdict or self._stopped or verdict.of_status(status, self._process.killed_by_us)
 
     def _finished(self, ended: Verdict) -> Any:
         stdout, stderr = self._outputs

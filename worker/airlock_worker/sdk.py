@@ -47,7 +47,8 @@ class Memory:
     def __init__(self, carried: Mapping[str, Mapping[str, Any]], max_bytes: int, check: Callable[[str], None]) -> None:
         self._carried = carried
         self._updates: dict[str, dict[str, str]] = {}
-        self._bytes = 0
+        self._sizes: dict[tuple[str, str], int] = {}
+        self._bytes = 2
         self._max_bytes = max_bytes
         self._check = check
 
@@ -59,21 +60,24 @@ class Memory:
 
     def set(self, category: str, key: str, value: Any) -> None:
         self._check("memory.set")
+        names = []
         for name, text in (("category", category), ("key", key)):
             if not isinstance(text, str):
                 raise TypeError(f"memory.set: {name} must be a str, not {type(text).__name__}")
-            encode(text, name)
+            names.append(encode(text, name))
         value_text = encode(value, f"memory[{category!r}][{key!r}]")
-        kept = self._updates.get(category, {}).get(key, "")
-        size = self._bytes + len(value_text.encode()) - len(kept.encode())
-        if size > self._max_bytes:
-            raise ResultTooLarge(f"memory updates would be {size} bytes of JSON; the limit is {self._max_bytes}")
-        self._bytes = size
+        # As if each entry stood in a category of its own: never less than what is sent.
+        size = len("".join([*names, value_text, ":{:},"]).encode())
+        total = self._bytes + size - self._sizes.get((category, key), 0)
+        if total > self._max_bytes:
+            raise ResultTooLarge(f"memory updates would be {total} bytes of JSON; the limit is {self._max_bytes}")
+        self._bytes = total
+        self._sizes[category, key] = size
         self._updates.setdefault(category, {})[key] = value_text
 
     @property
     def has_updates(self) -> bool:
-        return len(self._updates) > 0
+        return len(self._sizes) > 0
 
     def updates_json(self) -> str:
         def members(pairs: Mapping[str, str]) -> str:

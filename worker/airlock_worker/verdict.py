@@ -56,6 +56,10 @@ def of_timeout(timeout_ms: int) -> Verdict:
     return Verdict("timeout", f"The script ran longer than its timeout of {timeout_ms / 1000:g} s and was stopped.")
 
 
+def of_crowd(limit: int) -> Verdict:
+    return Verdict("killed", f"The script had more than {limit} processes at once and was stopped.")
+
+
 def of_violation(what: str) -> Verdict:
     return Verdict(
         "script_error",

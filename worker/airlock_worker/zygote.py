@@ -120,6 +120,7 @@ def main() -> None:
         return
     kernel.prctl(kernel.PR_SET_PDEATHSIG, 0)
     preload.forget_worker_path()
+    child.prepare_output()
     for _ in range(_REHEARSALS):
         # An interpreter rewrites code as it finds out how it is used: better here, once, than in every child.
         script.rehearse()

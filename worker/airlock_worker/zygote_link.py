@@ -23,7 +23,9 @@ from .run_process import RunProcess, signal_name
 _FDS_PER_SPARE = 3
 _MAX_PACKET = 64 * 1024
 _STOP_S = 2.0
+# A fork takes the memory and a core away from a run that starts or ends at the same time; spares can wait.
 _TOP_UP_DELAY_S = 0.01
+_AFTER_RUN_S = 0.002
 
 # All that a run, or a package that is imported, finds in its environment besides HOME, TMPDIR and its secrets.
 CLEAN_ENVIRONMENT = {
@@ -100,7 +102,6 @@ class ZygoteLink:
         while self._spares:
             spare = self._spares.popleft()
             if not spare.exited.done():
-                # A fork now would compete with the run that is about to start.
                 loop.call_later(_TOP_UP_DELAY_S, self._top_up)
                 return spare
         waiter: asyncio.Future[RunProcess] = loop.create_future()
@@ -192,7 +193,7 @@ class ZygoteLink:
             # A script may have found and killed it.
             self._spares.remove(process)
             self._own(process.release())
-        self._top_up()
+        asyncio.get_running_loop().call_later(_AFTER_RUN_S, self._top_up)
 
     def _drain_waiting(self) -> list[asyncio.Future[RunProcess]]:
         waiting = [waiter for waiter in self._waiting if not waiter.done()]
