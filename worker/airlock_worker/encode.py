@@ -31,12 +31,11 @@ import decimal
 import enum
 import json
 import math
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from . import encode_tables
+from .encode_keys import any_digits, full_name, is_missing, key_text
 from .encode_time import duration_text, iso_text
 from .json_path import NotJson, at_attribute, at_item
 
@@ -71,17 +70,6 @@ def encode(value: Any, name: str) -> str:
         return text
     # Raised here so that a traceback does not show the way through nested values.
     raise NotJson(problem.sentence(name)) from None
-
-
-@contextmanager
-def any_digits() -> Iterator[None]:
-    """Integers of any length: the interpreter's limit protects parsers of strangers' text, this is the script's own."""
-    limit = sys.get_int_max_str_digits()
-    sys.set_int_max_str_digits(0)
-    try:
-        yield
-    finally:
-        sys.set_int_max_str_digits(limit)
 
 
 def _text_of(plain: Any) -> str:
@@ -126,7 +114,7 @@ class _Plain:
             return plain
         name = type(value).__name__
         hint = _HINTS.get(name, "turn it into text, numbers, lists or dicts first")
-        raise NotJson(f"is of type {_full_name(type(value))}, which has no JSON form; {hint}")
+        raise NotJson(f"is of type {full_name(type(value))}, which has no JSON form; {hint}")
 
     def _nested(self, value: Any, convert: Callable[[Any], Any]) -> Any:
         if id(value) in self._open:
@@ -175,21 +163,6 @@ class _Plain:
         return converted
 
 
-def key_text(key: Any) -> str:
-    if isinstance(key, enum.Enum):
-        return key_text(key.value)
-    if isinstance(key, str):
-        return str.__str__(key)
-    if isinstance(key, int) and not isinstance(key, bool):
-        return _text_of(int(key))
-    if isinstance(key, (datetime.date, datetime.time)) and not encode_tables.is_missing(key):
-        return iso_text(key)
-    plain = encode_tables.scalar_key(key)
-    if plain is None:
-        raise NotJson(f"has the key {key!r:.80} of type {_full_name(type(key))}; keys are str, int, date or time")
-    return plain if isinstance(plain, str) else _text_of(plain)
-
-
 def _finite(value: float) -> float:
     if not math.isfinite(value):
         name = "NaN" if math.isnan(value) else "infinite"
@@ -197,18 +170,12 @@ def _finite(value: float) -> float:
     return float(value)
 
 
-def _full_name(kind: type) -> str:
-    return (
-        kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
-    )
-
-
 def _date(value: Any) -> str | None:
-    return None if encode_tables.is_missing(value) else iso_text(value)
+    return None if is_missing(value) else iso_text(value)
 
 
 def _duration(value: Any) -> str | None:
-    return None if encode_tables.is_missing(value) else duration_text(value)
+    return None if is_missing(value) else duration_text(value)
 
 
 _SCALARS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any, Protocol
 
+from .encode_keys import is_missing, key_text
 from .encode_time import duration_of, trim_fraction
 from .json_path import NotJson, at_attribute, at_item
 
@@ -33,22 +34,6 @@ def convert(value: Any, plain: Converter) -> tuple[bool, Any]:
         if isinstance(value, numpy.generic):
             return True, _scalar(numpy, value, plain)
     return False, None
-
-
-def is_missing(value: Any) -> bool:
-    pandas = sys.modules.get("pandas")
-    return pandas is not None and (value is getattr(pandas, "NaT", pandas) or value is getattr(pandas, "NA", pandas))
-
-
-def scalar_key(key: Any) -> str | int | None:
-    """A numpy integer or time that serves as key."""
-    numpy = sys.modules.get("numpy")
-    if numpy is not None and hasattr(numpy, "generic"):
-        if isinstance(key, numpy.integer):
-            return int(key)
-        if isinstance(key, numpy.datetime64) and not numpy.isnat(key):
-            return trim_fraction(str(key))
-    return None
 
 
 def _scalar(numpy: Any, value: Any, plain: Converter) -> Any:
@@ -158,8 +143,6 @@ def _row_first(problem: NotJson, name: str) -> NotJson:
 
 
 def _names(labels: Any) -> list[str]:
-    from .encode import key_text  # encode imports this module
-
     names = []
     for at, label in enumerate(labels.tolist() if hasattr(labels, "tolist") else labels):
         try:

@@ -8,7 +8,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .encode import any_digits, encode
+from .encode import encode
+from .encode_keys import any_digits
 from .json_path import NotJson
 
 MAX_PROMPT_BYTES = 1 << 20

@@ -1,0 +1,78 @@
+"""However a worker ends, its runs are told if anybody is left to tell, and no process stays behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+
+from airlock_worker import processes
+
+from .harness import Worker, worker
+
+
+def _zygote_of(target: Worker) -> int:
+    [zygote] = processes.children_of(target.process.pid)
+    return zygote
+
+
+async def test_a_killed_zygote_ends_its_runs_and_the_worker() -> None:
+    async with worker() as target:
+        paused = await target.start("print('before')\nllm.complete('q')")
+        await paused.until_question()
+        running = await target.start(
+            "import subprocess, time\nsubprocess.Popen(['sleep', '61'])\nprint('up')\ntime.sleep(60)"
+        )
+        while not running.ended.stdout:
+            await running.next_event()
+        family = processes.descendants_of(target.process.pid)
+        os.kill(_zygote_of(target), 9)
+        for call in (paused, running):
+            ended = await call.finish()
+            assert ended.end == "worker_lost"
+            assert ended.error is not None and ended.result is None
+        assert paused.ended.stdout == b"before\n"
+        assert await asyncio.wait_for(target.process.wait(), 5) == 1
+        assert len(family) >= 4 and not [pid for pid in family if processes.exists(pid)]
+
+
+async def test_a_script_that_kills_the_zygote_is_not_a_success() -> None:
+    async with worker() as target:
+        ended = await target.run("import os; os.kill(os.getppid(), 9)\nimport time; time.sleep(5)")
+        assert ended.end == "worker_lost"
+
+
+async def test_a_killed_supervisor_leaves_nothing_behind() -> None:
+    async with worker() as target:
+        running = await target.start(
+            "import subprocess, time\nsubprocess.Popen(['sleep', '62'])\nprint('up')\ntime.sleep(60)"
+        )
+        while not running.ended.stdout:
+            await running.next_event()
+        family = processes.descendants_of(target.process.pid)
+        assert len(family) >= 3
+        target.process.kill()
+        await target.process.wait()
+        for _ in range(150):
+            if not [pid for pid in family if processes.exists(pid)]:
+                return
+            await asyncio.sleep(0.02)
+        raise AssertionError([pid for pid in family if processes.exists(pid)])
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "standard input closed"])
+async def test_a_worker_that_is_told_to_stop_goes_quickly_and_completely(how: str) -> None:
+    async with worker() as target:
+        running = await target.start("import time\nprint('up')\ntime.sleep(60)")
+        while not running.ended.stdout:
+            await running.next_event()
+        family = processes.descendants_of(target.process.pid)
+        if how == "SIGTERM":
+            target.process.terminate()
+        else:
+            assert target.process.stdin is not None
+            target.process.stdin.close()
+        assert (await running.finish()).end == "worker_lost"
+        assert await asyncio.wait_for(target.process.wait(), 3) == 0
+        assert not [pid for pid in family if processes.exists(pid)]
