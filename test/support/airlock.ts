@@ -54,7 +54,7 @@ export async function startAirlock(options: TestAirlockOptions = {}): Promise<Te
     output += data;
   });
   const url = await bannerUrl(child, () => output);
-  const exited = once(child, "exit") as Promise<[number | null]>;
+  const exited = once(child, "close") as Promise<[number | null]>;
   const end = async (signal: NodeJS.Signals) => {
     if (child.exitCode === null && child.signalCode === null) child.kill(signal);
     return (await exited)[0];
