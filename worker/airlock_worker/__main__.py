@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -102,6 +103,9 @@ async def _become_ready(link: ZygoteLink, supervisor: Supervisor, board: StatusB
         log("error", "cannot get ready")
         board.change("failed", str(error))
         return
+    # What is here now stays: no collection has to look at it again.
+    gc.collect()
+    gc.freeze()
     board.change("ready", layers=layers)
     log("info", "ready", layers_in_force=sum(layer.in_force for layer in layers))
 

@@ -185,7 +185,9 @@ async def worker(
                 stderr=log,
             )
         try:
-            options = [*_OPTIONS, ("grpc.use_local_subchannel_pool", 1)]
+            # The first attempt finds no socket yet; without this the next comes a second later.
+            patience = [("grpc.initial_reconnect_backoff_ms", 20), ("grpc.min_reconnect_backoff_ms", 20)]
+            options = [*_OPTIONS, *patience, ("grpc.use_local_subchannel_pool", 1)]
             async with grpc.aio.insecure_channel(f"unix:{socket}", options=options) as channel:
                 client = Worker(process, channel, log_path)
                 if ready:
