@@ -31,6 +31,8 @@ export type TestAirlockOptions = {
   readonly projects?: Readonly<Record<string, string>>;
   readonly env?: Readonly<Record<string, string>>;
   readonly directory?: string;
+  /** Serves from memory, without Python. */
+  readonly mock?: boolean;
 };
 
 /** Starts the whole embedded service as a process of its own, as `./airlock up` does, on a free port. */
@@ -43,7 +45,16 @@ export async function startAirlock(options: TestAirlockOptions = {}): Promise<Te
     await writeFile(join(projectsDirectory, `${name}.yaml`), `name: ${name}\n${text}`);
   }
   const child = spawnAirlock(
-    ["up", "--port", "0", "--data", dataDirectory, "--projects", projectsDirectory],
+    [
+      "up",
+      "--port",
+      "0",
+      "--data",
+      dataDirectory,
+      "--projects",
+      projectsDirectory,
+      ...(options.mock ? ["--mock"] : []),
+    ],
     options.env,
   );
   let output = "";
@@ -126,7 +137,7 @@ async function bannerUrl(child: ChildProcess, output: () => string): Promise<str
   });
   const found = (async () => {
     for await (const line of lines) {
-      const url = /is up at (http:\S+)/.exec(line)?.[1];
+      const url = / is up at (http:\S+)/.exec(line)?.[1];
       if (url) return url;
     }
     return await closed;
