@@ -1,6 +1,8 @@
+import { Ajv } from "ajv";
 import { describe, expect, it } from "vitest";
 import { isUsable } from "../../../services/common/project-catalogue.ts";
 import { parseProjectFile } from "../../../services/common/project-file.ts";
+import { PROJECT_SCHEMA } from "../../../services/common/project-schema.ts";
 
 function parse(text: string, fileName = "demo.yaml") {
   const entry = parseProjectFile(fileName, text);
@@ -14,6 +16,10 @@ function problem(text: string, fileName = "demo.yaml"): string {
 }
 
 describe("a project file", () => {
+  it("has a schema that is one", () => {
+    expect(() => new Ajv({ strict: true, allowUnionTypes: true }).compile(PROJECT_SCHEMA)).not.toThrow();
+  });
+
   it("needs only a name", () => {
     expect(parse("name: demo")).toMatchObject({
       name: "demo",
