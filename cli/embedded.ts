@@ -1,7 +1,8 @@
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { startGateway } from "../gateway/main.ts";
 import type { Log } from "../services/common/log.ts";
+import { removeTree } from "../services/common/remove-tree.ts";
 import type { RunningService } from "../services/common/run-service.ts";
 import { startPoolManager } from "../services/pool-manager/main.ts";
 import { startRouter } from "../services/router/main.ts";
@@ -31,7 +32,7 @@ export async function startEmbedded(
   const running: RunningService[] = [];
   const drainAll = async (graceMs: number) => {
     for (const service of running.reverse()) await service.drain(graceMs);
-    await rm(runDirectory, { recursive: true, force: true });
+    await removeTree(runDirectory);
   };
   const start = async <Service extends RunningService>(service: Promise<Service>): Promise<Service> => {
     running.push(await service);

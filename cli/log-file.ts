@@ -1,19 +1,26 @@
 import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { multistream } from "pino";
 import { createStream } from "rotating-file-stream";
 import { createLog, type Log } from "../services/common/log.ts";
 
-export const LOG_FILE = join("logs", "airlock.log");
+/** Where the log of a data directory stands. */
+export function logPathOf(dataDirectory: string): string {
+  return join(dataDirectory, "logs", "airlock.log");
+}
 
 /**
  * Logs of the embedded services: JSON lines in the data directory, at most 40 MB of them, and warnings on standard
  * error for the person who watches.
  */
 export function openLogs(dataDirectory: string, level: string): (service: string) => Log {
-  const directory = join(dataDirectory, "logs");
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const file = createStream("airlock.log", { path: directory, size: "10M", maxFiles: 3, mode: 0o600 });
+  const path = logPathOf(dataDirectory);
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const file = createStream(basename(path), { path: dirname(path), size: "10M", maxFiles: 3, mode: 0o600 });
+  // A full disk costs the log, not the service.
+  file.on("error", (error: NodeJS.ErrnoException) => {
+    process.stderr.write(`The log cannot be written (${error.code}); Airlock goes on without it.\n`);
+  });
   const destination = multistream([
     { stream: file, level: level as "info" },
     { stream: { write: (line: string) => process.stderr.write(readable(line)) }, level: "warn" },

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ConfigError } from "../services/common/environment.ts";
 import { parseFlags, usageError } from "./flags.ts";
+import { logPathOf } from "./log-file.ts";
 import { LOG_LEVELS, type LogFilter, readableLogLine } from "./log-lines.ts";
 
 const POLL_MS = 200;
@@ -26,7 +27,7 @@ export async function logs(args: readonly string[]): Promise<number> {
   }
   const filter: LogFilter = { minLevel, executionId: positionals[0], project: values.project };
   const data = values.data || process.env.AIRLOCK_DATA_DIR || join(import.meta.dirname, "..", ".airlock");
-  const path = join(resolve(data), "logs", "airlock.log");
+  const path = logPathOf(resolve(data));
   const print = (line: string) => {
     const readable = readableLogLine(line, filter);
     if (readable !== undefined) process.stdout.write(`${readable}\n`);

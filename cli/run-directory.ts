@@ -1,7 +1,8 @@
-import { lstat, mkdir, rm } from "node:fs/promises";
+import { lstat, mkdir } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { ConfigError } from "../services/common/environment.ts";
+import { removeTree } from "../services/common/remove-tree.ts";
 
 /**
  * Takes the run directory for this process and empties it of what a killed one left. Throws a ConfigError when
@@ -23,7 +24,9 @@ export async function claimRunDirectory(directory: string): Promise<void> {
       "Another Airlock already uses this data directory; stop it, or give this one its own with --data DIR.",
     ]);
   }
-  await rm(directory, { recursive: true });
+  await removeTree(directory).catch((error: NodeJS.ErrnoException) => {
+    throw new ConfigError([`${directory} cannot be emptied (${error.code}); remove it and start again.`]);
+  });
   await mkdir(directory, { mode: 0o700 });
 }
 

@@ -6,6 +6,7 @@ const CODE_KEY = "airlock-code";
 // What a peer that never reached a handler of ours reports: a broken transport, a deadline, a limit.
 const CODE_BY_STATUS: Partial<Record<status, ErrorCode>> = {
   [status.CANCELLED]: "cancelled",
+  [status.INVALID_ARGUMENT]: "invalid_request",
   [status.DEADLINE_EXCEEDED]: "deadline_exceeded",
   [status.PERMISSION_DENIED]: "permission_denied",
   [status.UNAUTHENTICATED]: "permission_denied",
@@ -44,6 +45,8 @@ function describe(code: ErrorCode, peer: string): string {
       return "The call was cancelled.";
     case "deadline_exceeded":
       return `The ${peer} did not answer in time. Try again.`;
+    case "invalid_request":
+      return `The ${peer} did not accept the request.`;
     case "permission_denied":
       return `The ${peer} does not accept calls from this service.`;
     case "payload_too_large":

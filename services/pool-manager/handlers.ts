@@ -32,11 +32,7 @@ export function createHandlers(
       pool.up(replicas ?? project.replicas);
       return await show(name);
     }),
-    downProject: unary(async ({ name }) => {
-      const { pool } = await pools.open(name);
-      pool.down();
-      return await show(name);
-    }),
+    downProject: unary(async ({ name }) => ({ project: toProjectMessage(await pools.down(name)) })),
     lease: duplex((stream, context) => serveLease(stream, context, pools)),
     getPoolManagerReadiness: unary(async () => ({ dependencies: await readiness() })),
   };

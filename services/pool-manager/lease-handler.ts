@@ -13,7 +13,7 @@ export async function serveLease(stream: LeaseStream, { signal }: CallContext, p
   if (first?.$case !== "acquire") throw brokenProtocol("The first message of a lease must be acquire.");
   const { project, pool } = await pools.open(first.value.project);
   if (signal.aborted) return;
-  const lease = pool.acquire(first.value.executionId, project.replicas);
+  const lease = pool.acquire(project.replicas);
   const release = () => lease.release();
   // A caller that dies while it waits would otherwise be served before it is missed.
   signal.addEventListener("abort", release, { once: true });
@@ -53,6 +53,9 @@ async function obey(stream: LeaseStream, lease: Lease): Promise<void> {
         await lease.resume();
         await stream.send({ event: { $case: "resumed", value: {} } });
         break;
+      case "condemn":
+        lease.condemn();
+        return;
       case "acquire":
         throw brokenProtocol("A lease is acquired once.");
     }

@@ -5,8 +5,6 @@ import type { Worker } from "./worker.ts";
  * queued → held ⇄ parked, with resuming between parked and held; any of them → over.
  */
 export type Lease = {
-  readonly id: string;
-  readonly executionId: string;
   /** Resolves when a worker is free for it; rejects with `start_failed` or `worker_lost`. */
   readonly granted: Promise<Worker>;
   /** Place in the queue, 1 is next; 0 when it does not wait. */
@@ -17,23 +15,21 @@ export type Lease = {
   resume(): Promise<void>;
   /** Ends the claim. */
   release(): void;
+  /** Has its worker replaced, with all that lives on it: it does not end what it should end. */
+  condemn(): void;
   /** Resolves with the reason when its worker is gone; never rejects. */
   readonly lost: Promise<string>;
 };
 
 /** A lease from the pool's side. */
 export type Claim = {
-  readonly id: string;
-  readonly executionId: string;
   readonly granted: PromiseWithResolvers<Worker>;
   readonly lost: PromiseWithResolvers<string>;
   resumed: PromiseWithResolvers<void> | undefined;
 };
 
-export function newClaim(id: string, executionId: string): Claim {
+export function newClaim(): Claim {
   const claim: Claim = {
-    id,
-    executionId,
     granted: Promise.withResolvers(),
     lost: Promise.withResolvers(),
     resumed: undefined,

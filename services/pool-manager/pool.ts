@@ -9,7 +9,7 @@ import type { Worker } from "./worker.ts";
 /** The workers of one project and the executions that wait for them. */
 export type Pool = {
   /** Asks for a worker, starting `defaultReplicas` if the pool is down. First come, first served. */
-  acquire(executionId: string, defaultReplicas: number): Lease;
+  acquire(defaultReplicas: number): Lease;
   up(replicas: number): void;
   /** Finishes what runs or waits, then stops every worker. */
   down(): void;
@@ -25,7 +25,6 @@ export type PoolParts = {
   /** Starts one ready worker; `onProgress` says what takes long, `signal` gives it up. Rejects with `start_failed`. */
   readonly startWorker: (onProgress: (step: string) => void, signal: AbortSignal) => Promise<Worker>;
   readonly clock: Clock;
-  readonly newId: () => string;
   readonly log: Log;
 };
 
@@ -34,7 +33,7 @@ const LONGEST_BACKOFF_MS = 30_000;
 // A worker that lives this long was started well, whatever ends it later.
 const SETTLED_AFTER_MS = 10_000;
 
-export function createPool({ project, startWorker, clock, newId, log }: PoolParts): Pool {
+export function createPool({ project, startWorker, clock, log }: PoolParts): Pool {
   const slots = new Set<Slot>();
   const queue: Claim[] = [];
   const endings = new Set<Promise<void>>();
@@ -44,6 +43,7 @@ export function createPool({ project, startWorker, clock, newId, log }: PoolPart
   let closed = false;
   let starting = 0;
   let failures = 0;
+  let failedAtMs = Number.NEGATIVE_INFINITY;
   let backingOff: (() => void) | undefined;
   let detail = "";
   let layers: Worker["layers"] = [];
@@ -134,7 +134,9 @@ export function createPool({ project, startWorker, clock, newId, log }: PoolPart
   };
 
   const backOff = () => {
-    failures++;
+    // Old troubles do not make a new one worse.
+    failures = clock.now() - failedAtMs > LONGEST_BACKOFF_MS * 2 ? 1 : failures + 1;
+    failedAtMs = clock.now();
     const delayMs = Math.min(FIRST_BACKOFF_MS * 2 ** (failures - 1), LONGEST_BACKOFF_MS);
     backingOff ??= clock.after(delayMs, () => {
       backingOff = undefined;
@@ -152,7 +154,6 @@ export function createPool({ project, startWorker, clock, newId, log }: PoolPart
       claim.lost.resolve(how);
     }
     if (clock.now() - slot.startedAtMs < SETTLED_AFTER_MS) backOff();
-    else failures = 0;
     reconcile();
   };
 
@@ -172,8 +173,6 @@ export function createPool({ project, startWorker, clock, newId, log }: PoolPart
   };
 
   const leaseOf = (claim: Claim): Lease => ({
-    id: claim.id,
-    executionId: claim.executionId,
     granted: claim.granted.promise,
     lost: claim.lost.promise,
     position: () => queue.indexOf(claim) + 1,
@@ -191,6 +190,14 @@ export function createPool({ project, startWorker, clock, newId, log }: PoolPart
       dispatch();
       return claim.resumed.promise;
     },
+    condemn() {
+      const slot = slotOf(claim);
+      if (!slot) return;
+      log.warn({ project, workerId: slot.worker.id }, "worker condemned: it did not end a run");
+      slot.serving = false;
+      // Its end is noticed like any other worker's death.
+      slot.worker.stop().catch((error: unknown) => log.error({ project, err: error }, "worker did not stop"));
+    },
     release() {
       const waiting = queue.indexOf(claim);
       if (waiting >= 0) queue.splice(waiting, 1);
@@ -201,8 +208,8 @@ export function createPool({ project, startWorker, clock, newId, log }: PoolPart
   });
 
   return {
-    acquire(executionId, defaultReplicas) {
-      const claim = newClaim(newId(), executionId);
+    acquire(defaultReplicas) {
+      const claim = newClaim();
       if (closed) {
         claim.granted.reject(stopping());
         return leaseOf(claim);
@@ -216,6 +223,9 @@ export function createPool({ project, startWorker, clock, newId, log }: PoolPart
     up(replicas) {
       draining = false;
       desired = replicas;
+      // Whoever asks by hand has perhaps mended it.
+      backingOff?.();
+      backingOff = undefined;
       dispatch();
     },
     down() {

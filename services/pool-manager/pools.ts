@@ -20,6 +20,8 @@ export type Pools = {
   list(): Promise<ProjectState[]>;
   /** Rejects with `project_not_found`, naming the known ones. */
   find(name: string): Promise<ProjectState>;
+  /** Drains the project's pool. Rejects with `project_not_found`. */
+  down(name: string): Promise<ProjectState>;
   /** The pool of a usable project. Rejects with `project_not_found` or `project_invalid`. */
   open(name: string): Promise<{ project: Project; pool: Pool }>;
   close(graceMs: number): Promise<void>;
@@ -50,7 +52,7 @@ export function createPools(parts: {
   const adopt = (name: string, entry: Entry) => {
     const current = catalogue.get(name);
     if (!current) return entry.pool.down();
-    // A file that broke while its pool runs: the pool goes on as it was, new executions are refused.
+    // A file that broke: the pool goes on with what it last was, for what was accepted by then.
     if (!isUsable(current)) return;
     const rolls = current.poolRevision !== entry.project.poolRevision;
     entry.project = current;
@@ -77,7 +79,6 @@ export function createPools(parts: {
       pool: createPool({
         project: project.name,
         clock,
-        newId,
         log,
         startWorker: async (onProgress, signal) => {
           const { project: current } = entry;
@@ -102,14 +103,24 @@ export function createPools(parts: {
       return { entry: await find(name), pool: pools.get(name)?.pool.view() };
     },
     async open(name) {
-      const project = await find(name);
-      if (!isUsable(project)) {
-        throw new AirlockError(
-          "project_invalid",
-          `Project "${name}" cannot be used until its file is mended: ${project.problem}`,
-        );
-      }
-      return pools.get(name) ?? create(project);
+      await look(false);
+      const known = pools.get(name);
+      const project = known ? catalogue.get(name) : await find(name);
+      if (project && isUsable(project)) return known ?? create(project);
+      // What was accepted while the file was in order is still served as it was then; the router accepts nothing new.
+      if (known) return known;
+      throw new AirlockError(
+        "project_invalid",
+        `Project "${name}" cannot be used until its file is mended: ${project?.problem}`,
+      );
+    },
+    async down(name) {
+      // Also of a project whose file has broken or gone: its workers are there to be stopped.
+      const pool = pools.get(name)?.pool;
+      if (pool) pool.down();
+      else await find(name);
+      const entry = catalogue.get(name) ?? { name, problem: "its file was removed" };
+      return { entry, pool: pool?.view() };
     },
     async close(graceMs) {
       await Promise.all([...pools.values()].map(({ pool }) => pool.close(graceMs)));

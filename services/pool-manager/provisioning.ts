@@ -1,5 +1,6 @@
 import type { Clock } from "../common/clock.ts";
-import type { SecretsServiceClient } from "../common/gen/airlock/v1/secrets.ts";
+import { hasCode } from "../common/errors.ts";
+import type { ResolveSecretsResponse, SecretsServiceClient } from "../common/gen/airlock/v1/secrets.ts";
 import type { ProvisionRequest } from "../common/gen/airlock/v1/worker.ts";
 import { callUnary } from "../common/grpc-client.ts";
 import type { Project } from "../common/project-file.ts";
@@ -21,15 +22,23 @@ export function createProvisioning(
     const known = latest.get(project.name);
     if (known && known.projectRevision === project.provisionRevision && known.until > clock.now())
       return known.provision;
-    const resolved = await callUnary(
-      secrets,
-      secrets.resolveSecrets,
-      { project: project.name },
-      "secrets service",
-      {
-        timeoutMs: TIMEOUT_MS,
-      },
-    );
+    let resolved: ResolveSecretsResponse;
+    try {
+      resolved = await callUnary(
+        secrets,
+        secrets.resolveSecrets,
+        { project: project.name },
+        "secrets service",
+        {
+          timeoutMs: TIMEOUT_MS,
+        },
+      );
+    } catch (error) {
+      // The file broke or went while its pool runs: what was accepted before still gets the values of then.
+      if (known && (hasCode(error, "project_invalid") || hasCode(error, "project_not_found")))
+        return known.provision;
+      throw error;
+    }
     const { limits } = project;
     const provision: Provision = {
       revision: `${project.provisionRevision}:${resolved.version}`,

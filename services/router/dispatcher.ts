@@ -39,10 +39,12 @@ export function createDispatcher(parts: RunParts): Dispatcher {
           dispatch(executionId, project);
           continue;
         }
-        const ending = failure(
-          "worker_lost",
-          "Airlock was restarted while the script ran; part of it may have run. Check for side effects, then submit it again.",
-        );
+        const ending = (await store.isCancelRequested(executionId))
+          ? failure("cancelled", "The execution was cancelled.")
+          : failure(
+              "worker_lost",
+              "Airlock was restarted while the script ran; part of it may have run. Check for side effects, then submit it again.",
+            );
         await store.finish(executionId, ending, { stdout: "", stderr: "" }, clock.now());
         log.warn({ executionId }, "execution lost in a restart");
       }

@@ -44,7 +44,7 @@ export async function endingOfFinished(
   };
 }
 
-/** The ending of a run that broke off because of `cause`. */
+/** The ending of a run that broke off because of `cause`; `executionTimeMs` is null when the script never started. */
 export function endingOfFailure(cause: unknown, executionTimeMs: number | null): Ending {
   if (cause instanceof Interrupted) return failure(cause.reason, cause.message, executionTimeMs);
   const error = asAirlockError(cause);
@@ -55,11 +55,23 @@ export function endingOfFailure(cause: unknown, executionTimeMs: number | null):
     case "project_invalid":
     case "project_not_found":
       return failure("start_failed", error.message, executionTimeMs);
-    default:
+    // Only a worker says this of a submission that the router had accepted.
+    case "invalid_request":
       return failure(
-        "worker_lost",
-        "The worker that ran this script was lost; part of the script may have run. Check for side effects, then submit it again.",
+        "start_failed",
+        "The worker did not accept this script; nothing of it ran.",
         executionTimeMs,
       );
+    default:
+      return executionTimeMs === null
+        ? failure(
+            "start_failed",
+            "No worker could be had for this script; nothing of it ran. Submit it again.",
+          )
+        : failure(
+            "worker_lost",
+            "The worker that ran this script was lost; part of the script may have run. Check for side effects, then submit it again.",
+            executionTimeMs,
+          );
   }
 }

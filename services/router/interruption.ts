@@ -2,7 +2,7 @@ import { AirlockError } from "../common/errors.ts";
 import type { EndReasonName } from "../common/execution-names.ts";
 
 /** Why a run is ended from outside the script. */
-export type InterruptReason = Extract<EndReasonName, "cancelled" | "timeout" | "llm_timeout" | "worker_lost">;
+export type InterruptReason = Extract<EndReasonName, "cancelled" | "llm_timeout" | "worker_lost">;
 
 /** Thrown through the run when it is interrupted; `message` is the execution's error. */
 export class Interrupted extends AirlockError {

@@ -20,6 +20,8 @@ export type LeaseSession = {
   resume(): Promise<void>;
   /** Gives the worker back. */
   release(): void;
+  /** Gives the worker back as one that does not obey: it is replaced. */
+  condemn(): Promise<void>;
 };
 
 /** Asks the pool-manager for a worker; `signal` takes the request back. */
@@ -46,6 +48,11 @@ export function openLease(
     async resume() {
       await stream.send({ action: { $case: "resume", value: {} } });
       await expectEvent(stream, "resumed");
+    },
+    async condemn() {
+      await stream.send({ action: { $case: "condemn", value: {} } });
+      // The pool-manager ends the lease when it has heard it; a cancellation could overtake the message.
+      await stream.next();
     },
     release() {
       signal.removeEventListener("abort", cancel);

@@ -10,9 +10,9 @@ const FLUSH_AFTER_MS = 100;
 /** The clean output of one execution on its way into the store. */
 export type OutputLog = {
   add(channel: OutputChannel, text: string): void;
-  /** Writes what is there. */
+  /** Writes what is there; what could not be written is kept. */
   flush(): Promise<void>;
-  /** Stops writing and hands out what was not written yet, for the ending's own commit. */
+  /** Stops writing and hands out what is not written, for the ending's own commit. */
   close(): Promise<Output>;
 };
 
@@ -25,20 +25,30 @@ export function openOutputLog(
   let stdout = "";
   let stderr = "";
   let cancelTimer: (() => void) | undefined;
-  let writing: Promise<unknown> = Promise.resolve();
+  let writing: Promise<void> = Promise.resolve();
   const take = (): Output => {
     const output = { stdout, stderr };
     stdout = "";
     stderr = "";
     return output;
   };
+  const write = async () => {
+    const output = take();
+    if (output.stdout === "" && output.stderr === "") return;
+    try {
+      await store.appendOutput(executionId, output);
+    } catch (error) {
+      // It is tried again with what comes after it, at the latest with the ending.
+      stdout = output.stdout + stdout;
+      stderr = output.stderr + stderr;
+      onError(error);
+    }
+  };
   const flush = async () => {
     cancelTimer?.();
     cancelTimer = undefined;
-    const output = take();
-    if (output.stdout !== "" || output.stderr !== "") {
-      writing = writing.then(() => store.appendOutput(executionId, output));
-    }
+    // One at a time, so that a piece that failed is not overtaken.
+    writing = writing.then(write);
     await writing;
   };
   return {
@@ -46,7 +56,7 @@ export function openOutputLog(
       if (channel === SanitizeChannel.STDOUT) stdout += text;
       else stderr += text;
       cancelTimer ??= clock.after(FLUSH_AFTER_MS, () => {
-        flush().catch(onError);
+        void flush();
       });
     },
     flush,

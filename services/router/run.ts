@@ -8,6 +8,7 @@ import type { Ending, Submission } from "./execution.ts";
 import { createInterruption, type Interruption } from "./interruption.ts";
 import { type LeaseSession, openLease } from "./lease-session.ts";
 import { type OutputLog, openOutputLog } from "./output-log.ts";
+import { recordEnding } from "./record-ending.ts";
 import { awaitSanitizer, openSanitizer } from "./sanitizer-session.ts";
 import { type Stopwatch, startStopwatch } from "./stopwatch.ts";
 import type { ExecutionStore } from "./store/store.ts";
@@ -25,7 +26,10 @@ export type RunParts = {
 
 // The worker ends a run at its timeout; this is how much later the router no longer believes in the worker.
 const TIMEOUT_GRACE_MS = 5_000;
-const POOL_MANAGER_RETRY_MS = 500;
+const CONDEMN_TIMEOUT_MS = 2_000;
+const LEASE_RETRY_MS = 500;
+// A worker that dies in the moment it is granted is nobody's fault once, and a broken project in the long run.
+const MAX_LOST_GRANTS = 10;
 
 /** How the router stops: first nothing new starts and pauses end, then what still runs is ended. */
 export type Shutdown = { readonly draining: AbortSignal; readonly over: AbortSignal };
@@ -67,24 +71,29 @@ export async function runExecution(
     stopObeying();
     lease?.release();
   }
-  await store.finish(executionId, ending, await output.close(), clock.now());
+  await recordEnding(store, executionId, ending, await output.close(), clock, parts.log);
 }
 
 async function waitForWorker(
   executionId: string,
   project: string,
-  { poolManager, clock }: RunParts,
+  { poolManager, workers, clock }: RunParts,
   interruption: Interruption,
 ): Promise<{ lease: LeaseSession; granted: LeaseGranted }> {
-  for (;;) {
+  for (let lostGrants = 0; ; ) {
     const lease = openLease(poolManager, project, executionId, interruption.signal);
     try {
-      return { lease, granted: await interruption.race(lease.granted()) };
+      const granted = await interruption.race(lease.granted());
+      // A worker that died a moment ago may be granted still; as long as nothing runs there, another will do.
+      await interruption.race(workers.reach(granted.workerAddress));
+      return { lease, granted };
     } catch (error) {
       lease.release();
-      // Nothing has run yet, so waiting for a pool-manager that restarts is safe.
-      if (!hasCode(error, "unavailable")) throw error;
-      await interruption.race(new Promise<void>((resolve) => clock.after(POOL_MANAGER_RETRY_MS, resolve)));
+      // Nothing has run yet, so asking again is safe; a pool-manager that restarts is waited for.
+      if (hasCode(error, "worker_lost") || hasCode(error, "deadline_exceeded")) lostGrants++;
+      else if (!hasCode(error, "unavailable")) throw error;
+      if (lostGrants === MAX_LOST_GRANTS) throw error;
+      await interruption.race(new Promise<void>((resolve) => clock.after(LEASE_RETRY_MS, resolve)));
     }
   }
 }
@@ -105,7 +114,16 @@ async function runOnWorker(
     output.add,
     parts.clock,
   );
-  const stopTimer = armTimeout(timeoutMs + TIMEOUT_GRACE_MS, stopwatch, interruption, parts.clock);
+  const stopTimer = armTimeout(timeoutMs + TIMEOUT_GRACE_MS, stopwatch, parts.clock, () => {
+    const interrupt = () =>
+      interruption.interrupt(
+        "worker_lost",
+        "The worker stopped answering and is being replaced; part of the script may have run. Check for side effects, then submit it again.",
+      );
+    const stopWaiting = parts.clock.after(CONDEMN_TIMEOUT_MS, interrupt);
+    const report = (error: unknown) => parts.log.warn({ err: error, executionId }, "worker not condemned");
+    void lease.condemn().catch(report).finally(stopWaiting).then(interrupt);
+  });
   try {
     return await converse(submission, {
       worker: parts.workers.to(granted.workerAddress),
@@ -127,22 +145,14 @@ async function runOnWorker(
   }
 }
 
-function armTimeout(
-  limitMs: number,
-  stopwatch: Stopwatch,
-  interruption: Interruption,
-  clock: Clock,
-): () => void {
+/** Calls `onOver` when the stopwatch has counted this long; the returned function stops that. */
+function armTimeout(limitMs: number, stopwatch: Stopwatch, clock: Clock, onOver: () => void): () => void {
   let cancel: () => void = () => undefined;
   const arm = () => {
     const leftMs = limitMs - stopwatch.elapsedMs();
-    if (leftMs <= 0)
-      interruption.interrupt(
-        "timeout",
-        "The script ran longer than its timeout allows. Raise timeout or do less.",
-      );
     // A pause stops the stopwatch, not this timer: it looks again when it fires too early.
-    else cancel = clock.after(Math.max(leftMs, 10), arm);
+    if (leftMs > 0) cancel = clock.after(Math.max(leftMs, 10), arm);
+    else onOver();
   };
   arm();
   return () => cancel();
@@ -154,7 +164,10 @@ function obeyShutdown(
   isRunning: () => boolean,
 ): () => void {
   const stop = () =>
-    interruption.interrupt("worker_lost", "Airlock was stopped before the script ended. Submit it again.");
+    interruption.interrupt(
+      "worker_lost",
+      "Airlock was stopped before the script ended; part of it may have run. Check for side effects, then submit it again.",
+    );
   const stopUnlessRunning = () => {
     if (!isRunning()) stop();
   };

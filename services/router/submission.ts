@@ -2,6 +2,7 @@ import { AirlockError } from "../common/errors.ts";
 import type { Project } from "../common/gen/airlock/v1/pool_manager.ts";
 import type { SubmitRequest } from "../common/gen/airlock/v1/router.ts";
 import type { Submission } from "./execution.ts";
+import { memoryProblem } from "./memory.ts";
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 
@@ -30,7 +31,8 @@ export function toSubmission(
       throw invalid('settings has a name that is empty or contains "="; rename it.');
   }
   const memoryJson = request.memoryJson === "" ? "{}" : request.memoryJson;
-  checkMemory(memoryJson);
+  const problem = memoryProblem(memoryJson);
+  if (problem !== undefined) throw invalid(problem);
   return {
     executionId,
     project: project.name,
@@ -49,22 +51,6 @@ function timeoutOf(requestedMs: number | undefined, project: Project): number {
   throw invalid(
     `timeout must be more than 0 and at most ${limitMs / 1_000} seconds, the limit of project "${project.name}".`,
   );
-}
-
-function checkMemory(memoryJson: string): void {
-  const shape =
-    'memory must be an object of categories, each an object of keys: {"category": {"key": value}}.';
-  let memory: unknown;
-  try {
-    memory = JSON.parse(memoryJson);
-  } catch {
-    throw invalid(`memory is not valid JSON. ${shape}`);
-  }
-  if (!isObject(memory) || !Object.values(memory).every(isObject)) throw invalid(shape);
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function refuseNul(field: string, value: string): void {

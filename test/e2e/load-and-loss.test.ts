@@ -48,18 +48,24 @@ const isAlive = (pid: number) => {
 describe("under load", () => {
   it("200 executions by 32 clients each end once with their own answer", async () => {
     const numbers = Array.from({ length: 200 }, (_, index) => index);
-    const results = new Map<number, unknown>();
+    const results = new Map<number, string>();
     const client = async () => {
       for (let n = numbers.shift(); n !== undefined; n = numbers.shift()) {
-        const execution = await rest.run({ code: `print(${n}); set_result(${n} * 2**70)` });
-        expect(execution).toMatchObject({ status: "completed", end_reason: "completed", stdout: `${n}\n` });
+        const body = await rest.settledText(
+          await rest.submit({ code: `print(${n}); set_result(${n} * 2**70)` }),
+        );
+        expect(JSON.parse(body)).toMatchObject({
+          status: "completed",
+          end_reason: "completed",
+          stdout: `${n}\n`,
+        });
         expect(results.has(n)).toBe(false);
-        results.set(n, execution.result);
+        results.set(n, body);
       }
     };
     await Promise.all(Array.from({ length: 32 }, client));
     expect(results.size).toBe(200);
-    for (const [n, result] of results) expect(result).toBe(Number(BigInt(n) * 2n ** 70n));
+    for (const [n, body] of results) expect(body).toContain(`"result":${BigInt(n) * 2n ** 70n},`);
   }, 60_000);
 });
 
@@ -81,6 +87,22 @@ describe("when a worker is killed", () => {
     await expect.poll(() => family.filter(isAlive), { timeout: 5_000 }).toEqual([]);
     await expect.poll(async () => (await rest.project("demo")).idle_workers, { timeout: 20_000 }).toBe(2);
   }, 40_000);
+});
+
+describe("when a script stops its own worker", () => {
+  it("the execution ends as worker_lost and the pool heals", async () => {
+    const stopper = await startAirlock({ projects: { demo: "replicas: 1\n" } });
+    try {
+      const client = restClient(stopper.url);
+      const code =
+        "import os, signal\nos.kill(os.getppid(), signal.SIGSTOP)\nos.kill(os.getpid(), signal.SIGSTOP)";
+      const ended = await client.run({ code, timeout: 1 });
+      expect(["worker_lost", "timeout"]).toContain(ended.end_reason);
+      expect(await client.run({ code: "set_result(1)" })).toMatchObject({ status: "completed", result: 1 });
+    } finally {
+      await stopper.remove();
+    }
+  }, 60_000);
 });
 
 describe("when the whole service is killed and started again", () => {

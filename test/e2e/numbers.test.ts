@@ -5,7 +5,9 @@ import { type RestClient, restClient } from "../support/rest.ts";
 const PANDAS = `packages: ["pandas>=3,<4"]\nreplicas: 3\nlimits: {memory_mb: 1024}\n`;
 
 const DETERMINED = `
-import random, numpy, pandas
+import os, random, time, numpy, pandas
+print(os.getppid())
+time.sleep(0.2)
 words = {"pear", "apple", "fig", None, 3, 2.5, ("a", None)}
 set_result({
     "order": [str(word) for word in words],
@@ -51,6 +53,25 @@ describe("numbers are sacred", () => {
     expect(body).toContain('"memory_updates":{"a":{"m":9007199254740994}}');
   });
 
+  it("hands memory to the script as a Python client escapes it", async () => {
+    const memory = '{"a": {"emoji": "\\ud83d\\ude00", "digits": 123456789012345678901234567890}}';
+    const code = "set_result([len(memory.get('a', 'emoji')), memory.get('a', 'digits') % 1000])";
+    const response = await rest.post(
+      "/execute",
+      `{"project":"demo","code":${JSON.stringify(code)},"memory":${memory}}`,
+    );
+    const { execution_id } = (await response.json()) as { execution_id: string };
+    expect(await rest.settledText(execution_id)).toContain('"result":[1,890]');
+  });
+
+  it.each(['{"a": {"k": 1, "k": 2}}', '{"a": {"k": "\\ud800"}}', '{"a": {"k": 1e400}}'])(
+    "refuses memory that readers would understand differently: %s",
+    async (memory) => {
+      const response = await rest.post("/execute", `{"project":"demo","code":"1","memory":${memory}}`);
+      expect(response.status).toBe(422);
+    },
+  );
+
   it("refuses a number that is not one, and says where it stands", async () => {
     const execution = await rest.run({
       code: "set_result({'rows': [{'price': 1.5}, {'price': float('nan')}]})",
@@ -71,17 +92,9 @@ describe("same code and data, same numbers", () => {
       );
       for (const body of bodies) {
         expect(JSON.parse(body)).toMatchObject({ status: "completed", error: null });
+        pids.add(JSON.parse(body).stdout);
         results.add(body.slice(body.indexOf('"result"'), body.indexOf('"stdout"')));
       }
-      const parents = await Promise.all(
-        Array.from({ length: 9 }, () =>
-          client.run({
-            project: "tables",
-            code: "import os,time; time.sleep(0.1); set_result(os.getppid())",
-          }),
-        ),
-      );
-      for (const { result } of parents) pids.add(result);
     };
     await runAll(rest, 10);
     airlock = await airlock.restart();

@@ -66,13 +66,10 @@ describe("when the secrets service cannot be reached", () => {
 
 describe("when the pool-manager is away", () => {
   it("a pending execution waits for it", async () => {
-    services = await startServices({ demo: "" });
-    expect(await ended(await services.submit({ code: "pass" }))).toMatchObject({
-      endReason: EndReason.COMPLETED,
-    });
-    // The router still knows the project, so it accepts; nobody is there to give it a worker.
-    await services.stop("pool-manager");
+    services = await startServices({ demo: "replicas: 1\n" });
+    await services.submit({ code: "import time; time.sleep(2)" });
     const id = await services.submit({ code: "set_result('late')" });
+    await services.stop("pool-manager");
     expect((await services.get(id, 700)).status).toBe(ExecutionStatus.PENDING);
     await services.start("pool-manager");
     expect(await ended(id)).toMatchObject({ endReason: EndReason.COMPLETED, resultJson: '"late"' });

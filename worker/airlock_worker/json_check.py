@@ -10,7 +10,9 @@ MAX_DEPTH = 200
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
-# An odd backslash before u, then a surrogate: our encoder writes characters as they are.
+# A character beyond U+FFFF as many encoders write it: two escapes, of which neither means anything alone. Each begins
+# with an odd backslash.
+_PAIR = re.compile(rb"(?<!\\)((?:\\\\)*)\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _SURROGATE = re.compile(rb"(?<!\\)(?:\\\\)*\\u[dD][89a-fA-F]")
 
 
@@ -18,7 +20,7 @@ def problem_of(text: bytes) -> str | None:
     """None when it is one JSON value: UTF-8, no NaN or Infinity, no key twice, at most MAX_DEPTH levels."""
     if _depth(text) > MAX_DEPTH:
         return f"it is nested deeper than {MAX_DEPTH} levels"
-    if _SURROGATE.search(text):
+    if _SURROGATE.search(text) and _SURROGATE.search(_PAIR.sub(rb"\1", text)):
         return "it escapes half a character"
     try:
         # Numbers stay text: no digit limit, no rounding, and no time spent on them.

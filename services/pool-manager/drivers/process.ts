@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { AirlockError } from "../../common/errors.ts";
 import type { Log } from "../../common/log.ts";
 import type { Project } from "../../common/project-file.ts";
+import { removeTree } from "../../common/remove-tree.ts";
 import type { WorkerDriver } from "./driver.ts";
 import { createEnvironments } from "./environments.ts";
 import { distributionName } from "./requirements.ts";
@@ -58,12 +59,15 @@ export function createProcessDriver(options: ProcessDriverOptions): WorkerDriver
       relayWorkerLog(child.stderr, options.log.child({ project: project.name, workerId }));
       const gone = new Promise<string>((resolve) => {
         child.once("exit", (code, signal) =>
-          resolve(signal ? `killed by ${signal}` : `exited with status ${code}`),
+          resolve(signal ? `was killed by ${signal}` : `exited with status ${code}`),
         );
-      }).then(async (how) => {
-        await rm(directory, { recursive: true, force: true });
-        return how;
       });
+      // Its scratch directories were written by scripts: whatever they did to them must not matter here.
+      const removed = gone
+        .then(() => removeTree(directory))
+        .catch((error: unknown) => {
+          options.log.error({ err: error, workerId }, "the directory of a worker could not be removed");
+        });
       return {
         address,
         gone,
@@ -72,6 +76,7 @@ export function createProcessDriver(options: ProcessDriverOptions): WorkerDriver
           const force = setTimeout(() => child.kill("SIGKILL"), STOP_GRACE_MS);
           await gone;
           clearTimeout(force);
+          await removed;
         },
       };
     },

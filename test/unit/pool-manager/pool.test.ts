@@ -23,11 +23,9 @@ beforeEach(() => {
   started = [];
   failNextStarts = 0;
   granted = [];
-  let ids = 0;
   pool = createPool({
     project: "demo",
     clock,
-    newId: () => String(++ids),
     log: pino({ level: "silent" }),
     startWorker: async () => {
       if (failNextStarts > 0) {
@@ -64,7 +62,7 @@ function createWorker(id: string): TestWorker {
 }
 
 function acquire(executionId: string, defaultReplicas = 1): Lease {
-  const lease = pool.acquire(executionId, defaultReplicas);
+  const lease = pool.acquire(defaultReplicas);
   lease.granted.then(
     (worker) => granted.push(`${executionId} on ${worker.id}`),
     () => undefined,

@@ -55,9 +55,25 @@ describe("a submission", () => {
     [{ memoryJson: '{"a": 1}' }, "memory must be an object"],
     [{ memoryJson: '{"a": null}' }, "memory must be an object"],
     [{ memoryJson: "{nope" }, "memory is not valid JSON"],
+    [{ memoryJson: '{"a": {"k": 1, "k": 2}}' }, "the same key twice"],
+    [{ memoryJson: '{"a": {"k": {"x": [{"y": 1, "\\u0079": 2}]}}}' }, "the same key twice"],
+    [{ memoryJson: '{"a": {"k": "\\ud800"}}' }, "half of a surrogate pair"],
+    [{ memoryJson: '{"a": {"\\udc00\\ud800": 1}}' }, "half of a surrogate pair"],
+    [{ memoryJson: '{"a": {"k": [-1e400]}}' }, "a number that no float can hold"],
+    [{ memoryJson: `{"a": {"k": ${"[".repeat(20_000)}${"]".repeat(20_000)}}}` }, "nested deeper than 200"],
   ])("is refused with %j", (request, expected) => {
     expect(refusal(request)).toContain("invalid_request");
     expect(refusal(request)).toContain(expected);
+  });
+
+  it.each([
+    '{"a": {"k": "\\ud83d\\ude00"}}',
+    `{"a": {"k": ${"9".repeat(5_000)}}}`,
+    `{"a": {"k": "${"x".repeat(5_000_000)}"}}`,
+    '{"a": {"k": {"x": 1}}, "b": {"k": {"x": 1}}}',
+    '{"a": {"k": 5e-324, "__proto__": 1, "n": -0.0}}',
+  ])("takes memory that any reader understands the same way", (memoryJson) => {
+    expect(submit({ memoryJson }).memoryJson).toBe(memoryJson);
   });
 
   it("is refused by a project whose file is broken", () => {

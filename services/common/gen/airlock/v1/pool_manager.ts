@@ -128,6 +128,9 @@ export interface LeaseRequest {
     | //
     /** The answer is here: ask for a slot on the same worker again. */
     { $case: "resume"; value: LeaseResume }
+    | //
+    /** Last message: the worker did not end a run that was over, so it is not to be trusted with another. */
+    { $case: "condemn"; value: LeaseCondemn }
     | undefined;
 }
 
@@ -140,6 +143,9 @@ export interface LeasePark {
 }
 
 export interface LeaseResume {
+}
+
+export interface LeaseCondemn {
 }
 
 export interface LeaseResponse {
@@ -1082,6 +1088,9 @@ export const LeaseRequest: MessageFns<LeaseRequest> = {
       case "resume":
         LeaseResume.encode(message.action.value, writer.uint32(26).fork()).join();
         break;
+      case "condemn":
+        LeaseCondemn.encode(message.action.value, writer.uint32(34).fork()).join();
+        break;
     }
     return writer;
   },
@@ -1123,6 +1132,14 @@ export const LeaseRequest: MessageFns<LeaseRequest> = {
             message.action = { $case: "resume", value: LeaseResume.decode(reader, reader.uint32()) };
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.action = { $case: "condemn", value: LeaseCondemn.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1156,6 +1173,12 @@ export const LeaseRequest: MessageFns<LeaseRequest> = {
       case "resume": {
         if (object.action?.value !== undefined && object.action?.value !== null) {
           message.action = { $case: "resume", value: LeaseResume.fromPartial(object.action.value) };
+        }
+        break;
+      }
+      case "condemn": {
+        if (object.action?.value !== undefined && object.action?.value !== null) {
+          message.action = { $case: "condemn", value: LeaseCondemn.fromPartial(object.action.value) };
         }
         break;
       }
@@ -1313,6 +1336,49 @@ export const LeaseResume: MessageFns<LeaseResume> = {
   },
   fromPartial(_: DeepPartial<LeaseResume>): LeaseResume {
     const message = createBaseLeaseResume();
+    return message;
+  },
+};
+
+function createBaseLeaseCondemn(): LeaseCondemn {
+  return {};
+}
+
+export const LeaseCondemn: MessageFns<LeaseCondemn> = {
+  encode(_: LeaseCondemn, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LeaseCondemn {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLeaseCondemn();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<LeaseCondemn>): LeaseCondemn {
+    return LeaseCondemn.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<LeaseCondemn>): LeaseCondemn {
+    const message = createBaseLeaseCondemn();
     return message;
   },
 };
