@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ConfigError } from "../services/common/environment.ts";
+import { AirlockError } from "../services/common/errors.ts";
 import { COMMANDS } from "./commands.ts";
 import { helpText } from "./help.ts";
 import { RestError } from "./rest-error.ts";
@@ -34,7 +35,9 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.
 try {
   process.exit(await main(process.argv.slice(2)));
 } catch (error) {
-  if (!(error instanceof ConfigError || error instanceof RestError)) throw error;
+  const isForPeople =
+    error instanceof ConfigError || error instanceof RestError || error instanceof AirlockError;
+  if (!isForPeople) throw error;
   process.stderr.write(`${error.message}\n`);
   process.exit(error instanceof ConfigError ? 2 : 1);
 }

@@ -30,7 +30,7 @@ export async function refuse(
 }
 
 // What fastify itself refuses before a handler of ours runs.
-function fromFramework(error: Error & { code?: string }): Error {
+function fromFramework(error: Error & { code?: string; statusCode?: number }): Error {
   switch (error.code) {
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
       return new AirlockError(
@@ -42,7 +42,13 @@ function fromFramework(error: Error & { code?: string }): Error {
     case "FST_ERR_MAX_PARAM_LENGTH":
       return new AirlockError("route_not_found", "A part of the path is too long to name anything.");
     default:
-      return error;
+      // What a plugin refuses, such as a path out of the docs page's own files, is nothing that is here.
+      return (error.statusCode ?? 500) < 500 && !(error instanceof AirlockError)
+        ? new AirlockError(
+            "route_not_found",
+            "There is nothing at this path. GET /openapi.json lists what there is.",
+          )
+        : error;
   }
 }
 

@@ -8,7 +8,10 @@ const SUMMARY_FIELDS = {
   name: { type: "string" },
   description: { type: "string" },
   status,
-  replicas: { ...count, description: "Workers that are alive and meant to stay." },
+  replicas: {
+    ...count,
+    description: "Workers that there should be; idle_workers and running say how many there are.",
+  },
   idle_workers: count,
   packages: {
     ...names,

@@ -15,7 +15,7 @@ export function startRetention(
 ): () => void {
   let stopTimer: () => void = () => undefined;
   const sweep = async () => {
-    let waitMs = Math.min(SWEEP_EVERY_MS, retentionMs);
+    let waitMs = Math.min(SWEEP_EVERY_MS, Math.max(retentionMs, 1_000));
     try {
       const deleted = await store.deleteEndedBefore(clock.now() - retentionMs, BATCH);
       if (deleted > 0) log.debug({ deleted }, "finished executions forgotten");

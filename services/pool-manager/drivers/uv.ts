@@ -27,9 +27,16 @@ export async function runInstaller(
   });
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once("close", resolve);
-    child.once("error", (cause) => reject(installFailed(`${cause.message}`)));
+    child.once("error", (cause: NodeJS.ErrnoException) =>
+      reject(installFailed(`the installer cannot be started (${cause.code}).`)),
+    );
   });
-  if (code !== 0) throw installFailed(errors.trim());
+  if (code !== 0) throw installFailed(withoutCredentials(errors.trim()));
+}
+
+// The address of a private index may carry a password.
+function withoutCredentials(text: string): string {
+  return text.replaceAll(/\/\/[^/@\s]+@/g, "//");
 }
 
 /** `uv`, which stands beside the interpreter that the worker runs on. */

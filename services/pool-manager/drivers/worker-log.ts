@@ -5,8 +5,9 @@ import type { Log } from "../../common/log.ts";
 type WorkerLine = { level: string; msg: string; time: string; project?: string };
 
 const LEVELS: Readonly<Record<string, "error" | "warn">> = { error: "error", warning: "warn" };
-// An exception's own words may quote a value; its type says enough to find the place.
-const EXCEPTION = /^([A-Za-z_][\w.]*): .*$/;
+// Of a crash only what holds no value: where it was, and the exception's type without its words.
+const PLACE = /^(Traceback \(most recent call last\):|\s+File ".*", line \d+, in .*)$/;
+const EXCEPTION = /^([A-Za-z_][\w.]*)(: .*)?$/;
 
 /** Passes on what a worker logs: JSON lines as events, anything else (a crash) line by line without its messages. */
 export function relayWorkerLog(stderr: Readable, log: Log): void {
@@ -16,7 +17,8 @@ export function relayWorkerLog(stderr: Readable, log: Log): void {
       const { level, msg, time: _, project: __, ...fields } = JSON.parse(line) as WorkerLine;
       log[LEVELS[level] ?? "debug"](fields, msg);
     } catch {
-      log.warn(`worker wrote: ${line.slice(0, 300).replace(EXCEPTION, "$1")}`);
+      const harmless = PLACE.exec(line)?.[1] ?? EXCEPTION.exec(line)?.[1];
+      if (harmless) log.warn(`worker wrote: ${harmless.slice(0, 300)}`);
     }
   });
 }

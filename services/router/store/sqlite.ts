@@ -1,4 +1,5 @@
 import { EventEmitter } from "node:events";
+import { closeSync, openSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import type { Output } from "../execution.ts";
 import { statusOf } from "../execution.ts";
@@ -13,6 +14,8 @@ const UNFINISHED = "status IN ('pending', 'running', 'awaiting_llm')";
  * process; a power cut may take the last moments with it (docs/decisions/0001). Throws when the file cannot be opened.
  */
 export function openSqliteStore(path: string): ExecutionStore {
+  // SQLite gives its other files the mode of this one; what agents sent is nobody else's to read.
+  closeSync(openSync(path, "a", 0o600));
   const db = new DatabaseSync(path);
   db.exec(
     "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 2000;",

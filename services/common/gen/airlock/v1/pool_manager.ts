@@ -60,7 +60,7 @@ export interface Project {
   name: string;
   description: string;
   status: ProjectStatus;
-  /** Workers that are alive and meant to stay. */
+  /** Workers that there should be; 0 when the project is down. */
   replicas: number;
   idleWorkers: number;
   packages: string[];
