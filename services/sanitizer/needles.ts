@@ -24,11 +24,16 @@ const MIN_NUMBER_CHARACTERS = 4;
 /** All needles of these secret values, each run of bytes once; of equal ones the first counts. */
 export function needlesOf(values: readonly string[]): Needle[] {
   const texts = [...new Set(values.flatMap((value) => [value, ...longLinesOf(value)]))];
-  const tiny = texts.filter((text) => text.length <= MAX_SHOWN_UNITS);
+  const tiny = texts
+    .filter((text) => text.length <= MAX_SHOWN_UNITS)
+    .flatMap((text) => SPELLINGS.map(({ write }) => write(text)))
+    .filter((spelled) => spelled !== "");
   const needles = new Map<string, Needle>();
   for (const text of texts) {
     const ownMarker = markerFor(text);
-    const marker = tiny.some((other) => ownMarker.includes(other)) ? PLAIN_MARKER : ownMarker;
+    const showsAnother =
+      tiny.length > 0 && writtenForms(ownMarker).some((form) => tiny.some((other) => form.includes(other)));
+    const marker = showsAnother ? PLAIN_MARKER : ownMarker;
     for (const { write, marksToo } of SPELLINGS) {
       const spelled = write(text);
       if (spelled === "" || needles.has(spelled)) continue;
@@ -37,11 +42,21 @@ export function needlesOf(values: readonly string[]): Needle[] {
         bytes: Buffer.from(spelled),
         marker,
         replacement: Buffer.from(replacement),
-        inJson: JSON.stringify(replacement).slice(1, -1),
+        inJson: escaped(replacement),
       });
     }
   }
   return [...needles.values()];
+}
+
+/** Every form in which a marker may leave. */
+function writtenForms(marker: string): string[] {
+  const forms = SPELLINGS.map(({ write, marksToo }) => (marksToo ? write(marker) : marker));
+  return [...forms, ...forms.map(escaped)];
+}
+
+function escaped(text: string): string {
+  return JSON.stringify(text).slice(1, -1);
 }
 
 /** The values that are numbers, without their sign, with the marker of each. */

@@ -76,6 +76,11 @@ describe("the redaction of JSON", () => {
     );
   });
 
+  it("shows no last four whose escaped spelling is a line of the secret", async () => {
+    const value = "a long first line\n\\\\b😀x";
+    expect(await redact([value], JSON.stringify([value]))).toBe('["[REDACTED]"]');
+  });
+
   it("escapes the characters that a marker shows", async () => {
     const value = 'a long secret "\\é';
     expect(JSON.parse(await redact([value], JSON.stringify([value])))).toEqual(['[REDACTED... "\\é]']);
