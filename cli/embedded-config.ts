@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { ConfigError, readEnvironment } from "../services/common/environment.ts";
+import { readVaultSettings, type VaultSettings } from "../services/secrets/vault-settings.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 // A Unix socket path has at most 107 characters; a worker's is this much longer than the run directory.
@@ -20,6 +21,7 @@ export type EmbeddedConfig = {
   readonly python: string;
   readonly retentionMs: number;
   readonly logLevel: string;
+  readonly vault: VaultSettings | undefined;
   readonly mock: boolean;
 };
 
@@ -52,6 +54,7 @@ export function readEmbeddedConfig(args: readonly string[], env: NodeJS.ProcessE
     python: flags.mock ? "" : read.text("AIRLOCK_PYTHON", join(ROOT, ".venv", "bin", "python")),
     retentionMs: read.durationMs("AIRLOCK_RETENTION", "24h"),
     logLevel: read.choice("AIRLOCK_LOG_LEVEL", ["debug", "info", "warn", "error"] as const, "info"),
+    vault: readVaultSettings(read),
     mock: flags.mock,
   };
   read.check();

@@ -39,7 +39,10 @@ export async function startEmbedded(
   };
   try {
     await start(
-      startSecrets({ listen: address("secrets"), projectsDir: projectsDirectory }, logFor("secrets")),
+      startSecrets(
+        { listen: address("secrets"), projectsDir: projectsDirectory, vault: config.vault },
+        logFor("secrets"),
+      ),
     );
     await start(
       startSanitizer(

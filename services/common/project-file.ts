@@ -18,7 +18,7 @@ export type ProjectLimits = {
   readonly queue: number;
 };
 
-/** A secret as the project file names it: `reference` is `${env:NAME}`, `${file:path}` or plain text. */
+/** A secret as the project file names it: `reference` is `${env:NAME}`, `${file:path}`, `${vault:mount/path#field}` or plain text. */
 export type SecretReference = { readonly name: string; readonly reference: string };
 
 /** A project whose file is in order. */
@@ -114,13 +114,6 @@ function brokenRules(value: ProjectDocument, fileStem: string): { field: string;
       rules.push({
         field: `${field}.inject`,
         message: "needs the egress service, which this version does not have yet",
-      });
-    }
-    const reference = typeof secret === "string" ? secret : secret.value;
-    if (/^\$\{vault:/.test(reference)) {
-      rules.push({
-        field,
-        message: "refers to a vault, which this version cannot read yet; use ${env:NAME} or ${file:path}",
       });
     }
   }

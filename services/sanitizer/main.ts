@@ -15,7 +15,7 @@ export async function startSanitizer(config: SanitizerConfig, log: Log): Promise
   const secrets = connect(SecretsServiceClient, config.secretsAddress);
   const cache = createNeedleCache(resolveWith(secrets), systemClock);
   const server = await startGrpcServer(config.listen, [
-    [SanitizerServiceService, sanitizerHandlers(cache, log)],
+    [SanitizerServiceService, sanitizerHandlers(cache, systemClock, log)],
   ]);
   return {
     address: server.address,

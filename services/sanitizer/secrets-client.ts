@@ -3,14 +3,15 @@ import { callUnary } from "../common/grpc-client.ts";
 import { Secret } from "../common/secret.ts";
 import type { ResolveProject } from "./needle-cache.ts";
 
-const RESOLVE_TIMEOUT_MS = 2_000;
+const RESOLVE_TIMEOUT_MS = 5_000;
 
 /** Asks the secrets service. */
 export function resolveWith(client: SecretsServiceClient): ResolveProject {
   return async (project, signal) => {
     const limits = { timeoutMs: RESOLVE_TIMEOUT_MS, signal };
     const answer = await callUnary(client, client.resolveSecrets, { project }, "secrets service", limits);
-    return { version: answer.version, secrets: [...answer.secrets, ...answer.retired].map(asSecret) };
+    const { version, secrets, retired, retiredVersions } = answer;
+    return { version, secrets: [...secrets, ...retired].map(asSecret), retiredVersions };
   };
 }
 

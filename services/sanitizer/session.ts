@@ -13,7 +13,7 @@ const MAX_COLLECTED_BYTES = MAX_MESSAGE_BYTES;
 
 /** The redaction of one execution's output: the open document of each channel. */
 export class SanitizerSession {
-  readonly #needles: NeedleSet;
+  #needles: NeedleSet;
   readonly #signal: AbortSignal;
   readonly #texts = new Map<SanitizeChannel, TextRedactor>();
   readonly #documents = new Map<SanitizeChannel, ByteCollector>();
@@ -21,6 +21,11 @@ export class SanitizerSession {
   constructor(needles: NeedleSet, signal: AbortSignal) {
     this.#needles = needles;
     this.#signal = signal;
+  }
+
+  /** Looks for these needles from now on; they hold all of the earlier ones. */
+  use(needles: NeedleSet): void {
+    this.#needles = needles;
   }
 
   /** What may leave now that `chunk` has come in. */
@@ -38,6 +43,7 @@ export class SanitizerSession {
   async *#takeText({ channel, data, end, cut }: SanitizeChunk): AsyncGenerator<SanitizeResponse> {
     const redactor = this.#texts.get(channel) ?? new TextRedactor(this.#needles);
     this.#texts.set(channel, redactor);
+    redactor.use(this.#needles);
     for (let at = 0; at < data.length; at += MAX_CHUNK_BYTES) {
       if (at > 0) await breathe(this.#signal);
       const pieces = redactor.push(data.subarray(at, at + MAX_CHUNK_BYTES));

@@ -9,8 +9,13 @@ export function secretsHandlers(projects: ProjectSecrets, log: Log): SecretsServ
   return {
     resolveSecrets: handlersFor(log).unary(async ({ project }) => {
       if (project === "") throw new AirlockError("invalid_request", "`project` is missing.");
-      const { version, secrets, retired } = await projects.resolve(project);
-      return { version, secrets: secrets.map(inTheClear), retired: retired.map(inTheClear) };
+      const { version, secrets, retired, retiredVersions } = await projects.resolve(project);
+      return {
+        version,
+        secrets: secrets.map(inTheClear),
+        retired: retired.map(inTheClear),
+        retiredVersions: [...retiredVersions],
+      };
     }),
   };
 }

@@ -11,6 +11,7 @@ import { createProjectSecrets } from "./project-secrets.ts";
 import { envSource } from "./sources/env.ts";
 import { fileSource } from "./sources/file.ts";
 import { plainSource } from "./sources/plain.ts";
+import { vaultSource } from "./sources/vault.ts";
 
 /** The only holder of secret values. */
 export async function startSecrets(config: SecretsConfig, log: Log): Promise<RunningService> {
@@ -18,6 +19,7 @@ export async function startSecrets(config: SecretsConfig, log: Log): Promise<Run
   const sources = {
     env: envSource(process.env),
     file: fileSource(config.projectsDir),
+    vault: vaultSource(config.vault, systemClock),
     plain: plainSource,
   };
   const projects = createProjectSecrets(catalogue, sources, createSecretHistory(systemClock));

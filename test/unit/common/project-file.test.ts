@@ -37,10 +37,13 @@ describe("a project file", () => {
   });
 
   it("names secrets as values or as objects", () => {
-    const { secrets } = parse('name: demo\nsecrets:\n  A: "${env:A}"\n  B: {value: "${file:b}"}');
+    const { secrets } = parse(
+      'name: demo\nsecrets:\n  A: "${env:A}"\n  B: {value: "${file:b}"}\n  C: "${vault:kv/a#b}"',
+    );
     expect(secrets).toEqual([
       { name: "A", reference: "${env:A}" },
       { name: "B", reference: "${file:b}" },
+      { name: "C", reference: "${vault:kv/a#b}" },
     ]);
   });
 
@@ -76,7 +79,6 @@ describe("a project file", () => {
       "name: demo\nsettings: {A: x}\nsecrets: {A: abcdef}",
       'demo.yaml:3: field "secrets.A" is also a setting',
     ],
-    ['name: demo\nsecrets: {A: "${vault:kv/a#b}"}', 'demo.yaml:2: field "secrets.A" refers to a vault'],
     [
       "name: demo\nsecrets: {A: {value: abcdef, inject: {host: h, header: a}}}",
       'field "secrets.A.inject" needs the egress',

@@ -147,4 +147,25 @@ describe("the redaction of a text", () => {
     const text = Buffer.from(values.map((value) => value.toWellFormed()).join("|"));
     expect(redact(needles, bytewise(text)).text).toEqual(naivelyRedacted(text, needles.needles));
   });
+
+  it("looks for needles that are added on the way, also in what it held back", () => {
+    const redactor = new TextRedactor(compileNeedles(["secret-value"]));
+    const first = redactor.push(Buffer.from("a secret-v"));
+    expect(Buffer.concat(first).toString()).toBe("a ");
+    expect(redactor.use(compileNeedles(["secret-value", "secret-vault", "cret-vex"]))).toBe(true);
+    const second = redactor.push(Buffer.from("ault and secret-vex and secret-value"));
+    const { pieces } = redactor.end(false);
+    expect(Buffer.concat([...second, ...pieces]).toString()).toBe(
+      "[REDACTED...ault] and se[REDACTED] and [REDACTED...alue]",
+    );
+  });
+
+  it("changes its needles only between regions", () => {
+    const redactor = new TextRedactor(compileNeedles(["abcabc", "cabcabX"]));
+    redactor.push(Buffer.from("abcabc"));
+    const more = compileNeedles(["abcabc", "cabcabX", "other-value"]);
+    expect(redactor.use(more)).toBe(false);
+    redactor.push(Buffer.from("-"));
+    expect(redactor.use(more)).toBe(true);
+  });
 });

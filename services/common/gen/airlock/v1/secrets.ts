@@ -39,6 +39,8 @@ export interface ResolveSecretsResponse {
   secrets: SecretValue[];
   /** Earlier values that a run may still have seen: needles, never provisioned again. */
   retired: SecretValue[];
+  /** Earlier versions whose every value is among `secrets` and `retired`: these needles cover their runs too. */
+  retiredVersions: string[];
 }
 
 function createBaseResolveSecretsRequest(): ResolveSecretsRequest {
@@ -164,7 +166,7 @@ export const SecretValue: MessageFns<SecretValue> = {
 };
 
 function createBaseResolveSecretsResponse(): ResolveSecretsResponse {
-  return { version: "", secrets: [], retired: [] };
+  return { version: "", secrets: [], retired: [], retiredVersions: [] };
 }
 
 export const ResolveSecretsResponse: MessageFns<ResolveSecretsResponse> = {
@@ -177,6 +179,9 @@ export const ResolveSecretsResponse: MessageFns<ResolveSecretsResponse> = {
     }
     for (const v of message.retired) {
       SecretValue.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.retiredVersions) {
+      writer.uint32(34).string(v!);
     }
     return writer;
   },
@@ -218,6 +223,14 @@ export const ResolveSecretsResponse: MessageFns<ResolveSecretsResponse> = {
             message.retired.push(SecretValue.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.retiredVersions.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -238,6 +251,7 @@ export const ResolveSecretsResponse: MessageFns<ResolveSecretsResponse> = {
     message.version = object.version ?? "";
     message.secrets = object.secrets?.map((e) => SecretValue.fromPartial(e)) || [];
     message.retired = object.retired?.map((e) => SecretValue.fromPartial(e)) || [];
+    message.retiredVersions = object.retiredVersions?.map((e) => e) || [];
     return message;
   },
 };
