@@ -3,7 +3,7 @@ import { callUnary } from "../common/grpc-client.ts";
 import { Secret } from "../common/secret.ts";
 import type { ResolveProject } from "./needle-cache.ts";
 
-const RESOLVE_TIMEOUT_MS = 5_000;
+const RESOLVE_TIMEOUT_MS = 2_000;
 
 /** Asks the secrets service. */
 export function resolveWith(client: SecretsServiceClient): ResolveProject {

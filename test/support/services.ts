@@ -10,6 +10,7 @@ import { startPoolManager } from "../../services/pool-manager/main.ts";
 import { startRouter } from "../../services/router/main.ts";
 import { startSanitizer } from "../../services/sanitizer/main.ts";
 import { startSecrets } from "../../services/secrets/main.ts";
+import type { VaultSettings } from "../../services/secrets/vault-settings.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 
@@ -24,7 +25,10 @@ export type TestServices = {
   close(): Promise<void>;
 };
 
-export async function startServices(projects: Readonly<Record<string, string>>): Promise<TestServices> {
+export async function startServices(
+  projects: Readonly<Record<string, string>>,
+  options: { readonly vault?: VaultSettings } = {},
+): Promise<TestServices> {
   const directory = await mkdtemp(join(tmpdir(), "airlock-"));
   const projectsDirectory = join(directory, "projects");
   await mkdir(projectsDirectory);
@@ -34,7 +38,8 @@ export async function startServices(projects: Readonly<Record<string, string>>):
   const log = pino({ level: "silent" });
   const address = (service: string) => `unix:${join(directory, `${service}.sock`)}`;
   const starters = {
-    secrets: () => startSecrets({ listen: address("secrets"), projectsDir: projectsDirectory }, log),
+    secrets: () =>
+      startSecrets({ listen: address("secrets"), projectsDir: projectsDirectory, ...options }, log),
     sanitizer: () =>
       startSanitizer({ listen: address("sanitizer"), secretsAddress: address("secrets") }, log),
     "pool-manager": () =>

@@ -9,7 +9,7 @@ import { UnresolvedSecret } from "./source.ts";
 export type VaultAnswer = { readonly status: number; readonly body: unknown };
 
 // Less than those who ask this service wait for it.
-const TIMEOUT_MS = 3_500;
+const TIMEOUT_MS = 1_500;
 const MAX_ANSWER_BYTES = 2 * 1024 * 1024;
 
 /**

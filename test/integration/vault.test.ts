@@ -1,0 +1,205 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer, type RequestListener, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { inspect } from "node:util";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { ExecutionStatus } from "../../services/common/gen/airlock/v1/execution.ts";
+import { Secret } from "../../services/common/secret.ts";
+import { vaultSource } from "../../services/secrets/sources/vault.ts";
+import type { VaultSettings } from "../../services/secrets/vault-settings.ts";
+import { type OpenBao, openBaoMissing, ROOT_TOKEN, startOpenBao } from "../support/openbao.ts";
+import { startServices, type TestServices } from "../support/services.ts";
+
+const TOKEN = "erp-token-5be1a0-zzzz";
+const missing = openBaoMissing();
+let nowMs = 0;
+const clock = { now: () => nowMs, after: () => () => undefined };
+
+function settings(address: string, change: Partial<VaultSettings> = {}): VaultSettings {
+  return {
+    address,
+    token: new Secret("AIRLOCK_VAULT_TOKEN", ROOT_TOKEN),
+    namespace: undefined,
+    caFile: undefined,
+    cacheMs: 30_000,
+    ...change,
+  };
+}
+
+describe.skipIf(missing)(`a real vault${missing ? ` (${missing})` : ""}`, () => {
+  let bao: OpenBao;
+  let directory: string;
+  const read = (location: string, change: Partial<VaultSettings> = {}) =>
+    vaultSource(settings(bao.address, change), clock).read(location);
+  const put = (path: string, data: Record<string, unknown>) =>
+    bao.call("POST", `secret/data/${path}`, { data });
+
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), "airlock-vault-"));
+    bao = await startOpenBao();
+    await put("erp/prod", { token: TOKEN, "odd name": "ünïcode\nline", port: 8200 });
+  }, 60_000);
+  afterAll(async () => {
+    await bao.stop();
+    await rm(directory, { recursive: true });
+  });
+
+  it("gives the fields of a secret, whatever they are called", async () => {
+    expect(await read("secret/erp/prod#token")).toBe(TOKEN);
+    expect(await read("secret/erp/prod#odd name")).toBe("ünïcode\nline");
+  });
+
+  it.each([
+    ["secret/erp/prod#absent", "no such field"],
+    ["secret/erp/prod#port", "not a string"],
+    ["secret/erp/none#token", "no secret at this path"],
+    ["nomount/erp#token", "no secret at this path"],
+    ["cubbyhole/erp#token", "no secret at this path"],
+  ])("refuses %s with a reason that will not pass", async (location, reason) => {
+    await expect(read(location)).rejects.toMatchObject({
+      reason: expect.stringContaining(reason),
+      isPassing: false,
+    });
+  });
+
+  it("says that a secret was deleted", async () => {
+    await put("gone", { token: TOKEN });
+    await bao.call("DELETE", "secret/data/gone");
+    await expect(read("secret/gone#token")).rejects.toMatchObject({
+      reason: "the secret in the vault was deleted",
+    });
+  });
+
+  it("denies what the token may not read, and no error shows the token", async () => {
+    await bao.call("PUT", "sys/policies/acl/erp", {
+      policy: 'path "secret/data/erp/*" { capabilities = ["read"] }',
+    });
+    const { auth } = (await bao.call("POST", "auth/token/create", { policies: ["erp"] })) as unknown as {
+      auth: { client_token: string };
+    };
+    const token = new Secret("AIRLOCK_VAULT_TOKEN", auth.client_token);
+    expect(await read("secret/erp/prod#token", { token })).toBe(TOKEN);
+    const error = await read("secret/other#token", { token }).catch((thrown) => thrown);
+    expect(error).toMatchObject({ reason: expect.stringContaining("denies permission"), isPassing: false });
+    expect(inspect(error)).not.toContain(auth.client_token);
+    await expect(read("secret/erp/prod#token", { token: new Secret("T", "wrong") })).rejects.toMatchObject({
+      reason: expect.stringContaining("denies permission"),
+    });
+  });
+
+  it("takes the token from a file that is read anew", async () => {
+    const file = join(directory, "token");
+    await writeFile(file, "wrong-token\n");
+    const source = vaultSource(settings(bao.address, { token: { file } }), clock);
+    await expect(source.read("secret/erp/prod#token")).rejects.toThrow("denies permission");
+    await writeFile(file, `${ROOT_TOKEN}\n`);
+    expect(await source.read("secret/erp/prod#token")).toBe(TOKEN);
+    await rm(file);
+    await expect(read("secret/erp/prod#token", { token: { file } })).rejects.toThrow(
+      "token file cannot be read",
+    );
+  });
+
+  it("is asked again after the cache time, and once for callers at the same time", async () => {
+    const source = vaultSource(settings(bao.address), clock);
+    await put("rotated", { a: "first-a", b: "first-b" });
+    const both = await Promise.all([source.read("secret/rotated#a"), source.read("secret/rotated#b")]);
+    expect(both).toEqual(["first-a", "first-b"]);
+    await put("rotated", { a: "second-a", b: "second-b" });
+    nowMs += 29_999;
+    expect(await source.read("secret/rotated#a")).toBe("first-a");
+    nowMs += 1;
+    expect(await source.read("secret/rotated#a")).toBe("second-a");
+    expect(await source.read("secret/rotated#b")).toBe("second-b");
+  });
+
+  describe("behind the services", () => {
+    let services: TestServices;
+    beforeEach(async () => {
+      services = await startServices(
+        { demo: 'secrets: {TOKEN: "${vault:secret/live#token}"}\n' },
+        { vault: settings(bao.address, { cacheMs: 100 }) },
+      );
+    });
+    afterEach(() => services.close());
+    const run = async () => {
+      const id = await services.submit({ code: "print(settings.get('TOKEN'), len(settings.get('TOKEN')))" });
+      return (await services.get(id, 30_000)).stdout;
+    };
+
+    it("a rotation reaches the next run, redacted", async () => {
+      await put("live", { token: "first-token-aaaa" });
+      expect(await run()).toBe("[REDACTED...aaaa] 16\n");
+      await put("live", { token: "the-second-token-bbbb" });
+      await expect.poll(run, { timeout: 10_000 }).toBe("[REDACTED...bbbb] 21\n");
+    });
+
+    it("an execution waits while the vault is sealed", async () => {
+      await put("live", { token: "first-token-aaaa" });
+      await bao.call("PUT", "sys/seal");
+      const id = await services.submit({ code: "print(1)" });
+      const { status } = await services.get(id, 1_500);
+      expect(status).toBe(ExecutionStatus.PENDING);
+      await expect(read("secret/live#token")).rejects.toMatchObject({
+        reason: "the vault is sealed",
+        isPassing: true,
+      });
+    });
+  });
+});
+
+describe("a vault in trouble", () => {
+  let server: Server | undefined;
+  const answerWith = async (listener: RequestListener) => {
+    server = createServer(listener);
+    await new Promise<void>((resolve) => server?.listen(0, "127.0.0.1", resolve));
+    const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    return vaultSource(settings(address), clock)
+      .read("kv/a#b")
+      .catch((thrown) => thrown);
+  };
+  afterEach(() => {
+    server?.closeAllConnections();
+    server?.close();
+  });
+
+  it.each([
+    [503, '{"errors":["Vault is sealed"]}', "sealed", true],
+    [500, "oops", "status 500", true],
+    [429, "{}", "not ready", true],
+    [400, "{}", "status 400", false],
+    [307, "", "status 307", false],
+    [200, "not json", "not a secret of a KV version 2", false],
+    [200, '{"data":{"b":"a KV version 1 value"}}', "not a secret of a KV version 2", false],
+    [200, '{"data":{"data":null,"metadata":{}}}', "not a secret of a KV version 2", false],
+  ])("that answers %i %j is told apart", async (status, body, reason, isPassing) => {
+    const error = await answerWith((_request, response) => response.writeHead(status).end(body));
+    expect(error).toMatchObject({ reason: expect.stringContaining(reason), isPassing });
+  });
+
+  it("that answers without end is cut off", async () => {
+    const error = await answerWith((_request, response) => {
+      const more = () => response.destroyed || response.write("x".repeat(65_536), () => setImmediate(more));
+      more();
+    });
+    expect(error).toMatchObject({ reason: expect.stringContaining("larger than 2 MiB") });
+  });
+
+  it("that never answers is given up", async () => {
+    const started = Date.now();
+    expect(await answerWith(() => undefined)).toMatchObject({
+      reason: "the vault cannot be reached",
+      isPassing: true,
+    });
+    expect(Date.now() - started).toBeLessThan(5_000);
+  });
+
+  it("that is not there may be there later", async () => {
+    await expect(vaultSource(settings("http://127.0.0.1:1"), clock).read("kv/a#b")).rejects.toMatchObject({
+      reason: "the vault cannot be reached",
+      isPassing: true,
+    });
+  });
+});
