@@ -34,6 +34,8 @@ export function connectBackend(addresses: {
       executionIn(await callUnary(router, router.respond, request, "router", change)),
     cancel: async (executionId) =>
       executionIn(await callUnary(router, router.cancel, { executionId }, "router", change)),
+    getRedactions: async (executionId, signal) =>
+      (await callUnary(router, router.getRedactions, { executionId }, "router", read(signal))).redactions,
 
     listProjects: async (signal) =>
       (await callUnary(pool, pool.listProjects, {}, "pool-manager", read(signal))).projects,

@@ -124,6 +124,10 @@ async function runOnWorker(
   } finally {
     stopTimer();
     sanitizer.close();
+    // Before the ending: whoever sees that finds these, too.
+    await parts.store
+      .addRedactions(executionId, sanitizer.takeRedactions())
+      .catch((error: unknown) => parts.log.error({ err: error, executionId }, "redactions not stored"));
   }
 }
 

@@ -113,6 +113,7 @@ async function pause(
     run.sanitizer.clean(SanitizeChannel.LLM_MODEL, Buffer.from(request.model)),
   ]);
   await run.output.flush();
+  await run.store.addRedactions(executionId, run.sanitizer.takeRedactions());
   const response = await awaitAnswer(
     { id: request.id, prompt, model },
     { ...run, executionId, executionTimeMs: run.stopwatch.elapsedMs() },

@@ -140,6 +140,12 @@ function forgetOld(versions: Map<string, Version>, nowMs: number): void {
 function compile(versions: ReadonlyMap<string, Version>): Compiled {
   // The latest version first, so that its secrets name the markers.
   const latestFirst = [...versions.values()].reverse();
-  const values = new Set(latestFirst.flatMap(({ secrets }) => secrets.map((secret) => secret.reveal())));
-  return { values, needles: compileNeedles([...values]) };
+  const nameOf = new Map<string, string>();
+  for (const { secrets } of latestFirst) {
+    for (const secret of secrets) {
+      if (!nameOf.has(secret.reveal())) nameOf.set(secret.reveal(), secret.name);
+    }
+  }
+  const values = [...nameOf.keys()];
+  return { values: new Set(values), needles: compileNeedles(values, [...nameOf.values()]) };
 }

@@ -1,5 +1,6 @@
 import type { NeedleSet } from "./needle-set.ts";
 import type { Needle } from "./needles.ts";
+import { RedactionCounts } from "./redaction-counts.ts";
 import { Scanner } from "./scanner.ts";
 
 /**
@@ -14,9 +15,11 @@ export class TextRedactor {
   /** The bytes from `#heldFrom` on that came with earlier chunks. */
   #held: Uint8Array = new Uint8Array();
   #heldFrom = 0;
+  readonly #counts: RedactionCounts;
 
-  constructor(needles: NeedleSet) {
+  constructor(needles: NeedleSet, counts = new RedactionCounts()) {
     this.#needles = needles;
+    this.#counts = counts;
     this.#scanner = new Scanner(needles.automaton);
   }
 
@@ -99,6 +102,8 @@ export class TextRedactor {
   }
 
   #replacement(pattern: number): Uint8Array {
-    return (this.#needles.needles[pattern] as Needle).replacement;
+    const { replacement, source } = this.#needles.needles[pattern] as Needle;
+    this.#counts.add(this.#needles, source);
+    return replacement;
   }
 }

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { compileNeedles, type NeedleSet } from "../../../services/sanitizer/needle-set.ts";
+import { RedactionCounts } from "../../../services/sanitizer/redaction-counts.ts";
 import { TextRedactor } from "../../../services/sanitizer/text-redactor.ts";
 import { chunksOf, secretValues, textAround } from "./arbitraries.ts";
 import { naivelyRedacted, naiveRegions, possibleBeginning } from "./naive.ts";
@@ -167,5 +168,22 @@ describe("the redaction of a text", () => {
     expect(redactor.use(more)).toBe(false);
     redactor.push(Buffer.from("-"));
     expect(redactor.use(more)).toBe(true);
+  });
+
+  it("counts what it replaces by the secret's name, however the text is cut", () => {
+    const needles = compileNeedles(["first-value", "second-value"], ["ONE", "TWO"]);
+    const text = Buffer.from(
+      `first-value second-value ${Buffer.from("second-value").toString("hex")} first-val`,
+    );
+    for (const size of [1, 3, text.length]) {
+      const counts = new RedactionCounts();
+      const redactor = new TextRedactor(needles, counts);
+      for (let at = 0; at < text.length; at += size) redactor.push(text.subarray(at, at + size));
+      redactor.end(false);
+      expect(counts.toMessages()).toEqual([
+        { secret: "ONE", count: 1 },
+        { secret: "TWO", count: 2 },
+      ]);
+    }
   });
 });
