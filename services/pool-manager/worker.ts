@@ -8,6 +8,7 @@ import {
 import { callUnary, connect } from "../common/grpc-client.ts";
 import { fromGrpcError } from "../common/grpc-errors.ts";
 import type { Project } from "../common/project-file.ts";
+import type { TlsIdentity } from "../common/tls-identity.ts";
 import type { WorkerDriver } from "./drivers/driver.ts";
 import type { Provision } from "./provisioning.ts";
 
@@ -40,10 +41,11 @@ export async function startWorker(
   driver: WorkerDriver,
   provide: () => Promise<Provision>,
   signal: AbortSignal,
+  tls?: TlsIdentity,
 ): Promise<Worker> {
   const provisionFirst = await provide();
   const process = await driver.start(project, workerId);
-  const client = connect(WorkerServiceClient, process.address);
+  const client = connect(WorkerServiceClient, process.address, tls);
   let provisioned: Provision | undefined;
   const provision = async (values: Provision) => {
     if (provisioned?.revision === values.revision) return;

@@ -8,6 +8,8 @@ export type RouterConfig = {
   readonly databasePath: string;
   /** How long an ended execution can be polled. */
   readonly retentionMs: number;
+  /** This service's certificates; needed where it is on a network. */
+  readonly tlsDirectory?: string | undefined;
 };
 
 /** Reads the router's environment; throws a ConfigError that names every problem. */
@@ -19,6 +21,7 @@ export function readRouterConfig(env: NodeJS.ProcessEnv): RouterConfig {
     sanitizerAddress: read.text("AIRLOCK_SANITIZER_ADDRESS"),
     databasePath: read.text("AIRLOCK_DATABASE"),
     retentionMs: read.durationMs("AIRLOCK_RETENTION", "24h"),
+    tlsDirectory: read.optionalText("AIRLOCK_TLS_DIR"),
   };
   read.check();
   return config;

@@ -1,5 +1,6 @@
 import { WorkerServiceClient } from "../common/gen/airlock/v1/worker.ts";
 import { connect } from "../common/grpc-client.ts";
+import type { TlsIdentity } from "../common/tls-identity.ts";
 
 /** Open channels to workers: a worker is used again and again, so its channel stays while it is among the last used. */
 export type WorkerConnections = {
@@ -9,7 +10,7 @@ export type WorkerConnections = {
   close(): void;
 };
 
-export function createWorkerConnections(maxConnections = 256): WorkerConnections {
+export function createWorkerConnections(tls?: TlsIdentity, maxConnections = 256): WorkerConnections {
   const clients = new Map<string, WorkerServiceClient>();
   const forget = (address: string) => {
     clients.get(address)?.close();
@@ -17,7 +18,7 @@ export function createWorkerConnections(maxConnections = 256): WorkerConnections
   };
   return {
     to(address) {
-      const client = clients.get(address) ?? connect(WorkerServiceClient, address);
+      const client = clients.get(address) ?? connect(WorkerServiceClient, address, tls);
       // A Map keeps the order of insertion: the first key is the one that was used longest ago. Closing its channel
       // lets calls that are under way finish.
       clients.delete(address);

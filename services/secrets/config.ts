@@ -7,6 +7,8 @@ export type SecretsConfig = {
   readonly projectsDir: string;
   /** Absent: `${vault:}` references are refused. */
   readonly vault?: VaultSettings | undefined;
+  /** This service's certificates; needed where it is on a network. */
+  readonly tlsDirectory?: string | undefined;
 };
 
 /** Reads AIRLOCK_LISTEN, AIRLOCK_PROJECTS_DIR and the vault's settings; throws a ConfigError that names all problems. */
@@ -16,6 +18,7 @@ export function readSecretsConfig(env: Readonly<Record<string, string | undefine
     listen: read.text("AIRLOCK_LISTEN"),
     projectsDir: read.text("AIRLOCK_PROJECTS_DIR"),
     vault: readVaultSettings(read),
+    tlsDirectory: read.optionalText("AIRLOCK_TLS_DIR"),
   };
   read.check();
   return Object.freeze(config);
