@@ -1,5 +1,5 @@
 import type { Clock } from "../common/clock.ts";
-import { AirlockError } from "../common/errors.ts";
+import { AirlockError, type ErrorCode } from "../common/errors.ts";
 import type { Secret } from "../common/secret.ts";
 import { compileNeedles, type NeedleSet } from "./needle-set.ts";
 import { outputWithheld } from "./output-withheld.ts";
@@ -123,9 +123,17 @@ export function createNeedleCache(resolve: ResolveProject, clock: Clock): Needle
   };
 }
 
-/** The service answered, if only that it cannot give the values now: then it has given nobody newer ones either. */
+const CANNOT_GIVE: readonly ErrorCode[] = [
+  "start_failed",
+  "project_invalid",
+  "project_not_found",
+  "unavailable",
+];
+
+/** The service itself answered that it cannot give the values now: then it has given nobody newer ones either. */
 function isAnswer(error: unknown): boolean {
-  return error instanceof AirlockError && error.cause === undefined && error.code !== "cancelled";
+  // An error of the transport has a cause, one that the service sent has none.
+  return error instanceof AirlockError && error.cause === undefined && CANNOT_GIVE.includes(error.code);
 }
 
 function forgetOld(versions: Map<string, Version>, nowMs: number): void {

@@ -1,15 +1,19 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { renewCertificates } from "../../cli/certs-directory.ts";
 import { ExecutionStatus } from "../../services/common/gen/airlock/v1/execution.ts";
 import { Secret } from "../../services/common/secret.ts";
 import { vaultSource } from "../../services/secrets/sources/vault.ts";
 import type { VaultSettings } from "../../services/secrets/vault-settings.ts";
+import { startAirlock } from "../support/airlock.ts";
 import { type OpenBao, openBaoMissing, ROOT_TOKEN, startOpenBao } from "../support/openbao.ts";
+import { restClient } from "../support/rest.ts";
 import { startServices, type TestServices } from "../support/services.ts";
 
 const TOKEN = "erp-token-5be1a0-zzzz";
@@ -115,6 +119,37 @@ describe.skipIf(missing)(`a real vault${missing ? ` (${missing})` : ""}`, () => 
     expect(await source.read("secret/rotated#b")).toBe("second-b");
   });
 
+  it("serves ./airlock up, and its token is nowhere", async () => {
+    await put("up", { token: TOKEN });
+    const airlock = await startAirlock({
+      projects: { demo: 'secrets: {TOKEN: "${vault:secret/up#token}"}\n' },
+      env: {
+        AIRLOCK_VAULT_ADDR: bao.address,
+        AIRLOCK_VAULT_TOKEN: ROOT_TOKEN,
+        AIRLOCK_VAULT_CACHE_TTL: "100ms",
+        AIRLOCK_LOG_LEVEL: "debug",
+      },
+    });
+    try {
+      const code =
+        "import os; print(settings.get('TOKEN')); set_result([k for k in os.environ if 'VAULT' in k])";
+      const rest = restClient(airlock.url);
+      expect(await rest.run({ code })).toMatchObject({ stdout: "[REDACTED...zzzz]\n", result: [] });
+      await put("up", { other: TOKEN });
+      await expect
+        .poll(async () => (await rest.run({ code })).error, { timeout: 10_000 })
+        .toContain("TOKEN (a ${vault:} reference) cannot be used: the secret in the vault has no such field");
+      expect(airlock.output()).not.toContain(ROOT_TOKEN);
+      const files = await readdir(airlock.dataDirectory, { recursive: true, withFileTypes: true });
+      for (const file of files.filter((each) => each.isFile() && !each.parentPath.includes("environments"))) {
+        const bytes = await readFile(join(file.parentPath, file.name));
+        for (const secret of [ROOT_TOKEN, TOKEN]) expect(bytes.includes(secret)).toBe(false);
+      }
+    } finally {
+      await airlock.remove();
+    }
+  });
+
   describe("behind the services", () => {
     let services: TestServices;
     beforeEach(async () => {
@@ -194,6 +229,32 @@ describe("a vault in trouble", () => {
       isPassing: true,
     });
     expect(Date.now() - started).toBeLessThan(5_000);
+  });
+
+  it("is believed only with a certificate of an authority that is trusted", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "airlock-vault-tls-"));
+    const renewal = { clients: [], days: 1, newAuthority: false, dropOldAuthorities: false, now: new Date() };
+    await renewCertificates(directory, renewal);
+    const own = join(directory, "secrets");
+    const [cert, key] = await Promise.all(["cert.pem", "key.pem"].map((name) => readFile(join(own, name))));
+    const body = JSON.stringify({ data: { data: { b: "over-tls" }, metadata: { version: 1 } } });
+    const seen: unknown[] = [];
+    const tls = createTlsServer({ cert, key }, (request, response) => {
+      seen.push([request.url, request.headers["x-vault-token"], request.headers["x-vault-namespace"]]);
+      response.end(body);
+    });
+    server = tls;
+    await new Promise<void>((resolve) => tls.listen(0, "127.0.0.1", resolve));
+    const address = `https://localhost:${(tls.address() as AddressInfo).port}/`.replace(/\/$/, "");
+    await expect(vaultSource(settings(address), clock).read("kv/a#b")).rejects.toMatchObject({
+      reason: expect.stringContaining("certificate is not trusted"),
+      isPassing: false,
+    });
+    expect(seen).toEqual([]);
+    const trusting = settings(address, { caFile: join(own, "ca.pem"), namespace: "team/a" });
+    expect(await vaultSource(trusting, clock).read("kv/a b/c#b")).toBe("over-tls");
+    expect(seen).toEqual([["/v1/kv/data/a%20b/c", ROOT_TOKEN, "team/a"]]);
+    await rm(directory, { recursive: true });
   });
 
   it("that is not there may be there later", async () => {
