@@ -59,7 +59,7 @@ export async function readAuthority(pem: string, keyPem: string): Promise<Author
   return { pem: pemOf(certificate), certificate, validTo: certificate.notAfter, signingKey };
 }
 
-/** A certificate with a key of its own, for both ends of a connection. */
+/** A certificate with a key of its own: for both ends of a connection, or without hosts for a caller only. */
 export async function issue(
   authority: Authority,
   subject: {
@@ -81,7 +81,10 @@ export async function issue(
     extensions: [
       new BasicConstraintsExtension(false, undefined, true),
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-      new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
+      new ExtendedKeyUsageExtension([
+        ExtendedKeyUsage.clientAuth,
+        ...(subject.hosts.length > 0 ? [ExtendedKeyUsage.serverAuth] : []),
+      ]),
       new SubjectAlternativeNameExtension([
         { type: "url", value: subject.uri },
         ...subject.hosts.map((value) => ({ type: "dns" as const, value })),

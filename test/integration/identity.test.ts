@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Client, credentials, type ServiceDefinition, status } from "@grpc/grpc-js";
 import { loadFileDescriptorSetFromBuffer } from "@grpc/proto-loader";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { renewCertificates } from "../../cli/certs-directory.ts";
 import { startGateway } from "../../gateway/main.ts";
 import { mayCall, RULES } from "../../services/common/authorization.ts";
 import type { Identity, ServiceIdentity } from "../../services/common/identity.ts";
@@ -46,7 +47,8 @@ const file = (directory: string, name: string) => readFileSync(join(directory, n
 
 /** The status that a call with an empty message gets; undefined when data came back first. */
 function call(address: string, rpc: Rpc, creds: ReturnType<typeof credentials.createSsl>): Promise<number> {
-  const client = new Client(address, creds);
+  // Of its own connection: one that is open already would prove nothing about certificates.
+  const client = new Client(address, creds, { "grpc.use_local_subchannel_pool": 1 });
   return new Promise<number>((resolve) => {
     const path = rpc.path;
     const plain = (value: Buffer) => value;
@@ -168,5 +170,22 @@ describe("all services over TLS", () => {
     } finally {
       await gateway.drain(0);
     }
+  });
+});
+
+// The last one, since it changes the authority that all of the above trust.
+describe("a worker", () => {
+  it("takes new certificates into use, and forgets an authority that is dropped, without a restart", async () => {
+    const rpc = { path: "/airlock.v1.WorkerService/WatchStatus" };
+    const renewal = { clients: [], days: 1, newAuthority: false, dropOldAuthorities: false, now: new Date() };
+    const old = credentialsOf("pool-manager");
+    expect(await call(services.addresses.worker, rpc, old)).toBe(status.OK);
+    await renewCertificates(services.certificates, { ...renewal, newAuthority: true });
+    expect(await call(services.addresses.worker, rpc, credentialsOf("pool-manager"))).toBe(status.OK);
+    await renewCertificates(services.certificates, renewal);
+    expect(await call(services.addresses.worker, rpc, credentialsOf("pool-manager"))).toBe(status.OK);
+    await renewCertificates(services.certificates, { ...renewal, dropOldAuthorities: true });
+    expect(await call(services.addresses.worker, rpc, credentialsOf("pool-manager"))).toBe(status.OK);
+    expect(await call(services.addresses.worker, rpc, old)).toBe(status.UNAVAILABLE);
   });
 });
