@@ -1,6 +1,6 @@
 import type { Clock } from "../common/clock.ts";
+import { compileNeedles, type NeedleSet } from "../common/redaction/needle-set.ts";
 import type { Secret } from "../common/secret.ts";
-import { compileNeedles, type NeedleSet } from "./needle-set.ts";
 import { outputWithheld } from "./output-withheld.ts";
 
 /** A version that nobody asked for in this time is forgotten; streams that are open keep their own needles. */

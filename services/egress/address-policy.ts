@@ -1,0 +1,43 @@
+import { BlockList, isIPv4 } from "node:net";
+import ipaddr from "ipaddr.js";
+
+/** The addresses that an operator permits although they are not public. */
+export function permittedAddresses(entries: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const entry of entries) {
+    const [address, bits] = entry.includes("/")
+      ? ipaddr.parseCIDR(entry)
+      : ([ipaddr.parse(entry), undefined] as const);
+    if (bits === undefined) list.addAddress(address.toString(), address.kind());
+    else list.addSubnet(address.toString(), bits, address.kind());
+  }
+  return list;
+}
+
+/** The kind of `address` when it may not be dialled; undefined for a public one and one that is permitted. */
+export function refusedKind(address: string, permitted: BlockList): string | undefined {
+  if (!ipaddr.isValid(address)) return "no IP address";
+  const judged = embeddedIPv4(ipaddr.parse(address));
+  const family = judged.kind();
+  if (
+    permitted.check(judged.toString(), family) ||
+    permitted.check(address, isIPv4(address) ? "ipv4" : "ipv6")
+  ) {
+    return undefined;
+  }
+  const range = judged.range();
+  if (range !== "unicast") return range;
+  // Outside 2000::/3 nothing is global unicast, whatever is not listed as special yet.
+  return judged instanceof ipaddr.IPv6 && ((judged.parts[0] as number) & 0xe000) !== 0x2000
+    ? "reserved"
+    : undefined;
+}
+
+/** Addresses that only wrap an IPv4 address (mapped, NAT64) are judged by what is inside. */
+function embeddedIPv4(address: ipaddr.IPv4 | ipaddr.IPv6): ipaddr.IPv4 | ipaddr.IPv6 {
+  if (address instanceof ipaddr.IPv4) return address;
+  if (address.isIPv4MappedAddress()) return address.toIPv4Address();
+  const [first, second, ...rest] = address.parts;
+  const isNat64 = first === 0x64 && second === 0xff9b && rest.slice(0, 4).every((part) => part === 0);
+  return isNat64 ? new ipaddr.IPv4(address.toByteArray().slice(12)) : address;
+}
