@@ -1,4 +1,4 @@
-import { BlockList, isIPv4 } from "node:net";
+import { BlockList, isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 
 /** The addresses that an operator permits although they are not public. */
@@ -16,21 +16,24 @@ export function permittedAddresses(entries: readonly string[]): BlockList {
 
 /** The kind of `address` when it may not be dialled; undefined for a public one and one that is permitted. */
 export function refusedKind(address: string, permitted: BlockList): string | undefined {
-  if (!ipaddr.isValid(address)) return "no IP address";
-  const judged = embeddedIPv4(ipaddr.parse(address));
-  const family = judged.kind();
-  if (
-    permitted.check(judged.toString(), family) ||
-    permitted.check(address, isIPv4(address) ? "ipv4" : "ipv6")
-  ) {
-    return undefined;
-  }
+  const known = parse(address);
+  if (!known) return "no IP address";
+  const judged = embeddedIPv4(known);
+  if ([known, judged].some((each) => permitted.check(each.toString(), each.kind()))) return undefined;
   const range = judged.range();
   if (range !== "unicast") return range;
   // Outside 2000::/3 nothing is global unicast, whatever is not listed as special yet.
   return judged instanceof ipaddr.IPv6 && ((judged.parts[0] as number) & 0xe000) !== 0x2000
     ? "reserved"
     : undefined;
+}
+
+/** By way of the URL parser, which reads `::1.2.3.4` as systems do. */
+function parse(address: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
+  const [bare = ""] = address.split("%");
+  if (isIP(bare) === 0) return undefined;
+  const host = isIP(bare) === 6 ? new URL(`http://[${bare}]/`).hostname.slice(1, -1) : bare;
+  return ipaddr.parse(host);
 }
 
 /** Addresses that only wrap an IPv4 address (mapped, NAT64) are judged by what is inside. */

@@ -1,4 +1,9 @@
-import { type IncomingMessage, request as openRequest, type ServerResponse } from "node:http";
+import {
+  type ClientRequest,
+  type IncomingMessage,
+  request as openRequest,
+  type ServerResponse,
+} from "node:http";
 import { type Duplex, PassThrough } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Target } from "./destination.ts";
@@ -32,8 +37,6 @@ export async function forward(
   { route, target, path, secure, connect }: Forward,
 ): Promise<void> {
   const headers = requestHeaders(request, route, target, path, secure);
-  const hasBody =
-    request.headers["content-length"] !== undefined || request.headers["transfer-encoding"] !== undefined;
   route.traffic.count(
     "out",
     headers.reduce((sum, pair) => sum + pair[0].length + pair[1].length, path.length),
@@ -63,21 +66,49 @@ export async function forward(
     // Listened to for good: an error after the response must not end the process.
     upstream.on("error", reject);
   });
-  // A server may answer, and a refusal come, before the body is over.
-  const sent = hasBody
-    ? pipeline(request, placeholderGuard(route.placeholders), route.traffic.meter("out"), upstream)
-    : upstream.end() && undefined;
-  const refused = new Promise<never>((_, reject) => sent?.catch(reject));
+  const refused = sendBody(request, upstream, route);
   answered.catch(() => undefined);
   refused.catch(() => undefined);
   try {
     const incoming = await Promise.race([answered, refused]);
     await Promise.race([sendBack(incoming, request, response, route), refused]);
   } catch (error) {
+    const leftByScript = response.destroyed && !(error instanceof Refusal);
     abort.abort();
+    if (leftByScript) return;
     if (response.headersSent) response.destroy();
     throw asRefusal(error, target.host, target.port);
   }
+}
+
+/** Sends the body on. Rejects with a Refusal when a part of it may not pass, and never settles otherwise: a server may answer before the body is over. */
+function sendBody(
+  request: IncomingMessage,
+  upstream: ClientRequest,
+  { placeholders, traffic }: Route,
+): Promise<never> {
+  if (framingOf(request).length === 0) {
+    upstream.end();
+    return new Promise(() => undefined);
+  }
+  // No pipeline from the request itself: it would close the script's connection before the script knows why.
+  const guard = request.pipe(placeholderGuard(placeholders));
+  request.once("close", () => {
+    if (!request.complete) guard.destroy();
+  });
+  return new Promise((_, reject) => {
+    pipeline(guard, traffic.meter("out"), upstream).catch((error: unknown) => {
+      // What else goes wrong with the connection, its own listeners hear.
+      if (error instanceof Refusal) reject(error);
+    });
+  });
+}
+
+/** How the body is framed on its way on; empty: there is none. Never copied, so that no header can take it out. */
+function framingOf({ headers }: IncomingMessage): Header[] {
+  if (headers["transfer-encoding"] !== undefined) return [["Transfer-Encoding", "chunked"]];
+  const length = headers["content-length"];
+  return length === undefined ? [] : [["Content-Length", length]];
 }
 
 function requestHeaders(
@@ -90,7 +121,7 @@ function requestHeaders(
   refusePlaceholders(placeholders, path, "in the URL");
   // What comes back must be readable, and whole: a secret that is cut into ranges has no pattern.
   const unreadable = needles ? ["accept-encoding", "range", "if-range"] : [];
-  const passed = endToEndHeaders(request.rawHeaders, ["host", "expect", ...unreadable]);
+  const passed = endToEndHeaders(request.rawHeaders, ["host", "expect", "content-length", ...unreadable]);
   const injected = passed.map(([name, value]): Header => {
     refusePlaceholders(placeholders, name, "in a header's name");
     if (secure) return [name, injectHeader(placeholders, target, name, value)];
@@ -104,9 +135,7 @@ function requestHeaders(
     hostHeader,
     ...injected,
     ...(needles ? [["Accept-Encoding", "identity"] as const] : []),
-    ...(request.headers["transfer-encoding"] === undefined
-      ? []
-      : [["Transfer-Encoding", "chunked"] as const]),
+    ...framingOf(request),
     ["Connection", "close"],
   ];
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerOptions, ServerResponse } from "node:http";
-import type { Duplex } from "node:stream";
+import { type Duplex, finished } from "node:stream";
 import type { Refusal } from "./refusal.ts";
 
 /** Strict: what could be understood in two ways is refused by the parser. */
@@ -14,6 +14,8 @@ export const HTTP_SERVER_OPTIONS: ServerOptions = {
   keepAliveTimeout: 60_000,
 };
 
+const DRAIN_TIMEOUT_MS = 30_000;
+
 /** Answers with the refusal; the reason is in the status line too, because clients show no body when CONNECT fails. */
 export function refuseRequest(request: IncomingMessage, response: ServerResponse, refusal: Refusal): void {
   if (response.headersSent || response.destroyed) return void response.destroy();
@@ -21,12 +23,15 @@ export function refuseRequest(request: IncomingMessage, response: ServerResponse
   response.writeHead(refusal.status, refusal.message, {
     "content-type": "text/plain; charset=utf-8",
     "content-length": Buffer.byteLength(body),
-    connection: "close",
     ...(refusal.status === 407 && { "proxy-authenticate": 'Basic realm="airlock"' }),
   });
-  response.end(body);
-  // What is left of the request is not worth reading, but a reset would take the answer with it.
-  request.resume();
+  response.write(body);
+  // Most clients send the whole body before they read; a connection that is closed then takes the answer with it.
+  const giveUp = setTimeout(() => response.end(), DRAIN_TIMEOUT_MS);
+  finished(request.resume(), () => {
+    clearTimeout(giveUp);
+    response.end();
+  });
 }
 
 /** The same on a bare connection. */

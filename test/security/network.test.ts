@@ -261,6 +261,25 @@ describe("a script of a project with a network_allowlist", () => {
     expect(plain.seen).toEqual([]);
   });
 
+  it("cannot take the framing away by calling it a header of the connection", async () => {
+    const inner = "GET /inner HTTP/1.1\\r\\nHost: evil.example\\r\\n\\r\\n";
+    const bytes = inner.replaceAll("\\r\\n", "..").length;
+    for (const framing of [
+      `Content-Length: ${bytes}\\r\\n\\r\\n${inner}`,
+      `Transfer-Encoding: chunked\\r\\n\\r\\n${bytes.toString(16)}\\r\\n${inner}\\r\\n0\\r\\n\\r\\n`,
+    ]) {
+      await evaluate(
+        "open",
+        `[raw("GET http://echo.example:${plain.port}/outer HTTP/1.1\\r\\nHost: x\\r\\nConnection: close, content-length, transfer-encoding, host\\r\\nAUTH\\r\\n${framing}")]`,
+      );
+    }
+    expect(plain.seen.map(({ path, body }) => [path, body.length])).toEqual([
+      ["/outer", bytes],
+      ["/outer", bytes],
+    ]);
+    expect(plain.seen[0]?.headers.host).toBe(`echo.example:${plain.port}`);
+  });
+
   it("may frame a request in either way, written by hand", async () => {
     for (const rest of [
       "Content-Length: 5\\r\\n\\r\\nabcde",
@@ -419,6 +438,7 @@ set_result([answer[0], find(halves[0].encode(), halves[1].encode()), find(key[:2
       "a streamed body",
       `get("URL/", iter([settings.get("ERP")[:20].encode(), settings.get("ERP")[20:].encode()]))`,
     ],
+    ["a body of many megabytes", `get("URL/", settings.get("ERP").encode() + b"x" * 20_000_000)`],
     ["plain http to its host", `get("PLAIN/", Authorization=settings.get("ERP"))`],
     ["plain http to another host", `get("ECHO/", Authorization="Bearer " + settings.get("ERP"))`],
     ["plain http in a body", `get("ECHO/", settings.get("ERP").encode())`],
