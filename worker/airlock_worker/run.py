@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
 from typing import Any
 
 import grpc
@@ -56,7 +55,7 @@ class Run:
         network = self._start.network
         if network is None:
             return None
-        listener: socket.socket = relay.listen_on_loopback()
+        listener = relay.listen_on_loopback()
         port: int = listener.getsockname()[1]
         await stack.enter_async_context(relay.relaying(listener, network.proxy_address))
         return port
