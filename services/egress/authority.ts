@@ -1,5 +1,5 @@
 import { randomBytes, webcrypto, X509Certificate } from "node:crypto";
-import { mkdir, open, readFile } from "node:fs/promises";
+import { link, mkdir, readFile, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createSecureContext, type SecureContext } from "node:tls";
 import type { Clock } from "../common/clock.ts";
@@ -112,13 +112,16 @@ async function create(directory: string, clock: Clock): Promise<Pem> {
     "PRIVATE KEY",
   );
   await mkdir(directory, { recursive: true, mode: 0o700 });
+  // Whole or not at all: another replica may look at the same moment.
+  const draft = `${fileIn(directory)}.${randomBytes(6).toString("hex")}`;
+  await writeFile(draft, `${key}\n${certificate.toString("pem")}\n`, { mode: 0o600, flag: "wx" });
   try {
-    const file = await open(fileIn(directory), "wx", 0o600);
-    await file.writeFile(`${key}\n${certificate.toString("pem")}\n`);
-    await file.close();
+    await link(draft, fileIn(directory));
   } catch (error) {
-    // Another replica was first: its authority is everybody's.
+    // Another one was first: its authority is everybody's.
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  } finally {
+    await unlink(draft);
   }
   const stored = await read(directory);
   if (!stored) throw new Error("the egress authority was not stored");
