@@ -42,6 +42,11 @@ export async function forward(
     headers.reduce((sum, pair) => sum + pair[0].length + pair[1].length, path.length),
   );
   const connection = await connect();
+  if (response.destroyed) {
+    // The script has gone meanwhile; nobody would end this connection.
+    connection.destroy();
+    return;
+  }
   const abort = new AbortController();
   response.once("close", () => {
     if (!response.writableFinished) abort.abort();
