@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { startGateway } from "../gateway/main.ts";
 import type { Log } from "../services/common/log.ts";
 import type { RunningService } from "../services/common/run-service.ts";
+import { startEgress } from "../services/egress/main.ts";
 import { startPoolManager } from "../services/pool-manager/main.ts";
 import { startRouter } from "../services/router/main.ts";
 import { startSanitizer } from "../services/sanitizer/main.ts";
@@ -51,6 +52,20 @@ export async function startEmbedded(
       ),
     );
     await start(
+      startEgress(
+        {
+          listen: address("egress"),
+          proxyListen: address("egress-proxy"),
+          proxyAddress: undefined,
+          secretsAddress: address("secrets"),
+          projectsDirectory,
+          dataDirectory,
+          extraCaPath: config.egressExtraCaPath,
+        },
+        logFor("egress"),
+      ),
+    );
+    await start(
       startPoolManager(
         {
           listen: address("pool-manager"),
@@ -70,6 +85,7 @@ export async function startEmbedded(
           listen: address("router"),
           poolManagerAddress: address("pool-manager"),
           sanitizerAddress: address("sanitizer"),
+          egressAddress: address("egress"),
           databasePath: join(dataDirectory, "airlock.db"),
           retentionMs: config.retentionMs,
         },

@@ -30,9 +30,17 @@ export const RULES: Readonly<Record<string, Rule>> = {
     Lease: ["router"],
     GetPoolManagerReadiness: ["gateway", "client"],
   }),
-  ...rules("secrets", "SecretsService", { ResolveSecrets: ["pool-manager", "sanitizer"] }),
+  ...rules("secrets", "SecretsService", {
+    ResolveSecrets: ["pool-manager"],
+    ResolveNeedles: ["sanitizer"],
+    ResolveBrokered: ["egress"],
+  }),
   ...rules("sanitizer", "SanitizerService", { Sanitize: ["router"] }),
-  ...rules("egress", "EgressService", { OpenRoute: ["router"], CloseRoute: ["router"] }),
+  ...rules("egress", "EgressService", {
+    HoldRoute: ["router"],
+    OpenRoute: ["router"],
+    CloseRoute: ["router"],
+  }),
   ...rules("worker", "WorkerService", {
     Provision: ["pool-manager"],
     WatchStatus: ["pool-manager"],

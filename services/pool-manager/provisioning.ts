@@ -46,6 +46,7 @@ export function createProvisioning(
           diskBytes: limits.diskBytes,
           pids: limits.pids,
         },
+        network: project.network.allowlist.length > 0,
       },
     };
     latest.set(project.name, {

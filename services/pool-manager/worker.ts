@@ -19,6 +19,8 @@ export type Worker = {
   readonly layers: readonly IsolationLayer[];
   /** The values that its next run sees. */
   secretsVersion(): string;
+  /** Whether its next run expects a route to the network. */
+  network(): boolean;
   /** Brings the worker up to date. Rejects when the values cannot be had. */
   refresh(): Promise<void>;
   /** Resolves with the reason when the worker asks to be replaced. */
@@ -68,6 +70,7 @@ export async function startWorker(
       address: process.address,
       layers,
       secretsVersion: () => provisioned?.request.secretsVersion ?? "",
+      network: () => provisioned?.request.network ?? false,
       refresh: async () => provision(await provide()),
       retiring: retiring.promise,
       gone: process.gone.then((how) => {

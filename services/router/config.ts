@@ -4,6 +4,7 @@ export type RouterConfig = {
   readonly listen: string;
   readonly poolManagerAddress: string;
   readonly sanitizerAddress: string;
+  readonly egressAddress: string;
   /** The SQLite file. */
   readonly databasePath: string;
   /** How long an ended execution can be polled. */
@@ -19,6 +20,7 @@ export function readRouterConfig(env: NodeJS.ProcessEnv): RouterConfig {
     listen: read.text("AIRLOCK_LISTEN"),
     poolManagerAddress: read.text("AIRLOCK_POOL_MANAGER_ADDRESS"),
     sanitizerAddress: read.text("AIRLOCK_SANITIZER_ADDRESS"),
+    egressAddress: read.text("AIRLOCK_EGRESS_ADDRESS"),
     databasePath: read.text("AIRLOCK_DATABASE"),
     retentionMs: read.durationMs("AIRLOCK_RETENTION", "24h"),
     tlsDirectory: read.optionalText("AIRLOCK_TLS_DIR"),

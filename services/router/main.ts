@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { v7 as newId } from "uuid";
 import { systemClock as clock } from "../common/clock.ts";
+import { EgressServiceClient } from "../common/gen/airlock/v1/egress.ts";
 import { PoolManagerServiceClient } from "../common/gen/airlock/v1/pool_manager.ts";
 import { RouterServiceService } from "../common/gen/airlock/v1/router.ts";
 import { SanitizerServiceClient } from "../common/gen/airlock/v1/sanitizer.ts";
@@ -27,13 +28,15 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
   const tls = await openTlsIfAny(config.tlsDirectory, "router", log);
   const poolManager = connect(PoolManagerServiceClient, config.poolManagerAddress, tls);
   const sanitizer = connect(SanitizerServiceClient, config.sanitizerAddress, tls);
+  const egress = connect(EgressServiceClient, config.egressAddress, tls);
   const checks = [
     createHealthCheck("pool-manager", config.poolManagerAddress, tls),
     createHealthCheck("sanitizer", config.sanitizerAddress, tls),
+    createHealthCheck("egress", config.egressAddress, tls),
   ];
   const workers = createWorkerConnections(tls);
   const projects = createProjectDirectory(poolManager, clock);
-  const dispatcher = createDispatcher({ store, poolManager, sanitizer, workers, clock, log });
+  const dispatcher = createDispatcher({ store, poolManager, sanitizer, egress, workers, clock, log });
   const executions = createExecutions({ store, projects, dispatcher, clock, newId });
   const readiness = () => Promise.all(checks.map((check) => check.check()));
   // Before anything new comes in: what is unfinished now was left by an earlier process.
@@ -50,7 +53,7 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
       stopRetention();
       await Promise.all([dispatcher.drain(graceMs), server.drain(graceMs)]);
       workers.close();
-      for (const client of [poolManager, sanitizer, ...checks]) client.close();
+      for (const client of [poolManager, sanitizer, egress, ...checks]) client.close();
       tls?.close();
       await store.close();
     },

@@ -1,5 +1,6 @@
 import type { Clock } from "../common/clock.ts";
 import { hasCode } from "../common/errors.ts";
+import type { EgressServiceClient } from "../common/gen/airlock/v1/egress.ts";
 import type { LeaseGranted, PoolManagerServiceClient } from "../common/gen/airlock/v1/pool_manager.ts";
 import type { SanitizerServiceClient } from "../common/gen/airlock/v1/sanitizer.ts";
 import type { Log } from "../common/log.ts";
@@ -8,6 +9,7 @@ import type { Ending, Submission } from "./execution.ts";
 import { createInterruption, type Interruption } from "./interruption.ts";
 import { type LeaseSession, openLease } from "./lease-session.ts";
 import { type OutputLog, openOutputLog } from "./output-log.ts";
+import { openRoute, type RouteSession } from "./route-session.ts";
 import { awaitSanitizer, openSanitizer } from "./sanitizer-session.ts";
 import { type Stopwatch, startStopwatch } from "./stopwatch.ts";
 import type { ExecutionStore } from "./store/store.ts";
@@ -18,6 +20,7 @@ export type RunParts = {
   readonly store: ExecutionStore;
   readonly poolManager: PoolManagerServiceClient;
   readonly sanitizer: SanitizerServiceClient;
+  readonly egress: EgressServiceClient;
   readonly workers: WorkerConnections;
   readonly clock: Clock;
   readonly log: Log;
@@ -49,15 +52,28 @@ export async function runExecution(
     parts.log.error({ err: error, executionId }, "output not stored"),
   );
   let lease: LeaseSession | undefined;
+  let route: RouteSession | undefined;
   let ending: Ending;
   try {
     const worker = await waitForWorker(executionId, project, parts, interruption);
     lease = worker.lease;
     await interruption.race(awaitSanitizer(parts.sanitizer));
+    if (worker.granted.network) {
+      const opening = openRoute(parts.egress, project, executionId, interruption.signal);
+      route = await interruption.race(opening);
+    }
     const submission = await store.getSubmission(executionId);
     if (!submission || !(await store.markRunning(executionId, clock.now()))) return;
     watch.current = startStopwatch(clock);
-    ending = await runOnWorker(submission, worker.granted, lease, output, watch.current, interruption, parts);
+    ending = await runOnWorker(
+      submission,
+      { ...worker.granted, route },
+      lease,
+      output,
+      watch.current,
+      interruption,
+      parts,
+    );
   } catch (error) {
     if (shutdown.draining.aborted && !watch.current) return;
     parts.log.debug({ err: error, executionId }, "run broke off");
@@ -65,6 +81,7 @@ export async function runExecution(
   } finally {
     stopListening();
     stopObeying();
+    route?.close();
     lease?.release();
   }
   await store.finish(executionId, ending, await output.close(), clock.now());
@@ -91,7 +108,7 @@ async function waitForWorker(
 
 async function runOnWorker(
   submission: Submission,
-  granted: LeaseGranted,
+  granted: LeaseGranted & { readonly route: RouteSession | undefined },
   lease: LeaseSession,
   output: OutputLog,
   stopwatch: Stopwatch,
@@ -110,6 +127,7 @@ async function runOnWorker(
     return await converse(submission, {
       worker: parts.workers.to(granted.workerAddress),
       llmTimeoutMs: granted.llmTimeoutMs,
+      network: granted.route?.network,
       sanitizer,
       lease,
       output,

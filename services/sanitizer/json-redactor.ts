@@ -1,15 +1,15 @@
 import { isUtf8 } from "node:buffer";
 import type { AirlockError } from "../common/errors.ts";
+import type { NeedleSet } from "../common/redaction/needle-set.ts";
+import type { Needle, NumberNeedle } from "../common/redaction/needles.ts";
+import { RedactionCounts } from "../common/redaction/redaction-counts.ts";
+import { Scanner } from "../common/redaction/scanner.ts";
 import { breathe } from "./breathe.ts";
 import { JsonEdits } from "./json-edits.ts";
 import { KeyNames } from "./json-keys.ts";
 import { stringEdits } from "./json-string-edits.ts";
 import { JsonSyntaxError, JsonTokens } from "./json-tokens.ts";
-import type { NeedleSet } from "./needle-set.ts";
-import type { Needle, NumberNeedle } from "./needles.ts";
 import { outputWithheld } from "./output-withheld.ts";
-import { RedactionCounts } from "./redaction-counts.ts";
-import { Scanner } from "./scanner.ts";
 
 /** After so many bytes other work gets its turn. */
 const SLICE_BYTES = 1024 * 1024;

@@ -1,9 +1,9 @@
+import type { NeedleSet } from "../common/redaction/needle-set.ts";
+import type { Needle } from "../common/redaction/needles.ts";
+import type { RedactionCounts } from "../common/redaction/redaction-counts.ts";
+import { Scanner } from "../common/redaction/scanner.ts";
 import type { JsonEdits } from "./json-edits.ts";
 import { decodeString, type Span, wholeEscapes, writtenSpans } from "./json-string.ts";
-import type { NeedleSet } from "./needle-set.ts";
-import type { Needle } from "./needles.ts";
-import type { RedactionCounts } from "./redaction-counts.ts";
-import { Scanner } from "./scanner.ts";
 
 type Found = Span & { readonly pattern: number };
 

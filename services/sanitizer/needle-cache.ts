@@ -1,7 +1,7 @@
 import type { Clock } from "../common/clock.ts";
 import { AirlockError, type ErrorCode } from "../common/errors.ts";
+import { compileNeedles, type NeedleSet } from "../common/redaction/needle-set.ts";
 import type { Secret } from "../common/secret.ts";
-import { compileNeedles, type NeedleSet } from "./needle-set.ts";
 import { outputWithheld } from "./output-withheld.ts";
 
 /** A version that nobody asked for in this time is forgotten, unless a stream that is open holds it. */

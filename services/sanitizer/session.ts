@@ -1,14 +1,14 @@
 import { AirlockError } from "../common/errors.ts";
 import type { SanitizeChannel, SanitizeChunk, SanitizeResponse } from "../common/gen/airlock/v1/sanitizer.ts";
 import { MAX_CHUNK_BYTES, MAX_MESSAGE_BYTES } from "../common/grpc-limits.ts";
+import type { NeedleSet } from "../common/redaction/needle-set.ts";
+import { RedactionCounts } from "../common/redaction/redaction-counts.ts";
+import { TextRedactor } from "../common/redaction/text-redactor.ts";
 import { breathe } from "./breathe.ts";
 import { ByteCollector } from "./byte-collector.ts";
 import { kindOf } from "./channels.ts";
 import { redactJson } from "./json-redactor.ts";
-import type { NeedleSet } from "./needle-set.ts";
 import { outputWithheld } from "./output-withheld.ts";
-import { RedactionCounts } from "./redaction-counts.ts";
-import { TextRedactor } from "./text-redactor.ts";
 
 const MAX_COLLECTED_BYTES = MAX_MESSAGE_BYTES;
 

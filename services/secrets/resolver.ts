@@ -1,6 +1,7 @@
 import { AirlockError } from "../common/errors.ts";
 import type { Project, SecretReference } from "../common/project-file.ts";
 import { Secret } from "../common/secret.ts";
+import { BrokeredSecret } from "./brokered-secret.ts";
 import { parseReference } from "./reference.ts";
 import { type SecretSources, UnresolvedSecret } from "./sources/source.ts";
 
@@ -27,7 +28,7 @@ const GRAVEST_FIRST = ["project_invalid", "start_failed", "unavailable"] as cons
 type Problem = { readonly code: (typeof GRAVEST_FIRST)[number]; readonly problem: string };
 
 async function resolveOne(
-  { name, reference: text }: SecretReference,
+  { name, reference: text, inject }: SecretReference,
   sources: SecretSources,
 ): Promise<Secret | Problem> {
   const reference = parseReference(text);
@@ -42,8 +43,9 @@ async function resolveOne(
   });
   try {
     const value = await sources[reference.kind].read(reference.location);
-    const fault = faultOf(value);
-    return fault ? refuse(fault) : new Secret(name, value);
+    const fault = faultOf(value) ?? (inject && headerFaultOf(value));
+    if (fault) return refuse(fault);
+    return inject ? new BrokeredSecret(name, value, inject) : new Secret(name, value);
   } catch (error) {
     if (error instanceof UnresolvedSecret) return refuse(error.reason, error.isPassing);
     throw error;
@@ -59,4 +61,9 @@ function faultOf(value: string): string | undefined {
   if (value.includes("\0")) return "its value holds a NUL byte";
   if (!value.isWellFormed()) return "its value is not well-formed Unicode";
   return undefined;
+}
+
+function headerFaultOf(value: string): string | undefined {
+  if (/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(value)) return undefined;
+  return "its value is no printable ASCII, as a header needs it";
 }

@@ -113,6 +113,7 @@ describe("when the pool-manager is away", () => {
     expect(answer.dependencies).toEqual([
       { name: "pool-manager", ready: false, detail: expect.stringContaining("pool-manager") },
       { name: "sanitizer", ready: true, detail: "" },
+      { name: "egress", ready: true, detail: "" },
     ]);
   });
 });

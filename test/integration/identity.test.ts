@@ -119,6 +119,7 @@ describe("the table", () => {
       ].sort();
     expect(openTo("worker")).toEqual([]);
     expect(openTo("secrets")).toEqual([]);
+    expect(openTo("egress")).toEqual(["secrets"]);
     expect(openTo("gateway")).toEqual(["pool-manager", "router"]);
     expect(openTo("client")).toEqual(["pool-manager", "router"]);
     expect(openTo("pool-manager")).toEqual(["secrets", "worker"]);

@@ -6,11 +6,9 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { pino } from "pino";
 import { renewCertificates } from "../../cli/certs-directory.ts";
-import { EgressServiceService } from "../../services/common/gen/airlock/v1/egress.ts";
-import { startGrpcServer } from "../../services/common/grpc-server.ts";
 import type { ServiceIdentity } from "../../services/common/identity.ts";
 import type { RunningService } from "../../services/common/run-service.ts";
-import { openTlsIdentity } from "../../services/common/tls-identity.ts";
+import { startEgress } from "../../services/egress/main.ts";
 import { startPoolManager } from "../../services/pool-manager/main.ts";
 import { startRouter } from "../../services/router/main.ts";
 import { startSanitizer } from "../../services/sanitizer/main.ts";
@@ -63,18 +61,29 @@ export async function startTlsServices(): Promise<TlsServices> {
     },
     log,
   );
+  const egress = await startEgress(
+    {
+      ...own("egress"),
+      proxyListen: `unix:${join(directory, "egress-proxy.sock")}`,
+      proxyAddress: undefined,
+      secretsAddress: secrets.address,
+      projectsDirectory: projects,
+      dataDirectory: directory,
+      extraCaPath: undefined,
+    },
+    log,
+  );
   const router = await startRouter(
     {
       ...own("router"),
       poolManagerAddress: poolManager.address,
       sanitizerAddress: sanitizer.address,
+      egressAddress: egress.address,
       databasePath: join(directory, "airlock.db"),
       retentionMs: 60_000,
     },
     log,
   );
-  const egressTls = await openTlsIdentity(join(certificates, "egress"), "egress", log);
-  const egress = await startGrpcServer(LISTEN, [[EgressServiceService, {}]], egressTls);
   const worker = await startWorkerOnNetwork(directory, join(certificates, "worker"));
   const running: Pick<RunningService, "drain">[] = [router, poolManager, sanitizer, secrets, egress];
   return {
@@ -92,7 +101,6 @@ export async function startTlsServices(): Promise<TlsServices> {
       worker.process.kill("SIGKILL");
       await once(worker.process, "close");
       for (const service of running) await service.drain(0);
-      egressTls.close();
       await rm(directory, { recursive: true, force: true });
     },
   };

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { AirlockError } from "../../../services/common/errors.ts";
+import type { NeedleSet } from "../../../services/common/redaction/needle-set.ts";
 import { Secret } from "../../../services/common/secret.ts";
 import { createNeedleCache, type NeedleCache } from "../../../services/sanitizer/needle-cache.ts";
-import type { NeedleSet } from "../../../services/sanitizer/needle-set.ts";
 
 const never = new AbortController().signal;
 const HOUR_MS = 3_600_000;

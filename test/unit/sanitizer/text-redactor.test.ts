@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { compileNeedles, type NeedleSet } from "../../../services/sanitizer/needle-set.ts";
-import { RedactionCounts } from "../../../services/sanitizer/redaction-counts.ts";
-import { TextRedactor } from "../../../services/sanitizer/text-redactor.ts";
+import { compileNeedles, type NeedleSet } from "../../../services/common/redaction/needle-set.ts";
+import { RedactionCounts } from "../../../services/common/redaction/redaction-counts.ts";
+import { TextRedactor } from "../../../services/common/redaction/text-redactor.ts";
 import { chunksOf, secretValues, textAround } from "./arbitraries.ts";
 import { naivelyRedacted, naiveRegions, possibleBeginning } from "./naive.ts";
 

@@ -1,4 +1,4 @@
-import type { SecretRedactions } from "../common/gen/airlock/v1/sanitizer.ts";
+import type { SecretRedactions } from "../gen/airlock/v1/sanitizer.ts";
 import type { NeedleSet } from "./needle-set.ts";
 
 /** How often each secret was replaced in one document. */

@@ -1,6 +1,6 @@
+import { AirlockError } from "../errors.ts";
 import { type Automaton, compileAutomaton } from "./automaton.ts";
 import { type Needle, type NumberNeedle, needlesOf, numbersOf } from "./needles.ts";
-import { outputWithheld } from "./output-withheld.ts";
 
 /** All that is looked for in the output of one project, compiled. */
 export type NeedleSet = {
@@ -20,7 +20,10 @@ export function compileNeedles(values: readonly string[], names: readonly string
   const needles = needlesOf(values);
   const bytes = needles.reduce((sum, needle) => sum + needle.bytes.length, 0);
   if (bytes > MAX_NEEDLE_BYTES) {
-    throw outputWithheld("the project's secrets are together too large to be looked for in it");
+    throw new AirlockError(
+      "output_withheld",
+      "The output is withheld because the project's secrets are together too large to be looked for in it.",
+    );
   }
   const automaton = compileAutomaton(needles.map((needle) => needle.bytes));
   return { needles, automaton, numbers: numbersOf(values), names };
