@@ -62,6 +62,19 @@ export const COMMANDS: readonly Command[] = [
     load: async () => (await import("./run.ts")).run,
   },
   {
+    name: "certs",
+    usage: "certs DIR [--client NAME]... [--days N] [--new-ca | --drop-old-ca]",
+    summary: "make or renew the certificates by which services on a network know each other",
+    options: [
+      ["DIR", "gets ca/ and a directory for each service: its AIRLOCK_TLS_DIR"],
+      ["--client NAME", "one more, for an internal system that calls the router and the pool-manager"],
+      ["--days N", "how long they are valid (30); run it again before that"],
+      ["--new-ca", "begin to trust a new authority; the next run after it issues by it"],
+      ["--drop-old-ca", "trust the newest authority only, once every service has a certificate by it"],
+    ],
+    load: async () => (await import("./certs.ts")).certs,
+  },
+  {
     name: "logs",
     usage: "logs [-f] [--level LEVEL] [--data DIR] [EXECUTION_ID | --project NAME]",
     summary: "show what the services logged",

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { ConfigError, readEnvironment } from "../services/common/environment.ts";
+import { readVaultSettings, type VaultSettings } from "../services/secrets/vault-settings.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 // A Unix socket path has at most 107 characters; a worker's is this much longer than the run directory.
@@ -19,7 +20,10 @@ export type EmbeddedConfig = {
   readonly driver: "process";
   readonly python: string;
   readonly retentionMs: number;
+  /** PEM file of authorities that servers may be certified by, besides the public ones. */
+  readonly egressExtraCaPath: string | undefined;
   readonly logLevel: string;
+  readonly vault: VaultSettings | undefined;
   readonly mock: boolean;
 };
 
@@ -51,7 +55,9 @@ export function readEmbeddedConfig(args: readonly string[], env: NodeJS.ProcessE
     driver: read.choice("AIRLOCK_DRIVER", ["process"] as const, "process"),
     python: flags.mock ? "" : read.text("AIRLOCK_PYTHON", join(ROOT, ".venv", "bin", "python")),
     retentionMs: read.durationMs("AIRLOCK_RETENTION", "24h"),
+    egressExtraCaPath: env.AIRLOCK_EGRESS_EXTRA_CA ? resolve(env.AIRLOCK_EGRESS_EXTRA_CA) : undefined,
     logLevel: read.choice("AIRLOCK_LOG_LEVEL", ["debug", "info", "warn", "error"] as const, "info"),
+    vault: readVaultSettings(read),
     mock: flags.mock,
   };
   read.check();

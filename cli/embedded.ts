@@ -4,6 +4,7 @@ import { startGateway } from "../gateway/main.ts";
 import type { Log } from "../services/common/log.ts";
 import { removeTree } from "../services/common/remove-tree.ts";
 import type { RunningService } from "../services/common/run-service.ts";
+import { startEgress } from "../services/egress/main.ts";
 import { startPoolManager } from "../services/pool-manager/main.ts";
 import { startRouter } from "../services/router/main.ts";
 import { startSanitizer } from "../services/sanitizer/main.ts";
@@ -40,12 +41,29 @@ export async function startEmbedded(
   };
   try {
     await start(
-      startSecrets({ listen: address("secrets"), projectsDir: projectsDirectory }, logFor("secrets")),
+      startSecrets(
+        { listen: address("secrets"), projectsDir: projectsDirectory, vault: config.vault },
+        logFor("secrets"),
+      ),
     );
     await start(
       startSanitizer(
         { listen: address("sanitizer"), secretsAddress: address("secrets") },
         logFor("sanitizer"),
+      ),
+    );
+    await start(
+      startEgress(
+        {
+          listen: address("egress"),
+          proxyListen: address("egress-proxy"),
+          proxyAddress: undefined,
+          secretsAddress: address("secrets"),
+          projectsDirectory,
+          dataDirectory,
+          extraCaPath: config.egressExtraCaPath,
+        },
+        logFor("egress"),
       ),
     );
     await start(
@@ -68,6 +86,7 @@ export async function startEmbedded(
           listen: address("router"),
           poolManagerAddress: address("pool-manager"),
           sanitizerAddress: address("sanitizer"),
+          egressAddress: address("egress"),
           databasePath: join(dataDirectory, "airlock.db"),
           retentionMs: config.retentionMs,
         },

@@ -20,8 +20,10 @@ export async function up(args: readonly string[]): Promise<number> {
     process.stderr.write(`${sentence}\n`);
     return 2;
   }
+  // Whoever waits for the banner may end it at once.
+  const stopped = untilStopped();
   process.stdout.write(banner(running.url, config.mock ? "mock-project" : "demo", config.mock));
-  await untilStopped();
+  await stopped;
   process.stdout.write("\nFinishing what runs; Ctrl-C again stops at once.\n");
   await running.drain(DRAIN_GRACE_MS);
   return 0;

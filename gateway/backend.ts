@@ -4,6 +4,7 @@ import type { Dependency } from "../services/common/gen/airlock/v1/readiness.ts"
 import type {
   ListExecutionsRequest,
   ListExecutionsResponse,
+  Redactions,
   RespondRequest,
   SubmitRequest,
 } from "../services/common/gen/airlock/v1/router.ts";
@@ -20,6 +21,8 @@ export type Backend = {
   listExecutions(request: ListExecutionsRequest, signal: AbortSignal): Promise<ListExecutionsResponse>;
   respond(request: RespondRequest): Promise<Execution>;
   cancel(executionId: string): Promise<Execution>;
+  /** For operators: what was redacted from the execution's output. */
+  getRedactions(executionId: string, signal: AbortSignal): Promise<Redactions[]>;
 
   listProjects(signal: AbortSignal): Promise<Project[]>;
   getProject(name: string, signal: AbortSignal): Promise<Project>;

@@ -7,6 +7,8 @@ export type GatewayConfig = {
   /** gRPC targets: `unix:/path` or `host:port`. */
   readonly routerAddress: string;
   readonly poolManagerAddress: string;
+  /** This service's certificates; needed where it is on a network. */
+  readonly tlsDirectory?: string | undefined;
 };
 
 /** Reads the gateway's configuration. Throws a ConfigError that names every problem. */
@@ -17,6 +19,7 @@ export function readGatewayConfig(env: Readonly<Record<string, string | undefine
     port: read.integer("AIRLOCK_PORT", 8_000, 0, 65_535),
     routerAddress: read.text("AIRLOCK_ROUTER_ADDRESS"),
     poolManagerAddress: read.text("AIRLOCK_POOL_MANAGER_ADDRESS"),
+    tlsDirectory: read.optionalText("AIRLOCK_TLS_DIR"),
   });
   read.check();
   return config;

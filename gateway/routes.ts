@@ -7,6 +7,7 @@ import { executionListRoute } from "./routes/execution-list.ts";
 import { executionRoutes } from "./routes/executions.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { projectRoutes } from "./routes/projects.ts";
+import { redactionsRoute } from "./routes/redactions.ts";
 
 export type RouteParts = {
   readonly backend: Backend;
@@ -19,6 +20,7 @@ export function addRoutes(app: FastifyInstance, { backend, drain, documents }: R
   executeRoute(app, backend);
   executionRoutes(app, backend, drain);
   executionListRoute(app, backend);
+  redactionsRoute(app, backend);
   projectRoutes(app, backend);
   healthRoutes(app, backend);
   documentRoutes(app, backend, documents);

@@ -4,6 +4,7 @@ import { PoolManagerServiceClient, type Project } from "../../services/common/ge
 import type { Dependency } from "../../services/common/gen/airlock/v1/readiness.ts";
 import { RouterServiceClient } from "../../services/common/gen/airlock/v1/router.ts";
 import { type CallLimits, callUnary, connect } from "../../services/common/grpc-client.ts";
+import type { TlsIdentity } from "../../services/common/tls-identity.ts";
 import type { Backend } from "../backend.ts";
 
 const READ_MS = 5_000;
@@ -11,12 +12,12 @@ const CHANGE_MS = 15_000;
 const READINESS_MS = 2_000;
 
 /** The services behind the gateway, over gRPC. Connects on first use. */
-export function connectBackend(addresses: {
-  readonly routerAddress: string;
-  readonly poolManagerAddress: string;
-}): Backend {
-  const router = connect(RouterServiceClient, addresses.routerAddress);
-  const pool = connect(PoolManagerServiceClient, addresses.poolManagerAddress);
+export function connectBackend(
+  addresses: { readonly routerAddress: string; readonly poolManagerAddress: string },
+  tls?: TlsIdentity,
+): Backend {
+  const router = connect(RouterServiceClient, addresses.routerAddress, tls);
+  const pool = connect(PoolManagerServiceClient, addresses.poolManagerAddress, tls);
   const read = (signal: AbortSignal): CallLimits => ({ timeoutMs: READ_MS, signal });
   const change: CallLimits = { timeoutMs: CHANGE_MS };
   return {
@@ -34,6 +35,8 @@ export function connectBackend(addresses: {
       executionIn(await callUnary(router, router.respond, request, "router", change)),
     cancel: async (executionId) =>
       executionIn(await callUnary(router, router.cancel, { executionId }, "router", change)),
+    getRedactions: async (executionId, signal) =>
+      (await callUnary(router, router.getRedactions, { executionId }, "router", read(signal))).redactions,
 
     listProjects: async (signal) =>
       (await callUnary(pool, pool.listProjects, {}, "pool-manager", read(signal))).projects,
@@ -58,6 +61,7 @@ export function connectBackend(addresses: {
     close() {
       router.close();
       pool.close();
+      tls?.close();
     },
   };
 }

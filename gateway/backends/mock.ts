@@ -58,6 +58,10 @@ export function createMockBackend(now: () => number = Date.now, newId: () => str
         error: "The execution was cancelled.",
       });
     },
+    async getRedactions(executionId) {
+      store.get(executionId);
+      return [];
+    },
     listProjects: async () => [project.view()],
     async getProject(name) {
       project.check(name);

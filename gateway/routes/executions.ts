@@ -1,9 +1,10 @@
 import type { FastifyInstance, FastifyReply } from "fastify";
-import { AirlockError, hasCode } from "../../services/common/errors.ts";
+import { hasCode } from "../../services/common/errors.ts";
 import type { Execution } from "../../services/common/gen/airlock/v1/execution.ts";
 import type { Backend } from "../backend.ts";
 import { clientSignal } from "../client-signal.ts";
 import type { Drain } from "../drain.ts";
+import { executionId } from "../execution-id.ts";
 import { executionText } from "../execution-text.ts";
 import { InvalidFields } from "../problems.ts";
 import {
@@ -18,7 +19,6 @@ import {
 import { BODY_CODES, problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
 import { textProblem } from "../text-rules.ts";
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const found = {
   description: "The execution as it stands.",
   content: { "application/json": { schema: { $ref: "Execution#" } } },
@@ -100,15 +100,6 @@ export function executionRoutes(app: FastifyInstance, backend: Backend, drain: D
       },
     },
     async (request, reply) => sendExecution(reply, await backend.cancel(executionId(request.params))),
-  );
-}
-
-function executionId({ execution_id }: ExecutionParams): string {
-  const id = execution_id.toLowerCase();
-  if (UUID.test(id)) return id;
-  throw new AirlockError(
-    "execution_not_found",
-    "There is no such execution: an execution_id is a UUID. Use the execution_id or poll_url from the answer to POST /execute.",
   );
 }
 

@@ -122,6 +122,29 @@ export const EXECUTION = {
   },
 } as const;
 
+export const REDACTIONS = {
+  type: "object",
+  required: ["execution_id", "redactions"],
+  properties: {
+    execution_id: { type: "string", format: "uuid" },
+    redactions: {
+      type: "array",
+      description: "Secrets that were not redacted are left out; complete once the execution has ended.",
+      items: {
+        type: "object",
+        required: ["secret", "field", "count"],
+        properties: {
+          secret: { type: "string", description: "Its name in the project file.", examples: ["BILLING_KEY"] },
+          field: {
+            enum: ["stdout", "stderr", "error", "llm_prompt", "llm_model", "result", "memory_updates"],
+          },
+          count: { type: "integer", minimum: 1 },
+        },
+      },
+    },
+  },
+} as const;
+
 export const RESPOND_BODY = {
   type: "object",
   required: ["response"],

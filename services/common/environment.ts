@@ -6,6 +6,8 @@ export class ConfigError extends Error {
   }
 }
 
+export type EnvironmentReader = ReturnType<typeof readEnvironment>;
+
 /** Reads settings from an environment and collects every problem before it complains. */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>) {
   const problems: string[] = [];
@@ -15,6 +17,12 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
       const value = env[name] || fallback;
       if (value === undefined) problems.push(`${name} is not set`);
       return value ?? "";
+    },
+    /** The text of `name`; undefined when it is not set. */
+    optionalText: (name: string): string | undefined => env[name] || undefined,
+    /** Adds a problem that only its reader can see. */
+    refuse(problem: string): void {
+      problems.push(problem);
     },
     /** A whole number from `min` to `max`. */
     integer(name: string, fallback: number, min: number, max: number): number {

@@ -1,5 +1,6 @@
 import {
   type CallOptions,
+  type ChannelCredentials,
   type Client,
   type ClientDuplexStream,
   type ClientUnaryCall,
@@ -7,16 +8,19 @@ import {
   Metadata,
   type ServiceError,
 } from "@grpc/grpc-js";
+import { ownerOf } from "./authorization.ts";
+import { ConfigError } from "./environment.ts";
 import { AirlockError } from "./errors.ts";
 import { fromGrpcError } from "./grpc-errors.ts";
 import { CHANNEL_OPTIONS } from "./grpc-limits.ts";
 import { type Duplex, openDuplex } from "./grpc-stream.ts";
+import type { ServiceIdentity } from "./identity.ts";
+import type { TlsIdentity } from "./tls-identity.ts";
 
-type ClientConstructor<C extends Client> = new (
-  address: string,
-  creds: ReturnType<typeof credentials.createInsecure>,
-  options: Record<string, unknown>,
-) => C;
+type ClientConstructor<C extends Client> = {
+  new (address: string, creds: ChannelCredentials, options: Record<string, unknown>): C;
+  readonly serviceName?: string;
+};
 
 type UnaryMethod<Req, Res> = (
   request: Req,
@@ -25,14 +29,40 @@ type UnaryMethod<Req, Res> = (
   callback: (error: ServiceError | null, response: Res) => void,
 ) => ClientUnaryCall;
 
-/** A client for the service at `address` (`unix:/path` or `host:port`); it connects on first use. */
-export function connect<C extends Client>(Service: ClientConstructor<C>, address: string): C {
-  return new Service(address, credentials.createInsecure(), {
+/**
+ * A client for the service at `address` (`unix:/path`, or `host:port` with `tls`); it connects on first use. Over TLS
+ * the other side must be `peer`, or else the one service that answers such calls.
+ */
+export function connect<C extends Client>(
+  Service: ClientConstructor<C>,
+  address: string,
+  tls?: TlsIdentity,
+  peer: ServiceIdentity | undefined = ownerOf(Service.serviceName ?? ""),
+): C {
+  return new Service(address, credentialsFor(address, tls, peer), {
     ...CHANNEL_OPTIONS,
     // A worker's socket appears some tenths of a second after its process: whoever waits for it looks often.
     "grpc.initial_reconnect_backoff_ms": 20,
     "grpc.max_reconnect_backoff_ms": 1_000,
   });
+}
+
+function credentialsFor(
+  address: string,
+  tls: TlsIdentity | undefined,
+  peer: ServiceIdentity | undefined,
+): ChannelCredentials {
+  if (address.startsWith("unix:")) return credentials.createInsecure();
+  if (!tls) throw needsTls(address);
+  if (!peer) throw new Error("nobody is known to answer the calls of this service");
+  return tls.client(peer);
+}
+
+/** Nothing is said over a network without identities on both sides. */
+export function needsTls(address: string): ConfigError {
+  return new ConfigError([
+    `${address} is a network address and needs AIRLOCK_TLS_DIR (./airlock certs makes it); on one machine use unix:/PATH.`,
+  ]);
 }
 
 export type CallLimits = {

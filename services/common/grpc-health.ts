@@ -3,6 +3,8 @@ import { service as healthService } from "grpc-health-check";
 import { asAirlockError } from "./errors.ts";
 import type { Dependency } from "./gen/airlock/v1/readiness.ts";
 import { callUnary, connect } from "./grpc-client.ts";
+import type { ServiceIdentity } from "./identity.ts";
+import type { TlsIdentity } from "./tls-identity.ts";
 
 type HealthMethod = Parameters<typeof callUnary<{ service: string }, { status: string | number }>>[1];
 
@@ -10,13 +12,16 @@ const TIMEOUT_MS = 1_000;
 
 /** Asks the standard health service at `address` whether `name` serves; never rejects. */
 export function createHealthCheck(
-  name: string,
+  name: ServiceIdentity,
   address: string,
+  tls?: TlsIdentity,
 ): { check(): Promise<Dependency>; close(): void } {
   // The package describes the service but has no typed client.
   const client = connect(
     makeGenericClientConstructor(healthService, "Health"),
     address,
+    tls,
+    name,
   ) as unknown as Client & { check: HealthMethod };
   return {
     async check() {

@@ -10,10 +10,13 @@ import {
 } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import { AirlockError, asAirlockError } from "./errors.ts";
+import { authorizeCalls } from "./grpc-authorizer.ts";
+import { needsTls } from "./grpc-client.ts";
 import { toGrpcStatus } from "./grpc-errors.ts";
 import { CHANNEL_OPTIONS } from "./grpc-limits.ts";
 import { type Duplex, openDuplex } from "./grpc-stream.ts";
 import type { Log } from "./log.ts";
+import type { TlsIdentity } from "./tls-identity.ts";
 
 /** What a handler knows of its call: `signal` aborts when the caller goes away or its deadline passes. */
 export type CallContext = { readonly signal: AbortSignal };
@@ -89,25 +92,28 @@ export type GrpcServer = {
 };
 
 /**
- * Starts a gRPC server on `address` (`unix:/path`, then mode 0600, or `host:port`, port 0 for any) with the given
- * services and the standard health service. Rejects when the address cannot be bound.
+ * Starts a gRPC server on `address` with the given services and the standard health service. The caller's identity on
+ * `unix:/path` is the user of this process (mode 0600, the kernel refuses everybody else); on `host:port` (port 0 for
+ * any) it is that of its certificate, which must be allowed to make the call. Rejects when the address cannot be bound.
  */
 export async function startGrpcServer(
   address: string,
   services: readonly (readonly [ServiceDefinition, UntypedServiceImplementation])[],
+  tls?: TlsIdentity,
 ): Promise<GrpcServer> {
-  const server = new Server({ ...CHANNEL_OPTIONS });
+  const isLocal = address.startsWith("unix:");
+  if (!isLocal && !tls) throw needsTls(address);
+  const server = new Server({ ...CHANNEL_OPTIONS, ...(!isLocal && { interceptors: [authorizeCalls] }) });
   const health = new HealthImplementation({ "": "SERVING" });
   health.addToServer(server);
   for (const [definition, implementation] of services) server.addService(definition, implementation);
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) =>
-      error ? reject(error) : resolve(bound),
-    );
+    const credentials = isLocal || !tls ? ServerCredentials.createInsecure() : tls.server;
+    server.bindAsync(address, credentials, (error, bound) => (error ? reject(error) : resolve(bound)));
   });
-  if (address.startsWith("unix:")) await chmod(address.slice("unix:".length), 0o600);
+  if (isLocal) await chmod(address.slice("unix:".length), 0o600);
   return {
-    address: address.startsWith("unix:") ? address : address.replace(/:\d+$/, `:${port}`),
+    address: isLocal ? address : address.replace(/:\d+$/, `:${port}`),
     drain: (graceMs) =>
       new Promise((resolve) => {
         health.setStatus("", "NOT_SERVING");

@@ -1,6 +1,13 @@
 import { createHash } from "node:crypto";
 import { Ajv } from "ajv";
 import { type Document, isMap, LineCounter, parseDocument, type Range } from "yaml";
+import {
+  type Injection,
+  injectionOf,
+  networkOf,
+  networkProblems,
+  type ProjectNetwork,
+} from "./project-network.ts";
 import { PROJECT_SCHEMA, type ProjectDocument } from "./project-schema.ts";
 import { describeSchemaErrors } from "./schema-problems.ts";
 
@@ -18,8 +25,13 @@ export type ProjectLimits = {
   readonly queue: number;
 };
 
-/** A secret as the project file names it: `reference` is `${env:NAME}`, `${file:path}` or plain text. */
-export type SecretReference = { readonly name: string; readonly reference: string };
+/** A secret as the project file names it: `reference` is `${env:NAME}`, `${file:path}`, `${vault:mount/path#field}` or plain text. */
+export type SecretReference = {
+  readonly name: string;
+  readonly reference: string;
+  /** A brokered secret: no script holds it, the egress service puts it into requests. */
+  readonly inject?: Injection;
+};
 
 /** A project whose file is in order. */
 export type Project = {
@@ -31,6 +43,7 @@ export type Project = {
   readonly settings: Readonly<Record<string, string>>;
   readonly secrets: readonly SecretReference[];
   readonly limits: ProjectLimits;
+  readonly network: ProjectNetwork;
   /** Workers that `up` starts. */
   readonly replicas: number;
   readonly isolation: Isolation;
@@ -110,25 +123,13 @@ function brokenRules(value: ProjectDocument, fileStem: string): { field: string;
   if (value.name !== fileStem) {
     rules.push({ field: "name", message: `must be "${fileStem}", as the file is called` });
   }
-  for (const [name, secret] of Object.entries(value.secrets ?? {})) {
+  for (const name of Object.keys(value.secrets ?? {})) {
     const field = `secrets.${name}`;
     if (Object.hasOwn(value.settings ?? {}, name)) {
       rules.push({ field, message: "is also a setting; a name is one or the other" });
     }
-    if (typeof secret === "object" && secret.inject) {
-      rules.push({
-        field: `${field}.inject`,
-        message: "needs the egress service, which this version does not have yet",
-      });
-    }
-    const reference = typeof secret === "string" ? secret : secret.value;
-    if (/^\$\{vault:/.test(reference)) {
-      rules.push({
-        field,
-        message: "refers to a vault, which this version cannot read yet; use ${env:NAME} or ${file:path}",
-      });
-    }
   }
+  rules.push(...networkProblems(value));
   const { replicas } = value;
   if (typeof replicas === "object" && replicas.min > replicas.max) {
     rules.push({ field: "replicas.min", message: "must not be more than replicas.max" });
@@ -140,10 +141,12 @@ function toProject(value: ProjectDocument): Project {
   const limits = value.limits ?? {};
   const packages = value.packages ?? [];
   const settings = value.settings ?? {};
-  const secrets = Object.entries(value.secrets ?? {}).map(([name, secret]) => ({
-    name,
-    reference: typeof secret === "string" ? secret : secret.value,
-  }));
+  const secrets = Object.entries(value.secrets ?? {}).map(([name, secret]) => {
+    const inject = injectionOf(secret);
+    const reference = typeof secret === "string" ? secret : secret.value;
+    return { name, reference, ...(inject && { inject }) };
+  });
+  const network = networkOf(value);
   const parsedLimits: ProjectLimits = {
     timeoutMs: Math.round((limits.timeout ?? 300) * 1_000),
     llmTimeoutMs: Math.round((limits.llm_timeout ?? 900) * 1_000),
@@ -164,10 +167,11 @@ function toProject(value: ProjectDocument): Project {
     settings,
     secrets,
     limits: parsedLimits,
+    network,
     replicas: typeof value.replicas === "object" ? Math.max(1, value.replicas.min) : (value.replicas ?? 1),
     isolation,
     poolRevision: revision([packages, value.preload, isolation, value.runtime, parsedLimits.cpus]),
-    provisionRevision: revision([settings, secrets, parsedLimits]),
+    provisionRevision: revision([settings, secrets, parsedLimits, network.allowlist.length > 0]),
   });
 }
 

@@ -69,6 +69,7 @@ export const PROJECT_SCHEMA = {
         disk_mb: { type: "integer", minimum: 1, maximum: 1_048_576 },
         pids: { type: "integer", minimum: 1, maximum: 100_000 },
         cpus: { type: "number", exclusiveMinimum: 0, maximum: 1_024 },
+        network_mb: { type: "integer", minimum: 1, maximum: 1_048_576 },
         queue: { type: "integer", minimum: 1, maximum: 1_000_000 },
       },
     },

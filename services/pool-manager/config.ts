@@ -10,6 +10,8 @@ export type PoolManagerConfig = {
   readonly driver: "process";
   /** The interpreter that has the worker's own packages. */
   readonly python: string;
+  /** This service's certificates; needed where it is on a network. */
+  readonly tlsDirectory?: string | undefined;
 };
 
 /** Reads the pool-manager's environment; throws a ConfigError that names every problem. */
@@ -23,6 +25,7 @@ export function readPoolManagerConfig(env: NodeJS.ProcessEnv): PoolManagerConfig
     runDirectory: read.text("AIRLOCK_RUN_DIR"),
     driver: read.choice("AIRLOCK_DRIVER", ["process"] as const, "process"),
     python: read.text("AIRLOCK_PYTHON"),
+    tlsDirectory: read.optionalText("AIRLOCK_TLS_DIR"),
   };
   read.check();
   return config;

@@ -29,6 +29,7 @@ export async function serveLease(stream: LeaseStream, { signal }: CallContext, p
           workerAddress: worker.address,
           secretsVersion: worker.secretsVersion(),
           llmTimeoutMs: project.limits.llmTimeoutMs,
+          network: worker.network(),
         },
       },
     });

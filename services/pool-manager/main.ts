@@ -10,6 +10,7 @@ import { startGrpcServer } from "../common/grpc-server.ts";
 import type { Log } from "../common/log.ts";
 import { openProjectCatalogue } from "../common/project-catalogue.ts";
 import { type RunningService, runService } from "../common/run-service.ts";
+import { openTlsIfAny } from "../common/tls-identity.ts";
 import { type PoolManagerConfig, readPoolManagerConfig } from "./config.ts";
 import { createProcessDriver } from "./drivers/process.ts";
 import { createHandlers } from "./handlers.ts";
@@ -22,8 +23,9 @@ const ROOT = join(import.meta.dirname, "..", "..");
 export async function startPoolManager(config: PoolManagerConfig, log: Log): Promise<RunningService> {
   await mkdir(config.runDirectory, { recursive: true, mode: 0o700 });
   const catalogue = await openProjectCatalogue(config.projectsDirectory);
-  const secrets = connect(SecretsServiceClient, config.secretsAddress);
-  const check = createHealthCheck("secrets", config.secretsAddress);
+  const tls = await openTlsIfAny(config.tlsDirectory, "pool-manager", log);
+  const secrets = connect(SecretsServiceClient, config.secretsAddress, tls);
+  const check = createHealthCheck("secrets", config.secretsAddress, tls);
   const driver = createProcessDriver({
     ...config,
     workerDirectory: join(ROOT, "worker"),
@@ -31,11 +33,13 @@ export async function startPoolManager(config: PoolManagerConfig, log: Log): Pro
     log,
   });
   const provide = createProvisioning(secrets, clock);
-  const pools = createPools({ catalogue, driver, provide, clock, newId, log });
+  const pools = createPools({ catalogue, driver, provide, clock, newId, log, tls });
   const readiness = async () => [await check.check()];
-  const server = await startGrpcServer(config.listen, [
-    [PoolManagerServiceService, createHandlers(pools, readiness, log)],
-  ]);
+  const server = await startGrpcServer(
+    config.listen,
+    [[PoolManagerServiceService, createHandlers(pools, readiness, log)]],
+    tls,
+  );
   return {
     address: server.address,
     async drain(graceMs) {
@@ -43,6 +47,7 @@ export async function startPoolManager(config: PoolManagerConfig, log: Log): Pro
       await server.drain(graceMs);
       secrets.close();
       check.close();
+      tls?.close();
     },
   };
 }

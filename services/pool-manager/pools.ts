@@ -3,6 +3,7 @@ import { AirlockError } from "../common/errors.ts";
 import type { Log } from "../common/log.ts";
 import { isUsable, type ProjectCatalogue } from "../common/project-catalogue.ts";
 import type { Project, ProjectProblem } from "../common/project-file.ts";
+import type { TlsIdentity } from "../common/tls-identity.ts";
 import type { WorkerDriver } from "./drivers/driver.ts";
 import { createPool, type Pool } from "./pool.ts";
 import type { PoolView } from "./pool-view.ts";
@@ -36,8 +37,10 @@ export function createPools(parts: {
   readonly clock: Clock;
   readonly newId: () => string;
   readonly log: Log;
+  /** Needed for workers that are not on this machine. */
+  readonly tls?: TlsIdentity | undefined;
 }): Pools {
-  const { catalogue, driver, provide, clock, newId, log } = parts;
+  const { catalogue, driver, provide, clock, newId, log, tls } = parts;
   const pools = new Map<string, Entry>();
   let lookedAtMs = clock.now();
 
@@ -86,7 +89,7 @@ export function createPools(parts: {
           if (refusal) throw new AirlockError("start_failed", refusal);
           await driver.prepare(current, onProgress, signal);
           onProgress("starting workers");
-          return await startWorker(current, newId(), driver, () => provide(entry.project), signal);
+          return await startWorker(current, newId(), driver, () => provide(entry.project), signal, tls);
         },
       }),
     };

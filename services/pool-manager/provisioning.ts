@@ -10,6 +10,7 @@ export type Provision = { readonly revision: string; readonly request: Provision
 
 // A rotated secret reaches the next run within this time.
 const FRESH_MS = 1_000;
+// Longer than the secrets service waits for a vault.
 const TIMEOUT_MS = 5_000;
 
 /** Fetches what the project's workers need, at most once a second. Rejects with `start_failed` or `unavailable`. */
@@ -54,6 +55,7 @@ export function createProvisioning(
           diskBytes: limits.diskBytes,
           pids: limits.pids,
         },
+        network: project.network.allowlist.length > 0,
       },
     };
     latest.set(project.name, {

@@ -8,6 +8,7 @@ import {
 import { callUnary, connect } from "../common/grpc-client.ts";
 import { fromGrpcError } from "../common/grpc-errors.ts";
 import type { Project } from "../common/project-file.ts";
+import type { TlsIdentity } from "../common/tls-identity.ts";
 import type { WorkerDriver } from "./drivers/driver.ts";
 import type { Provision } from "./provisioning.ts";
 
@@ -18,6 +19,8 @@ export type Worker = {
   readonly layers: readonly IsolationLayer[];
   /** The values that its next run sees. */
   secretsVersion(): string;
+  /** Whether its next run expects a route to the network. */
+  network(): boolean;
   /** Brings the worker up to date. Rejects when the values cannot be had. */
   refresh(): Promise<void>;
   /** Resolves with the reason when the worker asks to be replaced. */
@@ -40,10 +43,11 @@ export async function startWorker(
   driver: WorkerDriver,
   provide: () => Promise<Provision>,
   signal: AbortSignal,
+  tls?: TlsIdentity,
 ): Promise<Worker> {
   const provisionFirst = await provide();
   const process = await driver.start(project, workerId);
-  const client = connect(WorkerServiceClient, process.address);
+  const client = connect(WorkerServiceClient, process.address, tls);
   let provisioned: Provision | undefined;
   const provision = async (values: Provision) => {
     if (provisioned?.revision === values.revision) return;
@@ -66,6 +70,7 @@ export async function startWorker(
       address: process.address,
       layers,
       secretsVersion: () => provisioned?.request.secretsVersion ?? "",
+      network: () => provisioned?.request.network ?? false,
       refresh: async () => provision(await provide()),
       retiring: retiring.promise,
       gone: process.gone.then((how) => {

@@ -4,10 +4,13 @@ export type RouterConfig = {
   readonly listen: string;
   readonly poolManagerAddress: string;
   readonly sanitizerAddress: string;
+  readonly egressAddress: string;
   /** The SQLite file. */
   readonly databasePath: string;
   /** How long an ended execution can be polled. */
   readonly retentionMs: number;
+  /** This service's certificates; needed where it is on a network. */
+  readonly tlsDirectory?: string | undefined;
 };
 
 /** Reads the router's environment; throws a ConfigError that names every problem. */
@@ -17,8 +20,10 @@ export function readRouterConfig(env: NodeJS.ProcessEnv): RouterConfig {
     listen: read.text("AIRLOCK_LISTEN"),
     poolManagerAddress: read.text("AIRLOCK_POOL_MANAGER_ADDRESS"),
     sanitizerAddress: read.text("AIRLOCK_SANITIZER_ADDRESS"),
+    egressAddress: read.text("AIRLOCK_EGRESS_ADDRESS"),
     databasePath: read.text("AIRLOCK_DATABASE"),
     retentionMs: read.durationMs("AIRLOCK_RETENTION", "24h"),
+    tlsDirectory: read.optionalText("AIRLOCK_TLS_DIR"),
   };
   read.check();
   return config;

@@ -17,6 +17,9 @@ export type LlmQuestion = { readonly id: string; readonly prompt: string; readon
 /** Sanitized text of both output channels. */
 export type Output = { readonly stdout: string; readonly stderr: string };
 
+/** How often one secret was redacted from one part of an execution. For operators only. */
+export type Redaction = { readonly secret: string; readonly field: string; readonly count: number };
+
 /** How an execution ended. Only a completed one has a result and memory updates. */
 export type Ending = {
   readonly reason: EndReasonName;

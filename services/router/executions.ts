@@ -3,7 +3,7 @@ import { AirlockError } from "../common/errors.ts";
 import { isTerminal } from "../common/execution-names.ts";
 import type { SubmitRequest } from "../common/gen/airlock/v1/router.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import { type Execution, failure } from "./execution.ts";
+import { type Execution, failure, type Redaction } from "./execution.ts";
 import type { ProjectDirectory } from "./project-directory.ts";
 import type { ExecutionStore } from "./store/store.ts";
 import { toSubmission } from "./submission.ts";
@@ -18,6 +18,8 @@ export type Executions = {
   get(executionId: string, waitMs: number, signal: AbortSignal): Promise<Execution>;
   respond(executionId: string, llmRequestId: string | undefined, response: string): Promise<Execution>;
   cancel(executionId: string, signal: AbortSignal): Promise<Execution>;
+  /** For operators. */
+  redactions(executionId: string): Promise<Redaction[]>;
 };
 
 export function createExecutions(parts: {
@@ -103,6 +105,12 @@ export function createExecutions(parts: {
       const ending = failure("cancelled", "The execution was cancelled.", execution?.executionTimeMs);
       await store.finish(executionId, ending, { stdout: "", stderr: "" }, clock.now());
       return await find(executionId);
+    },
+
+    async redactions(executionId) {
+      const redactions = await store.getRedactions(executionId);
+      if (!redactions) throw unknownExecution();
+      return redactions;
     },
   };
 }

@@ -52,6 +52,9 @@ export function createHandlers(
     cancel: unary(async ({ executionId }, { signal }) => ({
       execution: toExecutionMessage(await executions.cancel(executionId, signal)),
     })),
+    getRedactions: unary(async ({ executionId }) => ({
+      redactions: await executions.redactions(executionId),
+    })),
     getRouterReadiness: unary(async () => ({ dependencies: await readiness() })),
   };
   return service;

@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { v7 as newId } from "uuid";
 import { systemClock as clock } from "../common/clock.ts";
+import { EgressServiceClient } from "../common/gen/airlock/v1/egress.ts";
 import { PoolManagerServiceClient } from "../common/gen/airlock/v1/pool_manager.ts";
 import { RouterServiceService } from "../common/gen/airlock/v1/router.ts";
 import { SanitizerServiceClient } from "../common/gen/airlock/v1/sanitizer.ts";
@@ -10,6 +11,7 @@ import { createHealthCheck } from "../common/grpc-health.ts";
 import { startGrpcServer } from "../common/grpc-server.ts";
 import type { Log } from "../common/log.ts";
 import { type RunningService, runService } from "../common/run-service.ts";
+import { openTlsIfAny } from "../common/tls-identity.ts";
 import { type RouterConfig, readRouterConfig } from "./config.ts";
 import { createDispatcher } from "./dispatcher.ts";
 import { createExecutions } from "./executions.ts";
@@ -23,22 +25,27 @@ import { createWorkerConnections } from "./worker-connections.ts";
 export async function startRouter(config: RouterConfig, log: Log): Promise<RunningService> {
   await mkdir(dirname(config.databasePath), { recursive: true });
   const store = openSqliteStore(config.databasePath);
-  const poolManager = connect(PoolManagerServiceClient, config.poolManagerAddress);
-  const sanitizer = connect(SanitizerServiceClient, config.sanitizerAddress);
+  const tls = await openTlsIfAny(config.tlsDirectory, "router", log);
+  const poolManager = connect(PoolManagerServiceClient, config.poolManagerAddress, tls);
+  const sanitizer = connect(SanitizerServiceClient, config.sanitizerAddress, tls);
+  const egress = connect(EgressServiceClient, config.egressAddress, tls);
   const checks = [
-    createHealthCheck("pool-manager", config.poolManagerAddress),
-    createHealthCheck("sanitizer", config.sanitizerAddress),
+    createHealthCheck("pool-manager", config.poolManagerAddress, tls),
+    createHealthCheck("sanitizer", config.sanitizerAddress, tls),
+    createHealthCheck("egress", config.egressAddress, tls),
   ];
-  const workers = createWorkerConnections();
+  const workers = createWorkerConnections(tls);
   const projects = createProjectDirectory(poolManager, clock);
-  const dispatcher = createDispatcher({ store, poolManager, sanitizer, workers, clock, log });
+  const dispatcher = createDispatcher({ store, poolManager, sanitizer, egress, workers, clock, log });
   const executions = createExecutions({ store, projects, dispatcher, clock, newId });
   const readiness = () => Promise.all(checks.map((check) => check.check()));
   // Before anything new comes in: what is unfinished now was left by an earlier process.
   await dispatcher.recover();
-  const server = await startGrpcServer(config.listen, [
-    [RouterServiceService, createHandlers(executions, store, readiness, log)],
-  ]);
+  const server = await startGrpcServer(
+    config.listen,
+    [[RouterServiceService, createHandlers(executions, store, readiness, log)]],
+    tls,
+  );
   const stopRetention = startRetention(store, config.retentionMs, clock, log);
   return {
     address: server.address,
@@ -46,7 +53,8 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
       stopRetention();
       await Promise.all([dispatcher.drain(graceMs), server.drain(graceMs)]);
       workers.close();
-      for (const client of [poolManager, sanitizer, ...checks]) client.close();
+      for (const client of [poolManager, sanitizer, egress, ...checks]) client.close();
+      tls?.close();
       await store.close();
     },
   };

@@ -1,5 +1,6 @@
 import type { Clock } from "../common/clock.ts";
 import { hasCode } from "../common/errors.ts";
+import type { EgressServiceClient } from "../common/gen/airlock/v1/egress.ts";
 import type { LeaseGranted, PoolManagerServiceClient } from "../common/gen/airlock/v1/pool_manager.ts";
 import type { SanitizerServiceClient } from "../common/gen/airlock/v1/sanitizer.ts";
 import type { Log } from "../common/log.ts";
@@ -9,6 +10,7 @@ import { createInterruption, type Interruption } from "./interruption.ts";
 import { type LeaseSession, openLease } from "./lease-session.ts";
 import { type OutputLog, openOutputLog } from "./output-log.ts";
 import { recordEnding } from "./record-ending.ts";
+import { openRoute, type RouteSession } from "./route-session.ts";
 import { awaitSanitizer, openSanitizer } from "./sanitizer-session.ts";
 import { type Stopwatch, startStopwatch } from "./stopwatch.ts";
 import type { ExecutionStore } from "./store/store.ts";
@@ -19,6 +21,7 @@ export type RunParts = {
   readonly store: ExecutionStore;
   readonly poolManager: PoolManagerServiceClient;
   readonly sanitizer: SanitizerServiceClient;
+  readonly egress: EgressServiceClient;
   readonly workers: WorkerConnections;
   readonly clock: Clock;
   readonly log: Log;
@@ -53,15 +56,28 @@ export async function runExecution(
     parts.log.error({ err: error, executionId }, "output not stored"),
   );
   let lease: LeaseSession | undefined;
+  let route: RouteSession | undefined;
   let ending: Ending;
   try {
     const worker = await waitForWorker(executionId, project, parts, interruption);
     lease = worker.lease;
     await interruption.race(awaitSanitizer(parts.sanitizer));
+    if (worker.granted.network) {
+      const opening = openRoute(parts.egress, project, executionId, interruption.signal);
+      route = await interruption.race(opening);
+    }
     const submission = await store.getSubmission(executionId);
     if (!submission || !(await store.markRunning(executionId, clock.now()))) return;
     watch.current = startStopwatch(clock);
-    ending = await runOnWorker(submission, worker.granted, lease, output, watch.current, interruption, parts);
+    ending = await runOnWorker(
+      submission,
+      { ...worker.granted, route },
+      lease,
+      output,
+      watch.current,
+      interruption,
+      parts,
+    );
   } catch (error) {
     if (shutdown.draining.aborted && !watch.current) return;
     parts.log.debug({ err: error, executionId }, "run broke off");
@@ -69,6 +85,7 @@ export async function runExecution(
   } finally {
     stopListening();
     stopObeying();
+    route?.close();
     lease?.release();
   }
   await recordEnding(store, executionId, ending, await output.close(), clock, parts.log);
@@ -100,7 +117,7 @@ async function waitForWorker(
 
 async function runOnWorker(
   submission: Submission,
-  granted: LeaseGranted,
+  granted: LeaseGranted & { readonly route: RouteSession | undefined },
   lease: LeaseSession,
   output: OutputLog,
   stopwatch: Stopwatch,
@@ -128,6 +145,7 @@ async function runOnWorker(
     return await converse(submission, {
       worker: parts.workers.to(granted.workerAddress),
       llmTimeoutMs: granted.llmTimeoutMs,
+      network: granted.route?.network,
       sanitizer,
       lease,
       output,
@@ -142,6 +160,10 @@ async function runOnWorker(
   } finally {
     stopTimer();
     sanitizer.close();
+    // Before the ending: whoever sees that finds these, too.
+    await parts.store
+      .addRedactions(executionId, sanitizer.takeRedactions())
+      .catch((error: unknown) => parts.log.error({ err: error, executionId }, "redactions not stored"));
   }
 }
 

@@ -9,6 +9,7 @@ import {
 } from "../common/gen/airlock/v1/sanitizer.ts";
 import { clientDuplex } from "../common/grpc-client.ts";
 import { MAX_CHUNK_BYTES } from "../common/grpc-limits.ts";
+import type { Redaction } from "./execution.ts";
 
 export type OutputChannel = typeof SanitizeChannel.STDOUT | typeof SanitizeChannel.STDERR;
 export type DocumentChannel = Exclude<SanitizeChannel, OutputChannel | -1 | 0>;
@@ -26,6 +27,8 @@ export type SanitizerSession = {
   clean(channel: DocumentChannel, data: Uint8Array): Promise<string>;
   /** Rejects with `output_withheld` as soon as the session has failed; never resolves. */
   readonly failed: Promise<never>;
+  /** What was redacted from the documents that are complete, since this was last asked. */
+  takeRedactions(): Redaction[];
   close(): void;
 };
 
@@ -33,6 +36,17 @@ type Pending = {
   readonly decoder: TextDecoder;
   text: string;
   readonly done: PromiseWithResolvers<CleanDocument>;
+};
+
+/** How operators read the channels: as the fields of an execution where they are some. */
+const FIELDS: Partial<Record<SanitizeChannel, string>> = {
+  [SanitizeChannel.STDOUT]: "stdout",
+  [SanitizeChannel.STDERR]: "stderr",
+  [SanitizeChannel.ERROR]: "error",
+  [SanitizeChannel.LLM_PROMPT]: "llm_prompt",
+  [SanitizeChannel.LLM_MODEL]: "llm_model",
+  [SanitizeChannel.RESULT]: "result",
+  [SanitizeChannel.MEMORY_UPDATES]: "memory_updates",
 };
 
 // A document at its limit is clean within a second.
@@ -67,6 +81,7 @@ export function openSanitizer(
   // Whoever cares listens; a session that fails after its last use must not end the process.
   failed.promise.catch(() => undefined);
   const pending = new Map<SanitizeChannel, Pending>();
+  let redacted: Redaction[] = [];
   let closed = false;
 
   const fail = (cause: unknown) => {
@@ -98,7 +113,7 @@ export function openSanitizer(
     for (;;) {
       const response = await stream.next();
       if (response === null) throw new Error("the sanitizer ended the stream");
-      const { channel, data, end, droppedBytes } = response;
+      const { channel, data, end, droppedBytes, redactions } = response;
       const document = documentOn(channel);
       const text = document.decoder.decode(data, { stream: !end });
       if (isOutput(channel)) {
@@ -108,6 +123,9 @@ export function openSanitizer(
       }
       if (end) {
         pending.delete(channel);
+        for (const { secret, count } of redactions) {
+          redacted.push({ secret, field: FIELDS[channel] ?? "other", count });
+        }
         document.done.resolve({ text: document.text, droppedBytes });
       }
     }
@@ -143,6 +161,11 @@ export function openSanitizer(
   send({ message: { $case: "open", value: open } }).catch(fail);
   return {
     failed: failed.promise,
+    takeRedactions() {
+      const taken = redacted;
+      redacted = [];
+      return taken;
+    },
     async write(channel, data) {
       await sendChunk(channel, data, false, false);
     },

@@ -1,6 +1,7 @@
 import { AirlockError } from "../common/errors.ts";
 import { WorkerServiceClient } from "../common/gen/airlock/v1/worker.ts";
 import { connect } from "../common/grpc-client.ts";
+import type { TlsIdentity } from "../common/tls-identity.ts";
 
 /** Open channels to workers: a worker is used again and again, so its channel stays while it is among the last used. */
 export type WorkerConnections = {
@@ -14,14 +15,14 @@ export type WorkerConnections = {
 
 const REACH_TIMEOUT_MS = 2_000;
 
-export function createWorkerConnections(maxConnections = 256): WorkerConnections {
+export function createWorkerConnections(tls?: TlsIdentity, maxConnections = 256): WorkerConnections {
   const clients = new Map<string, WorkerServiceClient>();
   const forget = (address: string) => {
     clients.get(address)?.close();
     clients.delete(address);
   };
   const to = (address: string) => {
-    const client = clients.get(address) ?? connect(WorkerServiceClient, address);
+    const client = clients.get(address) ?? connect(WorkerServiceClient, address, tls);
     // A Map keeps the order of insertion: the first key is the one that was used longest ago. Closing its channel
     // lets calls that are under way finish.
     clients.delete(address);

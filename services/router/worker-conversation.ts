@@ -5,6 +5,7 @@ import { SanitizeChannel } from "../common/gen/airlock/v1/sanitizer.ts";
 import type {
   RunDocument_Kind,
   RunFinished,
+  RunNetwork,
   RunRequest,
   RunResponse,
   WorkerServiceClient,
@@ -23,6 +24,8 @@ import type { ExecutionStore } from "./store/store.ts";
 export type Conversation = {
   readonly worker: WorkerServiceClient;
   readonly llmTimeoutMs: number;
+  /** Undefined: the script has no network. */
+  readonly network: RunNetwork | undefined;
   readonly sanitizer: SanitizerSession;
   readonly lease: LeaseSession;
   readonly output: OutputLog;
@@ -75,7 +78,7 @@ async function follow(
 ): Promise<{ finished: RunFinished; documents: Map<RunDocument_Kind, Uint8Array[]> }> {
   const { executionId, code, timeoutMs, settings, memoryJson } = submission;
   const documents = new Map<RunDocument_Kind, Uint8Array[]>();
-  const start = { executionId, code, timeoutMs, settings: { ...settings }, memoryJson };
+  const start = { executionId, code, timeoutMs, settings: { ...settings }, memoryJson, network: run.network };
   await stream.send({ message: { $case: "start", value: start } });
   for (;;) {
     const event = (await stream.next())?.event;
@@ -113,6 +116,7 @@ async function pause(
     run.sanitizer.clean(SanitizeChannel.LLM_MODEL, Buffer.from(request.model)),
   ]);
   await run.output.flush();
+  await run.store.addRedactions(executionId, run.sanitizer.takeRedactions());
   const response = await awaitAnswer(
     { id: request.id, prompt, model },
     { ...run, executionId, executionTimeMs: run.stopwatch.elapsedMs() },

@@ -4,6 +4,8 @@ export type SanitizerConfig = {
   /** `unix:/path` or `host:port`. */
   readonly listen: string;
   readonly secretsAddress: string;
+  /** This service's certificates; needed where it is on a network. */
+  readonly tlsDirectory?: string | undefined;
 };
 
 /** Reads AIRLOCK_LISTEN and AIRLOCK_SECRETS_ADDRESS; throws a ConfigError that names all problems. */
@@ -12,6 +14,7 @@ export function readSanitizerConfig(env: Readonly<Record<string, string | undefi
   const config = {
     listen: read.text("AIRLOCK_LISTEN"),
     secretsAddress: read.text("AIRLOCK_SECRETS_ADDRESS"),
+    tlsDirectory: read.optionalText("AIRLOCK_TLS_DIR"),
   };
   read.check();
   return Object.freeze(config);

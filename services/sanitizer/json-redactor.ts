@@ -1,13 +1,15 @@
 import { isUtf8 } from "node:buffer";
 import type { AirlockError } from "../common/errors.ts";
+import type { NeedleSet } from "../common/redaction/needle-set.ts";
+import type { Needle, NumberNeedle } from "../common/redaction/needles.ts";
+import { RedactionCounts } from "../common/redaction/redaction-counts.ts";
+import { Scanner } from "../common/redaction/scanner.ts";
 import { breathe } from "./breathe.ts";
 import { JsonEdits } from "./json-edits.ts";
 import { KeyNames } from "./json-keys.ts";
 import { stringEdits } from "./json-string-edits.ts";
 import { JsonSyntaxError, JsonTokens } from "./json-tokens.ts";
-import type { NeedleSet } from "./needle-set.ts";
 import { outputWithheld } from "./output-withheld.ts";
-import { Scanner } from "./scanner.ts";
 
 /** After so many bytes other work gets its turn. */
 const SLICE_BYTES = 1024 * 1024;
@@ -19,14 +21,19 @@ const MIN_NUMBER_BYTES = 3;
  * Redacts a whole JSON document: strings and keys by their decoded text, numbers by their spelling and value. All
  * other bytes stay. Rejects with `output_withheld` when it is not JSON.
  */
-export async function redactJson(text: Buffer, needles: NeedleSet, signal: AbortSignal): Promise<JsonEdits> {
+export async function redactJson(
+  text: Buffer,
+  needles: NeedleSet,
+  signal: AbortSignal,
+  counts = new RedactionCounts(),
+): Promise<JsonEdits> {
   if (!isUtf8(text)) throw notJson();
   const raw = new Scanner(needles.automaton);
   for (let at = 0; at < text.length; at += SLICE_BYTES) {
     if (at > 0) await breathe(signal);
     raw.scan(text.subarray(at, at + SLICE_BYTES));
   }
-  const walk = new DocumentWalk(text, needles, raw);
+  const walk = new DocumentWalk(text, needles, raw, counts);
   try {
     while (!walk.advance(SLICE_BYTES)) await breathe(signal);
   } catch (error) {
@@ -40,12 +47,14 @@ class DocumentWalk {
   readonly #text: Buffer;
   readonly #needles: NeedleSet;
   readonly #raw: Scanner;
+  readonly #counts: RedactionCounts;
   readonly #tokens: JsonTokens;
   readonly #keys: KeyNames;
   /** Where the last token that was changed ends. */
   #changedTo = 0;
 
-  constructor(text: Buffer, needles: NeedleSet, raw: Scanner) {
+  constructor(text: Buffer, needles: NeedleSet, raw: Scanner, counts: RedactionCounts) {
+    this.#counts = counts;
     this.#text = text;
     this.#needles = needles;
     this.#raw = raw;
@@ -87,37 +96,39 @@ class DocumentWalk {
 
   #string(): void {
     const { start, end, hasEscapes } = this.#tokens;
-    const marker = this.#crossing(start - 1, end + 1, start, end);
-    if (marker !== undefined) {
-      this.edits.add(start, end, JSON.stringify(marker).slice(1, -1));
+    const crossing = this.#crossing(start - 1, end + 1, start, end);
+    if (crossing) {
+      this.edits.add(start, end, JSON.stringify(crossing.marker).slice(1, -1));
+      this.#counts.add(this.#needles, crossing.source);
       return;
     }
     if (!hasEscapes && !this.#hasRegionBefore(end)) return;
-    stringEdits(this.#text, start, end, hasEscapes, this.#needles, this.#raw, this.edits);
+    stringEdits(this.#text, start, end, hasEscapes, this.#needles, this.#raw, this.edits, this.#counts);
     this.#changedTo = end;
   }
 
   #number(): void {
     const { start, end } = this.#tokens;
     this.#dropRegionsBefore(start);
-    let marker: string | undefined;
-    if (this.#hasRegionBefore(end)) marker = this.#markerOf(this.#raw.head);
+    let found: NumberNeedle | undefined;
+    if (this.#hasRegionBefore(end)) found = this.#needleOf(this.#raw.head);
     else if (this.#needles.numbers.size > 0 && end - start >= MIN_NUMBER_BYTES) {
-      marker = this.#needles.numbers.get(Math.abs(Number(this.#text.toString("latin1", start, end))));
+      found = this.#needles.numbers.get(Math.abs(Number(this.#text.toString("latin1", start, end))));
     }
-    if (marker === undefined) return;
-    this.edits.add(start, end, JSON.stringify(marker));
+    if (!found) return;
+    this.edits.add(start, end, JSON.stringify(found.marker));
+    this.#counts.add(this.#needles, found.source);
     this.#changedTo = end;
   }
 
-  /** The marker of a raw region that touches the token but does not lie within its inside. */
-  #crossing(outerStart: number, outerEnd: number, start: number, end: number): string | undefined {
+  /** The needle of a raw region that touches the token but does not lie within its inside. */
+  #crossing(outerStart: number, outerEnd: number, start: number, end: number): Needle | undefined {
     this.#dropRegionsBefore(outerStart);
     const { starts, ends, head } = this.#raw;
     for (let at = head; at < starts.length && (starts[at] as number) < outerEnd; at++) {
       if ((starts[at] as number) < start || (ends[at] as number) > end) {
         this.#changedTo = outerEnd;
-        return this.#markerOf(at);
+        return this.#needleOf(at);
       }
     }
     return undefined;
@@ -127,8 +138,8 @@ class DocumentWalk {
     return (this.#raw.starts[this.#raw.head] ?? end) < end;
   }
 
-  #markerOf(region: number): string {
-    return this.#needles.needles[this.#raw.patterns[region] as number]?.marker ?? "[REDACTED]";
+  #needleOf(region: number): Needle {
+    return this.#needles.needles[this.#raw.patterns[region] as number] as Needle;
   }
 
   /** A secret that is made of brackets, commas and literals only cannot be taken out of a document. */

@@ -1,8 +1,9 @@
+import type { NeedleSet } from "../common/redaction/needle-set.ts";
+import type { Needle } from "../common/redaction/needles.ts";
+import type { RedactionCounts } from "../common/redaction/redaction-counts.ts";
+import { Scanner } from "../common/redaction/scanner.ts";
 import type { JsonEdits } from "./json-edits.ts";
 import { decodeString, type Span, wholeEscapes, writtenSpans } from "./json-string.ts";
-import type { NeedleSet } from "./needle-set.ts";
-import type { Needle } from "./needles.ts";
-import { Scanner } from "./scanner.ts";
 
 type Found = Span & { readonly pattern: number };
 
@@ -18,11 +19,14 @@ export function stringEdits(
   needles: NeedleSet,
   raw: Scanner,
   edits: JsonEdits,
+  counts: RedactionCounts,
 ): void {
   const written = regionsBefore(raw, end);
   const found = hasEscapes ? withDecoded(text, start, end, needles, written) : written;
   for (const region of found) {
-    edits.add(region.start, region.end, (needles.needles[region.pattern] as Needle).inJson);
+    const { inJson, source } = needles.needles[region.pattern] as Needle;
+    edits.add(region.start, region.end, inJson);
+    counts.add(needles, source);
   }
 }
 

@@ -5,6 +5,7 @@ import { connect } from "../common/grpc-client.ts";
 import { startGrpcServer } from "../common/grpc-server.ts";
 import type { Log } from "../common/log.ts";
 import { type RunningService, runService } from "../common/run-service.ts";
+import { openTlsIfAny } from "../common/tls-identity.ts";
 import { readSanitizerConfig, type SanitizerConfig } from "./config.ts";
 import { sanitizerHandlers } from "./handlers.ts";
 import { createNeedleCache } from "./needle-cache.ts";
@@ -12,16 +13,20 @@ import { resolveWith } from "./secrets-client.ts";
 
 /** The only way out: redacts every byte that leaves a run. */
 export async function startSanitizer(config: SanitizerConfig, log: Log): Promise<RunningService> {
-  const secrets = connect(SecretsServiceClient, config.secretsAddress);
+  const tls = await openTlsIfAny(config.tlsDirectory, "sanitizer", log);
+  const secrets = connect(SecretsServiceClient, config.secretsAddress, tls);
   const cache = createNeedleCache(resolveWith(secrets), systemClock);
-  const server = await startGrpcServer(config.listen, [
-    [SanitizerServiceService, sanitizerHandlers(cache, log)],
-  ]);
+  const server = await startGrpcServer(
+    config.listen,
+    [[SanitizerServiceService, sanitizerHandlers(cache, systemClock, log)]],
+    tls,
+  );
   return {
     address: server.address,
     async drain(graceMs) {
       await server.drain(graceMs);
       secrets.close();
+      tls?.close();
     },
   };
 }

@@ -9,8 +9,9 @@ const RESOLVE_TIMEOUT_MS = 2_000;
 export function resolveWith(client: SecretsServiceClient): ResolveProject {
   return async (project, signal) => {
     const limits = { timeoutMs: RESOLVE_TIMEOUT_MS, signal };
-    const answer = await callUnary(client, client.resolveSecrets, { project }, "secrets service", limits);
-    return { version: answer.version, secrets: [...answer.secrets, ...answer.retired].map(asSecret) };
+    const answer = await callUnary(client, client.resolveNeedles, { project }, "secrets service", limits);
+    const { version, secrets, retired, retiredVersions } = answer;
+    return { version, secrets: [...secrets, ...retired].map(asSecret), retiredVersions };
   };
 }
 

@@ -1,26 +1,34 @@
 import { AirlockError } from "../common/errors.ts";
 import type { SanitizeChannel, SanitizeChunk, SanitizeResponse } from "../common/gen/airlock/v1/sanitizer.ts";
 import { MAX_CHUNK_BYTES, MAX_MESSAGE_BYTES } from "../common/grpc-limits.ts";
+import type { NeedleSet } from "../common/redaction/needle-set.ts";
+import { RedactionCounts } from "../common/redaction/redaction-counts.ts";
+import { TextRedactor } from "../common/redaction/text-redactor.ts";
 import { breathe } from "./breathe.ts";
 import { ByteCollector } from "./byte-collector.ts";
 import { kindOf } from "./channels.ts";
 import { redactJson } from "./json-redactor.ts";
-import type { NeedleSet } from "./needle-set.ts";
 import { outputWithheld } from "./output-withheld.ts";
-import { TextRedactor } from "./text-redactor.ts";
 
 const MAX_COLLECTED_BYTES = MAX_MESSAGE_BYTES;
 
+type OpenText = { readonly redactor: TextRedactor; readonly counts: RedactionCounts };
+
 /** The redaction of one execution's output: the open document of each channel. */
 export class SanitizerSession {
-  readonly #needles: NeedleSet;
+  #needles: NeedleSet;
   readonly #signal: AbortSignal;
-  readonly #texts = new Map<SanitizeChannel, TextRedactor>();
+  readonly #texts = new Map<SanitizeChannel, OpenText>();
   readonly #documents = new Map<SanitizeChannel, ByteCollector>();
 
   constructor(needles: NeedleSet, signal: AbortSignal) {
     this.#needles = needles;
     this.#signal = signal;
+  }
+
+  /** Looks for these needles from now on; they hold all of the earlier ones. */
+  use(needles: NeedleSet): void {
+    this.#needles = needles;
   }
 
   /** What may leave now that `chunk` has come in. */
@@ -36,8 +44,10 @@ export class SanitizerSession {
   }
 
   async *#takeText({ channel, data, end, cut }: SanitizeChunk): AsyncGenerator<SanitizeResponse> {
-    const redactor = this.#texts.get(channel) ?? new TextRedactor(this.#needles);
-    this.#texts.set(channel, redactor);
+    const open = this.#texts.get(channel) ?? openText(this.#needles);
+    this.#texts.set(channel, open);
+    const { redactor, counts } = open;
+    redactor.use(this.#needles);
     for (let at = 0; at < data.length; at += MAX_CHUNK_BYTES) {
       if (at > 0) await breathe(this.#signal);
       const pieces = redactor.push(data.subarray(at, at + MAX_CHUNK_BYTES));
@@ -46,7 +56,7 @@ export class SanitizerSession {
     if (!end) return;
     this.#texts.delete(channel);
     const { pieces, droppedBytes } = redactor.end(cut);
-    yield { channel, data: joined(pieces), end: true, droppedBytes };
+    yield { channel, data: joined(pieces), end: true, droppedBytes, redactions: counts.toMessages() };
   }
 
   async *#takeJson({ channel, data, end, cut }: SanitizeChunk): AsyncGenerator<SanitizeResponse> {
@@ -59,14 +69,26 @@ export class SanitizerSession {
     if (!end) return;
     this.#documents.delete(channel);
     if (cut) throw outputWithheld("it was cut off, and JSON cannot be checked in part");
-    const edits = await redactJson(document.bytes, this.#needles, this.#signal);
+    const counts = new RedactionCounts();
+    const edits = await redactJson(document.bytes, this.#needles, this.#signal, counts);
     for (const piece of edits.pieces()) yield response(channel, piece);
-    yield { channel, data: Buffer.alloc(0), end: true, droppedBytes: 0 };
+    yield {
+      channel,
+      data: Buffer.alloc(0),
+      end: true,
+      droppedBytes: 0,
+      redactions: counts.toMessages(),
+    };
   }
 }
 
 function response(channel: SanitizeChannel, data: Buffer): SanitizeResponse {
-  return { channel, data, end: false, droppedBytes: 0 };
+  return { channel, data, end: false, droppedBytes: 0, redactions: [] };
+}
+
+function openText(needles: NeedleSet): OpenText {
+  const counts = new RedactionCounts();
+  return { redactor: new TextRedactor(needles, counts), counts };
 }
 
 function joined(pieces: readonly Uint8Array[]): Buffer {

@@ -4,6 +4,7 @@ import { startGrpcServer } from "../common/grpc-server.ts";
 import type { Log } from "../common/log.ts";
 import { openProjectCatalogue } from "../common/project-catalogue.ts";
 import { type RunningService, runService } from "../common/run-service.ts";
+import { openTlsIfAny } from "../common/tls-identity.ts";
 import { readSecretsConfig, type SecretsConfig } from "./config.ts";
 import { secretsHandlers } from "./handlers.ts";
 import { createSecretHistory } from "./history.ts";
@@ -11,6 +12,7 @@ import { createProjectSecrets } from "./project-secrets.ts";
 import { envSource } from "./sources/env.ts";
 import { fileSource } from "./sources/file.ts";
 import { plainSource } from "./sources/plain.ts";
+import { vaultSource } from "./sources/vault.ts";
 
 /** The only holder of secret values. */
 export async function startSecrets(config: SecretsConfig, log: Log): Promise<RunningService> {
@@ -18,10 +20,23 @@ export async function startSecrets(config: SecretsConfig, log: Log): Promise<Run
   const sources = {
     env: envSource(process.env),
     file: fileSource(config.projectsDir),
+    vault: vaultSource(config.vault, systemClock),
     plain: plainSource,
   };
   const projects = createProjectSecrets(catalogue, sources, createSecretHistory(systemClock));
-  return startGrpcServer(config.listen, [[SecretsServiceService, secretsHandlers(projects, log)]]);
+  const tls = await openTlsIfAny(config.tlsDirectory, "secrets", log);
+  const server = await startGrpcServer(
+    config.listen,
+    [[SecretsServiceService, secretsHandlers(projects, log)]],
+    tls,
+  );
+  return {
+    address: server.address,
+    async drain(graceMs) {
+      await server.drain(graceMs);
+      tls?.close();
+    },
+  };
 }
 
 if (import.meta.main) await runService("secrets", readSecretsConfig, startSecrets);

@@ -1,6 +1,7 @@
 import { AirlockError } from "../common/errors.ts";
 import type { Project, SecretReference } from "../common/project-file.ts";
 import { Secret } from "../common/secret.ts";
+import { BrokeredSecret } from "./brokered-secret.ts";
 import { parseReference } from "./reference.ts";
 import { type SecretSources, UnresolvedSecret } from "./sources/source.ts";
 
@@ -9,40 +10,44 @@ const MIN_VALUE_BYTES = 6;
 
 /**
  * The current values of a project's secrets. Rejects with one AirlockError that names every secret in trouble and
- * the kind of its reference: `project_invalid` when the file must change, else `start_failed`.
+ * the kind of its reference: `project_invalid` when the file must change, `unavailable` when only a vault that cannot
+ * be reached stands in the way, else `start_failed`.
  */
 export async function resolveSecrets(project: Project, sources: SecretSources): Promise<Secret[]> {
   const results = await Promise.all(project.secrets.map((reference) => resolveOne(reference, sources)));
   const problems = results.filter((result) => "problem" in result);
   if (problems.length === 0) return results.filter((result) => result instanceof Secret);
   throw new AirlockError(
-    problems.some((problem) => problem.code === "project_invalid") ? "project_invalid" : "start_failed",
+    GRAVEST_FIRST.find((code) => problems.some((problem) => problem.code === code)) ?? "start_failed",
     `Project "${project.name}" cannot be given its secrets. ${problems.map((each) => each.problem).join(" ")}`,
   );
 }
 
-type Problem = { readonly code: "project_invalid" | "start_failed"; readonly problem: string };
+const GRAVEST_FIRST = ["project_invalid", "start_failed", "unavailable"] as const;
+
+type Problem = { readonly code: (typeof GRAVEST_FIRST)[number]; readonly problem: string };
 
 async function resolveOne(
-  { name, reference: text }: SecretReference,
+  { name, reference: text, inject }: SecretReference,
   sources: SecretSources,
 ): Promise<Secret | Problem> {
   const reference = parseReference(text);
   if (!reference) {
-    const problem = `Secret ${name} is neither \${env:NAME}, \${file:path} nor plain text.`;
+    const problem = `Secret ${name} is neither \${env:NAME}, \${file:path}, \${vault:mount/path#field} nor plain text.`;
     return { code: "project_invalid", problem };
   }
   const kind = reference.kind === "plain" ? "plain text" : `a \${${reference.kind}:} reference`;
-  const refuse = (reason: string): Problem => ({
-    code: reference.kind === "plain" ? "project_invalid" : "start_failed",
+  const refuse = (reason: string, isPassing = false): Problem => ({
+    code: reference.kind === "plain" ? "project_invalid" : isPassing ? "unavailable" : "start_failed",
     problem: `Secret ${name} (${kind}) cannot be used: ${reason}.`,
   });
   try {
     const value = await sources[reference.kind].read(reference.location);
-    const fault = faultOf(value);
-    return fault ? refuse(fault) : new Secret(name, value);
+    const fault = faultOf(value) ?? (inject && headerFaultOf(value));
+    if (fault) return refuse(fault);
+    return inject ? new BrokeredSecret(name, value, inject) : new Secret(name, value);
   } catch (error) {
-    if (error instanceof UnresolvedSecret) return refuse(error.reason);
+    if (error instanceof UnresolvedSecret) return refuse(error.reason, error.isPassing);
     throw error;
   }
 }
@@ -56,4 +61,9 @@ function faultOf(value: string): string | undefined {
   if (value.includes("\0")) return "its value holds a NUL byte";
   if (!value.isWellFormed()) return "its value is not well-formed Unicode";
   return undefined;
+}
+
+function headerFaultOf(value: string): string | undefined {
+  if (/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(value)) return undefined;
+  return "its value is no printable ASCII, as a header needs it";
 }

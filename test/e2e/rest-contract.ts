@@ -75,6 +75,16 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
       expectProblem(await post(target, `/executions/${UNKNOWN_ID}/cancel`), 404, "execution_not_found");
     });
 
+    it("shows operators what was redacted: nothing from a script without secrets", async () => {
+      const id = await submit(target, "print('hello')");
+      await settled(target, id);
+      const { status, json } = await get(target, `/executions/${id}/redactions`);
+      expect({ status, json }).toEqual({ status: 200, json: { execution_id: id, redactions: [] } });
+      for (const unknown of [UNKNOWN_ID, "no-uuid"]) {
+        expectProblem(await get(target, `/executions/${unknown}/redactions`), 404, "execution_not_found");
+      }
+    });
+
     it("finds an execution whatever the case of its id", async () => {
       const id = await submit(target, "pass");
       expect((await get(target, `/executions/${id.toUpperCase()}`)).json.execution_id).toBe(id);

@@ -133,6 +133,34 @@ describe("a secret", () => {
     expect(bodies.at(-1)).not.toContain(TOKEN.slice(0, 12));
   });
 
+  it("is counted for operators by name and field, and not in what agents poll", async () => {
+    const code = `
+import sys
+t, q = settings.get('TOKEN'), settings.get('QUOTED')
+print(t, t, q)
+print(t, file=sys.stderr)
+llm.complete('use ' + q)
+memory.set('a', 'b', t)
+set_result({'v': [t, t], t: 1, 'n': 2})
+`;
+    const id = await rest.submit({ code });
+    const redactions = async () =>
+      ((await (await fetch(`${rest.url}/executions/${id}/redactions`)).json()) as { redactions: object[] })
+        .redactions;
+    await rest.settled(id);
+    expect(await redactions()).toEqual([{ secret: "QUOTED", field: "llm_prompt", count: 1 }]);
+    await rest.respond(id, "thanks");
+    expect(JSON.stringify(await rest.settled(id))).not.toMatch(/QUOTED|"count"/);
+    expect(await redactions()).toEqual([
+      { secret: "QUOTED", field: "llm_prompt", count: 1 },
+      { secret: "QUOTED", field: "stdout", count: 1 },
+      { secret: "TOKEN", field: "memory_updates", count: 1 },
+      { secret: "TOKEN", field: "result", count: 3 },
+      { secret: "TOKEN", field: "stderr", count: 1 },
+      { secret: "TOKEN", field: "stdout", count: 2 },
+    ]);
+  });
+
   it("of one project is an ordinary text in another, which would otherwise be an oracle", async () => {
     const execution = await rest.run({ project: "other", code: `print("${SHARED}")` });
     expect(execution.stdout).toBe(`${SHARED}\n`);

@@ -64,6 +64,33 @@ describe("when the secrets service cannot be reached", () => {
   });
 });
 
+describe("when the secrets service goes away in the middle of a run", () => {
+  it("the output is withheld, since a rotated value could not be known", async () => {
+    process.env.AIRLOCK_TEST_TOKEN = "token-of-a-test";
+    services = await startServices({ demo: 'secrets: {TOKEN: "${env:AIRLOCK_TEST_TOKEN}"}\n' });
+    const id = await services.submit({ code: PRINTS_FOR_LONG });
+    await expect.poll(async () => (await services.get(id)).stdout, { timeout: 10_000 }).toContain("line 3");
+    await services.stop("secrets");
+    expect(await ended(id)).toMatchObject({ endReason: EndReason.OUTPUT_WITHHELD, resultJson: "null" });
+  }, 30_000);
+
+  it("a run outlives its restart", async () => {
+    process.env.AIRLOCK_TEST_TOKEN = "token-of-a-test";
+    services = await startServices({ demo: 'secrets: {TOKEN: "${env:AIRLOCK_TEST_TOKEN}"}\n' });
+    const id = await services.submit({
+      code: "import time\nfor n in range(25):\n    print(n, settings.get('TOKEN'), flush=True)\n    time.sleep(0.1)",
+    });
+    await expect.poll(async () => (await services.get(id)).stdout, { timeout: 10_000 }).toContain("3 ");
+    await services.stop("secrets");
+    await services.start("secrets");
+    const execution = await ended(id);
+    expect(execution.endReason).toBe(EndReason.COMPLETED);
+    expect(execution.stdout).toBe(
+      Array.from({ length: 25 }, (_, line) => `${line} [REDACTED...test]\n`).join(""),
+    );
+  }, 30_000);
+});
+
 describe("when the pool-manager is away", () => {
   it("a pending execution waits for it", async () => {
     services = await startServices({ demo: "replicas: 1\n" });
@@ -83,6 +110,7 @@ describe("when the pool-manager is away", () => {
     expect(answer.dependencies).toEqual([
       { name: "pool-manager", ready: false, detail: expect.stringContaining("pool-manager") },
       { name: "sanitizer", ready: true, detail: "" },
+      { name: "egress", ready: true, detail: "" },
     ]);
   });
 });

@@ -169,7 +169,13 @@ describe("a duplex call", () => {
     const big = {
       event: {
         $case: "granted",
-        value: { workerId: "x".repeat(1_000_000), workerAddress: "", secretsVersion: "", llmTimeoutMs: 0 },
+        value: {
+          workerId: "x".repeat(1_000_000),
+          workerAddress: "",
+          secretsVersion: "",
+          llmTimeoutMs: 0,
+          network: false,
+        },
       },
     } as const;
     const finished = Promise.withResolvers<void>();

@@ -1,4 +1,7 @@
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { SanitizeChannel } from "../../services/common/gen/airlock/v1/sanitizer.ts";
@@ -269,14 +272,13 @@ describe("the sanitizer without the secrets service", () => {
     const { createServer } = await import("node:net");
     const { startSanitizer } = await import("../../services/sanitizer/main.ts");
     const { createLog } = await import("../../services/common/log.ts");
-    const silent = createServer(() => undefined).listen(0, "127.0.0.1");
+    const directory = await mkdtemp(join(tmpdir(), "airlock-silent-"));
+    const secretsAddress = `unix:${join(directory, "secrets.sock")}`;
+    const silent = createServer(() => undefined).listen(secretsAddress.slice("unix:".length));
     await once(silent, "listening");
-    const { port } = silent.address() as { port: number };
     const log = createLog("test", "silent");
-    const sanitizer = await startSanitizer(
-      { listen: "127.0.0.1:0", secretsAddress: `127.0.0.1:${port}` },
-      log,
-    );
+    const listen = `unix:${join(directory, "sanitizer.sock")}`;
+    const sanitizer = await startSanitizer({ listen, secretsAddress }, log);
     const { connect, clientDuplex } = await import("../../services/common/grpc-client.ts");
     const { SanitizerServiceClient } = await import("../../services/common/gen/airlock/v1/sanitizer.ts");
     const client = connect(SanitizerServiceClient, sanitizer.address);
@@ -291,5 +293,6 @@ describe("the sanitizer without the secrets service", () => {
     client.close();
     await sanitizer.drain(0);
     silent.close();
+    await rm(directory, { recursive: true });
   });
 });

@@ -5,11 +5,15 @@ import { pino } from "pino";
 import type { Execution } from "../../services/common/gen/airlock/v1/execution.ts";
 import { RouterServiceClient, SubmitRequest } from "../../services/common/gen/airlock/v1/router.ts";
 import { callUnary, connect } from "../../services/common/grpc-client.ts";
+import type { Log } from "../../services/common/log.ts";
 import type { RunningService } from "../../services/common/run-service.ts";
+import type { Resolve } from "../../services/egress/destination.ts";
+import { startEgress } from "../../services/egress/main.ts";
 import { startPoolManager } from "../../services/pool-manager/main.ts";
 import { startRouter } from "../../services/router/main.ts";
 import { startSanitizer } from "../../services/sanitizer/main.ts";
 import { startSecrets } from "../../services/secrets/main.ts";
+import type { VaultSettings } from "../../services/secrets/vault-settings.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 
@@ -17,26 +21,54 @@ const ROOT = join(import.meta.dirname, "..", "..");
 export type TestServices = {
   readonly router: RouterServiceClient;
   readonly address: (service: string) => string;
+  readonly directory: string;
   submit(request: Partial<SubmitRequest>): Promise<string>;
   get(executionId: string, waitMs?: number): Promise<Execution>;
-  stop(service: "secrets" | "sanitizer" | "pool-manager"): Promise<void>;
-  start(service: "secrets" | "sanitizer" | "pool-manager"): Promise<void>;
+  stop(service: "secrets" | "sanitizer" | "egress" | "pool-manager"): Promise<void>;
+  start(service: "secrets" | "sanitizer" | "egress" | "pool-manager"): Promise<void>;
   close(): Promise<void>;
 };
 
-export async function startServices(projects: Readonly<Record<string, string>>): Promise<TestServices> {
+export type TestServicesOptions = {
+  /** How the egress service resolves names. */
+  readonly resolve?: Resolve;
+  /** PEM file of authorities that it trusts besides the public ones. */
+  readonly extraCaPath?: string;
+  readonly log?: Log;
+  readonly vault?: VaultSettings;
+};
+
+export async function startServices(
+  projects: Readonly<Record<string, string>>,
+  options: TestServicesOptions = {},
+): Promise<TestServices> {
   const directory = await mkdtemp(join(tmpdir(), "airlock-"));
   const projectsDirectory = join(directory, "projects");
   await mkdir(projectsDirectory);
   for (const [name, text] of Object.entries(projects)) {
     await writeFile(join(projectsDirectory, `${name}.yaml`), `name: ${name}\n${text}`);
   }
-  const log = pino({ level: "silent" });
+  const log = options.log ?? pino({ level: "silent" });
   const address = (service: string) => `unix:${join(directory, `${service}.sock`)}`;
   const starters = {
-    secrets: () => startSecrets({ listen: address("secrets"), projectsDir: projectsDirectory }, log),
+    secrets: () =>
+      startSecrets({ listen: address("secrets"), projectsDir: projectsDirectory, vault: options.vault }, log),
     sanitizer: () =>
       startSanitizer({ listen: address("sanitizer"), secretsAddress: address("secrets") }, log),
+    egress: () =>
+      startEgress(
+        {
+          listen: address("egress"),
+          proxyListen: address("egress-proxy"),
+          proxyAddress: undefined,
+          secretsAddress: address("secrets"),
+          projectsDirectory,
+          dataDirectory: directory,
+          extraCaPath: options.extraCaPath,
+        },
+        log,
+        options.resolve,
+      ),
     "pool-manager": () =>
       startPoolManager(
         {
@@ -61,12 +93,14 @@ export async function startServices(projects: Readonly<Record<string, string>>):
   };
   await start("secrets");
   await start("sanitizer");
+  await start("egress");
   await start("pool-manager");
   const routerService = await startRouter(
     {
       listen: address("router"),
       poolManagerAddress: address("pool-manager"),
       sanitizerAddress: address("sanitizer"),
+      egressAddress: address("egress"),
       databasePath: join(directory, "airlock.db"),
       retentionMs: 60_000,
     },
@@ -80,6 +114,7 @@ export async function startServices(projects: Readonly<Record<string, string>>):
   return {
     router,
     address,
+    directory,
     start,
     stop,
     async submit(request) {
@@ -96,7 +131,7 @@ export async function startServices(projects: Readonly<Record<string, string>>):
     async close() {
       router.close();
       await routerService.drain(0);
-      for (const service of ["pool-manager", "sanitizer", "secrets"]) await stop(service);
+      for (const service of ["pool-manager", "egress", "sanitizer", "secrets"]) await stop(service);
       await rm(directory, { recursive: true, force: true });
     },
   };

@@ -139,6 +139,33 @@ export function describeStoreContract(name: string, open: () => Promise<Executio
       expect(await store.getAnswer(id, "llm_1")).toBeUndefined();
     });
 
+    it("adds up what was redacted, until the execution is forgotten", async () => {
+      const id = await running();
+      const other = await running();
+      expect(await store.getRedactions(id)).toEqual([]);
+      await store.addRedactions(id, [
+        { secret: "TOKEN", field: "stdout", count: 2 },
+        { secret: "KEY", field: "result", count: 1 },
+      ]);
+      await store.addRedactions(id, []);
+      await store.finish(id, COMPLETED, NO_OUTPUT, 3_000);
+      await store.addRedactions(id, [{ secret: "TOKEN", field: "stdout", count: 3 }]);
+      await store.addRedactions(id, [{ secret: "TOKEN", field: "error", count: 1 }]);
+      expect(await store.getRedactions(id)).toEqual([
+        { secret: "KEY", field: "result", count: 1 },
+        { secret: "TOKEN", field: "error", count: 1 },
+        { secret: "TOKEN", field: "stdout", count: 5 },
+      ]);
+      expect(await store.getRedactions(other)).toEqual([]);
+      await store.deleteEndedBefore(5_000, 10);
+      expect(await store.getRedactions(id)).toBeUndefined();
+    });
+
+    it("knows no redactions of an unknown execution", async () => {
+      await store.addRedactions("missing", [{ secret: "TOKEN", field: "stdout", count: 1 }]);
+      expect(await store.getRedactions("missing")).toBeUndefined();
+    });
+
     it("remembers that a cancellation was asked for", async () => {
       const id = await running();
       expect(await store.isCancelRequested(id)).toBe(false);

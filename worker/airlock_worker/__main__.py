@@ -12,7 +12,7 @@ from pathlib import Path
 
 import grpc
 
-from . import kernel, probe
+from . import identity, kernel, probe
 from .log import log
 from .messages import DEFAULT_DESCRIPTORS, Messages
 from .status import StatusBoard
@@ -33,14 +33,18 @@ _LAST_WORDS_S = 2.0
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="airlock_worker", description="Runs the scripts of one Airlock project.")
-    parser.add_argument("--listen", required=True, help="unix:/PATH/worker.sock")
+    parser.add_argument("--listen", required=True, help="unix:/PATH/worker.sock, or HOST:PORT")
+    parser.add_argument("--tls-dir", type=Path, help="ca.pem, cert.pem and key.pem of the worker; needed on a network")
     parser.add_argument("--run-dir", required=True, help="a directory of this worker's own")
     parser.add_argument("--python", required=True, help="the interpreter that has the project's packages")
     parser.add_argument("--import", dest="modules", action="append", default=[], metavar="MODULE")
     parser.add_argument("--import-of", dest="distributions", action="append", default=[], metavar="DISTRIBUTION")
     parser.add_argument("--spares", type=int, default=2, help="run children kept forked ahead")
     parser.add_argument("--descriptors", type=Path, default=DEFAULT_DESCRIPTORS)
-    sys.exit(asyncio.run(serve(parser.parse_args())))
+    options = parser.parse_args()
+    if not options.listen.startswith("unix:") and options.tls_dir is None:
+        parser.error("a network address needs --tls-dir: nobody is served there without an identity")
+    sys.exit(asyncio.run(serve(options)))
 
 
 async def serve(options: argparse.Namespace) -> int:
@@ -55,13 +59,12 @@ async def serve(options: argparse.Namespace) -> int:
     # Before gRPC exists in this process: a fork beside its threads is a hang in waiting.
     problem = _start_zygote(link)
     server = grpc.aio.server(options=_SERVER_OPTIONS)
-    server.add_generic_rpc_handlers((supervisor.handlers(),))
-    server.add_insecure_port(options.listen)
+    address = _bind(server, supervisor, options.listen, options.tls_dir)
     await server.start()
     path = options.listen.removeprefix("unix:")
     if os.path.exists(path):
         os.chmod(path, 0o600)
-    log("info", "listening", address=options.listen)
+    log("info", "listening", address=address)
     if problem is None:
         starting = asyncio.ensure_future(_become_ready(link, supervisor, board, options.spares))
         await asyncio.wait({stopped, link.lost}, return_when=asyncio.FIRST_COMPLETED)
@@ -83,6 +86,17 @@ async def serve(options: argparse.Namespace) -> int:
     await server.stop(0.2)
     log("info", "stopped", lost=lost)
     return 1 if lost else 0
+
+
+def _bind(server: grpc.aio.Server, supervisor: Supervisor, listen: str, tls_directory: Path | None) -> str:
+    """The address; on a network it ends in the port that was given out, and callers need a certificate."""
+    is_local = listen.startswith("unix:")
+    server.add_generic_rpc_handlers((supervisor.handlers(check_identity=not is_local),))
+    if is_local or tls_directory is None:
+        server.add_insecure_port(listen)
+        return listen
+    port = server.add_secure_port(listen, identity.server_credentials(tls_directory))
+    return f"{listen.rsplit(':', 1)[0]}:{port}"
 
 
 def _start_zygote(link: ZygoteLink) -> str | None:

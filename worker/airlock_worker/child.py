@@ -10,7 +10,7 @@ import signal
 import sys
 from typing import Any, NoReturn
 
-from . import frames, kernel, posture, sandbox, script
+from . import frames, kernel, network, posture, sandbox, script
 from .room import Limits, Room
 
 CONTROL_FD = 3
@@ -31,6 +31,8 @@ def live(control: int, out: int, err: int, room: Room, limits: Limits) -> NoRetu
         if message is not None and message[0] == frames.START:
             start = json.loads(message[1])
             _add_to_environment(start["secrets"])
+            if start["network"] is not None:
+                network.enter(start["network"], room.scratch)
             _work(start, room, limits)
     except BaseException as error:
         # Only Airlock's own code gets here: the script's exceptions are caught where it runs.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
 import grpc
 
-from . import frames, verdict
+from . import frames, relay, verdict
 from .census import Census
 from .conversation import Conversation
 from .documents import checked, documents_of
@@ -46,8 +47,22 @@ class Run:
 
     async def conduct(self) -> None:
         """Returns after Finished has been sent. Cancelled, it has killed the run; its process is left to release."""
+        async with contextlib.AsyncExitStack() as stack:
+            await self._conduct(await self._open_proxy(stack))
+
+    async def _open_proxy(self, stack: contextlib.AsyncExitStack) -> int | None:
+        """The port of the run's own proxy, which is there as long as `stack`; None without a network."""
+        network = self._start.network
+        if network is None:
+            return None
+        listener = relay.listen_on_loopback()
+        port: int = listener.getsockname()[1]
+        await stack.enter_async_context(relay.relaying(listener, network.proxy_address))
+        return port
+
+    async def _conduct(self, proxy_port: int | None) -> None:
         try:
-            self._begin()
+            self._begin(proxy_port)
             while not self._process.exited.done():
                 await self._woken.wait()
                 self._woken.clear()
@@ -61,13 +76,13 @@ class Run:
                 self._helping.cancel()
             self._process.kill()
 
-    def _begin(self) -> None:
+    def _begin(self, proxy_port: int | None) -> None:
         self._process.exited.add_done_callback(lambda _: self._woken.set())
         asyncio.get_running_loop().add_reader(self._process.control, self._on_control)
         for output in self._outputs:
             output.resume()
         self._run_clock()
-        self._process.send(frames.pack(frames.START, self._start.payload()))
+        self._process.send(frames.pack(frames.START, self._start.payload(proxy_port)))
 
     def _on_control(self) -> None:
         loop = asyncio.get_running_loop()

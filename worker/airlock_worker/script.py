@@ -20,16 +20,19 @@ from .report import Outcome, outcome_of
 from .room import Limits
 
 FILE_NAME = "script.py"
+_SECRET = "a secret of the project: its value is redacted wherever it leaves the run"
 
 
 def run(start: dict[str, Any], limits: Limits, control: int) -> None:
     code: str = start["code"]
     plain_settings = {**start["project_settings"], **start["settings"]}
+    network = start["network"] or {"placeholders": {}, "descriptions": {}}
+    values = {**plain_settings, **start["secrets"], **network["placeholders"]}
     check = sdk.only_in_process(os.getpid())
     result = sdk.Result(limits.max_result_bytes, check)
     memory = sdk.Memory(sdk.parse_json(start["memory_json"] or "{}"), limits.max_result_bytes, check)
     names = {
-        "settings": sdk.Settings({**plain_settings, **start["secrets"]}),
+        "settings": sdk.Settings(values, {**dict.fromkeys(start["secrets"], _SECRET), **network["descriptions"]}),
         "memory": memory,
         "llm": sdk.Llm(lambda question: _ask(control, question), check),
         "set_result": result.set_result,

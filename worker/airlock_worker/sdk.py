@@ -28,14 +28,19 @@ class Settings:
     Memory is never looked at: where a setting and a memory disagree, the setting wins.
     """
 
-    def __init__(self, values: Mapping[str, str]) -> None:
+    def __init__(self, values: Mapping[str, str], descriptions: Mapping[str, str]) -> None:
         self._values = dict(values)
+        self._descriptions = dict(descriptions)
 
     def get(self, key: str) -> str | None:
         return self._values.get(key)
 
     def keys(self) -> list[str]:
         return sorted(self._values)
+
+    def describe(self, key: str) -> str | None:
+        """What kind of value `get` gives, in words for people and agents; None if nobody has it."""
+        return self._descriptions.get(key, "a setting") if key in self._values else None
 
     def __repr__(self) -> str:
         # Values may be secrets, and a repr gets printed.

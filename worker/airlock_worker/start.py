@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from .json_check import is_memory, problem_of
+from .network import Network, network_of
 from .room import Limits
 
 
@@ -20,6 +21,8 @@ class Provision:
     secrets: dict[str, str]
     settings: dict[str, str]
     limits: Limits
+    # Whether runs expect a route to the network.
+    network: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,10 @@ class Start:
     project_settings: dict[str, str]
     limits: Limits
     probe: bool = False
+    network: Network | None = None
 
-    def payload(self) -> bytes:
-        """For the child's START frame."""
+    def payload(self, proxy_port: int | None = None) -> bytes:
+        """For the child's START frame. `proxy_port`: where the run finds its proxy, if it has one."""
         members = {
             "code": self.code,
             "settings": self.settings,
@@ -42,6 +46,7 @@ class Start:
             "secrets": self.secrets,
             "project_settings": self.project_settings,
             "probe": self.probe,
+            "network": None if self.network is None or proxy_port is None else self.network.for_child(proxy_port),
         }
         return json.dumps(members, ensure_ascii=False).encode()
 
@@ -59,12 +64,15 @@ def provision_of(request: Any) -> Provision:
     if wrong:
         raise BadStart(f"every limit must be above 0; got {', '.join(wrong)}")
     secrets = {secret.name: secret.value for secret in request.secrets}
-    return Provision(request.project, secrets, dict(request.settings), limits)
+    return Provision(request.project, secrets, dict(request.settings), limits, request.network)
 
 
 def start_of(request: Any, provision: Provision) -> Start:
     if request.timeout_ms <= 0:
         raise BadStart(f"timeout_ms must be above 0; got {request.timeout_ms}")
+    if provision.network != request.HasField("network"):
+        # Without its route a run would have another network than its project's file says.
+        raise BadStart(f"network must be given exactly for a project with one; this has {provision.network}")
     memory_json: str = request.memory_json
     if memory_json not in ("", "{}"):
         text = memory_json.encode()
@@ -79,4 +87,5 @@ def start_of(request: Any, provision: Provision) -> Start:
         secrets=provision.secrets,
         project_settings=provision.settings,
         limits=provision.limits,
+        network=network_of(request.network) if provision.network else None,
     )

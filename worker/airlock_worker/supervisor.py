@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import grpc
 
+from .identity import for_callers_only
 from .log import log
 from .messages import SERVICE, Messages
 from .run import Run
@@ -108,8 +109,14 @@ class Supervisor:
         while (self._running or self._endings) and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.005)
 
-    def handlers(self) -> grpc.GenericRpcHandler:
-        behaviours = {"Provision": self.provision, "WatchStatus": self.watch_status, "Run": self.run}
+    def handlers(self, *, check_identity: bool = False) -> grpc.GenericRpcHandler:
+        behaviours: dict[str, Callable[[Any, Any], Any]] = {
+            "Provision": self.provision,
+            "WatchStatus": self.watch_status,
+            "Run": self.run,
+        }
+        if check_identity:
+            behaviours = {name: for_callers_only(name, behaviour) for name, behaviour in behaviours.items()}
         makers = {
             (False, False): grpc.unary_unary_rpc_method_handler,
             (False, True): grpc.unary_stream_rpc_method_handler,

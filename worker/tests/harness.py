@@ -118,7 +118,11 @@ class Worker:
         self._run: Any = channel.stream_stream(f"/{SERVICE}/Run", **paths("Run"))
 
     async def provision(
-        self, secrets: Mapping[str, str] | None = None, settings: Mapping[str, str] | None = None, **limits: int
+        self,
+        secrets: Mapping[str, str] | None = None,
+        settings: Mapping[str, str] | None = None,
+        network: bool = False,
+        **limits: int,
     ) -> None:
         all_limits = {
             "max_output_bytes": 10 * MIB,
@@ -130,7 +134,11 @@ class Worker:
         }
         values = [M.SecretValue(name=name, value=value) for name, value in (secrets or {}).items()]
         request = M.ProvisionRequest(
-            project="test", secrets=values, settings=settings or {}, limits=M.RunLimits(**all_limits)
+            project="test",
+            secrets=values,
+            settings=settings or {},
+            limits=M.RunLimits(**all_limits),
+            network=network,
         )
         await self._provision(request, wait_for_ready=True, timeout=10)
 
@@ -150,11 +158,21 @@ class Worker:
                 watch.cancel()
 
     async def start(
-        self, code: str, timeout_ms: int = 20_000, settings: Mapping[str, str] | None = None, memory: str = ""
+        self,
+        code: str,
+        timeout_ms: int = 20_000,
+        settings: Mapping[str, str] | None = None,
+        memory: str = "",
+        network: Any = None,
     ) -> RunCall:
         call = self._run(wait_for_ready=True)
         start = M.RunStart(
-            execution_id="e", code=code, timeout_ms=timeout_ms, settings=settings or {}, memory_json=memory
+            execution_id="e",
+            code=code,
+            timeout_ms=timeout_ms,
+            settings=settings or {},
+            memory_json=memory,
+            network=network,
         )
         await call.write(M.RunRequest(start=start))
         return RunCall(call)

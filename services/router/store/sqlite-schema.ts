@@ -49,4 +49,13 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX execution_output_of ON execution_output (execution_id, position);
   `,
+  `
+  CREATE TABLE execution_redactions (
+    execution_id TEXT NOT NULL REFERENCES executions (execution_id) ON DELETE CASCADE,
+    secret TEXT NOT NULL,
+    field TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (execution_id, secret, field)
+  ) STRICT
+  `,
 ];

@@ -1,7 +1,7 @@
 import { EventEmitter } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
-import type { Output } from "../execution.ts";
+import type { Output, Redaction } from "../execution.ts";
 import { statusOf } from "../execution.ts";
 import { type ExecutionRow, type OutputRow, toExecution, toSubmission, toSummary } from "./sqlite-rows.ts";
 import { MIGRATIONS } from "./sqlite-schema.ts";
@@ -59,6 +59,15 @@ export function openSqliteStore(path: string): ExecutionStore {
   const selectUnfinished = db.prepare(
     `SELECT execution_id, project, status FROM executions WHERE ${UNFINISHED} ORDER BY execution_id`,
   );
+  const addRedaction = db.prepare(
+    `INSERT INTO execution_redactions (execution_id, secret, field, count)
+     SELECT execution_id, ?, ?, ? FROM executions WHERE execution_id = ?
+     ON CONFLICT (execution_id, secret, field) DO UPDATE SET count = count + excluded.count`,
+  );
+  const selectRedactions = db.prepare(
+    "SELECT secret, field, count FROM execution_redactions WHERE execution_id = ? ORDER BY secret, field",
+  );
+  const selectExists = db.prepare("SELECT 1 FROM executions WHERE execution_id = ?");
   const deleteEnded = db.prepare(
     `DELETE FROM executions WHERE execution_id IN
      (SELECT execution_id FROM executions WHERE ended_at_ms < ? ORDER BY ended_at_ms LIMIT ?)`,
@@ -68,6 +77,17 @@ export function openSqliteStore(path: string): ExecutionStore {
     if (Number(result.changes) === 0) return false;
     changes.emit(executionId);
     return true;
+  };
+  const inTransaction = <T>(work: () => T): T => {
+    db.exec("BEGIN IMMEDIATE");
+    try {
+      const result = work();
+      db.exec("COMMIT");
+      return result;
+    } catch (cause) {
+      db.exec("ROLLBACK");
+      throw cause;
+    }
   };
   const find = (executionId: string) => select.get(executionId) as ExecutionRow | undefined;
   const addOutput = (executionId: string, { stdout, stderr }: Output) =>
@@ -129,6 +149,18 @@ export function openSqliteStore(path: string): ExecutionStore {
     async appendOutput(executionId, output) {
       return Number(addOutput(executionId, output).changes) > 0;
     },
+    async addRedactions(executionId, redactions) {
+      if (redactions.length === 0) return;
+      inTransaction(() => {
+        for (const { secret, field, count } of redactions)
+          addRedaction.run(secret, field, count, executionId);
+      });
+    },
+    async getRedactions(executionId) {
+      if (!selectExists.get(executionId)) return undefined;
+      const rows = selectRedactions.all(executionId) as Redaction[];
+      return rows.map(({ secret, field, count }) => ({ secret, field, count }));
+    },
     async requestCancel(executionId) {
       return changed(executionId, requestCancel.run(executionId));
     },
@@ -139,10 +171,9 @@ export function openSqliteStore(path: string): ExecutionStore {
     },
     async finish(executionId, ending, output, endedAtMs) {
       const { reason, error, resultJson, memoryUpdatesJson, truncated, executionTimeMs } = ending;
-      db.exec("BEGIN IMMEDIATE");
-      try {
+      const result = inTransaction(() => {
         addOutput(executionId, output);
-        const result = finish.run(
+        return finish.run(
           statusOf(ending),
           reason,
           error,
@@ -154,12 +185,8 @@ export function openSqliteStore(path: string): ExecutionStore {
           endedAtMs,
           executionId,
         );
-        db.exec("COMMIT");
-        return changed(executionId, result);
-      } catch (cause) {
-        db.exec("ROLLBACK");
-        throw cause;
-      }
+      });
+      return changed(executionId, result);
     },
     async listUnfinished() {
       const rows = selectUnfinished.all() as Pick<ExecutionRow, "execution_id" | "project" | "status">[];

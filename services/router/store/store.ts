@@ -1,5 +1,5 @@
 import type { EndReasonName, Status } from "../../common/execution-names.ts";
-import type { Ending, Execution, LlmQuestion, Output, Submission } from "../execution.ts";
+import type { Ending, Execution, LlmQuestion, Output, Redaction, Submission } from "../execution.ts";
 
 export type Summary = {
   readonly executionId: string;
@@ -42,6 +42,10 @@ export type ExecutionStore = {
   getAnswer(executionId: string, questionId: string): Promise<string | undefined>;
   /** Adds to the output of an execution that has not ended. */
   appendOutput(executionId: string, output: Output): Promise<boolean>;
+  /** Adds to what was redacted from an execution; nothing happens when it is unknown. */
+  addRedactions(executionId: string, redactions: readonly Redaction[]): Promise<void>;
+  /** What was redacted, by secret and field; undefined when the execution is unknown. */
+  getRedactions(executionId: string): Promise<Redaction[] | undefined>;
   /** Asks whoever runs the execution to end it; false when it has ended. */
   requestCancel(executionId: string): Promise<boolean>;
   isCancelRequested(executionId: string): Promise<boolean>;

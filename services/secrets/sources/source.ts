@@ -3,11 +3,14 @@ import type { Reference } from "../reference.ts";
 /** Why a source has no value, as the end of a sentence: never a value, a path or a file's content. */
 export class UnresolvedSecret extends Error {
   readonly reason: string;
+  /** The source cannot be asked just now; the same reference may work in a moment. */
+  readonly isPassing: boolean;
 
-  constructor(reason: string, options?: ErrorOptions) {
-    super(reason, options);
+  constructor(reason: string, options: ErrorOptions & { readonly isPassing?: boolean } = {}) {
+    super(reason, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "UnresolvedSecret";
     this.reason = reason;
+    this.isPassing = options.isPassing ?? false;
   }
 }
 

@@ -43,10 +43,36 @@ describe("a project file", () => {
   });
 
   it("names secrets as values or as objects", () => {
-    const { secrets } = parse('name: demo\nsecrets:\n  A: "${env:A}"\n  B: {value: "${file:b}"}');
+    const { secrets } = parse(
+      'name: demo\nsecrets:\n  A: "${env:A}"\n  B: {value: "${file:b}"}\n  C: "${vault:kv/a#b}"',
+    );
     expect(secrets).toEqual([
       { name: "A", reference: "${env:A}" },
       { name: "B", reference: "${file:b}" },
+      { name: "C", reference: "${vault:kv/a#b}" },
+    ]);
+  });
+
+  it("allows the hosts that it lists and those of its brokered secrets", () => {
+    const { network, secrets } = parse(
+      'name: demo\nnetwork_allowlist: [API.Example, "*.w.example:8443"]\nallow_private: [10.1.2.3]\nlimits: {network_mb: 2}\n' +
+        'secrets: {T: {value: "${env:T}", inject: {host: erp.example, header: Authorization, format: "Bearer {}"}}}',
+    );
+    expect(network).toEqual({
+      allowlist: [
+        { host: "api.example", wildcard: false, port: undefined },
+        { host: "w.example", wildcard: true, port: 8443 },
+        { host: "erp.example", wildcard: false, port: 443 },
+      ],
+      allowPrivate: ["10.1.2.3"],
+      maxBytes: 2 * 2 ** 20,
+    });
+    expect(secrets).toEqual([
+      {
+        name: "T",
+        reference: "${env:T}",
+        inject: { host: "erp.example", port: 443, header: "authorization", format: "Bearer {}" },
+      },
     ]);
   });
 
@@ -82,11 +108,17 @@ describe("a project file", () => {
       "name: demo\nsettings: {A: x}\nsecrets: {A: abcdef}",
       'demo.yaml:3: field "secrets.A" is also a setting',
     ],
-    ['name: demo\nsecrets: {A: "${vault:kv/a#b}"}', 'demo.yaml:2: field "secrets.A" refers to a vault'],
+    ['name: demo\nsecrets: {A: {value: abcdef, inject: {host: "*.h", header: a}}}', "must be one host name"],
+    ["name: demo\nsecrets: {A: {value: abcdef, inject: {host: h, header: Host}}}", "can carry a secret"],
     [
-      "name: demo\nsecrets: {A: {value: abcdef, inject: {host: h, header: a}}}",
-      'field "secrets.A.inject" needs the egress',
+      "name: demo\nsecrets: {A: {value: abcdef, inject: {host: h, header: a, format: b}}}",
+      "with {} in it once",
     ],
+    [
+      'name: demo\nnetwork_allowlist: ["ok.example", "x.example:99999"]',
+      'demo.yaml:2: field "network_allowlist.1" is',
+    ],
+    ['name: demo\nallow_private: ["10.0.0.0/8", "ten"]', 'demo.yaml:2: field "allow_private.1" is no IP'],
     ["name: [", "demo.yaml:1: not valid YAML"],
     ["", "demo.yaml:1: the file must be an object"],
     ["- name", "demo.yaml:1: the file must be an object"],

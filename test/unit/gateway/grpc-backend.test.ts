@@ -57,6 +57,9 @@ describe("the gateway over a router that speaks gRPC", () => {
           cancel: unary(() => {
             throw new Error("a bug with a /private/path");
           }),
+          getRedactions: unary(() => ({
+            redactions: [{ secret: "TOKEN", field: "stdout", count: 2 }],
+          })),
           getRouterReadiness: unary(() => ({
             dependencies: [
               { name: "sanitizer", ready: true, detail: "" },
@@ -142,6 +145,15 @@ describe("the gateway over a router that speaks gRPC", () => {
     });
     await fetch(`${url}/executions`);
     expect(lists.at(-1)).toEqual({ project: "", status: ExecutionStatus.UNSPECIFIED, limit: 50, cursor: "" });
+  });
+
+  it("shows operators what was redacted, and nothing of it to those who poll", async () => {
+    const answer = await fetch(`${url}/executions/${EXECUTION_ID.toUpperCase()}/redactions`);
+    expect(await answer.json()).toEqual({
+      execution_id: EXECUTION_ID,
+      redactions: [{ secret: "TOKEN", field: "stdout", count: 2 }],
+    });
+    expect(await (await fetch(`${url}/executions/${EXECUTION_ID}`)).text()).not.toContain("TOKEN");
   });
 
   it("passes the router's refusals on, and nothing of its failures", async () => {

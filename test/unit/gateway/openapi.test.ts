@@ -52,6 +52,7 @@ describe("openapi.json", () => {
       "GET /docs",
       "GET /executions",
       "GET /executions/{execution_id}",
+      "GET /executions/{execution_id}/redactions",
       "GET /health",
       "GET /metrics",
       "GET /openapi.json",

@@ -47,6 +47,7 @@ function createWorker(id: string): TestWorker {
     address: `unix:/${id}`,
     layers: [],
     secretsVersion: () => "v1",
+    network: () => false,
     refresh: async () => undefined,
     retiring: retiring.promise,
     gone: gone.promise,

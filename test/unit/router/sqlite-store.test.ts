@@ -1,9 +1,11 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { failure } from "../../../services/router/execution.ts";
 import { openSqliteStore } from "../../../services/router/store/sqlite.ts";
+import { MIGRATIONS } from "../../../services/router/store/sqlite-schema.ts";
 import { describeStoreContract } from "../../support/store-contract.ts";
 
 let directory: string;
@@ -39,6 +41,24 @@ describe("the SQLite file", () => {
     const second = openSqliteStore(path);
     expect(await second.get("0001")).toMatchObject({ stdout: "out", state: { status: "error" } });
     await second.close();
+  });
+
+  it("of the first schema is taken over", async () => {
+    const path = newPath();
+    const old = new DatabaseSync(path);
+    old.exec(`${MIGRATIONS[0]}; PRAGMA user_version = 1;`);
+    old
+      .prepare(
+        `INSERT INTO executions (execution_id, project, status, code, timeout_ms, settings, memory, created_at_ms)
+         VALUES ('0001', 'demo', 'running', '', 1, '{}', '{}', 1)`,
+      )
+      .run();
+    old.close();
+    const store = openSqliteStore(path);
+    const redaction = { secret: "TOKEN", field: "stdout", count: 1 };
+    await store.addRedactions("0001", [redaction]);
+    expect(await store.getRedactions("0001")).toEqual([redaction]);
+    await store.close();
   });
 
   it("is refused to a second router while the first has it open", async () => {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { compileNeedles } from "../../../services/common/redaction/needle-set.ts";
 import { redactJson } from "../../../services/sanitizer/json-redactor.ts";
-import { compileNeedles } from "../../../services/sanitizer/needle-set.ts";
 import { secretValues, textAround } from "./arbitraries.ts";
 import { naivelyRedacted } from "./naive.ts";
 

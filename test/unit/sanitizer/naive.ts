@@ -1,4 +1,4 @@
-import type { Needle } from "../../../services/sanitizer/needles.ts";
+import type { Needle } from "../../../services/common/redaction/needles.ts";
 
 export type Region = { readonly start: number; end: number; readonly needle: Needle };
 

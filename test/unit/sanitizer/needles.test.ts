@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { markerFor } from "../../../services/sanitizer/markers.ts";
-import { needlesOf, numbersOf } from "../../../services/sanitizer/needles.ts";
+import { markerFor } from "../../../services/common/redaction/markers.ts";
+import { needlesOf, numbersOf } from "../../../services/common/redaction/needles.ts";
 
 function texts(values: string[]): string[] {
   return needlesOf(values).map(({ bytes }) => Buffer.from(bytes).toString());

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { compileNeedles, type NeedleSet } from "../../../services/sanitizer/needle-set.ts";
-import { TextRedactor } from "../../../services/sanitizer/text-redactor.ts";
+import { compileNeedles, type NeedleSet } from "../../../services/common/redaction/needle-set.ts";
+import { RedactionCounts } from "../../../services/common/redaction/redaction-counts.ts";
+import { TextRedactor } from "../../../services/common/redaction/text-redactor.ts";
 import { chunksOf, secretValues, textAround } from "./arbitraries.ts";
 import { naivelyRedacted, naiveRegions, possibleBeginning } from "./naive.ts";
 
@@ -146,5 +147,43 @@ describe("the redaction of a text", () => {
     const needles = compileNeedles(values.map((value) => value.toWellFormed()));
     const text = Buffer.from(values.map((value) => value.toWellFormed()).join("|"));
     expect(redact(needles, bytewise(text)).text).toEqual(naivelyRedacted(text, needles.needles));
+  });
+
+  it("looks for needles that are added on the way, also in what it held back", () => {
+    const redactor = new TextRedactor(compileNeedles(["secret-value"]));
+    const first = redactor.push(Buffer.from("a secret-v"));
+    expect(Buffer.concat(first).toString()).toBe("a ");
+    expect(redactor.use(compileNeedles(["secret-value", "secret-vault", "cret-vex"]))).toBe(true);
+    const second = redactor.push(Buffer.from("ault and secret-vex and secret-value"));
+    const { pieces } = redactor.end(false);
+    expect(Buffer.concat([...second, ...pieces]).toString()).toBe(
+      "[REDACTED...ault] and se[REDACTED] and [REDACTED...alue]",
+    );
+  });
+
+  it("changes its needles only between regions", () => {
+    const redactor = new TextRedactor(compileNeedles(["abcabc", "cabcabX"]));
+    redactor.push(Buffer.from("abcabc"));
+    const more = compileNeedles(["abcabc", "cabcabX", "other-value"]);
+    expect(redactor.use(more)).toBe(false);
+    redactor.push(Buffer.from("-"));
+    expect(redactor.use(more)).toBe(true);
+  });
+
+  it("counts what it replaces by the secret's name, however the text is cut", () => {
+    const needles = compileNeedles(["first-value", "second-value"], ["ONE", "TWO"]);
+    const text = Buffer.from(
+      `first-value second-value ${Buffer.from("second-value").toString("hex")} first-val`,
+    );
+    for (const size of [1, 3, text.length]) {
+      const counts = new RedactionCounts();
+      const redactor = new TextRedactor(needles, counts);
+      for (let at = 0; at < text.length; at += size) redactor.push(text.subarray(at, at + size));
+      redactor.end(false);
+      expect(counts.toMessages()).toEqual([
+        { secret: "ONE", count: 1 },
+        { secret: "TWO", count: 2 },
+      ]);
+    }
   });
 });

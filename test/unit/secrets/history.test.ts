@@ -10,8 +10,8 @@ function historyAt() {
   const history = createSecretHistory({ now: () => time.nowMs, after: () => () => undefined });
   const record = (values: Record<string, string>, project = "p") => {
     const secrets = Object.entries(values).map(([name, value]) => new Secret(name, value));
-    const { version, retired } = history.record(project, secrets);
-    return { version, retired: retired.map((secret) => secret.reveal()) };
+    const { version, retired, retiredVersions } = history.record(project, secrets);
+    return { version, retired: retired.map((secret) => secret.reveal()), retiredVersions };
   };
   return { time, record };
 }
@@ -70,5 +70,32 @@ describe("retired values", () => {
     const { retired } = record({ A: "last-value" });
     expect(retired).toHaveLength(1_000);
     expect(retired.at(-1)).toBe("value-1099");
+  });
+});
+
+describe("retired versions", () => {
+  it("are named while every one of their values is current or retired", () => {
+    const { time, record } = historyAt();
+    const first = record({ A: "value-1" }).version;
+    const second = record({ A: "value-1", B: "value-2" });
+    expect(second.retiredVersions).toEqual([first]);
+    expect(record({ A: "value-3", B: "value-2" }).retiredVersions).toEqual([first, second.version]);
+    time.nowMs = 25 * HOUR_MS;
+    expect(record({ A: "value-3", B: "value-2" }).retiredVersions).toEqual([]);
+  });
+
+  it("do not name the current one, nor those of another project", () => {
+    const { record } = historyAt();
+    const first = record({ A: "value-1" }).version;
+    const second = record({ A: "value-2" }).version;
+    expect(record({ A: "value-1" }).retiredVersions).toEqual([second]);
+    expect(record({ A: "value-2" }).retiredVersions).toEqual([first]);
+    expect(record({ A: "value-1" }, "other").retiredVersions).toEqual([]);
+  });
+
+  it("are bounded in number", () => {
+    const { record } = historyAt();
+    for (let index = 0; index < 300; index++) record({ A: `value-${index}` });
+    expect(record({ A: "last-value" }).retiredVersions).toHaveLength(100);
   });
 });

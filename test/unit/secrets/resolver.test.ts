@@ -3,11 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { systemClock } from "../../../services/common/clock.ts";
 import { type Project, parseProjectFile } from "../../../services/common/project-file.ts";
 import { resolveSecrets } from "../../../services/secrets/resolver.ts";
 import { envSource } from "../../../services/secrets/sources/env.ts";
 import { fileSource } from "../../../services/secrets/sources/file.ts";
 import { plainSource } from "../../../services/secrets/sources/plain.ts";
+import { vaultSource } from "../../../services/secrets/sources/vault.ts";
 
 let directory: string;
 
@@ -21,7 +23,12 @@ function projectWith(secrets: Record<string, string>): Project {
 }
 
 async function resolved(secrets: Record<string, string>, env: Record<string, string> = {}) {
-  const sources = { env: envSource(env), file: fileSource(directory), plain: plainSource };
+  const sources = {
+    env: envSource(env),
+    file: fileSource(directory),
+    vault: vaultSource(undefined, systemClock),
+    plain: plainSource,
+  };
   const values = await resolveSecrets(projectWith(secrets), sources);
   return Object.fromEntries(values.map((secret) => [secret.name, secret.reveal()]));
 }
@@ -62,6 +69,11 @@ describe("references", () => {
     ["${exec:whoami}", "project_invalid", "neither"],
     ["${env:}", "project_invalid", "neither"],
     ["${ENV}", "project_invalid", "neither"],
+    ["${vault:kv/app#token}", "start_failed", "no vault is configured"],
+    ["${vault:kv#token}", "project_invalid", "neither"],
+    ["${vault:kv/app}", "project_invalid", "neither"],
+    ["${vault:kv/../sys#token}", "project_invalid", "neither"],
+    ["${vault:kv//app#token}", "project_invalid", "neither"],
   ])("such as %s are refused with a reason", async (reference, code, reason) => {
     await writeFile(join(directory, "large"), "x".repeat(64 * 1024 + 1));
     await writeFile(join(directory, "nul"), "secret\0value");

@@ -11,17 +11,30 @@ import {
   type ChannelCredentials,
   Client,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { RunNetwork } from "./worker.ts";
 
 export const protobufPackage = "airlock.v1";
 
 export const protobufFileName = "airlock/v1/egress.proto";
+
+export interface HoldRouteRequest {
+  project: string;
+  executionId: string;
+}
+
+export interface HoldRouteResponse {
+  /** What the worker is to be given, as it is. */
+  network: RunNetwork | undefined;
+}
 
 export interface OpenRouteRequest {
   project: string;
@@ -42,6 +55,130 @@ export interface CloseRouteResponse {
   bytesIn: number;
   bytesOut: number;
 }
+
+function createBaseHoldRouteRequest(): HoldRouteRequest {
+  return { project: "", executionId: "" };
+}
+
+export const HoldRouteRequest: MessageFns<HoldRouteRequest> = {
+  encode(message: HoldRouteRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.project !== "") {
+      writer.uint32(10).string(message.project);
+    }
+    if (message.executionId !== "") {
+      writer.uint32(18).string(message.executionId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HoldRouteRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHoldRouteRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.project = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.executionId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<HoldRouteRequest>): HoldRouteRequest {
+    return HoldRouteRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HoldRouteRequest>): HoldRouteRequest {
+    const message = createBaseHoldRouteRequest();
+    message.project = object.project ?? "";
+    message.executionId = object.executionId ?? "";
+    return message;
+  },
+};
+
+function createBaseHoldRouteResponse(): HoldRouteResponse {
+  return { network: undefined };
+}
+
+export const HoldRouteResponse: MessageFns<HoldRouteResponse> = {
+  encode(message: HoldRouteResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.network !== undefined) {
+      RunNetwork.encode(message.network, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HoldRouteResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHoldRouteResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.network = RunNetwork.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<HoldRouteResponse>): HoldRouteResponse {
+    return HoldRouteResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HoldRouteResponse>): HoldRouteResponse {
+    const message = createBaseHoldRouteResponse();
+    message.network = (object.network !== undefined && object.network !== null)
+      ? RunNetwork.fromPartial(object.network)
+      : undefined;
+    return message;
+  },
+};
 
 function createBaseOpenRouteRequest(): OpenRouteRequest {
   return { project: "", executionId: "" };
@@ -299,13 +436,27 @@ export const CloseRouteResponse: MessageFns<CloseRouteResponse> = {
   },
 };
 
-/**
- * EgressService is the only way to the network: one route per run, open as long as the run.
- * The contract comes first; the service itself follows with the trust-boundary work.
- */
+/** EgressService is the only way to the network: one route per run, open as long as the run. */
 export type EgressServiceService = typeof EgressServiceService;
 export const EgressServiceService = {
-  /** Opens a route for one run; what it may reach is the project's allowlist. */
+  /**
+   * Opens a route for one run and keeps it open as long as the caller holds the stream, so a router that dies
+   * leaves none behind. The first message describes the route; what it may reach is the project's allowlist.
+   */
+  holdRoute: {
+    path: "/airlock.v1.EgressService/HoldRoute" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: HoldRouteRequest): Buffer => Buffer.from(HoldRouteRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): HoldRouteRequest => HoldRouteRequest.decode(value),
+    responseSerialize: (value: HoldRouteResponse): Buffer => Buffer.from(HoldRouteResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): HoldRouteResponse => HoldRouteResponse.decode(value),
+  },
+  /**
+   * Superseded by HoldRoute before it was built: a route that somebody has to remember to close outlives crashes.
+   *
+   * @deprecated
+   */
   openRoute: {
     path: "/airlock.v1.EgressService/OpenRoute" as const,
     requestStream: false as const,
@@ -315,7 +466,11 @@ export const EgressServiceService = {
     responseSerialize: (value: OpenRouteResponse): Buffer => Buffer.from(OpenRouteResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): OpenRouteResponse => OpenRouteResponse.decode(value),
   },
-  /** Closes a route and every connection on it. */
+  /**
+   * Superseded by HoldRoute before it was built.
+   *
+   * @deprecated
+   */
   closeRoute: {
     path: "/airlock.v1.EgressService/CloseRoute" as const,
     requestStream: false as const,
@@ -328,14 +483,41 @@ export const EgressServiceService = {
 } as const;
 
 export interface EgressServiceServer extends UntypedServiceImplementation {
-  /** Opens a route for one run; what it may reach is the project's allowlist. */
+  /**
+   * Opens a route for one run and keeps it open as long as the caller holds the stream, so a router that dies
+   * leaves none behind. The first message describes the route; what it may reach is the project's allowlist.
+   */
+  holdRoute: handleServerStreamingCall<HoldRouteRequest, HoldRouteResponse>;
+  /**
+   * Superseded by HoldRoute before it was built: a route that somebody has to remember to close outlives crashes.
+   *
+   * @deprecated
+   */
   openRoute: handleUnaryCall<OpenRouteRequest, OpenRouteResponse>;
-  /** Closes a route and every connection on it. */
+  /**
+   * Superseded by HoldRoute before it was built.
+   *
+   * @deprecated
+   */
   closeRoute: handleUnaryCall<CloseRouteRequest, CloseRouteResponse>;
 }
 
 export interface EgressServiceClient extends Client {
-  /** Opens a route for one run; what it may reach is the project's allowlist. */
+  /**
+   * Opens a route for one run and keeps it open as long as the caller holds the stream, so a router that dies
+   * leaves none behind. The first message describes the route; what it may reach is the project's allowlist.
+   */
+  holdRoute(request: HoldRouteRequest, options?: Partial<CallOptions>): ClientReadableStream<HoldRouteResponse>;
+  holdRoute(
+    request: HoldRouteRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<HoldRouteResponse>;
+  /**
+   * Superseded by HoldRoute before it was built: a route that somebody has to remember to close outlives crashes.
+   *
+   * @deprecated
+   */
   openRoute(
     request: OpenRouteRequest,
     callback: (error: ServiceError | null, response: OpenRouteResponse) => void,
@@ -351,7 +533,11 @@ export interface EgressServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: OpenRouteResponse) => void,
   ): ClientUnaryCall;
-  /** Closes a route and every connection on it. */
+  /**
+   * Superseded by HoldRoute before it was built.
+   *
+   * @deprecated
+   */
   closeRoute(
     request: CloseRouteRequest,
     callback: (error: ServiceError | null, response: CloseRouteResponse) => void,

@@ -176,6 +176,8 @@ export interface LeaseGranted {
   secretsVersion: string;
   /** How long a script of this project may wait for an answer. */
   llmTimeoutMs: number;
+  /** The project reaches the network: its runs need a route through the egress service. */
+  network: boolean;
 }
 
 export interface LeaseParked {
@@ -1554,7 +1556,7 @@ export const LeaseQueued: MessageFns<LeaseQueued> = {
 };
 
 function createBaseLeaseGranted(): LeaseGranted {
-  return { workerId: "", workerAddress: "", secretsVersion: "", llmTimeoutMs: 0 };
+  return { workerId: "", workerAddress: "", secretsVersion: "", llmTimeoutMs: 0, network: false };
 }
 
 export const LeaseGranted: MessageFns<LeaseGranted> = {
@@ -1570,6 +1572,9 @@ export const LeaseGranted: MessageFns<LeaseGranted> = {
     }
     if (message.llmTimeoutMs !== 0) {
       writer.uint32(32).int64(message.llmTimeoutMs);
+    }
+    if (message.network !== false) {
+      writer.uint32(40).bool(message.network);
     }
     return writer;
   },
@@ -1619,6 +1624,14 @@ export const LeaseGranted: MessageFns<LeaseGranted> = {
             message.llmTimeoutMs = longToNumber(reader.int64());
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.network = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1640,6 +1653,7 @@ export const LeaseGranted: MessageFns<LeaseGranted> = {
     message.workerAddress = object.workerAddress ?? "";
     message.secretsVersion = object.secretsVersion ?? "";
     message.llmTimeoutMs = object.llmTimeoutMs ?? 0;
+    message.network = object.network ?? false;
     return message;
   },
 };

@@ -91,6 +91,23 @@ export interface CancelResponse {
   execution: Execution | undefined;
 }
 
+export interface GetRedactionsRequest {
+  executionId: string;
+}
+
+export interface Redactions {
+  /** The secret's name in the project file. */
+  secret: string;
+  /** Where it stood: "stdout", "stderr", "error", "llm_prompt", "llm_model", "result" or "memory_updates". */
+  field: string;
+  count: number;
+}
+
+export interface GetRedactionsResponse {
+  /** By secret, then by field. */
+  redactions: Redactions[];
+}
+
 export interface GetRouterReadinessRequest {
 }
 
@@ -866,6 +883,195 @@ export const CancelResponse: MessageFns<CancelResponse> = {
   },
 };
 
+function createBaseGetRedactionsRequest(): GetRedactionsRequest {
+  return { executionId: "" };
+}
+
+export const GetRedactionsRequest: MessageFns<GetRedactionsRequest> = {
+  encode(message: GetRedactionsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.executionId !== "") {
+      writer.uint32(10).string(message.executionId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetRedactionsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetRedactionsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.executionId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetRedactionsRequest>): GetRedactionsRequest {
+    return GetRedactionsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetRedactionsRequest>): GetRedactionsRequest {
+    const message = createBaseGetRedactionsRequest();
+    message.executionId = object.executionId ?? "";
+    return message;
+  },
+};
+
+function createBaseRedactions(): Redactions {
+  return { secret: "", field: "", count: 0 };
+}
+
+export const Redactions: MessageFns<Redactions> = {
+  encode(message: Redactions, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.secret !== "") {
+      writer.uint32(10).string(message.secret);
+    }
+    if (message.field !== "") {
+      writer.uint32(18).string(message.field);
+    }
+    if (message.count !== 0) {
+      writer.uint32(24).int64(message.count);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Redactions {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRedactions();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.secret = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.field = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.count = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Redactions>): Redactions {
+    return Redactions.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Redactions>): Redactions {
+    const message = createBaseRedactions();
+    message.secret = object.secret ?? "";
+    message.field = object.field ?? "";
+    message.count = object.count ?? 0;
+    return message;
+  },
+};
+
+function createBaseGetRedactionsResponse(): GetRedactionsResponse {
+  return { redactions: [] };
+}
+
+export const GetRedactionsResponse: MessageFns<GetRedactionsResponse> = {
+  encode(message: GetRedactionsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.redactions) {
+      Redactions.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetRedactionsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetRedactionsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.redactions.push(Redactions.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetRedactionsResponse>): GetRedactionsResponse {
+    return GetRedactionsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetRedactionsResponse>): GetRedactionsResponse {
+    const message = createBaseGetRedactionsResponse();
+    message.redactions = object.redactions?.map((e) => Redactions.fromPartial(e)) || [];
+    return message;
+  },
+};
+
 function createBaseGetRouterReadinessRequest(): GetRouterReadinessRequest {
   return {};
 }
@@ -1020,6 +1226,17 @@ export const RouterServiceService = {
     responseSerialize: (value: CancelResponse): Buffer => Buffer.from(CancelResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CancelResponse => CancelResponse.decode(value),
   },
+  /** For operators: how often which secret was redacted from the output of an execution, so far as it has been stored. */
+  getRedactions: {
+    path: "/airlock.v1.RouterService/GetRedactions" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetRedactionsRequest): Buffer => Buffer.from(GetRedactionsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetRedactionsRequest => GetRedactionsRequest.decode(value),
+    responseSerialize: (value: GetRedactionsResponse): Buffer =>
+      Buffer.from(GetRedactionsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetRedactionsResponse => GetRedactionsResponse.decode(value),
+  },
   /** Says whether the router and what it depends on can do their work. */
   getRouterReadiness: {
     path: "/airlock.v1.RouterService/GetRouterReadiness" as const,
@@ -1045,6 +1262,8 @@ export interface RouterServiceServer extends UntypedServiceImplementation {
   respond: handleUnaryCall<RespondRequest, RespondResponse>;
   /** Ends an execution that has not ended yet. */
   cancel: handleUnaryCall<CancelRequest, CancelResponse>;
+  /** For operators: how often which secret was redacted from the output of an execution, so far as it has been stored. */
+  getRedactions: handleUnaryCall<GetRedactionsRequest, GetRedactionsResponse>;
   /** Says whether the router and what it depends on can do their work. */
   getRouterReadiness: handleUnaryCall<GetRouterReadinessRequest, GetRouterReadinessResponse>;
 }
@@ -1129,6 +1348,22 @@ export interface RouterServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CancelResponse) => void,
+  ): ClientUnaryCall;
+  /** For operators: how often which secret was redacted from the output of an execution, so far as it has been stored. */
+  getRedactions(
+    request: GetRedactionsRequest,
+    callback: (error: ServiceError | null, response: GetRedactionsResponse) => void,
+  ): ClientUnaryCall;
+  getRedactions(
+    request: GetRedactionsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetRedactionsResponse) => void,
+  ): ClientUnaryCall;
+  getRedactions(
+    request: GetRedactionsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetRedactionsResponse) => void,
   ): ClientUnaryCall;
   /** Says whether the router and what it depends on can do their work. */
   getRouterReadiness(

@@ -82,6 +82,14 @@ export interface SanitizeResponse {
   end: boolean;
   /** With `end`: bytes that were dropped because `cut` was set. */
   droppedBytes: number;
+  /** With `end`: how often each secret was replaced in this document; those that were not are left out. */
+  redactions: SecretRedactions[];
+}
+
+export interface SecretRedactions {
+  /** The secret's name in the project file. */
+  secret: string;
+  count: number;
 }
 
 function createBaseSanitizeRequest(): SanitizeRequest {
@@ -336,7 +344,7 @@ export const SanitizeChunk: MessageFns<SanitizeChunk> = {
 };
 
 function createBaseSanitizeResponse(): SanitizeResponse {
-  return { channel: 0, data: Buffer.alloc(0), end: false, droppedBytes: 0 };
+  return { channel: 0, data: Buffer.alloc(0), end: false, droppedBytes: 0, redactions: [] };
 }
 
 export const SanitizeResponse: MessageFns<SanitizeResponse> = {
@@ -352,6 +360,9 @@ export const SanitizeResponse: MessageFns<SanitizeResponse> = {
     }
     if (message.droppedBytes !== 0) {
       writer.uint32(32).int64(message.droppedBytes);
+    }
+    for (const v of message.redactions) {
+      SecretRedactions.encode(v!, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -401,6 +412,14 @@ export const SanitizeResponse: MessageFns<SanitizeResponse> = {
             message.droppedBytes = longToNumber(reader.int64());
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.redactions.push(SecretRedactions.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -422,6 +441,74 @@ export const SanitizeResponse: MessageFns<SanitizeResponse> = {
     message.data = object.data ?? Buffer.alloc(0);
     message.end = object.end ?? false;
     message.droppedBytes = object.droppedBytes ?? 0;
+    message.redactions = object.redactions?.map((e) => SecretRedactions.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseSecretRedactions(): SecretRedactions {
+  return { secret: "", count: 0 };
+}
+
+export const SecretRedactions: MessageFns<SecretRedactions> = {
+  encode(message: SecretRedactions, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.secret !== "") {
+      writer.uint32(10).string(message.secret);
+    }
+    if (message.count !== 0) {
+      writer.uint32(16).int64(message.count);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SecretRedactions {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSecretRedactions();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.secret = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.count = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SecretRedactions>): SecretRedactions {
+    return SecretRedactions.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SecretRedactions>): SecretRedactions {
+    const message = createBaseSecretRedactions();
+    message.secret = object.secret ?? "";
+    message.count = object.count ?? 0;
     return message;
   },
 };

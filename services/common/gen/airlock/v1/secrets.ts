@@ -41,6 +41,42 @@ export interface ResolveSecretsResponse {
   retired: SecretValue[];
 }
 
+export interface ResolveNeedlesRequest {
+  project: string;
+}
+
+export interface ResolveNeedlesResponse {
+  /** The same that ResolveSecrets gives. */
+  version: string;
+  secrets: SecretValue[];
+  /** Earlier values that a run may still have seen. */
+  retired: SecretValue[];
+  /** Earlier versions whose every value is among `secrets` and `retired`: these needles cover their runs too. */
+  retiredVersions: string[];
+}
+
+export interface ResolveBrokeredRequest {
+  project: string;
+}
+
+export interface ResolveBrokeredResponse {
+  secrets: BrokeredSecret[];
+  /** Earlier values: a server may still echo them. */
+  retired: SecretValue[];
+}
+
+/** One brokered secret in the clear. Never log a message that contains it. */
+export interface BrokeredSecret {
+  name: string;
+  value: string;
+  /** The only host and port it is sent to, and the only header it is sent in. */
+  host: string;
+  port: number;
+  header: string;
+  /** What the header holds, with {} in place of the value. */
+  format: string;
+}
+
 function createBaseResolveSecretsRequest(): ResolveSecretsRequest {
   return { project: "" };
 }
@@ -242,10 +278,393 @@ export const ResolveSecretsResponse: MessageFns<ResolveSecretsResponse> = {
   },
 };
 
+function createBaseResolveNeedlesRequest(): ResolveNeedlesRequest {
+  return { project: "" };
+}
+
+export const ResolveNeedlesRequest: MessageFns<ResolveNeedlesRequest> = {
+  encode(message: ResolveNeedlesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.project !== "") {
+      writer.uint32(10).string(message.project);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResolveNeedlesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResolveNeedlesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.project = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResolveNeedlesRequest>): ResolveNeedlesRequest {
+    return ResolveNeedlesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResolveNeedlesRequest>): ResolveNeedlesRequest {
+    const message = createBaseResolveNeedlesRequest();
+    message.project = object.project ?? "";
+    return message;
+  },
+};
+
+function createBaseResolveNeedlesResponse(): ResolveNeedlesResponse {
+  return { version: "", secrets: [], retired: [], retiredVersions: [] };
+}
+
+export const ResolveNeedlesResponse: MessageFns<ResolveNeedlesResponse> = {
+  encode(message: ResolveNeedlesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.version !== "") {
+      writer.uint32(10).string(message.version);
+    }
+    for (const v of message.secrets) {
+      SecretValue.encode(v!, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.retired) {
+      SecretValue.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.retiredVersions) {
+      writer.uint32(34).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResolveNeedlesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResolveNeedlesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.secrets.push(SecretValue.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.retired.push(SecretValue.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.retiredVersions.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResolveNeedlesResponse>): ResolveNeedlesResponse {
+    return ResolveNeedlesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResolveNeedlesResponse>): ResolveNeedlesResponse {
+    const message = createBaseResolveNeedlesResponse();
+    message.version = object.version ?? "";
+    message.secrets = object.secrets?.map((e) => SecretValue.fromPartial(e)) || [];
+    message.retired = object.retired?.map((e) => SecretValue.fromPartial(e)) || [];
+    message.retiredVersions = object.retiredVersions?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseResolveBrokeredRequest(): ResolveBrokeredRequest {
+  return { project: "" };
+}
+
+export const ResolveBrokeredRequest: MessageFns<ResolveBrokeredRequest> = {
+  encode(message: ResolveBrokeredRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.project !== "") {
+      writer.uint32(10).string(message.project);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResolveBrokeredRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResolveBrokeredRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.project = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResolveBrokeredRequest>): ResolveBrokeredRequest {
+    return ResolveBrokeredRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResolveBrokeredRequest>): ResolveBrokeredRequest {
+    const message = createBaseResolveBrokeredRequest();
+    message.project = object.project ?? "";
+    return message;
+  },
+};
+
+function createBaseResolveBrokeredResponse(): ResolveBrokeredResponse {
+  return { secrets: [], retired: [] };
+}
+
+export const ResolveBrokeredResponse: MessageFns<ResolveBrokeredResponse> = {
+  encode(message: ResolveBrokeredResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.secrets) {
+      BrokeredSecret.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.retired) {
+      SecretValue.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResolveBrokeredResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResolveBrokeredResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.secrets.push(BrokeredSecret.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.retired.push(SecretValue.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResolveBrokeredResponse>): ResolveBrokeredResponse {
+    return ResolveBrokeredResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResolveBrokeredResponse>): ResolveBrokeredResponse {
+    const message = createBaseResolveBrokeredResponse();
+    message.secrets = object.secrets?.map((e) => BrokeredSecret.fromPartial(e)) || [];
+    message.retired = object.retired?.map((e) => SecretValue.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseBrokeredSecret(): BrokeredSecret {
+  return { name: "", value: "", host: "", port: 0, header: "", format: "" };
+}
+
+export const BrokeredSecret: MessageFns<BrokeredSecret> = {
+  encode(message: BrokeredSecret, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    if (message.host !== "") {
+      writer.uint32(26).string(message.host);
+    }
+    if (message.port !== 0) {
+      writer.uint32(32).int32(message.port);
+    }
+    if (message.header !== "") {
+      writer.uint32(42).string(message.header);
+    }
+    if (message.format !== "") {
+      writer.uint32(50).string(message.format);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BrokeredSecret {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBrokeredSecret();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.host = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.port = reader.int32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.header = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.format = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BrokeredSecret>): BrokeredSecret {
+    return BrokeredSecret.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BrokeredSecret>): BrokeredSecret {
+    const message = createBaseBrokeredSecret();
+    message.name = object.name ?? "";
+    message.value = object.value ?? "";
+    message.host = object.host ?? "";
+    message.port = object.port ?? 0;
+    message.header = object.header ?? "";
+    message.format = object.format ?? "";
+    return message;
+  },
+};
+
 /** SecretsService is the only holder of secret values: it resolves the references of project files. */
 export type SecretsServiceService = typeof SecretsServiceService;
 export const SecretsServiceService = {
-  /** The values of one project, for the pool-manager (to provision workers) and the sanitizer (as needles). */
+  /** The values that scripts of one project may hold, for the pool-manager, which provisions workers with them. */
   resolveSecrets: {
     path: "/airlock.v1.SecretsService/ResolveSecrets" as const,
     requestStream: false as const,
@@ -257,15 +676,43 @@ export const SecretsServiceService = {
       Buffer.from(ResolveSecretsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ResolveSecretsResponse => ResolveSecretsResponse.decode(value),
   },
+  /** Every value of one project, also those that no script may hold, for the sanitizer, which looks for them. */
+  resolveNeedles: {
+    path: "/airlock.v1.SecretsService/ResolveNeedles" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ResolveNeedlesRequest): Buffer =>
+      Buffer.from(ResolveNeedlesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ResolveNeedlesRequest => ResolveNeedlesRequest.decode(value),
+    responseSerialize: (value: ResolveNeedlesResponse): Buffer =>
+      Buffer.from(ResolveNeedlesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ResolveNeedlesResponse => ResolveNeedlesResponse.decode(value),
+  },
+  /** The values that no script may hold, for the egress service, which puts them into requests. */
+  resolveBrokered: {
+    path: "/airlock.v1.SecretsService/ResolveBrokered" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ResolveBrokeredRequest): Buffer =>
+      Buffer.from(ResolveBrokeredRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ResolveBrokeredRequest => ResolveBrokeredRequest.decode(value),
+    responseSerialize: (value: ResolveBrokeredResponse): Buffer =>
+      Buffer.from(ResolveBrokeredResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ResolveBrokeredResponse => ResolveBrokeredResponse.decode(value),
+  },
 } as const;
 
 export interface SecretsServiceServer extends UntypedServiceImplementation {
-  /** The values of one project, for the pool-manager (to provision workers) and the sanitizer (as needles). */
+  /** The values that scripts of one project may hold, for the pool-manager, which provisions workers with them. */
   resolveSecrets: handleUnaryCall<ResolveSecretsRequest, ResolveSecretsResponse>;
+  /** Every value of one project, also those that no script may hold, for the sanitizer, which looks for them. */
+  resolveNeedles: handleUnaryCall<ResolveNeedlesRequest, ResolveNeedlesResponse>;
+  /** The values that no script may hold, for the egress service, which puts them into requests. */
+  resolveBrokered: handleUnaryCall<ResolveBrokeredRequest, ResolveBrokeredResponse>;
 }
 
 export interface SecretsServiceClient extends Client {
-  /** The values of one project, for the pool-manager (to provision workers) and the sanitizer (as needles). */
+  /** The values that scripts of one project may hold, for the pool-manager, which provisions workers with them. */
   resolveSecrets(
     request: ResolveSecretsRequest,
     callback: (error: ServiceError | null, response: ResolveSecretsResponse) => void,
@@ -280,6 +727,38 @@ export interface SecretsServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ResolveSecretsResponse) => void,
+  ): ClientUnaryCall;
+  /** Every value of one project, also those that no script may hold, for the sanitizer, which looks for them. */
+  resolveNeedles(
+    request: ResolveNeedlesRequest,
+    callback: (error: ServiceError | null, response: ResolveNeedlesResponse) => void,
+  ): ClientUnaryCall;
+  resolveNeedles(
+    request: ResolveNeedlesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ResolveNeedlesResponse) => void,
+  ): ClientUnaryCall;
+  resolveNeedles(
+    request: ResolveNeedlesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ResolveNeedlesResponse) => void,
+  ): ClientUnaryCall;
+  /** The values that no script may hold, for the egress service, which puts them into requests. */
+  resolveBrokered(
+    request: ResolveBrokeredRequest,
+    callback: (error: ServiceError | null, response: ResolveBrokeredResponse) => void,
+  ): ClientUnaryCall;
+  resolveBrokered(
+    request: ResolveBrokeredRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ResolveBrokeredResponse) => void,
+  ): ClientUnaryCall;
+  resolveBrokered(
+    request: ResolveBrokeredRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ResolveBrokeredResponse) => void,
   ): ClientUnaryCall;
 }
 

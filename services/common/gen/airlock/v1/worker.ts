@@ -59,7 +59,11 @@ export interface ProvisionRequest {
   secrets: SecretValue[];
   /** The project's defaults. */
   settings: { [key: string]: string };
-  limits: RunLimits | undefined;
+  limits:
+    | RunLimits
+    | undefined;
+  /** Runs of this project reach the network, each through the route that its start names; without it they have none. */
+  network: boolean;
 }
 
 export interface ProvisionRequest_SettingsEntry {
@@ -108,11 +112,36 @@ export interface RunStart {
   settings: { [key: string]: string };
   /** JSON text, {category: {key: value}}. */
   memoryJson: string;
+  /** Absent: the run has no network. */
+  network: RunNetwork | undefined;
 }
 
 export interface RunStart_SettingsEntry {
   key: string;
   value: string;
+}
+
+/** The route of one run through the egress service. */
+export interface RunNetwork {
+  /** Where the egress service takes the run's connections: "unix:/path" or "host:port". */
+  proxyAddress: string;
+  /** What the script's proxy settings carry, so that every connection is known to be this run's. */
+  username: string;
+  password: string;
+  /** Stand in for the secrets that the script does not get. */
+  placeholders: Placeholder[];
+  /** PEM. The authority behind the certificates that the script meets where a placeholder is replaced; empty when none is. */
+  authorityPem: string;
+}
+
+/** A text, unique to the run, that the egress service replaces by a secret in one header toward one host. */
+export interface Placeholder {
+  /** The secret's name. */
+  name: string;
+  value: string;
+  /** "host" or "host:port". */
+  host: string;
+  header: string;
 }
 
 export interface RunAnswer {
@@ -160,7 +189,7 @@ export interface RunFinished {
 }
 
 function createBaseProvisionRequest(): ProvisionRequest {
-  return { project: "", secretsVersion: "", secrets: [], settings: {}, limits: undefined };
+  return { project: "", secretsVersion: "", secrets: [], settings: {}, limits: undefined, network: false };
 }
 
 export const ProvisionRequest: MessageFns<ProvisionRequest> = {
@@ -179,6 +208,9 @@ export const ProvisionRequest: MessageFns<ProvisionRequest> = {
     });
     if (message.limits !== undefined) {
       RunLimits.encode(message.limits, writer.uint32(42).fork()).join();
+    }
+    if (message.network !== false) {
+      writer.uint32(48).bool(message.network);
     }
     return writer;
   },
@@ -239,6 +271,14 @@ export const ProvisionRequest: MessageFns<ProvisionRequest> = {
             message.limits = RunLimits.decode(reader, reader.uint32());
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.network = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -271,6 +311,7 @@ export const ProvisionRequest: MessageFns<ProvisionRequest> = {
     message.limits = (object.limits !== undefined && object.limits !== null)
       ? RunLimits.fromPartial(object.limits)
       : undefined;
+    message.network = object.network ?? false;
     return message;
   },
 };
@@ -692,7 +733,7 @@ export const RunRequest: MessageFns<RunRequest> = {
 };
 
 function createBaseRunStart(): RunStart {
-  return { executionId: "", code: "", timeoutMs: 0, settings: {}, memoryJson: "" };
+  return { executionId: "", code: "", timeoutMs: 0, settings: {}, memoryJson: "", network: undefined };
 }
 
 export const RunStart: MessageFns<RunStart> = {
@@ -711,6 +752,9 @@ export const RunStart: MessageFns<RunStart> = {
     });
     if (message.memoryJson !== "") {
       writer.uint32(42).string(message.memoryJson);
+    }
+    if (message.network !== undefined) {
+      RunNetwork.encode(message.network, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -771,6 +815,14 @@ export const RunStart: MessageFns<RunStart> = {
             message.memoryJson = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.network = RunNetwork.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -801,6 +853,9 @@ export const RunStart: MessageFns<RunStart> = {
       {},
     );
     message.memoryJson = object.memoryJson ?? "";
+    message.network = (object.network !== undefined && object.network !== null)
+      ? RunNetwork.fromPartial(object.network)
+      : undefined;
     return message;
   },
 };
@@ -868,6 +923,200 @@ export const RunStart_SettingsEntry: MessageFns<RunStart_SettingsEntry> = {
     const message = createBaseRunStart_SettingsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseRunNetwork(): RunNetwork {
+  return { proxyAddress: "", username: "", password: "", placeholders: [], authorityPem: "" };
+}
+
+export const RunNetwork: MessageFns<RunNetwork> = {
+  encode(message: RunNetwork, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.proxyAddress !== "") {
+      writer.uint32(10).string(message.proxyAddress);
+    }
+    if (message.username !== "") {
+      writer.uint32(18).string(message.username);
+    }
+    if (message.password !== "") {
+      writer.uint32(26).string(message.password);
+    }
+    for (const v of message.placeholders) {
+      Placeholder.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.authorityPem !== "") {
+      writer.uint32(42).string(message.authorityPem);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RunNetwork {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRunNetwork();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.proxyAddress = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.username = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.password = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.placeholders.push(Placeholder.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.authorityPem = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RunNetwork>): RunNetwork {
+    return RunNetwork.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RunNetwork>): RunNetwork {
+    const message = createBaseRunNetwork();
+    message.proxyAddress = object.proxyAddress ?? "";
+    message.username = object.username ?? "";
+    message.password = object.password ?? "";
+    message.placeholders = object.placeholders?.map((e) => Placeholder.fromPartial(e)) || [];
+    message.authorityPem = object.authorityPem ?? "";
+    return message;
+  },
+};
+
+function createBasePlaceholder(): Placeholder {
+  return { name: "", value: "", host: "", header: "" };
+}
+
+export const Placeholder: MessageFns<Placeholder> = {
+  encode(message: Placeholder, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    if (message.host !== "") {
+      writer.uint32(26).string(message.host);
+    }
+    if (message.header !== "") {
+      writer.uint32(34).string(message.header);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Placeholder {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePlaceholder();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.host = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.header = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Placeholder>): Placeholder {
+    return Placeholder.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Placeholder>): Placeholder {
+    const message = createBasePlaceholder();
+    message.name = object.name ?? "";
+    message.value = object.value ?? "";
+    message.host = object.host ?? "";
+    message.header = object.header ?? "";
     return message;
   },
 };

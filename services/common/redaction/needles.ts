@@ -10,7 +10,12 @@ export type Needle = {
   readonly replacement: Uint8Array;
   /** The same inside a JSON string. */
   readonly inJson: string;
+  /** Which of the values it was made of. */
+  readonly source: number;
 };
+
+/** A value that is a number. */
+export type NumberNeedle = { readonly marker: string; readonly source: number };
 
 /** Shorter lines, such as a brace, turn up in innocent output. */
 const MIN_LINE_BYTES = 8;
@@ -23,13 +28,16 @@ const MIN_NUMBER_CHARACTERS = 4;
 
 /** All needles of these secret values, each run of bytes once; of equal ones the first counts. */
 export function needlesOf(values: readonly string[]): Needle[] {
-  const texts = [...new Set(values.flatMap((value) => [value, ...longLinesOf(value)]))];
-  const tiny = texts
+  const sources = new Map<string, number>();
+  values.forEach((value, index) => {
+    for (const text of [value, ...longLinesOf(value)]) if (!sources.has(text)) sources.set(text, index);
+  });
+  const tiny = [...sources.keys()]
     .filter((text) => text.length <= MAX_SHOWN_UNITS)
     .flatMap((text) => SPELLINGS.map(({ write }) => write(text)))
     .filter((spelled) => spelled !== "");
   const needles = new Map<string, Needle>();
-  for (const text of texts) {
+  for (const [text, source] of sources) {
     const ownMarker = markerFor(text);
     const showsAnother =
       tiny.length > 0 && writtenForms(ownMarker).some((form) => tiny.some((other) => form.includes(other)));
@@ -43,6 +51,7 @@ export function needlesOf(values: readonly string[]): Needle[] {
         marker,
         replacement: Buffer.from(replacement),
         inJson: escaped(replacement),
+        source,
       });
     }
   }
@@ -59,14 +68,14 @@ function escaped(text: string): string {
   return JSON.stringify(text).slice(1, -1);
 }
 
-/** The values that are numbers, without their sign, with the marker of each. */
-export function numbersOf(values: Iterable<string>): ReadonlyMap<number, string> {
-  const numbers = new Map<number, string>();
-  for (const value of values) {
+/** The values that are numbers, without their sign. */
+export function numbersOf(values: readonly string[]): ReadonlyMap<number, NumberNeedle> {
+  const numbers = new Map<number, NumberNeedle>();
+  for (const [source, value] of values.entries()) {
     if (!/^[+-]?\d+(\.\d*)?([eE][+-]?\d+)?$/.test(value)) continue;
     const number = Math.abs(Number(value));
     const isTelling = Number.isFinite(number) && String(number).length >= MIN_NUMBER_CHARACTERS;
-    if (isTelling && !numbers.has(number)) numbers.set(number, markerFor(value));
+    if (isTelling && !numbers.has(number)) numbers.set(number, { marker: markerFor(value), source });
   }
   return numbers;
 }

@@ -1,5 +1,6 @@
 import type { NeedleSet } from "./needle-set.ts";
 import type { Needle } from "./needles.ts";
+import { RedactionCounts } from "./redaction-counts.ts";
 import { Scanner } from "./scanner.ts";
 
 /**
@@ -7,17 +8,35 @@ import { Scanner } from "./scanner.ts";
  * beginning of a possible match is held back, never more than the longest needle.
  */
 export class TextRedactor {
-  readonly #needles: NeedleSet;
-  readonly #scanner: Scanner;
+  #needles: NeedleSet;
+  #scanner: Scanner;
   /** All before this position has left, or is covered by the region that is still open. */
   #done = 0;
   /** The bytes from `#heldFrom` on that came with earlier chunks. */
   #held: Uint8Array = new Uint8Array();
   #heldFrom = 0;
+  readonly #counts: RedactionCounts;
 
-  constructor(needles: NeedleSet) {
+  constructor(needles: NeedleSet, counts = new RedactionCounts()) {
     this.#needles = needles;
+    this.#counts = counts;
     this.#scanner = new Scanner(needles.automaton);
+  }
+
+  /**
+   * Looks for these needles from now on, which must hold all of the earlier ones. What has left is not looked at
+   * again; while a region is open, where the old needles still decide, nothing changes and it returns false.
+   */
+  use(needles: NeedleSet): boolean {
+    if (needles === this.#needles) return true;
+    const { head, starts, position } = this.#scanner;
+    if (head < starts.length) return false;
+    const scanner = new Scanner(needles.automaton);
+    scanner.position = position - this.#held.length;
+    scanner.scan(this.#held);
+    this.#needles = needles;
+    this.#scanner = scanner;
+    return true;
   }
 
   /** Takes the next bytes and returns what is certain by now. The pieces may share memory with `chunk`. */
@@ -83,6 +102,8 @@ export class TextRedactor {
   }
 
   #replacement(pattern: number): Uint8Array {
-    return (this.#needles.needles[pattern] as Needle).replacement;
+    const { replacement, source } = this.#needles.needles[pattern] as Needle;
+    this.#counts.add(this.#needles, source);
+    return replacement;
   }
 }

@@ -1,0 +1,72 @@
+import type { Identity, ServiceIdentity } from "./identity.ts";
+
+type Rule = {
+  /** Who answers. */
+  readonly service: ServiceIdentity;
+  /** Who may call. */
+  readonly callers: readonly Identity[];
+};
+
+/**
+ * Who may call what, for every RPC there is; what is not here is refused to everybody. The worker, which is Python,
+ * has its own rows once more in worker/airlock_worker/identity.py.
+ */
+export const RULES: Readonly<Record<string, Rule>> = {
+  ...rules("router", "RouterService", {
+    Submit: ["gateway", "client"],
+    GetExecution: ["gateway", "client"],
+    ListExecutions: ["gateway", "client"],
+    Respond: ["gateway", "client"],
+    Cancel: ["gateway", "client"],
+    GetRedactions: ["gateway", "client"],
+    GetRouterReadiness: ["gateway", "client"],
+  }),
+  ...rules("pool-manager", "PoolManagerService", {
+    ListProjects: ["gateway", "client"],
+    GetProject: ["gateway", "client", "router"],
+    UpProject: ["gateway", "client"],
+    DownProject: ["gateway", "client"],
+    // A lease is of use only to whoever may run something on the worker.
+    Lease: ["router"],
+    GetPoolManagerReadiness: ["gateway", "client"],
+  }),
+  ...rules("secrets", "SecretsService", {
+    ResolveSecrets: ["pool-manager"],
+    ResolveNeedles: ["sanitizer"],
+    ResolveBrokered: ["egress"],
+  }),
+  ...rules("sanitizer", "SanitizerService", { Sanitize: ["router"] }),
+  ...rules("egress", "EgressService", {
+    HoldRoute: ["router"],
+    OpenRoute: ["router"],
+    CloseRoute: ["router"],
+  }),
+  ...rules("worker", "WorkerService", {
+    Provision: ["pool-manager"],
+    WatchStatus: ["pool-manager"],
+    Run: ["router"],
+  }),
+};
+
+const HEALTH = "/grpc.health.v1.Health/";
+
+/** Whether `caller` may call the RPC with this path. Everybody with an identity may ask how a service is. */
+export function mayCall(caller: Identity, path: string): boolean {
+  if (path.startsWith(HEALTH)) return true;
+  return Object.hasOwn(RULES, path) && RULES[path]?.callers.includes(caller) === true;
+}
+
+/** Who answers the calls of this gRPC service; undefined when the table does not know it. */
+export function ownerOf(serviceName: string): ServiceIdentity | undefined {
+  return Object.entries(RULES).find(([path]) => path.startsWith(`/${serviceName}/`))?.[1].service;
+}
+
+function rules(
+  service: ServiceIdentity,
+  name: string,
+  callersOf: Readonly<Record<string, readonly Identity[]>>,
+): Record<string, Rule> {
+  return Object.fromEntries(
+    Object.entries(callersOf).map(([rpc, callers]) => [`/airlock.v1.${name}/${rpc}`, { service, callers }]),
+  );
+}

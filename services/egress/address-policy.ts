@@ -1,0 +1,46 @@
+import { BlockList, isIP } from "node:net";
+import ipaddr from "ipaddr.js";
+
+/** The addresses that an operator permits although they are not public. */
+export function permittedAddresses(entries: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const entry of entries) {
+    const [address, bits] = entry.includes("/")
+      ? ipaddr.parseCIDR(entry)
+      : ([ipaddr.parse(entry), undefined] as const);
+    if (bits === undefined) list.addAddress(address.toString(), address.kind());
+    else list.addSubnet(address.toString(), bits, address.kind());
+  }
+  return list;
+}
+
+/** The kind of `address` when it may not be dialled; undefined for a public one and one that is permitted. */
+export function refusedKind(address: string, permitted: BlockList): string | undefined {
+  const known = parse(address);
+  if (!known) return "no IP address";
+  const judged = embeddedIPv4(known);
+  if ([known, judged].some((each) => permitted.check(each.toString(), each.kind()))) return undefined;
+  const range = judged.range();
+  if (range !== "unicast") return range;
+  // Outside 2000::/3 nothing is global unicast, whatever is not listed as special yet.
+  return judged instanceof ipaddr.IPv6 && ((judged.parts[0] as number) & 0xe000) !== 0x2000
+    ? "reserved"
+    : undefined;
+}
+
+/** By way of the URL parser, which reads `::1.2.3.4` as systems do. */
+function parse(address: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
+  const [bare = ""] = address.split("%");
+  if (isIP(bare) === 0) return undefined;
+  const host = isIP(bare) === 6 ? new URL(`http://[${bare}]/`).hostname.slice(1, -1) : bare;
+  return ipaddr.parse(host);
+}
+
+/** Addresses that only wrap an IPv4 address (mapped, NAT64) are judged by what is inside. */
+function embeddedIPv4(address: ipaddr.IPv4 | ipaddr.IPv6): ipaddr.IPv4 | ipaddr.IPv6 {
+  if (address instanceof ipaddr.IPv4) return address;
+  if (address.isIPv4MappedAddress()) return address.toIPv4Address();
+  const [first, second, ...rest] = address.parts;
+  const isNat64 = first === 0x64 && second === 0xff9b && rest.slice(0, 4).every((part) => part === 0);
+  return isNat64 ? new ipaddr.IPv4(address.toByteArray().slice(12)) : address;
+}

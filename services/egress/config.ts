@@ -1,0 +1,34 @@
+import { readEnvironment } from "../common/environment.ts";
+
+export type EgressConfig = {
+  readonly listen: string;
+  /** Where runs' connections come in: `unix:/path` or `host:port`. */
+  readonly proxyListen: string;
+  /** How workers reach `proxyListen`; undefined: by that very address. */
+  readonly proxyAddress: string | undefined;
+  readonly secretsAddress: string;
+  readonly projectsDirectory: string;
+  /** The authority behind intercepted connections is kept here. */
+  readonly dataDirectory: string;
+  /** PEM file of authorities that upstream servers may be certified by, besides the public ones. */
+  readonly extraCaPath: string | undefined;
+  /** This service's certificates; needed where it is on a network. */
+  readonly tlsDirectory?: string | undefined;
+};
+
+/** Reads the egress service's environment; throws a ConfigError that names every problem. */
+export function readEgressConfig(env: NodeJS.ProcessEnv): EgressConfig {
+  const read = readEnvironment(env);
+  const config = {
+    listen: read.text("AIRLOCK_LISTEN"),
+    proxyListen: read.text("AIRLOCK_PROXY_LISTEN"),
+    proxyAddress: env.AIRLOCK_PROXY_ADDRESS || undefined,
+    secretsAddress: read.text("AIRLOCK_SECRETS_ADDRESS"),
+    projectsDirectory: read.text("AIRLOCK_PROJECTS_DIR"),
+    dataDirectory: read.text("AIRLOCK_DATA_DIR"),
+    extraCaPath: env.AIRLOCK_EGRESS_EXTRA_CA || undefined,
+    tlsDirectory: read.optionalText("AIRLOCK_TLS_DIR"),
+  };
+  read.check();
+  return Object.freeze(config);
+}

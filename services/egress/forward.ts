@@ -1,0 +1,189 @@
+import {
+  type ClientRequest,
+  type IncomingMessage,
+  request as openRequest,
+  type ServerResponse,
+} from "node:http";
+import { type Duplex, PassThrough } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type { Target } from "./destination.ts";
+import { endToEndHeaders, type Header } from "./http-headers.ts";
+import { injectHeader, placeholderGuard, refusePlaceholders } from "./placeholders.ts";
+import { asRefusal, Refusal } from "./refusal.ts";
+import { redactBody, redactText } from "./response-filter.ts";
+import type { Route } from "./routes.ts";
+
+/** One request of a run on its way to a server. */
+export type Forward = {
+  readonly route: Route;
+  readonly target: Target;
+  /** Path and query as the script wrote them. */
+  readonly path: string;
+  /** Only a connection that is encrypted may carry a secret. */
+  readonly secure: boolean;
+  /** Connects to the target. */
+  readonly connect: () => Promise<Duplex>;
+};
+
+const MAX_HEADER_BYTES = 64 * 1024;
+
+/**
+ * Sends a request on and its response back, both written anew: what framed them on one side frames nothing on the other.
+ * Rejects, mostly with a Refusal, when nothing of a response was sent yet; later it breaks the connection.
+ */
+export async function forward(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { route, target, path, secure, connect }: Forward,
+): Promise<void> {
+  const headers = requestHeaders(request, route, target, path, secure);
+  route.traffic.count(
+    "out",
+    headers.reduce((sum, pair) => sum + pair[0].length + pair[1].length, path.length),
+  );
+  const connection = await connect();
+  if (response.destroyed) {
+    // The script has gone meanwhile; nobody would end this connection.
+    connection.destroy();
+    return;
+  }
+  const abort = new AbortController();
+  response.once("close", () => {
+    if (!response.writableFinished) abort.abort();
+    connection.destroy();
+  });
+  const upstream = openRequest({
+    createConnection: () => connection,
+    method: request.method ?? "GET",
+    path,
+    headers: headers.flat(),
+    setHost: false,
+    insecureHTTPParser: false,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    signal: abort.signal,
+  });
+  const answered = new Promise<IncomingMessage>((resolve, reject) => {
+    upstream.once("response", resolve);
+    upstream.once("upgrade", (_response, socket) => {
+      socket.destroy();
+      reject(new Refusal(502, "unchecked_response", "Airlock refused a response that changes the protocol"));
+    });
+    // Listened to for good: an error after the response must not end the process.
+    upstream.on("error", reject);
+  });
+  const refused = sendBody(request, upstream, route);
+  answered.catch(() => undefined);
+  refused.catch(() => undefined);
+  try {
+    const incoming = await Promise.race([answered, refused]);
+    await Promise.race([sendBack(incoming, request, response, route), refused]);
+  } catch (error) {
+    const leftByScript = response.destroyed && !(error instanceof Refusal);
+    abort.abort();
+    if (leftByScript) return;
+    if (response.headersSent) response.destroy();
+    throw asRefusal(error, target.host, target.port);
+  }
+}
+
+/** Sends the body on. Rejects with a Refusal when a part of it may not pass, and never settles otherwise: a server may answer before the body is over. */
+function sendBody(
+  request: IncomingMessage,
+  upstream: ClientRequest,
+  { placeholders, traffic }: Route,
+): Promise<never> {
+  if (framingOf(request).length === 0) {
+    upstream.end();
+    return new Promise(() => undefined);
+  }
+  // No pipeline from the request itself: it would close the script's connection before the script knows why.
+  const guard = request.pipe(placeholderGuard(placeholders));
+  request.once("close", () => {
+    if (!request.complete) guard.destroy();
+  });
+  return new Promise((_, reject) => {
+    pipeline(guard, traffic.meter("out"), upstream).catch((error: unknown) => {
+      // What else goes wrong with the connection, its own listeners hear.
+      if (error instanceof Refusal) reject(error);
+    });
+  });
+}
+
+/** How the body is framed on its way on; empty: there is none. Never copied, so that no header can take it out. */
+function framingOf({ headers }: IncomingMessage): Header[] {
+  if (headers["transfer-encoding"] !== undefined) return [["Transfer-Encoding", "chunked"]];
+  const length = headers["content-length"];
+  return length === undefined ? [] : [["Content-Length", length]];
+}
+
+function requestHeaders(
+  request: IncomingMessage,
+  { placeholders, needles }: Route,
+  target: Target,
+  path: string,
+  secure: boolean,
+): Header[] {
+  refusePlaceholders(placeholders, path, "in the URL");
+  // What comes back must be readable, and whole: a secret that is cut into ranges has no pattern.
+  const unreadable = needles ? ["accept-encoding", "range", "if-range"] : [];
+  const passed = endToEndHeaders(request.rawHeaders, ["host", "expect", "content-length", ...unreadable]);
+  const injected = passed.map(([name, value]): Header => {
+    refusePlaceholders(placeholders, name, "in a header's name");
+    if (secure) return [name, injectHeader(placeholders, target, name, value)];
+    refusePlaceholders(placeholders, value, `in the header ${name} of a request that is not encrypted`);
+    return [name, value];
+  });
+  const defaultPort = secure ? 443 : 80;
+  const host = target.host.includes(":") ? `[${target.host}]` : target.host;
+  const hostHeader: Header = ["Host", target.port === defaultPort ? host : `${host}:${target.port}`];
+  return [
+    hostHeader,
+    ...injected,
+    ...(needles ? [["Accept-Encoding", "identity"] as const] : []),
+    ...framingOf(request),
+    ["Connection", "close"],
+  ];
+}
+
+async function sendBack(
+  incoming: IncomingMessage,
+  request: IncomingMessage,
+  response: ServerResponse,
+  { needles, traffic }: Route,
+): Promise<void> {
+  const status = incoming.statusCode ?? 502;
+  const hasBody = request.method !== "HEAD" && status !== 204 && status !== 304;
+  if (needles && hasBody) refuseUnreadable(incoming);
+  let headers = endToEndHeaders(incoming.rawHeaders);
+  let reason = incoming.statusMessage ?? "";
+  if (needles) {
+    headers = headers
+      .filter(([name]) => redactText(needles, name) === name)
+      // A marker has another length than what it stands for.
+      .filter(([name]) => !hasBody || name.toLowerCase() !== "content-length")
+      .map(([name, value]) => [name, redactText(needles, value)]);
+    reason = redactText(needles, reason);
+  }
+  traffic.count(
+    "in",
+    headers.reduce((sum, pair) => sum + pair[0].length + pair[1].length, reason.length),
+  );
+  response.writeHead(status, reason, headers.flat());
+  if (!hasBody) {
+    incoming.resume();
+    response.end();
+    return;
+  }
+  await pipeline(incoming, traffic.meter("in"), needles ? redactBody(needles) : new PassThrough(), response);
+}
+
+function refuseUnreadable({ headers }: IncomingMessage): void {
+  const encoding = headers["content-encoding"] ?? "identity";
+  const transfer = headers["transfer-encoding"] ?? "chunked";
+  if (encoding.toLowerCase() === "identity" && transfer.toLowerCase() === "chunked") return;
+  throw new Refusal(
+    502,
+    "unchecked_response",
+    "Airlock refused the response: it is encoded, so it could not be checked for secrets",
+  );
+}

@@ -1,0 +1,37 @@
+import { AirlockError } from "../common/errors.ts";
+import type {
+  CloseRouteResponse,
+  EgressServiceServer,
+  OpenRouteResponse,
+} from "../common/gen/airlock/v1/egress.ts";
+import { handlersFor } from "../common/grpc-server.ts";
+import type { Log } from "../common/log.ts";
+import type { OpenRouteFor } from "./route-opener.ts";
+
+/** A route lives as long as the stream that asked for it. */
+export function egressHandlers(openRoute: OpenRouteFor, log: Log): EgressServiceServer {
+  const { unary, serverStream } = handlersFor(log);
+  const superseded = () => {
+    throw new AirlockError("route_not_found", "Use HoldRoute: a route is open as long as its stream.");
+  };
+  return {
+    holdRoute: serverStream(async function* ({ project, executionId }, { signal }) {
+      if (project === "" || executionId === "") {
+        throw new AirlockError("invalid_request", "`project` or `execution_id` is missing.");
+      }
+      const route = await openRoute(project, executionId, signal);
+      try {
+        if (signal.aborted) return;
+        yield { network: route.network };
+        if (signal.aborted) return;
+        await new Promise<void>((resolve) =>
+          signal.addEventListener("abort", () => resolve(), { once: true }),
+        );
+      } finally {
+        route.close();
+      }
+    }),
+    openRoute: unary((): OpenRouteResponse => superseded()),
+    closeRoute: unary((): CloseRouteResponse => superseded()),
+  };
+}

@@ -1,0 +1,66 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
+import type { Attempts } from "./attempts.ts";
+import type { Authority } from "./authority.ts";
+import { parseTarget } from "./authority-form.ts";
+import type { Dial, Target } from "./destination.ts";
+import { forward } from "./forward.ts";
+import { HTTP_SERVER_OPTIONS, refuseRequest } from "./http-edge.ts";
+import { asRefusal, malformed } from "./refusal.ts";
+import type { Route } from "./routes.ts";
+import type { Encrypt } from "./upstream-tls.ts";
+
+type Context = { readonly route: Route; readonly target: Target };
+
+/** Ends TLS toward hosts with a brokered secret, so that the secret can be put into requests. */
+export type Intercept = {
+  take(socket: Socket, route: Route, target: Target): Promise<void>;
+  close(): void;
+};
+
+export function createIntercept(parts: {
+  readonly authority: () => Promise<Authority>;
+  readonly dial: Dial;
+  readonly encrypt: Encrypt;
+  readonly attempts: Attempts;
+}): Intercept {
+  const contexts = new WeakMap<object, Context>();
+  const server: Server = createServer(HTTP_SERVER_OPTIONS);
+
+  const serve = async (request: IncomingMessage, response: ServerResponse) => {
+    const context = contexts.get(request.socket);
+    if (!context) return void request.socket.destroy();
+    const { route, target } = context;
+    try {
+      const path = request.url ?? "";
+      if (!path.startsWith("/") && path !== "*") throw malformed("its target is no path");
+      // Behind one address there may be others: the secret is for the host that was asked for.
+      const named = parseTarget(request.headers.host ?? "", 443);
+      if (named.host !== target.host || named.port !== target.port) {
+        throw malformed("its Host header names another server than CONNECT does");
+      }
+      const connect = async () => await parts.encrypt(await parts.dial(route, target), target.host);
+      await forward(request, response, { route, target, path, secure: true, connect });
+      parts.attempts.note(route, target, "allowed");
+    } catch (error) {
+      const refusal = asRefusal(error, target.host, target.port);
+      parts.attempts.note(route, target, refusal.verdict, refusal.cause);
+      refuseRequest(request, response, refusal);
+    }
+  };
+  server.on("request", (request, response) => void serve(request, response));
+  server.on("clientError", (_error, socket) => socket.destroy());
+
+  return {
+    async take(socket, route, target) {
+      const secureContext = await (await parts.authority()).contextFor(target.host);
+      const inner = new TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols: ["http/1.1"] });
+      inner.on("error", () => socket.destroy());
+      inner.once("close", () => socket.destroy());
+      contexts.set(inner, { route, target });
+      server.emit("connection", inner);
+    },
+    close: () => server.close(),
+  };
+}

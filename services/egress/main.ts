@@ -1,0 +1,71 @@
+import type { Registry } from "prom-client";
+import { systemClock } from "../common/clock.ts";
+import { EgressServiceService } from "../common/gen/airlock/v1/egress.ts";
+import { SecretsServiceClient } from "../common/gen/airlock/v1/secrets.ts";
+import { connect } from "../common/grpc-client.ts";
+import { startGrpcServer } from "../common/grpc-server.ts";
+import type { Log } from "../common/log.ts";
+import { openProjectCatalogue } from "../common/project-catalogue.ts";
+import { type RunningService, runService } from "../common/run-service.ts";
+import { openTlsIfAny } from "../common/tls-identity.ts";
+import { createAttempts } from "./attempts.ts";
+import { type Authority, openAuthority } from "./authority.ts";
+import { type EgressConfig, readEgressConfig } from "./config.ts";
+import { createDial, type Resolve, systemResolve } from "./destination.ts";
+import { egressHandlers } from "./handlers.ts";
+import { createIntercept } from "./intercept.ts";
+import { startProxy } from "./proxy.ts";
+import { createRouteOpener } from "./route-opener.ts";
+import { createRoutes } from "./routes.ts";
+import { resolveBrokered } from "./secrets-client.ts";
+import { createEncrypt } from "./upstream-tls.ts";
+
+/** The only way to the network. */
+export async function startEgress(
+  config: EgressConfig,
+  log: Log,
+  resolve: Resolve = systemResolve,
+): Promise<RunningService & { readonly registry: Registry }> {
+  const catalogue = await openProjectCatalogue(config.projectsDirectory);
+  const tls = await openTlsIfAny(config.tlsDirectory, "egress", log);
+  const secrets = connect(SecretsServiceClient, config.secretsAddress, tls);
+  const authority = once(() => openAuthority(config.dataDirectory, systemClock));
+  const attempts = createAttempts(log);
+  const routes = createRoutes();
+  const dial = createDial(resolve);
+  const encrypt = await createEncrypt(config.extraCaPath);
+  const intercept = createIntercept({ authority, dial, encrypt, attempts });
+  const proxy = await startProxy({ listen: config.proxyListen, routes, dial, intercept, attempts });
+  const brokered = (project: string, signal: AbortSignal) => resolveBrokered(secrets, project, signal);
+  const proxyAddress = () => config.proxyAddress ?? proxy.address;
+  const open = createRouteOpener({ catalogue, brokered, authority, routes, attempts, proxyAddress });
+  const server = await startGrpcServer(
+    config.listen,
+    [[EgressServiceService, egressHandlers(open, log)]],
+    tls,
+  );
+  return {
+    address: server.address,
+    registry: attempts.registry,
+    async drain(graceMs) {
+      await server.drain(graceMs);
+      await proxy.close();
+      secrets.close();
+      tls?.close();
+    },
+  };
+}
+
+/** Made at the first need; a failure is not remembered. */
+function once(make: () => Promise<Authority>): () => Promise<Authority> {
+  let made: Promise<Authority> | undefined;
+  return () => {
+    made ??= make().catch((error: unknown) => {
+      made = undefined;
+      throw error;
+    });
+    return made;
+  };
+}
+
+if (import.meta.main) await runService("egress", readEgressConfig, (config, log) => startEgress(config, log));

@@ -1,0 +1,58 @@
+import { AirlockError, asAirlockError } from "../common/errors.ts";
+import type { EgressServiceClient, HoldRouteResponse } from "../common/gen/airlock/v1/egress.ts";
+import type { RunNetwork } from "../common/gen/airlock/v1/worker.ts";
+import { fromGrpcError } from "../common/grpc-errors.ts";
+
+/** A run's way to the network, open until it is closed or this process is gone. */
+export type RouteSession = { readonly network: RunNetwork; close(): void };
+
+// Long enough for an egress service that is being restarted.
+const OPEN_TIMEOUT_MS = 5_000;
+
+/**
+ * Opens a route through the egress service. Rejects with `start_failed`, `project_invalid` or `project_not_found`: a script
+ * of a project that reaches the network does not start without.
+ */
+export async function openRoute(
+  egress: EgressServiceClient,
+  project: string,
+  executionId: string,
+  signal: AbortSignal,
+): Promise<RouteSession> {
+  await reachable(egress);
+  const stream = egress.holdRoute({ project, executionId });
+  const cancel = () => stream.cancel();
+  const late = setTimeout(cancel, OPEN_TIMEOUT_MS);
+  // Whoever gave up waiting does not know the route that opens later.
+  signal.addEventListener("abort", cancel, { once: true });
+  if (signal.aborted) cancel();
+  return await new Promise<RouteSession>((resolve, reject) => {
+    // Listened to for good: the stream ends with an error when it is cancelled, or when the egress service goes away.
+    // Then the run's connections break, which the script sees.
+    stream.on("error", (error) => reject(notOpened(fromGrpcError(error, "egress service"))));
+    stream.on("end", () => reject(notOpened(new Error("the egress service ended the stream"))));
+    stream.on("data", ({ network }: HoldRouteResponse) => {
+      if (network) resolve({ network, close: cancel });
+    });
+  }).finally(() => clearTimeout(late));
+}
+
+function reachable(egress: EgressServiceClient): Promise<void> {
+  return new Promise((resolve, reject) => {
+    egress.waitForReady(Date.now() + OPEN_TIMEOUT_MS, (error) =>
+      error ? reject(notOpened(error)) : resolve(),
+    );
+  });
+}
+
+function notOpened(cause: unknown): AirlockError {
+  const { code, message } = asAirlockError(cause);
+  if (code === "start_failed" || code === "project_invalid" || code === "project_not_found") {
+    return new AirlockError(code, message, { cause });
+  }
+  return new AirlockError(
+    "start_failed",
+    "The script was not started, because its project reaches the network and the egress service gave it no way there. Submit it again; if this goes on, tell the operator.",
+    { cause },
+  );
+}

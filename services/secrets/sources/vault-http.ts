@@ -1,0 +1,82 @@
+import { readFile } from "node:fs/promises";
+import { request as httpRequest, type IncomingMessage } from "node:http";
+import { request as httpsRequest } from "node:https";
+import { Secret } from "../../common/secret.ts";
+import type { VaultSettings } from "../vault-settings.ts";
+import { UnresolvedSecret } from "./source.ts";
+
+/** `body` is undefined when it is not JSON. */
+export type VaultAnswer = { readonly status: number; readonly body: unknown };
+
+// Less than those who ask this service wait for it.
+const TIMEOUT_MS = 1_500;
+const MAX_ANSWER_BYTES = 2 * 1024 * 1024;
+
+/**
+ * One GET. Redirects are not followed: the token is for this address only. Rejects with an UnresolvedSecret when there
+ * is no answer; no error carries the token or what the vault said.
+ */
+export async function askVault(vault: VaultSettings, path: string): Promise<VaultAnswer> {
+  const headers: Record<string, string> = {
+    "x-vault-request": "true",
+    "x-vault-token": await tokenOf(vault),
+    ...(vault.namespace !== undefined && { "x-vault-namespace": vault.namespace }),
+  };
+  const ca = vault.caFile === undefined ? undefined : await readText(vault.caFile, "the vault's CA file");
+  const url = new URL(vault.address + path);
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  try {
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      // No agent: a connection that is kept open would outlive a change of certificates.
+      const options = { headers, signal, agent: false, ...(ca !== undefined && { ca }) };
+      const start = url.protocol === "https:" ? httpsRequest : httpRequest;
+      start(url, options, resolve).on("error", reject).end();
+    });
+    return { status: response.statusCode ?? 0, body: parsed(await bodyOf(response)) };
+  } catch (error) {
+    if (error instanceof UnresolvedSecret) throw error;
+    throw new UnresolvedSecret(...unreachable(error as NodeJS.ErrnoException));
+  }
+}
+
+async function bodyOf(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of response) {
+    length += (chunk as Buffer).length;
+    if (length > MAX_ANSWER_BYTES) throw new UnresolvedSecret("the vault's answer is larger than 2 MiB");
+    chunks.push(chunk as Buffer);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+async function tokenOf({ token }: VaultSettings): Promise<string> {
+  const text =
+    token instanceof Secret ? token.reveal() : await readText(token.file, "the vault's token file");
+  const trimmed = text.trim();
+  if (/^[\x21-\x7e]+$/.test(trimmed)) return trimmed;
+  throw new UnresolvedSecret("the vault's token is empty or holds characters that no token has");
+}
+
+async function readText(path: string, what: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch {
+    throw new UnresolvedSecret(`${what} cannot be read by the secrets service`);
+  }
+}
+
+function unreachable({ code = "" }: NodeJS.ErrnoException): [string, { isPassing: boolean }] {
+  if (/^(CERT_|ERR_TLS_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_)/.test(code)) {
+    return ["the vault's certificate is not trusted (AIRLOCK_VAULT_CACERT)", { isPassing: false }];
+  }
+  return ["the vault cannot be reached", { isPassing: true }];
+}

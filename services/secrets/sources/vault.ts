@@ -1,0 +1,82 @@
+import type { Clock } from "../../common/clock.ts";
+import { parseVaultLocation, type VaultLocation } from "../reference.ts";
+import type { VaultSettings } from "../vault-settings.ts";
+import { type SecretSource, UnresolvedSecret } from "./source.ts";
+import { askVault, type VaultAnswer } from "./vault-http.ts";
+
+/** The fields of one secret, as JSON gave them. */
+type Fields = ReadonlyMap<string, unknown>;
+
+/**
+ * Values from KV v2 engines of HashiCorp Vault or OpenBao. What was read is kept for a short time, one answer for all
+ * the fields of a secret, and read again after it, so that a rotation takes effect.
+ */
+export function vaultSource(settings: VaultSettings | undefined, clock: Clock): SecretSource {
+  const kept = new Map<string, { readonly fields: Promise<Fields>; readonly until: number }>();
+
+  const fieldsAt = (vault: VaultSettings, { mount, path }: VaultLocation): Promise<Fields> => {
+    const parts = [mount, "data", ...path].map(encodeURIComponent).join("/");
+    for (const [key, { until }] of kept) if (until <= clock.now()) kept.delete(key);
+    const known = kept.get(parts);
+    if (known) return known.fields;
+    const fields = askVault(vault, `/v1/${parts}`).then(fieldsOf);
+    const entry = { fields, until: clock.now() + vault.cacheMs };
+    kept.set(parts, entry);
+    // What failed is asked for again at once.
+    fields.catch(() => kept.get(parts) === entry && kept.delete(parts));
+    return fields;
+  };
+
+  return {
+    async read(location) {
+      if (!settings) throw new UnresolvedSecret("no vault is configured (AIRLOCK_VAULT_ADDR)");
+      const where = parseVaultLocation(location);
+      if (!where) throw new UnresolvedSecret("it does not read mount/path#field");
+      const value = (await fieldsAt(settings, where)).get(where.field);
+      if (value === undefined) throw new UnresolvedSecret("the secret in the vault has no such field");
+      if (typeof value !== "string") {
+        throw new UnresolvedSecret("this field of the secret in the vault is not a string");
+      }
+      return value;
+    },
+  };
+}
+
+/** The fields in an answer, or why there are none. */
+function fieldsOf({ status, body }: VaultAnswer): Fields {
+  switch (status) {
+    case 200:
+      return fieldsIn(body);
+    case 403:
+      throw new UnresolvedSecret("the vault denies permission to this token");
+    case 404:
+      throw new UnresolvedSecret(
+        wasDeleted(body) ? "the secret in the vault was deleted" : "the vault has no secret at this path",
+      );
+    case 412:
+    case 429:
+    case 472:
+    case 473:
+      throw new UnresolvedSecret("the vault is not ready to answer", { isPassing: true });
+    case 503:
+      throw new UnresolvedSecret("the vault is sealed", { isPassing: true });
+    default:
+      throw new UnresolvedSecret(`the vault answered with status ${status}`, { isPassing: status >= 500 });
+  }
+}
+
+function fieldsIn(body: unknown): Fields {
+  const fields = memberOf(memberOf(body, "data"), "data");
+  if (typeof fields === "object" && fields !== null && memberOf(memberOf(body, "data"), "metadata")) {
+    return new Map(Object.entries(fields));
+  }
+  throw new UnresolvedSecret("what the vault has at this path is not a secret of a KV version 2 engine");
+}
+
+function wasDeleted(body: unknown): boolean {
+  return Boolean(memberOf(memberOf(memberOf(body, "data"), "metadata"), "deletion_time"));
+}
+
+function memberOf(value: unknown, key: string): unknown {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>)[key] : undefined;
+}

@@ -1,0 +1,37 @@
+import type { EnvironmentReader } from "../common/environment.ts";
+import { Secret } from "../common/secret.ts";
+
+/** How to reach HashiCorp Vault or OpenBao. */
+export type VaultSettings = {
+  /** Without a slash at its end. */
+  readonly address: string;
+  /** The token itself, or the file that holds it and is read anew for every request. */
+  readonly token: Secret | { readonly file: string };
+  readonly namespace: string | undefined;
+  /** A PEM file with the authorities to trust instead of the system's. */
+  readonly caFile: string | undefined;
+  /** A value is asked for again after this time: so long a rotation may go unnoticed. */
+  readonly cacheMs: number;
+};
+
+/** Reads AIRLOCK_VAULT_*; undefined when no address is set. */
+export function readVaultSettings(read: EnvironmentReader): VaultSettings | undefined {
+  const address = read.optionalText("AIRLOCK_VAULT_ADDR");
+  const token = read.optionalText("AIRLOCK_VAULT_TOKEN");
+  const tokenFile = read.optionalText("AIRLOCK_VAULT_TOKEN_FILE");
+  const cacheMs = read.durationMs("AIRLOCK_VAULT_CACHE_TTL", "30s");
+  if (address === undefined) return undefined;
+  if (!/^https?:$/.test(URL.parse(address)?.protocol ?? "")) {
+    read.refuse("AIRLOCK_VAULT_ADDR must be a URL such as https://vault.example:8200");
+  }
+  if ((token === undefined) === (tokenFile === undefined)) {
+    read.refuse("AIRLOCK_VAULT_ADDR needs one of AIRLOCK_VAULT_TOKEN and AIRLOCK_VAULT_TOKEN_FILE");
+  }
+  return {
+    address: address.replace(/\/+$/, ""),
+    token: token === undefined ? { file: tokenFile ?? "" } : new Secret("AIRLOCK_VAULT_TOKEN", token),
+    namespace: read.optionalText("AIRLOCK_VAULT_NAMESPACE"),
+    caFile: read.optionalText("AIRLOCK_VAULT_CACERT"),
+    cacheMs,
+  };
+}

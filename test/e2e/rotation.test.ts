@@ -1,0 +1,65 @@
+import { createHash } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startAirlock, type TestAirlock } from "../support/airlock.ts";
+import { type RestClient, restClient } from "../support/rest.ts";
+
+const OLD = "old-value-1f9c03-aaaa";
+const NEW = "new-value-77be21-bbbb";
+const REPORT = "import hashlib; set_result(hashlib.sha256(settings.get('TOKEN').encode()).hexdigest())";
+
+let airlock: TestAirlock;
+let rest: RestClient;
+
+beforeAll(async () => {
+  airlock = await startAirlock({ projects: { demo: 'secrets: {TOKEN: "${file:token}"}\n' } });
+  rest = restClient(airlock.url);
+});
+afterAll(() => airlock.remove());
+
+const rotate = (value: string) => writeFile(join(airlock.projectsDirectory, "token"), value);
+const seen = async () => (await rest.run({ code: REPORT })).result;
+const hashOf = (value: string) => createHash("sha256").update(value).digest("hex");
+
+describe("a secret that is rotated while a script runs", () => {
+  it("is redacted in that run in its old and its new value, and the next run has the new one", async () => {
+    await rotate(OLD);
+    const id = await rest.submit({
+      code: `
+import time
+old, new = settings.get('TOKEN'), '${NEW.slice(0, 9)}' + '${NEW.slice(9)}'
+print('ready', flush=True)
+time.sleep(2.5)
+print(old, new, flush=True)
+set_result({'old': old, 'new': new, old: new})
+`,
+    });
+    await expect.poll(async () => (await rest.get(id)).stdout, { timeout: 20_000 }).toContain("ready");
+    await rotate(NEW);
+    await sleep(1_100);
+    expect(await seen()).toBe(hashOf(NEW));
+    expect(await rest.settled(id)).toMatchObject({
+      status: "completed",
+      stdout: "ready\n[REDACTED...aaaa] [REDACTED...bbbb]\n",
+      result: {
+        old: "[REDACTED...aaaa]",
+        new: "[REDACTED...bbbb]",
+        "[REDACTED...aaaa]": "[REDACTED...bbbb]",
+      },
+    });
+    const later = await rest.run({
+      code: `print('${OLD.slice(0, 9)}' + '${OLD.slice(9)}', settings.get('TOKEN'))`,
+    });
+    expect(later.stdout).toBe("[REDACTED...aaaa] [REDACTED...bbbb]\n");
+  });
+
+  it("again and again reaches each next run without a restart", async () => {
+    for (const value of ["value-number-one", "value-number-two", "value-number-one"]) {
+      await rotate(value);
+      await sleep(1_100);
+      expect(await seen()).toBe(hashOf(value));
+    }
+  });
+});

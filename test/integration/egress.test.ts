@@ -1,0 +1,241 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { type ClientRequest, type IncomingMessage, request as openRequest } from "node:http";
+import { connect as connectSocket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ClientReadableStream } from "@grpc/grpc-js";
+import type { Registry } from "prom-client";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { EgressServiceClient, type HoldRouteResponse } from "../../services/common/gen/airlock/v1/egress.ts";
+import { SecretsServiceClient } from "../../services/common/gen/airlock/v1/secrets.ts";
+import type { RunNetwork } from "../../services/common/gen/airlock/v1/worker.ts";
+import { callUnary, connect } from "../../services/common/grpc-client.ts";
+import { createLog } from "../../services/common/log.ts";
+import type { RunningService } from "../../services/common/run-service.ts";
+import { startEgress } from "../../services/egress/main.ts";
+import { startSecrets } from "../../services/secrets/main.ts";
+import { type EchoServer, startEchoServer } from "../support/echo-server.ts";
+
+const LIMITS = { timeoutMs: 5_000 };
+
+let directory: string;
+let echo: EchoServer;
+let secretsService: RunningService;
+let service: RunningService & { readonly registry: Registry };
+let egress: EgressServiceClient;
+let secrets: SecretsServiceClient;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "airlock-egress-"));
+  echo = await startEchoServer();
+  await writeFile(
+    join(directory, "open.yaml"),
+    `name: open\nnetwork_allowlist: ["echo.example:${echo.port}"]\nallow_private: [127.0.0.1]\n`,
+  );
+  await writeFile(join(directory, "token"), "first-brokered-value");
+  await writeFile(
+    join(directory, "broker.yaml"),
+    'name: broker\nsecrets: {PLAIN: a-plain-value, ERP: {value: "${file:token}", inject: {host: erp.example, header: X-Key}}}\n',
+  );
+  await writeFile(
+    join(directory, "broken.yaml"),
+    'name: broken\nsecrets: {ERP: {value: "${file:missing}", inject: {host: erp.example, header: X-Key}}}\n',
+  );
+  const log = createLog("test", "silent");
+  const address = (name: string) => `unix:${join(directory, `${name}.sock`)}`;
+  secretsService = await startSecrets({ listen: address("secrets"), projectsDir: directory }, log);
+  service = await startEgress(
+    {
+      listen: address("egress"),
+      proxyListen: address("egress-proxy"),
+      proxyAddress: undefined,
+      secretsAddress: address("secrets"),
+      projectsDirectory: directory,
+      dataDirectory: directory,
+      extraCaPath: undefined,
+    },
+    log,
+    async () => ["127.0.0.1"],
+  );
+  egress = connect(EgressServiceClient, service.address);
+  secrets = connect(SecretsServiceClient, secretsService.address);
+});
+afterAll(async () => {
+  egress.close();
+  secrets.close();
+  await service.drain(100);
+  await secretsService.drain(100);
+  await echo.close();
+  await rm(directory, { recursive: true });
+});
+
+type Held = { readonly network: RunNetwork; readonly stream: ClientReadableStream<HoldRouteResponse> };
+
+async function hold(project: string): Promise<Held> {
+  const stream = egress.holdRoute({ project, executionId: "execution" });
+  stream.on("error", () => undefined);
+  const [{ network }] = (await Promise.race([
+    once(stream, "data"),
+    once(stream, "error").then(([error]) => Promise.reject(error)),
+  ])) as [HoldRouteResponse];
+  if (!network) throw new Error("no network");
+  return { network, stream };
+}
+
+function ask({ proxyAddress, username, password }: RunNetwork, url: string): ClientRequest {
+  const credentials = Buffer.from(`${username}:${password}`).toString("base64");
+  return openRequest({
+    socketPath: proxyAddress.slice("unix:".length),
+    path: url,
+    headers: { host: "x", "proxy-authorization": `Basic ${credentials}` },
+  }).end();
+}
+
+async function statusOf(request: ClientRequest): Promise<number | string> {
+  try {
+    const [response] = (await once(request, "response")) as [IncomingMessage];
+    response.resume();
+    return response.statusCode ?? 0;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? "error";
+  }
+}
+
+describe("a route", () => {
+  const url = () => `http://echo.example:${echo.port}/`;
+
+  it("is open as long as its stream is held, and its connections with it", async () => {
+    const { network, stream } = await hold("open");
+    expect(await statusOf(ask(network, url()))).toBe(200);
+    const idle = connectSocket(network.proxyAddress.slice("unix:".length));
+    const credentials = Buffer.from(`${network.username}:${network.password}`).toString("base64");
+    idle.write(`GET ${url()} HTTP/1.1\r\nHost: x\r\nProxy-Authorization: Basic ${credentials}\r\n\r\n`);
+    await once(idle, "data");
+    const closed = once(idle, "close");
+    stream.cancel();
+    await closed;
+    expect(await statusOf(ask(network, url()))).toBe(407);
+  });
+
+  it("is one run's own", async () => {
+    const [first, second] = [await hold("open"), await hold("open")];
+    expect(first.network.password).not.toBe(second.network.password);
+    const mixed = { ...first.network, password: second.network.password };
+    expect(await statusOf(ask(mixed, url()))).toBe(407);
+    first.stream.cancel();
+    expect(await statusOf(ask(second.network, url()))).toBe(200);
+    second.stream.cancel();
+  });
+
+  it("is not opened without the values of its project's brokered secrets", async () => {
+    await expect(hold("broken")).rejects.toMatchObject({ details: expect.stringContaining("ERP") });
+    await expect(hold("nobody")).rejects.toMatchObject({ details: expect.stringContaining("no project") });
+  });
+
+  it("is counted", async () => {
+    const { network, stream } = await hold("open");
+    await statusOf(ask(network, url()));
+    await statusOf(ask(network, "http://evil.example/"));
+    stream.cancel();
+    await expect
+      .poll(async () => await service.registry.metrics())
+      .toMatch(/airlock_egress_bytes_total\{project="open",direction="in"\} [1-9]/);
+    const text = await service.registry.metrics();
+    expect(text).toMatch(/airlock_egress_attempts_total\{project="open",verdict="allowed"\} [1-9]/);
+    expect(text).toMatch(/airlock_egress_attempts_total\{project="open",verdict="not_listed"\} 1/);
+  });
+});
+
+describe("a brokered secret", () => {
+  const resolve = async () => {
+    const request = { project: "broker" };
+    const [forWorkers, forSanitizer, forEgress] = await Promise.all([
+      callUnary(secrets, secrets.resolveSecrets, request, "secrets", LIMITS),
+      callUnary(secrets, secrets.resolveNeedles, request, "secrets", LIMITS),
+      callUnary(secrets, secrets.resolveBrokered, request, "secrets", LIMITS),
+    ]);
+    return { forWorkers, forSanitizer, forEgress };
+  };
+
+  it("is given to the egress service and the sanitizer, never to workers, also when it is rotated", async () => {
+    const { forWorkers, forSanitizer, forEgress } = await resolve();
+    expect(forWorkers.secrets).toEqual([{ name: "PLAIN", value: "a-plain-value" }]);
+    expect(forSanitizer.secrets.map(({ name }) => name)).toEqual(["PLAIN", "ERP"]);
+    expect(forSanitizer.version).toBe(forWorkers.version);
+    expect(forEgress.secrets).toEqual([
+      {
+        name: "ERP",
+        value: "first-brokered-value",
+        host: "erp.example",
+        port: 443,
+        header: "x-key",
+        format: "{}",
+      },
+    ]);
+    await writeFile(join(directory, "token"), "second-brokered-value");
+    const rotated = await resolve();
+    expect(rotated.forWorkers).toMatchObject({ secrets: [{ name: "PLAIN" }], retired: [] });
+    expect(rotated.forWorkers.version).not.toBe(forWorkers.version);
+    expect(rotated.forSanitizer.retired).toEqual([{ name: "ERP", value: "first-brokered-value" }]);
+    expect(rotated.forEgress.secrets[0]?.value).toBe("second-brokered-value");
+    expect(rotated.forEgress.retired).toEqual([{ name: "ERP", value: "first-brokered-value" }]);
+  });
+
+  it("has a new placeholder in every route, and the same authority", async () => {
+    const [first, second] = [await hold("broker"), await hold("broker")];
+    const text = ({ network }: Held) => network.placeholders[0]?.value ?? "";
+    expect(text(first)).toMatch(/^airlock-placeholder-/);
+    expect(text(second)).not.toBe(text(first));
+    expect(first.network.authorityPem).toMatch(/^-----BEGIN CERTIFICATE-----\n/);
+    expect(second.network.authorityPem).toBe(first.network.authorityPem);
+    expect(JSON.stringify([first.network, second.network])).not.toContain("brokered-value");
+    for (const { stream } of [first, second]) stream.cancel();
+  });
+});
+
+describe("the egress service as a process of its own", () => {
+  const start = (env: Record<string, string>) =>
+    spawn(process.execPath, ["--disable-warning=ExperimentalWarning", "services/egress/main.ts"], {
+      cwd: join(import.meta.dirname, "..", ".."),
+      env: { PATH: process.env.PATH ?? "", ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+
+  it("names everything that is not configured", async () => {
+    const child = start({});
+    let told = "";
+    child.stderr.on("data", (data) => {
+      told += data;
+    });
+    expect(await once(child, "close")).toEqual([2, null]);
+    for (const name of ["LISTEN", "PROXY_LISTEN", "SECRETS_ADDRESS", "PROJECTS_DIR", "DATA_DIR"]) {
+      expect(told).toContain(`AIRLOCK_${name} is not set`);
+    }
+  });
+
+  it("serves by its environment and drains on SIGTERM", async () => {
+    const listen = `unix:${join(directory, "alone.sock")}`;
+    const child = start({
+      AIRLOCK_LISTEN: listen,
+      AIRLOCK_PROXY_LISTEN: "127.0.0.1:0",
+      AIRLOCK_SECRETS_ADDRESS: secretsService.address,
+      AIRLOCK_PROJECTS_DIR: directory,
+      AIRLOCK_DATA_DIR: directory,
+    });
+    const exited = once(child, "exit");
+    const client = connect(EgressServiceClient, listen);
+    await new Promise<void>((resolve, reject) => {
+      client.waitForReady(Date.now() + 10_000, (error) => (error ? reject(error) : resolve()));
+    });
+    const stream = client.holdRoute({ project: "open", executionId: "execution" });
+    stream.on("error", () => undefined);
+    const [{ network }] = (await once(stream, "data")) as [HoldRouteResponse];
+    expect(network?.proxyAddress).toMatch(/^127\.0\.0\.1:[1-9]\d*$/);
+    stream.cancel();
+    client.close();
+    child.kill("SIGTERM");
+    expect(await exited).toEqual([0, null]);
+  });
+});

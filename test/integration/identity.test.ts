@@ -1,0 +1,192 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Client, credentials, type ServiceDefinition, status } from "@grpc/grpc-js";
+import { loadFileDescriptorSetFromBuffer } from "@grpc/proto-loader";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { renewCertificates } from "../../cli/certs-directory.ts";
+import { startGateway } from "../../gateway/main.ts";
+import { mayCall, RULES } from "../../services/common/authorization.ts";
+import type { Identity, ServiceIdentity } from "../../services/common/identity.ts";
+import { createLog } from "../../services/common/log.ts";
+import { restClient } from "../support/rest.ts";
+import { makeCertificates, startTlsServices, type TlsServices } from "../support/tls-services.ts";
+
+const CALL_TIMEOUT_MS = 5_000;
+const HEALTH_CHECK = "/grpc.health.v1.Health/Check";
+const IDENTITIES = {
+  gateway: "gateway",
+  router: "router",
+  "pool-manager": "pool-manager",
+  secrets: "secrets",
+  sanitizer: "sanitizer",
+  egress: "egress",
+  worker: "worker",
+  "client-billing": "client",
+} as const satisfies Record<string, Identity>;
+type Caller = keyof typeof IDENTITIES;
+
+type Rpc = { readonly path: string };
+const descriptors = loadFileDescriptorSetFromBuffer(
+  readFileSync(join(import.meta.dirname, "..", "..", "proto", "airlock.binpb")),
+);
+const RPCS: Rpc[] = Object.values(descriptors)
+  .filter((definition) => !("format" in definition))
+  .flatMap((service) => Object.values(service as ServiceDefinition));
+
+let services: TlsServices;
+let foreign: string;
+
+beforeAll(async () => {
+  services = await startTlsServices();
+  foreign = join(services.directory, "foreign");
+  await makeCertificates(foreign);
+}, 60_000);
+afterAll(() => services.stop());
+
+const file = (directory: string, name: string) => readFileSync(join(directory, name));
+
+/** The status that a call with an empty message gets; undefined when data came back first. */
+function call(address: string, rpc: Rpc, creds: ReturnType<typeof credentials.createSsl>): Promise<number> {
+  // Of its own connection: one that is open already would prove nothing about certificates.
+  const client = new Client(address, creds, { "grpc.use_local_subchannel_pool": 1 });
+  return new Promise<number>((resolve) => {
+    const path = rpc.path;
+    const plain = (value: Buffer) => value;
+    const deadline = Date.now() + CALL_TIMEOUT_MS;
+    const stream = client.makeBidiStreamRequest(path, plain, plain, { deadline });
+    stream.on("data", () => {
+      resolve(status.OK);
+      stream.cancel();
+    });
+    stream.on("error", ({ code }: { code?: number }) => resolve(code ?? -1));
+    stream.on("end", () => resolve(status.OK));
+    stream.write(Buffer.alloc(0));
+    stream.end();
+  }).finally(() => client.close());
+}
+
+const credentialsOf = (caller: Caller, issuedIn = services.certificates) =>
+  credentials.createSsl(
+    file(join(services.certificates, "router"), "ca.pem"),
+    file(join(issuedIn, caller), "key.pem"),
+    file(join(issuedIn, caller), "cert.pem"),
+    { checkServerIdentity: () => undefined },
+  );
+
+const addressOf = (rpc: Rpc) => {
+  const owner = RULES[rpc.path]?.service;
+  if (!owner || owner === "gateway") throw new Error(`nobody answers ${rpc.path}`);
+  return services.addresses[owner];
+};
+
+describe("every RPC", () => {
+  it("is in the table, and the table has no other", () => {
+    expect(Object.keys(RULES).sort()).toEqual(RPCS.map(({ path }) => path).sort());
+  });
+
+  describe.each(RPCS)("$path", (rpc) => {
+    it.each(Object.entries(IDENTITIES) as [Caller, Identity][])(
+      "is judged for %s",
+      async (caller, identity) => {
+        const code = await call(addressOf(rpc), rpc, credentialsOf(caller));
+        if (mayCall(identity, rpc.path))
+          expect([status.PERMISSION_DENIED, status.UNAVAILABLE]).not.toContain(code);
+        else expect(code).toBe(status.PERMISSION_DENIED);
+      },
+    );
+
+    it("is out of reach without a certificate, with one of another authority, and in plain text", async () => {
+      const ca = file(join(services.certificates, "router"), "ca.pem");
+      const anyHost = { checkServerIdentity: () => undefined };
+      expect(await call(addressOf(rpc), rpc, credentials.createSsl(ca, null, null, anyHost))).toBe(
+        status.UNAVAILABLE,
+      );
+      for (const caller of ["router", "pool-manager", "gateway"] as const) {
+        expect(await call(addressOf(rpc), rpc, credentialsOf(caller, foreign))).toBe(status.UNAVAILABLE);
+      }
+      expect(await call(addressOf(rpc), rpc, credentials.createInsecure())).toBe(status.UNAVAILABLE);
+    });
+  });
+});
+
+describe("the table", () => {
+  it("opens nothing to a worker, and what design §3 says to the others", () => {
+    const openTo = (caller: Identity) =>
+      [
+        ...new Set(
+          Object.entries(RULES).flatMap(([path, { service }]) => (mayCall(caller, path) ? [service] : [])),
+        ),
+      ].sort();
+    expect(openTo("worker")).toEqual([]);
+    expect(openTo("secrets")).toEqual([]);
+    expect(openTo("egress")).toEqual(["secrets"]);
+    expect(openTo("gateway")).toEqual(["pool-manager", "router"]);
+    expect(openTo("client")).toEqual(["pool-manager", "router"]);
+    expect(openTo("pool-manager")).toEqual(["secrets", "worker"]);
+    expect(openTo("sanitizer")).toEqual(["secrets"]);
+    expect(openTo("router")).toEqual(["egress", "pool-manager", "sanitizer", "worker"]);
+  });
+
+  it("refuses what it does not know", () => {
+    expect(mayCall("router", "/airlock.v1.RouterService/constructor")).toBe(false);
+    expect(mayCall("router", "constructor")).toBe(false);
+    expect(mayCall("router", "/airlock.v1.NewService/Call")).toBe(false);
+  });
+});
+
+describe("the health service", () => {
+  const owners = ["router", "pool-manager", "secrets", "sanitizer", "egress"] as const;
+  const rpc = { path: HEALTH_CHECK };
+
+  it.each(owners)(
+    "of %s is open to every identity, and to nobody else",
+    async (owner: Exclude<ServiceIdentity, "gateway">) => {
+      for (const caller of Object.keys(IDENTITIES) as Caller[]) {
+        expect(await call(services.addresses[owner], rpc, credentialsOf(caller))).toBe(status.OK);
+      }
+      expect(await call(services.addresses[owner], rpc, credentialsOf("router", foreign))).toBe(
+        status.UNAVAILABLE,
+      );
+    },
+  );
+});
+
+describe("all services over TLS", () => {
+  it("run a script between them", async () => {
+    const gateway = await startGateway(
+      {
+        host: "127.0.0.1",
+        port: 0,
+        routerAddress: services.addresses.router,
+        poolManagerAddress: services.addresses["pool-manager"],
+        tlsDirectory: join(services.certificates, "gateway"),
+      },
+      createLog("gateway", "silent"),
+    );
+    try {
+      const rest = restClient(`http://127.0.0.1:${gateway.port}`);
+      const execution = await rest.run({ code: "print(settings.get('TOKEN')); set_result(1.0)" });
+      expect(execution).toMatchObject({ status: "completed", stdout: "[REDACTED...test]\n" });
+      expect((await fetch(`${rest.url}/ready`)).status).toBe(200);
+    } finally {
+      await gateway.drain(0);
+    }
+  });
+});
+
+// The last one, since it changes the authority that all of the above trust.
+describe("a worker", () => {
+  it("takes new certificates into use, and forgets an authority that is dropped, without a restart", async () => {
+    const rpc = { path: "/airlock.v1.WorkerService/WatchStatus" };
+    const renewal = { clients: [], days: 1, newAuthority: false, dropOldAuthorities: false, now: new Date() };
+    const old = credentialsOf("pool-manager");
+    expect(await call(services.addresses.worker, rpc, old)).toBe(status.OK);
+    await renewCertificates(services.certificates, { ...renewal, newAuthority: true });
+    expect(await call(services.addresses.worker, rpc, credentialsOf("pool-manager"))).toBe(status.OK);
+    await renewCertificates(services.certificates, renewal);
+    expect(await call(services.addresses.worker, rpc, credentialsOf("pool-manager"))).toBe(status.OK);
+    await renewCertificates(services.certificates, { ...renewal, dropOldAuthorities: true });
+    expect(await call(services.addresses.worker, rpc, credentialsOf("pool-manager"))).toBe(status.OK);
+    expect(await call(services.addresses.worker, rpc, old)).toBe(status.UNAVAILABLE);
+  });
+});

@@ -1,0 +1,133 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { pino } from "pino";
+import { renewCertificates } from "../../cli/certs-directory.ts";
+import type { ServiceIdentity } from "../../services/common/identity.ts";
+import type { RunningService } from "../../services/common/run-service.ts";
+import { startEgress } from "../../services/egress/main.ts";
+import { startPoolManager } from "../../services/pool-manager/main.ts";
+import { startRouter } from "../../services/router/main.ts";
+import { startSanitizer } from "../../services/sanitizer/main.ts";
+import { startSecrets } from "../../services/secrets/main.ts";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+const PYTHON = process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python");
+const LISTEN = "localhost:0";
+
+export type TlsServices = {
+  readonly directory: string;
+  /** Where certificates lie, as `./airlock certs` makes them. */
+  readonly certificates: string;
+  readonly addresses: Readonly<Record<Exclude<ServiceIdentity, "gateway">, string>>;
+  stop(): Promise<void>;
+};
+
+/** Fresh certificates for everybody and for the client `billing`. */
+export async function makeCertificates(directory: string): Promise<void> {
+  await renewCertificates(directory, {
+    clients: ["billing"],
+    days: 1,
+    newAuthority: false,
+    dropOldAuthorities: false,
+    now: new Date(),
+  });
+}
+
+/** Every service that there is, on TCP ports of this machine, as compose runs them; and one worker. */
+export async function startTlsServices(): Promise<TlsServices> {
+  const directory = await mkdtemp(join(tmpdir(), "airlock-tls-"));
+  const certificates = join(directory, "certificates");
+  const projects = join(directory, "projects");
+  await makeCertificates(certificates);
+  await mkdir(projects);
+  await writeFile(join(projects, "demo.yaml"), "name: demo\nsecrets: {TOKEN: plain-token-of-a-test}\n");
+  const log = pino({ level: "silent" });
+  const own = (service: ServiceIdentity) => ({ listen: LISTEN, tlsDirectory: join(certificates, service) });
+  const secrets = await startSecrets({ ...own("secrets"), projectsDir: projects }, log);
+  const sanitizer = await startSanitizer({ ...own("sanitizer"), secretsAddress: secrets.address }, log);
+  const poolManager = await startPoolManager(
+    {
+      ...own("pool-manager"),
+      secretsAddress: secrets.address,
+      projectsDirectory: projects,
+      dataDirectory: directory,
+      runDirectory: join(directory, "run"),
+      driver: "process",
+      python: PYTHON,
+    },
+    log,
+  );
+  const egress = await startEgress(
+    {
+      ...own("egress"),
+      proxyListen: `unix:${join(directory, "egress-proxy.sock")}`,
+      proxyAddress: undefined,
+      secretsAddress: secrets.address,
+      projectsDirectory: projects,
+      dataDirectory: directory,
+      extraCaPath: undefined,
+    },
+    log,
+  );
+  const router = await startRouter(
+    {
+      ...own("router"),
+      poolManagerAddress: poolManager.address,
+      sanitizerAddress: sanitizer.address,
+      egressAddress: egress.address,
+      databasePath: join(directory, "airlock.db"),
+      retentionMs: 60_000,
+    },
+    log,
+  );
+  const worker = await startWorkerOnNetwork(directory, join(certificates, "worker"));
+  const running: Pick<RunningService, "drain">[] = [router, poolManager, sanitizer, secrets, egress];
+  return {
+    directory,
+    certificates,
+    addresses: {
+      router: router.address,
+      "pool-manager": poolManager.address,
+      sanitizer: sanitizer.address,
+      secrets: secrets.address,
+      egress: egress.address,
+      worker: worker.address,
+    },
+    async stop() {
+      worker.process.kill("SIGKILL");
+      await once(worker.process, "close");
+      for (const service of running) await service.drain(0);
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+async function startWorkerOnNetwork(
+  directory: string,
+  tlsDirectory: string,
+): Promise<{ process: ChildProcess; address: string }> {
+  const runDirectory = join(directory, "worker");
+  await mkdir(runDirectory);
+  const options = ["--run-dir", runDirectory, "--python", PYTHON];
+  const child = spawn(
+    PYTHON,
+    ["-m", "airlock_worker", "--listen", LISTEN, "--tls-dir", tlsDirectory, ...options],
+    { cwd: join(ROOT, "worker"), stdio: ["pipe", "ignore", "pipe"] },
+  );
+  let said = "";
+  for await (const line of createInterface({ input: child.stderr })) {
+    said += `${line}\n`;
+    const { msg, address } = JSON.parse(line.startsWith("{") ? line : "{}") as {
+      msg?: string;
+      address?: string;
+    };
+    if (msg !== "listening" || !address) continue;
+    child.stderr.resume();
+    return { process: child, address };
+  }
+  throw new Error(`the worker did not start:\n${said}`);
+}

@@ -1,0 +1,96 @@
+import { once } from "node:events";
+import { createServer, type Socket } from "node:net";
+import { connect } from "node:tls";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { readClientHello } from "../../../services/egress/client-hello.ts";
+
+/** What Node's own TLS sends first. */
+async function helloOf(servername: string | undefined): Promise<Buffer> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  const client = connect({ host: "127.0.0.1", port, ...(servername !== undefined && { servername }) });
+  client.on("error", () => undefined);
+  const [socket] = (await once(server, "connection")) as [Socket];
+  const [bytes] = (await once(socket, "data")) as [Buffer];
+  client.destroy();
+  socket.destroy();
+  server.close();
+  return bytes;
+}
+
+/** A ClientHello with these extensions. */
+function hello(extensions: readonly (readonly [type: number, content: Buffer])[]): Buffer {
+  const vector = (size: number, content: Buffer) => {
+    const length = Buffer.alloc(size);
+    length.writeUIntBE(content.length, 0, size);
+    return Buffer.concat([length, content]);
+  };
+  const list = extensions.map(([type, content]) => {
+    const head = Buffer.alloc(2);
+    head.writeUInt16BE(type);
+    return Buffer.concat([head, vector(2, content)]);
+  });
+  const body = Buffer.concat([
+    Buffer.from([3, 3]),
+    Buffer.alloc(32),
+    Buffer.from([0, 0, 2, 0x13, 1, 1, 0]),
+    vector(2, Buffer.concat(list)),
+  ]);
+  return Buffer.concat([
+    Buffer.from([22, 3, 1]),
+    vector(2, Buffer.concat([Buffer.from([1]), vector(3, body)])),
+  ]);
+}
+
+function serverName(...names: string[]): readonly [number, Buffer] {
+  const entries = names.map((name) => Buffer.concat([Buffer.from([0, 0, name.length]), Buffer.from(name)]));
+  const list = Buffer.concat(entries);
+  return [0, Buffer.concat([Buffer.from([list.length >> 8, list.length & 255]), list])];
+}
+
+describe("the reader of a ClientHello", () => {
+  it("finds the server name of a real one, however it is cut", async () => {
+    const bytes = await helloOf("Api.Example");
+    expect(readClientHello(bytes)).toEqual({ state: "complete", serverName: "api.example" });
+    for (let length = 0; length < bytes.length; length++) {
+      expect(readClientHello(bytes.subarray(0, length))).toEqual({ state: "incomplete" });
+    }
+  });
+
+  it("finds none where there is none", async () => {
+    expect(readClientHello(await helloOf(undefined))).toEqual({ state: "complete", serverName: undefined });
+  });
+
+  it("finds none where the real one is encrypted", () => {
+    const plain = hello([serverName("api.example")]);
+    expect(readClientHello(plain)).toEqual({ state: "complete", serverName: "api.example" });
+    const encrypted = hello([serverName("api.example"), [0xfe0d, Buffer.from([0])]]);
+    expect(readClientHello(encrypted)).toEqual({ state: "complete", serverName: undefined });
+  });
+
+  it("refuses two names, two lists of names, and what is no TLS", () => {
+    const states = [
+      hello([serverName("api.example", "evil.example")]),
+      hello([serverName("api.example"), serverName("evil.example")]),
+      Buffer.from("GET / HTTP/1.1\r\n\r\n"),
+      Buffer.from([22, 3, 1, 0, 0]),
+      Buffer.from([22, 3, 1, 0xff, 0xff]),
+      Buffer.from([22, 3, 1, 0, 1, 2]),
+    ].map((bytes) => readClientHello(bytes).state);
+    expect(states).toEqual(["invalid", "invalid", "invalid", "invalid", "invalid", "invalid"]);
+  });
+
+  it("survives every damage", () => {
+    const bytes = hello([serverName("api.example"), [16, Buffer.from([0, 3, 2, 104, 50])]]);
+    fc.assert(
+      fc.property(fc.nat(bytes.length - 1), fc.nat(255), (at, value) => {
+        const damaged = Buffer.from(bytes);
+        damaged[at] = value;
+        expect(["complete", "incomplete", "invalid"]).toContain(readClientHello(damaged).state);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});

@@ -1,0 +1,71 @@
+"""Who may call this worker over a network, and the certificates by which both sides know each other.
+
+On a Unix socket the identity is the user of this process: mode 0600, the kernel refuses everybody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from .log import log
+
+_TRUST_DOMAIN = "spiffe://airlock/"
+
+# These are the worker's rows of the table in services/common/authorization.ts.
+CALLERS = {
+    "Provision": frozenset({"pool-manager"}),
+    "WatchStatus": frozenset({"pool-manager"}),
+    "Run": frozenset({"router"}),
+}
+
+
+def may_call(auth_context: dict[str, list[bytes]], rpc: str) -> bool:
+    """Whether the owner of the certificate that TLS has verified may make this call."""
+    # gRPC tells it only of a certificate with exactly one URI.
+    uris = auth_context.get("peer_spiffe_id") or []
+    if len(uris) != 1:
+        return False
+    uri = uris[0].decode("utf-8", "replace")
+    return uri.startswith(_TRUST_DOMAIN) and uri.removeprefix(_TRUST_DOMAIN) in CALLERS.get(rpc, frozenset())
+
+
+def for_callers_only(rpc: str, behaviour: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """The same behaviour, for those who may call it."""
+
+    async def guarded(request: Any, context: Any) -> Any:
+        if not may_call(context.auth_context(), rpc):
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, "This identity may not make this call.")
+        return await behaviour(request, context)
+
+    return guarded
+
+
+class BadCertificates(Exception):
+    """The files of `--tls-dir` cannot be used."""
+
+
+def server_credentials(directory: Path) -> grpc.ServerCredentials:
+    """TLS that demands a certificate of ours from callers; connections made after the files change use the new ones."""
+    latest = _read(directory)
+
+    def fetch() -> grpc.ServerCertificateConfiguration:
+        nonlocal latest
+        try:
+            latest = _read(directory)
+        except BadCertificates as error:
+            log("error", "new certificates are not used", reason=str(error))
+        return latest
+
+    return grpc.dynamic_ssl_server_credentials(latest, fetch, require_client_authentication=True)
+
+
+def _read(directory: Path) -> grpc.ServerCertificateConfiguration:
+    try:
+        ca, cert, key = ((directory / name).read_bytes() for name in ("ca.pem", "cert.pem", "key.pem"))
+    except OSError as error:
+        raise BadCertificates(f"{error.filename}: {error.strerror}") from error
+    return grpc.ssl_server_certificate_configuration([(key, cert)], root_certificates=ca)

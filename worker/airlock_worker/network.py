@@ -1,0 +1,84 @@
+"""What a run with a network is given: proxy settings, placeholders for brokered secrets, certificates to trust.
+
+The supervisor works it out, the child takes it over. Neither sees a secret of it: the egress service holds those.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+_PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+_CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_BUNDLE_NAME = ".airlock-authorities.pem"
+
+
+@dataclass(frozen=True)
+class Placeholder:
+    name: str
+    value: str
+    host: str
+    header: str
+
+    def description(self) -> str:
+        return (
+            f"a placeholder for a secret that no script holds: sent in the header {self.header} "
+            f"to https://{self.host}, it is replaced by the secret; anywhere else it is refused"
+        )
+
+
+@dataclass(frozen=True)
+class Network:
+    """A run's route through the egress service."""
+
+    proxy_address: str
+    username: str
+    password: str
+    placeholders: tuple[Placeholder, ...]
+    authority_pem: str
+
+    def for_child(self, port: int) -> dict[str, Any]:
+        """For the START frame; the proxy is at this port of the run's own 127.0.0.1."""
+        return {
+            "proxy": f"http://{self.username}:{self.password}@127.0.0.1:{port}",
+            "placeholders": {each.name: each.value for each in self.placeholders},
+            "descriptions": {each.name: each.description() for each in self.placeholders},
+            "authority_pem": self.authority_pem,
+            "system_authorities": _system_authorities(),
+        }
+
+
+def _system_authorities() -> str:
+    # Here, since the zygote imports this module too, and every run would carry OpenSSL.
+    import ssl
+
+    return ssl.get_default_verify_paths().cafile or ""
+
+
+def network_of(message: Any) -> Network:
+    """From the RunNetwork of a RunStart."""
+    placeholders = tuple(Placeholder(each.name, each.value, each.host, each.header) for each in message.placeholders)
+    return Network(message.proxy_address, message.username, message.password, placeholders, message.authority_pem)
+
+
+def enter(network: dict[str, Any], scratch: str) -> None:
+    """In the child: lets everything that reads the usual variables find the proxy."""
+    environment = {"NO_PROXY": "", **dict.fromkeys(_PROXY_VARIABLES, network["proxy"])}
+    environment |= {name.lower(): value for name, value in environment.items()}
+    if network["authority_pem"]:
+        bundle = f"{scratch}/{_BUNDLE_NAME}"
+        _write_bundle(bundle, network["system_authorities"], network["authority_pem"])
+        environment |= dict.fromkeys(_CA_VARIABLES, bundle)
+    os.environ.update(environment)
+    os.environ.update(network["placeholders"])
+
+
+def _write_bundle(path: str, system_authorities: str, authority_pem: str) -> None:
+    """Without the system's own authorities only connections that the egress service ends are trusted: no less safe."""
+    system = b""
+    if system_authorities and os.path.isfile(system_authorities):
+        with open(system_authorities, "rb") as file:
+            system = file.read()
+    with open(path, "wb") as file:
+        file.write(system + b"\n" + authority_pem.encode())

@@ -1,0 +1,59 @@
+"""Who may call a worker on a network. That TLS refuses the rest is tested over every service in test/integration."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from airlock_worker.identity import BadCertificates, may_call, server_credentials
+
+
+@pytest.mark.parametrize(
+    ("uri", "rpc", "allowed"),
+    [
+        ("spiffe://airlock/router", "Run", True),
+        ("spiffe://airlock/pool-manager", "Provision", True),
+        ("spiffe://airlock/pool-manager", "WatchStatus", True),
+        ("spiffe://airlock/pool-manager", "Run", False),
+        ("spiffe://airlock/router", "Provision", False),
+        ("spiffe://airlock/worker", "Run", False),
+        ("spiffe://airlock/client/router", "Run", False),
+        ("spiffe://airlock/router/", "Run", False),
+        ("spiffe://elsewhere/router", "Run", False),
+        ("router", "Run", False),
+        ("spiffe://airlock/router", "Unknown", False),
+    ],
+)
+def test_only_the_rows_of_the_table_are_allowed(uri: str, rpc: str, allowed: bool) -> None:
+    assert may_call({"peer_spiffe_id": [uri.encode()]}, rpc) is allowed
+
+
+@pytest.mark.parametrize(
+    "auth_context",
+    [
+        {},
+        {"peer_spiffe_id": []},
+        {"peer_spiffe_id": [b"spiffe://airlock/router", b"spiffe://airlock/router"]},
+        {"peer_spiffe_id": [b"\xff"]},
+        {"x509_subject_alternative_name": [b"spiffe://airlock/router"]},
+        {"x509_common_name": [b"router"]},
+    ],
+)
+def test_nobody_without_exactly_one_identity_is_allowed(auth_context: dict[str, list[bytes]]) -> None:
+    assert not may_call(auth_context, "Run")
+
+
+def test_a_worker_does_not_start_without_its_certificates(tmp_path: Path) -> None:
+    with pytest.raises(BadCertificates, match=r"ca\.pem"):
+        server_credentials(tmp_path)
+
+
+def test_a_network_address_needs_certificates(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "airlock_worker", "--listen", "127.0.0.1:0"]
+    options = ["--run-dir", str(tmp_path), "--python", sys.executable]
+    ended = subprocess.run([*command, *options], capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 2
+    assert "--tls-dir" in ended.stderr
