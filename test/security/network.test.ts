@@ -3,6 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { EndReason, type Execution } from "../../services/common/gen/airlock/v1/execution.ts";
+import { PoolManagerServiceClient } from "../../services/common/gen/airlock/v1/pool_manager.ts";
+import { callUnary, connect } from "../../services/common/grpc-client.ts";
 import { createLog } from "../../services/common/log.ts";
 import { createTestCertificates, type EchoServer, startEchoServer } from "../support/echo-server.ts";
 import { startServices, type TestServices } from "../support/services.ts";
@@ -331,6 +333,27 @@ except OSError as error:
     expect(JSON.stringify(received)).not.toContain(`${1024 * 1024},${1024 * 1024}`);
     await evaluate("small", `get("${url}/", b"x" * 3_000_000)`);
     expect(plain.seen.filter(({ body }) => body.length > 1024 * 1024)).toEqual([]);
+  });
+
+  it("reaches nothing beside its proxy, exactly where the posture says that network_namespace is in force", async () => {
+    const [refused] = await evaluate<number[]>(
+      "open",
+      `[socket.socket().connect_ex(("127.0.0.1", ${plain.port}))]`,
+    );
+    const poolManager = connect(PoolManagerServiceClient, services.address("pool-manager"));
+    const { project } = await callUnary(
+      poolManager,
+      poolManager.getProject,
+      { name: "open" },
+      "pool-manager",
+      {
+        timeoutMs: 5_000,
+      },
+    );
+    poolManager.close();
+    const layer = project?.isolationLayers.find(({ name }) => name === "network_namespace");
+    expect(layer).toBeDefined();
+    expect(refused !== 0).toBe(layer?.inForce);
   });
 
   it("of another project has no proxy at all", async () => {
