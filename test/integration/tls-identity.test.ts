@@ -34,14 +34,14 @@ const renew = (change: Partial<Renewal> = {}, into = directory) =>
     now: new Date(),
     ...change,
   });
-const open = (service: "secrets" | "sanitizer" | "router") =>
+const open = (service: "secrets" | "pool-manager" | "router") =>
   openTlsIdentity(join(directory, service), service, log, LOOK_EVERY_MS);
 const authoritiesIn = async (service: string) =>
   (await readFile(join(directory, service, "ca.pem"), "utf8")).split("BEGIN CERTIFICATE").length - 1;
 
-/** A secrets service and a way to call it on a fresh connection as the sanitizer. */
+/** A secrets service and a way to call it on a fresh connection as the pool-manager. */
 async function startPair() {
-  const [serverTls, clientTls] = [await open("secrets"), await open("sanitizer")];
+  const [serverTls, clientTls] = [await open("secrets"), await open("pool-manager")];
   const { unary } = handlersFor(log);
   const resolveSecrets = unary(() => ({ version: "v", secrets: [], retired: [], retiredVersions: [] }));
   const server = await startGrpcServer(
@@ -107,14 +107,14 @@ describe("renewed certificates", () => {
     const kept = join(directory, "kept");
     await mkdir(kept);
     for (const name of ["ca.pem", "cert.pem", "key.pem"]) {
-      await copyFile(join(directory, "sanitizer", name), join(kept, name));
+      await copyFile(join(directory, "pool-manager", name), join(kept, name));
     }
     await renew({ newAuthority: true });
     expect(await authoritiesIn("secrets")).toBe(2);
     await renew({ dropOldAuthorities: true });
     const pair = await startPair();
     expect(await pair.call()).toBe("v");
-    const old = await openTlsIdentity(kept, "sanitizer", log);
+    const old = await openTlsIdentity(kept, "pool-manager", log);
     await expect(pair.call(old)).rejects.toMatchObject({ code: "unavailable" });
     old.close();
     await pair.stop();
@@ -167,7 +167,7 @@ describe("a service", () => {
       [[SecretsServiceService, { resolveSecrets }]],
       impostor,
     );
-    const tls = await open("sanitizer");
+    const tls = await open("pool-manager");
     const client = connect(SecretsServiceClient, server.address, tls);
     await expect(
       callUnary(client, client.resolveSecrets, { project: "p" }, "secrets", { timeoutMs: 3_000 }),
