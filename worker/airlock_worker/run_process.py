@@ -14,11 +14,13 @@ _FREEZE_STEPS = 100
 
 
 class RunProcess:
-    def __init__(self, pid: int, control: int, out: int, err: int, run_dir: str) -> None:
+    def __init__(self, pid: int, control: int, out: int, err: int, run_dir: str, listener: int | None = None) -> None:
         self.pid = pid
         self.control = control
         self.out = out
         self.err = err
+        # Where the run's connections to the egress proxy arrive; None: it has no network.
+        self.listener = listener
         self._run_dir = run_dir
         for fd in (control, out, err):
             os.set_blocking(fd, False)
@@ -71,9 +73,10 @@ class RunProcess:
         await self.exited
         loop = asyncio.get_running_loop()
         loop.remove_writer(self.control)
-        for fd in (self.control, self.out, self.err):
-            loop.remove_reader(fd)
-            os.close(fd)
+        for fd in (self.control, self.out, self.err, self.listener):
+            if fd is not None:
+                loop.remove_reader(fd)
+                os.close(fd)
         scratch = mounts.scratch_outside(self._run_dir, self.pid)
         if os.path.lexists(scratch):
             await asyncio.to_thread(remove_tree, scratch)
