@@ -30,6 +30,8 @@ def enter_private_places(room: Room, size_bytes: int) -> None:
         part = f"{places[0]}/{number}"
         os.mkdir(part)
         os.chmod(part, 0o1777)
+        if room.script_uid is not None:
+            os.chown(part, room.script_uid, room.script_uid)
         kernel.mount(part, place, None, kernel.MS_BIND)
     for path, handle in handles.items():
         # Shorter paths came first, and one of them may show this one already.

@@ -4,9 +4,10 @@ Single-threaded, standard library only, started with the project's own interpret
 but the link to its supervisor: whatever is in its memory can be read by every script.
 
 Messages over the link are JSON, one a packet. From the zygote: `{"failed": text}`, `{"ready": true}`,
-`{"spare": pid, "series": n}` with three descriptors (control, stdout, stderr) and, when the limits say `network`, the
-listener for the egress proxy on 127.0.0.1 in the child's network namespace, `{"exit": pid, "status": wait status}`,
-`{"no_fork": text}`. From the supervisor: `{"fork": n, "limits": {...}, "series": n}`.
+`{"spare": pid, "series": n, "init": whether it is process 1 of a pid namespace}` with three descriptors (control,
+stdout, stderr) and, when the limits say `network`, a fourth: the listener for the egress proxy on 127.0.0.1 in the
+child's network namespace; `{"exit": pid, "status": wait status}`, `{"no_fork": text}`. From the supervisor:
+`{"fork": n, "limits": {...}, "series": n}`.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ class Zygote:
             childs_status.close()
             self._children[pid] = status
             listener = socket.recv_fds(status, 64, 1)[1] if limits.network else []
-            self.send({"spare": pid, "series": series}, control.fileno(), out, err, *listener)
+            own_pids = bool(self._room.clone_flags & kernel.CLONE_NEWPID)
+            self.send({"spare": pid, "series": series, "init": own_pids}, control.fileno(), out, err, *listener)
             for fd in listener:
                 os.close(fd)
         except OSError as error:

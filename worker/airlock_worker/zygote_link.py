@@ -160,9 +160,9 @@ class ZygoteLink:
 
     def _on_message(self, message: dict[str, object], fds: list[int]) -> None:
         match message:
-            case {"spare": int(pid), "series": int(series)}:
+            case {"spare": int(pid), "series": int(series), "init": bool(init)}:
                 control, out, err, *listener = fds
-                process = RunProcess(pid, control, out, err, self._run_dir, *listener)
+                process = RunProcess(pid, control, out, err, self._run_dir, init, *listener)
                 self._alive[pid] = process
                 self._offer(process, series)
             case {"exit": int(pid), "status": int(status)}:
