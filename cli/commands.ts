@@ -85,6 +85,13 @@ export const COMMANDS: readonly Command[] = [
     load: async () => (await import("./logs.ts")).logs,
   },
   {
+    name: "doctor",
+    usage: "doctor",
+    summary: "start a worker and show which protections are in force on this machine",
+    options: [["", "exit status: 0 every layer is in force, 1 some are missing, 2 no worker starts"]],
+    load: async () => (await import("./doctor.ts")).doctor,
+  },
+  {
     name: "check",
     usage: "check",
     summary: "types, lint, format, protos, generated code: all that is checked in seconds",

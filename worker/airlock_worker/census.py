@@ -28,7 +28,8 @@ class Census:
 
     def _count(self) -> None:
         self._next = None
-        if processes.more_than(self._limit, self._pid):
+        # One more: where there is a pid namespace, its process 1 stands above the script.
+        if processes.more_than(self._limit + 1, self._pid):
             self._ring()
         else:
             self.start()

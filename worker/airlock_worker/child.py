@@ -7,21 +7,30 @@ import io
 import json
 import os
 import signal
+import socket
 import sys
 from typing import Any, NoReturn
 
-from . import frames, kernel, network, posture, sandbox, script
+from . import frames, init, kernel, namespaces, network, posture, sandbox, script
 from .room import Limits, Room
 
 CONTROL_FD = 3
-# The zygote holds about a dozen; one system call closes the whole range.
-_MAX_DESCRIPTORS = 4096
+# To the zygote, until the sandbox is entered.
+_STATUS_FD = 4
 
 
-def live(control: int, out: int, err: int, room: Room, limits: Limits) -> NoReturn:
+def live(control: int, out: int, err: int, status: int, room: Room, limits: Limits) -> NoReturn:
     """Called right after the fork, never returns."""
     try:
-        _settle(control, out, err)
+        if os.getpid() == 1:
+            init.split(status)
+        else:
+            kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+            kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+        _settle(control, out, err, status)
+        if limits.network:
+            _hand_out_listener(room)
+        os.close(_STATUS_FD)
         sandbox.enter(room, limits)
         os.environ.update(HOME=room.scratch, TMPDIR=room.scratch)
         os.environ.pop("PYTHONPATH", None)
@@ -51,22 +60,26 @@ def _work(start: dict[str, Any], room: Room, limits: Limits) -> None:
         script.run(start, limits, CONTROL_FD)
 
 
-def _settle(control: int, out: int, err: int) -> None:
+def _hand_out_listener(room: Room) -> None:
+    with namespaces.listener(room) as listening, socket.socket(fileno=os.dup(_STATUS_FD)) as zygote:
+        socket.send_fds(zygote, [b"listener"], [listening.fileno()])
+
+
+def _settle(control: int, out: int, err: int, status: int) -> None:
     """Leaves everything that is the zygote's: session, signals, descriptors."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
-    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     # First out of the way of the numbers they go to, then there.
-    high = [os.dup(fd) for fd in (control, out, err)]
+    high = [os.dup(fd) for fd in (control, out, err, status)]
     with contextlib.suppress(OSError):
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
     os.dup2(high[1], 1)
     os.dup2(high[2], 2)
     os.dup2(high[0], CONTROL_FD, inheritable=False)
-    os.closerange(CONTROL_FD + 1, _MAX_DESCRIPTORS)
+    os.dup2(high[3], _STATUS_FD, inheritable=False)
+    os.closerange(_STATUS_FD + 1, init.MAX_DESCRIPTORS)
 
 
 def prepare_output() -> None:

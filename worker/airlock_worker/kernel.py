@@ -4,28 +4,38 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
+
+from .syscalls import number_of
 
 _libc = ctypes.CDLL(None, use_errno=True)
 # ctypes makes a function when it is first looked up: once here, and not in every run child.
-for _name in ("prctl", "unshare", "mount", "syscall", "capset", "personality"):
+for _name in ("prctl", "unshare", "mount", "umount2", "syscall", "capset", "personality"):
     getattr(_libc, _name)
 
 PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
 PR_SET_NO_NEW_PRIVS = 38
 PR_SET_CHILD_SUBREAPER = 36
 PR_CAPBSET_DROP = 24
 
 CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
 CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
 
 MS_RDONLY = 1
 MS_NOSUID = 2
 MS_NODEV = 4
+MS_NOEXEC = 8
 MS_REMOUNT = 32
 MS_BIND = 4096
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
+MNT_DETACH = 2
 
 ADDR_NO_RANDOMIZE = 0x0040000
 
@@ -33,6 +43,7 @@ _SYS_MOUNT_SETATTR = 442
 _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
 _MOUNT_ATTR_RDONLY = 1
+_MOUNT_ATTR_NOSUID = 2
 _CAPABILITY_VERSION_3 = 0x20080522
 
 
@@ -47,12 +58,38 @@ def _check(result: int, call: str) -> int:
     return result
 
 
-def prctl(option: int, value: int) -> None:
-    _check(_libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0), "prctl")
+def prctl(option: int, value: int, third: int = 0) -> None:
+    _check(_libc.prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(third), 0, 0), "prctl")
 
 
 def unshare(flags: int) -> None:
     _check(_libc.unshare(flags), "unshare")
+
+
+def clone(flags: int) -> int:
+    """Forks into new namespaces. The child must do no more than settle and fork again, properly, by os.fork: neither
+    libc nor Python has been told of it. Only for a process of one thread."""
+    return _check(syscall("clone", flags | signal.SIGCHLD, 0, 0, 0, 0), "clone")
+
+
+def syscall(name: str, *arguments: object) -> int:
+    """-1 and an errno on failure."""
+    words = [ctypes.c_ulong(word) if isinstance(word, int) else word for word in arguments]
+    result: int = _libc.syscall(ctypes.c_long(number_of(name)), *words)
+    return result
+
+
+def call(name: str, *arguments: object) -> int:
+    return _check(syscall(name, *arguments), name)
+
+
+def change_root(path: str) -> None:
+    """Makes the mount point `path` the root; what was the root is gone from this mount namespace."""
+    os.chdir(path)
+    # Old root on top of the new one, which needs no directory for it.
+    call("pivot_root", b".", b".")
+    _check(_libc.umount2(b".", MNT_DETACH), "umount2")
+    os.chdir("/")
 
 
 def mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
@@ -63,7 +100,7 @@ def mount(source: str | None, target: str, kind: str | None, flags: int, data: s
 
 def make_tree_read_only(path: str) -> None:
     """Every mount at and below `path`; needs Linux 5.12."""
-    _mount_setattr(path, _MountAttr(_MOUNT_ATTR_RDONLY, 0, 0, 0), _AT_RECURSIVE)
+    _mount_setattr(path, _MountAttr(_MOUNT_ATTR_RDONLY | _MOUNT_ATTR_NOSUID, 0, 0, 0), _AT_RECURSIVE)
 
 
 def make_mount_writable(path: str) -> None:

@@ -1,4 +1,4 @@
-"""Namespaces and mounts of a run child: what it writes exists for it alone and is gone with it.
+"""Mounts of a run child: what it writes exists for it alone and is gone with it.
 
 One private tmpfs, bounded by the disk limit, stands on /tmp, /var/tmp and /dev/shm; everything else is read-only. The
 scratch directory lies in it under a path that is the same in every run, so that no path differs between two runs.
@@ -7,6 +7,7 @@ scratch directory lies in it under a path that is the same in every run, so that
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 
@@ -16,19 +17,6 @@ from .room import Room, namespaces
 PRIVATE_SCRATCH = "/tmp/airlock"
 _FLAGS = kernel.MS_NOSUID | kernel.MS_NODEV
 _MAX_FILES = 200_000
-
-
-def enter_namespaces(room: Room) -> None:
-    """Mount and IPC, directly where that is permitted, else by way of a user namespace of its own."""
-    wanted = kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC
-    try:
-        kernel.unshare(wanted)
-    except PermissionError:
-        uid, gid = os.getuid(), os.getgid()
-        kernel.unshare(kernel.CLONE_NEWUSER | wanted)
-        for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
-            with open(f"/proc/self/{name}", "w") as file:
-                file.write(text)
 
 
 def enter_private_places(room: Room, size_bytes: int) -> None:
@@ -42,6 +30,8 @@ def enter_private_places(room: Room, size_bytes: int) -> None:
         part = f"{places[0]}/{number}"
         os.mkdir(part)
         os.chmod(part, 0o1777)
+        if room.script_uid is not None:
+            os.chown(part, room.script_uid, room.script_uid)
         kernel.mount(part, place, None, kernel.MS_BIND)
     for path, handle in handles.items():
         # Shorter paths came first, and one of them may show this one already.
@@ -57,8 +47,19 @@ def enter_private_places(room: Room, size_bytes: int) -> None:
         room.problems["read_only_root"] = str(error)
 
 
+def enter_proc(room: Room) -> None:
+    """Shows the processes of this pid namespace, and nothing of the machine where the kernel can leave that out."""
+    if not room.clone_flags & kernel.CLONE_NEWPID:
+        raise OSError(errno.ENOTSUP, "there is no pid namespace to show")
+    flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
+    try:
+        kernel.mount("proc", "/proc", "proc", flags, "subset=pid")
+    except OSError:
+        kernel.mount("proc", "/proc", "proc", flags)
+
+
 def enter_scratch(room: Room) -> None:
-    room.scratch = PRIVATE_SCRATCH if room.private_mounts else scratch_outside(room.run_dir, os.getpid())
+    room.scratch = PRIVATE_SCRATCH if room.private_mounts else scratch_outside(room.run_dir, room.host_pid)
     os.mkdir(room.scratch, 0o700)
     os.chdir(room.scratch)
     tempfile.tempdir = None
@@ -78,14 +79,18 @@ def measure_private_places(room: Room) -> str | None:
     return f"shared with other runs: {', '.join(shared)}" if shared else None
 
 
-def measure_ipc(room: Room) -> str | None:
-    if namespaces()["ipc"] == room.outside["ipc"]:
-        return room.problems.get("mount_namespace") or "the IPC namespace is the worker's own"
+def measure_tree(room: Room) -> str | None:
+    if not room.minimal_tree:
+        return room.problems.get("minimal_tree") or "the machine's own directory tree is used"
+    foreign = [path for path in ("/sys", "/run", "/boot", "/etc/shadow", "/var/lib") if os.path.exists(path)]
+    return f"more than runs need can be seen: {', '.join(foreign)}" if foreign else None
+
+
+def measure_proc(room: Room) -> str | None:
+    others = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid not in (1, os.getpid())]
+    if others:
+        return room.problems.get("own_proc") or f"{len(others)} other processes can be seen"
     return None
-
-
-def measure_user(room: Room) -> str | None:
-    return "not needed: the worker may make namespaces itself" if namespaces()["user"] == room.outside["user"] else None
 
 
 def measure_read_only_root(room: Room) -> str | None:

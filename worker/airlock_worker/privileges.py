@@ -7,7 +7,7 @@ import os
 import resource
 
 from . import kernel
-from .room import Limits, Room, kernel_at_least
+from .room import Limits, Room, kernel_at_least, status_field
 
 _MAX_OPEN_FILES = 1024
 # Between the soft and the hard limit of address space: what is left to report a MemoryError with.
@@ -57,18 +57,9 @@ def enter_new_privileges(room: Room, limits: Limits) -> None:
 
 
 def measure_capabilities(room: Room) -> str | None:
-    held = _status("CapPrm")
+    held = status_field("CapPrm")
     return None if int(held, 16) == 0 else f"capabilities {held} are held"
 
 
 def measure_new_privileges(room: Room) -> str | None:
-    return None if _status("NoNewPrivs") == "1" else "the kernel has no such flag"
-
-
-def _status(name: str) -> str:
-    with open("/proc/self/status") as file:
-        for line in file:
-            field, _, value = line.partition(":")
-            if field == name:
-                return value.strip()
-    return "-1"
+    return None if status_field("NoNewPrivs") == "1" else "the kernel has no such flag"

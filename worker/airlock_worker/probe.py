@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-from . import frames, processes
+from . import frames
 from .conversation import Conversation
 from .room import Limits
 from .run_process import RunProcess
@@ -26,12 +26,13 @@ async def measure(process: RunProcess) -> tuple[Layer, ...]:
     await process.exited
     talk = Conversation(LIMITS, probe=True)
     talk.read_all(process.control)
+    outlived = _is_held(process.out)
     await process.release()
     if talk.probe is None:
         raise ProbeFailed(talk.verdict.error if talk.verdict else "the probe run ended without an answer")
     found = json.loads(talk.probe)
     left = {
-        "descendants_killed": "a daemon outlived its run" if processes.exists(found["daemon"]) else None,
+        "descendants_killed": "a daemon outlived its run" if outlived else None,
         # From outside nothing of a private directory was ever there.
         "scratch_directory": "it outlived its run" if os.path.exists(found["scratch"]) else None,
     }
@@ -39,3 +40,11 @@ async def measure(process: RunProcess) -> tuple[Layer, ...]:
     for name, detail in left.items():
         measured[name] = measured.get(name) or detail
     return tuple(Layer(name, detail is None, detail or "") for name, detail in measured.items())
+
+
+def _is_held(output: int) -> bool:
+    """Whether a process of the run still has the other end of its output."""
+    try:
+        return os.read(output, 1) != b""
+    except BlockingIOError:
+        return True

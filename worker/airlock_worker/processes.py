@@ -72,11 +72,15 @@ def send(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-def freeze_tree(pid: int) -> bool:
-    """Stops the process and all below it. False when some of it was still moving: call again a little later."""
+def freeze_tree(pid: int, spare_root: bool = False) -> bool:
+    """Stops the process, unless it is to be spared, and all below it.
+
+    False when some of it was still moving: call again a little later.
+    """
     stopped: set[int] = set()
+    roots = () if spare_root else (pid,)
     for _ in range(_MAX_PASSES):
-        fresh = [member for member in (pid, *descendants_of(pid)) if member not in stopped]
+        fresh = [member for member in (*roots, *descendants_of(pid)) if member not in stopped]
         if not fresh:
             break
         for member in fresh:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 _PRIVATE_PLACES = ("/tmp", "/var/tmp", "/dev/shm")
-NAMESPACES = ("user", "mnt", "ipc", "pid", "net")
+NAMESPACES = ("user", "mnt", "ipc", "uts", "pid", "net")
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,8 @@ class Limits:
     memory_bytes: int
     disk_bytes: int
     pids: int
+    # Whether runs reach the egress proxy through a listener in their network namespace.
+    network: bool = False
 
 
 @dataclass
@@ -29,22 +31,33 @@ class Room:
     # Of the worker; a run's scratch directory lies there where no private mounts can be had.
     run_dir: str
     # Where each run gets a tmpfs of its own, and what lies below that every run needs: interpreter and packages.
-    private_places: tuple[str, ...]
-    hidden_paths: tuple[str, ...]
+    private_places: tuple[str, ...] = ()
+    hidden_paths: tuple[str, ...] = ()
     # The zygote's namespaces, for comparison: {"mnt": "mnt:[4026531840]"}.
-    outside: dict[str, str]
+    outside: dict[str, str] = field(default_factory=dict)
+    # The namespaces that a child is forked into, as CLONE_ flags, and whether it can get a user namespace then.
+    clone_flags: int = 0
+    user_namespace: bool = False
+    # The user outside that runs are, where the worker is root; None: the worker's own.
+    script_uid: int | None = None
+    worker_is_root: bool = False
+    # Of the child, as the supervisor knows it.
+    host_pid: int = 0
+    # Whether the root directory holds only what runs need.
+    minimal_tree: bool = False
     private_mounts: bool = False
     scratch: str = ""
     problems: dict[str, str] = field(default_factory=dict)
     # What RLIMIT_AS counts before the script starts.
     base_address_space: int = 0
 
-
-def room_for(run_dir: str, keep_paths: Iterable[str]) -> Room:
-    """`keep_paths` must stay reachable. Worked out in the zygote, before the forks, since each would repeat it."""
-    places = tuple(place for place in _PRIVATE_PLACES if os.path.isdir(place))
-    hidden = {path for path in keep_paths if any(f"{path}/".startswith(f"{place}/") for place in places)}
-    return Room(run_dir, places, tuple(sorted(hidden, key=len)), namespaces())
+    def look_around(self, keep_paths: Iterable[str]) -> None:
+        """`keep_paths` must stay reachable. Done in the zygote, before the forks, since each would repeat it."""
+        places = tuple(place for place in _PRIVATE_PLACES if os.path.isdir(place))
+        hidden = {path for path in keep_paths if any(f"{path}/".startswith(f"{place}/") for place in places)}
+        self.private_places = places
+        self.hidden_paths = tuple(sorted((path for path in hidden if os.path.isdir(path)), key=len))
+        self.outside = namespaces()
 
 
 def address_space_bytes() -> int:
@@ -61,6 +74,16 @@ def _link(path: str) -> str:
         return os.readlink(path)
     except OSError:
         return ""
+
+
+def status_field(name: str) -> str:
+    """Of this process, as the kernel sees it; "-1" when this kernel does not tell."""
+    with open("/proc/self/status") as file:
+        for line in file:
+            field_name, _, value = line.partition(":")
+            if field_name == name:
+                return value.strip()
+    return "-1"
 
 
 def kernel_at_least(major: int, minor: int) -> bool:

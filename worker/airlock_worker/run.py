@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import socket
 from typing import Any
 
 import grpc
@@ -55,7 +57,8 @@ class Run:
         network = self._start.network
         if network is None:
             return None
-        listener = relay.listen_on_loopback()
+        assert self._process.listener is not None
+        listener = socket.socket(fileno=os.dup(self._process.listener))
         port: int = listener.getsockname()[1]
         await stack.enter_async_context(relay.relaying(listener, network.proxy_address))
         return port

@@ -14,11 +14,17 @@ _FREEZE_STEPS = 100
 
 
 class RunProcess:
-    def __init__(self, pid: int, control: int, out: int, err: int, run_dir: str) -> None:
+    def __init__(
+        self, pid: int, control: int, out: int, err: int, run_dir: str, is_init: bool, listener: int | None = None
+    ) -> None:
         self.pid = pid
         self.control = control
         self.out = out
         self.err = err
+        # Whether it is not the script itself but process 1 of its namespace, whose end ends all of it.
+        self._is_init = is_init
+        # Where the run's connections to the egress proxy arrive; None: it has no network.
+        self.listener = listener
         self._run_dir = run_dir
         for fd in (control, out, err):
             os.set_blocking(fd, False)
@@ -53,7 +59,7 @@ class RunProcess:
     async def freeze(self) -> None:
         """Stops the whole tree. It may end meanwhile."""
         for _ in range(_FREEZE_STEPS):
-            if self.exited.done() or processes.freeze_tree(self.pid):
+            if self.exited.done() or processes.freeze_tree(self.pid, spare_root=self._is_init):
                 return
             await asyncio.sleep(_FREEZE_STEP_S)
 
@@ -64,16 +70,20 @@ class RunProcess:
     def kill(self) -> None:
         if not self.exited.done():
             self.killed_by_us = True
-            processes.kill_tree(self.pid)
+            if self._is_init:
+                processes.send(self.pid, signal.SIGKILL)
+            else:
+                processes.kill_tree(self.pid)
 
     async def release(self) -> None:
         """Once the process has ended: closes what is open and removes what it left. Call it once."""
         await self.exited
         loop = asyncio.get_running_loop()
         loop.remove_writer(self.control)
-        for fd in (self.control, self.out, self.err):
-            loop.remove_reader(fd)
-            os.close(fd)
+        for fd in (self.control, self.out, self.err, self.listener):
+            if fd is not None:
+                loop.remove_reader(fd)
+                os.close(fd)
         scratch = mounts.scratch_outside(self._run_dir, self.pid)
         if os.path.lexists(scratch):
             await asyncio.to_thread(remove_tree, scratch)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import mounts, privileges
+from . import kernel, landlock, mounts, namespaces, privileges, seccomp
 from .room import Limits, Room
 
 
@@ -30,38 +30,36 @@ def _not_built(room: Room, limits: Limits) -> str | None:
     return "not built into this version"
 
 
+def _namespace(kind: str, layer: str) -> Callable[[Room, Limits], str | None]:
+    return lambda room, limits: namespaces.measure_namespace(kind, layer, room)
+
+
 def _enter_mounts(room: Room, limits: Limits) -> None:
-    """The user, IPC and read-only layers come with it: one system call, one set of mounts."""
-    mounts.enter_namespaces(room)
+    if not room.clone_flags & kernel.CLONE_NEWNS:
+        raise OSError("there is no mount namespace")
     mounts.enter_private_places(room, limits.disk_bytes)
 
 
+# In the order in which they are entered: what needs rights comes before these are given up.
 LAYERS: tuple[Layer, ...] = (
-    Layer("user_namespace", _of_room(mounts.measure_user)),
-    Layer(
-        "mount_namespace",
-        _of_room(mounts.measure_private_places),
-        enter=_enter_mounts,
-    ),
-    Layer("ipc_namespace", _of_room(mounts.measure_ipc)),
+    Layer("minimal_tree", _of_room(mounts.measure_tree)),
+    Layer("mount_namespace", _of_room(mounts.measure_private_places), enter=_enter_mounts),
     Layer("read_only_root", _of_room(mounts.measure_read_only_root)),
-    Layer("pid_namespace", _not_built),
-    Layer("network_namespace", _not_built),
-    Layer("cgroup", _not_built),
+    Layer("pid_namespace", _namespace("pid", "pid_namespace")),
+    Layer("own_proc", _of_room(mounts.measure_proc), enter=lambda room, limits: mounts.enter_proc(room)),
+    Layer("ipc_namespace", _namespace("ipc", "ipc_namespace")),
+    Layer("uts_namespace", _namespace("uts", "uts_namespace"), enter=namespaces.enter_host_name),
+    Layer("network_namespace", namespaces.measure_network),
+    Layer("user_namespace", _namespace("user", "user_namespace"), enter=namespaces.enter_user),
+    Layer("unprivileged_user", _of_room(namespaces.measure_unprivileged)),
     Layer("scratch_directory", _of_room(mounts.measure_scratch), enter=lambda room, limits: mounts.enter_scratch(room)),
     Layer("rlimits", privileges.measure_resources, enter=privileges.enter_resources),
-    Layer(
-        "capabilities_dropped",
-        _of_room(privileges.measure_capabilities),
-        enter=privileges.enter_capabilities,
-    ),
-    Layer(
-        "no_new_privs",
-        _of_room(privileges.measure_new_privileges),
-        enter=privileges.enter_new_privileges,
-    ),
-    Layer("landlock", _not_built),
-    Layer("seccomp", _not_built),
+    Layer("cgroup", _not_built),
+    Layer("capabilities_dropped", _of_room(privileges.measure_capabilities), enter=privileges.enter_capabilities),
+    Layer("no_new_privs", _of_room(privileges.measure_new_privileges), enter=privileges.enter_new_privileges),
+    Layer("landlock", landlock.measure, enter=landlock.enter),
+    # Last: it refuses what the others need.
+    Layer("seccomp", seccomp.measure, enter=seccomp.enter),
 )
 
 
@@ -71,7 +69,7 @@ def enter(room: Room, limits: Limits) -> None:
             try:
                 layer.enter(room, limits)
             except (OSError, ValueError) as error:
-                room.problems[layer.name] = str(error)
+                room.problems.setdefault(layer.name, str(error))
 
 
 def measure(room: Room, limits: Limits) -> dict[str, str | None]:

@@ -4,8 +4,10 @@ Single-threaded, standard library only, started with the project's own interpret
 but the link to its supervisor: whatever is in its memory can be read by every script.
 
 Messages over the link are JSON, one a packet. From the zygote: `{"failed": text}`, `{"ready": true}`,
-`{"spare": pid, "series": n}` with three descriptors (control, stdout, stderr), `{"exit": pid, "status": wait status}`,
-`{"no_fork": text}`. From the supervisor: `{"fork": n, "limits": {...}, "series": n}`.
+`{"spare": pid, "series": n, "init": whether it is process 1 of a pid namespace}` with three descriptors (control,
+stdout, stderr) and, when the limits say `network`, a fourth: the listener for the egress proxy on 127.0.0.1 in the
+child's network namespace; `{"exit": pid, "status": wait status}`, `{"no_fork": text}`. From the supervisor:
+`{"fork": n, "limits": {...}, "series": n}`.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ import signal
 import socket
 import sys
 
-from . import child, kernel, preload, processes, script
-from .room import Limits, Room, address_space_bytes, room_for
+from . import child, ground, init, kernel, namespaces, preload, processes, script
+from .room import Limits, Room, address_space_bytes
 
 _REHEARSALS = 20
 
@@ -31,7 +33,8 @@ class Zygote:
     def __init__(self, link: socket.socket, room: Room) -> None:
         self._link = link
         self._room = room
-        self._children: set[int] = set()
+        # The other end of each child's status socket, by its pid.
+        self._children: dict[int, socket.socket] = {}
 
     def serve(self) -> None:
         """Returns when the supervisor is gone."""
@@ -58,18 +61,26 @@ class Zygote:
 
     def _fork(self, limits: Limits, series: int) -> None:
         control, childs_control = socket.socketpair()
+        status, childs_status = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         out, childs_out = os.pipe()
         err, childs_err = os.pipe()
         try:
-            pid = os.fork()
+            pid = namespaces.fork(self._room)
             if pid == 0:
-                child.live(childs_control.fileno(), childs_out, childs_err, self._room, limits)
-            self._children.add(pid)
-            self.send({"spare": pid, "series": series}, control.fileno(), out, err)
+                ends = (childs_control.fileno(), childs_out, childs_err, childs_status.fileno())
+                child.live(*ends, self._room, limits)
+            childs_status.close()
+            self._children[pid] = status
+            listener = socket.recv_fds(status, 64, 1)[1] if limits.network else []
+            own_pids = bool(self._room.clone_flags & kernel.CLONE_NEWPID)
+            self.send({"spare": pid, "series": series, "init": own_pids}, control.fileno(), out, err, *listener)
+            for fd in listener:
+                os.close(fd)
         except OSError as error:
+            status.close()
             self.send({"no_fork": str(error)})
         finally:
-            for end in (control, childs_control):
+            for end in (control, childs_control, childs_status):
                 end.close()
             for fd in (out, childs_out, err, childs_err):
                 os.close(fd)
@@ -82,8 +93,8 @@ class Zygote:
                 if pid == 0:
                     break
                 if pid in self._children:
-                    self._children.remove(pid)
-                    ended.append((pid, status))
+                    with self._children.pop(pid) as word:
+                        ended.append((pid, init.status_from(word, status)))
         # Told only when nothing that a dead run started is left.
         processes.kill_orphans(self._children)
         for pid, status in ended:
@@ -113,7 +124,8 @@ def main() -> None:
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     link = socket.socket(fileno=options.link)
     link.set_inheritable(False)
-    room = room_for(options.run_dir, preload.paths_to_keep())
+    room = Room(options.run_dir)
+    ground.prepare(room, preload.paths_to_keep())
     problem = preload.import_all(options.modules, options.distributions)
     if problem is not None:
         link.send(json.dumps({"failed": problem}).encode())

@@ -20,7 +20,8 @@ from .log import log
 from .room import Limits
 from .run_process import RunProcess, signal_name
 
-_FDS_PER_SPARE = 3
+# The fourth is the listener of a run with a network.
+_FDS_PER_SPARE = 4
 _MAX_PACKET = 64 * 1024
 _STOP_S = 2.0
 # A fork takes the memory and a core away from a run that starts or ends at the same time; spares can wait.
@@ -159,9 +160,9 @@ class ZygoteLink:
 
     def _on_message(self, message: dict[str, object], fds: list[int]) -> None:
         match message:
-            case {"spare": int(pid), "series": int(series)}:
-                control, out, err = fds
-                process = RunProcess(pid, control, out, err, self._run_dir)
+            case {"spare": int(pid), "series": int(series), "init": bool(init)}:
+                control, out, err, *listener = fds
+                process = RunProcess(pid, control, out, err, self._run_dir, init, *listener)
                 self._alive[pid] = process
                 self._offer(process, series)
             case {"exit": int(pid), "status": int(status)}:

@@ -11,7 +11,7 @@ import pytest
 
 from airlock_worker import processes
 
-from .harness import MIB, Worker, worker
+from .harness import MIB, Worker, named, worker
 
 ENDINGS = [
     ("pass", "completed", None),
@@ -92,10 +92,10 @@ while True:
 
 
 async def test_cancelling_kills_the_script(shared: Worker) -> None:
-    call = await shared.start("import os, time\nprint(os.getpid())\ntime.sleep(60)")
+    call = await shared.start(named("cancelled") + "import time\nprint(1)\ntime.sleep(60)")
     while not call.ended.stdout:
         await call.next_event()
-    pid = int(call.ended.stdout)
+    [pid] = shared.pids_named("cancelled")
     call.cancel()
     for _ in range(100):
         if not processes.exists(pid):

@@ -11,6 +11,9 @@ from airlock_worker import processes
 
 from .harness import Ended, Worker, worker
 
+# The zygote, and two spares with process 1 of their namespaces above them.
+_FAMILY = 5
+
 
 async def _next_is_fine(target: Worker) -> None:
     ended = await target.run("print('fine')\nset_result(1)")
@@ -21,7 +24,7 @@ async def _family(target: Worker) -> int:
     """How many processes the worker has once it has settled: the zygote and its spares."""
     for _ in range(100):
         found = processes.descendants_of(target.process.pid)
-        if len(found) <= 3:
+        if len(found) <= _FAMILY:
             return len(found)
         await asyncio.sleep(0.02)
     return len(found)
@@ -165,9 +168,10 @@ async def test_no_process_outlives_its_run(name: str) -> None:
         before = await _family(target)
         ended: Ended = await target.run(FORKS[name], timeout_ms=5000)
         left = [pid for pid in processes.descendants_of(target.process.pid) if _command(pid) == "sleep"]
-        assert ended.end == ("killed" if "bomb" in name else "completed"), ended
+        # The kernel's own limit meets a bomb with EAGAIN, on which it fails, or goes on trying.
+        assert ended.end in (("script_error", "timeout") if "bomb" in name else ("completed",)), ended
         assert left == []
-        assert before <= 3 and await _family(target) <= 3
+        assert before <= _FAMILY and await _family(target) <= _FAMILY
         await _next_is_fine(target)
 
 

@@ -38,9 +38,10 @@ async def test_a_plain_user_gets_its_namespaces_from_a_user_namespace() -> None:
 async def test_without_namespaces_runs_still_have_a_directory_of_their_own() -> None:
     async with worker(wrapper=NO_NAMESPACES) as target:
         missing = await _layers(target)
-        assert {"mount_namespace", "ipc_namespace", "read_only_root"} <= set(missing)
+        assert {"mount_namespace", "minimal_tree", "own_proc", "read_only_root"} <= set(missing)
         assert "No space left on device" in missing["mount_namespace"]
-        assert not {"scratch_directory", "descendants_killed", "no_new_privs"} & set(missing), missing
+        there = {"scratch_directory", "descendants_killed", "no_new_privs", "pid_namespace", "landlock", "seccomp"}
+        assert not there & set(missing), missing
         run_dir = target.log_path.parent / "run"
         path = (await target.run(TRACE)).value
         assert path.startswith(str(run_dir))

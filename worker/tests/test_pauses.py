@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 
 import grpc
@@ -10,7 +11,7 @@ import pytest
 
 from airlock_worker import processes
 
-from .harness import Worker, worker
+from .harness import Worker, named, worker
 
 ASK = "answer = llm.complete('how much?')\nset_result(answer)"
 
@@ -93,20 +94,22 @@ async def test_a_large_answer_arrives_whole(shared: Worker) -> None:
 
 
 async def test_cancelling_a_paused_run_kills_it(shared: Worker) -> None:
-    call = await shared.start("import os\nllm.complete(str(os.getpid()))")
-    pid = (await call.until_question()).prompt
+    call = await shared.start(named("left") + "llm.complete('q')")
+    await call.until_question()
+    [pid] = shared.pids_named("left")
     call.cancel()
     for _ in range(200):
-        if not processes.exists(int(pid)):
+        if not processes.exists(pid):
             return
         await asyncio.sleep(0.02)
     raise AssertionError("the paused script outlived its call")
 
 
 async def test_a_paused_run_that_is_killed_from_outside_ends(shared: Worker) -> None:
-    call = await shared.start("import os\nllm.complete(str(os.getpid()))")
-    pid = int((await call.until_question()).prompt)
-    await shared.run(f"import os; os.kill({pid}, 9)")
+    call = await shared.start(named("shot") + "llm.complete('q')")
+    await call.until_question()
+    [pid] = shared.pids_named("shot")
+    os.kill(pid, 9)
     ended = await call.finish()
     assert ended.end == "killed"
 
@@ -114,10 +117,11 @@ async def test_a_paused_run_that_is_killed_from_outside_ends(shared: Worker) -> 
 async def test_fifty_paused_runs_cost_little_and_slow_nobody() -> None:
     async with worker() as crowded:
         plain_s = await _median_s(crowded)
-        calls = [await crowded.start("import os\nset_result(llm.complete(str(os.getpid())))") for _ in range(50)]
+        calls = [await crowded.start(named("fifty") + "set_result(llm.complete('q'))") for _ in range(50)]
         questions = await asyncio.gather(*(call.until_question() for call in calls))
         crowded_s = await _median_s(crowded)
-        private = sorted(_private_kib(int(question.prompt)) for question in questions)
+        private = sorted(_private_kib(pid) for pid in crowded.pids_named("fifty"))
+        assert len(private) == 50
         for n, (call, question) in enumerate(zip(calls, questions, strict=True)):
             await call.answer(question.id, str(n))
         ended = await asyncio.gather(*(call.finish() for call in calls))

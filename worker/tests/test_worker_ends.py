@@ -9,12 +9,7 @@ import pytest
 
 from airlock_worker import processes
 
-from .harness import Worker, worker
-
-
-def _zygote_of(target: Worker) -> int:
-    [zygote] = processes.children_of(target.process.pid)
-    return zygote
+from .harness import worker
 
 
 async def test_a_killed_zygote_ends_its_runs_and_the_worker() -> None:
@@ -27,7 +22,7 @@ async def test_a_killed_zygote_ends_its_runs_and_the_worker() -> None:
         while not running.ended.stdout:
             await running.next_event()
         family = processes.descendants_of(target.process.pid)
-        os.kill(_zygote_of(target), 9)
+        os.kill(target.zygote(), 9)
         for call in (paused, running):
             ended = await call.finish()
             assert ended.end == "worker_lost"
@@ -37,10 +32,21 @@ async def test_a_killed_zygote_ends_its_runs_and_the_worker() -> None:
         assert len(family) >= 4 and not [pid for pid in family if processes.exists(pid)]
 
 
-async def test_a_script_that_kills_the_zygote_is_not_a_success() -> None:
+async def test_a_script_cannot_reach_what_runs_it() -> None:
+    code = """
+import contextlib, os, signal
+everybody = [-1, 0, *range(1, 40), os.getppid()]
+for pid in set(everybody) - {os.getpid()}:
+    for number in (signal.SIGSTOP, signal.SIGKILL) if pid else (signal.SIGCONT,):
+        with contextlib.suppress(OSError): os.kill(pid, number)
+set_result(os.getppid())
+"""
     async with worker() as target:
-        ended = await target.run("import os; os.kill(os.getppid(), 9)\nimport time; time.sleep(5)")
-        assert ended.end == "worker_lost"
+        zygote = target.zygote()
+        ended = await target.run(code)
+        assert (ended.end, ended.value) == ("completed", 1)
+        assert (await target.run("set_result(2)")).value == 2
+        assert target.zygote() == zygote
 
 
 async def test_a_killed_supervisor_leaves_nothing_behind() -> None:

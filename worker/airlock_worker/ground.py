@@ -1,0 +1,111 @@
+"""What the zygote does once, so that no run child has to: finds out which namespaces can be had, and makes the tree.
+
+As root it may make namespaces itself; anybody else gets that right from a user namespace of the zygote's own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+
+from . import kernel, tree
+from .room import Room
+
+# The kernel's "nobody": a run shares it with no file of the machine.
+_NOBODY = 65534
+_OF_CHILDREN = {
+    "mount_namespace": kernel.CLONE_NEWNS,
+    "ipc_namespace": kernel.CLONE_NEWIPC,
+    "uts_namespace": kernel.CLONE_NEWUTS,
+    "pid_namespace": kernel.CLONE_NEWPID,
+    "network_namespace": kernel.CLONE_NEWNET,
+}
+
+
+def prepare(room: Room, keep_paths: Iterable[str]) -> None:
+    room.worker_is_root = _is_root_outside()
+    try:
+        _enter_own_mounts()
+    except OSError as error:
+        room.problems["minimal_tree"] = room.problems["mount_namespace"] = str(error)
+    else:
+        try:
+            tree.build(room.run_dir, keep_paths)
+            room.minimal_tree = True
+        except OSError as error:
+            room.problems["minimal_tree"] = str(error)
+    for name, flag in _OF_CHILDREN.items():
+        problem = _problem_of(lambda flag=flag: kernel.unshare(flag))  # type: ignore[misc]
+        if problem is None:
+            room.clone_flags |= flag
+        else:
+            room.problems[name] = problem
+    if room.minimal_tree and os.geteuid() == 0:
+        problem = _problem_of(lambda: _look_as_nobody(keep_paths))
+        if problem is None:
+            room.script_uid = _NOBODY
+        else:
+            room.problems["unprivileged_user"] = problem
+    problem = _problem_of(lambda: kernel.unshare(kernel.CLONE_NEWUSER))
+    room.user_namespace = problem is None
+    if problem is not None:
+        room.problems["user_namespace"] = problem
+    room.look_around(keep_paths)
+
+
+def _enter_own_mounts() -> None:
+    try:
+        kernel.unshare(kernel.CLONE_NEWNS)
+    except PermissionError:
+        uid, gid = os.getuid(), os.getgid()
+        kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS)
+        map_user(uid, gid, uid, gid)
+    kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
+
+
+def map_user(inside_uid: int, inside_gid: int, uid: int, gid: int) -> None:
+    """In a fresh user namespace: the one user and group that exist there."""
+    texts = {"setgroups": "deny", "uid_map": f"{inside_uid} {uid} 1", "gid_map": f"{inside_gid} {gid} 1"}
+    for name, text in texts.items():
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(text)
+
+
+def _is_root_outside() -> bool:
+    """Root of a user namespace that somebody else made is only called so."""
+    with open("/proc/self/uid_map") as file:
+        return os.geteuid() == 0 and file.read().split() == ["0", "0", "4294967295"]
+
+
+def become(uid: int) -> None:
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+
+
+def _look_as_nobody(keep_paths: Iterable[str]) -> None:
+    """The packages may be readable for their owner only; then runs cannot be somebody else."""
+    become(_NOBODY)
+    for path in (sys.executable, *(path for path in keep_paths if os.path.isdir(path))):
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise PermissionError(13, f"only the worker's own user can read {path}")
+
+
+def _problem_of(attempt: Callable[[], None]) -> str | None:
+    """What the attempt fails with, made in a process of its own since it cannot be taken back."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        text = ""
+        try:
+            attempt()
+        except OSError as error:
+            text = str(error)
+        os.write(write, text.encode())
+        os._exit(0 if not text else 1)
+    os.close(write)
+    with open(read, "rb") as answer:
+        text = answer.read().decode(errors="replace")
+    failed = os.waitpid(pid, 0)[1] != 0
+    return (text or "the attempt ended without an answer") if failed else None
