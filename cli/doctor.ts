@@ -56,7 +56,7 @@ async function measure(directory: string) {
   const { limits } = project;
   const provision: Provision = {
     revision: "doctor",
-    request: { project: project.name, secretsVersion: "", secrets: [], settings: {}, limits },
+    request: { project: project.name, secretsVersion: "", secrets: [], settings: {}, network: false, limits },
   };
   const worker = await startWorker(project, "doctor", driver, async () => provision, signal);
   await worker.stop();
