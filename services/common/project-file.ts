@@ -47,6 +47,8 @@ export type Project = {
   /** Workers that `up` starts. */
   readonly replicas: number;
   readonly isolation: Isolation;
+  /** The OCI runtime that its containers demand; undefined: any. */
+  readonly runtime: string | undefined;
   /** Changes when anything changes that a running worker cannot take over. */
   readonly poolRevision: string;
   /** Changes when settings, secrets or run limits change. */
@@ -170,6 +172,7 @@ function toProject(value: ProjectDocument): Project {
     network,
     replicas: typeof value.replicas === "object" ? Math.max(1, value.replicas.min) : (value.replicas ?? 1),
     isolation,
+    runtime: value.runtime,
     poolRevision: revision([packages, value.preload, isolation, value.runtime, parsedLimits.cpus]),
     provisionRevision: revision([settings, secrets, parsedLimits, network.allowlist.length > 0]),
   });

@@ -11,6 +11,8 @@ beforeAll(async () => {
       demo: "replicas: 1\nlimits: {timeout: 30, max_output_mb: 1, max_result_mb: 1, memory_mb: 256}\n",
       broken: 'packages: ["airlock-no-such-package==99"]\n',
       invalid: "limits: {timeout: soon}\n",
+      contained: "runtime: kata\n",
+      strict: "isolation: gvisor\n",
     },
   });
   rest = restClient(airlock.url);
@@ -141,6 +143,17 @@ describe("an execution ends once, with its reason, after", () => {
     expect(execution).toMatchObject({ status: "error", end_reason: "start_failed" });
     expect(execution.error).toContain("airlock-no-such-package");
   }, 60_000);
+});
+
+describe("a project that demands what is not here", () => {
+  it.each([
+    ["contained", "runtime: kata needs the docker driver"],
+    ["strict", "isolation: gvisor needs the docker driver"],
+  ])("%s does not start, with the reason", async (project, reason) => {
+    const execution = await rest.run({ project, code: "print(1)" });
+    expect(execution).toMatchObject({ status: "error", end_reason: "start_failed", stdout: "" });
+    expect(execution.error).toContain(reason);
+  });
 });
 
 describe("a project file with an error", () => {

@@ -32,10 +32,15 @@ export function createProcessDriver(options: ProcessDriverOptions): WorkerDriver
   const environments = createEnvironments(options);
   return {
     name: "process",
-    refusal: (project) =>
-      project.isolation === "gvisor"
-        ? "isolation: gvisor needs the docker driver with the runsc runtime; this service runs workers as plain processes."
-        : undefined,
+    refusal(project) {
+      const demand =
+        project.isolation === "gvisor"
+          ? "isolation: gvisor"
+          : project.runtime && `runtime: ${project.runtime}`;
+      return demand
+        ? `${demand} needs the docker driver, and workers run as plain processes here; take it out of the project file or use a deployment that has it.`
+        : undefined;
+    },
     async prepare(project, onProgress, signal) {
       await environments.prepare(project, onProgress, signal);
     },
