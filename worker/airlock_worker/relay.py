@@ -13,15 +13,6 @@ _BUFFER_BYTES = 64 * 1024
 _MAX_CONNECTIONS = 256
 
 
-def listen_on_loopback() -> socket.socket:
-    """In the supervisor's own network, where every process of this machine could connect: the proxy's password keeps
-    them out. A run with a network namespace of its own listens there instead and hands its socket over."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(_MAX_CONNECTIONS)
-    return listener
-
-
 @contextlib.asynccontextmanager
 async def relaying(listener: socket.socket, address: str) -> AsyncIterator[None]:
     """As long as the context: what connects to `listener`, any listening socket, is carried to `address`.

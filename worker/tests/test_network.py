@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 import pytest
 
-from airlock_worker.relay import listen_on_loopback, relaying
+from airlock_worker.relay import relaying
 
 from .harness import M, worker
 
@@ -152,8 +152,7 @@ async def test_a_run_and_its_worker_must_agree_about_the_network(tmp_path: Path,
 
 async def test_the_relay_takes_any_listening_socket_and_leaves_nothing(tmp_path: Path) -> None:
     async with egress(tmp_path) as service:
-        # As it comes from another process.
-        listener = socket.socket(fileno=socket.dup(listen_on_loopback().detach()))
+        listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         async with relaying(listener, service.address):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
