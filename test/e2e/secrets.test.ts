@@ -25,6 +25,7 @@ beforeAll(async () => {
     projects: {
       demo: 'secrets: {TOKEN: "${env:TEST_TOKEN}", QUOTED: "${env:TEST_QUOTED}", KEY: "${file:key.pem}", SHARED: "${env:TEST_SHARED}"}\n',
       other: "",
+      brief: 'secrets: {TOKEN: "${env:TEST_TOKEN}"}\nlimits: {max_output_mb: 0.001}\n',
       unset: 'secrets: {MISSING: "${env:TEST_NOT_SET}"}\n',
     },
     env: { TEST_TOKEN: TOKEN, TEST_QUOTED: QUOTED, TEST_SHARED: SHARED, AIRLOCK_LOG_LEVEL: "debug" },
@@ -128,7 +129,16 @@ describe("a secret", () => {
     });
   });
 
-  it("does not leave at the edge of an output that is cut or killed", async () => {
+  it("does not leave at the edge of an output that is cut", async () => {
+    const limit = Math.round(0.001 * 2 ** 20);
+    const before = limit - 6;
+    const code = `import os\nos.write(1, b"x" * ${before} + settings.get("TOKEN").encode())`;
+    const execution = await rest.run({ project: "brief", code });
+    expect(execution).toMatchObject({ status: "completed", stdout: "x".repeat(before) });
+    expect(execution.truncated.stdout).toBe(TOKEN.length);
+  });
+
+  it("does not leave at the edge of an output that is killed", async () => {
     await run("import os, time\nos.write(1, settings.get('TOKEN')[:-1].encode())\nos.kill(os.getpid(), 9)");
     expect(bodies.at(-1)).not.toContain(TOKEN.slice(0, 12));
   });

@@ -1,0 +1,116 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pino } from "pino";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import type { Ending } from "../../../services/router/execution.ts";
+import { openOutputLog } from "../../../services/router/output-log.ts";
+import { recordEnding } from "../../../services/router/record-ending.ts";
+import { openSqliteStore } from "../../../services/router/store/sqlite.ts";
+import type { ExecutionStore } from "../../../services/router/store/store.ts";
+import { createFakeClock } from "../../support/fake-clock.ts";
+
+const ID = "0001";
+const STDOUT = 1;
+const log = pino({ level: "silent" });
+const completed: Ending = {
+  reason: "completed",
+  error: null,
+  resultJson: "[1.0]",
+  memoryUpdatesJson: "{}",
+  truncated: { stdout: 0, stderr: 0 },
+  executionTimeMs: 3,
+};
+
+let directory: string;
+let store: ExecutionStore;
+let failures: number;
+/** The real store on a disk that is full for a while. */
+let failing: ExecutionStore;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "airlock-record-"));
+  store = openSqliteStore(join(directory, "airlock.db"));
+  const submission = {
+    executionId: ID,
+    project: "demo",
+    code: "1",
+    timeoutMs: 1,
+    settings: {},
+    memoryJson: "{}",
+  };
+  await store.insert({ ...submission, createdAtMs: 1 });
+  await store.markRunning(ID, 2);
+  failures = 0;
+  const full = async () => {
+    if (failures-- > 0) throw new Error("database or disk is full");
+  };
+  failing = {
+    ...store,
+    async appendOutput(id, output) {
+      await full();
+      return await store.appendOutput(id, output);
+    },
+    async finish(id, ending, output, at) {
+      await full();
+      return await store.finish(id, ending, output, at);
+    },
+  };
+});
+
+afterEach(async () => {
+  await store.close();
+  await rm(directory, { recursive: true });
+});
+
+it("is recorded whole when the store recovers soon", async () => {
+  const clock = createFakeClock();
+  failures = 2;
+  const recorded = recordEnding(failing, ID, completed, { stdout: "out", stderr: "" }, clock, log);
+  await clock.advance(1_000);
+  await recorded;
+  expect(await store.get(ID)).toMatchObject({
+    stdout: "out",
+    state: { status: "completed", ending: completed },
+  });
+});
+
+it("is recorded without its output, as no success, when only little fits", async () => {
+  const clock = createFakeClock();
+  failures = 3;
+  const recorded = recordEnding(failing, ID, completed, { stdout: "oüt", stderr: "e" }, clock, log);
+  await clock.advance(5_000);
+  await recorded;
+  expect(await store.get(ID)).toMatchObject({
+    stdout: "",
+    state: {
+      status: "error",
+      ending: { reason: "output_withheld", resultJson: "null", truncated: { stdout: 4, stderr: 1 } },
+    },
+  });
+});
+
+it("is given up when the store stays away, and the execution is found unfinished", async () => {
+  const clock = createFakeClock();
+  failures = 1_000;
+  const recorded = recordEnding(failing, ID, completed, { stdout: "", stderr: "" }, clock, log);
+  const rejected = expect(recorded).rejects.toThrow(/disk is full/);
+  await clock.advance(120_000);
+  await rejected;
+  expect(await store.listUnfinished()).toMatchObject([{ executionId: ID, status: "running" }]);
+});
+
+it("comes with all output in order, though a piece could not be written at first", async () => {
+  const clock = createFakeClock();
+  const told: unknown[] = [];
+  const output = openOutputLog(failing, ID, clock, (error) => told.push(error));
+  failures = 1;
+  output.add(STDOUT, "one ");
+  await output.flush();
+  output.add(STDOUT, "two ");
+  await output.flush();
+  output.add(STDOUT, "three");
+  await recordEnding(failing, ID, completed, await output.close(), clock, log);
+  expect(told).toHaveLength(1);
+  expect((await store.get(ID))?.stdout).toBe("one two three");
+});
