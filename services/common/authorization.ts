@@ -48,11 +48,11 @@ export const RULES: Readonly<Record<string, Rule>> = {
   }),
 };
 
-const HEALTH = "/grpc.health.v1.Health/";
+const FOR_EVERY_IDENTITY = /^\/grpc\.(health\.v1\.Health|reflection\.v1(alpha)?\.ServerReflection)\//;
 
-/** Whether `caller` may call the RPC with this path. Everybody with an identity may ask how a service is. */
+/** Whether `caller` may call the RPC with this path. Everybody with an identity may ask how a service is and what it offers. */
 export function mayCall(caller: Identity, path: string): boolean {
-  if (path.startsWith(HEALTH)) return true;
+  if (FOR_EVERY_IDENTITY.test(path)) return true;
   return Object.hasOwn(RULES, path) && RULES[path]?.callers.includes(caller) === true;
 }
 

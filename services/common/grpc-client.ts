@@ -12,7 +12,7 @@ import { ownerOf } from "./authorization.ts";
 import { ConfigError } from "./environment.ts";
 import { AirlockError } from "./errors.ts";
 import { fromGrpcError } from "./grpc-errors.ts";
-import { CHANNEL_OPTIONS } from "./grpc-limits.ts";
+import { CHANNEL_OPTIONS, NETWORK_CLIENT_OPTIONS } from "./grpc-limits.ts";
 import { type Duplex, openDuplex } from "./grpc-stream.ts";
 import type { ServiceIdentity } from "./identity.ts";
 import type { TlsIdentity } from "./tls-identity.ts";
@@ -41,6 +41,7 @@ export function connect<C extends Client>(
 ): C {
   return new Service(address, credentialsFor(address, tls, peer), {
     ...CHANNEL_OPTIONS,
+    ...(!address.startsWith("unix:") && NETWORK_CLIENT_OPTIONS),
     // A worker's socket appears some tenths of a second after its process: whoever waits for it looks often.
     "grpc.initial_reconnect_backoff_ms": 20,
     "grpc.max_reconnect_backoff_ms": 1_000,

@@ -13,3 +13,17 @@ export const CHANNEL_OPTIONS = {
   "grpc.keepalive_time_ms": 20_000,
   "grpc.keepalive_timeout_ms": 10_000,
 } as const;
+
+/**
+ * Servers on a network let go of each connection after this time, once the calls on it have ended: callers then look up
+ * the name again, and find replicas that were added.
+ */
+export const NETWORK_SERVER_OPTIONS = { "grpc.max_connection_age_ms": 10_000 } as const;
+
+/** Callers on a network spread their calls over all replicas behind a name. */
+export const NETWORK_CLIENT_OPTIONS = {
+  "grpc.service_config": JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
+  "grpc.service_config_disable_resolution": 1,
+  // The default, 30 s, would hide a new replica for longer than connections live.
+  "grpc.dns_min_time_between_resolutions_ms": 3_000,
+} as const;

@@ -13,7 +13,8 @@ import { AirlockError, asAirlockError } from "./errors.ts";
 import { authorizeCalls } from "./grpc-authorizer.ts";
 import { needsTls } from "./grpc-client.ts";
 import { toGrpcStatus } from "./grpc-errors.ts";
-import { CHANNEL_OPTIONS } from "./grpc-limits.ts";
+import { CHANNEL_OPTIONS, NETWORK_SERVER_OPTIONS } from "./grpc-limits.ts";
+import { addReflection } from "./grpc-reflection.ts";
 import { type Duplex, openDuplex } from "./grpc-stream.ts";
 import type { Log } from "./log.ts";
 import type { TlsIdentity } from "./tls-identity.ts";
@@ -92,7 +93,7 @@ export type GrpcServer = {
 };
 
 /**
- * Starts a gRPC server on `address` with the given services and the standard health service. The caller's identity on
+ * Starts a gRPC server on `address` with the given services, the standard health service and reflection. The caller's identity on
  * `unix:/path` is the user of this process (mode 0600, the kernel refuses everybody else); on `host:port` (port 0 for
  * any) it is that of its certificate, which must be allowed to make the call. Rejects when the address cannot be bound.
  */
@@ -103,10 +104,17 @@ export async function startGrpcServer(
 ): Promise<GrpcServer> {
   const isLocal = address.startsWith("unix:");
   if (!isLocal && !tls) throw needsTls(address);
-  const server = new Server({ ...CHANNEL_OPTIONS, ...(!isLocal && { interceptors: [authorizeCalls] }) });
+  const server = new Server({
+    ...CHANNEL_OPTIONS,
+    ...(!isLocal && { ...NETWORK_SERVER_OPTIONS, interceptors: [authorizeCalls] }),
+  });
   const health = new HealthImplementation({ "": "SERVING" });
   health.addToServer(server);
   for (const [definition, implementation] of services) server.addService(definition, implementation);
+  addReflection(
+    server,
+    services.map(([definition]) => nameOf(definition)),
+  );
   const port = await new Promise<number>((resolve, reject) => {
     const credentials = isLocal || !tls ? ServerCredentials.createInsecure() : tls.server;
     server.bindAsync(address, credentials, (error, bound) => (error ? reject(error) : resolve(bound)));
@@ -124,4 +132,9 @@ export async function startGrpcServer(
         });
       }),
   };
+}
+
+/** `airlock.v1.RouterService`, from the path of one of its methods. */
+function nameOf(definition: ServiceDefinition): string {
+  return Object.values(definition)[0]?.path.split("/")[1] ?? "";
 }
