@@ -102,6 +102,7 @@ export async function startEmbedded(
           poolManagerAddress: address("pool-manager"),
         },
         logFor("gateway"),
+        running.flatMap(({ registry }) => registry ?? []),
       ),
     );
     return { url: `http://${config.host}:${gateway.port}`, drain: drainAll };

@@ -3,6 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { multistream } from "pino";
 import { createStream } from "rotating-file-stream";
 import { createLog, type Log } from "../services/common/log.ts";
+import { printable } from "./log-lines.ts";
 
 /** Where the log of a data directory stands. */
 export function logPathOf(dataDirectory: string): string {
@@ -29,9 +30,14 @@ export function openLogs(dataDirectory: string, level: string): (service: string
 }
 
 function readable(line: string): string {
-  const { service, msg, project, detail, err } = JSON.parse(line) as Record<string, string | undefined> & {
+  const { service, msg, project, detail, verdict, err } = JSON.parse(line) as Record<
+    string,
+    string | undefined
+  > & {
     err?: { message: string };
   };
-  const reason = err?.message ?? detail;
-  return `${service}: ${project ? `${project}: ` : ""}${msg}${reason ? `: ${reason}` : ""}\n`;
+  const reason = err?.message ?? detail ?? verdict;
+  const text = `${service}: ${project ? `${project}: ` : ""}${msg}${reason ? `: ${reason}` : ""}`;
+  // Indented, so that no text can look like an event of its own.
+  return `${text.split("\n").map(printable).join("\n  ")}\n`;
 }

@@ -23,7 +23,17 @@ export function readableLogLine(line: string, filter: LogFilter): string | undef
   if (filter.project !== undefined && rest.project !== filter.project) return undefined;
   const name = [...LOG_LEVELS].find(([, value]) => value === level)?.[0] ?? String(level);
   const details = Object.entries(rest).map(([key, value]) => `${key}=${shown(value)}`);
-  return [time, name.toUpperCase().padEnd(5), String(service).padEnd(12), msg, ...details].join(" ");
+  return printable(
+    [time, name.toUpperCase().padEnd(5), String(service).padEnd(12), msg, ...details].join(" "),
+  );
+}
+
+/** `text` as a terminal may have it: what controls it, or reorders what people see, is spelled out. */
+export function printable(text: string): string {
+  return text.replaceAll(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`,
+  );
 }
 
 function parse(line: string): Record<string, unknown> | undefined {

@@ -6,14 +6,17 @@ import { connectBackend } from "./backends/grpc.ts";
 import { type GatewayConfig, readGatewayConfig } from "./config.ts";
 import { type RunningGateway, serve } from "./serve.ts";
 
-/** Starts the gateway over the router and the pool-manager; they need not be there yet. */
+/**
+ * Starts the gateway over the router and the pool-manager; they need not be there yet. `hosted`: metrics of services in
+ * the same process, which GET /metrics shows too.
+ */
 export async function startGateway(
   config: GatewayConfig,
   log: Log,
-  registry?: Registry,
+  hosted: readonly Registry[] = [],
 ): Promise<RunningGateway> {
   const tls = await openTlsIfAny(config.tlsDirectory, "gateway", log);
-  return await serve(config, connectBackend(config, tls), log, registry);
+  return await serve(config, connectBackend(config, tls), log, hosted);
 }
 
 if (import.meta.main) await runService("gateway", readGatewayConfig, startGateway);

@@ -1,9 +1,9 @@
 import type { FastifyInstance } from "fastify";
 import { Counter, collectDefaultMetrics, Histogram, Registry } from "prom-client";
 
-/** A registry with the metrics of the process itself: memory, CPU, event loop. */
-export function createProcessRegistry(): Registry {
-  const registry = new Registry();
+/** A registry with the metrics of the process itself (memory, CPU, event loop) and of what else lives in it. */
+export function createProcessRegistry(hosted: readonly Registry[]): Registry {
+  const registry = Registry.merge([new Registry(), ...hosted]);
   collectDefaultMetrics({ register: registry });
   return registry;
 }

@@ -20,9 +20,10 @@ export async function serve(
   { host, port }: ListenAt,
   backend: Backend,
   log: Log,
-  registry: Registry = createProcessRegistry(),
+  hosted: readonly Registry[] = [],
 ): Promise<RunningGateway> {
   const drain = createDrain();
+  const registry = createProcessRegistry(hosted);
   const app = await buildApp({ backend, drain, registry, log });
   await app.listen({ host, port });
   const bound = app.server.address() as AddressInfo;

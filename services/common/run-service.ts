@@ -1,3 +1,4 @@
+import type { Registry } from "prom-client";
 import { ConfigError } from "./environment.ts";
 import { createLog, type Log } from "./log.ts";
 
@@ -5,6 +6,8 @@ import { createLog, type Log } from "./log.ts";
 export type RunningService = {
   /** Where it listens: `unix:/path` or `host:port`. */
   readonly address: string;
+  /** Its own metrics, if it has any; whoever hosts the service shows them. */
+  readonly registry?: Registry;
   /** Takes no new work, lets what is under way finish for `graceMs`, then stops. */
   drain(graceMs: number): Promise<void>;
 };

@@ -1,73 +1,55 @@
-import { isIP } from "node:net";
-import { Counter, Registry } from "prom-client";
-import type { Log } from "../common/log.ts";
-import { allows, describeAllowedHost } from "../common/project-network.ts";
+import { Counter, Gauge, Registry } from "prom-client";
+import type { AttemptLog } from "./attempt-log.ts";
 import type { Target } from "./destination.ts";
 import type { Verdict } from "./refusal.ts";
 import type { Route } from "./routes.ts";
 
-/** Counts and logs every attempt to reach the network. */
+/** Counts every attempt to reach the network, and has it logged. */
 export type Attempts = {
   readonly registry: Registry;
+  open(route: Route): void;
   note(route: Route | undefined, target: Target | undefined, verdict: Verdict, cause?: unknown): void;
   /** Takes the bytes of a route that closes into the counters. */
   close(route: Route): void;
 };
 
-const SHOWN_CHARACTERS = 5;
-
-export function createAttempts(log: Log): Attempts {
+/** Labels are a project of the files or a word of ours: never a host, of which scripts can make up as many as they like. */
+export function createAttempts(log: AttemptLog): Attempts {
   const registry = new Registry();
+  const registers = [registry];
   const attempts = new Counter({
     name: "airlock_egress_attempts_total",
-    help: "Attempts of scripts to reach the network.",
+    help: "Attempts of scripts to reach the network; without a project where the credentials were no run's.",
     labelNames: ["project", "verdict"],
-    registers: [registry],
+    registers,
   });
   const bytes = new Counter({
     name: "airlock_egress_bytes_total",
-    help: "Bytes that scripts moved through the egress service.",
+    help: "Bytes that scripts moved through the egress service, counted when their runs end.",
     labelNames: ["project", "direction"],
-    registers: [registry],
+    registers,
+  });
+  const routes = new Gauge({
+    name: "airlock_egress_open_routes",
+    help: "Runs that have a way to the network now.",
+    labelNames: ["project"],
+    registers,
   });
   return {
     registry,
-    note(route, target, verdict, cause) {
-      const project = route?.project ?? "";
-      attempts.inc({ project, verdict });
-      const facts = {
-        project,
-        executionId: route?.executionId,
-        host: target && loggable(route, target),
-        port: target?.port,
-        verdict,
-        cause: cause instanceof Error ? ((cause as NodeJS.ErrnoException).code ?? cause.name) : undefined,
-      };
-      if (verdict === "allowed") log.info(facts, "egress attempt");
-      else log.warn(facts, "egress attempt");
+    open({ project }) {
+      routes.inc({ project });
     },
-    close({ project, executionId, traffic }) {
-      const { in: bytesIn, out: bytesOut } = traffic.bytes;
-      bytes.inc({ project, direction: "in" }, bytesIn);
-      bytes.inc({ project, direction: "out" }, bytesOut);
-      log.debug({ project, executionId, bytesIn, bytesOut }, "route closed");
+    note(route, target, verdict, cause) {
+      attempts.inc({ project: route?.project ?? "", verdict });
+      log.note(route, target, verdict, cause);
+    },
+    close(route) {
+      const { project, traffic } = route;
+      routes.dec({ project });
+      bytes.inc({ project, direction: "in" }, traffic.bytes.in);
+      bytes.inc({ project, direction: "out" }, traffic.bytes.out);
+      log.close(route);
     },
   };
-}
-
-/**
- * A script may try a host name that is made of a secret, and no log may hold one: what the project file does not say is
- * shown in part only.
- */
-function loggable(route: Route | undefined, { host, port }: Target): string {
-  if (isIP(host) !== 0) return host;
-  const entries = route?.network.allowlist ?? [];
-  if (entries.some((entry) => !entry.wildcard && entry.host === host)) return host;
-  const wildcard = entries.find((entry) => entry.wildcard && allows([entry], host, port));
-  if (wildcard) return describeAllowedHost(wildcard);
-  return host
-    .split(".")
-    .slice(-4)
-    .map((label) => (label.length <= SHOWN_CHARACTERS ? label : `${label.slice(0, 3)}…${label.length}`))
-    .join(".");
 }

@@ -1,4 +1,3 @@
-import type { Registry } from "prom-client";
 import { systemClock } from "../common/clock.ts";
 import { EgressServiceService } from "../common/gen/airlock/v1/egress.ts";
 import { SecretsServiceClient } from "../common/gen/airlock/v1/secrets.ts";
@@ -8,6 +7,7 @@ import type { Log } from "../common/log.ts";
 import { openProjectCatalogue } from "../common/project-catalogue.ts";
 import { type RunningService, runService } from "../common/run-service.ts";
 import { openTlsIfAny } from "../common/tls-identity.ts";
+import { createAttemptLog } from "./attempt-log.ts";
 import { createAttempts } from "./attempts.ts";
 import { type Authority, openAuthority } from "./authority.ts";
 import { type EgressConfig, readEgressConfig } from "./config.ts";
@@ -25,12 +25,13 @@ export async function startEgress(
   config: EgressConfig,
   log: Log,
   resolve: Resolve = systemResolve,
-): Promise<RunningService & { readonly registry: Registry }> {
+): Promise<RunningService> {
   const catalogue = await openProjectCatalogue(config.projectsDirectory);
   const tls = await openTlsIfAny(config.tlsDirectory, "egress", log);
   const secrets = connect(SecretsServiceClient, config.secretsAddress, tls);
   const authority = once(() => openAuthority(config.dataDirectory, systemClock));
-  const attempts = createAttempts(log);
+  const attemptLog = createAttemptLog(log, systemClock);
+  const attempts = createAttempts(attemptLog);
   const routes = createRoutes();
   const dial = createDial(resolve);
   const encrypt = await createEncrypt(config.extraCaPath);
@@ -50,6 +51,7 @@ export async function startEgress(
     async drain(graceMs) {
       await server.drain(graceMs);
       await proxy.close();
+      attemptLog.end();
       secrets.close();
       tls?.close();
     },

@@ -37,6 +37,7 @@ export function createRouteOpener(parts: {
     const { route, password, close } = parts.routes.open({
       ...{ project: name, executionId, network, placeholders, needles },
     });
+    parts.attempts.open(route);
     return {
       network: {
         proxyAddress: parts.proxyAddress(),

@@ -19,6 +19,18 @@ describe("a line of the log", () => {
     );
   });
 
+  it("spells out what would steer a terminal, wherever it stands", () => {
+    const line = JSON.stringify({
+      ...JSON.parse(LINE),
+      msg: "a\u009b2J",
+      project: "\u202eomed",
+      reason: "\u007f",
+    });
+    expect(readableLogLine(line, ALL)).toBe(
+      '2026-11-21T12:00:00.000Z WARN  router       a\\u{9b}2J executionId=019a project="\\u{202e}omed" reason="\\u{7f}"',
+    );
+  });
+
   it("is left out by level, execution or project", () => {
     expect(readableLogLine(LINE, { ...ALL, minLevel: 50 })).toBeUndefined();
     expect(readableLogLine(LINE, { ...ALL, executionId: "other" })).toBeUndefined();

@@ -1,0 +1,107 @@
+import { describe, expect, it } from "vitest";
+import { createLog } from "../../../services/common/log.ts";
+import { parseAllowedHost } from "../../../services/common/project-network.ts";
+import { createAttemptLog } from "../../../services/egress/attempt-log.ts";
+import { createRoutes } from "../../../services/egress/routes.ts";
+import { createFakeClock } from "../../support/fake-clock.ts";
+
+const TARGET = { host: "api.billing.example", port: 443 };
+
+function setUp() {
+  const lines: string[] = [];
+  const clock = createFakeClock();
+  const attempts = createAttemptLog(
+    createLog("test", "info", { write: (line) => void lines.push(line) }),
+    clock,
+  );
+  const allowlist = ["api.billing.example", "*.warehouse.example"].flatMap(
+    (text) => parseAllowedHost(text) ?? [],
+  );
+  const openRoute = (executionId: string) =>
+    createRoutes().open({
+      project: "demo",
+      executionId,
+      network: { allowlist, allowPrivate: [], maxBytes: 1 },
+      placeholders: [],
+      needles: undefined,
+    }).route;
+  /** What was logged since the last call. */
+  const logged = () => lines.splice(0).map((line) => JSON.parse(line));
+  return { attempts, clock, openRoute, logged };
+}
+
+describe("the log of an attempt", () => {
+  function loggedHost(host: string): unknown {
+    const { attempts, openRoute, logged } = setUp();
+    attempts.note(openRoute("execution-1"), { host, port: 443 }, "not_listed");
+    const [line] = logged();
+    expect(line).toMatchObject({
+      project: "demo",
+      executionId: "execution-1",
+      verdict: "not_listed",
+      port: 443,
+    });
+    return line.host;
+  }
+
+  it("names hosts that the project file names, and addresses", () => {
+    expect(loggedHost("api.billing.example")).toBe("api.billing.example");
+    expect(loggedHost("169.254.169.254")).toBe("169.254.169.254");
+  });
+
+  it("shows a host that a script made up only in part, since it may hold a secret", () => {
+    expect(loggedHost("sk-live-0123456789abcdef.evil.example")).toBe("sk-…24.evil.exa…7");
+    expect(loggedHost("s3cr3t-value.warehouse.example")).toBe("*.warehouse.example");
+    expect(loggedHost("a.b.c.d.e.f")).toBe("c.d.e.f");
+    expect(loggedHost(`${"x".repeat(60_000)}.${"y.".repeat(1_000)}z`)).toBe("y.y.y.z");
+    expect(loggedHost(Array(4).fill("x".repeat(16_000)).join("."))).toBe(
+      Array(4).fill("xxx…16000").join("."),
+    );
+  });
+});
+
+describe("a script that floods the log", () => {
+  it("gets twenty lines, and one with what the others came to when its route closes", () => {
+    const { attempts, openRoute, logged } = setUp();
+    const [flooding, other] = [openRoute("execution-1"), openRoute("execution-2")];
+    for (let n = 0; n < 500; n++) attempts.note(flooding, TARGET, n % 5 === 0 ? "unreachable" : "not_listed");
+    expect(logged()).toHaveLength(20);
+    attempts.note(other, TARGET, "allowed");
+    expect(logged()).toEqual([expect.objectContaining({ executionId: "execution-2", verdict: "allowed" })]);
+    attempts.close(flooding);
+    attempts.close(other);
+    expect(logged()).toEqual([
+      expect.objectContaining({
+        level: 40,
+        project: "demo",
+        executionId: "execution-1",
+        verdicts: { not_listed: 384, unreachable: 96 },
+      }),
+    ]);
+  });
+
+  it("is no warning where everything was allowed", () => {
+    const { attempts, openRoute, logged } = setUp();
+    const route = openRoute("execution-1");
+    for (let n = 0; n < 21; n++) attempts.note(route, TARGET, "allowed");
+    attempts.close(route);
+    expect(logged().map(({ level }) => level)).toEqual(Array(21).fill(30));
+  });
+
+  it("without credentials shares twenty lines a minute with whoever has none either", async () => {
+    const { attempts, clock, logged } = setUp();
+    const knock = (times: number) => {
+      for (let n = 0; n < times; n++) attempts.note(undefined, undefined, "unauthenticated");
+    };
+    knock(100);
+    expect(logged()).toHaveLength(20);
+    await clock.advance(60_000);
+    expect(logged()).toEqual([expect.objectContaining({ verdicts: { unauthenticated: 80 } })]);
+    knock(25);
+    expect(logged()).toHaveLength(20);
+    attempts.end();
+    expect(logged()).toEqual([expect.objectContaining({ verdicts: { unauthenticated: 5 } })]);
+    await clock.advance(60_000);
+    expect(logged()).toEqual([]);
+  });
+});
