@@ -19,10 +19,12 @@ export async function doctor(args: readonly string[]): Promise<number> {
   if (args.length > 0) throw usageError("doctor", "doctor takes no arguments.");
   const directory = await mkdtemp(join(tmpdir(), "airlock-doctor-"));
   try {
-    const layers = await measure(directory);
+    const { layers, facts } = await measure(directory);
     const missing = layers.filter((layer) => !layer.inForce);
     const rows = layers.map(({ name, inForce, detail }) => [name, inForce ? "in force" : "MISSING", detail]);
     process.stdout.write(table(["LAYER", "HERE", "WHY NOT"], rows));
+    const found = facts.map(({ name, values }) => [name, values.join(", ") || "none"]);
+    process.stdout.write(`\n${table(["A RUN FOUND", "HERE"], found)}`);
     process.stdout.write(
       missing.length === 0
         ? "\nEvery layer is in force: projects with isolation: strict start here.\n"
@@ -60,5 +62,5 @@ async function measure(directory: string) {
   };
   const worker = await startWorker(project, "doctor", driver, async () => provision, signal);
   await worker.stop();
-  return worker.layers;
+  return worker.posture;
 }

@@ -27,7 +27,7 @@ export function projectState(project: Project): ProjectState {
 }
 
 export function projectDetails(project: Project): ProjectDetails {
-  const { limits } = project;
+  const { limits, network } = project;
   return {
     ...projectSummary(project),
     limits: {
@@ -36,13 +36,22 @@ export function projectDetails(project: Project): ProjectDetails {
       memory_mb: (limits?.memoryBytes ?? 0) / MIB,
       max_output_mb: (limits?.maxOutputBytes ?? 0) / MIB,
       max_result_mb: (limits?.maxResultBytes ?? 0) / MIB,
+      network_mb: (limits?.networkBytes ?? 0) / MIB,
       queue: limits?.queue ?? 0,
     },
+    network_allowlist: network?.allowlist ?? [],
+    allow_private: network?.allowPrivate ?? [],
+    injected_secrets: (network?.injectedSecrets ?? []).map(({ name, host, header }) => ({
+      name,
+      host,
+      header,
+    })),
     settings: project.settingKeys,
     isolation_layers: project.isolationLayers.map(({ name, inForce, detail }) => ({
       name,
       in_force: inForce,
       detail: detail || null,
     })),
+    isolation_facts: Object.fromEntries(project.isolationFacts.map(({ name, values }) => [name, values])),
   };
 }

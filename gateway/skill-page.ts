@@ -66,6 +66,11 @@ set_result({"total": total})         # any JSON value; the last call wins
 - DataFrames, dates, Decimals and numpy values can be given to set_result as they are.
 - The same code and data give the same output: hash seed, random generators, time zone and locale are fixed.
 - \`truncated\` says how many bytes of stdout and stderr were cut.
+- A script reaches the hosts that stand beside its project above, at ports 443 and 80 unless one is named, and nothing
+  else: not by other hosts' addresses, and it has no DNS. The proxy in \`HTTP_PROXY\` and \`HTTPS_PROXY\` is the only way;
+  urllib, requests, httpx and curl take it by themselves. A 403 from it says what is allowed: do not try other ways.
+- A secret that is called a placeholder above is none in the script: send \`settings.get("NAME")\` as that header to that
+  host, and the proxy puts the secret there. Anywhere else the request is refused. \`settings.describe("NAME")\` tells.
 
 ## How it ended
 
@@ -81,13 +86,18 @@ Every refusal is \`application/problem+json\`: branch on \`code\`, do what \`det
 }
 
 function describeProject(project: Project): string {
-  const { name, description, packages, settingKeys, limits } = project;
+  const { name, description, packages, settingKeys, limits, network } = project;
+  const hosts = network?.allowlist ?? [];
   const facts = [
     `packages: ${packages.join(", ") || "the standard library only"}`,
     ...(settingKeys.length > 0 ? [`settings: ${settingKeys.join(", ")}`] : []),
     ...(limits
       ? [`timeout up to ${limits.timeoutMs / 1_000} s, result up to ${limits.maxResultBytes / MIB} MiB`]
       : []),
+    hosts.length > 0 ? `network: ${hosts.join(", ")}` : "no network",
+    ...(network?.injectedSecrets ?? []).map(
+      (secret) => `${secret.name} is a placeholder for the header ${secret.header} to https://${secret.host}`,
+    ),
   ];
   return `- **${name}**${description ? `: ${oneLine(description)}` : ""} (${facts.join("; ")})`;
 }

@@ -48,7 +48,8 @@ export function projectRoutes(app: FastifyInstance, backend: Backend): void {
         operationId: "getProject",
         tags,
         summary: "Read a project",
-        description: "With its limits, the names of its settings, and the isolation that is in force.",
+        description:
+          "With its limits, what its scripts may reach, the names of its settings, and the isolation that is in force.",
         params: PROJECT_PARAMS,
         response: {
           200: {

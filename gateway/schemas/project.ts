@@ -61,20 +61,53 @@ export const PROJECT_LIST = {
 export const PROJECT = {
   $id: "Project",
   type: "object",
-  required: [...SUMMARY_NAMES, "limits", "settings", "isolation_layers"],
+  required: [
+    ...SUMMARY_NAMES,
+    "limits",
+    "network_allowlist",
+    "allow_private",
+    "injected_secrets",
+    "settings",
+    "isolation_layers",
+    "isolation_facts",
+  ],
   properties: {
     ...SUMMARY_FIELDS,
     limits: {
       type: "object",
       description: "Seconds, and MiB where the name says mb.",
-      required: ["timeout", "llm_timeout", "memory_mb", "max_output_mb", "max_result_mb", "queue"],
+      required: [
+        "timeout",
+        "llm_timeout",
+        "memory_mb",
+        "max_output_mb",
+        "max_result_mb",
+        "network_mb",
+        "queue",
+      ],
       properties: {
         timeout: { type: "number" },
         llm_timeout: { type: "number" },
         memory_mb: { type: "number" },
         max_output_mb: { type: "number" },
         max_result_mb: { type: "number" },
+        network_mb: { type: "number", description: "In each direction, for one run." },
         queue: { type: "integer" },
+      },
+    },
+    network_allowlist: {
+      ...names,
+      description:
+        "What a script may reach, hosts of injected_secrets included: host or *.suffix, at ports 443 and 80 unless one is named. Empty: no network.",
+    },
+    allow_private: { ...names, description: "Addresses that are not public and yet permitted." },
+    injected_secrets: {
+      type: "array",
+      description: "Secrets of which a script holds a placeholder, and where the secret takes its place.",
+      items: {
+        type: "object",
+        required: ["name", "host", "header"],
+        properties: { name: { type: "string" }, host: { type: "string" }, header: { type: "string" } },
       },
     },
     settings: { ...names, description: "Names that settings.get() knows, secrets included." },
@@ -90,6 +123,12 @@ export const PROJECT = {
           detail: { type: ["string", "null"], description: "Why it is not in force." },
         },
       },
+    },
+    isolation_facts: {
+      type: "object",
+      description:
+        "What a run found about itself when the worker started: namespaces, processes, descriptors, writable paths, capabilities, limits (its own small ones, not the project's), reachable addresses.",
+      additionalProperties: names,
     },
   },
 } as const;

@@ -1,5 +1,7 @@
 import { Project as ProjectMessage, ProjectStatus } from "../common/gen/airlock/v1/pool_manager.ts";
 import { isUsable } from "../common/project-catalogue.ts";
+import type { SecretReference } from "../common/project-file.ts";
+import { describeAllowedHost } from "../common/project-network.ts";
 import type { ProjectState } from "./pools.ts";
 
 /** A project and its pool as the proto spells them. */
@@ -13,10 +15,11 @@ export function toProjectMessage({ entry, pool }: ProjectState): ProjectMessage 
     running: pool?.running ?? 0,
     paused: pool?.paused ?? 0,
     detail: pool?.detail ?? "",
-    isolationLayers: [...(pool?.layers ?? [])],
+    isolationLayers: [...(pool?.posture.layers ?? [])],
+    isolationFacts: [...(pool?.posture.facts ?? [])],
   };
   if (!isUsable(entry)) return ProjectMessage.create({ ...state, problem: entry.problem });
-  const { limits } = entry;
+  const { limits, network } = entry;
   return ProjectMessage.create({
     ...state,
     description: entry.description,
@@ -30,6 +33,18 @@ export function toProjectMessage({ entry, pool }: ProjectState): ProjectMessage 
       maxResultBytes: limits.maxResultBytes,
       memoryBytes: limits.memoryBytes,
       queue: limits.queue,
+      networkBytes: network.maxBytes,
+    },
+    network: {
+      allowlist: network.allowlist.map(describeAllowedHost),
+      allowPrivate: [...network.allowPrivate],
+      injectedSecrets: entry.secrets.flatMap(injectedSecret),
     },
   });
+}
+
+function injectedSecret({ name, inject }: SecretReference) {
+  if (!inject) return [];
+  const port = inject.port === 443 ? undefined : inject.port;
+  return [{ name, host: describeAllowedHost({ ...inject, wildcard: false, port }), header: inject.header }];
 }

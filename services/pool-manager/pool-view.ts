@@ -9,7 +9,7 @@ export type PoolView = {
   readonly queueDepth: number;
   readonly running: number;
   readonly paused: number;
-  readonly layers: Worker["layers"];
+  readonly posture: Worker["posture"];
   /** What it is busy with, or why it last failed. */
   readonly detail: string;
 };
@@ -20,7 +20,7 @@ export function viewPool(pool: {
   readonly queueDepth: number;
   readonly desired: number;
   readonly draining: boolean;
-  readonly layers: Worker["layers"];
+  readonly posture: Worker["posture"];
   readonly detail: string;
 }): PoolView {
   const slots = [...pool.slots];
@@ -34,7 +34,7 @@ export function viewPool(pool: {
     queueDepth: pool.queueDepth,
     running,
     paused: claims - running,
-    layers: pool.layers,
+    posture: pool.posture,
     detail: pool.detail,
   };
 }

@@ -46,7 +46,7 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
   let failedAtMs = Number.NEGATIVE_INFINITY;
   let backingOff: (() => void) | undefined;
   let detail = "";
-  let layers: Worker["layers"] = [];
+  let posture: Worker["posture"] = { layers: [], facts: [] };
 
   const serving = () => [...slots].filter((slot) => slot.serving);
   const slotOf = (claim: Claim) => [...slots].find((slot) => slot.claims.has(claim));
@@ -109,7 +109,7 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
     starting--;
     const slot = newSlot(worker, clock.now());
     slots.add(slot);
-    layers = worker.layers;
+    posture = worker.posture;
     detail = "";
     log.info({ project, workerId: worker.id }, "worker ready");
     void worker.gone.then((how) => lost(slot, how));
@@ -235,7 +235,7 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
     roll(reason) {
       for (const slot of serving()) retire(slot, reason);
     },
-    view: () => viewPool({ slots, queueDepth: queue.length, desired, draining, layers, detail }),
+    view: () => viewPool({ slots, queueDepth: queue.length, desired, draining, posture, detail }),
     async close(graceMs) {
       closed = true;
       desired = 0;

@@ -1,5 +1,5 @@
 import { AirlockError, asAirlockError } from "../common/errors.ts";
-import type { IsolationLayer } from "../common/gen/airlock/v1/pool_manager.ts";
+import type { IsolationFact, IsolationLayer } from "../common/gen/airlock/v1/pool_manager.ts";
 import {
   type WatchStatusResponse,
   WorkerServiceClient,
@@ -12,11 +12,19 @@ import type { TlsIdentity } from "../common/tls-identity.ts";
 import type { WorkerDriver } from "./drivers/driver.ts";
 import type { Provision } from "./provisioning.ts";
 
+/** What a worker's probe run measured from inside. */
+export type Posture = {
+  /** Each protection, and whether it is in force. */
+  readonly layers: readonly IsolationLayer[];
+  /** What it found besides, as it is. */
+  readonly facts: readonly IsolationFact[];
+};
+
 /** A worker that is ready to run scripts. */
 export type Worker = {
   readonly id: string;
   readonly address: string;
-  readonly layers: readonly IsolationLayer[];
+  readonly posture: Posture;
   /** The values that its next run sees. */
   secretsVersion(): string;
   /** Whether its next run expects a route to the network. */
@@ -63,12 +71,12 @@ export async function startWorker(
     return await watchUntilReady(client, retiring.resolve, onBroken);
   };
   try {
-    const layers = await givenUpAfter(Promise.race([boot(), process.gone.then(goneTooEarly)]), signal);
-    refuseMissingLayers(project, layers);
+    const posture = await givenUpAfter(Promise.race([boot(), process.gone.then(goneTooEarly)]), signal);
+    refuseMissingLayers(project, posture.layers);
     return {
       id: workerId,
       address: process.address,
-      layers,
+      posture,
       secretsVersion: () => provisioned?.request.secretsVersion ?? "",
       network: () => provisioned?.request.network ?? false,
       refresh: async () => provision(await provide()),
@@ -92,16 +100,16 @@ function connected(client: WorkerServiceClient): Promise<void> {
   });
 }
 
-/** Resolves with the layers that are in force; goes on listening for the worker's wish to be replaced, and its end. */
+/** Resolves with what was measured; goes on listening for the worker's wish to be replaced, and its end. */
 function watchUntilReady(
   client: WorkerServiceClient,
   onRetiring: (reason: string) => void,
   onBroken: () => void,
-): Promise<readonly IsolationLayer[]> {
+): Promise<Posture> {
   return new Promise((resolve, reject) => {
     const stream = client.watchStatus({});
-    stream.on("data", ({ state, detail, isolationLayers }: WatchStatusResponse) => {
-      if (state === WorkerState.READY) resolve(isolationLayers);
+    stream.on("data", ({ state, detail, isolationLayers, isolationFacts }: WatchStatusResponse) => {
+      if (state === WorkerState.READY) resolve({ layers: isolationLayers, facts: isolationFacts });
       if (state === WorkerState.RETIRING) onRetiring(detail);
       if (state === WorkerState.FAILED) reject(new AirlockError("start_failed", detail));
     });

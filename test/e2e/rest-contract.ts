@@ -172,14 +172,29 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
         packages: expect.any(Array),
       });
       const one = await get(target, `/projects/${target.project}`);
-      expect(one.json).toMatchObject({ name: target.project, limits: { timeout: expect.any(Number) } });
+      expect(one.json).toMatchObject({
+        name: target.project,
+        limits: { timeout: expect.any(Number), network_mb: expect.any(Number) },
+        network_allowlist: [],
+        allow_private: [],
+        injected_secrets: [],
+        isolation_layers: expect.any(Array),
+        isolation_facts: expect.any(Object),
+      });
     });
 
     it("is ready, and describes itself to agents, programs and monitoring", async () => {
       expect((await get(target, "/ready")).json.status).toBe("ready");
       const skill = await get(target, "/skill.md");
       expect(skill.headers.get("content-type")).toMatch(/^text\/markdown/);
-      for (const said of [target.url, target.project, "llm.complete", "set_result"])
+      for (const said of [
+        target.url,
+        target.project,
+        "llm.complete",
+        "set_result",
+        "no network",
+        "HTTPS_PROXY",
+      ])
         expect(skill.text).toContain(said);
       expect((await get(target, "/openapi.json")).json.openapi).toBe("3.1.0");
       expect((await get(target, "/docs")).headers.get("content-type")).toMatch(/^text\/html/);

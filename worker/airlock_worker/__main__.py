@@ -111,7 +111,7 @@ async def _become_ready(link: ZygoteLink, supervisor: Supervisor, board: StatusB
     try:
         await link.ready
         link.keep_spares(0, probe.LIMITS)
-        layers = await probe.measure(await link.take())
+        posture = await probe.measure(await link.take())
         supervisor.use_spares(spares)
     except (NoSpare, probe.ProbeFailed) as error:
         log("error", "cannot get ready")
@@ -120,8 +120,8 @@ async def _become_ready(link: ZygoteLink, supervisor: Supervisor, board: StatusB
     # What is here now stays: no collection has to look at it again.
     gc.collect()
     gc.freeze()
-    board.change("ready", layers=layers)
-    log("info", "ready", layers_in_force=sum(layer.in_force for layer in layers))
+    board.change("ready", posture=posture)
+    log("info", "ready", layers_in_force=sum(layer.in_force for layer in posture.layers))
 
 
 def _stop_signals() -> asyncio.Future[str]:

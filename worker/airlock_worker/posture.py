@@ -6,15 +6,16 @@ import os
 import signal
 from typing import Any
 
-from . import sandbox
+from . import facts, sandbox
 from .room import Limits, Room
 
 
 def measure(room: Room, limits: Limits) -> dict[str, Any]:
     """Leaves behind a process that escaped as far as a script can; the supervisor looks whether it survives the run."""
     layers = sandbox.measure(room, limits)
+    found = facts.measure(room.outside)
     _start_daemon()
-    return {"layers": layers, "scratch": room.scratch}
+    return {"layers": layers, "facts": found, "scratch": room.scratch}
 
 
 def _start_daemon() -> None:

@@ -10,7 +10,7 @@ from .conversation import Conversation
 from .room import Limits
 from .run_process import RunProcess
 from .start import Start
-from .status import Layer
+from .status import Fact, Layer, Posture
 
 LIMITS = Limits(max_output_bytes=1 << 20, max_result_bytes=1 << 20, memory_bytes=1 << 30, disk_bytes=1 << 20, pids=64)
 
@@ -19,7 +19,7 @@ class ProbeFailed(Exception):
     pass
 
 
-async def measure(process: RunProcess) -> tuple[Layer, ...]:
+async def measure(process: RunProcess) -> Posture:
     """Takes the child up entirely: it has ended and is released afterwards."""
     start = Start("", 0, {}, "", {}, {}, LIMITS, probe=True)
     process.send(frames.pack(frames.START, start.payload()))
@@ -39,7 +39,10 @@ async def measure(process: RunProcess) -> tuple[Layer, ...]:
     measured = {**found["layers"]}
     for name, detail in left.items():
         measured[name] = measured.get(name) or detail
-    return tuple(Layer(name, detail is None, detail or "") for name, detail in measured.items())
+    return Posture(
+        tuple(Layer(name, detail is None, detail or "") for name, detail in measured.items()),
+        tuple(Fact(name, tuple(map(str, values))) for name, values in found["facts"].items()),
+    )
 
 
 def _is_held(output: int) -> bool:

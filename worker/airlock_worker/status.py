@@ -20,10 +20,24 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Fact:
+    name: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Posture:
+    """What the probe run measured: a verdict for each layer, and what it found besides."""
+
+    layers: tuple[Layer, ...] = ()
+    facts: tuple[Fact, ...] = ()
+
+
+@dataclass(frozen=True)
 class Status:
     state: State
     detail: str = ""
-    layers: tuple[Layer, ...] = ()
+    posture: Posture = Posture()
 
 
 @dataclass(eq=False)
@@ -54,12 +68,10 @@ class StatusBoard:
             watcher.queue.get_nowait()
             watcher.queue.task_done()
 
-    def change(self, state: State, detail: str = "", layers: tuple[Layer, ...] | None = None) -> None:
+    def change(self, state: State, detail: str = "", posture: Posture | None = None) -> None:
         if self._ORDER.index(state) <= self._ORDER.index(self.current.state):
             return
-        self.current = replace(
-            self.current, state=state, detail=detail, layers=self.current.layers if layers is None else layers
-        )
+        self.current = replace(self.current, state=state, detail=detail, posture=posture or self.current.posture)
         for watcher in self._watchers:
             watcher.queue.put_nowait(self.current)
 

@@ -51,11 +51,14 @@ class Supervisor:
             while (status := await watcher.queue.get()) is not None:
                 layers = [
                     self._messages.IsolationLayer(name=layer.name, in_force=layer.in_force, detail=layer.detail)
-                    for layer in status.layers
+                    for layer in status.posture.layers
+                ]
+                facts = [
+                    self._messages.IsolationFact(name=fact.name, values=fact.values) for fact in status.posture.facts
                 ]
                 state = f"WORKER_STATE_{status.state.upper()}"
                 response = self._messages.WatchStatusResponse(
-                    state=state, detail=status.detail, isolation_layers=layers
+                    state=state, detail=status.detail, isolation_layers=layers, isolation_facts=facts
                 )
                 await context.write(response)
                 watcher.queue.task_done()

@@ -10,7 +10,26 @@ _ALWAYS = [
     *("uts_namespace", "network_namespace", "user_namespace", "unprivileged_user", "scratch_directory", "rlimits"),
     *("capabilities_dropped", "no_new_privs", "landlock", "seccomp", "descendants_killed"),
 ]
-EXPECTED: dict[str, dict[str, Any]] = {"root": {"layers": _ALWAYS}, "user": {"layers": _ALWAYS}}
+_FACTS: dict[str, list[str]] = {
+    "namespaces": ["ipc", "mnt", "net", "pid", "user", "uts"],
+    "user": ["uid 1000", "gid 1000"],
+    # Process 1 of its own namespace, and itself.
+    "processes": ["1", "2"],
+    # Input, output, errors, control.
+    "descriptors": ["0 /dev/null", "1 pipe", "2 pipe", "3 socket"],
+    "writable_directories": ["/dev/shm", "/tmp", "/tmp/airlock", "/var/tmp"],
+    "capabilities": [f"{name} 0000000000000000" for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")],
+    "no_new_privs": ["1"],
+    "seccomp_mode": ["2"],
+    # Without the address space, which depends on what is imported.
+    "limits": ["CORE 0", "FSIZE 1048576", "NOFILE 1024", "NPROC 64"],
+    "reachable_addresses": [],
+    "listeners": [],
+}
+EXPECTED: dict[str, dict[str, Any]] = {
+    "root": {"layers": _ALWAYS, "facts": _FACTS},
+    "user": {"layers": _ALWAYS, "facts": _FACTS},
+}
 
 
 def kind() -> Literal["root", "user"]:

@@ -45,7 +45,7 @@ function createWorker(id: string): TestWorker {
   const worker: TestWorker = {
     id,
     address: `unix:/${id}`,
-    layers: [],
+    posture: { layers: [], facts: [] },
     secretsVersion: () => "v1",
     network: () => false,
     refresh: async () => undefined,

@@ -45,6 +45,25 @@ export interface ProjectLimits {
   maxResultBytes: number;
   memoryBytes: number;
   queue: number;
+  /** That one run may move over the network, in each direction. */
+  networkBytes: number;
+}
+
+/** What the scripts of a project may reach, and which secrets wait for them there. */
+export interface ProjectNetwork {
+  /** "host", "*.suffix", each perhaps with ":port", the hosts of injected secrets included; empty: no network. */
+  allowlist: string[];
+  /** Addresses and CIDR ranges that are not public and yet permitted. */
+  allowPrivate: string[];
+  injectedSecrets: InjectedSecret[];
+}
+
+/** A secret that no script holds: where its placeholder is replaced by it. Its value is never here. */
+export interface InjectedSecret {
+  name: string;
+  /** "host" or "host:port", reached by https. */
+  host: string;
+  header: string;
 }
 
 /** One protection around a run, and whether it is in force. */
@@ -54,6 +73,12 @@ export interface IsolationLayer {
   inForce: boolean;
   /** Why it is not in force; empty when it is. */
   detail: string;
+}
+
+/** Something that the probe run found out about itself, such as "writable_paths". */
+export interface IsolationFact {
+  name: string;
+  values: string[];
 }
 
 export interface Project {
@@ -82,6 +107,11 @@ export interface Project {
   problem: string;
   /** Names only of the settings and secrets that a script can read. */
   settingKeys: string[];
+  network:
+    | ProjectNetwork
+    | undefined;
+  /** What its workers measured, beside the verdicts in isolation_layers. */
+  isolationFacts: IsolationFact[];
 }
 
 export interface ListProjectsRequest {
@@ -194,7 +224,15 @@ export interface GetPoolManagerReadinessResponse {
 }
 
 function createBaseProjectLimits(): ProjectLimits {
-  return { timeoutMs: 0, llmTimeoutMs: 0, maxOutputBytes: 0, maxResultBytes: 0, memoryBytes: 0, queue: 0 };
+  return {
+    timeoutMs: 0,
+    llmTimeoutMs: 0,
+    maxOutputBytes: 0,
+    maxResultBytes: 0,
+    memoryBytes: 0,
+    queue: 0,
+    networkBytes: 0,
+  };
 }
 
 export const ProjectLimits: MessageFns<ProjectLimits> = {
@@ -216,6 +254,9 @@ export const ProjectLimits: MessageFns<ProjectLimits> = {
     }
     if (message.queue !== 0) {
       writer.uint32(48).int32(message.queue);
+    }
+    if (message.networkBytes !== 0) {
+      writer.uint32(56).int64(message.networkBytes);
     }
     return writer;
   },
@@ -281,6 +322,14 @@ export const ProjectLimits: MessageFns<ProjectLimits> = {
             message.queue = reader.int32();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.networkBytes = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -304,6 +353,165 @@ export const ProjectLimits: MessageFns<ProjectLimits> = {
     message.maxResultBytes = object.maxResultBytes ?? 0;
     message.memoryBytes = object.memoryBytes ?? 0;
     message.queue = object.queue ?? 0;
+    message.networkBytes = object.networkBytes ?? 0;
+    return message;
+  },
+};
+
+function createBaseProjectNetwork(): ProjectNetwork {
+  return { allowlist: [], allowPrivate: [], injectedSecrets: [] };
+}
+
+export const ProjectNetwork: MessageFns<ProjectNetwork> = {
+  encode(message: ProjectNetwork, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.allowlist) {
+      writer.uint32(10).string(v!);
+    }
+    for (const v of message.allowPrivate) {
+      writer.uint32(18).string(v!);
+    }
+    for (const v of message.injectedSecrets) {
+      InjectedSecret.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProjectNetwork {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProjectNetwork();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.allowlist.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.allowPrivate.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.injectedSecrets.push(InjectedSecret.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ProjectNetwork>): ProjectNetwork {
+    return ProjectNetwork.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProjectNetwork>): ProjectNetwork {
+    const message = createBaseProjectNetwork();
+    message.allowlist = object.allowlist?.map((e) => e) || [];
+    message.allowPrivate = object.allowPrivate?.map((e) => e) || [];
+    message.injectedSecrets = object.injectedSecrets?.map((e) => InjectedSecret.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseInjectedSecret(): InjectedSecret {
+  return { name: "", host: "", header: "" };
+}
+
+export const InjectedSecret: MessageFns<InjectedSecret> = {
+  encode(message: InjectedSecret, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.host !== "") {
+      writer.uint32(18).string(message.host);
+    }
+    if (message.header !== "") {
+      writer.uint32(26).string(message.header);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InjectedSecret {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInjectedSecret();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.host = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.header = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<InjectedSecret>): InjectedSecret {
+    return InjectedSecret.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<InjectedSecret>): InjectedSecret {
+    const message = createBaseInjectedSecret();
+    message.name = object.name ?? "";
+    message.host = object.host ?? "";
+    message.header = object.header ?? "";
     return message;
   },
 };
@@ -387,6 +595,73 @@ export const IsolationLayer: MessageFns<IsolationLayer> = {
   },
 };
 
+function createBaseIsolationFact(): IsolationFact {
+  return { name: "", values: [] };
+}
+
+export const IsolationFact: MessageFns<IsolationFact> = {
+  encode(message: IsolationFact, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    for (const v of message.values) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): IsolationFact {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseIsolationFact();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.values.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<IsolationFact>): IsolationFact {
+    return IsolationFact.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<IsolationFact>): IsolationFact {
+    const message = createBaseIsolationFact();
+    message.name = object.name ?? "";
+    message.values = object.values?.map((e) => e) || [];
+    return message;
+  },
+};
+
 function createBaseProject(): Project {
   return {
     name: "",
@@ -404,6 +679,8 @@ function createBaseProject(): Project {
     detail: "",
     problem: "",
     settingKeys: [],
+    network: undefined,
+    isolationFacts: [],
   };
 }
 
@@ -453,6 +730,12 @@ export const Project: MessageFns<Project> = {
     }
     for (const v of message.settingKeys) {
       writer.uint32(122).string(v!);
+    }
+    if (message.network !== undefined) {
+      ProjectNetwork.encode(message.network, writer.uint32(130).fork()).join();
+    }
+    for (const v of message.isolationFacts) {
+      IsolationFact.encode(v!, writer.uint32(138).fork()).join();
     }
     return writer;
   },
@@ -590,6 +873,22 @@ export const Project: MessageFns<Project> = {
             message.settingKeys.push(reader.string());
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.network = ProjectNetwork.decode(reader, reader.uint32());
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.isolationFacts.push(IsolationFact.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -624,6 +923,10 @@ export const Project: MessageFns<Project> = {
     message.detail = object.detail ?? "";
     message.problem = object.problem ?? "";
     message.settingKeys = object.settingKeys?.map((e) => e) || [];
+    message.network = (object.network !== undefined && object.network !== null)
+      ? ProjectNetwork.fromPartial(object.network)
+      : undefined;
+    message.isolationFacts = object.isolationFacts?.map((e) => IsolationFact.fromPartial(e)) || [];
     return message;
   },
 };

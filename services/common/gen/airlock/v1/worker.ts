@@ -23,7 +23,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { EndReason, LlmRequest, Truncated } from "./execution.ts";
-import { IsolationLayer } from "./pool_manager.ts";
+import { IsolationFact, IsolationLayer } from "./pool_manager.ts";
 import { SecretValue } from "./secrets.ts";
 
 export const protobufPackage = "airlock.v1";
@@ -91,6 +91,8 @@ export interface WatchStatusResponse {
   detail: string;
   /** Measured once by a probe run; empty before READY. */
   isolationLayers: IsolationLayer[];
+  /** The same run's measurements as they are. */
+  isolationFacts: IsolationFact[];
 }
 
 export interface RunRequest {
@@ -573,7 +575,7 @@ export const WatchStatusRequest: MessageFns<WatchStatusRequest> = {
 };
 
 function createBaseWatchStatusResponse(): WatchStatusResponse {
-  return { state: 0, detail: "", isolationLayers: [] };
+  return { state: 0, detail: "", isolationLayers: [], isolationFacts: [] };
 }
 
 export const WatchStatusResponse: MessageFns<WatchStatusResponse> = {
@@ -586,6 +588,9 @@ export const WatchStatusResponse: MessageFns<WatchStatusResponse> = {
     }
     for (const v of message.isolationLayers) {
       IsolationLayer.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.isolationFacts) {
+      IsolationFact.encode(v!, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -627,6 +632,14 @@ export const WatchStatusResponse: MessageFns<WatchStatusResponse> = {
             message.isolationLayers.push(IsolationLayer.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.isolationFacts.push(IsolationFact.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -647,6 +660,7 @@ export const WatchStatusResponse: MessageFns<WatchStatusResponse> = {
     message.state = object.state ?? 0;
     message.detail = object.detail ?? "";
     message.isolationLayers = object.isolationLayers?.map((e) => IsolationLayer.fromPartial(e)) || [];
+    message.isolationFacts = object.isolationFacts?.map((e) => IsolationFact.fromPartial(e)) || [];
     return message;
   },
 };
