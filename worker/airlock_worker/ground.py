@@ -41,6 +41,9 @@ def prepare(room: Room, keep_paths: Iterable[str]) -> None:
             room.clone_flags |= flag
         else:
             room.problems[name] = problem
+    if room.clone_flags & kernel.CLONE_NEWNET:
+        # For the packages that are imported next: they reach nobody. Each run gets a namespace of its own besides.
+        kernel.unshare(kernel.CLONE_NEWNET)
     if room.minimal_tree and os.geteuid() == 0:
         problem = _problem_of(lambda: _look_as_nobody(keep_paths))
         if problem is None:
