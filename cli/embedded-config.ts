@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { readHostNames } from "../gateway/web-pages.ts";
 import { ConfigError, readEnvironment } from "../services/common/environment.ts";
 import { readVaultSettings, type VaultSettings } from "../services/secrets/vault-settings.ts";
 
@@ -13,6 +14,8 @@ const LONGEST_RUN_DIRECTORY = 107 - "/00000000-0000-0000-0000-000000000000/worke
 export type EmbeddedConfig = {
   readonly host: string;
   readonly port: number;
+  /** What it may be called besides localhost and its addresses. */
+  readonly hostNames: readonly string[];
   readonly projectsDirectory: string;
   readonly dataDirectory: string;
   /** Sockets and scratch directories of this data directory; outside it, so that paths stay short. */
@@ -49,6 +52,7 @@ export function readEmbeddedConfig(args: readonly string[], env: NodeJS.ProcessE
   const config: EmbeddedConfig = {
     host: read.text("AIRLOCK_HOST", "127.0.0.1"),
     port: read.integer("AIRLOCK_PORT", 8_000, 0, 65_535),
+    hostNames: readHostNames(read),
     projectsDirectory: resolve(read.text("AIRLOCK_PROJECTS_DIR", join(ROOT, "projects"))),
     dataDirectory,
     runDirectory: runDirectoryOf(dataDirectory),

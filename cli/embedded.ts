@@ -98,6 +98,7 @@ export async function startEmbedded(
         {
           host: config.host,
           port: config.port,
+          hostNames: config.hostNames,
           routerAddress: address("router"),
           poolManagerAddress: address("pool-manager"),
         },

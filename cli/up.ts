@@ -32,10 +32,7 @@ export async function up(args: readonly string[]): Promise<number> {
 async function startMock(config: EmbeddedConfig): Promise<Running> {
   const { createLog } = await import("../services/common/log.ts");
   const { startMockGateway } = await import("../gateway/mock.ts");
-  const gateway = await startMockGateway(
-    { host: config.host, port: config.port },
-    createLog("gateway", "warn"),
-  );
+  const gateway = await startMockGateway(config, createLog("gateway", "warn"));
   return { url: `http://${config.host}:${gateway.port}`, drain: gateway.drain };
 }
 

@@ -14,6 +14,7 @@ import type { Documents, RawHandler } from "./routes/documents.ts";
 import { addRoutes, type RouteParts } from "./routes.ts";
 import { refuseUnknownRoutes } from "./unknown-routes.ts";
 import { compileValidator } from "./validation.ts";
+import { refuseForeignPages } from "./web-pages.ts";
 
 // How long a client may take to send: all headers, then all of a request. 16 MiB in two minutes is 140 kB/s.
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -26,10 +27,19 @@ export type AppParts = {
   readonly drain: Drain;
   readonly registry: Registry;
   readonly log: Log;
+  /** Where it will listen, and what it may be called besides. */
+  readonly host: string;
+  readonly hostNames: readonly string[];
 };
 
 /** The REST edge over `backend`, ready to listen. */
-export async function buildApp({ backend, drain, registry, log }: AppParts): Promise<FastifyInstance> {
+export async function buildApp({
+  backend,
+  drain,
+  registry,
+  log,
+  ...listensAt
+}: AppParts): Promise<FastifyInstance> {
   const app = fastify({
     logger: false,
     return503OnClosing: false,
@@ -56,6 +66,7 @@ export async function buildApp({ backend, drain, registry, log }: AppParts): Pro
       throw new AirlockError("malformed_http", "The Host header is missing, which HTTP/1.1 demands.");
     }
   });
+  refuseForeignPages(app, listensAt);
   observeRequests(app, registry);
   logRequests(app, log);
   answerWithProblems(app, log);

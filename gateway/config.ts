@@ -1,9 +1,12 @@
 import { readEnvironment } from "../services/common/environment.ts";
+import { readHostNames } from "./web-pages.ts";
 
 export type GatewayConfig = {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
+  /** What it may be called besides localhost and its addresses. */
+  readonly hostNames?: readonly string[];
   /** gRPC targets: `unix:/path` or `host:port`. */
   readonly routerAddress: string;
   readonly poolManagerAddress: string;
@@ -17,6 +20,7 @@ export function readGatewayConfig(env: Readonly<Record<string, string | undefine
   const config = Object.freeze({
     host: read.text("AIRLOCK_HOST", "127.0.0.1"),
     port: read.integer("AIRLOCK_PORT", 8_000, 0, 65_535),
+    hostNames: readHostNames(read),
     routerAddress: read.text("AIRLOCK_ROUTER_ADDRESS"),
     poolManagerAddress: read.text("AIRLOCK_POOL_MANAGER_ADDRESS"),
     tlsDirectory: read.optionalText("AIRLOCK_TLS_DIR"),

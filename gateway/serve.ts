@@ -10,21 +10,26 @@ import { createProcessRegistry } from "./metrics.ts";
 
 export type RunningGateway = RunningService & { readonly port: number };
 
-export type ListenAt = { readonly host: string; readonly port: number };
+export type ListenAt = {
+  readonly host: string;
+  readonly port: number;
+  /** What it may be called besides localhost and its addresses. */
+  readonly hostNames?: readonly string[];
+};
 
 // A client may be sending on an idle connection at the moment the gateway stops.
 const LINGER_MS = 100;
 
 /** Serves REST over `backend`, which it owns from here. Rejects when the port cannot be bound. */
 export async function serve(
-  { host, port }: ListenAt,
+  { host, port, hostNames = [] }: ListenAt,
   backend: Backend,
   log: Log,
   hosted: readonly Registry[] = [],
 ): Promise<RunningGateway> {
   const drain = createDrain();
   const registry = createProcessRegistry(hosted);
-  const app = await buildApp({ backend, drain, registry, log });
+  const app = await buildApp({ backend, drain, registry, log, host, hostNames });
   await app.listen({ host, port });
   const bound = app.server.address() as AddressInfo;
   return {

@@ -8,6 +8,8 @@ const OUTSIDE_ROUTES = [
   "malformed_http",
   "headers_too_large",
   "request_timeout",
+  "host_not_allowed",
+  "origin_not_allowed",
   "route_not_found",
   "method_not_allowed",
   "internal",

@@ -34,6 +34,8 @@ export const ERROR_RULES = {
   output_withheld: rule(GrpcStatus.DATA_LOSS, 503, "Output is withheld"),
   worker_lost: rule(GrpcStatus.ABORTED, 503, "The worker was lost"),
   permission_denied: rule(GrpcStatus.PERMISSION_DENIED, 403, "Not permitted"),
+  host_not_allowed: rule(GrpcStatus.PERMISSION_DENIED, 403, "This host name is not served"),
+  origin_not_allowed: rule(GrpcStatus.PERMISSION_DENIED, 403, "Web pages of other sites may not call"),
   cancelled: rule(GrpcStatus.CANCELLED, 499, "The caller went away"),
   deadline_exceeded: rule(GrpcStatus.DEADLINE_EXCEEDED, 504, "Not finished in time", true),
   unavailable: rule(GrpcStatus.UNAVAILABLE, 503, "A part of Airlock cannot be reached", true),

@@ -9,7 +9,7 @@ export function describeTransport(target: () => Target): void {
   describe("over raw HTTP", () => {
     it("gives a 40 MB body its 413 although the client sends all of it first", async () => {
       const body = Buffer.alloc(40 * MIB, "x");
-      const head = `POST /execute HTTP/1.1\r\nhost: x\r\n${CLOSE}content-type: application/json\r\n`;
+      const head = `POST /execute HTTP/1.1\r\nhost: localhost\r\n${CLOSE}content-type: application/json\r\n`;
       const sized = await exchange(target(), [`${head}content-length: ${body.length}\r\n\r\n`, body]);
       expectProblem(sized, 413, "payload_too_large", /16 MiB/);
       const size = body.length.toString(16);
@@ -20,18 +20,18 @@ export function describeTransport(target: () => Target): void {
       ]);
       expectProblem(chunked, 413, "payload_too_large", /16 MiB/);
       const elsewhere = await exchange(target(), [
-        `POST /nowhere HTTP/1.1\r\nhost: x\r\n${CLOSE}content-length: ${body.length}\r\n\r\n`,
+        `POST /nowhere HTTP/1.1\r\nhost: localhost\r\n${CLOSE}content-length: ${body.length}\r\n\r\n`,
         body,
       ]);
       expectProblem(elsewhere, 404, "route_not_found");
     });
 
     it("keeps the connection usable after a 413", async () => {
-      const head = `POST /execute HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n`;
+      const head = `POST /execute HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n`;
       const raw = await exchangeRaw(target(), [
         `${head}content-length: ${40 * MIB}\r\n\r\n`,
         Buffer.alloc(40 * MIB, "x"),
-        `GET /health HTTP/1.1\r\nhost: x\r\n${CLOSE}\r\n`,
+        `GET /health HTTP/1.1\r\nhost: localhost\r\n${CLOSE}\r\n`,
       ]);
       expect(raw.match(/HTTP\/1\.1 \d+/g)).toEqual(["HTTP/1.1 413", "HTTP/1.1 200"]);
     });
@@ -53,14 +53,14 @@ export function describeTransport(target: () => Target): void {
         const end = headers.includes("chunked") ? "0\r\n\r\n" : "";
         const path = `/projects/${target().project}/up`;
         const answer = await exchange(target(), [
-          `POST ${path} HTTP/1.1\r\nhost: x\r\n${CLOSE}${headers}\r\n${end}`,
+          `POST ${path} HTTP/1.1\r\nhost: localhost\r\n${CLOSE}${headers}\r\n${end}`,
         ]);
         expect(answer.status, `${headers}${answer.text}`).toBe(200);
       }
     });
 
     it("asks for the header when a body has no content type", async () => {
-      const raw = `POST /execute HTTP/1.1\r\nhost: x\r\n${CLOSE}content-length: 2\r\n\r\n{}`;
+      const raw = `POST /execute HTTP/1.1\r\nhost: localhost\r\n${CLOSE}content-length: 2\r\n\r\n{}`;
       expectProblem(
         await exchange(target(), [raw]),
         415,
@@ -77,18 +77,35 @@ export function describeTransport(target: () => Target): void {
         "malformed_http",
         /Host/,
       );
-      const long = `GET /health HTTP/1.1\r\nhost: x\r\nx-long: ${"x".repeat(64 * 1024)}\r\n\r\n`;
+      const long = `GET /health HTTP/1.1\r\nhost: localhost\r\nx-long: ${"x".repeat(64 * 1024)}\r\n\r\n`;
       expectProblem(await exchange(target(), [long]), 431, "headers_too_large", /16 KiB/);
       const smuggled =
-        "POST /execute HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
+        "POST /execute HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
       expectProblem(await exchange(target(), [smuggled]), 400, "malformed_http");
+    });
+
+    it("is closed to web pages: to names that a stranger may own, and to other origins", async () => {
+      const from = (headers: string, request = "GET /projects") =>
+        exchange(target(), [`${request} HTTP/1.1\r\n${headers}${CLOSE}\r\n`]);
+      for (const host of ["evil.example", "localhost.evil.example", "x", "127.0.0.1.evil.example:8000"]) {
+        expectProblem(await from(`host: ${host}\r\n`), 403, "host_not_allowed", "localhost, 127.0.0.1");
+      }
+      const execute = "POST /execute";
+      for (const origin of ["http://evil.example", "null", "http://localhost:1", "file://"]) {
+        const headers = `host: localhost:8000\r\norigin: ${origin}\r\ncontent-length: 0\r\n`;
+        expectProblem(await from(headers, execute), 403, "origin_not_allowed", /program/);
+      }
+      const { host } = new URL(target().url);
+      for (const own of [host, "localhost", "LOCALHOST:80", "[::1]:8000", "127.0.0.1"]) {
+        expect((await from(`host: ${own}\r\norigin: http://${own.toLowerCase()}\r\n`)).status).toBe(200);
+      }
     });
 
     it("does not repeat a Host header that is no host", async () => {
       const raw = `GET /skill.md HTTP/1.1\r\nhost: x/ evil\`$(id)\`\r\n${CLOSE}\r\n`;
-      const { status, text } = await exchange(target(), [raw]);
-      expect(status).toBe(200);
-      expect(text).not.toContain("evil");
+      const answer = await exchange(target(), [raw]);
+      expectProblem(answer, 403, "host_not_allowed");
+      expect(answer.text).not.toContain("evil");
       expect((await get(target(), "/skill.md")).text).toContain(target().url);
     });
   });

@@ -8,6 +8,7 @@ describe("readGatewayConfig", () => {
     expect(readGatewayConfig(ADDRESSES)).toEqual({
       host: "127.0.0.1",
       port: 8_000,
+      hostNames: [],
       routerAddress: "unix:/r",
       poolManagerAddress: "localhost:1",
     });

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Backend } from "../../../gateway/backend.ts";
 import { createMockBackend } from "../../../gateway/backends/mock.ts";
-import { type RunningGateway, serve } from "../../../gateway/serve.ts";
+import { type ListenAt, type RunningGateway, serve } from "../../../gateway/serve.ts";
 import { AirlockError } from "../../../services/common/errors.ts";
 import {
   EndReason,
@@ -35,9 +35,10 @@ export type TestGateway = RunningGateway & { readonly url: string };
 export async function startOver(
   change: Partial<Backend>,
   log = createLog("gateway", "silent"),
+  listenAt: Partial<ListenAt> = {},
 ): Promise<TestGateway> {
   const backend = { ...createMockBackend(), ...change };
-  const gateway = await serve({ host: "127.0.0.1", port: 0 }, backend, log);
+  const gateway = await serve({ host: "127.0.0.1", port: 0, ...listenAt }, backend, log);
   return { ...gateway, url: `http://127.0.0.1:${gateway.port}` };
 }
 
