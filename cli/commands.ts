@@ -62,6 +62,13 @@ export const COMMANDS: readonly Command[] = [
     load: async () => (await import("./run.ts")).run,
   },
   {
+    name: "init",
+    usage: "init",
+    summary: "make what docker-compose.yml needs here: certificates, a database password, .env",
+    options: [["", "run it again before the certificates expire (30 days); the rest is left as it is"]],
+    load: async () => (await import("./init.ts")).init,
+  },
+  {
     name: "certs",
     usage: "certs DIR [--client NAME]... [--days N] [--new-ca | --drop-old-ca]",
     summary: "make or renew the certificates by which services on a network know each other",

@@ -15,7 +15,9 @@ function overview(): string {
   return `Airlock runs AI agents' Python next to real credentials; only redacted output comes back.
 
 Use it:
-${["up", "projects", "run", "logs", "down", "lock", "certs", "doctor"].map(line).join("")}
+${["up", "projects", "run", "logs", "down", "lock", "doctor"].map(line).join("")}
+Deploy it:
+${["init", "certs"].map(line).join("")}
 Work on it:
 ${["check", "test", "generate"].map(line).join("")}
 ./airlock help COMMAND has the details. The client commands talk to AIRLOCK_URL,

@@ -16,6 +16,7 @@ import { toGrpcStatus } from "./grpc-errors.ts";
 import { CHANNEL_OPTIONS, NETWORK_SERVER_OPTIONS } from "./grpc-limits.ts";
 import { addReflection } from "./grpc-reflection.ts";
 import { type Duplex, openDuplex } from "./grpc-stream.ts";
+import { resolveListenAddress } from "./listen-address.ts";
 import type { Log } from "./log.ts";
 import type { TlsIdentity } from "./tls-identity.ts";
 
@@ -95,7 +96,8 @@ export type GrpcServer = {
 /**
  * Starts a gRPC server on `address` with the given services, the standard health service and reflection. The caller's identity on
  * `unix:/path` is the user of this process (mode 0600, the kernel refuses everybody else); on `host:port` (port 0 for
- * any) it is that of its certificate, which must be allowed to make the call. Rejects when the address cannot be bound.
+ * any; `NETWORK/BITS:port` for the own address in a network) it is that of its certificate, which must be allowed to make the
+ * call. Rejects when the address cannot be bound.
  */
 export async function startGrpcServer(
   address: string,
@@ -115,13 +117,14 @@ export async function startGrpcServer(
     server,
     services.map(([definition]) => nameOf(definition)),
   );
+  const target = resolveListenAddress(address);
   const port = await new Promise<number>((resolve, reject) => {
     const credentials = isLocal || !tls ? ServerCredentials.createInsecure() : tls.server;
-    server.bindAsync(address, credentials, (error, bound) => (error ? reject(error) : resolve(bound)));
+    server.bindAsync(target, credentials, (error, bound) => (error ? reject(error) : resolve(bound)));
   });
   if (isLocal) await chmod(address.slice("unix:".length), 0o600);
   return {
-    address: isLocal ? address : address.replace(/:\d+$/, `:${port}`),
+    address: isLocal ? address : target.replace(/:\d+$/, `:${port}`),
     drain: (graceMs) =>
       new Promise((resolve) => {
         health.setStatus("", "NOT_SERVING");

@@ -1,0 +1,53 @@
+# The services, one target each: `docker build --target router .`; docker-compose.yml builds them all.
+ARG NODE_IMAGE=node:24-slim
+
+FROM ${NODE_IMAGE} AS packages
+WORKDIR /app
+COPY package.json package-lock.json ./
+# A company's registry settings and authorities are here while npm runs, and in no layer.
+RUN --mount=type=secret,id=npmrc,target=/root/.npmrc --mount=type=secret,id=ca \
+    NODE_EXTRA_CA_CERTS=$([ -s /run/secrets/ca ] && echo /run/secrets/ca || true) \
+    npm ci --omit=dev --ignore-scripts --no-audit --no-fund && npm cache clean --force
+
+FROM ${NODE_IMAGE} AS service
+ENV NODE_ENV=production
+WORKDIR /app
+# What a container may write is mounted here, and belongs to whoever the operator runs the containers as.
+RUN mkdir -m 1777 /data
+COPY --from=packages /app/node_modules node_modules
+COPY package.json tsconfig.json ./
+COPY proto/airlock.binpb proto/
+COPY services/common services/common
+USER 10001:10001
+
+FROM service AS gateway
+COPY gateway gateway
+HEALTHCHECK --interval=5s --timeout=3s --start-period=20s \
+    CMD ["node", "-e", "fetch('http://127.0.0.1:8000/health').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+CMD ["node", "gateway/main.ts"]
+
+FROM service AS router
+COPY services/router services/router
+HEALTHCHECK --interval=5s --timeout=3s --start-period=20s CMD ["node", "services/common/health-probe.ts", "router"]
+CMD ["node", "services/router/main.ts"]
+
+FROM service AS pool-manager
+COPY services/pool-manager services/pool-manager
+COPY worker worker
+HEALTHCHECK --interval=5s --timeout=3s --start-period=20s CMD ["node", "services/common/health-probe.ts", "pool-manager"]
+CMD ["node", "services/pool-manager/main.ts"]
+
+FROM service AS secrets
+COPY services/secrets services/secrets
+HEALTHCHECK --interval=5s --timeout=3s --start-period=20s CMD ["node", "services/common/health-probe.ts", "secrets"]
+CMD ["node", "services/secrets/main.ts"]
+
+FROM service AS sanitizer
+COPY services/sanitizer services/sanitizer
+HEALTHCHECK --interval=5s --timeout=3s --start-period=20s CMD ["node", "services/common/health-probe.ts", "sanitizer"]
+CMD ["node", "services/sanitizer/main.ts"]
+
+FROM service AS egress
+COPY services/egress services/egress
+HEALTHCHECK --interval=5s --timeout=3s --start-period=20s CMD ["node", "services/common/health-probe.ts", "egress"]
+CMD ["node", "services/egress/main.ts"]

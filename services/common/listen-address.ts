@@ -1,0 +1,34 @@
+import { networkInterfaces } from "node:os";
+import ipaddr from "ipaddr.js";
+import { ConfigError } from "./environment.ts";
+
+const IN_NETWORK = /^(.+\/\d+):(\d+)$/;
+
+/**
+ * Where to listen. `10.1.2.0/24:7000` stands for this machine's own address in that network: a container that is in several
+ * networks listens in that one only, also when it is put into others later. Everything else is returned as it is.
+ * Throws a ConfigError when there is no such address.
+ */
+export function resolveListenAddress(listen: string, interfaces = networkInterfaces()): string {
+  const [, network, port] = IN_NETWORK.exec(listen) ?? [];
+  if (network === undefined) return listen;
+  const own = Object.values(interfaces)
+    .flatMap((addresses) => addresses ?? [])
+    .map(({ address }) => address)
+    .find((address) => isIn(address, network));
+  if (own === undefined) {
+    throw new ConfigError([`This machine has no address in ${network}; AIRLOCK_LISTEN asks for one.`]);
+  }
+  return own.includes(":") ? `[${own}]:${port}` : `${own}:${port}`;
+}
+
+function isIn(address: string, network: string): boolean {
+  let range: ReturnType<typeof ipaddr.parseCIDR>;
+  try {
+    range = ipaddr.parseCIDR(network);
+  } catch {
+    throw new ConfigError([`${network} is not a network such as 10.1.2.0/24.`]);
+  }
+  const parsed = ipaddr.parse(address);
+  return parsed.kind() === range[0].kind() && parsed.match(range);
+}
