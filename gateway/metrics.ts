@@ -1,12 +1,5 @@
 import type { FastifyInstance } from "fastify";
-import { Counter, collectDefaultMetrics, Histogram, Registry } from "prom-client";
-
-/** A registry with the metrics of the process itself (memory, CPU, event loop) and of what else lives in it. */
-export function createProcessRegistry(hosted: readonly Registry[]): Registry {
-  const registry = Registry.merge([new Registry(), ...hosted]);
-  collectDefaultMetrics({ register: registry });
-  return registry;
-}
+import { Counter, Histogram, type Registry } from "prom-client";
 
 /** Counts and times every request by route template, never by path: a path would make labels without end. */
 export function observeRequests(app: FastifyInstance, registry: Registry): void {

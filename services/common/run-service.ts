@@ -15,7 +15,8 @@ export type RunningService = {
 const DRAIN_GRACE_MS = 10_000;
 
 /**
- * The life of a service that is a process of its own: configuration, start, drain on SIGTERM and SIGINT.
+ * The life of a service that is a process of its own: configuration, start, drain on SIGTERM and SIGINT. Its metrics are at
+ * `AIRLOCK_METRICS_LISTEN`, when that is set.
  * Exits 2 with one line per problem when the configuration is wrong, 1 when the start fails.
  */
 export async function runService<Config>(
@@ -27,15 +28,19 @@ export async function runService<Config>(
   try {
     const service = await start(readConfig(process.env), log);
     log.info({ address: service.address }, "listening");
+    const metrics = await openMetrics(process.env.AIRLOCK_METRICS_LISTEN, service);
     const stop = (signal: string) => {
       log.info({ signal }, "draining");
-      service.drain(DRAIN_GRACE_MS).then(
-        () => process.exit(0),
-        (error: unknown) => {
-          log.error({ err: error }, "drain failed");
-          process.exit(1);
-        },
-      );
+      service
+        .drain(DRAIN_GRACE_MS)
+        .then(() => metrics?.close())
+        .then(
+          () => process.exit(0),
+          (error: unknown) => {
+            log.error({ err: error }, "drain failed");
+            process.exit(1);
+          },
+        );
     };
     process.once("SIGTERM", stop);
     process.once("SIGINT", stop);
@@ -47,4 +52,10 @@ export async function runService<Config>(
     log.fatal({ err: error }, "start failed");
     process.exit(1);
   }
+}
+
+async function openMetrics(listen: string | undefined, service: RunningService) {
+  if (!listen) return undefined;
+  const { createProcessRegistry, serveMetrics } = await import("./metrics-server.ts");
+  return await serveMetrics(listen, createProcessRegistry(service.registry ? [service.registry] : []));
 }

@@ -13,6 +13,7 @@ export async function serveLease(stream: LeaseStream, { signal }: CallContext, p
   if (first?.$case !== "acquire") throw brokenProtocol("The first message of a lease must be acquire.");
   const { project, pool } = await pools.open(first.value.project);
   if (signal.aborted) return;
+  const askedAtMs = performance.now();
   const lease = pool.acquire(project.replicas);
   const release = () => lease.release();
   // A caller that dies while it waits would otherwise be served before it is missed.
@@ -21,6 +22,7 @@ export async function serveLease(stream: LeaseStream, { signal }: CallContext, p
     const position = lease.position();
     if (position > 0) await stream.send({ event: { $case: "queued", value: { position } } });
     const worker = await lease.granted;
+    pools.metrics.granted(project.name, performance.now() - askedAtMs);
     await stream.send({
       event: {
         $case: "granted",

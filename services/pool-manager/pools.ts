@@ -6,6 +6,7 @@ import type { Project, ProjectProblem } from "../common/project-file.ts";
 import type { TlsIdentity } from "../common/tls-identity.ts";
 import type { WorkerDriver } from "./drivers/driver.ts";
 import { createPool, type Pool } from "./pool.ts";
+import { createPoolMetrics, type PoolMetrics } from "./pool-metrics.ts";
 import type { PoolView } from "./pool-view.ts";
 import type { Provision } from "./provisioning.ts";
 import { startWorker } from "./worker.ts";
@@ -25,6 +26,7 @@ export type Pools = {
   down(name: string): Promise<ProjectState>;
   /** The pool of a usable project. Rejects with `project_not_found` or `project_invalid`. */
   open(name: string): Promise<{ project: Project; pool: Pool }>;
+  readonly metrics: PoolMetrics;
   close(graceMs: number): Promise<void>;
 };
 
@@ -42,6 +44,7 @@ export function createPools(parts: {
 }): Pools {
   const { catalogue, driver, provide, clock, newId, log, tls } = parts;
   const pools = new Map<string, Entry>();
+  const metrics = createPoolMetrics(() => [...pools].map(([name, { pool }]) => [name, pool.view()] as const));
   let lookedAtMs = clock.now();
 
   const look = async (force: boolean) => {
@@ -89,7 +92,9 @@ export function createPools(parts: {
           if (refusal) throw new AirlockError("start_failed", refusal);
           await driver.prepare(current, onProgress, signal);
           onProgress("starting workers");
-          return await startWorker(current, newId(), driver, () => provide(entry.project), signal, tls);
+          return await metrics.timeStart(project.name, () =>
+            startWorker(current, newId(), driver, () => provide(entry.project), signal, tls),
+          );
         },
       }),
     };
@@ -98,6 +103,7 @@ export function createPools(parts: {
   };
 
   return {
+    metrics,
     async list() {
       await look(false);
       return catalogue.list().map((entry) => ({ entry, pool: pools.get(entry.name)?.pool.view() }));

@@ -1,12 +1,18 @@
 import type { Clock } from "../common/clock.ts";
-import { AirlockError } from "../common/errors.ts";
+import { AirlockError, hasCode } from "../common/errors.ts";
 import type { SanitizerServiceServer } from "../common/gen/airlock/v1/sanitizer.ts";
 import { handlersFor } from "../common/grpc-server.ts";
 import type { Log } from "../common/log.ts";
 import { CONFIRM_EVERY_MS, type NeedleCache } from "./needle-cache.ts";
+import type { SanitizerMetrics } from "./sanitizer-metrics.ts";
 import { SanitizerSession } from "./session.ts";
 
-export function sanitizerHandlers(cache: NeedleCache, clock: Clock, log: Log): SanitizerServiceServer {
+export function sanitizerHandlers(
+  cache: NeedleCache,
+  metrics: SanitizerMetrics,
+  clock: Clock,
+  log: Log,
+): SanitizerServiceServer {
   return {
     sanitize: handlersFor(log).duplex(async (stream, { signal }) => {
       const first = (await stream.next())?.message;
@@ -15,6 +21,7 @@ export function sanitizerHandlers(cache: NeedleCache, clock: Clock, log: Log): S
       const needles = await cache.needlesFor(project, secretsVersion, signal).catch((error: AirlockError) => {
         const why = error.cause instanceof AirlockError ? error.cause : error;
         log.warn({ project, executionId, code: why.code, reason: why.message }, "output withheld");
+        metrics.withheld(project);
         throw error;
       });
       const session = new SanitizerSession(needles, signal);
@@ -29,8 +36,15 @@ export function sanitizerHandlers(cache: NeedleCache, clock: Clock, log: Log): S
             session.use(await cache.confirm(project, secretsVersion));
             confirmedMs = clock.now();
           }
-          for await (const response of session.take(next.message.value)) await stream.send(response);
+          metrics.tookIn(project, next.message.value.data.length);
+          for await (const response of session.take(next.message.value)) {
+            for (const { count } of response.redactions) metrics.redacted(project, count);
+            await stream.send(response);
+          }
         }
+      } catch (error) {
+        if (hasCode(error, "output_withheld")) metrics.withheld(project);
+        throw error;
       } finally {
         letGo();
       }

@@ -9,6 +9,7 @@ import { openTlsIfAny } from "../common/tls-identity.ts";
 import { readSanitizerConfig, type SanitizerConfig } from "./config.ts";
 import { sanitizerHandlers } from "./handlers.ts";
 import { createNeedleCache } from "./needle-cache.ts";
+import { createSanitizerMetrics } from "./sanitizer-metrics.ts";
 import { resolveWith } from "./secrets-client.ts";
 
 /** The only way out: redacts every byte that leaves a run. */
@@ -16,13 +17,15 @@ export async function startSanitizer(config: SanitizerConfig, log: Log): Promise
   const tls = await openTlsIfAny(config.tlsDirectory, "sanitizer", log);
   const secrets = connect(SecretsServiceClient, config.secretsAddress, tls);
   const cache = createNeedleCache(resolveWith(secrets), systemClock);
+  const metrics = createSanitizerMetrics();
   const server = await startGrpcServer(
     config.listen,
-    [[SanitizerServiceService, sanitizerHandlers(cache, systemClock, log)]],
+    [[SanitizerServiceService, sanitizerHandlers(cache, metrics, systemClock, log)]],
     tls,
   );
   return {
     address: server.address,
+    registry: metrics.registry,
     async drain(graceMs) {
       await server.drain(graceMs);
       secrets.close();

@@ -1,0 +1,36 @@
+import { Counter, Registry } from "prom-client";
+
+/** What went through the sanitizer, by project. */
+export type SanitizerMetrics = {
+  readonly registry: Registry;
+  tookIn(project: string, bytes: number): void;
+  redacted(project: string, count: number): void;
+  withheld(project: string): void;
+};
+
+/** No label names a secret: which one was redacted stands in an execution's redactions, for operators only. */
+export function createSanitizerMetrics(): SanitizerMetrics {
+  const registry = new Registry();
+  const common = { labelNames: ["project"] as const, registers: [registry] };
+  const bytes = new Counter({
+    name: "airlock_sanitizer_bytes_total",
+    help: "Bytes of output, results and questions that were searched for secrets.",
+    ...common,
+  });
+  const redactions = new Counter({
+    name: "airlock_sanitizer_redactions_total",
+    help: "Secrets that were found and replaced.",
+    ...common,
+  });
+  const withheld = new Counter({
+    name: "airlock_sanitizer_withheld_total",
+    help: "Executions whose output was withheld, because the values to look for could not be had or it could not be searched.",
+    ...common,
+  });
+  return {
+    registry,
+    tookIn: (project, count) => bytes.inc({ project }, count),
+    redacted: (project, count) => redactions.inc({ project }, count),
+    withheld: (project) => withheld.inc({ project }),
+  };
+}
