@@ -46,6 +46,8 @@ export type Project = {
   readonly network: ProjectNetwork;
   /** Workers that `up` starts. */
   readonly replicas: number;
+  /** Within what the pool follows its queue; undefined: it keeps `replicas`. */
+  readonly scaling: { readonly min: number; readonly max: number; readonly targetWaitMs: number } | undefined;
   readonly isolation: Isolation;
   /** The OCI runtime that its containers demand; undefined: any. */
   readonly runtime: string | undefined;
@@ -171,11 +173,24 @@ function toProject(value: ProjectDocument): Project {
     limits: parsedLimits,
     network,
     replicas: typeof value.replicas === "object" ? Math.max(1, value.replicas.min) : (value.replicas ?? 1),
+    scaling: typeof value.replicas === "object" ? scalingOf(value.replicas) : undefined,
     isolation,
     runtime: value.runtime,
     poolRevision: revision([packages, value.preload, isolation, value.runtime, parsedLimits.cpus]),
     provisionRevision: revision([settings, secrets, parsedLimits, network.allowlist.length > 0]),
   });
+}
+
+function scalingOf({
+  min,
+  max,
+  target_wait_ms: targetWaitMs = 500,
+}: {
+  min: number;
+  max: number;
+  target_wait_ms?: number;
+}) {
+  return { min, max, targetWaitMs };
 }
 
 function revision(parts: unknown): string {

@@ -22,7 +22,7 @@ export async function serveLease(stream: LeaseStream, { signal }: CallContext, p
     const position = lease.position();
     if (position > 0) await stream.send({ event: { $case: "queued", value: { position } } });
     const worker = await lease.granted;
-    pools.metrics.granted(project.name, performance.now() - askedAtMs);
+    pools.granted(project.name, performance.now() - askedAtMs);
     await stream.send({
       event: {
         $case: "granted",

@@ -23,13 +23,16 @@ export type Lease = {
 
 /** A lease from the pool's side. */
 export type Claim = {
+  /** When it was made. */
+  readonly sinceMs: number;
   readonly granted: PromiseWithResolvers<Worker>;
   readonly lost: PromiseWithResolvers<string>;
   resumed: PromiseWithResolvers<void> | undefined;
 };
 
-export function newClaim(): Claim {
+export function newClaim(sinceMs: number): Claim {
   const claim: Claim = {
+    sinceMs,
     granted: Promise.withResolvers(),
     lost: Promise.withResolvers(),
     resumed: undefined,

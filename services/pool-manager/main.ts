@@ -42,7 +42,7 @@ export async function startPoolManager(config: PoolManagerConfig, log: Log): Pro
   );
   return {
     address: server.address,
-    registry: pools.metrics.registry,
+    registry: pools.registry,
     async drain(graceMs) {
       await pools.close(graceMs);
       await server.drain(graceMs);

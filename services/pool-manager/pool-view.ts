@@ -7,6 +7,8 @@ export type PoolView = {
   readonly replicas: number;
   readonly idleWorkers: number;
   readonly queueDepth: number;
+  /** How long the first in the queue has waited; 0 without a queue. */
+  readonly longestWaitMs: number;
   readonly running: number;
   readonly paused: number;
   readonly posture: Worker["posture"];
@@ -18,6 +20,7 @@ export type PoolView = {
 export function viewPool(pool: {
   readonly slots: ReadonlySet<Slot>;
   readonly queueDepth: number;
+  readonly longestWaitMs: number;
   readonly desired: number;
   readonly draining: boolean;
   readonly posture: Worker["posture"];
@@ -32,6 +35,7 @@ export function viewPool(pool: {
     replicas: up ? pool.desired : 0,
     idleWorkers: slots.filter((slot) => slot.serving && !slot.holder).length,
     queueDepth: pool.queueDepth,
+    longestWaitMs: pool.longestWaitMs,
     running,
     paused: claims - running,
     posture: pool.posture,

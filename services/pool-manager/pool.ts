@@ -11,6 +11,8 @@ export type Pool = {
   /** Asks for a worker, starting `defaultReplicas` if the pool is down. First come, first served. */
   acquire(defaultReplicas: number): Lease;
   up(replicas: number): void;
+  /** Another number of workers for a pool that is up; 0 ends it when it has nothing to do. */
+  resize(replicas: number): void;
   /** Finishes what runs or waits, then stops every worker. */
   down(): void;
   /** Replaces every worker, each when it has finished what lives on it. */
@@ -209,7 +211,7 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
 
   return {
     acquire(defaultReplicas) {
-      const claim = newClaim();
+      const claim = newClaim(clock.now());
       if (closed) {
         claim.granted.reject(stopping());
         return leaseOf(claim);
@@ -228,6 +230,12 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
       backingOff = undefined;
       dispatch();
     },
+    resize(replicas) {
+      if (desired === 0 || draining) return;
+      if (replicas === 0) draining = true;
+      else desired = replicas;
+      dispatch();
+    },
     down() {
       draining = true;
       reconcile();
@@ -235,7 +243,16 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
     roll(reason) {
       for (const slot of serving()) retire(slot, reason);
     },
-    view: () => viewPool({ slots, queueDepth: queue.length, desired, draining, posture, detail }),
+    view: () =>
+      viewPool({
+        slots,
+        queueDepth: queue.length,
+        longestWaitMs: clock.now() - (queue[0]?.sinceMs ?? clock.now()),
+        desired,
+        draining,
+        posture,
+        detail,
+      }),
     async close(graceMs) {
       closed = true;
       desired = 0;

@@ -1,12 +1,14 @@
+import type { Registry } from "prom-client";
 import type { Clock } from "../common/clock.ts";
 import { AirlockError } from "../common/errors.ts";
 import type { Log } from "../common/log.ts";
 import { isUsable, type ProjectCatalogue } from "../common/project-catalogue.ts";
 import type { Project, ProjectProblem } from "../common/project-file.ts";
 import type { TlsIdentity } from "../common/tls-identity.ts";
+import { type Autoscaler, startAutoscaler } from "./autoscaler.ts";
 import type { WorkerDriver } from "./drivers/driver.ts";
 import { createPool, type Pool } from "./pool.ts";
-import { createPoolMetrics, type PoolMetrics } from "./pool-metrics.ts";
+import { createPoolMetrics } from "./pool-metrics.ts";
 import type { PoolView } from "./pool-view.ts";
 import type { Provision } from "./provisioning.ts";
 import { startWorker } from "./worker.ts";
@@ -26,11 +28,13 @@ export type Pools = {
   down(name: string): Promise<ProjectState>;
   /** The pool of a usable project. Rejects with `project_not_found` or `project_invalid`. */
   open(name: string): Promise<{ project: Project; pool: Pool }>;
-  readonly metrics: PoolMetrics;
+  /** An execution of the project got its worker after this time in the queue. */
+  granted(project: string, waitedMs: number): void;
+  readonly registry: Registry;
   close(graceMs: number): Promise<void>;
 };
 
-type Entry = { project: Project; readonly pool: Pool };
+type Entry = { project: Project; readonly pool: Pool; readonly autoscaler: Autoscaler };
 
 export function createPools(parts: {
   readonly catalogue: ProjectCatalogue;
@@ -61,7 +65,10 @@ export function createPools(parts: {
     // A file that broke: the pool goes on with what it last was, for what was accepted by then.
     if (!isUsable(current)) return;
     const rolls = current.poolRevision !== entry.project.poolRevision;
+    // Within a range it is the queue that decides.
+    const resizes = current.replicas !== entry.project.replicas && !current.scaling;
     entry.project = current;
+    if (resizes) entry.pool.resize(current.replicas);
     if (rolls) entry.pool.roll("the project file changed");
   };
 
@@ -80,30 +87,34 @@ export function createPools(parts: {
   };
 
   const create = (project: Project): Entry => {
-    const entry: Entry = {
-      project,
-      pool: createPool({
-        project: project.name,
-        clock,
-        log,
-        startWorker: async (onProgress, signal) => {
-          const { project: current } = entry;
-          const refusal = driver.refusal(current);
-          if (refusal) throw new AirlockError("start_failed", refusal);
-          await driver.prepare(current, onProgress, signal);
-          onProgress("starting workers");
-          return await metrics.timeStart(project.name, () =>
-            startWorker(current, newId(), driver, () => provide(entry.project), signal, tls),
-          );
-        },
-      }),
-    };
+    const pool = createPool({
+      project: project.name,
+      clock,
+      log,
+      startWorker: async (onProgress, signal) => {
+        const { project: current } = entry;
+        const refusal = driver.refusal(current);
+        if (refusal) throw new AirlockError("start_failed", refusal);
+        await driver.prepare(current, onProgress, signal);
+        onProgress("starting workers");
+        return await metrics.timeStart(project.name, () =>
+          startWorker(current, newId(), driver, () => provide(entry.project), signal, tls),
+        );
+      },
+    });
+    const range = () => entry.project.scaling;
+    const autoscaler = startAutoscaler({ project: project.name, pool, range, clock, log });
+    const entry: Entry = { project, pool, autoscaler };
     pools.set(project.name, entry);
     return entry;
   };
 
   return {
-    metrics,
+    registry: metrics.registry,
+    granted(project, waitedMs) {
+      metrics.granted(project, waitedMs);
+      pools.get(project)?.autoscaler.waited(waitedMs);
+    },
     async list() {
       await look(false);
       return catalogue.list().map((entry) => ({ entry, pool: pools.get(entry.name)?.pool.view() }));
@@ -132,6 +143,7 @@ export function createPools(parts: {
       return { entry, pool: pool?.view() };
     },
     async close(graceMs) {
+      for (const { autoscaler } of pools.values()) autoscaler.stop();
       await Promise.all([...pools.values()].map(({ pool }) => pool.close(graceMs)));
     },
   };
