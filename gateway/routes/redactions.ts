@@ -14,7 +14,8 @@ export function redactionsRoute(app: FastifyInstance, backend: Backend): void {
         operationId: "getRedactions",
         tags: ["operation"],
         summary: "Read what was redacted",
-        description: "How often each secret was redacted from each part of the execution.",
+        description:
+          "How often each secret, and each kind of unknown credential, was redacted from each part of the execution.",
         params: EXECUTION_PARAMS,
         response: {
           200: {

@@ -134,7 +134,12 @@ export const REDACTIONS = {
         type: "object",
         required: ["secret", "field", "count"],
         properties: {
-          secret: { type: "string", description: "Its name in the project file.", examples: ["BILLING_KEY"] },
+          secret: {
+            type: "string",
+            description:
+              "Its name in the project file; of a credential that is none of its secrets, `unknown:` and the rule that knows its form.",
+            examples: ["BILLING_KEY", "unknown:github"],
+          },
           field: {
             enum: ["stdout", "stderr", "error", "llm_prompt", "llm_model", "result", "memory_updates"],
           },

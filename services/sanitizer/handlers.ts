@@ -3,6 +3,7 @@ import { AirlockError, hasCode } from "../common/errors.ts";
 import type { SanitizerServiceServer } from "../common/gen/airlock/v1/sanitizer.ts";
 import { handlersFor } from "../common/grpc-server.ts";
 import type { Log } from "../common/log.ts";
+import { loadRules } from "./credentials/rules.ts";
 import { CONFIRM_EVERY_MS, type NeedleCache } from "./needle-cache.ts";
 import type { SanitizerMetrics } from "./sanitizer-metrics.ts";
 import { SanitizerSession } from "./session.ts";
@@ -18,13 +19,16 @@ export function sanitizerHandlers(
       const first = (await stream.next())?.message;
       if (first?.$case !== "open") throw outOfOrder("`open` must be the first message.");
       const { project, executionId, secretsVersion } = first.value;
-      const needles = await cache.needlesFor(project, secretsVersion, signal).catch((error: AirlockError) => {
+      const [needles, judge] = await Promise.all([
+        cache.needlesFor(project, secretsVersion, signal),
+        loadRules(),
+      ]).catch((error: AirlockError) => {
         const why = error.cause instanceof AirlockError ? error.cause : error;
         log.warn({ project, executionId, code: why.code, reason: why.message }, "output withheld");
         metrics.withheld(project);
         throw error;
       });
-      const session = new SanitizerSession(needles, signal);
+      const session = new SanitizerSession(needles, judge, signal);
       // The pool-manager gave the worker these values a moment ago.
       let confirmedMs = clock.now();
       const letGo = cache.hold(project, secretsVersion);

@@ -5,9 +5,11 @@ import type { Needle, NumberNeedle } from "../common/redaction/needles.ts";
 import { RedactionCounts } from "../common/redaction/redaction-counts.ts";
 import { Scanner } from "../common/redaction/scanner.ts";
 import { breathe } from "./breathe.ts";
+import { Allowance } from "./credentials/allowance.ts";
+import type { Judge } from "./credentials/rules.ts";
 import { JsonEdits } from "./json-edits.ts";
 import { KeyNames } from "./json-keys.ts";
-import { stringEdits } from "./json-string-edits.ts";
+import { type StringSearch, stringEdits } from "./json-string-edits.ts";
 import { JsonSyntaxError, JsonTokens } from "./json-tokens.ts";
 import { outputWithheld } from "./output-withheld.ts";
 
@@ -18,12 +20,14 @@ const SLICE_BYTES = 1024 * 1024;
 const MIN_NUMBER_BYTES = 3;
 
 /**
- * Redacts a whole JSON document: strings and keys by their decoded text, numbers by their spelling and value. All
- * other bytes stay. Rejects with `output_withheld` when it is not JSON.
+ * Redacts a whole JSON document: strings and keys by their decoded text, numbers by their spelling and value. Unknown
+ * credentials are looked for in strings and keys only. All other bytes stay. Rejects with `output_withheld` when it is
+ * not JSON.
  */
 export async function redactJson(
   text: Buffer,
   needles: NeedleSet,
+  judge: Judge,
   signal: AbortSignal,
   counts = new RedactionCounts(),
 ): Promise<JsonEdits> {
@@ -33,7 +37,7 @@ export async function redactJson(
     if (at > 0) await breathe(signal);
     raw.scan(text.subarray(at, at + SLICE_BYTES));
   }
-  const walk = new DocumentWalk(text, needles, raw, counts);
+  const walk = new DocumentWalk(text, needles, judge, raw, counts);
   try {
     while (!walk.advance(SLICE_BYTES)) await breathe(signal);
   } catch (error) {
@@ -48,18 +52,20 @@ class DocumentWalk {
   readonly #needles: NeedleSet;
   readonly #raw: Scanner;
   readonly #counts: RedactionCounts;
+  readonly #search: StringSearch;
   readonly #tokens: JsonTokens;
   readonly #keys: KeyNames;
   /** Where the last token that was changed ends. */
   #changedTo = 0;
 
-  constructor(text: Buffer, needles: NeedleSet, raw: Scanner, counts: RedactionCounts) {
+  constructor(text: Buffer, needles: NeedleSet, judge: Judge, raw: Scanner, counts: RedactionCounts) {
     this.#counts = counts;
     this.#text = text;
     this.#needles = needles;
     this.#raw = raw;
     this.#tokens = new JsonTokens(text);
     this.edits = new JsonEdits(text);
+    this.#search = { needles, judge, allowance: new Allowance(), edits: this.edits, counts };
     this.#keys = new KeyNames(text, this.edits);
   }
 
@@ -99,11 +105,11 @@ class DocumentWalk {
     const crossing = this.#crossing(start - 1, end + 1, start, end);
     if (crossing) {
       this.edits.add(start, end, JSON.stringify(crossing.marker).slice(1, -1));
-      this.#counts.add(this.#needles, crossing.source);
+      this.#counts.add(this.#needles.names[crossing.source] ?? "");
       return;
     }
-    if (!hasEscapes && !this.#hasRegionBefore(end)) return;
-    stringEdits(this.#text, start, end, hasEscapes, this.#needles, this.#raw, this.edits, this.#counts);
+    if (!hasEscapes && !this.#hasRegionBefore(end) && !this.#hasHitBefore(end)) return;
+    stringEdits(this.#text, start, end, hasEscapes, this.#raw, this.#search);
     this.#changedTo = end;
   }
 
@@ -117,7 +123,7 @@ class DocumentWalk {
     }
     if (!found) return;
     this.edits.add(start, end, JSON.stringify(found.marker));
-    this.#counts.add(this.#needles, found.source);
+    this.#counts.add(this.#needles.names[found.source] ?? "");
     this.#changedTo = end;
   }
 
@@ -136,6 +142,10 @@ class DocumentWalk {
 
   #hasRegionBefore(end: number): boolean {
     return (this.#raw.starts[this.#raw.head] ?? end) < end;
+  }
+
+  #hasHitBefore(end: number): boolean {
+    return this.#raw.hits.beginBefore(end);
   }
 
   #needleOf(region: number): Needle {

@@ -2,10 +2,23 @@ import type { NeedleSet } from "../common/redaction/needle-set.ts";
 import type { Needle } from "../common/redaction/needles.ts";
 import type { RedactionCounts } from "../common/redaction/redaction-counts.ts";
 import { Scanner } from "../common/redaction/scanner.ts";
+import type { Allowance } from "./credentials/allowance.ts";
+import { markerOf } from "./credentials/finder.ts";
+import type { Judge } from "./credentials/rules.ts";
+import { credentialsBetween } from "./credentials/string-pass.ts";
 import type { JsonEdits } from "./json-edits.ts";
 import { decodeString, type Span, wholeEscapes, writtenSpans } from "./json-string.ts";
 
-type Found = Span & { readonly pattern: number };
+/** What is looked for in the strings of a document, and where what was found is written down. */
+export type StringSearch = {
+  readonly needles: NeedleSet;
+  readonly judge: Judge;
+  readonly allowance: Allowance;
+  readonly edits: JsonEdits;
+  readonly counts: RedactionCounts;
+};
+
+type Found = Span & { readonly name: string; readonly inJson: string };
 
 /**
  * Adds the edits that the string at `start` to `end` of `text` needs. `raw` holds, first in line, what was found in
@@ -16,17 +29,16 @@ export function stringEdits(
   start: number,
   end: number,
   hasEscapes: boolean,
-  needles: NeedleSet,
   raw: Scanner,
-  edits: JsonEdits,
-  counts: RedactionCounts,
+  search: StringSearch,
 ): void {
-  const written = regionsBefore(raw, end);
-  const found = hasEscapes ? withDecoded(text, start, end, needles, written) : written;
+  const written = needlesBefore(raw, end, search.needles);
+  const found = hasEscapes
+    ? withDecoded(text, start, end, written, search)
+    : withCredentials(text.subarray(start, end), start, written, raw, search);
   for (const region of found) {
-    const { inJson, source } = needles.needles[region.pattern] as Needle;
-    edits.add(region.start, region.end, inJson);
-    counts.add(needles, source);
+    search.edits.add(region.start, region.end, region.inJson);
+    search.counts.add(region.name);
   }
 }
 
@@ -34,27 +46,48 @@ function withDecoded(
   text: Buffer,
   start: number,
   end: number,
-  needles: NeedleSet,
   written: readonly Found[],
+  search: StringSearch,
 ): Found[] {
-  const scanner = new Scanner(needles.automaton);
-  scanner.scan(decodeString(text, start, end));
-  const decoded = regionsBefore(scanner, scanner.position);
+  const bytes = decodeString(text, start, end);
+  const scanner = new Scanner(search.needles.automaton);
+  scanner.position = start;
+  scanner.scan(bytes);
+  const needles = needlesBefore(scanner, scanner.position, search.needles);
+  const decoded = withCredentials(bytes, start, needles, scanner, search);
   if (decoded.length === 0 && written.length === 0) return [];
   const named = (spans: Span[], from: readonly Found[]) =>
-    spans.map((span, index) => ({ ...span, pattern: from[index]?.pattern ?? 0 }));
+    from.map((found, index) => ({ ...found, ...(spans[index] as Span) }));
   return united([
     ...named(writtenSpans(text, start, end, decoded), decoded),
     ...named(wholeEscapes(text, start, end, written), written),
   ]);
 }
 
-function regionsBefore(scanner: Scanner, end: number): Found[] {
+/** `needles`, and the unknown credentials between them, in order. */
+function withCredentials(
+  bytes: Buffer,
+  from: number,
+  needles: readonly Found[],
+  { hits }: Scanner,
+  { judge, allowance }: StringSearch,
+): Found[] {
+  const text = { bytes, from };
+  const credentials = credentialsBetween(needles, text, hits, judge, allowance);
+  const found = credentials.map((each) => ({
+    ...each,
+    inJson: JSON.stringify(markerOf(each, text)).slice(1, -1),
+  }));
+  return [...needles, ...found].sort((a, b) => a.start - b.start);
+}
+
+function needlesBefore(scanner: Scanner, end: number, { needles, names }: NeedleSet): Found[] {
   const found: Found[] = [];
   for (let at = scanner.head; at < scanner.starts.length; at++) {
     const start = scanner.starts[at] as number;
     if (start >= end) break;
-    found.push({ start, end: scanner.ends[at] as number, pattern: scanner.patterns[at] as number });
+    const { inJson, source } = needles[scanner.patterns[at] as number] as Needle;
+    found.push({ start, end: scanner.ends[at] as number, inJson, name: names[source] ?? "" });
   }
   return found;
 }

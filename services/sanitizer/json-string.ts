@@ -7,9 +7,9 @@ export function decodeString(text: Buffer, start: number, end: number): Buffer {
   return Buffer.from(JSON.parse(text.toString("utf8", start - 1, end + 1)));
 }
 
-/** Turns spans of decoded bytes (sorted, disjoint) into the spans of `text` that were written for them. */
+/** Turns spans of decoded bytes (sorted, disjoint, counted from `start`) into the spans of `text` that were written for them. */
 export function writtenSpans(text: Buffer, start: number, end: number, decoded: readonly Span[]): Span[] {
-  return mapSpans(new StringUnits(text, start, end), decoded, 0, (units) => units.decodedLength);
+  return mapSpans(new StringUnits(text, start, end), decoded, start, (units) => units.decodedLength);
 }
 
 /** Widens spans of `text` (sorted, disjoint) so that they cut through no escape. */

@@ -2,6 +2,7 @@ import type { Clock } from "../common/clock.ts";
 import { AirlockError, type ErrorCode } from "../common/errors.ts";
 import { compileNeedles, type NeedleSet } from "../common/redaction/needle-set.ts";
 import type { Secret } from "../common/secret.ts";
+import { TRIGGERS } from "./credentials/formats.ts";
 import { outputWithheld } from "./output-withheld.ts";
 
 /** A version that nobody asked for in this time is forgotten, unless a stream that is open holds it. */
@@ -155,5 +156,5 @@ function compile(versions: ReadonlyMap<string, Version>): Compiled {
     }
   }
   const values = [...nameOf.keys()];
-  return { values: new Set(values), needles: compileNeedles(values, [...nameOf.values()]) };
+  return { values: new Set(values), needles: compileNeedles(values, [...nameOf.values()], TRIGGERS) };
 }

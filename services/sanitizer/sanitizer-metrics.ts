@@ -19,7 +19,7 @@ export function createSanitizerMetrics(): SanitizerMetrics {
   });
   const redactions = new Counter({
     name: "airlock_sanitizer_redactions_total",
-    help: "Secrets that were found and replaced.",
+    help: "Secrets and unknown credentials that were found and replaced.",
     ...common,
   });
   const withheld = new Counter({

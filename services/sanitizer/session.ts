@@ -1,28 +1,34 @@
 import { AirlockError } from "../common/errors.ts";
 import type { SanitizeChannel, SanitizeChunk, SanitizeResponse } from "../common/gen/airlock/v1/sanitizer.ts";
-import { MAX_CHUNK_BYTES, MAX_MESSAGE_BYTES } from "../common/grpc-limits.ts";
+import { MAX_MESSAGE_BYTES } from "../common/grpc-limits.ts";
 import type { NeedleSet } from "../common/redaction/needle-set.ts";
 import { RedactionCounts } from "../common/redaction/redaction-counts.ts";
 import { TextRedactor } from "../common/redaction/text-redactor.ts";
 import { breathe } from "./breathe.ts";
 import { ByteCollector } from "./byte-collector.ts";
 import { kindOf } from "./channels.ts";
+import type { Judge } from "./credentials/rules.ts";
+import { CredentialPass } from "./credentials/text-pass.ts";
 import { redactJson } from "./json-redactor.ts";
 import { outputWithheld } from "./output-withheld.ts";
 
 const MAX_COLLECTED_BYTES = MAX_MESSAGE_BYTES;
+/** After so many bytes of a text other work gets its turn: at worst, when it is full of credentials, after 20 ms. */
+const SLICE_BYTES = 256 * 1024;
 
 type OpenText = { readonly redactor: TextRedactor; readonly counts: RedactionCounts };
 
 /** The redaction of one execution's output: the open document of each channel. */
 export class SanitizerSession {
   #needles: NeedleSet;
+  readonly #judge: Judge;
   readonly #signal: AbortSignal;
   readonly #texts = new Map<SanitizeChannel, OpenText>();
   readonly #documents = new Map<SanitizeChannel, ByteCollector>();
 
-  constructor(needles: NeedleSet, signal: AbortSignal) {
+  constructor(needles: NeedleSet, judge: Judge, signal: AbortSignal) {
     this.#needles = needles;
+    this.#judge = judge;
     this.#signal = signal;
   }
 
@@ -44,13 +50,13 @@ export class SanitizerSession {
   }
 
   async *#takeText({ channel, data, end, cut }: SanitizeChunk): AsyncGenerator<SanitizeResponse> {
-    const open = this.#texts.get(channel) ?? openText(this.#needles);
+    const open = this.#texts.get(channel) ?? openText(this.#needles, this.#judge);
     this.#texts.set(channel, open);
     const { redactor, counts } = open;
     redactor.use(this.#needles);
-    for (let at = 0; at < data.length; at += MAX_CHUNK_BYTES) {
+    for (let at = 0; at < data.length; at += SLICE_BYTES) {
       if (at > 0) await breathe(this.#signal);
-      const pieces = redactor.push(data.subarray(at, at + MAX_CHUNK_BYTES));
+      const pieces = redactor.push(data.subarray(at, at + SLICE_BYTES));
       if (pieces.length > 0) yield response(channel, joined(pieces));
     }
     if (!end) return;
@@ -70,7 +76,7 @@ export class SanitizerSession {
     this.#documents.delete(channel);
     if (cut) throw outputWithheld("it was cut off, and JSON cannot be checked in part");
     const counts = new RedactionCounts();
-    const edits = await redactJson(document.bytes, this.#needles, this.#signal, counts);
+    const edits = await redactJson(document.bytes, this.#needles, this.#judge, this.#signal, counts);
     for (const piece of edits.pieces()) yield response(channel, piece);
     yield {
       channel,
@@ -86,9 +92,9 @@ function response(channel: SanitizeChannel, data: Buffer): SanitizeResponse {
   return { channel, data, end: false, droppedBytes: 0, redactions: [] };
 }
 
-function openText(needles: NeedleSet): OpenText {
+function openText(needles: NeedleSet, judge: Judge): OpenText {
   const counts = new RedactionCounts();
-  return { redactor: new TextRedactor(needles, counts), counts };
+  return { redactor: new TextRedactor(needles, counts, new CredentialPass(judge, counts)), counts };
 }
 
 function joined(pieces: readonly Uint8Array[]): Buffer {

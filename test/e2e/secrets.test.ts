@@ -171,6 +171,48 @@ set_result({'v': [t, t], t: 1, 'n': 2})
     ]);
   });
 
+  it("that is none of the project's leaves nowhere either, if its form is known", async () => {
+    const token = `ghp_${"a1B2".repeat(9)}`;
+    const shown = "[REDACTED...a1B2]";
+    const code = `
+import sys
+t = "ghp_" + "a1B2" * 9
+print("# secretlint-disable", t)
+print({"token": t}, file=sys.stderr)
+llm.complete("what is " + t)
+memory.set("m", t, 1.0)
+set_result({t: [1.0, 2**70, "postgres://app:" + t + "@db.example"]})
+`;
+    const id = await rest.submit({ code, project: "other" });
+    expect((await rest.settled(id)).llm_request?.prompt).toBe(`what is ${shown}`);
+    await rest.respond(id, "thanks");
+    const body = await rest.settledText(id);
+    expect(body).not.toContain(token);
+    expect(body).toContain(
+      `"result":{"${shown}":[1.0,1180591620717411303424,"postgres://app:${shown}@db.example"]}`,
+    );
+    expect(JSON.parse(body)).toMatchObject({
+      status: "completed",
+      stdout: `# secretlint-disable ${shown}\n`,
+      stderr: `{'token': '${shown}'}\n`,
+      memory_updates: { m: { [shown]: 1 } },
+    });
+    const { redactions } = (await (await fetch(`${rest.url}/executions/${id}/redactions`)).json()) as {
+      redactions: object[];
+    };
+    const secret = "unknown:github";
+    expect(redactions).toEqual([
+      { secret, field: "llm_prompt", count: 1 },
+      { secret, field: "memory_updates", count: 1 },
+      { secret, field: "result", count: 2 },
+      { secret, field: "stderr", count: 1 },
+      { secret, field: "stdout", count: 1 },
+    ]);
+    const failed = await rest.run({ project: "other", code: `raise ValueError("${token}")` });
+    expect(failed).toMatchObject({ status: "error", end_reason: "script_error" });
+    expect(failed.error).toContain(`ValueError: ${shown}`);
+  });
+
   it("of one project is an ordinary text in another, which would otherwise be an oracle", async () => {
     const execution = await rest.run({ project: "other", code: `print("${SHARED}")` });
     expect(execution.stdout).toBe(`${SHARED}\n`);

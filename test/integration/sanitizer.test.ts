@@ -9,6 +9,7 @@ import { document, type Harness, startHarness } from "./sanitizer-harness.ts";
 
 const { STDOUT, STDERR, ERROR, LLM_PROMPT, LLM_MODEL, RESULT, MEMORY_UPDATES } = SanitizeChannel;
 const KEY = "sk-live-0123456789";
+const GITHUB_TOKEN = `ghp_${"a1B2".repeat(9)}`;
 const MIB = 1024 * 1024;
 
 let harness: Harness;
@@ -48,6 +49,42 @@ describe("the sanitizer", () => {
     expect(text).toBe(
       '{"[REDACTED...6789]": {"v": "x\\u002f[REDACTED...6789]"}, "big": 9223372036854775809, "f": 1.0, "n": -0.0}',
     );
+    stream.cancel();
+  });
+
+  it.each([STDOUT, STDERR, ERROR, LLM_PROMPT, LLM_MODEL])(
+    "marks credentials that are none of the project's on channel %s, split anywhere",
+    async (channel) => {
+      const stream = await harness.open("demo");
+      const text = `# secretlint-disable\n${GITHUB_TOKEN} https://user:${KEY}@host.example`;
+      const expected = "# secretlint-disable\n[REDACTED...a1B2] https://user:[REDACTED...6789]@host.example";
+      expect((await document(stream, channel, [text])).text).toBe(expected);
+      expect((await document(stream, channel, [...text])).text).toBe(expected);
+      stream.cancel();
+    },
+  );
+
+  it.each([RESULT, MEMORY_UPDATES])("marks them in the JSON on channel %s", async (channel) => {
+    const stream = await harness.open("none");
+    const json = `{"${GITHUB_TOKEN}": ["x\\n${GITHUB_TOKEN}", 1.0, -0.0, 9223372036854775809]}`;
+    expect((await document(stream, channel, [json])).text).toBe(
+      '{"[REDACTED...a1B2]": ["x\\n[REDACTED...a1B2]", 1.0, -0.0, 9223372036854775809]}',
+    );
+    stream.cancel();
+  });
+
+  it("counts them by the rule that knows them, apart from the secrets", async () => {
+    const stream = await harness.open("demo");
+    const data = Buffer.from(`${GITHUB_TOKEN} ${KEY} ${GITHUB_TOKEN}`);
+    await stream.send({
+      message: { $case: "chunk", value: { channel: STDOUT, data, end: true, cut: false } },
+    });
+    const answers = [await stream.next()];
+    while (!answers.at(-1)?.end) answers.push(await stream.next());
+    expect(answers.at(-1)?.redactions).toEqual([
+      { secret: "unknown:github", count: 2 },
+      { secret: "KEY", count: 1 },
+    ]);
     stream.cancel();
   });
 
@@ -228,7 +265,7 @@ describe("the sanitizer", () => {
   });
 
   it("writes none of it to its log", () => {
-    expect(harness.logged.join("")).not.toMatch(/sk-live|file-token|abcdef/);
+    expect(harness.logged.join("")).not.toMatch(/sk-live|file-token|abcdef|ghp_|a1B2/);
   });
 });
 

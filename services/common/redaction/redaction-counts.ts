@@ -1,13 +1,11 @@
 import type { SecretRedactions } from "../gen/airlock/v1/sanitizer.ts";
-import type { NeedleSet } from "./needle-set.ts";
 
 /** How often each secret was replaced in one document. */
 export class RedactionCounts {
   readonly #counts = new Map<string, number>();
 
-  /** Counts one replacement of the value with this number in `needles`. */
-  add(needles: NeedleSet, source: number): void {
-    const name = needles.names[source] ?? "";
+  /** Counts one replacement. */
+  add(name: string): void {
     this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
   }
 

@@ -1,4 +1,5 @@
 import type { Automaton } from "./automaton.ts";
+import { Hits } from "./hits.ts";
 
 /**
  * Finds where patterns stand in a stream. Matches that overlap become one region, so that no byte of either is
@@ -12,11 +13,13 @@ export class Scanner {
   readonly ends: number[] = [];
   readonly patterns: number[] = [];
   head = 0;
+  readonly hits: Hits;
   readonly #automaton: Automaton;
   #state = 0;
 
   constructor(automaton: Automaton) {
     this.#automaton = automaton;
+    this.hits = new Hits(automaton.triggerLengths);
   }
 
   /** Where the longest match began that may still come; nothing before it can change any more. */
@@ -24,8 +27,13 @@ export class Scanner {
     return this.position - (this.#automaton.reach[this.#state] as number);
   }
 
+  /** Where the longest held trigger began that may still come. */
+  get triggerFrom(): number {
+    return this.position - (this.#automaton.triggerReach[this.#state] as number);
+  }
+
   scan(chunk: Uint8Array): void {
-    const { table, classOf, classes, rows, longest, step } = this.#automaton;
+    const { table, classOf, classes, rows, longest, triggerIn, step } = this.#automaton;
     const length = chunk.length;
     const base = this.position;
     let state = this.#state;
@@ -46,9 +54,19 @@ export class Scanner {
       }
       const pattern = longest[state] as number;
       if (pattern !== -1) this.#found(base + at, pattern);
+      const trigger = triggerIn[state] as number;
+      if (trigger !== -1) this.hits.push(base + at, trigger);
     }
     this.#state = state;
     this.position = base + length;
+  }
+
+  /** Goes on at `position` as if it had scanned `text` before; what that holds is not found again, but may go on. */
+  resume(text: Uint8Array, position: number): void {
+    this.position = position - text.length;
+    this.scan(text);
+    for (const list of [this.starts, this.ends, this.patterns]) list.length = 0;
+    while (this.hits.takeBefore(position));
   }
 
   /** Forgets the first region. */

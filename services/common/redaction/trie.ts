@@ -6,11 +6,11 @@ export type Trie = {
   /** The byte that leads into a node. */
   readonly byteInto: Uint8Array;
   readonly depth: Int32Array;
-  /** The pattern that ends in a node, or -1. */
-  readonly patternAt: Int32Array;
+  /** The node in which each pattern ends. */
+  readonly endOf: Int32Array;
 };
 
-/** Builds the tree of `patterns`, which must all be different and not empty. */
+/** Builds the tree of `patterns`, which must not be empty. */
 export function buildTrie(patterns: readonly Uint8Array[]): Trie {
   const order = patterns.map((_, index) => index);
   order.sort((a, b) => Buffer.compare(patterns[a] as Uint8Array, patterns[b] as Uint8Array));
@@ -19,7 +19,7 @@ export function buildTrie(patterns: readonly Uint8Array[]): Trie {
   const eldest = new Int32Array(capacity);
   const youngest = new Int32Array(capacity);
   const sibling = new Int32Array(capacity);
-  const ending = new Int32Array(capacity).fill(-1);
+  const builtEnd = new Int32Array(patterns.length);
   let size = 1;
 
   // In sorted order a pattern shares nodes only with the one before it, and new children come last.
@@ -39,20 +39,20 @@ export function buildTrie(patterns: readonly Uint8Array[]): Trie {
       youngest[parent] = node;
       path.push(node);
     }
-    ending[path[pattern.length] as number] = index;
+    builtEnd[index] = path[pattern.length] as number;
     previous = pattern;
   }
 
   const firstChild = new Int32Array(size + 1);
   const byteInto = new Uint8Array(size);
   const depth = new Int32Array(size);
-  const patternAt = new Int32Array(size).fill(-1);
+  const numberOf = new Int32Array(size);
   const queue = new Int32Array(size);
   let queued = 1;
   for (let node = 0; node < size; node++) {
     const built = queue[node] as number;
     byteInto[node] = byte[built] as number;
-    patternAt[node] = ending[built] as number;
+    numberOf[built] = node;
     firstChild[node] = queued;
     for (let child = eldest[built] as number; child !== 0; child = sibling[child] as number) {
       depth[queued] = (depth[node] as number) + 1;
@@ -60,5 +60,6 @@ export function buildTrie(patterns: readonly Uint8Array[]): Trie {
     }
   }
   firstChild[size] = queued;
-  return { size, firstChild, byteInto, depth, patternAt };
+  const endOf = builtEnd.map((built) => numberOf[built] as number);
+  return { size, firstChild, byteInto, depth, endOf };
 }

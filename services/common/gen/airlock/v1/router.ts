@@ -96,7 +96,10 @@ export interface GetRedactionsRequest {
 }
 
 export interface Redactions {
-  /** The secret's name in the project file. */
+  /**
+   * The secret's name in the project file; of a credential that is none of its secrets, "unknown:" and the rule that
+   * knows its form.
+   */
   secret: string;
   /** Where it stood: "stdout", "stderr", "error", "llm_prompt", "llm_model", "result" or "memory_updates". */
   field: string;

@@ -87,7 +87,10 @@ export interface SanitizeResponse {
 }
 
 export interface SecretRedactions {
-  /** The secret's name in the project file. */
+  /**
+   * The secret's name in the project file; of a credential that is none of its secrets, "unknown:" and the rule that
+   * knows its form.
+   */
   secret: string;
   count: number;
 }

@@ -1,0 +1,38 @@
+import { Fifo } from "./fifo.ts";
+
+/** Where a trigger stands in a stream. */
+export type Hit = { readonly start: number; readonly end: number; readonly trigger: number };
+
+/** There are fewer triggers, so that a place and a trigger fit into one number. */
+const TRIGGERS = 1_024;
+
+/** The triggers found and not yet taken, in the order of their ends; eight bytes each, as a hostile text is full of them. */
+export class Hits {
+  readonly #packed = new Fifo<number>();
+  readonly #lengths: Int32Array;
+
+  constructor(triggerLengths: Int32Array) {
+    this.#lengths = triggerLengths;
+  }
+
+  push(end: number, trigger: number): void {
+    this.#packed.push(end * TRIGGERS + trigger);
+  }
+
+  /** Whether the first begins before `position`. */
+  beginBefore(position: number): boolean {
+    return this.#startOf(this.#packed.first ?? Number.POSITIVE_INFINITY) < position;
+  }
+
+  /** Takes the first, if it begins before `position`. */
+  takeBefore(position: number): Hit | undefined {
+    const packed = this.#packed.first;
+    if (packed === undefined || this.#startOf(packed) >= position) return undefined;
+    this.#packed.shift();
+    return { start: this.#startOf(packed), end: Math.floor(packed / TRIGGERS), trigger: packed % TRIGGERS };
+  }
+
+  #startOf(packed: number): number {
+    return Math.floor(packed / TRIGGERS) - (this.#lengths[packed % TRIGGERS] ?? 0);
+  }
+}

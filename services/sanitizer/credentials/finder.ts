@@ -1,0 +1,154 @@
+import { isUtf8 } from "node:buffer";
+import { Fifo } from "../../common/redaction/fifo.ts";
+import type { Hit, Hits } from "../../common/redaction/hits.ts";
+import { markerFor } from "../../common/redaction/markers.ts";
+import type { Allowance } from "./allowance.ts";
+import { CONTEXT_BYTES, FORMATS_OF, type Format, WORD_AND_HYPHEN } from "./formats.ts";
+import type { Judge, RuleName } from "./rules.ts";
+import { ShapeWalk, type Stretch } from "./shape.ts";
+
+/** Where something stands that must not leave. */
+export type Credential = {
+  readonly start: number;
+  readonly end: number;
+  /** Of several that overlap the marker is made of the first, which ends here. */
+  readonly firstEnd: number;
+  /** How it is counted. The colon keeps it apart from the names of secrets, which have none. */
+  readonly name: `unknown:${RuleName}`;
+};
+
+type Candidate = { readonly format: Format; readonly start: number; readonly walk: ShapeWalk };
+
+/** Finds credentials behind triggers, in a stretch of text that comes in pieces. */
+export class CredentialFinder {
+  /** Those found and not yet taken: in order, apart from each other. */
+  readonly found: Credential[] = [];
+  readonly #open = new Fifo<Candidate>();
+  readonly #judge: Judge;
+  readonly #allowance: Allowance;
+
+  constructor(judge: Judge, allowance: Allowance) {
+    this.#judge = judge;
+    this.#allowance = allowance;
+  }
+
+  /** Where the first candidate begins that is not decided yet. */
+  get openFrom(): number | undefined {
+    return this.#open.first?.start;
+  }
+
+  /** Where the first byte stands that one of these may make a secret. */
+  get holdFrom(): number {
+    let first = Number.POSITIVE_INFINITY;
+    for (const { format, start, walk } of this.#open) {
+      first = Math.min(first, format.isToken ? start : walk.holdFrom);
+    }
+    return first;
+  }
+
+  /** Looks on from the triggers that begin before the end of `text`, and takes them from `hits`; those before `from` are void. */
+  search(hits: Hits, from: number, text: Stretch): void {
+    this.settle(text, false);
+    const end = text.from + text.bytes.length;
+    for (let hit = hits.takeBefore(end); hit; hit = hits.takeBefore(end)) {
+      if (hit.start >= from) this.#follow(hit, text);
+    }
+  }
+
+  #follow({ start, end, trigger }: Hit, text: Stretch): void {
+    const before = text.bytes[start - 1 - text.from];
+    const next = text.bytes[end - text.from];
+    for (const format of FORMATS_OF[trigger] as readonly Format[]) {
+      if (format.isToken && continuesWord(before)) continue;
+      if (next !== undefined && format.shape[0]?.bytes[next] === 0) continue;
+      const candidate = { format, start, walk: new ShapeWalk(format.shape, end) };
+      // One after another, so that the allowance is spent in the same order however the text is cut.
+      if (this.openFrom === undefined && this.#isSettled(candidate, text, false)) continue;
+      if (isPreceded(candidate, text)) this.#open.push(candidate);
+    }
+  }
+
+  /**
+   * Decides, in order, what `text` allows to be decided: all, if it `ended`. It begins `CONTEXT_BYTES` before what is
+   * open, unless there is nothing.
+   */
+  settle(text: Stretch, ended: boolean): void {
+    for (let first = this.#open.first; first; first = this.#open.first) {
+      if (!this.#isSettled(first, text, ended)) return;
+      this.#open.shift();
+    }
+  }
+
+  #isSettled(candidate: Candidate, text: Stretch, ended: boolean): boolean {
+    const outcome = candidate.walk.advance(text, ended);
+    if (outcome === "open") return false;
+    if (outcome !== "refused") this.#examine(candidate, text, outcome === "overlong");
+    return true;
+  }
+
+  #examine(candidate: Candidate, text: Stretch, overlong: boolean): void {
+    if (!isPreceded(candidate, text)) return;
+    const { format, start, walk } = candidate;
+    const isUnjudged = overlong || !this.#allowance.take(start);
+    if (!isUnjudged && !isReported(this.#judge, format.rule, text, start, walk.at)) return;
+    if (format.isToken) this.#mark(start, walk.at, format.rule);
+    else this.#mark(walk.secretFrom ?? start, walk.secretTo, format.rule);
+  }
+
+  #mark(start: number, end: number, rule: RuleName): void {
+    const { found } = this;
+    let at = found.length;
+    while (at > 0 && (found[at - 1] as Credential).end > start) at--;
+    let marked: Credential = { start, end, firstEnd: end, name: `unknown:${rule}` };
+    let overlapping = 0;
+    for (let next = found[at]; next && next.start < end; next = found[at + overlapping]) {
+      const first = next.start < marked.start ? next : marked;
+      marked = { ...first, end: Math.max(marked.end, next.end) };
+      overlapping++;
+    }
+    found.splice(at, overlapping, marked);
+  }
+}
+
+/** What leaves in the place of a credential that stands in `text`. */
+export function markerOf({ start, firstEnd }: Credential, { bytes, from }: Stretch): string {
+  return markerFor(Buffer.from(bytes.subarray(start - from, firstEnd - from)).toString());
+}
+
+function latin1({ bytes, from }: Stretch, start: number, end: number): string {
+  return Buffer.from(bytes.subarray(start - from, end - from)).toString("latin1");
+}
+
+/** Whether what must stand before the candidate does. */
+function isPreceded({ format, start }: Candidate, text: Stretch): boolean {
+  if (!format.after) return true;
+  return format.after.test(latin1(text, Math.max(text.from, start - CONTEXT_BYTES), start));
+}
+
+/** Whether the rule reports anything in the bytes from `start` to `end`, seeing what stands before and behind them. */
+function isReported(
+  judge: Judge,
+  rule: RuleName,
+  { bytes, from }: Stretch,
+  start: number,
+  end: number,
+): boolean {
+  const context = decode(bytes.subarray(Math.max(0, start - CONTEXT_BYTES - from), start - from));
+  // One byte more, as some rules want to see that nothing goes on.
+  const text =
+    context + decode(bytes.subarray(start - from, end - from)) + latin1({ bytes, from }, end, end + 1);
+  return judge(rule, text).some(([, reportedTo]) => reportedTo > context.length);
+}
+
+/** As UTF-8 where it is that, from its first whole character on. */
+function decode(bytes: Uint8Array): string {
+  let first = 0;
+  while (((bytes[first] ?? 0) & 0xc0) === 0x80) first++;
+  const whole = Buffer.from(bytes.subarray(first));
+  return whole.toString(isUtf8(whole) ? "utf8" : "latin1");
+}
+
+/** Whether what follows this byte is in the middle of a word. */
+export function continuesWord(before: number | undefined): boolean {
+  return before !== undefined && WORD_AND_HYPHEN[before] === 1;
+}
