@@ -1,0 +1,120 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { EndReason } from "../../services/common/gen/airlock/v1/execution.ts";
+import { PoolManagerServiceClient } from "../../services/common/gen/airlock/v1/pool_manager.ts";
+import { callUnary, connect } from "../../services/common/grpc-client.ts";
+import { type NetworkStage, startNetworkStage } from "./network-stage.ts";
+
+let stage: NetworkStage;
+
+beforeAll(async () => {
+  stage = await startNetworkStage();
+});
+afterAll(() => stage.close());
+beforeEach(() => stage.reset());
+
+describe("a script of a project with a network_allowlist", () => {
+  it("reaches a listed host by http and by https", async () => {
+    const [status, body] = await stage.evaluate(
+      "open",
+      `get("http://echo.example:${stage.plain.port}/path?q=1")`,
+    );
+    expect(status).toBe(200);
+    expect(JSON.parse(body)).toMatchObject({
+      method: "GET",
+      path: "/path?q=1",
+      headers: { host: `echo.example:${stage.plain.port}` },
+    });
+    expect(body).not.toMatch(/proxy-authorization/i);
+    expect(stage.plain.seen[0]?.headers.connection).toBe("close");
+    const code = `(lambda ssl: get.__globals__["urllib"].request.install_opener(urllib.request.build_opener(urllib.request.HTTPSHandler(context=ssl._create_unverified_context()))) or get("https://other.example:${stage.other.port}/tls"))(__import__("ssl"))`;
+    const [secureStatus, secureBody] = await stage.evaluate("open", code);
+    expect([secureStatus, JSON.parse(secureBody).path]).toEqual([200, "/tls"]);
+  });
+
+  it("sends bodies of both framings", async () => {
+    const url = `http://echo.example:${stage.plain.port}/`;
+    await stage.evaluate("open", `[get("${url}", b"abc" * 1000), get("${url}", iter([b"chunk", b"ed"]))]`);
+    expect(stage.plain.seen.map(({ body }) => body)).toEqual(["abc".repeat(1000), "chunked"]);
+  });
+
+  it("reaches every host below a listed suffix, and not the suffix itself", async () => {
+    expect((await stage.evaluate("open", `get("http://a.sub.example:${stage.plain.port}/")`))[0]).toBe(200);
+    expect((await stage.evaluate("open", `get("http://sub.example:${stage.plain.port}/")`))[0]).toBe(403);
+  });
+
+  it.each([
+    "http://evil.example/",
+    "https://evil.example/",
+    "http://echo.example/",
+    "https://echo.example:22/",
+  ])("is told what is allowed when it asks for %s, and the name is not even looked up", async (url) => {
+    const [status, text] = await stage.evaluate("open", `get("${url}")`);
+    expect([0, 403]).toContain(status);
+    expect(text).toContain(`Airlock refused ${new URL(url).hostname}:`);
+    expect(text).toContain(
+      `not in the network_allowlist of project open, which allows echo.example:${stage.plain.port}, *.sub.example:`,
+    );
+    expect(stage.asked).toEqual([]);
+  });
+
+  it("is refused where a listed host redirects to an unlisted one", async () => {
+    const url = `http://echo.example:${stage.plain.port}/redirect?http%3A%2F%2Fevil.example%2F`;
+    const [status, text] = await stage.evaluate("open", `get("${url}")`);
+    expect(status).toBe(403);
+    expect(text).toContain("Airlock refused evil.example:80");
+  });
+
+  it("moves no more bytes than its project allows, each way", async () => {
+    const url = `http://echo.example:${stage.plain.port}`;
+    const received = await stage
+      .evaluate<number[]>("small", `[len(get("${url}/big")[1]) for _ in range(3)]`)
+      .catch((error: unknown) => error);
+    // What is cut off in the middle breaks the connection; the script sees it as such.
+    expect(JSON.stringify(received)).not.toContain(`${1024 * 1024},${1024 * 1024}`);
+    await stage.evaluate("small", `get("${url}/", b"x" * 3_000_000)`);
+    expect(stage.plain.seen.filter(({ body }) => body.length > 1024 * 1024)).toEqual([]);
+  });
+
+  it("reaches nothing beside its proxy, exactly where the posture says that network_namespace is in force", async () => {
+    const [refused] = await stage.evaluate<number[]>(
+      "open",
+      `[socket.socket().connect_ex(("127.0.0.1", ${stage.plain.port}))]`,
+    );
+    const poolManager = connect(PoolManagerServiceClient, stage.services.address("pool-manager"));
+    const { project } = await callUnary(
+      poolManager,
+      poolManager.getProject,
+      { name: "open" },
+      "pool-manager",
+      {
+        timeoutMs: 5_000,
+      },
+    );
+    poolManager.close();
+    const layer = project?.isolationLayers.find(({ name }) => name === "network_namespace");
+    expect(layer).toBeDefined();
+    expect(refused !== 0).toBe(layer?.inForce);
+  });
+
+  it("of another project has no proxy at all", async () => {
+    const [proxy] = await stage.evaluate<(string | null)[]>("none", '[os.environ.get("HTTP_PROXY")]');
+    expect(proxy).toBeNull();
+  });
+
+  it("does not start while the egress service is away", async () => {
+    await stage.services.stop("egress");
+    const execution = await stage.ended(await stage.services.submit({ project: "open", code: "print(1)" }));
+    expect(execution).toMatchObject({
+      endReason: EndReason.START_FAILED,
+      stdout: "",
+      error: expect.stringContaining("egress"),
+    });
+    expect(
+      await stage.ended(await stage.services.submit({ project: "none", code: "print(1)" })),
+    ).toMatchObject({
+      stdout: "1\n",
+    });
+    await stage.services.start("egress");
+    expect((await stage.evaluate("open", `get("http://echo.example:${stage.plain.port}/")`))[0]).toBe(200);
+  });
+});

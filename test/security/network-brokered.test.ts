@@ -1,0 +1,160 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { type NetworkStage, BROKERED_SECRET as SECRET, startNetworkStage } from "./network-stage.ts";
+import { HTTP_HELPERS } from "./script-helpers.ts";
+
+let stage: NetworkStage;
+
+beforeAll(async () => {
+  stage = await startNetworkStage();
+});
+afterAll(() => stage.close());
+beforeEach(() => stage.reset());
+
+describe("a brokered secret", () => {
+  const url = () => `https://erp.example:${stage.secure.port}`;
+
+  it("reaches its host in its header, while the script holds a placeholder", async () => {
+    const [key, environment, described, answer] = await stage.evaluate<
+      [string, string, string, [number, string]]
+    >(
+      "broker",
+      `[settings.get("ERP"), os.environ["ERP"], settings.describe("ERP"), get("${url()}/a", Authorization="Bearer " + settings.get("ERP"))]`,
+    );
+    expect(key).toMatch(/^airlock-placeholder-[0-9a-f]{36}$/);
+    expect(environment).toBe(key);
+    expect(described).toContain(`in the header authorization to https://erp.example:${stage.secure.port}`);
+    expect(answer[0]).toBe(200);
+    expect(stage.secure.seen[0]?.headers.authorization).toBe(`Bearer ${SECRET}`);
+    expect(stage.secure.seen[0]?.headers.host).toBe(`erp.example:${stage.secure.port}`);
+    expect(answer[1]).toContain("Bearer [REDACTED");
+    expect(answer[1]).not.toContain(SECRET);
+  });
+
+  it("is written by its format when the script sends the placeholder alone", async () => {
+    await stage.evaluate("broker", `get("${url()}/", Authorization=settings.get("ERP"))`);
+    expect(stage.secure.seen[0]?.headers.authorization).toBe(`Bearer ${SECRET}`);
+  });
+
+  it("is not in the script's memory, environment or files", async () => {
+    // The script looks for the value without holding it: only its halves, apart from each other.
+    const code = `${HTTP_HELPERS}
+answer = get("${url()}/slow", Authorization=settings.get("ERP"))
+halves = ("${SECRET.slice(0, 12)}", "${SECRET.slice(12)}")
+places = [open("/proc/self/environ", "rb").read()]
+for line in open("/proc/self/maps"):
+    first, last = (int(number, 16) for number in line.split()[0].split("-"))
+    if " rw-p " in line and "[v" not in line:
+        with open("/proc/self/mem", "rb", 0) as memory:
+            memory.seek(first)
+            places.append(memory.read(last - first))
+for directory, _, files in os.walk(os.environ["HOME"]):
+    places += [open(os.path.join(directory, name), "rb").read() for name in files]
+find = lambda first, second: sum(place[at + len(first):].startswith(second) for place in places for at in starts(place, first))
+def starts(place, text):
+    at = place.find(text)
+    while at != -1:
+        yield at
+        at = place.find(text, at + 1)
+key = settings.get("ERP").encode()
+set_result([answer[0], find(halves[0].encode(), halves[1].encode()), find(key[:20], key[20:]) > 0, len(places)])
+`;
+    const execution = await stage.ended(await stage.services.submit({ project: "broker", code }));
+    expect(execution.error).toBeUndefined();
+    const [status, secrets, hasPlaceholder, places] = JSON.parse(execution.resultJson);
+    expect([status, secrets, hasPlaceholder]).toEqual([200, 0, true]);
+    expect(places).toBeGreaterThan(5);
+    expect(stage.secure.seen[0]?.headers.authorization).toBe(`Bearer ${SECRET}`);
+  });
+
+  it("is redacted from the response's headers and body, also byte by byte", async () => {
+    const [, body, headers] = await stage.evaluate(
+      "broker",
+      `get("${url()}/header", Authorization=settings.get("ERP"))`,
+    );
+    expect(headers["x-echo"]).toMatch(/^Bearer \[REDACTED/);
+    expect(body).not.toContain(SECRET);
+    const [, slow] = await stage.evaluate(
+      "broker",
+      `get("${url()}/slow", Authorization=settings.get("ERP"))`,
+    );
+    expect(slow).toContain("Bearer [REDACTED");
+    expect(slow).not.toContain(SECRET);
+  });
+
+  it("comes in no response that cannot be read", async () => {
+    const [status, text] = await stage.evaluate(
+      "broker",
+      `get("${url()}/gzip", Authorization=settings.get("ERP"))`,
+    );
+    expect([status, text]).toEqual([502, expect.stringContaining("could not be checked")]);
+    expect(stage.secure.seen[0]?.headers["accept-encoding"]).toBe("identity");
+  });
+
+  it.each([
+    ["another header", `get("URL/", X_Other=settings.get("ERP"))`],
+    ["the header with more text", `get("URL/", Authorization="Basic x" + settings.get("ERP"))`],
+    ["the URL", `get("URL/?key=" + settings.get("ERP"))`],
+    ["the body", `get("URL/", b"key=" + settings.get("ERP").encode())`],
+    [
+      "a streamed body",
+      `get("URL/", iter([settings.get("ERP")[:20].encode(), settings.get("ERP")[20:].encode()]))`,
+    ],
+    ["a body of many megabytes", `get("URL/", settings.get("ERP").encode() + b"x" * 20_000_000)`],
+    ["plain http to its host", `get("PLAIN/", Authorization=settings.get("ERP"))`],
+    ["plain http to another host", `get("ECHO/", Authorization="Bearer " + settings.get("ERP"))`],
+    ["plain http in a body", `get("ECHO/", settings.get("ERP").encode())`],
+  ])("is refused in %s", async (_where, code) => {
+    const [status, text] = await stage.evaluate(
+      "broker",
+      code
+        .replace("URL", url())
+        .replace("PLAIN", `http://erp.example:${stage.plain.port}`)
+        .replace("ECHO", `http://echo.example:${stage.plain.port}`),
+    );
+    expect([status, text]).toEqual([403, expect.stringContaining("the placeholder of secret ERP stands")]);
+    expect([...stage.secure.seen, ...stage.plain.seen]).toEqual([]);
+  });
+
+  it("goes to no other host behind the same address", async () => {
+    const [status] = await stage.evaluate(
+      "broker",
+      `get("${url()}/", Host="evil.example", Authorization=settings.get("ERP"))`,
+    );
+    expect(status).toBe(400);
+    expect(stage.secure.seen).toEqual([]);
+  });
+
+  it("stays out of a connection to a server without a valid certificate", async () => {
+    const [status, text] = await stage.evaluate(
+      "untrusted",
+      `get("https://wrong2.example:${stage.other.port}/", X_Key=settings.get("ERP"))`,
+    );
+    expect([status, text]).toEqual([502, expect.stringContaining("could not reach wrong2.example")]);
+    expect(stage.other.seen).toEqual([]);
+  });
+
+  it("is a placeholder of one run only", async () => {
+    const first = await stage.evaluate<string>("broker", 'settings.get("ERP")');
+    expect(await stage.evaluate<string>("broker", 'settings.get("ERP")')).not.toBe(first);
+    const [status] = await stage.evaluate("broker", `get("${url()}/", Authorization="${first}")`);
+    expect(status).toBe(200);
+    expect(stage.secure.seen[0]?.headers.authorization).toBe(first);
+  });
+
+  it("is redacted from output too, should a script come by it", async () => {
+    const execution = await stage.ended(
+      await stage.services.submit({ project: "broker", code: `print("${SECRET}")` }),
+    );
+    expect(execution.stdout).toMatch(/^\[REDACTED/);
+  });
+
+  it("leaves no trace in logs, and its authority is its owner's only", async () => {
+    const text = stage.logged.join("");
+    expect(text).toContain('"verdict":"placeholder_misplaced"');
+    expect(text).toContain('"verdict":"allowed"');
+    expect(text).not.toContain(SECRET);
+    expect((await stat(join(stage.services.directory, "egress-authority.pem"))).mode & 0o777).toBe(0o600);
+  });
+});

@@ -1,0 +1,103 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { type NetworkStage, startNetworkStage } from "./network-stage.ts";
+import { HTTP_HELPERS } from "./script-helpers.ts";
+
+let stage: NetworkStage;
+
+beforeAll(async () => {
+  stage = await startNetworkStage();
+});
+afterAll(() => stage.close());
+beforeEach(() => stage.reset());
+
+describe("a script that writes its requests by hand", () => {
+  it("is refused without its credentials", async () => {
+    const answers = await stage.evaluate<string[]>(
+      "open",
+      `[raw("GET http://echo.example:${stage.plain.port}/ HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n"), raw("CONNECT other.example:${stage.other.port} HTTP/1.1\\r\\nHost: x\\r\\nProxy-Authorization: Basic YTpi\\r\\n\\r\\n")]`,
+    );
+    for (const answer of answers) expect(answer).toMatch(/^HTTP\/1.1 407 /);
+    expect(stage.plain.seen).toEqual([]);
+  });
+
+  it.each([
+    ["both lengths", "Content-Length: 5\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n0\\r\\n\\r\\n"],
+    ["two lengths", "Content-Length: 5\\r\\nContent-Length: 6\\r\\n\\r\\nabcdef"],
+    ["a list of lengths", "Content-Length: 5, 5\\r\\n\\r\\nabcde"],
+    ["a signed length", "Content-Length: +5\\r\\n\\r\\nabcde"],
+    ["a space before the colon", "Content-Length : 5\\r\\n\\r\\nabcde"],
+    ["an encoding after chunked", "Transfer-Encoding: chunked, gzip\\r\\n\\r\\n0\\r\\n\\r\\n"],
+    ["a folded header", "X-A: b\\r\\n c\\r\\nTransfer-Encoding:\\r\\n chunked\\r\\n\\r\\n0\\r\\n\\r\\n"],
+    ["a bare line feed", "X-A: b\\nX-C: d\\r\\n\\r\\n"],
+    ["a chunk size that is none", "Transfer-Encoding: chunked\\r\\n\\r\\n0x5\\r\\nabcde\\r\\n0\\r\\n\\r\\n"],
+  ])("cannot smuggle a request with %s", async (_what, rest) => {
+    const [answer] = await stage.evaluate<string[]>(
+      "open",
+      `[raw("POST http://echo.example:${stage.plain.port}/ HTTP/1.1\\r\\nHost: x\\r\\nAUTH\\r\\n${rest}")]`,
+    );
+    expect(answer).toMatch(/^HTTP\/1.1 400 Airlock refused a malformed request/);
+    expect(stage.plain.seen).toEqual([]);
+  });
+
+  it("cannot take the framing away by calling it a header of the connection", async () => {
+    const inner = "GET /inner HTTP/1.1\\r\\nHost: evil.example\\r\\n\\r\\n";
+    const bytes = inner.replaceAll("\\r\\n", "..").length;
+    for (const framing of [
+      `Content-Length: ${bytes}\\r\\n\\r\\n${inner}`,
+      `Transfer-Encoding: chunked\\r\\n\\r\\n${bytes.toString(16)}\\r\\n${inner}\\r\\n0\\r\\n\\r\\n`,
+    ]) {
+      await stage.evaluate(
+        "open",
+        `[raw("GET http://echo.example:${stage.plain.port}/outer HTTP/1.1\\r\\nHost: x\\r\\nConnection: close, content-length, transfer-encoding, host\\r\\nAUTH\\r\\n${framing}")]`,
+      );
+    }
+    expect(stage.plain.seen.map(({ path, body }) => [path, body.length])).toEqual([
+      ["/outer", bytes],
+      ["/outer", bytes],
+    ]);
+    expect(stage.plain.seen[0]?.headers.host).toBe(`echo.example:${stage.plain.port}`);
+  });
+
+  it("may frame a request in either way, written by hand", async () => {
+    for (const rest of [
+      "Content-Length: 5\\r\\n\\r\\nabcde",
+      "Transfer-Encoding: chunked\\r\\n\\r\\n5\\r\\nabcde\\r\\n0\\r\\n\\r\\n",
+    ]) {
+      const [answer] = await stage.evaluate<string[]>(
+        "open",
+        `[raw("POST http://echo.example:${stage.plain.port}/ HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\nAUTH\\r\\n${rest}")]`,
+      );
+      expect(answer).toMatch(/^HTTP\/1.1 200/);
+    }
+    expect(stage.plain.seen.map(({ body }) => body)).toEqual(["abcde", "abcde"]);
+  });
+
+  it("cannot have TLS to another name than it asked for, nor anything but TLS", async () => {
+    const connect = `CONNECT other.example:${stage.other.port} HTTP/1.1\\r\\nHost: x\\r\\nAUTH\\r\\n\\r\\n`;
+    const [answer] = await stage.evaluate<string[]>(
+      "open",
+      `[raw("${connect}GET / HTTP/1.1\\r\\nHost: other.example\\r\\n\\r\\n")]`,
+    );
+    expect(answer).toBe("HTTP/1.1 200 Connection established\r\n\r\n");
+    const sni = (name: string) => `
+import ssl, base64
+auth = base64.b64encode(os.environ["HTTP_PROXY"][7:].rpartition("@")[0].encode()).decode()
+address = os.environ["HTTP_PROXY"].rpartition("@")[2].split(":")
+connection = socket.create_connection((address[0], int(address[1])))
+connection.sendall(f"CONNECT other.example:${stage.other.port} HTTP/1.1\\r\\nHost: x\\r\\nProxy-Authorization: Basic {auth}\\r\\n\\r\\n".encode())
+assert b" 200 " in connection.recv(4096)
+try:
+    ssl._create_unverified_context().wrap_socket(connection, server_hostname=${name})
+    set_result("connected")
+except OSError as error:
+    set_result(str(error))
+`;
+    const outcome = async (name: string) =>
+      (await stage.ended(await stage.services.submit({ project: "open", code: HTTP_HELPERS + sni(name) })))
+        .resultJson;
+    expect(await outcome("'other.example'")).toBe('"connected"');
+    expect(await outcome("'evil.example'")).toMatch(/unrecognized|UNRECOGNIZED/i);
+    expect(await outcome("None")).toMatch(/unrecognized|UNRECOGNIZED/i);
+    expect(stage.other.seen).toEqual([]);
+  });
+});
