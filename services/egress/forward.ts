@@ -128,7 +128,8 @@ function requestHeaders(
   const unreadable = needles ? ["accept-encoding", "range", "if-range"] : [];
   const passed = endToEndHeaders(request.rawHeaders, ["host", "expect", "content-length", ...unreadable]);
   const injected = passed.map(([name, value]): Header => {
-    refusePlaceholders(placeholders, name, "in a header's name");
+    // Clients write names as they like: case says nothing there.
+    refusePlaceholders(placeholders, name.toLowerCase(), "in a header's name");
     if (secure) return [name, injectHeader(placeholders, target, name, value)];
     refusePlaceholders(placeholders, value, `in the header ${name} of a request that is not encrypted`);
     return [name, value];

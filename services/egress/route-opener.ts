@@ -2,10 +2,10 @@ import { AirlockError } from "../common/errors.ts";
 import type { RunNetwork } from "../common/gen/airlock/v1/worker.ts";
 import { isUsable, type ProjectCatalogue } from "../common/project-catalogue.ts";
 import type { Project } from "../common/project-file.ts";
-import { compileNeedles } from "../common/redaction/needle-set.ts";
 import type { Attempts } from "./attempts.ts";
 import type { Authority } from "./authority.ts";
 import { newPlaceholder } from "./placeholders.ts";
+import { responseNeedles } from "./response-filter.ts";
 import type { Routes } from "./routes.ts";
 import type { BrokeredSecrets } from "./secrets-client.ts";
 
@@ -30,9 +30,7 @@ export function createRouteOpener(parts: {
     const needsValues = secrets.some(({ inject }) => inject !== undefined);
     const values = needsValues ? await parts.brokered(name, signal) : { current: [], retired: [] };
     const placeholders = values.current.map(({ secret, ...injection }) => newPlaceholder(secret, injection));
-    const secretValues = [...values.current.map(({ secret }) => secret), ...values.retired];
-    const needles =
-      secretValues.length > 0 ? compileNeedles(secretValues.map((secret) => secret.reveal())) : undefined;
+    const needles = responseNeedles(placeholders, values.retired);
     const authorityPem = placeholders.length > 0 ? (await parts.authority()).certificatePem : "";
     const { route, password, close } = parts.routes.open({
       ...{ project: name, executionId, network, placeholders, needles },
