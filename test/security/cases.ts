@@ -1,30 +1,58 @@
-/** One hostile script: what it does, and the end it must come to. `value` is compared with its result. */
+import type { ExecutionView } from "../support/rest.ts";
+import type { HostileStage, ProjectName } from "./hostile-stage.ts";
+
+/** One hostile script: what it does, and the end it must come to. */
 export type HostileCase = {
   readonly name: string;
   readonly code: string;
   readonly ends: readonly string[];
+  /** Compared with its result. */
   readonly value?: unknown;
+  /** demo unless said: no network, no secrets. */
+  readonly project?: ProjectName;
+  /** Seconds; unless said one for a script that is to be stopped, and more than any machine needs for another. */
+  readonly timeout?: number;
+  /** The worker is replaced, since the script has tampered with it. */
+  readonly replacesWorker?: true;
+  /** More about the ended execution, compared in part. */
+  readonly shows?: Readonly<Partial<Record<keyof ExecutionView, unknown>>>;
+  /** What happens while the script waits in llm.complete, each time. Its result is the answer. */
+  readonly meanwhile?: (stage: HostileStage, execution: ExecutionView) => Promise<string>;
+  /** What else must be true once it has ended. */
+  readonly afterwards?: (stage: HostileStage, execution: ExecutionView) => Promise<void> | void;
 };
+
+type More = Omit<HostileCase, "name" | "code" | "ends">;
 
 export function hostile(
   name: string,
   ends: string | readonly string[],
   code: string,
-  value?: unknown,
+  more: More = {},
 ): HostileCase {
-  return {
-    name,
-    code,
-    ends: typeof ends === "string" ? [ends] : ends,
-    ...(value !== undefined && { value }),
-  };
+  return { name, code, ends: typeof ends === "string" ? [ends] : ends, ...more };
+}
+
+/** A script that must complete with this result. */
+export function yields(
+  name: string,
+  code: string,
+  value: unknown,
+  more: Omit<More, "value"> = {},
+): HostileCase {
+  return hostile(name, "completed", code, { value, ...more });
 }
 
 /** A script that tries things by name; its result lists those that worked. */
-export function attempts(name: string, tries: Readonly<Record<string, string>>, setup = ""): HostileCase {
+export function attempts(
+  name: string,
+  tries: Readonly<Record<string, string>>,
+  setup = "",
+  more: Omit<More, "value"> = {},
+): HostileCase {
   const body = Object.entries(tries).map(
     ([label, expression]) =>
       `try:\n    ${expression}\n    worked.append(${JSON.stringify(label)})\nexcept (OSError, ValueError): pass\n`,
   );
-  return hostile(name, "completed", `${setup}\nworked = []\n${body.join("")}set_result(worked)`, []);
+  return yields(name, `${setup}\nworked = []\n${body.join("")}set_result(worked)`, [], more);
 }

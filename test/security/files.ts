@@ -1,4 +1,5 @@
-import { attempts, type HostileCase, hostile } from "./cases.ts";
+import { attempts, type HostileCase, hostile, yields } from "./cases.ts";
+import { LIBC } from "./system-calls.ts";
 
 const ABSENT = [
   "/sys",
@@ -7,26 +8,62 @@ const ABSENT = [
   "/run",
   "/var/run",
   "/var/lib",
+  "/var/log",
+  "/srv",
+  "/opt",
+  "/mnt",
   "/boot",
   "/etc/shadow",
   "/etc/ssh",
+  "/etc/resolv.conf",
   "/dev/kmsg",
   "/dev/mem",
   "/dev/sda",
+  "/dev/kvm",
+  "/dev/fuse",
+  "/dev/net/tun",
   "/dev/tty",
   "/dev/ptmx",
+  "/dev/mqueue",
   "/proc/kcore",
   "/proc/sys",
   "/proc/kallsyms",
+  "/proc/cmdline",
+  "/proc/mounts/../../sys",
 ];
+
+const LEAVINGS = `
+import os
+MARK = 'hostile-left'
+mounts = [line.split()[4:6] for line in open('/proc/self/mountinfo')]
+writable = [place for place, options in mounts if options.startswith('rw') and place != '/proc']
+def places():
+    """Every directory that can be written to."""
+    for mount in writable:
+        for directory, _, _ in os.walk(mount):
+            if os.access(directory, os.W_OK): yield directory
+`;
+
+/** Leaves a file by `leave` at each place, and says where one was before. */
+const leftover = (what: string, leave: string): HostileCase =>
+  yields(
+    `leftovers in every writable place: ${what}`,
+    `${LEAVINGS}
+everywhere = list(places())
+found = [place for place in everywhere if os.path.lexists(f'{place}/{MARK}')]
+for place in everywhere:
+    path = f'{place}/{MARK}'
+    ${leave}
+set_result([found, sorted(set(writable)), '/tmp/airlock' in everywhere])`,
+    [[], ["/dev/shm", "/tmp", "/var/tmp"], true],
+  );
 
 /** Scripts that look for files that are not theirs, or leave some for the next run. */
 export const FILES: readonly HostileCase[] = [
   ...ABSENT.map((path) =>
     // A directory may be there as the way to the interpreter, and holds nothing else then.
-    hostile(
+    yields(
       `reading ${path}`,
-      "completed",
       `
 import os, sys
 def shown(path):
@@ -41,15 +78,18 @@ set_result(shown('${path}'))`,
     "writing outside its own places",
     Object.fromEntries(
       [
-        "/x",
-        "/etc/x",
+        "/hostile-x",
+        "/etc/hostile-x",
         "/etc/passwd",
-        "/usr/x",
-        "/var/x",
-        "/dev/x",
+        "/etc/hosts",
+        "/usr/hostile-x",
+        "/var/hostile-x",
+        "/dev/hostile-x",
         "/proc/self/comm",
         "/proc/self/oom_score_adj",
         "/proc/self/uid_map",
+        "/proc/self/attr/current",
+        "/proc/self/fd/hostile-x",
       ].map((path) => [path, `open('${path}', 'w')`]),
     ),
   ),
@@ -59,16 +99,34 @@ set_result(shown('${path}'))`,
       sitecustomize: "open(os.path.dirname(os.__file__) + '/sitecustomize.py', 'w')",
       package: "open(sysconfig.get_path('purelib') + '/x.pth', 'w')",
       executable: "open(sys.executable, 'r+b')",
+      library: "open(ctypes.util.find_library('c') and '/proc/self/map_files', 'r+b')",
       mode: "os.chmod(os.__file__, 0o777)",
+      time: "os.utime(os.__file__, (0, 0))",
       removal: "os.unlink(os.__file__)",
+      renaming: "os.rename(os.__file__, os.__file__ + '.old')",
+      cache: "open(os.path.dirname(os.__file__) + '/__pycache__/os.cpython-311.pyc', 'r+b')",
+      bytecode: "open(__import__('importlib.util').util.cache_from_source(os.__file__), 'r+b')",
     },
-    "import os, sys, sysconfig",
+    "import ctypes.util, os, sys, sysconfig",
+  ),
+  yields(
+    "modules for the next run",
+    `
+import os, sys
+seen = [name for name in ('sitecustomize', 'usercustomize', 'json') if getattr(sys.modules.get(name), 'HOSTILE', False)]
+for place in ('.', '/tmp', '/var/tmp', '/dev/shm'):
+    for name in ('sitecustomize', 'usercustomize', 'json', '__main__', 'encodings'):
+        open(f'{place}/{name}.py', 'w').write('HOSTILE = True')
+    open(f'{place}/hostile.pth', 'w').write('import sys; sys.HOSTILE = True')
+set_result([seen, hasattr(sys, 'HOSTILE')])`,
+    [[], false],
   ),
   attempts(
     "devices",
     {
       character: "os.mknod('c', stat.S_IFCHR | 0o600, os.makedev(1, 1))",
       block: "os.mknod('b', stat.S_IFBLK | 0o600, os.makedev(8, 0))",
+      "in shared memory": "os.mknod('/dev/shm/c', stat.S_IFCHR | 0o666, os.makedev(1, 3))",
     },
     "import os, stat",
   ),
@@ -76,39 +134,53 @@ set_result(shown('${path}'))`,
     "rights",
     {
       uid: "os.setuid(0)",
+      effective: "os.seteuid(0)",
       gid: "os.setgid(0)",
       groups: "os.setgroups([0])",
       owner: "open('f', 'w').close(); os.chown('f', 0, 0)",
       chroot: "os.chroot('.')",
+      capability: "os.setxattr('f', 'security.capability', b'\\x01\\x00\\x00\\x02' + bytes(16))",
+      trusted: "os.setxattr('f', 'trusted.x', b'x')",
     },
     "import os",
   ),
-  hostile(
-    "a set-user-ID program gives nothing",
-    "completed",
+  yields(
+    "a set-user-ID program of its own gives nothing",
     `
-import glob, os, stat, subprocess
-found = [p for p in glob.glob('/usr/bin/*') if os.path.isfile(p) and os.stat(p).st_mode & stat.S_ISUID]
-uids = {subprocess.run(['/bin/sh', '-c', 'id -u'], capture_output=True, text=True).stdout.strip()}
-set_result('0' in uids)`,
-    false,
+import os, shutil, stat, subprocess
+shutil.copy('/bin/sh', 'sh'); os.chmod('sh', 0o6777)
+set_result([subprocess.run(['./sh', '-pc', 'cat /proc/self/status | grep -E "^(Uid|CapEff)"'], capture_output=True, text=True).stdout.split()])`,
+    [["Uid:", "1000", "1000", "1000", "1000", "CapEff:", "0000000000000000"]],
   ),
-  hostile(
-    "the way out by /proc/self/root",
-    "completed",
-    "import os; set_result(os.path.exists('/proc/self/root/sys'))",
-    false,
+  yields(
+    "the set-user-ID programs of the machine give nothing",
+    "import os; set_result([p for p in ('/', '/usr/bin', '/tmp', '/dev/shm', '/var/tmp') if not os.statvfs(p).f_flag & os.ST_NOSUID])",
+    [],
   ),
-  hostile(
+  yields(
+    "mounts",
+    `${LIBC}
+MS_REMOUNT, MS_BIND, MS_MOVE, RW = 32, 4096, 8192, 0
+tries = {
+    'remount': (None, b'/', None, MS_REMOUNT | MS_BIND, None), 'proc': (b'proc', b'/tmp', b'proc', 0, None),
+    'tmpfs': (b'x', b'/tmp', b'tmpfs', 0, None), 'bind': (b'/dev', b'/tmp', None, MS_BIND, None),
+    'move': (b'/proc', b'/tmp', None, MS_MOVE, None), 'device': (b'/dev/vda', b'/tmp', b'ext4', 0, None),
+}
+set_result([name for name, arguments in tries.items() if libc.mount(*arguments) == 0] + [n for n in (b'/proc', b'/tmp', b'/') if libc.umount2(n, 2) == 0])`,
+    [],
+  ),
+  ...[
+    ["/proc/self/root", "/proc/self/root/sys"],
+    ["/proc/1/root", "/proc/1/root/sys"],
+    ["a descriptor's parent", "/proc/self/fd/0/../../sys"],
+    ["the working directory's link", "/proc/self/cwd/../../sys"],
+    ["a thread's root", "/proc/thread-self/root/../sys"],
+  ].map(([what, path]) =>
+    yields(`the way out by ${what}`, `import os; set_result(os.path.exists('${path}'))`, false),
+  ),
+  yields(
     "the way out by ..",
-    "completed",
     "import os; os.chdir('/' + '../' * 50); set_result(os.path.exists('sys'))",
-    false,
-  ),
-  hostile(
-    "the way out by the working directory's link",
-    "completed",
-    "import os; set_result(os.path.exists('/proc/self/cwd/../../sys'))",
     false,
   ),
   attempts(
@@ -116,19 +188,37 @@ set_result('0' in uids)`,
     {
       symbolic: "os.symlink('/etc/shadow', 's'); open('s')",
       hard: "os.link(os.__file__, 'h')",
+      "hard, by descriptor":
+        "os.link(f'/proc/self/fd/{os.open(os.__file__, os.O_RDONLY)}', 'h2', follow_symlinks=True)",
+      "hard, of a device": "os.link('/dev/null', '/dev/shm/null')",
     },
     "import os",
   ),
-  ...["/tmp/left", "/var/tmp/left", "/dev/shm/left", "left"].map((path) =>
-    hostile(
-      `a leftover at ${path}`,
-      "completed",
-      `
-import os
-seen = os.path.exists('${path}'); open('${path}', 'w').write('x'); os.chmod('${path}', 0)
-set_result(seen)`,
-      false,
-    ),
+  leftover("files", "open(path, 'w').write('x'); os.chmod(path, 0)"),
+  leftover("directories nobody may enter", "os.mkdir(path); open(f'{path}/x', 'w'); os.chmod(path, 0)"),
+  leftover("links out", "os.symlink('/', path)"),
+  leftover("hard links", "open(path + '2', 'w').close(); os.link(path + '2', path)"),
+  leftover("pipes", "os.mkfifo(path)"),
+  yields(
+    "leftovers in System V segments, queues and semaphores",
+    `${LIBC}
+seen = [libc.shmget(4711, 4096, 0o666), libc.msgget(4711, 0o666), libc.semget(4711, 1, 0o666)]
+made = [libc.shmget(4711, 4096, 0o1666) >= 0, libc.msgget(4711, 0o1666) >= 0, libc.semget(4711, 1, 0o1666) >= 0]
+set_result([seen, made])`,
+    [
+      [-1, -1, -1],
+      [true, true, true],
+    ],
   ),
-  hostile("another host name", "completed", "import os; set_result(os.uname().nodename)", "airlock"),
+  yields(
+    "its own directory gone",
+    "import os, shutil; shutil.rmtree('/tmp', ignore_errors=True); set_result(os.path.exists('/tmp/airlock'))",
+    false,
+  ),
+  hostile(
+    "names that no text holds",
+    "completed",
+    String.raw`import os; open(b'\xff\n\x1b[2J' + b'x' * 200, 'w')`,
+  ),
+  yields("another host name", "import os; set_result(os.uname().nodename)", "airlock"),
 ];

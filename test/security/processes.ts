@@ -1,89 +1,52 @@
-import { attempts, type HostileCase, hostile } from "./cases.ts";
+import { expect } from "vitest";
+import type { ExecutionView } from "../support/rest.ts";
+import { attempts, type HostileCase, hostile, yields } from "./cases.ts";
 
-const LIBC = "import ctypes, os, errno\nlibc = ctypes.CDLL(None, use_errno=True)\n";
+const DAEMON_ENDS_MS = 5_000;
 
-/** System calls that must fail with an OSError and not end the script, by name: number on x86_64 and on aarch64. */
-const REFUSED: Readonly<Record<string, readonly [number, number]>> = {
-  ptrace: [101, 117],
-  process_vm_readv: [310, 270],
-  process_vm_writev: [311, 271],
-  kcmp: [312, 272],
-  pidfd_getfd: [438, 438],
-  bpf: [321, 280],
-  io_uring_setup: [425, 425],
-  userfaultfd: [323, 282],
-  keyctl: [250, 219],
-  add_key: [248, 217],
-  request_key: [249, 218],
-  perf_event_open: [298, 241],
-  mount: [165, 40],
-  umount2: [166, 39],
-  pivot_root: [155, 41],
-  move_mount: [429, 429],
-  open_tree: [428, 428],
-  fsopen: [430, 430],
-  setns: [308, 268],
-  clone3: [435, 435],
-  kexec_load: [246, 104],
-  init_module: [175, 105],
-  finit_module: [313, 273],
-  reboot: [169, 142],
-  swapon: [167, 224],
-  quotactl: [179, 60],
-  acct: [163, 89],
-  settimeofday: [164, 170],
-  open_by_handle_at: [304, 265],
-  chroot: [161, 51],
-  "a call newer than the filter": [500, 500],
-};
-
-function refused(name: string, [x86, arm]: readonly [number, number]): HostileCase {
+/** The script's end does not wait for what it leaves running. */
+function daemon(what: string, code: string): HostileCase {
   return hostile(
-    `the system call ${name}`,
+    `a daemon ${what}`,
     "completed",
-    `${LIBC}number = ${arm} if os.uname().machine == 'aarch64' else ${x86}
-answer = libc.syscall(number, 0, 0, 0, 0, 0, 0)
-set_result([answer, ctypes.get_errno() in (errno.EPERM, errno.ENOSYS)])`,
-    [-1, true],
+    `
+import os, signal, subprocess, sys, time
+def leave(work):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            work()
+        os._exit(0)
+    os.wait()
+${code}`,
+    {
+      timeout: 20,
+      afterwards: (_, { execution_time_ms }: ExecutionView) =>
+        expect(execution_time_ms).toBeLessThan(DAEMON_ENDS_MS),
+    },
   );
 }
 
-const NAMESPACES = {
-  mount: 0x20000,
-  uts: 0x4000000,
-  ipc: 0x8000000,
-  user: 0x10000000,
-  pid: 0x20000000,
-  net: 0x40000000,
-};
-
-/** Scripts that turn on the processes around them, or on their own. */
+/** Scripts that turn on the processes around them, or on their own end. */
 export const PROCESSES: readonly HostileCase[] = [
-  ...Object.entries(REFUSED).map(([name, numbers]) => refused(name, numbers)),
-  ...Object.entries(NAMESPACES).map(([name, flag]) =>
-    hostile(
-      `a new ${name} namespace`,
-      "completed",
-      `${LIBC}
-clone = 220 if os.uname().machine == 'aarch64' else 56
-child = libc.syscall(clone, ${flag} | 17, 0, 0, 0, 0)
-if child == 0: os._exit(0)
-set_result([libc.unshare(${flag}), child])`,
-      [-1, -1],
-    ),
+  ...["kill(os.getppid(), 9)", "kill(os.getppid(), 19)", "kill(1, 9)", "kill(-1, 9)"].map((call) =>
+    hostile(`os.${call}`, "script_error", `import os; os.${call}`),
   ),
-  hostile("a signal to the parent", ["completed", "script_error"], "import os; os.kill(os.getppid(), 9)"),
-  hostile("SIGSTOP to the parent", ["completed", "script_error"], "import os; os.kill(os.getppid(), 19)"),
-  hostile("a signal to everybody", ["completed", "script_error"], "import os; os.kill(-1, 9)"),
-  hostile("a signal to its group", "killed", "import os; os.killpg(0, 9)"),
+  hostile("SIGKILL to its group", "killed", "import os; os.killpg(0, 9)", { replacesWorker: true }),
   hostile(
-    "signals to the low process numbers",
+    "SIGTERM to its group, which it ignores",
+    "completed",
+    "import os, signal; signal.signal(15, signal.SIG_IGN); os.killpg(0, 15)",
+  ),
+  hostile(
+    "signals to all process numbers",
     "completed",
     `
 import os
-for pid in range(3, 5000):
-    try: os.kill(pid, 9)
-    except OSError: pass`,
+for pid in range(1, 70_000):
+    for kill in (os.kill, os.killpg):
+        try: pid not in (os.getpid(), os.getpgrp()) and kill(pid, 9)
+        except OSError: pass`,
   ),
   hostile(
     "ignored signals",
@@ -91,84 +54,85 @@ for pid in range(3, 5000):
     "import signal, time\nfor s in (1, 2, 3, 15): signal.signal(s, signal.SIG_IGN)\ntime.sleep(100)",
   ),
   hostile("SIGSTOP to itself", "timeout", "import os; os.kill(os.getpid(), 19)"),
-  hostile("SIGKILL to itself", "killed", "import os; os.kill(os.getpid(), 9)"),
+  hostile("SIGKILL to itself", "killed", "import os; os.kill(os.getpid(), 9)", { replacesWorker: true }),
   hostile("abort", "killed", "import os; os.abort()"),
   hostile("a segmentation fault", "killed", "import ctypes; ctypes.string_at(0)"),
   hostile("os._exit", "exit_nonzero", "import os; os._exit(7)"),
+  hostile("os._exit(0) after a result", "script_error", "import os; set_result(1); os._exit(0)", {
+    shows: { result: null },
+  }),
+  hostile(
+    "another program in its place",
+    "exit_nonzero",
+    "import os; os.execv('/bin/sh', ['sh', '-c', 'exit 3'])",
+  ),
   hostile("a hanging atexit", "timeout", "import atexit, time; atexit.register(time.sleep, 99)"),
+  hostile(
+    "an atexit that ends it otherwise",
+    "exit_nonzero",
+    "import atexit, os; atexit.register(os._exit, 5); set_result(1)",
+    { shows: { result: null } },
+  ),
   hostile(
     "a thread that does not end",
     "timeout",
     "import threading, time; threading.Thread(target=time.sleep, args=(99,)).start()",
   ),
   hostile(
-    "a daemon that holds standard output",
+    "a destructor that would hang",
     "completed",
+    "import time\nclass E:\n    def __del__(self): time.sleep(99)\ne = E()",
+  ),
+  daemon("that holds standard output", "leave(signal.pause)"),
+  daemon("that writes on and on", "leave(lambda: [os.write(1, b'x') for _ in iter(int, 1)])"),
+  daemon(
+    "that no signal moves",
+    "leave(lambda: [*(signal.signal(n, signal.SIG_IGN) for n in range(1, 32) if n not in (9, 19)), time.sleep(999)])",
+  ),
+  daemon(
+    "that never has the same number",
+    "leave(lambda: [os._exit(0) if os.fork() else time.sleep(0.001) for _ in iter(int, 1)])",
+  ),
+  daemon("of another program", "subprocess.Popen(['sleep', '999'], start_new_session=True)"),
+  daemon(
+    "that leaves its guardian",
+    "import ctypes; ctypes.CDLL(None).prctl(36, 0, 0, 0, 0); leave(lambda: time.sleep(999))",
+  ),
+  yields(
+    "a process that goes on while the script waits",
     `
-import os, time
+import mmap, os, time
+counter = mmap.mmap(-1, 8)
+def count(): return int.from_bytes(counter[:8], 'big')
 if os.fork() == 0:
-    os.setsid()
-    if os.fork() == 0: time.sleep(1000)
-    os._exit(0)`,
+    while True:
+        counter[:8] = (count() + 1).to_bytes(8, 'big'); time.sleep(0.001)
+time.sleep(0.1)
+before = count()
+llm.complete('wait')
+set_result([before > 10, count() - before < 100])`,
+    [true, true],
+    { meanwhile: () => new Promise((resolve) => setTimeout(resolve, 500, "go on")) },
   ),
-  hostile("two that finish", "completed", "import os\nif os.fork() == 0: os._exit(0)\nset_result(1)", 1),
-  hostile("every descriptor closed", "script_error", "import os; os.closerange(0, 65536)"),
-  hostile(
-    "a forged end",
-    "script_error",
-    `
-import os, struct
-os.write(3, b'D' + struct.pack('>I', 31) + b'{"end":"cancelled","error":""}')
-os._exit(0)`,
-  ),
-  hostile(
-    "32-bit entry",
-    ["killed", "completed"],
-    `
-import ctypes, mmap, os
-if os.uname().machine == 'x86_64':
-    code = mmap.mmap(-1, 4096, prot=7); code.write(b'\\xb8\\x14\\x00\\x00\\x00\\xcd\\x80\\xc3')
-    ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))()
-    print('entered')`,
-  ),
-  hostile(
-    "x32 entry",
-    ["killed", "completed"],
-    `${LIBC}
-if os.uname().machine == 'x86_64': libc.syscall(0x40000000 | 39); print('entered')`,
-  ),
-  hostile(
+  yields(
     "the processes of others",
-    "completed",
     "import os; set_result([p for p in os.listdir('/proc') if p.isdigit() and int(p) not in (1, os.getpid())])",
     [],
   ),
   attempts(
-    "the memory of process 1",
+    "process 1",
     {
       memory: "open('/proc/1/mem', 'rb').read(1)",
       environment: "open('/proc/1/environ', 'rb').read()",
       descriptors: "os.listdir('/proc/1/fd')",
       root: "os.listdir('/proc/1/root/')",
+      directory: "os.listdir('/proc/1/cwd/')",
+      program: "os.readlink('/proc/1/exe')",
+      maps: "open('/proc/1/maps').read(1)",
+      stack: "open('/proc/1/syscall').read()",
+      namespaces: "os.readlink('/proc/1/ns/net')",
+      score: "open('/proc/1/oom_score_adj', 'w').write('1000')",
     },
     "import os",
-  ),
-  attempts(
-    "sockets of any kind",
-    Object.fromEntries(
-      [
-        "AF_INET",
-        "AF_INET6",
-        "AF_UNIX",
-        "AF_NETLINK",
-        "AF_PACKET",
-        "AF_VSOCK",
-        "AF_ALG",
-        "AF_BLUETOOTH",
-        "AF_CAN",
-        "AF_KEY",
-      ].map((family) => [family, `socket.socket(getattr(socket, '${family}', 99), socket.SOCK_DGRAM)`]),
-    ),
-    "import socket",
   ),
 ];

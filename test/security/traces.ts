@@ -1,54 +1,67 @@
 import { readdir, readFile, readlink } from "node:fs/promises";
+import { childrenOf, treeOf } from "../support/process-tree.ts";
 
 /** What a hostile script might leave on the machine, counted for a process and all below it. */
-export type Traces = { processes: number; descriptors: number; mounts: number; temporaryFiles: number };
+export type Traces = {
+  readonly processes: number;
+  readonly descriptors: number;
+  readonly mounts: number;
+  readonly temporaryFiles: number;
+};
 
-export async function tracesOf(pid: number): Promise<Traces> {
+// Where a script that got out of its mounts would leave something; all that the suite's scripts leave is called so.
+const SHARED_PLACES = ["/tmp", "/var/tmp", "/dev/shm", "/"];
+const MARK = /^hostile-/;
+// Connections that the test itself or gRPC has open at the moment.
+const PASSING_DESCRIPTORS = 16;
+
+/** `directories`: where the service keeps what is temporary. */
+export async function tracesOf(pid: number, directories: readonly string[]): Promise<Traces> {
   const tree = await treeOf(pid);
+  const marked = await Promise.all(SHARED_PLACES.map((place) => readdir(place).catch(() => [])));
+  const own = await Promise.all(directories.map(filesBelow));
   return {
     processes: tree.length,
-    descriptors: (await Promise.all(tree.map(descriptorsOf))).reduce((sum, count) => sum + count, 0),
-    mounts: (await readFile("/proc/self/mounts", "utf8")).split("\n").length,
-    temporaryFiles: (await Promise.all((await childrenOf(pid)).map(filesOf))).flat().length,
+    descriptors: sum(await Promise.all(tree.map(descriptorsOf))),
+    mounts: sum(await Promise.all((await longLived(pid)).map(mountsOf))),
+    temporaryFiles: marked.flat().filter((name) => MARK.test(name)).length + own.flat().length,
   };
+}
+
+/** What there is more of than before, by name: [before, now]. Empty: nothing has grown. */
+export function growth(before: Traces, now: Traces): Record<string, [number, number]> {
+  const names = Object.keys(before) as (keyof Traces)[];
+  const grown = names.filter(
+    (name) => now[name] > before[name] + (name === "descriptors" ? PASSING_DESCRIPTORS : 0),
+  );
+  return Object.fromEntries(grown.map((name) => [name, [before[name], now[name]]]));
 }
 
 /** The service's own processes, which no script may end: itself, and its workers' supervisors and zygotes. */
 export async function longLived(pid: number): Promise<number[]> {
   const supervisors = await childrenOf(pid);
   const zygotes = await Promise.all(supervisors.map(childrenOf));
-  return [pid, ...supervisors, ...zygotes.flat()];
+  return [pid, ...supervisors, ...zygotes.flat()].sort((a, b) => a - b);
 }
 
-async function treeOf(pid: number): Promise<number[]> {
-  const children = await childrenOf(pid);
-  return [pid, ...(await Promise.all(children.map(treeOf))).flat()];
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }
 
-async function childrenOf(pid: number): Promise<number[]> {
-  try {
-    const threads = await readdir(`/proc/${pid}/task`);
-    const texts = await Promise.all(
-      threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/children`, "utf8").catch(() => "")),
-    );
-    return texts.join(" ").split(" ").filter(Boolean).map(Number);
-  } catch {
-    return [];
-  }
+async function linesOf(path: string): Promise<number> {
+  return (await readFile(path, "utf8").catch(() => "")).split("\n").length;
 }
 
-/** What lies in a worker's run directory, the one place outside that a run without mounts would write to. */
-async function filesOf(supervisor: number): Promise<string[]> {
-  const words = (await readFile(`/proc/${supervisor}/cmdline`, "utf8").catch(() => "")).split("\0");
-  const directory = words[words.indexOf("--run-dir") + 1];
-  return directory ? await readdir(directory, { recursive: true }).catch(() => []) : [];
+const mountsOf = (pid: number) => linesOf(`/proc/${pid}/mountinfo`);
+
+async function filesBelow(directory: string): Promise<string[]> {
+  return await readdir(directory, { recursive: true }).catch(() => []);
 }
 
-// Pipes, sockets and files; not what Node opens and closes for itself.
 async function descriptorsOf(pid: number): Promise<number> {
   const names = await readdir(`/proc/${pid}/fd`).catch(() => []);
   const targets = await Promise.all(
-    names.map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => "gone")),
+    names.map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => undefined)),
   );
-  return targets.filter((target) => target !== "gone").length;
+  return targets.filter((target) => target !== undefined).length;
 }

@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { lchown, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { type Account, asAccount, type Command } from "./account.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const START_TIMEOUT_MS = 60_000;
@@ -33,6 +34,10 @@ export type TestAirlockOptions = {
   readonly directory?: string;
   /** Serves from memory, without Python. */
   readonly mock?: boolean;
+  /** Who runs it; the tests' own user unless said. */
+  readonly account?: Account;
+  /** A module that its process loads first. */
+  readonly preload?: string;
 };
 
 /** Starts the whole embedded service as a process of its own, as `./airlock up` does, on a free port. */
@@ -44,24 +49,20 @@ export async function startAirlock(options: TestAirlockOptions = {}): Promise<Te
   for (const [name, text] of Object.entries(options.projects ?? { demo: "" })) {
     await writeFile(join(projectsDirectory, `${name}.yaml`), `name: ${name}\n${text}`);
   }
-  const child = spawnAirlock(
-    [
-      "up",
-      "--port",
-      "0",
-      "--data",
-      dataDirectory,
-      "--projects",
-      projectsDirectory,
-      ...(options.mock ? ["--mock"] : []),
-    ],
-    options.env,
+  const mock = options.mock ? ["--mock"] : [];
+  const command = airlockCommand(
+    ["up", "--port", "0", "--data", dataDirectory, "--projects", projectsDirectory, ...mock],
+    options.preload,
   );
+  const env = environment(options.env);
+  const child = options.account
+    ? await spawnAs(options.account, directory, command, env)
+    : spawn(command.file, command.args, { cwd: ROOT, env });
   let output = "";
-  child.stdout?.on("data", (data) => {
+  child.stdout.on("data", (data) => {
     output += data;
   });
-  child.stderr?.on("data", (data) => {
+  child.stderr.on("data", (data) => {
     output += data;
   });
   const url = await bannerUrl(child, () => output);
@@ -97,16 +98,38 @@ export async function startAirlock(options: TestAirlockOptions = {}): Promise<Te
 export function spawnAirlock(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-): ChildProcess {
-  return spawn(
-    process.execPath,
-    ["--disable-warning=ExperimentalWarning", join(ROOT, "cli", "main.ts"), ...args],
-    {
-      cwd: ROOT,
-      env: { AIRLOCK_PYTHON: join(ROOT, ".venv", "bin", "python"), ...process.env, ...env },
-      stdio: ["pipe", "pipe", "pipe"],
-    },
-  );
+): ChildProcessWithoutNullStreams {
+  const command = airlockCommand(args);
+  return spawn(command.file, command.args, { cwd: ROOT, env: environment(env) });
+}
+
+function airlockCommand(args: readonly string[], preload?: string): Command {
+  const first = preload === undefined ? [] : ["--import", preload];
+  return {
+    file: process.execPath,
+    args: ["--disable-warning=ExperimentalWarning", ...first, join(ROOT, "cli", "main.ts"), ...args],
+  };
+}
+
+function environment(extra: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
+  return { AIRLOCK_PYTHON: join(ROOT, ".venv", "bin", "python"), ...process.env, ...extra };
+}
+
+/** By another user, to whom all in `directory` belongs then; its home and its temporary files are in `directory/home`. */
+async function spawnAs(
+  account: Account,
+  directory: string,
+  command: Command,
+  env: NodeJS.ProcessEnv,
+): Promise<ChildProcessWithoutNullStreams> {
+  const home = join(directory, "home");
+  const aside = join(directory, "aside");
+  await mkdir(home, { recursive: true });
+  await mkdir(aside, { recursive: true });
+  const names = await readdir(directory, { recursive: true });
+  for (const name of ["", ...names]) await lchown(join(directory, name), account.uid, account.uid);
+  const { file, args } = asAccount(account, command, env.AIRLOCK_PYTHON as string, aside);
+  return spawn(file, args, { cwd: "/", env: { ...env, HOME: home, TMPDIR: home } });
 }
 
 /** Runs a command to its end. */
@@ -115,21 +138,20 @@ export async function runAirlock(
   options: { env?: Readonly<Record<string, string>>; input?: string } = {},
 ): Promise<{ status: number | null; stdout: string; stderr: string }> {
   const child = spawnAirlock(args, options.env);
-  child.stdin?.end(options.input ?? "");
+  child.stdin.end(options.input ?? "");
   let stdout = "";
   let stderr = "";
-  child.stdout?.on("data", (data) => {
+  child.stdout.on("data", (data) => {
     stdout += data;
   });
-  child.stderr?.on("data", (data) => {
+  child.stderr.on("data", (data) => {
     stderr += data;
   });
   const [status] = (await once(child, "close")) as [number | null];
   return { status, stdout, stderr };
 }
 
-async function bannerUrl(child: ChildProcess, output: () => string): Promise<string> {
-  if (!child.stdout) throw new Error("no standard output");
+async function bannerUrl(child: ChildProcessWithoutNullStreams, output: () => string): Promise<string> {
   const lines = createInterface({ input: child.stdout });
   const signal = AbortSignal.timeout(START_TIMEOUT_MS);
   const closed = once(child, "exit", { signal }).then(() => {

@@ -1,0 +1,65 @@
+/** Fewer bytes in a row say nothing: markers show four characters. */
+const TELLING_BYTES = 8;
+
+/**
+ * The secrets, by name, of which a reader of `text` could make out eight bytes in a row, in any usual spelling of them.
+ * It decodes what it reads and shares nothing with the sanitizer, which encodes what it looks for.
+ */
+export function leaksOf(text: string | Buffer, secrets: Readonly<Record<string, string>>): string[] {
+  const readings = readingsOf(Buffer.from(text).toString("latin1"));
+  return Object.entries(secrets).flatMap(([name, secret]) =>
+    windowsOf(secret).some((window) => readings.some((reading) => reading.includes(window))) ? name : [],
+  );
+}
+
+function windowsOf(secret: string): string[] {
+  // Line by line: short lines of a secret are not looked for.
+  return secret.split("\n").flatMap((line) => {
+    const bytes = asBytes(line);
+    const count = Math.max(0, bytes.length - TELLING_BYTES + 1);
+    return Array.from({ length: count }, (_, at) => bytes.slice(at, at + TELLING_BYTES));
+  });
+}
+
+const asBytes = (text: string) => Buffer.from(text).toString("latin1");
+
+function readingsOf(text: string): string[] {
+  const once = unescaped(text);
+  const runs = [
+    ...[...text.matchAll(/[0-9a-fA-F]{16,}/g)].flatMap(([run]) => shifted(run, 2, "hex")),
+    ...[...text.matchAll(/[A-Za-z0-9+/_-]{11,}/g)].flatMap(([run]) => shifted(run, 4, "base64")),
+  ];
+  return [text, once, unescaped(once), percentDecoded(text), entitiesDecoded(text), ...runs];
+}
+
+/** Where a run begins is not known: each of its first characters may be the one that a group begins with. */
+function shifted(run: string, groupSize: number, encoding: "hex" | "base64"): string[] {
+  return Array.from({ length: groupSize }, (_, skip) =>
+    Buffer.from(run.slice(skip), encoding).toString("latin1"),
+  );
+}
+
+/** JSON's and Python's escapes. */
+function unescaped(text: string): string {
+  return text.replace(/\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))/gs, (_all, code, byte, other) => {
+    if (code !== undefined) return asBytes(String.fromCharCode(Number.parseInt(code, 16)));
+    return byte === undefined ? other : String.fromCharCode(Number.parseInt(byte, 16));
+  });
+}
+
+function percentDecoded(text: string): string {
+  return text
+    .replaceAll("+", " ")
+    .replace(/%([0-9a-fA-F]{2})/g, (_all, byte) => String.fromCharCode(Number.parseInt(byte, 16)));
+}
+
+const ENTITIES: Readonly<Record<string, string>> = { lt: "<", gt: ">", amp: "&", quot: '"', apos: "'" };
+
+function entitiesDecoded(text: string): string {
+  return text
+    .replace(/&#x([0-9a-f]{1,6});/gi, (_all, code) =>
+      asBytes(String.fromCodePoint(Number.parseInt(code, 16))),
+    )
+    .replace(/&#(\d{1,7});/g, (_all, code) => asBytes(String.fromCodePoint(Number(code))))
+    .replace(/&(lt|gt|amp|quot|apos);/g, (all, name) => ENTITIES[name] ?? all);
+}

@@ -1,0 +1,84 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Account, accountMissing } from "../support/account.ts";
+import { answers } from "../support/listeners.ts";
+import { BROKERED_SECRETS } from "./brokered.ts";
+import type { HostileCase } from "./cases.ts";
+import { DATA } from "./data.ts";
+import { DESCRIPTORS } from "./descriptors.ts";
+import { FILES } from "./files.ts";
+import { expectItsPosture, expectOnlyItsProcesses, expectStrictToBeObeyed } from "./grounds.ts";
+import { type HostileStage, startHostileStage, untilIdle } from "./hostile-stage.ts";
+import { WITH_NETWORK } from "./network-listed.ts";
+import { WITHOUT_NETWORK } from "./network-none.ts";
+import { REQUESTS } from "./network-requests.ts";
+import { expectItsEnd, play } from "./play.ts";
+import { PROCESSES } from "./processes.ts";
+import { RESOURCES } from "./resources.ts";
+import { PLACES } from "./secret-places.ts";
+import { CUT, SPELLED } from "./secrets.ts";
+import { SYSTEM_CALLS } from "./system-calls.ts";
+import { growth, longLived } from "./traces.ts";
+
+const GROUPS: readonly (readonly [string, readonly HostileCase[]])[] = [
+  ["resources", RESOURCES],
+  ["processes", [...PROCESSES, ...DESCRIPTORS, ...SYSTEM_CALLS]],
+  ["files", FILES],
+  ["data", DATA],
+  ["secrets", [...SPELLED, ...CUT, ...PLACES, ...BROKERED_SECRETS]],
+  ["network", [...WITHOUT_NETWORK, ...WITH_NETWORK, ...REQUESTS]],
+];
+// Supervisor and zygote.
+const PROCESSES_OF_A_WORKER = 2;
+
+/** Every hostile script, over REST, against the real service that this account runs. */
+export function hostileSuite(account: Account): void {
+  const missing = accountMissing(account);
+  describe.skipIf(missing)(`run by ${account.name}${missing ? ` (${missing})` : ""}`, () => {
+    let stage: HostileStage;
+    beforeAll(async () => {
+      stage = await startHostileStage(account);
+    });
+    afterAll(() => stage?.close());
+
+    it("the service has this account's rights and no others", () =>
+      expectOnlyItsProcesses(stage.airlock.pid, account));
+    it("the layers around its runs are those that are expected of a full machine", () =>
+      expectItsPosture(stage.rest, account));
+    it("isolation: strict is obeyed", () => expectStrictToBeObeyed(stage.rest));
+    it("what its scripts must not reach answers from outside", () => expectToAnswer(stage));
+
+    describe.each(GROUPS)("%s: a hostile script ends as it should and leaves no trace", (_, cases) => {
+      it.each(cases)("$name", { timeout: 60_000 }, async (hostile) => {
+        const before = await longLived(stage.airlock.pid);
+        const execution = await play(hostile, stage.rest, stage);
+        await hostile.afterwards?.(stage, execution);
+        await expectItsEnd(hostile, execution, stage.rest);
+        await expectSameProcesses(stage, hostile, before);
+        await expect.poll(async () => growth(stage.atRest, await stage.traces())).toEqual({});
+      });
+    });
+  });
+}
+
+/** What no script reaches can be reached: otherwise the network's cases would show nothing. */
+async function expectToAnswer({ listeners, outsiders, plain }: HostileStage): Promise<void> {
+  // Of each service one, the egress service's data plane, and one of each worker.
+  expect(listeners.sockets.length).toBeGreaterThanOrEqual(13);
+  for (const path of [...listeners.sockets, `\0${outsiders.abstractName}`])
+    expect(await answers({ path }), path).toBe(true);
+  for (const port of [...listeners.ports, plain.port]) expect(await answers({ port })).toBe(true);
+  expect(await outsiders.echoes()).toBe(true);
+}
+
+async function expectSameProcesses(
+  { airlock, rest }: HostileStage,
+  { project = "demo", replacesWorker }: HostileCase,
+  before: readonly number[],
+): Promise<void> {
+  if (!replacesWorker) return expect(await longLived(airlock.pid)).toEqual(before);
+  await untilIdle(rest, project);
+  await expect.poll(async () => (await longLived(airlock.pid)).length).toBe(before.length);
+  const now = new Set(await longLived(airlock.pid));
+  expect(now).toContain(airlock.pid);
+  expect(before.filter((pid) => !now.has(pid))).toHaveLength(PROCESSES_OF_A_WORKER);
+}

@@ -1,0 +1,27 @@
+// Loaded first by an Airlock of the tests: what names resolve to. Nothing else of it is another than a user's.
+
+import dns from "node:dns/promises";
+import { appendFileSync } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
+
+const asked = process.env.AIRLOCK_TEST_ASKED ?? "";
+let rebinds = 0;
+
+/** The addresses of a name; none: nobody knows it. */
+function addressesOf(host: string): string[] {
+  // The first address is permitted, the next is not.
+  if (host === "rebind.example") return [["127.0.0.1"], ["169.254.169.254"]][rebinds++ % 2] ?? [];
+  if (host === "mixed.example") return ["127.0.0.1", "169.254.169.254"];
+  if (host === "metadata.example") return ["169.254.169.254"];
+  return host.endsWith(".example") ? ["127.0.0.1"] : [];
+}
+
+async function lookup(host: string): Promise<{ address: string; family: number }[]> {
+  appendFileSync(asked, `${host}\n`);
+  const addresses = addressesOf(host);
+  if (addresses.length === 0) throw Object.assign(new Error("unknown name"), { code: "ENOTFOUND" });
+  return addresses.map((address) => ({ address, family: 4 }));
+}
+
+Object.assign(dns, { lookup });
+syncBuiltinESMExports();
