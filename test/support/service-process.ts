@@ -1,0 +1,52 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+
+/** A service as a process of its own, as compose runs it. */
+export type ServiceProcess = {
+  /** All that it wrote. */
+  output(): string;
+  signal(name: NodeJS.Signals): void;
+  /** Ends it as a crash does. */
+  kill(): Promise<void>;
+};
+
+/** Starts `services/NAME/main.ts` with this environment; resolves when it listens. */
+export async function startServiceProcess(
+  name: string,
+  env: Readonly<Record<string, string>>,
+): Promise<ServiceProcess> {
+  const args = ["--disable-warning=ExperimentalWarning", join("services", name, "main.ts")];
+  const child = spawn(process.execPath, args, {
+    cwd: ROOT,
+    env: { PATH: process.env.PATH ?? "", AIRLOCK_LOG_LEVEL: "debug", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  child.stderr.on("data", (data) => {
+    output += data;
+  });
+  const lines = createInterface({ input: child.stdout });
+  await new Promise<void>((resolve, reject) => {
+    lines.on("line", (line) => {
+      output += `${line}\n`;
+      if (line.includes('"listening"')) resolve();
+    });
+    child.once("close", () => reject(new Error(`the service ${name} did not start:\n${output}`)));
+  });
+  return {
+    output: () => output,
+    signal: (signal) => void child.kill(signal),
+    kill: () => killed(child),
+  };
+}
+
+async function killed(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const closed = once(child, "close");
+  child.kill("SIGKILL");
+  await closed;
+}
