@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Client, credentials, type ServiceDefinition, status } from "@grpc/grpc-js";
-import { loadFileDescriptorSetFromBuffer } from "@grpc/proto-loader";
+import { Client, credentials, status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { renewCertificates } from "../../cli/certs-directory.ts";
 import { startGateway } from "../../gateway/main.ts";
@@ -9,6 +8,7 @@ import { mayCall, RULES } from "../../services/common/authorization.ts";
 import type { Identity, ServiceIdentity } from "../../services/common/identity.ts";
 import { createLog } from "../../services/common/log.ts";
 import { restClient } from "../support/rest.ts";
+import { RPCS, type Rpc } from "../support/rpcs.ts";
 import { makeCertificates, startTlsServices, type TlsServices } from "../support/tls-services.ts";
 
 const CALL_TIMEOUT_MS = 5_000;
@@ -24,14 +24,6 @@ const IDENTITIES = {
   "client-billing": "client",
 } as const satisfies Record<string, Identity>;
 type Caller = keyof typeof IDENTITIES;
-
-type Rpc = { readonly path: string };
-const descriptors = loadFileDescriptorSetFromBuffer(
-  readFileSync(join(import.meta.dirname, "..", "..", "proto", "airlock.binpb")),
-);
-const RPCS: Rpc[] = Object.values(descriptors)
-  .filter((definition) => !("format" in definition))
-  .flatMap((service) => Object.values(service as ServiceDefinition));
 
 let services: TlsServices;
 let foreign: string;
@@ -125,6 +117,17 @@ describe("the table", () => {
     expect(openTo("pool-manager")).toEqual(["secrets", "worker"]);
     expect(openTo("sanitizer")).toEqual(["secrets"]);
     expect(openTo("router")).toEqual(["egress", "pool-manager", "sanitizer", "worker"]);
+  });
+
+  it("gives values, workers and ways out to one caller each", () => {
+    const callersOf = (path: string) => RULES[`/airlock.v1.${path}`]?.callers;
+    expect(callersOf("SecretsService/ResolveSecrets")).toEqual(["pool-manager"]);
+    expect(callersOf("SecretsService/ResolveNeedles")).toEqual(["sanitizer"]);
+    expect(callersOf("SecretsService/ResolveBrokered")).toEqual(["egress"]);
+    expect(callersOf("PoolManagerService/Lease")).toEqual(["router"]);
+    expect(callersOf("WorkerService/Provision")).toEqual(["pool-manager"]);
+    expect(callersOf("WorkerService/Run")).toEqual(["router"]);
+    expect(callersOf("EgressService/HoldRoute")).toEqual(["router"]);
   });
 
   it("refuses what it does not know", () => {
