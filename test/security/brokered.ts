@@ -11,6 +11,9 @@ key = settings.get("ERP")
 ERP = f"https://erp.example:{SECURE}"
 `;
 
+/** As Python that holds it, and text that does not: what scripts are is stored. */
+const inPieces = (text: string) => (text.match(/.{1,6}/g) ?? []).map((piece) => `"${piece}"`).join(" + ");
+
 /** The placeholder somewhere else than in its header to its host: refused, and no server sees anything. */
 const misplaced = (where: string, request: string): HostileCase =>
   hostile(`a placeholder in ${where}`, "completed", `${ERP}set_result(${request}[:2])`, {
@@ -28,7 +31,7 @@ export const BROKERED_SECRETS: readonly HostileCase[] = [
 answers = [get(f"{ERP}/{path}", Authorization=key) for path in ("", "header", "slow")]
 files = [f"{place}/{name}" for top in (os.environ["HOME"], "/dev/shm", "/var/tmp") for place, _, names in os.walk(top) for name in names]
 texts = [key, str(dict(os.environ)), str(answers), *(open(name, errors="replace").read() for name in files)]
-first, second = "${BROKERED.slice(0, 12)}", "${BROKERED.slice(12)}"
+first, second = ${inPieces(BROKERED.slice(0, 12))}, ${inPieces(BROKERED.slice(12))}
 set_result({
     "answers": [status for status, _, _ in answers],
     "read": [json.loads(answers[0][1])["headers"]["authorization"] == f"Bearer {key}", answers[1][2]["x-echo"] == f"Bearer {key}"],

@@ -2,7 +2,7 @@
 export const PLANTED = {
   TOKEN: "tok-5f2c9a7e41d0-wxyz",
   QUOTED: "pass\"word\\with/ünïcode&<tag>'s",
-  KEY: "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG\n9w0BAQEFAASCBKcwggSj\n-----END KEY-----\n",
+  KEY: "====FIRST LINE OF IT====\nq7Vd2LmXw9/TzK+4Rf0J\nHs8eNbYc3+Ua/GpQo5Wi\n====LAST LINE OF IT====\n",
   NUMBER: "48151623421234",
   PERIODIC: "zyxzyxzyxzyxzyx",
   FIRST: "overlap-begins-here-QQ",
@@ -12,7 +12,7 @@ export const PLANTED = {
 } as const;
 
 /** Of a project with brokered secrets: never in a worker. */
-export const BROKERED = "brokered-7c1f0a94e2-value";
+export const BROKERED = "erp+7c1f0a94e2/value=qq";
 
 /** A secret of another project than those that try to get it. */
 export const NEIGHBOURS = "neighbour-own-93c1aa7f-zz";

@@ -120,7 +120,7 @@ set_result([before > 10, count() - before < 100])`,
     [],
   ),
   attempts(
-    "process 1",
+    "the memory of process 1",
     {
       memory: "open('/proc/1/mem', 'rb').read(1)",
       environment: "open('/proc/1/environ', 'rb').read()",

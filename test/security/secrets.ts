@@ -1,8 +1,8 @@
-import { expect } from "vitest";
 import { type HostileCase, hostile } from "./cases.ts";
 import { keeps, TOKEN_MARKER } from "./keeps.ts";
 import { BRIEF_BYTES, PLANTED } from "./planted.ts";
 
+const FILLER = "!";
 const SPELLINGS = `
 import base64, html, json, os, time, urllib.parse
 def spellings(text):
@@ -98,13 +98,14 @@ for text in (key, key.replace('\\n', '\\r\\n'), key.replace('\\n', ' '), ' | '.j
 function cut(before: number): HostileCase {
   const size = PLANTED.TOKEN.length;
   const isWhole = before >= size;
-  const head = "x".repeat(BRIEF_BYTES - before);
-  const output = isWhole ? head + TOKEN_MARKER + "!".repeat(before - size) : head;
+  // No spelling of a secret begins with it: what could be the beginning of one is cut off, too.
+  const head = FILLER.repeat(BRIEF_BYTES - before);
+  const output = isWhole ? head + TOKEN_MARKER + FILLER.repeat(before - size) : head;
   const lost = isWhole ? 30 - (before - size) : size + 30;
   return keeps(
     `a secret that begins ${before} bytes before the output is cut`,
     `import os
-for fd in (1, 2): os.write(fd, b'x' * ${BRIEF_BYTES - before} + settings.get('TOKEN').encode() + b'!' * 30)`,
+for fd in (1, 2): os.write(fd, b'${FILLER}' * ${BRIEF_BYTES - before} + settings.get('TOKEN').encode() + b'${FILLER}' * 30)`,
     { stdout: output, stderr: output, truncated: { stdout: lost, stderr: lost } },
     { project: "brief" },
   );
@@ -118,21 +119,20 @@ export const CUT: readonly HostileCase[] = [
       `a secret in ${spelling} where the output is cut`,
       `${SPELLINGS}
 raw = settings.get('TOKEN').encode()
-os.write(1, b'x' * ${BRIEF_BYTES - 20} + (raw.hex().encode() if '${spelling}' == 'hex' else base64.b64encode(raw)))`,
-      { stdout: "x".repeat(BRIEF_BYTES - 20) },
+os.write(1, b'${FILLER}' * ${BRIEF_BYTES - 20} + (raw.hex().encode() if '${spelling}' == 'hex' else base64.b64encode(raw)))`,
+      { stdout: FILLER.repeat(BRIEF_BYTES - 20) },
       { project: "brief" },
     ),
   ),
   ...[
     ["killed", "os.kill(os.getpid(), 11)"],
     ["timeout", "import time; time.sleep(99)"],
-    ["exit_nonzero", "os._exit(1)"],
   ].map(([end = "", how = ""]) =>
     hostile(
       `most of a secret, and then the end by ${end}`,
       end,
-      `import os\nos.write(1, b'x' + settings.get('TOKEN')[:-1].encode())\n${how}`,
-      { project: "secrets", shows: { stdout: expect.stringMatching(/^x/) } },
+      `import os\nos.write(1, b'${FILLER}' + settings.get('TOKEN')[:-1].encode())\n${how}`,
+      { project: "secrets", shows: { stdout: FILLER } },
     ),
   ),
 ];

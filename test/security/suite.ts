@@ -1,3 +1,5 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Account, accountMissing } from "../support/account.ts";
 import { answers } from "../support/listeners.ts";
@@ -8,9 +10,11 @@ import { DESCRIPTORS } from "./descriptors.ts";
 import { FILES } from "./files.ts";
 import { expectItsPosture, expectOnlyItsProcesses, expectStrictToBeObeyed } from "./grounds.ts";
 import { type HostileStage, startHostileStage, untilIdle } from "./hostile-stage.ts";
+import { leaksOf } from "./leaks.ts";
 import { WITH_NETWORK } from "./network-listed.ts";
 import { WITHOUT_NETWORK } from "./network-none.ts";
 import { REQUESTS } from "./network-requests.ts";
+import { BROKERED, PLANTED, ROTATED } from "./planted.ts";
 import { expectItsEnd, play } from "./play.ts";
 import { PROCESSES } from "./processes.ts";
 import { RESOURCES } from "./resources.ts";
@@ -57,6 +61,8 @@ export function hostileSuite(account: Account): void {
         await expect.poll(async () => growth(stage.atRest, await stage.traces())).toEqual({});
       });
     });
+
+    it("no secret can be read in what is stored, logged or counted", () => expectNothingStored(stage));
   });
 }
 
@@ -68,6 +74,21 @@ async function expectToAnswer({ listeners, outsiders, plain }: HostileStage): Pr
     expect(await answers({ path }), path).toBe(true);
   for (const port of [...listeners.ports, plain.port]) expect(await answers({ port })).toBe(true);
   expect(await outsiders.echoes()).toBe(true);
+}
+
+async function expectNothingStored({ airlock, rest }: HostileStage): Promise<void> {
+  const secrets = { ...PLANTED, BROKERED, ...ROTATED };
+  const texts: [string, string | Buffer][] = [["standard output", airlock.output()]];
+  for (const path of ["/metrics", "/projects", "/executions?limit=100"])
+    texts.push([path, await (await fetch(rest.url + path)).text()]);
+  const files = await readdir(airlock.dataDirectory, { recursive: true, withFileTypes: true });
+  // The environments hold Python packages only.
+  for (const file of files.filter((each) => each.isFile() && !each.parentPath.includes("environments")))
+    texts.push([file.name, await readFile(join(file.parentPath, file.name))]);
+  expect(texts.map(([name]) => name)).toEqual(
+    expect.arrayContaining(["airlock.db", "airlock.db-wal", "airlock.log"]),
+  );
+  expect(texts.flatMap(([name, text]) => leaksOf(text, secrets).map((secret) => [name, secret]))).toEqual([]);
 }
 
 async function expectSameProcesses(
