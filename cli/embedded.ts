@@ -87,7 +87,7 @@ export async function startEmbedded(
           poolManagerAddress: address("pool-manager"),
           sanitizerAddress: address("sanitizer"),
           egressAddress: address("egress"),
-          databasePath: join(dataDirectory, "airlock.db"),
+          database: { kind: "sqlite", path: join(dataDirectory, "airlock.db") },
           retentionMs: config.retentionMs,
         },
         logFor("router"),

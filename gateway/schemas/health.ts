@@ -12,7 +12,7 @@ export const READINESS = {
     services: {
       type: "object",
       additionalProperties: { const: "ready" },
-      examples: [{ router: "ready", "pool-manager": "ready", secrets: "ready", sanitizer: "ready" }],
+      examples: [{ router: "ready", database: "ready", "pool-manager": "ready", secrets: "ready" }],
     },
   },
 } as const;

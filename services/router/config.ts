@@ -1,12 +1,12 @@
 import { readEnvironment } from "../common/environment.ts";
+import { type DatabaseConfig, readDatabaseConfig } from "./store/database-config.ts";
 
 export type RouterConfig = {
   readonly listen: string;
   readonly poolManagerAddress: string;
   readonly sanitizerAddress: string;
   readonly egressAddress: string;
-  /** The SQLite file. */
-  readonly databasePath: string;
+  readonly database: DatabaseConfig;
   /** How long an ended execution can be polled. */
   readonly retentionMs: number;
   /** This service's certificates; needed where it is on a network. */
@@ -21,7 +21,7 @@ export function readRouterConfig(env: NodeJS.ProcessEnv): RouterConfig {
     poolManagerAddress: read.text("AIRLOCK_POOL_MANAGER_ADDRESS"),
     sanitizerAddress: read.text("AIRLOCK_SANITIZER_ADDRESS"),
     egressAddress: read.text("AIRLOCK_EGRESS_ADDRESS"),
-    databasePath: read.text("AIRLOCK_DATABASE"),
+    database: readDatabaseConfig(read),
     retentionMs: read.durationMs("AIRLOCK_RETENTION", "24h"),
     tlsDirectory: read.optionalText("AIRLOCK_TLS_DIR"),
   };

@@ -17,6 +17,11 @@ export type LlmQuestion = { readonly id: string; readonly prompt: string; readon
 /** Sanitized text of both output channels. */
 export type Output = { readonly stdout: string; readonly stderr: string };
 
+/** A piece of an execution's output. Positions count up; a piece that is written again keeps its own. */
+export type OutputPiece = Output & { readonly position: number };
+
+export const NO_OUTPUT: OutputPiece = { position: 0, stdout: "", stderr: "" };
+
 /** How often one secret was redacted from one part of an execution. For operators only. */
 export type Redaction = { readonly secret: string; readonly field: string; readonly count: number };
 

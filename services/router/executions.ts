@@ -3,7 +3,7 @@ import { AirlockError } from "../common/errors.ts";
 import { isTerminal } from "../common/execution-names.ts";
 import type { SubmitRequest } from "../common/gen/airlock/v1/router.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import { type Execution, failure, type Redaction } from "./execution.ts";
+import { type Execution, failure, NO_OUTPUT, type Redaction } from "./execution.ts";
 import type { ProjectDirectory } from "./project-directory.ts";
 import type { ExecutionStore } from "./store/store.ts";
 import { toSubmission } from "./submission.ts";
@@ -41,14 +41,13 @@ export function createExecutions(parts: {
     async submit(request) {
       const project = await projects.get(request.project);
       const submission = toSubmission(request, project, parts.newId(), clock.now());
-      const queue = project.limits?.queue ?? Number.POSITIVE_INFINITY;
-      if (dispatcher.unfinished(project.name) >= queue) {
+      const queue = project.limits?.queue;
+      if (!(await store.insert(submission, queue))) {
         throw new AirlockError(
           "queue_full",
           `Project "${project.name}" already has ${queue} executions that have not ended, its limit. Wait for some to end, then submit again.`,
         );
       }
-      await store.insert(submission);
       dispatcher.dispatch(submission.executionId, submission.project);
       const { executionId, createdAtMs } = submission;
       return {
@@ -103,7 +102,7 @@ export function createExecutions(parts: {
       if (execution && ended(execution)) return execution;
       // Whoever ran it does not react; what it may still report comes too late.
       const ending = failure("cancelled", "The execution was cancelled.", execution?.executionTimeMs);
-      await store.finish(executionId, ending, { stdout: "", stderr: "" }, clock.now());
+      await store.finish(executionId, ending, NO_OUTPUT, clock.now());
       return await find(executionId);
     },
 

@@ -1,4 +1,5 @@
 import type { Clock } from "../common/clock.ts";
+import { awaitStore } from "./await-store.ts";
 import type { LlmQuestion } from "./execution.ts";
 import type { Interruption } from "./interruption.ts";
 import type { LeaseSession } from "./lease-session.ts";
@@ -22,10 +23,13 @@ export async function awaitAnswer(
 ): Promise<string> {
   const { executionId, interruption } = run;
   const answered = Promise.withResolvers<string>();
+  // It may be rejected while nobody waits for it yet.
+  answered.promise.catch(() => undefined);
   const look = () => {
-    store
-      .getAnswer(executionId, question.id)
-      .then((answer) => answer !== undefined && answered.resolve(answer), answered.reject);
+    awaitStore(() => store.getAnswer(executionId, question.id), interruption, clock).then(
+      (answer) => answer !== undefined && answered.resolve(answer),
+      answered.reject,
+    );
   };
   const stopListening = store.onChange(executionId, look);
   const stopTimer = clock.after(run.llmTimeoutMs, () =>
@@ -35,7 +39,8 @@ export async function awaitAnswer(
     ),
   );
   try {
-    await store.markAwaiting(executionId, question, run.executionTimeMs);
+    const open = () => store.markAwaiting(executionId, question, run.executionTimeMs);
+    await awaitStore(open, interruption, clock);
     await interruption.race(run.lease.park());
     const answer = await interruption.race(answered.promise);
     stopTimer();

@@ -1,5 +1,3 @@
-import { mkdir } from "node:fs/promises";
-import { dirname } from "node:path";
 import { v7 as newId } from "uuid";
 import { systemClock as clock } from "../common/clock.ts";
 import { EgressServiceClient } from "../common/gen/airlock/v1/egress.ts";
@@ -12,19 +10,20 @@ import { startGrpcServer } from "../common/grpc-server.ts";
 import type { Log } from "../common/log.ts";
 import { type RunningService, runService } from "../common/run-service.ts";
 import { openTlsIfAny } from "../common/tls-identity.ts";
+import { startClaims } from "./claims.ts";
 import { type RouterConfig, readRouterConfig } from "./config.ts";
 import { createDispatcher } from "./dispatcher.ts";
 import { createExecutions } from "./executions.ts";
 import { createHandlers } from "./handlers.ts";
 import { createProjectDirectory } from "./project-directory.ts";
 import { startRetention } from "./retention.ts";
-import { openSqliteStore } from "./store/sqlite.ts";
+import { openStore } from "./store/open.ts";
+import { checkStore } from "./store-check.ts";
 import { createWorkerConnections } from "./worker-connections.ts";
 
 /** Starts the router: it takes up what an earlier one left, then listens. */
 export async function startRouter(config: RouterConfig, log: Log): Promise<RunningService> {
-  await mkdir(dirname(config.databasePath), { recursive: true });
-  const store = openSqliteStore(config.databasePath);
+  const store = await openStore(config.database, newId(), clock, log);
   const tls = await openTlsIfAny(config.tlsDirectory, "router", log);
   const poolManager = connect(PoolManagerServiceClient, config.poolManagerAddress, tls);
   const sanitizer = connect(SanitizerServiceClient, config.sanitizerAddress, tls);
@@ -38,9 +37,10 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
   const projects = createProjectDirectory(poolManager, clock);
   const dispatcher = createDispatcher({ store, poolManager, sanitizer, egress, workers, clock, log });
   const executions = createExecutions({ store, projects, dispatcher, clock, newId });
-  const readiness = () => Promise.all(checks.map((check) => check.check()));
-  // Before anything new comes in: what is unfinished now was left by an earlier process.
-  await dispatcher.recover();
+  const readiness = () => Promise.all([...checks.map((check) => check.check()), checkStore(store, clock)]);
+  const claims = startClaims(store, dispatcher, clock, log);
+  // Before anything new comes in, so that what waits already is first.
+  await claims.takeUp();
   const server = await startGrpcServer(
     config.listen,
     [[RouterServiceService, createHandlers(executions, store, readiness, log)]],
@@ -51,6 +51,7 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
     address: server.address,
     async drain(graceMs) {
       stopRetention();
+      await claims.stop();
       await Promise.all([dispatcher.drain(graceMs), server.drain(graceMs)]);
       workers.close();
       for (const client of [poolManager, sanitizer, egress, ...checks]) client.close();

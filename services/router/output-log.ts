@@ -1,6 +1,6 @@
 import type { Clock } from "../common/clock.ts";
 import { SanitizeChannel } from "../common/gen/airlock/v1/sanitizer.ts";
-import type { Output } from "./execution.ts";
+import type { OutputPiece } from "./execution.ts";
 import type { OutputChannel } from "./sanitizer-session.ts";
 import type { ExecutionStore } from "./store/store.ts";
 
@@ -13,7 +13,7 @@ export type OutputLog = {
   /** Writes what is there; what could not be written is kept. */
   flush(): Promise<void>;
   /** Stops writing and hands out what is not written, for the ending's own commit. */
-  close(): Promise<Output>;
+  close(): Promise<OutputPiece>;
 };
 
 export function openOutputLog(
@@ -24,23 +24,26 @@ export function openOutputLog(
 ): OutputLog {
   let stdout = "";
   let stderr = "";
+  let position = 0;
   let cancelTimer: (() => void) | undefined;
   let writing: Promise<void> = Promise.resolve();
-  const take = (): Output => {
-    const output = { stdout, stderr };
+  const take = (): OutputPiece => {
+    const piece = { position, stdout, stderr };
     stdout = "";
     stderr = "";
-    return output;
+    return piece;
   };
   const write = async () => {
-    const output = take();
-    if (output.stdout === "" && output.stderr === "") return;
+    const piece = take();
+    if (piece.stdout === "" && piece.stderr === "") return;
     try {
-      await store.appendOutput(executionId, output);
+      await store.appendOutput(executionId, piece);
+      position += 1;
     } catch (error) {
-      // It is tried again with what comes after it, at the latest with the ending.
-      stdout = output.stdout + stdout;
-      stderr = output.stderr + stderr;
+      // It is tried again with what comes after it, at the latest with the ending. Under the same position, since it
+      // may be there: a connection can break between a commit and its answer.
+      stdout = piece.stdout + stdout;
+      stderr = piece.stderr + stderr;
       onError(error);
     }
   };

@@ -1,40 +1,44 @@
 import type { Clock } from "../common/clock.ts";
+import { hasCode } from "../common/errors.ts";
 import type { Log } from "../common/log.ts";
-import { type Ending, failure, type Output } from "./execution.ts";
+import { type Ending, failure, NO_OUTPUT, type OutputPiece } from "./execution.ts";
 import type { ExecutionStore } from "./store/store.ts";
 
 const ATTEMPTS_WITH_OUTPUT = 3;
 const MAX_ATTEMPTS = 12;
 const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 5_000;
-const NO_OUTPUT: Output = { stdout: "", stderr: "" };
 
 /**
- * Records how an execution ended, and does not give up at once: a store that is full or locked may take a small row
- * where it did not take the output. Rejects when nothing could be recorded for about half a minute; the next start
- * then finds the execution unfinished and ends it.
+ * Records how an execution ended, and does not give up at once. A store that is away is waited for, until `over`. One
+ * that is full or locked may take a small row where it did not take the output; when nothing could be recorded for
+ * about half a minute, this rejects, and the next start finds the execution unfinished and ends it.
  */
 export async function recordEnding(
   store: ExecutionStore,
   executionId: string,
   ending: Ending,
-  output: Output,
+  last: OutputPiece,
   clock: Clock,
   log: Log,
+  over: AbortSignal,
 ): Promise<void> {
+  let refusals = 0;
   for (let attempt = 1; ; attempt++) {
-    const whole = attempt <= ATTEMPTS_WITH_OUTPUT;
+    const whole = refusals < ATTEMPTS_WITH_OUTPUT;
     try {
       await store.finish(
         executionId,
-        whole ? ending : withoutOutput(ending, output),
-        whole ? output : NO_OUTPUT,
+        whole ? ending : withoutOutput(ending, last),
+        whole ? last : NO_OUTPUT,
         clock.now(),
       );
       return;
     } catch (error) {
       log.error({ err: error, executionId, attempt }, "ending not recorded");
-      if (attempt === MAX_ATTEMPTS) throw error;
+      const isAway = hasCode(error, "unavailable");
+      if (!isAway) refusals += 1;
+      if (refusals === MAX_ATTEMPTS || (isAway && over.aborted)) throw error;
     }
     const delayMs = Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), LONGEST_DELAY_MS);
     await new Promise<void>((resolve) => clock.after(delayMs, resolve));
@@ -42,10 +46,10 @@ export async function recordEnding(
 }
 
 /** What is left of an ending whose output could not be stored: never a success, and it says what is missing. */
-function withoutOutput(ending: Ending, output: Output): Ending {
+function withoutOutput(ending: Ending, last: OutputPiece): Ending {
   const truncated = {
-    stdout: ending.truncated.stdout + Buffer.byteLength(output.stdout),
-    stderr: ending.truncated.stderr + Buffer.byteLength(output.stderr),
+    stdout: ending.truncated.stdout + Buffer.byteLength(last.stdout),
+    stderr: ending.truncated.stderr + Buffer.byteLength(last.stderr),
   };
   const said = ending.error === null ? "The script completed" : `The script ended as ${ending.reason}`;
   return failure(

@@ -14,6 +14,7 @@ export function startRetention(
   log: Log,
 ): () => void {
   let stopTimer: () => void = () => undefined;
+  let stopped = false;
   const sweep = async () => {
     let waitMs = Math.min(SWEEP_EVERY_MS, Math.max(retentionMs, 1_000));
     try {
@@ -23,11 +24,14 @@ export function startRetention(
     } catch (error) {
       log.error({ err: error }, "retention failed");
     }
-    stopTimer = clock.after(waitMs, run);
+    if (!stopped) stopTimer = clock.after(waitMs, run);
   };
   const run = () => {
     void sweep();
   };
   stopTimer = clock.after(Math.min(1_000, retentionMs), run);
-  return () => stopTimer();
+  return () => {
+    stopped = true;
+    stopTimer();
+  };
 }

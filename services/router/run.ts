@@ -4,6 +4,7 @@ import type { EgressServiceClient } from "../common/gen/airlock/v1/egress.ts";
 import type { LeaseGranted, PoolManagerServiceClient } from "../common/gen/airlock/v1/pool_manager.ts";
 import type { SanitizerServiceClient } from "../common/gen/airlock/v1/sanitizer.ts";
 import type { Log } from "../common/log.ts";
+import { awaitStore } from "./await-store.ts";
 import { endingOfFailure } from "./ending.ts";
 import type { Ending, Submission } from "./execution.ts";
 import { createInterruption, type Interruption } from "./interruption.ts";
@@ -39,7 +40,8 @@ export type Shutdown = { readonly draining: AbortSignal; readonly over: AbortSig
 
 /**
  * Brings one pending execution to its end: waits for a worker, runs the script there, and records exactly one ending.
- * In a shutdown a pending execution is left pending for the next start, a running one ends as worker_lost.
+ * In a shutdown a pending execution is given back, for another router or the next start; a running one ends as
+ * worker_lost.
  */
 export async function runExecution(
   executionId: string,
@@ -66,8 +68,9 @@ export async function runExecution(
       const opening = openRoute(parts.egress, project, executionId, interruption.signal);
       route = await interruption.race(opening);
     }
-    const submission = await store.getSubmission(executionId);
-    if (!submission || !(await store.markRunning(executionId, clock.now()))) return;
+    const startedAtMs = clock.now();
+    const submission = await awaitStore(() => store.start(executionId, startedAtMs), interruption, clock);
+    if (!submission) return;
     watch.current = startStopwatch(clock);
     ending = await runOnWorker(
       submission,
@@ -79,7 +82,7 @@ export async function runExecution(
       parts,
     );
   } catch (error) {
-    if (shutdown.draining.aborted && !watch.current) return;
+    if (shutdown.draining.aborted && !watch.current) return await store.release(executionId);
     parts.log.debug({ err: error, executionId }, "run broke off");
     ending = endingOfFailure(error, watch.current?.elapsedMs() ?? null);
   } finally {
@@ -88,7 +91,8 @@ export async function runExecution(
     route?.close();
     lease?.release();
   }
-  await recordEnding(store, executionId, ending, await output.close(), clock, parts.log);
+  const last = await output.close();
+  await recordEnding(store, executionId, ending, last, clock, parts.log, shutdown.over);
 }
 
 async function waitForWorker(
@@ -205,12 +209,11 @@ function obeyShutdown(
 
 function listenForCancel(
   executionId: string,
-  { store, log }: RunParts,
+  { store, clock, log }: RunParts,
   interruption: Interruption,
 ): () => void {
   const look = () => {
-    store
-      .isCancelRequested(executionId)
+    awaitStore(() => store.isCancelRequested(executionId), interruption, clock)
       .then((asked) => asked && interruption.interrupt("cancelled", "The execution was cancelled."))
       .catch((error: unknown) => log.error({ err: error, executionId }, "cancel request not read"));
   };

@@ -11,6 +11,7 @@ import type {
   WorkerServiceClient,
 } from "../common/gen/airlock/v1/worker.ts";
 import { type ClientDuplex, clientDuplex } from "../common/grpc-client.ts";
+import { awaitStore } from "./await-store.ts";
 import { endingOfFinished } from "./ending.ts";
 import type { Ending, Submission } from "./execution.ts";
 import type { Interruption } from "./interruption.ts";
@@ -116,7 +117,8 @@ async function pause(
     run.sanitizer.clean(SanitizeChannel.LLM_MODEL, Buffer.from(request.model)),
   ]);
   await run.output.flush();
-  await run.store.addRedactions(executionId, run.sanitizer.takeRedactions());
+  const redactions = run.sanitizer.takeRedactions();
+  await awaitStore(() => run.store.addRedactions(executionId, redactions), run.interruption, run.clock);
   const response = await awaitAnswer(
     { id: request.id, prompt, model },
     { ...run, executionId, executionTimeMs: run.stopwatch.elapsedMs() },

@@ -111,6 +111,7 @@ describe("when the pool-manager is away", () => {
       { name: "pool-manager", ready: false, detail: expect.stringContaining("pool-manager") },
       { name: "sanitizer", ready: true, detail: "" },
       { name: "egress", ready: true, detail: "" },
+      { name: "database", ready: true, detail: "" },
     ]);
   });
 });

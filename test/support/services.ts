@@ -101,7 +101,7 @@ export async function startServices(
       poolManagerAddress: address("pool-manager"),
       sanitizerAddress: address("sanitizer"),
       egressAddress: address("egress"),
-      databasePath: join(directory, "airlock.db"),
+      database: { kind: "sqlite", path: join(directory, "airlock.db") },
       retentionMs: 60_000,
     },
     log,

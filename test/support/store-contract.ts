@@ -1,9 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { END_REASONS } from "../../services/common/execution-names.ts";
-import { type Ending, failure, type Submission, statusOf } from "../../services/router/execution.ts";
+import {
+  type Ending,
+  failure,
+  NO_OUTPUT,
+  type Submission,
+  statusOf,
+} from "../../services/router/execution.ts";
 import type { ExecutionStore } from "../../services/router/store/store.ts";
 
-const NO_OUTPUT = { stdout: "", stderr: "" };
 const QUESTION = { id: "llm_1", prompt: "Say hello", model: "default" };
 
 const COMPLETED: Ending = {
@@ -38,7 +43,7 @@ export function describeStoreContract(name: string, open: () => Promise<Executio
     };
     const running = async () => {
       const id = await submit();
-      expect(await store.markRunning(id, 2_000)).toBe(true);
+      expect(await store.start(id, 2_000)).toBeDefined();
       return id;
     };
     const awaiting = async () => {
@@ -56,33 +61,37 @@ export function describeStoreContract(name: string, open: () => Promise<Executio
 
     it("gives back what was submitted, digit for digit", async () => {
       const id = await submit();
-      expect(await store.getSubmission(id)).toMatchObject({
+      expect(await store.get(id)).toMatchObject({ project: "demo", state: { status: "pending" } });
+      expect(await store.start(id, 1)).toEqual({
+        executionId: id,
+        project: "demo",
         code: "print('ü')\n",
+        timeoutMs: 60_000,
         settings: { REGION: "eu" },
         memoryJson: '{"a": {"n": 9007199254740993}}',
+        createdAtMs: 1_000 + count,
       });
-      expect(await store.get(id)).toMatchObject({ project: "demo", state: { status: "pending" } });
     });
 
     it("knows nothing of an unknown id", async () => {
       expect(await store.get("missing")).toBeUndefined();
-      expect(await store.getSubmission("missing")).toBeUndefined();
-      expect(await store.markRunning("missing", 1)).toBe(false);
+      expect(await store.start("missing", 1)).toBeUndefined();
       expect(await store.requestCancel("missing")).toBe(false);
       expect(await store.finish("missing", COMPLETED, NO_OUTPUT, 1)).toBe(false);
     });
 
     it("starts an execution once", async () => {
       const id = await submit();
-      const won = await Promise.all([store.markRunning(id, 1), store.markRunning(id, 2)]);
+      const won = await Promise.all([store.start(id, 1), store.start(id, 2)]);
       expect(won.filter(Boolean)).toHaveLength(1);
     });
 
     it("keeps the result's text and adds up the output", async () => {
       const id = await running();
-      await store.appendOutput(id, { stdout: "one ", stderr: "" });
-      await store.appendOutput(id, { stdout: "two ", stderr: "err\0" });
-      expect(await store.finish(id, COMPLETED, { stdout: "three", stderr: "" }, 3_000)).toBe(true);
+      await store.appendOutput(id, { position: 0, stdout: "one ", stderr: "" });
+      await store.appendOutput(id, { position: 1, stdout: "two ", stderr: "err\0" });
+      const last = { position: 2, stdout: "three", stderr: "" };
+      expect(await store.finish(id, COMPLETED, last, 3_000)).toBe(true);
       expect(await store.get(id)).toMatchObject({
         stdout: "one two three",
         stderr: "err\0",
@@ -102,13 +111,13 @@ export function describeStoreContract(name: string, open: () => Promise<Executio
       const id = await running();
       const won = await Promise.all([
         store.finish(id, COMPLETED, NO_OUTPUT, 3_000),
-        store.finish(id, failure("cancelled", "no"), { stdout: "late", stderr: "" }, 3_001),
+        store.finish(id, failure("cancelled", "no"), { ...NO_OUTPUT, stdout: "late" }, 3_001),
       ]);
       expect(won.filter(Boolean)).toHaveLength(1);
       const winner = won[0] ? "completed" : "error";
       expect((await store.get(id))?.state.status).toBe(winner);
       expect(await store.markAwaiting(id, QUESTION, 1)).toBe(false);
-      expect(await store.appendOutput(id, { stdout: "x", stderr: "" })).toBe(false);
+      expect(await store.appendOutput(id, { ...NO_OUTPUT, stdout: "x" })).toBe(false);
       expect(await store.requestCancel(id)).toBe(false);
       expect((await store.get(id))?.state.status).toBe(winner);
     });
@@ -180,9 +189,9 @@ export function describeStoreContract(name: string, open: () => Promise<Executio
       const stop = store.onChange(id, () => {
         heard += 1;
       });
-      await store.markRunning(other, 1);
+      await store.start(other, 1);
       expect(heard).toBe(0);
-      await store.markRunning(id, 1);
+      await store.start(id, 1);
       await store.finish(id, COMPLETED, NO_OUTPUT, 2);
       await expect.poll(() => heard).toBe(2);
       stop();
@@ -192,7 +201,7 @@ export function describeStoreContract(name: string, open: () => Promise<Executio
 
     it("pages newest first, filtered", async () => {
       const ids = [await submit(), await submit({ project: "other" }), await submit()];
-      await store.markRunning(ids[0] as string, 1);
+      await store.start(ids[0] as string, 1);
       const list = async (filter: object) =>
         (
           await store.list({ project: undefined, status: undefined, limit: 10, before: undefined, ...filter })
@@ -205,18 +214,90 @@ export function describeStoreContract(name: string, open: () => Promise<Executio
       expect(await list({ status: "running", project: "other" })).toEqual([]);
     });
 
-    it("lists what has not ended, oldest first", async () => {
-      const [pending, active, ended] = [await submit(), await running(), await running()];
-      await store.finish(ended, COMPLETED, NO_OUTPUT, 3);
-      expect(await store.listUnfinished()).toEqual([
-        { executionId: pending, project: "demo", status: "pending" },
-        { executionId: active, project: "demo", status: "running" },
+    it("has what it was given until it gives it back, then whoever claims it", async () => {
+      const ids = [await submit(), await submit({ project: "other" }), await submit()];
+      expect(await store.claimPending(10)).toEqual([]);
+      expect((await store.listClaimed()).map((claim) => claim.executionId)).toEqual(ids);
+      for (const id of ids) await store.release(id);
+      expect(await store.listClaimed()).toEqual([]);
+      expect(await store.start(ids[0] as string, 1)).toBeUndefined();
+      const first = await store.claimPending(2);
+      expect(first).toEqual([
+        { executionId: ids[0], project: "demo" },
+        { executionId: ids[1], project: "other" },
       ]);
+      expect(await store.listClaimed()).toEqual(first);
+      expect((await store.claimPending(2)).map((claim) => claim.executionId)).toEqual([ids[2]]);
+      expect(await store.claimPending(2)).toEqual([]);
+    });
+
+    it("does not give back what has started or ended", async () => {
+      const [active, paused, ended] = [await running(), await awaiting(), await submit()];
+      await store.finish(ended, failure("cancelled", "no"), NO_OUTPUT, 3);
+      for (const id of [active, paused, ended]) await store.release(id);
+      expect(await store.claimPending(10)).toEqual([]);
+      expect(await store.listLost()).toEqual([]);
+    });
+
+    it("takes no more than the project may have, and again when one has ended", async () => {
+      const submission = {
+        project: "full",
+        code: "",
+        timeoutMs: 1,
+        settings: {},
+        memoryJson: "{}",
+        createdAtMs: 1,
+      };
+      const insert = (executionId: string) => store.insert({ ...submission, executionId }, 2);
+      expect(await insert("f-1")).toBe(true);
+      expect(await insert("f-2")).toBe(true);
+      await store.start("f-1", 1);
+      expect(await insert("f-3")).toBe(false);
+      expect(await store.get("f-3")).toBeUndefined();
+      await submit();
+      await store.finish("f-1", COMPLETED, NO_OUTPUT, 2);
+      expect(await insert("f-3")).toBe(true);
+    });
+
+    it("opens a question once, though it is told twice", async () => {
+      const id = await awaiting();
+      await store.answer(id, "llm_1", "first");
+      expect(await store.markAwaiting(id, QUESTION, 6)).toBe(false);
+      expect(await store.getAnswer(id, "llm_1")).toBe("first");
+    });
+
+    it("keeps one of two pieces of output with the same position, the later one", async () => {
+      const id = await running();
+      await store.appendOutput(id, { position: 0, stdout: "one ", stderr: "" });
+      await store.appendOutput(id, { position: 0, stdout: "one two ", stderr: "e" });
+      await store.finish(id, COMPLETED, { position: 1, stdout: "three", stderr: "" }, 3_000);
+      expect(await store.get(id)).toMatchObject({ stdout: "one two three", stderr: "e" });
+    });
+
+    it("keeps every character that a script or an agent may send", async () => {
+      const id = await running();
+      // A half of a surrogate pair is no character; both adapters store what UTF-8 makes of it.
+      const text = "\0 \x01\\ \\x00 \\000 ' \u2028 ü \u{1F600} \ufffe \uffff\0";
+      const half = "\ud800";
+      await store.markAwaiting(id, { id: "llm_1", prompt: text + half, model: text }, 1);
+      expect((await store.get(id))?.state).toMatchObject({
+        question: { prompt: `${text}\ufffd`, model: text },
+      });
+      await store.answer(id, "llm_1", text);
+      expect(await store.getAnswer(id, "llm_1")).toBe(text);
+      await store.appendOutput(id, { position: 0, stdout: text, stderr: text });
+      const ending = {
+        ...failure("script_error", text, 3),
+        resultJson: '"\\u0000"',
+        memoryUpdatesJson: '{"\\u0000":{}}',
+      };
+      await store.finish(id, ending, { position: 1, stdout: text, stderr: "" }, 2);
+      expect(await store.get(id)).toMatchObject({ stdout: text + text, stderr: text, state: { ending } });
     });
 
     it("forgets only what ended before the given time, a batch at a time", async () => {
       const old = [await running(), await running(), await running()];
-      for (const id of old) await store.finish(id, COMPLETED, { stdout: "x", stderr: "" }, 3_000);
+      for (const id of old) await store.finish(id, COMPLETED, { ...NO_OUTPUT, stdout: "x" }, 3_000);
       const recent = await running();
       await store.finish(recent, COMPLETED, NO_OUTPUT, 9_000);
       const active = await running();

@@ -79,7 +79,7 @@ export async function startTlsServices(): Promise<TlsServices> {
       poolManagerAddress: poolManager.address,
       sanitizerAddress: sanitizer.address,
       egressAddress: egress.address,
-      databasePath: join(directory, "airlock.db"),
+      database: { kind: "sqlite", path: join(directory, "airlock.db") },
       retentionMs: 60_000,
     },
     log,

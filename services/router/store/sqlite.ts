@@ -1,19 +1,29 @@
 import { EventEmitter } from "node:events";
 import { closeSync, openSync } from "node:fs";
-import { DatabaseSync, type SQLInputValue } from "node:sqlite";
-import type { Output, Redaction } from "../execution.ts";
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import type { Output, OutputPiece, Redaction } from "../execution.ts";
 import { statusOf } from "../execution.ts";
-import { type ExecutionRow, type OutputRow, toExecution, toSubmission, toSummary } from "./sqlite-rows.ts";
+import {
+  type ClaimRow,
+  type ExecutionRow,
+  SUMMARY_COLUMNS,
+  type SubmissionRow,
+  type SummaryRow,
+  toClaims,
+  toExecution,
+  toSubmission,
+  toSummary,
+} from "./rows.ts";
 import { MIGRATIONS } from "./sqlite-schema.ts";
+import { prepareStatements, UNFINISHED } from "./sqlite-statements.ts";
 import type { ExecutionStore } from "./store.ts";
-
-const UNFINISHED = "status IN ('pending', 'running', 'awaiting_llm')";
 
 /**
  * Opens the store in one SQLite file, for one router in one process. What was committed outlives the death of the
- * process; a power cut may take the last moments with it (docs/decisions/0001). Throws when the file cannot be opened.
+ * process; a power cut may take the last moments with it (docs/decisions/0001). `owner` is the router that opens it; what
+ * an earlier one had belongs to nobody then. Throws when the file cannot be opened.
  */
-export function openSqliteStore(path: string): ExecutionStore {
+export function openSqliteStore(path: string, owner: string): ExecutionStore {
   // SQLite gives its other files the mode of this one; what agents sent is nobody else's to read.
   closeSync(openSync(path, "a", 0o600));
   const db = new DatabaseSync(path);
@@ -21,63 +31,17 @@ export function openSqliteStore(path: string): ExecutionStore {
     "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 2000;",
   );
   migrate(db);
+  db.exec(`UPDATE executions SET owner = NULL WHERE owner IS NOT NULL AND ${UNFINISHED}`);
   const changes = new EventEmitter().setMaxListeners(0);
 
-  const insert = db.prepare(
-    `INSERT INTO executions (execution_id, project, status, code, timeout_ms, settings, memory, created_at_ms)
-     VALUES (?, ?, 'pending', ?, ?, ?, ?, ?)`,
-  );
-  const select = db.prepare("SELECT * FROM executions WHERE execution_id = ?");
-  const selectOutput = db.prepare(
-    "SELECT stdout, stderr FROM execution_output WHERE execution_id = ? ORDER BY position",
-  );
-  const insertOutput = db.prepare(
-    `INSERT INTO execution_output (execution_id, stdout, stderr)
-     SELECT execution_id, ?, ? FROM executions WHERE execution_id = ? AND ${UNFINISHED}`,
-  );
-  const markRunning = db.prepare(
-    `UPDATE executions SET status = 'running', started_at_ms = ? WHERE execution_id = ? AND status = 'pending'`,
-  );
-  const markAwaiting = db.prepare(
-    `UPDATE executions SET status = 'awaiting_llm', llm_id = ?, llm_prompt = ?, llm_model = ?, llm_answer = NULL,
-     execution_time_ms = ? WHERE execution_id = ? AND status = 'running'`,
-  );
-  const answer = db.prepare(
-    `UPDATE executions SET status = 'running', llm_answer = ?
-     WHERE execution_id = ? AND status = 'awaiting_llm' AND llm_id = COALESCE(?, llm_id)`,
-  );
-  const selectAnswer = db.prepare("SELECT llm_answer FROM executions WHERE execution_id = ? AND llm_id = ?");
-  const requestCancel = db.prepare(
-    `UPDATE executions SET cancel_requested = 1 WHERE execution_id = ? AND ${UNFINISHED}`,
-  );
-  const selectCancel = db.prepare("SELECT cancel_requested FROM executions WHERE execution_id = ?");
-  const finish = db.prepare(
-    `UPDATE executions SET status = ?, end_reason = ?, error = ?, result = ?, memory_updates = ?, truncated_stdout = ?,
-     truncated_stderr = ?, execution_time_ms = COALESCE(?, execution_time_ms), ended_at_ms = ?
-     WHERE execution_id = ? AND ${UNFINISHED}`,
-  );
-  const selectUnfinished = db.prepare(
-    `SELECT execution_id, project, status FROM executions WHERE ${UNFINISHED} ORDER BY execution_id`,
-  );
-  const addRedaction = db.prepare(
-    `INSERT INTO execution_redactions (execution_id, secret, field, count)
-     SELECT execution_id, ?, ?, ? FROM executions WHERE execution_id = ?
-     ON CONFLICT (execution_id, secret, field) DO UPDATE SET count = count + excluded.count`,
-  );
-  const selectRedactions = db.prepare(
-    "SELECT secret, field, count FROM execution_redactions WHERE execution_id = ? ORDER BY secret, field",
-  );
-  const selectExists = db.prepare("SELECT 1 FROM executions WHERE execution_id = ?");
-  const deleteEnded = db.prepare(
-    `DELETE FROM executions WHERE execution_id IN
-     (SELECT execution_id FROM executions WHERE ended_at_ms < ? ORDER BY ended_at_ms LIMIT ?)`,
-  );
+  const sql = prepareStatements(db);
 
-  const changed = (executionId: string, result: { changes: number | bigint }) => {
-    if (Number(result.changes) === 0) return false;
-    changes.emit(executionId);
-    return true;
+  const changed = (executionId: string, took: boolean) => {
+    if (took) changes.emit(executionId);
+    return took;
   };
+  const run = (statement: StatementSync, ...values: SQLInputValue[]) =>
+    Number(statement.run(...values).changes);
   const inTransaction = <T>(work: () => T): T => {
     db.exec("BEGIN IMMEDIATE");
     try {
@@ -89,29 +53,25 @@ export function openSqliteStore(path: string): ExecutionStore {
       throw cause;
     }
   };
-  const find = (executionId: string) => select.get(executionId) as ExecutionRow | undefined;
-  const addOutput = (executionId: string, { stdout, stderr }: Output) =>
-    stdout === "" && stderr === "" ? { changes: 0 } : insertOutput.run(stdout, stderr, executionId);
+  const addOutput = (executionId: string, { position, stdout, stderr }: OutputPiece) =>
+    stdout === "" && stderr === "" ? 0 : run(sql.insertOutput, position, stdout, stderr, executionId);
 
   return {
-    async insert(s) {
-      insert.run(
-        s.executionId,
-        s.project,
-        s.code,
-        s.timeoutMs,
-        JSON.stringify(s.settings),
-        s.memoryJson,
-        s.createdAtMs,
-      );
+    async insert(
+      { executionId, project, code, timeoutMs, settings, memoryJson, createdAtMs },
+      maxUnfinished,
+    ) {
+      const values = [code, timeoutMs, JSON.stringify(settings), memoryJson, createdAtMs];
+      return run(sql.insert, executionId, project, owner, ...values, maxUnfinished ?? null) > 0;
     },
     async get(executionId) {
-      const row = find(executionId);
-      return row && toExecution(row, selectOutput.all(executionId) as OutputRow[]);
-    },
-    async getSubmission(executionId) {
-      const row = find(executionId);
-      return row && toSubmission(row);
+      const row = sql.select.get(executionId) as ExecutionRow | undefined;
+      if (!row) return undefined;
+      const pieces = sql.selectOutput.all(executionId) as Output[];
+      return toExecution(row, {
+        stdout: pieces.map((piece) => piece.stdout).join(""),
+        stderr: pieces.map((piece) => piece.stderr).join(""),
+      });
     },
     async list({ project, status, limit, before }) {
       const conditions: string[] = [];
@@ -126,54 +86,67 @@ export function openSqliteStore(path: string): ExecutionStore {
       where("execution_id < ?", before);
       const filter = conditions.length > 0 ? `WHERE ${conditions.join(" AND ")}` : "";
       const rows = db
-        .prepare(
-          `SELECT execution_id, project, status, end_reason, execution_time_ms, created_at_ms, ended_at_ms
-           FROM executions ${filter} ORDER BY execution_id DESC LIMIT ?`,
-        )
+        .prepare(`SELECT ${SUMMARY_COLUMNS} FROM executions ${filter} ORDER BY execution_id DESC LIMIT ?`)
         .all(...values, limit);
-      return (rows as ExecutionRow[]).map(toSummary);
+      return (rows as SummaryRow[]).map(toSummary);
     },
-    async markRunning(executionId, startedAtMs) {
-      return changed(executionId, markRunning.run(startedAtMs, executionId));
+    async claimPending(limit) {
+      return toClaims(sql.claim.all(owner, limit) as ClaimRow[]);
+    },
+    async listClaimed() {
+      return toClaims(sql.selectClaimed.all(owner) as ClaimRow[]);
+    },
+    async release(executionId) {
+      run(sql.release, executionId, owner);
+    },
+    async listLost() {
+      return (sql.selectLost.all() as ClaimRow[]).map((row) => row.execution_id);
+    },
+    async start(executionId, startedAtMs) {
+      const row = sql.start.get(startedAtMs, executionId, owner) as SubmissionRow | undefined;
+      changed(executionId, row !== undefined);
+      return row && toSubmission(row);
     },
     async markAwaiting(executionId, { id, prompt, model }, executionTimeMs) {
-      return changed(executionId, markAwaiting.run(id, prompt, model, executionTimeMs, executionId));
+      return changed(executionId, run(sql.markAwaiting, id, prompt, model, executionTimeMs, executionId) > 0);
     },
     async answer(executionId, questionId, response) {
-      return changed(executionId, answer.run(response, executionId, questionId ?? null));
+      return changed(executionId, run(sql.answer, response, executionId, questionId ?? null) > 0);
     },
     async getAnswer(executionId, questionId) {
-      const row = selectAnswer.get(executionId, questionId) as { llm_answer: string | null } | undefined;
+      const row = sql.selectAnswer.get(executionId, questionId) as { llm_answer: string | null } | undefined;
       return row?.llm_answer ?? undefined;
     },
-    async appendOutput(executionId, output) {
-      return Number(addOutput(executionId, output).changes) > 0;
+    async appendOutput(executionId, piece) {
+      return addOutput(executionId, piece) > 0;
     },
     async addRedactions(executionId, redactions) {
       if (redactions.length === 0) return;
       inTransaction(() => {
         for (const { secret, field, count } of redactions)
-          addRedaction.run(secret, field, count, executionId);
+          sql.addRedaction.run(secret, field, count, executionId);
       });
     },
     async getRedactions(executionId) {
-      if (!selectExists.get(executionId)) return undefined;
-      const rows = selectRedactions.all(executionId) as Redaction[];
+      if (!sql.selectExists.get(executionId)) return undefined;
+      const rows = sql.selectRedactions.all(executionId) as Redaction[];
       return rows.map(({ secret, field, count }) => ({ secret, field, count }));
     },
     async requestCancel(executionId) {
-      return changed(executionId, requestCancel.run(executionId));
+      return changed(executionId, run(sql.requestCancel, executionId) > 0);
     },
     async isCancelRequested(executionId) {
       return (
-        (selectCancel.get(executionId) as { cancel_requested: number } | undefined)?.cancel_requested === 1
+        (sql.selectCancel.get(executionId) as { cancel_requested: number } | undefined)?.cancel_requested ===
+        1
       );
     },
-    async finish(executionId, ending, output, endedAtMs) {
+    async finish(executionId, ending, last, endedAtMs) {
       const { reason, error, resultJson, memoryUpdatesJson, truncated, executionTimeMs } = ending;
-      const result = inTransaction(() => {
-        addOutput(executionId, output);
-        return finish.run(
+      const ended = inTransaction(() => {
+        addOutput(executionId, last);
+        return run(
+          sql.finish,
           statusOf(ending),
           reason,
           error,
@@ -186,18 +159,19 @@ export function openSqliteStore(path: string): ExecutionStore {
           executionId,
         );
       });
-      return changed(executionId, result);
-    },
-    async listUnfinished() {
-      const rows = selectUnfinished.all() as Pick<ExecutionRow, "execution_id" | "project" | "status">[];
-      return rows.map((row) => ({ executionId: row.execution_id, project: row.project, status: row.status }));
+      return changed(executionId, ended > 0);
     },
     async deleteEndedBefore(endedBeforeMs, limit) {
-      return Number(deleteEnded.run(endedBeforeMs, limit).changes);
+      return run(sql.deleteEnded, endedBeforeMs, limit);
     },
     onChange(executionId, listener) {
       changes.on(executionId, listener);
       return () => changes.off(executionId, listener);
+    },
+    // Only an earlier router gives anything back, and that was before this one opened the file.
+    onClaimable: () => () => undefined,
+    async ping() {
+      sql.selectExists.get("");
     },
     async close() {
       db.close();

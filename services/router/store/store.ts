@@ -1,5 +1,5 @@
 import type { EndReasonName, Status } from "../../common/execution-names.ts";
-import type { Ending, Execution, LlmQuestion, Output, Redaction, Submission } from "../execution.ts";
+import type { Ending, Execution, LlmQuestion, OutputPiece, Redaction, Submission } from "../execution.ts";
 
 export type Summary = {
   readonly executionId: string;
@@ -19,29 +19,39 @@ export type ListFilter = {
   readonly before: string | undefined;
 };
 
-export type Unfinished = { readonly executionId: string; readonly project: string; readonly status: Status };
+/** A pending execution that one router, and no other, may start. */
+export type Claim = { readonly executionId: string; readonly project: string };
 
 /**
- * The port to the database. Every change is conditional on the state it starts from and says whether it took
- * place, so that of two racing callers exactly one wins; a terminal state never changes.
+ * The port to the database, as one router sees it. Every change is conditional on the state it starts from and says
+ * whether it took place, so that of two racing callers exactly one wins; a terminal state never changes. While the
+ * database is away, everything rejects with `unavailable`; whether a change took place is then unknown, and each may
+ * be asked for again.
  */
 export type ExecutionStore = {
-  insert(submission: Submission): Promise<void>;
+  /** Adds a pending execution of this router; false when its project has `maxUnfinished` that have not ended. */
+  insert(submission: Submission, maxUnfinished?: number): Promise<boolean>;
   get(executionId: string): Promise<Execution | undefined>;
-  /** What was submitted, for whoever runs it. */
-  getSubmission(executionId: string): Promise<Submission | undefined>;
   /** Newest first. */
   list(filter: ListFilter): Promise<Summary[]>;
-  /** pending → running. */
-  markRunning(executionId: string, startedAtMs: number): Promise<boolean>;
-  /** running → awaiting_llm. */
+  /** Takes at most `limit` pending executions that no living router has, oldest first. */
+  claimPending(limit: number): Promise<Claim[]>;
+  /** The pending executions that this router has, oldest first. */
+  listClaimed(): Promise<Claim[]>;
+  /** Gives a pending execution of this router back, for any router to claim. */
+  release(executionId: string): Promise<void>;
+  /** Those that have started, have not ended and belong to no router any more. */
+  listLost(): Promise<string[]>;
+  /** pending → running, by the router that has it; resolves to what is to run, undefined when it may not. */
+  start(executionId: string, startedAtMs: number): Promise<Submission | undefined>;
+  /** running → awaiting_llm, once for each question. */
   markAwaiting(executionId: string, question: LlmQuestion, executionTimeMs: number): Promise<boolean>;
   /** awaiting_llm → running, keeping the answer; `questionId` undefined answers whatever is open. */
   answer(executionId: string, questionId: string | undefined, response: string): Promise<boolean>;
   /** The answer to this question, once it was given. */
   getAnswer(executionId: string, questionId: string): Promise<string | undefined>;
-  /** Adds to the output of an execution that has not ended. */
-  appendOutput(executionId: string, output: Output): Promise<boolean>;
+  /** Adds to the output of an execution that has not ended, or replaces what has the same position. */
+  appendOutput(executionId: string, piece: OutputPiece): Promise<boolean>;
   /** Adds to what was redacted from an execution; nothing happens when it is unknown. */
   addRedactions(executionId: string, redactions: readonly Redaction[]): Promise<void>;
   /** What was redacted, by secret and field; undefined when the execution is unknown. */
@@ -49,13 +59,19 @@ export type ExecutionStore = {
   /** Asks whoever runs the execution to end it; false when it has ended. */
   requestCancel(executionId: string): Promise<boolean>;
   isCancelRequested(executionId: string): Promise<boolean>;
-  /** Any state that is not terminal → the ending's status, together with the rest of the output. */
-  finish(executionId: string, ending: Ending, output: Output, endedAtMs: number): Promise<boolean>;
-  /** Everything that has not ended, oldest first. */
-  listUnfinished(): Promise<Unfinished[]>;
+  /** Any state that is not terminal → the ending's status, together with the last piece of the output. */
+  finish(executionId: string, ending: Ending, last: OutputPiece, endedAtMs: number): Promise<boolean>;
   /** Forgets at most `limit` executions that ended before this time; resolves to how many. */
   deleteEndedBefore(endedBeforeMs: number, limit: number): Promise<number>;
-  /** Calls `listener` after each change of the execution's state; the returned function stops that. */
+  /**
+   * Calls `listener` after each change of the execution's state, by whichever router; it may be called without one.
+   * The returned function stops that.
+   */
   onChange(executionId: string, listener: () => void): () => void;
+  /** Calls `listener` when there may be something to claim; the returned function stops that. */
+  onClaimable(listener: () => void): () => void;
+  /** Rejects when the database cannot be used. */
+  ping(): Promise<void>;
+  /** Gives back what this router has not started, then lets go of the database. */
   close(): Promise<void>;
 };

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import type { Ending } from "../../../services/router/execution.ts";
+import { type Ending, NO_OUTPUT } from "../../../services/router/execution.ts";
 import { openOutputLog } from "../../../services/router/output-log.ts";
 import { recordEnding } from "../../../services/router/record-ending.ts";
 import { openSqliteStore } from "../../../services/router/store/sqlite.ts";
@@ -12,6 +12,8 @@ import { createFakeClock } from "../../support/fake-clock.ts";
 
 const ID = "0001";
 const STDOUT = 1;
+const OUT = { position: 0, stdout: "out", stderr: "" };
+const NEVER = new AbortController().signal;
 const log = pino({ level: "silent" });
 const completed: Ending = {
   reason: "completed",
@@ -30,7 +32,7 @@ let failing: ExecutionStore;
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "airlock-record-"));
-  store = openSqliteStore(join(directory, "airlock.db"));
+  store = openSqliteStore(join(directory, "airlock.db"), "router");
   const submission = {
     executionId: ID,
     project: "demo",
@@ -40,7 +42,7 @@ beforeEach(async () => {
     memoryJson: "{}",
   };
   await store.insert({ ...submission, createdAtMs: 1 });
-  await store.markRunning(ID, 2);
+  await store.start(ID, 2);
   failures = 0;
   const full = async () => {
     if (failures-- > 0) throw new Error("database or disk is full");
@@ -66,7 +68,7 @@ afterEach(async () => {
 it("is recorded whole when the store recovers soon", async () => {
   const clock = createFakeClock();
   failures = 2;
-  const recorded = recordEnding(failing, ID, completed, { stdout: "out", stderr: "" }, clock, log);
+  const recorded = recordEnding(failing, ID, completed, OUT, clock, log, NEVER);
   await clock.advance(1_000);
   await recorded;
   expect(await store.get(ID)).toMatchObject({
@@ -78,7 +80,15 @@ it("is recorded whole when the store recovers soon", async () => {
 it("is recorded without its output, as no success, when only little fits", async () => {
   const clock = createFakeClock();
   failures = 3;
-  const recorded = recordEnding(failing, ID, completed, { stdout: "oüt", stderr: "e" }, clock, log);
+  const recorded = recordEnding(
+    failing,
+    ID,
+    completed,
+    { ...OUT, stdout: "oüt", stderr: "e" },
+    clock,
+    log,
+    NEVER,
+  );
   await clock.advance(5_000);
   await recorded;
   expect(await store.get(ID)).toMatchObject({
@@ -93,11 +103,11 @@ it("is recorded without its output, as no success, when only little fits", async
 it("is given up when the store stays away, and the execution is found unfinished", async () => {
   const clock = createFakeClock();
   failures = 1_000;
-  const recorded = recordEnding(failing, ID, completed, { stdout: "", stderr: "" }, clock, log);
+  const recorded = recordEnding(failing, ID, completed, NO_OUTPUT, clock, log, NEVER);
   const rejected = expect(recorded).rejects.toThrow(/disk is full/);
   await clock.advance(120_000);
   await rejected;
-  expect(await store.listUnfinished()).toMatchObject([{ executionId: ID, status: "running" }]);
+  expect(await store.get(ID)).toMatchObject({ state: { status: "running" } });
 });
 
 it("comes with all output in order, though a piece could not be written at first", async () => {
@@ -110,7 +120,7 @@ it("comes with all output in order, though a piece could not be written at first
   output.add(STDOUT, "two ");
   await output.flush();
   output.add(STDOUT, "three");
-  await recordEnding(failing, ID, completed, await output.close(), clock, log);
+  await recordEnding(failing, ID, completed, await output.close(), clock, log, NEVER);
   expect(told).toHaveLength(1);
   expect((await store.get(ID))?.stdout).toBe("one two three");
 });

@@ -19,7 +19,7 @@ afterAll(async () => {
   await rm(directory, { recursive: true });
 });
 
-describeStoreContract("SQLite", async () => openSqliteStore(newPath()));
+describeStoreContract("SQLite", async () => openSqliteStore(newPath(), "router"));
 
 describe("the SQLite file", () => {
   const submission = {
@@ -34,11 +34,11 @@ describe("the SQLite file", () => {
 
   it("still has everything when it is opened again", async () => {
     const path = newPath();
-    const first = openSqliteStore(path);
+    const first = openSqliteStore(path, "router");
     await first.insert(submission);
-    await first.finish("0001", failure("cancelled", "no"), { stdout: "out", stderr: "" }, 2);
+    await first.finish("0001", failure("cancelled", "no"), { position: 0, stdout: "out", stderr: "" }, 2);
     await first.close();
-    const second = openSqliteStore(path);
+    const second = openSqliteStore(path, "router");
     expect(await second.get("0001")).toMatchObject({ stdout: "out", state: { status: "error" } });
     await second.close();
   });
@@ -53,8 +53,12 @@ describe("the SQLite file", () => {
          VALUES ('0001', 'demo', 'running', '', 1, '{}', '{}', 1)`,
       )
       .run();
+    const output = "INSERT INTO execution_output (execution_id, stdout, stderr) VALUES ('0001', ?, '')";
+    for (const piece of ["one ", "two"]) old.prepare(output).run(piece);
     old.close();
-    const store = openSqliteStore(path);
+    const store = openSqliteStore(path, "router");
+    expect(await store.get("0001")).toMatchObject({ stdout: "one two", state: { status: "running" } });
+    expect(await store.listLost()).toEqual(["0001"]);
     const redaction = { secret: "TOKEN", field: "stdout", count: 1 };
     await store.addRedactions("0001", [redaction]);
     expect(await store.getRedactions("0001")).toEqual([redaction]);
@@ -63,9 +67,9 @@ describe("the SQLite file", () => {
 
   it("is refused to a second router while the first has it open", async () => {
     const path = newPath();
-    const first = openSqliteStore(path);
+    const first = openSqliteStore(path, "router");
     await first.insert(submission);
-    expect(() => openSqliteStore(path)).toThrow(/locked/);
+    expect(() => openSqliteStore(path, "router")).toThrow(/locked/);
     await first.close();
   });
 });

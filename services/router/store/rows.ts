@@ -1,8 +1,10 @@
 import type { EndReasonName, Status } from "../../common/execution-names.ts";
-import type { Execution, State, Submission } from "../execution.ts";
-import type { Summary } from "./store.ts";
+import type { Execution, Output, State, Submission } from "../execution.ts";
+import type { Claim, Summary } from "./store.ts";
 
-type SummaryRow = {
+export type ClaimRow = { execution_id: string; project: string };
+
+export type SummaryRow = {
   execution_id: string;
   project: string;
   status: Status;
@@ -12,11 +14,17 @@ type SummaryRow = {
   ended_at_ms: number | null;
 };
 
-export type ExecutionRow = SummaryRow & {
+export type SubmissionRow = {
+  execution_id: string;
+  project: string;
   code: string;
   timeout_ms: number;
   settings: string;
   memory: string;
+  created_at_ms: number;
+};
+
+export type ExecutionRow = SummaryRow & {
   llm_id: string | null;
   llm_prompt: string | null;
   llm_model: string | null;
@@ -28,16 +36,20 @@ export type ExecutionRow = SummaryRow & {
   started_at_ms: number | null;
 };
 
-export type OutputRow = { stdout: string; stderr: string };
+export const SUMMARY_COLUMNS =
+  "execution_id, project, status, end_reason, execution_time_ms, created_at_ms, ended_at_ms";
+/** What was submitted is not among them, it may be megabytes. */
+export const EXECUTION_COLUMNS = `${SUMMARY_COLUMNS}, llm_id, llm_prompt, llm_model, error,
+  result, memory_updates, truncated_stdout, truncated_stderr, started_at_ms`;
 
-export function toExecution(row: ExecutionRow, output: readonly OutputRow[]): Execution {
+export function toExecution(row: ExecutionRow, { stdout, stderr }: Output): Execution {
   return {
     executionId: row.execution_id,
     project: row.project,
     createdAtMs: row.created_at_ms,
     executionTimeMs: row.execution_time_ms,
-    stdout: output.map((piece) => piece.stdout).join(""),
-    stderr: output.map((piece) => piece.stderr).join(""),
+    stdout,
+    stderr,
     state: toState(row),
   };
 }
@@ -72,7 +84,7 @@ function toState(row: ExecutionRow): State {
   }
 }
 
-export function toSubmission(row: ExecutionRow): Submission {
+export function toSubmission(row: SubmissionRow): Submission {
   return {
     executionId: row.execution_id,
     project: row.project,
@@ -94,4 +106,11 @@ export function toSummary(row: SummaryRow): Summary {
     createdAtMs: row.created_at_ms,
     endedAtMs: row.ended_at_ms,
   };
+}
+
+/** Claims, oldest first; what a database returns from an update comes in any order. */
+export function toClaims(rows: readonly ClaimRow[]): Claim[] {
+  return rows
+    .map((row) => ({ executionId: row.execution_id, project: row.project }))
+    .sort((a, b) => (a.executionId < b.executionId ? -1 : 1));
 }

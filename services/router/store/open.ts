@@ -1,0 +1,23 @@
+import { mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { Clock } from "../../common/clock.ts";
+import type { Log } from "../../common/log.ts";
+import type { DatabaseConfig } from "./database-config.ts";
+import type { ExecutionStore } from "./store.ts";
+
+/** Opens the configured store for the router `owner`, an id that no other router has. Rejects when it cannot be used. */
+export async function openStore(
+  database: DatabaseConfig,
+  owner: string,
+  clock: Clock,
+  log: Log,
+): Promise<ExecutionStore> {
+  // Only what is used is loaded: the start of the embedded default counts every millisecond.
+  if (database.kind === "postgres") {
+    const { openPostgresStore } = await import("./postgres.ts");
+    return await openPostgresStore(database, owner, clock, log);
+  }
+  await mkdir(dirname(database.path), { recursive: true });
+  const { openSqliteStore } = await import("./sqlite.ts");
+  return openSqliteStore(database.path, owner);
+}

@@ -1,0 +1,41 @@
+import { DatabaseError } from "pg";
+import { AirlockError } from "../../common/errors.ts";
+
+// Classes of SQLSTATE that say nothing about the statement: connection (08), rollback to be repeated (40), resources
+// such as connections and disk (53), lock not had in time (55), operator intervention and time-outs (57), system (58);
+// and how a standby (25006) and a server that no longer knows us (28) answer.
+const AWAY = /^(08|40|53|55|57|58|25006|28)/;
+const NUL_IN_TEXT = "22021";
+
+/**
+ * Whatever the driver threw as an AirlockError: `unavailable` when asking again later may help, `internal` otherwise.
+ * Of the server's error only code and message go on, to logs: its detail quotes rows, and the driver's own errors hold
+ * the whole client.
+ */
+export function toStoreError(error: unknown): AirlockError {
+  if (error instanceof AirlockError) return error;
+  const cause = new Error(describe(error));
+  if (!(error instanceof DatabaseError) || AWAY.test(error.code ?? "")) {
+    const message = "The database cannot be reached. Try again in a few seconds.";
+    return new AirlockError("unavailable", message, { detail: cause.message, cause });
+  }
+  if (error.code === NUL_IN_TEXT) {
+    const message = "The request has a NUL character where none can be; send it without.";
+    return new AirlockError("invalid_request", message, { detail: cause.message });
+  }
+  return new AirlockError(
+    "internal",
+    "The database refused a statement; the operator finds why in the log.",
+    {
+      cause,
+    },
+  );
+}
+
+/** What went wrong, for the operator. */
+export function describe(error: unknown): string {
+  if (error instanceof DatabaseError) return `PostgreSQL says ${error.code}: ${error.message}`;
+  // Node tries several addresses and puts what each said below one error without a message.
+  if (error instanceof AggregateError) return error.errors.map(describe).join("; ");
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,186 @@
+import type { Statement } from "./postgres-connection.ts";
+import { EXECUTION_COLUMNS, SUMMARY_COLUMNS } from "./rows.ts";
+import type { ListFilter } from "./store.ts";
+
+const UNFINISHED = "status IN ('pending', 'running', 'awaiting_llm')";
+const SUBMISSION_COLUMNS =
+  "executions.execution_id, project, code, timeout_ms, settings, memory, created_at_ms";
+
+// A piece that arrives a second time, because nobody knew that the first did, replaces it. One that was held up on its
+// way and comes after its successor is shorter than that, and does not.
+const REPLACE_PIECE = `ON CONFLICT (execution_id, position)
+  DO UPDATE SET stdout = excluded.stdout, stderr = excluded.stderr
+  WHERE length(execution_output.stdout) <= length(excluded.stdout)
+    AND length(execution_output.stderr) <= length(excluded.stderr)`;
+
+export const INSERT: Statement = {
+  name: "insert",
+  text: `INSERT INTO executions
+    (execution_id, project, status, owner, code, timeout_ms, settings, memory, created_at_ms)
+    SELECT $1::text, $2::text, 'pending', $3::text, $4::text, $5::bigint, $6::text, $7::text, $8::bigint
+    WHERE $9::bigint IS NULL OR $9 > (SELECT count(*) FROM
+      (SELECT 1 FROM executions WHERE project = $2 AND ${UNFINISHED} LIMIT $9) AS queue)`,
+};
+
+export const GET: Statement = {
+  name: "get",
+  text: `SELECT ${EXECUTION_COLUMNS}, output.* FROM executions CROSS JOIN LATERAL (
+      SELECT COALESCE(string_agg(stdout, '' ORDER BY position), '') AS stdout,
+        COALESCE(string_agg(stderr, '' ORDER BY position), '') AS stderr
+      FROM execution_output WHERE execution_id = executions.execution_id) AS output
+    WHERE execution_id = $1`,
+};
+
+/** A page of the list. It has no name: with a plan for any limit, the server would not trust the index. */
+export function list({ project, status, limit, before }: ListFilter): {
+  statement: Statement;
+  values: unknown[];
+} {
+  const values: unknown[] = [limit];
+  const conditions = [
+    ["project =", project],
+    ["status =", status],
+    ["execution_id <", before],
+  ].filter(([, value]) => value !== undefined);
+  const filter = conditions.map(([condition, value]) => `${condition} $${values.push(value)}`).join(" AND ");
+  const where = filter === "" ? "" : `WHERE ${filter}`;
+  const text = `SELECT ${SUMMARY_COLUMNS} FROM executions ${where} ORDER BY execution_id DESC LIMIT $1`;
+  return { statement: { text }, values };
+}
+
+/** Passes over what another router is claiming in this moment. */
+export const CLAIM: Statement = {
+  name: "claim",
+  text: `WITH free AS (
+      SELECT execution_id FROM executions WHERE owner IS NULL AND status = 'pending'
+      ORDER BY execution_id LIMIT $2 FOR UPDATE SKIP LOCKED)
+    UPDATE executions SET owner = $1, epoch = epoch + 1 FROM free
+    WHERE executions.execution_id = free.execution_id RETURNING executions.execution_id, project`,
+};
+
+export const LIST_CLAIMED: Statement = {
+  name: "list-claimed",
+  text: "SELECT execution_id, project FROM executions WHERE owner = $1 AND status = 'pending'",
+};
+
+export const LIST_LOST: Statement = {
+  name: "list-lost",
+  text: `SELECT execution_id FROM executions WHERE owner IS NULL AND status IN ('running', 'awaiting_llm')
+    ORDER BY execution_id`,
+};
+
+export const RELEASE: Statement = {
+  name: "release",
+  text: "UPDATE executions SET owner = NULL WHERE execution_id = $1 AND owner = $2 AND status = 'pending'",
+};
+
+export const RELEASE_ALL: Statement = {
+  name: "release-all",
+  text: `WITH gone AS (DELETE FROM routers WHERE router_id = $1)
+    UPDATE executions SET owner = NULL WHERE owner = $1 AND status = 'pending'`,
+};
+
+export const HEARTBEAT: Statement = {
+  name: "heartbeat",
+  text: `WITH alive AS (
+      INSERT INTO routers (router_id, seen_at) VALUES ($1, now())
+      ON CONFLICT (router_id) DO UPDATE SET seen_at = excluded.seen_at),
+    gone AS (
+      DELETE FROM routers WHERE router_id <> $1 AND seen_at < now() - $2 * interval '1 millisecond'
+      RETURNING router_id)
+    UPDATE executions SET owner = NULL WHERE status = 'pending' AND owner IN (SELECT router_id FROM gone)`,
+};
+
+/** The same router may ask twice, with the same time: the answer to the first may have been lost. */
+export const START: Statement = {
+  name: "start",
+  text: `UPDATE executions SET status = 'running', started_at_ms = $2
+    WHERE execution_id = $1 AND owner = $3 AND (status = 'pending' OR (status = 'running' AND started_at_ms = $2))
+    RETURNING ${SUBMISSION_COLUMNS}`,
+};
+
+export const MARK_AWAITING: Statement = {
+  name: "mark-awaiting",
+  text: `UPDATE executions SET status = 'awaiting_llm', llm_id = $2, llm_prompt = $3, llm_model = $4,
+      llm_answer = NULL, execution_time_ms = $5
+    WHERE execution_id = $1 AND status = 'running' AND llm_id IS DISTINCT FROM $2`,
+};
+
+export const ANSWER: Statement = {
+  name: "answer",
+  text: `UPDATE executions SET status = 'running', llm_answer = $3
+    WHERE execution_id = $1 AND status = 'awaiting_llm' AND llm_id = COALESCE($2, llm_id)`,
+};
+
+export const GET_ANSWER: Statement = {
+  name: "get-answer",
+  text: "SELECT llm_answer FROM executions WHERE execution_id = $1 AND llm_id = $2",
+};
+
+/** The lock keeps an ending from coming between the look at the status and the output. */
+export const APPEND_OUTPUT: Statement = {
+  name: "append-output",
+  text: `WITH unfinished AS (SELECT execution_id FROM executions WHERE execution_id = $1 AND ${UNFINISHED} FOR SHARE)
+    INSERT INTO execution_output (execution_id, position, stdout, stderr)
+    SELECT execution_id, $2::bigint, $3::bytea, $4::bytea FROM unfinished ${REPLACE_PIECE}`,
+};
+
+export const ADD_REDACTIONS: Statement = {
+  name: "add-redactions",
+  text: `WITH known AS (SELECT execution_id FROM executions WHERE execution_id = $1 FOR KEY SHARE)
+    INSERT INTO execution_redactions (execution_id, secret, field, count)
+    SELECT execution_id, secret, field, sum(count)
+    FROM known, unnest($2::text[], $3::text[], $4::bigint[]) AS added (secret, field, count)
+    GROUP BY execution_id, secret, field
+    ON CONFLICT (execution_id, secret, field) DO UPDATE SET count = execution_redactions.count + excluded.count`,
+};
+
+/** At least one row when the execution is known. */
+export const GET_REDACTIONS: Statement = {
+  name: "get-redactions",
+  text: `SELECT secret, field, count FROM executions LEFT JOIN execution_redactions USING (execution_id)
+    WHERE execution_id = $1 ORDER BY secret, field`,
+};
+
+export const REQUEST_CANCEL: Statement = {
+  name: "request-cancel",
+  text: `UPDATE executions SET cancel_requested = TRUE WHERE execution_id = $1 AND ${UNFINISHED}`,
+};
+
+export const GET_CANCEL: Statement = {
+  name: "get-cancel",
+  text: "SELECT cancel_requested FROM executions WHERE execution_id = $1",
+};
+
+/** The ending and the last of the output in one commit, and in one exchange with the server. */
+export const FINISH: Statement = {
+  name: "finish",
+  text: `WITH ended AS (
+      UPDATE executions SET status = $2, end_reason = $3, error = $4, result = $5, memory_updates = $6,
+        truncated_stdout = $7, truncated_stderr = $8, execution_time_ms = COALESCE($9, execution_time_ms),
+        ended_at_ms = $10
+      WHERE execution_id = $1 AND ${UNFINISHED} RETURNING execution_id),
+    last_piece AS (
+      INSERT INTO execution_output (execution_id, position, stdout, stderr)
+      SELECT execution_id, $11::bigint, $12::bytea, $13::bytea FROM ended
+      WHERE length($12::bytea) + length($13::bytea) > 0 ${REPLACE_PIECE})
+    SELECT execution_id FROM ended`,
+};
+
+/** Routers that clean up at the same time take different rows. */
+export const DELETE_ENDED: Statement = {
+  name: "delete-ended",
+  text: `WITH old AS (
+      SELECT execution_id FROM executions WHERE ended_at_ms < $1 ORDER BY ended_at_ms LIMIT $2
+      FOR UPDATE SKIP LOCKED)
+    DELETE FROM executions USING old WHERE executions.execution_id = old.execution_id`,
+};
+
+/** All that a change of state changes, for the executions that somebody watches. */
+export const LOOK: Statement = {
+  name: "look",
+  text: `SELECT execution_id, concat_ws(' ', status, cancel_requested, llm_id) AS state FROM executions
+    WHERE execution_id = ANY ($1)`,
+};
+
+export const PING: Statement = { name: "ping", text: "SELECT 1" };

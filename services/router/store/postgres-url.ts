@@ -1,0 +1,84 @@
+/** Where a PostgreSQL database is and how the way there is protected. */
+export type PostgresAddress = {
+  /** A host name, or the directory of a Unix socket. */
+  readonly host: string;
+  readonly port: number;
+  /** Undefined: the user that this process runs as. */
+  readonly user: string | undefined;
+  readonly database: string;
+  /** Undefined: no TLS. Otherwise the server must prove that it is `host`. */
+  readonly tls: PostgresTls | undefined;
+};
+
+/** PEM files. */
+export type PostgresTls = {
+  /** The authorities to trust instead of the public ones. */
+  readonly caFile: string | undefined;
+  readonly certFile: string | undefined;
+  readonly keyFile: string | undefined;
+};
+
+const PARAMETERS = ["sslmode", "sslrootcert", "sslcert", "sslkey"];
+const EXAMPLE = "postgres://airlock:PASSWORD@db.example:5432/airlock?sslmode=verify-full";
+
+/** What a `postgres://` URL says but for its password; tells `refuse` what is wrong, without the URL. */
+export function readPostgresUrl(
+  text: string,
+  refuse: (problem: string) => void,
+): PostgresAddress | undefined {
+  const url = URL.parse(text);
+  if (!url || !/^postgres(ql)?:$/.test(url.protocol) || /%(?![0-9a-f]{2})/i.test(text)) {
+    refuse(`must be a URL such as ${EXAMPLE}; percent-encode what a URL cannot hold in a password`);
+    return undefined;
+  }
+  const host = decodeURIComponent(url.hostname).replace(/^\[(.+)\]$/, "$1");
+  const database = decodeURIComponent(url.pathname.slice(1));
+  // A parameter that nobody knows is not named: it may be the rest of a password that was not encoded.
+  const isUnknown = [...url.searchParams.keys()].some((name) => !PARAMETERS.includes(name));
+  const problems = [
+    ...(host === "" ? ["must name a host, or the directory of a socket as %2Frun%2Fpostgresql"] : []),
+    ...(database === "" || database.includes("/") ? ["must name one database after the host"] : []),
+    ...(isUnknown ? [`has a parameter other than ${PARAMETERS.join(", ")}`] : []),
+    ...tlsProblems(url.searchParams, isLocal(host)),
+  ];
+  problems.forEach(refuse);
+  if (problems.length > 0) return undefined;
+  const parameter = (name: string) => url.searchParams.get(name) || undefined;
+  return {
+    host,
+    port: url.port === "" ? 5432 : Number(url.port),
+    user: decodeURIComponent(url.username) || undefined,
+    database,
+    tls:
+      parameter("sslmode") === "verify-full"
+        ? {
+            caFile: parameter("sslrootcert"),
+            certFile: parameter("sslcert"),
+            keyFile: parameter("sslkey"),
+          }
+        : undefined,
+  };
+}
+
+/** The password in a URL that readPostgresUrl accepted; undefined when it has none. */
+export function passwordIn(url: string): string | undefined {
+  return decodeURIComponent(URL.parse(url)?.password ?? "") || undefined;
+}
+
+function tlsProblems(parameters: URLSearchParams, local: boolean): string[] {
+  const mode = parameters.get("sslmode");
+  const hasFiles = PARAMETERS.slice(1).some((name) => parameters.has(name));
+  if (mode === null && !local) {
+    return ["must say sslmode=verify-full, or sslmode=disable where the network itself is trusted"];
+  }
+  if (mode !== null && mode !== "verify-full" && mode !== "disable") {
+    return ["has an sslmode other than verify-full and disable; the other ones do not check who answers"];
+  }
+  if (hasFiles && mode !== "verify-full") return ["has certificates; they need sslmode=verify-full"];
+  if (parameters.has("sslcert") !== parameters.has("sslkey")) return ["needs sslcert and sslkey together"];
+  return [];
+}
+
+function isLocal(host: string): boolean {
+  return host.startsWith("/") || ["localhost", "127.0.0.1", "::1"].includes(host);
+}

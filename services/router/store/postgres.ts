@@ -1,0 +1,156 @@
+import type { Clock } from "../../common/clock.ts";
+import type { Log } from "../../common/log.ts";
+import { repeat } from "../../common/repeat.ts";
+import { type Output, type OutputPiece, type Redaction, statusOf } from "../execution.ts";
+import type { PostgresConfig } from "./database-config.ts";
+import { openChanges } from "./postgres-changes.ts";
+import { bytes, openPool, readClientConfig, type Statement } from "./postgres-connection.ts";
+import { migrate, readMigrations } from "./postgres-migrations.ts";
+import * as sql from "./postgres-statements.ts";
+import {
+  type ClaimRow,
+  type ExecutionRow,
+  type SubmissionRow,
+  type SummaryRow,
+  toClaims,
+  toExecution,
+  toSubmission,
+  toSummary,
+} from "./rows.ts";
+import type { ExecutionStore } from "./store.ts";
+
+const HEARTBEAT_EVERY_MS = 3_000;
+// Five heartbeats: a router that is merely busy is not taken for dead.
+const DEAD_AFTER_MS = 15_000;
+
+/**
+ * Opens the store in a PostgreSQL database that any number of routers share, `owner` being one of them; brings the
+ * database to this Airlock's schema first. Rejects, saying why, when it cannot be used.
+ */
+export async function openPostgresStore(
+  config: PostgresConfig,
+  owner: string,
+  clock: Clock,
+  log: Log,
+): Promise<ExecutionStore> {
+  const client = await readClientConfig(config);
+  await migrate(client, await readMigrations(), log);
+  const db = openPool(client, config.maxConnections, log);
+  const changes = await openChanges(db, client, owner, clock, log);
+
+  const heartbeat = async () => {
+    try {
+      if ((await db.change(sql.HEARTBEAT, [owner, DEAD_AFTER_MS])) > 0) changes.freed();
+    } catch (error) {
+      log.warn({ err: error }, "this router's heartbeat was not taken");
+    }
+  };
+  await heartbeat();
+  const stopHeartbeat = repeat(HEARTBEAT_EVERY_MS, heartbeat, clock);
+
+  const changed = (executionId: string, took: boolean) => {
+    if (took) changes.changed(executionId);
+    return took;
+  };
+  const change = async (statement: Statement, executionId: string, ...values: unknown[]) =>
+    changed(executionId, (await db.change(statement, [executionId, ...values])) > 0);
+  const one = async <Row>(statement: Statement, ...values: unknown[]) =>
+    (await db.rows<Row>(statement, values))[0];
+  const pieceOf = ({ position, stdout, stderr }: OutputPiece) => [position, bytes(stdout), bytes(stderr)];
+
+  return {
+    async insert(
+      { executionId, project, code, timeoutMs, settings, memoryJson, createdAtMs },
+      maxUnfinished,
+    ) {
+      const submitted = [code, timeoutMs, JSON.stringify(settings), memoryJson, createdAtMs];
+      const values = [executionId, project, owner, ...submitted, maxUnfinished ?? null];
+      return (await db.change(sql.INSERT, values)) > 0;
+    },
+    async get(executionId) {
+      const row = await one<ExecutionRow & Output>(sql.GET, executionId);
+      return row && toExecution(row, row);
+    },
+    async list(filter) {
+      const { statement, values } = sql.list(filter);
+      return (await db.rows<SummaryRow>(statement, values)).map(toSummary);
+    },
+    claimPending: async (limit) => toClaims(await db.rows<ClaimRow>(sql.CLAIM, [owner, limit])),
+    listClaimed: async () => toClaims(await db.rows<ClaimRow>(sql.LIST_CLAIMED, [owner])),
+    listLost: async () => (await db.rows<ClaimRow>(sql.LIST_LOST)).map((row) => row.execution_id),
+    async release(executionId) {
+      if ((await db.change(sql.RELEASE, [executionId, owner])) > 0) changes.freed();
+    },
+    async start(executionId, startedAtMs) {
+      const row = await one<SubmissionRow>(sql.START, executionId, startedAtMs, owner);
+      changed(executionId, row !== undefined);
+      return row && toSubmission(row);
+    },
+    markAwaiting: (executionId, { id, prompt, model }, executionTimeMs) =>
+      change(sql.MARK_AWAITING, executionId, id, bytes(prompt), bytes(model), executionTimeMs),
+    answer: (executionId, questionId, response) =>
+      change(sql.ANSWER, executionId, questionId ?? null, bytes(response)),
+    async getAnswer(executionId, questionId) {
+      const row = await one<{ llm_answer: string | null }>(sql.GET_ANSWER, executionId, questionId);
+      return row?.llm_answer ?? undefined;
+    },
+    async appendOutput(executionId, piece) {
+      return (await db.change(sql.APPEND_OUTPUT, [executionId, ...pieceOf(piece)])) > 0;
+    },
+    async addRedactions(executionId, redactions) {
+      if (redactions.length === 0) return;
+      const columns = [
+        redactions.map(({ secret }) => secret),
+        redactions.map(({ field }) => field),
+        redactions.map(({ count }) => count),
+      ];
+      await db.change(sql.ADD_REDACTIONS, [executionId, ...columns]);
+    },
+    async getRedactions(executionId) {
+      const rows = await db.rows<Redaction | { secret: null }>(sql.GET_REDACTIONS, [executionId]);
+      return rows.length === 0 ? undefined : rows.filter((row): row is Redaction => row.secret !== null);
+    },
+    requestCancel: (executionId) => change(sql.REQUEST_CANCEL, executionId),
+    async isCancelRequested(executionId) {
+      const row = await one<{ cancel_requested: boolean }>(sql.GET_CANCEL, executionId);
+      return row?.cancel_requested === true;
+    },
+    async finish(executionId, ending, last, endedAtMs) {
+      const { reason, error, resultJson, memoryUpdatesJson, truncated, executionTimeMs } = ending;
+      const row = await one(
+        sql.FINISH,
+        executionId,
+        statusOf(ending),
+        reason,
+        bytes(error),
+        resultJson,
+        memoryUpdatesJson,
+        truncated.stdout,
+        truncated.stderr,
+        executionTimeMs,
+        endedAtMs,
+        ...pieceOf(last),
+      );
+      return changed(executionId, row !== undefined);
+    },
+    deleteEndedBefore: (endedBeforeMs, limit) => db.change(sql.DELETE_ENDED, [endedBeforeMs, limit]),
+    onChange: changes.onChange,
+    onClaimable: changes.onClaimable,
+    async ping() {
+      await db.rows(sql.PING);
+    },
+    async close() {
+      await stopHeartbeat();
+      try {
+        if ((await db.change(sql.RELEASE_ALL, [owner])) > 0) changes.freed();
+      } catch (error) {
+        log.warn(
+          { err: error },
+          "pending executions not given back; they are free once this router is missed",
+        );
+      }
+      await changes.close();
+      await db.close();
+    },
+  };
+}

@@ -1,0 +1,75 @@
+import type { DatabaseSync } from "node:sqlite";
+import { EXECUTION_COLUMNS } from "./rows.ts";
+
+export const UNFINISHED = "status IN ('pending', 'running', 'awaiting_llm')";
+
+/** Every statement of the SQLite store but the list's, which depends on its filter. */
+export function prepareStatements(db: DatabaseSync) {
+  return {
+    insert: db.prepare(
+      `INSERT INTO executions (execution_id, project, status, owner, code, timeout_ms, settings, memory, created_at_ms)
+       SELECT ?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8
+       WHERE ?9 IS NULL OR (SELECT count(*) FROM executions WHERE project = ?2 AND ${UNFINISHED}) < ?9`,
+    ),
+    select: db.prepare(`SELECT ${EXECUTION_COLUMNS} FROM executions WHERE execution_id = ?`),
+    selectOutput: db.prepare(
+      "SELECT stdout, stderr FROM execution_output WHERE execution_id = ? ORDER BY position",
+    ),
+    insertOutput: db.prepare(
+      `INSERT INTO execution_output (execution_id, position, stdout, stderr)
+       SELECT execution_id, ?, ?, ? FROM executions WHERE execution_id = ? AND ${UNFINISHED}
+       ON CONFLICT (execution_id, position) DO UPDATE SET stdout = excluded.stdout, stderr = excluded.stderr`,
+    ),
+    claim: db.prepare(
+      `UPDATE executions SET owner = ?, epoch = epoch + 1 WHERE execution_id IN
+       (SELECT execution_id FROM executions WHERE status = 'pending' AND owner IS NULL ORDER BY execution_id LIMIT ?)
+       RETURNING execution_id, project`,
+    ),
+    selectClaimed: db.prepare(
+      "SELECT execution_id, project FROM executions WHERE status = 'pending' AND owner = ?",
+    ),
+    release: db.prepare(
+      "UPDATE executions SET owner = NULL WHERE execution_id = ? AND status = 'pending' AND owner = ?",
+    ),
+    selectLost: db.prepare(
+      `SELECT execution_id FROM executions WHERE status IN ('running', 'awaiting_llm') AND owner IS NULL
+       ORDER BY execution_id`,
+    ),
+    start: db.prepare(
+      `UPDATE executions SET status = 'running', started_at_ms = ?
+       WHERE execution_id = ? AND status = 'pending' AND owner = ?
+       RETURNING execution_id, project, code, timeout_ms, settings, memory, created_at_ms`,
+    ),
+    markAwaiting: db.prepare(
+      `UPDATE executions SET status = 'awaiting_llm', llm_id = ?1, llm_prompt = ?2, llm_model = ?3, llm_answer = NULL,
+       execution_time_ms = ?4 WHERE execution_id = ?5 AND status = 'running' AND llm_id IS NOT ?1`,
+    ),
+    answer: db.prepare(
+      `UPDATE executions SET status = 'running', llm_answer = ?
+       WHERE execution_id = ? AND status = 'awaiting_llm' AND llm_id = COALESCE(?, llm_id)`,
+    ),
+    selectAnswer: db.prepare("SELECT llm_answer FROM executions WHERE execution_id = ? AND llm_id = ?"),
+    requestCancel: db.prepare(
+      `UPDATE executions SET cancel_requested = 1 WHERE execution_id = ? AND ${UNFINISHED}`,
+    ),
+    selectCancel: db.prepare("SELECT cancel_requested FROM executions WHERE execution_id = ?"),
+    finish: db.prepare(
+      `UPDATE executions SET status = ?, end_reason = ?, error = ?, result = ?, memory_updates = ?, truncated_stdout = ?,
+       truncated_stderr = ?, execution_time_ms = COALESCE(?, execution_time_ms), ended_at_ms = ?
+       WHERE execution_id = ? AND ${UNFINISHED}`,
+    ),
+    addRedaction: db.prepare(
+      `INSERT INTO execution_redactions (execution_id, secret, field, count)
+       SELECT execution_id, ?, ?, ? FROM executions WHERE execution_id = ?
+       ON CONFLICT (execution_id, secret, field) DO UPDATE SET count = count + excluded.count`,
+    ),
+    selectRedactions: db.prepare(
+      "SELECT secret, field, count FROM execution_redactions WHERE execution_id = ? ORDER BY secret, field",
+    ),
+    selectExists: db.prepare("SELECT 1 FROM executions WHERE execution_id = ?"),
+    deleteEnded: db.prepare(
+      `DELETE FROM executions WHERE execution_id IN
+       (SELECT execution_id FROM executions WHERE ended_at_ms < ? ORDER BY ended_at_ms LIMIT ?)`,
+    ),
+  };
+}

@@ -1,0 +1,185 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { accessSync, constants, readdirSync } from "node:fs";
+import { chown, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { Client, type QueryResultRow } from "pg";
+import { readEnvironment } from "../../services/common/environment.ts";
+import { type PostgresConfig, readDatabaseConfig } from "../../services/router/store/database-config.ts";
+
+const DEBIAN = "/usr/lib/postgresql";
+const START_TIMEOUT_MS = 30_000;
+const PASSWORD = "pässword/of@a-test";
+const FAST = ["-c", "fsync=off", "-c", "full_page_writes=off"];
+
+/** Why there is no PostgreSQL here; undefined when there is. */
+export function postgresMissing(): string | undefined {
+  if (binaries()) return undefined;
+  return `no PostgreSQL server here: initdb is neither on PATH nor below ${DEBIAN}`;
+}
+
+/** A real server of this test's own, on a Unix socket, with a password. */
+export type TestPostgres = {
+  /** A fresh, empty database. */
+  newDatabase(): Promise<TestDatabase>;
+  /** Ends it as a crash does: nothing is written any more. */
+  crash(): Promise<void>;
+  /** Starts it again after a crash. */
+  start(): Promise<void>;
+  remove(): Promise<void>;
+};
+
+export type TestDatabase = {
+  readonly url: string;
+  readonly config: PostgresConfig;
+  /** One statement on a connection of its own. */
+  sql<Row extends QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]>;
+};
+
+export type TestPostgresOptions = {
+  /** Commits reach the disk, as in production; without, a crash of the machine would lose them, a crash of the server not. */
+  readonly durable?: boolean;
+  /** Settings of the server, besides. */
+  readonly settings?: readonly string[];
+};
+
+export async function startPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
+  const bin = binaries();
+  if (!bin) throw new Error(postgresMissing());
+  const directory = await mkdtemp(join(tmpdir(), "airlock-pg-"));
+  const user = ordinaryUser();
+  if (user) await chown(directory, user.uid, user.gid);
+  const data = join(directory, "data");
+  const passwordFile = join(directory, "password");
+  await writeFile(passwordFile, PASSWORD);
+  if (user) await chown(passwordFile, user.uid, user.gid);
+  execFileSync(
+    join(bin, "initdb"),
+    [
+      "-D",
+      data,
+      "-U",
+      "airlock",
+      "-A",
+      "scram-sha-256",
+      "--pwfile",
+      passwordFile,
+      "-E",
+      "UTF8",
+      "--locale=C",
+      "--no-sync",
+    ],
+    { ...user, cwd: directory, stdio: "pipe" },
+  );
+  const urlOf = (database: string) =>
+    `postgres://airlock:${encodeURIComponent(PASSWORD)}@${encodeURIComponent(directory)}/${database}`;
+  const settings = [
+    ...(options.durable ? [] : FAST),
+    ...(options.settings ?? []).flatMap((text) => ["-c", text]),
+  ];
+  let server: ChildProcess;
+  let exited: Promise<unknown>;
+  let databases = 0;
+  const start = async () => {
+    server = spawn(
+      join(bin, "postgres"),
+      ["-D", data, "-k", directory, "-c", "listen_addresses=", ...settings],
+      { ...user, cwd: directory, stdio: "ignore" },
+    );
+    exited = once(server, "exit");
+    const deadline = Date.now() + START_TIMEOUT_MS;
+    for (;;) {
+      try {
+        await query(urlOf("postgres"), "SELECT 1");
+        return;
+      } catch (error) {
+        if (Date.now() > deadline || server.exitCode !== null) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  };
+  const end = async (signal: NodeJS.Signals) => {
+    if (server.exitCode === null) server.kill(signal);
+    await exited;
+  };
+  await start();
+  return {
+    start,
+    crash: () => end("SIGQUIT"),
+    async newDatabase() {
+      databases += 1;
+      const name = `airlock_${databases}`;
+      await query(urlOf("postgres"), `CREATE DATABASE ${name}`);
+      const url = urlOf(name);
+      return { url, config: configOf(url), sql: (text, values) => query(url, text, values) };
+    },
+    async remove() {
+      await end("SIGINT");
+      await rm(directory, { recursive: true });
+    },
+  };
+}
+
+/** What a router makes of this URL. */
+export function configOf(url: string): PostgresConfig {
+  const read = readEnvironment({ AIRLOCK_DATABASE_URL: url });
+  const config = readDatabaseConfig(read);
+  read.check();
+  if (config.kind !== "postgres") throw new Error("not a PostgreSQL URL");
+  return config;
+}
+
+async function query<Row extends QueryResultRow>(
+  url: string,
+  text: string,
+  values?: unknown[],
+): Promise<Row[]> {
+  const { host, port, user, database } = configOf(url).address;
+  const client = new Client({ host, port, user, database, password: PASSWORD });
+  client.on("error", () => undefined);
+  try {
+    await client.connect();
+    return (await client.query<Row>(text, values)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+function binaries(): string | undefined {
+  const onPath = (process.env.PATH ?? "").split(delimiter);
+  const debian = versionsOf(DEBIAN).map((version) => join(DEBIAN, version, "bin"));
+  return [...debian, ...onPath].find((directory) => directory && isExecutable(join(directory, "initdb")));
+}
+
+function versionsOf(directory: string): string[] {
+  try {
+    return readdirSync(directory).sort((a, b) => Number(b) - Number(a));
+  } catch {
+    return [];
+  }
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** PostgreSQL refuses to run as root, and wants a user that has a name. */
+function ordinaryUser(): { uid: number; gid: number } | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  for (const name of ["postgres", "nobody"]) {
+    try {
+      const id = (flag: string) =>
+        Number(execFileSync("id", [flag, name], { encoding: "utf8", stdio: "pipe" }));
+      return { uid: id("-u"), gid: id("-g") };
+    } catch {
+      // Not here; the next one.
+    }
+  }
+  throw new Error("PostgreSQL does not run as root, and there is neither a user postgres nor nobody");
+}
