@@ -1,25 +1,163 @@
+import { inspect } from "node:util";
+import { Client } from "pg";
 import { pino } from "pino";
-import { afterAll, beforeAll, describe } from "vitest";
+import { describe, expect, it } from "vitest";
 import { systemClock } from "../../services/common/clock.ts";
+import { type Ending, failure, NO_OUTPUT } from "../../services/router/execution.ts";
 import { openPostgresStore } from "../../services/router/store/postgres.ts";
-import { postgresMissing, startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { postgresMissing } from "../support/postgres.ts";
+import { hear, QUESTION, running, submit, usePostgresStores } from "../support/postgres-stores.ts";
 import { describeStoreContract } from "../support/store-contract.ts";
 
 const missing = postgresMissing();
-const log = pino({ level: "silent" });
+const COMPLETED: Ending = { ...failure("killed", ""), reason: "completed", error: null, resultJson: "[1.0]" };
 
 describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, () => {
-  let postgres: TestPostgres;
+  const stores = usePostgresStores();
+  /** Another client of the same database, in a transaction. */
+  const otherTransaction = async (statement: string, ...values: unknown[]) => {
+    const { host, port, user, database } = stores.database.config.address;
+    const other = new Client({ host, port, user, database, password: stores.postgres.password });
+    await other.connect();
+    await other.query("BEGIN");
+    await other.query(statement, values);
+    return other;
+  };
 
-  beforeAll(async () => {
-    postgres = await startPostgres();
-  });
-  afterAll(async () => {
-    await postgres.remove();
+  describeStoreContract("PostgreSQL", () =>
+    openPostgresStore(stores.database.config, "router-1", systemClock, pino({ level: "silent" })),
+  );
+
+  describe("the database itself", () => {
+    it.each([
+      ["an ended status changes", "UPDATE executions SET status = 'running' WHERE execution_id = 'ended'"],
+      ["an ended result changes", "UPDATE executions SET result = '2' WHERE execution_id = 'ended'"],
+      [
+        "an ended one is reopened",
+        "UPDATE executions SET status = 'pending', end_reason = NULL, ended_at_ms = NULL WHERE execution_id = 'ended'",
+      ],
+      [
+        "a started one is pending again",
+        "UPDATE executions SET status = 'pending' WHERE execution_id = 'running'",
+      ],
+      ["an epoch goes back", "UPDATE executions SET epoch = 0 WHERE execution_id = 'running'"],
+      ["there is a seventh status", "UPDATE executions SET status = 'paused' WHERE execution_id = 'running'"],
+      [
+        "there is an unknown end reason",
+        "UPDATE executions SET status = 'error', end_reason = 'bad', ended_at_ms = 1 WHERE execution_id = 'running'",
+      ],
+      [
+        "one ends without a reason",
+        "UPDATE executions SET status = 'error', ended_at_ms = 1 WHERE execution_id = 'running'",
+      ],
+      [
+        "one ends at no time",
+        "UPDATE executions SET status = 'error', end_reason = 'killed' WHERE execution_id = 'running'",
+      ],
+      [
+        "a failure is called completed",
+        "UPDATE executions SET status = 'completed', end_reason = 'killed', ended_at_ms = 1 WHERE execution_id = 'running'",
+      ],
+      [
+        "one waits without a question",
+        "UPDATE executions SET status = 'awaiting_llm' WHERE execution_id = 'running'",
+      ],
+      [
+        "one waits for a question that is answered",
+        "UPDATE executions SET llm_answer = 'x' WHERE execution_id = 'waiting'",
+      ],
+      ["one runs since no time", "UPDATE executions SET status = 'running' WHERE execution_id = 'pending'"],
+      ["output belongs to nothing", "INSERT INTO execution_output VALUES ('none', 0, '', '')"],
+      [
+        "an id is taken twice",
+        "INSERT INTO executions SELECT * FROM executions WHERE execution_id = 'ended'",
+      ],
+    ])("refuses that %s", async (_what, statement) => {
+      const store = await stores.open("a");
+      await submit(store, "pending");
+      await running(store, "running");
+      await running(store, "waiting");
+      await store.markAwaiting("waiting", QUESTION, 1);
+      await running(store, "ended");
+      await store.finish("ended", COMPLETED, NO_OUTPUT, 2);
+      const all = "SELECT * FROM executions ORDER BY execution_id";
+      const before = await stores.database.sql(all);
+      await expect(stores.database.sql(statement)).rejects.toMatchObject({
+        code: expect.stringMatching(/^23/),
+      });
+      expect(await stores.database.sql(all)).toEqual(before);
+    });
+
+    it("lets no output follow an ending that was on its way first", async () => {
+      const store = await stores.open("a");
+      const id = await running(store);
+      const other = await otherTransaction(
+        "UPDATE executions SET status = 'error', end_reason = 'cancelled', ended_at_ms = 1 WHERE execution_id = $1",
+        id,
+      );
+      const appended = store.appendOutput(id, { position: 0, stdout: "late", stderr: "" });
+      await expect
+        .poll(() => stores.database.sql("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+        .toHaveLength(1);
+      await other.query("COMMIT");
+      await other.end();
+      expect(await appended).toBe(false);
+      expect(await store.get(id)).toMatchObject({ stdout: "", state: { status: "error" } });
+    });
   });
 
-  describeStoreContract("PostgreSQL", async () => {
-    const { config } = await postgres.newDatabase();
-    return await openPostgresStore(config, "router-1", systemClock, log);
+  describe("when the server is away", () => {
+    it("says so to callers without a word of the way to it, and goes on when it is back", async () => {
+      const lines: string[] = [];
+      const heardLog = pino({ level: "debug" }, { write: (line: string) => lines.push(line) });
+      const store = await stores.open("a", { log: heardLog });
+      const id = await running(store);
+      await stores.postgres.crash();
+      const errors = await Promise.all(
+        [store.get(id), store.ping(), store.answer(id, undefined, "x"), store.claimPending(1)].map((call) =>
+          call.catch((error: unknown) => error),
+        ),
+      );
+      for (const error of errors) {
+        expect(error).toMatchObject({ code: "unavailable", message: expect.stringContaining("Try again") });
+        expect((error as Error).message).not.toContain("airlock-pg-");
+        expect(inspect(error, { depth: 10, showHidden: true })).not.toContain(stores.postgres.password);
+      }
+      await stores.postgres.start();
+      await expect
+        .poll(() =>
+          store.ping().then(
+            () => "up",
+            () => "away",
+          ),
+        )
+        .toBe("up");
+      expect(await store.get(id)).toMatchObject({ state: { status: "running" } });
+      const heard = hear(store, id);
+      await (await stores.open("b")).requestCancel(id);
+      await expect.poll(() => heard.count).toBeGreaterThan(0);
+      expect(lines.join("")).toContain("heard again");
+      expect(lines.join("")).not.toContain(stores.postgres.password);
+    });
+
+    it("keeps to its connections, and lets callers wait for one", async () => {
+      const store = await stores.open("a", { maxConnections: 2 });
+      const id = await submit(store);
+      const reads = Promise.all(Array.from({ length: 200 }, () => store.get(id)));
+      const count =
+        "SELECT count(*)::int FROM pg_stat_activity WHERE application_name LIKE 'airlock-router%' AND datname = current_database()";
+      // Two, and the one that listens.
+      expect(await stores.database.sql(count)).toEqual([{ count: 3 }]);
+      expect((await reads).every((execution) => execution?.executionId === id)).toBe(true);
+    });
+
+    it("does not wait for a lock for ever", async () => {
+      const store = await stores.open("a");
+      const id = await running(store);
+      const other = await otherTransaction("SELECT 1 FROM executions WHERE execution_id = $1 FOR UPDATE", id);
+      await expect(store.requestCancel(id)).rejects.toMatchObject({ code: "unavailable" });
+      await other.end();
+      expect(await store.requestCancel(id)).toBe(true);
+    });
   });
 });

@@ -7,6 +7,7 @@ import { delimiter, join } from "node:path";
 import { Client, type QueryResultRow } from "pg";
 import { readEnvironment } from "../../services/common/environment.ts";
 import { type PostgresConfig, readDatabaseConfig } from "../../services/router/store/database-config.ts";
+import { freePort } from "./free-port.ts";
 
 const DEBIAN = "/usr/lib/postgresql";
 const START_TIMEOUT_MS = 30_000;
@@ -21,6 +22,9 @@ export function postgresMissing(): string | undefined {
 
 /** A real server of this test's own, on a Unix socket, with a password. */
 export type TestPostgres = {
+  /** Where it listens with TLS, if it does. */
+  readonly port: number;
+  readonly password: string;
   /** A fresh, empty database. */
   newDatabase(): Promise<TestDatabase>;
   /** Ends it as a crash does: nothing is written any more. */
@@ -40,8 +44,8 @@ export type TestDatabase = {
 export type TestPostgresOptions = {
   /** Commits reach the disk, as in production; without, a crash of the machine would lose them, a crash of the server not. */
   readonly durable?: boolean;
-  /** Settings of the server, besides. */
-  readonly settings?: readonly string[];
+  /** PEM texts: it listens on `localhost` too, with this certificate. */
+  readonly tls?: { readonly certificate: string; readonly key: string };
 };
 
 export async function startPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
@@ -51,9 +55,13 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
   const user = ordinaryUser();
   if (user) await chown(directory, user.uid, user.gid);
   const data = join(directory, "data");
-  const passwordFile = join(directory, "password");
-  await writeFile(passwordFile, PASSWORD);
-  if (user) await chown(passwordFile, user.uid, user.gid);
+  const write = async (name: string, text: string) => {
+    const path = join(directory, name);
+    await writeFile(path, text, { mode: 0o600 });
+    if (user) await chown(path, user.uid, user.gid);
+    return path;
+  };
+  const passwordFile = await write("password", PASSWORD);
   execFileSync(
     join(bin, "initdb"),
     [
@@ -73,18 +81,22 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
     { ...user, cwd: directory, stdio: "pipe" },
   );
   const urlOf = (database: string) =>
-    `postgres://airlock:${encodeURIComponent(PASSWORD)}@${encodeURIComponent(directory)}/${database}`;
-  const settings = [
-    ...(options.durable ? [] : FAST),
-    ...(options.settings ?? []).flatMap((text) => ["-c", text]),
-  ];
+    `postgres://airlock:${encodeURIComponent(PASSWORD)}@${encodeURIComponent(directory)}:${port}/${database}`;
+  const port = options.tls ? await freePort() : 5432;
+  const settings = options.durable ? [] : [...FAST];
+  if (options.tls) {
+    const certificate = await write("server.pem", options.tls.certificate);
+    const key = await write("server-key.pem", options.tls.key);
+    settings.push("-c", "ssl=on", "-c", `ssl_cert_file=${certificate}`, "-c", `ssl_key_file=${key}`);
+    settings.push("-c", "listen_addresses=localhost");
+  }
   let server: ChildProcess;
   let exited: Promise<unknown>;
   let databases = 0;
   const start = async () => {
     server = spawn(
       join(bin, "postgres"),
-      ["-D", data, "-k", directory, "-c", "listen_addresses=", ...settings],
+      ["-D", data, "-k", directory, "-p", String(port), "-c", "listen_addresses=", ...settings],
       { ...user, cwd: directory, stdio: "ignore" },
     );
     exited = once(server, "exit");
@@ -105,6 +117,8 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
   };
   await start();
   return {
+    port,
+    password: PASSWORD,
     start,
     crash: () => end("SIGQUIT"),
     async newDatabase() {

@@ -54,7 +54,7 @@ export async function openListener(
     else ids.split(",").forEach(hearing.changed);
   };
   const connect = async () => {
-    const client = new Client(config);
+    const client = new Client({ ...config, application_name: "airlock-router-notices" });
     client.on("error", (error) => log.debug({ reason: describe(error) }, "listening broke off"));
     client.on("notification", hear);
     try {

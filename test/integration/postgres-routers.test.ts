@@ -1,0 +1,166 @@
+import { describe, expect, it } from "vitest";
+import { systemClock } from "../../services/common/clock.ts";
+import { type Ending, failure, NO_OUTPUT } from "../../services/router/execution.ts";
+import { watchExecution } from "../../services/router/watch.ts";
+import { createFakeClock } from "../support/fake-clock.ts";
+import { postgresMissing } from "../support/postgres.ts";
+import { hear, QUESTION, running, submit, usePostgresStores } from "../support/postgres-stores.ts";
+
+const missing = postgresMissing();
+const CANCELLED = failure("cancelled", "The execution was cancelled.");
+const COMPLETED: Ending = { ...CANCELLED, reason: "completed", error: null, resultJson: "[1.0]" };
+const SECOND = 1_000;
+
+describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, () => {
+  const stores = usePostgresStores();
+
+  describe("with several routers", () => {
+    it("gives each of 200 pending executions to exactly one of eight claimers, oldest first", async () => {
+      const first = await stores.open("router-0");
+      const ids = Array.from({ length: 200 }, (_, index) => `id-${String(index).padStart(3, "0")}`);
+      for (const [index, id] of ids.entries()) await submit(first, id, index % 2 ? "odd" : "even");
+      await Promise.all(ids.map((id) => first.release(id)));
+      const claimers = await Promise.all(Array.from({ length: 8 }, (_, n) => stores.open(`router-${n + 1}`)));
+      const claimed = await Promise.all(
+        claimers.map(async (store) => {
+          const mine: string[] = [];
+          for (;;) {
+            const claims = await store.claimPending(7);
+            if (claims.length === 0) return mine;
+            mine.push(...claims.map(({ executionId }) => executionId));
+          }
+        }),
+      );
+      expect(claimed.flat().sort()).toEqual(ids);
+      for (const mine of claimed) expect(mine).toEqual([...mine].sort());
+      expect(claimed.filter((mine) => mine.length > 0).length).toBeGreaterThan(1);
+      const starts = claimers.flatMap((store) => ids.map((id) => store.start(id, 5)));
+      expect((await Promise.all(starts)).filter(Boolean)).toHaveLength(200);
+      expect(await stores.database.sql("SELECT DISTINCT epoch FROM executions")).toEqual([{ epoch: "2" }]);
+    });
+
+    it("lets nobody but its router start an execution, and that one again when it could not hear the answer", async () => {
+      const [a, b] = [await stores.open("a"), await stores.open("b")];
+      const id = await submit(a);
+      expect(await b.start(id, 1)).toBeUndefined();
+      expect(await a.start(id, 1)).toMatchObject({ executionId: id });
+      expect(await a.start(id, 1)).toMatchObject({ executionId: id });
+      expect(await a.start(id, 2)).toBeUndefined();
+      expect(await b.start(id, 1)).toBeUndefined();
+    });
+
+    it("wakes whoever watches at another router within a second", async () => {
+      const [a, b] = [await stores.open("a"), await stores.open("b")];
+      const id = await running(a);
+      const settled = watchExecution(b, id, ({ state }) => state.status !== "running", systemClock, {
+        waitMs: 20 * SECOND,
+      });
+      const changedAtMs = Date.now();
+      await a.markAwaiting(id, QUESTION, 1);
+      expect(await settled).toMatchObject({ state: { status: "awaiting_llm", question: QUESTION } });
+      expect(Date.now() - changedAtMs).toBeLessThan(SECOND);
+    });
+
+    it("takes one of eight answers that race over two routers, and the one that runs it hears of it", async () => {
+      const [a, b] = [await stores.open("a"), await stores.open("b")];
+      const id = await running(a);
+      await a.markAwaiting(id, QUESTION, 1);
+      const heard = hear(a, id);
+      const answers = await Promise.all(
+        [a, b, a, b, a, b, a, b].map((store, index) => store.answer(id, "llm_1", `answer ${index}`)),
+      );
+      expect(answers.filter(Boolean)).toHaveLength(1);
+      await expect.poll(() => heard.count, { timeout: SECOND }).toBeGreaterThan(0);
+      const answer = `answer ${answers.indexOf(true)}`;
+      expect([await a.getAnswer(id, "llm_1"), await b.getAnswer(id, "llm_1")]).toEqual([answer, answer]);
+    });
+
+    it("tells the router that runs an execution of a cancellation at another one", async () => {
+      const [a, b] = [await stores.open("a"), await stores.open("b")];
+      const id = await running(a);
+      const heard = hear(a, id);
+      expect(await b.requestCancel(id)).toBe(true);
+      await expect.poll(() => heard.count, { timeout: SECOND }).toBeGreaterThan(0);
+      expect(await a.isCancelRequested(id)).toBe(true);
+      const endings = await Promise.all([
+        a.finish(id, COMPLETED, NO_OUTPUT, 5),
+        b.finish(id, CANCELLED, NO_OUTPUT, 5),
+      ]);
+      expect(endings.filter(Boolean)).toHaveLength(1);
+    });
+
+    it("says which executions a router gave back when it stopped", async () => {
+      const [a, b] = [await stores.open("a"), await stores.open("b")];
+      const pending = await submit(a, "0001");
+      await running(a, "0002");
+      let heard = 0;
+      b.onClaimable(() => {
+        heard += 1;
+      });
+      await stores.close(a);
+      await expect.poll(() => heard, { timeout: SECOND }).toBe(1);
+      expect(await b.claimPending(10)).toEqual([{ executionId: pending, project: "demo" }]);
+      expect(await stores.database.sql("SELECT router_id FROM routers")).toEqual([{ router_id: "b" }]);
+    });
+
+    it("frees what is pending with a router that is not seen any more, and nothing of one that is", async () => {
+      const clock = createFakeClock();
+      const [dead, alive] = [await stores.open("dead"), await stores.open("alive", { clock })];
+      const other = await stores.open("other");
+      await submit(dead, "0001");
+      await running(dead, "0002");
+      await submit(other, "0003");
+      await stores.database.sql(
+        "UPDATE routers SET seen_at = now() - interval '16 seconds' WHERE router_id = 'dead'",
+      );
+      expect(await alive.claimPending(10)).toEqual([]);
+      let heard = 0;
+      other.onClaimable(() => {
+        heard += 1;
+      });
+      await clock.advance(3 * SECOND);
+      await expect.poll(() => heard).toBe(1);
+      expect(await alive.claimPending(10)).toEqual([{ executionId: "0001", project: "demo" }]);
+      expect(await dead.start("0001", 5)).toBeUndefined();
+      expect(await alive.start("0001", 5)).toBeDefined();
+      // Only its worker knows how far it has come.
+      expect(await alive.listLost()).toEqual([]);
+    });
+  });
+
+  describe("when notices do not come", () => {
+    it("sees a change that nobody told of by looking", async () => {
+      const clock = createFakeClock();
+      const store = await stores.open("a", { clock });
+      const id = await running(store);
+      const heard = hear(store, id);
+      const mute = "UPDATE executions SET cancel_requested = TRUE WHERE execution_id = $1";
+      await clock.advance(5 * SECOND);
+      await expect.poll(() => heard.count).toBe(1);
+      await stores.database.sql(mute, [id]);
+      expect(heard.count).toBe(1);
+      await clock.advance(5 * SECOND);
+      await expect.poll(() => heard.count).toBe(2);
+      await clock.advance(5 * SECOND);
+      await store.ping();
+      expect(heard.count).toBe(2);
+    });
+
+    it("listens again after its connection was cut, and looks for what it missed", async () => {
+      const [a, b] = [await stores.open("a"), await stores.open("b")];
+      const id = await running(b);
+      const heard = hear(a, id);
+      const cut = await stores.database.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'airlock-router-notices' AND datname = current_database()",
+      );
+      expect(cut).toHaveLength(2);
+      await b.markAwaiting(id, QUESTION, 1);
+      await expect.poll(() => heard.count).toBeGreaterThan(0);
+      const before = heard.count;
+      const answeredAtMs = Date.now();
+      await b.answer(id, "llm_1", "hello");
+      await expect.poll(() => heard.count).toBeGreaterThan(before);
+      expect(Date.now() - answeredAtMs).toBeLessThan(SECOND);
+    });
+  });
+});

@@ -1,0 +1,9 @@
+import { pino } from "pino";
+import { readClientConfig } from "../../services/router/store/postgres-connection.ts";
+import { migrate, readMigrations } from "../../services/router/store/postgres-migrations.ts";
+import { configOf } from "./postgres.ts";
+
+// Migrates AIRLOCK_DATABASE_URL with the files in a directory, as a router does when it starts, and may be killed.
+const [directory] = process.argv.slice(2);
+const client = await readClientConfig(configOf(process.env.AIRLOCK_DATABASE_URL ?? ""));
+await migrate(client, await readMigrations(directory), pino({ level: "silent" }));
