@@ -11,6 +11,7 @@ import type { Resolve } from "../../services/egress/destination.ts";
 import { startEgress } from "../../services/egress/main.ts";
 import { startPoolManager } from "../../services/pool-manager/main.ts";
 import { startRouter } from "../../services/router/main.ts";
+import type { DatabaseConfig } from "../../services/router/store/database-config.ts";
 import { startSanitizer } from "../../services/sanitizer/main.ts";
 import { startSecrets } from "../../services/secrets/main.ts";
 import type { VaultSettings } from "../../services/secrets/vault-settings.ts";
@@ -20,6 +21,8 @@ const ROOT = join(import.meta.dirname, "..", "..");
 /** The services behind the gateway, each of which a test may stop and start again, spoken to by gRPC. */
 export type TestServices = {
   readonly router: RouterServiceClient;
+  /** Starts one more router on the same database, which must be one that routers can share. */
+  addRouter(): Promise<TestRouter>;
   readonly address: (service: string) => string;
   readonly directory: string;
   submit(request: Partial<SubmitRequest>): Promise<string>;
@@ -29,7 +32,15 @@ export type TestServices = {
   close(): Promise<void>;
 };
 
+export type TestRouter = {
+  readonly client: RouterServiceClient;
+  /** Stops it as a scale-down does. */
+  stop(graceMs: number): Promise<void>;
+};
+
 export type TestServicesOptions = {
+  /** Where executions are kept; a SQLite file unless told otherwise. */
+  readonly database?: DatabaseConfig;
   /** How the egress service resolves names. */
   readonly resolve?: Resolve;
   /** PEM file of authorities that it trusts besides the public ones. */
@@ -84,6 +95,7 @@ export async function startServices(
       ),
   };
   const running = new Map<string, RunningService>();
+  let started = 0;
   const start = async (service: keyof typeof starters) => {
     running.set(service, await starters[service]());
   };
@@ -95,24 +107,39 @@ export async function startServices(
   await start("sanitizer");
   await start("egress");
   await start("pool-manager");
-  const routerService = await startRouter(
-    {
-      listen: address("router"),
-      poolManagerAddress: address("pool-manager"),
-      sanitizerAddress: address("sanitizer"),
-      egressAddress: address("egress"),
-      database: { kind: "sqlite", path: join(directory, "airlock.db") },
-      retentionMs: 60_000,
-    },
-    log,
-  );
-  const router = connect(RouterServiceClient, routerService.address);
+  const routers = new Set<TestRouter>();
+  const addRouter = async (): Promise<TestRouter> => {
+    const service = await startRouter(
+      {
+        listen: address(`router-${++started}`),
+        poolManagerAddress: address("pool-manager"),
+        sanitizerAddress: address("sanitizer"),
+        egressAddress: address("egress"),
+        database: options.database ?? { kind: "sqlite", path: join(directory, "airlock.db") },
+        retentionMs: 60_000,
+      },
+      log,
+    );
+    const client = connect(RouterServiceClient, service.address);
+    const added: TestRouter = {
+      client,
+      async stop(graceMs) {
+        routers.delete(added);
+        client.close();
+        await service.drain(graceMs);
+      },
+    };
+    routers.add(added);
+    return added;
+  };
+  const { client: router } = await addRouter();
   const execution = (response: { execution?: Execution | undefined }): Execution => {
     if (!response.execution) throw new Error("no execution in the answer");
     return response.execution;
   };
   return {
     router,
+    addRouter,
     address,
     directory,
     start,
@@ -129,8 +156,7 @@ export async function startServices(
       );
     },
     async close() {
-      router.close();
-      await routerService.drain(0);
+      for (const added of routers) await added.stop(0);
       for (const service of ["pool-manager", "egress", "sanitizer", "secrets"]) await stop(service);
       await rm(directory, { recursive: true, force: true });
     },

@@ -45,7 +45,9 @@ export async function readClientConfig({ address, url }: PostgresConfig): Promis
       const text = url instanceof Secret ? url.reveal() : (await readFile(url.file, "utf8")).trim();
       return passwordIn(text) ?? "";
     },
-    ssl: tls && { ca: await pem(tls.caFile), cert: await pem(tls.certFile), key: await pem(tls.keyFile) },
+    ssl: tls
+      ? { ca: await pem(tls.caFile), cert: await pem(tls.certFile), key: await pem(tls.keyFile) }
+      : false,
     application_name: "airlock-router",
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,

@@ -3,8 +3,7 @@ export type PostgresAddress = {
   /** A host name, or the directory of a Unix socket. */
   readonly host: string;
   readonly port: number;
-  /** Undefined: the user that this process runs as. */
-  readonly user: string | undefined;
+  readonly user: string;
   readonly database: string;
   /** Undefined: no TLS. Otherwise the server must prove that it is `host`. */
   readonly tls: PostgresTls | undefined;
@@ -36,6 +35,7 @@ export function readPostgresUrl(
   // A parameter that nobody knows is not named: it may be the rest of a password that was not encoded.
   const isUnknown = [...url.searchParams.keys()].some((name) => !PARAMETERS.includes(name));
   const problems = [
+    ...(url.username === "" ? ["must name a user before the host"] : []),
     ...(host === "" ? ["must name a host, or the directory of a socket as %2Frun%2Fpostgresql"] : []),
     ...(database === "" || database.includes("/") ? ["must name one database after the host"] : []),
     ...(isUnknown ? [`has a parameter other than ${PARAMETERS.join(", ")}`] : []),
@@ -47,7 +47,7 @@ export function readPostgresUrl(
   return {
     host,
     port: url.port === "" ? 5432 : Number(url.port),
-    user: decodeURIComponent(url.username) || undefined,
+    user: decodeURIComponent(url.username),
     database,
     tls:
       parameter("sslmode") === "verify-full"

@@ -2,7 +2,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { AirlockError } from "../../../services/common/errors.ts";
 import { type Ending, NO_OUTPUT } from "../../../services/router/execution.ts";
 import { openOutputLog } from "../../../services/router/output-log.ts";
 import { recordEnding } from "../../../services/router/record-ending.ts";
@@ -108,6 +109,65 @@ it("is given up when the store stays away, and the execution is found unfinished
   await clock.advance(120_000);
   await rejected;
   expect(await store.get(ID)).toMatchObject({ state: { status: "running" } });
+});
+
+describe("while the database is away", () => {
+  let away: boolean;
+  const unreliable = (): ExecutionStore => ({
+    ...store,
+    async finish(id, ending, last, at) {
+      if (away) throw new AirlockError("unavailable", "The database cannot be reached.");
+      return await store.finish(id, ending, last, at);
+    },
+  });
+  beforeEach(() => {
+    away = true;
+  });
+
+  it("waits for it, and is recorded whole", async () => {
+    const clock = createFakeClock();
+    const recorded = recordEnding(unreliable(), ID, completed, OUT, clock, log, NEVER);
+    await clock.advance(600_000);
+    away = false;
+    await clock.advance(10_000);
+    await recorded;
+    expect(await store.get(ID)).toMatchObject({
+      stdout: "out",
+      state: { status: "completed", ending: completed },
+    });
+  });
+
+  it("is given up when the router has to stop", async () => {
+    const clock = createFakeClock();
+    const stop = new AbortController();
+    const recorded = recordEnding(unreliable(), ID, completed, OUT, clock, log, stop.signal);
+    const rejected = expect(recorded).rejects.toMatchObject({ code: "unavailable" });
+    await clock.advance(60_000);
+    stop.abort();
+    await clock.advance(10_000);
+    await rejected;
+  });
+});
+
+it("comes with each piece of output once, though the answer to one was lost", async () => {
+  const clock = createFakeClock();
+  const forgetful: ExecutionStore = {
+    ...store,
+    async appendOutput(id, piece) {
+      const appended = await store.appendOutput(id, piece);
+      if (failures-- > 0) throw new AirlockError("unavailable", "The connection was lost.");
+      return appended;
+    },
+  };
+  const output = openOutputLog(forgetful, ID, clock, () => undefined);
+  failures = 1;
+  for (const text of ["one ", "two ", "three"]) {
+    output.add(STDOUT, text);
+    await output.flush();
+  }
+  output.add(STDOUT, " four");
+  await recordEnding(forgetful, ID, completed, await output.close(), clock, log, NEVER);
+  expect((await store.get(ID))?.stdout).toBe("one two three four");
 });
 
 it("comes with all output in order, though a piece could not be written at first", async () => {
