@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { systemClock } from "../../services/common/clock.ts";
-import { type Ending, failure, NO_OUTPUT } from "../../services/router/execution.ts";
+import { type Ending, type Execution, failure, NO_OUTPUT } from "../../services/router/execution.ts";
+import type { ExecutionStore } from "../../services/router/store/store.ts";
 import { watchExecution } from "../../services/router/watch.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 import { postgresMissing } from "../support/postgres.ts";
@@ -52,9 +53,13 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
     it("wakes whoever watches at another router within a second", async () => {
       const [a, b] = [await stores.open("a"), await stores.open("b")];
       const id = await running(a);
-      const settled = watchExecution(b, id, ({ state }) => state.status !== "running", systemClock, {
-        waitMs: 20 * SECOND,
-      });
+      let reads = 0;
+      const isEnough = ({ state }: Execution) => {
+        reads += 1;
+        return state.status !== "running";
+      };
+      const settled = watchExecution(b, id, isEnough, systemClock, { waitMs: 20 * SECOND });
+      await expect.poll(() => reads).toBeGreaterThan(0);
       const changedAtMs = Date.now();
       await a.markAwaiting(id, QUESTION, 1);
       expect(await settled).toMatchObject({ state: { status: "awaiting_llm", question: QUESTION } });
@@ -87,6 +92,24 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
         b.finish(id, CANCELLED, NO_OUTPUT, 5),
       ]);
       expect(endings.filter(Boolean)).toHaveLength(1);
+    });
+
+    it("forgets each ended execution once, though two routers clean up at the same time", async () => {
+      const [a, b] = [await stores.open("a"), await stores.open("b")];
+      await stores.database.sql(
+        `INSERT INTO executions (execution_id, project, status, end_reason, code, timeout_ms, settings, memory, created_at_ms, ended_at_ms)
+         SELECT 'id-' || n, 'demo', 'error', 'killed', '', 1, '{}', '{}', 1, n FROM generate_series(1, 400) AS n`,
+      );
+      const clean = async (store: ExecutionStore) => {
+        let deleted = 0;
+        for (let last = 1; last > 0; deleted += last) last = await store.deleteEndedBefore(301, 20);
+        return deleted;
+      };
+      const deleted = await Promise.all([clean(a), clean(b)]);
+      expect(deleted[0] + deleted[1]).toBe(300);
+      expect(Math.min(...deleted)).toBeGreaterThan(0);
+      const left = "SELECT count(*)::int, min(ended_at_ms)::int FROM executions";
+      expect(await stores.database.sql(left)).toEqual([{ count: 100, min: 301 }]);
     });
 
     it("says which executions a router gave back when it stopped", async () => {

@@ -5,11 +5,13 @@ import { describe, expect, it } from "vitest";
 import { systemClock } from "../../services/common/clock.ts";
 import { type Ending, failure, NO_OUTPUT } from "../../services/router/execution.ts";
 import { openPostgresStore } from "../../services/router/store/postgres.ts";
+import { list } from "../../services/router/store/postgres-statements.ts";
 import { postgresMissing } from "../support/postgres.ts";
 import { hear, QUESTION, running, submit, usePostgresStores } from "../support/postgres-stores.ts";
 import { describeStoreContract } from "../support/store-contract.ts";
 
 const missing = postgresMissing();
+const ALL = { project: undefined, status: undefined, limit: 51, before: undefined };
 const COMPLETED: Ending = { ...failure("killed", ""), reason: "completed", error: null, resultJson: "[1.0]" };
 
 describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, () => {
@@ -103,6 +105,31 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       await other.end();
       expect(await appended).toBe(false);
       expect(await store.get(id)).toMatchObject({ stdout: "", state: { status: "error" } });
+    });
+  });
+
+  describe("with many executions", () => {
+    it.each([
+      {},
+      { project: "project-3" },
+      { status: "running" as const },
+      { status: "completed" as const },
+      { status: "timeout" as const },
+      { project: "project-3", status: "timeout" as const },
+      { project: "none", status: "completed" as const },
+      { before: "id-00010000" },
+    ])("finds a page of %j by an index", async (filter) => {
+      await stores.open("a");
+      await stores.database.sql(
+        `INSERT INTO executions (execution_id, project, status, end_reason, code, timeout_ms, settings, memory, created_at_ms, ended_at_ms)
+         SELECT 'id-' || lpad(n::text, 8, '0'), 'project-' || n % 7, status, status, '', 1, '{}', '{}', 1, 1
+         FROM generate_series(1, 20000) AS n, LATERAL (SELECT CASE WHEN n % 100 = 0 THEN 'timeout' ELSE 'completed' END) AS s (status)`,
+      );
+      await stores.database.sql("ANALYZE executions");
+      const { statement, values } = list({ ...ALL, ...filter });
+      const plan = await stores.database.sql(`EXPLAIN ${statement.text}`, values);
+      expect(JSON.stringify(plan)).toMatch(/Index Scan/);
+      expect(JSON.stringify(plan)).not.toMatch(/Seq Scan/);
     });
   });
 

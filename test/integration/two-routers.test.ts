@@ -1,3 +1,4 @@
+import { pino } from "pino";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
   EndReason,
@@ -19,6 +20,7 @@ describe.skipIf(missing)(`two routers on a real PostgreSQL${missing ? ` (${missi
   let services: TestServices;
   let a: RouterServiceClient;
   let b: TestRouter;
+  let notRecorded: string[];
 
   const call = async <Req>(
     router: RouterServiceClient,
@@ -46,9 +48,14 @@ describe.skipIf(missing)(`two routers on a real PostgreSQL${missing ? ` (${missi
   });
   beforeEach(async () => {
     database = await postgres.newDatabase();
+    notRecorded = [];
+    const write = (line: string) => {
+      const { msg, executionId } = JSON.parse(line) as { msg: string; executionId?: string };
+      if (msg === "ending not recorded" && executionId) notRecorded.push(executionId);
+    };
     services = await startServices(
       { demo: "replicas: 2\n", one: "replicas: 1\n" },
-      { database: database.config },
+      { database: database.config, log: pino({}, { write }) },
     );
     a = services.router;
     b = await services.addRouter();
@@ -210,6 +217,38 @@ describe.skipIf(missing)(`two routers on a real PostgreSQL${missing ? ` (${missi
         endReason: EndReason.CANCELLED,
       });
       expect(await get(a, pending, 20_000)).toMatchObject({ resultJson: '"later"' });
+    });
+
+    it("start, ask and end when it is back", async () => {
+      const steps = {
+        first: "time.sleep(1)",
+        next: "set_result('next')",
+        asks: "time.sleep(1)\nset_result(llm.complete('Say hello'))",
+      };
+      const run = (code: string, project = "demo") =>
+        submit(a, `import time\nprint('started', flush=True)\n${code}`, project);
+      const first = await run(steps.first, "one");
+      const next = await run(steps.next, "one");
+      const asks = await run(steps.asks);
+      const last = await run("time.sleep(2)\nset_result('last')");
+      for (const id of [first, asks, last]) await started(a, id);
+      await postgres.crash();
+      // When the longest of them has ended, the others have met the outage, too.
+      await expect.poll(() => notRecorded).toContain(last);
+      await postgres.start();
+      await expect
+        .poll(() => get(b.client, asks, 1_000).catch(() => undefined))
+        .toMatchObject({
+          status: ExecutionStatus.AWAITING_LLM,
+        });
+      await call(b.client, b.client.respond, {
+        executionId: asks,
+        llmRequestId: undefined,
+        response: "hello",
+      });
+      const ended = await Promise.all([first, next, asks, last].map((id) => get(b.client, id, 20_000)));
+      expect(ended.map(({ resultJson }) => resultJson)).toEqual(["null", '"next"', '"hello"', '"last"']);
+      for (const { endReason } of ended) expect(endReason).toBe(EndReason.COMPLETED);
     });
   });
 });

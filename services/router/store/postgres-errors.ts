@@ -15,11 +15,11 @@ const NUL_IN_TEXT = "22021";
 export function toStoreError(error: unknown): AirlockError {
   if (error instanceof AirlockError) return error;
   const cause = new Error(describe(error));
-  if (!(error instanceof DatabaseError) || AWAY.test(error.code ?? "")) {
+  if (isAway(error)) {
     const message = "The database cannot be reached. Try again in a few seconds.";
     return new AirlockError("unavailable", message, { detail: cause.message, cause });
   }
-  if (error.code === NUL_IN_TEXT) {
+  if (error instanceof DatabaseError && error.code === NUL_IN_TEXT) {
     const message = "The request has a NUL character where none can be; send it without.";
     return new AirlockError("invalid_request", message, { detail: cause.message });
   }
@@ -30,6 +30,12 @@ export function toStoreError(error: unknown): AirlockError {
       cause,
     },
   );
+}
+
+function isAway(error: unknown): boolean {
+  if (error instanceof DatabaseError) return AWAY.test(error.code ?? "");
+  // What the driver and Node say of connections are plain errors; these are said of a value, which stays what it is.
+  return !(error instanceof TypeError || error instanceof RangeError);
 }
 
 /** What went wrong, for the operator. */

@@ -9,6 +9,8 @@ const RECONNECT_AFTER_MS = 500;
 const CHECK_EVERY_MS = 10_000;
 // A payload has less than 8,000 bytes.
 const MAX_IDS = 200;
+// While there is no connection; what is beyond is found by those who look.
+const MAX_WAITING = 10_000;
 
 /** What a router hears of the others. */
 export type Hearing = {
@@ -118,7 +120,7 @@ export async function openListener(
   check();
   return {
     tellChanged(executionId) {
-      changes.add(executionId);
+      if (changes.size < MAX_WAITING) changes.add(executionId);
       send();
     },
     tellClaimable() {
