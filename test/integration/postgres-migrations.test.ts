@@ -119,6 +119,8 @@ describe.skipIf(missing)(`migrations of a real PostgreSQL${missing ? ` (${missin
   describe("killed in their middle", () => {
     let gate: Client;
     let router: ChildProcess;
+    /** Its exit status; null when a signal ended it. */
+    let exited: Promise<number | null>;
 
     const startUntilItHalts = async (migration: string) => {
       await write(`${next()}-gated`, migration);
@@ -127,13 +129,12 @@ describe.skipIf(missing)(`migrations of a real PostgreSQL${missing ? ` (${missin
         env: { ...process.env, AIRLOCK_DATABASE_URL: database.url },
         stdio: "ignore",
       });
+      exited = once(router, "exit").then(([status]) => status as number | null);
       await expect.poll(() => database.sql(WAITS)).toHaveLength(1);
     };
     afterEach(async () => {
-      if (router.exitCode === null && router.signalCode === null) {
-        router.kill("SIGKILL");
-        await once(router, "exit");
-      }
+      router.kill("SIGKILL");
+      await exited;
       await gate.end();
     });
 
@@ -143,7 +144,7 @@ describe.skipIf(missing)(`migrations of a real PostgreSQL${missing ? ` (${missin
     ])("%s, with their router: the next start does them whole", async (_where, migration) => {
       await startUntilItHalts(migration);
       router.kill("SIGKILL");
-      await once(router, "exit");
+      await exited;
       // The server notices by itself, though the statement has not come to its end.
       await expect.poll(() => database.sql(WAITS)).toHaveLength(0);
       await expectApplied();
@@ -156,9 +157,8 @@ describe.skipIf(missing)(`migrations of a real PostgreSQL${missing ? ` (${missin
 
     it("with the server: the next start does them whole", async () => {
       await startUntilItHalts(HALTS_IN_A_STATEMENT);
-      const exited = once(router, "exit");
       await postgres.crash();
-      expect((await exited)[0]).toBe(1);
+      expect(await exited).toBe(1);
       await postgres.start();
       await expectApplied();
       expect(await tables()).not.toContain("half");
@@ -173,7 +173,7 @@ describe.skipIf(missing)(`migrations of a real PostgreSQL${missing ? ` (${missin
       await expect.poll(() => database.sql(WAITS)).toHaveLength(2);
       await gate.end();
       await second;
-      expect((await once(router, "exit"))[0]).toBe(0);
+      expect(await exited).toBe(0);
       await expectApplied(`${next()}-gated`);
     });
   });
