@@ -21,7 +21,7 @@ export const COMMANDS: readonly Command[] = [
       ["--port N", "listen on 127.0.0.1:N (AIRLOCK_PORT, 8000)"],
       ["--projects DIR", "one YAML file per project (AIRLOCK_PROJECTS_DIR, ./projects)"],
       ["--data DIR", "executions and logs (AIRLOCK_DATA_DIR, ./.airlock)"],
-      ["--driver D", "how workers run: process (AIRLOCK_DRIVER)"],
+      ["--driver D", "how workers run: process or docker (AIRLOCK_DRIVER, process)"],
       ["--mock", "serve the same REST contract from memory, without Python"],
       ["--replicas N", "with NAME: so many workers"],
     ],

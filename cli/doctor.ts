@@ -60,7 +60,13 @@ async function measure(directory: string) {
     revision: "doctor",
     request: { project: project.name, secretsVersion: "", secrets: [], settings: {}, network: false, limits },
   };
-  const worker = await startWorker(project, "doctor", driver, async () => provision, signal);
+  const worker = await startWorker(
+    project,
+    "doctor",
+    () => driver.start(project, "doctor"),
+    async () => provision,
+    signal,
+  );
   await worker.stop();
   return worker.posture;
 }

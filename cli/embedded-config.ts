@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { readHostNames } from "../gateway/web-pages.ts";
 import { ConfigError, readEnvironment } from "../services/common/environment.ts";
+import { type DockerConfig, DRIVERS, readDockerConfig } from "../services/pool-manager/config.ts";
 import { readVaultSettings, type VaultSettings } from "../services/secrets/vault-settings.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -20,7 +21,9 @@ export type EmbeddedConfig = {
   readonly dataDirectory: string;
   /** Sockets and scratch directories of this data directory; outside it, so that paths stay short. */
   readonly runDirectory: string;
-  readonly driver: "process";
+  readonly driver: (typeof DRIVERS)[number];
+  /** Needed by the docker driver. */
+  readonly docker: DockerConfig | undefined;
   readonly python: string;
   readonly retentionMs: number;
   /** PEM file of authorities that servers may be certified by, besides the public ones. */
@@ -49,6 +52,7 @@ export function readEmbeddedConfig(args: readonly string[], env: NodeJS.ProcessE
     ...(flags.driver !== undefined && { AIRLOCK_DRIVER: flags.driver }),
   });
   const dataDirectory = resolve(read.text("AIRLOCK_DATA_DIR", join(ROOT, ".airlock")));
+  const driver = read.choice("AIRLOCK_DRIVER", DRIVERS, "process");
   const config: EmbeddedConfig = {
     host: read.text("AIRLOCK_HOST", "127.0.0.1"),
     port: read.integer("AIRLOCK_PORT", 8_000, 0, 65_535),
@@ -56,8 +60,15 @@ export function readEmbeddedConfig(args: readonly string[], env: NodeJS.ProcessE
     projectsDirectory: resolve(read.text("AIRLOCK_PROJECTS_DIR", join(ROOT, "projects"))),
     dataDirectory,
     runDirectory: runDirectoryOf(dataDirectory),
-    driver: read.choice("AIRLOCK_DRIVER", ["process"] as const, "process"),
-    python: flags.mock ? "" : read.text("AIRLOCK_PYTHON", join(ROOT, ".venv", "bin", "python")),
+    driver,
+    docker:
+      driver === "docker"
+        ? readDockerConfig(read, dataDirectory, join(tlsDirectoryOf(dataDirectory), "worker"))
+        : undefined,
+    python:
+      flags.mock || driver === "docker"
+        ? ""
+        : read.text("AIRLOCK_PYTHON", join(ROOT, ".venv", "bin", "python")),
     retentionMs: read.durationMs("AIRLOCK_RETENTION", "24h"),
     egressExtraCaPath: env.AIRLOCK_EGRESS_EXTRA_CA ? resolve(env.AIRLOCK_EGRESS_EXTRA_CA) : undefined,
     logLevel: read.choice("AIRLOCK_LOG_LEVEL", ["debug", "info", "warn", "error"] as const, "info"),
@@ -66,6 +77,11 @@ export function readEmbeddedConfig(args: readonly string[], env: NodeJS.ProcessE
   };
   read.check();
   return config;
+}
+
+/** Where the certificates of the connections to containers lie. */
+export function tlsDirectoryOf(dataDirectory: string): string {
+  return join(dataDirectory, "tls");
 }
 
 function parseFlags(args: readonly string[]) {

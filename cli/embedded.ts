@@ -9,6 +9,7 @@ import { startPoolManager } from "../services/pool-manager/main.ts";
 import { startRouter } from "../services/router/main.ts";
 import { startSanitizer } from "../services/sanitizer/main.ts";
 import { startSecrets } from "../services/secrets/main.ts";
+import { keepCertificates } from "./embedded-certificates.ts";
 import type { EmbeddedConfig } from "./embedded-config.ts";
 import { claimRunDirectory } from "./run-directory.ts";
 
@@ -31,8 +32,12 @@ export async function startEmbedded(
   await claimRunDirectory(runDirectory);
   const address = (service: string) => `unix:${join(runDirectory, `${service}.sock`)}`;
   const running: RunningService[] = [];
+  // Containers are spoken to over a network, and there only with certificates.
+  const certificates =
+    config.driver === "docker" ? await keepCertificates(dataDirectory, logFor("certificates")) : undefined;
   const drainAll = async (graceMs: number) => {
     for (const service of running.reverse()) await service.drain(graceMs);
+    certificates?.close();
     await removeTree(runDirectory);
   };
   const start = async <Service extends RunningService>(service: Promise<Service>): Promise<Service> => {
@@ -75,7 +80,9 @@ export async function startEmbedded(
           dataDirectory,
           runDirectory,
           driver: config.driver,
+          docker: config.docker,
           python: config.python,
+          tlsDirectory: certificates?.directoryOf("pool-manager"),
         },
         logFor("pool-manager"),
       ),
@@ -89,6 +96,7 @@ export async function startEmbedded(
           egressAddress: address("egress"),
           database: { kind: "sqlite", path: join(dataDirectory, "airlock.db") },
           retentionMs: config.retentionMs,
+          tlsDirectory: certificates?.directoryOf("router"),
         },
         logFor("router"),
       ),

@@ -39,7 +39,7 @@ async function startMock(config: EmbeddedConfig): Promise<Running> {
 async function startReal(config: EmbeddedConfig): Promise<Running> {
   const { openLogs } = await import("./log-file.ts");
   const { startEmbedded } = await import("./embedded.ts");
-  await requirePython(config.python);
+  if (config.driver === "process") await requirePython(config.python);
   await warnOfBrokenProjects(config.projectsDirectory);
   return await startEmbedded(config, openLogs(config.dataDirectory, config.logLevel));
 }

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import {
   type CallOptions,
   type ChannelCredentials,
@@ -42,10 +43,16 @@ export function connect<C extends Client>(
   return new Service(address, credentialsFor(address, tls, peer), {
     ...CHANNEL_OPTIONS,
     ...(!address.startsWith("unix:") && NETWORK_CLIENT_OPTIONS),
+    // An IP address is no server name in TLS, and a container has no other.
+    ...(isIpAddress(address) && peer && { "grpc.ssl_target_name_override": peer }),
     // A worker's socket appears some tenths of a second after its process: whoever waits for it looks often.
     "grpc.initial_reconnect_backoff_ms": 20,
     "grpc.max_reconnect_backoff_ms": 1_000,
   });
+}
+
+function isIpAddress(address: string): boolean {
+  return isIP(address.replace(/:\d+$/, "").replace(/^\[|\]$/g, "")) !== 0;
 }
 
 function credentialsFor(

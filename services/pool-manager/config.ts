@@ -1,4 +1,18 @@
-import { readEnvironment } from "../common/environment.ts";
+import { type EnvironmentReader, readEnvironment } from "../common/environment.ts";
+import { DEPLOYMENT_NAME, deploymentOf } from "./drivers/docker-names.ts";
+
+export const DRIVERS = ["process", "docker"] as const;
+
+/** How the docker driver works; every name that an operator can read in the engine begins with the deployment's. */
+export type DockerConfig = {
+  readonly deployment: string;
+  /** What the images of workers are built on. */
+  readonly pythonImage: string;
+  /** The network of the steps of a build; undefined: the engine's default. */
+  readonly buildNetwork: string | undefined;
+  /** The certificates that workers are given. */
+  readonly workerTlsDirectory: string;
+};
 
 export type PoolManagerConfig = {
   readonly listen: string;
@@ -7,9 +21,11 @@ export type PoolManagerConfig = {
   readonly dataDirectory: string;
   /** Sockets and scratch directories; short, since a socket path has at most 107 characters. */
   readonly runDirectory: string;
-  readonly driver: "process";
-  /** The interpreter that has the worker's own packages. */
+  readonly driver: (typeof DRIVERS)[number];
+  /** The interpreter that has the worker's own packages; the docker driver needs none. */
   readonly python: string;
+  /** Needed by the docker driver. */
+  readonly docker?: DockerConfig | undefined;
   /** This service's certificates; needed where it is on a network. */
   readonly tlsDirectory?: string | undefined;
 };
@@ -17,16 +33,39 @@ export type PoolManagerConfig = {
 /** Reads the pool-manager's environment; throws a ConfigError that names every problem. */
 export function readPoolManagerConfig(env: NodeJS.ProcessEnv): PoolManagerConfig {
   const read = readEnvironment(env);
+  const driver = read.choice("AIRLOCK_DRIVER", DRIVERS, "process");
   const config = {
     listen: read.text("AIRLOCK_LISTEN"),
     secretsAddress: read.text("AIRLOCK_SECRETS_ADDRESS"),
     projectsDirectory: read.text("AIRLOCK_PROJECTS_DIR"),
     dataDirectory: read.text("AIRLOCK_DATA_DIR"),
     runDirectory: read.text("AIRLOCK_RUN_DIR"),
-    driver: read.choice("AIRLOCK_DRIVER", ["process"] as const, "process"),
-    python: read.text("AIRLOCK_PYTHON"),
+    driver,
+    python: driver === "process" ? read.text("AIRLOCK_PYTHON") : "",
+    docker:
+      driver === "docker"
+        ? readDockerConfig(read, env.AIRLOCK_DATA_DIR ?? "", read.text("AIRLOCK_WORKER_TLS_DIR"))
+        : undefined,
     tlsDirectory: read.optionalText("AIRLOCK_TLS_DIR"),
   };
   read.check();
   return config;
+}
+
+/** The settings of the docker driver that have defaults. */
+export function readDockerConfig(
+  read: EnvironmentReader,
+  dataDirectory: string,
+  workerTlsDirectory: string,
+): DockerConfig {
+  const deployment = read.text("AIRLOCK_DEPLOYMENT", deploymentOf(dataDirectory));
+  if (!DEPLOYMENT_NAME.test(deployment)) {
+    read.refuse(`AIRLOCK_DEPLOYMENT must be of a-z, 0-9 and -, at most 32 characters, not "${deployment}"`);
+  }
+  return {
+    deployment,
+    pythonImage: read.text("AIRLOCK_PYTHON_IMAGE", "python:3.12-slim"),
+    buildNetwork: read.optionalText("AIRLOCK_BUILD_NETWORK"),
+    workerTlsDirectory,
+  };
 }

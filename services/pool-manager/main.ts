@@ -1,5 +1,4 @@
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import { v7 as newId } from "uuid";
 import { systemClock as clock } from "../common/clock.ts";
 import { PoolManagerServiceService } from "../common/gen/airlock/v1/pool_manager.ts";
@@ -12,12 +11,10 @@ import { openProjectCatalogue } from "../common/project-catalogue.ts";
 import { type RunningService, runService } from "../common/run-service.ts";
 import { openTlsIfAny } from "../common/tls-identity.ts";
 import { type PoolManagerConfig, readPoolManagerConfig } from "./config.ts";
-import { createProcessDriver } from "./drivers/process.ts";
+import { createDriver } from "./drivers/create-driver.ts";
 import { createHandlers } from "./handlers.ts";
 import { createPools } from "./pools.ts";
 import { createProvisioning } from "./provisioning.ts";
-
-const ROOT = join(import.meta.dirname, "..", "..");
 
 /** Starts the pool-manager; pools start on first use. */
 export async function startPoolManager(config: PoolManagerConfig, log: Log): Promise<RunningService> {
@@ -26,14 +23,10 @@ export async function startPoolManager(config: PoolManagerConfig, log: Log): Pro
   const tls = await openTlsIfAny(config.tlsDirectory, "pool-manager", log);
   const secrets = connect(SecretsServiceClient, config.secretsAddress, tls);
   const check = createHealthCheck("secrets", config.secretsAddress, tls);
-  const driver = createProcessDriver({
-    ...config,
-    workerDirectory: join(ROOT, "worker"),
-    descriptorsPath: join(ROOT, "proto", "airlock.binpb"),
-    log,
-  });
+  const driver = await createDriver(config, log);
   const provide = createProvisioning(secrets, clock);
   const pools = createPools({ catalogue, driver, provide, clock, newId, log, tls });
+  await pools.takeOver();
   const readiness = async () => [await check.check()];
   const server = await startGrpcServer(
     config.listen,

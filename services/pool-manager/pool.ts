@@ -13,6 +13,8 @@ export type Pool = {
   up(replicas: number): void;
   /** Another number of workers for a pool that is up; 0 ends it when it has nothing to do. */
   resize(replicas: number): void;
+  /** Takes in a worker that runs already; the pool is up with `replicas` of them, or as many as are taken in. */
+  take(replicas: number, startWorker: (signal: AbortSignal) => Promise<Worker>): void;
   /** Finishes what runs or waits, then stops every worker. */
   down(): void;
   /** Replaces every worker, each when it has finished what lives on it. */
@@ -221,6 +223,12 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
       queue.push(claim);
       dispatch();
       return leaseOf(claim);
+    },
+    take(replicas, takeOver) {
+      starting++;
+      desired = Math.max(desired, replicas, serving().length + starting);
+      takeOver(giveUp.signal).then(started, startFailed);
+      // What it lacks is started once these are seen to be well.
     },
     up(replicas) {
       draining = false;

@@ -31,6 +31,8 @@ export type Pools = {
   /** An execution of the project got its worker after this time in the queue. */
   granted(project: string, waitedMs: number): void;
   readonly registry: Registry;
+  /** Takes over what an earlier process of this deployment left running, and removes what does not fit any more. */
+  takeOver(): Promise<void>;
   close(graceMs: number): Promise<void>;
 };
 
@@ -55,11 +57,11 @@ export function createPools(parts: {
     if (!force && clock.now() - lookedAtMs < LOOK_AGAIN_MS) return;
     lookedAtMs = clock.now();
     if (await catalogue.refresh()) log.info("project files changed");
-    for (const [name, entry] of pools) adopt(name, entry);
+    for (const [name, entry] of pools) takeChange(name, entry);
   };
 
   /** Takes a changed project file over into its running pool. */
-  const adopt = (name: string, entry: Entry) => {
+  const takeChange = (name: string, entry: Entry) => {
     const current = catalogue.get(name);
     if (!current) return entry.pool.down();
     // A file that broke: the pool goes on with what it last was, for what was accepted by then.
@@ -97,8 +99,10 @@ export function createPools(parts: {
         if (refusal) throw new AirlockError("start_failed", refusal);
         await driver.prepare(current, onProgress, signal);
         onProgress("starting workers");
+        const id = newId();
+        const launch = () => driver.start(current, id);
         return await metrics.timeStart(project.name, () =>
-          startWorker(current, newId(), driver, () => provide(entry.project), signal, tls),
+          startWorker(current, id, launch, () => provide(entry.project), signal, tls),
         );
       },
     });
@@ -142,9 +146,28 @@ export function createPools(parts: {
       const entry = catalogue.get(name) ?? { name, problem: "its file was removed" };
       return { entry, pool: pool?.view() };
     },
+    async takeOver() {
+      const found = await driver.findRunning((name) => {
+        const entry = catalogue.get(name);
+        return entry && isUsable(entry) ? entry : undefined;
+      });
+      for (const { project, workerId, process } of found) {
+        const entry = pools.get(project.name) ?? create(project);
+        const launch = async () => process;
+        entry.pool.take(project.replicas, (signal) =>
+          startWorker(project, workerId, launch, () => provide(entry.project), signal, tls).catch(
+            async (error: unknown) => {
+              await process.stop();
+              throw error;
+            },
+          ),
+        );
+      }
+    },
     async close(graceMs) {
       for (const { autoscaler } of pools.values()) autoscaler.stop();
       await Promise.all([...pools.values()].map(({ pool }) => pool.close(graceMs)));
+      await driver.close();
     },
   };
 }

@@ -9,7 +9,7 @@ import { callUnary, connect } from "../common/grpc-client.ts";
 import { fromGrpcError } from "../common/grpc-errors.ts";
 import type { Project } from "../common/project-file.ts";
 import type { TlsIdentity } from "../common/tls-identity.ts";
-import type { WorkerDriver } from "./drivers/driver.ts";
+import type { WorkerProcess } from "./drivers/driver.ts";
 import type { Provision } from "./provisioning.ts";
 
 /** What a worker's probe run measured from inside. */
@@ -42,19 +42,20 @@ const READY_TIMEOUT_MS = 120_000;
 const PROVISION_TIMEOUT_MS = 10_000;
 
 /**
- * Starts, provisions and awaits one worker. Rejects with `start_failed` and the reason, the import error of a package
- * or a protection that the project demands and this machine does not give; then nothing of the worker is left.
+ * Connects, provisions and awaits one worker that `launch` starts, or that ran already. Rejects with `start_failed` and
+ * the reason, the import error of a package or a protection that the project demands and this machine does not give;
+ * then nothing of the worker is left.
  */
 export async function startWorker(
   project: Project,
   workerId: string,
-  driver: WorkerDriver,
+  launch: () => Promise<WorkerProcess>,
   provide: () => Promise<Provision>,
   signal: AbortSignal,
   tls?: TlsIdentity,
 ): Promise<Worker> {
   const provisionFirst = await provide();
-  const process = await driver.start(project, workerId);
+  const process = await launch();
   const client = connect(WorkerServiceClient, process.address, tls);
   let provisioned: Provision | undefined;
   const provision = async (values: Provision) => {
@@ -64,7 +65,7 @@ export async function startWorker(
   };
   const retiring = Promise.withResolvers<string>();
   // A worker that froze breaks its stream by the pings that it does not answer; it is replaced like one that died.
-  const onBroken = () => void process.stop();
+  const onBroken = () => void process.stop().catch(() => undefined);
   const boot = async () => {
     await connected(client);
     await provision(provisionFirst);
@@ -89,7 +90,7 @@ export async function startWorker(
     };
   } catch (error) {
     client.close();
-    await process.stop();
+    await process.stop().catch(() => undefined);
     throw startFailed(error);
   }
 }
@@ -120,13 +121,27 @@ function watchUntilReady(
   });
 }
 
-function refuseMissingLayers(project: Project, layers: readonly IsolationLayer[]): void {
-  const missing = layers.filter((layer) => !layer.inForce);
-  if (project.isolation === "standard" || missing.length === 0) return;
+const GVISOR = "gvisor_kernel";
+// What gVisor's kernel does not have. Landlock says the tree's file rules once more; the limits of a run as a whole are
+// those of its container.
+const NOT_IN_GVISOR: ReadonlySet<string> = new Set(["landlock", "cgroup"]);
+
+function refuseMissingLayers({ isolation }: Project, layers: readonly IsolationLayer[]): void {
+  if (isolation === "standard") return;
+  if (isolation === "gvisor" && !layers.some(({ name, inForce }) => name === GVISOR && inForce)) {
+    throw new AirlockError(
+      "start_failed",
+      "isolation: gvisor demands gVisor's kernel, and seen from inside, the worker runs on another one. The operator names a runtime that is gVisor in the project file.",
+    );
+  }
+  const missing = layers.filter(
+    ({ name, inForce }) => !inForce && !(isolation === "gvisor" && NOT_IN_GVISOR.has(name)),
+  );
+  if (missing.length === 0) return;
   const list = missing.map((layer) => `${layer.name} (${layer.detail})`).join(", ");
   throw new AirlockError(
     "start_failed",
-    `isolation: ${project.isolation} demands layers that are not in force here: ${list}`,
+    `isolation: ${isolation} demands layers that are not in force here: ${list}`,
   );
 }
 

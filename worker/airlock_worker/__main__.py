@@ -13,6 +13,7 @@ from pathlib import Path
 import grpc
 
 from . import identity, kernel, probe
+from .handed_certificates import HandedCertificates
 from .log import log
 from .messages import DEFAULT_DESCRIPTORS, Messages
 from .status import StatusBoard
@@ -34,7 +35,9 @@ _LAST_WORDS_S = 2.0
 def main() -> None:
     parser = argparse.ArgumentParser(prog="airlock_worker", description="Runs the scripts of one Airlock project.")
     parser.add_argument("--listen", required=True, help="unix:/PATH/worker.sock, or HOST:PORT")
-    parser.add_argument("--tls-dir", type=Path, help="ca.pem, cert.pem and key.pem of the worker; needed on a network")
+    tls = parser.add_mutually_exclusive_group()
+    tls.add_argument("--tls-dir", type=Path, help="ca.pem, cert.pem and key.pem of the worker")
+    tls.add_argument("--tls-stdin", action="store_true", help="the same from standard input, a line of JSON each time")
     parser.add_argument("--run-dir", required=True, help="a directory of this worker's own")
     parser.add_argument("--python", required=True, help="the interpreter that has the project's packages")
     parser.add_argument("--import", dest="modules", action="append", default=[], metavar="MODULE")
@@ -42,8 +45,8 @@ def main() -> None:
     parser.add_argument("--spares", type=int, default=2, help="run children kept forked ahead")
     parser.add_argument("--descriptors", type=Path, default=DEFAULT_DESCRIPTORS)
     options = parser.parse_args()
-    if not options.listen.startswith("unix:") and options.tls_dir is None:
-        parser.error("a network address needs --tls-dir: nobody is served there without an identity")
+    if not options.listen.startswith("unix:") and options.tls_dir is None and not options.tls_stdin:
+        parser.error("a network address needs --tls-dir or --tls-stdin: nobody is served there without an identity")
     sys.exit(asyncio.run(serve(options)))
 
 
@@ -55,11 +58,17 @@ async def serve(options: argparse.Namespace) -> int:
     board = StatusBoard()
     link = ZygoteLink(options.python, options.run_dir, options.modules, options.distributions)
     supervisor = Supervisor(Messages(options.descriptors), link, board)
-    stopped = _stop_signals()
+    stopped = _stop_signals(stdin_is_lifeline=not options.tls_stdin)
     # Before gRPC exists in this process: a fork beside its threads is a hang in waiting.
     problem = _start_zygote(link)
+    try:
+        certificates = await _certificates(options, stopped)
+    except identity.BadCertificates as error:
+        log("error", "nobody can be served", reason=str(error))
+        link.stop()
+        return 1
     server = grpc.aio.server(options=_SERVER_OPTIONS)
-    address = _bind(server, supervisor, options.listen, options.tls_dir)
+    address = _bind(server, supervisor, options.listen, certificates)
     await server.start()
     path = options.listen.removeprefix("unix:")
     if os.path.exists(path):
@@ -88,14 +97,26 @@ async def serve(options: argparse.Namespace) -> int:
     return 1 if lost else 0
 
 
-def _bind(server: grpc.aio.Server, supervisor: Supervisor, listen: str, tls_directory: Path | None) -> str:
+async def _certificates(options: argparse.Namespace, stopped: asyncio.Future[str]) -> grpc.ServerCredentials | None:
+    """What to serve with on a network; on a Unix socket none is needed. Raises BadCertificates."""
+    if options.listen.startswith("unix:"):
+        return None
+    if options.tls_dir is not None:
+        return identity.server_credentials(identity.in_directory(options.tls_dir))
+    handed = HandedCertificates()
+    await handed.first(stopped)
+    return identity.server_credentials(handed.latest)
+
+
+def _bind(
+    server: grpc.aio.Server, supervisor: Supervisor, listen: str, certificates: grpc.ServerCredentials | None
+) -> str:
     """The address; on a network it ends in the port that was given out, and callers need a certificate."""
-    is_local = listen.startswith("unix:")
-    server.add_generic_rpc_handlers((supervisor.handlers(check_identity=not is_local),))
-    if is_local or tls_directory is None:
+    server.add_generic_rpc_handlers((supervisor.handlers(check_identity=certificates is not None),))
+    if certificates is None:
         server.add_insecure_port(listen)
         return listen
-    port = server.add_secure_port(listen, identity.server_credentials(tls_directory))
+    port = server.add_secure_port(listen, certificates)
     return f"{listen.rsplit(':', 1)[0]}:{port}"
 
 
@@ -124,8 +145,11 @@ async def _become_ready(link: ZygoteLink, supervisor: Supervisor, board: StatusB
     log("info", "ready", layers_in_force=sum(layer.in_force for layer in posture.layers))
 
 
-def _stop_signals() -> asyncio.Future[str]:
-    """Resolved by SIGTERM, or when the parent that holds our standard input is gone."""
+def _stop_signals(*, stdin_is_lifeline: bool) -> asyncio.Future[str]:
+    """Resolved by SIGTERM, or when the parent that holds our standard input is gone.
+
+    A container has no such parent: it outlives a pool-manager, whose successor finds it and goes on.
+    """
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[str] = loop.create_future()
 
@@ -142,10 +166,11 @@ def _stop_signals() -> asyncio.Future[str]:
     loop.add_signal_handler(signal.SIGTERM, stop, "SIGTERM")
     # A Ctrl-C at the terminal reaches the whole group; our parent decides what becomes of us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        loop.add_reader(0, on_stdin)
-    except PermissionError:
-        log("warn", "standard input is no pipe: the end of the parent will go unnoticed")
+    if stdin_is_lifeline:
+        try:
+            loop.add_reader(0, on_stdin)
+        except PermissionError:
+            log("warn", "standard input is no pipe: the end of the parent will go unnoticed")
     return stopped
 
 

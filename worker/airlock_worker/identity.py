@@ -45,17 +45,21 @@ def for_callers_only(rpc: str, behaviour: Callable[[Any, Any], Any]) -> Callable
 
 
 class BadCertificates(Exception):
-    """The files of `--tls-dir` cannot be used."""
+    """The certificates of this worker cannot be used; the text says why."""
 
 
-def server_credentials(directory: Path) -> grpc.ServerCredentials:
-    """TLS that demands a certificate of ours from callers; connections made after the files change use the new ones."""
-    latest = _read(directory)
+def server_credentials(read: Callable[[], grpc.ServerCertificateConfiguration]) -> grpc.ServerCredentials:
+    """TLS that demands a certificate of ours from callers.
+
+    `read` is asked for each connection, so that new certificates need no restart. Raises BadCertificates when there are
+    none at first.
+    """
+    latest = read()
 
     def fetch() -> grpc.ServerCertificateConfiguration:
         nonlocal latest
         try:
-            latest = _read(directory)
+            latest = read()
         except BadCertificates as error:
             log("error", "new certificates are not used", reason=str(error))
         return latest
@@ -63,9 +67,18 @@ def server_credentials(directory: Path) -> grpc.ServerCredentials:
     return grpc.dynamic_ssl_server_credentials(latest, fetch, require_client_authentication=True)
 
 
-def _read(directory: Path) -> grpc.ServerCertificateConfiguration:
-    try:
-        ca, cert, key = ((directory / name).read_bytes() for name in ("ca.pem", "cert.pem", "key.pem"))
-    except OSError as error:
-        raise BadCertificates(f"{error.filename}: {error.strerror}") from error
+def in_directory(directory: Path) -> Callable[[], grpc.ServerCertificateConfiguration]:
+    """`ca.pem`, `cert.pem` and `key.pem` as they are when they are asked for."""
+
+    def read() -> grpc.ServerCertificateConfiguration:
+        try:
+            ca, cert, key = ((directory / name).read_bytes() for name in ("ca.pem", "cert.pem", "key.pem"))
+        except OSError as error:
+            raise BadCertificates(f"{error.filename}: {error.strerror}") from error
+        return configuration(ca, cert, key)
+
+    return read
+
+
+def configuration(ca: bytes, cert: bytes, key: bytes) -> grpc.ServerCertificateConfiguration:
     return grpc.ssl_server_certificate_configuration([(key, cert)], root_certificates=ca)

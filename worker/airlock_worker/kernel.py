@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 
@@ -99,12 +100,40 @@ def mount(source: str | None, target: str, kind: str | None, flags: int, data: s
 
 
 def make_tree_read_only(path: str) -> None:
-    """Every mount at and below `path`; needs Linux 5.12."""
-    _mount_setattr(path, _MountAttr(_MOUNT_ATTR_RDONLY | _MOUNT_ATTR_NOSUID, 0, 0, 0), _AT_RECURSIVE)
+    """Every mount at and below `path`."""
+    try:
+        _mount_setattr(path, _MountAttr(_MOUNT_ATTR_RDONLY | _MOUNT_ATTR_NOSUID, 0, 0, 0), _AT_RECURSIVE)
+    except OSError as error:
+        if error.errno != errno.ENOSYS:
+            raise
+        # Before Linux 5.12, and in gVisor: one by one.
+        for place in _mounts_at_or_below(path):
+            _remount(place, _flags_of(place) | MS_RDONLY | MS_NOSUID)
 
 
 def make_mount_writable(path: str) -> None:
-    _mount_setattr(path, _MountAttr(0, _MOUNT_ATTR_RDONLY, 0, 0), 0)
+    try:
+        _mount_setattr(path, _MountAttr(0, _MOUNT_ATTR_RDONLY, 0, 0), 0)
+    except OSError as error:
+        if error.errno != errno.ENOSYS:
+            raise
+        _remount(path, _flags_of(path) & ~MS_RDONLY)
+
+
+def _remount(path: str, flags: int) -> None:
+    mount(None, path, None, MS_BIND | MS_REMOUNT | flags)
+
+
+def _flags_of(path: str) -> int:
+    # statvfs spells them like mount does. A flag left out would be taken away, which a user namespace may not.
+    return os.statvfs(path).f_flag & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
+
+
+def _mounts_at_or_below(path: str) -> list[str]:
+    with open("/proc/self/mountinfo") as file:
+        escaped = [line.split()[4] for line in file]
+    places = [os.fsdecode(place.encode().decode("unicode_escape").encode("latin-1")) for place in escaped]
+    return [place for place in places if f"{place}/".startswith(f"{path.rstrip('/')}/")]
 
 
 def _mount_setattr(path: str, attributes: _MountAttr, flags: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-from . import frames
+from . import frames, gvisor
 from .conversation import Conversation
 from .room import Limits
 from .run_process import RunProcess
@@ -39,8 +39,11 @@ async def measure(process: RunProcess) -> Posture:
     measured = {**found["layers"]}
     for name, detail in left.items():
         measured[name] = measured.get(name) or detail
+    layers = tuple(Layer(name, detail is None, detail or "") for name, detail in measured.items())
+    # Not one that could be missing: elsewhere it is no part of the sandbox.
+    kernel = (Layer("gvisor_kernel", True, ""),) if gvisor.is_kernel() else ()
     return Posture(
-        tuple(Layer(name, detail is None, detail or "") for name, detail in measured.items()),
+        (*kernel, *layers),
         tuple(Fact(name, tuple(map(str, values))) for name, values in found["facts"].items()),
     )
 

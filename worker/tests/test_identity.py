@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from airlock_worker.identity import BadCertificates, may_call, server_credentials
+from airlock_worker.identity import BadCertificates, in_directory, may_call, server_credentials
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_nobody_without_exactly_one_identity_is_allowed(auth_context: dict[str, 
 
 def test_a_worker_does_not_start_without_its_certificates(tmp_path: Path) -> None:
     with pytest.raises(BadCertificates, match=r"ca\.pem"):
-        server_credentials(tmp_path)
+        server_credentials(in_directory(tmp_path))
 
 
 def test_a_network_address_needs_certificates(tmp_path: Path) -> None:

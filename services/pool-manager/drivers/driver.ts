@@ -6,15 +6,22 @@ export type WorkerProcess = {
   readonly address: string;
   /** Resolves, never rejects, when the worker is gone, with a sentence on how it went. */
   readonly gone: Promise<string>;
-  /** Ends the worker and all it started; resolves when nothing of it is left. */
+  /** Ends the worker and all it started; resolves when nothing of it is left. May be called again. */
   stop(): Promise<void>;
+};
+
+/** A worker that an earlier process of this deployment started and that runs on. */
+export type FoundWorker = {
+  readonly project: Project;
+  readonly workerId: string;
+  readonly process: WorkerProcess;
 };
 
 /** The port to whatever runs workers. */
 export type WorkerDriver = {
   /** "process" or "docker". */
   readonly name: string;
-  /** Why this driver cannot run the project; undefined when it can. */
+  /** Why this driver can never run the project; undefined when it can. */
   refusal(project: Project): string | undefined;
   /**
    * Makes the project's packages ready, which may take minutes the first time; `onProgress` tells what is being
@@ -23,4 +30,11 @@ export type WorkerDriver = {
   prepare(project: Project, onProgress: (step: string) => void, signal: AbortSignal): Promise<void>;
   /** Starts one worker of a prepared project. Rejects with `start_failed`. */
   start(project: Project, workerId: string): Promise<WorkerProcess>;
+  /**
+   * The workers that still run and would be started just so today. Whatever else of this deployment an earlier
+   * process left is removed. Asked once, before anything is started.
+   */
+  findRunning(projectNamed: (name: string) => Project | undefined): Promise<readonly FoundWorker[]>;
+  /** Removes what it made besides workers; all of those have been stopped. */
+  close(): Promise<void>;
 };

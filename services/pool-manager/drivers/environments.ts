@@ -105,7 +105,8 @@ export async function compileLock(
   }
 }
 
-async function readLock(projectsDirectory: string, project: Project): Promise<string | undefined> {
+/** The operator's lock file; undefined when there is none. Rejects with `start_failed` when it is for other packages. */
+export async function readLock(projectsDirectory: string, project: Project): Promise<string | undefined> {
   let lock: string;
   try {
     lock = await readFile(join(projectsDirectory, `${project.name}.lock`), "utf8");

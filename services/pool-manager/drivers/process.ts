@@ -7,7 +7,7 @@ import type { Project } from "../../common/project-file.ts";
 import { removeTree } from "../../common/remove-tree.ts";
 import type { WorkerDriver } from "./driver.ts";
 import { createEnvironments } from "./environments.ts";
-import { distributionName } from "./requirements.ts";
+import { importArguments } from "./requirements.ts";
 import { relayWorkerLog } from "./worker-log.ts";
 
 export type ProcessDriverOptions = {
@@ -44,6 +44,9 @@ export function createProcessDriver(options: ProcessDriverOptions): WorkerDriver
     async prepare(project, onProgress, signal) {
       await environments.prepare(project, onProgress, signal);
     },
+    // A worker goes with the process that started it.
+    findRunning: async () => [],
+    close: async () => {},
     async start(project, workerId) {
       const directory = join(options.runDirectory, workerId);
       await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -95,13 +98,10 @@ function workerArguments(
   address: string,
   projectPython: string,
 ): string[] {
-  const imports = project.preload
-    ? project.preload.flatMap((module) => ["--import", module])
-    : project.packages.flatMap((requirement) => ["--import-of", distributionName(requirement)]);
   return [
     ...["-m", "airlock_worker", "--listen", address, "--run-dir", directory],
     ...["--python", projectPython, "--descriptors", options.descriptorsPath],
-    ...imports,
+    ...importArguments(project),
   ];
 }
 

@@ -1,6 +1,15 @@
+import type { Project } from "../../common/project-file.ts";
+
 /** The distribution that a PEP 508 requirement names: `pandas[excel]>=3,<4` is `pandas`. */
 export function distributionName(requirement: string): string {
   return /^[A-Za-z0-9][A-Za-z0-9._-]*/.exec(requirement)?.[0] ?? requirement;
+}
+
+/** Tells a worker what to import before its first run. */
+export function importArguments({ preload, packages }: Pick<Project, "preload" | "packages">): string[] {
+  return preload
+    ? preload.flatMap((module) => ["--import", module])
+    : packages.flatMap((requirement) => ["--import-of", distributionName(requirement)]);
 }
 
 const MARK = "# airlock packages: ";

@@ -34,8 +34,8 @@ export async function runInstaller(
   if (code !== 0) throw installFailed(withoutCredentials(errors.trim()));
 }
 
-// The address of a private index may carry a password.
-function withoutCredentials(text: string): string {
+/** An installer's words without the password that the address of a private index may carry. */
+export function withoutCredentials(text: string): string {
   return text.replaceAll(/\/\/[^/@\s]+@/g, "//");
 }
 

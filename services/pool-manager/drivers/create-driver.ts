@@ -1,0 +1,35 @@
+import { join } from "node:path";
+import { ConfigError } from "../../common/environment.ts";
+import type { AirlockError } from "../../common/errors.ts";
+import type { Log } from "../../common/log.ts";
+import type { PoolManagerConfig } from "../config.ts";
+import type { WorkerDriver } from "./driver.ts";
+
+const ROOT = join(import.meta.dirname, "..", "..", "..");
+const WORKER = {
+  workerDirectory: join(ROOT, "worker"),
+  descriptorsPath: join(ROOT, "proto", "airlock.binpb"),
+};
+
+export type DriverConfig = Pick<
+  PoolManagerConfig,
+  "driver" | "python" | "docker" | "runDirectory" | "dataDirectory" | "projectsDirectory"
+>;
+
+/** The driver that the configuration names. Rejects with a ConfigError when what it drives cannot be had. */
+export async function createDriver(config: DriverConfig, log: Log): Promise<WorkerDriver> {
+  if (config.driver === "process") {
+    const { createProcessDriver } = await import("./process.ts");
+    return createProcessDriver({ ...config, ...WORKER, log });
+  }
+  if (!config.docker) throw new Error("the docker driver has no configuration");
+  // Loaded only where it is used: it would cost every other start its time.
+  const { createDockerDriver } = await import("./docker.ts");
+  const { ask, openEngine } = await import("./docker-engine.ts");
+  const engine = openEngine();
+  await ask(() => engine.ping()).catch((error: AirlockError) => {
+    throw new ConfigError([error.message]);
+  });
+  const { projectsDirectory } = config;
+  return createDockerDriver(engine, { ...config.docker, ...WORKER, projectsDirectory, log });
+}

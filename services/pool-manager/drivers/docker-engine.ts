@@ -1,0 +1,75 @@
+import Docker from "dockerode";
+import { AirlockError } from "../../common/errors.ts";
+
+const TIMEOUT_MS = 60_000;
+
+/** The engine that DOCKER_HOST names, or the one of this machine. */
+export function openEngine(): Docker {
+  return new Docker();
+}
+
+/**
+ * Makes one call to the engine, with a deadline. Rejects with `start_failed`, in words for an operator where the cause
+ * is known; the engine's own words stand in the error's detail.
+ * Usage: `ask((abortSignal) => container.inspect({ abortSignal }))`; not every call of dockerode takes the signal.
+ */
+export async function ask<T>(
+  call: (abortSignal: AbortSignal) => Promise<T>,
+  timeoutMs = TIMEOUT_MS,
+): Promise<T> {
+  const deadline = AbortSignal.timeout(timeoutMs);
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const giveUp = () => reject(deadline.reason);
+  deadline.addEventListener("abort", giveUp);
+  try {
+    return await Promise.race([call(deadline), late]);
+  } catch (error) {
+    throw engineError(error, deadline.aborted);
+  } finally {
+    deadline.removeEventListener("abort", giveUp);
+  }
+}
+
+/** The HTTP status with which the engine refused; undefined when it was not reached. */
+export function refusedWith(error: unknown): number | undefined {
+  const cause = error instanceof AirlockError ? error.cause : error;
+  return (cause as { statusCode?: number } | undefined)?.statusCode;
+}
+
+/** For calls whose aim is reached when the thing is not there. */
+export async function unlessGone<T>(call: Promise<T>): Promise<T | undefined> {
+  try {
+    return await call;
+  } catch (error) {
+    if (refusedWith(error) === 404) return undefined;
+    throw error;
+  }
+}
+
+/** An error of the engine, or of the way to it, in words. */
+export function engineError(error: unknown, timedOut = false): AirlockError {
+  if (error instanceof AirlockError) return error;
+  const known = error as { code?: string; message?: string; json?: { message?: string } };
+  const detail = known.json?.message ?? known.message ?? String(error);
+  return new AirlockError("start_failed", sentenceFor(known.code, detail, timedOut), {
+    detail,
+    cause: error,
+  });
+}
+
+function sentenceFor(code: string | undefined, detail: string, timedOut: boolean): string {
+  if (timedOut) return "The Docker engine did not answer in time.";
+  if (code === "EACCES" || code === "EPERM") {
+    return "Airlock may not use the Docker engine: the operator gives its user access to the engine's socket (usually the group docker).";
+  }
+  if (code !== undefined) {
+    return `The Docker engine cannot be reached (${code}); the operator starts it, or names another in DOCKER_HOST.`;
+  }
+  if (/no space left on device/i.test(detail)) return "The disk of the Docker engine is full.";
+  if (/non-overlapping IPv4 address pool|predefined address pools/i.test(detail)) {
+    return "The Docker engine has no addresses left for another network; the operator removes unused networks or widens default-address-pools.";
+  }
+  const runtime = /unknown or invalid runtime name: (\S+)/i.exec(detail)?.[1];
+  if (runtime) return `The Docker engine knows no runtime "${runtime}".`;
+  return "The Docker engine refused; the operator finds its reason in the log.";
+}

@@ -1,0 +1,142 @@
+import { PassThrough } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+import type Docker from "dockerode";
+import type { Log } from "../../common/log.ts";
+import { WORKER_PORT } from "./docker-container.ts";
+import { ask, engineError, refusedWith, unlessGone } from "./docker-engine.ts";
+import type { WorkerProcess } from "./driver.ts";
+import { relayWorkerLog } from "./worker-log.ts";
+
+/** Certificates by which a worker and its callers know each other, PEM. */
+export type WorkerCertificates = { readonly ca: string; readonly cert: string; readonly key: string };
+
+const STOP_GRACE_S = 5;
+const HAND_OVER_TIMEOUT_MS = 10_000;
+// One question is open at most so long: an engine that died without a word is noticed.
+const WAIT_MS = 60_000;
+const ASK_AGAIN_MS = 500;
+const STOP_ATTEMPTS = 20;
+
+/** Gives a running worker its certificates, on its standard input: nothing that the engine shows has them. */
+export async function handOver(container: Docker.Container, certificates: WorkerCertificates): Promise<void> {
+  const abortSignal = AbortSignal.timeout(HAND_OVER_TIMEOUT_MS);
+  try {
+    const stream = await container.attach({ stream: true, stdin: true, hijack: true, abortSignal });
+    await new Promise<void>((resolve, reject) => {
+      stream.once("error", reject);
+      stream.once("close", resolve);
+      abortSignal.addEventListener("abort", () => reject(abortSignal.reason), { once: true });
+      stream.resume();
+      stream.end(`${JSON.stringify(certificates)}\n`);
+    });
+  } catch (error) {
+    throw engineError(error, abortSignal.aborted);
+  }
+}
+
+/** Watches over a running container until it is gone, and leaves nothing of it. */
+export async function superviseContainer(
+  docker: Docker,
+  container: Docker.Container,
+  network: string,
+  log: Log,
+): Promise<WorkerProcess> {
+  const { NetworkSettings } = await ask((abortSignal) => container.inspect({ abortSignal }));
+  const ip = NetworkSettings.Networks[network]?.IPAddress;
+  let ended = false;
+  followLog(docker, container, log, () => ended);
+  const gone = untilEnded(container).then(async (how) => {
+    ended = true;
+    await removeContainer(container).catch((error: unknown) => {
+      log.error({ err: error }, "the container of a worker could not be removed");
+    });
+    return how;
+  });
+  let stopping: Promise<void> | undefined;
+  return {
+    address: `${ip}:${WORKER_PORT}`,
+    gone,
+    stop: () => {
+      stopping ??= stopAndRemove(container).finally(() => {
+        ended = true;
+      });
+      return stopping;
+    },
+  };
+}
+
+/** Resolves with how it ended, however often the engine is restarted meanwhile. */
+async function untilEnded(container: Docker.Container): Promise<string> {
+  for (;;) {
+    try {
+      await ask((abortSignal) => container.wait({ condition: "not-running", abortSignal }), WAIT_MS);
+      const info = await unlessGone(ask((abortSignal) => container.inspect({ abortSignal })));
+      if (!info) return "was removed";
+      if (!info.State.Running) return sentenceFor(info);
+    } catch (error) {
+      if (refusedWith(error) === 404) return "was removed";
+      await delay(ASK_AGAIN_MS);
+    }
+  }
+}
+
+function sentenceFor({ State, HostConfig }: Docker.ContainerInspectInfo): string {
+  if (State.OOMKilled) {
+    const mib = Math.round((HostConfig.Memory ?? 0) / 1024 / 1024);
+    return `ran out of memory (its container may use ${mib} MiB)`;
+  }
+  return `exited with status ${State.ExitCode}`;
+}
+
+async function stopAndRemove(container: Docker.Container): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await container
+        .stop({ t: STOP_GRACE_S, abortSignal: AbortSignal.timeout(STOP_GRACE_S * 4_000) })
+        .catch(() => undefined);
+      await removeContainer(container);
+      return;
+    } catch (error) {
+      // Perhaps the engine is being restarted.
+      if (attempt === STOP_ATTEMPTS) throw error;
+      await delay(ASK_AGAIN_MS);
+    }
+  }
+}
+
+/** With its anonymous volumes, whether it runs or not; also when it is being removed already. */
+export async function removeContainer(container: Docker.Container): Promise<void> {
+  try {
+    await ask((abortSignal) => container.remove({ force: true, v: true, abortSignal }));
+  } catch (error) {
+    if (refusedWith(error) === 409) await untilRemoved(container);
+    else if (refusedWith(error) !== 404) throw error;
+  }
+}
+
+async function untilRemoved(container: Docker.Container): Promise<void> {
+  const removed = ask((abortSignal) => container.wait({ condition: "removed", abortSignal }), WAIT_MS);
+  await unlessGone(removed);
+}
+
+/** Passes on what the worker logs from now on, also after the engine was restarted under a running container. */
+function followLog(docker: Docker, container: Docker.Container, log: Log, ended: () => boolean): void {
+  const lines = new PassThrough();
+  relayWorkerLog(lines, log);
+  const follow = async () => {
+    let since = 0;
+    while (!ended()) {
+      try {
+        const stream = await container.logs({ follow: true, stderr: true, stdout: false, since });
+        since = Math.floor(Date.now() / 1_000);
+        docker.modem.demuxStream(stream, lines, lines);
+        await new Promise((resolve) => stream.once("close", resolve).once("error", resolve));
+      } catch (error) {
+        if (refusedWith(error) !== undefined) break;
+      }
+      if (!ended()) await delay(ASK_AGAIN_MS);
+    }
+    lines.end();
+  };
+  void follow();
+}

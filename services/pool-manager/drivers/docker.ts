@@ -1,0 +1,150 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type Docker from "dockerode";
+import { AirlockError } from "../../common/errors.ts";
+import type { Log } from "../../common/log.ts";
+import type { Project } from "../../common/project-file.ts";
+import { type ContainerParts, containerOptions, forWorker, revisionOf } from "./docker-container.ts";
+import { ask, unlessGone } from "./docker-engine.ts";
+import { createImages, type ImageOptions } from "./docker-image.ts";
+import { LABEL, namesOf } from "./docker-names.ts";
+import { createNetworks } from "./docker-network.ts";
+import { handOver, removeContainer, superviseContainer, type WorkerCertificates } from "./docker-worker.ts";
+import type { FoundWorker, WorkerDriver } from "./driver.ts";
+
+export type DockerDriverOptions = ImageOptions & {
+  /** What this deployment's containers are told from others' by. */
+  readonly deployment: string;
+  /** `ca.pem`, `cert.pem` and `key.pem` of the worker. */
+  readonly workerTlsDirectory: string;
+  readonly log: Log;
+};
+
+const SECCOMP_PATH = join(import.meta.dirname, "docker-seccomp.json");
+// For `isolation: gvisor` without a `runtime:` of its own: how gVisor is called unless somebody chose another name.
+const GVISOR_RUNTIME = "runsc";
+
+/** Runs each worker in a container of a Docker engine. */
+export function createDockerDriver(docker: Docker, options: DockerDriverOptions): WorkerDriver {
+  const { log } = options;
+  const names = namesOf(options.deployment);
+  const images = createImages(docker, names, options, log);
+  const networks = createNetworks(docker, names, log);
+  const prepared = new Map<string, ContainerParts>();
+
+  const certificates = () => readCertificates(options.workerTlsDirectory);
+
+  const partsFor = async (project: Project, image: string): Promise<ContainerParts> => {
+    const info = (await ask(() => docker.info())) as EngineInfo;
+    const runtime = runtimeFor(project);
+    refuseUnknownRuntime(project, runtime, Object.keys(info.Runtimes ?? {}));
+    const seccomp = JSON.stringify(JSON.parse(await readFile(SECCOMP_PATH, "utf8")));
+    return { project, image, runtime, seccomp, machineCpus: info.NCPU };
+  };
+
+  const watch = async (container: Docker.Container, project: string, workerId: string) => {
+    const process = await superviseContainer(
+      docker,
+      container,
+      names.network(project),
+      log.child({ project, workerId }),
+    );
+    void process.gone.then(() => networks.release(project));
+    return process;
+  };
+
+  return {
+    name: "docker",
+    refusal: () => undefined,
+    async prepare(project, onProgress, signal) {
+      const image = await images.ensure(project, onProgress, signal);
+      prepared.set(project.name, await partsFor(project, image));
+    },
+    async start(project, workerId) {
+      const parts = prepared.get(project.name);
+      if (!parts) throw new Error(`project ${project.name} was not prepared`);
+      const general = containerOptions(names, parts);
+      const own = forWorker(names, general, workerId, revisionOf(parts.project, general));
+      await networks.hold(project.name);
+      let container: Docker.Container | undefined;
+      try {
+        container = await ask((abortSignal) => docker.createContainer({ ...own, abortSignal }));
+        const made = container;
+        await ask((abortSignal) => made.start({ abortSignal }));
+        await handOver(made, await certificates());
+        return await watch(made, project.name, workerId);
+      } catch (error) {
+        if (container) await removeContainer(container).catch(() => undefined);
+        networks.release(project.name);
+        throw error;
+      }
+    },
+    async findRunning(projectNamed) {
+      const listed = await ask((abortSignal) =>
+        docker.listContainers({ all: true, filters: names.filter(), abortSignal }),
+      );
+      const found = await Promise.all(
+        listed.map(async ({ Id, State, Labels }): Promise<FoundWorker[]> => {
+          const container = docker.getContainer(Id);
+          const project = projectNamed(Labels[LABEL.project] ?? "");
+          const workerId = Labels[LABEL.worker];
+          if (project && workerId && State === "running" && (await fits(project, Labels[LABEL.revision]))) {
+            await networks.hold(project.name);
+            // The earlier process may have died before it did.
+            await handOver(container, await certificates());
+            return [{ project, workerId, process: await watch(container, project.name, workerId) }];
+          }
+          log.info({ project: Labels[LABEL.project], workerId }, "an earlier process's container is removed");
+          await removeContainer(container);
+          return [];
+        }),
+      );
+      await networks.sweep();
+      return found.flat();
+    },
+    async close() {
+      await networks.close();
+    },
+  };
+
+  async function fits(project: Project, revision: string | undefined): Promise<boolean> {
+    const image = await images.nameOf(project);
+    const known = image && (await unlessGone(ask(() => docker.getImage(image).inspect())));
+    if (!image || !known) return false;
+    try {
+      const parts = await partsFor(project, image);
+      prepared.set(project.name, parts);
+      return revisionOf(project, containerOptions(names, parts)) === revision;
+    } catch {
+      return false;
+    }
+  }
+}
+
+type EngineInfo = { readonly NCPU: number; readonly Runtimes?: Readonly<Record<string, unknown>> };
+
+function runtimeFor({ runtime, isolation }: Project): string | undefined {
+  return runtime ?? (isolation === "gvisor" ? GVISOR_RUNTIME : undefined);
+}
+
+function refuseUnknownRuntime(project: Project, runtime: string | undefined, known: readonly string[]): void {
+  if (runtime === undefined || known.includes(runtime)) return;
+  const demand = project.runtime ? `runtime: ${runtime}` : `isolation: ${project.isolation}`;
+  throw new AirlockError(
+    "start_failed",
+    `${demand} needs a runtime "${runtime}" that the Docker engine does not have; it has ${known.join(", ")}. The operator installs it or changes the project file.`,
+  );
+}
+
+async function readCertificates(directory: string): Promise<WorkerCertificates> {
+  const read = (name: string) =>
+    readFile(join(directory, name), "utf8").catch((cause: NodeJS.ErrnoException) => {
+      throw new AirlockError(
+        "start_failed",
+        `The workers' certificates cannot be read (${cause.code}); the operator makes them with ./airlock certs and names them in AIRLOCK_WORKER_TLS_DIR.`,
+        { cause },
+      );
+    });
+  const [ca, cert, key] = await Promise.all([read("ca.pem"), read("cert.pem"), read("key.pem")]);
+  return { ca, cert, key };
+}

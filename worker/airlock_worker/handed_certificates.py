@@ -1,0 +1,63 @@
+"""Certificates that are handed over on standard input: no file, no argument and no environment holds the key.
+
+Each line is JSON, `{"ca": PEM, "cert": PEM, "key": PEM}`; the last one counts, for connections made from then on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from typing import Any
+
+import grpc
+
+from .identity import BadCertificates, configuration
+from .log import log
+
+_FIRST_TIMEOUT_S = 60.0
+_MAX_LINE_BYTES = 256 * 1024
+
+
+class HandedCertificates:
+    def __init__(self) -> None:
+        self._latest: grpc.ServerCertificateConfiguration | None = None
+        self._unfinished = b""
+        self._arrived = asyncio.Event()
+        asyncio.get_running_loop().add_reader(0, self._on_readable)
+
+    async def first(self, stopped: asyncio.Future[str]) -> None:
+        """Returns when there are some. Raises BadCertificates when nobody hands any over."""
+        arrived = asyncio.ensure_future(self._arrived.wait())
+        either: set[asyncio.Future[Any]] = {arrived, stopped}
+        await asyncio.wait(either, timeout=_FIRST_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        arrived.cancel()
+        if self._latest is None:
+            raise BadCertificates("none came on standard input")
+
+    def latest(self) -> grpc.ServerCertificateConfiguration:
+        if self._latest is None:
+            raise BadCertificates("none came on standard input")
+        return self._latest
+
+    def _on_readable(self) -> None:
+        data = os.read(0, 65_536)
+        if not data:
+            # Whoever handed them over is gone; what it gave stays good.
+            asyncio.get_running_loop().remove_reader(0)
+            return
+        *lines, self._unfinished = (self._unfinished + data).split(b"\n")
+        for line in lines:
+            self._take(line)
+        if len(self._unfinished) > _MAX_LINE_BYTES:
+            self._unfinished = b""
+
+    def _take(self, line: bytes) -> None:
+        try:
+            handed = json.loads(line)
+            self._latest = configuration(*(handed[name].encode() for name in ("ca", "cert", "key")))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            log("error", "certificates on standard input are not used", reason=type(error).__name__)
+            return
+        log("info", "certificates were handed over")
+        self._arrived.set()
