@@ -50,6 +50,7 @@ export function containerOptions(
       // Asked outside the container's own names, the engine's resolver finds nobody to ask.
       Dns: ["127.0.0.1"],
       DnsSearch: ["."],
+      DnsOptions: ["timeout:1", "attempts:1"],
       ...(runtime !== undefined && { Runtime: runtime }),
       Init: true,
       RestartPolicy: { Name: "no" },

@@ -1,0 +1,94 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { type DockerAirlock, describeWithEngine, docker, startDockerAirlock } from "../support/docker.ts";
+import { type RestClient, restClient } from "../support/rest.ts";
+
+const FAST = { timeout: 20_000 };
+
+await describeWithEngine("the life of a worker's container", "runc", () => {
+  let airlock: DockerAirlock;
+  let rest: RestClient;
+  const containers = async () => (await airlock.traces()).containers;
+  const only = async () => {
+    await expect.poll(containers, FAST).toHaveLength(1);
+    return (await containers())[0]?.Id as string;
+  };
+  const running = async (code: string) => {
+    const id = await rest.submit({ code, timeout: 60 });
+    await expect.poll(async () => (await rest.get(id)).stdout, FAST).toBe("on\n");
+    return id;
+  };
+  const WAITS = "import time\nprint('on', flush=True)\ntime.sleep(50)";
+
+  beforeAll(async () => {
+    airlock = await startDockerAirlock({ projects: { demo: "replicas: 1\n" } });
+    rest = restClient(airlock.url);
+    await rest.run({ code: "pass" });
+  });
+  afterAll(() => airlock?.remove());
+
+  it.each([
+    ["is killed", (id: string) => docker.getContainer(id).kill()],
+    ["is removed by hand", (id: string) => docker.getContainer(id).remove({ force: true })],
+    ["is stopped by hand", (id: string) => docker.getContainer(id).stop({ t: 0 })],
+  ])("one that %s loses its execution and is replaced", async (_, harm) => {
+    const before = await only();
+    const id = await running(WAITS);
+    await harm(before);
+    const lost = await rest.settled(id);
+    expect([lost.status, lost.end_reason]).toEqual(["error", "worker_lost"]);
+    expect((await rest.run({ code: "set_result(1)" })).result).toBe(1);
+    expect(await only()).not.toBe(before);
+  });
+
+  it("one that the pool lets go is gone, and then its network", async () => {
+    await fetch(`${airlock.url}/projects/demo/down`, { method: "POST" });
+    await expect.poll(airlock.traces, FAST).toEqual({ containers: [], networks: [] });
+    expect((await rest.run({ code: "set_result(2)" })).result).toBe(2);
+    expect(await containers()).toHaveLength(1);
+    expect((await airlock.traces()).networks).toHaveLength(1);
+  });
+
+  it("up and down again and again leaves nothing", { timeout: 120_000 }, async () => {
+    for (let cycle = 0; cycle < Number(process.env.AIRLOCK_TEST_CYCLES ?? 5); cycle++) {
+      expect((await rest.run({ code: `set_result(${cycle})` })).result).toBe(cycle);
+      await fetch(`${airlock.url}/projects/demo/down`, { method: "POST" });
+    }
+    await expect.poll(airlock.traces, FAST).toEqual({ containers: [], networks: [] });
+  });
+
+  it("one that outlives a crash is taken over, and its execution has ended once", async () => {
+    await rest.run({ code: "pass" });
+    const before = await only();
+    const id = await running(WAITS);
+    await airlock.kill();
+    expect(await only()).toBe(before);
+    airlock = await airlock.restart();
+    rest = restClient(airlock.url);
+    expect((await rest.settled(id)).end_reason).toBe("worker_lost");
+    await expect.poll(async () => (await rest.project("demo")).idle_workers, FAST).toBe(1);
+    expect((await rest.run({ code: "set_result(3)" })).result).toBe(3);
+    expect(await only()).toBe(before);
+  });
+
+  it("one that outlives a crash and does not fit its project any more is removed", async () => {
+    const before = await only();
+    await airlock.kill();
+    await writeFile(join(airlock.projectsDirectory, "demo.yaml"), "name: demo\nlimits: {memory_mb: 300}\n");
+    airlock = await airlock.restart();
+    rest = restClient(airlock.url);
+    await expect.poll(containers, FAST).toEqual([]);
+    expect((await rest.run({ code: "set_result(4)" })).result).toBe(4);
+    const after = await only();
+    expect(after).not.toBe(before);
+    const { HostConfig } = await docker.getContainer(after).inspect();
+    expect(HostConfig.Memory).toBe((300 + 256 + 256) * 1024 * 1024);
+  });
+
+  it("a stop in good order leaves nothing in the engine", async () => {
+    await rest.run({ code: "pass" });
+    expect(await airlock.stop()).toBe(0);
+    expect(await airlock.traces()).toEqual({ containers: [], networks: [] });
+  });
+});

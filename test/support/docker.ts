@@ -1,0 +1,72 @@
+import { rm } from "node:fs/promises";
+import Docker from "dockerode";
+import { describe, it } from "vitest";
+import { deploymentOf, LABEL } from "../../services/pool-manager/drivers/docker-names.ts";
+import { startAirlock, type TestAirlock, type TestAirlockOptions } from "./airlock.ts";
+
+export const docker = new Docker();
+
+/** The classes of containers that the suites run on; each line is one of a project file. */
+export const RUNTIMES = [
+  { runtime: "runc", line: "runtime: runc\n" },
+  { runtime: "runsc", line: "isolation: gvisor\n" },
+] as const;
+
+/** Why there is no such engine here; undefined when there is. */
+async function engineMissing(runtime = "runc"): Promise<string | undefined> {
+  try {
+    const { Runtimes } = await docker.info();
+    return Object.hasOwn(Runtimes, runtime) ? undefined : `the Docker engine here has no runtime ${runtime}`;
+  } catch {
+    return "no Docker engine here";
+  }
+}
+
+/** Describes what needs an engine with this runtime; without one the reason stands in place of the tests. */
+export async function describeWithEngine(name: string, runtime: string, tests: () => void): Promise<void> {
+  const missing = await engineMissing(runtime);
+  if (missing) describe(name, () => it("needs an engine", (context) => context.skip(missing)));
+  else describe(name, tests);
+}
+
+export type DockerAirlock = Omit<TestAirlock, "restart"> & {
+  /** All that this deployment has in the engine, by id; containers that do not run as well. */
+  traces(): Promise<{ containers: Docker.ContainerInfo[]; networks: string[] }>;
+  restart(): Promise<DockerAirlock>;
+};
+
+/** Like startAirlock, with workers in containers; its images go with it. */
+export async function startDockerAirlock(options: TestAirlockOptions = {}): Promise<DockerAirlock> {
+  return withEngine(await startAirlock({ ...options, env: { ...DOCKER_ENVIRONMENT, ...options.env } }));
+}
+
+export const DOCKER_ENVIRONMENT = {
+  AIRLOCK_DRIVER: "docker",
+  // No Python of this machine is needed.
+  AIRLOCK_PYTHON: "/nowhere/python",
+  // As on a machine whose containers reach no package index by themselves.
+  AIRLOCK_BUILD_NETWORK: process.env.AIRLOCK_BUILD_NETWORK ?? "host",
+};
+
+function withEngine(airlock: TestAirlock): DockerAirlock {
+  const filters = { label: [`${LABEL.deployment}=${deploymentOf(airlock.dataDirectory)}`] };
+  return {
+    ...airlock,
+    traces: async () => ({
+      containers: await docker.listContainers({ all: true, filters }),
+      networks: (await docker.listNetworks({ filters })).map(({ Id }) => Id),
+    }),
+    restart: async () => withEngine(await airlock.restart()),
+    async remove() {
+      await airlock.stop();
+      for (const { Id } of await docker.listContainers({ all: true, filters })) {
+        await docker.getContainer(Id).remove({ force: true });
+      }
+      for (const { Id } of await docker.listNetworks({ filters })) await docker.getNetwork(Id).remove();
+      for (const { RepoTags } of await docker.listImages({ filters })) {
+        for (const tag of RepoTags ?? []) await docker.getImage(tag).remove();
+      }
+      await rm(airlock.directory, { recursive: true, force: true });
+    },
+  };
+}
