@@ -32,6 +32,7 @@ export async function describeWithEngine(name: string, runtime: string, tests: (
 export type DockerAirlock = Omit<TestAirlock, "restart"> & {
   /** All that this deployment has in the engine, by id; containers that do not run as well. */
   traces(): Promise<{ containers: Docker.ContainerInfo[]; networks: string[] }>;
+  images(): Promise<Docker.ImageInfo[]>;
   restart(): Promise<DockerAirlock>;
 };
 
@@ -56,6 +57,7 @@ function withEngine(airlock: TestAirlock): DockerAirlock {
       containers: await docker.listContainers({ all: true, filters }),
       networks: (await docker.listNetworks({ filters })).map(({ Id }) => Id),
     }),
+    images: () => docker.listImages({ filters }),
     restart: async () => withEngine(await airlock.restart()),
     async remove() {
       await airlock.stop();

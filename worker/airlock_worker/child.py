@@ -68,7 +68,8 @@ def _hand_out_listener(room: Room) -> None:
 def _settle(control: int, out: int, err: int, status: int) -> None:
     """Leaves everything that is the zygote's: session, signals, descriptors."""
     signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number in (signal.SIGCHLD, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     os.setsid()
     # First out of the way of the numbers they go to, then there.
     high = [os.dup(fd) for fd in (control, out, err, status)]

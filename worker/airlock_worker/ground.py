@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 
-from . import kernel, tree
+from . import gvisor, kernel, tree
 from .room import Room
 
 # The kernel's "nobody": a run shares it with no file of the machine.
@@ -25,6 +25,7 @@ _OF_CHILDREN = {
 
 def prepare(room: Room, keep_paths: Iterable[str]) -> None:
     room.worker_is_root = _is_root_outside()
+    room.on_gvisor = gvisor.is_kernel()
     try:
         _enter_own_mounts()
     except OSError as error:

@@ -10,6 +10,7 @@ from . import kernel
 from .room import Limits, Room, kernel_at_least, status_field
 
 _MAX_OPEN_FILES = 1024
+_ROOM_FOR_OTHERS = 64
 # Between the soft and the hard limit of address space: what is left to report a MemoryError with.
 REPORTING_BYTES = 32 << 20
 
@@ -33,6 +34,10 @@ def _wanted(room: Room, limits: Limits) -> list[tuple[int, int, int]]:
     # Elsewhere this limit counts every process of the user, of other runs and programs too.
     if os.getuid() != 0 and os.readlink("/proc/self/ns/user") != room.outside["user"] and kernel_at_least(5, 14):
         wanted.append((resource.RLIMIT_NPROC, limits.pids, limits.pids))
+    elif room.on_gvisor:
+        # It counts the worker and its paused runs too, so that the census has to find the exact number. A bomb that
+        # grew faster than that would take the memory of the whole sandbox.
+        wanted.append((resource.RLIMIT_NPROC, limits.pids + _ROOM_FOR_OTHERS, limits.pids + _ROOM_FOR_OTHERS))
     return wanted
 
 

@@ -41,6 +41,7 @@ class Room:
     # The user outside that runs are, where the worker is root; None: the worker's own.
     script_uid: int | None = None
     worker_is_root: bool = False
+    on_gvisor: bool = False
     # Of the child, as the supervisor knows it.
     host_pid: int = 0
     # Whether the root directory holds only what runs need.

@@ -119,6 +119,8 @@ def main() -> None:
         if not kernel.fix_addresses() and not options.again:
             os.execv(sys.executable, [*sys.orig_argv, "--again"])
     os.umask(0o022)
+    # gVisor lets a script stop process 1 of its namespace, and tells the session that has a stopped member left alone.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # While packages are imported nobody reads the link, so the kernel has to notice a supervisor that dies.
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)

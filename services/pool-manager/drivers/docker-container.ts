@@ -9,6 +9,10 @@ const MIB = 1024 * 1024;
 const USER = 61_733;
 // What supervisor and zygote with its spares need beside the run; measured with pandas imported, 150 MB.
 const OVERHEAD_BYTES = 256 * MIB;
+// A sandbox of gVisor that runs out of memory ends as a whole, not by one process. So there is room for as many as a
+// fork bomb can make before it is noticed (privileges.py); measured, 12 MB for one that has done nothing yet.
+const GVISOR_BYTES_PER_PROCESS = 12 * MIB;
+const GVISOR_OTHER_PROCESSES = 64;
 // Supervisor, zygote, spares and paused runs. In gVisor its own threads count too, and a full table would end all of it:
 // there the limits inside have to hold.
 const OVERHEAD_PIDS = 1_024;
@@ -31,8 +35,10 @@ export function containerOptions(
   names: DeploymentNames,
   { project, image, runtime, seccomp, machineCpus }: ContainerParts,
 ): Docker.ContainerCreateOptions {
-  const { limits } = project;
-  const memory = limits.memoryBytes + limits.diskBytes + OVERHEAD_BYTES;
+  const { limits, isolation } = project;
+  const copies =
+    isolation === "gvisor" ? (limits.pids + GVISOR_OTHER_PROCESSES) * GVISOR_BYTES_PER_PROCESS : 0;
+  const memory = limits.memoryBytes + limits.diskBytes + OVERHEAD_BYTES + copies;
   return {
     Image: image,
     Cmd: [
