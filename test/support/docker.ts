@@ -50,7 +50,8 @@ export const DOCKER_ENVIRONMENT = {
 };
 
 function withEngine(airlock: TestAirlock): DockerAirlock {
-  const filters = { label: [`${LABEL.deployment}=${deploymentOf(airlock.dataDirectory)}`] };
+  const deployment = deploymentOf(airlock.dataDirectory);
+  const filters = filtersOf(deployment);
   return {
     ...airlock,
     traces: async () => ({
@@ -61,14 +62,24 @@ function withEngine(airlock: TestAirlock): DockerAirlock {
     restart: async () => withEngine(await airlock.restart()),
     async remove() {
       await airlock.stop();
-      for (const { Id } of await docker.listContainers({ all: true, filters })) {
-        await docker.getContainer(Id).remove({ force: true });
-      }
-      for (const { Id } of await docker.listNetworks({ filters })) await docker.getNetwork(Id).remove();
-      for (const { RepoTags } of await docker.listImages({ filters })) {
-        for (const tag of RepoTags ?? []) await docker.getImage(tag).remove();
-      }
+      await removeDeployment(deployment);
       await rm(airlock.directory, { recursive: true, force: true });
     },
   };
+}
+
+/** Removes all that a deployment has in the engine, images too. */
+export async function removeDeployment(deployment: string): Promise<void> {
+  const filters = filtersOf(deployment);
+  for (const { Id } of await docker.listContainers({ all: true, filters })) {
+    await docker.getContainer(Id).remove({ force: true });
+  }
+  for (const { Id } of await docker.listNetworks({ filters })) await docker.getNetwork(Id).remove();
+  for (const { RepoTags } of await docker.listImages({ filters })) {
+    for (const tag of RepoTags ?? []) await docker.getImage(tag).remove();
+  }
+}
+
+function filtersOf(deployment: string) {
+  return { label: [`${LABEL.deployment}=${deployment}`] };
 }

@@ -18,8 +18,11 @@ export type DockerDriverOptions = ImageOptions & {
   /** `ca.pem`, `cert.pem` and `key.pem` of the worker. */
   readonly workerTlsDirectory: string;
   readonly log: Log;
+  /** How often it looks for renewed certificates. */
+  readonly lookEveryMs?: number;
 };
 
+const LOOK_EVERY_MS = 60_000;
 const SECCOMP_PATH = join(import.meta.dirname, "docker-seccomp.json");
 // For `isolation: gvisor` without a `runtime:` of its own: how gVisor is called unless somebody chose another name.
 const GVISOR_RUNTIME = "runsc";
@@ -32,7 +35,25 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
   const networks = createNetworks(docker, names, log);
   const prepared = new Map<string, ContainerParts>();
 
-  const certificates = () => readCertificates(options.workerTlsDirectory);
+  const running = new Set<Docker.Container>();
+  let handed: string | undefined;
+  const certificates = async () => {
+    const latest = await readCertificates(options.workerTlsDirectory);
+    handed ??= latest.cert;
+    return latest;
+  };
+  /** Workers outlive their certificates: those that run get the renewed ones. */
+  const renew = async () => {
+    const latest = await certificates();
+    if (latest.cert === handed) return;
+    handed = latest.cert;
+    const done = await Promise.allSettled([...running].map((container) => handOver(container, latest)));
+    const failed = done.filter(({ status }) => status === "rejected").length;
+    log.info({ workers: done.length, failed }, "renewed certificates were handed to the workers");
+  };
+  const renewal = setInterval(() => {
+    renew().catch((error: unknown) => log.error({ err: error }, "certificates were not renewed"));
+  }, options.lookEveryMs ?? LOOK_EVERY_MS).unref();
 
   const partsFor = async (project: Project, image: string): Promise<ContainerParts> => {
     const info = (await ask(() => docker.info())) as EngineInfo;
@@ -49,7 +70,11 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
       names.network(project),
       log.child({ project, workerId }),
     );
-    void process.gone.then(() => networks.release(project));
+    running.add(container);
+    void process.gone.then(() => {
+      running.delete(container);
+      networks.release(project);
+    });
     return process;
   };
 
@@ -103,6 +128,7 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
       return found.flat();
     },
     async close() {
+      clearInterval(renewal);
       await networks.close();
     },
   };

@@ -1,0 +1,144 @@
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pino } from "pino";
+import { describe, expect, it } from "vitest";
+import { openTlsIdentity } from "../../services/common/tls-identity.ts";
+import { createDockerDriver } from "../../services/pool-manager/drivers/docker.ts";
+import { openEngine } from "../../services/pool-manager/drivers/docker-engine.ts";
+import { namesOf } from "../../services/pool-manager/drivers/docker-names.ts";
+import { createProcessDriver } from "../../services/pool-manager/drivers/process.ts";
+import { startWorker } from "../../services/pool-manager/worker.ts";
+import { DOCKER_ENVIRONMENT, describeWithEngine, docker, removeDeployment } from "../support/docker.ts";
+import {
+  type DriverStage,
+  describeDriverContract,
+  projectOf,
+  provision,
+} from "../support/driver-contract.ts";
+import { makeCertificates } from "../support/tls-services.ts";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+const log = pino({ level: "silent" });
+const WORKER = {
+  workerDirectory: join(ROOT, "worker"),
+  descriptorsPath: join(ROOT, "proto", "airlock.binpb"),
+  log,
+};
+
+describe("the process driver", () => {
+  describeDriverContract(async (): Promise<DriverStage> => {
+    const directory = await mkdtemp(join(tmpdir(), "airlock-"));
+    return {
+      open: async () =>
+        createProcessDriver({
+          ...WORKER,
+          python: process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python"),
+          runDirectory: join(directory, "run"),
+          dataDirectory: directory,
+          projectsDirectory: directory,
+        }),
+      harm: async ({ address }) => process.kill(await listenerAt(address), "SIGKILL"),
+      outlive: false,
+      close: () => rm(directory, { recursive: true, force: true }),
+    };
+  });
+});
+
+/** The process that was told to listen there. */
+async function listenerAt(address: string): Promise<number> {
+  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
+    const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+    if (command.includes(`--listen\0${address}\0`)) return Number(pid);
+  }
+  throw new Error(`nobody listens at ${address}`);
+}
+
+await describeWithEngine("the docker driver", "runc", () => {
+  const deployment = `test-${process.pid}`;
+  const openStage = async (lookEveryMs?: number) => {
+    const directory = await mkdtemp(join(tmpdir(), "airlock-"));
+    const certificates = join(directory, "certificates");
+    await makeCertificates(certificates);
+    return {
+      certificates,
+      tls: await openTlsIdentity(join(certificates, "pool-manager"), "pool-manager", log, 50),
+      outlive: true,
+      open: async () =>
+        createDockerDriver(openEngine(), {
+          ...WORKER,
+          deployment,
+          projectsDirectory: directory,
+          pythonImage: "python:3.12-slim",
+          buildNetwork: DOCKER_ENVIRONMENT.AIRLOCK_BUILD_NETWORK,
+          workerTlsDirectory: join(certificates, "worker"),
+          ...(lookEveryMs !== undefined && { lookEveryMs }),
+        }),
+      harm: async (_: unknown, workerId: string) => {
+        await docker.getContainer(namesOf(deployment).container(workerId)).kill();
+      },
+      async close() {
+        this.tls.close();
+        await removeDeployment(deployment);
+        await rm(directory, { recursive: true, force: true });
+      },
+    };
+  };
+
+  describeDriverContract(openStage);
+
+  it("hands renewed certificates to the workers that run", { timeout: 120_000 }, async () => {
+    const stage = await openStage(50);
+    const driver = await stage.open();
+    const project = projectOf("");
+    const { signal } = new AbortController();
+    await driver.prepare(project, () => {}, signal);
+    const launched = await driver.start(project, "renewed");
+    const again = () =>
+      startWorker(
+        project,
+        "renewed",
+        async () => launched,
+        async () => provision(project),
+        signal,
+        stage.tls,
+      );
+    await again();
+    // A new authority for all: whoever still has the old certificate cannot be spoken to.
+    const before = await readFile(join(stage.certificates, "worker", "cert.pem"), "utf8");
+    await rm(join(stage.certificates, "ca"), { recursive: true });
+    await makeCertificates(stage.certificates);
+    expect(await readFile(join(stage.certificates, "worker", "cert.pem"), "utf8")).not.toBe(before);
+    const { stop, gone } = await again();
+    await stop();
+    expect(await gone).toMatch(/\w/);
+    await driver.close();
+    await stage.close();
+  });
+
+  it("cannot be fooled by a network of its name that is somebody else's", async () => {
+    const stage = await openStage();
+    const driver = await stage.open();
+    const project = projectOf("");
+    const network = await docker.createNetwork({ Name: namesOf(deployment).network("contract") });
+    try {
+      await driver.prepare(project, () => {}, new AbortController().signal);
+      await expect(driver.start(project, "fooled")).rejects.toThrow("that is not Airlock's");
+    } finally {
+      await network.remove();
+      await driver.close();
+      await stage.close();
+    }
+  });
+});
+
+describe("an engine that cannot be used", () => {
+  it.each([
+    ["is not there", "ENOENT", "cannot be reached"],
+    ["takes no connection", "ECONNREFUSED", "cannot be reached"],
+    ["is not for this user", "EACCES", "may not use the Docker engine"],
+  ])("%s: the reason and what to do", async (_, code, words) => {
+    const { engineError } = await import("../../services/pool-manager/drivers/docker-engine.ts");
+    expect(engineError(Object.assign(new Error("connect"), { code })).message).toContain(words);
+  });
+});

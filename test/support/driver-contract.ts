@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { isUsable } from "../../services/common/project-catalogue.ts";
+import { type Project, parseProjectFile } from "../../services/common/project-file.ts";
+import type { TlsIdentity } from "../../services/common/tls-identity.ts";
+import type { WorkerDriver, WorkerProcess } from "../../services/pool-manager/drivers/driver.ts";
+import type { Provision } from "../../services/pool-manager/provisioning.ts";
+import { startWorker, type Worker } from "../../services/pool-manager/worker.ts";
+
+/** A driver under test. */
+export type DriverStage = {
+  /** Another one of the same deployment, as after a restart. */
+  open(): Promise<WorkerDriver>;
+  /** How its workers are called; undefined where they are on this machine. */
+  readonly tls?: TlsIdentity;
+  /** Ends the worker as no driver would. */
+  harm(process: WorkerProcess, workerId: string): Promise<unknown>;
+  /** Whether workers outlive the process that started them. */
+  readonly outlive: boolean;
+  close(): Promise<void>;
+};
+
+const TIMEOUT = { timeout: 180_000 };
+
+export function projectOf(text: string): Project {
+  const project = parseProjectFile("contract.yaml", `name: contract\n${text}`);
+  if (!isUsable(project)) throw new Error(project.problem);
+  return project;
+}
+
+/** What the pool-manager relies on, whoever runs the workers. */
+export function describeDriverContract(start: () => Promise<DriverStage>): void {
+  const project = projectOf("");
+  const signal = new AbortController().signal;
+  let stage: DriverStage;
+  let driver: WorkerDriver;
+  beforeAll(async () => {
+    stage = await start();
+    driver = await stage.open();
+  }, 180_000);
+  afterAll(async () => {
+    await driver?.close();
+    await stage?.close();
+  });
+
+  const ready = async (id: string, launch = () => driver.start(project, id)): Promise<Worker> =>
+    await startWorker(project, id, launch, async () => provision(project), signal, stage.tls);
+
+  it("refuses to start what was not prepared", async () => {
+    await expect(driver.start(project, "early")).rejects.toThrow("was not prepared");
+  });
+
+  it("says what it does while it prepares, and has it at once the second time", TIMEOUT, async () => {
+    const steps: string[] = [];
+    await driver.prepare(project, (step) => steps.push(step), signal);
+    expect(steps.length).toBeGreaterThan(0);
+    await driver.prepare(project, (step) => expect.fail(`it did "${step}" again`), signal);
+  });
+
+  it("starts a worker that gets ready, and stops it, also twice", TIMEOUT, async () => {
+    const worker = await ready("first");
+    expect(worker.layers.length).toBeGreaterThan(0);
+    await worker.stop();
+    await worker.stop();
+    expect(await worker.gone).toMatch(/\w/);
+  });
+
+  it("starts several at once", TIMEOUT, async () => {
+    const workers = await Promise.all(["a", "b", "c"].map((id) => ready(id)));
+    expect(new Set(workers.map(({ address }) => address)).size).toBe(3);
+    await Promise.all(workers.map((worker) => worker.stop()));
+  });
+
+  it("tells when a worker is gone", TIMEOUT, async () => {
+    const process = await driver.start(project, "harmed");
+    await stage.harm(process, "harmed");
+    expect(await process.gone).toMatch(/^(was|exited|ran)/);
+    await process.stop();
+  });
+
+  it("tells the package's own error when packages cannot be had", TIMEOUT, async () => {
+    const impossible = projectOf("packages: [airlock-has-no-such-package]\n");
+    await expect(driver.prepare(impossible, () => {}, signal)).rejects.toMatchObject({
+      code: "start_failed",
+      message: expect.stringContaining("airlock-has-no-such-package"),
+    });
+  });
+
+  describe("after a restart", () => {
+    it("finds the workers that run on, and they get ready again", TIMEOUT, async () => {
+      const before = await ready("kept");
+      const next = await stage.open();
+      const found = await next.findRunning((name) => (name === project.name ? project : undefined));
+      expect(found.map(({ workerId }) => workerId)).toEqual(stage.outlive ? ["kept"] : []);
+      for (const { workerId, process } of found) {
+        const again = await ready(workerId, async () => process);
+        expect(again.address).toBe(before.address);
+        await again.stop();
+      }
+      if (!stage.outlive) await before.stop();
+      expect(await before.gone).toMatch(/\w/);
+      await next.close();
+    });
+
+    it("ends those whose project is made differently now", TIMEOUT, async () => {
+      const before = await ready("outdated");
+      const next = await stage.open();
+      expect(await next.findRunning(() => projectOf("preload: [json]\n"))).toEqual([]);
+      if (!stage.outlive) await before.stop();
+      expect(await before.gone).toMatch(/\w/);
+      await next.close();
+    });
+  });
+}
+
+export function provision({ name, limits }: Project): Provision {
+  const request = { project: name, secretsVersion: "", secrets: [], settings: {}, network: false, limits };
+  return { revision: "contract", request };
+}
