@@ -93,9 +93,13 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: "doctor",
-    usage: "doctor",
+    usage: "doctor [--driver D] [--runtime NAME]",
     summary: "start a worker and show which protections are in force on this machine",
-    options: [["", "exit status: 0 every layer is in force, 1 some are missing, 2 no worker starts"]],
+    options: [
+      ["--driver D", "how workers run: process or docker (AIRLOCK_DRIVER, process)"],
+      ["--runtime NAME", "with docker: the runtime of the container, such as runsc"],
+      ["", "exit status: 0 every layer is in force, 1 some are missing, 2 no worker starts"],
+    ],
     load: async () => (await import("./doctor.ts")).doctor,
   },
   {

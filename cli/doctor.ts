@@ -1,25 +1,32 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ConfigError, readEnvironment } from "../services/common/environment.ts";
 import { asAirlockError } from "../services/common/errors.ts";
 import { createLog } from "../services/common/log.ts";
 import { isUsable } from "../services/common/project-catalogue.ts";
 import { parseProjectFile } from "../services/common/project-file.ts";
-import { createProcessDriver } from "../services/pool-manager/drivers/process.ts";
+import { openTlsIfAny } from "../services/common/tls-identity.ts";
+import { DRIVERS, readDockerConfig } from "../services/pool-manager/config.ts";
+import { createDriver } from "../services/pool-manager/drivers/create-driver.ts";
 import type { Provision } from "../services/pool-manager/provisioning.ts";
 import { startWorker } from "../services/pool-manager/worker.ts";
-import { usageError } from "./flags.ts";
+import { keepCertificates } from "./embedded-certificates.ts";
+import { tlsDirectoryOf } from "./embedded-config.ts";
+import { parseFlags, usageError } from "./flags.ts";
 import { table } from "./table.ts";
-import { PYTHON, ROOT } from "./tools.ts";
+import { PYTHON } from "./tools.ts";
 
-const START_TIMEOUT_MS = 60_000;
+const START_TIMEOUT_MS = 600_000;
+const OPTIONS = { driver: { type: "string" }, runtime: { type: "string" } } as const;
 
 /** `./airlock doctor`: what really protects a run on this machine, measured by a worker that is started for it. */
 export async function doctor(args: readonly string[]): Promise<number> {
-  if (args.length > 0) throw usageError("doctor", "doctor takes no arguments.");
+  const { values, positionals } = parseFlags("doctor", args, OPTIONS);
+  if (positionals.length > 0) throw usageError("doctor", "doctor takes only flags.");
   const directory = await mkdtemp(join(tmpdir(), "airlock-doctor-"));
   try {
-    const { layers, facts } = await measure(directory);
+    const { layers, facts } = await measure(directory, values.driver, values.runtime);
     const missing = layers.filter((layer) => !layer.inForce);
     const rows = layers.map(({ name, inForce, detail }) => [name, inForce ? "in force" : "MISSING", detail]);
     process.stdout.write(table(["LAYER", "HERE", "WHY NOT"], rows));
@@ -32,6 +39,7 @@ export async function doctor(args: readonly string[]): Promise<number> {
     );
     return missing.length === 0 ? 0 : 1;
   } catch (error) {
+    if (error instanceof ConfigError) throw error;
     process.stderr.write(`No worker could be started: ${asAirlockError(error).message}\n`);
     return 2;
   } finally {
@@ -39,34 +47,58 @@ export async function doctor(args: readonly string[]): Promise<number> {
   }
 }
 
-async function measure(directory: string) {
-  const project = parseProjectFile("doctor.yaml", "name: doctor\n");
-  if (!isUsable(project)) throw new Error(project.problem);
+async function measure(directory: string, driverName: string | undefined, runtime: string | undefined) {
+  const project = parseProjectFile(
+    "doctor.yaml",
+    `name: doctor\n${runtime ? `runtime: "${runtime}"\n` : ""}`,
+  );
+  if (!isUsable(project)) throw new ConfigError([project.problem]);
+  const log = createLog("doctor", "silent");
+  const read = readEnvironment({
+    AIRLOCK_DEPLOYMENT: "doctor",
+    ...process.env,
+    ...(driverName !== undefined && { AIRLOCK_DRIVER: driverName }),
+  });
+  const name = read.choice("AIRLOCK_DRIVER", DRIVERS, "process");
+  const tlsDirectory = tlsDirectoryOf(directory);
+  const docker =
+    name === "docker" ? readDockerConfig(read, directory, join(tlsDirectory, "worker")) : undefined;
+  read.check();
   const runDirectory = join(directory, "run");
   await mkdir(runDirectory, { mode: 0o700 });
-  const driver = createProcessDriver({
-    python: PYTHON,
-    workerDirectory: join(ROOT, "worker"),
-    descriptorsPath: join(ROOT, "proto", "airlock.binpb"),
-    runDirectory,
-    dataDirectory: directory,
-    projectsDirectory: directory,
-    log: createLog("doctor", "silent"),
-  });
-  const signal = AbortSignal.timeout(START_TIMEOUT_MS);
-  await driver.prepare(project, () => {}, signal);
-  const { limits } = project;
-  const provision: Provision = {
-    revision: "doctor",
-    request: { project: project.name, secretsVersion: "", secrets: [], settings: {}, network: false, limits },
-  };
-  const worker = await startWorker(
-    project,
-    "doctor",
-    () => driver.start(project, "doctor"),
-    async () => provision,
-    signal,
+  const certificates = docker && (await keepCertificates(directory, log));
+  const tls = await openTlsIfAny(certificates?.directoryOf("pool-manager"), "pool-manager", log);
+  const driver = await createDriver(
+    {
+      ...{ driver: name, python: PYTHON, docker, runDirectory },
+      dataDirectory: directory,
+      projectsDirectory: directory,
+    },
+    log,
   );
-  await worker.stop();
-  return worker.posture;
+  try {
+    const signal = AbortSignal.timeout(START_TIMEOUT_MS);
+    await driver.prepare(project, () => {}, signal);
+    const { limits } = project;
+    const provision: Provision = {
+      revision: "doctor",
+      request: {
+        project: project.name,
+        secretsVersion: "",
+        secrets: [],
+        settings: {},
+        network: false,
+        limits,
+      },
+    };
+    const id = `doctor-${process.pid}`;
+    const launch = () => driver.start(project, id);
+    const worker = await startWorker(project, id, launch, async () => provision, signal, tls);
+    await worker.stop();
+    return worker.posture;
+  } finally {
+    await driver.close();
+    certificates?.close();
+    tls?.close();
+  }
 }

@@ -13,6 +13,8 @@ const OVERHEAD_BYTES = 256 * MIB;
 // fork bomb can make before it is noticed (privileges.py); measured, 12 MB for one that has done nothing yet.
 const GVISOR_BYTES_PER_PROCESS = 12 * MIB;
 const GVISOR_OTHER_PROCESSES = 64;
+// Only for the size of the container: what it is, the worker proves.
+const GVISOR_NAMES = /runsc|gvisor/i;
 // Supervisor, zygote, spares and paused runs. In gVisor its own threads count too, and a full table would end all of it:
 // there the limits inside have to hold.
 const OVERHEAD_PIDS = 1_024;
@@ -36,8 +38,8 @@ export function containerOptions(
   { project, image, runtime, seccomp, machineCpus }: ContainerParts,
 ): Docker.ContainerCreateOptions {
   const { limits, isolation } = project;
-  const copies =
-    isolation === "gvisor" ? (limits.pids + GVISOR_OTHER_PROCESSES) * GVISOR_BYTES_PER_PROCESS : 0;
+  const isGvisor = isolation === "gvisor" || GVISOR_NAMES.test(runtime ?? "");
+  const copies = isGvisor ? (limits.pids + GVISOR_OTHER_PROCESSES) * GVISOR_BYTES_PER_PROCESS : 0;
   const memory = limits.memoryBytes + limits.diskBytes + OVERHEAD_BYTES + copies;
   return {
     Image: image,
