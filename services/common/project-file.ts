@@ -176,7 +176,11 @@ function toProject(value: ProjectDocument): Project {
     scaling: typeof value.replicas === "object" ? scalingOf(value.replicas) : undefined,
     isolation,
     runtime: value.runtime,
-    poolRevision: revision([packages, value.preload, isolation, value.runtime, parsedLimits.cpus]),
+    // A worker's container is as large as these limits say.
+    poolRevision: revision([
+      ...[packages, value.preload, isolation, value.runtime],
+      ...[parsedLimits.cpus, parsedLimits.memoryBytes, parsedLimits.diskBytes, parsedLimits.pids],
+    ]),
     provisionRevision: revision([settings, secrets, parsedLimits, network.allowlist.length > 0]),
   });
 }

@@ -157,7 +157,10 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
       claim.resumed?.reject(error);
       claim.lost.resolve(how);
     }
-    if (clock.now() - slot.startedAtMs < SETTLED_AFTER_MS) backOff();
+    if (clock.now() - slot.startedAtMs < SETTLED_AFTER_MS) {
+      detail = `A worker ${how} soon after its start; another is started in a while.`;
+      backOff();
+    }
     reconcile();
   };
 

@@ -15,7 +15,9 @@ const HAND_OVER_TIMEOUT_MS = 10_000;
 // One question is open at most so long: an engine that died without a word is noticed.
 const WAIT_MS = 60_000;
 const ASK_AGAIN_MS = 500;
+// Whoever stops Airlock while the engine is away does not wait longer than ten seconds; the next start tidies up.
 const STOP_ATTEMPTS = 20;
+const REMOVE_ATTEMPTS = 1_200;
 
 /** Gives a running worker its certificates, on its standard input: nothing that the engine shows has them. */
 export async function handOver(container: Docker.Container, certificates: WorkerCertificates): Promise<void> {
@@ -34,32 +36,37 @@ export async function handOver(container: Docker.Container, certificates: Worker
   }
 }
 
+export type ContainerProcess = WorkerProcess & {
+  /** Resolves, never rejects, when nothing of the container is left, or when that was tried long enough. */
+  readonly removed: Promise<void>;
+};
+
 /** Watches over a running container until it is gone, and leaves nothing of it. */
 export async function superviseContainer(
   docker: Docker,
   container: Docker.Container,
   network: string,
   log: Log,
-): Promise<WorkerProcess> {
+): Promise<ContainerProcess> {
   const { NetworkSettings } = await ask((abortSignal) => container.inspect({ abortSignal }));
   const ip = NetworkSettings.Networks[network]?.IPAddress;
   let ended = false;
   followLog(docker, container, log, () => ended);
-  const gone = untilEnded(container).then(async (how) => {
+  const gone = untilEnded(container).finally(() => {
     ended = true;
-    await removeContainer(container).catch((error: unknown) => {
+  });
+  const removed = gone
+    .then(() => removeRepeatedly(container))
+    .catch((error: unknown) => {
       log.error({ err: error }, "the container of a worker could not be removed");
     });
-    return how;
-  });
   let stopping: Promise<void> | undefined;
   return {
     address: `${ip}:${WORKER_PORT}`,
     gone,
+    removed,
     stop: () => {
-      stopping ??= stopAndRemove(container).finally(() => {
-        ended = true;
-      });
+      stopping ??= stopAndRemove(container);
       return stopping;
     },
   };
@@ -89,16 +96,20 @@ function sentenceFor({ State, HostConfig }: Docker.ContainerInspectInfo): string
 }
 
 async function stopAndRemove(container: Docker.Container): Promise<void> {
+  const abortSignal = AbortSignal.timeout(STOP_GRACE_S * 4_000);
+  // Whatever comes of it: what does not stop is killed when it is removed.
+  await container.stop({ t: STOP_GRACE_S, abortSignal }).catch(() => undefined);
+  await removeRepeatedly(container, STOP_ATTEMPTS);
+}
+
+/** Perhaps the engine is being restarted. */
+async function removeRepeatedly(container: Docker.Container, attempts = REMOVE_ATTEMPTS): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
-      await container
-        .stop({ t: STOP_GRACE_S, abortSignal: AbortSignal.timeout(STOP_GRACE_S * 4_000) })
-        .catch(() => undefined);
       await removeContainer(container);
       return;
     } catch (error) {
-      // Perhaps the engine is being restarted.
-      if (attempt === STOP_ATTEMPTS) throw error;
+      if (attempt >= attempts) throw error;
       await delay(ASK_AGAIN_MS);
     }
   }

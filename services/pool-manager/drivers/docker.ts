@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
 import { AirlockError } from "../../common/errors.ts";
 import type { Log } from "../../common/log.ts";
@@ -23,6 +24,7 @@ export type DockerDriverOptions = ImageOptions & {
 };
 
 const LOOK_EVERY_MS = 60_000;
+const REMOVAL_GRACE_MS = 10_000;
 const SECCOMP_PATH = join(import.meta.dirname, "docker-seccomp.json");
 // For `isolation: gvisor` without a `runtime:` of its own: how gVisor is called unless somebody chose another name.
 const GVISOR_RUNTIME = "runsc";
@@ -36,6 +38,7 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
   const prepared = new Map<string, ContainerParts>();
 
   const running = new Set<Docker.Container>();
+  const removals = new Set<Promise<void>>();
   let handed: string | undefined;
   const certificates = async () => {
     const latest = await readCertificates(options.workerTlsDirectory);
@@ -71,10 +74,12 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
       log.child({ project, workerId }),
     );
     running.add(container);
-    void process.gone.then(() => {
-      running.delete(container);
+    void process.gone.then(() => running.delete(container));
+    const removal = process.removed.finally(() => {
+      removals.delete(removal);
       networks.release(project);
     });
+    removals.add(removal);
     return process;
   };
 
@@ -129,6 +134,7 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
     },
     async close() {
       clearInterval(renewal);
+      await Promise.race([Promise.all(removals), delay(REMOVAL_GRACE_MS, undefined, { ref: false })]);
       await networks.close();
     },
   };

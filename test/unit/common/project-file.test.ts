@@ -83,6 +83,12 @@ describe("a project file", () => {
     expect(setting.poolRevision).toBe(before.poolRevision);
     expect(setting.provisionRevision).not.toBe(before.provisionRevision);
     expect(packages.poolRevision).not.toBe(before.poolRevision);
+    const output = parse("name: demo\nlimits: {max_output_mb: 1}\nsettings: {A: one}");
+    expect(output.poolRevision).toBe(before.poolRevision);
+    for (const limit of ["memory_mb: 100", "disk_mb: 100", "pids: 10", "cpus: 2"]) {
+      const larger = parse(`name: demo\nlimits: {${limit}}\nsettings: {A: one}`);
+      expect(larger.poolRevision, limit).not.toBe(before.poolRevision);
+    }
   });
 
   it.each([

@@ -77,7 +77,48 @@ const codeOf = (promise: Promise<unknown>) =>
     (error: AirlockError) => error.code,
   );
 
+describe("a pool that takes over workers", () => {
+  it("is up with them, and starts what is missing", async () => {
+    const kept = createWorker("kept");
+    pool.take(2, async () => kept);
+    await settle();
+    expect(started.map(({ id }) => id)).toEqual(["w1"]);
+    expect(pool.view()).toMatchObject({ up: true, replicas: 2, idleWorkers: 2 });
+    acquire("a");
+    await settle();
+    expect(granted).toEqual(["a on kept"]);
+  });
+
+  it("keeps all of them when there were more than the project says", async () => {
+    for (const id of ["x", "y", "z"]) pool.take(1, async () => createWorker(id));
+    await settle();
+    expect(started).toEqual([]);
+    expect(pool.view()).toMatchObject({ up: true, replicas: 3, idleWorkers: 3 });
+  });
+
+  it("goes on without those that do not get ready", async () => {
+    pool.take(1, async () => {
+      throw new AirlockError("start_failed", "it does not answer");
+    });
+    await settle();
+    expect(pool.view()).toMatchObject({ up: false, detail: "it does not answer" });
+    acquire("a");
+    await settle();
+    expect(granted).toEqual(["a on w1"]);
+  });
+});
+
 describe("a pool", () => {
+  it("says why it waits when a worker dies young", async () => {
+    acquire("a").release();
+    await settle();
+    started[0]?.die("ran out of memory");
+    await settle();
+    expect(pool.view().detail).toBe(
+      "A worker ran out of memory soon after its start; another is started in a while.",
+    );
+  });
+
   it("starts on first use with the configured replicas", async () => {
     acquire("a", 2);
     await settle();
