@@ -43,8 +43,9 @@ class HandedCertificates:
     def _on_readable(self) -> None:
         data = os.read(0, 65_536)
         if not data:
-            # Whoever handed them over is gone; what it gave stays good.
+            # Whoever handed them over is gone; what it gave stays good. Nothing more will come to wait for.
             asyncio.get_running_loop().remove_reader(0)
+            self._arrived.set()
             return
         *lines, self._unfinished = (self._unfinished + data).split(b"\n")
         for line in lines:
