@@ -19,7 +19,7 @@ export type PoolManagerConfig = {
   readonly secretsAddress: string;
   readonly projectsDirectory: string;
   readonly dataDirectory: string;
-  /** Sockets and scratch directories; short, since a socket path has at most 107 characters. */
+  /** Sockets and scratch directories of workers that are processes; short, since a socket path has at most 107 characters. */
   readonly runDirectory: string;
   readonly driver: (typeof DRIVERS)[number];
   /** The interpreter that has the worker's own packages; the docker driver needs none. */
@@ -39,7 +39,7 @@ export function readPoolManagerConfig(env: NodeJS.ProcessEnv): PoolManagerConfig
     secretsAddress: read.text("AIRLOCK_SECRETS_ADDRESS"),
     projectsDirectory: read.text("AIRLOCK_PROJECTS_DIR"),
     dataDirectory: read.text("AIRLOCK_DATA_DIR"),
-    runDirectory: read.text("AIRLOCK_RUN_DIR"),
+    runDirectory: driver === "process" ? read.text("AIRLOCK_RUN_DIR") : "",
     driver,
     python: driver === "process" ? read.text("AIRLOCK_PYTHON") : "",
     docker:

@@ -1,4 +1,3 @@
-import { mkdir } from "node:fs/promises";
 import { v7 as newId } from "uuid";
 import { systemClock as clock } from "../common/clock.ts";
 import { PoolManagerServiceService } from "../common/gen/airlock/v1/pool_manager.ts";
@@ -18,7 +17,6 @@ import { createProvisioning } from "./provisioning.ts";
 
 /** Starts the pool-manager; pools start on first use. */
 export async function startPoolManager(config: PoolManagerConfig, log: Log): Promise<RunningService> {
-  await mkdir(config.runDirectory, { recursive: true, mode: 0o700 });
   const catalogue = await openProjectCatalogue(config.projectsDirectory);
   const tls = await openTlsIfAny(config.tlsDirectory, "pool-manager", log);
   const secrets = connect(SecretsServiceClient, config.secretsAddress, tls);

@@ -58,7 +58,7 @@ export function describeDriverContract(start: () => Promise<DriverStage>): void 
 
   it("starts a worker that gets ready, and stops it, also twice", TIMEOUT, async () => {
     const worker = await ready("first");
-    expect(worker.layers.length).toBeGreaterThan(0);
+    expect(worker.posture.layers.length).toBeGreaterThan(0);
     await worker.stop();
     await worker.stop();
     expect(await worker.gone).toMatch(/\w/);

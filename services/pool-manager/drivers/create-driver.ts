@@ -1,3 +1,4 @@
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { ConfigError } from "../../common/environment.ts";
 import type { AirlockError } from "../../common/errors.ts";
@@ -19,6 +20,7 @@ export type DriverConfig = Pick<
 /** The driver that the configuration names. Rejects with a ConfigError when what it drives cannot be had. */
 export async function createDriver(config: DriverConfig, log: Log): Promise<WorkerDriver> {
   if (config.driver === "process") {
+    await mkdir(config.runDirectory, { recursive: true, mode: 0o700 });
     const { createProcessDriver } = await import("./process.ts");
     return createProcessDriver({ ...config, ...WORKER, log });
   }
