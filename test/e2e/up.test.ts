@@ -58,7 +58,7 @@ describe("./airlock up", () => {
   it.each([
     [["--port", "http"], {}, /^AIRLOCK_PORT must be a whole number from 0 to 65535, not "http"\n$/],
     [["--prot", "1"], {}, /^Unknown option '--prot'.*\n$/],
-    [["--driver", "vm"], {}, /^AIRLOCK_DRIVER must be one of process, not "vm"\n$/],
+    [["--driver", "vm"], {}, /^AIRLOCK_DRIVER must be one of process, docker, not "vm"\n$/],
     [
       ["--projects", "/no/such/dir"],
       {},

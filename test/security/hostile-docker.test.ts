@@ -21,6 +21,8 @@ const READY = { timeout: 30_000 };
 const ON_GVISOR: Readonly<Record<string, Partial<HostileCase>>> = {
   // Forking is slower than counting there.
   "a fork bomb that gives up": { ends: ["script_error", "killed"] },
+  // It lets a script end process 1 of its namespace, and all of its run with it.
+  "a signal to the parent": { ends: ["completed", "script_error", "killed"] },
   // A number without effect: gVisor has no priorities.
   "limits cannot be raised": { value: ["priority"] },
   // They cannot be opened.
