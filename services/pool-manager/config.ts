@@ -12,6 +12,8 @@ export type DockerConfig = {
   readonly buildNetwork: string | undefined;
   /** The certificates that workers are given. */
   readonly workerTlsDirectory: string;
+  /** `name=value`: the label of the containers that dial workers; undefined: who dials them is no container. */
+  readonly callersLabel: string | undefined;
 };
 
 export type PoolManagerConfig = {
@@ -67,5 +69,6 @@ export function readDockerConfig(
     pythonImage: read.text("AIRLOCK_PYTHON_IMAGE", "python:3.12-slim"),
     buildNetwork: read.optionalText("AIRLOCK_BUILD_NETWORK"),
     workerTlsDirectory,
+    callersLabel: read.optionalText("AIRLOCK_CALLERS_LABEL"),
   };
 }

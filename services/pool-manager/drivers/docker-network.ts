@@ -1,6 +1,7 @@
 import type Docker from "dockerode";
 import { AirlockError } from "../../common/errors.ts";
 import type { Log } from "../../common/log.ts";
+import type { Callers } from "./docker-callers.ts";
 import { ask, refusedWith, unlessGone } from "./docker-engine.ts";
 import type { DeploymentNames } from "./docker-names.ts";
 
@@ -18,7 +19,13 @@ export type Networks = {
 // A worker that is replaced does not cost its project the network.
 const LINGER_MS = 5_000;
 
-export function createNetworks(docker: Docker, names: DeploymentNames, log: Log): Networks {
+/** `callers` are put into each network: between its containers there is a way then, which is shut otherwise. */
+export function createNetworks(
+  docker: Docker,
+  names: DeploymentNames,
+  log: Log,
+  callers?: Callers,
+): Networks {
   const removals = new Map<string, Promise<void>>();
   const held = new Map<string, { id: Promise<string>; holders: number; removal?: NodeJS.Timeout }>();
 
@@ -29,7 +36,7 @@ export function createNetworks(docker: Docker, names: DeploymentNames, log: Log)
   };
 
   const make = async (project: string) => {
-    const options = networkOptions(names, project);
+    const options = networkOptions(names, project, callers !== undefined);
     try {
       return (await ask((abortSignal) => docker.createNetwork({ ...options, abortSignal }))).id;
     } catch (error) {
@@ -47,9 +54,12 @@ export function createNetworks(docker: Docker, names: DeploymentNames, log: Log)
 
   const remove = async (id: string) => {
     const network = docker.getNetwork(id);
-    await unlessGone(ask((abortSignal) => network.remove({ abortSignal }))).catch((error: unknown) => {
+    try {
+      await callers?.leave(id);
+      await unlessGone(ask((abortSignal) => network.remove({ abortSignal })));
+    } catch (error) {
       log.warn({ err: error, network: id }, "a network could not be removed");
-    });
+    }
   };
 
   const drop = async (project: string) => {
@@ -74,11 +84,12 @@ export function createNetworks(docker: Docker, names: DeploymentNames, log: Log)
       entry.holders++;
       const mine = entry;
       try {
-        const id = await mine.id;
         // Somebody may have removed it by hand since.
-        if (await unlessGone(ask(() => docker.getNetwork(id).inspect()))) return id;
-        mine.id = make(project);
-        return await mine.id;
+        const known = await mine.id;
+        if (!(await unlessGone(ask(() => docker.getNetwork(known).inspect())))) mine.id = make(project);
+        const id = await mine.id;
+        await callers?.join(id);
+        return id;
       } catch (error) {
         mine.holders--;
         if (held.get(project) === mine) held.delete(project);
@@ -97,11 +108,16 @@ export function createNetworks(docker: Docker, names: DeploymentNames, log: Log)
     },
     async close() {
       await Promise.all([...held.keys()].map(drop));
+      callers?.close();
     },
   };
 }
 
-function networkOptions(names: DeploymentNames, project: string): Docker.NetworkCreateOptions {
+function networkOptions(
+  names: DeploymentNames,
+  project: string,
+  hasCallers: boolean,
+): Docker.NetworkCreateOptions {
   return {
     Name: names.network(project),
     Driver: "bridge",
@@ -111,8 +127,8 @@ function networkOptions(names: DeploymentNames, project: string): Docker.Network
     Labels: names.labels(project),
     Options: {
       "com.docker.network.bridge.name": names.bridge(project),
-      // Between the workers of a project: nothing.
-      "com.docker.network.bridge.enable_icc": "false",
+      // Between the workers of a project: nothing, unless who dials them is a container among them.
+      "com.docker.network.bridge.enable_icc": String(hasCallers),
       "com.docker.network.bridge.enable_ip_masquerade": "false",
     },
   };

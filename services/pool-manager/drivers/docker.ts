@@ -5,6 +5,7 @@ import type Docker from "dockerode";
 import { AirlockError } from "../../common/errors.ts";
 import type { Log } from "../../common/log.ts";
 import type { Project } from "../../common/project-file.ts";
+import { createCallers } from "./docker-callers.ts";
 import { type ContainerParts, containerOptions, forWorker, revisionOf } from "./docker-container.ts";
 import { ask, unlessGone } from "./docker-engine.ts";
 import { createImages, type ImageOptions } from "./docker-image.ts";
@@ -18,6 +19,8 @@ export type DockerDriverOptions = ImageOptions & {
   readonly deployment: string;
   /** `ca.pem`, `cert.pem` and `key.pem` of the worker. */
   readonly workerTlsDirectory: string;
+  /** The label of the containers that dial workers; undefined: who dials them is no container. */
+  readonly callersLabel?: string | undefined;
   readonly log: Log;
   /** How often it looks for renewed certificates. */
   readonly lookEveryMs?: number;
@@ -34,7 +37,8 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
   const { log } = options;
   const names = namesOf(options.deployment);
   const images = createImages(docker, names, options, log);
-  const networks = createNetworks(docker, names, log);
+  const callers = options.callersLabel ? createCallers(docker, options.callersLabel, log) : undefined;
+  const networks = createNetworks(docker, names, log, callers);
   const prepared = new Map<string, ContainerParts>();
 
   const running = new Set<Docker.Container>();

@@ -89,7 +89,9 @@ function scannerOf(rule: SecretLintRuleCreator<unknown>, options: object): Scan 
     found = [];
     // All that these rules read of it. A path would make some of them open files.
     const source = { content: text, filePath: undefined, ext: "" };
-    handler.file?.(source as unknown as SecretLintSourceCode);
+    const later = handler.file?.(source as unknown as SecretLintSourceCode);
+    if (later instanceof Promise)
+      throw new Error(`secretlint's rule ${rule.meta.id} does not answer at once`);
     return found;
   };
 }
