@@ -17,13 +17,14 @@ import { createExecutions } from "./executions.ts";
 import { createHandlers } from "./handlers.ts";
 import { createProjectDirectory } from "./project-directory.ts";
 import { startRetention } from "./retention.ts";
+import { observeStore } from "./store/observed.ts";
 import { openStore } from "./store/open.ts";
 import { checkStore } from "./store-check.ts";
 import { createWorkerConnections } from "./worker-connections.ts";
 
 /** Starts the router: it takes up what an earlier one left, then listens. */
 export async function startRouter(config: RouterConfig, log: Log): Promise<RunningService> {
-  const store = await openStore(config.database, newId(), clock, log);
+  const { store, registry } = observeStore(await openStore(config.database, newId(), clock, log));
   const tls = await openTlsIfAny(config.tlsDirectory, "router", log);
   const poolManager = connect(PoolManagerServiceClient, config.poolManagerAddress, tls);
   const sanitizer = connect(SanitizerServiceClient, config.sanitizerAddress, tls);
@@ -49,6 +50,7 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
   const stopRetention = startRetention(store, config.retentionMs, clock, log);
   return {
     address: server.address,
+    registry,
     async drain(graceMs) {
       stopRetention();
       await claims.stop();

@@ -1,3 +1,5 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startAirlock, type TestAirlock } from "../support/airlock.ts";
 import { type RestClient, restClient } from "../support/rest.ts";
@@ -45,9 +47,35 @@ describe("GET /metrics", () => {
     expect(now.get('airlock_pool_worker_start_seconds_count{project="demo",outcome="ready"}')).toBe(1);
   });
 
+  it("counts executions as they are accepted, and by how they ended", async () => {
+    const now = await samples();
+    expect(now.get('airlock_executions_accepted_total{project="demo"}')).toBe(2);
+    expect(now.get('airlock_executions_ended_total{project="demo",end_reason="completed"}')).toBe(1);
+  });
+
   it("counts what the sanitizer read and replaced", async () => {
     const now = await samples();
     expect(now.get('airlock_sanitizer_redactions_total{project="demo"}')).toBe(2);
     expect(now.get('airlock_sanitizer_bytes_total{project="demo"}')).toBeGreaterThan(2 * SECRET.length);
+  });
+});
+
+describe("the metrics that operators are told of", () => {
+  const page = async () => await (await fetch(`${airlock.url}/metrics`)).text();
+  const there = async () =>
+    new Set([...(await page()).matchAll(/^# TYPE (airlock_\w+)/gm)].map((match) => match[1] as string));
+  const read = (path: string) => readFile(join(import.meta.dirname, "../../docs", path), "utf8");
+
+  it("are all there is, in docs/operations.md", async () => {
+    const documented = new Set((await read("operations.md")).match(/\bairlock_\w+/g));
+    expect([...(await there())].sort()).toEqual([...documented].sort());
+  });
+
+  it("are drawn in docs/grafana-dashboard.json", async () => {
+    const drawn = (await read("grafana-dashboard.json")).match(/\bairlock_\w+/g) ?? [];
+    const known = await there();
+    const base = (name: string) => name.replace(/_(bucket|count|sum)$/, "");
+    expect(drawn.length).toBeGreaterThan(10);
+    expect(drawn.filter((name) => !known.has(name) && !known.has(base(name)))).toEqual([]);
   });
 });

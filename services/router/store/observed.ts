@@ -1,0 +1,50 @@
+import { Counter, Registry } from "prom-client";
+import type { ExecutionStore } from "./store.ts";
+
+/** A store that counts what this router accepts and ends. */
+export function observeStore(store: ExecutionStore): { store: ExecutionStore; registry: Registry } {
+  const registry = new Registry();
+  const registers = [registry];
+  const accepted = new Counter({
+    name: "airlock_executions_accepted_total",
+    help: "Executions that were accepted.",
+    labelNames: ["project"],
+    registers,
+  });
+  const ended = new Counter({
+    name: "airlock_executions_ended_total",
+    help: "Executions that ended; without a project where an earlier router left them unfinished.",
+    labelNames: ["project", "end_reason"],
+    registers,
+  });
+  // Of those that this router has and that have not ended.
+  const projects = new Map<string, string>();
+  const observed: ExecutionStore = {
+    ...store,
+    async insert(submission, maxUnfinished) {
+      const inserted = await store.insert(submission, maxUnfinished);
+      if (inserted) {
+        accepted.inc({ project: submission.project });
+        projects.set(submission.executionId, submission.project);
+      }
+      return inserted;
+    },
+    async claimPending(limit) {
+      const claims = await store.claimPending(limit);
+      for (const { executionId, project } of claims) projects.set(executionId, project);
+      return claims;
+    },
+    async release(executionId) {
+      await store.release(executionId);
+      projects.delete(executionId);
+    },
+    async finish(executionId, ending, last, endedAtMs) {
+      const finished = await store.finish(executionId, ending, last, endedAtMs);
+      const project = projects.get(executionId) ?? "";
+      if (finished) ended.inc({ project, end_reason: ending.reason });
+      projects.delete(executionId);
+      return finished;
+    },
+  };
+  return { store: observed, registry };
+}
