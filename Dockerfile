@@ -22,32 +22,32 @@ USER 10001:10001
 
 FROM service AS gateway
 COPY gateway gateway
-HEALTHCHECK --interval=5s --timeout=3s --start-period=20s \
+HEALTHCHECK --interval=5s --timeout=10s --start-period=30s --retries=6 \
     CMD ["node", "-e", "fetch('http://127.0.0.1:8000/health').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 CMD ["node", "gateway/main.ts"]
 
 FROM service AS router
 COPY services/router services/router
-HEALTHCHECK --interval=5s --timeout=3s --start-period=20s CMD ["node", "services/common/health-probe.ts", "router"]
+HEALTHCHECK --interval=5s --timeout=10s --start-period=30s --retries=6 CMD ["node", "services/common/health-probe.ts", "router"]
 CMD ["node", "services/router/main.ts"]
 
 FROM service AS pool-manager
 COPY services/pool-manager services/pool-manager
 COPY worker worker
-HEALTHCHECK --interval=5s --timeout=3s --start-period=20s CMD ["node", "services/common/health-probe.ts", "pool-manager"]
+HEALTHCHECK --interval=5s --timeout=10s --start-period=30s --retries=6 CMD ["node", "services/common/health-probe.ts", "pool-manager"]
 CMD ["node", "services/pool-manager/main.ts"]
 
 FROM service AS secrets
 COPY services/secrets services/secrets
-HEALTHCHECK --interval=5s --timeout=3s --start-period=20s CMD ["node", "services/common/health-probe.ts", "secrets"]
+HEALTHCHECK --interval=5s --timeout=10s --start-period=30s --retries=6 CMD ["node", "services/common/health-probe.ts", "secrets"]
 CMD ["node", "services/secrets/main.ts"]
 
 FROM service AS sanitizer
 COPY services/sanitizer services/sanitizer
-HEALTHCHECK --interval=5s --timeout=3s --start-period=20s CMD ["node", "services/common/health-probe.ts", "sanitizer"]
+HEALTHCHECK --interval=5s --timeout=10s --start-period=30s --retries=6 CMD ["node", "services/common/health-probe.ts", "sanitizer"]
 CMD ["node", "services/sanitizer/main.ts"]
 
 FROM service AS egress
 COPY services/egress services/egress
-HEALTHCHECK --interval=5s --timeout=3s --start-period=20s CMD ["node", "services/common/health-probe.ts", "egress"]
+HEALTHCHECK --interval=5s --timeout=10s --start-period=30s --retries=6 CMD ["node", "services/common/health-probe.ts", "egress"]
 CMD ["node", "services/egress/main.ts"]

@@ -28,6 +28,7 @@ export async function init(args: readonly string[]): Promise<number> {
   const password = randomBytes(24).toString("hex");
   // The database's image reads its password as a user of its own. Others of this machine do not get into the directory.
   if (await written(join(deployment, "database-password"), password, 0o644)) {
+    // Only the routers and the database are in that network.
     const url = `postgres://airlock:${password}@postgres:5432/airlock?sslmode=disable`;
     await writeFile(join(deployment, "database-url"), url, { mode: 0o600 });
   }

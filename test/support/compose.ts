@@ -1,0 +1,81 @@
+import { execFile } from "node:child_process";
+import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+const run = promisify(execFile);
+const SOURCES = [
+  ...[
+    "package.json",
+    "package-lock.json",
+    "tsconfig.json",
+    ".dockerignore",
+    "Dockerfile",
+    "docker-compose.yml",
+  ],
+  ...["proto", "services", "gateway", "worker"],
+];
+// Of nobody else, so that a deployment which is there already is left alone.
+const DEPLOYMENT = `airlock-test-${process.pid}`;
+const SUBNET = "10.213.98.0/24";
+
+export type Deployment = {
+  readonly name: string;
+  /** `docker compose …`; resolves to what it wrote to standard output. */
+  compose(...args: string[]): Promise<string>;
+  /** The URL of the first gateway. */
+  url(): Promise<string>;
+  /** All containers, the workers' too, by id. */
+  containers(): Promise<string[]>;
+  remove(): Promise<void>;
+};
+
+/** The deployment of docs/operations.md in a directory of its own; `up` is left to the caller. */
+export async function prepareDeployment(
+  projects: Readonly<Record<string, string>>,
+  secrets: Readonly<Record<string, string>>,
+): Promise<Deployment> {
+  const directory = await mkdtemp(join(tmpdir(), "airlock-compose-"));
+  for (const source of SOURCES) {
+    const filter = (path: string) => !/node_modules|__pycache__|\/tests?(\/|$)/.test(path.slice(ROOT.length));
+    await cp(join(ROOT, source), join(directory, source), { recursive: true, filter });
+  }
+  await mkdir(join(directory, "projects"));
+  for (const [name, text] of Object.entries(projects)) {
+    await writeFile(join(directory, "projects", `${name}.yaml`), `name: ${name}\n${text}`);
+  }
+  // As on a machine whose containers reach no package index by themselves.
+  const env = {
+    ...process.env,
+    AIRLOCK_DEPLOYMENT: DEPLOYMENT,
+    AIRLOCK_CONTROL_SUBNET: SUBNET,
+    AIRLOCK_PORTS: "127.0.0.1:18000-18019",
+    AIRLOCK_BUILD_NETWORK: process.env.AIRLOCK_BUILD_NETWORK ?? "host",
+    AIRLOCK_BUILD_CA: process.env.SSL_CERT_FILE ?? "/dev/null",
+  };
+  const docker = async (...args: string[]) =>
+    (await run("docker", args, { cwd: directory, env, maxBuffer: 64 * 1024 * 1024 })).stdout.trim();
+  await run(process.execPath, [join(ROOT, "cli", "main.ts"), "init"], { cwd: directory });
+  for (const [name, value] of Object.entries(secrets)) {
+    await writeFile(join(directory, "deployment", "secrets", name), value, { mode: 0o644 });
+  }
+  const compose = (...args: string[]) => docker("compose", ...args);
+  return {
+    name: DEPLOYMENT,
+    compose,
+    url: async () => `http://${(await compose("port", "gateway", "8000")).split("\n")[0]}`,
+    containers: async () => {
+      const labels = [`com.docker.compose.project=${DEPLOYMENT}`, `airlock.deployment=${DEPLOYMENT}`];
+      const listed = await Promise.all(
+        labels.map((label) => docker("ps", "--all", "--quiet", "--no-trunc", "--filter", `label=${label}`)),
+      );
+      return listed.flatMap((ids) => ids.split("\n")).filter((id) => id !== "");
+    },
+    async remove() {
+      await compose("down", "--volumes", "--timeout", "20");
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
