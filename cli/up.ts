@@ -1,4 +1,5 @@
 import { access, constants } from "node:fs/promises";
+import { keepMemoryOutOfCoreDumps } from "../services/common/core-dumps.ts";
 import { ConfigError } from "../services/common/environment.ts";
 import { isUsable, openProjectCatalogue } from "../services/common/project-catalogue.ts";
 import { type EmbeddedConfig, readEmbeddedConfig } from "./embedded-config.ts";
@@ -9,6 +10,7 @@ type Running = { readonly url: string; drain(graceMs: number): Promise<void> };
 
 /** `./airlock up`: starts everything in this process and serves until Ctrl-C. Resolves to the exit status. */
 export async function up(args: readonly string[]): Promise<number> {
+  keepMemoryOutOfCoreDumps();
   let running: Running;
   let config: EmbeddedConfig;
   try {

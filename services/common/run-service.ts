@@ -1,4 +1,5 @@
 import type { Registry } from "prom-client";
+import { keepMemoryOutOfCoreDumps } from "./core-dumps.ts";
 import { ConfigError } from "./environment.ts";
 import { createLog, type Log } from "./log.ts";
 
@@ -24,6 +25,7 @@ export async function runService<Config>(
   readConfig: (env: NodeJS.ProcessEnv) => Config,
   start: (config: Config, log: Log) => Promise<RunningService>,
 ): Promise<void> {
+  keepMemoryOutOfCoreDumps();
   const log = createLog(name, process.env.AIRLOCK_LOG_LEVEL || "info");
   try {
     const service = await start(readConfig(process.env), log);

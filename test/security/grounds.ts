@@ -18,6 +18,8 @@ export async function expectOnlyItsProcesses(pid: number, { uid }: Account): Pro
   for (const each of [pid, ...(await childrenOf(pid))]) {
     const status = await statusOf(each);
     expect([status.Uid, status.Gid], status.Name?.join()).toEqual([every, every]);
+    // A crash must leave none of the secrets that they hold in a file.
+    expect((await readFile(`/proc/${each}/coredump_filter`, "utf8")).trim()).toBe("00000000");
     if (uid === 0) continue;
     expect(status.Groups ?? []).toEqual([]);
     const held = [status.CapInh, status.CapPrm, status.CapEff, status.CapAmb];

@@ -57,6 +57,18 @@ for pid in range(1, 70_000):
   hostile("SIGKILL to itself", "killed", "import os; os.kill(os.getpid(), 9)", { replacesWorker: true }),
   hostile("abort", "killed", "import os; os.abort()"),
   hostile("a segmentation fault", "killed", "import ctypes; ctypes.string_at(0)"),
+  yields(
+    "a core dump, which some machines write whatever the limit",
+    `
+import resource, subprocess
+def shown(): return open('/proc/self/coredump_filter').read().strip()
+before = shown()
+try: open('/proc/self/coredump_filter', 'w').write('7f')
+except OSError: pass
+other = subprocess.run(['cat', '/proc/self/coredump_filter'], capture_output=True, text=True).stdout.strip()
+set_result([before, shown(), other, resource.getrlimit(resource.RLIMIT_CORE)])`,
+    ["00000000", "00000000", "00000000", [0, 0]],
+  ),
   hostile("os._exit", "exit_nonzero", "import os; os._exit(7)"),
   hostile("os._exit(0) after a result", "script_error", "import os; set_result(1); os._exit(0)", {
     shows: { result: null },

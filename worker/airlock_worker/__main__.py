@@ -51,6 +51,7 @@ def main() -> None:
 
 
 async def serve(options: argparse.Namespace) -> int:
+    kernel.keep_memory_out_of_core_dumps()
     # The socket must be nobody else's, from its first moment.
     os.umask(0o077)
     ensure_directory(options.run_dir)

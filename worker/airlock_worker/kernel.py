@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -140,6 +141,14 @@ def _mount_setattr(path: str, attributes: _MountAttr, flags: int) -> None:
     size = ctypes.c_size_t(ctypes.sizeof(attributes))
     arguments = (_AT_FDCWD, os.fsencode(path), flags, ctypes.byref(attributes), size)
     _check(_libc.syscall(ctypes.c_long(_SYS_MOUNT_SETATTR), *arguments), f"mount_setattr {path}")
+
+
+def keep_memory_out_of_core_dumps() -> None:
+    """Of this process and of all that it starts. A limit of 0 does not: a handler that the machine has for crashes
+    gets the dump all the same, and may keep it, secrets included."""
+    # A kernel without the file writes no dumps of its own.
+    with contextlib.suppress(OSError), open("/proc/self/coredump_filter", "w") as file:
+        file.write("0")
 
 
 def drop_capabilities() -> None:
