@@ -2,6 +2,7 @@ import { asAirlockError } from "../common/errors.ts";
 import { endReasonFromProto } from "../common/execution-names.ts";
 import { SanitizeChannel } from "../common/gen/airlock/v1/sanitizer.ts";
 import { RunDocument_Kind, type RunFinished } from "../common/gen/airlock/v1/worker.ts";
+import { cleanError } from "./clean-error.ts";
 import { type Ending, failure } from "./execution.ts";
 import { Interrupted } from "./interruption.ts";
 import type { DocumentChannel, SanitizerSession } from "./sanitizer-session.ts";
@@ -23,7 +24,7 @@ export async function endingOfFinished(
   const [result, memoryUpdates, error] = await Promise.all([
     clean(RunDocument_Kind.RESULT, SanitizeChannel.RESULT),
     clean(RunDocument_Kind.MEMORY_UPDATES, SanitizeChannel.MEMORY_UPDATES),
-    clean(RunDocument_Kind.ERROR, SanitizeChannel.ERROR),
+    cleanedError(documents, sanitizer),
   ]);
   const reason = endReasonFromProto(finished.endReason) ?? "worker_lost";
   const truncated = {
@@ -42,6 +43,14 @@ export async function endingOfFinished(
     truncated,
     executionTimeMs,
   };
+}
+
+async function cleanedError(
+  documents: RunDocuments,
+  sanitizer: SanitizerSession,
+): Promise<string | undefined> {
+  const pieces = documents.get(RunDocument_Kind.ERROR);
+  return pieces && (await cleanError(Buffer.concat(pieces).toString(), sanitizer));
 }
 
 /** The ending of a run that broke off because of `cause`; `executionTimeMs` is null when the script never started. */

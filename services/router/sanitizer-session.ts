@@ -25,6 +25,8 @@ export type SanitizerSession = {
   endOutput(channel: OutputChannel, cut: boolean): Promise<number>;
   /** Cleans a whole document. */
   clean(channel: DocumentChannel, data: Uint8Array): Promise<string>;
+  /** Cleans a text that was cut off at its end: without what could be the beginning of a secret there. */
+  cleanCut(channel: DocumentChannel, data: Uint8Array): Promise<CleanDocument>;
   /** Rejects with `output_withheld` as soon as the session has failed; never resolves. */
   readonly failed: Promise<never>;
   /** What was redacted from the documents that are complete, since this was last asked. */
@@ -157,6 +159,16 @@ export function openSanitizer(
     return answer;
   };
 
+  const cleanDocument = async (channel: DocumentChannel, data: Uint8Array, cut: boolean) => {
+    const answer = answerOn(channel);
+    for (let start = 0; ; start += MAX_CHUNK_BYTES) {
+      const end = start + MAX_CHUNK_BYTES >= data.byteLength;
+      await sendChunk(channel, data.subarray(start, start + MAX_CHUNK_BYTES), end, end && cut);
+      if (end) break;
+    }
+    return await answer;
+  };
+
   receive().catch(fail);
   send({ message: { $case: "open", value: open } }).catch(fail);
   return {
@@ -175,14 +187,9 @@ export function openSanitizer(
       return (await answer).droppedBytes;
     },
     async clean(channel, data) {
-      const answer = answerOn(channel);
-      for (let start = 0; ; start += MAX_CHUNK_BYTES) {
-        const end = start + MAX_CHUNK_BYTES >= data.byteLength;
-        await sendChunk(channel, data.subarray(start, start + MAX_CHUNK_BYTES), end, false);
-        if (end) break;
-      }
-      return (await answer).text;
+      return (await cleanDocument(channel, data, false)).text;
     },
+    cleanCut: (channel, data) => cleanDocument(channel, data, true),
     close() {
       closed = true;
       stream.close();

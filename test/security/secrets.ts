@@ -1,5 +1,6 @@
+import { expect } from "vitest";
 import { type HostileCase, hostile } from "./cases.ts";
-import { keeps, TOKEN_MARKER } from "./keeps.ts";
+import { keeps, nothingLeaks, TOKEN_MARKER } from "./keeps.ts";
 import { BRIEF_BYTES, PLANTED } from "./planted.ts";
 
 const FILLER = "!";
@@ -111,9 +112,45 @@ for fd in (1, 2): os.write(fd, b'${FILLER}' * ${BRIEF_BYTES - before} + settings
   );
 }
 
+// Of an error that is too long, so many bytes are kept at its beginning, and as many at its end.
+const KEPT_OF_ERRORS = 32_704;
+const BEFORE_EXIT_MESSAGE = "The script ended with exit status 1: ".length;
+
+/** A secret of which the beginning or the end of what is kept has so many bytes. */
+const inError = (where: "beginning" | "end", bytes: number): HostileCase => {
+  const near = `'${FILLER}' * ${KEPT_OF_ERRORS - bytes - (where === "beginning" ? BEFORE_EXIT_MESSAGE : 0)}`;
+  const far = `'${FILLER}' * 100_000`;
+  const [before, after] = where === "beginning" ? [near, far] : [far, near];
+  return hostile(
+    `${bytes} bytes of a secret at the ${where} of what is kept of a long error`,
+    "exit_nonzero",
+    `raise SystemExit(${before} + settings.get('TOKEN') + ${after})`,
+    {
+      project: "secrets",
+      shows: { error: expect.stringMatching(/^The script ended with exit status 1: !+\n… \d+ bytes cut …/) },
+      afterwards: nothingLeaks,
+    },
+  );
+};
+
 /** Scripts that have a secret stand where their output ends. */
 export const CUT: readonly HostileCase[] = [
   ...[0, 1, 7, 8, 20, 21, 22, 30].map(cut),
+  ...[1, 8, 20].flatMap((bytes) => [inError("beginning", bytes), inError("end", bytes)]),
+  hostile(
+    "a long error of many lines, with secrets in all of them",
+    "script_error",
+    "raise ValueError((settings.get('TOKEN') + '!' * 70 + chr(10)) * 3000 + 'the end')",
+    {
+      project: "secrets",
+      shows: {
+        error: expect.stringMatching(
+          /^Traceback[\s\S]+\n… \d+ bytes cut …\n\[REDACTED\.\.\.wxyz\]!+\n[\s\S]+the end$/,
+        ),
+      },
+      afterwards: nothingLeaks,
+    },
+  ),
   ...["hex", "base64"].map((spelling) =>
     keeps(
       `a secret in ${spelling} where the output is cut`,
