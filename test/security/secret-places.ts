@@ -54,6 +54,16 @@ export const PLACES: readonly HostileCase[] = [
   raises("an exception's name", "raise type(token, (Exception,), {})('x')"),
   raises("an exit message", "raise SystemExit(token)", "exit_nonzero"),
   raises("a result that is none", "set_result({token: object()})", "result_invalid"),
+  hostile(
+    "a problem under a long key with a secret in it",
+    "result_invalid",
+    "set_result({'!' * 70 + settings.get('TOKEN'): {settings.get('TOKEN') * 8: object()}})",
+    {
+      project: "secrets",
+      shows: { error: expect.stringContaining("result[a key of 91 characters][a key of 168 characters]") },
+      afterwards: nothingLeaks,
+    },
+  ),
   keeps(
     "what threads, warnings and destructors say on standard error",
     `

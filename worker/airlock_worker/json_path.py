@@ -44,4 +44,5 @@ def at_attribute(problem: NotJson, name: str) -> NotJson:
 
 
 def _short(key: str) -> str:
-    return json.dumps(key if len(key) <= _MAX_KEY else key[:_MAX_KEY] + "…", ensure_ascii=False)
+    """Whole or not at all: a part of a secret is not found where errors are cleaned."""
+    return json.dumps(key, ensure_ascii=False) if len(key) <= _MAX_KEY else f"a key of {len(key)} characters"
