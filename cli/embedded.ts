@@ -61,8 +61,6 @@ export async function startEmbedded(
       startEgress(
         {
           listen: address("egress"),
-          proxyListen: address("egress-proxy"),
-          proxyAddress: undefined,
           secretsAddress: address("secrets"),
           projectsDirectory,
           dataDirectory,

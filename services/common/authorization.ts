@@ -45,6 +45,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
     Provision: ["pool-manager"],
     WatchStatus: ["pool-manager"],
     Run: ["router"],
+    Tunnel: ["egress"],
   }),
 };
 

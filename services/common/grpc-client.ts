@@ -2,6 +2,7 @@ import { isIP } from "node:net";
 import {
   type CallOptions,
   type ChannelCredentials,
+  type ChannelOptions,
   type Client,
   type ClientDuplexStream,
   type ClientUnaryCall,
@@ -32,13 +33,14 @@ type UnaryMethod<Req, Res> = (
 
 /**
  * A client for the service at `address` (`unix:/path`, or `host:port` with `tls`); it connects on first use. Over TLS
- * the other side must be `peer`, or else the one service that answers such calls.
+ * the other side must be `peer`, or else the one service that answers such calls. `options` go before the usual ones.
  */
 export function connect<C extends Client>(
   Service: ClientConstructor<C>,
   address: string,
   tls?: TlsIdentity,
   peer: ServiceIdentity | undefined = ownerOf(Service.serviceName ?? ""),
+  options: ChannelOptions = {},
 ): C {
   return new Service(address, credentialsFor(address, tls, peer), {
     ...CHANNEL_OPTIONS,
@@ -48,6 +50,7 @@ export function connect<C extends Client>(
     // A worker's socket appears some tenths of a second after its process: whoever waits for it looks often.
     "grpc.initial_reconnect_backoff_ms": 20,
     "grpc.max_reconnect_backoff_ms": 1_000,
+    ...options,
   });
 }
 

@@ -2,10 +2,6 @@ import { readEnvironment } from "../common/environment.ts";
 
 export type EgressConfig = {
   readonly listen: string;
-  /** Where runs' connections come in: `unix:/path` or `host:port`. */
-  readonly proxyListen: string;
-  /** How workers reach `proxyListen`; undefined: by that very address. */
-  readonly proxyAddress: string | undefined;
   readonly secretsAddress: string;
   readonly projectsDirectory: string;
   /** The authority behind intercepted connections is kept here. */
@@ -21,8 +17,6 @@ export function readEgressConfig(env: NodeJS.ProcessEnv): EgressConfig {
   const read = readEnvironment(env);
   const config = {
     listen: read.text("AIRLOCK_LISTEN"),
-    proxyListen: read.text("AIRLOCK_PROXY_LISTEN"),
-    proxyAddress: env.AIRLOCK_PROXY_ADDRESS || undefined,
     secretsAddress: read.text("AIRLOCK_SECRETS_ADDRESS"),
     projectsDirectory: read.text("AIRLOCK_PROJECTS_DIR"),
     dataDirectory: read.text("AIRLOCK_DATA_DIR"),

@@ -15,11 +15,15 @@ export function egressHandlers(openRoute: OpenRouteFor, log: Log): EgressService
     throw new AirlockError("route_not_found", "Use HoldRoute: a route is open as long as its stream.");
   };
   return {
-    holdRoute: serverStream(async function* ({ project, executionId }, { signal }) {
-      if (project === "" || executionId === "") {
-        throw new AirlockError("invalid_request", "`project` or `execution_id` is missing.");
+    holdRoute: serverStream(async function* (request, { signal }) {
+      const { project, executionId, workerAddress } = request;
+      if (project === "" || executionId === "" || workerAddress === "") {
+        throw new AirlockError(
+          "invalid_request",
+          "`project`, `execution_id` or `worker_address` is missing.",
+        );
       }
-      const route = await openRoute(project, executionId, signal);
+      const route = await openRoute(request, signal);
       try {
         if (signal.aborted) return;
         yield { network: route.network };

@@ -1,9 +1,15 @@
-import type { IncomingMessage, ServerOptions, ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from "node:http";
 import { type Duplex, finished } from "node:stream";
 import type { Refusal } from "./refusal.ts";
 
-/** Strict: what could be understood in two ways is refused by the parser. */
-export const HTTP_SERVER_OPTIONS: ServerOptions = {
+// Strict: what could be understood in two ways is refused by the parser.
+const OPTIONS: ServerOptions = {
   insecureHTTPParser: false,
   requireHostHeader: true,
   joinDuplicateHeaders: false,
@@ -15,6 +21,14 @@ export const HTTP_SERVER_OPTIONS: ServerOptions = {
 };
 
 const DRAIN_TIMEOUT_MS = 30_000;
+
+/** A server that listens nowhere: `emit("connection", stream)` gives it its connections. */
+export function createHttpEdge(): Server {
+  const server = createServer(OPTIONS);
+  // Node looks after the time limits and the connections of a server from this event on.
+  server.emit("listening");
+  return server;
+}
 
 /** Answers with the refusal; the reason is in the status line too, because clients show no body when CONNECT fails. */
 export function refuseRequest(request: IncomingMessage, response: ServerResponse, refusal: Refusal): void {
@@ -34,13 +48,15 @@ export function refuseRequest(request: IncomingMessage, response: ServerResponse
   });
 }
 
-/** The same on a bare connection. */
+/** The same on a bare connection, which ends with it. */
 export function refuseConnection(socket: Duplex, refusal: Refusal): void {
-  if (socket.destroyed) return;
+  if (socket.destroyed || socket.writableEnded) return;
   const body = `${refusal.message}\n`;
   const challenge = refusal.status === 407 ? 'Proxy-Authenticate: Basic realm="airlock"\r\n' : "";
   socket.end(
     `HTTP/1.1 ${refusal.status} ${refusal.message}\r\n${challenge}Content-Type: text/plain; charset=utf-8\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );
+  const giveUp = setTimeout(() => socket.destroy(), DRAIN_TIMEOUT_MS);
+  socket.resume().once("close", () => clearTimeout(giveUp));
 }

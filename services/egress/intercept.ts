@@ -1,12 +1,12 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import type { Attempts } from "./attempts.ts";
 import type { Authority } from "./authority.ts";
 import { parseTarget } from "./authority-form.ts";
 import type { Dial, Target } from "./destination.ts";
 import { forward } from "./forward.ts";
-import { HTTP_SERVER_OPTIONS, refuseRequest } from "./http-edge.ts";
+import { createHttpEdge, refuseRequest } from "./http-edge.ts";
 import { asRefusal, malformed } from "./refusal.ts";
 import type { Route } from "./routes.ts";
 import type { Encrypt } from "./upstream-tls.ts";
@@ -15,7 +15,7 @@ type Context = { readonly route: Route; readonly target: Target };
 
 /** Ends TLS toward hosts with a brokered secret, so that the secret can be put into requests. */
 export type Intercept = {
-  take(socket: Socket, route: Route, target: Target): Promise<void>;
+  take(socket: Duplex, route: Route, target: Target): Promise<void>;
   close(): void;
 };
 
@@ -26,7 +26,7 @@ export function createIntercept(parts: {
   readonly attempts: Attempts;
 }): Intercept {
   const contexts = new WeakMap<object, Context>();
-  const server: Server = createServer(HTTP_SERVER_OPTIONS);
+  const server = createHttpEdge();
 
   const serve = async (request: IncomingMessage, response: ServerResponse) => {
     const context = contexts.get(request.socket);
@@ -61,6 +61,9 @@ export function createIntercept(parts: {
       contexts.set(inner, { route, target });
       server.emit("connection", inner);
     },
-    close: () => server.close(),
+    close() {
+      server.closeAllConnections();
+      server.close();
+    },
   };
 }

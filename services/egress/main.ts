@@ -7,6 +7,7 @@ import type { Log } from "../common/log.ts";
 import { openProjectCatalogue } from "../common/project-catalogue.ts";
 import { type RunningService, runService } from "../common/run-service.ts";
 import { openTlsIfAny } from "../common/tls-identity.ts";
+import { createWorkerConnections } from "../common/worker-connections.ts";
 import { createAttemptLog } from "./attempt-log.ts";
 import { createAttempts } from "./attempts.ts";
 import { type Authority, openAuthority } from "./authority.ts";
@@ -14,11 +15,11 @@ import { type EgressConfig, readEgressConfig } from "./config.ts";
 import { createDial, type Resolve, systemResolve } from "./destination.ts";
 import { egressHandlers } from "./handlers.ts";
 import { createIntercept } from "./intercept.ts";
-import { startProxy } from "./proxy.ts";
+import { createProxy } from "./proxy.ts";
 import { createRouteOpener } from "./route-opener.ts";
-import { createRoutes } from "./routes.ts";
 import { resolveBrokered } from "./secrets-client.ts";
 import { createEncrypt } from "./upstream-tls.ts";
+import { createTunnelOpener, TUNNEL_CHANNEL_OPTIONS } from "./worker-tunnels.ts";
 
 /** The only way to the network. */
 export async function startEgress(
@@ -32,14 +33,14 @@ export async function startEgress(
   const authority = once(() => openAuthority(config.dataDirectory, systemClock));
   const attemptLog = createAttemptLog(log, systemClock);
   const attempts = createAttempts(attemptLog);
-  const routes = createRoutes();
   const dial = createDial(resolve);
   const encrypt = await createEncrypt(config.extraCaPath);
   const intercept = createIntercept({ authority, dial, encrypt, attempts });
-  const proxy = await startProxy({ listen: config.proxyListen, routes, dial, intercept, attempts });
+  const proxy = createProxy({ dial, intercept, attempts });
+  const workers = createWorkerConnections(tls, TUNNEL_CHANNEL_OPTIONS);
+  const openTunnels = createTunnelOpener(workers, proxy.accept, log);
   const brokered = (project: string, signal: AbortSignal) => resolveBrokered(secrets, project, signal);
-  const proxyAddress = () => config.proxyAddress ?? proxy.address;
-  const open = createRouteOpener({ catalogue, brokered, authority, routes, attempts, proxyAddress });
+  const open = createRouteOpener({ catalogue, brokered, authority, openTunnels, attempts });
   const server = await startGrpcServer(
     config.listen,
     [[EgressServiceService, egressHandlers(open, log)]],
@@ -50,7 +51,8 @@ export async function startEgress(
     registry: attempts.registry,
     async drain(graceMs) {
       await server.drain(graceMs);
-      await proxy.close();
+      proxy.close();
+      workers.close();
       attemptLog.end();
       secrets.close();
       tls?.close();

@@ -1,38 +1,37 @@
-import { chmod, rm } from "node:fs/promises";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Attempts } from "./attempts.ts";
 import { parseTarget } from "./authority-form.ts";
 import { type Dial, refuseUnlisted, type Target } from "./destination.ts";
 import { forward } from "./forward.ts";
-import { HTTP_SERVER_OPTIONS, refuseConnection, refuseRequest } from "./http-edge.ts";
+import { createHttpEdge, refuseConnection, refuseRequest } from "./http-edge.ts";
 import type { Intercept } from "./intercept.ts";
 import { asRefusal, malformed, Refusal } from "./refusal.ts";
-import type { Route, Routes } from "./routes.ts";
-import { carry, expectServerName } from "./tunnel.ts";
+import type { Route } from "./routes.ts";
+import { carry, expectServerName } from "./tls-passthrough.ts";
+import type { TunnelSocket } from "./tunnel-socket.ts";
 
 export type Proxy = {
-  /** Where it listens: `unix:/path` or `host:port`. */
-  readonly address: string;
-  close(): Promise<void>;
+  /** Serves a connection of the run that `route` belongs to. */
+  accept(socket: TunnelSocket, route: Route): void;
+  /** Ends all connections. */
+  close(): void;
 };
 
 /** The forward proxy that runs speak to: plain requests with a whole URL, and CONNECT for TLS. */
-export async function startProxy(parts: {
-  readonly listen: string;
-  readonly routes: Routes;
+export function createProxy(parts: {
   readonly dial: Dial;
   readonly intercept: Intercept;
   readonly attempts: Attempts;
-}): Promise<Proxy> {
-  const { routes, dial, intercept, attempts } = parts;
-  const server = createServer(HTTP_SERVER_OPTIONS);
+}): Proxy {
+  const { dial, intercept, attempts } = parts;
+  const server = createHttpEdge();
+  const routes = new WeakMap<object, Route>();
 
   const routeOf = (request: IncomingMessage): Route => {
-    const route = routes.find(request.headers["proxy-authorization"]);
-    if (!route)
+    const route = routes.get(request.socket);
+    // Where runs share a loopback address, one could connect to another's proxy, and so not with credentials of its own.
+    if (!route?.admits(request.headers["proxy-authorization"]))
       throw new Refusal(407, "unauthenticated", "Airlock does not know the credentials of this run");
-    route.adopt(request.socket);
     return route;
   };
 
@@ -70,7 +69,7 @@ export async function startProxy(parts: {
       (refusal) => refuseRequest(request, response, refusal),
     );
 
-  const serveConnect = (request: IncomingMessage, socket: Socket, head: Buffer) => {
+  const serveConnect = (request: IncomingMessage, socket: TunnelSocket, head: Buffer) => {
     socket.on("error", () => socket.destroy());
     return attempt(
       request,
@@ -105,20 +104,24 @@ export async function startProxy(parts: {
   };
 
   server.on("request", (request, response) => void serveRequest(request, response));
-  server.on("connect", (request, socket, head) => void serveConnect(request, socket as Socket, head));
+  server.on(
+    "connect",
+    (request, socket, head) => void serveConnect(request, socket as unknown as TunnelSocket, head),
+  );
   server.on("clientError", (_error, socket) => {
     attempts.note(undefined, undefined, "malformed");
     refuseConnection(socket, malformed("it is not strict HTTP/1.1"));
   });
-  const address = await listen(server, parts.listen);
   return {
-    address,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-        intercept.close();
-      }),
+    accept(socket, route) {
+      routes.set(socket, route);
+      server.emit("connection", socket);
+    },
+    close() {
+      server.closeAllConnections();
+      server.close();
+      intercept.close();
+    },
   };
 }
 
@@ -127,22 +130,4 @@ function absoluteForm(url: string): { authority: string; path: string } {
   if (!match) throw malformed("a proxy takes http:// URLs and CONNECT");
   const path = match[2] as string;
   return { authority: match[1] as string, path: path.startsWith("/") ? path : `/${path}` };
-}
-
-async function listen(server: ReturnType<typeof createServer>, address: string): Promise<string> {
-  const path = address.startsWith("unix:") ? address.slice("unix:".length) : undefined;
-  if (path !== undefined) await rm(path, { force: true });
-  const colon = address.lastIndexOf(":");
-  const place =
-    path === undefined ? { host: address.slice(0, colon), port: Number(address.slice(colon + 1)) } : { path };
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(place, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
-  if (path === undefined) return `${address.slice(0, colon)}:${(server.address() as AddressInfo).port}`;
-  await chmod(path, 0o600);
-  return address;
 }

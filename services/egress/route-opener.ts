@@ -1,4 +1,5 @@
 import { AirlockError } from "../common/errors.ts";
+import type { HoldRouteRequest } from "../common/gen/airlock/v1/egress.ts";
 import type { RunNetwork } from "../common/gen/airlock/v1/worker.ts";
 import { isUsable, type ProjectCatalogue } from "../common/project-catalogue.ts";
 import type { Project } from "../common/project-file.ts";
@@ -6,25 +7,24 @@ import type { Attempts } from "./attempts.ts";
 import type { Authority } from "./authority.ts";
 import { newPlaceholder } from "./placeholders.ts";
 import { responseNeedles } from "./response-filter.ts";
-import type { Routes } from "./routes.ts";
+import { createRoute } from "./routes.ts";
 import type { BrokeredSecrets } from "./secrets-client.ts";
+import type { OpenTunnels } from "./worker-tunnels.ts";
 
 /** A route as its holder sees it. */
 export type OpenRoute = { readonly network: RunNetwork; close(): void };
 
 /** Opens the route of one run. Rejects with an AirlockError when a part of it cannot be had: then the run has none. */
-export type OpenRouteFor = (project: string, executionId: string, signal: AbortSignal) => Promise<OpenRoute>;
+export type OpenRouteFor = (request: HoldRouteRequest, signal: AbortSignal) => Promise<OpenRoute>;
 
 export function createRouteOpener(parts: {
   readonly catalogue: ProjectCatalogue;
   readonly brokered: (project: string, signal: AbortSignal) => Promise<BrokeredSecrets>;
   readonly authority: () => Promise<Authority>;
-  readonly routes: Routes;
+  readonly openTunnels: OpenTunnels;
   readonly attempts: Attempts;
-  /** How workers reach the proxy. */
-  readonly proxyAddress: () => string;
 }): OpenRouteFor {
-  return async (name, executionId, signal) => {
+  return async ({ project: name, executionId, workerAddress }, signal) => {
     await parts.catalogue.refresh();
     const { network, secrets } = usable(parts.catalogue, name);
     const needsValues = secrets.some(({ inject }) => inject !== undefined);
@@ -32,14 +32,16 @@ export function createRouteOpener(parts: {
     const placeholders = values.current.map(({ secret, ...injection }) => newPlaceholder(secret, injection));
     const needles = responseNeedles(placeholders, values.retired);
     const authorityPem = placeholders.length > 0 ? (await parts.authority()).certificatePem : "";
-    const { route, password, close } = parts.routes.open({
+    const { route, username, password } = createRoute({
       ...{ project: name, executionId, network, placeholders, needles },
     });
+    const tunnels = await parts.openTunnels(route, workerAddress);
     parts.attempts.open(route);
     return {
       network: {
-        proxyAddress: parts.proxyAddress(),
-        username: route.id,
+        // Superseded; the worker is called.
+        proxyAddress: "",
+        username,
         password,
         placeholders: placeholders.map(({ secret, text, host, port, header }) => ({
           name: secret.name,
@@ -50,7 +52,7 @@ export function createRouteOpener(parts: {
         authorityPem,
       },
       close() {
-        close();
+        tunnels.close();
         parts.attempts.close(route);
       },
     };

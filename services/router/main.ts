@@ -10,6 +10,7 @@ import { startGrpcServer } from "../common/grpc-server.ts";
 import type { Log } from "../common/log.ts";
 import { type RunningService, runService } from "../common/run-service.ts";
 import { openTlsIfAny } from "../common/tls-identity.ts";
+import { createWorkerConnections } from "../common/worker-connections.ts";
 import { startClaims } from "./claims.ts";
 import { type RouterConfig, readRouterConfig } from "./config.ts";
 import { createDispatcher } from "./dispatcher.ts";
@@ -20,7 +21,6 @@ import { startRetention } from "./retention.ts";
 import { observeStore } from "./store/observed.ts";
 import { openStore } from "./store/open.ts";
 import { checkStore } from "./store-check.ts";
-import { createWorkerConnections } from "./worker-connections.ts";
 
 /** Starts the router: it takes up what an earlier one left, then listens. */
 export async function startRouter(config: RouterConfig, log: Log): Promise<RunningService> {

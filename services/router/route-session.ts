@@ -1,5 +1,9 @@
 import { AirlockError, asAirlockError } from "../common/errors.ts";
-import type { EgressServiceClient, HoldRouteResponse } from "../common/gen/airlock/v1/egress.ts";
+import type {
+  EgressServiceClient,
+  HoldRouteRequest,
+  HoldRouteResponse,
+} from "../common/gen/airlock/v1/egress.ts";
 import type { RunNetwork } from "../common/gen/airlock/v1/worker.ts";
 import { fromGrpcError } from "../common/grpc-errors.ts";
 
@@ -15,12 +19,11 @@ const OPEN_TIMEOUT_MS = 5_000;
  */
 export async function openRoute(
   egress: EgressServiceClient,
-  project: string,
-  executionId: string,
+  request: HoldRouteRequest,
   signal: AbortSignal,
 ): Promise<RouteSession> {
   await reachable(egress);
-  const stream = egress.holdRoute({ project, executionId });
+  const stream = egress.holdRoute(request);
   const cancel = () => stream.cancel();
   const late = setTimeout(cancel, OPEN_TIMEOUT_MS);
   // Whoever gave up waiting does not know the route that opens later.

@@ -4,6 +4,7 @@ import type { EgressServiceClient } from "../common/gen/airlock/v1/egress.ts";
 import type { LeaseGranted, PoolManagerServiceClient } from "../common/gen/airlock/v1/pool_manager.ts";
 import type { SanitizerServiceClient } from "../common/gen/airlock/v1/sanitizer.ts";
 import type { Log } from "../common/log.ts";
+import type { WorkerConnections } from "../common/worker-connections.ts";
 import { awaitStore } from "./await-store.ts";
 import { endingOfFailure } from "./ending.ts";
 import type { Ending, Submission } from "./execution.ts";
@@ -15,7 +16,6 @@ import { openRoute, type RouteSession } from "./route-session.ts";
 import { awaitSanitizer, openSanitizer } from "./sanitizer-session.ts";
 import { type Stopwatch, startStopwatch } from "./stopwatch.ts";
 import type { ExecutionStore } from "./store/store.ts";
-import type { WorkerConnections } from "./worker-connections.ts";
 import { converse } from "./worker-conversation.ts";
 
 export type RunParts = {
@@ -65,7 +65,11 @@ export async function runExecution(
     lease = worker.lease;
     await interruption.race(awaitSanitizer(parts.sanitizer));
     if (worker.granted.network) {
-      const opening = openRoute(parts.egress, project, executionId, interruption.signal);
+      const opening = openRoute(
+        parts.egress,
+        { project, executionId, workerAddress: worker.granted.workerAddress },
+        interruption.signal,
+      );
       route = await interruption.race(opening);
     }
     const startedAtMs = clock.now();

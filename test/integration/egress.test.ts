@@ -1,11 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { type ClientRequest, type IncomingMessage, request as openRequest } from "node:http";
-import { connect as connectSocket } from "node:net";
+import { type IncomingMessage, request as openRequest } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ClientReadableStream } from "@grpc/grpc-js";
+import { type ClientReadableStream, status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EgressServiceClient, type HoldRouteResponse } from "../../services/common/gen/airlock/v1/egress.ts";
 import { SecretsServiceClient } from "../../services/common/gen/airlock/v1/secrets.ts";
@@ -16,11 +15,13 @@ import type { RunningService } from "../../services/common/run-service.ts";
 import { startEgress } from "../../services/egress/main.ts";
 import { startSecrets } from "../../services/secrets/main.ts";
 import { type EchoServer, startEchoServer } from "../support/echo-server.ts";
+import { startTunnelWorker, type TunnelWorker } from "../support/tunnel-worker.ts";
 
 const LIMITS = { timeoutMs: 5_000 };
 
 let directory: string;
 let echo: EchoServer;
+let worker: TunnelWorker;
 let secretsService: RunningService;
 let service: RunningService;
 let egress: EgressServiceClient;
@@ -29,6 +30,7 @@ let secrets: SecretsServiceClient;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "airlock-egress-"));
   echo = await startEchoServer();
+  worker = await startTunnelWorker(directory);
   await writeFile(
     join(directory, "open.yaml"),
     `name: open\nnetwork_allowlist: ["echo.example:${echo.port}"]\nallow_private: [127.0.0.1]\n`,
@@ -48,8 +50,6 @@ beforeAll(async () => {
   service = await startEgress(
     {
       listen: address("egress"),
-      proxyListen: address("egress-proxy"),
-      proxyAddress: undefined,
       secretsAddress: address("secrets"),
       projectsDirectory: directory,
       dataDirectory: directory,
@@ -66,66 +66,85 @@ afterAll(async () => {
   secrets.close();
   await service.drain(100);
   await secretsService.drain(100);
+  await worker.close();
   await echo.close();
   await rm(directory, { recursive: true });
 });
 
-type Held = { readonly network: RunNetwork; readonly stream: ClientReadableStream<HoldRouteResponse> };
+type Held = {
+  readonly executionId: string;
+  readonly network: RunNetwork;
+  readonly stream: ClientReadableStream<HoldRouteResponse>;
+};
+let routes = 0;
 
-async function hold(project: string): Promise<Held> {
-  const stream = egress.holdRoute({ project, executionId: "execution" });
+async function hold(project: string, workerAddress = worker.address): Promise<Held> {
+  const executionId = `execution-${routes++}`;
+  const stream = egress.holdRoute({ project, executionId, workerAddress });
   stream.on("error", () => undefined);
   const [{ network }] = (await Promise.race([
     once(stream, "data"),
     once(stream, "error").then(([error]) => Promise.reject(error)),
   ])) as [HoldRouteResponse];
   if (!network) throw new Error("no network");
-  return { network, stream };
+  return { executionId, network, stream };
 }
 
-function ask({ proxyAddress, username, password }: RunNetwork, url: string): ClientRequest {
-  const credentials = Buffer.from(`${username}:${password}`).toString("base64");
-  return openRequest({
-    socketPath: proxyAddress.slice("unix:".length),
+const authorizationOf = ({ username, password }: RunNetwork) =>
+  `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
+
+/** The status that a run gets with these credentials. */
+async function ask({ executionId }: Held, credentials: RunNetwork, url: string): Promise<number> {
+  const connection = await worker.connect(executionId);
+  const request = openRequest({
+    createConnection: () => connection,
     path: url,
-    headers: { host: "x", "proxy-authorization": `Basic ${credentials}` },
+    headers: { host: "x", "proxy-authorization": authorizationOf(credentials) },
   }).end();
-}
-
-async function statusOf(request: ClientRequest): Promise<number | string> {
-  try {
-    const [response] = (await once(request, "response")) as [IncomingMessage];
-    response.resume();
-    return response.statusCode ?? 0;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code ?? "error";
-  }
+  const [response] = (await once(request, "response")) as [IncomingMessage];
+  response.resume();
+  return response.statusCode ?? 0;
 }
 
 describe("a route", () => {
   const url = () => `http://echo.example:${echo.port}/`;
 
   it("is open as long as its stream is held, and its connections with it", async () => {
-    const { network, stream } = await hold("open");
-    expect(await statusOf(ask(network, url()))).toBe(200);
-    const idle = connectSocket(network.proxyAddress.slice("unix:".length));
-    const credentials = Buffer.from(`${network.username}:${network.password}`).toString("base64");
-    idle.write(`GET ${url()} HTTP/1.1\r\nHost: x\r\nProxy-Authorization: Basic ${credentials}\r\n\r\n`);
+    const route = await hold("open");
+    expect(await ask(route, route.network, url())).toBe(200);
+    const idle = await worker.connect(route.executionId);
+    idle.write(
+      `GET ${url()} HTTP/1.1\r\nHost: x\r\nProxy-Authorization: ${authorizationOf(route.network)}\r\n\r\n`,
+    );
     await once(idle, "data");
     const closed = once(idle, "close");
-    stream.cancel();
+    route.stream.cancel();
     await closed;
-    expect(await statusOf(ask(network, url()))).toBe(407);
+    await expect.poll(() => worker.waiting(route.executionId)).toBe(0);
   });
 
-  it("is one run's own", async () => {
+  it("is one run's own: no other's credentials are worth anything in its tunnels", async () => {
     const [first, second] = [await hold("open"), await hold("open")];
-    expect(first.network.password).not.toBe(second.network.password);
-    const mixed = { ...first.network, password: second.network.password };
-    expect(await statusOf(ask(mixed, url()))).toBe(407);
+    const { password } = second.network;
+    expect(password).not.toBe(first.network.password);
+    for (const credentials of [{ ...first.network, password }, second.network]) {
+      expect(await ask(first, credentials, url())).toBe(407);
+    }
+    expect(await ask(second, second.network, url())).toBe(200);
     first.stream.cancel();
-    expect(await statusOf(ask(second.network, url()))).toBe(200);
+    expect(await ask(second, first.network, url())).toBe(407);
+    expect(await ask(second, second.network, url())).toBe(200);
     second.stream.cancel();
+  });
+
+  it("is not opened to a worker that cannot be reached", async () => {
+    await expect(hold("open", `unix:${join(directory, "nobody.sock")}`)).rejects.toMatchObject({
+      details: expect.stringContaining("worker cannot be reached"),
+    });
+    await expect(hold("open", "")).rejects.toMatchObject({
+      details: expect.stringContaining("worker_address"),
+    });
+    await expect(hold("open", "worker.example:443")).rejects.toMatchObject({ code: status.INTERNAL });
   });
 
   it("is not opened without the values of its project's brokered secrets", async () => {
@@ -134,10 +153,10 @@ describe("a route", () => {
   });
 
   it("is counted", async () => {
-    const { network, stream } = await hold("open");
-    await statusOf(ask(network, url()));
-    await statusOf(ask(network, "http://evil.example/"));
-    stream.cancel();
+    const route = await hold("open");
+    await ask(route, route.network, url());
+    await ask(route, route.network, "http://evil.example/");
+    route.stream.cancel();
     await expect
       .poll(async () => await service.registry?.metrics())
       .toMatch(/airlock_egress_bytes_total\{project="open",direction="in"\} [1-9]/);
@@ -209,7 +228,7 @@ describe("the egress service as a process of its own", () => {
       told += data;
     });
     expect(await once(child, "close")).toEqual([2, null]);
-    for (const name of ["LISTEN", "PROXY_LISTEN", "SECRETS_ADDRESS", "PROJECTS_DIR", "DATA_DIR"]) {
+    for (const name of ["LISTEN", "SECRETS_ADDRESS", "PROJECTS_DIR", "DATA_DIR"]) {
       expect(told).toContain(`AIRLOCK_${name} is not set`);
     }
   });
@@ -218,7 +237,6 @@ describe("the egress service as a process of its own", () => {
     const listen = `unix:${join(directory, "alone.sock")}`;
     const child = start({
       AIRLOCK_LISTEN: listen,
-      AIRLOCK_PROXY_LISTEN: "127.0.0.1:0",
       AIRLOCK_SECRETS_ADDRESS: secretsService.address,
       AIRLOCK_PROJECTS_DIR: directory,
       AIRLOCK_DATA_DIR: directory,
@@ -228,10 +246,11 @@ describe("the egress service as a process of its own", () => {
     await new Promise<void>((resolve, reject) => {
       client.waitForReady(Date.now() + 10_000, (error) => (error ? reject(error) : resolve()));
     });
-    const stream = client.holdRoute({ project: "open", executionId: "execution" });
+    const route = { project: "open", executionId: "execution", workerAddress: worker.address };
+    const stream = client.holdRoute(route);
     stream.on("error", () => undefined);
-    const [{ network }] = (await once(stream, "data")) as [HoldRouteResponse];
-    expect(network?.proxyAddress).toMatch(/^127\.0\.0\.1:[1-9]\d*$/);
+    await once(stream, "data");
+    await expect.poll(() => worker.waiting("execution")).toBeGreaterThan(0);
     stream.cancel();
     client.close();
     child.kill("SIGTERM");

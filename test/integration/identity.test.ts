@@ -1,12 +1,23 @@
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Client, credentials, status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { renewCertificates } from "../../cli/certs-directory.ts";
 import { startGateway } from "../../gateway/main.ts";
 import { mayCall, RULES } from "../../services/common/authorization.ts";
+import { EgressServiceClient, type HoldRouteResponse } from "../../services/common/gen/airlock/v1/egress.ts";
+import {
+  ProvisionRequest,
+  RunStart,
+  WorkerServiceClient,
+} from "../../services/common/gen/airlock/v1/worker.ts";
+import { callUnary, clientDuplex, connect } from "../../services/common/grpc-client.ts";
 import type { Identity, ServiceIdentity } from "../../services/common/identity.ts";
 import { createLog } from "../../services/common/log.ts";
+import { openTlsIdentity } from "../../services/common/tls-identity.ts";
+import { startEchoServer } from "../support/echo-server.ts";
 import { restClient } from "../support/rest.ts";
 import { RPCS, type Rpc } from "../support/rpcs.ts";
 import { makeCertificates, startTlsServices, type TlsServices } from "../support/tls-services.ts";
@@ -111,7 +122,7 @@ describe("the table", () => {
       ].sort();
     expect(openTo("worker")).toEqual([]);
     expect(openTo("secrets")).toEqual([]);
-    expect(openTo("egress")).toEqual(["secrets"]);
+    expect(openTo("egress")).toEqual(["secrets", "worker"]);
     expect(openTo("gateway")).toEqual(["pool-manager", "router"]);
     expect(openTo("client")).toEqual(["pool-manager", "router"]);
     expect(openTo("pool-manager")).toEqual(["secrets", "worker"]);
@@ -173,6 +184,55 @@ describe("all services over TLS", () => {
       expect((await fetch(`${rest.url}/ready`)).status).toBe(200);
     } finally {
       await gateway.drain(0);
+    }
+  });
+
+  it("carry a run's connection, for which the egress service calls the worker", async () => {
+    const echo = await startEchoServer();
+    await writeFile(
+      join(services.directory, "projects", "open.yaml"),
+      `name: open\nnetwork_allowlist: ["127.0.0.1:${echo.port}"]\nallow_private: [127.0.0.1]\n`,
+    );
+    const log = createLog("test", "silent");
+    const as = (identity: ServiceIdentity) =>
+      openTlsIdentity(join(services.certificates, identity), identity, log);
+    const [poolManager, router] = [await as("pool-manager"), await as("router")];
+    const provisioner = connect(WorkerServiceClient, services.addresses.worker, poolManager);
+    const runner = connect(WorkerServiceClient, services.addresses.worker, router);
+    const egress = connect(EgressServiceClient, services.addresses.egress, router);
+    try {
+      const limits = {
+        maxOutputBytes: 1e6,
+        maxResultBytes: 1e6,
+        memoryBytes: 512e6,
+        diskBytes: 64e6,
+        pids: 64,
+      };
+      const provision = ProvisionRequest.fromPartial({ project: "open", limits, network: true });
+      await callUnary(provisioner, provisioner.provision, provision, "worker", { timeoutMs: 10_000 });
+      const executionId = "execution";
+      const stream = egress.holdRoute({
+        project: "open",
+        executionId,
+        workerAddress: services.addresses.worker,
+      });
+      stream.on("error", () => undefined);
+      const [{ network }] = (await once(stream, "data")) as [HoldRouteResponse];
+      const code = `import urllib.request\nprint(urllib.request.urlopen("http://127.0.0.1:${echo.port}/over/tls").status)`;
+      const run = clientDuplex(runner.run(), "worker");
+      const start = RunStart.fromPartial({ executionId, code, timeoutMs: 20_000, network });
+      await run.send({ message: { $case: "start", value: start } });
+      let output = "";
+      for (let event = (await run.next())?.event; event; event = (await run.next())?.event) {
+        if (event.$case === "output") output += String(event.value.data);
+      }
+      expect(output).toBe("200\n");
+      expect(echo.seen.map(({ path }) => path)).toEqual(["/over/tls"]);
+      stream.cancel();
+    } finally {
+      for (const client of [provisioner, runner, egress]) client.close();
+      for (const identity of [poolManager, router]) identity.close();
+      await echo.close();
     }
   });
 });

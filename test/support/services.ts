@@ -70,8 +70,6 @@ export async function startServices(
       startEgress(
         {
           listen: address("egress"),
-          proxyListen: address("egress-proxy"),
-          proxyAddress: undefined,
           secretsAddress: address("secrets"),
           projectsDirectory,
           dataDirectory: directory,

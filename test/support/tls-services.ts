@@ -64,8 +64,6 @@ export async function startTlsServices(): Promise<TlsServices> {
   const egress = await startEgress(
     {
       ...own("egress"),
-      proxyListen: `unix:${join(directory, "egress-proxy.sock")}`,
-      proxyAddress: undefined,
       secretsAddress: secrets.address,
       projectsDirectory: projects,
       dataDirectory: directory,

@@ -22,6 +22,10 @@ from .zygote_link import NoSpare, ZygoteLink, ensure_directory
 
 _MAX_MESSAGE_BYTES = 128 * 1024 * 1024
 _SERVER_OPTIONS = [
+    # What a run does not read waits here, up to this size for each of its connections. Left to itself, gRPC lets that
+    # grow to megabytes.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 128 * 1024),
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
     # Callers ping every 20 s to notice a frozen peer, between calls as well; that is no misbehaviour.

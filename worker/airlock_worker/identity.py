@@ -20,6 +20,7 @@ CALLERS = {
     "Provision": frozenset({"pool-manager"}),
     "WatchStatus": frozenset({"pool-manager"}),
     "Run": frozenset({"router"}),
+    "Tunnel": frozenset({"egress"}),
 }
 
 

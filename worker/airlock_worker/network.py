@@ -32,7 +32,6 @@ class Placeholder:
 class Network:
     """A run's route through the egress service."""
 
-    proxy_address: str
     username: str
     password: str
     placeholders: tuple[Placeholder, ...]
@@ -59,7 +58,7 @@ def _system_authorities() -> str:
 def network_of(message: Any) -> Network:
     """From the RunNetwork of a RunStart."""
     placeholders = tuple(Placeholder(each.name, each.value, each.host, each.header) for each in message.placeholders)
-    return Network(message.proxy_address, message.username, message.password, placeholders, message.authority_pem)
+    return Network(message.username, message.password, placeholders, message.authority_pem)
 
 
 def enter(network: dict[str, Any], scratch: str) -> None:

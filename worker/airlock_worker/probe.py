@@ -21,7 +21,7 @@ class ProbeFailed(Exception):
 
 async def measure(process: RunProcess) -> Posture:
     """Takes the child up entirely: it has ended and is released afterwards."""
-    start = Start("", 0, {}, "", {}, {}, LIMITS, probe=True)
+    start = Start("probe", "", 0, {}, "", {}, {}, LIMITS, probe=True)
     process.send(frames.pack(frames.START, start.payload()))
     await process.exited
     talk = Conversation(LIMITS, probe=True)

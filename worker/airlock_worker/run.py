@@ -21,6 +21,7 @@ from .run_process import RunProcess
 from .start import Start
 from .status import StatusBoard
 from .stopwatch import Stopwatch
+from .tunnels import Tunnels
 from .verdict import Verdict
 
 # Between a child's last word and its end: longer, and it is helped along.
@@ -28,12 +29,21 @@ _LAST_WORD_S = 2.0
 
 
 class Run:
-    def __init__(self, process: RunProcess, start: Start, context: Any, messages: Messages, board: StatusBoard) -> None:
+    def __init__(
+        self,
+        process: RunProcess,
+        start: Start,
+        context: Any,
+        messages: Messages,
+        board: StatusBoard,
+        tunnels: Tunnels,
+    ) -> None:
         self._process = process
         self._start = start
         self._context = context
         self._messages = messages
         self._board = board
+        self._tunnels = tunnels
         self._woken = asyncio.Event()
         self._talk = Conversation(start.limits)
         self._outputs = [
@@ -54,13 +64,13 @@ class Run:
 
     async def _open_proxy(self, stack: contextlib.AsyncExitStack) -> int | None:
         """The port of the run's own proxy, which is there as long as `stack`; None without a network."""
-        network = self._start.network
-        if network is None:
+        if self._start.network is None:
             return None
         assert self._process.listener is not None
         listener = socket.socket(fileno=os.dup(self._process.listener))
         port: int = listener.getsockname()[1]
-        await stack.enter_async_context(relay.relaying(listener, network.proxy_address))
+        tunnels = stack.enter_context(self._tunnels.of_run(self._start.execution_id))
+        await stack.enter_async_context(relay.relaying(listener, tunnels))
         return port
 
     async def _conduct(self, proxy_port: int | None) -> None:

@@ -27,6 +27,7 @@ class Provision:
 
 @dataclass(frozen=True)
 class Start:
+    execution_id: str
     code: str
     timeout_ms: int
     settings: dict[str, str]
@@ -81,6 +82,7 @@ def start_of(request: Any, provision: Provision) -> Start:
         if problem is not None:
             raise BadStart(f"memory_json cannot be used: {problem}")
     return Start(
+        execution_id=request.execution_id,
         code=request.code,
         timeout_ms=request.timeout_ms,
         settings=dict(request.settings),

@@ -14,6 +14,7 @@ from .messages import SERVICE, Messages
 from .run import Run
 from .start import BadStart, Provision, provision_of, start_of
 from .status import StatusBoard
+from .tunnels import Tunnels
 from .zygote_link import NoSpare, ZygoteLink
 
 
@@ -22,6 +23,7 @@ class Supervisor:
         self._messages = messages
         self._link = link
         self._board = board
+        self._tunnels = Tunnels(messages)
         self._provision: Provision | None = None
         self._endings: set[asyncio.Task[None]] = set()
         self._running = 0
@@ -87,7 +89,7 @@ class Supervisor:
             return
         self._running += 1
         try:
-            await Run(process, start, context, self._messages, self._board).conduct()
+            await Run(process, start, context, self._messages, self._board, self._tunnels).conduct()
         finally:
             self._running -= 1
             # Not part of the call: it has to happen when the call is cancelled, too.
@@ -117,6 +119,7 @@ class Supervisor:
             "Provision": self.provision,
             "WatchStatus": self.watch_status,
             "Run": self.run,
+            "Tunnel": self._tunnels.serve,
         }
         if check_identity:
             behaviours = {name: for_callers_only(name, behaviour) for name, behaviour in behaviours.items()}

@@ -122,6 +122,7 @@ class Worker:
         self._provision: Any = channel.unary_unary(f"/{SERVICE}/Provision", **paths("Provision"))
         self._watch: Any = channel.unary_stream(f"/{SERVICE}/WatchStatus", **paths("WatchStatus"))
         self._run: Any = channel.stream_stream(f"/{SERVICE}/Run", **paths("Run"))
+        self.tunnel: Any = channel.stream_stream(f"/{SERVICE}/Tunnel", **paths("Tunnel"))
 
     async def provision(
         self,

@@ -1,19 +1,11 @@
-"""A run with a network: its proxy settings, its placeholders, and the relay to the egress service."""
+"""A run with a network: its proxy settings, its placeholders, and its connections to the egress service."""
 
 from __future__ import annotations
-
-import asyncio
-import contextlib
-import socket
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
 
-from airlock_worker.relay import relaying
-
+from .egress import egress
 from .harness import M, worker
 
 CONNECT = """
@@ -23,46 +15,8 @@ connection = socket.create_connection((address[0], int(address[1])), timeout=10)
 """
 
 
-class Egress:
-    """Stands in for the egress service: answers what it is sent in capitals, and remembers who is connected."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.open = 0
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.open += 1
-        try:
-            while data := await reader.read(65536):
-                writer.write(data.upper())
-                await writer.drain()
-        except OSError:
-            pass
-        finally:
-            self.open -= 1
-            writer.close()
-
-    async def until_closed(self) -> None:
-        async with asyncio.timeout(5):
-            while self.open:
-                await asyncio.sleep(0.01)
-
-    def route(self, **more: Any) -> Any:
-        return M.RunNetwork(proxy_address=self.address, username="route", password="word", **more)
-
-
-@contextlib.asynccontextmanager
-async def egress(tmp_path: Path) -> AsyncIterator[Egress]:
-    stand_in = Egress(f"unix:{tmp_path}/egress.sock")
-    server = await asyncio.start_unix_server(stand_in.serve, f"{tmp_path}/egress.sock")
-    try:
-        yield stand_in
-    finally:
-        server.close()
-
-
-async def test_a_run_finds_its_proxy_in_the_usual_variables(tmp_path: Path) -> None:
-    async with egress(tmp_path) as service, worker(network=True) as client:
+async def test_a_run_finds_its_proxy_in_the_usual_variables() -> None:
+    async with worker(network=True) as client, egress(client.tunnel) as service:
         code = "import os; set_result({k: v for k, v in os.environ.items() if 'PROXY' in k.upper()})"
         found = (await client.run(code, network=service.route())).value
     assert found.pop("NO_PROXY") == found.pop("no_proxy") == ""
@@ -72,7 +26,7 @@ async def test_a_run_finds_its_proxy_in_the_usual_variables(tmp_path: Path) -> N
     assert found["HTTP_PROXY"].startswith("http://route:word@127.0.0.1:")
 
 
-async def test_bytes_go_through_both_ways_and_so_does_their_end(tmp_path: Path) -> None:
+async def test_bytes_go_through_both_ways_and_so_does_their_end() -> None:
     code = f"""{CONNECT}
 import threading
 text = b"abcdefgh" * 500_000
@@ -82,22 +36,22 @@ while data := connection.recv(1 << 16):
     answer += data
 set_result(answer == text.upper())
 """
-    async with egress(tmp_path) as service, worker(network=True) as client:
+    async with worker(network=True) as client, egress(client.tunnel) as service:
         assert (await client.run(code, network=service.route())).value is True
         await service.until_closed()
 
 
 @pytest.mark.parametrize("ending", ["os._exit(0)", "os.kill(os.getpid(), 9)", "while True: pass"])
-async def test_connections_end_with_their_run(tmp_path: Path, ending: str) -> None:
+async def test_connections_end_with_their_run(ending: str) -> None:
     code = f"{CONNECT}\nconnection.sendall(b'x')\nassert connection.recv(1) == b'X'\n{ending}"
-    async with egress(tmp_path) as service, worker(network=True) as client:
+    async with worker(network=True) as client, egress(client.tunnel) as service:
         await client.run(code, network=service.route(), timeout_ms=1_000)
         await service.until_closed()
 
 
-async def test_a_cancelled_run_leaves_no_connection(tmp_path: Path) -> None:
+async def test_a_cancelled_run_leaves_no_connection() -> None:
     code = f"{CONNECT}\nconnection.sendall(b'x')\nconnection.recv(1)\nprint('there', flush=True)\nwhile True: pass"
-    async with egress(tmp_path) as service, worker(network=True) as client:
+    async with worker(network=True) as client, egress(client.tunnel) as service:
         call = await client.start(code, network=service.route())
         await call.next_event()
         assert service.open == 1
@@ -105,14 +59,7 @@ async def test_a_cancelled_run_leaves_no_connection(tmp_path: Path) -> None:
         await service.until_closed()
 
 
-async def test_a_run_whose_egress_is_away_is_told_so_by_its_connection(tmp_path: Path) -> None:
-    code = f"{CONNECT}\nset_result(connection.recv(1) == b'')"
-    async with worker(network=True) as client:
-        route = M.RunNetwork(proxy_address=f"unix:{tmp_path}/nobody.sock", username="u", password="p")
-        assert (await client.run(code, network=route)).value is True
-
-
-async def test_a_placeholder_stands_where_a_secret_would_and_says_so(tmp_path: Path) -> None:
+async def test_a_placeholder_stands_where_a_secret_would_and_says_so() -> None:
     code = """
 import os
 bundle = os.environ["SSL_CERT_FILE"]
@@ -122,8 +69,8 @@ set_result([settings.get("ERP"), os.environ["ERP"], settings.keys(), same, "AUTH
 """
     placeholder = M.Placeholder(name="ERP", value="stand-in", host="erp.example", header="authorization")
     async with (
-        egress(tmp_path) as service,
         worker(network=True, secrets={"KEY": "value-of-key"}, settings={"REGION": "eu"}) as client,
+        egress(client.tunnel) as service,
     ):
         route = service.route(placeholders=[placeholder], authority_pem="AUTHORITY")
         value, variable, keys, same, is_trusted, described = (await client.run(code, network=route)).value
@@ -135,30 +82,16 @@ set_result([settings.get("ERP"), os.environ["ERP"], settings.keys(), same, "AUTH
     assert described[2:] == ["a setting", None]
 
 
-async def test_a_run_without_placeholders_trusts_what_it_always_trusts(tmp_path: Path) -> None:
-    async with egress(tmp_path) as service, worker(network=True) as client:
+async def test_a_run_without_placeholders_trusts_what_it_always_trusts() -> None:
+    async with worker(network=True) as client, egress(client.tunnel) as service:
         code = "import os; set_result([k for k in os.environ if 'CERT' in k or 'BUNDLE' in k] + os.listdir())"
         assert (await client.run(code, network=service.route())).value == []
 
 
 @pytest.mark.parametrize("has_network", [True, False])
-async def test_a_run_and_its_worker_must_agree_about_the_network(tmp_path: Path, has_network: bool) -> None:
+async def test_a_run_and_its_worker_must_agree_about_the_network(has_network: bool) -> None:
     async with worker(network=has_network) as client:
-        route = None if has_network else M.RunNetwork(proxy_address="unix:/nowhere")
+        route = None if has_network else M.RunNetwork()
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await client.run("print(1)", network=route)
         assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-
-
-async def test_the_relay_takes_any_listening_socket_and_leaves_nothing(tmp_path: Path) -> None:
-    async with egress(tmp_path) as service:
-        listener = socket.create_server(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-        async with relaying(listener, service.address):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"hello")
-            assert await reader.readexactly(5) == b"HELLO"
-        assert await reader.read() == b""
-        writer.close()
-        assert listener.fileno() == -1
-        await service.until_closed()

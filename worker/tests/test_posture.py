@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
 from typing import Any
 
 from airlock_worker import facts, probe
 
+from .egress import egress
 from .harness import MIB, WORKER_ROOT, Worker, worker
 from .posture import EXPECTED, kind
 from .test_lesser_machines import NO_NAMESPACES
-from .test_network import egress
 
 MEASURE = f"{inspect.getsource(facts)}\nset_result(measure({{}}))"
 
@@ -45,8 +44,8 @@ async def test_a_script_finds_around_itself_what_the_probe_run_found(shared: Wor
     assert found == _of_a_run()
 
 
-async def test_a_run_with_a_network_finds_its_relay_and_no_other_address(tmp_path: Path) -> None:
-    async with egress(tmp_path) as service, worker(network=True) as target:
+async def test_a_run_with_a_network_finds_its_relay_and_no_other_address() -> None:
+    async with worker(network=True) as target, egress(target.tunnel) as service:
         measured = (await target.run(MEASURE, network=service.route())).value
     found = _comparable(measured, 512 * MIB)
     reached = found["reachable_addresses"]

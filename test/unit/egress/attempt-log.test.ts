@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { createLog } from "../../../services/common/log.ts";
 import { parseAllowedHost } from "../../../services/common/project-network.ts";
 import { createAttemptLog } from "../../../services/egress/attempt-log.ts";
-import { createRoutes } from "../../../services/egress/routes.ts";
+import { createRoute } from "../../../services/egress/routes.ts";
 import { createFakeClock } from "../../support/fake-clock.ts";
 
 const TARGET = { host: "api.billing.example", port: 443 };
@@ -18,7 +18,7 @@ function setUp() {
     (text) => parseAllowedHost(text) ?? [],
   );
   const openRoute = (executionId: string) =>
-    createRoutes().open({
+    createRoute({
       project: "demo",
       executionId,
       network: { allowlist, allowPrivate: [], maxBytes: 1 },

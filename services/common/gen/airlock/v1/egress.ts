@@ -29,6 +29,8 @@ export const protobufFileName = "airlock/v1/egress.proto";
 export interface HoldRouteRequest {
   project: string;
   executionId: string;
+  /** Where the egress service opens the run's tunnels: "unix:/path" or "host:port", as in the lease. */
+  workerAddress: string;
 }
 
 export interface HoldRouteResponse {
@@ -57,7 +59,7 @@ export interface CloseRouteResponse {
 }
 
 function createBaseHoldRouteRequest(): HoldRouteRequest {
-  return { project: "", executionId: "" };
+  return { project: "", executionId: "", workerAddress: "" };
 }
 
 export const HoldRouteRequest: MessageFns<HoldRouteRequest> = {
@@ -67,6 +69,9 @@ export const HoldRouteRequest: MessageFns<HoldRouteRequest> = {
     }
     if (message.executionId !== "") {
       writer.uint32(18).string(message.executionId);
+    }
+    if (message.workerAddress !== "") {
+      writer.uint32(26).string(message.workerAddress);
     }
     return writer;
   },
@@ -100,6 +105,14 @@ export const HoldRouteRequest: MessageFns<HoldRouteRequest> = {
             message.executionId = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.workerAddress = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -119,6 +132,7 @@ export const HoldRouteRequest: MessageFns<HoldRouteRequest> = {
     const message = createBaseHoldRouteRequest();
     message.project = object.project ?? "";
     message.executionId = object.executionId ?? "";
+    message.workerAddress = object.workerAddress ?? "";
     return message;
   },
 };

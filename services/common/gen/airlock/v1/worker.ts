@@ -125,7 +125,11 @@ export interface RunStart_SettingsEntry {
 
 /** The route of one run through the egress service. */
 export interface RunNetwork {
-  /** Where the egress service takes the run's connections: "unix:/path" or "host:port". */
+  /**
+   * Superseded by Tunnel: the egress service calls the worker, the worker nobody.
+   *
+   * @deprecated
+   */
   proxyAddress: string;
   /** What the script's proxy settings carry, so that every connection is known to be this run's. */
   username: string;
@@ -188,6 +192,47 @@ export interface RunFinished {
   /** Milliseconds of running, pauses excluded. */
   executionTimeMs: number;
   truncated: Truncated | undefined;
+}
+
+export interface TunnelRequest {
+  message:
+    | //
+    /** First message, once. */
+    { $case: "open"; value: TunnelOpen }
+    | //
+    /** At most 64 KiB. */
+    { $case: "data"; value: Buffer }
+    | //
+    /** Nothing more goes this way; the other way stays open. */
+    { $case: "end"; value: TunnelEnd }
+    | undefined;
+}
+
+export interface TunnelOpen {
+  /** A run that the worker has, or will have within seconds. */
+  executionId: string;
+}
+
+export interface TunnelResponse {
+  message:
+    | //
+    /** First message, once: something in the run has connected. */
+    { $case: "opened"; value: TunnelOpened }
+    | //
+    /** At most 64 KiB. */
+    { $case: "data"; value: Buffer }
+    | //
+    /** Nothing more goes this way; the other way stays open. */
+    { $case: "end"; value: TunnelEnd }
+    | undefined;
+}
+
+export interface TunnelOpened {
+  /** Connections that still want a tunnel, each its own. */
+  queued: number;
+}
+
+export interface TunnelEnd {
 }
 
 function createBaseProvisionRequest(): ProvisionRequest {
@@ -1532,6 +1577,355 @@ export const RunFinished: MessageFns<RunFinished> = {
   },
 };
 
+function createBaseTunnelRequest(): TunnelRequest {
+  return { message: undefined };
+}
+
+export const TunnelRequest: MessageFns<TunnelRequest> = {
+  encode(message: TunnelRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.message?.$case) {
+      case "open":
+        TunnelOpen.encode(message.message.value, writer.uint32(10).fork()).join();
+        break;
+      case "data":
+        writer.uint32(18).bytes(message.message.value);
+        break;
+      case "end":
+        TunnelEnd.encode(message.message.value, writer.uint32(26).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TunnelRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTunnelRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.message = { $case: "open", value: TunnelOpen.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.message = { $case: "data", value: Buffer.from(reader.bytes()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.message = { $case: "end", value: TunnelEnd.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TunnelRequest>): TunnelRequest {
+    return TunnelRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TunnelRequest>): TunnelRequest {
+    const message = createBaseTunnelRequest();
+    switch (object.message?.$case) {
+      case "open": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "open", value: TunnelOpen.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "data": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "data", value: object.message.value };
+        }
+        break;
+      }
+      case "end": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "end", value: TunnelEnd.fromPartial(object.message.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseTunnelOpen(): TunnelOpen {
+  return { executionId: "" };
+}
+
+export const TunnelOpen: MessageFns<TunnelOpen> = {
+  encode(message: TunnelOpen, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.executionId !== "") {
+      writer.uint32(10).string(message.executionId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TunnelOpen {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTunnelOpen();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.executionId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TunnelOpen>): TunnelOpen {
+    return TunnelOpen.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TunnelOpen>): TunnelOpen {
+    const message = createBaseTunnelOpen();
+    message.executionId = object.executionId ?? "";
+    return message;
+  },
+};
+
+function createBaseTunnelResponse(): TunnelResponse {
+  return { message: undefined };
+}
+
+export const TunnelResponse: MessageFns<TunnelResponse> = {
+  encode(message: TunnelResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.message?.$case) {
+      case "opened":
+        TunnelOpened.encode(message.message.value, writer.uint32(10).fork()).join();
+        break;
+      case "data":
+        writer.uint32(18).bytes(message.message.value);
+        break;
+      case "end":
+        TunnelEnd.encode(message.message.value, writer.uint32(26).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TunnelResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTunnelResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.message = { $case: "opened", value: TunnelOpened.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.message = { $case: "data", value: Buffer.from(reader.bytes()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.message = { $case: "end", value: TunnelEnd.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TunnelResponse>): TunnelResponse {
+    return TunnelResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TunnelResponse>): TunnelResponse {
+    const message = createBaseTunnelResponse();
+    switch (object.message?.$case) {
+      case "opened": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "opened", value: TunnelOpened.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "data": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "data", value: object.message.value };
+        }
+        break;
+      }
+      case "end": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "end", value: TunnelEnd.fromPartial(object.message.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseTunnelOpened(): TunnelOpened {
+  return { queued: 0 };
+}
+
+export const TunnelOpened: MessageFns<TunnelOpened> = {
+  encode(message: TunnelOpened, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.queued !== 0) {
+      writer.uint32(8).int32(message.queued);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TunnelOpened {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTunnelOpened();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.queued = reader.int32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TunnelOpened>): TunnelOpened {
+    return TunnelOpened.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TunnelOpened>): TunnelOpened {
+    const message = createBaseTunnelOpened();
+    message.queued = object.queued ?? 0;
+    return message;
+  },
+};
+
+function createBaseTunnelEnd(): TunnelEnd {
+  return {};
+}
+
+export const TunnelEnd: MessageFns<TunnelEnd> = {
+  encode(_: TunnelEnd, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TunnelEnd {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTunnelEnd();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TunnelEnd>): TunnelEnd {
+    return TunnelEnd.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<TunnelEnd>): TunnelEnd {
+    const message = createBaseTunnelEnd();
+    return message;
+  },
+};
+
 /** WorkerService runs scripts. A worker calls nobody. */
 export type WorkerServiceService = typeof WorkerServiceService;
 export const WorkerServiceService = {
@@ -1568,6 +1962,21 @@ export const WorkerServiceService = {
     responseSerialize: (value: RunResponse): Buffer => Buffer.from(RunResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RunResponse => RunResponse.decode(value),
   },
+  /**
+   * Carries one connection of one run to the egress service. The egress service opens tunnels ahead, before the run or
+   * while it goes on; each waits here until something in the run connects to its proxy. The end of the requests says that
+   * the egress service is done with the connection: it is closed once it has taken what was sent. Cancelling the call
+   * breaks the connection. The worker ends the call when the connection is over or broken, and when the run is over.
+   */
+  tunnel: {
+    path: "/airlock.v1.WorkerService/Tunnel" as const,
+    requestStream: true as const,
+    responseStream: true as const,
+    requestSerialize: (value: TunnelRequest): Buffer => Buffer.from(TunnelRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): TunnelRequest => TunnelRequest.decode(value),
+    responseSerialize: (value: TunnelResponse): Buffer => Buffer.from(TunnelResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): TunnelResponse => TunnelResponse.decode(value),
+  },
 } as const;
 
 export interface WorkerServiceServer extends UntypedServiceImplementation {
@@ -1580,6 +1989,13 @@ export interface WorkerServiceServer extends UntypedServiceImplementation {
   watchStatus: handleServerStreamingCall<WatchStatusRequest, WatchStatusResponse>;
   /** Runs one script in a fresh interpreter. Cancelling the call kills the script and all it started. */
   run: handleBidiStreamingCall<RunRequest, RunResponse>;
+  /**
+   * Carries one connection of one run to the egress service. The egress service opens tunnels ahead, before the run or
+   * while it goes on; each waits here until something in the run connects to its proxy. The end of the requests says that
+   * the egress service is done with the connection: it is closed once it has taken what was sent. Cancelling the call
+   * breaks the connection. The worker ends the call when the connection is over or broken, and when the run is over.
+   */
+  tunnel: handleBidiStreamingCall<TunnelRequest, TunnelResponse>;
 }
 
 export interface WorkerServiceClient extends Client {
@@ -1613,6 +2029,15 @@ export interface WorkerServiceClient extends Client {
   run(): ClientDuplexStream<RunRequest, RunResponse>;
   run(options: Partial<CallOptions>): ClientDuplexStream<RunRequest, RunResponse>;
   run(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<RunRequest, RunResponse>;
+  /**
+   * Carries one connection of one run to the egress service. The egress service opens tunnels ahead, before the run or
+   * while it goes on; each waits here until something in the run connects to its proxy. The end of the requests says that
+   * the egress service is done with the connection: it is closed once it has taken what was sent. Cancelling the call
+   * breaks the connection. The worker ends the call when the connection is over or broken, and when the run is over.
+   */
+  tunnel(): ClientDuplexStream<TunnelRequest, TunnelResponse>;
+  tunnel(options: Partial<CallOptions>): ClientDuplexStream<TunnelRequest, TunnelResponse>;
+  tunnel(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<TunnelRequest, TunnelResponse>;
 }
 
 export const WorkerServiceClient = makeGenericClientConstructor(

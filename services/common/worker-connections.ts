@@ -1,7 +1,8 @@
-import { AirlockError } from "../common/errors.ts";
-import { WorkerServiceClient } from "../common/gen/airlock/v1/worker.ts";
-import { connect } from "../common/grpc-client.ts";
-import type { TlsIdentity } from "../common/tls-identity.ts";
+import type { ChannelOptions } from "@grpc/grpc-js";
+import { AirlockError } from "./errors.ts";
+import { WorkerServiceClient } from "./gen/airlock/v1/worker.ts";
+import { connect } from "./grpc-client.ts";
+import type { TlsIdentity } from "./tls-identity.ts";
 
 /** Open channels to workers: a worker is used again and again, so its channel stays while it is among the last used. */
 export type WorkerConnections = {
@@ -15,14 +16,19 @@ export type WorkerConnections = {
 
 const REACH_TIMEOUT_MS = 2_000;
 
-export function createWorkerConnections(tls?: TlsIdentity, maxConnections = 256): WorkerConnections {
+/** `options` are those of each channel, on top of what all have. */
+export function createWorkerConnections(
+  tls?: TlsIdentity,
+  options: ChannelOptions = {},
+  maxConnections = 256,
+): WorkerConnections {
   const clients = new Map<string, WorkerServiceClient>();
   const forget = (address: string) => {
     clients.get(address)?.close();
     clients.delete(address);
   };
   const to = (address: string) => {
-    const client = clients.get(address) ?? connect(WorkerServiceClient, address, tls);
+    const client = clients.get(address) ?? connect(WorkerServiceClient, address, tls, "worker", options);
     // A Map keeps the order of insertion: the first key is the one that was used longest ago. Closing its channel
     // lets calls that are under way finish.
     clients.delete(address);

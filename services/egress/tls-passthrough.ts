@@ -1,4 +1,4 @@
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { readClientHello } from "./client-hello.ts";
 import { Refusal } from "./refusal.ts";
@@ -12,7 +12,7 @@ const ALERT = Buffer.from([21, 3, 3, 0, 2, 2, 112]);
  * Waits for the ClientHello on `socket` and leaves it there to be read again. Rejects with a Refusal unless it names
  * `host`: another name would reach another server behind the same address.
  */
-export async function expectServerName(socket: Socket, host: string): Promise<void> {
+export async function expectServerName(socket: Duplex, host: string): Promise<void> {
   let bytes = Buffer.alloc(0);
   const late = setTimeout(() => socket.destroy(), HELLO_TIMEOUT_MS);
   try {
@@ -36,7 +36,7 @@ export async function expectServerName(socket: Socket, host: string): Promise<vo
 }
 
 /** Carries bytes both ways until both sides have ended. */
-export async function carry(client: Socket, server: Socket, { traffic }: Route): Promise<void> {
+export async function carry(client: Duplex, server: Duplex, { traffic }: Route): Promise<void> {
   try {
     await Promise.all([
       pipeline(client, traffic.meter("out"), server),
@@ -48,7 +48,7 @@ export async function carry(client: Socket, server: Socket, { traffic }: Route):
   }
 }
 
-async function nextChunk(socket: Socket): Promise<Buffer | undefined> {
+async function nextChunk(socket: Duplex): Promise<Buffer | undefined> {
   for (;;) {
     const chunk = socket.read() as Buffer | null;
     if (chunk !== null) return chunk;

@@ -1,0 +1,74 @@
+import { Duplex } from "node:stream";
+import type { TunnelResponse } from "../common/gen/airlock/v1/worker.ts";
+import type { TunnelCall } from "./tunnel-call.ts";
+
+const MAX_DATA_BYTES = 64 * 1024;
+
+/**
+ * A connection of a run, at the other end of a tunnel that was opened just now. It has what HTTP and TLS expect of a
+ * net.Socket that may be half open. Destroyed, it reads nothing more, and what was written still arrives. It emits no errors: a connection
+ * that breaks off is closed.
+ */
+export class TunnelSocket extends Duplex {
+  readonly #call: TunnelCall;
+  #idle: NodeJS.Timeout | undefined;
+
+  constructor(call: TunnelCall) {
+    super({ allowHalfOpen: true });
+    this.#call = call;
+    call.on("data", ({ message }: TunnelResponse) => {
+      if (this.destroyed) return;
+      if (message?.$case !== "data") this.push(null);
+      else if (!this.push(message.value)) call.pause();
+    });
+    call.on("end", () => this.destroy());
+    call.on("error", () => this.destroy());
+  }
+
+  /** Emits `timeout` after this long, unless it is called again; 0 for never. */
+  setTimeout(ms: number): this {
+    clearTimeout(this.#idle);
+    this.#idle = ms > 0 ? setTimeout(() => this.emit("timeout"), ms) : undefined;
+    return this;
+  }
+
+  /** Ends, and destroys as soon as everything is on its way. */
+  destroySoon(): void {
+    this.end(() => this.destroy());
+  }
+
+  override _read(): void {
+    this.#call.resume();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#send(chunk, done);
+  }
+
+  override _writev(
+    chunks: readonly { readonly chunk: Buffer }[],
+    done: (error?: Error | null) => void,
+  ): void {
+    this.#send(Buffer.concat(chunks.map(({ chunk }) => chunk)), done);
+  }
+
+  #send(bytes: Buffer, done: (error?: Error | null) => void): void {
+    let at = 0;
+    for (; bytes.length - at > MAX_DATA_BYTES; at += MAX_DATA_BYTES) {
+      this.#call.write({ message: { $case: "data", value: bytes.subarray(at, at + MAX_DATA_BYTES) } });
+    }
+    this.#call.write({ message: { $case: "data", value: bytes.subarray(at) } }, done);
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    this.#call.write({ message: { $case: "end", value: {} } }, done);
+  }
+
+  override _destroy(_error: Error | null, done: (error?: Error | null) => void): void {
+    clearTimeout(this.#idle);
+    this.#call.end();
+    // What still comes is let through to the end of the call.
+    this.#call.resume();
+    done();
+  }
+}

@@ -1,0 +1,105 @@
+import type { TunnelResponse, WorkerServiceClient } from "../common/gen/airlock/v1/worker.ts";
+import { fromGrpcError } from "../common/grpc-errors.ts";
+import type { Log } from "../common/log.ts";
+import type { WorkerConnections } from "../common/worker-connections.ts";
+import type { Route } from "./routes.ts";
+import { openTunnel } from "./tunnel-call.ts";
+import { TunnelSocket } from "./tunnel-socket.ts";
+
+/** The connections of one run. */
+export type WorkerTunnels = {
+  /** Breaks all of them. */
+  close(): void;
+};
+
+/** Rejects with `worker_lost` when the worker cannot be reached. */
+export type OpenTunnels = (route: Route, workerAddress: string) => Promise<WorkerTunnels>;
+
+/**
+ * Connections of their own, whatever else this process says to workers, and nothing kept for retries: what is sent would
+ * count as written before it is.
+ */
+export const TUNNEL_CHANNEL_OPTIONS = {
+  "grpc.per_rpc_retry_buffer_size": 0,
+  "grpc.use_local_subchannel_pool": 1,
+} as const;
+
+const WAITING = 2;
+const MAX_CONNECTIONS = 256;
+const RETRY_MS = 500;
+
+/** `accept` is given every connection that is made inside the run of a route. */
+export function createTunnelOpener(
+  workers: WorkerConnections,
+  accept: (socket: TunnelSocket, route: Route) => void,
+  log: Log,
+): OpenTunnels {
+  return async (route, workerAddress) => {
+    await workers.reach(workerAddress);
+    return keepTunnels({
+      // Asked for each time: a channel that others used later may have been closed.
+      worker: () => workers.to(workerAddress),
+      executionId: route.executionId,
+      onConnection: (socket) => accept(socket, route),
+      onLost: (error) =>
+        log.warn(
+          { executionId: route.executionId, reason: fromGrpcError(error, "worker").message },
+          "no tunnel to the worker",
+        ),
+    });
+  };
+}
+
+/**
+ * Keeps a few tunnels to the run's worker waiting, and hands over each that is used. One that ends unused is replaced a
+ * little later; `onLost` is told of the first that could not be had.
+ */
+function keepTunnels(parts: {
+  readonly worker: () => WorkerServiceClient;
+  readonly executionId: string;
+  readonly onConnection: (socket: TunnelSocket) => void;
+  readonly onLost: (error: Error) => void;
+}): WorkerTunnels {
+  const calls = new Set<{ cancel(): void }>();
+  let waiting = 0;
+  let retry: NodeJS.Timeout | undefined;
+  let isClosed = false;
+  let { onLost } = parts;
+
+  const open = () => {
+    const call = openTunnel(parts.worker(), parts.executionId);
+    let isWaiting = true;
+    calls.add(call);
+    waiting++;
+    call.once("data", ({ message }: TunnelResponse) => {
+      isWaiting = false;
+      waiting--;
+      parts.onConnection(new TunnelSocket(call));
+      fill(message?.$case === "opened" ? message.value.queued : 0);
+    });
+    call.on("error", (error) => {
+      if (!isWaiting || isClosed) return;
+      onLost(error);
+      onLost = () => undefined;
+    });
+    call.once("status", () => {
+      calls.delete(call);
+      if (!isWaiting) return fill();
+      waiting--;
+      if (isClosed) return;
+      clearTimeout(retry);
+      retry = setTimeout(fill, RETRY_MS);
+    });
+  };
+  const fill = (queued = 0) => {
+    while (!isClosed && waiting < WAITING + queued && calls.size < MAX_CONNECTIONS) open();
+  };
+  fill();
+  return {
+    close() {
+      isClosed = true;
+      clearTimeout(retry);
+      for (const call of calls) call.cancel();
+    },
+  };
+}
