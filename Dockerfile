@@ -16,7 +16,7 @@ WORKDIR /app
 RUN mkdir -m 1777 /data
 COPY --from=packages /app/node_modules node_modules
 COPY package.json tsconfig.json ./
-COPY proto/airlock.binpb proto/
+COPY proto/airlock.binpb proto/health.binpb proto/
 COPY services/common services/common
 USER 10001:10001
 

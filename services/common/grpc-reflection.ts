@@ -7,10 +7,11 @@ import type {
   ServerDuplexStream,
   ServiceDefinition,
 } from "@grpc/grpc-js";
+import type { PackageDefinition } from "@grpc/proto-loader";
 import { AirlockError } from "./errors.ts";
 import { toGrpcStatus } from "./grpc-errors.ts";
 
-const DESCRIPTORS = join(import.meta.dirname, "..", "..", "proto", "airlock.binpb");
+const PROTO = join(import.meta.dirname, "..", "..", "proto");
 
 type Call = ServerDuplexStream<Buffer, Buffer>;
 type Method = { serve(call: Call): void };
@@ -69,18 +70,14 @@ function lazyHandler(
 
 /** What the library would have added to a server, by path. */
 async function loadMethods(services: readonly string[]): Promise<ReadonlyMap<string, Method>> {
-  const [{ ReflectionService }, protoLoader, health] = await Promise.all([
+  const [{ ReflectionService }, airlock, health] = await Promise.all([
     import("@grpc/reflection"),
-    import("@grpc/proto-loader"),
-    import("grpc-health-check"),
+    readDescriptors("airlock.binpb"),
+    readDescriptors("health.binpb"),
   ]);
-  const definitions = {
-    ...protoLoader.loadFileDescriptorSetFromBuffer(await readFile(DESCRIPTORS)),
-    ...protoLoader.loadSync(health.protoPath),
-  };
   const methods = new Map<string, Method>();
   const listed = [...services, "grpc.health.v1.Health"];
-  new ReflectionService(definitions, { services: listed }).addToServer({
+  new ReflectionService({ airlock, health }, { services: listed }).addToServer({
     addService(definition, implementation) {
       for (const [name, { path, requestDeserialize, responseSerialize }] of Object.entries(definition)) {
         const handle = implementation[name] as handleBidiStreamingCall<unknown, unknown>;
@@ -91,6 +88,18 @@ async function loadMethods(services: readonly string[]): Promise<ReadonlyMap<str
     },
   });
   return methods;
+}
+
+/**
+ * The files of a descriptor set as the compiler wrote them, in the only form that the library looks at. What the
+ * proto-loader makes of them is refused by clients in other languages: one file of all in a package, and no maps.
+ */
+async function readDescriptors(name: string): Promise<PackageDefinition[string]> {
+  const [{ fromBinary, toBinary }, { FileDescriptorProtoSchema, FileDescriptorSetSchema }] =
+    await Promise.all([import("@bufbuild/protobuf"), import("@bufbuild/protobuf/wkt")]);
+  const { file } = fromBinary(FileDescriptorSetSchema, await readFile(join(PROTO, name)));
+  const fileDescriptorProtos = file.map((each) => Buffer.from(toBinary(FileDescriptorProtoSchema, each)));
+  return { fileDescriptorProtos } as PackageDefinition[string];
 }
 
 /** A call that carries messages, on top of one that carries their bytes; the library uses no more of it than this. */

@@ -1,4 +1,6 @@
 import { join } from "node:path";
+import { create, createFileRegistry, fromBinary } from "@bufbuild/protobuf";
+import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import {
   type Client,
   type ClientDuplexStream,
@@ -89,6 +91,34 @@ describe.each(["v1", "v1alpha"])("reflection %s", (version) => {
   it("says what it does not know", async () => {
     const { errorResponse } = await ask("router", version, { fileContainingSymbol: "airlock.v1.Nothing" });
     expect(errorResponse?.errorCode).toBe(5);
+  });
+});
+
+describe("the descriptors", () => {
+  const registryOf = async (service: keyof TlsServices["addresses"], fileContainingSymbol: string) => {
+    const { fileDescriptorResponse } = await ask(service, "v1", { fileContainingSymbol });
+    const files = fileDescriptorResponse?.fileDescriptorProto ?? [];
+    // A file comes before those that it imports; the registry wants them the other way round.
+    const file = files.map((each) => fromBinary(FileDescriptorProtoSchema, each)).reverse();
+    return createFileRegistry(create(FileDescriptorSetSchema, { file }));
+  };
+
+  it("are those of the .proto files: one file each, with maps and optional fields", async () => {
+    const registry = await registryOf("router", "airlock.v1.RouterService");
+    expect([...registry.files].map((file) => file.proto.name).sort()).toEqual([
+      "airlock/v1/execution.proto",
+      "airlock/v1/readiness.proto",
+      "airlock/v1/router.proto",
+    ]);
+    const { settings, timeoutMs } = registry.getMessage("airlock.v1.SubmitRequest")?.field ?? {};
+    expect(settings?.fieldKind).toBe("map");
+    expect(timeoutMs?.proto.proto3Optional).toBe(true);
+  });
+
+  it("of the health service have its maps too", async () => {
+    const registry = await registryOf("secrets", "grpc.health.v1.Health");
+    const { statuses } = registry.getMessage("grpc.health.v1.HealthListResponse")?.field ?? {};
+    expect(statuses?.fieldKind).toBe("map");
   });
 });
 
