@@ -7,6 +7,8 @@ import { PYTHON, ROOT, runQuietly, type ToolResult } from "./tools.ts";
 type Check = { readonly name: string; run(): Promise<ToolResult> };
 
 const WORKER = { cwd: join(ROOT, "worker") };
+// The worker's rules hold for the examples too.
+const RUFF = ["--config", "pyproject.toml", ".", "../examples"];
 const tool = (name: string, ...command: string[]): Check => ({ name, run: () => runQuietly(command) });
 const python = (name: string, ...args: string[]): Check => ({
   name,
@@ -19,9 +21,10 @@ const CHECKS: readonly Check[] = [
   tool("protos (buf lint)", "buf", "lint"),
   tool("protos stay compatible (buf breaking)", "buf", "breaking", "--against", "proto/baseline.binpb"),
   { name: "generated code is fresh", run: compareGenerated },
-  python("Python lint (ruff)", "ruff", "check", "."),
-  python("Python format (ruff)", "ruff", "format", "--check", "."),
+  python("Python lint (ruff)", "ruff", "check", ...RUFF),
+  python("Python format (ruff)", "ruff", "format", "--check", ...RUFF),
   python("Python types (mypy --strict)", "mypy", "--strict"),
+  python("types of the example (mypy --strict)", "mypy", "--strict", "../examples/python/call_airlock.py"),
 ];
 
 /** `./airlock check`: a line per check, what a tool says only when it fails. */
