@@ -6,6 +6,7 @@ import { RedactionCounts } from "../common/redaction/redaction-counts.ts";
 import { Scanner } from "../common/redaction/scanner.ts";
 import { breathe } from "./breathe.ts";
 import { Allowance } from "./credentials/allowance.ts";
+import { CredentialFinder } from "./credentials/finder.ts";
 import type { Judge } from "./credentials/rules.ts";
 import { JsonEdits } from "./json-edits.ts";
 import { KeyNames } from "./json-keys.ts";
@@ -65,7 +66,12 @@ class DocumentWalk {
     this.#raw = raw;
     this.#tokens = new JsonTokens(text);
     this.edits = new JsonEdits(text);
-    this.#search = { needles, judge, allowance: new Allowance(), edits: this.edits, counts };
+    this.#search = {
+      needles,
+      finder: new CredentialFinder(judge, new Allowance()),
+      edits: this.edits,
+      counts,
+    };
     this.#keys = new KeyNames(text, this.edits);
   }
 

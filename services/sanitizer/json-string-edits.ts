@@ -2,9 +2,7 @@ import type { NeedleSet } from "../common/redaction/needle-set.ts";
 import type { Needle } from "../common/redaction/needles.ts";
 import type { RedactionCounts } from "../common/redaction/redaction-counts.ts";
 import { Scanner } from "../common/redaction/scanner.ts";
-import type { Allowance } from "./credentials/allowance.ts";
-import { markerOf } from "./credentials/finder.ts";
-import type { Judge } from "./credentials/rules.ts";
+import { type CredentialFinder, markerOf } from "./credentials/finder.ts";
 import { credentialsBetween } from "./credentials/string-pass.ts";
 import type { JsonEdits } from "./json-edits.ts";
 import { decodeString, type Span, wholeEscapes, writtenSpans } from "./json-string.ts";
@@ -12,8 +10,7 @@ import { decodeString, type Span, wholeEscapes, writtenSpans } from "./json-stri
 /** What is looked for in the strings of a document, and where what was found is written down. */
 export type StringSearch = {
   readonly needles: NeedleSet;
-  readonly judge: Judge;
-  readonly allowance: Allowance;
+  readonly finder: CredentialFinder;
   readonly edits: JsonEdits;
   readonly counts: RedactionCounts;
 };
@@ -70,10 +67,11 @@ function withCredentials(
   from: number,
   needles: readonly Found[],
   { hits }: Scanner,
-  { judge, allowance }: StringSearch,
-): Found[] {
+  { finder }: StringSearch,
+): readonly Found[] {
+  if (!hits.beginBefore(from + bytes.length)) return needles;
   const text = { bytes, from };
-  const credentials = credentialsBetween(needles, text, hits, judge, allowance);
+  const credentials = credentialsBetween(needles, text, hits, finder);
   const found = credentials.map((each) => ({
     ...each,
     inJson: JSON.stringify(markerOf(each, text)).slice(1, -1),

@@ -1,6 +1,6 @@
 import { AirlockError } from "../common/errors.ts";
 import type { SanitizeChannel, SanitizeChunk, SanitizeResponse } from "../common/gen/airlock/v1/sanitizer.ts";
-import { MAX_MESSAGE_BYTES } from "../common/grpc-limits.ts";
+import { MAX_CHUNK_BYTES, MAX_MESSAGE_BYTES } from "../common/grpc-limits.ts";
 import type { NeedleSet } from "../common/redaction/needle-set.ts";
 import { RedactionCounts } from "../common/redaction/redaction-counts.ts";
 import { TextRedactor } from "../common/redaction/text-redactor.ts";
@@ -13,8 +13,6 @@ import { redactJson } from "./json-redactor.ts";
 import { outputWithheld } from "./output-withheld.ts";
 
 const MAX_COLLECTED_BYTES = MAX_MESSAGE_BYTES;
-/** After so many bytes of a text other work gets its turn: at worst, when it is full of credentials, after 20 ms. */
-const SLICE_BYTES = 256 * 1024;
 
 type OpenText = { readonly redactor: TextRedactor; readonly counts: RedactionCounts };
 
@@ -54,9 +52,9 @@ export class SanitizerSession {
     this.#texts.set(channel, open);
     const { redactor, counts } = open;
     redactor.use(this.#needles);
-    for (let at = 0; at < data.length; at += SLICE_BYTES) {
+    for (let at = 0; at < data.length; at += MAX_CHUNK_BYTES) {
       if (at > 0) await breathe(this.#signal);
-      const pieces = redactor.push(data.subarray(at, at + SLICE_BYTES));
+      const pieces = redactor.push(data.subarray(at, at + MAX_CHUNK_BYTES));
       if (pieces.length > 0) yield response(channel, joined(pieces));
     }
     if (!end) return;

@@ -62,7 +62,9 @@ async function load(): Promise<Judge> {
   const scanners = Object.entries(OPTIONS).map(([name, options]) => {
     const rule = creator.rules.find(({ meta }) => meta.id === PREFIX + name);
     if (!rule) throw new Error(`secretlint has no rule ${PREFIX}${name}`);
-    return [name, scannerOf(rule, options)];
+    const scan = scannerOf(rule, options);
+    scan("");
+    return [name, scan];
   });
   const scannerFor: Record<RuleName, Scan> = Object.fromEntries(scanners);
   return (rule, text) => scannerFor[rule](text);
@@ -90,8 +92,7 @@ function scannerOf(rule: SecretLintRuleCreator<unknown>, options: object): Scan 
     // All that these rules read of it. A path would make some of them open files.
     const source = { content: text, filePath: undefined, ext: "" };
     const later = handler.file?.(source as unknown as SecretLintSourceCode);
-    if (later instanceof Promise)
-      throw new Error(`secretlint's rule ${rule.meta.id} does not answer at once`);
+    if (later) throw new Error(`secretlint's rule ${rule.meta.id} does not answer at once`);
     return found;
   };
 }

@@ -1,7 +1,5 @@
 import type { Hits } from "../../common/redaction/hits.ts";
-import type { Allowance } from "./allowance.ts";
-import { type Credential, CredentialFinder } from "./finder.ts";
-import type { Judge } from "./rules.ts";
+import type { Credential, CredentialFinder } from "./finder.ts";
 import type { Stretch } from "./shape.ts";
 
 type Region = { readonly start: number; readonly end: number };
@@ -14,19 +12,18 @@ export function credentialsBetween(
   needles: readonly Region[],
   text: Stretch,
   hits: Hits,
-  judge: Judge,
-  allowance: Allowance,
+  finder: CredentialFinder,
 ): Credential[] {
-  const credentials: Credential[] = [];
-  const end = text.from + text.bytes.length;
-  let from = text.from;
-  for (const next of [...needles, { start: end, end }]) {
-    const bytes = text.bytes.subarray(from - text.from, next.start - text.from);
-    const finder = new CredentialFinder(judge, allowance);
-    finder.search(hits, from, { bytes, from });
-    finder.settle({ bytes, from }, true);
-    for (const credential of finder.found) credentials.push(credential);
-    from = next.end;
+  let rest = text;
+  for (const { start, end } of needles) {
+    search(finder, hits, { bytes: rest.bytes.subarray(0, start - rest.from), from: rest.from });
+    rest = { bytes: rest.bytes.subarray(end - rest.from), from: end };
   }
-  return credentials;
+  search(finder, hits, rest);
+  return finder.found.splice(0);
+}
+
+function search(finder: CredentialFinder, hits: Hits, stretch: Stretch): void {
+  finder.search(hits, stretch.from, stretch);
+  finder.settle(stretch, true);
 }
