@@ -68,7 +68,8 @@ export const PROJECT_SCHEMA = {
         max_result_mb: { type: "number", exclusiveMinimum: 0, maximum: MAX_CHANNEL_MB },
         disk_mb: { type: "integer", minimum: 1, maximum: 1_048_576 },
         pids: { type: "integer", minimum: 1, maximum: 100_000 },
-        cpus: { type: "number", exclusiveMinimum: 0, maximum: 1_024 },
+        // The kernel gives no smaller share.
+        cpus: { type: "number", minimum: 0.01, maximum: 1_024 },
         network_mb: { type: "integer", minimum: 1, maximum: 1_048_576 },
         queue: { type: "integer", minimum: 1, maximum: 1_000_000 },
       },

@@ -54,6 +54,7 @@ export function createProvisioning(
           memoryBytes: limits.memoryBytes,
           diskBytes: limits.diskBytes,
           pids: limits.pids,
+          cpus: limits.cpus,
         },
         network: project.network.allowlist.length > 0,
       },

@@ -18,6 +18,7 @@ from .log import log
 from .messages import DEFAULT_DESCRIPTORS, Messages
 from .status import StatusBoard
 from .supervisor import Supervisor
+from .worker_cgroups import WorkerCgroups
 from .zygote_link import NoSpare, ZygoteLink, ensure_directory
 
 _MAX_MESSAGE_BYTES = 128 * 1024 * 1024
@@ -61,7 +62,8 @@ async def serve(options: argparse.Namespace) -> int:
     ensure_directory(options.run_dir)
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     board = StatusBoard()
-    link = ZygoteLink(options.python, options.run_dir, options.modules, options.distributions)
+    cgroups = WorkerCgroups()
+    link = ZygoteLink(options.python, options.run_dir, options.modules, options.distributions, cgroups)
     supervisor = Supervisor(Messages(options.descriptors), link, board)
     stopped = _stop_signals(stdin_is_lifeline=not options.tls_stdin)
     # Before gRPC exists in this process: a fork beside its threads is a hang in waiting.
@@ -80,7 +82,7 @@ async def serve(options: argparse.Namespace) -> int:
         os.chmod(path, 0o600)
     log("info", "listening", address=address)
     if problem is None:
-        starting = asyncio.ensure_future(_become_ready(link, supervisor, board, options.spares))
+        starting = asyncio.ensure_future(_become_ready(link, cgroups, supervisor, board, options.spares))
         await asyncio.wait({stopped, link.lost}, return_when=asyncio.FIRST_COMPLETED)
         starting.cancel()
     else:
@@ -96,6 +98,7 @@ async def serve(options: argparse.Namespace) -> int:
     if problem is None:
         link.stop()
     await supervisor.runs_ended(_LAST_WORDS_S)
+    await cgroups.remove()
     board.close()
     await server.stop(0.2)
     log("info", "stopped", lost=lost)
@@ -133,11 +136,13 @@ def _start_zygote(link: ZygoteLink) -> str | None:
     return None
 
 
-async def _become_ready(link: ZygoteLink, supervisor: Supervisor, board: StatusBoard, spares: int) -> None:
+async def _become_ready(
+    link: ZygoteLink, cgroups: WorkerCgroups, supervisor: Supervisor, board: StatusBoard, spares: int
+) -> None:
     try:
-        await link.ready
+        overhead = await link.ready
         link.keep_spares(0, probe.LIMITS)
-        posture = await probe.measure(await link.take())
+        posture = await probe.measure(await link.take(), cgroups, overhead)
         supervisor.use_spares(spares)
     except (NoSpare, probe.ProbeFailed) as error:
         log("error", "cannot get ready")

@@ -13,21 +13,25 @@ from typing import Any, NoReturn
 
 from . import frames, init, kernel, namespaces, network, posture, sandbox, script
 from .room import Limits, Room
+from .run_cgroup import RunCgroup
 
 CONTROL_FD = 3
 # To the zygote, until the sandbox is entered.
 _STATUS_FD = 4
 
 
-def live(control: int, out: int, err: int, status: int, room: Room, limits: Limits) -> NoReturn:
+def live(control: int, out: int, err: int, status: int, room: Room, limits: Limits, cgroup: RunCgroup) -> NoReturn:
     """Called right after the fork, never returns."""
     try:
+        problem = _enter(cgroup)
         if os.getpid() == 1:
             init.split(status)
         else:
             kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
             kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
         _settle(control, out, err, status)
+        if problem is not None:
+            raise problem
         if limits.network:
             _hand_out_listener(room)
         os.close(_STATUS_FD)
@@ -53,11 +57,21 @@ def live(control: int, out: int, err: int, status: int, room: Room, limits: Limi
 
 def _work(start: dict[str, Any], room: Room, limits: Limits) -> None:
     if start.get("probe"):
-        found = json.dumps(posture.measure(room, limits)).encode()
-        done = json.dumps({"end": "completed", "error": ""}).encode()
-        frames.send(CONTROL_FD, (frames.PROBE, found), (frames.DONE, done))
+        frames.send(CONTROL_FD, (frames.PROBE, json.dumps(posture.measure(room, limits)).encode()))
+        # Until the supervisor has looked from outside.
+        frames.receive(CONTROL_FD)
+        frames.send(CONTROL_FD, (frames.DONE, json.dumps({"end": "completed", "error": ""}).encode()))
     else:
         script.run(start, limits, CONTROL_FD)
+
+
+def _enter(cgroup: RunCgroup) -> OSError | None:
+    """What went wrong, to be told once there is a descriptor to tell it by: no script starts without its limits."""
+    try:
+        cgroup.enter()
+    except OSError as error:
+        return error
+    return None
 
 
 def _hand_out_listener(room: Room) -> None:

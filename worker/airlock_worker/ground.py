@@ -37,7 +37,7 @@ def prepare(room: Room, keep_paths: Iterable[str]) -> None:
         except OSError as error:
             room.problems["minimal_tree"] = str(error)
     for name, flag in _OF_CHILDREN.items():
-        problem = _problem_of(lambda flag=flag: kernel.unshare(flag))  # type: ignore[misc]
+        problem = problem_of(lambda flag=flag: kernel.unshare(flag))  # type: ignore[misc]
         if problem is None:
             room.clone_flags |= flag
         else:
@@ -46,12 +46,12 @@ def prepare(room: Room, keep_paths: Iterable[str]) -> None:
         # For the packages that are imported next: they reach nobody. Each run gets a namespace of its own besides.
         kernel.unshare(kernel.CLONE_NEWNET)
     if room.minimal_tree and os.geteuid() == 0:
-        problem = _problem_of(lambda: _look_as_nobody(keep_paths))
+        problem = problem_of(lambda: _look_as_nobody(keep_paths))
         if problem is None:
             room.script_uid = _NOBODY
         else:
             room.problems["unprivileged_user"] = problem
-    problem = _problem_of(lambda: kernel.unshare(kernel.CLONE_NEWUSER))
+    problem = problem_of(lambda: kernel.unshare(kernel.CLONE_NEWUSER))
     room.user_namespace = problem is None
     if problem is not None:
         room.problems["user_namespace"] = problem
@@ -96,7 +96,7 @@ def _look_as_nobody(keep_paths: Iterable[str]) -> None:
             raise PermissionError(13, f"only the worker's own user can read {path}")
 
 
-def _problem_of(attempt: Callable[[], None]) -> str | None:
+def problem_of(attempt: Callable[[], None]) -> str | None:
     """What the attempt fails with, made in a process of its own since it cannot be taken back."""
     read, write = os.pipe()
     pid = os.fork()

@@ -28,6 +28,7 @@ CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
+CLONE_INTO_CGROUP = 0x200000000
 
 MS_RDONLY = 1
 MS_NOSUID = 2
@@ -53,6 +54,16 @@ class _MountAttr(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint64) for name in ("attr_set", "attr_clr", "propagation", "userns_fd")]
 
 
+class _CloneArgs(ctypes.Structure):
+    _fields_ = [
+        (name, ctypes.c_uint64)
+        for name in (
+            *("flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack", "stack_size", "tls"),
+            *("set_tid", "set_tid_size", "cgroup"),
+        )
+    ]
+
+
 def _check(result: int, call: str) -> int:
     if result == -1:
         number = ctypes.get_errno()
@@ -68,10 +79,15 @@ def unshare(flags: int) -> None:
     _check(_libc.unshare(flags), "unshare")
 
 
-def clone(flags: int) -> int:
-    """Forks into new namespaces. The child must do no more than settle and fork again, properly, by os.fork: neither
-    libc nor Python has been told of it. Only for a process of one thread."""
-    return _check(syscall("clone", flags | signal.SIGCHLD, 0, 0, 0, 0), "clone")
+def clone(flags: int, cgroup: int | None = None) -> int:
+    """Forks into new namespaces and, where it is given, a cgroup of version 2: the descriptor of its directory.
+
+    The child must do no more than settle and fork again, properly, by os.fork: neither libc nor Python has been told of
+    it. Only for a process of one thread."""
+    if cgroup is None:
+        return call("clone", flags | signal.SIGCHLD, 0, 0, 0, 0)
+    arguments = _CloneArgs(flags=flags | CLONE_INTO_CGROUP, exit_signal=signal.SIGCHLD, cgroup=cgroup)
+    return call("clone3", ctypes.byref(arguments), ctypes.sizeof(arguments))
 
 
 def syscall(name: str, *arguments: object) -> int:

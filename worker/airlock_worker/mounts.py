@@ -49,7 +49,7 @@ def enter_private_places(room: Room, size_bytes: int) -> None:
 
 def enter_proc(room: Room) -> None:
     """Shows the processes of this pid namespace, and nothing of the machine where the kernel can leave that out."""
-    if not room.clone_flags & kernel.CLONE_NEWPID:
+    if not room.own_pids:
         raise OSError(errno.ENOTSUP, "there is no pid namespace to show")
     flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
     try:

@@ -12,6 +12,7 @@ import struct
 
 from . import ground, kernel
 from .room import Limits, Room, namespaces
+from .run_cgroup import RunCgroup
 
 USER_INSIDE = 1000
 HOST_NAME = "airlock"
@@ -20,14 +21,13 @@ PROXY_PORT = 3128
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 
 
-def fork(room: Room) -> int:
-    """Like os.fork, into the namespaces that can be had."""
-    own_pids = room.clone_flags & kernel.CLONE_NEWPID
-    pid = kernel.clone(room.clone_flags) if own_pids else os.fork()
+def fork(room: Room, cgroup: RunCgroup) -> int:
+    """Like os.fork, into the namespaces that can be had, and into the cgroup where the kernel clones into one."""
+    pid = kernel.clone(room.clone_flags, cgroup.clone_fd) if room.own_pids else os.fork()
     if pid == 0:
         # The /proc is still that of the zygote's pid namespace.
         room.host_pid = int(os.readlink("/proc/self"))
-        if room.clone_flags and not own_pids:
+        if room.clone_flags and not room.own_pids:
             kernel.unshare(room.clone_flags)
     return pid
 

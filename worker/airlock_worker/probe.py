@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 
 from . import frames, gvisor
+from .cgroup_limits import Overhead
 from .conversation import Conversation
 from .room import Limits
 from .run_process import RunProcess
 from .start import Start
 from .status import Fact, Layer, Posture
+from .worker_cgroups import WorkerCgroups
 
-LIMITS = Limits(max_output_bytes=1 << 20, max_result_bytes=1 << 20, memory_bytes=1 << 30, disk_bytes=1 << 20, pids=64)
+_MIB = 1 << 20
+LIMITS = Limits(max_output_bytes=_MIB, max_result_bytes=_MIB, memory_bytes=1 << 30, disk_bytes=_MIB, pids=64, cpus=1.0)
 
 
 class ProbeFailed(Exception):
     pass
 
 
-async def measure(process: RunProcess) -> Posture:
+async def measure(process: RunProcess, cgroups: WorkerCgroups, overhead: Overhead) -> Posture:
     """Takes the child up entirely: it has ended and is released afterwards."""
     start = Start("probe", "", 0, {}, "", {}, {}, LIMITS, probe=True)
     process.send(frames.pack(frames.START, start.payload()))
-    await process.exited
     talk = Conversation(LIMITS, probe=True)
+    await _until_measured(process, talk)
+    limited = None
+    if not process.exited.done():
+        limited = cgroups.measure(process.pid, process.cgroup, LIMITS, overhead)
+        process.send(frames.pack(frames.ANSWER, b"{}"))
+    await process.exited
     talk.read_all(process.control)
     outlived = _is_held(process.out)
     await process.release()
@@ -33,6 +42,7 @@ async def measure(process: RunProcess) -> Posture:
     found = json.loads(talk.probe)
     left = {
         "descendants_killed": "a daemon outlived its run" if outlived else None,
+        "cgroup": limited,
         # From outside nothing of a private directory was ever there.
         "scratch_directory": "it outlived its run" if os.path.exists(found["scratch"]) else None,
     }
@@ -46,6 +56,21 @@ async def measure(process: RunProcess) -> Posture:
         (*kernel, *layers),
         tuple(Fact(name, tuple(map(str, values))) for name, values in found["facts"].items()),
     )
+
+
+async def _until_measured(process: RunProcess, talk: Conversation) -> None:
+    """Or until it has ended."""
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+    process.exited.add_done_callback(lambda _: told.set())
+
+    def on_readable() -> None:
+        if not talk.read(process.control) or talk.probe is not None or talk.verdict is not None:
+            loop.remove_reader(process.control)
+            told.set()
+
+    loop.add_reader(process.control, on_readable)
+    await told.wait()
 
 
 def _is_held(output: int) -> bool:

@@ -7,19 +7,23 @@ import resource
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from . import kernel
+
 _PRIVATE_PLACES = ("/tmp", "/var/tmp", "/dev/shm")
 NAMESPACES = ("user", "mnt", "ipc", "uts", "pid", "net")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one run may use, in bytes and processes."""
+    """What one run may use."""
 
     max_output_bytes: int
     max_result_bytes: int
     memory_bytes: int
     disk_bytes: int
     pids: int
+    # CPUs' worth of time.
+    cpus: float
     # Whether runs reach the egress proxy through a listener in their network namespace.
     network: bool = False
 
@@ -52,6 +56,10 @@ class Room:
     # What RLIMIT_AS counts before the script starts.
     base_address_space: int = 0
 
+    @property
+    def own_pids(self) -> bool:
+        return bool(self.clone_flags & kernel.CLONE_NEWPID)
+
     def look_around(self, keep_paths: Iterable[str]) -> None:
         """`keep_paths` must stay reachable. Done in the zygote, before the forks, since each would repeat it."""
         places = tuple(place for place in _PRIVATE_PLACES if os.path.isdir(place))
@@ -62,8 +70,18 @@ class Room:
 
 
 def address_space_bytes() -> int:
+    return _statm()[0]
+
+
+def private_memory_bytes() -> int:
+    """What is this process's own, not read from files."""
+    _, resident, shared = _statm()[:3]
+    return resident - shared
+
+
+def _statm() -> list[int]:
     with open("/proc/self/statm") as file:
-        return int(file.read().split()[0]) * resource.getpagesize()
+        return [int(pages) * resource.getpagesize() for pages in file.read().split()]
 
 
 def namespaces() -> dict[str, str]:

@@ -194,7 +194,11 @@ class Run:
         status = self._process.exited.result()
         if status is None:
             return verdict.of_status(None, self._process.killed_by_us)
-        return self._talk.verdict or self._stopped or verdict.of_status(status, self._process.killed_by_us)
+        ended = self._talk.verdict or self._stopped
+        if ended is None and self._process.oom_kills and verdict.is_sigkill(status):
+            return verdict.of_memory(self._start.limits)
+        ended = ended or verdict.of_status(status, self._process.killed_by_us)
+        return verdict.with_oom_kills(ended, self._process.oom_kills)
 
     def _finished(self, ended: Verdict) -> Any:
         stdout, stderr = self._outputs

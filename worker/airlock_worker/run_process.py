@@ -15,7 +15,16 @@ _FREEZE_STEPS = 100
 
 class RunProcess:
     def __init__(
-        self, pid: int, control: int, out: int, err: int, run_dir: str, is_init: bool, listener: int | None = None
+        self,
+        pid: int,
+        control: int,
+        out: int,
+        err: int,
+        listener: int | None = None,
+        *,
+        run_dir: str,
+        is_init: bool,
+        cgroup: str,
     ) -> None:
         self.pid = pid
         self.control = control
@@ -23,6 +32,8 @@ class RunProcess:
         self.err = err
         # Whether it is not the script itself but process 1 of its namespace, whose end ends all of it.
         self._is_init = is_init
+        # The name of its cgroup below the worker's.
+        self.cgroup = cgroup
         # Where the run's connections to the egress proxy arrive; None: it has no network.
         self.listener = listener
         self._run_dir = run_dir
@@ -30,6 +41,8 @@ class RunProcess:
             os.set_blocking(fd, False)
         # The wait status once the process is reaped and nothing of its tree is left; None: the zygote was lost.
         self.exited: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        # Of its processes, as many as the kernel has killed for lack of memory; known when it has exited.
+        self.oom_kills = 0
         # Whether a SIGKILL that ends it was ours.
         self.killed_by_us = False
         self._unsent = b""

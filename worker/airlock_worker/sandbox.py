@@ -26,10 +26,6 @@ def _of_room(measure: Callable[[Room], str | None]) -> Callable[[Room, Limits], 
     return lambda room, limits: measure(room)
 
 
-def _not_built(room: Room, limits: Limits) -> str | None:
-    return "not built into this version"
-
-
 def _namespace(kind: str, layer: str) -> Callable[[Room, Limits], str | None]:
     return lambda room, limits: namespaces.measure_namespace(kind, layer, room)
 
@@ -54,7 +50,8 @@ LAYERS: tuple[Layer, ...] = (
     Layer("unprivileged_user", _of_room(namespaces.measure_unprivileged)),
     Layer("scratch_directory", _of_room(mounts.measure_scratch), enter=lambda room, limits: mounts.enter_scratch(room)),
     Layer("rlimits", privileges.measure_resources, enter=privileges.enter_resources),
-    Layer("cgroup", _not_built),
+    # Entered before all others, and measured from outside: a run sees nothing of its cgroup.
+    Layer("cgroup", _of_room(lambda room: room.problems.get("cgroup"))),
     Layer("capabilities_dropped", _of_room(privileges.measure_capabilities), enter=privileges.enter_capabilities),
     Layer("no_new_privs", _of_room(privileges.measure_new_privileges), enter=privileges.enter_new_privileges),
     Layer("landlock", landlock.measure, enter=landlock.enter),

@@ -60,9 +60,10 @@ def provision_of(request: Any) -> Provision:
         memory_bytes=request.limits.memory_bytes,
         disk_bytes=request.limits.disk_bytes,
         pids=request.limits.pids,
+        cpus=request.limits.cpus,
         network=request.network,
     )
-    wrong = [f"{name}={value}" for name, value in asdict(limits).items() if value is not False and value <= 0]
+    wrong = [f"{name}={value}" for name, value in asdict(limits).items() if value is not False and not value > 0]
     if wrong:
         raise BadStart(f"every limit must be above 0; got {', '.join(wrong)}")
     secrets = {secret.name: secret.value for secret in request.secrets}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from .room import Limits
 from .run_process import signal_name
 
 # The ends a child may claim for itself. What it claims costs only itself: the rest is seen from outside.
@@ -38,7 +39,7 @@ def of_status(status: int | None, killed_by_us: bool) -> Verdict:
         return Verdict("worker_lost", "The worker process that ran the script was lost.")
     if os.WIFSIGNALED(status):
         name = signal_name(os.WTERMSIG(status))
-        if os.WTERMSIG(status) == signal.SIGKILL and not killed_by_us:
+        if is_sigkill(status) and not killed_by_us:
             text = "The script's process was killed by SIGKILL: by itself, or by the kernel for lack of memory."
             return Verdict("killed", text, retire="a run was killed by a SIGKILL that was not the worker's")
         return Verdict("killed", f"The script's process was killed by {name}.")
@@ -50,6 +51,28 @@ def of_status(status: int | None, killed_by_us: bool) -> Verdict:
         "The script's process ended by os._exit or closed Airlock's control pipe: "
         "its result and buffered output may be lost.",
     )
+
+
+def of_memory(limits: Limits) -> Verdict:
+    """The kernel's own kill says nothing against the worker: it stays within the run's cgroup."""
+    memory_mb, disk_mb = limits.memory_bytes >> 20, limits.disk_bytes >> 20
+    return Verdict(
+        "out_of_memory",
+        f"The kernel killed the script for lack of memory: all processes of a run together may have {memory_mb} MB, "
+        f"and its files {disk_mb} MB.",
+    )
+
+
+def with_oom_kills(ended: Verdict, kills: int) -> Verdict:
+    """Tells what the script itself may not know: why a process that it started is gone."""
+    if kills == 0 or ended.end in ("completed", "out_of_memory"):
+        return ended
+    text = f"(The kernel killed {kills} of the run's processes for lack of memory.)"
+    return replace(ended, error=f"{ended.error}\n{text}")
+
+
+def is_sigkill(status: int) -> bool:
+    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
 
 
 def of_timeout(timeout_ms: int) -> Verdict:

@@ -3,11 +3,11 @@
 Single-threaded, standard library only, started with the project's own interpreter. It holds no secret and no socket
 but the link to its supervisor: whatever is in its memory can be read by every script.
 
-Messages over the link are JSON, one a packet. From the zygote: `{"failed": text}`, `{"ready": true}`,
-`{"spare": pid, "series": n, "init": whether it is process 1 of a pid namespace}` with three descriptors (control,
-stdout, stderr) and, when the limits say `network`, a fourth: the listener for the egress proxy on 127.0.0.1 in the
-child's network namespace; `{"exit": pid, "status": wait status}`, `{"no_fork": text}`. From the supervisor:
-`{"fork": n, "limits": {...}, "series": n}`.
+Messages over the link are JSON, one a packet. From the zygote: `{"failed": text}`, `{"ready": what every run child has
+before its script}`, `{"spare": pid, "series": n, "init": whether it is process 1 of a pid namespace, "cgroup": name}`
+with three descriptors (control, stdout, stderr) and, when the limits say `network`, a fourth: the listener for the
+egress proxy on 127.0.0.1 in the child's network namespace; `{"exit": pid, "status": wait status, "oom_kills": n}`,
+`{"no_fork": text}`. From the supervisor: `{"fork": n, "limits": {...}, "series": n}`.
 """
 
 from __future__ import annotations
@@ -22,19 +22,30 @@ import select
 import signal
 import socket
 import sys
+from dataclasses import asdict, dataclass
 
 from . import child, ground, init, kernel, namespaces, preload, processes, script
-from .room import Limits, Room, address_space_bytes
+from .cgroup_limits import Overhead, Place
+from .room import Limits, Room, address_space_bytes, private_memory_bytes
+from .run_cgroup import RunCgroup, RunCgroups
 
 _REHEARSALS = 20
 
 
+@dataclass(frozen=True)
+class _Child:
+    # The other end of its status socket.
+    word: socket.socket
+    cgroup: RunCgroup
+
+
 class Zygote:
-    def __init__(self, link: socket.socket, room: Room) -> None:
+    def __init__(self, link: socket.socket, room: Room, cgroups: RunCgroups) -> None:
         self._link = link
         self._room = room
-        # The other end of each child's status socket, by its pid.
-        self._children: dict[int, socket.socket] = {}
+        self._cgroups = cgroups
+        # By pid.
+        self._children: dict[int, _Child] = {}
 
     def serve(self) -> None:
         """Returns when the supervisor is gone."""
@@ -65,15 +76,13 @@ class Zygote:
         out, childs_out = os.pipe()
         err, childs_err = os.pipe()
         try:
-            pid = namespaces.fork(self._room)
-            if pid == 0:
-                ends = (childs_control.fileno(), childs_out, childs_err, childs_status.fileno())
-                child.live(*ends, self._room, limits)
+            ends = (childs_control.fileno(), childs_out, childs_err, childs_status.fileno())
+            pid, cgroup = self._fork_into_cgroup(limits, ends)
             childs_status.close()
-            self._children[pid] = status
+            self._children[pid] = _Child(status, cgroup)
             listener = socket.recv_fds(status, 64, 1)[1] if limits.network else []
-            own_pids = bool(self._room.clone_flags & kernel.CLONE_NEWPID)
-            self.send({"spare": pid, "series": series, "init": own_pids}, control.fileno(), out, err, *listener)
+            spare = {"spare": pid, "series": series, "init": self._room.own_pids, "cgroup": cgroup.name}
+            self.send(spare, control.fileno(), out, err, *listener)
             for fd in listener:
                 os.close(fd)
         except OSError as error:
@@ -85,20 +94,36 @@ class Zygote:
             for fd in (out, childs_out, err, childs_err):
                 os.close(fd)
 
+    def _fork_into_cgroup(self, limits: Limits, ends: tuple[int, int, int, int]) -> tuple[int, RunCgroup]:
+        cgroup = self._cgroups.take(limits)
+        try:
+            pid = namespaces.fork(self._room, cgroup)
+            if pid == 0:
+                child.live(*ends, self._room, limits, cgroup)
+        except OSError:
+            self._cgroups.give_back(cgroup)
+            raise
+        finally:
+            cgroup.close()
+        return pid, cgroup
+
     def _reap(self) -> None:
-        ended: list[tuple[int, int]] = []
+        ended: list[tuple[int, int, RunCgroup]] = []
         with contextlib.suppress(ChildProcessError):
             while True:
                 pid, status = os.waitpid(-1, os.WNOHANG)
                 if pid == 0:
                     break
                 if pid in self._children:
-                    with self._children.pop(pid) as word:
-                        ended.append((pid, init.status_from(word, status)))
+                    child_of_ours = self._children.pop(pid)
+                    with child_of_ours.word as word:
+                        ended.append((pid, init.status_from(word, status), child_of_ours.cgroup))
         # Told only when nothing that a dead run started is left.
         processes.kill_orphans(self._children)
-        for pid, status in ended:
-            self.send({"exit": pid, "status": status})
+        for pid, status, cgroup in ended:
+            oom_kills = self._cgroups.oom_kills(cgroup)
+            self.send({"exit": pid, "status": status, "oom_kills": oom_kills})
+            self._cgroups.give_back(cgroup, oom_kills)
 
     def send(self, message: dict[str, object], *fds: int) -> None:
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
@@ -112,6 +137,8 @@ def main() -> None:
     parser.add_argument("--run-dir", required=True)
     parser.add_argument("--import", dest="modules", action="append", default=[])
     parser.add_argument("--import-of", dest="distributions", action="append", default=[])
+    parser.add_argument("--cgroups", required=True, help="places for the cgroups of runs, as JSON")
+    parser.add_argument("--cgroup-problem", required=True, help="why there are not all; empty when there are")
     parser.add_argument("--again", action="store_true")
     options = parser.parse_args()
     with contextlib.suppress(OSError):
@@ -127,7 +154,13 @@ def main() -> None:
     link = socket.socket(fileno=options.link)
     link.set_inheritable(False)
     room = Room(options.run_dir)
+    places = [Place(**place) for place in json.loads(options.cgroups)]
+    for place in places:
+        os.set_inheritable(place.directory, False)
     ground.prepare(room, preload.paths_to_keep())
+    cgroups = RunCgroups(places, clone_into=room.own_pids)
+    if problems := [text for text in (options.cgroup_problem, cgroups.try_out()) if text]:
+        room.problems["cgroup"] = "; ".join(problems)
     problem = preload.import_all(options.modules, options.distributions)
     if problem is not None:
         link.send(json.dumps({"failed": problem}).encode())
@@ -138,11 +171,12 @@ def main() -> None:
     for _ in range(_REHEARSALS):
         # An interpreter rewrites code as it finds out how it is used: better here, once, than in every child.
         script.rehearse()
-    zygote = Zygote(link, room)
+    zygote = Zygote(link, room, cgroups)
     room.base_address_space = address_space_bytes()
+    cgroups.overhead = Overhead(private_memory_bytes(), processes=int(room.own_pids))
     gc.collect()
     gc.freeze()
-    zygote.send({"ready": True})
+    zygote.send({"ready": asdict(cgroups.overhead)})
     try:
         zygote.serve()
     finally:

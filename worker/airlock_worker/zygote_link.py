@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from . import processes
+from .cgroup_limits import Overhead
 from .log import log
 from .room import Limits
 from .run_process import RunProcess, signal_name
+from .worker_cgroups import WorkerCgroups
 
 # The fourth is the listener of a run with a network.
 _FDS_PER_SPARE = 4
@@ -45,11 +47,15 @@ class NoSpare(Exception):
 
 
 class ZygoteLink:
-    def __init__(self, python: str, run_dir: str, modules: Sequence[str], distributions: Sequence[str]) -> None:
+    def __init__(
+        self, python: str, run_dir: str, modules: Sequence[str], distributions: Sequence[str], cgroups: WorkerCgroups
+    ) -> None:
         self._command = [python, "-s", "-P", "-m", "airlock_worker.zygote", "--run-dir", run_dir]
         self._command += [f"--import={module}" for module in modules]
         self._command += [f"--import-of={distribution}" for distribution in distributions]
+        self._command += cgroups.zygote_arguments()
         self._run_dir = run_dir
+        self._cgroups = cgroups
         self._spares: deque[RunProcess] = deque()
         self._waiting: deque[asyncio.Future[RunProcess]] = deque()
         self._alive: dict[int, RunProcess] = {}
@@ -60,7 +66,8 @@ class ZygoteLink:
         self._series = 0
         # Of the current series, asked for and not here yet.
         self._ordered = 0
-        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # With what every run child has before its script starts.
+        self.ready: asyncio.Future[Overhead] = asyncio.get_running_loop().create_future()
         # Resolved with the reason when the zygote is gone and everything below it too.
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -77,7 +84,7 @@ class ZygoteLink:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), *self._cgroups.descriptors()],
                 start_new_session=True,
             )
         finally:
@@ -160,15 +167,16 @@ class ZygoteLink:
 
     def _on_message(self, message: dict[str, object], fds: list[int]) -> None:
         match message:
-            case {"spare": int(pid), "series": int(series), "init": bool(init)}:
-                control, out, err, *listener = fds
-                process = RunProcess(pid, control, out, err, self._run_dir, init, *listener)
+            case {"spare": int(pid), "series": int(series), "init": bool(init), "cgroup": str(cgroup)}:
+                process = RunProcess(pid, *fds, run_dir=self._run_dir, is_init=init, cgroup=cgroup)
                 self._alive[pid] = process
                 self._offer(process, series)
-            case {"exit": int(pid), "status": int(status)}:
-                self._end(self._alive.pop(pid), status)
-            case {"ready": True}:
-                self.ready.set_result(None)
+            case {"exit": int(pid), "status": int(status), "oom_kills": int(oom_kills)}:
+                process = self._alive.pop(pid)
+                process.oom_kills = oom_kills
+                self._end(process, status)
+            case {"ready": dict(overhead)}:
+                self.ready.set_result(Overhead(**overhead))
             case {"failed": str(text)}:
                 self.ready.set_exception(NoSpare(text))
             case {"no_fork": str(text)}:

@@ -129,7 +129,7 @@ class Worker:
         secrets: Mapping[str, str] | None = None,
         settings: Mapping[str, str] | None = None,
         network: bool = False,
-        **limits: int,
+        **limits: float,
     ) -> None:
         all_limits = {
             "max_output_bytes": 10 * MIB,
@@ -137,6 +137,7 @@ class Worker:
             "memory_bytes": 512 * MIB,
             "disk_bytes": 64 * MIB,
             "pids": 64,
+            "cpus": 1,
             **limits,
         }
         values = [M.SecretValue(name=name, value=value) for name, value in (secrets or {}).items()]

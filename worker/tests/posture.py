@@ -26,8 +26,9 @@ _FACTS: dict[str, list[str]] = {
     "reachable_addresses": [],
     "listeners": [],
 }
+# An ordinary user may make no cgroups, unless somebody delegated some.
 EXPECTED: dict[str, dict[str, Any]] = {
-    "root": {"layers": _ALWAYS, "facts": _FACTS},
+    "root": {"layers": [*_ALWAYS, "cgroup"], "facts": _FACTS},
     "user": {"layers": _ALWAYS, "facts": _FACTS},
 }
 

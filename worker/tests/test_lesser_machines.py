@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from .harness import Worker, worker
 
 # A user like any other, in a user namespace as a container engine would make it.
@@ -31,8 +33,9 @@ async def test_a_plain_user_gets_its_namespaces_from_a_user_namespace() -> None:
         assert (await target.run("import os; set_result(os.listdir('.'))")).value == []
         bomb = "import os, time\nfor _ in range(30):\n if os.fork() == 0: time.sleep(60)"
         ended = await target.run(bomb)
-        # The kernel exempts root from this limit, also as somebody else in a namespace.
-        assert ended.end == ("completed" if os.getuid() == 0 else "script_error")
+        # The kernel exempts root from its limit for users, also as somebody else in a namespace; not from a cgroup's.
+        exempt = os.getuid() == 0 and "pids" in missing.get("cgroup", "")
+        assert ended.end == ("completed" if exempt else "script_error")
 
 
 async def test_without_namespaces_runs_still_have_a_directory_of_their_own() -> None:
@@ -48,3 +51,23 @@ async def test_without_namespaces_runs_still_have_a_directory_of_their_own() -> 
         ended = await target.run("import os; set_result([os.listdir('.'), os.getcwd() == os.environ['HOME']])")
         assert ended.value == [[], True]
         assert not os.path.exists(path)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("mount -o remount,bind,ro", "Read-only file system"),
+        ("mount -t tmpfs tmpfs", "No such file or directory"),
+    ],
+    ids=["read-only, as in a container", "hidden"],
+)
+async def test_without_cgroups_runs_are_limited_one_process_at_a_time(command: str, words: str) -> None:
+    script = f'grep -E " cgroup2? " /proc/mounts | cut -d" " -f2 | xargs -n 1 {command}; exec "$@"'
+    async with worker(wrapper=("unshare", "--user", "--map-root-user", "--mount", "sh", "-ec", script, "sh")) as target:
+        missing = await _layers(target)
+        assert set(missing) == {"cgroup"}
+        for controller in ("memory", "pids", "cpu"):
+            assert controller in missing["cgroup"]
+        assert words in missing["cgroup"]
+        assert (await target.run("x = bytearray(1 << 30)")).end == "out_of_memory"
+        assert (await target.run("set_result(1)")).value == 1

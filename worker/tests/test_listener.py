@@ -11,6 +11,7 @@ from pathlib import Path
 
 from airlock_worker import frames, probe
 from airlock_worker.start import Start
+from airlock_worker.worker_cgroups import WorkerCgroups
 from airlock_worker.zygote_link import ZygoteLink
 
 from .harness import Worker
@@ -30,7 +31,8 @@ for family in (socket.AF_NETLINK, socket.AF_PACKET, socket.AF_ALG):
 
 
 async def test_a_run_with_a_network_reaches_its_listener_only(tmp_path: Path) -> None:
-    link = ZygoteLink(sys.executable, str(tmp_path), [], [])
+    cgroups = WorkerCgroups()
+    link = ZygoteLink(sys.executable, str(tmp_path), [], [], cgroups)
     link.start()
     try:
         await link.ready
@@ -49,6 +51,7 @@ async def test_a_run_with_a_network_reaches_its_listener_only(tmp_path: Path) ->
         await process.release()
     finally:
         link.stop()
+        await cgroups.remove()
 
 
 async def test_a_run_without_a_network_has_no_sockets_but_pairs(shared: Worker) -> None:

@@ -80,8 +80,11 @@ describe("a project file", () => {
     const before = parse("name: demo\nsettings: {A: one}");
     const setting = parse("name: demo\nsettings: {A: two}");
     const packages = parse("name: demo\npackages: [requests]\nsettings: {A: one}");
-    expect(setting.poolRevision).toBe(before.poolRevision);
-    expect(setting.provisionRevision).not.toBe(before.provisionRevision);
+    const cpus = parse("name: demo\nsettings: {A: one}\nlimits: {cpus: 2}");
+    for (const { poolRevision, provisionRevision } of [setting, cpus]) {
+      expect(poolRevision).toBe(before.poolRevision);
+      expect(provisionRevision).not.toBe(before.provisionRevision);
+    }
     expect(packages.poolRevision).not.toBe(before.poolRevision);
     const output = parse("name: demo\nlimits: {max_output_mb: 1}\nsettings: {A: one}");
     expect(output.poolRevision).toBe(before.poolRevision);
@@ -100,6 +103,7 @@ describe("a project file", () => {
     ],
     ["name: demo\nlimits:\n  timeout: soon", 'demo.yaml:3: field "limits.timeout" must be a number'],
     ["name: demo\nlimits:\n  memory: 5", 'demo.yaml:3: field "limits.memory" is not a known field'],
+    ["name: demo\nlimits: {cpus: 0}", 'demo.yaml:2: field "limits.cpus" must be at least 0.01'],
     [
       "name: demo\nlimits: {max_output_mb: 33}",
       'demo.yaml:2: field "limits.max_output_mb" must be at most 32',

@@ -71,13 +71,17 @@ export interface ProvisionRequest_SettingsEntry {
   value: string;
 }
 
-/** What one run may use. */
+/** What one run may use: all of its processes together, where the worker may make cgroups. */
 export interface RunLimits {
   maxOutputBytes: number;
   maxResultBytes: number;
+  /** Besides what the project's packages take when they are imported. */
   memoryBytes: number;
+  /** Of files; they are in memory, and not counted with it. */
   diskBytes: number;
   pids: number;
+  /** CPUs' worth of time: 0.5 is half of one. */
+  cpus: number;
 }
 
 export interface ProvisionResponse {
@@ -431,7 +435,7 @@ export const ProvisionRequest_SettingsEntry: MessageFns<ProvisionRequest_Setting
 };
 
 function createBaseRunLimits(): RunLimits {
-  return { maxOutputBytes: 0, maxResultBytes: 0, memoryBytes: 0, diskBytes: 0, pids: 0 };
+  return { maxOutputBytes: 0, maxResultBytes: 0, memoryBytes: 0, diskBytes: 0, pids: 0, cpus: 0 };
 }
 
 export const RunLimits: MessageFns<RunLimits> = {
@@ -450,6 +454,9 @@ export const RunLimits: MessageFns<RunLimits> = {
     }
     if (message.pids !== 0) {
       writer.uint32(40).int32(message.pids);
+    }
+    if (message.cpus !== 0) {
+      writer.uint32(49).double(message.cpus);
     }
     return writer;
   },
@@ -507,6 +514,14 @@ export const RunLimits: MessageFns<RunLimits> = {
             message.pids = reader.int32();
             continue;
           }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.cpus = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -529,6 +544,7 @@ export const RunLimits: MessageFns<RunLimits> = {
     message.memoryBytes = object.memoryBytes ?? 0;
     message.diskBytes = object.diskBytes ?? 0;
     message.pids = object.pids ?? 0;
+    message.cpus = object.cpus ?? 0;
     return message;
   },
 };

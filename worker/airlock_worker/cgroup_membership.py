@@ -1,0 +1,82 @@
+"""Where a process stands in the kernel's trees of cgroups: version 2 has one, version 1 one for each controller.
+
+A machine may have both, each controller being in exactly one of its trees.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+CONTROLLERS = ("memory", "pids", "cpu")
+
+
+@dataclass(frozen=True)
+class Membership:
+    """A cgroup as a directory, for the controllers of `CONTROLLERS` that its tree may have."""
+
+    version: Literal[1, 2]
+    controllers: tuple[str, ...]
+    # Where the tree is mounted, and the cgroup in it.
+    mount: str
+    directory: str
+
+
+def memberships(pid: int | Literal["self"] = "self") -> list[Membership]:
+    """Of a process; trees that are not mounted here, or not as far up as the process is, are left out."""
+    try:
+        with open(f"/proc/{pid}/cgroup") as cgroup, open("/proc/self/mountinfo") as mountinfo:
+            return parse(cgroup.read(), mountinfo.read())
+    except OSError:
+        # The process is gone, or this kernel has no cgroups.
+        return []
+
+
+def parse(cgroup: str, mountinfo: str) -> list[Membership]:
+    """`cgroup`: the text of /proc/PID/cgroup, lines of `hierarchy:controllers:path`."""
+    lines = [line.split(":", 2) for line in cgroup.splitlines()]
+    of_version_1 = {name for _, names, _ in lines for name in names.split(",")}
+    found = []
+    for number, names, path in lines:
+        unified = number == "0" and not names
+        candidates = [name for name in CONTROLLERS if name not in of_version_1] if unified else names.split(",")
+        controllers = tuple(name for name in CONTROLLERS if name in candidates)
+        place = _place(path, mountinfo, None if unified else set(controllers)) if controllers else None
+        if place is not None:
+            found.append(Membership(2 if unified else 1, controllers, *place))
+    return found
+
+
+def _place(path: str, mountinfo: str, controllers: set[str] | None) -> tuple[str, str] | None:
+    """Mount point and directory of the cgroup `path`. None for `controllers` stands for version 2."""
+    for line in mountinfo.splitlines():
+        left, _, right = line.partition(" - ")
+        root, point = (_plain(field) for field in left.split(" ")[3:5])
+        kind, _, options = right.partition(" ")
+        names = options.rpartition(" ")[2].split(",")
+        ours = kind == "cgroup2" if controllers is None else kind == "cgroup" and controllers <= set(names)
+        # A container may see no more of the tree than a part of it.
+        if ours and f"{path}/".startswith(root.rstrip("/") + "/"):
+            below = path[len(root.rstrip("/")) :].strip("/")
+            return point, f"{point}/{below}" if below else point
+    return None
+
+
+def _plain(field: str) -> str:
+    """mountinfo writes blanks and backslashes, which systemd uses in the names of units, as octal numbers."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
+
+
+def words(path: str) -> list[str]:
+    with open(path) as file:
+        return file.read().split()
+
+
+def write(path: str, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
