@@ -34,7 +34,8 @@ describe("the redaction of JSON", () => {
         const written = escapedThroughout(JSON.stringify(text));
         // No needle may survive in the written form either, such as one that begins with the last digit of an escape.
         const isWhole = (place: number) => (place - 1) % "\\u0000".length === 0;
-        const inWritten = naiveRegions(Buffer.from(written), needles);
+        const ofEscapes = needles.filter(({ bytes }) => Buffer.from(bytes).includes("\\u"));
+        const inWritten = naiveRegions(Buffer.from(written), ofEscapes);
         fc.pre(inWritten.every(({ start, end }) => isWhole(start) && isWhole(end)));
         const expected = naivelyRedacted(Buffer.from(text), needles).toString();
         expect(JSON.parse(await redact(values, written))).toBe(expected);
