@@ -27,6 +27,23 @@ export async function expectOnlyItsProcesses(pid: number, { uid }: Account): Pro
   }
 }
 
+/**
+ * Fails the test unless root's runs, those that wait as spares too, are each a user of their own. The kernel counts much by
+ * user, epoll watches and inotify instances among it: what one run uses up, others would lack.
+ */
+export async function expectRunsOfTheirOwn(pid: number, { uid }: Account): Promise<void> {
+  const workers = (await Promise.all((await childrenOf(pid)).map(childrenOf))).flat();
+  const inits = (await Promise.all(workers.map(childrenOf))).flat();
+  const scripts = (await Promise.all(inits.map(childrenOf))).flat();
+  const users = await Promise.all(scripts.map(async (each) => Number((await statusOf(each)).Uid?.[0])));
+  expect(users.length).toBeGreaterThan(5);
+  if (uid === 0) expect(new Set(users).size).toBe(users.length);
+  for (const user of users) expect(user).toSatisfy(uid === 0 ? isNobodyElse : (its) => its === uid);
+}
+
+// A range that no system gives to accounts, services or containers.
+const isNobodyElse = (user: number) => user >= 0x7000_0000 && user < 0x8000_0000;
+
 /** Fails the test unless the project's posture, as REST shows it, is the one that is checked in for this account. */
 export async function expectItsPosture(rest: RestClient, { uid }: Account): Promise<void> {
   const script = "import json; from tests.posture import EXPECTED; print(json.dumps(EXPECTED))";

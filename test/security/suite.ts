@@ -8,7 +8,12 @@ import type { HostileCase } from "./cases.ts";
 import { DATA } from "./data.ts";
 import { DESCRIPTORS } from "./descriptors.ts";
 import { FILES } from "./files.ts";
-import { expectItsPosture, expectOnlyItsProcesses, expectStrictToBeObeyed } from "./grounds.ts";
+import {
+  expectItsPosture,
+  expectOnlyItsProcesses,
+  expectRunsOfTheirOwn,
+  expectStrictToBeObeyed,
+} from "./grounds.ts";
 import { type HostileStage, startHostileStage, untilIdle } from "./hostile-stage.ts";
 import { leaksOf } from "./leaks.ts";
 import { WITH_NETWORK } from "./network-listed.ts";
@@ -46,6 +51,7 @@ export function hostileSuite(account: Account): void {
 
     it("the service has this account's rights and no others", () =>
       expectOnlyItsProcesses(stage.airlock.pid, account));
+    it("its runs are the users that they should be", () => expectRunsOfTheirOwn(stage.airlock.pid, account));
     it("the layers around its runs are those that are expected of a full machine", () =>
       expectItsPosture(stage.rest, account));
     it("isolation: strict is obeyed", () => expectStrictToBeObeyed(stage.rest));

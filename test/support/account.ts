@@ -14,7 +14,7 @@ const own = process.getuid?.() ?? 0;
 export const ROOT_ACCOUNT: Account = { name: "root", uid: 0 };
 export const ORDINARY_ACCOUNT: Account = { name: "an ordinary user", uid: own === 0 ? ORDINARY_UID : own };
 export const OTHER_ACCOUNT: Account = { name: "an ordinary user", uid: ORDINARY_UID + 1 };
-/** Whom root's runs belong to. */
+/** Whom files without an owner belong to. */
 export const NOBODY_ACCOUNT: Account = { name: "an ordinary user", uid: 65_534 };
 
 /** Why nothing can run as this account here; undefined when it can. */

@@ -29,6 +29,8 @@ def fork(room: Room, cgroup: RunCgroup) -> int:
         room.host_pid = int(os.readlink("/proc/self"))
         if room.clone_flags and not room.own_pids:
             kernel.unshare(room.clone_flags)
+        if room.user_per_run:
+            room.script_uid = ground.new_user()
     return pid
 
 

@@ -44,6 +44,8 @@ class Room:
     user_namespace: bool = False
     # The user outside that runs are, where the worker is root; None: the worker's own.
     script_uid: int | None = None
+    # Whether each run can be another user.
+    user_per_run: bool = False
     worker_is_root: bool = False
     on_gvisor: bool = False
     # Of the child, as the supervisor knows it.
