@@ -138,6 +138,27 @@ print(open_)
     await expect.poll(() => deployment.compose("exec", "-T", "postgres", ...psql)).toBe("0");
   }, 240_000);
 
+  it("ends every execution once though the pool-manager is killed, and workers are taken over", async () => {
+    const own = async () =>
+      await docker(
+        "ps",
+        "-q",
+        "--filter",
+        "label=airlock.worker",
+        "--filter",
+        `label=airlock.deployment=${deployment.name}`,
+      );
+    for (let kill = 0; kill < 3; kill++) {
+      const before = (await own()).split("\n").sort();
+      const id = await rest.submit({ code: "import time; time.sleep(0.5)" });
+      await deployment.compose("kill", "--signal", "KILL", "pool-manager");
+      await deployment.compose("up", "--detach", "--wait", "--no-recreate", "pool-manager");
+      expect(["completed", "worker_lost"]).toContain((await rest.settled(id)).end_reason);
+      expect(await rest.run({ code: "set_result(1)" })).toMatchObject({ status: "completed" });
+      expect((await own()).split("\n").sort()).toEqual(before);
+    }
+  }, 240_000);
+
   it("serves through several gateways and sanitizers, and each gateway has a port", async () => {
     await deployment.compose(
       ...["up", "--detach", "--wait", "--no-recreate"],

@@ -50,14 +50,6 @@ await describeWithEngine("the life of a worker's container", "runc", () => {
     expect((await airlock.traces()).networks).toHaveLength(1);
   });
 
-  it("up and down again and again leaves nothing", { timeout: 120_000 }, async () => {
-    for (let cycle = 0; cycle < Number(process.env.AIRLOCK_TEST_CYCLES ?? 5); cycle++) {
-      expect((await rest.run({ code: `set_result(${cycle})` })).result).toBe(cycle);
-      await fetch(`${airlock.url}/projects/demo/down`, { method: "POST" });
-    }
-    await expect.poll(airlock.traces, FAST).toEqual({ containers: [], networks: [] });
-  });
-
   it("one that outlives a crash is taken over, and its execution has ended once", async () => {
     await rest.run({ code: "pass" });
     const before = await only();
