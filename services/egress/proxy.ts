@@ -104,10 +104,7 @@ export function createProxy(parts: {
   };
 
   server.on("request", (request, response) => void serveRequest(request, response));
-  server.on(
-    "connect",
-    (request, socket, head) => void serveConnect(request, socket as unknown as TunnelSocket, head),
-  );
+  server.on("connect", (request, socket, head) => void serveConnect(request, socket as TunnelSocket, head));
   server.on("clientError", (_error, socket) => {
     attempts.note(undefined, undefined, "malformed");
     refuseConnection(socket, malformed("it is not strict HTTP/1.1"));

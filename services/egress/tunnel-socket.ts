@@ -6,8 +6,8 @@ const MAX_DATA_BYTES = 64 * 1024;
 
 /**
  * A connection of a run, at the other end of a tunnel that was opened just now. It has what HTTP and TLS expect of a
- * net.Socket that may be half open. Destroyed, it reads nothing more, and what was written still arrives. It emits no errors: a connection
- * that breaks off is closed.
+ * net.Socket that may be half open. Destroyed, it reads nothing more, and what was written still arrives. It emits no
+ * errors: a connection that breaks off is closed.
  */
 export class TunnelSocket extends Duplex {
   readonly #call: TunnelCall;

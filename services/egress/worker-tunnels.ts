@@ -15,13 +15,13 @@ export type WorkerTunnels = {
 /** Rejects with `worker_lost` when the worker cannot be reached. */
 export type OpenTunnels = (route: Route, workerAddress: string) => Promise<WorkerTunnels>;
 
-/**
- * Connections of their own, whatever else this process says to workers, and nothing kept for retries: what is sent would
- * count as written before it is.
- */
+/** For channels that carry tunnels. */
 export const TUNNEL_CHANNEL_OPTIONS = {
+  // What is kept for retries counts as written before it is.
   "grpc.per_rpc_retry_buffer_size": 0,
+  // A connection of their own, whatever else this process says to the same worker.
   "grpc.use_local_subchannel_pool": 1,
+  "grpc.client_idle_timeout_ms": 60_000,
 } as const;
 
 const WAITING = 2;

@@ -109,7 +109,7 @@ export async function startServices(
   const addRouter = async (): Promise<TestRouter> => {
     const service = await startRouter(
       {
-        listen: address(`router-${++started}`),
+        listen: address(started++ === 0 ? "router" : `router-${started}`),
         poolManagerAddress: address("pool-manager"),
         sanitizerAddress: address("sanitizer"),
         egressAddress: address("egress"),

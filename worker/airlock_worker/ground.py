@@ -52,7 +52,7 @@ def prepare(room: Room, keep_paths: Iterable[str]) -> None:
         if problem is None:
             room.script_uid = _NOBODY
             # A user namespace around all this may have no more users than that one.
-            room.user_per_run = _problem_of(lambda: become(_FIRST_OF_RUNS)) is None
+            room.user_per_run = problem_of(lambda: become(_FIRST_OF_RUNS)) is None
         else:
             room.problems["unprivileged_user"] = problem
     problem = problem_of(lambda: kernel.unshare(kernel.CLONE_NEWUSER))
