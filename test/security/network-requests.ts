@@ -130,6 +130,25 @@ set_result(by_hand(f"POST ${URL}/outer HTTP/1.1", "Host: x", "Connection: close,
       { ...LISTED, value: "HTTP/1.1 400", afterwards: nothingSeen },
     ),
   ),
+  hostile(
+    "a request with the credentials of another project's run",
+    "completed",
+    `llm.complete(__import__("os").environ["HTTP_PROXY"])`,
+    {
+      project: "brokered",
+      async meanwhile({ rest, facts, plain }, { llm_request }) {
+        const settings = { ...facts, STOLEN: llm_request?.prompt ?? "" };
+        const code = `${HTTP}
+own = os.environ["HTTP_PROXY"]
+port = own.rpartition(":")[2]
+os.environ["HTTP_PROXY"] = os.environ["http_proxy"] = settings.get("STOLEN").rpartition(":")[0] + ":" + port
+set_result(by_hand(f"GET http://wide.example:{PLAIN}/ HTTP/1.1", "Host: x", "Connection: close", "AUTH", "", "")[:12])`;
+        const thief = await rest.run({ project: "listed", code, settings });
+        expect([thief.result, plain.seen]).toEqual(["HTTP/1.1 407", []]);
+        return "thanks";
+      },
+    },
+  ),
   tunnel("TLS names another server", "answer = speak('evil.test')"),
   tunnel("TLS names an address", "answer = speak('127.0.0.1')"),
   tunnel("TLS names nobody", "answer = speak(None)"),
