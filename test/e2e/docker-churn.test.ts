@@ -64,7 +64,9 @@ await describeWithEngine("workers in containers that come and go", "runc", () =>
     stopped = true;
     await clients;
     const reasons = [...endings.values()];
-    expect(reasons.filter((reason) => !["completed", "worker_lost", "start_failed"].includes(`${reason}`))).toEqual([]);
+    expect(
+      reasons.filter((reason) => !["completed", "worker_lost", "start_failed"].includes(`${reason}`)),
+    ).toEqual([]);
     expect(reasons).toContain("completed");
     for (const [id, reason] of endings) expect((await rest.get(id)).end_reason).toBe(reason);
     await leavesNothing();

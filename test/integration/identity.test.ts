@@ -11,7 +11,9 @@ import { EgressServiceClient, type HoldRouteResponse } from "../../services/comm
 import {
   ProvisionRequest,
   RunStart,
+  type WatchStatusResponse,
   WorkerServiceClient,
+  WorkerState,
 } from "../../services/common/gen/airlock/v1/worker.ts";
 import { callUnary, clientDuplex, connect } from "../../services/common/grpc-client.ts";
 import type { Identity, ServiceIdentity } from "../../services/common/identity.ts";
@@ -207,9 +209,11 @@ describe("all services over TLS", () => {
         memoryBytes: 512e6,
         diskBytes: 64e6,
         pids: 64,
+        cpus: 1,
       };
       const provision = ProvisionRequest.fromPartial({ project: "open", limits, network: true });
       await callUnary(provisioner, provisioner.provision, provision, "worker", { timeoutMs: 10_000 });
+      await ready(provisioner);
       const executionId = "execution";
       const stream = egress.holdRoute({
         project: "open",
@@ -253,3 +257,10 @@ describe("a worker", () => {
     expect(await call(services.addresses.worker, rpc, old)).toBe(status.UNAVAILABLE);
   });
 });
+
+async function ready(worker: WorkerServiceClient): Promise<void> {
+  for await (const { state } of worker.watchStatus({}) as AsyncIterable<WatchStatusResponse>) {
+    if (state === WorkerState.READY) return;
+  }
+  throw new Error("the worker ended before it was ready");
+}
