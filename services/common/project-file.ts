@@ -53,6 +53,8 @@ export type Project = {
   readonly runtime: string | undefined;
   /** Changes when anything changes that a running worker cannot take over. */
   readonly poolRevision: string;
+  /** Changes when a worker that is bounded as a whole, as a container is, would need another size. */
+  readonly sizeRevision: string;
   /** Changes when settings, secrets or run limits change. */
   readonly provisionRevision: string;
 };
@@ -176,10 +178,12 @@ function toProject(value: ProjectDocument): Project {
     scaling: typeof value.replicas === "object" ? scalingOf(value.replicas) : undefined,
     isolation,
     runtime: value.runtime,
-    // A worker's container is as large as these limits say.
-    poolRevision: revision([
-      ...[packages, value.preload, isolation, value.runtime],
-      ...[parsedLimits.cpus, parsedLimits.memoryBytes, parsedLimits.diskBytes, parsedLimits.pids],
+    poolRevision: revision([packages, value.preload, isolation, value.runtime]),
+    sizeRevision: revision([
+      parsedLimits.cpus,
+      parsedLimits.memoryBytes,
+      parsedLimits.diskBytes,
+      parsedLimits.pids,
     ]),
     provisionRevision: revision([settings, secrets, parsedLimits, network.allowlist.length > 0]),
   });

@@ -66,7 +66,10 @@ export function createPools(parts: {
     if (!current) return entry.pool.down();
     // A file that broke: the pool goes on with what it last was, for what was accepted by then.
     if (!isUsable(current)) return;
-    const rolls = current.poolRevision !== entry.project.poolRevision;
+    const { poolRevision, sizeRevision } = entry.project;
+    const rolls =
+      current.poolRevision !== poolRevision ||
+      (driver.boundsWorkers && current.sizeRevision !== sizeRevision);
     // Within a range it is the queue that decides.
     const resizes = current.replicas !== entry.project.replicas && !current.scaling;
     entry.project = current;

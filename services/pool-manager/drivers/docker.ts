@@ -89,6 +89,7 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
 
   return {
     name: "docker",
+    boundsWorkers: true,
     refusal: () => undefined,
     async prepare(project, onProgress, signal) {
       const image = await images.ensure(project, onProgress, signal);

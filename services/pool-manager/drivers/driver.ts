@@ -21,6 +21,8 @@ export type FoundWorker = {
 export type WorkerDriver = {
   /** "process" or "docker". */
   readonly name: string;
+  /** Whether its workers have a size of their own, made from the project's limits. */
+  readonly boundsWorkers: boolean;
   /** Why this driver can never run the project; undefined when it can. */
   refusal(project: Project): string | undefined;
   /**

@@ -32,6 +32,7 @@ export function createProcessDriver(options: ProcessDriverOptions): WorkerDriver
   const environments = createEnvironments(options);
   return {
     name: "process",
+    boundsWorkers: false,
     refusal(project) {
       const demand =
         project.isolation === "gvisor"

@@ -87,10 +87,11 @@ describe("a project file", () => {
     }
     expect(packages.poolRevision).not.toBe(before.poolRevision);
     const output = parse("name: demo\nlimits: {max_output_mb: 1}\nsettings: {A: one}");
-    expect(output.poolRevision).toBe(before.poolRevision);
+    expect(output.sizeRevision).toBe(before.sizeRevision);
     for (const limit of ["memory_mb: 100", "disk_mb: 100", "pids: 10", "cpus: 2"]) {
       const larger = parse(`name: demo\nlimits: {${limit}}\nsettings: {A: one}`);
-      expect(larger.poolRevision, limit).not.toBe(before.poolRevision);
+      expect(larger.sizeRevision, limit).not.toBe(before.sizeRevision);
+      expect(larger.poolRevision, limit).toBe(before.poolRevision);
     }
   });
 
