@@ -49,7 +49,7 @@ const leftover = (what: string, leave: string): HostileCase =>
   yields(
     `leftovers in every writable place: ${what}`,
     `${LEAVINGS}
-everywhere = list(places())
+everywhere = sorted(set(places()))
 found = [place for place in everywhere if os.path.lexists(f'{place}/{MARK}')]
 for place in everywhere:
     path = f'{place}/{MARK}'
