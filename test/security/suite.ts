@@ -54,7 +54,11 @@ export function hostileSuite(account: Account): void {
     it("its runs are the users that they should be", () => expectRunsOfTheirOwn(stage.airlock.pid, account));
     it("the layers around its runs are those that are expected of a full machine", () =>
       expectItsPosture(stage.rest, account));
-    it("isolation: strict is obeyed", () => expectStrictToBeObeyed(stage.rest));
+    it("isolation: strict is obeyed", async () => {
+      await expectStrictToBeObeyed(stage.rest);
+      await stage.rest.post("/projects/strict/down", {});
+      await expectNoGrowth(stage);
+    });
     it("what its scripts must not reach answers from outside", () => expectToAnswer(stage));
 
     describe.each(GROUPS)("%s: a hostile script ends as it should and leaves no trace", (_, cases) => {
@@ -66,7 +70,7 @@ export function hostileSuite(account: Account): void {
           await hostile.afterwards?.(stage, execution);
           await expectItsEnd(hostile, execution, stage.rest);
           await expectSameProcesses(stage, hostile, before);
-          await expect.poll(async () => growth(stage.atRest, await stage.traces())).toEqual({});
+          await expectNoGrowth(stage);
         });
       }
     });
@@ -85,6 +89,10 @@ async function expectToAnswer({ airlock, listeners, outsiders, plain }: HostileS
     expect(await answers({ path }), path).toBe(true);
   for (const port of [...listeners.ports, plain.port]) expect(await answers({ port })).toBe(true);
   expect(await outsiders.echoes()).toBe(true);
+}
+
+async function expectNoGrowth(stage: HostileStage): Promise<void> {
+  await expect.poll(async () => growth(stage.atRest, await stage.traces())).toEqual({});
 }
 
 async function expectNothingStored({ airlock, rest }: HostileStage): Promise<void> {
