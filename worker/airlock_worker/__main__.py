@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--import", dest="modules", action="append", default=[], metavar="MODULE")
     parser.add_argument("--import-of", dest="distributions", action="append", default=[], metavar="DISTRIBUTION")
     parser.add_argument("--spares", type=int, default=2, help="run children kept forked ahead")
+    parser.add_argument("--grace", type=float, default=30, help="seconds that a run goes on without its caller")
     parser.add_argument("--descriptors", type=Path, default=DEFAULT_DESCRIPTORS)
     options = parser.parse_args()
     if not options.listen.startswith("unix:") and options.tls_dir is None and not options.tls_stdin:
@@ -64,7 +65,7 @@ async def serve(options: argparse.Namespace) -> int:
     board = StatusBoard()
     cgroups = WorkerCgroups()
     link = ZygoteLink(options.python, options.run_dir, options.modules, options.distributions, cgroups)
-    supervisor = Supervisor(Messages(options.descriptors), link, board)
+    supervisor = Supervisor(Messages(options.descriptors), link, board, options.grace)
     stopped = _stop_signals(stdin_is_lifeline=not options.tls_stdin)
     # Before gRPC exists in this process: a fork beside its threads is a hang in waiting.
     problem = _start_zygote(link)

@@ -1,4 +1,4 @@
-"""One run as its caller sees it, from start to finished."""
+"""One run from its start to its record's end. It goes on by itself, whoever follows it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import os
 import socket
 from typing import Any
 
-import grpc
-
 from . import frames, relay, verdict
 from .census import Census
 from .conversation import Conversation
 from .documents import checked, documents_of
 from .messages import Messages
 from .output import OutputPipe
+from .record import Record
 from .run_process import RunProcess
 from .start import Start
 from .status import StatusBoard
@@ -33,14 +32,12 @@ class Run:
         self,
         process: RunProcess,
         start: Start,
-        context: Any,
         messages: Messages,
         board: StatusBoard,
         tunnels: Tunnels,
     ) -> None:
         self._process = process
         self._start = start
-        self._context = context
         self._messages = messages
         self._board = board
         self._tunnels = tunnels
@@ -56,9 +53,11 @@ class Run:
         self._stopped: Verdict | None = None
         self._helping: asyncio.TimerHandle | None = None
         self._questions = 0
+        self._answer: tuple[str, asyncio.Future[str]] | None = None
+        self.record = Record(messages)
 
     async def conduct(self) -> None:
-        """Returns after Finished has been sent. Cancelled, it has killed the run; its process is left to release."""
+        """Returns when the record is finished; the process is left to release."""
         async with contextlib.AsyncExitStack() as stack:
             await self._conduct(await self._open_proxy(stack))
 
@@ -79,7 +78,7 @@ class Run:
             while not self._process.exited.done():
                 await self._woken.wait()
                 self._woken.clear()
-                await self._send_output()
+                self._record_output()
                 if self._talk.question is not None:
                     await self._pause()
             await self._finish()
@@ -88,6 +87,20 @@ class Run:
             if self._helping is not None:
                 self._helping.cancel()
             self._process.kill()
+
+    def stop(self) -> None:
+        """Kills the script and all it started."""
+        self._process.kill()
+
+    def answer(self, request_id: str, response: str) -> str | None:
+        """Gives what is wrong, if that is not the open question."""
+        if self._answer is None or self._answer[1].done():
+            return "no question is open"
+        open_id, answer = self._answer
+        if request_id != open_id:
+            return f"the open question is {open_id}; answer that one"
+        answer.set_result(response)
+        return None
 
     def _begin(self, proxy_port: int | None) -> None:
         self._process.exited.add_done_callback(lambda _: self._woken.set())
@@ -128,67 +141,51 @@ class Run:
         self._clock.start()
         self._census.start()
 
-    async def _send_output(self) -> None:
+    def _record_output(self) -> None:
         for output in self._outputs:
             while piece := output.take():
-                await self._write_output(output, piece)
+                self.record.write(piece, is_stderr=output.is_stderr)
 
-    async def _write_output(self, output: OutputPipe, piece: bytes) -> None:
-        event = self._messages.RunOutput(is_stderr=output.is_stderr, data=piece)
-        await self._context.write(self._messages.RunResponse(output=event))
-
-    async def _drain_output(self) -> None:
+    def _drain_output(self) -> None:
         for output in self._outputs:
             while piece := output.drain():
-                await self._write_output(output, piece)
+                self.record.write(piece, is_stderr=output.is_stderr)
 
     async def _pause(self) -> None:
-        """The script has asked: its tree stands still until the caller has answered."""
+        """The script has asked: its tree stands still until there is an answer."""
         question, self._talk.question = self._talk.question, None
         assert question is not None
         self._hold_clock()
         await self._process.freeze()
-        await self._drain_output()
+        self._drain_output()
         self._questions += 1
         request_id = f"llm_{self._questions}"
-        request = self._messages.LlmRequest(id=request_id, prompt=question.prompt, model=question.model)
-        await self._context.write(self._messages.RunResponse(llm_request=request))
-        answer = asyncio.ensure_future(self._context.read())
-        try:
-            await asyncio.wait({answer, self._process.exited}, return_when=asyncio.FIRST_COMPLETED)
-            if not answer.done():
-                return
-            response = await self._accepted(answer.result(), request_id)
-        finally:
-            answer.cancel()
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._answer = (request_id, answer)
+        self.record.ask(self._messages.LlmRequest(id=request_id, prompt=question.prompt, model=question.model))
+        waited_for: set[asyncio.Future[Any]] = {answer, self._process.exited}
+        await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+        self._answer = None
+        self.record.answered()
+        if not answer.done():
+            return
         self._run_clock()
         self._process.thaw()
-        self._process.send(frames.pack(frames.ANSWER, json.dumps(response).encode()))
-
-    async def _accepted(self, message: Any, request_id: str) -> str:
-        if message is grpc.aio.EOF:
-            await self._context.abort(
-                grpc.StatusCode.FAILED_PRECONDITION, f"the request stream ended while question {request_id} was open"
-            )
-        if message.WhichOneof("message") != "answer" or message.answer.llm_request_id != request_id:
-            await self._context.abort(
-                grpc.StatusCode.INVALID_ARGUMENT, f"the open question is {request_id}; answer that one"
-            )
-        response: str = message.answer.response
-        return response
+        self._process.send(frames.pack(frames.ANSWER, json.dumps(answer.result()).encode()))
 
     async def _finish(self) -> None:
         self._hold_clock()
         self._talk.read_all(self._process.control)
-        await self._drain_output()
+        self._drain_output()
         ended = await checked(self._verdict(), self._talk)
         if ended.retire:
             self._board.change("retiring", ended.retire)
             await self._board.told()
-        for kind, text in documents_of(ended, self._talk):
-            document = self._messages.RunDocument(kind=kind, data=text)
-            await self._context.write(self._messages.RunResponse(document=document))
-        await self._context.write(self._messages.RunResponse(finished=self._finished(ended)))
+        documents = [
+            self._messages.RunResponse(document=self._messages.RunDocument(kind=kind, data=text))
+            for kind, text in documents_of(ended, self._talk)
+        ]
+        self.record.finish([*documents, self._messages.RunResponse(finished=self._finished(ended))])
 
     def _verdict(self) -> Verdict:
         status = self._process.exited.result()

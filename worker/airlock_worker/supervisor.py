@@ -8,10 +8,13 @@ from typing import Any
 
 import grpc
 
+from .held_run import HeldRun
+from .held_runs import HeldRuns
 from .identity import for_callers_only
 from .log import log
 from .messages import SERVICE, Messages
 from .run import Run
+from .run_process import RunProcess
 from .start import BadStart, Provision, provision_of, start_of
 from .status import StatusBoard
 from .tunnels import Tunnels
@@ -19,14 +22,15 @@ from .zygote_link import NoSpare, ZygoteLink
 
 
 class Supervisor:
-    def __init__(self, messages: Messages, link: ZygoteLink, board: StatusBoard) -> None:
+    def __init__(self, messages: Messages, link: ZygoteLink, board: StatusBoard, grace_s: float) -> None:
+        """`grace_s`: so long a run goes on that has lost its caller."""
         self._messages = messages
         self._link = link
         self._board = board
         self._tunnels = Tunnels(messages)
+        self._held = HeldRuns(grace_s)
         self._provision: Provision | None = None
         self._endings: set[asyncio.Task[None]] = set()
-        self._running = 0
         # Until the probe run is over, no spare is made.
         self._spares: int | None = None
 
@@ -69,31 +73,65 @@ class Supervisor:
 
     async def run(self, request_iterator: Any, context: Any) -> None:
         message = await context.read()
-        if message is grpc.aio.EOF or message.WhichOneof("message") != "start":
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the first message of a Run must be its start")
+        first = None if message is grpc.aio.EOF else message.WhichOneof("message")
+        if first == "start":
+            held = await self._begin(message.start, context)
+            if held is not None:
+                await held.serve(context, message.start.epoch)
+        elif first == "attach":
+            held = await self._found(message.attach.execution_id, context)
+            await held.serve(context, message.attach.epoch)
+        else:
+            text = "the first message of a Run must be its start or an attach"
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, text)
+
+    async def _found(self, execution_id: str, context: Any) -> HeldRun:
+        held = self._held.find(execution_id)
+        if held is None and self._held.has_had(execution_id):
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the run is over, and nobody came for it in time")
+        if held is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "this run has never been here")
+        assert held is not None
+        return held
+
+    async def _begin(self, message: Any, context: Any) -> HeldRun | None:
+        """None: it was not started, and the caller has been told why."""
         if self._board.current.state in ("starting", "failed"):
             text = f"the worker is {self._board.current.state}"
             await context.abort(grpc.StatusCode.UNAVAILABLE, text)
         if self._provision is None:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the worker has not been provisioned")
-            return
+            return None
         try:
-            start = start_of(message.start, self._provision)
+            start = start_of(message, self._provision)
         except BadStart as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-            return
+            return None
+        if not self._held.reserve(start.execution_id):
+            await context.abort(grpc.StatusCode.ALREADY_EXISTS, "this run is or was here")
         try:
             process = await self._link.take()
         except NoSpare as error:
             await self._not_started(context, str(error))
-            return
-        self._running += 1
+            return None
+        except asyncio.CancelledError:
+            self._held.release(start.execution_id)
+            raise
+        run = Run(process, start, self._messages, self._board, self._tunnels)
+        self._own(self._conduct(run, process))
+        return self._held.hold(start.execution_id, run)
+
+    async def _conduct(self, run: Run, process: RunProcess) -> None:
+        """Not part of the call: it goes on when that breaks."""
         try:
-            await Run(process, start, context, self._messages, self._board, self._tunnels).conduct()
+            await run.conduct()
+        except Exception as error:
+            log("error", "a run broke off", error=repr(error))
+            raise
         finally:
-            self._running -= 1
-            # Not part of the call: it has to happen when the call is cancelled, too.
-            self._own(process.release())
+            if not run.record.finished:
+                run.record.break_off()
+            await process.release()
 
     async def _not_started(self, context: Any, why: str) -> None:
         error = self._messages.RunDocument(kind="KIND_ERROR", data=f"The script was not started: {why}.".encode())
@@ -109,9 +147,9 @@ class Supervisor:
         task.add_done_callback(self._endings.discard)
 
     async def runs_ended(self, timeout_s: float) -> None:
-        """Waits until every run has sent its end, but not for ever."""
+        """Waits until every run has sent its end to whoever follows it, but not for ever."""
         deadline = asyncio.get_running_loop().time() + timeout_s
-        while (self._running or self._endings) and asyncio.get_running_loop().time() < deadline:
+        while (self._endings or self._held.any_followed()) and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.005)
 
     def handlers(self, *, check_identity: bool = False) -> grpc.GenericRpcHandler:

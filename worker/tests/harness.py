@@ -7,6 +7,7 @@ import contextlib
 import json
 import sys
 import tempfile
+import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,8 +75,16 @@ class RunCall:
             event = await self.next_event()
             if event.WhichOneof("event") == "llm_request" and left:
                 await self.answer(event.llm_request.id, left.pop(0))
+        await self.leave()
         assert await self._call.read() is grpc.aio.EOF
         return self.ended
+
+    async def stop(self) -> None:
+        await self._call.write(M.RunRequest(stop=M.RunStop()))
+
+    async def leave(self) -> None:
+        """Sends nothing more; before the end that leaves the run to somebody else."""
+        await self._call.done_writing()
 
     def cancel(self) -> None:
         self._call.cancel()
@@ -184,10 +193,14 @@ class Worker:
         settings: Mapping[str, str] | None = None,
         memory: str = "",
         network: Any = None,
+        execution_id: str = "",
+        epoch: int = 1,
     ) -> RunCall:
         call = self._run(wait_for_ready=True)
         start = M.RunStart(
-            execution_id="e",
+            # The tunnels of the tests' egress service are for one name.
+            execution_id=execution_id or ("e" if network else str(uuid.uuid4())),
+            epoch=epoch,
             code=code,
             timeout_ms=timeout_ms,
             settings=settings or {},
@@ -195,6 +208,11 @@ class Worker:
             network=network,
         )
         await call.write(M.RunRequest(start=start))
+        return RunCall(call)
+
+    async def attach(self, execution_id: str, epoch: int = 2) -> RunCall:
+        call = self._run(wait_for_ready=True)
+        await call.write(M.RunRequest(attach=M.RunAttach(execution_id=execution_id, epoch=epoch)))
         return RunCall(call)
 
     async def run(self, code: str, answers: Sequence[str] = (), **options: Any) -> Ended:

@@ -91,12 +91,12 @@ while True:
     assert (await shared.run(code, timeout_ms=300)).end == "timeout"
 
 
-async def test_cancelling_kills_the_script(shared: Worker) -> None:
+async def test_a_stop_kills_the_script(shared: Worker) -> None:
     call = await shared.start(named("cancelled") + "import time\nprint(1)\ntime.sleep(60)")
     while not call.ended.stdout:
         await call.next_event()
     [pid] = shared.pids_named("cancelled")
-    call.cancel()
+    await call.stop()
     for _ in range(100):
         if not processes.exists(pid):
             return

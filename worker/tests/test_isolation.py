@@ -102,7 +102,7 @@ async def test_secrets_and_settings_are_nowhere_in_the_zygote(shared: Worker) ->
     assert len(text) > 1_000_000
     for value in (SECRETS["API_KEY"], SETTINGS["REGION"] + "-none", "request-setting-value"):
         assert value.encode() not in text
-    call.cancel()
+    await call.stop()
 
 
 def _memory_of(pid: int) -> list[bytes]:

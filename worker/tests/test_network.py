@@ -49,13 +49,13 @@ async def test_connections_end_with_their_run(ending: str) -> None:
         await service.until_closed()
 
 
-async def test_a_cancelled_run_leaves_no_connection() -> None:
+async def test_a_stopped_run_leaves_no_connection() -> None:
     code = f"{CONNECT}\nconnection.sendall(b'x')\nconnection.recv(1)\nprint('there', flush=True)\nwhile True: pass"
     async with worker(network=True) as client, egress(client.tunnel) as service:
         call = await client.start(code, network=service.route())
         await call.next_event()
         assert service.open == 1
-        call.cancel()
+        await call.stop()
         await service.until_closed()
 
 

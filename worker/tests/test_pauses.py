@@ -93,11 +93,11 @@ async def test_a_large_answer_arrives_whole(shared: Worker) -> None:
     assert ended.value == 5_000_000
 
 
-async def test_cancelling_a_paused_run_kills_it(shared: Worker) -> None:
+async def test_a_stop_kills_a_paused_script(shared: Worker) -> None:
     call = await shared.start(named("left") + "llm.complete('q')")
     await call.until_question()
     [pid] = shared.pids_named("left")
-    call.cancel()
+    await call.stop()
     for _ in range(200):
         if not processes.exists(pid):
             return

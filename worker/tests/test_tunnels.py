@@ -310,7 +310,7 @@ async def test_what_a_run_does_not_read_fills_no_memory() -> None:
         assert _resident_bytes(client.process.pid) - before < 16 * MIB
         for task in sending:
             task.cancel()
-        call.cancel()
+        await call.stop()
 
 
 def _resident_bytes(pid: int) -> int:

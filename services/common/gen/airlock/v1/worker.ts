@@ -107,6 +107,15 @@ export interface RunRequest {
     | //
     /** Answers the open question; the script goes on and its clock with it. */
     { $case: "answer"; value: RunAnswer }
+    | //
+    /**
+     * First message, once, in place of start: whoever followed the run before no longer does. NOT_FOUND: the run has
+     * never been here. FAILED_PRECONDITION: it was, and is over or follows a later epoch.
+     */
+    { $case: "attach"; value: RunAttach }
+    | //
+    /** The script and all it started are killed, and the run is over whether or not the caller waits for its end. */
+    { $case: "stop"; value: RunStop }
     | undefined;
 }
 
@@ -119,12 +128,25 @@ export interface RunStart {
   /** JSON text, {category: {key: value}}. */
   memoryJson: string;
   /** Absent: the run has no network. */
-  network: RunNetwork | undefined;
+  network:
+    | RunNetwork
+    | undefined;
+  /** How often the execution has changed hands; only a caller with the same or a later one may attach. */
+  epoch: number;
 }
 
 export interface RunStart_SettingsEntry {
   key: string;
   value: string;
+}
+
+/** Everything is said again from the beginning, but for questions that have been answered. */
+export interface RunAttach {
+  executionId: string;
+  epoch: number;
+}
+
+export interface RunStop {
 }
 
 /** The route of one run through the egress service. */
@@ -739,6 +761,12 @@ export const RunRequest: MessageFns<RunRequest> = {
       case "answer":
         RunAnswer.encode(message.message.value, writer.uint32(18).fork()).join();
         break;
+      case "attach":
+        RunAttach.encode(message.message.value, writer.uint32(26).fork()).join();
+        break;
+      case "stop":
+        RunStop.encode(message.message.value, writer.uint32(34).fork()).join();
+        break;
     }
     return writer;
   },
@@ -772,6 +800,22 @@ export const RunRequest: MessageFns<RunRequest> = {
             message.message = { $case: "answer", value: RunAnswer.decode(reader, reader.uint32()) };
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.message = { $case: "attach", value: RunAttach.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.message = { $case: "stop", value: RunStop.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -802,13 +846,25 @@ export const RunRequest: MessageFns<RunRequest> = {
         }
         break;
       }
+      case "attach": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "attach", value: RunAttach.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "stop": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "stop", value: RunStop.fromPartial(object.message.value) };
+        }
+        break;
+      }
     }
     return message;
   },
 };
 
 function createBaseRunStart(): RunStart {
-  return { executionId: "", code: "", timeoutMs: 0, settings: {}, memoryJson: "", network: undefined };
+  return { executionId: "", code: "", timeoutMs: 0, settings: {}, memoryJson: "", network: undefined, epoch: 0 };
 }
 
 export const RunStart: MessageFns<RunStart> = {
@@ -830,6 +886,9 @@ export const RunStart: MessageFns<RunStart> = {
     }
     if (message.network !== undefined) {
       RunNetwork.encode(message.network, writer.uint32(50).fork()).join();
+    }
+    if (message.epoch !== 0) {
+      writer.uint32(56).int64(message.epoch);
     }
     return writer;
   },
@@ -898,6 +957,14 @@ export const RunStart: MessageFns<RunStart> = {
             message.network = RunNetwork.decode(reader, reader.uint32());
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.epoch = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -931,6 +998,7 @@ export const RunStart: MessageFns<RunStart> = {
     message.network = (object.network !== undefined && object.network !== null)
       ? RunNetwork.fromPartial(object.network)
       : undefined;
+    message.epoch = object.epoch ?? 0;
     return message;
   },
 };
@@ -998,6 +1066,116 @@ export const RunStart_SettingsEntry: MessageFns<RunStart_SettingsEntry> = {
     const message = createBaseRunStart_SettingsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseRunAttach(): RunAttach {
+  return { executionId: "", epoch: 0 };
+}
+
+export const RunAttach: MessageFns<RunAttach> = {
+  encode(message: RunAttach, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.executionId !== "") {
+      writer.uint32(10).string(message.executionId);
+    }
+    if (message.epoch !== 0) {
+      writer.uint32(16).int64(message.epoch);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RunAttach {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRunAttach();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.executionId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.epoch = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RunAttach>): RunAttach {
+    return RunAttach.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RunAttach>): RunAttach {
+    const message = createBaseRunAttach();
+    message.executionId = object.executionId ?? "";
+    message.epoch = object.epoch ?? 0;
+    return message;
+  },
+};
+
+function createBaseRunStop(): RunStop {
+  return {};
+}
+
+export const RunStop: MessageFns<RunStop> = {
+  encode(_: RunStop, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RunStop {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRunStop();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RunStop>): RunStop {
+    return RunStop.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<RunStop>): RunStop {
+    const message = createBaseRunStop();
     return message;
   },
 };
@@ -1968,7 +2146,11 @@ export const WorkerServiceService = {
     responseSerialize: (value: WatchStatusResponse): Buffer => Buffer.from(WatchStatusResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): WatchStatusResponse => WatchStatusResponse.decode(value),
   },
-  /** Runs one script in a fresh interpreter. Cancelling the call kills the script and all it started. */
+  /**
+   * Runs one script in a fresh interpreter, or follows a run that has lost its caller. The end of the requests after
+   * Finished says that the outcome is recorded; the worker forgets the run. A call that breaks or ends before leaves the
+   * run to whoever attaches to it within a grace period; if nobody does, the script and all it started are killed.
+   */
   run: {
     path: "/airlock.v1.WorkerService/Run" as const,
     requestStream: true as const,
@@ -2003,7 +2185,11 @@ export interface WorkerServiceServer extends UntypedServiceImplementation {
   provision: handleUnaryCall<ProvisionRequest, ProvisionResponse>;
   /** Tells how the worker is, at once and at every change, for as long as the caller listens. */
   watchStatus: handleServerStreamingCall<WatchStatusRequest, WatchStatusResponse>;
-  /** Runs one script in a fresh interpreter. Cancelling the call kills the script and all it started. */
+  /**
+   * Runs one script in a fresh interpreter, or follows a run that has lost its caller. The end of the requests after
+   * Finished says that the outcome is recorded; the worker forgets the run. A call that breaks or ends before leaves the
+   * run to whoever attaches to it within a grace period; if nobody does, the script and all it started are killed.
+   */
   run: handleBidiStreamingCall<RunRequest, RunResponse>;
   /**
    * Carries one connection of one run to the egress service. The egress service opens tunnels ahead, before the run or
@@ -2041,7 +2227,11 @@ export interface WorkerServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchStatusResponse>;
-  /** Runs one script in a fresh interpreter. Cancelling the call kills the script and all it started. */
+  /**
+   * Runs one script in a fresh interpreter, or follows a run that has lost its caller. The end of the requests after
+   * Finished says that the outcome is recorded; the worker forgets the run. A call that breaks or ends before leaves the
+   * run to whoever attaches to it within a grace period; if nobody does, the script and all it started are killed.
+   */
   run(): ClientDuplexStream<RunRequest, RunResponse>;
   run(options: Partial<CallOptions>): ClientDuplexStream<RunRequest, RunResponse>;
   run(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<RunRequest, RunResponse>;

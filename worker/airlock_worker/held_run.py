@@ -1,0 +1,105 @@
+"""A run and its caller, who may be lost: the run goes on for a while, and another takes over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+
+from .log import log
+from .run import Run
+
+
+class HeldRun:
+    def __init__(self, run: Run, execution_id: str, grace_s: float, forget: Callable[[], None]) -> None:
+        """`forget` is called once, when nobody can attach any more."""
+        self._run = run
+        self._execution_id = execution_id
+        self._grace_s = grace_s
+        self._forget = forget
+        self._epoch = 0
+        # Resolved when another call takes over from the one that follows now.
+        self._superseded: asyncio.Future[None] | None = None
+        self._giving_up: asyncio.TimerHandle | None = None
+        self._stopped = False
+
+    @property
+    def is_followed(self) -> bool:
+        return self._superseded is not None
+
+    async def serve(self, context: Any, epoch: int) -> None:
+        """One call, from the beginning of the record until the caller is done with the run."""
+        if self._stopped or epoch < self._epoch:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the run is another caller's, or over")
+        self._epoch = epoch
+        superseded = self._take_over()
+        teller = asyncio.ensure_future(self._tell(context))
+        listener = asyncio.ensure_future(self._listen(context))
+        over: set[asyncio.Future[Any]] = {listener, superseded}
+        is_done = False
+        try:
+            await asyncio.wait({teller, *over}, return_when=asyncio.FIRST_COMPLETED)
+            if teller.done() and not superseded.done():
+                teller.result()
+                # All is said. The end of the requests tells that it was recorded.
+                await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
+            if superseded.done():
+                await context.abort(grpc.StatusCode.ABORTED, "another caller follows this run now")
+            problem = listener.result()
+            is_done = self._stopped or teller.done()
+            if problem is not None:
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, problem)
+        finally:
+            teller.cancel()
+            listener.cancel()
+            if not superseded.done():
+                self._superseded = None
+                self._leave(is_done or self._stopped)
+
+    def _take_over(self) -> asyncio.Future[None]:
+        if self._superseded is not None:
+            self._superseded.set_result(None)
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+            self._giving_up = None
+            log("info", "a run has a caller again", execution_id=self._execution_id)
+        self._superseded = asyncio.get_running_loop().create_future()
+        return self._superseded
+
+    def _leave(self, is_done: bool) -> None:
+        if is_done:
+            self._forget()
+            return
+        log("warn", "a run has lost its caller", execution_id=self._execution_id, grace_s=self._grace_s)
+        self._giving_up = asyncio.get_running_loop().call_later(self._grace_s, self._give_up)
+
+    def _give_up(self) -> None:
+        log("warn", "nobody came for a run", execution_id=self._execution_id)
+        self._stop()
+        self._forget()
+
+    def _stop(self) -> None:
+        self._stopped = True
+        self._run.stop()
+
+    async def _tell(self, context: Any) -> None:
+        async for message in self._run.record.follow():
+            await context.write(message)
+
+    async def _listen(self, context: Any) -> str | None:
+        """Returns at the end of the requests; with what is wrong when the caller breaks the protocol."""
+        while (message := await context.read()) is not grpc.aio.EOF:
+            match message.WhichOneof("message"):
+                case "answer":
+                    problem = self._run.answer(message.answer.llm_request_id, message.answer.response)
+                    if problem is not None:
+                        self._stop()
+                        return problem
+                case "stop":
+                    self._stop()
+                case _:
+                    self._stop()
+                    return "a Run has one first message, and then answers"
+        return None

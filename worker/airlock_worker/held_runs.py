@@ -1,0 +1,51 @@
+"""The runs of this worker that somebody follows, or may attach to."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from .held_run import HeldRun
+from .run import Run
+
+# Enough that no execution that could come back is forgotten, and little memory.
+_KEPT_IDS = 10_000
+
+
+class HeldRuns:
+    def __init__(self, grace_s: float) -> None:
+        self._grace_s = grace_s
+        self._held: dict[str, HeldRun] = {}
+        # What is about to run here, or did and cannot be attached to.
+        self._over: OrderedDict[str, None] = OrderedDict()
+
+    def has_had(self, execution_id: str) -> bool:
+        return execution_id in self._held or execution_id in self._over
+
+    def find(self, execution_id: str) -> HeldRun | None:
+        return self._held.get(execution_id)
+
+    def reserve(self, execution_id: str) -> bool:
+        """False: it is or was here, and must not run a second time."""
+        if self.has_had(execution_id):
+            return False
+        self._over[execution_id] = None
+        return True
+
+    def release(self, execution_id: str) -> None:
+        """Of what was reserved nothing has run."""
+        self._over.pop(execution_id, None)
+
+    def hold(self, execution_id: str, run: Run) -> HeldRun:
+        held = HeldRun(run, execution_id, self._grace_s, lambda: self._forget(execution_id))
+        self.release(execution_id)
+        self._held[execution_id] = held
+        return held
+
+    def any_followed(self) -> bool:
+        return any(held.is_followed for held in self._held.values())
+
+    def _forget(self, execution_id: str) -> None:
+        del self._held[execution_id]
+        self._over[execution_id] = None
+        if len(self._over) > _KEPT_IDS:
+            self._over.popitem(last=False)

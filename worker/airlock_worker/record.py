@@ -1,0 +1,92 @@
+"""What one run has said so far, kept until its caller has recorded the outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from .messages import Messages
+
+_PIECE_BYTES = 1 << 20
+
+
+class BrokenOff(Exception):
+    """The run has no end, by a fault of ours."""
+
+
+class Record:
+    """Its size is bounded by the run's limits: they hold for what is put in."""
+
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
+        self._out, self._err = bytearray(), bytearray()
+        self._question: Any = None
+        self._ending: list[Any] = []
+        self._broke_off = False
+        self._grown: set[asyncio.Future[None]] = set()
+
+    def write(self, data: bytes, *, is_stderr: bool) -> None:
+        (self._err if is_stderr else self._out).extend(data)
+        self._wake()
+
+    def ask(self, request: Any) -> None:
+        """The question stays open until `answered`."""
+        self._question = request
+        self._wake()
+
+    def answered(self) -> None:
+        self._question = None
+
+    def finish(self, ending: list[Any]) -> None:
+        """The last messages, Finished at their end."""
+        self._ending = ending
+        self._wake()
+
+    def break_off(self) -> None:
+        """No end will ever come; whoever follows is told so."""
+        self._broke_off = True
+        self._wake()
+
+    @property
+    def finished(self) -> bool:
+        return bool(self._ending)
+
+    def _wake(self) -> None:
+        for grown in self._grown:
+            if not grown.done():
+                grown.set_result(None)
+
+    async def follow(self) -> AsyncIterator[Any]:
+        """From the beginning to Finished, as there is more. A question that was answered is not told any more."""
+        told_out = told_err = 0
+        told_question: Any = None
+        while True:
+            if piece := bytes(self._out[told_out : told_out + _PIECE_BYTES]):
+                told_out += len(piece)
+                yield self._output(piece, False)
+            elif piece := bytes(self._err[told_err : told_err + _PIECE_BYTES]):
+                told_err += len(piece)
+                yield self._output(piece, True)
+            elif self._question is not None and self._question is not told_question:
+                told_question = self._question
+                yield self._messages.RunResponse(llm_request=self._question)
+            elif self._ending:
+                for message in self._ending:
+                    yield message
+                return
+            elif self._broke_off:
+                raise BrokenOff
+            else:
+                await self._growth()
+
+    async def _growth(self) -> None:
+        grown: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._grown.add(grown)
+        try:
+            await grown
+        finally:
+            self._grown.discard(grown)
+
+    def _output(self, piece: bytes, is_stderr: bool) -> Any:
+        return self._messages.RunResponse(output=self._messages.RunOutput(is_stderr=is_stderr, data=piece))
