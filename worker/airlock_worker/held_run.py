@@ -12,6 +12,10 @@ from .log import log
 from .run import Run
 
 
+class CallerBrokeProtocol(Exception):
+    """The text may be shown to the caller."""
+
+
 class HeldRun:
     def __init__(self, run: Run, execution_id: str, grace_s: float, forget: Callable[[], None]) -> None:
         """`forget` is called once, when nobody can attach any more."""
@@ -24,6 +28,7 @@ class HeldRun:
         self._superseded: asyncio.Future[None] | None = None
         self._giving_up: asyncio.TimerHandle | None = None
         self._stopped = False
+        self._recorded = False
 
     @property
     def is_followed(self) -> bool:
@@ -37,26 +42,20 @@ class HeldRun:
         superseded = self._take_over()
         teller = asyncio.ensure_future(self._tell(context))
         listener = asyncio.ensure_future(self._listen(context))
-        over: set[asyncio.Future[Any]] = {listener, superseded}
-        is_done = False
+        over: asyncio.Future[Any] = asyncio.gather(teller, listener)
         try:
-            await asyncio.wait({teller, *over}, return_when=asyncio.FIRST_COMPLETED)
-            if teller.done() and not superseded.done():
-                teller.result()
-                # All is said. The end of the requests tells that it was recorded.
-                await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({over, superseded}, return_when=asyncio.FIRST_COMPLETED)
             if superseded.done():
                 await context.abort(grpc.StatusCode.ABORTED, "another caller follows this run now")
-            problem = listener.result()
-            is_done = self._stopped or teller.done()
-            if problem is not None:
-                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, problem)
+            over.result()
+        except CallerBrokeProtocol as problem:
+            self._stop()
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(problem))
         finally:
-            teller.cancel()
-            listener.cancel()
+            over.cancel()
             if not superseded.done():
                 self._superseded = None
-                self._leave(is_done or self._stopped)
+                self._leave()
 
     def _take_over(self) -> asyncio.Future[None]:
         if self._superseded is not None:
@@ -68,8 +67,8 @@ class HeldRun:
         self._superseded = asyncio.get_running_loop().create_future()
         return self._superseded
 
-    def _leave(self, is_done: bool) -> None:
-        if is_done:
+    def _leave(self) -> None:
+        if self._stopped or self._recorded:
             self._forget()
             return
         log("warn", "a run has lost its caller", execution_id=self._execution_id, grace_s=self._grace_s)
@@ -88,18 +87,17 @@ class HeldRun:
         async for message in self._run.record.follow():
             await context.write(message)
 
-    async def _listen(self, context: Any) -> str | None:
-        """Returns at the end of the requests; with what is wrong when the caller breaks the protocol."""
+    async def _listen(self, context: Any) -> None:
+        """Obeys the caller until the end of its requests."""
         while (message := await context.read()) is not grpc.aio.EOF:
             match message.WhichOneof("message"):
                 case "answer":
                     problem = self._run.answer(message.answer.llm_request_id, message.answer.response)
                     if problem is not None:
-                        self._stop()
-                        return problem
+                        raise CallerBrokeProtocol(problem)
                 case "stop":
                     self._stop()
+                case "recorded" if self._run.record.finished:
+                    self._recorded = True
                 case _:
-                    self._stop()
-                    return "a Run has one first message, and then answers"
-        return None
+                    raise CallerBrokeProtocol("a Run has one first message, then answers, and in the end recorded")

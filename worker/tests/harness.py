@@ -75,16 +75,13 @@ class RunCall:
             event = await self.next_event()
             if event.WhichOneof("event") == "llm_request" and left:
                 await self.answer(event.llm_request.id, left.pop(0))
-        await self.leave()
+        await self._call.write(M.RunRequest(recorded=M.RunRecorded()))
+        await self._call.done_writing()
         assert await self._call.read() is grpc.aio.EOF
         return self.ended
 
     async def stop(self) -> None:
         await self._call.write(M.RunRequest(stop=M.RunStop()))
-
-    async def leave(self) -> None:
-        """Sends nothing more; before the end that leaves the run to somebody else."""
-        await self._call.done_writing()
 
     def cancel(self) -> None:
         self._call.cancel()

@@ -116,6 +116,9 @@ export interface RunRequest {
     | //
     /** The script and all it started are killed, and the run is over whether or not the caller waits for its end. */
     { $case: "stop"; value: RunStop }
+    | //
+    /** After Finished: the outcome is recorded, and the worker may forget the run. */
+    { $case: "recorded"; value: RunRecorded }
     | undefined;
 }
 
@@ -147,6 +150,9 @@ export interface RunAttach {
 }
 
 export interface RunStop {
+}
+
+export interface RunRecorded {
 }
 
 /** The route of one run through the egress service. */
@@ -767,6 +773,9 @@ export const RunRequest: MessageFns<RunRequest> = {
       case "stop":
         RunStop.encode(message.message.value, writer.uint32(34).fork()).join();
         break;
+      case "recorded":
+        RunRecorded.encode(message.message.value, writer.uint32(42).fork()).join();
+        break;
     }
     return writer;
   },
@@ -816,6 +825,14 @@ export const RunRequest: MessageFns<RunRequest> = {
             message.message = { $case: "stop", value: RunStop.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.message = { $case: "recorded", value: RunRecorded.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -855,6 +872,12 @@ export const RunRequest: MessageFns<RunRequest> = {
       case "stop": {
         if (object.message?.value !== undefined && object.message?.value !== null) {
           message.message = { $case: "stop", value: RunStop.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "recorded": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "recorded", value: RunRecorded.fromPartial(object.message.value) };
         }
         break;
       }
@@ -1176,6 +1199,49 @@ export const RunStop: MessageFns<RunStop> = {
   },
   fromPartial(_: DeepPartial<RunStop>): RunStop {
     const message = createBaseRunStop();
+    return message;
+  },
+};
+
+function createBaseRunRecorded(): RunRecorded {
+  return {};
+}
+
+export const RunRecorded: MessageFns<RunRecorded> = {
+  encode(_: RunRecorded, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RunRecorded {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRunRecorded();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RunRecorded>): RunRecorded {
+    return RunRecorded.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<RunRecorded>): RunRecorded {
+    const message = createBaseRunRecorded();
     return message;
   },
 };
@@ -2147,9 +2213,9 @@ export const WorkerServiceService = {
     responseDeserialize: (value: Buffer): WatchStatusResponse => WatchStatusResponse.decode(value),
   },
   /**
-   * Runs one script in a fresh interpreter, or follows a run that has lost its caller. The end of the requests after
-   * Finished says that the outcome is recorded; the worker forgets the run. A call that breaks or ends before leaves the
-   * run to whoever attaches to it within a grace period; if nobody does, the script and all it started are killed.
+   * Runs one script in a fresh interpreter, or follows a run that has lost its caller. A call that breaks or ends before
+   * its caller has said that the outcome is recorded leaves the run to whoever attaches to it within a grace period; if
+   * nobody does, the script and all it started are killed.
    */
   run: {
     path: "/airlock.v1.WorkerService/Run" as const,
@@ -2186,9 +2252,9 @@ export interface WorkerServiceServer extends UntypedServiceImplementation {
   /** Tells how the worker is, at once and at every change, for as long as the caller listens. */
   watchStatus: handleServerStreamingCall<WatchStatusRequest, WatchStatusResponse>;
   /**
-   * Runs one script in a fresh interpreter, or follows a run that has lost its caller. The end of the requests after
-   * Finished says that the outcome is recorded; the worker forgets the run. A call that breaks or ends before leaves the
-   * run to whoever attaches to it within a grace period; if nobody does, the script and all it started are killed.
+   * Runs one script in a fresh interpreter, or follows a run that has lost its caller. A call that breaks or ends before
+   * its caller has said that the outcome is recorded leaves the run to whoever attaches to it within a grace period; if
+   * nobody does, the script and all it started are killed.
    */
   run: handleBidiStreamingCall<RunRequest, RunResponse>;
   /**
@@ -2228,9 +2294,9 @@ export interface WorkerServiceClient extends Client {
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchStatusResponse>;
   /**
-   * Runs one script in a fresh interpreter, or follows a run that has lost its caller. The end of the requests after
-   * Finished says that the outcome is recorded; the worker forgets the run. A call that breaks or ends before leaves the
-   * run to whoever attaches to it within a grace period; if nobody does, the script and all it started are killed.
+   * Runs one script in a fresh interpreter, or follows a run that has lost its caller. A call that breaks or ends before
+   * its caller has said that the outcome is recorded leaves the run to whoever attaches to it within a grace period; if
+   * nobody does, the script and all it started are killed.
    */
   run(): ClientDuplexStream<RunRequest, RunResponse>;
   run(options: Partial<CallOptions>): ClientDuplexStream<RunRequest, RunResponse>;
