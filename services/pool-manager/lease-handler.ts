@@ -7,22 +7,31 @@ import type { Pools } from "./pools.ts";
 
 type LeaseStream = Duplex<LeaseRequest, LeaseResponse>;
 
-/** One lease stream from its first message to its end; however it ends, the worker is free again. */
+/** One lease stream from its first message to its end. */
 export async function serveLease(stream: LeaseStream, { signal }: CallContext, pools: Pools): Promise<void> {
   const first = (await stream.next())?.action;
   if (first?.$case !== "acquire") throw brokenProtocol("The first message of a lease must be acquire.");
   const { project, pool } = await pools.open(first.value.project);
   if (signal.aborted) return;
+  const { workerId, executionId } = first.value;
   const askedAtMs = performance.now();
-  const lease = pool.acquire(project.replicas);
+  const lease =
+    workerId === "" ? pool.acquire(project.replicas, executionId) : pool.attach(workerId, executionId);
+  let isGranted = false;
+  let isBroken = true;
   const release = () => lease.release();
   // A caller that dies while it waits would otherwise be served before it is missed.
   signal.addEventListener("abort", release, { once: true });
   try {
     const position = lease.position();
     if (position > 0) await stream.send({ event: { $case: "queued", value: { position } } });
-    const worker = await lease.granted;
-    pools.granted(project.name, performance.now() - askedAtMs);
+    // Nothing is said before the grant but that the caller does not want it any more.
+    const next = stream.next();
+    const worker = await Promise.race([lease.granted, next.then(gaveUp)]);
+    if (!worker) return;
+    signal.removeEventListener("abort", release);
+    isGranted = true;
+    if (workerId === "") pools.granted(project.name, performance.now() - askedAtMs);
     await stream.send({
       event: {
         $case: "granted",
@@ -35,16 +44,18 @@ export async function serveLease(stream: LeaseStream, { signal }: CallContext, p
         },
       },
     });
-    await Promise.race([obey(stream, lease), lease.lost.then(workerLost)]);
+    await Promise.race([obey(stream, lease, next), lease.lost.then(workerLost)]);
+    isBroken = false;
   } finally {
     signal.removeEventListener("abort", release);
-    lease.release();
+    if (isGranted && isBroken) lease.abandon();
+    else lease.release();
   }
 }
 
-async function obey(stream: LeaseStream, lease: Lease): Promise<void> {
-  for (;;) {
-    const action = (await stream.next())?.action;
+async function obey(stream: LeaseStream, lease: Lease, first: Promise<LeaseRequest | null>): Promise<void> {
+  for (let next = first; ; next = stream.next()) {
+    const action = (await next)?.action;
     switch (action?.$case) {
       case undefined:
         return;
@@ -63,6 +74,10 @@ async function obey(stream: LeaseStream, lease: Lease): Promise<void> {
         throw brokenProtocol("A lease is acquired once.");
     }
   }
+}
+
+function gaveUp(message: LeaseRequest | null): undefined {
+  if (message !== null) throw brokenProtocol("A lease that is not granted can only be given up.");
 }
 
 function workerLost(how: string): never {

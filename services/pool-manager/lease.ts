@@ -15,6 +15,8 @@ export type Lease = {
   resume(): Promise<void>;
   /** Ends the claim. */
   release(): void;
+  /** Ends it unless another lease for the same execution takes it over within the grace period. */
+  abandon(): void;
   /** Has its worker replaced, with all that lives on it: it does not end what it should end. */
   condemn(): void;
   /** Resolves with the reason when its worker is gone; never rejects. */
@@ -23,19 +25,27 @@ export type Lease = {
 
 /** A lease from the pool's side. */
 export type Claim = {
+  readonly executionId: string;
   /** When it was made. */
   readonly sinceMs: number;
   readonly granted: PromiseWithResolvers<Worker>;
   readonly lost: PromiseWithResolvers<string>;
   resumed: PromiseWithResolvers<void> | undefined;
+  /** Counts the leases that have had it: only the last one has it now. */
+  holders: number;
+  /** Set while nobody holds its lease: stops the end of the grace period. */
+  keepOn: (() => void) | undefined;
 };
 
-export function newClaim(sinceMs: number): Claim {
+export function newClaim(executionId: string, sinceMs: number): Claim {
   const claim: Claim = {
+    executionId,
     sinceMs,
     granted: Promise.withResolvers(),
     lost: Promise.withResolvers(),
     resumed: undefined,
+    holders: 0,
+    keepOn: undefined,
   };
   // The caller may have gone before it looked.
   claim.granted.promise.catch(() => undefined);

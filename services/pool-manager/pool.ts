@@ -9,7 +9,12 @@ import type { Worker } from "./worker.ts";
 /** The workers of one project and the executions that wait for them. */
 export type Pool = {
   /** Asks for a worker, starting `defaultReplicas` if the pool is down. First come, first served. */
-  acquire(defaultReplicas: number): Lease;
+  acquire(defaultReplicas: number, executionId: string): Lease;
+  /**
+   * The lease of an execution that runs already, on this worker; the one that it had has broken. It rejects with
+   * `worker_lost` when the worker is gone.
+   */
+  attach(workerId: string, executionId: string): Lease;
   up(replicas: number): void;
   /** Another number of workers for a pool that is up; 0 ends it when it has nothing to do. */
   resize(replicas: number): void;
@@ -36,11 +41,15 @@ const FIRST_BACKOFF_MS = 500;
 const LONGEST_BACKOFF_MS = 30_000;
 // A worker that lives this long was started well, whatever ends it later.
 const SETTLED_AFTER_MS = 10_000;
+// As long as a worker keeps a run that has lost its caller.
+const ATTACH_GRACE_MS = 30_000;
 
 export function createPool({ project, startWorker, clock, log }: PoolParts): Pool {
   const slots = new Set<Slot>();
   const queue: Claim[] = [];
   const endings = new Set<Promise<void>>();
+  // Claims on workers that are being taken over and are not here yet.
+  const attaching = new Set<{ readonly workerId: string; readonly claim: Claim }>();
   const giveUp = new AbortController();
   let desired = 0;
   let draining = false;
@@ -84,6 +93,24 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
     );
   };
 
+  /** Puts a claim on the worker that it is for, beside the queue. */
+  const seat = (slot: Slot, claim: Claim) => {
+    slot.claims.add(claim);
+    slot.holder ??= claim;
+    claim.granted.resolve(slot.worker);
+  };
+
+  /** Serves those whose worker has come, and refuses the others once none is on its way. */
+  const seatAttaching = () => {
+    for (const each of attaching) {
+      const slot = [...slots].find(({ worker }) => worker.id === each.workerId);
+      if (!slot && starting > 0) continue;
+      attaching.delete(each);
+      if (slot) seat(slot, each.claim);
+      else each.claim.granted.reject(new AirlockError("worker_lost", "The worker is gone."));
+    }
+  };
+
   /** Starts or retires workers until there are as many as there should be. */
   const reconcile = () => {
     if (draining && queue.length === 0) {
@@ -119,11 +146,13 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
     void worker.gone.then((how) => lost(slot, how));
     void worker.retiring.then((reason) => retire(slot, reason));
     if (closed) slot.serving = false;
+    seatAttaching();
     dispatch();
   };
 
   const startFailed = (error: unknown) => {
     starting--;
+    seatAttaching();
     const reason = asAirlockError(error);
     log.warn({ project, err: reason, detail: reason.detail }, "worker did not start");
     detail = reason.message;
@@ -179,44 +208,66 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
     endings.add(ending);
   };
 
-  const leaseOf = (claim: Claim): Lease => ({
-    granted: claim.granted.promise,
-    lost: claim.lost.promise,
-    position: () => queue.indexOf(claim) + 1,
-    park() {
-      const slot = slotOf(claim);
-      if (slot?.holder === claim) slot.holder = undefined;
-      dispatch();
-    },
-    resume() {
-      const slot = slotOf(claim);
-      if (!slot) return Promise.reject(new AirlockError("worker_lost", "The worker was lost."));
-      if (slot.holder === claim) return Promise.resolve();
-      claim.resumed = Promise.withResolvers();
-      slot.resuming.push(claim);
-      dispatch();
-      return claim.resumed.promise;
-    },
-    condemn() {
-      const slot = slotOf(claim);
-      if (!slot) return;
-      log.warn({ project, workerId: slot.worker.id }, "worker condemned: it did not end a run");
-      slot.serving = false;
-      // Its end is noticed like any other worker's death.
-      slot.worker.stop().catch((error: unknown) => log.error({ project, err: error }, "worker did not stop"));
-    },
-    release() {
-      const waiting = queue.indexOf(claim);
-      if (waiting >= 0) queue.splice(waiting, 1);
-      const slot = slotOf(claim);
-      if (slot) removeClaim(slot, claim);
-      dispatch();
-    },
-  });
+  const release = (claim: Claim) => {
+    claim.keepOn?.();
+    const waiting = queue.indexOf(claim);
+    if (waiting >= 0) queue.splice(waiting, 1);
+    for (const each of attaching) if (each.claim === claim) attaching.delete(each);
+    const slot = slotOf(claim);
+    if (slot) removeClaim(slot, claim);
+    dispatch();
+  };
+
+  const leaseOf = (claim: Claim): Lease => {
+    claim.keepOn?.();
+    claim.keepOn = undefined;
+    const holder = ++claim.holders;
+    // Another lease has taken it over; what this one's caller says comes too late.
+    const isLate = () => claim.holders !== holder;
+    return {
+      granted: claim.granted.promise,
+      lost: claim.lost.promise,
+      position: () => queue.indexOf(claim) + 1,
+      park() {
+        if (isLate()) return;
+        const slot = slotOf(claim);
+        if (slot?.holder === claim) slot.holder = undefined;
+        dispatch();
+      },
+      resume() {
+        const slot = isLate() ? undefined : slotOf(claim);
+        if (!slot) return Promise.reject(new AirlockError("worker_lost", "The worker was lost."));
+        if (slot.holder === claim) return Promise.resolve();
+        claim.resumed = Promise.withResolvers();
+        slot.resuming.push(claim);
+        dispatch();
+        return claim.resumed.promise;
+      },
+      condemn() {
+        const slot = isLate() ? undefined : slotOf(claim);
+        if (!slot) return;
+        log.warn({ project, workerId: slot.worker.id }, "worker condemned: it did not end a run");
+        slot.serving = false;
+        // Its end is noticed like any other worker's death.
+        slot.worker
+          .stop()
+          .catch((error: unknown) => log.error({ project, err: error }, "worker did not stop"));
+      },
+      release() {
+        if (!isLate()) release(claim);
+      },
+      abandon() {
+        if (isLate()) return;
+        if (!slotOf(claim)) return release(claim);
+        log.warn({ project, executionId: claim.executionId }, "lease broken; its worker is kept for a while");
+        claim.keepOn = clock.after(ATTACH_GRACE_MS, () => release(claim));
+      },
+    };
+  };
 
   return {
-    acquire(defaultReplicas) {
-      const claim = newClaim(clock.now());
+    acquire(defaultReplicas, executionId) {
+      const claim = newClaim(executionId, clock.now());
       if (closed) {
         claim.granted.reject(stopping());
         return leaseOf(claim);
@@ -225,6 +276,15 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
       if (desired === 0) desired = defaultReplicas;
       queue.push(claim);
       dispatch();
+      return leaseOf(claim);
+    },
+    attach(workerId, executionId) {
+      const slot = [...slots].find(({ worker }) => worker.id === workerId);
+      const known = [...(slot?.claims ?? [])].find((each) => each.executionId === executionId);
+      if (known) return leaseOf(known);
+      const claim = newClaim(executionId, clock.now());
+      attaching.add({ workerId, claim });
+      seatAttaching();
       return leaseOf(claim);
     },
     take(replicas, takeOver) {

@@ -1,7 +1,6 @@
 import type { Clock } from "../common/clock.ts";
 import type { Log } from "../common/log.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import { failure, NO_OUTPUT } from "./execution.ts";
 import type { ExecutionStore } from "./store/store.ts";
 
 const LOOK_EVERY_MS = 3_000;
@@ -13,7 +12,7 @@ const BATCH = 50;
  * for what others gave back or left behind, and the net below a submission whose answer from the database was lost.
  */
 export type Claims = {
-  /** Ends what had started when its router went, and dispatches all that is pending and free. */
+  /** Dispatches all that is free, pending or started. */
   takeUp(): Promise<void>;
   /** Takes no more; resolves when nothing is on its way. */
   stop(): Promise<void>;
@@ -32,10 +31,22 @@ export function startClaims(store: ExecutionStore, dispatcher: Dispatcher, clock
       if (claims.length < BATCH || stopped) return;
     }
   };
+  const claimLost = async () => {
+    for (;;) {
+      const found = await store.claimLost(BATCH);
+      for (const lost of found) {
+        log.warn({ executionId: lost.submission.executionId, epoch: lost.epoch }, "taking over an execution");
+        dispatcher.takeOver(lost);
+      }
+      if (found.length < BATCH || stopped) return;
+    }
+  };
   const look = async () => {
     await claim();
-    for (const { executionId, project } of await store.listClaimed()) {
-      dispatcher.dispatch(executionId, project);
+    await claimLost();
+    for (const { executionId, project, hasStarted } of await store.listOwn()) {
+      if (!hasStarted) dispatcher.dispatch(executionId, project);
+      else if (!dispatcher.has(executionId)) await store.release(executionId);
     }
   };
   /** One look at a time; whoever asks during one is served by another after it. */
@@ -56,7 +67,6 @@ export function startClaims(store: ExecutionStore, dispatcher: Dispatcher, clock
   const stopListening = store.onClaimable(lookSoon);
   return {
     async takeUp() {
-      await endLost(store, clock, log);
       await look();
       tick();
     },
@@ -67,17 +77,4 @@ export function startClaims(store: ExecutionStore, dispatcher: Dispatcher, clock
       await looking;
     },
   };
-}
-
-async function endLost(store: ExecutionStore, clock: Clock, log: Log): Promise<void> {
-  for (const executionId of await store.listLost()) {
-    const ending = (await store.isCancelRequested(executionId))
-      ? failure("cancelled", "The execution was cancelled.")
-      : failure(
-          "worker_lost",
-          "Airlock was restarted while the script ran; part of it may have run. Check for side effects, then submit it again.",
-        );
-    await store.finish(executionId, ending, NO_OUTPUT, clock.now());
-    log.warn({ executionId }, "execution lost in a restart");
-  }
 }

@@ -55,7 +55,9 @@ async function cleanedError(
 
 /** The ending of a run that broke off because of `cause`; `executionTimeMs` is null when the script never started. */
 export function endingOfFailure(cause: unknown, executionTimeMs: number | null): Ending {
-  if (cause instanceof Interrupted) return failure(cause.reason, cause.message, executionTimeMs);
+  if (cause instanceof Interrupted && cause.reason !== "handed_over") {
+    return failure(cause.reason, cause.message, executionTimeMs);
+  }
   const error = asAirlockError(cause);
   switch (error.code) {
     case "output_withheld":

@@ -12,6 +12,18 @@ export type Submission = {
   readonly createdAtMs: number;
 };
 
+/** The worker that an execution was given, and what it was given there: all that whoever takes it over has to know. */
+export type Grant = {
+  readonly workerId: string;
+  readonly workerAddress: string;
+  readonly secretsVersion: string;
+  readonly llmTimeoutMs: number;
+  readonly network: boolean;
+};
+
+/** An execution that its router may run. The epoch counts how often it has changed hands. */
+export type Started = { readonly submission: Submission; readonly epoch: number };
+
 export type LlmQuestion = { readonly id: string; readonly prompt: string; readonly model: string };
 
 /** Sanitized text of both output channels. */

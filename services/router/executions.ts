@@ -3,7 +3,7 @@ import { AirlockError } from "../common/errors.ts";
 import { isTerminal } from "../common/execution-names.ts";
 import type { SubmitRequest } from "../common/gen/airlock/v1/router.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import { type Execution, failure, NO_OUTPUT, type Redaction } from "./execution.ts";
+import { type Execution, failure, type Redaction } from "./execution.ts";
 import type { ProjectDirectory } from "./project-directory.ts";
 import type { ExecutionStore } from "./store/store.ts";
 import { toSubmission } from "./submission.ts";
@@ -102,7 +102,7 @@ export function createExecutions(parts: {
       if (execution && ended(execution)) return execution;
       // Whoever ran it does not react; what it may still report comes too late.
       const ending = failure("cancelled", "The execution was cancelled.", execution?.executionTimeMs);
-      await store.finish(executionId, ending, NO_OUTPUT, clock.now());
+      await store.forceFinish(executionId, ending, clock.now());
       return await find(executionId);
     },
 

@@ -1,8 +1,10 @@
 import { AirlockError } from "../common/errors.ts";
 import type { EndReasonName } from "../common/execution-names.ts";
 
-/** Why a run is ended from outside the script. */
-export type InterruptReason = Extract<EndReasonName, "cancelled" | "llm_timeout" | "worker_lost">;
+/** Why a run is ended from outside the script; `handed_over`: it is not, another router goes on with it. */
+export type InterruptReason =
+  | Extract<EndReasonName, "cancelled" | "llm_timeout" | "worker_lost">
+  | "handed_over";
 
 /** Thrown through the run when it is interrupted; `message` is the execution's error. */
 export class Interrupted extends AirlockError {
@@ -13,6 +15,10 @@ export class Interrupted extends AirlockError {
     this.name = "Interrupted";
     this.reason = reason;
   }
+}
+
+export function isHandedOver(error: unknown): boolean {
+  return error instanceof Interrupted && error.reason === "handed_over";
 }
 
 /** One run's way to be interrupted: the first reason counts. */

@@ -1,4 +1,5 @@
-import { AirlockError } from "../common/errors.ts";
+import type { Clock } from "../common/clock.ts";
+import { AirlockError, hasCode } from "../common/errors.ts";
 import type {
   LeaseGranted,
   LeaseRequest,
@@ -8,11 +9,22 @@ import type {
 import { type ClientDuplex, clientDuplex } from "../common/grpc-client.ts";
 
 type LeaseEvent = NonNullable<LeaseResponse["event"]>;
+type LeaseAction = NonNullable<LeaseRequest["action"]>;
 type LeaseStream = ClientDuplex<LeaseResponse, LeaseRequest>;
 
-/** A worker that this router may use for one execution, for as long as the session is open. */
+/** What is asked for: any worker of the project, or the one on which the execution runs already. */
+export type LeaseWish = {
+  readonly project: string;
+  readonly executionId: string;
+  readonly workerId: string;
+};
+
+/**
+ * A worker that this router may use for one execution, for as long as the session is open. Once it is granted, a
+ * pool-manager that restarts is waited for, and asked for the same worker again.
+ */
 export type LeaseSession = {
-  /** Waits in the project's queue. Rejects with `start_failed`, `project_not_found`, `unavailable` or `cancelled`. */
+  /** Waits in the project's queue. Rejects with `start_failed`, `project_not_found`, `worker_lost` or `unavailable`. */
   granted(): Promise<LeaseGranted>;
   /** Gives the slot back while the script waits for an answer. */
   park(): Promise<void>;
@@ -22,52 +34,128 @@ export type LeaseSession = {
   release(): void;
   /** Gives the worker back as one that does not obey: it is replaced. */
   condemn(): Promise<void>;
+  /** Leaves the worker to whoever takes the execution over. */
+  abandon(): void;
 };
 
-/** Asks the pool-manager for a worker; `signal` takes the request back. */
+const ASK_AGAIN_MS = 500;
+
 export function openLease(
   poolManager: PoolManagerServiceClient,
-  project: string,
-  executionId: string,
-  signal: AbortSignal,
+  wish: LeaseWish,
+  clock: Clock,
 ): LeaseSession {
-  const stream: LeaseStream = clientDuplex(poolManager.lease(), "pool-manager");
-  const cancel = () => stream.cancel();
-  signal.addEventListener("abort", cancel, { once: true });
+  let stream = open(poolManager);
+  let isOver = false;
+  // The action whose event has not come yet.
+  let asked:
+    | { action: LeaseAction; wanted: LeaseEvent["$case"]; done: PromiseWithResolvers<void> }
+    | undefined;
+  // Why the worker cannot be had any more.
+  let lost: unknown;
+  let condemned: (() => void) | undefined;
+
+  const acquire = async (workerId: string): Promise<LeaseGranted> => {
+    await stream.send({ action: { $case: "acquire", value: { ...wish, workerId } } });
+    for (;;) {
+      const event = await nextEvent(stream);
+      if (event.$case === "granted") return event.value;
+      if (event.$case !== "queued") throw brokenProtocol();
+    }
+  };
+
+  /** Reads for as long as the lease lasts. */
+  const follow = async (workerId: string) => {
+    while (!isOver) {
+      try {
+        const event = await nextEvent(stream);
+        if (event.$case !== asked?.wanted) throw brokenProtocol();
+        asked.done.resolve();
+        asked = undefined;
+      } catch (error) {
+        condemned?.();
+        if (!isOver) await recover(workerId, error);
+      }
+    }
+  };
+
+  /** After the stream broke: has the worker again, or `lost` says why not. */
+  const recover = async (workerId: string, cause: unknown) => {
+    for (let error = cause; !isOver; ) {
+      if (!isPassing(error)) return lose(error);
+      await new Promise<void>((resolve) => clock.after(ASK_AGAIN_MS, resolve));
+      if (isOver) return;
+      stream.cancel();
+      stream = open(poolManager);
+      try {
+        await acquire(workerId);
+        if (asked) await stream.send({ action: asked.action });
+        return;
+      } catch (again) {
+        error = again;
+      }
+    }
+  };
+
+  const lose = (error: unknown) => {
+    isOver = true;
+    lost = error;
+    asked?.done.reject(error);
+    stream.close();
+  };
+
+  const ask = async (action: LeaseAction, wanted: LeaseEvent["$case"]) => {
+    if (lost !== undefined) throw lost;
+    const done = Promise.withResolvers<void>();
+    asked = { action, wanted, done };
+    // When it breaks here, `recover` sends it again.
+    await stream.send({ action }).catch(() => undefined);
+    await done.promise;
+  };
+
   return {
     async granted() {
-      await stream.send({ action: { $case: "acquire", value: { project, executionId } } });
-      const event = await expectEvent(stream, "granted");
-      if (event.$case !== "granted") throw brokenProtocol();
-      return event.value;
+      const granted = await acquire(wish.workerId);
+      void follow(granted.workerId);
+      return granted;
     },
-    async park() {
-      await stream.send({ action: { $case: "park", value: {} } });
-      await expectEvent(stream, "parked");
-    },
-    async resume() {
-      await stream.send({ action: { $case: "resume", value: {} } });
-      await expectEvent(stream, "resumed");
-    },
+    park: () => ask({ $case: "park", value: {} }, "parked"),
+    resume: () => ask({ $case: "resume", value: {} }, "resumed"),
     async condemn() {
+      if (isOver) return;
+      const heard = new Promise<void>((resolve) => {
+        condemned = resolve;
+      });
       await stream.send({ action: { $case: "condemn", value: {} } });
       // The pool-manager ends the lease when it has heard it; a cancellation could overtake the message.
-      await stream.next();
+      await heard;
     },
     release() {
-      signal.removeEventListener("abort", cancel);
+      isOver = true;
       stream.close();
+    },
+    abandon() {
+      isOver = true;
+      stream.cancel();
     },
   };
 }
 
-async function expectEvent(stream: LeaseStream, wanted: LeaseEvent["$case"]): Promise<LeaseEvent> {
-  for (;;) {
-    const event = (await stream.next())?.event;
-    if (event === undefined) throw new AirlockError("worker_lost", "The pool-manager ended the lease.");
-    if (event.$case === wanted) return event;
-    if (event.$case !== "queued") throw brokenProtocol();
-  }
+function open(poolManager: PoolManagerServiceClient): LeaseStream {
+  return clientDuplex(poolManager.lease(), "pool-manager");
+}
+
+async function nextEvent(stream: LeaseStream): Promise<LeaseEvent> {
+  const event = (await stream.next())?.event;
+  if (event === undefined) throw new AirlockError("worker_lost", "The pool-manager ended the lease.");
+  return event;
+}
+
+/** Whether the pool-manager, and not the worker, is away: it may come back with the worker. */
+function isPassing(error: unknown): boolean {
+  return ["unavailable", "cancelled", "deadline_exceeded"].some((code) =>
+    hasCode(error, code as "unavailable"),
+  );
 }
 
 function brokenProtocol(): AirlockError {

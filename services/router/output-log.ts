@@ -1,6 +1,6 @@
 import type { Clock } from "../common/clock.ts";
 import { SanitizeChannel } from "../common/gen/airlock/v1/sanitizer.ts";
-import type { OutputPiece } from "./execution.ts";
+import { NO_OUTPUT, type OutputPiece } from "./execution.ts";
 import type { OutputChannel } from "./sanitizer-session.ts";
 import type { ExecutionStore } from "./store/store.ts";
 
@@ -12,19 +12,26 @@ export type OutputLog = {
   add(channel: OutputChannel, text: string): void;
   /** Writes what is there; what could not be written is kept. */
   flush(): Promise<void>;
+  /** What is added from now on begins again with what was there already, which is passed over. */
+  rewind(): void;
   /** Stops writing and hands out what is not written, for the ending's own commit. */
   close(): Promise<OutputPiece>;
 };
 
+/** `before`: what is stored already, with the position of the next piece. */
 export function openOutputLog(
   store: ExecutionStore,
   executionId: string,
   clock: Clock,
   onError: (error: unknown) => void,
+  before: OutputPiece = NO_OUTPUT,
 ): OutputLog {
   let stdout = "";
   let stderr = "";
-  let position = 0;
+  let position = before.position;
+  // In characters, by channel: how many there have been, and how many of the next ones have been there before.
+  const added = { stdout: before.stdout.length, stderr: before.stderr.length };
+  const repeated = { stdout: 0, stderr: 0 };
   let cancelTimer: (() => void) | undefined;
   let writing: Promise<void> = Promise.resolve();
   const take = (): OutputPiece => {
@@ -56,13 +63,21 @@ export function openOutputLog(
   };
   return {
     add(channel, text) {
-      if (channel === SanitizeChannel.STDOUT) stdout += text;
-      else stderr += text;
+      const name = channel === SanitizeChannel.STDOUT ? "stdout" : "stderr";
+      const fresh = text.slice(repeated[name]);
+      repeated[name] -= text.length - fresh.length;
+      if (fresh === "") return;
+      added[name] += fresh.length;
+      if (name === "stdout") stdout += fresh;
+      else stderr += fresh;
       cancelTimer ??= clock.after(FLUSH_AFTER_MS, () => {
         void flush();
       });
     },
     flush,
+    rewind() {
+      Object.assign(repeated, added);
+    },
     async close() {
       cancelTimer?.();
       cancelTimer = () => undefined;

@@ -12,7 +12,7 @@ const LONGEST_DELAY_MS = 5_000;
 /**
  * Records how an execution ended, and does not give up at once. A store that is away is waited for, until `over`. One
  * that is full or locked may take a small row where it did not take the output; when nothing could be recorded for
- * about half a minute, this rejects, and the next start finds the execution unfinished and ends it.
+ * about half a minute, this rejects. Resolves to false when it has ended already, or is another router's by now.
  */
 export async function recordEnding(
   store: ExecutionStore,
@@ -22,18 +22,17 @@ export async function recordEnding(
   clock: Clock,
   log: Log,
   over: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
   let refusals = 0;
   for (let attempt = 1; ; attempt++) {
     const whole = refusals < ATTEMPTS_WITH_OUTPUT;
     try {
-      await store.finish(
+      return await store.finish(
         executionId,
         whole ? ending : withoutOutput(ending, last),
         whole ? last : NO_OUTPUT,
         clock.now(),
       );
-      return;
     } catch (error) {
       log.error({ err: error, executionId, attempt }, "ending not recorded");
       const isAway = hasCode(error, "unavailable");

@@ -1,3 +1,4 @@
+import { status } from "@grpc/grpc-js";
 import type { Clock } from "../common/clock.ts";
 import { AirlockError } from "../common/errors.ts";
 import { EndReason, type LlmRequest } from "../common/gen/airlock/v1/execution.ts";
@@ -13,8 +14,8 @@ import type {
 import { type ClientDuplex, clientDuplex } from "../common/grpc-client.ts";
 import { awaitStore } from "./await-store.ts";
 import { endingOfFinished } from "./ending.ts";
-import type { Ending, Submission } from "./execution.ts";
-import type { Interruption } from "./interruption.ts";
+import type { Ending, Started } from "./execution.ts";
+import { type Interruption, isHandedOver } from "./interruption.ts";
 import type { LeaseSession } from "./lease-session.ts";
 import { awaitAnswer } from "./llm-pause.ts";
 import type { OutputLog } from "./output-log.ts";
@@ -25,8 +26,6 @@ import type { ExecutionStore } from "./store/store.ts";
 export type Conversation = {
   readonly worker: WorkerServiceClient;
   readonly llmTimeoutMs: number;
-  /** Undefined: the script has no network. */
-  readonly network: RunNetwork | undefined;
   readonly sanitizer: SanitizerSession;
   readonly lease: LeaseSession;
   readonly output: OutputLog;
@@ -34,6 +33,25 @@ export type Conversation = {
   readonly interruption: Interruption;
   readonly store: ExecutionStore;
   readonly clock: Clock;
+};
+
+/** How a conversation begins: with a script, or with a run that the worker has. */
+export type Opening =
+  | {
+      readonly kind: "start";
+      readonly started: Started;
+      /** Undefined: the script has no network. */
+      readonly network: RunNetwork | undefined;
+    }
+  | { readonly kind: "attach"; readonly executionId: string; readonly epoch: number };
+
+/** What a run came to, and what is still to be said to its worker. */
+export type Outcome = {
+  readonly ending: Ending;
+  /** It is recorded: the worker may forget the run. */
+  recorded(): void;
+  /** It is not recorded: the worker keeps the run for whoever takes the execution over. */
+  leave(): void;
 };
 
 const KILLED: ReadonlySet<EndReason> = new Set([
@@ -46,41 +64,82 @@ const KILLED: ReadonlySet<EndReason> = new Set([
 type WorkerStream = ClientDuplex<RunResponse, RunRequest>;
 
 /**
- * Runs the submission on a leased worker and follows it to its end; everything that the script says goes through the
- * sanitizer. Rejects when the worker, the sanitizer or the lease is lost, or the run is interrupted.
+ * Runs a script on a leased worker, or takes up a run there, and follows it to its end; everything that the script says
+ * goes through the sanitizer. Rejects when the worker, the sanitizer or the lease is lost, or the run is interrupted.
  */
-export async function converse(submission: Submission, run: Conversation): Promise<Ending> {
-  const { interruption, sanitizer } = run;
+export async function converse(opening: Opening, run: Conversation): Promise<Outcome> {
+  const { sanitizer } = run;
   const stream: WorkerStream = clientDuplex(run.worker.run(), "worker");
   const written = new Set<OutputChannel>();
+  const broken = Promise.withResolvers<never>();
+  broken.promise.catch(() => undefined);
+  // A pause must not outlive its conversation: the next one asks the same question again.
+  const interruption = {
+    ...run.interruption,
+    race: <T>(work: Promise<T>) => run.interruption.race(Promise.race([work, broken.promise])),
+  };
   try {
-    const broken = Promise.withResolvers<never>();
-    const followed = follow(stream, submission, run, written, broken.reject);
-    const { finished, documents } = await interruption.race(
-      Promise.race([followed, sanitizer.failed, broken.promise]),
-    );
-    stream.close();
+    const followed = follow(stream, opening, { ...run, interruption }, written, broken.reject);
+    const { finished, documents } = await interruption.race(Promise.race([followed, sanitizer.failed]));
     const dropped = await endOutput(sanitizer, written, (channel) => isCut(finished, channel));
-    return await interruption.race(endingOfFinished(finished, documents, sanitizer, dropped));
+    const ending = await interruption.race(endingOfFinished(finished, documents, sanitizer, dropped));
+    return {
+      ending,
+      recorded() {
+        stream.send({ message: { $case: "recorded", value: {} } }).catch(() => undefined);
+        stream.close();
+      },
+      leave: () => stream.cancel(),
+    };
   } catch (error) {
-    stream.cancel();
+    broken.reject(error);
+    if (isHandedOver(error) || isConnectionLost(error)) {
+      stream.cancel();
+      throw error;
+    }
+    stream.send({ message: { $case: "stop", value: {} } }).catch(() => undefined);
+    stream.close();
     // What was printed before the break is worth having; a secret that was being written is not.
     await endOutput(sanitizer, written, () => true).catch(() => undefined);
     throw error;
   }
 }
 
+/** Whether only the way to the worker has broken, so that the run may be there still. */
+export function isConnectionLost(error: unknown): boolean {
+  return statusOf(error) === status.UNAVAILABLE;
+}
+
+/** Whether another router follows the run now. */
+export function isSuperseded(error: unknown): boolean {
+  return statusOf(error) === status.ABORTED;
+}
+
+/** What the worker, or the way to it, answered with; undefined for every other error. */
+export function statusOf(error: unknown): status | undefined {
+  const cause = error instanceof AirlockError ? error.cause : undefined;
+  return (cause as { code?: status } | undefined)?.code;
+}
+
+function firstMessage(opening: Opening): RunRequest["message"] {
+  if (opening.kind === "attach") return { $case: "attach", value: opening };
+  const { submission, epoch } = opening.started;
+  const { executionId, code, timeoutMs, settings, memoryJson } = submission;
+  const value = { executionId, code, timeoutMs, settings: { ...settings }, memoryJson, epoch };
+  return { $case: "start", value: { ...value, network: opening.network } };
+}
+
 async function follow(
   stream: WorkerStream,
-  submission: Submission,
+  opening: Opening,
   run: Conversation,
   written: Set<OutputChannel>,
   onBrokenPause: (cause: unknown) => void,
 ): Promise<{ finished: RunFinished; documents: Map<RunDocument_Kind, Uint8Array[]> }> {
-  const { executionId, code, timeoutMs, settings, memoryJson } = submission;
+  const executionId =
+    opening.kind === "attach" ? opening.executionId : opening.started.submission.executionId;
   const documents = new Map<RunDocument_Kind, Uint8Array[]>();
-  const start = { executionId, code, timeoutMs, settings: { ...settings }, memoryJson, network: run.network };
-  await stream.send({ message: { $case: "start", value: start } });
+  await stream.send({ message: firstMessage(opening) });
   for (;;) {
     const event = (await stream.next())?.event;
     switch (event?.$case) {

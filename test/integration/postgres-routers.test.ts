@@ -4,6 +4,7 @@ import { type Ending, type Execution, failure, NO_OUTPUT } from "../../services/
 import type { ExecutionStore } from "../../services/router/store/store.ts";
 import { watchExecution } from "../../services/router/watch.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
+import { GRANT } from "../support/grant.ts";
 import { postgresMissing } from "../support/postgres.ts";
 import { hear, QUESTION, running, submit, usePostgresStores } from "../support/postgres-stores.ts";
 
@@ -35,7 +36,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       expect(claimed.flat().sort()).toEqual(ids);
       for (const mine of claimed) expect(mine).toEqual([...mine].sort());
       expect(claimed.filter((mine) => mine.length > 0).length).toBeGreaterThan(1);
-      const starts = claimers.flatMap((store) => ids.map((id) => store.start(id, 5)));
+      const starts = claimers.flatMap((store) => ids.map((id) => store.start(id, 5, GRANT)));
       expect((await Promise.all(starts)).filter(Boolean)).toHaveLength(200);
       expect(await stores.database.sql("SELECT DISTINCT epoch FROM executions")).toEqual([{ epoch: "2" }]);
     });
@@ -43,11 +44,11 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
     it("lets nobody but its router start an execution, and that one again when it could not hear the answer", async () => {
       const [a, b] = [await stores.open("a"), await stores.open("b")];
       const id = await submit(a);
-      expect(await b.start(id, 1)).toBeUndefined();
-      expect(await a.start(id, 1)).toMatchObject({ executionId: id });
-      expect(await a.start(id, 1)).toMatchObject({ executionId: id });
-      expect(await a.start(id, 2)).toBeUndefined();
-      expect(await b.start(id, 1)).toBeUndefined();
+      expect(await b.start(id, 1, GRANT)).toBeUndefined();
+      expect(await a.start(id, 1, GRANT)).toMatchObject({ submission: { executionId: id } });
+      expect(await a.start(id, 1, GRANT)).toMatchObject({ submission: { executionId: id } });
+      expect(await a.start(id, 2, GRANT)).toBeUndefined();
+      expect(await b.start(id, 1, GRANT)).toBeUndefined();
     });
 
     it("wakes whoever watches at another router within a second", async () => {
@@ -89,7 +90,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       expect(await a.isCancelRequested(id)).toBe(true);
       const endings = await Promise.all([
         a.finish(id, COMPLETED, NO_OUTPUT, 5),
-        b.finish(id, CANCELLED, NO_OUTPUT, 5),
+        b.forceFinish(id, CANCELLED, 5),
       ]);
       expect(endings.filter(Boolean)).toHaveLength(1);
     });
@@ -126,7 +127,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       expect(await stores.database.sql("SELECT router_id FROM routers")).toEqual([{ router_id: "b" }]);
     });
 
-    it("frees what is pending with a router that is not seen any more, and nothing of one that is", async () => {
+    it("frees what a router has that is not seen any more, and nothing of one that is", async () => {
       const clock = createFakeClock();
       const [dead, alive] = [await stores.open("dead"), await stores.open("alive", { clock })];
       const other = await stores.open("other");
@@ -144,10 +145,12 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       await clock.advance(3 * SECOND);
       await expect.poll(() => heard).toBe(1);
       expect(await alive.claimPending(10)).toEqual([{ executionId: "0001", project: "demo" }]);
-      expect(await dead.start("0001", 5)).toBeUndefined();
-      expect(await alive.start("0001", 5)).toBeDefined();
-      // Only its worker knows how far it has come.
-      expect(await alive.listLost()).toEqual([]);
+      expect(await dead.start("0001", 5, GRANT)).toBeUndefined();
+      expect(await alive.start("0001", 5, GRANT)).toBeDefined();
+      expect(await alive.claimLost(10)).toMatchObject([
+        { submission: { executionId: "0002" }, epoch: 2, grant: GRANT, position: 0 },
+      ]);
+      expect(await dead.finish("0002", CANCELLED, NO_OUTPUT, 5)).toBe(false);
     });
   });
 

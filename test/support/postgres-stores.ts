@@ -4,6 +4,7 @@ import { type Clock, systemClock } from "../../services/common/clock.ts";
 import type { Log } from "../../services/common/log.ts";
 import { openPostgresStore } from "../../services/router/store/postgres.ts";
 import type { ExecutionStore } from "../../services/router/store/store.ts";
+import { GRANT } from "./grant.ts";
 import { startPostgres, type TestDatabase, type TestPostgres } from "./postgres.ts";
 
 export const QUESTION = { id: "llm_1", prompt: "Say hello", model: "default" };
@@ -66,7 +67,7 @@ export async function submit(store: ExecutionStore, executionId = "0001", projec
 /** One that runs. */
 export async function running(store: ExecutionStore, executionId = "0001"): Promise<string> {
   await submit(store, executionId);
-  expect(await store.start(executionId, 1)).toBeDefined();
+  expect(await store.start(executionId, 1, GRANT)).toBeDefined();
   return executionId;
 }
 

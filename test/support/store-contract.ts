@@ -8,6 +8,7 @@ import {
   statusOf,
 } from "../../services/router/execution.ts";
 import type { ExecutionStore } from "../../services/router/store/store.ts";
+import { GRANT } from "./grant.ts";
 
 const QUESTION = { id: "llm_1", prompt: "Say hello", model: "default" };
 
@@ -43,7 +44,7 @@ export function describeStoreContract(name: string, open: () => Promise<Executio
     };
     const running = async () => {
       const id = await submit();
-      expect(await store.start(id, 2_000)).toBeDefined();
+      expect(await store.start(id, 2_000, GRANT)).toBeDefined();
       return id;
     };
     const awaiting = async () => {
@@ -62,27 +63,30 @@ export function describeStoreContract(name: string, open: () => Promise<Executio
     it("gives back what was submitted, digit for digit", async () => {
       const id = await submit();
       expect(await store.get(id)).toMatchObject({ project: "demo", state: { status: "pending" } });
-      expect(await store.start(id, 1)).toEqual({
-        executionId: id,
-        project: "demo",
-        code: "print('ü')\n",
-        timeoutMs: 60_000,
-        settings: { REGION: "eu" },
-        memoryJson: '{"a": {"n": 9007199254740993}}',
-        createdAtMs: 1_000 + count,
+      expect(await store.start(id, 1, GRANT)).toEqual({
+        submission: {
+          executionId: id,
+          project: "demo",
+          code: "print('ü')\n",
+          timeoutMs: 60_000,
+          settings: { REGION: "eu" },
+          memoryJson: '{"a": {"n": 9007199254740993}}',
+          createdAtMs: 1_000 + count,
+        },
+        epoch: 1,
       });
     });
 
     it("knows nothing of an unknown id", async () => {
       expect(await store.get("missing")).toBeUndefined();
-      expect(await store.start("missing", 1)).toBeUndefined();
+      expect(await store.start("missing", 1, GRANT)).toBeUndefined();
       expect(await store.requestCancel("missing")).toBe(false);
       expect(await store.finish("missing", COMPLETED, NO_OUTPUT, 1)).toBe(false);
     });
 
     it("starts an execution once", async () => {
       const id = await submit();
-      const won = await Promise.all([store.start(id, 1), store.start(id, 2)]);
+      const won = await Promise.all([store.start(id, 1, GRANT), store.start(id, 2, GRANT)]);
       expect(won.filter(Boolean)).toHaveLength(1);
     });
 
@@ -189,9 +193,9 @@ export function describeStoreContract(name: string, open: () => Promise<Executio
       const stop = store.onChange(id, () => {
         heard += 1;
       });
-      await store.start(other, 1);
+      await store.start(other, 1, GRANT);
       expect(heard).toBe(0);
-      await store.start(id, 1);
+      await store.start(id, 1, GRANT);
       await store.finish(id, COMPLETED, NO_OUTPUT, 2);
       await expect.poll(() => heard).toBe(2);
       stop();
@@ -201,7 +205,7 @@ export function describeStoreContract(name: string, open: () => Promise<Executio
 
     it("pages newest first, filtered", async () => {
       const ids = [await submit(), await submit({ project: "other" }), await submit()];
-      await store.start(ids[0] as string, 1);
+      await store.start(ids[0] as string, 1, GRANT);
       const list = async (filter: object) =>
         (
           await store.list({ project: undefined, status: undefined, limit: 10, before: undefined, ...filter })
@@ -217,26 +221,54 @@ export function describeStoreContract(name: string, open: () => Promise<Executio
     it("has what it was given until it gives it back, then whoever claims it", async () => {
       const ids = [await submit(), await submit({ project: "other" }), await submit()];
       expect(await store.claimPending(10)).toEqual([]);
-      expect((await store.listClaimed()).map((claim) => claim.executionId)).toEqual(ids);
+      expect((await store.listOwn()).map((own) => own.executionId)).toEqual(ids);
       for (const id of ids) await store.release(id);
-      expect(await store.listClaimed()).toEqual([]);
-      expect(await store.start(ids[0] as string, 1)).toBeUndefined();
+      expect(await store.listOwn()).toEqual([]);
+      expect(await store.start(ids[0] as string, 1, GRANT)).toBeUndefined();
       const first = await store.claimPending(2);
       expect(first).toEqual([
         { executionId: ids[0], project: "demo" },
         { executionId: ids[1], project: "other" },
       ]);
-      expect(await store.listClaimed()).toEqual(first);
+      expect(await store.listOwn()).toEqual(first.map((claim) => ({ ...claim, hasStarted: false })));
       expect((await store.claimPending(2)).map((claim) => claim.executionId)).toEqual([ids[2]]);
       expect(await store.claimPending(2)).toEqual([]);
     });
 
-    it("does not give back what has started or ended", async () => {
+    it("gives back what has started with all that is known of it, and nothing that has ended", async () => {
       const [active, paused, ended] = [await running(), await awaiting(), await submit()];
+      await store.appendOutput(active, { position: 0, stdout: "one", stderr: "" });
       await store.finish(ended, failure("cancelled", "no"), NO_OUTPUT, 3);
+      expect(await store.claimLost(10)).toEqual([]);
       for (const id of [active, paused, ended]) await store.release(id);
       expect(await store.claimPending(10)).toEqual([]);
-      expect(await store.listLost()).toEqual([]);
+      expect(await store.listOwn()).toEqual([]);
+      const [lost, ...more] = [...(await store.claimLost(1)), ...(await store.claimLost(10))];
+      expect(lost).toMatchObject({
+        submission: { executionId: active },
+        epoch: 2,
+        grant: GRANT,
+        position: 1,
+      });
+      expect(more).toMatchObject([
+        { submission: { executionId: paused }, epoch: 2, grant: GRANT, position: 0 },
+      ]);
+      expect(await store.listOwn()).toMatchObject([{ hasStarted: true }, { hasStarted: true }]);
+      expect(await store.finish(active, COMPLETED, NO_OUTPUT, 3_000)).toBe(true);
+    });
+
+    it("lets nobody change a run but the router that has it, and everybody end it by force", async () => {
+      const id = await running();
+      await store.release(id);
+      expect(await store.appendOutput(id, { position: 0, stdout: "late", stderr: "" })).toBe(false);
+      expect(await store.markAwaiting(id, QUESTION, 1)).toBe(false);
+      expect(await store.finish(id, COMPLETED, NO_OUTPUT, 3_000)).toBe(false);
+      expect(await store.forceFinish(id, failure("cancelled", "no"), 3_000)).toBe(true);
+      expect(await store.forceFinish(id, failure("killed", "no"), 3_001)).toBe(false);
+      expect((await store.get(id))?.state).toMatchObject({
+        status: "error",
+        ending: { reason: "cancelled" },
+      });
     });
 
     it("takes no more than the project may have, and again when one has ended", async () => {
@@ -251,7 +283,7 @@ export function describeStoreContract(name: string, open: () => Promise<Executio
       const insert = (executionId: string) => store.insert({ ...submission, executionId }, 2);
       expect(await insert("f-1")).toBe(true);
       expect(await insert("f-2")).toBe(true);
-      await store.start("f-1", 1);
+      await store.start("f-1", 1, GRANT);
       expect(await insert("f-3")).toBe(false);
       expect(await store.get("f-3")).toBeUndefined();
       await submit();

@@ -34,6 +34,11 @@ export function observeStore(store: ExecutionStore): { store: ExecutionStore; re
       for (const { executionId, project } of claims) projects.set(executionId, project);
       return claims;
     },
+    async claimLost(limit) {
+      const lost = await store.claimLost(limit);
+      for (const { submission } of lost) projects.set(submission.executionId, submission.project);
+      return lost;
+    },
     async release(executionId) {
       await store.release(executionId);
       projects.delete(executionId);
@@ -42,6 +47,12 @@ export function observeStore(store: ExecutionStore): { store: ExecutionStore; re
       const finished = await store.finish(executionId, ending, last, endedAtMs);
       const project = projects.get(executionId) ?? "";
       if (finished) ended.inc({ project, end_reason: ending.reason });
+      projects.delete(executionId);
+      return finished;
+    },
+    async forceFinish(executionId, ending, endedAtMs) {
+      const finished = await store.forceFinish(executionId, ending, endedAtMs);
+      if (finished) ended.inc({ project: projects.get(executionId) ?? "", end_reason: ending.reason });
       projects.delete(executionId);
       return finished;
     },

@@ -58,26 +58,31 @@ export const CLAIM: Statement = {
     WHERE executions.execution_id = free.execution_id RETURNING executions.execution_id, project`,
 };
 
-export const LIST_CLAIMED: Statement = {
-  name: "list-claimed",
-  text: "SELECT execution_id, project FROM executions WHERE owner = $1 AND status = 'pending'",
+export const LIST_OWN: Statement = {
+  name: "list-own",
+  text: `SELECT execution_id, project, status FROM executions WHERE owner = $1 AND ${UNFINISHED}`,
 };
 
-export const LIST_LOST: Statement = {
-  name: "list-lost",
-  text: `SELECT execution_id FROM executions WHERE owner IS NULL AND status IN ('running', 'awaiting_llm')
-    ORDER BY execution_id`,
+export const CLAIM_LOST: Statement = {
+  name: "claim-lost",
+  text: `WITH lost AS (
+      SELECT execution_id FROM executions WHERE owner IS NULL AND status IN ('running', 'awaiting_llm')
+      ORDER BY execution_id LIMIT $2 FOR UPDATE SKIP LOCKED)
+    UPDATE executions SET owner = $1, epoch = epoch + 1 FROM lost
+    WHERE executions.execution_id = lost.execution_id
+    RETURNING ${SUBMISSION_COLUMNS}, epoch, granted, (SELECT COALESCE(max(position) + 1, 0)
+      FROM execution_output WHERE execution_output.execution_id = executions.execution_id) AS next_position`,
 };
 
 export const RELEASE: Statement = {
   name: "release",
-  text: "UPDATE executions SET owner = NULL WHERE execution_id = $1 AND owner = $2 AND status = 'pending'",
+  text: `UPDATE executions SET owner = NULL WHERE execution_id = $1 AND owner = $2 AND ${UNFINISHED}`,
 };
 
 export const RELEASE_ALL: Statement = {
   name: "release-all",
   text: `WITH gone AS (DELETE FROM routers WHERE router_id = $1)
-    UPDATE executions SET owner = NULL WHERE owner = $1 AND status = 'pending'`,
+    UPDATE executions SET owner = NULL WHERE owner = $1 AND ${UNFINISHED}`,
 };
 
 export const HEARTBEAT: Statement = {
@@ -88,22 +93,22 @@ export const HEARTBEAT: Statement = {
     gone AS (
       DELETE FROM routers WHERE router_id <> $1 AND seen_at < now() - $2 * interval '1 millisecond'
       RETURNING router_id)
-    UPDATE executions SET owner = NULL WHERE status = 'pending' AND owner IN (SELECT router_id FROM gone)`,
+    UPDATE executions SET owner = NULL WHERE ${UNFINISHED} AND owner IN (SELECT router_id FROM gone)`,
 };
 
 /** The same router may ask twice, with the same time: the answer to the first may have been lost. */
 export const START: Statement = {
   name: "start",
-  text: `UPDATE executions SET status = 'running', started_at_ms = $2
+  text: `UPDATE executions SET status = 'running', started_at_ms = $2, granted = $4
     WHERE execution_id = $1 AND owner = $3 AND (status = 'pending' OR (status = 'running' AND started_at_ms = $2))
-    RETURNING ${SUBMISSION_COLUMNS}`,
+    RETURNING ${SUBMISSION_COLUMNS}, epoch`,
 };
 
 export const MARK_AWAITING: Statement = {
   name: "mark-awaiting",
   text: `UPDATE executions SET status = 'awaiting_llm', llm_id = $2, llm_prompt = $3, llm_model = $4,
       llm_answer = NULL, execution_time_ms = $5
-    WHERE execution_id = $1 AND status = 'running' AND llm_id IS DISTINCT FROM $2`,
+    WHERE execution_id = $1 AND owner = $6 AND status = 'running' AND llm_id IS DISTINCT FROM $2`,
 };
 
 export const ANSWER: Statement = {
@@ -120,7 +125,8 @@ export const GET_ANSWER: Statement = {
 /** The lock keeps an ending from coming between the look at the status and the output. */
 export const APPEND_OUTPUT: Statement = {
   name: "append-output",
-  text: `WITH unfinished AS (SELECT execution_id FROM executions WHERE execution_id = $1 AND ${UNFINISHED} FOR SHARE)
+  text: `WITH unfinished AS (
+      SELECT execution_id FROM executions WHERE execution_id = $1 AND owner = $5 AND ${UNFINISHED} FOR SHARE)
     INSERT INTO execution_output (execution_id, position, stdout, stderr)
     SELECT execution_id, $2::bigint, $3::bytea, $4::bytea FROM unfinished ${REPLACE_PIECE}`,
 };
@@ -159,12 +165,18 @@ export const FINISH: Statement = {
       UPDATE executions SET status = $2, end_reason = $3, error = $4, result = $5, memory_updates = $6,
         truncated_stdout = $7, truncated_stderr = $8, execution_time_ms = COALESCE($9, execution_time_ms),
         ended_at_ms = $10
-      WHERE execution_id = $1 AND ${UNFINISHED} RETURNING execution_id),
+      WHERE execution_id = $1 AND owner = $14 AND ${UNFINISHED} RETURNING execution_id),
     last_piece AS (
       INSERT INTO execution_output (execution_id, position, stdout, stderr)
       SELECT execution_id, $11::bigint, $12::bytea, $13::bytea FROM ended
       WHERE length($12::bytea) + length($13::bytea) > 0 ${REPLACE_PIECE})
     SELECT execution_id FROM ended`,
+};
+
+export const FORCE_FINISH: Statement = {
+  name: "force-finish",
+  text: `UPDATE executions SET status = $2, end_reason = $3, error = $4, ended_at_ms = $5
+    WHERE execution_id = $1 AND ${UNFINISHED}`,
 };
 
 /** Routers that clean up at the same time take different rows. */

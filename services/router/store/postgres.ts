@@ -10,11 +10,15 @@ import * as sql from "./postgres-statements.ts";
 import {
   type ClaimRow,
   type ExecutionRow,
-  type SubmissionRow,
+  type LostRow,
+  type OwnRow,
+  type StartedRow,
   type SummaryRow,
   toClaims,
   toExecution,
-  toSubmission,
+  toLost,
+  toOwn,
+  toStarted,
   toSummary,
 } from "./rows.ts";
 import type { ExecutionStore } from "./store.ts";
@@ -76,18 +80,18 @@ export async function openPostgresStore(
       return (await db.rows<SummaryRow>(statement, values)).map(toSummary);
     },
     claimPending: async (limit) => toClaims(await db.rows<ClaimRow>(sql.CLAIM, [owner, limit])),
-    listClaimed: async () => toClaims(await db.rows<ClaimRow>(sql.LIST_CLAIMED, [owner])),
-    listLost: async () => (await db.rows<ClaimRow>(sql.LIST_LOST)).map((row) => row.execution_id),
+    listOwn: async () => toOwn(await db.rows<OwnRow>(sql.LIST_OWN, [owner])),
+    claimLost: async (limit) => toLost(await db.rows<LostRow>(sql.CLAIM_LOST, [owner, limit])),
     async release(executionId) {
       if ((await db.change(sql.RELEASE, [executionId, owner])) > 0) changes.freed();
     },
-    async start(executionId, startedAtMs) {
-      const row = await one<SubmissionRow>(sql.START, executionId, startedAtMs, owner);
+    async start(executionId, startedAtMs, grant) {
+      const row = await one<StartedRow>(sql.START, executionId, startedAtMs, owner, JSON.stringify(grant));
       changed(executionId, row !== undefined);
-      return row && toSubmission(row);
+      return row && toStarted(row);
     },
     markAwaiting: (executionId, { id, prompt, model }, executionTimeMs) =>
-      change(sql.MARK_AWAITING, executionId, id, bytes(prompt), bytes(model), executionTimeMs),
+      change(sql.MARK_AWAITING, executionId, id, bytes(prompt), bytes(model), executionTimeMs, owner),
     answer: (executionId, questionId, response) =>
       change(sql.ANSWER, executionId, questionId ?? null, bytes(response)),
     async getAnswer(executionId, questionId) {
@@ -95,7 +99,7 @@ export async function openPostgresStore(
       return row?.llm_answer ?? undefined;
     },
     async appendOutput(executionId, piece) {
-      return (await db.change(sql.APPEND_OUTPUT, [executionId, ...pieceOf(piece)])) > 0;
+      return (await db.change(sql.APPEND_OUTPUT, [executionId, ...pieceOf(piece), owner])) > 0;
     },
     async addRedactions(executionId, redactions) {
       if (redactions.length === 0) return;
@@ -130,12 +134,16 @@ export async function openPostgresStore(
         executionTimeMs,
         endedAtMs,
         ...pieceOf(last),
+        owner,
       );
       return changed(executionId, row !== undefined);
     },
+    forceFinish: (executionId, ending, endedAtMs) =>
+      change(sql.FORCE_FINISH, executionId, statusOf(ending), ending.reason, bytes(ending.error), endedAtMs),
     deleteEndedBefore: (endedBeforeMs, limit) => db.change(sql.DELETE_ENDED, [endedBeforeMs, limit]),
     onChange: changes.onChange,
     onClaimable: changes.onClaimable,
+    isShared: true,
     async ping() {
       await db.rows(sql.PING);
     },

@@ -1,6 +1,6 @@
 import type { EndReasonName, Status } from "../../common/execution-names.ts";
-import type { Execution, Output, State, Submission } from "../execution.ts";
-import type { Claim, Summary } from "./store.ts";
+import type { Execution, Grant, Output, Started, State, Submission } from "../execution.ts";
+import type { Claim, LostExecution, OwnExecution, Summary } from "./store.ts";
 
 export type ClaimRow = { execution_id: string; project: string };
 
@@ -23,6 +23,10 @@ export type SubmissionRow = {
   memory: string;
   created_at_ms: number;
 };
+
+export type StartedRow = SubmissionRow & { epoch: number };
+
+export type LostRow = StartedRow & { granted: string | null; next_position: number };
 
 export type ExecutionRow = SummaryRow & {
   llm_id: string | null;
@@ -84,7 +88,7 @@ function toState(row: ExecutionRow): State {
   }
 }
 
-export function toSubmission(row: SubmissionRow): Submission {
+function toSubmission(row: SubmissionRow): Submission {
   return {
     executionId: row.execution_id,
     project: row.project,
@@ -94,6 +98,21 @@ export function toSubmission(row: SubmissionRow): Submission {
     memoryJson: row.memory,
     createdAtMs: row.created_at_ms,
   };
+}
+
+export function toStarted(row: StartedRow): Started {
+  return { submission: toSubmission(row), epoch: row.epoch };
+}
+
+/** Oldest first. */
+export function toLost(rows: readonly LostRow[]): LostExecution[] {
+  return rows
+    .map((row) => ({
+      ...toStarted(row),
+      grant: row.granted === null ? undefined : (JSON.parse(row.granted) as Grant),
+      position: row.next_position,
+    }))
+    .sort((a, b) => (a.submission.executionId < b.submission.executionId ? -1 : 1));
 }
 
 export function toSummary(row: SummaryRow): Summary {
@@ -106,6 +125,19 @@ export function toSummary(row: SummaryRow): Summary {
     createdAtMs: row.created_at_ms,
     endedAtMs: row.ended_at_ms,
   };
+}
+
+export type OwnRow = ClaimRow & { status: Status };
+
+/** Oldest first. */
+export function toOwn(rows: readonly OwnRow[]): OwnExecution[] {
+  return rows
+    .map((row) => ({
+      executionId: row.execution_id,
+      project: row.project,
+      hasStarted: row.status !== "pending",
+    }))
+    .sort((a, b) => (a.executionId < b.executionId ? -1 : 1));
 }
 
 /** Claims, oldest first; what a database returns from an update comes in any order. */

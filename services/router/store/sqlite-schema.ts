@@ -74,4 +74,5 @@ export const MIGRATIONS: readonly string[] = [
   DROP TABLE execution_output;
   ALTER TABLE output_by_position RENAME TO execution_output
   `,
+  "ALTER TABLE executions ADD COLUMN granted TEXT",
 ];

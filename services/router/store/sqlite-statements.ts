@@ -3,6 +3,8 @@ import { EXECUTION_COLUMNS } from "./rows.ts";
 
 export const UNFINISHED = "status IN ('pending', 'running', 'awaiting_llm')";
 
+const SUBMISSION_COLUMNS = "execution_id, project, code, timeout_ms, settings, memory, created_at_ms";
+
 /** Every statement of the SQLite store but the list's, which depends on its filter. */
 export function prepareStatements(db: DatabaseSync) {
   return {
@@ -17,7 +19,7 @@ export function prepareStatements(db: DatabaseSync) {
     ),
     insertOutput: db.prepare(
       `INSERT INTO execution_output (execution_id, position, stdout, stderr)
-       SELECT execution_id, ?, ?, ? FROM executions WHERE execution_id = ? AND ${UNFINISHED}
+       SELECT execution_id, ?, ?, ? FROM executions WHERE execution_id = ? AND owner = ? AND ${UNFINISHED}
        ON CONFLICT (execution_id, position) DO UPDATE SET stdout = excluded.stdout, stderr = excluded.stderr`,
     ),
     claim: db.prepare(
@@ -25,24 +27,28 @@ export function prepareStatements(db: DatabaseSync) {
        (SELECT execution_id FROM executions WHERE status = 'pending' AND owner IS NULL ORDER BY execution_id LIMIT ?)
        RETURNING execution_id, project`,
     ),
-    selectClaimed: db.prepare(
-      "SELECT execution_id, project FROM executions WHERE status = 'pending' AND owner = ?",
+    selectOwn: db.prepare(
+      `SELECT execution_id, project, status FROM executions WHERE owner = ? AND ${UNFINISHED}`,
     ),
     release: db.prepare(
-      "UPDATE executions SET owner = NULL WHERE execution_id = ? AND status = 'pending' AND owner = ?",
+      `UPDATE executions SET owner = NULL WHERE execution_id = ? AND owner = ? AND ${UNFINISHED}`,
     ),
-    selectLost: db.prepare(
-      `SELECT execution_id FROM executions WHERE status IN ('running', 'awaiting_llm') AND owner IS NULL
-       ORDER BY execution_id`,
+    claimLost: db.prepare(
+      `UPDATE executions SET owner = ?, epoch = epoch + 1 WHERE execution_id IN
+       (SELECT execution_id FROM executions WHERE status IN ('running', 'awaiting_llm') AND owner IS NULL
+        ORDER BY execution_id LIMIT ?)
+       RETURNING ${SUBMISSION_COLUMNS}, epoch, granted, (SELECT COALESCE(max(position) + 1, 0)
+         FROM execution_output WHERE execution_output.execution_id = executions.execution_id) AS next_position`,
     ),
     start: db.prepare(
-      `UPDATE executions SET status = 'running', started_at_ms = ?
+      `UPDATE executions SET status = 'running', started_at_ms = ?, granted = ?
        WHERE execution_id = ? AND status = 'pending' AND owner = ?
-       RETURNING execution_id, project, code, timeout_ms, settings, memory, created_at_ms`,
+       RETURNING ${SUBMISSION_COLUMNS}, epoch`,
     ),
     markAwaiting: db.prepare(
       `UPDATE executions SET status = 'awaiting_llm', llm_id = ?1, llm_prompt = ?2, llm_model = ?3, llm_answer = NULL,
-       execution_time_ms = ?4 WHERE execution_id = ?5 AND status = 'running' AND llm_id IS NOT ?1`,
+       execution_time_ms = ?4
+       WHERE execution_id = ?5 AND owner = ?6 AND status = 'running' AND llm_id IS NOT ?1`,
     ),
     answer: db.prepare(
       `UPDATE executions SET status = 'running', llm_answer = ?
@@ -56,6 +62,10 @@ export function prepareStatements(db: DatabaseSync) {
     finish: db.prepare(
       `UPDATE executions SET status = ?, end_reason = ?, error = ?, result = ?, memory_updates = ?, truncated_stdout = ?,
        truncated_stderr = ?, execution_time_ms = COALESCE(?, execution_time_ms), ended_at_ms = ?
+       WHERE execution_id = ? AND owner = ? AND ${UNFINISHED}`,
+    ),
+    forceFinish: db.prepare(
+      `UPDATE executions SET status = ?, end_reason = ?, error = ?, ended_at_ms = ?
        WHERE execution_id = ? AND ${UNFINISHED}`,
     ),
     addRedaction: db.prepare(

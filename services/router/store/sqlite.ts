@@ -6,12 +6,16 @@ import { statusOf } from "../execution.ts";
 import {
   type ClaimRow,
   type ExecutionRow,
+  type LostRow,
+  type OwnRow,
+  type StartedRow,
   SUMMARY_COLUMNS,
-  type SubmissionRow,
   type SummaryRow,
   toClaims,
   toExecution,
-  toSubmission,
+  toLost,
+  toOwn,
+  toStarted,
   toSummary,
 } from "./rows.ts";
 import { MIGRATIONS } from "./sqlite-schema.ts";
@@ -54,7 +58,7 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
     }
   };
   const addOutput = (executionId: string, { position, stdout, stderr }: OutputPiece) =>
-    stdout === "" && stderr === "" ? 0 : run(sql.insertOutput, position, stdout, stderr, executionId);
+    stdout === "" && stderr === "" ? 0 : run(sql.insertOutput, position, stdout, stderr, executionId, owner);
 
   return {
     async insert(
@@ -93,22 +97,23 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
     async claimPending(limit) {
       return toClaims(sql.claim.all(owner, limit) as ClaimRow[]);
     },
-    async listClaimed() {
-      return toClaims(sql.selectClaimed.all(owner) as ClaimRow[]);
+    async listOwn() {
+      return toOwn(sql.selectOwn.all(owner) as OwnRow[]);
     },
     async release(executionId) {
       run(sql.release, executionId, owner);
     },
-    async listLost() {
-      return (sql.selectLost.all() as ClaimRow[]).map((row) => row.execution_id);
+    async claimLost(limit) {
+      return toLost(sql.claimLost.all(owner, limit) as LostRow[]);
     },
-    async start(executionId, startedAtMs) {
-      const row = sql.start.get(startedAtMs, executionId, owner) as SubmissionRow | undefined;
+    async start(executionId, startedAtMs, grant) {
+      const row = sql.start.get(startedAtMs, JSON.stringify(grant), executionId, owner);
       changed(executionId, row !== undefined);
-      return row && toSubmission(row);
+      return row && toStarted(row as StartedRow);
     },
     async markAwaiting(executionId, { id, prompt, model }, executionTimeMs) {
-      return changed(executionId, run(sql.markAwaiting, id, prompt, model, executionTimeMs, executionId) > 0);
+      const values = [id, prompt, model, executionTimeMs, executionId, owner];
+      return changed(executionId, run(sql.markAwaiting, ...values) > 0);
     },
     async answer(executionId, questionId, response) {
       return changed(executionId, run(sql.answer, response, executionId, questionId ?? null) > 0);
@@ -157,9 +162,14 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
           executionTimeMs,
           endedAtMs,
           executionId,
+          owner,
         );
       });
       return changed(executionId, ended > 0);
+    },
+    async forceFinish(executionId, ending, endedAtMs) {
+      const values = [statusOf(ending), ending.reason, ending.error, endedAtMs];
+      return changed(executionId, run(sql.forceFinish, ...values, executionId) > 0);
     },
     async deleteEndedBefore(endedBeforeMs, limit) {
       return run(sql.deleteEnded, endedBeforeMs, limit);
@@ -170,6 +180,7 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
     },
     // Only an earlier router gives anything back, and that was before this one opened the file.
     onClaimable: () => () => undefined,
+    isShared: false,
     async ping() {
       sql.selectExists.get("");
     },

@@ -1,5 +1,14 @@
 import type { EndReasonName, Status } from "../../common/execution-names.ts";
-import type { Ending, Execution, LlmQuestion, OutputPiece, Redaction, Submission } from "../execution.ts";
+import type {
+  Ending,
+  Execution,
+  Grant,
+  LlmQuestion,
+  OutputPiece,
+  Redaction,
+  Started,
+  Submission,
+} from "../execution.ts";
 
 export type Summary = {
   readonly executionId: string;
@@ -22,9 +31,21 @@ export type ListFilter = {
 /** A pending execution that one router, and no other, may start. */
 export type Claim = { readonly executionId: string; readonly project: string };
 
+/** An execution that a router has. */
+export type OwnExecution = Claim & { readonly hasStarted: boolean };
+
+/** An execution that had started when its router went, and that this router, and no other, may take over. */
+export type LostExecution = Started & {
+  /** Undefined: it is not known where it ran. */
+  readonly grant: Grant | undefined;
+  /** The position of the next piece of its output. */
+  readonly position: number;
+};
+
 /**
  * The port to the database, as one router sees it. Every change is conditional on the state it starts from and says
- * whether it took place, so that of two racing callers exactly one wins; a terminal state never changes. While the
+ * whether it took place, so that of two racing callers exactly one wins; a terminal state never changes. What a run
+ * changes, only the router may change that has it: one that was taken for dead and is not comes too late. While the
  * database is away, everything rejects with `unavailable`; whether a change took place is then unknown, and each may
  * be asked for again.
  */
@@ -36,14 +57,14 @@ export type ExecutionStore = {
   list(filter: ListFilter): Promise<Summary[]>;
   /** Takes at most `limit` pending executions that no living router has, oldest first. */
   claimPending(limit: number): Promise<Claim[]>;
-  /** The pending executions that this router has, oldest first. */
-  listClaimed(): Promise<Claim[]>;
-  /** Gives a pending execution of this router back, for any router to claim. */
+  /** What this router has and has not ended, oldest first. */
+  listOwn(): Promise<OwnExecution[]>;
+  /** Gives an execution of this router back, for any router to claim. */
   release(executionId: string): Promise<void>;
-  /** Those that have started, have not ended and belong to no router any more. */
-  listLost(): Promise<string[]>;
+  /** Takes over at most `limit` of those that have started, have not ended and belong to no living router. */
+  claimLost(limit: number): Promise<LostExecution[]>;
   /** pending → running, by the router that has it; resolves to what is to run, undefined when it may not. */
-  start(executionId: string, startedAtMs: number): Promise<Submission | undefined>;
+  start(executionId: string, startedAtMs: number, grant: Grant): Promise<Started | undefined>;
   /** running → awaiting_llm, once for each question. */
   markAwaiting(executionId: string, question: LlmQuestion, executionTimeMs: number): Promise<boolean>;
   /** awaiting_llm → running, keeping the answer; `questionId` undefined answers whatever is open. */
@@ -61,6 +82,8 @@ export type ExecutionStore = {
   isCancelRequested(executionId: string): Promise<boolean>;
   /** Any state that is not terminal → the ending's status, together with the last piece of the output. */
   finish(executionId: string, ending: Ending, last: OutputPiece, endedAtMs: number): Promise<boolean>;
+  /** The same without output, whoever has the execution. */
+  forceFinish(executionId: string, ending: Ending, endedAtMs: number): Promise<boolean>;
   /** Forgets at most `limit` executions that ended before this time; resolves to how many. */
   deleteEndedBefore(endedBeforeMs: number, limit: number): Promise<number>;
   /**
@@ -72,6 +95,8 @@ export type ExecutionStore = {
   onClaimable(listener: () => void): () => void;
   /** Rejects when the database cannot be used. */
   ping(): Promise<void>;
-  /** Gives back what this router has not started, then lets go of the database. */
+  /** Whether other routers may share the database. */
+  readonly isShared: boolean;
+  /** Gives back what this router has, then lets go of the database. */
   close(): Promise<void>;
 };

@@ -63,7 +63,7 @@ function createWorker(id: string): TestWorker {
 }
 
 function acquire(executionId: string, defaultReplicas = 1): Lease {
-  const lease = pool.acquire(defaultReplicas);
+  const lease = pool.acquire(defaultReplicas, executionId);
   lease.granted.then(
     (worker) => granted.push(`${executionId} on ${worker.id}`),
     () => undefined,

@@ -10,6 +10,7 @@ import { recordEnding } from "../../../services/router/record-ending.ts";
 import { openSqliteStore } from "../../../services/router/store/sqlite.ts";
 import type { ExecutionStore } from "../../../services/router/store/store.ts";
 import { createFakeClock } from "../../support/fake-clock.ts";
+import { GRANT } from "../../support/grant.ts";
 
 const ID = "0001";
 const STDOUT = 1;
@@ -43,7 +44,7 @@ beforeEach(async () => {
     memoryJson: "{}",
   };
   await store.insert({ ...submission, createdAtMs: 1 });
-  await store.start(ID, 2);
+  await store.start(ID, 2, GRANT);
   failures = 0;
   const full = async () => {
     if (failures-- > 0) throw new Error("database or disk is full");

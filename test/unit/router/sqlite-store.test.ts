@@ -58,7 +58,9 @@ describe("the SQLite file", () => {
     old.close();
     const store = openSqliteStore(path, "router");
     expect(await store.get("0001")).toMatchObject({ stdout: "one two", state: { status: "running" } });
-    expect(await store.listLost()).toEqual(["0001"]);
+    expect(await store.claimLost(10)).toMatchObject([
+      { submission: { executionId: "0001" }, epoch: 2, grant: undefined, position: 3 },
+    ]);
     const redaction = { secret: "TOKEN", field: "stdout", count: 1 };
     await store.addRedactions("0001", [redaction]);
     expect(await store.getRedactions("0001")).toEqual([redaction]);

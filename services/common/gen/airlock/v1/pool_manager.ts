@@ -167,6 +167,11 @@ export interface LeaseRequest {
 export interface LeaseAcquire {
   project: string;
   executionId: string;
+  /**
+   * The worker that the execution was granted by a lease that has broken: it is granted again at once, running or
+   * parked as before. Airlock's code "worker_lost" when it is gone. Empty: any worker.
+   */
+  workerId: string;
 }
 
 export interface LeasePark {
@@ -1493,7 +1498,7 @@ export const LeaseRequest: MessageFns<LeaseRequest> = {
 };
 
 function createBaseLeaseAcquire(): LeaseAcquire {
-  return { project: "", executionId: "" };
+  return { project: "", executionId: "", workerId: "" };
 }
 
 export const LeaseAcquire: MessageFns<LeaseAcquire> = {
@@ -1503,6 +1508,9 @@ export const LeaseAcquire: MessageFns<LeaseAcquire> = {
     }
     if (message.executionId !== "") {
       writer.uint32(18).string(message.executionId);
+    }
+    if (message.workerId !== "") {
+      writer.uint32(26).string(message.workerId);
     }
     return writer;
   },
@@ -1536,6 +1544,14 @@ export const LeaseAcquire: MessageFns<LeaseAcquire> = {
             message.executionId = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.workerId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1555,6 +1571,7 @@ export const LeaseAcquire: MessageFns<LeaseAcquire> = {
     const message = createBaseLeaseAcquire();
     message.project = object.project ?? "";
     message.executionId = object.executionId ?? "";
+    message.workerId = object.workerId ?? "";
     return message;
   },
 };
@@ -2188,8 +2205,8 @@ export const PoolManagerServiceService = {
     responseDeserialize: (value: Buffer): DownProjectResponse => DownProjectResponse.decode(value),
   },
   /**
-   * One stream is one lease: it lasts as long as the caller holds the stream open, so a caller
-   * that dies frees its worker. Waiters of a project are served first come, first served.
+   * One stream is one lease: it lasts until the caller ends the stream. When it breaks, the worker is kept for a grace
+   * period for whoever takes the execution over, then it is free. Waiters of a project are served first come, first served.
    */
   lease: {
     path: "/airlock.v1.PoolManagerService/Lease" as const,
@@ -2223,8 +2240,8 @@ export interface PoolManagerServiceServer extends UntypedServiceImplementation {
   /** Drains the project's workers: what is running or queued is finished, then they stop. */
   downProject: handleUnaryCall<DownProjectRequest, DownProjectResponse>;
   /**
-   * One stream is one lease: it lasts as long as the caller holds the stream open, so a caller
-   * that dies frees its worker. Waiters of a project are served first come, first served.
+   * One stream is one lease: it lasts until the caller ends the stream. When it breaks, the worker is kept for a grace
+   * period for whoever takes the execution over, then it is free. Waiters of a project are served first come, first served.
    */
   lease: handleBidiStreamingCall<LeaseRequest, LeaseResponse>;
   /** Says whether the pool-manager and what it depends on can do their work. */
@@ -2295,8 +2312,8 @@ export interface PoolManagerServiceClient extends Client {
     callback: (error: ServiceError | null, response: DownProjectResponse) => void,
   ): ClientUnaryCall;
   /**
-   * One stream is one lease: it lasts as long as the caller holds the stream open, so a caller
-   * that dies frees its worker. Waiters of a project are served first come, first served.
+   * One stream is one lease: it lasts until the caller ends the stream. When it breaks, the worker is kept for a grace
+   * period for whoever takes the execution over, then it is free. Waiters of a project are served first come, first served.
    */
   lease(): ClientDuplexStream<LeaseRequest, LeaseResponse>;
   lease(options: Partial<CallOptions>): ClientDuplexStream<LeaseRequest, LeaseResponse>;

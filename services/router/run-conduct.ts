@@ -1,0 +1,136 @@
+import type { Clock } from "../common/clock.ts";
+import type { EgressServiceClient } from "../common/gen/airlock/v1/egress.ts";
+import type { PoolManagerServiceClient } from "../common/gen/airlock/v1/pool_manager.ts";
+import type { SanitizerServiceClient } from "../common/gen/airlock/v1/sanitizer.ts";
+import type { Log } from "../common/log.ts";
+import type { WorkerConnections } from "../common/worker-connections.ts";
+import { awaitStore } from "./await-store.ts";
+import { endingOfFailure } from "./ending.ts";
+import { type Grant, NO_OUTPUT, type OutputPiece } from "./execution.ts";
+import { createInterruption, type Interruption, isHandedOver } from "./interruption.ts";
+import type { LeaseSession } from "./lease-session.ts";
+import { type OutputLog, openOutputLog } from "./output-log.ts";
+import { recordEnding } from "./record-ending.ts";
+import type { RouteSession } from "./route-session.ts";
+import { runOnWorker } from "./run-on-worker.ts";
+import { type Stopwatch, startStopwatch } from "./stopwatch.ts";
+import type { ExecutionStore } from "./store/store.ts";
+import { isSuperseded, type Opening, type Outcome } from "./worker-conversation.ts";
+
+export type RunParts = {
+  readonly store: ExecutionStore;
+  readonly poolManager: PoolManagerServiceClient;
+  readonly sanitizer: SanitizerServiceClient;
+  readonly egress: EgressServiceClient;
+  readonly workers: WorkerConnections;
+  readonly clock: Clock;
+  readonly log: Log;
+};
+
+/** How the router stops: first nothing new starts and pauses end, then what still runs is ended. */
+export type Shutdown = { readonly draining: AbortSignal; readonly over: AbortSignal };
+
+/** One execution in this router's hands; whoever opens the lease and the route puts them here, to be closed at the end. */
+export type OpenRun = {
+  readonly executionId: string;
+  readonly project: string;
+  readonly interruption: Interruption;
+  readonly output: OutputLog;
+  lease?: LeaseSession;
+  route?: RouteSession;
+};
+
+/** Where an execution runs, and how its conversation begins; `orStart`: when the worker has never had the run. */
+export type Placement = { readonly grant: Grant; readonly opening: Opening; readonly orStart?: Opening };
+
+/**
+ * Brings an execution to its end, from `prepare`, which finds its worker, to exactly one recorded ending. `prepare`
+ * resolves to undefined when the execution may not start any more. `before`: the output of one that had started.
+ */
+export async function conductRun(
+  { executionId, project, before }: { executionId: string; project: string; before?: OutputPiece },
+  parts: RunParts,
+  shutdown: Shutdown,
+  prepare: (run: OpenRun) => Promise<Placement | undefined>,
+): Promise<void> {
+  const { store, clock, log } = parts;
+  const interruption = createInterruption();
+  let watch: Stopwatch | undefined;
+  const stopListening = listenForCancel(executionId, parts, interruption);
+  const stopObeying = obeyShutdown(shutdown, interruption, store.isShared, () => watch?.isRunning() === true);
+  const onError = (error: unknown) => log.error({ err: error, executionId }, "output not stored");
+  const output = openOutputLog(store, executionId, clock, onError, before ?? NO_OUTPUT);
+  const run: OpenRun = { executionId, project, interruption, output };
+  let outcome: Outcome;
+  try {
+    const placement = await prepare(run);
+    if (!placement || !run.lease) return;
+    watch = startStopwatch(clock);
+    outcome = await runOnWorker(placement, { ...run, lease: run.lease, stopwatch: watch }, parts);
+  } catch (error) {
+    const hasStarted = watch !== undefined || before !== undefined;
+    if (isSuperseded(error)) return run.lease?.abandon();
+    if (isHandedOver(error) || (shutdown.draining.aborted && !hasStarted)) {
+      if (hasStarted) run.lease?.abandon();
+      await output.flush();
+      return await store.release(executionId);
+    }
+    log.debug({ err: error, executionId }, "run broke off");
+    const ranMs = watch?.elapsedMs() ?? (before ? 0 : null);
+    outcome = { ending: endingOfFailure(error, ranMs), recorded() {}, leave() {} };
+  } finally {
+    stopListening();
+    stopObeying();
+    run.route?.close();
+    run.lease?.release();
+  }
+  const last = await output.close();
+  let isRecorded = false;
+  try {
+    isRecorded = await recordEnding(store, executionId, outcome.ending, last, clock, log, shutdown.over);
+  } finally {
+    if (isRecorded) outcome.recorded();
+    else outcome.leave();
+  }
+}
+
+function obeyShutdown(
+  { draining, over }: Shutdown,
+  interruption: Interruption,
+  isShared: boolean,
+  isRunning: () => boolean,
+): () => void {
+  const stop = () =>
+    isShared
+      ? interruption.interrupt("handed_over", "Another router goes on with it.")
+      : interruption.interrupt(
+          "worker_lost",
+          "Airlock was stopped before the script ended; part of it may have run. Check for side effects, then submit it again.",
+        );
+  const stopUnlessRunning = () => {
+    if (!isRunning()) stop();
+  };
+  draining.addEventListener("abort", stopUnlessRunning);
+  over.addEventListener("abort", stop);
+  if (over.aborted) stop();
+  else if (draining.aborted) stopUnlessRunning();
+  return () => {
+    draining.removeEventListener("abort", stopUnlessRunning);
+    over.removeEventListener("abort", stop);
+  };
+}
+
+function listenForCancel(
+  executionId: string,
+  { store, clock, log }: RunParts,
+  interruption: Interruption,
+): () => void {
+  const look = () => {
+    awaitStore(() => store.isCancelRequested(executionId), interruption, clock)
+      .then((asked) => asked && interruption.interrupt("cancelled", "The execution was cancelled."))
+      .catch((error: unknown) => log.error({ err: error, executionId }, "cancel request not read"));
+  };
+  const stopListening = store.onChange(executionId, look);
+  look();
+  return stopListening;
+}

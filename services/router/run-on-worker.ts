@@ -1,0 +1,123 @@
+import { status } from "@grpc/grpc-js";
+import type { Clock } from "../common/clock.ts";
+import { AirlockError, hasCode } from "../common/errors.ts";
+import type { LeaseSession } from "./lease-session.ts";
+import type { OpenRun, Placement, RunParts } from "./run-conduct.ts";
+import { openSanitizer } from "./sanitizer-session.ts";
+import type { Stopwatch } from "./stopwatch.ts";
+import { converse, isConnectionLost, type Opening, type Outcome, statusOf } from "./worker-conversation.ts";
+
+// The worker ends a run at its timeout; this is how much later the router no longer believes in the worker.
+const TIMEOUT_GRACE_MS = 5_000;
+const CONDEMN_TIMEOUT_MS = 2_000;
+// A worker that is alive is found again within seconds.
+const MAX_RECONNECTS = 5;
+
+type LeasedRun = OpenRun & { readonly lease: LeaseSession; readonly stopwatch: Stopwatch };
+
+/**
+ * Follows the run to its end, over as many connections as that takes. Rejects when the worker or the sanitizer is lost,
+ * or the run is interrupted.
+ */
+export async function runOnWorker(placement: Placement, run: LeasedRun, parts: RunParts): Promise<Outcome> {
+  const { grant, orStart } = placement;
+  const stopTimer = boundRun(timeoutOf(placement), run, parts);
+  let opening = placement.opening;
+  try {
+    for (let reconnects = 0; ; ) {
+      if (opening.kind === "attach") run.output.rewind();
+      try {
+        return await converseOnce(opening, placement, run, parts);
+      } catch (error) {
+        if (opening.kind === "attach" && orStart && statusOf(error) === status.NOT_FOUND) {
+          opening = orStart;
+          continue;
+        }
+        if (!isConnectionLost(error)) throw asWorkerError(error);
+        parts.workers.forget(grant.workerAddress);
+        if (++reconnects > MAX_RECONNECTS) throw error;
+        parts.log.warn({ executionId: run.executionId }, "the connection to a worker broke; attaching again");
+        await run.interruption.race(parts.workers.reach(grant.workerAddress));
+        opening = { kind: "attach", executionId: run.executionId, epoch: epochOf(opening) };
+      }
+    }
+  } finally {
+    stopTimer();
+  }
+}
+
+async function converseOnce(
+  opening: Opening,
+  { grant }: Placement,
+  run: LeasedRun,
+  parts: RunParts,
+): Promise<Outcome> {
+  const { executionId, project } = run;
+  const { secretsVersion, llmTimeoutMs } = grant;
+  const open = { project, executionId, secretsVersion };
+  const sanitizer = openSanitizer(parts.sanitizer, open, run.output.add, parts.clock);
+  let isLost = false;
+  try {
+    const worker = parts.workers.to(grant.workerAddress);
+    return await converse(opening, {
+      ...run,
+      ...{ worker, llmTimeoutMs, sanitizer, store: parts.store, clock: parts.clock },
+    });
+  } catch (error) {
+    isLost = isConnectionLost(error);
+    throw error;
+  } finally {
+    sanitizer.close();
+    // What is said again is counted again.
+    const redactions = isLost ? [] : sanitizer.takeRedactions();
+    // Before the ending: whoever sees that finds these, too.
+    await parts.store
+      .addRedactions(executionId, redactions)
+      .catch((error: unknown) => parts.log.error({ err: error, executionId }, "redactions not stored"));
+  }
+}
+
+/** Ends the run when the worker has not ended it long after its time; the returned function stops that. */
+function boundRun(timeoutMs: number, run: LeasedRun, { clock, log }: RunParts): () => void {
+  const { executionId, interruption, lease, stopwatch } = run;
+  return armTimeout(timeoutMs + TIMEOUT_GRACE_MS, stopwatch, clock, () => {
+    const interrupt = () =>
+      interruption.interrupt(
+        "worker_lost",
+        "The worker stopped answering and is being replaced; part of the script may have run. Check for side effects, then submit it again.",
+      );
+    const stopWaiting = clock.after(CONDEMN_TIMEOUT_MS, interrupt);
+    const report = (error: unknown) => log.warn({ err: error, executionId }, "worker not condemned");
+    void lease.condemn().catch(report).finally(stopWaiting).then(interrupt);
+  });
+}
+
+/** Calls `onOver` when the stopwatch has counted this long; the returned function stops that. */
+function armTimeout(limitMs: number, stopwatch: Stopwatch, clock: Clock, onOver: () => void): () => void {
+  let cancel: () => void = () => undefined;
+  const arm = () => {
+    const leftMs = limitMs - stopwatch.elapsedMs();
+    // A pause stops the stopwatch, not this timer: it looks again when it fires too early.
+    if (leftMs > 0) cancel = clock.after(Math.max(leftMs, 10), arm);
+    else onOver();
+  };
+  arm();
+  return () => cancel();
+}
+
+function timeoutOf({ opening, orStart }: Placement): number {
+  const start = opening.kind === "start" ? opening : orStart;
+  return start?.kind === "start" ? start.started.submission.timeoutMs : 0;
+}
+
+function epochOf(opening: Opening): number {
+  return opening.kind === "attach" ? opening.epoch : opening.started.epoch;
+}
+
+/** The worker's refusals of an attach, as what they mean for the execution. */
+function asWorkerError(error: unknown): unknown {
+  const refused = statusOf(error);
+  if (refused !== status.NOT_FOUND && refused !== status.FAILED_PRECONDITION) return error;
+  if (hasCode(error, "output_withheld")) return error;
+  return new AirlockError("worker_lost", "The worker does not have the run any more.", { cause: error });
+}

@@ -1,0 +1,10 @@
+import type { Grant } from "../../services/router/execution.ts";
+
+/** Where the executions of store tests run. */
+export const GRANT: Grant = {
+  workerId: "w-1",
+  workerAddress: "unix:/run/w-1.sock",
+  secretsVersion: "v1",
+  llmTimeoutMs: 900_000,
+  network: false,
+};
