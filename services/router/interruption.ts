@@ -10,8 +10,8 @@ export type InterruptReason =
 export class Interrupted extends AirlockError {
   readonly reason: InterruptReason;
 
-  constructor(reason: InterruptReason, message: string) {
-    super("cancelled", message);
+  constructor(reason: InterruptReason, message: string, options: { cause?: unknown } = {}) {
+    super("cancelled", message, options);
     this.name = "Interrupted";
     this.reason = reason;
   }

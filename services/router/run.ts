@@ -1,8 +1,8 @@
-import { AirlockError, hasCode } from "../common/errors.ts";
+import { hasCode } from "../common/errors.ts";
 import type { LeaseGranted } from "../common/gen/airlock/v1/pool_manager.ts";
 import { awaitStore } from "./await-store.ts";
 import type { Grant } from "./execution.ts";
-import type { Interruption } from "./interruption.ts";
+import { Interrupted, type Interruption } from "./interruption.ts";
 import { type LeaseSession, openLease } from "./lease-session.ts";
 import { openRoute, type RouteSession } from "./route-session.ts";
 import { conductRun, type OpenRun, type RunParts, type Shutdown } from "./run-conduct.ts";
@@ -52,7 +52,7 @@ export async function takeOverExecution(
   const { executionId, project } = submission;
   const before = { position, ...(await outputOf(executionId, parts)) };
   await conductRun({ executionId, project, before }, parts, shutdown, async (run) => {
-    if (!grant) throw new AirlockError("worker_lost", "It is not known where the script ran.");
+    if (!grant) throw lostInRestart();
     const worker = await regainWorker(executionId, project, grant, parts, run.interruption);
     run.lease = worker.lease;
     await prepareWays(run, { ...grant, workerAddress: worker.address }, parts);
@@ -121,8 +121,17 @@ async function regainWorker(
       return { lease, address };
     } catch (error) {
       lease.release();
+      if (hasCode(error, "worker_lost")) throw lostInRestart(error);
       if (!hasCode(error, "unavailable")) throw error;
       await interruption.race(new Promise<void>((resolve) => clock.after(LEASE_RETRY_MS, resolve)));
     }
   }
+}
+
+function lostInRestart(cause?: unknown): Interrupted {
+  return new Interrupted(
+    "worker_lost",
+    "Airlock was restarted while the script ran, and its worker is gone; part of it may have run. Check for side effects, then submit it again.",
+    { cause },
+  );
 }

@@ -123,7 +123,7 @@ describe("when the whole service is killed and started again", () => {
     rest = restClient(airlock.url);
     expect(await rest.settledText(finished)).toBe(finishedBody);
     for (const id of ids) {
-      expect(await rest.get(id)).toMatchObject({
+      expect(await rest.settled(id)).toMatchObject({
         status: "error",
         end_reason: "worker_lost",
         stdout: "up\n",
