@@ -47,7 +47,12 @@ export async function startEmbedded(
   try {
     await start(
       startSecrets(
-        { listen: address("secrets"), projectsDir: projectsDirectory, vault: config.vault },
+        {
+          listen: address("secrets"),
+          projectsDir: projectsDirectory,
+          versionKeyPath: join(config.dataDirectory, "version-key"),
+          vault: config.vault,
+        },
         logFor("secrets"),
       ),
     );

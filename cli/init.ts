@@ -32,6 +32,7 @@ export async function init(args: readonly string[]): Promise<number> {
     const url = `postgres://airlock:${password}@postgres:5432/airlock?sslmode=disable`;
     await writeFile(join(deployment, "database-url"), url, { mode: 0o600 });
   }
+  await written(join(deployment, "version-key"), randomBytes(32).toString("hex"), 0o600);
   await written(join(directory, ".env"), await environmentFile(owner), 0o644);
   if (process.getuid?.() === 0) await giveTo(owner, deployment);
   process.stdout.write(
@@ -84,7 +85,7 @@ async function written(path: string, text: string, mode: number): Promise<boolea
 async function giveTo({ uid, gid }: Owner, deployment: string): Promise<void> {
   const services = (await readdir(join(deployment, "tls"))).filter((name) => name !== "ca");
   const places = [...services.map((name) => join("tls", name)), "secrets"];
-  await chown(join(deployment, "database-url"), uid, gid);
+  for (const file of ["database-url", "version-key"]) await chown(join(deployment, file), uid, gid);
   for (const place of places) {
     await chown(join(deployment, place), uid, gid);
     for (const file of await readdir(join(deployment, place)))

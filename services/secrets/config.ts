@@ -7,6 +7,8 @@ export type SecretsConfig = {
   readonly projectsDir: string;
   /** Absent: `${vault:}` references are refused. */
   readonly vault?: VaultSettings | undefined;
+  /** Where the key of the versions is kept; absent: they end with this process. */
+  readonly versionKeyPath?: string | undefined;
   /** This service's certificates; needed where it is on a network. */
   readonly tlsDirectory?: string | undefined;
 };
@@ -17,6 +19,7 @@ export function readSecretsConfig(env: Readonly<Record<string, string | undefine
   const config = {
     listen: read.text("AIRLOCK_LISTEN"),
     projectsDir: read.text("AIRLOCK_PROJECTS_DIR"),
+    versionKeyPath: read.optionalText("AIRLOCK_VERSION_KEY_FILE"),
     vault: readVaultSettings(read),
     tlsDirectory: read.optionalText("AIRLOCK_TLS_DIR"),
   };

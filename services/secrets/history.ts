@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from "node:crypto";
+import { createHmac } from "node:crypto";
 import type { Clock } from "../common/clock.ts";
 import type { Secret } from "../common/secret.ts";
 
@@ -22,9 +22,8 @@ export type SecretHistory = {
   record(project: string, secrets: readonly Secret[]): Resolved;
 };
 
-export function createSecretHistory(clock: Clock): SecretHistory {
-  // The key dies with this process, so that a version tells nothing about the values behind it.
-  const key = randomBytes(32);
+/** `key`: so that a version tells nothing about the values behind it. */
+export function createSecretHistory(clock: Clock, key: Buffer): SecretHistory {
   const currentOf = new Map<string, Current>();
   const retiredOf = new Map<string, Retired[]>();
   const earlierOf = new Map<string, readonly Current[]>();

@@ -13,17 +13,19 @@ import { envSource } from "./sources/env.ts";
 import { fileSource } from "./sources/file.ts";
 import { plainSource } from "./sources/plain.ts";
 import { vaultSource } from "./sources/vault.ts";
+import { readVersionKey } from "./version-key.ts";
 
 /** The only holder of secret values. */
 export async function startSecrets(config: SecretsConfig, log: Log): Promise<RunningService> {
   const catalogue = await openProjectCatalogue(config.projectsDir);
+  const key = await readVersionKey(config.versionKeyPath);
   const sources = {
     env: envSource(process.env),
     file: fileSource(config.projectsDir),
     vault: vaultSource(config.vault, systemClock),
     plain: plainSource,
   };
-  const projects = createProjectSecrets(catalogue, sources, createSecretHistory(systemClock));
+  const projects = createProjectSecrets(catalogue, sources, createSecretHistory(systemClock, key));
   const tls = await openTlsIfAny(config.tlsDirectory, "secrets", log);
   const server = await startGrpcServer(
     config.listen,

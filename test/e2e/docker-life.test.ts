@@ -50,15 +50,23 @@ await describeWithEngine("the life of a worker's container", "runc", () => {
     expect((await airlock.traces()).networks).toHaveLength(1);
   });
 
-  it("one that outlives a crash is taken over, and its execution has ended once", async () => {
+  it("one that outlives a crash is taken over, and what it runs goes on", async () => {
     await rest.run({ code: "pass" });
     const before = await only();
-    const id = await running(WAITS);
+    const id = await running(
+      "import time\nprint('on', flush=True)\ntime.sleep(3)\nfor n in range(30):\n    print(n, flush=True)\n    time.sleep(0.3)\nset_result(llm.complete('?'))",
+    );
     await airlock.kill();
     expect(await only()).toBe(before);
     airlock = await airlock.restart();
     rest = restClient(airlock.url);
-    expect((await rest.settled(id)).end_reason).toBe("worker_lost");
+    expect((await rest.settled(id)).status).toBe("awaiting_llm");
+    await rest.respond(id, "an answer");
+    expect(await rest.settled(id)).toMatchObject({
+      status: "completed",
+      stdout: ["on", ...Array.from({ length: 30 }, (_, n) => n), ""].join("\n"),
+      result: "an answer",
+    });
     await expect.poll(async () => (await rest.project("demo")).idle_workers, FAST).toBe(1);
     expect((await rest.run({ code: "set_result(3)" })).result).toBe(3);
     expect(await only()).toBe(before);

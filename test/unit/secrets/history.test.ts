@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { Secret } from "../../../services/common/secret.ts";
 import { createSecretHistory } from "../../../services/secrets/history.ts";
@@ -7,7 +7,10 @@ const HOUR_MS = 3_600_000;
 
 function historyAt() {
   const time = { nowMs: 0 };
-  const history = createSecretHistory({ now: () => time.nowMs, after: () => () => undefined });
+  const history = createSecretHistory(
+    { now: () => time.nowMs, after: () => () => undefined },
+    randomBytes(32),
+  );
   const record = (values: Record<string, string>, project = "p") => {
     const secrets = Object.entries(values).map(([name, value]) => new Secret(name, value));
     const { version, retired, retiredVersions } = history.record(project, secrets);
