@@ -14,6 +14,7 @@ import { type Authority, openAuthority } from "./authority.ts";
 import { type EgressConfig, readEgressConfig } from "./config.ts";
 import { createDial, type Resolve, systemResolve } from "./destination.ts";
 import { egressHandlers } from "./handlers.ts";
+import { createHeldRoutes } from "./held-routes.ts";
 import { createIntercept } from "./intercept.ts";
 import { createProxy } from "./proxy.ts";
 import { createRouteOpener } from "./route-opener.ts";
@@ -41,9 +42,10 @@ export async function startEgress(
   const openTunnels = createTunnelOpener(workers, proxy.accept, log);
   const brokered = (project: string, signal: AbortSignal) => resolveBrokered(secrets, project, signal);
   const open = createRouteOpener({ catalogue, brokered, authority, openTunnels, attempts });
+  const routes = createHeldRoutes(open, systemClock);
   const server = await startGrpcServer(
     config.listen,
-    [[EgressServiceService, egressHandlers(open, log)]],
+    [[EgressServiceService, egressHandlers(routes.hold, log)]],
     tls,
   );
   return {
@@ -51,6 +53,7 @@ export async function startEgress(
     registry: attempts.registry,
     async drain(graceMs) {
       await server.drain(graceMs);
+      routes.close();
       proxy.close();
       workers.close();
       attemptLog.end();

@@ -12,7 +12,12 @@ import type { BrokeredSecrets } from "./secrets-client.ts";
 import type { OpenTunnels } from "./worker-tunnels.ts";
 
 /** A route as its holder sees it. */
-export type OpenRoute = { readonly network: RunNetwork; close(): void };
+export type OpenRoute = {
+  readonly network: RunNetwork;
+  /** Resolves when the worker says that the run is over. */
+  readonly over: Promise<void>;
+  close(): void;
+};
 
 /** Opens the route of one run. Rejects with an AirlockError when a part of it cannot be had: then the run has none. */
 export type OpenRouteFor = (request: HoldRouteRequest, signal: AbortSignal) => Promise<OpenRoute>;
@@ -51,6 +56,7 @@ export function createRouteOpener(parts: {
         })),
         authorityPem,
       },
+      over: tunnels.over,
       close() {
         tunnels.close();
         parts.attempts.close(route);

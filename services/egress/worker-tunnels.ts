@@ -1,3 +1,4 @@
+import { type StatusObject, status } from "@grpc/grpc-js";
 import type { TunnelResponse, WorkerServiceClient } from "../common/gen/airlock/v1/worker.ts";
 import { fromGrpcError } from "../common/grpc-errors.ts";
 import type { Log } from "../common/log.ts";
@@ -8,6 +9,8 @@ import { TunnelSocket } from "./tunnel-socket.ts";
 
 /** The connections of one run. */
 export type WorkerTunnels = {
+  /** Resolves when the worker has ended an unused one: then the run is over, or never came. */
+  readonly over: Promise<void>;
   /** Breaks all of them. */
   close(): void;
 };
@@ -64,6 +67,7 @@ function keepTunnels(parts: {
   let waiting = 0;
   let retry: NodeJS.Timeout | undefined;
   let isClosed = false;
+  const over = Promise.withResolvers<void>();
   let { onLost } = parts;
 
   const open = () => {
@@ -82,10 +86,11 @@ function keepTunnels(parts: {
       onLost(error);
       onLost = () => undefined;
     });
-    call.once("status", () => {
+    call.once("status", ({ code }: StatusObject) => {
       calls.delete(call);
       if (!isWaiting) return fill();
       waiting--;
+      if (code === status.OK) over.resolve();
       if (isClosed) return;
       clearTimeout(retry);
       retry = setTimeout(fill, RETRY_MS);
@@ -96,6 +101,7 @@ function keepTunnels(parts: {
   };
   fill();
   return {
+    over: over.promise,
     close() {
       isClosed = true;
       clearTimeout(retry);

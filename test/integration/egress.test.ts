@@ -78,8 +78,11 @@ type Held = {
 };
 let routes = 0;
 
-async function hold(project: string, workerAddress = worker.address): Promise<Held> {
-  const executionId = `execution-${routes++}`;
+async function hold(
+  project: string,
+  workerAddress = worker.address,
+  executionId = `execution-${routes++}`,
+): Promise<Held> {
   const stream = egress.holdRoute({ project, executionId, workerAddress });
   stream.on("error", () => undefined);
   const [{ network }] = (await Promise.race([
@@ -109,7 +112,7 @@ async function ask({ executionId }: Held, credentials: RunNetwork, url: string):
 describe("a route", () => {
   const url = () => `http://echo.example:${echo.port}/`;
 
-  it("is open as long as its stream is held, and its connections with it", async () => {
+  it("is there for whoever takes the run over, with its connections, until the run is over", async () => {
     const route = await hold("open");
     expect(await ask(route, route.network, url())).toBe(200);
     const idle = await worker.connect(route.executionId);
@@ -119,6 +122,12 @@ describe("a route", () => {
     await once(idle, "data");
     const closed = once(idle, "close");
     route.stream.cancel();
+    const again = await hold("open", worker.address, route.executionId);
+    expect(again.network).toEqual(route.network);
+    expect(await ask(again, route.network, url())).toBe(200);
+    expect(idle.destroyed).toBe(false);
+    worker.end(route.executionId);
+    again.stream.cancel();
     await closed;
     await expect.poll(() => worker.waiting(route.executionId)).toBe(0);
   });

@@ -7,6 +7,7 @@ import {
 import { PoolManagerServiceClient } from "../../services/common/gen/airlock/v1/pool_manager.ts";
 import { RouterServiceClient, SubmitRequest } from "../../services/common/gen/airlock/v1/router.ts";
 import { callUnary, connect } from "../../services/common/grpc-client.ts";
+import { type EchoServer, startEchoServer } from "../support/echo-server.ts";
 import { postgresMissing, startPostgres, type TestDatabase, type TestPostgres } from "../support/postgres.ts";
 import { type ServiceProcess, startServiceProcess } from "../support/service-process.ts";
 import { startServices, type TestServices } from "../support/services.ts";
@@ -20,6 +21,13 @@ for n in range(60):
     print(n, flush=True)
     time.sleep(0.4)
 set_result(9223372036854775809)`;
+const CONNECTS = `import urllib.request
+def status():
+    with urllib.request.urlopen('http://127.0.0.1:PORT/', timeout=20) as response:
+        return response.status
+first = status()
+llm.complete('?')
+set_result([first, status()])`;
 const ASKS =
   "print('before', flush=True)\nanswer = llm.complete('Say hello')\nprint(answer)\nset_result(answer)";
 
@@ -27,6 +35,7 @@ describe.skipIf(missing)(`a router that is killed${missing ? ` (${missing})` : "
   let postgres: TestPostgres;
   let database: TestDatabase;
   let services: TestServices;
+  let server: EchoServer;
   let doomed: ServiceProcess;
   let client: RouterServiceClient;
 
@@ -34,6 +43,7 @@ describe.skipIf(missing)(`a router that is killed${missing ? ` (${missing})` : "
     postgres = await startPostgres();
   });
   afterAll(async () => {
+    await server?.close();
     client?.close();
     await doomed?.kill();
     await services?.close();
@@ -56,7 +66,9 @@ describe.skipIf(missing)(`a router that is killed${missing ? ` (${missing})` : "
 
   it("loses no output, no question and no result, and nothing runs twice", SLOW, async () => {
     database = await postgres.newDatabase();
-    services = await startServices({ demo: "replicas: 4\n" }, { database: database.config });
+    server = await startEchoServer();
+    const listed = `replicas: 1\nnetwork_allowlist: ["127.0.0.1:${server.port}"]\nallow_private: [127.0.0.1]\n`;
+    services = await startServices({ demo: "replicas: 4\n", listed }, { database: database.config });
     const socket = `unix:${services.directory}/doomed.sock`;
     doomed = await startServiceProcess("router", {
       AIRLOCK_LISTEN: socket,
@@ -69,8 +81,9 @@ describe.skipIf(missing)(`a router that is killed${missing ? ` (${missing})` : "
     const runs = await Promise.all([submit(RUNS), submit(RUNS)]);
     const asks = await submit(ASKS);
     const answered = await submit(ASKS);
+    const connects = await submit(CONNECTS.replace("PORT", String(server.port)), "listed");
     for (const id of runs) await until(id, ({ stdout }) => stdout.includes("\n3\n"));
-    for (const id of [asks, answered]) await until(id, isAsking);
+    for (const id of [asks, answered, connects]) await until(id, isAsking);
     await doomed.kill();
 
     const answer = (executionId: string, response: string) =>
@@ -82,6 +95,7 @@ describe.skipIf(missing)(`a router that is killed${missing ? ` (${missing})` : "
         { timeoutMs: 5_000 },
       );
     await answer(answered, "while nobody had it");
+    await answer(connects, "again");
     const counted = Array.from({ length: 60 }, (_, n) => `${n}\n`).join("");
     for (const id of runs) {
       const { endReason, stdout, resultJson } = await until(id, hasEnded);
@@ -92,6 +106,10 @@ describe.skipIf(missing)(`a router that is killed${missing ? ` (${missing})` : "
     expect(await until(answered, hasEnded)).toMatchObject({
       endReason: EndReason.COMPLETED,
       stdout: "before\nwhile nobody had it\n",
+    });
+    expect(await until(connects, hasEnded)).toMatchObject({
+      endReason: EndReason.COMPLETED,
+      resultJson: "[200,200]",
     });
     expect((await services.get(asks)).status).toBe(ExecutionStatus.AWAITING_LLM);
     await answer(asks, "after it was taken over");

@@ -454,8 +454,9 @@ export const CloseRouteResponse: MessageFns<CloseRouteResponse> = {
 export type EgressServiceService = typeof EgressServiceService;
 export const EgressServiceService = {
   /**
-   * Opens a route for one run and keeps it open as long as the caller holds the stream, so a router that dies
-   * leaves none behind. The first message describes the route; what it may reach is the project's allowlist.
+   * Opens a route for one run and keeps it open as long as the caller holds the stream; afterwards until the run is
+   * over, at most for a grace period, in which whoever takes the execution over gets the same route by the same request.
+   * The first message describes the route; what it may reach is the project's allowlist.
    */
   holdRoute: {
     path: "/airlock.v1.EgressService/HoldRoute" as const,
@@ -498,8 +499,9 @@ export const EgressServiceService = {
 
 export interface EgressServiceServer extends UntypedServiceImplementation {
   /**
-   * Opens a route for one run and keeps it open as long as the caller holds the stream, so a router that dies
-   * leaves none behind. The first message describes the route; what it may reach is the project's allowlist.
+   * Opens a route for one run and keeps it open as long as the caller holds the stream; afterwards until the run is
+   * over, at most for a grace period, in which whoever takes the execution over gets the same route by the same request.
+   * The first message describes the route; what it may reach is the project's allowlist.
    */
   holdRoute: handleServerStreamingCall<HoldRouteRequest, HoldRouteResponse>;
   /**
@@ -518,8 +520,9 @@ export interface EgressServiceServer extends UntypedServiceImplementation {
 
 export interface EgressServiceClient extends Client {
   /**
-   * Opens a route for one run and keeps it open as long as the caller holds the stream, so a router that dies
-   * leaves none behind. The first message describes the route; what it may reach is the project's allowlist.
+   * Opens a route for one run and keeps it open as long as the caller holds the stream; afterwards until the run is
+   * over, at most for a grace period, in which whoever takes the execution over gets the same route by the same request.
+   * The first message describes the route; what it may reach is the project's allowlist.
    */
   holdRoute(request: HoldRouteRequest, options?: Partial<CallOptions>): ClientReadableStream<HoldRouteResponse>;
   holdRoute(
