@@ -153,6 +153,23 @@ describe.skipIf(missing)(`two routers on a real PostgreSQL${missing ? ` (${missi
     ]);
   });
 
+  it("go on with what the other one ran or held paused when it was stopped, at once", async () => {
+    const asks = await submit(b.client, ASKS);
+    const runs = await submit(
+      b.client,
+      "import time\nfor n in range(30):\n    print(n, flush=True)\n    time.sleep(0.2)\nset_result('all')",
+    );
+    expect(await get(a, asks, 20_000)).toMatchObject({ status: ExecutionStatus.AWAITING_LLM });
+    await expect.poll(async () => (await get(a, runs)).stdout).toContain("3\n");
+    await b.stop(0);
+    await call(a, a.respond, { executionId: asks, llmRequestId: undefined, response: "hello" });
+    expect(await get(a, asks, 10_000)).toMatchObject({ resultJson: '"hello"' });
+    expect(await get(a, runs, 20_000)).toMatchObject({
+      endReason: EndReason.COMPLETED,
+      stdout: Array.from({ length: 30 }, (_, n) => `${n}\n`).join(""),
+    });
+  });
+
   it("run each of 60 executions once, however they came in", async () => {
     const code = "import os, uuid; print(uuid.uuid4()); set_result(1)";
     const ids = await Promise.all(Array.from({ length: 60 }, (_, n) => submit(n % 2 ? a : b.client, code)));

@@ -108,6 +108,78 @@ describe("a pool that takes over workers", () => {
   });
 });
 
+describe("a lease that broke", () => {
+  const GRACE_MS = 30_000;
+
+  it("keeps its worker for whoever takes the execution over", async () => {
+    const lease = acquire("a");
+    await settle();
+    lease.abandon();
+    acquire("b");
+    await settle();
+    expect(granted).toEqual(["a on w1"]);
+    const again = pool.attach("w1", "a");
+    expect((await again.granted).id).toBe("w1");
+    await clock.advance(GRACE_MS);
+    expect(granted).toEqual(["a on w1"]);
+    again.release();
+    await settle();
+    expect(granted).toEqual(["a on w1", "b on w1"]);
+  });
+
+  it("frees its worker when nobody came in time", async () => {
+    const lease = acquire("a");
+    await settle();
+    lease.abandon();
+    acquire("b");
+    await clock.advance(GRACE_MS - 1);
+    await settle();
+    expect(granted).toEqual(["a on w1"]);
+    await clock.advance(1);
+    await settle();
+    expect(granted).toEqual(["a on w1", "b on w1"]);
+  });
+
+  it("has nothing more to say once another has taken over", async () => {
+    const late = acquire("a");
+    await settle();
+    const again = pool.attach("w1", "a");
+    acquire("b");
+    late.park();
+    late.release();
+    late.abandon();
+    await clock.advance(GRACE_MS);
+    await settle();
+    expect(granted).toEqual(["a on w1"]);
+    await expect(codeOf(late.resume())).resolves.toBe("worker_lost");
+    again.park();
+    await settle();
+    expect(granted).toEqual(["a on w1", "b on w1"]);
+  });
+
+  it("frees a place in the queue at once", async () => {
+    const first = acquire("a");
+    acquire("b").abandon();
+    acquire("c");
+    await settle();
+    first.release();
+    await settle();
+    expect(granted).toEqual(["a on w1", "c on w1"]);
+  });
+
+  it("is taken over on a worker that is itself being taken over, and on no other", async () => {
+    const coming = Promise.withResolvers<Worker>();
+    pool.take(1, () => coming.promise);
+    const here = pool.attach("w1", "a");
+    const gone = pool.attach("w7", "b");
+    coming.resolve(createWorker("w1"));
+    await settle();
+    expect((await here.granted).id).toBe("w1");
+    await expect(codeOf(gone.granted)).resolves.toBe("worker_lost");
+    expect(pool.view()).toMatchObject({ running: 1, idleWorkers: 0 });
+  });
+});
+
 describe("a pool", () => {
   it("says why it waits when a worker dies young", async () => {
     acquire("a").release();
