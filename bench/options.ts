@@ -1,0 +1,47 @@
+import { parseFlags, usageError } from "../cli/flags.ts";
+import { PLANS, type Plan } from "./plan.ts";
+import { ROWS } from "./rows.ts";
+
+export type Options = {
+  readonly plan: Plan;
+  /** Names of rows. */
+  readonly only: readonly string[];
+  readonly json: boolean;
+  readonly profile: boolean;
+  readonly guard: boolean;
+  readonly bounds: string | undefined;
+  readonly writeReadme: boolean;
+};
+
+const FLAGS = {
+  quick: { type: "boolean", default: false },
+  only: { type: "string" },
+  json: { type: "boolean", default: false },
+  profile: { type: "boolean", default: false },
+  guard: { type: "boolean", default: false },
+  bounds: { type: "string" },
+  "write-readme": { type: "boolean", default: false },
+} as const;
+
+/** Reads the flags of `./airlock bench`; throws a ConfigError that says what is wrong. */
+export function readOptions(args: readonly string[]): Options {
+  const { values, positionals } = parseFlags("bench", args, FLAGS);
+  const refuse = (sentence: string) => usageError("bench", sentence);
+  if (positionals.length > 0) throw refuse(`${positionals[0]} is no flag.`);
+  const names = ROWS.map(({ name }) => name);
+  const only = values.only?.split(",").filter(Boolean) ?? [];
+  const unknown = only.find((name) => !names.includes(name));
+  if (unknown) throw refuse(`--only takes ${names.join(", ")}, with commas between; not "${unknown}".`);
+  if (values.bounds !== undefined && !values.guard) throw refuse("--bounds belongs to --guard.");
+  if (values["write-readme"] && (values.quick || values.guard || only.length > 0))
+    throw refuse("--write-readme measures everything; leave --quick, --guard and --only out.");
+  return {
+    plan: values.guard ? PLANS.guard : values.quick ? PLANS.quick : PLANS.full,
+    only,
+    json: values.json,
+    profile: values.profile,
+    guard: values.guard,
+    bounds: values.bounds,
+    writeReadme: values["write-readme"],
+  };
+}

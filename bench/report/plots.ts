@@ -1,0 +1,4 @@
+import type { Result } from "../result.ts";
+export function plotsOf(_result: Result): [string, string][] {
+  return [];
+}

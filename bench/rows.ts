@@ -1,0 +1,27 @@
+import type { Row } from "./bench.ts";
+import { burst } from "./rows/burst.ts";
+import { grpc } from "./rows/grpc.ts";
+import { latency } from "./rows/latency.ts";
+import { memory } from "./rows/memory.ts";
+import { output } from "./rows/output.ts";
+import { pause } from "./rows/pause.ts";
+import { paused } from "./rows/paused.ts";
+import { sanitizer } from "./rows/sanitizer.ts";
+import { start } from "./rows/start.ts";
+import { stored } from "./rows/stored.ts";
+import { throughput } from "./rows/throughput.ts";
+
+/** In the order of the table; what needs a quiet machine most comes first. */
+export const ROWS: readonly Row[] = [
+  latency,
+  burst,
+  throughput,
+  grpc,
+  pause,
+  output,
+  start,
+  stored,
+  sanitizer,
+  memory,
+  paused,
+];
