@@ -34,7 +34,11 @@ export async function memoryOf(pid: number): Promise<ProcessMemory> {
 
 /** Of the process and all below it. */
 export async function memoryOfTree(pid: number): Promise<ProcessMemory> {
-  const all = await Promise.all((await treeOf(pid)).map(memoryOf));
+  return await memoryOfAll(await treeOf(pid));
+}
+
+export async function memoryOfAll(pids: readonly number[]): Promise<ProcessMemory> {
+  const all = await Promise.all(pids.map(memoryOf));
   return all.reduce(
     (sum, each) => ({
       residentMb: sum.residentMb + each.residentMb,

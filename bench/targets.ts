@@ -1,6 +1,7 @@
 import type { Bound } from "./bound.ts";
-import { PLANS, type Plan, TARGET_CLIENTS } from "./plan.ts";
+import { type Plan, TARGET_CLIENTS } from "./plan.ts";
 import { poolNames } from "./pool.ts";
+import { pausedName } from "./rows/paused.ts";
 
 /** The speed that Airlock answers for. */
 export function targetsOf(plan: Plan): Bound[] {
@@ -37,7 +38,7 @@ export function targetsOf(plan: Plan): Bound[] {
       }),
     {
       says: "a paused execution: at most 3 MB private",
-      ...{ row: "paused", subject: `${most} paused`, metric: "private, each", of: "median", atMost: 3 },
+      ...{ row: "paused", subject: pausedName(most), metric: "private, each", of: "median", atMost: 3 },
     },
     {
       says: "start to first health: at most 0.5 s",
@@ -61,9 +62,4 @@ export function targetsOf(plan: Plan): Bound[] {
       ...{ row: "stored", subject: stored, metric: "p50", of: "ratio", atMost: 1.5 },
     },
   ];
-}
-
-/** Whether a run with this plan can say all that is promised. */
-export function isWhole(plan: Plan): boolean {
-  return plan.name === PLANS.full.name;
 }

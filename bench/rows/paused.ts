@@ -1,8 +1,9 @@
+import { treeOf } from "../../test/support/process-tree.ts";
 import type { Row } from "../bench.ts";
 import { type HttpClient, httpClient } from "../clients/http.ts";
 import { settled, submit } from "../clients/rest.ts";
 import { type Figure, figureOf } from "../figure.ts";
-import { availableMb, memoryOfTree } from "../process-memory.ts";
+import { availableMb, memoryOfAll, memoryOfTree } from "../process-memory.ts";
 import { PROJECTS } from "../projects.ts";
 import { startEmbeddedStack } from "../stacks/embedded.ts";
 import { warmUp } from "../stacks/stack.ts";
@@ -23,6 +24,7 @@ export const paused: Row = {
     const figures: Figure[] = [];
     try {
       await warmUp(stack, "plain");
+      const others = new Set(await treeOf(pid));
       const before = { tree: (await memoryOfTree(pid)).privateMb, machine: await availableMb() };
       let count = 0;
       for (const wanted of bench.plan.pausedCounts) {
@@ -36,10 +38,13 @@ export const paused: Row = {
         count = wanted;
         const privateMb = ((await memoryOfTree(pid)).privateMb - before.tree) / count;
         const machineMb = (before.machine - (await availableMb())) / count;
-        const subject = `${count} paused`;
+        const own = await memoryOfAll((await treeOf(pid)).filter((each) => !others.has(each)));
+        const figure = (metric: string, mb: number) =>
+          figureOf({ row: this.name, subject: pausedName(count), metric, unit: "MB" }, [mb]);
         figures.push(
-          figureOf({ row: this.name, subject, metric: "private, each", unit: "MB" }, [privateMb]),
-          figureOf({ row: this.name, subject, metric: "of the machine, each", unit: "MB" }, [machineMb]),
+          figure("private, each", privateMb),
+          figure("of that in its own processes", own.privateMb / count),
+          figure("of the machine, each", machineMb),
         );
       }
       return figures;
@@ -49,6 +54,11 @@ export const paused: Row = {
     }
   },
 };
+
+/** How so many paused executions are called in the table. */
+export function pausedName(count: number): string {
+  return `${count.toLocaleString("en")} paused`;
+}
 
 async function pauseMore(http: HttpClient, count: number): Promise<void> {
   let left = count;

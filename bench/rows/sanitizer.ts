@@ -27,13 +27,15 @@ export const sanitizer: Row = {
       { name: FLOOR, round: async () => ({ rate: await rateOf(bytes, async (text) => void sum(text)) }) },
       ...COUNTS.map((count) => sessionOf(count, judge, bytes)),
     ];
+    // Until the code is compiled for what it is given, it is another program.
+    await interleave(subjects, 1);
     const rounds = await interleave(subjects, ROUNDS);
     return [...rounds.figures(this.name, "MB/s"), flatness(this.name, rounds)];
   },
 };
 
 function subjectName(count: number): string {
-  return `${count} ${count === 1 ? "secret" : "secrets"}`;
+  return `${count.toLocaleString("en")} ${count === 1 ? "secret" : "secrets"}`;
 }
 
 function sessionOf(count: number, judge: Judge, bytes: number): Subject<"rate"> {
@@ -49,9 +51,8 @@ function sessionOf(count: number, judge: Judge, bytes: number): Subject<"rate"> 
     floor: FLOOR,
     async round() {
       const session = new SanitizerSession(needles, judge, new AbortController().signal);
-      const push = async (data: Uint8Array, end: boolean) => {
-        for await (const piece of session.take({ channel, data: Buffer.from(data), end, cut: false }))
-          void piece;
+      const push = async (data: Buffer, end: boolean) => {
+        for await (const piece of session.take({ channel, data, end, cut: false })) void piece;
       };
       const secret = Buffer.from(secrets[0] as string);
       return {
@@ -59,7 +60,7 @@ function sessionOf(count: number, judge: Judge, bytes: number): Subject<"rate"> 
           secret.copy(text, 100);
           for (let at = 0; at < text.length; at += CHUNK_BYTES)
             await push(text.subarray(at, at + CHUNK_BYTES), false);
-          await push(new Uint8Array(), true);
+          await push(Buffer.alloc(0), true);
         }),
       };
     },
