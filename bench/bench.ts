@@ -9,6 +9,7 @@ import type { Figure } from "./figure.ts";
 import type { Plan } from "./plan.ts";
 import { openContainerPool, openPool, type Pool } from "./pool.ts";
 import type { ProjectName } from "./projects.ts";
+import type { RowName } from "./row-names.ts";
 import { engineRuntimes, type Runtime, startDockerStack } from "./stacks/docker.ts";
 import { startEmbeddedStack } from "./stacks/embedded.ts";
 import { startPostgresStack } from "./stacks/postgres.ts";
@@ -30,7 +31,7 @@ export type Bench = {
 
 /** One or several rows of the table, which share their measurement. */
 export type Row = {
-  readonly name: string;
+  readonly name: RowName;
   readonly title: string;
   measure(bench: Bench): Promise<Figure[]>;
 };

@@ -1,10 +1,11 @@
 import type { Figure } from "./figure.ts";
+import type { RowName } from "./row-names.ts";
 
 /** What one figure, or its ratio to the floor, has to keep. */
 export type Bound = {
   /** What is promised, for people. */
   readonly says: string;
-  readonly row: string;
+  readonly row: RowName;
   readonly subject: string;
   readonly metric: string;
   readonly of: "ratio" | "median";

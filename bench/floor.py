@@ -1,7 +1,7 @@
 """The floor: a bare fork of a zygote that has imported what a worker's zygote imports, running a script, and reaped.
 
-It answers each line {"code": text, "count": n} with {"ms": [n times], "bytes": what the last script wrote}. No sandbox, no RPC, no
-store: nothing that starts a fresh interpreter for each script by forking can be faster.
+It answers each line {"code": text, "count": n} with {"ms": [n times], "bytes": what the last script wrote}. No
+sandbox, no RPC, no store: nothing that starts a fresh interpreter for each script by forking can be faster.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def run(code: str) -> int:
     if pid == 0:
         os.close(read)
         os.dup2(write, 1)
-        sys.stdout = open(1, "w", buffering=1, closefd=False)
+        sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
         exec(compile(code, "script.py", "exec"), {"__name__": "__main__"})
         sys.stdout.flush()
         os._exit(0)

@@ -1,12 +1,11 @@
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { ConfigError } from "../services/common/environment.ts";
 import { type Bound, type Judgement, judge, limitOf } from "./bound.ts";
 import { measure } from "./measure.ts";
 import type { Plan } from "./plan.ts";
 import { digits } from "./report/numbers.ts";
+import { isRowName } from "./row-names.ts";
 
-export const BOUNDS = join(import.meta.dirname, "bounds.json");
 
 /** Measures what the bounds are about, and resolves to what each of them came to. */
 export async function guard(plan: Plan, path: string, say: (progress: string) => void): Promise<Judgement[]> {
@@ -15,11 +14,16 @@ export async function guard(plan: Plan, path: string, say: (progress: string) =>
   return judge(bounds, (await measure(plan, rows, say)).figures);
 }
 
-async function readBounds(path: string): Promise<Bound[]> {
+async function readBounds(path: string): Promise<readonly Bound[]> {
   try {
-    return (JSON.parse(await readFile(path, "utf8")) as { bounds: Bound[] }).bounds;
+    const { bounds } = JSON.parse(await readFile(path, "utf8")) as { bounds: Bound[] };
+    // Without a bound the guard would pass whatever happens.
+    if (bounds.length === 0) throw new Error("it holds no bound");
+    const stranger = bounds.find(({ row }) => !isRowName(row));
+    if (stranger) throw new Error(`there is no row "${stranger.row}"`);
+    return bounds;
   } catch (error) {
-    throw new ConfigError([`The bounds in ${path} cannot be read: ${(error as Error).message}`]);
+    throw new ConfigError([`The file ${path} cannot be used: ${(error as Error).message}.`]);
   }
 }
 

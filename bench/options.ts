@@ -1,11 +1,10 @@
 import { parseFlags, usageError } from "../cli/flags.ts";
 import { PLANS, type Plan } from "./plan.ts";
-import { ROWS } from "./rows.ts";
+import { isRowName, ROW_NAMES, type RowName } from "./row-names.ts";
 
 export type Options = {
   readonly plan: Plan;
-  /** Names of rows. */
-  readonly only: readonly string[];
+  readonly rows: readonly RowName[];
   readonly json: boolean;
   readonly profile: boolean;
   readonly guard: boolean;
@@ -28,16 +27,16 @@ export function readOptions(args: readonly string[]): Options {
   const { values, positionals } = parseFlags("bench", args, FLAGS);
   const refuse = (sentence: string) => usageError("bench", sentence);
   if (positionals.length > 0) throw refuse(`${positionals[0]} is no flag.`);
-  const names = ROWS.map(({ name }) => name);
-  const only = values.only?.split(",").filter(Boolean) ?? [];
-  const unknown = only.find((name) => !names.includes(name));
-  if (unknown) throw refuse(`--only takes ${names.join(", ")}, with commas between; not "${unknown}".`);
+  const only = values.only?.split(",");
+  const unknown = only?.find((name) => !isRowName(name));
+  if (unknown !== undefined)
+    throw refuse(`--only takes ${ROW_NAMES.join(", ")}, with commas between; not "${unknown}".`);
   if (values.bounds !== undefined && !values.guard) throw refuse("--bounds belongs to --guard.");
-  if (values["write-readme"] && (values.quick || values.guard || only.length > 0))
+  if (values["write-readme"] && (values.quick || values.guard || only))
     throw refuse("--write-readme measures everything; leave --quick, --guard and --only out.");
   return {
     plan: values.guard ? PLANS.guard : values.quick ? PLANS.quick : PLANS.full,
-    only,
+    rows: only ? ROW_NAMES.filter((name) => only.includes(name)) : ROW_NAMES,
     json: values.json,
     profile: values.profile,
     guard: values.guard,

@@ -1,4 +1,5 @@
 import type { Row } from "./bench.ts";
+import type { RowName } from "./row-names.ts";
 import { burst } from "./rows/burst.ts";
 import { grpc } from "./rows/grpc.ts";
 import { latency } from "./rows/latency.ts";
@@ -11,8 +12,7 @@ import { start } from "./rows/start.ts";
 import { stored } from "./rows/stored.ts";
 import { throughput } from "./rows/throughput.ts";
 
-/** In the order of the table; what needs a quiet machine most comes first. */
-export const ROWS: readonly Row[] = [
+export const ROWS: Readonly<Record<RowName, Row>> = {
   latency,
   burst,
   throughput,
@@ -24,4 +24,4 @@ export const ROWS: readonly Row[] = [
   sanitizer,
   memory,
   paused,
-];
+};

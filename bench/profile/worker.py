@@ -1,4 +1,4 @@
-"""A worker that notes when a run passes which point, and writes it to AIRLOCK_PROFILE at its end. The worker carries no hook."""
+"""A worker that notes when a run passes which point, and writes it to AIRLOCK_PROFILE at its end."""
 
 from __future__ import annotations
 
@@ -49,22 +49,14 @@ def _on_control(own: Callable[[Any], None]) -> Callable[[Any], None]:
     return noting
 
 
-def _end(own: Callable[..., None]) -> Callable[..., None]:
-    def noting(self: Any, process: Any, status: int) -> None:
-        _stamp("the run's processes are gone")
-        own(self, process, status)
-
-    return noting
-
-
 def main() -> None:
     _before(supervisor.Supervisor, "run", "Run called")
     _before(run.Run, "_begin", "has a spare for it")
     _before(run.Run, "_write_output", "output passed on")
     _before(run.Run, "_finish", "finishing")
     _before(run.Run, "_finished", "finished")
-    run.Run._on_control = _on_control(run.Run._on_control)  # type: ignore[method-assign]
-    zygote_link.ZygoteLink._end = _end(zygote_link.ZygoteLink._end)  # type: ignore[method-assign]
+    _before(zygote_link.ZygoteLink, "_end", "the run's processes are gone")
+    setattr(run.Run, "_on_control", _on_control(run.Run._on_control))  # noqa: B010
     path = os.environ["AIRLOCK_PROFILE"]
 
     def write() -> None:
