@@ -5,6 +5,8 @@ import { type LineProcess, startLineProcess } from "./line-process.ts";
 
 /** A zygote that only forks, runs a script and reaps; what everything else is compared with. */
 export type Floor = {
+  /** Of the zygote; of the client that attaches to it where it is in a container. */
+  readonly pid: number;
   /** Milliseconds of each of `count` forks, one after the other. */
   run(code: string, count: number): Promise<number[]>;
   close(): Promise<void>;
@@ -42,6 +44,7 @@ export async function startContainerFloor(
 
 function floorOf(zygote: LineProcess): Floor {
   return {
+    pid: zygote.pid,
     run: async (code, count) => (await zygote.ask<{ ms: number[] }>({ code, count })).ms,
     close: () => zygote.close(),
   };

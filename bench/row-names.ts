@@ -1,6 +1,7 @@
 /** The rows of the table in their order; what needs a quiet machine most comes first. */
 export const ROW_NAMES = [
   "latency",
+  "cpu",
   "burst",
   "throughput",
   "grpc",

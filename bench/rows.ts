@@ -1,6 +1,7 @@
 import type { Row } from "./bench.ts";
 import type { RowName } from "./row-names.ts";
 import { burst } from "./rows/burst.ts";
+import { cpu } from "./rows/cpu.ts";
 import { grpc } from "./rows/grpc.ts";
 import { latency } from "./rows/latency.ts";
 import { memory } from "./rows/memory.ts";
@@ -14,6 +15,7 @@ import { throughput } from "./rows/throughput.ts";
 
 export const ROWS: Readonly<Record<RowName, Row>> = {
   latency,
+  cpu,
   burst,
   throughput,
   grpc,

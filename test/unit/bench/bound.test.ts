@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type Bound, judge } from "../../../bench/bound.ts";
 import { figureOf } from "../../../bench/figure.ts";
-import { guardText } from "../../../bench/guard.ts";
+import { guardText, judgeRepeatedly } from "../../../bench/guard.ts";
 
 const latency = { row: "latency", subject: "embedded", metric: "p50" } as const;
 const rate = { row: "throughput", subject: "embedded", metric: "rate" } as const;
@@ -37,6 +37,39 @@ describe("a bound", () => {
       "✓ latency: embedded, p50 3.00 (ratio ≤ 3; promised)",
       "✗ slipped: latency: embedded, p50 3.00 (ratio ≤ 2; promised)",
       "",
+    ]);
+  });
+});
+
+describe("the guard", () => {
+  const slow = figureOf({ ...latency, unit: "ms" }, [9], [3]);
+  const fast = figureOf({ ...latency, unit: "ms" }, [3], [3]);
+  const steady = figureOf({ ...rate, unit: "per s" }, [20], [100]);
+  const bounds = [bound({ atMost: 2 }), { ...bound({ atLeast: 0.1 }), ...rate }];
+
+  it("measures only what slipped again, and lets a disturbance pass", async () => {
+    const asked: unknown[] = [];
+    const judgements = await judgeRepeatedly(bounds, 3, async (rows) => {
+      asked.push(rows);
+      return asked.length === 1 ? [slow, steady] : [fast];
+    });
+    expect(asked).toEqual([["latency", "throughput"], ["latency"]]);
+    expect(judgements).toMatchObject([
+      { value: 1, holds: true },
+      { value: 0.2, holds: true },
+    ]);
+  });
+
+  it("gives up on what slips each time", async () => {
+    let times = 0;
+    const judgements = await judgeRepeatedly(bounds, 3, async () => {
+      times++;
+      return [slow, steady];
+    });
+    expect(times).toBe(3);
+    expect(judgements).toMatchObject([
+      { value: 3, holds: false },
+      { value: 0.2, holds: true },
     ]);
   });
 });
