@@ -8,7 +8,7 @@ import { amount, digits, spread } from "./numbers.ts";
 export function resultMarkdown(result: Result): string {
   const machine = Object.entries(result.machine).map(([name, value]) => `${name} ${value}`);
   const parts = [
-    `${machine.join(", ")}. The run took ${Math.round(result.seconds)} s${result.plan === "full" ? "" : ` (--${result.plan})`}.`,
+    `${machine.join(", ")}. \`./airlock bench${result.plan === "full" ? "" : ` --${result.plan}`}\` took ${Math.round(result.seconds)} s.`,
     targetsMarkdown(result),
     ...result.notes.map((note) => `- ${note}`),
     noiseMarkdown(result),

@@ -1,7 +1,7 @@
 import type { Row } from "../bench.ts";
 import { httpClient } from "../clients/http.ts";
 import { execute } from "../clients/rest.ts";
-import { cpuMsOfTree } from "../cpu-time.ts";
+import { type CpuMs, cpuMsOfTree } from "../cpu-time.ts";
 import { interleave, type Subject } from "../rounds.ts";
 import { SCRIPT } from "./latency.ts";
 
@@ -17,25 +17,42 @@ export const cpu: Row = {
   async measure(bench) {
     const pools = (await bench.pools()).filter(({ stack }) => stack.name === "embedded");
     const clients = new Map(pools.map(({ stack }) => [stack, httpClient(stack.url)]));
-    const subjects: Subject<"CPU">[] = pools.flatMap(({ stack, project, where, floor: { name, fork } }) => {
-      const http = clients.get(stack) ?? httpClient(stack.url);
-      const each = async (pid: number, count: number, work: () => Promise<unknown>) => {
-        const before = await cpuMsOfTree(pid);
-        await work();
-        return { CPU: ((await cpuMsOfTree(pid)) - before) / count };
-      };
-      const executions = async () => {
-        for (let done = 0; done < EXECUTIONS; done++) await execute(http, project, SCRIPT);
-      };
-      const pid = stack.processes["all services"] as number;
-      return [
-        { name, round: () => each(fork.pid, FORKS, () => fork.run(SCRIPT, FORKS)) },
-        { name: where, floor: name, round: () => each(pid, EXECUTIONS, executions) },
-      ];
-    });
+    const subjects: Subject<keyof CpuMs>[] = pools.flatMap(
+      ({ stack, project, where, floor: { name, fork } }) => {
+        const http = clients.get(stack) ?? httpClient(stack.url);
+        const each = async (pid: number, count: number, work: () => Promise<unknown>) => {
+          const before = await cpuMsOfTree(pid);
+          await work();
+          const after = await cpuMsOfTree(pid);
+          const part = (name: keyof CpuMs) => (after[name] - before[name]) / count;
+          return {
+            all: part("all"),
+            services: part("services"),
+            supervisors: part("supervisors"),
+            runs: part("runs"),
+          };
+        };
+        const executions = async () => {
+          for (let done = 0; done < EXECUTIONS; done++) await execute(http, project, SCRIPT);
+        };
+        const pid = stack.processes["all services"] as number;
+        return [
+          // Nothing of it is a service.
+          {
+            name,
+            round: async () => {
+              const { all } = await each(fork.pid, FORKS, () => fork.run(SCRIPT, FORKS));
+              return { all, services: 0, supervisors: 0, runs: all };
+            },
+          },
+          { name: where, floor: name, round: () => each(pid, EXECUTIONS, executions) },
+        ];
+      },
+    );
     try {
       bench.say("CPU of an execution");
-      return (await interleave(subjects, ROUNDS)).figures(this.name, "ms");
+      const figures = (await interleave(subjects, ROUNDS)).figures(this.name, "ms", "all");
+      return figures.filter(({ median }) => median > 0);
     } finally {
       for (const http of clients.values()) http.close();
     }

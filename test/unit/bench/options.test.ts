@@ -17,7 +17,7 @@ describe("./airlock bench", () => {
   it.each([
     [["--only", "speed"], /--only takes latency, burst.*not "speed"/],
     [["--bounds", "x.json"], /--bounds belongs to --guard/],
-    [["--write-readme", "--quick"], /--write-readme measures everything/],
+    [["--write-readme", "--only", "cpu"], /--write-readme writes every row/],
     [["latency"], /latency is no flag/],
     [["--fast"], /Unknown option '--fast'/],
   ])("refuses %j", (args, sentence) => {
