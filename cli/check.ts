@@ -7,8 +7,8 @@ import { PYTHON, ROOT, runQuietly, type ToolResult } from "./tools.ts";
 type Check = { readonly name: string; run(): Promise<ToolResult> };
 
 const WORKER = { cwd: join(ROOT, "worker") };
-// The worker's rules hold for the examples too.
-const RUFF = ["--config", "pyproject.toml", ".", "../examples"];
+// The worker's rules hold for the examples and the benchmark too.
+const RUFF = ["--config", "pyproject.toml", ".", "../examples", "../bench"];
 const tool = (name: string, ...command: string[]): Check => ({ name, run: () => runQuietly(command) });
 const python = (name: string, ...args: string[]): Check => ({
   name,
@@ -25,6 +25,13 @@ const CHECKS: readonly Check[] = [
   python("Python format (ruff)", "ruff", "format", "--check", ...RUFF),
   python("Python types (mypy --strict)", "mypy", "--strict"),
   python("types of the example (mypy --strict)", "mypy", "--strict", "../examples/python/call_airlock.py"),
+  python(
+    "types of the benchmark (mypy --strict)",
+    "mypy",
+    "--strict",
+    "../bench/floor.py",
+    "../bench/profile/worker.py",
+  ),
 ];
 
 /** `./airlock check`: a line per check, what a tool says only when it fails. */

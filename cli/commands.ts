@@ -115,6 +115,20 @@ export const COMMANDS: readonly Command[] = [
     load: async () => (await import("./test.ts")).test,
   },
   {
+    name: "bench",
+    usage: "bench [--quick] [--only ROW,...] [--json]\nbench --profile | --guard | --write-readme",
+    summary: "measure Airlock beside a bare fork and what else one could use; bench/README.md",
+    options: [
+      ["--quick", "less of everything, in two minutes"],
+      ["--only ROW,...", "only these rows of the table, such as latency,burst"],
+      ["--json", "print all figures as JSON"],
+      ["--profile", "where the time of one execution goes, step by step"],
+      ["--guard", "compare ratios with bench/bounds.json; exit status 1 names what slipped"],
+      ["--write-readme", "measure everything and write the table of bench/README.md anew"],
+    ],
+    load: async () => (await import("../bench/main.ts")).bench,
+  },
+  {
     name: "generate",
     usage: "generate",
     summary: "write the code that is generated from proto/ anew",

@@ -7,6 +7,7 @@ const ROOT = join(import.meta.dirname, "..", "..");
 
 /** A service as a process of its own, as compose runs it. */
 export type ServiceProcess = {
+  readonly pid: number;
   /** All that it wrote. */
   output(): string;
   signal(name: NodeJS.Signals): void;
@@ -14,12 +15,13 @@ export type ServiceProcess = {
   kill(): Promise<void>;
 };
 
-/** Starts `services/NAME/main.ts` with this environment; resolves when it listens. */
+/** Starts the service's `main.ts` with this environment; resolves when it listens. */
 export async function startServiceProcess(
   name: string,
   env: Readonly<Record<string, string>>,
 ): Promise<ServiceProcess> {
-  const args = ["--disable-warning=ExperimentalWarning", join("services", name, "main.ts")];
+  const directory = name === "gateway" ? name : join("services", name);
+  const args = ["--disable-warning=ExperimentalWarning", join(directory, "main.ts")];
   const child = spawn(process.execPath, args, {
     cwd: ROOT,
     env: { PATH: process.env.PATH ?? "", AIRLOCK_LOG_LEVEL: "debug", ...env },
@@ -38,6 +40,7 @@ export async function startServiceProcess(
     child.once("close", () => reject(new Error(`the service ${name} did not start:\n${output}`)));
   });
   return {
+    pid: child.pid as number,
     output: () => output,
     signal: (signal) => void child.kill(signal),
     kill: () => killed(child),

@@ -1,0 +1,33 @@
+import { ExecutionStatus } from "../../services/common/gen/airlock/v1/execution.ts";
+import { RouterServiceClient, SubmitRequest } from "../../services/common/gen/airlock/v1/router.ts";
+import { callUnary, connect } from "../../services/common/grpc-client.ts";
+
+const WAIT_MS = 60_000;
+
+export type GrpcClient = {
+  /** From submit to the result that was seen. */
+  execute(project: string, code: string): Promise<string>;
+  close(): void;
+};
+
+/** An internal system that calls the router past the gateway. */
+export function grpcClient(routerAddress: string): GrpcClient {
+  const router = connect(RouterServiceClient, routerAddress);
+  return {
+    async execute(project, code) {
+      const submission = SubmitRequest.fromPartial({ project, code });
+      const limits = { timeoutMs: WAIT_MS + 5_000 };
+      const submitted = await callUnary(router, router.submit, submission, "router", limits);
+      const executionId = submitted.execution?.executionId ?? "";
+      for (;;) {
+        const request = { executionId, waitMs: WAIT_MS };
+        const { execution } = await callUnary(router, router.getExecution, request, "router", limits);
+        if (execution?.status === ExecutionStatus.COMPLETED) return executionId;
+        if (execution?.status !== ExecutionStatus.PENDING && execution?.status !== ExecutionStatus.RUNNING) {
+          throw new Error(`an execution in ${project} ended as ${execution?.status}: ${execution?.error}`);
+        }
+      }
+    },
+    close: () => router.close(),
+  };
+}

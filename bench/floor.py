@@ -1,0 +1,59 @@
+"""The floor: a bare fork of a zygote that has imported what a worker's zygote imports, running a script, and reaped.
+
+It answers each line {"code": text, "count": n} with {"ms": [n times], "bytes": what the last script wrote}. No
+sandbox, no RPC, no store: nothing that starts a fresh interpreter for each script by forking can be faster.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+import time
+
+# The whole of the zygote's own modules, so that there is as much memory to be copied by a fork.
+from airlock_worker import preload, zygote  # noqa: F401
+
+
+def run(code: str) -> int:
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(read)
+        os.dup2(write, 1)
+        sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
+        exec(compile(code, "script.py", "exec"), {"__name__": "__main__"})
+        sys.stdout.flush()
+        os._exit(0)
+    os.close(write)
+    size = 0
+    while piece := os.read(read, 1 << 16):
+        size += len(piece)
+    os.close(read)
+    _, status = os.waitpid(pid, 0)
+    if status != 0:
+        raise SystemExit(f"the script ended with wait status {status}")
+    return size
+
+
+def main() -> None:
+    problem = preload.import_all([], sys.argv[1:])
+    if problem is not None:
+        raise SystemExit(problem)
+    gc.collect()
+    gc.freeze()
+    print(json.dumps({"ready": True}), flush=True)
+    for line in sys.stdin:
+        order = json.loads(line)
+        times: list[float] = []
+        size = 0
+        for _ in range(order["count"]):
+            start = time.perf_counter()
+            size = run(order["code"])
+            times.append((time.perf_counter() - start) * 1000)
+        print(json.dumps({"ms": times, "bytes": size}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+// Loaded into `./airlock up` before anything else: notes when calls, messages and statements pass, in memory, and writes it all
+// to AIRLOCK_PROFILE at the end. The services know nothing of it and carry no hook.
+import { subscribe } from "node:diagnostics_channel";
+import { writeFileSync } from "node:fs";
+import { DatabaseSync, StatementSync } from "node:sqlite";
+import { Channel, Server } from "@grpc/grpc-js";
+import type { Stamp } from "./stamp.ts";
+
+type Method = (this: unknown, ...args: never[]) => unknown;
+type Message = { readonly message?: { $case: string }; readonly event?: { $case: string }; end?: boolean };
+
+const stamps: Stamp[] = [];
+const path = process.env.AIRLOCK_PROFILE;
+
+function stamp(what: string): void {
+  stamps.push([Number(process.hrtime.bigint()) / 1e6, what]);
+}
+
+/** `Run start`, from the path of the call and what kind of message it is. */
+function nameOf(call: string, message?: unknown): string {
+  const { message: request, event, end } = (message ?? {}) as Message;
+  const rpc = call.slice(call.lastIndexOf("/") + 1);
+  return [rpc, request?.$case ?? event?.$case, end === true ? "end" : undefined].filter(Boolean).join(" ");
+}
+
+/** Puts `note` before a method of `target`. */
+function before(target: object, method: string, note: (...args: never[]) => void): void {
+  const methods = target as Record<string, Method>;
+  const own = methods[method] as Method;
+  methods[method] = function (...args: never[]) {
+    note(...args);
+    return own.apply(this, args);
+  };
+}
+
+function hookStream(stream: object, path: string): void {
+  before(stream, "write", (message) => stamp(`${nameOf(path, message)}: answered`));
+  before(stream, "push", (message) => {
+    if (message !== null) stamp(`${nameOf(path, message)}: received`);
+  });
+}
+
+function hookServer(): void {
+  const { addService } = Server.prototype;
+  Server.prototype.addService = function (definition, implementation) {
+    for (const [name, { path, requestStream, responseStream }] of Object.entries(definition)) {
+      const handler = implementation[name] as ((call: object, callback: unknown) => unknown) | undefined;
+      if (!handler || !path.startsWith("/airlock.")) continue;
+      implementation[name] = (call: object, callback: unknown) => {
+        stamp(`${nameOf(path)}: at its service`);
+        if (requestStream || responseStream) {
+          hookStream(call, path);
+          return handler(call, callback);
+        }
+        return handler(call, (...answer: unknown[]) => {
+          stamp(`${nameOf(path)}: answered`);
+          (callback as (...answer: unknown[]) => void)(...answer);
+        });
+      };
+    }
+    return addService.call(this, definition, implementation);
+  };
+}
+
+/** Calls are made long after grpc-js has taken its client's methods to pieces; all of them go through a channel. */
+function hookClient(): void {
+  const { createCall } = Channel.prototype;
+  Channel.prototype.createCall = function (path, ...rest) {
+    stamp(`${nameOf(path)}: called`);
+    const call = createCall.call(this, path, ...rest);
+    const { start } = call;
+    call.start = (metadata, listener) => {
+      before(listener, "onReceiveMessage", () => stamp(`${nameOf(path)}: seen`));
+      start.call(call, metadata, listener);
+    };
+    return call;
+  };
+}
+
+function hookStore(): void {
+  for (const [target, methods] of [
+    [StatementSync.prototype, ["run", "get", "all"]],
+    [DatabaseSync.prototype, ["exec"]],
+  ] as const) {
+    for (const method of methods) {
+      const statements = target as unknown as Record<string, Method>;
+      const own = statements[method] as Method;
+      statements[method] = function (...args: never[]) {
+        const text = String((this as StatementSync).sourceSQL ?? args[0]);
+        const result = own.apply(this, args);
+        const table = /\b(execution\w*)/.exec(text)?.[1] ?? "";
+        stamp(`store: ${[text.trim().split(/\s/)[0], table].join(" ").trim()} done`);
+        return result;
+      };
+    }
+  }
+}
+
+function hookHttp(): void {
+  subscribe("http.server.request.start", (message) => {
+    const { request } = message as { request: { method: string } };
+    stamp(`gateway: ${request.method} received`);
+  });
+  subscribe("http.server.response.finish", (message) => {
+    const { request } = message as { request: { method: string } };
+    stamp(`gateway: ${request.method} answered`);
+  });
+}
+
+if (path) {
+  hookServer();
+  hookClient();
+  hookStore();
+  hookHttp();
+  process.on("exit", () => writeFileSync(path, JSON.stringify(stamps)));
+}

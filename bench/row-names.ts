@@ -1,0 +1,21 @@
+/** The rows of the table in their order; what needs a quiet machine most comes first. */
+export const ROW_NAMES = [
+  "latency",
+  "cpu",
+  "burst",
+  "throughput",
+  "grpc",
+  "pause",
+  "output",
+  "start",
+  "stored",
+  "sanitizer",
+  "memory",
+  "paused",
+] as const;
+
+export type RowName = (typeof ROW_NAMES)[number];
+
+export function isRowName(name: string): name is RowName {
+  return ROW_NAMES.some((each) => each === name);
+}

@@ -1,0 +1,50 @@
+import type { Row } from "../bench.ts";
+import { httpClient } from "../clients/http.ts";
+import { execute } from "../clients/rest.ts";
+import { cpus } from "../machine.ts";
+import { BURST } from "../plan.ts";
+import { interleave, type Subject, timed } from "../rounds.ts";
+import { median, quantile } from "../statistics.ts";
+import { SCRIPT } from "./latency.ts";
+
+/** Many scripts at the same moment: how long until most of them, and all, have answered. */
+export const burst: Row = {
+  name: "burst",
+  title: `${BURST} scripts at once; ratio to ${BURST} × fork ÷ ${cpus()} cores`,
+  async measure(bench) {
+    const pools = await bench.pools();
+    const { plan } = bench;
+    const clients = new Map(pools.map(({ stack }) => [stack, httpClient(stack.url)]));
+    const burstOf = async (work: () => Promise<unknown>) => {
+      const times = await Promise.all(Array.from({ length: BURST }, () => timed(work)));
+      return { p50: median(times), p95: quantile(times, 0.95), all: Math.max(...times) };
+    };
+    const subjects: Subject<"p50" | "p95" | "all">[] = [
+      ...new Map(pools.map(({ floor }) => [floor.name, floor.fork])),
+    ].map(([name, fork]) => ({
+      name,
+      // What the cores could do with nothing but forks, if they shared them evenly.
+      round: async () => {
+        const all = (median(await fork.run(SCRIPT, BURST)) * BURST) / cpus();
+        return { p50: all, p95: all, all };
+      },
+    }));
+    for (const { stack, where, project, floor } of pools) {
+      const http = clients.get(stack) ?? httpClient(stack.url);
+      const round = () => burstOf(() => execute(http, project, SCRIPT));
+      subjects.push({ name: where, floor: floor.name, round });
+    }
+    for (const contender of await bench.contenders()) {
+      // A container each, or pandas each, keeps a small machine busy for half a minute.
+      if (/docker|pandas/.test(contender.name) && plan.name !== "full") continue;
+      const floor = contender.name.endsWith("pandas") ? "fork, pandas" : "fork";
+      subjects.push({ name: contender.name, floor, round: () => burstOf(() => contender.run(SCRIPT)) });
+    }
+    try {
+      bench.say("burst");
+      return (await interleave(subjects, plan.bursts)).figures(this.name, "ms", "p95");
+    } finally {
+      for (const http of clients.values()) http.close();
+    }
+  },
+};

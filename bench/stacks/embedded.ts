@@ -1,0 +1,24 @@
+import { readEmbeddedConfig } from "../../cli/embedded-config.ts";
+import { startAirlock, type TestAirlockOptions } from "../../test/support/airlock.ts";
+import { PROJECTS } from "../projects.ts";
+import { environmentPython } from "./environment.ts";
+import type { Stack } from "./stack.ts";
+
+/** `./airlock up`: one process, SQLite, workers as processes. */
+export async function startEmbeddedStack(options: TestAirlockOptions = {}): Promise<Stack> {
+  const airlock = await startAirlock({ projects: PROJECTS, ...options });
+  return {
+    name: "embedded",
+    url: airlock.url,
+    routerAddress: routerAddressOf(airlock.dataDirectory),
+    processes: { "all services": airlock.pid },
+    pythonOf: (project) => environmentPython(airlock.dataDirectory, project),
+    close: () => airlock.remove(),
+  };
+}
+
+/** Where the router of `./airlock up` listens. */
+export function routerAddressOf(dataDirectory: string): string {
+  const { runDirectory } = readEmbeddedConfig(["--data", dataDirectory], process.env);
+  return `unix:${runDirectory}/router.sock`;
+}

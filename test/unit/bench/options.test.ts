@@ -1,0 +1,27 @@
+import { describe, expect, it } from "vitest";
+import { readOptions } from "../../../bench/options.ts";
+import { ROW_NAMES } from "../../../bench/row-names.ts";
+import { ConfigError } from "../../../services/common/environment.ts";
+
+describe("./airlock bench", () => {
+  it("measures everything unless told otherwise", () => {
+    expect(readOptions([])).toMatchObject({ plan: { name: "full" }, rows: ROW_NAMES, json: false });
+    expect(readOptions(["--quick", "--only", "burst,latency", "--json"])).toMatchObject({
+      plan: { name: "quick" },
+      rows: ["latency", "burst"],
+      json: true,
+    });
+    expect(readOptions(["--guard"])).toMatchObject({ plan: { name: "guard" }, guard: true });
+  });
+
+  it.each([
+    [["--only", "speed"], /--only takes latency, cpu, burst.*not "speed"/],
+    [["--bounds", "x.json"], /--bounds belongs to --guard/],
+    [["--write-readme", "--only", "cpu"], /--write-readme writes every row/],
+    [["latency"], /latency is no flag/],
+    [["--fast"], /Unknown option '--fast'/],
+  ])("refuses %j", (args, sentence) => {
+    expect(() => readOptions(args)).toThrow(ConfigError);
+    expect(() => readOptions(args)).toThrow(sentence);
+  });
+});
