@@ -1,4 +1,4 @@
-import type { Execution } from "../services/common/gen/airlock/v1/execution.ts";
+import type { Execution, ExecutionStatus } from "../services/common/gen/airlock/v1/execution.ts";
 import type { Project } from "../services/common/gen/airlock/v1/pool_manager.ts";
 import type { Dependency } from "../services/common/gen/airlock/v1/readiness.ts";
 import type {
@@ -9,13 +9,20 @@ import type {
   SubmitRequest,
 } from "../services/common/gen/airlock/v1/router.ts";
 
+/** The execution that was accepted; `replayed` when an earlier request with the same idempotency key started it. */
+export type Submitted = {
+  readonly executionId: string;
+  readonly status: ExecutionStatus;
+  readonly replayed: boolean;
+};
+
 /**
  * What the routes need from the rest of Airlock. Every call rejects with an AirlockError. `signal` gives a read up
  * when the client has gone; what changes something runs to its end, so that its outcome does not depend on how long
  * the client stayed.
  */
 export type Backend = {
-  submit(request: SubmitRequest): Promise<Execution>;
+  submit(request: SubmitRequest): Promise<Submitted>;
   /** Resolves when the execution needs attention, has ended, or `waitMs` are over. */
   getExecution(executionId: string, waitMs: number, signal: AbortSignal): Promise<Execution>;
   listExecutions(request: ListExecutionsRequest, signal: AbortSignal): Promise<ListExecutionsResponse>;

@@ -33,6 +33,9 @@ Fields of POST /execute: \`project\` and \`code\` (required), \`timeout\` (secon
 \`settings\` ({"NAME": "text"}), \`memory\` ({"category": {"key": value}}). No other field is accepted, and a body of
 more than ${MAX_BODY_BYTES / MIB} MiB is refused.
 
+When an answer was lost, send the same request again: with a header \`Idempotency-Key: ANY-NEW-UUID\` on the first and on
+every repetition, the script runs once. Another body needs another key.
+
 Poll with \`wait=20\` (up to 60): the answer comes as soon as something happened. Repeat while \`status\` is
 \`pending\` or \`running\`.
 

@@ -21,7 +21,10 @@ export function connectBackend(
   const read = (signal: AbortSignal): CallLimits => ({ timeoutMs: READ_MS, signal });
   const change: CallLimits = { timeoutMs: CHANGE_MS };
   return {
-    submit: async (request) => executionIn(await callUnary(router, router.submit, request, "router", change)),
+    async submit(request) {
+      const response = await callUnary(router, router.submit, request, "router", change);
+      return { ...executionIn(response), replayed: response.replayed };
+    },
     getExecution: async (executionId, waitMs, signal) =>
       executionIn(
         await callUnary(router, router.getExecution, { executionId, waitMs }, "router", {

@@ -25,6 +25,12 @@ export const ERROR_RULES = {
   payload_too_large: rule(GrpcStatus.OUT_OF_RANGE, 413, "The request is too large"),
   project_not_found: rule(GrpcStatus.NOT_FOUND, 404, "No such project"),
   execution_not_found: rule(GrpcStatus.NOT_FOUND, 404, "No such execution"),
+  execution_forgotten: rule(GrpcStatus.NOT_FOUND, 410, "The execution has been forgotten"),
+  idempotency_key_reused: rule(
+    GrpcStatus.INVALID_ARGUMENT,
+    422,
+    "The idempotency key belongs to another request",
+  ),
   project_invalid: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The project file has an error"),
   not_awaiting_llm: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The execution does not wait for an answer"),
   llm_request_mismatch: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The answer is for another question"),

@@ -6,6 +6,7 @@ import type { Dependency } from "../common/gen/airlock/v1/readiness.ts";
 import type { RouterServiceServer } from "../common/gen/airlock/v1/router.ts";
 import { handlersFor } from "../common/grpc-server.ts";
 import type { Log } from "../common/log.ts";
+import type { Admission } from "./admission.ts";
 import type { Executions } from "./executions.ts";
 import { toExecutionMessage, toSummaryMessage } from "./messages.ts";
 import type { ExecutionStore } from "./store/store.ts";
@@ -15,6 +16,7 @@ const MAX_LIMIT = 200;
 
 /** RouterService on top of the domain. */
 export function createHandlers(
+  admission: Admission,
   executions: Executions,
   store: ExecutionStore,
   readiness: () => Promise<Dependency[]>,
@@ -22,7 +24,10 @@ export function createHandlers(
 ): UntypedServiceImplementation {
   const { unary } = handlersFor(log);
   const service: RouterServiceServer = {
-    submit: unary(async (request) => ({ execution: toExecutionMessage(await executions.submit(request)) })),
+    submit: unary(async (request) => {
+      const { execution, replayed } = await admission.submit(request);
+      return { execution: toExecutionMessage(execution), replayed };
+    }),
     getExecution: unary(async ({ executionId, waitMs }, { signal }) => ({
       execution: toExecutionMessage(await executions.get(executionId, waitMs, signal)),
     })),

@@ -11,6 +11,7 @@ import type { Log } from "../common/log.ts";
 import { type RunningService, runService } from "../common/run-service.ts";
 import { openTlsIfAny } from "../common/tls-identity.ts";
 import { createWorkerConnections } from "../common/worker-connections.ts";
+import { createAdmission } from "./admission.ts";
 import { startClaims } from "./claims.ts";
 import { type RouterConfig, readRouterConfig } from "./config.ts";
 import { createDispatcher } from "./dispatcher.ts";
@@ -37,14 +38,16 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
   const workers = createWorkerConnections(tls);
   const projects = createProjectDirectory(poolManager, clock);
   const dispatcher = createDispatcher({ store, poolManager, sanitizer, egress, workers, clock, log });
-  const executions = createExecutions({ store, projects, dispatcher, clock, newId });
+  const { maxUnfinished } = config;
+  const admission = createAdmission({ store, projects, dispatcher, clock, newId, maxUnfinished });
+  const executions = createExecutions(store, clock);
   const readiness = () => Promise.all([...checks.map((check) => check.check()), checkStore(store, clock)]);
   const claims = startClaims(store, dispatcher, clock, log);
   // Before anything new comes in, so that what waits already is first.
   await claims.takeUp();
   const server = await startGrpcServer(
     config.listen,
-    [[RouterServiceService, createHandlers(executions, store, readiness, log)]],
+    [[RouterServiceService, createHandlers(admission, executions, store, readiness, log)]],
     tls,
   );
   const stopRetention = startRetention(store, config.retentionMs, clock, log);

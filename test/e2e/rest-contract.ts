@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { expectProblem, get, post, settled, submit, type Target } from "./rest-contract-client.ts";
+import { describeIdempotency } from "./rest-contract-idempotency.ts";
 import { describeRefusals } from "./rest-contract-refusals.ts";
 import { describeTransport } from "./rest-contract-transport.ts";
 
@@ -201,6 +202,7 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
       expect((await get(target, "/metrics")).text).toContain("airlock_http_requests_total{");
     });
 
+    describeIdempotency(() => target);
     describeRefusals(() => target);
     describeTransport(() => target);
 

@@ -41,6 +41,10 @@ export type TestRouter = {
 export type TestServicesOptions = {
   /** Where executions are kept; a SQLite file unless told otherwise. */
   readonly database?: DatabaseConfig;
+  /** How many executions of all projects may not have ended. */
+  readonly maxUnfinished?: number;
+  /** How long ended executions are kept. */
+  readonly retentionMs?: number;
   /** How the egress service resolves names. */
   readonly resolve?: Resolve;
   /** PEM file of authorities that it trusts besides the public ones. */
@@ -114,7 +118,8 @@ export async function startServices(
         sanitizerAddress: address("sanitizer"),
         egressAddress: address("egress"),
         database: options.database ?? { kind: "sqlite", path: join(directory, "airlock.db") },
-        retentionMs: 60_000,
+        maxUnfinished: options.maxUnfinished ?? 10_000,
+        retentionMs: options.retentionMs ?? 60_000,
       },
       log,
     );

@@ -11,6 +11,16 @@ import type { ExecutionStore } from "../../services/router/store/store.ts";
 
 const QUESTION = { id: "llm_1", prompt: "Say hello", model: "default" };
 
+const SUBMISSION: Submission = {
+  executionId: "",
+  project: "demo",
+  code: "",
+  timeoutMs: 1,
+  settings: {},
+  memoryJson: "{}",
+  createdAtMs: 1,
+};
+
 const COMPLETED: Ending = {
   reason: "completed",
   error: null,
@@ -240,15 +250,8 @@ export function describeStoreContract(name: string, open: () => Promise<Executio
     });
 
     it("takes no more than the project may have, and again when one has ended", async () => {
-      const submission = {
-        project: "full",
-        code: "",
-        timeoutMs: 1,
-        settings: {},
-        memoryJson: "{}",
-        createdAtMs: 1,
-      };
-      const insert = (executionId: string) => store.insert({ ...submission, executionId }, 2);
+      const insert = (executionId: string) =>
+        store.insert({ ...SUBMISSION, project: "full", executionId }, { maxUnfinished: 2 });
       expect(await insert("f-1")).toBe(true);
       expect(await insert("f-2")).toBe(true);
       await store.start("f-1", 1);
@@ -257,6 +260,77 @@ export function describeStoreContract(name: string, open: () => Promise<Executio
       await submit();
       await store.finish("f-1", COMPLETED, NO_OUTPUT, 2);
       expect(await insert("f-3")).toBe(true);
+    });
+
+    it("takes no more than all projects may have together", async () => {
+      const insert = (executionId: string, project: string) =>
+        store.insert({ ...SUBMISSION, executionId, project }, { maxUnfinished: 2, maxUnfinishedInTotal: 3 });
+      expect(await insert("t-1", "one")).toBe(true);
+      expect(await insert("t-2", "two")).toBe(true);
+      await store.start("t-2", 1);
+      expect(await insert("t-3", "two")).toBe(true);
+      expect(await insert("t-4", "three")).toBe(false);
+      expect(await store.countQueues("two")).toEqual({
+        ofProject: { pending: 1, unfinished: 2 },
+        inTotal: { pending: 2, unfinished: 3 },
+        otherProjects: 1,
+      });
+      await store.finish("t-2", COMPLETED, NO_OUTPUT, 2);
+      expect(await insert("t-4", "three")).toBe(true);
+      expect(await store.countQueues("unknown")).toEqual({
+        ofProject: { pending: 0, unfinished: 0 },
+        inTotal: { pending: 3, unfinished: 3 },
+        otherProjects: 3,
+      });
+    });
+
+    it("adds one execution for an idempotency key, however many race", async () => {
+      const insert = (n: number) =>
+        store.insert(
+          { ...SUBMISSION, executionId: `k-${n}` },
+          { idempotency: { key: "key", fingerprint: `print ${n}` } },
+        );
+      expect(await store.getIdempotencyKey("key")).toBeUndefined();
+      const won = await Promise.all(Array.from({ length: 8 }, (_, n) => insert(n)));
+      expect(won.filter(Boolean)).toHaveLength(1);
+      const n = won.indexOf(true);
+      const record = { fingerprint: `print ${n}`, executionId: `k-${n}` };
+      expect(await store.getIdempotencyKey("key")).toEqual(record);
+      expect((await store.listClaimed()).map(({ executionId }) => executionId)).toEqual([`k-${n}`]);
+      await store.finish(`k-${n}`, COMPLETED, NO_OUTPUT, 2);
+      expect(await insert(9)).toBe(false);
+    });
+
+    it("does not use up an idempotency key where there is no room", async () => {
+      const idempotency = { key: "key", fingerprint: "print" };
+      const insert = (maxUnfinished: number) =>
+        store.insert({ ...SUBMISSION, executionId: "k-1" }, { maxUnfinished, idempotency });
+      expect(await insert(0)).toBe(false);
+      expect(await store.getIdempotencyKey("key")).toBeUndefined();
+      expect(await insert(1)).toBe(true);
+    });
+
+    it("keeps an idempotency key as long as its execution, and for its time when that is forgotten", async () => {
+      const insert = (executionId: string, createdAtMs: number) =>
+        store.insert(
+          { ...SUBMISSION, executionId, createdAtMs },
+          { idempotency: { key: executionId, fingerprint: "print" } },
+        );
+      for (const [id, createdAtMs] of [
+        ["old", 1_000],
+        ["new", 3_000],
+        ["kept", 1_000],
+      ] as const) {
+        expect(await insert(id, createdAtMs)).toBe(true);
+      }
+      for (const id of ["old", "new"]) await store.finish(id, COMPLETED, NO_OUTPUT, 4_000);
+      expect(await store.deleteEndedBefore(5_000, 10)).toBe(2);
+      expect(await store.deleteIdempotencyKeysBefore(2_000, 10)).toBe(1);
+      expect(await store.getIdempotencyKey("old")).toBeUndefined();
+      expect(await store.getIdempotencyKey("new")).toEqual({ fingerprint: "print", executionId: undefined });
+      expect(await insert("new", 5_000)).toBe(false);
+      expect(await store.getIdempotencyKey("kept")).toMatchObject({ executionId: "kept" });
+      expect(await store.deleteIdempotencyKeysBefore(9_000, 10)).toBe(1);
     });
 
     it("opens a question once, though it is told twice", async () => {

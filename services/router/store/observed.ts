@@ -21,8 +21,8 @@ export function observeStore(store: ExecutionStore): { store: ExecutionStore; re
   const projects = new Map<string, string>();
   const observed: ExecutionStore = {
     ...store,
-    async insert(submission, maxUnfinished) {
-      const inserted = await store.insert(submission, maxUnfinished);
+    async insert(submission, conditions) {
+      const inserted = await store.insert(submission, conditions);
       if (inserted) {
         accepted.inc({ project: submission.project });
         projects.set(submission.executionId, submission.project);

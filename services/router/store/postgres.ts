@@ -10,10 +10,14 @@ import * as sql from "./postgres-statements.ts";
 import {
   type ClaimRow,
   type ExecutionRow,
+  type KeyRow,
+  type QueuesRow,
   type SubmissionRow,
   type SummaryRow,
   toClaims,
   toExecution,
+  toIdempotencyRecord,
+  toQueues,
   toSubmission,
   toSummary,
 } from "./rows.ts";
@@ -61,12 +65,21 @@ export async function openPostgresStore(
   return {
     async insert(
       { executionId, project, code, timeoutMs, settings, memoryJson, createdAtMs },
-      maxUnfinished,
+      { maxUnfinished, maxUnfinishedInTotal, idempotency } = {},
     ) {
       const submitted = [code, timeoutMs, JSON.stringify(settings), memoryJson, createdAtMs];
-      const values = [executionId, project, owner, ...submitted, maxUnfinished ?? null];
+      const limits = [maxUnfinished ?? null, maxUnfinishedInTotal ?? null];
+      const key = [idempotency?.key ?? null, idempotency?.fingerprint ?? null];
+      const values = [executionId, project, owner, ...submitted, ...limits, ...key];
       return (await db.change(sql.INSERT, values)) > 0;
     },
+    async getIdempotencyKey(key) {
+      const row = await one<KeyRow>(sql.GET_IDEMPOTENCY_KEY, key);
+      return row && toIdempotencyRecord(row);
+    },
+    deleteIdempotencyKeysBefore: (usedBeforeMs, limit) =>
+      db.change(sql.DELETE_IDEMPOTENCY_KEYS, [usedBeforeMs, limit]),
+    countQueues: async (project) => toQueues(await one<QueuesRow>(sql.COUNT_QUEUES, project)),
     async get(executionId) {
       const row = await one<ExecutionRow & Output>(sql.GET, executionId);
       return row && toExecution(row, row);

@@ -1,6 +1,6 @@
 import type { EndReasonName, Status } from "../../common/execution-names.ts";
 import type { Execution, Output, State, Submission } from "../execution.ts";
-import type { Claim, Summary } from "./store.ts";
+import type { Claim, IdempotencyRecord, Queues, Summary } from "./store.ts";
 
 export type ClaimRow = { execution_id: string; project: string };
 
@@ -36,11 +36,27 @@ export type ExecutionRow = SummaryRow & {
   started_at_ms: number | null;
 };
 
+export type KeyRow = { fingerprint: string; execution_id: string | null };
+
+export type QueuesRow = {
+  unfinished: number;
+  pending: number;
+  project_unfinished: number;
+  project_pending: number;
+  other_projects: number;
+};
+
 export const SUMMARY_COLUMNS =
   "execution_id, project, status, end_reason, execution_time_ms, created_at_ms, ended_at_ms";
 /** What was submitted is not among them, it may be megabytes. */
 export const EXECUTION_COLUMNS = `${SUMMARY_COLUMNS}, llm_id, llm_prompt, llm_model, error,
   result, memory_updates, truncated_stdout, truncated_stderr, started_at_ms`;
+
+/** What `$1` and all projects have, among the executions that have not ended. */
+export const QUEUE_COLUMNS = `count(*) AS unfinished, count(*) FILTER (WHERE status = 'pending') AS pending,
+  count(*) FILTER (WHERE project = $1) AS project_unfinished,
+  count(*) FILTER (WHERE project = $1 AND status = 'pending') AS project_pending,
+  count(DISTINCT project) FILTER (WHERE project <> $1) AS other_projects`;
 
 export function toExecution(row: ExecutionRow, { stdout, stderr }: Output): Execution {
   return {
@@ -105,6 +121,18 @@ export function toSummary(row: SummaryRow): Summary {
     executionTimeMs: row.execution_time_ms,
     createdAtMs: row.created_at_ms,
     endedAtMs: row.ended_at_ms,
+  };
+}
+
+export function toIdempotencyRecord({ fingerprint, execution_id }: KeyRow): IdempotencyRecord {
+  return { fingerprint, executionId: execution_id ?? undefined };
+}
+
+export function toQueues(row: QueuesRow | undefined): Queues {
+  return {
+    ofProject: { pending: row?.project_pending ?? 0, unfinished: row?.project_unfinished ?? 0 },
+    inTotal: { pending: row?.pending ?? 0, unfinished: row?.unfinished ?? 0 },
+    otherProjects: row?.other_projects ?? 0,
   };
 }
 

@@ -6,11 +6,15 @@ import { statusOf } from "../execution.ts";
 import {
   type ClaimRow,
   type ExecutionRow,
+  type KeyRow,
+  type QueuesRow,
   SUMMARY_COLUMNS,
   type SubmissionRow,
   type SummaryRow,
   toClaims,
   toExecution,
+  toIdempotencyRecord,
+  toQueues,
   toSubmission,
   toSummary,
 } from "./rows.ts";
@@ -59,10 +63,27 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
   return {
     async insert(
       { executionId, project, code, timeoutMs, settings, memoryJson, createdAtMs },
-      maxUnfinished,
+      { maxUnfinished, maxUnfinishedInTotal, idempotency } = {},
     ) {
       const values = [code, timeoutMs, JSON.stringify(settings), memoryJson, createdAtMs];
-      return run(sql.insert, executionId, project, owner, ...values, maxUnfinished ?? null) > 0;
+      const conditions = [maxUnfinished ?? null, maxUnfinishedInTotal ?? null, idempotency?.key ?? null];
+      const insert = () => run(sql.insert, executionId, project, owner, ...values, ...conditions) > 0;
+      if (!idempotency) return insert();
+      return inTransaction(() => {
+        const inserted = insert();
+        if (inserted) run(sql.insertKey, idempotency.key, idempotency.fingerprint, executionId, createdAtMs);
+        return inserted;
+      });
+    },
+    async getIdempotencyKey(key) {
+      const row = sql.selectKey.get(key) as KeyRow | undefined;
+      return row && toIdempotencyRecord(row);
+    },
+    async deleteIdempotencyKeysBefore(usedBeforeMs, limit) {
+      return run(sql.deleteKeys, usedBeforeMs, limit);
+    },
+    async countQueues(project) {
+      return toQueues(sql.countQueues.get(project) as QueuesRow | undefined);
     },
     async get(executionId) {
       const row = sql.select.get(executionId) as ExecutionRow | undefined;

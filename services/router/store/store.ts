@@ -22,6 +22,37 @@ export type ListFilter = {
 /** A pending execution that one router, and no other, may start. */
 export type Claim = { readonly executionId: string; readonly project: string };
 
+/** What has to hold for an execution to be added. */
+export type InsertConditions = {
+  /** So many of its project may not have ended, this one included. */
+  readonly maxUnfinished?: number | undefined;
+  /** So many of all projects. */
+  readonly maxUnfinishedInTotal?: number;
+  /** Nobody has used this key; from then on this execution has. */
+  readonly idempotency?: { readonly key: string; readonly fingerprint: string } | undefined;
+};
+
+/** What an idempotency key was used for. */
+export type IdempotencyRecord = {
+  readonly fingerprint: string;
+  /** Undefined when the execution has been forgotten. */
+  readonly executionId: string | undefined;
+};
+
+export type Load = {
+  /** Executions that wait for a worker. */
+  readonly pending: number;
+  /** Those that have not ended, the waiting ones included. */
+  readonly unfinished: number;
+};
+
+export type Queues = {
+  readonly ofProject: Load;
+  readonly inTotal: Load;
+  /** How many other projects have executions that have not ended. */
+  readonly otherProjects: number;
+};
+
 /**
  * The port to the database, as one router sees it. Every change is conditional on the state it starts from and says
  * whether it took place, so that of two racing callers exactly one wins; a terminal state never changes. While the
@@ -29,8 +60,13 @@ export type Claim = { readonly executionId: string; readonly project: string };
  * be asked for again.
  */
 export type ExecutionStore = {
-  /** Adds a pending execution of this router; false when its project has `maxUnfinished` that have not ended. */
-  insert(submission: Submission, maxUnfinished?: number): Promise<boolean>;
+  /** Adds a pending execution of this router; false when one of the conditions does not hold. */
+  insert(submission: Submission, conditions?: InsertConditions): Promise<boolean>;
+  getIdempotencyKey(key: string): Promise<IdempotencyRecord | undefined>;
+  /** Forgets at most `limit` keys that were first used before this time and whose execution is forgotten. */
+  deleteIdempotencyKeysBefore(usedBeforeMs: number, limit: number): Promise<number>;
+  /** What has not ended, over all routers. */
+  countQueues(project: string): Promise<Queues>;
   get(executionId: string): Promise<Execution | undefined>;
   /** Newest first. */
   list(filter: ListFilter): Promise<Summary[]>;

@@ -34,6 +34,11 @@ export interface SubmitRequest {
   settings: { [key: string]: string };
   /** JSON text, {category: {key: value}}; passed to the script digit for digit. Empty means {}. */
   memoryJson: string;
+  /**
+   * 1 to 255 visible ASCII characters. Whoever sends the same key with the same request again gets the execution that the
+   * first one started; with another request the call is refused. Kept for 24 hours, and as long as the execution is.
+   */
+  idempotencyKey?: string | undefined;
 }
 
 export interface SubmitRequest_SettingsEntry {
@@ -42,7 +47,12 @@ export interface SubmitRequest_SettingsEntry {
 }
 
 export interface SubmitResponse {
-  execution: Execution | undefined;
+  /** As it stands now. */
+  execution:
+    | Execution
+    | undefined;
+  /** An earlier call with this idempotency key started it. */
+  replayed: boolean;
 }
 
 export interface GetExecutionRequest {
@@ -119,7 +129,7 @@ export interface GetRouterReadinessResponse {
 }
 
 function createBaseSubmitRequest(): SubmitRequest {
-  return { project: "", code: "", timeoutMs: undefined, settings: {}, memoryJson: "" };
+  return { project: "", code: "", timeoutMs: undefined, settings: {}, memoryJson: "", idempotencyKey: undefined };
 }
 
 export const SubmitRequest: MessageFns<SubmitRequest> = {
@@ -138,6 +148,9 @@ export const SubmitRequest: MessageFns<SubmitRequest> = {
     });
     if (message.memoryJson !== "") {
       writer.uint32(42).string(message.memoryJson);
+    }
+    if (message.idempotencyKey !== undefined) {
+      writer.uint32(50).string(message.idempotencyKey);
     }
     return writer;
   },
@@ -198,6 +211,14 @@ export const SubmitRequest: MessageFns<SubmitRequest> = {
             message.memoryJson = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.idempotencyKey = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -228,6 +249,7 @@ export const SubmitRequest: MessageFns<SubmitRequest> = {
       {},
     );
     message.memoryJson = object.memoryJson ?? "";
+    message.idempotencyKey = object.idempotencyKey ?? undefined;
     return message;
   },
 };
@@ -300,13 +322,16 @@ export const SubmitRequest_SettingsEntry: MessageFns<SubmitRequest_SettingsEntry
 };
 
 function createBaseSubmitResponse(): SubmitResponse {
-  return { execution: undefined };
+  return { execution: undefined, replayed: false };
 }
 
 export const SubmitResponse: MessageFns<SubmitResponse> = {
   encode(message: SubmitResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.execution !== undefined) {
       Execution.encode(message.execution, writer.uint32(10).fork()).join();
+    }
+    if (message.replayed !== false) {
+      writer.uint32(16).bool(message.replayed);
     }
     return writer;
   },
@@ -332,6 +357,14 @@ export const SubmitResponse: MessageFns<SubmitResponse> = {
             message.execution = Execution.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.replayed = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -352,6 +385,7 @@ export const SubmitResponse: MessageFns<SubmitResponse> = {
     message.execution = (object.execution !== undefined && object.execution !== null)
       ? Execution.fromPartial(object.execution)
       : undefined;
+    message.replayed = object.replayed ?? false;
     return message;
   },
 };
@@ -1176,7 +1210,10 @@ export const GetRouterReadinessResponse: MessageFns<GetRouterReadinessResponse> 
 /** RouterService owns an execution from accepted to ended. */
 export type RouterServiceService = typeof RouterServiceService;
 export const RouterServiceService = {
-  /** Accepts an execution: once this has answered, the execution ends exactly once. */
+  /**
+   * Accepts an execution: once this has answered, the execution ends exactly once. With an idempotency key it may be sent
+   * again when the answer was lost.
+   */
   submit: {
     path: "/airlock.v1.RouterService/Submit" as const,
     requestStream: false as const,
@@ -1255,7 +1292,10 @@ export const RouterServiceService = {
 } as const;
 
 export interface RouterServiceServer extends UntypedServiceImplementation {
-  /** Accepts an execution: once this has answered, the execution ends exactly once. */
+  /**
+   * Accepts an execution: once this has answered, the execution ends exactly once. With an idempotency key it may be sent
+   * again when the answer was lost.
+   */
   submit: handleUnaryCall<SubmitRequest, SubmitResponse>;
   /** Reads one execution, optionally holding the call until it needs attention. */
   getExecution: handleUnaryCall<GetExecutionRequest, GetExecutionResponse>;
@@ -1272,7 +1312,10 @@ export interface RouterServiceServer extends UntypedServiceImplementation {
 }
 
 export interface RouterServiceClient extends Client {
-  /** Accepts an execution: once this has answered, the execution ends exactly once. */
+  /**
+   * Accepts an execution: once this has answered, the execution ends exactly once. With an idempotency key it may be sent
+   * again when the answer was lost.
+   */
   submit(
     request: SubmitRequest,
     callback: (error: ServiceError | null, response: SubmitResponse) => void,
