@@ -83,8 +83,8 @@ ${endReasonLines()}
 
 ## Errors
 
-Every refusal is \`application/problem+json\`: branch on \`code\`, do what \`detail\` says. After 429 or 503 wait
-\`Retry-After\` seconds. All routes: ${baseUrl}/openapi.json
+Every refusal is \`application/problem+json\`: branch on \`code\`, do what \`detail\` says. Where there is a header
+\`Retry-After\` (429, most 503), wait so many seconds and send the same request again. All routes: ${baseUrl}/openapi.json
 `;
 }
 
