@@ -1,4 +1,5 @@
 import { v7 as newId } from "uuid";
+import { createCircuits } from "../common/circuits.ts";
 import { systemClock as clock } from "../common/clock.ts";
 import { EgressServiceClient } from "../common/gen/airlock/v1/egress.ts";
 import { PoolManagerServiceClient } from "../common/gen/airlock/v1/pool_manager.ts";
@@ -25,7 +26,11 @@ import { checkStore } from "./store-check.ts";
 
 /** Starts the router: it takes up what an earlier one left, then listens. */
 export async function startRouter(config: RouterConfig, log: Log): Promise<RunningService> {
-  const { store, registry } = observeStore(await openStore(config.database, newId(), clock, log));
+  const circuits = createCircuits("airlock_router", clock, log);
+  const { store, registry } = observeStore(
+    await openStore(config.database, newId(), clock, log, circuits),
+    circuits.registry,
+  );
   const tls = await openTlsIfAny(config.tlsDirectory, "router", log);
   const poolManager = connect(PoolManagerServiceClient, config.poolManagerAddress, tls);
   const sanitizer = connect(SanitizerServiceClient, config.sanitizerAddress, tls);

@@ -77,6 +77,52 @@ describe.skipIf(missing)(`while PostgreSQL is away${missing ? ` (${missing})` : 
   });
 });
 
+describe.skipIf(missing)(`while PostgreSQL hangs${missing ? ` (${missing})` : ""}`, () => {
+  let postgres: TestPostgres;
+  let services: TestServices;
+  let gateway: TestGateway;
+  beforeAll(async () => {
+    postgres = await startPostgres();
+    const { config } = await postgres.newDatabase();
+    services = await startServices({ demo: "replicas: 1\n" }, { database: config });
+    gateway = await openGateway(services);
+  });
+  afterAll(async () => {
+    await postgres.thaw();
+    await gateway.stop();
+    await services.close();
+    await postgres.remove();
+  });
+  const circuit = async (metric: string) =>
+    Number(
+      new RegExp(`^airlock_router_circuit_${metric} (\\d+)$`, "m").exec(await services.routerMetrics())?.[1],
+    );
+
+  it("callers soon need not wait to hear it, and all recovers by itself", async () => {
+    const id = await gateway.submit({ code: "set_result(1)" });
+    expect(await gateway.settled(id)).toMatchObject({ result: 1 });
+    expect(await circuit('state{circuit="database",project=""}')).toBe(0);
+    await postgres.freeze();
+    const first = await Promise.all(
+      Array.from({ length: 20 }, () => fetch(`${gateway.url}/executions/${id}`)),
+    );
+    for (const response of first) {
+      expect([503, 504]).toContain(response.status);
+      expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(0);
+    }
+    const refused = 'calls_total{circuit="database",project="",outcome="refused"}';
+    const poll = () => fetch(`${gateway.url}/executions/${id}`);
+    await expect
+      .poll(async () => [(await poll()).status, (await circuit(refused)) > 0], { timeout: 40_000 })
+      .toEqual([503, true]);
+    expect(await circuit('opened_total{circuit="database",project=""}')).toBeGreaterThan(0);
+    await postgres.thaw();
+    await expect.poll(async () => (await poll()).status, { timeout: 40_000 }).toBe(200);
+    await expect.poll(() => circuit('state{circuit="database",project=""}'), { timeout: 40_000 }).toBe(0);
+    expect(await gateway.run({ code: "set_result(2)" })).toMatchObject({ result: 2 });
+  }, 120_000);
+});
+
 describe("while another service is away", () => {
   let services: TestServices;
   let gateway: TestGateway;

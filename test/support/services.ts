@@ -27,6 +27,8 @@ export type TestServices = {
   readonly directory: string;
   submit(request: Partial<SubmitRequest>): Promise<string>;
   get(executionId: string, waitMs?: number): Promise<Execution>;
+  /** Of the first router. */
+  routerMetrics(): Promise<string>;
   stop(service: "secrets" | "sanitizer" | "egress" | "pool-manager"): Promise<void>;
   start(service: "secrets" | "sanitizer" | "egress" | "pool-manager"): Promise<void>;
   close(): Promise<void>;
@@ -34,6 +36,8 @@ export type TestServices = {
 
 export type TestRouter = {
   readonly client: RouterServiceClient;
+  /** Its metrics, as Prometheus reads them. */
+  metrics(): Promise<string>;
   /** Stops it as a scale-down does. */
   stop(graceMs: number): Promise<void>;
 };
@@ -126,6 +130,7 @@ export async function startServices(
     const client = connect(RouterServiceClient, service.address);
     const added: TestRouter = {
       client,
+      metrics: async () => (await service.registry?.metrics()) ?? "",
       async stop(graceMs) {
         routers.delete(added);
         client.close();
@@ -135,13 +140,14 @@ export async function startServices(
     routers.add(added);
     return added;
   };
-  const { client: router } = await addRouter();
+  const { client: router, metrics: routerMetrics } = await addRouter();
   const execution = (response: { execution?: Execution | undefined }): Execution => {
     if (!response.execution) throw new Error("no execution in the answer");
     return response.execution;
   };
   return {
     router,
+    routerMetrics,
     addRouter,
     address,
     directory,

@@ -1,9 +1,11 @@
-import { Counter, Registry } from "prom-client";
+import { Counter, type Registry } from "prom-client";
 import type { ExecutionStore } from "./store.ts";
 
-/** A store that counts what this router accepts and ends. */
-export function observeStore(store: ExecutionStore): { store: ExecutionStore; registry: Registry } {
-  const registry = new Registry();
+/** A store that counts in `registry` what this router accepts and ends. */
+export function observeStore(
+  store: ExecutionStore,
+  registry: Registry,
+): { store: ExecutionStore; registry: Registry } {
   const registers = [registry];
   const accepted = new Counter({
     name: "airlock_executions_accepted_total",

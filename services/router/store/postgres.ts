@@ -1,3 +1,4 @@
+import { type Circuits, createCircuits } from "../../common/circuits.ts";
 import type { Clock } from "../../common/clock.ts";
 import type { Log } from "../../common/log.ts";
 import { repeat } from "../../common/repeat.ts";
@@ -5,6 +6,7 @@ import { type Output, type OutputPiece, type Redaction, statusOf } from "../exec
 import type { PostgresConfig } from "./database-config.ts";
 import { openChanges } from "./postgres-changes.ts";
 import { bytes, openPool, readClientConfig, type Statement } from "./postgres-connection.ts";
+import { DATABASE_CIRCUIT } from "./postgres-errors.ts";
 import { migrate, readMigrations } from "./postgres-migrations.ts";
 import * as sql from "./postgres-statements.ts";
 import {
@@ -36,10 +38,11 @@ export async function openPostgresStore(
   owner: string,
   clock: Clock,
   log: Log,
+  circuits: Circuits = createCircuits("airlock_router", clock, log),
 ): Promise<ExecutionStore> {
   const client = await readClientConfig(config);
   await migrate(client, await readMigrations(), log);
-  const db = openPool(client, config.maxConnections, log);
+  const db = openPool(client, config.maxConnections, circuits.add("database", DATABASE_CIRCUIT), log);
   const changes = await openChanges(db, client, owner, clock, log);
 
   const heartbeat = async () => {
