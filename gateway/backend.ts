@@ -2,10 +2,13 @@ import type { Execution, ExecutionStatus } from "../services/common/gen/airlock/
 import type { Project } from "../services/common/gen/airlock/v1/pool_manager.ts";
 import type { Dependency } from "../services/common/gen/airlock/v1/readiness.ts";
 import type {
+  ListDeadLettersRequest,
+  ListDeadLettersResponse,
   ListExecutionsRequest,
   ListExecutionsResponse,
   Redactions,
   RespondRequest,
+  RetryDeadLetterRequest,
   SubmitRequest,
 } from "../services/common/gen/airlock/v1/router.ts";
 
@@ -30,6 +33,11 @@ export type Backend = {
   cancel(executionId: string): Promise<Execution>;
   /** For operators: what was redacted from the execution's output. */
   getRedactions(executionId: string, signal: AbortSignal): Promise<Redactions[]>;
+
+  /** For operators: what ended through Airlock's own fault. */
+  listDeadLetters(request: ListDeadLettersRequest, signal: AbortSignal): Promise<ListDeadLettersResponse>;
+  /** For operators: submits it once more. */
+  retryDeadLetter(request: RetryDeadLetterRequest): Promise<Execution>;
 
   listProjects(signal: AbortSignal): Promise<Project[]>;
   getProject(name: string, signal: AbortSignal): Promise<Project>;

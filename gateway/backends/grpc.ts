@@ -40,6 +40,10 @@ export function connectBackend(
       executionIn(await callUnary(router, router.cancel, { executionId }, "router", change)),
     getRedactions: async (executionId, signal) =>
       (await callUnary(router, router.getRedactions, { executionId }, "router", read(signal))).redactions,
+    listDeadLetters: (request, signal) =>
+      callUnary(router, router.listDeadLetters, request, "router", read(signal)),
+    retryDeadLetter: async (request) =>
+      executionIn(await callUnary(router, router.retryDeadLetter, request, "router", change)),
 
     listProjects: async (signal) =>
       (await callUnary(pool, pool.listProjects, {}, "pool-manager", read(signal))).projects,

@@ -67,6 +67,11 @@ export function createMockBackend(now: () => number = Date.now, newId: () => str
       store.get(executionId);
       return [];
     },
+    listDeadLetters: async () => ({ deadLetters: [], nextCursor: "" }),
+    async retryDeadLetter({ executionId }) {
+      store.get(executionId);
+      throw notADeadLetter();
+    },
     listProjects: async () => [project.view()],
     async getProject(name) {
       project.check(name);
@@ -128,4 +133,11 @@ function otherQuestion(): AirlockError {
 
 function alreadyEnded(): AirlockError {
   return new AirlockError("already_ended", "This execution has already ended; its outcome does not change.");
+}
+
+function notADeadLetter(): AirlockError {
+  return new AirlockError(
+    "not_a_dead_letter",
+    "Nothing ends through the mock's own fault, so there is nothing to retry. Submit the script again with POST /execute.",
+  );
 }

@@ -35,6 +35,12 @@ export const ERROR_RULES = {
   not_awaiting_llm: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The execution does not wait for an answer"),
   llm_request_mismatch: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The answer is for another question"),
   already_ended: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The execution has already ended"),
+  not_a_dead_letter: rule(
+    GrpcStatus.FAILED_PRECONDITION,
+    409,
+    "The execution did not end through Airlock's fault",
+  ),
+  already_retried: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The execution has already been retried"),
   queue_full: rule(GrpcStatus.RESOURCE_EXHAUSTED, 429, "The queue is full", true),
   start_failed: rule(GrpcStatus.ABORTED, 503, "The workers cannot be started"),
   output_withheld: rule(GrpcStatus.DATA_LOSS, 503, "Output is withheld"),

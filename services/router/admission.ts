@@ -1,7 +1,8 @@
 import type { Clock } from "../common/clock.ts";
 import { AirlockError } from "../common/errors.ts";
-import type { SubmitRequest } from "../common/gen/airlock/v1/router.ts";
+import { SubmitRequest } from "../common/gen/airlock/v1/router.ts";
 import { fingerprintOf, IDEMPOTENCY_KEY_RULE, isIdempotencyKey } from "../common/idempotency.ts";
+import { alreadyRetried, findLetter } from "./dead-letters.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Execution, Submission } from "./execution.ts";
 import type { ProjectDirectory } from "./project-directory.ts";
@@ -15,6 +16,8 @@ export type Acceptance = { readonly execution: Execution; readonly replayed: boo
 /** The way in: what is accepted here ends exactly once. */
 export type Admission = {
   submit(request: SubmitRequest): Promise<Acceptance>;
+  /** Submits what a dead letter had once more; when it was retried before, only if `again` says so. */
+  retry(executionId: string, again: boolean): Promise<Execution>;
 };
 
 export function createAdmission(parts: {
@@ -37,22 +40,29 @@ export function createAdmission(parts: {
     return { execution, replayed: true };
   };
 
-  /** Adds the execution as far as the limits go; false when something else than a limit is in its way. */
+  /** Adds the execution unless it was added before, which `isTaken` knows. Throws when there is no room. */
   const insert = async (
     submission: Submission,
     queue: number | undefined,
-    idempotency: Idempotency | undefined,
+    conditions: InsertConditions,
+    isTaken: () => Promise<boolean>,
   ): Promise<boolean> => {
-    const conditions: InsertConditions = { maxUnfinished: queue, idempotency };
-    if (await store.insert(submission, { ...conditions, maxUnfinishedInTotal: maxUnfinished })) return true;
-    if (idempotency && (await store.getIdempotencyKey(idempotency.key))) return false;
+    const withLimits = { ...conditions, maxUnfinished: queue, maxUnfinishedInTotal: maxUnfinished };
+    if (await store.insert(submission, withLimits)) return true;
+    if (await isTaken()) return false;
     const queues = await store.countQueues(submission.project);
     if (hasShare(queues, maxUnfinished)) {
-      const withShares = { ...conditions, maxUnfinishedInTotal: 2 * maxUnfinished };
+      const withShares = { ...withLimits, maxUnfinishedInTotal: 2 * maxUnfinished };
       if (await store.insert(submission, withShares)) return true;
-      if (idempotency && (await store.getIdempotencyKey(idempotency.key))) return false;
+      if (await isTaken()) return false;
     }
     throw queueFull(submission.project, queues, queue, maxUnfinished);
+  };
+
+  /** What was added runs from here on. */
+  const accept = (submission: Submission): Acceptance => {
+    dispatcher.dispatch(submission.executionId, submission.project);
+    return { execution: pendingExecution(submission), replayed: false };
   };
 
   return {
@@ -63,14 +73,29 @@ export function createAdmission(parts: {
       if (replay) return replay;
       const project = await projects.get(request.project);
       const submission = toSubmission(request, project, parts.newId(), clock.now());
-      if (await insert(submission, project.limits?.queue, idempotency)) {
-        dispatcher.dispatch(submission.executionId, submission.project);
-        return { execution: pendingExecution(submission), replayed: false };
-      }
+      const isTaken = async () =>
+        idempotency !== undefined && (await store.getIdempotencyKey(idempotency.key)) !== undefined;
+      if (await insert(submission, project.limits?.queue, { idempotency }, isTaken))
+        return accept(submission);
       // Another request with this key was faster.
       const winner = idempotency && (await replayOf(idempotency));
       if (winner) return winner;
       throw new AirlockError("unavailable", "The execution could not be added. Try again in a few seconds.");
+    },
+
+    async retry(executionId, again) {
+      const { letter, submission: first } = await findLetter(store, executionId);
+      if (letter.retries.length > 0 && !again) throw alreadyRetried(letter);
+      const project = await projects.get(first.project);
+      // The limits of today, like those of any other request.
+      const request = SubmitRequest.fromPartial({ ...first, settings: { ...first.settings } });
+      const submission = toSubmission(request, project, parts.newId(), clock.now());
+      const retry = { of: executionId, number: letter.retries.length + 1 };
+      const isTaken = async () =>
+        (await findLetter(store, executionId)).letter.retries.length >= retry.number;
+      if (await insert(submission, project.limits?.queue, { retry }, isTaken))
+        return accept(submission).execution;
+      throw alreadyRetried((await findLetter(store, executionId)).letter);
     },
   };
 }

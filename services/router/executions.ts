@@ -78,7 +78,7 @@ export function createExecutions(store: ExecutionStore, clock: Clock): Execution
   };
 }
 
-function unknownExecution(): AirlockError {
+export function unknownExecution(): AirlockError {
   return new AirlockError(
     "execution_not_found",
     "There is no execution with this id. It may have been forgotten after its retention time; submit the script again with POST /execute.",

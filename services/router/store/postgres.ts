@@ -11,12 +11,14 @@ import { migrate, readMigrations } from "./postgres-migrations.ts";
 import * as sql from "./postgres-statements.ts";
 import {
   type ClaimRow,
+  type DeadLetterRow,
   type ExecutionRow,
   type KeyRow,
   type QueuesRow,
   type SubmissionRow,
   type SummaryRow,
   toClaims,
+  toDeadLetter,
   toExecution,
   toIdempotencyRecord,
   toQueues,
@@ -68,12 +70,13 @@ export async function openPostgresStore(
   return {
     async insert(
       { executionId, project, code, timeoutMs, settings, memoryJson, createdAtMs },
-      { maxUnfinished, maxUnfinishedInTotal, idempotency } = {},
+      { maxUnfinished, maxUnfinishedInTotal, idempotency, retry } = {},
     ) {
       const submitted = [code, timeoutMs, JSON.stringify(settings), memoryJson, createdAtMs];
       const limits = [maxUnfinished ?? null, maxUnfinishedInTotal ?? null];
       const key = [idempotency?.key ?? null, idempotency?.fingerprint ?? null];
-      const values = [executionId, project, owner, ...submitted, ...limits, ...key];
+      const repeats = [retry?.of ?? null, retry?.number ?? null];
+      const values = [executionId, project, owner, ...submitted, ...limits, ...key, ...repeats];
       return (await db.change(sql.INSERT, values)) > 0;
     },
     async getIdempotencyKey(key) {
@@ -90,6 +93,14 @@ export async function openPostgresStore(
     async list(filter) {
       const { statement, values } = sql.list(filter);
       return (await db.rows<SummaryRow>(statement, values)).map(toSummary);
+    },
+    async listDeadLetters(filter) {
+      const { statement, values } = sql.listDeadLetters(filter);
+      return (await db.rows<DeadLetterRow>(statement, values)).map(toDeadLetter);
+    },
+    async getDeadLetter(executionId) {
+      const row = await one<DeadLetterRow & SubmissionRow>(sql.GET_DEAD_LETTER, executionId);
+      return row && { letter: toDeadLetter(row), submission: toSubmission(row) };
     },
     claimPending: async (limit) => toClaims(await db.rows<ClaimRow>(sql.CLAIM, [owner, limit])),
     listClaimed: async () => toClaims(await db.rows<ClaimRow>(sql.LIST_CLAIMED, [owner])),

@@ -1,6 +1,6 @@
-import type { EndReasonName, Status } from "../../common/execution-names.ts";
+import { DEAD_LETTER_REASONS, type EndReasonName, type Status } from "../../common/execution-names.ts";
 import type { Execution, Output, State, Submission } from "../execution.ts";
-import type { Claim, IdempotencyRecord, Queues, Summary } from "./store.ts";
+import type { Claim, DeadLetter, IdempotencyRecord, Queues, Summary } from "./store.ts";
 
 export type ClaimRow = { execution_id: string; project: string };
 
@@ -36,6 +36,16 @@ export type ExecutionRow = SummaryRow & {
   started_at_ms: number | null;
 };
 
+export type DeadLetterRow = {
+  execution_id: string;
+  project: string;
+  end_reason: EndReasonName;
+  error: string;
+  created_at_ms: number;
+  ended_at_ms: number;
+  retries: string | null;
+};
+
 export type KeyRow = { fingerprint: string; execution_id: string | null };
 
 export type QueuesRow = {
@@ -51,6 +61,13 @@ export const SUMMARY_COLUMNS =
 /** What was submitted is not among them, it may be megabytes. */
 export const EXECUTION_COLUMNS = `${SUMMARY_COLUMNS}, llm_id, llm_prompt, llm_model, error,
   result, memory_updates, truncated_stdout, truncated_stderr, started_at_ms`;
+
+/** An index is made for exactly these words. */
+export const IS_DEAD_LETTER = `end_reason IN (${DEAD_LETTER_REASONS.map((reason) => `'${reason}'`).join(", ")})`;
+
+export const DEAD_LETTER_COLUMNS = `execution_id, project, end_reason, error, created_at_ms, ended_at_ms,
+  (SELECT string_agg(retry.execution_id, ' ' ORDER BY retry.retry_number) FROM executions AS retry
+   WHERE retry.retry_of = executions.execution_id) AS retries`;
 
 /** What `$1` and all projects have, among the executions that have not ended. */
 export const QUEUE_COLUMNS = `count(*) AS unfinished, count(*) FILTER (WHERE status = 'pending') AS pending,
@@ -121,6 +138,18 @@ export function toSummary(row: SummaryRow): Summary {
     executionTimeMs: row.execution_time_ms,
     createdAtMs: row.created_at_ms,
     endedAtMs: row.ended_at_ms,
+  };
+}
+
+export function toDeadLetter(row: DeadLetterRow): DeadLetter {
+  return {
+    executionId: row.execution_id,
+    project: row.project,
+    endReason: row.end_reason,
+    error: row.error,
+    createdAtMs: row.created_at_ms,
+    endedAtMs: row.ended_at_ms,
+    retries: row.retries?.split(" ") ?? [],
   };
 }
 

@@ -30,6 +30,20 @@ export type InsertConditions = {
   readonly maxUnfinishedInTotal?: number;
   /** Nobody has used this key; from then on this execution has. */
   readonly idempotency?: { readonly key: string; readonly fingerprint: string } | undefined;
+  /** Nobody has made this repetition of the dead letter; the first one has number 1. */
+  readonly retry?: { readonly of: string; readonly number: number };
+};
+
+/** An execution that could not be finished for our own fault. */
+export type DeadLetter = {
+  readonly executionId: string;
+  readonly project: string;
+  readonly endReason: EndReasonName;
+  readonly error: string;
+  readonly createdAtMs: number;
+  readonly endedAtMs: number;
+  /** The executions that repeat it, oldest first. */
+  readonly retries: readonly string[];
 };
 
 /** What an idempotency key was used for. */
@@ -70,6 +84,12 @@ export type ExecutionStore = {
   get(executionId: string): Promise<Execution | undefined>;
   /** Newest first. */
   list(filter: ListFilter): Promise<Summary[]>;
+  /** Newest first. */
+  listDeadLetters(filter: Omit<ListFilter, "status">): Promise<DeadLetter[]>;
+  /** One dead letter and what was submitted; undefined when the execution is none. */
+  getDeadLetter(
+    executionId: string,
+  ): Promise<{ readonly letter: DeadLetter; readonly submission: Submission } | undefined>;
   /** Takes at most `limit` pending executions that no living router has, oldest first. */
   claimPending(limit: number): Promise<Claim[]>;
   /** The pending executions that this router has, oldest first. */

@@ -49,6 +49,7 @@ describe("openapi.json", () => {
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
     expect(routes.sort()).toEqual([
+      "GET /dead-letters",
       "GET /docs",
       "GET /executions",
       "GET /executions/{execution_id}",
@@ -60,6 +61,7 @@ describe("openapi.json", () => {
       "GET /projects/{name}",
       "GET /ready",
       "GET /skill.md",
+      "POST /dead-letters/{execution_id}/retry",
       "POST /execute",
       "POST /executions/{execution_id}/cancel",
       "POST /executions/{execution_id}/respond",
@@ -92,6 +94,7 @@ describe("openapi.json", () => {
       execute: true,
       respond: true,
       cancel: false,
+      retryDeadLetter: false,
       upProject: false,
       downProject: false,
     });
