@@ -52,8 +52,7 @@ export function createAdmission(parts: {
     if (await isTaken()) return false;
     const queues = await store.countQueues(submission.project);
     if (hasShare(queues, maxUnfinished)) {
-      const withShares = { ...withLimits, maxUnfinishedInTotal: 2 * maxUnfinished };
-      if (await store.insert(submission, withShares)) return true;
+      if (await store.insert(submission, { ...conditions, maxUnfinished: queue })) return true;
       if (await isTaken()) return false;
     }
     throw queueFull(submission.project, queues, queue, maxUnfinished);

@@ -2,10 +2,12 @@ import { AirlockError } from "../common/errors.ts";
 import type { Queues } from "./store/store.ts";
 
 /**
- * Whether a project may go on though all of them together are at their limit: it has less than it would have if each
- * that has something had the same. So one project's flood leaves room for the others.
+ * Whether a project may go on though all of them together were at their limit: it has less than it would have if each
+ * that has something had the same, or some have ended meanwhile. So floods leave room for whoever has little; n projects
+ * together come to at most (1 + 1/2 + … + 1/n) times the limit.
  */
-export function hasShare({ ofProject, otherProjects }: Queues, maxUnfinished: number): boolean {
+export function hasShare({ ofProject, inTotal, otherProjects }: Queues, maxUnfinished: number): boolean {
+  if (inTotal.unfinished < maxUnfinished) return true;
   return otherProjects > 0 && ofProject.unfinished < maxUnfinished / (otherProjects + 1);
 }
 
