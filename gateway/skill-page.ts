@@ -84,7 +84,8 @@ ${endReasonLines()}
 ## Errors
 
 Every refusal is \`application/problem+json\`: branch on \`code\`, do what \`detail\` says. Where there is a header
-\`Retry-After\` (429, most 503), wait so many seconds and send the same request again. All routes: ${baseUrl}/openapi.json
+\`Retry-After\` (429, most 503), wait so many seconds and send the same request again; a POST /execute that was answered with
+503 or 504 may have been accepted, so give it an \`Idempotency-Key\`. All routes: ${baseUrl}/openapi.json
 `;
 }
 
