@@ -214,6 +214,7 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
         target.project,
         "llm.complete",
         "set_result",
+        "Idempotency-Key",
         "no network",
         "HTTPS_PROXY",
       ])

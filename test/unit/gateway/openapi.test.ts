@@ -12,6 +12,7 @@ type Operation = {
   operationId: string;
   summary: string;
   requestBody?: { required: boolean };
+  parameters?: object[];
   responses: Record<string, Response>;
 };
 type Document = {
@@ -98,6 +99,12 @@ describe("openapi.json", () => {
       upProject: false,
       downProject: false,
     });
+  });
+
+  it("has the Idempotency-Key of POST /execute, which may be left out", () => {
+    expect(document.paths["/execute"]?.post?.parameters).toEqual([
+      expect.objectContaining({ in: "header", name: "Idempotency-Key", required: false }),
+    ]);
   });
 
   it("has every schema that it refers to", () => {
