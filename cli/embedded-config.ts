@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { readHostNames } from "../gateway/web-pages.ts";
 import { ConfigError, readEnvironment } from "../services/common/environment.ts";
 import { type DockerConfig, DRIVERS, readDockerConfig } from "../services/pool-manager/config.ts";
+import { readMaxUnfinished } from "../services/router/config.ts";
 import { readVaultSettings, type VaultSettings } from "../services/secrets/vault-settings.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -25,6 +26,7 @@ export type EmbeddedConfig = {
   /** Needed by the docker driver. */
   readonly docker: DockerConfig | undefined;
   readonly python: string;
+  readonly maxUnfinished: number;
   readonly retentionMs: number;
   /** PEM file of authorities that servers may be certified by, besides the public ones. */
   readonly egressExtraCaPath: string | undefined;
@@ -69,6 +71,7 @@ export function readEmbeddedConfig(args: readonly string[], env: NodeJS.ProcessE
       flags.mock || driver === "docker"
         ? ""
         : read.text("AIRLOCK_PYTHON", join(ROOT, ".venv", "bin", "python")),
+    maxUnfinished: readMaxUnfinished(read),
     retentionMs: read.durationMs("AIRLOCK_RETENTION", "24h"),
     egressExtraCaPath: env.AIRLOCK_EGRESS_EXTRA_CA ? resolve(env.AIRLOCK_EGRESS_EXTRA_CA) : undefined,
     logLevel: read.choice("AIRLOCK_LOG_LEVEL", ["debug", "info", "warn", "error"] as const, "info"),

@@ -98,6 +98,7 @@ export async function startEmbedded(
           sanitizerAddress: address("sanitizer"),
           egressAddress: address("egress"),
           database: { kind: "sqlite", path: join(dataDirectory, "airlock.db") },
+          maxUnfinished: config.maxUnfinished,
           retentionMs: config.retentionMs,
           tlsDirectory: certificates?.directoryOf("router"),
         },

@@ -1,13 +1,23 @@
-import type { Execution } from "../services/common/gen/airlock/v1/execution.ts";
+import type { Execution, ExecutionStatus } from "../services/common/gen/airlock/v1/execution.ts";
 import type { Project } from "../services/common/gen/airlock/v1/pool_manager.ts";
 import type { Dependency } from "../services/common/gen/airlock/v1/readiness.ts";
 import type {
+  ListDeadLettersRequest,
+  ListDeadLettersResponse,
   ListExecutionsRequest,
   ListExecutionsResponse,
   Redactions,
   RespondRequest,
+  RetryDeadLetterRequest,
   SubmitRequest,
 } from "../services/common/gen/airlock/v1/router.ts";
+
+/** The execution that was accepted; `replayed` when an earlier request with the same idempotency key started it. */
+export type Submitted = {
+  readonly executionId: string;
+  readonly status: ExecutionStatus;
+  readonly replayed: boolean;
+};
 
 /**
  * What the routes need from the rest of Airlock. Every call rejects with an AirlockError. `signal` gives a read up
@@ -15,7 +25,7 @@ import type {
  * the client stayed.
  */
 export type Backend = {
-  submit(request: SubmitRequest): Promise<Execution>;
+  submit(request: SubmitRequest): Promise<Submitted>;
   /** Resolves when the execution needs attention, has ended, or `waitMs` are over. */
   getExecution(executionId: string, waitMs: number, signal: AbortSignal): Promise<Execution>;
   listExecutions(request: ListExecutionsRequest, signal: AbortSignal): Promise<ListExecutionsResponse>;
@@ -23,6 +33,11 @@ export type Backend = {
   cancel(executionId: string): Promise<Execution>;
   /** For operators: what was redacted from the execution's output. */
   getRedactions(executionId: string, signal: AbortSignal): Promise<Redactions[]>;
+
+  /** For operators: what ended through Airlock's own fault. */
+  listDeadLetters(request: ListDeadLettersRequest, signal: AbortSignal): Promise<ListDeadLettersResponse>;
+  /** For operators: submits it once more. */
+  retryDeadLetter(request: RetryDeadLetterRequest): Promise<Execution>;
 
   listProjects(signal: AbortSignal): Promise<Project[]>;
   getProject(name: string, signal: AbortSignal): Promise<Project>;

@@ -1,4 +1,5 @@
 import { type FastifyInstance, fastify } from "fastify";
+import { DEAD_LETTER_LIST } from "./schemas/dead-letter.ts";
 import { EXECUTION } from "./schemas/execution.ts";
 import { EXECUTION_LIST } from "./schemas/execution-list.ts";
 import { PROBLEM } from "./schemas/problem.ts";
@@ -23,7 +24,8 @@ export async function describeApi(addRoutes: (app: FastifyInstance) => void): Pr
   const app = fastify({ logger: false });
   app.setValidatorCompiler(() => () => true);
   app.setSerializerCompiler(() => JSON.stringify);
-  for (const schema of [EXECUTION, EXECUTION_LIST, PROJECT, PROJECT_LIST, PROBLEM]) app.addSchema(schema);
+  for (const schema of [DEAD_LETTER_LIST, EXECUTION, EXECUTION_LIST, PROJECT, PROJECT_LIST, PROBLEM])
+    app.addSchema(schema);
   const bodyOptional = operationsWithOptionalBody(app);
   await app.register(swagger, {
     openapi: { openapi: "3.1.0", info: INFO, servers: [{ url: "/" }], tags: TAGS },

@@ -19,7 +19,15 @@ export const PROBLEM_MEDIA_TYPE = "application/problem+json";
 
 const MAX_LISTED = 20;
 const MAX_NAME_LENGTH = 100;
-const RETRY_AFTER_SECONDS: Partial<Record<number, number>> = { 429: 5, 503: 2 };
+/**
+ * Only where waiting helps. A queue takes the time of some runs to move, which nobody knows; a service that is away is
+ * mostly back within seconds.
+ */
+export const RETRY_AFTER_SECONDS: Partial<Record<ErrorCode, number>> = {
+  queue_full: 5,
+  unavailable: 2,
+  deadline_exceeded: 2,
+};
 
 /** A request that is refused because of some of its fields. */
 export class InvalidFields extends AirlockError {
@@ -53,9 +61,9 @@ export function toProblem(error: AirlockError): Problem {
   };
 }
 
-/** Headers that go with a problem of this status. */
-export function problemHeaders(status: number): Record<string, string> {
-  const seconds = RETRY_AFTER_SECONDS[status];
+/** Headers that go with a problem. */
+export function problemHeaders({ code }: Pick<Problem, "code">): Record<string, string> {
+  const seconds = RETRY_AFTER_SECONDS[code];
   return {
     "content-type": PROBLEM_MEDIA_TYPE,
     ...(seconds === undefined ? {} : { "retry-after": String(seconds) }),

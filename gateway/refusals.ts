@@ -26,7 +26,7 @@ export async function refuse(
   }
   const problem = toProblem(known);
   if (!(await discardRest(request.raw))) reply.header("connection", "close");
-  return reply.code(problem.status).headers(problemHeaders(problem.status)).send(JSON.stringify(problem));
+  return reply.code(problem.status).headers(problemHeaders(problem)).send(JSON.stringify(problem));
 }
 
 // What fastify itself refuses before a handler of ours runs.
@@ -77,7 +77,7 @@ export function refuseConnection(error: Error & { code?: string }, socket: Socke
   const problem = toProblem(new AirlockError(code, detail));
   const body = JSON.stringify(problem);
   const headers = Object.entries({
-    ...problemHeaders(problem.status),
+    ...problemHeaders(problem),
     "content-length": Buffer.byteLength(body),
     connection: "close",
   }).map(([name, value]) => `${name}: ${value}\r\n`);

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import type { Backend } from "./backend.ts";
 import type { Drain } from "./drain.ts";
+import { deadLetterRoutes } from "./routes/dead-letters.ts";
 import { type Documents, documentRoutes } from "./routes/documents.ts";
 import { executeRoute } from "./routes/execute.ts";
 import { executionListRoute } from "./routes/execution-list.ts";
@@ -21,6 +22,7 @@ export function addRoutes(app: FastifyInstance, { backend, drain, documents }: R
   executionRoutes(app, backend, drain);
   executionListRoute(app, backend);
   redactionsRoute(app, backend);
+  deadLetterRoutes(app, backend);
   projectRoutes(app, backend);
   healthRoutes(app, backend);
   documentRoutes(app, backend, documents);

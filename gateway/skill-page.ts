@@ -33,6 +33,9 @@ Fields of POST /execute: \`project\` and \`code\` (required), \`timeout\` (secon
 \`settings\` ({"NAME": "text"}), \`memory\` ({"category": {"key": value}}). No other field is accepted, and a body of
 more than ${MAX_BODY_BYTES / MIB} MiB is refused.
 
+When an answer was lost, send the same request again: with a header \`Idempotency-Key: ANY-NEW-UUID\` on the first and on
+every repetition, the script runs once. Another body needs another key.
+
 Poll with \`wait=20\` (up to 60): the answer comes as soon as something happened. Repeat while \`status\` is
 \`pending\` or \`running\`.
 
@@ -80,8 +83,9 @@ ${endReasonLines()}
 
 ## Errors
 
-Every refusal is \`application/problem+json\`: branch on \`code\`, do what \`detail\` says. After 429 or 503 wait
-\`Retry-After\` seconds. All routes: ${baseUrl}/openapi.json
+Every refusal is \`application/problem+json\`: branch on \`code\`, do what \`detail\` says. Where there is a header
+\`Retry-After\` (429, most 503), wait so many seconds and send the same request again; a POST /execute that was answered with
+503 or 504 may have been accepted, so give it an \`Idempotency-Key\`. All routes: ${baseUrl}/openapi.json
 `;
 }
 

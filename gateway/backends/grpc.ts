@@ -21,7 +21,10 @@ export function connectBackend(
   const read = (signal: AbortSignal): CallLimits => ({ timeoutMs: READ_MS, signal });
   const change: CallLimits = { timeoutMs: CHANGE_MS };
   return {
-    submit: async (request) => executionIn(await callUnary(router, router.submit, request, "router", change)),
+    async submit(request) {
+      const response = await callUnary(router, router.submit, request, "router", change);
+      return { ...executionIn(response), replayed: response.replayed };
+    },
     getExecution: async (executionId, waitMs, signal) =>
       executionIn(
         await callUnary(router, router.getExecution, { executionId, waitMs }, "router", {
@@ -37,6 +40,10 @@ export function connectBackend(
       executionIn(await callUnary(router, router.cancel, { executionId }, "router", change)),
     getRedactions: async (executionId, signal) =>
       (await callUnary(router, router.getRedactions, { executionId }, "router", read(signal))).redactions,
+    listDeadLetters: (request, signal) =>
+      callUnary(router, router.listDeadLetters, request, "router", read(signal)),
+    retryDeadLetter: async (request) =>
+      executionIn(await callUnary(router, router.retryDeadLetter, request, "router", change)),
 
     listProjects: async (signal) =>
       (await callUnary(pool, pool.listProjects, {}, "pool-manager", read(signal))).projects,

@@ -8,11 +8,21 @@ import type {
 const MAX_EXECUTIONS = 10_000;
 const MAX_CODE_CHARACTERS = 64 * 1024 * 1024;
 
-type Entry = { readonly execution: Execution; readonly code: string; readonly position: number };
+type Entry = {
+  readonly execution: Execution;
+  readonly code: string;
+  readonly position: number;
+  readonly key: string | undefined;
+};
+type KeyRecord = { readonly fingerprint: string; readonly executionId: string };
+
+export type IdempotencyClaim = { readonly key: string; readonly fingerprint: string };
 
 /** The latest executions, in memory; the oldest make room. */
 export type MockStore = {
-  add(execution: Execution, code: string): Execution;
+  add(execution: Execution, code: string, idempotency?: IdempotencyClaim): Execution;
+  /** The execution that was added with this key. Throws when it was added with another fingerprint. */
+  findReplay(idempotency: IdempotencyClaim): Execution | undefined;
   /** Replaces the execution of the same id. */
   update(execution: Execution): Execution;
   get(executionId: string): Entry;
@@ -22,12 +32,15 @@ export type MockStore = {
 
 export function createMockStore(): MockStore {
   const entries = new Map<string, Entry>();
+  // A key goes with its execution.
+  const keys = new Map<string, KeyRecord>();
   let codeCharacters = 0;
   let added = 0;
   const makeRoom = () => {
-    for (const [id, { code }] of entries) {
+    for (const [id, { code, key }] of entries) {
       if (entries.size <= MAX_EXECUTIONS && codeCharacters <= MAX_CODE_CHARACTERS) return;
       entries.delete(id);
+      if (key !== undefined) keys.delete(key);
       codeCharacters -= code.length;
     }
   };
@@ -41,11 +54,22 @@ export function createMockStore(): MockStore {
   };
   return {
     get,
-    add(execution, code) {
-      entries.set(execution.executionId, { execution, code, position: ++added });
+    add(execution, code, idempotency) {
+      const { executionId } = execution;
+      entries.set(executionId, { execution, code, position: ++added, key: idempotency?.key });
+      if (idempotency) keys.set(idempotency.key, { fingerprint: idempotency.fingerprint, executionId });
       codeCharacters += code.length;
       makeRoom();
       return execution;
+    },
+    findReplay({ key, fingerprint }) {
+      const record = keys.get(key);
+      if (!record) return undefined;
+      if (record.fingerprint === fingerprint) return get(record.executionId).execution;
+      throw new AirlockError(
+        "idempotency_key_reused",
+        "This idempotency key was used for another request. Send the first request again as it was, or this one with a new key.",
+      );
     },
     update(execution) {
       const entry = entries.get(execution.executionId);

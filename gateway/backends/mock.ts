@@ -5,6 +5,7 @@ import {
   type Execution,
   ExecutionStatus,
 } from "../../services/common/gen/airlock/v1/execution.ts";
+import { fingerprintOf } from "../../services/common/idempotency.ts";
 import type { Backend } from "../backend.ts";
 import { createMockProject, MOCK_TIMEOUT_MS } from "./mock-project.ts";
 import { createMockStore } from "./mock-store.ts";
@@ -27,17 +28,21 @@ export function createMockBackend(now: () => number = Date.now, newId: () => str
     });
   return {
     async submit(request) {
+      const key = request.idempotencyKey;
+      const idempotency = key === undefined ? undefined : { key, fingerprint: fingerprintOf(request) };
+      const replay = idempotency && store.findReplay(idempotency);
+      if (replay) return { ...replay, replayed: true };
       project.check(request.project);
       if ((request.timeoutMs ?? 0) > MOCK_TIMEOUT_MS) throw timeoutTooLong();
       if (!project.isUp()) project.setReplicas(1);
-      const execution = store.add(accepted(newId(), request.project, now()), request.code);
+      const execution = store.add(accepted(newId(), request.project, now()), request.code, idempotency);
       if (request.code.includes("llm.complete(")) {
         const question = { id: newId(), prompt: promptIn(request.code), model: "default" };
         store.update({ ...execution, status: ExecutionStatus.AWAITING_LLM, llmRequest: question });
       } else {
         complete(execution, request.code);
       }
-      return execution;
+      return { ...execution, replayed: false };
     },
     async getExecution(executionId) {
       return store.get(executionId).execution;
@@ -61,6 +66,11 @@ export function createMockBackend(now: () => number = Date.now, newId: () => str
     async getRedactions(executionId) {
       store.get(executionId);
       return [];
+    },
+    listDeadLetters: async () => ({ deadLetters: [], nextCursor: "" }),
+    async retryDeadLetter({ executionId }) {
+      store.get(executionId);
+      throw notADeadLetter();
     },
     listProjects: async () => [project.view()],
     async getProject(name) {
@@ -123,4 +133,11 @@ function otherQuestion(): AirlockError {
 
 function alreadyEnded(): AirlockError {
   return new AirlockError("already_ended", "This execution has already ended; its outcome does not change.");
+}
+
+function notADeadLetter(): AirlockError {
+  return new AirlockError(
+    "not_a_dead_letter",
+    "Nothing ends through the mock's own fault, so there is nothing to retry. Submit the script again with POST /execute.",
+  );
 }

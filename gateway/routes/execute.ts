@@ -1,6 +1,8 @@
 import type { FastifyInstance } from "fastify";
+import { statusFromProto } from "../../services/common/execution-names.ts";
 import type { SchemaProblem } from "../../services/common/schema-problems.ts";
 import type { Backend } from "../backend.ts";
+import { IDEMPOTENCY_HEADERS, readIdempotencyKey } from "../idempotency-key.ts";
 import { InvalidFields } from "../problems.ts";
 import { ACCEPTED, EXECUTE_BODY, type ExecuteBody } from "../schemas/execution.ts";
 import { BODY_CODES, problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
@@ -14,16 +16,26 @@ export function executeRoute(app: FastifyInstance, backend: Backend): void {
         operationId: "execute",
         tags: ["executions"],
         summary: "Run a script",
-        description: "Accepts the script and answers at once; poll `poll_url` for the outcome.",
+        description:
+          "Accepts the script and answers at once; poll `poll_url` for the outcome. With an `Idempotency-Key` the request may be sent again when the answer was lost.",
+        headers: IDEMPOTENCY_HEADERS,
         body: EXECUTE_BODY,
         response: {
           202: {
             description: "Accepted: the execution ends exactly once.",
-            headers: { Location: { type: "string", description: "The same as poll_url." } },
+            headers: {
+              Location: { type: "string", description: "The same as poll_url." },
+              "Idempotent-Replayed": {
+                type: "boolean",
+                description: "true: an earlier request with this Idempotency-Key started it.",
+              },
+            },
             content: { "application/json": { schema: ACCEPTED } },
           },
           ...problemResponses(
             ...BODY_CODES,
+            "idempotency_key_reused",
+            "execution_forgotten",
             "project_not_found",
             "project_invalid",
             "queue_full",
@@ -37,16 +49,18 @@ export function executeRoute(app: FastifyInstance, backend: Backend): void {
       const { project, code, timeout, settings = {} } = request.body;
       const problems = badTexts(project, code, settings);
       if (problems.length > 0) throw new InvalidFields(problems);
-      const { executionId } = await backend.submit({
+      const { executionId, status, replayed } = await backend.submit({
         project,
         code,
         timeoutMs: timeout === undefined ? undefined : toMilliseconds(timeout),
         settings,
         memoryJson: request.bodyTexts.get("memory") ?? "",
+        idempotencyKey: readIdempotencyKey(request.headers["idempotency-key"]),
       });
       const pollUrl = `/executions/${executionId}`;
       reply.code(202).header("location", pollUrl);
-      return { execution_id: executionId, status: "pending", poll_url: pollUrl };
+      if (replayed) reply.header("idempotent-replayed", "true");
+      return { execution_id: executionId, status: statusFromProto(status), poll_url: pollUrl };
     },
   );
 }

@@ -48,7 +48,7 @@ export function healthRoutes(app: FastifyInstance, backend: Backend): void {
       if (missing.length === 0) return { status: "ready", services };
       const problem: Problem = { ...toProblem(notReady(missing)), services };
       // A string: fastify refuses to serialize a media type that the 200 does not declare.
-      return reply.code(503).headers(problemHeaders(503)).send(JSON.stringify(problem));
+      return reply.code(503).headers(problemHeaders(problem)).send(JSON.stringify(problem));
     },
   );
 }

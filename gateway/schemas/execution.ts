@@ -47,7 +47,7 @@ export const ACCEPTED = {
   required: ["execution_id", "status", "poll_url"],
   properties: {
     execution_id: { type: "string", format: "uuid" },
-    status: { const: "pending" },
+    status: { enum: STATUSES, description: "pending, unless an Idempotency-Key was sent again." },
     poll_url: { type: "string", examples: ["/executions/0b9b3c8e-4a0e-4f3a-9d8e-1c2d3e4f5a6b"] },
   },
 } as const;

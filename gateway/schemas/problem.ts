@@ -1,5 +1,5 @@
 import { ERROR_RULES, type ErrorCode } from "../../services/common/errors.ts";
-import { PROBLEM_MEDIA_TYPE } from "../problems.ts";
+import { PROBLEM_MEDIA_TYPE, RETRY_AFTER_SECONDS } from "../problems.ts";
 
 /** Nobody is there to read this one. */
 const UNSEEN = ["cancelled"] as const satisfies readonly ErrorCode[];
@@ -72,11 +72,20 @@ export function problemResponses(...codes: readonly ErrorCode[]): Record<string,
 }
 
 function problemResponse(codes: readonly ErrorCode[]): object {
-  const retry = codes.some((code) => [429, 503].includes(ERROR_RULES[code].http));
+  const retry = codes.some((code) => RETRY_AFTER_SECONDS[code] !== undefined);
   const examples = codes.map((code) => [code, { summary: ERROR_RULES[code].title, value: example(code) }]);
   return {
     description: codes.map((code) => `\`${code}\`: ${ERROR_RULES[code].title}.`).join(" "),
-    ...(retry ? { headers: { "Retry-After": { type: "integer", description: "Seconds to wait." } } } : {}),
+    ...(retry
+      ? {
+          headers: {
+            "Retry-After": {
+              type: "integer",
+              description: "Seconds to wait; without it the same request would not do better.",
+            },
+          },
+        }
+      : {}),
     content: {
       [PROBLEM_MEDIA_TYPE]: {
         schema: { allOf: [{ $ref: "Problem#" }, { properties: { code: { enum: codes } } }] },

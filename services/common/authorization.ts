@@ -19,6 +19,8 @@ export const RULES: Readonly<Record<string, Rule>> = {
     Respond: ["gateway", "client"],
     Cancel: ["gateway", "client"],
     GetRedactions: ["gateway", "client"],
+    ListDeadLetters: ["gateway", "client"],
+    RetryDeadLetter: ["gateway", "client"],
     GetRouterReadiness: ["gateway", "client"],
   }),
   ...rules("pool-manager", "PoolManagerService", {

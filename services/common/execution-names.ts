@@ -26,6 +26,13 @@ export const STATUS_BY_END_REASON = {
 export type EndReasonName = keyof typeof STATUS_BY_END_REASON;
 export const END_REASONS = Object.keys(STATUS_BY_END_REASON) as EndReasonName[];
 
+/** How an execution ends that could not be finished for our own fault: it becomes a dead letter. */
+export const DEAD_LETTER_REASONS = [
+  "output_withheld",
+  "worker_lost",
+  "start_failed",
+] as const satisfies readonly EndReasonName[];
+
 export function isTerminal(status: Status): status is TerminalStatus {
   return (TERMINAL_STATUSES as readonly Status[]).includes(status);
 }

@@ -22,7 +22,7 @@ export function createHandlers(
     listProjects: unary(async () => ({ projects: (await pools.list()).map(toProjectMessage) })),
     getProject: unary(({ name }) => show(name)),
     upProject: unary(async ({ name, replicas }) => {
-      const { project, pool } = await pools.open(name);
+      const { project, pool } = await pools.openAgain(name);
       if (replicas !== undefined && (replicas < 1 || replicas > MAX_REPLICAS)) {
         throw new AirlockError(
           "invalid_request",

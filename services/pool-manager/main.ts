@@ -1,4 +1,5 @@
 import { v7 as newId } from "uuid";
+import { createCircuits } from "../common/circuits.ts";
 import { systemClock as clock } from "../common/clock.ts";
 import { PoolManagerServiceService } from "../common/gen/airlock/v1/pool_manager.ts";
 import { SecretsServiceClient } from "../common/gen/airlock/v1/secrets.ts";
@@ -21,9 +22,10 @@ export async function startPoolManager(config: PoolManagerConfig, log: Log): Pro
   const tls = await openTlsIfAny(config.tlsDirectory, "pool-manager", log);
   const secrets = connect(SecretsServiceClient, config.secretsAddress, tls);
   const check = createHealthCheck("secrets", config.secretsAddress, tls);
-  const driver = await createDriver(config, log);
+  const circuits = createCircuits("airlock_pool", clock, log);
+  const driver = await createDriver(config, log, circuits);
   const provide = createProvisioning(secrets, clock);
-  const pools = createPools({ catalogue, driver, provide, clock, newId, log, tls });
+  const pools = createPools({ catalogue, driver, provide, circuits, clock, newId, log, tls });
   await pools.takeOver();
   const readiness = async () => [await check.check()];
   const server = await startGrpcServer(
@@ -33,7 +35,7 @@ export async function startPoolManager(config: PoolManagerConfig, log: Log): Pro
   );
   return {
     address: server.address,
-    registry: pools.registry,
+    registry: circuits.registry,
     async drain(graceMs) {
       await pools.close(graceMs);
       await server.drain(graceMs);

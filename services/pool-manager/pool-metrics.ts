@@ -1,10 +1,9 @@
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { PoolView } from "./pool-view.ts";
 import type { Worker } from "./worker.ts";
 
 /** What the pools do, by project. */
 export type PoolMetrics = {
-  readonly registry: Registry;
   /** An execution got its worker after this time in the queue. */
   granted(project: string, waitedMs: number): void;
   /** Passes on what `start` comes to, and takes its time; the worker's end is counted, too. */
@@ -14,8 +13,10 @@ export type PoolMetrics = {
 const WAIT_BUCKETS_S = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
 /** `views`: the pools as they are when somebody asks for the metrics. */
-export function createPoolMetrics(views: () => Iterable<readonly [string, PoolView]>): PoolMetrics {
-  const registry = new Registry();
+export function createPoolMetrics(
+  registry: Registry,
+  views: () => Iterable<readonly [string, PoolView]>,
+): PoolMetrics {
   const registers = [registry];
   const labelNames = ["project"] as const;
   const gauge = (name: string, help: string, read: (view: PoolView) => number) =>
@@ -59,7 +60,6 @@ export function createPoolMetrics(views: () => Iterable<readonly [string, PoolVi
     registers,
   });
   return {
-    registry,
     granted: (project, waitedMs) => waits.observe({ project }, waitedMs / 1_000),
     async timeStart(project, start) {
       const stop = starts.startTimer({ project });

@@ -1,4 +1,5 @@
-import type { Registry } from "prom-client";
+import type { CircuitBreaker } from "../common/circuit-breaker.ts";
+import type { Circuits } from "../common/circuits.ts";
 import type { Clock } from "../common/clock.ts";
 import { AirlockError } from "../common/errors.ts";
 import type { Log } from "../common/log.ts";
@@ -11,6 +12,7 @@ import { createPool, type Pool } from "./pool.ts";
 import { createPoolMetrics } from "./pool-metrics.ts";
 import type { PoolView } from "./pool-view.ts";
 import type { Provision } from "./provisioning.ts";
+import { START_CIRCUIT } from "./start-circuit.ts";
 import { startWorker } from "./worker.ts";
 
 // How long a changed project file may go unnoticed.
@@ -28,29 +30,38 @@ export type Pools = {
   down(name: string): Promise<ProjectState>;
   /** The pool of a usable project. Rejects with `project_not_found` or `project_invalid`. */
   open(name: string): Promise<{ project: Project; pool: Pool }>;
+  /** The same for somebody who starts workers by hand, and has perhaps mended what kept them from starting. */
+  openAgain(name: string): Promise<{ project: Project; pool: Pool }>;
   /** An execution of the project got its worker after this time in the queue. */
   granted(project: string, waitedMs: number): void;
-  readonly registry: Registry;
   /** Takes over what an earlier process of this deployment left running, and removes what does not fit any more. */
   takeOver(): Promise<void>;
   close(graceMs: number): Promise<void>;
 };
 
-type Entry = { project: Project; readonly pool: Pool; readonly autoscaler: Autoscaler };
+type Entry = {
+  project: Project;
+  readonly pool: Pool;
+  readonly autoscaler: Autoscaler;
+  readonly starts: CircuitBreaker;
+};
 
 export function createPools(parts: {
   readonly catalogue: ProjectCatalogue;
   readonly driver: WorkerDriver;
   readonly provide: (project: Project) => Promise<Provision>;
+  readonly circuits: Circuits;
   readonly clock: Clock;
   readonly newId: () => string;
   readonly log: Log;
   /** Needed for workers that are not on this machine. */
   readonly tls?: TlsIdentity | undefined;
 }): Pools {
-  const { catalogue, driver, provide, clock, newId, log, tls } = parts;
+  const { catalogue, driver, provide, circuits, clock, newId, log, tls } = parts;
   const pools = new Map<string, Entry>();
-  const metrics = createPoolMetrics(() => [...pools].map(([name, { pool }]) => [name, pool.view()] as const));
+  const metrics = createPoolMetrics(circuits.registry, () =>
+    [...pools].map(([name, { pool }]) => [name, pool.view()] as const),
+  );
   let lookedAtMs = clock.now();
 
   const look = async (force: boolean) => {
@@ -73,6 +84,7 @@ export function createPools(parts: {
     // Within a range it is the queue that decides.
     const resizes = current.replicas !== entry.project.replicas && !current.scaling;
     entry.project = current;
+    if (rolls) entry.starts.close();
     if (resizes) entry.pool.resize(current.replicas);
     if (rolls) entry.pool.roll("the project file changed");
   };
@@ -92,32 +104,46 @@ export function createPools(parts: {
   };
 
   const create = (project: Project): Entry => {
+    const starts = circuits.add("worker_start", START_CIRCUIT, project.name);
     const pool = createPool({
       project: project.name,
       clock,
       log,
-      startWorker: async (onProgress, signal) => {
-        const { project: current } = entry;
-        const refusal = driver.refusal(current);
-        if (refusal) throw new AirlockError("start_failed", refusal);
-        await driver.prepare(current, onProgress, signal);
-        onProgress("starting workers");
-        const id = newId();
-        const launch = () => driver.start(current, id);
-        return await metrics.timeStart(project.name, () =>
-          startWorker(current, id, launch, () => provide(entry.project), signal, tls),
-        );
-      },
+      startWorker: (onProgress, signal) =>
+        starts.run(async () => {
+          const { project: current } = entry;
+          const refusal = driver.refusal(current);
+          if (refusal) throw new AirlockError("start_failed", refusal);
+          await driver.prepare(current, onProgress, signal);
+          onProgress("starting workers");
+          const id = newId();
+          const launch = () => driver.start(current, id);
+          return await metrics.timeStart(project.name, () =>
+            startWorker(current, id, launch, () => provide(entry.project), signal, tls),
+          );
+        }),
     });
     const range = () => entry.project.scaling;
     const autoscaler = startAutoscaler({ project: project.name, pool, range, clock, log });
-    const entry: Entry = { project, pool, autoscaler };
+    const entry: Entry = { project, pool, autoscaler, starts };
     pools.set(project.name, entry);
     return entry;
   };
 
+  const open = async (name: string): Promise<Entry> => {
+    await look(false);
+    const known = pools.get(name);
+    const project = known ? catalogue.get(name) : await find(name);
+    if (project && isUsable(project)) return known ?? create(project);
+    // What was accepted while the file was in order is still served as it was then; the router accepts nothing new.
+    if (known) return known;
+    throw new AirlockError(
+      "project_invalid",
+      `Project "${name}" cannot be used until its file is mended: ${project?.problem}`,
+    );
+  };
+
   return {
-    registry: metrics.registry,
     granted(project, waitedMs) {
       metrics.granted(project, waitedMs);
       pools.get(project)?.autoscaler.waited(waitedMs);
@@ -129,17 +155,11 @@ export function createPools(parts: {
     async find(name) {
       return { entry: await find(name), pool: pools.get(name)?.pool.view() };
     },
-    async open(name) {
-      await look(false);
-      const known = pools.get(name);
-      const project = known ? catalogue.get(name) : await find(name);
-      if (project && isUsable(project)) return known ?? create(project);
-      // What was accepted while the file was in order is still served as it was then; the router accepts nothing new.
-      if (known) return known;
-      throw new AirlockError(
-        "project_invalid",
-        `Project "${name}" cannot be used until its file is mended: ${project?.problem}`,
-      );
+    open,
+    async openAgain(name) {
+      const entry = await open(name);
+      entry.starts.close();
+      return entry;
     },
     async down(name) {
       // Also of a project whose file has broken or gone: its workers are there to be stopped.

@@ -1,4 +1,4 @@
-import { readEnvironment } from "../common/environment.ts";
+import { type EnvironmentReader, readEnvironment } from "../common/environment.ts";
 import { type DatabaseConfig, readDatabaseConfig } from "./store/database-config.ts";
 
 export type RouterConfig = {
@@ -7,11 +7,18 @@ export type RouterConfig = {
   readonly sanitizerAddress: string;
   readonly egressAddress: string;
   readonly database: DatabaseConfig;
+  /** How many executions of all projects may not have ended. */
+  readonly maxUnfinished: number;
   /** How long an ended execution can be polled. */
   readonly retentionMs: number;
   /** This service's certificates; needed where it is on a network. */
   readonly tlsDirectory?: string | undefined;
 };
+
+/** AIRLOCK_QUEUE, which `./airlock up` has too. */
+export function readMaxUnfinished(read: EnvironmentReader): number {
+  return read.integer("AIRLOCK_QUEUE", 10_000, 1, 1_000_000);
+}
 
 /** Reads the router's environment; throws a ConfigError that names every problem. */
 export function readRouterConfig(env: NodeJS.ProcessEnv): RouterConfig {
@@ -22,6 +29,7 @@ export function readRouterConfig(env: NodeJS.ProcessEnv): RouterConfig {
     sanitizerAddress: read.text("AIRLOCK_SANITIZER_ADDRESS"),
     egressAddress: read.text("AIRLOCK_EGRESS_ADDRESS"),
     database: readDatabaseConfig(read),
+    maxUnfinished: readMaxUnfinished(read),
     retentionMs: read.durationMs("AIRLOCK_RETENTION", "24h"),
     tlsDirectory: read.optionalText("AIRLOCK_TLS_DIR"),
   };

@@ -1,20 +1,15 @@
 import type { Clock } from "../common/clock.ts";
 import { AirlockError } from "../common/errors.ts";
 import { isTerminal } from "../common/execution-names.ts";
-import type { SubmitRequest } from "../common/gen/airlock/v1/router.ts";
-import type { Dispatcher } from "./dispatcher.ts";
 import { type Execution, failure, type Redaction } from "./execution.ts";
-import type { ProjectDirectory } from "./project-directory.ts";
 import type { ExecutionStore } from "./store/store.ts";
-import { toSubmission } from "./submission.ts";
 import { watchExecution } from "./watch.ts";
 
 const CANCEL_WAIT_MS = 5_000;
 export const MAX_WAIT_MS = 60_000;
 
-/** What callers can do with executions. Every refusal is an AirlockError written for an agent. */
+/** What callers can do with executions that were accepted. Every refusal is an AirlockError written for an agent. */
 export type Executions = {
-  submit(request: SubmitRequest): Promise<Execution>;
   get(executionId: string, waitMs: number, signal: AbortSignal): Promise<Execution>;
   respond(executionId: string, llmRequestId: string | undefined, response: string): Promise<Execution>;
   cancel(executionId: string, signal: AbortSignal): Promise<Execution>;
@@ -22,15 +17,7 @@ export type Executions = {
   redactions(executionId: string): Promise<Redaction[]>;
 };
 
-export function createExecutions(parts: {
-  readonly store: ExecutionStore;
-  readonly projects: ProjectDirectory;
-  readonly dispatcher: Dispatcher;
-  readonly clock: Clock;
-  readonly newId: () => string;
-}): Executions {
-  const { store, projects, dispatcher, clock } = parts;
-
+export function createExecutions(store: ExecutionStore, clock: Clock): Executions {
   const find = async (executionId: string): Promise<Execution> => {
     const execution = await store.get(executionId);
     if (!execution) throw unknownExecution();
@@ -38,29 +25,6 @@ export function createExecutions(parts: {
   };
 
   return {
-    async submit(request) {
-      const project = await projects.get(request.project);
-      const submission = toSubmission(request, project, parts.newId(), clock.now());
-      const queue = project.limits?.queue;
-      if (!(await store.insert(submission, queue))) {
-        throw new AirlockError(
-          "queue_full",
-          `Project "${project.name}" already has ${queue} executions that have not ended, its limit. Wait for some to end, then submit again.`,
-        );
-      }
-      dispatcher.dispatch(submission.executionId, submission.project);
-      const { executionId, createdAtMs } = submission;
-      return {
-        executionId,
-        project: project.name,
-        createdAtMs,
-        stdout: "",
-        stderr: "",
-        executionTimeMs: null,
-        state: { status: "pending" },
-      };
-    },
-
     async get(executionId, waitMs, signal) {
       const settled = ({ state }: Execution) => state.status !== "pending" && state.status !== "running";
       const limits = { waitMs: Math.min(Math.max(waitMs, 0), MAX_WAIT_MS), signal };
@@ -114,7 +78,7 @@ export function createExecutions(parts: {
   };
 }
 
-function unknownExecution(): AirlockError {
+export function unknownExecution(): AirlockError {
   return new AirlockError(
     "execution_not_found",
     "There is no execution with this id. It may have been forgotten after its retention time; submit the script again with POST /execute.",

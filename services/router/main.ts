@@ -1,4 +1,5 @@
 import { v7 as newId } from "uuid";
+import { createCircuits } from "../common/circuits.ts";
 import { systemClock as clock } from "../common/clock.ts";
 import { EgressServiceClient } from "../common/gen/airlock/v1/egress.ts";
 import { PoolManagerServiceClient } from "../common/gen/airlock/v1/pool_manager.ts";
@@ -11,6 +12,7 @@ import type { Log } from "../common/log.ts";
 import { type RunningService, runService } from "../common/run-service.ts";
 import { openTlsIfAny } from "../common/tls-identity.ts";
 import { createWorkerConnections } from "../common/worker-connections.ts";
+import { createAdmission } from "./admission.ts";
 import { startClaims } from "./claims.ts";
 import { type RouterConfig, readRouterConfig } from "./config.ts";
 import { createDispatcher } from "./dispatcher.ts";
@@ -24,7 +26,11 @@ import { checkStore } from "./store-check.ts";
 
 /** Starts the router: it takes up what an earlier one left, then listens. */
 export async function startRouter(config: RouterConfig, log: Log): Promise<RunningService> {
-  const { store, registry } = observeStore(await openStore(config.database, newId(), clock, log));
+  const circuits = createCircuits("airlock_router", clock, log);
+  const { store, registry } = observeStore(
+    await openStore(config.database, newId(), clock, log, circuits),
+    circuits.registry,
+  );
   const tls = await openTlsIfAny(config.tlsDirectory, "router", log);
   const poolManager = connect(PoolManagerServiceClient, config.poolManagerAddress, tls);
   const sanitizer = connect(SanitizerServiceClient, config.sanitizerAddress, tls);
@@ -37,14 +43,16 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
   const workers = createWorkerConnections(tls);
   const projects = createProjectDirectory(poolManager, clock);
   const dispatcher = createDispatcher({ store, poolManager, sanitizer, egress, workers, clock, log });
-  const executions = createExecutions({ store, projects, dispatcher, clock, newId });
+  const { maxUnfinished } = config;
+  const admission = createAdmission({ store, projects, dispatcher, clock, newId, maxUnfinished });
+  const executions = createExecutions(store, clock);
   const readiness = () => Promise.all([...checks.map((check) => check.check()), checkStore(store, clock)]);
   const claims = startClaims(store, dispatcher, clock, log);
   // Before anything new comes in, so that what waits already is first.
   await claims.takeUp();
   const server = await startGrpcServer(
     config.listen,
-    [[RouterServiceService, createHandlers(executions, store, readiness, log)]],
+    [[RouterServiceService, createHandlers(admission, executions, store, readiness, log)]],
     tls,
   );
   const stopRetention = startRetention(store, config.retentionMs, clock, log);

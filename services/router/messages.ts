@@ -4,8 +4,9 @@ import {
   Execution as ExecutionMessage,
   type ExecutionSummary,
 } from "../common/gen/airlock/v1/execution.ts";
+import { DeadLetter as DeadLetterMessage } from "../common/gen/airlock/v1/router.ts";
 import type { Execution } from "./execution.ts";
-import type { Summary } from "./store/store.ts";
+import type { DeadLetter, Summary } from "./store/store.ts";
 
 /** An execution as the proto spells it. */
 export function toExecutionMessage(execution: Execution): ExecutionMessage {
@@ -56,4 +57,13 @@ export function toSummaryMessage(summary: Summary): ExecutionSummary {
     createdAtMs: summary.createdAtMs,
     endedAtMs: summary.endedAtMs ?? undefined,
   };
+}
+
+/** A dead letter as the proto spells it. */
+export function toDeadLetterMessage({ endReason, retries, ...letter }: DeadLetter): DeadLetterMessage {
+  return DeadLetterMessage.create({
+    ...letter,
+    endReason: endReasonToProto(endReason),
+    retriedAs: [...retries],
+  });
 }

@@ -17,17 +17,25 @@ export function createProjectDirectory(
   clock: Clock,
 ): ProjectDirectory {
   const known = new Map<string, { project: Project; until: number }>();
+  // A burst asks once: else each of its submissions would, and the pool-manager has enough to do then.
+  const asked = new Map<string, Promise<Project>>();
+
+  const ask = async (name: string): Promise<Project> => {
+    const { project } = await callUnary(poolManager, poolManager.getProject, { name }, "pool-manager", {
+      timeoutMs: TIMEOUT_MS,
+    });
+    if (!project) throw new Error("the pool-manager answered without a project");
+    known.set(name, { project, until: clock.now() + FRESH_MS });
+    return project;
+  };
   return {
     async get(name) {
       const cached = known.get(name);
       if (cached && cached.until > clock.now()) return cached.project;
       known.delete(name);
-      const { project } = await callUnary(poolManager, poolManager.getProject, { name }, "pool-manager", {
-        timeoutMs: TIMEOUT_MS,
-      });
-      if (!project) throw new Error("the pool-manager answered without a project");
-      known.set(name, { project, until: clock.now() + FRESH_MS });
-      return project;
+      const asking = asked.get(name) ?? ask(name).finally(() => asked.delete(name));
+      asked.set(name, asking);
+      return await asking;
     },
   };
 }

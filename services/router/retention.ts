@@ -6,7 +6,13 @@ const SWEEP_EVERY_MS = 60_000;
 // Small enough that a sweep never holds up a submission.
 const BATCH = 200;
 
-/** Forgets executions `retentionMs` after they ended; the returned function stops it. */
+// Whoever sends a request again does so within a day; from then on a key lives as long as its execution.
+const KEEP_KEYS_MS = 24 * 3_600_000;
+
+/**
+ * Forgets executions `retentionMs` after they ended, and idempotency keys after a day at the earliest; the returned
+ * function stops it.
+ */
 export function startRetention(
   store: ExecutionStore,
   retentionMs: number,
@@ -20,7 +26,8 @@ export function startRetention(
     try {
       const deleted = await store.deleteEndedBefore(clock.now() - retentionMs, BATCH);
       if (deleted > 0) log.debug({ deleted }, "finished executions forgotten");
-      if (deleted === BATCH) waitMs = 50;
+      const keys = await store.deleteIdempotencyKeysBefore(clock.now() - KEEP_KEYS_MS, BATCH);
+      if (Math.max(deleted, keys) === BATCH) waitMs = 50;
     } catch (error) {
       log.error({ err: error }, "retention failed");
     }

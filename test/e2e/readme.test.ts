@@ -54,7 +54,15 @@ afterAll(async () => {
 
 describe("the README", () => {
   it("has the examples that this test looks for", () => {
-    expect(examples.map((example) => example.language)).toEqual(["sh", "sh", "sh", "sh", "sh", "python"]);
+    expect(examples.map((example) => example.language)).toEqual([
+      "sh",
+      "sh",
+      "sh",
+      "sh",
+      "sh",
+      "sh",
+      "python",
+    ]);
   });
 
   it.each(examples)(

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { expectProblem, get, post, settled, submit, type Target } from "./rest-contract-client.ts";
+import { describeIdempotency } from "./rest-contract-idempotency.ts";
 import { describeRefusals } from "./rest-contract-refusals.ts";
 import { describeTransport } from "./rest-contract-transport.ts";
 
@@ -160,6 +161,27 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
       expect(none.json).toEqual({ executions: [], next_cursor: null });
     });
 
+    it("shows operators what it could not finish: nothing here, and nothing else can be retried", async () => {
+      const { status, json } = await get(target, "/dead-letters?limit=1");
+      expect({ status, json }).toEqual({ status: 200, json: { dead_letters: [], next_cursor: null } });
+      for (const query of ["status=error", "limit=0", "page=2"]) {
+        expectProblem(await get(target, `/dead-letters?${query}`), 422, "invalid_request");
+      }
+      const id = await submit(target, "pass");
+      await settled(target, id);
+      expectProblem(
+        await post(target, `/dead-letters/${id}/retry`),
+        409,
+        "not_a_dead_letter",
+        /POST \/execute/,
+      );
+      const unknown = await post(target, `/dead-letters/${UNKNOWN_ID}/retry`, { again: true });
+      expectProblem(unknown, 404, "execution_not_found");
+      expectProblem(await post(target, "/dead-letters/no-uuid/retry"), 404, "execution_not_found");
+      const wrong = await post(target, `/dead-letters/${id}/retry`, { force: true });
+      expectProblem(wrong, 422, "invalid_request", /"force".+again/);
+    });
+
     it("lists projects, and shows one of them whole", async () => {
       const { status, json } = await get(target, "/projects");
       expect(status).toBe(200);
@@ -192,6 +214,7 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
         target.project,
         "llm.complete",
         "set_result",
+        "Idempotency-Key",
         "no network",
         "HTTPS_PROXY",
       ])
@@ -201,6 +224,7 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
       expect((await get(target, "/metrics")).text).toContain("airlock_http_requests_total{");
     });
 
+    describeIdempotency(() => target);
     describeRefusals(() => target);
     describeTransport(() => target);
 

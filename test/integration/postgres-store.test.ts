@@ -5,7 +5,12 @@ import { describe, expect, it } from "vitest";
 import { systemClock } from "../../services/common/clock.ts";
 import { type Ending, failure, NO_OUTPUT } from "../../services/router/execution.ts";
 import { openPostgresStore } from "../../services/router/store/postgres.ts";
-import { list } from "../../services/router/store/postgres-statements.ts";
+import {
+  COUNT_QUEUES,
+  INSERT,
+  list,
+  listDeadLetters,
+} from "../../services/router/store/postgres-statements.ts";
 import { postgresMissing } from "../support/postgres.ts";
 import { hear, QUESTION, running, submit, usePostgresStores } from "../support/postgres-stores.ts";
 import { describeStoreContract } from "../support/store-contract.ts";
@@ -109,6 +114,21 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
   });
 
   describe("with many executions", () => {
+    const expectIndex = async (text: string, values: unknown[]) => {
+      const plan = JSON.stringify(await stores.database.sql(`EXPLAIN ${text}`, values));
+      expect(plan).toMatch(/Index (Only )?Scan/);
+      expect(plan).not.toMatch(/Seq Scan/);
+    };
+    const fill = async () => {
+      await stores.open("a");
+      await stores.database.sql(
+        `INSERT INTO executions (execution_id, project, status, end_reason, code, timeout_ms, settings, memory, created_at_ms, ended_at_ms)
+         SELECT 'id-' || lpad(n::text, 8, '0'), 'project-' || n % 7, status, status, '', 1, '{}', '{}', 1, 1
+         FROM generate_series(1, 20000) AS n, LATERAL (SELECT CASE WHEN n % 100 = 0 THEN 'timeout' ELSE 'completed' END) AS s (status)`,
+      );
+      await stores.database.sql("ANALYZE executions");
+    };
+
     it.each([
       {},
       { project: "project-3" },
@@ -119,17 +139,18 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       { project: "none", status: "completed" as const },
       { before: "id-00010000" },
     ])("finds a page of %j by an index", async (filter) => {
-      await stores.open("a");
-      await stores.database.sql(
-        `INSERT INTO executions (execution_id, project, status, end_reason, code, timeout_ms, settings, memory, created_at_ms, ended_at_ms)
-         SELECT 'id-' || lpad(n::text, 8, '0'), 'project-' || n % 7, status, status, '', 1, '{}', '{}', 1, 1
-         FROM generate_series(1, 20000) AS n, LATERAL (SELECT CASE WHEN n % 100 = 0 THEN 'timeout' ELSE 'completed' END) AS s (status)`,
-      );
-      await stores.database.sql("ANALYZE executions");
       const { statement, values } = list({ ...ALL, ...filter });
-      const plan = await stores.database.sql(`EXPLAIN ${statement.text}`, values);
-      expect(JSON.stringify(plan)).toMatch(/Index Scan/);
-      expect(JSON.stringify(plan)).not.toMatch(/Seq Scan/);
+      await fill();
+      await expectIndex(statement.text, values);
+    });
+
+    it("finds dead letters, what is unfinished and whether there is room by indexes", async () => {
+      const { statement, values } = listDeadLetters({ ...ALL, limit: 50 });
+      await fill();
+      await expectIndex(statement.text, values);
+      await expectIndex(COUNT_QUEUES.text, ["project-3"]);
+      const submission = ["new", "project-3", "a", "", 1, "{}", "{}", 1];
+      await expectIndex(INSERT.text, [...submission, 1_000, 10_000, "key", "print", "id-00000001", 1]);
     });
   });
 

@@ -8,6 +8,7 @@ import { Client, type QueryResultRow } from "pg";
 import { readEnvironment } from "../../services/common/environment.ts";
 import { type PostgresConfig, readDatabaseConfig } from "../../services/router/store/database-config.ts";
 import { freePort } from "./free-port.ts";
+import { treeOf } from "./process-tree.ts";
 
 const DEBIAN = "/usr/lib/postgresql";
 const START_TIMEOUT_MS = 30_000;
@@ -31,6 +32,9 @@ export type TestPostgres = {
   newDatabase(): Promise<TestDatabase>;
   /** Ends it as a crash does: nothing is written any more. */
   crash(): Promise<void>;
+  /** Stops it as a machine does that hangs: connections stay, and nothing answers. */
+  freeze(): Promise<void>;
+  thaw(): Promise<void>;
   /** Starts it again after a crash. */
   start(): Promise<void>;
   remove(): Promise<void>;
@@ -117,12 +121,17 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
     if (server.exitCode === null) server.kill(signal);
     await exited;
   };
+  const signalAll = async (signal: NodeJS.Signals) => {
+    for (const pid of await treeOf(server.pid ?? 0)) process.kill(pid, signal);
+  };
   await start();
   return {
     port,
     password: PASSWORD,
     start,
     crash: () => end("SIGQUIT"),
+    freeze: () => signalAll("SIGSTOP"),
+    thaw: () => signalAll("SIGCONT"),
     async newDatabase() {
       databases += 1;
       const name = `airlock_${databases}`;

@@ -27,6 +27,8 @@ export type TestServices = {
   readonly directory: string;
   submit(request: Partial<SubmitRequest>): Promise<string>;
   get(executionId: string, waitMs?: number): Promise<Execution>;
+  /** Of the first router. */
+  routerMetrics(): Promise<string>;
   stop(service: "secrets" | "sanitizer" | "egress" | "pool-manager"): Promise<void>;
   start(service: "secrets" | "sanitizer" | "egress" | "pool-manager"): Promise<void>;
   close(): Promise<void>;
@@ -34,6 +36,8 @@ export type TestServices = {
 
 export type TestRouter = {
   readonly client: RouterServiceClient;
+  /** Its metrics, as Prometheus reads them. */
+  metrics(): Promise<string>;
   /** Stops it as a scale-down does. */
   stop(graceMs: number): Promise<void>;
 };
@@ -41,6 +45,10 @@ export type TestRouter = {
 export type TestServicesOptions = {
   /** Where executions are kept; a SQLite file unless told otherwise. */
   readonly database?: DatabaseConfig;
+  /** How many executions of all projects may not have ended. */
+  readonly maxUnfinished?: number;
+  /** How long ended executions are kept. */
+  readonly retentionMs?: number;
   /** How the egress service resolves names. */
   readonly resolve?: Resolve;
   /** PEM file of authorities that it trusts besides the public ones. */
@@ -114,13 +122,15 @@ export async function startServices(
         sanitizerAddress: address("sanitizer"),
         egressAddress: address("egress"),
         database: options.database ?? { kind: "sqlite", path: join(directory, "airlock.db") },
-        retentionMs: 60_000,
+        maxUnfinished: options.maxUnfinished ?? 10_000,
+        retentionMs: options.retentionMs ?? 60_000,
       },
       log,
     );
     const client = connect(RouterServiceClient, service.address);
     const added: TestRouter = {
       client,
+      metrics: async () => (await service.registry?.metrics()) ?? "",
       async stop(graceMs) {
         routers.delete(added);
         client.close();
@@ -130,13 +140,14 @@ export async function startServices(
     routers.add(added);
     return added;
   };
-  const { client: router } = await addRouter();
+  const { client: router, metrics: routerMetrics } = await addRouter();
   const execution = (response: { execution?: Execution | undefined }): Execution => {
     if (!response.execution) throw new Error("no execution in the answer");
     return response.execution;
   };
   return {
     router,
+    routerMetrics,
     addRouter,
     address,
     directory,

@@ -12,6 +12,16 @@ import { GRANT } from "./grant.ts";
 
 const QUESTION = { id: "llm_1", prompt: "Say hello", model: "default" };
 
+const SUBMISSION: Submission = {
+  executionId: "",
+  project: "demo",
+  code: "",
+  timeoutMs: 1,
+  settings: {},
+  memoryJson: "{}",
+  createdAtMs: 1,
+};
+
 const COMPLETED: Ending = {
   reason: "completed",
   error: null,
@@ -272,15 +282,8 @@ export function describeStoreContract(name: string, open: () => Promise<Executio
     });
 
     it("takes no more than the project may have, and again when one has ended", async () => {
-      const submission = {
-        project: "full",
-        code: "",
-        timeoutMs: 1,
-        settings: {},
-        memoryJson: "{}",
-        createdAtMs: 1,
-      };
-      const insert = (executionId: string) => store.insert({ ...submission, executionId }, 2);
+      const insert = (executionId: string) =>
+        store.insert({ ...SUBMISSION, project: "full", executionId }, { maxUnfinished: 2 });
       expect(await insert("f-1")).toBe(true);
       expect(await insert("f-2")).toBe(true);
       await store.start("f-1", 1, GRANT);
@@ -289,6 +292,139 @@ export function describeStoreContract(name: string, open: () => Promise<Executio
       await submit();
       await store.finish("f-1", COMPLETED, NO_OUTPUT, 2);
       expect(await insert("f-3")).toBe(true);
+    });
+
+    it("takes no more than all projects may have together", async () => {
+      const insert = (executionId: string, project: string) =>
+        store.insert({ ...SUBMISSION, executionId, project }, { maxUnfinished: 2, maxUnfinishedInTotal: 3 });
+      expect(await insert("t-1", "one")).toBe(true);
+      expect(await insert("t-2", "two")).toBe(true);
+      await store.start("t-2", 1, GRANT);
+      expect(await insert("t-3", "two")).toBe(true);
+      expect(await insert("t-4", "three")).toBe(false);
+      expect(await store.countQueues("two")).toEqual({
+        ofProject: { pending: 1, unfinished: 2 },
+        inTotal: { pending: 2, unfinished: 3 },
+        otherProjects: 1,
+      });
+      await store.finish("t-2", COMPLETED, NO_OUTPUT, 2);
+      expect(await insert("t-4", "three")).toBe(true);
+      expect(await store.countQueues("unknown")).toEqual({
+        ofProject: { pending: 0, unfinished: 0 },
+        inTotal: { pending: 3, unfinished: 3 },
+        otherProjects: 3,
+      });
+    });
+
+    it("adds one execution for an idempotency key, however many race", async () => {
+      const insert = (n: number) =>
+        store.insert(
+          { ...SUBMISSION, executionId: `k-${n}` },
+          { idempotency: { key: "key", fingerprint: `print ${n}` } },
+        );
+      expect(await store.getIdempotencyKey("key")).toBeUndefined();
+      const won = await Promise.all(Array.from({ length: 8 }, (_, n) => insert(n)));
+      expect(won.filter(Boolean)).toHaveLength(1);
+      const n = won.indexOf(true);
+      const record = { fingerprint: `print ${n}`, executionId: `k-${n}` };
+      expect(await store.getIdempotencyKey("key")).toEqual(record);
+      expect((await store.listOwn()).map(({ executionId }) => executionId)).toEqual([`k-${n}`]);
+      await store.finish(`k-${n}`, COMPLETED, NO_OUTPUT, 2);
+      expect(await insert(9)).toBe(false);
+    });
+
+    it("does not use up an idempotency key where there is no room", async () => {
+      const idempotency = { key: "key", fingerprint: "print" };
+      const insert = (maxUnfinished: number) =>
+        store.insert({ ...SUBMISSION, executionId: "k-1" }, { maxUnfinished, idempotency });
+      expect(await insert(0)).toBe(false);
+      expect(await store.getIdempotencyKey("key")).toBeUndefined();
+      expect(await insert(1)).toBe(true);
+    });
+
+    it("keeps an idempotency key as long as its execution, and for its time when that is forgotten", async () => {
+      const insert = (executionId: string, createdAtMs: number) =>
+        store.insert(
+          { ...SUBMISSION, executionId, createdAtMs },
+          { idempotency: { key: executionId, fingerprint: "print" } },
+        );
+      for (const [id, createdAtMs] of [
+        ["old", 1_000],
+        ["new", 3_000],
+        ["kept", 1_000],
+      ] as const) {
+        expect(await insert(id, createdAtMs)).toBe(true);
+      }
+      for (const id of ["old", "new"]) await store.finish(id, COMPLETED, NO_OUTPUT, 4_000);
+      expect(await store.deleteEndedBefore(5_000, 10)).toBe(2);
+      expect(await store.deleteIdempotencyKeysBefore(2_000, 10)).toBe(1);
+      expect(await store.getIdempotencyKey("old")).toBeUndefined();
+      expect(await store.getIdempotencyKey("new")).toEqual({ fingerprint: "print", executionId: undefined });
+      expect(await insert("new", 5_000)).toBe(false);
+      expect(await store.getIdempotencyKey("kept")).toMatchObject({ executionId: "kept" });
+      expect(await store.deleteIdempotencyKeysBefore(9_000, 10)).toBe(1);
+    });
+
+    it("lists as dead letters what ended through our own fault, newest first, filtered", async () => {
+      const ids: Record<string, string> = {};
+      for (const reason of END_REASONS) {
+        const id = await running();
+        const ending = reason === "completed" ? COMPLETED : failure(reason, `why ${reason}`, 3);
+        await store.finish(id, ending, NO_OUTPUT, 3_000);
+        ids[reason] = id;
+      }
+      await running();
+      const other = await submit({ project: "other" });
+      await store.finish(other, failure("start_failed", "no worker\0"), NO_OUTPUT, 4_000);
+      const list = (filter: object = {}) =>
+        store.listDeadLetters({ project: undefined, limit: 10, before: undefined, ...filter });
+      const found = await list();
+      expect(found.map(({ executionId }) => executionId)).toEqual([
+        other,
+        ids.start_failed,
+        ids.worker_lost,
+        ids.output_withheld,
+      ]);
+      expect(found[0]).toEqual({
+        executionId: other,
+        project: "other",
+        endReason: "start_failed",
+        error: "no worker\0",
+        createdAtMs: 1_000 + count,
+        endedAtMs: 4_000,
+        retries: [],
+      });
+      const idsOf = (letters: readonly { executionId: string }[]) =>
+        letters.map((letter) => letter.executionId);
+      expect(idsOf(await list({ project: "demo", limit: 2 }))).toEqual([ids.start_failed, ids.worker_lost]);
+      expect(idsOf(await list({ before: ids.worker_lost }))).toEqual([ids.output_withheld]);
+    });
+
+    it("makes each repetition of a dead letter once, and remembers which", async () => {
+      const id = await running();
+      expect(await store.getDeadLetter(id)).toBeUndefined();
+      expect(await store.getDeadLetter("missing")).toBeUndefined();
+      await store.finish(id, failure("worker_lost", "gone", 3), NO_OUTPUT, 3_000);
+      const found = await store.getDeadLetter(id);
+      expect(found).toMatchObject({
+        letter: { executionId: id, endReason: "worker_lost", retries: [] },
+        submission: {
+          executionId: id,
+          project: "demo",
+          code: "print('ü')\n",
+          timeoutMs: 60_000,
+          settings: { REGION: "eu" },
+          memoryJson: '{"a": {"n": 9007199254740993}}',
+        },
+      });
+      const retry = (executionId: string, number: number) =>
+        store.insert({ ...SUBMISSION, executionId }, { retry: { of: id, number } });
+      const won = await Promise.all(Array.from({ length: 8 }, (_, n) => retry(`r-${n}`, 1)));
+      expect(won.filter(Boolean)).toHaveLength(1);
+      const first = `r-${won.indexOf(true)}`;
+      expect((await store.listOwn()).map(({ executionId }) => executionId)).toEqual([first]);
+      expect(await retry("a-2", 2)).toBe(true);
+      expect((await store.getDeadLetter(id))?.letter.retries).toEqual([first, "a-2"]);
     });
 
     it("opens a question once, though it is told twice", async () => {

@@ -78,6 +78,7 @@ export async function startTlsServices(): Promise<TlsServices> {
       sanitizerAddress: sanitizer.address,
       egressAddress: egress.address,
       database: { kind: "sqlite", path: join(directory, "airlock.db") },
+      maxUnfinished: 10_000,
       retentionMs: 60_000,
     },
     log,

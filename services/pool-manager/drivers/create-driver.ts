@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import type { Circuits } from "../../common/circuits.ts";
 import { ConfigError } from "../../common/environment.ts";
 import type { AirlockError } from "../../common/errors.ts";
 import type { Log } from "../../common/log.ts";
@@ -18,7 +19,11 @@ export type DriverConfig = Pick<
 >;
 
 /** The driver that the configuration names. Rejects with a ConfigError when what it drives cannot be had. */
-export async function createDriver(config: DriverConfig, log: Log): Promise<WorkerDriver> {
+export async function createDriver(
+  config: DriverConfig,
+  log: Log,
+  circuits?: Circuits,
+): Promise<WorkerDriver> {
   if (config.driver === "process") {
     await mkdir(config.runDirectory, { recursive: true, mode: 0o700 });
     const { createProcessDriver } = await import("./process.ts");
@@ -28,10 +33,12 @@ export async function createDriver(config: DriverConfig, log: Log): Promise<Work
   // Loaded only where it is used: it would cost every other start its time.
   const { createDockerDriver } = await import("./docker.ts");
   const { ask, openEngine } = await import("./docker-engine.ts");
+  const { guardEngine } = await import("./docker-circuit.ts");
   const engine = openEngine();
   await ask(() => engine.ping()).catch((error: AirlockError) => {
     throw new ConfigError([error.message]);
   });
   const { projectsDirectory } = config;
-  return createDockerDriver(engine, { ...config.docker, ...WORKER, projectsDirectory, log });
+  const driver = createDockerDriver(engine, { ...config.docker, ...WORKER, projectsDirectory, log });
+  return circuits ? guardEngine(driver, engine, circuits) : driver;
 }

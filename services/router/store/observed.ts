@@ -1,9 +1,11 @@
-import { Counter, Registry } from "prom-client";
+import { Counter, type Registry } from "prom-client";
 import type { ExecutionStore } from "./store.ts";
 
-/** A store that counts what this router accepts and ends. */
-export function observeStore(store: ExecutionStore): { store: ExecutionStore; registry: Registry } {
-  const registry = new Registry();
+/** A store that counts in `registry` what this router accepts and ends. */
+export function observeStore(
+  store: ExecutionStore,
+  registry: Registry,
+): { store: ExecutionStore; registry: Registry } {
   const registers = [registry];
   const accepted = new Counter({
     name: "airlock_executions_accepted_total",
@@ -21,8 +23,8 @@ export function observeStore(store: ExecutionStore): { store: ExecutionStore; re
   const projects = new Map<string, string>();
   const observed: ExecutionStore = {
     ...store,
-    async insert(submission, maxUnfinished) {
-      const inserted = await store.insert(submission, maxUnfinished);
+    async insert(submission, conditions) {
+      const inserted = await store.insert(submission, conditions);
       if (inserted) {
         accepted.inc({ project: submission.project });
         projects.set(submission.executionId, submission.project);

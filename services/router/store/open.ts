@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
+import type { Circuits } from "../../common/circuits.ts";
 import type { Clock } from "../../common/clock.ts";
 import type { Log } from "../../common/log.ts";
 import type { DatabaseConfig } from "./database-config.ts";
@@ -11,11 +12,12 @@ export async function openStore(
   owner: string,
   clock: Clock,
   log: Log,
+  circuits: Circuits,
 ): Promise<ExecutionStore> {
   // Only what is used is loaded: the start of the embedded default counts every millisecond.
   if (database.kind === "postgres") {
     const { openPostgresStore } = await import("./postgres.ts");
-    return await openPostgresStore(database, owner, clock, log);
+    return await openPostgresStore(database, owner, clock, log, circuits);
   }
   await mkdir(dirname(database.path), { recursive: true });
   const { openSqliteStore } = await import("./sqlite.ts");

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { type ClientConfig, Pool, TypeOverrides } from "pg";
+import type { CircuitBreaker } from "../../common/circuit-breaker.ts";
 import type { Log } from "../../common/log.ts";
 import { Secret } from "../../common/secret.ts";
 import type { PostgresConfig } from "./database-config.ts";
@@ -60,13 +61,13 @@ export async function readClientConfig({ address, url }: PostgresConfig): Promis
   };
 }
 
-/** A pool of at most `max` connections, which are opened when they are needed. */
-export function openPool(client: ClientConfig, max: number, log: Log): Database {
+/** A pool of at most `max` connections, which are opened when they are needed; `circuit` spares callers the wait for them. */
+export function openPool(client: ClientConfig, max: number, circuit: CircuitBreaker, log: Log): Database {
   const pool = new Pool({ ...client, max, idleTimeoutMillis: 60_000 });
   pool.on("error", (error) => log.warn({ reason: describe(error) }, "idle database connection lost"));
   const query = async (statement: Statement, values: readonly unknown[] = []) => {
     try {
-      return await pool.query({ ...statement, values: [...values] });
+      return await circuit.run(() => pool.query({ ...statement, values: [...values] }));
     } catch (error) {
       throw toStoreError(error);
     }

@@ -1,11 +1,15 @@
 import { DatabaseError } from "pg";
+import type { CircuitRules } from "../../common/circuit-breaker.ts";
 import { AirlockError } from "../../common/errors.ts";
 
 // Classes of SQLSTATE that say nothing about the statement: connection (08), rollback to be repeated (40), resources
 // such as connections and disk (53), lock not had in time (55), operator intervention and time-outs (57), system (58);
 // and how a standby (25006) and a server that no longer knows us (28) answer.
 const AWAY = /^(08|40|53|55|57|58|25006|28)/;
+// Those of them that say that the server is not there for us at all.
+const GONE = /^(08|53|57P|58|25006|28)/;
 const NUL_IN_TEXT = "22021";
+const AWAY_MESSAGE = "The database cannot be reached. Try again in a few seconds.";
 
 /**
  * Whatever the driver threw as an AirlockError: `unavailable` when asking again later may help, `internal` otherwise.
@@ -16,8 +20,7 @@ export function toStoreError(error: unknown): AirlockError {
   if (error instanceof AirlockError) return error;
   const cause = new Error(describe(error));
   if (isAway(error)) {
-    const message = "The database cannot be reached. Try again in a few seconds.";
-    return new AirlockError("unavailable", message, { detail: cause.message, cause });
+    return new AirlockError("unavailable", AWAY_MESSAGE, { detail: cause.message, cause });
   }
   if (error instanceof DatabaseError && error.code === NUL_IN_TEXT) {
     const message = "The request has a NUL character where none can be; send it without.";
@@ -32,8 +35,18 @@ export function toStoreError(error: unknown): AirlockError {
   );
 }
 
-function isAway(error: unknown): boolean {
-  if (error instanceof DatabaseError) return AWAY.test(error.code ?? "");
+/** Nobody needs to ask for a moment: the server was gone the last times. */
+export const DATABASE_CIRCUIT: CircuitRules = {
+  failuresToOpen: 5,
+  openMs: 500,
+  longestOpenMs: 2_000,
+  isFailure: (error) => isAway(error, GONE),
+  refusal: (last) =>
+    new AirlockError("unavailable", AWAY_MESSAGE, { detail: `not asked, since before: ${describe(last)}` }),
+};
+
+function isAway(error: unknown, codes = AWAY): boolean {
+  if (error instanceof DatabaseError) return codes.test(error.code ?? "");
   // What the driver and Node say of connections are plain errors; these are said of a value, which stays what it is.
   return !(error instanceof TypeError || error instanceof RangeError);
 }

@@ -1,5 +1,11 @@
 import type { Statement } from "./postgres-connection.ts";
-import { EXECUTION_COLUMNS, SUMMARY_COLUMNS } from "./rows.ts";
+import {
+  DEAD_LETTER_COLUMNS,
+  EXECUTION_COLUMNS,
+  IS_DEAD_LETTER,
+  QUEUE_COLUMNS,
+  SUMMARY_COLUMNS,
+} from "./rows.ts";
 import type { ListFilter } from "./store.ts";
 
 const UNFINISHED = "status IN ('pending', 'running', 'awaiting_llm')";
@@ -13,13 +19,51 @@ const REPLACE_PIECE = `ON CONFLICT (execution_id, position)
   WHERE length(execution_output.stdout) <= length(excluded.stdout)
     AND length(execution_output.stderr) <= length(excluded.stderr)`;
 
+/**
+ * Of racing submissions with one key the key's row lets one in; the others wait here for its commit and add nothing. Where
+ * there is no room, the key stays free.
+ */
 export const INSERT: Statement = {
   name: "insert",
-  text: `INSERT INTO executions
-    (execution_id, project, status, owner, code, timeout_ms, settings, memory, created_at_ms)
-    SELECT $1::text, $2::text, 'pending', $3::text, $4::text, $5::bigint, $6::text, $7::text, $8::bigint
-    WHERE $9::bigint IS NULL OR $9 > (SELECT count(*) FROM
-      (SELECT 1 FROM executions WHERE project = $2 AND ${UNFINISHED} LIMIT $9) AS queue)`,
+  text: `WITH room AS (
+      SELECT WHERE ($9::bigint IS NULL OR $9 > (SELECT count(*) FROM
+          (SELECT 1 FROM executions WHERE project = $2 AND ${UNFINISHED} LIMIT $9) AS queue))
+        AND ($10::bigint IS NULL OR $10 > (SELECT count(*) FROM
+          (SELECT 1 FROM executions WHERE ${UNFINISHED} LIMIT $10) AS queues))),
+    keyed AS (
+      INSERT INTO idempotency_keys (key, fingerprint, execution_id, created_at_ms)
+      SELECT $11::text, $12::text, $1, $8 FROM room WHERE $11 IS NOT NULL
+      ON CONFLICT (key) DO NOTHING RETURNING key)
+    INSERT INTO executions
+    (execution_id, project, status, owner, code, timeout_ms, settings, memory, created_at_ms, retry_of, retry_number)
+    SELECT $1::text, $2::text, 'pending', $3::text, $4::text, $5::bigint, $6::text, $7::text, $8::bigint,
+      $13::text, $14::bigint
+    FROM room WHERE $11 IS NULL OR EXISTS (SELECT FROM keyed)
+    ON CONFLICT (retry_of, retry_number) WHERE retry_of IS NOT NULL DO NOTHING`,
+};
+
+export const GET_DEAD_LETTER: Statement = {
+  name: "get-dead-letter",
+  text: `SELECT ${DEAD_LETTER_COLUMNS}, code, timeout_ms, settings, memory FROM executions
+    WHERE execution_id = $1 AND ${IS_DEAD_LETTER}`,
+};
+
+export const GET_IDEMPOTENCY_KEY: Statement = {
+  name: "get-idempotency-key",
+  text: "SELECT fingerprint, execution_id FROM idempotency_keys WHERE key = $1",
+};
+
+export const DELETE_IDEMPOTENCY_KEYS: Statement = {
+  name: "delete-idempotency-keys",
+  text: `WITH old AS (
+      SELECT key FROM idempotency_keys WHERE execution_id IS NULL AND created_at_ms < $1
+      ORDER BY created_at_ms LIMIT $2 FOR UPDATE SKIP LOCKED)
+    DELETE FROM idempotency_keys USING old WHERE idempotency_keys.key = old.key`,
+};
+
+export const COUNT_QUEUES: Statement = {
+  name: "count-queues",
+  text: `SELECT ${QUEUE_COLUMNS} FROM executions WHERE ${UNFINISHED}`,
 };
 
 export const GET: Statement = {
@@ -31,20 +75,27 @@ export const GET: Statement = {
     WHERE execution_id = $1`,
 };
 
-/** A page of the list. It has no name: with a plan for any limit, the server would not trust the index. */
-export function list({ project, status, limit, before }: ListFilter): {
-  statement: Statement;
-  values: unknown[];
-} {
+type Query = { statement: Statement; values: unknown[] };
+
+export function list(filter: ListFilter): Query {
+  return page(SUMMARY_COLUMNS, filter);
+}
+
+export function listDeadLetters(filter: Omit<ListFilter, "status">): Query {
+  return page(DEAD_LETTER_COLUMNS, { ...filter, status: undefined }, IS_DEAD_LETTER);
+}
+
+/** A page, newest first. It has no name: with a plan for any limit, the server would not trust the index. */
+function page(columns: string, { project, status, limit, before }: ListFilter, only = "TRUE"): Query {
   const values: unknown[] = [limit];
   const conditions = [
     ["project =", project],
     ["status =", status],
     ["execution_id <", before],
   ].filter(([, value]) => value !== undefined);
-  const filter = conditions.map(([condition, value]) => `${condition} $${values.push(value)}`).join(" AND ");
-  const where = filter === "" ? "" : `WHERE ${filter}`;
-  const text = `SELECT ${SUMMARY_COLUMNS} FROM executions ${where} ORDER BY execution_id DESC LIMIT $1`;
+  const filter = conditions.map(([condition, value]) => `${condition} $${values.push(value)}`);
+  const where = [only, ...filter].join(" AND ");
+  const text = `SELECT ${columns} FROM executions WHERE ${where} ORDER BY execution_id DESC LIMIT $1`;
   return { statement: { text }, values };
 }
 

@@ -1,3 +1,4 @@
+import { type Circuits, createCircuits } from "../../common/circuits.ts";
 import type { Clock } from "../../common/clock.ts";
 import type { Log } from "../../common/log.ts";
 import { repeat } from "../../common/repeat.ts";
@@ -5,20 +6,29 @@ import { type Output, type OutputPiece, type Redaction, statusOf } from "../exec
 import type { PostgresConfig } from "./database-config.ts";
 import { openChanges } from "./postgres-changes.ts";
 import { bytes, openPool, readClientConfig, type Statement } from "./postgres-connection.ts";
+import { DATABASE_CIRCUIT } from "./postgres-errors.ts";
 import { migrate, readMigrations } from "./postgres-migrations.ts";
 import * as sql from "./postgres-statements.ts";
 import {
   type ClaimRow,
+  type DeadLetterRow,
   type ExecutionRow,
+  type KeyRow,
   type LostRow,
   type OwnRow,
+  type QueuesRow,
   type StartedRow,
+  type SubmissionRow,
   type SummaryRow,
   toClaims,
+  toDeadLetter,
   toExecution,
+  toIdempotencyRecord,
   toLost,
   toOwn,
+  toQueues,
   toStarted,
+  toSubmission,
   toSummary,
 } from "./rows.ts";
 import type { ExecutionStore } from "./store.ts";
@@ -36,10 +46,11 @@ export async function openPostgresStore(
   owner: string,
   clock: Clock,
   log: Log,
+  circuits: Circuits = createCircuits("airlock_router", clock, log),
 ): Promise<ExecutionStore> {
   const client = await readClientConfig(config);
   await migrate(client, await readMigrations(), log);
-  const db = openPool(client, config.maxConnections, log);
+  const db = openPool(client, config.maxConnections, circuits.add("database", DATABASE_CIRCUIT), log);
   const changes = await openChanges(db, client, owner, clock, log);
 
   const heartbeat = async () => {
@@ -65,12 +76,22 @@ export async function openPostgresStore(
   return {
     async insert(
       { executionId, project, code, timeoutMs, settings, memoryJson, createdAtMs },
-      maxUnfinished,
+      { maxUnfinished, maxUnfinishedInTotal, idempotency, retry } = {},
     ) {
       const submitted = [code, timeoutMs, JSON.stringify(settings), memoryJson, createdAtMs];
-      const values = [executionId, project, owner, ...submitted, maxUnfinished ?? null];
+      const limits = [maxUnfinished ?? null, maxUnfinishedInTotal ?? null];
+      const key = [idempotency?.key ?? null, idempotency?.fingerprint ?? null];
+      const repeats = [retry?.of ?? null, retry?.number ?? null];
+      const values = [executionId, project, owner, ...submitted, ...limits, ...key, ...repeats];
       return (await db.change(sql.INSERT, values)) > 0;
     },
+    async getIdempotencyKey(key) {
+      const row = await one<KeyRow>(sql.GET_IDEMPOTENCY_KEY, key);
+      return row && toIdempotencyRecord(row);
+    },
+    deleteIdempotencyKeysBefore: (usedBeforeMs, limit) =>
+      db.change(sql.DELETE_IDEMPOTENCY_KEYS, [usedBeforeMs, limit]),
+    countQueues: async (project) => toQueues(await one<QueuesRow>(sql.COUNT_QUEUES, project)),
     async get(executionId) {
       const row = await one<ExecutionRow & Output>(sql.GET, executionId);
       return row && toExecution(row, row);
@@ -78,6 +99,14 @@ export async function openPostgresStore(
     async list(filter) {
       const { statement, values } = sql.list(filter);
       return (await db.rows<SummaryRow>(statement, values)).map(toSummary);
+    },
+    async listDeadLetters(filter) {
+      const { statement, values } = sql.listDeadLetters(filter);
+      return (await db.rows<DeadLetterRow>(statement, values)).map(toDeadLetter);
+    },
+    async getDeadLetter(executionId) {
+      const row = await one<DeadLetterRow & SubmissionRow>(sql.GET_DEAD_LETTER, executionId);
+      return row && { letter: toDeadLetter(row), submission: toSubmission(row) };
     },
     claimPending: async (limit) => toClaims(await db.rows<ClaimRow>(sql.CLAIM, [owner, limit])),
     listOwn: async () => toOwn(await db.rows<OwnRow>(sql.LIST_OWN, [owner])),

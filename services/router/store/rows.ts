@@ -1,6 +1,14 @@
-import type { EndReasonName, Status } from "../../common/execution-names.ts";
+import { DEAD_LETTER_REASONS, type EndReasonName, type Status } from "../../common/execution-names.ts";
 import type { Execution, Grant, Output, Started, State, Submission } from "../execution.ts";
-import type { Claim, LostExecution, OwnExecution, Summary } from "./store.ts";
+import type {
+  Claim,
+  DeadLetter,
+  IdempotencyRecord,
+  LostExecution,
+  OwnExecution,
+  Queues,
+  Summary,
+} from "./store.ts";
 
 export type ClaimRow = { execution_id: string; project: string };
 
@@ -40,11 +48,44 @@ export type ExecutionRow = SummaryRow & {
   started_at_ms: number | null;
 };
 
+export type DeadLetterRow = {
+  execution_id: string;
+  project: string;
+  end_reason: EndReasonName;
+  error: string;
+  created_at_ms: number;
+  ended_at_ms: number;
+  retries: string | null;
+};
+
+export type KeyRow = { fingerprint: string; execution_id: string | null };
+
+export type QueuesRow = {
+  unfinished: number;
+  pending: number;
+  project_unfinished: number;
+  project_pending: number;
+  other_projects: number;
+};
+
 export const SUMMARY_COLUMNS =
   "execution_id, project, status, end_reason, execution_time_ms, created_at_ms, ended_at_ms";
 /** What was submitted is not among them, it may be megabytes. */
 export const EXECUTION_COLUMNS = `${SUMMARY_COLUMNS}, llm_id, llm_prompt, llm_model, error,
   result, memory_updates, truncated_stdout, truncated_stderr, started_at_ms`;
+
+/** An index is made for exactly these words. */
+export const IS_DEAD_LETTER = `end_reason IN (${DEAD_LETTER_REASONS.map((reason) => `'${reason}'`).join(", ")})`;
+
+export const DEAD_LETTER_COLUMNS = `execution_id, project, end_reason, error, created_at_ms, ended_at_ms,
+  (SELECT string_agg(retry.execution_id, ' ' ORDER BY retry.retry_number) FROM executions AS retry
+   WHERE retry.retry_of = executions.execution_id) AS retries`;
+
+/** What `$1` and all projects have, among the executions that have not ended. */
+export const QUEUE_COLUMNS = `count(*) AS unfinished, count(*) FILTER (WHERE status = 'pending') AS pending,
+  count(*) FILTER (WHERE project = $1) AS project_unfinished,
+  count(*) FILTER (WHERE project = $1 AND status = 'pending') AS project_pending,
+  count(DISTINCT project) FILTER (WHERE project <> $1) AS other_projects`;
 
 export function toExecution(row: ExecutionRow, { stdout, stderr }: Output): Execution {
   return {
@@ -88,7 +129,7 @@ function toState(row: ExecutionRow): State {
   }
 }
 
-function toSubmission(row: SubmissionRow): Submission {
+export function toSubmission(row: SubmissionRow): Submission {
   return {
     executionId: row.execution_id,
     project: row.project,
@@ -138,6 +179,30 @@ export function toOwn(rows: readonly OwnRow[]): OwnExecution[] {
       hasStarted: row.status !== "pending",
     }))
     .sort((a, b) => (a.executionId < b.executionId ? -1 : 1));
+}
+
+export function toDeadLetter(row: DeadLetterRow): DeadLetter {
+  return {
+    executionId: row.execution_id,
+    project: row.project,
+    endReason: row.end_reason,
+    error: row.error,
+    createdAtMs: row.created_at_ms,
+    endedAtMs: row.ended_at_ms,
+    retries: row.retries?.split(" ") ?? [],
+  };
+}
+
+export function toIdempotencyRecord({ fingerprint, execution_id }: KeyRow): IdempotencyRecord {
+  return { fingerprint, executionId: execution_id ?? undefined };
+}
+
+export function toQueues(row: QueuesRow | undefined): Queues {
+  return {
+    ofProject: { pending: row?.project_pending ?? 0, unfinished: row?.project_unfinished ?? 0 },
+    inTotal: { pending: row?.pending ?? 0, unfinished: row?.unfinished ?? 0 },
+    otherProjects: row?.other_projects ?? 0,
+  };
 }
 
 /** Claims, oldest first; what a database returns from an update comes in any order. */

@@ -74,5 +74,22 @@ export const MIGRATIONS: readonly string[] = [
   DROP TABLE execution_output;
   ALTER TABLE output_by_position RENAME TO execution_output
   `,
+  `
+  CREATE TABLE idempotency_keys (
+    key TEXT PRIMARY KEY,
+    fingerprint TEXT NOT NULL,
+    execution_id TEXT REFERENCES executions (execution_id) ON DELETE SET NULL,
+    created_at_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX idempotency_keys_of_execution ON idempotency_keys (execution_id) WHERE execution_id IS NOT NULL;
+  CREATE INDEX idempotency_keys_to_forget ON idempotency_keys (created_at_ms) WHERE execution_id IS NULL
+  `,
+  `
+  ALTER TABLE executions ADD COLUMN retry_of TEXT;
+  ALTER TABLE executions ADD COLUMN retry_number INTEGER;
+  CREATE UNIQUE INDEX executions_retries ON executions (retry_of, retry_number) WHERE retry_of IS NOT NULL;
+  CREATE INDEX executions_dead_letters ON executions (execution_id)
+    WHERE end_reason IN ('output_withheld', 'worker_lost', 'start_failed')
+  `,
   "ALTER TABLE executions ADD COLUMN granted TEXT",
 ];

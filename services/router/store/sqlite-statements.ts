@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { EXECUTION_COLUMNS } from "./rows.ts";
+import { DEAD_LETTER_COLUMNS, EXECUTION_COLUMNS, IS_DEAD_LETTER, QUEUE_COLUMNS } from "./rows.ts";
 
 export const UNFINISHED = "status IN ('pending', 'running', 'awaiting_llm')";
 
@@ -9,9 +9,28 @@ const SUBMISSION_COLUMNS = "execution_id, project, code, timeout_ms, settings, m
 export function prepareStatements(db: DatabaseSync) {
   return {
     insert: db.prepare(
-      `INSERT INTO executions (execution_id, project, status, owner, code, timeout_ms, settings, memory, created_at_ms)
-       SELECT ?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8
-       WHERE ?9 IS NULL OR (SELECT count(*) FROM executions WHERE project = ?2 AND ${UNFINISHED}) < ?9`,
+      `INSERT INTO executions (execution_id, project, status, owner, code, timeout_ms, settings, memory, created_at_ms,
+       retry_of, retry_number)
+       SELECT ?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8, ?12, ?13
+       WHERE (?9 IS NULL OR (SELECT count(*) FROM executions WHERE project = ?2 AND ${UNFINISHED}) < ?9)
+       AND (?10 IS NULL OR (SELECT count(*) FROM executions WHERE ${UNFINISHED}) < ?10)
+       AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key = ?11)
+       AND NOT EXISTS (SELECT 1 FROM executions WHERE retry_of = ?12 AND retry_number = ?13)`,
+    ),
+    selectDeadLetter: db.prepare(
+      `SELECT ${DEAD_LETTER_COLUMNS}, code, timeout_ms, settings, memory FROM executions
+       WHERE execution_id = ? AND ${IS_DEAD_LETTER}`,
+    ),
+    insertKey: db.prepare(
+      "INSERT INTO idempotency_keys (key, fingerprint, execution_id, created_at_ms) VALUES (?, ?, ?, ?)",
+    ),
+    selectKey: db.prepare("SELECT fingerprint, execution_id FROM idempotency_keys WHERE key = ?"),
+    deleteKeys: db.prepare(
+      `DELETE FROM idempotency_keys WHERE key IN (SELECT key FROM idempotency_keys
+       WHERE execution_id IS NULL AND created_at_ms < ? ORDER BY created_at_ms LIMIT ?)`,
+    ),
+    countQueues: db.prepare(
+      `SELECT ${QUEUE_COLUMNS.replaceAll("$1", "?1")} FROM executions WHERE ${UNFINISHED}`,
     ),
     select: db.prepare(`SELECT ${EXECUTION_COLUMNS} FROM executions WHERE execution_id = ?`),
     selectOutput: db.prepare(

@@ -5,22 +5,32 @@ import type { Output, OutputPiece, Redaction } from "../execution.ts";
 import { statusOf } from "../execution.ts";
 import {
   type ClaimRow,
+  DEAD_LETTER_COLUMNS,
+  type DeadLetterRow,
   type ExecutionRow,
+  IS_DEAD_LETTER,
+  type KeyRow,
   type LostRow,
   type OwnRow,
+  type QueuesRow,
   type StartedRow,
   SUMMARY_COLUMNS,
+  type SubmissionRow,
   type SummaryRow,
   toClaims,
+  toDeadLetter,
   toExecution,
+  toIdempotencyRecord,
   toLost,
   toOwn,
+  toQueues,
   toStarted,
+  toSubmission,
   toSummary,
 } from "./rows.ts";
 import { MIGRATIONS } from "./sqlite-schema.ts";
 import { prepareStatements, UNFINISHED } from "./sqlite-statements.ts";
-import type { ExecutionStore } from "./store.ts";
+import type { ExecutionStore, ListFilter } from "./store.ts";
 
 /**
  * Opens the store in one SQLite file, for one router in one process. What was committed outlives the death of the
@@ -60,13 +70,50 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
   const addOutput = (executionId: string, { position, stdout, stderr }: OutputPiece) =>
     stdout === "" && stderr === "" ? 0 : run(sql.insertOutput, position, stdout, stderr, executionId, owner);
 
+  /** Newest first; the statement depends on what the filter names. */
+  const page = (columns: string, filter: Partial<ListFilter> & { limit: number }, only = "TRUE") => {
+    const conditions = [only];
+    const values: SQLInputValue[] = [];
+    const where = (condition: string, value: SQLInputValue | undefined) => {
+      if (value === undefined) return;
+      conditions.push(condition);
+      values.push(value);
+    };
+    where("project = ?", filter.project);
+    where("status = ?", filter.status);
+    where("execution_id < ?", filter.before);
+    return db
+      .prepare(
+        `SELECT ${columns} FROM executions WHERE ${conditions.join(" AND ")} ORDER BY execution_id DESC LIMIT ?`,
+      )
+      .all(...values, filter.limit);
+  };
+
   return {
     async insert(
       { executionId, project, code, timeoutMs, settings, memoryJson, createdAtMs },
-      maxUnfinished,
+      { maxUnfinished, maxUnfinishedInTotal, idempotency, retry } = {},
     ) {
       const values = [code, timeoutMs, JSON.stringify(settings), memoryJson, createdAtMs];
-      return run(sql.insert, executionId, project, owner, ...values, maxUnfinished ?? null) > 0;
+      const limits = [maxUnfinished ?? null, maxUnfinishedInTotal ?? null];
+      const conditions = [...limits, idempotency?.key ?? null, retry?.of ?? null, retry?.number ?? null];
+      const insert = () => run(sql.insert, executionId, project, owner, ...values, ...conditions) > 0;
+      if (!idempotency) return insert();
+      return inTransaction(() => {
+        const inserted = insert();
+        if (inserted) run(sql.insertKey, idempotency.key, idempotency.fingerprint, executionId, createdAtMs);
+        return inserted;
+      });
+    },
+    async getIdempotencyKey(key) {
+      const row = sql.selectKey.get(key) as KeyRow | undefined;
+      return row && toIdempotencyRecord(row);
+    },
+    async deleteIdempotencyKeysBefore(usedBeforeMs, limit) {
+      return run(sql.deleteKeys, usedBeforeMs, limit);
+    },
+    async countQueues(project) {
+      return toQueues(sql.countQueues.get(project) as QueuesRow | undefined);
     },
     async get(executionId) {
       const row = sql.select.get(executionId) as ExecutionRow | undefined;
@@ -77,22 +124,12 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
         stderr: pieces.map((piece) => piece.stderr).join(""),
       });
     },
-    async list({ project, status, limit, before }) {
-      const conditions: string[] = [];
-      const values: SQLInputValue[] = [];
-      const where = (condition: string, value: SQLInputValue | undefined) => {
-        if (value === undefined) return;
-        conditions.push(condition);
-        values.push(value);
-      };
-      where("project = ?", project);
-      where("status = ?", status);
-      where("execution_id < ?", before);
-      const filter = conditions.length > 0 ? `WHERE ${conditions.join(" AND ")}` : "";
-      const rows = db
-        .prepare(`SELECT ${SUMMARY_COLUMNS} FROM executions ${filter} ORDER BY execution_id DESC LIMIT ?`)
-        .all(...values, limit);
-      return (rows as SummaryRow[]).map(toSummary);
+    list: async (filter) => (page(SUMMARY_COLUMNS, filter) as SummaryRow[]).map(toSummary),
+    listDeadLetters: async (filter) =>
+      (page(DEAD_LETTER_COLUMNS, filter, IS_DEAD_LETTER) as DeadLetterRow[]).map(toDeadLetter),
+    async getDeadLetter(executionId) {
+      const row = sql.selectDeadLetter.get(executionId) as (DeadLetterRow & SubmissionRow) | undefined;
+      return row && { letter: toDeadLetter(row), submission: toSubmission(row) };
     },
     async claimPending(limit) {
       return toClaims(sql.claim.all(owner, limit) as ClaimRow[]);

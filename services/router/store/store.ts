@@ -42,6 +42,51 @@ export type LostExecution = Started & {
   readonly position: number;
 };
 
+/** What has to hold for an execution to be added. */
+export type InsertConditions = {
+  /** So many of its project may not have ended, this one included. */
+  readonly maxUnfinished?: number | undefined;
+  /** So many of all projects. */
+  readonly maxUnfinishedInTotal?: number;
+  /** Nobody has used this key; from then on this execution has. */
+  readonly idempotency?: { readonly key: string; readonly fingerprint: string } | undefined;
+  /** Nobody has made this repetition of the dead letter; the first one has number 1. */
+  readonly retry?: { readonly of: string; readonly number: number };
+};
+
+/** An execution that could not be finished for our own fault. */
+export type DeadLetter = {
+  readonly executionId: string;
+  readonly project: string;
+  readonly endReason: EndReasonName;
+  readonly error: string;
+  readonly createdAtMs: number;
+  readonly endedAtMs: number;
+  /** The executions that repeat it, oldest first. */
+  readonly retries: readonly string[];
+};
+
+/** What an idempotency key was used for. */
+export type IdempotencyRecord = {
+  readonly fingerprint: string;
+  /** Undefined when the execution has been forgotten. */
+  readonly executionId: string | undefined;
+};
+
+export type Load = {
+  /** Executions that wait for a worker. */
+  readonly pending: number;
+  /** Those that have not ended, the waiting ones included. */
+  readonly unfinished: number;
+};
+
+export type Queues = {
+  readonly ofProject: Load;
+  readonly inTotal: Load;
+  /** How many other projects have executions that have not ended. */
+  readonly otherProjects: number;
+};
+
 /**
  * The port to the database, as one router sees it. Every change is conditional on the state it starts from and says
  * whether it took place, so that of two racing callers exactly one wins; a terminal state never changes. What a run
@@ -50,11 +95,22 @@ export type LostExecution = Started & {
  * be asked for again.
  */
 export type ExecutionStore = {
-  /** Adds a pending execution of this router; false when its project has `maxUnfinished` that have not ended. */
-  insert(submission: Submission, maxUnfinished?: number): Promise<boolean>;
+  /** Adds a pending execution of this router; false when one of the conditions does not hold. */
+  insert(submission: Submission, conditions?: InsertConditions): Promise<boolean>;
+  getIdempotencyKey(key: string): Promise<IdempotencyRecord | undefined>;
+  /** Forgets at most `limit` keys that were first used before this time and whose execution is forgotten. */
+  deleteIdempotencyKeysBefore(usedBeforeMs: number, limit: number): Promise<number>;
+  /** What has not ended, over all routers. */
+  countQueues(project: string): Promise<Queues>;
   get(executionId: string): Promise<Execution | undefined>;
   /** Newest first. */
   list(filter: ListFilter): Promise<Summary[]>;
+  /** Newest first. */
+  listDeadLetters(filter: Omit<ListFilter, "status">): Promise<DeadLetter[]>;
+  /** One dead letter and what was submitted; undefined when the execution is none. */
+  getDeadLetter(
+    executionId: string,
+  ): Promise<{ readonly letter: DeadLetter; readonly submission: Submission } | undefined>;
   /** Takes at most `limit` pending executions that no living router has, oldest first. */
   claimPending(limit: number): Promise<Claim[]>;
   /** What this router has and has not ended, oldest first. */

@@ -12,6 +12,7 @@ type Operation = {
   operationId: string;
   summary: string;
   requestBody?: { required: boolean };
+  parameters?: object[];
   responses: Record<string, Response>;
 };
 type Document = {
@@ -49,6 +50,7 @@ describe("openapi.json", () => {
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
     expect(routes.sort()).toEqual([
+      "GET /dead-letters",
       "GET /docs",
       "GET /executions",
       "GET /executions/{execution_id}",
@@ -60,6 +62,7 @@ describe("openapi.json", () => {
       "GET /projects/{name}",
       "GET /ready",
       "GET /skill.md",
+      "POST /dead-letters/{execution_id}/retry",
       "POST /execute",
       "POST /executions/{execution_id}/cancel",
       "POST /executions/{execution_id}/respond",
@@ -92,9 +95,16 @@ describe("openapi.json", () => {
       execute: true,
       respond: true,
       cancel: false,
+      retryDeadLetter: false,
       upProject: false,
       downProject: false,
     });
+  });
+
+  it("has the Idempotency-Key of POST /execute, which may be left out", () => {
+    expect(document.paths["/execute"]?.post?.parameters).toEqual([
+      expect.objectContaining({ in: "header", name: "Idempotency-Key", required: false }),
+    ]);
   });
 
   it("has every schema that it refers to", () => {

@@ -31,9 +31,12 @@ describe("toProblem", () => {
   });
 
   it("says how long to wait where waiting helps", () => {
-    expect(problemHeaders(429)).toMatchObject({ "retry-after": expect.stringMatching(/^\d+$/) });
-    expect(problemHeaders(503)).toMatchObject({ "retry-after": expect.stringMatching(/^\d+$/) });
-    expect(problemHeaders(422)).not.toHaveProperty("retry-after");
+    for (const code of ["queue_full", "unavailable", "deadline_exceeded"] as const) {
+      expect(problemHeaders({ code })).toMatchObject({ "retry-after": expect.stringMatching(/^\d+$/) });
+    }
+    for (const code of ["invalid_request", "start_failed", "internal"] as const) {
+      expect(problemHeaders({ code })).not.toHaveProperty("retry-after");
+    }
   });
 });
 

@@ -18,7 +18,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { Execution, ExecutionStatus, ExecutionSummary } from "./execution.ts";
+import { EndReason, Execution, ExecutionStatus, ExecutionSummary } from "./execution.ts";
 import { Dependency } from "./readiness.ts";
 
 export const protobufPackage = "airlock.v1";
@@ -34,6 +34,11 @@ export interface SubmitRequest {
   settings: { [key: string]: string };
   /** JSON text, {category: {key: value}}; passed to the script digit for digit. Empty means {}. */
   memoryJson: string;
+  /**
+   * 1 to 255 visible ASCII characters. Whoever sends the same key with the same request again gets the execution that the
+   * first one started; with another request the call is refused. Kept for 24 hours, and as long as the execution is.
+   */
+  idempotencyKey?: string | undefined;
 }
 
 export interface SubmitRequest_SettingsEntry {
@@ -42,7 +47,12 @@ export interface SubmitRequest_SettingsEntry {
 }
 
 export interface SubmitResponse {
-  execution: Execution | undefined;
+  /** As it stands now. */
+  execution:
+    | Execution
+    | undefined;
+  /** An earlier call with this idempotency key started it. */
+  replayed: boolean;
 }
 
 export interface GetExecutionRequest {
@@ -111,6 +121,44 @@ export interface GetRedactionsResponse {
   redactions: Redactions[];
 }
 
+export interface ListDeadLettersRequest {
+  /** Empty: every project. */
+  project: string;
+  /** 1 to 200; 0 means 50. */
+  limit: number;
+  /** next_cursor of the page before; empty for the first. */
+  cursor: string;
+}
+
+/** An execution that ended as OUTPUT_WITHHELD, WORKER_LOST or START_FAILED. Forgotten when the execution is. */
+export interface DeadLetter {
+  executionId: string;
+  project: string;
+  endReason: EndReason;
+  error: string;
+  createdAtMs: number;
+  endedAtMs: number;
+  /** The executions that repeat it, oldest first. */
+  retriedAs: string[];
+}
+
+export interface ListDeadLettersResponse {
+  deadLetters: DeadLetter[];
+  /** Empty on the last page. */
+  nextCursor: string;
+}
+
+export interface RetryDeadLetterRequest {
+  executionId: string;
+  /** Also when it was retried before. */
+  again: boolean;
+}
+
+export interface RetryDeadLetterResponse {
+  /** The new execution. */
+  execution: Execution | undefined;
+}
+
 export interface GetRouterReadinessRequest {
 }
 
@@ -119,7 +167,7 @@ export interface GetRouterReadinessResponse {
 }
 
 function createBaseSubmitRequest(): SubmitRequest {
-  return { project: "", code: "", timeoutMs: undefined, settings: {}, memoryJson: "" };
+  return { project: "", code: "", timeoutMs: undefined, settings: {}, memoryJson: "", idempotencyKey: undefined };
 }
 
 export const SubmitRequest: MessageFns<SubmitRequest> = {
@@ -138,6 +186,9 @@ export const SubmitRequest: MessageFns<SubmitRequest> = {
     });
     if (message.memoryJson !== "") {
       writer.uint32(42).string(message.memoryJson);
+    }
+    if (message.idempotencyKey !== undefined) {
+      writer.uint32(50).string(message.idempotencyKey);
     }
     return writer;
   },
@@ -198,6 +249,14 @@ export const SubmitRequest: MessageFns<SubmitRequest> = {
             message.memoryJson = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.idempotencyKey = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -228,6 +287,7 @@ export const SubmitRequest: MessageFns<SubmitRequest> = {
       {},
     );
     message.memoryJson = object.memoryJson ?? "";
+    message.idempotencyKey = object.idempotencyKey ?? undefined;
     return message;
   },
 };
@@ -300,13 +360,16 @@ export const SubmitRequest_SettingsEntry: MessageFns<SubmitRequest_SettingsEntry
 };
 
 function createBaseSubmitResponse(): SubmitResponse {
-  return { execution: undefined };
+  return { execution: undefined, replayed: false };
 }
 
 export const SubmitResponse: MessageFns<SubmitResponse> = {
   encode(message: SubmitResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.execution !== undefined) {
       Execution.encode(message.execution, writer.uint32(10).fork()).join();
+    }
+    if (message.replayed !== false) {
+      writer.uint32(16).bool(message.replayed);
     }
     return writer;
   },
@@ -332,6 +395,14 @@ export const SubmitResponse: MessageFns<SubmitResponse> = {
             message.execution = Execution.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.replayed = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -352,6 +423,7 @@ export const SubmitResponse: MessageFns<SubmitResponse> = {
     message.execution = (object.execution !== undefined && object.execution !== null)
       ? Execution.fromPartial(object.execution)
       : undefined;
+    message.replayed = object.replayed ?? false;
     return message;
   },
 };
@@ -1075,6 +1147,403 @@ export const GetRedactionsResponse: MessageFns<GetRedactionsResponse> = {
   },
 };
 
+function createBaseListDeadLettersRequest(): ListDeadLettersRequest {
+  return { project: "", limit: 0, cursor: "" };
+}
+
+export const ListDeadLettersRequest: MessageFns<ListDeadLettersRequest> = {
+  encode(message: ListDeadLettersRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.project !== "") {
+      writer.uint32(10).string(message.project);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(16).int32(message.limit);
+    }
+    if (message.cursor !== "") {
+      writer.uint32(26).string(message.cursor);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListDeadLettersRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListDeadLettersRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.project = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.limit = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.cursor = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListDeadLettersRequest>): ListDeadLettersRequest {
+    return ListDeadLettersRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListDeadLettersRequest>): ListDeadLettersRequest {
+    const message = createBaseListDeadLettersRequest();
+    message.project = object.project ?? "";
+    message.limit = object.limit ?? 0;
+    message.cursor = object.cursor ?? "";
+    return message;
+  },
+};
+
+function createBaseDeadLetter(): DeadLetter {
+  return { executionId: "", project: "", endReason: 0, error: "", createdAtMs: 0, endedAtMs: 0, retriedAs: [] };
+}
+
+export const DeadLetter: MessageFns<DeadLetter> = {
+  encode(message: DeadLetter, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.executionId !== "") {
+      writer.uint32(10).string(message.executionId);
+    }
+    if (message.project !== "") {
+      writer.uint32(18).string(message.project);
+    }
+    if (message.endReason !== 0) {
+      writer.uint32(24).int32(message.endReason);
+    }
+    if (message.error !== "") {
+      writer.uint32(34).string(message.error);
+    }
+    if (message.createdAtMs !== 0) {
+      writer.uint32(40).int64(message.createdAtMs);
+    }
+    if (message.endedAtMs !== 0) {
+      writer.uint32(48).int64(message.endedAtMs);
+    }
+    for (const v of message.retriedAs) {
+      writer.uint32(58).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeadLetter {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeadLetter();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.executionId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.project = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.endReason = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.error = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.createdAtMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.endedAtMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.retriedAs.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DeadLetter>): DeadLetter {
+    return DeadLetter.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeadLetter>): DeadLetter {
+    const message = createBaseDeadLetter();
+    message.executionId = object.executionId ?? "";
+    message.project = object.project ?? "";
+    message.endReason = object.endReason ?? 0;
+    message.error = object.error ?? "";
+    message.createdAtMs = object.createdAtMs ?? 0;
+    message.endedAtMs = object.endedAtMs ?? 0;
+    message.retriedAs = object.retriedAs?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseListDeadLettersResponse(): ListDeadLettersResponse {
+  return { deadLetters: [], nextCursor: "" };
+}
+
+export const ListDeadLettersResponse: MessageFns<ListDeadLettersResponse> = {
+  encode(message: ListDeadLettersResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.deadLetters) {
+      DeadLetter.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextCursor !== "") {
+      writer.uint32(18).string(message.nextCursor);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListDeadLettersResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListDeadLettersResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.deadLetters.push(DeadLetter.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextCursor = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListDeadLettersResponse>): ListDeadLettersResponse {
+    return ListDeadLettersResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListDeadLettersResponse>): ListDeadLettersResponse {
+    const message = createBaseListDeadLettersResponse();
+    message.deadLetters = object.deadLetters?.map((e) => DeadLetter.fromPartial(e)) || [];
+    message.nextCursor = object.nextCursor ?? "";
+    return message;
+  },
+};
+
+function createBaseRetryDeadLetterRequest(): RetryDeadLetterRequest {
+  return { executionId: "", again: false };
+}
+
+export const RetryDeadLetterRequest: MessageFns<RetryDeadLetterRequest> = {
+  encode(message: RetryDeadLetterRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.executionId !== "") {
+      writer.uint32(10).string(message.executionId);
+    }
+    if (message.again !== false) {
+      writer.uint32(16).bool(message.again);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RetryDeadLetterRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRetryDeadLetterRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.executionId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.again = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RetryDeadLetterRequest>): RetryDeadLetterRequest {
+    return RetryDeadLetterRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RetryDeadLetterRequest>): RetryDeadLetterRequest {
+    const message = createBaseRetryDeadLetterRequest();
+    message.executionId = object.executionId ?? "";
+    message.again = object.again ?? false;
+    return message;
+  },
+};
+
+function createBaseRetryDeadLetterResponse(): RetryDeadLetterResponse {
+  return { execution: undefined };
+}
+
+export const RetryDeadLetterResponse: MessageFns<RetryDeadLetterResponse> = {
+  encode(message: RetryDeadLetterResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.execution !== undefined) {
+      Execution.encode(message.execution, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RetryDeadLetterResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRetryDeadLetterResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.execution = Execution.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RetryDeadLetterResponse>): RetryDeadLetterResponse {
+    return RetryDeadLetterResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RetryDeadLetterResponse>): RetryDeadLetterResponse {
+    const message = createBaseRetryDeadLetterResponse();
+    message.execution = (object.execution !== undefined && object.execution !== null)
+      ? Execution.fromPartial(object.execution)
+      : undefined;
+    return message;
+  },
+};
+
 function createBaseGetRouterReadinessRequest(): GetRouterReadinessRequest {
   return {};
 }
@@ -1176,7 +1645,10 @@ export const GetRouterReadinessResponse: MessageFns<GetRouterReadinessResponse> 
 /** RouterService owns an execution from accepted to ended. */
 export type RouterServiceService = typeof RouterServiceService;
 export const RouterServiceService = {
-  /** Accepts an execution: once this has answered, the execution ends exactly once. */
+  /**
+   * Accepts an execution: once this has answered, the execution ends exactly once. With an idempotency key it may be sent
+   * again when the answer was lost.
+   */
   submit: {
     path: "/airlock.v1.RouterService/Submit" as const,
     requestStream: false as const,
@@ -1240,6 +1712,30 @@ export const RouterServiceService = {
       Buffer.from(GetRedactionsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetRedactionsResponse => GetRedactionsResponse.decode(value),
   },
+  /** For operators: lists the executions that could not be finished for Airlock's own fault, newest first. */
+  listDeadLetters: {
+    path: "/airlock.v1.RouterService/ListDeadLetters" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListDeadLettersRequest): Buffer =>
+      Buffer.from(ListDeadLettersRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListDeadLettersRequest => ListDeadLettersRequest.decode(value),
+    responseSerialize: (value: ListDeadLettersResponse): Buffer =>
+      Buffer.from(ListDeadLettersResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListDeadLettersResponse => ListDeadLettersResponse.decode(value),
+  },
+  /** For operators: submits such an execution's script once more, as it was. Part of it may have run before. */
+  retryDeadLetter: {
+    path: "/airlock.v1.RouterService/RetryDeadLetter" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RetryDeadLetterRequest): Buffer =>
+      Buffer.from(RetryDeadLetterRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RetryDeadLetterRequest => RetryDeadLetterRequest.decode(value),
+    responseSerialize: (value: RetryDeadLetterResponse): Buffer =>
+      Buffer.from(RetryDeadLetterResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RetryDeadLetterResponse => RetryDeadLetterResponse.decode(value),
+  },
   /** Says whether the router and what it depends on can do their work. */
   getRouterReadiness: {
     path: "/airlock.v1.RouterService/GetRouterReadiness" as const,
@@ -1255,7 +1751,10 @@ export const RouterServiceService = {
 } as const;
 
 export interface RouterServiceServer extends UntypedServiceImplementation {
-  /** Accepts an execution: once this has answered, the execution ends exactly once. */
+  /**
+   * Accepts an execution: once this has answered, the execution ends exactly once. With an idempotency key it may be sent
+   * again when the answer was lost.
+   */
   submit: handleUnaryCall<SubmitRequest, SubmitResponse>;
   /** Reads one execution, optionally holding the call until it needs attention. */
   getExecution: handleUnaryCall<GetExecutionRequest, GetExecutionResponse>;
@@ -1267,12 +1766,19 @@ export interface RouterServiceServer extends UntypedServiceImplementation {
   cancel: handleUnaryCall<CancelRequest, CancelResponse>;
   /** For operators: how often which secret was redacted from the output of an execution, so far as it has been stored. */
   getRedactions: handleUnaryCall<GetRedactionsRequest, GetRedactionsResponse>;
+  /** For operators: lists the executions that could not be finished for Airlock's own fault, newest first. */
+  listDeadLetters: handleUnaryCall<ListDeadLettersRequest, ListDeadLettersResponse>;
+  /** For operators: submits such an execution's script once more, as it was. Part of it may have run before. */
+  retryDeadLetter: handleUnaryCall<RetryDeadLetterRequest, RetryDeadLetterResponse>;
   /** Says whether the router and what it depends on can do their work. */
   getRouterReadiness: handleUnaryCall<GetRouterReadinessRequest, GetRouterReadinessResponse>;
 }
 
 export interface RouterServiceClient extends Client {
-  /** Accepts an execution: once this has answered, the execution ends exactly once. */
+  /**
+   * Accepts an execution: once this has answered, the execution ends exactly once. With an idempotency key it may be sent
+   * again when the answer was lost.
+   */
   submit(
     request: SubmitRequest,
     callback: (error: ServiceError | null, response: SubmitResponse) => void,
@@ -1367,6 +1873,38 @@ export interface RouterServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetRedactionsResponse) => void,
+  ): ClientUnaryCall;
+  /** For operators: lists the executions that could not be finished for Airlock's own fault, newest first. */
+  listDeadLetters(
+    request: ListDeadLettersRequest,
+    callback: (error: ServiceError | null, response: ListDeadLettersResponse) => void,
+  ): ClientUnaryCall;
+  listDeadLetters(
+    request: ListDeadLettersRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListDeadLettersResponse) => void,
+  ): ClientUnaryCall;
+  listDeadLetters(
+    request: ListDeadLettersRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListDeadLettersResponse) => void,
+  ): ClientUnaryCall;
+  /** For operators: submits such an execution's script once more, as it was. Part of it may have run before. */
+  retryDeadLetter(
+    request: RetryDeadLetterRequest,
+    callback: (error: ServiceError | null, response: RetryDeadLetterResponse) => void,
+  ): ClientUnaryCall;
+  retryDeadLetter(
+    request: RetryDeadLetterRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RetryDeadLetterResponse) => void,
+  ): ClientUnaryCall;
+  retryDeadLetter(
+    request: RetryDeadLetterRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RetryDeadLetterResponse) => void,
   ): ClientUnaryCall;
   /** Says whether the router and what it depends on can do their work. */
   getRouterReadiness(

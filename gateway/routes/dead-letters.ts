@@ -1,0 +1,109 @@
+import type { FastifyInstance } from "fastify";
+import {
+  DEAD_LETTER_REASONS,
+  endReasonFromProto,
+  statusFromProto,
+} from "../../services/common/execution-names.ts";
+import type { DeadLetter } from "../../services/common/gen/airlock/v1/router.ts";
+import type { Backend } from "../backend.ts";
+import { clientSignal } from "../client-signal.ts";
+import { executionId } from "../execution-id.ts";
+import {
+  DEAD_LETTER_QUERY,
+  type DeadLetterList,
+  type DeadLetterQuery,
+  RETRIED,
+  RETRY_BODY,
+  type RetryBody,
+} from "../schemas/dead-letter.ts";
+import { EXECUTION_PARAMS, type ExecutionParams } from "../schemas/execution.ts";
+import { BODY_CODES, problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
+
+const DEFAULT_LIMIT = 50;
+const tags = ["operation"];
+
+/** What could not be finished for Airlock's own fault: for operators. */
+export function deadLetterRoutes(app: FastifyInstance, backend: Backend): void {
+  app.get<{ Querystring: DeadLetterQuery }>(
+    "/dead-letters",
+    {
+      schema: {
+        operationId: "listDeadLetters",
+        tags,
+        summary: "List what Airlock could not finish",
+        description: `Executions that ended as ${DEAD_LETTER_REASONS.join(", ")}; newest first, page by page.`,
+        querystring: DEAD_LETTER_QUERY,
+        response: {
+          200: {
+            description: "One page.",
+            content: { "application/json": { schema: { $ref: "DeadLetterList#" } } },
+          },
+          ...problemResponses("invalid_request", ...SERVICE_CODES),
+        },
+      },
+    },
+    async (request, reply): Promise<DeadLetterList> => {
+      const { project = "", limit = DEFAULT_LIMIT, cursor = "" } = request.query;
+      const page = await backend.listDeadLetters({ project, limit, cursor }, clientSignal(reply));
+      return { dead_letters: page.deadLetters.map(listed), next_cursor: page.nextCursor || null };
+    },
+  );
+
+  app.post<{ Params: ExecutionParams; Body: RetryBody }>(
+    "/dead-letters/:execution_id/retry",
+    {
+      config: { bodyOptional: true },
+      schema: {
+        operationId: "retryDeadLetter",
+        tags,
+        summary: "Run such a script once more",
+        description:
+          "A new execution with the same code, settings and memory. Part of the script may have run before: see to its side effects first.",
+        params: EXECUTION_PARAMS,
+        body: RETRY_BODY,
+        response: {
+          202: {
+            description: "Accepted: the new execution ends exactly once.",
+            headers: { Location: { type: "string", description: "The same as poll_url." } },
+            content: { "application/json": { schema: RETRIED } },
+          },
+          ...problemResponses(
+            ...BODY_CODES,
+            "execution_not_found",
+            "not_a_dead_letter",
+            "already_retried",
+            "project_not_found",
+            "project_invalid",
+            "queue_full",
+            ...SERVICE_CODES,
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      const id = executionId(request.params);
+      const retried = await backend.retryDeadLetter({ executionId: id, again: request.body.again ?? false });
+      const pollUrl = `/executions/${retried.executionId}`;
+      reply.code(202).header("location", pollUrl);
+      return {
+        execution_id: retried.executionId,
+        status: statusFromProto(retried.status),
+        poll_url: pollUrl,
+        retry_of: id,
+      };
+    },
+  );
+}
+
+function listed(letter: DeadLetter): DeadLetterList["dead_letters"][number] {
+  const reason = endReasonFromProto(letter.endReason);
+  return {
+    execution_id: letter.executionId,
+    project: letter.project,
+    end_reason: DEAD_LETTER_REASONS.find((known) => known === reason) ?? "worker_lost",
+    error: letter.error,
+    created_at: new Date(letter.createdAtMs).toISOString(),
+    ended_at: new Date(letter.endedAtMs).toISOString(),
+    retried_as: letter.retriedAs,
+  };
+}

@@ -1,0 +1,137 @@
+import type { Clock } from "../common/clock.ts";
+import { AirlockError } from "../common/errors.ts";
+import { SubmitRequest } from "../common/gen/airlock/v1/router.ts";
+import { fingerprintOf, IDEMPOTENCY_KEY_RULE, isIdempotencyKey } from "../common/idempotency.ts";
+import { alreadyRetried, findLetter } from "./dead-letters.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import type { Execution, Submission } from "./execution.ts";
+import type { ProjectDirectory } from "./project-directory.ts";
+import { hasShare, queueFull } from "./queue-limits.ts";
+import type { ExecutionStore, InsertConditions } from "./store/store.ts";
+import { toSubmission } from "./submission.ts";
+
+/** An execution that was accepted, now or by an earlier request with the same idempotency key. */
+export type Acceptance = { readonly execution: Execution; readonly replayed: boolean };
+
+/** The way in: what is accepted here ends exactly once. */
+export type Admission = {
+  submit(request: SubmitRequest): Promise<Acceptance>;
+  /** Submits what a dead letter had once more; when it was retried before, only if `again` says so. */
+  retry(executionId: string, again: boolean): Promise<Execution>;
+};
+
+export function createAdmission(parts: {
+  readonly store: ExecutionStore;
+  readonly projects: ProjectDirectory;
+  readonly dispatcher: Dispatcher;
+  readonly clock: Clock;
+  readonly newId: () => string;
+  /** Executions of all projects that may not have ended. */
+  readonly maxUnfinished: number;
+}): Admission {
+  const { store, projects, dispatcher, clock, maxUnfinished } = parts;
+
+  const replayOf = async ({ key, fingerprint }: Idempotency): Promise<Acceptance | undefined> => {
+    const record = await store.getIdempotencyKey(key);
+    if (!record) return undefined;
+    if (record.fingerprint !== fingerprint) throw keyReused();
+    const execution = record.executionId === undefined ? undefined : await store.get(record.executionId);
+    if (!execution) throw forgotten();
+    return { execution, replayed: true };
+  };
+
+  /** Adds the execution unless it was added before, which `isTaken` knows. Throws when there is no room. */
+  const insert = async (
+    submission: Submission,
+    queue: number | undefined,
+    conditions: InsertConditions,
+    isTaken: () => Promise<boolean>,
+  ): Promise<boolean> => {
+    const withLimits = { ...conditions, maxUnfinished: queue, maxUnfinishedInTotal: maxUnfinished };
+    if (await store.insert(submission, withLimits)) return true;
+    if (await isTaken()) return false;
+    const queues = await store.countQueues(submission.project);
+    if (hasShare(queues, maxUnfinished)) {
+      if (await store.insert(submission, { ...conditions, maxUnfinished: queue })) return true;
+      if (await isTaken()) return false;
+    }
+    throw queueFull(submission.project, queues, queue, maxUnfinished);
+  };
+
+  /** What was added runs from here on. */
+  const accept = (submission: Submission): Acceptance => {
+    dispatcher.dispatch(submission.executionId, submission.project);
+    return { execution: pendingExecution(submission), replayed: false };
+  };
+
+  return {
+    async submit(request) {
+      const idempotency = idempotencyOf(request);
+      // First of all: what was accepted once is told again, though its project may have changed or be full by now.
+      const replay = idempotency && (await replayOf(idempotency));
+      if (replay) return replay;
+      const project = await projects.get(request.project);
+      const submission = toSubmission(request, project, parts.newId(), clock.now());
+      const isTaken = async () =>
+        idempotency !== undefined && (await store.getIdempotencyKey(idempotency.key)) !== undefined;
+      if (await insert(submission, project.limits?.queue, { idempotency }, isTaken))
+        return accept(submission);
+      // Another request with this key was faster.
+      const winner = idempotency && (await replayOf(idempotency));
+      if (winner) return winner;
+      throw new AirlockError("unavailable", "The execution could not be added. Try again in a few seconds.");
+    },
+
+    async retry(executionId, again) {
+      const { letter, submission: first } = await findLetter(store, executionId);
+      if (letter.retries.length > 0 && !again) throw alreadyRetried(letter);
+      const project = await projects.get(first.project);
+      // The limits of today, like those of any other request.
+      const request = SubmitRequest.fromPartial({ ...first, settings: { ...first.settings } });
+      const submission = toSubmission(request, project, parts.newId(), clock.now());
+      const retry = { of: executionId, number: letter.retries.length + 1 };
+      const isTaken = async () =>
+        (await findLetter(store, executionId)).letter.retries.length >= retry.number;
+      if (await insert(submission, project.limits?.queue, { retry }, isTaken))
+        return accept(submission).execution;
+      throw alreadyRetried((await findLetter(store, executionId)).letter);
+    },
+  };
+}
+
+type Idempotency = NonNullable<InsertConditions["idempotency"]>;
+
+function idempotencyOf(request: SubmitRequest): Idempotency | undefined {
+  const { idempotencyKey: key } = request;
+  if (key === undefined) return undefined;
+  if (!isIdempotencyKey(key)) {
+    throw new AirlockError("invalid_request", `idempotency_key ${IDEMPOTENCY_KEY_RULE}.`);
+  }
+  return { key, fingerprint: fingerprintOf(request) };
+}
+
+function pendingExecution({ executionId, project, createdAtMs }: Submission): Execution {
+  return {
+    executionId,
+    project,
+    createdAtMs,
+    stdout: "",
+    stderr: "",
+    executionTimeMs: null,
+    state: { status: "pending" },
+  };
+}
+
+function keyReused(): AirlockError {
+  return new AirlockError(
+    "idempotency_key_reused",
+    "This idempotency key was used for another request: project, code, timeout, settings or memory differ. Send the first request again as it was, or this one with a new key.",
+  );
+}
+
+function forgotten(): AirlockError {
+  return new AirlockError(
+    "execution_forgotten",
+    "The execution that this idempotency key started has ended and was forgotten after its retention time; it is not run again. To run the script once more, send it with a new key.",
+  );
+}

@@ -1,0 +1,28 @@
+import { AirlockError } from "../common/errors.ts";
+import { isTerminal } from "../common/execution-names.ts";
+import { unknownExecution } from "./executions.ts";
+import type { DeadLetter, ExecutionStore } from "./store/store.ts";
+
+type Found = NonNullable<Awaited<ReturnType<ExecutionStore["getDeadLetter"]>>>;
+
+/** A dead letter and what was submitted. Rejects, saying why, when the execution is none. */
+export async function findLetter(store: ExecutionStore, executionId: string): Promise<Found> {
+  const found = await store.getDeadLetter(executionId);
+  if (found) return found;
+  const execution = await store.get(executionId);
+  if (!execution) throw unknownExecution();
+  const { state } = execution;
+  const stands =
+    isTerminal(state.status) && "ending" in state ? `ended as ${state.ending.reason}` : `is ${state.status}`;
+  throw new AirlockError(
+    "not_a_dead_letter",
+    `The execution ${stands}; only what ended as output_withheld, worker_lost or start_failed can be retried. GET /dead-letters lists it. Submit anything else again with POST /execute.`,
+  );
+}
+
+export function alreadyRetried({ retries }: DeadLetter): AirlockError {
+  return new AirlockError(
+    "already_retried",
+    `The execution was retried as ${retries.at(-1) ?? "another one"}; read that one. To retry once more, send {"again": true}.`,
+  );
+}

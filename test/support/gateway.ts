@@ -1,0 +1,20 @@
+import { startGateway } from "../../gateway/main.ts";
+import { createLog } from "../../services/common/log.ts";
+import { restClient } from "./rest.ts";
+import type { TestServices } from "./services.ts";
+
+/** A gateway over these services, for REST calls. */
+export async function openGateway(services: Pick<TestServices, "address">) {
+  const gateway = await startGateway(
+    {
+      host: "127.0.0.1",
+      port: 0,
+      routerAddress: services.address("router"),
+      poolManagerAddress: services.address("pool-manager"),
+    },
+    createLog("gateway", "silent"),
+  );
+  return { ...restClient(`http://127.0.0.1:${gateway.port}`), stop: () => gateway.drain(0) };
+}
+
+export type TestGateway = Awaited<ReturnType<typeof openGateway>>;
