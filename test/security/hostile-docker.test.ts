@@ -76,11 +76,8 @@ for (const { runtime, line } of RUNTIMES) {
       ["files", FILES],
       ["data", DATA],
     ])("%s: a hostile script ends as it should and the next run is healthy", (_, cases) => {
-      // Those that need nothing around them but the service. In gVisor a worker that is replaced since a script forged its
-      // descriptors sometimes starts only at the second attempt, and the next execution ends as start_failed (docs/security.md).
-      const alone = cases
-        .filter(({ meanwhile, afterwards }) => !meanwhile && !afterwards)
-        .filter(({ name }) => runtime !== "runsc" || !name.startsWith("on every descriptor"));
+      // Those that need nothing around them but the service.
+      const alone = cases.filter(({ meanwhile, afterwards }) => !meanwhile && !afterwards);
       for (const each of alone) {
         const here = { ...each, ...IN_CONTAINERS[each.name] };
         const hostile = runtime === "runsc" ? { ...here, ...ON_GVISOR[each.name] } : here;
