@@ -1,24 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import {
-  type DockerAirlock,
-  describeWithEngine,
-  docker,
-  RUNTIMES,
-  startDockerAirlock,
-} from "../support/docker.ts";
-import { type RestClient, restClient } from "../support/rest.ts";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeWithEngine, RUNTIMES } from "../support/docker.ts";
 import type { HostileCase } from "./cases.ts";
-import { DATA } from "./data.ts";
-import { DESCRIPTORS } from "./descriptors.ts";
-import { FILES } from "./files.ts";
-import { expectItsEnd, play } from "./play.ts";
-import { PROCESSES } from "./processes.ts";
-import { RESOURCES } from "./resources.ts";
-import { SYSTEM_CALLS } from "./system-calls.ts";
-
-const PROJECT =
-  "replicas: 1\nlimits: {timeout: 30, memory_mb: 256, disk_mb: 16, pids: 32, max_result_mb: 1}\n";
-const READY = { timeout: 30_000 };
+import { playGroups } from "./groups.ts";
+import { type HostileStage, startHostileStage } from "./hostile-stage.ts";
+import { inContainers } from "./in-containers.ts";
+import { expectNothingStored, expectToAnswer } from "./suite.ts";
 
 // The image has Python 3.13, whose stack a recursion may use up before its memory.
 const IN_CONTAINERS: Readonly<Record<string, Partial<HostileCase>>> = {
@@ -60,41 +46,23 @@ const ON_GVISOR: Readonly<Record<string, Partial<HostileCase>>> = {
 
 for (const { runtime, line } of RUNTIMES) {
   await describeWithEngine(`in containers of ${runtime}`, runtime, () => {
-    let airlock: DockerAirlock;
-    let rest: RestClient;
+    let stage: HostileStage;
     beforeAll(async () => {
-      airlock = await startDockerAirlock({ projects: { demo: `${line}${PROJECT}` } });
-      rest = restClient(airlock.url);
-      await rest.run({ code: "pass" });
-      await vi.waitUntil(async () => (await rest.project("demo")).idle_workers === 1, READY);
-    });
-    afterAll(() => airlock?.remove());
+      stage = await startHostileStage(inContainers(line));
+    }, 300_000);
+    afterAll(() => stage?.close(), 120_000);
 
-    describe.each([
-      ["resources", RESOURCES],
-      ["processes", [...PROCESSES, ...DESCRIPTORS, ...SYSTEM_CALLS]],
-      ["files", FILES],
-      ["data", DATA],
-    ])("%s: a hostile script ends as it should and the next run is healthy", (_, cases) => {
-      // Those that need nothing around them but the service.
-      const alone = cases.filter(({ meanwhile, afterwards }) => !meanwhile && !afterwards);
-      for (const each of alone) {
-        const here = { ...each, ...IN_CONTAINERS[each.name] };
-        const hostile = runtime === "runsc" ? { ...here, ...ON_GVISOR[each.name] } : here;
-        it(hostile.name, { timeout: 90_000 }, async () => {
-          await expectItsEnd(hostile, await play(hostile, rest), rest);
-        });
-      }
-    });
+    it("what its scripts must not reach answers from outside", () => expectToAnswer(stage));
 
-    it("leaves one container, and in it the processes that were there before", async () => {
-      await expect.poll(async () => (await airlock.traces()).containers.length, READY).toBe(1);
-      const [container] = (await airlock.traces()).containers;
-      const processes = async () =>
-        (await docker.getContainer(container?.Id as string).top()).Processes.length;
-      await expect.poll(async () => (await rest.project("demo")).idle_workers, READY).toBe(1);
-      // init, supervisor, zygote, and two spares of two each; in gVisor the engine sees only the sandbox.
-      await expect.poll(processes, READY).toBeLessThanOrEqual(7);
-    });
+    playGroups(
+      () => stage,
+      (hostile) => ({
+        ...hostile,
+        ...IN_CONTAINERS[hostile.name],
+        ...(runtime === "runsc" && ON_GVISOR[hostile.name]),
+      }),
+    );
+
+    it("no secret can be read in what is stored, logged or counted", () => expectNothingStored(stage));
   });
 }

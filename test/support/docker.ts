@@ -68,6 +68,17 @@ function withEngine(airlock: TestAirlock): DockerAirlock {
   };
 }
 
+/** What a command prints that runs in the container, past the sandbox of a run, as the container's user. */
+export async function execIn(containerId: string, command: readonly string[]): Promise<string> {
+  const exec = await docker
+    .getContainer(containerId)
+    .exec({ Cmd: [...command], AttachStdout: true, AttachStderr: true, Tty: true });
+  const stream = await exec.start({ Tty: true });
+  let output = "";
+  for await (const chunk of stream) output += chunk;
+  return output.trim().replaceAll("\r\n", "\n");
+}
+
 /** Removes all that a deployment has in the engine, images too. */
 export async function removeDeployment(deployment: string): Promise<void> {
   const filters = filtersOf(deployment);
