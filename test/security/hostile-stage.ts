@@ -66,7 +66,12 @@ export async function startHostileStage(place: Place): Promise<HostileStage> {
   const rotate = (value: string) => writeFile(join(airlock.projectsDirectory, "token"), value);
   await rotate(ROTATED.before);
   const began = (Object.keys(projects) as ProjectName[]).filter((project) => project !== "strict");
-  await Promise.all(began.map((project) => rest.run({ project, code: "pass" })));
+  const endings = await Promise.all(began.map((project) => rest.run({ project, code: "pass" })));
+  const bad = endings.filter(({ status }) => status !== "completed");
+  if (bad.length > 0) {
+    await airlock.remove();
+    throw new Error(`a project does not run: ${JSON.stringify(bad)}`);
+  }
   await Promise.all(began.map((project) => untilIdle(rest, project)));
   const said: string[] = [];
   const listeners = await listenersOf(airlock.pid);
@@ -106,16 +111,16 @@ export async function startHostileStage(place: Place): Promise<HostileStage> {
   };
 }
 
-/** Spares are made while nothing else goes on. */
+/** Spares are made while nothing else goes on; descriptors come and go with the connections of the moment. */
 async function settled(traces: () => Promise<Traces>): Promise<Traces> {
   let last = await traces();
   const isSettled = async () => {
     const now = await traces();
-    const isSame = JSON.stringify(now) === JSON.stringify(last);
+    const changed = Object.keys(now).filter((name) => now[name] !== last[name]);
     last = now;
-    return isSame;
+    return changed.every((name) => name.startsWith("descriptors"));
   };
-  await vi.waitUntil(isSettled, { timeout: 15_000, interval: 300 });
+  await vi.waitUntil(isSettled, { timeout: 60_000, interval: 300 });
   return last;
 }
 

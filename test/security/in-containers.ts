@@ -35,9 +35,11 @@ export function inContainers(line: string): Place {
             Object.values(NetworkSettings.Networks).map(({ IPAddress }) => IPAddress),
           ),
         async traces(project, directories) {
-          const counted = (await within(project, COUNT)).map((text) => text.split(" ").map(Number));
+          const printed = (await within(project, COUNT)).join(" ");
+          if (!/^\d+( \d+)*$/.test(printed)) throw new Error(`a container could not be counted: ${printed}`);
+          const counts = printed.split(" ").map(Number);
           const [processes, descriptors, mounts, files] = [0, 1, 2, 3].map((column) =>
-            counted.reduce((total, row) => total + (row[column] ?? Number.NaN), 0),
+            counts.filter((_, index) => index % 4 === column).reduce((total, count) => total + count, 0),
           ) as [number, number, number, number];
           const { networks } = await airlock.traces();
           // Not the mounts: it shares those of this machine, where others make and remove some.
