@@ -10,7 +10,7 @@ import { openProjectCatalogue } from "../common/project-catalogue.ts";
 import { type RunningService, runService } from "../common/run-service.ts";
 import { openTlsIfAny } from "../common/tls-identity.ts";
 import { type PoolManagerConfig, readPoolManagerConfig } from "./config.ts";
-import { createDriver } from "./drivers/create-driver.ts";
+import { createOwnDriver } from "./drivers/create-driver.ts";
 import { createHandlers } from "./handlers.ts";
 import { createPools } from "./pools.ts";
 import { createProvisioning } from "./provisioning.ts";
@@ -21,7 +21,7 @@ export async function startPoolManager(config: PoolManagerConfig, log: Log): Pro
   const tls = await openTlsIfAny(config.tlsDirectory, "pool-manager", log);
   const secrets = connect(SecretsServiceClient, config.secretsAddress, tls);
   const check = createHealthCheck("secrets", config.secretsAddress, tls);
-  const driver = await createDriver(config, log);
+  const driver = await createOwnDriver(config, log);
   const provide = createProvisioning(secrets, clock);
   const pools = createPools({ catalogue, driver, provide, clock, newId, log, tls });
   await pools.takeOver();

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeWithEngine, RUNTIMES } from "../support/docker.ts";
 import type { HostileCase } from "./cases.ts";
@@ -13,8 +14,12 @@ const IN_CONTAINERS: Readonly<Record<string, Partial<HostileCase>>> = {
 
 // gVisor has no limit of processes for one run: who counts them from outside ends the run.
 const COUNTED: Partial<HostileCase> = { ends: ["killed", "timeout", "script_error"] };
-// It lets a script end or stop process 1 of its namespace, and all of its own run with it.
-const ENDS_ITSELF: Partial<HostileCase> = { ends: ["completed", "script_error", "killed"] };
+// It lets a script end or stop process 1 of its namespace, and all of its own run with it; a run that was killed by no one
+// that the worker knows has its worker replaced.
+const ENDS_ITSELF: Partial<HostileCase> = {
+  ends: ["completed", "script_error", "killed"],
+  replacesWorker: "perhaps",
+};
 // What it calls writable is more; what counts is that nothing was there before.
 const NOTHING_LEFT: Partial<HostileCase> = { value: [[], expect.any(Array), true] };
 
@@ -37,6 +42,18 @@ const ON_GVISOR: Readonly<Record<string, Partial<HostileCase>>> = {
   "writing outside its own places": {
     value: ["/proc/self/comm", "/proc/self/oom_score_adj", "/proc/self/uid_map"],
   },
+  // It answers on any socket, for the run's own network: the one loopback.
+  "other networks, by the control pipe": { value: ["interfaces"] },
+  // It lists the abstract names of all of its networks together, so that those of a run show as long as the run lives.
+  "an abstract name of the machine, taken by the control pipe": {
+    meanwhile: async () => {
+      expect(await readFile("/proc/net/unix", "utf8")).not.toContain("hostile-taken");
+      return "seen";
+    },
+    afterwards: ({ unixSockets }) => expect.poll(() => unixSockets("demo")).not.toContain("hostile-taken"),
+  },
+  // An option without effect: there is nothing in its network whose traffic could be taken.
+  "another shape for its network": { value: ["transparent"] },
   "leftovers in every writable place: files": NOTHING_LEFT,
   "leftovers in every writable place: directories nobody may enter": NOTHING_LEFT,
   "leftovers in every writable place: links out": NOTHING_LEFT,

@@ -38,7 +38,8 @@ export type DockerAirlock = Omit<TestAirlock, "restart"> & {
 
 /** Like startAirlock, with workers in containers; its images go with it. */
 export async function startDockerAirlock(options: TestAirlockOptions = {}): Promise<DockerAirlock> {
-  return withEngine(await startAirlock({ ...options, env: { ...DOCKER_ENVIRONMENT, ...options.env } }));
+  const airlock = await startAirlock({ ...options, env: { ...DOCKER_ENVIRONMENT, ...options.env } });
+  return withEngine(airlock, options.env?.AIRLOCK_DEPLOYMENT ?? deploymentOf(airlock.dataDirectory));
 }
 
 export const DOCKER_ENVIRONMENT = {
@@ -49,8 +50,7 @@ export const DOCKER_ENVIRONMENT = {
   AIRLOCK_BUILD_NETWORK: process.env.AIRLOCK_BUILD_NETWORK ?? "host",
 };
 
-function withEngine(airlock: TestAirlock): DockerAirlock {
-  const deployment = deploymentOf(airlock.dataDirectory);
+function withEngine(airlock: TestAirlock, deployment: string): DockerAirlock {
   const filters = filtersOf(deployment);
   return {
     ...airlock,
@@ -59,7 +59,7 @@ function withEngine(airlock: TestAirlock): DockerAirlock {
       networks: (await docker.listNetworks({ filters })).map(({ Id }) => Id),
     }),
     images: () => docker.listImages({ filters }),
-    restart: async () => withEngine(await airlock.restart()),
+    restart: async () => withEngine(await airlock.restart(), deployment),
     async remove() {
       await airlock.stop();
       await removeDeployment(deployment);
@@ -86,6 +86,8 @@ export async function removeDeployment(deployment: string): Promise<void> {
     await docker.getContainer(Id).remove({ force: true });
   }
   for (const { Id } of await docker.listNetworks({ filters })) await docker.getNetwork(Id).remove();
+  const { Volumes } = await docker.listVolumes({ filters: JSON.stringify(filters) });
+  for (const { Name } of Volumes ?? []) await docker.getVolume(Name).remove();
   for (const { RepoTags } of await docker.listImages({ filters })) {
     for (const tag of RepoTags ?? []) await docker.getImage(tag).remove();
   }

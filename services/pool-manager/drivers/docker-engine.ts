@@ -4,6 +4,13 @@ import { PassingFailure } from "../passing-failure.ts";
 
 const TIMEOUT_MS = 60_000;
 
+export const DISK_IS_FULL = "The disk of the Docker engine is full; the operator makes room there.";
+
+/** Whether these words, of the engine or of a step of a build, come from a full disk. */
+export function saysDiskIsFull(words: string): boolean {
+  return /no space left on device/i.test(words);
+}
+
 /** The engine that DOCKER_HOST names, or the one of this machine. */
 export function openEngine(): Docker {
   return new Docker();
@@ -79,7 +86,7 @@ function definiteReason(code: string | undefined, detail: string): string | unde
   if (code === "EACCES" || code === "EPERM") {
     return "Airlock may not use the Docker engine: the operator gives its user access to the engine's socket (usually the group docker).";
   }
-  if (/no space left on device/i.test(detail)) return "The disk of the Docker engine is full.";
+  if (saysDiskIsFull(detail)) return DISK_IS_FULL;
   if (/non-overlapping IPv4 address pool|predefined address pools/i.test(detail)) {
     return "The Docker engine has no addresses left for another network; the operator removes unused networks or widens default-address-pools.";
   }
