@@ -14,6 +14,8 @@ type LeaseStream = ClientDuplex<LeaseResponse, LeaseRequest>;
 export type LeaseSession = {
   /** Waits in the project's queue. Rejects with `start_failed`, `project_not_found`, `unavailable` or `cancelled`. */
   granted(): Promise<LeaseGranted>;
+  /** Throws when the worker that was granted is known to be lost. */
+  check(): void;
   /** Gives the slot back while the script waits for an answer. */
   park(): Promise<void>;
   /** Waits for a slot on the same worker. */
@@ -41,6 +43,7 @@ export function openLease(
       if (event.$case !== "granted") throw brokenProtocol();
       return event.value;
     },
+    check: () => stream.check(),
     async park() {
       await stream.send({ action: { $case: "park", value: {} } });
       await expectEvent(stream, "parked");
