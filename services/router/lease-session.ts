@@ -26,6 +26,8 @@ export type LeaseWish = {
 export type LeaseSession = {
   /** Waits in the project's queue. Rejects with `start_failed`, `project_not_found`, `worker_lost` or `unavailable`. */
   granted(): Promise<LeaseGranted>;
+  /** Throws when the worker that was granted is known to be lost. */
+  check(): void;
   /** Gives the slot back while the script waits for an answer. */
   park(): Promise<void>;
   /** Waits for a slot on the same worker. */
@@ -118,6 +120,9 @@ export function openLease(
       const granted = await acquire(wish.workerId);
       void follow(granted.workerId);
       return granted;
+    },
+    check() {
+      if (lost !== undefined) throw lost;
     },
     park: () => ask({ $case: "park", value: {} }, "parked"),
     resume: () => ask({ $case: "resume", value: {} }, "resumed"),

@@ -93,6 +93,8 @@ async function waitForWorker(
       const granted = await interruption.race(lease.granted());
       // A worker that died a moment ago may be granted still; as long as nothing runs there, another will do.
       await interruption.race(workers.reach(granted.workerAddress));
+      // Its address may be another's by now, of one that is being started.
+      lease.check();
       return { lease, granted };
     } catch (error) {
       lease.release();

@@ -5,9 +5,10 @@ import { pino } from "pino";
 import { describe, expect, it } from "vitest";
 import { openTlsIdentity } from "../../services/common/tls-identity.ts";
 import { createDockerDriver } from "../../services/pool-manager/drivers/docker.ts";
-import { openEngine } from "../../services/pool-manager/drivers/docker-engine.ts";
+import { engineError, openEngine } from "../../services/pool-manager/drivers/docker-engine.ts";
 import { namesOf } from "../../services/pool-manager/drivers/docker-names.ts";
 import { createProcessDriver } from "../../services/pool-manager/drivers/process.ts";
+import { PassingFailure } from "../../services/pool-manager/passing-failure.ts";
 import { startWorker } from "../../services/pool-manager/worker.ts";
 import { DOCKER_ENVIRONMENT, describeWithEngine, docker, removeDeployment } from "../support/docker.ts";
 import {
@@ -134,11 +135,15 @@ await describeWithEngine("the docker driver", "runc", () => {
 
 describe("an engine that cannot be used", () => {
   it.each([
-    ["is not there", "ENOENT", "cannot be reached"],
-    ["takes no connection", "ECONNREFUSED", "cannot be reached"],
-    ["is not for this user", "EACCES", "may not use the Docker engine"],
-  ])("%s: the reason and what to do", async (_, code, words) => {
-    const { engineError } = await import("../../services/pool-manager/drivers/docker-engine.ts");
-    expect(engineError(Object.assign(new Error("connect"), { code })).message).toContain(words);
+    ["is not there", { code: "ENOENT" }, "cannot be reached", true],
+    ["takes no connection", { code: "ECONNREFUSED" }, "cannot be reached", true],
+    ["fails inside", { statusCode: 500 }, "refused", true],
+    ["is not for this user", { code: "EACCES" }, "may not use the Docker engine", false],
+    ["does not take the question", { statusCode: 400 }, "refused", false],
+    ["has a full disk", { statusCode: 500, message: "write: no space left on device" }, "disk", false],
+  ])("%s: the reason, and whether it is worth another attempt", async (_, refusal, words, passing) => {
+    const error = engineError(Object.assign(new Error("connect"), refusal));
+    expect(error.message).toContain(words);
+    expect(error instanceof PassingFailure).toBe(passing);
   });
 });

@@ -38,7 +38,8 @@ export type DockerAirlock = Omit<TestAirlock, "restart"> & {
 
 /** Like startAirlock, with workers in containers; its images go with it. */
 export async function startDockerAirlock(options: TestAirlockOptions = {}): Promise<DockerAirlock> {
-  return withEngine(await startAirlock({ ...options, env: { ...DOCKER_ENVIRONMENT, ...options.env } }));
+  const airlock = await startAirlock({ ...options, env: { ...DOCKER_ENVIRONMENT, ...options.env } });
+  return withEngine(airlock, options.env?.AIRLOCK_DEPLOYMENT ?? deploymentOf(airlock.dataDirectory));
 }
 
 export const DOCKER_ENVIRONMENT = {
@@ -49,8 +50,7 @@ export const DOCKER_ENVIRONMENT = {
   AIRLOCK_BUILD_NETWORK: process.env.AIRLOCK_BUILD_NETWORK ?? "host",
 };
 
-function withEngine(airlock: TestAirlock): DockerAirlock {
-  const deployment = deploymentOf(airlock.dataDirectory);
+function withEngine(airlock: TestAirlock, deployment: string): DockerAirlock {
   const filters = filtersOf(deployment);
   return {
     ...airlock,
@@ -59,13 +59,24 @@ function withEngine(airlock: TestAirlock): DockerAirlock {
       networks: (await docker.listNetworks({ filters })).map(({ Id }) => Id),
     }),
     images: () => docker.listImages({ filters }),
-    restart: async () => withEngine(await airlock.restart()),
+    restart: async () => withEngine(await airlock.restart(), deployment),
     async remove() {
       await airlock.stop();
       await removeDeployment(deployment);
       await rm(airlock.directory, { recursive: true, force: true });
     },
   };
+}
+
+/** What a command prints that runs in the container, past the sandbox of a run, as the container's user. */
+export async function execIn(containerId: string, command: readonly string[]): Promise<string> {
+  const exec = await docker
+    .getContainer(containerId)
+    .exec({ Cmd: [...command], AttachStdout: true, AttachStderr: true, Tty: true });
+  const stream = await exec.start({ Tty: true });
+  let output = "";
+  for await (const chunk of stream) output += chunk;
+  return output.trim().replaceAll("\r\n", "\n");
 }
 
 /** Removes all that a deployment has in the engine, images too. */
@@ -75,6 +86,8 @@ export async function removeDeployment(deployment: string): Promise<void> {
     await docker.getContainer(Id).remove({ force: true });
   }
   for (const { Id } of await docker.listNetworks({ filters })) await docker.getNetwork(Id).remove();
+  const { Volumes } = await docker.listVolumes({ filters: JSON.stringify(filters) });
+  for (const { Name } of Volumes ?? []) await docker.getVolume(Name).remove();
   for (const { RepoTags } of await docker.listImages({ filters })) {
     for (const tag of RepoTags ?? []) await docker.getImage(tag).remove();
   }
