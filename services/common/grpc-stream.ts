@@ -15,8 +15,6 @@ export type Duplex<In, Out> = {
   next(): Promise<In | null>;
   /** Resolves when there is room for more. */
   send(message: Out): Promise<void>;
-  /** Throws when the stream is known to have broken. */
-  check(): void;
 };
 
 /**
@@ -60,9 +58,6 @@ export function openDuplex<In, Out>(call: RawStream, peer: string): Duplex<In, O
     async send(message) {
       if (failure) throw failure;
       if (!call.write(message as never) && !failure) await drained(call);
-      if (failure) throw failure;
-    },
-    check() {
       if (failure) throw failure;
     },
   };
