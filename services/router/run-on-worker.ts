@@ -21,7 +21,7 @@ type LeasedRun = OpenRun & { readonly lease: LeaseSession; readonly stopwatch: S
  */
 export async function runOnWorker(placement: Placement, run: LeasedRun, parts: RunParts): Promise<Outcome> {
   const { grant, orStart } = placement;
-  const stopTimer = boundRun(timeoutOf(placement), run, parts);
+  const stopTimer = boundRun(placement.timeoutMs, run, parts);
   let opening = placement.opening;
   try {
     for (let reconnects = 0; ; ) {
@@ -103,11 +103,6 @@ function armTimeout(limitMs: number, stopwatch: Stopwatch, clock: Clock, onOver:
   };
   arm();
   return () => cancel();
-}
-
-function timeoutOf({ opening, orStart }: Placement): number {
-  const start = opening.kind === "start" ? opening : orStart;
-  return start?.kind === "start" ? start.started.submission.timeoutMs : 0;
 }
 
 function epochOf(opening: Opening): number {
