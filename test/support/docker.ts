@@ -33,6 +33,8 @@ export type DockerAirlock = Omit<TestAirlock, "restart"> & {
   /** All that this deployment has in the engine, by id; containers that do not run as well. */
   traces(): Promise<{ containers: Docker.ContainerInfo[]; networks: string[] }>;
   images(): Promise<Docker.ImageInfo[]>;
+  /** Its volumes by name, and those without a name of anybody: a container's could be among them. */
+  volumes(): Promise<string[]>;
   restart(): Promise<DockerAirlock>;
 };
 
@@ -58,6 +60,11 @@ function withEngine(airlock: TestAirlock, deployment: string): DockerAirlock {
       containers: await docker.listContainers({ all: true, filters }),
       networks: (await docker.listNetworks({ filters })).map(({ Id }) => Id),
     }),
+    async volumes() {
+      const own = new RegExp(`^([0-9a-f]{64}$|airlock-${deployment}-)`);
+      const { Volumes } = await docker.listVolumes();
+      return (Volumes ?? []).map(({ Name }) => Name).filter((name) => own.test(name));
+    },
     images: () => docker.listImages({ filters }),
     restart: async () => withEngine(await airlock.restart(), deployment),
     async remove() {
