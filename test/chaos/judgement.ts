@@ -11,7 +11,7 @@ const CAUSES: Readonly<Record<string, readonly `${Fault["deed"]} ${Fault["target
   // Workers that are processes go with their pool-manager.
   worker_lost: ["kill pool-manager", "kill supervisor", "kill zygote", "kill run child"],
   killed: ["kill run child", "kill zygote"],
-  output_withheld: ["freeze secrets", "freeze sanitizer"],
+  output_withheld: ["freeze secrets"],
   start_failed: ["freeze secrets", "freeze egress", "kill zygote"],
 };
 
