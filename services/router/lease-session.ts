@@ -106,7 +106,14 @@ export function openLease(
     stream.close();
   };
 
-  const ask = async (action: LeaseAction, wanted: LeaseEvent["$case"]) => {
+  // One at a time: a pause that broke off while it waited for its slot leaves its question behind.
+  let earlier: Promise<void> = Promise.resolve();
+  const ask = (action: LeaseAction, wanted: LeaseEvent["$case"]) => {
+    const answered = earlier.then(() => askNow(action, wanted));
+    earlier = answered.catch(() => undefined);
+    return answered;
+  };
+  const askNow = async (action: LeaseAction, wanted: LeaseEvent["$case"]) => {
     if (lost !== undefined) throw lost;
     const done = Promise.withResolvers<void>();
     asked = { action, wanted, done };

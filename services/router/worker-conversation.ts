@@ -19,7 +19,7 @@ import { type Interruption, isHandedOver } from "./interruption.ts";
 import type { LeaseSession } from "./lease-session.ts";
 import { awaitAnswer } from "./llm-pause.ts";
 import type { OutputLog } from "./output-log.ts";
-import type { OutputChannel, SanitizerSession } from "./sanitizer-session.ts";
+import { isSanitizerLost, type OutputChannel, type SanitizerSession } from "./sanitizer-session.ts";
 import type { Stopwatch } from "./stopwatch.ts";
 import type { ExecutionStore } from "./store/store.ts";
 
@@ -93,7 +93,7 @@ export async function converse(opening: Opening, run: Conversation): Promise<Out
     };
   } catch (error) {
     broken.reject(error);
-    if (isHandedOver(error) || isConnectionLost(error)) {
+    if (isHandedOver(error) || isConnectionLost(error) || isSanitizerLost(error)) {
       stream.cancel();
       throw error;
     }
@@ -103,6 +103,18 @@ export async function converse(opening: Opening, run: Conversation): Promise<Out
     await endOutput(sanitizer, written, () => true).catch(() => undefined);
     throw error;
   }
+}
+
+/** Ends a run that nobody follows at the moment, so that its slot is free when the lease is. */
+export function stopRun(worker: WorkerServiceClient, executionId: string, epoch: number): void {
+  const stream: WorkerStream = clientDuplex(worker.run(), "worker");
+  const say = async () => {
+    await stream.send({ message: { $case: "attach", value: { executionId, epoch } } });
+    await stream.send({ message: { $case: "stop", value: {} } });
+  };
+  // A worker that does not hear it ends the run when nobody has come for a while.
+  say().catch(() => undefined);
+  stream.close();
 }
 
 /** Whether only the way to the worker has broken, so that the run may be there still. */
