@@ -24,6 +24,8 @@ export type LeaseWish = {
  * pool-manager that restarts is waited for, and asked for the same worker again.
  */
 export type LeaseSession = {
+  /** Rejects when the worker is gone; never resolves. */
+  readonly lost: Promise<never>;
   /** Waits in the project's queue. Rejects with `start_failed`, `project_not_found`, `worker_lost` or `unavailable`. */
   granted(): Promise<LeaseGranted>;
   /** Gives the slot back while the script waits for an answer. */
@@ -53,6 +55,8 @@ export function openLease(
     | undefined;
   // Why the worker cannot be had any more.
   let lost: unknown;
+  const gone = Promise.withResolvers<never>();
+  gone.promise.catch(() => undefined);
   let condemned: (() => void) | undefined;
 
   const acquire = async (workerId: string): Promise<LeaseGranted> => {
@@ -100,6 +104,7 @@ export function openLease(
   const lose = (error: unknown) => {
     isOver = true;
     lost = error;
+    gone.reject(error);
     asked?.done.reject(error);
     stream.close();
   };
@@ -114,6 +119,7 @@ export function openLease(
   };
 
   return {
+    lost: gone.promise,
     async granted() {
       const granted = await acquire(wish.workerId);
       void follow(granted.workerId);

@@ -3,15 +3,23 @@ import type { Clock } from "../common/clock.ts";
 import { AirlockError, hasCode } from "../common/errors.ts";
 import type { LeaseSession } from "./lease-session.ts";
 import type { OpenRun, Placement, RunParts } from "./run-conduct.ts";
-import { openSanitizer } from "./sanitizer-session.ts";
+import { awaitSanitizer, openSanitizer } from "./sanitizer-session.ts";
 import type { Stopwatch } from "./stopwatch.ts";
-import { converse, isConnectionLost, type Opening, type Outcome, statusOf } from "./worker-conversation.ts";
+import {
+  converse,
+  isConnectionLost,
+  type Opening,
+  type Outcome,
+  SanitizerLost,
+  statusOf,
+} from "./worker-conversation.ts";
 
 // The worker ends a run at its timeout; this is how much later the router no longer believes in the worker.
 const TIMEOUT_GRACE_MS = 5_000;
 const CONDEMN_TIMEOUT_MS = 2_000;
-// A worker that is alive is found again within seconds.
 const MAX_RECONNECTS = 5;
+// A worker keeps a run that has lost its caller for 30 seconds; that it is dead its lease says at once.
+const REACH_AGAIN_MS = 20_000;
 
 type LeasedRun = OpenRun & { readonly lease: LeaseSession; readonly stopwatch: Stopwatch };
 
@@ -20,7 +28,9 @@ type LeasedRun = OpenRun & { readonly lease: LeaseSession; readonly stopwatch: S
  * or the run is interrupted.
  */
 export async function runOnWorker(placement: Placement, run: LeasedRun, parts: RunParts): Promise<Outcome> {
-  const { grant, orStart } = placement;
+  const { grant } = placement;
+  // A connection may break before the worker has heard of the run; what it has had it does not start again.
+  const orStart = placement.orStart ?? (placement.opening.kind === "start" ? placement.opening : undefined);
   const stopTimer = boundRun(timeoutOf(placement), run, parts);
   let opening = placement.opening;
   try {
@@ -33,17 +43,41 @@ export async function runOnWorker(placement: Placement, run: LeasedRun, parts: R
           opening = orStart;
           continue;
         }
-        if (!isConnectionLost(error)) throw asWorkerError(error);
-        parts.workers.forget(grant.workerAddress);
-        if (++reconnects > MAX_RECONNECTS) throw error;
-        parts.log.warn({ executionId: run.executionId }, "the connection to a worker broke; attaching again");
-        await run.interruption.race(parts.workers.reach(grant.workerAddress));
-        opening = { kind: "attach", executionId: run.executionId, epoch: epochOf(opening) };
+        const { executionId } = run;
+        if (error instanceof SanitizerLost) {
+          if (++reconnects > MAX_RECONNECTS) throw error.cause;
+          parts.log.warn({ executionId }, "the connection to the sanitizer broke; beginning again");
+        } else {
+          if (!isConnectionLost(error)) throw asWorkerError(error);
+          parts.workers.forget(grant.workerAddress);
+          if (++reconnects > MAX_RECONNECTS) throw error;
+          parts.log.warn({ executionId }, "the connection to a worker broke; attaching again");
+          await run.interruption.race(reachAgain(grant.workerAddress, run.lease, parts));
+        }
+        opening = { kind: "attach", executionId, epoch: epochOf(opening) };
       }
     }
   } finally {
     stopTimer();
   }
+}
+
+/** Resolves when the worker can be reached, which may take a while after a fault in the network. */
+async function reachAgain(address: string, lease: LeaseSession, { workers, clock }: RunParts): Promise<void> {
+  for (const until = clock.now() + REACH_AGAIN_MS; ; ) {
+    try {
+      return await Promise.race([workers.reach(address), lease.lost]);
+    } catch (error) {
+      if (clock.now() > until || (await isSettled(lease.lost))) throw error;
+    }
+  }
+}
+
+async function isSettled(promise: Promise<never>): Promise<boolean> {
+  return await Promise.race([promise, Promise.resolve()]).then(
+    () => false,
+    () => true,
+  );
 }
 
 async function converseOnce(
@@ -61,10 +95,11 @@ async function converseOnce(
     const worker = parts.workers.to(grant.workerAddress);
     return await converse(opening, {
       ...run,
+      sanitizerBack: () => awaitSanitizer(parts.sanitizer),
       ...{ worker, llmTimeoutMs, sanitizer, store: parts.store, clock: parts.clock },
     });
   } catch (error) {
-    isLost = isConnectionLost(error);
+    isLost = isConnectionLost(error) || error instanceof SanitizerLost;
     throw error;
   } finally {
     sanitizer.close();

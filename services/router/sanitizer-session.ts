@@ -1,6 +1,6 @@
 import { TextDecoder } from "node:util";
 import type { Clock } from "../common/clock.ts";
-import { AirlockError } from "../common/errors.ts";
+import { AirlockError, hasCode } from "../common/errors.ts";
 import {
   SanitizeChannel,
   type SanitizeRequest,
@@ -9,6 +9,7 @@ import {
 } from "../common/gen/airlock/v1/sanitizer.ts";
 import { clientDuplex } from "../common/grpc-client.ts";
 import { MAX_CHUNK_BYTES } from "../common/grpc-limits.ts";
+import { RESTART_MS } from "../common/restart.ts";
 import type { Redaction } from "./execution.ts";
 
 export type OutputChannel = typeof SanitizeChannel.STDOUT | typeof SanitizeChannel.STDERR;
@@ -53,8 +54,6 @@ const FIELDS: Partial<Record<SanitizeChannel, string>> = {
 
 // A document at its limit is clean within a second.
 const ANSWER_TIMEOUT_MS = 15_000;
-// Long enough for a sanitizer that is being restarted.
-const READY_TIMEOUT_MS = 5_000;
 
 /**
  * Resolves when the sanitizer can be reached. Rejects with `output_withheld`: a script whose output could not leave
@@ -62,13 +61,22 @@ const READY_TIMEOUT_MS = 5_000;
  */
 export function awaitSanitizer(sanitizer: SanitizerServiceClient): Promise<void> {
   return new Promise((resolve, reject) => {
-    sanitizer.waitForReady(Date.now() + READY_TIMEOUT_MS, (cause) => {
+    sanitizer.waitForReady(Date.now() + RESTART_MS, (cause) => {
       if (!cause) return resolve();
       const message =
         "The script was not started, because its output could not have been checked for secrets and would be withheld. Submit it again; if this goes on, tell the operator.";
       reject(new AirlockError("output_withheld", message, { cause }));
     });
   });
+}
+
+/** Whether only the way to the sanitizer has broken: another session may clean what the run says, from its beginning. */
+export function isSanitizerLost(error: unknown): boolean {
+  if (!hasCode(error, "output_withheld")) return false;
+  const { cause } = error;
+  // An error of the transport has a cause, one that the sanitizer sent has none.
+  const isTransport = cause instanceof AirlockError && cause.cause !== undefined;
+  return isTransport && (cause.code === "unavailable" || cause.code === "cancelled");
 }
 
 /** Opens the way out for one execution. `secretsVersion` names the values that the worker was given. */

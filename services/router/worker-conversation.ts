@@ -19,7 +19,7 @@ import { type Interruption, isHandedOver } from "./interruption.ts";
 import type { LeaseSession } from "./lease-session.ts";
 import { awaitAnswer } from "./llm-pause.ts";
 import type { OutputLog } from "./output-log.ts";
-import type { OutputChannel, SanitizerSession } from "./sanitizer-session.ts";
+import { isSanitizerLost, type OutputChannel, type SanitizerSession } from "./sanitizer-session.ts";
 import type { Stopwatch } from "./stopwatch.ts";
 import type { ExecutionStore } from "./store/store.ts";
 
@@ -27,6 +27,8 @@ export type Conversation = {
   readonly worker: WorkerServiceClient;
   readonly llmTimeoutMs: number;
   readonly sanitizer: SanitizerSession;
+  /** Resolves when a sanitizer can be reached again; rejects when there is none. */
+  readonly sanitizerBack: () => Promise<void>;
   readonly lease: LeaseSession;
   readonly output: OutputLog;
   readonly stopwatch: Stopwatch;
@@ -91,9 +93,10 @@ export async function converse(opening: Opening, run: Conversation): Promise<Out
       },
       leave: () => stream.cancel(),
     };
-  } catch (error) {
-    broken.reject(error);
-    if (isHandedOver(error) || isConnectionLost(error)) {
+  } catch (cause) {
+    broken.reject(cause);
+    const error = isSanitizerLost(cause) ? await waitForSanitizer(cause, run) : cause;
+    if (error instanceof SanitizerLost || isHandedOver(error) || isConnectionLost(error)) {
       stream.cancel();
       throw error;
     }
@@ -102,6 +105,32 @@ export async function converse(opening: Opening, run: Conversation): Promise<Out
     // What was printed before the break is worth having; a secret that was being written is not.
     await endOutput(sanitizer, written, () => true).catch(() => undefined);
     throw error;
+  }
+}
+
+/** The run goes on at its worker, and there is a sanitizer again that can clean all that it said. */
+export class SanitizerLost extends AirlockError {
+  constructor(cause: unknown) {
+    super("unavailable", "The connection to the sanitizer broke.", { cause });
+    this.name = "SanitizerLost";
+  }
+}
+
+/** What the end of the sanitizer's session means: a SanitizerLost when one is there again soon. */
+async function waitForSanitizer(cause: unknown, run: Conversation): Promise<unknown> {
+  const isCounting = run.stopwatch.isRunning();
+  // Whether the worker is late is not to be judged while nobody listens to it.
+  run.stopwatch.pause();
+  try {
+    const isBack = run.sanitizerBack().then(
+      () => true,
+      () => false,
+    );
+    return (await run.interruption.race(isBack)) ? new SanitizerLost(cause) : cause;
+  } catch (interrupted) {
+    return interrupted;
+  } finally {
+    if (isCounting) run.stopwatch.resume();
   }
 }
 

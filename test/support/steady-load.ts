@@ -69,7 +69,11 @@ export function startLoad({ urls, perSecond, server, answerAfterMs = () => 0 }: 
     }
   };
   /** Asks until it is answered with one of these statuses; everything else is a failure that is noted. */
-  const answered = async (path: string, statuses: readonly number[], init?: RequestInit): Promise<unknown> => {
+  const answered = async (
+    path: string,
+    statuses: readonly number[],
+    init?: RequestInit,
+  ): Promise<unknown> => {
     for (const until = Date.now() + END_WITHIN_MS; ; ) {
       const startedAt = Date.now();
       let failure: string;
