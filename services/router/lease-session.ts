@@ -49,10 +49,9 @@ export function openLease(
 ): LeaseSession {
   let stream = open(poolManager);
   let isOver = false;
-  // The action whose event has not come yet.
-  let asked:
-    | { action: LeaseAction; wanted: LeaseEvent["$case"]; done: PromiseWithResolvers<void> }
-    | undefined;
+  // Actions whose events have not come yet, in the order in which they will. A pause that a broken conversation left
+  // behind may have one, and so may the pause that repeats it.
+  const asked: { action: LeaseAction; wanted: LeaseEvent["$case"]; done: PromiseWithResolvers<void> }[] = [];
   // Why the worker cannot be had any more.
   let lost: unknown;
   const gone = Promise.withResolvers<never>();
@@ -73,9 +72,8 @@ export function openLease(
     while (!isOver) {
       try {
         const event = await nextEvent(stream);
-        if (event.$case !== asked?.wanted) throw brokenProtocol();
-        asked.done.resolve();
-        asked = undefined;
+        if (event.$case !== asked[0]?.wanted) throw brokenProtocol();
+        asked.shift()?.done.resolve();
       } catch (error) {
         condemned?.();
         if (!isOver) await recover(workerId, error);
@@ -93,7 +91,7 @@ export function openLease(
       stream = open(poolManager);
       try {
         await acquire(workerId);
-        if (asked) await stream.send({ action: asked.action });
+        for (const { action } of [...asked]) await stream.send({ action });
         return;
       } catch (again) {
         error = again;
@@ -105,14 +103,15 @@ export function openLease(
     isOver = true;
     lost = error;
     gone.reject(error);
-    asked?.done.reject(error);
+    for (const { done } of asked.splice(0)) done.reject(error);
     stream.close();
   };
 
   const ask = async (action: LeaseAction, wanted: LeaseEvent["$case"]) => {
     if (lost !== undefined) throw lost;
     const done = Promise.withResolvers<void>();
-    asked = { action, wanted, done };
+    done.promise.catch(() => undefined);
+    asked.push({ action, wanted, done });
     // When it breaks here, `recover` sends it again.
     await stream.send({ action }).catch(() => undefined);
     await done.promise;
