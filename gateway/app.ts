@@ -1,11 +1,11 @@
 import { type FastifyInstance, fastify } from "fastify";
 import type { Registry } from "prom-client";
+import type { Drain } from "../services/common/drain.ts";
 import { AirlockError } from "../services/common/errors.ts";
 import type { Log } from "../services/common/log.ts";
 import type { Backend } from "./backend.ts";
 import { acceptJsonBodies } from "./body.ts";
 import { buildDocsPage } from "./docs-page.ts";
-import type { Drain } from "./drain.ts";
 import { observeRequests } from "./metrics.ts";
 import { describeApi } from "./openapi.ts";
 import { readQueryNumbers } from "./query.ts";

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from "fastify";
+import type { Drain } from "../services/common/drain.ts";
 import type { Backend } from "./backend.ts";
-import type { Drain } from "./drain.ts";
 import { deadLetterRoutes } from "./routes/dead-letters.ts";
 import { type Documents, documentRoutes } from "./routes/documents.ts";
 import { executeRoute } from "./routes/execute.ts";

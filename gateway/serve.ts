@@ -1,12 +1,12 @@
 import { type AddressInfo, Server } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Registry } from "prom-client";
+import { createDrain } from "../services/common/drain.ts";
 import type { Log } from "../services/common/log.ts";
 import { createProcessRegistry } from "../services/common/metrics-server.ts";
 import type { RunningService } from "../services/common/run-service.ts";
 import { buildApp } from "./app.ts";
 import type { Backend } from "./backend.ts";
-import { createDrain } from "./drain.ts";
 
 export type RunningGateway = RunningService & { readonly port: number };
 

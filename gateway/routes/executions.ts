@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyReply } from "fastify";
+import type { Drain } from "../../services/common/drain.ts";
 import { hasCode } from "../../services/common/errors.ts";
 import type { Execution } from "../../services/common/gen/airlock/v1/execution.ts";
 import type { Backend } from "../backend.ts";
 import { clientSignal } from "../client-signal.ts";
-import type { Drain } from "../drain.ts";
 import { executionId } from "../execution-id.ts";
 import { executionText } from "../execution-text.ts";
 import { InvalidFields } from "../problems.ts";

@@ -32,8 +32,8 @@ type UnaryMethod<Req, Res> = (
 ) => ClientUnaryCall;
 
 /**
- * A client for the service at `address` (`unix:/path`, or `host:port` with `tls`); it connects on first use. Over TLS
- * the other side must be `peer`, or else the one service that answers such calls. `options` go before the usual ones.
+ * A client for the service at `address` (`unix:/path`, or with `tls` `host:port`, or the replicas of a service as
+ * `ipv4:ADDRESS:PORT,ADDRESS:PORT`); it connects on first use. Over TLS the other side must be `peer`, or else the one service that answers such calls. `options` go before the usual ones.
  */
 export function connect<C extends Client>(
   Service: ClientConstructor<C>,
@@ -55,7 +55,8 @@ export function connect<C extends Client>(
 }
 
 function isIpAddress(address: string): boolean {
-  return isIP(address.replace(/:\d+$/, "").replace(/^\[|\]$/g, "")) !== 0;
+  const [first = ""] = address.replace(/^ipv[46]:/, "").split(",");
+  return isIP(first.replace(/:\d+$/, "").replace(/^\[|\]$/g, "")) !== 0;
 }
 
 function credentialsFor(

@@ -35,8 +35,15 @@ export function fromGrpcError(error: unknown, peer: string): AirlockError {
   if (!isServiceError(error)) return asAirlockError(error);
   const sent = error.metadata?.get(CODE_KEY)[0];
   if (isErrorCode(sent)) return new AirlockError(sent, error.details);
-  const code = CODE_BY_STATUS[error.code] ?? "internal";
+  const code = isConnectionBreak(error) ? "unavailable" : (CODE_BY_STATUS[error.code] ?? "internal");
   return new AirlockError(code, describe(code, peer), { detail: error.details, cause: error });
+}
+
+/** Whether the connection broke under a call. grpc-js calls it INTERNAL when the other side's process ends during a stream. */
+export function isConnectionBreak({ code, details }: Pick<ServiceError, "code" | "details">): boolean {
+  return (
+    code === status.UNAVAILABLE || (code === status.INTERNAL && details.startsWith("Received RST_STREAM"))
+  );
 }
 
 function describe(code: ErrorCode, peer: string): string {

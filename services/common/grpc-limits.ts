@@ -1,3 +1,5 @@
+import { allowPingsWhileDraining } from "./ping-while-draining.ts";
+
 const MIB = 1024 * 1024;
 
 /** The largest message any edge takes. A result and two outputs at their highest limits fit into one execution. */
@@ -7,6 +9,8 @@ export const MAX_MESSAGE_BYTES = 128 * MIB;
 export const MAX_CHUNK_BYTES = MIB;
 
 /** Channel options of both ends: message limits, and pings that notice a peer that froze or vanished. */
+allowPingsWhileDraining();
+
 export const CHANNEL_OPTIONS = {
   "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
   "grpc.max_send_message_length": MAX_MESSAGE_BYTES,

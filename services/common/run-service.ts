@@ -2,6 +2,7 @@ import type { Registry } from "prom-client";
 import { keepMemoryOutOfCoreDumps } from "./core-dumps.ts";
 import { ConfigError } from "./environment.ts";
 import { createLog, type Log } from "./log.ts";
+import { DRAIN_GRACE_MS } from "./restart.ts";
 
 /** A service that listens. */
 export type RunningService = {
@@ -12,8 +13,6 @@ export type RunningService = {
   /** Takes no new work, lets what is under way finish for `graceMs`, then stops. */
   drain(graceMs: number): Promise<void>;
 };
-
-const DRAIN_GRACE_MS = 10_000;
 
 /**
  * The life of a service that is a process of its own: configuration, start, drain on SIGTERM and SIGINT. Its metrics are at

@@ -1,4 +1,5 @@
 import type { Clock } from "../common/clock.ts";
+import type { Drain } from "../common/drain.ts";
 import { AirlockError } from "../common/errors.ts";
 import { isTerminal } from "../common/execution-names.ts";
 import { type Execution, failure, type Redaction } from "./execution.ts";
@@ -17,7 +18,8 @@ export type Executions = {
   redactions(executionId: string): Promise<Redaction[]>;
 };
 
-export function createExecutions(store: ExecutionStore, clock: Clock): Executions {
+/** Whoever waits for an execution is answered with what there is when `drain` begins, and waits on at another router. */
+export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clock): Executions {
   const find = async (executionId: string): Promise<Execution> => {
     const execution = await store.get(executionId);
     if (!execution) throw unknownExecution();
@@ -27,8 +29,16 @@ export function createExecutions(store: ExecutionStore, clock: Clock): Execution
   return {
     async get(executionId, waitMs, signal) {
       const settled = ({ state }: Execution) => state.status !== "pending" && state.status !== "running";
-      const limits = { waitMs: Math.min(Math.max(waitMs, 0), MAX_WAIT_MS), signal };
-      const execution = await watchExecution(store, executionId, settled, clock, limits);
+      const hold = new AbortController();
+      const end = () => hold.abort();
+      signal.addEventListener("abort", end, { once: true });
+      const stopListening = drain.onBegin(end);
+      if (signal.aborted || drain.begun) end();
+      const limits = { waitMs: Math.min(Math.max(waitMs, 0), MAX_WAIT_MS), signal: hold.signal };
+      const execution = await watchExecution(store, executionId, settled, clock, limits).finally(() => {
+        stopListening();
+        signal.removeEventListener("abort", end);
+      });
       if (!execution) throw unknownExecution();
       return execution;
     },

@@ -24,6 +24,8 @@ export type LeaseWish = {
  * pool-manager that restarts is waited for, and asked for the same worker again.
  */
 export type LeaseSession = {
+  /** Rejects when the worker is gone; never resolves. */
+  readonly lost: Promise<never>;
   /** Waits in the project's queue. Rejects with `start_failed`, `project_not_found`, `worker_lost` or `unavailable`. */
   granted(): Promise<LeaseGranted>;
   /** Throws when the worker that was granted is known to be lost. */
@@ -49,12 +51,13 @@ export function openLease(
 ): LeaseSession {
   let stream = open(poolManager);
   let isOver = false;
-  // The action whose event has not come yet.
-  let asked:
-    | { action: LeaseAction; wanted: LeaseEvent["$case"]; done: PromiseWithResolvers<void> }
-    | undefined;
+  // Actions whose events have not come yet, in the order in which they will. A pause that a broken conversation left
+  // behind may have one, and so may the pause that repeats it.
+  const asked: { action: LeaseAction; wanted: LeaseEvent["$case"]; done: PromiseWithResolvers<void> }[] = [];
   // Why the worker cannot be had any more.
   let lost: unknown;
+  const gone = Promise.withResolvers<never>();
+  gone.promise.catch(() => undefined);
   let condemned: (() => void) | undefined;
 
   const acquire = async (workerId: string): Promise<LeaseGranted> => {
@@ -71,9 +74,8 @@ export function openLease(
     while (!isOver) {
       try {
         const event = await nextEvent(stream);
-        if (event.$case !== asked?.wanted) throw brokenProtocol();
-        asked.done.resolve();
-        asked = undefined;
+        if (event.$case !== asked[0]?.wanted) throw brokenProtocol();
+        asked.shift()?.done.resolve();
       } catch (error) {
         condemned?.();
         if (!isOver) await recover(workerId, error);
@@ -91,7 +93,7 @@ export function openLease(
       stream = open(poolManager);
       try {
         await acquire(workerId);
-        if (asked) await stream.send({ action: asked.action });
+        for (const { action } of [...asked]) await stream.send({ action });
         return;
       } catch (again) {
         error = again;
@@ -102,27 +104,23 @@ export function openLease(
   const lose = (error: unknown) => {
     isOver = true;
     lost = error;
-    asked?.done.reject(error);
+    gone.reject(error);
+    for (const { done } of asked.splice(0)) done.reject(error);
     stream.close();
   };
 
-  // One at a time: a pause that broke off while it waited for its slot leaves its question behind.
-  let earlier: Promise<void> = Promise.resolve();
-  const ask = (action: LeaseAction, wanted: LeaseEvent["$case"]) => {
-    const answered = earlier.then(() => askNow(action, wanted));
-    earlier = answered.catch(() => undefined);
-    return answered;
-  };
-  const askNow = async (action: LeaseAction, wanted: LeaseEvent["$case"]) => {
+  const ask = async (action: LeaseAction, wanted: LeaseEvent["$case"]) => {
     if (lost !== undefined) throw lost;
     const done = Promise.withResolvers<void>();
-    asked = { action, wanted, done };
+    done.promise.catch(() => undefined);
+    asked.push({ action, wanted, done });
     // When it breaks here, `recover` sends it again.
     await stream.send({ action }).catch(() => undefined);
     await done.promise;
   };
 
   return {
+    lost: gone.promise,
     async granted() {
       const granted = await acquire(wish.workerId);
       void follow(granted.workerId);

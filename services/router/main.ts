@@ -1,6 +1,7 @@
 import { v7 as newId } from "uuid";
 import { createCircuits } from "../common/circuits.ts";
 import { systemClock as clock } from "../common/clock.ts";
+import { createDrain } from "../common/drain.ts";
 import { EgressServiceClient } from "../common/gen/airlock/v1/egress.ts";
 import { PoolManagerServiceClient } from "../common/gen/airlock/v1/pool_manager.ts";
 import { RouterServiceService } from "../common/gen/airlock/v1/router.ts";
@@ -45,7 +46,8 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
   const dispatcher = createDispatcher({ store, poolManager, sanitizer, egress, workers, clock, log });
   const { maxUnfinished } = config;
   const admission = createAdmission({ store, projects, dispatcher, clock, newId, maxUnfinished });
-  const executions = createExecutions(store, clock);
+  const polls = createDrain();
+  const executions = createExecutions(store, polls, clock);
   const readiness = () => Promise.all([...checks.map((check) => check.check()), checkStore(store, clock)]);
   const claims = startClaims(store, dispatcher, clock, log);
   // Before anything new comes in, so that what waits already is first.
@@ -60,6 +62,7 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
     address: server.address,
     registry,
     async drain(graceMs) {
+      polls.begin();
       stopRetention();
       await claims.stop();
       await Promise.all([dispatcher.drain(graceMs), server.drain(graceMs)]);

@@ -1,12 +1,15 @@
 import type { Clock } from "../common/clock.ts";
+import { hasCode } from "../common/errors.ts";
 import type { PoolManagerServiceClient, Project } from "../common/gen/airlock/v1/pool_manager.ts";
 import { callUnary } from "../common/grpc-client.ts";
 
 // Long enough to spare a call per execution in a burst, short enough that a changed limit counts at once.
 const FRESH_MS = 1_000;
 const TIMEOUT_MS = 2_000;
+// Longer than a pool-manager takes to end and start again: its runs have ten seconds, and it may have a lot to take over.
+const KNOWN_FOR_MS = 60_000;
 
-/** What the router knows of projects: asked from the pool-manager, remembered for a second. */
+/** What the router knows of projects: asked from the pool-manager, remembered for a second, and for a minute while nobody answers. */
 export type ProjectDirectory = {
   /** Rejects with `project_not_found` (naming the known ones) or `unavailable`. */
   get(name: string): Promise<Project>;
@@ -16,7 +19,7 @@ export function createProjectDirectory(
   poolManager: PoolManagerServiceClient,
   clock: Clock,
 ): ProjectDirectory {
-  const known = new Map<string, { project: Project; until: number }>();
+  const known = new Map<string, { project: Project; askedAtMs: number }>();
   // A burst asks once: else each of its submissions would, and the pool-manager has enough to do then.
   const asked = new Map<string, Promise<Project>>();
 
@@ -25,17 +28,25 @@ export function createProjectDirectory(
       timeoutMs: TIMEOUT_MS,
     });
     if (!project) throw new Error("the pool-manager answered without a project");
-    known.set(name, { project, until: clock.now() + FRESH_MS });
+    known.set(name, { project, askedAtMs: clock.now() });
     return project;
   };
   return {
     async get(name) {
       const cached = known.get(name);
-      if (cached && cached.until > clock.now()) return cached.project;
-      known.delete(name);
+      const ageMs = clock.now() - (cached?.askedAtMs ?? Number.NEGATIVE_INFINITY);
+      if (cached && ageMs < FRESH_MS) return cached.project;
       const asking = asked.get(name) ?? ask(name).finally(() => asked.delete(name));
       asked.set(name, asking);
-      return await asking;
+      try {
+        return await asking;
+      } catch (error) {
+        const isAway = hasCode(error, "unavailable") || hasCode(error, "deadline_exceeded");
+        // What is accepted meanwhile waits for the pool-manager like everything else that is pending.
+        if (cached && isAway && ageMs < KNOWN_FOR_MS) return cached.project;
+        known.delete(name);
+        throw error;
+      }
     },
   };
 }

@@ -1,4 +1,5 @@
-import { AirlockError, asAirlockError } from "../common/errors.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { AirlockError, asAirlockError, hasCode } from "../common/errors.ts";
 import type {
   EgressServiceClient,
   HoldRouteRequest,
@@ -6,23 +7,40 @@ import type {
 } from "../common/gen/airlock/v1/egress.ts";
 import type { RunNetwork } from "../common/gen/airlock/v1/worker.ts";
 import { fromGrpcError } from "../common/grpc-errors.ts";
+import { RESTART_MS } from "../common/restart.ts";
 
 /** A run's way to the network, open until it is closed or this process is gone. */
 export type RouteSession = { readonly network: RunNetwork; close(): void };
 
-// Long enough for an egress service that is being restarted.
+// An egress service that is there has asked for the project's brokered secrets by then.
 const OPEN_TIMEOUT_MS = 5_000;
+const ASK_AGAIN_MS = 300;
 
 /**
  * Opens a route through the egress service. Rejects with `start_failed`, `project_invalid` or `project_not_found`: a script
- * of a project that reaches the network does not start without.
+ * of a project that reaches the network does not start without. An egress or secrets service that restarts is waited for.
  */
 export async function openRoute(
   egress: EgressServiceClient,
   request: HoldRouteRequest,
   signal: AbortSignal,
 ): Promise<RouteSession> {
-  await reachable(egress);
+  for (const until = Date.now() + RESTART_MS; ; ) {
+    await reachable(egress, until);
+    try {
+      return await openOnce(egress, request, signal);
+    } catch (error) {
+      if (!hasCode(error, "unavailable") || signal.aborted || Date.now() > until) throw notOpened(error);
+      await sleep(ASK_AGAIN_MS);
+    }
+  }
+}
+
+async function openOnce(
+  egress: EgressServiceClient,
+  request: HoldRouteRequest,
+  signal: AbortSignal,
+): Promise<RouteSession> {
   const stream = egress.holdRoute(request);
   const cancel = () => stream.cancel();
   const late = setTimeout(cancel, OPEN_TIMEOUT_MS);
@@ -32,19 +50,17 @@ export async function openRoute(
   return await new Promise<RouteSession>((resolve, reject) => {
     // Listened to for good: the stream ends with an error when it is cancelled, or when the egress service goes away.
     // Then the run's connections break, which the script sees.
-    stream.on("error", (error) => reject(notOpened(fromGrpcError(error, "egress service"))));
-    stream.on("end", () => reject(notOpened(new Error("the egress service ended the stream"))));
+    stream.on("error", (error) => reject(fromGrpcError(error, "egress service")));
+    stream.on("end", () => reject(new Error("the egress service ended the stream")));
     stream.on("data", ({ network }: HoldRouteResponse) => {
       if (network) resolve({ network, close: cancel });
     });
   }).finally(() => clearTimeout(late));
 }
 
-function reachable(egress: EgressServiceClient): Promise<void> {
+function reachable(egress: EgressServiceClient, until: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    egress.waitForReady(Date.now() + OPEN_TIMEOUT_MS, (error) =>
-      error ? reject(notOpened(error)) : resolve(),
-    );
+    egress.waitForReady(until, (error) => (error ? reject(notOpened(error)) : resolve()));
   });
 }
 

@@ -19,8 +19,9 @@ import {
 // The worker ends a run at its timeout; this is how much later the router no longer believes in the worker.
 const TIMEOUT_GRACE_MS = 5_000;
 const CONDEMN_TIMEOUT_MS = 2_000;
-// What is alive is found again within seconds.
 const MAX_BREAKS = 5;
+// A worker keeps a run that has lost its caller for 30 seconds; that it is dead its lease says at once.
+const REACH_AGAIN_MS = 20_000;
 
 type LeasedRun = OpenRun & { readonly lease: LeaseSession; readonly stopwatch: Stopwatch };
 
@@ -67,19 +68,39 @@ export async function runOnWorker(placement: Placement, run: LeasedRun, parts: R
 async function regain(
   cause: unknown,
   { workerAddress }: Grant,
-  { executionId, interruption }: LeasedRun,
-  { workers, sanitizer, log }: RunParts,
+  { executionId, interruption, lease, stopwatch }: LeasedRun,
+  parts: RunParts,
   breaks: number,
 ): Promise<void> {
   if (breaks > MAX_BREAKS) throw cause;
+  // Whether the worker is late is not to be judged while nobody listens to it.
+  stopwatch.pause();
   if (isConnectionLost(cause)) {
-    workers.forget(workerAddress);
-    log.warn({ executionId }, "the connection to a worker broke; attaching again");
-    await interruption.race(workers.reach(workerAddress));
+    parts.workers.forget(workerAddress);
+    parts.log.warn({ executionId }, "the connection to a worker broke; attaching again");
+    await interruption.race(reachAgain(workerAddress, lease, parts));
   } else {
-    log.warn({ executionId }, "the sanitizer went away; all that the script said is cleaned again");
-    await interruption.race(regainSanitizer(sanitizer, cause));
+    parts.log.warn({ executionId }, "the sanitizer went away; all that the script said is cleaned again");
+    await interruption.race(regainSanitizer(parts.sanitizer, cause));
   }
+}
+
+/** Resolves when the worker can be reached, which may take a while after a fault in the network. */
+async function reachAgain(address: string, lease: LeaseSession, { workers, clock }: RunParts): Promise<void> {
+  for (const until = clock.now() + REACH_AGAIN_MS; ; ) {
+    try {
+      return await Promise.race([workers.reach(address), lease.lost]);
+    } catch (error) {
+      if (clock.now() > until || (await isSettled(lease.lost))) throw error;
+    }
+  }
+}
+
+async function isSettled(promise: Promise<never>): Promise<boolean> {
+  return await Promise.race([promise, Promise.resolve()]).then(
+    () => false,
+    () => true,
+  );
 }
 
 async function converseOnce(

@@ -9,6 +9,7 @@ import {
 } from "../common/gen/airlock/v1/sanitizer.ts";
 import { clientDuplex } from "../common/grpc-client.ts";
 import { MAX_CHUNK_BYTES } from "../common/grpc-limits.ts";
+import { RESTART_MS } from "../common/restart.ts";
 import type { Redaction } from "./execution.ts";
 
 export type OutputChannel = typeof SanitizeChannel.STDOUT | typeof SanitizeChannel.STDERR;
@@ -53,8 +54,6 @@ const FIELDS: Partial<Record<SanitizeChannel, string>> = {
 
 // A document at its limit is clean within a second.
 const ANSWER_TIMEOUT_MS = 15_000;
-// Long enough for a sanitizer that is being restarted.
-const READY_TIMEOUT_MS = 5_000;
 
 /**
  * Resolves when the sanitizer can be reached. Rejects with `output_withheld`: a script whose output could not leave
@@ -62,7 +61,7 @@ const READY_TIMEOUT_MS = 5_000;
  */
 export function awaitSanitizer(sanitizer: SanitizerServiceClient): Promise<void> {
   return new Promise((resolve, reject) => {
-    sanitizer.waitForReady(Date.now() + READY_TIMEOUT_MS, (cause) => {
+    sanitizer.waitForReady(Date.now() + RESTART_MS, (cause) => {
       if (!cause) return resolve();
       const message =
         "The script was not started, because its output could not have been checked for secrets and would be withheld. Submit it again; if this goes on, tell the operator.";
@@ -74,7 +73,7 @@ export function awaitSanitizer(sanitizer: SanitizerServiceClient): Promise<void>
 /** Resolves when there is a sanitizer again; rejects with `cause`, for which the last one was lost. */
 export function regainSanitizer(sanitizer: SanitizerServiceClient, cause: unknown): Promise<void> {
   return new Promise((resolve, reject) => {
-    sanitizer.waitForReady(Date.now() + READY_TIMEOUT_MS, (away) => (away ? reject(cause) : resolve()));
+    sanitizer.waitForReady(Date.now() + RESTART_MS, (away) => (away ? reject(cause) : resolve()));
   });
 }
 

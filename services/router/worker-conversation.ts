@@ -1,4 +1,4 @@
-import { status } from "@grpc/grpc-js";
+import { type ServiceError, status } from "@grpc/grpc-js";
 import type { Clock } from "../common/clock.ts";
 import { AirlockError } from "../common/errors.ts";
 import { EndReason, type LlmRequest } from "../common/gen/airlock/v1/execution.ts";
@@ -12,6 +12,7 @@ import type {
   WorkerServiceClient,
 } from "../common/gen/airlock/v1/worker.ts";
 import { type ClientDuplex, clientDuplex } from "../common/grpc-client.ts";
+import { isConnectionBreak } from "../common/grpc-errors.ts";
 import { awaitStore } from "./await-store.ts";
 import { endingOfFinished } from "./ending.ts";
 import type { Ending, Started } from "./execution.ts";
@@ -119,7 +120,8 @@ export function stopRun(worker: WorkerServiceClient, executionId: string, epoch:
 
 /** Whether only the way to the worker has broken, so that the run may be there still. */
 export function isConnectionLost(error: unknown): boolean {
-  return statusOf(error) === status.UNAVAILABLE;
+  const cause = error instanceof AirlockError ? error.cause : undefined;
+  return cause instanceof Error && isConnectionBreak(cause as ServiceError);
 }
 
 /** Whether another router follows the run now. */

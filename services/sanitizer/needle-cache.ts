@@ -74,17 +74,25 @@ export function createNeedleCache(resolve: ResolveProject, clock: Clock): Needle
     return known.compiled.needles;
   };
 
-  const askAgain = async (project: string, version: string): Promise<void> => {
-    const never = new AbortController().signal;
+  /** Asks until the secrets service answers. Rejects with `output_withheld` when it does not in time, or has no values. */
+  const learnSoon = async (project: string, version: string, signal: AbortSignal): Promise<void> => {
     const until = clock.now() + CONFIRM_WITHIN_MS;
     for (;;) {
       try {
-        return learn(project, await resolve(project, never), version);
+        return learn(project, await resolve(project, signal), version);
       } catch (error) {
-        if (isAnswer(error)) return;
-        if (clock.now() >= until) throw outputWithheld("its secrets could not be checked", error);
+        if (isAnswer(error) || signal.aborted || clock.now() >= until)
+          throw outputWithheld("its secrets could not be checked", error);
         await new Promise<void>((wake) => clock.after(CONFIRM_RETRY_MS, wake));
       }
+    }
+  };
+
+  const askAgain = async (project: string, version: string): Promise<void> => {
+    try {
+      await learnSoon(project, version, new AbortController().signal);
+    } catch (error) {
+      if (!isAnswer((error as AirlockError).cause)) throw error;
     }
   };
 
@@ -92,11 +100,7 @@ export function createNeedleCache(resolve: ResolveProject, clock: Clock): Needle
     async needlesFor(project, version, signal) {
       const cached = lookUp(project, version);
       if (cached) return cached;
-      try {
-        learn(project, await resolve(project, signal), version);
-      } catch (error) {
-        throw outputWithheld("its secrets could not be checked", error);
-      }
+      await learnSoon(project, version, signal);
       const learned = lookUp(project, version);
       if (learned) return learned;
       throw outputWithheld("its secrets could not be checked: they are not those that the run was given");

@@ -13,6 +13,8 @@ export type ServiceProcess = {
   signal(name: NodeJS.Signals): void;
   /** Resolves to how it ended. */
   readonly exited: Promise<string>;
+  /** Ends it with SIGTERM; resolves to its exit status, rejects when it does not end in time. */
+  stop(timeoutMs: number): Promise<number | null>;
   /** Ends it as a crash does. */
   kill(): Promise<void>;
 };
@@ -51,8 +53,20 @@ export async function startServiceProcess(
     output: () => output,
     exited,
     signal: (signal) => void child.kill(signal),
+    stop: (timeoutMs) => stopped(child, name, timeoutMs),
     kill: () => killed(child),
   };
+}
+
+async function stopped(child: ChildProcess, name: string, timeoutMs: number): Promise<number | null> {
+  if (child.exitCode === null && child.signalCode === null) {
+    const closed = once(child, "close", { signal: AbortSignal.timeout(timeoutMs) });
+    child.kill("SIGTERM");
+    await closed.catch(() => {
+      throw new Error(`the service ${name} has not ended ${timeoutMs / 1_000} s after SIGTERM`);
+    });
+  }
+  return child.exitCode;
 }
 
 async function killed(child: ChildProcess): Promise<void> {

@@ -1,4 +1,4 @@
-/** Tells those who hold a request open that the gateway is about to stop. */
+/** Tells those who hold a request open that the service is about to stop. */
 export type Drain = {
   readonly begun: boolean;
   /** Calls `run` when draining begins; the returned function takes that back. */
