@@ -69,9 +69,9 @@ async function processOfWorker(target: Target, stage: Stage, random: Random): Pr
   if (!supervisor || target === "supervisor") return supervisor;
   const [zygote] = await childrenOf(supervisor);
   if (!zygote || target === "zygote") return zygote;
-  // Some of them wait for a script; what has been forked last may be one of those, too.
-  const below = (await treeOf(zygote)).slice(1);
-  return below.length > 0 ? random.pick(below) : undefined;
+  // The oldest runs a script, if any does: what waits for one is taken in the order in which it was forked.
+  const [oldest] = await childrenOf(zygote);
+  return oldest && random.pick(await treeOf(oldest));
 }
 
 function frozen(pid: number): Promise<void> {
