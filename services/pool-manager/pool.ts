@@ -3,7 +3,7 @@ import { AirlockError, asAirlockError } from "../common/errors.ts";
 import type { Log } from "../common/log.ts";
 import { type Claim, type Lease, newClaim } from "./lease.ts";
 import { type PoolView, viewPool } from "./pool-view.ts";
-import { newSlot, removeClaim, type Slot } from "./slot.ts";
+import { newSlot, parkClaim, removeClaim, type Slot } from "./slot.ts";
 import type { Worker } from "./worker.ts";
 
 /** The workers of one project and the executions that wait for them. */
@@ -231,7 +231,7 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
       park() {
         if (isLate()) return;
         const slot = slotOf(claim);
-        if (slot?.holder === claim) slot.holder = undefined;
+        if (slot) parkClaim(slot, claim);
         dispatch();
       },
       resume() {

@@ -51,6 +51,8 @@ export function openLease(
   let asked:
     | { action: LeaseAction; wanted: LeaseEvent["$case"]; done: PromiseWithResolvers<void> }
     | undefined;
+  // The slot was given back and not asked for again.
+  let isParked = false;
   // Why the worker cannot be had any more.
   let lost: unknown;
   let condemned: (() => void) | undefined;
@@ -70,6 +72,7 @@ export function openLease(
       try {
         const event = await nextEvent(stream);
         if (event.$case !== asked?.wanted) throw brokenProtocol();
+        isParked = asked.wanted === "parked";
         asked.done.resolve();
         asked = undefined;
       } catch (error) {
@@ -89,12 +92,19 @@ export function openLease(
       stream = open(poolManager);
       try {
         await acquire(workerId);
+        // Whoever comes back has the slot, also one that had given it up.
+        if (isParked) await parkAgain();
         if (asked) await stream.send({ action: asked.action });
         return;
       } catch (again) {
         error = again;
       }
     }
+  };
+
+  const parkAgain = async () => {
+    await stream.send({ action: { $case: "park", value: {} } });
+    if ((await nextEvent(stream)).$case !== "parked") throw brokenProtocol();
   };
 
   const lose = (error: unknown) => {
