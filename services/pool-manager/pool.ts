@@ -5,7 +5,7 @@ import { createBackOff } from "./back-off.ts";
 import { type Claim, type Lease, newClaim } from "./lease.ts";
 import { PassingFailure } from "./passing-failure.ts";
 import { type PoolView, viewPool } from "./pool-view.ts";
-import { newSlot, removeClaim, type Slot } from "./slot.ts";
+import { newSlot, parkClaim, removeClaim, type Slot } from "./slot.ts";
 import type { Worker } from "./worker.ts";
 
 /** The workers of one project and the executions that wait for them. */
@@ -232,7 +232,7 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
       park() {
         if (isLate()) return;
         const slot = slotOf(claim);
-        if (slot?.holder === claim) slot.holder = undefined;
+        if (slot) parkClaim(slot, claim);
         dispatch();
       },
       resume() {

@@ -1,4 +1,6 @@
 import { randomBytes } from "node:crypto";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { startEchoServer } from "../support/echo-server.ts";
 import { postgresMissing } from "../support/postgres.ts";
@@ -175,7 +177,10 @@ async function nothingIsLeft(stage: Stage, witnesses: readonly Witness[]): Promi
     return (await stage.workerProcesses()).filter((pid) => !own.has(pid));
   };
   await expect.poll(strays, { timeout: MINUTE_MS }).toEqual([]);
-  expect((await stage.supervisors()).length).toBe(REPLICAS.demo + REPLICAS.listed);
+  const workers = REPLICAS.demo + REPLICAS.listed;
+  expect((await stage.supervisors()).length).toBe(workers);
+  const directories = () => readdir(join(stage.directory, "run"));
+  await expect.poll(directories, { timeout: MINUTE_MS }).toHaveLength(workers);
 }
 
 function holdsToken(text: string): boolean {

@@ -7,21 +7,22 @@ export const TARGETS = [
   ...["supervisor", "zygote", "run child", "postgres"],
 ] as const;
 type Target = (typeof TARGETS)[number];
-type Deed = "kill" | "freeze";
+type Deed = "kill" | "freeze" | "hang";
 
 /** One thing that was done to the stage. */
 export type Fault = { readonly deed: Deed; readonly target: Target; readonly atMs: number };
 
 export const FREEZE_MS = 10_000;
+// A router is missed after 15 seconds, and then comes too late.
+export const HANG_MS = 20_000;
 
-/** Each deed on each target once, in an order of its own. */
+/** Each target killed and frozen once, and one router frozen until it has lost what it has; in an order of its own. */
 export function deckOf(random: Random): { deed: Deed; target: Target }[] {
-  return random.shuffle(
-    TARGETS.flatMap((target) => [
-      { deed: "kill" as const, target },
-      { deed: "freeze" as const, target },
-    ]),
-  );
+  const both = TARGETS.flatMap((target) => [
+    { deed: "kill" as const, target },
+    { deed: "freeze" as const, target },
+  ]);
+  return random.shuffle([...both, { deed: "hang", target: "router" }]);
 }
 
 /** Does it to a process that is there, and waits for one. Resolves when it is done; `thawed`, when it is over. */
@@ -48,7 +49,7 @@ export async function strike(
       const service = stage.services.get(random.pick(names));
       const pid = service?.pid();
       if (service && pid) {
-        if (deed === "freeze") return done(frozen(pid));
+        if (deed !== "kill") return done(frozen(pid, deed === "hang" ? HANG_MS : FREEZE_MS));
         const struck = done();
         await service.kill();
         return struck;
@@ -69,18 +70,18 @@ async function processOfWorker(target: Target, stage: Stage, random: Random): Pr
   if (!supervisor || target === "supervisor") return supervisor;
   const [zygote] = await childrenOf(supervisor);
   if (!zygote || target === "zygote") return zygote;
-  // Some of them wait for a script; what has been forked last may be one of those, too.
-  const below = (await treeOf(zygote)).slice(1);
-  return below.length > 0 ? random.pick(below) : undefined;
+  // The oldest runs a script, if any does: what waits for one is taken in the order in which it was forked.
+  const [oldest] = await childrenOf(zygote);
+  return oldest && random.pick(await treeOf(oldest));
 }
 
-function frozen(pid: number): Promise<void> {
+function frozen(pid: number, forMs: number): Promise<void> {
   send(pid, "SIGSTOP");
-  return later(() => void send(pid, "SIGCONT"));
+  return later(() => void send(pid, "SIGCONT"), forMs);
 }
 
-async function later(thaw: () => void | Promise<void>): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, FREEZE_MS));
+async function later(thaw: () => void | Promise<void>, afterMs = FREEZE_MS): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, afterMs));
   await thaw();
 }
 

@@ -1,7 +1,9 @@
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { pino } from "pino";
+import { v7 as uuidv7 } from "uuid";
 import { describe, expect, it } from "vitest";
 import { openTlsIdentity } from "../../services/common/tls-identity.ts";
 import { createDockerDriver } from "../../services/pool-manager/drivers/docker.ts";
@@ -43,6 +45,34 @@ describe("the process driver", () => {
       outlive: false,
       close: () => rm(directory, { recursive: true, force: true }),
     };
+  });
+});
+
+describe("a process driver after one that was killed", () => {
+  it("removes what its workers have written, but not while somebody serves there", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "airlock-"));
+    const [gone, dying] = [uuidv7(), uuidv7()].map((id) => join(directory, id)) as [string, string];
+    await mkdir(join(gone, "scratch"), { recursive: true });
+    await writeFile(join(gone, "scratch", "data"), "of a script");
+    await chmod(join(gone, "scratch"), 0);
+    await mkdir(dying);
+    await writeFile(join(directory, "router.sock"), "");
+    const server = createServer().listen(join(dying, "worker.sock"));
+    const driver = createProcessDriver({
+      ...{ ...WORKER, python: "", runDirectory: directory, dataDirectory: directory },
+      projectsDirectory: directory,
+    });
+    try {
+      expect(await driver.findRunning(() => undefined)).toEqual([]);
+      const left = async () => (await readdir(directory)).sort();
+      await expect.poll(left).toEqual([basename(dying), "router.sock"]);
+      await new Promise((resolve) => server.close(resolve));
+      await expect.poll(left).toEqual(["router.sock"]);
+    } finally {
+      server.close();
+      await driver.close();
+      await rm(directory, { recursive: true, force: true });
+    }
   });
 });
 

@@ -160,6 +160,29 @@ describe("a lease that broke", () => {
     expect(granted).toEqual(["a on w1", "b on w1"]);
   });
 
+  it("leaves no turn behind for which it waited", async () => {
+    const first = acquire("a");
+    await settle();
+    first.park();
+    const other = acquire("b");
+    await settle();
+    first.resume().catch(() => undefined);
+    first.abandon();
+    const again = pool.attach("w1", "a");
+    again.park();
+    other.release();
+    const next = acquire("c");
+    await settle();
+    expect(granted).toEqual(["a on w1", "b on w1", "c on w1"]);
+    const resumed = again.resume();
+    next.release();
+    await resumed;
+    again.park();
+    acquire("d");
+    await settle();
+    expect(granted).toContain("d on w1");
+  });
+
   it("frees a place in the queue at once", async () => {
     const first = acquire("a");
     acquire("b").abandon();
