@@ -53,6 +53,8 @@ export function openLease(
     | undefined;
   // The slot was given back and not asked for again.
   let isParked = false;
+  // While a new stream asks for the worker, it must hear of nothing else.
+  let isRecovering = false;
   // Why the worker cannot be had any more.
   let lost: unknown;
   let condemned: (() => void) | undefined;
@@ -85,6 +87,7 @@ export function openLease(
   /** After the stream broke: has the worker again, or `lost` says why not. */
   const recover = async (workerId: string, cause: unknown) => {
     for (let error = cause; !isOver; ) {
+      isRecovering = true;
       if (!isPassing(error)) return lose(error);
       await new Promise<void>((resolve) => clock.after(ASK_AGAIN_MS, resolve));
       if (isOver) return;
@@ -94,6 +97,7 @@ export function openLease(
         await acquire(workerId);
         // Whoever comes back has the slot, also one that had given it up.
         if (isParked) await parkAgain();
+        isRecovering = false;
         if (asked) await stream.send({ action: asked.action });
         return;
       } catch (again) {
@@ -126,7 +130,7 @@ export function openLease(
     const done = Promise.withResolvers<void>();
     asked = { action, wanted, done };
     // When it breaks here, `recover` sends it again.
-    await stream.send({ action }).catch(() => undefined);
+    if (!isRecovering) await stream.send({ action }).catch(() => undefined);
     await done.promise;
   };
 
