@@ -62,6 +62,7 @@ describe.skipIf(missing)(`whatever dies${missing ? ` (${missing})` : ""}`, () =>
           )),
         );
         problems.push(...(await changedLater(witnesses, client)));
+        if (problems.length > 0) process.stdout.write(`${logsOf(stage, problems)}\n`);
         expect(problems).toEqual([]);
 
         await nothingIsLeft(stage, witnesses);
@@ -127,6 +128,20 @@ async function play(stage: Stage, client: ReturnType<typeof createClient>, ledge
   });
   await destroyed;
   return { witnesses, faults };
+}
+
+/** What the services wrote of the executions that have problems, to find out why. */
+function logsOf(stage: Stage, problems: readonly string[]): string {
+  const ids = problems.flatMap((problem) => /[0-9a-f]{8}-[0-9a-f-]{27}/.exec(problem)?.[0] ?? []);
+  return [...stage.services]
+    .flatMap(([name, service]) =>
+      service
+        .output()
+        .split("\n")
+        .map((line) => `${name} ${line}`),
+    )
+    .filter((line) => ids.some((id) => line.includes(id)))
+    .join("\n");
 }
 
 /** Each call of a script at the ledger counts; so does a second id for one key, which the rows would show. */

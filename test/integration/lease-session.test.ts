@@ -31,13 +31,20 @@ let directory: string;
 let client: PoolManagerServiceClient;
 let server: GrpcServer;
 let pool: Pool;
+/** How many leases were asked for since the start. */
+let asked: number;
 
 const address = () => `unix:${directory}/pool-manager.sock`;
-const start = async () => {
+const start = async (worker: Promise<Worker> = Promise.resolve(WORKER)) => {
   const project = parseProjectFile("demo.yaml", "name: demo\n");
   pool = createPool({ project: "demo", clock: systemClock, log, startWorker: async () => WORKER });
-  pool.take(1, async () => WORKER);
-  const pools = { open: async () => ({ project, pool }), granted: () => undefined } as unknown as Pools;
+  pool.take(1, () => worker);
+  asked = 0;
+  const open = async () => {
+    asked++;
+    return { project, pool };
+  };
+  const pools = { open, granted: () => undefined } as unknown as Pools;
   const lease = handlersFor(log).duplex<never, never>((stream, context) =>
     serveLease(stream, context, pools),
   );
@@ -74,4 +81,19 @@ it("a paused execution does not take the slot from the others when the pool-mana
   expect(pool.view()).toMatchObject({ running: 1, paused: 0 });
   paused.release();
   await expect.poll(() => pool.view()).toMatchObject({ running: 0, paused: 0 });
+});
+
+it("an execution that pauses while the restarted pool-manager looks for its worker keeps it", async () => {
+  const lease = leaseOf("pauses");
+  await lease.granted();
+  await server.drain(0);
+  const coming = Promise.withResolvers<Worker>();
+  await start(coming.promise);
+  await expect.poll(() => asked).toBe(1);
+  const parked = lease.park();
+  coming.resolve(WORKER);
+  await parked;
+  expect(pool.view()).toMatchObject({ running: 0, paused: 1 });
+  await lease.resume();
+  lease.release();
 });

@@ -86,7 +86,7 @@ class Supervisor:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, text)
 
     async def _found(self, execution_id: str, context: Any) -> HeldRun:
-        held = self._held.find(execution_id)
+        held = await self._held.find(execution_id)
         if held is None and self._held.has_had(execution_id):
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the run is over, and nobody came for it in time")
         if held is None:
@@ -112,6 +112,7 @@ class Supervisor:
         try:
             process = await self._link.take()
         except NoSpare as error:
+            self._held.refuse(start.execution_id)
             await self._not_started(context, str(error))
             return None
         except asyncio.CancelledError:

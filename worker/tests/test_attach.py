@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from typing import Any
 
 import grpc
@@ -75,6 +77,20 @@ async def test_nothing_runs_twice(shared: Worker) -> None:
     assert await refusal(await shared.start(LONG, execution_id="once")) == grpc.StatusCode.ALREADY_EXISTS
     await call.finish()
     assert await refusal(await shared.start(LONG, execution_id="once")) == grpc.StatusCode.ALREADY_EXISTS
+
+
+async def test_a_run_whose_caller_goes_while_it_is_started_is_another_callers_or_has_never_been_here() -> None:
+    async with worker("--spares", "0") as slow:
+        os.kill(slow.zygote(), signal.SIGSTOP)
+        starts = await slow.start("set_result(1)", execution_id="followed", epoch=1)
+        lost = await slow.start("set_result(1)", execution_id="lost", epoch=1)
+        await asyncio.sleep(0.3)
+        second, never = await slow.attach("followed"), await slow.attach("lost")
+        lost.cancel()
+        assert await refusal(never) == grpc.StatusCode.NOT_FOUND
+        os.kill(slow.zygote(), signal.SIGCONT)
+        assert (await second.finish()).value == 1
+        assert await refusal(starts) == grpc.StatusCode.ABORTED
 
 
 async def test_a_run_that_nobody_comes_for_is_killed() -> None:
