@@ -24,6 +24,8 @@ export type DeploymentOptions = {
   readonly projects: Readonly<Record<string, string>>;
   /** `postgres://` with the address of PostgreSQL; undefined: a router of its own SQLite file. */
   readonly databaseUrl?: string | undefined;
+  /** How long ended executions are kept. */
+  readonly retention?: string;
   readonly gateways?: number;
   readonly routers?: number;
   /** Where a caller is told that `port` of 127.0.0.1 is, for whoever stands between the two; `port` unless said. */
@@ -100,6 +102,7 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
       AIRLOCK_POOL_MANAGER_ADDRESS: await to("router→pool-manager", "pool-manager"),
       AIRLOCK_SANITIZER_ADDRESS: await to("router→sanitizer", "sanitizer"),
       AIRLOCK_EGRESS_ADDRESS: await to("router→egress", "egress"),
+      ...(options.retention && { AIRLOCK_RETENTION: options.retention }),
       ...(options.databaseUrl
         ? { AIRLOCK_DATABASE_URL: options.databaseUrl }
         : { AIRLOCK_DATABASE: join(directory, "airlock.db") }),
