@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Deployment, type Edge, startDeployment } from "../support/deployment.ts";
 import { type EchoServer, startEchoServer } from "../support/echo-server.ts";
 import { postgresMissing, startPostgres, type TestDatabase, type TestPostgres } from "../support/postgres.ts";
+import { type RestClient, restClient } from "../support/rest.ts";
 import { type SteadyLoad, startLoad } from "../support/steady-load.ts";
 import { type Fault, startToxiproxy, type Toxiproxy, toxiproxyMissing } from "../support/toxiproxy.ts";
 
@@ -115,4 +116,70 @@ describe.skipIf(missing)(`faults in the network${missing ? ` (${missing})` : ""}
     },
     SLOW,
   );
+
+  describe("a black hole that stays", () => {
+    const HOLE = FAULTS["black hole"] as Fault;
+    const timed = async <T>(work: Promise<T>): Promise<{ value: T; ms: number }> => {
+      const startedAt = Date.now();
+      return { value: await work, ms: Date.now() - startedAt };
+    };
+    const inHole = async (edge: Edge, work: (rest: RestClient) => Promise<void>) => {
+      const rest = restClient(deployment.urls[0] ?? "");
+      await rest.run({ code: "set_result(1)" });
+      const faults = await toxiproxy.on(edge);
+      await faults.hurt(HOLE);
+      try {
+        await work(rest);
+      } finally {
+        await faults.heal();
+      }
+      await expect
+        .poll(() => rest.run({ code: "set_result(2)" }).catch(() => undefined), { timeout: 60_000 })
+        .toMatchObject({ result: 2 });
+    };
+
+    it(
+      "between gateway and router: every request is answered by its deadline, long polls by the pings",
+      () =>
+        inHole("gateway→router", async (rest) => {
+          const url = `${rest.url}/executions/01a20007-9e3e-77f2-b875-e06b048e0e4f`;
+          const [read, change, poll] = await Promise.all([
+            timed(fetch(url)),
+            timed(rest.post("/execute", { project: "demo", code: "1" })),
+            timed(fetch(`${url}?wait=60`)),
+          ]);
+          for (const { value } of [read, change, poll]) expect([503, 504]).toContain(value.status);
+          // 5 s, 15 s and 20 + 10 s, and what a busy machine needs.
+          expect(read.ms).toBeLessThan(15_000);
+          expect(change.ms).toBeLessThan(25_000);
+          expect(poll.ms).toBeLessThan(45_000);
+        }),
+      SLOW,
+    );
+
+    it(
+      "between router and sanitizer: an execution ends, as one whose output is withheld",
+      () =>
+        inHole("router→sanitizer", async (rest) => {
+          const { value, ms } = await timed(rest.run({ code: "print('out'); set_result(1)" }));
+          expect(value).toMatchObject({ end_reason: "output_withheld", stdout: "" });
+          expect(ms).toBeLessThan(60_000);
+        }),
+      SLOW,
+    );
+
+    it(
+      "between router and pool-manager: what is accepted waits, and runs when it is over",
+      async () => {
+        let id = "";
+        await inHole("router→pool-manager", async (rest) => {
+          id = await rest.submit({ code: "set_result('late')" });
+          await sleep(35_000);
+          expect((await rest.get(id)).status).toBe("pending");
+        });
+        expect(await restClient(deployment.urls[0] ?? "").settled(id)).toMatchObject({ result: "late" });
+      },
+      SLOW,
+    );
+  });
 });
