@@ -47,7 +47,7 @@ async def forward(shown: str, hidden: str, api: str) -> None:
     for caller in CALLERS:
         server = await asyncio.start_server(to_worker, "127.0.0.1", 0)
         upstream = server.sockets[0].getsockname()[1]
-        ports[caller] = make_proxy(api, f"{caller}→worker {shown}", upstream)
+        ports[caller] = make_proxy(api, f"{caller}→worker {os.path.basename(os.path.dirname(shown))}", upstream)
 
     async def to_proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         port = ports[caller_of(writer.get_extra_info("socket"))]
