@@ -1,7 +1,7 @@
-"""An interpreter for the process driver whose workers are reached through Toxiproxy, one proxy for each service that calls.
+"""An interpreter for the process driver whose workers are reached through Toxiproxy, one proxy for each caller.
 
-The worker listens on a socket beside the one it was told; here whoever connects to that one is sent through the proxy of
-its service. Usage: `proxied-worker.py PYTHON API ARGUMENTS...`, with what the driver says to PYTHON as ARGUMENTS.
+The worker listens on a socket beside the one it was told; here whoever connects to that one is sent through the proxy
+of its service. Usage: `proxied-worker.py PYTHON API ARGUMENTS...`, with what the driver says to PYTHON as ARGUMENTS.
 """
 
 from __future__ import annotations
