@@ -70,6 +70,7 @@ export async function startEmbedded(
           projectsDirectory,
           dataDirectory,
           extraCaPath: config.egressExtraCaPath,
+          tlsDirectory: certificates?.directoryOf("egress"),
         },
         logFor("egress"),
       ),

@@ -1,8 +1,8 @@
 import { lstat, mkdir } from "node:fs/promises";
-import { connect } from "node:net";
 import { join } from "node:path";
 import { ConfigError } from "../services/common/environment.ts";
 import { removeTree } from "../services/common/remove-tree.ts";
+import { isServed } from "../services/common/unix-socket.ts";
 
 /**
  * Takes the run directory for this process and empties it of what a killed one left. Throws a ConfigError when
@@ -28,15 +28,4 @@ export async function claimRunDirectory(directory: string): Promise<void> {
     throw new ConfigError([`${directory} cannot be emptied (${error.code}); remove it and start again.`]);
   });
   await mkdir(directory, { mode: 0o700 });
-}
-
-function isServed(socketPath: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(socketPath);
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
 }

@@ -15,7 +15,9 @@ const STYLE =
 /** A drawing for each row of the table, by file name: bars with the quartiles as whiskers. */
 export function plotsOf(result: Result): [name: string, svg: string][] {
   return Object.entries(result.titles).flatMap(([row, title]): [string, string][] => {
-    const figures = result.figures.filter((figure) => figure.row === row && figure.median > 0);
+    const figures = result.figures.filter(
+      (figure) => figure.row === row && figure.median > 0 && figure.unit !== "×" && figure.metric !== "p99",
+    );
     if (figures.length === 0) return [];
     const { date, processor } = result.machine;
     return [[`${row}.svg`, drawing(`${row}: ${title}`, `${date}, ${processor}`, figures)]];

@@ -19,6 +19,7 @@ import { type Duplex, openDuplex } from "./grpc-stream.ts";
 import { resolveListenAddress } from "./listen-address.ts";
 import type { Log } from "./log.ts";
 import type { TlsIdentity } from "./tls-identity.ts";
+import { removeStaleSocket } from "./unix-socket.ts";
 
 /** What a handler knows of its call: `signal` aborts when the caller goes away or its deadline passes. */
 export type CallContext = { readonly signal: AbortSignal };
@@ -117,6 +118,7 @@ export async function startGrpcServer(
     server,
     services.map(([definition]) => nameOf(definition)),
   );
+  if (isLocal) await removeStaleSocket(address.slice("unix:".length));
   const target = resolveListenAddress(address);
   const port = await new Promise<number>((resolve, reject) => {
     const credentials = isLocal || !tls ? ServerCredentials.createInsecure() : tls.server;

@@ -11,7 +11,7 @@ import { openProjectCatalogue } from "../common/project-catalogue.ts";
 import { type RunningService, runService } from "../common/run-service.ts";
 import { openTlsIfAny } from "../common/tls-identity.ts";
 import { type PoolManagerConfig, readPoolManagerConfig } from "./config.ts";
-import { createDriver } from "./drivers/create-driver.ts";
+import { createOwnDriver } from "./drivers/create-driver.ts";
 import { createHandlers } from "./handlers.ts";
 import { createPools } from "./pools.ts";
 import { createProvisioning } from "./provisioning.ts";
@@ -23,7 +23,7 @@ export async function startPoolManager(config: PoolManagerConfig, log: Log): Pro
   const secrets = connect(SecretsServiceClient, config.secretsAddress, tls);
   const check = createHealthCheck("secrets", config.secretsAddress, tls);
   const circuits = createCircuits("airlock_pool", clock, log);
-  const driver = await createDriver(config, log, circuits);
+  const driver = await createOwnDriver(config, log, circuits);
   const provide = createProvisioning(secrets, clock);
   const pools = createPools({ catalogue, driver, provide, circuits, clock, newId, log, tls });
   await pools.takeOver();

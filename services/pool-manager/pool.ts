@@ -1,9 +1,11 @@
 import type { Clock } from "../common/clock.ts";
 import { AirlockError, asAirlockError } from "../common/errors.ts";
 import type { Log } from "../common/log.ts";
+import { createBackOff } from "./back-off.ts";
 import { type Claim, type Lease, newClaim } from "./lease.ts";
+import { PassingFailure } from "./passing-failure.ts";
 import { type PoolView, viewPool } from "./pool-view.ts";
-import { newSlot, removeClaim, type Slot } from "./slot.ts";
+import { newSlot, parkClaim, removeClaim, type Slot } from "./slot.ts";
 import type { Worker } from "./worker.ts";
 
 /** The workers of one project and the executions that wait for them. */
@@ -31,14 +33,17 @@ export type Pool = {
 
 export type PoolParts = {
   readonly project: string;
-  /** Starts one ready worker; `onProgress` says what takes long, `signal` gives it up. Rejects with `start_failed`. */
+  /**
+   * Starts one ready worker; `onProgress` says what takes long, `signal` gives it up. Rejects with `start_failed`, as a
+   * PassingFailure when another attempt may go well.
+   */
   readonly startWorker: (onProgress: (step: string) => void, signal: AbortSignal) => Promise<Worker>;
   readonly clock: Clock;
   readonly log: Log;
 };
 
-const FIRST_BACKOFF_MS = 500;
-const LONGEST_BACKOFF_MS = 30_000;
+// In a row and with nobody serving; with the back-off between them, a few seconds.
+const START_ATTEMPTS = 4;
 // A worker that lives this long was started well, whatever ends it later.
 const SETTLED_AFTER_MS = 10_000;
 // As long as a worker keeps a run that has lost its caller.
@@ -55,9 +60,7 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
   let draining = false;
   let closed = false;
   let starting = 0;
-  let failures = 0;
-  let failedAtMs = Number.NEGATIVE_INFINITY;
-  let backingOff: (() => void) | undefined;
+  let failedAttempts = 0;
   let detail = "";
   let posture: Worker["posture"] = { layers: [], facts: [] };
 
@@ -123,7 +126,7 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
     for (const slot of slots) {
       if (!slot.serving && slot.claims.size === 0) end(slot);
     }
-    if (closed || backingOff) return;
+    if (closed || backOff.isWaiting()) return;
     while (serving().length + starting < desired) start();
   };
 
@@ -138,6 +141,7 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
 
   const started = (worker: Worker) => {
     starting--;
+    failedAttempts = 0;
     const slot = newSlot(worker, clock.now());
     slots.add(slot);
     posture = worker.posture;
@@ -156,25 +160,20 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
     const reason = asAirlockError(error);
     log.warn({ project, err: reason, detail: reason.detail }, "worker did not start");
     detail = reason.message;
-    if (serving().length === 0 && starting === 0) {
-      // Nobody is left who could serve the queue: its executions learn why now instead of waiting for nothing.
-      desired = 0;
-      draining = false;
-      for (const claim of queue.splice(0)) claim.granted.reject(reason);
-    } else {
-      backOff();
-    }
+    if (serving().length > 0 || starting > 0) return backOff.failed();
+    // Nobody is left who could serve the queue.
+    failedAttempts++;
+    if (reason instanceof PassingFailure && failedAttempts < START_ATTEMPTS) return backOff.failed();
+    refuse(reason);
   };
 
-  const backOff = () => {
-    // Old troubles do not make a new one worse.
-    failures = clock.now() - failedAtMs > LONGEST_BACKOFF_MS * 2 ? 1 : failures + 1;
-    failedAtMs = clock.now();
-    const delayMs = Math.min(FIRST_BACKOFF_MS * 2 ** (failures - 1), LONGEST_BACKOFF_MS);
-    backingOff ??= clock.after(delayMs, () => {
-      backingOff = undefined;
-      reconcile();
-    });
+  /** Tells the queue why it waits for nothing, now; the next execution finds a pool that is down. */
+  const refuse = (reason: AirlockError) => {
+    failedAttempts = 0;
+    backOff.reset();
+    desired = 0;
+    draining = false;
+    for (const claim of queue.splice(0)) claim.granted.reject(reason);
   };
 
   const lost = (slot: Slot, how: string) => {
@@ -188,7 +187,7 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
     }
     if (clock.now() - slot.startedAtMs < SETTLED_AFTER_MS) {
       detail = `A worker ${how} soon after its start; another is started in a while.`;
-      backOff();
+      backOff.failed();
     }
     reconcile();
   };
@@ -207,6 +206,8 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
       .finally(() => endings.delete(ending));
     endings.add(ending);
   };
+
+  const backOff = createBackOff(clock, reconcile);
 
   const release = (claim: Claim) => {
     claim.keepOn?.();
@@ -231,7 +232,7 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
       park() {
         if (isLate()) return;
         const slot = slotOf(claim);
-        if (slot?.holder === claim) slot.holder = undefined;
+        if (slot) parkClaim(slot, claim);
         dispatch();
       },
       resume() {
@@ -297,8 +298,7 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
       draining = false;
       desired = replicas;
       // Whoever asks by hand has perhaps mended it.
-      backingOff?.();
-      backingOff = undefined;
+      backOff.end();
       dispatch();
     },
     resize(replicas) {
@@ -330,7 +330,7 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
       for (const claim of queue.splice(0)) {
         claim.granted.reject(stopping());
       }
-      backingOff?.();
+      backOff.end();
       reconcile();
       const stopTimer = clock.after(graceMs, () => {
         giveUp.abort();

@@ -21,6 +21,11 @@ export function newSlot(worker: Worker, startedAtMs: number): Slot {
 /** Takes `claim` off the worker. */
 export function removeClaim(slot: Slot, claim: Claim): void {
   slot.claims.delete(claim);
+  parkClaim(slot, claim);
+}
+
+/** Takes the slot from `claim`, and its turn, if a lease that is over has waited for one. */
+export function parkClaim(slot: Slot, claim: Claim): void {
   if (slot.holder === claim) slot.holder = undefined;
   const index = slot.resuming.indexOf(claim);
   if (index >= 0) slot.resuming.splice(index, 1);

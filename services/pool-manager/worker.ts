@@ -1,4 +1,4 @@
-import { AirlockError, asAirlockError } from "../common/errors.ts";
+import { AirlockError, asAirlockError, ERROR_RULES } from "../common/errors.ts";
 import type { IsolationFact, IsolationLayer } from "../common/gen/airlock/v1/pool_manager.ts";
 import {
   type WatchStatusResponse,
@@ -10,6 +10,7 @@ import { fromGrpcError } from "../common/grpc-errors.ts";
 import type { Project } from "../common/project-file.ts";
 import type { TlsIdentity } from "../common/tls-identity.ts";
 import type { WorkerProcess } from "./drivers/driver.ts";
+import { PassingFailure } from "./passing-failure.ts";
 import type { Provision } from "./provisioning.ts";
 
 /** What a worker's probe run measured from inside. */
@@ -43,8 +44,8 @@ const PROVISION_TIMEOUT_MS = 10_000;
 
 /**
  * Connects, provisions and awaits one worker that `launch` starts, or that ran already. Rejects with `start_failed` and
- * the reason, the import error of a package or a protection that the project demands and this machine does not give;
- * then nothing of the worker is left.
+ * the reason, the import error of a package or a protection that the project demands and this machine does not give; with
+ * a PassingFailure when the worker ended early or could not be reached. Then nothing of the worker is left.
  */
 export async function startWorker(
   project: Project,
@@ -146,7 +147,7 @@ function refuseMissingLayers({ isolation }: Project, layers: readonly IsolationL
 }
 
 function goneTooEarly(how: string): never {
-  throw new AirlockError("start_failed", `The worker ${how} before it was ready.`);
+  throw new PassingFailure(`The worker ${how} before it was ready.`);
 }
 
 /** Settles like `work`, unless `signal` aborts or the time to get ready is over. */
@@ -170,7 +171,8 @@ async function givenUpAfter<T>(work: Promise<T>, signal: AbortSignal): Promise<T
 function startFailed(error: unknown): AirlockError {
   const known = asAirlockError(error);
   if (known.code === "start_failed") return known;
-  return new AirlockError("start_failed", `A worker could not be started: ${known.message}`, {
-    cause: error,
-  });
+  const message = `A worker could not be started: ${known.message}`;
+  return ERROR_RULES[known.code].retryable
+    ? new PassingFailure(message, { cause: error })
+    : new AirlockError("start_failed", message, { cause: error });
 }

@@ -28,6 +28,8 @@ export type LeaseSession = {
   readonly lost: Promise<never>;
   /** Waits in the project's queue. Rejects with `start_failed`, `project_not_found`, `worker_lost` or `unavailable`. */
   granted(): Promise<LeaseGranted>;
+  /** Throws when the worker that was granted is known to be lost. */
+  check(): void;
   /** Gives the slot back while the script waits for an answer. */
   park(): Promise<void>;
   /** Waits for a slot on the same worker. */
@@ -49,9 +51,14 @@ export function openLease(
 ): LeaseSession {
   let stream = open(poolManager);
   let isOver = false;
-  // Actions whose events have not come yet, in the order in which they will. A pause that a broken conversation left
-  // behind may have one, and so may the pause that repeats it.
-  const asked: { action: LeaseAction; wanted: LeaseEvent["$case"]; done: PromiseWithResolvers<void> }[] = [];
+  // The action whose event has not come yet.
+  let asked:
+    | { action: LeaseAction; wanted: LeaseEvent["$case"]; done: PromiseWithResolvers<void> }
+    | undefined;
+  // The slot was given back and not asked for again.
+  let isParked = false;
+  // While a new stream asks for the worker, it must hear of nothing else.
+  let isRecovering = false;
   // Why the worker cannot be had any more.
   let lost: unknown;
   const gone = Promise.withResolvers<never>();
@@ -72,8 +79,10 @@ export function openLease(
     while (!isOver) {
       try {
         const event = await nextEvent(stream);
-        if (event.$case !== asked[0]?.wanted) throw brokenProtocol();
-        asked.shift()?.done.resolve();
+        if (event.$case !== asked?.wanted) throw brokenProtocol();
+        isParked = asked.wanted === "parked";
+        asked.done.resolve();
+        asked = undefined;
       } catch (error) {
         condemned?.();
         if (!isOver) await recover(workerId, error);
@@ -84,6 +93,7 @@ export function openLease(
   /** After the stream broke: has the worker again, or `lost` says why not. */
   const recover = async (workerId: string, cause: unknown) => {
     for (let error = cause; !isOver; ) {
+      isRecovering = true;
       if (!isPassing(error)) return lose(error);
       await new Promise<void>((resolve) => clock.after(ASK_AGAIN_MS, resolve));
       if (isOver) return;
@@ -91,7 +101,10 @@ export function openLease(
       stream = open(poolManager);
       try {
         await acquire(workerId);
-        for (const { action } of [...asked]) await stream.send({ action });
+        // Whoever comes back has the slot, also one that had given it up.
+        if (isParked) await parkAgain();
+        isRecovering = false;
+        if (asked) await stream.send({ action: asked.action });
         return;
       } catch (again) {
         error = again;
@@ -99,21 +112,32 @@ export function openLease(
     }
   };
 
+  const parkAgain = async () => {
+    await stream.send({ action: { $case: "park", value: {} } });
+    if ((await nextEvent(stream)).$case !== "parked") throw brokenProtocol();
+  };
+
   const lose = (error: unknown) => {
     isOver = true;
     lost = error;
     gone.reject(error);
-    for (const { done } of asked.splice(0)) done.reject(error);
+    asked?.done.reject(error);
     stream.close();
   };
 
-  const ask = async (action: LeaseAction, wanted: LeaseEvent["$case"]) => {
+  // One at a time: a pause that broke off while it waited for its slot leaves its question behind.
+  let earlier: Promise<void> = Promise.resolve();
+  const ask = (action: LeaseAction, wanted: LeaseEvent["$case"]) => {
+    const answered = earlier.then(() => askNow(action, wanted));
+    earlier = answered.catch(() => undefined);
+    return answered;
+  };
+  const askNow = async (action: LeaseAction, wanted: LeaseEvent["$case"]) => {
     if (lost !== undefined) throw lost;
     const done = Promise.withResolvers<void>();
-    done.promise.catch(() => undefined);
-    asked.push({ action, wanted, done });
+    asked = { action, wanted, done };
     // When it breaks here, `recover` sends it again.
-    await stream.send({ action }).catch(() => undefined);
+    if (!isRecovering) await stream.send({ action }).catch(() => undefined);
     await done.promise;
   };
 
@@ -123,6 +147,9 @@ export function openLease(
       const granted = await acquire(wish.workerId);
       void follow(granted.workerId);
       return granted;
+    },
+    check() {
+      if (lost !== undefined) throw lost;
     },
     park: () => ask({ $case: "park", value: {} }, "parked"),
     resume: () => ask({ $case: "resume", value: {} }, "resumed"),

@@ -40,7 +40,9 @@ export async function awaitAnswer(
   );
   try {
     const open = () => store.markAwaiting(executionId, question, run.executionTimeMs);
-    await awaitStore(open, interruption, clock);
+    const isNew = await awaitStore(open, interruption, clock);
+    // It was asked before the way to the worker broke, and may have its answer: no change will tell of that.
+    if (!isNew) look();
     await interruption.race(run.lease.park());
     const answer = await interruption.race(answered.promise);
     stopTimer();

@@ -37,11 +37,16 @@ export type OpenRun = {
   readonly interruption: Interruption;
   readonly output: OutputLog;
   lease?: LeaseSession;
-  route?: RouteSession;
+  route?: RouteSession | undefined;
 };
 
 /** Where an execution runs, and how its conversation begins; `orStart`: when the worker has never had the run. */
-export type Placement = { readonly grant: Grant; readonly opening: Opening; readonly orStart?: Opening };
+export type Placement = {
+  readonly grant: Grant;
+  readonly timeoutMs: number;
+  readonly opening: Opening;
+  readonly orStart?: Opening | undefined;
+};
 
 /**
  * Brings an execution to its end, from `prepare`, which finds its worker, to exactly one recorded ending. `prepare`

@@ -1,64 +1,87 @@
 import { status } from "@grpc/grpc-js";
 import type { Clock } from "../common/clock.ts";
 import { AirlockError, hasCode } from "../common/errors.ts";
+import type { Grant } from "./execution.ts";
+import { isHandedOver } from "./interruption.ts";
 import type { LeaseSession } from "./lease-session.ts";
 import type { OpenRun, Placement, RunParts } from "./run-conduct.ts";
-import { awaitSanitizer, openSanitizer } from "./sanitizer-session.ts";
+import { isSanitizerLost, openSanitizer, regainSanitizer } from "./sanitizer-session.ts";
 import type { Stopwatch } from "./stopwatch.ts";
 import {
   converse,
   isConnectionLost,
   type Opening,
   type Outcome,
-  SanitizerLost,
   statusOf,
+  stopRun,
 } from "./worker-conversation.ts";
 
 // The worker ends a run at its timeout; this is how much later the router no longer believes in the worker.
 const TIMEOUT_GRACE_MS = 5_000;
 const CONDEMN_TIMEOUT_MS = 2_000;
-const MAX_RECONNECTS = 5;
+const MAX_BREAKS = 5;
 // A worker keeps a run that has lost its caller for 30 seconds; that it is dead its lease says at once.
 const REACH_AGAIN_MS = 20_000;
 
 type LeasedRun = OpenRun & { readonly lease: LeaseSession; readonly stopwatch: Stopwatch };
 
 /**
- * Follows the run to its end, over as many connections as that takes. Rejects when the worker or the sanitizer is lost,
- * or the run is interrupted.
+ * Follows the run to its end, over as many connections as that takes, to its worker and to the sanitizer: the worker
+ * repeats all that was said. Rejects when the worker or the sanitizer is lost for good, or the run is interrupted.
  */
 export async function runOnWorker(placement: Placement, run: LeasedRun, parts: RunParts): Promise<Outcome> {
-  const { grant } = placement;
-  // A connection may break before the worker has heard of the run; what it has had it does not start again.
-  const orStart = placement.orStart ?? (placement.opening.kind === "start" ? placement.opening : undefined);
-  const stopTimer = boundRun(timeoutOf(placement), run, parts);
-  let opening = placement.opening;
+  const { grant, opening: first } = placement;
+  const stopTimer = boundRun(placement.timeoutMs, run, parts);
+  // A start that never came to the worker may be said again.
+  const orStart = placement.orStart ?? first;
+  const attach = { kind: "attach", executionId: run.executionId, epoch: epochOf(first) } as const;
+  let opening: Opening = first;
   try {
-    for (let reconnects = 0; ; ) {
-      if (opening.kind === "attach") run.output.rewind();
+    for (let breaks = 0; ; ) {
+      if (opening.kind === "attach") {
+        run.output.rewind();
+        // A pause that broke off has stopped it; an open question will again.
+        run.stopwatch.resume();
+      }
       try {
         return await converseOnce(opening, placement, run, parts);
       } catch (error) {
-        if (opening.kind === "attach" && orStart && statusOf(error) === status.NOT_FOUND) {
+        if (opening.kind === "attach" && orStart.kind === "start" && statusOf(error) === status.NOT_FOUND) {
           opening = orStart;
           continue;
         }
-        const { executionId } = run;
-        if (error instanceof SanitizerLost) {
-          if (++reconnects > MAX_RECONNECTS) throw error.cause;
-          parts.log.warn({ executionId }, "the connection to the sanitizer broke; beginning again");
-        } else {
-          if (!isConnectionLost(error)) throw asWorkerError(error);
-          parts.workers.forget(grant.workerAddress);
-          if (++reconnects > MAX_RECONNECTS) throw error;
-          parts.log.warn({ executionId }, "the connection to a worker broke; attaching again");
-          await run.interruption.race(reachAgain(grant.workerAddress, run.lease, parts));
-        }
-        opening = { kind: "attach", executionId, epoch: epochOf(opening) };
+        if (!isConnectionLost(error) && !isSanitizerLost(error)) throw asWorkerError(error);
+        await regain(error, grant, run, parts, ++breaks).catch((reason: unknown) => {
+          if (!isHandedOver(reason))
+            stopRun(parts.workers.to(grant.workerAddress), run.executionId, attach.epoch);
+          throw reason;
+        });
+        opening = attach;
       }
     }
   } finally {
     stopTimer();
+  }
+}
+
+/** Has the way again that broke. Rejects when it stays away, or has broken too often. */
+async function regain(
+  cause: unknown,
+  { workerAddress }: Grant,
+  { executionId, interruption, lease, stopwatch }: LeasedRun,
+  parts: RunParts,
+  breaks: number,
+): Promise<void> {
+  if (breaks > MAX_BREAKS) throw cause;
+  // Whether the worker is late is not to be judged while nobody listens to it.
+  stopwatch.pause();
+  if (isConnectionLost(cause)) {
+    parts.workers.forget(workerAddress);
+    parts.log.warn({ executionId }, "the connection to a worker broke; attaching again");
+    await interruption.race(reachAgain(workerAddress, lease, parts));
+  } else {
+    parts.log.warn({ executionId }, "the sanitizer went away; all that the script said is cleaned again");
+    await interruption.race(regainSanitizer(parts.sanitizer, cause));
   }
 }
 
@@ -95,11 +118,10 @@ async function converseOnce(
     const worker = parts.workers.to(grant.workerAddress);
     return await converse(opening, {
       ...run,
-      sanitizerBack: () => awaitSanitizer(parts.sanitizer),
       ...{ worker, llmTimeoutMs, sanitizer, store: parts.store, clock: parts.clock },
     });
   } catch (error) {
-    isLost = isConnectionLost(error) || error instanceof SanitizerLost;
+    isLost = isConnectionLost(error) || isSanitizerLost(error);
     throw error;
   } finally {
     sanitizer.close();
@@ -138,11 +160,6 @@ function armTimeout(limitMs: number, stopwatch: Stopwatch, clock: Clock, onOver:
   };
   arm();
   return () => cancel();
-}
-
-function timeoutOf({ opening, orStart }: Placement): number {
-  const start = opening.kind === "start" ? opening : orStart;
-  return start?.kind === "start" ? start.started.submission.timeoutMs : 0;
 }
 
 function epochOf(opening: Opening): number {

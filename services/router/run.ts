@@ -30,12 +30,14 @@ export async function runExecution(
     run.lease = worker.lease;
     const { workerId, workerAddress, secretsVersion, llmTimeoutMs, network } = worker.granted;
     const grant = { workerId, workerAddress, secretsVersion, llmTimeoutMs, network };
-    await prepareWays(run, grant, parts);
+    await run.interruption.race(awaitSanitizer(parts.sanitizer));
+    if (network) run.route = await routeOf(run, workerAddress, parts);
     const startedAtMs = clock.now();
     const start = () => store.start(executionId, startedAtMs, grant);
     const started = await awaitStore(start, run.interruption, clock);
     if (!started) return undefined;
-    return { grant, opening: { kind: "start", started, network: run.route?.network } };
+    const { timeoutMs } = started.submission;
+    return { grant, timeoutMs, opening: { kind: "start", started, network: run.route?.network } };
   });
 }
 
@@ -55,11 +57,20 @@ export async function takeOverExecution(
     if (!grant) throw lostInRestart();
     const worker = await regainWorker(executionId, project, grant, parts, run.interruption);
     run.lease = worker.lease;
-    await prepareWays(run, { ...grant, workerAddress: worker.address }, parts);
+    // One that stays away is met by what the script says, which is withheld.
+    await run.interruption.race(awaitSanitizer(parts.sanitizer).catch(() => undefined));
+    if (grant.network) {
+      // Without its route the script goes on, and its connections fail.
+      run.route = await routeOf(run, worker.address, parts).catch(unlessInterrupted);
+    }
+    const hasWays = !grant.network || run.route !== undefined;
     return {
       grant: { ...grant, workerAddress: worker.address },
+      timeoutMs: submission.timeoutMs,
       opening: { kind: "attach", executionId, epoch },
-      orStart: { kind: "start", started: { submission, epoch }, network: run.route?.network },
+      orStart: hasWays
+        ? { kind: "start", started: { submission, epoch }, network: run.route?.network }
+        : undefined,
     };
   });
 }
@@ -72,13 +83,14 @@ async function outputOf(
   return { stdout: execution?.stdout ?? "", stderr: execution?.stderr ?? "" };
 }
 
-/** The way out for the script's output, and its way to the network. */
-async function prepareWays(run: OpenRun, grant: Grant, parts: RunParts): Promise<void> {
+function routeOf(run: OpenRun, workerAddress: string, { egress }: RunParts): Promise<RouteSession> {
   const { interruption, executionId, project } = run;
-  await interruption.race(awaitSanitizer(parts.sanitizer));
-  if (!grant.network) return;
-  const request = { project, executionId, workerAddress: grant.workerAddress };
-  run.route = await interruption.race<RouteSession>(openRoute(parts.egress, request, interruption.signal));
+  const request = { project, executionId, workerAddress };
+  return interruption.race(openRoute(egress, request, interruption.signal));
+}
+
+function unlessInterrupted(error: unknown): undefined {
+  if (error instanceof Interrupted) throw error;
 }
 
 async function waitForWorker(
@@ -93,6 +105,8 @@ async function waitForWorker(
       const granted = await interruption.race(lease.granted());
       // A worker that died a moment ago may be granted still; as long as nothing runs there, another will do.
       await interruption.race(workers.reach(granted.workerAddress));
+      // Its address may be another's by now, of one that is being started.
+      lease.check();
       return { lease, granted };
     } catch (error) {
       lease.release();

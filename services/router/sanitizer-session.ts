@@ -70,13 +70,32 @@ export function awaitSanitizer(sanitizer: SanitizerServiceClient): Promise<void>
   });
 }
 
-/** Whether only the way to the sanitizer has broken: another session may clean what the run says, from its beginning. */
+/** Resolves when there is a sanitizer again; rejects with `cause`, for which the last one was lost. */
+export function regainSanitizer(sanitizer: SanitizerServiceClient, cause: unknown): Promise<void> {
+  return new Promise((resolve, reject) => {
+    sanitizer.waitForReady(Date.now() + RESTART_MS, (away) => (away ? reject(cause) : resolve()));
+  });
+}
+
+/** A sanitizer that stops ends its streams in good order. */
+class StreamEnded extends Error {
+  constructor() {
+    super("the sanitizer ended the stream");
+    this.name = "StreamEnded";
+  }
+}
+
+/**
+ * Whether the sanitizer went away, and not its judgement: another one, or the same after a restart, may clean what the
+ * script said, from the beginning. One that does not answer in time has perhaps got stuck in just that.
+ */
 export function isSanitizerLost(error: unknown): boolean {
   if (!hasCode(error, "output_withheld")) return false;
-  const { cause } = error;
-  // An error of the transport has a cause, one that the sanitizer sent has none.
+  const { cause } = error as AirlockError;
+  if (cause instanceof StreamEnded) return true;
+  // What the service itself says has no cause, what the transport says has one.
   const isTransport = cause instanceof AirlockError && cause.cause !== undefined;
-  return isTransport && (cause.code === "unavailable" || cause.code === "cancelled");
+  return isTransport && (hasCode(cause, "unavailable") || hasCode(cause, "cancelled"));
 }
 
 /** Opens the way out for one execution. `secretsVersion` names the values that the worker was given. */
@@ -122,7 +141,7 @@ export function openSanitizer(
   const receive = async () => {
     for (;;) {
       const response = await stream.next();
-      if (response === null) throw new Error("the sanitizer ended the stream");
+      if (response === null) throw new StreamEnded();
       const { channel, data, end, droppedBytes, redactions } = response;
       const document = documentOn(channel);
       const text = document.decoder.decode(data, { stream: !end });

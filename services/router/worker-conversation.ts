@@ -28,8 +28,6 @@ export type Conversation = {
   readonly worker: WorkerServiceClient;
   readonly llmTimeoutMs: number;
   readonly sanitizer: SanitizerSession;
-  /** Resolves when a sanitizer can be reached again; rejects when there is none. */
-  readonly sanitizerBack: () => Promise<void>;
   readonly lease: LeaseSession;
   readonly output: OutputLog;
   readonly stopwatch: Stopwatch;
@@ -94,10 +92,9 @@ export async function converse(opening: Opening, run: Conversation): Promise<Out
       },
       leave: () => stream.cancel(),
     };
-  } catch (cause) {
-    broken.reject(cause);
-    const error = isSanitizerLost(cause) ? await waitForSanitizer(cause, run) : cause;
-    if (error instanceof SanitizerLost || isHandedOver(error) || isConnectionLost(error)) {
+  } catch (error) {
+    broken.reject(error);
+    if (isHandedOver(error) || isConnectionLost(error) || isSanitizerLost(error)) {
       stream.cancel();
       throw error;
     }
@@ -109,30 +106,16 @@ export async function converse(opening: Opening, run: Conversation): Promise<Out
   }
 }
 
-/** The run goes on at its worker, and there is a sanitizer again that can clean all that it said. */
-export class SanitizerLost extends AirlockError {
-  constructor(cause: unknown) {
-    super("unavailable", "The connection to the sanitizer broke.", { cause });
-    this.name = "SanitizerLost";
-  }
-}
-
-/** What the end of the sanitizer's session means: a SanitizerLost when one is there again soon. */
-async function waitForSanitizer(cause: unknown, run: Conversation): Promise<unknown> {
-  const isCounting = run.stopwatch.isRunning();
-  // Whether the worker is late is not to be judged while nobody listens to it.
-  run.stopwatch.pause();
-  try {
-    const isBack = run.sanitizerBack().then(
-      () => true,
-      () => false,
-    );
-    return (await run.interruption.race(isBack)) ? new SanitizerLost(cause) : cause;
-  } catch (interrupted) {
-    return interrupted;
-  } finally {
-    if (isCounting) run.stopwatch.resume();
-  }
+/** Ends a run that nobody follows at the moment, so that its slot is free when the lease is. */
+export function stopRun(worker: WorkerServiceClient, executionId: string, epoch: number): void {
+  const stream: WorkerStream = clientDuplex(worker.run(), "worker");
+  const say = async () => {
+    await stream.send({ message: { $case: "attach", value: { executionId, epoch } } });
+    await stream.send({ message: { $case: "stop", value: {} } });
+  };
+  // A worker that does not hear it ends the run when nobody has come for a while.
+  say().catch(() => undefined);
+  stream.close();
 }
 
 /** Whether only the way to the worker has broken, so that the run may be there still. */

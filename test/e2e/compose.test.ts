@@ -159,6 +159,14 @@ print(open_)
     }
   }, 240_000);
 
+  it("keeps a second pool-manager from starting, which says why", async () => {
+    const second = deployment.compose("run", "--rm", "--no-deps", "-T", "pool-manager");
+    await expect(second).rejects.toThrow(
+      /Another pool-manager \(container [0-9a-f]{12}\) manages the deployment/,
+    );
+    expect(await rest.run({ code: "set_result(1)" })).toMatchObject({ status: "completed" });
+  }, 120_000);
+
   it("serves through several gateways and sanitizers, and each gateway has a port", async () => {
     await deployment.compose(
       ...["up", "--detach", "--wait", "--no-recreate"],

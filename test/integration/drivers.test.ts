@@ -1,13 +1,16 @@
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { pino } from "pino";
+import { v7 as uuidv7 } from "uuid";
 import { describe, expect, it } from "vitest";
 import { openTlsIdentity } from "../../services/common/tls-identity.ts";
 import { createDockerDriver } from "../../services/pool-manager/drivers/docker.ts";
-import { openEngine } from "../../services/pool-manager/drivers/docker-engine.ts";
+import { engineError, openEngine } from "../../services/pool-manager/drivers/docker-engine.ts";
 import { namesOf } from "../../services/pool-manager/drivers/docker-names.ts";
 import { createProcessDriver } from "../../services/pool-manager/drivers/process.ts";
+import { PassingFailure } from "../../services/pool-manager/passing-failure.ts";
 import { startWorker } from "../../services/pool-manager/worker.ts";
 import { DOCKER_ENVIRONMENT, describeWithEngine, docker, removeDeployment } from "../support/docker.ts";
 import {
@@ -42,6 +45,34 @@ describe("the process driver", () => {
       outlive: false,
       close: () => rm(directory, { recursive: true, force: true }),
     };
+  });
+});
+
+describe("a process driver after one that was killed", () => {
+  it("removes what its workers have written, but not while somebody serves there", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "airlock-"));
+    const [gone, dying] = [uuidv7(), uuidv7()].map((id) => join(directory, id)) as [string, string];
+    await mkdir(join(gone, "scratch"), { recursive: true });
+    await writeFile(join(gone, "scratch", "data"), "of a script");
+    await chmod(join(gone, "scratch"), 0);
+    await mkdir(dying);
+    await writeFile(join(directory, "router.sock"), "");
+    const server = createServer().listen(join(dying, "worker.sock"));
+    const driver = createProcessDriver({
+      ...{ ...WORKER, python: "", runDirectory: directory, dataDirectory: directory },
+      projectsDirectory: directory,
+    });
+    try {
+      expect(await driver.findRunning(() => undefined)).toEqual([]);
+      const left = async () => (await readdir(directory)).sort();
+      await expect.poll(left).toEqual([basename(dying), "router.sock"]);
+      await new Promise((resolve) => server.close(resolve));
+      await expect.poll(left).toEqual(["router.sock"]);
+    } finally {
+      server.close();
+      await driver.close();
+      await rm(directory, { recursive: true, force: true });
+    }
   });
 });
 
@@ -134,11 +165,15 @@ await describeWithEngine("the docker driver", "runc", () => {
 
 describe("an engine that cannot be used", () => {
   it.each([
-    ["is not there", "ENOENT", "cannot be reached"],
-    ["takes no connection", "ECONNREFUSED", "cannot be reached"],
-    ["is not for this user", "EACCES", "may not use the Docker engine"],
-  ])("%s: the reason and what to do", async (_, code, words) => {
-    const { engineError } = await import("../../services/pool-manager/drivers/docker-engine.ts");
-    expect(engineError(Object.assign(new Error("connect"), { code })).message).toContain(words);
+    ["is not there", { code: "ENOENT" }, "cannot be reached", true],
+    ["takes no connection", { code: "ECONNREFUSED" }, "cannot be reached", true],
+    ["fails inside", { statusCode: 500 }, "refused", true],
+    ["is not for this user", { code: "EACCES" }, "may not use the Docker engine", false],
+    ["does not take the question", { statusCode: 400 }, "refused", false],
+    ["has a full disk", { statusCode: 500, message: "write: no space left on device" }, "disk", false],
+  ])("%s: the reason, and whether it is worth another attempt", async (_, refusal, words, passing) => {
+    const error = engineError(Object.assign(new Error("connect"), refusal));
+    expect(error.message).toContain(words);
+    expect(error instanceof PassingFailure).toBe(passing);
   });
 });

@@ -78,6 +78,52 @@ describe("when the sanitizer cannot be reached", () => {
   );
 });
 
+describe("when the sanitizer is restarted", () => {
+  it("a script that runs or asks outlives it, and no byte is lost, said twice or leaked", async () => {
+    process.env.AIRLOCK_TEST_TOKEN = "token-of-a-test";
+    services = await startServices({ demo: 'replicas: 2\nsecrets: {TOKEN: "${env:AIRLOCK_TEST_TOKEN}"}\n' });
+    const code = `import sys, time
+for n in range(40):
+    sys.stdout.write(f"{n} {settings.get('TOKEN')[:7]}")
+    sys.stdout.flush()
+    time.sleep(0.1)
+    print(settings.get('TOKEN')[7:], flush=True)`;
+    const id = await services.submit({ code });
+    const asks = await services.submit({ code: "set_result(llm.complete(settings.get('TOKEN')))" });
+    for (const line of ["3 ", "8 ", "12 "]) {
+      await expect.poll(async () => (await services.get(id)).stdout).toContain(line);
+      await expect.poll(async () => (await services.get(asks)).status).toBe(ExecutionStatus.AWAITING_LLM);
+      await services.stop("sanitizer");
+      await services.start("sanitizer");
+    }
+    const { router } = services;
+    const answer = { executionId: asks, llmRequestId: undefined, response: "hello" };
+    await callUnary(router, router.respond, answer, "router", { timeoutMs: 5_000 });
+    const { endReason, stdout } = await ended(id);
+    expect(endReason).toBe(EndReason.COMPLETED);
+    expect(stdout).toBe(Array.from({ length: 40 }, (_, line) => `${line} [REDACTED...test]\n`).join(""));
+    expect(await ended(asks)).toMatchObject({ endReason: EndReason.COMPLETED, resultJson: '"hello"' });
+  }, 60_000);
+});
+
+describe("when the sanitizer is restarted while an answered script waits for its slot", () => {
+  it("it goes on with its answer once the slot is free", async () => {
+    services = await startServices({ demo: "replicas: 1\n" });
+    const asks = await services.submit({ code: "set_result(llm.complete('?'))" });
+    await expect.poll(async () => (await services.get(asks)).status).toBe(ExecutionStatus.AWAITING_LLM);
+    const runs = await services.submit({ code: PRINTS_FOR_LONG.replace("200", "100") });
+    await expect.poll(async () => (await services.get(runs)).stdout).toContain("line 3");
+    const { router } = services;
+    const answer = { executionId: asks, llmRequestId: undefined, response: "hello" };
+    await callUnary(router, router.respond, answer, "router", { timeoutMs: 5_000 });
+    await expect.poll(async () => (await services.get(asks)).status).toBe(ExecutionStatus.RUNNING);
+    await services.stop("sanitizer");
+    await services.start("sanitizer");
+    expect(await ended(asks)).toMatchObject({ endReason: EndReason.COMPLETED, resultJson: '"hello"' });
+    expect(await ended(runs)).toMatchObject({ endReason: EndReason.COMPLETED });
+  }, 60_000);
+});
+
 describe("when the secrets service cannot be reached", () => {
   it("a pending execution waits for it, since no worker starts without its values", async () => {
     process.env.AIRLOCK_TEST_TOKEN = "token-of-a-test";

@@ -12,8 +12,8 @@ export type HostileCase = {
   readonly project?: ProjectName;
   /** Seconds; unless said one for a script that is to be stopped, and more than any machine needs for another. */
   readonly timeout?: number;
-  /** The worker is replaced, since the script has tampered with it. */
-  readonly replacesWorker?: true;
+  /** The worker is replaced, since the script has tampered with it; "perhaps" where that depends on how it ended. */
+  readonly replacesWorker?: true | "perhaps";
   /** More about the ended execution, compared in part. */
   readonly shows?: Readonly<Partial<Record<keyof ExecutionView, unknown>>>;
   /** What happens while the script waits in llm.complete, each time. Its result is the answer. */

@@ -50,12 +50,16 @@ export const DESCRIPTORS: readonly HostileCase[] = [
   ),
   hostile(
     "the control pipe that does not block",
-    "script_error",
+    // A supervisor that reads as fast as the script writes gets all of it.
+    ["script_error", "completed"],
     `
 import os, socket
 control = socket.socket(fileno=3); control.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1); control.detach()
 os.set_blocking(3, False); set_result('x' * 1_000_000)`,
-    { shows: { result: null } },
+    {
+      afterwards: (_, { end_reason, result }) =>
+        expect(result).toBe(end_reason === "completed" ? "x".repeat(1_000_000) : null),
+    },
   ),
   hostile("the control pipe read by the script", "timeout", "import os; os.read(3, 1)"),
   hostile(

@@ -5,6 +5,7 @@ import {
   type DockerAirlock,
   describeWithEngine,
   docker,
+  execIn,
   RUNTIMES,
   startDockerAirlock,
 } from "../support/docker.ts";
@@ -43,18 +44,8 @@ for (const { runtime, line } of RUNTIMES) {
       Object.values(NetworkSettings.Networks)[0]?.IPAddress as string;
 
     /** Runs Python in the worker's container, past its sandbox, as whoever broke out of a run could. */
-    const inside = async (code: string, container = first()): Promise<string> => {
-      const exec = await docker.getContainer(container.Id).exec({
-        Cmd: ["/opt/airlock/project/bin/python", "-c", code],
-        AttachStdout: true,
-        AttachStderr: true,
-        Tty: true,
-      });
-      const stream = await exec.start({ Tty: true });
-      let output = "";
-      for await (const chunk of stream) output += chunk;
-      return output.trim().replaceAll("\r\n", "\n");
-    };
+    const inside = (code: string, container = first()): Promise<string> =>
+      execIn(container.Id, ["/opt/airlock/project/bin/python", "-c", code]);
     const tries = (expression: string) =>
       inside(`
 import os, socket

@@ -1,24 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import {
-  type DockerAirlock,
-  describeWithEngine,
-  docker,
-  RUNTIMES,
-  startDockerAirlock,
-} from "../support/docker.ts";
-import { type RestClient, restClient } from "../support/rest.ts";
+import { readFile } from "node:fs/promises";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeWithEngine, RUNTIMES } from "../support/docker.ts";
 import type { HostileCase } from "./cases.ts";
-import { DATA } from "./data.ts";
-import { DESCRIPTORS } from "./descriptors.ts";
-import { FILES } from "./files.ts";
-import { expectItsEnd, play } from "./play.ts";
-import { PROCESSES } from "./processes.ts";
-import { RESOURCES } from "./resources.ts";
-import { SYSTEM_CALLS } from "./system-calls.ts";
-
-const PROJECT =
-  "replicas: 1\nlimits: {timeout: 30, memory_mb: 256, disk_mb: 16, pids: 32, max_result_mb: 1}\n";
-const READY = { timeout: 30_000 };
+import { playGroups } from "./groups.ts";
+import { type HostileStage, startHostileStage } from "./hostile-stage.ts";
+import { inContainers } from "./in-containers.ts";
+import { expectNothingStored, expectToAnswer } from "./suite.ts";
 
 // The image has Python 3.13, whose stack a recursion may use up before its memory.
 const IN_CONTAINERS: Readonly<Record<string, Partial<HostileCase>>> = {
@@ -27,8 +14,12 @@ const IN_CONTAINERS: Readonly<Record<string, Partial<HostileCase>>> = {
 
 // gVisor has no limit of processes for one run: who counts them from outside ends the run.
 const COUNTED: Partial<HostileCase> = { ends: ["killed", "timeout", "script_error"] };
-// It lets a script end or stop process 1 of its namespace, and all of its own run with it.
-const ENDS_ITSELF: Partial<HostileCase> = { ends: ["completed", "script_error", "killed"] };
+// It lets a script end or stop process 1 of its namespace, and all of its own run with it; a run that was killed by no one
+// that the worker knows has its worker replaced.
+const ENDS_ITSELF: Partial<HostileCase> = {
+  ends: ["completed", "script_error", "killed"],
+  replacesWorker: "perhaps",
+};
 // What it calls writable is more; what counts is that nothing was there before.
 const NOTHING_LEFT: Partial<HostileCase> = { value: [[], expect.any(Array), true] };
 
@@ -51,6 +42,18 @@ const ON_GVISOR: Readonly<Record<string, Partial<HostileCase>>> = {
   "writing outside its own places": {
     value: ["/proc/self/comm", "/proc/self/oom_score_adj", "/proc/self/uid_map"],
   },
+  // It answers on any socket, for the run's own network: the one loopback.
+  "other networks, by the control pipe": { value: ["interfaces"] },
+  // It lists the abstract names of all of its networks together, so that those of a run show as long as the run lives.
+  "an abstract name of the machine, taken by the control pipe": {
+    meanwhile: async () => {
+      expect(await readFile("/proc/net/unix", "utf8")).not.toContain("hostile-taken");
+      return "seen";
+    },
+    afterwards: ({ unixSockets }) => expect.poll(() => unixSockets("demo")).not.toContain("hostile-taken"),
+  },
+  // An option without effect: there is nothing in its network whose traffic could be taken.
+  "another shape for its network": { value: ["transparent"] },
   "leftovers in every writable place: files": NOTHING_LEFT,
   "leftovers in every writable place: directories nobody may enter": NOTHING_LEFT,
   "leftovers in every writable place: links out": NOTHING_LEFT,
@@ -60,44 +63,23 @@ const ON_GVISOR: Readonly<Record<string, Partial<HostileCase>>> = {
 
 for (const { runtime, line } of RUNTIMES) {
   await describeWithEngine(`in containers of ${runtime}`, runtime, () => {
-    let airlock: DockerAirlock;
-    let rest: RestClient;
+    let stage: HostileStage;
     beforeAll(async () => {
-      airlock = await startDockerAirlock({ projects: { demo: `${line}${PROJECT}` } });
-      rest = restClient(airlock.url);
-      await rest.run({ code: "pass" });
-      await vi.waitUntil(async () => (await rest.project("demo")).idle_workers === 1, READY);
-    });
-    afterAll(() => airlock?.remove());
+      stage = await startHostileStage(inContainers(line));
+    }, 300_000);
+    afterAll(() => stage?.close(), 120_000);
 
-    describe.each([
-      ["resources", RESOURCES],
-      ["processes", [...PROCESSES, ...DESCRIPTORS, ...SYSTEM_CALLS]],
-      ["files", FILES],
-      ["data", DATA],
-    ])("%s: a hostile script ends as it should and the next run is healthy", (_, cases) => {
-      // Those that need nothing around them but the service. In gVisor a worker that is replaced since a script forged its
-      // descriptors sometimes starts only at the second attempt, and the next execution ends as start_failed (docs/security.md).
-      const alone = cases
-        .filter(({ meanwhile, afterwards }) => !meanwhile && !afterwards)
-        .filter(({ name }) => runtime !== "runsc" || !name.startsWith("on every descriptor"));
-      for (const each of alone) {
-        const here = { ...each, ...IN_CONTAINERS[each.name] };
-        const hostile = runtime === "runsc" ? { ...here, ...ON_GVISOR[each.name] } : here;
-        it(hostile.name, { timeout: 90_000 }, async () => {
-          await expectItsEnd(hostile, await play(hostile, rest), rest);
-        });
-      }
-    });
+    it("what its scripts must not reach answers from outside", () => expectToAnswer(stage));
 
-    it("leaves one container, and in it the processes that were there before", async () => {
-      await expect.poll(async () => (await airlock.traces()).containers.length, READY).toBe(1);
-      const [container] = (await airlock.traces()).containers;
-      const processes = async () =>
-        (await docker.getContainer(container?.Id as string).top()).Processes.length;
-      await expect.poll(async () => (await rest.project("demo")).idle_workers, READY).toBe(1);
-      // init, supervisor, zygote, and two spares of two each; in gVisor the engine sees only the sandbox.
-      await expect.poll(processes, READY).toBeLessThanOrEqual(7);
-    });
+    playGroups(
+      () => stage,
+      (hostile) => ({
+        ...hostile,
+        ...IN_CONTAINERS[hostile.name],
+        ...(runtime === "runsc" && ON_GVISOR[hostile.name]),
+      }),
+    );
+
+    it("no secret can be read in what is stored, logged or counted", () => expectNothingStored(stage));
   });
 }

@@ -2,34 +2,32 @@ import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { vi } from "vitest";
-import type { Account } from "../support/account.ts";
-import { startAirlock, type TestAirlock } from "../support/airlock.ts";
+import { WORKER_PORT } from "../../services/pool-manager/drivers/docker-container.ts";
 import { createTestCertificates, type EchoServer, startEchoServer } from "../support/echo-server.ts";
 import { type Listeners, listenersOf } from "../support/listeners.ts";
 import { type RestClient, restClient } from "../support/rest.ts";
 import { type Outsiders, startOutsiders } from "./outsiders.ts";
+import type { Place, PlacedAirlock } from "./place.ts";
 import { BROKERED, NEIGHBOURS, PLANTED, ROTATED } from "./planted.ts";
-import { type Traces, tracesOf } from "./traces.ts";
+import { growth, type Traces } from "./traces.ts";
 
-/** The real service, as a process of its own run by one account, and what there is around it for scripts to attack. */
-export type HostileStage = {
-  readonly airlock: TestAirlock;
+/** The real service, as a process of its own, and what there is around it for scripts to attack. */
+export type HostileStage = Omit<PlacedAirlock, "traces" | "addresses"> & {
   readonly rest: RestClient;
   /** Servers on this machine: plain, with a brokered secret's name, and with another name. */
   readonly plain: EchoServer;
   readonly secure: EchoServer;
   readonly other: EchoServer;
-  /** Where the service listens, its workers included. */
+  /** Where the service listens on this machine, its workers included where they are processes of it. */
   readonly listeners: Listeners;
   /** Of this machine, and no service's: an abstract Unix socket, and a UDP port that echoes, at `address`. */
   readonly outsiders: Outsiders;
   /** What scripts are told of all that, as settings. */
   readonly facts: Readonly<Record<string, string>>;
-  /** The traces of the service when it is at rest. */
-  readonly atRest: Traces;
   /** All that was said over REST about the case's execution. */
   readonly said: string[];
-  traces(): Promise<Traces>;
+  /** What there is more of than when all was at rest, by name: [then, now]; a script of `project` ended last. */
+  grown(project: ProjectName): Promise<Record<string, [number, number]>>;
   /** The names that the case had looked up. */
   asked(): Promise<string[]>;
   /** Forgets what was said, what the servers saw and which names were looked up. */
@@ -40,7 +38,7 @@ export type HostileStage = {
 
 export type ProjectName = keyof ReturnType<typeof projectsOf>;
 
-export async function startHostileStage(account: Account): Promise<HostileStage> {
+export async function startHostileStage(place: Place): Promise<HostileStage> {
   const directory = await mkdtemp(join(tmpdir(), "airlock-e2e-"));
   const certificates = await createTestCertificates();
   const extraCa = join(directory, "authority.pem");
@@ -51,9 +49,9 @@ export async function startHostileStage(account: Account): Promise<HostileStage>
   const secure = await startEchoServer(await certificates.issue(["erp.example"]));
   const other = await startEchoServer(await certificates.issue(["other.example"]));
   const outsiders = await startOutsiders();
-  const projects = projectsOf({ plain, secure, other });
-  const airlock = await startAirlock({
-    ...{ account, directory, projects },
+  const projects = projectsOf(place.line, { plain, secure, other });
+  const placed = await place.start({
+    ...{ directory, projects },
     preload: join(import.meta.dirname, "..", "support", "example-names.ts"),
     env: {
       AIRLOCK_EGRESS_EXTRA_CA: extraCa,
@@ -63,17 +61,28 @@ export async function startHostileStage(account: Account): Promise<HostileStage>
       ...Object.fromEntries(Object.entries(PLANTED).map(([name, value]) => [`AIRLOCK_TEST_${name}`, value])),
     },
   });
+  const { airlock } = placed;
   const rest = restClient(airlock.url);
   const rotate = (value: string) => writeFile(join(airlock.projectsDirectory, "token"), value);
   await rotate(ROTATED.before);
-  const began = Object.keys(projects).filter((project) => project !== "strict");
-  await Promise.all(began.map((project) => rest.run({ project, code: "pass" })));
+  const began = (Object.keys(projects) as ProjectName[]).filter((project) => project !== "strict");
+  const endings = await Promise.all(began.map((project) => rest.run({ project, code: "pass" })));
+  const bad = endings.filter(({ status }) => status !== "completed");
+  if (bad.length > 0) {
+    await airlock.remove();
+    throw new Error(`a project does not run: ${JSON.stringify(bad)}`);
+  }
   await Promise.all(began.map((project) => untilIdle(rest, project)));
   const said: string[] = [];
   const listeners = await listenersOf(airlock.pid);
-  const traces = () => tracesOf(airlock.pid, [join(directory, "home"), airlock.dataDirectory]);
+  const traces = (project: string) =>
+    placed.traces(project, [join(directory, "home"), airlock.dataDirectory]);
+  const atRest = new Map<ProjectName, Traces>();
+  for (const project of began) atRest.set(project, await settled(() => traces(project)));
   return {
-    ...{ airlock, rest, plain, secure, other, listeners, outsiders, traces, rotate },
+    ...placed,
+    ...{ rest, plain, secure, other, listeners, outsiders, rotate },
+    grown: async (project) => growth(atRest.get(project) ?? {}, await traces(project)),
     facts: {
       GATEWAY_PORT: new URL(airlock.url).port,
       PLAIN_PORT: String(plain.port),
@@ -81,11 +90,11 @@ export async function startHostileStage(account: Account): Promise<HostileStage>
       OTHER_PORT: String(other.port),
       UDP_PORT: String(outsiders.udpPort),
       ADDRESS: outsiders.address,
+      ADDRESSES: JSON.stringify([...(await placed.addresses()), outsiders.address, "127.0.0.1", "::1"]),
       ABSTRACT_NAME: outsiders.abstractName,
       SOCKETS: JSON.stringify(listeners.sockets),
-      PORTS: JSON.stringify(listeners.ports),
+      PORTS: JSON.stringify([...listeners.ports, WORKER_PORT]),
     },
-    atRest: await settled(traces),
     said,
     asked: async () => (await readFile(askedPath, "utf8")).split("\n").filter(Boolean),
     async forget() {
@@ -102,16 +111,16 @@ export async function startHostileStage(account: Account): Promise<HostileStage>
   };
 }
 
-/** Spares are made while nothing else goes on. */
+/** Spares are made while nothing else goes on; descriptors come and go with the connections of the moment. */
 async function settled(traces: () => Promise<Traces>): Promise<Traces> {
   let last = await traces();
   const isSettled = async () => {
     const now = await traces();
-    const isSame = JSON.stringify(now) === JSON.stringify(last);
+    const changed = Object.keys(now).filter((name) => now[name] !== last[name]);
     last = now;
-    return isSame;
+    return changed.every((name) => name.startsWith("descriptors"));
   };
-  await vi.waitUntil(isSettled, { timeout: 15_000, interval: 300 });
+  await vi.waitUntil(isSettled, { timeout: 60_000, interval: 300 });
   return last;
 }
 
@@ -122,9 +131,9 @@ export async function untilIdle(rest: RestClient, project: string): Promise<void
 
 type Servers = Readonly<Record<"plain" | "secure" | "other", EchoServer>>;
 
-function projectsOf({ plain, secure, other }: Servers) {
-  const limits =
-    "replicas: 1\nlimits: {timeout: 30, memory_mb: 256, disk_mb: 16, pids: 32, max_result_mb: 1}\n";
+function projectsOf(line: string, { plain, secure, other }: Servers) {
+  const one = `${line}replicas: 1\n`;
+  const limits = `${one}limits: {timeout: 30, memory_mb: 256, disk_mb: 16, pids: 32, max_result_mb: 1}\n`;
   const list = JSON.stringify([
     `*.sub.example:${plain.port}`,
     ...["echo", "erp", "rebind", "mixed", "metadata"].map((name) => `${name}.example:${plain.port}`),
@@ -139,8 +148,8 @@ function projectsOf({ plain, secure, other }: Servers) {
     listed: networkLimits + network,
     brokered: `${limits}${network.replace("[", `["wide.example:${plain.port}",`)}secrets:\n  ERP: {value: "\${env:AIRLOCK_TEST_BROKERED}", inject: {host: "erp.example:${secure.port}", header: Authorization, format: "Bearer {}"}}\n  WRONG: {value: another-brokered-value, inject: {host: "wrong.example:${other.port}", header: Authorization}}\n`,
     secrets: `${limits}secrets:\n${secrets.join("")}`,
-    brief: `replicas: 1\nlimits: {max_output_mb: 0.001}\nsecrets:\n${secrets.join("")}`,
-    neighbour: `replicas: 1\nsecrets: {NEIGHBOURS: "${NEIGHBOURS}"}\n`,
-    rotating: 'replicas: 1\nsecrets: {TOKEN: "${file:token}"}\n',
+    brief: `${one}limits: {max_output_mb: 0.001}\nsecrets:\n${secrets.join("")}`,
+    neighbour: `${one}secrets: {NEIGHBOURS: "${NEIGHBOURS}"}\n`,
+    rotating: `${one}secrets: {TOKEN: "\${file:token}"}\n`,
   };
 }

@@ -163,7 +163,7 @@ reached = []
 for place in SOCKETS:
     try: unix(place); reached.append(place)
     except OSError: pass
-for host in ('127.0.0.1', '::1', ADDRESS):
+for host in json.loads(settings.get('ADDRESSES')):
     for port in json.loads(settings.get('PORTS')):
         try: tcp(host, port); reached.append([host, port])
         except OSError: pass

@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { expect } from "vitest";
 import { attempts, type HostileCase, hostile, yields } from "./cases.ts";
 
@@ -113,8 +112,10 @@ try: control.bind('\\0hostile-taken')
 except OSError: pass
 llm.complete('look')`,
     {
-      meanwhile: async () => {
-        expect(await readFile("/proc/net/unix", "utf8")).not.toContain("hostile-taken");
+      meanwhile: async ({ unixSockets }) => {
+        const known = await unixSockets("demo");
+        expect(known).toMatch(/Inode/);
+        expect(known).not.toContain("hostile-taken");
         return "seen";
       },
     },

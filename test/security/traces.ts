@@ -1,13 +1,8 @@
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { childrenOf, treeOf } from "../support/process-tree.ts";
 
-/** What a hostile script might leave on the machine, counted for a process and all below it. */
-export type Traces = {
-  readonly processes: number;
-  readonly descriptors: number;
-  readonly mounts: number;
-  readonly temporaryFiles: number;
-};
+/** What a hostile script might leave, counted by name. */
+export type Traces = Readonly<Record<string, number>>;
 
 // Where a script that got out of its mounts would leave something; all that the suite's scripts leave is called so.
 const SHARED_PLACES = ["/tmp", "/var/tmp", "/dev/shm", "/"];
@@ -17,7 +12,7 @@ const OF_AN_ENGINE = / \/(run|var\/run|var\/lib)\/(docker|containerd)\b/;
 // Connections that the test itself or gRPC has open at the moment.
 const PASSING_DESCRIPTORS = 16;
 
-/** `directories`: where the service keeps what is temporary. */
+/** On this machine, of a process and all below it. `directories`: where the service keeps what is temporary. */
 export async function tracesOf(pid: number, directories: readonly string[]): Promise<Traces> {
   const tree = await treeOf(pid);
   const marked = await Promise.all(SHARED_PLACES.map((place) => readdir(place).catch(() => [])));
@@ -32,11 +27,10 @@ export async function tracesOf(pid: number, directories: readonly string[]): Pro
 
 /** What there is more of than before, by name: [before, now]. Empty: nothing has grown. */
 export function growth(before: Traces, now: Traces): Record<string, [number, number]> {
-  const names = Object.keys(before) as (keyof Traces)[];
-  const grown = names.filter(
-    (name) => now[name] > before[name] + (name === "descriptors" ? PASSING_DESCRIPTORS : 0),
-  );
-  return Object.fromEntries(grown.map((name) => [name, [before[name], now[name]]]));
+  const grown = Object.entries(now)
+    .map(([name, count]) => [name, before[name] ?? 0, count] as const)
+    .filter(([name, was, is]) => is > was + (/^descriptors/.test(name) ? PASSING_DESCRIPTORS : 0));
+  return Object.fromEntries(grown.map(([name, was, is]) => [name, [was, is]]));
 }
 
 /** The service's own processes, which no script may end: itself, and its workers' supervisors and zygotes. */

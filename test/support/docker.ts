@@ -33,12 +33,15 @@ export type DockerAirlock = Omit<TestAirlock, "restart"> & {
   /** All that this deployment has in the engine, by id; containers that do not run as well. */
   traces(): Promise<{ containers: Docker.ContainerInfo[]; networks: string[] }>;
   images(): Promise<Docker.ImageInfo[]>;
+  /** Its volumes by name, and those without a name of anybody: a container's could be among them. */
+  volumes(): Promise<string[]>;
   restart(): Promise<DockerAirlock>;
 };
 
 /** Like startAirlock, with workers in containers; its images go with it. */
 export async function startDockerAirlock(options: TestAirlockOptions = {}): Promise<DockerAirlock> {
-  return withEngine(await startAirlock({ ...options, env: { ...DOCKER_ENVIRONMENT, ...options.env } }));
+  const airlock = await startAirlock({ ...options, env: { ...DOCKER_ENVIRONMENT, ...options.env } });
+  return withEngine(airlock, options.env?.AIRLOCK_DEPLOYMENT ?? deploymentOf(airlock.dataDirectory));
 }
 
 export const DOCKER_ENVIRONMENT = {
@@ -49,8 +52,7 @@ export const DOCKER_ENVIRONMENT = {
   AIRLOCK_BUILD_NETWORK: process.env.AIRLOCK_BUILD_NETWORK ?? "host",
 };
 
-function withEngine(airlock: TestAirlock): DockerAirlock {
-  const deployment = deploymentOf(airlock.dataDirectory);
+function withEngine(airlock: TestAirlock, deployment: string): DockerAirlock {
   const filters = filtersOf(deployment);
   return {
     ...airlock,
@@ -58,14 +60,30 @@ function withEngine(airlock: TestAirlock): DockerAirlock {
       containers: await docker.listContainers({ all: true, filters }),
       networks: (await docker.listNetworks({ filters })).map(({ Id }) => Id),
     }),
+    async volumes() {
+      const own = new RegExp(`^([0-9a-f]{64}$|airlock-${deployment}-)`);
+      const { Volumes } = await docker.listVolumes();
+      return (Volumes ?? []).map(({ Name }) => Name).filter((name) => own.test(name));
+    },
     images: () => docker.listImages({ filters }),
-    restart: async () => withEngine(await airlock.restart()),
+    restart: async () => withEngine(await airlock.restart(), deployment),
     async remove() {
       await airlock.stop();
       await removeDeployment(deployment);
       await rm(airlock.directory, { recursive: true, force: true });
     },
   };
+}
+
+/** What a command prints that runs in the container, past the sandbox of a run, as the container's user. */
+export async function execIn(containerId: string, command: readonly string[]): Promise<string> {
+  const exec = await docker
+    .getContainer(containerId)
+    .exec({ Cmd: [...command], AttachStdout: true, AttachStderr: true, Tty: true });
+  const stream = await exec.start({ Tty: true });
+  let output = "";
+  for await (const chunk of stream) output += chunk;
+  return output.trim().replaceAll("\r\n", "\n");
 }
 
 /** Removes all that a deployment has in the engine, images too. */
@@ -75,6 +93,8 @@ export async function removeDeployment(deployment: string): Promise<void> {
     await docker.getContainer(Id).remove({ force: true });
   }
   for (const { Id } of await docker.listNetworks({ filters })) await docker.getNetwork(Id).remove();
+  const { Volumes } = await docker.listVolumes({ filters: JSON.stringify(filters) });
+  for (const { Name } of Volumes ?? []) await docker.getVolume(Name).remove();
   for (const { RepoTags } of await docker.listImages({ filters })) {
     for (const tag of RepoTags ?? []) await docker.getImage(tag).remove();
   }

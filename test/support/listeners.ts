@@ -21,9 +21,9 @@ export async function listenersOf(pid: number): Promise<Listeners> {
 }
 
 /** Whether somebody takes the connection. */
-export function answers(place: { path: string } | { port: number }): Promise<boolean> {
+export function answers(place: { path: string } | { port: number; host?: string }): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = createConnection({ ...place, ...("port" in place && { host: "127.0.0.1" }) });
+    const socket = createConnection("port" in place ? { host: "127.0.0.1", ...place } : place);
     const settle = (connected: boolean) => {
       socket.destroy();
       resolve(connected);

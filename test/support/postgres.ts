@@ -32,6 +32,8 @@ export type TestPostgres = {
   newDatabase(): Promise<TestDatabase>;
   /** Ends it as a crash does: nothing is written any more. */
   crash(): Promise<void>;
+  /** Ends all its processes in the middle of whatever they do. */
+  kill(): Promise<void>;
   /** Stops it as a machine does that hangs: connections stay, and nothing answers. */
   freeze(): Promise<void>;
   thaw(): Promise<void>;
@@ -133,6 +135,10 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
     password: PASSWORD,
     start,
     crash: () => end("SIGQUIT"),
+    async kill() {
+      await signalAll("SIGKILL");
+      await exited;
+    },
     freeze: () => signalAll("SIGSTOP"),
     thaw: () => signalAll("SIGCONT"),
     async newDatabase() {

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { access, constants, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { access, constants, mkdir, mkdtemp, rm, statfs, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -19,6 +19,10 @@ export type PrivateEngine = {
   start(): Promise<void>;
   /** Ends it with all its containers, as a restart of the machine's engine does. */
   stop(): Promise<void>;
+  /** Leaves only so much room on its disk; it must have one of its own. */
+  fill(leftBytes: number): Promise<void>;
+  /** Makes room again. */
+  unfill(): Promise<void>;
   close(): Promise<void>;
 };
 
@@ -35,9 +39,18 @@ export async function privateEngineMissing(): Promise<string | undefined> {
   return "no dockerd here";
 }
 
-/** It knows the image `base` of the machine's engine; networks are bridges without firewall rules. */
-export async function startPrivateEngine(base: string): Promise<PrivateEngine> {
+/**
+ * It knows the image `base` of the machine's engine; networks are bridges without firewall rules. `diskBytes`: the size of
+ * a disk of its own, in memory.
+ */
+export async function startPrivateEngine(base: string, diskBytes?: number): Promise<PrivateEngine> {
   const directory = await mkdtemp(join(tmpdir(), "airlock-engine-"));
+  const data = join(directory, "data");
+  const filler = join(data, "filler");
+  if (diskBytes !== undefined) {
+    await mkdir(data);
+    await run("mount", ["-t", "tmpfs", "-o", `size=${diskBytes}`, "tmpfs", data]);
+  }
   const socket = join(directory, "docker.sock");
   // Not the one of the machine's engine.
   const configuration = join(directory, "daemon.json");
@@ -48,7 +61,7 @@ export async function startPrivateEngine(base: string): Promise<PrivateEngine> {
     daemon = spawn(
       "dockerd",
       [
-        ...["--host", `unix://${socket}`, "--data-root", join(directory, "data")],
+        ...["--host", `unix://${socket}`, "--data-root", data],
         ...["--exec-root", join(directory, "exec"), "--pidfile", join(directory, "pid")],
         // Beside the machine's engine: no interface and no rules that both would want.
         ...["--bridge=none", "--iptables=false", "--ip-forward=false", "--ip6tables=false"],
@@ -83,6 +96,11 @@ export async function startPrivateEngine(base: string): Promise<PrivateEngine> {
     docker: engine,
     start,
     stop,
+    async fill(leftBytes) {
+      const { bavail, bsize } = await statfs(data);
+      await run("fallocate", ["--length", String(bavail * bsize - leftBytes), filler]);
+    },
+    unfill: () => rm(filler),
     async close() {
       await stop();
       // What the engine had mounted must be gone before its directory is removed.

@@ -11,6 +11,8 @@ export type ServiceProcess = {
   /** All that it wrote. */
   output(): string;
   signal(name: NodeJS.Signals): void;
+  /** Resolves to how it ended. */
+  readonly exited: Promise<string>;
   /** Ends it with SIGTERM; resolves to its exit status, rejects when it does not end in time. */
   stop(timeoutMs: number): Promise<number | null>;
   /** Ends it as a crash does. */
@@ -33,6 +35,11 @@ export async function startServiceProcess(
   child.stderr.on("data", (data) => {
     output += data;
   });
+  const exited = new Promise<string>((resolve) => {
+    child.once("close", (code, signal) =>
+      resolve(signal ? `was killed by ${signal}` : `exited with status ${code}`),
+    );
+  });
   const lines = createInterface({ input: child.stdout });
   await new Promise<void>((resolve, reject) => {
     lines.on("line", (line) => {
@@ -44,6 +51,7 @@ export async function startServiceProcess(
   return {
     pid: child.pid as number,
     output: () => output,
+    exited,
     signal: (signal) => void child.kill(signal),
     stop: (timeoutMs) => stopped(child, name, timeoutMs),
     kill: () => killed(child),

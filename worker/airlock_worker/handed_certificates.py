@@ -10,9 +10,7 @@ import json
 import os
 from typing import Any
 
-import grpc
-
-from .identity import BadCertificates, configuration
+from .identity import BadCertificates, Certificates
 from .log import log
 
 _FIRST_TIMEOUT_S = 60.0
@@ -21,7 +19,7 @@ _MAX_LINE_BYTES = 256 * 1024
 
 class HandedCertificates:
     def __init__(self) -> None:
-        self._latest: grpc.ServerCertificateConfiguration | None = None
+        self._latest: Certificates | None = None
         self._unfinished = b""
         self._arrived = asyncio.Event()
         asyncio.get_running_loop().add_reader(0, self._on_readable)
@@ -35,7 +33,7 @@ class HandedCertificates:
         if self._latest is None:
             raise BadCertificates("none came on standard input")
 
-    def latest(self) -> grpc.ServerCertificateConfiguration:
+    def latest(self) -> Certificates:
         if self._latest is None:
             raise BadCertificates("none came on standard input")
         return self._latest
@@ -56,7 +54,7 @@ class HandedCertificates:
     def _take(self, line: bytes) -> None:
         try:
             handed = json.loads(line)
-            self._latest = configuration(*(handed[name].encode() for name in ("ca", "cert", "key")))
+            self._latest = Certificates(*(handed[name].encode() for name in Certificates._fields))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             log("error", "certificates on standard input are not used", reason=type(error).__name__)
             return

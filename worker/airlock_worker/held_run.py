@@ -43,6 +43,8 @@ class HeldRun:
         teller = asyncio.ensure_future(self._tell(context))
         listener = asyncio.ensure_future(self._listen(context))
         over: asyncio.Future[Any] = asyncio.gather(teller, listener)
+        # Nobody asks what became of it when the call breaks; asyncio would complain of that in the log.
+        over.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             await asyncio.wait({over, superseded}, return_when=asyncio.FIRST_COMPLETED)
             if superseded.done():

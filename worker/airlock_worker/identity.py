@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 
@@ -49,7 +49,15 @@ class BadCertificates(Exception):
     """The certificates of this worker cannot be used; the text says why."""
 
 
-def server_credentials(read: Callable[[], grpc.ServerCertificateConfiguration]) -> grpc.ServerCredentials:
+class Certificates(NamedTuple):
+    """PEM: whose certificates callers need, and our own with its key."""
+
+    ca: bytes
+    cert: bytes
+    key: bytes
+
+
+def server_credentials(read: Callable[[], Certificates]) -> grpc.ServerCredentials:
     """TLS that demands a certificate of ours from callers.
 
     `read` is asked for each connection, so that new certificates need no restart. Raises BadCertificates when there are
@@ -57,29 +65,39 @@ def server_credentials(read: Callable[[], grpc.ServerCertificateConfiguration]) 
     """
     latest = read()
 
-    def fetch() -> grpc.ServerCertificateConfiguration:
+    def fetch() -> grpc.ServerCertificateConfiguration | None:
+        """Only what is new: replacing a configuration, even by itself, frees what connections that are just being made
+        still use, and the process crashes (grpc/grpc issue 36693). Once a renewal nobody meets that moment."""
         nonlocal latest
         try:
-            latest = read()
+            found = read()
         except BadCertificates as error:
             log("error", "new certificates are not used", reason=str(error))
-        return latest
+            return None
+        if found == latest:
+            return None
+        latest = found
+        return _configuration(found)
 
-    return grpc.dynamic_ssl_server_credentials(latest, fetch, require_client_authentication=True)
+    return grpc.dynamic_ssl_server_credentials(
+        _configuration(latest),
+        fetch,  # type: ignore[arg-type]  # None is documented for "no change", the types forget it
+        require_client_authentication=True,
+    )
 
 
-def in_directory(directory: Path) -> Callable[[], grpc.ServerCertificateConfiguration]:
+def in_directory(directory: Path) -> Callable[[], Certificates]:
     """`ca.pem`, `cert.pem` and `key.pem` as they are when they are asked for."""
 
-    def read() -> grpc.ServerCertificateConfiguration:
+    def read() -> Certificates:
         try:
-            ca, cert, key = ((directory / name).read_bytes() for name in ("ca.pem", "cert.pem", "key.pem"))
+            return Certificates(*((directory / f"{name}.pem").read_bytes() for name in Certificates._fields))
         except OSError as error:
             raise BadCertificates(f"{error.filename}: {error.strerror}") from error
-        return configuration(ca, cert, key)
 
     return read
 
 
-def configuration(ca: bytes, cert: bytes, key: bytes) -> grpc.ServerCertificateConfiguration:
-    return grpc.ssl_server_certificate_configuration([(key, cert)], root_certificates=ca)
+def _configuration(certificates: Certificates) -> grpc.ServerCertificateConfiguration:
+    pair = (certificates.key, certificates.cert)
+    return grpc.ssl_server_certificate_configuration([pair], root_certificates=certificates.ca)

@@ -46,7 +46,9 @@ def listener(room: Room) -> socket.socket:
         if own:
             request = struct.pack("16sh14x", b"lo", 0)
             flags = struct.unpack("16sh14x", fcntl.ioctl(any_socket, _SIOCGIFFLAGS, request))[1]
-            fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | _IFF_UP))
+            # gVisor's is up from its beginning, and no flag can be set there.
+            if not flags & _IFF_UP:
+                fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | _IFF_UP))
     listening = socket.socket()
     listening.bind(("127.0.0.1", PROXY_PORT if own else 0))
     listening.listen(128)

@@ -24,7 +24,7 @@ import socket
 import sys
 from dataclasses import asdict, dataclass
 
-from . import child, ground, init, kernel, namespaces, preload, processes, script
+from . import child, ground, init, kernel, namespaces, preload, processes, script, seccomp
 from .cgroup_limits import Overhead, Place
 from .room import Limits, Room, address_space_bytes, private_memory_bytes
 from .run_cgroup import RunCgroup, RunCgroups
@@ -168,6 +168,7 @@ def main() -> None:
     kernel.prctl(kernel.PR_SET_PDEATHSIG, 0)
     preload.forget_worker_path()
     child.prepare_output()
+    seccomp.prepare()
     for _ in range(_REHEARSALS):
         # An interpreter rewrites code as it finds out how it is used: better here, once, than in every child.
         script.rehearse()

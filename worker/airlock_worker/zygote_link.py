@@ -29,6 +29,8 @@ _STOP_S = 2.0
 # A fork takes the memory and a core away from a run that starts or ends at the same time; spares can wait.
 _TOP_UP_DELAY_S = 0.01
 _AFTER_RUN_S = 0.002
+# Where each spare ends at once the next is made after twice the time, and that at most.
+_LONGEST_DELAY_S = 2.0
 
 # All that a run, or a package that is imported, finds in its environment besides HOME, TMPDIR and its secrets.
 CLEAN_ENVIRONMENT = {
@@ -66,6 +68,8 @@ class ZygoteLink:
         self._series = 0
         # Of the current series, asked for and not here yet.
         self._ordered = 0
+        # In a row.
+        self._spares_ended = 0
         # With what every run child has before its script starts.
         self.ready: asyncio.Future[Overhead] = asyncio.get_running_loop().create_future()
         # Resolved with the reason when the zygote is gone and everything below it too.
@@ -199,10 +203,14 @@ class ZygoteLink:
     def _end(self, process: RunProcess, status: int) -> None:
         process.exited.set_result(status)
         if process in self._spares:
-            # A script may have found and killed it.
+            # A script may have found and killed it; or what it needs cannot be had.
             self._spares.remove(process)
             self._own(process.release())
-        asyncio.get_running_loop().call_later(_AFTER_RUN_S, self._top_up)
+            self._spares_ended += 1
+        else:
+            self._spares_ended = 0
+        delay = min(_AFTER_RUN_S * 2 ** min(self._spares_ended, 16), _LONGEST_DELAY_S)
+        asyncio.get_running_loop().call_later(delay, self._top_up)
 
     def _drain_waiting(self) -> list[asyncio.Future[RunProcess]]:
         waiting = [waiter for waiter in self._waiting if not waiter.done()]

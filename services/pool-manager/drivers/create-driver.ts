@@ -42,3 +42,24 @@ export async function createDriver(
   const driver = createDockerDriver(engine, { ...config.docker, ...WORKER, projectsDirectory, log });
   return circuits ? guardEngine(driver, engine, circuits) : driver;
 }
+
+/** The same for a pool-manager, which is alone in its deployment: rejects with a ConfigError while there is another one. */
+export async function createOwnDriver(
+  config: DriverConfig,
+  log: Log,
+  circuits?: Circuits,
+): Promise<WorkerDriver> {
+  const driver = await createDriver(config, log, circuits);
+  if (!config.docker) return driver;
+  const { openEngine } = await import("./docker-engine.ts");
+  const { namesOf } = await import("./docker-names.ts");
+  const { ownDeployment } = await import("./docker-owner.ts");
+  const ownership = await ownDeployment(openEngine(), namesOf(config.docker.deployment), log);
+  return {
+    ...driver,
+    async close() {
+      await driver.close();
+      await ownership.release();
+    },
+  };
+}

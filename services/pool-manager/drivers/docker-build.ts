@@ -6,7 +6,7 @@ import type { Log } from "../../common/log.ts";
 import { openBuildSession } from "./docker-build-session.ts";
 import type { BuildSecrets } from "./docker-build-settings.ts";
 import { decodeTrace } from "./docker-build-trace.ts";
-import { engineError } from "./docker-engine.ts";
+import { DISK_IS_FULL, engineError, saysDiskIsFull } from "./docker-engine.ts";
 import { withoutCredentials } from "./uv.ts";
 
 export type Build = {
@@ -111,5 +111,7 @@ async function followed(output: NodeJS.ReadableStream, signal: AbortSignal, read
 }
 
 function buildFailed(reason: string): AirlockError {
-  return new AirlockError("start_failed", `The image of the project's workers could not be built: ${reason}`);
+  // Whichever step met it first, in words of its own.
+  const cause = saysDiskIsFull(reason) ? `${DISK_IS_FULL} ${reason}` : reason;
+  return new AirlockError("start_failed", `The image of the project's workers could not be built: ${cause}`);
 }

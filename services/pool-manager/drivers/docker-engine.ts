@@ -1,7 +1,15 @@
 import Docker from "dockerode";
 import { AirlockError } from "../../common/errors.ts";
+import { PassingFailure } from "../passing-failure.ts";
 
 const TIMEOUT_MS = 60_000;
+
+export const DISK_IS_FULL = "The disk of the Docker engine is full; the operator makes room there.";
+
+/** Whether these words, of the engine or of a step of a build, come from a full disk. */
+export function saysDiskIsFull(words: string): boolean {
+  return /no space left on device/i.test(words);
+}
 
 /** The engine that DOCKER_HOST names, or the one of this machine. */
 export function openEngine(): Docker {
@@ -10,7 +18,7 @@ export function openEngine(): Docker {
 
 /**
  * Makes one call to the engine, with a deadline. Rejects with `start_failed`, in words for an operator where the cause
- * is known; the engine's own words stand in the error's detail.
+ * is known, as a PassingFailure where nobody has to change anything; the engine's own words stand in the error's detail.
  * Usage: `ask((abortSignal) => container.inspect({ abortSignal }))`; not every call of dockerode takes the signal.
  */
 export async function ask<T>(
@@ -49,27 +57,39 @@ export async function unlessGone<T>(call: Promise<T>): Promise<T | undefined> {
 /** An error of the engine, or of the way to it, in words. */
 export function engineError(error: unknown, timedOut = false): AirlockError {
   if (error instanceof AirlockError) return error;
-  const known = error as { code?: string; message?: string; json?: { message?: string } };
+  const known = error as {
+    code?: string;
+    statusCode?: number;
+    message?: string;
+    json?: { message?: string };
+  };
   const detail = known.json?.message ?? known.message ?? String(error);
-  return new AirlockError("start_failed", sentenceFor(known.code, detail, timedOut), {
-    detail,
-    cause: error,
-  });
+  const options = { detail, cause: error };
+  const definite = definiteReason(known.code, detail);
+  if (definite) return new AirlockError("start_failed", definite, options);
+  if (timedOut) return new PassingFailure("The Docker engine did not answer in time.", options);
+  if (known.code !== undefined) {
+    return new PassingFailure(
+      `The Docker engine cannot be reached (${known.code}); the operator starts it, or names another in DOCKER_HOST.`,
+      options,
+    );
+  }
+  const refused = "The Docker engine refused; the operator finds its reason in the log.";
+  // With 4xx it means what was asked.
+  return known.statusCode !== undefined && known.statusCode < 500
+    ? new AirlockError("start_failed", refused, options)
+    : new PassingFailure(refused, options);
 }
 
-function sentenceFor(code: string | undefined, detail: string, timedOut: boolean): string {
-  if (timedOut) return "The Docker engine did not answer in time.";
+/** What somebody has to change first. */
+function definiteReason(code: string | undefined, detail: string): string | undefined {
   if (code === "EACCES" || code === "EPERM") {
     return "Airlock may not use the Docker engine: the operator gives its user access to the engine's socket (usually the group docker).";
   }
-  if (code !== undefined) {
-    return `The Docker engine cannot be reached (${code}); the operator starts it, or names another in DOCKER_HOST.`;
-  }
-  if (/no space left on device/i.test(detail)) return "The disk of the Docker engine is full.";
+  if (saysDiskIsFull(detail)) return DISK_IS_FULL;
   if (/non-overlapping IPv4 address pool|predefined address pools/i.test(detail)) {
     return "The Docker engine has no addresses left for another network; the operator removes unused networks or widens default-address-pools.";
   }
   const runtime = /unknown or invalid runtime name: (\S+)/i.exec(detail)?.[1];
-  if (runtime) return `The Docker engine knows no runtime "${runtime}".`;
-  return "The Docker engine refused; the operator finds its reason in the log.";
+  return runtime && `The Docker engine knows no runtime "${runtime}".`;
 }

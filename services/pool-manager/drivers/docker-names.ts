@@ -7,6 +7,8 @@ export const LABEL = {
   worker: "airlock.worker",
   /** Changes when a container would be made differently today. */
   revision: "airlock.revision",
+  /** Of a volume: the pool-manager that it announces. */
+  owner: "airlock.pool-manager",
 } as const;
 
 export const DEPLOYMENT_NAME = /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/;
@@ -18,6 +20,7 @@ export function namesOf(deployment: string) {
   return {
     deployment,
     container: (workerId: string) => `airlock-${deployment}-${workerId}`,
+    owner: (id: string) => `airlock-${deployment}-pool-manager-${id}`,
     network: (project: string) => `airlock-${deployment}-${project}`,
     /** An interface's name has at most 15 characters; all begin alike, so that one firewall rule fits them. */
     bridge: (project: string) => `airlock${digest(`${deployment}/${project}`).slice(0, 8)}`,

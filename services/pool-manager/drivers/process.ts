@@ -7,6 +7,7 @@ import type { Project } from "../../common/project-file.ts";
 import { removeTree } from "../../common/remove-tree.ts";
 import type { WorkerDriver } from "./driver.ts";
 import { createEnvironments } from "./environments.ts";
+import { removeLeftovers } from "./leftovers.ts";
 import { importArguments } from "./requirements.ts";
 import { relayWorkerLog } from "./worker-log.ts";
 
@@ -30,6 +31,7 @@ const STOP_GRACE_MS = 5_000;
 /** Runs each worker as a child process of this one. */
 export function createProcessDriver(options: ProcessDriverOptions): WorkerDriver {
   const environments = createEnvironments(options);
+  let stopRemoving = async () => {};
   return {
     name: "process",
     boundsWorkers: false,
@@ -45,9 +47,12 @@ export function createProcessDriver(options: ProcessDriverOptions): WorkerDriver
     async prepare(project, onProgress, signal) {
       await environments.prepare(project, onProgress, signal);
     },
-    // A worker goes with the process that started it.
-    findRunning: async () => [],
-    close: async () => {},
+    // A worker goes with the process that started it; what it has written stays.
+    async findRunning() {
+      stopRemoving = await removeLeftovers(options.runDirectory, options.log);
+      return [];
+    },
+    close: () => stopRemoving(),
     async start(project, workerId) {
       const directory = join(options.runDirectory, workerId);
       await mkdir(directory, { recursive: true, mode: 0o700 });

@@ -2,6 +2,7 @@ import { pino } from "pino";
 import { beforeEach, describe, expect, it } from "vitest";
 import { AirlockError } from "../../../services/common/errors.ts";
 import type { Lease } from "../../../services/pool-manager/lease.ts";
+import { PassingFailure } from "../../../services/pool-manager/passing-failure.ts";
 import { createPool, type Pool } from "../../../services/pool-manager/pool.ts";
 import type { Worker } from "../../../services/pool-manager/worker.ts";
 import { createFakeClock, type FakeClock, settle } from "../../support/fake-clock.ts";
@@ -16,12 +17,14 @@ let clock: FakeClock;
 let pool: Pool;
 let started: TestWorker[];
 let failNextStarts: number;
+let startFailure: AirlockError;
 let granted: string[];
 
 beforeEach(() => {
   clock = createFakeClock();
   started = [];
   failNextStarts = 0;
+  startFailure = new AirlockError("start_failed", "pandas is broken");
   granted = [];
   pool = createPool({
     project: "demo",
@@ -30,7 +33,7 @@ beforeEach(() => {
     startWorker: async () => {
       if (failNextStarts > 0) {
         failNextStarts -= 1;
-        throw new AirlockError("start_failed", "pandas is broken");
+        throw startFailure;
       }
       const worker = createWorker(`w${started.length + 1}`);
       started.push(worker);
@@ -155,6 +158,29 @@ describe("a lease that broke", () => {
     again.park();
     await settle();
     expect(granted).toEqual(["a on w1", "b on w1"]);
+  });
+
+  it("leaves no turn behind for which it waited", async () => {
+    const first = acquire("a");
+    await settle();
+    first.park();
+    const other = acquire("b");
+    await settle();
+    first.resume().catch(() => undefined);
+    first.abandon();
+    const again = pool.attach("w1", "a");
+    again.park();
+    other.release();
+    const next = acquire("c");
+    await settle();
+    expect(granted).toEqual(["a on w1", "b on w1", "c on w1"]);
+    const resumed = again.resume();
+    next.release();
+    await resumed;
+    again.park();
+    acquire("d");
+    await settle();
+    expect(granted).toContain("d on w1");
   });
 
   it("frees a place in the queue at once", async () => {
@@ -290,6 +316,63 @@ describe("a pool", () => {
     acquire("c");
     await settle();
     expect(granted).toEqual(["c on w1"]);
+  });
+
+  it("tries again when a start fails by bad luck, and its queue waits", async () => {
+    startFailure = new PassingFailure("the worker exited with status 139");
+    failNextStarts = 3;
+    acquire("a");
+    await settle();
+    expect(pool.view()).toMatchObject({
+      up: true,
+      queueDepth: 1,
+      detail: "the worker exited with status 139",
+    });
+    await clock.advance(500 + 1_000 + 1_999);
+    expect(granted).toEqual([]);
+    await clock.advance(1);
+    expect(granted).toEqual(["a on w1"]);
+  });
+
+  it("gives up when bad luck does not end, says why, and tries as often for the next", async () => {
+    startFailure = new PassingFailure("the worker exited with status 139");
+    for (const execution of ["a", "b"]) {
+      failNextStarts = 4;
+      const lease = acquire(execution);
+      await clock.advance(3_500);
+      await expect(lease.granted).rejects.toMatchObject({
+        code: "start_failed",
+        message: startFailure.message,
+      });
+      expect(pool.view()).toMatchObject({ up: false, queueDepth: 0, detail: startFailure.message });
+      expect(failNextStarts).toBe(0);
+    }
+    acquire("c");
+    await settle();
+    expect(granted).toEqual(["c on w1"]);
+  });
+
+  it("refuses at once when the next attempt cannot go well, also after one that could have", async () => {
+    const definite = startFailure;
+    startFailure = new PassingFailure("the worker cannot be reached");
+    failNextStarts = 2;
+    const lease = acquire("a");
+    await settle();
+    startFailure = definite;
+    await clock.advance(500);
+    await expect(lease.granted).rejects.toBe(definite);
+    expect(pool.view()).toMatchObject({ up: false, detail: "pandas is broken" });
+  });
+
+  it("starts no further attempt for a pool that is put down meanwhile", async () => {
+    startFailure = new PassingFailure("the worker cannot be reached");
+    failNextStarts = 1;
+    pool.up(1);
+    await settle();
+    pool.down();
+    await clock.advance(10_000);
+    expect(started).toEqual([]);
+    expect(pool.view()).toMatchObject({ up: false, replicas: 0 });
   });
 
   it("finishes what runs and what waits before it goes down", async () => {

@@ -1,0 +1,96 @@
+import { childrenOf, treeOf } from "../support/process-tree.ts";
+import type { Random } from "./random.ts";
+import type { Stage } from "./stage.ts";
+
+export const TARGETS = [
+  ...["gateway", "router", "pool-manager", "secrets", "sanitizer", "egress"],
+  ...["supervisor", "zygote", "run child", "postgres"],
+] as const;
+type Target = (typeof TARGETS)[number];
+type Deed = "kill" | "freeze" | "hang";
+
+/** One thing that was done to the stage. */
+export type Fault = { readonly deed: Deed; readonly target: Target; readonly atMs: number };
+
+export const FREEZE_MS = 10_000;
+// A router is missed after 15 seconds, and then comes too late.
+export const HANG_MS = 20_000;
+
+/** Each target killed and frozen once, and one router frozen until it has lost what it has; in an order of its own. */
+export function deckOf(random: Random): { deed: Deed; target: Target }[] {
+  const both = TARGETS.flatMap((target) => [
+    { deed: "kill" as const, target },
+    { deed: "freeze" as const, target },
+  ]);
+  return random.shuffle([...both, { deed: "hang", target: "router" }]);
+}
+
+/** Does it to a process that is there, and waits for one. Resolves when it is done; `thawed`, when it is over. */
+export async function strike(
+  { deed, target }: { deed: Deed; target: Target },
+  stage: Stage,
+  random: Random,
+): Promise<{ fault: Fault; thawed: Promise<void> }> {
+  const done = (thawed: Promise<void> = Promise.resolve()) => ({
+    fault: { deed, target, atMs: Date.now() },
+    thawed,
+  });
+  if (target === "postgres") {
+    if (deed === "kill") {
+      await stage.postgres.kill();
+      return done(stage.postgres.start());
+    }
+    await stage.postgres.freeze();
+    return done(later(() => stage.postgres.thaw()));
+  }
+  for (;;) {
+    const names = [...stage.services.keys()].filter((name) => name.replace(/-\d$/, "") === target);
+    if (names.length > 0) {
+      const service = stage.services.get(random.pick(names));
+      const pid = service?.pid();
+      if (service && pid) {
+        if (deed !== "kill") return done(frozen(pid, deed === "hang" ? HANG_MS : FREEZE_MS));
+        const struck = done();
+        await service.kill();
+        return struck;
+      }
+    } else {
+      const pid = await processOfWorker(target, stage, random);
+      if (pid && send(pid, deed === "kill" ? "SIGKILL" : "SIGSTOP")) {
+        return deed === "kill" ? done() : done(later(() => void send(pid, "SIGCONT")));
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+async function processOfWorker(target: Target, stage: Stage, random: Random): Promise<number | undefined> {
+  const supervisors = await stage.supervisors();
+  const [supervisor] = random.shuffle(supervisors);
+  if (!supervisor || target === "supervisor") return supervisor;
+  const [zygote] = await childrenOf(supervisor);
+  if (!zygote || target === "zygote") return zygote;
+  // The oldest runs a script, if any does: what waits for one is taken in the order in which it was forked.
+  const [oldest] = await childrenOf(zygote);
+  return oldest && random.pick(await treeOf(oldest));
+}
+
+function frozen(pid: number, forMs: number): Promise<void> {
+  send(pid, "SIGSTOP");
+  return later(() => void send(pid, "SIGCONT"), forMs);
+}
+
+async function later(thaw: () => void | Promise<void>, afterMs = FREEZE_MS): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, afterMs));
+  await thaw();
+}
+
+/** False: it is gone. */
+function send(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    process.kill(pid, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,77 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pino } from "pino";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { systemClock } from "../../services/common/clock.ts";
+import {
+  PoolManagerServiceClient,
+  type PoolManagerServiceServer,
+  PoolManagerServiceService,
+} from "../../services/common/gen/airlock/v1/pool_manager.ts";
+import { connect } from "../../services/common/grpc-client.ts";
+import { type GrpcServer, handlersFor, startGrpcServer } from "../../services/common/grpc-server.ts";
+import { parseProjectFile } from "../../services/common/project-file.ts";
+import { serveLease } from "../../services/pool-manager/lease-handler.ts";
+import { createPool, type Pool } from "../../services/pool-manager/pool.ts";
+import type { Pools } from "../../services/pool-manager/pools.ts";
+import type { Worker } from "../../services/pool-manager/worker.ts";
+import { openLease } from "../../services/router/lease-session.ts";
+
+// A worker that outlives its pool-manager, as a container does; nothing runs on it.
+const WORKER: Worker = {
+  ...{ id: "w1", address: "unix:/w1", posture: { layers: [], facts: [] } },
+  ...{ secretsVersion: () => "v1", network: () => false, refresh: async () => undefined },
+  ...{ retiring: new Promise<string>(() => undefined), gone: new Promise<string>(() => undefined) },
+  stop: async () => undefined,
+};
+const log = pino({ level: "silent" });
+
+let directory: string;
+let client: PoolManagerServiceClient;
+let server: GrpcServer;
+let pool: Pool;
+
+const address = () => `unix:${directory}/pool-manager.sock`;
+const start = async () => {
+  const project = parseProjectFile("demo.yaml", "name: demo\n");
+  pool = createPool({ project: "demo", clock: systemClock, log, startWorker: async () => WORKER });
+  pool.take(1, async () => WORKER);
+  const pools = { open: async () => ({ project, pool }), granted: () => undefined } as unknown as Pools;
+  const lease = handlersFor(log).duplex<never, never>((stream, context) =>
+    serveLease(stream, context, pools),
+  );
+  const handlers = { lease } as unknown as PoolManagerServiceServer;
+  server = await startGrpcServer(address(), [[PoolManagerServiceService, handlers]]);
+};
+const leaseOf = (executionId: string) =>
+  openLease(client, { project: "demo", executionId, workerId: "" }, systemClock);
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "airlock-lease-"));
+  await start();
+  client = connect(PoolManagerServiceClient, address());
+});
+afterEach(async () => {
+  client.close();
+  await server.drain(0);
+  await rm(directory, { recursive: true });
+});
+
+it("a paused execution does not take the slot from the others when the pool-manager is restarted", async () => {
+  const paused = leaseOf("paused");
+  await paused.granted();
+  await paused.park();
+  expect(pool.view()).toMatchObject({ running: 0, paused: 1 });
+  await server.drain(0);
+  await start();
+  await expect.poll(() => pool.view()).toMatchObject({ running: 0, paused: 1 });
+  const next = leaseOf("next");
+  expect((await next.granted()).workerId).toBe("w1");
+  const resumed = paused.resume();
+  next.release();
+  await resumed;
+  expect(pool.view()).toMatchObject({ running: 1, paused: 0 });
+  paused.release();
+  await expect.poll(() => pool.view()).toMatchObject({ running: 0, paused: 0 });
+});

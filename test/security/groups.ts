@@ -1,0 +1,67 @@
+import { describe, expect, it } from "vitest";
+import { BROKERED_SECRETS } from "./brokered.ts";
+import type { HostileCase } from "./cases.ts";
+import { DATA } from "./data.ts";
+import { DESCRIPTORS } from "./descriptors.ts";
+import { FILES } from "./files.ts";
+import { type HostileStage, untilIdle } from "./hostile-stage.ts";
+import { WITH_NETWORK } from "./network-listed.ts";
+import { WITHOUT_NETWORK } from "./network-none.ts";
+import { REQUESTS } from "./network-requests.ts";
+import { expectItsEnd, play } from "./play.ts";
+import { PROCESSES } from "./processes.ts";
+import { RESOURCES } from "./resources.ts";
+import { PLACES } from "./secret-places.ts";
+import { CUT, SPELLED } from "./secrets.ts";
+import { SYSTEM_CALLS } from "./system-calls.ts";
+
+const GROUPS: readonly (readonly [string, readonly HostileCase[]])[] = [
+  ["resources", RESOURCES],
+  ["processes", [...PROCESSES, ...DESCRIPTORS, ...SYSTEM_CALLS]],
+  ["files", FILES],
+  ["data", DATA],
+  ["secrets", [...SPELLED, ...CUT, ...PLACES, ...BROKERED_SECRETS]],
+  ["network", [...WITHOUT_NETWORK, ...WITH_NETWORK, ...REQUESTS]],
+];
+
+/** Plays every case; `hereOf` says how one is where this stage stands. */
+export function playGroups(
+  stage: () => HostileStage,
+  hereOf: (hostile: HostileCase) => HostileCase = (hostile) => hostile,
+): void {
+  describe.each(GROUPS)("%s: a hostile script ends as it should and leaves no trace", (_, cases) => {
+    // One by one: a name that `it.each` puts into a title is cut.
+    for (const hostile of cases.map(hereOf)) {
+      it(hostile.name, { timeout: 90_000 }, async () => {
+        const { rest } = stage();
+        const before = await stage().longLived();
+        const execution = await play(hostile, rest, stage());
+        await hostile.afterwards?.(stage(), execution);
+        await expectItsEnd(hostile, execution, rest);
+        await expectTheSame(stage(), hostile, before);
+        await expectNoGrowth(stage(), hostile);
+      });
+    }
+  });
+}
+
+export async function expectNoGrowth(
+  stage: HostileStage,
+  { project = "demo" }: Pick<HostileCase, "project">,
+): Promise<void> {
+  await expect.poll(() => stage.grown(project)).toEqual({});
+}
+
+/** All that lived before, or all but the one worker that the script has had replaced. */
+async function expectTheSame(
+  { rest, longLived, ofWorker }: HostileStage,
+  { project = "demo", replacesWorker }: HostileCase,
+  before: readonly (number | string)[],
+): Promise<void> {
+  if (!replacesWorker) return expect(await longLived()).toEqual(before);
+  await untilIdle(rest, project);
+  await expect.poll(async () => (await longLived()).length).toBe(before.length);
+  const now = new Set(await longLived());
+  const gone = before.filter((each) => !now.has(each)).length;
+  expect(gone === 0 && replacesWorker === "perhaps" ? ofWorker : gone).toBe(ofWorker);
+}

@@ -1,0 +1,24 @@
+import { readFile } from "node:fs/promises";
+import type { Account } from "../support/account.ts";
+import { startAirlock } from "../support/airlock.ts";
+import type { Place } from "./place.ts";
+import { longLived, tracesOf } from "./traces.ts";
+
+/** Workers are processes of this machine, and all is run by one account. */
+export function onMachine(account: Account): Place {
+  return {
+    line: "",
+    async start(options) {
+      const airlock = await startAirlock({ ...options, account });
+      return {
+        airlock,
+        longLived: () => longLived(airlock.pid),
+        // Supervisor and zygote.
+        ofWorker: 2,
+        addresses: async () => [],
+        traces: (_, directories) => tracesOf(airlock.pid, directories),
+        unixSockets: () => readFile("/proc/net/unix", "utf8"),
+      };
+    },
+  };
+}
