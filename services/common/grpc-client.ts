@@ -33,7 +33,8 @@ type UnaryMethod<Req, Res> = (
 
 /**
  * A client for the service at `address` (`unix:/path`, or with `tls` `host:port`, or the replicas of a service as
- * `ipv4:ADDRESS:PORT,ADDRESS:PORT`); it connects on first use. Over TLS the other side must be `peer`, or else the one service that answers such calls. `options` go before the usual ones.
+ * `ipv4:ADDRESS:PORT,ADDRESS:PORT`); it connects on first use. Over TLS the other side must be `peer`, or else the one
+ * service that answers such calls. `options` go before the usual ones.
  */
 export function connect<C extends Client>(
   Service: ClientConstructor<C>,

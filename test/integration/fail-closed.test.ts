@@ -7,6 +7,9 @@ import {
 import { callUnary } from "../../services/common/grpc-client.ts";
 import { startServices, type TestServices } from "../support/services.ts";
 
+// A sanitizer that restarts is waited for.
+const SLOW = 60_000;
+
 const PRINTS_FOR_LONG =
   "import time\nfor n in range(200):\n    print('line', n, flush=True)\n    time.sleep(0.05)";
 
@@ -24,32 +27,55 @@ async function ended(id: string): Promise<Execution> {
 }
 
 describe("when the sanitizer cannot be reached", () => {
-  it("a script does not start, and the execution says so", async () => {
-    services = await startServices({ demo: "" });
-    await services.stop("sanitizer");
-    const execution = await ended(await services.submit({ code: "print('out'); set_result('result')" }));
-    expect(execution).toMatchObject({
-      status: ExecutionStatus.ERROR,
-      endReason: EndReason.OUTPUT_WITHHELD,
-      stdout: "",
-      resultJson: "null",
-      error: expect.stringContaining("withheld"),
-      startedAtMs: undefined,
-    });
-    await services.start("sanitizer");
-    expect(await ended(await services.submit({ code: "print('out')" }))).toMatchObject({ stdout: "out\n" });
-  });
+  it(
+    "a script does not start, and the execution says so",
+    async () => {
+      services = await startServices({ demo: "" });
+      await services.stop("sanitizer");
+      const execution = await ended(await services.submit({ code: "print('out'); set_result('result')" }));
+      expect(execution).toMatchObject({
+        status: ExecutionStatus.ERROR,
+        endReason: EndReason.OUTPUT_WITHHELD,
+        stdout: "",
+        resultJson: "null",
+        error: expect.stringContaining("withheld"),
+        startedAtMs: undefined,
+      });
+      await services.start("sanitizer");
+      expect(await ended(await services.submit({ code: "print('out')" }))).toMatchObject({ stdout: "out\n" });
+    },
+    SLOW,
+  );
 
-  it("a script that runs is ended, and only what was clean before is kept", async () => {
-    services = await startServices({ demo: "" });
-    const id = await services.submit({ code: PRINTS_FOR_LONG });
-    await expect.poll(async () => (await services.get(id)).stdout, { timeout: 10_000 }).toContain("line 3");
-    await services.stop("sanitizer");
-    const execution = await ended(id);
-    expect(execution.endReason).toBe(EndReason.OUTPUT_WITHHELD);
-    expect(execution.stdout).toContain("line 3");
-    expect(execution.stdout).not.toContain("line 199");
-  });
+  it(
+    "a script that runs is ended, and only what was clean before is kept",
+    async () => {
+      services = await startServices({ demo: "" });
+      const id = await services.submit({ code: PRINTS_FOR_LONG });
+      await expect.poll(async () => (await services.get(id)).stdout, { timeout: 10_000 }).toContain("line 3");
+      await services.stop("sanitizer");
+      const execution = await ended(id);
+      expect(execution.endReason).toBe(EndReason.OUTPUT_WITHHELD);
+      expect(execution.stdout).toContain("line 3");
+      expect(execution.stdout).not.toContain("line 199");
+    },
+    SLOW,
+  );
+
+  it(
+    "a script that runs goes on when it is back in time, and loses nothing",
+    async () => {
+      services = await startServices({ demo: "" });
+      const id = await services.submit({ code: PRINTS_FOR_LONG });
+      await expect.poll(async () => (await services.get(id)).stdout, { timeout: 10_000 }).toContain("line 3");
+      await services.stop("sanitizer");
+      await services.start("sanitizer");
+      const { endReason, stdout } = await ended(id);
+      expect(endReason).toBe(EndReason.COMPLETED);
+      expect(stdout).toBe(Array.from({ length: 200 }, (_, n) => `line ${n}\n`).join(""));
+    },
+    SLOW,
+  );
 });
 
 describe("when the sanitizer is restarted", () => {

@@ -55,7 +55,6 @@ describe.skipIf(missing)(`a rolling restart under load${missing ? ` (${missing})
     await sleep(16_000);
     expect(await deployment.restart("pool-manager")).toBe(0);
     await goOn();
-    if (process.env.DUMP) (await import("node:fs")).writeFileSync(process.env.DUMP, deployment.output());
     const { failures, broken, reasons, ended } = await load.stop();
     const lost = [...ended.values()].filter(({ last }) => last.end_reason !== "completed");
     expect({ failures, broken, lost }).toEqual({ failures: [], broken: [], lost: [] });

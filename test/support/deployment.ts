@@ -24,6 +24,10 @@ export type DeploymentOptions = {
   readonly projects: Readonly<Record<string, string>>;
   /** `postgres://` with the address of PostgreSQL; undefined: a router of its own SQLite file. */
   readonly databaseUrl?: string | undefined;
+  /** Options of Node for every service. */
+  readonly nodeOptions?: string;
+  /** How long ended executions are kept. */
+  readonly retention?: string;
   readonly gateways?: number;
   readonly routers?: number;
   /** Where a caller is told that `port` of 127.0.0.1 is, for whoever stands between the two; `port` unless said. */
@@ -67,10 +71,12 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
   };
   const local = (port: number) => `127.0.0.1:${port}`;
   const to = async (edge: Edge, name: string) => local(await between(edge, await portOf(name)));
+  const nodeOptions = options.nodeOptions ? { NODE_OPTIONS: options.nodeOptions } : {};
   const own = async (name: string, identity: string) => ({
     AIRLOCK_LISTEN: local(await portOf(name)),
     AIRLOCK_TLS_DIR: join(certificates, identity),
     AIRLOCK_PROJECTS_DIR: projects,
+    ...nodeOptions,
   });
   const environments = new Map<string, Record<string, string>>();
   environments.set("secrets", {
@@ -100,6 +106,7 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
       AIRLOCK_POOL_MANAGER_ADDRESS: await to("router→pool-manager", "pool-manager"),
       AIRLOCK_SANITIZER_ADDRESS: await to("router→sanitizer", "sanitizer"),
       AIRLOCK_EGRESS_ADDRESS: await to("router→egress", "egress"),
+      ...(options.retention && { AIRLOCK_RETENTION: options.retention }),
       ...(options.databaseUrl
         ? { AIRLOCK_DATABASE_URL: options.databaseUrl }
         : { AIRLOCK_DATABASE: join(directory, "airlock.db") }),
@@ -111,6 +118,7 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
     const port = await portOf(`gateway-${n}`);
     urls.push(`http://${local(port)}`);
     environments.set(`gateway-${n}`, {
+      ...nodeOptions,
       AIRLOCK_PORT: String(port),
       AIRLOCK_TLS_DIR: join(certificates, "gateway"),
       AIRLOCK_ROUTER_ADDRESS: `ipv4:${routerAddresses.join(",")}`,

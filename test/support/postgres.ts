@@ -25,7 +25,7 @@ export function postgresMissing(): string | undefined {
 
 /** A real server of this test's own, on a Unix socket, with a password. */
 export type TestPostgres = {
-  /** Where it listens with TLS, if it does. */
+  /** Where it listens on this machine, with TLS or without, if it does. */
   readonly port: number;
   readonly password: string;
   /** A fresh, empty database. */
@@ -54,6 +54,8 @@ export type TestPostgresOptions = {
   readonly durable?: boolean;
   /** PEM texts: it listens on `localhost` too, with this certificate. */
   readonly tls?: { readonly certificate: string; readonly key: string };
+  /** It listens on 127.0.0.1 too, without TLS. */
+  readonly tcp?: boolean;
 };
 
 export async function startPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
@@ -90,7 +92,7 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
   );
   const urlOf = (database: string) =>
     `postgres://airlock:${encodeURIComponent(PASSWORD)}@${encodeURIComponent(directory)}:${port}/${database}`;
-  const port = options.tls ? await freePort() : 5432;
+  const port = options.tls || options.tcp ? await freePort() : 5432;
   const settings = options.durable ? [...DURABLE] : [...FAST];
   if (options.tls) {
     const certificate = await write("server.pem", options.tls.certificate);
@@ -98,6 +100,7 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
     settings.push("-c", "ssl=on", "-c", `ssl_cert_file=${certificate}`, "-c", `ssl_key_file=${key}`);
     settings.push("-c", "listen_addresses=localhost");
   }
+  if (options.tcp) settings.push("-c", "listen_addresses=127.0.0.1");
   let server: ChildProcess;
   let exited: Promise<unknown>;
   let databases = 0;
