@@ -73,7 +73,9 @@ export function startLoad({
         const signal = AbortSignal.timeout(ANSWER_WITHIN_MS);
         return await fetch(`${urls[turn++ % urls.length]}${path}`, { ...init, signal });
       } catch (error) {
-        if (!isRefused(error) || refusals === urls.length * 2) throw error;
+        // A server may close an idle connection in the moment in which it is used again (RFC 9112, 9.5).
+        const mayRepeat = isRefused(error) || (init.method === undefined && isReset(error));
+        if (!mayRepeat || refusals === urls.length * 2) throw error;
       }
     }
   };
@@ -212,6 +214,11 @@ function rankOf({ status }: ExecutionView): number {
 
 function isRefused(error: unknown): boolean {
   return codeIn(error) === "ECONNREFUSED";
+}
+
+function isReset(error: unknown): boolean {
+  const code = codeIn(error);
+  return code === "ECONNRESET" || code === "UND_ERR_SOCKET";
 }
 
 function codeIn(error: unknown): string | undefined {
