@@ -229,6 +229,9 @@ describe("all services over TLS", () => {
       let output = "";
       for (let event = (await run.next())?.event; event; event = (await run.next())?.event) {
         if (event.$case === "output") output += String(event.value.data);
+        if (event.$case !== "finished") continue;
+        await run.send({ message: { $case: "recorded", value: {} } });
+        run.close();
       }
       expect(output).toBe("200\n");
       expect(echo.seen.map(({ path }) => path)).toEqual(["/over/tls"]);
