@@ -8,9 +8,9 @@ export const MAX_MESSAGE_BYTES = 128 * MIB;
 /** Documents and output cross streams in pieces of at most this size. */
 export const MAX_CHUNK_BYTES = MIB;
 
-/** Channel options of both ends: message limits, and pings that notice a peer that froze or vanished. */
 allowPingsWhileDraining();
 
+/** Channel options of both ends: message limits, and pings that notice a peer that froze or vanished. */
 export const CHANNEL_OPTIONS = {
   "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
   "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
