@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from airlock_worker import __main__ as worker
-from airlock_worker import run, supervisor, zygote_link
+from airlock_worker import record, run, supervisor, zygote_link
 
 _stamps: list[tuple[float, str]] = []
 
@@ -26,15 +26,15 @@ def _before(owner: Any, method: str, what: str) -> None:
     own: Callable[..., Any] = getattr(owner, method)
 
     @functools.wraps(own)
-    def noting(self: Any, *args: Any) -> Any:
+    def noting(self: Any, *args: Any, **options: Any) -> Any:
         _stamp(what)
-        return own(self, *args)
+        return own(self, *args, **options)
 
     # gRPC looks whether a handler is a coroutine function.
     @functools.wraps(own)
-    async def noting_async(self: Any, *args: Any) -> Any:
+    async def noting_async(self: Any, *args: Any, **options: Any) -> Any:
         _stamp(what)
-        return await own(self, *args)
+        return await own(self, *args, **options)
 
     setattr(owner, method, noting_async if inspect.iscoroutinefunction(own) else noting)
 
@@ -52,7 +52,7 @@ def _on_control(own: Callable[[Any], None]) -> Callable[[Any], None]:
 def main() -> None:
     _before(supervisor.Supervisor, "run", "Run called")
     _before(run.Run, "_begin", "has a spare for it")
-    _before(run.Run, "_write_output", "output passed on")
+    _before(record.Record, "write", "output passed on")
     _before(run.Run, "_finish", "finishing")
     _before(run.Run, "_finished", "finished")
     _before(zygote_link.ZygoteLink, "_end", "the run's processes are gone")
