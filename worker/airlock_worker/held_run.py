@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,9 @@ import grpc
 
 from .log import log
 from .run import Run
+
+# For a message that is on its way to a caller who reads.
+_LAST_WRITE_S = 1.0
 
 
 class CallerBrokeProtocol(Exception):
@@ -40,7 +44,8 @@ class HeldRun:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the run is another caller's, or over")
         self._epoch = epoch
         superseded = self._take_over()
-        teller = asyncio.ensure_future(self._tell(context))
+        writing = asyncio.Lock()
+        teller = asyncio.ensure_future(self._tell(context, writing))
         listener = asyncio.ensure_future(self._listen(context))
         over: asyncio.Future[Any] = asyncio.gather(teller, listener)
         # Nobody asks what became of it when the call breaks; asyncio would complain of that in the log.
@@ -48,10 +53,12 @@ class HeldRun:
         try:
             await asyncio.wait({over, superseded}, return_when=asyncio.FIRST_COMPLETED)
             if superseded.done():
+                await _silence(teller, writing)
                 await context.abort(grpc.StatusCode.ABORTED, "another caller follows this run now")
             over.result()
         except CallerBrokeProtocol as problem:
             self._stop()
+            await _silence(teller, writing)
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(problem))
         finally:
             over.cancel()
@@ -85,9 +92,10 @@ class HeldRun:
         self._stopped = True
         self._run.stop()
 
-    async def _tell(self, context: Any) -> None:
+    async def _tell(self, context: Any, writing: asyncio.Lock) -> None:
         async for message in self._run.record.follow():
-            await context.write(message)
+            async with writing:
+                await context.write(message)
 
     async def _listen(self, context: Any) -> None:
         """Obeys the caller until the end of its requests."""
@@ -103,3 +111,10 @@ class HeldRun:
                     self._recorded = True
                 case _:
                     raise CallerBrokeProtocol("a Run has one first message, then answers, and in the end recorded")
+
+
+async def _silence(teller: asyncio.Future[None], writing: asyncio.Lock) -> None:
+    """Ends the telling between two messages: gRPC does not end a call of which a write was cancelled."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_WRITE_S), writing:
+            teller.cancel()

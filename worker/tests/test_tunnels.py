@@ -209,8 +209,10 @@ async def test_a_tunnel_ends_with_the_run_whatever_it_was_doing(stage: Stage) ->
         waiting = await stage.tunnel()
         sending = asyncio.ensure_future(_send_for_ever(stuck))
         assert not (await asyncio.wait({sending}, timeout=0.3))[0]
-    for tunnel in (used, stuck, waiting):
+    for tunnel in (used, waiting):
         assert await tunnel.code() == grpc.StatusCode.OK
+    # gRPC calls it INTERNAL when the end crosses a message that is being sent.
+    assert await stuck.code() in (grpc.StatusCode.OK, grpc.StatusCode.INTERNAL)
     with contextlib.suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):
         await sending
     for reader, _ in connections:
