@@ -141,6 +141,9 @@ class Supervisor:
             end_reason="END_REASON_START_FAILED", truncated=self._messages.Truncated()
         )
         await context.write(self._messages.RunResponse(finished=finished))
+        # Nothing of it is kept; the call ends like every other, when its caller is done with it.
+        while await context.read() is not grpc.aio.EOF:
+            pass
 
     def _own(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
