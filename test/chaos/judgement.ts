@@ -15,6 +15,11 @@ const CAUSES: Readonly<Record<string, readonly `${Fault["deed"]} ${Fault["target
   start_failed: ["freeze secrets", "freeze egress", "kill zygote"],
 };
 
+// A worker that has not ended a run five seconds after its time is not believed in any more.
+const CAUSES_OF_LATE_LOSS: typeof CAUSES = {
+  worker_lost: ["freeze supervisor", "freeze zygote"],
+};
+
 /** How an execution ended, and what is wrong with that. */
 export function judge(witness: Witness, faults: readonly Fault[]): { ending: string; problems: string[] } {
   const { script, view, body } = witness;
@@ -22,9 +27,13 @@ export function judge(witness: Witness, faults: readonly Fault[]): { ending: str
   const expected = expectedStdout(witness);
   const reason = view.end_reason ?? "none";
   if (reason !== script.endReason) {
+    const causes = [
+      ...(CAUSES[reason] ?? []),
+      ...(script.timeout === undefined ? [] : (CAUSES_OF_LATE_LOSS[reason] ?? [])),
+    ];
     const isExplained = faults.some(
       ({ deed, target, atMs }) =>
-        CAUSES[reason]?.includes(`${deed} ${target}`) &&
+        causes.includes(`${deed} ${target}`) &&
         atMs + (deed === "freeze" ? FREEZE_MS : 0) + AFTERMATH_MS >= witness.acceptedAtMs &&
         atMs <= witness.endedAtMs,
     );
