@@ -35,7 +35,7 @@ class OutputPipe:
     def _on_readable(self) -> None:
         if self._read() and len(self._pending) >= MAX_PENDING_BYTES:
             self._pause()
-        if self._pending:
+        if self._pending or self._ended:
             self._wake()
 
     def _read(self) -> bool:
@@ -53,6 +53,11 @@ class OutputPipe:
         self.truncated_bytes += len(data) - len(kept)
         self._pending += kept
         return True
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether nobody can write to the pipe any more and all that was written has been taken."""
+        return self._ended and not self._pending
 
     def take(self) -> bytes:
         """What is to be sent now, at most one message of it."""

@@ -75,7 +75,7 @@ class Run:
     async def _conduct(self, proxy_port: int | None) -> None:
         try:
             self._begin(proxy_port)
-            while not self._process.exited.done():
+            while not (self._process.exited.done() or self._has_told_all()):
                 await self._woken.wait()
                 self._woken.clear()
                 self._record_output()
@@ -119,6 +119,7 @@ class Run:
             self._process.kill()
         elif self._talk.verdict is not None:
             self._hold_clock()
+            self._woken.set()
             self._helping = loop.call_later(_LAST_WORD_S, self._process.kill)
         elif self._talk.question is not None:
             self._woken.set()
@@ -173,6 +174,14 @@ class Run:
         self._process.thaw()
         self._process.send(frames.pack(frames.ANSWER, json.dumps(answer.result()).encode()))
 
+    def _has_told_all(self) -> bool:
+        """Whether a script that completed can say no more. It is not waited for then: until its processes are gone
+        takes longer than many a script, and cannot change its end. But without process 1 its children may outlive it.
+        """
+        told = self._talk.verdict
+        is_completed = told is not None and told.end == "completed"
+        return is_completed and self._process.is_init and all(output.is_at_end for output in self._outputs)
+
     async def _finish(self) -> None:
         self._hold_clock()
         self._talk.read_all(self._process.control)
@@ -188,6 +197,9 @@ class Run:
         self.record.finish([*documents, self._messages.RunResponse(finished=self._finished(ended))])
 
     def _verdict(self) -> Verdict:
+        if not self._process.exited.done():
+            assert self._talk.verdict is not None
+            return self._talk.verdict
         status = self._process.exited.result()
         if status is None:
             return verdict.of_status(None, self._process.killed_by_us)

@@ -31,7 +31,7 @@ class RunProcess:
         self.out = out
         self.err = err
         # Whether it is not the script itself but process 1 of its namespace, whose end ends all of it.
-        self._is_init = is_init
+        self.is_init = is_init
         # The name of its cgroup below the worker's.
         self.cgroup = cgroup
         # Where the run's connections to the egress proxy arrive; None: it has no network.
@@ -72,7 +72,7 @@ class RunProcess:
     async def freeze(self) -> None:
         """Stops the whole tree. It may end meanwhile."""
         for _ in range(_FREEZE_STEPS):
-            if self.exited.done() or processes.freeze_tree(self.pid, spare_root=self._is_init):
+            if self.exited.done() or processes.freeze_tree(self.pid, spare_root=self.is_init):
                 return
             await asyncio.sleep(_FREEZE_STEP_S)
 
@@ -83,7 +83,7 @@ class RunProcess:
     def kill(self) -> None:
         if not self.exited.done():
             self.killed_by_us = True
-            if self._is_init:
+            if self.is_init:
                 processes.send(self.pid, signal.SIGKILL)
             else:
                 processes.kill_tree(self.pid)

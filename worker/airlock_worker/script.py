@@ -47,6 +47,10 @@ def run(start: dict[str, Any], limits: Limits, control: int) -> None:
     if os.getpid() != main_process:
         # A process that the script forked came to its end like any program; it has nothing to tell the supervisor.
         os._exit(outcome.status)
+    # Nothing can follow from here: the supervisor need not wait for the process to be gone, to know it.
+    for fd in (1, 2):
+        with contextlib.suppress(OSError):
+            os.close(fd)
     _tell(control, outcome, result, memory)
 
 

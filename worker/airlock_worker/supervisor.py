@@ -20,6 +20,9 @@ from .status import StatusBoard
 from .tunnels import Tunnels
 from .zygote_link import NoSpare, ZygoteLink
 
+# From the kill of a run's processes until they are gone.
+_GONE_S = 5.0
+
 
 class Supervisor:
     def __init__(self, messages: Messages, link: ZygoteLink, board: StatusBoard, grace_s: float) -> None:
@@ -132,7 +135,14 @@ class Supervisor:
         finally:
             if not run.record.finished:
                 run.record.break_off()
+            await self._see_gone(process)
             await process.release()
+
+    async def _see_gone(self, process: RunProcess) -> None:
+        """A run may have told its end already, and its worker be given to another."""
+        _, pending = await asyncio.wait({process.exited}, timeout=_GONE_S)
+        if pending:
+            self._board.change("retiring", "the processes of a run could not be ended")
 
     async def _not_started(self, context: Any, why: str) -> None:
         error = self._messages.RunDocument(kind="KIND_ERROR", data=f"The script was not started: {why}.".encode())

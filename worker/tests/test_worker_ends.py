@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 
 import pytest
 
@@ -82,3 +83,19 @@ async def test_a_worker_that_is_told_to_stop_goes_quickly_and_completely(how: st
         assert (await running.finish()).end == "worker_lost"
         assert await asyncio.wait_for(target.process.wait(), 3) == 0
         assert not [pid for pid in family if processes.exists(pid)]
+
+
+@pytest.mark.parametrize("left", ["", "import subprocess\nsubprocess.Popen(['sleep', '63'])\n"])
+async def test_a_script_that_completed_is_told_so_before_its_processes_are_seen_to_be_gone(left: str) -> None:
+    async with worker() as target:
+        call = await target.start(f"{left}print('up')\nllm.complete('q')\nprint('done')\nset_result(1)")
+        question = await call.until_question()
+        # It is the one that sees them gone.
+        os.kill(target.zygote(), signal.SIGSTOP)
+        await call.answer(question.id, "")
+        ended = await asyncio.wait_for(call.finish(), 4)
+        assert (ended.end, ended.value, ended.stdout) == ("completed", 1, b"up\ndone\n")
+        # A worker that does not come to see it is none to go on with.
+        status = await target.until_state("RETIRING")
+        assert "could not be ended" in status.detail
+        os.kill(target.zygote(), signal.SIGCONT)
