@@ -12,7 +12,7 @@ from .syscalls import number_of
 
 _libc = ctypes.CDLL(None, use_errno=True)
 # ctypes makes a function when it is first looked up: once here, and not in every run child.
-for _name in ("prctl", "unshare", "mount", "umount2", "syscall", "capset", "personality"):
+for _name in ("prctl", "unshare", "mount", "umount2", "syscall", "capset", "personality", "signal"):
     getattr(_libc, _name)
 
 PR_SET_PDEATHSIG = 1
@@ -48,6 +48,9 @@ _AT_RECURSIVE = 0x8000
 _MOUNT_ATTR_RDONLY = 1
 _MOUNT_ATTR_NOSUID = 2
 _CAPABILITY_VERSION_3 = 0x20080522
+# Made once: what a child makes for itself is memory of its own.
+_OWN_CAPABILITIES = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+_NONE = (ctypes.c_uint32 * 6)()
 
 
 class _MountAttr(ctypes.Structure):
@@ -169,9 +172,13 @@ def keep_memory_out_of_core_dumps() -> None:
 
 def drop_capabilities() -> None:
     """Gives up every capability; with no_new_privs no program started later can have them again."""
-    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    none = (ctypes.c_uint32 * 6)()
-    _check(_libc.capset(header, none), "capset")
+    _check(_libc.capset(_OWN_CAPABILITIES, _NONE), "capset")
+
+
+def take_no_signal(number: int) -> None:
+    """Has the kernel do with the signal what it does by default. Python is not told: only for a process whose Python
+    does nothing more."""
+    _check(_libc.signal(number, None), "signal")
 
 
 def fix_addresses() -> bool:

@@ -34,6 +34,8 @@ class Supervisor:
         self._held = HeldRuns(grace_s)
         self._provision: Provision | None = None
         self._endings: set[asyncio.Task[None]] = set()
+        # Of runs that have told their end: resolved when their processes are gone.
+        self._going: set[asyncio.Future[int | None]] = set()
         # Until the probe run is over, no spare is made.
         self._spares: int | None = None
 
@@ -113,6 +115,9 @@ class Supervisor:
         if not self._held.reserve(start.execution_id):
             await context.abort(grpc.StatusCode.ALREADY_EXISTS, "this run is or was here")
         try:
+            if self._going:
+                # What they hold of the worker's memory is the next run's.
+                await asyncio.wait(self._going, timeout=_GONE_S)
             process = await self._link.take()
         except NoSpare as error:
             self._held.refuse(start.execution_id)
@@ -140,7 +145,9 @@ class Supervisor:
 
     async def _see_gone(self, process: RunProcess) -> None:
         """A run may have told its end already, and its worker be given to another."""
+        self._going.add(process.exited)
         _, pending = await asyncio.wait({process.exited}, timeout=_GONE_S)
+        self._going.discard(process.exited)
         if pending:
             self._board.change("retiring", "the processes of a run could not be ended")
 

@@ -52,7 +52,8 @@ def _directory(pid: int, controller: str) -> Path:
 
 def _directories(target: Worker) -> list[Path]:
     """Of a worker that has spares, one in each tree."""
-    spare = processes.children_of(target.zygote())[0]
+    # The oldest may be a run that has ended and is just going.
+    spare = processes.children_of(target.zygote())[-1]
     return [Path(membership.directory).parent for membership in memberships(spare)]
 
 
