@@ -1,6 +1,7 @@
 import { status } from "@grpc/grpc-js";
 import type { Clock } from "../common/clock.ts";
 import { AirlockError, hasCode } from "../common/errors.ts";
+import { createBreakCount } from "./break-count.ts";
 import type { Grant } from "./execution.ts";
 import { isHandedOver } from "./interruption.ts";
 import type { LeaseSession } from "./lease-session.ts";
@@ -19,7 +20,7 @@ import {
 // The worker ends a run at its timeout; this is how much later the router no longer believes in the worker.
 const TIMEOUT_GRACE_MS = 5_000;
 const CONDEMN_TIMEOUT_MS = 2_000;
-const MAX_BREAKS = 5;
+const MAX_BREAKS_IN_ROW = 5;
 // A worker keeps a run that has lost its caller for 30 seconds; that it is dead its lease says at once.
 const REACH_AGAIN_MS = 20_000;
 
@@ -35,9 +36,11 @@ export async function runOnWorker(placement: Placement, run: LeasedRun, parts: R
   // A start that never came to the worker may be said again.
   const orStart = placement.orStart ?? first;
   const attach = { kind: "attach", executionId: run.executionId, epoch: epochOf(first) } as const;
+  const breaks = createBreakCount(parts.clock);
   let opening: Opening = first;
   try {
-    for (let breaks = 0; ; ) {
+    for (;;) {
+      breaks.began();
       if (opening.kind === "attach") {
         run.output.rewind();
         // A pause that broke off has stopped it; an open question will again.
@@ -51,7 +54,7 @@ export async function runOnWorker(placement: Placement, run: LeasedRun, parts: R
           continue;
         }
         if (!isConnectionLost(error) && !isSanitizerLost(error)) throw asWorkerError(error);
-        await regain(error, grant, run, parts, ++breaks).catch((reason: unknown) => {
+        await regain(error, grant, run, parts, breaks.broke()).catch((reason: unknown) => {
           if (!isHandedOver(reason))
             stopRun(parts.workers.to(grant.workerAddress), run.executionId, attach.epoch);
           throw reason;
@@ -64,15 +67,15 @@ export async function runOnWorker(placement: Placement, run: LeasedRun, parts: R
   }
 }
 
-/** Has the way again that broke. Rejects when it stays away, or has broken too often. */
+/** Has the way again that broke. Rejects when it stays away, or has broken too often in a row. */
 async function regain(
   cause: unknown,
   { workerAddress }: Grant,
   { executionId, interruption, lease, stopwatch }: LeasedRun,
   parts: RunParts,
-  breaks: number,
+  breaksInRow: number,
 ): Promise<void> {
-  if (breaks > MAX_BREAKS) throw cause;
+  if (breaksInRow > MAX_BREAKS_IN_ROW) throw cause;
   // Whether the worker is late is not to be judged while nobody listens to it.
   stopwatch.pause();
   if (isConnectionLost(cause)) {

@@ -1,0 +1,140 @@
+import { once } from "node:events";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { join } from "node:path";
+import { pino } from "pino";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { EndReason } from "../../services/common/gen/airlock/v1/execution.ts";
+import {
+  type RunRequest,
+  type RunResponse,
+  type WorkerServiceServer,
+  WorkerServiceService,
+} from "../../services/common/gen/airlock/v1/worker.ts";
+import { type GrpcServer, handlersFor, startGrpcServer } from "../../services/common/grpc-server.ts";
+import { createWorkerConnections, type WorkerConnections } from "../../services/common/worker-connections.ts";
+import { createInterruption } from "../../services/router/interruption.ts";
+import type { LeaseSession } from "../../services/router/lease-session.ts";
+import { openOutputLog } from "../../services/router/output-log.ts";
+import type { RunParts } from "../../services/router/run-conduct.ts";
+import { runOnWorker } from "../../services/router/run-on-worker.ts";
+import { startStopwatch } from "../../services/router/stopwatch.ts";
+import { openSqliteStore } from "../../services/router/store/sqlite.ts";
+import type { ExecutionStore } from "../../services/router/store/store.ts";
+import type { Outcome } from "../../services/router/worker-conversation.ts";
+import { createFakeClock, type FakeClock } from "../support/fake-clock.ts";
+import { GRANT } from "../support/grant.ts";
+import { startHarness } from "./sanitizer-harness.ts";
+
+const ID = "0001";
+const MAX_BREAKS_IN_ROW = 5;
+const log = pino({ level: "silent" });
+
+let harness: Awaited<ReturnType<typeof startHarness>>;
+let store: ExecutionStore;
+let workers: WorkerConnections;
+let clock: FakeClock;
+let worker: GrpcServer;
+/** The way to the worker. */
+let way: Server;
+const connections = new Set<Socket>();
+/** How many conversations have begun. */
+let begun: number;
+let isOver: PromiseWithResolvers<void>;
+
+const socketOf = (name: string) => join(harness.directory, `${name}.sock`);
+/** A worker with one run that ends when it is told to. */
+const startWorker = async () => {
+  const run = handlersFor(log).duplex<RunRequest, RunResponse>(async (stream) => {
+    await stream.next();
+    begun++;
+    await isOver.promise;
+    const value = { endReason: EndReason.COMPLETED, executionTimeMs: 1, truncated: undefined };
+    await stream.send({ event: { $case: "finished", value } });
+  });
+  const handlers = { run } as unknown as WorkerServiceServer;
+  worker = await startGrpcServer(`unix:${socketOf("worker")}`, [[WorkerServiceService, handlers]]);
+};
+const openWay = async () => {
+  way = createServer((socket) => {
+    connections.add(socket);
+    const onward = connect(socketOf("worker"));
+    socket.on("error", () => undefined).on("close", () => onward.destroy());
+    socket
+      .pipe(onward)
+      .on("error", () => socket.destroy())
+      .pipe(socket);
+  }).listen(socketOf("way"));
+  await once(way, "listening");
+};
+const closeWay = () => {
+  way.close();
+  for (const socket of connections) socket.destroy();
+  connections.clear();
+};
+
+beforeEach(async () => {
+  harness = await startHarness();
+  await harness.project("demo", {});
+  store = openSqliteStore(join(harness.directory, "airlock.db"), "router");
+  workers = createWorkerConnections();
+  clock = createFakeClock();
+  begun = 0;
+  isOver = Promise.withResolvers();
+  await startWorker();
+  await openWay();
+});
+afterEach(async () => {
+  isOver.resolve();
+  workers.close();
+  closeWay();
+  await worker.drain(0);
+  await store.close();
+  await harness.stop();
+});
+
+async function follow(): Promise<Outcome> {
+  const lease = { lost: new Promise<never>(() => undefined) } as LeaseSession;
+  const { version: secretsVersion } = await harness.resolve("demo");
+  const placement = {
+    grant: { ...GRANT, workerAddress: `unix:${socketOf("way")}`, secretsVersion },
+    timeoutMs: 86_400_000,
+    opening: { kind: "attach", executionId: ID, epoch: 1 },
+  } as const;
+  const run = {
+    ...{ executionId: ID, project: "demo", interruption: createInterruption(), lease },
+    output: openOutputLog(store, ID, clock, () => undefined),
+    stopwatch: startStopwatch(clock),
+  };
+  const parts = { store, workers, clock, log, sanitizer: harness.sanitizerClient } as unknown as RunParts;
+  return await runOnWorker(placement, run, parts);
+}
+
+async function breakOff(): Promise<void> {
+  const before = begun;
+  closeWay();
+  await openWay();
+  await expect.poll(() => begun).toBe(before + 1);
+}
+
+it("a run on a network that breaks now and then is followed to its end", async () => {
+  const followed = follow();
+  await expect.poll(() => begun).toBe(1);
+  for (let hour = 0; hour < 2; hour++) {
+    for (let n = 0; n < MAX_BREAKS_IN_ROW; n++) await breakOff();
+    await clock.advance(60_000);
+  }
+  isOver.resolve();
+  expect((await followed).ending).toMatchObject({ reason: "completed" });
+});
+
+it("a run whose conversation breaks again and again is given up", async () => {
+  const followed = follow();
+  followed.catch(() => undefined);
+  await expect.poll(() => begun).toBe(1);
+  for (let n = 0; n < MAX_BREAKS_IN_ROW; n++) {
+    await breakOff();
+    await clock.advance(11_000);
+  }
+  closeWay();
+  await expect(followed).rejects.toMatchObject({ code: "unavailable" });
+});

@@ -1,0 +1,25 @@
+import { expect, it } from "vitest";
+import { createBreakCount } from "../../../services/router/break-count.ts";
+import { createFakeClock } from "../../support/fake-clock.ts";
+
+/** What the count says of conversations that each lasted so many seconds. */
+async function countedFor(seconds: readonly number[]): Promise<number[]> {
+  const clock = createFakeClock();
+  const breaks = createBreakCount(clock);
+  const counted: number[] = [];
+  for (const each of seconds) {
+    // What is between a break and the next conversation is none of its time.
+    await clock.advance(100_000);
+    breaks.began();
+    await clock.advance(each * 1_000);
+    counted.push(breaks.broke());
+  }
+  return counted;
+}
+
+it.each([
+  ["that follow one another are counted", [1, 0, 59], [1, 2, 3]],
+  ["after a conversation that went well for a minute begin a new row", [1, 2, 60, 3], [1, 2, 1, 2]],
+] as const)("breaks %s", async (_, seconds, counted) => {
+  expect(await countedFor(seconds)).toEqual(counted);
+});
