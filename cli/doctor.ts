@@ -93,7 +93,7 @@ async function measure(directory: string, driverName: string | undefined, runtim
     };
     const id = `doctor-${process.pid}`;
     const launch = () => driver.start(project, id);
-    const worker = await startWorker(project, id, launch, async () => provision, signal, tls);
+    const worker = await startWorker(project, id, launch, async () => provision, signal, log, tls);
     await worker.stop();
     return worker.posture;
   } finally {

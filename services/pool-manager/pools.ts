@@ -119,7 +119,7 @@ export function createPools(parts: {
           const id = newId();
           const launch = () => driver.start(current, id);
           return await metrics.timeStart(project.name, () =>
-            startWorker(current, id, launch, () => provide(entry.project), signal, tls),
+            startWorker(current, id, launch, () => provide(entry.project), signal, log, tls),
           );
         }),
     });
@@ -178,7 +178,7 @@ export function createPools(parts: {
         const entry = pools.get(project.name) ?? create(project);
         const launch = async () => process;
         entry.pool.take(project.replicas, (signal) =>
-          startWorker(project, workerId, launch, () => provide(entry.project), signal, tls).catch(
+          startWorker(project, workerId, launch, () => provide(entry.project), signal, log, tls).catch(
             async (error: unknown) => {
               await process.stop();
               throw error;

@@ -1,3 +1,4 @@
+import type { ServiceError } from "@grpc/grpc-js";
 import { AirlockError, asAirlockError, ERROR_RULES } from "../common/errors.ts";
 import type { IsolationFact, IsolationLayer } from "../common/gen/airlock/v1/pool_manager.ts";
 import {
@@ -7,11 +8,13 @@ import {
 } from "../common/gen/airlock/v1/worker.ts";
 import { callUnary, connect } from "../common/grpc-client.ts";
 import { fromGrpcError } from "../common/grpc-errors.ts";
+import type { Log } from "../common/log.ts";
 import type { Project } from "../common/project-file.ts";
 import type { TlsIdentity } from "../common/tls-identity.ts";
 import type { WorkerProcess } from "./drivers/driver.ts";
 import { PassingFailure } from "./passing-failure.ts";
 import type { Provision } from "./provisioning.ts";
+import { watchWorker } from "./worker-watch.ts";
 
 /** What a worker's probe run measured from inside. */
 export type Posture = {
@@ -53,6 +56,7 @@ export async function startWorker(
   launch: () => Promise<WorkerProcess>,
   provide: () => Promise<Provision>,
   signal: AbortSignal,
+  log: Log,
   tls?: TlsIdentity,
 ): Promise<Worker> {
   const provisionFirst = await provide();
@@ -64,13 +68,32 @@ export async function startWorker(
     await callUnary(client, client.provision, values.request, "worker", { timeoutMs: PROVISION_TIMEOUT_MS });
     provisioned = values;
   };
+  const ready = Promise.withResolvers<Posture>();
+  ready.promise.catch(() => undefined);
   const retiring = Promise.withResolvers<string>();
-  // A worker that froze breaks its stream by the pings that it does not answer; it is replaced like one that died.
-  const onBroken = () => void process.stop().catch(() => undefined);
+  const over = new AbortController();
+  void process.gone.then(() => over.abort());
+  const onStatus = ({ state, detail, isolationLayers, isolationFacts }: WatchStatusResponse) => {
+    if (state === WorkerState.READY) ready.resolve({ layers: isolationLayers, facts: isolationFacts });
+    if (state === WorkerState.RETIRING) retiring.resolve(detail);
+    if (state === WorkerState.FAILED) ready.reject(new AirlockError("start_failed", detail));
+  };
+  const watch = async () => {
+    const about = { project: project.name, workerId };
+    const onBreak = (err: ServiceError) =>
+      log.warn({ ...about, err }, "the connection to a worker broke; asking again how it is");
+    const error = await watchWorker(client, onStatus, onBreak, over.signal);
+    if (!error || over.signal.aborted) return;
+    ready.reject(fromGrpcError(error, "worker"));
+    // One that froze breaks its stream by the pings that it does not answer; it is replaced like one that died.
+    log.warn({ ...about, err: error }, "worker does not answer; it is replaced");
+    await process.stop().catch(() => undefined);
+  };
   const boot = async () => {
     await connected(client);
     await provision(provisionFirst);
-    return await watchUntilReady(client, retiring.resolve, onBroken);
+    void watch();
+    return await ready.promise;
   };
   try {
     const posture = await givenUpAfter(Promise.race([boot(), process.gone.then(goneTooEarly)]), signal);
@@ -90,6 +113,7 @@ export async function startWorker(
       stop: () => process.stop(),
     };
   } catch (error) {
+    over.abort();
     client.close();
     await process.stop().catch(() => undefined);
     throw startFailed(error);
@@ -99,26 +123,6 @@ export async function startWorker(
 function connected(client: WorkerServiceClient): Promise<void> {
   return new Promise((resolve, reject) => {
     client.waitForReady(Date.now() + READY_TIMEOUT_MS, (error) => (error ? reject(error) : resolve()));
-  });
-}
-
-/** Resolves with what was measured; goes on listening for the worker's wish to be replaced, and its end. */
-function watchUntilReady(
-  client: WorkerServiceClient,
-  onRetiring: (reason: string) => void,
-  onBroken: () => void,
-): Promise<Posture> {
-  return new Promise((resolve, reject) => {
-    const stream = client.watchStatus({});
-    stream.on("data", ({ state, detail, isolationLayers, isolationFacts }: WatchStatusResponse) => {
-      if (state === WorkerState.READY) resolve({ layers: isolationLayers, facts: isolationFacts });
-      if (state === WorkerState.RETIRING) onRetiring(detail);
-      if (state === WorkerState.FAILED) reject(new AirlockError("start_failed", detail));
-    });
-    stream.on("error", (error) => {
-      reject(fromGrpcError(error, "worker"));
-      onBroken();
-    });
   });
 }
 

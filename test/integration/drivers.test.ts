@@ -132,6 +132,7 @@ await describeWithEngine("the docker driver", "runc", () => {
         async () => launched,
         async () => provision(project),
         signal,
+        log,
         stage.tls,
       );
     await again();

@@ -1,5 +1,3 @@
-import { once } from "node:events";
-import { connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -23,6 +21,7 @@ import type { ExecutionStore } from "../../services/router/store/store.ts";
 import type { Outcome } from "../../services/router/worker-conversation.ts";
 import { createFakeClock, type FakeClock } from "../support/fake-clock.ts";
 import { GRANT } from "../support/grant.ts";
+import { openWay, type Way } from "../support/way.ts";
 import { startHarness } from "./sanitizer-harness.ts";
 
 const ID = "0001";
@@ -34,9 +33,7 @@ let store: ExecutionStore;
 let workers: WorkerConnections;
 let clock: FakeClock;
 let worker: GrpcServer;
-/** The way to the worker. */
-let way: Server;
-const connections = new Set<Socket>();
+let way: Way;
 /** How many conversations have begun. */
 let begun: number;
 let isOver: PromiseWithResolvers<void>;
@@ -54,23 +51,6 @@ const startWorker = async () => {
   const handlers = { run } as unknown as WorkerServiceServer;
   worker = await startGrpcServer(`unix:${socketOf("worker")}`, [[WorkerServiceService, handlers]]);
 };
-const openWay = async () => {
-  way = createServer((socket) => {
-    connections.add(socket);
-    const onward = connect(socketOf("worker"));
-    socket.on("error", () => undefined).on("close", () => onward.destroy());
-    socket
-      .pipe(onward)
-      .on("error", () => socket.destroy())
-      .pipe(socket);
-  }).listen(socketOf("way"));
-  await once(way, "listening");
-};
-const closeWay = () => {
-  way.close();
-  for (const socket of connections) socket.destroy();
-  connections.clear();
-};
 
 beforeEach(async () => {
   harness = await startHarness();
@@ -81,12 +61,12 @@ beforeEach(async () => {
   begun = 0;
   isOver = Promise.withResolvers();
   await startWorker();
-  await openWay();
+  way = await openWay(socketOf("way"), socketOf("worker"));
 });
 afterEach(async () => {
   isOver.resolve();
   workers.close();
-  closeWay();
+  way.close();
   await worker.drain(0);
   await store.close();
   await harness.stop();
@@ -111,8 +91,7 @@ async function follow(): Promise<Outcome> {
 
 async function breakOff(): Promise<void> {
   const before = begun;
-  closeWay();
-  await openWay();
+  way.cut();
   await expect.poll(() => begun).toBe(before + 1);
 }
 
@@ -135,6 +114,6 @@ it("a run whose conversation breaks again and again is given up", async () => {
     await breakOff();
     await clock.advance(11_000);
   }
-  closeWay();
+  way.close();
   await expect(followed).rejects.toMatchObject({ code: "unavailable" });
 });

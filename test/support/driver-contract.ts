@@ -1,3 +1,4 @@
+import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { isUsable } from "../../services/common/project-catalogue.ts";
 import { type Project, parseProjectFile } from "../../services/common/project-file.ts";
@@ -19,6 +20,7 @@ export type DriverStage = {
   close(): Promise<void>;
 };
 
+const log = pino({ level: "silent" });
 const TIMEOUT = { timeout: 180_000 };
 
 export function projectOf(text: string): Project {
@@ -43,7 +45,7 @@ export function describeDriverContract(start: () => Promise<DriverStage>): void 
   });
 
   const ready = async (id: string, launch = () => driver.start(project, id)): Promise<Worker> =>
-    await startWorker(project, id, launch, async () => provision(project), signal, stage.tls);
+    await startWorker(project, id, launch, async () => provision(project), signal, log, stage.tls);
 
   it("refuses to start what was not prepared", async () => {
     await expect(driver.start(project, "early")).rejects.toThrow("was not prepared");

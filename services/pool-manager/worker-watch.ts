@@ -1,0 +1,61 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type ServiceError, type StatusObject, status } from "@grpc/grpc-js";
+import type { WatchStatusResponse, WorkerServiceClient } from "../common/gen/airlock/v1/worker.ts";
+
+// A connection that broke is made anew within moments. What still runs on the worker is kept there for 30 seconds, so that
+// one that does not answer is found out early enough for its runs to end as lost, and not as forgotten.
+const ANSWER_WITHIN_MS = 10_000;
+const FIRST_ANSWER_MS = 5_000;
+const ASK_AGAIN_MS = 500;
+
+/**
+ * Hears what the worker says of itself, over as many connections as that takes. Resolves when the worker has ended the
+ * stream in good order, or with the last error when it has not answered for some seconds; also soon after `signal` aborts.
+ */
+export async function watchWorker(
+  client: WorkerServiceClient,
+  onStatus: (status: WatchStatusResponse) => void,
+  onBreak: (error: ServiceError) => void,
+  signal: AbortSignal,
+): Promise<ServiceError | undefined> {
+  let silentSince = Date.now();
+  for (;;) {
+    let isHeard = false;
+    const error = await listen(client, signal, (said) => {
+      isHeard = true;
+      onStatus(said);
+    });
+    if (!error || signal.aborted) return error;
+    if (isHeard) {
+      silentSince = Date.now();
+      onBreak(error);
+    }
+    if (Date.now() - silentSince > ANSWER_WITHIN_MS) return error;
+    await sleep(ASK_AGAIN_MS);
+    if (signal.aborted) return error;
+  }
+}
+
+/** One stream to its end; a worker says at once how it is. Resolves with what broke it. */
+function listen(
+  client: WorkerServiceClient,
+  signal: AbortSignal,
+  onStatus: (status: WatchStatusResponse) => void,
+): Promise<ServiceError | undefined> {
+  return new Promise((resolve) => {
+    const stream = client.watchStatus({});
+    const cancel = () => stream.cancel();
+    const late = setTimeout(cancel, FIRST_ANSWER_MS);
+    signal.addEventListener("abort", cancel, { once: true });
+    stream.on("data", (said: WatchStatusResponse) => {
+      clearTimeout(late);
+      onStatus(said);
+    });
+    stream.on("error", resolve);
+    stream.once("status", ({ code }: StatusObject) => {
+      clearTimeout(late);
+      signal.removeEventListener("abort", cancel);
+      if (code === status.OK) resolve(undefined);
+    });
+  });
+}
