@@ -19,15 +19,6 @@ export const PROBLEM_MEDIA_TYPE = "application/problem+json";
 
 const MAX_LISTED = 20;
 const MAX_NAME_LENGTH = 100;
-/**
- * Only where waiting helps. A queue takes the time of some runs to move, which nobody knows; a service that is away is
- * mostly back within seconds.
- */
-export const RETRY_AFTER_SECONDS: Partial<Record<ErrorCode, number>> = {
-  queue_full: 5,
-  unavailable: 2,
-  deadline_exceeded: 2,
-};
 
 /** A request that is refused because of some of its fields. */
 export class InvalidFields extends AirlockError {
@@ -63,10 +54,10 @@ export function toProblem(error: AirlockError): Problem {
 
 /** Headers that go with a problem. */
 export function problemHeaders({ code }: Pick<Problem, "code">): Record<string, string> {
-  const seconds = RETRY_AFTER_SECONDS[code];
+  const seconds = ERROR_RULES[code].retryAfterSeconds;
   return {
     "content-type": PROBLEM_MEDIA_TYPE,
-    ...(seconds === undefined ? {} : { "retry-after": String(seconds) }),
+    ...(seconds ? { "retry-after": String(seconds) } : {}),
   };
 }
 

@@ -1,5 +1,5 @@
 import { ERROR_RULES, type ErrorCode } from "../../services/common/errors.ts";
-import { PROBLEM_MEDIA_TYPE, RETRY_AFTER_SECONDS } from "../problems.ts";
+import { PROBLEM_MEDIA_TYPE } from "../problems.ts";
 
 /** Nobody is there to read this one. */
 const UNSEEN = ["cancelled"] as const satisfies readonly ErrorCode[];
@@ -72,7 +72,7 @@ export function problemResponses(...codes: readonly ErrorCode[]): Record<string,
 }
 
 function problemResponse(codes: readonly ErrorCode[]): object {
-  const retry = codes.some((code) => RETRY_AFTER_SECONDS[code] !== undefined);
+  const retry = codes.some((code) => ERROR_RULES[code].retryAfterSeconds);
   const examples = codes.map((code) => [code, { summary: ERROR_RULES[code].title, value: example(code) }]);
   return {
     description: codes.map((code) => `\`${code}\`: ${ERROR_RULES[code].title}.`).join(" "),

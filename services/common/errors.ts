@@ -5,9 +5,13 @@ type ErrorRule = {
   readonly http: number;
   /** Short and constant: the `title` of the problem document. */
   readonly title: string;
-  /** The same call may be sent again as it is. */
-  readonly retryable: boolean;
+  /** After how long the same call may be sent again as it is: 0 for at once; undefined when it would not do better. */
+  readonly retryAfterSeconds: number | undefined;
 };
+
+// A queue takes the time of some runs to move, which nobody knows; what is away is mostly back within seconds.
+const QUEUE_MOVES_SECONDS = 5;
+const IS_BACK_SECONDS = 2;
 
 /**
  * Every error that a caller can meet, with what it becomes on each edge.
@@ -17,7 +21,7 @@ export const ERROR_RULES = {
   invalid_json: rule(GrpcStatus.INVALID_ARGUMENT, 400, "The body is not valid JSON"),
   invalid_request: rule(GrpcStatus.INVALID_ARGUMENT, 422, "The request is not valid"),
   malformed_http: rule(GrpcStatus.INVALID_ARGUMENT, 400, "The request is not valid HTTP"),
-  request_timeout: rule(GrpcStatus.DEADLINE_EXCEEDED, 408, "The request did not arrive in time", true),
+  request_timeout: rule(GrpcStatus.DEADLINE_EXCEEDED, 408, "The request did not arrive in time", 0),
   headers_too_large: rule(GrpcStatus.OUT_OF_RANGE, 431, "The request headers are too large"),
   route_not_found: rule(GrpcStatus.UNIMPLEMENTED, 404, "No such route"),
   method_not_allowed: rule(GrpcStatus.UNIMPLEMENTED, 405, "Method not allowed"),
@@ -41,7 +45,7 @@ export const ERROR_RULES = {
     "The execution did not end through Airlock's fault",
   ),
   already_retried: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The execution has already been retried"),
-  queue_full: rule(GrpcStatus.RESOURCE_EXHAUSTED, 429, "The queue is full", true),
+  queue_full: rule(GrpcStatus.RESOURCE_EXHAUSTED, 429, "The queue is full", QUEUE_MOVES_SECONDS),
   start_failed: rule(GrpcStatus.ABORTED, 503, "The workers cannot be started"),
   output_withheld: rule(GrpcStatus.DATA_LOSS, 503, "Output is withheld"),
   worker_lost: rule(GrpcStatus.ABORTED, 503, "The worker was lost"),
@@ -49,15 +53,15 @@ export const ERROR_RULES = {
   host_not_allowed: rule(GrpcStatus.PERMISSION_DENIED, 403, "This host name is not served"),
   origin_not_allowed: rule(GrpcStatus.PERMISSION_DENIED, 403, "Web pages of other sites may not call"),
   cancelled: rule(GrpcStatus.CANCELLED, 499, "The caller went away"),
-  deadline_exceeded: rule(GrpcStatus.DEADLINE_EXCEEDED, 504, "Not finished in time", true),
-  unavailable: rule(GrpcStatus.UNAVAILABLE, 503, "A part of Airlock cannot be reached", true),
+  deadline_exceeded: rule(GrpcStatus.DEADLINE_EXCEEDED, 504, "Not finished in time", IS_BACK_SECONDS),
+  unavailable: rule(GrpcStatus.UNAVAILABLE, 503, "A part of Airlock cannot be reached", IS_BACK_SECONDS),
   internal: rule(GrpcStatus.INTERNAL, 500, "Airlock failed"),
 } as const satisfies Record<string, ErrorRule>;
 
 export type ErrorCode = keyof typeof ERROR_RULES;
 
-function rule(grpc: GrpcStatus, http: number, title: string, retryable = false): ErrorRule {
-  return { grpc, http, title, retryable };
+function rule(grpc: GrpcStatus, http: number, title: string, retryAfterSeconds?: number): ErrorRule {
+  return { grpc, http, title, retryAfterSeconds };
 }
 
 /**

@@ -1,5 +1,6 @@
 import { Metadata, type ServiceError, type StatusObject, status } from "@grpc/grpc-js";
 import { AirlockError, asAirlockError, ERROR_RULES, type ErrorCode, isErrorCode } from "./errors.ts";
+import { DETAILS_KEY, withRetryInfo } from "./retry-info.ts";
 
 const CODE_KEY = "airlock-code";
 
@@ -14,12 +15,15 @@ const CODE_BY_STATUS: Partial<Record<status, ErrorCode>> = {
   [status.UNAVAILABLE]: "unavailable",
 };
 
-/** What goes out for `error`: only `code` and `message`, which callers may see. */
+/** What goes out for `error`: only `code` and `message`, which callers may see, and when to come again where that helps. */
 export function toGrpcStatus(error: unknown): StatusObject {
   const known = asAirlockError(error);
+  const { grpc: code, retryAfterSeconds } = ERROR_RULES[known.code];
+  const status = { code, details: known.message };
   const metadata = new Metadata();
   metadata.set(CODE_KEY, known.code);
-  return { code: ERROR_RULES[known.code].grpc, details: known.message, metadata };
+  if (retryAfterSeconds) metadata.set(DETAILS_KEY, withRetryInfo(status, retryAfterSeconds));
+  return { ...status, metadata };
 }
 
 function isServiceError(error: unknown): error is ServiceError {

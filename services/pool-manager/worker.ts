@@ -176,7 +176,7 @@ function startFailed(error: unknown): AirlockError {
   const known = asAirlockError(error);
   if (known.code === "start_failed") return known;
   const message = `A worker could not be started: ${known.message}`;
-  return ERROR_RULES[known.code].retryable
+  return ERROR_RULES[known.code].retryAfterSeconds !== undefined
     ? new PassingFailure(message, { cause: error })
     : new AirlockError("start_failed", message, { cause: error });
 }

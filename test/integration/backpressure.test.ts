@@ -1,9 +1,11 @@
+import { type ServiceError, status } from "@grpc/grpc-js";
 import { afterEach, describe, expect, it } from "vitest";
 import { EndReason, ExecutionStatus } from "../../services/common/gen/airlock/v1/execution.ts";
 import { SubmitRequest } from "../../services/common/gen/airlock/v1/router.ts";
 import { callUnary } from "../../services/common/grpc-client.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 import { postgresMissing, startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { retryDelayOf } from "../support/retry-delay.ts";
 import { startServices, type TestServices } from "../support/services.ts";
 
 const SLEEPS = "import time\nprint('started', flush=True)\ntime.sleep(60)";
@@ -40,6 +42,12 @@ describe("a project whose queue is full", () => {
       detail:
         'Project "small" already has 4 executions that have not ended, and its limit is 4. 3 of the project\'s wait for a worker and would be before this one. Wait for some to end, then submit again.',
     });
+    const overGrpc = await new Promise<ServiceError>((resolve, reject) => {
+      const request = SubmitRequest.fromPartial({ project: "small", code: "pass" });
+      services.router.submit(request, (error) => (error ? resolve(error) : reject(new Error("accepted"))));
+    });
+    expect(overGrpc.code).toBe(status.RESOURCE_EXHAUSTED);
+    expect(retryDelayOf(overGrpc)).toBe(Number(refused.headers.get("retry-after")));
     await gateway.cancel(first);
     expect((await gateway.post("/execute", { project: "small", code: "pass" })).status).toBe(202);
   });

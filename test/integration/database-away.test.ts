@@ -1,7 +1,9 @@
 import { randomUUID } from "node:crypto";
+import { type ServiceError, status } from "@grpc/grpc-js";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 import { postgresMissing, startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { retryDelayOf } from "../support/retry-delay.ts";
 import { startServices, type TestServices } from "../support/services.ts";
 
 const missing = postgresMissing();
@@ -59,6 +61,12 @@ describe.skipIf(missing)(`while PostgreSQL is away${missing ? ` (${missing})` : 
     }
     await expectAway(await gateway.respond(asks, "hello"));
     await expectAway(await gateway.cancel(asks));
+    const overGrpc = await new Promise<ServiceError>((resolve, reject) => {
+      const request = { executionId: asks, waitMs: 0 };
+      services.router.getExecution(request, (error) => (error ? resolve(error) : reject(new Error("found"))));
+    });
+    expect(overGrpc.code).toBe(status.UNAVAILABLE);
+    expect(retryDelayOf(overGrpc)).toBeGreaterThan(0);
     expect(await ready()).toEqual({
       status: 503,
       retryAfter: expect.stringMatching(/^\d+$/),
