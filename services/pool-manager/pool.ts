@@ -5,7 +5,8 @@ import { createBackOff } from "./back-off.ts";
 import { type Claim, type Lease, newClaim } from "./lease.ts";
 import { PassingFailure } from "./passing-failure.ts";
 import { type PoolView, viewPool } from "./pool-view.ts";
-import { newSlot, parkClaim, removeClaim, type Slot } from "./slot.ts";
+import { newSlot, removeClaim, type Slot } from "./slot.ts";
+import { type LeaseGround, takeLease } from "./take-lease.ts";
 import type { Worker } from "./worker.ts";
 
 /** The workers of one project and the executions that wait for them. */
@@ -46,8 +47,6 @@ export type PoolParts = {
 const START_ATTEMPTS = 4;
 // A worker that lives this long was started well, whatever ends it later.
 const SETTLED_AFTER_MS = 10_000;
-// As long as a worker keeps a run that has lost its caller.
-const ATTACH_GRACE_MS = 30_000;
 
 export function createPool({ project, startWorker, clock, log }: PoolParts): Pool {
   const slots = new Set<Slot>();
@@ -219,52 +218,11 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
     dispatch();
   };
 
-  const leaseOf = (claim: Claim): Lease => {
-    claim.keepOn?.();
-    claim.keepOn = undefined;
-    const holder = ++claim.holders;
-    // Another lease has taken it over; what this one's caller says comes too late.
-    const isLate = () => claim.holders !== holder;
-    return {
-      granted: claim.granted.promise,
-      lost: claim.lost.promise,
-      position: () => queue.indexOf(claim) + 1,
-      park() {
-        if (isLate()) return;
-        const slot = slotOf(claim);
-        if (slot) parkClaim(slot, claim);
-        dispatch();
-      },
-      resume() {
-        const slot = isLate() ? undefined : slotOf(claim);
-        if (!slot) return Promise.reject(new AirlockError("worker_lost", "The worker was lost."));
-        if (slot.holder === claim) return Promise.resolve();
-        claim.resumed = Promise.withResolvers();
-        slot.resuming.push(claim);
-        dispatch();
-        return claim.resumed.promise;
-      },
-      condemn() {
-        const slot = isLate() ? undefined : slotOf(claim);
-        if (!slot) return;
-        log.warn({ project, workerId: slot.worker.id }, "worker condemned: it did not end a run");
-        slot.serving = false;
-        // Its end is noticed like any other worker's death.
-        slot.worker
-          .stop()
-          .catch((error: unknown) => log.error({ project, err: error }, "worker did not stop"));
-      },
-      release() {
-        if (!isLate()) release(claim);
-      },
-      abandon() {
-        if (isLate()) return;
-        if (!slotOf(claim)) return release(claim);
-        log.warn({ project, executionId: claim.executionId }, "lease broken; its worker is kept for a while");
-        claim.keepOn = clock.after(ATTACH_GRACE_MS, () => release(claim));
-      },
-    };
+  const ground: LeaseGround = {
+    ...{ project, clock, log, slotOf, dispatch, release },
+    position: (claim) => queue.indexOf(claim) + 1,
   };
+  const leaseOf = (claim: Claim) => takeLease(claim, ground);
 
   return {
     acquire(defaultReplicas, executionId) {
