@@ -64,6 +64,7 @@ describe("a script that prints on and on", ASIDE, () => {
     ["stands still", "SIGSTOP"],
   ] as const)(
     "leaves nothing unchecked when the secrets service %s while it runs",
+    IN_TURN,
     async ([, signal], { expect }) => {
       const id = await stage.rest.submit({ code: BEGINS + ENDINGS["prints on and on"] });
       await stage.begun(id, expect);
