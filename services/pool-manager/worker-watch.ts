@@ -10,7 +10,8 @@ const ASK_AGAIN_MS = 500;
 
 /**
  * Hears what the worker says of itself, over as many connections as that takes. Resolves when the worker has ended the
- * stream in good order, or with the last error when it has not answered for some seconds; also soon after `signal` aborts.
+ * stream in good order, or with the last error when it has not answered for some seconds; also soon after `signal` aborts,
+ * which says that the worker is gone.
  */
 export async function watchWorker(
   client: WorkerServiceClient,
@@ -19,21 +20,22 @@ export async function watchWorker(
   signal: AbortSignal,
 ): Promise<ServiceError | undefined> {
   let silentSince = Date.now();
-  for (;;) {
+  // A client that was closed, as it is when the worker is gone, throws.
+  while (!signal.aborted) {
     let isHeard = false;
     const error = await listen(client, signal, (said) => {
       isHeard = true;
       onStatus(said);
     });
-    if (!error || signal.aborted) return error;
-    if (isHeard) {
+    if (!error) return undefined;
+    if (isHeard && !signal.aborted) {
       silentSince = Date.now();
       onBreak(error);
     }
     if (Date.now() - silentSince > ANSWER_WITHIN_MS) return error;
     await sleep(ASK_AGAIN_MS);
-    if (signal.aborted) return error;
   }
+  return undefined;
 }
 
 /** One stream to its end; a worker says at once how it is. Resolves with what broke it. */
