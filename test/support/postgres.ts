@@ -104,20 +104,25 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
   let server: ChildProcess;
   let exited: Promise<unknown>;
   let databases = 0;
-  const start = async () => {
+  const spawnServer = () => {
     server = spawn(
       join(bin, "postgres"),
       ["-D", data, "-k", directory, "-p", String(port), "-c", "listen_addresses=", ...settings],
       { ...user, cwd: directory, stdio: "ignore" },
     );
     exited = once(server, "exit");
+  };
+  const start = async () => {
+    spawnServer();
     const deadline = Date.now() + START_TIMEOUT_MS;
     for (;;) {
       try {
         await query(urlOf("postgres"), "SELECT 1");
         return;
       } catch (error) {
-        if (Date.now() > deadline || server.exitCode !== null) throw error;
+        if (Date.now() > deadline) throw error;
+        // It does not start beside processes that a killed one left, and that are just going.
+        if (server.exitCode !== null) spawnServer();
       }
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
