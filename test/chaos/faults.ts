@@ -1,13 +1,15 @@
-import { childrenOf, treeOf } from "../support/process-tree.ts";
+import { childrenOf, send, treeOf } from "../support/process-tree.ts";
+import type { Place } from "./place.ts";
 import type { Random } from "./random.ts";
 import type { Stage } from "./stage.ts";
 
-export const TARGETS = [
+const EVERYWHERE = [
   ...["gateway", "router", "pool-manager", "secrets", "sanitizer", "egress"],
   ...["supervisor", "zygote", "run child", "postgres"],
 ] as const;
-type Target = (typeof TARGETS)[number];
-type Deed = "kill" | "freeze" | "hang";
+export type Target = (typeof EVERYWHERE)[number] | "container" | "engine";
+export type Deed = "kill" | "freeze" | "hang";
+export type FaultName = `${Deed} ${Target}`;
 
 /** One thing that was done to the stage. */
 export type Fault = { readonly deed: Deed; readonly target: Target; readonly atMs: number };
@@ -16,13 +18,13 @@ export const FREEZE_MS = 10_000;
 // A router is missed after 15 seconds, and then comes too late.
 export const HANG_MS = 20_000;
 
-/** Each target killed and frozen once, and one router frozen until it has lost what it has; in an order of its own. */
-export function deckOf(random: Random): { deed: Deed; target: Target }[] {
-  const both = TARGETS.flatMap((target) => [
+/** Each target killed and frozen once, and one router frozen until it has lost what it has. */
+export function deckOf({ targets }: Place): { deed: Deed; target: Target }[] {
+  const both = [...EVERYWHERE, ...targets].flatMap((target) => [
     { deed: "kill" as const, target },
     { deed: "freeze" as const, target },
   ]);
-  return random.shuffle([...both, { deed: "hang", target: "router" }]);
+  return [...both, { deed: "hang", target: "router" }];
 }
 
 /** Does it to a process that is there, and waits for one. Resolves when it is done; `thawed`, when it is over. */
@@ -55,6 +57,9 @@ export async function strike(
         return struck;
       }
     } else {
+      const fault = { deed, target, atMs: Date.now() };
+      const struck = await stage.place.strike(deed, target, random);
+      if (struck) return { fault, thawed: struck.thawed };
       const pid = await processOfWorker(target, stage, random);
       if (pid && send(pid, deed === "kill" ? "SIGKILL" : "SIGSTOP")) {
         return deed === "kill" ? done() : done(later(() => void send(pid, "SIGCONT")));
@@ -65,7 +70,8 @@ export async function strike(
 }
 
 async function processOfWorker(target: Target, stage: Stage, random: Random): Promise<number | undefined> {
-  const supervisors = await stage.supervisors();
+  if (target === "container") return undefined;
+  const supervisors = await stage.place.supervisors();
   const [supervisor] = random.shuffle(supervisors);
   if (!supervisor || target === "supervisor") return supervisor;
   const [zygote] = await childrenOf(supervisor);
@@ -83,14 +89,4 @@ function frozen(pid: number, forMs: number): Promise<void> {
 async function later(thaw: () => void | Promise<void>, afterMs = FREEZE_MS): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, afterMs));
   await thaw();
-}
-
-/** False: it is gone. */
-function send(pid: number, signal: NodeJS.Signals): boolean {
-  try {
-    process.kill(pid, signal);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -1,4 +1,4 @@
-import { type ServiceProcess, startServiceProcess } from "../support/service-process.ts";
+import type { ServiceProcess } from "../support/service-process.ts";
 
 /** A service that is started again whenever it dies, as compose's restart policy does. */
 export type KeptService = {
@@ -19,9 +19,12 @@ export type KeptService = {
 const RESTART_AFTER_MS = 200;
 const LAST_LINES = 5;
 
-/** `name` is the service's, with a number behind it where there are several. */
-export async function keepService(name: string, env: Readonly<Record<string, string>>): Promise<KeptService> {
-  const kind = name.replace(/-\d$/, "");
+/** `launch` starts it, each time. */
+export async function keepService(
+  name: string,
+  launch: () => Promise<ServiceProcess>,
+  restartAfterMs = RESTART_AFTER_MS,
+): Promise<KeptService> {
   const earlier: string[] = [];
   const crashes: string[] = [];
   let current: ServiceProcess | undefined;
@@ -32,14 +35,14 @@ export async function keepService(name: string, env: Readonly<Record<string, str
   const start = async () => {
     for (;;) {
       try {
-        current = await startServiceProcess(kind, env);
+        current = await launch();
         break;
       } catch (error) {
         // It may refuse to start while the database is away, and is started again then.
         earlier.push(String(error));
         if (isOver || earlier.length > 1_000) throw error;
       }
-      await new Promise((resolve) => setTimeout(resolve, RESTART_AFTER_MS));
+      await new Promise((resolve) => setTimeout(resolve, restartAfterMs));
     }
     living = live(current);
   };
@@ -51,7 +54,7 @@ export async function keepService(name: string, env: Readonly<Record<string, str
     if (!isAsked)
       crashes.push(`${name} ${how}: ${service.output().split("\n").slice(-LAST_LINES).join("\n")}`);
     isAsked = false;
-    await new Promise((resolve) => setTimeout(resolve, RESTART_AFTER_MS));
+    await new Promise((resolve) => setTimeout(resolve, restartAfterMs));
     if (!isOver) await start();
   };
   await start();

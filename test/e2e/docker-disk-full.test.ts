@@ -17,7 +17,7 @@ const tests = () => {
   beforeAll(async () => {
     // The image as it is loaded and unpacked, and all that is built on it.
     const { Size } = await docker.getImage(BASE).inspect();
-    engine = await startPrivateEngine(BASE, Size * 3 + 1_024 * MIB);
+    engine = await startPrivateEngine(BASE, { diskBytes: Size * 3 + 1_024 * MIB });
     airlock = await startAirlock({
       projects: { demo: "replicas: 1\n" },
       env: { ...DOCKER_ENVIRONMENT, DOCKER_HOST: engine.host },

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { access, constants, mkdir, mkdtemp, rm, statfs, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -7,6 +7,8 @@ import { promisify } from "node:util";
 import Docker from "dockerode";
 import { vi } from "vitest";
 import { docker } from "./docker.ts";
+import { processesNaming, send, treeOf } from "./process-tree.ts";
+import { type ServiceProcess, serviceProcessOf } from "./service-process.ts";
 
 const run = promisify(execFile);
 const READY = { timeout: 60_000, interval: 100 };
@@ -16,14 +18,25 @@ const STOP_MS = 20_000;
 export type PrivateEngine = {
   readonly host: string;
   readonly docker: Docker;
-  start(): Promise<void>;
+  /** Where all lies that is its own; what watches over a container of it names this on its command line. */
+  readonly directory: string;
+  readonly liveRestore: boolean;
+  start(): Promise<ServiceProcess>;
   /** Ends it with all its containers, as a restart of the machine's engine does. */
   stop(): Promise<void>;
   /** Leaves only so much room on its disk; it must have one of its own. */
   fill(leftBytes: number): Promise<void>;
   /** Makes room again. */
   unfill(): Promise<void>;
+  /** Removes all that it has and all that is left of it, whatever has become of it. */
   close(): Promise<void>;
+};
+
+export type PrivateEngineOptions = {
+  /** The size of a disk of its own, in memory. */
+  readonly diskBytes?: number;
+  /** What its containers need to live on when it is killed and started again. */
+  readonly liveRestore?: boolean;
 };
 
 /** Why none can be started here; undefined when one can. */
@@ -39,11 +52,11 @@ export async function privateEngineMissing(): Promise<string | undefined> {
   return "no dockerd here";
 }
 
-/**
- * It knows the image `base` of the machine's engine; networks are bridges without firewall rules. `diskBytes`: the size of
- * a disk of its own, in memory.
- */
-export async function startPrivateEngine(base: string, diskBytes?: number): Promise<PrivateEngine> {
+/** It knows the image `base` of the machine's engine; networks are bridges without firewall rules. */
+export async function startPrivateEngine(
+  base: string,
+  { diskBytes, liveRestore = false }: PrivateEngineOptions = {},
+): Promise<PrivateEngine> {
   const directory = await mkdtemp(join(tmpdir(), "airlock-engine-"));
   const data = join(directory, "data");
   const filler = join(data, "filler");
@@ -54,11 +67,11 @@ export async function startPrivateEngine(base: string, diskBytes?: number): Prom
   const socket = join(directory, "docker.sock");
   // Not the one of the machine's engine.
   const configuration = join(directory, "daemon.json");
-  await writeFile(configuration, "{}");
+  await writeFile(configuration, JSON.stringify({ "live-restore": liveRestore }));
   const engine = new Docker({ socketPath: socket });
-  let daemon: ChildProcess | undefined;
+  let daemon: ServiceProcess | undefined;
   const start = async () => {
-    daemon = spawn(
+    const child = spawn(
       "dockerd",
       [
         ...["--host", `unix://${socket}`, "--data-root", data],
@@ -67,25 +80,29 @@ export async function startPrivateEngine(base: string, diskBytes?: number): Prom
         ...["--bridge=none", "--iptables=false", "--ip-forward=false", "--ip6tables=false"],
         ...["--default-address-pool", "base=10.213.0.0/16,size=24", "--config-file", configuration],
       ],
-      { stdio: "ignore" },
+      { stdio: ["ignore", "pipe", "pipe"] },
     );
-    await vi.waitUntil(
-      () =>
-        engine.ping().then(
-          () => true,
-          () => false,
-        ),
-      READY,
-    );
+    const started = serviceProcessOf(child, "dockerd");
+    daemon = started;
+    const answers = () =>
+      engine.ping().then(
+        () => true,
+        () => false,
+      );
+    const ended = started.exited.then((how) => {
+      throw new Error(`the engine ${how}:\n${started.output()}`);
+    });
+    await Promise.race([vi.waitUntil(answers, READY), ended]);
+    return started;
   };
   const stop = async () => {
-    if (!daemon || daemon.exitCode !== null || daemon.signalCode !== null) return;
-    const ended = once(daemon, "exit");
-    daemon.kill("SIGTERM");
-    const force = setTimeout(() => daemon?.kill("SIGKILL"), STOP_MS);
-    await ended;
-    clearTimeout(force);
+    await daemon?.stop(STOP_MS).catch(() => daemon?.kill());
   };
+  const isRunning = () =>
+    Promise.race([
+      daemon?.exited.then(() => false) ?? false,
+      new Promise<boolean>((resolve) => setImmediate(resolve, true)),
+    ]);
   await start();
   await engine.loadImage(await docker.getImage(base).get()).then((stream) => {
     stream.resume();
@@ -94,6 +111,7 @@ export async function startPrivateEngine(base: string, diskBytes?: number): Prom
   return {
     host: `unix://${socket}`,
     docker: engine,
+    ...{ directory, liveRestore },
     start,
     stop,
     async fill(leftBytes) {
@@ -102,7 +120,13 @@ export async function startPrivateEngine(base: string, diskBytes?: number): Prom
     },
     unfill: () => rm(filler),
     async close() {
+      // Its networks are interfaces of this machine, which only an engine takes away.
+      if (!(await isRunning())) await start().catch(() => undefined);
+      await removeAll(engine).catch(() => undefined);
       await stop();
+      for (const pid of await processesNaming(directory)) {
+        for (const each of await treeOf(pid)) send(each, "SIGKILL");
+      }
       // What the engine had mounted must be gone before its directory is removed.
       const mounts = (await run("findmnt", ["-rno", "TARGET"])).stdout.split("\n");
       for (const mount of mounts.filter((each) => each.startsWith(directory)).reverse()) {
@@ -111,4 +135,13 @@ export async function startPrivateEngine(base: string, diskBytes?: number): Prom
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+async function removeAll(engine: Docker): Promise<void> {
+  for (const { Id } of await engine.listContainers({ all: true })) {
+    await engine.getContainer(Id).remove({ force: true, v: true });
+  }
+  for (const { Id } of await engine.listNetworks({ filters: { type: ["custom"] } })) {
+    await engine.getNetwork(Id).remove();
+  }
 }

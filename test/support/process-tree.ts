@@ -14,3 +14,25 @@ export async function childrenOf(pid: number): Promise<number[]> {
   );
   return texts.join(" ").split(" ").filter(Boolean).map(Number);
 }
+
+/** Those whose command line has this text in it. */
+export async function processesNaming(text: string): Promise<number[]> {
+  const pids = (await readdir("/proc")).map(Number).filter((pid) => pid > 0);
+  const lines = await Promise.all(pids.map(commandLine));
+  return pids.filter((_, index) => lines[index]?.includes(text));
+}
+
+/** Empty when the process is gone, or waits to be reaped. */
+export async function commandLine(pid: number): Promise<string> {
+  return await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+}
+
+/** False: it is gone. */
+export function send(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    process.kill(pid, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -31,22 +31,29 @@ export async function startServiceProcess(
     env: { PATH: process.env.PATH ?? "", AIRLOCK_LOG_LEVEL: "debug", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
-  let output = "";
-  child.stderr.on("data", (data) => {
-    output += data;
+  const service = serviceProcessOf(child, name);
+  const lines = createInterface({ input: child.stdout });
+  await new Promise<void>((resolve, reject) => {
+    lines.on("line", (line) => {
+      if (line.includes('"listening"')) resolve();
+    });
+    child.once("close", () => reject(new Error(`the service ${name} did not start:\n${service.output()}`)));
   });
+  return service;
+}
+
+/** A child whose standard output and standard error are pipes. */
+export function serviceProcessOf(child: ChildProcess, name: string): ServiceProcess {
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on("data", (data) => {
+      output += data;
+    });
+  }
   const exited = new Promise<string>((resolve) => {
     child.once("close", (code, signal) =>
       resolve(signal ? `was killed by ${signal}` : `exited with status ${code}`),
     );
-  });
-  const lines = createInterface({ input: child.stdout });
-  await new Promise<void>((resolve, reject) => {
-    lines.on("line", (line) => {
-      output += `${line}\n`;
-      if (line.includes('"listening"')) resolve();
-    });
-    child.once("close", () => reject(new Error(`the service ${name} did not start:\n${output}`)));
   });
   return {
     pid: child.pid as number,

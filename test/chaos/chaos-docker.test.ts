@@ -1,0 +1,38 @@
+import { afterAll, beforeAll, describe, it } from "vitest";
+import { postgresMissing } from "../support/postgres.ts";
+import { type PrivateEngine, privateEngineMissing, startPrivateEngine } from "../support/private-engine.ts";
+import { itEndsOnce } from "./whatever-dies.ts";
+import { workersInContainers } from "./workers-in-containers.ts";
+
+const BASE = "python:3.12-slim";
+const HOOK_MS = 240_000;
+const missing = postgresMissing() ?? (await privateEngineMissing());
+
+describe("whatever dies, with workers in containers", () => {
+  if (missing) return it("every accepted execution ends", (context) => context.skip(missing));
+
+  describe("whose engine ends them when it comes back", () => {
+    const engine = engineOf({ liveRestore: false });
+    itEndsOnce({ openPlace: () => workersInContainers(engine()), executions: 150 });
+  });
+
+  describe("that outlive their engine (live-restore)", () => {
+    const engine = engineOf({ liveRestore: true });
+    itEndsOnce({
+      openPlace: () => workersInContainers(engine()),
+      executions: 40,
+      faults: ["kill engine", "freeze engine", "kill pool-manager", "freeze container"],
+    });
+  });
+});
+
+function engineOf(options: { readonly liveRestore: boolean }): () => PrivateEngine {
+  let engine: PrivateEngine;
+  beforeAll(async () => {
+    engine = await startPrivateEngine(BASE, options);
+    // The stage starts it, to start it again whenever it dies.
+    await engine.stop();
+  }, HOOK_MS);
+  afterAll(() => engine?.close(), HOOK_MS);
+  return () => engine;
+}

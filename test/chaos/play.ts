@@ -1,0 +1,65 @@
+import type { Client, Witness } from "./client.ts";
+import { type Deed, type Fault, strike, type Target } from "./faults.ts";
+import { seededRandom } from "./random.ts";
+import { KINDS, type ScriptWorld, scriptOf } from "./scripts.ts";
+import type { Stage } from "./stage.ts";
+
+export type Score = {
+  readonly seed: number;
+  /** The faults go round until as many have ended, at least once. */
+  readonly executions: number;
+  readonly deck: readonly { readonly deed: Deed; readonly target: Target }[];
+  readonly world: ScriptWorld;
+};
+
+// At the same time: more than there are workers, so that some always wait.
+const CLIENTS = 16;
+const FAULT_EVERY_MS = [3_000, 8_000] as const;
+
+/** Clients and faults at the same time, until both have had enough. */
+export async function play(
+  { seed, executions, deck, world }: Score,
+  stage: Stage,
+  client: Client,
+): Promise<{ witnesses: Witness[]; faults: Fault[] }> {
+  const witnesses: Witness[] = [];
+  const faults: Fault[] = [];
+  let isOver = false;
+  let wasRound = false;
+  let next = 0;
+  const submit = async () => {
+    while (next < executions || !wasRound) {
+      const n = next++;
+      const random = seededRandom(seed, n + 1);
+      witnesses.push(await client.run(n, scriptOf(random.pick(KINDS), n, random, world), random));
+    }
+  };
+  const destroy = async () => {
+    const random = seededRandom(seed, 0);
+    const thaws: Promise<void>[] = [];
+    while (!isOver) {
+      for (const deed of random.shuffle(deck)) {
+        await new Promise((resolve) => setTimeout(resolve, random.between(...FAULT_EVERY_MS)));
+        if (isOver) break;
+        const { fault, thawed } = await strike(deed, stage, random);
+        thaws.push(thawed);
+        faults.push(fault);
+        if (process.env.AIRLOCK_CHAOS_VERBOSE) {
+          process.stdout.write(
+            `${new Date(fault.atMs).toISOString()} ${fault.deed} ${fault.target}, ${witnesses.length} ended\n`,
+          );
+        }
+        // Two at once are enough of postgres.
+        if (deed.target === "postgres") await thawed;
+      }
+      wasRound = true;
+    }
+    await Promise.all(thaws);
+  };
+  const destroyed = destroy();
+  await Promise.all(Array.from({ length: CLIENTS }, submit)).finally(() => {
+    isOver = true;
+  });
+  await destroyed;
+  return { witnesses, faults };
+}

@@ -1,0 +1,47 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { childrenOf, commandLine, processesNaming, treeOf } from "../support/process-tree.ts";
+import type { OpenPlace } from "./place.ts";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+const PYTHON = process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python");
+
+/** Workers are processes of this machine, children of the pool-manager. */
+export const workersAsProcesses: OpenPlace = async (directory, poolManager) => {
+  const run = join(directory, "run");
+  const own = async () => (poolManager() ? await childrenOf(poolManager() as number) : []);
+  const supervisors = async () => {
+    const children = await own();
+    const lines = await Promise.all(children.map(commandLine));
+    return children.filter((_, index) => lines[index]?.includes("airlock_worker\0"));
+  };
+  return {
+    services: new Map(),
+    targets: [],
+    causes: {
+      // They go with their pool-manager.
+      worker_lost: ["kill pool-manager", "kill supervisor", "kill zygote", "kill run child"],
+      killed: ["kill run child", "kill zygote"],
+      output_withheld: ["freeze secrets"],
+      start_failed: ["freeze secrets", "freeze egress", "kill zygote"],
+    },
+    environmentOf: (service) =>
+      service === "pool-manager" ? { AIRLOCK_RUN_DIR: run, AIRLOCK_PYTHON: PYTHON } : {},
+    supervisors,
+    strike: async () => undefined,
+    async census() {
+      const tree = new Set(poolManager() ? await treeOf(poolManager() as number) : []);
+      return {
+        supervisors: (await supervisors()).length,
+        // Whoever is their parent by now.
+        strays: (await processesNaming(run)).filter((pid) => !tree.has(pid)).length,
+        directories: (await readdir(run).catch(() => [])).length,
+      };
+    },
+    expected(workers) {
+      const all = Object.values(workers).reduce((sum, each) => sum + each, 0);
+      return { supervisors: all, strays: 0, directories: all };
+    },
+    remove: async () => undefined,
+  };
+};
