@@ -18,6 +18,8 @@ const ASK_AGAIN_MS = 500;
 // Whoever stops Airlock while the engine is away does not wait longer than ten seconds; the next start tidies up.
 const STOP_ATTEMPTS = 20;
 const REMOVE_ATTEMPTS = 1_200;
+// An engine that answers again has done by then what it was asked before.
+const UNANSWERED_MS = 10_000;
 
 /** Gives a running worker its certificates, on its standard input: nothing that the engine shows has them. */
 export async function handOver(container: Docker.Container, certificates: WorkerCertificates): Promise<void> {
@@ -57,16 +59,14 @@ export async function superviseContainer(
   });
   const removed = gone
     .then(() => removeRepeatedly(container))
-    .catch((error: unknown) => {
-      log.error({ err: error }, "the container of a worker could not be removed");
-    });
+    .catch((error: unknown) => reportLeftover(log, error));
   let stopping: Promise<void> | undefined;
   return {
     address: `${ip}:${WORKER_PORT}`,
     gone,
     removed,
     stop: () => {
-      stopping ??= stopAndRemove(container);
+      stopping ??= stopAndRemove(container, log);
       return stopping;
     },
   };
@@ -95,11 +95,43 @@ function sentenceFor({ State, HostConfig }: Docker.ContainerInspectInfo): string
   return `exited with status ${State.ExitCode}`;
 }
 
-async function stopAndRemove(container: Docker.Container): Promise<void> {
+async function stopAndRemove(container: Docker.Container, log: Log): Promise<void> {
   const abortSignal = AbortSignal.timeout(STOP_GRACE_S * 4_000);
   // Whatever comes of it: what does not stop is killed when it is removed.
   await container.stop({ t: STOP_GRACE_S, abortSignal }).catch(() => undefined);
-  await removeRepeatedly(container, STOP_ATTEMPTS);
+  try {
+    await removeRepeatedly(container, STOP_ATTEMPTS);
+  } catch (error) {
+    // The container may outlive the engine that is away, and nobody else will ask for its end.
+    removeRepeatedly(container).catch((reason: unknown) => reportLeftover(log, reason));
+    throw error;
+  }
+}
+
+/**
+ * Removes a container whose start failed, now or, when the engine does not let it, later: `discarded` settles when nothing
+ * of it is left. `isAnswered`: the engine has said that it made it, or why not; else it may make it yet.
+ */
+export async function discard(
+  container: Docker.Container,
+  isAnswered: boolean,
+  log: Log,
+): Promise<{ discarded: Promise<void> }> {
+  const atOnce = await removeContainer(container).then(
+    () => true,
+    () => false,
+  );
+  const later = async () => {
+    if (!atOnce) await removeRepeatedly(container);
+    if (isAnswered) return;
+    await delay(UNANSWERED_MS);
+    await removeRepeatedly(container);
+  };
+  return { discarded: later().catch((error: unknown) => reportLeftover(log, error)) };
+}
+
+function reportLeftover(log: Log, error: unknown): void {
+  log.error({ err: error }, "the container of a worker could not be removed");
 }
 
 /** Perhaps the engine is being restarted. */

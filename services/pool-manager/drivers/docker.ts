@@ -7,11 +7,17 @@ import type { Log } from "../../common/log.ts";
 import type { Project } from "../../common/project-file.ts";
 import { createCallers } from "./docker-callers.ts";
 import { type ContainerParts, containerOptions, forWorker, revisionOf } from "./docker-container.ts";
-import { ask, unlessGone } from "./docker-engine.ts";
+import { ask, refusedWith, unlessGone } from "./docker-engine.ts";
 import { createImages, type ImageOptions } from "./docker-image.ts";
 import { LABEL, namesOf } from "./docker-names.ts";
 import { createNetworks } from "./docker-network.ts";
-import { handOver, removeContainer, superviseContainer, type WorkerCertificates } from "./docker-worker.ts";
+import {
+  discard,
+  handOver,
+  removeContainer,
+  superviseContainer,
+  type WorkerCertificates,
+} from "./docker-worker.ts";
 import type { FoundWorker, WorkerDriver } from "./driver.ts";
 
 export type DockerDriverOptions = ImageOptions & {
@@ -79,12 +85,17 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
     );
     running.add(container);
     void process.gone.then(() => running.delete(container));
-    const removal = process.removed.finally(() => {
+    leave(project, process.removed);
+    return process;
+  };
+
+  /** Lets go of the project's network when a container in it has been removed. */
+  const leave = (project: string, removed: Promise<void>) => {
+    const removal = removed.finally(() => {
       removals.delete(removal);
       networks.release(project);
     });
     removals.add(removal);
-    return process;
   };
 
   return {
@@ -101,16 +112,19 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
       const general = containerOptions(names, parts);
       const own = forWorker(names, general, workerId, revisionOf(parts.project, general));
       await networks.hold(project.name);
-      let container: Docker.Container | undefined;
+      // By its name: the engine may die when it has made it and before it says so.
+      let container = docker.getContainer(names.container(workerId));
+      let isAnswered = false;
       try {
         container = await ask((abortSignal) => docker.createContainer({ ...own, abortSignal }));
-        const made = container;
-        await ask((abortSignal) => made.start({ abortSignal }));
-        await handOver(made, await certificates());
-        return await watch(made, project.name, workerId);
+        isAnswered = true;
+        await ask((abortSignal) => container.start({ abortSignal }));
+        await handOver(container, await certificates());
+        return await watch(container, project.name, workerId);
       } catch (error) {
-        if (container) await removeContainer(container).catch(() => undefined);
-        networks.release(project.name);
+        isAnswered ||= refusedWith(error) !== undefined;
+        const { discarded } = await discard(container, isAnswered, log);
+        leave(project.name, discarded);
         throw error;
       }
     },
