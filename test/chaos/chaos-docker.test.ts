@@ -6,6 +6,7 @@ import { workersInContainers } from "./workers-in-containers.ts";
 
 const BASE = "python:3.12-slim";
 const HOOK_MS = 240_000;
+const FAULT_EVERY_MS = [2_000, 6_000] as const;
 const missing = postgresMissing() ?? (await privateEngineMissing());
 
 describe("whatever dies, with workers in containers", () => {
@@ -13,7 +14,11 @@ describe("whatever dies, with workers in containers", () => {
 
   describe("whose engine ends them when it comes back", () => {
     const engine = engineOf({ liveRestore: false });
-    itEndsOnce({ openPlace: () => workersInContainers(engine()), executions: 150 });
+    itEndsOnce({
+      openPlace: () => workersInContainers(engine()),
+      executions: 150,
+      faultEveryMs: FAULT_EVERY_MS,
+    });
   });
 
   describe("that outlive their engine (live-restore)", () => {
@@ -21,6 +26,7 @@ describe("whatever dies, with workers in containers", () => {
     itEndsOnce({
       openPlace: () => workersInContainers(engine()),
       executions: 40,
+      faultEveryMs: FAULT_EVERY_MS,
       faults: ["kill engine", "freeze engine", "kill pool-manager", "freeze container"],
     });
   });

@@ -10,5 +10,5 @@ import { workersAsProcesses } from "./workers-as-processes.ts";
 const missing = postgresMissing();
 
 describe.skipIf(missing)(`whatever dies${missing ? ` (${missing})` : ""}`, () => {
-  itEndsOnce({ openPlace: () => workersAsProcesses, executions: 150 });
+  itEndsOnce({ openPlace: () => workersAsProcesses, executions: 150, faultEveryMs: [3_000, 8_000] });
 });

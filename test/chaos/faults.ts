@@ -1,4 +1,5 @@
 import { childrenOf, send, treeOf } from "../support/process-tree.ts";
+import type { KeptService } from "./kept-service.ts";
 import type { Place } from "./place.ts";
 import type { Random } from "./random.ts";
 import type { Stage } from "./stage.ts";
@@ -12,7 +13,13 @@ export type Deed = "kill" | "freeze" | "hang";
 export type FaultName = `${Deed} ${Target}`;
 
 /** One thing that was done to the stage. */
-export type Fault = { readonly deed: Deed; readonly target: Target; readonly atMs: number };
+export type Fault = {
+  readonly deed: Deed;
+  readonly target: Target;
+  readonly atMs: number;
+  /** When what was struck was back; undefined until then. */
+  overAtMs?: number;
+};
 
 export const FREEZE_MS = 10_000;
 // A router is missed after 15 seconds, and then comes too late.
@@ -33,10 +40,14 @@ export async function strike(
   stage: Stage,
   random: Random,
 ): Promise<{ fault: Fault; thawed: Promise<void> }> {
-  const done = (thawed: Promise<void> = Promise.resolve()) => ({
-    fault: { deed, target, atMs: Date.now() },
-    thawed,
-  });
+  const since = (atMs: number, thawed: Promise<void> = Promise.resolve()) => {
+    const fault: Fault = { deed, target, atMs };
+    const over = thawed.then(() => {
+      fault.overAtMs = Date.now();
+    });
+    return { fault, thawed: over };
+  };
+  const done = (thawed?: Promise<void>) => since(Date.now(), thawed);
   if (target === "postgres") {
     if (deed === "kill") {
       await stage.postgres.kill();
@@ -52,14 +63,14 @@ export async function strike(
       const pid = service?.pid();
       if (service && pid) {
         if (deed !== "kill") return done(frozen(pid, deed === "hang" ? HANG_MS : FREEZE_MS));
-        const struck = done();
+        const atMs = Date.now();
         await service.kill();
-        return struck;
+        return since(atMs, untilBack(service));
       }
     } else {
-      const fault = { deed, target, atMs: Date.now() };
+      const atMs = Date.now();
       const struck = await stage.place.strike(deed, target, random);
-      if (struck) return { fault, thawed: struck.thawed };
+      if (struck) return since(atMs, struck.thawed);
       const pid = await processOfWorker(target, stage, random);
       if (pid && send(pid, deed === "kill" ? "SIGKILL" : "SIGSTOP")) {
         return deed === "kill" ? done() : done(later(() => void send(pid, "SIGCONT")));
@@ -79,6 +90,10 @@ async function processOfWorker(target: Target, stage: Stage, random: Random): Pr
   // The oldest runs a script, if any does: what waits for one is taken in the order in which it was forked.
   const [oldest] = await childrenOf(zygote);
   return oldest && random.pick(await treeOf(oldest));
+}
+
+async function untilBack(service: KeptService): Promise<void> {
+  while (!service.pid() && !service.isOver()) await new Promise((resolve) => setTimeout(resolve, 100));
 }
 
 function frozen(pid: number, forMs: number): Promise<void> {

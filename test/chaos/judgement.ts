@@ -1,9 +1,8 @@
 import { differs, type Witness } from "./client.ts";
-import { type Fault, type FaultName, FREEZE_MS } from "./faults.ts";
+import type { Fault, FaultName } from "./faults.ts";
 
 const FIRST_LINE = /^run [0-9a-f]{8}-[0-9a-f-]{27}\n/;
-// How long before an execution was accepted a fault may have been that still explains its end: a service comes back, a
-// worker starts anew.
+// How long before an execution was accepted a fault may have been over that still explains its end: a worker starts anew.
 const AFTERMATH_MS = 20_000;
 
 /** By end reason: what may end an execution that did nothing wrong; the rest leaves no trace on any. */
@@ -33,9 +32,9 @@ export function judge(witness: Witness, faults: readonly Fault[], causes: Causes
       ...(script.timeout === undefined ? [] : (CAUSES_OF_LATE_LOSS[reason] ?? [])),
     ];
     const isExplained = faults.some(
-      ({ deed, target, atMs }) =>
+      ({ deed, target, atMs, overAtMs = Number.POSITIVE_INFINITY }) =>
         itsCauses.includes(`${deed} ${target}`) &&
-        atMs + (deed === "freeze" ? FREEZE_MS : 0) + AFTERMATH_MS >= witness.acceptedAtMs &&
+        overAtMs + AFTERMATH_MS >= witness.acceptedAtMs &&
         atMs <= witness.endedAtMs,
     );
     if (!isExplained) problems.push(`ended as ${reason} (${view.error}), which no fault explains`);

@@ -4,6 +4,8 @@ import type { ServiceProcess } from "../support/service-process.ts";
 export type KeptService = {
   /** Undefined while it starts. */
   pid(): number | undefined;
+  /** It is not started again. */
+  isOver(): boolean;
   /** All that it wrote in all its lives. */
   output(): string;
   /** Ends of it that nobody of this test brought about. */
@@ -60,6 +62,7 @@ export async function keepService(
   await start();
   return {
     pid: () => current?.pid,
+    isOver: () => isOver,
     output: () => [...earlier, current?.output() ?? ""].join("\n"),
     crashes,
     async kill() {

@@ -9,16 +9,17 @@ export type Score = {
   /** The faults go round until as many have ended, at least once. */
   readonly executions: number;
   readonly deck: readonly { readonly deed: Deed; readonly target: Target }[];
+  /** From one fault to the next. */
+  readonly faultEveryMs: readonly [number, number];
   readonly world: ScriptWorld;
 };
 
 // At the same time: more than there are workers, so that some always wait.
 const CLIENTS = 16;
-const FAULT_EVERY_MS = [3_000, 8_000] as const;
 
 /** Clients and faults at the same time, until both have had enough. */
 export async function play(
-  { seed, executions, deck, world }: Score,
+  { seed, executions, deck, faultEveryMs, world }: Score,
   stage: Stage,
   client: Client,
 ): Promise<{ witnesses: Witness[]; faults: Fault[] }> {
@@ -39,7 +40,7 @@ export async function play(
     const thaws: Promise<void>[] = [];
     while (!isOver) {
       for (const deed of random.shuffle(deck)) {
-        await new Promise((resolve) => setTimeout(resolve, random.between(...FAULT_EVERY_MS)));
+        await new Promise((resolve) => setTimeout(resolve, random.between(...faultEveryMs)));
         if (isOver) break;
         const { fault, thawed } = await strike(deed, stage, random);
         thaws.push(thawed);

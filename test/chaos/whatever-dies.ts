@@ -20,10 +20,12 @@ export type Whatever = {
   readonly executions: number;
   /** All that there is to be struck, unless only these. */
   readonly faults?: readonly FaultName[];
+  /** From one fault to the next. */
+  readonly faultEveryMs: readonly [number, number];
 };
 
 /** The test that every accepted execution ends exactly once, and that nothing is left. */
-export function itEndsOnce({ openPlace, executions, faults: only }: Whatever): void {
+export function itEndsOnce({ openPlace, executions, faults: only, faultEveryMs }: Whatever): void {
   it(
     `every accepted execution ends exactly once (AIRLOCK_CHAOS_SEED=${SEED})`,
     async () => {
@@ -48,6 +50,7 @@ export function itEndsOnce({ openPlace, executions, faults: only }: Whatever): v
           seed: SEED,
           executions: Number(process.env.AIRLOCK_CHAOS_EXECUTIONS ?? executions),
           deck: deckOf(stage.place).filter(({ deed, target }) => !only || only.includes(`${deed} ${target}`)),
+          faultEveryMs,
           world: { marker: MARKER, ledgerPort: ledger.port },
         };
         const { witnesses, faults } = await play(score, stage, client);

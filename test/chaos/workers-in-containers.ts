@@ -43,6 +43,8 @@ export function workersInContainers(engine: PrivateEngine): OpenPlace {
       causes: {
         worker_lost: [
           ...(["kill supervisor", "kill zygote", "kill run child", "kill container"] as const),
+          // A pool-manager that is started meanwhile does not take over what does not run.
+          "freeze container",
           ...(liveRestore ? [] : (["kill engine"] as const)),
         ],
         killed: ["kill run child", "kill zygote"],
