@@ -36,13 +36,15 @@ await describeWithEngine(
     });
 
     it.each([
+      ["made a network", "POST /networks/create"],
       ["made a container", "POST /containers/create"],
       ["started a container", "/start "],
       ["been told to attach to one", "/attach?"],
     ])("and had %s: nothing is left of that start", SLOW, async (_, request) => {
       const certificates = join(directory, "certificates");
       await makeCertificates(certificates);
-      const driver = createDockerDriver(new Docker({ socketPath: join(directory, "docker.sock") }), {
+      const mortal = new Docker({ socketPath: join(directory, "docker.sock") });
+      const driver = createDockerDriver(mortal, {
         deployment,
         workerDirectory: join(ROOT, "worker"),
         descriptorsPath: join(ROOT, "proto", "airlock.binpb"),
@@ -59,6 +61,12 @@ await describeWithEngine(
       await expect(driver.start(project, "lost")).rejects.toMatchObject({ code: "start_failed" });
       const containers = () => docker.listContainers({ all: true, filters: filter() });
       await expect.poll(containers, { timeout: 30_000 }).toEqual([]);
+      const isBack = () =>
+        mortal.ping().then(
+          () => true,
+          () => false,
+        );
+      await expect.poll(isBack).toBe(true);
       await driver.close();
       expect(await docker.listNetworks({ filters: filter() })).toEqual([]);
     });

@@ -10,7 +10,7 @@ export type Networks = {
   /** The id of the project's network, which is made when there is none; it stays until as many `release` as `hold`. */
   hold(project: string): Promise<string>;
   release(project: string): void;
-  /** Removes those that nobody holds: what an earlier process left. */
+  /** Removes those that nobody holds. */
   sweep(): Promise<void>;
   /** Removes all of them. */
   close(): Promise<void>;
@@ -72,7 +72,14 @@ export function createNetworks(
     await removal;
   };
 
+  const sweep = async () => {
+    const found = await ask((abortSignal) => docker.listNetworks({ filters: names.filter(), abortSignal }));
+    const inUse = await Promise.all([...held.values()].map(({ id }) => id.catch(() => "")));
+    await Promise.all(found.filter(({ Id }) => !inUse.includes(Id)).map(({ Id }) => remove(Id)));
+  };
+
   return {
+    sweep,
     async hold(project) {
       await removals.get(project);
       let entry = held.get(project);
@@ -101,13 +108,10 @@ export function createNetworks(
       if (!entry || --entry.holders > 0) return;
       entry.removal = setTimeout(() => void drop(project), LINGER_MS).unref();
     },
-    async sweep() {
-      const found = await ask((abortSignal) => docker.listNetworks({ filters: names.filter(), abortSignal }));
-      const inUse = await Promise.all([...held.values()].map(({ id }) => id.catch(() => "")));
-      await Promise.all(found.filter(({ Id }) => !inUse.includes(Id)).map(({ Id }) => remove(Id)));
-    },
     async close() {
       await Promise.all([...held.keys()].map(drop));
+      // One that the engine made without saying so, or did not remove while it was away.
+      await sweep().catch((error: unknown) => log.warn({ err: error }, "networks could not be looked for"));
       callers?.close();
     },
   };
