@@ -139,9 +139,15 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
           const workerId = Labels[LABEL.worker];
           if (project && workerId && State === "running" && (await fits(project, Labels[LABEL.revision]))) {
             await networks.hold(project.name);
-            // The earlier process may have died before it did.
-            await handOver(container, await certificates());
-            return [{ project, workerId, process: await watch(container, project.name, workerId) }];
+            try {
+              // The earlier process may have died before it did.
+              await handOver(container, await certificates());
+              return [{ project, workerId, process: await watch(container, project.name, workerId) }];
+            } catch (error) {
+              networks.release(project.name);
+              // Refused: it has ended since it was listed.
+              if ((refusedWith(error) ?? 500) >= 500) throw error;
+            }
           }
           log.info({ project: Labels[LABEL.project], workerId }, "an earlier process's container is removed");
           await removeContainer(container);
