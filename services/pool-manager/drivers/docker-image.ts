@@ -28,6 +28,8 @@ export type Images = {
   ensure(project: Project, onProgress: (step: string) => void, signal: AbortSignal): Promise<string>;
   /** The name it would have now; undefined while that cannot be known. */
   nameOf(project: Project): Promise<string | undefined>;
+  /** Removes what an earlier process of this deployment left of its builds. */
+  sweep(): Promise<void>;
 };
 
 // The one in use and the one before it, for whoever takes a change back.
@@ -41,6 +43,8 @@ export function createImages(
   log: Log,
 ): Images {
   const underWay = new Map<string, Promise<void>>();
+  const contexts = `airlock-build-${names.deployment}-`;
+  const newContext = () => mkdtemp(join(tmpdir(), contexts));
 
   const build = async (
     project: Project,
@@ -68,7 +72,7 @@ export function createImages(
   return {
     async ensure(project, onProgress, signal) {
       const base = await baseImage(docker, options.pythonImage, onProgress);
-      const context = await mkdtemp(join(tmpdir(), "airlock-build-"));
+      const context = await newContext();
       try {
         const tag = names.image(project.name, await layOut(context, project, base, options));
         if (await unlessGone(ask(() => docker.getImage(tag).inspect()))) return tag;
@@ -86,13 +90,21 @@ export function createImages(
     async nameOf(project) {
       const base = await unlessGone(ask(() => docker.getImage(options.pythonImage).inspect()));
       if (!base) return undefined;
-      const context = await mkdtemp(join(tmpdir(), "airlock-build-"));
+      const context = await newContext();
       try {
         return names.image(project.name, await layOut(context, project, base.Id, options));
       } catch {
         return undefined;
       } finally {
         await rm(context, { recursive: true, force: true });
+      }
+    },
+    async sweep() {
+      const isContext = (name: string) =>
+        name.startsWith(contexts) && /^\w{6}$/.test(name.slice(contexts.length));
+      for (const name of (await readdir(tmpdir())).filter(isContext)) {
+        // It may be another user's, who happens to use the same name.
+        await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => undefined);
       }
     },
   };

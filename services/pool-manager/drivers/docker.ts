@@ -155,6 +155,7 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
         }),
       );
       await networks.sweep();
+      await images.sweep();
       return found.flat();
     },
     async close() {
