@@ -6,7 +6,7 @@ import { workersInContainers } from "./workers-in-containers.ts";
 
 const BASE = "python:3.12-slim";
 const HOOK_MS = 240_000;
-const FAULT_EVERY_MS = [2_000, 6_000] as const;
+const FAULT_EVERY_MS = [2_000, 5_000] as const;
 const missing = postgresMissing() ?? (await privateEngineMissing());
 
 describe("whatever dies, with workers in containers", () => {
@@ -16,7 +16,7 @@ describe("whatever dies, with workers in containers", () => {
     const engine = engineOf({ liveRestore: false });
     itEndsOnce({
       openPlace: () => workersInContainers(engine()),
-      executions: 150,
+      executions: 60,
       faultEveryMs: FAULT_EVERY_MS,
     });
   });
@@ -25,7 +25,7 @@ describe("whatever dies, with workers in containers", () => {
     const engine = engineOf({ liveRestore: true });
     itEndsOnce({
       openPlace: () => workersInContainers(engine()),
-      executions: 40,
+      executions: 30,
       faultEveryMs: FAULT_EVERY_MS,
       faults: ["kill engine", "freeze engine", "kill pool-manager", "freeze container"],
     });

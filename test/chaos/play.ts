@@ -1,5 +1,6 @@
 import type { Client, Witness } from "./client.ts";
 import { type Deed, type Fault, strike, type Target } from "./faults.ts";
+import { AS_WRITTEN, endingOf } from "./judgement.ts";
 import { seededRandom } from "./random.ts";
 import { KINDS, type ScriptWorld, scriptOf } from "./scripts.ts";
 import type { Stage } from "./stage.ts";
@@ -16,8 +17,11 @@ export type Score = {
 
 // At the same time: more than there are workers, so that some always wait.
 const CLIENTS = 16;
+// Who comes afterwards is served, and has the pool started anew of a pool-manager that died last and found no worker.
+const ONE_OF_EACH_PROJECT = ["quick", "calls"] as const;
+const HEALED_AFTER_MS = 60_000;
 
-/** Clients and faults at the same time, until both have had enough. */
+/** Clients and faults at the same time, until both have had enough; then somebody who is not disturbed. */
 export async function play(
   { seed, executions, deck, faultEveryMs, world }: Score,
   stage: Stage,
@@ -62,5 +66,18 @@ export async function play(
     isOver = true;
   });
   await destroyed;
+  const serveAfterwards = async (kind: (typeof KINDS)[number]) => {
+    const until = Date.now() + HEALED_AFTER_MS;
+    for (;;) {
+      const n = next++;
+      const random = seededRandom(seed, n + 1);
+      const witness = await client.run(n, scriptOf(kind, n, random, world), random);
+      witnesses.push(witness);
+      if (endingOf(witness) === AS_WRITTEN) return;
+      if (Date.now() > until) throw new Error(`${kind} scripts do not run any more: ${witness.body}`);
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+    }
+  };
+  await Promise.all(ONE_OF_EACH_PROJECT.map(serveAfterwards));
   return { witnesses, faults };
 }

@@ -1,3 +1,4 @@
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type Docker from "dockerode";
 import { DOCKER_ENVIRONMENT } from "../support/docker.ts";
@@ -23,6 +24,8 @@ export function workersInContainers(engine: PrivateEngine): OpenPlace {
   return async (directory) => {
     const certificates = join(directory, "certificates");
     await makeCertificates(certificates);
+    const temporary = join(directory, "tmp");
+    await mkdir(temporary);
     const kept = await keepService("engine", engine.start, RESTART_ENGINE_AFTER_MS);
     const buildEnvironment = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => BUILDS.test(name)),
@@ -60,6 +63,7 @@ export function workersInContainers(engine: PrivateEngine): OpenPlace {
             ...buildEnvironment,
             ...DOCKER_ENVIRONMENT,
             DOCKER_HOST: engine.host,
+            TMPDIR: temporary,
             AIRLOCK_DEPLOYMENT: DEPLOYMENT,
             AIRLOCK_WORKER_TLS_DIR: join(certificates, "worker"),
           }),
@@ -93,13 +97,15 @@ export function workersInContainers(engine: PrivateEngine): OpenPlace {
           watched: (await shims()).length,
           networks: (await engine.docker.listNetworks({ filters: { type: ["custom"] } })).length,
           volumes: Volumes?.length ?? 0,
+          files: (await readdir(temporary)).length,
         };
       },
       expected(workers) {
         const all = Object.values(workers).reduce((sum, each) => sum + each, 0);
         const projects = Object.keys(workers).length;
         // The pool-manager announces itself by one volume.
-        return { containers: all, running: all, watched: all, networks: projects, volumes: all > 0 ? 1 : 0 };
+        const volumes = all > 0 ? 1 : 0;
+        return { containers: all, running: all, watched: all, networks: projects, volumes, files: 0 };
       },
       remove: () => kept.remove(),
     };
