@@ -11,34 +11,28 @@ const missing = postgresMissing() ?? (await privateEngineMissing());
 
 describe("whatever dies, with workers in containers", () => {
   if (missing) return it("every accepted execution ends", (context) => context.skip(missing));
+  let engine: PrivateEngine;
+  beforeAll(async () => {
+    engine = await startPrivateEngine(BASE);
+    // The stage starts it, to start it again whenever it dies.
+    await engine.stop();
+  }, HOOK_MS);
+  afterAll(() => engine?.close(), HOOK_MS);
+  const withLiveRestore = (liveRestore: boolean) => () => {
+    engine.liveRestore = liveRestore;
+    return workersInContainers(engine);
+  };
 
   describe("whose engine ends them when it comes back", () => {
-    const engine = engineOf({ liveRestore: false });
-    itEndsOnce({
-      openPlace: () => workersInContainers(engine()),
-      executions: 60,
-      faultEveryMs: FAULT_EVERY_MS,
-    });
+    itEndsOnce({ openPlace: withLiveRestore(false), executions: 60, faultEveryMs: FAULT_EVERY_MS });
   });
 
   describe("that outlive their engine (live-restore)", () => {
-    const engine = engineOf({ liveRestore: true });
     itEndsOnce({
-      openPlace: () => workersInContainers(engine()),
+      openPlace: withLiveRestore(true),
       executions: 30,
       faultEveryMs: FAULT_EVERY_MS,
       faults: ["kill engine", "freeze engine", "kill pool-manager", "freeze container"],
     });
   });
 });
-
-function engineOf(options: { readonly liveRestore: boolean }): () => PrivateEngine {
-  let engine: PrivateEngine;
-  beforeAll(async () => {
-    engine = await startPrivateEngine(BASE, options);
-    // The stage starts it, to start it again whenever it dies.
-    await engine.stop();
-  }, HOOK_MS);
-  afterAll(() => engine?.close(), HOOK_MS);
-  return () => engine;
-}

@@ -107,7 +107,10 @@ export function workersInContainers(engine: PrivateEngine): OpenPlace {
         const volumes = all > 0 ? 1 : 0;
         return { containers: all, running: all, watched: all, networks: projects, volumes, files: 0 };
       },
-      remove: () => kept.remove(),
+      async remove() {
+        await kept.remove();
+        await engine.clear();
+      },
     };
   };
 }

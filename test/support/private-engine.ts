@@ -20,7 +20,8 @@ export type PrivateEngine = {
   readonly docker: Docker;
   /** Where all lies that is its own; what watches over a container of it names this on its command line. */
   readonly directory: string;
-  readonly liveRestore: boolean;
+  /** Whether its containers live on when it dies and is started again; what is set counts from its next start. */
+  liveRestore: boolean;
   start(): Promise<ServiceProcess>;
   /** Ends it with all its containers, as a restart of the machine's engine does. */
   stop(): Promise<void>;
@@ -28,15 +29,15 @@ export type PrivateEngine = {
   fill(leftBytes: number): Promise<void>;
   /** Makes room again. */
   unfill(): Promise<void>;
-  /** Removes all that it has and all that is left of it, whatever has become of it. */
+  /** Stops it with no containers, networks and volumes left, whatever has become of it. */
+  clear(): Promise<void>;
+  /** The same, and removes it. */
   close(): Promise<void>;
 };
 
 export type PrivateEngineOptions = {
   /** The size of a disk of its own, in memory. */
   readonly diskBytes?: number;
-  /** What its containers need to live on when it is killed and started again. */
-  readonly liveRestore?: boolean;
 };
 
 /** Why none can be started here; undefined when one can. */
@@ -55,7 +56,7 @@ export async function privateEngineMissing(): Promise<string | undefined> {
 /** It knows the image `base` of the machine's engine; networks are bridges without firewall rules. */
 export async function startPrivateEngine(
   base: string,
-  { diskBytes, liveRestore = false }: PrivateEngineOptions = {},
+  { diskBytes }: PrivateEngineOptions = {},
 ): Promise<PrivateEngine> {
   const directory = await mkdtemp(join(tmpdir(), "airlock-engine-"));
   const data = join(directory, "data");
@@ -67,10 +68,10 @@ export async function startPrivateEngine(
   const socket = join(directory, "docker.sock");
   // Not the one of the machine's engine.
   const configuration = join(directory, "daemon.json");
-  await writeFile(configuration, JSON.stringify({ "live-restore": liveRestore }));
   const engine = new Docker({ socketPath: socket });
   let daemon: ServiceProcess | undefined;
   const start = async () => {
+    await writeFile(configuration, JSON.stringify({ "live-restore": self.liveRestore }));
     const child = spawn(
       "dockerd",
       [
@@ -103,15 +104,10 @@ export async function startPrivateEngine(
       daemon?.exited.then(() => false) ?? false,
       new Promise<boolean>((resolve) => setImmediate(resolve, true)),
     ]);
-  await start();
-  await engine.loadImage(await docker.getImage(base).get()).then((stream) => {
-    stream.resume();
-    return once(stream, "end");
-  });
-  return {
+  const self: PrivateEngine = {
     host: `unix://${socket}`,
     docker: engine,
-    ...{ directory, liveRestore },
+    ...{ directory, liveRestore: false },
     start,
     stop,
     async fill(leftBytes) {
@@ -119,11 +115,14 @@ export async function startPrivateEngine(
       await run("fallocate", ["--length", String(bavail * bsize - leftBytes), filler]);
     },
     unfill: () => rm(filler),
-    async close() {
+    async clear() {
       // Its networks are interfaces of this machine, which only an engine takes away.
       if (!(await isRunning())) await start().catch(() => undefined);
       await removeAll(engine).catch(() => undefined);
       await stop();
+    },
+    async close() {
+      await self.clear();
       for (const pid of await processesNaming(directory)) {
         for (const each of await treeOf(pid)) send(each, "SIGKILL");
       }
@@ -135,6 +134,12 @@ export async function startPrivateEngine(
       await rm(directory, { recursive: true, force: true });
     },
   };
+  await start();
+  await engine.loadImage(await docker.getImage(base).get()).then((stream) => {
+    stream.resume();
+    return once(stream, "end");
+  });
+  return self;
 }
 
 async function removeAll(engine: Docker): Promise<void> {
@@ -144,4 +149,5 @@ async function removeAll(engine: Docker): Promise<void> {
   for (const { Id } of await engine.listNetworks({ filters: { type: ["custom"] } })) {
     await engine.getNetwork(Id).remove();
   }
+  for (const { Name } of (await engine.listVolumes()).Volumes ?? []) await engine.getVolume(Name).remove();
 }
