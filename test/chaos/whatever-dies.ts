@@ -55,6 +55,11 @@ export function itEndsOnce({ openPlace, executions, faults: only, faultEveryMs }
         };
         const { witnesses, faults } = await play(score, stage, client);
         process.stdout.write(`\n${tableOf(faults, witnesses)}\n${client.retries()} calls were repeated\n`);
+        for (const witness of process.env.AIRLOCK_CHAOS_VERBOSE ? witnesses : []) {
+          const { script, id, view } = witness;
+          if (endingOf(witness) === AS_WRITTEN) continue;
+          process.stdout.write(`${script.kind} ${id} ${view.end_reason}: ${view.error}\n`);
+        }
 
         const problems = witnesses.flatMap((witness) =>
           judge(witness, faults, stage.place.causes).map(

@@ -94,7 +94,8 @@ export function workersInContainers(engine: PrivateEngine): OpenPlace {
         return {
           containers: all.length,
           running: all.filter(({ State }) => State === "running").length,
-          watched: (await shims()).length,
+          // An engine that dies while it starts a container leaves what would have watched over it, and nothing in there.
+          alive: (await Promise.all((await shims()).map(childrenOf))).flat().length,
           networks: (await engine.docker.listNetworks({ filters: { type: ["custom"] } })).length,
           volumes: Volumes?.length ?? 0,
           files: (await readdir(temporary)).length,
@@ -105,7 +106,7 @@ export function workersInContainers(engine: PrivateEngine): OpenPlace {
         const projects = Object.keys(workers).length;
         // The pool-manager announces itself by one volume.
         const volumes = all > 0 ? 1 : 0;
-        return { containers: all, running: all, watched: all, networks: projects, volumes, files: 0 };
+        return { containers: all, running: all, alive: all, networks: projects, volumes, files: 0 };
       },
       async remove() {
         await kept.remove();

@@ -69,6 +69,8 @@ export async function startPrivateEngine(
   // Not the one of the machine's engine.
   const configuration = join(directory, "daemon.json");
   const engine = new Docker({ socketPath: socket });
+  // One that dockerd starts dies with it, and would leave what it was doing half done. In an installation it is a service.
+  const containerd = await startContainerd(directory);
   let daemon: ServiceProcess | undefined;
   const start = async () => {
     await writeFile(configuration, JSON.stringify({ "live-restore": self.liveRestore }));
@@ -77,6 +79,7 @@ export async function startPrivateEngine(
       [
         ...["--host", `unix://${socket}`, "--data-root", data],
         ...["--exec-root", join(directory, "exec"), "--pidfile", join(directory, "pid")],
+        ...["--containerd", containerd.address],
         // Beside the machine's engine: no interface and no rules that both would want.
         ...["--bridge=none", "--iptables=false", "--ip-forward=false", "--ip6tables=false"],
         ...["--default-address-pool", "base=10.213.0.0/16,size=24", "--config-file", configuration],
@@ -123,6 +126,7 @@ export async function startPrivateEngine(
     },
     async close() {
       await self.clear();
+      await containerd.process.stop(STOP_MS).catch(() => containerd.process.kill());
       for (const pid of await processesNaming(directory)) {
         for (const each of await treeOf(pid)) send(each, "SIGKILL");
       }
@@ -142,12 +146,39 @@ export async function startPrivateEngine(
   return self;
 }
 
+async function startContainerd(directory: string): Promise<{ address: string; process: ServiceProcess }> {
+  const own = join(directory, "containerd");
+  const address = join(own, "containerd.sock");
+  const configuration = `version = 2
+root = "${join(own, "root")}"
+state = "${join(own, "state")}"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+address = "${address}"
+[plugins."io.containerd.internal.v1.opt"]
+path = "${join(own, "opt")}"
+`;
+  await mkdir(own);
+  await writeFile(join(own, "config.toml"), configuration);
+  const child = spawn("containerd", ["--config", join(own, "config.toml")], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const started = serviceProcessOf(child, "containerd");
+  const listens = () => started.output().includes("containerd successfully booted");
+  const ended = started.exited.then((how) => {
+    throw new Error(`containerd ${how}:\n${started.output()}`);
+  });
+  await Promise.race([vi.waitUntil(listens, READY), ended]);
+  return { address, process: started };
+}
+
+/** Whatever of it cannot be removed does not keep the rest. */
 async function removeAll(engine: Docker): Promise<void> {
-  for (const { Id } of await engine.listContainers({ all: true })) {
-    await engine.getContainer(Id).remove({ force: true, v: true });
-  }
-  for (const { Id } of await engine.listNetworks({ filters: { type: ["custom"] } })) {
-    await engine.getNetwork(Id).remove();
-  }
-  for (const { Name } of (await engine.listVolumes()).Volumes ?? []) await engine.getVolume(Name).remove();
+  const tried = (removals: readonly Promise<unknown>[]) => Promise.allSettled(removals);
+  const containers = await engine.listContainers({ all: true });
+  await tried(containers.map(({ Id }) => engine.getContainer(Id).remove({ force: true, v: true })));
+  const networks = await engine.listNetworks({ filters: { type: ["custom"] } });
+  await tried(networks.map(({ Id }) => engine.getNetwork(Id).remove()));
+  const { Volumes } = await engine.listVolumes();
+  await tried((Volumes ?? []).map(({ Name }) => engine.getVolume(Name).remove()));
 }
