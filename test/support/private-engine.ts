@@ -43,14 +43,14 @@ export type PrivateEngineOptions = {
 /** Why none can be started here; undefined when one can. */
 export async function privateEngineMissing(): Promise<string | undefined> {
   if (process.getuid?.() !== 0) return "an engine of one's own needs root";
-  for (const place of (process.env.PATH ?? "").split(":").concat("/usr/sbin")) {
-    const found = await access(join(place, "dockerd"), constants.X_OK).then(
-      () => true,
-      () => false,
+  const places = (process.env.PATH ?? "").split(":").concat("/usr/sbin");
+  for (const program of ["dockerd", "containerd"]) {
+    const tried = await Promise.allSettled(
+      places.map((place) => access(join(place, program), constants.X_OK)),
     );
-    if (found) return undefined;
+    if (!tried.some(({ status }) => status === "fulfilled")) return `no ${program} here`;
   }
-  return "no dockerd here";
+  return undefined;
 }
 
 /** It knows the image `base` of the machine's engine; networks are bridges without firewall rules. */
