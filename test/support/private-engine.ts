@@ -138,11 +138,16 @@ export async function startPrivateEngine(
       await rm(directory, { recursive: true, force: true });
     },
   };
-  await start();
-  await engine.loadImage(await docker.getImage(base).get()).then((stream) => {
-    stream.resume();
-    return once(stream, "end");
-  });
+  try {
+    await start();
+    await engine.loadImage(await docker.getImage(base).get()).then((stream) => {
+      stream.resume();
+      return once(stream, "end");
+    });
+  } catch (error) {
+    await self.close();
+    throw error;
+  }
   return self;
 }
 
