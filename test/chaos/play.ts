@@ -61,11 +61,11 @@ export async function play(
     }
     await Promise.all(thaws);
   };
-  const destroyed = destroy();
-  await Promise.all(Array.from({ length: CLIENTS }, submit)).finally(() => {
+  const submitted = Promise.all(Array.from({ length: CLIENTS }, submit)).finally(() => {
     isOver = true;
   });
-  await destroyed;
+  // Whichever fails first: without faults the clients would go on for ever.
+  await Promise.all([submitted, destroy()]);
   const serveAfterwards = async (kind: (typeof KINDS)[number]) => {
     const until = Date.now() + HEALED_AFTER_MS;
     for (;;) {
