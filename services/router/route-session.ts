@@ -18,7 +18,8 @@ const ASK_AGAIN_MS = 300;
 
 /**
  * Opens a route through the egress service. Rejects with `start_failed`, `project_invalid` or `project_not_found`: a script
- * of a project that reaches the network does not start without. An egress or secrets service that restarts is waited for.
+ * of a project that reaches the network does not start without. An egress or secrets service that restarts is waited for,
+ * and so is a worker that the egress service does not reach: whoever asks is told when that is lost.
  */
 export async function openRoute(
   egress: EgressServiceClient,
@@ -30,7 +31,8 @@ export async function openRoute(
     try {
       return await openOnce(egress, request, signal);
     } catch (error) {
-      if (!hasCode(error, "unavailable") || signal.aborted || Date.now() > until) throw notOpened(error);
+      const mayPass = hasCode(error, "unavailable") || hasCode(error, "worker_lost");
+      if (!mayPass || signal.aborted || Date.now() > until) throw notOpened(error);
       await sleep(ASK_AGAIN_MS);
     }
   }

@@ -83,10 +83,19 @@ async function outputOf(
   return { stdout: execution?.stdout ?? "", stderr: execution?.stderr ?? "" };
 }
 
-function routeOf(run: OpenRun, workerAddress: string, { egress }: RunParts): Promise<RouteSession> {
-  const { interruption, executionId, project } = run;
+/** Gives up when the worker is lost for which the route would be. */
+async function routeOf(run: OpenRun, workerAddress: string, { egress }: RunParts): Promise<RouteSession> {
+  const { interruption, lease, executionId, project } = run;
   const request = { project, executionId, workerAddress };
-  return interruption.race(openRoute(egress, request, interruption.signal));
+  const over = new AbortController();
+  const opened = openRoute(egress, request, AbortSignal.any([interruption.signal, over.signal]));
+  try {
+    return await interruption.race(lease ? Promise.race([opened, lease.lost]) : opened);
+  } catch (error) {
+    over.abort();
+    opened.catch(() => undefined);
+    throw error;
+  }
 }
 
 function unlessInterrupted(error: unknown): undefined {

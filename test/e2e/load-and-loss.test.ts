@@ -107,6 +107,33 @@ describe("when a worker stops answering", () => {
   }, 60_000);
 });
 
+describe("when a worker freezes before a script with a network has its way there", () => {
+  it("the script waits for it, and starts", async () => {
+    const frozen = await startAirlock({
+      projects: {
+        listed: 'replicas: 1\nnetwork_allowlist: ["127.0.0.1:1"]\nallow_private: [127.0.0.1]\n',
+      },
+    });
+    try {
+      const client = restClient(frozen.url);
+      await fetch(`${frozen.url}/projects/listed/up`, { method: "POST" });
+      await expect
+        .poll(async () => (await client.project("listed")).idle_workers, { timeout: 20_000 })
+        .toBe(1);
+      const [supervisor] = workerPids(frozen.pid);
+      process.kill(supervisor as number, "SIGSTOP");
+      const id = await client.submit({ project: "listed", code: "set_result(1)" });
+      // Longer than the egress service tries to reach it.
+      await new Promise((resolve) => setTimeout(resolve, 6_000));
+      expect(await client.get(id)).toMatchObject({ status: "pending" });
+      process.kill(supervisor as number, "SIGCONT");
+      expect(await client.settled(id)).toMatchObject({ status: "completed", result: 1 });
+    } finally {
+      await frozen.remove();
+    }
+  }, 60_000);
+});
+
 describe("when the whole service is killed and started again", () => {
   it("finished executions are there, running ones have ended with a reason, pending ones run", async () => {
     const finished = await rest.submit({ code: "print('kept'); set_result({'x': 1.0})" });
