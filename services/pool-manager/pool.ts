@@ -192,6 +192,7 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
   };
 
   const retire = (slot: Slot, reason: string) => {
+    if (!slots.has(slot)) return;
     log.info({ project, workerId: slot.worker.id, reason }, "worker retires");
     slot.serving = false;
     reconcile();

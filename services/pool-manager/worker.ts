@@ -83,7 +83,10 @@ export async function startWorker(
     const onBreak = (err: ServiceError) =>
       log.warn({ ...about, err }, "the connection to a worker broke; asking again how it is");
     const error = await watchWorker(client, onStatus, onBreak, over.signal);
-    if (!error || over.signal.aborted) return;
+    if (over.signal.aborted) return;
+    // Until its end is noticed, which takes an engine that restarts a while, nobody is to be sent to it.
+    retiring.resolve(error ? "does not answer" : "is ending");
+    if (!error) return;
     ready.reject(fromGrpcError(error, "worker"));
     // One that froze breaks its stream by the pings that it does not answer; it is replaced like one that died.
     log.warn({ ...about, err: error }, "worker does not answer; it is replaced");

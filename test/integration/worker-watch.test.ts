@@ -81,3 +81,10 @@ it("a worker that takes connections and does not answer is replaced", { timeout:
   way.cut();
   await expect.poll(() => gone, { timeout: 35_000 }).toBe("was killed by SIGKILL");
 });
+
+it("a worker that somebody else stops serves nobody before its end is noticed", async () => {
+  const [supervisor = 0] = await belowOf(process.pid);
+  process.kill(supervisor, "SIGTERM");
+  expect(await Promise.race([worker.retiring, worker.gone])).toBe("is ending");
+  expect(await worker.gone).toBe("exited with status 0");
+});
