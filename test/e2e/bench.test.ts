@@ -85,7 +85,7 @@ describe("./airlock bench", { timeout: TIMEOUT_MS }, () => {
       "store: INSERT executions done",
       "Lease granted: answered",
       "worker: Run called",
-      "worker: the run's processes are gone",
+      "worker: the script's last word",
       "Sanitize end: answered",
       "store: COMMIT done",
       "client: GET answered",
