@@ -50,11 +50,16 @@ def _directory(pid: int, controller: str) -> Path:
     return Path(found)
 
 
-def _directories(target: Worker) -> list[Path]:
+async def _directories(target: Worker) -> list[Path]:
     """Of a worker that has spares, one in each tree."""
-    # The oldest may be a run that has ended and is just going.
-    spare = processes.children_of(target.zygote())[-1]
-    return [Path(membership.directory).parent for membership in memberships(spare)]
+    async with asyncio.timeout(10):
+        while True:
+            # Not of a run that is just going, or of a spare that has not come to its own yet.
+            for child in processes.children_of(target.zygote()):
+                places = [Path(membership.directory) for membership in memberships(child)]
+                if places and all(place.name.startswith("run-") for place in places):
+                    return [place.parent for place in places]
+            await asyncio.sleep(0.02)
 
 
 async def _spares(target: Worker) -> list[int]:
@@ -159,7 +164,7 @@ set_result([sorted(paths), os.path.exists("/sys")])
 async def test_runs_share_a_few_cgroups_and_a_stopped_worker_leaves_none() -> None:
     async with worker() as target:
         await target.run("pass")
-        homes = _directories(target)
+        homes = await _directories(target)
         assert homes
         for _ in range(40):
             assert (await target.run("pass")).end == "completed"
@@ -173,7 +178,7 @@ async def test_cgroups_of_a_dead_worker_are_removed_by_the_next_and_those_of_a_l
         spares = await _spares(alive)
         async with worker() as dead:
             await _spares(dead)
-            left = _directories(dead)
+            left = await _directories(dead)
             dead.process.kill()
             await dead.process.wait()
             async with asyncio.timeout(5):
