@@ -31,7 +31,7 @@ export async function runExecution(
     const { workerId, workerAddress, secretsVersion, llmTimeoutMs, network } = worker.granted;
     const grant = { workerId, workerAddress, secretsVersion, llmTimeoutMs, network };
     await run.interruption.race(awaitSanitizer(parts.sanitizer));
-    if (network) run.route = await routeOf(run, workerAddress, parts);
+    if (network) run.route = await routeOf(run, worker.lease, workerAddress, parts);
     const startedAtMs = clock.now();
     const start = () => store.start(executionId, startedAtMs, grant);
     const started = await awaitStore(start, run.interruption, clock);
@@ -61,7 +61,7 @@ export async function takeOverExecution(
     await run.interruption.race(awaitSanitizer(parts.sanitizer).catch(() => undefined));
     if (grant.network) {
       // Without its route the script goes on, and its connections fail.
-      run.route = await routeOf(run, worker.address, parts).catch(unlessInterrupted);
+      run.route = await routeOf(run, worker.lease, worker.address, parts).catch(unlessInterrupted);
     }
     const hasWays = !grant.network || run.route !== undefined;
     return {
@@ -84,15 +84,20 @@ async function outputOf(
 }
 
 /** Gives up when the worker is lost for which the route would be. */
-async function routeOf(run: OpenRun, workerAddress: string, { egress }: RunParts): Promise<RouteSession> {
-  const { interruption, lease, executionId, project } = run;
+async function routeOf(
+  { interruption, executionId, project }: OpenRun,
+  lease: LeaseSession,
+  workerAddress: string,
+  { egress }: RunParts,
+): Promise<RouteSession> {
   const request = { project, executionId, workerAddress };
   const over = new AbortController();
   const opened = openRoute(egress, request, AbortSignal.any([interruption.signal, over.signal]));
   try {
-    return await interruption.race(lease ? Promise.race([opened, lease.lost]) : opened);
+    return await interruption.race(Promise.race([opened, lease.lost]));
   } catch (error) {
     over.abort();
+    // When it was the lease that failed, nobody else hears of this.
     opened.catch(() => undefined);
     throw error;
   }

@@ -7,7 +7,8 @@ import errno
 import os
 from collections.abc import Iterable
 
-from .cgroup_membership import Membership, words, write
+from .cgroup_membership import Membership
+from .kernel_files import words, write
 
 # Where the processes go that stood where children are to be.
 _LEAF = "airlock-services"

@@ -5,7 +5,6 @@ A machine may have both, each controller being in exactly one of its trees.
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -67,16 +66,3 @@ def _place(path: str, mountinfo: str, controllers: set[str] | None) -> tuple[str
 def _plain(field: str) -> str:
     """mountinfo writes blanks and backslashes, which systemd uses in the names of units, as octal numbers."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
-
-
-def words(path: str) -> list[str]:
-    with open(path) as file:
-        return file.read().split()
-
-
-def write(path: str, text: str) -> None:
-    fd = os.open(path, os.O_WRONLY)
-    try:
-        os.write(fd, text.encode())
-    finally:
-        os.close(fd)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 from . import gvisor, kernel, tree
+from .kernel_files import write
 from .room import Room
 
 # The kernel's "nobody": a run shares it with no file of the machine.
@@ -76,16 +77,7 @@ def map_user(inside_uid: int, inside_gid: int, uid: int, gid: int) -> None:
     """In a fresh user namespace: the one user and group that exist there."""
     texts = {"setgroups": "deny", "uid_map": f"{inside_uid} {uid} 1", "gid_map": f"{inside_gid} {gid} 1"}
     for name, text in texts.items():
-        _write(f"/proc/self/{name}", text)
-
-
-def _write(path: str, text: str) -> None:
-    """As one system call, which these files want, and with nothing of a stream's around it: every child does it."""
-    fd = os.open(path, os.O_WRONLY)
-    try:
-        os.write(fd, text.encode())
-    finally:
-        os.close(fd)
+        write(f"/proc/self/{name}", text)
 
 
 def _is_root_outside() -> bool:

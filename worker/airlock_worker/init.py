@@ -32,7 +32,7 @@ def split(status: int) -> None:
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     # A signal that process 1 has a handler for would reach it from inside.
     for number in (signal.SIGCHLD, signal.SIGINT):
-        kernel.take_no_signal(number)
+        kernel.reset_signal(number)
     # Otherwise the ends of the pipes would outlive the script's.
     os.closerange(0, status)
     os.closerange(status + 1, MAX_DESCRIPTORS)

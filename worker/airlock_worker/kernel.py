@@ -175,7 +175,7 @@ def drop_capabilities() -> None:
     _check(_libc.capset(_OWN_CAPABILITIES, _NONE), "capset")
 
 
-def take_no_signal(number: int) -> None:
+def reset_signal(number: int) -> None:
     """Has the kernel do with the signal what it does by default. Python is not told: only for a process whose Python
     does nothing more."""
     _check(_libc.signal(number, None), "signal")

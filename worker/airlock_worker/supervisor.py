@@ -34,8 +34,8 @@ class Supervisor:
         self._held = HeldRuns(grace_s)
         self._provision: Provision | None = None
         self._endings: set[asyncio.Task[None]] = set()
-        # Of runs that have told their end: resolved when their processes are gone.
-        self._going: set[asyncio.Future[int | None]] = set()
+        # Until the processes are gone, which may be after the run has told its end.
+        self._processes: dict[Run, RunProcess] = {}
         # Until the probe run is over, no spare is made.
         self._spares: int | None = None
 
@@ -115,9 +115,7 @@ class Supervisor:
         if not self._held.reserve(start.execution_id):
             await context.abort(grpc.StatusCode.ALREADY_EXISTS, "this run is or was here")
         try:
-            if self._going:
-                # What they hold of the worker's memory is the next run's.
-                await asyncio.wait(self._going, timeout=_GONE_S)
+            await self._make_room()
             process = await self._link.take()
         except NoSpare as error:
             self._held.refuse(start.execution_id)
@@ -132,6 +130,7 @@ class Supervisor:
 
     async def _conduct(self, run: Run, process: RunProcess) -> None:
         """Not part of the call: it goes on when that breaks."""
+        self._processes[run] = process
         try:
             await run.conduct()
         except Exception as error:
@@ -140,16 +139,17 @@ class Supervisor:
         finally:
             if not run.record.finished:
                 run.record.break_off()
-            await self._see_gone(process)
+            _, pending = await asyncio.wait({process.exited}, timeout=_GONE_S)
+            del self._processes[run]
+            if pending:
+                self._board.change("retiring", "the processes of a run could not be ended")
             await process.release()
 
-    async def _see_gone(self, process: RunProcess) -> None:
-        """A run may have told its end already, and its worker be given to another."""
-        self._going.add(process.exited)
-        _, pending = await asyncio.wait({process.exited}, timeout=_GONE_S)
-        self._going.discard(process.exited)
-        if pending:
-            self._board.change("retiring", "the processes of a run could not be ended")
+    async def _make_room(self) -> None:
+        """What the processes of runs that have told their end still hold of the worker's memory is the next run's."""
+        going = {process.exited for run, process in self._processes.items() if run.record.finished}
+        if going:
+            await asyncio.wait(going, timeout=_GONE_S)
 
     async def _not_started(self, context: Any, why: str) -> None:
         error = self._messages.RunDocument(kind="KIND_ERROR", data=f"The script was not started: {why}.".encode())

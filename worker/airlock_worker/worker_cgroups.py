@@ -18,7 +18,8 @@ from dataclasses import asdict
 
 from . import cgroup_delegation, cgroup_membership, processes
 from .cgroup_limits import OPTIONAL, Overhead, Place, limits_as_files
-from .cgroup_membership import CONTROLLERS, Membership, words, write
+from .cgroup_membership import CONTROLLERS, Membership
+from .kernel_files import words, write
 from .room import Limits
 
 _PREFIX = "airlock-worker-"
