@@ -43,16 +43,19 @@ class Conversation:
         # What the child claims, or what is held against it.
         self.verdict: Verdict | None = None
         self.violated = False
+        # Whether nobody can write to the pipe any more and all that was written has been read.
+        self.is_at_end = False
         self._bytes = 0
 
-    def read(self, fd: int) -> bool:
-        """Takes in what stands in the pipe; False at its end."""
+    def read(self, fd: int) -> None:
+        """Takes in some of what stands in the pipe."""
         try:
             data = os.read(fd, _READ_BYTES)
         except BlockingIOError:
-            return True
+            return
         except OSError:
-            return False
+            data = b""
+        self.is_at_end = not data
         self._bytes += len(data)
         if data and not self.violated:
             try:
@@ -63,7 +66,6 @@ class Conversation:
             except FrameTooLarge as large:
                 ours = large.kind == frames.RESULT and self.verdict is None
                 self._condemn(of_large_result(large.size, large.limit) if ours else of_violation(str(large)))
-        return bool(data)
 
     def read_all(self, fd: int) -> None:
         """Of a child that has ended: takes in what it left in the pipe."""

@@ -68,7 +68,8 @@ async def _until_measured(process: RunProcess, talk: Conversation) -> None:
     process.exited.add_done_callback(lambda _: told.set())
 
     def on_readable() -> None:
-        if not talk.read(process.control) or talk.probe is not None or talk.verdict is not None:
+        talk.read(process.control)
+        if talk.is_at_end or talk.probe is not None or talk.verdict is not None:
             loop.remove_reader(process.control)
             told.set()
 

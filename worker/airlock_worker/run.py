@@ -112,15 +112,15 @@ class Run:
 
     def _on_control(self) -> None:
         loop = asyncio.get_running_loop()
-        if not self._talk.read(self._process.control):
+        self._talk.read(self._process.control)
+        if self._talk.is_at_end or self._talk.violated:
             loop.remove_reader(self._process.control)
         if self._talk.violated:
-            loop.remove_reader(self._process.control)
             self._process.kill()
         elif self._talk.verdict is not None:
             self._hold_clock()
             self._woken.set()
-            self._helping = loop.call_later(_LAST_WORD_S, self._process.kill)
+            self._helping = self._helping or loop.call_later(_LAST_WORD_S, self._process.kill)
         elif self._talk.question is not None:
             self._woken.set()
 
@@ -179,7 +179,8 @@ class Run:
         takes longer than many a script, and cannot change its end. But without process 1 its children may outlive it.
         """
         told = self._talk.verdict
-        is_completed = told is not None and told.end == "completed"
+        # The end that came may be forged: as long as the pipe it came by is open, the script's own may follow.
+        is_completed = told is not None and told.end == "completed" and self._talk.is_at_end
         return is_completed and self._process.is_init and all(output.is_at_end for output in self._outputs)
 
     async def _finish(self) -> None:

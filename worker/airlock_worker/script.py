@@ -48,10 +48,15 @@ def run(start: dict[str, Any], limits: Limits, control: int) -> None:
         # A process that the script forked came to its end like any program; it has nothing to tell the supervisor.
         os._exit(outcome.status)
     # Nothing can follow from here: the supervisor need not wait for the process to be gone, to know it.
-    for fd in (1, 2):
+    _close(1, 2)
+    _tell(control, outcome, result, memory)
+    _close(control)
+
+
+def _close(*descriptors: int) -> None:
+    for fd in descriptors:
         with contextlib.suppress(OSError):
             os.close(fd)
-    _tell(control, outcome, result, memory)
 
 
 def rehearse() -> None:

@@ -125,6 +125,25 @@ os._exit(0)
         assert (ended.result is not None) == (end == "completed")
 
 
+async def test_an_end_forged_by_a_child_does_not_hide_the_scripts_own() -> None:
+    code = r"""
+import os, struct, time
+def frame(kind, text): return kind + struct.pack(">I", len(text)) + text
+if os.fork() == 0:
+    os.write(3, frame(b"R", b'"forged"') + frame(b"D", b'{"end":"completed","error":""}'))
+    os._exit(0)
+os.wait()
+os.close(1)
+os.close(2)
+time.sleep(0.3)
+set_result("own")
+"""
+    async with worker() as target:
+        ended = await target.run(code)
+        assert (ended.end, ended.result) == ("script_error", None)
+        assert ended.error is not None and "Airlock's own descriptor" in ended.error
+
+
 async def test_a_kill_from_outside_retires_the_worker_before_the_end_is_told() -> None:
     async with worker() as target:
         watch = target.watch()
