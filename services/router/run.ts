@@ -26,12 +26,9 @@ export async function runExecution(
 ): Promise<void> {
   await conductRun({ executionId, project }, parts, shutdown, async (run) => {
     const { store, clock } = parts;
-    const worker = await waitForWorker(executionId, project, parts, run.interruption);
-    run.lease = worker.lease;
-    const { workerId, workerAddress, secretsVersion, llmTimeoutMs, network } = worker.granted;
+    const granted = await waitForWorker(run, parts);
+    const { workerId, workerAddress, secretsVersion, llmTimeoutMs, network } = granted;
     const grant = { workerId, workerAddress, secretsVersion, llmTimeoutMs, network };
-    await run.interruption.race(awaitSanitizer(parts.sanitizer));
-    if (network) run.route = await routeOf(run, worker.lease, workerAddress, parts);
     const startedAtMs = clock.now();
     const start = () => store.start(executionId, startedAtMs, grant);
     const started = await awaitStore(start, run.interruption, clock);
@@ -107,22 +104,24 @@ function unlessInterrupted(error: unknown): undefined {
   if (error instanceof Interrupted) throw error;
 }
 
-async function waitForWorker(
-  executionId: string,
-  project: string,
-  { poolManager, workers, clock }: RunParts,
-  interruption: Interruption,
-): Promise<{ lease: LeaseSession; granted: LeaseGranted }> {
+/** Puts the lease of a worker into `run`, and the route from there if the project reaches the network. */
+async function waitForWorker(run: OpenRun, parts: RunParts): Promise<LeaseGranted> {
+  const { executionId, project, interruption } = run;
+  const { poolManager, workers, sanitizer, clock } = parts;
   for (let lostGrants = 0; ; ) {
     const lease = openLease(poolManager, { project, executionId, workerId: "" }, clock);
+    run.lease = lease;
     try {
       const granted = await interruption.race(lease.granted());
       // A worker that died a moment ago may be granted still; as long as nothing runs there, another will do.
       await interruption.race(workers.reach(granted.workerAddress));
+      await interruption.race(awaitSanitizer(sanitizer));
+      run.route = granted.network ? await routeOf(run, lease, granted.workerAddress, parts) : undefined;
       // Its address may be another's by now, of one that is being started.
       lease.check();
-      return { lease, granted };
+      return granted;
     } catch (error) {
+      run.route?.close();
       lease.release();
       // Nothing has run yet, so asking again is safe; a pool-manager that restarts is waited for.
       if (hasCode(error, "worker_lost") || hasCode(error, "deadline_exceeded")) lostGrants++;

@@ -4,7 +4,9 @@ import {
   type Execution,
   ExecutionStatus,
 } from "../../services/common/gen/airlock/v1/execution.ts";
-import { callUnary } from "../../services/common/grpc-client.ts";
+import { PoolManagerServiceClient, type Project } from "../../services/common/gen/airlock/v1/pool_manager.ts";
+import { callUnary, connect } from "../../services/common/grpc-client.ts";
+import { belowOf } from "../support/footprint.ts";
 import { startServices, type TestServices } from "../support/services.ts";
 
 // A sanitizer that restarts is waited for.
@@ -187,3 +189,25 @@ describe("when the pool-manager is away", () => {
     ]);
   });
 });
+
+describe("when the egress service is away", () => {
+  it("a script that waits for its route gets another worker when its own dies", async () => {
+    services = await startServices({ demo: "replicas: 1\nnetwork_allowlist: [api.example.com]\n" });
+    await services.stop("egress");
+    const id = await services.submit({ code: "set_result('started')" });
+    await expect.poll(demo, { timeout: 10_000 }).toMatchObject({ running: 1 });
+    const [supervisor = 0] = await belowOf(process.pid);
+    process.kill(supervisor, "SIGKILL");
+    await expect.poll(demo).toMatchObject({ running: 0 });
+    await services.start("egress");
+    expect(await ended(id)).toMatchObject({ endReason: EndReason.COMPLETED, resultJson: '"started"' });
+  }, 60_000);
+});
+
+async function demo(): Promise<Project | undefined> {
+  const poolManager = connect(PoolManagerServiceClient, services.address("pool-manager"));
+  const limits = { timeoutMs: 5_000 };
+  return await callUnary(poolManager, poolManager.getProject, { name: "demo" }, "pool-manager", limits)
+    .then(({ project }) => project)
+    .finally(() => poolManager.close());
+}
