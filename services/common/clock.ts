@@ -8,11 +8,20 @@ export type Clock = {
 
 // setTimeout fires at once for anything longer.
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
+// In a process that was stopped all timers are over at once, those too that what came meanwhile would have ended: an answer
+// that was in time is still to be dealt with. So a timer that comes much too late leaves it a moment.
+const LATE_MS = 1_000;
+const MOMENT_MS = 250;
 
 export const systemClock: Clock = {
   now: Date.now,
   after(delayMs, run) {
-    const timer = setTimeout(run, Math.min(delayMs, LONGEST_TIMER_MS));
+    const waitMs = Math.min(delayMs, LONGEST_TIMER_MS);
+    const dueMs = performance.now() + waitMs;
+    let timer = setTimeout(() => {
+      if (performance.now() - dueMs < LATE_MS) run();
+      else timer = setTimeout(run, MOMENT_MS);
+    }, waitMs);
     return () => clearTimeout(timer);
   },
 };

@@ -10,8 +10,8 @@ const KEPT_FOR_MS = 24 * 3_600_000;
 const MAX_VERSIONS = 100;
 /** A value that was rotated while a run goes on is looked for in its output this soon. */
 export const CONFIRM_EVERY_MS = 1_000;
-/** Long enough for a secrets service that is being restarted. */
-const CONFIRM_WITHIN_MS = 5_000;
+/** Long enough for a secrets service that is being restarted or that was stopped for ten seconds. */
+const CONFIRM_WITHIN_MS = 12_000;
 const CONFIRM_RETRY_MS = 200;
 
 export type ResolvedSecrets = {

@@ -1,0 +1,49 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, expect, it } from "vitest";
+
+const CLOCK = join(import.meta.dirname, "..", "..", "..", "services", "common", "clock.ts");
+// What comes takes a moment before it has been dealt with, as an answer that is still to be cleaned.
+const TELLS = `import { setTimeout as sleep } from "node:timers/promises";
+const { systemClock } = await import(process.argv[1]);
+const end = (how) => { console.log(how); process.exit(); };
+const stopTimer = systemClock.after(400, () => end("too late"));
+process.stdin.on("data", async () => { await sleep(50); stopTimer(); end("in time"); });
+console.log("begun");`;
+
+let child: ChildProcess;
+let told = "";
+
+afterEach(() => {
+  child.kill("SIGKILL");
+});
+
+async function begin(): Promise<void> {
+  told = "";
+  child = spawn(process.execPath, ["--input-type=module", "--eval", TELLS, CLOCK]);
+  child.stdout?.on("data", (data) => {
+    told += data;
+  });
+  await expect.poll(() => told).toBe("begun\n");
+}
+
+it("a timer of a process that was stopped leaves time for what came meanwhile", async () => {
+  await begin();
+  child.kill("SIGSTOP");
+  child.stdin?.write("answer");
+  await sleep(2_000);
+  child.kill("SIGCONT");
+  await once(child, "exit");
+  expect(told).toBe("begun\nin time\n");
+});
+
+it("a timer fires in a process to which nothing comes", async () => {
+  await begin();
+  child.kill("SIGSTOP");
+  await sleep(2_000);
+  child.kill("SIGCONT");
+  await once(child, "exit");
+  expect(told).toBe("begun\ntoo late\n");
+});
