@@ -1,4 +1,5 @@
 import { type Figure, figureOf, type Unit } from "./figure.ts";
+import { untilQuiet } from "./quiet.ts";
 
 /** What one round of a subject gave, by metric. */
 export type Sample<Metric extends string = string> = Readonly<Record<Metric, number>>;
@@ -19,15 +20,17 @@ export type Rounds<Metric extends string = string> = {
 
 /**
  * Measures the subjects in turn, round after round, so that what disturbs the machine disturbs all alike; every other
- * round goes backwards, so that nobody always comes first.
+ * round goes backwards, so that nobody always comes first. `settle`: what is waited for before each.
  */
 export async function interleave<Metric extends string>(
   subjects: readonly Subject<Metric>[],
   rounds: number,
+  settle: () => Promise<void> = untilQuiet,
 ): Promise<Rounds<Metric>> {
   const bySubject = new Map<string, Sample<Metric>[]>(subjects.map(({ name }) => [name, []]));
   for (let round = 0; round < rounds; round++) {
     for (const subject of round % 2 === 0 ? subjects : subjects.toReversed()) {
+      await settle();
       bySubject.get(subject.name)?.push(await subject.round());
     }
   }

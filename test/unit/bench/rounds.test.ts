@@ -10,8 +10,11 @@ it("measures in turn, and every other round backwards", async () => {
       return { ms: order.length };
     },
   });
-  await interleave([subject("floor"), subject("a"), subject("b")], 3);
-  expect(order.join(" ")).toBe("floor a b b a floor floor a b");
+  const settle = async () => {
+    order.push("·");
+  };
+  await interleave([subject("floor"), subject("a"), subject("b")], 3, settle);
+  expect(order.join(" ")).toBe("· floor · a · b · b · a · floor · floor · a · b");
 });
 
 it("compares with the floor's own metric, or the one that is named", async () => {
@@ -19,7 +22,7 @@ it("compares with the floor's own metric, or the one that is named", async () =>
     { name: "floor", round: async () => ({ p50: 2, p95: 4 }) },
     { name: "subject", floor: "floor", round: async () => ({ p50: 6, p95: 8 }) },
   ];
-  const rounds = await interleave(subjects, 2);
+  const rounds = await interleave(subjects, 2, async () => undefined);
   const ratios = (floorMetric?: "p50") =>
     rounds.figures("row", "ms", floorMetric).map(({ subject, metric, ratio }) => [subject, metric, ratio]);
   expect(ratios()).toContainEqual(["subject", "p95", 2]);
