@@ -1,13 +1,10 @@
-import type { Clock } from "../common/clock.ts";
-import { AirlockError, asAirlockError } from "../common/errors.ts";
-import type { Log } from "../common/log.ts";
-import { createBackOff } from "./back-off.ts";
+import { AirlockError } from "../common/errors.ts";
 import { type Claim, type Lease, newClaim } from "./lease.ts";
-import { PassingFailure } from "./passing-failure.ts";
 import { type PoolView, viewPool } from "./pool-view.ts";
 import { newSlot, removeClaim, type Slot } from "./slot.ts";
 import { type LeaseGround, takeLease } from "./take-lease.ts";
 import type { Worker } from "./worker.ts";
+import { createWorkerStarts, type StartsParts } from "./worker-starts.ts";
 
 /** The workers of one project and the executions that wait for them. */
 export type Pool = {
@@ -32,35 +29,21 @@ export type Pool = {
   close(graceMs: number): Promise<void>;
 };
 
-export type PoolParts = {
-  readonly project: string;
-  /**
-   * Starts one ready worker; `onProgress` says what takes long, `signal` gives it up. Rejects with `start_failed`, as a
-   * PassingFailure when another attempt may go well.
-   */
-  readonly startWorker: (onProgress: (step: string) => void, signal: AbortSignal) => Promise<Worker>;
-  readonly clock: Clock;
-  readonly log: Log;
-};
+export type PoolParts = StartsParts;
 
-// In a row and with nobody serving; with the back-off between them, a few seconds.
-const START_ATTEMPTS = 4;
 // A worker that lives this long was started well, whatever ends it later.
 const SETTLED_AFTER_MS = 10_000;
 
-export function createPool({ project, startWorker, clock, log }: PoolParts): Pool {
+export function createPool(parts: PoolParts): Pool {
+  const { project, clock, log } = parts;
   const slots = new Set<Slot>();
   const queue: Claim[] = [];
   const endings = new Set<Promise<void>>();
   // Claims on workers that are being taken over and are not here yet.
   const attaching = new Set<{ readonly workerId: string; readonly claim: Claim }>();
-  const giveUp = new AbortController();
   let desired = 0;
   let draining = false;
   let closed = false;
-  let starting = 0;
-  let failedAttempts = 0;
-  let detail = "";
   let posture: Worker["posture"] = { layers: [], facts: [] };
 
   const serving = () => [...slots].filter((slot) => slot.serving);
@@ -106,7 +89,7 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
   const seatAttaching = () => {
     for (const each of attaching) {
       const slot = [...slots].find(({ worker }) => worker.id === each.workerId);
-      if (!slot && starting > 0) continue;
+      if (!slot && starts.underWay() > 0) continue;
       attaching.delete(each);
       if (slot) seat(slot, each.claim);
       else each.claim.granted.reject(new AirlockError("worker_lost", "The worker is gone."));
@@ -120,32 +103,19 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
       desired = 0;
     }
     const surplus = serving().sort((a, b) => a.claims.size - b.claims.size);
-    surplus.length = Math.max(0, Math.min(surplus.length, surplus.length + starting - desired));
+    surplus.length = Math.max(0, Math.min(surplus.length, surplus.length + starts.underWay() - desired));
     for (const slot of surplus) slot.serving = false;
     for (const slot of slots) {
       if (!slot.serving && slot.claims.size === 0) end(slot);
     }
-    if (closed || backOff.isWaiting()) return;
-    while (serving().length + starting < desired) start();
+    if (closed || starts.isWaiting()) return;
+    while (serving().length + starts.underWay() < desired) starts.start();
   };
 
-  const start = () => {
-    starting++;
-    detail = "starting workers";
-    const onProgress = (step: string) => {
-      detail = step;
-    };
-    startWorker(onProgress, giveUp.signal).then(started, startFailed);
-  };
-
-  const started = (worker: Worker) => {
-    starting--;
-    failedAttempts = 0;
+  const came = (worker: Worker) => {
     const slot = newSlot(worker, clock.now());
     slots.add(slot);
     posture = worker.posture;
-    detail = "";
-    log.info({ project, workerId: worker.id }, "worker ready");
     void worker.gone.then((how) => lost(slot, how));
     void worker.retiring.then((reason) => retire(slot, reason));
     if (closed) slot.serving = false;
@@ -153,23 +123,8 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
     dispatch();
   };
 
-  const startFailed = (error: unknown) => {
-    starting--;
-    seatAttaching();
-    const reason = asAirlockError(error);
-    log.warn({ project, err: reason, detail: reason.detail }, "worker did not start");
-    detail = reason.message;
-    if (serving().length > 0 || starting > 0) return backOff.failed();
-    // Nobody is left who could serve the queue.
-    failedAttempts++;
-    if (reason instanceof PassingFailure && failedAttempts < START_ATTEMPTS) return backOff.failed();
-    refuse(reason);
-  };
-
   /** Tells the queue why it waits for nothing, now; the next execution finds a pool that is down. */
   const refuse = (reason: AirlockError) => {
-    failedAttempts = 0;
-    backOff.reset();
     desired = 0;
     draining = false;
     for (const claim of queue.splice(0)) claim.granted.reject(reason);
@@ -185,8 +140,7 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
       claim.lost.resolve(how);
     }
     if (clock.now() - slot.startedAtMs < SETTLED_AFTER_MS) {
-      detail = `A worker ${how} soon after its start; another is started in a while.`;
-      backOff.failed();
+      starts.putOff(`A worker ${how} soon after its start; another is started in a while.`);
     }
     reconcile();
   };
@@ -207,7 +161,10 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
     endings.add(ending);
   };
 
-  const backOff = createBackOff(clock, reconcile);
+  const starts = createWorkerStarts(parts, {
+    ...{ came, failed: seatAttaching, gaveUp: refuse, mayStart: reconcile },
+    isServing: () => serving().length > 0,
+  });
 
   const release = (claim: Claim) => {
     claim.keepOn?.();
@@ -248,16 +205,15 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
       return leaseOf(claim);
     },
     take(replicas, takeOver) {
-      starting++;
-      desired = Math.max(desired, replicas, serving().length + starting);
-      takeOver(giveUp.signal).then(started, startFailed);
+      starts.begin(takeOver);
+      desired = Math.max(desired, replicas, serving().length + starts.underWay());
       // What it lacks is started once these are seen to be well.
     },
     up(replicas) {
       draining = false;
       desired = replicas;
       // Whoever asks by hand has perhaps mended it.
-      backOff.end();
+      starts.hurry();
       dispatch();
     },
     resize(replicas) {
@@ -281,7 +237,7 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
         desired,
         draining,
         posture,
-        detail,
+        detail: starts.detail(),
       }),
     async close(graceMs) {
       closed = true;
@@ -289,13 +245,13 @@ export function createPool({ project, startWorker, clock, log }: PoolParts): Poo
       for (const claim of queue.splice(0)) {
         claim.granted.reject(stopping());
       }
-      backOff.end();
+      starts.hurry();
       reconcile();
       const stopTimer = clock.after(graceMs, () => {
-        giveUp.abort();
+        starts.giveUp();
         for (const slot of slots) end(slot);
       });
-      while (slots.size > 0 || starting > 0 || endings.size > 0) {
+      while (slots.size > 0 || starts.underWay() > 0 || endings.size > 0) {
         await Promise.race([...endings, new Promise<void>((resolve) => clock.after(20, resolve))]);
       }
       stopTimer();
