@@ -1,4 +1,5 @@
 import type { Clock } from "../common/clock.ts";
+import { ATTACH_GRACE_MS } from "../common/restart.ts";
 import type { OpenRoute, OpenRouteFor } from "./route-opener.ts";
 
 /** The routes of this service, each held by one caller at a time. */
@@ -19,9 +20,6 @@ type Held = {
   isOver: boolean;
   stopWaiting: () => void;
 };
-
-// As long as a worker keeps a run that has lost its caller.
-const GRACE_MS = 30_000;
 
 export function createHeldRoutes(open: OpenRouteFor, clock: Clock): HeldRoutes {
   const held = new Map<string, Held>();
@@ -47,7 +45,7 @@ export function createHeldRoutes(open: OpenRouteFor, clock: Clock): HeldRoutes {
         if (!isHeld || entry.holders !== holder) return;
         isHeld = false;
         if (entry.isOver) end(key, entry);
-        else entry.stopWaiting = clock.after(GRACE_MS, () => end(key, entry));
+        else entry.stopWaiting = clock.after(ATTACH_GRACE_MS, () => end(key, entry));
       },
     };
   };

@@ -1,6 +1,7 @@
 import type { Clock } from "../common/clock.ts";
 import { AirlockError } from "../common/errors.ts";
 import type { Log } from "../common/log.ts";
+import { ATTACH_GRACE_MS } from "../common/restart.ts";
 import type { Claim, Lease } from "./lease.ts";
 import { parkClaim, type Slot } from "./slot.ts";
 
@@ -17,9 +18,6 @@ export type LeaseGround = {
   /** Takes the claim out of the pool. */
   release(claim: Claim): void;
 };
-
-// As long as a worker keeps a run that has lost its caller.
-const ATTACH_GRACE_MS = 30_000;
 
 /** A lease on the claim, which takes it from whoever had one before. */
 export function takeLease(claim: Claim, ground: LeaseGround): Lease {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type ServiceError, type StatusObject, status } from "@grpc/grpc-js";
 import type { WatchStatusResponse, WorkerServiceClient } from "../common/gen/airlock/v1/worker.ts";
 
-// A connection that broke is made anew within moments. What still runs on the worker is kept there for 30 seconds, so that
+// A connection that broke is made anew within moments. What still runs on the worker is kept there for a minute, so that
 // one that does not answer is found out early enough for its runs to end as lost, and not as forgotten.
 const ANSWER_WITHIN_MS = 10_000;
 const FIRST_ANSWER_MS = 5_000;

@@ -21,7 +21,7 @@ import {
 const TIMEOUT_GRACE_MS = 5_000;
 const CONDEMN_TIMEOUT_MS = 2_000;
 const MAX_BREAKS_IN_ROW = 5;
-// A worker keeps a run that has lost its caller for 30 seconds; that it is dead its lease says at once.
+// A worker keeps a run that has lost its caller for a minute; that it is dead its lease says at once.
 const REACH_AGAIN_MS = 20_000;
 
 type LeasedRun = OpenRun & { readonly lease: LeaseSession; readonly stopwatch: Stopwatch };

@@ -50,7 +50,7 @@ export async function nothingIsLeft(
     idle_workers: count,
     queue_depth: 0,
   }));
-  // A lease whose router was killed is kept for half a minute.
+  // A lease whose router was killed is kept for a minute.
   await expect.poll(projects, { timeout: 2 * MINUTE_MS, interval: 500 }).toEqual(idle);
   // A worker whose container its engine has lost sight of ends by itself, a minute after nobody gave it certificates.
   await expect

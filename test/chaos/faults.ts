@@ -34,12 +34,16 @@ export function deckOf({ targets }: Place): { deed: Deed; target: Target }[] {
   return [...both, { deed: "hang", target: "router" }];
 }
 
-/** Does it to a process that is there, and waits for one. Resolves when it is done; `thawed`, when it is over. */
+/**
+ * Does it to a process that is there, and waits for one; in vain when `isOver`, since nobody starts a worker then any more.
+ * Resolves when it is done; `thawed`, when it is over.
+ */
 export async function strike(
   { deed, target }: { deed: Deed; target: Target },
   stage: Stage,
   random: Random,
-): Promise<{ fault: Fault; thawed: Promise<void> }> {
+  isOver: () => boolean,
+): Promise<{ fault: Fault; thawed: Promise<void> } | undefined> {
   const since = (atMs: number, thawed: Promise<void> = Promise.resolve()) => {
     const fault: Fault = { deed, target, atMs };
     const over = thawed.then(() => {
@@ -56,7 +60,7 @@ export async function strike(
     await stage.postgres.freeze();
     return done(later(() => stage.postgres.thaw()));
   }
-  for (;;) {
+  while (!isOver()) {
     const names = [...stage.services.keys()].filter((name) => name.replace(/-\d$/, "") === target);
     if (names.length > 0) {
       const service = stage.services.get(random.pick(names));
@@ -78,6 +82,7 @@ export async function strike(
     }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
+  return undefined;
 }
 
 async function processOfWorker(target: Target, stage: Stage, random: Random): Promise<number | undefined> {

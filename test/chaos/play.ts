@@ -45,8 +45,9 @@ export async function play(
     while (!isOver) {
       for (const deed of random.shuffle(deck)) {
         await new Promise((resolve) => setTimeout(resolve, random.between(...faultEveryMs)));
-        if (isOver) break;
-        const { fault, thawed } = await strike(deed, stage, random);
+        const struck = isOver ? undefined : await strike(deed, stage, random, () => isOver);
+        if (!struck) break;
+        const { fault, thawed } = struck;
         thaws.push(thawed);
         faults.push(fault);
         if (process.env.AIRLOCK_CHAOS_VERBOSE) {

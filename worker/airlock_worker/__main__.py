@@ -48,7 +48,8 @@ def main() -> None:
     parser.add_argument("--import", dest="modules", action="append", default=[], metavar="MODULE")
     parser.add_argument("--import-of", dest="distributions", action="append", default=[], metavar="DISTRIBUTION")
     parser.add_argument("--spares", type=int, default=2, help="run children kept forked ahead")
-    parser.add_argument("--grace", type=float, default=30, help="seconds that a run goes on without its caller")
+    # As long as a lease and a route are kept: ATTACH_GRACE_MS in services/common/restart.ts.
+    parser.add_argument("--grace", type=float, default=60, help="seconds that a run goes on without its caller")
     parser.add_argument("--descriptors", type=Path, default=DEFAULT_DESCRIPTORS)
     options = parser.parse_args()
     if not options.listen.startswith("unix:") and options.tls_dir is None and not options.tls_stdin:

@@ -1,6 +1,7 @@
 import { pino } from "pino";
 import { beforeEach, describe, expect, it } from "vitest";
 import { AirlockError } from "../../../services/common/errors.ts";
+import { ATTACH_GRACE_MS } from "../../../services/common/restart.ts";
 import type { Lease } from "../../../services/pool-manager/lease.ts";
 import { PassingFailure } from "../../../services/pool-manager/passing-failure.ts";
 import { createPool, type Pool } from "../../../services/pool-manager/pool.ts";
@@ -112,8 +113,6 @@ describe("a pool that takes over workers", () => {
 });
 
 describe("a lease that broke", () => {
-  const GRACE_MS = 30_000;
-
   it("keeps its worker for whoever takes the execution over", async () => {
     const lease = acquire("a");
     await settle();
@@ -123,7 +122,7 @@ describe("a lease that broke", () => {
     expect(granted).toEqual(["a on w1"]);
     const again = pool.attach("w1", "a");
     expect((await again.granted).id).toBe("w1");
-    await clock.advance(GRACE_MS);
+    await clock.advance(ATTACH_GRACE_MS);
     expect(granted).toEqual(["a on w1"]);
     again.release();
     await settle();
@@ -135,7 +134,7 @@ describe("a lease that broke", () => {
     await settle();
     lease.abandon();
     acquire("b");
-    await clock.advance(GRACE_MS - 1);
+    await clock.advance(ATTACH_GRACE_MS - 1);
     await settle();
     expect(granted).toEqual(["a on w1"]);
     await clock.advance(1);
@@ -151,7 +150,7 @@ describe("a lease that broke", () => {
     late.park();
     late.release();
     late.abandon();
-    await clock.advance(GRACE_MS);
+    await clock.advance(ATTACH_GRACE_MS);
     await settle();
     expect(granted).toEqual(["a on w1"]);
     await expect(codeOf(late.resume())).resolves.toBe("worker_lost");
