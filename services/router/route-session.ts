@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { AirlockError, asAirlockError, hasCode } from "../common/errors.ts";
+import { AirlockError, asAirlockError, type ErrorCode, hasCode } from "../common/errors.ts";
 import type {
   EgressServiceClient,
   HoldRouteRequest,
@@ -12,14 +12,16 @@ import { RESTART_MS } from "../common/restart.ts";
 /** A run's way to the network, open until it is closed or this process is gone. */
 export type RouteSession = { readonly network: RunNetwork; close(): void };
 
-// An egress service that is there has asked for the project's brokered secrets by then.
+// An egress service that is there has asked for the project's brokered secrets by then; it or the secrets service may
+// stand still, and is asked again.
 const OPEN_TIMEOUT_MS = 5_000;
 const ASK_AGAIN_MS = 300;
+const PASSING: readonly ErrorCode[] = ["unavailable", "deadline_exceeded", "worker_lost"];
 
 /**
  * Opens a route through the egress service. Rejects with `start_failed`, `project_invalid` or `project_not_found`: a script
- * of a project that reaches the network does not start without. An egress or secrets service that restarts is waited for,
- * and so is a worker that the egress service does not reach: whoever asks is told when that is lost.
+ * of a project that reaches the network does not start without. An egress or secrets service that restarts or stands still is
+ * waited for, and so is a worker that the egress service does not reach: whoever asks is told when that is lost.
  */
 export async function openRoute(
   egress: EgressServiceClient,
@@ -31,7 +33,7 @@ export async function openRoute(
     try {
       return await openOnce(egress, request, signal);
     } catch (error) {
-      const mayPass = hasCode(error, "unavailable") || hasCode(error, "worker_lost");
+      const mayPass = PASSING.some((code) => hasCode(error, code));
       if (!mayPass || signal.aborted || Date.now() > until) throw notOpened(error);
       await sleep(ASK_AGAIN_MS);
     }
@@ -45,11 +47,15 @@ async function openOnce(
 ): Promise<RouteSession> {
   const stream = egress.holdRoute(request);
   const cancel = () => stream.cancel();
-  const late = setTimeout(cancel, OPEN_TIMEOUT_MS);
   // Whoever gave up waiting does not know the route that opens later.
   signal.addEventListener("abort", cancel, { once: true });
   if (signal.aborted) cancel();
+  let late: NodeJS.Timeout | undefined;
   return await new Promise<RouteSession>((resolve, reject) => {
+    late = setTimeout(() => {
+      reject(new AirlockError("deadline_exceeded", "The egress service did not answer in time."));
+      cancel();
+    }, OPEN_TIMEOUT_MS);
     // Listened to for good: the stream ends with an error when it is cancelled, or when the egress service goes away.
     // Then the run's connections break, which the script sees.
     stream.on("error", (error) => reject(fromGrpcError(error, "egress service")));

@@ -22,8 +22,7 @@ export const workersAsProcesses: OpenPlace = async (directory, poolManager) => {
       // They go with their pool-manager.
       worker_lost: ["kill pool-manager", "kill supervisor", "kill zygote", "kill run child"],
       killed: ["kill run child", "kill zygote"],
-      output_withheld: ["freeze secrets"],
-      start_failed: ["freeze secrets", "freeze egress", "kill zygote"],
+      start_failed: ["kill zygote"],
     },
     environmentOf: (service) =>
       service === "pool-manager" ? { AIRLOCK_RUN_DIR: run, AIRLOCK_PYTHON: PYTHON } : {},

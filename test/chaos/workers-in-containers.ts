@@ -51,8 +51,7 @@ export function workersInContainers(engine: PrivateEngine): OpenPlace {
           ...(liveRestore ? [] : (["kill engine"] as const)),
         ],
         killed: ["kill run child", "kill zygote"],
-        output_withheld: ["freeze secrets"],
-        start_failed: ["freeze secrets", "freeze egress", "kill zygote", "kill engine"],
+        start_failed: ["kill zygote", "kill engine"],
       },
       environmentOf(service) {
         const dialsWorkers = ["pool-manager", "router-1", "router-2", "egress"].includes(service);

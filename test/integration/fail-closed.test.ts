@@ -1,3 +1,4 @@
+import { createServer as createHttp2Server, type Http2Session } from "node:http2";
 import { afterEach, describe, expect, it } from "vitest";
 import {
   EndReason,
@@ -199,6 +200,23 @@ describe("when the egress service is away", () => {
     const [supervisor = 0] = await belowOf(process.pid);
     process.kill(supervisor, "SIGKILL");
     await expect.poll(demo).toMatchObject({ running: 0 });
+    await services.start("egress");
+    expect(await ended(id)).toMatchObject({ endReason: EndReason.COMPLETED, resultJson: '"started"' });
+  }, 60_000);
+});
+
+describe("when the egress service stands still", () => {
+  it("a script that waits for its route starts when it goes on", async () => {
+    services = await startServices({ demo: "replicas: 1\nnetwork_allowlist: [api.example.com]\n" });
+    await services.stop("egress");
+    const calls: Http2Session[] = [];
+    const still = createHttp2Server().on("stream", ({ session }) => session && calls.push(session));
+    still.listen(services.address("egress").slice("unix:".length));
+    const id = await services.submit({ code: "set_result('started')" });
+    // Longer than the router waits for an answer.
+    await expect.poll(() => calls.length, { timeout: 15_000 }).toBe(2);
+    still.close();
+    for (const session of calls) session.destroy();
     await services.start("egress");
     expect(await ended(id)).toMatchObject({ endReason: EndReason.COMPLETED, resultJson: '"started"' });
   }, 60_000);
