@@ -5,6 +5,7 @@ import { createBreakCount } from "./break-count.ts";
 import type { Grant } from "./execution.ts";
 import { isHandedOver } from "./interruption.ts";
 import type { LeaseSession } from "./lease-session.ts";
+import { createPatience, type Patience } from "./patience.ts";
 import type { OpenRun, Placement, RunParts } from "./run-conduct.ts";
 import { isSanitizerLost, openSanitizer, regainSanitizer } from "./sanitizer-session.ts";
 import type { Stopwatch } from "./stopwatch.ts";
@@ -32,7 +33,8 @@ type LeasedRun = OpenRun & { readonly lease: LeaseSession; readonly stopwatch: S
  */
 export async function runOnWorker(placement: Placement, run: LeasedRun, parts: RunParts): Promise<Outcome> {
   const { grant, opening: first } = placement;
-  const stopTimer = boundRun(placement.timeoutMs, run, parts);
+  const patience = createPatience(run.stopwatch);
+  const stopTimer = boundRun(placement.timeoutMs, patience, run, parts);
   // A start that never came to the worker may be said again.
   const orStart = placement.orStart ?? first;
   const attach = { kind: "attach", executionId: run.executionId, epoch: epochOf(first) } as const;
@@ -41,13 +43,14 @@ export async function runOnWorker(placement: Placement, run: LeasedRun, parts: R
   try {
     for (;;) {
       breaks.began();
+      patience.listen();
       if (opening.kind === "attach") {
         run.output.rewind();
         // A pause that broke off has stopped it; an open question will again.
         run.stopwatch.resume();
       }
       try {
-        return await converseOnce(opening, placement, run, parts);
+        return await converseOnce(opening, placement, { ...run, patience }, parts);
       } catch (error) {
         if (opening.kind === "attach" && orStart.kind === "start" && statusOf(error) === status.NOT_FOUND) {
           opening = orStart;
@@ -109,7 +112,7 @@ async function isSettled(promise: Promise<never>): Promise<boolean> {
 async function converseOnce(
   opening: Opening,
   { grant }: Placement,
-  run: LeasedRun,
+  run: LeasedRun & { readonly patience: Patience },
   parts: RunParts,
 ): Promise<Outcome> {
   const { executionId, project } = run;
@@ -138,9 +141,13 @@ async function converseOnce(
 }
 
 /** Ends the run when the worker has not ended it long after its time; the returned function stops that. */
-function boundRun(timeoutMs: number, run: LeasedRun, { clock, log }: RunParts): () => void {
-  const { executionId, interruption, lease, stopwatch } = run;
-  return armTimeout(timeoutMs + TIMEOUT_GRACE_MS, stopwatch, clock, () => {
+function boundRun(
+  timeoutMs: number,
+  patience: Patience,
+  { executionId, interruption, lease }: LeasedRun,
+  { clock, log }: RunParts,
+): () => void {
+  return armTimeout(timeoutMs + TIMEOUT_GRACE_MS, patience, clock, () => {
     const interrupt = () =>
       interruption.interrupt(
         "worker_lost",
@@ -152,12 +159,12 @@ function boundRun(timeoutMs: number, run: LeasedRun, { clock, log }: RunParts): 
   });
 }
 
-/** Calls `onOver` when the stopwatch has counted this long; the returned function stops that. */
-function armTimeout(limitMs: number, stopwatch: Stopwatch, clock: Clock, onOver: () => void): () => void {
+/** Calls `onOver` when the patience has lasted this long; the returned function stops that. */
+function armTimeout(limitMs: number, patience: Patience, clock: Clock, onOver: () => void): () => void {
   let cancel: () => void = () => undefined;
   const arm = () => {
-    const leftMs = limitMs - stopwatch.elapsedMs();
-    // A pause stops the stopwatch, not this timer: it looks again when it fires too early.
+    const leftMs = limitMs - patience.elapsedMs();
+    // A pause stops the patience, not this timer: it looks again when it fires too early.
     if (leftMs > 0) cancel = clock.after(Math.max(leftMs, 10), arm);
     else onOver();
   };

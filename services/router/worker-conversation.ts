@@ -20,6 +20,7 @@ import { type Interruption, isHandedOver } from "./interruption.ts";
 import type { LeaseSession } from "./lease-session.ts";
 import { awaitAnswer } from "./llm-pause.ts";
 import type { OutputLog } from "./output-log.ts";
+import type { Patience } from "./patience.ts";
 import { isSanitizerLost, type OutputChannel, type SanitizerSession } from "./sanitizer-session.ts";
 import type { Stopwatch } from "./stopwatch.ts";
 import type { ExecutionStore } from "./store/store.ts";
@@ -31,6 +32,7 @@ export type Conversation = {
   readonly lease: LeaseSession;
   readonly output: OutputLog;
   readonly stopwatch: Stopwatch;
+  readonly patience: Patience;
   readonly interruption: Interruption;
   readonly store: ExecutionStore;
   readonly clock: Clock;
@@ -82,8 +84,10 @@ export async function converse(opening: Opening, run: Conversation): Promise<Out
   try {
     const followed = follow(stream, opening, { ...run, interruption }, written, broken.reject);
     const { finished, documents } = await interruption.race(Promise.race([followed, sanitizer.failed]));
-    const dropped = await endOutput(sanitizer, written, (channel) => isCut(finished, channel));
-    const ending = await interruption.race(endingOfFinished(finished, documents, sanitizer, dropped));
+    const ending = await run.patience.whileBusy(async () => {
+      const dropped = await endOutput(sanitizer, written, (channel) => isCut(finished, channel));
+      return await interruption.race(endingOfFinished(finished, documents, sanitizer, dropped));
+    });
     return {
       ending,
       recorded() {
@@ -160,7 +164,8 @@ async function follow(
       case "output": {
         const channel = event.value.isStderr ? SanitizeChannel.STDERR : SanitizeChannel.STDOUT;
         written.add(channel);
-        await run.sanitizer.write(channel, event.value.data);
+        const { data } = event.value;
+        await run.patience.whileBusy(() => run.sanitizer.write(channel, data));
         break;
       }
       case "llmRequest":

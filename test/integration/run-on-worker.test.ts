@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { EndReason } from "../../services/common/gen/airlock/v1/execution.ts";
@@ -37,6 +38,9 @@ let way: Way;
 /** How many conversations have begun. */
 let begun: number;
 let isOver: PromiseWithResolvers<void>;
+/** How often the worker was called one that does not obey. */
+let condemned: number;
+let secretsVersion: string;
 
 const socketOf = (name: string) => join(harness.directory, `${name}.sock`);
 /** A worker with one run that ends when it is told to. */
@@ -44,6 +48,7 @@ const startWorker = async () => {
   const run = handlersFor(log).duplex<RunRequest, RunResponse>(async (stream) => {
     await stream.next();
     begun++;
+    await stream.send({ event: { $case: "output", value: { isStderr: false, data: Buffer.from("said") } } });
     await isOver.promise;
     const value = { endReason: EndReason.COMPLETED, executionTimeMs: 1, truncated: undefined };
     await stream.send({ event: { $case: "finished", value } });
@@ -55,10 +60,12 @@ const startWorker = async () => {
 beforeEach(async () => {
   harness = await startHarness();
   await harness.project("demo", {});
+  secretsVersion = (await harness.resolve("demo")).version;
   store = openSqliteStore(join(harness.directory, "airlock.db"), "router");
   workers = createWorkerConnections();
   clock = createFakeClock();
   begun = 0;
+  condemned = 0;
   isOver = Promise.withResolvers();
   await startWorker();
   way = await openWay(socketOf("way"), socketOf("worker"));
@@ -72,12 +79,14 @@ afterEach(async () => {
   await harness.stop();
 });
 
-async function follow(): Promise<Outcome> {
-  const lease = { lost: new Promise<never>(() => undefined) } as LeaseSession;
-  const { version: secretsVersion } = await harness.resolve("demo");
+async function follow(timeoutMs = 86_400_000): Promise<Outcome> {
+  const condemn = async () => {
+    condemned++;
+  };
+  const lease = { lost: new Promise<never>(() => undefined), condemn } as LeaseSession;
   const placement = {
     grant: { ...GRANT, workerAddress: `unix:${socketOf("way")}`, secretsVersion },
-    timeoutMs: 86_400_000,
+    timeoutMs,
     opening: { kind: "attach", executionId: ID, epoch: 1 },
   } as const;
   const run = {
@@ -116,4 +125,31 @@ it("a run whose conversation breaks again and again is given up", async () => {
   }
   way.close();
   await expect(followed).rejects.toMatchObject({ code: "unavailable" });
+});
+
+it("a worker that has said how its run ended is not late while the sanitizer waits for the secrets service", async () => {
+  (await harness.open("demo", secretsVersion)).cancel();
+  const followed = follow(1_000);
+  await expect.poll(() => begun).toBe(1);
+  // Values that are a second old are asked for again.
+  await sleep(1_100);
+  await harness.stopSecrets();
+  isOver.resolve();
+  // Its time, and that in which the sanitizer has to answer.
+  await expect.poll(() => clock.waiting()).toBe(2);
+  await clock.advance(15_000);
+  expect(condemned).toBe(0);
+  await harness.restartSecrets();
+  expect((await followed).ending).toMatchObject({ reason: "completed" });
+});
+
+it("a worker that says nothing is condemned five seconds after its run's time", async () => {
+  const followed = follow(1_000);
+  followed.catch(() => undefined);
+  await expect.poll(() => begun).toBe(1);
+  await clock.advance(5_900);
+  expect(condemned).toBe(0);
+  await clock.advance(200);
+  expect(condemned).toBe(1);
+  await expect(followed).rejects.toMatchObject({ reason: "worker_lost" });
 });

@@ -1,7 +1,11 @@
 import type { Clock } from "../../services/common/clock.ts";
 
 /** A clock that moves only when told to, and then fires what is due in order. */
-export type FakeClock = Clock & { advance(ms: number): Promise<void> };
+export type FakeClock = Clock & {
+  advance(ms: number): Promise<void>;
+  /** How many timers are set. */
+  waiting(): number;
+};
 
 export function createFakeClock(startMs = 1_000_000): FakeClock {
   let nowMs = startMs;
@@ -15,6 +19,7 @@ export function createFakeClock(startMs = 1_000_000): FakeClock {
         timers = timers.filter((other) => other !== timer);
       };
     },
+    waiting: () => timers.length,
     async advance(ms) {
       await settle();
       const endMs = nowMs + ms;

@@ -53,6 +53,7 @@ class HeldRun:
         try:
             await asyncio.wait({over, superseded}, return_when=asyncio.FIRST_COMPLETED)
             if superseded.done():
+                listener.cancel()
                 await _silence(teller, writing)
                 await context.abort(grpc.StatusCode.ABORTED, "another caller follows this run now")
             over.result()

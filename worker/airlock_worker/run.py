@@ -54,6 +54,7 @@ class Run:
         self._helping: asyncio.TimerHandle | None = None
         self._questions = 0
         self._answer: tuple[str, asyncio.Future[str]] | None = None
+        self._answered_id = ""
         self.record = Record(messages)
 
     async def conduct(self) -> None:
@@ -93,12 +94,18 @@ class Run:
         self._process.kill()
 
     def answer(self, request_id: str, response: str) -> str | None:
-        """Gives what is wrong, if that is not the open question."""
-        if self._answer is None or self._answer[1].done():
+        """Gives what is wrong, if that is not the open question. An answer that came twice counts once: a caller that
+        took over was asked the same question while the answer of the one before was on its way.
+        """
+        if request_id == self._answered_id:
+            return None
+        if self._answer is None:
             return "no question is open"
         open_id, answer = self._answer
         if request_id != open_id:
             return f"the open question is {open_id}; answer that one"
+        self._answer, self._answered_id = None, open_id
+        self.record.answered()
         answer.set_result(response)
         return None
 

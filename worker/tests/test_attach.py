@@ -56,6 +56,20 @@ async def test_an_open_question_is_asked_again_and_an_answered_one_is_not(shared
     assert (ended.stdout, [question.id for question in ended.questions]) == (b"first\nsecond\n", ["llm_2"])
 
 
+async def test_an_answer_that_both_callers_give_counts_once(shared: Worker) -> None:
+    call = await shared.start("print(llm.complete('one'))\nprint(llm.complete('two'))", execution_id="both")
+    await call.until_question()
+    again = await shared.attach("both", epoch=2)
+    await again.until_question()
+    for response in ("first", "late"):
+        await again.answer("llm_1", response)
+    await again.until_question()
+    await again.answer("llm_1", "later")
+    await again.answer("llm_2", "second")
+    ended = await again.finish()
+    assert (ended.end, ended.stdout) == ("completed", b"first\nsecond\n")
+
+
 async def test_the_later_caller_takes_over(shared: Worker) -> None:
     first = await shared.start(LONG, execution_id="contested", epoch=3)
     await until_printed(first, b"before")

@@ -105,7 +105,7 @@ export interface RunRequest {
     /** First message, once. */
     { $case: "start"; value: RunStart }
     | //
-    /** Answers the open question; the script goes on and its clock with it. */
+    /** Answers the open question; the script goes on and its clock with it. One that it has already is passed over. */
     { $case: "answer"; value: RunAnswer }
     | //
     /**
