@@ -1,4 +1,5 @@
 import type { Clock } from "../common/clock.ts";
+import { AirlockError } from "../common/errors.ts";
 import { ATTACH_GRACE_MS } from "../common/restart.ts";
 import type { OpenRoute, OpenRouteFor } from "./route-opener.ts";
 
@@ -55,10 +56,13 @@ export function createHeldRoutes(open: OpenRouteFor, clock: Clock): HeldRoutes {
       const key = JSON.stringify([request.project, request.executionId, request.workerAddress]);
       const known = held.get(key);
       if (known) return heldBy(key, known);
-      const entry: Held = {
-        route: await open(request, signal),
-        ...{ holders: 0, isOver: false, stopWaiting: () => undefined },
-      };
+      const route = await open(request, signal);
+      // Whoever asked may have given up and asked again meanwhile, and a run has one route.
+      const other = held.get(key);
+      if (signal.aborted || other) route.close();
+      if (signal.aborted) throw new AirlockError("cancelled", "The call was cancelled.");
+      if (other) return heldBy(key, other);
+      const entry: Held = { route, holders: 0, isOver: false, stopWaiting: () => undefined };
       held.set(key, entry);
       return heldBy(key, entry);
     },

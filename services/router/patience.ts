@@ -6,6 +6,7 @@ import type { Stopwatch } from "./stopwatch.ts";
  */
 export type Patience = {
   elapsedMs(): number;
+  isBusy(): boolean;
   /** The router listens, whatever it was busy with in a conversation that broke. */
   listen(): void;
   /** Does not count the time of `work`, after which the router listens again. */
@@ -21,6 +22,7 @@ export function createPatience(stopwatch: Stopwatch): Patience {
   };
   return {
     elapsedMs: () => (busySince ?? stopwatch.elapsedMs()) - busyMs,
+    isBusy: () => busySince !== undefined,
     listen,
     async whileBusy(work) {
       busySince ??= stopwatch.elapsedMs();

@@ -21,6 +21,7 @@ import {
 // The worker ends a run at its timeout; this is how much later the router no longer believes in the worker.
 const TIMEOUT_GRACE_MS = 5_000;
 const CONDEMN_TIMEOUT_MS = 2_000;
+const LOOK_AGAIN_MS = 100;
 const MAX_BREAKS_IN_ROW = 5;
 // A worker keeps a run that has lost its caller for a minute; that it is dead its lease says at once.
 const REACH_AGAIN_MS = 20_000;
@@ -134,8 +135,9 @@ async function converseOnce(
     // What is said again is counted again.
     const redactions = isLost ? [] : sanitizer.takeRedactions();
     // Before the ending: whoever sees that finds these, too.
-    await parts.store
-      .addRedactions(executionId, redactions)
+    const store = () => parts.store.addRedactions(executionId, redactions);
+    await run.patience
+      .whileBusy(store)
       .catch((error: unknown) => parts.log.error({ err: error, executionId }, "redactions not stored"));
   }
 }
@@ -164,8 +166,9 @@ function armTimeout(limitMs: number, patience: Patience, clock: Clock, onOver: (
   let cancel: () => void = () => undefined;
   const arm = () => {
     const leftMs = limitMs - patience.elapsedMs();
-    // A pause stops the patience, not this timer: it looks again when it fires too early.
-    if (leftMs > 0) cancel = clock.after(Math.max(leftMs, 10), arm);
+    // A pause stops the patience, not this timer: it looks again when it fires too early. And a router that was stopped
+    // may be busy with what has come meanwhile, when all of its time seems to be over.
+    if (leftMs > 0 || patience.isBusy()) cancel = clock.after(Math.max(leftMs, LOOK_AGAIN_MS), arm);
     else onOver();
   };
   arm();

@@ -105,7 +105,7 @@ export async function converse(opening: Opening, run: Conversation): Promise<Out
     stream.send({ message: { $case: "stop", value: {} } }).catch(() => undefined);
     stream.close();
     // What was printed before the break is worth having; a secret that was being written is not.
-    await endOutput(sanitizer, written, () => true).catch(() => undefined);
+    await run.patience.whileBusy(() => endOutput(sanitizer, written, () => true)).catch(() => undefined);
     throw error;
   }
 }

@@ -62,7 +62,9 @@ class HeldRun:
             await _silence(teller, writing)
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(problem))
         finally:
-            over.cancel()
+            # Not `over`: it is done when one of them is, and the other may wait for a caller that stands still.
+            teller.cancel()
+            listener.cancel()
             if not superseded.done():
                 self._superseded = None
                 self._leave()

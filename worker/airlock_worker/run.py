@@ -54,7 +54,7 @@ class Run:
         self._helping: asyncio.TimerHandle | None = None
         self._questions = 0
         self._answer: tuple[str, asyncio.Future[str]] | None = None
-        self._answered_id = ""
+        self._answered_id: str | None = None
         self.record = Record(messages)
 
     async def conduct(self) -> None:

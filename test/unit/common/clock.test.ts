@@ -9,12 +9,13 @@ const CLOCK = join(import.meta.dirname, "..", "..", "..", "services", "common", 
 const TELLS = `import { setTimeout as sleep } from "node:timers/promises";
 const { systemClock } = await import(process.argv[1]);
 const end = (how) => { console.log(how); process.exit(); };
-const stopTimer = systemClock.after(400, () => end("too late"));
+const stopTimer = systemClock.after(1_000, () => end("too late"));
 process.stdin.on("data", async () => { await sleep(50); stopTimer(); end("in time"); });
 console.log("begun");`;
 
 let child: ChildProcess;
 let told = "";
+let closed: Promise<unknown>;
 
 afterEach(() => {
   child.kill("SIGKILL");
@@ -23,6 +24,7 @@ afterEach(() => {
 async function begin(): Promise<void> {
   told = "";
   child = spawn(process.execPath, ["--input-type=module", "--eval", TELLS, CLOCK]);
+  closed = once(child, "close");
   child.stdout?.on("data", (data) => {
     told += data;
   });
@@ -33,17 +35,17 @@ it("a timer of a process that was stopped leaves time for what came meanwhile", 
   await begin();
   child.kill("SIGSTOP");
   child.stdin?.write("answer");
-  await sleep(2_000);
+  await sleep(2_500);
   child.kill("SIGCONT");
-  await once(child, "exit");
+  await closed;
   expect(told).toBe("begun\nin time\n");
 });
 
 it("a timer fires in a process to which nothing comes", async () => {
   await begin();
   child.kill("SIGSTOP");
-  await sleep(2_000);
+  await sleep(2_500);
   child.kill("SIGCONT");
-  await once(child, "exit");
+  await closed;
   expect(told).toBe("begun\ntoo late\n");
 });
