@@ -1,0 +1,38 @@
+import { expect, it } from "vitest";
+import { createPatience } from "../../../services/router/patience.ts";
+import { startStopwatch } from "../../../services/router/stopwatch.ts";
+import { createFakeClock } from "../../support/fake-clock.ts";
+
+function setUp() {
+  const clock = createFakeClock();
+  const stopwatch = startStopwatch(clock);
+  return { clock, stopwatch, patience: createPatience(stopwatch) };
+}
+
+it("counts the time in which the worker is listened to, and neither pauses nor what keeps the router busy", async () => {
+  const { clock, stopwatch, patience } = setUp();
+  await clock.advance(1_000);
+  const work = Promise.withResolvers<void>();
+  const busy = patience.whileBusy(() => work.promise);
+  await clock.advance(5_000);
+  expect([patience.elapsedMs(), patience.isBusy()]).toEqual([1_000, true]);
+  work.resolve();
+  await busy;
+  expect([patience.elapsedMs(), patience.isBusy()]).toEqual([1_000, false]);
+  stopwatch.pause();
+  await clock.advance(5_000);
+  stopwatch.resume();
+  await clock.advance(100);
+  expect(patience.elapsedMs()).toBe(1_100);
+});
+
+it("counts again after work that failed, and in a conversation that follows one whose work never ends", async () => {
+  const { clock, patience } = setUp();
+  await expect(patience.whileBusy(() => Promise.reject(new Error("lost")))).rejects.toThrow("lost");
+  await clock.advance(10);
+  void patience.whileBusy(() => new Promise(() => undefined));
+  await clock.advance(5_000);
+  patience.listen();
+  await clock.advance(10);
+  expect([patience.elapsedMs(), patience.isBusy()]).toEqual([20, false]);
+});
