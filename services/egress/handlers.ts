@@ -16,11 +16,11 @@ export function egressHandlers(openRoute: OpenRouteFor, log: Log): EgressService
   };
   return {
     holdRoute: serverStream(async function* (request, { signal }) {
-      const { project, executionId, workerAddress } = request;
-      if (project === "" || executionId === "" || workerAddress === "") {
+      const { project, executionId, workerId, workerAddress } = request;
+      if ([project, executionId, workerId, workerAddress].includes("")) {
         throw new AirlockError(
           "invalid_request",
-          "`project`, `execution_id` or `worker_address` is missing.",
+          "`project`, `execution_id`, `worker_id` or `worker_address` is missing.",
         );
       }
       const route = await openRoute(request, signal);

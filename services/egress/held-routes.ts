@@ -53,7 +53,7 @@ export function createHeldRoutes(open: OpenRouteFor, clock: Clock): HeldRoutes {
 
   return {
     async hold(request, signal) {
-      const key = JSON.stringify([request.project, request.executionId, request.workerAddress]);
+      const key = JSON.stringify([request.project, request.executionId, request.workerId]);
       const known = held.get(key);
       if (known) return heldBy(key, known);
       const route = await open(request, signal);

@@ -29,7 +29,7 @@ export function createRouteOpener(parts: {
   readonly openTunnels: OpenTunnels;
   readonly attempts: Attempts;
 }): OpenRouteFor {
-  return async ({ project: name, executionId, workerAddress }, signal) => {
+  return async ({ project: name, executionId, workerId, workerAddress }, signal) => {
     await parts.catalogue.refresh();
     const { network, secrets } = usable(parts.catalogue, name);
     const needsValues = secrets.some(({ inject }) => inject !== undefined);
@@ -40,7 +40,7 @@ export function createRouteOpener(parts: {
     const { route, username, password } = createRoute({
       ...{ project: name, executionId, network, placeholders, needles },
     });
-    const tunnels = await parts.openTunnels(route, workerAddress);
+    const tunnels = await parts.openTunnels(route, { workerId, workerAddress });
     parts.attempts.open(route);
     return {
       network: {

@@ -1,5 +1,6 @@
 import { type StatusObject, status } from "@grpc/grpc-js";
-import type { TunnelResponse, WorkerServiceClient } from "../common/gen/airlock/v1/worker.ts";
+import type { HoldRouteRequest } from "../common/gen/airlock/v1/egress.ts";
+import type { TunnelOpen, TunnelResponse, WorkerServiceClient } from "../common/gen/airlock/v1/worker.ts";
 import { fromGrpcError } from "../common/grpc-errors.ts";
 import type { Log } from "../common/log.ts";
 import type { WorkerConnections } from "../common/worker-connections.ts";
@@ -15,8 +16,11 @@ export type WorkerTunnels = {
   close(): void;
 };
 
+/** Whose runs the tunnels are for, as the lease says. */
+export type TunnelledWorker = Pick<HoldRouteRequest, "workerId" | "workerAddress">;
+
 /** Rejects with `worker_lost` when the worker cannot be reached. */
-export type OpenTunnels = (route: Route, workerAddress: string) => Promise<WorkerTunnels>;
+export type OpenTunnels = (route: Route, worker: TunnelledWorker) => Promise<WorkerTunnels>;
 
 /** For channels that carry tunnels. */
 export const TUNNEL_CHANNEL_OPTIONS = {
@@ -37,12 +41,12 @@ export function createTunnelOpener(
   accept: (socket: TunnelSocket, route: Route) => void,
   log: Log,
 ): OpenTunnels {
-  return async (route, workerAddress) => {
+  return async (route, { workerId, workerAddress }) => {
     await workers.reach(workerAddress);
     return keepTunnels({
       // Asked for each time: a channel that others used later may have been closed.
       worker: () => workers.to(workerAddress),
-      executionId: route.executionId,
+      open: { executionId: route.executionId, workerId },
       onConnection: (socket) => accept(socket, route),
       onLost: (error) =>
         log.warn(
@@ -59,7 +63,7 @@ export function createTunnelOpener(
  */
 function keepTunnels(parts: {
   readonly worker: () => WorkerServiceClient;
-  readonly executionId: string;
+  readonly open: TunnelOpen;
   readonly onConnection: (socket: TunnelSocket) => void;
   readonly onLost: (error: Error) => void;
 }): WorkerTunnels {
@@ -71,7 +75,7 @@ function keepTunnels(parts: {
   let { onLost } = parts;
 
   const open = () => {
-    const call = openTunnel(parts.worker(), parts.executionId);
+    const call = openTunnel(parts.worker(), parts.open);
     let isWaiting = true;
     calls.add(call);
     waiting++;

@@ -19,7 +19,7 @@ export type Pool = {
   /** Another number of workers for a pool that is up; 0 ends it when it has nothing to do. */
   resize(replicas: number): void;
   /** Takes in a worker that runs already; the pool is up with `replicas` of them, or as many as are taken in. */
-  take(replicas: number, startWorker: (signal: AbortSignal) => Promise<Worker>): void;
+  take(replicas: number, workerId: string, startWorker: (signal: AbortSignal) => Promise<Worker>): void;
   /** Finishes what runs or waits, then stops every worker. */
   down(): void;
   /** Replaces every worker, each when it has finished what lives on it. */
@@ -39,7 +39,8 @@ export function createPool(parts: PoolParts): Pool {
   const slots = new Set<Slot>();
   const queue: Claim[] = [];
   const endings = new Set<Promise<void>>();
-  // Claims on workers that are being taken over and are not here yet.
+  // Workers that are being taken over and are not here yet, and claims on them.
+  const coming = new Set<string>();
   const attaching = new Set<{ readonly workerId: string; readonly claim: Claim }>();
   let desired = 0;
   let draining = false;
@@ -85,11 +86,11 @@ export function createPool(parts: PoolParts): Pool {
     claim.granted.resolve(slot.worker);
   };
 
-  /** Serves those whose worker has come, and refuses the others once none is on its way. */
+  /** Serves those whose worker has come, and refuses those whose worker is not on its way. */
   const seatAttaching = () => {
     for (const each of attaching) {
       const slot = [...slots].find(({ worker }) => worker.id === each.workerId);
-      if (!slot && starts.underWay() > 0) continue;
+      if (!slot && coming.has(each.workerId)) continue;
       attaching.delete(each);
       if (slot) seat(slot, each.claim);
       else each.claim.granted.reject(new AirlockError("worker_lost", "The worker is gone."));
@@ -204,8 +205,9 @@ export function createPool(parts: PoolParts): Pool {
       seatAttaching();
       return leaseOf(claim);
     },
-    take(replicas, takeOver) {
-      starts.begin(takeOver);
+    take(replicas, workerId, takeOver) {
+      coming.add(workerId);
+      starts.begin((signal) => takeOver(signal).finally(() => coming.delete(workerId)));
       desired = Math.max(desired, replicas, serving().length + starts.underWay());
       // What it lacks is started once these are seen to be well.
     },

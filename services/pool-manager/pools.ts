@@ -177,7 +177,7 @@ export function createPools(parts: {
       for (const { project, workerId, process } of found) {
         const entry = pools.get(project.name) ?? create(project);
         const launch = async () => process;
-        entry.pool.take(project.replicas, (signal) =>
+        entry.pool.take(project.replicas, workerId, (signal) =>
           startWorker(project, workerId, launch, () => provide(entry.project), signal, log, tls).catch(
             async (error: unknown) => {
               await process.stop();

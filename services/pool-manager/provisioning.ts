@@ -6,7 +6,10 @@ import { callUnary } from "../common/grpc-client.ts";
 import type { Project } from "../common/project-file.ts";
 
 /** What a worker is given, and a mark that changes whenever it does. */
-export type Provision = { readonly revision: string; readonly request: ProvisionRequest };
+export type Provision = {
+  readonly revision: string;
+  readonly request: Omit<ProvisionRequest, "workerId">;
+};
 
 // A rotated secret reaches the next run within this time.
 const FRESH_MS = 1_000;

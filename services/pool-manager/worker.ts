@@ -65,7 +65,8 @@ export async function startWorker(
   let provisioned: Provision | undefined;
   const provision = async (values: Provision) => {
     if (provisioned?.revision === values.revision) return;
-    await callUnary(client, client.provision, values.request, "worker", { timeoutMs: PROVISION_TIMEOUT_MS });
+    const request = { ...values.request, workerId };
+    await callUnary(client, client.provision, request, "worker", { timeoutMs: PROVISION_TIMEOUT_MS });
     provisioned = values;
   };
   const ready = Promise.withResolvers<Posture>();

@@ -60,7 +60,7 @@ export async function runOnWorker(placement: Placement, run: LeasedRun, parts: R
         if (!isConnectionLost(error) && !isSanitizerLost(error)) throw asWorkerError(error);
         await regain(error, grant, run, parts, breaks.broke()).catch((reason: unknown) => {
           if (!isHandedOver(reason))
-            stopRun(parts.workers.to(grant.workerAddress), run.executionId, attach.epoch);
+            stopRun(parts.workers.to(grant.workerAddress), { ...attach, workerId: grant.workerId });
           throw reason;
         });
         opening = attach;
@@ -117,7 +117,7 @@ async function converseOnce(
   parts: RunParts,
 ): Promise<Outcome> {
   const { executionId, project } = run;
-  const { secretsVersion, llmTimeoutMs } = grant;
+  const { workerId, secretsVersion, llmTimeoutMs } = grant;
   const open = { project, executionId, secretsVersion };
   const sanitizer = openSanitizer(parts.sanitizer, open, run.output.add, parts.clock);
   let isLost = false;
@@ -125,7 +125,7 @@ async function converseOnce(
     const worker = parts.workers.to(grant.workerAddress);
     return await converse(opening, {
       ...run,
-      ...{ worker, llmTimeoutMs, sanitizer, store: parts.store, clock: parts.clock },
+      ...{ worker, workerId, llmTimeoutMs, sanitizer, store: parts.store, clock: parts.clock },
     });
   } catch (error) {
     isLost = isConnectionLost(error) || isSanitizerLost(error);

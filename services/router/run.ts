@@ -54,15 +54,16 @@ export async function takeOverExecution(
     if (!grant) throw lostInRestart();
     const worker = await regainWorker(executionId, project, grant, parts, run.interruption);
     run.lease = worker.lease;
+    const itsGrant = { ...grant, workerAddress: worker.address };
     // One that stays away is met by what the script says, which is withheld.
     await run.interruption.race(awaitSanitizer(parts.sanitizer).catch(() => undefined));
     if (grant.network) {
       // Without its route the script goes on, and its connections fail.
-      run.route = await routeOf(run, worker.lease, worker.address, parts).catch(unlessInterrupted);
+      run.route = await routeOf(run, worker.lease, itsGrant, parts).catch(unlessInterrupted);
     }
     const hasWays = !grant.network || run.route !== undefined;
     return {
-      grant: { ...grant, workerAddress: worker.address },
+      grant: itsGrant,
       timeoutMs: submission.timeoutMs,
       opening: { kind: "attach", executionId, epoch },
       orStart: hasWays
@@ -84,10 +85,11 @@ async function outputOf(
 async function routeOf(
   { interruption, executionId, project }: OpenRun,
   lease: LeaseSession,
-  workerAddress: string,
+  worker: { readonly workerId: string; readonly workerAddress: string },
   { egress }: RunParts,
 ): Promise<RouteSession> {
-  const request = { project, executionId, workerAddress };
+  const { workerId, workerAddress } = worker;
+  const request = { project, executionId, workerId, workerAddress };
   const over = new AbortController();
   const opened = openRoute(egress, request, AbortSignal.any([interruption.signal, over.signal]));
   try {
@@ -116,7 +118,7 @@ async function waitForWorker(run: OpenRun, parts: RunParts): Promise<LeaseGrante
       // A worker that died a moment ago may be granted still; as long as nothing runs there, another will do.
       await interruption.race(workers.reach(granted.workerAddress));
       await interruption.race(awaitSanitizer(sanitizer));
-      run.route = granted.network ? await routeOf(run, lease, granted.workerAddress, parts) : undefined;
+      run.route = granted.network ? await routeOf(run, lease, granted, parts) : undefined;
       // Its address may be another's by now, of one that is being started.
       lease.check();
       return granted;

@@ -4,6 +4,7 @@ import { AirlockError } from "../common/errors.ts";
 import { EndReason, type LlmRequest } from "../common/gen/airlock/v1/execution.ts";
 import { SanitizeChannel } from "../common/gen/airlock/v1/sanitizer.ts";
 import type {
+  RunAttach,
   RunDocument_Kind,
   RunFinished,
   RunNetwork,
@@ -27,6 +28,7 @@ import type { ExecutionStore } from "./store/store.ts";
 
 export type Conversation = {
   readonly worker: WorkerServiceClient;
+  readonly workerId: string;
   readonly llmTimeoutMs: number;
   readonly sanitizer: SanitizerSession;
   readonly lease: LeaseSession;
@@ -111,10 +113,10 @@ export async function converse(opening: Opening, run: Conversation): Promise<Out
 }
 
 /** Ends a run that nobody follows at the moment, so that its slot is free when the lease is. */
-export function stopRun(worker: WorkerServiceClient, executionId: string, epoch: number): void {
+export function stopRun(worker: WorkerServiceClient, run: RunAttach): void {
   const stream: WorkerStream = clientDuplex(worker.run(), "worker");
   const say = async () => {
-    await stream.send({ message: { $case: "attach", value: { executionId, epoch } } });
+    await stream.send({ message: { $case: "attach", value: run } });
     await stream.send({ message: { $case: "stop", value: {} } });
   };
   // A worker that does not hear it ends the run when nobody has come for a while.
@@ -139,11 +141,11 @@ export function statusOf(error: unknown): status | undefined {
   return (cause as { code?: status } | undefined)?.code;
 }
 
-function firstMessage(opening: Opening): RunRequest["message"] {
-  if (opening.kind === "attach") return { $case: "attach", value: opening };
+function firstMessage(opening: Opening, workerId: string): RunRequest["message"] {
+  if (opening.kind === "attach") return { $case: "attach", value: { ...opening, workerId } };
   const { submission, epoch } = opening.started;
   const { executionId, code, timeoutMs, settings, memoryJson } = submission;
-  const value = { executionId, code, timeoutMs, settings: { ...settings }, memoryJson, epoch };
+  const value = { executionId, code, timeoutMs, settings: { ...settings }, memoryJson, epoch, workerId };
   return { $case: "start", value: { ...value, network: opening.network } };
 }
 
@@ -157,7 +159,7 @@ async function follow(
   const executionId =
     opening.kind === "attach" ? opening.executionId : opening.started.submission.executionId;
   const documents = new Map<RunDocument_Kind, Uint8Array[]>();
-  await stream.send({ message: firstMessage(opening) });
+  await stream.send({ message: firstMessage(opening, run.workerId) });
   for (;;) {
     const event = (await stream.next())?.event;
     switch (event?.$case) {

@@ -83,7 +83,7 @@ async function hold(
   workerAddress = worker.address,
   executionId = `execution-${routes++}`,
 ): Promise<Held> {
-  const stream = egress.holdRoute({ project, executionId, workerAddress });
+  const stream = egress.holdRoute({ project, executionId, workerId: "w", workerAddress });
   stream.on("error", () => undefined);
   const [{ network }] = (await Promise.race([
     once(stream, "data"),
@@ -255,7 +255,7 @@ describe("the egress service as a process of its own", () => {
     await new Promise<void>((resolve, reject) => {
       client.waitForReady(Date.now() + 10_000, (error) => (error ? reject(error) : resolve()));
     });
-    const route = { project: "open", executionId: "execution", workerAddress: worker.address };
+    const route = { project: "open", executionId: "execution", workerId: "w", workerAddress: worker.address };
     const stream = client.holdRoute(route);
     stream.on("error", () => undefined);
     await once(stream, "data");

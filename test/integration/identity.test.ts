@@ -22,7 +22,7 @@ import { openTlsIdentity } from "../../services/common/tls-identity.ts";
 import { startEchoServer } from "../support/echo-server.ts";
 import { restClient } from "../support/rest.ts";
 import { RPCS, type Rpc } from "../support/rpcs.ts";
-import { makeCertificates, startTlsServices, type TlsServices } from "../support/tls-services.ts";
+import { makeCertificates, startTlsServices, type TlsServices, WORKER_ID } from "../support/tls-services.ts";
 
 const CALL_TIMEOUT_MS = 5_000;
 const HEALTH_CHECK = "/grpc.health.v1.Health/Check";
@@ -211,20 +211,32 @@ describe("all services over TLS", () => {
         pids: 64,
         cpus: 1,
       };
-      const provision = ProvisionRequest.fromPartial({ project: "open", limits, network: true });
+      const provision = ProvisionRequest.fromPartial({
+        workerId: WORKER_ID,
+        project: "open",
+        limits,
+        network: true,
+      });
       await callUnary(provisioner, provisioner.provision, provision, "worker", { timeoutMs: 10_000 });
       await ready(provisioner);
       const executionId = "execution";
       const stream = egress.holdRoute({
         project: "open",
         executionId,
+        workerId: WORKER_ID,
         workerAddress: services.addresses.worker,
       });
       stream.on("error", () => undefined);
       const [{ network }] = (await once(stream, "data")) as [HoldRouteResponse];
       const code = `import urllib.request\nprint(urllib.request.urlopen("http://127.0.0.1:${echo.port}/over/tls").status)`;
       const run = clientDuplex(runner.run(), "worker");
-      const start = RunStart.fromPartial({ executionId, code, timeoutMs: 20_000, network });
+      const start = RunStart.fromPartial({
+        workerId: WORKER_ID,
+        executionId,
+        code,
+        timeoutMs: 20_000,
+        network,
+      });
       await run.send({ message: { $case: "start", value: start } });
       let output = "";
       for (let event = (await run.next())?.event; event; event = (await run.next())?.event) {

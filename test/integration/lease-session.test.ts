@@ -38,7 +38,7 @@ const address = () => `unix:${directory}/pool-manager.sock`;
 const start = async (worker: Promise<Worker> = Promise.resolve(WORKER)) => {
   const project = parseProjectFile("demo.yaml", "name: demo\n");
   pool = createPool({ project: "demo", clock: systemClock, log, startWorker: async () => WORKER });
-  pool.take(1, () => worker);
+  pool.take(1, WORKER.id, () => worker);
   asked = 0;
   const open = async () => {
     asked++;

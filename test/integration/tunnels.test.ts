@@ -43,7 +43,8 @@ beforeEach(async () => {
     onAccepted?.();
   };
   const log = createLog("test", "warn", { write: (line) => void logged.push(line) });
-  tunnels = await createTunnelOpener(workers, accept, log)(route, worker.address);
+  const itsWorker = { workerId: "w", workerAddress: worker.address };
+  tunnels = await createTunnelOpener(workers, accept, log)(route, itsWorker);
 });
 afterEach(async () => {
   tunnels.close();

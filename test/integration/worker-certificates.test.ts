@@ -21,10 +21,14 @@ let said: string;
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "airlock-handed-"));
   const options = ["--tls-stdin", "--run-dir", join(directory, "run"), "--python", PYTHON];
-  worker = spawn(PYTHON, ["-m", "airlock_worker", "--listen", "127.0.0.1:0", ...options], {
-    cwd: join(ROOT, "worker"),
-    env: PERTURBED,
-  });
+  worker = spawn(
+    PYTHON,
+    ["-m", "airlock_worker", "--worker-id", "w", "--listen", "127.0.0.1:0", ...options],
+    {
+      cwd: join(ROOT, "worker"),
+      env: PERTURBED,
+    },
+  );
   worker.stdout.resume();
   said = "";
   worker.stderr.on("data", (data) => {

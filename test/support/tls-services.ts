@@ -17,6 +17,8 @@ import { startSecrets } from "../../services/secrets/main.ts";
 const ROOT = join(import.meta.dirname, "..", "..");
 const PYTHON = process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python");
 const LISTEN = "localhost:0";
+/** How callers name its worker. */
+export const WORKER_ID = "w";
 
 export type TlsServices = {
   readonly directory: string;
@@ -114,7 +116,17 @@ async function startWorkerOnNetwork(
   const options = ["--run-dir", runDirectory, "--python", PYTHON];
   const child = spawn(
     PYTHON,
-    ["-m", "airlock_worker", "--listen", LISTEN, "--tls-dir", tlsDirectory, ...options],
+    [
+      "-m",
+      "airlock_worker",
+      "--worker-id",
+      WORKER_ID,
+      "--listen",
+      LISTEN,
+      "--tls-dir",
+      tlsDirectory,
+      ...options,
+    ],
     { cwd: join(ROOT, "worker"), stdio: ["pipe", "ignore", "pipe"] },
   );
   let said = "";

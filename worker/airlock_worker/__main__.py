@@ -39,6 +39,7 @@ _LAST_WORDS_S = 2.0
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="airlock_worker", description="Runs the scripts of one Airlock project.")
+    parser.add_argument("--worker-id", required=True, help="how callers name this worker")
     parser.add_argument("--listen", required=True, help="unix:/PATH/worker.sock, or HOST:PORT")
     tls = parser.add_mutually_exclusive_group()
     tls.add_argument("--tls-dir", type=Path, help="ca.pem, cert.pem and key.pem of the worker")
@@ -66,7 +67,8 @@ async def serve(options: argparse.Namespace) -> int:
     board = StatusBoard()
     cgroups = WorkerCgroups()
     link = ZygoteLink(options.python, options.run_dir, options.modules, options.distributions, cgroups)
-    supervisor = Supervisor(Messages(options.descriptors), link, board, options.grace)
+    messages = Messages(options.descriptors)
+    supervisor = Supervisor(messages, link, board, worker_id=options.worker_id, grace_s=options.grace)
     stopped = _stop_signals(stdin_is_lifeline=not options.tls_stdin)
     # Before gRPC exists in this process: a fork beside its threads is a hang in waiting.
     problem = _start_zygote(link)

@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 
+from .addressee import refuse_unless_for
 from .held_run import HeldRun
 from .held_runs import HeldRuns
 from .identity import for_callers_only
@@ -25,12 +26,15 @@ _GONE_S = 5.0
 
 
 class Supervisor:
-    def __init__(self, messages: Messages, link: ZygoteLink, board: StatusBoard, grace_s: float) -> None:
-        """`grace_s`: so long a run goes on that has lost its caller."""
+    def __init__(
+        self, messages: Messages, link: ZygoteLink, board: StatusBoard, *, worker_id: str, grace_s: float
+    ) -> None:
+        """`worker_id`: how callers name this worker. `grace_s`: so long a run goes on that has lost its caller."""
         self._messages = messages
+        self._worker_id = worker_id
         self._link = link
         self._board = board
-        self._tunnels = Tunnels(messages)
+        self._tunnels = Tunnels(messages, worker_id)
         self._held = HeldRuns(grace_s)
         self._provision: Provision | None = None
         self._endings: set[asyncio.Task[None]] = set()
@@ -48,6 +52,7 @@ class Supervisor:
             self._link.keep_spares(self._spares, self._provision.limits)
 
     async def provision(self, request: Any, context: Any) -> Any:
+        await refuse_unless_for(self._worker_id, request.worker_id, context)
         try:
             self._provision = provision_of(request)
         except BadStart as error:
@@ -80,10 +85,12 @@ class Supervisor:
         message = await context.read()
         first = None if message is grpc.aio.EOF else message.WhichOneof("message")
         if first == "start":
+            await refuse_unless_for(self._worker_id, message.start.worker_id, context)
             held = await self._begin(message.start, context)
             if held is not None:
                 await held.serve(context, message.start.epoch)
         elif first == "attach":
+            await refuse_unless_for(self._worker_id, message.attach.worker_id, context)
             held = await self._found(message.attach.execution_id, context)
             await held.serve(context, message.attach.epoch)
         else:

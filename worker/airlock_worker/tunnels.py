@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 
+from .addressee import refuse_unless_for
 from .messages import Messages
 from .run_tunnels import RunTunnels
 
@@ -18,8 +19,9 @@ _FIRST_MESSAGE_TIMEOUT_S = 10.0
 
 
 class Tunnels:
-    def __init__(self, messages: Messages) -> None:
+    def __init__(self, messages: Messages, worker_id: str) -> None:
         self._messages = messages
+        self._worker_id = worker_id
         self._runs: dict[str, RunTunnels] = {}
 
     @contextlib.contextmanager
@@ -59,5 +61,6 @@ class Tunnels:
             await context.abort(
                 grpc.StatusCode.INVALID_ARGUMENT, "the first message of a Tunnel must be its open, with an execution_id"
             )
+        await refuse_unless_for(self._worker_id, message.open.worker_id, context)
         execution_id: str = message.open.execution_id
         return execution_id

@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 
-from .harness import M
+from .harness import WORKER_ID, M
 
 EXECUTION_ID = "e"
 
@@ -21,7 +21,7 @@ class Tunnel:
         self.call = call
 
     async def open(self, execution_id: str = EXECUTION_ID) -> None:
-        await self.call.write(M.TunnelRequest(open=M.TunnelOpen(execution_id=execution_id)))
+        await self.call.write(M.TunnelRequest(open=M.TunnelOpen(worker_id=WORKER_ID, execution_id=execution_id)))
 
     async def opened(self) -> Any:
         """Something in the run has connected; None when the call ended instead."""

@@ -20,6 +20,7 @@ from airlock_worker.messages import DEFAULT_DESCRIPTORS, SERVICE, Messages
 
 WORKER_ROOT = Path(__file__).resolve().parents[1]
 M = Messages(DEFAULT_DESCRIPTORS)
+WORKER_ID = "w"
 MIB = 1 << 20
 _OPTIONS = [("grpc.max_receive_message_length", 128 * MIB), ("grpc.max_send_message_length", 128 * MIB)]
 
@@ -127,7 +128,7 @@ class Worker:
 
         self._provision: Any = channel.unary_unary(f"/{SERVICE}/Provision", **paths("Provision"))
         self._watch: Any = channel.unary_stream(f"/{SERVICE}/WatchStatus", **paths("WatchStatus"))
-        self._run: Any = channel.stream_stream(f"/{SERVICE}/Run", **paths("Run"))
+        self.run_call: Any = channel.stream_stream(f"/{SERVICE}/Run", **paths("Run"))
         self.tunnel: Any = channel.stream_stream(f"/{SERVICE}/Tunnel", **paths("Tunnel"))
 
     async def provision(
@@ -135,6 +136,7 @@ class Worker:
         secrets: Mapping[str, str] | None = None,
         settings: Mapping[str, str] | None = None,
         network: bool = False,
+        worker_id: str = WORKER_ID,
         **limits: float,
     ) -> None:
         all_limits = {
@@ -148,6 +150,7 @@ class Worker:
         }
         values = [M.SecretValue(name=name, value=value) for name, value in (secrets or {}).items()]
         request = M.ProvisionRequest(
+            worker_id=worker_id,
             project="test",
             secrets=values,
             settings=settings or {},
@@ -193,8 +196,9 @@ class Worker:
         execution_id: str = "",
         epoch: int = 1,
     ) -> RunCall:
-        call = self._run(wait_for_ready=True)
+        call = self.run_call(wait_for_ready=True)
         start = M.RunStart(
+            worker_id=WORKER_ID,
             # The tunnels of the tests' egress service are for one name.
             execution_id=execution_id or ("e" if network else str(uuid.uuid4())),
             epoch=epoch,
@@ -208,8 +212,9 @@ class Worker:
         return RunCall(call)
 
     async def attach(self, execution_id: str, epoch: int = 2) -> RunCall:
-        call = self._run(wait_for_ready=True)
-        await call.write(M.RunRequest(attach=M.RunAttach(execution_id=execution_id, epoch=epoch)))
+        call = self.run_call(wait_for_ready=True)
+        attach = M.RunAttach(worker_id=WORKER_ID, execution_id=execution_id, epoch=epoch)
+        await call.write(M.RunRequest(attach=attach))
         return RunCall(call)
 
     async def run(self, code: str, answers: Sequence[str] = (), **options: Any) -> Ended:
@@ -231,7 +236,8 @@ async def worker(
             process = await asyncio.create_subprocess_exec(
                 *wrapper,
                 sys.executable,
-                *("-m", "airlock_worker", "--listen", f"unix:{socket}", "--run-dir", f"{directory}/run"),
+                *("-m", "airlock_worker", "--worker-id", WORKER_ID),
+                *("--listen", f"unix:{socket}", "--run-dir", f"{directory}/run"),
                 *("--python", python, *arguments),
                 env={"PYTHONPATH": str(WORKER_ROOT)},
                 stdin=asyncio.subprocess.PIPE,

@@ -55,7 +55,7 @@ def test_a_worker_does_not_start_without_its_certificates(tmp_path: Path) -> Non
 
 
 def test_a_network_address_needs_certificates(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "airlock_worker", "--listen", "127.0.0.1:0"]
+    command = [sys.executable, "-m", "airlock_worker", "--worker-id", "w", "--listen", "127.0.0.1:0"]
     options = ["--run-dir", str(tmp_path), "--python", sys.executable]
     ended = subprocess.run([*command, *options], capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 2
@@ -64,7 +64,7 @@ def test_a_network_address_needs_certificates(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("handed", ["", "no certificates\n", '{"ca": "x"}\n', '{"ca": 1, "cert": 2, "key": 3}\n'])
 def test_a_worker_that_is_handed_no_certificates_serves_nobody(tmp_path: Path, handed: str) -> None:
-    command = [sys.executable, "-m", "airlock_worker", "--listen", "127.0.0.1:0", "--tls-stdin"]
+    command = [sys.executable, "-m", "airlock_worker", "--worker-id", "w", "--listen", "127.0.0.1:0", "--tls-stdin"]
     options = ["--run-dir", str(tmp_path / "run"), "--python", sys.executable]
     ended = subprocess.run([*command, *options], input=handed, capture_output=True, text=True, timeout=20)
     assert ended.returncode == 1

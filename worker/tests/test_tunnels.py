@@ -21,7 +21,7 @@ from airlock_worker.relay import relaying
 from airlock_worker.tunnels import Tunnels
 
 from .egress import Egress, Tunnel, egress
-from .harness import MIB, M, worker
+from .harness import MIB, WORKER_ID, M, worker
 
 CHUNK = b"x" * 65536
 
@@ -60,7 +60,7 @@ class Stage:
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    served = Tunnels(M)
+    served = Tunnels(M, WORKER_ID)
     ended: list[Any] = []
 
     async def serve(requests: Any, context: Any) -> None:

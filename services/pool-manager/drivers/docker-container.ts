@@ -99,6 +99,7 @@ export function forWorker(
   return {
     ...options,
     name: names.container(workerId),
+    Cmd: ["--worker-id", workerId, ...(options.Cmd ?? [])],
     Hostname: "airlock",
     Labels: { ...options.Labels, [LABEL.worker]: workerId, [LABEL.revision]: revision },
   };

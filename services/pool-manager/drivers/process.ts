@@ -59,7 +59,7 @@ export function createProcessDriver(options: ProcessDriverOptions): WorkerDriver
       const address = `unix:${join(directory, "worker.sock")}`;
       const child = spawn(
         options.python,
-        workerArguments(options, project, directory, address, environments.pythonOf(project)),
+        workerArguments(options, project, workerId, directory, address, environments.pythonOf(project)),
         {
           // Nothing of this process's environment: it may hold the values behind ${env:} references.
           env: { PATH: "/usr/local/bin:/usr/bin:/bin", LANG: "C.UTF-8", PYTHONPATH: options.workerDirectory },
@@ -100,12 +100,13 @@ export function createProcessDriver(options: ProcessDriverOptions): WorkerDriver
 function workerArguments(
   options: ProcessDriverOptions,
   project: Project,
+  workerId: string,
   directory: string,
   address: string,
   projectPython: string,
 ): string[] {
   return [
-    ...["-m", "airlock_worker", "--listen", address, "--run-dir", directory],
+    ...["-m", "airlock_worker", "--worker-id", workerId, "--listen", address, "--run-dir", directory],
     ...["--python", projectPython, "--descriptors", options.descriptorsPath],
     ...importArguments(project),
   ];

@@ -4,7 +4,12 @@ import { createHeldRoutes } from "../../../services/egress/held-routes.ts";
 import type { OpenRoute } from "../../../services/egress/route-opener.ts";
 import { createFakeClock } from "../../support/fake-clock.ts";
 
-const REQUEST: HoldRouteRequest = { project: "demo", executionId: "0001", workerAddress: "unix:worker" };
+const REQUEST: HoldRouteRequest = {
+  project: "demo",
+  executionId: "0001",
+  workerId: "w",
+  workerAddress: "unix:worker",
+};
 
 /** Routes that open when they are told to; `open` has the names of those that are. */
 function slowRoutes() {

@@ -31,6 +31,8 @@ export interface HoldRouteRequest {
   executionId: string;
   /** Where the egress service opens the run's tunnels: "unix:/path" or "host:port", as in the lease. */
   workerAddress: string;
+  /** As in the lease. */
+  workerId: string;
 }
 
 export interface HoldRouteResponse {
@@ -59,7 +61,7 @@ export interface CloseRouteResponse {
 }
 
 function createBaseHoldRouteRequest(): HoldRouteRequest {
-  return { project: "", executionId: "", workerAddress: "" };
+  return { project: "", executionId: "", workerAddress: "", workerId: "" };
 }
 
 export const HoldRouteRequest: MessageFns<HoldRouteRequest> = {
@@ -72,6 +74,9 @@ export const HoldRouteRequest: MessageFns<HoldRouteRequest> = {
     }
     if (message.workerAddress !== "") {
       writer.uint32(26).string(message.workerAddress);
+    }
+    if (message.workerId !== "") {
+      writer.uint32(34).string(message.workerId);
     }
     return writer;
   },
@@ -113,6 +118,14 @@ export const HoldRouteRequest: MessageFns<HoldRouteRequest> = {
             message.workerAddress = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.workerId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -133,6 +146,7 @@ export const HoldRouteRequest: MessageFns<HoldRouteRequest> = {
     message.project = object.project ?? "";
     message.executionId = object.executionId ?? "";
     message.workerAddress = object.workerAddress ?? "";
+    message.workerId = object.workerId ?? "";
     return message;
   },
 };

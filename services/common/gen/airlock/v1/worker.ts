@@ -64,6 +64,7 @@ export interface ProvisionRequest {
     | undefined;
   /** Runs of this project reach the network, each through the route that its start names; without it they have none. */
   network: boolean;
+  workerId: string;
 }
 
 export interface ProvisionRequest_SettingsEntry {
@@ -136,6 +137,7 @@ export interface RunStart {
     | undefined;
   /** How often the execution has changed hands; only a caller with the same or a later one may attach. */
   epoch: number;
+  workerId: string;
 }
 
 export interface RunStart_SettingsEntry {
@@ -147,6 +149,7 @@ export interface RunStart_SettingsEntry {
 export interface RunAttach {
   executionId: string;
   epoch: number;
+  workerId: string;
 }
 
 export interface RunStop {
@@ -243,6 +246,7 @@ export interface TunnelRequest {
 export interface TunnelOpen {
   /** A run that the worker has, or will have within seconds. */
   executionId: string;
+  workerId: string;
 }
 
 export interface TunnelResponse {
@@ -268,7 +272,15 @@ export interface TunnelEnd {
 }
 
 function createBaseProvisionRequest(): ProvisionRequest {
-  return { project: "", secretsVersion: "", secrets: [], settings: {}, limits: undefined, network: false };
+  return {
+    project: "",
+    secretsVersion: "",
+    secrets: [],
+    settings: {},
+    limits: undefined,
+    network: false,
+    workerId: "",
+  };
 }
 
 export const ProvisionRequest: MessageFns<ProvisionRequest> = {
@@ -290,6 +302,9 @@ export const ProvisionRequest: MessageFns<ProvisionRequest> = {
     }
     if (message.network !== false) {
       writer.uint32(48).bool(message.network);
+    }
+    if (message.workerId !== "") {
+      writer.uint32(58).string(message.workerId);
     }
     return writer;
   },
@@ -358,6 +373,14 @@ export const ProvisionRequest: MessageFns<ProvisionRequest> = {
             message.network = reader.bool();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.workerId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -391,6 +414,7 @@ export const ProvisionRequest: MessageFns<ProvisionRequest> = {
       ? RunLimits.fromPartial(object.limits)
       : undefined;
     message.network = object.network ?? false;
+    message.workerId = object.workerId ?? "";
     return message;
   },
 };
@@ -887,7 +911,16 @@ export const RunRequest: MessageFns<RunRequest> = {
 };
 
 function createBaseRunStart(): RunStart {
-  return { executionId: "", code: "", timeoutMs: 0, settings: {}, memoryJson: "", network: undefined, epoch: 0 };
+  return {
+    executionId: "",
+    code: "",
+    timeoutMs: 0,
+    settings: {},
+    memoryJson: "",
+    network: undefined,
+    epoch: 0,
+    workerId: "",
+  };
 }
 
 export const RunStart: MessageFns<RunStart> = {
@@ -912,6 +945,9 @@ export const RunStart: MessageFns<RunStart> = {
     }
     if (message.epoch !== 0) {
       writer.uint32(56).int64(message.epoch);
+    }
+    if (message.workerId !== "") {
+      writer.uint32(66).string(message.workerId);
     }
     return writer;
   },
@@ -988,6 +1024,14 @@ export const RunStart: MessageFns<RunStart> = {
             message.epoch = longToNumber(reader.int64());
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.workerId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1022,6 +1066,7 @@ export const RunStart: MessageFns<RunStart> = {
       ? RunNetwork.fromPartial(object.network)
       : undefined;
     message.epoch = object.epoch ?? 0;
+    message.workerId = object.workerId ?? "";
     return message;
   },
 };
@@ -1094,7 +1139,7 @@ export const RunStart_SettingsEntry: MessageFns<RunStart_SettingsEntry> = {
 };
 
 function createBaseRunAttach(): RunAttach {
-  return { executionId: "", epoch: 0 };
+  return { executionId: "", epoch: 0, workerId: "" };
 }
 
 export const RunAttach: MessageFns<RunAttach> = {
@@ -1104,6 +1149,9 @@ export const RunAttach: MessageFns<RunAttach> = {
     }
     if (message.epoch !== 0) {
       writer.uint32(16).int64(message.epoch);
+    }
+    if (message.workerId !== "") {
+      writer.uint32(26).string(message.workerId);
     }
     return writer;
   },
@@ -1137,6 +1185,14 @@ export const RunAttach: MessageFns<RunAttach> = {
             message.epoch = longToNumber(reader.int64());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.workerId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1156,6 +1212,7 @@ export const RunAttach: MessageFns<RunAttach> = {
     const message = createBaseRunAttach();
     message.executionId = object.executionId ?? "";
     message.epoch = object.epoch ?? 0;
+    message.workerId = object.workerId ?? "";
     return message;
   },
 };
@@ -1936,13 +1993,16 @@ export const TunnelRequest: MessageFns<TunnelRequest> = {
 };
 
 function createBaseTunnelOpen(): TunnelOpen {
-  return { executionId: "" };
+  return { executionId: "", workerId: "" };
 }
 
 export const TunnelOpen: MessageFns<TunnelOpen> = {
   encode(message: TunnelOpen, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.executionId !== "") {
       writer.uint32(10).string(message.executionId);
+    }
+    if (message.workerId !== "") {
+      writer.uint32(18).string(message.workerId);
     }
     return writer;
   },
@@ -1968,6 +2028,14 @@ export const TunnelOpen: MessageFns<TunnelOpen> = {
             message.executionId = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.workerId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1986,6 +2054,7 @@ export const TunnelOpen: MessageFns<TunnelOpen> = {
   fromPartial(object: DeepPartial<TunnelOpen>): TunnelOpen {
     const message = createBaseTunnelOpen();
     message.executionId = object.executionId ?? "";
+    message.workerId = object.workerId ?? "";
     return message;
   },
 };
@@ -2186,7 +2255,11 @@ export const TunnelEnd: MessageFns<TunnelEnd> = {
   },
 };
 
-/** WorkerService runs scripts. A worker calls nobody. */
+/**
+ * WorkerService runs scripts. A worker calls nobody. An address may come to be another worker's when its own has gone, so
+ * whatever is given to a worker names the one that it is for; every other refuses it with FAILED_PRECONDITION and Airlock's
+ * code "worker_lost".
+ */
 export type WorkerServiceService = typeof WorkerServiceService;
 export const WorkerServiceService = {
   /**

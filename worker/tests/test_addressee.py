@@ -1,0 +1,54 @@
+"""A worker takes nothing that is for another one: its address may have been that one's."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+import pytest
+
+from .harness import M, Worker
+
+
+async def _run(shared: Worker, first: Any) -> None:
+    call = shared.run_call()
+    await call.write(first)
+    await call.read()
+
+
+async def _tunnel(shared: Worker, worker_id: str) -> None:
+    call = shared.tunnel(wait_for_ready=True)
+    await call.write(M.TunnelRequest(open=M.TunnelOpen(worker_id=worker_id, execution_id="another's")))
+    await call.read()
+
+
+GIVES: dict[str, Callable[[Worker, str], Awaitable[None]]] = {
+    "a provision": lambda shared, worker_id: shared.provision(worker_id=worker_id),
+    "a start": lambda shared, worker_id: _run(
+        shared,
+        M.RunRequest(start=M.RunStart(worker_id=worker_id, execution_id="another's", code="pass", timeout_ms=1_000)),
+    ),
+    "an attach": lambda shared, worker_id: _run(
+        shared, M.RunRequest(attach=M.RunAttach(worker_id=worker_id, execution_id="another's"))
+    ),
+    "a tunnel": _tunnel,
+}
+
+
+@pytest.mark.parametrize("worker_id", ["another", ""])
+@pytest.mark.parametrize("gift", GIVES)
+async def test_what_is_for_another_worker_is_refused(shared: Worker, gift: str, worker_id: str) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await GIVES[gift](shared, worker_id)
+    assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+    assert dict(refused.value.trailing_metadata())["airlock-code"] == "worker_lost"
+
+
+async def test_a_start_that_was_for_another_worker_was_never_here(shared: Worker) -> None:
+    for give in GIVES.values():
+        with pytest.raises(grpc.aio.AioRpcError):
+            await give(shared, "another")
+    with pytest.raises(grpc.aio.AioRpcError) as unknown:
+        await (await shared.attach("another's")).next_event()
+    assert unknown.value.code() == grpc.StatusCode.NOT_FOUND
