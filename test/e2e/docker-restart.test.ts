@@ -1,10 +1,15 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { superviseContainer } from "../../services/pool-manager/drivers/docker-worker.ts";
 import { startAirlock, type TestAirlock } from "../support/airlock.ts";
 import { DOCKER_ENVIRONMENT } from "../support/docker.ts";
 import { type PrivateEngine, privateEngineMissing, startPrivateEngine } from "../support/private-engine.ts";
 import { type RestClient, restClient } from "../support/rest.ts";
 
+const BASE = "python:3.12-slim";
 const NAME = "an engine that is restarted";
+const log = pino({ level: "silent" });
 const missing = await privateEngineMissing();
 const SLOW = { timeout: 120_000 };
 
@@ -13,7 +18,7 @@ const tests = () => {
   let airlock: TestAirlock;
   let rest: RestClient;
   beforeAll(async () => {
-    engine = await startPrivateEngine("python:3.12-slim");
+    engine = await startPrivateEngine(BASE);
     airlock = await startAirlock({
       projects: { demo: "replicas: 1\n" },
       env: { ...DOCKER_ENVIRONMENT, DOCKER_HOST: engine.host },
@@ -38,6 +43,23 @@ const tests = () => {
     await engine.start();
     await expect.poll(async () => (await rest.run({ code: "set_result(2)" })).result, SLOW).toBe(2);
     expect(await engine.docker.listContainers({ all: true })).toHaveLength(1);
+  });
+
+  it("and had died tells when it is back whose containers went with it", { timeout: 50_000 }, async () => {
+    const container = await engine.docker.createContainer({
+      Image: BASE,
+      Cmd: ["sleep", "100"],
+      HostConfig: { NetworkMode: "none", Init: true },
+    });
+    await container.start();
+    const { gone, removed } = await superviseContainer(engine.docker, container, "none", log);
+    // By then it has been asked to tell, and has begun to answer.
+    await sleep(1_000);
+    await engine.kill();
+    await engine.start();
+    expect(await gone).toBe("exited with status 143");
+    await removed;
+    await expect.poll(async () => (await rest.run({ code: "set_result(4)" })).result, SLOW).toBe(4);
   });
 
   it("while it is away, executions end with the reason, and Airlock stops in good order", SLOW, async () => {

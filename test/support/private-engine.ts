@@ -25,6 +25,8 @@ export type PrivateEngine = {
   start(): Promise<ServiceProcess>;
   /** Ends it with all its containers, as a restart of the machine's engine does. */
   stop(): Promise<void>;
+  /** Ends it as a crash does: its containers run on until it is started again. */
+  kill(): Promise<void>;
   /** Leaves only so much room on its disk; it must have one of its own. */
   fill(leftBytes: number): Promise<void>;
   /** Makes room again. */
@@ -113,6 +115,7 @@ export async function startPrivateEngine(
     ...{ directory, liveRestore: false },
     start,
     stop,
+    kill: async () => daemon?.kill(),
     async fill(leftBytes) {
       const { bavail, bsize } = await statfs(data);
       await run("fallocate", ["--length", String(bavail * bsize - leftBytes), filler]);

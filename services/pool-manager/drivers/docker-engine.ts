@@ -1,3 +1,5 @@
+import type { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
 import Docker from "dockerode";
 import { AirlockError } from "../../common/errors.ts";
 import { PassingFailure } from "../passing-failure.ts";
@@ -36,6 +38,24 @@ export async function ask<T>(
   } finally {
     deadline.removeEventListener("abort", giveUp);
   }
+}
+
+/**
+ * Resolves when the container has come so far. Rejects when the engine goes away: dockerode's own `wait` hears nothing of
+ * that, since the engine begins its answer at once and ends it when there is one.
+ */
+export async function waitUntil(
+  { id, modem }: Docker.Container,
+  condition: "not-running" | "removed",
+  abortSignal: AbortSignal,
+): Promise<void> {
+  const statusCodes = { 200: true, 404: "no such container", 500: "server error" };
+  const path = `/containers/${id}/wait?`;
+  const call = { path, method: "POST", options: { condition }, isStream: true, statusCodes, abortSignal };
+  const answer = await new Promise<Readable>((resolve, reject) => {
+    modem.dial(call, (error: unknown, stream: Readable) => (error ? reject(error) : resolve(stream)));
+  });
+  await text(answer);
 }
 
 /** The HTTP status with which the engine refused; undefined when it was not reached. */

@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
 import type { Log } from "../../common/log.ts";
 import { WORKER_PORT } from "./docker-container.ts";
-import { ask, engineError, refusedWith, unlessGone } from "./docker-engine.ts";
+import { ask, engineError, refusedWith, unlessGone, waitUntil } from "./docker-engine.ts";
 import type { WorkerProcess } from "./driver.ts";
 import { relayWorkerLog } from "./worker-log.ts";
 
@@ -76,7 +76,7 @@ export async function superviseContainer(
 async function untilEnded(container: Docker.Container): Promise<string> {
   for (;;) {
     try {
-      await ask((abortSignal) => container.wait({ condition: "not-running", abortSignal }), WAIT_MS);
+      await ask((abortSignal) => waitUntil(container, "not-running", abortSignal), WAIT_MS);
       const info = await unlessGone(ask((abortSignal) => container.inspect({ abortSignal })));
       if (!info) return "was removed";
       if (!info.State.Running) return sentenceFor(info);
@@ -158,8 +158,7 @@ export async function removeContainer(container: Docker.Container): Promise<void
 }
 
 async function untilRemoved(container: Docker.Container): Promise<void> {
-  const removed = ask((abortSignal) => container.wait({ condition: "removed", abortSignal }), WAIT_MS);
-  await unlessGone(removed);
+  await unlessGone(ask((abortSignal) => waitUntil(container, "removed", abortSignal), WAIT_MS));
 }
 
 /** Passes on what the worker logs from now on, also after the engine was restarted under a running container. */
