@@ -91,9 +91,10 @@ async function measure(directory: string, driverName: string | undefined, runtim
         limits,
       },
     };
-    const id = `doctor-${process.pid}`;
-    const launch = () => driver.start(project, id);
-    const worker = await startWorker(project, id, launch, async () => provision, signal, log, tls);
+    const workerId = `doctor-${process.pid}`;
+    const launch = () => driver.start(project, workerId);
+    const parts = { project, workerId, provide: async () => provision, log, tls };
+    const worker = await startWorker(launch, parts, signal);
     await worker.stop();
     return worker.posture;
   } finally {

@@ -13,7 +13,7 @@ import { createPoolMetrics } from "./pool-metrics.ts";
 import type { PoolView } from "./pool-view.ts";
 import type { Provision } from "./provisioning.ts";
 import { START_CIRCUIT } from "./start-circuit.ts";
-import { startWorker } from "./worker.ts";
+import { startWorker, takeOverWorker, type WorkerParts } from "./worker.ts";
 
 // How long a changed project file may go unnoticed.
 const LOOK_AGAIN_MS = 500;
@@ -103,6 +103,11 @@ export function createPools(parts: {
     );
   };
 
+  const partsOf = (entry: Entry, project: Project, workerId: string): WorkerParts => ({
+    ...{ project, workerId, log, tls },
+    provide: () => provide(entry.project),
+  });
+
   const create = (project: Project): Entry => {
     const starts = circuits.add("worker_start", START_CIRCUIT, project.name);
     const pool = createPool({
@@ -119,7 +124,7 @@ export function createPools(parts: {
           const id = newId();
           const launch = () => driver.start(current, id);
           return await metrics.timeStart(project.name, () =>
-            startWorker(current, id, launch, () => provide(entry.project), signal, log, tls),
+            startWorker(launch, partsOf(entry, current, id), signal),
           );
         }),
     });
@@ -176,14 +181,8 @@ export function createPools(parts: {
       });
       for (const { project, workerId, process } of found) {
         const entry = pools.get(project.name) ?? create(project);
-        const launch = async () => process;
         entry.pool.take(project.replicas, workerId, (signal) =>
-          startWorker(project, workerId, launch, () => provide(entry.project), signal, log, tls).catch(
-            async (error: unknown) => {
-              await process.stop();
-              throw error;
-            },
-          ),
+          takeOverWorker(process, partsOf(entry, project, workerId), signal),
         );
       }
     },

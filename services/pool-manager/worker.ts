@@ -29,9 +29,9 @@ export type Worker = {
   readonly id: string;
   readonly address: string;
   readonly posture: Posture;
-  /** The values that its next run sees. */
+  /** The values that it was given last; empty for one that was taken over and not brought up to date yet. */
   secretsVersion(): string;
-  /** Whether its next run expects a route to the network. */
+  /** Whether its next run expects a route to the network; false as long as the version is empty. */
   network(): boolean;
   /** Brings the worker up to date. Rejects when the values cannot be had. */
   refresh(): Promise<void>;
@@ -42,25 +42,52 @@ export type Worker = {
   stop(): Promise<void>;
 };
 
+// It answers before it imports anything.
+const CONNECT_TIMEOUT_MS = 30_000;
 const READY_TIMEOUT_MS = 120_000;
 const PROVISION_TIMEOUT_MS = 10_000;
 
+/** What a worker needs all its life. */
+export type WorkerParts = {
+  readonly project: Project;
+  readonly workerId: string;
+  readonly provide: () => Promise<Provision>;
+  readonly log: Log;
+  readonly tls?: TlsIdentity | undefined;
+};
+
 /**
- * Connects, provisions and awaits one worker that `launch` starts, or that ran already. Rejects with `start_failed` and
- * the reason, the import error of a package or a protection that the project demands and this machine does not give; with
- * a PassingFailure when the worker ended early or could not be reached. Then nothing of the worker is left.
+ * Launches, connects, provisions and awaits one worker. Rejects with `start_failed` and the reason, the import error of a
+ * package or a protection that the project demands and this machine does not give; with a PassingFailure when the worker
+ * ended early or could not be reached. Then nothing of the worker is left. `signal` gives it up.
  */
 export async function startWorker(
-  project: Project,
-  workerId: string,
   launch: () => Promise<WorkerProcess>,
-  provide: () => Promise<Provision>,
+  parts: WorkerParts,
   signal: AbortSignal,
-  log: Log,
-  tls?: TlsIdentity,
 ): Promise<Worker> {
-  const provisionFirst = await provide();
-  const process = await launch();
+  const first = await parts.provide();
+  return await awaitWorker(await launch(), parts, signal, first);
+}
+
+/**
+ * The same for a worker that runs already. What it was given it has still, and what runs there must not end because the
+ * values cannot be had now: it is brought up to date before its next run.
+ */
+export async function takeOverWorker(
+  process: WorkerProcess,
+  parts: WorkerParts,
+  signal: AbortSignal,
+): Promise<Worker> {
+  return await awaitWorker(process, parts, signal);
+}
+
+async function awaitWorker(
+  process: WorkerProcess,
+  { project, workerId, provide, log, tls }: WorkerParts,
+  signal: AbortSignal,
+  first?: Provision,
+): Promise<Worker> {
   const client = connect(WorkerServiceClient, process.address, tls);
   let provisioned: Provision | undefined;
   const provision = async (values: Provision) => {
@@ -95,7 +122,7 @@ export async function startWorker(
   };
   const boot = async () => {
     await connected(client);
-    await provision(provisionFirst);
+    if (first) await provision(first);
     void watch();
     return await ready.promise;
   };
@@ -126,7 +153,11 @@ export async function startWorker(
 
 function connected(client: WorkerServiceClient): Promise<void> {
   return new Promise((resolve, reject) => {
-    client.waitForReady(Date.now() + READY_TIMEOUT_MS, (error) => (error ? reject(error) : resolve()));
+    client.waitForReady(Date.now() + CONNECT_TIMEOUT_MS, (cause) => {
+      if (!cause) return resolve();
+      const seconds = CONNECT_TIMEOUT_MS / 1_000;
+      reject(new PassingFailure(`The worker could not be reached within ${seconds} seconds.`, { cause }));
+    });
   });
 }
 

@@ -65,7 +65,8 @@ afterEach(async () => {
 /** Starts a worker, and leads the one address to it. */
 async function startWorkerHere(id: string): Promise<Worker> {
   const launch = () => driver.start(project, id);
-  const worker = await startWorker(project, id, launch, async () => provision(project), signal, log);
+  const parts = { project, workerId: id, provide: async () => provision(project), log };
+  const worker = await startWorker(launch, parts, signal);
   started.push(worker);
   way = await openWay(addressPath(), worker.address.replace("unix:", ""));
   return worker;

@@ -125,16 +125,8 @@ await describeWithEngine("the docker driver", "runc", () => {
     const { signal } = new AbortController();
     await driver.prepare(project, () => {}, signal);
     const launched = await driver.start(project, "renewed");
-    const again = () =>
-      startWorker(
-        project,
-        "renewed",
-        async () => launched,
-        async () => provision(project),
-        signal,
-        log,
-        stage.tls,
-      );
+    const parts = { project, workerId: "renewed", provide: async () => provision(project), log };
+    const again = () => startWorker(async () => launched, { ...parts, tls: stage.tls }, signal);
     await again();
     // A new authority for all: whoever still has the old certificate cannot be spoken to.
     const before = await readFile(join(stage.certificates, "worker", "cert.pem"), "utf8");

@@ -38,7 +38,11 @@ beforeEach(async () => {
     way = await openWay(address, launched.address.replace("unix:", ""));
     return { ...launched, address: `unix:${address}` };
   };
-  worker = await startWorker(project, "w", launch, async () => provision(project), signal, log);
+  worker = await startWorker(
+    launch,
+    { project, workerId: "w", provide: async () => provision(project), log },
+    signal,
+  );
   gone = undefined;
   void worker.gone.then((how) => {
     gone = how;

@@ -1,11 +1,12 @@
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { AirlockError } from "../../services/common/errors.ts";
 import { isUsable } from "../../services/common/project-catalogue.ts";
 import { type Project, parseProjectFile } from "../../services/common/project-file.ts";
 import type { TlsIdentity } from "../../services/common/tls-identity.ts";
 import type { WorkerDriver, WorkerProcess } from "../../services/pool-manager/drivers/driver.ts";
 import type { Provision } from "../../services/pool-manager/provisioning.ts";
-import { startWorker, type Worker } from "../../services/pool-manager/worker.ts";
+import { startWorker, takeOverWorker, type Worker } from "../../services/pool-manager/worker.ts";
 
 /** A driver under test. */
 export type DriverStage = {
@@ -44,8 +45,12 @@ export function describeDriverContract(start: () => Promise<DriverStage>): void 
     await stage?.close();
   });
 
+  const partsOf = (workerId: string) => ({
+    ...{ project, workerId, log, tls: stage.tls },
+    provide: async () => provision(project),
+  });
   const ready = async (id: string, launch = () => driver.start(project, id)): Promise<Worker> =>
-    await startWorker(project, id, launch, async () => provision(project), signal, log, stage.tls);
+    await startWorker(launch, partsOf(id), signal);
 
   it("refuses to start what was not prepared", async () => {
     await expect(driver.start(project, "early")).rejects.toThrow("was not prepared");
@@ -88,20 +93,26 @@ export function describeDriverContract(start: () => Promise<DriverStage>): void 
   });
 
   describe("after a restart", () => {
-    it("finds the workers that run on, and they get ready again", TIMEOUT, async () => {
-      const before = await ready("kept");
-      const next = await stage.open();
-      const found = await next.findRunning((name) => (name === project.name ? project : undefined));
-      expect(found.map(({ workerId }) => workerId)).toEqual(stage.outlive ? ["kept"] : []);
-      for (const { workerId, process } of found) {
-        const again = await ready(workerId, async () => process);
-        expect(again.address).toBe(before.address);
-        await again.stop();
-      }
-      if (!stage.outlive) await before.stop();
-      expect(await before.gone).toMatch(/\w/);
-      await next.close();
-    });
+    it(
+      "finds the workers that run on, and they get ready again, also while nothing can be had for them",
+      TIMEOUT,
+      async () => {
+        const before = await ready("kept");
+        const next = await stage.open();
+        const found = await next.findRunning((name) => (name === project.name ? project : undefined));
+        expect(found.map(({ workerId }) => workerId)).toEqual(stage.outlive ? ["kept"] : []);
+        for (const { workerId, process } of found) {
+          const provide = () =>
+            Promise.reject(new AirlockError("unavailable", "The secrets service is away."));
+          const again = await takeOverWorker(process, { ...partsOf(workerId), provide }, signal);
+          expect(again.address).toBe(before.address);
+          await again.stop();
+        }
+        if (!stage.outlive) await before.stop();
+        expect(await before.gone).toMatch(/\w/);
+        await next.close();
+      },
+    );
 
     it("ends those whose project is made differently now", TIMEOUT, async () => {
       const before = await ready("outdated");
