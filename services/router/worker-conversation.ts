@@ -159,6 +159,7 @@ async function follow(
   const executionId =
     opening.kind === "attach" ? opening.executionId : opening.started.submission.executionId;
   const documents = new Map<RunDocument_Kind, Uint8Array[]>();
+  let paused: Promise<void> = Promise.resolve();
   await stream.send({ message: firstMessage(opening, run.workerId) });
   for (;;) {
     const event = (await stream.next())?.event;
@@ -171,8 +172,10 @@ async function follow(
         break;
       }
       case "llmRequest":
-        // The worker is heard on while the agent thinks: it may be lost in the meantime.
-        pause(event.value, stream, executionId, run).catch(onBrokenPause);
+        // The worker is heard on while the agent thinks: it may be lost in the meantime. And it asks the next question when
+        // somebody else's answer to this one has come first; then this one is open here for a moment more.
+        paused = paused.then(() => pause(event.value, stream, executionId, run));
+        paused.catch(onBrokenPause);
         break;
       case "document":
         documents.set(event.value.kind, [...(documents.get(event.value.kind) ?? []), event.value.data]);

@@ -41,6 +41,8 @@ let isOver: PromiseWithResolvers<void>;
 /** How often the worker was called one that does not obey. */
 let condemned: number;
 let secretsVersion: string;
+/** What the run asks at once when a conversation begins. */
+let questions: string[];
 
 const socketOf = (name: string) => join(harness.directory, `${name}.sock`);
 /** A worker with one run that ends when it is told to. */
@@ -48,6 +50,9 @@ const startWorker = async () => {
   const run = handlersFor(log).duplex<RunRequest, RunResponse>(async (stream) => {
     await stream.next();
     begun++;
+    for (const id of questions) {
+      await stream.send({ event: { $case: "llmRequest", value: { id, prompt: "?", model: "" } } });
+    }
     await stream.send({ event: { $case: "output", value: { isStderr: false, data: Buffer.from("said") } } });
     await isOver.promise;
     const value = { endReason: EndReason.COMPLETED, executionTimeMs: 1, truncated: undefined };
@@ -66,6 +71,7 @@ beforeEach(async () => {
   clock = createFakeClock();
   begun = 0;
   condemned = 0;
+  questions = [];
   isOver = Promise.withResolvers();
   await startWorker();
   way = await openWay(socketOf("way"), socketOf("worker"));
@@ -79,13 +85,17 @@ afterEach(async () => {
   await harness.stop();
 });
 
+const grant = () => ({ ...GRANT, workerAddress: `unix:${socketOf("way")}`, secretsVersion });
+
 async function follow(timeoutMs = 86_400_000): Promise<Outcome> {
   const condemn = async () => {
     condemned++;
   };
-  const lease = { lost: new Promise<never>(() => undefined), condemn } as LeaseSession;
+  const free = async () => undefined;
+  const lost = new Promise<never>(() => undefined);
+  const lease = { lost, condemn, park: free, resume: free } as LeaseSession;
   const placement = {
-    grant: { ...GRANT, workerAddress: `unix:${socketOf("way")}`, secretsVersion },
+    grant: grant(),
     timeoutMs,
     opening: { kind: "attach", executionId: ID, epoch: 1 },
   } as const;
@@ -152,4 +162,24 @@ it("a worker that says nothing is condemned five seconds after its run's time", 
   await clock.advance(200);
   expect(condemned).toBe(1);
   await expect(followed).rejects.toMatchObject({ reason: "worker_lost" });
+});
+
+it("a question that comes while the one before is open here is asked after it", async () => {
+  const submission = { executionId: ID, project: "demo", code: "", settings: {}, memoryJson: "" };
+  await store.insert({ ...submission, timeoutMs: 1_000, createdAtMs: 0 });
+  await store.start(ID, 0, grant());
+  questions = ["llm_1", "llm_2"];
+  const followed = follow();
+  const open = async () => {
+    const state = (await store.get(ID))?.state;
+    return state?.status === "awaiting_llm" ? state.question.id : undefined;
+  };
+  for (const id of questions) {
+    await expect.poll(open).toBe(id);
+    await clock.advance(1_000);
+    expect(await open()).toBe(id);
+    await store.answer(ID, id, "an answer");
+  }
+  isOver.resolve();
+  expect((await followed).ending).toMatchObject({ reason: "completed" });
 });
