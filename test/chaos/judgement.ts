@@ -55,7 +55,8 @@ export function judge(witness: Witness, faults: readonly Fault[], causes: Causes
 }
 
 function expectedStdout({ script, view }: Witness): string {
-  return `${FIRST_LINE.exec(view.stdout)?.[0] ?? ""}${script.stdout}`;
+  const first = FIRST_LINE.exec(view.stdout)?.[0] ?? "";
+  return `${first}${script.stdout}${script.signs ? first.replace("run", "ran") : ""}`;
 }
 
 /** A row for each fault: how often, and how the executions ended that had not when it came. */

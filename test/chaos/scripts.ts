@@ -8,6 +8,8 @@ export type Script = {
   readonly timeout?: number;
   /** After the first line, which says `run` and a number that is new each time. */
   readonly stdout: string;
+  /** The last line says `ran` and the same number, so that a run that was begun again midway is seen. */
+  readonly signs: boolean;
   readonly endReason: string;
   /** JSON, as it stands in the body. */
   readonly result: string;
@@ -26,7 +28,8 @@ export type ScriptWorld = {
 export const MAX_OUTPUT_BYTES = 1024 * 1024;
 const FIRST_LINE_BYTES = "run 00000000-0000-0000-0000-000000000000\n".length;
 const HEAD =
-  "import sys, time, uuid\nprint('run', uuid.uuid4(), flush=True)\ntoken = settings.get('TOKEN')\n";
+  "import sys, time, uuid\nme = uuid.uuid4()\nprint('run', me, flush=True)\ntoken = settings.get('TOKEN')\n";
+const SIGNATURE = "\nprint('ran', me)";
 
 /** Every kind that there is, the short ones more often. */
 export const KINDS = [
@@ -42,12 +45,13 @@ export function scriptOf(
   { marker, ledgerPort }: ScriptWorld,
 ): Script {
   const of = (body: string, rest: Partial<Script>): Script => ({
-    ...{ kind, project: "demo", code: `${HEAD}${body}`, stdout: "", endReason: "completed", result: "null" },
-    ...rest,
+    ...{ kind, project: "demo", code: `${HEAD}${body}`, stdout: "", signs: false },
+    ...{ endReason: "completed", result: "null", ...rest },
   });
+  const signed = (body: string, rest: Partial<Script>) => of(`${body}${SIGNATURE}`, { signs: true, ...rest });
   switch (kind) {
     case "quick":
-      return of(`print(token, ${n})\nset_result(${n} * 2**70)`, {
+      return signed(`print(token, ${n})\nset_result(${n} * 2**70)`, {
         stdout: `${marker} ${n}\n`,
         result: String(BigInt(n) * 2n ** 70n),
       });
@@ -63,10 +67,10 @@ for line in range(${lines}):
     time.sleep(0.1)
 set_result({'lines': ${lines}, 'token': token})`;
       const stdout = Array.from({ length: lines }, (_, line) => `${line} ${marker}\n`).join("");
-      return of(body, { stdout, result: `{"lines":${lines},"token":"${marker}"}` });
+      return signed(body, { stdout, result: `{"lines":${lines},"token":"${marker}"}` });
     }
     case "paused":
-      return of(`answer = llm.complete('question ${n} 1')\nprint(answer)\nset_result([answer, token])`, {
+      return signed(`answer = llm.complete('question ${n} 1')\nprint(answer)\nset_result([answer, token])`, {
         stdout: `answer ${n} 1\n`,
         result: `["answer ${n} 1","${marker}"]`,
       });
@@ -77,7 +81,7 @@ print(first, token, flush=True)
 second = llm.complete('question ${n} 2')
 print(second)
 set_result(first + second)`;
-      return of(body, {
+      return signed(body, {
         stdout: `answer ${n} 1 ${marker}\nanswer ${n} 2\n`,
         result: `"answer ${n} 1answer ${n} 2"`,
       });
@@ -100,7 +104,7 @@ set_result(first + second)`;
       const lines = random.integer(1_000, 4_000);
       const body = `for line in range(${lines}):\n    print(line, 'x' * 80, token)\nset_result(${lines})`;
       const stdout = Array.from({ length: lines }, (_, line) => `${line} ${"x".repeat(80)} ${marker}\n`);
-      return of(body, { stdout: stdout.join(""), result: String(lines) });
+      return signed(body, { stdout: stdout.join(""), result: String(lines) });
     }
     case "overflow": {
       const stdout = "y".repeat(MAX_OUTPUT_BYTES - FIRST_LINE_BYTES);
@@ -122,7 +126,7 @@ except OSError:
 time.sleep(${random.between(0, 1).toFixed(2)})
 print(token)
 set_result(${n})`;
-      return of(body, { project: "listed", stdout: `${marker}\n`, result: String(n) });
+      return signed(body, { project: "listed", stdout: `${marker}\n`, result: String(n) });
     }
   }
 }
