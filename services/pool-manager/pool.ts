@@ -1,4 +1,4 @@
-import { AirlockError } from "../common/errors.ts";
+import { AirlockError, hasCode } from "../common/errors.ts";
 import { type Claim, type Lease, newClaim } from "./lease.ts";
 import { type PoolView, viewPool } from "./pool-view.ts";
 import { newSlot, removeClaim, type Slot } from "./slot.ts";
@@ -33,6 +33,8 @@ export type PoolParts = StartsParts;
 
 // A worker that lives this long was started well, whatever ends it later.
 const SETTLED_AFTER_MS = 10_000;
+// Routers ask every half second for the worker of a lease that has broken, over a connection that is made anew.
+const COME_BACK_MS = 3_000;
 
 export function createPool(parts: PoolParts): Pool {
   const { project, clock, log } = parts;
@@ -60,7 +62,7 @@ export function createPool(parts: PoolParts): Pool {
         resuming.resumed?.resolve();
         continue;
       }
-      const next = slot.serving ? queue.shift() : undefined;
+      const next = slot.serving && !slot.isAwaiting ? queue.shift() : undefined;
       if (next) grant(slot, next);
     }
     reconcile();
@@ -74,6 +76,8 @@ export function createPool(parts: PoolParts): Pool {
       (error: unknown) => {
         claim.granted.reject(error);
         removeClaim(slot, claim);
+        // That its container has gone may be known later.
+        if (hasCode(error, "worker_lost")) retire(slot, "is not at its address");
         dispatch();
       },
     );
@@ -107,7 +111,7 @@ export function createPool(parts: PoolParts): Pool {
     surplus.length = Math.max(0, Math.min(surplus.length, surplus.length + starts.underWay() - desired));
     for (const slot of surplus) slot.serving = false;
     for (const slot of slots) {
-      if (!slot.serving && slot.claims.size === 0) end(slot);
+      if (!slot.serving && slot.claims.size === 0 && (!slot.isAwaiting || closed)) end(slot);
     }
     if (closed || starts.isWaiting()) return;
     while (serving().length + starts.underWay() < desired) starts.start();
@@ -116,6 +120,13 @@ export function createPool(parts: PoolParts): Pool {
   const came = (worker: Worker) => {
     const slot = newSlot(worker, clock.now());
     slots.add(slot);
+    if (coming.delete(worker.id)) {
+      slot.isAwaiting = true;
+      clock.after(COME_BACK_MS, () => {
+        slot.isAwaiting = false;
+        dispatch();
+      });
+    }
     posture = worker.posture;
     void worker.gone.then((how) => lost(slot, how));
     void worker.retiring.then((reason) => retire(slot, reason));
@@ -207,7 +218,12 @@ export function createPool(parts: PoolParts): Pool {
     },
     take(replicas, workerId, takeOver) {
       coming.add(workerId);
-      starts.begin((signal) => takeOver(signal).finally(() => coming.delete(workerId)));
+      starts.begin((signal) =>
+        takeOver(signal).catch((error: unknown) => {
+          coming.delete(workerId);
+          throw error;
+        }),
+      );
       desired = Math.max(desired, replicas, serving().length + starts.underWay());
       // What it lacks is started once these are seen to be well.
     },

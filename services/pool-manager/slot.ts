@@ -12,10 +12,20 @@ export type Slot = {
   readonly resuming: Claim[];
   /** False: finishes what lives on it, then stops. */
   serving: boolean;
+  /** It was taken over, and what lives on it may not have come back yet: it is for nobody else. */
+  isAwaiting: boolean;
 };
 
 export function newSlot(worker: Worker, startedAtMs: number): Slot {
-  return { worker, startedAtMs, holder: undefined, claims: new Set(), resuming: [], serving: true };
+  return {
+    worker,
+    startedAtMs,
+    holder: undefined,
+    claims: new Set(),
+    resuming: [],
+    serving: true,
+    isAwaiting: false,
+  };
 }
 
 /** Takes `claim` off the worker. */

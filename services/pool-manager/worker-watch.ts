@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ServiceError, type StatusObject, status } from "@grpc/grpc-js";
+import { hasCode } from "../common/errors.ts";
 import type { WatchStatusResponse, WorkerServiceClient } from "../common/gen/airlock/v1/worker.ts";
+import { fromGrpcError } from "../common/grpc-errors.ts";
 
 // A connection that broke is made anew within moments. What still runs on the worker is kept there for a minute, so that
 // one that does not answer is found out early enough for its runs to end as lost, and not as forgotten.
@@ -10,11 +12,12 @@ const ASK_AGAIN_MS = 500;
 
 /**
  * Hears what the worker says of itself, over as many connections as that takes. Resolves when the worker has ended the
- * stream in good order, or with the last error when it has not answered for some seconds; also soon after `signal` aborts,
- * which says that the worker is gone.
+ * stream in good order, or with the last error when it has not answered for some seconds, or another worker has; also soon
+ * after `signal` aborts, which says that the worker is gone.
  */
 export async function watchWorker(
   client: WorkerServiceClient,
+  workerId: string,
   onStatus: (status: WatchStatusResponse) => void,
   onBreak: (error: ServiceError) => void,
   signal: AbortSignal,
@@ -23,11 +26,12 @@ export async function watchWorker(
   // A client that was closed, as it is when the worker is gone, throws.
   while (!signal.aborted) {
     let isHeard = false;
-    const error = await listen(client, signal, (said) => {
+    const error = await listen(client, workerId, signal, (said) => {
       isHeard = true;
       onStatus(said);
     });
     if (!error) return undefined;
+    if (hasCode(fromGrpcError(error, "worker"), "worker_lost")) return error;
     if (isHeard && !signal.aborted) {
       silentSince = Date.now();
       onBreak(error);
@@ -41,11 +45,12 @@ export async function watchWorker(
 /** One stream to its end; a worker says at once how it is. Resolves with what broke it. */
 function listen(
   client: WorkerServiceClient,
+  workerId: string,
   signal: AbortSignal,
   onStatus: (status: WatchStatusResponse) => void,
 ): Promise<ServiceError | undefined> {
   return new Promise((resolve) => {
-    const stream = client.watchStatus({});
+    const stream = client.watchStatus({ workerId });
     const cancel = () => stream.cancel();
     const late = setTimeout(cancel, FIRST_ANSWER_MS);
     signal.addEventListener("abort", cancel, { once: true });

@@ -71,8 +71,8 @@ export async function startWorker(
 }
 
 /**
- * The same for a worker that runs already. What it was given it has still, and what runs there must not end because the
- * values cannot be had now: it is brought up to date before its next run.
+ * The same for a worker that runs already. What runs there must not end because the values cannot be had now: it is
+ * brought up to date before its next run.
  */
 export async function takeOverWorker(
   process: WorkerProcess,
@@ -102,7 +102,10 @@ async function awaitWorker(
   const over = new AbortController();
   void process.gone.then(() => over.abort());
   const onStatus = ({ state, detail, isolationLayers, isolationFacts }: WatchStatusResponse) => {
-    if (state === WorkerState.READY) ready.resolve({ layers: isolationLayers, facts: isolationFacts });
+    // One that is to be replaced still has what runs there.
+    if (state === WorkerState.READY || (state === WorkerState.RETIRING && !first)) {
+      ready.resolve({ layers: isolationLayers, facts: isolationFacts });
+    }
     if (state === WorkerState.RETIRING) retiring.resolve(detail);
     if (state === WorkerState.FAILED) ready.reject(new AirlockError("start_failed", detail));
   };
@@ -110,7 +113,7 @@ async function awaitWorker(
     const about = { project: project.name, workerId };
     const onBreak = (err: ServiceError) =>
       log.warn({ ...about, err }, "the connection to a worker broke; asking again how it is");
-    const error = await watchWorker(client, onStatus, onBreak, over.signal);
+    const error = await watchWorker(client, workerId, onStatus, onBreak, over.signal);
     if (over.signal.aborted) return;
     // Until its end is noticed, which takes an engine that restarts a while, nobody is to be sent to it.
     retiring.resolve(error ? "does not answer" : "is ending");

@@ -53,8 +53,14 @@ export async function runOnWorker(placement: Placement, run: LeasedRun, parts: R
       try {
         return await converseOnce(opening, placement, { ...run, patience }, parts);
       } catch (error) {
-        if (opening.kind === "attach" && orStart.kind === "start" && statusOf(error) === status.NOT_FOUND) {
+        const refused = statusOf(error);
+        if (opening.kind === "attach" && orStart.kind === "start" && refused === status.NOT_FOUND) {
           opening = orStart;
+          continue;
+        }
+        // A worker that stood still has read a start that was sent earlier, after all.
+        if (opening.kind === "start" && refused === status.ALREADY_EXISTS) {
+          opening = attach;
           continue;
         }
         if (!isConnectionLost(error) && !isSanitizerLost(error)) throw asWorkerError(error);
@@ -92,8 +98,12 @@ async function regain(
   }
 }
 
-/** Resolves when the worker can be reached, which may take a while after a fault in the network. */
-async function reachAgain(address: string, lease: LeaseSession, { workers, clock }: RunParts): Promise<void> {
+/** Resolves when the worker can be reached, which may take a while after a fault in the network. Rejects when it is lost. */
+export async function reachAgain(
+  address: string,
+  lease: LeaseSession,
+  { workers, clock }: Pick<RunParts, "workers" | "clock">,
+): Promise<void> {
   for (const until = clock.now() + REACH_AGAIN_MS; ; ) {
     try {
       return await Promise.race([workers.reach(address), lease.lost]);

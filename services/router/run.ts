@@ -1,17 +1,21 @@
 import { hasCode } from "../common/errors.ts";
 import type { LeaseGranted } from "../common/gen/airlock/v1/pool_manager.ts";
 import { awaitStore } from "./await-store.ts";
-import type { Grant } from "./execution.ts";
-import { Interrupted, type Interruption } from "./interruption.ts";
+import type { Grant, Submission } from "./execution.ts";
+import { Interrupted, type Interruption, isHandedOver } from "./interruption.ts";
 import { type LeaseSession, openLease } from "./lease-session.ts";
 import { openRoute, type RouteSession } from "./route-session.ts";
-import { conductRun, type OpenRun, type RunParts, type Shutdown } from "./run-conduct.ts";
+import { conductRun, type OpenRun, type Placement, type RunParts, type Shutdown } from "./run-conduct.ts";
+import { reachAgain } from "./run-on-worker.ts";
 import { awaitSanitizer } from "./sanitizer-session.ts";
 import type { LostExecution } from "./store/store.ts";
+import { stopRun } from "./worker-conversation.ts";
 
 const LEASE_RETRY_MS = 500;
 // A worker that dies in the moment it is granted is nobody's fault once, and a broken project in the long run.
 const MAX_LOST_GRANTS = 10;
+// A router that stood still for longer may be missed: another may have the execution, and have ended it by now.
+const LATE_START_MS = 10_000;
 
 /**
  * Brings one pending execution to its end: waits for a worker, runs the script there, and records exactly one ending.
@@ -33,6 +37,10 @@ export async function runExecution(
     const start = () => store.start(executionId, startedAtMs, grant);
     const started = await awaitStore(start, run.interruption, clock);
     if (!started) return undefined;
+    if (store.isShared && clock.now() - startedAtMs > LATE_START_MS) {
+      run.lease?.abandon();
+      throw new Interrupted("handed_over", "Another router goes on with it.");
+    }
     const { timeoutMs } = started.submission;
     return { grant, timeoutMs, opening: { kind: "start", started, network: run.route?.network } };
   });
@@ -52,25 +60,41 @@ export async function takeOverExecution(
   const before = { position, ...(await outputOf(executionId, parts)) };
   await conductRun({ executionId, project, before }, parts, shutdown, async (run) => {
     if (!grant) throw lostInRestart();
-    const worker = await regainWorker(executionId, project, grant, parts, run.interruption);
-    run.lease = worker.lease;
-    const itsGrant = { ...grant, workerAddress: worker.address };
-    // One that stays away is met by what the script says, which is withheld.
-    await run.interruption.race(awaitSanitizer(parts.sanitizer).catch(() => undefined));
-    if (grant.network) {
-      // Without its route the script goes on, and its connections fail.
-      run.route = await routeOf(run, worker.lease, itsGrant, parts).catch(unlessInterrupted);
-    }
-    const hasWays = !grant.network || run.route !== undefined;
-    return {
-      grant: itsGrant,
-      timeoutMs: submission.timeoutMs,
-      opening: { kind: "attach", executionId, epoch },
-      orStart: hasWays
-        ? { kind: "start", started: { submission, epoch }, network: run.route?.network }
-        : undefined,
-    };
+    return await takeUp(run, lost, grant, parts).catch((error: unknown) => {
+      const worker = parts.workers.to(grant.workerAddress);
+      // What runs there unheard would share its slot with the next one.
+      if (!isHandedOver(error)) stopRun(worker, { executionId, epoch, workerId: grant.workerId });
+      throw error;
+    });
   });
+}
+
+/** Has the worker again, and all that a run needs besides, as soon as it can be had: the worker keeps the run for a while only. */
+async function takeUp(
+  run: OpenRun,
+  { submission, epoch }: LostExecution,
+  grant: Grant,
+  parts: RunParts,
+): Promise<Placement> {
+  const worker = await regainWorker(submission, grant, parts, run.interruption);
+  run.lease = worker.lease;
+  const itsGrant = { ...grant, workerAddress: worker.address };
+  // One that stays away is met by what the script says, which is withheld.
+  const sanitizer = awaitSanitizer(parts.sanitizer).catch(() => undefined);
+  if (grant.network) {
+    // Without its route the script goes on, and its connections fail.
+    run.route = await routeOf(run, worker.lease, itsGrant, parts).catch(unlessInterrupted);
+  }
+  await run.interruption.race(sanitizer);
+  const hasWays = !grant.network || run.route !== undefined;
+  return {
+    grant: itsGrant,
+    timeoutMs: submission.timeoutMs,
+    opening: { kind: "attach", executionId: submission.executionId, epoch },
+    orStart: hasWays
+      ? { kind: "start", started: { submission, epoch }, network: run.route?.network }
+      : undefined,
+  };
 }
 
 async function outputOf(
@@ -134,10 +158,9 @@ async function waitForWorker(run: OpenRun, parts: RunParts): Promise<LeaseGrante
   }
 }
 
-/** The worker on which the execution runs already; a pool-manager that restarts is waited for. */
+/** The worker on which the execution runs already; a pool-manager that restarts is waited for, and a worker that stands still. */
 async function regainWorker(
-  executionId: string,
-  project: string,
+  { executionId, project }: Pick<Submission, "executionId" | "project">,
   { workerId }: Grant,
   { poolManager, workers, clock }: RunParts,
   interruption: Interruption,
@@ -146,7 +169,7 @@ async function regainWorker(
     const lease = openLease(poolManager, { project, executionId, workerId }, clock);
     try {
       const { workerAddress: address } = await interruption.race(lease.granted());
-      await interruption.race(workers.reach(address));
+      await interruption.race(reachAgain(address, lease, { workers, clock }));
       return { lease, address };
     } catch (error) {
       lease.release();

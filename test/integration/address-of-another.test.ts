@@ -109,3 +109,16 @@ it("a run whose worker is gone does not run again on the worker that has the add
   await seek.send({ message: { $case: "attach", value: { executionId: ID, workerId: "second", epoch: 1 } } });
   await expect(seek.next()).rejects.toMatchObject({ cause: { code: status.NOT_FOUND } });
 });
+
+it("a start that the worker has had already is followed", async () => {
+  const worker = await startWorkerHere("w");
+  const code = "import time\nprint('on', flush=True)\ntime.sleep(0.5)\nprint('off')";
+  const earlier = clientDuplex<RunRequest, RunResponse>(workers.to(`unix:${addressPath()}`).run(), "worker");
+  const start = { executionId: ID, workerId: "w", code, timeoutMs: 60_000, settings: {}, memoryJson: "" };
+  await earlier.send({ message: { $case: "start", value: { ...start, epoch: 1, network: undefined } } });
+  await earlier.next();
+  earlier.cancel();
+  const { ending } = await run(worker, code);
+  expect(ending).toMatchObject({ reason: "completed" });
+  await expect.poll(async () => (await store.get(ID))?.stdout).toBe("on\noff\n");
+});

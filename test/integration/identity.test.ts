@@ -262,19 +262,23 @@ describe("a worker", () => {
     const rpc = { path: "/airlock.v1.WorkerService/WatchStatus" };
     const renewal = { clients: [], days: 1, newAuthority: false, dropOldAuthorities: false, now: new Date() };
     const old = credentialsOf("pool-manager");
-    expect(await call(services.addresses.worker, rpc, old)).toBe(status.OK);
+    // By whoever may make the call: it names no worker.
+    const heard = status.FAILED_PRECONDITION;
+    expect(await call(services.addresses.worker, rpc, old)).toBe(heard);
     await renewCertificates(services.certificates, { ...renewal, newAuthority: true });
-    expect(await call(services.addresses.worker, rpc, credentialsOf("pool-manager"))).toBe(status.OK);
+    expect(await call(services.addresses.worker, rpc, credentialsOf("pool-manager"))).toBe(heard);
     await renewCertificates(services.certificates, renewal);
-    expect(await call(services.addresses.worker, rpc, credentialsOf("pool-manager"))).toBe(status.OK);
+    expect(await call(services.addresses.worker, rpc, credentialsOf("pool-manager"))).toBe(heard);
     await renewCertificates(services.certificates, { ...renewal, dropOldAuthorities: true });
-    expect(await call(services.addresses.worker, rpc, credentialsOf("pool-manager"))).toBe(status.OK);
+    expect(await call(services.addresses.worker, rpc, credentialsOf("pool-manager"))).toBe(heard);
     expect(await call(services.addresses.worker, rpc, old)).toBe(status.UNAVAILABLE);
   });
 });
 
 async function ready(worker: WorkerServiceClient): Promise<void> {
-  for await (const { state } of worker.watchStatus({}) as AsyncIterable<WatchStatusResponse>) {
+  for await (const { state } of worker.watchStatus({
+    workerId: WORKER_ID,
+  }) as AsyncIterable<WatchStatusResponse>) {
     if (state === WorkerState.READY) return;
   }
   throw new Error("the worker ended before it was ready");

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { isServed } from "../../services/common/unix-socket.ts";
 import type { WorkerDriver } from "../../services/pool-manager/drivers/driver.ts";
 import { createProcessDriver } from "../../services/pool-manager/drivers/process.ts";
 import { startWorker, type Worker } from "../../services/pool-manager/worker.ts";
@@ -91,4 +92,15 @@ it("a worker that somebody else stops serves nobody before its end is noticed", 
   process.kill(supervisor, "SIGTERM");
   expect(await Promise.race([worker.retiring, worker.gone])).toBe("is ending");
   expect(await worker.gone).toBe("exited with status 0");
+});
+
+it("a worker is replaced at once when another one has its address", async () => {
+  const { address, stop } = await driver.start(project, "another");
+  const another = address.replace("unix:", "");
+  await expect.poll(() => isServed(another)).toBe(true);
+  way.close();
+  way = await openWay(join(directory, "way.sock"), another);
+  expect(await worker.retiring).toBe("does not answer");
+  await expect.poll(() => gone).toMatch(/\w/);
+  await stop();
 });

@@ -62,6 +62,7 @@ class Supervisor:
         return self._messages.ProvisionResponse()
 
     async def watch_status(self, request: Any, context: Any) -> None:
+        await refuse_unless_for(self._worker_id, request.worker_id, context)
         watcher = self._board.watch()
         try:
             while (status := await watcher.queue.get()) is not None:

@@ -171,8 +171,8 @@ class Worker:
         [pid] = processes.children_of(self.process.pid)
         return pid
 
-    def watch(self) -> Any:
-        return self._watch(M.WatchStatusRequest(), wait_for_ready=True)
+    def watch(self, worker_id: str = WORKER_ID) -> Any:
+        return self._watch(M.WatchStatusRequest(worker_id=worker_id), wait_for_ready=True)
 
     async def until_state(self, state: str, timeout_s: float = 30) -> Any:
         async with asyncio.timeout(timeout_s):

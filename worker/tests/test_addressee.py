@@ -1,4 +1,4 @@
-"""A worker takes nothing that is for another one: its address may have been that one's."""
+"""A worker takes no call that is for another one: its address may have been that one's."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ async def _tunnel(shared: Worker, worker_id: str) -> None:
     await call.read()
 
 
-GIVES: dict[str, Callable[[Worker, str], Awaitable[None]]] = {
+CALLS: dict[str, Callable[[Worker, str], Awaitable[None]]] = {
     "a provision": lambda shared, worker_id: shared.provision(worker_id=worker_id),
+    "a watch": lambda shared, worker_id: shared.watch(worker_id).read(),
     "a start": lambda shared, worker_id: _run(
         shared,
         M.RunRequest(start=M.RunStart(worker_id=worker_id, execution_id="another's", code="pass", timeout_ms=1_000)),
@@ -37,18 +38,18 @@ GIVES: dict[str, Callable[[Worker, str], Awaitable[None]]] = {
 
 
 @pytest.mark.parametrize("worker_id", ["another", ""])
-@pytest.mark.parametrize("gift", GIVES)
-async def test_what_is_for_another_worker_is_refused(shared: Worker, gift: str, worker_id: str) -> None:
+@pytest.mark.parametrize("kind", CALLS)
+async def test_a_call_for_another_worker_is_refused(shared: Worker, kind: str, worker_id: str) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await GIVES[gift](shared, worker_id)
+        await CALLS[kind](shared, worker_id)
     assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION
     assert dict(refused.value.trailing_metadata())["airlock-code"] == "worker_lost"
 
 
 async def test_a_start_that_was_for_another_worker_was_never_here(shared: Worker) -> None:
-    for give in GIVES.values():
+    for call in CALLS.values():
         with pytest.raises(grpc.aio.AioRpcError):
-            await give(shared, "another")
+            await call(shared, "another")
     with pytest.raises(grpc.aio.AioRpcError) as unknown:
         await (await shared.attach("another's")).next_event()
     assert unknown.value.code() == grpc.StatusCode.NOT_FOUND

@@ -55,8 +55,11 @@ export async function waitUntil(
   const answer = await new Promise<Readable>((resolve, reject) => {
     modem.dial(call, (error: unknown, stream: Readable) => (error ? reject(error) : resolve(stream)));
   });
-  await text(answer);
+  const { StatusCode, Error: problem } = JSON.parse(await text(answer)) as WaitAnswer;
+  if (StatusCode === undefined || problem?.Message) throw new Error(problem?.Message ?? "it did not say how");
 }
+
+type WaitAnswer = { readonly StatusCode?: number; readonly Error?: { readonly Message?: string } | null };
 
 /** The HTTP status with which the engine refused; undefined when it was not reached. */
 export function refusedWith(error: unknown): number | undefined {

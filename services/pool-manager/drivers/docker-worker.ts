@@ -82,8 +82,8 @@ async function untilEnded(container: Docker.Container): Promise<string> {
       if (!info.State.Running) return sentenceFor(info);
     } catch (error) {
       if (refusedWith(error) === 404) return "was removed";
-      await delay(ASK_AGAIN_MS);
     }
+    await delay(ASK_AGAIN_MS);
   }
 }
 

@@ -89,8 +89,43 @@ describe("a pool that takes over workers", () => {
     expect(started.map(({ id }) => id)).toEqual(["w1"]);
     expect(pool.view()).toMatchObject({ up: true, replicas: 2, idleWorkers: 2 });
     acquire("a");
+    acquire("b");
+    await clock.advance(3_000);
+    expect(granted).toEqual(["a on w1", "b on kept"]);
+  });
+
+  it("gives what they have to nobody else before what lives on them has come back", async () => {
+    acquire("queued");
+    pool.take(1, "kept", async () => createWorker("kept"));
+    await clock.advance(500);
+    expect((await pool.attach("kept", "a").granted).id).toBe("kept");
+    await clock.advance(3_000);
+    expect(granted).toEqual(["queued on w1"]);
+    acquire("next");
+    await clock.advance(3_000);
+    expect(granted).toEqual(["queued on w1"]);
+  });
+
+  it("keeps one that is to be replaced until what lives on it has come back and ended", async () => {
+    const kept = createWorker("kept");
+    pool.take(1, "kept", async () => kept);
+    kept.askToRetire("a run was killed");
     await settle();
-    expect(granted).toEqual(["a on kept"]);
+    expect(kept.stopped).toBe(false);
+    const lease = pool.attach("kept", "a");
+    await clock.advance(3_000);
+    expect(kept.stopped).toBe(false);
+    lease.release();
+    await settle();
+    expect(kept.stopped).toBe(true);
+  });
+
+  it("ends one that is to be replaced when nothing comes back to it", async () => {
+    const kept = createWorker("kept");
+    pool.take(1, "kept", async () => kept);
+    kept.askToRetire("a run was killed");
+    await clock.advance(3_000);
+    expect(kept.stopped).toBe(true);
   });
 
   it("keeps all of them when there were more than the project says", async () => {

@@ -207,7 +207,10 @@ export interface LeaseGranted {
   workerId: string;
   /** A gRPC target: "unix:/path" or "host:port". */
   workerAddress: string;
-  /** Which values the worker was given; the sanitizer must know them before anything leaves. */
+  /**
+   * Which values the worker was given; the sanitizer must know them before anything leaves. Of no meaning, like `network`,
+   * for an execution that comes back: what it was granted first still holds.
+   */
   secretsVersion: string;
   /** How long a script of this project may wait for an answer. */
   llmTimeoutMs: number;

@@ -89,6 +89,7 @@ export interface ProvisionResponse {
 }
 
 export interface WatchStatusRequest {
+  workerId: string;
 }
 
 export interface WatchStatusResponse {
@@ -111,7 +112,8 @@ export interface RunRequest {
     | //
     /**
      * First message, once, in place of start: whoever followed the run before no longer does. NOT_FOUND: the run has
-     * never been here. FAILED_PRECONDITION: it was, and is over or follows a later epoch.
+     * never been here. FAILED_PRECONDITION: it was, and is over or follows a later epoch, or this is
+     * another worker.
      */
     { $case: "attach"; value: RunAttach }
     | //
@@ -645,11 +647,14 @@ export const ProvisionResponse: MessageFns<ProvisionResponse> = {
 };
 
 function createBaseWatchStatusRequest(): WatchStatusRequest {
-  return {};
+  return { workerId: "" };
 }
 
 export const WatchStatusRequest: MessageFns<WatchStatusRequest> = {
-  encode(_: WatchStatusRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: WatchStatusRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.workerId !== "") {
+      writer.uint32(10).string(message.workerId);
+    }
     return writer;
   },
 
@@ -666,6 +671,14 @@ export const WatchStatusRequest: MessageFns<WatchStatusRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.workerId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -681,8 +694,9 @@ export const WatchStatusRequest: MessageFns<WatchStatusRequest> = {
   create(base?: DeepPartial<WatchStatusRequest>): WatchStatusRequest {
     return WatchStatusRequest.fromPartial(base ?? {});
   },
-  fromPartial(_: DeepPartial<WatchStatusRequest>): WatchStatusRequest {
+  fromPartial(object: DeepPartial<WatchStatusRequest>): WatchStatusRequest {
     const message = createBaseWatchStatusRequest();
+    message.workerId = object.workerId ?? "";
     return message;
   },
 };
@@ -2257,8 +2271,7 @@ export const TunnelEnd: MessageFns<TunnelEnd> = {
 
 /**
  * WorkerService runs scripts. A worker calls nobody. An address may come to be another worker's when its own has gone, so
- * whatever is given to a worker names the one that it is for; every other refuses it with FAILED_PRECONDITION and Airlock's
- * code "worker_lost".
+ * every call names the worker that it is for; every other refuses it with FAILED_PRECONDITION and Airlock's code "worker_lost".
  */
 export type WorkerServiceService = typeof WorkerServiceService;
 export const WorkerServiceService = {
