@@ -5,8 +5,8 @@ import { itEndsOnce } from "./whatever-dies.ts";
 import { workersInContainers } from "./workers-in-containers.ts";
 
 // As chaos.test.ts, with an engine that is the test's own: killed, it is started again two seconds later.
-// Run on 2026-11-22 on two cores, nothing wrong: 502 with 77 faults in 337 s (seed 3309008097), 474 as written, 27 worker_lost and
-// one start_failed; with live-restore 502 with 65 faults in 265 s (the same seed), each of them as written.
+// Run on 2026-11-22 on two cores, nothing wrong: 502 with 74 faults in 323 s (seed 2075547631), 481 as written, 19 worker_lost and
+// 2 killed; with live-restore 502 with 74 faults in 266 s (the same seed), each of them as written.
 const BASE = "python:3.12-slim";
 const HOOK_MS = 240_000;
 const FAULT_EVERY_MS = [2_000, 5_000] as const;

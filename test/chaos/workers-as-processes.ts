@@ -22,7 +22,8 @@ export const workersAsProcesses: OpenPlace = async (directory, poolManager) => {
       // They go with their pool-manager.
       worker_lost: ["kill pool-manager", "kill supervisor", "kill zygote", "kill run child"],
       killed: ["kill run child", "kill zygote"],
-      start_failed: ["kill zygote"],
+      // A start that reaches one while it goes is refused.
+      start_failed: ["kill zygote", "kill pool-manager"],
     },
     environmentOf: (service) =>
       service === "pool-manager" ? { AIRLOCK_RUN_DIR: run, AIRLOCK_PYTHON: PYTHON } : {},
