@@ -45,6 +45,10 @@ export function createPool(parts: PoolParts): Pool {
   const coming = new Set<string>();
   const attaching = new Set<{ readonly workerId: string; readonly claim: Claim }>();
   let desired = 0;
+  // So many were asked for. More than these are desired only while workers live that were taken over.
+  let asked = 0;
+  // Workers that were to be taken over and did not come, as long as they count as under way.
+  let missed = 0;
   let draining = false;
   let closed = false;
   let posture: Worker["posture"] = { layers: [], facts: [] };
@@ -121,6 +125,7 @@ export function createPool(parts: PoolParts): Pool {
     const slot = newSlot(worker, clock.now());
     slots.add(slot);
     if (coming.delete(worker.id)) {
+      slot.isTaken = true;
       slot.isAwaiting = true;
       clock.after(COME_BACK_MS, () => {
         slot.isAwaiting = false;
@@ -142,8 +147,14 @@ export function createPool(parts: PoolParts): Pool {
     for (const claim of queue.splice(0)) claim.granted.reject(reason);
   };
 
+  /** A worker that was taken over goes, or did not come: whoever started it may have been replacing it already. */
+  const forgo = () => {
+    desired = Math.max(Math.min(asked, desired), desired - 1);
+  };
+
   const lost = (slot: Slot, how: string) => {
     if (!slots.delete(slot)) return;
+    if (slot.isTaken && slot.serving) forgo();
     log.warn({ project, workerId: slot.worker.id, how }, "worker lost");
     for (const claim of slot.claims) {
       const error = new AirlockError("worker_lost", `The worker was lost: it ${how}.`);
@@ -160,6 +171,7 @@ export function createPool(parts: PoolParts): Pool {
   const retire = (slot: Slot, reason: string) => {
     if (!slots.has(slot)) return;
     log.info({ project, workerId: slot.worker.id, reason }, "worker retires");
+    if (slot.isTaken && slot.serving) forgo();
     slot.serving = false;
     reconcile();
   };
@@ -173,8 +185,16 @@ export function createPool(parts: PoolParts): Pool {
     endings.add(ending);
   };
 
+  const failed = () => {
+    if (missed > 0) {
+      missed--;
+      forgo();
+    }
+    seatAttaching();
+  };
+
   const starts = createWorkerStarts(parts, {
-    ...{ came, failed: seatAttaching, gaveUp: refuse, mayStart: reconcile },
+    ...{ came, failed, gaveUp: refuse, mayStart: reconcile },
     isServing: () => serving().length > 0,
   });
 
@@ -202,7 +222,7 @@ export function createPool(parts: PoolParts): Pool {
         return leaseOf(claim);
       }
       draining = false;
-      if (desired === 0) desired = defaultReplicas;
+      if (desired === 0) desired = asked = defaultReplicas;
       queue.push(claim);
       dispatch();
       return leaseOf(claim);
@@ -221,15 +241,17 @@ export function createPool(parts: PoolParts): Pool {
       starts.begin((signal) =>
         takeOver(signal).catch((error: unknown) => {
           coming.delete(workerId);
+          missed++;
           throw error;
         }),
       );
+      asked = Math.max(asked, replicas);
       desired = Math.max(desired, replicas, serving().length + starts.underWay());
       // What it lacks is started once these are seen to be well.
     },
     up(replicas) {
       draining = false;
-      desired = replicas;
+      desired = asked = replicas;
       // Whoever asks by hand has perhaps mended it.
       starts.hurry();
       dispatch();
@@ -237,7 +259,7 @@ export function createPool(parts: PoolParts): Pool {
     resize(replicas) {
       if (desired === 0 || draining) return;
       if (replicas === 0) draining = true;
-      else desired = replicas;
+      else desired = asked = replicas;
       dispatch();
     },
     down() {

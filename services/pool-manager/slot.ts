@@ -14,6 +14,8 @@ export type Slot = {
   serving: boolean;
   /** It was taken over, and what lives on it may not have come back yet: it is for nobody else. */
   isAwaiting: boolean;
+  /** It was taken over; when it goes, it need not be replaced if there were too many. */
+  isTaken: boolean;
 };
 
 export function newSlot(worker: Worker, startedAtMs: number): Slot {
@@ -25,6 +27,7 @@ export function newSlot(worker: Worker, startedAtMs: number): Slot {
     resuming: [],
     serving: true,
     isAwaiting: false,
+    isTaken: false,
   };
 }
 

@@ -120,6 +120,24 @@ describe("a pool that takes over workers", () => {
     expect(kept.stopped).toBe(true);
   });
 
+  it("replaces none of those that there were too many of", async () => {
+    const [going, dying, staying] = [createWorker("x"), createWorker("y"), createWorker("z")];
+    for (const worker of [going, dying, staying]) pool.take(1, worker.id, async () => worker);
+    pool.take(1, "late", async () => {
+      throw new AirlockError("start_failed", "it does not answer");
+    });
+    await settle();
+    going.askToRetire("a run was killed");
+    dying.die("was killed");
+    await clock.advance(60_000);
+    expect(started).toEqual([]);
+    expect(pool.view()).toMatchObject({ replicas: 1, idleWorkers: 1 });
+    staying.die("was killed");
+    await clock.advance(60_000);
+    expect(pool.view()).toMatchObject({ replicas: 1, idleWorkers: 1 });
+    expect(started).toHaveLength(1);
+  });
+
   it("ends one that is to be replaced when nothing comes back to it", async () => {
     const kept = createWorker("kept");
     pool.take(1, "kept", async () => kept);
