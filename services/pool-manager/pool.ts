@@ -18,8 +18,8 @@ export type Pool = {
   up(replicas: number): void;
   /** Another number of workers for a pool that is up; 0 ends it when it has nothing to do. */
   resize(replicas: number): void;
-  /** Takes in a worker that runs already; the pool is up with `replicas` of them, or as many as are taken in. */
-  take(replicas: number, workerId: string, startWorker: (signal: AbortSignal) => Promise<Worker>): void;
+  /** Takes in a worker that runs already; the pool is up with `replicas` of them, or as many as are taken in and live on. */
+  take(replicas: number, workerId: string, takeOver: (signal: AbortSignal) => Promise<Worker>): void;
   /** Finishes what runs or waits, then stops every worker. */
   down(): void;
   /** Replaces every worker, each when it has finished what lives on it. */
@@ -41,19 +41,25 @@ export function createPool(parts: PoolParts): Pool {
   const slots = new Set<Slot>();
   const queue: Claim[] = [];
   const endings = new Set<Promise<void>>();
-  // Workers that are being taken over and are not here yet, and claims on them.
-  const coming = new Set<string>();
+  // Claims on workers that are being taken over and are not here yet.
   const attaching = new Set<{ readonly workerId: string; readonly claim: Claim }>();
-  let desired = 0;
-  // So many were asked for. More than these are desired only while workers live that were taken over.
+  // How many were asked for; 0 when the pool is down.
   let asked = 0;
-  // Workers that were to be taken over and did not come, as long as they count as under way.
-  let missed = 0;
+  // Until somebody asks for a number: whoever had the workers that are taken over may have wanted more.
+  let keepsMore = false;
   let draining = false;
   let closed = false;
   let posture: Worker["posture"] = { layers: [], facts: [] };
 
   const serving = () => [...slots].filter((slot) => slot.serving);
+  const desired = () => {
+    const takenOver = serving().filter(({ isTakenOver }) => isTakenOver).length + starts.comingOver.size;
+    return keepsMore ? Math.max(asked, takenOver) : asked;
+  };
+  const ask = (replicas: number) => {
+    asked = replicas;
+    keepsMore = false;
+  };
   const slotOf = (claim: Claim) => [...slots].find((slot) => slot.claims.has(claim));
 
   /** Hands free workers to whoever waits longest: on each worker the answered first, they are older than the queue. */
@@ -98,7 +104,7 @@ export function createPool(parts: PoolParts): Pool {
   const seatAttaching = () => {
     for (const each of attaching) {
       const slot = [...slots].find(({ worker }) => worker.id === each.workerId);
-      if (!slot && coming.has(each.workerId)) continue;
+      if (!slot && starts.comingOver.has(each.workerId)) continue;
       attaching.delete(each);
       if (slot) seat(slot, each.claim);
       else each.claim.granted.reject(new AirlockError("worker_lost", "The worker is gone."));
@@ -109,24 +115,22 @@ export function createPool(parts: PoolParts): Pool {
   const reconcile = () => {
     if (draining && queue.length === 0) {
       draining = false;
-      desired = 0;
+      ask(0);
     }
     const surplus = serving().sort((a, b) => a.claims.size - b.claims.size);
-    surplus.length = Math.max(0, Math.min(surplus.length, surplus.length + starts.underWay() - desired));
+    surplus.length = Math.max(0, Math.min(surplus.length, surplus.length + starts.underWay() - desired()));
     for (const slot of surplus) slot.serving = false;
     for (const slot of slots) {
       if (!slot.serving && slot.claims.size === 0 && (!slot.isAwaiting || closed)) end(slot);
     }
     if (closed || starts.isWaiting()) return;
-    while (serving().length + starts.underWay() < desired) starts.start();
+    while (serving().length + starts.underWay() < desired()) starts.start();
   };
 
-  const came = (worker: Worker) => {
-    const slot = newSlot(worker, clock.now());
+  const came = (worker: Worker, isTakenOver: boolean) => {
+    const slot = newSlot(worker, clock.now(), isTakenOver);
     slots.add(slot);
-    if (coming.delete(worker.id)) {
-      slot.isTaken = true;
-      slot.isAwaiting = true;
+    if (slot.isAwaiting) {
       clock.after(COME_BACK_MS, () => {
         slot.isAwaiting = false;
         dispatch();
@@ -142,19 +146,13 @@ export function createPool(parts: PoolParts): Pool {
 
   /** Tells the queue why it waits for nothing, now; the next execution finds a pool that is down. */
   const refuse = (reason: AirlockError) => {
-    desired = 0;
+    ask(0);
     draining = false;
     for (const claim of queue.splice(0)) claim.granted.reject(reason);
   };
 
-  /** A worker that was taken over goes, or did not come: whoever started it may have been replacing it already. */
-  const forgo = () => {
-    desired = Math.max(Math.min(asked, desired), desired - 1);
-  };
-
   const lost = (slot: Slot, how: string) => {
     if (!slots.delete(slot)) return;
-    if (slot.isTaken && slot.serving) forgo();
     log.warn({ project, workerId: slot.worker.id, how }, "worker lost");
     for (const claim of slot.claims) {
       const error = new AirlockError("worker_lost", `The worker was lost: it ${how}.`);
@@ -171,7 +169,6 @@ export function createPool(parts: PoolParts): Pool {
   const retire = (slot: Slot, reason: string) => {
     if (!slots.has(slot)) return;
     log.info({ project, workerId: slot.worker.id, reason }, "worker retires");
-    if (slot.isTaken && slot.serving) forgo();
     slot.serving = false;
     reconcile();
   };
@@ -185,16 +182,8 @@ export function createPool(parts: PoolParts): Pool {
     endings.add(ending);
   };
 
-  const failed = () => {
-    if (missed > 0) {
-      missed--;
-      forgo();
-    }
-    seatAttaching();
-  };
-
   const starts = createWorkerStarts(parts, {
-    ...{ came, failed, gaveUp: refuse, mayStart: reconcile },
+    ...{ came, failed: seatAttaching, gaveUp: refuse, mayStart: reconcile },
     isServing: () => serving().length > 0,
   });
 
@@ -222,7 +211,7 @@ export function createPool(parts: PoolParts): Pool {
         return leaseOf(claim);
       }
       draining = false;
-      if (desired === 0) desired = asked = defaultReplicas;
+      if (asked === 0) ask(defaultReplicas);
       queue.push(claim);
       dispatch();
       return leaseOf(claim);
@@ -237,29 +226,22 @@ export function createPool(parts: PoolParts): Pool {
       return leaseOf(claim);
     },
     take(replicas, workerId, takeOver) {
-      coming.add(workerId);
-      starts.begin((signal) =>
-        takeOver(signal).catch((error: unknown) => {
-          coming.delete(workerId);
-          missed++;
-          throw error;
-        }),
-      );
+      starts.takeOver(workerId, takeOver);
       asked = Math.max(asked, replicas);
-      desired = Math.max(desired, replicas, serving().length + starts.underWay());
+      keepsMore = true;
       // What it lacks is started once these are seen to be well.
     },
     up(replicas) {
       draining = false;
-      desired = asked = replicas;
+      ask(replicas);
       // Whoever asks by hand has perhaps mended it.
       starts.hurry();
       dispatch();
     },
     resize(replicas) {
-      if (desired === 0 || draining) return;
+      if (asked === 0 || draining) return;
       if (replicas === 0) draining = true;
-      else desired = asked = replicas;
+      else ask(replicas);
       dispatch();
     },
     down() {
@@ -274,14 +256,14 @@ export function createPool(parts: PoolParts): Pool {
         slots,
         queueDepth: queue.length,
         longestWaitMs: clock.now() - (queue[0]?.sinceMs ?? clock.now()),
-        desired,
+        desired: desired(),
         draining,
         posture,
         detail: starts.detail(),
       }),
     async close(graceMs) {
       closed = true;
-      desired = 0;
+      ask(0);
       for (const claim of queue.splice(0)) {
         claim.granted.reject(stopping());
       }

@@ -12,13 +12,13 @@ export type Slot = {
   readonly resuming: Claim[];
   /** False: finishes what lives on it, then stops. */
   serving: boolean;
-  /** It was taken over, and what lives on it may not have come back yet: it is for nobody else. */
+  /** An earlier process had started it. */
+  readonly isTakenOver: boolean;
+  /** What lives on it may not have come back yet: it is for nobody else. */
   isAwaiting: boolean;
-  /** It was taken over; when it goes, it need not be replaced if there were too many. */
-  isTaken: boolean;
 };
 
-export function newSlot(worker: Worker, startedAtMs: number): Slot {
+export function newSlot(worker: Worker, startedAtMs: number, isTakenOver: boolean): Slot {
   return {
     worker,
     startedAtMs,
@@ -26,8 +26,8 @@ export function newSlot(worker: Worker, startedAtMs: number): Slot {
     claims: new Set(),
     resuming: [],
     serving: true,
-    isAwaiting: false,
-    isTaken: false,
+    isTakenOver,
+    isAwaiting: isTakenOver,
   };
 }
 

@@ -11,8 +11,10 @@ export type WorkerStarts = {
   underWay(): number;
   /** Starts one more. */
   start(): void;
-  /** Waits for one that is begun in another way; the signal gives it up. */
-  begin(startOne: (signal: AbortSignal) => Promise<Worker>): void;
+  /** Waits for one that runs already; the signal gives it up. */
+  takeOver(workerId: string, takeOne: (signal: AbortSignal) => Promise<Worker>): void;
+  /** The ids of those that run already and are on their way. */
+  readonly comingOver: ReadonlySet<string>;
   /** Puts the next start off, since a worker that had come was lost. */
   putOff(why: string): void;
   /** Whether the next start is put off. */
@@ -27,7 +29,7 @@ export type WorkerStarts = {
 
 /** What a pool does when a start is over. */
 export type StartsOwner = {
-  came(worker: Worker): void;
+  came(worker: Worker, isTakenOver: boolean): void;
   /** Another one did not come. */
   failed(): void;
   isServing(): boolean;
@@ -55,21 +57,18 @@ export function createWorkerStarts(parts: StartsParts, pool: StartsOwner): Worke
   const { project, startWorker, clock, log } = parts;
   const abort = new AbortController();
   const backOff = createBackOff(clock, pool.mayStart);
+  const comingOver = new Set<string>();
   let underWay = 0;
   let failuresInRow = 0;
   let detail = "";
 
-  const begin = (startOne: (signal: AbortSignal) => Promise<Worker>) => {
-    underWay++;
-    startOne(abort.signal).then(came, failed);
-  };
-
   const came = (worker: Worker) => {
     underWay--;
+    const isTakenOver = comingOver.delete(worker.id);
     failuresInRow = 0;
     detail = "";
     log.info({ project, workerId: worker.id }, "worker ready");
-    pool.came(worker);
+    pool.came(worker, isTakenOver);
   };
 
   const failed = (error: unknown) => {
@@ -94,9 +93,18 @@ export function createWorkerStarts(parts: StartsParts, pool: StartsOwner): Worke
       const onProgress = (step: string) => {
         detail = step;
       };
-      begin((signal) => startWorker(onProgress, signal));
+      underWay++;
+      startWorker(onProgress, abort.signal).then(came, failed);
     },
-    begin,
+    takeOver(workerId, takeOne) {
+      underWay++;
+      comingOver.add(workerId);
+      takeOne(abort.signal).then(came, (error: unknown) => {
+        comingOver.delete(workerId);
+        failed(error);
+      });
+    },
+    comingOver,
     putOff(why) {
       detail = why;
       backOff.failed();

@@ -109,10 +109,9 @@ async function outputOf(
 async function routeOf(
   { interruption, executionId, project }: OpenRun,
   lease: LeaseSession,
-  worker: { readonly workerId: string; readonly workerAddress: string },
+  { workerId, workerAddress }: Pick<Grant, "workerId" | "workerAddress">,
   { egress }: RunParts,
 ): Promise<RouteSession> {
-  const { workerId, workerAddress } = worker;
   const request = { project, executionId, workerId, workerAddress };
   const over = new AbortController();
   const opened = openRoute(egress, request, AbortSignal.any([interruption.signal, over.signal]));
