@@ -1,11 +1,14 @@
 import type { Socket } from "node:net";
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { AirlockError, asAirlockError, type ErrorCode, hasCode } from "../services/common/errors.ts";
+import { AirlockError, asAirlockError, type ErrorCode } from "../services/common/errors.ts";
 import type { Log } from "../services/common/log.ts";
 import { discardRest } from "./discard-rest.ts";
 import { problemHeaders, toProblem } from "./problems.ts";
 
-/** Turns whatever a route threw into a problem document. Only `internal` is logged: the rest is the caller's to know. */
+/**
+ * Turns whatever a route threw into a problem document. What only the operator may know of it is logged: why something
+ * failed, or what a transport says of a service that cannot be reached. The rest is the caller's to know.
+ */
 export function answerWithProblems(app: FastifyInstance, log: Log): void {
   app.setErrorHandler((error: FastifyError, request, reply) => refuse(error, request, reply, log));
 }
@@ -17,13 +20,10 @@ export async function refuse(
   log: Log,
 ): Promise<FastifyReply> {
   const known = asAirlockError(fromFramework(error));
-  if (hasCode(known, "internal")) {
-    const route = request.routeOptions.url;
-    log.error(
-      { err: known.cause ?? known, detail: known.detail, method: request.method, route },
-      "request failed",
-    );
-  }
+  const { code, detail } = known;
+  const call = { code, detail, method: request.method, route: request.routeOptions.url };
+  if (code === "internal") log.error({ err: known.cause ?? known, ...call }, "request failed");
+  else if (detail !== undefined && code !== "cancelled") log.warn(call, "request refused");
   const problem = toProblem(known);
   if (!(await discardRest(request.raw))) reply.header("connection", "close");
   return reply.code(problem.status).headers(problemHeaders(problem)).send(JSON.stringify(problem));

@@ -13,7 +13,7 @@ import {
 import { ownerOf } from "./authorization.ts";
 import { ConfigError } from "./environment.ts";
 import { AirlockError } from "./errors.ts";
-import { fromGrpcError } from "./grpc-errors.ts";
+import { fromGrpcError, wasRefused } from "./grpc-errors.ts";
 import { CHANNEL_OPTIONS, NETWORK_CLIENT_OPTIONS } from "./grpc-limits.ts";
 import { type Duplex, openDuplex } from "./grpc-stream.ts";
 import type { ServiceIdentity } from "./identity.ts";
@@ -85,8 +85,13 @@ export type CallLimits = {
   readonly signal?: AbortSignal;
 };
 
+// A server that stops refuses calls for no longer than it takes to be struck off the list of those that are called.
+const REFUSED_AGAIN_MS = 20;
+
 /**
- * Makes one unary call. Rejects with an AirlockError; `peer` is how that error names the service.
+ * Makes one unary call. Rejects with an AirlockError; `peer` is how that error names the service. A call that was refused,
+ * as those of a server that stops are, is made again until its time is over: no handler has seen it (RFC 9113 §8.7).
+ * grpc-js does so once, and its second choice may be a server that stops as well.
  * Usage: `callUnary(client, client.getProject, { name }, 'pool-manager', { timeoutMs: 2_000 })`.
  */
 export function callUnary<Req, Res>(
@@ -94,23 +99,23 @@ export function callUnary<Req, Res>(
   method: UnaryMethod<Req, Res>,
   request: Req,
   peer: string,
-  limits: CallLimits,
+  { timeoutMs, signal }: CallLimits,
 ): Promise<Res> {
+  const deadline = Date.now() + timeoutMs;
   return new Promise((resolve, reject) => {
-    if (limits.signal?.aborted) return reject(new AirlockError("cancelled", "The call was cancelled."));
-    const cancel = () => call.cancel();
-    const call = method.call(
-      client,
-      request,
-      new Metadata(),
-      { deadline: Date.now() + limits.timeoutMs },
-      (error, response) => {
-        limits.signal?.removeEventListener("abort", cancel);
-        if (error) reject(fromGrpcError(error, peer));
-        else resolve(response);
-      },
-    );
-    limits.signal?.addEventListener("abort", cancel, { once: true });
+    const attempt = () => {
+      if (signal?.aborted) return reject(new AirlockError("cancelled", "The call was cancelled."));
+      const cancel = () => call.cancel();
+      const call = method.call(client, request, new Metadata(), { deadline }, (error, response) => {
+        signal?.removeEventListener("abort", cancel);
+        if (!error) resolve(response);
+        else if (wasRefused(error) && Date.now() + REFUSED_AGAIN_MS < deadline)
+          setTimeout(attempt, REFUSED_AGAIN_MS);
+        else reject(fromGrpcError(error, peer));
+      });
+      signal?.addEventListener("abort", cancel, { once: true });
+    };
+    attempt();
   });
 }
 

@@ -50,6 +50,11 @@ export function isConnectionBreak({ code, details }: Pick<ServiceError, "code" |
   );
 }
 
+/** Whether a call came to no handler, since its server takes no more of them. grpc-js tells it by these words alone. */
+export function wasRefused({ code, details }: Pick<ServiceError, "code" | "details">): boolean {
+  return code === status.UNAVAILABLE && details === "Stream refused by server";
+}
+
 function describe(code: ErrorCode, peer: string): string {
   switch (code) {
     case "cancelled":

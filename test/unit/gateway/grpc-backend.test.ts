@@ -23,6 +23,7 @@ describe("the gateway over a router that speaks gRPC", () => {
   const submitted: SubmitRequest[] = [];
   const reads: GetExecutionRequest[] = [];
   const lists: ListExecutionsRequest[] = [];
+  const logged: string[] = [];
   let directory: string;
   let router: GrpcServer;
   let gateway: RunningGateway;
@@ -76,7 +77,7 @@ describe("the gateway over a router that speaks gRPC", () => {
         routerAddress: router.address,
         poolManagerAddress: `unix:${join(directory, "nobody.sock")}`,
       },
-      log,
+      createLog("gateway", "info", { write: (line) => logged.push(line) }),
     );
     url = `http://127.0.0.1:${gateway.port}`;
   });
@@ -169,11 +170,19 @@ describe("the gateway over a router that speaks gRPC", () => {
     expect(await failed.text()).not.toContain("private");
   });
 
-  it("answers 503 with Retry-After while a service is away, and /ready names it", async () => {
+  it("answers 503 with Retry-After while a service is away, which the log explains, and /ready names it", async () => {
     const projects = await fetch(`${url}/projects`);
     expect(projects.status).toBe(503);
     expect(projects.headers.get("retry-after")).toMatch(/^\d+$/);
     expect(await projects.text()).not.toContain(directory);
+    expect(logged.map((line) => JSON.parse(line))).toContainEqual(
+      expect.objectContaining({
+        msg: "request refused",
+        code: "unavailable",
+        route: "/projects",
+        detail: expect.stringContaining(`${directory}/nobody.sock`),
+      }),
+    );
     const ready = await fetch(`${url}/ready`);
     expect(ready.status).toBe(503);
     expect(ready.headers.get("content-type")).toMatch(/^application\/problem\+json/);
