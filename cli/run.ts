@@ -16,12 +16,13 @@ export async function run(args: readonly string[]): Promise<number> {
   const code = parsed.file === "-" ? await readStdin() : await readText(parsed.file);
   const memory = parsed.memoryFile === undefined ? undefined : await readText(parsed.memoryFile);
   const client = createRestClient(process.env);
-  const accepted: Execution = JSON.parse(await client.post("/execute", executeBody(parsed, code, memory)));
+  // Before the script is sent: an interrupt while the answer is on its way would leave it running.
   const interrupt = new AbortController();
   process.on("SIGINT", () => {
     if (interrupt.signal.aborted) process.exit(CTRL_C);
     interrupt.abort();
   });
+  const accepted: Execution = JSON.parse(await client.post("/execute", executeBody(parsed, code, memory)));
   const following = new Following(client, accepted.execution_id, !parsed.json, parsed.file === "-");
   const body = await following.toTheEnd(interrupt.signal);
   const execution: Execution = JSON.parse(body);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runAirlock, spawnAirlock, startAirlock, type TestAirlock } from "../support/airlock.ts";
 import { type ExecutionView, restClient } from "../support/rest.ts";
+import { startToxiproxy, toxiproxyMissing } from "../support/toxiproxy.ts";
 
 let airlock: TestAirlock;
 let env: Record<string, string>;
@@ -94,19 +95,32 @@ describe("./airlock run", () => {
     expect(stdout).toBe('["us=east",9007199254740993]\n');
   });
 
-  it("cancels the execution on Ctrl-C", async () => {
+  const runUntilCtrlC = async (url: string) => {
     const file = join(airlock.directory, "endless.py");
     await writeFile(file, "print('endless', flush=True)\nwhile True: pass");
-    const child = spawnAirlock(["run", file, "--project", "demo", "--json"], env);
-    const rest = restClient(airlock.url);
+    const child = spawnAirlock(["run", file, "--project", "demo", "--json"], { AIRLOCK_URL: url });
     const list = async () =>
-      ((await (await fetch(`${rest.url}/executions?status=running`)).json()) as { executions: unknown[] })
+      ((await (await fetch(`${airlock.url}/executions?status=running`)).json()) as { executions: unknown[] })
         .executions;
     await expect.poll(async () => (await list()).length, { timeout: 10_000 }).toBe(1);
     child.kill("SIGINT");
     expect(await once(child, "close")).toEqual([130, null]);
     expect(await list()).toEqual([]);
-  });
+  };
+
+  it("cancels the execution on Ctrl-C", () => runUntilCtrlC(airlock.url));
+
+  it.skipIf(toxiproxyMissing())(
+    "cancels it though the answer that names it is still on its way",
+    async () => {
+      const toxiproxy = await startToxiproxy();
+      const port = await toxiproxy.proxy("gateway", Number(new URL(airlock.url).port));
+      const way = await toxiproxy.on("gateway");
+      await way.hurt({ type: "latency", attributes: { latency: 1_000, jitter: 0 } });
+      await runUntilCtrlC(`http://127.0.0.1:${port}`);
+      await toxiproxy.stop();
+    },
+  );
 
   it.each([
     [["run"], 2, "run takes one file"],

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
 import { Client } from "pg";
 import { pino } from "pino";
@@ -191,11 +192,15 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
     it("keeps to its connections, and lets callers wait for one", async () => {
       const store = await stores.open("a", { maxConnections: 2 });
       const id = await submit(store);
+      const lock = await otherTransaction("LOCK TABLE executions IN ACCESS EXCLUSIVE MODE");
       const reads = Promise.all(Array.from({ length: 200 }, () => store.get(id)));
       const count =
         "SELECT count(*)::int FROM pg_stat_activity WHERE application_name LIKE 'airlock-router%' AND datname = current_database()";
       // Two, and the one that listens.
+      await expect.poll(() => stores.database.sql(count)).toEqual([{ count: 3 }]);
+      await sleep(300);
       expect(await stores.database.sql(count)).toEqual([{ count: 3 }]);
+      await lock.end();
       expect((await reads).every((execution) => execution?.executionId === id)).toBe(true);
     });
 
