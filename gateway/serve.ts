@@ -1,5 +1,5 @@
 import { type AddressInfo, Server } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import type { Registry } from "prom-client";
 import { createDrain } from "../services/common/drain.ts";
 import type { Log } from "../services/common/log.ts";
@@ -40,6 +40,8 @@ export async function serve(
       // The close of http.Server would cut idle connections at once; this one only takes no new ones.
       Server.prototype.close.call(app.server);
       await sleep(Math.min(LINGER_MS, graceMs));
+      // What a process that stood still has not read yet has come in time.
+      await nextTurn();
       const force = setTimeout(() => app.server.closeAllConnections(), graceMs);
       await app.close();
       clearTimeout(force);

@@ -28,8 +28,7 @@ export async function runService<Config>(
   const log = createLog(name, process.env.AIRLOCK_LOG_LEVEL || "info");
   try {
     const service = await start(readConfig(process.env), log);
-    log.info({ address: service.address }, "listening");
-    const metrics = await openMetrics(process.env.AIRLOCK_METRICS_LISTEN, service);
+    let metrics: Awaited<ReturnType<typeof openMetrics>>;
     const stop = (signal: string) => {
       log.info({ signal }, "draining");
       service
@@ -43,8 +42,11 @@ export async function runService<Config>(
           },
         );
     };
+    // Before it is said that the service is there: whoever hears it may stop it.
     process.once("SIGTERM", stop);
     process.once("SIGINT", stop);
+    log.info({ address: service.address }, "listening");
+    metrics = await openMetrics(process.env.AIRLOCK_METRICS_LISTEN, service);
   } catch (error) {
     if (error instanceof ConfigError) {
       process.stderr.write(`${error.message}\n`);

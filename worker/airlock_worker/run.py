@@ -176,6 +176,8 @@ class Run:
         self._answer = None
         self.record.answered()
         if not answer.done():
+            # One that is on its way comes too late, and is no mistake.
+            self._answered_id = request_id
             return
         self._run_clock()
         self._process.thaw()
@@ -211,11 +213,18 @@ class Run:
         status = self._process.exited.result()
         if status is None:
             return verdict.of_status(None, self._process.killed_by_us)
-        ended = self._talk.verdict or self._stopped
+        ended = self._talk.verdict or self._held_against_it(status)
         if ended is None and self._process.oom_kills and verdict.is_sigkill(status):
             return verdict.of_memory(self._start.limits)
         ended = ended or verdict.of_status(status, self._process.killed_by_us)
         return verdict.with_oom_kills(ended, self._process.oom_kills)
+
+    def _held_against_it(self, status: int) -> Verdict | None:
+        """What the script was stopped for. It was not, if it had ended by itself and this process stood still until the
+        clock rang.
+        """
+        is_timeout = self._stopped is not None and self._stopped.end == "timeout"
+        return None if is_timeout and not verdict.is_sigkill(status) else self._stopped
 
     def _finished(self, ended: Verdict) -> Any:
         stdout, stderr = self._outputs
