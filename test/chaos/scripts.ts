@@ -97,7 +97,7 @@ set_result(first + second)`;
     case "late":
       return of("print('up', flush=True)\ntime.sleep(1000)", {
         stdout: "up\n",
-        timeout: 1,
+        timeout: 5,
         endReason: "timeout",
       });
     case "flood": {

@@ -25,7 +25,7 @@ await describeWithEngine("the life of a worker's container", "runc", () => {
     airlock = await startDockerAirlock({ projects: { demo: "replicas: 1\n" } });
     rest = restClient(airlock.url);
     await rest.run({ code: "pass" });
-  });
+  }, 180_000);
   afterAll(() => airlock?.remove());
 
   it.each([

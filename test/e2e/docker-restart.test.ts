@@ -42,7 +42,7 @@ const tests = () => {
     expect([lost.status, lost.end_reason]).toEqual(["error", "worker_lost"]);
     await engine.start();
     await expect.poll(async () => (await rest.run({ code: "set_result(2)" })).result, SLOW).toBe(2);
-    expect(await engine.docker.listContainers({ all: true })).toHaveLength(1);
+    await expect.poll(() => engine.docker.listContainers({ all: true })).toHaveLength(1);
   });
 
   it("and had died tells when it is back whose containers went with it", { timeout: 50_000 }, async () => {

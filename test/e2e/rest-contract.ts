@@ -4,6 +4,7 @@ import { describeIdempotency } from "./rest-contract-idempotency.ts";
 import { describeRefusals } from "./rest-contract-refusals.ts";
 import { describeTransport } from "./rest-contract-transport.ts";
 
+const START_TIMEOUT_MS = 180_000;
 const UNKNOWN_ID = "00000000-0000-4000-8000-000000000000";
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const EXECUTION_FIELDS = [
@@ -26,7 +27,7 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
     let target: Target;
     beforeAll(async () => {
       target = await start();
-    });
+    }, START_TIMEOUT_MS);
     afterAll(() => target?.stop());
 
     it("answers GET /health with ok", async () => {

@@ -31,7 +31,7 @@ describe("a secret that is rotated while a script runs", () => {
 import time
 old, new = settings.get('TOKEN'), '${NEW.slice(0, 9)}' + '${NEW.slice(9)}'
 print('ready', flush=True)
-time.sleep(2.5)
+time.sleep(8)
 print(old, new, flush=True)
 set_result({'old': old, 'new': new, old: new})
 `,

@@ -41,15 +41,13 @@ describe("./airlock run", () => {
 
   it("shows output as it comes", async () => {
     const file = join(airlock.directory, "slow.py");
-    await writeFile(file, "import time\nprint('early', flush=True)\ntime.sleep(3)\nprint('late')");
+    await writeFile(file, "import time\nprint('early', flush=True)\ntime.sleep(8)\nprint('late')");
     const child = spawnAirlock(["run", file, "--project", "demo"], env);
-    const started = performance.now();
     let stdout = "";
     child.stdout?.on("data", (data) => {
       stdout += data;
     });
-    await expect.poll(() => stdout, { timeout: 5_000 }).toBe("early\n");
-    expect(performance.now() - started).toBeLessThan(2_900);
+    await expect.poll(() => stdout).toBe("early\n");
     await once(child, "close");
     expect(stdout).toBe("early\nlate\n");
   });
@@ -74,7 +72,7 @@ describe("./airlock run", () => {
     ["1/0", 1, "ZeroDivisionError"],
     ["while True: pass", 124, "timeout"],
   ])("exits with the outcome of %j", async (code, status, told) => {
-    const result = await run(`import sys\n${code}`, ["--timeout", "1"]);
+    const result = await run(`import sys\n${code}`, ["--timeout", status === 124 ? "1" : "20"]);
     expect(result.status).toBe(status);
     expect(result.stderr).toContain(told);
   });
@@ -102,7 +100,7 @@ describe("./airlock run", () => {
     const list = async () =>
       ((await (await fetch(`${airlock.url}/executions?status=running`)).json()) as { executions: unknown[] })
         .executions;
-    await expect.poll(async () => (await list()).length, { timeout: 10_000 }).toBe(1);
+    await expect.poll(async () => (await list()).length).toBe(1);
     child.kill("SIGINT");
     expect(await once(child, "close")).toEqual([130, null]);
     expect(await list()).toEqual([]);

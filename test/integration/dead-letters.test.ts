@@ -108,7 +108,7 @@ it("lists a run whose output was withheld, and the repetition that ends so too",
     stdout: "x\ny\n",
   });
   expect((await list()).dead_letters).toMatchObject([{ execution_id: id, end_reason: "output_withheld" }]);
-});
+}, 60_000);
 
 it("refuses what did not end through Airlock's fault, and what its project cannot take", async () => {
   const { execution_id: own } = await gateway.run({ project: "other", code: "1 / 0" });

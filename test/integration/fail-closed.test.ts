@@ -140,14 +140,18 @@ describe("when the secrets service cannot be reached", () => {
 });
 
 describe("when the secrets service goes away in the middle of a run", () => {
-  it("the output is withheld, since a rotated value could not be known", async () => {
-    process.env.AIRLOCK_TEST_TOKEN = "token-of-a-test";
-    services = await startServices({ demo: 'secrets: {TOKEN: "${env:AIRLOCK_TEST_TOKEN}"}\n' });
-    const id = await services.submit({ code: PRINTS_FOR_LONG });
-    await expect.poll(async () => (await services.get(id)).stdout, { timeout: 10_000 }).toContain("line 3");
-    await services.stop("secrets");
-    expect(await ended(id)).toMatchObject({ endReason: EndReason.OUTPUT_WITHHELD, resultJson: "null" });
-  }, 30_000);
+  it(
+    "the output is withheld, since a rotated value could not be known",
+    async () => {
+      process.env.AIRLOCK_TEST_TOKEN = "token-of-a-test";
+      services = await startServices({ demo: 'secrets: {TOKEN: "${env:AIRLOCK_TEST_TOKEN}"}\n' });
+      const id = await services.submit({ code: PRINTS_FOR_LONG });
+      await expect.poll(async () => (await services.get(id)).stdout, { timeout: 10_000 }).toContain("line 3");
+      await services.stop("secrets");
+      expect(await ended(id)).toMatchObject({ endReason: EndReason.OUTPUT_WITHHELD, resultJson: "null" });
+    },
+    SLOW,
+  );
 
   it("a run outlives its restart", async () => {
     process.env.AIRLOCK_TEST_TOKEN = "token-of-a-test";
@@ -214,7 +218,7 @@ describe("when the egress service stands still", () => {
     still.listen(services.address("egress").slice("unix:".length));
     const id = await services.submit({ code: "set_result('started')" });
     // Longer than the router waits for an answer.
-    await expect.poll(() => calls.length, { timeout: 15_000 }).toBe(2);
+    await expect.poll(() => calls.length, { timeout: 40_000 }).toBeGreaterThanOrEqual(2);
     still.close();
     for (const session of calls) session.destroy();
     await services.start("egress");

@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { pino } from "pino";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { EndReason } from "../../services/common/gen/airlock/v1/execution.ts";
+import { EndReason, ExecutionStatus } from "../../services/common/gen/airlock/v1/execution.ts";
 import {
   type RouterServiceClient,
   SubmitRequest,
@@ -52,7 +52,11 @@ describe("an idempotency key, by gRPC", () => {
     for (const project of ["full", "passing"]) {
       const request = { project, code, idempotencyKey: randomUUID() };
       const first = await submit(services.router, request);
-      if (project === "passing") await rm(join(services.directory, "projects", "passing.yaml"));
+      if (project === "passing") {
+        const status = async () => (await services.get(first.id)).status;
+        await expect.poll(status).toBe(ExecutionStatus.RUNNING);
+        await rm(join(services.directory, "projects", "passing.yaml"));
+      }
       await expect
         .poll(() => submit(services.router, { project, code }).catch(({ code: refusal }) => refusal))
         .toBe(project === "full" ? "queue_full" : "project_not_found");

@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { systemClock } from "../../services/common/clock.ts";
 import { type Ending, type Execution, failure, NO_OUTPUT } from "../../services/router/execution.ts";
-import type { ExecutionStore } from "../../services/router/store/store.ts";
 import { watchExecution } from "../../services/router/watch.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 import { GRANT } from "../support/grant.ts";
@@ -15,6 +14,8 @@ const SECOND = 1_000;
 
 describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, () => {
   const stores = usePostgresStores();
+  /** One whose time stands still: it learns by notices alone, never looks by itself, and shows no sign of life. */
+  const openStill = (owner: string) => stores.open(owner, { clock: createFakeClock() });
 
   describe("with several routers", () => {
     it("gives each of 200 pending executions to exactly one of eight claimers, oldest first", async () => {
@@ -36,8 +37,10 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       expect(claimed.flat().sort()).toEqual(ids);
       for (const mine of claimed) expect(mine).toEqual([...mine].sort());
       expect(claimed.filter((mine) => mine.length > 0).length).toBeGreaterThan(1);
-      const starts = claimers.flatMap((store) => ids.map((id) => store.start(id, 5, GRANT)));
-      expect((await Promise.all(starts)).filter(Boolean)).toHaveLength(200);
+      for (const id of ids) {
+        const starts = await Promise.all(claimers.map((store) => store.start(id, 5, GRANT)));
+        expect(starts.filter(Boolean)).toHaveLength(1);
+      }
       expect(await stores.database.sql("SELECT DISTINCT epoch FROM executions")).toEqual([{ epoch: "2" }]);
     });
 
@@ -51,8 +54,8 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       expect(await b.start(id, 1, GRANT)).toBeUndefined();
     });
 
-    it("wakes whoever watches at another router within a second", async () => {
-      const [a, b] = [await stores.open("a"), await stores.open("b")];
+    it("wakes whoever watches at another router", async () => {
+      const [a, b] = [await stores.open("a"), await openStill("b")];
       const id = await running(a);
       let reads = 0;
       const isEnough = ({ state }: Execution) => {
@@ -61,14 +64,12 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       };
       const settled = watchExecution(b, id, isEnough, systemClock, { waitMs: 20 * SECOND });
       await expect.poll(() => reads).toBeGreaterThan(0);
-      const changedAtMs = Date.now();
       await a.markAwaiting(id, QUESTION, 1);
       expect(await settled).toMatchObject({ state: { status: "awaiting_llm", question: QUESTION } });
-      expect(Date.now() - changedAtMs).toBeLessThan(SECOND);
     });
 
     it("takes one of eight answers that race over two routers, and the one that runs it hears of it", async () => {
-      const [a, b] = [await stores.open("a"), await stores.open("b")];
+      const [a, b] = [await openStill("a"), await stores.open("b")];
       const id = await running(a);
       await a.markAwaiting(id, QUESTION, 1);
       const heard = hear(a, id);
@@ -76,17 +77,17 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
         [a, b, a, b, a, b, a, b].map((store, index) => store.answer(id, "llm_1", `answer ${index}`)),
       );
       expect(answers.filter(Boolean)).toHaveLength(1);
-      await expect.poll(() => heard.count, { timeout: SECOND }).toBeGreaterThan(0);
+      await expect.poll(() => heard.count).toBeGreaterThan(0);
       const answer = `answer ${answers.indexOf(true)}`;
       expect([await a.getAnswer(id, "llm_1"), await b.getAnswer(id, "llm_1")]).toEqual([answer, answer]);
     });
 
     it("tells the router that runs an execution of a cancellation at another one", async () => {
-      const [a, b] = [await stores.open("a"), await stores.open("b")];
+      const [a, b] = [await openStill("a"), await stores.open("b")];
       const id = await running(a);
       const heard = hear(a, id);
       expect(await b.requestCancel(id)).toBe(true);
-      await expect.poll(() => heard.count, { timeout: SECOND }).toBeGreaterThan(0);
+      await expect.poll(() => heard.count).toBeGreaterThan(0);
       expect(await a.isCancelRequested(id)).toBe(true);
       const endings = await Promise.all([
         a.finish(id, COMPLETED, NO_OUTPUT, 5),
@@ -101,20 +102,19 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
         `INSERT INTO executions (execution_id, project, status, end_reason, code, timeout_ms, settings, memory, created_at_ms, ended_at_ms)
          SELECT 'id-' || n, 'demo', 'error', 'killed', '', 1, '{}', '{}', 1, n FROM generate_series(1, 400) AS n`,
       );
-      const clean = async (store: ExecutionStore) => {
-        let deleted = 0;
-        for (let last = 1; last > 0; deleted += last) last = await store.deleteEndedBefore(301, 20);
-        return deleted;
-      };
-      const deleted = await Promise.all([clean(a), clean(b)]);
-      expect(deleted[0] + deleted[1]).toBe(300);
+      const deleted = [0, 0];
+      for (let round = [1, 1]; Math.max(...round) > 0; ) {
+        round = await Promise.all([a, b].map((store) => store.deleteEndedBefore(301, 20)));
+        for (const [index, count] of round.entries()) deleted[index] = (deleted[index] ?? 0) + count;
+      }
+      expect(deleted.reduce((sum, count) => sum + count)).toBe(300);
       expect(Math.min(...deleted)).toBeGreaterThan(0);
       const left = "SELECT count(*)::int, min(ended_at_ms)::int FROM executions";
       expect(await stores.database.sql(left)).toEqual([{ count: 100, min: 301 }]);
     });
 
     it("says which executions a router gave back when it stopped", async () => {
-      const [a, b] = [await stores.open("a"), await stores.open("b")];
+      const [a, b] = [await stores.open("a"), await openStill("b")];
       const pending = await submit(a, "0001");
       await running(a, "0002");
       let heard = 0;
@@ -122,15 +122,15 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
         heard += 1;
       });
       await stores.close(a);
-      await expect.poll(() => heard, { timeout: SECOND }).toBe(1);
+      await expect.poll(() => heard).toBe(1);
       expect(await b.claimPending(10)).toEqual([{ executionId: pending, project: "demo" }]);
       expect(await stores.database.sql("SELECT router_id FROM routers")).toEqual([{ router_id: "b" }]);
     });
 
     it("frees what a router has that is not seen any more, and nothing of one that is", async () => {
       const clock = createFakeClock();
-      const [dead, alive] = [await stores.open("dead"), await stores.open("alive", { clock })];
-      const other = await stores.open("other");
+      const [dead, alive] = [await openStill("dead"), await stores.open("alive", { clock })];
+      const other = await openStill("other");
       await submit(dead, "0001");
       await running(dead, "0002");
       await submit(other, "0003");
@@ -176,17 +176,20 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       const [a, b] = [await stores.open("a"), await stores.open("b")];
       const id = await running(b);
       const heard = hear(a, id);
+      const theirs = "application_name = 'airlock-router-notices' AND datname = current_database()";
       const cut = await stores.database.sql(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'airlock-router-notices' AND datname = current_database()",
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ${theirs}`,
       );
       expect(cut).toHaveLength(2);
       await b.markAwaiting(id, QUESTION, 1);
       await expect.poll(() => heard.count).toBeGreaterThan(0);
+      const connections = `SELECT 1 FROM pg_stat_activity WHERE ${theirs}`;
+      await expect.poll(() => stores.database.sql(connections)).toHaveLength(2);
       const before = heard.count;
       const answeredAtMs = Date.now();
       await b.answer(id, "llm_1", "hello");
       await expect.poll(() => heard.count).toBeGreaterThan(before);
-      expect(Date.now() - answeredAtMs).toBeLessThan(SECOND);
+      expect(Date.now() - answeredAtMs).toBeLessThan(4 * SECOND);
     });
   });
 });

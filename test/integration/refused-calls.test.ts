@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { constants, createServer, type Http2Server, type ServerHttp2Stream } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { PoolManagerServiceClient } from "../../services/common/gen/airlock/v1/pool_manager.ts";
 import { callUnary, connect } from "../../services/common/grpc-client.ts";
@@ -54,8 +55,9 @@ it("says so when it is refused until its time is over", async () => {
   await expect(list({ timeoutMs: 300 })).rejects.toMatchObject({
     code: expect.stringMatching(/^(unavailable|deadline_exceeded)$/),
   });
+  await sleep(100);
   const made = calls;
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await sleep(100);
   expect(calls).toBe(made);
 });
 

@@ -55,9 +55,11 @@ describe.skipIf(missing)(`a rolling restart under load${missing ? ` (${missing})
     await sleep(16_000);
     expect(await deployment.restart("pool-manager")).toBe(0);
     await goOn();
-    const { failures, broken, reasons, ended } = await load.stop();
+    const { failures, repeatedPosts, broken, reasons, ended } = await load.stop();
     const lost = [...ended.values()].filter(({ last }) => last.end_reason !== "completed");
     expect({ failures, broken, lost }).toEqual({ failures: [], broken: [], lost: [] });
+    // An idle connection may be closed just then; a gateway that drops what it took would show in more.
+    expect(repeatedPosts).toBeLessThan(4);
     expect(reasons).toEqual({ completed: ended.size });
   });
 });

@@ -86,7 +86,8 @@ describe.skipIf(missing)(`two routers on a real PostgreSQL${missing ? ` (${missi
     const execution = await get(b.client, id, 20_000);
     const lateMs = Date.now() - (execution.endedAtMs ?? 0);
     expect(execution.endReason).toBe(EndReason.COMPLETED);
-    expect(lateMs).toBeLessThan(1_000);
+    // Less than the five seconds after which it looks by itself.
+    expect(lateMs).toBeLessThan(4_000);
   });
 
   it("take an answer for a script that the other one runs", async () => {
@@ -133,14 +134,14 @@ describe.skipIf(missing)(`two routers on a real PostgreSQL${missing ? ` (${missi
   it("run what a router gave back when it was scaled away, and lose nothing of what it ran", async () => {
     const runs = await submit(
       b.client,
-      "import time; print('started', flush=True); time.sleep(1.5); set_result(1)",
+      "import time; print('started', flush=True); time.sleep(6); set_result(1)",
       "one",
     );
     const waits = await Promise.all(
       Array.from({ length: 5 }, (_, n) => submit(b.client, `set_result(${n})`, "one")),
     );
     await started(a, runs);
-    await b.stop(10_000);
+    await b.stop(15_000);
     const [first, ...others] = await Promise.all([runs, ...waits].map((id) => get(a, id, 20_000)));
     expect(first).toMatchObject({ endReason: EndReason.COMPLETED, resultJson: "1" });
     expect(others.map(({ resultJson }) => resultJson)).toEqual(["0", "1", "2", "3", "4"]);
@@ -244,10 +245,13 @@ describe.skipIf(missing)(`two routers on a real PostgreSQL${missing ? ` (${missi
       };
       const run = (code: string, project = "demo") =>
         submit(a, `import time\nprint('started', flush=True)\n${code}`, project);
+      // Their workers are up, so that all start at about the same time.
+      const warm = await Promise.all([run("pass", "one"), run("time.sleep(1)"), run("time.sleep(1)")]);
+      for (const id of warm) await get(a, id, 20_000);
       const first = await run(steps.first, "one");
       const next = await run(steps.next, "one");
       const asks = await run(steps.asks);
-      const last = await run("time.sleep(2)\nset_result('last')");
+      const last = await run("time.sleep(5)\nset_result('last')");
       for (const id of [first, asks, last]) await started(a, id);
       await postgres.crash();
       // When the longest of them has ended, the others have met the outage, too.

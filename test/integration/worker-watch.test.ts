@@ -23,6 +23,8 @@ let way: Way;
 let worker: Worker;
 /** How the worker went; undefined while it is there. */
 let gone: string | undefined;
+/** How much later than the end of its status stream its own end is heard of. */
+let heardLaterMs = 0;
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "airlock-w-"));
@@ -37,7 +39,8 @@ beforeEach(async () => {
     const launched = await driver.start(project, "w");
     const address = join(directory, "way.sock");
     way = await openWay(address, launched.address.replace("unix:", ""));
-    return { ...launched, address: `unix:${address}` };
+    const heard = launched.gone.then((how) => sleep(heardLaterMs, how));
+    return { ...launched, gone: heard, address: `unix:${address}` };
   };
   worker = await startWorker(
     launch,
@@ -45,6 +48,7 @@ beforeEach(async () => {
     signal,
   );
   gone = undefined;
+  heardLaterMs = 0;
   void worker.gone.then((how) => {
     gone = how;
   });
@@ -88,6 +92,7 @@ it("a worker that takes connections and does not answer is replaced", { timeout:
 });
 
 it("a worker that somebody else stops serves nobody before its end is noticed", async () => {
+  heardLaterMs = 1_000;
   const [supervisor = 0] = await belowOf(process.pid);
   process.kill(supervisor, "SIGTERM");
   expect(await Promise.race([worker.retiring, worker.gone])).toBe("is ending");

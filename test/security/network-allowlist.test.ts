@@ -101,7 +101,7 @@ describe("a script of a project with a network_allowlist", () => {
     expect(proxy).toBeNull();
   });
 
-  it("does not start while the egress service is away", async () => {
+  it("does not start while the egress service is away", { timeout: 90_000 }, async () => {
     await stage.services.stop("egress");
     const execution = await stage.ended(await stage.services.submit({ project: "open", code: "print(1)" }));
     expect(execution).toMatchObject({

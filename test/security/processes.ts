@@ -114,17 +114,24 @@ set_result([before, shown(), other, resource.getrlimit(resource.RLIMIT_CORE)])`,
     "a process that goes on while the script waits",
     `
 import mmap, os, time
-counter = mmap.mmap(-1, 8)
-def count(): return int.from_bytes(counter[:8], 'big')
+shared = mmap.mmap(-1, 16)
+TICKS, GAP_MS = slice(0, 8), slice(8, 16)
+def read(what): return int.from_bytes(shared[what], 'big')
 if os.fork() == 0:
+    last = time.monotonic()
     while True:
-        counter[:8] = (count() + 1).to_bytes(8, 'big'); time.sleep(0.001)
-time.sleep(0.1)
-before = count()
+        time.sleep(0.001)
+        now = time.monotonic()
+        shared[GAP_MS] = max(read(GAP_MS), round((now - last) * 1000)).to_bytes(8, 'big')
+        shared[TICKS] = (read(TICKS) + 1).to_bytes(8, 'big')
+        last = now
+while read(TICKS) < 10: time.sleep(0.001)
 llm.complete('wait')
-set_result([before > 10, count() - before < 100])`,
-    [true, true],
-    { meanwhile: () => new Promise((resolve) => setTimeout(resolve, 500, "go on")) },
+seen = read(TICKS)
+while read(TICKS) < seen + 2: time.sleep(0.001)
+set_result(read(GAP_MS) >= 1400)`,
+    true,
+    { meanwhile: () => new Promise((resolve) => setTimeout(resolve, 1_500, "go on")) },
   ),
   yields(
     "the processes of others",

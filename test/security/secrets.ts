@@ -162,14 +162,14 @@ os.write(1, b'${FILLER}' * ${BRIEF_BYTES - 20} + (raw.hex().encode() if '${spell
     ),
   ),
   ...[
-    ["killed", "os.kill(os.getpid(), 11)"],
-    ["timeout", "import time; time.sleep(99)"],
-  ].map(([end = "", how = ""]) =>
+    { end: "killed", how: "os.kill(os.getpid(), 11)" },
+    { end: "timeout", how: "import time; time.sleep(99)", timeout: 5 },
+  ].map(({ end, how, ...more }) =>
     hostile(
       `most of a secret, and then the end by ${end}`,
       end,
       `import os\nos.write(1, b'${FILLER}' + settings.get('TOKEN')[:-1].encode())\n${how}`,
-      { project: "secrets", shows: { stdout: FILLER } },
+      { project: "secrets", shows: { stdout: FILLER }, ...more },
     ),
   ),
 ];

@@ -5,7 +5,7 @@ const BEGINS = `
 import json, os, time
 token, quoted = settings.get('TOKEN').encode(), settings.get('QUOTED')
 os.write(1, b'ready\\n' + token[:10])
-time.sleep(2)
+time.sleep(8)
 `;
 const ENDINGS = {
   "prints on and on":
@@ -42,7 +42,7 @@ describe.each(Object.entries(ENDINGS))("a script that %s", ASIDE, (_, ending) =>
       const id = await stage.rest.submit({ code: BEGINS + ending });
       await stage.begun(id, expect);
       stage.process("sanitizer").signal("SIGSTOP");
-      await new Promise((resolve) => setTimeout(resolve, 2_500));
+      await new Promise((resolve) => setTimeout(resolve, 8_500));
       await stage.process("sanitizer").kill();
       await stage.expectWithheld(id, expect);
       await stage.restart("sanitizer");

@@ -23,6 +23,8 @@ export type LoadReport = {
   readonly ended: ReadonlyMap<string, Seen>;
   /** Requests that a gateway took and did not answer as it should have. */
   readonly failures: readonly string[];
+  /** How many posts were repeated, each safe to be, since their connection was reset. */
+  readonly repeatedPosts: number;
   /** What must not happen whatever breaks: a way back, a changed ending, a wrong result, a second run. */
   readonly broken: readonly string[];
   /** How many ended for which reason. */
@@ -65,6 +67,7 @@ export function startLoad({
   const broken: string[] = [];
   let turn = 0;
   let slowestMs = 0;
+  let repeatedPosts = 0;
 
   /** The answer of a gateway that takes the connection. */
   const call = async (path: string, init: RequestInit = {}): Promise<Response> => {
@@ -74,8 +77,9 @@ export function startLoad({
         return await fetch(`${urls[turn++ % urls.length]}${path}`, { ...init, signal });
       } catch (error) {
         // A server may close an idle connection in the moment in which it is used again (RFC 9112, 9.5).
-        const mayRepeat = isRefused(error) || (init.method === undefined && isReset(error));
-        if (!mayRepeat || refusals === urls.length * 2) throw error;
+        const wasReset = isReset(error);
+        if (wasReset && init.method === "POST") repeatedPosts++;
+        if (!(wasReset || isRefused(error)) || refusals === urls.length * 2) throw error;
       }
     }
   };
@@ -165,7 +169,7 @@ export function startLoad({
           broken.push(`${id} changed after its end: ${JSON.stringify(last)} became ${JSON.stringify(now)}`);
         }
       }
-      return { ended, failures, broken, reasons, slowestMs };
+      return { ended, failures, repeatedPosts, broken, reasons, slowestMs };
     },
   };
 }

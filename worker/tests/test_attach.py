@@ -71,11 +71,13 @@ async def test_an_answer_that_both_callers_give_counts_once(shared: Worker) -> N
 
 
 async def test_the_later_caller_takes_over(shared: Worker) -> None:
-    first = await shared.start(LONG, execution_id="contested", epoch=3)
-    await until_printed(first, b"before")
+    first = await shared.start("set_result(llm.complete('q'))", execution_id="contested", epoch=3)
+    await first.until_question()
     assert await refusal(await shared.attach("contested", epoch=2)) == grpc.StatusCode.FAILED_PRECONDITION
     second = await shared.attach("contested", epoch=4)
     assert await refusal(first) == grpc.StatusCode.ABORTED
+    question = await second.until_question()
+    await second.answer(question.id, "a")
     assert (await second.finish()).end == "completed"
 
 

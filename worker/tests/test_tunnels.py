@@ -217,6 +217,7 @@ async def test_a_tunnel_ends_with_the_run_whatever_it_was_doing(stage: Stage) ->
         waiting = await stage.tunnel()
         sending = asyncio.ensure_future(_send_for_ever(stuck))
         assert not (await asyncio.wait({sending}, timeout=0.3))[0]
+        await until(lambda: stage.tunnels.waiting() == 1)
     for tunnel in (used, waiting):
         assert await tunnel.code() == grpc.StatusCode.OK
     # What the stuck one reads is no measure: gRPC for Python calls a call INTERNAL as soon as one of its writes fails.

@@ -11,7 +11,8 @@ const { systemClock } = await import(process.argv[1]);
 const end = (how) => { console.log(how); process.exit(); };
 const stopTimer = systemClock.after(1_000, () => end("too late"));
 process.stdin.on("data", async () => { await sleep(50); stopTimer(); end("in time"); });
-console.log("begun");`;
+console.log("begun");
+process.kill(process.pid, "SIGSTOP");`;
 
 let child: ChildProcess;
 let told = "";
@@ -33,7 +34,6 @@ async function begin(): Promise<void> {
 
 it("a timer of a process that was stopped leaves time for what came meanwhile", async () => {
   await begin();
-  child.kill("SIGSTOP");
   child.stdin?.write("answer");
   await sleep(2_500);
   child.kill("SIGCONT");
@@ -43,7 +43,6 @@ it("a timer of a process that was stopped leaves time for what came meanwhile", 
 
 it("a timer fires in a process to which nothing comes", async () => {
   await begin();
-  child.kill("SIGSTOP");
   await sleep(2_500);
   child.kill("SIGCONT");
   await closed;
