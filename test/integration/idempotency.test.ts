@@ -3,6 +3,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { pino } from "pino";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { hasCode } from "../../services/common/errors.ts";
 import { EndReason, ExecutionStatus } from "../../services/common/gen/airlock/v1/execution.ts";
 import {
   type RouterServiceClient,
@@ -101,11 +102,22 @@ describe.skipIf(missing)(`an idempotency key at two routers${missing ? ` (${miss
 
   it("starts one execution of 100 racing requests", async () => {
     const request = { idempotencyKey: randomUUID() };
-    const answers = await Promise.all(
-      Array.from({ length: 100 }, (_, n) => submit(n % 2 ? a : b.client, request)),
-    );
+    let repeated = 0;
+    // A machine that stands still for seconds makes some wait too long for a connection; the key makes it safe to repeat.
+    const insist = async (router: RouterServiceClient): Promise<Awaited<ReturnType<typeof submit>>> => {
+      try {
+        return await submit(router, request);
+      } catch (error) {
+        if (!hasCode(error, "unavailable") || ++repeated > 100) throw error;
+        return await insist(router);
+      }
+    };
+    const answers = await Promise.all(Array.from({ length: 100 }, (_, n) => insist(n % 2 ? a : b.client)));
     expect(new Set(answers.map(({ id }) => id)).size).toBe(1);
-    expect(answers.filter(({ replayed }) => !replayed)).toHaveLength(1);
+    // Of the first answer, too, only "unavailable" may have been heard.
+    const first = answers.filter(({ replayed }) => !replayed).length;
+    expect(first).toBeLessThanOrEqual(1);
+    expect(first + repeated).toBeGreaterThan(0);
     expect(await database.sql("SELECT count(*)::int FROM executions")).toEqual([{ count: 1 }]);
   });
 
