@@ -18,8 +18,9 @@ import {
   stopRun,
 } from "./worker-conversation.ts";
 
-// The worker ends a run at its timeout; this is how much later the router no longer believes in the worker.
-const TIMEOUT_GRACE_MS = 5_000;
+// The worker ends a run at its timeout; this is how much later the router no longer believes in the worker. A fork bomb in
+// gVisor, which has no shares of the processor for its processes, leaves a worker little to end it with: five seconds and more.
+const TIMEOUT_GRACE_MS = 10_000;
 const CONDEMN_TIMEOUT_MS = 2_000;
 const LOOK_AGAIN_MS = 100;
 const MAX_BREAKS_IN_ROW = 5;

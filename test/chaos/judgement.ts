@@ -8,7 +8,7 @@ const AFTERMATH_MS = 20_000;
 /** By end reason: what may end an execution that did nothing wrong; the rest leaves no trace on any. */
 export type Causes = Readonly<Record<string, readonly FaultName[]>>;
 
-// A worker that has not ended a run five seconds after its time is not believed in any more.
+// A worker that has not ended a run ten seconds after its time is not believed in any more.
 const CAUSES_OF_LATE_LOSS: Causes = {
   worker_lost: ["freeze supervisor", "freeze zygote"],
 };
