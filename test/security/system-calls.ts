@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { type HostileCase, hostile, yields } from "./cases.ts";
+import { attempts, type HostileCase, hostile, yields } from "./cases.ts";
 
 export const LIBC = "import ctypes, os, errno\nlibc = ctypes.CDLL(None, use_errno=True)\n";
 const IS_X86 = process.arch === "x64";
@@ -38,6 +38,9 @@ const REFUSED: Readonly<Record<string, readonly [number, number]>> = {
   settimeofday: [164, 170],
   open_by_handle_at: [304, 265],
   chroot: [161, 51],
+  inotify_init1: [294, 26],
+  mincore: [27, 232],
+  cachestat: [451, 451],
   "a call newer than the filter": [500, 500],
 };
 
@@ -95,6 +98,28 @@ child = os.fork()
 if child == 0: os._exit(libc.ptrace(0, 0, None, None) + 1)
 set_result([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), libc.ptrace(16, os.getppid(), None, None)])`,
     [0, -1],
+  ),
+  attempts(
+    "watching or holding a file through its descriptor",
+    {
+      lease: "fcntl.fcntl(own, 1024, fcntl.F_WRLCK)",
+      "lease on a shared file": "fcntl.fcntl(shared, 1024, fcntl.F_RDLCK)",
+      delegation: "fcntl.fcntl(own, 1040, bytes(8))",
+      "directory notification": "fcntl.fcntl(os.open(os.path.dirname(os.__file__), os.O_RDONLY), 1026, 0x3f)",
+      "write hint": "fcntl.fcntl(shared, 1036, (2).to_bytes(8, 'little'))",
+      "page cache": "os.preadv(shared, [bytearray(1)], 0, os.RWF_NOWAIT)",
+    },
+    "import fcntl, os\nown = os.open('own', os.O_RDWR | os.O_CREAT)\nshared = os.open(os.__file__, os.O_RDONLY)",
+  ),
+  yields(
+    "locks on its own files, as databases need them",
+    `
+import fcntl, os, sqlite3
+with sqlite3.connect('own.db') as database: database.execute('create table t (x)')
+own = open('own', 'w'); fcntl.flock(own, fcntl.LOCK_EX); fcntl.lockf(own, fcntl.LOCK_EX)
+os.sync()
+set_result(os.path.getsize('own.db') > 0)`,
+    true,
   ),
   // mov eax, 20 (getpid); int 0x80; ret
   otherEntry("32-bit entry", machineCode(String.raw`\xb8\x14\x00\x00\x00\xcd\x80\xc3`)),

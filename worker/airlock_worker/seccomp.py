@@ -3,6 +3,9 @@
 A list of what is refused, not of what is allowed: any package may be imported. A refused call fails with EPERM, one
 that is hidden with ENOSYS, as on a kernel without it, so that libraries fall back. Only entry points of another
 architecture, which no Python uses, kill.
+
+A filter sees numbers, not files: locks are for the tree to keep apart (tree.py), since SQLite needs them on files of
+the run's own.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import fcntl
 import functools
 import os
 import socket
@@ -38,8 +42,19 @@ _REFUSED = (
     *("swapon", "swapoff", "quotactl", "quotactl_fd", "acct", "settimeofday", "clock_settime", "clock_adjtime"),
     *("adjtimex", "sethostname", "setdomainname", "syslog", "vhangup", "iopl", "ioperm", "modify_ldt", "uselib"),
 )
-# clone3: its flags lie in memory, where a filter cannot look; libc falls back to clone.
-_HIDDEN = ("clone3", "io_uring_setup", "io_uring_enter", "io_uring_register")
+_HIDDEN = (
+    # Its flags lie in memory, where a filter cannot look; libc falls back to clone.
+    "clone3",
+    *("io_uring_setup", "io_uring_enter", "io_uring_register"),
+    # They tell what others do with the files that a run shares with them: watches, and what is in the page cache.
+    *("inotify_init", "inotify_init1", "mincore", "cachestat"),
+)
+# A run's own files are in memory, and the whole machine would wait for its disks.
+_WITHOUT_EFFECT = ("sync",)
+# They tell who opens a file, make who opens it wait, or leave a word on it for others.
+_F_SETLEASE, _F_NOTIFY, _F_SET_RW_HINT, _F_SETDELEG = 1024, 1026, 1036, 1040
+# Reads only what is in the page cache already.
+_RWF_NOWAIT = 8
 _NEW_NAMESPACES = (
     kernel.CLONE_NEWNS
     | kernel.CLONE_NEWCGROUP
@@ -97,13 +112,16 @@ def assemble(network: bool) -> bytes:
         parts.append(_when(_JUMP_GREATER_EQUAL, _X32_BIT, _KILL))
     # Newer than this list: nobody has looked at it yet.
     parts.append(_when(_JUMP_ABOVE, LAST_KNOWN, enosys))
-    for names, action in ((_REFUSED, eperm), (_HIDDEN, enosys)):
+    for names, action in ((_REFUSED, eperm), (_HIDDEN, enosys), (_WITHOUT_EFFECT, _errno(0))):
         parts += [_when(_JUMP_EQUAL, number, action) for name in names if (number := known_number(name)) is not None]
     parts.append(_of_argument("clone", 0, _when(_JUMP_ANY_BIT, _NEW_NAMESPACES, eperm)))
     only_query = _step(_JUMP_EQUAL, _PERSONALITY_QUERY, 1, 0) + _step(_RETURN, eperm)
     parts.append(_of_argument("personality", 0, only_query))
     terminal = [_when(_JUMP_EQUAL, request, eperm) for request in (_TIOCSTI, _TIOCLINUX)]
     parts.append(_of_argument("ioctl", 1, *terminal))
+    shared = (_F_SETLEASE, _F_NOTIFY, _F_SET_RW_HINT, _F_SETDELEG)
+    parts.append(_of_argument("fcntl", 1, *(_when(_JUMP_EQUAL, command, eperm) for command in shared)))
+    parts.append(_of_argument("preadv2", 5, _when(_JUMP_ANY_BIT, _RWF_NOWAIT, _errno(errno.EOPNOTSUPP))))
     parts.append(_of_argument("socketpair", 0, _only(socket.AF_UNIX)))
     families = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6) if network else ()
     parts.append(_of_argument("socket", 0, _only(*families)))
@@ -138,6 +156,8 @@ def measure(room: Room, limits: Limits) -> str | None:
         "unshare": lambda: kernel.unshare(kernel.CLONE_NEWUSER),
         "ptrace": lambda: kernel.call("ptrace", 0, 0, 0, 0),
         "io_uring_setup": lambda: kernel.call("io_uring_setup", 1, 0),
+        "inotify_init1": lambda: os.close(kernel.call("inotify_init1", 0)),
+        "lease": lambda: fcntl.fcntl(1, _F_SETLEASE, fcntl.F_UNLCK),
         "netlink socket": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW).close(),
     }
     if not limits.network:
