@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { readHostNames } from "../gateway/web-pages.ts";
 import { ConfigError, readEnvironment } from "../services/common/environment.ts";
+import { readDnsServers } from "../services/egress/names/dns-servers.ts";
 import { type DockerConfig, DRIVERS, readDockerConfig } from "../services/pool-manager/config.ts";
 import { readMaxUnfinished } from "../services/router/config.ts";
 import { readVaultSettings, type VaultSettings } from "../services/secrets/vault-settings.ts";
@@ -30,6 +31,8 @@ export type EmbeddedConfig = {
   readonly retentionMs: number;
   /** PEM file of authorities that servers may be certified by, besides the public ones. */
   readonly egressExtraCaPath: string | undefined;
+  /** For names that scripts ask for; empty: the servers of this machine. */
+  readonly dnsServers: readonly string[];
   readonly logLevel: string;
   readonly vault: VaultSettings | undefined;
   readonly mock: boolean;
@@ -74,6 +77,7 @@ export function readEmbeddedConfig(args: readonly string[], env: NodeJS.ProcessE
     maxUnfinished: readMaxUnfinished(read),
     retentionMs: read.durationMs("AIRLOCK_RETENTION", "24h"),
     egressExtraCaPath: env.AIRLOCK_EGRESS_EXTRA_CA ? resolve(env.AIRLOCK_EGRESS_EXTRA_CA) : undefined,
+    dnsServers: readDnsServers(read),
     logLevel: read.choice("AIRLOCK_LOG_LEVEL", ["debug", "info", "warn", "error"] as const, "info"),
     vault: readVaultSettings(read),
     mock: flags.mock,

@@ -70,6 +70,7 @@ export async function startEmbedded(
           projectsDirectory,
           dataDirectory,
           extraCaPath: config.egressExtraCaPath,
+          dnsServers: config.dnsServers,
           tlsDirectory: certificates?.directoryOf("egress"),
         },
         logFor("egress"),

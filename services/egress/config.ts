@@ -1,4 +1,5 @@
 import { readEnvironment } from "../common/environment.ts";
+import { readDnsServers } from "./names/dns-servers.ts";
 
 export type EgressConfig = {
   readonly listen: string;
@@ -8,6 +9,8 @@ export type EgressConfig = {
   readonly dataDirectory: string;
   /** PEM file of authorities that upstream servers may be certified by, besides the public ones. */
   readonly extraCaPath: string | undefined;
+  /** `address` or `address:port` of the DNS servers for names that scripts ask for; empty: those of this machine. */
+  readonly dnsServers?: readonly string[];
   /** This service's certificates; needed where it is on a network. */
   readonly tlsDirectory?: string | undefined;
 };
@@ -21,6 +24,7 @@ export function readEgressConfig(env: NodeJS.ProcessEnv): EgressConfig {
     projectsDirectory: read.text("AIRLOCK_PROJECTS_DIR"),
     dataDirectory: read.text("AIRLOCK_DATA_DIR"),
     extraCaPath: env.AIRLOCK_EGRESS_EXTRA_CA || undefined,
+    dnsServers: readDnsServers(read),
     tlsDirectory: read.optionalText("AIRLOCK_TLS_DIR"),
   };
   read.check();

@@ -6,12 +6,13 @@ import {
   type ServerResponse,
 } from "node:http";
 import { type Duplex, finished } from "node:stream";
-import type { Refusal } from "./refusal.ts";
+import { malformed, type Refusal } from "./refusal.ts";
 
 // Strict: what could be understood in two ways is refused by the parser.
 const OPTIONS: ServerOptions = {
   insecureHTTPParser: false,
-  requireHostHeader: true,
+  // The proxy itself says so, as it does for CONNECT, which Node leaves out.
+  requireHostHeader: false,
   joinDuplicateHeaders: false,
   maxHeaderSize: 64 * 1024,
   headersTimeout: 30_000,
@@ -25,9 +26,31 @@ const DRAIN_TIMEOUT_MS = 30_000;
 /** A server that listens nowhere: `emit("connection", stream)` gives it its connections. */
 export function createHttpEdge(): Server {
   const server = createServer(OPTIONS);
+  // All headers are seen, or none: by itself Node drops those after the first 2,000. Their bytes are limited.
+  server.maxHeadersCount = 0;
   // Node looks after the time limits and the connections of a server from this event on.
   server.emit("listening");
   return server;
+}
+
+/**
+ * Throws a Refusal for a request that two readers could understand differently, though the parser takes it: one of another
+ * version, or one that does not name its host exactly once (RFC 9112, sections 2.3 and 3.2).
+ */
+export function refuseAmbiguous({ httpVersion, rawHeaders }: IncomingMessage): void {
+  if (httpVersion !== "1.1" && httpVersion !== "1.0") throw malformed("it is not HTTP/1.1");
+  const hosts = rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === "host").length;
+  if (hosts > 1) throw malformed("it has more than one Host header");
+  if (hosts === 0 && httpVersion === "1.1") throw malformed("it has no Host header, which HTTP/1.1 demands");
+}
+
+/** Aborts when a connection or a response is closed: then the script has gone, or has all that it asked for. */
+export function closeSignal(closes: Duplex | ServerResponse): AbortSignal {
+  const closed = new AbortController();
+  const abort = () => closed.abort(Object.assign(new Error("the script has gone"), { code: "ECANCELED" }));
+  if (closes.destroyed) abort();
+  else closes.once("close", abort);
+  return closed.signal;
 }
 
 /** Answers with the refusal; the reason is in the status line too, because clients show no body when CONNECT fails. */

@@ -6,7 +6,7 @@ import type { Authority } from "./authority.ts";
 import { parseTarget } from "./authority-form.ts";
 import type { Dial, Target } from "./destination.ts";
 import { forward } from "./forward.ts";
-import { createHttpEdge, refuseRequest } from "./http-edge.ts";
+import { closeSignal, createHttpEdge, refuseAmbiguous, refuseRequest } from "./http-edge.ts";
 import { asRefusal, malformed } from "./refusal.ts";
 import type { Route } from "./routes.ts";
 import type { Encrypt } from "./upstream-tls.ts";
@@ -33,6 +33,7 @@ export function createIntercept(parts: {
     if (!context) return void request.socket.destroy();
     const { route, target } = context;
     try {
+      refuseAmbiguous(request);
       const path = request.url ?? "";
       if (!path.startsWith("/") && path !== "*") throw malformed("its target is no path");
       // Behind one address there may be others: the secret is for the host that was asked for.
@@ -40,7 +41,8 @@ export function createIntercept(parts: {
       if (named.host !== target.host || named.port !== target.port) {
         throw malformed("its Host header names another server than CONNECT does");
       }
-      const connect = async () => await parts.encrypt(await parts.dial(route, target), target.host);
+      const gone = closeSignal(response);
+      const connect = async () => await parts.encrypt(await parts.dial(route, target, gone), target.host);
       await forward(request, response, { route, target, path, secure: true, connect });
       parts.attempts.note(route, target, "allowed");
     } catch (error) {

@@ -12,10 +12,13 @@ import { createAttemptLog } from "./attempt-log.ts";
 import { createAttempts } from "./attempts.ts";
 import { type Authority, openAuthority } from "./authority.ts";
 import { type EgressConfig, readEgressConfig } from "./config.ts";
-import { createDial, type Resolve, systemResolve } from "./destination.ts";
+import { createDial } from "./destination.ts";
 import { egressHandlers } from "./handlers.ts";
 import { createHeldRoutes } from "./held-routes.ts";
 import { createIntercept } from "./intercept.ts";
+import { createLookUp } from "./names/lookups.ts";
+import type { Resolve } from "./names/resolve.ts";
+import { createSystemResolver } from "./names/system-resolver.ts";
 import { createProxy } from "./proxy.ts";
 import { createRouteOpener } from "./route-opener.ts";
 import { resolveBrokered } from "./secrets-client.ts";
@@ -26,7 +29,7 @@ import { createTunnelOpener, TUNNEL_CHANNEL_OPTIONS } from "./worker-tunnels.ts"
 export async function startEgress(
   config: EgressConfig,
   log: Log,
-  resolve: Resolve = systemResolve,
+  resolve: Resolve = createSystemResolver({ servers: config.dnsServers ?? [] }),
 ): Promise<RunningService> {
   const catalogue = await openProjectCatalogue(config.projectsDirectory);
   const tls = await openTlsIfAny(config.tlsDirectory, "egress", log);
@@ -34,7 +37,7 @@ export async function startEgress(
   const authority = once(() => openAuthority(config.dataDirectory, systemClock));
   const attemptLog = createAttemptLog(log, systemClock);
   const attempts = createAttempts(attemptLog);
-  const dial = createDial(resolve);
+  const dial = createDial(createLookUp(resolve, systemClock));
   const encrypt = await createEncrypt(config.extraCaPath);
   const intercept = createIntercept({ authority, dial, encrypt, attempts });
   const proxy = createProxy({ dial, intercept, attempts });

@@ -3,7 +3,13 @@ import type { Attempts } from "./attempts.ts";
 import { parseTarget } from "./authority-form.ts";
 import { type Dial, refuseUnlisted, type Target } from "./destination.ts";
 import { forward } from "./forward.ts";
-import { createHttpEdge, refuseConnection, refuseRequest } from "./http-edge.ts";
+import {
+  closeSignal,
+  createHttpEdge,
+  refuseAmbiguous,
+  refuseConnection,
+  refuseRequest,
+} from "./http-edge.ts";
 import type { Intercept } from "./intercept.ts";
 import { asRefusal, malformed, Refusal } from "./refusal.ts";
 import type { Route } from "./routes.ts";
@@ -45,6 +51,7 @@ export function createProxy(parts: {
     let target: Target | undefined;
     try {
       route = routeOf(request);
+      refuseAmbiguous(request);
       await work(route, (aimed) => {
         target = aimed;
         return aimed;
@@ -62,7 +69,8 @@ export function createProxy(parts: {
       async (route, aim) => {
         const { authority, path } = absoluteForm(request.url ?? "");
         const target = aim(parseTarget(authority, 80));
-        const connect = () => dial(route, target);
+        const gone = closeSignal(response);
+        const connect = () => dial(route, target, gone);
         await forward(request, response, { route, target, path, secure: false, connect });
         attempts.note(route, target, "allowed");
       },
@@ -71,6 +79,7 @@ export function createProxy(parts: {
 
   const serveConnect = (request: IncomingMessage, socket: TunnelSocket, head: Buffer) => {
     socket.on("error", () => socket.destroy());
+    const gone = closeSignal(socket);
     return attempt(
       request,
       async (route, aim) => {
@@ -79,7 +88,7 @@ export function createProxy(parts: {
           ({ host, port }) => host === target.host && port === target.port,
         );
         if (brokered) refuseUnlisted(route, target);
-        const upstream = brokered ? undefined : await dial(route, target);
+        const upstream = brokered ? undefined : await dial(route, target, gone);
         try {
           socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
           if (head.length > 0) socket.unshift(head);

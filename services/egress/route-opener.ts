@@ -37,7 +37,7 @@ export function createRouteOpener(parts: {
     const placeholders = values.current.map(({ secret, ...injection }) => newPlaceholder(secret, injection));
     const needles = responseNeedles(placeholders, values.retired);
     const authorityPem = placeholders.length > 0 ? (await parts.authority()).certificatePem : "";
-    const { route, username, password } = createRoute({
+    const { route, username, password, close } = createRoute({
       ...{ project: name, executionId, network, placeholders, needles },
     });
     const tunnels = await parts.openTunnels(route, { workerId, workerAddress });
@@ -59,6 +59,7 @@ export function createRouteOpener(parts: {
       over: tunnels.over,
       close() {
         tunnels.close();
+        close();
         parts.attempts.close(route);
       },
     };

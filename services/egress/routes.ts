@@ -16,6 +16,8 @@ export type Route = {
   /** What must not come back from servers: the brokered values; undefined when there are none. */
   readonly needles: NeedleSet | undefined;
   readonly traffic: Traffic;
+  /** Aborts when the route is closed: what was begun for its run ends. */
+  readonly over: AbortSignal;
   /** Whether these are the credentials of this very route (`Basic …`). */
   admits(authorization: string | undefined): boolean;
 };
@@ -27,7 +29,10 @@ export function createRoute(parts: NewRoute): {
   readonly route: Route;
   readonly username: string;
   readonly password: string;
+  /** Aborts what is under way for the run. */
+  close(): void;
 } {
+  const over = new AbortController();
   const username = randomBytes(12).toString("hex");
   const password = randomBytes(24).toString("hex");
   const expected = digestOf(`${username}:${password}`);
@@ -35,12 +40,18 @@ export function createRoute(parts: NewRoute): {
     ...parts,
     permitted: permittedAddresses(parts.network.allowPrivate),
     traffic: new Traffic(parts.network.maxBytes),
+    over: over.signal,
     admits(authorization) {
       const encoded = /^basic ([A-Za-z0-9+/=]+)$/i.exec(authorization ?? "")?.[1] ?? "";
       return timingSafeEqual(expected, digestOf(Buffer.from(encoded, "base64").toString("latin1")));
     },
   };
-  return { route, username, password };
+  return {
+    route,
+    username,
+    password,
+    close: () => over.abort(Object.assign(new Error("the run is over"), { code: "ECANCELED" })),
+  };
 }
 
 function digestOf(credentials: string): Buffer {

@@ -175,6 +175,67 @@ describe("a route", () => {
   });
 });
 
+describe("a request that two readers could understand differently is refused with 400", () => {
+  const answerTo = async (lines: readonly string[]) => {
+    const route = await hold("open");
+    const connection = await worker.connect(route.executionId);
+    connection.write(
+      `${[...lines, `Proxy-Authorization: ${authorizationOf(route.network)}`].join("\r\n")}\r\n\r\n`,
+    );
+    const [answer] = (await once(connection, "data")) as [Buffer];
+    connection.destroy();
+    route.stream.cancel();
+    return answer.toString().split("\r\n", 1)[0];
+  };
+  const get = () => `GET http://echo.example:${echo.port}/`;
+  const connectTo = () => `CONNECT echo.example:${echo.port}`;
+
+  it.each<[string, () => string, string[], string]>([
+    ["two Host headers", get, ["HTTP/1.1", "Host: echo.example", "host: evil.example"], "more than one"],
+    [
+      "two equal Host headers",
+      get,
+      ["HTTP/1.1", "Host: echo.example", "Host: echo.example"],
+      "more than one",
+    ],
+    [
+      "two Host headers of CONNECT",
+      connectTo,
+      ["HTTP/1.1", "Host: a.example", "HOST: b.example"],
+      "more than",
+    ],
+    [
+      "two Host headers of HTTP/1.0",
+      get,
+      ["HTTP/1.0", "Host: a.example", "Host: b.example"],
+      "more than one",
+    ],
+    ["no Host header", get, ["HTTP/1.1"], "no Host header"],
+    ["no Host header of CONNECT", connectTo, ["HTTP/1.1"], "no Host header"],
+    ["HTTP/2.0", get, ["HTTP/2.0", "Host: echo.example"], "not HTTP/1.1"],
+    ["HTTP/2.0 of CONNECT", connectTo, ["HTTP/2.0", "Host: echo.example"], "not HTTP/1.1"],
+    ["HTTP/0.9", get, ["HTTP/0.9", "Host: echo.example"], ""],
+  ])("%s", async (_, begin, [version, ...headers], reason) => {
+    const seen = echo.seen.length;
+    const answer = await answerTo([`${begin()} ${version}`, ...headers]);
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(answer).toContain(reason);
+    expect(echo.seen).toHaveLength(seen);
+  });
+
+  it("a second Host header behind thousands of others", async () => {
+    const many = Array.from({ length: 3_000 }, (_, at) => `X${at}: 1`);
+    const answer = await answerTo([`${get()} HTTP/1.1`, "Host: a.example", ...many, "Host: b.example"]);
+    expect(answer).toMatch(/^HTTP\/1\.1 400 .*more than one Host/);
+  });
+
+  it("but a Host header that is not the target is replaced by it", async () => {
+    expect(await answerTo([`${get()} HTTP/1.1`, "Host: evil.example"])).toBe("HTTP/1.1 200 OK");
+    expect(echo.seen.at(-1)?.headers.host).toBe(`echo.example:${echo.port}`);
+    expect(await answerTo([`${get()} HTTP/1.0`])).toBe("HTTP/1.1 200 OK");
+  });
+});
+
 describe("a brokered secret", () => {
   const resolve = async () => {
     const request = { project: "broker" };

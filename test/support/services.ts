@@ -7,8 +7,8 @@ import { RouterServiceClient, SubmitRequest } from "../../services/common/gen/ai
 import { callUnary, connect } from "../../services/common/grpc-client.ts";
 import type { Log } from "../../services/common/log.ts";
 import type { RunningService } from "../../services/common/run-service.ts";
-import type { Resolve } from "../../services/egress/destination.ts";
 import { startEgress } from "../../services/egress/main.ts";
+import type { Resolve } from "../../services/egress/names/resolve.ts";
 import { startPoolManager } from "../../services/pool-manager/main.ts";
 import { startRouter } from "../../services/router/main.ts";
 import type { DatabaseConfig } from "../../services/router/store/database-config.ts";
@@ -51,6 +51,8 @@ export type TestServicesOptions = {
   readonly retentionMs?: number;
   /** How the egress service resolves names. */
   readonly resolve?: Resolve;
+  /** The DNS servers that it asks unless `resolve` is given; this machine's unless said. */
+  readonly dnsServers?: readonly string[];
   /** PEM file of authorities that it trusts besides the public ones. */
   readonly extraCaPath?: string;
   readonly log?: Log;
@@ -82,6 +84,7 @@ export async function startServices(
           projectsDirectory,
           dataDirectory: directory,
           extraCaPath: options.extraCaPath,
+          dnsServers: options.dnsServers ?? [],
         },
         log,
         options.resolve,

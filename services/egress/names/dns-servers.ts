@@ -1,0 +1,24 @@
+import { isIP } from "node:net";
+import type { EnvironmentReader } from "../../common/environment.ts";
+
+/** The servers in AIRLOCK_DNS_SERVERS, with commas between: `10.0.0.53`, `10.0.0.53:5353`, `[fd00::53]:5353`. */
+export function readDnsServers(read: EnvironmentReader): readonly string[] {
+  const servers = (read.optionalText("AIRLOCK_DNS_SERVERS") ?? "")
+    .split(",")
+    .map((server) => server.trim())
+    .filter((server) => server !== "");
+  const wrong = servers.find((server) => !isServer(server));
+  if (wrong !== undefined) {
+    read.refuse(
+      `AIRLOCK_DNS_SERVERS must be addresses, each perhaps with a port, with commas between, not "${wrong}"`,
+    );
+  }
+  return servers;
+}
+
+function isServer(text: string): boolean {
+  if (isIP(text) !== 0) return true;
+  const [, ipv6, ipv4, port] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
+  const isAddress = ipv6 === undefined ? isIP(ipv4 ?? "") === 4 : isIP(ipv6) === 6;
+  return isAddress && Number(port) >= 1 && Number(port) <= 65_535;
+}

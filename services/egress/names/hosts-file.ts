@@ -1,0 +1,36 @@
+import { readFile, stat } from "node:fs/promises";
+import { isIP } from "node:net";
+
+/** The addresses that this machine's hosts file gives a name, in its order; empty when it has none. */
+export type HostsFile = (host: string) => Promise<readonly string[]>;
+
+const ADDRESS = /^[^%]+/;
+
+/** Reads the file again when it has changed. A file that cannot be read names nobody. */
+export function openHostsFile(path: string): HostsFile {
+  let known = { version: "", addresses: new Map<string, string[]>() };
+  return async (host) => {
+    try {
+      const { ino, size, mtimeMs } = await stat(path);
+      const version = [ino, size, mtimeMs].join(" ");
+      if (version !== known.version) known = { version, addresses: parse(await readFile(path, "utf8")) };
+    } catch {
+      return [];
+    }
+    return known.addresses.get(host) ?? [];
+  };
+}
+
+function parse(text: string): Map<string, string[]> {
+  const addresses = new Map<string, string[]>();
+  for (const line of text.split("\n")) {
+    const [address = "", ...names] = (line.split("#", 1)[0] ?? "").trim().split(/\s+/);
+    if (isIP(ADDRESS.exec(address)?.[0] ?? "") === 0) continue;
+    for (const name of names) {
+      const host = name.toLowerCase().replace(/\.$/, "");
+      const found = addresses.get(host) ?? [];
+      if (!found.includes(address)) addresses.set(host, [...found, address]);
+    }
+  }
+  return addresses;
+}

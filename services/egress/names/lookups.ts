@@ -1,0 +1,133 @@
+import type { Clock } from "../../common/clock.ts";
+import { createFairLine, type FairLimits } from "./fair-line.ts";
+import type { Resolve } from "./resolve.ts";
+import { saysNoSuchName } from "./system-resolver.ts";
+
+/** The run that asks. `over` aborts when it has ended. */
+export type AskingRun = { readonly project: string; readonly over: AbortSignal };
+
+/** Looks a name up for a run. Rejects as soon as `signal` aborts or the run is over. */
+export type LookUp = (run: AskingRun, host: string, signal: AbortSignal) => Promise<readonly string[]>;
+
+/** The names before this one, of the same run or project, took too long. */
+export class WaitedTooLong extends Error {
+  override name = "WaitedTooLong";
+}
+
+/** At once. Each lookup has one or two UDP sockets. */
+export const LOOKUP_LIMITS: FairLimits = { total: 128, perProject: 16, perRun: 8 };
+const LINE_TIMEOUT_MS = 10_000;
+const LOOKUP_TIMEOUT_MS = 10_000;
+// Long enough for the connections of one page or loop. The addresses are judged anew for each connection.
+const KEPT_MS = 5_000;
+const MISSING_KEPT_MS = 1_000;
+const MAX_KEPT_NAMES = 256;
+
+type Lookup = {
+  readonly answer: Promise<readonly string[]>;
+  readonly controller: AbortController;
+  /** Connections that wait for the answer. */
+  waiting: number;
+  /** Epoch milliseconds until which the answer counts; undefined while there is none. */
+  untilMs: number | undefined;
+};
+
+/**
+ * Looks names up a few at a time for each run and project, in turns, so that no run's slow names hold up another's. A
+ * lookup ends with the run, or when no connection waits for it any more. Answers are kept for the run alone: kept
+ * for others they would tell which names those had asked for.
+ */
+export function createLookUp(resolve: Resolve, clock: Clock, limits: FairLimits = LOOKUP_LIMITS): LookUp {
+  const line = createFairLine(limits);
+  const namesByRun = new WeakMap<AskingRun, Map<string, Lookup>>();
+
+  /** Its turn, and then the lookup itself, each with a time limit of its own. */
+  const work = async (run: AskingRun, host: string, controller: AbortController) => {
+    const { signal } = controller;
+    const tooLate = () => controller.abort(new WaitedTooLong("the names before it were not answered"));
+    let stopTimer = clock.after(LINE_TIMEOUT_MS, tooLate);
+    try {
+      const done = await line({ project: run.project, run }, signal);
+      stopTimer();
+      stopTimer = clock.after(LOOKUP_TIMEOUT_MS, () => controller.abort(unanswered()));
+      try {
+        return await abortable(resolve(host, signal), signal);
+      } finally {
+        done();
+      }
+    } finally {
+      stopTimer();
+    }
+  };
+
+  const start = (run: AskingRun, host: string, names: Map<string, Lookup>): Lookup => {
+    const controller = new AbortController();
+    const end = () => controller.abort(run.over.reason);
+    run.over.addEventListener("abort", end, { once: true });
+    const lookup: Lookup = {
+      answer: work(run, host, controller),
+      controller,
+      waiting: 0,
+      untilMs: undefined,
+    };
+    const keep = (forMs: number) => {
+      lookup.untilMs = clock.now() + forMs;
+      if (names.size > MAX_KEPT_NAMES) forgetOldest(names);
+    };
+    void lookup.answer
+      .then(
+        () => keep(KEPT_MS),
+        (error: unknown) => {
+          if (saysNoSuchName(error)) keep(MISSING_KEPT_MS);
+          else if (names.get(host) === lookup) names.delete(host);
+        },
+      )
+      .finally(() => run.over.removeEventListener("abort", end));
+    return lookup;
+  };
+
+  return async (run, host, signal) => {
+    run.over.throwIfAborted();
+    signal.throwIfAborted();
+    const names = namesByRun.get(run) ?? new Map<string, Lookup>();
+    namesByRun.set(run, names);
+    let lookup = names.get(host);
+    if (!lookup || (lookup.untilMs ?? Number.POSITIVE_INFINITY) <= clock.now()) {
+      names.delete(host);
+      lookup = start(run, host, names);
+      names.set(host, lookup);
+    }
+    lookup.waiting++;
+    try {
+      return await abortable(lookup.answer, signal);
+    } finally {
+      if (--lookup.waiting === 0 && lookup.untilMs === undefined) {
+        if (names.get(host) === lookup) names.delete(host);
+        lookup.controller.abort(signal.reason);
+      }
+    }
+  };
+}
+
+function forgetOldest(names: Map<string, Lookup>): void {
+  for (const [host, { untilMs }] of names) {
+    if (untilMs === undefined) continue;
+    names.delete(host);
+    return;
+  }
+}
+
+function unanswered(): Error {
+  return Object.assign(new Error("the name was not resolved"), { code: "ETIMEDOUT" });
+}
+
+/** `work`, unless `signal` aborts before it settles. */
+async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  if (signal.aborted) abort();
+  else signal.addEventListener("abort", abort, { once: true });
+  return await Promise.race([work, aborted.promise]).finally(() =>
+    signal.removeEventListener("abort", abort),
+  );
+}

@@ -1,0 +1,38 @@
+import { readFile } from "node:fs/promises";
+
+/** The full names to look up for a host, in order: the domains of the search list are added to short names. */
+export type SearchList = (host: string) => Promise<readonly string[]>;
+
+// As in glibc: so many dots make a name that is looked up as it is before the search list is tried.
+const DEFAULT_NDOTS = 1;
+const MAX_NDOTS = 15;
+const MAX_DOMAINS = 6;
+
+/** The search list of resolv.conf(5), which compose and Kubernetes need for the names of services. */
+export function readSearchList(path: string): SearchList {
+  return async (host) => {
+    const { domains, ndots } = parse(await readFile(path, "utf8").catch(() => ""));
+    const longer = domains.map((domain) => `${host}.${domain}`);
+    return host.split(".").length > ndots ? [host, ...longer] : [...longer, host];
+  };
+}
+
+function parse(text: string): { readonly domains: readonly string[]; readonly ndots: number } {
+  let domains: readonly string[] = [];
+  let ndots = DEFAULT_NDOTS;
+  for (const line of text.split("\n")) {
+    const [keyword, ...words] = line.trim().split(/\s+/);
+    if (keyword === "search" || keyword === "domain") {
+      domains = words
+        .map((word) => word.toLowerCase().replace(/\.$/, ""))
+        .filter((word) => word !== "")
+        .slice(0, MAX_DOMAINS);
+    } else if (keyword === "options") {
+      for (const word of words) {
+        const [, dots] = /^ndots:(\d+)$/.exec(word) ?? [];
+        if (dots !== undefined) ndots = Math.min(Number(dots), MAX_NDOTS);
+      }
+    }
+  }
+  return { domains, ndots };
+}

@@ -1,0 +1,25 @@
+import { expect, it } from "vitest";
+import { readEnvironment } from "../../../services/common/environment.ts";
+import { readDnsServers } from "../../../services/egress/names/dns-servers.ts";
+
+const servers = (text: string) => {
+  const read = readEnvironment({ AIRLOCK_DNS_SERVERS: text });
+  const found = readDnsServers(read);
+  read.check();
+  return found;
+};
+
+it("are addresses, with or without a port", () => {
+  expect(servers("")).toEqual([]);
+  expect(servers("10.0.0.53, 10.0.0.53:5353,fd00::53 ,[fd00::53]:5353")).toEqual([
+    "10.0.0.53",
+    "10.0.0.53:5353",
+    "fd00::53",
+    "[fd00::53]:5353",
+  ]);
+});
+
+it.each(["dns.example", "10.0.0.53:", "10.0.0.53:0", "10.0.0.53:65536", "[10.0.0.53]:53", "fd00::53]:53"])(
+  "are refused by name when one is none: %s",
+  (text) => expect(() => servers(`10.0.0.1,${text}`)).toThrow(`not "${text}"`),
+);
