@@ -1,4 +1,5 @@
 import type { JsonEdits } from "./json-edits.ts";
+import { PartedNames } from "./parted-names.ts";
 
 type RedactedKey = {
   readonly start: number;
@@ -9,6 +10,11 @@ type RedactedKey = {
 };
 
 type OpenObject = { readonly firstKey: number; redacted: RedactedKey[] | undefined };
+
+const BACKSLASH = 0x5c;
+/** Every name that a redaction makes holds the first character of a marker. */
+const MARKER_BEGINS = 0x5b;
+const STEP_KEYS = 1_000;
 
 /** Keeps the keys of each object apart: redacted ones that would become equal to another key get a number. */
 export class KeyNames {
@@ -38,30 +44,51 @@ export class KeyNames {
     this.#edits.add(end, end, "");
   }
 
-  close(): void {
+  /** Whether the keys of the innermost object have to be told apart when it is closed. */
+  get isRedacted(): boolean {
+    return this.#open[this.#open.length - 1]?.redacted !== undefined;
+  }
+
+  /** Closes the innermost object, in steps of about a millisecond. */
+  *close(): Generator<void> {
     const { firstKey, redacted } = this.#open.pop() as OpenObject;
-    if (redacted) this.#number(redacted, this.#untouched(firstKey, redacted));
+    if (redacted) yield* this.#number(redacted, yield* this.#untouched(firstKey, redacted));
     this.#spans.length = firstKey;
   }
 
-  #untouched(firstKey: number, redacted: readonly RedactedKey[]): Set<string> {
-    const changed = new Set(redacted.map((key) => key.start));
-    const names = new Set<string>();
+  /** The names of the other keys that a redacted one could be equal to. */
+  *#untouched(firstKey: number, redacted: readonly RedactedKey[]): Generator<void, PartedNames> {
+    const names = new PartedNames();
+    let next = 0;
     for (let at = firstKey; at < this.#spans.length; at += 2) {
+      if (at % (2 * STEP_KEYS) === 0) yield;
       const start = this.#spans[at] as number;
-      if (changed.has(start)) continue;
-      names.add(JSON.parse(this.#text.toString("utf8", start - 1, (this.#spans[at + 1] as number) + 1)));
+      const end = this.#spans[at + 1] as number;
+      if (redacted[next]?.start === start) next++;
+      else if (this.#mayHoldMarker(start, end)) {
+        names.set(JSON.parse(this.#text.toString("utf8", start - 1, end + 1)), 0);
+      }
     }
     return names;
   }
 
-  #number(redacted: readonly RedactedKey[], taken: Set<string>): void {
-    const lastNumber = new Map<string, number>();
+  #mayHoldMarker(start: number, end: number): boolean {
+    for (let at = start; at < end; at++) {
+      const byte = this.#text[at];
+      if (byte === MARKER_BEGINS || byte === BACKSLASH) return true;
+    }
+    return false;
+  }
+
+  *#number(redacted: readonly RedactedKey[], taken: PartedNames): Generator<void> {
+    const lastNumber = new PartedNames();
+    let count = 0;
     for (const { name, suffixEdit } of redacted) {
+      if (++count % STEP_KEYS === 0) yield;
       let number = lastNumber.get(name) ?? 1;
       const suffix = () => (number === 1 ? "" : ` (${number})`);
       while (taken.has(name + suffix())) number++;
-      taken.add(name + suffix());
+      taken.set(name + suffix(), 0);
       lastNumber.set(name, number);
       this.#edits.change(suffixEdit, suffix());
     }

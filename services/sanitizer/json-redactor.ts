@@ -1,21 +1,24 @@
 import { isUtf8 } from "node:buffer";
 import type { AirlockError } from "../common/errors.ts";
+import { JsonSyntaxError, JsonTokens } from "../common/json/json-tokens.ts";
 import type { NeedleSet } from "../common/redaction/needle-set.ts";
 import type { Needle, NumberNeedle } from "../common/redaction/needles.ts";
 import { RedactionCounts } from "../common/redaction/redaction-counts.ts";
 import { Scanner } from "../common/redaction/scanner.ts";
-import { breathe } from "./breathe.ts";
+import { atOnce, takeTurns } from "../common/turn.ts";
 import { Allowance } from "./credentials/allowance.ts";
 import { CredentialFinder } from "./credentials/finder.ts";
 import type { Judge } from "./credentials/rules.ts";
 import { JsonEdits } from "./json-edits.ts";
 import { KeyNames } from "./json-keys.ts";
-import { type StringSearch, stringEdits } from "./json-string-edits.ts";
-import { JsonSyntaxError, JsonTokens } from "./json-tokens.ts";
+import { StringEdits } from "./json-string-edits.ts";
 import { outputWithheld } from "./output-withheld.ts";
 
-/** After so many bytes other work gets its turn. */
-const SLICE_BYTES = 1024 * 1024;
+/** So many bytes take about a millisecond: those that are scanned, and those whose tokens are looked at one by one. */
+const SCAN_BYTES = 128 * 1024;
+const WALK_BYTES = 16 * 1024;
+/** A string up to this length is done in one step. */
+const SHORT_STRING_BYTES = 4 * 1024;
 
 /** Shorter ones are too small to be looked for. */
 const MIN_NUMBER_BYTES = 3;
@@ -33,89 +36,115 @@ export async function redactJson(
   counts = new RedactionCounts(),
 ): Promise<JsonEdits> {
   if (!isUtf8(text)) throw notJson();
-  const raw = new Scanner(needles.automaton);
-  for (let at = 0; at < text.length; at += SLICE_BYTES) {
-    if (at > 0) await breathe(signal);
-    raw.scan(text.subarray(at, at + SLICE_BYTES));
-  }
-  const walk = new DocumentWalk(text, needles, judge, raw, counts);
+  const edits = new JsonEdits(text);
   try {
-    while (!walk.advance(SLICE_BYTES)) await breathe(signal);
+    await takeTurns(redactionSteps(text, needles, judge, edits, counts), signal);
   } catch (error) {
     throw error instanceof JsonSyntaxError ? notJson() : error;
   }
-  return walk.edits;
+  return edits;
+}
+
+function* redactionSteps(
+  text: Buffer,
+  needles: NeedleSet,
+  judge: Judge,
+  edits: JsonEdits,
+  counts: RedactionCounts,
+): Generator<void> {
+  const raw = new Scanner(needles.automaton);
+  for (let at = 0; at < text.length; at += SCAN_BYTES) {
+    raw.scan(text.subarray(at, at + SCAN_BYTES));
+    yield;
+  }
+  yield* new DocumentWalk(text, needles, judge, raw, edits, counts).steps();
 }
 
 class DocumentWalk {
-  readonly edits: JsonEdits;
+  readonly #edits: JsonEdits;
   readonly #text: Buffer;
   readonly #needles: NeedleSet;
   readonly #raw: Scanner;
   readonly #counts: RedactionCounts;
-  readonly #search: StringSearch;
+  readonly #strings: StringEdits;
   readonly #tokens: JsonTokens;
   readonly #keys: KeyNames;
   /** Where the last token that was changed ends. */
   #changedTo = 0;
 
-  constructor(text: Buffer, needles: NeedleSet, judge: Judge, raw: Scanner, counts: RedactionCounts) {
+  constructor(
+    text: Buffer,
+    needles: NeedleSet,
+    judge: Judge,
+    raw: Scanner,
+    edits: JsonEdits,
+    counts: RedactionCounts,
+  ) {
     this.#counts = counts;
     this.#text = text;
     this.#needles = needles;
     this.#raw = raw;
     this.#tokens = new JsonTokens(text);
-    this.edits = new JsonEdits(text);
-    this.#search = {
-      needles,
-      finder: new CredentialFinder(judge, new Allowance()),
-      edits: this.edits,
-      counts,
-    };
-    this.#keys = new KeyNames(text, this.edits);
+    this.#edits = edits;
+    const finder = new CredentialFinder(judge, new Allowance());
+    this.#strings = new StringEdits({ needles, finder, edits, counts });
+    this.#keys = new KeyNames(text, edits);
   }
 
-  /** Goes on for about `bytes`; true when the document is done. */
-  advance(bytes: number): boolean {
-    const stop = this.#tokens.end + bytes;
-    while (this.#tokens.end < stop) {
-      switch (this.#tokens.next()) {
+  /** Walks through the whole document, in steps of about a millisecond. */
+  *steps(): Generator<void> {
+    const tokens = this.#tokens;
+    tokens.pauseAt = WALK_BYTES;
+    for (;;) {
+      switch (tokens.next()) {
         case "open-object":
           this.#keys.open();
           break;
         case "close-object":
-          this.#keys.close();
+          yield* this.#keys.close();
           break;
         case "key": {
-          const firstEdit = this.edits.count;
-          this.#string();
-          this.#keys.key(this.#tokens.start, this.#tokens.end, firstEdit);
+          const firstEdit = this.#edits.count;
+          if (this.#needsSearch()) yield* this.#string();
+          this.#keys.key(tokens.start, tokens.end, firstEdit);
           break;
         }
         case "string":
-          this.#string();
+          if (this.#needsSearch()) yield* this.#string();
           break;
         case "number":
           this.#number();
           break;
+        case "pause":
+          yield;
+          tokens.pauseAt = tokens.position + WALK_BYTES;
+          break;
         case "end":
           this.#dropRegionsBefore(this.#text.length);
-          return true;
+          return;
       }
     }
-    return false;
   }
 
-  #string(): void {
+  /** Whether anything was found in the string or at its edges, or may be found once it is decoded. */
+  #needsSearch(): boolean {
+    const { start, end, hasEscapes } = this.#tokens;
+    if (this.#hasRegionBefore(end + 1) || this.#hasHitBefore(end)) return true;
+    return hasEscapes && !this.#strings.isClean(this.#text, start, end);
+  }
+
+  *#string(): Generator<void> {
     const { start, end, hasEscapes } = this.#tokens;
     const crossing = this.#crossing(start - 1, end + 1, start, end);
     if (crossing) {
-      this.edits.add(start, end, JSON.stringify(crossing.marker).slice(1, -1));
+      this.#edits.add(start, end, JSON.stringify(crossing.marker).slice(1, -1));
       this.#counts.add(this.#needles.names[crossing.source] ?? "");
       return;
     }
     if (!hasEscapes && !this.#hasRegionBefore(end) && !this.#hasHitBefore(end)) return;
-    stringEdits(this.#text, start, end, hasEscapes, this.#raw, this.#search);
+    const edits = this.#strings.add({ text: this.#text, start, end, hasEscapes }, this.#raw);
+    if (end - start <= SHORT_STRING_BYTES) atOnce(edits);
+    else yield* edits;
     this.#changedTo = end;
   }
 
@@ -128,7 +157,7 @@ class DocumentWalk {
       found = this.#needles.numbers.get(Math.abs(Number(this.#text.toString("latin1", start, end))));
     }
     if (!found) return;
-    this.edits.add(start, end, JSON.stringify(found.marker));
+    this.#edits.add(start, end, JSON.stringify(found.marker));
     this.#counts.add(this.#needles.names[found.source] ?? "");
     this.#changedTo = end;
   }

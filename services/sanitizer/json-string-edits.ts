@@ -1,3 +1,4 @@
+import { decodeString } from "../common/json/decode-string.ts";
 import type { NeedleSet } from "../common/redaction/needle-set.ts";
 import type { Needle } from "../common/redaction/needles.ts";
 import type { RedactionCounts } from "../common/redaction/redaction-counts.ts";
@@ -5,7 +6,7 @@ import { Scanner } from "../common/redaction/scanner.ts";
 import { type CredentialFinder, markerOf } from "./credentials/finder.ts";
 import { credentialsBetween } from "./credentials/string-pass.ts";
 import type { JsonEdits } from "./json-edits.ts";
-import { decodeString, type Span, wholeEscapes, writtenSpans } from "./json-string.ts";
+import { type Span, wholeEscapes, writtenSpans } from "./json-string.ts";
 
 /** What is looked for in the strings of a document, and where what was found is written down. */
 export type StringSearch = {
@@ -17,86 +18,139 @@ export type StringSearch = {
 
 type Found = Span & { readonly name: string; readonly inJson: string };
 
-/**
- * Adds the edits that the string at `start` to `end` of `text` needs. `raw` holds, first in line, what was found in
- * the string as it is written; a string with escapes is searched in its decoded form as well.
- */
-export function stringEdits(
-  text: Buffer,
-  start: number,
-  end: number,
-  hasEscapes: boolean,
-  raw: Scanner,
-  search: StringSearch,
-): void {
-  const written = needlesBefore(raw, end, search.needles);
-  const found = hasEscapes
-    ? withDecoded(text, start, end, written, search)
-    : withCredentials(text.subarray(start, end), start, written, raw, search);
-  for (const region of found) {
-    search.edits.add(region.start, region.end, region.inJson);
-    search.counts.add(region.name);
+/** A string of one document, `start` to `end` of `text`. */
+type Place = {
+  readonly text: Buffer;
+  readonly start: number;
+  readonly end: number;
+  readonly hasEscapes: boolean;
+};
+
+/** A longer string is not decoded twice, and takes more than one step. */
+const SHORT_BYTES = 16 * 1024;
+const STEP_BYTES = 64 * 1024;
+const STEP_REGIONS = 1_000;
+
+/** Finds the edits that the strings of one document need. */
+export class StringEdits {
+  readonly #search: StringSearch;
+  /** One for all strings: a document may have millions with an escape. */
+  readonly #scanner: Scanner;
+  readonly #scratch = Buffer.allocUnsafe(SHORT_BYTES);
+
+  constructor(search: StringSearch) {
+    this.#search = search;
+    this.#scanner = new Scanner(search.needles.automaton);
+  }
+
+  /** Whether nothing is found in what this string with escapes stands for; false when it is long. */
+  isClean(text: Buffer, start: number, end: number): boolean {
+    if (end - start > SHORT_BYTES) return false;
+    const position = { from: start, to: 0 };
+    decodeString(text, end, this.#scratch, position);
+    const scanner = this.#scanner;
+    scanner.reset(start);
+    scanner.scan(this.#scratch.subarray(0, position.to));
+    return scanner.starts.length === 0 && !scanner.hits.beginBefore(scanner.position);
+  }
+
+  /**
+   * Adds the edits that a string needs, in steps of about a millisecond. `raw` holds, first in line, what was found in the
+   * string as it is written; a string with escapes is searched in its decoded form as well.
+   */
+  *add(place: Place, raw: Scanner): Generator<void> {
+    const { text, start, end, hasEscapes } = place;
+    const written = yield* needlesBefore(raw, end, this.#search.needles);
+    const found = hasEscapes
+      ? yield* this.#inDecoded(place, written)
+      : yield* this.#withCredentials(text.subarray(start, end), start, written, raw);
+    let count = 0;
+    for (const region of found) {
+      if (++count % STEP_REGIONS === 0) yield;
+      this.#search.edits.add(region.start, region.end, region.inJson);
+      this.#search.counts.add(region.name);
+    }
+  }
+
+  *#inDecoded({ text, start, end }: Place, written: readonly Found[]): Generator<void, readonly Found[]> {
+    const scanner = this.#scanner;
+    const target = Buffer.allocUnsafe(end - start);
+    const position = { from: start, to: 0 };
+    scanner.reset(start);
+    while (position.from < end) {
+      const from = position.to;
+      decodeString(text, end, target, position, STEP_BYTES);
+      scanner.scan(target.subarray(from, position.to));
+      if (position.from < end) yield;
+    }
+    const bytes = target.subarray(0, position.to);
+    const needles = yield* needlesBefore(scanner, scanner.position, this.#search.needles);
+    const decoded = yield* this.#withCredentials(bytes, start, needles, scanner);
+    if (decoded.length === 0 && written.length === 0) return [];
+    const fromDecoded = yield* named(yield* writtenSpans(text, start, end, decoded), decoded);
+    const asWritten = yield* named(yield* wholeEscapes(text, start, end, written), written);
+    return yield* united(fromDecoded, asWritten);
+  }
+
+  /** `needles`, and the unknown credentials between them, in order. */
+  *#withCredentials(
+    bytes: Buffer,
+    from: number,
+    needles: readonly Found[],
+    { hits }: Scanner,
+  ): Generator<void, readonly Found[]> {
+    if (!hits.beginBefore(from + bytes.length)) return needles;
+    const text = { bytes, from };
+    const credentials = yield* credentialsBetween(needles, text, hits, this.#search.finder);
+    if (credentials.length === 0) return needles;
+    const found: Found[] = [];
+    for (const each of credentials) {
+      const inJson = JSON.stringify(markerOf(each, text)).slice(1, -1);
+      found.push({ start: each.start, end: each.end, name: each.name, inJson });
+      if (found.length % STEP_REGIONS === 0) yield;
+    }
+    return yield* united(needles, found);
   }
 }
 
-function withDecoded(
-  text: Buffer,
-  start: number,
+function* needlesBefore(
+  scanner: Scanner,
   end: number,
-  written: readonly Found[],
-  search: StringSearch,
-): Found[] {
-  const bytes = decodeString(text, start, end);
-  const scanner = new Scanner(search.needles.automaton);
-  scanner.position = start;
-  scanner.scan(bytes);
-  const needles = needlesBefore(scanner, scanner.position, search.needles);
-  const decoded = withCredentials(bytes, start, needles, scanner, search);
-  if (decoded.length === 0 && written.length === 0) return [];
-  const named = (spans: Span[], from: readonly Found[]) =>
-    from.map((found, index) => ({ ...found, ...(spans[index] as Span) }));
-  return united([
-    ...named(writtenSpans(text, start, end, decoded), decoded),
-    ...named(wholeEscapes(text, start, end, written), written),
-  ]);
-}
-
-/** `needles`, and the unknown credentials between them, in order. */
-function withCredentials(
-  bytes: Buffer,
-  from: number,
-  needles: readonly Found[],
-  { hits }: Scanner,
-  { finder }: StringSearch,
-): readonly Found[] {
-  if (!hits.beginBefore(from + bytes.length)) return needles;
-  const text = { bytes, from };
-  const credentials = credentialsBetween(needles, text, hits, finder);
-  const found = credentials.map((each) => ({
-    ...each,
-    inJson: JSON.stringify(markerOf(each, text)).slice(1, -1),
-  }));
-  return [...needles, ...found].sort((a, b) => a.start - b.start);
-}
-
-function needlesBefore(scanner: Scanner, end: number, { needles, names }: NeedleSet): Found[] {
+  { needles, names }: NeedleSet,
+): Generator<void, readonly Found[]> {
   const found: Found[] = [];
   for (let at = scanner.head; at < scanner.starts.length; at++) {
     const start = scanner.starts[at] as number;
     if (start >= end) break;
     const { inJson, source } = needles[scanner.patterns[at] as number] as Needle;
     found.push({ start, end: scanner.ends[at] as number, inJson, name: names[source] ?? "" });
+    if (found.length % STEP_REGIONS === 0) yield;
   }
   return found;
 }
 
-/** Overlapping regions as one, called after the first; the sort is stable, so that what was decoded goes first. */
-function united(regions: Found[]): Found[] {
+function* named(spans: readonly Span[], from: readonly Found[]): Generator<void, readonly Found[]> {
+  const found: Found[] = [];
+  for (const { name, inJson } of from) {
+    found.push({ ...(spans[found.length] as Span), name, inJson });
+    if (found.length % STEP_REGIONS === 0) yield;
+  }
+  return found;
+}
+
+/**
+ * The regions of both lists, each of which is in order, in one. Overlapping regions become one, called after the one that
+ * begins first, or else after the one in `first`.
+ */
+function* united(first: readonly Found[], second: readonly Found[]): Generator<void, readonly Found[]> {
   const result: Found[] = [];
-  for (const region of regions.sort((a, b) => a.start - b.start)) {
+  for (let a = 0, b = 0; a < first.length || b < second.length; ) {
+    const isFirst = b === second.length || (first[a]?.start ?? Infinity) <= (second[b] as Found).start;
+    const region = (isFirst ? first[a++] : second[b++]) as Found;
     const last = result[result.length - 1];
     if (last && region.start < last.end) last.end = Math.max(last.end, region.end);
-    else result.push(region);
+    else result.push({ ...region });
+    if ((a + b) % STEP_REGIONS === 0) yield;
   }
   return result;
 }

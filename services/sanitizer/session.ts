@@ -4,7 +4,7 @@ import { MAX_CHUNK_BYTES, MAX_MESSAGE_BYTES } from "../common/grpc-limits.ts";
 import type { NeedleSet } from "../common/redaction/needle-set.ts";
 import { RedactionCounts } from "../common/redaction/redaction-counts.ts";
 import { TextRedactor } from "../common/redaction/text-redactor.ts";
-import { breathe } from "./breathe.ts";
+import { Turn } from "../common/turn.ts";
 import { ByteCollector } from "./byte-collector.ts";
 import { kindOf } from "./channels.ts";
 import type { Judge } from "./credentials/rules.ts";
@@ -13,6 +13,8 @@ import { redactJson } from "./json-redactor.ts";
 import { outputWithheld } from "./output-withheld.ts";
 
 const MAX_COLLECTED_BYTES = MAX_MESSAGE_BYTES;
+/** So many bytes of a text take about a millisecond. */
+const TEXT_STEP_BYTES = 128 * 1024;
 
 type OpenText = { readonly redactor: TextRedactor; readonly counts: RedactionCounts };
 
@@ -52,9 +54,14 @@ export class SanitizerSession {
     this.#texts.set(channel, open);
     const { redactor, counts } = open;
     redactor.use(this.#needles);
+    const turn = new Turn();
     for (let at = 0; at < data.length; at += MAX_CHUNK_BYTES) {
-      if (at > 0) await breathe(this.#signal);
-      const pieces = redactor.push(data.subarray(at, at + MAX_CHUNK_BYTES));
+      const chunk = data.subarray(at, at + MAX_CHUNK_BYTES);
+      const pieces: Uint8Array[] = [];
+      for (let from = 0; from < chunk.length; from += TEXT_STEP_BYTES) {
+        if (turn.isOver) await turn.next(this.#signal);
+        pieces.push(...redactor.push(chunk.subarray(from, from + TEXT_STEP_BYTES)));
+      }
       if (pieces.length > 0) yield response(channel, joined(pieces));
     }
     if (!end) return;
@@ -75,7 +82,11 @@ export class SanitizerSession {
     if (cut) throw outputWithheld("it was cut off, and JSON cannot be checked in part");
     const counts = new RedactionCounts();
     const edits = await redactJson(document.bytes, this.#needles, this.#judge, this.#signal, counts);
-    for (const piece of edits.pieces()) yield response(channel, piece);
+    const turn = new Turn();
+    for (const piece of edits.pieces()) {
+      yield response(channel, piece);
+      if (turn.isOver) await turn.next(this.#signal);
+    }
     yield {
       channel,
       data: Buffer.alloc(0),

@@ -14,6 +14,11 @@ export class Fifo<Item> {
     for (let at = this.#head; at < this.#items.length; at++) yield this.#items[at] as Item;
   }
 
+  clear(): void {
+    this.#items.length = 0;
+    this.#head = 0;
+  }
+
   push(item: Item): void {
     this.#items.push(item);
   }

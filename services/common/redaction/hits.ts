@@ -19,6 +19,10 @@ export class Hits {
     this.#packed.push(end * TRIGGERS + trigger);
   }
 
+  clear(): void {
+    this.#packed.clear();
+  }
+
   /** Whether the first begins before `position`. */
   beginBefore(position: number): boolean {
     return this.#startOf(this.#packed.first ?? Number.POSITIVE_INFINITY) < position;

@@ -61,6 +61,15 @@ export class Scanner {
     this.position = base + length;
   }
 
+  /** Begins anew at `position`, as a new scanner would. */
+  reset(position: number): void {
+    this.position = position;
+    this.#state = 0;
+    this.head = 0;
+    for (const list of [this.starts, this.ends, this.patterns]) if (list.length > 0) list.length = 0;
+    this.hits.clear();
+  }
+
   /** Goes on at `position` as if it had scanned `text` before; what that holds is not found again, but may go on. */
   resume(text: Uint8Array, position: number): void {
     this.position = position - text.length;

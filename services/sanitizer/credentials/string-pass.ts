@@ -4,26 +4,34 @@ import type { Stretch } from "./shape.ts";
 
 type Region = { readonly start: number; readonly end: number };
 
+/** The rules may be asked about all that stands in so many bytes within a few milliseconds. */
+const STEP_BYTES = 4 * 1024;
+
 /**
  * The unknown credentials in a whole text, between the `needles` that were found in it (sorted, disjoint). Takes the
  * triggers that begin in the text, or before it, from `hits`.
  */
-export function credentialsBetween(
+export function* credentialsBetween(
   needles: readonly Region[],
   text: Stretch,
   hits: Hits,
   finder: CredentialFinder,
-): Credential[] {
+): Generator<void, Credential[]> {
   let rest = text;
   for (const { start, end } of needles) {
-    search(finder, hits, { bytes: rest.bytes.subarray(0, start - rest.from), from: rest.from });
+    yield* search(finder, hits, { bytes: rest.bytes.subarray(0, start - rest.from), from: rest.from });
     rest = { bytes: rest.bytes.subarray(end - rest.from), from: end };
   }
-  search(finder, hits, rest);
+  yield* search(finder, hits, rest);
   return finder.found.splice(0);
 }
 
-function search(finder: CredentialFinder, hits: Hits, stretch: Stretch): void {
-  finder.search(hits, stretch.from, stretch);
+function* search(finder: CredentialFinder, hits: Hits, stretch: Stretch): Generator<void> {
+  const { bytes, from } = stretch;
+  for (let to = STEP_BYTES; to < bytes.length && hits.beginBefore(from + bytes.length); to += STEP_BYTES) {
+    finder.search(hits, from, { bytes: bytes.subarray(0, to), from });
+    yield;
+  }
+  finder.search(hits, from, stretch);
   finder.settle(stretch, true);
 }
