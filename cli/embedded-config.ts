@@ -10,8 +10,9 @@ import { readMaxUnfinished } from "../services/router/config.ts";
 import { readVaultSettings, type VaultSettings } from "../services/secrets/vault-settings.ts";
 
 const ROOT = join(import.meta.dirname, "..");
-// A Unix socket path has at most 107 characters; a worker's is this much longer than the run directory.
-const LONGEST_RUN_DIRECTORY = 107 - "/00000000-0000-0000-0000-000000000000/worker.sock".length;
+// A Unix socket path has at most 107 characters; a worker's is this much longer than the run directory, whose name gets a
+// random end where another user has taken it.
+const LONGEST_RUN_DIRECTORY = 107 - "-random/00000000-0000-0000-0000-000000000000/worker.sock".length;
 
 /** What `./airlock up` starts with: flags first, then the environment, then the defaults. */
 export type EmbeddedConfig = {

@@ -1,15 +1,14 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { startGateway } from "../gateway/main.ts";
 import type { Log } from "../services/common/log.ts";
-import { removeTree } from "../services/common/remove-tree.ts";
 import type { RunningService } from "../services/common/run-service.ts";
 import { startEgress } from "../services/egress/main.ts";
 import { startPoolManager } from "../services/pool-manager/main.ts";
 import { startRouter } from "../services/router/main.ts";
 import { startSanitizer } from "../services/sanitizer/main.ts";
 import { startSecrets } from "../services/secrets/main.ts";
-import { keepCertificates } from "./embedded-certificates.ts";
+import type { DataDirectoryLock } from "./data-directory-lock.ts";
+import { type KeptCertificates, keepCertificates } from "./embedded-certificates.ts";
 import type { EmbeddedConfig } from "./embedded-config.ts";
 import { claimRunDirectory } from "./run-directory.ts";
 
@@ -21,30 +20,40 @@ export type Embedded = {
 
 /**
  * Starts every service in this process, each on its own Unix socket, as compose runs them in containers of their own.
- * Rejects, with nothing left running, when one of them cannot start.
+ * Rejects, with nothing left running and the lock released, when one of them cannot start.
  */
 export async function startEmbedded(
   config: EmbeddedConfig,
+  lock: DataDirectoryLock,
   logFor: (service: string) => Log,
 ): Promise<Embedded> {
-  const { runDirectory, dataDirectory, projectsDirectory } = config;
-  await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
-  await claimRunDirectory(runDirectory);
+  const { dataDirectory, projectsDirectory } = config;
+  const claimed = await claimRunDirectory(config.runDirectory).catch((error: unknown) => {
+    lock.release();
+    throw error;
+  });
+  const runDirectory = claimed.path;
   const address = (service: string) => `unix:${join(runDirectory, `${service}.sock`)}`;
   const running: RunningService[] = [];
-  // Containers are spoken to over a network, and there only with certificates.
-  const certificates =
-    config.driver === "docker" ? await keepCertificates(dataDirectory, logFor("certificates")) : undefined;
+  let certificates: KeptCertificates | undefined;
   const drainAll = async (graceMs: number) => {
-    for (const service of running.reverse()) await service.drain(graceMs);
-    certificates?.close();
-    await removeTree(runDirectory);
+    try {
+      await lock.markStopping();
+      for (const service of running.reverse()) await service.drain(graceMs);
+      certificates?.close();
+      await claimed.remove();
+    } finally {
+      lock.release();
+    }
   };
   const start = async <Service extends RunningService>(service: Promise<Service>): Promise<Service> => {
     running.push(await service);
     return await service;
   };
   try {
+    // Containers are spoken to over a network, and there only with certificates.
+    if (config.driver === "docker")
+      certificates = await keepCertificates(dataDirectory, logFor("certificates"));
     await start(
       startSecrets(
         {

@@ -1,4 +1,4 @@
-import { access, constants } from "node:fs/promises";
+import { access, constants, mkdir } from "node:fs/promises";
 import { keepMemoryOutOfCoreDumps } from "../services/common/core-dumps.ts";
 import { ConfigError } from "../services/common/environment.ts";
 import { isUsable, openProjectCatalogue } from "../services/common/project-catalogue.ts";
@@ -40,10 +40,19 @@ async function startMock(config: EmbeddedConfig): Promise<Running> {
 
 async function startReal(config: EmbeddedConfig): Promise<Running> {
   const { openLogs } = await import("./log-file.ts");
+  const { lockDataDirectory } = await import("./data-directory-lock.ts");
   const { startEmbedded } = await import("./embedded.ts");
   if (config.driver === "process") await requirePython(config.python);
   await warnOfBrokenProjects(config.projectsDirectory);
-  return await startEmbedded(config, openLogs(config.dataDirectory, config.logLevel));
+  const { dataDirectory } = config;
+  await mkdir(dataDirectory, { recursive: true, mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    throw new ConfigError([
+      `The data directory ${dataDirectory} cannot be made (${error.code}); name another with --data DIR.`,
+    ]);
+  });
+  // Before anything in there is opened, the log included.
+  const lock = await lockDataDirectory(dataDirectory, (sentence) => process.stderr.write(`${sentence}\n`));
+  return await startEmbedded(config, lock, openLogs(dataDirectory, config.logLevel));
 }
 
 async function requirePython(python: string): Promise<void> {

@@ -51,7 +51,7 @@ describe("./airlock up", () => {
   it("refuses a data directory that another one uses", async () => {
     const { status, stderr } = await runAirlock(["up", "--port", "0", "--data", airlock.dataDirectory]);
     expect(status).toBe(2);
-    expect(stderr).toMatch(/^Another Airlock already uses this data directory; .*\n$/);
+    expect(stderr).toMatch(/^Another Airlock \(process \d+\) already uses this data directory; .*\n$/);
     expect((await fetch(`${airlock.url}/health`)).status).toBe(200);
   });
 

@@ -1,0 +1,100 @@
+import { closeSync, openSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ConfigError } from "../services/common/environment.ts";
+
+/** A data directory that is this process's alone until `release`, or until the process ends, however it ends. */
+export type DataDirectoryLock = {
+  /** Tells an Airlock that is started now that this one is about to end. */
+  markStopping(): Promise<void>;
+  release(): void;
+};
+
+type Holder = { readonly pid: number; readonly host: string; readonly stopping: boolean };
+
+const POLL_MS = 100;
+// One that was told to stop a moment ago has not said so yet.
+const RUNNING_WAIT_MS = 2_000;
+// Runs have ten seconds to end, then workers.
+const STOPPING_WAIT_MS = 30_000;
+const SQLITE_BUSY = 5;
+
+/**
+ * Takes the lock. Waits for an Airlock that stops, and says so with `tell`. Throws a ConfigError when another one goes on
+ * using the directory.
+ */
+export async function lockDataDirectory(
+  directory: string,
+  tell: (sentence: string) => void,
+): Promise<DataDirectoryLock> {
+  const path = join(directory, "lock");
+  const holderPath = join(directory, "lock-holder.json");
+  const say = async (stopping: boolean) => {
+    const holder: Holder = { pid: process.pid, host: hostname(), stopping };
+    // It only explains: a full disk must not keep anybody from starting or ending.
+    await writeFile(holderPath, JSON.stringify(holder), { mode: 0o600 }).catch(() => undefined);
+  };
+  const startedMs = performance.now();
+  let isTold = false;
+  let database = tryToLock(path);
+  while (!database) {
+    const holder = await readHolder(holderPath);
+    const waitedMs = performance.now() - startedMs;
+    if (waitedMs > (holder?.stopping ? STOPPING_WAIT_MS : RUNNING_WAIT_MS)) throw inUse(holder);
+    if (holder?.stopping && !isTold) {
+      tell(`Another Airlock${nameOf(holder)} is stopping in this data directory; waiting for it to end.`);
+      isTold = true;
+    }
+    await sleep(POLL_MS);
+    database = tryToLock(path);
+  }
+  await say(false);
+  return { markStopping: () => say(true), release: () => database.close() };
+}
+
+/**
+ * By SQLite, since Node has no flock: the kernel lets go of its locks when the process ends, and a process id that is used
+ * again means nothing. Nothing else in this process may open the file: closing it would end the lock.
+ */
+function tryToLock(path: string): DatabaseSync | undefined {
+  let database: DatabaseSync | undefined;
+  try {
+    // Whoever may read the file could hold it, too.
+    closeSync(openSync(path, "a", 0o600));
+    database = new DatabaseSync(path);
+    database.exec("PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE");
+    return database;
+  } catch (error) {
+    database?.close();
+    const { errcode, code } = error as { errcode?: number; code?: string };
+    if (errcode === SQLITE_BUSY) return undefined;
+    throw new ConfigError([
+      `The data directory cannot be locked: ${path} (${errcode === undefined ? code : `SQLite ${errcode}`}). Let this user write there, or name another directory with --data DIR.`,
+    ]);
+  }
+}
+
+async function readHolder(path: string): Promise<Holder | undefined> {
+  try {
+    const { pid, host, stopping } = JSON.parse(await readFile(path, "utf8"));
+    return Number.isInteger(pid) ? { pid, host: String(host), stopping: stopping === true } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function nameOf(holder: Holder | undefined): string {
+  if (!holder) return "";
+  return ` (process ${holder.pid}${holder.host === hostname() ? "" : ` on ${holder.host}`})`;
+}
+
+function inUse(holder: Holder | undefined): ConfigError {
+  return new ConfigError([
+    holder?.stopping
+      ? `Another Airlock${nameOf(holder)} has not ended after ${STOPPING_WAIT_MS / 1_000} s; end it with kill -KILL, or give this one its own data directory with --data DIR.`
+      : `Another Airlock${nameOf(holder)} already uses this data directory; stop it, or give this one its own with --data DIR.`,
+  ]);
+}
