@@ -26,7 +26,9 @@ export class InvalidFields extends AirlockError {
 
   /** `subject` is how a field is called in the sentence, with a trailing space: "", "query parameter ". */
   constructor(fields: readonly SchemaProblem[], subject = "") {
-    const listed = fields.slice(0, MAX_LISTED).map(({ field, message }) => ({ field: clip(field), message }));
+    const listed = fields
+      .slice(0, MAX_LISTED)
+      .map(({ field, message }) => ({ field: wholeOrLength(field), message }));
     const sentences = listed.map(({ field, message }) =>
       field ? `${subject}"${field}" ${message}` : `The body ${message}`,
     );
@@ -61,7 +63,7 @@ export function problemHeaders({ code }: Pick<Problem, "code">): Record<string, 
   };
 }
 
-// The name of an unknown field is the caller's own text and may be megabytes long.
-function clip(name: string): string {
-  return name.length > MAX_NAME_LENGTH ? `${name.slice(0, MAX_NAME_LENGTH)}…` : name;
+// The name of an unknown field is the caller's own text and may be megabytes long. A message holds no part of a value.
+function wholeOrLength(name: string): string {
+  return name.length > MAX_NAME_LENGTH ? `a name of ${name.length} characters` : name;
 }

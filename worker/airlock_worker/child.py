@@ -10,9 +10,12 @@ import os
 import signal
 import socket
 import sys
-from typing import Any, NoReturn
+from functools import partial
+from os import _exit
+from typing import NoReturn
 
 from . import frames, init, kernel, namespaces, network, posture, sandbox, script
+from .plain_json import ascii_of
 from .room import Limits, Room
 from .run_cgroup import RunCgroup
 
@@ -25,6 +28,7 @@ _set_handler = inspect.unwrap(signal.signal)
 
 def live(control: int, out: int, err: int, status: int, room: Room, limits: Limits, cgroup: RunCgroup) -> NoReturn:
     """Called right after the fork, never returns."""
+    begun = False
     try:
         problem = _enter(cgroup)
         if os.getpid() == 1:
@@ -49,23 +53,33 @@ def live(control: int, out: int, err: int, status: int, room: Room, limits: Limi
             _add_to_environment(start["secrets"])
             if start["network"] is not None:
                 network.enter(start["network"], room.scratch)
-            _work(start, room, limits)
+            work = partial(_measure, room, limits) if start.get("probe") else script.prepare(start, limits, CONTROL_FD)
+            frames.send(CONTROL_FD, (frames.BEGUN, b""))
+            begun = True
+            work()
     except BaseException as error:
         # Only Airlock's own code gets here: the script's exceptions are caught where it runs.
-        with contextlib.suppress(BaseException):
-            text = f"Airlock could not start the script: {type(error).__name__}: {error}"
-            frames.send(CONTROL_FD, (frames.DONE, json.dumps({"end": "start_failed", "error": text}).encode()))
-    os._exit(0)
+        _say(error, begun)
+    _exit(0)
 
 
-def _work(start: dict[str, Any], room: Room, limits: Limits) -> None:
-    if start.get("probe"):
-        frames.send(CONTROL_FD, (frames.PROBE, json.dumps(posture.measure(room, limits)).encode()))
-        # Until the supervisor has looked from outside.
-        frames.receive(CONTROL_FD)
-        frames.send(CONTROL_FD, (frames.DONE, json.dumps({"end": "completed", "error": ""}).encode()))
-    else:
-        script.run(start, limits, CONTROL_FD)
+def _say(error: BaseException, begun: bool) -> None:
+    end = "script_error" if begun else "start_failed"
+    failed = "Airlock failed when the script had begun" if begun else "Airlock could not start the script"
+    try:
+        text = f"{failed}: {type(error).__name__}: {error}"
+        frames.send(CONTROL_FD, (frames.DONE, ascii_of({"end": end, "error": text})))
+    except BaseException:
+        # The supervisor sees an end without a word.
+        pass
+
+
+def _measure(room: Room, limits: Limits) -> None:
+    """The probe run, in place of a script."""
+    frames.send(CONTROL_FD, (frames.PROBE, json.dumps(posture.measure(room, limits)).encode()))
+    # Until the supervisor has looked from outside.
+    frames.receive(CONTROL_FD)
+    frames.send(CONTROL_FD, (frames.DONE, json.dumps({"end": "completed", "error": ""}).encode()))
 
 
 def _enter(cgroup: RunCgroup) -> OSError | None:

@@ -10,7 +10,7 @@ from . import frames, sdk
 from .frames import FrameReader, FrameTooLarge, ProtocolViolation
 from .report import MAX_ERROR_BYTES, cut
 from .room import Limits
-from .verdict import CLAIMABLE, Verdict, of_large_result, of_violation
+from .verdict import CLAIMABLE, CLAIMABLE_BEFORE, Verdict, of_large_result, of_violation
 
 # JSON may write a character of one byte with six.
 _QUESTION_BYTES = 6 * (sdk.MAX_PROMPT_BYTES + sdk.MAX_MODEL_BYTES) + 64
@@ -30,12 +30,15 @@ class Conversation:
 
     def __init__(self, limits: Limits, probe: bool = False) -> None:
         sizes = {
+            frames.BEGUN: 0,
             frames.QUESTION: _QUESTION_BYTES,
             frames.RESULT: limits.max_result_bytes,
             frames.MEMORY: limits.max_result_bytes,
             frames.DONE: _DONE_BYTES,
         }
         self._reader = FrameReader({frames.PROBE: _PROBE_BYTES, **sizes} if probe else sizes)
+        # Whether the script's code may have run. The script cannot take that back.
+        self.begun = False
         self.question: Question | None = None
         self.result: bytes | None = None
         self.memory: bytes | None = None
@@ -81,10 +84,14 @@ class Conversation:
     def _take(self, kind: bytes, payload: bytes) -> None:
         if self.verdict is not None or self.question is not None:
             raise ProtocolViolation("a frame out of turn")
-        if kind == frames.QUESTION:
+        if kind == frames.DONE:
+            self.verdict = _claim(payload, CLAIMABLE if self.begun else CLAIMABLE_BEFORE)
+        elif kind == frames.BEGUN or not self.begun:
+            if self.begun or kind != frames.BEGUN:
+                raise ProtocolViolation("a frame out of turn")
+            self.begun = True
+        elif kind == frames.QUESTION:
             self.question = _question(payload)
-        elif kind == frames.DONE:
-            self.verdict = _claim(payload)
         elif kind == frames.RESULT and self.result is None and self.memory is None:
             self.result = payload
         elif kind == frames.MEMORY and self.memory is None:
@@ -120,8 +127,8 @@ def _size(text: str) -> int:
         raise ProtocolViolation("text that is not Unicode") from None
 
 
-def _claim(payload: bytes) -> Verdict:
+def _claim(payload: bytes, claimable: frozenset[str]) -> Verdict:
     match _members(payload):
-        case {"end": str(end), "error": str(error)} if end in CLAIMABLE:
+        case {"end": str(end), "error": str(error)} if end in claimable:
             return Verdict(end, "" if end == "completed" else cut(error) or end)
     raise ProtocolViolation("an end that is none")

@@ -25,19 +25,19 @@ More than 200 levels and values that contain themselves are errors.
 
 from __future__ import annotations
 
-import dataclasses
-import datetime
-import decimal
-import enum
-import json
-import math
 from collections.abc import Callable
+from dataclasses import _FIELD  # type: ignore[attr-defined]
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from math import isfinite, isnan
 from typing import Any
 
 from . import encode_tables
 from .encode_keys import any_digits, full_name, is_missing, key_text
 from .encode_time import duration_text, iso_text
 from .json_path import NotJson, at_attribute, at_item
+from .plain_json import ascii_of, text_of
 
 MAX_DEPTH = 200
 
@@ -74,7 +74,7 @@ def encode(value: Any, name: str) -> str:
 
 def _text_of(plain: Any) -> str:
     with any_digits():
-        return json.dumps(plain, ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
+        return text_of(plain)
 
 
 class _Plain:
@@ -96,10 +96,11 @@ class _Plain:
         return self._convert_rare(value)
 
     def _convert_rare(self, value: Any) -> Any:
-        if isinstance(value, enum.Enum):
+        kind = type(value)
+        if isinstance(value, Enum):
             return self.convert(value.value)
-        for kind, write in _SCALARS:
-            if isinstance(value, kind):
+        for scalar, write in _SCALARS:
+            if isinstance(value, scalar):
                 return write(value)
         if isinstance(value, dict):
             return self._nested(value, self._object)
@@ -107,14 +108,13 @@ class _Plain:
             return self._nested(value, self._array)
         if isinstance(value, (set, frozenset)):
             return sorted(self._nested(value, self._array), key=_text_of)
-        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        if hasattr(kind, "__dataclass_fields__"):
             return self._nested(value, self._fields)
         known, plain = encode_tables.convert(value, self)
         if known:
             return plain
-        name = type(value).__name__
-        hint = _HINTS.get(name, "turn it into text, numbers, lists or dicts first")
-        raise NotJson(f"is of type {full_name(type(value))}, which has no JSON form; {hint}")
+        hint = _HINTS.get(kind.__name__, "turn it into text, numbers, lists or dicts first")
+        raise NotJson(f"is of type {full_name(kind)}, which has no JSON form; {hint}")
 
     def _nested(self, value: Any, convert: Callable[[Any], Any]) -> Any:
         if id(value) in self._open:
@@ -146,7 +146,7 @@ class _Plain:
         for key, item in items.items():
             name = key if type(key) is str else key_text(key)
             if name in converted:
-                raise NotJson(f"has two keys that are {json.dumps(name)} in JSON")
+                raise NotJson(f"has two keys that are {ascii_of(name).decode()} in JSON")
             try:
                 converted[name] = self.convert(item)
             except NotJson as problem:
@@ -155,7 +155,8 @@ class _Plain:
 
     def _fields(self, value: Any) -> dict[str, Any]:
         converted = {}
-        for field in dataclasses.fields(value):
+        # ClassVar and InitVar stand there, too, and are no fields.
+        for field in (each for each in value.__dataclass_fields__.values() if each._field_type is _FIELD):
             try:
                 converted[field.name] = self.convert(getattr(value, field.name))
             except NotJson as problem:
@@ -164,8 +165,8 @@ class _Plain:
 
 
 def _finite(value: float) -> float:
-    if not math.isfinite(value):
-        name = "NaN" if math.isnan(value) else "infinite"
+    if not isfinite(value):
+        name = "NaN" if isnan(value) else "infinite"
         raise NotJson(f"is {name}, which JSON cannot hold; use None or leave it out")
     return float(value)
 
@@ -183,7 +184,7 @@ _SCALARS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     (bool, bool),
     (int, int),
     (float, _finite),
-    (decimal.Decimal, str),
-    ((datetime.date, datetime.time), _date),
-    (datetime.timedelta, _duration),
+    (Decimal, Decimal.__str__),
+    ((date, time), _date),
+    (timedelta, _duration),
 )

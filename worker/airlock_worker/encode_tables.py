@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
+from sys import modules
 from typing import Any, Protocol
 
 from .encode_keys import is_missing, key_text
 from .encode_time import duration_of, trim_fraction
-from .json_path import NotJson, at_attribute, at_item
+from .json_path import NotJson, at_attribute, at_item, whole
 
 
 class Converter(Protocol):
@@ -19,7 +19,7 @@ def convert(value: Any, plain: Converter) -> tuple[bool, Any]:
     """Whether the value is one of theirs, and its plain form."""
     if is_missing(value):
         return True, None
-    numpy, pandas = sys.modules.get("numpy"), sys.modules.get("pandas")
+    numpy, pandas = modules.get("numpy"), modules.get("pandas")
     # Either may be half imported, or a script's own module of that name.
     if pandas is not None and hasattr(pandas, "DataFrame"):
         if isinstance(value, pandas.DataFrame):
@@ -85,13 +85,13 @@ def _each(array: Any, write: Any, items: Any, depth: int = 0) -> Any:
 
 
 def _default_index(index: Any) -> bool:
-    pandas = sys.modules["pandas"]
+    pandas = modules["pandas"]
     return isinstance(index, pandas.RangeIndex) and index.start == 0 and index.step == 1 and index.name is None
 
 
 def _column(column: Any, plain: Converter) -> list[Any]:
     """The values of a Series, one after the other."""
-    numpy = sys.modules["numpy"]
+    numpy = modules["numpy"]
     dtype = column.dtype
     if isinstance(dtype, numpy.dtype) and dtype.kind in "biufMm":
         converted: list[Any] = _array(numpy, column.to_numpy(), plain)
@@ -109,7 +109,7 @@ def _series(series: Any, plain: Converter) -> Any:
     values = _column(series, plain)
     if len(set(names)) != len(names):
         twice = next(name for at, name in enumerate(names) if name in names[:at])
-        raise NotJson(f"is a Series with two labels that are {twice!r:.80}; use reset_index()")
+        raise NotJson(f"is a Series with two labels that are {whole(repr(twice))}; use reset_index()")
     return dict(zip(names, values, strict=True))
 
 
@@ -122,7 +122,7 @@ def _rows(frame: Any, plain: Converter) -> list[dict[str, Any]]:
     names = _names(frame.columns)
     if len(set(names)) != len(names):
         twice = next(name for at, name in enumerate(names) if name in names[:at])
-        raise NotJson(f"is a DataFrame with two columns that are {twice!r:.80}; rename one")
+        raise NotJson(f"is a DataFrame with two columns that are {whole(repr(twice))}; rename one")
     columns = []
     for at, name in enumerate(names):
         try:

@@ -6,21 +6,22 @@ before it has looked at the kind: what arrives may be garbage that a script wrot
 
 from __future__ import annotations
 
-import os
-import struct
 from collections.abc import Iterator, Mapping
+from os import read, write
+from struct import Struct
 
 # To the child.
 START = b"S"
 ANSWER = b"A"
-# From the child.
+# From the child. BEGUN is the last that Airlock's own code sends before the script's code can run.
+BEGUN = b"B"
 QUESTION = b"Q"
 RESULT = b"R"
 MEMORY = b"M"
 PROBE = b"P"
 DONE = b"D"
 
-_HEADER = struct.Struct(">cI")
+_HEADER = Struct(">cI")
 
 
 class ProtocolViolation(Exception):
@@ -45,7 +46,7 @@ def send(fd: int, *frames: tuple[bytes, bytes]) -> None:
     """Blocking; for the child. What is sent together arrives with one wake-up of the reader."""
     view = memoryview(b"".join(pack(kind, payload) for kind, payload in frames))
     while view:
-        view = view[os.write(fd, view) :]
+        view = view[write(fd, view) :]
 
 
 def receive(fd: int) -> tuple[bytes, bytes] | None:
@@ -61,7 +62,7 @@ def receive(fd: int) -> tuple[bytes, bytes] | None:
 def _read_exactly(fd: int, size: int) -> bytes | None:
     parts: list[bytes] = []
     while size:
-        part = os.read(fd, min(size, 1 << 20))
+        part = read(fd, min(size, 1 << 20))
         if not part:
             return None
         parts.append(part)

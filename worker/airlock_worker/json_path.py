@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
+from .plain_json import text_of
 
 _SHOWN_SEGMENTS = 12
-_MAX_KEY = 80
+_MAX_SHOWN = 82
 
 
 class NotJson(ValueError):
@@ -44,5 +44,11 @@ def at_attribute(problem: NotJson, name: str) -> NotJson:
 
 
 def _short(key: str) -> str:
-    """Whole or not at all: a part of a secret is not found where errors are cleaned."""
-    return json.dumps(key, ensure_ascii=False) if len(key) <= _MAX_KEY else f"a key of {len(key)} characters"
+    return whole(text_of(key), "a key of")
+
+
+def whole(text: str, otherwise: str = "one of") -> str:
+    """For a message: the text as it is or, where it is long, its length. A part of a secret is not found where errors
+    are cleaned, so a message never holds a part of a value.
+    """
+    return text if len(text) <= _MAX_SHOWN else f"{otherwise} {len(text)} characters"

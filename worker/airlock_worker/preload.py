@@ -9,6 +9,8 @@ import sys
 import traceback
 from pathlib import Path
 
+from . import own_builtins
+
 _ERROR_LINES = 12
 # What some distributions install by mistake, and nobody imports.
 _NO_LIBRARY = frozenset({"test", "tests", "docs", "doc", "example", "examples", "benchmarks"})
@@ -54,3 +56,4 @@ def paths_to_keep() -> tuple[str, ...]:
 def forget_worker_path() -> None:
     """Scripts have no business with the worker's own modules, all of which are loaded by now."""
     sys.path[:] = [path for path in sys.path if path != _PACKAGE_ROOT]
+    own_builtins.leave()

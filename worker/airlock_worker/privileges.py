@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import resource
+from resource import RLIMIT_AS, getrlimit, setrlimit
 
 from . import kernel
 from .room import Limits, Room, kernel_at_least, status_field
@@ -43,9 +43,11 @@ def _wanted(room: Room, limits: Limits) -> list[tuple[int, int, int]]:
 
 def allow_reporting() -> None:
     """After a MemoryError: lets the little more in that is needed to say so."""
-    with contextlib.suppress(ValueError, OSError):
-        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+    try:
+        hard = getrlimit(RLIMIT_AS)[1]
+        setrlimit(RLIMIT_AS, (hard, hard))
+    except (ValueError, OSError):
+        pass
 
 
 def measure_resources(room: Room, limits: Limits) -> str | None:

@@ -216,6 +216,8 @@ class Run:
         ended = self._talk.verdict or self._held_against_it(status)
         if ended is None and self._process.oom_kills and verdict.is_sigkill(status):
             return verdict.of_memory(self._start.limits)
+        if ended is None and not self._talk.begun and not self._process.killed_by_us:
+            return verdict.of_no_beginning(status)
         ended = ended or verdict.of_status(status, self._process.killed_by_us)
         return verdict.with_oom_kills(ended, self._process.oom_kills)
 

@@ -1,34 +1,41 @@
-"""Runs the script as `__main__` and tells the supervisor how it ended."""
+"""Runs the script as `__main__` and tells the supervisor how it ended.
+
+Between the script's first line and the end of the process everything here must work whatever the script has replaced
+(`own_builtins.py`) and whatever it raises.
+"""
 
 from __future__ import annotations
 
-import atexit
-import contextlib
-import io
-import json
+import builtins
 import linecache
-import os
 import sys
-import threading
 import types
+from atexit import _run_exitfuncs
 from collections.abc import Callable
+from functools import partial
+from os import _exit, close, getpid
+from sys import getrecursionlimit, modules, setprofile, setrecursionlimit, settrace
 from typing import Any, TextIO
 
 from . import determinism, frames, privileges, sdk
 from .encode import encode
-from .report import Outcome, outcome_of
+from .plain_json import ascii_of, value_of
+from .report import Outcome, keep_source, outcome_of
 from .room import Limits
 
 FILE_NAME = "script.py"
 _SECRET = "a secret of the project: its value is redacted wherever it leaves the run"
+# A script may have set a limit that Airlock's own calls exceed.
+_LEAST_RECURSION = 1000
 
 
-def run(start: dict[str, Any], limits: Limits, control: int) -> None:
+def prepare(start: dict[str, Any], limits: Limits, control: int) -> Callable[[], None]:
+    """All that can be done before the script begins. What it gives runs the script, once."""
     code: str = start["code"]
     plain_settings = {**start["project_settings"], **start["settings"]}
     network = start["network"] or {"placeholders": {}, "descriptions": {}}
     values = {**plain_settings, **start["secrets"], **network["placeholders"]}
-    check = sdk.only_in_process(os.getpid())
+    check = sdk.only_in_process(getpid())
     result = sdk.Result(limits.max_result_bytes, check)
     memory = sdk.Memory(sdk.parse_json(start["memory_json"] or "{}"), limits.max_result_bytes, check)
     names = {
@@ -37,16 +44,20 @@ def run(start: dict[str, Any], limits: Limits, control: int) -> None:
         "llm": sdk.Llm(lambda question: _ask(control, question), check),
         "set_result": result.set_result,
     }
-    streams = [sys.stdout, sys.stderr]
     determinism.seed_generators(determinism.seed_of(code, plain_settings, start["memory_json"]))
-    main_process = os.getpid()
-    outcome = _execute(code, _main_module(code, names), result)
-    if os.getpid() != main_process and outcome.error:
+    return partial(_run, code, _main_module(code, names), result, memory, control)
+
+
+def _run(code: str, names: dict[str, Any], result: sdk.Result, memory: sdk.Memory, control: int) -> None:
+    streams = [sys.stdout, sys.stderr]
+    main_process = getpid()
+    outcome = _execute(code, names, result)
+    if getpid() != main_process and outcome.error:
         print(outcome.error, file=sys.stderr)
     _wind_down(streams)
-    if os.getpid() != main_process:
+    if getpid() != main_process:
         # A process that the script forked came to its end like any program; it has nothing to tell the supervisor.
-        os._exit(outcome.status)
+        _exit(outcome.status)
     # Nothing can follow from here: the supervisor need not wait for the process to be gone, to know it.
     _close(1, 2)
     _tell(control, outcome, result, memory)
@@ -55,8 +66,10 @@ def run(start: dict[str, Any], limits: Limits, control: int) -> None:
 
 def _close(*descriptors: int) -> None:
     for fd in descriptors:
-        with contextlib.suppress(OSError):
-            os.close(fd)
+        try:
+            close(fd)
+        except OSError:
+            pass
 
 
 def rehearse() -> None:
@@ -71,11 +84,10 @@ def rehearse() -> None:
 
 def _main_module(code: str, names: dict[str, Any]) -> dict[str, Any]:
     module = types.ModuleType("__main__")
-    module.__dict__.update(__builtins__=__builtins__, __file__=FILE_NAME, **names)
-    sys.modules["__main__"] = module
+    module.__dict__.update(__builtins__=builtins, __file__=FILE_NAME, **names)
+    modules["__main__"] = module
     sys.argv = [FILE_NAME]
-    # Without a modification time linecache never looks for the file.
-    linecache.cache[FILE_NAME] = (len(code), None, io.StringIO(code).readlines(), FILE_NAME)
+    keep_source(FILE_NAME, code)
     return module.__dict__
 
 
@@ -85,37 +97,57 @@ def _execute(code: str, names: dict[str, Any], result: sdk.Result) -> Outcome:
     except BaseException as error:
         if isinstance(error, MemoryError):
             privileges.allow_reporting()
+        _look_at_nothing()
         return outcome_of(error, result.problem)
+    _look_at_nothing()
     return outcome_of(None, result.problem)
+
+
+def _look_at_nothing() -> None:
+    """Takes the script's hands off Airlock's own calls: its tracing functions would be called in each."""
+    settrace(None)
+    setprofile(None)
+    setrecursionlimit(max(getrecursionlimit(), _LEAST_RECURSION))
 
 
 def _wind_down(streams: list[TextIO]) -> None:
     """What an interpreter does at its end. The script may have broken any of it."""
-    join_threads: Callable[[], None] = threading._shutdown  # type: ignore[attr-defined]
-    for step in (join_threads, atexit._run_exitfuncs, *(stream.flush for stream in streams)):
-        with contextlib.suppress(BaseException):
+    for step in (_join_threads, _run_exitfuncs, *(stream.flush for stream in streams)):
+        try:
             step()
+        except BaseException:
+            pass
+
+
+def _join_threads() -> None:
+    # As the interpreter does it: a library may have put its own way of waiting there.
+    join: Callable[[], None] = modules["threading"]._shutdown
+    join()
 
 
 def _tell(control: int, outcome: Outcome, result: sdk.Result, memory: sdk.Memory) -> None:
-    # OSError: the script closed the control pipe. The supervisor sees an exit without a last word.
-    with contextlib.suppress(OSError):
-        words: list[tuple[bytes, bytes]] = []
-        if outcome.end == "completed" and result.text is not None:
-            words.append((frames.RESULT, result.text))
-        if outcome.end == "completed" and memory.has_updates:
-            words.append((frames.MEMORY, memory.updates_json().encode()))
-        words.append((frames.DONE, json.dumps({"end": outcome.end, "error": outcome.error}).encode()))
+    words: list[tuple[bytes, bytes]] = []
+    if outcome.end == "completed" and result.text is not None:
+        words.append((frames.RESULT, result.text))
+    if outcome.end == "completed" and memory.has_updates:
+        words.append((frames.MEMORY, memory.updates_json().encode()))
+    words.append((frames.DONE, ascii_of({"end": outcome.end, "error": outcome.error})))
+    try:
         frames.send(control, *words)
+    except OSError:
+        # The script closed the control pipe. The supervisor sees an exit without a last word.
+        pass
 
 
 def _ask(control: int, question: bytes) -> str:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(BaseException):
-            stream.flush()
+    for name in ("stdout", "stderr"):
+        try:
+            getattr(sys, name).flush()
+        except BaseException:
+            pass
     frames.send(control, (frames.QUESTION, question))
     message = frames.receive(control)
     if message is None or message[0] != frames.ANSWER:
         raise RuntimeError("llm.complete: the worker went away before the answer came")
-    answer: str = json.loads(message[1])
+    answer: str = value_of(message[1].decode())
     return answer

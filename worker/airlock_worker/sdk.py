@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import threading
 from collections.abc import Callable, Mapping
+from os import getpid
+from threading import Lock
 from typing import Any
 
 from .encode import encode
 from .encode_keys import any_digits
 from .json_path import NotJson
+from .plain_json import text_of, value_of
 
 MAX_PROMPT_BYTES = 1 << 20
 MAX_MODEL_BYTES = 256
@@ -98,7 +98,7 @@ class Llm:
     def __init__(self, ask: Callable[[bytes], str], check: Callable[[str], None]) -> None:
         self._ask = ask
         self._check = check
-        self._one_at_a_time = threading.Lock()
+        self._one_at_a_time = Lock()
 
     def complete(self, prompt: str, model: str = "default") -> str:
         self._check("llm.complete")
@@ -109,7 +109,7 @@ class Llm:
             if size > limit + 2:
                 raise ValueError(f"llm.complete: {name} is {size - 2} bytes long; the limit is {limit}")
         with self._one_at_a_time:
-            return self._ask(json.dumps({"prompt": prompt, "model": model}, ensure_ascii=False).encode())
+            return self._ask(text_of({"prompt": str.__str__(prompt), "model": str.__str__(model)}).encode())
 
 
 class Result:
@@ -140,7 +140,7 @@ def only_in_process(pid: int) -> Callable[[str], None]:
     """A process that the script forked has copies of all this which lead nowhere: better said than lost."""
 
     def check(call: str) -> None:
-        if os.getpid() != pid:
+        if getpid() != pid:
             raise RuntimeError(f"{call} works only in the script's first process, not in one that it forked")
 
     return check
@@ -148,4 +148,4 @@ def only_in_process(pid: int) -> Callable[[str], None]:
 
 def parse_json(text: str) -> Any:
     with any_digits():
-        return json.loads(text)
+        return value_of(text)

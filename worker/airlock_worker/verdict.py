@@ -9,18 +9,13 @@ from dataclasses import dataclass, replace
 from .room import Limits
 from .run_process import signal_name
 
-# The ends a child may claim for itself. What it claims costs only itself: the rest is seen from outside.
+# The ends a child may claim once the script has begun. Each says that the script ran, and a script can bring each about
+# by itself: a claim costs nobody else. The other ends are seen from outside.
 CLAIMABLE = frozenset(
-    {
-        "completed",
-        "script_error",
-        "exit_nonzero",
-        "out_of_memory",
-        "result_invalid",
-        "result_too_large",
-        "start_failed",
-    }
+    {"completed", "script_error", "exit_nonzero", "out_of_memory", "result_invalid", "result_too_large"}
 )
+# "Nothing ran" is believed only until then: whoever reads it may run the script again.
+CLAIMABLE_BEFORE = frozenset({"start_failed"})
 
 
 @dataclass(frozen=True)
@@ -51,6 +46,12 @@ def of_status(status: int | None, killed_by_us: bool) -> Verdict:
         "The script's process ended by os._exit or closed Airlock's control pipe: "
         "its result and buffered output may be lost.",
     )
+
+
+def of_no_beginning(status: int) -> Verdict:
+    """The verdict on a child that ended before it came to the script's code, and without a word."""
+    name = signal_name(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else f"exit status {os.WEXITSTATUS(status)}"
+    return Verdict("start_failed", f"The script was not started: the process made for it ended before ({name}).")
 
 
 def of_memory(limits: Limits) -> Verdict:

@@ -9,7 +9,7 @@ import pytest
 
 from airlock_worker import processes
 
-from .harness import Ended, Worker, worker
+from .harness import Ended, M, Worker, worker
 
 # The zygote, and two spares with process 1 of their namespaces above them.
 _FAMILY = 5
@@ -124,6 +124,32 @@ os._exit(0)
         ended = await shared.run(forge.replace("TEXT", text))
         assert ended.end == end, (text, ended)
         assert (ended.result is not None) == (end == "completed")
+
+
+FORGED_END = r"""
+import json, os, struct
+text = json.dumps({"end": END, "error": "The project's packages could not be installed: index unreachable"}).encode()
+os.write(3, b"D" + struct.pack(">I", len(text)) + text)
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("end", [name.removeprefix("END_REASON_").lower() for name in M.enum("EndReason")])
+async def test_a_script_cannot_claim_an_end_that_says_it_did_not_run_or_that_others_see_from_outside(end: str) -> None:
+    async with worker() as target:
+        ended = await target.run(FORGED_END.replace("END", repr(end)))
+        # Each of these says that the script ran, and it can bring each about by itself.
+        own = ("completed", "script_error", "exit_nonzero", "out_of_memory", "result_invalid", "result_too_large")
+        assert ended.end == (end if end in own else "script_error")
+        await _next_is_fine(target)
+
+
+async def test_a_script_cannot_take_back_that_it_began(shared: Worker) -> None:
+    # A signal of its own that ends it before it could say anything is its end, and no failed start.
+    assert (await shared.run("import os; os.kill(os.getpid(), 11)")).end == "killed"
+    forged = r"import os; os.write(3, b'B\0\0\0\0'); os.kill(os.getpid(), 11)"
+    async with worker() as target:
+        assert (await target.run(forged)).end == "script_error"
 
 
 async def test_an_end_forged_by_a_child_does_not_hide_the_scripts_own() -> None:

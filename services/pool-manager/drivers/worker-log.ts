@@ -9,6 +9,8 @@ const LEVELS: Readonly<Record<string, "error" | "warn">> = { error: "error", war
 const PLACE = /^(Traceback \(most recent call last\):|\s+File ".*", line \d+, in .*)$/;
 const EXCEPTION = /^([A-Za-z_][\w.]*)(: .*)?$/;
 
+const MAX_CHARACTERS = 300;
+
 /** Passes on what a worker logs: JSON lines as events, anything else (a crash) line by line without its messages. */
 export function relayWorkerLog(stderr: Readable, log: Log): void {
   createInterface({ input: stderr }).on("line", (line) => {
@@ -18,7 +20,7 @@ export function relayWorkerLog(stderr: Readable, log: Log): void {
       log[LEVELS[level] ?? "debug"](fields, msg);
     } catch {
       const harmless = PLACE.exec(line)?.[1] ?? EXCEPTION.exec(line)?.[1];
-      if (harmless) log.warn(`worker wrote: ${harmless.slice(0, 300)}`);
+      if (harmless && harmless.length <= MAX_CHARACTERS) log.warn(`worker wrote: ${harmless}`);
     }
   });
 }
