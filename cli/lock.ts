@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { isUsable, openProjectCatalogue } from "../services/common/project-catalogue.ts";
+import { withoutUrlCredentials } from "../services/common/url-credentials.ts";
 import { compileLock } from "../services/pool-manager/drivers/environments.ts";
 import { uvBeside } from "../services/pool-manager/drivers/uv.ts";
 import { readEmbeddedConfig } from "./embedded-config.ts";
@@ -19,6 +20,7 @@ export async function lock(args: readonly string[]): Promise<number> {
   }
   const path = join(projectsDirectory, `${name}.lock`);
   await compileLock(uvBeside(python), project.packages, python, path, AbortSignal.timeout(300_000));
-  process.stdout.write(`${path} pins ${project.packages.join(", ") || "no packages"}.\n`);
+  const packages = project.packages.map(withoutUrlCredentials).join(", ");
+  process.stdout.write(`${path} pins ${packages || "no packages"}.\n`);
   return 0;
 }

@@ -1,16 +1,15 @@
-import { access, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { ProjectName } from "../projects.ts";
 
-/** The interpreter that the process driver made for a project; only one with packages has a lock. */
+/** The interpreter that the process driver made for a project. */
 export async function environmentPython(dataDirectory: string, project: ProjectName): Promise<string> {
   const environments = join(dataDirectory, "environments");
   for (const name of await readdir(environments)) {
-    const hasPackages = await access(join(environments, name, "requirements.lock")).then(
-      () => true,
-      () => false,
-    );
-    if (hasPackages === (project === "pandas")) return join(environments, name, "bin", "python");
+    const directory = join(environments, name);
+    const packages = await readdir(join(directory, "lib"), { recursive: true }).catch(() => []);
+    const hasPackages = packages.some((path) => path.endsWith(".dist-info"));
+    if (hasPackages === (project === "pandas")) return join(directory, "bin", "python");
   }
   throw new Error(`no environment of the project ${project} in ${environments}`);
 }

@@ -3,11 +3,11 @@ import type { Readable } from "node:stream";
 import type Docker from "dockerode";
 import { AirlockError } from "../../common/errors.ts";
 import type { Log } from "../../common/log.ts";
+import { endOfText, withoutUrlCredentials } from "../../common/url-credentials.ts";
 import { openBuildSession } from "./docker-build-session.ts";
 import type { BuildSecrets } from "./docker-build-settings.ts";
 import { decodeTrace } from "./docker-build-trace.ts";
 import { DISK_IS_FULL, engineError, saysDiskIsFull } from "./docker-engine.ts";
-import { withoutCredentials } from "./uv.ts";
 
 export type Build = {
   /** A directory that holds the Dockerfile and all it copies. */
@@ -80,7 +80,7 @@ function createReporter(onProgress: (step: string) => void, log: Log): ReadLine 
   return (line) => {
     const { id, aux, error } = JSON.parse(line) as { id?: string; aux?: unknown; error?: string };
     if (error !== undefined) {
-      throw buildFailed(withoutCredentials((printed.get(failed) ?? "").trim() || error));
+      throw buildFailed(withoutUrlCredentials((printed.get(failed) ?? "").trim() || error));
     }
     if (id !== TRACE || typeof aux !== "string") return;
     const { steps, output } = decodeTrace(aux);
@@ -88,11 +88,11 @@ function createReporter(onProgress: (step: string) => void, log: Log): ReadLine 
       const stage = STEP.exec(step.name)?.[1];
       if (stage !== undefined) onProgress(STAGES[stage] as string);
       if (step.error !== "") failed = step.id;
-      log.debug({ step: withoutCredentials(step.name) }, "image build");
+      log.debug({ step: withoutUrlCredentials(step.name) }, "image build");
     }
     for (const { step, text } of output) {
-      printed.set(step, ((printed.get(step) ?? "") + text).slice(-KEPT_ERROR_CHARACTERS));
-      log.debug({ output: withoutCredentials(text) }, "image build");
+      printed.set(step, endOfText((printed.get(step) ?? "") + text, KEPT_ERROR_CHARACTERS));
+      log.debug({ output: withoutUrlCredentials(text) }, "image build");
     }
   };
 }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { access, mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { access, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { AirlockError } from "../../common/errors.ts";
 import type { Project } from "../../common/project-file.ts";
 import { isLockFor, lockHeader } from "./requirements.ts";
@@ -14,6 +14,8 @@ export type Environments = {
 };
 
 const COMPLETE = ".complete";
+// Left in an environment by Airlock before it kept URLs from scripts.
+const EARLIER_LOCK = "requirements.lock";
 
 export function createEnvironments(options: {
   readonly python: string;
@@ -38,19 +40,25 @@ export function createEnvironments(options: {
     await runInstaller(options.python, ["-m", "venv", "--without-pip", directory], signal);
     const python = join(directory, "bin", "python");
     if (project.packages.length > 0) {
-      const lockPath = join(directory, "requirements.lock");
-      if (lock === undefined) {
-        onProgress("resolving packages");
-        await compileLock(uv, project.packages, python, lockPath, signal);
-      } else {
-        await writeFile(lockPath, lock);
+      // Beside the environment, since scripts can read what is in it, and a URL in a lock may hold a password.
+      const lockPath = `${directory}.lock`;
+      try {
+        if (lock === undefined) {
+          onProgress("resolving packages");
+          await compileLock(uv, project.packages, python, lockPath, signal);
+        } else {
+          await writeFile(lockPath, lock, { mode: 0o600 });
+        }
+        onProgress("installing packages");
+        await runInstaller(
+          uv,
+          ["pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", lockPath],
+          signal,
+        );
+        await forgetSources(directory);
+      } finally {
+        await rm(lockPath, { force: true });
       }
-      onProgress("installing packages");
-      await runInstaller(
-        uv,
-        ["pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", lockPath],
-        signal,
-      );
     }
     await writeFile(join(directory, COMPLETE), "");
   };
@@ -64,7 +72,10 @@ export function createEnvironments(options: {
         .slice(0, 16);
       const directory = join(options.dataDirectory, "environments", key);
       prepared.set(project.name, join(directory, "bin", "python"));
-      if (await exists(join(directory, COMPLETE))) return;
+      if (await exists(join(directory, COMPLETE))) {
+        await forgetSources(directory, EARLIER_LOCK);
+        return;
+      }
       let building = underWay.get(key);
       if (!building) {
         building = build(directory, project, lock, onProgress, signal).finally(() => underWay.delete(key));
@@ -78,6 +89,19 @@ export function createEnvironments(options: {
       return python;
     },
   };
+}
+
+/**
+ * Removes what installers note of where packages came from (PEP 610): scripts can read it, and a URL may hold a password.
+ * With `onlyIf`: only where that file is there, which goes, too.
+ */
+async function forgetSources(directory: string, onlyIf?: string): Promise<void> {
+  if (onlyIf !== undefined && !(await exists(join(directory, onlyIf)))) return;
+  const lib = join(directory, "lib");
+  for (const path of await readdir(lib, { recursive: true })) {
+    if (basename(path) === "direct_url.json") await rm(join(lib, path));
+  }
+  if (onlyIf !== undefined) await rm(join(directory, onlyIf));
 }
 
 /** Writes a lock file with hashes for `packages` to `lockPath`, good for every supported Python and platform. */

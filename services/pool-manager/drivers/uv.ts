@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { dirname, join } from "node:path";
 import { AirlockError } from "../../common/errors.ts";
+import { endOfText, withoutUrlCredentials } from "../../common/url-credentials.ts";
 
 const TIMEOUT_MS = 15 * 60_000;
 const KEPT_ERROR_CHARACTERS = 2_000;
@@ -23,7 +24,7 @@ export async function runInstaller(
   });
   let errors = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    errors = (errors + text).slice(-KEPT_ERROR_CHARACTERS);
+    errors = endOfText(errors + text, KEPT_ERROR_CHARACTERS);
   });
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once("close", resolve);
@@ -31,12 +32,7 @@ export async function runInstaller(
       reject(installFailed(`the installer cannot be started (${cause.code}).`)),
     );
   });
-  if (code !== 0) throw installFailed(withoutCredentials(errors.trim()));
-}
-
-/** An installer's words without the password that the address of a private index may carry. */
-export function withoutCredentials(text: string): string {
-  return text.replaceAll(/\/\/[^/@\s]+@/g, "//");
+  if (code !== 0) throw installFailed(withoutUrlCredentials(errors.trim()));
 }
 
 /** `uv`, which stands beside the interpreter that the worker runs on. */
