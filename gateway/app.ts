@@ -1,8 +1,8 @@
 import { type FastifyInstance, fastify } from "fastify";
 import type { Registry } from "prom-client";
 import type { Drain } from "../services/common/drain.ts";
-import { AirlockError } from "../services/common/errors.ts";
 import type { Log } from "../services/common/log.ts";
+import { refuseAmbiguous } from "./ambiguous-requests.ts";
 import type { Backend } from "./backend.ts";
 import { acceptJsonBodies } from "./body.ts";
 import { buildDocsPage } from "./docs-page.ts";
@@ -61,11 +61,9 @@ export async function buildApp({
   app.addHook("onSend", async (_request, reply) => {
     if (drain.begun) reply.header("connection", "close");
   });
-  app.addHook("onRequest", async (request) => {
-    if (request.raw.httpVersion === "1.1" && request.headers.host === undefined) {
-      throw new AirlockError("malformed_http", "The Host header is missing, which HTTP/1.1 demands.");
-    }
-  });
+  // All headers are seen, or none: by itself Node drops those after the first 2,000. Their bytes are limited.
+  app.server.maxHeadersCount = 0;
+  app.addHook("onRequest", async (request) => refuseAmbiguous(request.raw));
   refuseForeignPages(app, listensAt);
   observeRequests(app, registry);
   logRequests(app, log);

@@ -19,7 +19,7 @@ export async function refuse(
   reply: FastifyReply,
   log: Log,
 ): Promise<FastifyReply> {
-  const known = asAirlockError(fromFramework(error));
+  const known = asAirlockError(isBrokenOff(error, request) ? clientGone(error) : fromFramework(error));
   const { code, detail } = known;
   const call = { code, detail, method: request.method, route: request.routeOptions.url };
   if (code === "internal") log.error({ err: known.cause ?? known, ...call }, "request failed");
@@ -27,6 +27,17 @@ export async function refuse(
   const problem = toProblem(known);
   if (!(await discardRest(request.raw))) reply.header("connection", "close");
   return reply.code(problem.status).headers(problemHeaders(problem)).send(JSON.stringify(problem));
+}
+
+/** Whether all that failed is the client's connection, in the middle of its request. */
+function isBrokenOff(error: Error, { raw }: FastifyRequest): boolean {
+  return !(error instanceof AirlockError) && raw.destroyed && !raw.complete;
+}
+
+function clientGone(cause: Error): AirlockError {
+  return new AirlockError("cancelled", "The client went away before it had sent all of its request.", {
+    cause,
+  });
 }
 
 // What fastify itself refuses before a handler of ours runs.

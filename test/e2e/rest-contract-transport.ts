@@ -84,6 +84,37 @@ export function describeTransport(target: () => Target): void {
       expectProblem(await exchange(target(), [smuggled]), 400, "malformed_http");
     });
 
+    it("refuses a request that names its host twice, or in two ways, and other versions of HTTP", async () => {
+      const execute = JSON.stringify({ project: target().project, code: "1" });
+      const ask = (line: string, ...headers: string[]) =>
+        exchange(target(), [
+          [line, ...headers, "content-type: application/json", `content-length: ${execute.length}`].join(
+            "\r\n",
+          ),
+          `\r\n${CLOSE}\r\n${execute}`,
+        ]);
+      const line = "POST /execute HTTP/1.1";
+      for (const hosts of [
+        ["host: localhost", "host: localhost"],
+        ["Host: localhost", "HOST: evil.example"],
+        ["host: localhost", ...Array.from({ length: 1_000 }, () => "a:"), "host: evil.example"],
+        ["host: localhost", ...Array.from({ length: 2_100 }, () => "a:"), "host: evil.example"],
+      ]) {
+        expectProblem(await ask(line, ...hosts), 400, "malformed_http", /more than one Host/);
+      }
+      const old = "GET /health HTTP/1.0\r\nhost: localhost\r\nhost: localhost\r\n\r\n";
+      expectProblem(await exchange(target(), [old]), 400, "malformed_http", /more than one Host/);
+      for (const version of ["HTTP/2.0", "HTTP/0.9"]) {
+        const answer = await ask(`POST /execute ${version}`, "host: localhost");
+        expectProblem(answer, 400, "malformed_http");
+      }
+      for (const url of ["http://evil.example/execute", "ftp://localhost/execute"]) {
+        expectProblem(await ask(`POST ${url} HTTP/1.1`, "host: localhost"), 400, "malformed_http");
+      }
+      expect((await ask("POST http://localhost/execute HTTP/1.1", "host: LOCALHOST")).status).toBe(202);
+      expect((await ask("POST /execute HTTP/1.0", "host: localhost")).status).toBe(202);
+    });
+
     it("is closed to web pages: to names that a stranger may own, and to other origins", async () => {
       const from = (headers: string, request = "GET /projects") =>
         exchange(target(), [`${request} HTTP/1.1\r\n${headers}${CLOSE}\r\n`]);
