@@ -45,6 +45,7 @@ def main() -> None:
     tls.add_argument("--tls-dir", type=Path, help="ca.pem, cert.pem and key.pem of the worker")
     tls.add_argument("--tls-stdin", action="store_true", help="the same from standard input, a line of JSON each time")
     parser.add_argument("--run-dir", required=True, help="a directory of this worker's own")
+    parser.add_argument("--output-dir", help="where files with the output of paused runs are made; else the run-dir")
     parser.add_argument("--python", required=True, help="the interpreter that has the project's packages")
     parser.add_argument("--import", dest="modules", action="append", default=[], metavar="MODULE")
     parser.add_argument("--import-of", dest="distributions", action="append", default=[], metavar="DISTRIBUTION")
@@ -68,7 +69,10 @@ async def serve(options: argparse.Namespace) -> int:
     cgroups = WorkerCgroups()
     link = ZygoteLink(options.python, options.run_dir, options.modules, options.distributions, cgroups)
     messages = Messages(options.descriptors)
-    supervisor = Supervisor(messages, link, board, worker_id=options.worker_id, grace_s=options.grace)
+    output_dir = options.output_dir or options.run_dir
+    supervisor = Supervisor(
+        messages, link, board, worker_id=options.worker_id, grace_s=options.grace, output_dir=output_dir
+    )
     stopped = _stop_signals(stdin_is_lifeline=not options.tls_stdin)
     # Before gRPC exists in this process: a fork beside its threads is a hang in waiting.
     problem = _start_zygote(link)

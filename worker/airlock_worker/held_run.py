@@ -23,10 +23,15 @@ class CallerBrokeProtocol(Exception):
 class HeldRun:
     def __init__(self, run: Run, execution_id: str, grace_s: float, forget: Callable[[], None]) -> None:
         """`forget` is called once, when nobody can attach any more."""
+
+        def forget_all() -> None:
+            forget()
+            run.record.discard()
+
         self._run = run
         self._execution_id = execution_id
         self._grace_s = grace_s
-        self._forget = forget
+        self._forget = forget_all
         self._epoch = 0
         # Resolved when another call takes over from the one that follows now.
         self._superseded: asyncio.Future[None] | None = None

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+from .kept_output import KeptOutput
 from .messages import Messages
 
 _PIECE_BYTES = 1 << 20
@@ -16,23 +17,28 @@ class BrokenOff(Exception):
 
 
 class Record:
-    """Its size is bounded by the run's limits: they hold for what is put in."""
+    """Its size is bounded by the run's limits: they hold for what is put in. Little of it is in memory while the run
+    waits for an answer.
+    """
 
-    def __init__(self, messages: Messages) -> None:
+    def __init__(self, messages: Messages, directory: str) -> None:
+        """`directory`: for files that hold output."""
         self._messages = messages
-        self._out, self._err = bytearray(), bytearray()
+        self._out, self._err = KeptOutput(directory), KeptOutput(directory)
         self._question: Any = None
         self._ending: list[Any] = []
         self._broke_off = False
         self._grown: set[asyncio.Future[None]] = set()
 
     def write(self, data: bytes, *, is_stderr: bool) -> None:
-        (self._err if is_stderr else self._out).extend(data)
+        (self._err if is_stderr else self._out).append(data)
         self._wake()
 
     def ask(self, request: Any) -> None:
         """The question stays open until `answered`."""
         self._question = request
+        self._out.pause()
+        self._err.pause()
         self._wake()
 
     def answered(self) -> None:
@@ -48,6 +54,11 @@ class Record:
         self._broke_off = True
         self._wake()
 
+    def discard(self) -> None:
+        """Nobody can follow any more."""
+        self._out.discard()
+        self._err.discard()
+
     @property
     def finished(self) -> bool:
         return bool(self._ending)
@@ -62,10 +73,10 @@ class Record:
         told_out = told_err = 0
         told_question: Any = None
         while True:
-            if piece := bytes(self._out[told_out : told_out + _PIECE_BYTES]):
+            if piece := self._out.read(told_out, _PIECE_BYTES):
                 told_out += len(piece)
                 yield self._output(piece, False)
-            elif piece := bytes(self._err[told_err : told_err + _PIECE_BYTES]):
+            elif piece := self._err.read(told_err, _PIECE_BYTES):
                 told_err += len(piece)
                 yield self._output(piece, True)
             elif self._question is not None and self._question is not told_question:

@@ -35,6 +35,7 @@ class Run:
         messages: Messages,
         board: StatusBoard,
         tunnels: Tunnels,
+        output_dir: str,
     ) -> None:
         self._process = process
         self._start = start
@@ -55,7 +56,7 @@ class Run:
         self._questions = 0
         self._answer: tuple[str, asyncio.Future[str]] | None = None
         self._answered_id: str | None = None
-        self.record = Record(messages)
+        self.record = Record(messages, output_dir)
 
     async def conduct(self) -> None:
         """Returns when the record is finished; the process is left to release."""

@@ -27,14 +27,24 @@ _GONE_S = 5.0
 
 class Supervisor:
     def __init__(
-        self, messages: Messages, link: ZygoteLink, board: StatusBoard, *, worker_id: str, grace_s: float
+        self,
+        messages: Messages,
+        link: ZygoteLink,
+        board: StatusBoard,
+        *,
+        worker_id: str,
+        grace_s: float,
+        output_dir: str,
     ) -> None:
-        """`worker_id`: how callers name this worker. `grace_s`: so long a run goes on that has lost its caller."""
+        """`worker_id`: how callers name this worker. `grace_s`: so long a run goes on that has lost its caller.
+        `output_dir`: for files that hold what scripts printed.
+        """
         self._messages = messages
         self._worker_id = worker_id
         self._link = link
         self._board = board
         self._tunnels = Tunnels(messages, worker_id)
+        self._output_dir = output_dir
         self._held = HeldRuns(grace_s)
         self._provision: Provision | None = None
         self._endings: set[asyncio.Task[None]] = set()
@@ -132,7 +142,7 @@ class Supervisor:
         except asyncio.CancelledError:
             self._held.release(start.execution_id)
             raise
-        run = Run(process, start, self._messages, self._board, self._tunnels)
+        run = Run(process, start, self._messages, self._board, self._tunnels, self._output_dir)
         self._own(self._conduct(run, process))
         return self._held.hold(start.execution_id, run)
 

@@ -107,6 +107,8 @@ function workerArguments(
 ): string[] {
   return [
     ...["-m", "airlock_worker", "--worker-id", workerId, "--listen", address, "--run-dir", directory],
+    // On a disk: the run directory may be in memory.
+    ...["--output-dir", options.dataDirectory],
     ...["--python", projectPython, "--descriptors", options.descriptorsPath],
     ...importArguments(project),
   ];
