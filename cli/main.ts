@@ -1,10 +1,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { ConfigError } from "../services/common/environment.ts";
 import { AirlockError } from "../services/common/errors.ts";
 import { COMMANDS } from "./commands.ts";
 import { helpText } from "./help.ts";
 import { RestError } from "./rest-error.ts";
+import { guardTerminal } from "./terminal.ts";
 
 /** The whole command line; resolves to the exit status. Only the command that is asked for gets loaded. */
 async function main([name = "help", ...args]: readonly string[]): Promise<number> {
@@ -29,6 +31,9 @@ function help(name?: string): number {
   return 0;
 }
 
+guardTerminal(process.stdout);
+guardTerminal(process.stderr);
+
 // A reader that has seen enough, such as head, ends the command without a complaint.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
 
@@ -37,7 +42,7 @@ try {
 } catch (error) {
   const isForPeople =
     error instanceof ConfigError || error instanceof RestError || error instanceof AirlockError;
-  if (!isForPeople) throw error;
-  process.stderr.write(`${error.message}\n`);
+  // Written here, because what Node prints of an error it did not catch passes no guard.
+  process.stderr.write(`${isForPeople ? error.message : inspect(error)}\n`);
   process.exit(error instanceof ConfigError ? 2 : 1);
 }

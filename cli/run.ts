@@ -6,6 +6,7 @@ import { type LineReader, openLineReader } from "./line-reader.ts";
 import { createRestClient, type RestClient } from "./rest-client.ts";
 import { RestError } from "./rest-error.ts";
 import { executeBody, parseRunArguments } from "./run-arguments.ts";
+import { quoted, visibleJson } from "./terminal.ts";
 
 const POLL_MS = 150;
 const CTRL_C = 130;
@@ -26,7 +27,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const following = new Following(client, accepted.execution_id, !parsed.json, parsed.file === "-");
   const body = await following.toTheEnd(interrupt.signal);
   const execution: Execution = JSON.parse(body);
-  if (parsed.json) process.stdout.write(`${body.trimEnd()}\n`);
+  if (parsed.json) process.stdout.write(`${forOutput(body.trimEnd())}\n`);
   else report(execution, body);
   return interrupt.signal.aborted ? CTRL_C : exitStatusOf(execution);
 }
@@ -73,7 +74,7 @@ class Following {
 
   /** Asks for an answer and sends it; false when there is nobody to ask and the execution is being cancelled. */
   async #answer({ llm_request: request }: Execution, interrupt: AbortSignal): Promise<boolean> {
-    process.stderr.write(`\n${request?.prompt}\n[${request?.model}] answer> `);
+    process.stderr.write(`\n${quoted(request?.prompt ?? "")}\n[${quoted(request?.model ?? "")}] answer> `);
     this.#answers ??= await openLineReader(this.#stdinIsTaken);
     const response = await this.#answers.next(interrupt);
     if (interrupt.aborted) return true;
@@ -110,20 +111,31 @@ function report(execution: Execution, body: string): void {
     if (bytes > 0) process.stderr.write(`(${stream} was cut: ${bytes} bytes more)\n`);
   }
   if (execution.status !== "completed") {
-    process.stderr.write(`${error ?? "It did not complete."}\n(${execution.status}: ${endReason})\n`);
+    process.stderr.write(`${quoted(error ?? "It did not complete.")}\n(${execution.status}: ${endReason})\n`);
   }
   const result = resultText(body);
-  if (result !== undefined) process.stdout.write(`${result}\n`);
+  if (result !== undefined) process.stdout.write(`${forOutput(result)}\n`);
+}
+
+/** JSON as it was sent; on a terminal the same value, without what would control it. */
+function forOutput(json: string): string {
+  return process.stdout.isTTY ? visibleJson(json) : json;
 }
 
 async function readText(path: string): Promise<string> {
-  return await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+  const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
     throw new ConfigError([`${path} cannot be read (${error.code}).`]);
   });
+  return decode(bytes);
+}
+
+/** Without the byte order mark that editors put before a text, and Python does not count as a part of it. */
+function decode(bytes: Buffer): string {
+  return new TextDecoder().decode(bytes);
 }
 
 async function readStdin(): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(chunk);
-  return Buffer.concat(chunks).toString("utf8");
+  return decode(Buffer.concat(chunks));
 }

@@ -103,7 +103,7 @@ export function spawnAirlock(
   return spawn(command.file, command.args, { cwd: ROOT, env: environment(env) });
 }
 
-function airlockCommand(args: readonly string[], preload?: string): Command {
+export function airlockCommand(args: readonly string[], preload?: string): Command {
   const first = preload === undefined ? [] : ["--import", preload];
   return {
     file: process.execPath,
@@ -111,7 +111,7 @@ function airlockCommand(args: readonly string[], preload?: string): Command {
   };
 }
 
-function environment(extra: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
+export function environment(extra: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
   return { AIRLOCK_PYTHON: join(ROOT, ".venv", "bin", "python"), ...process.env, ...extra };
 }
 
