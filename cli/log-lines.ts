@@ -13,19 +13,34 @@ export type LogFilter = {
   readonly project: string | undefined;
 };
 
-/** A JSON line of the log as people read it; undefined when the filter leaves it out or it is none. */
+/**
+ * A JSON line of the log as people read it, with the stack of an error in indented lines below; undefined when the filter leaves
+ * it out or it is none.
+ */
 export function readableLogLine(line: string, filter: LogFilter): string | undefined {
   const event = parse(line);
   if (!event) return undefined;
-  const { level, time, service, msg, ...rest } = event;
+  const { level, time, service, msg, err, ...rest } = event;
   if (typeof level !== "number" || level < filter.minLevel) return undefined;
   if (filter.executionId !== undefined && !Object.values(rest).includes(filter.executionId)) return undefined;
   if (filter.project !== undefined && rest.project !== filter.project) return undefined;
   const name = [...LOG_LEVELS].find(([, value]) => value === level)?.[0] ?? String(level);
-  const details = Object.entries(rest).map(([key, value]) => `${key}=${shown(value)}`);
-  return printable(
-    [time, name.toUpperCase().padEnd(5), String(service).padEnd(12), msg, ...details].join(" "),
-  );
+  const error = errorIn(err);
+  const details = Object.entries({ ...rest, ...error.facts }).map(([key, value]) => `${key}=${shown(value)}`);
+  const first = [time, name.toUpperCase().padEnd(5), String(service).padEnd(12), msg, ...details].join(" ");
+  return [first, ...error.stack].map(printable).join("\n    ");
+}
+
+/** What `err` of an event tells: kind and message as one fact, beside its others, and the lines of its stack. */
+function errorIn(err: unknown): { readonly facts: object; readonly stack: readonly string[] } {
+  if (typeof err !== "object" || err === null) return { facts: err === undefined ? {} : { err }, stack: [] };
+  const { type, message, stack, ...others } = err as Record<string, unknown>;
+  const facts = Object.entries(others).map(([key, value]) => [`err.${key}`, value]);
+  const frames = String(stack ?? "").split("\n");
+  return {
+    facts: { err: `${type ?? "Error"}: ${message}`, ...Object.fromEntries(facts) },
+    stack: frames.filter((line) => /^\s+at /.test(line)).map((line) => line.trim()),
+  };
 }
 
 /** `text` as a terminal may have it: what controls it, or reorders what people see, is spelled out. */

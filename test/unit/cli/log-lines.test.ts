@@ -31,6 +31,21 @@ describe("a line of the log", () => {
     );
   });
 
+  it("has the message and the code of an error in it, and the stack in indented lines below", () => {
+    const err = {
+      type: "TypeError",
+      message: "no\nway\u009b",
+      code: "ENOENT",
+      stack: "TypeError: no\nway\u009b\n    at one (a.ts:1:2)\n    at two\u001b[2J (b.ts:3:4)",
+    };
+    const line = JSON.stringify({ ...JSON.parse(LINE), reason: undefined, err });
+    expect(readableLogLine(line, ALL)?.split("\n")).toEqual([
+      '2026-11-21T12:00:00.000Z WARN  router       run ended executionId=019a project=demo err="TypeError: no\\nway\\u{9b}" err.code=ENOENT',
+      "    at one (a.ts:1:2)",
+      "    at two\\u{1b}[2J (b.ts:3:4)",
+    ]);
+  });
+
   it("is left out by level, execution or project", () => {
     expect(readableLogLine(LINE, { ...ALL, minLevel: 50 })).toBeUndefined();
     expect(readableLogLine(LINE, { ...ALL, executionId: "other" })).toBeUndefined();
