@@ -110,6 +110,7 @@ export async function startEmbedded(
           egressAddress: address("egress"),
           database: { kind: "sqlite", path: join(dataDirectory, "airlock.db") },
           maxUnfinished: config.maxUnfinished,
+          maxStoredBytes: config.maxStoredBytes,
           retentionMs: config.retentionMs,
           tlsDirectory: certificates?.directoryOf("router"),
         },

@@ -38,6 +38,7 @@ export function projectDetails(project: Project): ProjectDetails {
       max_result_mb: (limits?.maxResultBytes ?? 0) / MIB,
       network_mb: (limits?.networkBytes ?? 0) / MIB,
       queue: limits?.queue ?? 0,
+      stored_mb: (limits?.storedBytes ?? 0) / MIB,
     },
     network_allowlist: network?.allowlist ?? [],
     allow_private: network?.allowPrivate ?? [],

@@ -31,6 +31,7 @@ export function createMockProject(paused: () => number): MockProject {
       memoryBytes: 512 * MIB,
       queue: 1_000,
       networkBytes: 100 * MIB,
+      storedBytes: 1_000 * MIB,
     },
     queueDepth: 0,
     running: 0,

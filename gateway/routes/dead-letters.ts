@@ -75,6 +75,7 @@ export function deadLetterRoutes(app: FastifyInstance, backend: Backend): void {
             "project_not_found",
             "project_invalid",
             "queue_full",
+            "storage_full",
             ...SERVICE_CODES,
           ),
         },

@@ -39,6 +39,7 @@ export function executeRoute(app: FastifyInstance, backend: Backend): void {
             "project_not_found",
             "project_invalid",
             "queue_full",
+            "storage_full",
             "start_failed",
             ...SERVICE_CODES,
           ),

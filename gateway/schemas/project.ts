@@ -84,6 +84,7 @@ export const PROJECT = {
         "max_result_mb",
         "network_mb",
         "queue",
+        "stored_mb",
       ],
       properties: {
         timeout: { type: "number" },
@@ -93,6 +94,7 @@ export const PROJECT = {
         max_result_mb: { type: "number" },
         network_mb: { type: "number", description: "In each direction, for one run." },
         queue: { type: "integer" },
+        stored_mb: { type: "number", description: "Of all executions together, ended or not." },
       },
     },
     network_allowlist: {

@@ -46,6 +46,12 @@ export const ERROR_RULES = {
   ),
   already_retried: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The execution has already been retried"),
   queue_full: rule(GrpcStatus.RESOURCE_EXHAUSTED, 429, "The queue is full", QUEUE_MOVES_SECONDS),
+  storage_full: rule(
+    GrpcStatus.RESOURCE_EXHAUSTED,
+    429,
+    "No room to store the execution",
+    QUEUE_MOVES_SECONDS,
+  ),
   start_failed: rule(GrpcStatus.ABORTED, 503, "The workers cannot be started"),
   output_withheld: rule(GrpcStatus.DATA_LOSS, 503, "Output is withheld"),
   worker_lost: rule(GrpcStatus.ABORTED, 503, "The worker was lost"),

@@ -23,6 +23,8 @@ export type ProjectLimits = {
   readonly pids: number;
   readonly cpus: number;
   readonly queue: number;
+  /** What its executions may store together, ended or not. */
+  readonly storedBytes: number;
 };
 
 /** A secret as the project file names it: `reference` is `${env:NAME}`, `${file:path}`, `${vault:mount/path#field}` or plain text. */
@@ -136,11 +138,26 @@ function brokenRules(value: ProjectDocument, fileStem: string): { field: string;
     }
   }
   rules.push(...networkProblems(value));
+  const largestMb = largestExecutionMb(value);
+  if ((value.limits?.stored_mb ?? largestMb) < largestMb) {
+    rules.push({
+      field: "limits.stored_mb",
+      message: `must be at least ${largestMb}, what one execution may store: the largest request (${REQUEST_MB}), and max_output_mb and max_result_mb twice each`,
+    });
+  }
   const { replicas } = value;
   if (typeof replicas === "object" && replicas.min > replicas.max) {
     rules.push({ field: "replicas.min", message: "must not be more than replicas.max" });
   }
   return rules;
+}
+
+// The largest request, and a little for what Airlock writes itself.
+const REQUEST_MB = 17;
+
+/** Both outputs, the result and the memory updates have their limit each. */
+function largestExecutionMb({ limits = {} }: ProjectDocument): number {
+  return Math.ceil(REQUEST_MB + 2 * (limits.max_output_mb ?? 10) + 2 * (limits.max_result_mb ?? 10));
 }
 
 function toProject(value: ProjectDocument): Project {
@@ -163,6 +180,7 @@ function toProject(value: ProjectDocument): Project {
     pids: limits.pids ?? 64,
     cpus: limits.cpus ?? 1,
     queue: limits.queue ?? 1_000,
+    storedBytes: (limits.stored_mb ?? 1_000) * MIB,
   };
   const isolation = value.isolation ?? "standard";
   return Object.freeze({

@@ -72,6 +72,7 @@ export const PROJECT_SCHEMA = {
         cpus: { type: "number", minimum: 0.01, maximum: 1_024 },
         network_mb: { type: "integer", minimum: 1, maximum: 1_048_576 },
         queue: { type: "integer", minimum: 1, maximum: 1_000_000 },
+        stored_mb: { type: "integer", minimum: 1, maximum: 1_048_576 },
       },
     },
     replicas: {

@@ -35,6 +35,7 @@ export function toProjectMessage({ entry, pool }: ProjectState): ProjectMessage 
       memoryBytes: limits.memoryBytes,
       queue: limits.queue,
       networkBytes: network.maxBytes,
+      storedBytes: limits.storedBytes,
     },
     network: {
       allowlist: network.allowlist.map(describeAllowedHost),

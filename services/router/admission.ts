@@ -1,5 +1,6 @@
 import type { Clock } from "../common/clock.ts";
-import { AirlockError } from "../common/errors.ts";
+import { AirlockError, hasCode } from "../common/errors.ts";
+import type { ProjectLimits } from "../common/gen/airlock/v1/pool_manager.ts";
 import { SubmitRequest } from "../common/gen/airlock/v1/router.ts";
 import { fingerprintOf, IDEMPOTENCY_KEY_RULE, isIdempotencyKey } from "../common/idempotency.ts";
 import { alreadyRetried, findLetter } from "./dead-letters.ts";
@@ -7,7 +8,9 @@ import type { Dispatcher } from "./dispatcher.ts";
 import type { Execution, Submission } from "./execution.ts";
 import type { ProjectDirectory } from "./project-directory.ts";
 import { hasShare, queueFull } from "./queue-limits.ts";
+import type { Storage } from "./storage.ts";
 import type { ExecutionStore, InsertConditions } from "./store/store.ts";
+import { bytesOfSubmission } from "./store/stored-bytes.ts";
 import { toSubmission } from "./submission.ts";
 
 /** An execution that was accepted, now or by an earlier request with the same idempotency key. */
@@ -22,6 +25,7 @@ export type Admission = {
 
 export function createAdmission(parts: {
   readonly store: ExecutionStore;
+  readonly storage: Storage;
   readonly projects: ProjectDirectory;
   readonly dispatcher: Dispatcher;
   readonly clock: Clock;
@@ -29,7 +33,7 @@ export function createAdmission(parts: {
   /** Executions of all projects that may not have ended. */
   readonly maxUnfinished: number;
 }): Admission {
-  const { store, projects, dispatcher, clock, maxUnfinished } = parts;
+  const { store, storage, projects, dispatcher, clock, maxUnfinished } = parts;
 
   const replayOf = async ({ key, fingerprint }: Idempotency): Promise<Acceptance | undefined> => {
     const record = await store.getIdempotencyKey(key);
@@ -40,8 +44,33 @@ export function createAdmission(parts: {
     return { execution, replayed: true };
   };
 
-  /** Adds the execution unless it was added before, which `isTaken` knows. Throws when there is no room. */
+  /**
+   * Adds the execution unless it was added before, which `isTaken` knows. Throws when there is no room in the storage or in
+   * a queue.
+   */
   const insert = async (
+    submission: Submission,
+    limits: ProjectLimits | undefined,
+    conditions: InsertConditions,
+    isTaken: () => Promise<boolean>,
+  ): Promise<boolean> => {
+    const bytes = bytesOfSubmission(submission);
+    const room = await storage.reserve(submission.project, limits?.storedBytes, bytes);
+    let inserted = true;
+    try {
+      inserted = await insertInto(submission, limits?.queue, conditions, isTaken);
+      return inserted;
+    } catch (error) {
+      // When the database is away, the submission may be stored all the same.
+      inserted = !hasCode(error, "queue_full");
+      throw error;
+    } finally {
+      if (inserted) room.used();
+      else room.giveBack();
+    }
+  };
+
+  const insertInto = async (
     submission: Submission,
     queue: number | undefined,
     conditions: InsertConditions,
@@ -74,8 +103,7 @@ export function createAdmission(parts: {
       const submission = toSubmission(request, project, parts.newId(), clock.now());
       const isTaken = async () =>
         idempotency !== undefined && (await store.getIdempotencyKey(idempotency.key)) !== undefined;
-      if (await insert(submission, project.limits?.queue, { idempotency }, isTaken))
-        return accept(submission);
+      if (await insert(submission, project.limits, { idempotency }, isTaken)) return accept(submission);
       // Another request with this key was faster.
       const winner = idempotency && (await replayOf(idempotency));
       if (winner) return winner;
@@ -92,8 +120,7 @@ export function createAdmission(parts: {
       const retry = { of: executionId, number: letter.retries.length + 1 };
       const isTaken = async () =>
         (await findLetter(store, executionId)).letter.retries.length >= retry.number;
-      if (await insert(submission, project.limits?.queue, { retry }, isTaken))
-        return accept(submission).execution;
+      if (await insert(submission, project.limits, { retry }, isTaken)) return accept(submission).execution;
       throw alreadyRetried((await findLetter(store, executionId)).letter);
     },
   };
@@ -132,6 +159,6 @@ function keyReused(): AirlockError {
 function forgotten(): AirlockError {
   return new AirlockError(
     "execution_forgotten",
-    "The execution that this idempotency key started has ended and was forgotten after its retention time; it is not run again. To run the script once more, send it with a new key.",
+    "The execution that this idempotency key started has ended and was forgotten, after its retention time or to make room for newer ones; it is not run again. To run the script once more, send it with a new key.",
   );
 }

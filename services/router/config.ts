@@ -9,6 +9,8 @@ export type RouterConfig = {
   readonly database: DatabaseConfig;
   /** How many executions of all projects may not have ended. */
   readonly maxUnfinished: number;
+  /** What the executions of all projects may store together. */
+  readonly maxStoredBytes: number;
   /** How long an ended execution can be polled. */
   readonly retentionMs: number;
   /** This service's certificates; needed where it is on a network. */
@@ -18,6 +20,11 @@ export type RouterConfig = {
 /** AIRLOCK_QUEUE, which `./airlock up` has too. */
 export function readMaxUnfinished(read: EnvironmentReader): number {
   return read.integer("AIRLOCK_QUEUE", 10_000, 1, 1_000_000);
+}
+
+/** AIRLOCK_DISK_MB, likewise. */
+export function readMaxStoredBytes(read: EnvironmentReader): number {
+  return read.integer("AIRLOCK_DISK_MB", 10_000, 100, 1_000_000_000) * 1024 * 1024;
 }
 
 /** Reads the router's environment; throws a ConfigError that names every problem. */
@@ -30,6 +37,7 @@ export function readRouterConfig(env: NodeJS.ProcessEnv): RouterConfig {
     egressAddress: read.text("AIRLOCK_EGRESS_ADDRESS"),
     database: readDatabaseConfig(read),
     maxUnfinished: readMaxUnfinished(read),
+    maxStoredBytes: readMaxStoredBytes(read),
     retentionMs: read.durationMs("AIRLOCK_RETENTION", "24h"),
     tlsDirectory: read.optionalText("AIRLOCK_TLS_DIR"),
   };

@@ -91,6 +91,6 @@ export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clo
 export function unknownExecution(): AirlockError {
   return new AirlockError(
     "execution_not_found",
-    "There is no execution with this id. It may have been forgotten after its retention time; submit the script again with POST /execute.",
+    "There is no execution with this id. It may have been forgotten, after its retention time or to make room for newer ones; submit the script again with POST /execute.",
   );
 }

@@ -21,6 +21,7 @@ import { createExecutions } from "./executions.ts";
 import { createHandlers } from "./handlers.ts";
 import { createProjectDirectory } from "./project-directory.ts";
 import { startRetention } from "./retention.ts";
+import { startStorage } from "./storage.ts";
 import { observeStore } from "./store/observed.ts";
 import { openStore } from "./store/open.ts";
 import { checkStore } from "./store-check.ts";
@@ -44,8 +45,9 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
   const workers = createWorkerConnections(tls);
   const projects = createProjectDirectory(poolManager, clock);
   const dispatcher = createDispatcher({ store, poolManager, sanitizer, egress, workers, clock, log });
-  const { maxUnfinished } = config;
-  const admission = createAdmission({ store, projects, dispatcher, clock, newId, maxUnfinished });
+  const { maxUnfinished, maxStoredBytes: totalBytes } = config;
+  const storage = startStorage({ store, projects, totalBytes, registry, clock, log });
+  const admission = createAdmission({ store, storage, projects, dispatcher, clock, newId, maxUnfinished });
   const polls = createDrain();
   const executions = createExecutions(store, polls, clock);
   const readiness = () => Promise.all([...checks.map((check) => check.check()), checkStore(store, clock)]);
@@ -64,6 +66,7 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
     async drain(graceMs) {
       polls.begin();
       stopRetention();
+      await storage.stop();
       await claims.stop();
       await Promise.all([dispatcher.drain(graceMs), server.drain(graceMs)]);
       workers.close();

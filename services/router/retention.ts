@@ -27,7 +27,7 @@ export function startRetention(
       const deleted = await store.deleteEndedBefore(clock.now() - retentionMs, BATCH);
       if (deleted > 0) log.debug({ deleted }, "finished executions forgotten");
       const keys = await store.deleteIdempotencyKeysBefore(clock.now() - KEEP_KEYS_MS, BATCH);
-      if (Math.max(deleted, keys) === BATCH) waitMs = 50;
+      if (deleted > 0 || keys === BATCH) waitMs = 50;
     } catch (error) {
       log.error({ err: error }, "retention failed");
     }

@@ -12,6 +12,7 @@ import {
   migrate,
   readMigrations,
 } from "../../services/router/store/postgres-migrations.ts";
+import { ROW_BYTES } from "../../services/router/store/stored-bytes.ts";
 import { postgresMissing, startPostgres, type TestDatabase, type TestPostgres } from "../support/postgres.ts";
 
 const missing = postgresMissing();
@@ -109,6 +110,35 @@ describe.skipIf(missing)(`migrations of a real PostgreSQL${missing ? ` (${missin
     const { address } = database.config;
     database = { ...database, config: { ...database.config, address: { ...address, database: "none" } } };
     await expect(migrateHere()).rejects.toThrow(/cannot be used: .* database "none" does not exist/);
+  });
+
+  it("count what executions store that were there before", async () => {
+    await rm(join(directory, "0005-stored-bytes.sql"));
+    for (const name of own.slice(5)) await rm(join(directory, `${name}.sql`));
+    await migrateHere();
+    await database.sql(
+      `INSERT INTO executions (execution_id, project, status, code, timeout_ms, settings, memory, created_at_ms, end_reason,
+         error, ended_at_ms)
+       VALUES ('1', 'demo', 'error', 'pass', 1, '{}', '{}', 1, 'killed', 'why', 2),
+         ('2', 'demo', 'pending', 'pass', 1, '{}', '{}', 1, NULL, NULL, NULL)`,
+    );
+    await database.sql("INSERT INTO execution_output VALUES ('1', 0, 'one', 'two')");
+    await migrateHere(MIGRATIONS_DIRECTORY);
+    const rows = await database.sql(
+      "SELECT stored_bytes::int AS bytes FROM executions ORDER BY execution_id",
+    );
+    const bytes = ROW_BYTES + "pass{}{}null{}".length;
+    expect(rows).toEqual([{ bytes: bytes + "why".length + "onetwo".length }, { bytes }]);
+    const total = "SELECT project, sum(bytes)::int AS bytes FROM stored_bytes GROUP BY project";
+    expect(await database.sql(total)).toEqual([{ project: "demo", bytes: 2 * bytes + 9 }]);
+    await database.sql("DELETE FROM executions");
+    expect(await database.sql(total)).toEqual([{ project: "demo", bytes: 0 }]);
+    // An ended execution is as final as before.
+    await database.sql(
+      `INSERT INTO executions (execution_id, project, status, code, timeout_ms, settings, memory, created_at_ms, end_reason,
+         ended_at_ms) VALUES ('3', 'demo', 'error', '', 1, '{}', '{}', 1, 'killed', 2)`,
+    );
+    await expect(database.sql("UPDATE executions SET code = 'x'")).rejects.toThrow(/never goes back/);
   });
 
   it("are numbered without a gap", async () => {

@@ -8,6 +8,8 @@ import { type Ending, failure, NO_OUTPUT } from "../../services/router/execution
 import { openPostgresStore } from "../../services/router/store/postgres.ts";
 import {
   COUNT_QUEUES,
+  DELETE_ENDED,
+  DELETE_OLDEST_ENDED,
   INSERT,
   list,
   listDeadLetters,
@@ -152,6 +154,12 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       await expectIndex(COUNT_QUEUES.text, ["project-3"]);
       const submission = ["new", "project-3", "a", "", 1, "{}", "{}", 1];
       await expectIndex(INSERT.text, [...submission, 1_000, 10_000, "key", "print", "id-00000001", 1]);
+    });
+
+    it("finds what ended first by indexes", async () => {
+      await fill();
+      await expectIndex(DELETE_ENDED.text, [Date.now(), 200]);
+      await expectIndex(DELETE_OLDEST_ENDED.text, ["project-3", 0, 100]);
     });
   });
 

@@ -47,6 +47,8 @@ export type TestServicesOptions = {
   readonly database?: DatabaseConfig;
   /** How many executions of all projects may not have ended. */
   readonly maxUnfinished?: number;
+  /** What the executions of all projects may store together. */
+  readonly maxStoredBytes?: number;
   /** How long ended executions are kept. */
   readonly retentionMs?: number;
   /** How the egress service resolves names. */
@@ -126,6 +128,7 @@ export async function startServices(
         egressAddress: address("egress"),
         database: options.database ?? { kind: "sqlite", path: join(directory, "airlock.db") },
         maxUnfinished: options.maxUnfinished ?? 10_000,
+        maxStoredBytes: options.maxStoredBytes ?? 10_000 * 1024 * 1024,
         retentionMs: options.retentionMs ?? 60_000,
       },
       log,

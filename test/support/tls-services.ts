@@ -81,6 +81,7 @@ export async function startTlsServices(): Promise<TlsServices> {
       egressAddress: egress.address,
       database: { kind: "sqlite", path: join(directory, "airlock.db") },
       maxUnfinished: 10_000,
+      maxStoredBytes: 10_000 * 1024 * 1024,
       retentionMs: 60_000,
     },
     log,

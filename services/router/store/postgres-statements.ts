@@ -7,6 +7,7 @@ import {
   SUMMARY_COLUMNS,
 } from "./rows.ts";
 import type { ListFilter } from "./store.ts";
+import { DELETE_BYTES, storedBytes, submittedBytes } from "./stored-bytes.ts";
 
 const UNFINISHED = "status IN ('pending', 'running', 'awaiting_llm')";
 const SUBMISSION_COLUMNS =
@@ -35,9 +36,10 @@ export const INSERT: Statement = {
       SELECT $11::text, $12::text, $1, $8 FROM room WHERE $11 IS NOT NULL
       ON CONFLICT (key) DO NOTHING RETURNING key)
     INSERT INTO executions
-    (execution_id, project, status, owner, code, timeout_ms, settings, memory, created_at_ms, retry_of, retry_number)
+    (execution_id, project, status, owner, code, timeout_ms, settings, memory, created_at_ms, retry_of, retry_number,
+      stored_bytes)
     SELECT $1::text, $2::text, 'pending', $3::text, $4::text, $5::bigint, $6::text, $7::text, $8::bigint,
-      $13::text, $14::bigint
+      $13::text, $14::bigint, ${submittedBytes("$4::text", "$6::text", "$7::text")}
     FROM room WHERE $11 IS NULL OR EXISTS (SELECT FROM keyed)
     ON CONFLICT (retry_of, retry_number) WHERE retry_of IS NOT NULL DO NOTHING`,
 };
@@ -158,13 +160,15 @@ export const START: Statement = {
 export const MARK_AWAITING: Statement = {
   name: "mark-awaiting",
   text: `UPDATE executions SET status = 'awaiting_llm', llm_id = $2, llm_prompt = $3, llm_model = $4,
-      llm_answer = NULL, execution_time_ms = $5
+      llm_answer = NULL, execution_time_ms = $5,
+      stored_bytes = ${storedBytes({ llm_prompt: "$3::bytea", llm_model: "$4::bytea", llm_answer: "NULL::bytea" })}
     WHERE execution_id = $1 AND owner = $6 AND status = 'running' AND llm_id IS DISTINCT FROM $2`,
 };
 
 export const ANSWER: Statement = {
   name: "answer",
-  text: `UPDATE executions SET status = 'running', llm_answer = $3
+  text: `UPDATE executions SET status = 'running', llm_answer = $3,
+      stored_bytes = ${storedBytes({ llm_answer: "$3::bytea" })}
     WHERE execution_id = $1 AND status = 'awaiting_llm' AND llm_id = COALESCE($2, llm_id)`,
 };
 
@@ -209,13 +213,21 @@ export const GET_CANCEL: Statement = {
   text: "SELECT cancel_requested FROM executions WHERE execution_id = $1",
 };
 
+// The last piece may be there already: a connection can break between a commit and its answer.
+const OUTPUT_WITH_LAST = `octet_length($12::bytea) + octet_length($13::bytea)
+  + (SELECT COALESCE(sum(octet_length(stdout) + octet_length(stderr)), 0) FROM execution_output
+     WHERE execution_output.execution_id = executions.execution_id AND position <> $11::bigint)`;
+
 /** The ending and the last of the output in one commit, and in one exchange with the server. */
 export const FINISH: Statement = {
   name: "finish",
   text: `WITH ended AS (
       UPDATE executions SET status = $2, end_reason = $3, error = $4, result = $5, memory_updates = $6,
         truncated_stdout = $7, truncated_stderr = $8, execution_time_ms = COALESCE($9, execution_time_ms),
-        ended_at_ms = $10
+        ended_at_ms = $10, stored_bytes = ${storedBytes(
+          { error: "$4::bytea", result: "$5::text", memory_updates: "$6::text" },
+          OUTPUT_WITH_LAST,
+        )}
       WHERE execution_id = $1 AND owner = $14 AND ${UNFINISHED} RETURNING execution_id),
     last_piece AS (
       INSERT INTO execution_output (execution_id, position, stdout, stderr)
@@ -226,7 +238,8 @@ export const FINISH: Statement = {
 
 export const FORCE_FINISH: Statement = {
   name: "force-finish",
-  text: `UPDATE executions SET status = $2, end_reason = $3, error = $4, ended_at_ms = $5
+  text: `UPDATE executions SET status = $2, end_reason = $3, error = $4, ended_at_ms = $5,
+      stored_bytes = ${storedBytes({ error: "$4::bytea" })}
     WHERE execution_id = $1 AND ${UNFINISHED}`,
 };
 
@@ -234,9 +247,42 @@ export const FORCE_FINISH: Statement = {
 export const DELETE_ENDED: Statement = {
   name: "delete-ended",
   text: `WITH old AS (
-      SELECT execution_id FROM executions WHERE ended_at_ms < $1 ORDER BY ended_at_ms LIMIT $2
-      FOR UPDATE SKIP LOCKED)
-    DELETE FROM executions USING old WHERE executions.execution_id = old.execution_id`,
+      SELECT execution_id, ended_at_ms, stored_bytes FROM executions WHERE ended_at_ms < $1
+      ORDER BY ended_at_ms, execution_id LIMIT $2 FOR UPDATE SKIP LOCKED),
+    summed AS (
+      SELECT execution_id, sum(stored_bytes) OVER (ORDER BY ended_at_ms, execution_id) - stored_bytes AS before FROM old)
+    DELETE FROM executions USING summed
+    WHERE executions.execution_id = summed.execution_id AND before < ${DELETE_BYTES}`,
+};
+
+export const COUNT_STORED_BYTES: Statement = {
+  name: "count-stored-bytes",
+  text: "SELECT project, sum(bytes)::bigint AS bytes FROM stored_bytes GROUP BY project HAVING sum(bytes) > 0",
+};
+
+// Beside the project's hash it makes the key of an advisory lock; "size" in ASCII.
+const REMOVAL_LOCK = 0x73697a65;
+
+/**
+ * One router at a time removes for a project: two would remove twice what is too much. One that comes late has an old
+ * picture, and finds the rows that it picks gone.
+ */
+export const DELETE_OLDEST_ENDED: Statement = {
+  name: "delete-oldest-ended",
+  text: `WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(${REMOVAL_LOCK}, hashtext($1)) AS is_mine),
+    excess AS (SELECT COALESCE(sum(bytes), 0) - $2::bigint AS bytes FROM stored_bytes WHERE project = $1),
+    oldest AS (
+      SELECT execution_id, ended_at_ms, stored_bytes FROM executions
+      WHERE project = $1 AND ended_at_ms IS NOT NULL ORDER BY ended_at_ms, execution_id LIMIT $3),
+    summed AS (
+      SELECT execution_id, sum(stored_bytes) OVER (ORDER BY ended_at_ms, execution_id) - stored_bytes AS before
+      FROM oldest),
+    gone AS (
+      DELETE FROM executions USING summed, excess, turn
+      WHERE turn.is_mine AND executions.execution_id = summed.execution_id
+        AND summed.before < LEAST(excess.bytes, ${DELETE_BYTES})
+      RETURNING executions.execution_id)
+    SELECT NOT turn.is_mine AS is_busy, (SELECT count(*) FROM gone) AS removed FROM turn`,
 };
 
 /** All that a change of state changes, for the executions that somebody watches. */

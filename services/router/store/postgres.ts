@@ -17,6 +17,7 @@ import {
   type LostRow,
   type OwnRow,
   type QueuesRow,
+  type RemovalRow,
   type StartedRow,
   type SubmissionRow,
   type SummaryRow,
@@ -31,7 +32,7 @@ import {
   toSubmission,
   toSummary,
 } from "./rows.ts";
-import type { ExecutionStore } from "./store.ts";
+import type { ExecutionStore, StoredBytes } from "./store.ts";
 
 const HEARTBEAT_EVERY_MS = 3_000;
 // Five heartbeats: a router that is merely busy is not taken for dead.
@@ -170,6 +171,11 @@ export async function openPostgresStore(
     forceFinish: (executionId, ending, endedAtMs) =>
       change(sql.FORCE_FINISH, executionId, statusOf(ending), ending.reason, bytes(ending.error), endedAtMs),
     deleteEndedBefore: (endedBeforeMs, limit) => db.change(sql.DELETE_ENDED, [endedBeforeMs, limit]),
+    countStoredBytes: () => db.rows<StoredBytes>(sql.COUNT_STORED_BYTES),
+    async deleteOldestEnded(project, keepBytes, limit) {
+      const row = await one<RemovalRow>(sql.DELETE_OLDEST_ENDED, project, Math.floor(keepBytes), limit);
+      return { removed: row?.removed ?? 0, isBusy: row?.is_busy === true };
+    },
     onChange: changes.onChange,
     onClaimable: changes.onClaimable,
     isShared: true,

@@ -60,6 +60,8 @@ export type DeadLetterRow = {
 
 export type KeyRow = { fingerprint: string; execution_id: string | null };
 
+export type RemovalRow = { removed: number; is_busy: boolean };
+
 export type QueuesRow = {
   unfinished: number;
   pending: number;

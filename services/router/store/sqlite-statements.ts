@@ -1,5 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { DEAD_LETTER_COLUMNS, EXECUTION_COLUMNS, IS_DEAD_LETTER, QUEUE_COLUMNS } from "./rows.ts";
+import { storedBytes, submittedBytes } from "./stored-bytes.ts";
 
 export const UNFINISHED = "status IN ('pending', 'running', 'awaiting_llm')";
 
@@ -10,8 +11,8 @@ export function prepareStatements(db: DatabaseSync) {
   return {
     insert: db.prepare(
       `INSERT INTO executions (execution_id, project, status, owner, code, timeout_ms, settings, memory, created_at_ms,
-       retry_of, retry_number)
-       SELECT ?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8, ?12, ?13
+       retry_of, retry_number, stored_bytes)
+       SELECT ?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8, ?12, ?13, ${submittedBytes("?4", "?6", "?7")}
        WHERE (?9 IS NULL OR (SELECT count(*) FROM executions WHERE project = ?2 AND ${UNFINISHED}) < ?9)
        AND (?10 IS NULL OR (SELECT count(*) FROM executions WHERE ${UNFINISHED}) < ?10)
        AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key = ?11)
@@ -66,12 +67,13 @@ export function prepareStatements(db: DatabaseSync) {
     ),
     markAwaiting: db.prepare(
       `UPDATE executions SET status = 'awaiting_llm', llm_id = ?1, llm_prompt = ?2, llm_model = ?3, llm_answer = NULL,
-       execution_time_ms = ?4
+       execution_time_ms = ?4,
+       stored_bytes = ${storedBytes({ llm_prompt: "?2", llm_model: "?3", llm_answer: "NULL" })}
        WHERE execution_id = ?5 AND owner = ?6 AND status = 'running' AND llm_id IS NOT ?1`,
     ),
     answer: db.prepare(
-      `UPDATE executions SET status = 'running', llm_answer = ?
-       WHERE execution_id = ? AND status = 'awaiting_llm' AND llm_id = COALESCE(?, llm_id)`,
+      `UPDATE executions SET status = 'running', llm_answer = ?1, stored_bytes = ${storedBytes({ llm_answer: "?1" })}
+       WHERE execution_id = ?2 AND status = 'awaiting_llm' AND llm_id = COALESCE(?3, llm_id)`,
     ),
     selectAnswer: db.prepare("SELECT llm_answer FROM executions WHERE execution_id = ? AND llm_id = ?"),
     requestCancel: db.prepare(
@@ -79,13 +81,15 @@ export function prepareStatements(db: DatabaseSync) {
     ),
     selectCancel: db.prepare("SELECT cancel_requested FROM executions WHERE execution_id = ?"),
     finish: db.prepare(
-      `UPDATE executions SET status = ?, end_reason = ?, error = ?, result = ?, memory_updates = ?, truncated_stdout = ?,
-       truncated_stderr = ?, execution_time_ms = COALESCE(?, execution_time_ms), ended_at_ms = ?
-       WHERE execution_id = ? AND owner = ? AND ${UNFINISHED}`,
+      `UPDATE executions SET status = ?1, end_reason = ?2, error = ?3, result = ?4, memory_updates = ?5,
+       truncated_stdout = ?6, truncated_stderr = ?7, execution_time_ms = COALESCE(?8, execution_time_ms), ended_at_ms = ?9,
+       stored_bytes = ${storedBytes({ error: "?3", result: "?4", memory_updates: "?5" })}
+       WHERE execution_id = ?10 AND owner = ?11 AND ${UNFINISHED}`,
     ),
     forceFinish: db.prepare(
-      `UPDATE executions SET status = ?, end_reason = ?, error = ?, ended_at_ms = ?
-       WHERE execution_id = ? AND ${UNFINISHED}`,
+      `UPDATE executions SET status = ?1, end_reason = ?2, error = ?3, ended_at_ms = ?4,
+       stored_bytes = ${storedBytes({ error: "?3" })}
+       WHERE execution_id = ?5 AND ${UNFINISHED}`,
     ),
     addRedaction: db.prepare(
       `INSERT INTO execution_redactions (execution_id, secret, field, count)
@@ -96,9 +100,17 @@ export function prepareStatements(db: DatabaseSync) {
       "SELECT secret, field, count FROM execution_redactions WHERE execution_id = ? ORDER BY secret, field",
     ),
     selectExists: db.prepare("SELECT 1 FROM executions WHERE execution_id = ?"),
-    deleteEnded: db.prepare(
-      `DELETE FROM executions WHERE execution_id IN
-       (SELECT execution_id FROM executions WHERE ended_at_ms < ? ORDER BY ended_at_ms LIMIT ?)`,
+    selectStoredBytes: db.prepare("SELECT project, bytes FROM stored_bytes WHERE bytes > 0"),
+    selectStoredBytesOf: db.prepare("SELECT bytes FROM stored_bytes WHERE project = ?"),
+    // The indexes have all that these read.
+    selectEndedBefore: db.prepare(
+      `SELECT execution_id, stored_bytes FROM executions WHERE ended_at_ms < ?
+       ORDER BY ended_at_ms, execution_id LIMIT ?`,
     ),
+    selectEndedOf: db.prepare(
+      `SELECT execution_id, stored_bytes FROM executions WHERE project = ? AND ended_at_ms IS NOT NULL
+       ORDER BY ended_at_ms, execution_id LIMIT ?`,
+    ),
+    delete: db.prepare("DELETE FROM executions WHERE execution_id = ?"),
   };
 }

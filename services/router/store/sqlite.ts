@@ -28,6 +28,7 @@ import {
   toSubmission,
   toSummary,
 } from "./rows.ts";
+import { createSqliteDeletions } from "./sqlite-deletions.ts";
 import { MIGRATIONS } from "./sqlite-schema.ts";
 import { prepareStatements, UNFINISHED } from "./sqlite-statements.ts";
 import type { ExecutionStore, ListFilter } from "./store.ts";
@@ -42,7 +43,7 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
   closeSync(openSync(path, "a", 0o600));
   const db = new DatabaseSync(path);
   db.exec(
-    "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 2000;",
+    "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 2000; PRAGMA journal_size_limit = 67108864;",
   );
   migrate(db);
   db.exec(`UPDATE executions SET owner = NULL WHERE owner IS NOT NULL AND ${UNFINISHED}`);
@@ -208,9 +209,7 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       const values = [statusOf(ending), ending.reason, ending.error, endedAtMs];
       return changed(executionId, run(sql.forceFinish, ...values, executionId) > 0);
     },
-    async deleteEndedBefore(endedBeforeMs, limit) {
-      return run(sql.deleteEnded, endedBeforeMs, limit);
-    },
+    ...createSqliteDeletions(sql, inTransaction),
     onChange(executionId, listener) {
       changes.on(executionId, listener);
       return () => changes.off(executionId, listener);

@@ -87,6 +87,12 @@ export type Queues = {
   readonly otherProjects: number;
 };
 
+/** What the executions of a project take: all that was submitted and written, ended or not. */
+export type StoredBytes = { readonly project: string; readonly bytes: number };
+
+/** `isBusy`: another router is removing for this project, so this one has removed nothing. */
+export type Removal = { readonly removed: number; readonly isBusy: boolean };
+
 /**
  * The port to the database, as one router sees it. Every change is conditional on the state it starts from and says
  * whether it took place, so that of two racing callers exactly one wins; a terminal state never changes. What a run
@@ -140,8 +146,18 @@ export type ExecutionStore = {
   finish(executionId: string, ending: Ending, last: OutputPiece, endedAtMs: number): Promise<boolean>;
   /** The same without output, whoever has the execution. */
   forceFinish(executionId: string, ending: Ending, endedAtMs: number): Promise<boolean>;
-  /** Forgets at most `limit` executions that ended before this time; resolves to how many. */
+  /**
+   * Forgets at most `limit` executions that ended before this time, fewer where they are large; resolves to how many, 0
+   * when there are none.
+   */
   deleteEndedBefore(endedBeforeMs: number, limit: number): Promise<number>;
+  /** What each project that stores anything stores. */
+  countStoredBytes(): Promise<StoredBytes[]>;
+  /**
+   * Forgets ended executions of the project, the oldest first, until the project stores at most `keepBytes`; at most
+   * `limit` of them at once, and fewer where they are large.
+   */
+  deleteOldestEnded(project: string, keepBytes: number, limit: number): Promise<Removal>;
   /**
    * Calls `listener` after each change of the execution's state, by whichever router; it may be called without one.
    * The returned function stops that.

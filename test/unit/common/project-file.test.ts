@@ -95,6 +95,13 @@ describe("a project file", () => {
     }
   });
 
+  it("limits what all executions store to 1,000 MB, or to what one may store and more", () => {
+    expect(parse("name: demo").limits.storedBytes).toBe(1_000 * 2 ** 20);
+    expect(parse("name: demo\nlimits: {stored_mb: 57}").limits.storedBytes).toBe(57 * 2 ** 20);
+    const small = "name: demo\nlimits: {stored_mb: 19, max_output_mb: 0.5, max_result_mb: 0.5}";
+    expect(parse(small).limits.storedBytes).toBe(19 * 2 ** 20);
+  });
+
   it.each([
     ["name: other", 'demo.yaml:1: field "name" must be "demo", as the file is called'],
     ["description: x", 'demo.yaml:1: field "name" is missing'],
@@ -109,6 +116,11 @@ describe("a project file", () => {
       "name: demo\nlimits: {max_output_mb: 33}",
       'demo.yaml:2: field "limits.max_output_mb" must be at most 32',
     ],
+    [
+      "name: demo\nlimits:\n  stored_mb: 56\n",
+      'demo.yaml:3: field "limits.stored_mb" must be at least 57, what one execution may store',
+    ],
+    ["name: demo\nlimits: {stored_mb: 20, max_result_mb: 0.5}", "must be at least 38"],
     ["name: demo\nreplicas: 0", 'demo.yaml:2: field "replicas" has none of the allowed forms'],
     ["name: demo\nreplicas: {min: 3, max: 2}", 'demo.yaml:2: field "replicas.min" must not be more than'],
     ["name: demo\nisolation: none", 'demo.yaml:2: field "isolation" must be one of standard, strict, gvisor'],

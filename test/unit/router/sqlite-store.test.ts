@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { failure } from "../../../services/router/execution.ts";
 import { openSqliteStore } from "../../../services/router/store/sqlite.ts";
 import { MIGRATIONS } from "../../../services/router/store/sqlite-schema.ts";
+import { ROW_BYTES } from "../../../services/router/store/stored-bytes.ts";
 import { describeStoreContract } from "../../support/store-contract.ts";
 
 let directory: string;
@@ -58,12 +59,34 @@ describe("the SQLite file", () => {
     old.close();
     const store = openSqliteStore(path, "router");
     expect(await store.get("0001")).toMatchObject({ stdout: "one two", state: { status: "running" } });
+    const bytes = ROW_BYTES + "{}{}null{}".length + "one two".length;
+    expect(await store.countStoredBytes()).toEqual([{ project: "demo", bytes }]);
     expect(await store.claimLost(10)).toMatchObject([
       { submission: { executionId: "0001" }, epoch: 2, grant: undefined, position: 3 },
     ]);
     const redaction = { secret: "TOKEN", field: "stdout", count: 1 };
     await store.addRedactions("0001", [redaction]);
     expect(await store.getRedactions("0001")).toEqual([redaction]);
+    await store.close();
+  });
+
+  it("uses the room of what was removed again, and its log stays small", async () => {
+    const path = newPath();
+    const store = openSqliteStore(path, "router");
+    const write = async (round: number) => {
+      for (let n = 0; n < 5; n++) {
+        const executionId = `${round}-${n}`;
+        await store.insert({ ...submission, executionId, memoryJson: "x".repeat(4_000_000) });
+        const last = { position: 0, stdout: "x".repeat(2_000_000), stderr: "" };
+        await store.finish(executionId, failure("cancelled", "no"), last, round);
+      }
+      for (;;) if ((await store.deleteOldestEnded("demo", 0, 100)).removed === 0) return;
+    };
+    await write(1);
+    const { size } = await stat(path);
+    for (let round = 2; round < 6; round++) await write(round);
+    expect((await stat(path)).size).toBeLessThan(size + 8_000_000);
+    expect((await stat(`${path}-wal`)).size).toBeLessThan(70_000_000);
     await store.close();
   });
 

@@ -47,6 +47,8 @@ export interface ProjectLimits {
   queue: number;
   /** That one run may move over the network, in each direction. */
   networkBytes: number;
+  /** What the project's executions may store together, ended or not. */
+  storedBytes: number;
 }
 
 /** What the scripts of a project may reach, and which secrets wait for them there. */
@@ -240,6 +242,7 @@ function createBaseProjectLimits(): ProjectLimits {
     memoryBytes: 0,
     queue: 0,
     networkBytes: 0,
+    storedBytes: 0,
   };
 }
 
@@ -265,6 +268,9 @@ export const ProjectLimits: MessageFns<ProjectLimits> = {
     }
     if (message.networkBytes !== 0) {
       writer.uint32(56).int64(message.networkBytes);
+    }
+    if (message.storedBytes !== 0) {
+      writer.uint32(64).int64(message.storedBytes);
     }
     return writer;
   },
@@ -338,6 +344,14 @@ export const ProjectLimits: MessageFns<ProjectLimits> = {
             message.networkBytes = longToNumber(reader.int64());
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.storedBytes = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -362,6 +376,7 @@ export const ProjectLimits: MessageFns<ProjectLimits> = {
     message.memoryBytes = object.memoryBytes ?? 0;
     message.queue = object.queue ?? 0;
     message.networkBytes = object.networkBytes ?? 0;
+    message.storedBytes = object.storedBytes ?? 0;
     return message;
   },
 };

@@ -1,0 +1,88 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  bytesOf,
+  excessOf,
+  largestOf,
+  neverFits,
+  storageFull,
+} from "../../../services/router/storage-bounds.ts";
+
+const MIB = 1024 * 1024;
+const usageOf = (bytes: Readonly<Record<string, number>>) => new Map(Object.entries(bytes));
+
+describe("what has to go before a project may store more", () => {
+  const limits = { project: 100, total: 1_000 };
+
+  it("is nothing up to its limit, and then as much as leaves a twentieth free", () => {
+    expect(excessOf(usageOf({ demo: 90 }), "demo", 10, limits)).toBeUndefined();
+    expect(excessOf(usageOf({ demo: 90 }), "demo", 11, limits)).toEqual({ bound: "project", bytes: 6 });
+    expect(excessOf(usageOf({}), "demo", 100, limits)).toBeUndefined();
+    const unknown = { ...limits, project: undefined };
+    expect(excessOf(usageOf({ demo: 500 }), "demo", 500, unknown)).toBeUndefined();
+  });
+
+  it("is decided by the total for one that is alone", () => {
+    const alone = { project: undefined, total: 1_000 };
+    expect(excessOf(usageOf({ demo: 990 }), "demo", 10, alone)).toBeUndefined();
+    expect(excessOf(usageOf({ demo: 990 }), "demo", 11, alone)).toEqual({ bound: "total", bytes: 101 });
+  });
+
+  it("leaves the last twentieth of the total to projects that have less than their share", () => {
+    const usage = usageOf({ flood: 930, quiet: 20 });
+    const large = { project: 10_000, total: 1_000 };
+    expect(excessOf(usage, "flood", 1, large)).toMatchObject({ bound: "total" });
+    expect(excessOf(usage, "quiet", 50, large)).toBeUndefined();
+    expect(excessOf(usage, "new", 50, large)).toBeUndefined();
+    expect(excessOf(usage, "new", 51, large)).toMatchObject({ bound: "total" });
+  });
+
+  it("keeps all together within the total, in whatever order they come", () => {
+    const submission = fc.record({ project: fc.constantFrom("a", "b", "c", "d"), bytes: fc.nat(300) });
+    fc.assert(
+      fc.property(fc.array(submission, { maxLength: 40 }), (submissions) => {
+        const usage = new Map<string, number>();
+        for (const { project, bytes } of submissions) {
+          if (excessOf(usage, project, bytes, { project: 600, total: 1_000 })) continue;
+          usage.set(project, (usage.get(project) ?? 0) + bytes);
+          expect(usage.get(project)).toBeLessThanOrEqual(600);
+          expect(bytesOf(usage)).toBeLessThanOrEqual(1_000);
+        }
+      }),
+    );
+  });
+});
+
+describe("where all together store too much", () => {
+  it("the one that stores most gives way, and the next one when it has nothing left", () => {
+    const usage = usageOf({ a: 5, b: 9, c: 7 });
+    expect(largestOf(usage, new Set())).toBe("b");
+    expect(largestOf(usage, new Set(["b"]))).toBe("c");
+    expect(largestOf(usage, new Set(["a", "b", "c"]))).toBeUndefined();
+  });
+});
+
+describe("the refusal", () => {
+  const usage = usageOf({ demo: 95.5 * MIB, other: 10 * MIB });
+  const limits = { project: 100 * MIB, total: 110 * MIB };
+
+  it("names the limit that was met, what is stored, and what to do", () => {
+    const own = storageFull({ bound: "project", bytes: 1 }, "demo", 8 * MIB, usage, limits);
+    expect(own).toMatchObject({
+      code: "storage_full",
+      message:
+        'Project "demo" stores 95.5 MB and its limit is 100 MB (limits: stored_mb), so there is no room for the 8 MB of this request: all of it is of executions that have not ended. Wait for some to end or cancel them (POST /executions/ID/cancel), then submit again.',
+    });
+    const all = storageFull({ bound: "total", bytes: 1 }, "demo", 8 * MIB, usage, limits);
+    expect(all.message).toMatch(
+      /^All projects together store 105\.5 MB and their limit is 110 MB \(AIRLOCK_DISK_MB\); 95\.5 MB are of project "demo"/,
+    );
+  });
+
+  it("says that a request never fits, where it does not", () => {
+    expect(neverFits(20 * MIB, 17 * MIB)).toMatchObject({
+      code: "payload_too_large",
+      message: expect.stringMatching(/take 20 MB, and no more than 17 MB may be stored\. Send less/),
+    });
+  });
+});
