@@ -1,14 +1,18 @@
 import type { Readable } from "node:stream";
 import type { FastifyInstance, FastifyRequest } from "fastify";
+import { ByteCollector } from "../services/common/byte-collector.ts";
 import { AirlockError } from "../services/common/errors.ts";
+import { BodyBudget, type BodyHold } from "./body-budget.ts";
 import { EMPTY_BODY, emptyBody, type JsonBody, parseJsonBody } from "./json-body.ts";
 
 export const MAX_BODY_BYTES = 16 * 1024 * 1024;
 
 declare module "fastify" {
   interface FastifyRequest {
-    /** The members of the body as the client wrote them. */
-    bodyTexts: JsonBody["texts"];
+    /** A member of the body as the client wrote it. */
+    bodyText: JsonBody["textOf"];
+    /** What this request's body takes up of what all bodies may have. */
+    bodyHold: BodyHold | undefined;
   }
   interface FastifyContextConfig {
     /** The route takes a body but does without one. */
@@ -17,51 +21,69 @@ declare module "fastify" {
 }
 
 /** What came over the wire, before anybody looked at it. A refusal is kept, since fastify closes on a failing parser. */
-type Received = Uint8Array | AirlockError;
+type Received = Buffer | AirlockError;
 
-/** Replaces fastify's parsers: JSON objects only, size-limited, with the text of every member kept. */
+/** Replaces fastify's parsers: JSON objects only, limited in size and all together, with the text of every member kept. */
 export function acceptJsonBodies(app: FastifyInstance): void {
+  const budget = new BodyBudget();
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("application/json", (request: FastifyRequest, payload: Readable) =>
-    receive(request, payload),
+    receive(request, payload, budget),
   );
   app.addContentTypeParser("*", async (request: FastifyRequest, payload: Readable) => {
-    const received = await receive(request, payload);
-    return received instanceof Uint8Array && received.length > 0 ? unsupportedType(request) : received;
+    const received = await receive(request, payload, budget);
+    return received instanceof Buffer && received.length > 0 ? unsupportedType(request) : received;
   });
-  app.decorateRequest("bodyTexts");
+  app.decorateRequest("bodyText");
+  app.decorateRequest("bodyHold");
+  app.addHook("onRequest", async (request, reply) => {
+    reply.raw.once("close", () => request.bodyHold?.release());
+  });
   app.addHook("preValidation", async (request) => {
     const { schema, config } = request.routeOptions;
     if (!schema?.body) return;
-    const received = (request.body ?? new Uint8Array()) as Received;
+    const received = (request.body ?? Buffer.alloc(0)) as Received;
     if (received instanceof AirlockError) throw received;
     if (received.length === 0 && !config.bodyOptional) throw emptyBody();
-    const { value, texts } = received.length === 0 ? EMPTY_BODY : parseJsonBody(received);
+    const { value, textOf } = received.length === 0 ? EMPTY_BODY : await parseJsonBody(received);
     request.body = value;
-    request.bodyTexts = texts;
+    request.bodyText = textOf;
   });
 }
 
 /** Reads a body of at most MAX_BODY_BYTES; the rest of a larger one is left to `discardRest`. */
-async function receive(request: FastifyRequest, payload: Readable): Promise<Received> {
+async function receive(request: FastifyRequest, payload: Readable, budget: BodyBudget): Promise<Received> {
   const encoding = request.headers["content-encoding"];
   if (encoding !== undefined && encoding !== "identity") {
     return new AirlockError("unsupported_media_type", "Send the body as it is, without Content-Encoding.");
   }
   if (Number(request.headers["content-length"]) > MAX_BODY_BYTES) return tooLarge();
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    const take = (chunk: Buffer) => {
-      size += chunk.length;
-      chunks.push(chunk);
-      if (size <= MAX_BODY_BYTES) return;
+    // Not a list of the chunks: a client may send each byte as one.
+    let collected: ByteCollector | undefined = new ByteCollector();
+    const refuse = (error: AirlockError) => {
       payload.off("data", take);
-      chunks.length = 0;
-      resolve(tooLarge());
+      collected = undefined;
+      hold.release();
+      resolve(error);
     };
+    const take = (chunk: Buffer) => {
+      if (!collected) return;
+      if (collected.length + chunk.length > MAX_BODY_BYTES) return refuse(tooLarge());
+      try {
+        hold.add(chunk.length);
+      } catch (error) {
+        return refuse(error as AirlockError);
+      }
+      collected.append(chunk);
+    };
+    const hold = budget.open(refuse);
+    request.bodyHold = hold;
     payload.on("data", take);
-    payload.once("end", () => resolve(Buffer.concat(chunks)));
+    payload.once("end", () => {
+      hold.complete();
+      if (collected) resolve(collected.bytes);
+    });
     payload.once("error", reject);
     payload.once("close", () => reject(new AirlockError("cancelled", "The client went away.")));
   });

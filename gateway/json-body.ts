@@ -1,102 +1,124 @@
+import { isUtf8 } from "node:buffer";
 import { type ParseError, parse } from "jsonc-parser";
 import { AirlockError } from "../services/common/errors.ts";
-import { type JsonMember, outlineJson } from "./json-text.ts";
+import { JsonEmptyError, JsonSyntaxError } from "../services/common/json/json-tokens.ts";
+import { Turn } from "../services/common/turn.ts";
+import { type JsonMember, type JsonOutline, objectOf, outlineJson, TooDeep } from "./json-text.ts";
 import { InvalidFields } from "./problems.ts";
 
 export const MAX_DEPTH = 200;
 const MAX_MEMBERS = 100;
-const MAX_LOCATED_CHARACTERS = 64 * 1024;
+/** More than any field of a body may have. */
+const MAX_INNER_MEMBERS = 1_000;
+const MAX_LOCATED_BYTES = 64 * 1024;
 const EXAMPLE = '{"project": "demo", "code": "print(1)"}';
-
-const utf8 = new TextDecoder("utf-8", { fatal: true });
+const BYTE_ORDER_MARK = Buffer.from("\ufeff");
 
 /** The object that a request carries, and beside it the text of each of its members. */
 export type JsonBody = {
+  /** Built to the second level; what is nested deeper is an empty object or array. */
   readonly value: Readonly<Record<string, unknown>>;
-  /** Each member's value exactly as the client wrote it. */
-  readonly texts: ReadonlyMap<string, string>;
+  /** A member's value exactly as the client wrote it; undefined when there is none. */
+  textOf(member: string): string | undefined;
 };
 
-export const EMPTY_BODY: JsonBody = { value: {}, texts: new Map() };
+export const EMPTY_BODY: JsonBody = { value: {}, textOf: () => undefined };
 
-/** Parses the bytes of a body that must be one JSON object. Throws an AirlockError that says what to send instead. */
-export function parseJsonBody(bytes: Uint8Array): JsonBody {
-  const text = decode(bytes);
-  // Before JSON.parse: nesting by the million would cost it hundreds of megabytes.
-  const { tooDeep, members } = outlineJson(text, MAX_DEPTH);
-  if (tooDeep) {
-    throw new AirlockError(
-      "invalid_request",
-      `The body is nested deeper than ${MAX_DEPTH} levels. Send flatter data, or pass it as a string and parse it in the script.`,
-    );
-  }
-  const value = parseText(text);
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new AirlockError(
-      "invalid_request",
-      `The body must be a JSON object, such as ${EXAMPLE}, not ${describe(value)}.`,
-    );
-  }
-  return { value: value as Record<string, unknown>, texts: uniqueTexts(members) };
-}
-
-function decode(bytes: Uint8Array): string {
-  try {
-    return utf8.decode(bytes);
-  } catch {
+/**
+ * Parses the bytes of a body that must be one JSON object, in turns with other work. Rejects with an AirlockError that
+ * says what to send instead.
+ */
+export async function parseJsonBody(bytes: Buffer): Promise<JsonBody> {
+  if (!isUtf8(bytes)) {
     throw new AirlockError(
       "invalid_json",
       "The body is not valid UTF-8. Send JSON encoded as UTF-8; put other bytes into a string as base64.",
     );
   }
-}
-
-function parseText(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    if (text.trim() === "") throw emptyBody();
+  const hasMark = bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK);
+  const text = hasMark ? bytes.subarray(BYTE_ORDER_MARK.length) : bytes;
+  const outline = await outlineInTurns(text);
+  if (outline.kind !== "object") {
     throw new AirlockError(
-      "invalid_json",
-      `The body is not valid JSON${locate(text)}. Send one JSON object, such as ${EXAMPLE}.`,
+      "invalid_request",
+      `The body must be a JSON object, such as ${EXAMPLE}, not ${DESCRIPTIONS[outline.kind]}.`,
     );
   }
+  refuseAmbiguity(outline);
+  const members = new Map(outline.members.map((member) => [member.key, member]));
+  return {
+    value: objectOf(outline.members),
+    textOf(name) {
+      const member = members.get(name);
+      return member && text.toString("utf8", member.start, member.end);
+    },
+  };
+}
+
+async function outlineInTurns(text: Buffer): Promise<JsonOutline> {
+  const limits = { depth: MAX_DEPTH, outer: MAX_MEMBERS, inner: MAX_INNER_MEMBERS };
+  const steps = outlineJson(text, limits);
+  const turn = new Turn();
+  try {
+    for (let step = steps.next(); ; step = steps.next()) {
+      if (step.done) return step.value;
+      if (turn.isOver) await turn.next();
+    }
+  } catch (error) {
+    if (error instanceof JsonEmptyError) throw emptyBody();
+    if (error instanceof JsonSyntaxError) throw notJson(text);
+    if (!(error instanceof TooDeep)) throw error;
+    throw new AirlockError(
+      "invalid_request",
+      `The body is nested deeper than ${MAX_DEPTH} levels. Send flatter data, or pass it as a string and parse it in the script.`,
+    );
+  }
+}
+
+function notJson(bytes: Buffer): AirlockError {
+  const text = bytes.length > MAX_LOCATED_BYTES ? "" : bytes.toString();
+  return new AirlockError(
+    "invalid_json",
+    `The body is not valid JSON${locate(text)}. Send one JSON object, such as ${EXAMPLE}.`,
+  );
 }
 
 export function emptyBody(): AirlockError {
   return new AirlockError("invalid_json", `The body is empty. Send a JSON object, such as ${EXAMPLE}.`);
 }
 
-// JSON.parse quotes the body in its messages and does not always say where; a large body is not parsed twice.
+// A large body is not parsed twice.
 function locate(text: string): string {
-  if (text.length > MAX_LOCATED_CHARACTERS) return "";
   const errors: ParseError[] = [];
   parse(text, errors, { disallowComments: true });
   const offset = errors[0]?.offset;
-  if (offset === undefined) return "";
+  if (offset === undefined || text === "") return "";
   const before = text.slice(0, offset).split("\n");
   return `: line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
 }
 
-function describe(value: unknown): string {
-  if (value === null) return "null";
-  if (Array.isArray(value)) return "an array";
-  return typeof value === "boolean" ? "true or false" : `a ${typeof value}`;
-}
+const DESCRIPTIONS = {
+  array: "an array",
+  string: "a string",
+  number: "a number",
+  boolean: "true or false",
+  null: "null",
+} as const;
 
 // Which of two equal keys counts differs from parser to parser, so neither may.
-function uniqueTexts(members: readonly JsonMember[]): Map<string, string> {
+function refuseAmbiguity({
+  members,
+  twice,
+}: {
+  readonly members: readonly JsonMember[];
+  readonly twice: ReadonlySet<string>;
+}): void {
   if (members.length > MAX_MEMBERS) {
     throw new AirlockError("invalid_request", `The body has more than ${MAX_MEMBERS} fields.`);
   }
-  const texts = new Map<string, string>();
-  const twice = new Set<string>();
-  for (const { key, text } of members) {
-    if (texts.has(key)) twice.add(key);
-    texts.set(key, text);
+  const inner = members.flatMap((member) => [...member.twice].map((key) => `${member.key}.${key}`));
+  const fields = [...twice, ...inner];
+  if (fields.length > 0) {
+    throw new InvalidFields(fields.map((field) => ({ field, message: "is given more than once" })));
   }
-  if (twice.size > 0) {
-    throw new InvalidFields([...twice].map((field) => ({ field, message: "is given more than once" })));
-  }
-  return texts;
 }

@@ -29,7 +29,7 @@ export function createMockBackend(now: () => number = Date.now, newId: () => str
   return {
     async submit(request) {
       const key = request.idempotencyKey;
-      const idempotency = key === undefined ? undefined : { key, fingerprint: fingerprintOf(request) };
+      const idempotency = key === undefined ? undefined : { key, fingerprint: await fingerprintOf(request) };
       const replay = idempotency && store.findReplay(idempotency);
       if (replay) return { ...replay, replayed: true };
       project.check(request.project);

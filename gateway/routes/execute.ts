@@ -55,7 +55,7 @@ export function executeRoute(app: FastifyInstance, backend: Backend): void {
         code,
         timeoutMs: timeout === undefined ? undefined : toMilliseconds(timeout),
         settings,
-        memoryJson: request.bodyTexts.get("memory") ?? "",
+        memoryJson: request.bodyText("memory") ?? "",
         idempotencyKey: readIdempotencyKey(request.headers["idempotency-key"]),
       });
       const pollUrl = `/executions/${executionId}`;

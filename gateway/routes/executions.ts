@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import type { FastifyInstance, FastifyReply } from "fastify";
 import type { Drain } from "../../services/common/drain.ts";
 import { hasCode } from "../../services/common/errors.ts";
@@ -126,6 +127,14 @@ async function holdExecution(
   }
 }
 
-function sendExecution(reply: FastifyReply, execution: Execution): FastifyReply {
-  return reply.type("application/json; charset=utf-8").send(executionText(execution));
+async function sendExecution(reply: FastifyReply, execution: Execution): Promise<FastifyReply> {
+  const pieces = await executionText(execution);
+  reply.type("application/json; charset=utf-8");
+  const [only] = pieces;
+  if (pieces.length === 1) return reply.send(only);
+  reply.header(
+    "content-length",
+    pieces.reduce((sum, piece) => sum + piece.length, 0),
+  );
+  return reply.send(Readable.from(pieces));
 }

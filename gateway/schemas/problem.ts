@@ -26,6 +26,7 @@ export const BODY_CODES = [
   "invalid_request",
   "payload_too_large",
   "unsupported_media_type",
+  "overloaded",
 ] as const satisfies readonly ErrorCode[];
 
 /** The codes that the document shows. */

@@ -52,6 +52,7 @@ export const ERROR_RULES = {
     "No room to store the execution",
     QUEUE_MOVES_SECONDS,
   ),
+  overloaded: rule(GrpcStatus.RESOURCE_EXHAUSTED, 503, "Too much is being sent at once", IS_BACK_SECONDS),
   start_failed: rule(GrpcStatus.ABORTED, 503, "The workers cannot be started"),
   output_withheld: rule(GrpcStatus.DATA_LOSS, 503, "Output is withheld"),
   worker_lost: rule(GrpcStatus.ABORTED, 503, "The worker was lost"),

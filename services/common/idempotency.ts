@@ -1,7 +1,11 @@
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import type { SubmitRequest } from "./gen/airlock/v1/router.ts";
+import { piecesOf } from "./text-pieces.ts";
+import { takeTurns } from "./turn.ts";
 
 const VISIBLE_ASCII = /^[\x21-\x7e]{1,255}$/;
+/** So many characters are written and hashed in less than a millisecond. */
+const STEP_CHARACTERS = 64 * 1024;
 
 export const IDEMPOTENCY_KEY_RULE =
   "must be 1 to 255 visible ASCII characters without spaces, such as a UUID";
@@ -14,8 +18,38 @@ export function isIdempotencyKey(key: string): boolean {
  * A SHA-256 by which two requests are the same: of all that the script's numbers depend on, as it came. Of two texts of a
  * memory that differ in a space alone, each is another request, because a script's random numbers depend on it.
  */
-export function fingerprintOf({ project, code, timeoutMs, settings, memoryJson }: SubmitRequest): string {
+export async function fingerprintOf(request: SubmitRequest): Promise<string> {
+  const hash = createHash("sha256");
+  await takeTurns(hashRequest(request, hash));
+  return hash.digest("hex");
+}
+
+/** Hashes the JSON text of an array; the database keeps hashes of earlier releases, so that the text stays as it is. */
+function* hashRequest(
+  { project, code, timeoutMs, settings, memoryJson }: SubmitRequest,
+  hash: Hash,
+): Generator<void> {
   const sorted = Object.entries(settings).sort(([a], [b]) => (a < b ? -1 : 1));
-  const canonical = [project, code, timeoutMs ?? null, sorted, memoryJson || "{}"];
-  return createHash("sha256").update(JSON.stringify(canonical)).digest("hex");
+  hash.update(`[${JSON.stringify(project)},`);
+  yield* hashText(code, hash);
+  hash.update(`,${JSON.stringify(timeoutMs ?? null)},[`);
+  for (const [index, [key, value]] of sorted.entries()) {
+    hash.update(`${index === 0 ? "" : ","}[`);
+    yield* hashText(key, hash);
+    hash.update(",");
+    yield* hashText(value, hash);
+    hash.update("]");
+  }
+  hash.update("],");
+  yield* hashText(memoryJson || "{}", hash);
+  hash.update("]");
+}
+
+function* hashText(text: string, hash: Hash): Generator<void> {
+  hash.update('"');
+  for (const piece of piecesOf(text, STEP_CHARACTERS)) {
+    hash.update(JSON.stringify(piece).slice(1, -1));
+    if (text.length > STEP_CHARACTERS) yield;
+  }
+  hash.update('"');
 }

@@ -95,12 +95,12 @@ export function createAdmission(parts: {
 
   return {
     async submit(request) {
-      const idempotency = idempotencyOf(request);
+      const idempotency = await idempotencyOf(request);
       // First of all: what was accepted once is told again, though its project may have changed or be full by now.
       const replay = idempotency && (await replayOf(idempotency));
       if (replay) return replay;
       const project = await projects.get(request.project);
-      const submission = toSubmission(request, project, parts.newId(), clock.now());
+      const submission = await toSubmission(request, project, parts.newId(), clock.now());
       const isTaken = async () =>
         idempotency !== undefined && (await store.getIdempotencyKey(idempotency.key)) !== undefined;
       if (await insert(submission, project.limits, { idempotency }, isTaken)) return accept(submission);
@@ -116,7 +116,7 @@ export function createAdmission(parts: {
       const project = await projects.get(first.project);
       // The limits of today, like those of any other request.
       const request = SubmitRequest.fromPartial({ ...first, settings: { ...first.settings } });
-      const submission = toSubmission(request, project, parts.newId(), clock.now());
+      const submission = await toSubmission(request, project, parts.newId(), clock.now());
       const retry = { of: executionId, number: letter.retries.length + 1 };
       const isTaken = async () =>
         (await findLetter(store, executionId)).letter.retries.length >= retry.number;
@@ -128,13 +128,13 @@ export function createAdmission(parts: {
 
 type Idempotency = NonNullable<InsertConditions["idempotency"]>;
 
-function idempotencyOf(request: SubmitRequest): Idempotency | undefined {
+async function idempotencyOf(request: SubmitRequest): Promise<Idempotency | undefined> {
   const { idempotencyKey: key } = request;
   if (key === undefined) return undefined;
   if (!isIdempotencyKey(key)) {
     throw new AirlockError("invalid_request", `idempotency_key ${IDEMPOTENCY_KEY_RULE}.`);
   }
-  return { key, fingerprint: fingerprintOf(request) };
+  return { key, fingerprint: await fingerprintOf(request) };
 }
 
 function pendingExecution({ executionId, project, createdAtMs }: Submission): Execution {

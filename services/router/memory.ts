@@ -1,70 +1,124 @@
-import { createScanner, visit } from "jsonc-parser";
+import { JsonSyntaxError, JsonTokens } from "../common/json/json-tokens.ts";
+import { Turn } from "../common/turn.ts";
+import { KeyTable } from "./key-table.ts";
 
 const MAX_DEPTH = 200;
 const SHAPE = 'memory must be an object of categories, each an object of keys: {"category": {"key": value}}.';
+/** So many bytes take about a millisecond, whatever stands in them. */
+const STEP_BYTES = 16 * 1024;
+/** A number without an exponent that is no longer fits into a float. */
+const MAX_FITTING_DIGITS = 300;
 
 /**
  * Why a script could not read this memory as it was meant; undefined when it can. The text itself goes on as it is:
- * what is refused here is what two readers of the same text would understand differently.
+ * what is refused here is what two readers of the same text would understand differently. One pass over its bytes, in
+ * turns with other work: a memory may have millions of keys.
  */
-export function memoryProblem(memoryJson: string): string | undefined {
+export async function memoryProblem(memoryJson: string): Promise<string | undefined> {
   if (memoryJson === "{}") return undefined;
-  let memory: unknown;
+  if (!memoryJson.isWellFormed()) return HALF_CHARACTER;
+  const check = new MemoryCheck(Buffer.from(memoryJson));
+  const turn = new Turn();
   try {
-    memory = JSON.parse(memoryJson);
-  } catch {
+    while (!check.advance()) {
+      if (turn.isOver) await turn.next();
+    }
+  } catch (error) {
+    if (!(error instanceof JsonSyntaxError)) throw error;
     return `memory is not valid JSON. ${SHAPE}`;
   }
-  if (!isObject(memory) || !Object.values(memory).every(isObject)) return SHAPE;
-  return depthOf(memoryJson) > MAX_DEPTH
-    ? `memory is nested deeper than ${MAX_DEPTH} levels; send a flatter value.`
-    : ambiguityOf(memoryJson);
+  return check.problem;
 }
 
-/** Keys that stand twice, halves of characters, and numbers beyond every float, in JSON that is known to be valid. */
-function ambiguityOf(memoryJson: string): string | undefined {
-  const keys: Set<string>[] = [];
-  let problem: string | undefined;
-  const note = (text: string) => {
-    problem ??= text;
-  };
-  const checkText = (text: string) => {
-    if (!text.isWellFormed())
-      note("memory holds half of a surrogate pair, which is no character; send whole ones.");
-  };
-  visit(memoryJson, {
-    onObjectBegin: () => void keys.push(new Set()),
-    onObjectEnd: () => void keys.pop(),
-    onObjectProperty(key) {
-      checkText(key);
-      if (keys.at(-1)?.has(key)) note("memory has an object with the same key twice; send each key once.");
-      keys.at(-1)?.add(key);
-    },
-    onLiteralValue(value: unknown, offset, length) {
-      if (typeof value === "string") checkText(value);
-      // An integer may have any length; a float is at most as large as a float.
-      const isInfinite = value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY;
-      if (isInfinite && /[.eE]/.test(memoryJson.slice(offset, offset + length))) {
-        note("memory holds a number that no float can hold; send it as text.");
-      }
-    },
-  });
-  return problem;
-}
+const HALF_CHARACTER = "memory holds half of a surrogate pair, which is no character; send whole ones.";
+const TWO_KEYS = "memory has an object with the same key twice; send each key once.";
+const NO_FLOAT = "memory holds a number that no float can hold; send it as text.";
+const TOO_DEEP = `memory is nested deeper than ${MAX_DEPTH} levels; send a flatter value.`;
 
-function depthOf(json: string): number {
-  const scanner = createScanner(json, true);
-  let depth = 0;
-  let deepest = 0;
-  // By their first character, since the scanner's kinds are a const enum, which type stripping cannot read.
-  for (scanner.scan(); scanner.getTokenLength() > 0; scanner.scan()) {
-    const first = json[scanner.getTokenOffset()];
-    if (first === "{" || first === "[") deepest = Math.max(deepest, ++depth);
-    else if (first === "}" || first === "]") depth--;
+class MemoryCheck {
+  readonly #text: Buffer;
+  readonly #tokens: JsonTokens;
+  readonly #keys: KeyTable;
+  /** The numbers of the open objects; arrays have the number of the object around them. */
+  readonly #objects: number[] = [];
+  #lastObject = 0;
+  #shape: string | undefined;
+  #depth: string | undefined;
+  /** What two readers would understand differently: the first such thing. */
+  #ambiguity: string | undefined;
+
+  constructor(text: Buffer) {
+    this.#text = text;
+    this.#tokens = new JsonTokens(text);
+    this.#keys = new KeyTable(text);
   }
-  return deepest;
-}
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  get problem(): string | undefined {
+    return this.#shape ?? this.#depth ?? this.#ambiguity;
+  }
+
+  /** Goes on for a step; true when the memory is done, or nested so deep that the rest does not matter. */
+  advance(): boolean {
+    const tokens = this.#tokens;
+    tokens.pauseAt = tokens.position + STEP_BYTES;
+    for (;;) {
+      switch (tokens.next()) {
+        case "key":
+          this.#key();
+          break;
+        case "string":
+          this.#value();
+          if (tokens.hasLoneSurrogate) this.#ambiguity ??= HALF_CHARACTER;
+          break;
+        case "number":
+          this.#value();
+          this.#number();
+          break;
+        case "literal":
+          this.#value();
+          break;
+        case "open-array":
+          if (tokens.depth <= 2) this.#shape ??= SHAPE;
+          if (this.#isTooDeep()) return true;
+          break;
+        case "open-object":
+          this.#objects.push(++this.#lastObject);
+          if (this.#isTooDeep()) return true;
+          break;
+        case "close-object":
+          this.#objects.pop();
+          break;
+        case "pause":
+          return false;
+        case "end":
+          return true;
+      }
+    }
+  }
+
+  #key(): void {
+    const { start, end, hasEscapes, hasLoneSurrogate } = this.#tokens;
+    if (hasLoneSurrogate) this.#ambiguity ??= HALF_CHARACTER;
+    if (this.#ambiguity !== undefined) return;
+    const object = this.#objects[this.#objects.length - 1] as number;
+    if (!this.#keys.add(object, start, end, hasEscapes)) this.#ambiguity = TWO_KEYS;
+  }
+
+  /** Only objects stand where the memory itself and its categories do. */
+  #value(): void {
+    if (this.#tokens.depth < 2) this.#shape ??= SHAPE;
+  }
+
+  /** An integer may have any length; a float is at most as large as a float. */
+  #number(): void {
+    const { start, end, isFloat, hasExponent } = this.#tokens;
+    if (!isFloat || (!hasExponent && end - start <= MAX_FITTING_DIGITS)) return;
+    const value = Number(this.#text.toString("latin1", start, end));
+    if (!Number.isFinite(value)) this.#ambiguity ??= NO_FLOAT;
+  }
+
+  #isTooDeep(): boolean {
+    if (this.#tokens.depth > MAX_DEPTH) this.#depth = TOO_DEEP;
+    return this.#depth !== undefined;
+  }
 }

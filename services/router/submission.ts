@@ -10,12 +10,12 @@ const DEFAULT_TIMEOUT_MS = 60_000;
  * What `request` asks of `project`, checked: rejects with `project_invalid` or `invalid_request`. The memory stays
  * the text that it came as; parsing it here only shows that it is what it should be.
  */
-export function toSubmission(
+export async function toSubmission(
   request: SubmitRequest,
   project: Project,
   executionId: string,
   createdAtMs: number,
-): Submission {
+): Promise<Submission> {
   if (project.problem !== "") {
     throw new AirlockError(
       "project_invalid",
@@ -31,7 +31,7 @@ export function toSubmission(
       throw invalid('settings has a name that is empty or contains "="; rename it.');
   }
   const memoryJson = request.memoryJson === "" ? "{}" : request.memoryJson;
-  const problem = memoryProblem(memoryJson);
+  const problem = await memoryProblem(memoryJson);
   if (problem !== undefined) throw invalid(problem);
   return {
     executionId,

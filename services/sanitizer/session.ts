@@ -1,3 +1,4 @@
+import { ByteCollector } from "../common/byte-collector.ts";
 import { AirlockError } from "../common/errors.ts";
 import type { SanitizeChannel, SanitizeChunk, SanitizeResponse } from "../common/gen/airlock/v1/sanitizer.ts";
 import { MAX_CHUNK_BYTES, MAX_MESSAGE_BYTES } from "../common/grpc-limits.ts";
@@ -5,7 +6,6 @@ import type { NeedleSet } from "../common/redaction/needle-set.ts";
 import { RedactionCounts } from "../common/redaction/redaction-counts.ts";
 import { TextRedactor } from "../common/redaction/text-redactor.ts";
 import { Turn } from "../common/turn.ts";
-import { ByteCollector } from "./byte-collector.ts";
 import { kindOf } from "./channels.ts";
 import type { Judge } from "./credentials/rules.ts";
 import { CredentialPass } from "./credentials/text-pass.ts";

@@ -149,7 +149,7 @@ describe.skipIf(missing)(`an idempotency key at two routers${missing ? ` (${miss
       settings: {},
       memoryJson: "{}",
     };
-    const idempotency = { key: idempotencyKey, fingerprint: fingerprintOf(request) };
+    const idempotency = { key: idempotencyKey, fingerprint: await fingerprintOf(request) };
     expect(await dead.insert({ ...submission, createdAtMs: 1 }, { idempotency })).toBe(true);
     await database.sql("UPDATE routers SET seen_at = now() - interval '1 hour' WHERE router_id = 'dead'");
 

@@ -17,7 +17,13 @@ import { type GrpcServer, handlersFor, startGrpcServer } from "../../services/co
 import { retryDelayOf } from "../support/retry-delay.ts";
 
 const CODES = Object.keys(ERROR_RULES) as ErrorCode[];
-const HELPS: readonly ErrorCode[] = ["queue_full", "storage_full", "unavailable", "deadline_exceeded"];
+const HELPS: readonly ErrorCode[] = [
+  "queue_full",
+  "overloaded",
+  "storage_full",
+  "unavailable",
+  "deadline_exceeded",
+];
 
 let directory: string;
 let server: GrpcServer;

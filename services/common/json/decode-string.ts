@@ -18,7 +18,12 @@ for (const [letter, byte] of Object.entries({
 }
 
 /** Where `decodeString` stands: in the text that it reads and in the bytes that it writes. */
-export type DecodePosition = { from: number; to: number };
+export type DecodePosition = {
+  from: number;
+  to: number;
+  /** Whether half of a surrogate pair was read. */
+  hasLoneSurrogate?: boolean;
+};
 
 /**
  * Writes the bytes that the inside of a valid JSON string stands for, up to `end` of `text`, into `target`, which must be
@@ -53,7 +58,10 @@ export function decodeString(
       if (low >= 0xdc00 && low <= 0xdfff) {
         code = 0x10000 + (code - 0xd800) * 0x400 + (low - 0xdc00);
         from += 6;
-      } else code = 0xfffd;
+      } else {
+        code = 0xfffd;
+        position.hasLoneSurrogate = true;
+      }
     }
     to = writeCharacter(target, to, code);
   }

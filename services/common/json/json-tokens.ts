@@ -21,6 +21,9 @@ export class JsonSyntaxError extends Error {
   }
 }
 
+/** There is nothing but space. */
+export class JsonEmptyError extends JsonSyntaxError {}
+
 type Expect = "value" | "first-value" | "first-key" | "key" | "after-value";
 
 const QUOTE = 0x22;
@@ -53,6 +56,9 @@ export class JsonTokens {
   hasEscapes = false;
   /** Whether the last string has an escape that is half of a surrogate pair. */
   hasLoneSurrogate = false;
+  /** Whether the last number has a fraction or an exponent. */
+  isFloat = false;
+  hasExponent = false;
   /** The reader pauses at this byte or a little later, so that one stretch of work has a bound. */
   pauseAt = Number.POSITIVE_INFINITY;
   readonly #text: Uint8Array;
@@ -83,7 +89,7 @@ export class JsonTokens {
     if (this.#inString) return this.#string();
     for (;;) {
       if (this.#at >= this.pauseAt) return "pause";
-      const byte = this.#skipSpace();
+      const byte = this.#skipSpace(this.pauseAt);
       if (this.#at >= this.pauseAt) return "pause";
       switch (this.#expect) {
         case "after-value": {
@@ -116,6 +122,7 @@ export class JsonTokens {
     if (byte === 0x7b) return this.#open(OBJECT);
     if (byte === 0x5b) return this.#open(ARRAY);
     if (byte === 0x5d && this.#expect === "first-value") return this.#close();
+    if (byte === undefined && this.#depth === 0) throw new JsonEmptyError(this.#at);
     this.#expect = "after-value";
     this.start = this.#at;
     const literal = byte === undefined ? undefined : LITERALS[byte];
@@ -204,14 +211,19 @@ export class JsonTokens {
 
   #number(): JsonToken {
     const text = this.#text;
+    this.isFloat = false;
+    this.hasExponent = false;
     if (text[this.#at] === 0x2d) this.#at++;
     if (text[this.#at] === 0x30) this.#at++;
     else this.#digits();
     if (text[this.#at] === 0x2e) {
+      this.isFloat = true;
       this.#at++;
       this.#digits();
     }
     if (((text[this.#at] ?? 0) | 0x20) === 0x65) {
+      this.isFloat = true;
+      this.hasExponent = true;
       this.#at++;
       if (text[this.#at] === 0x2b || text[this.#at] === 0x2d) this.#at++;
       this.#digits();
@@ -229,17 +241,13 @@ export class JsonTokens {
     if (at === first) throw this.#error();
   }
 
-  #skipSpace(): number | undefined {
+  /** The next byte that is no space; it goes no further than `stop`. */
+  #skipSpace(stop = Number.POSITIVE_INFINITY): number | undefined {
     const text = this.#text;
     let at = this.#at;
-    for (;;) {
-      const byte = text[at];
-      if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) {
-        this.#at = at;
-        return byte;
-      }
-      at++;
-    }
+    while (at < stop && isSpace(text[at])) at++;
+    this.#at = at;
+    return text[at];
   }
 
   #error(): JsonSyntaxError {
@@ -258,6 +266,10 @@ export function codeUnit(text: Uint8Array, at: number): number {
     else return -1;
   }
   return unit;
+}
+
+function isSpace(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 }
 
 function isDigit(byte: number): boolean {

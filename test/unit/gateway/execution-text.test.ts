@@ -1,12 +1,19 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { executionText } from "../../../gateway/execution-text.ts";
-import { EndReason, ExecutionStatus } from "../../../services/common/gen/airlock/v1/execution.ts";
+import { executionText as executionBytes } from "../../../gateway/execution-text.ts";
+import {
+  EndReason,
+  type Execution,
+  ExecutionStatus,
+} from "../../../services/common/gen/airlock/v1/execution.ts";
+import { measureStretches } from "../../support/stretches.ts";
 import { execution } from "./fake-backend.ts";
 
+const executionText = async (of: Execution) => Buffer.concat([...(await executionBytes(of))]).toString();
+
 describe("executionText", () => {
-  it("shows the eleven fields in the order of the contract", () => {
-    expect(JSON.parse(executionText(execution()))).toEqual({
+  it("shows the eleven fields in the order of the contract", async () => {
+    expect(JSON.parse(await executionText(execution()))).toEqual({
       execution_id: execution().executionId,
       status: "pending",
       result: null,
@@ -19,24 +26,24 @@ describe("executionText", () => {
       end_reason: null,
       truncated: { stdout: 0, stderr: 0 },
     });
-    expect(executionText(execution())).toMatch(
+    expect(await executionText(execution())).toMatch(
       /^\{"execution_id":.+"status":.+"result":.+"stdout":.+"stderr":.+"error":.+"llm_request":.+"memory_updates":.+"execution_time_ms":.+"end_reason":.+"truncated":.+\}$/,
     );
   });
 
-  it("leaves result and memory_updates as the worker wrote them", () => {
+  it("leaves result and memory_updates as the worker wrote them", async () => {
     const resultJson = '{"big": 9223372036854775809, "float": 1.0, "tiny": 5e-324, "neg": -0.0}';
     const memoryUpdatesJson = '{"a": {"b": 9007199254740993}}';
-    const text = executionText(execution({ resultJson, memoryUpdatesJson }));
+    const text = await executionText(execution({ resultJson, memoryUpdatesJson }));
     expect(text).toContain(`"result":${resultJson},`);
     expect(text).toContain(`"memory_updates":${memoryUpdatesJson},`);
   });
 
-  it("is JSON whatever the script printed", () => {
-    fc.assert(
-      fc.property(fc.string({ unit: "binary" }), fc.jsonValue(), (printed, result) => {
+  it("is JSON whatever the script printed", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.string({ unit: "binary" }), fc.jsonValue(), async (printed, result) => {
         const shown = JSON.parse(
-          executionText(
+          await executionText(
             execution({
               stdout: printed,
               stderr: printed,
@@ -51,7 +58,24 @@ describe("executionText", () => {
     );
   });
 
-  it("names how it ended and what was cut", () => {
+  it("writes long output in turns, and none of its characters in halves", async () => {
+    const stdout = '😀\n"'.repeat(2_000_000);
+    const resultJson = `"${"日".repeat(3_000_000)}"`;
+    const llmRequest = { id: "q1", prompt: stdout, model: "default" };
+    let pieces: readonly Buffer[] = [];
+    const { longestMs } = await measureStretches(async () => {
+      pieces = await executionBytes(execution({ stdout, stderr: stdout, resultJson, llmRequest }));
+    });
+    expect(longestMs).toBeLessThan(50);
+    const text = Buffer.concat([...pieces]).toString();
+    const shown = JSON.parse(text);
+    expect(shown.stdout === stdout && shown.stderr === stdout && shown.llm_request.prompt === stdout).toBe(
+      true,
+    );
+    expect(text.includes(resultJson)).toBe(true);
+  });
+
+  it("names how it ended and what was cut", async () => {
     const ended = execution({
       status: ExecutionStatus.TIMEOUT,
       endReason: EndReason.LLM_TIMEOUT,
@@ -59,7 +83,7 @@ describe("executionText", () => {
       truncated: { stdoutBytes: 5, stderrBytes: 6 },
       error: "nobody answered",
     });
-    expect(JSON.parse(executionText(ended))).toMatchObject({
+    expect(JSON.parse(await executionText(ended))).toMatchObject({
       status: "timeout",
       end_reason: "llm_timeout",
       execution_time_ms: 12,
@@ -68,9 +92,9 @@ describe("executionText", () => {
     });
   });
 
-  it("shows the open question and nothing else of it", () => {
+  it("shows the open question and nothing else of it", async () => {
     const llmRequest = { id: "q1", prompt: "Why?", model: "default" };
     const paused = execution({ status: ExecutionStatus.AWAITING_LLM, llmRequest });
-    expect(JSON.parse(executionText(paused)).llm_request).toEqual(llmRequest);
+    expect(JSON.parse(await executionText(paused)).llm_request).toEqual(llmRequest);
   });
 });

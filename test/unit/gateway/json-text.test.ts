@@ -1,12 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { outlineJson } from "../../../gateway/json-text.ts";
+import { objectOf, outlineJson, TooDeep } from "../../../gateway/json-text.ts";
+import { JsonSyntaxError } from "../../../services/common/json/json-tokens.ts";
+import { atOnce } from "../../../services/common/turn.ts";
 
 /** JSON text of many shapes, with whitespace wherever JSON allows it, and numbers no float could hold. */
 const whitespace = fc.stringMatching(/^[ \t\r\n]{0,3}$/);
 const numberText = fc.stringMatching(/^-?(0|[1-9][0-9]{0,40})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,4})?$/);
 const stringText = fc.oneof(
-  fc.string({ unit: "binary" }).map((text) => JSON.stringify(text)),
+  fc.string({ unit: "grapheme" }).map((text) => JSON.stringify(text)),
   fc.stringMatching(/^"(\\u[0-9a-f]{4}|\\["\\/bfnrt]|[{}[\]:, a-z])*"$/),
 );
 const { json: jsonText } = fc.letrec<{ json: string }>((tie) => ({
@@ -30,6 +32,31 @@ function asObject(members: readonly (readonly [string, string])[]): string {
   return `{${members.map(([key, value]) => `${key}:${value}`).join(",")}}`;
 }
 
+function outline(text: string, depth = 1_000, outer = 10_000, inner = 10_000) {
+  const bytes = Buffer.from(text);
+  const found = atOnce(outlineJson(bytes, { depth, outer, inner }));
+  const members = found.kind === "object" ? found.members : [];
+  return {
+    ...found,
+    members: members.map(({ key, start, end }) => ({ key, text: bytes.toString("utf8", start, end) })),
+    value: objectOf(members),
+    innerTwice: members.map((member) => [...member.twice]),
+  };
+}
+
+/** A value with all that is nested deeper than two levels left out. */
+function shallow(value: object): unknown {
+  const cut = (each: unknown) =>
+    Array.isArray(each) ? [] : typeof each === "object" && each !== null ? {} : each;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]) =>
+      typeof member !== "object" || member === null || Array.isArray(member)
+        ? [key, cut(member)]
+        : [key, Object.fromEntries(Object.entries(member).map(([name, inner]) => [name, cut(inner)]))],
+    ),
+  );
+}
+
 describe("outlineJson", () => {
   it("gives each outermost member's value back as it was written, in order", () => {
     fc.assert(
@@ -40,9 +67,7 @@ describe("outlineJson", () => {
           const text = asObject(
             members.map(([before, key, after, value]) => [`${before}${key}${after}`, value]),
           );
-          const outline = outlineJson(`${text}${end}`, 1_000);
-          expect(outline.tooDeep).toBe(false);
-          expect(outline.members).toEqual(
+          expect(outline(`${text}${end}`).members).toEqual(
             members.map(([, key, , value]) => ({ key: JSON.parse(key), text: value.trim() })),
           );
         },
@@ -50,13 +75,15 @@ describe("outlineJson", () => {
     );
   });
 
-  it("agrees with JSON.parse on every member", () => {
+  it("builds what JSON.parse builds, to the second level", () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), fc.nat(4), (value, indent) => {
-        const { members } = outlineJson(JSON.stringify(value, null, indent), 1_000);
+        const text = JSON.stringify(value, null, indent);
+        const { members, value: built } = outline(text);
         expect(members.map(({ key, text }) => [key, JSON.parse(text)])).toEqual(
           Object.entries(JSON.parse(JSON.stringify(value))),
         );
+        expect(JSON.parse(JSON.stringify(built))).toEqual(shallow(JSON.parse(text)));
       }),
     );
   });
@@ -64,14 +91,32 @@ describe("outlineJson", () => {
   it("keeps the digits that a float would lose", () => {
     const numbers = ["9007199254740993", "1.0", "5e-324", "-0.0", "9223372036854775809", "1E400", "0.10"];
     const text = asObject(numbers.map((number, index) => [`"n${index}"`, ` ${number}\n`]));
-    expect(outlineJson(text, 10).members.map((member) => member.text)).toEqual(numbers);
+    expect(outline(text).members.map((member) => member.text)).toEqual(numbers);
   });
 
-  it("ends on any text at all", () => {
+  it("takes and refuses what JSON.parse takes and refuses", () => {
+    const isTaken = (read: () => unknown, ...refusals: (new (...args: never[]) => Error)[]) => {
+      try {
+        read();
+        return true;
+      } catch (error) {
+        expect(refusals.some((refusal) => error instanceof refusal)).toBe(true);
+        return false;
+      }
+    };
+    const text = fc.oneof(
+      fc.string({ unit: "grapheme" }),
+      fc.stringMatching(/^[{}[\]",:\\a10.e-]*$/),
+      jsonText.chain((json) => fc.nat(json.length).map((at) => json.slice(0, at) + json.slice(at + 1))),
+    );
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.stringMatching(/^[{}[\]",:\\a]*$/)), (text) => {
-        expect(outlineJson(text, 10).members.length).toBeLessThanOrEqual(text.length);
+      fc.property(text, (text) => {
+        fc.pre(text.isWellFormed());
+        expect(isTaken(() => outline(text), JsonSyntaxError)).toBe(
+          isTaken(() => JSON.parse(text), SyntaxError),
+        );
       }),
+      { numRuns: 2_000 },
     );
   });
 
@@ -79,19 +124,28 @@ describe("outlineJson", () => {
     [200, false],
     [201, true],
   ])("says of %i levels that they are too deep: %s", (depth, tooDeep) => {
-    expect(outlineJson("[".repeat(depth) + "]".repeat(depth), 200).tooDeep).toBe(tooDeep);
-    expect(outlineJson(`${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`, 200).tooDeep).toBe(tooDeep);
+    for (const text of [
+      "[".repeat(depth) + "]".repeat(depth),
+      `${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`,
+    ]) {
+      if (tooDeep) expect(() => outline(text, 200)).toThrow(TooDeep);
+      else expect(outline(text, 200).kind).toBe(text.startsWith("[") ? "array" : "object");
+    }
   });
 
   it("does not count brackets in strings", () => {
-    expect(outlineJson(JSON.stringify({ a: "[".repeat(1_000), "{{{{": '\\"[[' }), 2).tooDeep).toBe(false);
+    expect(outline(JSON.stringify({ a: "[".repeat(1_000), "{{{{": '\\"[[' }), 2).kind).toBe("object");
   });
 
-  it("takes time in proportion to the text, whatever it holds", () => {
-    const started = performance.now();
-    for (const piece of ["\\", '"', '\\"', "{}", "[1,", '"a":"']) {
-      outlineJson(`{"a":"${piece.repeat(1_000_000)}`, 200);
-    }
-    expect(performance.now() - started).toBeLessThan(5_000);
+  it("notices keys that stand twice, on both levels, however they are written", () => {
+    const found = outline('{"a":{"k":1,"\\u006b":2,"l":{"x":1,"x":2}},"b":1,"\\u0062":2}');
+    expect(found.innerTwice).toEqual([["k"], [], []]);
+    expect("twice" in found && [...found.twice]).toEqual(["b"]);
+  });
+
+  it("has the first of each kind stand for the rest of a wide object", () => {
+    const wide = Array.from({ length: 50 }, (_, n) => `"k${n}":{}`).join(",");
+    const { value } = outline(`{"memory":{${wide},"last":7,"more":8,"s":"x"}}`, 10, 10, 5);
+    expect(value.memory).toEqual({ k0: {}, k1: {}, k2: {}, k3: {}, k4: {}, k5: {}, last: 7, s: "x" });
   });
 });

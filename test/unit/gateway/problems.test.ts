@@ -31,7 +31,13 @@ describe("toProblem", () => {
   });
 
   it("says how long to wait where waiting helps", () => {
-    for (const code of ["queue_full", "storage_full", "unavailable", "deadline_exceeded"] as const) {
+    for (const code of [
+      "queue_full",
+      "overloaded",
+      "storage_full",
+      "unavailable",
+      "deadline_exceeded",
+    ] as const) {
       expect(problemHeaders({ code })).toMatchObject({ "retry-after": expect.stringMatching(/^\d+$/) });
     }
     for (const code of ["invalid_request", "start_failed", "internal"] as const) {

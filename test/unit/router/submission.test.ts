@@ -20,9 +20,9 @@ function submit(request: Partial<SubmitRequest>, of = project) {
   return toSubmission(SubmitRequest.fromPartial({ project: "demo", code: "1", ...request }), of, "id", 1);
 }
 
-function refusal(request: Partial<SubmitRequest>, of = project): string {
+async function refusal(request: Partial<SubmitRequest>, of = project): Promise<string> {
   try {
-    submit(request, of);
+    await submit(request, of);
     return "accepted";
   } catch (error) {
     if (error instanceof AirlockError) return `${error.code}: ${error.message}`;
@@ -31,16 +31,16 @@ function refusal(request: Partial<SubmitRequest>, of = project): string {
 }
 
 describe("a submission", () => {
-  it("has 60 seconds unless the project allows less", () => {
+  it("has 60 seconds unless the project allows less", async () => {
     const strict = Project.create({ ...project, limits: { ...project.limits, timeoutMs: 5_000 } as never });
-    expect(submit({}).timeoutMs).toBe(60_000);
-    expect(submit({}, strict).timeoutMs).toBe(5_000);
+    expect((await submit({})).timeoutMs).toBe(60_000);
+    expect((await submit({}, strict)).timeoutMs).toBe(5_000);
   });
 
-  it("keeps the text of its memory", () => {
+  it("keeps the text of its memory", async () => {
     const memoryJson = '{"a": {"n": 9007199254740993,  "x": 1.0}}';
-    expect(submit({ memoryJson }).memoryJson).toBe(memoryJson);
-    expect(submit({}).memoryJson).toBe("{}");
+    expect((await submit({ memoryJson })).memoryJson).toBe(memoryJson);
+    expect((await submit({})).memoryJson).toBe("{}");
   });
 
   it.each([
@@ -61,9 +61,9 @@ describe("a submission", () => {
     [{ memoryJson: '{"a": {"\\udc00\\ud800": 1}}' }, "half of a surrogate pair"],
     [{ memoryJson: '{"a": {"k": [-1e400]}}' }, "a number that no float can hold"],
     [{ memoryJson: `{"a": {"k": ${"[".repeat(20_000)}${"]".repeat(20_000)}}}` }, "nested deeper than 200"],
-  ])("is refused with %j", (request, expected) => {
-    expect(refusal(request)).toContain("invalid_request");
-    expect(refusal(request)).toContain(expected);
+  ])("is refused with %j", async (request, expected) => {
+    expect(await refusal(request)).toContain("invalid_request");
+    expect(await refusal(request)).toContain(expected);
   });
 
   it.each([
@@ -72,12 +72,12 @@ describe("a submission", () => {
     `{"a": {"k": "${"x".repeat(5_000_000)}"}}`,
     '{"a": {"k": {"x": 1}}, "b": {"k": {"x": 1}}}',
     '{"a": {"k": 5e-324, "__proto__": 1, "n": -0.0}}',
-  ])("takes memory that any reader understands the same way", (memoryJson) => {
-    expect(submit({ memoryJson }).memoryJson).toBe(memoryJson);
+  ])("takes memory that any reader understands the same way", async (memoryJson) => {
+    expect((await submit({ memoryJson })).memoryJson).toBe(memoryJson);
   });
 
-  it("is refused by a project whose file is broken", () => {
+  it("is refused by a project whose file is broken", async () => {
     const broken = Project.create({ name: "demo", problem: "demo.yaml:2: field x" });
-    expect(refusal({}, broken)).toMatch(/^project_invalid: .*demo\.yaml:2/);
+    expect(await refusal({}, broken)).toMatch(/^project_invalid: .*demo\.yaml:2/);
   });
 });

@@ -1,0 +1,68 @@
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { restClient } from "../../support/rest.ts";
+import { startOver, type TestGateway } from "./fake-backend.ts";
+
+const MIB = 1024 * 1024;
+const HALF = Buffer.alloc(7 * MIB, "x");
+
+let gateway: TestGateway;
+let sockets: Socket[];
+beforeEach(async () => {
+  gateway = await startOver({});
+  sockets = [];
+});
+afterEach(async () => {
+  for (const socket of sockets) socket.destroy();
+  await gateway.drain(0);
+});
+
+/** Sends half of a body of fourteen megabytes; `finish` sends the rest and resolves to the answer. */
+async function sendHalf(): Promise<{ finish(): Promise<string> }> {
+  const socket = connect(gateway.port, "127.0.0.1");
+  sockets.push(socket);
+  await once(socket, "connect");
+  let answer = "";
+  socket.on("data", (data) => {
+    answer += data;
+  });
+  socket.write(
+    `POST /execute HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: ${2 * HALF.length}\r\n\r\n`,
+  );
+  await new Promise((resolve) => socket.write(HALF, resolve));
+  return {
+    async finish() {
+      socket.write(HALF);
+      while (!answer.includes("\r\n\r\n")) await once(socket, "data");
+      return answer;
+    },
+  };
+}
+
+describe("bodies that are half sent", () => {
+  it("are bounded together: those beyond are answered with 503 and when to come again, and small ones still pass", async () => {
+    const before = process.memoryUsage().arrayBuffers;
+    const senders = await Promise.all(Array.from({ length: 30 }, sendHalf));
+    await sleep(200);
+    // What is held is 64 MiB, in buffers that may be twice as large; thirty halves have 210.
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(170 * MIB);
+    const client = restClient(gateway.url);
+    const small = await client.post("/execute", { project: "mock-project", code: "print(1)" });
+    expect(small.status).toBe(202);
+    const answers = await Promise.all(senders.map((sender) => sender.finish()));
+    const refused = answers.filter((answer) => answer.startsWith("HTTP/1.1 503"));
+    expect(refused.length).toBeGreaterThanOrEqual(15);
+    expect(refused[0]?.toLowerCase()).toContain("retry-after: 2");
+    expect(refused[0]).toContain('"code":"overloaded"');
+  });
+
+  it("make room for a whole body once they have taken five seconds", async () => {
+    await Promise.all(Array.from({ length: 9 }, sendHalf));
+    await sleep(5_500);
+    const client = restClient(gateway.url);
+    const whole = await client.post("/execute", { project: "mock-project", code: "#".repeat(15 * MIB) });
+    expect(whole.status).toBe(202);
+  });
+});

@@ -1,0 +1,75 @@
+import { describe, expect, it } from "vitest";
+import { BodyBudget } from "../../../gateway/body-budget.ts";
+
+const MIB = 1024 * 1024;
+
+function budget() {
+  let nowMs = 0;
+  const givenUp: string[] = [];
+  const all = new BodyBudget(() => nowMs);
+  return {
+    all,
+    givenUp,
+    pass: (ms: number) => {
+      nowMs += ms;
+    },
+    open: (name: string) => all.open((error) => givenUp.push(`${name}: ${error.code}`)),
+  };
+}
+
+describe("the budget of bodies", () => {
+  it("has room for four of the largest bodies at once, and again when one is answered", () => {
+    const { all, open } = budget();
+    const holds = ["a", "b", "c", "d"].map((name) => {
+      const hold = open(name);
+      hold.add(16 * MIB);
+      hold.complete();
+      return hold;
+    });
+    expect(() => open("e").add(MIB)).toThrow(expect.objectContaining({ code: "overloaded" }));
+    holds[0]?.release();
+    holds[0]?.release();
+    open("f").add(MIB);
+    expect(all.bytes).toBe(49 * MIB);
+  });
+
+  it("has room for small bodies however many large ones there are", () => {
+    const { open } = budget();
+    for (let n = 0; n < 4; n++) open("large").add(16 * MIB);
+    expect(() => {
+      for (let n = 0; n < 400; n++) open("small").add(64 * 1024);
+    }).not.toThrow();
+  });
+
+  it("bounds small bodies, too", () => {
+    const { all, open } = budget();
+    expect(() => {
+      for (let n = 0; n < 10_000; n++) open("small").add(64 * 1024);
+    }).toThrow(expect.objectContaining({ code: "overloaded" }));
+    expect(all.bytes).toBe(32 * MIB);
+  });
+
+  it("gives up bodies that have not arrived after five seconds, oldest first, when the room is needed", () => {
+    const { givenUp, pass, open } = budget();
+    for (const name of ["a", "b", "c", "d"]) {
+      open(name).add(16 * MIB);
+      pass(100);
+    }
+    expect(() => open("too early").add(10 * MIB)).toThrow();
+    pass(5_000);
+    open("late").add(20 * MIB);
+    expect(givenUp).toEqual(["a: overloaded", "b: overloaded"]);
+  });
+
+  it("keeps what has arrived completely", () => {
+    const { givenUp, pass, open } = budget();
+    for (let n = 0; n < 4; n++) {
+      const hold = open("whole");
+      hold.add(16 * MIB);
+      hold.complete();
+    }
+    pass(60_000);
+    expect(() => open("other").add(MIB)).toThrow(expect.objectContaining({ code: "overloaded" }));
+    expect(givenUp).toEqual([]);
+  });
+});
