@@ -1,8 +1,7 @@
 // Loaded first by an Airlock of the tests: what names resolve to. Nothing else of it is another than a user's.
 
-import dns from "node:dns/promises";
+import { Resolver } from "node:dns/promises";
 import { appendFileSync } from "node:fs";
-import { syncBuiltinESMExports } from "node:module";
 
 const asked = process.env.AIRLOCK_TEST_ASKED ?? "";
 let rebinds = 0;
@@ -16,12 +15,15 @@ function addressesOf(host: string): string[] {
   return host.endsWith(".example") ? ["127.0.0.1"] : [];
 }
 
-async function lookup(host: string): Promise<{ address: string; family: number }[]> {
+async function resolve4(host: string): Promise<string[]> {
   appendFileSync(asked, `${host}\n`);
   const addresses = addressesOf(host);
   if (addresses.length === 0) throw Object.assign(new Error("unknown name"), { code: "ENOTFOUND" });
-  return addresses.map((address) => ({ address, family: 4 }));
+  return addresses;
 }
 
-Object.assign(dns, { lookup });
-syncBuiltinESMExports();
+async function resolve6(): Promise<string[]> {
+  throw Object.assign(new Error("no address of this kind"), { code: "ENODATA" });
+}
+
+Object.assign(Resolver.prototype, { resolve4, resolve6 });
