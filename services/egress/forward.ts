@@ -10,7 +10,8 @@ import type { Target } from "./destination.ts";
 import { endToEndHeaders, type Header } from "./http-headers.ts";
 import { injectHeader, placeholderGuard, refusePlaceholders } from "./placeholders.ts";
 import { asRefusal, Refusal } from "./refusal.ts";
-import { redactBody, redactText } from "./response-filter.ts";
+import { filterBody } from "./response-body.ts";
+import { type ResponseFilter, redactText } from "./response-filter.ts";
 import type { Route } from "./routes.ts";
 
 /** One request of a run on its way to a server. */
@@ -36,7 +37,8 @@ export async function forward(
   response: ServerResponse,
   { route, target, path, secure, connect }: Forward,
 ): Promise<void> {
-  const headers = requestHeaders(request, route, target, path, secure);
+  const filter = route.filters.get(target.host);
+  const headers = requestHeaders(request, route, { target, path, secure, filter });
   route.traffic.count(
     "out",
     headers.reduce((sum, pair) => sum + pair[0].length + pair[1].length, path.length),
@@ -76,7 +78,7 @@ export async function forward(
   refused.catch(() => undefined);
   try {
     const incoming = await Promise.race([answered, refused]);
-    await Promise.race([sendBack(incoming, request, response, route), refused]);
+    await Promise.race([sendBack(incoming, request, response, { traffic: route.traffic, filter }), refused]);
   } catch (error) {
     const leftByScript = response.destroyed && !(error instanceof Refusal);
     abort.abort();
@@ -118,14 +120,17 @@ function framingOf({ headers }: IncomingMessage): Header[] {
 
 function requestHeaders(
   request: IncomingMessage,
-  { placeholders, needles }: Route,
-  target: Target,
-  path: string,
-  secure: boolean,
+  { placeholders }: Route,
+  {
+    target,
+    path,
+    secure,
+    filter,
+  }: Pick<Forward, "target" | "path" | "secure"> & { readonly filter: ResponseFilter | undefined },
 ): Header[] {
   refusePlaceholders(placeholders, path, "in the URL");
   // What comes back must be readable, and whole: a secret that is cut into ranges has no pattern.
-  const unreadable = needles ? ["accept-encoding", "range", "if-range"] : [];
+  const unreadable = filter ? ["accept-encoding", "range", "if-range"] : [];
   const passed = endToEndHeaders(request.rawHeaders, ["host", "expect", "content-length", ...unreadable]);
   const injected = passed.map(([name, value]): Header => {
     // Clients write names as they like: case says nothing there.
@@ -140,7 +145,7 @@ function requestHeaders(
   return [
     hostHeader,
     ...injected,
-    ...(needles ? [["Accept-Encoding", "identity"] as const] : []),
+    ...(filter ? [["Accept-Encoding", "identity"] as const] : []),
     ...framingOf(request),
     ["Connection", "close"],
   ];
@@ -150,32 +155,35 @@ async function sendBack(
   incoming: IncomingMessage,
   request: IncomingMessage,
   response: ServerResponse,
-  { needles, traffic }: Route,
+  { traffic, filter }: Pick<Route, "traffic"> & { readonly filter: ResponseFilter | undefined },
 ): Promise<void> {
   const status = incoming.statusCode ?? 502;
   const hasBody = request.method !== "HEAD" && status !== 204 && status !== 304;
-  if (needles && hasBody) refuseUnreadable(incoming);
+  if (filter && hasBody) refuseUnreadable(incoming);
   let headers = endToEndHeaders(incoming.rawHeaders);
   let reason = incoming.statusMessage ?? "";
-  if (needles) {
-    headers = headers
-      .filter(([name]) => redactText(needles, name) === name)
-      // A marker has another length than what it stands for.
-      .filter(([name]) => !hasBody || name.toLowerCase() !== "content-length")
-      .map(([name, value]) => [name, redactText(needles, value)]);
-    reason = redactText(needles, reason);
-  }
+  // As they came: a placeholder has another length than what it stands for.
   traffic.count(
     "in",
     headers.reduce((sum, pair) => sum + pair[0].length + pair[1].length, reason.length),
   );
+  if (filter) {
+    headers = headers
+      .filter(([name]) => redactText(filter, name) === name)
+      .filter(([name]) => !hasBody || name.toLowerCase() !== "content-length")
+      .map(([name, value]) => [name, redactText(filter, value)]);
+    reason = redactText(filter, reason);
+  }
   response.writeHead(status, reason, headers.flat());
   if (!hasBody) {
     incoming.resume();
     response.end();
     return;
   }
-  await pipeline(incoming, traffic.meter("in"), needles ? redactBody(needles) : new PassThrough(), response);
+  // The body comes with a lag, and who waits for events wants to see first that they are on their way.
+  if (filter) response.flushHeaders();
+  const body = filter ? filterBody(filter, incoming) : new PassThrough();
+  await pipeline(incoming, traffic.meter("in"), body, response);
 }
 
 function refuseUnreadable({ headers }: IncomingMessage): void {

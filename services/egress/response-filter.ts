@@ -1,46 +1,47 @@
-import { Transform } from "node:stream";
-import { PLAIN_MARKER } from "../common/redaction/markers.ts";
 import { compileNeedles, type NeedleSet } from "../common/redaction/needle-set.ts";
 import { TextRedactor } from "../common/redaction/text-redactor.ts";
-import type { Secret } from "../common/secret.ts";
 import type { Placeholder } from "./placeholders.ts";
 
+/** What is looked for in the responses of one host: the brokered values that it is sent, and so knows. */
+export type ResponseFilter = {
+  readonly needles: NeedleSet;
+  /** How many bytes a body leaves later than it comes. */
+  readonly lagBytes: number;
+};
+
+/** No spelling of a value is longer than the value by more than this factor: `&#x2b;` escaped twice more. */
+const LONGEST_SPELLING = 24;
+/** The lag comes in steps of this size, so that it does not tell how long a value is. */
+const LAG_STEP_BYTES = 4_096;
+
 /**
- * What must not come back from servers; undefined when there is nothing. In place of a value the script reads the
- * placeholder that it sent: a usual marker would tell it the last four characters.
+ * The filters of one run by host. A host that has no secret of the run's is not filtered: what is taken out, and what is
+ * held back, would tell a script at any such host whether a guess of a value was right.
+ *
+ * In place of a value the script reads the placeholder that it sent: a usual marker would tell the last four characters.
  */
-export function responseNeedles(
-  placeholders: readonly Placeholder[],
-  retired: readonly Secret[],
-): NeedleSet | undefined {
-  const secrets = [...placeholders.map(({ secret }) => secret), ...retired];
-  if (secrets.length === 0) return undefined;
-  const compiled = compileNeedles(secrets.map((secret) => secret.reveal()));
+export function responseFilters(placeholders: readonly Placeholder[]): ReadonlyMap<string, ResponseFilter> {
+  const hosts = new Set(placeholders.map(({ host }) => host));
+  return new Map(
+    [...hosts].map((host) => [host, filterOf(placeholders.filter((each) => each.host === host))]),
+  );
+}
+
+function filterOf(placeholders: readonly Placeholder[]): ResponseFilter {
+  const values = placeholders.map(({ secret }) => secret.reveal());
+  const compiled = compileNeedles(values);
   const needles = compiled.needles.map((needle) => ({
     ...needle,
-    replacement: Buffer.from(placeholders[needle.source]?.text ?? PLAIN_MARKER),
+    replacement: Buffer.from(placeholders[needle.source]?.text ?? ""),
   }));
-  return { ...compiled, needles };
+  const longest = Math.max(...values.map((value) => Buffer.byteLength(value))) * LONGEST_SPELLING;
+  const lagBytes = Math.ceil(longest / LAG_STEP_BYTES) * LAG_STEP_BYTES;
+  return { needles: { ...compiled, needles }, lagBytes };
 }
 
 /** A short text, such as a header, without the needles. Headers are bytes that Node shows as Latin-1. */
-export function redactText(needles: NeedleSet, text: string): string {
+export function redactText({ needles }: ResponseFilter, text: string): string {
   const redactor = new TextRedactor(needles);
   const pieces = [...redactor.push(Buffer.from(text, "latin1")), ...redactor.end(false).pieces];
   return Buffer.concat(pieces).toString("latin1");
-}
-
-/** A body without the needles. One that breaks off ends before what could be the beginning of a needle. */
-export function redactBody(needles: NeedleSet): Transform {
-  const redactor = new TextRedactor(needles);
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      for (const piece of redactor.push(chunk)) this.push(piece);
-      done();
-    },
-    flush(done) {
-      for (const piece of redactor.end(false).pieces) this.push(piece);
-      done();
-    },
-  });
 }

@@ -6,9 +6,9 @@ import type { Project } from "../common/project-file.ts";
 import type { Attempts } from "./attempts.ts";
 import type { Authority } from "./authority.ts";
 import { newPlaceholder } from "./placeholders.ts";
-import { responseNeedles } from "./response-filter.ts";
+import { responseFilters } from "./response-filter.ts";
 import { createRoute } from "./routes.ts";
-import type { BrokeredSecrets } from "./secrets-client.ts";
+import type { Brokered } from "./secrets-client.ts";
 import type { OpenTunnels } from "./worker-tunnels.ts";
 
 /** A route as its holder sees it. */
@@ -24,7 +24,7 @@ export type OpenRouteFor = (request: HoldRouteRequest, signal: AbortSignal) => P
 
 export function createRouteOpener(parts: {
   readonly catalogue: ProjectCatalogue;
-  readonly brokered: (project: string, signal: AbortSignal) => Promise<BrokeredSecrets>;
+  readonly brokered: (project: string, signal: AbortSignal) => Promise<readonly Brokered[]>;
   readonly authority: () => Promise<Authority>;
   readonly openTunnels: OpenTunnels;
   readonly attempts: Attempts;
@@ -33,12 +33,13 @@ export function createRouteOpener(parts: {
     await parts.catalogue.refresh();
     const { network, secrets } = usable(parts.catalogue, name);
     const needsValues = secrets.some(({ inject }) => inject !== undefined);
-    const values = needsValues ? await parts.brokered(name, signal) : { current: [], retired: [] };
-    const placeholders = values.current.map(({ secret, ...injection }) => newPlaceholder(secret, injection));
-    const needles = responseNeedles(placeholders, values.retired);
+    const values = needsValues ? await parts.brokered(name, signal) : [];
+    const placeholders = values.map(({ secret, ...injection }) => newPlaceholder(secret, injection));
+    // Of values that were rotated before, or will be, this run can send none.
+    const filters = responseFilters(placeholders);
     const authorityPem = placeholders.length > 0 ? (await parts.authority()).certificatePem : "";
     const { route, username, password, close } = createRoute({
-      ...{ project: name, executionId, network, placeholders, needles },
+      ...{ project: name, executionId, network, placeholders, filters },
     });
     const tunnels = await parts.openTunnels(route, { workerId, workerAddress });
     parts.attempts.open(route);

@@ -1,9 +1,9 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { BlockList } from "node:net";
 import type { ProjectNetwork } from "../common/project-network.ts";
-import type { NeedleSet } from "../common/redaction/needle-set.ts";
 import { permittedAddresses } from "./address-policy.ts";
 import type { Placeholder } from "./placeholders.ts";
+import type { ResponseFilter } from "./response-filter.ts";
 import { Traffic } from "./traffic.ts";
 
 /** One run's way to the network. */
@@ -13,8 +13,8 @@ export type Route = {
   readonly network: ProjectNetwork;
   readonly permitted: BlockList;
   readonly placeholders: readonly Placeholder[];
-  /** What must not come back from servers: the brokered values; undefined when there are none. */
-  readonly needles: NeedleSet | undefined;
+  /** What must not come back, by the host that it could come back from. */
+  readonly filters: ReadonlyMap<string, ResponseFilter>;
   readonly traffic: Traffic;
   /** Aborts when the route is closed: what was begun for its run ends. */
   readonly over: AbortSignal;
@@ -22,7 +22,7 @@ export type Route = {
   admits(authorization: string | undefined): boolean;
 };
 
-export type NewRoute = Pick<Route, "project" | "executionId" | "network" | "placeholders" | "needles">;
+export type NewRoute = Pick<Route, "project" | "executionId" | "network" | "placeholders" | "filters">;
 
 /** A route with new credentials. */
 export function createRoute(parts: NewRoute): {

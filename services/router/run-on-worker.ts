@@ -136,7 +136,15 @@ async function converseOnce(
     const worker = parts.workers.to(grant.workerAddress);
     return await converse(opening, {
       ...run,
-      ...{ worker, workerId, llmTimeoutMs, sanitizer, store: parts.store, clock: parts.clock },
+      ...{
+        worker,
+        workerId,
+        secretsVersion,
+        llmTimeoutMs,
+        sanitizer,
+        store: parts.store,
+        clock: parts.clock,
+      },
     });
   } catch (error) {
     isLost = isConnectionLost(error) || isSanitizerLost(error);

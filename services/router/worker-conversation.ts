@@ -29,6 +29,8 @@ import type { ExecutionStore } from "./store/store.ts";
 export type Conversation = {
   readonly worker: WorkerServiceClient;
   readonly workerId: string;
+  /** The values that the run's sanitizer looks for; the worker may give it no others. */
+  readonly secretsVersion: string;
   readonly llmTimeoutMs: number;
   readonly sanitizer: SanitizerSession;
   readonly lease: LeaseSession;
@@ -141,12 +143,16 @@ export function statusOf(error: unknown): status | undefined {
   return (cause as { code?: status } | undefined)?.code;
 }
 
-function firstMessage(opening: Opening, workerId: string): RunRequest["message"] {
+function firstMessage(
+  opening: Opening,
+  { workerId, secretsVersion }: Pick<Conversation, "workerId" | "secretsVersion">,
+): RunRequest["message"] {
   if (opening.kind === "attach") return { $case: "attach", value: { ...opening, workerId } };
   const { submission, epoch } = opening.started;
   const { executionId, code, timeoutMs, settings, memoryJson } = submission;
-  const value = { executionId, code, timeoutMs, settings: { ...settings }, memoryJson, epoch, workerId };
-  return { $case: "start", value: { ...value, network: opening.network } };
+  const script = { executionId, code, timeoutMs, settings: { ...settings }, memoryJson };
+  const value = { ...script, epoch, workerId, secretsVersion, network: opening.network };
+  return { $case: "start", value };
 }
 
 async function follow(
@@ -160,7 +166,7 @@ async function follow(
     opening.kind === "attach" ? opening.executionId : opening.started.submission.executionId;
   const documents = new Map<RunDocument_Kind, Uint8Array[]>();
   let paused: Promise<void> = Promise.resolve();
-  await stream.send({ message: firstMessage(opening, run.workerId) });
+  await stream.send({ message: firstMessage(opening, run) });
   for (;;) {
     const event = (await stream.next())?.event;
     switch (event?.$case) {

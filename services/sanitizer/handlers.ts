@@ -1,17 +1,15 @@
-import type { Clock } from "../common/clock.ts";
 import { AirlockError, hasCode } from "../common/errors.ts";
 import type { SanitizerServiceServer } from "../common/gen/airlock/v1/sanitizer.ts";
 import { handlersFor } from "../common/grpc-server.ts";
 import type { Log } from "../common/log.ts";
 import { loadRules } from "./credentials/rules.ts";
-import { CONFIRM_EVERY_MS, type NeedleCache } from "./needle-cache.ts";
+import type { NeedleCache } from "./needle-cache.ts";
 import type { SanitizerMetrics } from "./sanitizer-metrics.ts";
 import { SanitizerSession } from "./session.ts";
 
 export function sanitizerHandlers(
   cache: NeedleCache,
   metrics: SanitizerMetrics,
-  clock: Clock,
   log: Log,
 ): SanitizerServiceServer {
   return {
@@ -29,17 +27,11 @@ export function sanitizerHandlers(
         throw error;
       });
       const session = new SanitizerSession(needles, judge, signal);
-      // The pool-manager gave the worker these values a moment ago.
-      let confirmedMs = clock.now();
       const letGo = cache.hold(project, secretsVersion);
       try {
         for (let next = await stream.next(); next; next = await stream.next()) {
           if (next.message?.$case !== "chunk")
             throw outOfOrder("Every message after `open` must be a `chunk`.");
-          if (clock.now() - confirmedMs >= CONFIRM_EVERY_MS) {
-            session.use(await cache.confirm(project, secretsVersion));
-            confirmedMs = clock.now();
-          }
           metrics.tookIn(project, next.message.value.data.length);
           for await (const response of session.take(next.message.value)) {
             for (const { count } of response.redactions) metrics.redacted(project, count);

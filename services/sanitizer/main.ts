@@ -20,7 +20,7 @@ export async function startSanitizer(config: SanitizerConfig, log: Log): Promise
   const metrics = createSanitizerMetrics();
   const server = await startGrpcServer(
     config.listen,
-    [[SanitizerServiceService, sanitizerHandlers(cache, metrics, systemClock, log)]],
+    [[SanitizerServiceService, sanitizerHandlers(cache, metrics, log)]],
     tls,
   );
   return {

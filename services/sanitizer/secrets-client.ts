@@ -1,20 +1,19 @@
-import type { SecretsServiceClient, SecretValue } from "../common/gen/airlock/v1/secrets.ts";
+import type { SecretsServiceClient } from "../common/gen/airlock/v1/secrets.ts";
 import { callUnary } from "../common/grpc-client.ts";
 import { Secret } from "../common/secret.ts";
-import type { ResolveProject } from "./needle-cache.ts";
+import type { ResolveVersion } from "./needle-cache.ts";
 
 const RESOLVE_TIMEOUT_MS = 2_000;
 
 /** Asks the secrets service. */
-export function resolveWith(client: SecretsServiceClient): ResolveProject {
-  return async (project, signal) => {
+export function resolveWith(client: SecretsServiceClient): ResolveVersion {
+  return async (project, version, signal) => {
     const limits = { timeoutMs: RESOLVE_TIMEOUT_MS, signal };
-    const answer = await callUnary(client, client.resolveNeedles, { project }, "secrets service", limits);
-    const { version, secrets, retired, retiredVersions } = answer;
-    return { version, secrets: [...secrets, ...retired].map(asSecret), retiredVersions };
+    const request = { project, version };
+    const answer = await callUnary(client, client.resolveNeedles, request, "secrets service", limits);
+    return {
+      version: answer.version,
+      secrets: answer.secrets.map(({ name, value }) => new Secret(name, value)),
+    };
   };
-}
-
-function asSecret({ name, value }: SecretValue): Secret {
-  return new Secret(name, value);
 }

@@ -20,7 +20,7 @@ type OpenText = { readonly redactor: TextRedactor; readonly counts: RedactionCou
 
 /** The redaction of one execution's output: the open document of each channel. */
 export class SanitizerSession {
-  #needles: NeedleSet;
+  readonly #needles: NeedleSet;
   readonly #judge: Judge;
   readonly #signal: AbortSignal;
   readonly #texts = new Map<SanitizeChannel, OpenText>();
@@ -30,11 +30,6 @@ export class SanitizerSession {
     this.#needles = needles;
     this.#judge = judge;
     this.#signal = signal;
-  }
-
-  /** Looks for these needles from now on; they hold all of the earlier ones. */
-  use(needles: NeedleSet): void {
-    this.#needles = needles;
   }
 
   /** What may leave now that `chunk` has come in. */
@@ -53,7 +48,6 @@ export class SanitizerSession {
     const open = this.#texts.get(channel) ?? openText(this.#needles, this.#judge);
     this.#texts.set(channel, open);
     const { redactor, counts } = open;
-    redactor.use(this.#needles);
     const turn = new Turn();
     for (let at = 0; at < data.length; at += MAX_CHUNK_BYTES) {
       const chunk = data.subarray(at, at + MAX_CHUNK_BYTES);

@@ -4,42 +4,42 @@ import { handlersFor } from "../common/grpc-server.ts";
 import type { Log } from "../common/log.ts";
 import type { Secret } from "../common/secret.ts";
 import { isBrokered } from "./brokered-secret.ts";
-import type { Resolved } from "./history.ts";
 import type { ProjectSecrets } from "./project-secrets.ts";
 
-/** What each caller is given: workers never what is brokered, the egress service nothing else, the sanitizer all. */
+/**
+ * What each caller is given. Brokered values go to the egress service and to nobody else: what a sanitizer holds back
+ * depends on the values that it looks for, so it may know only what the scripts of a run hold themselves.
+ */
 export function secretsHandlers(projects: ProjectSecrets, log: Log): SecretsServiceServer {
   const { unary } = handlersFor(log);
-  const resolve = async ({ project }: { project: string }): Promise<Resolved> => {
-    if (project === "") throw new AirlockError("invalid_request", "`project` is missing.");
-    return await projects.resolve(project);
-  };
   return {
-    resolveSecrets: unary(async (request) => {
-      const { version, secrets, retired } = await resolve(request);
-      return {
-        version,
-        secrets: secrets.filter((secret) => !isBrokered(secret)).map(inTheClear),
-        retired: retired.filter((secret) => !isBrokered(secret)).map(inTheClear),
-      };
+    resolveSecrets: unary(async ({ project }) => {
+      const { version, secrets } = await projects.current(named(project));
+      return { version, secrets: givenToScripts(secrets) };
     }),
-    resolveNeedles: unary(async (request) => {
-      const { version, secrets, retired, retiredVersions } = await resolve(request);
-      return {
-        version,
-        secrets: secrets.map(inTheClear),
-        retired: retired.map(inTheClear),
-        retiredVersions: [...retiredVersions],
-      };
+    resolveNeedles: unary(async ({ project, version: wanted }) => {
+      const { version, secrets } =
+        wanted === ""
+          ? await projects.current(named(project))
+          : await projects.ofVersion(named(project), wanted);
+      return { version, secrets: givenToScripts(secrets) };
     }),
-    resolveBrokered: unary(async (request) => {
-      const { secrets, retired } = await resolve(request);
+    resolveBrokered: unary(async ({ project }) => {
+      const { secrets } = await projects.current(named(project));
       return {
         secrets: secrets.filter(isBrokered).map((secret) => ({ ...inTheClear(secret), ...secret.injection })),
-        retired: retired.filter(isBrokered).map(inTheClear),
       };
     }),
   };
+}
+
+function named(project: string): string {
+  if (project === "") throw new AirlockError("invalid_request", "`project` is missing.");
+  return project;
+}
+
+function givenToScripts(secrets: readonly Secret[]): SecretValue[] {
+  return secrets.filter((secret) => !isBrokered(secret)).map(inTheClear);
 }
 
 function inTheClear(secret: Secret): SecretValue {

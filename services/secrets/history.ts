@@ -2,61 +2,52 @@ import { createHmac } from "node:crypto";
 import type { Clock } from "../common/clock.ts";
 import type { Secret } from "../common/secret.ts";
 
-/** Runs that saw a value have ended, or hold their own needles, long before this. */
-const RETIRED_FOR_MS = 24 * 3_600_000;
-const MAX_RETIRED = 1_000;
-const MAX_RETIRED_VERSIONS = 100;
+/** So long after it was replaced a version is still known to a sanitizer that asks for it anew. */
+const REPLACED_FOR_MS = 24 * 3_600_000;
+const MAX_REPLACED = 100;
 
-type Retired = { readonly secret: Secret; readonly sinceMs: number };
-type Current = { readonly version: string; readonly secrets: readonly Secret[] };
-
-export type Resolved = Current & {
-  readonly retired: readonly Secret[];
-  /** Earlier versions of which every value is current or retired. */
-  readonly retiredVersions: readonly string[];
+/** The values of one project at one time. */
+export type Resolved = {
+  readonly version: string;
+  readonly secrets: readonly Secret[];
 };
 
-/** What one project's values were: it gives each set of values its version and remembers those that were replaced. */
+type Replaced = Resolved & { readonly sinceMs: number };
+
+/** What each project's values were: gives each set of values its version, and remembers those that were replaced. */
 export type SecretHistory = {
   /** Takes note of the values that are current from now on. */
   record(project: string, secrets: readonly Secret[]): Resolved;
+  /** Exactly the values of this version; undefined: it was never current here, or has been replaced too long ago. */
+  find(project: string, version: string): Resolved | undefined;
 };
 
 /** `key`: so that a version tells nothing about the values behind it. */
 export function createSecretHistory(clock: Clock, key: Buffer): SecretHistory {
-  const currentOf = new Map<string, Current>();
-  const retiredOf = new Map<string, Retired[]>();
-  const earlierOf = new Map<string, readonly Current[]>();
+  const currentOf = new Map<string, Resolved>();
+  const replacedOf = new Map<string, readonly Replaced[]>();
+
+  const replacedIn = (project: string): readonly Replaced[] =>
+    (replacedOf.get(project) ?? []).filter(({ sinceMs }) => clock.now() - sinceMs < REPLACED_FOR_MS);
 
   return {
     record(project, secrets) {
-      const nowMs = clock.now();
-      const values = new Set(secrets.map((secret) => secret.reveal()));
-      const replaced = (currentOf.get(project)?.secrets ?? [])
-        .filter((secret) => !values.has(secret.reveal()))
-        .map((secret) => ({ secret, sinceMs: nowMs }));
-      const again = new Set(replaced.map(({ secret }) => secret.reveal()));
-      const kept = (retiredOf.get(project) ?? []).filter(
-        ({ secret, sinceMs }) =>
-          nowMs - sinceMs < RETIRED_FOR_MS && !values.has(secret.reveal()) && !again.has(secret.reveal()),
-      );
-      const retired = [...kept, ...replaced].slice(-MAX_RETIRED);
-      retiredOf.set(project, retired);
-      const current = { version: versionOf(key, project, secrets), secrets };
-      const known = new Set([...values, ...retired.map(({ secret }) => secret.reveal())]);
+      const current: Resolved = { version: versionOf(key, project, secrets), secrets };
       const before = currentOf.get(project);
-      const earlier = [...(earlierOf.get(project) ?? []), ...(before ? [before] : [])]
-        .filter(({ version }, index, all) => all.findLastIndex((each) => each.version === version) === index)
-        .filter((each) => each.version !== current.version)
-        .filter((each) => each.secrets.every((secret) => known.has(secret.reveal())))
-        .slice(-MAX_RETIRED_VERSIONS);
-      earlierOf.set(project, earlier);
       currentOf.set(project, current);
-      return {
-        ...current,
-        retired: retired.map(({ secret }) => secret),
-        retiredVersions: earlier.map(({ version }) => version),
-      };
+      const isReplaced = before !== undefined && before.version !== current.version;
+      const replaced = [...replacedIn(project), ...(isReplaced ? [{ ...before, sinceMs: clock.now() }] : [])];
+      // The last time counts for a version that came back and was replaced again.
+      const latest = replaced.filter(
+        ({ version }, index) => replaced.findLastIndex((each) => each.version === version) === index,
+      );
+      replacedOf.set(project, latest.slice(-MAX_REPLACED));
+      return current;
+    },
+    find(project, version) {
+      const current = currentOf.get(project);
+      if (current?.version === version) return current;
+      return replacedIn(project).find((each) => each.version === version);
     },
   };
 }

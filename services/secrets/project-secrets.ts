@@ -6,8 +6,13 @@ import { createInOrder } from "./in-order.ts";
 import { resolveSecrets } from "./resolver.ts";
 import type { SecretSources } from "./sources/source.ts";
 
-/** The values of each project as they are now. */
-export type ProjectSecrets = { resolve(projectName: string): Promise<Resolved> };
+/** The values of each project. */
+export type ProjectSecrets = {
+  /** As they are now. */
+  current(projectName: string): Promise<Resolved>;
+  /** As they were under this version. Rejects with `output_withheld` when it is not known any more. */
+  ofVersion(projectName: string, version: string): Promise<Resolved>;
+};
 
 export function createProjectSecrets(
   catalogue: ProjectCatalogue,
@@ -16,13 +21,25 @@ export function createProjectSecrets(
 ): ProjectSecrets {
   // Of two that overlap, the one that read earlier could finish later, as if the old value were the new one.
   const inOrder = createInOrder();
+  const current = (projectName: string): Promise<Resolved> =>
+    inOrder(`project ${projectName}`, async () => {
+      await inOrder("catalogue", catalogue.refresh);
+      const project = usableProject(catalogue, projectName);
+      return history.record(projectName, await resolveSecrets(project, sources));
+    });
   return {
-    resolve: (projectName) =>
-      inOrder(`project ${projectName}`, async () => {
-        await inOrder("catalogue", catalogue.refresh);
-        const project = usableProject(catalogue, projectName);
-        return history.record(projectName, await resolveSecrets(project, sources));
-      }),
+    current,
+    async ofVersion(projectName, version) {
+      const known = history.find(projectName, version);
+      if (known) return known;
+      // After a restart only what is current now is known.
+      const now = await current(projectName);
+      if (now.version === version) return now;
+      throw new AirlockError(
+        "output_withheld",
+        `The values of project "${projectName}" that were asked for are not known any more: they were replaced before this service started, or more than a day ago.`,
+      );
+    },
   };
 }
 

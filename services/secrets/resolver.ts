@@ -9,6 +9,12 @@ import { type SecretSources, UnresolvedSecret } from "./sources/source.ts";
 const MIN_VALUE_BYTES = 6;
 
 /**
+ * The proxy replaces a brokered value in what its own host sends back. Where that host repeats what a script sends, this
+ * tells the script whether a guess was right, and a script can send many millions of guesses.
+ */
+const MIN_BROKERED_CHARACTERS = 16;
+
+/**
  * The current values of a project's secrets. Rejects with one AirlockError that names every secret in trouble and
  * the kind of its reference: `project_invalid` when the file must change, `unavailable` when only a vault that cannot
  * be reached stands in the way, else `start_failed`.
@@ -43,7 +49,7 @@ async function resolveOne(
   });
   try {
     const value = await sources[reference.kind].read(reference.location);
-    const fault = faultOf(value) ?? (inject && headerFaultOf(value));
+    const fault = faultOf(value) ?? (inject && brokeredFaultOf(value));
     if (fault) return refuse(fault);
     return inject ? new BrokeredSecret(name, value, inject) : new Secret(name, value);
   } catch (error) {
@@ -63,7 +69,12 @@ function faultOf(value: string): string | undefined {
   return undefined;
 }
 
-function headerFaultOf(value: string): string | undefined {
-  if (/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(value)) return undefined;
-  return "its value is no printable ASCII, as a header needs it";
+function brokeredFaultOf(value: string): string | undefined {
+  if (!/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(value)) {
+    return "its value is no printable ASCII, as a header needs it";
+  }
+  if (value.length < MIN_BROKERED_CHARACTERS) {
+    return `it is brokered (inject) and its value is shorter than ${MIN_BROKERED_CHARACTERS} characters, so that a script could find it by trying; use a longer random value, or remove inject`;
+  }
+  return undefined;
 }

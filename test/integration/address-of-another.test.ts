@@ -65,7 +65,10 @@ afterEach(async () => {
 /** Starts a worker, and leads the one address to it. */
 async function startWorkerHere(id: string): Promise<Worker> {
   const launch = () => driver.start(project, id);
-  const parts = { project, workerId: id, provide: async () => provision(project), log };
+  const { version: secretsVersion } = await harness.resolve(project.name);
+  const { revision, request } = provision(project);
+  const provide = async () => ({ revision, request: { ...request, secretsVersion } });
+  const parts = { project, workerId: id, provide, log };
   const worker = await startWorker(launch, parts, signal);
   started.push(worker);
   way = await openWay(addressPath(), worker.address.replace("unix:", ""));
@@ -115,7 +118,9 @@ it("a start that the worker has had already is followed", async () => {
   const code = "import time\nprint('on', flush=True)\ntime.sleep(0.5)\nprint('off')";
   const earlier = clientDuplex<RunRequest, RunResponse>(workers.to(`unix:${addressPath()}`).run(), "worker");
   const start = { executionId: ID, workerId: "w", code, timeoutMs: 60_000, settings: {}, memoryJson: "" };
-  await earlier.send({ message: { $case: "start", value: { ...start, epoch: 1, network: undefined } } });
+  await earlier.send({
+    message: { $case: "start", value: { ...start, epoch: 1, network: undefined, secretsVersion: "" } },
+  });
   await earlier.next();
   earlier.cancel();
   const { ending } = await run(worker, code);

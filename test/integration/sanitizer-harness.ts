@@ -8,6 +8,7 @@ import {
   SanitizerServiceClient,
 } from "../../services/common/gen/airlock/v1/sanitizer.ts";
 import {
+  type ResolveNeedlesResponse,
   type ResolveSecretsResponse,
   SecretsServiceClient,
 } from "../../services/common/gen/airlock/v1/secrets.ts";
@@ -35,6 +36,11 @@ export async function startHarness() {
   const resolve = (project: string): Promise<ResolveSecretsResponse> =>
     callUnary(secretsClient, secretsClient.resolveSecrets, { project }, "secrets", { timeoutMs: 5_000 });
 
+  const needles = (project: string, version: string): Promise<ResolveNeedlesResponse> =>
+    callUnary(secretsClient, secretsClient.resolveNeedles, { project, version }, "secrets", {
+      timeoutMs: 5_000,
+    });
+
   /** A stream for a run of `project` with the given version, or the one that is current. */
   const open = async (project: string, version?: string): Promise<SanitizeStream> => {
     const secretsVersion = version ?? (await resolve(project)).version;
@@ -50,9 +56,10 @@ export async function startHarness() {
     logged,
     sanitizerClient,
     resolve,
+    needles,
     open,
     write: (name: string, content: string) => writeFile(join(directory, name), content),
-    project: (name: string, secrets: Record<string, string>) =>
+    project: (name: string, secrets: Record<string, string | object>) =>
       writeFile(join(directory, `${name}.yaml`), JSON.stringify({ name, secrets })),
     stopSecrets: () => secrets.drain(0),
     restartSecrets: async () => {

@@ -13,31 +13,29 @@ afterAll(() => harness.stop());
 beforeEach(() => harness.write("token", "first-token\n"));
 
 async function values(project: string) {
-  const { version, secrets, retired } = await harness.resolve(project);
-  return {
-    version,
-    secrets: Object.fromEntries(secrets.map(({ name, value }) => [name, value])),
-    retired: retired.map(({ value }) => value),
-  };
+  const { version, secrets } = await harness.resolve(project);
+  return { version, secrets: Object.fromEntries(secrets.map(({ name, value }) => [name, value])) };
 }
 
 describe("the secrets service", () => {
   it("resolves a project, and again when its file or a secret's file changes", async () => {
     await harness.project("demo", { TOKEN: "${file:token}" });
     const first = await values("demo");
-    expect(first).toMatchObject({ secrets: { TOKEN: "first-token" }, retired: [] });
+    expect(first).toMatchObject({ secrets: { TOKEN: "first-token" } });
     expect(await values("demo")).toEqual(first);
     await harness.write("token", "second-token");
     const second = await values("demo");
-    expect(second).toMatchObject({ secrets: { TOKEN: "second-token" }, retired: ["first-token"] });
+    expect(second).toMatchObject({ secrets: { TOKEN: "second-token" } });
     expect(second.version).not.toBe(first.version);
     await harness.project("demo", { TOKEN: "${file:token}", MORE: "one-more-secret" });
     expect((await values("demo")).secrets).toEqual({ TOKEN: "second-token", MORE: "one-more-secret" });
   });
 
-  it("keeps retired values through a time in which a secret cannot be resolved", async () => {
-    await harness.project("gone", { TOKEN: "${file:token}" });
-    await values("gone");
+  it("tells the sanitizer the values of exactly one version, also when they cannot be resolved now", async () => {
+    await harness.project("gone", { TOKEN: "${file:token}", SAME: "the-same-value" });
+    const { version } = await values("gone");
+    await harness.write("token", "second-token");
+    const second = await values("gone");
     await unlink(join(harness.directory, "token"));
     await expect(harness.resolve("gone")).rejects.toMatchObject({
       code: "start_failed",
@@ -45,10 +43,23 @@ describe("the secrets service", () => {
         "TOKEN (a ${file:} reference) cannot be used: this file does not exist",
       ),
     });
+    const same = { name: "SAME", value: "the-same-value" };
+    expect(await harness.needles("gone", version)).toEqual({
+      version,
+      secrets: [{ name: "TOKEN", value: "first-token" }, same],
+    });
+    expect((await harness.needles("gone", second.version)).secrets).toEqual([
+      { name: "TOKEN", value: "second-token" },
+      same,
+    ]);
     await harness.write("token", "third-token");
-    expect(await values("gone")).toMatchObject({
-      secrets: { TOKEN: "third-token" },
-      retired: ["first-token"],
+    expect((await harness.needles("gone", "")).secrets).toEqual([
+      { name: "TOKEN", value: "third-token" },
+      same,
+    ]);
+    await expect(harness.needles("gone", "never")).rejects.toMatchObject({
+      code: "output_withheld",
+      message: expect.stringContaining("not known any more"),
     });
   });
 

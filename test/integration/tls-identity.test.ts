@@ -43,7 +43,7 @@ const authoritiesIn = async (service: string) =>
 async function startPair() {
   const [serverTls, clientTls] = [await open("secrets"), await open("pool-manager")];
   const { unary } = handlersFor(log);
-  const resolveSecrets = unary(() => ({ version: "v", secrets: [], retired: [], retiredVersions: [] }));
+  const resolveSecrets = unary(() => ({ version: "v", secrets: [] }));
   const server = await startGrpcServer(
     "localhost:0",
     [[SecretsServiceService, { resolveSecrets }]],
@@ -156,12 +156,7 @@ describe("a service", () => {
     await renew();
     const impostor = await open("router");
     const { unary } = handlersFor(log);
-    const resolveSecrets = unary(() => ({
-      version: "stolen",
-      secrets: [],
-      retired: [],
-      retiredVersions: [],
-    }));
+    const resolveSecrets = unary(() => ({ version: "stolen", secrets: [] }));
     const server = await startGrpcServer(
       "localhost:0",
       [[SecretsServiceService, { resolveSecrets }]],

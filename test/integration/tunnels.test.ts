@@ -21,7 +21,7 @@ const { route } = createRoute({
   executionId: "run",
   network: { allowlist: [], allowPrivate: [], maxBytes: 1 },
   placeholders: [],
-  needles: undefined,
+  filters: new Map(),
 });
 const MIB = Buffer.alloc(1024 * 1024, "x");
 

@@ -106,6 +106,6 @@ function projectsOf({ plain, secure, other }: Servers): Record<string, string> {
       `  ERP: {value: "\${env:AIRLOCK_TEST_BROKERED}", inject: {host: "erp.example:${secure.port}", header: Authorization, format: "Bearer {}"}}`,
       "",
     ].join("\n"),
-    untrusted: `secrets: {ERP: {value: another-value, inject: {host: "wrong2.example:${other.port}", header: X-Key}}}\nallow_private: [127.0.0.1]\n`,
+    untrusted: `secrets: {ERP: {value: another-brokered-value, inject: {host: "wrong2.example:${other.port}", header: X-Key}}}\nallow_private: [127.0.0.1]\n`,
   };
 }

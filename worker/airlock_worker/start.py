@@ -18,6 +18,8 @@ class BadStart(ValueError):
 @dataclass(frozen=True)
 class Provision:
     project: str
+    # Which of the project's values these are.
+    version: str
     secrets: dict[str, str]
     settings: dict[str, str]
     limits: Limits
@@ -67,7 +69,7 @@ def provision_of(request: Any) -> Provision:
     if wrong:
         raise BadStart(f"every limit must be above 0; got {', '.join(wrong)}")
     secrets = {secret.name: secret.value for secret in request.secrets}
-    return Provision(request.project, secrets, dict(request.settings), limits, request.network)
+    return Provision(request.project, request.secrets_version, secrets, dict(request.settings), limits, request.network)
 
 
 def start_of(request: Any, provision: Provision) -> Start:

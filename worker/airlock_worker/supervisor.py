@@ -125,6 +125,10 @@ class Supervisor:
         if self._provision is None:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the worker has not been provisioned")
             return None
+        if message.secrets_version not in ("", self._provision.version):
+            # The sanitizer looks for the values that the caller named, and for no others.
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the worker has other values by now")
+            return None
         try:
             start = start_of(message, self._provision)
         except BadStart as error:

@@ -137,6 +137,7 @@ class Worker:
         settings: Mapping[str, str] | None = None,
         network: bool = False,
         worker_id: str = WORKER_ID,
+        secrets_version: str = "",
         **limits: float,
     ) -> None:
         all_limits = {
@@ -152,6 +153,7 @@ class Worker:
         request = M.ProvisionRequest(
             worker_id=worker_id,
             project="test",
+            secrets_version=secrets_version,
             secrets=values,
             settings=settings or {},
             limits=M.RunLimits(**all_limits),
@@ -195,10 +197,12 @@ class Worker:
         network: Any = None,
         execution_id: str = "",
         epoch: int = 1,
+        secrets_version: str = "",
     ) -> RunCall:
         call = self.run_call(wait_for_ready=True)
         start = M.RunStart(
             worker_id=WORKER_ID,
+            secrets_version=secrets_version,
             # The tunnels of the tests' egress service are for one name.
             execution_id=execution_id or ("e" if network else str(uuid.uuid4())),
             epoch=epoch,

@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import pytest
 
-from .harness import M, Worker
+from .harness import M, Worker, worker
 
 
 async def _run(shared: Worker, first: Any) -> None:
@@ -53,3 +53,16 @@ async def test_a_start_that_was_for_another_worker_was_never_here(shared: Worker
     with pytest.raises(grpc.aio.AioRpcError) as unknown:
         await (await shared.attach("another's")).next_event()
     assert unknown.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_run_is_given_the_values_that_its_caller_named_or_does_not_start() -> None:
+    """The sanitizer looks for the values of one version: a run that had others would show them."""
+    async with worker(secrets={"KEY": "first-value"}, secrets_version="v1") as own:
+        assert (await own.run("set_result(settings.get('KEY'))", secrets_version="v1")).value == "first-value"
+        early = await own.start("set_result(llm.complete('?') + settings.get('KEY'))", secrets_version="v1")
+        await own.provision(secrets={"KEY": "second-value"}, secrets_version="v2")
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await (await own.start("pass", secrets_version="v1")).next_event()
+        assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+        assert (await early.finish(["has "])).value == "has first-value"
+        assert (await own.run("set_result(settings.get('KEY'))", secrets_version="v2")).value == "second-value"

@@ -23,7 +23,7 @@ function setUp() {
       executionId,
       network: { allowlist, allowPrivate: [], maxBytes: 1 },
       placeholders: [],
-      needles: undefined,
+      filters: new Map(),
     }).route;
   /** What was logged since the last call. */
   const logged = () => lines.splice(0).map((line) => JSON.parse(line));

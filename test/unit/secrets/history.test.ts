@@ -13,10 +13,14 @@ function historyAt() {
   );
   const record = (values: Record<string, string>, project = "p") => {
     const secrets = Object.entries(values).map(([name, value]) => new Secret(name, value));
-    const { version, retired, retiredVersions } = history.record(project, secrets);
-    return { version, retired: retired.map((secret) => secret.reveal()), retiredVersions };
+    return history.record(project, secrets);
   };
-  return { time, record };
+  /** The values of a version by name; undefined when it is not known. */
+  const find = (version: string, project = "p") => {
+    const found = history.find(project, version);
+    return found && Object.fromEntries(found.secrets.map((secret) => [secret.name, secret.reveal()]));
+  };
+  return { time, record, find };
 }
 
 describe("the version", () => {
@@ -47,58 +51,46 @@ describe("the version", () => {
   });
 });
 
-describe("retired values", () => {
-  it("are those that were replaced, for a day", () => {
-    const { time, record } = historyAt();
-    expect(record({ A: "value-1" }).retired).toEqual([]);
-    expect(record({ A: "value-2" }).retired).toEqual(["value-1"]);
-    time.nowMs = HOUR_MS;
-    expect(record({ A: "value-3" }).retired).toEqual(["value-1", "value-2"]);
-    time.nowMs = 24.5 * HOUR_MS;
-    expect(record({ A: "value-3" }).retired).toEqual(["value-2"]);
-    time.nowMs = 26 * HOUR_MS;
-    expect(record({ A: "value-3" }).retired).toEqual([]);
+describe("a version that is asked for", () => {
+  it("has exactly its own values, current or replaced", () => {
+    const { record, find } = historyAt();
+    const first = record({ A: "value-1", B: "value-b" }).version;
+    const second = record({ A: "value-2", B: "value-b" }).version;
+    expect(find(first)).toEqual({ A: "value-1", B: "value-b" });
+    expect(find(second)).toEqual({ A: "value-2", B: "value-b" });
+    expect(find("never")).toBeUndefined();
+    expect(find(first, "other")).toBeUndefined();
   });
 
-  it("are current again when they come back, under any name", () => {
-    const { record } = historyAt();
-    record({ A: "value-1" });
+  it("is known for a day after it was replaced, however often it was asked for", () => {
+    const { time, record, find } = historyAt();
+    const first = record({ A: "value-1" }).version;
+    time.nowMs = 100 * HOUR_MS;
+    expect(find(first)).toEqual({ A: "value-1" });
     record({ A: "value-2" });
-    expect(record({ B: "value-1" }).retired).toEqual(["value-2"]);
+    time.nowMs = 123 * HOUR_MS;
+    expect(find(first)).toEqual({ A: "value-1" });
+    record({ A: "value-3" });
+    time.nowMs = 124.5 * HOUR_MS;
+    expect(find(first)).toBeUndefined();
   });
 
-  it("are bounded in number", () => {
-    const { record } = historyAt();
-    for (let index = 0; index < 1_100; index++) record({ A: `value-${index}` });
-    const { retired } = record({ A: "last-value" });
-    expect(retired).toHaveLength(1_000);
-    expect(retired.at(-1)).toBe("value-1099");
-  });
-});
-
-describe("retired versions", () => {
-  it("are named while every one of their values is current or retired", () => {
-    const { time, record } = historyAt();
+  it("is known for a day after it was replaced for the last time", () => {
+    const { time, record, find } = historyAt();
     const first = record({ A: "value-1" }).version;
-    const second = record({ A: "value-1", B: "value-2" });
-    expect(second.retiredVersions).toEqual([first]);
-    expect(record({ A: "value-3", B: "value-2" }).retiredVersions).toEqual([first, second.version]);
-    time.nowMs = 25 * HOUR_MS;
-    expect(record({ A: "value-3", B: "value-2" }).retiredVersions).toEqual([]);
+    record({ A: "value-2" });
+    record({ A: "value-1" });
+    time.nowMs = 20 * HOUR_MS;
+    record({ A: "value-2" });
+    time.nowMs = 40 * HOUR_MS;
+    expect(find(first)).toEqual({ A: "value-1" });
+    time.nowMs = 45 * HOUR_MS;
+    expect(find(first)).toBeUndefined();
   });
 
-  it("do not name the current one, nor those of another project", () => {
-    const { record } = historyAt();
-    const first = record({ A: "value-1" }).version;
-    const second = record({ A: "value-2" }).version;
-    expect(record({ A: "value-1" }).retiredVersions).toEqual([second]);
-    expect(record({ A: "value-2" }).retiredVersions).toEqual([first]);
-    expect(record({ A: "value-1" }, "other").retiredVersions).toEqual([]);
-  });
-
-  it("are bounded in number", () => {
-    const { record } = historyAt();
-    for (let index = 0; index < 300; index++) record({ A: `value-${index}` });
-    expect(record({ A: "last-value" }).retiredVersions).toHaveLength(100);
+  it("is one of the last hundred that were replaced", () => {
+    const { record, find } = historyAt();
+    const versions = Array.from({ length: 300 }, (_, index) => record({ A: `value-${index}` }).version);
+    expect(versions.filter((version) => find(version))).toEqual(versions.slice(199));
   });
 });

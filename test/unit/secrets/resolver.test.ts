@@ -18,11 +18,11 @@ beforeAll(async () => {
 });
 afterAll(() => rm(directory, { recursive: true }));
 
-function projectWith(secrets: Record<string, string>): Project {
+function projectWith(secrets: Record<string, string | object>): Project {
   return parseProjectFile("demo.yaml", JSON.stringify({ name: "demo", secrets })) as Project;
 }
 
-async function resolved(secrets: Record<string, string>, env: Record<string, string> = {}) {
+async function resolved(secrets: Record<string, string | object>, env: Record<string, string> = {}) {
   const sources = {
     env: envSource(env),
     file: fileSource(directory),
@@ -98,5 +98,26 @@ describe("references", () => {
   it("accept a file of exactly 64 KiB", async () => {
     await writeFile(join(directory, "full"), "x".repeat(64 * 1024));
     expect((await resolved({ A: "${file:full}" })).A).toHaveLength(64 * 1024);
+  });
+});
+
+describe("a brokered secret", () => {
+  const brokered = (value: string) => ({ KEY: { value, inject: { host: "erp.example", header: "X-Key" } } });
+
+  it.each([
+    ["fifteen-letters", "project_invalid"],
+    ["${env:SHORT}", "start_failed"],
+  ])("of fewer than 16 characters is refused with the reason: %s", async (reference, code) => {
+    const error = await resolved(brokered(reference), { SHORT: "0123456789" }).catch((thrown) => thrown);
+    expect(error).toMatchObject({ code });
+    expect(error.message).toMatch(
+      /KEY .*shorter than 16 characters, so that a script could find it by trying/,
+    );
+    expect(inspect(error)).not.toMatch(/fifteen|0123456789/);
+  });
+
+  it("of 16 characters is taken, and so is a shorter one that scripts are given", async () => {
+    expect(await resolved(brokered("sixteen--letters"))).toEqual({ KEY: "sixteen--letters" });
+    expect(await resolved({ KEY: "fifteen-letters" })).toEqual({ KEY: "fifteen-letters" });
   });
 });

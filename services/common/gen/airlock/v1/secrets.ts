@@ -37,22 +37,19 @@ export interface ResolveSecretsResponse {
   /** Changes whenever a name or a value changes; says nothing about the values. */
   version: string;
   secrets: SecretValue[];
-  /** Earlier values that a run may still have seen: needles, never provisioned again. */
-  retired: SecretValue[];
 }
 
 export interface ResolveNeedlesRequest {
   project: string;
+  /** The version that ResolveSecrets gave with the values. Empty: the current one. */
+  version: string;
 }
 
 export interface ResolveNeedlesResponse {
-  /** The same that ResolveSecrets gives. */
+  /** The version that was asked for. One that the service does not know any more is Airlock's code "output_withheld". */
   version: string;
+  /** What ResolveSecrets gave under that version. */
   secrets: SecretValue[];
-  /** Earlier values that a run may still have seen. */
-  retired: SecretValue[];
-  /** Earlier versions whose every value is among `secrets` and `retired`: these needles cover their runs too. */
-  retiredVersions: string[];
 }
 
 export interface ResolveBrokeredRequest {
@@ -61,8 +58,6 @@ export interface ResolveBrokeredRequest {
 
 export interface ResolveBrokeredResponse {
   secrets: BrokeredSecret[];
-  /** Earlier values: a server may still echo them. */
-  retired: SecretValue[];
 }
 
 /** One brokered secret in the clear. Never log a message that contains it. */
@@ -200,7 +195,7 @@ export const SecretValue: MessageFns<SecretValue> = {
 };
 
 function createBaseResolveSecretsResponse(): ResolveSecretsResponse {
-  return { version: "", secrets: [], retired: [] };
+  return { version: "", secrets: [] };
 }
 
 export const ResolveSecretsResponse: MessageFns<ResolveSecretsResponse> = {
@@ -210,9 +205,6 @@ export const ResolveSecretsResponse: MessageFns<ResolveSecretsResponse> = {
     }
     for (const v of message.secrets) {
       SecretValue.encode(v!, writer.uint32(18).fork()).join();
-    }
-    for (const v of message.retired) {
-      SecretValue.encode(v!, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -246,14 +238,6 @@ export const ResolveSecretsResponse: MessageFns<ResolveSecretsResponse> = {
             message.secrets.push(SecretValue.decode(reader, reader.uint32()));
             continue;
           }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            message.retired.push(SecretValue.decode(reader, reader.uint32()));
-            continue;
-          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -273,19 +257,21 @@ export const ResolveSecretsResponse: MessageFns<ResolveSecretsResponse> = {
     const message = createBaseResolveSecretsResponse();
     message.version = object.version ?? "";
     message.secrets = object.secrets?.map((e) => SecretValue.fromPartial(e)) || [];
-    message.retired = object.retired?.map((e) => SecretValue.fromPartial(e)) || [];
     return message;
   },
 };
 
 function createBaseResolveNeedlesRequest(): ResolveNeedlesRequest {
-  return { project: "" };
+  return { project: "", version: "" };
 }
 
 export const ResolveNeedlesRequest: MessageFns<ResolveNeedlesRequest> = {
   encode(message: ResolveNeedlesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.project !== "") {
       writer.uint32(10).string(message.project);
+    }
+    if (message.version !== "") {
+      writer.uint32(18).string(message.version);
     }
     return writer;
   },
@@ -311,6 +297,14 @@ export const ResolveNeedlesRequest: MessageFns<ResolveNeedlesRequest> = {
             message.project = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -329,12 +323,13 @@ export const ResolveNeedlesRequest: MessageFns<ResolveNeedlesRequest> = {
   fromPartial(object: DeepPartial<ResolveNeedlesRequest>): ResolveNeedlesRequest {
     const message = createBaseResolveNeedlesRequest();
     message.project = object.project ?? "";
+    message.version = object.version ?? "";
     return message;
   },
 };
 
 function createBaseResolveNeedlesResponse(): ResolveNeedlesResponse {
-  return { version: "", secrets: [], retired: [], retiredVersions: [] };
+  return { version: "", secrets: [] };
 }
 
 export const ResolveNeedlesResponse: MessageFns<ResolveNeedlesResponse> = {
@@ -344,12 +339,6 @@ export const ResolveNeedlesResponse: MessageFns<ResolveNeedlesResponse> = {
     }
     for (const v of message.secrets) {
       SecretValue.encode(v!, writer.uint32(18).fork()).join();
-    }
-    for (const v of message.retired) {
-      SecretValue.encode(v!, writer.uint32(26).fork()).join();
-    }
-    for (const v of message.retiredVersions) {
-      writer.uint32(34).string(v!);
     }
     return writer;
   },
@@ -383,22 +372,6 @@ export const ResolveNeedlesResponse: MessageFns<ResolveNeedlesResponse> = {
             message.secrets.push(SecretValue.decode(reader, reader.uint32()));
             continue;
           }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            message.retired.push(SecretValue.decode(reader, reader.uint32()));
-            continue;
-          }
-          case 4: {
-            if (tag !== 34) {
-              break;
-            }
-
-            message.retiredVersions.push(reader.string());
-            continue;
-          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -418,8 +391,6 @@ export const ResolveNeedlesResponse: MessageFns<ResolveNeedlesResponse> = {
     const message = createBaseResolveNeedlesResponse();
     message.version = object.version ?? "";
     message.secrets = object.secrets?.map((e) => SecretValue.fromPartial(e)) || [];
-    message.retired = object.retired?.map((e) => SecretValue.fromPartial(e)) || [];
-    message.retiredVersions = object.retiredVersions?.map((e) => e) || [];
     return message;
   },
 };
@@ -480,16 +451,13 @@ export const ResolveBrokeredRequest: MessageFns<ResolveBrokeredRequest> = {
 };
 
 function createBaseResolveBrokeredResponse(): ResolveBrokeredResponse {
-  return { secrets: [], retired: [] };
+  return { secrets: [] };
 }
 
 export const ResolveBrokeredResponse: MessageFns<ResolveBrokeredResponse> = {
   encode(message: ResolveBrokeredResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.secrets) {
       BrokeredSecret.encode(v!, writer.uint32(10).fork()).join();
-    }
-    for (const v of message.retired) {
-      SecretValue.encode(v!, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -515,14 +483,6 @@ export const ResolveBrokeredResponse: MessageFns<ResolveBrokeredResponse> = {
             message.secrets.push(BrokeredSecret.decode(reader, reader.uint32()));
             continue;
           }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.retired.push(SecretValue.decode(reader, reader.uint32()));
-            continue;
-          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -541,7 +501,6 @@ export const ResolveBrokeredResponse: MessageFns<ResolveBrokeredResponse> = {
   fromPartial(object: DeepPartial<ResolveBrokeredResponse>): ResolveBrokeredResponse {
     const message = createBaseResolveBrokeredResponse();
     message.secrets = object.secrets?.map((e) => BrokeredSecret.fromPartial(e)) || [];
-    message.retired = object.retired?.map((e) => SecretValue.fromPartial(e)) || [];
     return message;
   },
 };
@@ -676,7 +635,10 @@ export const SecretsServiceService = {
       Buffer.from(ResolveSecretsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ResolveSecretsResponse => ResolveSecretsResponse.decode(value),
   },
-  /** Every value of one project, also those that no script may hold, for the sanitizer, which looks for them. */
+  /**
+   * The values that one set of runs was given, for the sanitizer, which looks for them in the output of these runs. Values
+   * that no script may hold are never among them: what the sanitizer holds back would tell a script about a guess.
+   */
   resolveNeedles: {
     path: "/airlock.v1.SecretsService/ResolveNeedles" as const,
     requestStream: false as const,
@@ -705,7 +667,10 @@ export const SecretsServiceService = {
 export interface SecretsServiceServer extends UntypedServiceImplementation {
   /** The values that scripts of one project may hold, for the pool-manager, which provisions workers with them. */
   resolveSecrets: handleUnaryCall<ResolveSecretsRequest, ResolveSecretsResponse>;
-  /** Every value of one project, also those that no script may hold, for the sanitizer, which looks for them. */
+  /**
+   * The values that one set of runs was given, for the sanitizer, which looks for them in the output of these runs. Values
+   * that no script may hold are never among them: what the sanitizer holds back would tell a script about a guess.
+   */
   resolveNeedles: handleUnaryCall<ResolveNeedlesRequest, ResolveNeedlesResponse>;
   /** The values that no script may hold, for the egress service, which puts them into requests. */
   resolveBrokered: handleUnaryCall<ResolveBrokeredRequest, ResolveBrokeredResponse>;
@@ -728,7 +693,10 @@ export interface SecretsServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ResolveSecretsResponse) => void,
   ): ClientUnaryCall;
-  /** Every value of one project, also those that no script may hold, for the sanitizer, which looks for them. */
+  /**
+   * The values that one set of runs was given, for the sanitizer, which looks for them in the output of these runs. Values
+   * that no script may hold are never among them: what the sanitizer holds back would tell a script about a guess.
+   */
   resolveNeedles(
     request: ResolveNeedlesRequest,
     callback: (error: ServiceError | null, response: ResolveNeedlesResponse) => void,

@@ -140,6 +140,11 @@ export interface RunStart {
   /** How often the execution has changed hands; only a caller with the same or a later one may attach. */
   epoch: number;
   workerId: string;
+  /**
+   * The values that the run is to be given, as its lease named them. FAILED_PRECONDITION: the worker has others by now, which
+   * the run's sanitizer does not know. Empty: whatever the worker has.
+   */
+  secretsVersion: string;
 }
 
 export interface RunStart_SettingsEntry {
@@ -934,6 +939,7 @@ function createBaseRunStart(): RunStart {
     network: undefined,
     epoch: 0,
     workerId: "",
+    secretsVersion: "",
   };
 }
 
@@ -962,6 +968,9 @@ export const RunStart: MessageFns<RunStart> = {
     }
     if (message.workerId !== "") {
       writer.uint32(66).string(message.workerId);
+    }
+    if (message.secretsVersion !== "") {
+      writer.uint32(74).string(message.secretsVersion);
     }
     return writer;
   },
@@ -1046,6 +1055,14 @@ export const RunStart: MessageFns<RunStart> = {
             message.workerId = reader.string();
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.secretsVersion = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1081,6 +1098,7 @@ export const RunStart: MessageFns<RunStart> = {
       : undefined;
     message.epoch = object.epoch ?? 0;
     message.workerId = object.workerId ?? "";
+    message.secretsVersion = object.secretsVersion ?? "";
     return message;
   },
 };

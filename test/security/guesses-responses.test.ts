@@ -1,0 +1,235 @@
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer, type IncomingMessage, request as openRequest, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { EgressServiceClient, type HoldRouteResponse } from "../../services/common/gen/airlock/v1/egress.ts";
+import { connect } from "../../services/common/grpc-client.ts";
+import { createLog } from "../../services/common/log.ts";
+import type { RunningService } from "../../services/common/run-service.ts";
+import { startEgress } from "../../services/egress/main.ts";
+import { startSecrets } from "../../services/secrets/main.ts";
+import { startTunnelWorker, type TunnelWorker } from "../support/tunnel-worker.ts";
+import { Arms, type Guess, guessOf, pick, randomText, randomUrl, randomValue } from "./guesses.ts";
+
+/*
+ * A script has a server say guesses of brokered values, and looks at what comes back, in which pieces, and when. Servers
+ * answer with a body in two parts, of which the second waits until all has come that comes of the first.
+ */
+
+/** So long after what must come has come, nothing more comes. */
+const QUIET_MS = 15;
+const TRIALS = 250;
+/** A server that breaks off in the middle says so here, for want of another place. */
+const BREAKS = "text/breaks";
+const headerOf = (text: string) => text.slice(-200).replaceAll("\n", " ").trim();
+/** As many bytes as the bodies of a secret's own host leave later than they come. */
+const LAG_BYTES = 4_096;
+
+let directory: string;
+let server: Server;
+let worker: TunnelWorker;
+let services: RunningService[];
+let ask: (host: string, parts: readonly [string, string], atPause: number, type?: string) => Promise<Answer>;
+let stop: () => void;
+const pauses = new Map<string, PromiseWithResolvers<void>>();
+const values = [...Array.from({ length: 6 }, randomValue), randomUrl()];
+
+/** What a script reads of a response, and when. */
+type Answer = {
+  readonly headers: IncomingMessage["headers"];
+  /** The length of the body before its second part was sent, and all of it. */
+  readonly atPause: number;
+  readonly body: string;
+};
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "airlock-guesses-"));
+  server = createServer(async (request, response) => {
+    const parts: string[] = [];
+    for await (const chunk of request) parts.push(chunk);
+    const [id = "", type = "", first = "", second = ""] = JSON.parse(parts.join("")) as string[];
+    response.writeHead(200, { "content-type": type, "x-said": headerOf(first + second) });
+    response.flushHeaders();
+    response.write(first);
+    await pauses.get(id)?.promise;
+    if (type === BREAKS) return void response.destroy();
+    response.end(second);
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  worker = await startTunnelWorker(directory);
+  const secrets = Object.fromEntries(
+    values.map((value, index) => [`S${index}`, { value, inject: { host: "own.example", header: "X-Key" } }]),
+  );
+  const project = {
+    name: "demo",
+    secrets,
+    network_allowlist: [`own.example:${port}`, `other.example:${port}`],
+    allow_private: ["127.0.0.1"],
+    limits: { network_mb: 10_000 },
+  };
+  await writeFile(join(directory, "demo.yaml"), JSON.stringify(project));
+  const log = createLog("test", "silent");
+  const address = (name: string) => `unix:${join(directory, `${name}.sock`)}`;
+  const own = await startSecrets({ listen: address("secrets"), projectsDir: directory }, log);
+  const egress = await startEgress(
+    {
+      listen: address("egress"),
+      secretsAddress: address("secrets"),
+      projectsDirectory: directory,
+      dataDirectory: directory,
+      extraCaPath: undefined,
+    },
+    log,
+    async () => ["127.0.0.1"],
+  );
+  services = [own, egress];
+  const client = connect(EgressServiceClient, egress.address);
+  const route = { project: "demo", executionId: "e", workerId: "w", workerAddress: worker.address };
+  const stream = client.holdRoute(route);
+  stream.on("error", () => undefined);
+  const [{ network }] = (await once(stream, "data")) as [HoldRouteResponse];
+  const credentials = Buffer.from(`${network?.username}:${network?.password}`).toString("base64");
+  stop = () => {
+    stream.cancel();
+    client.close();
+  };
+  ask = async (host, parts, atPause, type = "text/plain") => {
+    const connection = await worker.connect("e");
+    const request = openRequest({
+      createConnection: () => connection,
+      ...{ method: "POST", path: `http://${host}.example:${port}/` },
+      headers: { host: "x", "proxy-authorization": `Basic ${credentials}` },
+    });
+    const id = randomText(20);
+    const pause = Promise.withResolvers<void>();
+    pauses.set(id, pause);
+    request.end(JSON.stringify([id, type, ...parts]));
+    const [response] = (await once(request, "response")) as [IncomingMessage];
+    let body = "";
+    response.on("error", () => undefined);
+    response.on("data", (chunk: Buffer) => {
+      body += chunk.toString();
+    });
+    await vi.waitUntil(() => body.length >= atPause, { timeout: 20_000, interval: 2 });
+    await sleep(QUIET_MS);
+    const first = body.length;
+    const closed = new Promise((resolve) => response.once("close", resolve));
+    pause.resolve();
+    await closed;
+    pauses.delete(id);
+    return { headers: response.headers, atPause: first, body };
+  };
+});
+afterAll(async () => {
+  stop();
+  for (const service of services.reverse()) await service.drain(100);
+  await worker.close();
+  server.close();
+  await rm(directory, { recursive: true });
+});
+
+/** Asks for one guess after the other, several at once, and counts those that show what `predict` says. */
+async function trial(
+  guesses: readonly Guess[],
+  look: (guess: Guess) => Promise<void>,
+  what: string,
+): Promise<number> {
+  const arms = new Arms();
+  const left = [...guesses];
+  const work = async () => {
+    for (let guess = left.shift(); guess; guess = left.shift()) {
+      await look(guess);
+      arms.add(guess);
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, work));
+  return arms.report(what);
+}
+
+const guesses = (accept: (guess: Guess) => boolean): Guess[] => {
+  const found: Guess[] = [];
+  while (found.length < TRIALS * 2) {
+    const guess = guessOf(values, found.length % 2 === 0);
+    if (accept(guess)) found.push(guess);
+  }
+  return found;
+};
+
+describe("a response of a host without a secret", () => {
+  it("comes as it is and when it is, whatever it says of another host's secret", async () => {
+    const bound = await trial(
+      guesses(() => true),
+      async ({ text }) => {
+        const parts = [`${randomText(5)} ${text}`, " and more"] as const;
+        const answer = await ask("other", parts, parts[0].length);
+        expect(answer).toMatchObject({ atPause: parts[0].length, body: parts.join("") });
+        expect(answer.headers["x-said"]).toBe(headerOf(parts.join("")));
+      },
+      "responses of other hosts",
+    );
+    expect(bound).toBeLessThan(0.015);
+  }, 60_000);
+});
+
+describe("a response of a secret's own host", () => {
+  it("comes with a lag that does not depend on whether it ends like a secret begins", async () => {
+    const bound = await trial(
+      guesses(({ part }) => part === "beginning"),
+      async ({ text }) => {
+        const parts = [
+          `${randomText(LAG_BYTES + 500)} ${text}`,
+          pick([" and more", "\n", randomText(9)]),
+        ] as const;
+        const [whole, atPause] = [parts.join(""), parts[0].length - LAG_BYTES];
+        const breaks = pick([true, false]);
+        const answer = await ask("own", parts, atPause, breaks ? BREAKS : "text/plain");
+        expect(answer).toMatchObject({ atPause, body: breaks ? whole.slice(0, atPause) : whole });
+        expect(answer.headers["x-said"]).toBe(headerOf(whole));
+      },
+      "responses of the own host",
+    );
+    expect(bound).toBeLessThan(0.015);
+  }, 60_000);
+
+  it("is left as it is where it holds less than a whole value, wherever that begins and however it is written", async () => {
+    const written: readonly ((text: string) => string)[] = [
+      (text) => text,
+      (text) => JSON.stringify({ text }),
+      (text) => encodeURIComponent(text),
+      (text) => Buffer.from(text).toString("hex"),
+      (text) => Buffer.from(text).toString("base64"),
+    ];
+    for (const value of values) {
+      const pieces = Array.from({ length: 12 }, () => {
+        const from = pick([0, 1, 2, 3, 7]);
+        // Base64 looks like the whole as long as only bits of one character are missing.
+        return value.slice(from, value.length - (from === 0 ? pick([3, 4, 8]) : pick([2, 3, 6])));
+      });
+      const body = pieces.map((piece) => pick(written)(piece)).join("\n");
+      expect((await ask("own", ["", body], 0)).body).toBe(body);
+    }
+  });
+
+  it("has the placeholder in place of a whole value: this much a host tells that repeats what it is told", async () => {
+    for (const value of values) {
+      const { body, headers } = await ask("own", [`so ${value}`, "."], 0);
+      expect(body).toMatch(/^so airlock-placeholder-[0-9a-f]{36}\.$/);
+      expect(headers["x-said"]).toBe(body);
+    }
+  });
+
+  it("that is a stream of lines comes line by line", async () => {
+    const [value = ""] = values;
+    for (const type of ["text/event-stream", "application/x-ndjson; charset=utf-8"]) {
+      const first = `data: ${value.slice(0, 8)}\n\ndata: ${value.slice(0, 9)}\n`;
+      const answer = await ask("own", [`${first}data: `, `${value}\n`], first.length, type);
+      expect(answer.atPause).toBe(first.length);
+      expect(answer.body).toMatch(/\ndata: airlock-placeholder-[0-9a-f]{36}\n$/);
+    }
+  });
+});
