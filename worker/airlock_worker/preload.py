@@ -8,8 +8,10 @@ import os
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 from . import own_builtins
+from .import_hooks import on_import
 
 _ERROR_LINES = 12
 # What some distributions install by mistake, and nobody imports.
@@ -33,7 +35,13 @@ def import_all(modules: list[str], distributions: list[str]) -> str | None:
     except BaseException as error:
         lines = "".join(traceback.format_exception(error, limit=-3)).strip().splitlines()
         return f"import of {name} failed:\n" + "\n".join(lines[-_ERROR_LINES:])
+    on_import("pandas", _show_whole_cells)
     return None
+
+
+def _show_whole_cells(pandas: Any) -> None:
+    """A printed table has the usual rows and columns, but cuts no text: a part of a secret would not be found."""
+    pandas.set_option("display.max_colwidth", None)
 
 
 def top_level_modules(distribution: str) -> list[str]:

@@ -17,7 +17,7 @@ from os import _exit, close, getpid
 from sys import getrecursionlimit, modules, setprofile, setrecursionlimit, settrace
 from typing import Any, TextIO
 
-from . import determinism, frames, privileges, sdk
+from . import determinism, frames, privileges, sdk, spawning
 from .encode import encode
 from .plain_json import ascii_of, value_of
 from .report import Outcome, keep_source, outcome_of
@@ -45,6 +45,9 @@ def prepare(start: dict[str, Any], limits: Limits, control: int) -> Callable[[],
         "set_result": result.set_result,
     }
     determinism.seed_generators(determinism.seed_of(code, plain_settings, start["memory_json"]))
+    spawning.allow(code, partial(_give_up, control, getpid(), [sys.stdout, sys.stderr]))
+    # As in a file that begins with a byte order mark.
+    code = code.removeprefix("\ufeff")
     return partial(_run, code, _main_module(code, names), result, memory, control)
 
 
@@ -86,7 +89,7 @@ def _main_module(code: str, names: dict[str, Any]) -> dict[str, Any]:
     module = types.ModuleType("__main__")
     module.__dict__.update(__builtins__=builtins, __file__=FILE_NAME, **names)
     modules["__main__"] = module
-    sys.argv = [FILE_NAME]
+    sys.argv, sys.orig_argv = [FILE_NAME], [sys.executable, FILE_NAME]
     keep_source(FILE_NAME, code)
     return module.__dict__
 
@@ -117,6 +120,21 @@ def _wind_down(streams: list[TextIO]) -> None:
             step()
         except BaseException:
             pass
+
+
+def _give_up(control: int, main_process: int, streams: list[TextIO], error: str) -> None:
+    """Ends the run with this error, from whichever thread."""
+    if getpid() != main_process:
+        raise RuntimeError(error)
+    for stream in streams:
+        try:
+            stream.flush()
+        except BaseException:
+            pass
+    try:
+        frames.send(control, (frames.DONE, ascii_of({"end": "script_error", "error": error})))
+    finally:
+        _exit(1)
 
 
 def _join_threads() -> None:

@@ -41,6 +41,11 @@ CLEAN_ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
     **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")},
     "VECLIB_MAXIMUM_THREADS": "1",
+    # Libraries that lay out text wrap and cut it at 80 columns where there is no terminal, and colour it if they may:
+    # of a secret in it only the parts would be left to find.
+    "COLUMNS": "200",
+    "NO_COLOR": "1",
+    "POLARS_FMT_STR_LEN": "100000",
 }
 
 
