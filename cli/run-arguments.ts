@@ -22,12 +22,16 @@ export function parseRunArguments(args: readonly string[]): RunArguments {
   const [file] = positionals;
   if (file === undefined || positionals.length > 1)
     throw usageError("run", "run takes one file, or - for standard input.");
+  const settings = values.setting.map(parseSetting);
+  const names = settings.map(([name]) => name);
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice !== undefined) throw usageError("run", `--setting ${twice} is given more than once.`);
   if (!values.project) throw usageError("run", "run needs --project NAME.");
   return {
     file,
     project: values.project,
     timeoutSeconds: parseTimeout(values.timeout),
-    settings: Object.fromEntries(values.setting.map(parseSetting)),
+    settings: Object.fromEntries(settings),
     memoryFile: values.memory,
     json: values.json,
   };

@@ -42,7 +42,14 @@ export function createIntercept(parts: {
         throw malformed("its Host header names another server than CONNECT does");
       }
       const gone = closeSignal(response);
-      const connect = async () => await parts.encrypt(await parts.dial(route, target, gone), target.host);
+      const connect = async () => {
+        const socket = await parts.dial(route, target, gone);
+        // A server may take the connection and never answer in TLS.
+        const letGo = () => socket.destroy();
+        if (gone.aborted) letGo();
+        else gone.addEventListener("abort", letGo, { once: true });
+        return await parts.encrypt(socket, target.host);
+      };
       await forward(request, response, { route, target, path, secure: true, connect });
       parts.attempts.note(route, target, "allowed");
     } catch (error) {

@@ -166,6 +166,15 @@ export function describeRefusals(target: () => Target): void {
     it("a field that is given twice", async () => {
       const text = `{"project":"${target().project}","code":"pass","co\\u0064e":"other"}`;
       expectProblem(await executeText(text), 422, "invalid_request", /"code" is given more than once/);
+      const setting = `{"project":"${target().project}","code":"pass","settings":{"A":"1","\\u0041":"1"}}`;
+      expectProblem(
+        await executeText(setting),
+        422,
+        "invalid_request",
+        /"settings.A" is given more than once/,
+      );
+      const memory = `{"project":"${target().project}","code":"pass","memory":{"a":{},"a":{}}}`;
+      expectProblem(await executeText(memory), 422, "invalid_request", /"memory.a" is given more than once/);
     });
 
     it("20,000 nested brackets, wherever they stand", async () => {

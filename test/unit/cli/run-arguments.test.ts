@@ -32,6 +32,7 @@ describe("the arguments of run", () => {
     [["a.py", "--project", "demo", "--timeout=-1"], "above 0"],
     [["a.py", "--project", "demo", "--setting", "novalue"], "KEY=VALUE"],
     [["a.py", "--project", "demo", "--setting", "=x"], "KEY=VALUE"],
+    [["a.py", "--project", "demo", "--setting", "K=1", "--setting", "K=1"], "--setting K is given more than"],
     [["a.py", "--project", "demo", "--nonsense"], "--nonsense"],
   ])("such as %j are refused in one line that says where help is", (args, hint) => {
     let message = "";
