@@ -85,11 +85,11 @@ async function measure(directory: string, driverName: string | undefined, runtim
       request: {
         project: project.name,
         secretsVersion: "",
-        secrets: [],
         settings: {},
         network: false,
         limits,
       },
+      secrets: [],
     };
     const workerId = `doctor-${process.pid}`;
     const launch = () => driver.start(project, workerId);

@@ -4,11 +4,14 @@ import type { ResolveSecretsResponse, SecretsServiceClient } from "../common/gen
 import type { ProvisionRequest } from "../common/gen/airlock/v1/worker.ts";
 import { callUnary } from "../common/grpc-client.ts";
 import type { Project } from "../common/project-file.ts";
+import { Secret } from "../common/secret.ts";
 
 /** What a worker is given, and a mark that changes whenever it does. */
 export type Provision = {
   readonly revision: string;
-  readonly request: Omit<ProvisionRequest, "workerId">;
+  readonly request: Omit<ProvisionRequest, "workerId" | "secrets">;
+  /** Revealed only in the request that is sent to a worker. */
+  readonly secrets: readonly Secret[];
 };
 
 // A rotated secret reaches the next run within this time.
@@ -49,7 +52,6 @@ export function createProvisioning(
       request: {
         project: project.name,
         secretsVersion: resolved.version,
-        secrets: resolved.secrets,
         settings: { ...project.settings },
         limits: {
           maxOutputBytes: limits.maxOutputBytes,
@@ -61,6 +63,7 @@ export function createProvisioning(
         },
         network: project.network.allowlist.length > 0,
       },
+      secrets: resolved.secrets.map(({ name, value }) => new Secret(name, value)),
     };
     latest.set(project.name, {
       provision,

@@ -92,7 +92,8 @@ async function awaitWorker(
   let provisioned: Provision | undefined;
   const provision = async (values: Provision) => {
     if (provisioned?.revision === values.revision) return;
-    const request = { ...values.request, workerId };
+    const secrets = values.secrets.map((secret) => ({ name: secret.name, value: secret.reveal() }));
+    const request = { ...values.request, workerId, secrets };
     await callUnary(client, client.provision, request, "worker", { timeoutMs: PROVISION_TIMEOUT_MS });
     provisioned = values;
   };

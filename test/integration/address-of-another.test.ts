@@ -66,8 +66,8 @@ afterEach(async () => {
 async function startWorkerHere(id: string): Promise<Worker> {
   const launch = () => driver.start(project, id);
   const { version: secretsVersion } = await harness.resolve(project.name);
-  const { revision, request } = provision(project);
-  const provide = async () => ({ revision, request: { ...request, secretsVersion } });
+  const values = provision(project);
+  const provide = async () => ({ ...values, request: { ...values.request, secretsVersion } });
   const parts = { project, workerId: id, provide, log };
   const worker = await startWorker(launch, parts, signal);
   started.push(worker);

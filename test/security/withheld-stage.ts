@@ -20,8 +20,9 @@ export type WithheldStage = {
   restart(service: Killable): Promise<void>;
   /** Resolves when the script has said that it is ready. */
   begun(id: string, expect: ExpectStatic): Promise<void>;
-  /** `stdout`: what had been checked before. */
-  expectWithheld(id: string, expect: ExpectStatic, stdout?: unknown): Promise<void>;
+  expectWithheld(id: string, expect: ExpectStatic): Promise<void>;
+  /** `stdout`: all of it, checked. */
+  expectCompleted(id: string, expect: ExpectStatic, stdout: unknown): Promise<void>;
   expectHealthy(expect: ExpectStatic): Promise<void>;
   stop(): Promise<void>;
 };
@@ -103,11 +104,16 @@ export async function openStage(): Promise<WithheldStage> {
       expect
         .poll(async () => JSON.parse(await look(`/executions/${id}`)).stdout, { timeout: 20_000 })
         .toBe("ready\n"),
-    async expectWithheld(id, expect, stdout = "ready\n") {
+    async expectWithheld(id, expect) {
       expect(await watched(id)).toMatchObject({
         ...{ status: "error", end_reason: "output_withheld", result: null, llm_request: null },
-        ...{ stdout, memory_updates: {}, error: expect.stringContaining("withheld") },
+        ...{ stdout: "ready\n", memory_updates: {}, error: expect.stringContaining("withheld") },
       });
+      await look(`/executions/${id}/redactions`);
+      await expectNothingRaw(expect);
+    },
+    async expectCompleted(id, expect, stdout) {
+      expect(await watched(id)).toMatchObject({ end_reason: "completed", stdout });
       await look(`/executions/${id}/redactions`);
       await expectNothingRaw(expect);
     },

@@ -126,6 +126,6 @@ export function describeDriverContract(start: () => Promise<DriverStage>): void 
 }
 
 export function provision({ name, limits }: Project): Provision {
-  const request = { project: name, secretsVersion: "", secrets: [], settings: {}, network: false, limits };
-  return { revision: "contract", request };
+  const request = { project: name, secretsVersion: "", settings: {}, network: false, limits };
+  return { revision: "contract", request, secrets: [] };
 }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .json_check import is_memory, problem_of
 from .network import Network, network_of
 from .room import Limits
+from .secret import Secret
 
 
 class BadStart(ValueError):
@@ -20,7 +21,7 @@ class Provision:
     project: str
     # Which of the project's values these are.
     version: str
-    secrets: dict[str, str]
+    secrets: tuple[Secret, ...]
     settings: dict[str, str]
     limits: Limits
     # Whether runs expect a route to the network.
@@ -29,16 +30,18 @@ class Provision:
 
 @dataclass(frozen=True)
 class Start:
+    """Prints without what the request carries."""
+
     execution_id: str
-    code: str
+    code: str = field(repr=False)
     timeout_ms: int
-    settings: dict[str, str]
-    memory_json: str
-    secrets: dict[str, str]
+    settings: dict[str, str] = field(repr=False)
+    memory_json: str = field(repr=False)
+    secrets: tuple[Secret, ...]
     project_settings: dict[str, str]
     limits: Limits
     probe: bool = False
-    network: Network | None = None
+    network: Network | None = field(default=None, repr=False)
 
     def payload(self, proxy_port: int | None = None) -> bytes:
         """For the child's START frame. `proxy_port`: where the run finds its proxy, if it has one."""
@@ -46,7 +49,7 @@ class Start:
             "code": self.code,
             "settings": self.settings,
             "memory_json": self.memory_json,
-            "secrets": self.secrets,
+            "secrets": {secret.name: secret.reveal() for secret in self.secrets},
             "project_settings": self.project_settings,
             "probe": self.probe,
             "network": None if self.network is None or proxy_port is None else self.network.for_child(proxy_port),
@@ -68,7 +71,7 @@ def provision_of(request: Any) -> Provision:
     wrong = [f"{name}={value}" for name, value in asdict(limits).items() if value is not False and not value > 0]
     if wrong:
         raise BadStart(f"every limit must be above 0; got {', '.join(wrong)}")
-    secrets = {secret.name: secret.value for secret in request.secrets}
+    secrets = tuple(Secret(secret.name, secret.value) for secret in request.secrets)
     return Provision(request.project, request.secrets_version, secrets, dict(request.settings), limits, request.network)
 
 

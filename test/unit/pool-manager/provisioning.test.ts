@@ -1,0 +1,38 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { inspect } from "node:util";
+import { expect, it } from "vitest";
+import { systemClock } from "../../../services/common/clock.ts";
+import { SecretsServiceClient } from "../../../services/common/gen/airlock/v1/secrets.ts";
+import { connect } from "../../../services/common/grpc-client.ts";
+import { createLog } from "../../../services/common/log.ts";
+import { type Project, parseProjectFile } from "../../../services/common/project-file.ts";
+import { createProvisioning } from "../../../services/pool-manager/provisioning.ts";
+import { startSecrets } from "../../../services/secrets/main.ts";
+
+const VALUE = "value-of-a-secret";
+
+it("what the pool-manager holds of a project's values prints no value, and logs none", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "airlock-provisioning-"));
+  const text = JSON.stringify({ name: "demo", secrets: { KEY: VALUE } });
+  await writeFile(join(directory, "demo.yaml"), text);
+  const listen = `unix:${join(directory, "secrets.sock")}`;
+  const service = await startSecrets({ listen, projectsDir: directory }, createLog("test", "silent"));
+  const client = connect(SecretsServiceClient, listen);
+  try {
+    const provision = createProvisioning(client, systemClock);
+    const held = await provision(parseProjectFile("demo.yaml", text) as Project);
+    const lines: string[] = [];
+    createLog("test", "info", { write: (line) => void lines.push(line) }).info({ held }, "held");
+    for (const shown of [inspect(held, { depth: 9, showHidden: true }), JSON.stringify(held), lines.join()]) {
+      expect(shown).not.toContain(VALUE);
+    }
+    expect(inspect(held, { depth: 9 })).toContain("[secret KEY]");
+    expect(held.secrets.map((secret) => secret.reveal())).toEqual([VALUE]);
+  } finally {
+    client.close();
+    await service.drain(100);
+    await rm(directory, { recursive: true });
+  }
+});
