@@ -1,3 +1,4 @@
+import { withoutUrlCredentials } from "../services/common/url-credentials.ts";
 import { RestError } from "./rest-error.ts";
 
 /** Calls the REST API. Bodies go in and come out as JSON text, so that no number is changed on the way. */
@@ -42,11 +43,13 @@ function sentenceFrom(text: string, status: number): string {
   return `The service answered with HTTP status ${status}.`;
 }
 
-function unreachable(url: string, error: unknown): string {
+function unreachable(fullUrl: string, error: unknown): string {
+  // AIRLOCK_URL may hold the password of a proxy before it.
+  const url = withoutUrlCredentials(fullUrl);
   const reason = error instanceof Error ? error : new Error(String(error));
   if (reason.name === "TimeoutError")
     return `Airlock at ${url} did not answer within ${CALL_TIMEOUT_MS / 1_000} seconds.`;
   const { code } = (reason.cause ?? {}) as { code?: string };
   if (code === "ECONNREFUSED") return `Airlock is not running at ${url}; start it with ./airlock up.`;
-  return `Airlock at ${url} cannot be reached (${code ?? reason.message}).`;
+  return `Airlock at ${url} cannot be reached (${code ?? withoutUrlCredentials(reason.message)}).`;
 }

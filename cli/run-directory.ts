@@ -45,7 +45,9 @@ async function runDirectory(path: string): Promise<RunDirectory> {
 /** Those with a longer name that are ours. */
 async function leftBeside(directory: string): Promise<string[]> {
   const prefix = `${basename(directory)}-`;
-  const names = (await readdir(dirname(directory))).filter((name) => name.startsWith(prefix));
+  // A directory for temporary files may be one that nobody may list.
+  const all = await readdir(dirname(directory)).catch(() => []);
+  const names = all.filter((name) => name.startsWith(prefix));
   const paths = names.map((name) => join(dirname(directory), name));
   const isLeft = await Promise.all(
     paths.map(async (path) => isOurs(await lstat(path).catch(() => undefined))),

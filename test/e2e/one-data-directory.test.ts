@@ -35,7 +35,7 @@ const isReady = async ({ url }: TestAirlock) => (await fetch(`${url}/ready`)).st
 describe("a data directory", () => {
   it("is one Airlock's until it has ended: one that is started over it waits, and keeps its sockets", async () => {
     const first = await start();
-    const path = await submit(first, "import time; time.sleep(4); set_result('finished')");
+    const path = await submit(first, "import time; time.sleep(9); set_result('finished')");
     const text = async () => await (await fetch(first.url + path)).text();
     await expect.poll(text).toContain('"status":"running"');
     process.kill(first.pid, "SIGTERM");

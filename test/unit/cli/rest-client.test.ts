@@ -44,4 +44,11 @@ describe("the REST client", () => {
       `Airlock is not running at ${url}; start it with ./airlock up.`,
     );
   });
+
+  it("never shows a password that AIRLOCK_URL holds", async () => {
+    const client = createRestClient({ AIRLOCK_URL: "http://user:PASSWORD@127.0.0.1:1" });
+    const message = await client.get("/x").catch((error: Error) => error.message);
+    expect(message).toMatch(/^Airlock at http:\/\/\*{4}@127\.0\.0\.1:1 cannot be reached/);
+    expect(message).not.toContain("PASSWORD");
+  });
 });
