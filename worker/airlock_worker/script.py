@@ -15,10 +15,11 @@ from collections.abc import Callable
 from functools import partial
 from os import _exit, close, getpid
 from sys import getrecursionlimit, modules, setprofile, setrecursionlimit, settrace
-from typing import Any, TextIO
+from typing import Any
 
 from . import determinism, frames, privileges, sdk, spawning
 from .encode import encode
+from .last_output import flush_all, let_go
 from .plain_json import ascii_of, value_of
 from .report import Outcome, keep_source, outcome_of
 from .room import Limits
@@ -45,19 +46,18 @@ def prepare(start: dict[str, Any], limits: Limits, control: int) -> Callable[[],
         "set_result": result.set_result,
     }
     determinism.seed_generators(determinism.seed_of(code, plain_settings, start["memory_json"]))
-    spawning.allow(code, partial(_give_up, control, getpid(), [sys.stdout, sys.stderr]))
+    spawning.allow(code, partial(_give_up, control, getpid()))
     # As in a file that begins with a byte order mark.
     code = code.removeprefix("\ufeff")
     return partial(_run, code, _main_module(code, names), result, memory, control)
 
 
 def _run(code: str, names: dict[str, Any], result: sdk.Result, memory: sdk.Memory, control: int) -> None:
-    streams = [sys.stdout, sys.stderr]
     main_process = getpid()
     outcome = _execute(code, names, result)
     if getpid() != main_process and outcome.error:
         print(outcome.error, file=sys.stderr)
-    _wind_down(streams)
+    _wind_down(names)
     if getpid() != main_process:
         # A process that the script forked came to its end like any program; it has nothing to tell the supervisor.
         _exit(outcome.status)
@@ -83,6 +83,8 @@ def rehearse() -> None:
     encode({"rows": [1, 2.5, "text"]}, "rehearsal")
     exec(compile("def f(x):\n    return [x]\nf(1)\n", FILE_NAME, "exec", dont_inherit=True), {})
     linecache.checkcache(FILE_NAME)
+    let_go({})
+    flush_all()
 
 
 def _main_module(code: str, names: dict[str, Any]) -> dict[str, Any]:
@@ -113,24 +115,20 @@ def _look_at_nothing() -> None:
     setrecursionlimit(max(getrecursionlimit(), _LEAST_RECURSION))
 
 
-def _wind_down(streams: list[TextIO]) -> None:
+def _wind_down(names: dict[str, Any]) -> None:
     """What an interpreter does at its end. The script may have broken any of it."""
-    for step in (_join_threads, _run_exitfuncs, *(stream.flush for stream in streams)):
+    for step in (_join_threads, _run_exitfuncs, flush_all, partial(let_go, names), flush_all):
         try:
             step()
         except BaseException:
             pass
 
 
-def _give_up(control: int, main_process: int, streams: list[TextIO], error: str) -> None:
+def _give_up(control: int, main_process: int, error: str) -> None:
     """Ends the run with this error, from whichever thread."""
     if getpid() != main_process:
         raise RuntimeError(error)
-    for stream in streams:
-        try:
-            stream.flush()
-        except BaseException:
-            pass
+    flush_all()
     try:
         frames.send(control, (frames.DONE, ascii_of({"end": "script_error", "error": error})))
     finally:
@@ -158,11 +156,7 @@ def _tell(control: int, outcome: Outcome, result: sdk.Result, memory: sdk.Memory
 
 
 def _ask(control: int, question: bytes) -> str:
-    for name in ("stdout", "stderr"):
-        try:
-            getattr(sys, name).flush()
-        except BaseException:
-            pass
+    flush_all()
     frames.send(control, (frames.QUESTION, question))
     message = frames.receive(control)
     if message is None or message[0] != frames.ANSWER:

@@ -18,7 +18,7 @@ from .harness import Ended, Worker
 # All that runs in the child once a script may have begun.
 CHILD_SIDE = (
     *("script", "sdk", "frames", "report", "encode", "encode_keys", "encode_tables", "encode_time", "json_path"),
-    *("plain_json", "privileges", "spawning", "import_hooks"),
+    *("plain_json", "privileges", "last_output", "spawning", "import_hooks"),
 )
 WHOLE_MODULES = (
     *("json", "json.encoder", "json.decoder", "json.scanner", "os", "posixpath", "time", "threading", "struct"),
