@@ -5,7 +5,12 @@ import { parseArgs } from "node:util";
 import { readHostNames } from "../gateway/web-pages.ts";
 import { ConfigError, readEnvironment } from "../services/common/environment.ts";
 import { readDnsServers } from "../services/egress/names/dns-servers.ts";
-import { type DockerConfig, DRIVERS, readDockerConfig } from "../services/pool-manager/config.ts";
+import {
+  type DockerConfig,
+  DRIVERS,
+  readDockerConfig,
+  readMaxWorkers,
+} from "../services/pool-manager/config.ts";
 import { readMaxStoredBytes, readMaxUnfinished } from "../services/router/config.ts";
 import { readVaultSettings, type VaultSettings } from "../services/secrets/vault-settings.ts";
 
@@ -30,6 +35,7 @@ export type EmbeddedConfig = {
   readonly python: string;
   readonly maxUnfinished: number;
   readonly maxStoredBytes: number;
+  readonly maxWorkers: number;
   readonly retentionMs: number;
   /** PEM file of authorities that servers may be certified by, besides the public ones. */
   readonly egressExtraCaPath: string | undefined;
@@ -78,6 +84,7 @@ export function readEmbeddedConfig(args: readonly string[], env: NodeJS.ProcessE
         : read.text("AIRLOCK_PYTHON", join(ROOT, ".venv", "bin", "python")),
     maxUnfinished: readMaxUnfinished(read),
     maxStoredBytes: readMaxStoredBytes(read),
+    maxWorkers: readMaxWorkers(read),
     retentionMs: read.durationMs("AIRLOCK_RETENTION", "24h"),
     egressExtraCaPath: env.AIRLOCK_EGRESS_EXTRA_CA ? resolve(env.AIRLOCK_EGRESS_EXTRA_CA) : undefined,
     dnsServers: readDnsServers(read),

@@ -96,6 +96,7 @@ export async function startEmbedded(
           driver: config.driver,
           docker: config.docker,
           python: config.python,
+          maxWorkers: config.maxWorkers,
           tlsDirectory: certificates?.directoryOf("pool-manager"),
         },
         logFor("pool-manager"),

@@ -152,7 +152,8 @@ export const UP_BODY = {
       type: "integer",
       minimum: 1,
       maximum: 100,
-      description: "Workers to run. Absent: as many as the project's file says.",
+      description:
+        "Workers to run. Absent: as many as the project's file says. At most its range's max, or what the machine's memory and AIRLOCK_MAX_WORKERS allow.",
     },
   },
 } as const;

@@ -26,11 +26,18 @@ export type PoolManagerConfig = {
   readonly driver: (typeof DRIVERS)[number];
   /** The interpreter that has the worker's own packages; the docker driver needs none. */
   readonly python: string;
+  /** Workers of all projects together. */
+  readonly maxWorkers: number;
   /** Needed by the docker driver. */
   readonly docker?: DockerConfig | undefined;
   /** This service's certificates; needed where it is on a network. */
   readonly tlsDirectory?: string | undefined;
 };
+
+/** AIRLOCK_MAX_WORKERS, which `./airlock up` has too. */
+export function readMaxWorkers(read: EnvironmentReader): number {
+  return read.integer("AIRLOCK_MAX_WORKERS", 32, 1, 10_000);
+}
 
 /** Reads the pool-manager's environment; throws a ConfigError that names every problem. */
 export function readPoolManagerConfig(env: NodeJS.ProcessEnv): PoolManagerConfig {
@@ -44,6 +51,7 @@ export function readPoolManagerConfig(env: NodeJS.ProcessEnv): PoolManagerConfig
     runDirectory: driver === "process" ? read.text("AIRLOCK_RUN_DIR") : "",
     driver,
     python: driver === "process" ? read.text("AIRLOCK_PYTHON") : "",
+    maxWorkers: readMaxWorkers(read),
     docker:
       driver === "docker"
         ? readDockerConfig(read, env.AIRLOCK_DATA_DIR ?? "", read.text("AIRLOCK_WORKER_TLS_DIR"))

@@ -1,5 +1,4 @@
 import type { UntypedServiceImplementation } from "@grpc/grpc-js";
-import { AirlockError } from "../common/errors.ts";
 import type { PoolManagerServiceServer } from "../common/gen/airlock/v1/pool_manager.ts";
 import type { Dependency } from "../common/gen/airlock/v1/readiness.ts";
 import { handlersFor } from "../common/grpc-server.ts";
@@ -7,8 +6,6 @@ import type { Log } from "../common/log.ts";
 import { serveLease } from "./lease-handler.ts";
 import { toProjectMessage } from "./messages.ts";
 import type { Pools } from "./pools.ts";
-
-const MAX_REPLICAS = 100;
 
 /** PoolManagerService on top of the domain. */
 export function createHandlers(
@@ -21,17 +18,9 @@ export function createHandlers(
   const service: PoolManagerServiceServer = {
     listProjects: unary(async () => ({ projects: (await pools.list()).map(toProjectMessage) })),
     getProject: unary(({ name }) => show(name)),
-    upProject: unary(async ({ name, replicas }) => {
-      const { project, pool } = await pools.openAgain(name);
-      if (replicas !== undefined && (replicas < 1 || replicas > MAX_REPLICAS)) {
-        throw new AirlockError(
-          "invalid_request",
-          `replicas must be from 1 to ${MAX_REPLICAS}; to stop the project, take it down.`,
-        );
-      }
-      pool.up(replicas ?? project.replicas);
-      return await show(name);
-    }),
+    upProject: unary(async ({ name, replicas }) => ({
+      project: toProjectMessage(await pools.up(name, replicas)),
+    })),
     downProject: unary(async ({ name }) => ({ project: toProjectMessage(await pools.down(name)) })),
     lease: duplex((stream, context) => serveLease(stream, context, pools)),
     getPoolManagerReadiness: unary(async () => ({ dependencies: await readiness() })),

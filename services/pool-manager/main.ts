@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { v7 as newId } from "uuid";
 import { createCircuits } from "../common/circuits.ts";
 import { systemClock as clock } from "../common/clock.ts";
@@ -15,6 +16,7 @@ import { createOwnDriver } from "./drivers/create-driver.ts";
 import { createHandlers } from "./handlers.ts";
 import { createPools } from "./pools.ts";
 import { createProvisioning } from "./provisioning.ts";
+import { createWorkerPlaces } from "./worker-places.ts";
 
 /** Starts the pool-manager; pools start on first use. */
 export async function startPoolManager(config: PoolManagerConfig, log: Log): Promise<RunningService> {
@@ -25,7 +27,10 @@ export async function startPoolManager(config: PoolManagerConfig, log: Log): Pro
   const circuits = createCircuits("airlock_pool", clock, log);
   const driver = await createOwnDriver(config, log, circuits);
   const provide = createProvisioning(secrets, clock);
-  const pools = createPools({ catalogue, driver, provide, circuits, clock, newId, log, tls });
+  const { maxWorkers } = config;
+  const places = createWorkerPlaces({ maxWorkers, maxStarts: Math.max(2, availableParallelism()) }, clock);
+  const shared = { catalogue, driver, provide, circuits, places, maxWorkers };
+  const pools = createPools({ ...shared, clock, newId, log, tls });
   await pools.takeOver();
   const readiness = async () => [await check.check()];
   const server = await startGrpcServer(

@@ -4,6 +4,7 @@ import { type PoolView, viewPool } from "./pool-view.ts";
 import { newSlot, removeClaim, type Slot } from "./slot.ts";
 import { type LeaseGround, takeLease } from "./take-lease.ts";
 import type { Worker } from "./worker.ts";
+import type { WorkerPlaces } from "./worker-places.ts";
 import { createWorkerStarts, type StartsParts } from "./worker-starts.ts";
 
 /** The workers of one project and the executions that wait for them. */
@@ -29,7 +30,10 @@ export type Pool = {
   close(graceMs: number): Promise<void>;
 };
 
-export type PoolParts = StartsParts;
+export type PoolParts = StartsParts & {
+  /** The places for workers that it shares with other pools. */
+  readonly places: WorkerPlaces;
+};
 
 // A worker that lives this long was started well, whatever ends it later.
 const SETTLED_AFTER_MS = 10_000;
@@ -123,8 +127,8 @@ export function createPool(parts: PoolParts): Pool {
     for (const slot of slots) {
       if (!slot.serving && slot.claims.size === 0 && (!slot.isAwaiting || closed)) end(slot);
     }
-    if (closed || starts.isWaiting()) return;
-    while (serving().length + starts.underWay() < desired()) starts.start();
+    const lacking = desired() - serving().length - starts.underWay();
+    place.want(closed || starts.isWaiting() ? 0 : lacking);
   };
 
   const came = (worker: Worker, isTakenOver: boolean) => {
@@ -178,13 +182,33 @@ export function createPool(parts: PoolParts): Pool {
     const ending = slot.worker
       .stop()
       .catch((error: unknown) => log.error({ project, err: error }, "worker did not stop"))
-      .finally(() => endings.delete(ending));
+      .finally(() => {
+        endings.delete(ending);
+        // Its place is free.
+        reconcile();
+      });
     endings.add(ending);
+  };
+
+  /** Lets a worker go for other projects: one that has nothing to do, or the one that has least to do. */
+  const giveUp = (evenBusy: boolean): boolean => {
+    const [slot] = serving().sort((a, b) => a.claims.size - b.claims.size);
+    if (!slot || slot.isAwaiting || (slot.claims.size > 0 && !evenBusy)) return false;
+    log.info({ project, workerId: slot.worker.id }, "worker goes: another project waits for a place");
+    slot.serving = false;
+    reconcile();
+    return true;
   };
 
   const starts = createWorkerStarts(parts, {
     ...{ came, failed: seatAttaching, gaveUp: refuse, mayStart: reconcile },
     isServing: () => serving().length > 0,
+  });
+  const place = parts.places.join({
+    count: () => slots.size + starts.underWay() + endings.size,
+    queueDepth: () => queue.length,
+    start: starts.start,
+    giveUp,
   });
 
   const release = (claim: Claim) => {
@@ -259,7 +283,7 @@ export function createPool(parts: PoolParts): Pool {
         desired: desired(),
         draining,
         posture,
-        detail: starts.detail(),
+        detail: starts.detail() || place.reason(),
       }),
     async close(graceMs) {
       closed = true;

@@ -12,8 +12,10 @@ import { createPool, type Pool } from "./pool.ts";
 import { createPoolMetrics } from "./pool-metrics.ts";
 import type { PoolView } from "./pool-view.ts";
 import type { Provision } from "./provisioning.ts";
+import { replicaBound, tooManyInFile } from "./replica-bound.ts";
 import { START_CIRCUIT } from "./start-circuit.ts";
 import { startWorker, takeOverWorker, type WorkerParts } from "./worker.ts";
+import type { WorkerPlaces } from "./worker-places.ts";
 
 // How long a changed project file may go unnoticed.
 const LOOK_AGAIN_MS = 500;
@@ -30,8 +32,11 @@ export type Pools = {
   down(name: string): Promise<ProjectState>;
   /** The pool of a usable project. Rejects with `project_not_found` or `project_invalid`. */
   open(name: string): Promise<{ project: Project; pool: Pool }>;
-  /** The same for somebody who starts workers by hand, and has perhaps mended what kept them from starting. */
-  openAgain(name: string): Promise<{ project: Project; pool: Pool }>;
+  /**
+   * Starts a project's workers by hand, `replicas` or as many as its file says; what kept them from starting has perhaps been
+   * mended. Rejects with `invalid_request` when that many may not be.
+   */
+  up(name: string, replicas: number | undefined): Promise<ProjectState>;
   /** An execution of the project got its worker after this time in the queue. */
   granted(project: string, waitedMs: number): void;
   /** Takes over what an earlier process of this deployment left running, and removes what does not fit any more. */
@@ -51,13 +56,16 @@ export function createPools(parts: {
   readonly driver: WorkerDriver;
   readonly provide: (project: Project) => Promise<Provision>;
   readonly circuits: Circuits;
+  readonly places: WorkerPlaces;
+  /** Workers of all projects; more are never started. */
+  readonly maxWorkers: number;
   readonly clock: Clock;
   readonly newId: () => string;
   readonly log: Log;
   /** Needed for workers that are not on this machine. */
   readonly tls?: TlsIdentity | undefined;
 }): Pools {
-  const { catalogue, driver, provide, circuits, clock, newId, log, tls } = parts;
+  const { catalogue, driver, provide, circuits, places, maxWorkers, clock, newId, log, tls } = parts;
   const pools = new Map<string, Entry>();
   const metrics = createPoolMetrics(circuits.registry, () =>
     [...pools].map(([name, { pool }]) => [name, pool.view()] as const),
@@ -83,10 +91,16 @@ export function createPools(parts: {
       (driver.boundsWorkers && current.sizeRevision !== sizeRevision);
     // Within a range it is the queue that decides.
     const resizes = current.replicas !== entry.project.replicas && !current.scaling;
+    if (resizes) warnOfFile(current);
     entry.project = current;
     if (rolls) entry.starts.close();
     if (resizes) entry.pool.resize(current.replicas);
     if (rolls) entry.pool.roll("the project file changed");
+  };
+
+  const warnOfFile = (project: Project) => {
+    const problem = tooManyInFile(project, maxWorkers);
+    if (problem) log.warn({ project: project.name }, problem);
   };
 
   const find = async (name: string) => {
@@ -112,14 +126,16 @@ export function createPools(parts: {
     const starts = circuits.add("worker_start", START_CIRCUIT, project.name);
     const pool = createPool({
       project: project.name,
+      places,
       clock,
       log,
-      startWorker: (onProgress, signal) =>
+      startWorker: (onProgress, ready, signal) =>
         starts.run(async () => {
           const { project: current } = entry;
           const refusal = driver.refusal(current);
           if (refusal) throw new AirlockError("start_failed", refusal);
           await driver.prepare(current, onProgress, signal);
+          await ready();
           onProgress("starting workers");
           const id = newId();
           const launch = () => driver.start(current, id);
@@ -128,6 +144,7 @@ export function createPools(parts: {
           );
         }),
     });
+    warnOfFile(project);
     const range = () => entry.project.scaling;
     const autoscaler = startAutoscaler({ project: project.name, pool, range, clock, log });
     const entry: Entry = { project, pool, autoscaler, starts };
@@ -161,10 +178,20 @@ export function createPools(parts: {
       return { entry: await find(name), pool: pools.get(name)?.pool.view() };
     },
     open,
-    async openAgain(name) {
+    async up(name, replicas) {
       const entry = await open(name);
+      if (replicas !== undefined) {
+        const bound = replicaBound(entry.project, { maxWorkers, memoryBytes: await driver.memoryBytes() });
+        if (replicas < 1 || replicas > bound.max) {
+          throw new AirlockError(
+            "invalid_request",
+            `replicas must be from 1 to ${bound.max}: ${bound.reason} To stop the project, take it down.`,
+          );
+        }
+      }
       entry.starts.close();
-      return entry;
+      entry.pool.up(replicas ?? entry.project.replicas);
+      return { entry: entry.project, pool: entry.pool.view() };
     },
     async down(name) {
       // Also of a project whose file has broken or gone: its workers are there to be stopped.

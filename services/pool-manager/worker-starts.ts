@@ -9,8 +9,8 @@ import type { Worker } from "./worker.ts";
 export type WorkerStarts = {
   /** How many are on their way. */
   underWay(): number;
-  /** Starts one more. */
-  start(): void;
+  /** Starts one more, which begins once `ready` resolves; resolves to whether it came. */
+  start(ready: () => Promise<void>): Promise<boolean>;
   /** Waits for one that runs already; the signal gives it up. */
   takeOver(workerId: string, takeOne: (signal: AbortSignal) => Promise<Worker>): void;
   /** The ids of those that run already and are on their way. */
@@ -42,10 +42,14 @@ export type StartsOwner = {
 export type StartsParts = {
   readonly project: string;
   /**
-   * Starts one ready worker; `onProgress` says what takes long, `signal` gives it up. Rejects with `start_failed`, as a
-   * PassingFailure when another attempt may go well.
+   * Starts one ready worker; `onProgress` says what takes long, `ready` is awaited before it begins, `signal` gives it up.
+   * Rejects with `start_failed`, as a PassingFailure when another attempt may go well.
    */
-  readonly startWorker: (onProgress: (step: string) => void, signal: AbortSignal) => Promise<Worker>;
+  readonly startWorker: (
+    onProgress: (step: string) => void,
+    ready: () => Promise<void>,
+    signal: AbortSignal,
+  ) => Promise<Worker>;
   readonly clock: Clock;
   readonly log: Log;
 };
@@ -88,13 +92,22 @@ export function createWorkerStarts(parts: StartsParts, pool: StartsOwner): Worke
 
   return {
     underWay: () => underWay,
-    start() {
+    start(ready) {
       detail = "starting workers";
       const onProgress = (step: string) => {
         detail = step;
       };
       underWay++;
-      startWorker(onProgress, abort.signal).then(came, failed);
+      return startWorker(onProgress, ready, abort.signal).then(
+        (worker) => {
+          came(worker);
+          return true;
+        },
+        (error: unknown) => {
+          failed(error);
+          return false;
+        },
+      );
     },
     takeOver(workerId, takeOne) {
       underWay++;

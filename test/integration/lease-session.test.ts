@@ -16,6 +16,7 @@ import { serveLease } from "../../services/pool-manager/lease-handler.ts";
 import { createPool, type Pool } from "../../services/pool-manager/pool.ts";
 import type { Pools } from "../../services/pool-manager/pools.ts";
 import type { Worker } from "../../services/pool-manager/worker.ts";
+import { createWorkerPlaces } from "../../services/pool-manager/worker-places.ts";
 import { openLease } from "../../services/router/lease-session.ts";
 
 // A worker that outlives its pool-manager, as a container does; nothing runs on it.
@@ -37,7 +38,8 @@ let asked: number;
 const address = () => `unix:${directory}/pool-manager.sock`;
 const start = async (worker: Promise<Worker> = Promise.resolve(WORKER)) => {
   const project = parseProjectFile("demo.yaml", "name: demo\n");
-  pool = createPool({ project: "demo", clock: systemClock, log, startWorker: async () => WORKER });
+  const places = createWorkerPlaces({ maxWorkers: 1, maxStarts: 1 }, systemClock);
+  pool = createPool({ project: "demo", clock: systemClock, log, places, startWorker: async () => WORKER });
   pool.take(1, WORKER.id, () => worker);
   asked = 0;
   const open = async () => {

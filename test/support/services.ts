@@ -49,6 +49,8 @@ export type TestServicesOptions = {
   readonly maxUnfinished?: number;
   /** What the executions of all projects may store together. */
   readonly maxStoredBytes?: number;
+  /** Workers of all projects together. */
+  readonly maxWorkers?: number;
   /** How long ended executions are kept. */
   readonly retentionMs?: number;
   /** How the egress service resolves names. */
@@ -101,6 +103,7 @@ export async function startServices(
           runDirectory: join(directory, "run"),
           driver: "process" as const,
           python: process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python"),
+          maxWorkers: options.maxWorkers ?? 32,
         },
         log,
       ),

@@ -60,6 +60,7 @@ export async function startTlsServices(): Promise<TlsServices> {
       runDirectory: join(directory, "run"),
       driver: "process",
       python: PYTHON,
+      maxWorkers: 32,
     },
     log,
   );

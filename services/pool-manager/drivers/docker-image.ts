@@ -11,6 +11,7 @@ import { readBuildSecrets } from "./docker-build-settings.ts";
 import { ask, engineError, unlessGone } from "./docker-engine.ts";
 import { type DeploymentNames, LABEL } from "./docker-names.ts";
 import { readLock } from "./environments.ts";
+import { createInstalls } from "./installs.ts";
 
 export type ImageOptions = {
   /** Where the worker package and its Dockerfile lie. */
@@ -42,6 +43,7 @@ export function createImages(
   options: ImageOptions,
   log: Log,
 ): Images {
+  const installs = createInstalls();
   const underWay = new Map<string, Promise<void>>();
   const contexts = `airlock-build-${names.deployment}-`;
   const newContext = () => mkdtemp(join(tmpdir(), contexts));
@@ -78,7 +80,8 @@ export function createImages(
         if (await unlessGone(ask(() => docker.getImage(tag).inspect()))) return tag;
         let building = underWay.get(tag);
         if (!building) {
-          building = build(project, tag, context, onProgress, signal).finally(() => underWay.delete(tag));
+          const install = () => build(project, tag, context, onProgress, signal);
+          building = installs(onProgress, signal, install).finally(() => underWay.delete(tag));
           underWay.set(tag, building);
         }
         await building;

@@ -33,6 +33,7 @@ export type DockerDriverOptions = ImageOptions & {
 };
 
 const LOOK_EVERY_MS = 60_000;
+const MEMORY_TIMEOUT_MS = 5_000;
 const REMOVAL_GRACE_MS = 10_000;
 const SECCOMP_PATH = join(import.meta.dirname, "docker-seccomp.json");
 // For `isolation: gvisor` without a `runtime:` of its own: how gVisor is called unless somebody chose another name.
@@ -101,6 +102,12 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
   return {
     name: "docker",
     boundsWorkers: true,
+    // An engine that does not answer starts no worker either, and says so then.
+    memoryBytes: () =>
+      ask(() => docker.info(), MEMORY_TIMEOUT_MS).then(
+        (info) => (info as EngineInfo).MemTotal,
+        () => Number.POSITIVE_INFINITY,
+      ),
     refusal: () => undefined,
     async prepare(project, onProgress, signal) {
       const image = await images.ensure(project, onProgress, signal);
@@ -179,7 +186,11 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
   }
 }
 
-type EngineInfo = { readonly NCPU: number; readonly Runtimes?: Readonly<Record<string, unknown>> };
+type EngineInfo = {
+  readonly NCPU: number;
+  readonly MemTotal: number;
+  readonly Runtimes?: Readonly<Record<string, unknown>>;
+};
 
 function runtimeFor({ runtime, isolation }: Project): string | undefined {
   return runtime ?? (isolation === "gvisor" ? GVISOR_RUNTIME : undefined);

@@ -23,6 +23,8 @@ export type WorkerDriver = {
   readonly name: string;
   /** Whether its workers have a size of their own, made from the project's limits. */
   readonly boundsWorkers: boolean;
+  /** The memory of the machine that its workers run on, in bytes. */
+  memoryBytes(): Promise<number>;
   /** Why this driver can never run the project; undefined when it can. */
   refusal(project: Project): string | undefined;
   /**

@@ -3,6 +3,7 @@ import { access, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promise
 import { basename, join } from "node:path";
 import { AirlockError } from "../../common/errors.ts";
 import type { Project } from "../../common/project-file.ts";
+import { createInstalls } from "./installs.ts";
 import { isLockFor, lockHeader } from "./requirements.ts";
 import { runInstaller, uvBeside } from "./uv.ts";
 
@@ -23,6 +24,7 @@ export function createEnvironments(options: {
   readonly projectsDirectory: string;
 }): Environments {
   const uv = uvBeside(options.python);
+  const installs = createInstalls();
   const underWay = new Map<string, Promise<void>>();
   const prepared = new Map<string, string>();
 
@@ -78,7 +80,8 @@ export function createEnvironments(options: {
       }
       let building = underWay.get(key);
       if (!building) {
-        building = build(directory, project, lock, onProgress, signal).finally(() => underWay.delete(key));
+        const install = () => build(directory, project, lock, onProgress, signal);
+        building = installs(onProgress, signal, install).finally(() => underWay.delete(key));
         underWay.set(key, building);
       }
       await building;

@@ -8,6 +8,7 @@ import { removeTree } from "../../common/remove-tree.ts";
 import type { WorkerDriver } from "./driver.ts";
 import { createEnvironments } from "./environments.ts";
 import { removeLeftovers } from "./leftovers.ts";
+import { ownMemoryBytes } from "./own-memory.ts";
 import { importArguments } from "./requirements.ts";
 import { relayWorkerLog } from "./worker-log.ts";
 
@@ -35,6 +36,7 @@ export function createProcessDriver(options: ProcessDriverOptions): WorkerDriver
   return {
     name: "process",
     boundsWorkers: false,
+    memoryBytes: async () => ownMemoryBytes(),
     refusal(project) {
       const demand =
         project.isolation === "gvisor"

@@ -6,6 +6,7 @@ import type { Lease } from "../../../services/pool-manager/lease.ts";
 import { PassingFailure } from "../../../services/pool-manager/passing-failure.ts";
 import { createPool, type Pool } from "../../../services/pool-manager/pool.ts";
 import type { Worker } from "../../../services/pool-manager/worker.ts";
+import { createWorkerPlaces } from "../../../services/pool-manager/worker-places.ts";
 import { createFakeClock, type FakeClock, settle } from "../../support/fake-clock.ts";
 
 type TestWorker = Worker & {
@@ -31,6 +32,7 @@ beforeEach(() => {
     project: "demo",
     clock,
     log: pino({ level: "silent" }),
+    places: createWorkerPlaces({ maxWorkers: 32, maxStarts: 32 }, clock),
     startWorker: async () => {
       if (failNextStarts > 0) {
         failNextStarts -= 1;

@@ -1,0 +1,254 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import {
+  createWorkerPlaces,
+  type Place,
+  type WorkerPlaces,
+} from "../../../services/pool-manager/worker-places.ts";
+import { createFakeClock, type FakeClock, settle } from "../../support/fake-clock.ts";
+
+/** A pool whose starts a test ends as it likes. */
+type TestPool = {
+  readonly name: string;
+  readonly place: Place;
+  /** Workers that have come. */
+  workers: number;
+  busy: number;
+  queue: number;
+  /** Its workers that have begun and are not there yet. */
+  readonly starts: PromiseWithResolvers<boolean>[];
+  /** Starts that have not come so far. */
+  preparing: PromiseWithResolvers<boolean>[];
+  /** Starts do not come to their worker: they are about packages. */
+  hangs: boolean;
+  /** How many it wants in all. */
+  desire(replicas: number): Promise<void>;
+  /** Ends its oldest start. */
+  comes(): Promise<void>;
+  fails(): Promise<void>;
+  /** A busy worker has nothing to do any more. */
+  rests(): Promise<void>;
+};
+
+let clock: FakeClock;
+let places: WorkerPlaces;
+beforeEach(() => {
+  clock = createFakeClock();
+});
+
+const open = (maxWorkers: number, maxStarts: number) => {
+  places = createWorkerPlaces({ maxWorkers, maxStarts }, clock);
+};
+
+function join(name: string): TestPool {
+  let desired = 0;
+  let retiring = 0;
+  const count = () => pool.workers + pool.starts.length + pool.preparing.length;
+  const reconcile = () => pool.place.want(desired - (count() - retiring));
+  const over = async (came: boolean) => {
+    const start = pool.starts.shift() ?? pool.preparing.shift();
+    if (came) pool.workers += 1;
+    start?.resolve(came);
+    await settle();
+    reconcile();
+    await settle();
+  };
+  const pool: TestPool = {
+    name,
+    workers: 0,
+    busy: 0,
+    queue: 0,
+    starts: [],
+    preparing: [],
+    hangs: false,
+    place: places.join({
+      count,
+      queueDepth: () => pool.queue,
+      async start(ready) {
+        const start = Promise.withResolvers<boolean>();
+        pool.preparing.push(start);
+        if (!pool.hangs) {
+          await ready();
+          pool.preparing = pool.preparing.filter((other) => other !== start);
+          pool.starts.push(start);
+        }
+        return await start.promise;
+      },
+      giveUp(evenBusy) {
+        if (pool.workers - retiring === 0) return false;
+        if (pool.busy < pool.workers) pool.workers -= 1;
+        else if (evenBusy) retiring += 1;
+        else return false;
+        reconcile();
+        return true;
+      },
+    }),
+    async desire(replicas) {
+      desired = replicas;
+      reconcile();
+      await settle();
+    },
+    comes: () => over(true),
+    fails: () => over(false),
+    async rests() {
+      pool.busy -= 1;
+      if (retiring > 0) {
+        retiring -= 1;
+        pool.workers -= 1;
+      }
+      reconcile();
+      await settle();
+    },
+  };
+  return pool;
+}
+
+/** A pool that has all the workers that it wants. */
+async function joinWith(name: string, workers: number, busy = 0): Promise<TestPool> {
+  const pool = join(name);
+  await pool.desire(workers);
+  while (pool.starts.length > 0) await pool.comes();
+  pool.busy = busy;
+  return pool;
+}
+
+describe("starts", () => {
+  it("of a project's first worker come one by one, of the others a few at a time", async () => {
+    open(32, 4);
+    const many = join("many");
+    await many.desire(20);
+    expect(many.starts).toHaveLength(1);
+    await many.comes();
+    expect(many.starts).toHaveLength(3);
+    await many.comes();
+    expect(many.starts).toHaveLength(3);
+    while (many.starts.length > 0) await many.comes();
+    expect(many.workers).toBe(20);
+  });
+
+  it("leave the last lane to a project without a worker, and the next one to whoever has fewest", async () => {
+    open(32, 3);
+    const many = await joinWith("many", 2);
+    const few = await joinWith("few", 1);
+    await many.desire(20);
+    await few.desire(20);
+    expect([many.starts.length, few.starts.length]).toEqual([2, 0]);
+    const quiet = join("quiet");
+    await quiet.desire(1);
+    expect(quiet.starts).toHaveLength(1);
+    await many.comes();
+    expect([many.starts.length, few.starts.length]).toEqual([1, 1]);
+  });
+
+  it("that fail, or take long, hold no other project up", async () => {
+    open(32, 2);
+    const broken = [join("broken-1"), join("broken-2"), join("broken-3")] as const;
+    for (const pool of broken) {
+      pool.queue = 100;
+      await pool.desire(10);
+    }
+    // Two have the lanes for a while, as nobody knows them yet.
+    expect(broken.map(({ starts }) => starts.length)).toEqual([1, 1, 0]);
+    await clock.advance(5_000);
+    expect(broken.map(({ starts }) => starts.length)).toEqual([1, 1, 1]);
+    for (const pool of broken) await pool.fails();
+    // Their next starts are in lanes of their own.
+    expect(broken.map(({ starts }) => starts.length)).toEqual([1, 1, 0]);
+    const quiet = join("quiet");
+    await quiet.desire(1);
+    expect(quiet.starts).toHaveLength(1);
+    await quiet.comes();
+    expect(quiet.workers).toBe(1);
+    // One that hangs has one start under way, not one in each place.
+    await clock.advance(600_000);
+    expect(broken.map(({ starts }) => starts.length)).toEqual([1, 1, 1]);
+  });
+});
+
+describe("a project whose packages are being installed", () => {
+  it("has one start under way, and keeps none from beginning", async () => {
+    open(32, 2);
+    const slow = join("slow");
+    slow.hangs = true;
+    await slow.desire(10);
+    expect(slow.preparing).toHaveLength(1);
+    const quiet = [join("quiet-1"), join("quiet-2")] as const;
+    for (const pool of quiet) await pool.desire(1);
+    expect(quiet.map(({ starts }) => starts.length)).toEqual([1, 1]);
+    await clock.advance(600_000);
+    expect(slow.preparing).toHaveLength(1);
+  });
+});
+
+describe("where all places are taken", () => {
+  it("nobody starts more, and the project says why", async () => {
+    open(3, 8);
+    const many = await joinWith("many", 3, 3);
+    await many.desire(5);
+    expect(many.starts).toHaveLength(0);
+    expect(many.place.reason()).toMatch(/^All 3 workers .+AIRLOCK_MAX_WORKERS.+ in use/);
+    await many.desire(3);
+    expect(many.place.reason()).toBe("");
+  });
+
+  it("a project without a worker has an idle one of the largest go", async () => {
+    open(3, 8);
+    const [many, other] = [await joinWith("many", 2, 1), await joinWith("other", 1, 1)];
+    const quiet = join("quiet");
+    quiet.queue = 1;
+    await quiet.desire(1);
+    expect([many.workers, other.workers, quiet.starts.length]).toEqual([1, 1, 1]);
+  });
+
+  it("or one that is busy, when its runs are over", async () => {
+    open(3, 8);
+    const many = await joinWith("many", 3, 3);
+    many.queue = 50;
+    const quiet = join("quiet");
+    quiet.queue = 1;
+    await quiet.desire(1);
+    expect(quiet.starts).toHaveLength(0);
+    await many.rests();
+    expect([many.workers, quiet.starts.length]).toEqual([2, 1]);
+    await quiet.comes();
+    // It is not given back: both have what they need most.
+    await clock.advance(60_000);
+    expect([many.workers, quiet.workers]).toEqual([2, 1]);
+  });
+
+  it("the only worker of another project goes at once when that has nothing to do, else after a turn", async () => {
+    open(1, 8);
+    const first = await joinWith("first", 1, 0);
+    const second = join("second");
+    second.queue = 1;
+    await second.desire(1);
+    expect([first.workers, second.starts.length]).toEqual([0, 1]);
+    await second.comes();
+    second.busy = 1;
+    second.queue = 50;
+    // Without an execution it does not ask for its worker back.
+    await clock.advance(60_000);
+    expect(second.workers).toBe(1);
+    first.queue = 1;
+    await first.desire(1);
+    await clock.advance(9_000);
+    await second.rests();
+    second.busy = 1;
+    expect(first.starts).toHaveLength(0);
+    await clock.advance(60_000);
+    await second.rests();
+    expect([first.starts.length, second.workers]).toEqual([1, 0]);
+  });
+
+  it("one with an idle worker gives it to another that has two fewer, and no more than that", async () => {
+    open(4, 8);
+    const many = await joinWith("many", 3, 2);
+    const other = await joinWith("other", 1, 1);
+    other.queue = 5;
+    await other.desire(4);
+    expect([many.workers, other.starts.length]).toEqual([2, 1]);
+    await other.comes();
+    many.busy = 0;
+    await clock.advance(60_000);
+    expect([many.workers, other.workers]).toEqual([2, 2]);
+  });
+});
