@@ -1,79 +1,79 @@
-import { Fifo } from "../common/redaction/fifo.ts";
 import { RedactionCounts } from "../common/redaction/redaction-counts.ts";
 import { type SecondPass, TextRedactor, type Triggers } from "../common/redaction/text-redactor.ts";
 import type { ResponseFilter } from "./response-filter.ts";
 
-/** A piece of the redacted text, and where in the text it began. */
-type Piece = { readonly bytes: Uint8Array; readonly from: number; readonly isPlain: boolean };
+/** A part of the text as it leaves: plain, or what stands in the place of secrets. */
+type Piece = { readonly bytes: Uint8Array; readonly from: number; to: number; readonly isPlain: boolean };
+
+/** Secrets that overlap without end are no response that anybody needs. */
+const MAX_REGION_BYTES = 1024 * 1024;
 
 /**
  * Redacts one text and lets each byte of it go exactly when `lagBytes` more have come, or at the end. A redactor alone
  * lets go of what cannot be a secret and keeps what may become one: a script whose words a server repeats could read from
  * that, letter by letter, how a secret begins. Here only a whole secret makes a difference.
+ *
+ * So nothing of a redactor's state is kept: what may leave is decided by a new one that has the lag in view as well.
  */
 export class LaggingRedactor {
-  readonly #redactor: TextRedactor;
-  readonly #lagBytes: number;
-  readonly #held = new Fifo<Piece>();
-  /** The pieces of plain text of the last call, by their place among all pieces. */
-  readonly #plainFrom = new Map<number, number>();
-  /** How many bytes of the first piece that is held have left. */
-  #goneOfFirst = 0;
-  #taken = 0;
-  /** Where the text that the redactor gave last ends. */
-  #givenTo = 0;
+  readonly #filter: ResponseFilter;
+  /** What has not left. */
+  #window: Buffer = Buffer.alloc(0);
 
-  constructor({ needles, lagBytes }: ResponseFilter) {
-    this.#lagBytes = lagBytes;
+  constructor(filter: ResponseFilter) {
+    this.#filter = filter;
+  }
+
+  /** Takes the next bytes and returns those that leave now. Throws when secrets overlap for longer than any text would. */
+  push(chunk: Uint8Array): Uint8Array[] {
+    // A copy also of what is left of it: a few bytes that are held must not keep a whole message in memory.
+    this.#window = Buffer.concat([this.#window, chunk]);
+    const { lagBytes } = this.#filter;
+    const released = this.#releaseTo(this.#window.length - lagBytes);
+    if (this.#window.length > lagBytes + MAX_REGION_BYTES) throw new Error("secrets overlap without end");
+    return released;
+  }
+
+  /** Ends the text; returns what is left of it. */
+  end(): Uint8Array[] {
+    return this.#releaseTo(Number.POSITIVE_INFINITY);
+  }
+
+  #releaseTo(position: number): Uint8Array[] {
+    if (position <= 0 || this.#window.length === 0) return [];
+    const released: Uint8Array[] = [];
+    let done = 0;
+    for (const { bytes, from, to, isPlain } of this.#pieces()) {
+      // Another secret may have begun inside one that has just ended.
+      if (from >= position || (!isPlain && to > position)) break;
+      done = Math.min(to, position);
+      released.push(isPlain ? bytes.subarray(0, done - from) : bytes);
+    }
+    this.#window = this.#window.subarray(done);
+    return released;
+  }
+
+  #pieces(): Piece[] {
+    const plainFrom = new Map<Uint8Array, number>();
     const positions: SecondPass = {
       text: (bytes: Uint8Array, from: number, _triggers: Triggers, pieces: Uint8Array[]) => {
-        this.#plainFrom.set(pieces.length, from);
+        plainFrom.set(bytes, from);
         pieces.push(bytes);
       },
       gap: () => undefined,
       end: () => 0,
     };
-    this.#redactor = new TextRedactor(needles, new RedactionCounts(), positions);
-  }
-
-  /** Takes the next bytes and returns those that leave now. */
-  push(chunk: Uint8Array): Uint8Array[] {
-    this.#taken += chunk.length;
-    this.#hold(this.#redactor.push(chunk));
-    return this.#releaseTo(this.#taken - this.#lagBytes);
-  }
-
-  /** Ends the text; returns what is left of it. */
-  end(): Uint8Array[] {
-    this.#hold(this.#redactor.end(false).pieces);
-    return this.#releaseTo(Number.POSITIVE_INFINITY);
-  }
-
-  #hold(pieces: readonly Uint8Array[]): void {
-    pieces.forEach((bytes, index) => {
-      const from = this.#plainFrom.get(index);
-      if (from !== undefined) this.#givenTo = from + bytes.length;
-      this.#held.push({ bytes: compact(bytes), from: from ?? this.#givenTo, isPlain: from !== undefined });
-    });
-    this.#plainFrom.clear();
-  }
-
-  #releaseTo(position: number): Uint8Array[] {
-    const released: Uint8Array[] = [];
-    for (let piece = this.#held.first; piece; piece = this.#held.first) {
-      const { bytes, from, isPlain } = piece;
-      if (from + this.#goneOfFirst >= position) break;
-      const leaves = isPlain ? Math.min(bytes.length, position - from) : bytes.length;
-      released.push(bytes.subarray(this.#goneOfFirst, leaves));
-      this.#goneOfFirst = leaves < bytes.length ? leaves : 0;
-      if (leaves < bytes.length) break;
-      this.#held.shift();
+    const redactor = new TextRedactor(this.#filter.needles, new RedactionCounts(), positions);
+    const pieces: Piece[] = [];
+    for (const bytes of [...redactor.push(this.#window), ...redactor.end(false).pieces]) {
+      const from = plainFrom.get(bytes);
+      const isPlain = from !== undefined;
+      const last = pieces.at(-1);
+      // What stands in the place of secrets reaches to the next plain text.
+      if (last && isPlain && !last.isPlain) last.to = from;
+      const start = from ?? last?.to ?? 0;
+      pieces.push({ bytes, from: start, to: isPlain ? start + bytes.length : this.#window.length, isPlain });
     }
-    return released;
+    return pieces;
   }
-}
-
-/** What is held must not keep a whole message in memory. */
-function compact(bytes: Uint8Array): Uint8Array {
-  return bytes.length * 2 < bytes.buffer.byteLength ? Buffer.from(bytes) : bytes;
 }

@@ -15,27 +15,31 @@ export function filterBody(filter: ResponseFilter, { headers }: IncomingMessage)
   let redactor = new LaggingRedactor(filter);
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
-      const lines = hasLines ? chunk.lastIndexOf(LINE_END) + 1 : 0;
-      const pieces = redactor.push(chunk.subarray(0, lines));
-      if (lines > 0) {
-        pieces.push(...redactor.end());
+      sendAsOne(done, () => {
+        const lines = hasLines ? chunk.lastIndexOf(LINE_END) + 1 : 0;
+        if (lines === 0) return redactor.push(chunk);
+        const pieces = [...redactor.push(chunk.subarray(0, lines)), ...redactor.end()];
         // No value goes on behind the end of a line, so nothing that has come by now may decide over what comes next.
         redactor = new LaggingRedactor(filter);
-      }
-      pieces.push(...redactor.push(chunk.subarray(lines)));
-      sendAsOne(this, pieces, done);
+        return [...pieces, ...redactor.push(chunk.subarray(lines))];
+      });
     },
     flush(done) {
-      sendAsOne(this, redactor.end(), done);
+      sendAsOne(done, () => redactor.end());
     },
   });
 }
 
-/** Pieces end where a match was thought possible, which nobody may see. */
-function sendAsOne(stream: Transform, pieces: readonly Uint8Array[], done: () => void): void {
-  const bytes = Buffer.concat(pieces);
-  if (bytes.length > 0) stream.push(bytes);
-  done();
+/** Where one piece ends and the next begins is for nobody to see. */
+function sendAsOne(
+  done: (error: Error | null, bytes?: Buffer) => void,
+  take: () => readonly Uint8Array[],
+): void {
+  try {
+    done(null, Buffer.concat(take()));
+  } catch (error) {
+    done(error as Error);
+  }
 }
 
 function isStreamOfLines(contentType: string): boolean {

@@ -70,15 +70,41 @@ it("a secret is its placeholder however the body is cut into chunks", () => {
   fc.assert(property, { numRuns: 300 });
 });
 
-it("a long body of one-byte chunks is passed on in linear time, and little of it is kept", () => {
-  const redactor = new LaggingRedactor(filter);
-  const byte = Buffer.from("a");
-  let left = 0;
-  for (let index = 0; index < 300_000; index++) {
-    for (const piece of redactor.push(byte)) left += piece.length;
+it("secrets one right behind the other are each their placeholder, and those that overlap are one", () => {
+  const [first = "", periodic = ""] = SECRETS;
+  const [firstText, periodicText] = placeholders.map(({ text }) => text);
+  for (const size of [1, 7, 64, 4_000]) {
+    const text = first.repeat(40) + periodic.repeat(40) + first.repeat(2);
+    const chunks = Array.from({ length: Math.ceil(text.length / size) }, (_, index) =>
+      Buffer.from(text.slice(index * size, (index + 1) * size)),
+    );
+    const whole = outputs(chunks, 256).join("");
+    expect(whole).toBe(`${firstText?.repeat(40)}${periodicText}${firstText?.repeat(2)}`);
   }
-  expect(left).toBe(300_000 - filter.lagBytes);
-}, 10_000);
+});
+
+it("secrets that overlap without end break the body off", () => {
+  const redactor = new LaggingRedactor(filter);
+  const chunk = Buffer.from("ab".repeat(32_768));
+  expect(() => {
+    for (let index = 0; index < 100; index++) redactor.push(chunk);
+  }).toThrow("overlap without end");
+});
+
+it("a long body is passed on in linear time, also byte by byte", () => {
+  for (const [size, count] of [
+    [1, 20_000],
+    [65_536, 500],
+  ] as const) {
+    const redactor = new LaggingRedactor(filter);
+    const chunk = Buffer.from("a".repeat(size));
+    let left = 0;
+    for (let index = 0; index < count; index++) {
+      for (const piece of redactor.push(chunk)) left += piece.length;
+    }
+    expect(left).toBe(size * count - filter.lagBytes);
+  }
+}, 20_000);
 
 it("the filters know of each host its own secrets only, and their lag does not tell a length", () => {
   const other = newPlaceholder(new Secret("OTHER", "another-value-of-this"), {

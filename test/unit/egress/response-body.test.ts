@@ -1,0 +1,60 @@
+import type { IncomingMessage } from "node:http";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { expect, it } from "vitest";
+import { Secret } from "../../../services/common/secret.ts";
+import { newPlaceholder } from "../../../services/egress/placeholders.ts";
+import { filterBody } from "../../../services/egress/response-body.ts";
+import { type ResponseFilter, responseFilters } from "../../../services/egress/response-filter.ts";
+
+const SECRET = "brk-4VqZ81mmXw0Lp2Aa";
+const INJECTION = { host: "erp.example", port: 443, header: "x-key", format: "{}" };
+const placeholder = newPlaceholder(new Secret("KEY", SECRET), INJECTION);
+
+async function filtered(chunks: readonly string[], type: string, secret = placeholder): Promise<string[]> {
+  const filter = responseFilters([secret]).get("erp.example") as ResponseFilter;
+  const seen: string[] = [];
+  const response = { headers: { "content-type": type } } as IncomingMessage;
+  await pipeline(
+    Readable.from(chunks.map((chunk) => Buffer.from(chunk))),
+    filterBody(filter, response),
+    async (pieces) => {
+      for await (const piece of pieces) seen.push(String(piece));
+    },
+  );
+  return seen;
+}
+
+it.each([
+  "text/event-stream",
+  "text/event-stream;charset=utf-8",
+  "application/x-ndjson",
+  "application/jsonl ; a=b",
+  "Application/NDJSON",
+])("a body of type %s leaves line by line", async (type) => {
+  const chunks = [`one ${SECRET.slice(0, 5)}\ntwo\nthr`, `ee ${SECRET}\n`, `${SECRET.slice(0, 9)}`];
+  expect(await filtered(chunks, type)).toEqual([
+    `one ${SECRET.slice(0, 5)}\ntwo\n`,
+    `three ${placeholder.text}\n`,
+    SECRET.slice(0, 9),
+  ]);
+});
+
+it.each(["text/plain", "application/json", "text/event-streams", ""])(
+  "a body of type %j leaves with its lag, in one piece for what came in one",
+  async (type) => {
+    const chunks = [`${"a".repeat(5_000)}\n${SECRET}`, SECRET.slice(0, 7), "end"];
+    expect(await filtered(chunks, type)).toEqual([
+      "a".repeat(5_001 + SECRET.length - 4_096),
+      "a".repeat(7),
+      "aaa",
+      `${"a".repeat(4_096 - 31)}\n${placeholder.text}${SECRET.slice(0, 7)}end`,
+    ]);
+  },
+);
+
+it("a body in which secrets overlap without end is broken off with an error", async () => {
+  const periodic = newPlaceholder(new Secret("KEY", "ab".repeat(10)), INJECTION);
+  const chunks = Array.from({ length: 100 }, () => "ab".repeat(32_768));
+  await expect(filtered(chunks, "text/plain", periodic)).rejects.toThrow("overlap without end");
+});
