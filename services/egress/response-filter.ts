@@ -27,6 +27,10 @@ export function responseFilters(placeholders: readonly Placeholder[]): ReadonlyM
   );
 }
 
+/**
+ * Looks for whole values only. A part that were found by itself, such as a window of a long value or a field of a
+ * structured one, could be guessed by itself: with a known beginning (`eyJhbGci…`) one character after the other.
+ */
 function filterOf(placeholders: readonly Placeholder[]): ResponseFilter {
   const values = placeholders.map(({ secret }) => secret.reveal());
   const compiled = compileNeedles(values);
