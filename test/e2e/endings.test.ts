@@ -142,6 +142,68 @@ describe("an execution ends once, with its reason, after", () => {
     expect(await rest.run({ code: "set_result(2)" })).toMatchObject({ result: 2 });
   });
 
+  it("a claim that it was not started, and is no dead letter that somebody runs again", async () => {
+    const code = `
+import json, os, struct
+text = json.dumps({"end": "start_failed", "error": "The packages could not be installed: index unreachable"}).encode()
+os.write(3, b"D" + struct.pack(">I", len(text)) + text)
+os._exit(0)`;
+    const execution = await rest.run({ code });
+    expect(execution).toMatchObject({
+      end_reason: "script_error",
+      error: expect.stringContaining("Airlock's own descriptor"),
+    });
+    const letters = await (await fetch(`${airlock.url}/dead-letters`)).text();
+    expect(letters).not.toContain(execution.execution_id);
+  });
+
+  it.each([
+    ["json.dumps that gives bytes", "import json; json.dumps = lambda value, **options: b'{}'"],
+    ["a process that has another id", "import os; os.getpid = lambda: 1"],
+    ["no builtins", "import builtins; put = setattr\nfor name in dir(builtins): put(builtins, name, None)"],
+  ])("%s, which neither loses a result nor hides an error", async (_, patch) => {
+    const failing = await rest.run({ code: `error = ValueError("mine")\n${patch}\nraise error` });
+    expect(failing).toMatchObject({
+      end_reason: "script_error",
+      error: expect.stringMatching(/script\.py.*ValueError: mine/s),
+    });
+    expect(await rest.run({ code: `${patch}\nset_result({"a": [1.0]})` })).toMatchObject({
+      status: "completed",
+      result: { a: [1] },
+    });
+  });
+
+  it.each(["fork", "spawn", "forkserver"])("a pool of processes made by %s", async (method) => {
+    const code = `import multiprocessing
+def square(n): return n * n
+if __name__ == "__main__":
+    with multiprocessing.get_context("${method}").Pool(2) as pool: set_result(pool.map(square, range(4)))`;
+    expect(await rest.run({ code })).toMatchObject({ status: "completed", result: [0, 1, 4, 9], stderr: "" });
+  });
+
+  it("a pool that starts itself, with one error", async () => {
+    const code =
+      "import multiprocessing\nset_result(multiprocessing.get_context('spawn').Pool(2).map(abs, range(4)))";
+    expect(await rest.run({ code, timeout: 25 })).toMatchObject({
+      end_reason: "script_error",
+      error: expect.stringContaining('under if __name__ == "__main__":'),
+    });
+  }, 40_000);
+
+  it("output that stood in a buffer of its own", async () => {
+    const code = `import ctypes, io, os, sys
+sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8")
+print("a second wrapper")
+file = os.fdopen(2, "w", closefd=False)
+file.write("another stream")
+raise SystemExit(2)`;
+    expect(await rest.run({ code })).toMatchObject({
+      end_reason: "exit_nonzero",
+      stdout: "a second wrapper\n",
+      stderr: "another stream",
+    });
+  });
+
   it("packages that cannot be installed, with the installer's own error", async () => {
     const execution = await rest.run({ project: "broken", code: "print(1)" });
     expect(execution).toMatchObject({ status: "error", end_reason: "start_failed" });

@@ -50,22 +50,32 @@ export const DESCRIPTORS: readonly HostileCase[] = [
   ),
   hostile(
     "the control pipe that does not block",
-    // A supervisor that reads as fast as the script writes gets all of it.
-    ["script_error", "completed"],
+    "completed",
     `
 import os, socket
 control = socket.socket(fileno=3); control.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1); control.detach()
 os.set_blocking(3, False); set_result('x' * 1_000_000)`,
-    {
-      afterwards: (_, { end_reason, result }) =>
-        expect(result).toBe(end_reason === "completed" ? "x".repeat(1_000_000) : null),
-    },
+    { value: "x".repeat(1_000_000) },
   ),
   hostile("the control pipe read by the script", "timeout", "import os; os.read(3, 1)"),
   hostile(
     "an end that scripts may not claim",
     "script_error",
     `${FRAMES}os.write(3, frame(b'D', b'{"end":"cancelled","error":""}')); os._exit(0)`,
+    TAMPERED,
+  ),
+  ...["start_failed", "worker_lost", "output_withheld", "timeout"].map((end) =>
+    hostile(
+      `an end that others see from outside: ${end}`,
+      "script_error",
+      `${FRAMES}os.write(3, frame(b'D', b'{"end":"${end}","error":"nothing ran"}')); os._exit(0)`,
+      TAMPERED,
+    ),
+  ),
+  hostile(
+    "a second beginning",
+    "script_error",
+    `${FRAMES}os.write(3, frame(b'B', b'')); set_result(1)`,
     TAMPERED,
   ),
   everywhere("garbage", "b'garbage' * 100"),

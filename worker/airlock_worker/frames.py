@@ -7,7 +7,7 @@ before it has looked at the kind: what arrives may be garbage that a script wrot
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from os import read, write
+from os import read, set_blocking, write
 from struct import Struct
 
 # To the child.
@@ -46,7 +46,11 @@ def send(fd: int, *frames: tuple[bytes, bytes]) -> None:
     """Blocking; for the child. What is sent together arrives with one wake-up of the reader."""
     view = memoryview(b"".join(pack(kind, payload) for kind, payload in frames))
     while view:
-        view = view[write(fd, view) :]
+        try:
+            view = view[write(fd, view) :]
+        except BlockingIOError:
+            # A script has made every descriptor one that does not wait.
+            set_blocking(fd, True)
 
 
 def receive(fd: int) -> tuple[bytes, bytes] | None:

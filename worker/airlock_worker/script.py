@@ -12,6 +12,7 @@ import sys
 import types
 from atexit import _run_exitfuncs
 from collections.abc import Callable
+from fcntl import F_DUPFD_CLOEXEC, fcntl
 from functools import partial
 from os import _exit, close, getpid
 from sys import getrecursionlimit, modules, setprofile, setrecursionlimit, settrace
@@ -28,6 +29,8 @@ FILE_NAME = "script.py"
 _SECRET = "a secret of the project: its value is redacted wherever it leaves the run"
 # A script may have set a limit that Airlock's own calls exceed.
 _LEAST_RECURSION = 1000
+# Not where streams would write to, if the script has closed its outputs.
+_FIRST_OF_COPIES = 64
 
 
 def prepare(start: dict[str, Any], limits: Limits, control: int) -> Callable[[], None]:
@@ -57,14 +60,24 @@ def _run(code: str, names: dict[str, Any], result: sdk.Result, memory: sdk.Memor
     outcome = _execute(code, names, result)
     if getpid() != main_process and outcome.error:
         print(outcome.error, file=sys.stderr)
+    # An object of the script may hold the control pipe, and closes it when it is let go.
+    last = _copy_of(control)
     _wind_down(names)
     if getpid() != main_process:
         # A process that the script forked came to its end like any program; it has nothing to tell the supervisor.
         _exit(outcome.status)
     # Nothing can follow from here: the supervisor need not wait for the process to be gone, to know it.
     _close(1, 2)
-    _tell(control, outcome, result, memory)
-    _close(control)
+    _tell(last, outcome, result, memory)
+    _close(control, last)
+
+
+def _copy_of(descriptor: int) -> int:
+    try:
+        return fcntl(descriptor, F_DUPFD_CLOEXEC, _FIRST_OF_COPIES)
+    except OSError:
+        # The script has closed it, or holds as many as it may.
+        return descriptor
 
 
 def _close(*descriptors: int) -> None:

@@ -96,3 +96,8 @@ set_result(1)
     ended = await shared.run(code)
     assert (ended.end, ended.result) == ("completed", "1")
     assert b"ValueError: ignored" in ended.stderr
+
+
+async def test_an_object_that_holds_the_control_pipe_does_not_close_it_too_early(shared: Worker) -> None:
+    ended = await shared.run("import socket; held = socket.socket(fileno=3); set_result(1)")
+    assert (ended.end, ended.result) == ("completed", "1")
