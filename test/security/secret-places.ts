@@ -173,11 +173,11 @@ llm.complete(theirs)`,
     `
 import time
 old = settings.get('TOKEN')
-new = llm.complete('rotate now')[::-1]
+llm.complete('rotate now')
 time.sleep(1.2)
-print(old, new, flush=True)
-memory.set(old, new, [new, old])
-set_result({old: new, new: old})`,
+print(old, settings.get('TOKEN') == old, flush=True)
+memory.set(old, old, [old])
+set_result({old: old})`,
     {
       project: "rotating",
       async meanwhile({ rest, rotate }) {
@@ -185,14 +185,18 @@ set_result({old: new, new: old})`,
         await expect
           .poll(async () => (await rest.run({ project: "rotating", code: HASH })).result)
           .toBe(createHash("sha256").update(ROTATED.after).digest("hex"));
-        return [...ROTATED.after].reverse().join("");
+        return "done";
       },
       shows: {
-        stdout: `${OLD} ${NEW}\n`,
-        memory_updates: { [OLD]: { [NEW]: [NEW, OLD] } },
-        result: { [OLD]: NEW, [NEW]: OLD },
+        stdout: `${OLD} True\n`,
+        memory_updates: { [OLD]: { [OLD]: [OLD] } },
+        result: { [OLD]: OLD },
       },
-      afterwards: ({ said }) => expect(said.flatMap((text) => leaksOf(text, ROTATED))).toEqual([]),
+      async afterwards({ rest, said }) {
+        const next = await rest.run({ project: "rotating", code: "print(settings.get('TOKEN'))" });
+        expect(next.stdout).toBe(`${NEW}\n`);
+        expect(said.flatMap((text) => leaksOf(text, ROTATED))).toEqual([]);
+      },
     },
   ),
 ];
