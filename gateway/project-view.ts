@@ -40,6 +40,7 @@ export function projectDetails(project: Project): ProjectDetails {
       queue: limits?.queue ?? 0,
       stored_mb: (limits?.storedBytes ?? 0) / MIB,
     },
+    programs: project.programs,
     network_allowlist: network?.allowlist ?? [],
     allow_private: network?.allowPrivate ?? [],
     injected_secrets: (network?.injectedSecrets ?? []).map(({ name, host, header }) => ({

@@ -90,10 +90,11 @@ Every refusal is \`application/problem+json\`: branch on \`code\`, do what \`det
 }
 
 function describeProject(project: Project): string {
-  const { name, description, packages, settingKeys, limits, network } = project;
+  const { name, description, packages, programs, settingKeys, limits, network } = project;
   const hosts = network?.allowlist ?? [];
   const facts = [
     `packages: ${packages.join(", ") || "the standard library only"}`,
+    `programs: ${programs.join(", ") || "none"}`,
     ...(settingKeys.length > 0 ? [`settings: ${settingKeys.join(", ")}`] : []),
     ...(limits
       ? [`timeout up to ${limits.timeoutMs / 1_000} s, result up to ${limits.maxResultBytes / MIB} MiB`]

@@ -23,6 +23,7 @@ export function createMockProject(paused: () => number): MockProject {
     replicas,
     idleWorkers: replicas,
     packages: ["requests", "pandas"],
+    programs: ["sh", "coreutils"],
     limits: {
       timeoutMs: MOCK_TIMEOUT_MS,
       llmTimeoutMs: 900_000,

@@ -64,6 +64,7 @@ export const PROJECT = {
   required: [
     ...SUMMARY_NAMES,
     "limits",
+    "programs",
     "network_allowlist",
     "allow_private",
     "injected_secrets",
@@ -96,6 +97,11 @@ export const PROJECT = {
         queue: { type: "integer" },
         stored_mb: { type: "number", description: "Of all executions together, ended or not." },
       },
+    },
+    programs: {
+      ...names,
+      description:
+        "Programs of the machine that a script can start, by name; coreutils stands for those of GNU.",
     },
     network_allowlist: {
       ...names,

@@ -42,6 +42,8 @@ export type Project = {
   readonly packages: readonly string[];
   /** Modules that the zygote imports; undefined: all that the packages provide. */
   readonly preload: readonly string[] | undefined;
+  /** Of the machine that its workers run on, by name; `coreutils` stands for those of GNU. */
+  readonly programs: readonly string[];
   readonly settings: Readonly<Record<string, string>>;
   readonly secrets: readonly SecretReference[];
   readonly limits: ProjectLimits;
@@ -63,6 +65,9 @@ export type Project = {
 
 /** Why a project file cannot be used, for the operator: file, line and field are named. */
 export type ProjectProblem = { readonly name: string; readonly problem: string };
+
+/** What a script finds of the machine's programs unless its project lists others; the worker leaves out what is not there. */
+export const DEFAULT_PROGRAMS: readonly string[] = ["sh", "coreutils"];
 
 const MIB = 1024 * 1024;
 // The schema is a constant that a test checks; checking it at every start would take a tenth of the start.
@@ -163,6 +168,7 @@ function largestExecutionMb({ limits = {} }: ProjectDocument): number {
 function toProject(value: ProjectDocument): Project {
   const limits = value.limits ?? {};
   const packages = value.packages ?? [];
+  const programs = value.programs ?? DEFAULT_PROGRAMS;
   const settings = value.settings ?? {};
   const secrets = Object.entries(value.secrets ?? {}).map(([name, secret]) => {
     const inject = injectionOf(secret);
@@ -188,6 +194,7 @@ function toProject(value: ProjectDocument): Project {
     description: value.description ?? "",
     packages,
     preload: value.preload,
+    programs,
     settings,
     secrets,
     limits: parsedLimits,
@@ -196,7 +203,7 @@ function toProject(value: ProjectDocument): Project {
     scaling: typeof value.replicas === "object" ? scalingOf(value.replicas) : undefined,
     isolation,
     runtime: value.runtime,
-    poolRevision: revision([packages, value.preload, isolation, value.runtime]),
+    poolRevision: revision([packages, value.preload, programs, isolation, value.runtime]),
     sizeRevision: revision([
       parsedLimits.cpus,
       parsedLimits.memoryBytes,

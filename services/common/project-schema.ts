@@ -27,6 +27,12 @@ export const PROJECT_SCHEMA = {
       items: { type: "string", pattern: "^[A-Za-z_][A-Za-z0-9_.]*$" },
       maxItems: 200,
     },
+    // Names, not paths. The worker's arguments have commas between them.
+    programs: {
+      type: "array",
+      items: { type: "string", pattern: "^[A-Za-z0-9_][A-Za-z0-9._+-]*$", maxLength: 100 },
+      maxItems: 200,
+    },
     settings: {
       type: "object",
       propertyNames: { type: "string", pattern: ENV_NAME_PATTERN },

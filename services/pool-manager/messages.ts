@@ -25,6 +25,7 @@ export function toProjectMessage({ entry, pool }: ProjectState): ProjectMessage 
     ...state,
     description: entry.description,
     packages: entry.packages.map(withoutUrlCredentials),
+    programs: [...entry.programs],
     isolation: entry.isolation,
     settingKeys: [...Object.keys(entry.settings), ...entry.secrets.map((secret) => secret.name)].sort(),
     limits: {

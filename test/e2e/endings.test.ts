@@ -10,6 +10,7 @@ beforeAll(async () => {
     projects: {
       demo: "replicas: 1\nlimits: {timeout: 30, max_output_mb: 1, max_result_mb: 1, memory_mb: 256}\n",
       broken: 'packages: ["airlock-no-such-package==99"]\n',
+      programs: "programs: [sh, no-such-program]\n",
       invalid: "limits: {timeout: soon}\n",
       contained: "runtime: kata\n",
       strict: "isolation: gvisor\n",
@@ -208,6 +209,16 @@ raise SystemExit(2)`;
     const execution = await rest.run({ project: "broken", code: "print(1)" });
     expect(execution).toMatchObject({ status: "error", end_reason: "start_failed" });
     expect(execution.error).toContain("airlock-no-such-package");
+  }, 60_000);
+
+  it("programs that are not there, with their names and what to do", async () => {
+    const execution = await rest.run({ project: "programs", code: "print(1)" });
+    expect(execution).toMatchObject({ status: "error", end_reason: "start_failed" });
+    expect(execution.error).toContain(
+      '"no-such-program" is not on the machine that the worker runs on: install it',
+    );
+    expect(await rest.project("programs")).toMatchObject({ programs: ["sh", "no-such-program"] });
+    expect(await rest.project("demo")).toMatchObject({ programs: ["sh", "coreutils"] });
   }, 60_000);
 });
 

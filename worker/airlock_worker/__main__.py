@@ -49,6 +49,7 @@ def main() -> None:
     parser.add_argument("--python", required=True, help="the interpreter that has the project's packages")
     parser.add_argument("--import", dest="modules", action="append", default=[], metavar="MODULE")
     parser.add_argument("--import-of", dest="distributions", action="append", default=[], metavar="DISTRIBUTION")
+    parser.add_argument("--programs", default="sh,coreutils", metavar="NAME,NAME", help="of the machine, for scripts")
     parser.add_argument("--spares", type=int, default=2, help="run children kept forked ahead")
     # As long as a lease and a route are kept: ATTACH_GRACE_MS in services/common/restart.ts.
     parser.add_argument("--grace", type=float, default=60, help="seconds that a run goes on without its caller")
@@ -67,7 +68,8 @@ async def serve(options: argparse.Namespace) -> int:
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     board = StatusBoard()
     cgroups = WorkerCgroups()
-    link = ZygoteLink(options.python, options.run_dir, options.modules, options.distributions, cgroups)
+    modules, distributions = options.modules, options.distributions
+    link = ZygoteLink(options.python, options.run_dir, modules, distributions, options.programs, cgroups)
     messages = Messages(options.descriptors)
     output_dir = options.output_dir or options.run_dir
     supervisor = Supervisor(

@@ -26,19 +26,28 @@ _OF_CHILDREN = {
 }
 
 
-def prepare(room: Room, keep_paths: Iterable[str]) -> None:
+def make_tree(room: Room, contents: tree.Contents) -> None:
+    """Raises ProgramsMissing. What the kernel refuses stands in the room's problems."""
     room.worker_is_root = _is_root_outside()
     room.on_gvisor = gvisor.is_kernel()
     try:
         _enter_own_mounts()
     except OSError as error:
         room.problems["minimal_tree"] = room.problems["mount_namespace"] = str(error)
-    else:
-        try:
-            tree.build(room.run_dir, keep_paths)
-            room.minimal_tree = True
-        except OSError as error:
-            room.problems["minimal_tree"] = str(error)
+        return
+    try:
+        built = tree.build(room.run_dir, contents)
+    except OSError as error:
+        room.problems["minimal_tree"] = str(error)
+        return
+    room.minimal_tree = True
+    room.programs, room.interpreters = built.programs, built.interpreters
+    if built.shared is not None:
+        room.problems["private_files"] = built.shared
+
+
+def prepare(room: Room, keep_paths: Iterable[str]) -> None:
+    """In the tree, where there is one."""
     for name, flag in _OF_CHILDREN.items():
         problem = problem_of(lambda flag=flag: kernel.unshare(flag))  # type: ignore[misc]
         if problem is None:

@@ -12,7 +12,7 @@ from .syscalls import number_of
 
 _libc = ctypes.CDLL(None, use_errno=True)
 # ctypes makes a function when it is first looked up: once here, and not in every run child.
-for _name in ("prctl", "unshare", "mount", "umount2", "syscall", "capset", "personality", "signal"):
+for _name in ("prctl", "unshare", "mount", "umount2", "syscall", "capget", "capset", "personality", "signal"):
     getattr(_libc, _name)
 
 PR_SET_PDEATHSIG = 1
@@ -20,6 +20,7 @@ PR_SET_DUMPABLE = 4
 PR_SET_NO_NEW_PRIVS = 38
 PR_SET_CHILD_SUBREAPER = 36
 PR_CAPBSET_DROP = 24
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 2, 4
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000
@@ -113,6 +114,11 @@ def change_root(path: str) -> None:
     os.chdir("/")
 
 
+def unmount(path: str) -> None:
+    """At once from the tree; for good when nothing uses it any more."""
+    _check(_libc.umount2(os.fsencode(path), MNT_DETACH), f"umount {path}")
+
+
 def mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
     texts = [None if text is None else os.fsencode(text) for text in (source, target, kind)]
     data_bytes = None if data is None else data.encode()
@@ -150,10 +156,22 @@ def _flags_of(path: str) -> int:
 
 
 def _mounts_at_or_below(path: str) -> list[str]:
+    return [place for place in mount_points() if f"{place}/".startswith(f"{path.rstrip('/')}/")]
+
+
+def mount_points() -> list[str]:
+    """In the order in which they were made."""
+    return [place for place, _ in mounts()]
+
+
+def mounts() -> list[tuple[str, str]]:
+    """Of this mount namespace: where each is, and the type of its file system."""
     with open("/proc/self/mountinfo") as file:
-        escaped = [line.split()[4] for line in file]
-    places = [os.fsdecode(place.encode().decode("unicode_escape").encode("latin-1")) for place in escaped]
-    return [place for place in places if f"{place}/".startswith(f"{path.rstrip('/')}/")]
+        lines = [line.split() for line in file]
+    return [
+        (os.fsdecode(line[4].encode().decode("unicode_escape").encode("latin-1")), line[line.index("-") + 1])
+        for line in lines
+    ]
 
 
 def _mount_setattr(path: str, attributes: _MountAttr, flags: int) -> None:
@@ -168,6 +186,27 @@ def keep_memory_out_of_core_dumps() -> None:
     # A kernel without the file writes no dumps of its own.
     with contextlib.suppress(OSError), open("/proc/self/coredump_filter", "w") as file:
         file.write("0")
+
+
+def keep_capabilities_over_exec() -> None:
+    """Of a user namespace whose user is not called root there: exec would take them away."""
+    held = (ctypes.c_uint32 * 6)()
+    _check(_libc.capget(_OWN_CAPABILITIES, held), "capget")
+    # Effective, permitted, inheritable; twice, for 64 of them.
+    held[2], held[5] = held[1], held[4]
+    _check(_libc.capset(_OWN_CAPABILITIES, held), "capset")
+    for number in range(64):
+        if held[1 if number < 32 else 4] >> number % 32 & 1:
+            prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, number)
+
+
+def keep_capabilities_to_oneself() -> None:
+    """The opposite: for this process, and no program that it starts."""
+    held = (ctypes.c_uint32 * 6)()
+    _check(_libc.capget(_OWN_CAPABILITIES, held), "capget")
+    held[2] = held[5] = 0
+    _check(_libc.capset(_OWN_CAPABILITIES, held), "capset")
+    prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
 
 
 def drop_capabilities() -> None:

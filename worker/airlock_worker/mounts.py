@@ -11,7 +11,7 @@ import errno
 import os
 import tempfile
 
-from . import kernel
+from . import kernel, private_view, programs
 from .room import Room, namespaces
 
 PRIVATE_SCRATCH = "/tmp/airlock"
@@ -83,7 +83,15 @@ def measure_tree(room: Room) -> str | None:
     if not room.minimal_tree:
         return room.problems.get("minimal_tree") or "the machine's own directory tree is used"
     foreign = [path for path in ("/sys", "/run", "/boot", "/etc/shadow", "/var/lib") if os.path.exists(path)]
-    return f"more than runs need can be seen: {', '.join(foreign)}" if foreign else None
+    if foreign:
+        return f"more than runs need can be seen: {', '.join(foreign)}"
+    return programs.measure(room.programs, room.interpreters)
+
+
+def measure_private_files(room: Room) -> str | None:
+    if not room.minimal_tree:
+        return room.problems.get("minimal_tree") or "the machine's own directory tree is used"
+    return private_view.measure(room.problems.get("private_files"))
 
 
 def measure_proc(room: Room) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import os
@@ -10,13 +11,13 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from . import own_builtins
+from . import kernel, own_builtins, tree
 from .import_hooks import on_import
 
 _ERROR_LINES = 12
 # What some distributions install by mistake, and nobody imports.
 _NO_LIBRARY = frozenset({"test", "tests", "docs", "doc", "example", "examples", "benchmarks"})
-_PACKAGE_ROOT = str(Path(__file__).resolve().parent.parent)
+PACKAGE_ROOT = str(Path(__file__).resolve().parent.parent)
 
 
 def import_all(modules: list[str], distributions: list[str]) -> str | None:
@@ -63,5 +64,8 @@ def paths_to_keep() -> tuple[str, ...]:
 
 def forget_worker_path() -> None:
     """Scripts have no business with the worker's own modules, all of which are loaded by now."""
-    sys.path[:] = [path for path in sys.path if path != _PACKAGE_ROOT]
+    sys.path[:] = [path for path in sys.path if path != PACKAGE_ROOT]
+    # Where there is no tree it is no mount.
+    with contextlib.suppress(OSError):
+        kernel.unmount(tree.WORKER)
     own_builtins.leave()

@@ -52,6 +52,9 @@ class Room:
     host_pid: int = 0
     # Whether the root directory holds only what runs need.
     minimal_tree: bool = False
+    # The programs in it, and the interpreter's names among them.
+    programs: tuple[str, ...] = ()
+    interpreters: tuple[str, ...] = ()
     private_mounts: bool = False
     scratch: str = ""
     problems: dict[str, str] = field(default_factory=dict)

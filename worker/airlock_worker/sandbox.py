@@ -39,6 +39,7 @@ def _enter_mounts(room: Room, limits: Limits) -> None:
 # In the order in which they are entered: what needs rights comes before these are given up.
 LAYERS: tuple[Layer, ...] = (
     Layer("minimal_tree", _of_room(mounts.measure_tree)),
+    Layer("private_files", _of_room(mounts.measure_private_files)),
     Layer("mount_namespace", _of_room(mounts.measure_private_places), enter=_enter_mounts),
     Layer("read_only_root", _of_room(mounts.measure_read_only_root)),
     Layer("pid_namespace", _namespace("pid", "pid_namespace")),

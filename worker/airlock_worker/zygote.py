@@ -12,7 +12,6 @@ egress proxy on 127.0.0.1 in the child's network namespace; `{"exit": pid, "stat
 
 from __future__ import annotations
 
-import argparse
 import array
 import contextlib
 import gc
@@ -21,11 +20,10 @@ import os
 import select
 import signal
 import socket
-import sys
 from dataclasses import asdict, dataclass
 
-from . import child, ground, init, kernel, namespaces, preload, processes, script, seccomp
-from .cgroup_limits import Overhead, Place
+from . import child, entrance, ground, init, kernel, namespaces, preload, processes, script, seccomp
+from .cgroup_limits import Overhead
 from .room import Limits, Room, address_space_bytes, private_memory_bytes
 from .run_cgroup import RunCgroup, RunCgroups
 
@@ -132,36 +130,19 @@ class Zygote:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--link", type=int, required=True)
-    parser.add_argument("--run-dir", required=True)
-    parser.add_argument("--import", dest="modules", action="append", default=[])
-    parser.add_argument("--import-of", dest="distributions", action="append", default=[])
-    parser.add_argument("--cgroups", required=True, help="places for the cgroups of runs, as JSON")
-    parser.add_argument("--cgroup-problem", required=True, help="why there are not all; empty when there are")
-    parser.add_argument("--again", action="store_true")
-    options = parser.parse_args()
-    with contextlib.suppress(OSError):
-        # Addresses decide the order of some sets. `--again`: a kernel that forgets must not send us round for ever.
-        if not kernel.fix_addresses() and not options.again:
-            os.execv(sys.executable, [*sys.orig_argv, "--again"])
+    order = entrance.enter()
+    link, room = order.link, order.room
     os.umask(0o022)
     # gVisor lets a script stop process 1 of its namespace, and tells the session that has a stopped member left alone.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # While packages are imported nobody reads the link, so the kernel has to notice a supervisor that dies.
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
-    link = socket.socket(fileno=options.link)
-    link.set_inheritable(False)
-    room = Room(options.run_dir)
-    places = [Place(**place) for place in json.loads(options.cgroups)]
-    for place in places:
-        os.set_inheritable(place.directory, False)
     ground.prepare(room, preload.paths_to_keep())
-    cgroups = RunCgroups(places, clone_into=room.own_pids)
-    if problems := [text for text in (options.cgroup_problem, cgroups.try_out()) if text]:
+    cgroups = RunCgroups(order.cgroups, clone_into=room.own_pids)
+    if problems := [text for text in (order.cgroup_problem, cgroups.try_out()) if text]:
         room.problems["cgroup"] = "; ".join(problems)
-    problem = preload.import_all(options.modules, options.distributions)
+    problem = preload.import_all(order.modules, order.distributions)
     if problem is not None:
         link.send(json.dumps({"failed": problem}).encode())
         return

@@ -55,11 +55,19 @@ class NoSpare(Exception):
 
 class ZygoteLink:
     def __init__(
-        self, python: str, run_dir: str, modules: Sequence[str], distributions: Sequence[str], cgroups: WorkerCgroups
+        self,
+        python: str,
+        run_dir: str,
+        modules: Sequence[str],
+        distributions: Sequence[str],
+        programs: str,
+        cgroups: WorkerCgroups,
     ) -> None:
+        """`programs`: those of the tree, with commas between."""
         self._command = [python, "-s", "-P", "-m", "airlock_worker.zygote", "--run-dir", run_dir]
         self._command += [f"--import={module}" for module in modules]
         self._command += [f"--import-of={distribution}" for distribution in distributions]
+        self._command.append(f"--programs={programs}")
         self._command += cgroups.zygote_arguments()
         self._run_dir = run_dir
         self._cgroups = cgroups

@@ -6,9 +6,10 @@ import os
 from typing import Any, Literal
 
 _ALWAYS = [
-    *("minimal_tree", "mount_namespace", "read_only_root", "pid_namespace", "own_proc", "ipc_namespace"),
-    *("uts_namespace", "network_namespace", "user_namespace", "unprivileged_user", "scratch_directory", "rlimits"),
-    *("capabilities_dropped", "no_new_privs", "landlock", "seccomp", "descendants_killed"),
+    *("minimal_tree", "private_files", "mount_namespace", "read_only_root", "pid_namespace", "own_proc"),
+    *("ipc_namespace", "uts_namespace", "network_namespace", "user_namespace", "unprivileged_user"),
+    *("scratch_directory", "rlimits", "capabilities_dropped", "no_new_privs", "landlock", "seccomp"),
+    "descendants_killed",
 ]
 _FACTS: dict[str, list[str]] = {
     "namespaces": ["ipc", "mnt", "net", "pid", "user", "uts"],

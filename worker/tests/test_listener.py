@@ -32,7 +32,7 @@ for family in (socket.AF_NETLINK, socket.AF_PACKET, socket.AF_ALG):
 
 async def test_a_run_with_a_network_reaches_its_listener_only(tmp_path: Path) -> None:
     cgroups = WorkerCgroups()
-    link = ZygoteLink(sys.executable, str(tmp_path), [], [], cgroups)
+    link = ZygoteLink(sys.executable, str(tmp_path), [], [], "sh", cgroups)
     link.start()
     try:
         await link.ready

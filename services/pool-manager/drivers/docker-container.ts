@@ -1,7 +1,7 @@
 import type Docker from "dockerode";
 import type { Project } from "../../common/project-file.ts";
 import { type DeploymentNames, digest, LABEL } from "./docker-names.ts";
-import { importArguments } from "./requirements.ts";
+import { projectArguments } from "./requirements.ts";
 
 export const WORKER_PORT = 50_051;
 
@@ -46,7 +46,7 @@ export function containerOptions(
     Cmd: [
       ...["--listen", `0.0.0.0:${WORKER_PORT}`, "--tls-stdin", "--run-dir", "/run/airlock"],
       ...["--python", "/opt/airlock/project/bin/python", "--descriptors", "/opt/airlock/airlock.binpb"],
-      ...importArguments(project),
+      ...projectArguments(project),
     ],
     User: `${USER}:${USER}`,
     Labels: names.labels(project.name),

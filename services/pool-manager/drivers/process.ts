@@ -9,7 +9,7 @@ import type { WorkerDriver } from "./driver.ts";
 import { createEnvironments } from "./environments.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { ownMemoryBytes } from "./own-memory.ts";
-import { importArguments } from "./requirements.ts";
+import { projectArguments } from "./requirements.ts";
 import { relayWorkerLog } from "./worker-log.ts";
 
 export type ProcessDriverOptions = {
@@ -112,7 +112,7 @@ function workerArguments(
     // On a disk: the run directory may be in memory.
     ...["--output-dir", options.dataDirectory],
     ...["--python", projectPython, "--descriptors", options.descriptorsPath],
-    ...importArguments(project),
+    ...projectArguments(project),
   ];
 }
 

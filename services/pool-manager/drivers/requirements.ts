@@ -5,11 +5,18 @@ export function distributionName(requirement: string): string {
   return /^[A-Za-z0-9][A-Za-z0-9._-]*/.exec(requirement)?.[0] ?? requirement;
 }
 
-/** Tells a worker what to import before its first run. */
-export function importArguments({ preload, packages }: Pick<Project, "preload" | "packages">): string[] {
-  return preload
-    ? preload.flatMap((module) => ["--import", module])
-    : packages.flatMap((requirement) => ["--import-of", distributionName(requirement)]);
+/** Tells a worker what its runs find: what is imported before the first of them, and the machine's programs. */
+export function projectArguments({
+  preload,
+  packages,
+  programs,
+}: Pick<Project, "preload" | "packages" | "programs">): string[] {
+  return [
+    ...(preload
+      ? preload.flatMap((module) => ["--import", module])
+      : packages.flatMap((requirement) => ["--import-of", distributionName(requirement)])),
+    ...["--programs", programs.join(",")],
+  ];
 }
 
 const MARK = "# airlock packages: ";

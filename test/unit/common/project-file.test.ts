@@ -24,10 +24,22 @@ describe("a project file", () => {
     expect(parse("name: demo")).toMatchObject({
       name: "demo",
       packages: [],
+      programs: ["sh", "coreutils"],
       replicas: 1,
       isolation: "standard",
       limits: { timeoutMs: 300_000, llmTimeoutMs: 900_000, queue: 1_000 },
     });
+  });
+
+  it("names programs, and no paths", () => {
+    expect(parse("name: demo\nprograms: []").programs).toEqual([]);
+    const listed = parse("name: demo\nprograms: [git, x86_64-linux-gnu-g++, python3.11]");
+    expect(listed.programs).toEqual(["git", "x86_64-linux-gnu-g++", "python3.11"]);
+    expect(listed.poolRevision).not.toBe(parse("name: demo").poolRevision);
+    for (const name of ["/bin/sh", "../sh", "..", "a,b", "-c", "a b", ""])
+      expect(problem(`name: demo\nprograms: [${JSON.stringify(name)}]`)).toContain(
+        'demo.yaml:2: field "programs.0"',
+      );
   });
 
   it("has every limit in seconds and megabytes", () => {

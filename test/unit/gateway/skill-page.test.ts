@@ -17,7 +17,7 @@ describe("skillPage", () => {
       { ...project, description: "Two\nlines", settingKeys: ["REGION", "API_KEY"] },
     ]);
     expect(page).toContain(
-      "- **mock-project**: Two lines (packages: requests, pandas; settings: REGION, API_KEY; timeout up to 300 s, result up to 10 MiB; no network)",
+      "- **mock-project**: Two lines (packages: requests, pandas; programs: sh, coreutils; settings: REGION, API_KEY; timeout up to 300 s, result up to 10 MiB; no network)",
     );
     expect(page).toContain('"project": "mock-project"');
   });

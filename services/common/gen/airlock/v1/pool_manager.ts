@@ -114,6 +114,8 @@ export interface Project {
     | undefined;
   /** What its workers measured, beside the verdicts in isolation_layers. */
   isolationFacts: IsolationFact[];
+  /** Of the machine that its workers run on, those that its scripts can start. */
+  programs: string[];
 }
 
 export interface ListProjectsRequest {
@@ -704,6 +706,7 @@ function createBaseProject(): Project {
     settingKeys: [],
     network: undefined,
     isolationFacts: [],
+    programs: [],
   };
 }
 
@@ -759,6 +762,9 @@ export const Project: MessageFns<Project> = {
     }
     for (const v of message.isolationFacts) {
       IsolationFact.encode(v!, writer.uint32(138).fork()).join();
+    }
+    for (const v of message.programs) {
+      writer.uint32(146).string(v!);
     }
     return writer;
   },
@@ -912,6 +918,14 @@ export const Project: MessageFns<Project> = {
             message.isolationFacts.push(IsolationFact.decode(reader, reader.uint32()));
             continue;
           }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.programs.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -950,6 +964,7 @@ export const Project: MessageFns<Project> = {
       ? ProjectNetwork.fromPartial(object.network)
       : undefined;
     message.isolationFacts = object.isolationFacts?.map((e) => IsolationFact.fromPartial(e)) || [];
+    message.programs = object.programs?.map((e) => e) || [];
     return message;
   },
 };

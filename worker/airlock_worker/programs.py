@@ -1,0 +1,114 @@
+"""The programs of a tree: those that the project file lists by name, and no others of the machine's."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+
+# Where programs are looked for, in this order.
+DIRECTORIES = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")
+# Of a project that lists none; what of it is not on the machine is left out.
+DEFAULT = ("sh", "coreutils")
+# A name that stands for others: those of them that the machine has.
+SETS = {
+    "coreutils": (
+        *("[", "arch", "b2sum", "base32", "base64", "basename", "basenc", "cat", "chcon", "chgrp", "chmod"),
+        *("chown", "chroot", "cksum", "comm", "cp", "csplit", "cut", "date", "dd", "df", "dir", "dircolors"),
+        *("dirname", "du", "echo", "env", "expand", "expr", "factor", "false", "fmt", "fold", "groups", "head"),
+        *("hostid", "id", "install", "join", "link", "ln", "logname", "ls", "md5sum", "mkdir", "mkfifo"),
+        *("mknod", "mktemp", "mv", "nice", "nl", "nohup", "nproc", "numfmt", "od", "paste", "pathchk", "pinky"),
+        *("pr", "printenv", "printf", "ptx", "pwd", "readlink", "realpath", "rm", "rmdir", "runcon", "seq"),
+        *("sha1sum", "sha224sum", "sha256sum", "sha384sum", "sha512sum", "shred", "shuf", "sleep", "sort"),
+        *("split", "stat", "stdbuf", "stty", "sum", "sync", "tac", "tail", "tee", "test", "timeout", "touch"),
+        *("tr", "true", "truncate", "tsort", "tty", "uname", "unexpand", "uniq", "unlink", "users", "vdir"),
+        *("wc", "who", "whoami", "yes"),
+    ),
+}
+_SCRIPT_HEAD_BYTES = 256
+
+
+class ProgramsMissing(Exception):
+    """The text names the programs and says what to do; it may be shown to anybody."""
+
+
+def place_all(listed: Sequence[str], site: str, shown: Iterable[str]) -> tuple[str, ...]:
+    """Puts the listed programs into the tree at `site`, each where it is outside.
+
+    Copies, since each mount would be copied again for every run. A program that lies in one of the directories that are
+    `shown` stays there, with its own files around it, and gets a link. Returns their names. Raises ProgramsMissing."""
+    is_default = tuple(listed) == DEFAULT
+    problems: list[str] = []
+    placed: dict[str, str] = {}
+    # By what a program really is: one file may stand for many names.
+    copies: dict[str, str] = {}
+    for name in listed:
+        members = [(member, path) for member in SETS.get(name, (name,)) if (path := _find(member)) is not None]
+        if not members:
+            problems.append(_missing(name))
+        for member, path in members:
+            try:
+                _place(path, site, shown, copies)
+            except OSError as error:
+                problems.append(f'"{name}" cannot be read by the worker ({error.strerror})')
+            placed[member] = path
+    problems += [problem for name, path in placed.items() if (problem := _without_interpreter(name, path, site))]
+    if problems and not is_default:
+        raise ProgramsMissing(f"programs: {'; '.join(problems)}.")
+    return tuple(placed)
+
+
+def _find(name: str) -> str | None:
+    paths = [f"{directory}/{name}" for directory in DIRECTORIES]
+    return next((path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)), None)
+
+
+def _missing(name: str) -> str:
+    every = {entry for directory in DIRECTORIES if os.path.isdir(directory) for entry in os.listdir(directory)}
+    alike = difflib.get_close_matches(name, sorted({*every, *SETS}), n=3)
+    hint = f" (there is {', '.join(alike)})" if alike else ""
+    where = ", ".join(DIRECTORIES)
+    return f'"{name}" is not on the machine that the worker runs on{hint}: install it in one of {where}, or take it out'
+
+
+def _place(path: str, site: str, shown: Iterable[str], copies: dict[str, str]) -> None:
+    directory = os.path.realpath(os.path.dirname(path))
+    target = f"{site}{directory}/{os.path.basename(path)}"
+    if os.path.lexists(target):
+        return
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    real = os.path.realpath(path)
+    if any(real.startswith(f"{place}/") for place in shown):
+        os.symlink(real, target)
+    elif real in copies:
+        os.link(copies[real], target)
+    else:
+        shutil.copyfile(real, target)
+        # Nothing of a set-user-ID program but the program.
+        os.chmod(target, 0o755)
+        copies[real] = target
+
+
+def _without_interpreter(name: str, path: str, site: str) -> str | None:
+    """What to list besides, for a script whose interpreter is not in the tree."""
+    with open(os.path.realpath(path), "rb") as file:
+        head = file.read(_SCRIPT_HEAD_BYTES)
+    if not head.startswith(b"#!"):
+        return None
+    words = head[2:].split(b"\n", 1)[0].decode(errors="replace").split()
+    wanted = words[:1]
+    if wanted and os.path.basename(wanted[0]) == "env":
+        wanted += [found for word in words[1:2] if (found := _find(word)) is not None]
+    for interpreter in wanted:
+        directory, base = os.path.split(interpreter)
+        if not os.path.lexists(f"{site}{os.path.realpath(directory)}/{base}"):
+            return f'"{name}" is a script for {interpreter}: list "{base}" too'
+    return None
+
+
+def measure(names: Iterable[str], interpreters: Iterable[str]) -> str | None:
+    """None when the directories of programs hold nothing but these."""
+    there = {entry for directory in DIRECTORIES if os.path.isdir(directory) for entry in os.listdir(directory)}
+    others = sorted(there - {*names, *interpreters})
+    return f"programs that the project does not list: {len(others)}, {others[0]} among them" if others else None
