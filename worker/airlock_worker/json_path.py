@@ -5,7 +5,7 @@ from __future__ import annotations
 from .plain_json import text_of
 
 _SHOWN_SEGMENTS = 12
-_MAX_SHOWN = 82
+_MAX_SHOWN = 80
 
 
 class NotJson(ValueError):
@@ -44,11 +44,11 @@ def at_attribute(problem: NotJson, name: str) -> NotJson:
 
 
 def _short(key: str) -> str:
-    return whole(text_of(key), "a key of")
+    return text_of(key) if len(key) <= _MAX_SHOWN else f"a key of {len(key)} characters"
 
 
-def whole(text: str, otherwise: str = "one of") -> str:
+def whole(text: str) -> str:
     """For a message: the text as it is or, where it is long, its length. A part of a secret is not found where errors
     are cleaned, so a message never holds a part of a value.
     """
-    return text if len(text) <= _MAX_SHOWN else f"{otherwise} {len(text)} characters"
+    return text if len(text) <= _MAX_SHOWN else f"one of {len(text)} characters"
