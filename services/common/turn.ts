@@ -3,10 +3,10 @@ import { AirlockError } from "./errors.ts";
 
 /** A long computation stops after this time, so that a call that needs many steps of the process is not late at each. */
 const TURN_MS = 2;
-/** Others have worked in a round of the event loop that took longer. */
+/** Others have worked in a round of the event loop that took more of the processor. */
 const IDLE_ROUND_MS = 0.3;
 /** A computation waits no longer for a quiet round than this. */
-const LONGEST_WAIT_MS = 20;
+const LONGEST_WAIT_MS = 10;
 
 /** The computations of this process that wait for their turn: one goes on in each round of the event loop. */
 let queue: Promise<void> = Promise.resolve();
@@ -38,12 +38,18 @@ export class Turn {
 
 async function letOthersWork(): Promise<void> {
   const beganMs = performance.now();
-  for (let at = beganMs; ; ) {
+  for (let usedMs = threadMs(); ; ) {
     await setImmediate();
-    const now = performance.now();
-    if (now - at < IDLE_ROUND_MS || now - beganMs > LONGEST_WAIT_MS) return;
-    at = now;
+    const nowMs = threadMs();
+    if (nowMs - usedMs < IDLE_ROUND_MS || performance.now() - beganMs > LONGEST_WAIT_MS) return;
+    usedMs = nowMs;
   }
+}
+
+/** The processor time of this thread: on a busy machine a round takes long in which nobody has worked. */
+function threadMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1_000;
 }
 
 /** Does all `steps`, each of which takes at most about a millisecond, in turns with other work. */

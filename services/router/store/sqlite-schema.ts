@@ -1,3 +1,5 @@
+import { LONG_TEXTS_SCHEMA } from "./sqlite-long-texts.ts";
+
 /**
  * The tables, as numbered migrations: a database remembers the last one it has in `user_version`. The constraints
  * hold the invariants (six statuses, a question exactly while waiting, a reason exactly at the end, terminal is
@@ -124,4 +126,5 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TRIGGER executions_uncounted AFTER DELETE ON executions
   BEGIN UPDATE stored_bytes SET bytes = bytes - OLD.stored_bytes WHERE project = OLD.project; END
   `,
+  LONG_TEXTS_SCHEMA,
 ];

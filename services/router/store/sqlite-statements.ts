@@ -1,25 +1,28 @@
 import type { DatabaseSync } from "node:sqlite";
 import { DEAD_LETTER_COLUMNS, EXECUTION_COLUMNS, IS_DEAD_LETTER, QUEUE_COLUMNS } from "./rows.ts";
-import { storedBytes, submittedBytes } from "./stored-bytes.ts";
+import { OUTPUT, storedBytes, submittedBytes } from "./stored-bytes.ts";
 
 export const UNFINISHED = "status IN ('pending', 'running', 'awaiting_llm')";
 
-const SUBMISSION_COLUMNS = "execution_id, project, code, timeout_ms, settings, memory, created_at_ms";
+const SUBMISSION_COLUMNS =
+  "execution_id, project, code, timeout_ms, settings, memory, created_at_ms, apart_bytes";
+/** What stands beside the row: the pieces of output, and of long texts. */
+const BESIDE = `${OUTPUT} + apart_bytes`;
 
 /** Every statement of the SQLite store but the list's, which depends on its filter. */
 export function prepareStatements(db: DatabaseSync) {
   return {
     insert: db.prepare(
       `INSERT INTO executions (execution_id, project, status, owner, code, timeout_ms, settings, memory, created_at_ms,
-       retry_of, retry_number, stored_bytes)
-       SELECT ?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8, ?12, ?13, ${submittedBytes("?4", "?6", "?7")}
+       retry_of, retry_number, apart_bytes, stored_bytes)
+       SELECT ?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8, ?12, ?13, ?14, ${submittedBytes("?4", "?6", "?7")} + ?14
        WHERE (?9 IS NULL OR (SELECT count(*) FROM executions WHERE project = ?2 AND ${UNFINISHED}) < ?9)
        AND (?10 IS NULL OR (SELECT count(*) FROM executions WHERE ${UNFINISHED}) < ?10)
        AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key = ?11)
        AND NOT EXISTS (SELECT 1 FROM executions WHERE retry_of = ?12 AND retry_number = ?13)`,
     ),
     selectDeadLetter: db.prepare(
-      `SELECT ${DEAD_LETTER_COLUMNS}, code, timeout_ms, settings, memory FROM executions
+      `SELECT ${DEAD_LETTER_COLUMNS}, code, timeout_ms, settings, memory, apart_bytes FROM executions
        WHERE execution_id = ? AND ${IS_DEAD_LETTER}`,
     ),
     insertKey: db.prepare(
@@ -33,7 +36,7 @@ export function prepareStatements(db: DatabaseSync) {
     countQueues: db.prepare(
       `SELECT ${QUEUE_COLUMNS.replaceAll("$1", "?1")} FROM executions WHERE ${UNFINISHED}`,
     ),
-    select: db.prepare(`SELECT ${EXECUTION_COLUMNS} FROM executions WHERE execution_id = ?`),
+    select: db.prepare(`SELECT ${EXECUTION_COLUMNS}, apart_bytes FROM executions WHERE execution_id = ?`),
     selectOutput: db.prepare(
       "SELECT stdout, stderr FROM execution_output WHERE execution_id = ? ORDER BY position",
     ),
@@ -68,11 +71,11 @@ export function prepareStatements(db: DatabaseSync) {
     markAwaiting: db.prepare(
       `UPDATE executions SET status = 'awaiting_llm', llm_id = ?1, llm_prompt = ?2, llm_model = ?3, llm_answer = NULL,
        execution_time_ms = ?4,
-       stored_bytes = ${storedBytes({ llm_prompt: "?2", llm_model: "?3", llm_answer: "NULL" })}
+       stored_bytes = ${storedBytes({ llm_prompt: "?2", llm_model: "?3", llm_answer: "NULL" }, BESIDE)}
        WHERE execution_id = ?5 AND owner = ?6 AND status = 'running' AND llm_id IS NOT ?1`,
     ),
     answer: db.prepare(
-      `UPDATE executions SET status = 'running', llm_answer = ?1, stored_bytes = ${storedBytes({ llm_answer: "?1" })}
+      `UPDATE executions SET status = 'running', llm_answer = ?1, stored_bytes = ${storedBytes({ llm_answer: "?1" }, BESIDE)}
        WHERE execution_id = ?2 AND status = 'awaiting_llm' AND llm_id = COALESCE(?3, llm_id)`,
     ),
     selectAnswer: db.prepare("SELECT llm_answer FROM executions WHERE execution_id = ? AND llm_id = ?"),
@@ -83,12 +86,13 @@ export function prepareStatements(db: DatabaseSync) {
     finish: db.prepare(
       `UPDATE executions SET status = ?1, end_reason = ?2, error = ?3, result = ?4, memory_updates = ?5,
        truncated_stdout = ?6, truncated_stderr = ?7, execution_time_ms = COALESCE(?8, execution_time_ms), ended_at_ms = ?9,
-       stored_bytes = ${storedBytes({ error: "?3", result: "?4", memory_updates: "?5" })}
+       apart_bytes = apart_bytes + ?12,
+       stored_bytes = ${storedBytes({ error: "?3", result: "?4", memory_updates: "?5" }, BESIDE)} + ?12
        WHERE execution_id = ?10 AND owner = ?11 AND ${UNFINISHED}`,
     ),
     forceFinish: db.prepare(
       `UPDATE executions SET status = ?1, end_reason = ?2, error = ?3, ended_at_ms = ?4,
-       stored_bytes = ${storedBytes({ error: "?3" })}
+       stored_bytes = ${storedBytes({ error: "?3" }, BESIDE)}
        WHERE execution_id = ?5 AND ${UNFINISHED}`,
     ),
     addRedaction: db.prepare(
@@ -99,6 +103,10 @@ export function prepareStatements(db: DatabaseSync) {
     selectRedactions: db.prepare(
       "SELECT secret, field, count FROM execution_redactions WHERE execution_id = ? ORDER BY secret, field",
     ),
+    selectUnfinished: db.prepare(
+      `SELECT 1 FROM executions WHERE execution_id = ? AND owner = ? AND ${UNFINISHED}`,
+    ),
+    selectResult: db.prepare("SELECT result FROM executions WHERE execution_id = ?"),
     selectExists: db.prepare("SELECT 1 FROM executions WHERE execution_id = ?"),
     selectStoredBytes: db.prepare("SELECT project, bytes FROM stored_bytes WHERE bytes > 0"),
     selectStoredBytesOf: db.prepare("SELECT bytes FROM stored_bytes WHERE project = ?"),

@@ -29,9 +29,15 @@ import {
   toSummary,
 } from "./rows.ts";
 import { createSqliteDeletions } from "./sqlite-deletions.ts";
+import { createLongTexts } from "./sqlite-long-texts.ts";
 import { MIGRATIONS } from "./sqlite-schema.ts";
 import { prepareStatements, UNFINISHED } from "./sqlite-statements.ts";
 import type { ExecutionStore, ListFilter } from "./store.ts";
+
+type Apart = { readonly execution_id: string; readonly apart_bytes: number };
+
+const SUBMITTED = ["code", "settings", "memory"] as const;
+const WRITTEN = ["result", "memory_updates"] as const;
 
 /**
  * Opens the store in one SQLite file, for one router in one process. What was committed outlives the death of the
@@ -50,6 +56,7 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
   const changes = new EventEmitter().setMaxListeners(0);
 
   const sql = prepareStatements(db);
+  const longTexts = createLongTexts(db);
 
   const changed = (executionId: string, took: boolean) => {
     if (took) changes.emit(executionId);
@@ -95,16 +102,22 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       { executionId, project, code, timeoutMs, settings, memoryJson, createdAtMs },
       { maxUnfinished, maxUnfinishedInTotal, idempotency, retry } = {},
     ) {
-      const values = [code, timeoutMs, JSON.stringify(settings), memoryJson, createdAtMs];
+      const texts = { code, settings: JSON.stringify(settings), memory: memoryJson };
+      const inRow = await longTexts.write(executionId, texts);
+      const values = [inRow.code, timeoutMs, inRow.settings, inRow.memory, createdAtMs];
       const limits = [maxUnfinished ?? null, maxUnfinishedInTotal ?? null];
       const conditions = [...limits, idempotency?.key ?? null, retry?.of ?? null, retry?.number ?? null];
-      const insert = () => run(sql.insert, executionId, project, owner, ...values, ...conditions) > 0;
-      if (!idempotency) return insert();
-      return inTransaction(() => {
-        const inserted = insert();
-        if (inserted) run(sql.insertKey, idempotency.key, idempotency.fingerprint, executionId, createdAtMs);
-        return inserted;
-      });
+      const insert = () =>
+        run(sql.insert, executionId, project, owner, ...values, ...conditions, inRow.apartBytes) > 0;
+      const insertWithKey = ({ key, fingerprint }: { key: string; fingerprint: string }) =>
+        inTransaction(() => {
+          const inserted = insert();
+          if (inserted) run(sql.insertKey, key, fingerprint, executionId, createdAtMs);
+          return inserted;
+        });
+      const inserted = idempotency ? insertWithKey(idempotency) : insert();
+      if (!inserted && inRow.apartBytes > 0) longTexts.forget(executionId, SUBMITTED);
+      return inserted;
     },
     async getIdempotencyKey(key) {
       const row = sql.selectKey.get(key) as KeyRow | undefined;
@@ -117,8 +130,9 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       return toQueues(sql.countQueues.get(project) as QueuesRow | undefined);
     },
     async get(executionId) {
-      const row = sql.select.get(executionId) as ExecutionRow | undefined;
-      if (!row) return undefined;
+      const found = sql.select.get(executionId) as (ExecutionRow & Apart) | undefined;
+      if (!found) return undefined;
+      const row = await longTexts.restore(found, WRITTEN);
       const pieces = sql.selectOutput.all(executionId) as Output[];
       return toExecution(row, {
         stdout: pieces.map((piece) => piece.stdout).join(""),
@@ -129,8 +143,15 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
     listDeadLetters: async (filter) =>
       (page(DEAD_LETTER_COLUMNS, filter, IS_DEAD_LETTER) as DeadLetterRow[]).map(toDeadLetter),
     async getDeadLetter(executionId) {
-      const row = sql.selectDeadLetter.get(executionId) as (DeadLetterRow & SubmissionRow) | undefined;
-      return row && { letter: toDeadLetter(row), submission: toSubmission(row) };
+      const row = sql.selectDeadLetter.get(executionId) as
+        | (DeadLetterRow & SubmissionRow & Apart)
+        | undefined;
+      return (
+        row && {
+          letter: toDeadLetter(row),
+          submission: toSubmission(await longTexts.restore(row, SUBMITTED)),
+        }
+      );
     },
     async claimPending(limit) {
       return toClaims(sql.claim.all(owner, limit) as ClaimRow[]);
@@ -142,12 +163,13 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       run(sql.release, executionId, owner);
     },
     async claimLost(limit) {
-      return toLost(sql.claimLost.all(owner, limit) as LostRow[]);
+      const rows = sql.claimLost.all(owner, limit) as (LostRow & Apart)[];
+      return toLost(await Promise.all(rows.map((row) => longTexts.restore(row, SUBMITTED))));
     },
     async start(executionId, startedAtMs, grant) {
       const row = sql.start.get(startedAtMs, JSON.stringify(grant), executionId, owner);
       changed(executionId, row !== undefined);
-      return row && toStarted(row as StartedRow);
+      return row && toStarted(await longTexts.restore(row as StartedRow & Apart, SUBMITTED));
     },
     async markAwaiting(executionId, { id, prompt, model }, executionTimeMs) {
       const values = [id, prompt, model, executionTimeMs, executionId, owner];
@@ -186,6 +208,9 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
     },
     async finish(executionId, ending, last, endedAtMs) {
       const { reason, error, resultJson, memoryUpdatesJson, truncated, executionTimeMs } = ending;
+      if (!sql.selectUnfinished.get(executionId, owner)) return false;
+      const texts = { result: resultJson, memory_updates: memoryUpdatesJson };
+      const inRow = await longTexts.write(executionId, texts);
       const ended = inTransaction(() => {
         addOutput(executionId, last);
         return run(
@@ -193,16 +218,20 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
           statusOf(ending),
           reason,
           error,
-          resultJson,
-          memoryUpdatesJson,
+          inRow.result,
+          inRow.memory_updates,
           truncated.stdout,
           truncated.stderr,
           executionTimeMs,
           endedAtMs,
           executionId,
           owner,
+          inRow.apartBytes,
         );
       });
+      // Another ending was faster; its own texts have the same names.
+      if (ended === 0 && inRow.apartBytes > 0 && sql.selectResult.get(executionId)?.result !== "")
+        longTexts.forget(executionId, WRITTEN);
       return changed(executionId, ended > 0);
     },
     async forceFinish(executionId, ending, endedAtMs) {

@@ -19,7 +19,8 @@ export const ROW_BYTES = 1_024;
 /** In bytes: a deletion takes no more at once, but for its last execution. SQLite needs 10 ms for 45 MB. */
 export const DELETE_BYTES = 32 * 1024 * 1024;
 
-const OUTPUT = `(SELECT COALESCE(sum(octet_length(stdout) + octet_length(stderr)), 0) FROM execution_output
+/** SQL of the bytes of an execution's output. */
+export const OUTPUT = `(SELECT COALESCE(sum(octet_length(stdout) + octet_length(stderr)), 0) FROM execution_output
   WHERE execution_output.execution_id = executions.execution_id)`;
 
 /**

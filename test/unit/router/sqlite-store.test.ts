@@ -8,6 +8,7 @@ import { openSqliteStore } from "../../../services/router/store/sqlite.ts";
 import { MIGRATIONS } from "../../../services/router/store/sqlite-schema.ts";
 import { ROW_BYTES } from "../../../services/router/store/stored-bytes.ts";
 import { describeStoreContract } from "../../support/store-contract.ts";
+import { measureStretches } from "../../support/stretches.ts";
 
 let directory: string;
 let files = 0;
@@ -42,6 +43,81 @@ describe("the SQLite file", () => {
     const second = openSqliteStore(path, "router");
     expect(await second.get("0001")).toMatchObject({ stdout: "out", state: { status: "error" } });
     await second.close();
+  });
+
+  it("gives long texts back as they were, counts them, and forgets them with their execution", async () => {
+    const path = newPath();
+    const store = openSqliteStore(path, "router");
+    const long = {
+      code: `#${"é😀".repeat(200_000)}`,
+      settings: { A: "x".repeat(300_000) },
+      memoryJson: `{"a":{"k":"${"日".repeat(300_000)}"}}`,
+    };
+    const resultJson = JSON.stringify("😀".repeat(400_000));
+    await store.insert({ ...submission, ...long });
+    await store.insert({ ...submission, executionId: "0002" });
+    const grant = { workerId: "", workerAddress: "", secretsVersion: "", llmTimeoutMs: 1, network: false };
+    expect((await store.start("0001", 1, grant))?.submission).toMatchObject(long);
+    const ending = { ...failure("cancelled", ""), reason: "completed", error: null, resultJson } as const;
+    expect(await store.finish("0001", ending, { position: 0, stdout: "", stderr: "" }, 2)).toBe(true);
+    expect(
+      await store.finish(
+        "0001",
+        { ...ending, resultJson: resultJson.replaceAll("😀", "x ") },
+        { position: 0, stdout: "", stderr: "" },
+        3,
+      ),
+    ).toBe(false);
+    await store.close();
+
+    const second = openSqliteStore(path, "router");
+    expect((await second.get("0001"))?.state).toMatchObject({ ending: { resultJson } });
+    const texts = [long.code, JSON.stringify(long.settings), long.memoryJson, resultJson, "{}"];
+    const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 2 * ROW_BYTES + "{}{}".length);
+    expect(await second.countStoredBytes()).toEqual([{ project: "demo", bytes }]);
+    expect(await second.deleteEndedBefore(10, 10)).toBe(1);
+    await second.close();
+    const rest = new DatabaseSync(path).prepare("SELECT count(*) AS pieces FROM long_texts").get();
+    expect(rest).toEqual({ pieces: 0 });
+  });
+
+  it("keeps no long texts of what is not accepted", async () => {
+    const path = newPath();
+    const store = openSqliteStore(path, "router");
+    expect(await store.insert({ ...submission, code: "x".repeat(1_000_000) }, { maxUnfinished: 0 })).toBe(
+      false,
+    );
+    await store.close();
+    const db = new DatabaseSync(path);
+    expect(db.prepare("SELECT count(*) AS pieces FROM long_texts").get()).toEqual({ pieces: 0 });
+    // What a router had begun to write when it was killed.
+    db.exec("INSERT INTO long_texts VALUES ('0009', 'code', 0, 'x')");
+    db.close();
+    await openSqliteStore(path, "router").close();
+    const again = new DatabaseSync(path);
+    expect(again.prepare("SELECT count(*) AS pieces FROM long_texts").get()).toEqual({ pieces: 0 });
+    again.close();
+  });
+
+  it("takes and gives the largest texts without holding the process up for long", async () => {
+    const store = openSqliteStore(newPath(), "router");
+    const memoryJson = `{"a":{"k":"${"x".repeat(15 * 1024 * 1024)}"}}`;
+    const grant = { workerId: "", workerAddress: "", secretsVersion: "", llmTimeoutMs: 1, network: false };
+    const { longestMs } = await measureStretches(async () => {
+      await store.insert({ ...submission, memoryJson });
+      await store.start("0001", 1, grant);
+      await store.listOwn();
+      const ending = {
+        ...failure("cancelled", ""),
+        reason: "completed",
+        error: null,
+        resultJson: memoryJson,
+      } as const;
+      await store.finish("0001", ending, { position: 0, stdout: "", stderr: "" }, 2);
+      await store.get("0001");
+    });
+    expect(longestMs).toBeLessThan(50);
+    await store.close();
   });
 
   it("of the first schema is taken over", async () => {
