@@ -204,10 +204,11 @@ describe("a response of a secret's own host", () => {
       (text) => Buffer.from(text).toString("hex"),
       (text) => Buffer.from(text).toString("base64"),
     ];
-    for (const value of values) {
+    for (const padded of values) {
+      // Base64 without its padding, or without the bits of one more character, is as good as the whole.
+      const value = padded.replace(/=+$/, "");
       const pieces = Array.from({ length: 12 }, () => {
         const from = pick([0, 1, 2, 3, 7]);
-        // Base64 looks like the whole as long as only bits of one character are missing.
         return value.slice(from, value.length - (from === 0 ? pick([3, 4, 8]) : pick([2, 3, 6])));
       });
       const body = pieces.map((piece) => pick(written)(piece)).join("\n");
