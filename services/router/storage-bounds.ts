@@ -9,7 +9,12 @@ const KEPT_FREE = 0.05;
 export type Usage = ReadonlyMap<string, number>;
 
 /** In bytes. `project` is undefined when the project's own limit is not known. */
-export type StorageLimits = { readonly project: number | undefined; readonly total: number };
+export type StorageLimits = {
+  readonly project: number | undefined;
+  readonly total: number;
+  /** The total is less than AIRLOCK_DISK_MB: the disk has room for no more. */
+  readonly isOfDisk?: boolean;
+};
 
 /** A bound that would be exceeded, and how many bytes have to go before there is room again. */
 export type Excess = { readonly bound: "project" | "total"; readonly bytes: number };
@@ -64,7 +69,7 @@ export function storageFull(
   const reason =
     bound === "project"
       ? `Project "${project}" stores ${own} MB and its limit is ${inMb(limits.project ?? 0)} MB (limits: stored_mb)`
-      : `All projects together store ${inMb(bytesOf(usage))} MB and their limit is ${inMb(limits.total)} MB (AIRLOCK_DISK_MB); ${own} MB are of project "${project}"`;
+      : `All projects together store ${inMb(bytesOf(usage))} MB and their limit is ${inMb(limits.total)} MB (${limits.isOfDisk ? "the disk has room for no more" : "AIRLOCK_DISK_MB"}); ${own} MB are of project "${project}"`;
   return new AirlockError(
     "storage_full",
     `${reason}, so there is no room for the ${inMb(bytes)} MB of this request: all of it is of executions that have not ended. Wait for some to end or cancel them (POST /executions/ID/cancel), then submit again.`,

@@ -59,6 +59,7 @@ export function startStorage(parts: {
   // As the database counted it last, and the same with what is reserved.
   let stored = new Map<string, number>();
   let usage = new Map<string, number>();
+  let total: Pick<StorageLimits, "total" | "isOfDisk"> = { total: totalBytes };
   let readAtMs = Number.NEGATIVE_INFINITY;
   let reading: Promise<void> | undefined;
   let removing: Promise<boolean> | undefined;
@@ -68,7 +69,13 @@ export function startStorage(parts: {
 
   const readNow = async () => {
     const counted = [...reserved].filter(({ isUsed }) => isUsed);
-    const rows = await store.countStoredBytes();
+    const [rows, capacity] = await Promise.all([store.countStoredBytes(), store.capacityBytes()]);
+    const isOfDisk = capacity < totalBytes;
+    if (isOfDisk && !total.isOfDisk) {
+      const [capacityMb, totalMb] = [toMb(capacity), toMb(totalBytes)];
+      log.warn({ capacityMb, totalMb }, "the disk has less room than AIRLOCK_DISK_MB");
+    }
+    total = isOfDisk ? { total: capacity, isOfDisk } : { total: totalBytes };
     for (const each of counted) reserved.delete(each);
     stored = new Map(rows.map(({ project, bytes }) => [project, bytes]));
     usage = new Map(stored);
@@ -124,10 +131,10 @@ export function startStorage(parts: {
   };
 
   const limitsOf = async (project: string, bytes: number): Promise<StorageLimits> => {
-    if (bytes < LOWEST_LIMIT_BYTES) return { project: undefined, total: totalBytes };
+    if (bytes < LOWEST_LIMIT_BYTES) return { project: undefined, ...total };
     // A project whose file is gone, or that nobody can be asked for, is bounded by the total.
     const known = await projects.get(project).catch(() => undefined);
-    return { project: known?.limits?.storedBytes, total: totalBytes };
+    return { project: known?.limits?.storedBytes, ...total };
   };
 
   /** What executions wrote since they were let in. */
@@ -149,11 +156,11 @@ export function startStorage(parts: {
 
   return {
     async reserve(project, limitBytes, bytes) {
-      const limits = { project: limitBytes, total: totalBytes };
       const lowest = Math.min(limitBytes ?? totalBytes, totalBytes);
       if (bytes > lowest) throw neverFits(bytes, lowest);
       if (clock.now() - readAtMs > FRESH_MS) await read();
       for (;;) {
+        const limits = { project: limitBytes, ...total };
         const excess = excessOf(usage, project, bytes, limits);
         if (!excess) break;
         if (!(await remove(excess, project))) {
@@ -175,6 +182,10 @@ export function startStorage(parts: {
     },
     stop: stopLooking,
   };
+}
+
+function toMb(bytes: number): number {
+  return Math.floor(bytes / 1024 / 1024);
 }
 
 function createStorageMetrics(registry: Registry, stored: () => ReadonlyMap<string, number>) {

@@ -116,6 +116,22 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
     });
   });
 
+  it("routers that remove at the same time remove no more than is too much", async () => {
+    const [a, b] = [await stores.open("a"), await stores.open("b")];
+    for (let n = 0; n < 10; n++) {
+      const id = await running(a, `r-${n}`);
+      await a.finish(id, COMPLETED, { position: 0, stdout: "x".repeat(100_000), stderr: "" }, 10 + n);
+    }
+    const [{ bytes = 0 } = {}] = await a.countStoredBytes();
+    const racing = Array.from({ length: 16 }, (_, n) =>
+      (n % 2 ? a : b).deleteOldestEnded("demo", bytes - 250_000, 100),
+    );
+    const removed = (await Promise.all(racing)).reduce((sum, removal) => sum + removal.removed, 0);
+    expect(removed).toBe(3);
+    expect(await b.get("r-2")).toBeUndefined();
+    expect(await b.get("r-3")).toBeDefined();
+  });
+
   describe("with many executions", () => {
     const expectIndex = async (text: string, values: unknown[]) => {
       const plan = JSON.stringify(await stores.database.sql(`EXPLAIN ${text}`, values));

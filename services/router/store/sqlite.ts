@@ -1,5 +1,7 @@
 import { EventEmitter } from "node:events";
 import { closeSync, openSync } from "node:fs";
+import { stat, statfs } from "node:fs/promises";
+import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import type { Output, OutputPiece, Redaction } from "../execution.ts";
 import { statusOf } from "../execution.ts";
@@ -39,6 +41,9 @@ type Apart = { readonly execution_id: string; readonly apart_bytes: number };
 const SUBMITTED = ["code", "settings", "memory"] as const;
 const WRITTEN = ["result", "memory_updates"] as const;
 
+// For the database's own log, and for what runs at that moment to be recorded.
+const KEPT_FREE_BYTES = 256 * 1024 * 1024;
+
 /**
  * Opens the store in one SQLite file, for one router in one process. What was committed outlives the death of the
  * process; a power cut may take the last moments with it (docs/decisions/0001). `owner` is the router that opens it; what
@@ -64,6 +69,8 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
   };
   const run = (statement: StatementSync, ...values: SQLInputValue[]) =>
     Number(statement.run(...values).changes);
+  /** Whether an execution went while its long texts were read, so that they are not whole. */
+  const isForgotten = (row: Apart) => row.apart_bytes > 0 && !sql.selectExists.get(row.execution_id);
   const inTransaction = <T>(work: () => T): T => {
     db.exec("BEGIN IMMEDIATE");
     try {
@@ -133,6 +140,7 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       const found = sql.select.get(executionId) as (ExecutionRow & Apart) | undefined;
       if (!found) return undefined;
       const row = await longTexts.restore(found, WRITTEN);
+      if (isForgotten(found)) return undefined;
       const pieces = sql.selectOutput.all(executionId) as Output[];
       return toExecution(row, {
         stdout: pieces.map((piece) => piece.stdout).join(""),
@@ -146,12 +154,9 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       const row = sql.selectDeadLetter.get(executionId) as
         | (DeadLetterRow & SubmissionRow & Apart)
         | undefined;
-      return (
-        row && {
-          letter: toDeadLetter(row),
-          submission: toSubmission(await longTexts.restore(row, SUBMITTED)),
-        }
-      );
+      if (!row) return undefined;
+      const submission = toSubmission(await longTexts.restore(row, SUBMITTED));
+      return isForgotten(row) ? undefined : { letter: toDeadLetter(row), submission };
     },
     async claimPending(limit) {
       return toClaims(sql.claim.all(owner, limit) as ClaimRow[]);
@@ -239,6 +244,10 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       return changed(executionId, run(sql.forceFinish, ...values, executionId) > 0);
     },
     ...createSqliteDeletions(sql, inTransaction),
+    async capacityBytes() {
+      const [{ bavail, bsize }, { size }] = await Promise.all([statfs(dirname(path)), stat(path)]);
+      return Math.max(0, size + bavail * bsize - KEPT_FREE_BYTES);
+    },
     onChange(executionId, listener) {
       changes.on(executionId, listener);
       return () => changes.off(executionId, listener);

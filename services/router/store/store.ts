@@ -153,6 +153,8 @@ export type ExecutionStore = {
   deleteEndedBefore(endedBeforeMs: number, limit: number): Promise<number>;
   /** What each project that stores anything stores. */
   countStoredBytes(): Promise<StoredBytes[]>;
+  /** What all projects together could store before its disk is full, in bytes; infinite when it does not know. */
+  capacityBytes(): Promise<number>;
   /**
    * Forgets ended executions of the project, the oldest first, until the project stores at most `keepBytes`; at most
    * `limit` of them at once, and fewer where they are large.

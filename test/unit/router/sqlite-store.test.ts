@@ -150,18 +150,18 @@ describe("the SQLite file", () => {
     const path = newPath();
     const store = openSqliteStore(path, "router");
     const write = async (round: number) => {
-      for (let n = 0; n < 5; n++) {
+      for (let n = 0; n < 4; n++) {
         const executionId = `${round}-${n}`;
-        await store.insert({ ...submission, executionId, memoryJson: "x".repeat(4_000_000) });
-        const last = { position: 0, stdout: "x".repeat(2_000_000), stderr: "" };
+        await store.insert({ ...submission, executionId, memoryJson: "x".repeat(1_000_000) });
+        const last = { position: 0, stdout: "x".repeat(1_000_000), stderr: "" };
         await store.finish(executionId, failure("cancelled", "no"), last, round);
       }
       for (;;) if ((await store.deleteOldestEnded("demo", 0, 100)).removed === 0) return;
     };
     await write(1);
     const { size } = await stat(path);
-    for (let round = 2; round < 6; round++) await write(round);
-    expect((await stat(path)).size).toBeLessThan(size + 8_000_000);
+    for (let round = 2; round < 5; round++) await write(round);
+    expect((await stat(path)).size).toBeLessThan(size + 4_000_000);
     expect((await stat(`${path}-wal`)).size).toBeLessThan(70_000_000);
     await store.close();
   });

@@ -1,0 +1,149 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pino } from "pino";
+import { Registry } from "prom-client";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { AirlockError } from "../../../services/common/errors.ts";
+import {
+  ProjectLimits,
+  Project as ProjectMessage,
+} from "../../../services/common/gen/airlock/v1/pool_manager.ts";
+import { failure } from "../../../services/router/execution.ts";
+import { type Storage, startStorage } from "../../../services/router/storage.ts";
+import { openSqliteStore } from "../../../services/router/store/sqlite.ts";
+import type { ExecutionStore } from "../../../services/router/store/store.ts";
+import { createFakeClock, type FakeClock, settle } from "../../support/fake-clock.ts";
+
+const MIB = 1024 * 1024;
+
+let directory: string;
+let store: ExecutionStore;
+let storage: Storage;
+let clock: FakeClock;
+let capacity: number;
+let limit: number;
+let isAway: boolean;
+let logged: string[];
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "airlock-storage-"));
+  store = openSqliteStore(join(directory, "airlock.db"), "router");
+  clock = createFakeClock();
+  capacity = Number.POSITIVE_INFINITY;
+  limit = 100 * MIB;
+  isAway = false;
+  logged = [];
+  storage = startStorage({
+    store: {
+      ...store,
+      async capacityBytes() {
+        if (isAway) throw new AirlockError("unavailable", "The database is away.");
+        return capacity;
+      },
+    },
+    projects: {
+      get: async (name) =>
+        ProjectMessage.create({ name, limits: ProjectLimits.create({ storedBytes: limit }) }),
+    },
+    totalBytes: 200 * MIB,
+    registry: new Registry(),
+    clock,
+    log: pino({ level: "warn" }, { write: (line: string) => logged.push(line) }),
+  });
+});
+afterEach(async () => {
+  await storage.stop();
+  await store.close();
+  await rm(directory, { recursive: true });
+});
+
+const submission = (executionId: string, mb: number, project = "demo") => {
+  const memoryJson = `"${"x".repeat(mb * MIB)}"`;
+  return { executionId, project, code: "1", timeoutMs: 1, settings: {}, memoryJson, createdAtMs: 1 };
+};
+
+/** Ended executions of the database, of so many MB each. */
+async function fill(count: number, mb: number, project = "demo"): Promise<void> {
+  for (let n = 0; n < count; n++) {
+    const id = `${project}-${n}`;
+    await store.insert(submission(id, mb, project));
+    await store.finish(id, failure("cancelled", "no"), { position: 0, stdout: "", stderr: "" }, n + 1);
+  }
+}
+
+const reserve = (mb: number) => storage.reserve("demo", limit, mb * MIB);
+
+/** Lets the storage look, as it does every second. */
+async function look(): Promise<void> {
+  await clock.advance(1_000);
+  for (let turn = 0; turn < 20; turn++) await settle();
+}
+
+describe("the room of a project", () => {
+  it("counts what is reserved until it is given back or stored", async () => {
+    const rooms = [await reserve(40), await reserve(40)];
+    await expect(reserve(40)).rejects.toMatchObject({ code: "storage_full" });
+    rooms[0]?.giveBack();
+    const third = await reserve(40);
+    third.used();
+    await look();
+    // It was not stored after all: the database knows of nothing.
+    await reserve(40);
+    await expect(reserve(40)).rejects.toMatchObject({ code: "storage_full" });
+  });
+
+  it("is made by forgetting what ended first, and only as much as is needed", async () => {
+    await fill(9, 10);
+    (await reserve(30)).used();
+    expect(await store.get("demo-2")).toBeUndefined();
+    expect(await store.get("demo-3")).toBeDefined();
+  });
+
+  it("is never had by a request that is larger than all of it, and nothing is forgotten for that", async () => {
+    await fill(2, 10);
+    await expect(reserve(101)).rejects.toMatchObject({ code: "payload_too_large" });
+    expect(await store.get("demo-0")).toBeDefined();
+  });
+
+  it("follows its project file", async () => {
+    await fill(9, 10);
+    limit = 50 * MIB;
+    await look();
+    expect(await store.get("demo-4")).toBeUndefined();
+    expect(await store.get("demo-5")).toBeDefined();
+  });
+});
+
+describe("a disk that has less room than it may use", () => {
+  it("is the limit, and the operator is told once", async () => {
+    await fill(3, 10);
+    await fill(5, 10, "other");
+    capacity = 60 * MIB;
+    await look();
+    // The one that stores most gave way.
+    expect((await store.countStoredBytes()).every(({ bytes }) => bytes < 31 * MIB)).toBe(true);
+    expect(await store.get("demo-0")).toBeDefined();
+    await look();
+    expect(logged).toHaveLength(1);
+    expect(logged[0]).toContain("the disk has less room than AIRLOCK_DISK_MB");
+    capacity = 0;
+    await look();
+    await expect(reserve(1)).rejects.toMatchObject({
+      code: "storage_full",
+      message: expect.stringContaining("their limit is 0 MB (the disk has room for no more)"),
+    });
+    expect(await store.countStoredBytes()).toEqual([]);
+  });
+});
+
+describe("while the database is away", () => {
+  it("nothing is let in once the last count is old", async () => {
+    await reserve(1);
+    isAway = true;
+    await clock.advance(6_000);
+    await expect(reserve(1)).rejects.toMatchObject({ code: "unavailable" });
+    isAway = false;
+    await reserve(1);
+  });
+});
