@@ -120,6 +120,18 @@ describe("the SQLite file", () => {
     await store.close();
   });
 
+  it("shows nothing of an execution that is forgotten while its result is read", async () => {
+    const store = openSqliteStore(newPath(), "router");
+    await store.insert(submission);
+    const resultJson = `"${"x".repeat(15 * 1024 * 1024)}"`;
+    const ending = { ...failure("cancelled", ""), reason: "completed", error: null, resultJson } as const;
+    await store.finish("0001", ending, { position: 0, stdout: "", stderr: "" }, 2);
+    const reading = store.get("0001");
+    expect(await store.deleteEndedBefore(10, 10)).toBe(1);
+    expect(await reading).toBeUndefined();
+    await store.close();
+  });
+
   it("of the first schema is taken over", async () => {
     const path = newPath();
     const old = new DatabaseSync(path);
