@@ -1,14 +1,12 @@
-import { setImmediate } from "node:timers/promises";
+import { setImmediate, setTimeout } from "node:timers/promises";
 import { AirlockError } from "./errors.ts";
 
-/** A long computation stops after this time, so that a call that needs many steps of the process is not late at each. */
+/** A long computation stops after this time: a call that needs many steps of the process must not be late at each. */
 const TURN_MS = 2;
-/** Others have worked in a round of the event loop that took more of the processor. */
-const IDLE_ROUND_MS = 0.3;
-/** A computation waits no longer for a quiet round than this. */
-const LONGEST_WAIT_MS = 10;
+/** For so long no long computation works then, so that all of them together leave others half of the process. */
+const REST_MS = 2;
 
-/** The computations of this process that wait for their turn: one goes on in each round of the event loop. */
+/** The computations of this process that wait for their turn, one after the other. */
 let queue: Promise<void> = Promise.resolve();
 
 /**
@@ -28,28 +26,13 @@ export class Turn {
     const mine = Promise.withResolvers<void>();
     queue = mine.promise;
     await before;
-    await letOthersWork();
-    // The next in the queue needs a round of its own, so that it begins when this turn has ended.
+    // The turn before this one is worked off in the same round of the event loop, before this resolves.
+    await setImmediate();
+    await setTimeout(REST_MS);
     mine.resolve();
     if (signal?.aborted) throw new AirlockError("cancelled", "The call was cancelled.");
     this.#startedMs = performance.now();
   }
-}
-
-async function letOthersWork(): Promise<void> {
-  const beganMs = performance.now();
-  for (let usedMs = threadMs(); ; ) {
-    await setImmediate();
-    const nowMs = threadMs();
-    if (nowMs - usedMs < IDLE_ROUND_MS || performance.now() - beganMs > LONGEST_WAIT_MS) return;
-    usedMs = nowMs;
-  }
-}
-
-/** The processor time of this thread: on a busy machine a round takes long in which nobody has worked. */
-function threadMs(): number {
-  const { user, system } = process.threadCpuUsage();
-  return (user + system) / 1_000;
 }
 
 /** Does all `steps`, each of which takes at most about a millisecond, in turns with other work. */
