@@ -51,7 +51,7 @@ def place_all(listed: Sequence[str], site: str, shown: Iterable[str]) -> tuple[s
             try:
                 _place(path, site, shown, copies)
             except OSError as error:
-                problems.append(f'"{name}" cannot be read by the worker ({error.strerror})')
+                problems.append(f'"{name}" cannot be copied for scripts ({error.strerror})')
             placed[member] = path
     problems += [problem for name, path in placed.items() if (problem := _without_interpreter(name, path, site))]
     if problems and not is_default:
