@@ -10,6 +10,9 @@ import type { Backend } from "../backend.ts";
 const READ_MS = 5_000;
 const CHANGE_MS = 15_000;
 const READINESS_MS = 2_000;
+// The router checks a large memory in turns with other work: four at once take some seconds, on a busy machine many.
+const MIB = 1024 * 1024;
+const MS_PER_MIB = 3_000;
 
 /** The services behind the gateway, over gRPC. Connects on first use. */
 export function connectBackend(
@@ -22,7 +25,8 @@ export function connectBackend(
   const change: CallLimits = { timeoutMs: CHANGE_MS };
   return {
     async submit(request) {
-      const response = await callUnary(router, router.submit, request, "router", change);
+      const limits = { timeoutMs: CHANGE_MS + MS_PER_MIB * (request.memoryJson.length / MIB) };
+      const response = await callUnary(router, router.submit, request, "router", limits);
       return { ...executionIn(response), replayed: response.replayed };
     },
     getExecution: async (executionId, waitMs, signal) =>

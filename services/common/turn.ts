@@ -5,6 +5,11 @@ import { AirlockError } from "./errors.ts";
 const TURN_MS = 2;
 /** For so long no long computation works then, so that all of them together leave others half of the process. */
 const REST_MS = 2;
+/** Others are at work where a round of the event loop took more of the processor, and for a while after. */
+const IDLE_ROUND_MS = 0.2;
+const BUSY_FOR_MS = 100;
+
+let lastBusyMs = Number.NEGATIVE_INFINITY;
 
 /** The computations of this process that wait for their turn, one after the other. */
 let queue: Promise<void> = Promise.resolve();
@@ -14,10 +19,10 @@ let queue: Promise<void> = Promise.resolve();
  * Usage: `if (turn.isOver) await turn.next(signal)`, at least once in a millisecond of work.
  */
 export class Turn {
-  #startedMs = performance.now();
+  #startedMs = threadMs();
 
   get isOver(): boolean {
-    return performance.now() - this.#startedMs >= TURN_MS;
+    return threadMs() - this.#startedMs >= TURN_MS;
   }
 
   /** Resolves when the computation may go on; rejects with `cancelled` when nobody waits for it any more. */
@@ -28,11 +33,25 @@ export class Turn {
     await before;
     // The turn before this one is worked off in the same round of the event loop, before this resolves.
     await setImmediate();
-    await setTimeout(REST_MS);
+    await letOthersWork();
     mine.resolve();
     if (signal?.aborted) throw new AirlockError("cancelled", "The call was cancelled.");
-    this.#startedMs = performance.now();
+    this.#startedMs = threadMs();
   }
+}
+
+/** Rests while others work in this process; alone, a computation goes on after a round of the event loop. */
+async function letOthersWork(): Promise<void> {
+  const usedMs = threadMs();
+  await setImmediate();
+  if (threadMs() - usedMs > IDLE_ROUND_MS) lastBusyMs = performance.now();
+  if (performance.now() - lastBusyMs < BUSY_FOR_MS) await setTimeout(REST_MS);
+}
+
+/** The processor time of this thread: on a busy machine time passes in which it does not work. */
+function threadMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1_000;
 }
 
 /** Does all `steps`, each of which takes at most about a millisecond, in turns with other work. */

@@ -28,15 +28,17 @@ export class KeyTable {
 
   /** Takes note of a key, `start` to `end` of the text, of the object with this number (1 and up); false when it has it. */
   add(object: number, start: number, end: number, hasEscapes: boolean): boolean {
-    if (!hasEscapes) return this.#add(object, start, end - start);
+    if (!hasEscapes) return this.#add(object, this.#text, start, start, end - start);
     const length = this.#decode(start, end);
-    const isNew = this.#add(object, this.#text.length + this.#decodedLength, length);
+    const from = this.#decodedLength;
+    const isNew = this.#add(object, this.#decoded, from, this.#text.length + from, length);
     if (isNew) this.#decodedLength += length;
     return isNew;
   }
 
-  #add(object: number, start: number, length: number): boolean {
-    const hash = this.#hash(object, start, length);
+  /** `start` is the position of the key; its bytes stand at `from` of `bytes`. */
+  #add(object: number, bytes: Uint8Array, from: number, start: number, length: number): boolean {
+    const hash = this.#hash(object, bytes, from, length);
     const index = hash & (PARTS - 1);
     let part = this.#parts[index];
     if (!part) {
@@ -73,8 +75,7 @@ export class KeyTable {
     return position.to - this.#decodedLength;
   }
 
-  #hash(object: number, start: number, length: number): number {
-    const [bytes, from] = this.#bytesAt(start);
+  #hash(object: number, bytes: Uint8Array, from: number, length: number): number {
     let hash = Math.imul(this.#seed ^ object, 0x9e3779b1);
     for (let at = from; at < from + length; at++) {
       hash = Math.imul(hash ^ (bytes[at] as number), 0x01000193);
