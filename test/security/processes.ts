@@ -154,4 +154,52 @@ set_result(read(GAP_MS) >= 1400)`,
     },
     "import os",
   ),
+  ...["spawn", "forkserver"].map((method) =>
+    yields(
+      `processes made by ${method}, which run the script anew`,
+      `
+import multiprocessing
+def square(number): return number * number
+if __name__ == "__main__":
+    with multiprocessing.get_context("${method}").Pool(2) as pool: set_result(pool.map(square, range(4)))`,
+      [0, 1, 4, 9],
+      { shows: { stderr: "" } },
+    ),
+  ),
+  hostile(
+    "processes that start processes without end",
+    "script_error",
+    "import multiprocessing\nset_result(multiprocessing.get_context('spawn').Pool(2).map(abs, range(4)))",
+    { timeout: 30, shows: { error: expect.stringContaining('under if __name__ == "__main__":') } },
+  ),
+  yields(
+    "functions that Airlock uses, replaced",
+    `
+import builtins, json, os, threading, time
+put = setattr
+for module in (json, json.encoder, json.decoder, threading, time, os, builtins):
+    for name in [name for name in vars(module) if name[:2] != "__" and name != "vars"]: put(module, name, None)
+set_result({"kept": [1, "é"]})`,
+    { kept: [1, "é"] },
+  ),
+  yields(
+    "output in buffers of its own",
+    `
+import ctypes, io, os, sys
+def rows():
+    try: yield
+    finally: print("from a generator")
+ctypes.CDLL(None).printf(b"from C\\n")
+sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8")
+begun = rows(); next(begun)
+other = os.fdopen(2, "w", closefd=False); other.write("on stderr")
+set_result(1)`,
+    1,
+    {
+      shows: {
+        stderr: "on stderr",
+        stdout: expect.stringMatching(/^(from C\nfrom a generator\n|from a generator\nfrom C\n)$/),
+      },
+    },
+  ),
 ];

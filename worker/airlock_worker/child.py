@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 from functools import partial
-from os import _exit
+from os import _exit, getpid
 from typing import NoReturn
 
 from . import frames, init, kernel, namespaces, network, posture, sandbox, script
@@ -28,7 +28,7 @@ _set_handler = inspect.unwrap(signal.signal)
 
 def live(control: int, out: int, err: int, status: int, room: Room, limits: Limits, cgroup: RunCgroup) -> NoReturn:
     """Called right after the fork, never returns."""
-    begun = False
+    begun, process = False, 0
     try:
         problem = _enter(cgroup)
         if os.getpid() == 1:
@@ -55,11 +55,13 @@ def live(control: int, out: int, err: int, status: int, room: Room, limits: Limi
                 network.enter(start["network"], room.scratch)
             work = partial(_measure, room, limits) if start.get("probe") else script.prepare(start, limits, CONTROL_FD)
             frames.send(CONTROL_FD, (frames.BEGUN, b""))
-            begun = True
+            begun, process = True, getpid()
             work()
     except BaseException as error:
-        # Only Airlock's own code gets here: the script's exceptions are caught where it runs.
-        _say(error, begun)
+        # Only Airlock's own code gets here: the script's exceptions are caught where it runs. A process that the script
+        # forked has nothing to tell.
+        if not begun or getpid() == process:
+            _say(error, begun)
     _exit(0)
 
 

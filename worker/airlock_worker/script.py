@@ -59,7 +59,10 @@ def _run(code: str, names: dict[str, Any], result: sdk.Result, memory: sdk.Memor
     main_process = getpid()
     outcome = _execute(code, names, result)
     if getpid() != main_process and outcome.error:
-        print(outcome.error, file=sys.stderr)
+        try:
+            print(outcome.error, file=sys.stderr)
+        except BaseException:
+            pass
     # An object of the script may hold the control pipe, and closes it when it is let go.
     last = _copy_of(control)
     _wind_down(names)

@@ -101,3 +101,15 @@ set_result(1)
 async def test_an_object_that_holds_the_control_pipe_does_not_close_it_too_early(shared: Worker) -> None:
     ended = await shared.run("import socket; held = socket.socket(fileno=3); set_result(1)")
     assert (ended.end, ended.result) == ("completed", "1")
+
+
+async def test_a_forked_process_without_a_stream_for_its_error_tells_the_supervisor_nothing(shared: Worker) -> None:
+    code = """
+import os, sys
+if os.fork() == 0:
+    del sys.stderr
+    raise ValueError("mine")
+set_result(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+    ended = await shared.run(code)
+    assert (ended.end, ended.result) == ("completed", "1"), ended
