@@ -6,7 +6,7 @@ import type { Stage } from "./stage.ts";
 
 const EVERYWHERE = [
   ...["gateway", "router", "pool-manager", "secrets", "sanitizer", "egress"],
-  ...["supervisor", "zygote", "run child", "postgres"],
+  ...["supervisor", "zygote", "template", "run child", "postgres"],
 ] as const;
 export type Target = (typeof EVERYWHERE)[number] | "container" | "engine";
 export type Deed = "kill" | "freeze" | "hang";
@@ -93,7 +93,9 @@ async function processOfWorker(target: Target, stage: Stage, random: Random): Pr
   const [zygote] = await childrenOf(supervisor);
   if (!zygote || target === "zygote") return zygote;
   // The oldest runs a script, if any does: what waits for one is taken in the order in which it was forked.
-  const [oldest] = await childrenOf(zygote);
+  const [template] = await childrenOf(zygote);
+  if (!template || target === "template") return template;
+  const [oldest] = await childrenOf(template);
   return oldest && random.pick(await treeOf(oldest));
 }
 

@@ -10,7 +10,7 @@ export type Causes = Readonly<Record<string, readonly FaultName[]>>;
 
 // A worker that has not ended a run ten seconds after its time is not believed in any more.
 const CAUSES_OF_LATE_LOSS: Causes = {
-  worker_lost: ["freeze supervisor", "freeze zygote"],
+  worker_lost: ["freeze supervisor", "freeze zygote", "freeze template"],
 };
 
 export const AS_WRITTEN = "as written";

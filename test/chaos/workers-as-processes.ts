@@ -20,10 +20,10 @@ export const workersAsProcesses: OpenPlace = async (directory, poolManager) => {
     targets: [],
     causes: {
       // They go with their pool-manager.
-      worker_lost: ["kill pool-manager", "kill supervisor", "kill zygote", "kill run child"],
-      killed: ["kill run child", "kill zygote"],
+      worker_lost: ["kill pool-manager", "kill supervisor", "kill zygote", "kill template", "kill run child"],
+      killed: ["kill run child", "kill zygote", "kill template"],
       // A start that reaches one while it goes is refused.
-      start_failed: ["kill zygote", "kill pool-manager"],
+      start_failed: ["kill zygote", "kill template", "kill pool-manager"],
     },
     environmentOf: (service) =>
       service === "pool-manager" ? { AIRLOCK_RUN_DIR: run, AIRLOCK_PYTHON: PYTHON } : {},

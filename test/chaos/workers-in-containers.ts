@@ -45,13 +45,19 @@ export function workersInContainers(engine: PrivateEngine): OpenPlace {
       targets: ["container", "engine"],
       causes: {
         worker_lost: [
-          ...(["kill supervisor", "kill zygote", "kill run child", "kill container"] as const),
+          ...([
+            "kill supervisor",
+            "kill zygote",
+            "kill template",
+            "kill run child",
+            "kill container",
+          ] as const),
           // A pool-manager that is started meanwhile does not take over what does not run.
           "freeze container",
           ...(liveRestore ? [] : (["kill engine"] as const)),
         ],
-        killed: ["kill run child", "kill zygote"],
-        start_failed: ["kill zygote", "kill engine"],
+        killed: ["kill run child", "kill zygote", "kill template"],
+        start_failed: ["kill zygote", "kill template", "kill engine"],
       },
       environmentOf(service) {
         const dialsWorkers = ["pool-manager", "router-1", "router-2", "egress"].includes(service);

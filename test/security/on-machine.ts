@@ -13,8 +13,8 @@ export function onMachine(account: Account): Place {
       return {
         airlock,
         longLived: () => longLived(airlock.pid),
-        // Supervisor and zygote.
-        ofWorker: 2,
+        // Supervisor, zygote and template.
+        ofWorker: 3,
         addresses: async () => [],
         traces: (_, directories) => tracesOf(airlock.pid, directories),
         unixSockets: () => readFile("/proc/net/unix", "utf8"),

@@ -33,11 +33,12 @@ export function growth(before: Traces, now: Traces): Record<string, [number, num
   return Object.fromEntries(grown.map(([name, was, is]) => [name, [was, is]]));
 }
 
-/** The service's own processes, which no script may end: itself, and its workers' supervisors and zygotes. */
+/** The service's own processes, which no script may end: itself, and its workers' supervisors, zygotes and templates. */
 export async function longLived(pid: number): Promise<number[]> {
   const supervisors = await childrenOf(pid);
   const zygotes = await Promise.all(supervisors.map(childrenOf));
-  return [pid, ...supervisors, ...zygotes.flat()].sort((a, b) => a - b);
+  const templates = await Promise.all(zygotes.flat().map(childrenOf));
+  return [pid, ...supervisors, ...zygotes.flat(), ...templates.flat()].sort((a, b) => a - b);
 }
 
 function sum(numbers: readonly number[]): number {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import inspect
 import io
 import json
@@ -15,6 +16,7 @@ from os import _exit, getpid
 from typing import NoReturn
 
 from . import frames, init, kernel, namespaces, network, posture, sandbox, script
+from .heap import UNTIL_SCRIPT, UNTIL_START, Heap
 from .plain_json import ascii_of
 from .room import Limits, Room
 from .run_cgroup import RunCgroup
@@ -26,7 +28,9 @@ _STATUS_FD = 4
 _set_handler = inspect.unwrap(signal.signal)
 
 
-def live(control: int, out: int, err: int, status: int, room: Room, limits: Limits, cgroup: RunCgroup) -> NoReturn:
+def live(
+    control: int, out: int, err: int, status: int, room: Room, limits: Limits, cgroup: RunCgroup, heap: Heap
+) -> NoReturn:
     """Called right after the fork, never returns."""
     begun, process = False, 0
     try:
@@ -47,6 +51,8 @@ def live(control: int, out: int, err: int, status: int, room: Room, limits: Limi
         os.environ.pop("PYTHONPATH", None)
         sys.path.insert(0, room.scratch)
         script.rehearse()
+        gc.enable()
+        heap.settle(UNTIL_START)
         message = frames.receive(CONTROL_FD)
         if message is not None and message[0] == frames.START:
             start = json.loads(message[1])
@@ -54,6 +60,8 @@ def live(control: int, out: int, err: int, status: int, room: Room, limits: Limi
             if start["network"] is not None:
                 network.enter(start["network"], room.scratch)
             work = partial(_measure, room, limits) if start.get("probe") else script.prepare(start, limits, CONTROL_FD)
+            # Once more: the secrets are of any length.
+            heap.settle(UNTIL_SCRIPT)
             frames.send(CONTROL_FD, (frames.BEGUN, b""))
             begun, process = True, getpid()
             work()

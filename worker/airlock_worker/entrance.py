@@ -20,6 +20,7 @@ from typing import Any
 
 from . import ground, kernel, preload, tree
 from .cgroup_limits import Place
+from .heap import Heap
 from .programs import ProgramsMissing
 from .room import Room
 
@@ -45,6 +46,8 @@ def enter() -> Order:
     """Returns in the second start. Ends the process when no tree can be made as it was asked for."""
     if len(sys.argv) > 1:
         _start_anew(_parsed())
+    # What is there now is the same in every worker. What comes next follows the machine.
+    Heap().begin_anew()
     if os.geteuid() != 0:
         with contextlib.suppress(OSError):
             kernel.keep_capabilities_to_oneself()

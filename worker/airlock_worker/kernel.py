@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import resource
 import signal
 
 from .syscalls import number_of
@@ -42,6 +43,8 @@ MS_PRIVATE = 1 << 18
 MNT_DETACH = 2
 
 ADDR_NO_RANDOMIZE = 0x0040000
+# The kernel leaves 128 MiB for a stack in any case.
+_USUAL_STACK, _LARGEST_STACK = 8 << 20, 64 << 20
 
 _SYS_MOUNT_SETATTR = 442
 _AT_FDCWD = -100
@@ -220,10 +223,18 @@ def reset_signal(number: int) -> None:
     _check(_libc.signal(number, None), "signal")
 
 
-def fix_addresses() -> bool:
-    """Switches address randomisation off for the next exec; True when it was off already."""
-    persona = _check(_libc.personality(ctypes.c_ulong(0xFFFFFFFF)), "personality")
-    if persona & ADDR_NO_RANDOMIZE:
-        return True
-    _check(_libc.personality(ctypes.c_ulong(persona | ADDR_NO_RANDOMIZE)), "personality")
-    return False
+def fix_addresses() -> None:
+    """From the next exec on this process and its children are laid out the same each time."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    # Room for a larger stack moves all below it, and for one without limit the kernel begins at the other end.
+    if soft == resource.RLIM_INFINITY or soft > _LARGEST_STACK:
+        resource.setrlimit(resource.RLIMIT_STACK, (_USUAL_STACK, hard))
+    _check(_libc.personality(ctypes.c_ulong(_personality() | ADDR_NO_RANDOMIZE)), "personality")
+
+
+def addresses_are_fixed() -> bool:
+    return _personality() & ADDR_NO_RANDOMIZE != 0
+
+
+def _personality() -> int:
+    return _check(_libc.personality(ctypes.c_ulong(0xFFFFFFFF)), "personality")

@@ -52,11 +52,13 @@ def prepare(start: dict[str, Any], limits: Limits, control: int) -> Callable[[],
     spawning.allow(code, partial(_give_up, control, getpid()))
     # As in a file that begins with a byte order mark.
     code = code.removeprefix("\ufeff")
-    return partial(_run, code, _main_module(code, names), result, memory, control)
+    # Its pid from here: a large number is an object, and takes a place that another run's script would have.
+    return partial(_run, code, _main_module(code, names), result, memory, control, getpid())
 
 
-def _run(code: str, names: dict[str, Any], result: sdk.Result, memory: sdk.Memory, control: int) -> None:
-    main_process = getpid()
+def _run(
+    code: str, names: dict[str, Any], result: sdk.Result, memory: sdk.Memory, control: int, main_process: int
+) -> None:
     outcome = _execute(code, names, result)
     if getpid() != main_process and outcome.error:
         try:

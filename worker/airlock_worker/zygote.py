@@ -1,4 +1,4 @@
-"""The zygote: imports the project's packages once and forks run children on demand.
+"""The zygote: makes the place that runs live in, and has the template fork a child for each.
 
 Single-threaded, standard library only, started with the project's own interpreter. It holds no secret and no socket
 but the link to its supervisor: whatever is in its memory can be read by every script.
@@ -14,20 +14,18 @@ from __future__ import annotations
 
 import array
 import contextlib
-import gc
 import json
 import os
 import select
 import signal
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from . import child, entrance, ground, init, kernel, namespaces, preload, processes, script, seccomp
+from . import entrance, ground, init, kernel, preload, processes
 from .cgroup_limits import Overhead
-from .room import Limits, Room, address_space_bytes, private_memory_bytes
+from .room import Limits, Room
 from .run_cgroup import RunCgroup, RunCgroups
-
-_REHEARSALS = 20
+from .template import Ends, Template
 
 
 @dataclass(frozen=True)
@@ -38,35 +36,38 @@ class _Child:
 
 
 class Zygote:
-    def __init__(self, link: socket.socket, room: Room, cgroups: RunCgroups) -> None:
+    def __init__(self, link: socket.socket, room: Room, cgroups: RunCgroups, template: Template) -> None:
         self._link = link
         self._room = room
         self._cgroups = cgroups
+        self._template = template
         # By pid.
         self._children: dict[int, _Child] = {}
 
-    def serve(self) -> None:
-        """Returns when the supervisor is gone."""
-        wake_read, wake_write = os.pipe()
-        os.set_blocking(wake_read, False)
-        os.set_blocking(wake_write, False)
-        signal.signal(signal.SIGCHLD, lambda number, frame: None)
-        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+    def serve(self, overhead: Overhead) -> bool:
+        """Returns when the supervisor is gone; False when it is the template."""
+        self._cgroups.overhead = overhead
         poll = select.poll()
         poll.register(self._link, select.POLLIN)
-        poll.register(wake_read, select.POLLIN)
+        poll.register(self._template.endings, select.POLLIN)
         while True:
-            for fd, _ in poll.poll():
-                if fd == wake_read:
-                    os.read(wake_read, 512)
-                    self._reap()
-                elif packet := self._link.recv(4096):
-                    order = json.loads(packet)
-                    limits = Limits(**order["limits"])
-                    for _ in range(order["fork"]):
-                        self._fork(limits, order["series"])
-                else:
-                    return
+            readable = [fd for fd, _ in poll.poll()]
+            # First: a fork takes what is there.
+            if self._template.endings.fileno() in readable:
+                ending = self._template.next_ending()
+                if ending is None:
+                    return False
+                self._end(*ending)
+            if self._link.fileno() in readable:
+                packet = self._link.recv(4096)
+                if not packet:
+                    return True
+                order = json.loads(packet)
+                limits = Limits(**order["limits"])
+                for _ in range(order["fork"]):
+                    self._fork(limits, order["series"])
+                    while self._template.early:
+                        self._end(*self._template.early.popleft())
 
     def _fork(self, limits: Limits, series: int) -> None:
         control, childs_control = socket.socketpair()
@@ -92,36 +93,25 @@ class Zygote:
             for fd in (out, childs_out, err, childs_err):
                 os.close(fd)
 
-    def _fork_into_cgroup(self, limits: Limits, ends: tuple[int, int, int, int]) -> tuple[int, RunCgroup]:
+    def _fork_into_cgroup(self, limits: Limits, ends: Ends) -> tuple[int, RunCgroup]:
         cgroup = self._cgroups.take(limits)
         try:
-            pid = namespaces.fork(self._room, cgroup)
-            if pid == 0:
-                child.live(*ends, self._room, limits, cgroup)
+            return self._template.fork(limits, ends, cgroup), cgroup
         except OSError:
             self._cgroups.give_back(cgroup)
             raise
         finally:
             cgroup.close()
-        return pid, cgroup
 
-    def _reap(self) -> None:
-        ended: list[tuple[int, int, RunCgroup]] = []
-        with contextlib.suppress(ChildProcessError):
-            while True:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-                if pid == 0:
-                    break
-                if pid in self._children:
-                    child_of_ours = self._children.pop(pid)
-                    with child_of_ours.word as word:
-                        ended.append((pid, init.status_from(word, status), child_of_ours.cgroup))
-        # Told only when nothing that a dead run started is left.
-        processes.kill_orphans(self._children)
-        for pid, status, cgroup in ended:
-            oom_kills = self._cgroups.oom_kills(cgroup)
-            self.send({"exit": pid, "status": status, "oom_kills": oom_kills})
-            self._cgroups.give_back(cgroup, oom_kills)
+    def _end(self, pid: int, status: int) -> None:
+        child = self._children.pop(pid)
+        with child.word as word:
+            status = init.status_from(word, status)
+        # Told only when nothing that a dead run started is left: it fell to us, not to the template.
+        processes.kill_orphans((self._template.pid,))
+        oom_kills = self._cgroups.oom_kills(child.cgroup)
+        self.send({"exit": pid, "status": status, "oom_kills": oom_kills})
+        self._cgroups.give_back(child.cgroup, oom_kills)
 
     def send(self, message: dict[str, object], *fds: int) -> None:
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
@@ -142,26 +132,19 @@ def main() -> None:
     cgroups = RunCgroups(order.cgroups, clone_into=room.own_pids)
     if problems := [text for text in (order.cgroup_problem, cgroups.try_out()) if text]:
         room.problems["cgroup"] = "; ".join(problems)
-    problem = preload.import_all(order.modules, order.distributions)
-    if problem is not None:
-        link.send(json.dumps({"failed": problem}).encode())
-        return
+    template = Template(
+        room, order.modules, order.distributions, [link.fileno(), *(p.directory for p in order.cgroups)]
+    )
+    first = template.until_ready()
     kernel.prctl(kernel.PR_SET_PDEATHSIG, 0)
-    preload.forget_worker_path()
-    child.prepare_output()
-    seccomp.prepare()
-    for _ in range(_REHEARSALS):
-        # An interpreter rewrites code as it finds out how it is used: better here, once, than in every child.
-        script.rehearse()
-    zygote = Zygote(link, room, cgroups)
-    room.base_address_space = address_space_bytes()
-    cgroups.overhead = Overhead(private_memory_bytes(), processes=int(room.own_pids))
-    gc.collect()
-    gc.freeze()
-    zygote.send({"ready": asdict(cgroups.overhead)})
+    zygote = Zygote(link, room, cgroups, template)
     try:
-        zygote.serve()
+        if first is not None:
+            zygote.send(first)
+        if first is None or ("ready" in first and not zygote.serve(Overhead(**first["ready"]))):
+            template.end_like_it()
     finally:
+        # The template too, if it is still there.
         processes.kill_orphans(())
 
 

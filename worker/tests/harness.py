@@ -173,6 +173,11 @@ class Worker:
         [pid] = processes.children_of(self.process.pid)
         return pid
 
+    def template(self) -> int:
+        """The parent of run children."""
+        [pid] = processes.children_of(self.zygote())
+        return pid
+
     def watch(self, worker_id: str = WORKER_ID) -> Any:
         return self._watch(M.WatchStatusRequest(worker_id=worker_id), wait_for_ready=True)
 

@@ -56,7 +56,7 @@ async def _directories(target: Worker) -> list[Path]:
     async with asyncio.timeout(10):
         while True:
             # Not of a run that is just going, or of a spare that has not come to its own yet.
-            for child in processes.children_of(target.zygote()):
+            for child in processes.children_of(target.template()):
                 places = [Path(membership.directory) for membership in memberships(child)]
                 if places and all(place.name.startswith("run-") for place in places):
                     return [place.parent for place in places]
@@ -66,7 +66,7 @@ async def _directories(target: Worker) -> list[Path]:
 async def _spares(target: Worker) -> list[int]:
     """When there are as many as there should be."""
     async with asyncio.timeout(10):
-        while len(found := processes.children_of(target.zygote())) != 2:
+        while len(found := processes.children_of(target.template())) != 2:
             await asyncio.sleep(0.02)
     return found
 

@@ -16,6 +16,7 @@ things = {Thing(), Thing(), Thing()}
 names = {"alpha", "beta", "gamma", "delta", None, 1.5, (1, "x")}
 set_result({
     "set": [repr(name) for name in names],
+    "things": [hash(thing) for thing in things],
     "hash": [hash("text"), hash((1, "x")), hash(None), hash(len)],
     "random": [random.random() for _ in range(3)],
     "numpy": numpy.random.rand(3),

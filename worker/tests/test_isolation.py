@@ -95,13 +95,14 @@ set_result([os.getcwd() == os.environ['HOME'] == os.environ['TMPDIR'] == tempfil
     assert (await shared.run(code)).value == [True, "0o700"]
 
 
-async def test_secrets_and_settings_are_nowhere_in_the_zygote(shared: Worker) -> None:
+async def test_secrets_and_settings_are_in_no_memory_that_runs_start_with(shared: Worker) -> None:
     call = await shared.start("llm.complete('q')", settings={"K": "request-setting-value"})
     await call.until_question()
-    text = b"".join(_memory_of(shared.zygote()))
-    assert len(text) > 1_000_000
-    for value in (SECRETS["API_KEY"], SETTINGS["REGION"] + "-none", "request-setting-value"):
-        assert value.encode() not in text
+    for process in (shared.zygote(), shared.template()):
+        text = b"".join(_memory_of(process))
+        assert len(text) > 1_000_000
+        for value in (SECRETS["API_KEY"], SETTINGS["REGION"] + "-none", "request-setting-value"):
+            assert value.encode() not in text
     await call.stop()
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 
 import pytest
 
 from airlock_worker import processes
 
-from .harness import worker
+from .harness import Worker, worker
 
 
-async def test_a_killed_zygote_ends_its_runs_and_the_worker() -> None:
+@pytest.mark.parametrize("lost", [Worker.zygote, Worker.template])
+async def test_a_killed_zygote_or_template_ends_its_runs_and_the_worker(lost: Callable[[Worker], int]) -> None:
     async with worker() as target:
         paused = await target.start("print('before')\nllm.complete('q')")
         await paused.until_question()
@@ -23,7 +25,7 @@ async def test_a_killed_zygote_ends_its_runs_and_the_worker() -> None:
         while not running.ended.stdout:
             await running.next_event()
         family = processes.descendants_of(target.process.pid)
-        os.kill(target.zygote(), 9)
+        os.kill(lost(target), 9)
         for call in (paused, running):
             ended = await call.finish()
             assert ended.end == "worker_lost"

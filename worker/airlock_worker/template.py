@@ -1,0 +1,191 @@
+"""The template: the process that all run children are copies of.
+
+It imports the project's packages, and from then on does nothing but fork: what it would keep of one child, or of the
+outside world, would move the objects of the next. The zygote, its parent, does all the rest.
+
+Messages are JSON, one a packet. From the template, first: `{"failed": text}` or `{"ready": what every run child has
+before its script}`. Then to it: `{"limits": {...}, "born_in_cgroup": bool}` with descriptors (the child's ends of
+control, stdout, stderr and status, the cgroup's directory when the child is to be born in it, files to move by), and
+from it: `{"pid": pid}` or `{"no_fork": [errno, text]}`. On a socket of its own: `{"exit": pid, "status": n}`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import types
+from collections import deque
+from dataclasses import asdict
+from typing import Any, NoReturn
+
+from . import child, kernel, namespaces, preload, script, seccomp
+from .cgroup_limits import Overhead
+from .heap import Heap
+from .room import Limits, Room, address_space_bytes, private_memory_bytes
+from .run_cgroup import RunCgroup
+
+_REHEARSALS = 20
+_MAX_PACKET = 4096
+_MAX_DESCRIPTORS = 16
+# The child's ends: control, stdout, stderr, status.
+Ends = tuple[int, int, int, int]
+
+
+class Template:
+    """As the zygote holds it."""
+
+    def __init__(self, room: Room, modules: list[str], distributions: list[str], closed_in_it: list[int]) -> None:
+        self._orders, its_orders = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # Where it says which children have ended; and those that were taken before somebody asked.
+        self.early: deque[tuple[int, int]] = deque()
+        self.endings, its_endings = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # Collections in the template leave alone what is frozen here, so that the two go on sharing it.
+        gc.collect()
+        gc.freeze()
+        self.pid = os.fork()
+        if self.pid == 0:
+            for fd in (*closed_in_it, self._orders.detach(), self.endings.detach()):
+                os.close(fd)
+            _live(its_orders, its_endings, room, modules, distributions)
+        its_orders.close()
+        its_endings.close()
+
+    def until_ready(self) -> dict[str, Any] | None:
+        """Its first message; None when it ended without one."""
+        return _receive(self._orders)
+
+    def fork(self, limits: Limits, ends: Ends, cgroup: RunCgroup) -> int:
+        """The pid of the new child."""
+        born_in = [] if cgroup.clone_fd is None else [cgroup.clone_fd]
+        order = {"limits": asdict(limits), "born_in_cgroup": cgroup.clone_fd is not None}
+        socket.send_fds(self._orders, [json.dumps(order).encode()], [*ends, *born_in, *cgroup.entry_fds])
+        answer = self._answer()
+        if answer is None:
+            raise OSError("the template is gone")
+        if "no_fork" in answer:
+            raise OSError(*answer["no_fork"])
+        return int(answer["pid"])
+
+    def _answer(self) -> dict[str, Any] | None:
+        """Takes endings meanwhile: with that socket full the template would wait for us, and we for it."""
+        while True:
+            readable, _, _ = select.select([self._orders, self.endings], [], [])
+            if self._orders in readable:
+                return _receive(self._orders)
+            ending = self.next_ending()
+            if ending is None:
+                return None
+            self.early.append(ending)
+
+    def next_ending(self) -> tuple[int, int] | None:
+        """Pid and wait status of a child; None when the template itself is gone."""
+        message = _receive(self.endings)
+        return None if message is None else (message["exit"], message["status"])
+
+    def end_like_it(self) -> NoReturn:
+        """Once it is gone: what ended it, such as a package that it imported, is told as the zygote's end."""
+        status = os.waitpid(self.pid, 0)[1]
+        if os.WIFSIGNALED(status):
+            os.kill(os.getpid(), os.WTERMSIG(status))
+        sys.exit(os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 1)
+
+
+def _receive(link: socket.socket) -> dict[str, Any] | None:
+    with contextlib.suppress(ConnectionResetError):
+        packet = link.recv(1 << 16)
+        return json.loads(packet) if packet else None
+    return None
+
+
+def _live(orders: socket.socket, endings: socket.socket, room: Room, modules: list[str], dists: list[str]) -> NoReturn:
+    status = 1
+    try:
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+        heap = Heap()
+        # What was done so far follows the machine, its user and the worker's directory.
+        heap.begin_anew()
+        problem = preload.import_all(modules, dists)
+        if problem is None:
+            _get_ready(room)
+            # Packages come out of Python's caches or are compiled, and look at the machine.
+            heap.begin_anew()
+            gc.freeze()
+            # A collection would come after some number of forks, and leave the children from there on another heap.
+            gc.disable()
+            room.base_address_space = address_space_bytes()
+            overhead = Overhead(private_memory_bytes(), processes=int(room.own_pids))
+            orders.send(json.dumps({"ready": asdict(overhead)}).encode())
+            _serve(orders, endings, room, heap)
+        else:
+            orders.send(json.dumps({"failed": problem}).encode())
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _get_ready(room: Room) -> None:
+    preload.forget_worker_path()
+    # A script's take their place.
+    sys.argv, sys.orig_argv = [], []
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    child.prepare_output()
+    seccomp.prepare()
+    for _ in range(_REHEARSALS):
+        # An interpreter rewrites code as it finds out how it is used: better here, once, than in every child.
+        script.rehearse()
+
+
+def _serve(orders: socket.socket, endings: socket.socket, room: Room, heap: Heap) -> None:
+    """Returns when the zygote is gone."""
+    wake_read, wake_write = os.pipe()
+    os.set_blocking(wake_read, False)
+    os.set_blocking(wake_write, False)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+    poll = select.poll()
+    poll.register(orders, select.POLLIN)
+    poll.register(wake_read, select.POLLIN)
+    while True:
+        for fd, _ in poll.poll():
+            if fd == wake_read:
+                os.read(wake_read, 512)
+                _reap(endings)
+            else:
+                packet, fds, _, _ = socket.recv_fds(orders, _MAX_PACKET, _MAX_DESCRIPTORS)
+                if not packet:
+                    return
+                orders.send(_fork(json.loads(packet), fds, room, heap))
+                # Python keeps some freed objects at hand, more from fork to fork.
+                gc.collect()
+
+
+def _fork(order: dict[str, Any], fds: list[int], room: Room, heap: Heap) -> bytes:
+    limits = Limits(**order["limits"])
+    cgroup = RunCgroup("", limits, entry_fds=fds[4:])
+    if order["born_in_cgroup"]:
+        cgroup.clone_fd = cgroup.entry_fds.pop(0)
+    try:
+        pid = namespaces.fork(room, cgroup)
+        if pid == 0:
+            child.live(fds[0], fds[1], fds[2], fds[3], room, limits, cgroup, heap)
+        return json.dumps({"pid": pid}).encode()
+    except OSError as error:
+        return json.dumps({"no_fork": [error.errno, error.strerror]}).encode()
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def _reap(endings: socket.socket) -> None:
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                break
+            endings.send(json.dumps({"exit": pid, "status": status}).encode())

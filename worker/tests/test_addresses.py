@@ -1,0 +1,174 @@
+"""What follows addresses, such as the order of a set of objects, is the same in every run of every worker.
+
+`AIRLOCK_DETERMINISM_ROUNDS=20` makes some 2,000 runs of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import defaultdict
+
+import pytest
+
+from .harness import Ended, Worker, worker
+
+ROUNDS = int(os.environ.get("AIRLOCK_DETERMINISM_ROUNDS", "1"))
+AT_ONCE = 24
+SECRETS = {"TOKEN": "a-token-of-this-project"}
+
+SCRIPTS = {
+    "a sum over a set of objects": """
+class Item:
+    def __init__(self, amount): self.amount = amount
+items = {Item(1.1 * i + .01) for i in range(1, 60)}
+set_result(sum(item.amount for item in items))
+""",
+    "a sum over a set of classes": """
+class Tax: pass
+kinds = {type(f"Tax{k}", (Tax,), {"rate": 1 / (k + 3)}) for k in range(12)}
+total = 0.0
+for kind in kinds: total += kind.rate
+set_result(total)
+""",
+    "sets of 50 and of 300 objects": """
+made = [[object() for _ in range(n)] for n in (50, 300)]
+numbers = {id(each): n for few in made for n, each in enumerate(few)}
+set_result([[numbers[id(each)] for each in set(few)] for few in made])
+""",
+    "functions, a class, a method and what is built in": """
+def make(n):
+    def f(): return n
+    return f
+class C:
+    def m(self): pass
+set_result([str(each) for each in {*(make(n) for n in range(40)), C, C(), C.m, print, len, int, None, ...}])
+""",
+    "a set of NaN": """
+numbers = [float("nan") for _ in range(24)]
+set_result([[n for n, each in enumerate(numbers) if each is one][0] for one in set(numbers)])
+""",
+    "id, hash and repr": """
+class A: pass
+set_result([id(object()), hash(A), repr(A()), id([1]), id({}), hash(lambda: 1), id("x" * 100), id(A)])
+""",
+    "objects of all sizes": """
+kept = [(bytearray(n), bytes(n), [0] * n, {i: i for i in range(n)}) for n in (1, 20, 100, 1000, 5000, 200_000)]
+set_result([[id(each) for each in few] for few in kept])
+""",
+    "after imports": """
+import csv, decimal, email.message, sqlite3, xml.dom.minidom
+set_result([hash(each) for each in {*(type(f"K{n}", (), {}) for n in range(20)), *(object() for _ in range(20))}])
+""",
+    "what was there before, taken away": """
+import dataclasses, enum, linecache, re, sys, warnings
+re.purge(); linecache.clearcache(); warnings.resetwarnings()
+class E(enum.Enum): A = 1
+@dataclasses.dataclass(eq=False)
+class D: x: int
+del sys.modules["json"]
+import json
+set_result([hash(each) for each in {*(D(n) for n in range(40)), *(type(f"K{n}", (D,), {}) for n in range(80)), E,
+    json.dumps, json.JSONEncoder}])
+""",
+    "in processes that are forked": """
+import multiprocessing
+def order(n):
+    return [hash(each) for each in {*(type(f"K{i}", (), {}) for i in range(n)), *(object() for _ in range(n))}]
+with multiprocessing.get_context("fork").Pool(1) as pool:
+    set_result(pool.map(order, [20, 50]))
+""",
+    "in another interpreter": """
+import subprocess, sys
+code = "print([hash(each) for each in {*(object() for _ in range(50)), *(type(f'K{n}', (), {}) for n in range(20))}])"
+set_result(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout)
+""",
+    "after an answer": """
+llm.complete("q")
+set_result([hash(each) for each in {*(type(f"K{n}", (), {}) for n in range(20)), *(object() for _ in range(50))}])
+""",
+    "with settings and memory": """
+memory.set("a", "b", [1, 2, 3])
+set_result([settings.get("A"), memory.get("x", "y"), [hash(object), id(object()), id(type("K", (), {}))]])
+""",
+}
+# What the next objects of each size, and the next large ones, will have for addresses.
+NEXT_PLACES = """
+import ctypes
+blocks, places = ctypes.pythonapi.PyObject_Malloc, ctypes.CDLL(None).malloc
+for allocate in (blocks, places): allocate.argtypes, allocate.restype = [ctypes.c_size_t], ctypes.c_size_t
+set_result([[blocks(size) for _ in range(6)] for size in range(16, 513, 16)]
+    + [[places(size) for _ in range(6)] for size in (300_000, 2000, 1024, 800, 300, 24)])
+"""
+
+
+async def _run(target: Worker, code: str) -> Ended:
+    return await target.run(code, ["the answer"], timeout_ms=60_000, settings={"A": "x"}, memory='{"x":{"y":[1]}}')
+
+
+async def _all(target: Worker, found: dict[str, list[Ended]]) -> None:
+    """Each script alone, as one of the first that the worker runs, and then all of them, 24 at once."""
+    for name, code in SCRIPTS.items():
+        found[name].append(await _run(target, code))
+    names = [*SCRIPTS] * 4 * ROUNDS
+    while names:
+        few = [names.pop() for _ in range(min(AT_ONCE, len(names)))]
+        for name, ended in zip(few, await asyncio.gather(*(_run(target, SCRIPTS[name]) for name in few)), strict=True):
+            found[name].append(ended)
+
+
+async def test_alone_and_24_at_once_on_two_workers() -> None:
+    found: dict[str, list[Ended]] = defaultdict(list)
+    for _ in range(2):
+        async with worker(secrets=SECRETS) as target:
+            await _all(target, found)
+    for name, endings in found.items():
+        assert len(endings) == 2 * (1 + 4 * ROUNDS)
+        assert {ended.end for ended in endings} == {"completed"}, (name, endings[0].error)
+        assert len({ended.result for ended in endings}) == 1, name
+
+
+async def test_with_packages() -> None:
+    code = """
+import numpy, pandas
+frame = pandas.DataFrame({"a": range(3000), "b": [str(n % 7) for n in range(3000)]})
+sums = frame.groupby("b").a.sum()
+things = pandas.Series([object() for _ in range(30)])
+arrays = [numpy.zeros(n) for n in (10, 1000, 20_000, 1_000_000)]
+set_result([[hash(each) for each in {*things, *(type(f"K{n}", (), {}) for n in range(20)), sums.__class__}],
+    [id(each) for each in arrays], [each.ctypes.data for each in arrays]])
+"""
+    results = []
+    for _ in range(2):
+        async with worker("--import-of", "pandas") as target:
+            results.append((await target.run(code)).result)
+            results += [ended.result for ended in await asyncio.gather(*(target.run(code) for _ in range(8)))]
+    assert results[0] is not None and len(set(results)) == 1
+
+
+async def test_the_next_addresses_do_not_depend_on_the_worker_and_its_past() -> None:
+    results: list[str | None] = []
+    for token in ("short-one", "a-token-of-this-project", "a long one " * 40):
+        async with worker(secrets={"TOKEN": token}) as target:
+            results += [(await target.run(NEXT_PLACES)).result for _ in range(3)]
+            paused = [await target.start("llm.complete('q')", timeout_ms=60_000) for _ in range(6)]
+            questions = [await call.until_question() for call in paused]
+            results += [(await target.run(NEXT_PLACES)).result for _ in range(30)]
+            for call, question in zip(paused, questions, strict=True):
+                await call.answer(question.id, "answer")
+                assert (await call.finish()).end == "completed"
+            results += [ended.result for ended in await asyncio.gather(*(target.run(NEXT_PLACES) for _ in range(8)))]
+    assert results[0] is not None and len(set(results)) == 1
+
+
+@pytest.mark.parametrize(
+    "wrapper",
+    [("unshare", "--user", "--map-root-user"), ("setarch", "-R"), ("sh", "-c", 'ulimit -s unlimited; exec "$@"', "sh")],
+    ids=["another user", "fixed addresses already", "a stack without limit"],
+)
+async def test_what_starts_the_worker_makes_no_difference(shared: Worker, wrapper: tuple[str, ...]) -> None:
+    names = ["a sum over a set of objects", "a sum over a set of classes", "id, hash and repr", "after imports"]
+    async with worker(wrapper=wrapper, secrets=SECRETS) as target:
+        for name in names:
+            ours, others = await _run(target, SCRIPTS[name]), await _run(shared, SCRIPTS[name])
+            assert ours.result is not None and ours.result == others.result, name
