@@ -6,7 +6,7 @@ import { newPlaceholder, type Placeholder } from "../../../services/egress/place
 import { type ResponseFilter, responseFilters } from "../../../services/egress/response-filter.ts";
 
 const INJECTION = { host: "erp.example", port: 443, header: "x-key", format: "{}" };
-const SECRETS = ["brk-4VqZ81mmXw0Lp2Aa", "abababababababababab", "0123456789abcdef0123456789abcdef"];
+const SECRETS = ["brk-4VqZ81mmXw0Lp2Aa", "xyxyxyxyxyxyxyxyxyxy", "9f86d081884c7d659a2feaa0c55ad015"];
 const placeholders = SECRETS.map((value) => newPlaceholder(new Secret("KEY", value), INJECTION));
 const filter = responseFilters(placeholders).get("erp.example") as ResponseFilter;
 
@@ -85,7 +85,7 @@ it("secrets one right behind the other are each their placeholder, and those tha
 
 it("secrets that overlap without end break the body off", () => {
   const redactor = new LaggingRedactor(filter);
-  const chunk = Buffer.from("ab".repeat(32_768));
+  const chunk = Buffer.from("xy".repeat(32_768));
   expect(() => {
     for (let index = 0; index < 100; index++) redactor.push(chunk);
   }).toThrow("overlap without end");
