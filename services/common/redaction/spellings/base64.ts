@@ -1,20 +1,19 @@
-import type { Spelling } from "./spelling.ts";
+const ALIGNMENTS = [0, 1, 2] as const;
 
 /**
- * Base64 of a text that begins `offset` bytes after a multiple of three, in what it was embedded. Only the characters
- * are written that the text alone decides: those at its edges also hold bits of its neighbours.
+ * Base64 of bytes that begin somewhere in what was encoded: at each of three alignments, in both alphabets. Only the
+ * characters are written that the bytes alone decide; those at the edges also hold bits of the neighbours.
  */
-function base64Spelling(offset: 0 | 1 | 2, alphabet: "base64" | "base64url"): Spelling {
-  const write = (text: string) => {
-    const bytes = Buffer.concat([Buffer.alloc(offset), Buffer.from(text)]);
+export function base64Forms(bytes: Uint8Array): string[] {
+  const forms = new Set<string>();
+  for (const offset of ALIGNMENTS) {
+    const shifted = Buffer.concat([Buffer.alloc(offset), bytes]);
     const first = Math.ceil((offset * 8) / 6);
-    const end = Math.floor((bytes.length * 8) / 6);
-    return bytes.toString(alphabet).slice(first, end);
-  };
-  return { write, marksToo: false };
+    const end = Math.floor((shifted.length * 8) / 6);
+    for (const alphabet of ["base64", "base64url"] as const) {
+      forms.add(shifted.toString(alphabet).slice(first, end));
+    }
+  }
+  forms.delete("");
+  return [...forms];
 }
-
-export const BASE64_SPELLINGS: readonly Spelling[] = ([0, 1, 2] as const).flatMap((offset) => [
-  base64Spelling(offset, "base64"),
-  base64Spelling(offset, "base64url"),
-]);

@@ -1,8 +1,5 @@
-import type { Spelling } from "./spelling.ts";
-
-const lower = (text: string) => Buffer.from(text).toString("hex");
-
-export const HEX_SPELLINGS: readonly Spelling[] = [
-  { write: lower, marksToo: false },
-  { write: (text) => lower(text).toUpperCase(), marksToo: false },
-];
+/** Hexadecimal digits of bytes, in both cases. */
+export function hexForms(bytes: Uint8Array): string[] {
+  const digits = Buffer.from(bytes).toString("hex");
+  return [...new Set([digits, digits.toUpperCase()])];
+}

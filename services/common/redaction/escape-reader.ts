@@ -1,0 +1,403 @@
+import { ENTITIES, LONGEST_ENTITY, SHORT_ESCAPES } from "./escape-names.ts";
+
+/** How many escapings may lie over each other: JSON in JSON in a URL has three. */
+const MAX_LAYERS = 3;
+
+/** No escape that a program writes without intent is longer; it bounds the work for each byte. */
+const MAX_ESCAPE_BYTES = 96;
+
+/** So many backslashes stand for one another after three layers. */
+const LONGEST_RUN = 8;
+
+/** `#x10ffff` is longer than every name. */
+const MAX_ENTITY_BYTES = Math.max(8, LONGEST_ENTITY) + 1;
+
+/** Three layers of introducers, each with three of what follows, and bytes apart from characters. */
+const MAX_FOUND = 16;
+
+/** Added to a byte of 0x80 and more that is a byte and no character, such as `\xc3` in the repr of bytes. */
+export const RAW_BYTE = 0x20_0000;
+
+/** The reading of bytes that stand for nothing, such as a soft line break or a colour. */
+export const NOTHING = 0x40_0000;
+
+const [BACKSLASH, PERCENT, AMPERSAND, EQUALS, PLUS, SPACE] = [0x5c, 0x25, 0x26, 0x3d, 0x2b, 0x20];
+const [QUOTATION_MARK, APOSTROPHE, ESC, NEWLINE, RETURN, SEMICOLON] = [0x22, 0x27, 0x1b, 0x0a, 0x0d, 0x3b];
+
+/** The answers of `single` that are no code. */
+const NO_ESCAPE = -1;
+export const MANY = -2;
+
+const HEX_DIGIT = new Int8Array(256).fill(-1);
+for (let digit = 0; digit < 16; digit++) {
+  const character = digit.toString(16);
+  HEX_DIGIT[character.charCodeAt(0)] = digit;
+  HEX_DIGIT[character.toUpperCase().charCodeAt(0)] = digit;
+}
+
+/** By the byte behind a backslash: what both stand for, and whether more bytes belong to them. */
+const SINGLES = new Int8Array(256).fill(NO_ESCAPE);
+const MAY_BE_LONG = new Uint8Array(256);
+for (let byte = 0x21; byte < 0x7f; byte++) if (!isLetterOrDigit(byte)) SINGLES[byte] = byte;
+for (const [letter, code] of SHORT_ESCAPES) SINGLES[letter] = code;
+for (const byte of Buffer.from("uUx01234567\\")) MAY_BE_LONG[byte] = 1;
+
+/**
+ * The bytes that an escape may begin with, for patterns that hold the given bytes: a doubled quote matters only where a
+ * pattern has a quote, a plus sign that means a blank only where it has a blank.
+ */
+export function introducersFor(bytes: Uint8Array): number[] {
+  const optional = [
+    [QUOTATION_MARK, QUOTATION_MARK],
+    [APOSTROPHE, APOSTROPHE],
+    [PLUS, SPACE],
+  ] as const;
+  const needed = optional.filter(([, stands]) => bytes[stands] === 1).map(([introducer]) => introducer);
+  return [BACKSLASH, PERCENT, AMPERSAND, EQUALS, ESC, ...needed];
+}
+
+/**
+ * Reads what escapes stand for: those of JSON, Python, C and shells (`\"`, `\u00e9`, `\xe9`, `\303`), of URLs (`%2B`), HTML
+ * (`&#x27;`) and quoted-printable (`=3D`), doubled quotes of CSV, SQL and YAML, and colours of terminals, which stand for
+ * nothing. Escapings may lie over each other, up to three, in any mix.
+ */
+export class EscapeReader {
+  /** How many things `read` found that the bytes may stand for. */
+  count = 0;
+  /** Code points, bytes with `RAW_BYTE`, or `NOTHING`. */
+  readonly codes = new Int32Array(MAX_FOUND);
+  /** Where the text goes on behind each of them. */
+  readonly nexts = new Int32Array(MAX_FOUND);
+  readonly #introduces: Uint8Array;
+  #bytes: Uint8Array = new Uint8Array();
+  #limit = 0;
+  #isAll = false;
+  #isShort = false;
+  #code = 0;
+  #next = 0;
+
+  /** `introduces` says by byte which of them may begin an escape that matters. */
+  constructor(introduces: Uint8Array) {
+    this.#introduces = introduces;
+  }
+
+  /** Where the text goes on behind the escape that `single` read. */
+  singleNext = 0;
+
+  /**
+   * The usual case, fast: the only thing that the bytes from `at` on may stand for, besides themselves; `NO_ESCAPE`, or
+   * `MANY` when there may be more, or what follows has to be known, and `read` tells.
+   */
+  single(bytes: Uint8Array, at: number): number {
+    const next = bytes[at + 1];
+    if (next === undefined || this.#mayIntroduce(next)) return MANY;
+    const introducer = bytes[at] as number;
+    if (introducer === BACKSLASH) {
+      if (MAY_BE_LONG[next] === 1) return MANY;
+      this.singleNext = at + 2;
+      return SINGLES[next] as number;
+    }
+    if (introducer === PERCENT || introducer === EQUALS) {
+      const high = HEX_DIGIT[next] as number;
+      if (high < 0) return introducer === EQUALS && (next === NEWLINE || next === RETURN) ? MANY : NO_ESCAPE;
+      const second = bytes[at + 2];
+      if (second === undefined || this.#mayIntroduce(second)) return MANY;
+      const low = HEX_DIGIT[second] as number;
+      if (low < 0) return NO_ESCAPE;
+      const code = high * 16 + low;
+      if (this.#mayIntroduce(code)) return MANY;
+      this.singleNext = at + 3;
+      return code < 0x80 ? code : code + RAW_BYTE;
+    }
+    if (introducer === AMPERSAND) return this.#singleEntity(bytes, at + 1);
+    // A doubled quote has a quote behind it, which introduces, but for the shell's `'\\''`.
+    return introducer === ESC && next === 0x5b ? MANY : introducer === PLUS ? MANY : NO_ESCAPE;
+  }
+
+  #singleEntity(bytes: Uint8Array, at: number): number {
+    let next = at;
+    while (next < at + MAX_ENTITY_BYTES && isEntityByte(bytes[next] as number)) next++;
+    const end = bytes[next];
+    if (end === undefined || this.#mayIntroduce(end)) return MANY;
+    if (end !== SEMICOLON) return NO_ESCAPE;
+    const code = bytes[at] === 0x23 ? MANY : ENTITIES.get(asciiOf(bytes, at, next));
+    if (code === undefined) return NO_ESCAPE;
+    if (code === MANY || this.#mayIntroduce(code)) return MANY;
+    this.singleNext = next + 1;
+    return code;
+  }
+
+  /**
+   * Finds all that the bytes from `at` on may stand for, besides themselves. Returns false, having found nothing, when
+   * that depends on bytes behind the end of `bytes`, unless these are all there are (`isAll`).
+   */
+  read(bytes: Uint8Array, at: number, isAll: boolean): boolean {
+    this.count = 0;
+    this.#bytes = bytes;
+    this.#limit = Math.min(bytes.length, at + MAX_ESCAPE_BYTES);
+    this.#isAll = isAll || this.#limit < bytes.length;
+    this.#isShort = false;
+    const isKnown = this.#readRun(at) || this.#readLayers(at);
+    if (isKnown && (!this.#isShort || this.#isAll)) return true;
+    this.count = 0;
+    return false;
+  }
+
+  #readLayers(at: number): true {
+    const bytes = this.#bytes;
+    let code = bytes[at] as number;
+    let next = at + 1;
+    for (let layer = 0; layer < MAX_LAYERS; layer++) {
+      if (layer > 0) {
+        if (!this.#decoded(layer, at) || this.#next === next) break;
+        code = this.#code;
+        next = this.#next;
+        if (!this.#mayIntroduce(code)) break;
+      }
+      // What follows may be escaped once more than the introducer: JSON in HTML has `\&quot;`.
+      for (let inner = layer; inner < MAX_LAYERS; inner++) {
+        if (inner > layer && !this.#mayIntroduce(bytes[next] as number)) break;
+        if (this.#escape(inner, code, next)) this.#found(code);
+      }
+    }
+    return true;
+  }
+
+  /**
+   * The same for the usual case, at once: a run of backslashes before a character that begins no other escape. Each
+   * layer halves the run. False for all other cases.
+   */
+  #readRun(at: number): boolean {
+    const bytes = this.#bytes;
+    if (bytes[at] !== BACKSLASH) return false;
+    let length = 1;
+    while (length < LONGEST_RUN && bytes[at + length] === BACKSLASH) length++;
+    for (let run = 2; run <= length; run *= 2) this.#add(BACKSLASH, at + run);
+    if (length === LONGEST_RUN) return true;
+    const last = bytes[at + length];
+    if (last === undefined || this.#mayIntroduce(last)) {
+      this.count = 0;
+      return false;
+    }
+    if (!this.#escape(0, BACKSLASH, at + length)) return true;
+    // With 3, 5, 6 or 7 backslashes the character itself was escaped as well, which only signs are.
+    const isOnce = (length & (length - 1)) === 0;
+    if (isOnce || (this.#code > 0x20 && this.#code < 0x7f && !isLetterOrDigit(this.#code)))
+      this.#found(BACKSLASH);
+    return true;
+  }
+
+  #found(introducer: number): void {
+    this.#add(this.#code, this.#next);
+    // `\xe9` is a character in the repr of a text and a byte in that of bytes.
+    if (introducer === BACKSLASH && this.#code >= 0x80 && this.#code <= 0xff)
+      this.#add(this.#code + RAW_BYTE, this.#next);
+  }
+
+  #add(code: number, next: number): void {
+    const { codes, nexts, count } = this;
+    for (let at = 0; at < count; at++) if (codes[at] === code && nexts[at] === next) return;
+    if (count === MAX_FOUND) return;
+    codes[count] = code;
+    nexts[count] = next;
+    this.count++;
+  }
+
+  /** The character at `at` after so many layers were decoded; false at the end of what there is. */
+  #decoded(layers: number, at: number): boolean {
+    if (at >= this.#limit) {
+      this.#isShort = true;
+      return false;
+    }
+    if (layers === 0) {
+      this.#code = this.#bytes[at] as number;
+      this.#next = at + 1;
+      return true;
+    }
+    if (!this.#decoded(layers - 1, at)) return false;
+    const code = this.#code;
+    const next = this.#next;
+    if (this.#mayIntroduce(code) && this.#escape(layers - 1, code, next) && this.#code !== NOTHING)
+      return true;
+    this.#code = code;
+    this.#next = next;
+    return true;
+  }
+
+  /** Reads the escape that `introducer` begins and whose other characters, from `at` on, are escaped `layers` times. */
+  #escape(layers: number, introducer: number, at: number): boolean {
+    if (!this.#decoded(layers, at)) return false;
+    const second = this.#code;
+    const next = this.#next;
+    switch (introducer) {
+      case BACKSLASH:
+        return this.#backslash(layers, second, next);
+      case PERCENT:
+        return this.#hexBytes(layers, at, 2, 2) && this.#isByte();
+      case AMPERSAND:
+        return second === 0x23 ? this.#reference(layers, next) : this.#entity(layers, at);
+      case EQUALS:
+        return this.#quotedPrintable(layers, at, second, next);
+      case PLUS:
+        return this.#is(SPACE, at);
+      case QUOTATION_MARK:
+        return second === QUOTATION_MARK && this.#is(QUOTATION_MARK, next);
+      case APOSTROPHE:
+        if (second === APOSTROPHE) return this.#is(APOSTROPHE, next);
+        return this.#text(layers, at, "\\''", APOSTROPHE) || this.#text(layers, at, "\"'\"'", APOSTROPHE);
+      case ESC:
+        return second === 0x5b && this.#controlSequence(layers, next);
+      default:
+        return false;
+    }
+  }
+
+  #backslash(layers: number, second: number, next: number): boolean {
+    const short = SHORT_ESCAPES.get(second);
+    switch (second) {
+      case 0x75: // u
+        return this.#unicode(layers, next);
+      case 0x55: // U
+        return this.#hexBytes(layers, next, 8, 8);
+      case 0x78: // x
+        return this.#hexBytes(layers, next, 2, 2);
+      default:
+        if (short !== undefined) return this.#is(short, next);
+        if (second >= 0x30 && second <= 0x37) return this.#octal(layers, second - 0x30, next);
+        return second > 0x20 && second < 0x7f && !isLetterOrDigit(second) && this.#is(second, next);
+    }
+  }
+
+  /** `é`, a pair of surrogates, or `\u{1f600}`. */
+  #unicode(layers: number, at: number): boolean {
+    if (!this.#hexBytes(layers, at, 4, 4)) return this.#braced(layers, at);
+    const high = this.#code;
+    const next = this.#next;
+    if (high < 0xd800 || high > 0xdbff) return true;
+    if (!this.#text(layers, next, "\\u", 0) || !this.#hexBytes(layers, this.#next, 4, 4)) return false;
+    if (this.#code < 0xdc00 || this.#code > 0xdfff) return false;
+    this.#code = 0x1_0000 + ((high - 0xd800) << 10) + (this.#code - 0xdc00);
+    return true;
+  }
+
+  #braced(layers: number, at: number): boolean {
+    if (!this.#text(layers, at, "{", 0) || !this.#hexBytes(layers, this.#next, 1, 6)) return false;
+    const code = this.#code;
+    return this.#text(layers, this.#next, "}", code);
+  }
+
+  #octal(layers: number, first: number, at: number): boolean {
+    let code = first;
+    let next = at;
+    for (let digits = 1; digits < 3; digits++) {
+      if (!this.#decoded(layers, next) || this.#code < 0x30 || this.#code > 0x37) break;
+      code = code * 8 + this.#code - 0x30;
+      next = this.#next;
+    }
+    return code <= 0xff && this.#is(code, next) && this.#isByte();
+  }
+
+  /** From `min` to `max` hexadecimal digits. */
+  #hexBytes(layers: number, at: number, min: number, max: number): boolean {
+    let code = 0;
+    let next = at;
+    let digits = 0;
+    while (digits < max && this.#decoded(layers, next)) {
+      const digit = this.#code < 256 ? (HEX_DIGIT[this.#code] as number) : -1;
+      if (digit < 0) break;
+      code = code * 16 + digit;
+      next = this.#next;
+      digits++;
+    }
+    return digits >= min && code <= 0x10_ffff && this.#is(code, next);
+  }
+
+  /** `&#39;` or `&#x27;`. */
+  #reference(layers: number, at: number): boolean {
+    if (!this.#decoded(layers, at)) return false;
+    if (this.#code === 0x78 || this.#code === 0x58) {
+      if (!this.#hexBytes(layers, this.#next, 1, 6)) return false;
+      return this.#text(layers, this.#next, ";", this.#code);
+    }
+    let code = 0;
+    let next = at;
+    for (let digits = 0; digits < 7 && this.#decoded(layers, next); digits++) {
+      if (this.#code < 0x30 || this.#code > 0x39) break;
+      code = code * 10 + this.#code - 0x30;
+      next = this.#next;
+    }
+    return next > at && code <= 0x10_ffff && this.#text(layers, next, ";", code);
+  }
+
+  #entity(layers: number, at: number): boolean {
+    let name = "";
+    let next = at;
+    while (name.length <= LONGEST_ENTITY && this.#decoded(layers, next)) {
+      next = this.#next;
+      if (this.#code === SEMICOLON) {
+        const code = ENTITIES.get(name);
+        return code !== undefined && this.#is(code, next);
+      }
+      if (!isLetterOrDigit(this.#code)) return false;
+      name += String.fromCharCode(this.#code);
+    }
+    return false;
+  }
+
+  #quotedPrintable(layers: number, at: number, second: number, next: number): boolean {
+    if (second === NEWLINE) return this.#is(NOTHING, next);
+    if (second === RETURN) return this.#text(layers, next, "\n", NOTHING);
+    return this.#hexBytes(layers, at, 2, 2) && this.#isByte();
+  }
+
+  /** What follows `ESC [`: parameters and one letter, such as `1;31m`. */
+  #controlSequence(layers: number, at: number): boolean {
+    let next = at;
+    while (this.#decoded(layers, next)) {
+      next = this.#next;
+      if (this.#code >= 0x40 && this.#code <= 0x7e) return this.#is(NOTHING, next);
+      if (this.#code < 0x20 || this.#code > 0x3f) return false;
+    }
+    return false;
+  }
+
+  /** Reads exactly `text`, which then means `code`. */
+  #text(layers: number, at: number, text: string, code: number): boolean {
+    let next = at;
+    for (let index = 0; index < text.length; index++) {
+      if (!this.#decoded(layers, next) || this.#code !== text.charCodeAt(index)) return false;
+      next = this.#next;
+    }
+    return this.#is(code, next);
+  }
+
+  #mayIntroduce(code: number): boolean {
+    return code < 128 && this.#introduces[code] === 1;
+  }
+
+  /** What was read is a byte; from 0x80 on it is a part of a character. */
+  #isByte(): true {
+    if (this.#code >= 0x80) this.#code += RAW_BYTE;
+    return true;
+  }
+
+  #is(code: number, next = this.#next): true {
+    this.#code = code;
+    this.#next = next;
+    return true;
+  }
+}
+
+function isEntityByte(byte: number): boolean {
+  return isLetterOrDigit(byte) || byte === 0x23;
+}
+
+function asciiOf(bytes: Uint8Array, from: number, to: number): string {
+  let text = "";
+  for (let at = from; at < to; at++) text += String.fromCharCode(bytes[at] as number);
+  return text;
+}
+
+function isLetterOrDigit(code: number): boolean {
+  return (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a);
+}

@@ -1,0 +1,115 @@
+import { endOfNumber, type SecretNumber } from "./printed-numbers.ts";
+import { MIN_PIECE_CHARACTERS } from "./random-looking.ts";
+
+/**
+ * What must hold around a match before it is one: a word stands alone, a number is written whole and is that number, and a
+ * sample of a long secret stands in a longer piece of it.
+ */
+export type MatchCheck =
+  | { readonly kind: "word" }
+  | { readonly kind: "number"; readonly number: SecretNumber }
+  | { readonly kind: "piece"; readonly of: Buffer; readonly at: number }
+  | undefined;
+
+/** The bytes around a match that a check may look at. */
+export type Surroundings = {
+  readonly before: Uint8Array;
+  /** The match and what follows it. */
+  readonly from: Uint8Array;
+  readonly matchBytes: number;
+};
+
+/** A piece begins at most this far before the first sample in it. */
+const MAX_BEFORE_SAMPLE = MIN_PIECE_CHARACTERS - 1;
+
+/** No printed number is longer. */
+const MAX_NUMBER_BYTES = 64;
+
+const CONTINUES_NUMBER = new Uint8Array(256);
+for (const byte of Buffer.from("0123456789.,_'+-eE \u00a0\u202f")) CONTINUES_NUMBER[byte] = 1;
+
+const CONTINUES_WORD = /[\p{L}\p{N}_]/u;
+
+/** How many bytes on either side of a match a check looks at. */
+export function checkedBytes(check: MatchCheck): { readonly before: number; readonly behind: number } {
+  if (check?.kind === "piece") return { before: MAX_BEFORE_SAMPLE, behind: check.of.length - check.at };
+  return { before: 16, behind: MAX_NUMBER_BYTES };
+}
+
+/** Whether what follows a match of `matchBytes` is known far enough to check it; `text` holds it from `at` on. */
+export function isKnownBehind(check: MatchCheck, text: Uint8Array, at: number, matchBytes: number): boolean {
+  switch (check?.kind) {
+    case "number":
+      for (let next = at; next < at + MAX_NUMBER_BYTES; next++) {
+        if (next >= text.length) return false;
+        if (CONTINUES_NUMBER[text[next] as number] === 0) return true;
+      }
+      return true;
+    case "piece": {
+      const goesOn = check.at + matchBytes;
+      for (let next = goesOn; next < check.of.length; next++) {
+        const place = at + next - goesOn;
+        if (place >= text.length) return false;
+        if (text[place] !== check.of[next]) return true;
+      }
+      return true;
+    }
+    default:
+      return at < text.length && at + characterBytes(text[at] as number) <= text.length;
+  }
+}
+
+/** How many bytes a character of UTF-8 has that begins with this byte. */
+function characterBytes(first: number): number {
+  if (first < 0xc0) return 1;
+  return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+}
+
+/**
+ * How many bytes from the beginning of a match are the secret's; undefined when it is none, such as `postgres` in
+ * `postgresql`. What stands before a match has left already, so it never counts.
+ */
+export function meantBytes(check: MatchCheck, around: Surroundings): number | undefined {
+  switch (check?.kind) {
+    case "number":
+      return numberBytes(check.number, around);
+    case "piece":
+      return pieceBytes(check, around);
+    default:
+      return wordBytes(around);
+  }
+}
+
+/** The letter of `\\n` before a word or a number is no part of it. */
+function leftOf(before: Uint8Array): string {
+  return Buffer.from(before)
+    .toString()
+    .replace(/\\[nrtbfv]$/, "");
+}
+
+function wordBytes({ before, from, matchBytes }: Surroundings): number | undefined {
+  const last = leftOf(before).slice(-1);
+  const [next = ""] = Buffer.from(from.subarray(matchBytes)).toString();
+  return CONTINUES_WORD.test(last) || CONTINUES_WORD.test(next) ? undefined : matchBytes;
+}
+
+function numberBytes(number: SecretNumber, { before, from }: Surroundings): number | undefined {
+  const left = leftOf(before);
+  const right = Buffer.from(from).toString();
+  const end = endOfNumber(left + right, left.length, number);
+  return end === undefined ? undefined : Buffer.byteLength(right.slice(0, end - left.length));
+}
+
+function pieceBytes(
+  piece: { readonly of: Buffer; readonly at: number },
+  around: Surroundings,
+): number | undefined {
+  const { before, from, matchBytes } = around;
+  const { of, at } = piece;
+  let ahead = 0;
+  while (ahead < at && ahead < before.length && before[before.length - 1 - ahead] === of[at - 1 - ahead])
+    ahead++;
+  let end = matchBytes;
+  while (at + end < of.length && end < from.length && from[end] === of[at + end]) end++;
+  return ahead + end >= MIN_PIECE_CHARACTERS ? end : undefined;
+}

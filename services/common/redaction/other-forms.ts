@@ -1,0 +1,37 @@
+/** The same value as programs also write it: keys in hexadecimal in the other case, UUIDs without dashes, Base64 in the other alphabet. */
+export function textFormsOf(value: string): string[] {
+  const forms = new Set<string>();
+  if (/^[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}$/i.test(value)) {
+    const digits = value.replaceAll("-", "");
+    const dashed = digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+    for (const form of [digits, dashed]) forms.add(form.toLowerCase()).add(form.toUpperCase());
+  } else if (isHex(value)) {
+    forms.add(value.toLowerCase()).add(value.toUpperCase());
+  } else if (isBase64(value)) {
+    forms.add(value.replaceAll("+", "-").replaceAll("/", "_"));
+    forms.add(value.replaceAll("-", "+").replaceAll("_", "/"));
+  }
+  forms.delete(value);
+  return [...forms];
+}
+
+/** The bytes that a key in hexadecimal or Base64 stands for, at least eight; undefined for other values. */
+export function bytesMeant(value: string): Buffer | undefined {
+  const digits = value.replaceAll("-", "");
+  if (isHex(digits)) return Buffer.from(digits, "hex");
+  return isBase64(value) ? Buffer.from(value, "base64") : undefined;
+}
+
+function isHex(value: string): boolean {
+  return /^(?:[0-9a-fA-F]{2}){8,}$/.test(value);
+}
+
+/** Long enough, and not a word or a number, which could be Base64 as well. */
+function isBase64(value: string): boolean {
+  return (
+    /^[A-Za-z0-9+/_-]{16,}={0,2}$/.test(value) &&
+    /[0-9+/_-]/.test(value) &&
+    /[A-Za-z]/.test(value) &&
+    value.replace(/=+$/, "").length % 4 !== 1
+  );
+}

@@ -1,0 +1,110 @@
+/** Fewer digits are too common in output that has nothing to do with the secret. */
+export const MIN_NUMBER_DIGITS = 6;
+
+/** A double has about so many digits that count; of fewer only a rounded number is meant. */
+const DOUBLE_DIGITS = 15;
+
+/** pandas and C print so many digits of a large number: `4.815162e+13`. */
+const MIN_ROUNDED_DIGITS = 7;
+
+const NUMBER = /^[+-]?(\d+)(?:\.(\d*))?(?:[eE]([+-]?\d{1,4}))?$/;
+
+/** A number that is a secret, without its sign. */
+export type SecretNumber = {
+  /** Its digits without leading zeros, as many as are printed of it: `250000` for `+250000.00`. */
+  readonly digits: string;
+  /** The same for all that means the number, such as `25e4`. */
+  readonly canonical: string;
+  readonly double: number;
+};
+
+/** The number that a value is, or undefined where it is none, or has too few digits to be looked for. */
+export function secretNumber(value: string): SecretNumber | undefined {
+  const match = NUMBER.exec(value);
+  const canonical = match ? canonicalOf(match) : undefined;
+  if (!match || canonical === undefined) return undefined;
+  const [, whole = "", fraction = "", exponent = "0"] = match;
+  const power = Number(exponent);
+  const digits = (whole + fraction.replace(/0+$/, "").padEnd(Math.max(0, power), "0")).replace(/^0+/, "");
+  if (digits.length < MIN_NUMBER_DIGITS || power > 40) return undefined;
+  return { digits, canonical, double: Math.abs(Number(value)) };
+}
+
+/** Whether `text`, a number as JSON writes it, is this number: exactly, as a double, or rounded as large numbers are printed. */
+export function isNumber(text: string, number: SecretNumber): boolean {
+  const match = NUMBER.exec(text);
+  if (!match) return false;
+  if (canonicalOf(match) === number.canonical) return true;
+  const [, whole = "", fraction = "", exponent] = match;
+  const count = (whole + fraction).replace(/^0+/, "").length;
+  const double = Math.abs(Number(text));
+  if (count >= DOUBLE_DIGITS) return double === number.double;
+  if (exponent === undefined || count < MIN_ROUNDED_DIGITS) return false;
+  return number.double.toExponential(count - 1) === double.toExponential(count - 1);
+}
+
+/**
+ * Where the printed number ends whose first digits stand at `at` of `text`, if it is this number; undefined when it is
+ * another one. Digits may be grouped (`48,151`, `48_151`, `48 151`, `48.151`).
+ */
+export function endOfNumber(text: string, at: number, number: SecretNumber): number | undefined {
+  if (isWithinNumber(text, at)) return undefined;
+  const rest = text.slice(at);
+  for (const form of FORMS) {
+    const match = form.written.exec(rest);
+    if (!match) continue;
+    const end = at + match[0].length;
+    if (form.goesOn.test(text.slice(end))) continue;
+    if (isNumber(form.plain(match[0]), number)) return end;
+  }
+  return undefined;
+}
+
+/** Whether the digits at `at` go on with a number that began before: `1250000`, `0.250000`, `1,250,000`. */
+function isWithinNumber(text: string, at: number): boolean {
+  const before = text.slice(0, at).replace(/0+$/, "");
+  if (/\d$/.test(before)) return true;
+  if (/\d\.0*$/.test(text.slice(0, at))) return true;
+  const [separator] = /(?<=\d)[,_' ]$/.exec(before) ?? [];
+  const group = /^\d{3}(?!\d)(?:([,_' ])\d)?/.exec(text.slice(at));
+  return separator !== undefined && group !== null && (group[1] ?? separator) === separator;
+}
+
+type Form = {
+  readonly written: RegExp;
+  plain(written: string): string;
+  /** What follows, if it belongs to the number. */
+  readonly goesOn: RegExp;
+};
+
+const EXPONENT = "(?:[eE][+-]?\\d{1,4})?";
+const group = (separator: string): Form => ({
+  written: new RegExp(`^\\d{1,3}(?:${separator}\\d{3})+(?!\\d)(?:\\.\\d+)?${EXPONENT}`),
+  plain: (written) => written.replace(new RegExp(separator, "g"), ""),
+  goesOn: /^\.?\d/,
+});
+
+const FORMS: readonly Form[] = [
+  {
+    written: new RegExp(`^\\d+(?:\\.\\d+)?${EXPONENT}`),
+    plain: (written) => written,
+    goesOn: /^\.?\d/,
+  },
+  group(","),
+  group("_"),
+  group("'"),
+  group("[ \u00a0\u202f]"),
+  {
+    written: /^\d{1,3}(?:\.\d{3})+(?!\d)(?:,\d+)?/,
+    plain: (written) => written.replaceAll(".", "").replace(",", "."),
+    goesOn: /^\.?\d/,
+  },
+];
+
+/** Digits without zeros at either end, and the power of ten of the last. */
+function canonicalOf([, whole = "", fraction = "", exponent = "0"]: RegExpExecArray): string {
+  const all = (whole + fraction).replace(/^0+/, "");
+  const digits = all.replace(/0+$/, "");
+  if (digits === "") return "0";
+  return `${digits}e${Number(exponent) - fraction.length + (all.length - digits.length)}`;
+}

@@ -1,0 +1,80 @@
+import type { Automaton } from "./automaton.ts";
+
+/**
+ * Where an escape was read as what it stands for: its place in the text, and the same in characters as a pattern counts
+ * them. Both counts agree up to the first escape.
+ */
+type Escape = {
+  readonly from: number;
+  readonly to: number;
+  readonly countFrom: number;
+  readonly countTo: number;
+  readonly before: Escape | undefined;
+};
+
+/**
+ * One way to read the text in which a pattern may be on its way: with the last escape, and perhaps others before, read as
+ * what they stand for. The text as it is written is read by the scanner itself.
+ */
+export class Reading {
+  state: number;
+  /** Where in the text it goes on. */
+  at: number;
+  /** Whether the patterns that end at `at` were looked at. */
+  isChecked: boolean;
+  readonly #escape: Escape;
+
+  private constructor(state: number, read: Escape) {
+    this.state = state;
+    this.at = read.to;
+    this.#escape = read;
+    // Bytes that stand for nothing end no match.
+    this.isChecked = read.countTo === read.countFrom;
+  }
+
+  /** Reads the bytes `from` to `to` as `count` characters that led to `state`; what was before is read as `earlier` does. */
+  static of(state: number, from: number, to: number, count: number, earlier?: Reading): Reading {
+    const countFrom = earlier ? earlier.#countAt(from) : from;
+    const read = {
+      from,
+      to,
+      countFrom,
+      countTo: countFrom + count,
+      before: earlier ? earlier.#escape : undefined,
+    };
+    return new Reading(state, read);
+  }
+
+  /** Whether what `state` stands for reaches back beyond the last escape; without it this is no reading of its own. */
+  spansEscape({ depth }: Automaton): boolean {
+    return (depth[this.state] as number) > this.at - this.#escape.to;
+  }
+
+  /** Whether the last `length` characters reach back beyond the last escape. */
+  covers(length: number): boolean {
+    return length > this.at - this.#escape.to;
+  }
+
+  /** Where the last `length` characters begin in the text. */
+  startOf(length: number): number {
+    const count = this.#countAt(this.at) - length;
+    for (let read: Escape | undefined = this.#escape; read; read = read.before) {
+      if (count >= read.countTo) return read.to + (count - read.countTo);
+      if (count >= read.countFrom) return read.from;
+      if (!read.before) return read.from - (read.countFrom - count);
+    }
+    return this.at;
+  }
+
+  #countAt(at: number): number {
+    return this.#escape.countTo + (at - this.#escape.to);
+  }
+}
+
+/** Whether all that `state` stands for is also the end of what `other` stands for. */
+export function isSuffixState({ depth, fail }: Automaton, state: number, other: number): boolean {
+  const length = depth[state] as number;
+  let longer = other;
+  while ((depth[longer] as number) > length) longer = fail[longer] as number;
+  return longer === state;
+}

@@ -1,0 +1,65 @@
+/** What a match shows of its secret in its marker: the last characters, as they were written. */
+export type Shown = Uint8Array | undefined;
+
+/**
+ * The places in a stream that must not leave, in order. Matches that overlap become one region, so that no byte of either
+ * is left over; a region is called after its leftmost, then longest match.
+ */
+export class Regions {
+  /** The regions found and not yet taken; the first is at `head`. */
+  readonly starts: number[] = [];
+  readonly ends: number[] = [];
+  readonly patterns: number[] = [];
+  readonly shown: Shown[] = [];
+  head = 0;
+
+  /** The pattern of the last region, if that holds all from `start` to `end`. */
+  covering(start: number, end: number): number | undefined {
+    const last = this.starts.length - 1;
+    const isInside =
+      last >= this.head && (this.starts[last] as number) <= start && (this.ends[last] as number) >= end;
+    return isInside ? this.patterns[last] : undefined;
+  }
+
+  /** Adds a match, which must not begin behind the end of a match that is added later. */
+  add(from: number, to: number, found: number, shows: Shown): void {
+    const { starts, ends, patterns, shown } = this;
+    let start = from;
+    let end = to;
+    let pattern = found;
+    let text = shows;
+    while (ends.length > this.head && (ends[ends.length - 1] as number) > start) {
+      const earlier = starts.pop() as number;
+      const name = patterns.pop() as number;
+      const earlierShown = shown.pop();
+      end = Math.max(end, ends.pop() as number);
+      if (earlier < start) {
+        start = earlier;
+        pattern = name;
+        text = earlierShown;
+      }
+    }
+    starts.push(start);
+    ends.push(end);
+    patterns.push(pattern);
+    shown.push(text);
+  }
+
+  /** Forgets the first region. */
+  shift(): void {
+    this.head++;
+    // Cleared now and then rather than each time, which would take quadratic time.
+    if (this.head === this.starts.length) this.#drop(this.head);
+    else if (this.head >= 1_024 && this.head * 2 > this.starts.length) this.#drop(this.head);
+  }
+
+  clear(): void {
+    if (this.starts.length > 0) this.#drop(this.starts.length);
+    this.head = 0;
+  }
+
+  #drop(count: number): void {
+    for (const list of [this.starts, this.ends, this.patterns, this.shown]) list.splice(0, count);
+    this.head -= count;
+  }
+}
