@@ -144,8 +144,12 @@ describe("the sanitizer", () => {
       [again, "[REDACTED...-one] file-token-number-two", '["[REDACTED...-one]","file-token-number-two"]'],
       [late, "file-token-number-one [REDACTED...-two]", '["file-token-number-one","[REDACTED...-two]"]'],
     ] as const) {
-      expect((await document(stream, STDOUT, ["file-token-number-one file-token-number-two"])).text).toBe(text);
-      expect((await document(stream, RESULT, ['["file-token-number-one","file-token-number-two"]'])).text).toBe(json);
+      expect((await document(stream, STDOUT, ["file-token-number-one file-token-number-two"])).text).toBe(
+        text,
+      );
+      expect(
+        (await document(stream, RESULT, ['["file-token-number-one","file-token-number-two"]'])).text,
+      ).toBe(json);
       stream.cancel();
     }
   });
