@@ -4,7 +4,7 @@ import { ENTITIES, LONGEST_ENTITY, SHORT_ESCAPES } from "./escape-names.ts";
 const MAX_LAYERS = 3;
 
 /** No escape that a program writes without intent is longer; it bounds the work for each byte. */
-const MAX_ESCAPE_BYTES = 96;
+const MAX_ESCAPE_BYTES = 112;
 
 /** So many backslashes stand for one another after three layers. */
 const LONGEST_RUN = 8;
@@ -22,6 +22,7 @@ export const RAW_BYTE = 0x20_0000;
 export const NOTHING = 0x40_0000;
 
 const [BACKSLASH, PERCENT, AMPERSAND, EQUALS, PLUS, SPACE] = [0x5c, 0x25, 0x26, 0x3d, 0x2b, 0x20];
+const LETTER_U = 0x75;
 const [QUOTATION_MARK, APOSTROPHE, ESC, NEWLINE, RETURN, SEMICOLON] = [0x22, 0x27, 0x1b, 0x0a, 0x0d, 0x3b];
 
 /** The answers of `single` that are no code. */
@@ -38,7 +39,8 @@ for (let digit = 0; digit < 16; digit++) {
 /** By the byte behind a backslash: what both stand for, and whether more bytes belong to them. */
 const SINGLES = new Int8Array(256).fill(NO_ESCAPE);
 const MAY_BE_LONG = new Uint8Array(256);
-for (let byte = 0x21; byte < 0x7f; byte++) if (!isLetterOrDigit(byte)) SINGLES[byte] = byte;
+// A shell escapes blanks as well.
+for (let byte = SPACE; byte < 0x7f; byte++) if (!isLetterOrDigit(byte)) SINGLES[byte] = byte;
 for (const [letter, code] of SHORT_ESCAPES) SINGLES[letter] = code;
 for (const byte of Buffer.from("uUx01234567\\")) MAY_BE_LONG[byte] = 1;
 
@@ -149,18 +151,30 @@ export class EscapeReader {
     let next = at + 1;
     for (let layer = 0; layer < MAX_LAYERS; layer++) {
       if (layer > 0) {
-        if (!this.#decoded(layer, at) || this.#next === next) break;
+        if (!this.#decoded(layer, at)) break;
+        if (this.#next === next) {
+          // Only a quote may begin its own escaped form, as in a shell's `'"'"'`, under a layer that keeps it.
+          if (code === APOSTROPHE || code === QUOTATION_MARK) continue;
+          break;
+        }
         code = this.#code;
         next = this.#next;
         if (!this.#mayIntroduce(code)) break;
       }
       // What follows may be escaped once more than the introducer: JSON in HTML has `\&quot;`.
       for (let inner = layer; inner < MAX_LAYERS; inner++) {
-        if (inner > layer && !this.#mayIntroduce(bytes[next] as number)) break;
+        if (inner > layer && !this.#mayIntroduce(bytes[next] as number) && !this.#breaksSoon(next)) break;
         if (this.#escape(inner, code, next)) this.#found(code);
       }
     }
     return true;
+  }
+
+  /** Whether a soft line break may part an escape whose other characters begin at `at`. */
+  #breaksSoon(at: number): boolean {
+    for (let next = at; next < at + 5 && next < this.#limit; next++)
+      if (this.#bytes[next] === EQUALS) return true;
+    return false;
   }
 
   /**
@@ -179,10 +193,16 @@ export class EscapeReader {
       this.count = 0;
       return false;
     }
-    if (!this.#escape(0, BACKSLASH, at + length)) return true;
+    // The second half of a pair of surrogates has a run of its own, and a colour's `ESC` begins more.
+    const isRead = this.#escape(0, BACKSLASH, at + length);
+    if (isRead ? this.#mayIntroduce(this.#code) : last === LETTER_U) {
+      this.count = 0;
+      return false;
+    }
+    if (!isRead) return true;
     // With 3, 5, 6 or 7 backslashes the character itself was escaped as well, which only signs are.
     const isOnce = (length & (length - 1)) === 0;
-    if (isOnce || (this.#code > 0x20 && this.#code < 0x7f && !isLetterOrDigit(this.#code)))
+    if (isOnce || (this.#code >= SPACE && this.#code < 0x7f && !isLetterOrDigit(this.#code)))
       this.#found(BACKSLASH);
     return true;
   }
@@ -217,8 +237,9 @@ export class EscapeReader {
     if (!this.#decoded(layers - 1, at)) return false;
     const code = this.#code;
     const next = this.#next;
-    if (this.#mayIntroduce(code) && this.#escape(layers - 1, code, next) && this.#code !== NOTHING)
-      return true;
+    if (this.#mayIntroduce(code) && this.#escape(layers - 1, code, next)) {
+      return this.#code === NOTHING ? this.#decoded(layers, this.#next) : true;
+    }
     this.#code = code;
     this.#next = next;
     return true;
@@ -255,7 +276,7 @@ export class EscapeReader {
   #backslash(layers: number, second: number, next: number): boolean {
     const short = SHORT_ESCAPES.get(second);
     switch (second) {
-      case 0x75: // u
+      case LETTER_U:
         return this.#unicode(layers, next);
       case 0x55: // U
         return this.#hexBytes(layers, next, 8, 8);
@@ -264,7 +285,7 @@ export class EscapeReader {
       default:
         if (short !== undefined) return this.#is(short, next);
         if (second >= 0x30 && second <= 0x37) return this.#octal(layers, second - 0x30, next);
-        return second > 0x20 && second < 0x7f && !isLetterOrDigit(second) && this.#is(second, next);
+        return second >= SPACE && second < 0x7f && !isLetterOrDigit(second) && this.#is(second, next);
     }
   }
 
