@@ -80,11 +80,15 @@ export function meantBytes(check: MatchCheck, around: Surroundings): number | un
   }
 }
 
-/** The letter of `\\n` before a word or a number is no part of it. */
+/**
+ * An escape before a word or a number is no part of it, such as `\\n`, `\\u0022`, `%22` or `ESC [31m`; zeros of the number may
+ * follow it.
+ */
+const ESCAPE_BEFORE =
+  /(?:\\(?:[nrtbfv]|u[0-9a-f]{4}|x[0-9a-f]{2})|%(?:25){0,2}[0-9a-f]{2}|=[0-9A-F]{2}|(?:\[|%5B)(?:[\d;]|%3B)*m)(0*)$/i;
+
 function leftOf(before: Uint8Array): string {
-  return Buffer.from(before)
-    .toString()
-    .replace(/\\[nrtbfv]$/, "");
+  return Buffer.from(before).toString().replace(ESCAPE_BEFORE, "=$1");
 }
 
 function wordBytes({ before, from, matchBytes }: Surroundings): number | undefined {
