@@ -1,7 +1,7 @@
 import type { Gaps } from "./automaton.ts";
 import { markerFor, markerShowing, PLAIN_MARKER, shownOf } from "./markers.ts";
 import type { MatchCheck } from "./match-checks.ts";
-import { bytesMeant, textFormsOf } from "./other-forms.ts";
+import { bytesMeant, isHex, textFormsOf } from "./other-forms.ts";
 import { secretNumber } from "./printed-numbers.ts";
 import { SECRET_NAME, sampleAt, stretchesOf } from "./random-looking.ts";
 import { isWord, partsOf } from "./secret-parts.ts";
@@ -31,6 +31,9 @@ export type Needle = {
 
 /** Base64 of Base64 and the like are looked for of values up to this size. */
 const MAX_NESTED_BYTES = 128;
+
+/** Node.js prints so many bytes of a Buffer, and how many more there are. */
+const INSPECTED_BYTES = 50;
 
 /** Digits that are looked for of a number; how it goes on is checked where they stand. */
 const NUMBER_PREFIX_DIGITS = 6;
@@ -84,15 +87,20 @@ function addText(needles: NeedleList, { text, source }: Item): void {
     // Two numbers that begin alike are told apart by all of their digits.
     const digits = needles.has(prefix) ? number.digits : prefix;
     needles.add(digits, source, { gaps: "number", check: { kind: "number", number } });
+    for (const form of utf16Forms(text)) needles.add(form, source);
     return;
   }
   const isShortNumber = /^[+-]?[\d.]+$/.test(text);
   if (isWord(text) || isShortNumber) {
     needles.add(text, source, { check: { kind: "word" }, shows: text });
+    for (const form of utf16Forms(text)) needles.add(form, source);
     return;
   }
-  needles.add(text, source, { shows: text });
-  for (const form of textFormsOf(text)) needles.add(form, source, { shows: form });
+  for (const form of [text, ...textFormsOf(text)]) {
+    // A key in hexadecimal is printed as bytes too: `4a:6f:…`.
+    const gaps = isHex(form) ? "hex" : "none";
+    needles.add(form, source, { shows: form, gaps });
+  }
   for (const form of utf16Forms(text)) needles.add(form, source);
 }
 
@@ -105,19 +113,27 @@ function addEncoded(needles: NeedleList, { text, source }: Item): void {
   const addHex = (bytes: Uint8Array) => {
     for (const form of hexForms(bytes)) needles.add(form, source, { marker, gaps: "hex" });
   };
+  const addNested = (bytes: Buffer) => {
+    if (bytes.length > MAX_NESTED_BYTES) return;
+    addBase64(Buffer.from(bytes.toString("hex")));
+    for (const once of base64Forms(bytes)) {
+      addBase64(Buffer.from(once));
+      addHex(Buffer.from(once));
+    }
+  };
   const bytes = Buffer.from(text);
   const meant = bytesMeant(text);
-  for (const each of [bytes, ...(meant ? [meant] : [])]) {
+  const forms = textFormsOf(text).map((form) => Buffer.from(form));
+  for (const each of [bytes, ...forms, ...(meant ? [meant] : [])]) {
     addHex(each);
     addBase64(each);
   }
   for (const form of jsonForms(text)) addBase64(Buffer.from(form));
-  if (bytes.length > MAX_NESTED_BYTES) return;
-  addBase64(Buffer.from(bytes.toString("hex")));
-  for (const once of base64Forms(bytes)) {
-    addBase64(Buffer.from(once));
-    addHex(Buffer.from(once));
-  }
+  if (bytes.length > INSPECTED_BYTES) addHex(bytes.subarray(0, INSPECTED_BYTES));
+  // Shells of Windows take their commands so.
+  addBase64(Buffer.from(text, "utf16le"));
+  addNested(bytes);
+  if (meant && isHex(text.replaceAll("-", ""))) addNested(meant);
 }
 
 /** A key in hexadecimal is cut in the other case too. */

@@ -22,7 +22,8 @@ export function bytesMeant(value: string): Buffer | undefined {
   return isBase64(value) ? Buffer.from(value, "base64") : undefined;
 }
 
-function isHex(value: string): boolean {
+/** Whether a value is a key in hexadecimal digits, of eight bytes and more. */
+export function isHex(value: string): boolean {
   return /^(?:[0-9a-fA-F]{2}){8,}$/.test(value);
 }
 
