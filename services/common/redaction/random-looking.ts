@@ -31,12 +31,12 @@ export function sampleAt({ text }: Stretch, at: number): string {
 }
 
 /**
- * The stretches of a value that look random. Words, the scheme and the host of a URL, and the header of a JSON Web Token,
- * which is the same for many, do not; of a value with a secret's name all but words do.
+ * The stretches of a value that look random. Words, the scheme and the host of a URL, and the headers of keys and of
+ * JSON Web Tokens, which are the same for many, do not; of a value with a secret's name all but words do.
  */
 export function stretchesOf(value: string, isNamedSecret: boolean): Stretch[] {
   if (Buffer.byteLength(value) < MIN_PIECED_BYTES) return [];
-  const searched = value.slice(0, MAX_PIECED_BYTES).replace(SCHEME_AND_HOST, "$1 ");
+  const searched = value.slice(0, MAX_PIECED_BYTES).replace(SCHEME_AND_HOST, "$1 ").replace(KEY_HEADERS, " ");
   return [...searched.matchAll(/[A-Za-z0-9+/=_-]{13,}/g)].flatMap(([text]) => {
     const isTelling = isNamedSecret ? !/^[A-Za-z]+$|^[a-z_/-]+$/.test(text) : isRandomLooking(text);
     if (!isTelling || isTokenHeader(text)) return [];
@@ -47,6 +47,10 @@ export function stretchesOf(value: string, isNamedSecret: boolean): Stretch[] {
 
 /** The user info of a URL is kept. */
 const SCHEME_AND_HOST = /[A-Za-z][A-Za-z0-9+.-]*:\/\/(?:([^/?#@\s]*)@)?[^/?#@\s]*/g;
+
+/** How all keys of RSA and of the curve P-256 begin in PEM, the public ones too. */
+const KEY_HEADERS =
+  /MII.{1,12}ANBgkqhkiG9w0BAQEFAA(?:.{4,28}AgEAAo.{1,4}BAQ)?|MIG.{1,8}MBMGByqGSM49AgEGCCqGSM49AwEHB[HG]0wawIBAQQg/g;
 
 /** Whether a run of letters and digits was made by chance rather than by people. */
 export function isRandomLooking(run: string): boolean {
