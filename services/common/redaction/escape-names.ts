@@ -11,6 +11,9 @@ export const ENTITIES: ReadonlyMap<string, number> = new Map(
 
 export const LONGEST_ENTITY = Math.max(...[...ENTITIES.keys()].map((name) => name.length));
 
+/** `#x10ffff` is longer than every name. */
+export const MAX_ENTITY_BYTES = Math.max(8, LONGEST_ENTITY) + 1;
+
 /** What a backslash and a letter stand for in JSON, JavaScript, Python, C and the shell's `$'…'`. */
 export const SHORT_ESCAPES: ReadonlyMap<number, number> = new Map(
   Object.entries({ n: 10, r: 13, t: 9, b: 8, f: 12, v: 11, a: 7, e: 27 }).map(([letter, code]) => [

@@ -1,4 +1,13 @@
-import { ENTITIES, LONGEST_ENTITY, SHORT_ESCAPES } from "./escape-names.ts";
+import {
+  asciiOf,
+  HEX_DIGIT,
+  isEntityByte,
+  isLetterOrDigit,
+  MAY_BE_LONG,
+  NO_ESCAPE,
+  SINGLES,
+} from "./escape-bytes.ts";
+import { ENTITIES, LONGEST_ENTITY, MAX_ENTITY_BYTES, SHORT_ESCAPES } from "./escape-names.ts";
 
 /** How many escapings may lie over each other: JSON in JSON in a URL has three. */
 const MAX_LAYERS = 3;
@@ -8,9 +17,6 @@ const MAX_ESCAPE_BYTES = 112;
 
 /** So many backslashes stand for one another after three layers. */
 const LONGEST_RUN = 8;
-
-/** `#x10ffff` is longer than every name. */
-const MAX_ENTITY_BYTES = Math.max(8, LONGEST_ENTITY) + 1;
 
 /** Three layers of introducers, each with three of what follows, and bytes apart from characters. */
 const MAX_FOUND = 16;
@@ -25,24 +31,8 @@ const [BACKSLASH, PERCENT, AMPERSAND, EQUALS, PLUS, SPACE] = [0x5c, 0x25, 0x26, 
 const LETTER_U = 0x75;
 const [QUOTATION_MARK, APOSTROPHE, ESC, NEWLINE, RETURN, SEMICOLON] = [0x22, 0x27, 0x1b, 0x0a, 0x0d, 0x3b];
 
-/** The answers of `single` that are no code. */
-const NO_ESCAPE = -1;
+/** The answer of `single` that is no code, besides `NO_ESCAPE`. */
 export const MANY = -2;
-
-const HEX_DIGIT = new Int8Array(256).fill(-1);
-for (let digit = 0; digit < 16; digit++) {
-  const character = digit.toString(16);
-  HEX_DIGIT[character.charCodeAt(0)] = digit;
-  HEX_DIGIT[character.toUpperCase().charCodeAt(0)] = digit;
-}
-
-/** By the byte behind a backslash: what both stand for, and whether more bytes belong to them. */
-const SINGLES = new Int8Array(256).fill(NO_ESCAPE);
-const MAY_BE_LONG = new Uint8Array(256);
-// A shell escapes blanks as well.
-for (let byte = SPACE; byte < 0x7f; byte++) if (!isLetterOrDigit(byte)) SINGLES[byte] = byte;
-for (const [letter, code] of SHORT_ESCAPES) SINGLES[letter] = code;
-for (const byte of Buffer.from("uUx01234567\\")) MAY_BE_LONG[byte] = 1;
 
 /**
  * The bytes that an escape may begin with, for patterns that hold the given bytes: a doubled quote matters only where a
@@ -407,18 +397,4 @@ export class EscapeReader {
     this.#next = next;
     return true;
   }
-}
-
-function isEntityByte(byte: number): boolean {
-  return isLetterOrDigit(byte) || byte === 0x23;
-}
-
-function asciiOf(bytes: Uint8Array, from: number, to: number): string {
-  let text = "";
-  for (let at = from; at < to; at++) text += String.fromCharCode(bytes[at] as number);
-  return text;
-}
-
-function isLetterOrDigit(code: number): boolean {
-  return (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a);
 }

@@ -1,0 +1,34 @@
+import { SHORT_ESCAPES } from "./escape-names.ts";
+
+/** Bytes that stand for nothing but themselves. */
+export const NO_ESCAPE = -1;
+
+/** By byte: the value of a hexadecimal digit, or -1. */
+export const HEX_DIGIT = new Int8Array(256).fill(-1);
+for (let digit = 0; digit < 16; digit++) {
+  const character = digit.toString(16);
+  HEX_DIGIT[character.charCodeAt(0)] = digit;
+  HEX_DIGIT[character.toUpperCase().charCodeAt(0)] = digit;
+}
+
+/** By the byte behind a backslash: what both stand for, and whether more bytes belong to them. */
+export const SINGLES = new Int8Array(256).fill(NO_ESCAPE);
+export const MAY_BE_LONG = new Uint8Array(256);
+// A shell escapes blanks as well.
+for (let byte = 0x20; byte < 0x7f; byte++) if (!isLetterOrDigit(byte)) SINGLES[byte] = byte;
+for (const [letter, code] of SHORT_ESCAPES) SINGLES[letter] = code;
+for (const byte of Buffer.from("uUx01234567\\")) MAY_BE_LONG[byte] = 1;
+
+export function isEntityByte(byte: number): boolean {
+  return isLetterOrDigit(byte) || byte === 0x23;
+}
+
+export function asciiOf(bytes: Uint8Array, from: number, to: number): string {
+  let text = "";
+  for (let at = from; at < to; at++) text += String.fromCharCode(bytes[at] as number);
+  return text;
+}
+
+export function isLetterOrDigit(code: number): boolean {
+  return (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a);
+}
