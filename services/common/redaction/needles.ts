@@ -47,6 +47,7 @@ export function needlesOf(values: readonly string[], names: readonly string[] = 
   for (const item of items) addText(needles, item);
   // After all that is looked for as a whole, which has the better markers.
   for (const item of items) addEncoded(needles, item);
+  for (const item of items) addInspected(needles, item);
   for (const { text, source, isNamedSecret } of items) {
     for (const form of [text, ...keyForms(text)]) addPieces(needles, form, source, isNamedSecret);
   }
@@ -129,11 +130,19 @@ function addEncoded(needles: NeedleList, { text, source }: Item): void {
     addBase64(each);
   }
   for (const form of jsonForms(text)) addBase64(Buffer.from(form));
-  if (bytes.length > INSPECTED_BYTES) addHex(bytes.subarray(0, INSPECTED_BYTES));
   // Shells of Windows take their commands so.
   addBase64(Buffer.from(text, "utf16le"));
   addNested(bytes);
   if (meant && isHex(text.replaceAll("-", ""))) addNested(meant);
+}
+
+/** The beginning that Node.js prints of a long buffer. */
+function addInspected(needles: NeedleList, { text, source }: Item): void {
+  const bytes = Buffer.from(text);
+  if (bytes.length <= INSPECTED_BYTES) return;
+  for (const form of hexForms(bytes.subarray(0, INSPECTED_BYTES))) {
+    needles.add(form, source, { marker: needles.markerOf(text), gaps: "hex" });
+  }
 }
 
 /** A key in hexadecimal is cut in the other case too. */
