@@ -57,7 +57,7 @@ kept = [(bytearray(n), bytes(n), [0] * n, {i: i for i in range(n)}) for n in (1,
 set_result([[id(each) for each in few] for few in kept])
 """,
     "after imports": """
-import csv, decimal, email.message, sqlite3, xml.dom.minidom
+import asyncio, csv, decimal, email.message, pdb, sqlite3, tarfile, unittest, xml.dom.minidom
 set_result([hash(each) for each in {*(type(f"K{n}", (), {}) for n in range(20)), *(object() for _ in range(20))}])
 """,
     "what was there before, taken away": """
