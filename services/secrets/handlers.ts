@@ -5,6 +5,7 @@ import type { Log } from "../common/log.ts";
 import type { Secret } from "../common/secret.ts";
 import { isBrokered } from "./brokered-secret.ts";
 import type { ProjectSecrets } from "./project-secrets.ts";
+import { createWeakValueWarnings } from "./weak-value-warnings.ts";
 
 /**
  * What each caller is given. Brokered values go to the egress service and to nobody else: what a sanitizer holds back
@@ -12,9 +13,11 @@ import type { ProjectSecrets } from "./project-secrets.ts";
  */
 export function secretsHandlers(projects: ProjectSecrets, log: Log): SecretsServiceServer {
   const { unary } = handlersFor(log);
+  const warnOfWeakValues = createWeakValueWarnings(log);
   return {
     resolveSecrets: unary(async ({ project }) => {
       const { version, secrets } = await projects.current(named(project));
+      warnOfWeakValues(project, secrets);
       return { version, secrets: givenToScripts(secrets) };
     }),
     resolveNeedles: unary(async ({ project, version: wanted }) => {

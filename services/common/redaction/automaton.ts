@@ -1,3 +1,4 @@
+import { PREFIX_BYTES, PrefixFilter } from "./prefix-filter.ts";
 import { buildTrie, type Trie } from "./trie.ts";
 
 /** Rows of transitions take at most this much: 4 MiB, about what a core's caches hold. */
@@ -68,6 +69,10 @@ export type Automaton = {
   readonly gaps: readonly AutomatonGaps[];
   /** One step from any state; the slow way. */
   step(state: number, byte: number): number;
+  /** Finds where the automaton has to be asked; undefined when it always has to. */
+  readonly filter: PrefixFilter | undefined;
+  /** States below this number stand for fewer bytes than `filter` looks up. */
+  readonly shallow: number;
 };
 
 export type AutomatonGaps = {
@@ -77,6 +82,8 @@ export type AutomatonGaps = {
   readonly isGap: Uint8Array;
   /** How many characters must have come before a gap. */
   readonly minDepth: number;
+  /** Gaps stand behind so many characters each. */
+  readonly every: number;
 };
 
 /**
@@ -149,6 +156,7 @@ export function compileAutomaton(
     states: gapStatesOf(trie, patterns, fail, kind),
     isGap: flags(GAPS[kind].between),
     minDepth: GAPS[kind].minDepth,
+    every: GAPS[kind].every,
   }));
   for (let state = 0; state < rows; state++) {
     for (let stop = 0; stop < stopClasses; stop++)
@@ -160,7 +168,7 @@ export function compileAutomaton(
     }
   }
   isComplete = true;
-  return {
+  const automaton = {
     classOf,
     classes,
     stopClasses,
@@ -178,6 +186,13 @@ export function compileAutomaton(
     gaps,
     step,
   };
+  const filter = PrefixFilter.of(
+    [...patterns, ...triggers.map(({ bytes }) => ({ bytes, gaps: "none" as const }))],
+    automaton,
+  );
+  // States are numbered by depth.
+  const deep = depth.findIndex((each) => each >= PREFIX_BYTES);
+  return { ...automaton, filter, shallow: filter === undefined ? 0 : deep < 0 ? size : deep };
 }
 
 /** Bytes that may stop the scanner have the first classes, each one of its own. */

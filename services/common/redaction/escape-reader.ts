@@ -98,6 +98,8 @@ export class EscapeReader {
       if (low < 0) return NO_ESCAPE;
       const code = high * 16 + low;
       if (this.#mayIntroduce(code)) return MANY;
+      // Quoted-printable writes letters and digits as they are.
+      if (introducer === EQUALS && isLetterOrDigit(code)) return NO_ESCAPE;
       this.singleNext = at + 3;
       return code < 0x80 ? code : code + RAW_BYTE;
     }
@@ -358,7 +360,7 @@ export class EscapeReader {
   #quotedPrintable(layers: number, at: number, second: number, next: number): boolean {
     if (second === NEWLINE) return this.#is(NOTHING, next);
     if (second === RETURN) return this.#text(layers, next, "\n", NOTHING);
-    return this.#hexBytes(layers, at, 2, 2) && this.#isByte();
+    return this.#hexBytes(layers, at, 2, 2) && !isLetterOrDigit(this.#code) && this.#isByte();
   }
 
   /** What follows `ESC [`: parameters and one letter, such as `1;31m`. */

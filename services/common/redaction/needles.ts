@@ -49,7 +49,7 @@ export function needlesOf(values: readonly string[], names: readonly string[] = 
   for (const item of items) addEncoded(needles, item);
   for (const item of items) addInspected(needles, item);
   for (const { text, source, isNamedSecret } of items) {
-    for (const form of [text, ...keyForms(text)]) addPieces(needles, form, source, isNamedSecret);
+    addPieces(needles, text, source, isNamedSecret);
   }
   return needles.all;
 }
@@ -143,11 +143,6 @@ function addInspected(needles: NeedleList, { text, source }: Item): void {
   for (const form of hexForms(bytes.subarray(0, INSPECTED_BYTES))) {
     needles.add(form, source, { marker: needles.markerOf(text), gaps: "hex" });
   }
-}
-
-/** A key in hexadecimal is cut in the other case too. */
-function keyForms(text: string): string[] {
-  return /^[0-9a-f-]+$/i.test(text) ? textFormsOf(text) : [];
 }
 
 /** The samples by which pieces of a long value are found. */

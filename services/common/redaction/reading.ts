@@ -71,8 +71,34 @@ export class Reading {
   }
 }
 
+/** More ways to read one place than any encoder makes; of more, the longest matches are followed. */
+const MAX_READINGS = 16;
+
+/** Without the readings at `position` that others include, and of too many those with the shortest matches. */
+export function prunedReadings(
+  automaton: Automaton,
+  readings: readonly Reading[],
+  position: number,
+): Reading[] {
+  const lengthOf = ({ state }: Reading) => automaton.depth[state] as number;
+  const includes = (other: Reading, reading: Reading) => {
+    if (other === reading || other.at !== position) return false;
+    if (!isSuffixState(automaton, reading.state, other.state)) return false;
+    // Of two that have read the same, the one that began earlier takes more of the text with it.
+    const length = lengthOf(reading);
+    const [start, otherStart] = [reading.startOf(length), other.startOf(length)];
+    if (otherStart !== start || other.state !== reading.state) return otherStart <= start;
+    return readings.indexOf(other) < readings.indexOf(reading);
+  };
+  const kept = readings.filter(
+    (reading) => reading.at !== position || !readings.some((other) => includes(other, reading)),
+  );
+  if (kept.length <= MAX_READINGS) return kept;
+  return kept.sort((a, b) => lengthOf(b) - lengthOf(a)).slice(0, MAX_READINGS);
+}
+
 /** Whether all that `state` stands for is also the end of what `other` stands for. */
-export function isSuffixState({ depth, fail }: Automaton, state: number, other: number): boolean {
+function isSuffixState({ depth, fail }: Automaton, state: number, other: number): boolean {
   const length = depth[state] as number;
   let longer = other;
   while ((depth[longer] as number) > length) longer = fail[longer] as number;

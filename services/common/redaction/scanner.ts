@@ -3,16 +3,16 @@ import { EscapeReader, MANY, NOTHING, RAW_BYTE } from "./escape-reader.ts";
 import { Hits } from "./hits.ts";
 import { checkedBytes, isKnownBehind, type MatchCheck, meantBytes } from "./match-checks.ts";
 import type { NeedleSet } from "./needle-set.ts";
-import { isSuffixState, Reading } from "./reading.ts";
+import { PREFIX_BYTES } from "./prefix-filter.ts";
+import { prunedReadings, Reading } from "./reading.ts";
 import { Regions } from "./regions.ts";
-
-/** More ways to read one place than any encoder makes; of more, the longest matches are followed. */
-const MAX_READINGS = 16;
 
 /** Bytes that were scanned are kept for the last characters of a match, and for what stands before a number or a piece. */
 const KEPT_BYTES = 64;
 /** While an escape is read, the last characters may have been written with so many bytes. */
 const KEPT_WITH_ESCAPES_BYTES = 512;
+
+const [ZERO, X] = [0x30, 0x78];
 
 const NO_BYTES = new Uint8Array();
 
@@ -114,11 +114,21 @@ export class Scanner {
   /** Scans from `at` on until a byte begins an escape that matters. Returns where it stopped. */
   #scanPlain(from: number): number {
     const text = this.#text;
-    const { table, classOf, classes, rows, longest, triggerIn, stopClasses } = this.#automaton;
+    const { table, classOf, classes, rows, longest, triggerIn, stopClasses, shallow } = this.#automaton;
     const length = text.length;
     let state = this.#state;
     let at = from;
     while (at < length) {
+      // The filter looks at the bytes before `at`, too.
+      const maySkip = at >= PREFIX_BYTES - 1;
+      if (maySkip && state < shallow) {
+        this.#state = state;
+        at = this.#skip(at);
+        state = this.#state;
+        if (at === length || this.#unchecked !== "nothing") break;
+      }
+      const deep = maySkip ? shallow * classes : 0;
+      const end = maySkip ? length : Math.min(length, PREFIX_BYTES - 1);
       let isStop = false;
       if (state < rows) {
         let entry = state * classes;
@@ -126,10 +136,10 @@ export class Scanner {
         do {
           row = entry;
           entry = table[row + (classOf[text[at++] as number] as number)] as number;
-        } while (entry >= 0 && at < length);
+        } while (entry >= deep && at < end);
         if (entry >= 0) {
           state = entry / classes;
-          break;
+          continue;
         }
         isStop = entry === STOP;
         state = isStop ? row / classes : ~entry;
@@ -154,6 +164,23 @@ export class Scanner {
     return at;
   }
 
+  /**
+   * Passes over what is plain from `at` on. Returns where the automaton is needed again, in the state that the bytes before
+   * lead to.
+   */
+  #skip(from: number): number {
+    const { filter, step } = this.#automaton;
+    const at = filter?.next(this.#text, from) ?? from;
+    if (at === from) return at;
+    this.#state = 0;
+    for (let before = Math.max(from - (PREFIX_BYTES - 1), at - (PREFIX_BYTES - 1)); before < at; before++) {
+      this.#state = step(this.#state, this.#text[before] as number);
+      // Short triggers end in what was passed over.
+      if (before >= from && !this.#arrive(this.#state, before + 1)) return before + 1;
+    }
+    return at;
+  }
+
   /** Scans byte by byte, as long as some escape is read as what it stands for. Returns where it stopped. */
   #scanReadings(from: number): number {
     const text = this.#text;
@@ -161,7 +188,8 @@ export class Scanner {
     let at = from;
     for (; this.#readings.length > 0; at++) {
       if (!this.#check(at)) return at;
-      if (this.#readings.length > 1) this.#prune(at);
+      if (this.#readings.length > 1)
+        this.#readings = prunedReadings(this.#automaton, this.#readings, this.#position + at);
       if (at === text.length) return at;
       const byte = text[at] as number;
       const count = this.#readings.length;
@@ -182,7 +210,7 @@ export class Scanner {
   #mayStopAt(byte: number): boolean {
     const { classOf, stopClasses } = this.#automaton;
     // `0` may begin `0x` in a list of digits.
-    return ((classOf[byte] as number) > 0 && (classOf[byte] as number) <= stopClasses) || byte === 0x30;
+    return ((classOf[byte] as number) > 0 && (classOf[byte] as number) <= stopClasses) || byte === ZERO;
   }
 
   /** The first `count` readings go on with `byte`, if they are there; those that have nothing left to follow end. */
@@ -304,7 +332,7 @@ export class Scanner {
     const byte = this.#text[at] as number;
     if (this.#automaton.introduces[byte] === 0) {
       this.#passGap(state, at, byte, at + 1, earlier);
-      return !earlier || byte !== 0x30 || this.#passPrefix(state, at, earlier);
+      return !earlier || byte !== ZERO || this.#passPrefix(state, at, earlier);
     }
     const code = this.#reader.single(this.#text, at);
     if (code >= 0) this.#follow(state, at, code, this.#reader.singleNext, earlier);
@@ -337,7 +365,7 @@ export class Scanner {
       this.#waitsAt = at;
       return false;
     }
-    if (this.#text[at + 1] === 0x78) this.#start(state, at, at + 2, 0, earlier);
+    if (this.#text[at + 1] === X) this.#start(state, at, at + 2, 0, earlier);
     return true;
   }
 
@@ -366,37 +394,21 @@ export class Scanner {
   }
 
   /**
-   * Whether a reading that goes on at `at` in `state` ends with the next byte, which saves most of them: whether no more
-   * than `left` characters are left then of what it follows.
+   * Whether a reading that goes on at `at` in `state` ends with the next two bytes, which saves most of them: whether no more
+   * than `left` characters are left then of what it follows, besides those bytes.
    */
-  #isOver(state: number, at: number, left: number): boolean {
+  #isOver(from: number, at: number, left: number): boolean {
     const { longest, step, depth } = this.#automaton;
-    const byte = this.#text[at];
-    if (byte === undefined || longest[state] !== -1) return false;
-    if (this.#mayStopAt(byte)) return false;
-    return (depth[step(state, byte)] as number) <= left;
-  }
-
-  /** Forgets the readings at `at` that others include, and of too many those with the shortest matches. */
-  #prune(at: number): void {
-    const automaton = this.#automaton;
-    const position = this.#position + at;
-    const depthOf = ({ state }: Reading) => automaton.depth[state] as number;
-    const isIncluded = (reading: Reading, other: Reading) => {
-      if (other === reading || other.at !== position) return false;
-      if (!isSuffixState(automaton, reading.state, other.state)) return false;
-      // Of two that have read the same, the one that began earlier takes more of the text with it.
-      const length = depthOf(reading);
-      const [start, otherStart] = [reading.startOf(length), other.startOf(length)];
-      if (otherStart !== start || other.state !== reading.state) return otherStart <= start;
-      return this.#readings.indexOf(other) < this.#readings.indexOf(reading);
-    };
-    const here = this.#readings.filter((reading) => reading.at === position);
-    const dropped = here.filter((reading) => here.some((other) => isIncluded(reading, other)));
-    if (dropped.length > 0) this.#readings = this.#readings.filter((reading) => !dropped.includes(reading));
-    if (this.#readings.length <= MAX_READINGS) return;
-    this.#readings.sort((a, b) => depthOf(b) - depthOf(a));
-    this.#readings.length = MAX_READINGS;
+    let state = from;
+    for (let ahead = 0; ahead < 2; ahead++) {
+      const byte = this.#text[at + ahead];
+      if (byte === undefined || longest[state] !== -1) return false;
+      const isDigit = byte === ZERO && at + ahead + 1 < this.#text.length && this.#text[at + ahead + 1] !== X;
+      if (!isDigit && this.#mayStopAt(byte)) return false;
+      state = step(state, byte);
+      if ((depth[state] as number) <= left + ahead) return true;
+    }
+    return false;
   }
 
   /** The text was scanned up to `at`; the rest waits for what follows. */

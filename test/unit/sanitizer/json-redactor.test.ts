@@ -30,16 +30,15 @@ describe("the redaction of JSON", () => {
     const cases = secretValues.chain((values) => fc.tuple(fc.constant(values), textAround(values)));
     await fc.assert(
       fc.asyncProperty(cases, async ([values, text]) => {
-        // With the quotes of JSON, or the backslash of the next escape, it would be more than the text.
-        fc.pre(values.every((value) => !/^"|["\\]$/.test(value)));
         const { needles } = compileNeedles(values);
+        // With the quotes of JSON, or the backslash of the next escape, it would be more than the text.
+        fc.pre(needles.every(({ bytes }) => !/^"|["\\]$/.test(Buffer.from(bytes).toString())));
         // What stands around a word is looked at as it is written.
         fc.pre(needles.every(({ check }) => check === undefined));
         const written = escapedThroughout(JSON.stringify(text));
         // No needle may survive in the written form either, such as one that begins with the last digit of an escape.
         const isWhole = (place: number) => (place - 1) % "\\u0000".length === 0;
-        const ofEscapes = needles.filter(({ bytes }) => Buffer.from(bytes).includes("\\u"));
-        const inWritten = naiveRegions(Buffer.from(written), ofEscapes);
+        const inWritten = naiveRegions(Buffer.from(written), needles);
         fc.pre(inWritten.every(({ start, end }) => isWhole(start) && isWhole(end)));
         const expected = naivelyRedacted(Buffer.from(text), needles).toString();
         expect(JSON.parse(await redact(values, written))).toBe(expected);

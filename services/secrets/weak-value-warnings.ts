@@ -1,0 +1,23 @@
+import type { Log } from "../common/log.ts";
+import { weaknessOf } from "../common/redaction/weak-values.ts";
+import type { Secret } from "../common/secret.ts";
+
+/**
+ * Warns once about each secret that is a word or a short number: in other words and numbers it is not redacted, because
+ * that would take them out of every output.
+ */
+export function createWeakValueWarnings(log: Log): (project: string, secrets: readonly Secret[]) => void {
+  const warned = new Set<string>();
+  return (project, secrets) => {
+    for (const secret of secrets) {
+      const weakness = weaknessOf(secret.reveal());
+      const key = `${project}/${secret.name}`;
+      if (weakness === undefined || warned.has(key)) continue;
+      warned.add(key);
+      log.warn(
+        { project, secret: secret.name },
+        `The value of secret ${secret.name} is ${weakness}: it is redacted only where it stands alone. Use a longer random value.`,
+      );
+    }
+  };
+}
