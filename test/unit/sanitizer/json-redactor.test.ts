@@ -12,12 +12,12 @@ async function redact(values: readonly string[], json: string | Uint8Array): Pro
   return Buffer.concat([...edits.pieces()]).toString();
 }
 
-/** JSON with every character of every string written as an escape. */
+/** JSON with every character of every string written as an escape; no value of these tests has a digit, or a letter in capitals. */
 function escapedThroughout(json: string): string {
   return json.replace(/"((?:[^"\\]|\\.)*)"/g, (whole) => {
     const text: string = JSON.parse(whole);
     const units = Array.from({ length: text.length }, (_, at) => text.charCodeAt(at));
-    return `"${units.map((unit) => `\\u${unit.toString(16).padStart(4, "0")}`).join("")}"`;
+    return `"${units.map((unit) => `\\u${unit.toString(16).toUpperCase().padStart(4, "0")}`).join("")}"`;
   });
 }
 
