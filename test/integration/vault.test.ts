@@ -165,8 +165,8 @@ describe.skipIf(missing)(`a real vault${missing ? ` (${missing})` : ""}`, () => 
     };
 
     it("a rotation reaches the next run, redacted", async () => {
-      await put("live", { token: "first-token-aaaa" });
-      expect(await run()).toBe("[REDACTED...aaaa] 16\n");
+      await put("live", { token: "the-first-token-aaaa" });
+      expect(await run()).toBe("[REDACTED...aaaa] 20\n");
       await put("live", { token: "the-second-token-bbbb" });
       await expect.poll(run, { timeout: 10_000 }).toBe("[REDACTED...bbbb] 21\n");
     });
