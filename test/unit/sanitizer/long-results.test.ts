@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { compileNeedles } from "../../../services/common/redaction/needle-set.ts";
 import { type Judge, loadRules } from "../../../services/sanitizer/credentials/rules.ts";
 import { redactJson } from "../../../services/sanitizer/json-redactor.ts";
-import { measureStretches } from "../../support/stretches.ts";
+import { longestStretchMs } from "../../support/stretches.ts";
 
 const MAX_STRETCH_MS = 50;
 const SECRET = "secret-value-number-1";
@@ -38,7 +38,7 @@ describe("the redaction of a long result", () => {
 
   it.each(Object.keys(RESULTS))("does not hold the process up for long: %s", async (name) => {
     const text = Buffer.from(RESULTS[name]?.() ?? "");
-    const { longestMs } = await measureStretches(() => redactJson(text, needles, judge, never));
+    const longestMs = await longestStretchMs(() => redactJson(text, needles, judge, never), MAX_STRETCH_MS);
     expect(longestMs).toBeLessThan(MAX_STRETCH_MS);
   });
 
