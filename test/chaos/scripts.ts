@@ -107,8 +107,9 @@ set_result(first + second)`;
       return signed(body, { stdout: stdout.join(""), result: String(lines) });
     }
     case "overflow": {
-      const stdout = "y".repeat(MAX_OUTPUT_BYTES - FIRST_LINE_BYTES);
-      return of(`print('y' * 3_000_000, end='')\nset_result(${n})`, {
+      // No form of a secret begins with it: what could be a beginning is dropped at a cut.
+      const stdout = "!".repeat(MAX_OUTPUT_BYTES - FIRST_LINE_BYTES);
+      return of(`print('!' * 3_000_000, end='')\nset_result(${n})`, {
         stdout,
         result: String(n),
         truncated: 3_000_000 - stdout.length,

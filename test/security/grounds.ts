@@ -32,9 +32,10 @@ export async function expectOnlyItsProcesses(pid: number, { uid }: Account): Pro
  * user, epoll watches and inotify instances among it: what one run uses up, others would lack.
  */
 export async function expectRunsOfTheirOwn(pid: number, { uid }: Account): Promise<void> {
-  const workers = (await Promise.all((await childrenOf(pid)).map(childrenOf))).flat();
-  const inits = (await Promise.all(workers.map(childrenOf))).flat();
-  const scripts = (await Promise.all(inits.map(childrenOf))).flat();
+  const childrenOfAll = async (parents: number[]) => (await Promise.all(parents.map(childrenOf))).flat();
+  const zygotes = await childrenOfAll(await childrenOf(pid));
+  const inits = await childrenOfAll(await childrenOfAll(zygotes));
+  const scripts = await childrenOfAll(inits);
   const users = await Promise.all(scripts.map(async (each) => Number((await statusOf(each)).Uid?.[0])));
   expect(users.length).toBeGreaterThan(5);
   if (uid === 0) expect(new Set(users).size).toBe(users.length);
