@@ -20,7 +20,7 @@ export type Gaps = "none" | GapKind;
 const GAP_KINDS = ["base64", "hex", "number"] as const;
 type GapKind = (typeof GAP_KINDS)[number];
 
-export type Pattern = { readonly bytes: Uint8Array; readonly gaps: Gaps };
+type Pattern = { readonly bytes: Uint8Array; readonly gaps: Gaps };
 
 /** The bytes that encoders put between characters, and how much of a pattern must have come before they are passed over. */
 export const GAPS = {

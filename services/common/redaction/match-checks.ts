@@ -12,7 +12,7 @@ export type MatchCheck =
   | undefined;
 
 /** The bytes around a match that a check may look at. */
-export type Surroundings = {
+type Surroundings = {
   readonly before: Uint8Array;
   /** The match and what follows it. */
   readonly from: Uint8Array;

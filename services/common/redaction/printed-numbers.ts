@@ -1,5 +1,5 @@
 /** Fewer digits are too common in output that has nothing to do with the secret. */
-export const MIN_NUMBER_DIGITS = 6;
+const MIN_NUMBER_DIGITS = 6;
 
 /** A double has about so many digits that count; of fewer only a rounded number is meant. */
 const DOUBLE_DIGITS = 15;

@@ -53,7 +53,7 @@ const KEY_HEADERS =
   /MII.{1,12}ANBgkqhkiG9w0BAQEFAA(?:.{4,28}AgEAAo.{1,4}BAQ)?|MIG.{1,8}MBMGByqGSM49AgEGCCqGSM49AwEHB[HG]0wawIBAQQg/g;
 
 /** Whether a run of letters and digits was made by chance rather than by people. */
-export function isRandomLooking(run: string): boolean {
+function isRandomLooking(run: string): boolean {
   const kinds = [/[a-z]/, /[A-Z]/, /[0-9]/].filter((kind) => kind.test(run)).length;
   if (kinds < 2) return false;
   const words = run.match(new RegExp(`[a-z]{${MIN_WORD_LETTERS},}`, "g")) ?? [];
