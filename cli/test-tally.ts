@@ -1,6 +1,9 @@
 /** What came of tests; `skipped` says why, one line each. */
 export type Tally = { readonly passed: number; readonly failed: number; readonly skipped: readonly string[] };
 
+/** What came of the tests of each file, by its path, and how many errors no file can be blamed for. */
+export type FileTallies = { readonly files: Readonly<Record<string, Tally>>; readonly errorsOutside: number };
+
 export const CRASHED: Tally = { passed: 0, failed: 1, skipped: [] };
 
 /** A runner that failed and reports no failed test has failed all the same. */

@@ -1,8 +1,10 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { repeatFailed } from "./test-repeats.ts";
 import {
   CRASHED,
+  type FileTallies,
   sumOf,
   type Tally,
   tallyFails,
@@ -22,21 +24,39 @@ export async function test(filters: readonly string[]): Promise<number> {
   const reports = await mkdtemp(join(tmpdir(), "airlock-tests-"));
   try {
     const tallies: Tally[] = [];
-    if (filters.length === 0 || forServices.length > 0) tallies.push(await runVitest(forServices, reports));
+    const flaky: string[] = [];
+    if (filters.length === 0 || forServices.length > 0) {
+      const first = await runVitest(forServices, reports);
+      const repeated = await repeatFailed(first, (file) => runAgain(file, reports));
+      tallies.push(repeated.tally);
+      flaky.push(...repeated.flaky);
+    }
     if (filters.length === 0 || forWorker.length > 0) tallies.push(await runPytest(forWorker, reports));
-    return conclude(sumOf(tallies), Boolean(process.env.CI));
+    return conclude(sumOf(tallies), flaky, Boolean(process.env.CI));
   } finally {
     await rm(reports, { recursive: true });
   }
 }
 
-async function runVitest(filters: readonly string[], reports: string): Promise<Tally> {
+async function runVitest(filters: readonly string[], reports: string): Promise<FileTallies> {
   const report = join(reports, "vitest.json");
+  await rm(report, { force: true });
   const reporters = ["--reporter=default", `--reporter=${join(ROOT, "cli", "test-reporter.ts")}`];
   const status = await runVisibly(["vitest", "run", ...reporters, ...filters], {
     env: { AIRLOCK_TEST_TALLY: report },
   });
-  return withExitStatus(await tallyFrom(report, JSON.parse), status);
+  const tallies = await readReport(report, JSON.parse as (text: string) => FileTallies);
+  if (!tallies) return { files: {}, errorsOutside: 1 };
+  const failed = sumOf(Object.values(tallies.files)).failed + tallies.errorsOutside;
+  return status !== 0 && failed === 0 ? { ...tallies, errorsOutside: 1 } : tallies;
+}
+
+/** Runs one file of the services' tests by itself, after it failed beside others. */
+async function runAgain(file: string, reports: string): Promise<Tally> {
+  process.stdout.write(`\nOnce more, by itself: ${file}\n`);
+  const { files, errorsOutside } = await runVitest([file], reports);
+  const tally = sumOf(Object.values(files));
+  return { ...tally, failed: tally.failed + errorsOutside };
 }
 
 async function runPytest(filters: readonly string[], reports: string): Promise<Tally> {
@@ -45,22 +65,29 @@ async function runPytest(filters: readonly string[], reports: string): Promise<T
   const status = await runVisibly([PYTHON, "-m", "pytest", `--junitxml=${report}`, ...paths], {
     cwd: WORKER,
   });
-  return withExitStatus(await tallyFrom(report, tallyOfJunit), status);
+  return withExitStatus((await readReport(report, tallyOfJunit)) ?? CRASHED, status);
 }
 
-async function tallyFrom(report: string, parse: (text: string) => Tally): Promise<Tally> {
+/** What a runner reported; undefined when there is no report, or half of one, because the runner crashed. */
+async function readReport<Report>(
+  path: string,
+  parse: (text: string) => Report,
+): Promise<Report | undefined> {
   try {
-    return parse(await readFile(report, "utf8"));
+    return parse(await readFile(path, "utf8"));
   } catch {
-    // No report, or half of one: the runner crashed.
-    return CRASHED;
+    return undefined;
   }
 }
 
-function conclude(tally: Tally, inCi: boolean): number {
+function conclude(tally: Tally, flaky: readonly string[], inCi: boolean): number {
   if (tally.skipped.length > 0) {
     process.stdout.write(`\nSkipped:\n${tally.skipped.map((line) => `  ${line}\n`).join("")}`);
     if (inCi) process.stdout.write("In CI nothing may be skipped.\n");
+  }
+  if (flaky.length > 0) {
+    process.stdout.write("\nFailed beside other tests and passed by themselves; each is a race to mend:\n");
+    for (const file of flaky) process.stdout.write(`flaky: ${file}\n`);
   }
   process.stdout.write(`\n${tallyLine(tally)}\n`);
   return tallyFails(tally, inCi) ? 1 : 0;

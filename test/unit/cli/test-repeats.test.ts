@@ -1,0 +1,84 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { mayRepeat, repeatFailed } from "../../../cli/test-repeats.ts";
+import type { FileTallies, Tally } from "../../../cli/test-tally.ts";
+
+const ROOT = join(import.meta.dirname, "..", "..", "..");
+const CHAOS = "test/chaos/chaos.test.ts";
+const SOAK = "test/e2e/soak.test.ts";
+const UNIT = "test/unit/cli/help.test.ts";
+
+const tally = (passed: number, failed: number): Tally => ({ passed, failed, skipped: [] });
+
+/** Repeats what failed; `second` says what the second run of each file gives. */
+async function repeated(first: FileTallies, second: Readonly<Record<string, Tally>>) {
+  const runs: string[] = [];
+  const result = await repeatFailed(first, async (file) => {
+    runs.push(file);
+    return second[file] ?? tally(0, 1);
+  });
+  return { ...result, runs };
+}
+
+describe("a failed test file", () => {
+  it("of a suite that breaks real things counts as its second run says, and is named as flaky", async () => {
+    const first = { files: { [CHAOS]: tally(3, 1), [UNIT]: tally(9, 0) }, errorsOutside: 0 };
+    const { tally: sum, flaky, runs } = await repeated(first, { [CHAOS]: tally(4, 0) });
+    expect(sum).toEqual(tally(13, 0));
+    expect(flaky).toEqual([CHAOS]);
+    expect(runs).toEqual([CHAOS]);
+  });
+
+  it("that fails twice has failed", async () => {
+    const first = { files: { [SOAK]: tally(1, 1) }, errorsOutside: 0 };
+    expect(await repeated(first, { [SOAK]: tally(0, 2) })).toMatchObject({ tally: tally(0, 2), flaky: [] });
+  });
+
+  it("that runs no test the second time is not called flaky", async () => {
+    const first = { files: { [SOAK]: tally(1, 1) }, errorsOutside: 0 };
+    expect(await repeated(first, { [SOAK]: tally(0, 0) })).toMatchObject({ flaky: [] });
+  });
+
+  it("of any other suite is not run again", async () => {
+    const first = { files: { [UNIT]: tally(3, 1) }, errorsOutside: 0 };
+    expect(await repeated(first, {})).toEqual({ tally: tally(3, 1), flaky: [], runs: [] });
+  });
+
+  it("is not run again when many failed", async () => {
+    const names = ["a", "b", "c", "d", "e"].map((name) => `test/chaos/${name}.test.ts`);
+    const first = { files: Object.fromEntries(names.map((name) => [name, tally(0, 1)])), errorsOutside: 0 };
+    expect(await repeated(first, {})).toEqual({ tally: tally(0, 5), flaky: [], runs: [] });
+  });
+
+  it("does not hide an error outside of all tests", async () => {
+    const first = { files: { [CHAOS]: tally(0, 1) }, errorsOutside: 1 };
+    expect((await repeated(first, { [CHAOS]: tally(1, 0) })).tally).toEqual(tally(1, 1));
+  });
+});
+
+describe("the suites that may be repeated", () => {
+  it("are those of chaos, network faults, soak, load, floods and containers", async () => {
+    const files = await readdir(join(ROOT, "test"), { recursive: true });
+    const paths = files.map((file) => `test/${file}`).filter((file) => file.endsWith(".test.ts"));
+    for (const one of [
+      CHAOS,
+      "test/chaos/chaos-docker.test.ts",
+      SOAK,
+      "test/e2e/compose.test.ts",
+      "test/e2e/docker-life.test.ts",
+      "test/e2e/floods-of-pools.test.ts",
+      "test/e2e/rest-contract-docker.test.ts",
+      "test/integration/docker-owner.test.ts",
+      "test/integration/network-faults.test.ts",
+      "test/security/hostile-docker.test.ts",
+    ]) {
+      expect(paths).toContain(one);
+      expect(mayRepeat(one), one).toBe(true);
+    }
+    const others = paths.filter((file) => !mayRepeat(file));
+    expect(others).toEqual(
+      expect.arrayContaining([UNIT, "test/e2e/numbers.test.ts", "test/security/hostile-root.test.ts"]),
+    );
+  });
+});
