@@ -56,17 +56,20 @@ curl -s -X POST ${baseUrl}/executions/EXECUTION_ID/cancel
 Nothing to import:
 
 \`\`\`python
-settings.get("NAME")                 # a setting or secret as text, or None
+settings.get("NAME")                 # a setting or secret as text, or None; settings.get("NAME", "default")
 settings.keys()
-memory.get("category", "key")        # what the request carried
+memory.get("category", "key")        # what the request carried, or None; memory.get("category", "key", default)
 memory.set("category", "key", value) # comes back in memory_updates when the script completes
+memory.keys("category")              # memory.keys(): the categories; memory.delete("category", "key") comes back as null
 text = llm.complete("Summarise: …")  # pauses; you answer with respond
 set_result({"total": total})         # any JSON value; the last call wins
 \`\`\`
 
 - A secret's value never leaves: it is redacted wherever it stands in the output. Use it, do not print it.
-- Numbers in \`result\` and \`memory\` keep every digit. NaN and infinities are no JSON: replace them.
-- DataFrames, dates, Decimals and numpy values can be given to set_result as they are.
+- Numbers in \`result\` and \`memory\` keep every digit. NaN and infinities are no JSON: replace them, or write each NaN as null
+  with \`set_result(df, nan=None)\`.
+- DataFrames, dates, Decimals, UUIDs and numpy values can be given to set_result as they are. A DataFrame is an array of row objects; a Series
+  is an object of label: value. An integer index without a name is left out (such a Series is an array), any other index is always there.
 - The same code and data give the same output: hash seed, random generators, time zone and locale are fixed.
 - \`truncated\` says how many bytes of stdout and stderr were cut.
 - A script reaches the hosts that stand beside its project above, at ports 443 and 80 unless one is named, and nothing

@@ -1,26 +1,7 @@
-"""The JSON text of a Python value: what `set_result` and `memory.set` accept, and how each type is written.
+"""The JSON text of a Python value: what `set_result` and `memory.set` accept. How each type is written stands in
+docs/results.md.
 
-| value | JSON |
-|---|---|
-| str, bool, None | as they are; a lone surrogate is an error, UTF-8 cannot hold it |
-| int, float | all digits of the `repr`: `1.0`, `2**63+1`, `5e-324` stay themselves; NaN and infinity are errors |
-| list, tuple, named tuple | array |
-| set, frozenset | array, sorted by the JSON text of the elements |
-| dict | object; keys are str, int, date or time; two keys with one text are an error, any other key too |
-| dataclass instance | object of its fields |
-| Enum member | its value |
-| Decimal | string with its exact digits |
-| datetime, date, time | ISO 8601 string |
-| timedelta | ISO 8601 duration in days and smaller: `P1DT2H0M3.5S`, negative with a leading `-` |
-| numpy scalar, array | number, string or nested arrays; a float32 is written as the float64 of the same value |
-| numpy datetime64, timedelta64; pandas Timestamp, Timedelta | as datetime and timedelta; nine decimals if need be |
-| NaT, pandas.NA | null |
-| pandas DataFrame | array of row objects; an index other than the default comes first, named as `reset_index` does |
-| pandas Series | array; with an index other than the default, object of label: value |
-| anything else | error that names the type and where it stands |
-
-A missing text in a pandas string column is null; NaN in a float column is an error, since it may be a wrong number.
-More than 200 levels and values that contain themselves are errors.
+Each type has one form, whatever the data, because an agent writes code for the shape that it saw once.
 """
 
 from __future__ import annotations
@@ -30,37 +11,23 @@ from dataclasses import _FIELD  # type: ignore[attr-defined]
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from math import isfinite, isnan
+from math import inf, isfinite, isnan, nan
 from typing import Any
 
-from . import encode_tables
-from .encode_keys import any_digits, full_name, is_missing, key_text
+from . import encode_stdlib, encode_tables
+from .encode_keys import exact_text, full_name, is_missing, key_text
 from .encode_time import duration_text, iso_text
-from .json_path import NotJson, at_attribute, at_item
-from .plain_json import ascii_of, text_of
+from .json_path import NotJson, at_attribute, at_item, in_element
+from .plain_json import ascii_of
 
 MAX_DEPTH = 200
 
-_HINTS = {
-    "bytes": "decode it to text, or use base64",
-    "bytearray": "decode it to text, or use base64",
-    "complex": "give its parts",
-    "generator": "wrap it in list()",
-    "range": "wrap it in list()",
-    "dict_keys": "wrap it in list()",
-    "dict_values": "wrap it in list()",
-    "dict_items": "wrap it in dict()",
-    "map": "wrap it in list()",
-    "filter": "wrap it in list()",
-    "zip": "wrap it in list()",
-}
 
-
-def encode(value: Any, name: str) -> str:
+def encode(value: Any, name: str, nan_is_null: bool = False) -> str:
     """`name` is what the value is called in the message of a NotJson."""
     problem: NotJson
     try:
-        text = _text_of(_Plain().convert(value))
+        text = exact_text(_Plain(nan_is_null).convert(value))
         text.encode()
     except NotJson as found:
         problem = found
@@ -72,15 +39,11 @@ def encode(value: Any, name: str) -> str:
     raise NotJson(problem.sentence(name)) from None
 
 
-def _text_of(plain: Any) -> str:
-    with any_digits():
-        return text_of(plain)
-
-
 class _Plain:
     """Turns a value into str, int, float, bool, None, list and dict with str keys, which `json` writes exactly."""
 
-    def __init__(self) -> None:
+    def __init__(self, nan_is_null: bool) -> None:
+        self._nan_is_null = nan_is_null
         self._open: set[int] = set()
 
     def convert(self, value: Any) -> Any:
@@ -88,7 +51,7 @@ class _Plain:
         if kind is str or kind is int or value is None or kind is bool:
             return value
         if kind is float:
-            return _finite(value)
+            return self._finite(value)
         if kind is dict:
             return self._nested(value, self._object)
         if kind is list or kind is tuple:
@@ -99,6 +62,11 @@ class _Plain:
         kind = type(value)
         if isinstance(value, Enum):
             return self.convert(value.value)
+        if isinstance(value, float):
+            return self._finite(value)
+        if isinstance(value, Decimal):
+            # A signalling NaN has no float.
+            return Decimal.__str__(value) if value.is_finite() else self._finite(nan if value.is_nan() else inf)
         for scalar, write in _SCALARS:
             if isinstance(value, scalar):
                 return write(value)
@@ -107,14 +75,34 @@ class _Plain:
         if isinstance(value, (list, tuple)):
             return self._nested(value, self._array)
         if isinstance(value, (set, frozenset)):
-            return sorted(self._nested(value, self._array), key=_text_of)
+            return sorted(self._nested(value, self._elements), key=exact_text)
         if hasattr(kind, "__dataclass_fields__"):
             return self._nested(value, self._fields)
+        return self._convert_rarer(value)
+
+    def _convert_rarer(self, value: Any) -> Any:
         known, plain = encode_tables.convert(value, self)
         if known:
             return plain
-        hint = _HINTS.get(kind.__name__, "turn it into text, numbers, lists or dicts first")
-        raise NotJson(f"is of type {full_name(kind)}, which has no JSON form; {hint}")
+        if encode_stdlib.is_text(value):
+            return str(value)
+        items = encode_stdlib.array_of(value)
+        if items is not None:
+            return self.nested_items(value, items)
+        members = encode_stdlib.object_of(value)
+        if members is not None:
+            return self._nested(value, lambda _: self._object(members))
+        kind = type(value)
+        raise NotJson(f"is of type {full_name(kind)}, which has no JSON form; {encode_stdlib.hint_of(kind)}")
+
+    def _finite(self, value: float) -> float | None:
+        if isfinite(value):
+            return float(value)
+        if not isnan(value):
+            raise NotJson("is infinite, which JSON cannot hold; use None or leave it out")
+        if self._nan_is_null:
+            return None
+        raise NotJson("is NaN, which JSON cannot hold; pass nan=None to write each NaN as null, or leave it out")
 
     def _nested(self, value: Any, convert: Callable[[Any], Any]) -> Any:
         if id(value) in self._open:
@@ -141,10 +129,20 @@ class _Plain:
                 raise at_item(problem, len(converted)) from None
         return converted
 
+    def _elements(self, items: Any) -> list[Any]:
+        """Of a set: no position finds an element again."""
+        converted = []
+        for item in items:
+            try:
+                converted.append(self.convert(item))
+            except NotJson as problem:
+                raise in_element(problem) from None
+        return converted
+
     def _object(self, items: dict[Any, Any]) -> dict[str, Any]:
         converted: dict[str, Any] = {}
         for key, item in items.items():
-            name = key if type(key) is str else key_text(key)
+            name = key if type(key) is str else key_text(key, self.convert)
             if name in converted:
                 raise NotJson(f"has two keys that are {ascii_of(name).decode()} in JSON")
             try:
@@ -164,13 +162,6 @@ class _Plain:
         return converted
 
 
-def _finite(value: float) -> float:
-    if not isfinite(value):
-        name = "NaN" if isnan(value) else "infinite"
-        raise NotJson(f"is {name}, which JSON cannot hold; use None or leave it out")
-    return float(value)
-
-
 def _date(value: Any) -> str | None:
     return None if is_missing(value) else iso_text(value)
 
@@ -183,8 +174,6 @@ _SCALARS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     (str, str.__str__),
     (bool, bool),
     (int, int),
-    (float, _finite),
-    (Decimal, Decimal.__str__),
     ((date, time), _date),
     (timedelta, _duration),
 )

@@ -1,41 +1,42 @@
-"""What may be a key of a JSON object, and how it is written."""
+"""How a key of a dict, or a label of a table, is written as the key of a JSON object."""
 
 from __future__ import annotations
 
-from datetime import date, time
-from enum import Enum
+from collections.abc import Callable
+from math import isfinite, isnan
 from sys import get_int_max_str_digits, modules, set_int_max_str_digits
 from types import TracebackType
 from typing import Any
 
-from .encode_time import iso_text, trim_fraction
 from .json_path import NotJson, whole
+from .plain_json import text_of
 
 
-def key_text(key: Any) -> str:
-    if isinstance(key, Enum):
-        return key_text(key.value)
-    if isinstance(key, str):
-        return str.__str__(key)
-    if isinstance(key, int) and not isinstance(key, bool):
-        return _digits(int(key))
-    if isinstance(key, (date, time)) and not is_missing(key):
-        return iso_text(key)
-    plain = _numpy_key(key)
-    if plain is None:
-        raise NotJson(f"has the key {whole(repr(key))} of type {full_name(type(key))}; keys are str, int, date or time")
-    return plain if isinstance(plain, str) else _digits(plain)
+def key_text(key: Any, convert: Callable[[Any], Any], called: str = "key") -> str:
+    """The text that the key has as a value. A key that is no text as a value has its JSON text.
+
+    Missing values share the text `null`, because pandas has several of them for one thing.
+    """
+    try:
+        plain = _plain_number(key) if isinstance(key, float) else convert(key)
+        return plain if isinstance(plain, str) else exact_text(plain)
+    except NotJson as problem:
+        raise NotJson(f"has the {called} {whole(_shown(key))}, but it{problem.sentence('')}") from None
 
 
-def _numpy_key(key: Any) -> str | int | None:
-    """A numpy integer or time that serves as key."""
-    numpy = modules.get("numpy")
-    if numpy is not None and hasattr(numpy, "generic"):
-        if isinstance(key, numpy.integer):
-            return int(key)
-        if isinstance(key, numpy.datetime64) and not numpy.isnat(key):
-            return trim_fraction(str(key))
-    return None
+def _plain_number(key: float) -> float | str | None:
+    if isfinite(key):
+        return float(key)
+    if isnan(key):
+        return None
+    return "Infinity" if key > 0 else "-Infinity"
+
+
+def _shown(key: Any) -> str:
+    try:
+        return repr(key)
+    except Exception:
+        return f"of type {full_name(type(key))}"
 
 
 def is_missing(value: Any) -> bool:
@@ -49,9 +50,10 @@ def full_name(kind: type) -> str:
     )
 
 
-def _digits(number: int) -> str:
+def exact_text(plain: Any) -> str:
+    """JSON text of a plain value, with every digit."""
     with any_digits():
-        return str(number)
+        return text_of(plain)
 
 
 class any_digits:

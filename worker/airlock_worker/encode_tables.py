@@ -26,9 +26,15 @@ def convert(value: Any, plain: Converter) -> tuple[bool, Any]:
             return True, _rows(value, plain)
         if isinstance(value, pandas.Series):
             return True, _series(value, plain)
+        if isinstance(value, (pandas.Index, pandas.api.extensions.ExtensionArray)):
+            return True, _column(value, plain)
+        if isinstance(value, pandas.Period):
+            return True, str(value)
+        if isinstance(value, pandas.Interval):
+            return True, _interval(value, plain)
     if numpy is not None and hasattr(numpy, "ndarray"):
         if isinstance(value, numpy.ma.MaskedArray):
-            return True, plain.nested_items(value, value.tolist())
+            return True, _masked(numpy, value, plain)
         if isinstance(value, numpy.ndarray):
             return True, _array(numpy, value, plain)
         if isinstance(value, numpy.generic):
@@ -38,6 +44,23 @@ def convert(value: Any, plain: Converter) -> tuple[bool, Any]:
 
 def _scalar(numpy: Any, value: Any, plain: Converter) -> Any:
     return _array(numpy, numpy.asarray(value), plain)
+
+
+def _masked(numpy: Any, array: Any, plain: Converter) -> Any:
+    # What lies beneath the mask may be anything.
+    items = _array(numpy, array.filled(numpy.zeros((), array.dtype)[()]), plain)
+    return _without(items, numpy.ma.getmaskarray(array).tolist())
+
+
+def _without(items: Any, masked: Any) -> Any:
+    if isinstance(masked, list):
+        return [_without(item, mask) for item, mask in zip(items, masked, strict=True)]
+    return None if masked else items
+
+
+def _interval(interval: Any, plain: Converter) -> str:
+    left, right = key_text(interval.left, plain.convert), key_text(interval.right, plain.convert)
+    return f"{'[' if interval.closed_left else '('}{left}, {right}{']' if interval.closed_right else ')'}"
 
 
 def _array(numpy: Any, array: Any, plain: Converter) -> Any:
@@ -84,51 +107,65 @@ def _each(array: Any, write: Any, items: Any, depth: int = 0) -> Any:
     return [_each(array, write, item, depth + 1) for item in items]
 
 
-def _default_index(index: Any) -> bool:
+def _is_row_numbers(index: Any) -> bool:
+    """Whether an index says nothing but which row it is. Its data have no part in that."""
     pandas = modules["pandas"]
-    return isinstance(index, pandas.RangeIndex) and index.start == 0 and index.step == 1 and index.name is None
+    if isinstance(index, pandas.MultiIndex) or index.name is not None:
+        return False
+    return bool(pandas.api.types.is_integer_dtype(index.dtype))
 
 
 def _column(column: Any, plain: Converter) -> list[Any]:
-    """The values of a Series, one after the other."""
+    """The values of a Series, an Index or an array of pandas, one after the other."""
     numpy = modules["numpy"]
     dtype = column.dtype
     if isinstance(dtype, numpy.dtype) and dtype.kind in "biufMm":
         converted: list[Any] = _array(numpy, column.to_numpy(), plain)
         return converted
     items = column.astype(object).tolist()
-    if dtype.name in ("str", "string"):
-        return [item if isinstance(item, str) else None for item in items]
+    if not isinstance(dtype, numpy.dtype) and getattr(dtype, "kind", "O") != "f":
+        # None of its values is a NaN that stands for a number.
+        items = [None if missing else item for item, missing in zip(items, column.isna(), strict=True)]
+        if dtype.name in ("str", "string"):
+            return items
     return plain.nested_items(column, items)
 
 
 def _series(series: Any, plain: Converter) -> Any:
-    if _default_index(series.index):
+    if _is_row_numbers(series.index):
         return _column(series, plain)
-    names = _names(series.index)
-    values = _column(series, plain)
-    if len(set(names)) != len(names):
-        twice = next(name for at, name in enumerate(names) if name in names[:at])
+    names = _names(series.index, plain, "label")
+    twice = _first_twice(names)
+    if twice is not None:
         raise NotJson(f"is a Series with two labels that are {whole(repr(twice))}; use reset_index()")
-    return dict(zip(names, values, strict=True))
+    try:
+        return dict(zip(names, _column(series, plain), strict=True))
+    except NotJson as problem:
+        row = problem.take_position()
+        raise problem if row is None else at_item(problem, names[row]) from None
 
 
 def _rows(frame: Any, plain: Converter) -> list[dict[str, Any]]:
-    if not _default_index(frame.index):
+    if not _is_row_numbers(frame.index):
+        # Columns with several levels would give the index as many.
+        frame = frame.set_axis(_names(frame.columns, plain, "column"), axis=1)
         try:
             frame = frame.reset_index()
         except ValueError as error:
-            raise NotJson(f"is a DataFrame whose index cannot become columns: {error}") from None
-    names = _names(frame.columns)
-    if len(set(names)) != len(names):
-        twice = next(name for at, name in enumerate(names) if name in names[:at])
+            raise NotJson(
+                f"is a DataFrame whose index cannot become columns: {error}; give it another name with rename_axis()"
+            ) from None
+    names = _names(frame.columns, plain, "column")
+    twice = _first_twice(names)
+    if twice is not None:
         raise NotJson(f"is a DataFrame with two columns that are {whole(repr(twice))}; rename one")
     columns = []
     for at, name in enumerate(names):
         try:
             columns.append(_column(frame.iloc[:, at], plain))
         except NotJson as problem:
-            raise _row_first(problem, name) from None
+            row = problem.take_position()
+            raise at_attribute(problem, name) if row is None else at_item(at_attribute(problem, name), row) from None
     return (
         [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
         if names
@@ -136,17 +173,14 @@ def _rows(frame: Any, plain: Converter) -> list[dict[str, Any]]:
     )
 
 
-def _row_first(problem: NotJson, name: str) -> NotJson:
-    """A column's problem stands at [row]; in the rows it stands at [row].column."""
-    row = problem.take_outermost()
-    return at_attribute(problem, name) if row is None else at_attribute(problem, name).prefix(row)
+def _names(labels: Any, plain: Converter, called: str) -> list[str]:
+    return [label if type(label) is str else key_text(label, plain.convert, called) for label in labels.tolist()]
 
 
-def _names(labels: Any) -> list[str]:
-    names = []
-    for at, label in enumerate(labels.tolist() if hasattr(labels, "tolist") else labels):
-        try:
-            names.append(key_text(label))
-        except NotJson as problem:
-            raise at_item(problem, at) from None
-    return names
+def _first_twice(names: list[str]) -> str | None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None

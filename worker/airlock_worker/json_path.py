@@ -23,8 +23,9 @@ class NotJson(ValueError):
         self._segments.append(segment)
         return self
 
-    def take_outermost(self) -> str | None:
-        return self._segments.pop() if self._segments else None
+    def take_position(self) -> int | None:
+        """Of the outermost item, which the path has no longer then. None: the problem lies not in an item."""
+        return int(self._segments.pop()[1:-1]) if self._segments else None
 
     def sentence(self, name: str) -> str:
         segments = self._segments[::-1]
@@ -32,6 +33,12 @@ class NotJson(ValueError):
             half = _SHOWN_SEGMENTS // 2
             segments = [*segments[:half], "…", *segments[-half:]]
         return f"{name}{''.join(segments)} {self._problem}"
+
+
+def in_element(problem: NotJson) -> NotJson:
+    """Elements of a set, which has no positions."""
+    where = problem.sentence("")
+    return NotJson(f"has an element that{where}" if where.startswith(" ") else f"has an element whose {where}")
 
 
 def at_item(problem: NotJson, key: str | int) -> NotJson:

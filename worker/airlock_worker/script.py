@@ -163,8 +163,9 @@ def _tell(control: int, outcome: Outcome, result: sdk.Result, memory: sdk.Memory
     words: list[tuple[bytes, bytes]] = []
     if outcome.end == "completed" and result.text is not None:
         words.append((frames.RESULT, result.text))
-    if outcome.end == "completed" and memory.has_updates:
-        words.append((frames.MEMORY, memory.updates_json().encode()))
+    updates = sdk.updates_of(memory) if outcome.end == "completed" else None
+    if updates is not None:
+        words.append((frames.MEMORY, updates.encode()))
     words.append((frames.DONE, ascii_of({"end": outcome.end, "error": outcome.error})))
     try:
         frames.send(control, *words)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from os import getpid
 from threading import Lock
 from typing import Any
@@ -32,11 +32,26 @@ class Settings:
         self._values = dict(values)
         self._descriptions = dict(descriptions)
 
-    def get(self, key: str) -> str | None:
-        return self._values.get(key)
+    def get(self, key: str, default: Any = None) -> Any:
+        return self._values.get(key, default)
 
     def keys(self) -> list[str]:
         return sorted(self._values)
+
+    def __getitem__(self, key: str) -> str:
+        try:
+            return self._values[key]
+        except KeyError:
+            raise KeyError(f"{key} is no setting here; settings.keys() lists them") from None
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self._values)
 
     def describe(self, key: str) -> str | None:
         """What kind of value `get` gives, in words for people and agents; None if nobody has it."""
@@ -48,30 +63,41 @@ class Settings:
 
 
 class Memory:
-    """What the request carried, and what the script adds: `get` sees both, `updates` only the latter."""
+    """What the request carried, and what the script adds: `get` sees both, only the latter leaves.
+
+    An entry that is None counts as not there, so that the caller can tell from `memory_updates` what was deleted.
+    """
 
     def __init__(self, carried: Mapping[str, Mapping[str, Any]], max_bytes: int, check: Callable[[str], None]) -> None:
         self._carried = carried
+        # By category and key, as JSON text.
         self._updates: dict[str, dict[str, str]] = {}
         self._sizes: dict[tuple[str, str], int] = {}
         self._bytes = 2
         self._max_bytes = max_bytes
         self._check = check
 
-    def get(self, category: str, key: str) -> Any:
+    def get(self, category: str, key: str, default: Any = None) -> Any:
         text = self._updates.get(category, {}).get(key)
-        if text is not None:
-            return parse_json(text)
-        return self._carried.get(category, {}).get(key)
+        value = self._carried.get(category, {}).get(key) if text is None else parse_json(text)
+        return default if value is None else value
 
-    def set(self, category: str, key: str, value: Any) -> None:
+    def keys(self, category: str | None = None) -> list[str]:
+        """The keys of a category; without one, the categories that have any."""
+        if category is None:
+            return sorted(name for name in {*self._carried, *self._updates} if self.keys(name))
+        there = {key: value is not None for key, value in self._carried.get(category, {}).items()}
+        there |= {key: text != "null" for key, text in self._updates.get(category, {}).items()}
+        return sorted(key for key, is_there in there.items() if is_there)
+
+    def set(self, category: str, key: str, value: Any, *, nan: Any = ...) -> None:
         self._check("memory.set")
         names = []
         for name, text in (("category", category), ("key", key)):
             if not isinstance(text, str):
                 raise TypeError(f"memory.set: {name} must be a str, not {type(text).__name__}")
             names.append(encode(text, name))
-        value_text = encode(value, f"memory[{category!r}][{key!r}]")
+        value_text = encode(value, f"memory[{category!r}][{key!r}]", _nan_is_null("memory.set", nan))
         # As if each entry stood in a category of its own: never less than what is sent.
         size = len("".join([*names, value_text, ":{:},"]).encode())
         total = self._bytes + size - self._sizes.get((category, key), 0)
@@ -81,15 +107,19 @@ class Memory:
         self._sizes[category, key] = size
         self._updates.setdefault(category, {})[key] = value_text
 
-    @property
-    def has_updates(self) -> bool:
-        return len(self._sizes) > 0
+    def delete(self, category: str, key: str) -> None:
+        """Leaves as null in `memory_updates`."""
+        self.set(category, key, None)
 
-    def updates_json(self) -> str:
-        def members(pairs: Mapping[str, str]) -> str:
-            return "{" + ",".join(f"{encode(name, 'key')}:{text}" for name, text in pairs.items()) + "}"
 
-        return members({category: members(entries) for category, entries in self._updates.items()})
+def updates_of(memory: Memory) -> str | None:
+    """JSON text of what the script has set; None if it has set nothing."""
+
+    def members(pairs: Mapping[str, str]) -> str:
+        return "{" + ",".join(f"{encode(name, 'key')}:{text}" for name, text in pairs.items()) + "}"
+
+    updates = memory._updates
+    return members({category: members(entries) for category, entries in updates.items()}) if updates else None
 
 
 class Llm:
@@ -121,10 +151,10 @@ class Result:
         self._max_bytes = max_bytes
         self._check = check
 
-    def set_result(self, data: Any) -> None:
+    def set_result(self, data: Any, *, nan: Any = ...) -> None:
         self._check("set_result")
         try:
-            text = encode(data, "result").encode()
+            text = encode(data, "result", _nan_is_null("set_result", nan)).encode()
             if len(text) > self._max_bytes:
                 raise ResultTooLarge(f"the result is {len(text)} bytes of JSON; the limit is {self._max_bytes}")
         except NotJson as problem:
@@ -134,6 +164,13 @@ class Result:
             self.problem = NotJson(f"set_result could not write the result: {type(error).__name__}")
             raise
         self.text, self.problem = text, None
+
+
+def _nan_is_null(call: str, nan: Any) -> bool:
+    """Whether `nan`, what to write for each NaN, was given."""
+    if nan is not None and nan is not ...:
+        raise TypeError(f"{call}: nan can only be None, which writes each NaN as null")
+    return nan is None
 
 
 def only_in_process(pid: int) -> Callable[[str], None]:

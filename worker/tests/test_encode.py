@@ -6,12 +6,16 @@ import dataclasses
 import datetime as dt
 import decimal
 import enum
+import ipaddress
 import json
 import math
+import pathlib
+import re
 import subprocess
 import sys
 import time
-from collections import OrderedDict, namedtuple
+import uuid
+from collections import ChainMap, OrderedDict, deque, namedtuple
 from typing import Any
 
 import numpy as np
@@ -49,6 +53,8 @@ class Colour(enum.Enum):
 
 
 Pair = namedtuple("Pair", "a b")
+
+TWO_LEVELS = pd.MultiIndex.from_tuples([("a", 1)])
 
 EXACT: list[tuple[Any, str]] = [
     (1.0, "1.0"),
@@ -105,11 +111,37 @@ EXACT: list[tuple[Any, str]] = [
     (pd.DataFrame({"a": [1, 2], "b": [0.5, -0.0]}), '[{"a":1,"b":0.5},{"a":2,"b":-0.0}]'),
     (pd.DataFrame({"a": [1]}, index=["x"]), '[{"index":"x","a":1}]'),
     (pd.DataFrame({"a": [1]}, index=pd.Index(["x"], name="key")), '[{"key":"x","a":1}]'),
-    (pd.DataFrame({"a": [1]}, index=[5]), '[{"index":5,"a":1}]'),
-    (pd.DataFrame({"a": [1, 2]}).query("a > 1"), '[{"index":1,"a":2}]'),
+    (pd.DataFrame({"a": [1]}, index=[5]), '[{"a":1}]'),
+    (pd.DataFrame({"a": [1, 2]}).query("a > 1"), '[{"a":2}]'),
+    (pd.DataFrame({"a": [1]}, index=pd.Index([5], name="id")), '[{"id":5,"a":1}]'),
     (pd.DataFrame({"v": [1, 2]}, index=pd.MultiIndex.from_tuples([("x", 1), ("y", 2)])), None),  # type: ignore[list-item]
     (pd.DataFrame({"a": []}), "[]"),
     (pd.DataFrame({0: [1], 1: ["x"]}), '[{"0":1,"1":"x"}]'),
+    (pd.DataFrame([[1]], columns=TWO_LEVELS, index=["x"]), '[{"index":"x","[\\"a\\",1]":1}]'),
+    (pd.Series([1, 2], index=pd.Index([7, 9], dtype="Int64")), "[1,2]"),
+    (pd.Series([1, 2], index=pd.Index([7, 9], dtype=object)), '{"7":1,"9":2}'),
+    (pd.Series([1], index=TWO_LEVELS), '{"[\\"a\\",1]":1}'),
+    (pd.Series([1, 2], index=pd.Index([0.5, math.nan])), '{"0.5":1,"null":2}'),
+    (pd.Series([1, 2], index=[False, True]), '{"false":1,"true":2}'),
+    (pd.Series([1], index=pd.period_range("2024-01", periods=1, freq="M")), '{"2024-01":1}'),
+    (pd.Series([1], index=pd.IntervalIndex.from_tuples([(0.5, math.inf)])), '{"(0.5, Infinity]":1}'),
+    (pd.Series([1], index=pd.to_timedelta(["1h"])), '{"P0DT1H0M0S":1}'),
+    (pd.Series([pd.Period("2024Q1"), pd.NaT]), '["2024Q1",null]'),
+    (pd.cut([1, math.nan], [0, 2]), '["(0, 2]",null]'),
+    (pd.Series(["a", math.nan], dtype="category"), '["a",null]'),
+    (pd.Series(["a", "b", "a"]).unique(), '["a","b"]'),
+    (pd.DataFrame({"a": [1], "b": [2]}).columns, '["a","b"]'),
+    (pd.RangeIndex(2), "[0,1]"),
+    (TWO_LEVELS, '[["a",1]]'),
+    (np.ma.array(["2024-01-01", "2024-01-02"], mask=[False, True], dtype="datetime64[D]"), '["2024-01-01",null]'),
+    (np.ma.array([[1.0, math.nan]], mask=[[False, True]]), "[[1.0,null]]"),
+    ({True: 1, None: 2, 1.5: 3, (1, "x"): 4}, '{"true":1,"null":2,"1.5":3,"[1,\\"x\\"]":4}'),
+    ({Colour.RED: 1, dt.timedelta(1): 2, math.inf: 3}, '{"red":1,"P1DT0H0M0S":2,"Infinity":3}'),
+    ({decimal.Decimal("1.10"): 1, uuid.UUID(int=5): 2}, '{"1.10":1,"00000000-0000-0000-0000-000000000005":2}'),
+    ([uuid.UUID(int=5), pathlib.Path("/a/b")], '["00000000-0000-0000-0000-000000000005","/a/b"]'),
+    (ipaddress.ip_network("10.0.0.0/8"), '"10.0.0.0/8"'),
+    ([deque([1, 2]), range(2), {1: 2}.keys(), {1: 2}.values()], "[[1,2],[0,1],[1],[2]]"),
+    (ChainMap({"a": 1}), '{"a":1}'),
 ]
 
 
@@ -138,14 +170,26 @@ PROBLEMS: list[tuple[Any, str]] = [
     (np.array([[0.0, math.nan]]), "result[0][1] is NaN"),
     (pd.DataFrame({"unit price": [math.nan]}), 'result[0]["unit price"] is NaN'),
     ({"a": [b"x"]}, 'result["a"][0] is of type bytes, which has no JSON form; decode it'),
-    ({"a": {1, b"x"}}, "is of type bytes"),
+    ({"a": {1, b"x"}}, 'result["a"] has an element that is of type bytes'),
+    ({(1, b"x")}, "result has an element whose [1] is of type bytes"),
+    ([pd.Series([0.0, math.nan], index=["a", "b"])], 'result[0]["b"] is NaN'),
+    (pd.Series([0.0, math.nan], index=[5, 6]), "result[1] is NaN"),
+    (pd.DataFrame({"a": [[1], [b"x"]]}), "result[1].a[0] is of type bytes"),
+    (pd.Series([1], index=[b"x"]), "result has the label b'x', but it is of type bytes"),
+    (pd.DataFrame({b"x": [1]}), "result has the column b'x', but it is of type bytes"),
+    (pd.DataFrame({"a": [1]}, index=pd.Index(["x"], name="a")), "give it another name with rename_axis()"),
+    (decimal.Decimal("NaN"), "result is NaN, which JSON cannot hold; pass nan=None"),
+    ([decimal.Decimal("sNaN")], "result[0] is NaN"),
+    ({"a": decimal.Decimal("-Infinity")}, 'result["a"] is infinite'),
+    (np.dtype("int8"), "which has no JSON form; use str()"),
     ((n for n in [1]), "result is of type generator, which has no JSON form; wrap it in list()"),
     (Point(1, object()), "result.inner is of type object"),
     (Point, "is of type type"),
     (1j, "is of type complex"),
-    ({(1, 2): 3}, "result has the key (1, 2) of type tuple"),
-    ({True: 1}, "result has the key True of type bool"),
-    ({None: 1}, "result has the key None of type NoneType"),
+    ({b"x": 3}, "result has the key b'x', but it is of type bytes, which has no JSON form; decode it"),
+    ({"a": {(1, b"x"): 3}}, "result[\"a\"] has the key (1, b'x'), but it[1] is of type bytes"),
+    ({None: 1, math.nan: 2}, 'result has two keys that are "null" in JSON'),
+    ({True: 1, "true": 2}, 'result has two keys that are "true" in JSON'),
     ({1: "a", "1": "b"}, 'result has two keys that are "1" in JSON'),
     ({"a": "\ud800"}, "lone surrogate"),
     ({"\udfff": 1}, "lone surrogate"),
@@ -156,8 +200,6 @@ PROBLEMS: list[tuple[Any, str]] = [
     (np.longdouble(1) / 3, "would lose digits"),
     (pd.Series([1, 2], index=["a", "a"]), "two labels that are 'a'"),
     (pd.DataFrame([[1, 2]], columns=["a", "a"]), "two columns that are 'a'"),
-    (pd.DataFrame([[1]], columns=pd.MultiIndex.from_tuples([("a", "b")])), "of type tuple"),
-    (pd.Series([pd.Period("2024-01")]), "result[0] is of type pandas"),
 ]
 
 
@@ -167,6 +209,34 @@ def test_what_has_no_json_form_is_named_with_its_place(value: Any, words: str) -
         encode(value, "result")
     assert words in str(caught.value)
     assert str(caught.value).startswith("result")
+
+
+@pytest.mark.parametrize("index", [None, [4, 2, 9], list("xyz"), [0.5, 1.5, 2.5], pd.Index([4, 2, 9], name="id")])
+def test_the_shape_of_a_table_follows_its_index_and_not_its_data(index: Any) -> None:
+    frame = pd.DataFrame({"a": [3, 1, 2], "b": ["u", "v", "w"]}, index=index)
+    parts = [frame, frame.sort_values("a"), frame.sort_index(), frame.head(1), frame.tail(1), frame[frame.a > 1]]
+    rows = [json.loads(encode(part, "result")) for part in parts]
+    assert len({tuple(row) for part in rows for row in part}) == 1
+    columns = [*parts, frame[frame.a > 9]]
+    assert len({type(json.loads(encode(part.a, "result"))) for part in columns}) == 1
+
+
+def test_keys_are_written_as_the_documentation_says() -> None:
+    text = (WORKER_ROOT.parent / "docs" / "results.md").read_text()
+    rows = re.findall(r"^\| `(.+)` \| `(.+)` \|$", text.partition("## Keys and labels")[2].partition("##")[0], re.M)
+    assert len(rows) == 13
+    names = {"Decimal": decimal.Decimal, "date": dt.date, "timedelta": dt.timedelta, "pandas": pd}
+    for key, expected in rows:
+        assert encode({eval(key, names): 0}, "result") == f"{{{expected}:0}}"
+
+
+def test_nan_is_null_where_the_script_says_so() -> None:
+    frame = pd.DataFrame({"a": [1.5, math.nan], "b": pd.Series(["x", math.nan], dtype=object)})
+    assert encode(frame, "result", nan_is_null=True) == '[{"a":1.5,"b":"x"},{"a":null,"b":null}]'
+    values = [math.nan, np.float32("nan"), decimal.Decimal("NaN"), np.array([[math.nan]])]
+    assert encode(values, "result", nan_is_null=True) == "[null,null,null,[[null]]]"
+    with pytest.raises(NotJson, match="is infinite"):
+        encode([math.inf], "result", nan_is_null=True)
 
 
 def test_two_hundred_levels_are_allowed() -> None:

@@ -18,6 +18,49 @@ async def test_settings_take_secrets_before_the_request_before_the_project(share
     ]
 
 
+async def test_settings_are_read_like_a_dict(shared: Worker) -> None:
+    code = """
+set_result([settings["REGION"], settings.get("none", "default"), settings.get("REGION", "default"),
+            "REGION" in settings, "none" in settings, dict(settings)["LEVEL"], list(settings), len(settings)])
+settings["none"]
+"""
+    ended = await shared.run(code)
+    assert ended.error is not None and "KeyError: 'none is no setting here; settings.keys() lists them'" in ended.error
+    ended = await shared.run(code.replace('settings["none"]', ""))
+    names = ["API_KEY", "LEVEL", "REGION", "SHARED"]
+    assert ended.value == ["eu-north", "default", "eu-north", True, False, "project", names, 4]
+
+
+async def test_memory_can_be_listed_and_deleted(shared: Worker) -> None:
+    code = """
+memory.set("new", "k", 1)
+memory.delete("old", "gone")
+memory.set("old", "text", "null")
+set_result([memory.keys(), memory.keys("old"), memory.keys("none"), memory.get("old", "gone", "default"),
+            memory.get("old", "kept", "default"), memory.get("none", "none", 7)])
+"""
+    ended = await shared.run(
+        code, memory='{"old": {"gone": 5, "kept": 6, "null": null}, "empty": {}, "nulls": {"a": null}}'
+    )
+    assert ended.value == [["new", "old"], ["kept", "text"], [], "default", 6, 7]
+    assert ended.memory_updates == '{"new":{"k":1},"old":{"gone":null,"text":"null"}}'
+
+
+async def test_a_script_sees_only_what_is_meant_for_it(shared: Worker) -> None:
+    code = "set_result([[n for n in dir(x) if not n.startswith('_')] for x in (settings, memory, llm)])"
+    assert (await shared.run(code)).value == [
+        ["describe", "get", "keys"],
+        ["delete", "get", "keys", "set"],
+        ["complete"],
+    ]
+
+
+async def test_nan_is_written_as_null_when_the_script_says_so(shared: Worker) -> None:
+    code = "nan = float('nan'); memory.set('a', 'b', [nan], nan=None); set_result({'x': nan}, nan=None)"
+    ended = await shared.run(code)
+    assert (ended.result, ended.memory_updates) == ('{"x":null}', '{"a":{"b":[null]}}')
+
+
 async def test_secrets_stand_in_the_environment_and_settings_do_not(shared: Worker) -> None:
     ended = await shared.run("import os; set_result(sorted(os.environ.items()))", settings={"LEVEL": "x"})
     found = dict(ended.value)
@@ -70,6 +113,7 @@ async def test_memory_writes_are_dropped_unless_completed(shared: Worker, ending
         ("memory.set(1, 'k', 2)", "TypeError: memory.set: category must be a str, not int"),
         ("memory.set('c', 'k', {1, b'x'})", "memory['c']['k']"),
         ("memory.set('c', 'k', 'x' * 11_000_000)", "the limit is 10485760"),
+        ("set_result(1, nan=0)", "TypeError: set_result: nan can only be None, which writes each NaN as null"),
         ("llm.complete(3)", "TypeError: llm.complete: prompt must be a str, not int"),
         ("llm.complete('x', model=None)", "TypeError: llm.complete: model must be a str, not NoneType"),
         ("llm.complete('x' * 1048577)", "prompt is 1048577 bytes long; the limit is 1048576"),
