@@ -29,6 +29,8 @@ export const NOTHING = 0x40_0000;
 
 const [BACKSLASH, PERCENT, AMPERSAND, EQUALS, PLUS, SPACE] = [0x5c, 0x25, 0x26, 0x3d, 0x2b, 0x20];
 const LETTER_U = 0x75;
+/** Characters behind it take two escapes of `\\uXXXX`. */
+const LAST_OF_PLANE_0 = 0xffff;
 const [QUOTATION_MARK, APOSTROPHE, ESC, NEWLINE, RETURN, SEMICOLON] = [0x22, 0x27, 0x1b, 0x0a, 0x0d, 0x3b];
 
 /** The answer of `single` that is no code, besides `NO_ESCAPE`. */
@@ -67,6 +69,8 @@ export class EscapeReader {
   #isShort = false;
   #code = 0;
   #next = 0;
+  /** How many escapings lay over `#code`. */
+  #depth = 0;
 
   /** `introduces` says by byte which of them may begin an escape that matters. */
   constructor(introduces: Uint8Array) {
@@ -141,6 +145,7 @@ export class EscapeReader {
     const bytes = this.#bytes;
     let code = bytes[at] as number;
     let next = at + 1;
+    let depth = 0;
     for (let layer = 0; layer < MAX_LAYERS; layer++) {
       if (layer > 0) {
         if (!this.#decoded(layer, at)) break;
@@ -151,12 +156,13 @@ export class EscapeReader {
         }
         code = this.#code;
         next = this.#next;
+        depth = this.#depth;
         if (!this.#mayIntroduce(code)) break;
       }
       // What follows may be escaped once more than the introducer: JSON in HTML has `\&quot;`.
       for (let inner = layer; inner < MAX_LAYERS; inner++) {
         if (inner > layer && !this.#mayIntroduce(bytes[next] as number) && !this.#breaksSoon(next)) break;
-        if (this.#escape(inner, code, next)) this.#found(code);
+        if (this.#escape(inner, code, depth, next)) this.#found(code);
       }
     }
     return true;
@@ -186,8 +192,8 @@ export class EscapeReader {
       return false;
     }
     // The second half of a pair of surrogates has a run of its own, and a colour's `ESC` begins more.
-    const isRead = this.#escape(0, BACKSLASH, at + length);
-    if (isRead ? this.#mayIntroduce(this.#code) : last === LETTER_U) {
+    const isRead = this.#escape(0, BACKSLASH, 0, at + length);
+    if (isRead ? this.#mayIntroduce(this.#code) || this.#code > LAST_OF_PLANE_0 : last === LETTER_U) {
       this.count = 0;
       return false;
     }
@@ -224,26 +230,36 @@ export class EscapeReader {
     if (layers === 0) {
       this.#code = this.#bytes[at] as number;
       this.#next = at + 1;
+      this.#depth = 0;
       return true;
     }
     if (!this.#decoded(layers - 1, at)) return false;
     const code = this.#code;
     const next = this.#next;
-    if (this.#mayIntroduce(code) && this.#escape(layers - 1, code, next)) {
-      return this.#code === NOTHING ? this.#decoded(layers, this.#next) : true;
+    const depth = this.#depth;
+    if (this.#mayIntroduce(code) && this.#escape(layers - 1, code, depth, next)) {
+      if (this.#code === NOTHING) return this.#decoded(layers, this.#next);
+      this.#depth = depth + 1;
+      return true;
     }
     this.#code = code;
     this.#next = next;
+    this.#depth = depth;
     return true;
   }
 
-  /** Reads the escape that `introducer` begins and whose other characters, from `at` on, are escaped `layers` times. */
-  #escape(layers: number, introducer: number, at: number): boolean {
+  /**
+   * Reads the escape that `introducer` begins, over which `depth` escapings lay, and whose other characters, from `at` on,
+   * are escaped up to `layers` times.
+   */
+  #escape(layers: number, introducer: number, depth: number, at: number): boolean {
     if (!this.#decoded(layers, at)) return false;
     const second = this.#code;
     const next = this.#next;
     switch (introducer) {
       case BACKSLASH:
+        // An encoder writes both backslashes alike, so `\\\` is one and a half and never a single one.
+        if (second === BACKSLASH && this.#depth !== depth) return false;
         return this.#backslash(layers, second, next);
       case PERCENT:
         return this.#hexBytes(layers, at, 2, 2) && this.#isByte();

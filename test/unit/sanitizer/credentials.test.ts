@@ -9,6 +9,7 @@ import { FORMATS, TRIGGERS } from "../../../services/sanitizer/credentials/forma
 import { loadRules } from "../../../services/sanitizer/credentials/rules.ts";
 import { CredentialPass } from "../../../services/sanitizer/credentials/text-pass.ts";
 import { redactJson } from "../../../services/sanitizer/json-redactor.ts";
+import { PROPERTY_TIMEOUT_MS, propertyRuns } from "../../support/property-runs.ts";
 import { chunksOf } from "./arbitraries.ts";
 import { body, SAMPLES, type Sample, textOf } from "./credential-samples.ts";
 
@@ -98,45 +99,53 @@ describe("unknown credentials", () => {
     maxLength: 12,
   });
 
-  it("are marked wherever they stand, and nothing else is", () => {
-    const cases = pieces.chain((parts) => {
-      const text = parts
-        .map(([part, end]) => (typeof part === "string" ? part : textOf(part)) + end)
-        .join("");
-      return fc.tuple(fc.constant(parts), fc.constant(text), chunksOf(Buffer.from(text)));
-    });
-    fc.assert(
-      fc.property(cases, ([parts, text, chunks]) => {
-        const expected = parts.map(([part, end]) => (typeof part === "string" ? part : marked(part)) + end);
-        expect(redact(chunks).text).toBe(expected.join(""));
-        expect(redacted(text)).toBe(expected.join(""));
-      }),
-      { numRuns: 1_000 },
-    );
-  });
+  it(
+    "are marked wherever they stand, and nothing else is",
+    () => {
+      const cases = pieces.chain((parts) => {
+        const text = parts
+          .map(([part, end]) => (typeof part === "string" ? part : textOf(part)) + end)
+          .join("");
+        return fc.tuple(fc.constant(parts), fc.constant(text), chunksOf(Buffer.from(text)));
+      });
+      fc.assert(
+        fc.property(cases, ([parts, text, chunks]) => {
+          const expected = parts.map(([part, end]) => (typeof part === "string" ? part : marked(part)) + end);
+          expect(redact(chunks).text).toBe(expected.join(""));
+          expect(redacted(text)).toBe(expected.join(""));
+        }),
+        propertyRuns(1_000),
+      );
+    },
+    PROPERTY_TIMEOUT_MS,
+  );
 
-  it("are found alike however a text of half credentials is cut, and whatever it is written in", async () => {
-    const fragment = fc.oneof(
-      fc.constantFrom(...TRIGGERS),
-      fc.constantFrom(...SAMPLES).chain((sample) => fc.nat(60).map((end) => textOf(sample).slice(0, end))),
-      fc.constantFrom(...SAMPLES).chain((sample) => fc.nat(60).map((end) => textOf(sample).slice(end))),
-      fc.constantFrom(...SAMPLES).map(textOf),
-      fc.constantFrom(" ", ".", "_", "-", ":", "@", "/", "é", "x", "0"),
-    );
-    const cases = fc
-      .array(fragment, { maxLength: 8 })
-      .map((parts) => parts.join(""))
-      .chain((text) => fc.tuple(fc.constant(text), chunksOf(Buffer.from(text))));
-    await fc.assert(
-      fc.asyncProperty(cases, async ([text, chunks]) => {
-        const whole = redact([Buffer.from(text)]);
-        expect(redact(chunks)).toEqual(whole);
-        expect(redact(bytewise(text))).toEqual(whole);
-        expect(JSON.parse(await redactedJson(JSON.stringify(text)))).toBe(whole.text);
-      }),
-      { numRuns: 1_000 },
-    );
-  });
+  it(
+    "are found alike however a text of half credentials is cut, and whatever it is written in",
+    async () => {
+      const fragment = fc.oneof(
+        fc.constantFrom(...TRIGGERS),
+        fc.constantFrom(...SAMPLES).chain((sample) => fc.nat(60).map((end) => textOf(sample).slice(0, end))),
+        fc.constantFrom(...SAMPLES).chain((sample) => fc.nat(60).map((end) => textOf(sample).slice(end))),
+        fc.constantFrom(...SAMPLES).map(textOf),
+        fc.constantFrom(" ", ".", "_", "-", ":", "@", "/", "é", "x", "0"),
+      );
+      const cases = fc
+        .array(fragment, { maxLength: 8 })
+        .map((parts) => parts.join(""))
+        .chain((text) => fc.tuple(fc.constant(text), chunksOf(Buffer.from(text))));
+      await fc.assert(
+        fc.asyncProperty(cases, async ([text, chunks]) => {
+          const whole = redact([Buffer.from(text)]);
+          expect(redact(chunks)).toEqual(whole);
+          expect(redact(bytewise(text))).toEqual(whole);
+          expect(JSON.parse(await redactedJson(JSON.stringify(text)))).toBe(whole.text);
+        }),
+        propertyRuns(1_000),
+      );
+    },
+    PROPERTY_TIMEOUT_MS,
+  );
 });
 
 describe("text without credentials", () => {
@@ -165,20 +174,26 @@ describe("text without credentials", () => {
     fc.stringMatching(/^[a-z]+(_[a-z0-9]+){0,4}-[a-z]{1,8}$/),
   );
 
-  it("stays as it is, byte for byte", async () => {
-    const cases = fc
-      .array(fc.tuple(ordinary, fc.constantFrom(" ", "\n", ",", "\t", "=", ": ", '"', "")), { maxLength: 10 })
-      .map((parts) => parts.flat().join("").toWellFormed())
-      .chain((text) => fc.tuple(fc.constant(text), chunksOf(Buffer.from(text))));
-    await fc.assert(
-      fc.asyncProperty(cases, async ([text, chunks]) => {
-        expect(redact(chunks)).toEqual({ text, droppedBytes: 0, counts: [] });
-        const json = JSON.stringify({ [text]: [text] });
-        expect(await redactedJson(json)).toBe(json);
-      }),
-      { numRuns: 2_000 },
-    );
-  });
+  it(
+    "stays as it is, byte for byte",
+    async () => {
+      const cases = fc
+        .array(fc.tuple(ordinary, fc.constantFrom(" ", "\n", ",", "\t", "=", ": ", '"', "")), {
+          maxLength: 10,
+        })
+        .map((parts) => parts.flat().join("").toWellFormed())
+        .chain((text) => fc.tuple(fc.constant(text), chunksOf(Buffer.from(text))));
+      await fc.assert(
+        fc.asyncProperty(cases, async ([text, chunks]) => {
+          expect(redact(chunks)).toEqual({ text, droppedBytes: 0, counts: [] });
+          const json = JSON.stringify({ [text]: [text] });
+          expect(await redactedJson(json)).toBe(json);
+        }),
+        propertyRuns(2_000),
+      );
+    },
+    PROPERTY_TIMEOUT_MS,
+  );
 
   it.each([
     "AKIAIOSFODNN7EXAMPLE is in Amazon's own examples",

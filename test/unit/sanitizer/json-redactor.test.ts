@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { compileNeedles } from "../../../services/common/redaction/needle-set.ts";
 import { redactJson } from "../../../services/sanitizer/json-redactor.ts";
+import { PROPERTY_TIMEOUT_MS, propertyRuns } from "../../support/property-runs.ts";
 import { secretValues, textAround } from "./arbitraries.ts";
 import { naivelyRedacted, naiveRegions } from "./naive.ts";
 
@@ -26,57 +27,72 @@ describe("the redaction of JSON", () => {
     expect(await redact(["a日本-secret"], '"\\u000a\\u65e5\\u672c-secret"')).toBe('"[REDACTED]"');
   });
 
-  it("redacts each string as the text that it stands for", async () => {
-    const cases = secretValues.chain((values) => fc.tuple(fc.constant(values), textAround(values)));
-    await fc.assert(
-      fc.asyncProperty(cases, async ([values, text]) => {
-        const { needles } = compileNeedles(values);
-        // With the quotes of JSON, or the backslash of the next escape, it would be more than the text.
-        fc.pre(needles.every(({ bytes }) => !/^"|["\\]$/.test(Buffer.from(bytes).toString())));
-        // What stands around a word is looked at as it is written.
-        fc.pre(needles.every(({ check }) => check === undefined));
-        const written = escapedThroughout(JSON.stringify(text));
-        // No needle may survive in the written form either, such as one that begins with the last digit of an escape.
-        const isWhole = (place: number) => (place - 1) % "\\u0000".length === 0;
-        const inWritten = naiveRegions(Buffer.from(written), needles);
-        fc.pre(inWritten.every(({ start, end }) => isWhole(start) && isWhole(end)));
-        const expected = naivelyRedacted(Buffer.from(text), needles).toString();
-        expect(JSON.parse(await redact(values, written))).toBe(expected);
-      }),
-      { numRuns: 1_000 },
-    );
-  }, 120_000);
+  it(
+    "redacts each string as the text that it stands for",
+    async () => {
+      const cases = secretValues.chain((values) => fc.tuple(fc.constant(values), textAround(values)));
+      await fc.assert(
+        fc.asyncProperty(cases, async ([values, text]) => {
+          const { needles } = compileNeedles(values);
+          // With the quotes of JSON, or the backslash of the next escape, it would be more than the text.
+          fc.pre(needles.every(({ bytes }) => !/^"|["\\]$/.test(Buffer.from(bytes).toString())));
+          // What stands around a word is looked at as it is written.
+          fc.pre(needles.every(({ check }) => check === undefined));
+          const written = escapedThroughout(JSON.stringify(text));
+          // No needle may survive in the written form either, such as one that begins with the last digit of an escape.
+          const isWhole = (place: number) => (place - 1) % "\\u0000".length === 0;
+          const inWritten = naiveRegions(Buffer.from(written), needles);
+          fc.pre(inWritten.every(({ start, end }) => isWhole(start) && isWhole(end)));
+          const expected = naivelyRedacted(Buffer.from(text), needles).toString();
+          expect(JSON.parse(await redact(values, written))).toBe(expected);
+        }),
+        propertyRuns(1_000),
+      );
+    },
+    PROPERTY_TIMEOUT_MS,
+  );
 
-  it("gives valid JSON without any needle, in whatever way the document was written", async () => {
-    const cases = secretValues.chain((values) => {
-      const text = textAround(values);
-      const document = fc.letrec((tie) => ({
-        value: fc.oneof({ maxDepth: 3 }, text, fc.double(), fc.constant(null), tie("list"), tie("object")),
-        list: fc.array(tie("value"), { maxLength: 3 }),
-        object: fc.dictionary(text, tie("value"), { maxKeys: 3 }),
-      })).value;
-      const written = fc
-        .tuple(document, fc.constantFrom(0, 1), fc.boolean())
-        .map(([value, space, escaped]) => {
-          const json = JSON.stringify(value, null, space);
-          return escaped ? escapedThroughout(json) : json;
-        });
-      return fc.tuple(fc.constant(values), written);
-    });
-    await fc.assert(
-      fc.asyncProperty(cases, async ([values, json]) => {
-        const output = await redact(values, json);
-        JSON.parse(output);
-        for (const { bytes, check } of compileNeedles(values).needles) {
-          // Words, numbers and samples of longer values are no secrets wherever they stand.
-          if (check !== undefined) continue;
-          expect(Buffer.from(output).includes(Buffer.from(bytes))).toBe(false);
-        }
-        expect(await redact([], json)).toBe(json);
-      }),
-      { numRuns: 700 },
-    );
-  }, 120_000);
+  it("takes no backslash before a secret for a half of its first one", async () => {
+    const value = "\\é-a-secret";
+    const text = `😀\\\\${value}`;
+    for (const written of [JSON.stringify(text), escapedThroughout(JSON.stringify(text))])
+      expect(JSON.parse(await redact([value], written))).toBe("😀\\[REDACTED]");
+  });
+
+  it(
+    "gives valid JSON without any needle, in whatever way the document was written",
+    async () => {
+      const cases = secretValues.chain((values) => {
+        const text = textAround(values);
+        const document = fc.letrec((tie) => ({
+          value: fc.oneof({ maxDepth: 3 }, text, fc.double(), fc.constant(null), tie("list"), tie("object")),
+          list: fc.array(tie("value"), { maxLength: 3 }),
+          object: fc.dictionary(text, tie("value"), { maxKeys: 3 }),
+        })).value;
+        const written = fc
+          .tuple(document, fc.constantFrom(0, 1), fc.boolean())
+          .map(([value, space, escaped]) => {
+            const json = JSON.stringify(value, null, space);
+            return escaped ? escapedThroughout(json) : json;
+          });
+        return fc.tuple(fc.constant(values), written);
+      });
+      await fc.assert(
+        fc.asyncProperty(cases, async ([values, json]) => {
+          const output = await redact(values, json);
+          JSON.parse(output);
+          for (const { bytes, check } of compileNeedles(values).needles) {
+            // Words, numbers and samples of longer values are no secrets wherever they stand.
+            if (check !== undefined) continue;
+            expect(Buffer.from(output).includes(Buffer.from(bytes))).toBe(false);
+          }
+          expect(await redact([], json)).toBe(json);
+        }),
+        propertyRuns(700),
+      );
+    },
+    PROPERTY_TIMEOUT_MS,
+  );
 
   it("keeps the bytes of all that it does not change", async () => {
     const json =
@@ -199,41 +215,45 @@ describe("the redaction of JSON", () => {
     });
   });
 
-  it("accepts exactly what JSON.parse accepts", async () => {
-    const fragment = fc.constantFrom(
-      "{",
-      "}",
-      "[",
-      "]",
-      ",",
-      ":",
-      '"a"',
-      '"\\n"',
-      "1",
-      "-1.5e3",
-      "0",
-      "true",
-      "null",
-      " ",
-      "\n",
-      ".",
-      "-",
-    );
-    await fc.assert(
-      fc.asyncProperty(fc.array(fragment, { maxLength: 7 }), async (parts) => {
-        const text = parts.join("");
-        const outcome = await redact([], text).catch((error) => error.code);
-        let expected = text;
-        try {
-          JSON.parse(text);
-        } catch {
-          expected = "output_withheld";
-        }
-        expect(outcome).toBe(expected);
-      }),
-      { numRuns: 20_000 },
-    );
-  });
+  it(
+    "accepts exactly what JSON.parse accepts",
+    async () => {
+      const fragment = fc.constantFrom(
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        '"a"',
+        '"\\n"',
+        "1",
+        "-1.5e3",
+        "0",
+        "true",
+        "null",
+        " ",
+        "\n",
+        ".",
+        "-",
+      );
+      await fc.assert(
+        fc.asyncProperty(fc.array(fragment, { maxLength: 7 }), async (parts) => {
+          const text = parts.join("");
+          const outcome = await redact([], text).catch((error) => error.code);
+          let expected = text;
+          try {
+            JSON.parse(text);
+          } catch {
+            expected = "output_withheld";
+          }
+          expect(outcome).toBe(expected);
+        }),
+        propertyRuns(20_000),
+      );
+    },
+    PROPERTY_TIMEOUT_MS,
+  );
 
   it("goes through a hundred thousand brackets", async () => {
     const json = `${"[".repeat(100_000)}"my-secret"${"]".repeat(100_000)}`;

@@ -5,6 +5,7 @@ import { needlesOf } from "../../../services/common/redaction/needles.ts";
 import { isNumber, secretNumber } from "../../../services/common/redaction/printed-numbers.ts";
 import { stretchesOf } from "../../../services/common/redaction/random-looking.ts";
 import { partsOf } from "../../../services/common/redaction/secret-parts.ts";
+import { PROPERTY_TIMEOUT_MS, propertyRuns } from "../../support/property-runs.ts";
 
 function texts(values: string[]): string[] {
   return needlesOf(values).map(({ bytes }) => Buffer.from(bytes).toString());
@@ -47,19 +48,25 @@ describe("the needles of a value", () => {
     );
   });
 
-  it("catch Base64 of whatever a value is embedded in, in both alphabets", () => {
-    const value = fc.string({ unit: "binary", minLength: 6 }).filter((text) => Buffer.byteLength(text) >= 6);
-    fc.assert(
-      fc.property(value, fc.uint8Array(), fc.uint8Array(), (text, before, after) => {
-        const embedded = Buffer.concat([before, Buffer.from(text), after]);
-        const needles = texts([text]);
-        const isCaught = (encoded: string) => needles.some((needle) => encoded.includes(needle));
-        expect(isCaught(embedded.toString("base64"))).toBe(true);
-        expect(isCaught(embedded.toString("base64url"))).toBe(true);
-      }),
-      { numRuns: 500 },
-    );
-  }, 120_000);
+  it(
+    "catch Base64 of whatever a value is embedded in, in both alphabets",
+    () => {
+      const value = fc
+        .string({ unit: "binary", minLength: 6 })
+        .filter((text) => Buffer.byteLength(text) >= 6);
+      fc.assert(
+        fc.property(value, fc.uint8Array(), fc.uint8Array(), (text, before, after) => {
+          const embedded = Buffer.concat([before, Buffer.from(text), after]);
+          const needles = texts([text]);
+          const isCaught = (encoded: string) => needles.some((needle) => encoded.includes(needle));
+          expect(isCaught(embedded.toString("base64"))).toBe(true);
+          expect(isCaught(embedded.toString("base64url"))).toBe(true);
+        }),
+        propertyRuns(500),
+      );
+    },
+    PROPERTY_TIMEOUT_MS,
+  );
 
   it("stand once even if several secrets share them", () => {
     expect(texts(["same-value", "same-value"])).toEqual(texts(["same-value"]));

@@ -7,6 +7,7 @@ import { TRIGGERS } from "../../../services/sanitizer/credentials/formats.ts";
 import { loadRules } from "../../../services/sanitizer/credentials/rules.ts";
 import { CredentialPass } from "../../../services/sanitizer/credentials/text-pass.ts";
 import { redactJson } from "../../../services/sanitizer/json-redactor.ts";
+import { PROPERTY_TIMEOUT_MS, propertyRuns } from "../../support/property-runs.ts";
 import { ENCODERS } from "./encoders.ts";
 import { naivelyRedacted } from "./naive.ts";
 
@@ -44,74 +45,85 @@ function redact(redactor: TextRedactor, chunks: readonly Buffer[]): Buffer {
 }
 
 describe("the sanitizer", () => {
-  it("lets no needle survive, whatever a secret stands in, is written as and is cut into, and changes nothing else", async () => {
-    const names = Object.keys(ENCODERS);
-    const seen = new Set<string>();
-    const cases = fc.record({
-      secret,
-      encoder: fc.constantFrom(...names),
-      prefix: text,
-      suffix: text,
-      around: fc.tuple(bytes, bytes),
-      shares: places,
-    });
-    await fc.assert(
-      fc.asyncProperty(cases, async ({ secret, encoder, prefix, suffix, around, shares }) => {
-        seen.add(encoder);
-        const written = ENCODERS[encoder]?.(secret, around) ?? "";
-        const set = compileNeedles([secret]);
-        const leaves = (output: Buffer) =>
-          set.needles.find(({ bytes, check }) => check === undefined && output.includes(Buffer.from(bytes)));
-        const whole = Buffer.from(prefix + written + suffix);
-        const output = redact(new TextRedactor(set), cutAt(whole, shares));
-        // A number, or a word, that goes on is another one.
-        const isChecked = set.needles[0]?.check !== undefined;
-        if (!isChecked) expect(output.equals(whole)).toBe(false);
-        expect(leaves(output)).toBeUndefined();
-        expect(output.equals(naivelyRedacted(whole, set.needles))).toBe(true);
+  it(
+    "lets no needle survive, whatever a secret stands in, is written as and is cut into, and changes nothing else",
+    async () => {
+      const names = Object.keys(ENCODERS);
+      const seen = new Set<string>();
+      const cases = fc.record({
+        secret,
+        encoder: fc.constantFrom(...names),
+        prefix: text,
+        suffix: text,
+        around: fc.tuple(bytes, bytes),
+        shares: places,
+      });
+      await fc.assert(
+        fc.asyncProperty(cases, async ({ secret, encoder, prefix, suffix, around, shares }) => {
+          seen.add(encoder);
+          const written = ENCODERS[encoder]?.(secret, around) ?? "";
+          const set = compileNeedles([secret]);
+          const leaves = (output: Buffer) =>
+            set.needles.find(
+              ({ bytes, check }) => check === undefined && output.includes(Buffer.from(bytes)),
+            );
+          const whole = Buffer.from(prefix + written + suffix);
+          const output = redact(new TextRedactor(set), cutAt(whole, shares));
+          // A number, or a word, that goes on is another one.
+          const isChecked = set.needles[0]?.check !== undefined;
+          if (!isChecked) expect(output.equals(whole)).toBe(false);
+          expect(leaves(output)).toBeUndefined();
+          expect(output.equals(naivelyRedacted(whole, set.needles))).toBe(true);
 
-        const json = Buffer.from(JSON.stringify({ [whole.toString()]: [whole.toString()] }));
-        const edits = await redactJson(json, set, judge, never);
-        const [key, value] =
-          Object.entries(JSON.parse(Buffer.concat([...edits.pieces()]).toString()))[0] ?? [];
-        expect(leaves(Buffer.from(`${key}\n${value}`))).toBeUndefined();
+          const json = Buffer.from(JSON.stringify({ [whole.toString()]: [whole.toString()] }));
+          const edits = await redactJson(json, set, judge, never);
+          const [key, value] =
+            Object.entries(JSON.parse(Buffer.concat([...edits.pieces()]).toString()))[0] ?? [];
+          expect(leaves(Buffer.from(`${key}\n${value}`))).toBeUndefined();
 
-        const without = Buffer.from(prefix + suffix);
-        const counts = new RedactionCounts();
-        const bothPasses = new TextRedactor(noSecrets, counts, new CredentialPass(judge, counts));
-        expect(redact(bothPasses, cutAt(without, shares)).equals(without)).toBe(true);
-      }),
-      { numRuns: 3_000 },
-    );
-    expect(seen.size).toBe(names.length);
-  }, 120_000);
+          const without = Buffer.from(prefix + suffix);
+          const counts = new RedactionCounts();
+          const bothPasses = new TextRedactor(noSecrets, counts, new CredentialPass(judge, counts));
+          expect(redact(bothPasses, cutAt(without, shares)).equals(without)).toBe(true);
+        }),
+        propertyRuns(3_000),
+      );
+      expect(seen.size).toBe(names.length);
+    },
+    PROPERTY_TIMEOUT_MS,
+  );
 
-  it("lets no number survive that is a secret, however JSON writes it", async () => {
-    const number = fc.oneof(
-      fc.integer({ min: 100_000 }),
-      fc.double({ min: 1e-7, max: 1e15, noNaN: true }).filter((value) => String(value).length >= 6),
-    );
-    const spelling = fc.constantFrom<(value: number) => string>(
-      String,
-      (value) => `-${value}`,
-      (value) => value.toExponential(),
-      (value) => value.toExponential().replace("e", "E"),
-      (value) => (String(value).includes("e") || String(value).includes(".") ? String(value) : `${value}.00`),
-    );
-    await fc.assert(
-      fc.asyncProperty(number, spelling, async (value, write) => {
-        const secret = String(value).replace(/^(\d+)e\+?(-?\d+)$/, "$1.0e$2");
-        const edits = await redactJson(
-          Buffer.from(`[${write(value)}, 1.0]`),
-          compileNeedles([secret]),
-          judge,
-          never,
-        );
-        const [output, other] = JSON.parse(Buffer.concat([...edits.pieces()]).toString());
-        expect(output).toMatch(/^\[REDACTED/);
-        expect(other).toBe(1);
-      }),
-      { numRuns: 1_000 },
-    );
-  });
+  it(
+    "lets no number survive that is a secret, however JSON writes it",
+    async () => {
+      const number = fc.oneof(
+        fc.integer({ min: 100_000 }),
+        fc.double({ min: 1e-7, max: 1e15, noNaN: true }).filter((value) => String(value).length >= 6),
+      );
+      const spelling = fc.constantFrom<(value: number) => string>(
+        String,
+        (value) => `-${value}`,
+        (value) => value.toExponential(),
+        (value) => value.toExponential().replace("e", "E"),
+        (value) =>
+          String(value).includes("e") || String(value).includes(".") ? String(value) : `${value}.00`,
+      );
+      await fc.assert(
+        fc.asyncProperty(number, spelling, async (value, write) => {
+          const secret = String(value).replace(/^(\d+)e\+?(-?\d+)$/, "$1.0e$2");
+          const edits = await redactJson(
+            Buffer.from(`[${write(value)}, 1.0]`),
+            compileNeedles([secret]),
+            judge,
+            never,
+          );
+          const [output, other] = JSON.parse(Buffer.concat([...edits.pieces()]).toString());
+          expect(output).toMatch(/^\[REDACTED/);
+          expect(other).toBe(1);
+        }),
+        propertyRuns(1_000),
+      );
+    },
+    PROPERTY_TIMEOUT_MS,
+  );
 });

@@ -4,6 +4,7 @@ import { markerFor } from "../../../services/common/redaction/markers.ts";
 import { compileNeedles, type NeedleSet } from "../../../services/common/redaction/needle-set.ts";
 import { RedactionCounts } from "../../../services/common/redaction/redaction-counts.ts";
 import { TextRedactor } from "../../../services/common/redaction/text-redactor.ts";
+import { PROPERTY_TIMEOUT_MS, propertyRuns } from "../../support/property-runs.ts";
 import { chunksOf, secretValues, textAround } from "./arbitraries.ts";
 import { naivelyRedacted, naiveRegions, possibleBeginning } from "./naive.ts";
 
@@ -25,33 +26,41 @@ function bytewise(text: Buffer): Buffer[] {
 const valuesAndText = secretValues.chain((values) => fc.tuple(fc.constant(values), textAround(values)));
 
 describe("the redaction of a text", () => {
-  it("agrees with the plain reading of the rules, however the text is cut into chunks", () => {
-    const cases = valuesAndText.chain(([values, text]) =>
-      fc.tuple(fc.constant(values), fc.constant(text), chunksOf(Buffer.from(text))),
-    );
-    fc.assert(
-      fc.property(cases, ([values, text, chunks]) => {
-        const needles = compileNeedles(values);
-        const expected = naivelyRedacted(Buffer.from(text), needles.needles).toString();
-        expect(redact(needles, chunks).text.toString()).toBe(expected);
-        expect(redact(needles, bytewise(Buffer.from(text))).text.toString()).toBe(expected);
-      }),
-      { numRuns: 1_000 },
-    );
-  }, 120_000);
+  it(
+    "agrees with the plain reading of the rules, however the text is cut into chunks",
+    () => {
+      const cases = valuesAndText.chain(([values, text]) =>
+        fc.tuple(fc.constant(values), fc.constant(text), chunksOf(Buffer.from(text))),
+      );
+      fc.assert(
+        fc.property(cases, ([values, text, chunks]) => {
+          const needles = compileNeedles(values);
+          const expected = naivelyRedacted(Buffer.from(text), needles.needles).toString();
+          expect(redact(needles, chunks).text.toString()).toBe(expected);
+          expect(redact(needles, bytewise(Buffer.from(text))).text.toString()).toBe(expected);
+        }),
+        propertyRuns(1_000),
+      );
+    },
+    PROPERTY_TIMEOUT_MS,
+  );
 
-  it("leaves no needle behind", () => {
-    fc.assert(
-      fc.property(valuesAndText, ([values, text]) => {
-        const needles = compileNeedles(values);
-        const { text: output } = redact(needles, [Buffer.from(text)]);
-        // Words, numbers and samples of longer values are no secrets wherever they stand.
-        const always = needles.needles.filter(({ check }) => check === undefined);
-        for (const { bytes } of always) expect(output.includes(Buffer.from(bytes))).toBe(false);
-      }),
-      { numRuns: 1_000 },
-    );
-  }, 120_000);
+  it(
+    "leaves no needle behind",
+    () => {
+      fc.assert(
+        fc.property(valuesAndText, ([values, text]) => {
+          const needles = compileNeedles(values);
+          const { text: output } = redact(needles, [Buffer.from(text)]);
+          // Words, numbers and samples of longer values are no secrets wherever they stand.
+          const always = needles.needles.filter(({ check }) => check === undefined);
+          for (const { bytes } of always) expect(output.includes(Buffer.from(bytes))).toBe(false);
+        }),
+        propertyRuns(1_000),
+      );
+    },
+    PROPERTY_TIMEOUT_MS,
+  );
 
   it("changes no byte when there are no secrets, valid UTF-8 or not", () => {
     const needles = compileNeedles([]);
@@ -62,30 +71,34 @@ describe("the redaction of a text", () => {
     );
   });
 
-  it("drops at a cut what could be the beginning of a secret, and counts it", () => {
-    fc.assert(
-      fc.property(valuesAndText, ([values, text]) => {
-        const needles = compileNeedles(values);
-        const bytes = Buffer.from(text);
-        const { text: output, droppedBytes } = redact(needles, bytewise(bytes), true);
-        // A whole secret that began before the possible beginning is told by its marker, also where the two overlap.
-        const cutAt = bytes.length - possibleBeginning(bytes, needles.needles);
-        const across = naiveRegions(bytes, needles.needles).find(
-          ({ start, end }) => start < cutAt && end > cutAt,
-        );
-        expect(droppedBytes).toBeGreaterThanOrEqual(across ? 0 : bytes.length - cutAt);
-        // An escape may have begun at the end, and a word may have gone on.
-        expect(droppedBytes).toBeLessThanOrEqual(
-          6 * Math.max(...values.map((value) => Buffer.byteLength(value))),
-        );
-        // What an escape at the cut stood for is not known, so only texts without any are compared.
-        if (/["\\]/.test(text)) return;
-        const kept = bytes.subarray(0, bytes.length - droppedBytes);
-        expect(output.toString()).toBe(naivelyRedacted(kept, needles.needles).toString());
-      }),
-      { numRuns: 1_000 },
-    );
-  }, 120_000);
+  it(
+    "drops at a cut what could be the beginning of a secret, and counts it",
+    () => {
+      fc.assert(
+        fc.property(valuesAndText, ([values, text]) => {
+          const needles = compileNeedles(values);
+          const bytes = Buffer.from(text);
+          const { text: output, droppedBytes } = redact(needles, bytewise(bytes), true);
+          // A whole secret that began before the possible beginning is told by its marker, also where the two overlap.
+          const cutAt = bytes.length - possibleBeginning(bytes, needles.needles);
+          const across = naiveRegions(bytes, needles.needles).find(
+            ({ start, end }) => start < cutAt && end > cutAt,
+          );
+          expect(droppedBytes).toBeGreaterThanOrEqual(across ? 0 : bytes.length - cutAt);
+          // An escape may have begun at the end, and a word may have gone on.
+          expect(droppedBytes).toBeLessThanOrEqual(
+            6 * Math.max(...values.map((value) => Buffer.byteLength(value))),
+          );
+          // What an escape at the cut stood for is not known, so only texts without any are compared.
+          if (/["\\]/.test(text)) return;
+          const kept = bytes.subarray(0, bytes.length - droppedBytes);
+          expect(output.toString()).toBe(naivelyRedacted(kept, needles.needles).toString());
+        }),
+        propertyRuns(1_000),
+      );
+    },
+    PROPERTY_TIMEOUT_MS,
+  );
 
   it("covers the union of overlapping secrets with one marker", () => {
     expect(redacted(["ab1def", "defgh2"], "-ab1defgh2-")).toBe("-[REDACTED]-");
