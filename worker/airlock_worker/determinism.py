@@ -1,19 +1,30 @@
 """Same code, same settings, same memory: same pseudo-random numbers.
 
-`random` and numpy's global generator are seeded from a SHA-256; numpy also when the script is the first to import it.
-`os.urandom`, `secrets`, `uuid4` and generators that ask the system for a seed stay truly random.
+Python's global generator and numpy's are seeded from a SHA-256, and so is each generator that a script makes without a
+seed: `random.Random()`, `numpy.random.default_rng()`, `RandomState()` and numpy's bit generators. They draw their seeds
+from one stream for each thread and each process that was forked, so that only the order within a thread counts.
+`os.urandom`, `secrets`, `uuid4` and `random.SystemRandom` stay truly random.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import importlib.machinery
-import importlib.util
+import os
 import random
 import sys
-from collections.abc import Mapping, Sequence
-from types import ModuleType
+import threading
+from _thread import _local as ThreadLocal
+from _thread import get_ident
+from collections.abc import Mapping
 from typing import Any
+
+from .import_hooks import on_import
+
+_SEED_BITS = 256
+# Of generators that packages make while they are imported, which is before any run.
+_OF_IMPORTS = hashlib.sha256(b"imports").digest()
+_threads: Mapping[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
 
 
 def seed_of(code: str, settings: Mapping[str, str], memory_json: str) -> bytes:
@@ -27,48 +38,109 @@ def seed_of(code: str, settings: Mapping[str, str], memory_json: str) -> bytes:
     return digest.digest()
 
 
+class _Stream:
+    """Seeds for one thread."""
+
+    def __init__(self, root: bytes, key: bytes) -> None:
+        self.root = root
+        self._prefix = root + key
+        self._drawn = 0
+
+    def draw(self, bits: int) -> int:
+        blocks = []
+        for _ in range(0, bits, _SEED_BITS):
+            self._drawn += 1
+            blocks.append(hashlib.sha256(self._prefix + self._drawn.to_bytes(8, "big")).digest())
+        return int.from_bytes(b"".join(blocks), "big") >> (len(blocks) * _SEED_BITS - bits)
+
+
+class _Seeds:
+    def __init__(self) -> None:
+        self.root = _OF_IMPORTS
+        self._of_thread = ThreadLocal()
+        # How many threads of a name have drawn.
+        self._names: dict[str, int] = {}
+
+    def begin(self, root: bytes) -> None:
+        self.root, self._names = root, {}
+
+    def draw(self, bits: int) -> int:
+        stream = getattr(self._of_thread, "stream", None)
+        if stream is None or stream.root is not self.root:
+            thread = _threads.get(get_ident())
+            name = "" if thread is None else str(thread.name)
+            self._names[name] = number = self._names.get(name, 0) + 1
+            stream = _Stream(self.root, f"{number} {name} ".encode("utf-8", "backslashreplace"))
+            self._of_thread.stream = stream
+        drawn: int = stream.draw(bits)
+        return drawn
+
+
+_seeds = _Seeds()
+
+
+def prepare() -> None:
+    """In the template, before any package is imported."""
+    _seed_unseeded(random)
+    random.seed(int.from_bytes(_seeds.root, "big"))
+    on_import("numpy.random", _seed_numpy)
+    on_import("polars", _seed_polars)
+
+
 def seed_generators(seed: bytes) -> None:
-    random.seed(int.from_bytes(seed, "big"))
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None:
-        _seed_numpy(numpy_random, seed)
-    else:
-        sys.meta_path.insert(0, _NumpyRandomSeeder(seed))
+    """In the run child. From now on a process that the script forks has seeds of its own."""
+    _seed_all(seed)
+    os.register_at_fork(before=_forks.before, after_in_child=_forks.after_in_child)
 
 
 def rehearse() -> None:
     """Touches the memory that `seed_generators` writes to; it is seeded again before any script runs."""
-    seed = seed_of("", {"name": "value"}, "")
+    _seed_all(seed_of("", {"name": "value"}, ""))
+
+
+def _seed_all(seed: bytes) -> None:
+    _seeds.begin(seed)
     random.seed(int.from_bytes(seed, "big"))
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None:
-        _seed_numpy(numpy_random, seed)
+    for name, seed_module in (("numpy.random", _seed_numpy), ("polars", _seed_polars)):
+        module = sys.modules.get(name)
+        if module is not None:
+            seed_module(module)
 
 
-def _seed_numpy(numpy_random: Any, seed: bytes) -> None:
-    numpy_random.seed([int.from_bytes(seed[at : at + 4], "big") for at in range(0, len(seed), 4)])
+def _seed_unseeded(module: Any) -> None:
+    seed = module.Random.seed
+
+    @functools.wraps(seed)
+    def seed_or_draw(self: random.Random, a: Any = None, version: int = 2) -> None:
+        seed(self, _seeds.draw(_SEED_BITS) if a is None else a, version)
+
+    module.Random.seed = seed_or_draw
+    module.seed = module._inst.seed
 
 
-class _NumpyRandomSeeder:
-    """Import hook: lets `numpy.random` load as usual and seeds it once it has."""
+def _seed_numpy(numpy_random: Any) -> None:
+    # What all its generators ask that are given no seed.
+    numpy_random.bit_generator.randbits = _seeds.draw
+    numpy_random.seed([int.from_bytes(_seeds.root[at : at + 4], "big") for at in range(0, len(_seeds.root), 4)])
 
-    def __init__(self, seed: bytes) -> None:
-        self._seed = seed
 
-    def find_spec(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if name != "numpy.random":
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.loader is not None:
-            loader = spec.loader
-            load = loader.exec_module
+def _seed_polars(polars: Any) -> None:
+    polars.set_random_seed(int.from_bytes(_seeds.root[:8], "big") >> 1)
 
-            def load_and_seed(module: ModuleType) -> None:
-                load(module)
-                _seed_numpy(module, self._seed)
 
-            loader.exec_module = load_and_seed  # type: ignore[method-assign]
-        return spec
+class _Forks:
+    """Two processes that made the same generators would draw the same numbers and take them for independent ones."""
+
+    def __init__(self) -> None:
+        self._of_child = b""
+
+    def before(self) -> None:
+        self._of_child = _seeds.draw(_SEED_BITS).to_bytes(_SEED_BITS // 8, "big")
+
+    def after_in_child(self) -> None:
+        _seeds.begin(self._of_child)
+        # CPython seeds it from the system here.
+        random.seed(int.from_bytes(self._of_child, "big"))
+
+
+_forks = _Forks()

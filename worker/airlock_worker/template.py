@@ -24,7 +24,7 @@ from collections import deque
 from dataclasses import asdict
 from typing import Any, NoReturn
 
-from . import child, kernel, namespaces, preload, script, seccomp
+from . import child, determinism, kernel, namespaces, preload, script, seccomp
 from .cgroup_limits import Overhead
 from .heap import Heap
 from .room import Limits, Room, address_space_bytes, private_memory_bytes
@@ -111,6 +111,7 @@ def _live(orders: socket.socket, endings: socket.socket, room: Room, modules: li
         heap = Heap()
         # What was done so far follows the machine, its user and the worker's directory.
         heap.begin_anew()
+        determinism.prepare()
         problem = preload.import_all(modules, dists)
         if problem is None:
             _get_ready(room)

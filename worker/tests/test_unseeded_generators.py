@@ -1,0 +1,104 @@
+"""Generators that a script makes without a seed draw the same numbers in every run, and never each other's."""
+
+from __future__ import annotations
+
+import pytest
+
+from .harness import Worker, worker
+
+UNSEEDED = """
+import random
+import numpy as np
+from numpy.random import MT19937, PCG64, SFC64, Philox, Generator
+class Mine(random.Random): pass
+def numbers():
+    again = random.Random(5); again.seed()
+    return [
+        random.Random().random(), random.Random(None).random(), Mine().random(), again.random(),
+        np.random.default_rng().random(), np.random.default_rng(None).random(), np.random.RandomState().rand(),
+        *(Generator(kind()).random() for kind in (MT19937, PCG64, SFC64, Philox)),
+        np.random.SeedSequence().generate_state(1)[0], np.random.default_rng().spawn(1)[0].random(),
+    ]
+"""
+USES = {
+    "in the script": "set_result([*numbers(), *numbers()])",
+    "global ones seeded without a seed": (
+        "found = []\nfor _ in range(2):\n"
+        "    random.seed(); np.random.seed(); found += [random.random(), np.random.rand()]\n"
+        "set_result(found)"
+    ),
+    "in threads": """
+import threading, time
+found = {}
+def draw(n):
+    time.sleep(0.002 * ((n * 7) % 5)); found[n] = numbers()
+threads = [threading.Thread(target=draw, args=(n,), name="same" if n > 5 else None) for n in range(6)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+set_result([x for n in range(6) for x in found[n]])
+""",
+    "in forked processes": """
+import os, multiprocessing
+def draw(_): return [random.random(), *numbers()]
+context = multiprocessing.get_context("fork")
+found = numbers()
+for _ in range(2):
+    with context.Pool(1) as pool: found += pool.map(draw, [1])[0]
+pids = [os.fork()]
+if pids[0] == 0:
+    if os.fork() == 0: open("inner", "w").write(str(draw(0))); os._exit(0)
+    os.wait(); os._exit(0)
+os.wait()
+set_result([*found, *eval(open("inner").read())])
+""",
+}
+
+
+@pytest.mark.parametrize("use", USES)
+async def test_numbers_are_the_same_in_each_run_and_differ_among_each_other(use: str) -> None:
+    code = UNSEEDED + USES[use]
+    results = []
+    for preload in ((), ("--import-of", "numpy")):
+        async with worker(*preload) as target:
+            for _ in range(4):
+                ended = await target.run(code)
+                assert ended.end == "completed", ended
+                results.append(ended.value)
+    assert all(result == results[0] for result in results)
+    assert len(set(results[0])) == len(results[0])
+
+
+async def test_they_follow_code_settings_and_memory(shared: Worker) -> None:
+    code = "import random; set_result(random.Random().random())"
+    runs = [
+        await shared.run(code),
+        await shared.run(code + " "),
+        await shared.run(code, settings={"A": "1"}),
+        await shared.run(code, memory='{"a": {}}'),
+    ]
+    assert len({run.result for run in runs}) == 4
+
+
+async def test_a_package_that_makes_one_when_it_is_imported_has_the_same_in_each_worker() -> None:
+    # It keeps an unseeded Random for the names of temporary files.
+    code = "import tempfile; set_result([tempfile.mkdtemp(), next(tempfile._RandomNameSequence())])"
+    results = set()
+    for _ in range(2):
+        async with worker("--import", "tempfile") as target:
+            results |= {(await target.run(code)).result for _ in range(2)}
+    assert len(results) == 1
+
+
+async def test_a_seed_that_is_given_counts_as_before(shared: Worker) -> None:
+    code = """
+import random
+import numpy as np
+random.seed(7); np.random.seed(7)
+set_result([random.random(), random.Random(7).random(), np.random.rand(), np.random.default_rng(7).random()])
+"""
+    import random
+
+    import numpy as np
+
+    expected = [random.Random(7).random()] * 2 + [np.random.RandomState(7).rand(), np.random.default_rng(7).random()]
+    assert (await shared.run(code)).value == expected
