@@ -30,14 +30,16 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: "down",
-    usage: "down NAME",
+    usage: "down NAME [--hold]",
     summary: "stop the workers of one project",
+    options: [["--hold", "keep it down: executions are refused until ./airlock up NAME"]],
     load: async () => (await import("./project-commands.ts")).downProject,
   },
   {
     name: "projects",
-    usage: "projects",
-    summary: "list the projects and their workers",
+    usage: "projects [--json]",
+    summary: "list the projects, their workers, and what is wrong with those that cannot be used",
+    options: [["--json", "print the answer of GET /projects as the service sent it"]],
     load: async () => (await import("./project-commands.ts")).listProjects,
   },
   {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ConfigError } from "../services/common/environment.ts";
+import { systemReason } from "../services/common/system-reason.ts";
 
 /** A data directory that is this process's alone until `release`, or until the process ends, however it ends. */
 export type DataDirectoryLock = {
@@ -69,10 +70,10 @@ function tryToLock(path: string): DatabaseSync | undefined {
     return database;
   } catch (error) {
     database?.close();
-    const { errcode, code } = error as { errcode?: number; code?: string };
+    const { errcode } = error as { errcode?: number };
     if (errcode === SQLITE_BUSY) return undefined;
     throw new ConfigError([
-      `The data directory cannot be locked: ${path} (${errcode === undefined ? code : `SQLite ${errcode}`}). Let this user write there, or name another directory with --data DIR.`,
+      `The data directory cannot be locked: ${path} (${errcode === undefined ? systemReason(error) : `SQLite ${errcode}`}). Let this user write there, or name another directory with --data DIR.`,
     ]);
   }
 }

@@ -3,6 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { multistream } from "pino";
 import { createStream } from "rotating-file-stream";
 import { createLog, type Log } from "../services/common/log.ts";
+import { systemReason } from "../services/common/system-reason.ts";
 import { printable } from "./log-lines.ts";
 
 /** Where the log of a data directory stands. */
@@ -20,7 +21,7 @@ export function openLogs(dataDirectory: string, level: string): (service: string
   const file = createStream(basename(path), { path: dirname(path), size: "10M", maxFiles: 3, mode: 0o600 });
   // A full disk costs the log, not the service.
   file.on("error", (error: NodeJS.ErrnoException) => {
-    process.stderr.write(`The log cannot be written (${error.code}); Airlock goes on without it.\n`);
+    process.stderr.write(`The log cannot be written: ${systemReason(error)}; Airlock goes on without it.\n`);
   });
   const destination = multistream([
     { stream: file, level: level as "info" },

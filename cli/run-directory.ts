@@ -3,6 +3,7 @@ import { lstat, mkdir, mkdtemp, readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { ConfigError } from "../services/common/environment.ts";
 import { removeTree } from "../services/common/remove-tree.ts";
+import { systemReason } from "../services/common/system-reason.ts";
 import { isServed } from "../services/common/unix-socket.ts";
 
 /** An empty directory of this process's own. */
@@ -69,6 +70,8 @@ async function empty(directory: string): Promise<void> {
     ]);
   }
   await removeTree(directory).catch((error: NodeJS.ErrnoException) => {
-    throw new ConfigError([`${directory} cannot be emptied (${error.code}); remove it and start again.`]);
+    throw new ConfigError([
+      `${directory} cannot be emptied: ${systemReason(error)}; remove it and start again.`,
+    ]);
   });
 }

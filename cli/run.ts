@@ -1,12 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ConfigError } from "../services/common/environment.ts";
+import { systemReason } from "../services/common/system-reason.ts";
 import { type Execution, exitStatusOf, hasEnded, resultText } from "./execution.ts";
 import { type LineReader, openLineReader } from "./line-reader.ts";
 import { createRestClient, type RestClient } from "./rest-client.ts";
 import { RestError } from "./rest-error.ts";
 import { executeBody, parseRunArguments } from "./run-arguments.ts";
-import { quoted, visibleJson } from "./terminal.ts";
+import { forOutput, quoted } from "./terminal.ts";
 
 const POLL_MS = 150;
 const CTRL_C = 130;
@@ -117,14 +118,9 @@ function report(execution: Execution, body: string): void {
   if (result !== undefined) process.stdout.write(`${forOutput(result)}\n`);
 }
 
-/** JSON as it was sent; on a terminal the same value, without what would control it. */
-function forOutput(json: string): string {
-  return process.stdout.isTTY ? visibleJson(json) : json;
-}
-
 async function readText(path: string): Promise<string> {
   const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
-    throw new ConfigError([`${path} cannot be read (${error.code}).`]);
+    throw new ConfigError([`${path} cannot be read: ${systemReason(error)}.`]);
   });
   return decode(bytes);
 }

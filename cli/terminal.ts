@@ -24,10 +24,15 @@ export function quoted(text: string): string {
 }
 
 /** JSON for people to see: the same value, with escapes for what would control a terminal. */
-export function visibleJson(json: string): string {
+function visibleJson(json: string): string {
   return json.replaceAll(CONTROLS, (character) =>
     "\n\t\r".includes(character) ? character : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
+}
+
+/** JSON as it was sent; on a terminal the same value, without what would control it. */
+export function forOutput(json: string): string {
+  return process.stdout.isTTY ? visibleJson(json) : json;
 }
 
 function spelledOut(text: string, kept: string): string {

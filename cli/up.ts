@@ -1,7 +1,7 @@
-import { access, constants, mkdir } from "node:fs/promises";
+import { access, constants, mkdir, readdir } from "node:fs/promises";
 import { keepMemoryOutOfCoreDumps } from "../services/common/core-dumps.ts";
 import { ConfigError } from "../services/common/environment.ts";
-import { isUsable, openProjectCatalogue } from "../services/common/project-catalogue.ts";
+import { systemReason } from "../services/common/system-reason.ts";
 import { type EmbeddedConfig, readEmbeddedConfig } from "./embedded-config.ts";
 
 const DRAIN_GRACE_MS = 10_000;
@@ -43,11 +43,11 @@ async function startReal(config: EmbeddedConfig): Promise<Running> {
   const { lockDataDirectory } = await import("./data-directory-lock.ts");
   const { startEmbedded } = await import("./embedded.ts");
   if (config.driver === "process") await requirePython(config.python);
-  await warnOfBrokenProjects(config.projectsDirectory);
+  await requireProjects(config.projectsDirectory);
   const { dataDirectory } = config;
-  await mkdir(dataDirectory, { recursive: true, mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+  await mkdir(dataDirectory, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
     throw new ConfigError([
-      `The data directory ${dataDirectory} cannot be made (${error.code}); name another with --data DIR.`,
+      `The data directory ${dataDirectory} cannot be made: ${systemReason(error)}; name another with --data DIR.`,
     ]);
   });
   // Before anything in there is opened, the log included.
@@ -63,15 +63,12 @@ async function requirePython(python: string): Promise<void> {
   });
 }
 
-async function warnOfBrokenProjects(directory: string): Promise<void> {
-  const catalogue = await openProjectCatalogue(directory).catch((error: NodeJS.ErrnoException) => {
+async function requireProjects(directory: string): Promise<void> {
+  await readdir(directory).catch((error: unknown) => {
     throw new ConfigError([
-      `The projects directory ${directory} cannot be read (${error.code}); name another with --projects DIR.`,
+      `The projects directory ${directory} cannot be read: ${systemReason(error)}; name another with --projects DIR.`,
     ]);
   });
-  for (const entry of catalogue.list()) {
-    if (!isUsable(entry)) process.stderr.write(`${entry.problem}\n(the other projects work)\n`);
-  }
 }
 
 function explain(error: unknown, args: readonly string[]): string | undefined {

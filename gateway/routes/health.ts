@@ -6,6 +6,7 @@ import { type Problem, problemHeaders, toProblem } from "../problems.ts";
 import { HEALTH, READINESS } from "../schemas/health.ts";
 import { problemResponses } from "../schemas/problem.ts";
 
+const LIST_MS = 2_000;
 const tags = ["operation"];
 
 export function healthRoutes(app: FastifyInstance, backend: Backend): void {
@@ -40,17 +41,23 @@ export function healthRoutes(app: FastifyInstance, backend: Backend): void {
       },
     },
     async (_request, reply: FastifyReply) => {
-      const dependencies = await backend.readiness();
+      const [dependencies, broken] = await Promise.all([backend.readiness(), brokenProjects(backend)]);
       const missing = dependencies.filter(({ ready }) => !ready);
       const services = Object.fromEntries(
         dependencies.map(({ name, ready }) => [name, ready ? "ready" : "unavailable"]),
       );
-      if (missing.length === 0) return { status: "ready", services };
+      if (missing.length === 0) return { status: "ready", services, broken_projects: broken };
       const problem: Problem = { ...toProblem(notReady(missing)), services };
       // A string: fastify refuses to serialize a media type that the 200 does not declare.
       return reply.code(503).headers(problemHeaders(problem)).send(JSON.stringify(problem));
     },
   );
+}
+
+/** By name; empty while nobody can tell, which readiness says. */
+async function brokenProjects(backend: Backend): Promise<string[]> {
+  const listed = await backend.listProjects(AbortSignal.timeout(LIST_MS)).catch(() => []);
+  return listed.filter(({ problem }) => problem !== "").map(({ name }) => name);
 }
 
 function notReady(missing: readonly Dependency[]): AirlockError {

@@ -6,13 +6,19 @@ export const HEALTH = {
 
 export const READINESS = {
   type: "object",
-  required: ["status", "services"],
+  required: ["status", "services", "broken_projects"],
   properties: {
     status: { const: "ready" },
     services: {
       type: "object",
       additionalProperties: { const: "ready" },
       examples: [{ router: "ready", database: "ready", "pool-manager": "ready", secrets: "ready" }],
+    },
+    broken_projects: {
+      type: "array",
+      items: { type: "string" },
+      description:
+        "Projects that cannot be used until their operator mends their file or its secrets; GET /projects says why. The others work.",
     },
   },
 } as const;

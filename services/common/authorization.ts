@@ -36,6 +36,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
     ResolveSecrets: ["pool-manager"],
     ResolveNeedles: ["sanitizer"],
     ResolveBrokered: ["egress"],
+    CheckSecrets: ["pool-manager"],
   }),
   ...rules("sanitizer", "SanitizerService", { Sanitize: ["router"] }),
   ...rules("egress", "EgressService", {

@@ -1,6 +1,7 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Project, type ProjectProblem, parseProjectFile } from "./project-file.ts";
+import { systemReason } from "./system-reason.ts";
 
 type Entry = Project | ProjectProblem;
 type Cached = { readonly stamp: string; readonly entry: Entry };
@@ -60,7 +61,7 @@ async function readProject(path: string, fileName: string): Promise<Entry> {
   try {
     return parseProjectFile(fileName, await readFile(path, "utf8"));
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
-    return { name: fileName.replace(/\.ya?ml$/, ""), problem: `${fileName}: cannot be read (${code})` };
+    const problem = `${fileName}: cannot be read: ${systemReason(error)}`;
+    return { name: fileName.replace(/\.ya?ml$/, ""), problem };
   }
 }

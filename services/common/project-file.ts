@@ -9,7 +9,9 @@ import {
   type ProjectNetwork,
 } from "./project-network.ts";
 import { PROJECT_SCHEMA, type ProjectDocument } from "./project-schema.ts";
+import { isRequirement } from "./requirement.ts";
 import { describeSchemaErrors } from "./schema-problems.ts";
+import { valueOfYaml } from "./yaml-mistakes.ts";
 
 export type Isolation = "standard" | "strict" | "gvisor";
 
@@ -91,15 +93,16 @@ export function parseProjectFile(fileName: string, text: string): Project | Proj
     name,
     problem: problems.map((problem) => `${fileName}:${problem.line}: ${problem.text}`).join("\n"),
   });
-  if (document.errors.length > 0) {
+  const read = valueOfYaml(document);
+  if (!("value" in read)) {
     return refuse(
-      document.errors.map((error) => ({
-        line: lines.linePos(error.pos[0]).line,
-        text: `not valid YAML (${error.code})`,
+      read.map(({ position, text }) => ({
+        line: lines.linePos(position).line,
+        text: `not valid YAML: ${text}`,
       })),
     );
   }
-  const value: unknown = document.toJS();
+  const { value } = read;
   if (!validate(value)) {
     return refuse(
       describeSchemaErrors(validate.errors ?? []).map(({ field, message }) => ({
@@ -141,6 +144,13 @@ function brokenRules(value: ProjectDocument, fileStem: string): { field: string;
     if (Object.hasOwn(value.settings ?? {}, name)) {
       rules.push({ field, message: "is also a setting; a name is one or the other" });
     }
+  }
+  for (const [index, requirement] of (value.packages ?? []).entries()) {
+    if (isRequirement(requirement)) continue;
+    // The text is not repeated: it may be a URL with a password.
+    const message =
+      'is no package as PEP 508 writes it, such as "pandas>=3,<4" or "name @ https://host/file.whl"';
+    rules.push({ field: `packages.${index}`, message });
   }
   rules.push(...networkProblems(value));
   const largestMb = largestExecutionMb(value);

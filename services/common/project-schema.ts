@@ -3,7 +3,6 @@ import type { FromSchema } from "json-schema-to-ts";
 /** Project names are DNS labels: they become container and network names. */
 export const PROJECT_NAME_PATTERN = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 
-const ENV_NAME_PATTERN = "^[A-Za-z_][A-Za-z0-9_]*$";
 const HOST_PATTERN = "^(\\*\\.)?[A-Za-z0-9.-]+(:[0-9]{1,5})?$";
 
 // A result and two outputs at their limits must fit one message (see grpc-limits.ts).
@@ -11,37 +10,62 @@ const MAX_CHANNEL_MB = 32;
 
 const text = { type: "string", maxLength: 10_000 } as const;
 // pip and uv read a leading dash as an option.
-const requirement = { type: "string", minLength: 1, maxLength: 500, pattern: "^[^-\\s][^\\r\\n]*$" } as const;
+const requirement = {
+  type: "string",
+  minLength: 1,
+  maxLength: 500,
+  pattern: "^[^-\\s][^\\r\\n]*$",
+  $comment: "one line that begins with neither a dash nor a space",
+} as const;
+const environmentName = {
+  type: "string",
+  pattern: "^[A-Za-z_][A-Za-z0-9_]*$",
+  $comment: "letters, digits and _, with no digit first",
+} as const;
 
-/** The project file of `projects/NAME.yaml`. */
+/** The project file of `projects/NAME.yaml`. The `$comment` of a pattern is what people are told instead of it. */
 export const PROJECT_SCHEMA = {
   type: "object",
   required: ["name"],
   additionalProperties: false,
   properties: {
-    name: { type: "string", pattern: PROJECT_NAME_PATTERN },
+    name: {
+      type: "string",
+      pattern: PROJECT_NAME_PATTERN,
+      $comment: "1 to 63 of a-z, 0-9 and -, with no - first or last",
+    },
     description: { type: "string", maxLength: 500 },
     packages: { type: "array", items: requirement, maxItems: 200 },
     preload: {
       type: "array",
-      items: { type: "string", pattern: "^[A-Za-z_][A-Za-z0-9_.]*$" },
+      items: {
+        type: "string",
+        pattern: "^[A-Za-z_][A-Za-z0-9_.]*$",
+        $comment: "the name of a module, such as pandas or os.path",
+      },
       maxItems: 200,
     },
     // Names, not paths. The worker's arguments have commas between them.
     programs: {
       type: "array",
-      items: { type: "string", pattern: "^[A-Za-z0-9_][A-Za-z0-9._+-]*$", maxLength: 100 },
+      items: {
+        type: "string",
+        pattern: "^[A-Za-z0-9_][A-Za-z0-9._+-]*$",
+        maxLength: 100,
+        $comment: "the name of a program without a path, such as git",
+      },
       maxItems: 200,
     },
     settings: {
       type: "object",
-      propertyNames: { type: "string", pattern: ENV_NAME_PATTERN },
+      propertyNames: environmentName,
       additionalProperties: text,
     },
     secrets: {
       type: "object",
-      propertyNames: { type: "string", pattern: ENV_NAME_PATTERN },
+      propertyNames: environmentName,
       additionalProperties: {
+        $comment: "a text, or {value: text, inject: {host: text, header: text, format: text}}",
         oneOf: [
           text,
           {
@@ -61,7 +85,15 @@ export const PROJECT_SCHEMA = {
         ],
       },
     },
-    network_allowlist: { type: "array", items: { type: "string", pattern: HOST_PATTERN }, maxItems: 200 },
+    network_allowlist: {
+      type: "array",
+      items: {
+        type: "string",
+        pattern: HOST_PATTERN,
+        $comment: "host, *.suffix or host:port, without https:// and without a path",
+      },
+      maxItems: 200,
+    },
     allow_private: { type: "array", items: { type: "string", minLength: 1 }, maxItems: 200 },
     limits: {
       type: "object",
@@ -82,6 +114,7 @@ export const PROJECT_SCHEMA = {
       },
     },
     replicas: {
+      $comment: "a whole number from 1 to 100, or {min: 0 to 100, max: 1 to 100, target_wait_ms: 500}",
       oneOf: [
         { type: "integer", minimum: 1, maximum: 100 },
         {
@@ -97,7 +130,11 @@ export const PROJECT_SCHEMA = {
       ],
     },
     isolation: { enum: ["standard", "strict", "gvisor"] },
-    runtime: { type: "string", pattern: "^[a-zA-Z0-9._-]+$" },
+    runtime: {
+      type: "string",
+      pattern: "^[a-zA-Z0-9._-]+$",
+      $comment: "the name of a runtime of the Docker engine, such as runsc",
+    },
   },
 } as const;
 

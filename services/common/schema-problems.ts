@@ -31,20 +31,22 @@ function fieldOf(error: ErrorObject): string {
   return path.join(".");
 }
 
-function sentence({ keyword, params, parentSchema }: ErrorObject): string {
+function sentence({ keyword, params, parentSchema, schema }: ErrorObject): string {
+  // What a pattern or a choice of forms means, in words.
+  const meant: string | undefined = parentSchema?.$comment;
   switch (keyword) {
     case "additionalProperties":
       return `is not a known field; the known fields are ${Object.keys(parentSchema?.properties ?? {}).join(", ")}`;
     case "required":
       return "is missing";
     case "propertyNames":
-      return "is not an allowed name";
+      return `is not an allowed name${withReason("; it must be ", (schema as typeof parentSchema)?.$comment)}`;
     case "type":
       return `must be ${withArticle(String(params.type))}`;
     case "enum":
       return `must be one of ${params.allowedValues.join(", ")}`;
     case "oneOf":
-      return "has none of the allowed forms";
+      return `has none of the allowed forms${withReason(": ", meant)}`;
     case "minimum":
       return `must be at least ${params.limit}`;
     case "maximum":
@@ -52,15 +54,14 @@ function sentence({ keyword, params, parentSchema }: ErrorObject): string {
     case "exclusiveMinimum":
       return `must be more than ${params.limit}`;
     case "minLength":
-      return `must have at least ${params.limit} characters`;
+      return `must have at least ${counted(params.limit, "character")}`;
     case "maxLength":
-      return `must have at most ${params.limit} characters`;
+      return `must have at most ${counted(params.limit, "character")}`;
     case "maxItems":
-      return `must have at most ${params.limit} entries`;
     case "maxProperties":
-      return `must have at most ${params.limit} entries`;
+      return `must have at most ${params.limit === 1 ? "1 entry" : `${params.limit} entries`}`;
     case "pattern":
-      return `must match ${params.pattern}`;
+      return meant ? `must be ${meant}` : `must match ${params.pattern}`;
     case "format":
       return `must be a ${params.format}`;
     default:
@@ -70,4 +71,12 @@ function sentence({ keyword, params, parentSchema }: ErrorObject): string {
 
 function withArticle(noun: string): string {
   return /^[aeiou]/.test(noun) ? `an ${noun}` : `a ${noun}`;
+}
+
+function withReason(before: string, reason: string | undefined): string {
+  return reason === undefined ? "" : before + reason;
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

@@ -6,6 +6,7 @@ import { ConfigError } from "./environment.ts";
 import { type Identity, identityOfCertificate, type ServiceIdentity } from "./identity.ts";
 import { type Files, LatestCertificates } from "./latest-certificates.ts";
 import type { Log } from "./log.ts";
+import { systemReason } from "./system-reason.ts";
 
 // New certificates are in use this soon.
 const LOOK_EVERY_MS = 5_000;
@@ -72,7 +73,7 @@ async function readFiles(directory: string, self: Identity): Promise<Files> {
   const read = (name: string) =>
     readFile(join(directory, name)).catch((error: NodeJS.ErrnoException) => {
       throw new ConfigError([
-        `${join(directory, name)} cannot be read (${error.code}); ./airlock certs makes it.`,
+        `${join(directory, name)} cannot be read (${systemReason(error)}); ./airlock certs makes it.`,
       ]);
     });
   const [ca, cert, key] = await Promise.all(["ca.pem", "cert.pem", "key.pem"].map(read));

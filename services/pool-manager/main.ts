@@ -4,13 +4,14 @@ import { createCircuits } from "../common/circuits.ts";
 import { systemClock as clock } from "../common/clock.ts";
 import { PoolManagerServiceService } from "../common/gen/airlock/v1/pool_manager.ts";
 import { SecretsServiceClient } from "../common/gen/airlock/v1/secrets.ts";
-import { connect } from "../common/grpc-client.ts";
+import { callUnary, connect } from "../common/grpc-client.ts";
 import { createHealthCheck } from "../common/grpc-health.ts";
 import { startGrpcServer } from "../common/grpc-server.ts";
 import type { Log } from "../common/log.ts";
 import { openProjectCatalogue } from "../common/project-catalogue.ts";
 import { type RunningService, runService } from "../common/run-service.ts";
 import { openTlsIfAny } from "../common/tls-identity.ts";
+import { createCheckedCatalogue } from "./checked-catalogue.ts";
 import { type PoolManagerConfig, readPoolManagerConfig } from "./config.ts";
 import { createOwnDriver } from "./drivers/create-driver.ts";
 import { createHandlers } from "./handlers.ts";
@@ -18,18 +19,23 @@ import { createPools } from "./pools.ts";
 import { createProvisioning } from "./provisioning.ts";
 import { createWorkerPlaces } from "./worker-places.ts";
 
+const CHECK_MS = 1_000;
+
 /** Starts the pool-manager; pools start on first use. */
 export async function startPoolManager(config: PoolManagerConfig, log: Log): Promise<RunningService> {
-  const catalogue = await openProjectCatalogue(config.projectsDirectory);
+  const files = await openProjectCatalogue(config.projectsDirectory);
   const tls = await openTlsIfAny(config.tlsDirectory, "pool-manager", log);
   const secrets = connect(SecretsServiceClient, config.secretsAddress, tls);
   const check = createHealthCheck("secrets", config.secretsAddress, tls);
+  const catalogue = createCheckedCatalogue(files, () => askSecretProblems(secrets), clock, log);
+  // The first check: nobody waits for it.
+  void catalogue.refresh().catch(() => undefined);
   const circuits = createCircuits("airlock_pool", clock, log);
   const driver = await createOwnDriver(config, log, circuits);
   const provide = createProvisioning(secrets, clock);
   const { maxWorkers } = config;
   const places = createWorkerPlaces({ maxWorkers, maxStarts: Math.max(2, availableParallelism()) }, clock);
-  const shared = { catalogue, driver, provide, circuits, places, maxWorkers };
+  const shared = { catalogue, files, driver, provide, circuits, places, maxWorkers };
   const pools = createPools({ ...shared, clock, newId, log, tls });
   await pools.takeOver();
   const readiness = async () => [await check.check()];
@@ -49,6 +55,12 @@ export async function startPoolManager(config: PoolManagerConfig, log: Log): Pro
       tls?.close();
     },
   };
+}
+
+async function askSecretProblems(secrets: SecretsServiceClient): Promise<ReadonlyMap<string, string>> {
+  const limits = { timeoutMs: CHECK_MS };
+  const { problems } = await callUnary(secrets, secrets.checkSecrets, {}, "secrets service", limits);
+  return new Map(problems.map(({ project, problem }) => [project, problem]));
 }
 
 if (import.meta.main) await runService("pool-manager", readPoolManagerConfig, startPoolManager);

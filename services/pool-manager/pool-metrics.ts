@@ -12,10 +12,11 @@ export type PoolMetrics = {
 
 const WAIT_BUCKETS_S = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
-/** `views`: the pools as they are when somebody asks for the metrics. */
+/** `views`: the pools as they are when the metrics are read; `broken`: the projects that cannot be used. */
 export function createPoolMetrics(
   registry: Registry,
   views: () => Iterable<readonly [string, PoolView]>,
+  broken: () => Iterable<string>,
 ): PoolMetrics {
   const registers = [registry];
   const labelNames = ["project"] as const;
@@ -39,6 +40,16 @@ export function createPoolMetrics(
     (view) => view.paused,
   );
   gauge("airlock_pool_queue_depth", "Executions that wait for a worker.", (view) => view.queueDepth);
+  new Gauge({
+    name: "airlock_pool_project_broken",
+    help: "1 for each project whose file or secrets have to be mended before it can be used.",
+    labelNames,
+    registers,
+    collect() {
+      this.reset();
+      for (const project of broken()) this.set({ project }, 1);
+    },
+  });
   const waits = new Histogram({
     name: "airlock_pool_queue_wait_seconds",
     help: "How long executions waited for a worker.",

@@ -5,6 +5,8 @@ import { AirlockError } from "../common/errors.ts";
 import type { Log } from "../common/log.ts";
 import { isUsable, type ProjectCatalogue } from "../common/project-catalogue.ts";
 import type { Project, ProjectProblem } from "../common/project-file.ts";
+import { repeat } from "../common/repeat.ts";
+import { systemReason } from "../common/system-reason.ts";
 import type { TlsIdentity } from "../common/tls-identity.ts";
 import { type Autoscaler, startAutoscaler } from "./autoscaler.ts";
 import type { WorkerDriver } from "./drivers/driver.ts";
@@ -19,6 +21,7 @@ import type { WorkerPlaces } from "./worker-places.ts";
 
 // How long a changed project file may go unnoticed.
 const LOOK_AGAIN_MS = 500;
+const WATCH_MS = 2_000;
 
 export type ProjectState = { readonly entry: Project | ProjectProblem; readonly pool: PoolView | undefined };
 
@@ -53,6 +56,8 @@ type Entry = {
 
 export function createPools(parts: {
   readonly catalogue: ProjectCatalogue;
+  /** The project files alone, whatever is wrong with their secrets. */
+  readonly files: Pick<ProjectCatalogue, "get">;
   readonly driver: WorkerDriver;
   readonly provide: (project: Project) => Promise<Provision>;
   readonly circuits: Circuits;
@@ -65,12 +70,19 @@ export function createPools(parts: {
   /** Needed for workers that are not on this machine. */
   readonly tls?: TlsIdentity | undefined;
 }): Pools {
-  const { catalogue, driver, provide, circuits, places, maxWorkers, clock, newId, log, tls } = parts;
+  const { catalogue, files, driver, provide, circuits, places, maxWorkers, clock, newId, log, tls } = parts;
   const pools = new Map<string, Entry>();
-  const metrics = createPoolMetrics(circuits.registry, () =>
-    [...pools].map(([name, { pool }]) => [name, pool.view()] as const),
+  const metrics = createPoolMetrics(
+    circuits.registry,
+    () => [...pools].map(([name, { pool }]) => [name, pool.view()] as const),
+    () => catalogue.list().flatMap((entry) => (isUsable(entry) ? [] : entry.name)),
   );
   let lookedAtMs = clock.now();
+  // Also while nobody asks: what broke is said when it breaks.
+  const stopWatching = repeat(WATCH_MS, () => look(true).catch(sayUnreadable), clock);
+
+  const sayUnreadable = (error: unknown) =>
+    log.error({ detail: systemReason(error) }, "the projects directory cannot be read");
 
   const look = async (force: boolean) => {
     if (!force && clock.now() - lookedAtMs < LOOK_AGAIN_MS) return;
@@ -108,13 +120,7 @@ export function createPools(parts: {
     if (!catalogue.get(name)) await look(true);
     const entry = catalogue.get(name);
     if (entry) return entry;
-    const known = catalogue.list().map((project) => project.name);
-    throw new AirlockError(
-      "project_not_found",
-      known.length > 0
-        ? `There is no project of this name. Use one of: ${known.join(", ")}.`
-        : "There is no project yet; the operator adds one as a file NAME.yaml in the projects directory.",
-    );
+    throw notFound(catalogue.list());
   };
 
   const partsOf = (entry: Entry, project: Project, workerId: string): WorkerParts => ({
@@ -159,10 +165,7 @@ export function createPools(parts: {
     if (project && isUsable(project)) return known ?? create(project);
     // What was accepted while the file was in order is still served as it was then; the router accepts nothing new.
     if (known) return known;
-    throw new AirlockError(
-      "project_invalid",
-      `Project "${name}" cannot be used until its file is mended: ${project?.problem}`,
-    );
+    throw unusable(project as ProjectProblem);
   };
 
   return {
@@ -179,6 +182,10 @@ export function createPools(parts: {
     },
     open,
     async up(name, replicas) {
+      // The operator has perhaps mended the file a moment ago.
+      await look(true);
+      const current = catalogue.get(name);
+      if (current && !isUsable(current)) throw unusable(current);
       const entry = await open(name);
       if (replicas !== undefined) {
         const bound = replicaBound(entry.project, { maxWorkers, memoryBytes: await driver.memoryBytes() });
@@ -203,7 +210,8 @@ export function createPools(parts: {
     },
     async takeOver() {
       const found = await driver.findRunning((name) => {
-        const entry = catalogue.get(name);
+        // A worker that runs has its secrets.
+        const entry = files.get(name);
         return entry && isUsable(entry) ? entry : undefined;
       });
       for (const { project, workerId, process } of found) {
@@ -214,9 +222,30 @@ export function createPools(parts: {
       }
     },
     async close(graceMs) {
+      await stopWatching();
       for (const { autoscaler } of pools.values()) autoscaler.stop();
       await Promise.all([...pools.values()].map(({ pool }) => pool.close(graceMs)));
       await driver.close();
     },
   };
+}
+
+function unusable({ name, problem }: ProjectProblem): AirlockError {
+  return new AirlockError(
+    "project_invalid",
+    `Project "${name}" cannot be used until its file is mended: ${problem}`,
+  );
+}
+
+/** Names the projects that can be used: an agent can do nothing with the others. */
+function notFound(all: readonly (Project | ProjectProblem)[]): AirlockError {
+  const names = all.filter(isUsable).map(({ name }) => name);
+  const none =
+    all.length > 0
+      ? "No project can be used until the operator mends their files."
+      : "There is no project yet; the operator adds one as a file NAME.yaml in the projects directory.";
+  return new AirlockError(
+    "project_not_found",
+    names.length > 0 ? `There is no project of this name. Use one of: ${names.join(", ")}.` : none,
+  );
 }

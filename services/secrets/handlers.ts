@@ -33,6 +33,7 @@ export function secretsHandlers(projects: ProjectSecrets, log: Log): SecretsServ
         secrets: secrets.filter(isBrokered).map((secret) => ({ ...inTheClear(secret), ...secret.injection })),
       };
     }),
+    checkSecrets: unary(async () => ({ problems: await projects.problems() })),
   };
 }
 

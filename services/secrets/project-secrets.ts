@@ -3,7 +3,7 @@ import { isUsable, type ProjectCatalogue } from "../common/project-catalogue.ts"
 import type { Project } from "../common/project-file.ts";
 import type { Resolved, SecretHistory } from "./history.ts";
 import { createInOrder } from "./in-order.ts";
-import { resolveSecrets } from "./resolver.ts";
+import { resolveSecrets, secretProblems } from "./resolver.ts";
 import type { SecretSources } from "./sources/source.ts";
 
 /** The values of each project. */
@@ -12,6 +12,8 @@ export type ProjectSecrets = {
   current(projectName: string): Promise<Resolved>;
   /** As they were under this version. Rejects with `output_withheld` when it is not known any more. */
   ofVersion(projectName: string, version: string): Promise<Resolved>;
+  /** What is wrong with the secrets of usable projects, in sentences; no vault is asked. */
+  problems(): Promise<{ readonly project: string; readonly problem: string }[]>;
 };
 
 export function createProjectSecrets(
@@ -40,14 +42,25 @@ export function createProjectSecrets(
         `The values of project "${projectName}" that were asked for are not known any more: they were replaced before this service started, or more than a day ago.`,
       );
     },
+    async problems() {
+      await inOrder("catalogue", catalogue.refresh);
+      const found = await Promise.all(
+        catalogue.list().map(async (entry) => ({
+          project: entry.name,
+          problem: isUsable(entry) ? (await secretProblems(entry, sources)).join(" ") : "",
+        })),
+      );
+      return found.filter(({ problem }) => problem !== "");
+    },
   };
 }
 
 function usableProject(catalogue: ProjectCatalogue, name: string): Project {
   const entry = catalogue.get(name);
   if (!entry) {
-    const known = catalogue.list().map((each) => each.name);
-    const choice = known.length > 0 ? `Known projects: ${known.join(", ")}.` : "There are no projects yet.";
+    const known = catalogue.list().filter(isUsable);
+    const names = known.map((each) => each.name).join(", ");
+    const choice = names === "" ? "No project can be used yet." : `Known projects: ${names}.`;
     throw new AirlockError("project_not_found", `There is no project "${name}". ${choice}`);
   }
   if (isUsable(entry)) return entry;

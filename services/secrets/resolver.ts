@@ -29,6 +29,19 @@ export async function resolveSecrets(project: Project, sources: SecretSources): 
   );
 }
 
+/**
+ * A sentence for each of the project's secrets that could not be used now, as far as no other system has to be asked: what
+ * an operator can be told as soon as the project file is there.
+ */
+export async function secretProblems(project: Project, sources: SecretSources): Promise<string[]> {
+  const local = project.secrets.filter(({ reference }) => {
+    const kind = parseReference(reference)?.kind;
+    return kind === undefined || !sources[kind].isRemote;
+  });
+  const results = await Promise.all(local.map((reference) => resolveOne(reference, sources)));
+  return results.flatMap((result) => ("problem" in result ? result.problem : []));
+}
+
 const GRAVEST_FIRST = ["project_invalid", "start_failed", "unavailable"] as const;
 
 type Problem = { readonly code: (typeof GRAVEST_FIRST)[number]; readonly problem: string };

@@ -122,7 +122,7 @@ describe("./airlock run", () => {
 
   it.each([
     [["run"], 2, "run takes one file"],
-    [["run", "/no/such/file.py", "--project", "demo"], 2, "cannot be read (ENOENT)"],
+    [["run", "/no/such/file.py", "--project", "demo"], 2, "cannot be read: no such file or directory."],
     [["run", "-", "--project", "nope"], 1, "Use one of: demo, tables."],
     [["down", "nope"], 1, "Use one of: demo, tables."],
     [["frobnicate"], 2, 'There is no command "frobnicate"'],

@@ -219,10 +219,13 @@ set_result({t: [1.0, 2**70, "postgres://app:" + t + "@db.example"]})
     expect((await run(`print("${SHARED}")`)).stdout).toBe("[REDACTED...ects]\n");
   });
 
-  it("that cannot be resolved keeps the script from starting, and names itself", async () => {
-    const execution = await rest.run({ project: "unset", code: "print(1)" });
-    expect(execution).toMatchObject({ status: "error", end_reason: "start_failed", stdout: "" });
-    expect(execution.error).toContain("MISSING");
+  it("that cannot be resolved keeps scripts from being accepted, and names itself", async () => {
+    const answer = await rest.post("/execute", { project: "unset", code: "print(1)" });
+    expect(answer.status).toBe(409);
+    expect(await answer.json()).toMatchObject({
+      code: "project_invalid",
+      detail: expect.stringContaining("MISSING"),
+    });
   });
 
   it("is in no response, log line or file", async () => {

@@ -62,7 +62,7 @@ describe("./airlock up", () => {
     [
       ["--projects", "/no/such/dir"],
       {},
-      /^The projects directory \/no\/such\/dir cannot be read \(ENOENT\).*\n$/,
+      /^The projects directory \/no\/such\/dir cannot be read: no such file or directory; .*\n$/,
     ],
     [[], { AIRLOCK_PYTHON: "/no/python" }, /^There is no Python at \/no\/python; .*\n$/],
     [[], { AIRLOCK_RETENTION: "soon" }, /^AIRLOCK_RETENTION must be a length of time such as .*\n$/],

@@ -43,7 +43,10 @@ await describeWithEngine("an engine that is not there", "runc", () => {
         ),
       );
 
-    const away = { code: "start_failed", message: expect.stringContaining("cannot be reached (ENOENT)") };
+    const away = {
+      code: "start_failed",
+      message: expect.stringContaining("cannot be reached (no such file or directory)"),
+    };
     for (let n = 0; n < 6; n++) expect(await prepare()).toMatchObject(away);
     expect(await calls()).toEqual({ failed: 3, refused: 3 });
     await symlink(SOCKET, socketPath);

@@ -137,6 +137,7 @@ describe("the table", () => {
     expect(callersOf("SecretsService/ResolveSecrets")).toEqual(["pool-manager"]);
     expect(callersOf("SecretsService/ResolveNeedles")).toEqual(["sanitizer"]);
     expect(callersOf("SecretsService/ResolveBrokered")).toEqual(["egress"]);
+    expect(callersOf("SecretsService/CheckSecrets")).toEqual(["pool-manager"]);
     expect(callersOf("PoolManagerService/Lease")).toEqual(["router"]);
     expect(callersOf("WorkerService/Provision")).toEqual(["pool-manager"]);
     expect(callersOf("WorkerService/Run")).toEqual(["router"]);

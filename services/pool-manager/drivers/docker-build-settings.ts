@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { AirlockError } from "../../common/errors.ts";
+import { systemReason } from "../../common/system-reason.ts";
 
 /** What installers in a build are told and no layer keeps: by the names under which the Dockerfile mounts them. */
 export type BuildSecrets = ReadonlyMap<string, Buffer>;
@@ -30,7 +31,7 @@ async function readAuthorities(path: string): Promise<Buffer> {
   return await readFile(path).catch((cause: NodeJS.ErrnoException) => {
     throw new AirlockError(
       "start_failed",
-      `The authorities for image builds cannot be read (${cause.code}); the operator corrects SSL_CERT_FILE.`,
+      `The authorities for image builds cannot be read (${systemReason(cause)}); the operator corrects SSL_CERT_FILE.`,
       { cause },
     );
   });

@@ -2,6 +2,7 @@ import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import Docker from "dockerode";
 import { AirlockError } from "../../common/errors.ts";
+import { systemReason } from "../../common/system-reason.ts";
 import { PassingFailure } from "../passing-failure.ts";
 
 const TIMEOUT_MS = 60_000;
@@ -93,7 +94,7 @@ export function engineError(error: unknown, timedOut = false): AirlockError {
   if (timedOut) return new PassingFailure("The Docker engine did not answer in time.", options);
   if (known.code !== undefined) {
     return new PassingFailure(
-      `The Docker engine cannot be reached (${known.code}); the operator starts it, or names another in DOCKER_HOST.`,
+      `The Docker engine cannot be reached (${systemReason(error)}); the operator starts it, or names another in DOCKER_HOST.`,
       options,
     );
   }

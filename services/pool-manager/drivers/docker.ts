@@ -5,6 +5,7 @@ import type Docker from "dockerode";
 import { AirlockError } from "../../common/errors.ts";
 import type { Log } from "../../common/log.ts";
 import type { Project } from "../../common/project-file.ts";
+import { systemReason } from "../../common/system-reason.ts";
 import { createCallers } from "./docker-callers.ts";
 import { type ContainerParts, containerOptions, forWorker, revisionOf } from "./docker-container.ts";
 import { ask, refusedWith, unlessGone } from "./docker-engine.ts";
@@ -210,7 +211,7 @@ async function readCertificates(directory: string): Promise<WorkerCertificates> 
     readFile(join(directory, name), "utf8").catch((cause: NodeJS.ErrnoException) => {
       throw new AirlockError(
         "start_failed",
-        `The workers' certificates cannot be read (${cause.code}); the operator makes them with ./airlock certs and names them in AIRLOCK_WORKER_TLS_DIR.`,
+        `The workers' certificates cannot be read (${systemReason(cause)}); the operator makes them with ./airlock certs and names them in AIRLOCK_WORKER_TLS_DIR.`,
         { cause },
       );
     });

@@ -1,6 +1,8 @@
 import { spawn } from "node:child_process";
 import { dirname, join } from "node:path";
 import { AirlockError } from "../../common/errors.ts";
+import { withoutDirectories } from "../../common/server-paths.ts";
+import { systemReason } from "../../common/system-reason.ts";
 import { endOfText, withoutUrlCredentials } from "../../common/url-credentials.ts";
 
 const TIMEOUT_MS = 15 * 60_000;
@@ -28,11 +30,14 @@ export async function runInstaller(
   });
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once("close", resolve);
-    child.once("error", (cause: NodeJS.ErrnoException) =>
-      reject(installFailed(`the installer cannot be started (${cause.code}).`)),
+    child.once("error", (cause) =>
+      reject(installFailed(`the installer cannot be started (${systemReason(cause)}).`)),
     );
   });
-  if (code !== 0) throw installFailed(withoutUrlCredentials(errors.trim()));
+  if (code === 0) return;
+  const reason = withoutUrlCredentials(errors.trim());
+  const shown = withoutDirectories(reason);
+  throw installFailed(shown, shown === reason ? undefined : reason);
 }
 
 /** `uv`, which stands beside the interpreter that the worker runs on. */
@@ -40,6 +45,8 @@ export function uvBeside(python: string): string {
   return join(dirname(python), "uv");
 }
 
-function installFailed(reason: string): AirlockError {
-  return new AirlockError("start_failed", `The project's packages could not be installed: ${reason}`);
+/** `detail`: what only the operator may read. */
+function installFailed(reason: string, detail?: string): AirlockError {
+  const message = `The project's packages could not be installed: ${reason}`;
+  return new AirlockError("start_failed", message, detail === undefined ? {} : { detail });
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { EnvironmentReader } from "../../common/environment.ts";
 import { Secret } from "../../common/secret.ts";
+import { systemReason } from "../../common/system-reason.ts";
 import { type PostgresAddress, readPostgresUrl } from "./postgres-url.ts";
 
 export type PostgresConfig = {
@@ -38,7 +39,7 @@ export function readDatabaseConfig(read: EnvironmentReader): DatabaseConfig {
     const secret = file === undefined ? new Secret(name, text) : { file };
     return { kind: "postgres", address, url: secret, maxConnections };
   } catch (error) {
-    read.refuse(`${name} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+    read.refuse(`${name} cannot be read (${systemReason(error)})`);
     return none;
   }
 }

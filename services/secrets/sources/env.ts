@@ -3,6 +3,7 @@ import { type SecretSource, UnresolvedSecret } from "./source.ts";
 /** Values from the environment of this process. */
 export function envSource(env: Readonly<Record<string, string | undefined>>): SecretSource {
   return {
+    isRemote: false,
     async read(name) {
       const value = env[name];
       if (value === undefined) throw new UnresolvedSecret("this environment variable is not set");

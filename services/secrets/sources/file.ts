@@ -9,6 +9,7 @@ const MAX_FILE_BYTES = 64 * 1024;
 /** Values from files, read anew each time; paths are relative to `directory`, one newline at the end is not part of the value. */
 export function fileSource(directory: string): SecretSource {
   return {
+    isRemote: false,
     async read(path) {
       // Without O_NONBLOCK a pipe without a writer would hold the call for ever.
       const flags = constants.O_RDONLY | constants.O_NONBLOCK;

@@ -14,8 +14,13 @@ export class UnresolvedSecret extends Error {
   }
 }
 
-/** Where values come from. `read` rejects with an UnresolvedSecret. */
-export type SecretSource = { read(location: string): Promise<string> };
+/** Where values come from. */
+export type SecretSource = {
+  /** Rejects with an UnresolvedSecret. */
+  read(location: string): Promise<string>;
+  /** Whether reading asks another system, which may be away. */
+  readonly isRemote: boolean;
+};
 
 /** One source for every kind of reference. */
 export type SecretSources = Readonly<Record<Reference["kind"], SecretSource>>;

@@ -28,6 +28,7 @@ export function vaultSource(settings: VaultSettings | undefined, clock: Clock): 
   };
 
   return {
+    isRemote: settings !== undefined,
     async read(location) {
       if (!settings) throw new UnresolvedSecret("no vault is configured (AIRLOCK_VAULT_ADDR)");
       const where = parseVaultLocation(location);

@@ -136,8 +136,25 @@ describe("a project file", () => {
     ["name: demo\nreplicas: 0", 'demo.yaml:2: field "replicas" has none of the allowed forms'],
     ["name: demo\nreplicas: {min: 3, max: 2}", 'demo.yaml:2: field "replicas.min" must not be more than'],
     ["name: demo\nisolation: none", 'demo.yaml:2: field "isolation" must be one of standard, strict, gvisor'],
-    ['name: demo\npackages: ["--index-url=x"]', 'demo.yaml:2: field "packages.0" must match'],
-    ["name: demo\nsettings: {1A: x}", 'demo.yaml:2: field "settings.1A" is not an allowed name'],
+    [
+      'name: demo\npackages: ["--index-url=x"]',
+      'demo.yaml:2: field "packages.0" must be one line that begins',
+    ],
+    [
+      'name: demo\npackages: ["this is not pep508"]',
+      'demo.yaml:2: field "packages.0" is no package as PEP 508',
+    ],
+    [
+      "name: demo\nsettings: {1A: x}",
+      'demo.yaml:2: field "settings.1A" is not an allowed name; it must be letters, digits and _',
+    ],
+    ["name: Demo_1", 'demo.yaml:1: field "name" must be 1 to 63 of a-z, 0-9 and -'],
+    [
+      'name: demo\nnetwork_allowlist: ["https://a.example/"]',
+      "must be host, *.suffix or host:port, without https://",
+    ],
+    ["name: demo\nlimits:\n\ttimeout: 1", "demo.yaml:3: not valid YAML: a tab stands in the indentation"],
+    ["name: demo\nname: demo", "demo.yaml:2: not valid YAML: a field stands there twice"],
     ["name: demo\nsettings: {A: 1}", 'demo.yaml:2: field "settings.A" must be a string'],
     [
       "name: demo\nsettings: {A: x}\nsecrets: {A: abcdef}",
@@ -159,6 +176,35 @@ describe("a project file", () => {
     ["- name", "demo.yaml:1: the file must be an object"],
   ])("says what is wrong with %j", (text, expected) => {
     expect(problem(text)).toContain(expected);
+  });
+
+  it.each(
+    [
+      "name: demo\nsecrets: {A: 'hunter2secret",
+      "name: demo\nsecrets: {A: @hunter2secret}",
+      'name: demo\nsecrets: {A: "hunter2\\qsecret"}',
+      "name: demo\nsecrets: {A: *hunter2secret}",
+      "name: demo\nsecrets: {A: !hunter2secret x}",
+      "name: demo\nsecrets: {A: &a x, B: [*a, *hunter2secret]}",
+      `name: demo\nsecrets: {A: &a hunter2secret, B: [${"*a, ".repeat(101)}]}`,
+      "name: demo\nsecrets: hunter2secret: b: c",
+      "name: demo\n%hunter2secret\n",
+      "name: demo\n  A: hunter2secret",
+      "name: demo\nA: hunter2secret\n---\nB: hunter2secret",
+    ].map((text) => [text] as const),
+  )("says in words and without a value what YAML cannot read in %j", (text) => {
+    expect(problem(text)).toMatch(/^demo\.yaml:\d: not valid YAML: [a-z]/);
+    expect(problem(text)).not.toMatch(/hunter2|[A-Z]+_[A-Z]/);
+  });
+
+  it("has no regular expression in what it says", () => {
+    const patterns = JSON.stringify(PROJECT_SCHEMA).match(/"pattern":/g) ?? [];
+    const meanings =
+      JSON.stringify(PROJECT_SCHEMA).match(
+        /"pattern":"[^"]*(?:\\"[^"]*)*",(?:"maxLength":\d+,)?"\$comment":/g,
+      ) ?? [];
+    expect(patterns.length).toBeGreaterThan(5);
+    expect(meanings).toHaveLength(patterns.length);
   });
 
   it("reports every problem at once, and no value", () => {

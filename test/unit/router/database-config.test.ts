@@ -78,7 +78,7 @@ describe("the database of a router", () => {
     await writeFile(file, "postgres://u:file-word@db.example/d");
     expect(refusal(env)).toContain("AIRLOCK_DATABASE_URL_FILE must say sslmode=verify-full");
     await rm(file);
-    expect(refusal(env)).toBe("AIRLOCK_DATABASE_URL_FILE cannot be read (ENOENT)");
+    expect(refusal(env)).toBe("AIRLOCK_DATABASE_URL_FILE cannot be read (no such file or directory)");
   });
 
   it.each([

@@ -72,6 +72,21 @@ export interface BrokeredSecret {
   format: string;
 }
 
+export interface CheckSecretsRequest {
+}
+
+export interface CheckSecretsResponse {
+  /** Projects whose secrets are in order, and projects whose file cannot be read, are not among them. */
+  problems: SecretsProblem[];
+}
+
+/** Why a project cannot be given its secrets. */
+export interface SecretsProblem {
+  project: string;
+  /** Sentences that name secrets and the kinds of their references; no value and no path is in them. */
+  problem: string;
+}
+
 function createBaseResolveSecretsRequest(): ResolveSecretsRequest {
   return { project: "" };
 }
@@ -620,6 +635,171 @@ export const BrokeredSecret: MessageFns<BrokeredSecret> = {
   },
 };
 
+function createBaseCheckSecretsRequest(): CheckSecretsRequest {
+  return {};
+}
+
+export const CheckSecretsRequest: MessageFns<CheckSecretsRequest> = {
+  encode(_: CheckSecretsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CheckSecretsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCheckSecretsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CheckSecretsRequest>): CheckSecretsRequest {
+    return CheckSecretsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<CheckSecretsRequest>): CheckSecretsRequest {
+    const message = createBaseCheckSecretsRequest();
+    return message;
+  },
+};
+
+function createBaseCheckSecretsResponse(): CheckSecretsResponse {
+  return { problems: [] };
+}
+
+export const CheckSecretsResponse: MessageFns<CheckSecretsResponse> = {
+  encode(message: CheckSecretsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.problems) {
+      SecretsProblem.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CheckSecretsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCheckSecretsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.problems.push(SecretsProblem.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CheckSecretsResponse>): CheckSecretsResponse {
+    return CheckSecretsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CheckSecretsResponse>): CheckSecretsResponse {
+    const message = createBaseCheckSecretsResponse();
+    message.problems = object.problems?.map((e) => SecretsProblem.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseSecretsProblem(): SecretsProblem {
+  return { project: "", problem: "" };
+}
+
+export const SecretsProblem: MessageFns<SecretsProblem> = {
+  encode(message: SecretsProblem, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.project !== "") {
+      writer.uint32(10).string(message.project);
+    }
+    if (message.problem !== "") {
+      writer.uint32(18).string(message.problem);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SecretsProblem {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSecretsProblem();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.project = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.problem = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SecretsProblem>): SecretsProblem {
+    return SecretsProblem.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SecretsProblem>): SecretsProblem {
+    const message = createBaseSecretsProblem();
+    message.project = object.project ?? "";
+    message.problem = object.problem ?? "";
+    return message;
+  },
+};
+
 /** SecretsService is the only holder of secret values: it resolves the references of project files. */
 export type SecretsServiceService = typeof SecretsServiceService;
 export const SecretsServiceService = {
@@ -662,6 +842,20 @@ export const SecretsServiceService = {
       Buffer.from(ResolveBrokeredResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ResolveBrokeredResponse => ResolveBrokeredResponse.decode(value),
   },
+  /**
+   * What is wrong with the secrets that project files name, for the pool-manager, which shows it to operators. No vault is
+   * asked.
+   */
+  checkSecrets: {
+    path: "/airlock.v1.SecretsService/CheckSecrets" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CheckSecretsRequest): Buffer => Buffer.from(CheckSecretsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CheckSecretsRequest => CheckSecretsRequest.decode(value),
+    responseSerialize: (value: CheckSecretsResponse): Buffer =>
+      Buffer.from(CheckSecretsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CheckSecretsResponse => CheckSecretsResponse.decode(value),
+  },
 } as const;
 
 export interface SecretsServiceServer extends UntypedServiceImplementation {
@@ -674,6 +868,11 @@ export interface SecretsServiceServer extends UntypedServiceImplementation {
   resolveNeedles: handleUnaryCall<ResolveNeedlesRequest, ResolveNeedlesResponse>;
   /** The values that no script may hold, for the egress service, which puts them into requests. */
   resolveBrokered: handleUnaryCall<ResolveBrokeredRequest, ResolveBrokeredResponse>;
+  /**
+   * What is wrong with the secrets that project files name, for the pool-manager, which shows it to operators. No vault is
+   * asked.
+   */
+  checkSecrets: handleUnaryCall<CheckSecretsRequest, CheckSecretsResponse>;
 }
 
 export interface SecretsServiceClient extends Client {
@@ -727,6 +926,25 @@ export interface SecretsServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ResolveBrokeredResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * What is wrong with the secrets that project files name, for the pool-manager, which shows it to operators. No vault is
+   * asked.
+   */
+  checkSecrets(
+    request: CheckSecretsRequest,
+    callback: (error: ServiceError | null, response: CheckSecretsResponse) => void,
+  ): ClientUnaryCall;
+  checkSecrets(
+    request: CheckSecretsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CheckSecretsResponse) => void,
+  ): ClientUnaryCall;
+  checkSecrets(
+    request: CheckSecretsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CheckSecretsResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -1,0 +1,60 @@
+import { type Document, type ErrorCode, visit } from "yaml";
+
+/**
+ * What is wrong with a YAML text, in words of our own: the library's messages repeat pieces of the text, which could be
+ * a secret.
+ */
+const SENTENCES: Readonly<Record<ErrorCode, string>> = {
+  ALIAS_PROPS: "an alias (*name) cannot have a tag or an anchor",
+  BAD_ALIAS: "an alias (*name) has no anchor (&name) before it; a text that begins with * needs quotes",
+  BAD_COLLECTION_TYPE: "a tag does not fit the list or the fields that it stands before",
+  BAD_DIRECTIVE: "a line that begins with % is no directive; a text that begins with % needs quotes",
+  BAD_DQ_ESCAPE: "a text in double quotes has an unknown escape after \\; write \\\\ or use single quotes",
+  BAD_INDENT: "the indentation does not fit the lines above",
+  BAD_PROP_ORDER: "an anchor or a tag stands in the wrong place",
+  BAD_SCALAR_START: "a text begins with a character that YAML reserves (such as @ or `); put it in quotes",
+  BLOCK_AS_IMPLICIT_KEY:
+    'a second colon on the line, or a list where a field is expected; a text with ": " in it needs quotes',
+  BLOCK_IN_FLOW: "a list or fields by indentation cannot stand within [ ] or { }",
+  DUPLICATE_KEY: "a field stands there twice",
+  IMPOSSIBLE: "this text cannot be read",
+  KEY_OVER_1024_CHARS: "the name of a field is longer than 1,024 characters",
+  MISSING_CHAR:
+    "a character is missing: a closing quote, bracket or brace, or the colon or space after a field's name",
+  MULTILINE_IMPLICIT_KEY: "the name of a field goes over more than one line; perhaps its colon is missing",
+  MULTIPLE_ANCHORS: "a value has more than one anchor",
+  MULTIPLE_DOCS: "the file holds more than one document (---)",
+  MULTIPLE_TAGS: "a value has more than one tag",
+  NON_STRING_KEY: "the name of a field is no text",
+  RESOURCE_EXHAUSTION: "it is nested too deeply, or its aliases (*name) repeat too much",
+  TAB_AS_INDENT: "a tab stands in the indentation; use spaces",
+  TAG_RESOLVE_FAILED: "a tag (!name) is unknown or does not fit; a text that begins with ! needs quotes",
+  UNEXPECTED_TOKEN:
+    "something stands where YAML expects nothing more; perhaps a quote, a bracket or an indentation is wrong",
+};
+
+/** Where a mistake stands in the text, in characters from its beginning, and what it is. */
+export type YamlMistake = { readonly position: number; readonly text: string };
+
+/** The value of `document`, or what keeps it from being read as it was meant. */
+export function valueOfYaml(document: Document): { readonly value: unknown } | readonly YamlMistake[] {
+  // The library goes on without a tag that it does not know: the value would be another one than the file has.
+  const tags = document.warnings.filter(({ code }) => code === "TAG_RESOLVE_FAILED");
+  const mistakes = [...document.errors, ...tags].map(({ pos, code }) => mistake(pos[0], code));
+  visit(document, {
+    Alias(_key, alias) {
+      if (!alias.resolve(document)) mistakes.push(mistake(alias.range?.[0] ?? 0, "BAD_ALIAS"));
+    },
+  });
+  if (mistakes.length > 0) return mistakes;
+  try {
+    return { value: document.toJS() };
+  } catch {
+    // A few lines of aliases could stand for gigabytes; the library counts them.
+    return [mistake(0, "RESOURCE_EXHAUSTION")];
+  }
+}
+
+function mistake(position: number, code: ErrorCode): YamlMistake {
+  return { position, text: SENTENCES[code] ?? SENTENCES.IMPOSSIBLE };
+}

@@ -1,0 +1,78 @@
+import type { Clock } from "../common/clock.ts";
+import type { Log } from "../common/log.ts";
+import { isUsable, type ProjectCatalogue } from "../common/project-catalogue.ts";
+
+/** Asks what is wrong with the secrets of projects: sentences by project. Rejects while it cannot be told. */
+export type AskSecretProblems = () => Promise<ReadonlyMap<string, string>>;
+
+// A secrets service that stands still must not hold up every question about a project.
+const LONGEST_WAIT_MS = 1_000;
+
+/**
+ * The projects of `files`; one whose secrets cannot be had has a problem like one whose file cannot be read. What breaks,
+ * and what is in order again, is logged once.
+ */
+export function createCheckedCatalogue(
+  files: ProjectCatalogue,
+  askSecretProblems: AskSecretProblems,
+  clock: Clock,
+  log: Log,
+): ProjectCatalogue {
+  let secretProblems: ReadonlyMap<string, string> = new Map();
+  let checking: Promise<void> | undefined;
+  const logged = new Map<string, string>();
+
+  const list = () =>
+    files.list().map((entry) => {
+      const problem = isUsable(entry) ? secretProblems.get(entry.name) : undefined;
+      return problem === undefined ? entry : { name: entry.name, problem };
+    });
+
+  const logChanges = () => {
+    const broken = new Map(list().flatMap((entry) => (isUsable(entry) ? [] : [[entry.name, entry.problem]])));
+    for (const [project, detail] of broken) {
+      if (logged.get(project) === detail) continue;
+      log.warn({ project, detail }, "the project cannot be used; the others work");
+      logged.set(project, detail);
+    }
+    for (const project of [...logged.keys()].filter((name) => !broken.has(name))) {
+      log.info({ project }, "the project is in order again");
+      logged.delete(project);
+    }
+  };
+
+  const check = async () => {
+    try {
+      secretProblems = await askSecretProblems();
+    } catch {
+      // The secrets service is away: what it said last still holds.
+    }
+    logChanges();
+  };
+
+  logChanges();
+  return {
+    list,
+    get: (name) => list().find((entry) => entry.name === name),
+    async refresh() {
+      const changed = await files.refresh();
+      // One that began before the change does not know it.
+      if (changed && checking) await atMost(LONGEST_WAIT_MS, checking, clock);
+      checking ??= check().finally(() => {
+        checking = undefined;
+      });
+      if (changed || secretProblems.size > 0) await atMost(LONGEST_WAIT_MS, checking, clock);
+      return changed;
+    },
+  };
+}
+
+function atMost(ms: number, work: Promise<void>, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    const stopTimer = clock.after(ms, resolve);
+    void work.finally(() => {
+      stopTimer();
+      resolve();
+    });
+  });
+}
