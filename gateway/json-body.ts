@@ -1,9 +1,7 @@
-import { isUtf8 } from "node:buffer";
 import { type ParseError, parse } from "jsonc-parser";
 import { AirlockError } from "../services/common/errors.ts";
-import { JsonEmptyError, JsonSyntaxError } from "../services/common/json/json-tokens.ts";
-import { Turn } from "../services/common/turn.ts";
-import { type JsonMember, type JsonOutline, objectOf, outlineJson, TooDeep } from "./json-text.ts";
+import { type OutlineProblem, outlineBytes } from "./json-outline.ts";
+import { type JsonMember, objectOf } from "./json-text.ts";
 import { InvalidFields } from "./problems.ts";
 
 export const MAX_DEPTH = 200;
@@ -12,7 +10,6 @@ const MAX_MEMBERS = 100;
 const MAX_INNER_MEMBERS = 1_000;
 const MAX_LOCATED_BYTES = 64 * 1024;
 const EXAMPLE = '{"project": "demo", "code": "print(1)"}';
-const BYTE_ORDER_MARK = Buffer.from("\ufeff");
 
 /** The object that a request carries, and beside it the text of each of its members. */
 export type JsonBody = {
@@ -25,19 +22,16 @@ export type JsonBody = {
 export const EMPTY_BODY: JsonBody = { value: {}, textOf: () => undefined };
 
 /**
- * Parses the bytes of a body that must be one JSON object, in turns with other work. Rejects with an AirlockError that
+ * Parses the bytes of a body that must be one JSON object; nobody else may use them from then on. Rejects with an AirlockError that
  * says what to send instead.
  */
 export async function parseJsonBody(bytes: Buffer): Promise<JsonBody> {
-  if (!isUtf8(bytes)) {
-    throw new AirlockError(
-      "invalid_json",
-      "The body is not valid UTF-8. Send JSON encoded as UTF-8; put other bytes into a string as base64.",
-    );
-  }
-  const hasMark = bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK);
-  const text = hasMark ? bytes.subarray(BYTE_ORDER_MARK.length) : bytes;
-  const outline = await outlineInTurns(text);
+  const { bytes: text, outline } = await outlineBytes(bytes, {
+    depth: MAX_DEPTH,
+    outer: MAX_MEMBERS,
+    inner: MAX_INNER_MEMBERS,
+  });
+  if (typeof outline === "string") throw refusalOf(outline, text);
   if (outline.kind !== "object") {
     throw new AirlockError(
       "invalid_request",
@@ -55,23 +49,22 @@ export async function parseJsonBody(bytes: Buffer): Promise<JsonBody> {
   };
 }
 
-async function outlineInTurns(text: Buffer): Promise<JsonOutline> {
-  const limits = { depth: MAX_DEPTH, outer: MAX_MEMBERS, inner: MAX_INNER_MEMBERS };
-  const steps = outlineJson(text, limits);
-  const turn = new Turn();
-  try {
-    for (let step = steps.next(); ; step = steps.next()) {
-      if (step.done) return step.value;
-      if (turn.isOver) await turn.next();
-    }
-  } catch (error) {
-    if (error instanceof JsonEmptyError) throw emptyBody();
-    if (error instanceof JsonSyntaxError) throw notJson(text);
-    if (!(error instanceof TooDeep)) throw error;
-    throw new AirlockError(
-      "invalid_request",
-      `The body is nested deeper than ${MAX_DEPTH} levels. Send flatter data, or pass it as a string and parse it in the script.`,
-    );
+function refusalOf(problem: OutlineProblem, text: Buffer): AirlockError {
+  switch (problem) {
+    case "not_utf8":
+      return new AirlockError(
+        "invalid_json",
+        "The body is not valid UTF-8. Send JSON encoded as UTF-8; put other bytes into a string as base64.",
+      );
+    case "empty":
+      return emptyBody();
+    case "syntax":
+      return notJson(text);
+    case "too_deep":
+      return new AirlockError(
+        "invalid_request",
+        `The body is nested deeper than ${MAX_DEPTH} levels. Send flatter data, or pass it as a string and parse it in the script.`,
+      );
   }
 }
 

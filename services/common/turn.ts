@@ -54,13 +54,15 @@ function threadMs(): number {
   return (user + system) / 1_000;
 }
 
-/** Does all `steps`, each of which takes at most about a millisecond, in turns with other work. */
-export async function takeTurns(
-  steps: Iterator<void>,
+/** Does all `steps`, each of which takes at most about a millisecond, in turns with other work; resolves to what they return. */
+export async function takeTurns<Result>(
+  steps: Iterator<void, Result>,
   signal?: AbortSignal,
   turn = new Turn(),
-): Promise<void> {
-  while (!steps.next().done) {
+): Promise<Result> {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value as Result;
     if (turn.isOver) await turn.next(signal);
   }
 }

@@ -1,5 +1,6 @@
+import { createBackgroundThread, LARGE_BYTES } from "../common/background-thread.ts";
 import { JsonSyntaxError, JsonTokens } from "../common/json/json-tokens.ts";
-import { Turn } from "../common/turn.ts";
+import { takeTurns } from "../common/turn.ts";
 import { KeyTable } from "./key-table.ts";
 
 const MAX_DEPTH = 200;
@@ -9,20 +10,31 @@ const STEP_BYTES = 16 * 1024;
 /** A number without an exponent that is no longer fits into a float. */
 const MAX_FITTING_DIGITS = 300;
 
+const thread = createBackgroundThread<MemoryTask, MemoryTaskResult>(
+  new URL("./memory-task.ts", import.meta.url),
+);
+
+export type MemoryTask = { readonly bytes: Uint8Array };
+export type MemoryTaskResult = { readonly problem: string | undefined };
+
 /**
  * Why a script could not read this memory as it was meant; undefined when it can. The text itself goes on as it is:
- * what is refused here is what two readers of the same text would understand differently. One pass over its bytes, in
- * turns with other work: a memory may have millions of keys.
+ * what is refused here is what two readers of the same text would understand differently. A memory may have millions of
+ * keys: a short one is read in turns with other work, a long one on another thread.
  */
 export async function memoryProblem(memoryJson: string): Promise<string | undefined> {
   if (memoryJson === "{}") return undefined;
   if (!memoryJson.isWellFormed()) return HALF_CHARACTER;
-  const check = new MemoryCheck(Buffer.from(memoryJson));
-  const turn = new Turn();
+  const bytes = Buffer.from(memoryJson);
+  if (bytes.length <= LARGE_BYTES) return await takeTurns(checkMemory(bytes));
+  return (await thread.run({ bytes }, bytes)).problem;
+}
+
+/** Checks the bytes of a memory in steps of about a millisecond. */
+export function* checkMemory(bytes: Buffer): Generator<void, string | undefined> {
+  const check = new MemoryCheck(bytes);
   try {
-    while (!check.advance()) {
-      if (turn.isOver) await turn.next();
-    }
+    while (!check.advance()) yield;
   } catch (error) {
     if (!(error instanceof JsonSyntaxError)) throw error;
     return `memory is not valid JSON. ${SHAPE}`;

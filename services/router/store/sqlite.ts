@@ -30,6 +30,7 @@ import {
   toSubmission,
   toSummary,
 } from "./rows.ts";
+import { PAGES_WITHOUT_THREAD, startCheckpoints } from "./sqlite-checkpoints.ts";
 import { createSqliteDeletions } from "./sqlite-deletions.ts";
 import { createLongTexts } from "./sqlite-long-texts.ts";
 import { MIGRATIONS } from "./sqlite-schema.ts";
@@ -52,12 +53,14 @@ const KEPT_FREE_BYTES = 256 * 1024 * 1024;
 export function openSqliteStore(path: string, owner: string): ExecutionStore {
   // SQLite gives its other files the mode of this one; what agents sent is nobody else's to read.
   closeSync(openSync(path, "a", 0o600));
+  const lock = lockStore(`${path}-lock`);
   const db = new DatabaseSync(path);
   db.exec(
-    "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 2000; PRAGMA journal_size_limit = 67108864;",
+    `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 2000; PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = ${PAGES_WITHOUT_THREAD}`,
   );
   migrate(db);
   db.exec(`UPDATE executions SET owner = NULL WHERE owner IS NOT NULL AND ${UNFINISHED}`);
+  const checkpoints = startCheckpoints(db, path);
   const changes = new EventEmitter().setMaxListeners(0);
 
   const sql = prepareStatements(db);
@@ -259,9 +262,19 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       sql.selectExists.get("");
     },
     async close() {
+      await checkpoints.stop();
       db.close();
+      lock.close();
     },
   };
+}
+
+/** Keeps a second router from the file. The kernel lets go of the lock when the process ends, however it ends. */
+function lockStore(path: string): DatabaseSync {
+  closeSync(openSync(path, "a", 0o600));
+  const lock = new DatabaseSync(path);
+  lock.exec("PRAGMA busy_timeout = 2000; BEGIN EXCLUSIVE");
+  return lock;
 }
 
 function migrate(db: DatabaseSync): void {

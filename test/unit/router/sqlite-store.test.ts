@@ -81,6 +81,31 @@ describe("the SQLite file", () => {
     expect(rest).toEqual({ pieces: 0 });
   });
 
+  it("moves what was written into its file while it is open", async () => {
+    const path = newPath();
+    const store = openSqliteStore(path, "router");
+    await store.insert({ ...submission, code: "x".repeat(8 * 1024 * 1024) });
+    const reader = new DatabaseSync(path);
+    const log = reader.prepare("PRAGMA wal_checkpoint(NOOP)");
+    await expect
+      .poll(() => {
+        const { log: pages, checkpointed } = log.get() as { log: number; checkpointed: number };
+        return pages - checkpointed;
+      })
+      .toBeLessThan(1_000);
+    expect((await stat(path)).size).toBeGreaterThan(8 * 1024 * 1024);
+    reader.close();
+    await store.close();
+  });
+
+  it("is one router's: a second one is refused until the first has closed it", async () => {
+    const path = newPath();
+    const store = openSqliteStore(path, "router");
+    expect(() => openSqliteStore(path, "other")).toThrow("database is locked");
+    await store.close();
+    await openSqliteStore(path, "other").close();
+  });
+
   it("keeps no long texts of what is not accepted", async () => {
     const path = newPath();
     const store = openSqliteStore(path, "router");

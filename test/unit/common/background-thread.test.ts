@@ -1,0 +1,52 @@
+import { readdir, readFile } from "node:fs/promises";
+import { describe, expect, it } from "vitest";
+import { createBackgroundThread } from "../../../services/common/background-thread.ts";
+import type { EchoTask } from "./tasks/echo-task.ts";
+
+const thread = createBackgroundThread<EchoTask, { readonly bytes: Uint8Array }>(
+  new URL("./tasks/echo-task.ts", import.meta.url),
+);
+
+/** The nice values of this process's threads. */
+async function niceValues(): Promise<Set<number>> {
+  const values = new Set<number>();
+  for (const task of await readdir("/proc/self/task")) {
+    const stat = await readFile(`/proc/self/task/${task}/stat`, "utf8").catch(() => "");
+    // The name may hold blanks; nice is the 17th field behind it (proc_pid_stat(5)).
+    if (stat) values.add(Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16]));
+  }
+  return values;
+}
+
+describe("a background thread", () => {
+  it("takes bytes over and hands them back, and leaves no copy of them", async () => {
+    const bytes = Buffer.allocUnsafeSlow(300_000).fill("x");
+    const handed = thread.run({ bytes }, bytes);
+    const back = await handed;
+    expect(bytes.length).toBe(0);
+    expect(Buffer.from(back.bytes).equals(Buffer.alloc(300_000, "x"))).toBe(true);
+  });
+
+  it("has a lower priority than the threads that answer calls", async () => {
+    const before = Number((await readFile("/proc/self/stat", "utf8")).split(") ")[1]?.split(" ")[16]);
+    await thread.run({ bytes: new Uint8Array(1) });
+    const lower = Math.min(before + 10, 19);
+    expect(await niceValues()).toContain(lower);
+  });
+
+  it("rejects with what its task throws, and when the thread ends, and works again after that", async () => {
+    await expect(thread.run({ bytes: new Uint8Array(1), end: "throw" })).rejects.toThrow("as told");
+    await expect(thread.run({ bytes: new Uint8Array(1), end: "exit" })).rejects.toThrow();
+    expect(await thread.run({ bytes: new Uint8Array([7]) })).toEqual({ bytes: new Uint8Array([7]) });
+  });
+
+  it("does its work in the order in which it came", async () => {
+    const ends: number[] = [];
+    const runs = [1, 2, 3].map(async (n) => {
+      await thread.run({ bytes: new Uint8Array([n]) });
+      ends.push(n);
+    });
+    await Promise.all(runs);
+    expect(ends).toEqual([1, 2, 3]);
+  });
+});
