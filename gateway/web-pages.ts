@@ -5,7 +5,6 @@ import { AirlockError } from "../services/common/errors.ts";
 import { PLAIN_HOST } from "./base-url.ts";
 
 const HOST_NAME = /^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$/;
-const LOOPBACK = /^(localhost|127(\.\d+){3}|::1)$/;
 
 /** The names in AIRLOCK_HOST_NAMES, `name,name`: what this instance may be called besides localhost and its addresses. */
 export function readHostNames(read: EnvironmentReader): readonly string[] {
@@ -25,21 +24,22 @@ export function readHostNames(read: EnvironmentReader): readonly string[] {
 
 /**
  * Keeps web pages out that somebody's browser happens to show: nobody logs in here, so a page that could call would have
- * all that the person has. A name that its owner points to 127.0.0.1 makes a page look like our own; therefore an
- * instance on a loopback address answers only to what no stranger can own.
+ * all that the person has. A name whose owner points it to this gateway makes a page look like our own (DNS rebinding);
+ * therefore the gateway answers only to names that no stranger can own, whatever address it listens on: a port of
+ * 127.0.0.1 may lead to a container, and a browser within a network to any machine of it.
  */
 export function refuseForeignPages(
   app: FastifyInstance,
   { host: listensOn, hostNames }: { readonly host: string; readonly hostNames: readonly string[] },
 ): void {
-  const isOwn = (name: string) => name === "localhost" || isIP(name) !== 0 || hostNames.includes(name);
-  const checksHost = LOOPBACK.test(listensOn);
+  const own = new Set(["localhost", listensOn, ...hostNames]);
+  const isOwn = (name: string) => own.has(name) || isIP(name) !== 0;
   app.addHook("onRequest", async ({ headers: { host, origin } }) => {
-    if (checksHost && host !== undefined && !isOwn(nameIn(host))) throw hostNotAllowed(hostNames);
+    if (host !== undefined && !isOwn(nameIn(host))) throw hostNotAllowed(hostNames);
     if (origin === undefined) return;
     const page = URL.parse(origin);
-    const own = page && URL.parse(`${page.protocol}//${host}`);
-    if (!page || (page.host !== own?.host && !hostNames.includes(page.hostname))) throw originNotAllowed();
+    const called = page && URL.parse(`${page.protocol}//${host}`);
+    if (!page || (page.host !== called?.host && !hostNames.includes(page.hostname))) throw originNotAllowed();
   });
 }
 

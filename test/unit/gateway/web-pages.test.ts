@@ -44,15 +44,30 @@ describe("a gateway that has names", () => {
 });
 
 describe("a gateway on more than loopback", () => {
-  it("has any name, repeats none that is no name, and is closed to pages of other sites all the same", async () => {
-    gateway = await startOver({}, undefined, { host: "0.0.0.0" });
+  it("answers to addresses and to its own names only: a page's owner may point any other name to it", async () => {
+    gateway = await startOver({}, undefined, { host: "0.0.0.0", hostNames: ["gateway"] });
     expect((await ask({ host: "gateway:8000" })).body).toContain("http://gateway:8000/execute");
-    const { status, body } = await ask({ host: "x/ evil`$(id)`" });
-    expect(status).toBe(200);
-    expect(body).not.toContain("evil");
     expect(await ask({ host: "gateway:8000", origin: "http://gateway:8000" })).toMatchObject({ status: 200 });
-    expect(await ask({ host: "gateway:8000", origin: "http://gateway" })).toMatchObject({
+    expect(await ask({ host: "192.0.2.7:8000" })).toMatchObject({ status: 200 });
+    expect(await ask({ host: "[2001:db8::7]:8000" })).toMatchObject({ status: 200 });
+    const rebound = "rebind.attacker.example:8000";
+    for (const headers of [{ host: rebound }, { host: rebound, origin: `http://${rebound}` }]) {
+      expect(await ask(headers)).toMatchObject({ status: 403, code: "host_not_allowed" });
+    }
+    expect(await ask({ host: "gateway:8000", origin: "http://elsewhere" })).toMatchObject({
       code: "origin_not_allowed",
     });
+  });
+
+  it("repeats nothing of a Host header that is no name", async () => {
+    gateway = await startOver({}, undefined, { host: "0.0.0.0" });
+    const { code, body } = await ask({ host: "x/ evil`$(id)`" });
+    expect(code).toBe("host_not_allowed");
+    expect(body).not.toContain("evil");
+  });
+
+  it("answers to the name that it listens on", async () => {
+    gateway = await startOver({}, undefined, { host: "localhost" });
+    expect(await ask({ host: "localhost" })).toMatchObject({ status: 200 });
   });
 });
