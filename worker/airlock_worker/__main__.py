@@ -8,6 +8,7 @@ import gc
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -16,7 +17,7 @@ from . import identity, kernel, probe
 from .handed_certificates import HandedCertificates
 from .log import log
 from .messages import DEFAULT_DESCRIPTORS, Messages
-from .status import StatusBoard
+from .status import Fact, StatusBoard
 from .supervisor import Supervisor
 from .worker_cgroups import WorkerCgroups
 from .zygote_link import NoSpare, ZygoteLink, ensure_directory
@@ -153,6 +154,9 @@ async def _become_ready(
         overhead = await link.ready
         link.keep_spares(0, probe.LIMITS)
         posture = await probe.measure(await link.take(), cgroups, overhead)
+        if link.left_out:
+            log("warn", "modules are not imported beforehand", modules="; ".join(link.left_out))
+            posture = replace(posture, facts=(*posture.facts, Fact("not_imported_beforehand", link.left_out)))
         supervisor.use_spares(spares)
     except (NoSpare, probe.ProbeFailed) as error:
         log("error", "cannot get ready")

@@ -21,6 +21,7 @@ from typing import Any
 from . import ground, kernel, preload, tree
 from .cgroup_limits import Place
 from .heap import Heap
+from .mounts import PRIVATE_SCRATCH
 from .programs import ProgramsMissing
 from .room import Room
 
@@ -96,7 +97,10 @@ def _start_anew(options: argparse.Namespace) -> None:
     python, environment = sys.executable, dict(os.environ)
     if room.minimal_tree:
         python = tree.inside(python, contents)
-        environment.update(HOME="/tmp", TMPDIR="/tmp", PYTHONPATH=tree.WORKER)
+        # As in a run, since packages keep what they find when they are imported.
+        os.mkdir(PRIVATE_SCRATCH, 0o700)
+        os.chdir(PRIVATE_SCRATCH)
+        environment.update(HOME=PRIVATE_SCRATCH, TMPDIR=PRIVATE_SCRATCH, PYTHONPATH=tree.WORKER)
     order = {
         "link": options.link,
         "room": asdict(room),

@@ -6,12 +6,13 @@ As root it may make namespaces itself; anybody else gets that right from a user 
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterable
 
 from . import gvisor, kernel, tree
 from .kernel_files import write
-from .room import Room
+from .room import HOST_NAME, Room
 
 # The kernel's "nobody": a run shares it with no file of the machine.
 _NOBODY = 65534
@@ -57,6 +58,10 @@ def prepare(room: Room, keep_paths: Iterable[str]) -> None:
     if room.clone_flags & kernel.CLONE_NEWNET:
         # For the packages that are imported next: they reach nobody. Each run gets a namespace of its own besides.
         kernel.unshare(kernel.CLONE_NEWNET)
+    if room.clone_flags & kernel.CLONE_NEWUTS:
+        # They keep the host's name if they ask for it.
+        kernel.unshare(kernel.CLONE_NEWUTS)
+        socket.sethostname(HOST_NAME)
     if room.minimal_tree and os.geteuid() == 0:
         problem = problem_of(lambda: _look_as_nobody(keep_paths))
         if problem is None:

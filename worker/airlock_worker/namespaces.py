@@ -11,11 +11,10 @@ import socket
 import struct
 
 from . import ground, kernel
-from .room import Limits, Room, namespaces
+from .room import HOST_NAME, Limits, Room, namespaces
 from .run_cgroup import RunCgroup
 
 USER_INSIDE = 1000
-HOST_NAME = "airlock"
 # The same in every run: it has this network for itself.
 PROXY_PORT = 3128
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1

@@ -9,6 +9,8 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from . import tls_contexts
+
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _BUNDLE_NAME = ".airlock-authorities.pem"
@@ -69,6 +71,7 @@ def enter(network: dict[str, Any], scratch: str) -> None:
         bundle = f"{scratch}/{_BUNDLE_NAME}"
         _write_bundle(bundle, network["system_authorities"], network["authority_pem"])
         environment |= dict.fromkeys(_CA_VARIABLES, bundle)
+        tls_contexts.trust(network["authority_pem"])
     os.environ.update(environment)
     os.environ.update(network["placeholders"])
 

@@ -8,36 +8,71 @@ import importlib.metadata
 import os
 import sys
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import kernel, own_builtins, tree
+from . import kernel, own_builtins, tls_contexts, tree
 from .import_hooks import on_import
 
 _ERROR_LINES = 12
+# They cross the link in one packet.
+_MAX_LEFT_OUT, _MAX_REASON = 20, 300
 # What some distributions install by mistake, and nobody imports.
 _NO_LIBRARY = frozenset({"test", "tests", "docs", "doc", "example", "examples", "benchmarks"})
 PACKAGE_ROOT = str(Path(__file__).resolve().parent.parent)
 
 
-def import_all(modules: list[str], distributions: list[str]) -> str | None:
-    """None, or the text of the import that failed, in the package's own words."""
-    name = ""
+@dataclass(frozen=True)
+class Imported:
+    # The import that failed, in the package's own words; None: none that had to succeed.
+    problem: str | None = None
+    # Modules of packages that cannot be imported beforehand, each with the reason. Scripts may import them, or not.
+    left_out: tuple[str, ...] = ()
+
+
+def import_all(modules: list[str], distributions: list[str]) -> Imported:
+    """The project names `modules` itself, and each must be there. A distribution may bring modules that need packages
+    which the project does not have.
+    """
+    name, left_out = "", []
+    tls_contexts.watch()
     try:
         for name in modules:
             importlib.import_module(name)
         for distribution in distributions:
             name = distribution
             for name in top_level_modules(distribution):
-                importlib.import_module(name)
+                problem = _attempt(name)
+                if problem is not None:
+                    left_out.append(f"{name}: {problem}"[:_MAX_REASON])
         if "numpy" in sys.modules:
             # numpy loads it on first use; every run seeds it.
             importlib.import_module("numpy.random")
     except BaseException as error:
         lines = "".join(traceback.format_exception(error, limit=-3)).strip().splitlines()
-        return f"import of {name} failed:\n" + "\n".join(lines[-_ERROR_LINES:])
+        return Imported(f"import of {name} failed:\n" + "\n".join(lines[-_ERROR_LINES:]))
+    finally:
+        tls_contexts.stop_watching(sys.modules.get("ssl"))
+    _stop_resource_tracker()
     on_import("pandas", _show_whole_cells)
+    return Imported(left_out=tuple(left_out[:_MAX_LEFT_OUT]))
+
+
+def _attempt(module: str) -> str | None:
+    try:
+        importlib.import_module(module)
+    except (Exception, SystemExit) as error:
+        return f"{type(error).__name__}: {error}"
     return None
+
+
+def _stop_resource_tracker() -> None:
+    """A package may have made multiprocessing start this process. Run children could not speak to it."""
+    tracker = sys.modules.get("multiprocessing.resource_tracker")
+    if tracker is not None:
+        with contextlib.suppress(Exception):
+            tracker._resource_tracker._stop()
 
 
 def _show_whole_cells(pandas: Any) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from . import kernel
 
 _PRIVATE_PLACES = ("/tmp", "/var/tmp", "/dev/shm")
+HOST_NAME = "airlock"
 NAMESPACES = ("user", "mnt", "ipc", "uts", "pid", "net")
 
 

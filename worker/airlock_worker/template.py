@@ -4,9 +4,10 @@ It imports the project's packages, and from then on does nothing but fork: what 
 outside world, would move the objects of the next. The zygote, its parent, does all the rest.
 
 Messages are JSON, one a packet. From the template, first: `{"failed": text}` or `{"ready": what every run child has
-before its script}`. Then to it: `{"limits": {...}, "born_in_cgroup": bool}` with descriptors (the child's ends of
-control, stdout, stderr and status, the cgroup's directory when the child is to be born in it, files to move by), and
-from it: `{"pid": pid}` or `{"no_fork": [errno, text]}`. On a socket of its own: `{"exit": pid, "status": n}`.
+before its script, "left_out": [modules that could not be imported]}`. Then to it: `{"limits": {...}, "born_in_cgroup":
+bool}` with descriptors (the child's ends of control, stdout, stderr and status, the cgroup's directory when the child
+is to be born in it, files to move by), and from it: `{"pid": pid}` or `{"no_fork": [errno, text]}`. On a socket of its
+own: `{"exit": pid, "status": n}`.
 """
 
 from __future__ import annotations
@@ -112,8 +113,8 @@ def _live(orders: socket.socket, endings: socket.socket, room: Room, modules: li
         # What was done so far follows the machine, its user and the worker's directory.
         heap.begin_anew()
         determinism.prepare()
-        problem = preload.import_all(modules, dists)
-        if problem is None:
+        imported = preload.import_all(modules, dists)
+        if imported.problem is None:
             _get_ready(room)
             # Packages come out of Python's caches or are compiled, and look at the machine.
             heap.begin_anew()
@@ -122,10 +123,10 @@ def _live(orders: socket.socket, endings: socket.socket, room: Room, modules: li
             gc.disable()
             room.base_address_space = address_space_bytes()
             overhead = Overhead(private_memory_bytes(), processes=int(room.own_pids))
-            orders.send(json.dumps({"ready": asdict(overhead)}).encode())
+            orders.send(json.dumps({"ready": asdict(overhead), "left_out": imported.left_out}).encode())
             _serve(orders, endings, room, heap)
         else:
-            orders.send(json.dumps({"failed": problem}).encode())
+            orders.send(json.dumps({"failed": imported.problem}).encode())
         status = 0
     finally:
         os._exit(status)

@@ -98,7 +98,7 @@ def build(site: str, contents: Contents) -> Built:
     kernel.mount("/proc", f"{site}/proc", None, kernel.MS_BIND | kernel.MS_REC)
     views.close()
     kernel.make_tree_read_only(site)
-    for place in ("/tmp", "/proc"):
+    for place in ("/tmp", "/dev/shm", "/proc"):
         kernel.make_mount_writable(site + place)
     kernel.change_root(site)
     return Built(placed, interpreters, views.problem)
@@ -189,7 +189,10 @@ def _fill_dev(site: str) -> None:
     kernel.mount(
         "tmpfs", f"{site}/dev", "tmpfs", kernel.MS_NOSUID | kernel.MS_NOEXEC, "size=64k,nr_inodes=64,mode=0755"
     )
+    # As /tmp: for packages that make semaphores to see whether there are any. Each run has its own above it.
     os.mkdir(f"{site}/dev/shm")
+    flags = kernel.MS_NOSUID | kernel.MS_NODEV
+    kernel.mount("tmpfs", f"{site}/dev/shm", "tmpfs", flags, "size=16m,nr_inodes=4096,mode=1777")
     for name, (major, minor) in _DEVICES.items():
         path = f"{site}/dev/{name}"
         try:

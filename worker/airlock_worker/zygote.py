@@ -4,10 +4,11 @@ Single-threaded, standard library only, started with the project's own interpret
 but the link to its supervisor: whatever is in its memory can be read by every script.
 
 Messages over the link are JSON, one a packet. From the zygote: `{"failed": text}`, `{"ready": what every run child has
-before its script}`, `{"spare": pid, "series": n, "init": whether it is process 1 of a pid namespace, "cgroup": name}`
-with three descriptors (control, stdout, stderr) and, when the limits say `network`, a fourth: the listener for the
-egress proxy on 127.0.0.1 in the child's network namespace; `{"exit": pid, "status": wait status, "oom_kills": n}`,
-`{"no_fork": text}`. From the supervisor: `{"fork": n, "limits": {...}, "series": n}`.
+before its script, "left_out": [modules that could not be imported]}`, `{"spare": pid, "series": n, "init": whether it
+is process 1 of a pid namespace, "cgroup": name}` with three descriptors (control, stdout, stderr) and, when the limits
+say `network`, a fourth: the listener for the egress proxy on 127.0.0.1 in the child's network namespace; `{"exit": pid,
+"status": wait status, "oom_kills": n}`, `{"no_fork": text}`. From the supervisor: `{"fork": n, "limits": {...},
+"series": n}`.
 """
 
 from __future__ import annotations

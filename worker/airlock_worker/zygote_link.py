@@ -85,6 +85,8 @@ class ZygoteLink:
         self._spares_ended = 0
         # With what every run child has before its script starts.
         self.ready: asyncio.Future[Overhead] = asyncio.get_running_loop().create_future()
+        # Modules of packages that cannot be imported beforehand, each with the reason; known when ready.
+        self.left_out: tuple[str, ...] = ()
         # Resolved with the reason when the zygote is gone and everything below it too.
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -192,7 +194,8 @@ class ZygoteLink:
                 process = self._alive.pop(pid)
                 process.oom_kills = oom_kills
                 self._end(process, status)
-            case {"ready": dict(overhead)}:
+            case {"ready": dict(overhead), "left_out": list(left_out)}:
+                self.left_out = tuple(map(str, left_out))
                 self.ready.set_result(Overhead(**overhead))
             case {"failed": str(text)}:
                 self.ready.set_exception(NoSpare(text))

@@ -1,0 +1,53 @@
+"""TLS contexts that packages make while they are imported.
+
+A context reads the authorities that it trusts when it is made. Those of a run are known only when the run begins, so
+they are added then to the contexts that are there already.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .import_hooks import on_import
+
+_LOADERS = ("load_verify_locations", "set_default_verify_paths")
+_made: list[Any] = []
+_is_watching = False
+
+
+def watch() -> None:
+    """From now on contexts that load authorities are noted, until `stop_watching`."""
+    global _is_watching
+    _is_watching = True
+    on_import("ssl", _note_contexts)
+
+
+def stop_watching(ssl: Any) -> None:
+    """`ssl`: the module, or None when nothing has imported it."""
+    global _is_watching
+    _is_watching = False
+    for name in _LOADERS:
+        if ssl is not None and name in vars(ssl.SSLContext):
+            # The C type below has the method itself.
+            delattr(ssl.SSLContext, name)
+
+
+def trust(authorities_pem: str) -> None:
+    """In a run child: adds these authorities to the noted contexts."""
+    for context in _made:
+        context.load_verify_locations(cadata=authorities_pem)
+
+
+def _note_contexts(ssl: Any) -> None:
+    if _is_watching:
+        for name in _LOADERS:
+            setattr(ssl.SSLContext, name, _noting(getattr(ssl.SSLContext, name)))
+
+
+def _noting(load: Any) -> Any:
+    def load_and_note(context: Any, *args: Any, **options: Any) -> Any:
+        if not any(each is context for each in _made):
+            _made.append(context)
+        return load(context, *args, **options)
+
+    return load_and_note

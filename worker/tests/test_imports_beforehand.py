@@ -1,0 +1,108 @@
+"""Packages are imported before any run: what they find then is what a run has, and what cannot be imported is not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .egress import Egress
+from .harness import Worker, worker
+from .project_environment import project_python
+
+# As libraries look around when they are imported.
+LOOKS_AROUND = """
+import getpass, locale, os, pathlib, platform, socket, sys, tempfile, time
+from _multiprocessing import SemLock
+def look():
+    with tempfile.NamedTemporaryFile() as file: where = os.path.dirname(file.name)
+    SemLock(0, 0, 1, name="/looks-around", unlink=True)
+    (pathlib.Path.home() / ".cache" / "looks").mkdir(parents=True, exist_ok=True)
+    return [tempfile.gettempdir(), where, str(pathlib.Path.home()), os.path.expanduser("~"), os.getcwd(),
+            platform.node(), socket.gethostname(), os.cpu_count(), sorted(os.sched_getaffinity(0)), locale.getlocale(),
+            time.tzname, sys.stdout.isatty(), sys.executable, sys.prefix, os.environ["PATH"], os.environ["HOME"]]
+FOUND = look()
+"""
+MAKES_CONTEXTS = """
+import ssl
+VERIFIED = ssl.create_default_context()
+OWN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+OWN.set_default_verify_paths()
+BARE = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+def names(context): return [dict(pair[0] for pair in ca["subject"]).get("commonName") for ca in context.get_ca_certs()]
+"""
+DISTRIBUTIONS = {
+    "half": {"half": "WHOLE = 7", "half_extra": "import not_in_this_project", "half_quits": "raise SystemExit('no')"},
+    "looks": {"looks": LOOKS_AROUND},
+    "contexts": {"contexts": MAKES_CONTEXTS},
+}
+
+
+@pytest.fixture(scope="module")
+def python() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="airlock-test-") as directory:
+        yield project_python(Path(directory) / "env", DISTRIBUTIONS)
+
+
+def _logged(target: Worker, message: str) -> list[dict[str, object]]:
+    lines = [json.loads(line) for line in target.log_path.read_text().splitlines()]
+    return [line for line in lines if line["msg"] == message]
+
+
+async def test_what_cannot_be_imported_beforehand_is_left_out_and_named(python: str) -> None:
+    async with worker("--import-of", "half", python=python) as target:
+        ended = await target.run("import half, sys; set_result([half.WHOLE, 'half_extra' in sys.modules])")
+        assert ended.value == [7, False]
+        ended = await target.run("import half_extra")
+        assert ended.error is not None and "No module named 'not_in_this_project'" in ended.error
+        expected = [
+            "half_extra: ModuleNotFoundError: No module named 'not_in_this_project'",
+            "half_quits: SystemExit: no",
+        ]
+        [line] = _logged(target, "modules are not imported beforehand")
+        assert (line["level"], line["modules"]) == ("warn", "; ".join(expected))
+        status = await target.until_state("READY")
+        facts = {fact.name: list(fact.values) for fact in status.isolation_facts}
+        assert facts["not_imported_beforehand"] == expected
+
+
+async def test_what_the_project_names_itself_must_be_there(python: str) -> None:
+    async with worker("--import", "half_extra", python=python, ready=False) as target:
+        watch = target.watch()
+        while (status := await watch.read()).state == 1:
+            pass
+        assert status.state == 4
+        assert "import of half_extra failed" in status.detail and "not_in_this_project" in status.detail
+
+
+async def test_a_package_finds_what_a_run_finds(python: str) -> None:
+    async with worker("--import-of", "looks", python=python) as target:
+        ended = await target.run("import looks; set_result([looks.FOUND, looks.look()])")
+        assert ended.end == "completed", ended
+        before, within = ended.value
+        assert before == within
+
+
+def authority() -> str:
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key", "-out", "cert"]
+    with tempfile.TemporaryDirectory() as directory:
+        subprocess.run([*command, "-subj", "/CN=of this run"], cwd=directory, check=True, capture_output=True)
+        return (Path(directory) / "cert").read_text()
+
+
+async def test_contexts_that_packages_made_trust_the_runs_authorities(python: str) -> None:
+    pem = authority()
+    code = """
+import contexts, ssl
+set_result([contexts.names(context).count("of this run") for context in
+            (contexts.VERIFIED, contexts.OWN, contexts.BARE, ssl.create_default_context())])
+"""
+    async with worker("--import-of", "contexts", python=python, network=True) as target:
+        route = Egress(target.tunnel).route(authority_pem=pem)
+        assert (await target.run(code, network=route)).value == [1, 1, 0, 1]
+        other = Egress(target.tunnel).route()
+        assert (await target.run(code, network=other, execution_id="other")).value == [0, 0, 0, 0]
