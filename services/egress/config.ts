@@ -7,7 +7,7 @@ export type EgressConfig = {
   readonly projectsDirectory: string;
   /** The authority behind intercepted connections is kept here. */
   readonly dataDirectory: string;
-  /** PEM file of authorities that upstream servers may be certified by, besides the public ones. */
+  /** PEM file of authorities that servers may be certified by, besides the public ones; scripts trust them, too. */
   readonly extraCaPath: string | undefined;
   /** `address` or `address:port` of the DNS servers for names that scripts ask for; empty: those of this machine. */
   readonly dnsServers?: readonly string[];

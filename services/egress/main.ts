@@ -13,6 +13,7 @@ import { createAttempts } from "./attempts.ts";
 import { type Authority, openAuthority } from "./authority.ts";
 import { type EgressConfig, readEgressConfig } from "./config.ts";
 import { createDial } from "./destination.ts";
+import { readExtraAuthorities } from "./extra-authorities.ts";
 import { egressHandlers } from "./handlers.ts";
 import { createHeldRoutes } from "./held-routes.ts";
 import { createIntercept } from "./intercept.ts";
@@ -38,13 +39,16 @@ export async function startEgress(
   const attemptLog = createAttemptLog(log, systemClock);
   const attempts = createAttempts(attemptLog);
   const dial = createDial(createLookUp(resolve, systemClock));
-  const encrypt = await createEncrypt(config.extraCaPath);
+  const extraAuthorities = await readExtraAuthorities(config.extraCaPath);
+  const encrypt = createEncrypt(extraAuthorities);
   const intercept = createIntercept({ authority, dial, encrypt, attempts });
   const proxy = createProxy({ dial, intercept, attempts });
   const workers = createWorkerConnections(tls, TUNNEL_CHANNEL_OPTIONS);
   const openTunnels = createTunnelOpener(workers, proxy.accept, log);
   const brokered = (project: string, signal: AbortSignal) => resolveBrokered(secrets, project, signal);
-  const open = createRouteOpener({ catalogue, brokered, authority, openTunnels, attempts });
+  const open = createRouteOpener({
+    ...{ catalogue, brokered, authority, extraAuthorities, openTunnels, attempts },
+  });
   const routes = createHeldRoutes(open, systemClock);
   const server = await startGrpcServer(
     config.listen,

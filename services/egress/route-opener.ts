@@ -26,6 +26,8 @@ export function createRouteOpener(parts: {
   readonly catalogue: ProjectCatalogue;
   readonly brokered: (project: string, signal: AbortSignal) => Promise<readonly Brokered[]>;
   readonly authority: () => Promise<Authority>;
+  /** PEM of those that servers may be certified by besides the public ones; empty when there are none. */
+  readonly extraAuthorities: string;
   readonly openTunnels: OpenTunnels;
   readonly attempts: Attempts;
 }): OpenRouteFor {
@@ -37,7 +39,8 @@ export function createRouteOpener(parts: {
     const placeholders = values.map(({ secret, ...injection }) => newPlaceholder(secret, injection));
     // Of values that were rotated before, or will be, this run can send none.
     const filters = responseFilters(placeholders);
-    const authorityPem = placeholders.length > 0 ? (await parts.authority()).certificatePem : "";
+    const own = placeholders.length > 0 ? (await parts.authority()).certificatePem : "";
+    const authorityPem = own + parts.extraAuthorities;
     const { route, username, password, close } = createRoute({
       ...{ project: name, executionId, network, placeholders, filters },
     });

@@ -26,9 +26,22 @@ describe("a script of a project with a network_allowlist", () => {
     });
     expect(body).not.toMatch(/proxy-authorization/i);
     expect(stage.plain.seen[0]?.headers.connection).toBe("close");
-    const code = `(lambda ssl: get.__globals__["urllib"].request.install_opener(urllib.request.build_opener(urllib.request.HTTPSHandler(context=ssl._create_unverified_context()))) or get("https://other.example:${stage.other.port}/tls"))(__import__("ssl"))`;
-    const [secureStatus, secureBody] = await stage.evaluate("open", code);
+    // Its authority is one of AIRLOCK_EGRESS_EXTRA_CA, and the script checks the certificate itself.
+    const [secureStatus, secureBody] = await stage.evaluate(
+      "open",
+      `get("https://other.example:${stage.other.port}/tls")`,
+    );
     expect([secureStatus, JSON.parse(secureBody).path]).toEqual([200, "/tls"]);
+  });
+
+  it("has one list of authorities: the public ones and those of the operator", async () => {
+    const names = await stage.evaluate<string[][]>(
+      "open",
+      `[sorted({os.environ[name] for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")}),
+        [__import__("ssl").create_default_context().get_ca_certs()[-1]["subject"][0][0][1]],
+        [str(len(__import__("ssl").create_default_context(cafile=os.environ["SSL_CERT_FILE"]).get_ca_certs()) > 1)]]`,
+    );
+    expect(names).toEqual([["/tmp/airlock/.airlock-authorities.pem"], [expect.any(String)], ["True"]]);
   });
 
   it("sends bodies of both framings", async () => {

@@ -6,13 +6,23 @@ The supervisor works it out, the child takes it over. Neither sees a secret of i
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from typing import Any
 
 from . import tls_contexts
 
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-_CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+# Of OpenSSL, requests, curl, and of what has a list of authorities of its own: boto3, gRPC, httplib2, git and pip.
+_CA_VARIABLES = (
+    *("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "HTTPLIB2_CA_CERTS"),
+    *("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "GIT_SSL_CAINFO", "PIP_CERT"),
+)
+# Where systems keep the public authorities in one file.
+_PUBLIC_AUTHORITIES = (
+    *("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"),
+    *("/etc/ssl/ca-bundle.pem", "/etc/pki/tls/cert.pem"),
+)
 _BUNDLE_NAME = ".airlock-authorities.pem"
 
 
@@ -77,10 +87,13 @@ def enter(network: dict[str, Any], scratch: str) -> None:
 
 
 def _write_bundle(path: str, system_authorities: str, authority_pem: str) -> None:
-    """Without the system's own authorities only connections that the egress service ends are trusted: no less safe."""
-    system = b""
-    if system_authorities and os.path.isfile(system_authorities):
-        with open(system_authorities, "rb") as file:
-            system = file.read()
+    """Takes the place of the lists that clients bring along, so the public authorities are in it as well."""
+    public = b""
+    for source in (system_authorities, *_PUBLIC_AUTHORITIES, *(f"{entry}/certifi/cacert.pem" for entry in sys.path)):
+        # Of those outside of the tree there is only the name.
+        if os.path.isfile(source):
+            with open(source, "rb") as file:
+                public = file.read()
+            break
     with open(path, "wb") as file:
-        file.write(system + b"\n" + authority_pem.encode())
+        file.write(public + b"\n" + authority_pem.encode())

@@ -178,7 +178,10 @@ export interface RunNetwork {
   password: string;
   /** Stand in for the secrets that the script does not get. */
   placeholders: Placeholder[];
-  /** PEM. The authority behind the certificates that the script meets where a placeholder is replaced; empty when none is. */
+  /**
+   * PEM. What the script trusts besides the public authorities: the one behind the certificates that it meets where a
+   * placeholder is replaced, and those of AIRLOCK_EGRESS_EXTRA_CA. Empty when there are none.
+   */
   authorityPem: string;
 }
 
