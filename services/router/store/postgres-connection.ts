@@ -1,11 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { type ClientConfig, Pool, TypeOverrides } from "pg";
 import type { CircuitBreaker } from "../../common/circuit-breaker.ts";
+import type { Clock } from "../../common/clock.ts";
 import type { Log } from "../../common/log.ts";
 import { Secret } from "../../common/secret.ts";
 import type { PostgresConfig } from "./database-config.ts";
 import { describe, toStoreError } from "./postgres-errors.ts";
 import { passwordIn } from "./postgres-url.ts";
+import { createStatementTurns } from "./statement-turns.ts";
 
 // Less than a caller waits for an answer, so that it hears of a database that does not answer.
 const CONNECT_TIMEOUT_MS = 3_000;
@@ -13,11 +15,18 @@ const STATEMENT_TIMEOUT_MS = 10_000;
 // The server gives up first; this is for one that cannot be heard any more.
 const ANSWER_TIMEOUT_MS = 12_000;
 const LOCK_TIMEOUT_MS = 5_000;
+// Less than the gateway gives a submission. Statements take milliseconds: this is a queue of thousands, or a server that hangs.
+const TURN_TIMEOUT_MS = 10_000;
 const INT8 = 20;
 const BYTEA = 17;
 
 /** A statement that each connection prepares once under its name, or plans anew when it has none. */
-export type Statement = { readonly name?: string; readonly text: string };
+export type Statement = {
+  readonly name?: string;
+  readonly text: string;
+  /** Goes before all that waits for a connection. */
+  readonly isUrgent?: true;
+};
 
 /** Statements on whichever connection is free; both reject with an AirlockError. */
 export type Database = {
@@ -61,13 +70,25 @@ export async function readClientConfig({ address, url }: PostgresConfig): Promis
   };
 }
 
-/** A pool of at most `max` connections, which are opened when they are needed; `circuit` spares callers the wait for them. */
-export function openPool(client: ClientConfig, max: number, circuit: CircuitBreaker, log: Log): Database {
+/**
+ * A pool of at most `max` connections, which are opened when they are needed. A statement first waits for its turn: to the
+ * driver the wait for a connection of its pool and the wait for the server are one, and only the second says that the
+ * server is away. `circuit` spares callers that wait.
+ */
+export function openPool(
+  client: ClientConfig,
+  max: number,
+  circuit: CircuitBreaker,
+  clock: Clock,
+  log: Log,
+): Database {
+  const turns = createStatementTurns(max, TURN_TIMEOUT_MS, clock);
   const pool = new Pool({ ...client, max, idleTimeoutMillis: 60_000 });
   pool.on("error", (error) => log.warn({ reason: describe(error) }, "idle database connection lost"));
-  const query = async (statement: Statement, values: readonly unknown[] = []) => {
+  const query = async ({ isUrgent, ...statement }: Statement, values: readonly unknown[] = []) => {
+    const ask = () => circuit.run(() => pool.query({ ...statement, values: [...values] }));
     try {
-      return await circuit.run(() => pool.query({ ...statement, values: [...values] }));
+      return await turns.run(ask, isUrgent);
     } catch (error) {
       throw toStoreError(error);
     }

@@ -10,6 +10,7 @@ const AWAY = /^(08|40|53|55|57|58|25006|28)/;
 const GONE = /^(08|53|57P|58|25006|28)/;
 const NUL_IN_TEXT = "22021";
 const AWAY_MESSAGE = "The database cannot be reached. Try again in a few seconds.";
+const BUSY_MESSAGE = "The database was too busy to do this in time. Try again in a few seconds.";
 
 /**
  * Whatever the driver threw as an AirlockError: `unavailable` when asking again later may help, `internal` otherwise.
@@ -20,7 +21,8 @@ export function toStoreError(error: unknown): AirlockError {
   if (error instanceof AirlockError) return error;
   const cause = new Error(describe(error));
   if (isAway(error)) {
-    return new AirlockError("unavailable", AWAY_MESSAGE, { detail: cause.message, cause });
+    const message = isAway(error, GONE) ? AWAY_MESSAGE : BUSY_MESSAGE;
+    return new AirlockError("unavailable", message, { detail: cause.message, cause });
   }
   if (error instanceof DatabaseError && error.code === NUL_IN_TEXT) {
     const message = "The request has a NUL character where none can be; send it without.";
