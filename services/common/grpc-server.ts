@@ -111,13 +111,13 @@ export async function startGrpcServer(
     ...CHANNEL_OPTIONS,
     ...(!isLocal && { ...NETWORK_SERVER_OPTIONS, interceptors: [authorizeCalls] }),
   });
-  const health = new HealthImplementation({ "": "SERVING" });
+  const names = services.map(([definition]) => nameOf(definition));
+  // Probes of orchestrators and load balancers name a service; the empty name is the whole process.
+  const healthNames = ["", ...names];
+  const health = new HealthImplementation(Object.fromEntries(healthNames.map((name) => [name, "SERVING"])));
   health.addToServer(server);
   for (const [definition, implementation] of services) server.addService(definition, implementation);
-  addReflection(
-    server,
-    services.map(([definition]) => nameOf(definition)),
-  );
+  addReflection(server, names);
   if (isLocal) await removeStaleSocket(address.slice("unix:".length));
   const target = resolveListenAddress(address);
   const port = await new Promise<number>((resolve, reject) => {
@@ -129,7 +129,7 @@ export async function startGrpcServer(
     address: isLocal ? address : target.replace(/:\d+$/, `:${port}`),
     drain: (graceMs) =>
       new Promise((resolve) => {
-        health.setStatus("", "NOT_SERVING");
+        for (const name of healthNames) health.setStatus(name, "NOT_SERVING");
         const force = setTimeout(() => server.forceShutdown(), graceMs);
         server.tryShutdown(() => {
           clearTimeout(force);
