@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import signal
 from typing import Any
@@ -15,7 +16,18 @@ def measure(room: Room, limits: Limits) -> dict[str, Any]:
     layers = sandbox.measure(room, limits)
     found = facts.measure(room.outside)
     _start_daemon()
-    return {"layers": layers, "facts": found, "scratch": room.scratch}
+    return {"layers": layers, "facts": found, "packages": _packages(), "scratch": room.scratch}
+
+
+def _packages() -> list[tuple[str, str]]:
+    """Name and version of every distribution on the path that scripts import from; the first of equal names counts."""
+    found: dict[str, str] = {}
+    for distribution in importlib.metadata.distributions():
+        # What an interrupted installation left has no name.
+        name = distribution.metadata["Name"]
+        if name:
+            found.setdefault(name, distribution.version)
+    return sorted(found.items(), key=lambda item: item[0].lower())
 
 
 def _start_daemon() -> None:

@@ -12,7 +12,7 @@ from .conversation import Conversation
 from .room import Limits
 from .run_process import RunProcess
 from .start import Start
-from .status import Fact, Layer, Posture
+from .status import Fact, Layer, Package, Posture
 from .worker_cgroups import WorkerCgroups
 
 _MIB = 1 << 20
@@ -58,6 +58,7 @@ async def measure(process: RunProcess, cgroups: WorkerCgroups, overhead: Overhea
     return Posture(
         (*kernel, *layers),
         tuple(Fact(name, tuple(map(str, values))) for name, values in found["facts"].items()),
+        tuple(Package(str(name), str(version)) for name, version in found["packages"]),
     )
 
 

@@ -26,11 +26,18 @@ class Fact:
 
 
 @dataclass(frozen=True)
+class Package:
+    name: str
+    version: str
+
+
+@dataclass(frozen=True)
 class Posture:
-    """What the probe run measured: a verdict for each layer, and what it found besides."""
+    """What the probe run measured: a verdict for each layer, what it found besides, and what it could import."""
 
     layers: tuple[Layer, ...] = ()
     facts: tuple[Fact, ...] = ()
+    packages: tuple[Package, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -83,9 +83,17 @@ class Supervisor:
                 facts = [
                     self._messages.IsolationFact(name=fact.name, values=fact.values) for fact in status.posture.facts
                 ]
+                packages = [
+                    self._messages.InstalledPackage(name=package.name, version=package.version)
+                    for package in status.posture.packages
+                ]
                 state = f"WORKER_STATE_{status.state.upper()}"
                 response = self._messages.WatchStatusResponse(
-                    state=state, detail=status.detail, isolation_layers=layers, isolation_facts=facts
+                    state=state,
+                    detail=status.detail,
+                    isolation_layers=layers,
+                    isolation_facts=facts,
+                    installed_packages=packages,
                 )
                 await context.write(response)
                 watcher.queue.task_done()

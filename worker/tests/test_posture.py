@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import inspect
 from typing import Any
 
@@ -37,6 +38,13 @@ async def _told(target: Worker) -> dict[str, list[str]]:
 async def test_the_probe_run_finds_what_is_expected(shared: Worker) -> None:
     found = _comparable(await _told(shared), probe.LIMITS.memory_bytes)
     assert found == EXPECTED[kind()]["facts"]
+
+
+async def test_the_probe_run_tells_what_scripts_can_import(shared: Worker) -> None:
+    status = await shared.until_state("READY")
+    found = {package.name: package.version for package in status.installed_packages}
+    assert found["grpcio"] == importlib.metadata.version("grpcio")
+    assert list(found) == sorted(found, key=str.lower)
 
 
 async def test_a_script_finds_around_itself_what_the_probe_run_found(shared: Worker) -> None:
