@@ -21,6 +21,9 @@ export const RULES: Readonly<Record<string, Rule>> = {
     GetRedactions: ["gateway", "client"],
     ListDeadLetters: ["gateway", "client"],
     RetryDeadLetter: ["gateway", "client"],
+    HoldProject: ["gateway", "client"],
+    ReleaseProject: ["gateway", "client"],
+    ListHeldProjects: ["gateway", "client"],
     GetRouterReadiness: ["gateway", "client"],
   }),
   ...rules("pool-manager", "PoolManagerService", {
@@ -28,6 +31,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
     GetProject: ["gateway", "client", "router"],
     UpProject: ["gateway", "client"],
     DownProject: ["gateway", "client"],
+    GetWaiting: ["router"],
     // A lease is of use only to whoever may run something on the worker.
     Lease: ["router"],
     GetPoolManagerReadiness: ["gateway", "client"],

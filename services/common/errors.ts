@@ -36,6 +36,7 @@ export const ERROR_RULES = {
     "The idempotency key belongs to another request",
   ),
   project_invalid: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The project file has an error"),
+  project_held: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The project is kept down"),
   not_awaiting_llm: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The execution does not wait for an answer"),
   llm_request_mismatch: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The answer is for another question"),
   already_ended: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The execution has already ended"),

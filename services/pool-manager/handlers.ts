@@ -22,6 +22,9 @@ export function createHandlers(
       project: toProjectMessage(await pools.up(name, replicas)),
     })),
     downProject: unary(async ({ name }) => ({ project: toProjectMessage(await pools.down(name)) })),
+    getWaiting: unary(async ({ project, executionId }) => ({
+      waiting: await pools.waiting(project, executionId),
+    })),
     lease: duplex((stream, context) => serveLease(stream, context, pools)),
     getPoolManagerReadiness: unary(async () => ({ dependencies: await readiness() })),
   };

@@ -18,6 +18,7 @@ export function toProjectMessage({ entry, pool }: ProjectState): ProjectMessage 
     detail: pool?.detail ?? "",
     isolationLayers: [...(pool?.posture.layers ?? [])],
     isolationFacts: [...(pool?.posture.facts ?? [])],
+    installedPackages: [...(pool?.posture.packages ?? [])],
   };
   if (!isUsable(entry)) return ProjectMessage.create({ ...state, problem: entry.problem });
   const { limits, network } = entry;
@@ -37,6 +38,9 @@ export function toProjectMessage({ entry, pool }: ProjectState): ProjectMessage 
       queue: limits.queue,
       networkBytes: network.maxBytes,
       storedBytes: limits.storedBytes,
+      diskBytes: limits.diskBytes,
+      pids: limits.pids,
+      cpus: limits.cpus,
     },
     network: {
       allowlist: network.allowlist.map(describeAllowedHost),

@@ -26,6 +26,8 @@ export type Pool = {
   /** Replaces every worker, each when it has finished what lives on it. */
   roll(reason: string): void;
   view(): PoolView;
+  /** The execution's place among those that wait for a worker, 1 is next; 0 when it does not wait. */
+  position(executionId: string): number;
   /** Stops for good: nothing more is granted; workers end when idle, or when `graceMs` are over. */
   close(graceMs: number): Promise<void>;
 };
@@ -53,7 +55,7 @@ export function createPool(parts: PoolParts): Pool {
   let keepsMore = false;
   let draining = false;
   let closed = false;
-  let posture: Worker["posture"] = { layers: [], facts: [] };
+  let posture: Worker["posture"] = { layers: [], facts: [], packages: [] };
 
   const serving = () => [...slots].filter((slot) => slot.serving);
   const desired = () => {
@@ -275,6 +277,7 @@ export function createPool(parts: PoolParts): Pool {
     roll(reason) {
       for (const slot of serving()) retire(slot, reason);
     },
+    position: (executionId) => queue.findIndex((claim) => claim.executionId === executionId) + 1,
     view: () =>
       viewPool({
         slots,

@@ -2,6 +2,7 @@ import type { CircuitBreaker } from "../common/circuit-breaker.ts";
 import type { Circuits } from "../common/circuits.ts";
 import type { Clock } from "../common/clock.ts";
 import { AirlockError } from "../common/errors.ts";
+import type { Waiting } from "../common/gen/airlock/v1/execution.ts";
 import type { Log } from "../common/log.ts";
 import { isUsable, type ProjectCatalogue } from "../common/project-catalogue.ts";
 import type { Project, ProjectProblem } from "../common/project-file.ts";
@@ -16,6 +17,7 @@ import type { PoolView } from "./pool-view.ts";
 import type { Provision } from "./provisioning.ts";
 import { replicaBound, tooManyInFile } from "./replica-bound.ts";
 import { START_CIRCUIT } from "./start-circuit.ts";
+import { describeWaiting } from "./waiting.ts";
 import { startWorker, takeOverWorker, type WorkerParts } from "./worker.ts";
 import type { WorkerPlaces } from "./worker-places.ts";
 
@@ -31,6 +33,8 @@ export type Pools = {
   list(): Promise<ProjectState[]>;
   /** Rejects with `project_not_found`, naming the known ones. */
   find(name: string): Promise<ProjectState>;
+  /** What an execution of the project waits for. Rejects with `project_not_found`. */
+  waiting(name: string, executionId: string): Promise<Waiting>;
   /** Drains the project's pool. Rejects with `project_not_found`. */
   down(name: string): Promise<ProjectState>;
   /** The pool of a usable project. Rejects with `project_not_found` or `project_invalid`. */
@@ -179,6 +183,11 @@ export function createPools(parts: {
     },
     async find(name) {
       return { entry: await find(name), pool: pools.get(name)?.pool.view() };
+    },
+    async waiting(name, executionId) {
+      const pool = pools.get(name)?.pool;
+      const entry = await find(name);
+      return describeWaiting({ entry, pool: pool?.view() }, pool?.position(executionId) ?? 0);
     },
     open,
     async up(name, replicas) {

@@ -1,6 +1,10 @@
 import type { ServiceError } from "@grpc/grpc-js";
 import { AirlockError, asAirlockError, ERROR_RULES } from "../common/errors.ts";
-import type { IsolationFact, IsolationLayer } from "../common/gen/airlock/v1/pool_manager.ts";
+import type {
+  InstalledPackage,
+  IsolationFact,
+  IsolationLayer,
+} from "../common/gen/airlock/v1/pool_manager.ts";
 import {
   type WatchStatusResponse,
   WorkerServiceClient,
@@ -22,6 +26,8 @@ export type Posture = {
   readonly layers: readonly IsolationLayer[];
   /** What it found besides, as it is. */
   readonly facts: readonly IsolationFact[];
+  /** What scripts can import, by name. */
+  readonly packages: readonly InstalledPackage[];
 };
 
 /** A worker that is ready to run scripts. */
@@ -102,10 +108,14 @@ async function awaitWorker(
   const retiring = Promise.withResolvers<string>();
   const over = new AbortController();
   void process.gone.then(() => over.abort());
-  const onStatus = ({ state, detail, isolationLayers, isolationFacts }: WatchStatusResponse) => {
+  const onStatus = ({ state, detail, ...measured }: WatchStatusResponse) => {
     // One that is to be replaced still has what runs there.
     if (state === WorkerState.READY || (state === WorkerState.RETIRING && !first)) {
-      ready.resolve({ layers: isolationLayers, facts: isolationFacts });
+      ready.resolve({
+        layers: measured.isolationLayers,
+        facts: measured.isolationFacts,
+        packages: measured.installedPackages,
+      });
     }
     if (state === WorkerState.RETIRING) retiring.resolve(detail);
     if (state === WorkerState.FAILED) ready.reject(new AirlockError("start_failed", detail));

@@ -3,9 +3,11 @@ import { AirlockError, hasCode } from "../common/errors.ts";
 import type { ProjectLimits } from "../common/gen/airlock/v1/pool_manager.ts";
 import { SubmitRequest } from "../common/gen/airlock/v1/router.ts";
 import { fingerprintOf, IDEMPOTENCY_KEY_RULE, isIdempotencyKey } from "../common/idempotency.ts";
+import type { Log } from "../common/log.ts";
 import { alreadyRetried, findLetter } from "./dead-letters.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Execution, Submission } from "./execution.ts";
+import { projectHeld } from "./holds.ts";
 import type { ProjectDirectory } from "./project-directory.ts";
 import { hasShare, queueFull } from "./queue-limits.ts";
 import type { Storage } from "./storage.ts";
@@ -32,8 +34,9 @@ export function createAdmission(parts: {
   readonly newId: () => string;
   /** Executions of all projects that may not have ended. */
   readonly maxUnfinished: number;
+  readonly log: Log;
 }): Admission {
-  const { store, storage, projects, dispatcher, clock, maxUnfinished } = parts;
+  const { store, storage, projects, dispatcher, clock, maxUnfinished, log } = parts;
 
   const replayOf = async ({ key, fingerprint }: Idempotency): Promise<Acceptance | undefined> => {
     const record = await store.getIdempotencyKey(key);
@@ -62,7 +65,7 @@ export function createAdmission(parts: {
       return inserted;
     } catch (error) {
       // When the database is away, the submission may be stored all the same.
-      inserted = !hasCode(error, "queue_full");
+      inserted = !(hasCode(error, "queue_full") || hasCode(error, "project_held"));
       throw error;
     } finally {
       if (inserted) room.used();
@@ -79,6 +82,7 @@ export function createAdmission(parts: {
     const withLimits = { ...conditions, maxUnfinished: queue, maxUnfinishedInTotal: maxUnfinished };
     if (await store.insert(submission, withLimits)) return true;
     if (await isTaken()) return false;
+    if ((await store.listHeldProjects()).includes(submission.project)) throw projectHeld(submission.project);
     const queues = await store.countQueues(submission.project);
     if (hasShare(queues, maxUnfinished)) {
       if (await store.insert(submission, { ...conditions, maxUnfinished: queue })) return true;
@@ -88,7 +92,9 @@ export function createAdmission(parts: {
   };
 
   /** What was added runs from here on. */
-  const accept = (submission: Submission): Acceptance => {
+  const accept = (submission: Submission, retryOf?: string): Acceptance => {
+    const { executionId, project, timeoutMs } = submission;
+    log.info({ executionId, project, timeoutMs, retryOf }, "execution accepted");
     dispatcher.dispatch(submission.executionId, submission.project);
     return { execution: pendingExecution(submission), replayed: false };
   };
@@ -120,7 +126,9 @@ export function createAdmission(parts: {
       const retry = { of: executionId, number: letter.retries.length + 1 };
       const isTaken = async () =>
         (await findLetter(store, executionId)).letter.retries.length >= retry.number;
-      if (await insert(submission, project.limits, { retry }, isTaken)) return accept(submission).execution;
+      if (await insert(submission, project.limits, { retry }, isTaken)) {
+        return accept(submission, executionId).execution;
+      }
       throw alreadyRetried((await findLetter(store, executionId)).letter);
     },
   };

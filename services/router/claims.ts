@@ -35,7 +35,8 @@ export function startClaims(store: ExecutionStore, dispatcher: Dispatcher, clock
     for (;;) {
       const found = await store.claimLost(BATCH);
       for (const lost of found) {
-        log.warn({ executionId: lost.submission.executionId, epoch: lost.epoch }, "taking over an execution");
+        const { executionId, project } = lost.submission;
+        log.warn({ executionId, project, epoch: lost.epoch }, "taking over an execution");
         dispatcher.takeOver(lost);
       }
       if (found.length < BATCH || stopped) return;

@@ -13,10 +13,12 @@ export async function findLetter(store: ExecutionStore, executionId: string): Pr
   if (!execution) throw unknownExecution();
   const { state } = execution;
   const stands =
-    isTerminal(state.status) && "ending" in state ? `ended as ${state.ending.reason}` : `is ${state.status}`;
+    isTerminal(state.status) && "ending" in state
+      ? `ended as ${state.ending.reason}`
+      : `has the status ${state.status}`;
   throw new AirlockError(
     "not_a_dead_letter",
-    `The execution ${stands}; only what ended as output_withheld, worker_lost or start_failed can be retried. GET /dead-letters lists it. Submit anything else again with POST /execute.`,
+    `The execution ${stands}; only what ended as output_withheld, worker_lost or start_failed can be retried, and the list of dead letters has it. Submit anything else again as a new execution.`,
   );
 }
 

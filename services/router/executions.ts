@@ -2,12 +2,13 @@ import type { Clock } from "../common/clock.ts";
 import type { Drain } from "../common/drain.ts";
 import { AirlockError } from "../common/errors.ts";
 import { isTerminal } from "../common/execution-names.ts";
+import type { Log } from "../common/log.ts";
 import { type Execution, failure, type Redaction } from "./execution.ts";
+import { logEnded } from "./log-ended.ts";
 import type { ExecutionStore } from "./store/store.ts";
 import { watchExecution } from "./watch.ts";
 
 const CANCEL_WAIT_MS = 5_000;
-export const MAX_WAIT_MS = 60_000;
 
 /** What callers can do with executions that were accepted. Every refusal is an AirlockError written for an agent. */
 export type Executions = {
@@ -19,7 +20,7 @@ export type Executions = {
 };
 
 /** Whoever waits for an execution is answered with what there is when `drain` begins, and waits on at another router. */
-export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clock): Executions {
+export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clock, log: Log): Executions {
   const find = async (executionId: string): Promise<Execution> => {
     const execution = await store.get(executionId);
     if (!execution) throw unknownExecution();
@@ -34,7 +35,7 @@ export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clo
       signal.addEventListener("abort", end, { once: true });
       const stopListening = drain.onBegin(end);
       if (signal.aborted || drain.begun) end();
-      const limits = { waitMs: Math.min(Math.max(waitMs, 0), MAX_WAIT_MS), signal: hold.signal };
+      const limits = { waitMs, signal: hold.signal };
       const execution = await watchExecution(store, executionId, settled, clock, limits).finally(() => {
         stopListening();
         signal.removeEventListener("abort", end);
@@ -44,8 +45,13 @@ export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clo
     },
 
     async respond(executionId, llmRequestId, response) {
-      if (await store.answer(executionId, llmRequestId, response)) return await find(executionId);
-      const { state } = await find(executionId);
+      const isAnswered = await store.answer(executionId, llmRequestId, response);
+      const execution = await find(executionId);
+      const { project, state } = execution;
+      if (isAnswered) {
+        log.info({ executionId, project, llmRequestId }, "execution answered");
+        return execution;
+      }
       if (
         state.status === "awaiting_llm" &&
         llmRequestId !== undefined &&
@@ -58,7 +64,7 @@ export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clo
       }
       throw new AirlockError(
         "not_awaiting_llm",
-        `The execution is ${state.status}; it takes an answer only while it is awaiting_llm. Another answer may have been first: poll the execution.`,
+        `The execution's status is ${state.status}; it takes an answer only while that is awaiting_llm. Another answer may have been first: read the execution again.`,
       );
     },
 
@@ -67,7 +73,7 @@ export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clo
         const { state } = await find(executionId);
         throw new AirlockError(
           "already_ended",
-          `The execution has already ended as ${state.status}, so there is nothing to cancel. Read its outcome with GET.`,
+          `The execution has already ended with the status ${state.status}, so there is nothing to cancel. Read the execution for its outcome.`,
         );
       }
       const ended = ({ state }: Execution) => isTerminal(state.status);
@@ -76,8 +82,10 @@ export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clo
       if (execution && ended(execution)) return execution;
       // Whoever ran it does not react; what it may still report comes too late.
       const ending = failure("cancelled", "The execution was cancelled.", execution?.executionTimeMs);
-      await store.forceFinish(executionId, ending, clock.now());
-      return await find(executionId);
+      const isEnded = await store.forceFinish(executionId, ending, clock.now());
+      const found = await find(executionId);
+      if (isEnded) logEnded(log, { executionId, project: found.project, ending });
+      return found;
     },
 
     async redactions(executionId) {
@@ -91,6 +99,6 @@ export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clo
 export function unknownExecution(): AirlockError {
   return new AirlockError(
     "execution_not_found",
-    "There is no execution with this id. It may have been forgotten, after its retention time or to make room for newer ones; submit the script again with POST /execute.",
+    "There is no execution with this id. It may have been forgotten, after its retention time or to make room for newer ones; submit the script again as a new execution.",
   );
 }

@@ -1,34 +1,47 @@
 import type { UntypedServiceImplementation } from "@grpc/grpc-js";
-import { statusFromProto } from "../common/execution-names.ts";
 import type { Dependency } from "../common/gen/airlock/v1/readiness.ts";
 import type { RouterServiceServer } from "../common/gen/airlock/v1/router.ts";
 import { handlersFor } from "../common/grpc-server.ts";
 import type { Log } from "../common/log.ts";
 import type { Admission } from "./admission.ts";
 import type { Executions } from "./executions.ts";
+import type { Holds } from "./holds.ts";
 import { toDeadLetterMessage, toExecutionMessage, toSummaryMessage } from "./messages.ts";
 import { readPage } from "./pages.ts";
+import { readStatus, readWait } from "./request-fields.ts";
 import type { ExecutionStore } from "./store/store.ts";
+import type { AskWaiting } from "./waiting.ts";
 
 /** RouterService on top of the domain. */
-export function createHandlers(
-  admission: Admission,
-  executions: Executions,
-  store: ExecutionStore,
-  readiness: () => Promise<Dependency[]>,
-  log: Log,
-): UntypedServiceImplementation {
+export function createHandlers({
+  admission,
+  executions,
+  store,
+  holds,
+  askWaiting,
+  readiness,
+  log,
+}: {
+  readonly admission: Admission;
+  readonly executions: Executions;
+  readonly store: ExecutionStore;
+  readonly holds: Holds;
+  readonly askWaiting: AskWaiting;
+  readonly readiness: () => Promise<Dependency[]>;
+  readonly log: Log;
+}): UntypedServiceImplementation {
   const { unary } = handlersFor(log);
   const service: RouterServiceServer = {
     submit: unary(async (request) => {
       const { execution, replayed } = await admission.submit(request);
       return { execution: toExecutionMessage(execution), replayed };
     }),
-    getExecution: unary(async ({ executionId, waitMs }, { signal }) => ({
-      execution: toExecutionMessage(await executions.get(executionId, waitMs, signal)),
-    })),
+    getExecution: unary(async ({ executionId, waitMs }, { signal }) => {
+      const execution = await executions.get(executionId, readWait(waitMs), signal);
+      return { execution: { ...toExecutionMessage(execution), waitingOn: await askWaiting(execution) } };
+    }),
     listExecutions: unary(async (request) => {
-      const status = statusFromProto(request.status);
+      const status = readStatus(request.status);
       const { page, nextCursor } = await readPage(request, (filter) => store.list({ ...filter, status }));
       return { executions: page.map(toSummaryMessage), nextCursor };
     }),
@@ -48,6 +61,12 @@ export function createHandlers(
     retryDeadLetter: unary(async ({ executionId, again }) => ({
       execution: toExecutionMessage(await admission.retry(executionId, again)),
     })),
+    holdProject: unary(async ({ project }) => {
+      await holds.hold(project);
+      return {};
+    }),
+    releaseProject: unary(async ({ project }) => ({ wasHeld: await holds.release(project) })),
+    listHeldProjects: unary(async () => ({ projects: await holds.list() })),
     getRouterReadiness: unary(async () => ({ dependencies: await readiness() })),
   };
   return service;

@@ -1,4 +1,5 @@
 import type { Clock } from "../common/clock.ts";
+import type { Log } from "../common/log.ts";
 import { awaitStore } from "./await-store.ts";
 import type { LlmQuestion } from "./execution.ts";
 import type { Interruption } from "./interruption.ts";
@@ -13,6 +14,7 @@ export async function awaitAnswer(
   question: LlmQuestion,
   run: {
     readonly executionId: string;
+    readonly project: string;
     readonly executionTimeMs: number;
     readonly llmTimeoutMs: number;
     readonly lease: LeaseSession;
@@ -20,8 +22,9 @@ export async function awaitAnswer(
   },
   store: ExecutionStore,
   clock: Clock,
+  log: Log,
 ): Promise<string> {
-  const { executionId, interruption } = run;
+  const { executionId, project, interruption } = run;
   const answered = Promise.withResolvers<string>();
   // It may be rejected while nobody waits for it yet.
   answered.promise.catch(() => undefined);
@@ -35,14 +38,15 @@ export async function awaitAnswer(
   const stopTimer = clock.after(run.llmTimeoutMs, () =>
     interruption.interrupt(
       "llm_timeout",
-      `llm.complete was not answered within ${run.llmTimeoutMs / 1_000} seconds. Answer sooner with POST /executions/${executionId}/respond.`,
+      `llm.complete was not answered within ${run.llmTimeoutMs / 1_000} seconds. Answer sooner, or ask the operator for a longer llm_timeout.`,
     ),
   );
   try {
     const open = () => store.markAwaiting(executionId, question, run.executionTimeMs);
     const isNew = await awaitStore(open, interruption, clock);
     // It was asked before the way to the worker broke, and may have its answer: no change will tell of that.
-    if (!isNew) look();
+    if (isNew) log.info({ executionId, project, llmRequestId: question.id }, "execution asks");
+    else look();
     await interruption.race(run.lease.park());
     const answer = await interruption.race(answered.promise);
     stopTimer();

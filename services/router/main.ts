@@ -19,12 +19,14 @@ import { type RouterConfig, readRouterConfig } from "./config.ts";
 import { createDispatcher } from "./dispatcher.ts";
 import { createExecutions } from "./executions.ts";
 import { createHandlers } from "./handlers.ts";
+import { createHolds } from "./holds.ts";
 import { createProjectDirectory } from "./project-directory.ts";
 import { startRetention } from "./retention.ts";
 import { startStorage } from "./storage.ts";
 import { observeStore } from "./store/observed.ts";
 import { openStore } from "./store/open.ts";
 import { checkStore } from "./store-check.ts";
+import { createAskWaiting } from "./waiting.ts";
 
 /** Starts the router: it takes up what an earlier one left, then listens. */
 export async function startRouter(config: RouterConfig, log: Log): Promise<RunningService> {
@@ -47,18 +49,26 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
   const dispatcher = createDispatcher({ store, poolManager, sanitizer, egress, workers, clock, log });
   const { maxUnfinished, maxStoredBytes: totalBytes } = config;
   const storage = startStorage({ store, projects, totalBytes, registry, clock, log });
-  const admission = createAdmission({ store, storage, projects, dispatcher, clock, newId, maxUnfinished });
+  const admission = createAdmission({
+    store,
+    storage,
+    projects,
+    dispatcher,
+    clock,
+    newId,
+    maxUnfinished,
+    log,
+  });
   const polls = createDrain();
-  const executions = createExecutions(store, polls, clock);
+  const executions = createExecutions(store, polls, clock, log);
+  const holds = createHolds(store, projects, clock, log);
+  const askWaiting = createAskWaiting(poolManager);
   const readiness = () => Promise.all([...checks.map((check) => check.check()), checkStore(store, clock)]);
+  const parts = { admission, executions, store, holds, askWaiting, readiness, log };
   const claims = startClaims(store, dispatcher, clock, log);
   // Before anything new comes in, so that what waits already is first.
   await claims.takeUp();
-  const server = await startGrpcServer(
-    config.listen,
-    [[RouterServiceService, createHandlers(admission, executions, store, readiness, log)]],
-    tls,
-  );
+  const server = await startGrpcServer(config.listen, [[RouterServiceService, createHandlers(parts)]], tls);
   const stopRetention = startRetention(store, config.retentionMs, clock, log);
   return {
     address: server.address,

@@ -12,7 +12,7 @@ const LONGEST_DELAY_MS = 5_000;
 /**
  * Records how an execution ended, and does not give up at once. A store that is away is waited for, until `over`. One
  * that is full or locked may take a small row where it did not take the output; when nothing could be recorded for
- * about half a minute, this rejects. Resolves to false when it has ended already, or is another router's by now.
+ * about half a minute, this rejects. Resolves to what was recorded; to undefined when it has ended already, or is another router's by now.
  */
 export async function recordEnding(
   store: ExecutionStore,
@@ -22,17 +22,14 @@ export async function recordEnding(
   clock: Clock,
   log: Log,
   over: AbortSignal,
-): Promise<boolean> {
+): Promise<Ending | undefined> {
   let refusals = 0;
   for (let attempt = 1; ; attempt++) {
     const whole = refusals < ATTEMPTS_WITH_OUTPUT;
     try {
-      return await store.finish(
-        executionId,
-        whole ? ending : withoutOutput(ending, last),
-        whole ? last : NO_OUTPUT,
-        clock.now(),
-      );
+      const recorded = whole ? ending : withoutOutput(ending, last);
+      const isRecorded = await store.finish(executionId, recorded, whole ? last : NO_OUTPUT, clock.now());
+      return isRecorded ? recorded : undefined;
     } catch (error) {
       log.error({ err: error, executionId, attempt }, "ending not recorded");
       const isAway = hasCode(error, "unavailable");

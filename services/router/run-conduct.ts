@@ -6,9 +6,10 @@ import type { Log } from "../common/log.ts";
 import type { WorkerConnections } from "../common/worker-connections.ts";
 import { awaitStore } from "./await-store.ts";
 import { endingOfFailure } from "./ending.ts";
-import { type Grant, NO_OUTPUT, type OutputPiece } from "./execution.ts";
+import { type Ending, type Grant, NO_OUTPUT, type OutputPiece } from "./execution.ts";
 import { createInterruption, type Interruption, isHandedOver } from "./interruption.ts";
 import type { LeaseSession } from "./lease-session.ts";
+import { logEnded } from "./log-ended.ts";
 import { type OutputLog, openOutputLog } from "./output-log.ts";
 import { recordEnding } from "./record-ending.ts";
 import type { RouteSession } from "./route-session.ts";
@@ -36,6 +37,8 @@ export type OpenRun = {
   readonly project: string;
   readonly interruption: Interruption;
   readonly output: OutputLog;
+  /** Set once the script has started here. */
+  startedAtMs?: number;
   lease?: LeaseSession;
   route?: RouteSession | undefined;
 };
@@ -90,12 +93,16 @@ export async function conductRun(
     run.lease?.release();
   }
   const last = await output.close();
-  let isRecorded = false;
+  let recorded: Ending | undefined;
   try {
-    isRecorded = await recordEnding(store, executionId, outcome.ending, last, clock, log, shutdown.over);
+    recorded = await recordEnding(store, executionId, outcome.ending, last, clock, log, shutdown.over);
   } finally {
-    if (isRecorded) outcome.recorded();
-    else outcome.leave();
+    if (recorded) {
+      const { startedAtMs } = run;
+      const elapsedMs = startedAtMs === undefined ? undefined : clock.now() - startedAtMs;
+      logEnded(log, { executionId, project, ending: recorded, elapsedMs });
+      outcome.recorded();
+    } else outcome.leave();
   }
 }
 

@@ -144,6 +144,7 @@ async function converseOnce(
         sanitizer,
         store: parts.store,
         clock: parts.clock,
+        log: parts.log,
       },
     });
   } catch (error) {

@@ -37,6 +37,9 @@ export async function runExecution(
     const start = () => store.start(executionId, startedAtMs, grant);
     const started = await awaitStore(start, run.interruption, clock);
     if (!started) return undefined;
+    run.startedAtMs = startedAtMs;
+    const waitedMs = startedAtMs - started.submission.createdAtMs;
+    parts.log.info({ executionId, project, workerId, waitedMs }, "execution started");
     if (store.isShared && clock.now() - startedAtMs > LATE_START_MS) {
       run.lease?.abandon();
       throw new Interrupted("handed_over", "Another router goes on with it.");

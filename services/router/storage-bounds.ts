@@ -72,7 +72,7 @@ export function storageFull(
       : `All projects together store ${inMb(bytesOf(usage))} MB and their limit is ${inMb(limits.total)} MB (${limits.isOfDisk ? "the disk has room for no more" : "AIRLOCK_DISK_MB"}); ${own} MB are of project "${project}"`;
   return new AirlockError(
     "storage_full",
-    `${reason}, so there is no room for the ${inMb(bytes)} MB of this request: all of it is of executions that have not ended. Wait for some to end or cancel them (POST /executions/ID/cancel), then submit again.`,
+    `${reason}, so there is no room for the ${inMb(bytes)} MB of this request: all of it is of executions that have not ended. Wait for some to end or cancel them, then submit again.`,
   );
 }
 

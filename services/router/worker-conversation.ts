@@ -14,6 +14,7 @@ import type {
 } from "../common/gen/airlock/v1/worker.ts";
 import { type ClientDuplex, clientDuplex } from "../common/grpc-client.ts";
 import { isConnectionBreak } from "../common/grpc-errors.ts";
+import type { Log } from "../common/log.ts";
 import { awaitStore } from "./await-store.ts";
 import { endingOfFinished } from "./ending.ts";
 import type { Ending, Started } from "./execution.ts";
@@ -27,6 +28,7 @@ import type { Stopwatch } from "./stopwatch.ts";
 import type { ExecutionStore } from "./store/store.ts";
 
 export type Conversation = {
+  readonly project: string;
   readonly worker: WorkerServiceClient;
   readonly workerId: string;
   /** The values that the run's sanitizer looks for; the worker may give it no others. */
@@ -40,6 +42,7 @@ export type Conversation = {
   readonly interruption: Interruption;
   readonly store: ExecutionStore;
   readonly clock: Clock;
+  readonly log: Log;
 };
 
 /** How a conversation begins: with a script, or with a run that the worker has. */
@@ -213,6 +216,7 @@ async function pause(
     { ...run, executionId, executionTimeMs: run.stopwatch.elapsedMs() },
     run.store,
     run.clock,
+    run.log,
   );
   run.stopwatch.resume();
   await stream.send({ message: { $case: "answer", value: { llmRequestId: request.id, response } } });

@@ -21,7 +21,7 @@ import { openLease } from "../../services/router/lease-session.ts";
 
 // A worker that outlives its pool-manager, as a container does; nothing runs on it.
 const WORKER: Worker = {
-  ...{ id: "w1", address: "unix:/w1", posture: { layers: [], facts: [] } },
+  ...{ id: "w1", address: "unix:/w1", posture: { layers: [], facts: [], packages: [] } },
   ...{ secretsVersion: () => "v1", network: () => false, refresh: async () => undefined },
   ...{ retiring: new Promise<string>(() => undefined), gone: new Promise<string>(() => undefined) },
   stop: async () => undefined,

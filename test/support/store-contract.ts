@@ -480,6 +480,27 @@ export function describeStoreContract(name: string, open: () => Promise<Executio
     const stored = async (project = "demo") =>
       (await store.countStoredBytes()).find((each) => each.project === project)?.bytes ?? 0;
 
+    it("adds nothing to a project that is held, until it is released", async () => {
+      expect(await store.holdProject("demo", 1)).toBe(true);
+      expect(await store.holdProject("demo", 2)).toBe(false);
+      expect(await store.holdProject("apart", 3)).toBe(true);
+      expect(await store.listHeldProjects()).toEqual(["apart", "demo"]);
+      const insert = (executionId: string, project: string) =>
+        store.insert(
+          { ...SUBMISSION, executionId, project },
+          { idempotency: { key: `key-of-${executionId}`, fingerprint: "f" } },
+        );
+      expect(await insert("0001", "demo")).toBe(false);
+      expect(await store.get("0001")).toBeUndefined();
+      // What was refused leaves its key free.
+      expect(await store.getIdempotencyKey("key-of-0001")).toBeUndefined();
+      expect(await insert("0002", "other")).toBe(true);
+      expect(await store.releaseProject("demo")).toBe(true);
+      expect(await store.releaseProject("demo")).toBe(false);
+      expect(await store.listHeldProjects()).toEqual(["apart"]);
+      expect(await insert("0001", "demo")).toBe(true);
+    });
+
     it("counts every byte that an execution stores, from its submission until it is forgotten", async () => {
       expect(await store.countStoredBytes()).toEqual([]);
       const id = await submit({ code: "ü".repeat(500), settings: { A: "b" }, memoryJson: '{"c":{}}' });

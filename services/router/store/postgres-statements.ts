@@ -27,7 +27,7 @@ const REPLACE_PIECE = `ON CONFLICT (execution_id, position)
 export const INSERT: Statement = {
   name: "insert",
   text: `WITH room AS (
-      SELECT WHERE ($9::bigint IS NULL OR $9 > (SELECT count(*) FROM
+      SELECT WHERE NOT EXISTS (SELECT FROM held_projects WHERE project = $2) AND ($9::bigint IS NULL OR $9 > (SELECT count(*) FROM
           (SELECT 1 FROM executions WHERE project = $2 AND ${UNFINISHED} LIMIT $9) AS queue))
         AND ($10::bigint IS NULL OR $10 > (SELECT count(*) FROM
           (SELECT 1 FROM executions WHERE ${UNFINISHED} LIMIT $10) AS queues))),
@@ -61,6 +61,21 @@ export const DELETE_IDEMPOTENCY_KEYS: Statement = {
       SELECT key FROM idempotency_keys WHERE execution_id IS NULL AND created_at_ms < $1
       ORDER BY created_at_ms LIMIT $2 FOR UPDATE SKIP LOCKED)
     DELETE FROM idempotency_keys USING old WHERE idempotency_keys.key = old.key`,
+};
+
+export const HOLD_PROJECT: Statement = {
+  name: "hold-project",
+  text: "INSERT INTO held_projects (project, held_at_ms) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+};
+
+export const RELEASE_PROJECT: Statement = {
+  name: "release-project",
+  text: "DELETE FROM held_projects WHERE project = $1",
+};
+
+export const LIST_HELD_PROJECTS: Statement = {
+  name: "list-held-projects",
+  text: "SELECT project FROM held_projects ORDER BY project",
 };
 
 export const COUNT_QUEUES: Statement = {
@@ -140,6 +155,7 @@ export const RELEASE_ALL: Statement = {
 
 export const HEARTBEAT: Statement = {
   name: "heartbeat",
+  isUrgent: true,
   text: `WITH alive AS (
       INSERT INTO routers (router_id, seen_at) VALUES ($1, now())
       ON CONFLICT (router_id) DO UPDATE SET seen_at = excluded.seen_at),

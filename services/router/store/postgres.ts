@@ -51,7 +51,7 @@ export async function openPostgresStore(
 ): Promise<ExecutionStore> {
   const client = await readClientConfig(config);
   await migrate(client, await readMigrations(), log);
-  const db = openPool(client, config.maxConnections, circuits.add("database", DATABASE_CIRCUIT), log);
+  const db = openPool(client, config.maxConnections, circuits.add("database", DATABASE_CIRCUIT), clock, log);
   const changes = await openChanges(db, client, owner, clock, log);
 
   const heartbeat = async () => {
@@ -92,6 +92,11 @@ export async function openPostgresStore(
     },
     deleteIdempotencyKeysBefore: (usedBeforeMs, limit) =>
       db.change(sql.DELETE_IDEMPOTENCY_KEYS, [usedBeforeMs, limit]),
+    holdProject: async (project, heldAtMs) => (await db.change(sql.HOLD_PROJECT, [project, heldAtMs])) > 0,
+    releaseProject: async (project) => (await db.change(sql.RELEASE_PROJECT, [project])) > 0,
+    async listHeldProjects() {
+      return (await db.rows<{ project: string }>(sql.LIST_HELD_PROJECTS)).map(({ project }) => project);
+    },
     countQueues: async (project) => toQueues(await one<QueuesRow>(sql.COUNT_QUEUES, project)),
     async get(executionId) {
       const row = await one<ExecutionRow & Output>(sql.GET, executionId);

@@ -127,4 +127,5 @@ export const MIGRATIONS: readonly string[] = [
   BEGIN UPDATE stored_bytes SET bytes = bytes - OLD.stored_bytes WHERE project = OLD.project; END
   `,
   LONG_TEXTS_SCHEMA,
+  "CREATE TABLE held_projects (project TEXT PRIMARY KEY, held_at_ms INTEGER NOT NULL) STRICT",
 ];

@@ -18,6 +18,7 @@ export function prepareStatements(db: DatabaseSync) {
        SELECT ?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8, ?12, ?13, ?14, ${submittedBytes("?4", "?6", "?7")} + ?14
        WHERE (?9 IS NULL OR (SELECT count(*) FROM executions WHERE project = ?2 AND ${UNFINISHED}) < ?9)
        AND (?10 IS NULL OR (SELECT count(*) FROM executions WHERE ${UNFINISHED}) < ?10)
+       AND NOT EXISTS (SELECT 1 FROM held_projects WHERE project = ?2)
        AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key = ?11)
        AND NOT EXISTS (SELECT 1 FROM executions WHERE retry_of = ?12 AND retry_number = ?13)`,
     ),
@@ -33,6 +34,9 @@ export function prepareStatements(db: DatabaseSync) {
       `DELETE FROM idempotency_keys WHERE key IN (SELECT key FROM idempotency_keys
        WHERE execution_id IS NULL AND created_at_ms < ? ORDER BY created_at_ms LIMIT ?)`,
     ),
+    hold: db.prepare("INSERT INTO held_projects (project, held_at_ms) VALUES (?, ?) ON CONFLICT DO NOTHING"),
+    unhold: db.prepare("DELETE FROM held_projects WHERE project = ?"),
+    selectHeld: db.prepare("SELECT project FROM held_projects ORDER BY project"),
     countQueues: db.prepare(
       `SELECT ${QUEUE_COLUMNS.replaceAll("$1", "?1")} FROM executions WHERE ${UNFINISHED}`,
     ),

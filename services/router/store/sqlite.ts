@@ -136,6 +136,15 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
     async deleteIdempotencyKeysBefore(usedBeforeMs, limit) {
       return run(sql.deleteKeys, usedBeforeMs, limit);
     },
+    async holdProject(project, heldAtMs) {
+      return run(sql.hold, project, heldAtMs) > 0;
+    },
+    async releaseProject(project) {
+      return run(sql.unhold, project) > 0;
+    },
+    async listHeldProjects() {
+      return (sql.selectHeld.all() as { project: string }[]).map(({ project }) => project);
+    },
     async countQueues(project) {
       return toQueues(sql.countQueues.get(project) as QueuesRow | undefined);
     },

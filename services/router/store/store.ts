@@ -101,11 +101,17 @@ export type Removal = { readonly removed: number; readonly isBusy: boolean };
  * be asked for again.
  */
 export type ExecutionStore = {
-  /** Adds a pending execution of this router; false when one of the conditions does not hold. */
+  /** Adds a pending execution of this router; false when its project is held or one of the conditions does not hold. */
   insert(submission: Submission, conditions?: InsertConditions): Promise<boolean>;
   getIdempotencyKey(key: string): Promise<IdempotencyRecord | undefined>;
   /** Forgets at most `limit` keys that were first used before this time and whose execution is forgotten. */
   deleteIdempotencyKeysBefore(usedBeforeMs: number, limit: number): Promise<number>;
+  /** Lets nothing more be added to the project, for all routers; false when that was so before. */
+  holdProject(project: string, heldAtMs: number): Promise<boolean>;
+  /** Ends that; false when the project was not held. */
+  releaseProject(project: string): Promise<boolean>;
+  /** Names, sorted. */
+  listHeldProjects(): Promise<string[]>;
   /** What has not ended, over all routers. */
   countQueues(project: string): Promise<Queues>;
   get(executionId: string): Promise<Execution | undefined>;

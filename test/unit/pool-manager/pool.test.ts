@@ -51,7 +51,7 @@ function createWorker(id: string): TestWorker {
   const worker: TestWorker = {
     id,
     address: `unix:/${id}`,
-    posture: { layers: [], facts: [] },
+    posture: { layers: [], facts: [], packages: [] },
     secretsVersion: () => "v1",
     network: () => false,
     refresh: async () => undefined,

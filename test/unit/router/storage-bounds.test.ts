@@ -71,7 +71,7 @@ describe("the refusal", () => {
     expect(own).toMatchObject({
       code: "storage_full",
       message:
-        'Project "demo" stores 95.5 MB and its limit is 100 MB (limits: stored_mb), so there is no room for the 8 MB of this request: all of it is of executions that have not ended. Wait for some to end or cancel them (POST /executions/ID/cancel), then submit again.',
+        'Project "demo" stores 95.5 MB and its limit is 100 MB (limits: stored_mb), so there is no room for the 8 MB of this request: all of it is of executions that have not ended. Wait for some to end or cancel them, then submit again.',
     });
     const all = storageFull({ bound: "total", bytes: 1 }, "demo", 8 * MIB, usage, limits);
     expect(all.message).toMatch(

@@ -75,6 +75,28 @@ export namespace EndReason {
   export type UNRECOGNIZED = typeof EndReason.UNRECOGNIZED;
 }
 
+/** Why an execution has not started. */
+export const WaitingKind = {
+  UNSPECIFIED: 0,
+  /** WORKER - No worker of the project is ready: packages are being installed, or workers are being started. */
+  WORKER: 1,
+  /** QUEUE - Every worker of the project is busy with executions that came before. */
+  QUEUE: 2,
+  /** SERVICE - A part of Airlock cannot be reached; the execution starts when that part is back. */
+  SERVICE: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type WaitingKind = typeof WaitingKind[keyof typeof WaitingKind];
+
+export namespace WaitingKind {
+  export type UNSPECIFIED = typeof WaitingKind.UNSPECIFIED;
+  export type WORKER = typeof WaitingKind.WORKER;
+  export type QUEUE = typeof WaitingKind.QUEUE;
+  export type SERVICE = typeof WaitingKind.SERVICE;
+  export type UNRECOGNIZED = typeof WaitingKind.UNRECOGNIZED;
+}
+
 /** A question that a paused script put to the agent. */
 export interface LlmRequest {
   /** Unique within the execution; an answer may name it so that it cannot reach another question. */
@@ -87,6 +109,15 @@ export interface LlmRequest {
 export interface Truncated {
   stdoutBytes: number;
   stderrBytes: number;
+}
+
+/** What a pending execution waits for. */
+export interface Waiting {
+  kind: WaitingKind;
+  /** The execution's place among those of its project that wait for a worker; 1 is next, 0 is unknown. */
+  queuePosition: number;
+  /** A sentence that the reader of the script can act on. */
+  detail: string;
 }
 
 /** One execution as any caller may see it: everything in it has passed the sanitizer. */
@@ -120,7 +151,11 @@ export interface Execution {
   /** Epoch milliseconds. */
   createdAtMs: number;
   startedAtMs?: number | undefined;
-  endedAtMs?: number | undefined;
+  endedAtMs?:
+    | number
+    | undefined;
+  /** Present only in the answer of GetExecution while the status is PENDING. */
+  waitingOn: Waiting | undefined;
 }
 
 /** The part of an execution that a list shows. */
@@ -280,6 +315,85 @@ export const Truncated: MessageFns<Truncated> = {
   },
 };
 
+function createBaseWaiting(): Waiting {
+  return { kind: 0, queuePosition: 0, detail: "" };
+}
+
+export const Waiting: MessageFns<Waiting> = {
+  encode(message: Waiting, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== 0) {
+      writer.uint32(8).int32(message.kind);
+    }
+    if (message.queuePosition !== 0) {
+      writer.uint32(16).int32(message.queuePosition);
+    }
+    if (message.detail !== "") {
+      writer.uint32(26).string(message.detail);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Waiting {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWaiting();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.queuePosition = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.detail = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Waiting>): Waiting {
+    return Waiting.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Waiting>): Waiting {
+    const message = createBaseWaiting();
+    message.kind = object.kind ?? 0;
+    message.queuePosition = object.queuePosition ?? 0;
+    message.detail = object.detail ?? "";
+    return message;
+  },
+};
+
 function createBaseExecution(): Execution {
   return {
     executionId: "",
@@ -297,6 +411,7 @@ function createBaseExecution(): Execution {
     createdAtMs: 0,
     startedAtMs: undefined,
     endedAtMs: undefined,
+    waitingOn: undefined,
   };
 }
 
@@ -346,6 +461,9 @@ export const Execution: MessageFns<Execution> = {
     }
     if (message.endedAtMs !== undefined) {
       writer.uint32(120).int64(message.endedAtMs);
+    }
+    if (message.waitingOn !== undefined) {
+      Waiting.encode(message.waitingOn, writer.uint32(130).fork()).join();
     }
     return writer;
   },
@@ -483,6 +601,14 @@ export const Execution: MessageFns<Execution> = {
             message.endedAtMs = longToNumber(reader.int64());
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.waitingOn = Waiting.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -519,6 +645,9 @@ export const Execution: MessageFns<Execution> = {
     message.createdAtMs = object.createdAtMs ?? 0;
     message.startedAtMs = object.startedAtMs ?? undefined;
     message.endedAtMs = object.endedAtMs ?? undefined;
+    message.waitingOn = (object.waitingOn !== undefined && object.waitingOn !== null)
+      ? Waiting.fromPartial(object.waitingOn)
+      : undefined;
     return message;
   },
 };

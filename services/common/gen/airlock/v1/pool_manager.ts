@@ -20,6 +20,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Waiting } from "./execution.ts";
 import { Dependency } from "./readiness.ts";
 
 export const protobufPackage = "airlock.v1";
@@ -49,6 +50,12 @@ export interface ProjectLimits {
   networkBytes: number;
   /** What the project's executions may store together, ended or not. */
   storedBytes: number;
+  /** Files of one run. */
+  diskBytes: number;
+  /** Processes and threads of one run. */
+  pids: number;
+  /** CPUs' worth of time for one run. */
+  cpus: number;
 }
 
 /** What the scripts of a project may reach, and which secrets wait for them there. */
@@ -81,6 +88,12 @@ export interface IsolationLayer {
 export interface IsolationFact {
   name: string;
   values: string[];
+}
+
+/** A Python package as it was installed for the workers. */
+export interface InstalledPackage {
+  name: string;
+  version: string;
 }
 
 export interface Project {
@@ -116,6 +129,8 @@ export interface Project {
   isolationFacts: IsolationFact[];
   /** Of the machine that its workers run on, those that its scripts can start. */
   programs: string[];
+  /** What its workers found installed, dependencies included, by name; empty until the first worker is ready. */
+  installedPackages: InstalledPackage[];
 }
 
 export interface ListProjectsRequest {
@@ -149,6 +164,15 @@ export interface DownProjectRequest {
 
 export interface DownProjectResponse {
   project: Project | undefined;
+}
+
+export interface GetWaitingRequest {
+  project: string;
+  executionId: string;
+}
+
+export interface GetWaitingResponse {
+  waiting: Waiting | undefined;
 }
 
 export interface LeaseRequest {
@@ -245,6 +269,9 @@ function createBaseProjectLimits(): ProjectLimits {
     queue: 0,
     networkBytes: 0,
     storedBytes: 0,
+    diskBytes: 0,
+    pids: 0,
+    cpus: 0,
   };
 }
 
@@ -273,6 +300,15 @@ export const ProjectLimits: MessageFns<ProjectLimits> = {
     }
     if (message.storedBytes !== 0) {
       writer.uint32(64).int64(message.storedBytes);
+    }
+    if (message.diskBytes !== 0) {
+      writer.uint32(72).int64(message.diskBytes);
+    }
+    if (message.pids !== 0) {
+      writer.uint32(80).int32(message.pids);
+    }
+    if (message.cpus !== 0) {
+      writer.uint32(89).double(message.cpus);
     }
     return writer;
   },
@@ -354,6 +390,30 @@ export const ProjectLimits: MessageFns<ProjectLimits> = {
             message.storedBytes = longToNumber(reader.int64());
             continue;
           }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.diskBytes = longToNumber(reader.int64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.pids = reader.int32();
+            continue;
+          }
+          case 11: {
+            if (tag !== 89) {
+              break;
+            }
+
+            message.cpus = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -379,6 +439,9 @@ export const ProjectLimits: MessageFns<ProjectLimits> = {
     message.queue = object.queue ?? 0;
     message.networkBytes = object.networkBytes ?? 0;
     message.storedBytes = object.storedBytes ?? 0;
+    message.diskBytes = object.diskBytes ?? 0;
+    message.pids = object.pids ?? 0;
+    message.cpus = object.cpus ?? 0;
     return message;
   },
 };
@@ -687,6 +750,73 @@ export const IsolationFact: MessageFns<IsolationFact> = {
   },
 };
 
+function createBaseInstalledPackage(): InstalledPackage {
+  return { name: "", version: "" };
+}
+
+export const InstalledPackage: MessageFns<InstalledPackage> = {
+  encode(message: InstalledPackage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.version !== "") {
+      writer.uint32(18).string(message.version);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InstalledPackage {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInstalledPackage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<InstalledPackage>): InstalledPackage {
+    return InstalledPackage.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<InstalledPackage>): InstalledPackage {
+    const message = createBaseInstalledPackage();
+    message.name = object.name ?? "";
+    message.version = object.version ?? "";
+    return message;
+  },
+};
+
 function createBaseProject(): Project {
   return {
     name: "",
@@ -707,6 +837,7 @@ function createBaseProject(): Project {
     network: undefined,
     isolationFacts: [],
     programs: [],
+    installedPackages: [],
   };
 }
 
@@ -765,6 +896,9 @@ export const Project: MessageFns<Project> = {
     }
     for (const v of message.programs) {
       writer.uint32(146).string(v!);
+    }
+    for (const v of message.installedPackages) {
+      InstalledPackage.encode(v!, writer.uint32(154).fork()).join();
     }
     return writer;
   },
@@ -926,6 +1060,14 @@ export const Project: MessageFns<Project> = {
             message.programs.push(reader.string());
             continue;
           }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.installedPackages.push(InstalledPackage.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -965,6 +1107,7 @@ export const Project: MessageFns<Project> = {
       : undefined;
     message.isolationFacts = object.isolationFacts?.map((e) => IsolationFact.fromPartial(e)) || [];
     message.programs = object.programs?.map((e) => e) || [];
+    message.installedPackages = object.installedPackages?.map((e) => InstalledPackage.fromPartial(e)) || [];
     return message;
   },
 };
@@ -1410,6 +1553,130 @@ export const DownProjectResponse: MessageFns<DownProjectResponse> = {
     const message = createBaseDownProjectResponse();
     message.project = (object.project !== undefined && object.project !== null)
       ? Project.fromPartial(object.project)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseGetWaitingRequest(): GetWaitingRequest {
+  return { project: "", executionId: "" };
+}
+
+export const GetWaitingRequest: MessageFns<GetWaitingRequest> = {
+  encode(message: GetWaitingRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.project !== "") {
+      writer.uint32(10).string(message.project);
+    }
+    if (message.executionId !== "") {
+      writer.uint32(18).string(message.executionId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetWaitingRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetWaitingRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.project = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.executionId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetWaitingRequest>): GetWaitingRequest {
+    return GetWaitingRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetWaitingRequest>): GetWaitingRequest {
+    const message = createBaseGetWaitingRequest();
+    message.project = object.project ?? "";
+    message.executionId = object.executionId ?? "";
+    return message;
+  },
+};
+
+function createBaseGetWaitingResponse(): GetWaitingResponse {
+  return { waiting: undefined };
+}
+
+export const GetWaitingResponse: MessageFns<GetWaitingResponse> = {
+  encode(message: GetWaitingResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.waiting !== undefined) {
+      Waiting.encode(message.waiting, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetWaitingResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetWaitingResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.waiting = Waiting.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetWaitingResponse>): GetWaitingResponse {
+    return GetWaitingResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetWaitingResponse>): GetWaitingResponse {
+    const message = createBaseGetWaitingResponse();
+    message.waiting = (object.waiting !== undefined && object.waiting !== null)
+      ? Waiting.fromPartial(object.waiting)
       : undefined;
     return message;
   },
@@ -2237,6 +2504,16 @@ export const PoolManagerServiceService = {
     responseSerialize: (value: DownProjectResponse): Buffer => Buffer.from(DownProjectResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DownProjectResponse => DownProjectResponse.decode(value),
   },
+  /** What an execution waits for that has asked for a worker, or is about to. */
+  getWaiting: {
+    path: "/airlock.v1.PoolManagerService/GetWaiting" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetWaitingRequest): Buffer => Buffer.from(GetWaitingRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetWaitingRequest => GetWaitingRequest.decode(value),
+    responseSerialize: (value: GetWaitingResponse): Buffer => Buffer.from(GetWaitingResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetWaitingResponse => GetWaitingResponse.decode(value),
+  },
   /**
    * One stream is one lease: it lasts until the caller ends the stream. When it breaks, the worker is kept for a grace
    * period for whoever takes the execution over, then it is free. Waiters of a project are served first come, first served.
@@ -2272,6 +2549,8 @@ export interface PoolManagerServiceServer extends UntypedServiceImplementation {
   upProject: handleUnaryCall<UpProjectRequest, UpProjectResponse>;
   /** Drains the project's workers: what is running or queued is finished, then they stop. */
   downProject: handleUnaryCall<DownProjectRequest, DownProjectResponse>;
+  /** What an execution waits for that has asked for a worker, or is about to. */
+  getWaiting: handleUnaryCall<GetWaitingRequest, GetWaitingResponse>;
   /**
    * One stream is one lease: it lasts until the caller ends the stream. When it breaks, the worker is kept for a grace
    * period for whoever takes the execution over, then it is free. Waiters of a project are served first come, first served.
@@ -2343,6 +2622,22 @@ export interface PoolManagerServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DownProjectResponse) => void,
+  ): ClientUnaryCall;
+  /** What an execution waits for that has asked for a worker, or is about to. */
+  getWaiting(
+    request: GetWaitingRequest,
+    callback: (error: ServiceError | null, response: GetWaitingResponse) => void,
+  ): ClientUnaryCall;
+  getWaiting(
+    request: GetWaitingRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetWaitingResponse) => void,
+  ): ClientUnaryCall;
+  getWaiting(
+    request: GetWaitingRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetWaitingResponse) => void,
   ): ClientUnaryCall;
   /**
    * One stream is one lease: it lasts until the caller ends the stream. When it breaks, the worker is kept for a grace

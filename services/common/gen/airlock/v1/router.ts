@@ -57,7 +57,10 @@ export interface SubmitResponse {
 
 export interface GetExecutionRequest {
   executionId: string;
-  /** Hold the call up to this long while the status is PENDING or RUNNING; 0 answers at once, at most 60,000. */
+  /**
+   * Hold the call up to this long while the status is PENDING or RUNNING; 0 answers at once, at most 60,000.
+   * Anything else is refused.
+   */
   waitMs: number;
 }
 
@@ -68,9 +71,9 @@ export interface GetExecutionResponse {
 export interface ListExecutionsRequest {
   /** Empty: every project. */
   project: string;
-  /** Unspecified: every status. */
+  /** Unspecified: every status; a value that the enum does not have is refused. */
   status: ExecutionStatus;
-  /** 1 to 200; 0 means 50. */
+  /** 1 to 200; 0 means 50. Anything else is refused. */
   limit: number;
   /** next_cursor of the page before; empty for the first. */
   cursor: string;
@@ -124,7 +127,7 @@ export interface GetRedactionsResponse {
 export interface ListDeadLettersRequest {
   /** Empty: every project. */
   project: string;
-  /** 1 to 200; 0 means 50. */
+  /** 1 to 200; 0 means 50. Anything else is refused. */
   limit: number;
   /** next_cursor of the page before; empty for the first. */
   cursor: string;
@@ -157,6 +160,30 @@ export interface RetryDeadLetterRequest {
 export interface RetryDeadLetterResponse {
   /** The new execution. */
   execution: Execution | undefined;
+}
+
+export interface HoldProjectRequest {
+  project: string;
+}
+
+export interface HoldProjectResponse {
+}
+
+export interface ReleaseProjectRequest {
+  project: string;
+}
+
+export interface ReleaseProjectResponse {
+  /** The project had been held. */
+  wasHeld: boolean;
+}
+
+export interface ListHeldProjectsRequest {
+}
+
+export interface ListHeldProjectsResponse {
+  /** Names, sorted. */
+  projects: string[];
 }
 
 export interface GetRouterReadinessRequest {
@@ -1544,6 +1571,312 @@ export const RetryDeadLetterResponse: MessageFns<RetryDeadLetterResponse> = {
   },
 };
 
+function createBaseHoldProjectRequest(): HoldProjectRequest {
+  return { project: "" };
+}
+
+export const HoldProjectRequest: MessageFns<HoldProjectRequest> = {
+  encode(message: HoldProjectRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.project !== "") {
+      writer.uint32(10).string(message.project);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HoldProjectRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHoldProjectRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.project = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<HoldProjectRequest>): HoldProjectRequest {
+    return HoldProjectRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HoldProjectRequest>): HoldProjectRequest {
+    const message = createBaseHoldProjectRequest();
+    message.project = object.project ?? "";
+    return message;
+  },
+};
+
+function createBaseHoldProjectResponse(): HoldProjectResponse {
+  return {};
+}
+
+export const HoldProjectResponse: MessageFns<HoldProjectResponse> = {
+  encode(_: HoldProjectResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HoldProjectResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHoldProjectResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<HoldProjectResponse>): HoldProjectResponse {
+    return HoldProjectResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<HoldProjectResponse>): HoldProjectResponse {
+    const message = createBaseHoldProjectResponse();
+    return message;
+  },
+};
+
+function createBaseReleaseProjectRequest(): ReleaseProjectRequest {
+  return { project: "" };
+}
+
+export const ReleaseProjectRequest: MessageFns<ReleaseProjectRequest> = {
+  encode(message: ReleaseProjectRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.project !== "") {
+      writer.uint32(10).string(message.project);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReleaseProjectRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReleaseProjectRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.project = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReleaseProjectRequest>): ReleaseProjectRequest {
+    return ReleaseProjectRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReleaseProjectRequest>): ReleaseProjectRequest {
+    const message = createBaseReleaseProjectRequest();
+    message.project = object.project ?? "";
+    return message;
+  },
+};
+
+function createBaseReleaseProjectResponse(): ReleaseProjectResponse {
+  return { wasHeld: false };
+}
+
+export const ReleaseProjectResponse: MessageFns<ReleaseProjectResponse> = {
+  encode(message: ReleaseProjectResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.wasHeld !== false) {
+      writer.uint32(8).bool(message.wasHeld);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReleaseProjectResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReleaseProjectResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.wasHeld = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReleaseProjectResponse>): ReleaseProjectResponse {
+    return ReleaseProjectResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReleaseProjectResponse>): ReleaseProjectResponse {
+    const message = createBaseReleaseProjectResponse();
+    message.wasHeld = object.wasHeld ?? false;
+    return message;
+  },
+};
+
+function createBaseListHeldProjectsRequest(): ListHeldProjectsRequest {
+  return {};
+}
+
+export const ListHeldProjectsRequest: MessageFns<ListHeldProjectsRequest> = {
+  encode(_: ListHeldProjectsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListHeldProjectsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListHeldProjectsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListHeldProjectsRequest>): ListHeldProjectsRequest {
+    return ListHeldProjectsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ListHeldProjectsRequest>): ListHeldProjectsRequest {
+    const message = createBaseListHeldProjectsRequest();
+    return message;
+  },
+};
+
+function createBaseListHeldProjectsResponse(): ListHeldProjectsResponse {
+  return { projects: [] };
+}
+
+export const ListHeldProjectsResponse: MessageFns<ListHeldProjectsResponse> = {
+  encode(message: ListHeldProjectsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.projects) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListHeldProjectsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListHeldProjectsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.projects.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListHeldProjectsResponse>): ListHeldProjectsResponse {
+    return ListHeldProjectsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListHeldProjectsResponse>): ListHeldProjectsResponse {
+    const message = createBaseListHeldProjectsResponse();
+    message.projects = object.projects?.map((e) => e) || [];
+    return message;
+  },
+};
+
 function createBaseGetRouterReadinessRequest(): GetRouterReadinessRequest {
   return {};
 }
@@ -1736,6 +2069,43 @@ export const RouterServiceService = {
       Buffer.from(RetryDeadLetterResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RetryDeadLetterResponse => RetryDeadLetterResponse.decode(value),
   },
+  /**
+   * For operators: refuses new executions of a project until ReleaseProject; what was accepted before runs to its end.
+   * Does not stop workers: DownProject does.
+   */
+  holdProject: {
+    path: "/airlock.v1.RouterService/HoldProject" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: HoldProjectRequest): Buffer => Buffer.from(HoldProjectRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): HoldProjectRequest => HoldProjectRequest.decode(value),
+    responseSerialize: (value: HoldProjectResponse): Buffer => Buffer.from(HoldProjectResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): HoldProjectResponse => HoldProjectResponse.decode(value),
+  },
+  /** For operators: accepts executions of the project again. Does not start workers: the next execution or UpProject does. */
+  releaseProject: {
+    path: "/airlock.v1.RouterService/ReleaseProject" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ReleaseProjectRequest): Buffer =>
+      Buffer.from(ReleaseProjectRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReleaseProjectRequest => ReleaseProjectRequest.decode(value),
+    responseSerialize: (value: ReleaseProjectResponse): Buffer =>
+      Buffer.from(ReleaseProjectResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReleaseProjectResponse => ReleaseProjectResponse.decode(value),
+  },
+  /** For operators: the projects that are held. */
+  listHeldProjects: {
+    path: "/airlock.v1.RouterService/ListHeldProjects" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListHeldProjectsRequest): Buffer =>
+      Buffer.from(ListHeldProjectsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListHeldProjectsRequest => ListHeldProjectsRequest.decode(value),
+    responseSerialize: (value: ListHeldProjectsResponse): Buffer =>
+      Buffer.from(ListHeldProjectsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListHeldProjectsResponse => ListHeldProjectsResponse.decode(value),
+  },
   /** Says whether the router and what it depends on can do their work. */
   getRouterReadiness: {
     path: "/airlock.v1.RouterService/GetRouterReadiness" as const,
@@ -1770,6 +2140,15 @@ export interface RouterServiceServer extends UntypedServiceImplementation {
   listDeadLetters: handleUnaryCall<ListDeadLettersRequest, ListDeadLettersResponse>;
   /** For operators: submits such an execution's script once more, as it was. Part of it may have run before. */
   retryDeadLetter: handleUnaryCall<RetryDeadLetterRequest, RetryDeadLetterResponse>;
+  /**
+   * For operators: refuses new executions of a project until ReleaseProject; what was accepted before runs to its end.
+   * Does not stop workers: DownProject does.
+   */
+  holdProject: handleUnaryCall<HoldProjectRequest, HoldProjectResponse>;
+  /** For operators: accepts executions of the project again. Does not start workers: the next execution or UpProject does. */
+  releaseProject: handleUnaryCall<ReleaseProjectRequest, ReleaseProjectResponse>;
+  /** For operators: the projects that are held. */
+  listHeldProjects: handleUnaryCall<ListHeldProjectsRequest, ListHeldProjectsResponse>;
   /** Says whether the router and what it depends on can do their work. */
   getRouterReadiness: handleUnaryCall<GetRouterReadinessRequest, GetRouterReadinessResponse>;
 }
@@ -1905,6 +2284,57 @@ export interface RouterServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RetryDeadLetterResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * For operators: refuses new executions of a project until ReleaseProject; what was accepted before runs to its end.
+   * Does not stop workers: DownProject does.
+   */
+  holdProject(
+    request: HoldProjectRequest,
+    callback: (error: ServiceError | null, response: HoldProjectResponse) => void,
+  ): ClientUnaryCall;
+  holdProject(
+    request: HoldProjectRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: HoldProjectResponse) => void,
+  ): ClientUnaryCall;
+  holdProject(
+    request: HoldProjectRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: HoldProjectResponse) => void,
+  ): ClientUnaryCall;
+  /** For operators: accepts executions of the project again. Does not start workers: the next execution or UpProject does. */
+  releaseProject(
+    request: ReleaseProjectRequest,
+    callback: (error: ServiceError | null, response: ReleaseProjectResponse) => void,
+  ): ClientUnaryCall;
+  releaseProject(
+    request: ReleaseProjectRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ReleaseProjectResponse) => void,
+  ): ClientUnaryCall;
+  releaseProject(
+    request: ReleaseProjectRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ReleaseProjectResponse) => void,
+  ): ClientUnaryCall;
+  /** For operators: the projects that are held. */
+  listHeldProjects(
+    request: ListHeldProjectsRequest,
+    callback: (error: ServiceError | null, response: ListHeldProjectsResponse) => void,
+  ): ClientUnaryCall;
+  listHeldProjects(
+    request: ListHeldProjectsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListHeldProjectsResponse) => void,
+  ): ClientUnaryCall;
+  listHeldProjects(
+    request: ListHeldProjectsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListHeldProjectsResponse) => void,
   ): ClientUnaryCall;
   /** Says whether the router and what it depends on can do their work. */
   getRouterReadiness(

@@ -23,7 +23,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { EndReason, LlmRequest, Truncated } from "./execution.ts";
-import { IsolationFact, IsolationLayer } from "./pool_manager.ts";
+import { InstalledPackage, IsolationFact, IsolationLayer } from "./pool_manager.ts";
 import { SecretValue } from "./secrets.ts";
 
 export const protobufPackage = "airlock.v1";
@@ -99,6 +99,8 @@ export interface WatchStatusResponse {
   isolationLayers: IsolationLayer[];
   /** The same run's measurements as they are. */
   isolationFacts: IsolationFact[];
+  /** What the same run could import, by name. */
+  installedPackages: InstalledPackage[];
 }
 
 export interface RunRequest {
@@ -710,7 +712,7 @@ export const WatchStatusRequest: MessageFns<WatchStatusRequest> = {
 };
 
 function createBaseWatchStatusResponse(): WatchStatusResponse {
-  return { state: 0, detail: "", isolationLayers: [], isolationFacts: [] };
+  return { state: 0, detail: "", isolationLayers: [], isolationFacts: [], installedPackages: [] };
 }
 
 export const WatchStatusResponse: MessageFns<WatchStatusResponse> = {
@@ -726,6 +728,9 @@ export const WatchStatusResponse: MessageFns<WatchStatusResponse> = {
     }
     for (const v of message.isolationFacts) {
       IsolationFact.encode(v!, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.installedPackages) {
+      InstalledPackage.encode(v!, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -775,6 +780,14 @@ export const WatchStatusResponse: MessageFns<WatchStatusResponse> = {
             message.isolationFacts.push(IsolationFact.decode(reader, reader.uint32()));
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.installedPackages.push(InstalledPackage.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -796,6 +809,7 @@ export const WatchStatusResponse: MessageFns<WatchStatusResponse> = {
     message.detail = object.detail ?? "";
     message.isolationLayers = object.isolationLayers?.map((e) => IsolationLayer.fromPartial(e)) || [];
     message.isolationFacts = object.isolationFacts?.map((e) => IsolationFact.fromPartial(e)) || [];
+    message.installedPackages = object.installedPackages?.map((e) => InstalledPackage.fromPartial(e)) || [];
     return message;
   },
 };

@@ -1,0 +1,26 @@
+import { type Waiting, WaitingKind } from "../common/gen/airlock/v1/execution.ts";
+import { isUsable } from "../common/project-catalogue.ts";
+import type { ProjectState } from "./pools.ts";
+
+/** What an execution of the project waits for; `position` is its place in the queue, 0 when it has none. */
+export function describeWaiting({ entry, pool }: ProjectState, position: number): Waiting {
+  const waiting = (kind: WaitingKind, detail: string): Waiting => ({ kind, queuePosition: position, detail });
+  const project = `project "${entry.name}"`;
+  if (!isUsable(entry)) {
+    return waiting(WaitingKind.WORKER, `The file of ${project} has an error that its operator has to mend.`);
+  }
+  const busy = pool?.running ?? 0;
+  const workers = busy + (pool?.idleWorkers ?? 0);
+  if (workers === 0) {
+    const why = pool?.detail || "starting workers";
+    return waiting(WaitingKind.WORKER, `No worker of ${project} is ready yet: ${sentence(why)}`);
+  }
+  if (position === 0) return waiting(WaitingKind.QUEUE, "A worker is there; the script is about to start.");
+  const all = busy === 1 ? `The one worker of ${project} is` : `All ${busy} workers of ${project} are`;
+  const more = pool?.detail ? ` More workers: ${sentence(pool.detail)}` : "";
+  return waiting(WaitingKind.QUEUE, `${all} busy; this execution is number ${position} in the queue.${more}`);
+}
+
+function sentence(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}

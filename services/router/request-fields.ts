@@ -1,0 +1,31 @@
+import { AirlockError } from "../common/errors.ts";
+import { STATUSES, type Status, statusFromProto } from "../common/execution-names.ts";
+import { ExecutionStatus } from "../common/gen/airlock/v1/execution.ts";
+
+export const MAX_WAIT_MS = 60_000;
+const DEFAULT_LIMIT = 50;
+const MAX_LIMIT = 200;
+
+/** The milliseconds that a call may be held. Throws `invalid_request`. */
+export function readWait(waitMs: number): number {
+  if (waitMs >= 0 && waitMs <= MAX_WAIT_MS) return waitMs;
+  throw invalid(`wait_ms must be from 0 to ${MAX_WAIT_MS}, not ${waitMs}.`);
+}
+
+/** The status that a list is filtered by; undefined for all. Throws `invalid_request`. */
+export function readStatus(value: ExecutionStatus): Status | undefined {
+  const status = statusFromProto(value);
+  if (status !== undefined || value === ExecutionStatus.UNSPECIFIED) return status;
+  throw invalid(`status must be one of ${STATUSES.join(", ")}, or unspecified for all, not ${value}.`);
+}
+
+/** The length of a page. Throws `invalid_request`. */
+export function readLimit(limit: number): number {
+  if (limit === 0) return DEFAULT_LIMIT;
+  if (limit > 0 && limit <= MAX_LIMIT) return limit;
+  throw invalid(`limit must be from 1 to ${MAX_LIMIT}, or 0 for ${DEFAULT_LIMIT}, not ${limit}.`);
+}
+
+function invalid(message: string): AirlockError {
+  return new AirlockError("invalid_request", message);
+}
