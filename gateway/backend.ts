@@ -19,6 +19,9 @@ export type Submitted = {
   readonly replayed: boolean;
 };
 
+/** `held`: it accepts no execution; null when that cannot be told. */
+export type ProjectView = Project & { readonly held: boolean | null };
+
 /**
  * What the routes need from the rest of Airlock. Every call rejects with an AirlockError. `signal` gives a read up
  * when the client has gone; what changes something runs to its end, so that its outcome does not depend on how long
@@ -39,11 +42,12 @@ export type Backend = {
   /** For operators: submits it once more. */
   retryDeadLetter(request: RetryDeadLetterRequest): Promise<Execution>;
 
-  listProjects(signal: AbortSignal): Promise<Project[]>;
-  getProject(name: string, signal: AbortSignal): Promise<Project>;
-  /** `replicas` undefined: as many as the project's file says. */
+  listProjects(signal: AbortSignal): Promise<ProjectView[]>;
+  getProject(name: string, signal: AbortSignal): Promise<ProjectView>;
+  /** Ends a hold, too. `replicas` undefined: as many as the project's file says. */
   upProject(name: string, replicas: number | undefined): Promise<Project>;
-  downProject(name: string): Promise<Project>;
+  /** `hold`: nothing is accepted until the project is brought up again. */
+  downProject(name: string, hold: boolean): Promise<Project>;
 
   /** Every service behind the gateway, reachable or not; does not reject. */
   readiness(): Promise<Dependency[]>;

@@ -1,5 +1,5 @@
 import { endReasonFromProto, statusFromProto } from "../services/common/execution-names.ts";
-import type { Execution } from "../services/common/gen/airlock/v1/execution.ts";
+import { type Execution, type Waiting, WaitingKind } from "../services/common/gen/airlock/v1/execution.ts";
 import { piecesOf } from "../services/common/text-pieces.ts";
 import { takeTurns } from "../services/common/turn.ts";
 
@@ -10,25 +10,40 @@ const STEP_CHARACTERS = 128 * 1024;
 type Member = { readonly json: string } | { readonly text: string } | { readonly object: Members };
 type Members = { readonly [key: string]: Member };
 
+export type ExecutionForm = {
+  /** `result` is a JSON string that holds the JSON text, for parsers that would lose digits. */
+  readonly resultAsText?: boolean;
+  /** Shown as the last member. */
+  readonly pollUrl?: string;
+};
+
 /**
  * The execution as REST shows it. `result` and `memory_updates` go in as the text they came as: parsing and printing
  * them would turn 1.0 into 1 and 9223372036854775809 into another number. Output by the megabyte is written in turns with
  * other work, and in many pieces.
  */
-export async function executionText(execution: Execution): Promise<readonly Buffer[]> {
+export async function executionText(
+  execution: Execution,
+  { resultAsText = false, pollUrl }: ExecutionForm = {},
+): Promise<readonly Buffer[]> {
   const writer = new JsonWriter();
-  await takeTurns(writer.object(membersOf(execution)));
+  const members = membersOf(execution, resultAsText);
+  const withUrl = pollUrl === undefined ? members : { ...members, poll_url: { text: pollUrl } };
+  await takeTurns(writer.object(withUrl));
   writer.flush();
   return writer.pieces;
 }
 
-function membersOf(execution: Execution): Members {
-  const { llmRequest, truncated } = execution;
+function membersOf(execution: Execution, resultAsText: boolean): Members {
+  const { llmRequest, truncated, waitingOn } = execution;
   const json = (value: unknown) => ({ json: JSON.stringify(value) });
+  const instant = (ms: number | undefined) => json(ms === undefined ? null : new Date(ms).toISOString());
+  const result = execution.resultJson || "null";
   return {
     execution_id: json(execution.executionId),
+    project: json(execution.project),
     status: json(statusFromProto(execution.status) ?? "pending"),
-    result: { json: execution.resultJson || "null" },
+    result: resultAsText ? { text: result } : { json: result },
     stdout: { text: execution.stdout },
     stderr: { text: execution.stderr },
     error: execution.error === undefined ? json(null) : { text: execution.error },
@@ -41,11 +56,24 @@ function membersOf(execution: Execution): Members {
           },
         }
       : json(null),
+    waiting_on: json(waitingOn ? waitingView(waitingOn) : null),
     memory_updates: { json: execution.memoryUpdatesJson || "{}" },
     execution_time_ms: json(execution.executionTimeMs ?? null),
+    created_at: instant(execution.createdAtMs),
+    started_at: instant(execution.startedAtMs),
+    ended_at: instant(execution.endedAtMs),
     end_reason: json(endReasonFromProto(execution.endReason) ?? null),
     truncated: json({ stdout: truncated?.stdoutBytes ?? 0, stderr: truncated?.stderrBytes ?? 0 }),
   };
+}
+
+const WAITING_KINDS: Partial<Record<WaitingKind, string>> = {
+  [WaitingKind.WORKER]: "worker",
+  [WaitingKind.QUEUE]: "queue",
+};
+
+function waitingView({ kind, queuePosition, detail }: Waiting): object {
+  return { kind: WAITING_KINDS[kind] ?? "service", queue_position: queuePosition || null, detail };
 }
 
 /** Writes JSON text into buffers; what is short goes into one. */

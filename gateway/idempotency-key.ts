@@ -14,7 +14,6 @@ export const IDEMPOTENCY_HEADERS = {
       pattern: "^[\\x21-\\x7e]+$",
       description:
         "Any text that you use for this one request, such as a UUID. Sent again with the same body, the answer names the execution that the first request started; with another body it is 422. Kept for 24 hours, and as long as the execution can be polled. All projects share the keys.",
-      examples: ["0c1e7f8a-6c61-4d0f-9f0a-4b7d0f7a3f8e"],
     },
   },
 } as const;

@@ -1,15 +1,12 @@
-import { type FastifyInstance, fastify } from "fastify";
-import { DEAD_LETTER_LIST } from "./schemas/dead-letter.ts";
-import { EXECUTION } from "./schemas/execution.ts";
-import { EXECUTION_LIST } from "./schemas/execution-list.ts";
-import { PROBLEM } from "./schemas/problem.ts";
-import { PROJECT, PROJECT_LIST } from "./schemas/project.ts";
+import { type FastifyInstance, type FastifySchema, fastify } from "fastify";
+import { components, withReferences } from "./schemas/components.ts";
 
 const INFO = {
   title: "Airlock",
   version: "1.0.0",
   description:
-    "Runs an agent's Python next to real credentials; only redacted output comes back. Submit a script, poll its execution, answer its questions.",
+    "Runs an agent's Python next to real credentials; only redacted output comes back. Submit a script, poll its execution, answer its questions. This document is at [/openapi.json](/openapi.json); agents read [/skill.md](/skill.md).",
+  contact: { name: "The operator of this instance" },
 } as const;
 
 const TAGS = [
@@ -24,11 +21,14 @@ export async function describeApi(addRoutes: (app: FastifyInstance) => void): Pr
   const app = fastify({ logger: false });
   app.setValidatorCompiler(() => () => true);
   app.setSerializerCompiler(() => JSON.stringify);
-  for (const schema of [DEAD_LETTER_LIST, EXECUTION, EXECUTION_LIST, PROJECT, PROJECT_LIST, PROBLEM])
-    app.addSchema(schema);
+  for (const schema of components()) app.addSchema(schema);
+  app.addHook("onRoute", (route) => {
+    route.schema = withReferences(route.schema) as FastifySchema;
+  });
   const bodyOptional = operationsWithOptionalBody(app);
   await app.register(swagger, {
-    openapi: { openapi: "3.1.0", info: INFO, servers: [{ url: "/" }], tags: TAGS },
+    // Nobody logs in: no security scheme is needed for any operation.
+    openapi: { openapi: "3.1.0", info: INFO, servers: [{ url: "/" }], tags: TAGS, security: [] },
     refResolver: { buildLocalReference: ({ $id }, _base, _fragment, index) => String($id ?? `def-${index}`) },
     // The plugin takes every body for required.
     transformObject: (document) => markOptionalBodies(document, bodyOptional),

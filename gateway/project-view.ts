@@ -1,14 +1,15 @@
 import { type Project, ProjectStatus } from "../services/common/gen/airlock/v1/pool_manager.ts";
+import type { ProjectView } from "./backend.ts";
 import type { ProjectDetails, ProjectState, ProjectSummary } from "./schemas/project.ts";
 
 const MIB = 1024 * 1024;
 
 /** A project as REST lists it. */
-export function projectSummary(project: Project): ProjectSummary {
+export function projectSummary(project: ProjectView): ProjectSummary {
   return {
     name: project.name,
     description: project.description,
-    status: project.status === ProjectStatus.UP ? "up" : "down",
+    status: statusOf(project),
     replicas: project.replicas,
     idle_workers: project.idleWorkers,
     packages: project.packages,
@@ -16,17 +17,21 @@ export function projectSummary(project: Project): ProjectSummary {
     running: project.running,
     paused: project.paused,
     isolation: project.isolation,
+    held: project.held,
     problem: project.problem || null,
     detail: project.detail || null,
   };
 }
 
 export function projectState(project: Project): ProjectState {
-  const { name, status, replicas } = projectSummary(project);
-  return { name, status, replicas };
+  return { name: project.name, status: statusOf(project), replicas: project.replicas };
 }
 
-export function projectDetails(project: Project): ProjectDetails {
+function statusOf({ status }: Project): "up" | "down" {
+  return status === ProjectStatus.UP ? "up" : "down";
+}
+
+export function projectDetails(project: ProjectView): ProjectDetails {
   const { limits, network } = project;
   return {
     ...projectSummary(project),
@@ -34,12 +39,16 @@ export function projectDetails(project: Project): ProjectDetails {
       timeout: (limits?.timeoutMs ?? 0) / 1_000,
       llm_timeout: (limits?.llmTimeoutMs ?? 0) / 1_000,
       memory_mb: (limits?.memoryBytes ?? 0) / MIB,
+      disk_mb: (limits?.diskBytes ?? 0) / MIB,
+      pids: limits?.pids ?? 0,
+      cpus: limits?.cpus ?? 0,
       max_output_mb: (limits?.maxOutputBytes ?? 0) / MIB,
       max_result_mb: (limits?.maxResultBytes ?? 0) / MIB,
       network_mb: (limits?.networkBytes ?? 0) / MIB,
       queue: limits?.queue ?? 0,
       stored_mb: (limits?.storedBytes ?? 0) / MIB,
     },
+    installed_packages: project.installedPackages.map(({ name, version }) => ({ name, version })),
     programs: project.programs,
     network_allowlist: network?.allowlist ?? [],
     allow_private: network?.allowPrivate ?? [],

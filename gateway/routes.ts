@@ -6,6 +6,7 @@ import { type Documents, documentRoutes } from "./routes/documents.ts";
 import { executeRoute } from "./routes/execute.ts";
 import { executionListRoute } from "./routes/execution-list.ts";
 import { executionRoutes } from "./routes/executions.ts";
+import { frontPageRoute } from "./routes/front-page.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { projectRoutes } from "./routes/projects.ts";
 import { redactionsRoute } from "./routes/redactions.ts";
@@ -18,7 +19,7 @@ export type RouteParts = {
 
 /** Every route of the REST contract. */
 export function addRoutes(app: FastifyInstance, { backend, drain, documents }: RouteParts): void {
-  executeRoute(app, backend);
+  executeRoute(app, backend, drain);
   executionRoutes(app, backend, drain);
   executionListRoute(app, backend);
   redactionsRoute(app, backend);
@@ -26,4 +27,5 @@ export function addRoutes(app: FastifyInstance, { backend, drain, documents }: R
   projectRoutes(app, backend);
   healthRoutes(app, backend);
   documentRoutes(app, backend, documents);
+  frontPageRoute(app);
 }

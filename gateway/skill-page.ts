@@ -29,6 +29,9 @@ curl -s ${baseUrl}/execute -H 'content-type: application/json' -d '{"project": "
 curl -s '${baseUrl}/executions/EXECUTION_ID?wait=20'
 \`\`\`
 
+Most scripts are short: \`POST /execute?wait=20\` answers with 200 and the whole execution when it has ended or asks you something
+within that time, and otherwise with 202 as above; then poll.
+
 Fields of POST /execute: \`project\` and \`code\` (required), \`timeout\` (seconds of running, default 60),
 \`settings\` ({"NAME": "text"}), \`memory\` ({"category": {"key": value}}). No other field is accepted, and a body of
 more than ${MAX_BODY_BYTES / MIB} MiB is refused.
@@ -36,12 +39,13 @@ more than ${MAX_BODY_BYTES / MIB} MiB is refused.
 When an answer was lost, send the same request again: with a header \`Idempotency-Key: ANY-NEW-UUID\` on the first and on
 every repetition, the script runs once. Another body needs another key.
 
-Poll with \`wait=20\` (up to 60): the answer comes as soon as something happened. Repeat while \`status\` is
-\`pending\` or \`running\`.
+Poll with \`wait=20\` (up to 60): the answer comes as soon as the status is neither \`pending\` nor \`running\`, or the time is
+over. New output does not end the wait; each answer has all output so far.
 
 | status | what to do |
 |---|---|
-| \`pending\`, \`running\` | poll again |
+| \`pending\` | poll again; \`waiting_on\` says what it waits for, such as packages that are being installed |
+| \`running\` | poll again |
 | \`awaiting_llm\` | answer \`llm_request.prompt\`, then poll again |
 | \`completed\` | read \`result\`, \`stdout\`, \`memory_updates\` |
 | \`error\`, \`timeout\` | read \`end_reason\`, \`error\`, \`stderr\`; mend the script and submit it anew |
@@ -68,6 +72,8 @@ set_result({"total": total})         # any JSON value; the last call wins
 - A secret's value never leaves: it is redacted wherever it stands in the output. Use it, do not print it.
 - Numbers in \`result\` and \`memory\` keep every digit. NaN and infinities are no JSON: replace them, or write each NaN as null
   with \`set_result(df, nan=None)\`.
+- Your own JSON parser may lose digits: in JavaScript 9223372036854775809 becomes 9223372036854776000. Add \`result=text\` to the query of
+  GET /executions/EXECUTION_ID or of POST /execute, and \`result\` is a string that holds the exact JSON text.
 - DataFrames, dates, Decimals, UUIDs and numpy values can be given to set_result as they are. A DataFrame is an array of row objects; a Series
   is an object of label: value. An integer index without a name is left out (such a Series is an array), any other index is always there.
 - The same code and data give the same output: hash seed, time zone and locale are fixed, and so are Python's and numpy's random generators,

@@ -27,7 +27,8 @@ export function refuseUnknownRoutes(app: FastifyInstance): void {
   });
 }
 
-function noSuchRoute(): AirlockError {
+/** The refusal of a path at which nothing is. */
+export function noSuchRoute(): AirlockError {
   return new AirlockError(
     "route_not_found",
     "Nothing is served at this path. Submit scripts with POST /execute, poll GET /executions/{execution_id}, list GET /projects; GET /skill.md teaches the rest and GET /openapi.json has every route.",

@@ -10,6 +10,7 @@ import type { Backend } from "../backend.ts";
 const READ_MS = 5_000;
 const CHANGE_MS = 15_000;
 const READINESS_MS = 2_000;
+const HELD_MS = 1_000;
 // The router checks a large memory in turns with other work: four at once take some seconds, on a busy machine many.
 const MIB = 1024 * 1024;
 const MS_PER_MIB = 3_000;
@@ -23,6 +24,16 @@ export function connectBackend(
   const pool = connect(PoolManagerServiceClient, addresses.poolManagerAddress, tls);
   const read = (signal: AbortSignal): CallLimits => ({ timeoutMs: READ_MS, signal });
   const change: CallLimits = { timeoutMs: CHANGE_MS };
+  /** A router that is away hides no project. */
+  const heldProjects = async (signal: AbortSignal): Promise<(name: string) => boolean | null> => {
+    try {
+      const limits = { timeoutMs: HELD_MS, signal };
+      const { projects } = await callUnary(router, router.listHeldProjects, {}, "router", limits);
+      return (name) => projects.includes(name);
+    } catch {
+      return () => null;
+    }
+  };
   return {
     async submit(request) {
       const limits = { timeoutMs: CHANGE_MS + MS_PER_MIB * (request.memoryJson.length / MIB) };
@@ -49,14 +60,31 @@ export function connectBackend(
     retryDeadLetter: async (request) =>
       executionIn(await callUnary(router, router.retryDeadLetter, request, "router", change)),
 
-    listProjects: async (signal) =>
-      (await callUnary(pool, pool.listProjects, {}, "pool-manager", read(signal))).projects,
-    getProject: async (name, signal) =>
-      projectIn(await callUnary(pool, pool.getProject, { name }, "pool-manager", read(signal))),
-    upProject: async (name, replicas) =>
-      projectIn(await callUnary(pool, pool.upProject, { name, replicas }, "pool-manager", change)),
-    downProject: async (name) =>
-      projectIn(await callUnary(pool, pool.downProject, { name }, "pool-manager", change)),
+    async listProjects(signal) {
+      const [{ projects }, isHeld] = await Promise.all([
+        callUnary(pool, pool.listProjects, {}, "pool-manager", read(signal)),
+        heldProjects(signal),
+      ]);
+      return projects.map((project) => ({ ...project, held: isHeld(project.name) }));
+    },
+    async getProject(name, signal) {
+      const [answer, isHeld] = await Promise.all([
+        callUnary(pool, pool.getProject, { name }, "pool-manager", read(signal)),
+        heldProjects(signal),
+      ]);
+      return { ...projectIn(answer), held: isHeld(name) };
+    },
+    async upProject(name, replicas) {
+      // First what can refuse: a project that was not brought up stays held.
+      const up = await callUnary(pool, pool.upProject, { name, replicas }, "pool-manager", change);
+      await callUnary(router, router.releaseProject, { project: name }, "router", change);
+      return projectIn(up);
+    },
+    async downProject(name, hold) {
+      // First the hold, so that nothing starts the workers again.
+      if (hold) await callUnary(router, router.holdProject, { project: name }, "router", change);
+      return projectIn(await callUnary(pool, pool.downProject, { name }, "pool-manager", change));
+    },
 
     async readiness() {
       const limits: CallLimits = { timeoutMs: READINESS_MS };

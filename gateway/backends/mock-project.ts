@@ -1,5 +1,6 @@
 import { AirlockError } from "../../services/common/errors.ts";
-import { type Project, ProjectStatus } from "../../services/common/gen/airlock/v1/pool_manager.ts";
+import { ProjectStatus } from "../../services/common/gen/airlock/v1/pool_manager.ts";
+import type { ProjectView } from "../backend.ts";
 
 export const MOCK_PROJECT = "mock-project";
 export const MOCK_TIMEOUT_MS = 300_000;
@@ -7,16 +8,22 @@ const MIB = 1024 * 1024;
 
 /** The one project of the mock; it starts with one worker. */
 export type MockProject = {
-  view(): Project;
+  view(): ProjectView;
   /** Throws project_not_found unless `name` is the mock's project. */
   check(name: string): void;
   isUp(): boolean;
-  setReplicas(replicas: number): Project;
+  /** Throws project_held while it is held. */
+  checkHold(): void;
+  /** Ends a hold. */
+  up(replicas: number): ProjectView;
+  down(hold: boolean): ProjectView;
 };
 
 export function createMockProject(paused: () => number): MockProject {
   let replicas = 1;
-  const view = (): Project => ({
+  let held = false;
+  const view = (): ProjectView => ({
+    held,
     name: MOCK_PROJECT,
     description: "A mock project for testing",
     status: replicas > 0 ? ProjectStatus.UP : ProjectStatus.DOWN,
@@ -33,6 +40,9 @@ export function createMockProject(paused: () => number): MockProject {
       queue: 1_000,
       networkBytes: 100 * MIB,
       storedBytes: 1_000 * MIB,
+      diskBytes: 256 * MIB,
+      pids: 64,
+      cpus: 1,
     },
     queueDepth: 0,
     running: 0,
@@ -40,6 +50,10 @@ export function createMockProject(paused: () => number): MockProject {
     isolation: "standard",
     isolationLayers: [],
     isolationFacts: [],
+    installedPackages: [
+      { name: "pandas", version: "3.1.1" },
+      { name: "requests", version: "2.32.5" },
+    ],
     network: { allowlist: [], allowPrivate: [], injectedSecrets: [] },
     detail: "",
     problem: "",
@@ -55,8 +69,22 @@ export function createMockProject(paused: () => number): MockProject {
         `There is no project of this name. The known projects are: ${MOCK_PROJECT}.`,
       );
     },
-    setReplicas(count) {
+    checkHold() {
+      if (held) {
+        throw new AirlockError(
+          "project_held",
+          `Project "${MOCK_PROJECT}" is held. Bring it up with POST /projects/${MOCK_PROJECT}/up.`,
+        );
+      }
+    },
+    up(count) {
       replicas = count;
+      held = false;
+      return view();
+    },
+    down(hold) {
+      replicas = 0;
+      held ||= hold;
       return view();
     },
   };

@@ -34,7 +34,8 @@ export function createMockBackend(now: () => number = Date.now, newId: () => str
       if (replay) return { ...replay, replayed: true };
       project.check(request.project);
       if ((request.timeoutMs ?? 0) > MOCK_TIMEOUT_MS) throw timeoutTooLong();
-      if (!project.isUp()) project.setReplicas(1);
+      project.checkHold();
+      if (!project.isUp()) project.up(1);
       const execution = store.add(accepted(newId(), request.project, now()), request.code, idempotency);
       if (request.code.includes("llm.complete(")) {
         const question = { id: newId(), prompt: promptIn(request.code), model: "default" };
@@ -79,11 +80,11 @@ export function createMockBackend(now: () => number = Date.now, newId: () => str
     },
     async upProject(name, replicas = 1) {
       project.check(name);
-      return project.setReplicas(replicas);
+      return project.up(replicas);
     },
-    async downProject(name) {
+    async downProject(name, hold) {
       project.check(name);
-      return project.setReplicas(0);
+      return project.down(hold);
     },
     readiness: async () => [{ name: "mock", ready: true, detail: "" }],
     close() {},
@@ -103,6 +104,8 @@ function accepted(executionId: string, project: string, createdAtMs: number): Ex
     memoryUpdatesJson: "{}",
     truncated: undefined,
     createdAtMs,
+    startedAtMs: createdAtMs,
+    waitingOn: undefined,
   };
 }
 
@@ -138,6 +141,6 @@ function alreadyEnded(): AirlockError {
 function notADeadLetter(): AirlockError {
   return new AirlockError(
     "not_a_dead_letter",
-    "Nothing ends through the mock's own fault, so there is nothing to retry. Submit the script again with POST /execute.",
+    "Nothing ends through the mock's own fault, so there is nothing to retry. Submit the script again as a new execution.",
   );
 }

@@ -9,14 +9,16 @@ import type { Backend } from "../backend.ts";
 import { clientSignal } from "../client-signal.ts";
 import { executionId } from "../execution-id.ts";
 import {
+  DEAD_LETTER_LIST,
   DEAD_LETTER_QUERY,
   type DeadLetterList,
   type DeadLetterQuery,
   RETRIED,
   RETRY_BODY,
+  RETRY_PARAMS,
   type RetryBody,
 } from "../schemas/dead-letter.ts";
-import { EXECUTION_PARAMS, type ExecutionParams } from "../schemas/execution.ts";
+import { type ExecutionParams, NO_QUERY } from "../schemas/execution.ts";
 import { BODY_CODES, problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
 
 const DEFAULT_LIMIT = 50;
@@ -36,7 +38,7 @@ export function deadLetterRoutes(app: FastifyInstance, backend: Backend): void {
         response: {
           200: {
             description: "One page.",
-            content: { "application/json": { schema: { $ref: "DeadLetterList#" } } },
+            content: { "application/json": { schema: DEAD_LETTER_LIST } },
           },
           ...problemResponses("invalid_request", ...SERVICE_CODES),
         },
@@ -59,7 +61,8 @@ export function deadLetterRoutes(app: FastifyInstance, backend: Backend): void {
         summary: "Run such a script once more",
         description:
           "A new execution with the same code, settings and memory. Part of the script may have run before: see to its side effects first.",
-        params: EXECUTION_PARAMS,
+        params: RETRY_PARAMS,
+        querystring: NO_QUERY,
         body: RETRY_BODY,
         response: {
           202: {
@@ -74,6 +77,7 @@ export function deadLetterRoutes(app: FastifyInstance, backend: Backend): void {
             "already_retried",
             "project_not_found",
             "project_invalid",
+            "project_held",
             "queue_full",
             "storage_full",
             ...SERVICE_CODES,

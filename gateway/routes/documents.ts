@@ -32,6 +32,7 @@ export function documentRoutes(app: FastifyInstance, backend: Backend, documents
         operationId: "getOpenApi",
         tags,
         summary: "This document",
+        description: "OpenAPI 3.1 of every route.",
         response: {
           200: {
             description: "OpenAPI 3.1.",
@@ -51,13 +52,14 @@ export function documentRoutes(app: FastifyInstance, backend: Backend, documents
         operationId: "getSkill",
         tags,
         summary: "One page that teaches an agent to use this instance",
+        description: "With the projects that accept executions, the SDK and the polling loop; Markdown.",
         response: { 200: text("text/markdown", "The page."), ...problemResponses(...SERVICE_CODES) },
       },
     },
     async (request, reply) => {
       const signal = clientSignal(reply);
       const listed = await backend.listProjects(signal);
-      const usable = listed.filter(({ problem }) => problem === "");
+      const usable = listed.filter(({ problem, held }) => problem === "" && held !== true);
       reply.type("text/markdown; charset=utf-8");
       return skillPage(baseUrl(request), usable);
     },
@@ -70,6 +72,7 @@ export function documentRoutes(app: FastifyInstance, backend: Backend, documents
         operationId: "getMetrics",
         tags,
         summary: "Figures for Prometheus",
+        description: "Of the gateway, and with ./airlock up of every service.",
         response: { 200: text("text/plain", "Prometheus text format."), ...problemResponses() },
       },
     },
@@ -88,6 +91,7 @@ export function documentRoutes(app: FastifyInstance, backend: Backend, documents
           hide: url !== "/docs",
           tags,
           summary: "This document as a page for people",
+          description: "Calls can be tried on it.",
           response: { 200: text("text/html", "The page."), ...problemResponses() },
         },
       },

@@ -1,15 +1,33 @@
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyReply } from "fastify";
+import type { Drain } from "../../services/common/drain.ts";
 import { statusFromProto } from "../../services/common/execution-names.ts";
+import { type Execution, ExecutionStatus } from "../../services/common/gen/airlock/v1/execution.ts";
 import type { SchemaProblem } from "../../services/common/schema-problems.ts";
 import type { Backend } from "../backend.ts";
 import { IDEMPOTENCY_HEADERS, readIdempotencyKey } from "../idempotency-key.ts";
 import { InvalidFields } from "../problems.ts";
-import { ACCEPTED, EXECUTE_BODY, type ExecuteBody } from "../schemas/execution.ts";
+import {
+  ACCEPTED,
+  EXECUTE_BODY,
+  EXECUTE_QUERY,
+  EXECUTED,
+  type ExecuteBody,
+  type ExecuteQuery,
+} from "../schemas/execution.ts";
 import { BODY_CODES, problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
+import { holdExecution, sendExecution } from "../send-execution.ts";
 import { textProblem } from "../text-rules.ts";
 
-export function executeRoute(app: FastifyInstance, backend: Backend): void {
-  app.post<{ Body: ExecuteBody }>(
+const headers = {
+  Location: { type: "string", description: "The same as poll_url." },
+  "Idempotent-Replayed": {
+    type: "boolean",
+    description: "true: an earlier request with this Idempotency-Key started it.",
+  },
+} as const;
+
+export function executeRoute(app: FastifyInstance, backend: Backend, drain: Drain): void {
+  app.post<{ Body: ExecuteBody; Querystring: ExecuteQuery }>(
     "/execute",
     {
       schema: {
@@ -17,19 +35,20 @@ export function executeRoute(app: FastifyInstance, backend: Backend): void {
         tags: ["executions"],
         summary: "Run a script",
         description:
-          "Accepts the script and answers at once; poll `poll_url` for the outcome. With an `Idempotency-Key` the request may be sent again when the answer was lost.",
+          "Accepts the script and answers at once; poll `poll_url` for the outcome. With `wait` the outcome may come with the answer; the script goes on when the client does not stay. With an `Idempotency-Key` the request may be sent again when the answer was lost.",
+        querystring: EXECUTE_QUERY,
         headers: IDEMPOTENCY_HEADERS,
         body: EXECUTE_BODY,
         response: {
+          200: {
+            description:
+              "Only with `wait`: the execution, which has ended or asks a question (`awaiting_llm`). A script that failed is here, too.",
+            headers,
+            content: { "application/json": { schema: EXECUTED } },
+          },
           202: {
             description: "Accepted: the execution ends exactly once.",
-            headers: {
-              Location: { type: "string", description: "The same as poll_url." },
-              "Idempotent-Replayed": {
-                type: "boolean",
-                description: "true: an earlier request with this Idempotency-Key started it.",
-              },
-            },
+            headers,
             content: { "application/json": { schema: ACCEPTED } },
           },
           ...problemResponses(
@@ -38,6 +57,7 @@ export function executeRoute(app: FastifyInstance, backend: Backend): void {
             "execution_forgotten",
             "project_not_found",
             "project_invalid",
+            "project_held",
             "queue_full",
             "storage_full",
             "start_failed",
@@ -58,12 +78,38 @@ export function executeRoute(app: FastifyInstance, backend: Backend): void {
         memoryJson: request.bodyText("memory") ?? "",
         idempotencyKey: readIdempotencyKey(request.headers["idempotency-key"]),
       });
+      const { wait, result } = request.query;
       const pollUrl = `/executions/${executionId}`;
-      reply.code(202).header("location", pollUrl);
+      reply.header("location", pollUrl);
       if (replayed) reply.header("idempotent-replayed", "true");
+      const outcome =
+        wait === undefined
+          ? undefined
+          : await outcomeWithin(wait * 1_000, { backend, drain, reply, executionId });
+      if (outcome) return sendExecution(reply, outcome, { resultAsText: result === "text", pollUrl });
+      reply.code(202);
       return { execution_id: executionId, status: statusFromProto(status), poll_url: pollUrl };
     },
   );
+}
+
+/** The execution when it has ended or asks something within this time. Whatever hinders that, it was accepted, and can be polled. */
+async function outcomeWithin(
+  waitMs: number,
+  {
+    backend,
+    drain,
+    reply,
+    executionId,
+  }: { backend: Backend; drain: Drain; reply: FastifyReply; executionId: string },
+): Promise<Execution | undefined> {
+  try {
+    const execution = await holdExecution(backend, drain, reply, executionId, Math.round(waitMs));
+    const { status } = execution;
+    return status === ExecutionStatus.PENDING || status === ExecutionStatus.RUNNING ? undefined : execution;
+  } catch {
+    return undefined;
+  }
 }
 
 // At least one, since 0 would be refused as none; an absurd one stays a number that the wire can carry.

@@ -3,7 +3,7 @@ import { endReasonFromProto, statusFromProto, statusToProto } from "../../servic
 import { ExecutionStatus, type ExecutionSummary } from "../../services/common/gen/airlock/v1/execution.ts";
 import type { Backend } from "../backend.ts";
 import { clientSignal } from "../client-signal.ts";
-import { type ExecutionList, LIST_QUERY, type ListQuery } from "../schemas/execution-list.ts";
+import { EXECUTION_LIST, type ExecutionList, LIST_QUERY, type ListQuery } from "../schemas/execution-list.ts";
 import { problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
 
 const DEFAULT_LIMIT = 50;
@@ -21,7 +21,7 @@ export function executionListRoute(app: FastifyInstance, backend: Backend): void
         response: {
           200: {
             description: "One page.",
-            content: { "application/json": { schema: { $ref: "ExecutionList#" } } },
+            content: { "application/json": { schema: EXECUTION_LIST } },
           },
           ...problemResponses("invalid_request", ...SERVICE_CODES),
         },

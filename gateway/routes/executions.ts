@@ -1,28 +1,26 @@
-import { Readable } from "node:stream";
-import type { FastifyInstance, FastifyReply } from "fastify";
+import type { FastifyInstance } from "fastify";
 import type { Drain } from "../../services/common/drain.ts";
-import { hasCode } from "../../services/common/errors.ts";
-import type { Execution } from "../../services/common/gen/airlock/v1/execution.ts";
 import type { Backend } from "../backend.ts";
-import { clientSignal } from "../client-signal.ts";
 import { executionId } from "../execution-id.ts";
-import { executionText } from "../execution-text.ts";
 import { InvalidFields } from "../problems.ts";
 import {
   EMPTY_OBJECT,
+  EXECUTION,
   EXECUTION_PARAMS,
   type ExecutionParams,
+  NO_QUERY,
   RESPOND_BODY,
   type RespondBody,
   WAIT_QUERY,
   type WaitQuery,
 } from "../schemas/execution.ts";
 import { BODY_CODES, problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
+import { holdExecution, sendExecution } from "../send-execution.ts";
 import { textProblem } from "../text-rules.ts";
 
 const found = {
   description: "The execution as it stands.",
-  content: { "application/json": { schema: { $ref: "Execution#" } } },
+  content: { "application/json": { schema: EXECUTION } },
 } as const;
 
 export function executionRoutes(app: FastifyInstance, backend: Backend, drain: Drain): void {
@@ -33,7 +31,8 @@ export function executionRoutes(app: FastifyInstance, backend: Backend, drain: D
         operationId: "getExecution",
         tags: ["executions"],
         summary: "Read an execution",
-        description: "With `wait` the answer is held until the status is no longer pending or running.",
+        description:
+          "With `wait` the answer is held until the status is no longer pending or running, or the time is over. All output so far comes with every answer.",
         params: EXECUTION_PARAMS,
         querystring: WAIT_QUERY,
         response: {
@@ -45,7 +44,8 @@ export function executionRoutes(app: FastifyInstance, backend: Backend, drain: D
     async (request, reply) => {
       const id = executionId(request.params);
       const waitMs = Math.round((request.query.wait ?? 0) * 1_000);
-      return sendExecution(reply, await holdExecution(backend, drain, reply, id, waitMs));
+      const execution = await holdExecution(backend, drain, reply, id, waitMs);
+      return sendExecution(reply, execution, { resultAsText: request.query.result === "text" });
     },
   );
 
@@ -58,6 +58,7 @@ export function executionRoutes(app: FastifyInstance, backend: Backend, drain: D
         summary: "Answer llm.complete()",
         description: "Of two racing answers one wins; the other is refused with 409.",
         params: EXECUTION_PARAMS,
+        querystring: NO_QUERY,
         body: RESPOND_BODY,
         response: {
           200: found,
@@ -93,6 +94,7 @@ export function executionRoutes(app: FastifyInstance, backend: Backend, drain: D
         summary: "End an execution",
         description: "It ends as error with end_reason cancelled.",
         params: EXECUTION_PARAMS,
+        querystring: NO_QUERY,
         body: EMPTY_OBJECT,
         response: {
           200: found,
@@ -102,39 +104,4 @@ export function executionRoutes(app: FastifyInstance, backend: Backend, drain: D
     },
     async (request, reply) => sendExecution(reply, await backend.cancel(executionId(request.params))),
   );
-}
-
-/** Long polls end at once, with what there is, when the gateway is about to stop. */
-async function holdExecution(
-  backend: Backend,
-  drain: Drain,
-  reply: FastifyReply,
-  id: string,
-  waitMs: number,
-): Promise<Execution> {
-  const gone = clientSignal(reply);
-  if (waitMs === 0 || drain.begun) return backend.getExecution(id, 0, gone);
-  const hold = new AbortController();
-  gone.addEventListener("abort", () => hold.abort(), { once: true });
-  const release = drain.onBegin(() => hold.abort());
-  try {
-    return await backend.getExecution(id, waitMs, hold.signal);
-  } catch (error) {
-    if (!drain.begun || !hasCode(error, "cancelled")) throw error;
-    return await backend.getExecution(id, 0, gone);
-  } finally {
-    release();
-  }
-}
-
-async function sendExecution(reply: FastifyReply, execution: Execution): Promise<FastifyReply> {
-  const pieces = await executionText(execution);
-  reply.type("application/json; charset=utf-8");
-  const [only] = pieces;
-  if (pieces.length === 1) return reply.send(only);
-  reply.header(
-    "content-length",
-    pieces.reduce((sum, piece) => sum + piece.length, 0),
-  );
-  return reply.send(Readable.from(pieces));
 }

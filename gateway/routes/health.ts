@@ -34,6 +34,7 @@ export function healthRoutes(app: FastifyInstance, backend: Backend): void {
         operationId: "getReadiness",
         tags,
         summary: "Whether every service can do its work",
+        description: "Asks every service behind the gateway; a 503 names those that are missing.",
         response: {
           200: { description: "All are ready.", content: { "application/json": { schema: READINESS } } },
           ...problemResponses("unavailable"),

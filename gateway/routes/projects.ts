@@ -2,9 +2,13 @@ import type { FastifyInstance } from "fastify";
 import type { Backend } from "../backend.ts";
 import { clientSignal } from "../client-signal.ts";
 import { projectDetails, projectState, projectSummary } from "../project-view.ts";
-import { EMPTY_OBJECT } from "../schemas/execution.ts";
+import { NO_QUERY } from "../schemas/execution.ts";
 import { BODY_CODES, problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
 import {
+  DOWN_BODY,
+  type DownBody,
+  PROJECT,
+  PROJECT_LIST,
   PROJECT_PARAMS,
   PROJECT_STATE,
   type ProjectParams,
@@ -26,12 +30,14 @@ export function projectRoutes(app: FastifyInstance, backend: Backend): void {
         operationId: "listProjects",
         tags,
         summary: "List projects",
+        description: "With what an operator needs of each; GET /projects/{name} has more.",
+        querystring: NO_QUERY,
         response: {
           200: {
             description: "Every project.",
-            content: { "application/json": { schema: { $ref: "ProjectList#" } } },
+            content: { "application/json": { schema: PROJECT_LIST } },
           },
-          ...problemResponses(...SERVICE_CODES),
+          ...problemResponses("invalid_request", ...SERVICE_CODES),
         },
       },
     },
@@ -49,14 +55,15 @@ export function projectRoutes(app: FastifyInstance, backend: Backend): void {
         tags,
         summary: "Read a project",
         description:
-          "With its limits, what its scripts may reach, the names of its settings, and the isolation that is in force.",
+          "With its limits, its installed packages, what its scripts may reach, the names of its settings, and the isolation that is in force.",
         params: PROJECT_PARAMS,
+        querystring: NO_QUERY,
         response: {
           200: {
             description: "The project.",
-            content: { "application/json": { schema: { $ref: "Project#" } } },
+            content: { "application/json": { schema: PROJECT } },
           },
-          ...problemResponses("project_not_found", ...SERVICE_CODES),
+          ...problemResponses("invalid_request", "project_not_found", ...SERVICE_CODES),
         },
       },
     },
@@ -72,8 +79,9 @@ export function projectRoutes(app: FastifyInstance, backend: Backend): void {
         operationId: "upProject",
         tags,
         summary: "Start a project's workers",
-        description: "Or change how many there are.",
+        description: "Or change how many there are. A project that was held accepts executions again.",
         params: PROJECT_PARAMS,
+        querystring: NO_QUERY,
         body: UP_BODY,
         response: {
           200: state,
@@ -90,7 +98,7 @@ export function projectRoutes(app: FastifyInstance, backend: Backend): void {
     async (request) => projectState(await backend.upProject(request.params.name, request.body.replicas)),
   );
 
-  app.post<{ Params: ProjectParams }>(
+  app.post<{ Params: ProjectParams; Body: DownBody }>(
     "/projects/:name/down",
     {
       config: { bodyOptional: true },
@@ -98,12 +106,15 @@ export function projectRoutes(app: FastifyInstance, backend: Backend): void {
         operationId: "downProject",
         tags,
         summary: "Stop a project's workers",
-        description: "What is running or queued is finished first.",
+        description:
+          "What is running or queued is finished first. The next execution starts them again, unless the project is held.",
         params: PROJECT_PARAMS,
-        body: EMPTY_OBJECT,
+        querystring: NO_QUERY,
+        body: DOWN_BODY,
         response: { 200: state, ...problemResponses(...BODY_CODES, "project_not_found", ...SERVICE_CODES) },
       },
     },
-    async (request) => projectState(await backend.downProject(request.params.name)),
+    async (request) =>
+      projectState(await backend.downProject(request.params.name, request.body.hold ?? false)),
   );
 }

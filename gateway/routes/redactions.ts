@@ -2,7 +2,7 @@ import type { FastifyInstance } from "fastify";
 import type { Backend } from "../backend.ts";
 import { clientSignal } from "../client-signal.ts";
 import { executionId } from "../execution-id.ts";
-import { EXECUTION_PARAMS, type ExecutionParams, REDACTIONS } from "../schemas/execution.ts";
+import { EXECUTION_PARAMS, type ExecutionParams, NO_QUERY, REDACTIONS } from "../schemas/execution.ts";
 import { problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
 
 /** What was redacted from an execution: for operators, and never part of what an agent polls. */
@@ -17,12 +17,13 @@ export function redactionsRoute(app: FastifyInstance, backend: Backend): void {
         description:
           "How often each secret, and each kind of unknown credential, was redacted from each part of the execution.",
         params: EXECUTION_PARAMS,
+        querystring: NO_QUERY,
         response: {
           200: {
             description: "The redactions of the documents that are complete.",
             content: { "application/json": { schema: REDACTIONS } },
           },
-          ...problemResponses("execution_not_found", ...SERVICE_CODES),
+          ...problemResponses("invalid_request", "execution_not_found", ...SERVICE_CODES),
         },
       },
     },

@@ -2,6 +2,7 @@ import type { FromSchema } from "json-schema-to-ts";
 import { DEAD_LETTER_REASONS } from "../../services/common/execution-names.ts";
 import { ACCEPTED } from "./execution.ts";
 import { LIST_QUERY } from "./execution-list.ts";
+import { EXECUTION_ID, INSTANT } from "./names.ts";
 
 const { status: _, ...withoutStatus } = LIST_QUERY.properties;
 
@@ -12,8 +13,24 @@ export const DEAD_LETTER_QUERY = {
 } as const;
 export type DeadLetterQuery = FromSchema<typeof DEAD_LETTER_QUERY>;
 
-const uuid = { type: "string", format: "uuid" } as const;
-const instant = { type: "string", format: "date-time" } as const;
+export const DEAD_LETTER = {
+  $id: "DeadLetter",
+  type: "object",
+  required: ["execution_id", "project", "end_reason", "error", "created_at", "ended_at", "retried_as"],
+  properties: {
+    execution_id: EXECUTION_ID,
+    project: { type: "string" },
+    end_reason: { type: "string", enum: DEAD_LETTER_REASONS },
+    error: { type: "string", description: "What went wrong, in the words that its agent read." },
+    created_at: INSTANT,
+    ended_at: INSTANT,
+    retried_as: {
+      type: "array",
+      description: "The executions that repeat it, oldest first.",
+      items: EXECUTION_ID,
+    },
+  },
+} as const;
 
 export const DEAD_LETTER_LIST = {
   $id: "DeadLetterList",
@@ -23,23 +40,7 @@ export const DEAD_LETTER_LIST = {
     dead_letters: {
       type: "array",
       description: "Newest first.",
-      items: {
-        type: "object",
-        required: ["execution_id", "project", "end_reason", "error", "created_at", "ended_at", "retried_as"],
-        properties: {
-          execution_id: uuid,
-          project: { type: "string" },
-          end_reason: { enum: DEAD_LETTER_REASONS },
-          error: { type: "string", description: "What went wrong, in the words that its agent read." },
-          created_at: instant,
-          ended_at: instant,
-          retried_as: {
-            type: "array",
-            description: "The executions that repeat it, oldest first.",
-            items: uuid,
-          },
-        },
-      },
+      items: DEAD_LETTER,
     },
     next_cursor: { type: ["string", "null"], description: "null on the last page." },
   },
@@ -55,8 +56,15 @@ export const RETRY_BODY = {
 } as const;
 export type RetryBody = FromSchema<typeof RETRY_BODY>;
 
+export const RETRY_PARAMS = {
+  type: "object",
+  required: ["execution_id"],
+  properties: { execution_id: { ...EXECUTION_ID, description: "From GET /dead-letters." } },
+} as const;
+
 export const RETRIED = {
   ...ACCEPTED,
+  $id: "Retried",
   required: [...ACCEPTED.required, "retry_of"],
-  properties: { ...ACCEPTED.properties, retry_of: uuid },
+  properties: { ...ACCEPTED.properties, retry_of: EXECUTION_ID },
 } as const;

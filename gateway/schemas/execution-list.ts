@@ -1,19 +1,49 @@
 import type { FromSchema } from "json-schema-to-ts";
-import { END_REASONS, STATUSES } from "../../services/common/execution-names.ts";
+import { STATUSES } from "../../services/common/execution-names.ts";
+import { END_REASON, EXECUTION_ID, EXECUTION_STATUS, INSTANT } from "./names.ts";
+
+/** What the router gives out and takes: a UUID of any version. */
+const CURSOR = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[1-8][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$";
 
 export const LIST_QUERY = {
   type: "object",
   additionalProperties: false,
   properties: {
-    project: { type: "string", description: "Only executions of this project." },
+    project: { type: "string", minLength: 1, description: "Only executions of this project." },
     status: { type: "string", enum: STATUSES, description: "Only executions with this status." },
     limit: { type: "integer", minimum: 1, maximum: 200, default: 50 },
-    cursor: { type: "string", minLength: 1, maxLength: 500, description: "next_cursor of the page before." },
+    cursor: {
+      type: "string",
+      pattern: CURSOR,
+      $comment: "next_cursor of the page before",
+      description: "next_cursor of the page before.",
+    },
   },
 } as const;
 export type ListQuery = FromSchema<typeof LIST_QUERY>;
 
-const instant = { type: "string", format: "date-time" } as const;
+export const EXECUTION_SUMMARY = {
+  $id: "ExecutionSummary",
+  type: "object",
+  required: [
+    "execution_id",
+    "project",
+    "status",
+    "end_reason",
+    "execution_time_ms",
+    "created_at",
+    "ended_at",
+  ],
+  properties: {
+    execution_id: EXECUTION_ID,
+    project: { type: "string" },
+    status: EXECUTION_STATUS,
+    end_reason: { anyOf: [END_REASON, { type: "null" }] },
+    execution_time_ms: { type: ["integer", "null"] },
+    created_at: INSTANT,
+    ended_at: { anyOf: [INSTANT, { type: "null" }] },
+  },
+} as const;
 
 export const EXECUTION_LIST = {
   $id: "ExecutionList",
@@ -23,27 +53,7 @@ export const EXECUTION_LIST = {
     executions: {
       type: "array",
       description: "Newest first.",
-      items: {
-        type: "object",
-        required: [
-          "execution_id",
-          "project",
-          "status",
-          "end_reason",
-          "execution_time_ms",
-          "created_at",
-          "ended_at",
-        ],
-        properties: {
-          execution_id: { type: "string", format: "uuid" },
-          project: { type: "string" },
-          status: { enum: STATUSES },
-          end_reason: { enum: [...END_REASONS, null] },
-          execution_time_ms: { type: ["integer", "null"] },
-          created_at: instant,
-          ended_at: { ...instant, type: ["string", "null"] },
-        },
-      },
+      items: EXECUTION_SUMMARY,
     },
     next_cursor: { type: ["string", "null"], description: "null on the last page." },
   },

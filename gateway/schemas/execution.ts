@@ -1,9 +1,17 @@
 import type { FromSchema } from "json-schema-to-ts";
-import { END_REASONS, STATUSES } from "../../services/common/execution-names.ts";
+import { END_REASON, EXECUTION_ID, EXECUTION_STATUS, INSTANT } from "./names.ts";
 
 const nullable = <const T extends string>(type: T) => ({ type: [type, "null"] }) as const;
+/** `description` says what null means. */
+const orNull = (schema: object, description: string) => ({ anyOf: [schema, { type: "null" }], description });
+/** {category: {key: value}}, with any values. */
+const categories = {
+  type: "object",
+  additionalProperties: { type: "object", additionalProperties: true },
+} as const;
 
 export const EXECUTE_BODY = {
+  $id: "ExecuteRequest",
   type: "object",
   required: ["project", "code"],
   additionalProperties: false,
@@ -33,8 +41,7 @@ export const EXECUTE_BODY = {
       examples: [{ REGION: "eu-north" }],
     },
     memory: {
-      type: "object",
-      additionalProperties: { type: "object" },
+      ...categories,
       description: "{category: {key: value}} for memory.get(); numbers arrive digit for digit.",
       examples: [{ customers: { last_id: 9_007 } }],
     },
@@ -42,13 +49,20 @@ export const EXECUTE_BODY = {
 } as const;
 export type ExecuteBody = FromSchema<typeof EXECUTE_BODY>;
 
+const POLL_URL = {
+  type: "string",
+  description: "The path of GET /executions/{execution_id}.",
+  examples: ["/executions/0b9b3c8e-4a0e-4f3a-9d8e-1c2d3e4f5a6b"],
+} as const;
+
 export const ACCEPTED = {
+  $id: "Accepted",
   type: "object",
   required: ["execution_id", "status", "poll_url"],
   properties: {
-    execution_id: { type: "string", format: "uuid" },
-    status: { enum: STATUSES, description: "pending, unless an Idempotency-Key was sent again." },
-    poll_url: { type: "string", examples: ["/executions/0b9b3c8e-4a0e-4f3a-9d8e-1c2d3e4f5a6b"] },
+    execution_id: EXECUTION_ID,
+    status: EXECUTION_STATUS,
+    poll_url: POLL_URL,
   },
 } as const;
 
@@ -56,12 +70,37 @@ export const EXECUTION_PARAMS = {
   type: "object",
   required: ["execution_id"],
   properties: {
-    execution_id: { type: "string", format: "uuid", description: "From the answer to POST /execute." },
+    execution_id: { ...EXECUTION_ID, description: "From the answer to POST /execute." },
   },
 } as const;
 export type ExecutionParams = FromSchema<typeof EXECUTION_PARAMS>;
 
+const WAIT = {
+  type: "number",
+  minimum: 0,
+  maximum: 60,
+  default: 0,
+  description:
+    "Hold the answer up to this many seconds while the status is pending or running. New output does not end the wait.",
+  examples: [20],
+} as const;
+
+const RESULT = {
+  type: "string",
+  enum: ["json", "text"],
+  default: "json",
+  description:
+    "text: `result` is a JSON string that holds the exact JSON text, for parsers that would lose digits (in JavaScript, 9223372036854775809 becomes 9223372036854776000 and 1.0 becomes 1).",
+} as const;
+
 export const WAIT_QUERY = {
+  type: "object",
+  additionalProperties: false,
+  properties: { wait: WAIT, result: RESULT },
+} as const;
+export type WaitQuery = FromSchema<typeof WAIT_QUERY>;
+
+export const EXECUTE_QUERY = {
   type: "object",
   additionalProperties: false,
   properties: {
@@ -69,50 +108,92 @@ export const WAIT_QUERY = {
       type: "number",
       minimum: 0,
       maximum: 60,
-      default: 0,
-      description: "Hold the answer up to this many seconds while the status is pending or running.",
+      description:
+        "Wait up to this many seconds for the outcome: 200 with the execution once its status is neither pending nor running, otherwise 202.",
       examples: [20],
+    },
+    result: {
+      ...RESULT,
+      description: "The form of `result` in a 200, as in GET /executions/{execution_id}.",
     },
   },
 } as const;
-export type WaitQuery = FromSchema<typeof WAIT_QUERY>;
+export type ExecuteQuery = FromSchema<typeof EXECUTE_QUERY>;
+
+export const NO_QUERY = { type: "object", additionalProperties: false, properties: {} } as const;
+
+export const LLM_REQUEST = {
+  $id: "LlmRequest",
+  type: "object",
+  required: ["id", "prompt", "model"],
+  properties: { id: { type: "string" }, prompt: { type: "string" }, model: { type: "string" } },
+} as const;
+
+export const WAITING_ON = {
+  $id: "WaitingOn",
+  type: "object",
+  required: ["kind", "queue_position", "detail"],
+  properties: {
+    kind: {
+      type: "string",
+      enum: ["worker", "queue", "service"],
+      description:
+        "worker: none of the project is ready, such as while packages are installed. queue: all are busy. service: a part of Airlock does not answer.",
+    },
+    queue_position: {
+      ...nullable("integer"),
+      description: "Place among the project's executions that wait for a worker; 1 is next, null is unknown.",
+    },
+    detail: { type: "string", description: "The same in a sentence." },
+  },
+} as const;
 
 export const EXECUTION = {
   $id: "Execution",
   type: "object",
   required: [
     "execution_id",
+    "project",
     "status",
     "result",
     "stdout",
     "stderr",
     "error",
     "llm_request",
+    "waiting_on",
     "memory_updates",
     "execution_time_ms",
+    "created_at",
+    "started_at",
+    "ended_at",
     "end_reason",
     "truncated",
   ],
   properties: {
-    execution_id: { type: "string", format: "uuid" },
-    status: { enum: STATUSES, description: "completed, error and timeout are final." },
-    result: { description: "What the script gave to set_result; any JSON value, digit for digit." },
+    execution_id: EXECUTION_ID,
+    project: { type: "string" },
+    status: EXECUTION_STATUS,
+    result: {
+      description:
+        "What the script gave to set_result; any JSON value, digit for digit. With `result=text` a string that holds its JSON text.",
+    },
     stdout: { type: "string" },
     stderr: { type: "string" },
     error: { ...nullable("string"), description: "What went wrong, for the reader of the script." },
-    llm_request: {
-      ...nullable("object"),
-      description: "The question to answer with POST /executions/{execution_id}/respond while awaiting_llm.",
-      required: ["id", "prompt", "model"],
-      properties: { id: { type: "string" }, prompt: { type: "string" }, model: { type: "string" } },
-    },
+    llm_request: orNull(
+      LLM_REQUEST,
+      "The question to answer with POST /executions/{execution_id}/respond while awaiting_llm; otherwise null.",
+    ),
+    waiting_on: orNull(WAITING_ON, "What a pending execution waits for; otherwise null."),
     memory_updates: {
-      type: "object",
-      additionalProperties: { type: "object" },
+      ...categories,
       description: "{category: {key: value}} that the script wrote; empty unless it completed.",
     },
     execution_time_ms: { ...nullable("integer"), description: "Time of running, pauses excluded." },
-    end_reason: { enum: [...END_REASONS, null], description: "null until the execution has ended." },
+    created_at: INSTANT,
+    started_at: orNull(INSTANT, "null until the script has started."),
+    ended_at: orNull(INSTANT, "null until the execution has ended."),
+    end_reason: orNull(END_REASON, "null until the execution has ended."),
     truncated: {
       type: "object",
       description: "Bytes that were cut from each output because they were over the project's limit.",
@@ -122,11 +203,18 @@ export const EXECUTION = {
   },
 } as const;
 
+/** The answer to POST /execute?wait= when there is an outcome. */
+export const EXECUTED = {
+  $id: "Executed",
+  allOf: [EXECUTION, { type: "object", required: ["poll_url"], properties: { poll_url: POLL_URL } }],
+} as const;
+
 export const REDACTIONS = {
+  $id: "Redactions",
   type: "object",
   required: ["execution_id", "redactions"],
   properties: {
-    execution_id: { type: "string", format: "uuid" },
+    execution_id: EXECUTION_ID,
     redactions: {
       type: "array",
       description: "Secrets that were not redacted are left out; complete once the execution has ended.",
@@ -141,6 +229,7 @@ export const REDACTIONS = {
             examples: ["BILLING_KEY", "unknown:github"],
           },
           field: {
+            type: "string",
             enum: ["stdout", "stderr", "error", "llm_prompt", "llm_model", "result", "memory_updates"],
           },
           count: { type: "integer", minimum: 1 },
@@ -151,6 +240,7 @@ export const REDACTIONS = {
 } as const;
 
 export const RESPOND_BODY = {
+  $id: "RespondRequest",
   type: "object",
   required: ["response"],
   additionalProperties: false,

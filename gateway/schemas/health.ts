@@ -1,17 +1,17 @@
 export const HEALTH = {
   type: "object",
   required: ["status"],
-  properties: { status: { const: "ok" } },
+  properties: { status: { type: "string", const: "ok" } },
 } as const;
 
 export const READINESS = {
   type: "object",
   required: ["status", "services", "broken_projects"],
   properties: {
-    status: { const: "ready" },
+    status: { type: "string", const: "ready" },
     services: {
       type: "object",
-      additionalProperties: { const: "ready" },
+      additionalProperties: { type: "string", const: "ready" },
       examples: [{ router: "ready", database: "ready", "pool-manager": "ready", secrets: "ready" }],
     },
     broken_projects: {

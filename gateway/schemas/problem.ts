@@ -1,19 +1,18 @@
 import { ERROR_RULES, type ErrorCode } from "../../services/common/errors.ts";
 import { PROBLEM_MEDIA_TYPE } from "../problems.ts";
+import { PROBLEM_CODE } from "./names.ts";
 
-/** Nobody is there to read this one. */
-const UNSEEN = ["cancelled"] as const satisfies readonly ErrorCode[];
 /** What any path and any method can meet, before a route is chosen. */
 const OUTSIDE_ROUTES = [
   "malformed_http",
   "headers_too_large",
   "request_timeout",
-  "host_not_allowed",
-  "origin_not_allowed",
   "route_not_found",
   "method_not_allowed",
   "internal",
 ] as const satisfies readonly ErrorCode[];
+/** What every route can answer before it is asked. */
+const BEFORE_ROUTES = ["host_not_allowed", "origin_not_allowed"] as const satisfies readonly ErrorCode[];
 /** What any call to a service behind the gateway can end in. */
 export const SERVICE_CODES = [
   "permission_denied",
@@ -29,11 +28,6 @@ export const BODY_CODES = [
   "overloaded",
 ] as const satisfies readonly ErrorCode[];
 
-/** The codes that the document shows. */
-export const SHOWN_CODES = (Object.keys(ERROR_RULES) as ErrorCode[]).filter(
-  (code) => !(UNSEEN as readonly ErrorCode[]).includes(code),
-);
-
 export const PROBLEM = {
   $id: "Problem",
   type: "object",
@@ -44,7 +38,7 @@ export const PROBLEM = {
     title: { type: "string" },
     status: { type: "integer" },
     detail: { type: "string" },
-    code: { type: "string", enum: SHOWN_CODES },
+    code: PROBLEM_CODE,
     errors: {
       type: "array",
       description: "What is wrong field by field, where fields are to blame.",
@@ -63,7 +57,8 @@ export const PROBLEM = {
 } as const;
 
 /** The responses of a route that can answer with these problems, by HTTP status, and `default` for all the others. */
-export function problemResponses(...codes: readonly ErrorCode[]): Record<string, object> {
+export function problemResponses(...own: readonly ErrorCode[]): Record<string, object> {
+  const codes = [...own, ...BEFORE_ROUTES];
   const statuses = [...new Set(codes.map((code) => ERROR_RULES[code].http))].sort();
   const byStatus = statuses.map((status) => [
     String(status),
@@ -89,7 +84,7 @@ function problemResponse(codes: readonly ErrorCode[]): object {
       : {}),
     content: {
       [PROBLEM_MEDIA_TYPE]: {
-        schema: { allOf: [{ $ref: "Problem#" }, { properties: { code: { enum: codes } } }] },
+        schema: PROBLEM,
         examples: Object.fromEntries(examples),
       },
     },

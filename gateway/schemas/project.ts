@@ -21,6 +21,11 @@ const SUMMARY_FIELDS = {
   running: { ...count, description: "Executions that hold a worker." },
   paused: { ...count, description: "Executions that wait for an answer and hold no worker." },
   isolation: { type: "string", description: "What the project demands: standard, strict or gvisor." },
+  held: {
+    type: ["boolean", "null"],
+    description:
+      "true: POST /execute is refused until POST /projects/{name}/up. null: it cannot be told at the moment.",
+  },
   problem: {
     type: ["string", "null"],
     description: "Why the project file cannot be used; such a project accepts no execution.",
@@ -42,9 +47,17 @@ const SUMMARY_NAMES = [
   "running",
   "paused",
   "isolation",
+  "held",
   "problem",
   "detail",
 ] as const;
+
+export const PROJECT_SUMMARY = {
+  $id: "ProjectSummary",
+  type: "object",
+  required: SUMMARY_NAMES,
+  properties: SUMMARY_FIELDS,
+} as const;
 
 export const PROJECT_LIST = {
   $id: "ProjectList",
@@ -53,7 +66,7 @@ export const PROJECT_LIST = {
   properties: {
     projects: {
       type: "array",
-      items: { type: "object", required: SUMMARY_NAMES, properties: SUMMARY_FIELDS },
+      items: PROJECT_SUMMARY,
     },
   },
 } as const;
@@ -64,6 +77,7 @@ export const PROJECT = {
   required: [
     ...SUMMARY_NAMES,
     "limits",
+    "installed_packages",
     "programs",
     "network_allowlist",
     "allow_private",
@@ -81,6 +95,9 @@ export const PROJECT = {
         "timeout",
         "llm_timeout",
         "memory_mb",
+        "disk_mb",
+        "pids",
+        "cpus",
         "max_output_mb",
         "max_result_mb",
         "network_mb",
@@ -90,12 +107,25 @@ export const PROJECT = {
       properties: {
         timeout: { type: "number" },
         llm_timeout: { type: "number" },
-        memory_mb: { type: "number" },
+        memory_mb: { type: "number", description: "Of one run." },
+        disk_mb: { type: "number", description: "Files of one run." },
+        pids: { type: "integer", description: "Processes and threads of one run." },
+        cpus: { type: "number", description: "CPUs' worth of time for one run." },
         max_output_mb: { type: "number" },
         max_result_mb: { type: "number" },
         network_mb: { type: "number", description: "In each direction, for one run." },
         queue: { type: "integer" },
         stored_mb: { type: "number", description: "Of all executions together, ended or not." },
+      },
+    },
+    installed_packages: {
+      type: "array",
+      description:
+        "What scripts can import beside the standard library, dependencies included, by name; empty until the first worker is ready.",
+      items: {
+        type: "object",
+        required: ["name", "version"],
+        properties: { name: { type: "string" }, version: { type: "string" } },
       },
     },
     programs: {
@@ -165,7 +195,22 @@ export const UP_BODY = {
 } as const;
 export type UpBody = FromSchema<typeof UP_BODY>;
 
+export const DOWN_BODY = {
+  type: "object",
+  additionalProperties: false,
+  properties: {
+    hold: {
+      type: "boolean",
+      default: false,
+      description:
+        "true: the project stays down, and POST /execute is refused with 409 project_held until POST /projects/{name}/up. Otherwise the next execution starts the workers again.",
+    },
+  },
+} as const;
+export type DownBody = FromSchema<typeof DOWN_BODY>;
+
 export const PROJECT_STATE = {
+  $id: "ProjectState",
   type: "object",
   required: ["name", "status", "replicas"],
   properties: { name: { type: "string" }, status, replicas: count },

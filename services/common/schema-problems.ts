@@ -54,7 +54,9 @@ function sentence({ keyword, params, parentSchema, schema }: ErrorObject): strin
     case "exclusiveMinimum":
       return `must be more than ${params.limit}`;
     case "minLength":
-      return `must have at least ${counted(params.limit, "character")}`;
+      return params.limit === 1
+        ? "must not be empty"
+        : `must have at least ${counted(params.limit, "character")}`;
     case "maxLength":
       return `must have at most ${counted(params.limit, "character")}`;
     case "maxItems":

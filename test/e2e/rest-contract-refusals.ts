@@ -97,7 +97,7 @@ export function describeRefusals(target: () => Target): void {
       expectProblem(answer, 422, "invalid_request", /"replicas"/);
     });
 
-    it.each(["-1", "61", "abc", "", "1e1", "0x10", "NaN", "1&wait=2"])("a wait of %s", async (wait) => {
+    it.each(["-1", "61", "abc", "", "1e2", "1e", "0x10", "NaN", "1&wait=2"])("a wait of %s", async (wait) => {
       expectProblem(
         await get(target(), `/executions/${UNKNOWN_ID}?wait=${wait}`),
         422,
@@ -106,13 +106,31 @@ export function describeRefusals(target: () => Target): void {
       );
     });
 
-    it.each(["limit=0", "limit=201", "limit=2.5", "limit=x", "status=done", "status=", "cursor=%00nonsense"])(
-      "a list with %s",
-      async (query) => {
-        const [field = ""] = query.split("=");
-        expectProblem(await get(target(), `/executions?${query}`), 422, "invalid_request", field);
+    it.each(["/execute", "/projects/x/up", "/projects/x/down", `/executions/${UNKNOWN_ID}/cancel`])(
+      "an unknown query parameter of POST %s",
+      async (path) => {
+        const answer = await post(
+          target(),
+          `${path}?sync=1`,
+          path === "/execute" ? { project: "x", code: "1" } : undefined,
+        );
+        expectProblem(answer, 422, "invalid_request", /query parameter "sync"/);
       },
     );
+
+    it.each([
+      "limit=0",
+      "limit=201",
+      "limit=2.5",
+      "limit=x",
+      "status=done",
+      "status=",
+      "cursor=%00nonsense",
+      "project=",
+    ])("a list with %s", async (query) => {
+      const [field = ""] = query.split("=");
+      expectProblem(await get(target(), `/executions?${query}`), 422, "invalid_request", field);
+    });
 
     it.each([
       "{",

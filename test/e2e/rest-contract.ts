@@ -1,25 +1,33 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { expectProblem, get, post, settled, submit, type Target } from "./rest-contract-client.ts";
+import { call, expectProblem, get, post, settled, submit, type Target } from "./rest-contract-client.ts";
 import { describeIdempotency } from "./rest-contract-idempotency.ts";
 import { describeRefusals } from "./rest-contract-refusals.ts";
 import { describeTransport } from "./rest-contract-transport.ts";
+import { describeSubmitAndWait } from "./rest-contract-wait.ts";
 
 const START_TIMEOUT_MS = 180_000;
 const UNKNOWN_ID = "00000000-0000-4000-8000-000000000000";
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const EXECUTION_FIELDS = [
   "execution_id",
+  "project",
   "status",
   "result",
   "stdout",
   "stderr",
   "error",
   "llm_request",
+  "waiting_on",
   "memory_updates",
   "execution_time_ms",
+  "created_at",
+  "started_at",
+  "ended_at",
   "end_reason",
   "truncated",
 ];
+
+const INSTANT = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
 
 /** Everything that REST promises, held against whatever `start` starts. */
 export function describeRestContract(name: string, start: () => Promise<Target>): void {
@@ -53,10 +61,15 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
       expect(Object.keys(json)).toEqual(EXECUTION_FIELDS);
       expect(json).toMatchObject({
         execution_id: id,
+        project: target.project,
         status: "completed",
         end_reason: "completed",
         error: null,
         llm_request: null,
+        waiting_on: null,
+        created_at: INSTANT,
+        started_at: INSTANT,
+        ended_at: INSTANT,
         memory_updates: {},
         truncated: { stdout: 0, stderr: 0 },
       });
@@ -154,8 +167,8 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
         status: "completed",
         end_reason: "completed",
         execution_time_ms: expect.any(Number),
-        created_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
-        ended_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+        created_at: INSTANT,
+        ended_at: INSTANT,
       });
       // Its executions may outlive a project, so an unknown name is no error here.
       const none = await get(target, "/executions?project=no-such-project");
@@ -174,7 +187,7 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
         await post(target, `/dead-letters/${id}/retry`),
         409,
         "not_a_dead_letter",
-        /POST \/execute/,
+        /new execution/,
       );
       const unknown = await post(target, `/dead-letters/${UNKNOWN_ID}/retry`, { again: true });
       expectProblem(unknown, 404, "execution_not_found");
@@ -193,11 +206,13 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
         replicas: expect.any(Number),
         idle_workers: expect.any(Number),
         packages: expect.any(Array),
+        held: false,
       });
       const one = await get(target, `/projects/${target.project}`);
       expect(one.json).toMatchObject({
         name: target.project,
-        limits: { timeout: expect.any(Number), network_mb: expect.any(Number) },
+        limits: { timeout: 300, network_mb: 100, memory_mb: 512, disk_mb: 256, pids: 64, cpus: 1 },
+        installed_packages: expect.any(Array),
         network_allowlist: [],
         allow_private: [],
         injected_secrets: [],
@@ -225,6 +240,17 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
       expect((await get(target, "/metrics")).text).toContain("airlock_http_requests_total{");
     });
 
+    it("shows a person with a browser where to go", async () => {
+      const page = await call(target, "GET", "/", { headers: { accept: "text/html,*/*;q=0.8" } });
+      expect(page.status).toBe(200);
+      for (const path of ["docs", "skill.md", "openapi.json"]) {
+        expect(page.text).toContain(`href="${path}"`);
+        expect((await get(target, `/${path}`)).status).toBe(200);
+      }
+      expect((await get(target, "/docs")).text).toContain("<title>Airlock");
+    });
+
+    describeSubmitAndWait(() => target);
     describeIdempotency(() => target);
     describeRefusals(() => target);
     describeTransport(() => target);
@@ -240,6 +266,26 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
       const { status, json } = await post(target, `/projects/${target.project}/down`);
       expect(status).toBe(200);
       expect(json).toEqual({ name: target.project, status: "down", replicas: 0 });
+      expect((await settled(target, await submit(target, "pass"))).json.status).toBe("completed");
+    });
+
+    it("keeps a held project down until it is brought up", async () => {
+      const path = `/projects/${target.project}`;
+      const held = await post(target, `${path}/down`, { hold: true });
+      expect(held.json).toEqual({ name: target.project, status: "down", replicas: 0 });
+      const refused = await post(target, "/execute", { project: target.project, code: "pass" });
+      expectProblem(refused, 409, "project_held", target.project);
+      expect((await get(target, path)).json.held).toBe(true);
+      expect((await get(target, "/skill.md")).text).not.toContain(`**${target.project}**`);
+      // Once more down, without a word about holding, changes nothing.
+      await post(target, `${path}/down`);
+      expectProblem(
+        await post(target, "/execute", { project: target.project, code: "pass" }),
+        409,
+        "project_held",
+      );
+      expect((await post(target, `${path}/up`)).json.status).toBe("up");
+      expect((await get(target, path)).json.held).toBe(false);
       expect((await settled(target, await submit(target, "pass"))).json.status).toBe("completed");
     });
   });

@@ -1,14 +1,19 @@
 /** An execution as `GET /executions/{id}` shows it. */
 export type ExecutionView = {
   execution_id: string;
+  project: string;
   status: string;
   result: unknown;
   stdout: string;
   stderr: string;
   error: string | null;
   llm_request: { id: string; prompt: string; model: string } | null;
+  waiting_on: { kind: string; queue_position: number | null; detail: string } | null;
   memory_updates: Record<string, Record<string, unknown>>;
   execution_time_ms: number | null;
+  created_at: string;
+  started_at: string | null;
+  ended_at: string | null;
   end_reason: string | null;
   truncated: { stdout: number; stderr: number };
 };

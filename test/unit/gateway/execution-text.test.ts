@@ -5,6 +5,7 @@ import {
   EndReason,
   type Execution,
   ExecutionStatus,
+  WaitingKind,
 } from "../../../services/common/gen/airlock/v1/execution.ts";
 import { longestStretchMs } from "../../support/stretches.ts";
 import { execution } from "./fake-backend.ts";
@@ -12,22 +13,27 @@ import { execution } from "./fake-backend.ts";
 const executionText = async (of: Execution) => Buffer.concat([...(await executionBytes(of))]).toString();
 
 describe("executionText", () => {
-  it("shows the eleven fields in the order of the contract", async () => {
+  it("shows the fields in the order of the contract", async () => {
     expect(JSON.parse(await executionText(execution()))).toEqual({
       execution_id: execution().executionId,
+      project: "demo",
       status: "pending",
       result: null,
       stdout: "",
       stderr: "",
       error: null,
       llm_request: null,
+      waiting_on: null,
       memory_updates: {},
       execution_time_ms: null,
+      created_at: "1970-01-01T00:00:00.000Z",
+      started_at: null,
+      ended_at: null,
       end_reason: null,
       truncated: { stdout: 0, stderr: 0 },
     });
     expect(await executionText(execution())).toMatch(
-      /^\{"execution_id":.+"status":.+"result":.+"stdout":.+"stderr":.+"error":.+"llm_request":.+"memory_updates":.+"execution_time_ms":.+"end_reason":.+"truncated":.+\}$/,
+      /^\{"execution_id":.+"project":.+"status":.+"result":.+"stdout":.+"stderr":.+"error":.+"llm_request":.+"waiting_on":.+"memory_updates":.+"execution_time_ms":.+"created_at":.+"started_at":.+"ended_at":.+"end_reason":.+"truncated":.+\}$/,
     );
   });
 
@@ -37,6 +43,26 @@ describe("executionText", () => {
     const text = await executionText(execution({ resultJson, memoryUpdatesJson }));
     expect(text).toContain(`"result":${resultJson},`);
     expect(text).toContain(`"memory_updates":${memoryUpdatesJson},`);
+  });
+
+  it("gives the result as a string with the exact text where a parser would lose digits", async () => {
+    const resultJson =
+      '{"big": 9223372036854775809, "float": 1.0, "tiny": 5e-324, "neg": -0.0, "text": "a\\n\\"ü"}';
+    const shown = (await executionBytes(execution({ resultJson }), { resultAsText: true })).toString();
+    expect(JSON.parse(shown).result).toBe(resultJson);
+    const none = (
+      await executionBytes(execution(), { resultAsText: true, pollUrl: "/executions/x" })
+    ).toString();
+    expect(JSON.parse(none)).toMatchObject({ result: "null", poll_url: "/executions/x" });
+  });
+
+  it("says what a pending execution waits for", async () => {
+    const waitingOn = { kind: WaitingKind.QUEUE, queuePosition: 2, detail: "All are busy." };
+    expect(JSON.parse(await executionText(execution({ waitingOn }))).waiting_on).toEqual({
+      kind: "queue",
+      queue_position: 2,
+      detail: "All are busy.",
+    });
   });
 
   it("is JSON whatever the script printed", async () => {

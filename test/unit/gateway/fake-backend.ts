@@ -25,6 +25,7 @@ export function execution(change: Partial<Execution> = {}): Execution {
     memoryUpdatesJson: "",
     truncated: undefined,
     createdAtMs: 0,
+    waitingOn: undefined,
     ...change,
   };
 }

@@ -123,7 +123,9 @@ describe("the gateway over a router that speaks gRPC", () => {
   });
 
   it("asks for the page that the query names", async () => {
-    const response = await fetch(`${url}/executions?project=demo&status=awaiting_llm&limit=7&cursor=abc`);
+    const response = await fetch(
+      `${url}/executions?project=demo&status=awaiting_llm&limit=7&cursor=${EXECUTION_ID}`,
+    );
     expect(await response.json()).toEqual({
       executions: [
         {
@@ -142,7 +144,7 @@ describe("the gateway over a router that speaks gRPC", () => {
       project: "demo",
       status: ExecutionStatus.AWAITING_LLM,
       limit: 7,
-      cursor: "abc",
+      cursor: EXECUTION_ID,
     });
     await fetch(`${url}/executions`);
     expect(lists.at(-1)).toEqual({ project: "", status: ExecutionStatus.UNSPECIFIED, limit: 50, cursor: "" });

@@ -6,7 +6,7 @@ import { startOver, type TestGateway } from "./fake-backend.ts";
 type Response = {
   description: string;
   headers?: object;
-  content: Record<string, { schema: { allOf: [object, { properties: { code: { enum: ErrorCode[] } } }] } }>;
+  content: Record<string, { schema: { $ref?: string }; examples?: Record<string, object> }>;
 };
 type Operation = {
   operationId: string;
@@ -19,7 +19,15 @@ type Document = {
   openapi: string;
   paths: Record<string, Record<string, Operation>>;
   components: { schemas: object };
+  security: object[];
 };
+
+/** The choices that name no type, anywhere below `value`. */
+function untypedEnums(value: unknown): object[] {
+  if (typeof value !== "object" || value === null) return [];
+  const own = "enum" in value && !("type" in value) ? [value] : [];
+  return [...own, ...Object.values(value).flatMap(untypedEnums)];
+}
 
 describe("openapi.json", () => {
   let gateway: TestGateway;
@@ -34,9 +42,14 @@ describe("openapi.json", () => {
   const problems = () =>
     operations().flatMap(({ operationId, responses }) =>
       Object.entries(responses).flatMap(([status, { content }]) => {
-        const schema = content["application/problem+json"]?.schema;
-        return (schema?.allOf[1].properties.code.enum ?? []).map((code) => ({ operationId, status, code }));
+        const codes = Object.keys(content["application/problem+json"]?.examples ?? {}) as ErrorCode[];
+        return codes.map((code) => ({ operationId, status, code }));
       }),
+    );
+
+  const problemSchemas = () =>
+    operations().flatMap(({ responses }) =>
+      Object.values(responses).flatMap(({ content }) => content["application/problem+json"]?.schema ?? []),
     );
 
   it("is valid OpenAPI 3.1", async () => {
@@ -50,6 +63,7 @@ describe("openapi.json", () => {
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
     expect(routes.sort()).toEqual([
+      "GET /",
       "GET /dead-letters",
       "GET /docs",
       "GET /executions",
@@ -102,9 +116,11 @@ describe("openapi.json", () => {
   });
 
   it("has the Idempotency-Key of POST /execute, which may be left out", () => {
-    expect(document.paths["/execute"]?.post?.parameters).toEqual([
-      expect.objectContaining({ in: "header", name: "Idempotency-Key", required: false }),
-    ]);
+    const parameters = document.paths["/execute"]?.post?.parameters ?? [];
+    const key = parameters.find((parameter) => "name" in parameter && parameter.name === "Idempotency-Key");
+    expect(key).toMatchObject({ in: "header", required: false });
+    // Whoever tries the page out would send an example with every request.
+    expect(JSON.stringify(key)).not.toContain("example");
   });
 
   it("has every schema that it refers to", () => {
@@ -113,5 +129,37 @@ describe("openapi.json", () => {
     for (const ref of new Set(refs)) {
       expect(Object.keys(document.components.schemas)).toContain(JSON.parse(ref).split("/").at(-1));
     }
+  });
+
+  it("has one schema for each thing, so that a generated client has one type for it", () => {
+    expect(Object.keys(document.components.schemas)).toEqual(
+      expect.arrayContaining([
+        ...["ExecuteRequest", "Accepted", "Execution", "ExecutionSummary", "ExecutionStatus", "EndReason"],
+        ...["Problem", "ProblemCode"],
+      ]),
+    );
+    const refs = problemSchemas().map(({ $ref }) => $ref);
+    expect(new Set(refs)).toEqual(new Set(["#/components/schemas/Problem"]));
+    // Whatever is chosen from is of a type; what is without one generates as unknown.
+    expect(untypedEnums(document)).toEqual([]);
+  });
+
+  it("lets memory hold any values", () => {
+    const { ExecuteRequest, Execution } = document.components.schemas as Record<
+      string,
+      { properties: Record<string, { additionalProperties: object }> }
+    >;
+    const values = { type: "object", additionalProperties: true };
+    expect(ExecuteRequest?.properties.memory?.additionalProperties).toEqual(values);
+    expect(Execution?.properties.memory_updates?.additionalProperties).toEqual(values);
+  });
+
+  it("says that no operation needs a login, and what each may refuse", () => {
+    expect(document.security).toEqual([]);
+    for (const { operationId, responses } of operations())
+      expect(
+        Object.keys(responses).filter((status) => status.startsWith("4")),
+        operationId,
+      ).not.toEqual([]);
   });
 });

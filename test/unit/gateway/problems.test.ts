@@ -69,7 +69,7 @@ describe("the request log", () => {
     const lines: string[] = [];
     const log = createLog("gateway", "debug", { write: (line) => lines.push(line) });
     const gateway = await startOver({}, log);
-    await fetch(`${gateway.url}/projects/private-name?x=private-query`);
+    await fetch(`${gateway.url}/executions/private-name?x=private-query`);
     await fetch(`${gateway.url}/execute`, {
       method: "POST",
       headers: { "content-type": "application/json" },
@@ -79,7 +79,7 @@ describe("the request log", () => {
     await gateway.drain(0);
     const requests = lines.map((line) => JSON.parse(line)).filter(({ msg }) => msg === "request");
     expect(requests.map(({ method, route, status }) => `${method} ${route} ${status}`)).toEqual([
-      "GET /projects/:name 404",
+      "GET /executions/:execution_id 422",
       "POST /execute 202",
       "GET unmatched 404",
     ]);

@@ -1,0 +1,43 @@
+import { DEAD_LETTER, DEAD_LETTER_LIST, RETRIED } from "./dead-letter.ts";
+import {
+  ACCEPTED,
+  EXECUTE_BODY,
+  EXECUTED,
+  EXECUTION,
+  LLM_REQUEST,
+  REDACTIONS,
+  RESPOND_BODY,
+  WAITING_ON,
+} from "./execution.ts";
+import { EXECUTION_LIST, EXECUTION_SUMMARY } from "./execution-list.ts";
+import { END_REASON, EXECUTION_STATUS, PROBLEM_CODE } from "./names.ts";
+import { PROBLEM } from "./problem.ts";
+import { PROJECT, PROJECT_LIST, PROJECT_STATE, PROJECT_SUMMARY } from "./project.ts";
+
+type Schema = { readonly $id: string };
+
+/** The schemas that have a name in the OpenAPI document, so that generated clients have one type for each. */
+const COMPONENTS: readonly Schema[] = [
+  ...[EXECUTE_BODY, ACCEPTED, EXECUTED, EXECUTION, EXECUTION_SUMMARY, EXECUTION_LIST],
+  ...[EXECUTION_STATUS, END_REASON, LLM_REQUEST, WAITING_ON, RESPOND_BODY, REDACTIONS],
+  ...[PROJECT, PROJECT_SUMMARY, PROJECT_LIST, PROJECT_STATE],
+  ...[DEAD_LETTER, DEAD_LETTER_LIST, RETRIED],
+  ...[PROBLEM, PROBLEM_CODE],
+];
+
+/** Each of them, with references to the others. */
+export function components(): object[] {
+  return COMPONENTS.map((schema) => referMembers(schema) as object);
+}
+
+/** The same schema, with a reference wherever a named one stands. */
+export function withReferences(schema: unknown): unknown {
+  if (COMPONENTS.includes(schema as Schema)) return { $ref: `${(schema as Schema).$id}#` };
+  return referMembers(schema);
+}
+
+function referMembers(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(withReferences);
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, withReferences(member)]));
+}

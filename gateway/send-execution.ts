@@ -1,0 +1,50 @@
+import { Readable } from "node:stream";
+import type { FastifyReply } from "fastify";
+import type { Drain } from "../services/common/drain.ts";
+import { hasCode } from "../services/common/errors.ts";
+import type { Execution } from "../services/common/gen/airlock/v1/execution.ts";
+import type { Backend } from "./backend.ts";
+import { clientSignal } from "./client-signal.ts";
+import { type ExecutionForm, executionText } from "./execution-text.ts";
+
+/**
+ * The execution, held until it needs attention, has ended, or `waitMs` are over. Long polls end at once, with what there is,
+ * when the gateway is about to stop.
+ */
+export async function holdExecution(
+  backend: Backend,
+  drain: Drain,
+  reply: FastifyReply,
+  id: string,
+  waitMs: number,
+): Promise<Execution> {
+  const gone = clientSignal(reply);
+  if (waitMs === 0 || drain.begun) return backend.getExecution(id, 0, gone);
+  const hold = new AbortController();
+  gone.addEventListener("abort", () => hold.abort(), { once: true });
+  const release = drain.onBegin(() => hold.abort());
+  try {
+    return await backend.getExecution(id, waitMs, hold.signal);
+  } catch (error) {
+    if (!drain.begun || !hasCode(error, "cancelled")) throw error;
+    return await backend.getExecution(id, 0, gone);
+  } finally {
+    release();
+  }
+}
+
+export async function sendExecution(
+  reply: FastifyReply,
+  execution: Execution,
+  form: ExecutionForm = {},
+): Promise<FastifyReply> {
+  const pieces = await executionText(execution, form);
+  reply.type("application/json; charset=utf-8");
+  const [only] = pieces;
+  if (pieces.length === 1) return reply.send(only);
+  reply.header(
+    "content-length",
+    pieces.reduce((sum, piece) => sum + piece.length, 0),
+  );
+  return reply.send(Readable.from(pieces));
+}
