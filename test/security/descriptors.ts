@@ -42,22 +42,20 @@ export const DESCRIPTORS: readonly HostileCase[] = [
     "import os; os.dup2(os.open('/dev/null', os.O_RDWR), 3); set_result(1)",
     { shows: { result: null } },
   ),
-  hostile(
-    "the control pipe shut down",
-    "script_error",
-    `${FRAMES}socket.socket(fileno=3).shutdown(socket.SHUT_RDWR); set_result(1)`,
-    { shows: { result: null } },
-  ),
+  hostile("the control pipe closed", "script_error", "import os; os.close(3); set_result(1)", {
+    shows: { result: null },
+  }),
   hostile(
     "the control pipe that does not block",
     "completed",
     `
-import os, socket
-control = socket.socket(fileno=3); control.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1); control.detach()
+import fcntl, os
+fcntl.fcntl(3, fcntl.F_SETPIPE_SZ, 1)
 os.set_blocking(3, False); set_result('x' * 1_000_000)`,
     { value: "x".repeat(1_000_000) },
   ),
-  hostile("the control pipe read by the script", "timeout", "import os; os.read(3, 1)"),
+  hostile("the orders pipe read by the script", "timeout", "import os; os.read(4, 1)"),
+  hostile("the orders pipe closed", "script_error", "import os; os.close(4); llm.complete('?')"),
   hostile(
     "an end that scripts may not claim",
     "script_error",

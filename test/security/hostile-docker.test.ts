@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeWithEngine, RUNTIMES } from "../support/docker.ts";
 import type { HostileCase } from "./cases.ts";
@@ -41,16 +40,6 @@ const ON_GVISOR: Readonly<Record<string, Partial<HostileCase>>> = {
   "reading /proc/sys": { value: expect.arrayContaining(["kernel", "fs", "vm", "net"]) },
   "writing outside its own places": {
     value: ["/proc/self/comm", "/proc/self/oom_score_adj", "/proc/self/uid_map"],
-  },
-  // It answers on any socket, for the run's own network: the one loopback.
-  "other networks, by the control pipe": { value: ["interfaces"] },
-  // It lists the abstract names of all of its networks together, so that those of a run show as long as the run lives.
-  "an abstract name of the machine, taken by the control pipe": {
-    meanwhile: async () => {
-      expect(await readFile("/proc/net/unix", "utf8")).not.toContain("hostile-taken");
-      return "seen";
-    },
-    afterwards: ({ unixSockets }) => expect.poll(() => unixSockets("demo")).not.toContain("hostile-taken"),
   },
   // An option without effect: there is nothing in its network whose traffic could be taken.
   "another shape for its network": { value: ["transparent"] },

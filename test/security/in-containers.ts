@@ -50,8 +50,6 @@ export function inContainers(line: string): Place {
             containers: (await containers(project)).length,
           };
         },
-        unixSockets: async (project) =>
-          (await within(project, 'print(open("/proc/net/unix").read())')).join("\n"),
       };
     },
   };

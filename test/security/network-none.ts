@@ -1,5 +1,4 @@
-import { expect } from "vitest";
-import { attempts, type HostileCase, hostile, yields } from "./cases.ts";
+import { attempts, type HostileCase, yields } from "./cases.ts";
 
 /** The cloud's metadata service as attackers spell it. */
 export const METADATA: readonly string[] = [
@@ -27,14 +26,6 @@ for family in range(64):
             try: socket.socket(family, kind, protocol).close(); made.add(family)
             except OSError: pass
 set_result(sorted(made))`;
-
-// The control pipe is a socket, the only one that a script is given: of which network is it?
-const CONTROL = `
-import array, fcntl, os, signal, socket, struct
-control = socket.socket(fileno=3)
-PEER_PIDFD = 77
-buffer = array.array('B', bytes(4096))
-`;
 
 /** Scripts of a project without a network that look for one. */
 export const WITHOUT_NETWORK: readonly HostileCase[] = [
@@ -85,50 +76,23 @@ set_result(sorted(made))`,
     "import os; set_result([name for name in os.environ if 'PROXY' in name.upper()])",
     [],
   ),
-  attempts(
-    "other networks, by the control pipe",
-    {
-      interfaces:
-        "if not struct.unpack('iL', fcntl.ioctl(3, 0x8912, struct.pack('iL', 4096, buffer.buffer_info()[0])))[0]: raise OSError",
-      hardware: "fcntl.ioctl(3, 0x8927, struct.pack('16s24x', b'eth0'))",
-      routes: "fcntl.ioctl(3, 0x890B, bytes(120))",
-      namespace: "fcntl.ioctl(3, 0x894C)",
-      connect: "control.connect('\\0' + settings.get('ABSTRACT_NAME'))",
-      accept: "control.listen(); control.accept()",
-      kill: "signal.pidfd_send_signal(control.getsockopt(socket.SOL_SOCKET, PEER_PIDFD), 9)",
-      ...Object.fromEntries(
-        Array.from({ length: 10 }, (_, number) => [
-          `namespace ${number + 1} of the other side`,
-          `fcntl.ioctl(control.getsockopt(socket.SOL_SOCKET, PEER_PIDFD), ${0xff01 + number})`,
-        ]),
-      ),
-    },
-    CONTROL,
-  ),
-  hostile(
-    "an abstract name of the machine, taken by the control pipe",
-    "completed",
-    `${CONTROL}
-try: control.bind('\\0hostile-taken')
-except OSError: pass
-llm.complete('look')`,
-    {
-      meanwhile: async ({ unixSockets }) => {
-        const known = await unixSockets("demo");
-        expect(known).toMatch(/Inode/);
-        expect(known).not.toContain("hostile-taken");
-        return "seen";
-      },
-    },
-  ),
   yields(
-    "descriptors handed to the supervisor",
+    "no socket that it did not make itself",
     `
-import os, socket
-with socket.socket(fileno=os.dup(3)) as control:
-    for n in range(50): socket.send_fds(control, [b''], [0, 1, 2])
-set_result(1)`,
-    1,
+import os, stat
+kinds = {fd: os.fstat(fd).st_mode for fd in range(3, 100) if os.path.exists(f'/proc/self/fd/{fd}')}
+set_result({str(fd): 'socket' if stat.S_ISSOCK(mode) else 'pipe' if stat.S_ISFIFO(mode) else 'other' for fd, mode in kinds.items()})`,
+    { 3: "pipe", 4: "pipe" },
+  ),
+  attempts(
+    "descriptors handed to the supervisor",
+    Object.fromEntries(
+      [1, 2, 3, 4].map((fd) => [
+        `by descriptor ${fd}`,
+        `with socket.socket(fileno=os.dup(${fd})) as held: socket.send_fds(held, [b''], [0])`,
+      ]),
+    ),
+    "import os, socket",
   ),
   yields(
     "the interfaces of its namespace",

@@ -17,7 +17,6 @@ export function onMachine(account: Account): Place {
         ofWorker: 3,
         addresses: async () => [],
         traces: (_, directories) => tracesOf(airlock.pid, directories),
-        unixSockets: () => readFile("/proc/net/unix", "utf8"),
       };
     },
   };

@@ -19,6 +19,4 @@ export type PlacedAirlock = {
   addresses(): Promise<string[]>;
   /** What a script of the project might leave; in `directories` of this machine too. */
   traces(project: string, directories: readonly string[]): Promise<Traces>;
-  /** The Unix sockets that the kernel of the project's worker knows in the network that the worker is in. */
-  unixSockets(project: string): Promise<string>;
 };

@@ -1,4 +1,4 @@
-"""A run child, from forked to dead. It waits as a spare in its sandbox until a run comes over the control pipe."""
+"""A run child, from forked to dead. It waits as a spare in its sandbox until a run comes over the orders pipe."""
 
 from __future__ import annotations
 
@@ -21,26 +21,27 @@ from .plain_json import ascii_of
 from .room import Limits, Room
 from .run_cgroup import RunCgroup
 
+# To the supervisor.
 CONTROL_FD = 3
+# From the supervisor.
+ORDERS_FD = 4
 # To the zygote, until the sandbox is entered.
-_STATUS_FD = 4
+_STATUS_FD = 5
 # Around it stands what makes an enumeration's member of the handler before, which costs a child 60 pages of memory.
 _set_handler = inspect.unwrap(signal.signal)
 
 
-def live(
-    control: int, out: int, err: int, status: int, room: Room, limits: Limits, cgroup: RunCgroup, heap: Heap
-) -> NoReturn:
-    """Called right after the fork, never returns."""
+def live(ends: tuple[int, int, int, int, int], room: Room, limits: Limits, cgroup: RunCgroup, heap: Heap) -> NoReturn:
+    """Called right after the fork, never returns. `ends` are those of control, orders, stdout, stderr and status."""
     begun, process = False, 0
     try:
         problem = _enter(cgroup)
         if os.getpid() == 1:
-            init.split(status)
+            init.split(ends[4])
         else:
             kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
             kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
-        _settle(control, out, err, status)
+        _settle(ends)
         if problem is not None:
             raise problem
         if limits.network:
@@ -53,13 +54,16 @@ def live(
         script.rehearse()
         gc.enable()
         heap.settle(UNTIL_START)
-        message = frames.receive(CONTROL_FD)
+        message = frames.receive(ORDERS_FD)
         if message is not None and message[0] == frames.START:
             start = json.loads(message[1])
             _add_to_environment(start["secrets"])
             if start["network"] is not None:
                 network.enter(start["network"], room.scratch)
-            work = partial(_measure, room, limits) if start.get("probe") else script.prepare(start, limits, CONTROL_FD)
+            if start.get("probe"):
+                work = partial(_measure, room, limits)
+            else:
+                work = script.prepare(start, limits, CONTROL_FD, ORDERS_FD)
             # Once more: the secrets are of any length.
             heap.settle(UNTIL_SCRIPT)
             frames.send(CONTROL_FD, (frames.BEGUN, b""))
@@ -88,7 +92,7 @@ def _measure(room: Room, limits: Limits) -> None:
     """The probe run, in place of a script."""
     frames.send(CONTROL_FD, (frames.PROBE, json.dumps(posture.measure(room, limits)).encode()))
     # Until the supervisor has looked from outside.
-    frames.receive(CONTROL_FD)
+    frames.receive(ORDERS_FD)
     frames.send(CONTROL_FD, (frames.DONE, json.dumps({"end": "completed", "error": ""}).encode()))
 
 
@@ -106,21 +110,22 @@ def _hand_out_listener(room: Room) -> None:
         socket.send_fds(zygote, [b"listener"], [listening.fileno()])
 
 
-def _settle(control: int, out: int, err: int, status: int) -> None:
+def _settle(ends: tuple[int, int, int, int, int]) -> None:
     """Leaves everything that is the zygote's: session, signals, descriptors."""
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGHUP):
         _set_handler(number, signal.SIG_DFL)
     os.setsid()
     # First out of the way of the numbers they go to, then there.
-    high = [os.dup(fd) for fd in (control, out, err, status)]
+    high = [os.dup(fd) for fd in ends]
     with contextlib.suppress(OSError):
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
-    os.dup2(high[1], 1)
-    os.dup2(high[2], 2)
+    os.dup2(high[2], 1)
+    os.dup2(high[3], 2)
     os.dup2(high[0], CONTROL_FD, inheritable=False)
-    os.dup2(high[3], _STATUS_FD, inheritable=False)
+    os.dup2(high[1], ORDERS_FD, inheritable=False)
+    os.dup2(high[4], _STATUS_FD, inheritable=False)
     os.closerange(_STATUS_FD + 1, init.MAX_DESCRIPTORS)
 
 

@@ -18,6 +18,7 @@ class RunProcess:
         self,
         pid: int,
         control: int,
+        orders: int,
         out: int,
         err: int,
         listener: int | None = None,
@@ -27,7 +28,10 @@ class RunProcess:
         cgroup: str,
     ) -> None:
         self.pid = pid
+        # What the child says.
         self.control = control
+        # What it is told.
+        self._orders = orders
         self.out = out
         self.err = err
         # Whether it is not the script itself but process 1 of its namespace, whose end ends all of it.
@@ -37,7 +41,7 @@ class RunProcess:
         # Where the run's connections to the egress proxy arrive; None: it has no network.
         self.listener = listener
         self._run_dir = run_dir
-        for fd in (control, out, err):
+        for fd in (control, orders, out, err):
             os.set_blocking(fd, False)
         # The wait status once the process is reaped and nothing of its tree is left; None: the zygote was lost.
         self.exited: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
@@ -49,13 +53,13 @@ class RunProcess:
         self._sending = False
 
     def send(self, data: bytes) -> None:
-        """Writes to the control pipe, now or as the child reads; a child that is gone is no error here."""
+        """Writes to the orders pipe, now or as the child reads; a child that is gone is no error here."""
         self._unsent += data
         self._send_some()
 
     def _send_some(self) -> None:
         try:
-            written = os.write(self.control, self._unsent)
+            written = os.write(self._orders, self._unsent)
             self._unsent = self._unsent[written:]
         except BlockingIOError:
             pass
@@ -63,10 +67,10 @@ class RunProcess:
             self._unsent = b""
         loop = asyncio.get_running_loop()
         if self._unsent and not self._sending:
-            loop.add_writer(self.control, self._send_some)
+            loop.add_writer(self._orders, self._send_some)
             self._sending = True
         elif not self._unsent and self._sending:
-            loop.remove_writer(self.control)
+            loop.remove_writer(self._orders)
             self._sending = False
 
     async def freeze(self) -> None:
@@ -92,8 +96,8 @@ class RunProcess:
         """Once the process has ended: closes what is open and removes what it left. Call it once."""
         await self.exited
         loop = asyncio.get_running_loop()
-        loop.remove_writer(self.control)
-        for fd in (self.control, self.out, self.err, self.listener):
+        loop.remove_writer(self._orders)
+        for fd in (self.control, self._orders, self.out, self.err, self.listener):
             if fd is not None:
                 loop.remove_reader(fd)
                 os.close(fd)

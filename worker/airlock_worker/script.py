@@ -33,7 +33,7 @@ _LEAST_RECURSION = 1000
 _FIRST_OF_COPIES = 64
 
 
-def prepare(start: dict[str, Any], limits: Limits, control: int) -> Callable[[], None]:
+def prepare(start: dict[str, Any], limits: Limits, control: int, orders: int) -> Callable[[], None]:
     """All that can be done before the script begins. What it gives runs the script, once."""
     code: str = start["code"]
     plain_settings = {**start["project_settings"], **start["settings"]}
@@ -45,7 +45,7 @@ def prepare(start: dict[str, Any], limits: Limits, control: int) -> Callable[[],
     names = {
         "settings": sdk.Settings(values, {**dict.fromkeys(start["secrets"], _SECRET), **network["descriptions"]}),
         "memory": memory,
-        "llm": sdk.Llm(lambda question: _ask(control, question), check),
+        "llm": sdk.Llm(lambda question: _ask(control, orders, question), check),
         "set_result": result.set_result,
     }
     determinism.seed_generators(determinism.seed_of(code, plain_settings, start["memory_json"]))
@@ -174,10 +174,10 @@ def _tell(control: int, outcome: Outcome, result: sdk.Result, memory: sdk.Memory
         pass
 
 
-def _ask(control: int, question: bytes) -> str:
+def _ask(control: int, orders: int, question: bytes) -> str:
     flush_all()
     frames.send(control, (frames.QUESTION, question))
-    message = frames.receive(control)
+    message = frames.receive(orders)
     if message is None or message[0] != frames.ANSWER:
         raise RuntimeError("llm.complete: the worker went away before the answer came")
     answer: str = value_of(message[1].decode())

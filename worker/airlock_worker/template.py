@@ -5,9 +5,9 @@ outside world, would move the objects of the next. The zygote, its parent, does 
 
 Messages are JSON, one a packet. From the template, first: `{"failed": text}` or `{"ready": what every run child has
 before its script, "left_out": [modules that could not be imported]}`. Then to it: `{"limits": {...}, "born_in_cgroup":
-bool}` with descriptors (the child's ends of control, stdout, stderr and status, the cgroup's directory when the child
-is to be born in it, files to move by), and from it: `{"pid": pid}` or `{"no_fork": [errno, text]}`. On a socket of its
-own: `{"exit": pid, "status": n}`.
+bool}` with descriptors (the child's ends of control, orders, stdout, stderr and status, the cgroup's directory when the
+child is to be born in it, files to move by), and from it: `{"pid": pid}` or `{"no_fork": [errno, text]}`. On a socket
+of its own: `{"exit": pid, "status": n}`.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _REHEARSALS = 20
 _INSTANCES = 40
 _MAX_PACKET = 4096
 _MAX_DESCRIPTORS = 16
-# The child's ends: control, stdout, stderr, status.
-Ends = tuple[int, int, int, int]
+# The child's ends: control, orders, stdout, stderr, status.
+Ends = tuple[int, int, int, int, int]
 
 
 class Template:
@@ -173,13 +173,13 @@ def _serve(orders: socket.socket, endings: socket.socket, room: Room, heap: Heap
 
 def _fork(order: dict[str, Any], fds: list[int], room: Room, heap: Heap) -> bytes:
     limits = Limits(**order["limits"])
-    cgroup = RunCgroup("", limits, entry_fds=fds[4:])
+    cgroup = RunCgroup("", limits, entry_fds=fds[5:])
     if order["born_in_cgroup"]:
         cgroup.clone_fd = cgroup.entry_fds.pop(0)
     try:
         pid = namespaces.fork(room, cgroup)
         if pid == 0:
-            child.live(fds[0], fds[1], fds[2], fds[3], room, limits, cgroup, heap)
+            child.live((fds[0], fds[1], fds[2], fds[3], fds[4]), room, limits, cgroup, heap)
         return json.dumps({"pid": pid}).encode()
     except OSError as error:
         return json.dumps({"no_fork": [error.errno, error.strerror]}).encode()

@@ -5,9 +5,9 @@ but the link to its supervisor: whatever is in its memory can be read by every s
 
 Messages over the link are JSON, one a packet. From the zygote: `{"failed": text}`, `{"ready": what every run child has
 before its script, "left_out": [modules that could not be imported]}`, `{"spare": pid, "series": n, "init": whether it
-is process 1 of a pid namespace, "cgroup": name}` with three descriptors (control, stdout, stderr) and, when the limits
-say `network`, a fourth: the listener for the egress proxy on 127.0.0.1 in the child's network namespace; `{"exit": pid,
-"status": wait status, "oom_kills": n}`, `{"no_fork": text}`. From the supervisor: `{"fork": n, "limits": {...},
+is process 1 of a pid namespace, "cgroup": name}` with four descriptors (control, orders, stdout, stderr) and, when the
+limits say `network`, a fifth: the listener for the egress proxy on 127.0.0.1 in the child's network namespace; `{"exit":
+pid, "status": wait status, "oom_kills": n}`, `{"no_fork": text}`. From the supervisor: `{"fork": n, "limits": {...},
 "series": n}`.
 """
 
@@ -71,27 +71,29 @@ class Zygote:
                         self._end(*self._template.early.popleft())
 
     def _fork(self, limits: Limits, series: int) -> None:
-        control, childs_control = socket.socketpair()
+        # Two pipes, because over a socket a script could send descriptors: the supervisor closes these as it reads,
+        # and that takes as long as the script likes (SO_LINGER).
+        control, childs_control = os.pipe()
+        childs_orders, orders = os.pipe()
         status, childs_status = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         out, childs_out = os.pipe()
         err, childs_err = os.pipe()
         try:
-            ends = (childs_control.fileno(), childs_out, childs_err, childs_status.fileno())
+            ends = (childs_control, childs_orders, childs_out, childs_err, childs_status.fileno())
             pid, cgroup = self._fork_into_cgroup(limits, ends)
             childs_status.close()
             self._children[pid] = _Child(status, cgroup)
             listener = socket.recv_fds(status, 64, 1)[1] if limits.network else []
             spare = {"spare": pid, "series": series, "init": self._room.own_pids, "cgroup": cgroup.name}
-            self.send(spare, control.fileno(), out, err, *listener)
+            self.send(spare, control, orders, out, err, *listener)
             for fd in listener:
                 os.close(fd)
         except OSError as error:
             status.close()
             self.send({"no_fork": str(error)})
         finally:
-            for end in (control, childs_control, childs_status):
-                end.close()
-            for fd in (out, childs_out, err, childs_err):
+            childs_status.close()
+            for fd in (control, childs_control, orders, childs_orders, out, childs_out, err, childs_err):
                 os.close(fd)
 
     def _fork_into_cgroup(self, limits: Limits, ends: Ends) -> tuple[int, RunCgroup]:

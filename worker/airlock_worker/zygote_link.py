@@ -23,7 +23,7 @@ from .run_process import RunProcess, signal_name
 from .worker_cgroups import WorkerCgroups
 
 # The fourth is the listener of a run with a network.
-_FDS_PER_SPARE = 4
+_FDS_PER_SPARE = 5
 _MAX_PACKET = 64 * 1024
 _STOP_S = 2.0
 # A fork takes the memory and a core away from a run that starts or ends at the same time; spares can wait.

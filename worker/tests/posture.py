@@ -17,7 +17,7 @@ _FACTS: dict[str, list[str]] = {
     # Process 1 of its own namespace, and itself.
     "processes": ["1", "2"],
     # Input, output, errors, control.
-    "descriptors": ["0 /dev/null", "1 pipe", "2 pipe", "3 socket"],
+    "descriptors": ["0 /dev/null", "1 pipe", "2 pipe", "3 pipe", "4 pipe"],
     "writable_directories": ["/dev/shm", "/tmp", "/tmp/airlock", "/var/tmp"],
     "capabilities": [f"{name} 0000000000000000" for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")],
     "no_new_privs": ["1"],

@@ -61,7 +61,7 @@ def test_digits_behind_a_point_are_no_cut() -> None:
 
 LONG = "sk-" + "".join(chr(97 + at * 7 % 26) for at in range(200))
 WITH_LONG_KEYS = [
-    f"set_result({{('{LONG}',): 1}})",
+    f"set_result({{('{LONG}', object()): 1}})",
     f"set_result({{b'{LONG}': 1}})",
     f"set_result({{'{LONG}': object()}})",
     f"memory.set('a', 'b', {{b'{LONG}': 1}})",
