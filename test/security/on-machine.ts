@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import type { Account } from "../support/account.ts";
 import { startAirlock } from "../support/airlock.ts";
 import type { Place } from "./place.ts";
