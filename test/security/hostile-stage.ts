@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { vi } from "vitest";
+import { expect, vi } from "vitest";
 import { WORKER_PORT } from "../../services/pool-manager/drivers/docker-container.ts";
 import { createTestCertificates, type EchoServer, startEchoServer } from "../support/echo-server.ts";
 import { type Listeners, listenersOf } from "../support/listeners.ts";
@@ -65,6 +65,11 @@ export async function startHostileStage(place: Place): Promise<HostileStage> {
   const rest = restClient(airlock.url);
   const rotate = (value: string) => writeFile(join(airlock.projectsDirectory, "token"), value);
   await rotate(ROTATED.before);
+  // The file of the secret came after the project that names it.
+  await vi.waitFor(
+    async () => expect(await (await fetch(`${airlock.url}/projects`)).text()).not.toContain("TOKEN"),
+    { timeout: 15_000 },
+  );
   const began = (Object.keys(projects) as ProjectName[]).filter((project) => project !== "strict");
   const endings = await Promise.all(began.map((project) => rest.run({ project, code: "pass" })));
   const bad = endings.filter(({ status }) => status !== "completed");
