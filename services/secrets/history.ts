@@ -1,12 +1,13 @@
 import { createHmac } from "node:crypto";
 import type { Clock } from "../common/clock.ts";
 import type { Secret } from "../common/secret.ts";
+import { isBrokered } from "./brokered-secret.ts";
 
 /** So long after it was replaced a version is still known to a sanitizer that asks for it anew. */
 const REPLACED_FOR_MS = 24 * 3_600_000;
 const MAX_REPLACED = 100;
 
-/** The values of one project at one time. */
+/** The secrets of one project at one time: their values, and which of them are brokered where. */
 export type Resolved = {
   readonly version: string;
   readonly secrets: readonly Secret[];
@@ -53,7 +54,12 @@ export function createSecretHistory(clock: Clock, key: Buffer): SecretHistory {
 }
 
 function versionOf(key: Buffer, project: string, secrets: readonly Secret[]): string {
-  const pairs = secrets.map((secret) => [secret.name, secret.reveal()]).sort();
+  // How a secret is used, too: a brokered value is given to no script, and a sanitizer must not look for it.
+  const pairs = secrets
+    .map((secret) =>
+      JSON.stringify([secret.name, secret.reveal(), isBrokered(secret) ? secret.injection : null]),
+    )
+    .sort();
   return createHmac("sha256", key)
     .update(JSON.stringify([project, pairs]))
     .digest("base64url")

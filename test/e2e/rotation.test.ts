@@ -26,6 +26,10 @@ const hashOf = (value: string) => createHash("sha256").update(value).digest("hex
 describe("a secret that is rotated while a script runs", () => {
   it("is redacted in that run in the value that it was given, and the next run has the new one", async () => {
     await rotate(OLD);
+    // The project could not be used without it.
+    await expect
+      .poll(async () => (await fetch(`${airlock.url}/projects/demo`)).text())
+      .toContain(`"problem":null`);
     const id = await rest.submit({
       code: `
 import time
@@ -57,6 +61,30 @@ set_result({'old': old, old: settings.get('TOKEN') == old})
       await rotate(value);
       await sleep(1_100);
       expect(await seen()).toBe(hashOf(value));
+    }
+  });
+});
+
+describe("a secret that becomes brokered, or is no longer", () => {
+  const VALUE = "q7Zk2Lm9Xw4Rt8Bn3Vc6Hd1Jf5Gp0SaE";
+  const INJECT = "inject: {host: erp.example, header: Authorization, format: 'Bearer {}'}";
+  const write = (text: string) =>
+    writeFile(join(airlock.projectsDirectory, "switch.yaml"), `name: switch\n${text}`);
+  const printed = async (code: string) => (await rest.run({ project: "switch", code })).stdout;
+  const hasPlaceholder = async () => (await printed("print(settings.get('TOK'))")).startsWith("airlock");
+
+  it("is redacted exactly in the runs that hold its value", async () => {
+    for (let round = 0; round < 2; round++) {
+      await write(`secrets: {TOK: {value: ${VALUE}, ${INJECT}}}\n`);
+      await expect.poll(hasPlaceholder).toBe(true);
+      // What such a run is not given has no influence on what is told of it.
+      expect(await printed(`print('${VALUE}')`)).toBe(`${VALUE}\n`);
+      await write(`secrets: {TOK: ${VALUE}}\n`);
+      const seen: string[] = [];
+      await expect
+        .poll(async () => seen[seen.push(await printed("print(settings.get('TOK'))")) - 1])
+        .toBe("[REDACTED...0SaE]\n");
+      expect(seen.join("")).not.toContain(VALUE);
     }
   });
 });

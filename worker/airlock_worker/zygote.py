@@ -6,9 +6,9 @@ but the link to its supervisor: whatever is in its memory can be read by every s
 Messages over the link are JSON, one a packet. From the zygote: `{"failed": text}`, `{"ready": what every run child has
 before its script, "left_out": [modules that could not be imported]}`, `{"spare": pid, "series": n, "init": whether it
 is process 1 of a pid namespace, "cgroup": name}` with four descriptors (control, orders, stdout, stderr) and, when the
-limits say `network`, a fifth: the listener for the egress proxy on 127.0.0.1 in the child's network namespace; `{"exit":
-pid, "status": wait status, "oom_kills": n}`, `{"no_fork": text}`. From the supervisor: `{"fork": n, "limits": {...},
-"series": n}`.
+limits say `network`, a fifth: the listener for the egress proxy on 127.0.0.1 in the child's network namespace;
+`{"exit": pid, "status": wait status, "oom_kills": n}`, `{"no_fork": text}`. From the supervisor: `{"fork": n, "limits":
+{...}, "series": n}`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { Secret } from "../../../services/common/secret.ts";
+import { BrokeredSecret } from "../../../services/secrets/brokered-secret.ts";
 import { createSecretHistory } from "../../../services/secrets/history.ts";
 
 const HOUR_MS = 3_600_000;
@@ -11,16 +12,18 @@ function historyAt() {
     { now: () => time.nowMs, after: () => () => undefined },
     randomBytes(32),
   );
-  const record = (values: Record<string, string>, project = "p") => {
-    const secrets = Object.entries(values).map(([name, value]) => new Secret(name, value));
-    return history.record(project, secrets);
-  };
+  const recordSecrets = (secrets: readonly Secret[], project = "p") => history.record(project, secrets);
+  const record = (values: Record<string, string>, project?: string) =>
+    recordSecrets(
+      Object.entries(values).map(([name, value]) => new Secret(name, value)),
+      project,
+    );
   /** The values of a version by name; undefined when it is not known. */
   const find = (version: string, project = "p") => {
     const found = history.find(project, version);
     return found && Object.fromEntries(found.secrets.map((secret) => [secret.name, secret.reveal()]));
   };
-  return { time, record, find };
+  return { time, record, recordSecrets, find };
 }
 
 describe("the version", () => {
@@ -40,6 +43,19 @@ describe("the version", () => {
       record({}),
       record({ A: "value-1" }, "other"),
     ].map(({ version }) => version);
+    expect(new Set(versions).size).toBe(versions.length);
+  });
+
+  it("changes with where a value is brokered, since a sanitizer looks for none that is", () => {
+    const { recordSecrets } = historyAt();
+    const value = "a-value-of-some-length";
+    const injection = { host: "erp.example", port: 443, header: "Authorization", format: "Bearer {}" };
+    const versions = [
+      new Secret("A", value),
+      new BrokeredSecret("A", value, injection),
+      new BrokeredSecret("A", value, { ...injection, host: "crm.example" }),
+      new BrokeredSecret("A", value, { ...injection, header: "X-Key" }),
+    ].map((secret) => recordSecrets([secret]).version);
     expect(new Set(versions).size).toBe(versions.length);
   });
 
