@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 from os import _exit, getpid
 from typing import NoReturn
@@ -61,7 +62,7 @@ def live(ends: tuple[int, int, int, int, int], room: Room, limits: Limits, cgrou
             if start["network"] is not None:
                 network.enter(start["network"], room.scratch)
             if start.get("probe"):
-                work = partial(_measure, room, limits)
+                work: Callable[[], None] = partial(_measure, room, limits)
             else:
                 work = script.prepare(start, limits, CONTROL_FD, ORDERS_FD)
             # Once more: the secrets are of any length.
