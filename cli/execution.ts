@@ -1,3 +1,4 @@
+import { constants } from "node:os";
 import { findNodeAtLocation, parseTree } from "jsonc-parser";
 
 /** An execution as the service shows it. */
@@ -16,23 +17,30 @@ export function hasEnded({ status }: Execution): boolean {
   return status === "completed" || status === "error" || status === "timeout";
 }
 
-/** What a shell expects of a command that ended so; 124 is what timeout(1) gives. */
-export function exitStatusOf({ status }: Execution): number {
-  switch (status) {
-    case "completed":
-      return 0;
-    case "timeout":
-      return 124;
-    default:
-      return 1;
-  }
+// What the worker says of a script that ended by itself (report.py), and of one that a signal ended (verdict.py).
+const EXITED = /^The script ended with exit status (-?\d+)\./;
+const KILLED = /^The script's process was killed by (SIG\w+)/;
+
+/** What a shell would see of the script: its own exit status, 128 and the signal that killed it, 124 as of timeout(1). */
+export function exitStatusOf({ status, end_reason: reason, error }: Execution): number {
+  if (status === "completed") return 0;
+  if (status === "timeout") return 124;
+  const exited = reason === "exit_nonzero" ? EXITED.exec(error ?? "")?.[1] : undefined;
+  // 0 would say that all went well.
+  if (exited !== undefined) return Number(exited) & 0xff || 1;
+  const signal = reason === "killed" ? KILLED.exec(error ?? "")?.[1] : undefined;
+  return signal && isSignal(signal) ? 128 + constants.signals[signal] : 1;
 }
 
-/** The result exactly as it stands in the service's answer; undefined when it is null. */
-export function resultText(body: string): string | undefined {
+function isSignal(name: string): name is NodeJS.Signals {
+  return Object.hasOwn(constants.signals, name);
+}
+
+/** A member exactly as it stands in the service's answer; undefined when it is null. */
+export function memberText(body: string, name: string): string | undefined {
   const tree = parseTree(body);
-  const result = tree && findNodeAtLocation(tree, ["result"]);
-  return !result || result.type === "null"
+  const member = tree && findNodeAtLocation(tree, [name]);
+  return !member || member.type === "null"
     ? undefined
-    : body.slice(result.offset, result.offset + result.length);
+    : body.slice(member.offset, member.offset + member.length);
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { inspect } from "node:util";
 import { ConfigError } from "../services/common/environment.ts";
 import { AirlockError } from "../services/common/errors.ts";
+import { watchOutput } from "./closed-output.ts";
 import { COMMANDS } from "./commands.ts";
 import { helpText } from "./help.ts";
 import { RestError } from "./rest-error.ts";
@@ -34,8 +35,7 @@ function help(name?: string): number {
 guardTerminal(process.stdout);
 guardTerminal(process.stderr);
 
-// A reader that has seen enough, such as head, ends the command without a complaint.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+watchOutput();
 
 try {
   process.exit(await main(process.argv.slice(2)));

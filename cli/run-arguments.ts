@@ -7,16 +7,19 @@ export type RunArguments = {
   readonly timeoutSeconds: number | undefined;
   readonly settings: Readonly<Record<string, string>>;
   readonly memoryFile: string | undefined;
+  /** Where the memory with its updates is written. */
+  readonly saveMemory: string | undefined;
   readonly json: boolean;
 };
 
 /** Parses what follows `./airlock run`; throws a ConfigError. */
 export function parseRunArguments(args: readonly string[]): RunArguments {
   const { values, positionals } = parseFlags("run", args, {
-    project: { type: "string" },
+    project: { type: "string", short: "p" },
     timeout: { type: "string" },
     setting: { type: "string", multiple: true, default: [] },
     memory: { type: "string" },
+    "save-memory": { type: "string" },
     json: { type: "boolean", default: false },
   });
   const [file] = positionals;
@@ -33,6 +36,7 @@ export function parseRunArguments(args: readonly string[]): RunArguments {
     timeoutSeconds: parseTimeout(values.timeout),
     settings: Object.fromEntries(settings),
     memoryFile: values.memory,
+    saveMemory: values["save-memory"],
     json: values.json,
   };
 }

@@ -1,5 +1,5 @@
-import { type ParseError, parse } from "jsonc-parser";
 import { AirlockError } from "../services/common/errors.ts";
+import { jsonErrorPlace } from "../services/common/json/json-error-place.ts";
 import { type OutlineProblem, outlineBytes } from "./json-outline.ts";
 import { type JsonMember, objectOf } from "./json-text.ts";
 import { InvalidFields } from "./problems.ts";
@@ -82,12 +82,8 @@ export function emptyBody(): AirlockError {
 
 // A large body is not parsed twice.
 function locate(text: string): string {
-  const errors: ParseError[] = [];
-  parse(text, errors, { disallowComments: true });
-  const offset = errors[0]?.offset;
-  if (offset === undefined || text === "") return "";
-  const before = text.slice(0, offset).split("\n");
-  return `: line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
+  const place = text === "" ? undefined : jsonErrorPlace(text);
+  return place === undefined ? "" : `: ${place}`;
 }
 
 const DESCRIPTIONS = {

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -35,8 +35,14 @@ describe("./airlock run", () => {
     expect({ status, stdout, stderr }).toEqual({
       status: 0,
       stdout: 'out\n{"x":1.0,"n":18446744073709551616}\n',
-      stderr: "err\n",
+      stderr: expect.stringMatching(/^\(execution [0-9a-f-]{36}\)\nerr\n$/),
     });
+  });
+
+  it("names the execution, so that it can be looked up", async () => {
+    const { stderr } = await run("pass");
+    const [, id] = /^\(execution (\S+)\)$/m.exec(stderr) ?? [];
+    expect((await fetch(`${airlock.url}/executions/${id}`)).status).toBe(200);
   });
 
   it("shows output as it comes", async () => {
@@ -68,7 +74,11 @@ describe("./airlock run", () => {
   });
 
   it.each([
-    ["sys.exit(3)", 1, "exit_nonzero"],
+    ["sys.exit(3)", 3, "exit_nonzero"],
+    ["sys.exit(-1)", 255, "exit_nonzero"],
+    ["sys.exit('no more rows')", 1, "no more rows"],
+    ["import os; os._exit(7)", 7, "exit_nonzero"],
+    ["import os; os.kill(os.getpid(), 15)", 143, "killed"],
     ["1/0", 1, "ZeroDivisionError"],
     ["while True: pass", 124, "timeout"],
   ])("exits with the outcome of %j", async (code, status, told) => {
@@ -93,18 +103,108 @@ describe("./airlock run", () => {
     expect(stdout).toBe('["us=east",9007199254740993]\n');
   });
 
-  const runUntilCtrlC = async (url: string) => {
+  it("shows what the script remembers, or saves it over what it was given", async () => {
+    const code = "memory.set('a', 'n', 2**64); memory.set('b', 'x', [1.0])";
+    expect((await run(code)).stderr).toContain(
+      '(memory updates: {"a":{"n":18446744073709551616},"b":{"x":[1.0]}})',
+    );
+    const memory = join(airlock.directory, "kept.json");
+    const options = ["--memory", memory, "--save-memory", memory];
+    expect((await run(code, options)).stderr).not.toContain("memory");
+    const more = "memory.set('a', 'm', memory.get('a', 'n') + 1)";
+    expect((await run(more, options)).status).toBe(0);
+    expect(await readFile(memory, "utf8")).toBe(
+      '{\n  "a": {\n    "n": 18446744073709551616,\n    "m": 18446744073709551617\n  },\n  "b": {\n    "x": [1.0]\n  }\n}\n',
+    );
+  });
+
+  it.each([
+    ['{"a": {"n": 1},}', /m\.json is not valid JSON: line 1, column 16\.\n$/],
+    ["[1]", /m\.json holds no memory; it must be JSON such as .*\n$/],
+    ["", /m\.json is empty; .*\n$/],
+  ])("names the file of a memory that is none: %s", async (text, told) => {
+    const memory = join(airlock.directory, "m.json");
+    await writeFile(memory, text);
+    const { status, stderr } = await run("pass", ["--memory", memory]);
+    expect(stderr).toMatch(told);
+    expect(status).toBe(2);
+  });
+
+  it.each([
+    [
+      "# -*- coding: latin-1 -*-\nprint('\u00e9')\n",
+      "latin1",
+      /is not encoded as UTF-8 \(line 2\).*iconv -f latin-1/,
+    ],
+    ["print('\u00e9')\n", "latin1", /is not encoded as UTF-8 \(line 1\)/],
+    [
+      "#!/bin/python\n# vim: set fileencoding=cp1252 :\nprint('\u00e9')\n",
+      "utf8",
+      /is encoded as cp1252, and is/,
+    ],
+    ["print(1)\n\0", "utf8", /has a NUL byte in line 2\./],
+  ] as const)("refuses a script that would arrive changed: %j in %s", async (text, encoding, told) => {
+    const file = join(airlock.directory, "encoded.py");
+    await writeFile(file, Buffer.from(text, encoding));
+    const { status, stderr } = await runAirlock(["run", file, "-p", "demo"], { env });
+    expect(stderr).toMatch(told);
+    expect(status).toBe(2);
+  });
+
+  it("takes a script in ASCII whatever encoding it names, and UTF-8 that says so", async () => {
+    expect((await run("# coding: latin-1\nprint('e')")).stdout).toBe("e\n");
+    expect((await run("# coding: utf-8\nprint('\u00e9')")).stdout).toBe("\u00e9\n");
+  });
+
+  it.each([
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const)("cancels the execution on %s", async (signal, status) => {
+    await runUntil((child) => child.kill(signal), status, airlock.url);
+  });
+
+  it("cancels the execution when the reader of its output is gone", async () => {
+    await runUntil((child) => child.stdout?.destroy(), 0, airlock.url, []);
+  });
+
+  it("waits for an Airlock that restarts, and shows how the execution ended", async () => {
+    const own = await startAirlock();
+    const file = join(own.directory, "long.py");
+    await writeFile(file, "import time\nprint('begun', flush=True)\ntime.sleep(4)\nprint('ended')");
+    const port = Number(new URL(own.url).port);
+    const child = spawnAirlock(["run", file, "-p", "demo"], { AIRLOCK_URL: own.url });
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on("data", (data) => {
+        output += data;
+      });
+    }
+    const ended = once(child, "close");
+    await expect.poll(() => output).toContain("begun");
+    // It lets the run finish, and is away by then.
+    await own.stop();
+    await expect.poll(() => output).toContain("(Airlock does not answer; trying again for 60 s)");
+    const again = await startAirlock({ directory: own.directory, projects: {}, port });
+    expect((await ended)[0]).toBe(0);
+    expect(output).toContain("ended\n");
+    await again.remove();
+  });
+
+  type Child = ReturnType<typeof spawnAirlock>;
+  const runUntil = async (end: (child: Child) => void, status: number, url: string, flags = ["--json"]) => {
     const file = join(airlock.directory, "endless.py");
-    await writeFile(file, "print('endless', flush=True)\nwhile True: pass");
-    const child = spawnAirlock(["run", file, "--project", "demo", "--json"], { AIRLOCK_URL: url });
+    await writeFile(file, "import time\nwhile True:\n    print('endless', flush=True)\n    time.sleep(0.2)");
+    const child = spawnAirlock(["run", file, "--project", "demo", ...flags], { AIRLOCK_URL: url });
     const list = async () =>
       ((await (await fetch(`${airlock.url}/executions?status=running`)).json()) as { executions: unknown[] })
         .executions;
     await expect.poll(async () => (await list()).length).toBe(1);
-    child.kill("SIGINT");
-    expect(await once(child, "close")).toEqual([130, null]);
+    end(child);
+    expect(await once(child, "exit")).toEqual([status, null]);
     expect(await list()).toEqual([]);
   };
+
+  const runUntilCtrlC = (url: string) => runUntil((child) => child.kill("SIGINT"), 130, url);
 
   it("cancels the execution on Ctrl-C", () => runUntilCtrlC(airlock.url));
 

@@ -26,6 +26,9 @@ afterAll(async () => {
   await airlock.remove();
 });
 
+/** What was printed besides the line that names the execution. */
+const withoutId = (text: string) => text.replace(/^\(execution [0-9a-f-]{36}\)\n/, "");
+
 async function script(code: string, before = ""): Promise<string[]> {
   const file = join(airlock.directory, "script.py");
   await writeFile(file, `${before}evil = ${JSON.stringify(EVIL)}\n${code}`);
@@ -42,7 +45,8 @@ describe("what ./airlock prints on a terminal does not control it", () => {
     expect(text).toContain("1%\r2%\n");
     expect(text.replace("1%\r2%", "")).not.toMatch(CONTROLS);
     const piped = await runAirlock(args, { env });
-    expect([piped.stdout, piped.stderr]).toEqual([`a\tb${EVIL}\n1%\r2%\n`, `${EVIL}\n`]);
+    const { stdout, stderr } = piped;
+    expect([stdout, withoutId(stderr)]).toEqual([`a\tb${EVIL}\n1%\r2%\n`, `${EVIL}\n`]);
   });
 
   it("a question and the name of a model", async () => {
@@ -63,7 +67,7 @@ describe("what ./airlock prints on a terminal does not control it", () => {
     for (const json of [[], ["--json"]]) {
       const { text } = await runInTerminal([...args, ...json], env);
       expect(text).not.toMatch(CONTROLS);
-      const value = JSON.parse(text);
+      const value = JSON.parse(withoutId(text));
       expect(json.length > 0 ? value.result : value).toBe(EVIL);
     }
     expect((await runAirlock(args, { env })).stdout).toContain("\u009b31m\u202e");
@@ -94,5 +98,5 @@ describe("what ./airlock prints on a terminal does not control it", () => {
 
 it("./airlock run takes a file that begins with a byte order mark", async () => {
   const { stdout, stderr } = await runAirlock(await script("print('read')", "\ufeff"), { env });
-  expect([stdout, stderr]).toEqual(["read\n", ""]);
+  expect([stdout, withoutId(stderr)]).toEqual(["read\n", ""]);
 });

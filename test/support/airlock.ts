@@ -32,6 +32,8 @@ export type TestAirlockOptions = {
   readonly projects?: Readonly<Record<string, string>>;
   readonly env?: Readonly<Record<string, string>>;
   readonly directory?: string;
+  /** A free one unless said. */
+  readonly port?: number;
   /** Serves from memory, without Python. */
   readonly mock?: boolean;
   /** Who runs it; the tests' own user unless said. */
@@ -51,7 +53,16 @@ export async function startAirlock(options: TestAirlockOptions = {}): Promise<Te
   }
   const mock = options.mock ? ["--mock"] : [];
   const command = airlockCommand(
-    ["up", "--port", "0", "--data", dataDirectory, "--projects", projectsDirectory, ...mock],
+    [
+      "up",
+      "--port",
+      String(options.port ?? 0),
+      "--data",
+      dataDirectory,
+      "--projects",
+      projectsDirectory,
+      ...mock,
+    ],
     options.preload,
   );
   const env = environment(options.env);

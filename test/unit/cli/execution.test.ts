@@ -1,22 +1,42 @@
 import { describe, expect, it } from "vitest";
-import { type Execution, exitStatusOf, resultText } from "../../../cli/execution.ts";
+import { type Execution, exitStatusOf, memberText } from "../../../cli/execution.ts";
 
 describe("the result of an execution", () => {
   it.each(["1.0", "9223372036854775809", "5e-324", "-0.0", '{"result": [1.0, "}"]}', '"text"', "false"])(
     "is shown as it was sent: %s",
     (result) => {
       expect(
-        resultText(`{"execution_id":"x","stdout":"\\"result\\":1","result":${result},"error":null}`),
+        memberText(
+          `{"execution_id":"x","stdout":"\\"result\\":1","result":${result},"error":null}`,
+          "result",
+        ),
       ).toBe(result);
     },
   );
 
   it("is not shown when there is none", () => {
-    expect(resultText('{"result":null,"stdout":""}')).toBeUndefined();
+    expect(memberText('{"result":null,"stdout":""}', "result")).toBeUndefined();
   });
 });
 
 describe("the exit status", () => {
+  it.each([
+    ["exit_nonzero", "The script ended with exit status 3.", 3],
+    ["exit_nonzero", "The script ended with exit status -1.", 255],
+    ["exit_nonzero", "The script ended with exit status 256.", 1],
+    ["exit_nonzero", "no more rows", 1],
+    ["killed", "The script's process was killed by SIGTERM.", 143],
+    [
+      "killed",
+      "The script's process was killed by SIGKILL: by itself, or by the kernel for lack of memory.",
+      137,
+    ],
+    ["killed", "The script's process was killed by signal 40.", 1],
+    ["script_error", "The script ended with exit status 3.", 1],
+  ])("of an error by %s (%s) is %i", (end_reason, error, exitStatus) => {
+    expect(exitStatusOf({ status: "error", end_reason, error } as Execution)).toBe(exitStatus);
+  });
+
   it.each([
     ["completed", 0],
     ["error", 1],

@@ -11,6 +11,7 @@ describe("the arguments of run", () => {
       timeoutSeconds: 2.5,
       settings: { A: "1", B: "x=y" },
       memoryFile: "m.json",
+      saveMemory: undefined,
       json: true,
     });
   });
