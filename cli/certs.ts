@@ -1,7 +1,7 @@
-import { parseArgs } from "node:util";
 import { ConfigError } from "../services/common/environment.ts";
 import { CLIENT_NAME } from "../services/common/identity.ts";
 import { renewCertificates } from "./certs-directory.ts";
+import { parseFlags } from "./flags.ts";
 
 const OPTIONS = {
   client: { type: "string", multiple: true },
@@ -13,7 +13,7 @@ const MAX_DAYS = 397;
 
 /** `./airlock certs DIR`: an authority, if there is none, and fresh certificates for every service. */
 export async function certs(args: readonly string[]): Promise<number> {
-  const { positionals, values } = parse(args);
+  const { positionals, values } = parseFlags("certs", args, OPTIONS);
   const [directory, ...more] = positionals;
   const days = Number(values.days);
   const problems = [
@@ -38,14 +38,4 @@ export async function certs(args: readonly string[]): Promise<number> {
     `${made.names.map((name) => `${name}\n`).join("")}in ${directory} are valid until ${made.validTo.toISOString().slice(0, 10)}.\nGive each service its own directory as AIRLOCK_TLS_DIR, and nobody the directory ca.\n`,
   );
   return 0;
-}
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
-  } catch (error) {
-    throw new ConfigError([
-      `${(error as Error).message.split(". ")[0]}. ./airlock help certs lists the flags.`,
-    ]);
-  }
 }

@@ -9,18 +9,24 @@ import { systemReason } from "../services/common/system-reason.ts";
 
 /** A data directory that is this process's alone until `release`, or until the process ends, however it ends. */
 export type DataDirectoryLock = {
-  /** Tells an Airlock that is started now that this one is about to end. */
-  markStopping(): Promise<void>;
+  /** Tells an Airlock that is started now that this one is about to end, once its runs have had `graceMs`. */
+  markStopping(graceMs: number): Promise<void>;
   release(): void;
 };
 
-type Holder = { readonly pid: number; readonly host: string; readonly stopping: boolean };
+type Holder = {
+  readonly pid: number;
+  readonly host: string;
+  readonly stopping: boolean;
+  /** How long its runs may go on. */
+  readonly graceMs: number;
+};
 
 const POLL_MS = 100;
 // One that was told to stop a moment ago has not said so yet.
 const RUNNING_WAIT_MS = 2_000;
-// Runs have ten seconds to end, then workers.
-const STOPPING_WAIT_MS = 30_000;
+// Longer than workers and services take to end once the runs have had their time.
+const ENDING_MS = 20_000;
 const SQLITE_BUSY = 5;
 
 /**
@@ -33,8 +39,8 @@ export async function lockDataDirectory(
 ): Promise<DataDirectoryLock> {
   const path = join(directory, "lock");
   const holderPath = join(directory, "lock-holder.json");
-  const say = async (stopping: boolean) => {
-    const holder: Holder = { pid: process.pid, host: hostname(), stopping };
+  const say = async (stopping: boolean, graceMs = 0) => {
+    const holder: Holder = { pid: process.pid, host: hostname(), stopping, graceMs };
     // It only explains: a full disk must not keep anybody from starting or ending.
     await writeFile(holderPath, JSON.stringify(holder), { mode: 0o600 }).catch(() => undefined);
   };
@@ -44,7 +50,7 @@ export async function lockDataDirectory(
   while (!database) {
     const holder = await readHolder(holderPath);
     const waitedMs = performance.now() - startedMs;
-    if (waitedMs > (holder?.stopping ? STOPPING_WAIT_MS : RUNNING_WAIT_MS)) throw inUse(holder);
+    if (waitedMs > (holder?.stopping ? stoppingWaitMs(holder) : RUNNING_WAIT_MS)) throw inUse(holder);
     if (holder?.stopping && !isTold) {
       tell(`Another Airlock${nameOf(holder)} is stopping in this data directory; waiting for it to end.`);
       isTold = true;
@@ -53,7 +59,7 @@ export async function lockDataDirectory(
     database = tryToLock(path);
   }
   await say(false);
-  return { markStopping: () => say(true), release: () => database.close() };
+  return { markStopping: (graceMs) => say(true, graceMs), release: () => database.close() };
 }
 
 /**
@@ -80,11 +86,16 @@ function tryToLock(path: string): DatabaseSync | undefined {
 
 async function readHolder(path: string): Promise<Holder | undefined> {
   try {
-    const { pid, host, stopping } = JSON.parse(await readFile(path, "utf8"));
-    return Number.isInteger(pid) ? { pid, host: String(host), stopping: stopping === true } : undefined;
+    const { pid, host, stopping, graceMs } = JSON.parse(await readFile(path, "utf8"));
+    if (!Number.isInteger(pid)) return undefined;
+    return { pid, host: String(host), stopping: stopping === true, graceMs: Number(graceMs) || 0 };
   } catch {
     return undefined;
   }
+}
+
+function stoppingWaitMs({ graceMs }: Holder): number {
+  return graceMs + ENDING_MS;
 }
 
 function nameOf(holder: Holder | undefined): string {
@@ -95,7 +106,7 @@ function nameOf(holder: Holder | undefined): string {
 function inUse(holder: Holder | undefined): ConfigError {
   return new ConfigError([
     holder?.stopping
-      ? `Another Airlock${nameOf(holder)} has not ended after ${STOPPING_WAIT_MS / 1_000} s; end it with kill -KILL, or give this one its own data directory with --data DIR.`
+      ? `Another Airlock${nameOf(holder)} has not ended after ${stoppingWaitMs(holder) / 1_000} s; end it with kill -KILL, or give this one its own data directory with --data DIR.`
       : `Another Airlock${nameOf(holder)} already uses this data directory; stop it, or give this one its own with --data DIR.`,
   ]);
 }

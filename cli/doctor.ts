@@ -10,15 +10,20 @@ import { openTlsIfAny } from "../services/common/tls-identity.ts";
 import { DRIVERS, readDockerConfig } from "../services/pool-manager/config.ts";
 import { createDriver } from "../services/pool-manager/drivers/create-driver.ts";
 import type { Provision } from "../services/pool-manager/provisioning.ts";
-import { startWorker } from "../services/pool-manager/worker.ts";
+import { startWorker, type Worker } from "../services/pool-manager/worker.ts";
 import { keepCertificates } from "./embedded-certificates.ts";
 import { tlsDirectoryOf } from "./embedded-config.ts";
 import { parseFlags, usageError } from "./flags.ts";
 import { table } from "./table.ts";
+import { forOutput } from "./terminal.ts";
 import { PYTHON } from "./tools.ts";
 
 const START_TIMEOUT_MS = 600_000;
-const OPTIONS = { driver: { type: "string" }, runtime: { type: "string" } } as const;
+const OPTIONS = {
+  driver: { type: "string" },
+  runtime: { type: "string" },
+  json: { type: "boolean", default: false },
+} as const;
 
 /** `./airlock doctor`: what really protects a run on this machine, measured by a worker that is started for it. */
 export async function doctor(args: readonly string[]): Promise<number> {
@@ -28,6 +33,10 @@ export async function doctor(args: readonly string[]): Promise<number> {
   try {
     const { layers, facts } = await measure(directory, values.driver, values.runtime);
     const missing = layers.filter((layer) => !layer.inForce);
+    if (values.json) {
+      process.stdout.write(`${forOutput(JSON.stringify(asJson(layers, facts), null, 2))}\n`);
+      return missing.length === 0 ? 0 : 1;
+    }
     const rows = layers.map(({ name, inForce, detail }) => [name, inForce ? "in force" : "MISSING", detail]);
     process.stdout.write(table(["LAYER", "HERE", "WHY NOT"], rows));
     const found = facts.map(({ name, values }) => [name, values.join(", ") || "none"]);
@@ -45,6 +54,18 @@ export async function doctor(args: readonly string[]): Promise<number> {
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** As GET /projects/{name} shows them. */
+function asJson(layers: Worker["posture"]["layers"], facts: Worker["posture"]["facts"]): object {
+  return {
+    isolation_layers: layers.map(({ name, inForce, detail }) => ({
+      name,
+      in_force: inForce,
+      detail: detail || null,
+    })),
+    isolation_facts: Object.fromEntries(facts.map(({ name, values }) => [name, values])),
+  };
 }
 
 async function measure(directory: string, driverName: string | undefined, runtime: string | undefined) {

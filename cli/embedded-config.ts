@@ -1,9 +1,8 @@
 import { createHash } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { readHostNames } from "../gateway/web-pages.ts";
-import { ConfigError, readEnvironment } from "../services/common/environment.ts";
+import { readEnvironment } from "../services/common/environment.ts";
 import { readDnsServers } from "../services/egress/names/dns-servers.ts";
 import {
   type DockerConfig,
@@ -13,6 +12,7 @@ import {
 } from "../services/pool-manager/config.ts";
 import { readMaxStoredBytes, readMaxUnfinished } from "../services/router/config.ts";
 import { readVaultSettings, type VaultSettings } from "../services/secrets/vault-settings.ts";
+import { parseFlags, usageError } from "./flags.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 // A Unix socket path has at most 107 characters; a worker's is this much longer than the run directory, whose name gets a
@@ -37,6 +37,8 @@ export type EmbeddedConfig = {
   readonly maxStoredBytes: number;
   readonly maxWorkers: number;
   readonly retentionMs: number;
+  /** How long runs may go on after the first Ctrl-C. */
+  readonly graceMs: number;
   /** PEM file of authorities that servers may be certified by, besides the public ones. */
   readonly egressExtraCaPath: string | undefined;
   /** For names that scripts ask for; empty: the servers of this machine. */
@@ -51,19 +53,31 @@ const OPTIONS = {
   projects: { type: "string" },
   data: { type: "string" },
   driver: { type: "string" },
+  grace: { type: "string" },
   mock: { type: "boolean", default: false },
+} as const;
+
+/** The environment variable that a flag stands for. */
+const VARIABLES = {
+  port: "AIRLOCK_PORT",
+  projects: "AIRLOCK_PROJECTS_DIR",
+  data: "AIRLOCK_DATA_DIR",
+  driver: "AIRLOCK_DRIVER",
+  grace: "AIRLOCK_GRACE",
 } as const;
 
 /** Reads flags and environment; throws a ConfigError that names every problem. */
 export function readEmbeddedConfig(args: readonly string[], env: NodeJS.ProcessEnv): EmbeddedConfig {
-  const flags = parseFlags(args);
-  const read = readEnvironment({
-    ...env,
-    ...(flags.port !== undefined && { AIRLOCK_PORT: flags.port }),
-    ...(flags.projects !== undefined && { AIRLOCK_PROJECTS_DIR: flags.projects }),
-    ...(flags.data !== undefined && { AIRLOCK_DATA_DIR: flags.data }),
-    ...(flags.driver !== undefined && { AIRLOCK_DRIVER: flags.driver }),
+  const { values: flags, positionals } = parseFlags("up", args, OPTIONS);
+  if (positionals.length > 0) throw usageError("up", "up takes only flags, or the name of a project first.");
+  const given = Object.entries(VARIABLES).flatMap(([flag, variable]) => {
+    const value = flags[flag as keyof typeof VARIABLES];
+    return value === undefined ? [] : [{ flag, variable, value }];
   });
+  const read = readEnvironment(
+    { ...env, ...Object.fromEntries(given.map(({ variable, value }) => [variable, value])) },
+    Object.fromEntries(given.map(({ flag, variable }) => [variable, `--${flag}`])),
+  );
   const dataDirectory = resolve(read.text("AIRLOCK_DATA_DIR", join(ROOT, ".airlock")));
   const driver = read.choice("AIRLOCK_DRIVER", DRIVERS, "process");
   const config: EmbeddedConfig = {
@@ -86,6 +100,7 @@ export function readEmbeddedConfig(args: readonly string[], env: NodeJS.ProcessE
     maxStoredBytes: readMaxStoredBytes(read),
     maxWorkers: readMaxWorkers(read),
     retentionMs: read.durationMs("AIRLOCK_RETENTION", "24h"),
+    graceMs: read.durationMs("AIRLOCK_GRACE", "10s"),
     egressExtraCaPath: env.AIRLOCK_EGRESS_EXTRA_CA ? resolve(env.AIRLOCK_EGRESS_EXTRA_CA) : undefined,
     dnsServers: readDnsServers(read),
     logLevel: read.choice("AIRLOCK_LOG_LEVEL", ["debug", "info", "warn", "error"] as const, "info"),
@@ -99,14 +114,6 @@ export function readEmbeddedConfig(args: readonly string[], env: NodeJS.ProcessE
 /** Where the certificates of the connections to containers lie. */
 export function tlsDirectoryOf(dataDirectory: string): string {
   return join(dataDirectory, "tls");
-}
-
-function parseFlags(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: false }).values;
-  } catch (error) {
-    throw new ConfigError([`${(error as Error).message.split(". ")[0]}. ./airlock help lists the flags.`]);
-  }
 }
 
 function runDirectoryOf(dataDirectory: string): string {

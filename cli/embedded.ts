@@ -14,6 +14,8 @@ import { claimRunDirectory } from "./run-directory.ts";
 
 export type Embedded = {
   readonly url: string;
+  /** The gRPC target of the router, for callers on this machine. */
+  readonly routerAddress: string;
   /** Ends from the outside in: no new requests, runs finish for `graceMs`, then workers, then the rest. */
   drain(graceMs: number): Promise<void>;
 };
@@ -38,7 +40,7 @@ export async function startEmbedded(
   let certificates: KeptCertificates | undefined;
   const drainAll = async (graceMs: number) => {
     try {
-      await lock.markStopping();
+      await lock.markStopping(graceMs);
       for (const service of running.reverse()) await service.drain(graceMs);
       certificates?.close();
       await claimed.remove();
@@ -131,7 +133,11 @@ export async function startEmbedded(
         running.flatMap(({ registry }) => registry ?? []),
       ),
     );
-    return { url: `http://${config.host}:${gateway.port}`, drain: drainAll };
+    return {
+      url: `http://${config.host}:${gateway.port}`,
+      routerAddress: address("router"),
+      drain: drainAll,
+    };
   } catch (error) {
     await drainAll(0);
     throw error;

@@ -10,11 +10,20 @@ export function parseFlags<const Options extends NonNullable<ParseArgsConfig["op
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
   } catch (error) {
-    const [sentence] = (error as Error).message.split(". ");
-    throw usageError(command, `${sentence}.`);
+    throw usageError(command, sentenceOf(error as NodeJS.ErrnoException));
   }
 }
 
 export function usageError(command: string, sentence: string): ConfigError {
   return new ConfigError([`${sentence} See ./airlock help ${command}.`]);
+}
+
+/** Node's own texts are of several lines and speak of its functions. */
+function sentenceOf({ code, message }: NodeJS.ErrnoException): string {
+  const flags = [...(/'([^']*)'/.exec(message)?.[1] ?? "").matchAll(/--?[\w-]+/g)].map(([name]) => name);
+  const flag = flags.at(-1) ?? "a flag";
+  if (code !== "ERR_PARSE_ARGS_INVALID_OPTION_VALUE") return `${message.split(". ")[0]}.`;
+  if (message.includes("does not take an argument")) return `${flag} takes no value.`;
+  const dash = message.includes("ambiguous") ? `; one that begins with - is written ${flag}=-…` : "";
+  return `${flag} needs a value${dash}.`;
 }

@@ -19,7 +19,8 @@ ${["up", "projects", "run", "logs", "down", "lock", "doctor"].map(line).join("")
 Deploy it:
 ${["init", "certs"].map(line).join("")}
 Work on it:
-${["check", "test", "bench", "generate"].map(line).join("")}
+${["check", "test", "bench", "generate"].map(line).join("")}  ${"version".padEnd(width)}  print the version of Airlock
+
 ./airlock help COMMAND has the details. The client commands talk to AIRLOCK_URL,
 or to http://127.0.0.1:8000 (AIRLOCK_PORT).
 `;

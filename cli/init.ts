@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { chown, mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { ConfigError } from "../services/common/environment.ts";
 import { renewCertificates } from "./certs-directory.ts";
+import { parseFlags, usageError } from "./flags.ts";
 
 // Whom the containers run as where the operator is root; nobody of the machine.
 const UNPRIVILEGED = 10_001;
@@ -36,7 +36,7 @@ export async function init(args: readonly string[]): Promise<number> {
   await written(join(directory, ".env"), await environmentFile(owner), 0o644);
   if (process.getuid?.() === 0) await giveTo(owner, deployment);
   process.stdout.write(
-    `deployment/ and .env are ready; the certificates are valid until ${validTo.toISOString().slice(0, 10)}, run this again before.\nNext: docker compose up --wait\n`,
+    `deployment/ and .env are ready; the certificates are valid until ${validTo.toISOString().slice(0, 10)}, run this again before.\nNext: docker compose up --build --wait\n`,
   );
   return 0;
 }
@@ -44,11 +44,9 @@ export async function init(args: readonly string[]): Promise<number> {
 type Owner = { readonly uid: number; readonly gid: number };
 
 function parse(args: readonly string[]): string {
-  try {
-    parseArgs({ args: [...args], options: {} });
-  } catch {
-    throw new ConfigError(["Usage: ./airlock init, in the directory of docker-compose.yml."]);
-  }
+  const { positionals } = parseFlags("init", args, {});
+  if (positionals.length > 0)
+    throw usageError("init", "init takes no arguments; it works in the directory of docker-compose.yml.");
   return process.cwd();
 }
 

@@ -11,11 +11,17 @@ export type LogFilter = {
   readonly minLevel: number;
   readonly executionId: string | undefined;
   readonly project: string | undefined;
+  /** Epoch milliseconds; what is older is left out. */
+  readonly sinceMs?: number | undefined;
+  /** Whether the stack of an error is shown, which only developers read. */
+  readonly stack?: boolean;
+  /** Whether a line stays the JSON that it is. */
+  readonly json?: boolean;
 };
 
 /**
- * A JSON line of the log as people read it, with the stack of an error in indented lines below; undefined when the filter leaves
- * it out or it is none.
+ * A JSON line of the log as people read it, with further lines of an error, and its stack if the filter wants it, indented below;
+ * undefined when the filter leaves it out or it is none.
  */
 export function readableLogLine(line: string, filter: LogFilter): string | undefined {
   const event = parse(line);
@@ -24,22 +30,42 @@ export function readableLogLine(line: string, filter: LogFilter): string | undef
   if (typeof level !== "number" || level < filter.minLevel) return undefined;
   if (filter.executionId !== undefined && !Object.values(rest).includes(filter.executionId)) return undefined;
   if (filter.project !== undefined && rest.project !== filter.project) return undefined;
+  if (filter.sinceMs !== undefined && !(Date.parse(String(time)) >= filter.sinceMs)) return undefined;
+  if (filter.json) return printable(line);
   const name = [...LOG_LEVELS].find(([, value]) => value === level)?.[0] ?? String(level);
   const error = errorIn(err);
-  const details = Object.entries({ ...rest, ...error.facts }).map(([key, value]) => `${key}=${shown(value)}`);
-  const first = [time, name.toUpperCase().padEnd(5), String(service).padEnd(12), msg, ...details].join(" ");
-  return [first, ...error.stack].map(printable).join("\n    ");
+  // Of a reason that the error has already, once is enough.
+  const others = Object.entries({ ...rest, ...error.facts }).filter(([, value]) => value !== error.message);
+  const details = others.map(([key, value]) => `${key}=${shown(value)}`);
+  const reason = error.lines.length > 0 ? [`err=${error.lines[0]}`] : [];
+  const first = [time, name.toUpperCase().padEnd(5), String(service).padEnd(12), msg, ...details, ...reason];
+  const below = [...error.lines.slice(1), ...(filter.stack ? error.stack : [])];
+  return [first.join(" "), ...below].map(printable).join("\n    ");
 }
 
-/** What `err` of an event tells: kind and message as one fact, beside its others, and the lines of its stack. */
-function errorIn(err: unknown): { readonly facts: object; readonly stack: readonly string[] } {
-  if (typeof err !== "object" || err === null) return { facts: err === undefined ? {} : { err }, stack: [] };
-  const { type, message, stack, ...others } = err as Record<string, unknown>;
-  const facts = Object.entries(others).map(([key, value]) => [`err.${key}`, value]);
-  const frames = String(stack ?? "").split("\n");
+type LoggedError = {
+  readonly message: string | undefined;
+  /** Kind and message; the kind is left out where the code says the same. */
+  readonly lines: readonly string[];
+  readonly facts: object;
+  readonly stack: readonly string[];
+};
+
+/** What `err` of an event tells. */
+function errorIn(err: unknown): LoggedError {
+  if (typeof err !== "object" || err === null) {
+    return { message: undefined, lines: [], facts: err === undefined ? {} : { err }, stack: [] };
+  }
+  const { type, message, stack, detail: _detail, name: _name, ...others } = err as Record<string, unknown>;
+  const text = String(message);
   return {
-    facts: { err: `${type ?? "Error"}: ${message}`, ...Object.fromEntries(facts) },
-    stack: frames.filter((line) => /^\s+at /.test(line)).map((line) => line.trim()),
+    message: text,
+    lines: `${type ?? "Error"}: ${text}`.split(/\r?\n/).filter((line) => line.trim() !== ""),
+    facts: Object.fromEntries(Object.entries(others).map(([key, value]) => [`err.${key}`, value])),
+    stack: String(stack ?? "")
+      .split("\n")
+      .filter((line) => /^\s+at /.test(line))
+      .map((line) => line.trim()),
   };
 }
 

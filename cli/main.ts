@@ -4,6 +4,7 @@ import { inspect } from "node:util";
 import { ConfigError } from "../services/common/environment.ts";
 import { AirlockError } from "../services/common/errors.ts";
 import { watchOutput } from "./closed-output.ts";
+import { closestName } from "./closest-name.ts";
 import { COMMANDS } from "./commands.ts";
 import { helpText } from "./help.ts";
 import { RestError } from "./rest-error.ts";
@@ -18,18 +19,26 @@ async function main([name = "help", ...args]: readonly string[]): Promise<number
   }
   if (["help", "--help", "-h"].includes(name)) return help(args[0]);
   const command = COMMANDS.find((each) => each.name === name);
-  if (!command) {
-    process.stderr.write(`There is no command "${name}". ./airlock help lists them.\n`);
-    return 2;
-  }
+  if (!command) return noSuchCommand(name);
   if (args.includes("--help") || args.includes("-h")) return help(name);
   const run = await command.load(args);
   return await run(args);
 }
 
 function help(name?: string): number {
+  if (name !== undefined && !COMMANDS.some((each) => each.name === name)) return noSuchCommand(name);
   process.stdout.write(helpText(name));
   return 0;
+}
+
+function noSuchCommand(name: string): number {
+  const meant = closestName(
+    name,
+    COMMANDS.map((each) => each.name),
+  );
+  const hint = meant === undefined ? "" : ` Did you mean ${meant}?`;
+  process.stderr.write(`There is no command "${name}".${hint} ./airlock help lists them.\n`);
+  return 2;
 }
 
 guardTerminal(process.stdout);

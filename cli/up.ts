@@ -1,12 +1,19 @@
-import { access, constants, mkdir, readdir } from "node:fs/promises";
+import { access, constants, readdir } from "node:fs/promises";
 import { keepMemoryOutOfCoreDumps } from "../services/common/core-dumps.ts";
 import { ConfigError } from "../services/common/environment.ts";
 import { systemReason } from "../services/common/system-reason.ts";
 import { type EmbeddedConfig, readEmbeddedConfig } from "./embedded-config.ts";
+import { makeDirectory } from "./make-directory.ts";
 
-const DRAIN_GRACE_MS = 10_000;
+const DEFAULT_URL = "http://127.0.0.1:8000";
+const COUNT_MS = 2_000;
 
-type Running = { readonly url: string; drain(graceMs: number): Promise<void> };
+type Running = {
+  readonly url: string;
+  /** The gRPC target of the router; the mock has none. */
+  readonly routerAddress?: string;
+  drain(graceMs: number): Promise<void>;
+};
 
 /** `./airlock up`: starts everything in this process and serves until Ctrl-C. Resolves to the exit status. */
 export async function up(args: readonly string[]): Promise<number> {
@@ -24,10 +31,13 @@ export async function up(args: readonly string[]): Promise<number> {
   }
   // Whoever waits for the banner may end it at once.
   const stopped = untilStopped();
-  process.stdout.write(banner(running.url, config.mock ? "mock-project" : "demo", config.mock));
+  process.stdout.write(banner(running, config.mock));
   await stopped;
-  process.stdout.write("\nFinishing what runs; Ctrl-C again stops at once.\n");
-  await running.drain(DRAIN_GRACE_MS);
+  process.stdout.write(
+    `\nFinishing what runs, for ${config.graceMs / 1_000} s at most (--grace); Ctrl-C once more stops at once.\n`,
+  );
+  process.stdout.write(await whatIsOpen(running.url, config));
+  await running.drain(config.graceMs);
   return 0;
 }
 
@@ -45,7 +55,7 @@ async function startReal(config: EmbeddedConfig): Promise<Running> {
   if (config.driver === "process") await requirePython(config.python);
   await requireProjects(config.projectsDirectory);
   const { dataDirectory } = config;
-  await mkdir(dataDirectory, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+  await makeDirectory(dataDirectory).catch((error: unknown) => {
     throw new ConfigError([
       `The data directory ${dataDirectory} cannot be made: ${systemReason(error)}; name another with --data DIR.`,
     ]);
@@ -80,14 +90,51 @@ function explain(error: unknown, args: readonly string[]): string | undefined {
   return undefined;
 }
 
-function banner(url: string, project: string, mock: boolean): string {
+function banner({ url, routerAddress }: Running, mock: boolean): string {
+  const project = mock ? "mock-project" : "demo";
+  const clients =
+    url === DEFAULT_URL
+      ? ""
+      : `./airlock run and the like need this in their terminal: export AIRLOCK_URL=${url}\n`;
+  const grpc =
+    routerAddress === undefined ? "" : `gRPC, for your user only: ${routerAddress} (docs/grpc.md)\n`;
+  const ways = mock ? "How to get an error, a timeout or a 429 from it: docs/mock.md\n" : "";
   return `Airlock${mock ? " (mock)" : ""} is up at ${url}
 
 Try it:
   curl -s ${url}/execute -H 'content-type: application/json' \\
     -d '{"project": "${project}", "code": "set_result(6 * 7)"}'
 then poll the poll_url that it answers. ${url}/skill.md teaches it to an agent, ${url}/docs shows it all.
-`;
+${clients}${grpc}${ways}`;
+}
+
+/** Which executions have not ended, and what becomes of them; empty when there are none. */
+async function whatIsOpen(url: string, { driver, mock }: EmbeddedConfig): Promise<string> {
+  if (mock) return "";
+  const [running, paused] = await Promise.all([countOf(url, "running"), countOf(url, "awaiting_llm")]);
+  // A container stays, and the next start takes it over.
+  const fate = driver === "docker" ? "is taken over by the next start" : "ends as worker_lost";
+  const lines = [
+    running > 0 ? `${executions(running, "runs", "run")} now; what has not ended by then ${fate}.\n` : "",
+    paused > 0 ? `${executions(paused, "waits", "wait")} for an answer, and ${fate}.\n` : "",
+  ];
+  return lines.join("");
+}
+
+function executions(count: number, one: string, more: string): string {
+  return count === 1 ? `1 execution ${one}` : `${count} executions ${more}`;
+}
+
+async function countOf(url: string, status: string): Promise<number> {
+  try {
+    const answer = await fetch(`${url}/executions?status=${status}&limit=200`, {
+      signal: AbortSignal.timeout(COUNT_MS),
+    });
+    return ((await answer.json()) as { executions: unknown[] }).executions.length;
+  } catch {
+    // It only explains.
+    return 0;
+  }
 }
 
 /** Resolves at the first SIGINT or SIGTERM; the second one ends the process at once. */

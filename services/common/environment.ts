@@ -8,14 +8,21 @@ export class ConfigError extends Error {
 
 export type EnvironmentReader = ReturnType<typeof readEnvironment>;
 
-/** Reads settings from an environment and collects every problem before it complains. */
-export function readEnvironment(env: Readonly<Record<string, string | undefined>>) {
+/**
+ * Reads settings from an environment and collects every problem before it complains. `written` has what the operator wrote
+ * instead of a variable, such as `--port`: problems name that.
+ */
+export function readEnvironment(
+  env: Readonly<Record<string, string | undefined>>,
+  written: Readonly<Record<string, string>> = {},
+) {
   const problems: string[] = [];
+  const nameOf = (variable: string) => written[variable] ?? variable;
   return {
     /** The text of `name`, or `fallback`; without a fallback the variable is required. */
     text(name: string, fallback?: string): string {
       const value = env[name] || fallback;
-      if (value === undefined) problems.push(`${name} is not set`);
+      if (value === undefined) problems.push(`${nameOf(name)} is not set`);
       return value ?? "";
     },
     /** The text of `name`; undefined when it is not set. */
@@ -30,14 +37,14 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
       if (raw === undefined || raw === "") return fallback;
       const value = Number(raw);
       if (Number.isInteger(value) && value >= min && value <= max) return value;
-      problems.push(`${name} must be a whole number from ${min} to ${max}, not "${raw}"`);
+      problems.push(`${nameOf(name)} must be a whole number from ${min} to ${max}, not "${raw}"`);
       return fallback;
     },
     /** One of `choices`. */
     choice<T extends string>(name: string, choices: readonly T[], fallback: T): T {
       const raw = env[name] || fallback;
       const found = choices.find((choice) => choice === raw);
-      if (!found) problems.push(`${name} must be one of ${choices.join(", ")}, not "${raw}"`);
+      if (!found) problems.push(`${nameOf(name)} must be one of ${choices.join(", ")}, not "${raw}"`);
       return found ?? fallback;
     },
     /** A length of time such as 90s, 15m, 24h or 7d, in milliseconds. */
@@ -45,7 +52,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
       const raw = env[name] || fallback;
       const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(raw);
       if (!match) {
-        problems.push(`${name} must be a length of time such as 90s, 15m, 24h or 7d, not "${raw}"`);
+        problems.push(`${nameOf(name)} must be a length of time such as 90s, 15m, 24h or 7d, not "${raw}"`);
         return 0;
       }
       const unit = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }[match[2] as "ms"];

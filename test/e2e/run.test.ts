@@ -225,7 +225,19 @@ describe("./airlock run", () => {
     [["run", "/no/such/file.py", "--project", "demo"], 2, "cannot be read: no such file or directory."],
     [["run", "-", "--project", "nope"], 1, "Use one of: demo, tables."],
     [["down", "nope"], 1, "Use one of: demo, tables."],
-    [["frobnicate"], 2, 'There is no command "frobnicate"'],
+    [["frobnicate"], 2, 'There is no command "frobnicate". ./airlock help'],
+    [["runn"], 2, 'There is no command "runn". Did you mean run?'],
+    [["help", "porjects"], 2, 'There is no command "porjects". Did you mean projects?'],
+    [["up", "demo", "--replicas", "-1"], 2, "--replicas needs a value; one that begins with - is written"],
+    [["up", "demo", "--replicas=-1"], 2, '--replicas must be a whole number above 0, not "-1".'],
+    [["run", "/tmp", "-p", "demo"], 2, "/tmp cannot be read: illegal operation on a directory."],
+    [["certs", "--dayz", "3"], 2, "Unknown option '--dayz'. See ./airlock help certs."],
+    [["logs", "--tail", "many"], 2, '--tail must be a whole number, not "many".'],
+    [
+      ["logs", "--since", "soon"],
+      2,
+      '--since must be a length of time such as 90s, 15m, 24h or 7d, not "soon"',
+    ],
   ])("refuses %j with a sentence", async (args, status, told) => {
     const result = await runAirlock(args, { env, input: "print(1)" });
     expect(result.stderr).toContain(told);
@@ -265,5 +277,35 @@ describe("./airlock projects, up, down and logs", () => {
     ]);
     expect(status).toBe(0);
     expect(stdout).toContain("worker ready");
+  });
+
+  const logs = async (...args: string[]) =>
+    await runAirlock(["logs", "--data", airlock.dataDirectory, ...args]);
+
+  it("read the end of the log, what is young in it, and its lines as JSON", async () => {
+    const all = (await logs()).stdout.trimEnd().split("\n");
+    expect((await logs("--tail", "2")).stdout.trimEnd().split("\n")).toEqual(all.slice(-2));
+    expect((await logs("--since", "1h")).stdout.trimEnd().split("\n").length).toBeGreaterThanOrEqual(
+      all.length,
+    );
+    expect((await logs("--since", "2100-01-01T00:00:00Z")).stdout).toBe("");
+    const lines = (await logs("--json", "--project", "tables")).stdout.trimEnd().split("\n");
+    expect(lines.map((line) => JSON.parse(line).project)).toEqual(lines.map(() => "tables"));
+  });
+
+  it("say so when the log has nothing about a project or an execution", async () => {
+    expect(await logs("--project", "nope")).toMatchObject({
+      status: 0,
+      stdout: "",
+      stderr: 'The log has no line about project "nope".\n',
+    });
+    expect((await logs("019a")).stderr).toBe("The log has no line about execution 019a.\n");
+  });
+
+  it("print what the service sent with --json", async () => {
+    const { stdout } = await runAirlock(["projects", "--json"], { env });
+    expect((JSON.parse(stdout) as { projects: { name: string }[] }).projects.map(({ name }) => name)).toEqual(
+      ["demo", "tables"],
+    );
   });
 });

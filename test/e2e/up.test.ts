@@ -1,7 +1,15 @@
 import { once } from "node:events";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ExecutionStatus } from "../../services/common/gen/airlock/v1/execution.ts";
+import { RouterServiceClient } from "../../services/common/gen/airlock/v1/router.ts";
+import { callUnary, connect } from "../../services/common/grpc-client.ts";
 import { runAirlock, startAirlock, type TestAirlock } from "../support/airlock.ts";
+import { restClient } from "../support/rest.ts";
+
+const ALL = { project: "", status: ExecutionStatus.UNSPECIFIED, limit: 10, cursor: "" };
 
 let airlock: TestAirlock;
 
@@ -56,9 +64,15 @@ describe("./airlock up", () => {
   });
 
   it.each([
-    [["--port", "http"], {}, /^AIRLOCK_PORT must be a whole number from 0 to 65535, not "http"\n$/],
-    [["--prot", "1"], {}, /^Unknown option '--prot'.*\n$/],
-    [["--driver", "vm"], {}, /^AIRLOCK_DRIVER must be one of process, docker, not "vm"\n$/],
+    [["--port", "http"], {}, /^--port must be a whole number from 0 to 65535, not "http"\n$/],
+    [[], { AIRLOCK_PORT: "http" }, /^AIRLOCK_PORT must be a whole number from 0 to 65535, not "http"\n$/],
+    [["--prot", "1"], {}, /^Unknown option '--prot'\. See .*\n$/],
+    [["--port"], {}, /^--port needs a value\. See .*\n$/],
+    [["--port", "-1"], {}, /^--port needs a value; one that begins with - is written --port=-…\. See .*\n$/],
+    [["--mock=yes"], {}, /^--mock takes no value\. See .*\n$/],
+    [["--port", "1", "demo"], {}, /^up takes only flags, or the name of a project first\. See .*\n$/],
+    [["--grace", "long"], {}, /^--grace must be a length of time such as .*, not "long"\n$/],
+    [["--driver", "vm"], {}, /^--driver must be one of process, docker, not "vm"\n$/],
     [
       ["--projects", "/no/such/dir"],
       {},
@@ -71,6 +85,80 @@ describe("./airlock up", () => {
       env,
     });
     expect(stderr).toMatch(sentence);
+    expect(status).toBe(2);
+  });
+
+  it("says what clients and gRPC callers need to reach it", async () => {
+    expect(airlock.output()).toContain(`export AIRLOCK_URL=${airlock.url}\n`);
+    const [, socket = ""] = /gRPC, for your user only: (unix:\S+)/.exec(airlock.output()) ?? [];
+    const router = connect(RouterServiceClient, socket);
+    const { executions } = await callUnary(router, router.listExecutions, ALL, "router", {
+      timeoutMs: 5_000,
+    });
+    router.close();
+    expect(executions).toEqual([]);
+  });
+
+  it("says on Ctrl-C what still runs and how long it may, and keeps to --grace", async () => {
+    const other = await startAirlock({
+      projects: { demo: "replicas: 2\n" },
+      env: { AIRLOCK_GRACE: "2.5s" },
+    });
+    const rest = restClient(other.url);
+    const codes = ["import time; time.sleep(60)", "llm.complete('?')"];
+    const [running = "", paused = ""] = await Promise.all(codes.map((code) => rest.submit({ code })));
+    await expect.poll(async () => (await rest.get(running)).status).toBe("running");
+    await expect.poll(async () => (await rest.get(paused)).status).toBe("awaiting_llm");
+    const startedMs = performance.now();
+    expect(await other.stop()).toBe(0);
+    const tookMs = performance.now() - startedMs;
+    expect(tookMs).toBeGreaterThan(2_400);
+    expect(tookMs).toBeLessThan(9_000);
+    expect(other.output()).toContain(
+      "Finishing what runs, for 2.5 s at most (--grace); Ctrl-C once more stops at once.",
+    );
+    expect(other.output()).toContain("1 execution runs now; what has not ended by then ends as worker_lost.");
+    expect(other.output()).toContain("1 execution waits for an answer, and ends as worker_lost.");
+    const again = await other.restart();
+    const after = restClient(again.url);
+    expect([(await after.settled(running)).end_reason, (await after.settled(paused)).end_reason]).toEqual([
+      "worker_lost",
+      "worker_lost",
+    ]);
+    await again.remove();
+  }, 60_000);
+
+  it("lets runs finish for as long as --grace says", async () => {
+    const other = await startAirlock({ env: { AIRLOCK_GRACE: "60s" } });
+    const rest = restClient(other.url);
+    const id = await rest.submit({ code: "import time; time.sleep(14); set_result('finished')" });
+    await expect.poll(async () => (await rest.get(id)).status).toBe("running");
+    expect(await other.stop()).toBe(0);
+    const again = await other.restart();
+    expect(await restClient(again.url).settled(id)).toMatchObject({ result: "finished" });
+    await again.remove();
+  }, 60_000);
+
+  it.each([
+    [
+      "a file",
+      async (path: string) => await writeFile(path, ""),
+      /^The data directory \S+ cannot be made: .*\n$/,
+    ],
+    [
+      "a file's place",
+      async (path: string) => await writeFile(join(path, ".."), ""),
+      /cannot be made: .*\n$/,
+    ],
+    ["in /proc", async () => undefined, /^The data directory \/proc\/\S+ cannot be made: .*\n$/],
+  ])("refuses %s as data directory with one sentence", async (what, make, told) => {
+    const inProc = what === "in /proc";
+    const path = inProc ? "/proc/airlock-data" : join(airlock.directory, what.replaceAll(/\W/g, "-"), "data");
+    if (!inProc) await mkdir(join(path, ".."));
+    if (what === "a file's place") await rm(join(path, ".."), { recursive: true });
+    await make(path);
+    const { status, stderr } = await runAirlock(["up", "--port", "0", "--data", path]);
+    expect(stderr).toMatch(told);
     expect(status).toBe(2);
   });
 

@@ -5,7 +5,8 @@ import { helpText } from "../../../cli/help.ts";
 describe("help", () => {
   it("names every command, and fits a wide terminal", () => {
     const overview = helpText();
-    for (const { name } of COMMANDS) expect(overview).toContain(`\n  ${name} `);
+    for (const name of [...COMMANDS.map((command) => command.name), "version"])
+      expect(overview).toContain(`\n  ${name} `);
     for (const page of [overview, ...COMMANDS.map(({ name }) => helpText(name))]) {
       for (const line of page.split("\n")) expect(line.length).toBeLessThanOrEqual(110);
     }

@@ -31,7 +31,7 @@ describe("a line of the log", () => {
     );
   });
 
-  it("has the message and the code of an error in it, and the stack in indented lines below", () => {
+  it("has the code and the message of an error in it, further lines indented below, and the stack when asked", () => {
     const err = {
       type: "TypeError",
       message: "no\nway\u009b",
@@ -39,11 +39,28 @@ describe("a line of the log", () => {
       stack: "TypeError: no\nway\u009b\n    at one (a.ts:1:2)\n    at two\u001b[2J (b.ts:3:4)",
     };
     const line = JSON.stringify({ ...JSON.parse(LINE), reason: undefined, err });
-    expect(readableLogLine(line, ALL)?.split("\n")).toEqual([
-      '2026-11-21T12:00:00.000Z WARN  router       run ended executionId=019a project=demo err="TypeError: no\\nway\\u{9b}" err.code=ENOENT',
+    const readable = [
+      "2026-11-21T12:00:00.000Z WARN  router       run ended executionId=019a project=demo err.code=ENOENT err=TypeError: no",
+      "    way\\u{9b}",
+    ];
+    expect(readableLogLine(line, ALL)?.split("\n")).toEqual(readable);
+    expect(readableLogLine(line, { ...ALL, stack: true })?.split("\n")).toEqual([
+      ...readable,
       "    at one (a.ts:1:2)",
       "    at two\\u{1b}[2J (b.ts:3:4)",
     ]);
+  });
+
+  it("says a reason once that stands in the event and in its error", () => {
+    const err = { type: "AirlockError", message: "no disk", stack: "AirlockError: no disk" };
+    const line = JSON.stringify({ ...JSON.parse(LINE), reason: "no disk", err });
+    expect(readableLogLine(line, ALL)).toMatch(/project=demo err=AirlockError: no disk$/);
+  });
+
+  it("is left out when it is older, and stays JSON when asked", () => {
+    const at = Date.parse("2026-11-21T12:00:00.000Z");
+    expect(readableLogLine(LINE, { ...ALL, sinceMs: at + 1 })).toBeUndefined();
+    expect(readableLogLine(LINE, { ...ALL, sinceMs: at, json: true })).toBe(LINE);
   });
 
   it("is left out by level, execution or project", () => {
