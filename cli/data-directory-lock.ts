@@ -76,10 +76,10 @@ function tryToLock(path: string): DatabaseSync | undefined {
     return database;
   } catch (error) {
     database?.close();
-    const { errcode } = error as { errcode?: number };
+    const { errcode, errstr } = error as { errcode?: number; errstr?: string };
     if (errcode === SQLITE_BUSY) return undefined;
     throw new ConfigError([
-      `The data directory cannot be locked: ${path} (${errcode === undefined ? systemReason(error) : `SQLite ${errcode}`}). Let this user write there, or name another directory with --data DIR.`,
+      `The data directory cannot be locked: ${path} (${errstr ?? systemReason(error)}). Let this user write there, or name another directory with --data DIR.`,
     ]);
   }
 }

@@ -81,11 +81,20 @@ async function requireProjects(directory: string): Promise<void> {
   });
 }
 
+/** What the operator has to mend; undefined when the error tells of no such thing. */
 function explain(error: unknown, args: readonly string[]): string | undefined {
   if (error instanceof ConfigError) return error.message;
-  if (error instanceof Error && "code" in error && error.code === "EADDRINUSE") {
-    const port = readEmbeddedConfig(args, process.env).port;
+  const { code, errno, path, errstr } = error as NodeJS.ErrnoException & { errstr?: string };
+  const { port, dataDirectory } = readEmbeddedConfig(args, process.env);
+  if (code === "EADDRINUSE") {
     return `Port ${port} is in use; stop what uses it, or choose another with --port.`;
+  }
+  const other = "Mend that, or name another directory with --data DIR.";
+  if (code === "ERR_SQLITE_ERROR") {
+    return `The database in the data directory ${dataDirectory} cannot be opened: ${errstr}. ${other}`;
+  }
+  if (errno !== undefined && path?.startsWith(dataDirectory)) {
+    return `The data directory ${dataDirectory} cannot be used: ${path}: ${systemReason(error)}. ${other}`;
   }
   return undefined;
 }

@@ -7,25 +7,34 @@ import {
 } from "../../services/common/gen/airlock/v1/execution.ts";
 import { fingerprintOf } from "../../services/common/idempotency.ts";
 import type { Backend } from "../backend.ts";
+import { playOf } from "./mock-play.ts";
 import { createMockProject, MOCK_TIMEOUT_MS } from "./mock-project.ts";
+import { createMockRefusals } from "./mock-refusals.ts";
 import { createMockStore } from "./mock-store.ts";
+import { createMockWaits } from "./mock-waits.ts";
 
 /**
- * Everything behind the gateway, from memory: a script completes at once with its own code as output; one that holds
- * `llm.complete(` asks a question first.
+ * Everything behind the gateway, from memory: a script completes at once with its own code as output, unless its comments
+ * ask for something else (mock-play.ts); one that holds `llm.complete(` asks a question first.
  */
 export function createMockBackend(now: () => number = Date.now, newId: () => string = randomUUID): Backend {
   const store = createMockStore();
   const project = createMockProject(() => store.count(ExecutionStatus.AWAITING_LLM));
   const end = (execution: Execution, change: Partial<Execution>): Execution =>
     store.update({ ...execution, llmRequest: undefined, executionTimeMs: 1, endedAtMs: now(), ...change });
-  const complete = (execution: Execution, code: string) =>
-    end(execution, {
-      status: ExecutionStatus.COMPLETED,
-      endReason: EndReason.COMPLETED,
-      resultJson: JSON.stringify({ echo: code }),
-      stdout: code,
+  const waits = createMockWaits();
+  /** Ends it as its script asks for, after it has run for as long. */
+  const play = (execution: Execution, code: string): Execution => {
+    const { runsForMs, ending } = playOf(code);
+    if (runsForMs === 0) return end(execution, ending);
+    const { executionId } = execution;
+    waits.after(executionId, runsForMs, () => {
+      const { execution: current } = store.get(executionId);
+      if (current.status === ExecutionStatus.RUNNING) end(current, ending);
     });
+    return store.update({ ...execution, status: ExecutionStatus.RUNNING, llmRequest: undefined });
+  };
+  const refused = createMockRefusals();
   return {
     async submit(request) {
       const key = request.idempotencyKey;
@@ -33,6 +42,7 @@ export function createMockBackend(now: () => number = Date.now, newId: () => str
       const replay = idempotency && store.findReplay(idempotency);
       if (replay) return { ...replay, replayed: true };
       project.check(request.project);
+      refused(request.code);
       if ((request.timeoutMs ?? 0) > MOCK_TIMEOUT_MS) throw timeoutTooLong();
       project.checkHold();
       if (!project.isUp()) project.up(1);
@@ -41,11 +51,14 @@ export function createMockBackend(now: () => number = Date.now, newId: () => str
         const question = { id: newId(), prompt: promptIn(request.code), model: "default" };
         store.update({ ...execution, status: ExecutionStatus.AWAITING_LLM, llmRequest: question });
       } else {
-        complete(execution, request.code);
+        play(execution, request.code);
       }
       return { ...execution, replayed: false };
     },
-    async getExecution(executionId) {
+    async getExecution(executionId, waitMs, signal) {
+      if (store.get(executionId).execution.status === ExecutionStatus.RUNNING) {
+        await waits.until(executionId, waitMs, signal);
+      }
       return store.get(executionId).execution;
     },
     listExecutions: async (request) => store.list(request),
@@ -53,7 +66,7 @@ export function createMockBackend(now: () => number = Date.now, newId: () => str
       const { execution, code } = store.get(executionId);
       if (!execution.llmRequest) throw notAwaiting();
       if (llmRequestId !== undefined && llmRequestId !== execution.llmRequest.id) throw otherQuestion();
-      return complete(execution, code);
+      return play(execution, code);
     },
     async cancel(executionId) {
       const { execution } = store.get(executionId);
@@ -87,7 +100,7 @@ export function createMockBackend(now: () => number = Date.now, newId: () => str
       return project.down(hold);
     },
     readiness: async () => [{ name: "mock", ready: true, detail: "" }],
-    close() {},
+    close: waits.close,
   };
 }
 

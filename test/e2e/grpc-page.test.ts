@@ -15,7 +15,8 @@ const PAGE = await readFile(join(ROOT, "docs", "grpc.md"), "utf8");
 
 const blocks = [...PAGE.matchAll(/^```(\w*)\n(.*?)^```$/gms)];
 const texts = (language: string) => blocks.filter(([, name]) => name === language).map(([, , text]) => text);
-const [, , overTls = "", overSocket = "", withGrpcurl = ""] = texts("sh");
+const [, , overTls = "", overSocket = "", withGrpcurl = "", grpcurlOnSocket = ""] = texts("sh");
+const PRINTED_SOCKET = "/tmp/airlock-1000-3f9c2a7be01d/router.sock";
 const [fromPython, fromGrpcurl = ""] = texts("");
 
 /** What differs from run to run: ids and times. */
@@ -28,7 +29,6 @@ let directory: string;
 let services: TlsServices;
 let airlock: TestAirlock;
 beforeAll(async () => {
-  // With a TMPDIR of its own no other Airlock's socket is the newest.
   directory = await mkdtemp(join(tmpdir(), "airlock-grpc-"));
   services = await startTlsServices();
   airlock = await startAirlock({ env: { TMPDIR: directory } });
@@ -53,6 +53,11 @@ function typed(text: string): Promise<{ status: number; stdout: string; stderr: 
   });
 }
 
+/** The path that `./airlock up` printed. */
+function socketOf({ output }: TestAirlock): string {
+  return /unix:(\S+)/.exec(output())?.[1] ?? "";
+}
+
 function grpcurlMissing(): boolean {
   try {
     execFileSync("grpcurl", ["-version"], { env: { PATH }, stdio: "ignore" });
@@ -69,7 +74,8 @@ describe("docs/grpc.md", () => {
   });
 
   it("prints what it shows, from Python over a Unix socket", async () => {
-    expect(await typed(overSocket)).toEqual({ status: 0, stdout: fromPython, stderr: "" });
+    const typedThere = overSocket.replace(PRINTED_SOCKET, socketOf(airlock));
+    expect(await typed(typedThere)).toEqual({ status: 0, stdout: fromPython, stderr: "" });
   });
 
   it("prints what it shows, from grpcurl", async (context) => {
@@ -77,6 +83,13 @@ describe("docs/grpc.md", () => {
     const { stdout, stderr } = await typed(withGrpcurl.replaceAll(ROUTER, services.addresses.router));
     expect(stderr).toBe("");
     expect(stable(stdout)).toBe(stable(fromGrpcurl));
+  });
+
+  it("lists executions by grpcurl on that socket", async (context) => {
+    if (grpcurlMissing()) context.skip("no grpcurl here, on PATH or in AIRLOCK_CI_TOOLS");
+    const { stdout, stderr } = await typed(grpcurlOnSocket.replace(PRINTED_SOCKET, socketOf(airlock)));
+    expect(stderr).toBe("");
+    expect(JSON.parse(stdout)).toHaveProperty("executions");
   });
 
   it("has every RPC that a client may call, and no other", () => {

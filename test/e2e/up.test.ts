@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -150,6 +151,22 @@ describe("./airlock up", () => {
       async (path: string) => await writeFile(join(path, ".."), ""),
       /cannot be made: .*\n$/,
     ],
+    [
+      "one with a file for its logs",
+      async (path: string) => {
+        await mkdir(path);
+        await writeFile(join(path, "logs"), "");
+      },
+      /^The data directory \S+ cannot be used: \S+\/logs: file already exists\. .*\n$/,
+    ],
+    [
+      "one with something else for a database",
+      async (path: string) => {
+        await mkdir(path);
+        await writeFile(join(path, "airlock.db"), "no database ".repeat(1_000));
+      },
+      /^The database in the data directory \S+ cannot be opened: file is not a database\. .*\n$/,
+    ],
     ["in /proc", async () => undefined, /^The data directory \/proc\/\S+ cannot be made: .*\n$/],
   ])("refuses %s as data directory with one sentence", async (what, make, told) => {
     const inProc = what === "in /proc";
@@ -161,6 +178,34 @@ describe("./airlock up", () => {
     expect(stderr).toMatch(told);
     expect(status).toBe(2);
   });
+
+  it.skipIf(process.getuid?.() !== 0)(
+    "refuses a full or read-only disk as data directory with one sentence",
+    async (context) => {
+      const disk = join(airlock.directory, "disk");
+      await mkdir(disk);
+      try {
+        execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], { stdio: "ignore" });
+      } catch {
+        context.skip("this user may mount nothing here");
+      }
+      try {
+        const refusal = async (name: string) =>
+          (await runAirlock(["up", "--port", "0", "--data", join(disk, name)])).stderr;
+        expect(await refusal("filling")).toMatch(
+          /^The database in the data directory \S+ .* disk is full\. .*\n$/,
+        );
+        await writeFile(join(disk, "fill"), Buffer.alloc(64 * 1024)).catch(() => undefined);
+        expect(await refusal("full")).toMatch(/^The data directory cannot be locked: .* full.*\n$/);
+        execFileSync("mount", ["-o", "remount,ro", disk]);
+        expect(await refusal("new")).toMatch(
+          /^The data directory \S+ cannot be made: read-only file system; .*\n$/,
+        );
+      } finally {
+        execFileSync("umount", [disk]);
+      }
+    },
+  );
 
   it("drains and exits 0 on Ctrl-C", async () => {
     const other = await startAirlock();

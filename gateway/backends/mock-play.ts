@@ -1,0 +1,89 @@
+import { AirlockError, type ErrorCode } from "../../services/common/errors.ts";
+import {
+  END_REASONS,
+  type EndReasonName,
+  endReasonToProto,
+  STATUS_BY_END_REASON,
+  statusToProto,
+} from "../../services/common/execution-names.ts";
+import type { Execution } from "../../services/common/gen/airlock/v1/execution.ts";
+import { jsonErrorPlace } from "../../services/common/json/json-error-place.ts";
+
+/** What becomes of a script in the mock, as its comments `# mock: …` ask for. */
+export type MockPlay = {
+  /** The first submissions of this script are refused so; `times` undefined: all of them. */
+  readonly refusal: { readonly code: ErrorCode; readonly times: number | undefined } | undefined;
+  readonly runsForMs: number;
+  readonly ending: Partial<Execution>;
+};
+
+const LINE = /^[ \t]*#[ \t]*mock:[ \t]*(\S+)(.*)$/gm;
+const REFUSALS = ["queue_full", "storage_full", "overloaded", "unavailable"] as const satisfies ErrorCode[];
+const MAX_RUNNING_S = 600;
+
+/** Reads the comments of `code`. Throws `invalid_request` for one that the mock does not know. */
+export function playOf(code: string): MockPlay {
+  let reason: EndReasonName = "completed";
+  let resultJson = JSON.stringify({ echo: code });
+  let stdout = code;
+  let runsForMs = 0;
+  let refusal: MockPlay["refusal"];
+  for (const [, word = "", tail = ""] of code.matchAll(LINE)) {
+    const rest = tail.trim();
+    const named = END_REASONS.find((each) => each === word);
+    if (named) reason = named;
+    else if (word === "result") resultJson = jsonIn(rest);
+    else if (word === "stdout") stdout = `${rest}\n`;
+    else if (word === "running") runsForMs = secondsIn(rest) * 1_000;
+    else if (word === "refuse") refusal = refusalIn(rest);
+    else throw unknown(`it does not know "${word}"`);
+  }
+  return { refusal, runsForMs, ending: endingOf(reason, resultJson, stdout) };
+}
+
+function endingOf(reason: EndReasonName, resultJson: string, stdout: string): Partial<Execution> {
+  const ending = {
+    status: statusToProto(STATUS_BY_END_REASON[reason]),
+    endReason: endReasonToProto(reason),
+    stdout,
+  };
+  if (reason === "completed") return { ...ending, resultJson };
+  return { ...ending, error: ERRORS[reason] ?? `The execution ended as ${reason}.` };
+}
+
+// As the worker says it.
+const ERRORS: Partial<Record<EndReasonName, string>> = {
+  script_error:
+    'Traceback (most recent call last):\n  File "<script>", line 1, in <module>\nValueError: as the mock was asked to\n',
+  exit_nonzero: "The script ended with exit status 3.",
+  timeout: "The script ran longer than its timeout of 60 s and was stopped.",
+  killed: "The script's process was killed by SIGTERM.",
+};
+
+function jsonIn(text: string): string {
+  const place = text === "" ? "nothing" : jsonErrorPlace(text);
+  if (place !== undefined) throw unknown(`"result" has no valid JSON after it (${place})`);
+  return text;
+}
+
+function secondsIn(text: string): number {
+  const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  if (seconds <= MAX_RUNNING_S) return seconds;
+  throw unknown(`"running" needs a number of seconds up to ${MAX_RUNNING_S} after it`);
+}
+
+function refusalIn(text: string): MockPlay["refusal"] {
+  const [name = "", times, ...more] = text.split(/[ \t]+/);
+  const code = REFUSALS.find((each) => each === name);
+  if (code && more.length === 0 && (times === undefined || /^\d{1,6}$/.test(times))) {
+    return { code, times: times === undefined ? undefined : Number(times) };
+  }
+  throw unknown(`"refuse" needs one of ${REFUSALS.join(", ")} after it, and perhaps how often`);
+}
+
+function unknown(what: string): AirlockError {
+  return new AirlockError(
+    "invalid_request",
+    `A comment "# mock:" asks for what the mock cannot do: ${what}. It knows: an end reason (${END_REASONS.join(", ")}), result JSON, stdout TEXT, running SECONDS, refuse CODE [TIMES].`,
+  );
+}
