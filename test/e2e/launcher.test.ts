@@ -24,7 +24,7 @@ beforeAll(async () => {
   await mkdir(stubs);
   await executable(
     join(stubs, "python3"),
-    'if [ "${1-}" = -m ]; then mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; fi',
+    'if [ "${2-}" = venv ]; then mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; fi',
   );
 });
 afterAll(async () => {
