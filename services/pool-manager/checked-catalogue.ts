@@ -1,6 +1,7 @@
 import type { Clock } from "../common/clock.ts";
 import type { Log } from "../common/log.ts";
 import { isUsable, type ProjectCatalogue } from "../common/project-catalogue.ts";
+import type { Project } from "../common/project-file.ts";
 
 /** Asks what is wrong with the secrets of projects: sentences by project. Rejects while it cannot be told. */
 export type AskSecretProblems = () => Promise<ReadonlyMap<string, string>>;
@@ -9,11 +10,13 @@ export type AskSecretProblems = () => Promise<ReadonlyMap<string, string>>;
 const LONGEST_WAIT_MS = 1_000;
 
 /**
- * The projects of `files`; one whose secrets cannot be had has a problem like one whose file cannot be read. What breaks,
+ * The projects of `files`; one that this deployment cannot run (`refusalOf`) and one whose secrets cannot be had have a problem
+ * like one whose file cannot be read. What breaks,
  * and what is in order again, is logged once.
  */
 export function createCheckedCatalogue(
   files: ProjectCatalogue,
+  refusalOf: (project: Project) => string | undefined,
   askSecretProblems: AskSecretProblems,
   clock: Clock,
   log: Log,
@@ -24,7 +27,7 @@ export function createCheckedCatalogue(
 
   const list = () =>
     files.list().map((entry) => {
-      const problem = isUsable(entry) ? secretProblems.get(entry.name) : undefined;
+      const problem = isUsable(entry) ? (refusalOf(entry) ?? secretProblems.get(entry.name)) : undefined;
       return problem === undefined ? entry : { name: entry.name, problem };
     });
 

@@ -27,11 +27,12 @@ export async function startPoolManager(config: PoolManagerConfig, log: Log): Pro
   const tls = await openTlsIfAny(config.tlsDirectory, "pool-manager", log);
   const secrets = connect(SecretsServiceClient, config.secretsAddress, tls);
   const check = createHealthCheck("secrets", config.secretsAddress, tls);
-  const catalogue = createCheckedCatalogue(files, () => askSecretProblems(secrets), clock, log);
-  // The first check: nobody waits for it.
-  void catalogue.refresh().catch(() => undefined);
   const circuits = createCircuits("airlock_pool", clock, log);
   const driver = await createOwnDriver(config, log, circuits);
+  const ask = () => askSecretProblems(secrets);
+  const catalogue = createCheckedCatalogue(files, driver.refusal, ask, clock, log);
+  // The first check, for which the start does not wait.
+  void catalogue.refresh().catch(() => undefined);
   const provide = createProvisioning(secrets, clock);
   const { maxWorkers } = config;
   const places = createWorkerPlaces({ maxWorkers, maxStarts: Math.max(2, availableParallelism()) }, clock);

@@ -226,10 +226,15 @@ describe("a project that demands what is not here", () => {
   it.each([
     ["contained", "runtime: kata needs the docker driver"],
     ["strict", "isolation: gvisor needs the docker driver"],
-  ])("%s does not start, with the reason", async (project, reason) => {
-    const execution = await rest.run({ project, code: "print(1)" });
-    expect(execution).toMatchObject({ status: "error", end_reason: "start_failed", stdout: "" });
-    expect(execution.error).toContain(reason);
+  ])("%s accepts nothing, with the reason", async (project, reason) => {
+    const response = await rest.post("/execute", { project, code: "print(1)" });
+    expect(response.status).toBe(409);
+    expect(await response.json()).toMatchObject({
+      code: "project_invalid",
+      detail: expect.stringContaining(reason),
+    });
+    expect((await rest.project(project)).problem).toContain(reason);
+    expect(airlock.output()).toContain(reason);
   });
 });
 

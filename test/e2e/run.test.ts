@@ -267,6 +267,20 @@ describe("./airlock projects, up, down and logs", () => {
     expect((await runAirlock(["projects"], { env })).stdout).toMatch(/tables\s+down\s+0/);
   });
 
+  it("keep a project down with --hold until it is brought up again", async () => {
+    const held = await runAirlock(["down", "tables", "--hold"], { env });
+    expect(held.stdout).toBe(
+      "tables is down, 0 replicas\nIt takes no executions until ./airlock up tables.\n",
+    );
+    expect((await runAirlock(["projects"], { env })).stdout).toMatch(/^tables +held +0 /m);
+    const refused = await runAirlock(["run", "-", "-p", "tables"], { env, input: "print(1)" });
+    expect([refused.status, refused.stdout]).toEqual([1, ""]);
+    expect(refused.stderr).toContain("held");
+    expect((await runAirlock(["up", "tables"], { env })).stdout).toMatch(/^tables is up, \d replicas?\n$/);
+    expect((await runAirlock(["run", "-", "-p", "tables"], { env, input: "print(1)" })).stdout).toBe("1\n");
+    expect((await runAirlock(["down", "tables"], { env })).status).toBe(0);
+  });
+
   it("read the log", async () => {
     const { status, stdout } = await runAirlock([
       "logs",
