@@ -19,6 +19,7 @@ import {
   type RetryBody,
 } from "../schemas/dead-letter.ts";
 import { type ExecutionParams, NO_QUERY } from "../schemas/execution.ts";
+import { DEAD_LETTER_LINKS } from "../schemas/links.ts";
 import { BODY_CODES, problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
 
 const DEFAULT_LIMIT = 50;
@@ -29,6 +30,7 @@ export function deadLetterRoutes(app: FastifyInstance, backend: Backend): void {
   app.get<{ Querystring: DeadLetterQuery }>(
     "/dead-letters",
     {
+      links: DEAD_LETTER_LINKS,
       schema: {
         operationId: "listDeadLetters",
         tags,

@@ -14,6 +14,7 @@ import {
   type ExecuteBody,
   type ExecuteQuery,
 } from "../schemas/execution.ts";
+import { EXECUTE_LINKS } from "../schemas/links.ts";
 import { BODY_CODES, problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
 import { holdExecution, sendExecution } from "../send-execution.ts";
 import { textProblem } from "../text-rules.ts";
@@ -30,6 +31,7 @@ export function executeRoute(app: FastifyInstance, backend: Backend, drain: Drai
   app.post<{ Body: ExecuteBody; Querystring: ExecuteQuery }>(
     "/execute",
     {
+      links: EXECUTE_LINKS,
       schema: {
         operationId: "execute",
         tags: ["executions"],

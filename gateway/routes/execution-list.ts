@@ -4,6 +4,7 @@ import { ExecutionStatus, type ExecutionSummary } from "../../services/common/ge
 import type { Backend } from "../backend.ts";
 import { clientSignal } from "../client-signal.ts";
 import { EXECUTION_LIST, type ExecutionList, LIST_QUERY, type ListQuery } from "../schemas/execution-list.ts";
+import { EXECUTION_LIST_LINKS } from "../schemas/links.ts";
 import { problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
 
 const DEFAULT_LIMIT = 50;
@@ -12,6 +13,7 @@ export function executionListRoute(app: FastifyInstance, backend: Backend): void
   app.get<{ Querystring: ListQuery }>(
     "/executions",
     {
+      links: EXECUTION_LIST_LINKS,
       schema: {
         operationId: "listExecutions",
         tags: ["executions"],

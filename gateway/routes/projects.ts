@@ -3,6 +3,7 @@ import type { Backend } from "../backend.ts";
 import { clientSignal } from "../client-signal.ts";
 import { projectDetails, projectState, projectSummary } from "../project-view.ts";
 import { NO_QUERY } from "../schemas/execution.ts";
+import { PROJECT_LIST_LINKS } from "../schemas/links.ts";
 import { BODY_CODES, problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
 import {
   DOWN_BODY,
@@ -26,6 +27,7 @@ export function projectRoutes(app: FastifyInstance, backend: Backend): void {
   app.get(
     "/projects",
     {
+      links: PROJECT_LIST_LINKS,
       schema: {
         operationId: "listProjects",
         tags,

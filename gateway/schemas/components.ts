@@ -25,9 +25,39 @@ const COMPONENTS: readonly Schema[] = [
   ...[PROBLEM, PROBLEM_CODE],
 ];
 
+const NO_NUL = "^[^\\u0000]*$";
+
+/**
+ * What the routes, or the router, refuse in words of their own, as patterns: for the document only. What depends on the
+ * project or the machine (timeout, replicas) is in the descriptions.
+ */
+const PATTERNS: Readonly<Record<string, Readonly<Record<string, object>>>> = {
+  ExecuteRequest: {
+    project: { pattern: NO_NUL },
+    code: { pattern: "^[^\\u0000]*[^\\s\\u0000\\ufeff][^\\u0000]*$" },
+    settings: {
+      propertyNames: { pattern: "^(?!__proto__$)[^=\\u0000]+$" },
+      additionalProperties: { type: "string", pattern: NO_NUL },
+    },
+  },
+  RespondRequest: { response: { pattern: NO_NUL } },
+};
+
 /** Each of them, with references to the others. */
 export function components(): object[] {
-  return COMPONENTS.map((schema) => referMembers(schema) as object);
+  return COMPONENTS.map((schema) => withPatterns(referMembers(schema) as Named));
+}
+
+type Named = { readonly $id: string; readonly properties?: Readonly<Record<string, object>> };
+
+function withPatterns(schema: Named): object {
+  const patterns = PATTERNS[schema.$id];
+  if (!patterns) return schema;
+  const properties = Object.entries(schema.properties ?? {}).map(([name, property]) => [
+    name,
+    { ...property, ...patterns[name] },
+  ]);
+  return { ...schema, properties: Object.fromEntries(properties) };
 }
 
 /** The same schema, with a reference wherever a named one stands. */

@@ -9,7 +9,13 @@ export const LIST_QUERY = {
   type: "object",
   additionalProperties: false,
   properties: {
-    project: { type: "string", minLength: 1, description: "Only executions of this project." },
+    project: {
+      type: "string",
+      minLength: 1,
+      pattern: "^[^\\u0000]*$",
+      $comment: "text without NUL characters (U+0000)",
+      description: "Only executions of this project.",
+    },
     status: { type: "string", enum: STATUSES, description: "Only executions with this status." },
     limit: { type: "integer", minimum: 1, maximum: 200, default: 50 },
     cursor: {
