@@ -151,7 +151,8 @@ async def _become_ready(
     link: ZygoteLink, cgroups: WorkerCgroups, supervisor: Supervisor, board: StatusBoard, spares: int
 ) -> None:
     try:
-        overhead = await link.ready
+        # Cancelled when the worker is told to go; the link's own future is not.
+        overhead = await asyncio.shield(link.ready)
         link.keep_spares(0, probe.LIMITS)
         posture = await probe.measure(await link.take(), cgroups, overhead)
         if link.left_out:

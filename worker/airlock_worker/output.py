@@ -6,6 +6,8 @@ import asyncio
 import os
 from collections.abc import Callable
 
+from .characters import begun_bytes
+
 _READ_BYTES = 64 * 1024
 # Enough to fill a message while the one before is being written; more waits in the pipe and slows the script down.
 MAX_PENDING_BYTES = 1 << 20
@@ -14,9 +16,11 @@ MAX_PENDING_BYTES = 1 << 20
 class OutputPipe:
     def __init__(self, fd: int, is_stderr: bool, max_bytes: int, wake: Callable[[], None]) -> None:
         self.is_stderr = is_stderr
-        self.truncated_bytes = 0
+        self._cut_bytes = 0
         self._fd = fd
         self._left = max_bytes
+        # The beginning of a character that does not fit any more, should it go on.
+        self._begun = b""
         self._wake = wake
         self._pending = bytearray()
         self._reading = False
@@ -47,12 +51,30 @@ class OutputPipe:
         if not data:
             self._ended = True
             self._pause()
+            # It is all that there is, so that nothing was cut.
+            self._pending += self._begun
+            self._begun = b""
             return False
-        kept = data[: self._left]
-        self._left -= len(kept)
-        self.truncated_bytes += len(data) - len(kept)
-        self._pending += kept
+        self._keep(self._begun + data)
         return True
+
+    def _keep(self, data: bytes) -> None:
+        """As much of it as the limit allows, in whole characters."""
+        fits = data[: self._left]
+        begun, missing = begun_bytes(fits)
+        is_cut = len(fits) < len(data)
+        whole = fits[: len(fits) - begun] if is_cut or len(fits) + missing > self._left else fits
+        self._pending += whole
+        if is_cut:
+            self._cut_bytes += len(data) - len(whole)
+            self._left, self._begun = 0, b""
+        else:
+            self._left -= len(whole)
+            self._begun = fits[len(whole) :]
+
+    @property
+    def truncated_bytes(self) -> int:
+        return self._cut_bytes + len(self._begun)
 
     @property
     def is_at_end(self) -> bool:

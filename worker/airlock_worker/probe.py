@@ -36,7 +36,7 @@ async def measure(process: RunProcess, cgroups: WorkerCgroups, overhead: Overhea
     if not process.exited.done():
         limited = cgroups.measure(process.pid, process.cgroup, LIMITS, overhead)
         process.send(frames.pack(frames.ANSWER, b"{}"))
-    await process.exited
+    await process.gone()
     talk.read_all(process.control)
     outlived = await _stays_held(process.out)
     await process.release()

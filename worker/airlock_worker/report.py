@@ -152,4 +152,5 @@ def cut(text: str) -> str:
         return data.decode()
     half = MAX_ERROR_BYTES // 2 - 64
     head, tail = data[:half].decode(errors="ignore"), data[-half:].decode(errors="ignore")
-    return f"{head}\n… {len(data) - 2 * half} bytes cut …\n{tail}"
+    left = len(head.encode()) + len(tail.encode())
+    return f"{head}\n… {len(data) - left} bytes cut …\n{tail}"

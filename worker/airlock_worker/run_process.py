@@ -43,7 +43,8 @@ class RunProcess:
         self._run_dir = run_dir
         for fd in (control, orders, out, err):
             os.set_blocking(fd, False)
-        # The wait status once the process is reaped and nothing of its tree is left; None: the zygote was lost.
+        # The wait status once the process is reaped and nothing of its tree is left; None: the zygote was lost. It tells
+        # of the process, so nobody who stops waiting for it may cancel it: see `gone`.
         self.exited: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         # Of its processes, as many as the kernel has killed for lack of memory; known when it has exited.
         self.oom_kills = 0
@@ -92,9 +93,13 @@ class RunProcess:
             else:
                 processes.kill_tree(self.pid)
 
+    async def gone(self) -> int | None:
+        """Waits for `exited`, which goes on when the task that waits is cancelled."""
+        return await asyncio.shield(self.exited)
+
     async def release(self) -> None:
         """Once the process has ended: closes what is open and removes what it left. Call it once."""
-        await self.exited
+        await self.gone()
         loop = asyncio.get_running_loop()
         loop.remove_writer(self._orders)
         for fd in (self.control, self._orders, self.out, self.err, self.listener):

@@ -194,10 +194,10 @@ class ZygoteLink:
                 process = self._alive.pop(pid)
                 process.oom_kills = oom_kills
                 self._end(process, status)
-            case {"ready": dict(overhead), "left_out": list(left_out)}:
+            case {"ready": dict(overhead), "left_out": list(left_out)} if not self.ready.done():
                 self.left_out = tuple(map(str, left_out))
                 self.ready.set_result(Overhead(**overhead))
-            case {"failed": str(text)}:
+            case {"failed": str(text)} if not self.ready.done():
                 self.ready.set_exception(NoSpare(text))
             case {"no_fork": str(text)}:
                 self._ordered = 0

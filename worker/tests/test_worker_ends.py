@@ -35,6 +35,31 @@ async def test_a_killed_zygote_or_template_ends_its_runs_and_the_worker(lost: Ca
         assert len(family) >= 4 and not [pid for pid in family if processes.exists(pid)]
 
 
+async def test_a_worker_that_is_told_to_go_while_it_measures_its_sandbox_ends_in_order() -> None:
+    async with worker(ready=False) as target:
+        async with asyncio.timeout(20):
+            while not (family := _probe_run(target)):
+                await asyncio.sleep(0.001)
+        # The zygote cannot tell of the probe run's end any more, so that the supervisor waits for it.
+        os.kill(family[0], signal.SIGSTOP)
+        await asyncio.sleep(0.5)
+        target.process.terminate()
+        assert await asyncio.wait_for(target.process.wait(), 10) == 0
+        log = target.log_path.read_text()
+        assert "stopped" in log and "Traceback" not in log and "InvalidStateError" not in log
+        assert not [pid for pid in family if processes.exists(pid)]
+
+
+def _probe_run(target: Worker) -> list[int]:
+    """The zygote and all below it once the probe run has left its daemon, else nothing."""
+    for zygote in processes.children_of(target.process.pid):
+        for template in processes.children_of(zygote):
+            for first in processes.children_of(template):
+                if len(processes.descendants_of(first)) > 1:
+                    return [zygote, *processes.descendants_of(zygote)]
+    return []
+
+
 async def test_a_script_cannot_reach_what_runs_it() -> None:
     code = """
 import contextlib, os, signal
