@@ -43,7 +43,7 @@ class Overhead:
 def limits_as_files(place: Place, limits: Limits, overhead: Overhead) -> Iterator[tuple[str, str]]:
     """The files of a run's cgroup and what stands in them."""
     # A run's files are in its tmpfs, so they are memory: within its disk limit it must not be killed for them. The rest
-    # lets a single process come to RLIMIT_AS first, where it gets an exception with a traceback and not a SIGKILL.
+    # lets a single process come to its own limit first, where it gets an exception with a traceback and not a SIGKILL.
     page = resource.getpagesize()
     memory = limits.memory_bytes + limits.disk_bytes + REPORTING_BYTES + overhead.memory_bytes
     memory = memory // page * page

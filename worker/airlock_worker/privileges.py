@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import os
 import resource
-from resource import RLIMIT_AS, getrlimit, setrlimit
+from collections.abc import Callable
+from functools import partial
+from resource import RLIMIT_DATA, getrlimit, setrlimit
 
 from . import kernel
 from .room import Limits, Room, kernel_at_least, status_field
 
 _MAX_OPEN_FILES = 1024
 _ROOM_FOR_OTHERS = 64
-# Between the soft and the hard limit of address space: what is left to report a MemoryError with.
+# What a process may use beyond its limit, to report a MemoryError with.
 REPORTING_BYTES = 32 << 20
+# What processes ask for and never use: stacks of threads, and what allocators keep in reserve.
+_STACK_BYTES = 8 << 20
+_SMALL_POOL = 10
+_RESERVED_BYTES = 256 << 20
+# The same without end. What is shared, or cannot be written to, counts here alone.
+_MOST_RESERVED_BYTES = 8 << 30
 
 
 def enter_resources(room: Room, limits: Limits) -> None:
@@ -24,13 +32,18 @@ def enter_resources(room: Room, limits: Limits) -> None:
 
 
 def _wanted(room: Room, limits: Limits) -> list[tuple[int, int, int]]:
-    memory = room.base_address_space + limits.memory_bytes
     wanted = [
         (resource.RLIMIT_CORE, 0, 0),
         (resource.RLIMIT_NOFILE, _MAX_OPEN_FILES, _MAX_OPEN_FILES),
         (resource.RLIMIT_FSIZE, limits.disk_bytes, limits.disk_bytes),
-        (resource.RLIMIT_AS, memory, memory + REPORTING_BYTES),
     ]
+    most = limits.memory_bytes + _MOST_RESERVED_BYTES
+    if room.base_data:
+        wanted.append((resource.RLIMIT_DATA, room.base_data + allowance(limits, 0), room.base_data + most))
+    else:
+        # gVisor does not tell what a process may write to.
+        most = allowance(limits, 0) + REPORTING_BYTES + _RESERVED_BYTES
+    wanted.append((resource.RLIMIT_AS, room.base_address_space + most, room.base_address_space + most))
     # Elsewhere this limit counts every process of the user, of other runs and programs too.
     if os.getuid() != 0 and os.readlink("/proc/self/ns/user") != room.outside["user"] and kernel_at_least(5, 14):
         wanted.append((resource.RLIMIT_NPROC, limits.pids, limits.pids))
@@ -41,13 +54,29 @@ def _wanted(room: Room, limits: Limits) -> list[tuple[int, int, int]]:
     return wanted
 
 
-def allow_reporting() -> None:
-    """After a MemoryError: lets the little more in that is needed to say so."""
-    try:
-        hard = getrlimit(RLIMIT_AS)[1]
-        setrlimit(RLIMIT_AS, (hard, hard))
-    except (ValueError, OSError):
-        pass
+def allowance(limits: Limits, used: int) -> int:
+    """How much more a process may ask for that uses so much: what it may still use, and as much again that it will not.
+    At first that is a stack for each thread that it may have, and later one for each of a small pool's.
+    """
+    free = max(0, limits.memory_bytes - used)
+    threads = limits.pids if free > limits.memory_bytes // 2 else min(limits.pids, _SMALL_POOL)
+    return free + max(min(free, _RESERVED_BYTES), threads * _STACK_BYTES) if free else 0
+
+
+def reporting() -> Callable[[], None]:
+    """Before a script: gives the function that lets a process tell of its MemoryError, without asking for memory
+    itself. What is used is still watched.
+    """
+    hard = getrlimit(RLIMIT_DATA)[1]
+    let_in = partial(setrlimit, RLIMIT_DATA, (hard, hard))
+
+    def allow() -> None:
+        try:
+            let_in()
+        except (ValueError, OSError):
+            pass
+
+    return allow
 
 
 def measure_resources(room: Room, limits: Limits) -> str | None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 import linecache as scripts_linecache
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from sys import version_info
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 from . import own_builtins
 from .json_path import NotJson
 from .sdk import ResultTooLarge
+from .suggestions import suggestion
 
 if TYPE_CHECKING:
     import linecache
@@ -34,12 +38,21 @@ class Outcome:
     status: int = 1
 
 
-def outcome_of(error: BaseException | None, result_problem: NotJson | None) -> Outcome:
-    """`error` is what the script let out, `result_problem` why its last set_result failed."""
+def outcome_of(
+    error: BaseException | None,
+    result_problem: NotJson | None,
+    hints: Callable[[list[BaseException]], list[str]] = lambda chain: [],
+) -> Outcome:
+    """`error` is what the script let out, `result_problem` why its last set_result failed; `hints` gives sentences that
+    are added to the error."""
     if error is None:
         return _ended_by_itself(result_problem)
     try:
-        return _raised(error, result_problem)
+        outcome = _raised(error, result_problem)
+        if outcome.end in ("script_error", "out_of_memory"):
+            lines = [outcome.error, *(f"({hint})" for hint in hints(_chain(error)))]
+            return replace(outcome, error=cut("\n".join(lines)))
+        return outcome
     except BaseException as trouble:
         # The script's exception has methods of the script's own, and so much is true of any.
         return Outcome("script_error", _without_traceback(error, trouble))
@@ -63,7 +76,9 @@ def _raised(error: BaseException, result_problem: NotJson | None) -> Outcome:
         status = int.__int__(code)
         if status == 0:
             return _ended_by_itself(result_problem)
-        return Outcome("exit_nonzero", f"The script ended with exit status {status}.", status & 0xFF)
+        # All that a system keeps of it, unless it would look like success.
+        shown = status & 0xFF or status
+        return Outcome("exit_nonzero", f"The script ended with exit status {shown}.", status & 0xFF)
     if result_problem is not None and any(each is result_problem for each in _chain(error)):
         return Outcome(_result_end(result_problem), traceback_text(error))
     return Outcome("out_of_memory" if issubclass(kind, MemoryError) else "script_error", traceback_text(error))
@@ -104,9 +119,32 @@ def traceback_text(error: BaseException) -> str:
 
 
 def _formatted(error: BaseException) -> str:
+    return cut("".join(_report_of(error).format()).rstrip())
+
+
+def _report_of(error: BaseException) -> traceback.TracebackException:
     report = traceback.TracebackException.from_exception(error, compact=True)
-    _strip(report)
-    return cut("".join(report.format()).rstrip())
+    _complete(report, error)
+    return report
+
+
+def display_text(error: BaseException, where: TracebackType | None) -> str:
+    """As the interpreter shows it on stderr."""
+    try:
+        report = traceback.TracebackException(type(error), error, where, compact=True)
+        _complete(report, error)
+        return "".join(report.format())
+    except Exception as trouble:
+        return _without_traceback(error, trouble) + "\n"
+
+
+def without_our_frames(error: BaseException) -> TracebackType | None:
+    """Takes Airlock's frames off the beginning of its traceback, which is returned."""
+    where: TracebackType | None = _ERROR_PARTS["__traceback__"](error)
+    while where is not None and where.tb_frame.f_code.co_filename.startswith(_OURS):
+        where = where.tb_next
+    BaseException.with_traceback(error, where)
+    return where
 
 
 def _without_traceback(error: BaseException, trouble: BaseException) -> str:
@@ -129,20 +167,51 @@ def _without_traceback(error: BaseException, trouble: BaseException) -> str:
 
 def keep_source(file_name: str, code: str) -> None:
     """The text that tracebacks quote, Airlock's and the script's own."""
+    lines = io.StringIO(code, newline=None).readlines()
+    if lines and not lines[-1].endswith("\n"):
+        # Where carets stand is reckoned with it.
+        lines[-1] += "\n"
     for cache in (linecache.cache, scripts_linecache.cache):
         # Without a modification time linecache never looks for the file.
-        cache[file_name] = (len(code), None, io.StringIO(code).readlines(), file_name)
+        cache[file_name] = (len(code), None, lines, file_name)
 
 
-def _strip(report: traceback.TracebackException) -> None:
-    """Takes Airlock's frames out, here and in everything the exception was raised from."""
-    open_ends: list[traceback.TracebackException | None] = [report]
+def source_line(file_name: str, line: int) -> str:
+    """Empty when there is none."""
+    return linecache.getline(file_name, line)
+
+
+def _complete(report: traceback.TracebackException, error: BaseException) -> None:
+    """Takes Airlock's frames out, and puts in what `traceback` does not know, here and in everything that the exception
+    was raised from."""
+    open_ends: list[tuple[traceback.TracebackException | None, Any]] = [(report, error)]
     while open_ends:
-        part = open_ends.pop()
-        if part is not None:
-            kept = [frame for frame in part.stack if not frame.filename.startswith(_OURS)]
-            part.stack = traceback.StackSummary.from_list(kept)
-            open_ends += [part.__cause__, part.__context__, *(getattr(part, "exceptions", None) or [])]
+        part, its_error = open_ends.pop()
+        if part is None or its_error is None:
+            continue
+        kept = [frame for frame in part.stack if not frame.filename.startswith(_OURS)]
+        # As for a script that could not be compiled: none of it was on the stack.
+        part.stack = traceback.StackSummary.from_list(kept) if kept or not part.stack else None  # type: ignore[assignment]
+        if issubclass(type(its_error), SyntaxError):
+            _set_line(part, issubclass(type(its_error), IndentationError))
+        part._str = f"{part._str}{suggestion(its_error, its_error.__traceback__)}"  # type: ignore[attr-defined]
+        open_ends += [(part.__cause__, its_error.__cause__), (part.__context__, its_error.__context__)]
+        inner = getattr(part, "exceptions", None)
+        open_ends += zip(inner, its_error.exceptions, strict=False) if inner else []
+
+
+def _set_line(part: traceback.TracebackException, is_indentation: bool) -> None:
+    """The source line of a SyntaxError as the interpreter shows it. Of one that is found after parsing the interpreter
+    looks for the line in a file."""
+    source = linecache.cache.get(part.filename)
+    if part.text is None and part.lineno and source is not None and len(source) == 4:
+        lines, line = source[2], int(part.lineno)
+        part.text = lines[line - 1] if line <= len(lines) else None
+    if is_indentation and part.text and part.offset and version_info < (3, 13):
+        shown = part.text.lstrip(" \t\f")
+        offset = int(part.offset) - (len(part.text) - len(shown))
+        its_part: Any = part
+        its_part.text, its_part.offset, its_part.end_offset = shown, offset if offset > 0 else None, None
 
 
 def cut(text: str) -> str:

@@ -59,8 +59,9 @@ class Room:
     private_mounts: bool = False
     scratch: str = ""
     problems: dict[str, str] = field(default_factory=dict)
-    # What RLIMIT_AS counts before the script starts.
+    # What RLIMIT_AS and RLIMIT_DATA count before the script starts; 0: this kernel does not tell.
     base_address_space: int = 0
+    base_data: int = 0
 
     @property
     def own_pids(self) -> bool:
@@ -77,6 +78,11 @@ class Room:
 
 def address_space_bytes() -> int:
     return _statm()[0]
+
+
+def data_bytes() -> int:
+    """What is this process's own to write to, in memory or not."""
+    return _statm()[5]
 
 
 def private_memory_bytes() -> int:

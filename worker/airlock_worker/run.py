@@ -13,6 +13,7 @@ from . import frames, relay, verdict
 from .census import Census
 from .conversation import Conversation
 from .documents import checked, documents_of
+from .memory_watch import MemoryWatch
 from .messages import Messages
 from .output import OutputPipe
 from .record import Record
@@ -50,6 +51,13 @@ class Run:
         ]
         self._clock = Stopwatch(start.timeout_ms, self._on_timeout)
         self._census = Census(process.pid, start.limits.pids, self._on_crowd)
+        self._memory_watch = MemoryWatch(
+            process.pid,
+            is_init=process.is_init,
+            limits=start.limits,
+            base=process.base_memory,
+            ring=self._stop,
+        )
         # Held against the script from outside, in the order in which it happened.
         self._stopped: Verdict | None = None
         self._helping: asyncio.TimerHandle | None = None
@@ -145,10 +153,12 @@ class Run:
     def _hold_clock(self) -> None:
         self._clock.stop()
         self._census.stop()
+        self._memory_watch.stop()
 
     def _run_clock(self) -> None:
         self._clock.start()
         self._census.start()
+        self._memory_watch.start()
 
     def _record_output(self) -> None:
         for output in self._outputs:

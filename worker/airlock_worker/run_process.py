@@ -26,6 +26,7 @@ class RunProcess:
         run_dir: str,
         is_init: bool,
         cgroup: str,
+        base_memory: int = 0,
     ) -> None:
         self.pid = pid
         # What the child says.
@@ -36,6 +37,8 @@ class RunProcess:
         self.err = err
         # Whether it is not the script itself but process 1 of its namespace, whose end ends all of it.
         self.is_init = is_init
+        # What it has in memory before its script, in bytes.
+        self.base_memory = base_memory
         # The name of its cgroup below the worker's.
         self.cgroup = cgroup
         # Where the run's connections to the egress proxy arrive; None: it has no network.
@@ -43,8 +46,8 @@ class RunProcess:
         self._run_dir = run_dir
         for fd in (control, orders, out, err):
             os.set_blocking(fd, False)
-        # The wait status once the process is reaped and nothing of its tree is left; None: the zygote was lost. It tells
-        # of the process, so nobody who stops waiting for it may cancel it: see `gone`.
+        # The wait status once the process is reaped and nothing of its tree is left; None: the zygote was lost. A task
+        # that is cancelled must not cancel it: see `gone`.
         self.exited: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         # Of its processes, as many as the kernel has killed for lack of memory; known when it has exited.
         self.oom_kills = 0

@@ -18,8 +18,10 @@ from os import _exit, close, getpid
 from sys import getrecursionlimit, modules, setprofile, setrecursionlimit, settrace
 from typing import Any
 
-from . import determinism, frames, privileges, sdk, spawning
+from . import determinism, frames, no_network, privileges, sdk, spawning
+from .display import call_hook
 from .encode import encode
+from .hints import Hints
 from .last_output import flush_all, let_go
 from .plain_json import ascii_of, value_of
 from .report import Outcome, keep_source, outcome_of
@@ -49,17 +51,26 @@ def prepare(start: dict[str, Any], limits: Limits, control: int, orders: int) ->
         "set_result": result.set_result,
     }
     determinism.seed_generators(determinism.seed_of(code, plain_settings, start["memory_json"]))
+    no_network.explain(is_so=start["network"] is None)
     spawning.allow(code, partial(_give_up, control, getpid()))
     # As in a file that begins with a byte order mark.
     code = code.removeprefix("\ufeff")
     # Its pid from here: a large number is an object, and takes a place that another run's script would have.
-    return partial(_run, code, _main_module(code, names), result, memory, control, getpid())
+    rest = (control, getpid(), Hints(limits), privileges.reporting())
+    return partial(_run, code, _main_module(code, names), result, memory, *rest)
 
 
 def _run(
-    code: str, names: dict[str, Any], result: sdk.Result, memory: sdk.Memory, control: int, main_process: int
+    code: str,
+    names: dict[str, Any],
+    result: sdk.Result,
+    memory: sdk.Memory,
+    control: int,
+    main_process: int,
+    hints: Hints,
+    allow_reporting: Callable[[], None],
 ) -> None:
-    outcome = _execute(code, names, result)
+    outcome = _execute(code, names, result, hints, allow_reporting)
     if getpid() != main_process and outcome.error:
         try:
             print(outcome.error, file=sys.stderr)
@@ -114,14 +125,16 @@ def _main_module(code: str, names: dict[str, Any]) -> dict[str, Any]:
     return module.__dict__
 
 
-def _execute(code: str, names: dict[str, Any], result: sdk.Result) -> Outcome:
+def _execute(
+    code: str, names: dict[str, Any], result: sdk.Result, hints: Hints, allow_reporting: Callable[[], None]
+) -> Outcome:
     try:
         exec(compile(code, FILE_NAME, "exec", dont_inherit=True), names)
     except BaseException as error:
         if isinstance(error, MemoryError):
-            privileges.allow_reporting()
+            allow_reporting()
         _look_at_nothing()
-        return outcome_of(error, result.problem)
+        return outcome_of(call_hook(error), result.problem, hints.of)
     _look_at_nothing()
     return outcome_of(None, result.problem)
 

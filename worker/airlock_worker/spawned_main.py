@@ -28,5 +28,6 @@ for _name in ("settings", "memory", "llm", "set_result"):
     globals()[_name] = _OnlyInTheFirstProcess(_name)  # type: ignore[no-untyped-call]
 with open(_os.path.join(_os.path.dirname(__file__), "script.py"), encoding="utf-8-sig", newline="") as _file:
     _code = _file.read()
-_linecache.cache["script.py"] = (len(_code), None, _io.StringIO(_code).readlines(), "script.py")
+_lines = _io.StringIO(_code if _code.endswith("\n") else f"{_code}\n", newline=None).readlines()
+_linecache.cache["script.py"] = (len(_code), None, _lines, "script.py")
 exec(compile(_code, "script.py", "exec", dont_inherit=True))

@@ -77,6 +77,8 @@ _TABLE: dict[str, tuple[int | None, int | None]] = {
     "setdomainname": (171, 162),
     "sethostname": (170, 161),
     "setns": (308, 268),
+    "setresgid": (119, 149),
+    "setresuid": (117, 147),
     "settimeofday": (164, 170),
     "socket": (41, 198),
     "socketpair": (53, 199),

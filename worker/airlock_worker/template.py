@@ -25,10 +25,10 @@ from collections import deque
 from dataclasses import asdict
 from typing import Any, NoReturn
 
-from . import child, determinism, kernel, namespaces, preload, script, seccomp
+from . import child, determinism, display, kernel, namespaces, no_network, preload, script, seccomp
 from .cgroup_limits import Overhead
 from .heap import Heap
-from .room import Limits, Room, address_space_bytes, private_memory_bytes
+from .room import Limits, Room, address_space_bytes, data_bytes, private_memory_bytes
 from .run_cgroup import RunCgroup
 
 _REHEARSALS = 20
@@ -121,7 +121,7 @@ def _live(orders: socket.socket, endings: socket.socket, room: Room, modules: li
             gc.freeze()
             # A collection would come after some number of forks, and leave the children from there on another heap.
             gc.disable()
-            room.base_address_space = address_space_bytes()
+            room.base_address_space, room.base_data = address_space_bytes(), data_bytes()
             overhead = Overhead(private_memory_bytes(), processes=int(room.own_pids))
             orders.send(json.dumps({"ready": asdict(overhead), "left_out": imported.left_out}).encode())
             _serve(orders, endings, room, heap)
@@ -138,6 +138,8 @@ def _get_ready(room: Room) -> None:
     sys.argv, sys.orig_argv = [], []
     sys.modules["__main__"] = types.ModuleType("__main__")
     child.prepare_output()
+    display.install()
+    no_network.install()
     seccomp.prepare()
     for _ in range(_REHEARSALS):
         # An interpreter rewrites code as it finds out how it is used: better here, once, than in every child.

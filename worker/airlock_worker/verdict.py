@@ -6,6 +6,7 @@ import os
 import signal
 from dataclasses import dataclass, replace
 
+from . import limits_text
 from .room import Limits
 from .run_process import signal_name
 
@@ -56,11 +57,24 @@ def of_no_beginning(status: int) -> Verdict:
 
 def of_memory(limits: Limits) -> Verdict:
     """The kernel's own kill says nothing against the worker: it stays within the run's cgroup."""
+    return Verdict("out_of_memory", f"The kernel killed the script for lack of memory: {_of_run(limits)} All was used.")
+
+
+def of_run_memory(used: int, limits: Limits) -> Verdict:
+    text = f"The script was stopped for lack of memory: {_of_run(limits)} They used {used >> 20} MB."
+    return Verdict("out_of_memory", text)
+
+
+def of_process_memory(used: int, limits: Limits) -> Verdict:
+    text = f"The script was stopped for lack of memory: {limits_text.of_process_memory(used, limits)}"
+    return Verdict("out_of_memory", text)
+
+
+def _of_run(limits: Limits) -> str:
     memory_mb, disk_mb = limits.memory_bytes >> 20, limits.disk_bytes >> 20
-    return Verdict(
-        "out_of_memory",
-        f"The kernel killed the script for lack of memory: all processes of a run together may have {memory_mb} MB, "
-        f"and its files {disk_mb} MB.",
+    return (
+        f"all processes of a run together may have {memory_mb} MB, and its files {disk_mb} MB "
+        "(memory_mb and disk_mb in the project's limits)."
     )
 
 

@@ -41,6 +41,8 @@ CLEAN_ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
     **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")},
     "VECLIB_MAXIMUM_THREADS": "1",
+    # Arrow's allocator would ask for a gigabyte at once that it may write to, which counts as if it were used.
+    "MIMALLOC_ARENA_EAGER_COMMIT": "0",
     # Libraries that lay out text wrap and cut it at 80 columns where there is no terminal, and colour it if they may:
     # of a secret in it only the parts would be left to find.
     "COLUMNS": "200",
@@ -187,7 +189,8 @@ class ZygoteLink:
     def _on_message(self, message: dict[str, object], fds: list[int]) -> None:
         match message:
             case {"spare": int(pid), "series": int(series), "init": bool(init), "cgroup": str(cgroup)}:
-                process = RunProcess(pid, *fds, run_dir=self._run_dir, is_init=init, cgroup=cgroup)
+                base = self.ready.result().memory_bytes
+                process = RunProcess(pid, *fds, run_dir=self._run_dir, is_init=init, cgroup=cgroup, base_memory=base)
                 self._alive[pid] = process
                 self._offer(process, series)
             case {"exit": int(pid), "status": int(status), "oom_kills": int(oom_kills)}:

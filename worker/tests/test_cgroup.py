@@ -92,7 +92,7 @@ async def test_memory_that_no_limit_of_a_process_counts_ends_as_out_of_memory(na
             assert ended.end == "out_of_memory", ended
             assert ended.error == (
                 "The kernel killed the script for lack of memory: all processes of a run together may have 64 MB, "
-                "and its files 32 MB."
+                "and its files 32 MB (memory_mb and disk_mb in the project's limits). All was used."
             )
             # What the kernel gives back late is not missing to the next.
             assert (await target.run("x = bytearray(50 << 20); set_result(1)")).value == 1

@@ -18,7 +18,7 @@ from .harness import Ended, Worker
 # All that runs in the child once a script may have begun.
 CHILD_SIDE = (
     *("script", "sdk", "frames", "report", "encode", "encode_keys", "encode_tables", "encode_time", "json_path"),
-    *("plain_json", "privileges", "last_output", "spawning", "import_hooks"),
+    *("plain_json", "privileges", "last_output", "spawning", "import_hooks", "hints", "display", "suggestions"),
 )
 WHOLE_MODULES = (
     *("json", "json.encoder", "json.decoder", "json.scanner", "os", "posixpath", "time", "threading", "struct"),
@@ -129,7 +129,7 @@ async def test_whole_modules_may_be_replaced(shared: Worker, module: str, how: s
         "sys.modules.clear()",
         "sys.modules = None",
         "sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = None",
-        "del sys.stdout, sys.stderr, sys.argv, sys.path, sys.meta_path",
+        "del sys.stdout, sys.stderr, sys.argv, sys.path, sys.meta_path, sys.excepthook, sys.unraisablehook",
         "sys.setrecursionlimit(60)",
         "import gc; gc.disable(); gc.callbacks.append(broken)",
         "import signal; signal.signal(signal.SIGALRM, broken)",

@@ -1,0 +1,65 @@
+"""Shows exceptions on stderr as the interpreter does, with the script's lines.
+
+Until Python 3.12 the interpreter does that in C, and looks for the lines in a file; a script has none. So the hooks are
+ours from the beginning. A script may put its own in their place, and what it put there is called like the interpreter
+calls it.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from types import TracebackType
+from typing import Any
+
+from .report import display_text, without_our_frames
+
+_THREAD_ENDED = SystemExit
+
+
+def install() -> None:
+    """In the template, for all runs."""
+    sys.excepthook = sys.__excepthook__ = _show
+    threading.excepthook = threading.__excepthook__ = _show_of_thread
+    sys.unraisablehook = sys.__unraisablehook__ = _show_unraisable
+
+
+def _write(text: str) -> None:
+    stream = getattr(sys, "stderr", None)
+    if stream is not None:
+        stream.write(text)
+        stream.flush()
+
+
+def _show(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    _write(display_text(error, traceback))
+
+
+def _show_of_thread(ended: Any) -> None:
+    if ended.exc_type is _THREAD_ENDED:
+        return
+    name = ended.thread.name if ended.thread is not None else threading.get_ident()
+    _write(f"Exception in thread {name}:\n{display_text(ended.exc_value, ended.exc_traceback)}")
+
+
+def _show_unraisable(what: Any) -> None:
+    message = what.err_msg or "Exception ignored in"
+    about = f"{message}: {what.object!r}\n" if what.object is not None else f"{message}:\n"
+    _write(about + display_text(what.exc_value, what.exc_traceback))
+
+
+def call_hook(error: BaseException) -> BaseException:
+    """Calls the script's own sys.excepthook, if it has one; returns what the script has ended by after that."""
+    hook = getattr(sys, "excepthook", None)
+    if hook is None or hook is _show or issubclass(type(error), SystemExit):
+        return error
+    traceback = without_our_frames(error)
+    try:
+        hook(type(error), error, traceback)
+    except SystemExit as ended:
+        return ended
+    except BaseException as trouble:
+        trouble.__context__ = None
+        _write(f"Error in sys.excepthook:\n{display_text(trouble, trouble.__traceback__)}")
+        _write(f"\nOriginal exception was:\n{display_text(error, traceback)}")
+    return error

@@ -1,0 +1,92 @@
+"""Which limit or rule of the project an exception comes from, where the exception itself does not say so."""
+
+from __future__ import annotations
+
+import re
+from _socket import gaierror
+from collections.abc import Iterator
+from errno import EAGAIN, EDQUOT, EFBIG, EMFILE, ENOMEM, ENOSPC, EPERM
+from resource import RLIMIT_NOFILE, RUSAGE_SELF, getrlimit, getrusage
+from types import TracebackType
+
+from . import limits_text
+from .no_network import NO_NETWORK
+from .report import source_line
+from .room import Limits
+
+_ERRNO = OSError.__dict__["errno"].__get__
+_FILE_NAME = OSError.__dict__["filename"].__get__
+_NEXT = BaseException.__dict__["__traceback__"].__get__
+# As resolvers of other libraries than Python's say it.
+_search_unresolved = re.compile(
+    "name or service not known|name resolution|could not (resolve|translate) host|failed to resolve|dns error",
+    re.IGNORECASE,
+).search
+
+
+class Hints:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._before = _peak_bytes()
+
+    def of(self, chain: list[BaseException]) -> list[str]:
+        """Each hint once. `chain`: the exception that ended the script, and those that led to it."""
+        found: dict[str, None] = {}
+        for error in chain:
+            try:
+                found.update(dict.fromkeys(self._of_one(error)))
+            except BaseException:
+                # Its methods are the script's.
+                pass
+        return list(found)
+
+    def _of_one(self, error: BaseException) -> Iterator[str]:
+        kind, limits = type(error), self._limits
+        number = _ERRNO(error) if issubclass(kind, OSError) else None
+        if issubclass(kind, MemoryError) or number == ENOMEM:
+            yield limits_text.of_memory_error(max(0, _peak_bytes() - self._before), limits)
+        elif number in (ENOSPC, EDQUOT, EFBIG):
+            yield limits_text.of_disk(limits)
+        elif number == EMFILE:
+            yield f"A process of a run may have {getrlimit(RLIMIT_NOFILE)[0]} files and sockets open at once."
+        elif (number == EAGAIN and "fork" in _last_line(error)) or _is_thread_refused(error):
+            yield limits_text.of_pids(limits)
+        elif issubclass(kind, FileNotFoundError) and str(_FILE_NAME(error)).startswith("/proc/"):
+            yield "A run sees its own processes in /proc, and nothing else of the machine."
+        elif not limits.network:
+            yield from _of_network(error, number)
+
+
+def _of_network(error: BaseException, number: object) -> Iterator[str]:
+    kind = type(error)
+    if NO_NETWORK in str(error):
+        return
+    if issubclass(kind, EOFError) and any("/multiprocessing/managers.py" in name for name, _ in _places(error)):
+        yield f"multiprocessing.Manager needs sockets: {NO_NETWORK}. Its Pool, Queue and Value need none."
+    elif (
+        issubclass(kind, gaierror)
+        or (number == EPERM and "socket" in _last_line(error))
+        or (not issubclass(kind, SyntaxError) and _search_unresolved(str(error)))
+    ):
+        yield f"{NO_NETWORK[0].upper()}{NO_NETWORK[1:]}."
+
+
+def _is_thread_refused(error: BaseException) -> bool:
+    return issubclass(type(error), RuntimeError) and str(error) == "can't start new thread"
+
+
+def _places(error: BaseException) -> Iterator[tuple[str, int]]:
+    where: TracebackType | None = _NEXT(error)
+    while where is not None:
+        yield where.tb_frame.f_code.co_filename, where.tb_lineno
+        where = where.tb_next
+
+
+def _last_line(error: BaseException) -> str:
+    """The source text of the line that raised it."""
+    places = list(_places(error))
+    return source_line(*places[-1]) if places else ""
+
+
+def _peak_bytes() -> int:
+    return getrusage(RUSAGE_SELF).ru_maxrss * 1024

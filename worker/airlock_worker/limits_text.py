@@ -1,0 +1,27 @@
+"""What is said of a limit of the project when a script comes to it."""
+
+from __future__ import annotations
+
+from .room import Limits
+
+
+def of_process_memory(used: int, limits: Limits) -> str:
+    return (
+        f"one of its processes used {used >> 20} MB, and each may use {limits.memory_bytes >> 20} MB "
+        "(memory_mb in the project's limits)."
+    )
+
+
+def of_memory_error(used: int, limits: Limits) -> str:
+    return (
+        f"A process of a run may use {limits.memory_bytes >> 20} MB of memory (memory_mb in the project's limits). "
+        f"This one used {used >> 20} MB when it asked for more than was left."
+    )
+
+
+def of_disk(limits: Limits) -> str:
+    return f"The files of a run may take {limits.disk_bytes >> 20} MB together (disk_mb in the project's limits)."
+
+
+def of_pids(limits: Limits) -> str:
+    return f"A run may have {limits.pids} processes and threads together (pids in the project's limits)."
