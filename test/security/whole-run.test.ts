@@ -44,7 +44,8 @@ set_result(6 - sum(os.waitpid(-1, os.WNOHANG)[0] > 0 for _ in range(6)))`,
       execution.end_reason === "completed"
         ? expect(execution.result).toBeLessThanOrEqual(3)
         : isKilled(execution),
-    elsewhere: (execution) => expect(execution.result).toBe(6),
+    // The worker looks at them all, and stops the run.
+    elsewhere: isKilled,
   },
   {
     name: "memory behind descriptors",
