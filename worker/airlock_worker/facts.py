@@ -12,7 +12,7 @@ import struct
 import sys
 from collections.abc import Iterable, Mapping
 
-_LIMITS = ("AS", "CORE", "FSIZE", "NOFILE", "NPROC")
+_LIMITS = ("AS", "CORE", "DATA", "FSIZE", "NOFILE", "NPROC")
 _CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapAmb")
 # Of each kind one: this machine, a private network, a cloud's metadata, the Internet.
 _ADDRESSES = ("127.0.0.1", "::1", "10.0.0.1", "169.254.169.254", "192.0.2.1", "2001:db8::1")

@@ -15,7 +15,6 @@ from typing import Any
 NO_NETWORK = "this project has no network; its operator can list hosts under network_allowlist in the project's file"
 _RESOLVERS = ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getnameinfo")
 
-
 _is_so = False
 
 

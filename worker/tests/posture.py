@@ -22,7 +22,7 @@ _FACTS: dict[str, list[str]] = {
     "capabilities": [f"{name} 0000000000000000" for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")],
     "no_new_privs": ["1"],
     "seccomp_mode": ["2"],
-    # Without the address space, which depends on what is imported.
+    # Without address space and data, which depend on what is imported.
     "limits": ["CORE 0", "FSIZE 1048576", "NOFILE 1024", "NPROC 64"],
     "reachable_addresses": [],
     "listeners": [],
