@@ -76,8 +76,9 @@ set_result({"total": total})         # any JSON value; the last call wins
   GET /executions/EXECUTION_ID or of POST /execute, and \`result\` is a string that holds the exact JSON text.
 - DataFrames, dates, Decimals, UUIDs and numpy values can be given to set_result as they are. A DataFrame is an array of row objects; a Series
   is an object of label: value. An integer index without a name is left out (such a Series is an array), any other index is always there.
-- The same code and data give the same output: hash seed, time zone and locale are fixed, and so are Python's and numpy's random generators,
-  also those made without a seed. \`os.urandom\`, \`secrets\`, \`uuid4\` and \`random.SystemRandom\` differ in each run.
+- The same code and data give the same output: hash seed, time zone and locale are fixed, and so are Python's and numpy's random generators, also
+  those made without a seed (but not in a Python that the script starts anew). \`os.urandom\`, \`secrets\`, \`uuid4\` and \`random.SystemRandom\`
+  differ in each run.
 - \`truncated\` says how many bytes of stdout and stderr were cut.
 - A script reaches the hosts that stand beside its project above, at ports 443 and 80 unless one is named, and nothing
   else: not by other hosts' addresses, and it has no DNS. The proxy in \`HTTP_PROXY\` and \`HTTPS_PROXY\` is the only way;

@@ -5,6 +5,7 @@ As root it may make namespaces itself; anybody else gets that right from a user 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
@@ -60,8 +61,9 @@ def prepare(room: Room, keep_paths: Iterable[str]) -> None:
         kernel.unshare(kernel.CLONE_NEWNET)
     if room.clone_flags & kernel.CLONE_NEWUTS:
         # They keep the host's name if they ask for it.
-        kernel.unshare(kernel.CLONE_NEWUTS)
-        socket.sethostname(HOST_NAME)
+        with contextlib.suppress(OSError):
+            kernel.unshare(kernel.CLONE_NEWUTS)
+            socket.sethostname(HOST_NAME)
     if room.minimal_tree and os.geteuid() == 0:
         problem = problem_of(lambda: _look_as_nobody(keep_paths))
         if problem is None:
