@@ -14,6 +14,7 @@ import os
 import random
 import sys
 import threading
+import weakref
 from _thread import _local as ThreadLocal
 from _thread import get_ident
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ from .import_hooks import on_import
 _SEED_BITS = 256
 # Of generators that packages make while they are imported, which is before any run.
 _OF_IMPORTS = hashlib.sha256(b"imports").digest()
+# Those of Python, which each run seeds anew. Numpy's stay as they are: the same in every run of the project.
+_made_by_imports: list[weakref.ref[random.Random]] = []
 _threads: Mapping[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
 
 
@@ -101,6 +104,10 @@ def rehearse() -> None:
 def _seed_all(seed: bytes) -> None:
     _seeds.begin(seed)
     random.seed(int.from_bytes(seed, "big"))
+    for made in _made_by_imports:
+        generator = made()
+        if generator is not None:
+            generator.seed()
     for name, seed_module in (("numpy.random", _seed_numpy), ("polars", _seed_polars)):
         module = sys.modules.get(name)
         if module is not None:
@@ -112,6 +119,11 @@ def _seed_unseeded(module: Any) -> None:
 
     @functools.wraps(seed)
     def seed_or_draw(self: random.Random, a: Any = None, version: int = 2) -> None:
+        if _seeds.root is _OF_IMPORTS:
+            # One that is given a seed later keeps that.
+            _made_by_imports[:] = [made for made in _made_by_imports if made() is not self]
+            if a is None:
+                _made_by_imports.append(weakref.ref(self))
         seed(self, _seeds.draw(_SEED_BITS) if a is None else a, version)
 
     module.Random.seed = seed_or_draw

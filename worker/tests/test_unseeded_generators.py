@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from .harness import Worker, worker
+from .project_environment import project_python
 
 UNSEEDED = """
 import random
@@ -79,14 +82,17 @@ async def test_they_follow_code_settings_and_memory(shared: Worker) -> None:
     assert len({run.result for run in runs}) == 4
 
 
-async def test_a_package_that_makes_one_when_it_is_imported_has_the_same_in_each_worker() -> None:
-    # It keeps an unseeded Random for the names of temporary files.
-    code = "import tempfile; set_result([tempfile.mkdtemp(), next(tempfile._RandomNameSequence())])"
-    results = set()
+async def test_a_package_that_makes_one_when_it_is_imported_has_the_same_in_each_worker(tmp_path: Path) -> None:
+    source = "import random\nOWN, GIVEN = random.Random(), random.Random(); GIVEN.seed(7)"
+    python = project_python(tmp_path / "env", {"makes_one": {"makes_one": source}})
+    code = "import makes_one; set_result([makes_one.OWN.random(), makes_one.GIVEN.random()])"
+    results = []
     for _ in range(2):
-        async with worker("--import", "tempfile") as target:
-            results |= {(await target.run(code)).result for _ in range(2)}
-    assert len(results) == 1
+        async with worker("--import-of", "makes_one", python=python) as target:
+            results += [(await target.run(code)).value for _ in range(2)]
+            results.append((await target.run(code + " ")).value)
+    assert results[:3] == results[3:] and results[0] == results[1]
+    assert results[0][0] != results[2][0] and results[0][1] == results[2][1]
 
 
 async def test_a_seed_that_is_given_counts_as_before(shared: Worker) -> None:
