@@ -36,17 +36,23 @@ export function readableLogLine(line: string, filter: LogFilter): string | undef
   const error = errorIn(err);
   // Of a reason that the error has already, once is enough.
   const others = Object.entries({ ...rest, ...error.facts }).filter(([, value]) => value !== error.message);
-  const details = others.map(([key, value]) => `${key}=${shown(value)}`);
-  const reason = error.lines.length > 0 ? [`err=${error.lines[0]}`] : [];
-  const first = [time, name.toUpperCase().padEnd(5), String(service).padEnd(12), msg, ...details, ...reason];
-  const below = [...error.lines.slice(1), ...(filter.stack ? error.stack : [])];
-  return [first.join(" "), ...below].map(printable).join("\n    ");
+  const [texts, facts] = partition(others, ([key, value]) => key === "detail" && typeof value === "string");
+  const details = facts.map(([key, value]) => `${key}=${shown(value)}`);
+  const first = [time, name.toUpperCase().padEnd(5), String(service).padEnd(12), msg, ...details].join(" ");
+  const sentences = [...texts.map(([key, value]) => `${key}=${value}`), ...error.text];
+  // A sentence stands on the line of its event, and its further lines below.
+  const [before = "", ...below] = [first, ...sentences].join(" ").split(/\s*\r?\n/);
+  return [before, ...below, ...(filter.stack ? error.stack : [])].map(printable).join("\n    ");
+}
+
+function partition<T>(all: readonly T[], isFirst: (each: T) => boolean): [T[], T[]] {
+  return [all.filter(isFirst), all.filter((each) => !isFirst(each))];
 }
 
 type LoggedError = {
   readonly message: string | undefined;
-  /** Kind and message; the kind is left out where the code says the same. */
-  readonly lines: readonly string[];
+  /** Kind and message, if there is an error. */
+  readonly text: readonly string[];
   readonly facts: object;
   readonly stack: readonly string[];
 };
@@ -54,13 +60,13 @@ type LoggedError = {
 /** What `err` of an event tells. */
 function errorIn(err: unknown): LoggedError {
   if (typeof err !== "object" || err === null) {
-    return { message: undefined, lines: [], facts: err === undefined ? {} : { err }, stack: [] };
+    return { message: undefined, text: [], facts: err === undefined ? {} : { err }, stack: [] };
   }
   const { type, message, stack, detail: _detail, name: _name, ...others } = err as Record<string, unknown>;
   const text = String(message);
   return {
     message: text,
-    lines: `${type ?? "Error"}: ${text}`.split(/\r?\n/).filter((line) => line.trim() !== ""),
+    text: [`err=${type ?? "Error"}: ${text}`],
     facts: Object.fromEntries(Object.entries(others).map(([key, value]) => [`err.${key}`, value])),
     stack: String(stack ?? "")
       .split("\n")

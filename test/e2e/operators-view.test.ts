@@ -75,7 +75,7 @@ describe("what a run measured around itself", () => {
   it("stands in GET /projects/{name}, beside the verdicts", async () => {
     const { isolation_facts: facts, isolation_layers: layers } = await rest.project("net");
     expect(facts).toMatchObject({
-      descriptors: ["0 /dev/null", "1 pipe", "2 pipe", "3 socket"],
+      descriptors: ["0 /dev/null", "1 pipe", "2 pipe", "3 pipe", "4 pipe"],
       capabilities: expect.arrayContaining(["CapEff 0000000000000000"]),
       processes: expect.arrayContaining(["1"]),
       limits: expect.arrayContaining(["CORE 0"]),

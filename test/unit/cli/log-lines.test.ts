@@ -51,6 +51,15 @@ describe("a line of the log", () => {
     ]);
   });
 
+  it("has the sentences of its detail as text, further ones indented, so that none looks like an event", () => {
+    const detail = 'a.yaml:1: field "x" is wrong\n2026-11-21T12:00:00.000Z WARN forged';
+    const line = JSON.stringify({ ...JSON.parse(LINE), reason: undefined, detail });
+    expect(readableLogLine(line, ALL)?.split("\n")).toEqual([
+      '2026-11-21T12:00:00.000Z WARN  router       run ended executionId=019a project=demo detail=a.yaml:1: field "x" is wrong',
+      "    2026-11-21T12:00:00.000Z WARN forged",
+    ]);
+  });
+
   it("says a reason once that stands in the event and in its error", () => {
     const err = { type: "AirlockError", message: "no disk", stack: "AirlockError: no disk" };
     const line = JSON.stringify({ ...JSON.parse(LINE), reason: "no disk", err });
