@@ -1,3 +1,5 @@
+import { ConfigError, readEnvironment } from "../services/common/environment.ts";
+import { systemReason } from "../services/common/system-reason.ts";
 import { withoutUrlCredentials } from "../services/common/url-credentials.ts";
 import { RestError } from "./rest-error.ts";
 
@@ -12,7 +14,7 @@ const CALL_TIMEOUT_MS = 60_000;
 
 /** A client for AIRLOCK_URL, or for the port of AIRLOCK_PORT on this machine. Its calls reject with a RestError. */
 export function createRestClient(env: Readonly<Record<string, string | undefined>>): RestClient {
-  const url = (env.AIRLOCK_URL || `http://127.0.0.1:${env.AIRLOCK_PORT || 8_000}`).replace(/\/+$/, "");
+  const url = addressIn(env);
   const call = async (method: string, path: string, body?: string) => {
     const headers: Record<string, string> = body === undefined ? {} : { "content-type": "application/json" };
     const signal = AbortSignal.timeout(CALL_TIMEOUT_MS);
@@ -51,5 +53,23 @@ function unreachable(fullUrl: string, error: unknown): string {
     return `Airlock at ${url} did not answer within ${CALL_TIMEOUT_MS / 1_000} seconds.`;
   const { code } = (reason.cause ?? {}) as { code?: string };
   if (code === "ECONNREFUSED") return `Airlock is not running at ${url}; start it with ./airlock up.`;
-  return `Airlock at ${url} cannot be reached (${code ?? withoutUrlCredentials(reason.message)}).`;
+  return `Airlock at ${url} cannot be reached: ${whyNot(reason, code)}.`;
+}
+
+function whyNot({ cause, message }: Error, code: string | undefined): string {
+  if (code === "UND_ERR_SOCKET") return "it ended the connection";
+  return cause === undefined ? withoutUrlCredentials(message) : systemReason(cause);
+}
+
+/** Throws a ConfigError, which does not repeat a URL: it may hold the password of a proxy. */
+function addressIn(env: Readonly<Record<string, string | undefined>>): string {
+  if (env.AIRLOCK_URL) {
+    const url = URL.parse(env.AIRLOCK_URL);
+    if (url && /^https?:$/.test(url.protocol)) return env.AIRLOCK_URL.replace(/\/+$/, "");
+    throw new ConfigError(["AIRLOCK_URL must be a URL such as http://127.0.0.1:8000."]);
+  }
+  const read = readEnvironment(env);
+  const port = read.integer("AIRLOCK_PORT", 8_000, 1, 65_535);
+  read.check();
+  return `http://127.0.0.1:${port}`;
 }

@@ -45,6 +45,20 @@ describe("the REST client", () => {
     );
   });
 
+  it.each([
+    [{ AIRLOCK_URL: "127.0.0.1:8000" }, /^AIRLOCK_URL must be a URL such as/],
+    [{ AIRLOCK_URL: "http://user:PASSWORD@[" }, /^AIRLOCK_URL must be a URL such as [^@]*$/],
+    [{ AIRLOCK_PORT: "http" }, /^AIRLOCK_PORT must be a whole number from 1 to 65535, not "http"$/],
+  ])("refuses an address that is none: %j", (env, told) => {
+    expect(() => createRestClient(env)).toThrow(told);
+  });
+
+  it("says in words why it cannot be reached", async () => {
+    const client = createRestClient({ AIRLOCK_URL: "http://no-such-host.invalid" });
+    const message = await client.get("/x").catch((error: Error) => error.message);
+    expect(message).toMatch(/^Airlock at http:\/\/no-such-host\.invalid cannot be reached: [a-z ]+\.$/);
+  });
+
   it("never shows a password that AIRLOCK_URL holds", async () => {
     const client = createRestClient({ AIRLOCK_URL: "http://user:PASSWORD@127.0.0.1:1" });
     const message = await client.get("/x").catch((error: Error) => error.message);
