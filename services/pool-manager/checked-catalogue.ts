@@ -3,31 +3,33 @@ import type { Log } from "../common/log.ts";
 import { isUsable, type ProjectCatalogue } from "../common/project-catalogue.ts";
 import type { Project } from "../common/project-file.ts";
 
-/** Asks what is wrong with the secrets of projects: sentences by project. Rejects while it cannot be told. */
-export type AskSecretProblems = () => Promise<ReadonlyMap<string, string>>;
+/** Asks what is wrong with projects beside their files: sentences by project. Rejects while it cannot be told. */
+export type AskProblems = () => Promise<ReadonlyMap<string, string>>;
 
 // A secrets service that stands still must not hold up every question about a project.
 const LONGEST_WAIT_MS = 1_000;
 
 /**
- * The projects of `files`; one that this deployment cannot run (`refusalOf`) and one whose secrets cannot be had have a problem
- * like one whose file cannot be read. What breaks,
- * and what is in order again, is logged once.
+ * The projects of `files`; one that this deployment cannot run (`refusalOf`) and one of which a check tells a problem are like one
+ * whose file cannot be read. What breaks, and what is in order again, is logged once.
  */
 export function createCheckedCatalogue(
   files: ProjectCatalogue,
   refusalOf: (project: Project) => string | undefined,
-  askSecretProblems: AskSecretProblems,
+  checks: readonly AskProblems[],
   clock: Clock,
   log: Log,
 ): ProjectCatalogue {
-  let secretProblems: ReadonlyMap<string, string> = new Map();
+  // What each check told last.
+  const found: ReadonlyMap<string, string>[] = checks.map(() => new Map());
   let checking: Promise<void> | undefined;
   const logged = new Map<string, string>();
 
+  const foundIn = (name: string) => found.flatMap((problems) => problems.get(name) ?? [])[0];
+
   const list = () =>
     files.list().map((entry) => {
-      const problem = isUsable(entry) ? (refusalOf(entry) ?? secretProblems.get(entry.name)) : undefined;
+      const problem = isUsable(entry) ? (refusalOf(entry) ?? foundIn(entry.name)) : undefined;
       return problem === undefined ? entry : { name: entry.name, problem };
     });
 
@@ -44,11 +46,11 @@ export function createCheckedCatalogue(
     }
   };
 
-  const check = async () => {
+  const check = async (ask: AskProblems, index: number) => {
     try {
-      secretProblems = await askSecretProblems();
+      found[index] = await ask();
     } catch {
-      // The secrets service is away: what it said last still holds.
+      // The secrets service is away, for one: what it said last still holds.
     }
     logChanges();
   };
@@ -61,10 +63,10 @@ export function createCheckedCatalogue(
       const changed = await files.refresh();
       // One that began before the change does not know it.
       if (changed && checking) await atMost(LONGEST_WAIT_MS, checking, clock);
-      checking ??= check().finally(() => {
+      checking ??= Promise.all(checks.map(check)).then(() => {
         checking = undefined;
       });
-      if (changed || secretProblems.size > 0) await atMost(LONGEST_WAIT_MS, checking, clock);
+      if (changed || found.some(({ size }) => size > 0)) await atMost(LONGEST_WAIT_MS, checking, clock);
       return changed;
     },
   };

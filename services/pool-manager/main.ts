@@ -15,6 +15,7 @@ import { createCheckedCatalogue } from "./checked-catalogue.ts";
 import { type PoolManagerConfig, readPoolManagerConfig } from "./config.ts";
 import { createOwnDriver } from "./drivers/create-driver.ts";
 import { createHandlers } from "./handlers.ts";
+import { createLockProblems } from "./lock-problems.ts";
 import { createPools } from "./pools.ts";
 import { createProvisioning } from "./provisioning.ts";
 import { createWorkerPlaces } from "./worker-places.ts";
@@ -29,8 +30,8 @@ export async function startPoolManager(config: PoolManagerConfig, log: Log): Pro
   const check = createHealthCheck("secrets", config.secretsAddress, tls);
   const circuits = createCircuits("airlock_pool", clock, log);
   const driver = await createOwnDriver(config, log, circuits);
-  const ask = () => askSecretProblems(secrets);
-  const catalogue = createCheckedCatalogue(files, driver.refusal, ask, clock, log);
+  const checks = [createLockProblems(config.projectsDirectory, files), () => askSecretProblems(secrets)];
+  const catalogue = createCheckedCatalogue(files, driver.refusal, checks, clock, log);
   // The first check, for which the start does not wait.
   void catalogue.refresh().catch(() => undefined);
   const provide = createProvisioning(secrets, clock);

@@ -31,6 +31,7 @@ const MISTAKES: Readonly<Record<string, readonly [file: string, problem: string]
   file: ['secrets: {FROM_FILE: "${file:nope}"}\n', "FROM_FILE (a ${file:} reference) cannot be used"],
   short: [`secrets: {TOO_SHORT: ${SHORT}}\n`, "its value is shorter than 6 bytes"],
   vault: ['secrets: {FROM_VAULT: "${vault:kv/a#b}"}\n', "no vault is configured"],
+  lock: ["packages: [six]\n", "lock.lock was made for other packages than lock.yaml names"],
   tabs: [
     "limits:\n\ttimeout: 5\n",
     "tabs.yaml:3: not valid YAML: a tab stands in the indentation; use spaces",
@@ -41,6 +42,7 @@ beforeAll(async () => {
   const broken = Object.entries(MISTAKES).map(([name, [file]]) => [name, file] as const);
   airlock = await startAirlock({ projects: { demo: "", well: "", ...Object.fromEntries(broken) } });
   env = { AIRLOCK_URL: airlock.url };
+  await writeFile(join(airlock.projectsDirectory, "lock.lock"), '# airlock packages: ["requests"]\n');
 });
 afterAll(async () => {
   await airlock.remove();

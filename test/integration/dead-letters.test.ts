@@ -1,8 +1,10 @@
-import { rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 import { startServices, type TestServices } from "../support/services.ts";
+import { wheel } from "../support/wheel.ts";
 
 type Letters = {
   dead_letters: { execution_id: string; end_reason: string; error: string; retried_as: string[] }[];
@@ -14,26 +16,29 @@ const SUBMISSION = { code: CODE, timeout: 20, settings: { WHO: "me" }, memory: {
 
 let services: TestServices;
 let gateway: TestGateway;
+let packages: string;
+const wheelPath = () => join(packages, "atinypackage-1.0-py3-none-any.whl");
+
 beforeEach(async () => {
-  // The workers of demo start once its lock file is gone.
+  // The workers of demo start once its package is there.
+  packages = await mkdtemp(join(tmpdir(), "airlock-packages-"));
   services = await startServices({
-    demo: "replicas: 1\n",
+    demo: `replicas: 1\npackages: ["atinypackage @ file://${wheelPath()}"]\n`,
     other: "replicas: 1\n",
   });
   gateway = await openGateway(services);
-  await writeFile(lockPath(), "for other packages");
 });
 afterEach(async () => {
   await gateway.stop();
   await services.close();
+  await rm(packages, { recursive: true });
 });
 
-const lockPath = () => join(services.directory, "projects", "demo.lock");
 const list = async (query = "") =>
   (await (await fetch(`${gateway.url}/dead-letters${query}`)).json()) as Letters;
 const retry = (id: string, body: object = {}) => gateway.post(`/dead-letters/${id}/retry`, body);
 const mend = async () => {
-  await rm(lockPath());
+  await writeFile(wheelPath(), wheel("atinypackage", "VALUE = 42\n"));
   await gateway.post("/projects/demo/up", {});
 };
 
@@ -54,7 +59,7 @@ it("lists what could not be finished with its reason, page by page", async () =>
     execution_id: ids[0],
     project: "demo",
     end_reason: "start_failed",
-    error: expect.stringContaining("was made for other packages"),
+    error: expect.stringContaining("could not be installed"),
     created_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
     ended_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
     retried_as: [],
@@ -124,7 +129,7 @@ it("refuses what did not end through Airlock's fault, and what its project canno
   await gateway.settled(running);
   expect(await (await retry(running)).json()).toMatchObject({
     code: "not_a_dead_letter",
-    detail: expect.stringContaining("is awaiting_llm"),
+    detail: expect.stringContaining("has the status awaiting_llm"),
   });
   const { execution_id: id } = await gateway.run({ code: "pass" });
   await rm(join(services.directory, "projects", "demo.yaml"));

@@ -36,7 +36,7 @@ function open(): void {
   catalogue = createCheckedCatalogue(
     files,
     (project) => refusalOf(project),
-    () => ask(),
+    [async () => new Map(), () => ask()],
     clock,
     log,
   );
