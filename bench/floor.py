@@ -38,9 +38,9 @@ def run(code: str) -> int:
 
 
 def main() -> None:
-    problem = preload.import_all([], sys.argv[1:])
-    if problem is not None:
-        raise SystemExit(problem)
+    imported = preload.import_all([], sys.argv[1:], {}, lambda _: None)
+    if imported.problem is not None or imported.left_out:
+        raise SystemExit(imported.problem or "; ".join(imported.left_out))
     gc.collect()
     gc.freeze()
     print(json.dumps({"ready": True}), flush=True)

@@ -8,6 +8,7 @@ import importlib.metadata
 import os
 import sys
 import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,12 @@ class Imported:
     left_out: tuple[str, ...] = ()
 
 
-def import_all(modules: list[str], distributions: list[str]) -> Imported:
+def import_all(
+    modules: list[str], distributions: list[str], skipped: Mapping[str, str], begins: Callable[[str | None], None]
+) -> Imported:
     """The project names `modules` itself, and each must be there. A distribution may bring modules that need packages
-    which the project does not have.
+    which the project does not have, and `skipped`, each with its reason, are not even tried. `begins` is told which of
+    a distribution's modules comes next, since an import may end the process.
     """
     name, left_out = "", []
     tls_contexts.watch()
@@ -43,9 +47,11 @@ def import_all(modules: list[str], distributions: list[str]) -> Imported:
         for distribution in distributions:
             name = distribution
             for name in top_level_modules(distribution):
-                problem = _attempt(name)
+                begins(name)
+                problem = skipped.get(name) or _attempt(name)
                 if problem is not None:
                     left_out.append(f"{name}: {problem}"[:_MAX_REASON])
+        begins(None)
         if "numpy" in sys.modules:
             # numpy loads it on first use; every run seeds it.
             importlib.import_module("numpy.random")

@@ -3,11 +3,12 @@
 It imports the project's packages, and from then on does nothing but fork: what it would keep of one child, or of the
 outside world, would move the objects of the next. The zygote, its parent, does all the rest.
 
-Messages are JSON, one a packet. From the template, first: `{"failed": text}` or `{"ready": what every run child has
-before its script, "left_out": [modules that could not be imported]}`. Then to it: `{"limits": {...}, "born_in_cgroup":
-bool}` with descriptors (the child's ends of control, orders, stdout, stderr and status, the cgroup's directory when the
-child is to be born in it, files to move by), and from it: `{"pid": pid}` or `{"no_fork": [errno, text]}`. On a socket
-of its own: `{"exit": pid, "status": n}`.
+Messages are JSON, one a packet. From the template: `{"importing": module or null}`, as often as it begins with a module
+that it could do without, and then `{"failed": text}` or `{"ready": what every run child has before its script,
+"left_out": [modules that could not be imported]}`. Then to it: `{"limits": {...}, "born_in_cgroup": bool}` with
+descriptors (the child's ends of control, orders, stdout, stderr and status, the cgroup's directory when the child is to
+be born in it, files to move by), and from it: `{"pid": pid}` or `{"no_fork": [errno, text]}`. On a socket of its own:
+`{"exit": pid, "status": n}`.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ import socket
 import sys
 import types
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any, NoReturn
 
-from . import child, determinism, display, kernel, namespaces, no_network, preload, script, seccomp
+from . import child, determinism, display, kernel, namespaces, no_network, preload, processes, script, seccomp
 from .cgroup_limits import Overhead
 from .heap import Heap
 from .room import Limits, Room, address_space_bytes, data_bytes, private_memory_bytes
@@ -42,10 +45,20 @@ Ends = tuple[int, int, int, int, int]
 class Template:
     """As the zygote holds it."""
 
-    def __init__(self, room: Room, modules: list[str], distributions: list[str], closed_in_it: list[int]) -> None:
+    def __init__(
+        self,
+        room: Room,
+        modules: list[str],
+        distributions: list[str],
+        closed_in_it: list[int],
+        skipped: Mapping[str, str],
+    ) -> None:
+        """`skipped`: modules that are not imported, each with the reason."""
         self._orders, its_orders = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # Where it says which children have ended; and those that were taken before somebody asked.
         self.early: deque[tuple[int, int]] = deque()
+        # The module that it is importing and could do without.
+        self.importing: str | None = None
         self.endings, its_endings = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # Collections in the template leave alone what is frozen here, so that the two go on sharing it.
         gc.collect()
@@ -54,13 +67,33 @@ class Template:
         if self.pid == 0:
             for fd in (*closed_in_it, self._orders.detach(), self.endings.detach()):
                 os.close(fd)
-            _live(its_orders, its_endings, room, modules, distributions)
+            _live(its_orders, its_endings, room, modules, distributions, skipped)
         its_orders.close()
         its_endings.close()
 
     def until_ready(self) -> dict[str, Any] | None:
-        """Its first message; None when it ended without one."""
-        return _receive(self._orders)
+        """Its first message but those about imports; None when it ended without one."""
+        while True:
+            message = _receive(self._orders)
+            if message is None or "importing" not in message:
+                return message
+            self.importing = message["importing"]
+
+    def ended_by_import(self) -> str | None:
+        """Once it is gone: how an import that it could do without ended it, and nothing is left of it then. None: it
+        ended otherwise. SIGKILL comes from outside, for lack of memory or as somebody's order.
+        """
+        how = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        assert how is not None
+        if self.importing is None or (how.si_status == signal.SIGKILL and how.si_code != os.CLD_EXITED):
+            return None
+        os.waitpid(self.pid, 0)
+        self._orders.close()
+        self.endings.close()
+        processes.kill_orphans(())
+        if how.si_code == os.CLD_EXITED:
+            return f"the import ended the process with exit status {how.si_status}"
+        return f"the import was killed by {signal.Signals(how.si_status).name}"
 
     def fork(self, limits: Limits, ends: Ends, cgroup: RunCgroup) -> int:
         """The pid of the new child."""
@@ -105,7 +138,14 @@ def _receive(link: socket.socket) -> dict[str, Any] | None:
     return None
 
 
-def _live(orders: socket.socket, endings: socket.socket, room: Room, modules: list[str], dists: list[str]) -> NoReturn:
+def _live(
+    orders: socket.socket,
+    endings: socket.socket,
+    room: Room,
+    modules: list[str],
+    dists: list[str],
+    skipped: Mapping[str, str],
+) -> NoReturn:
     status = 1
     try:
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -113,7 +153,7 @@ def _live(orders: socket.socket, endings: socket.socket, room: Room, modules: li
         # What was done so far follows the machine, its user and the worker's directory.
         heap.begin_anew()
         determinism.prepare()
-        imported = preload.import_all(modules, dists)
+        imported = preload.import_all(modules, dists, skipped, partial(_tell_import, orders))
         if imported.problem is None:
             _get_ready(room)
             # Packages come out of Python's caches or are compiled, and look at the machine.
@@ -130,6 +170,10 @@ def _live(orders: socket.socket, endings: socket.socket, room: Room, modules: li
         status = 0
     finally:
         os._exit(status)
+
+
+def _tell_import(orders: socket.socket, module: str | None) -> None:
+    orders.send(json.dumps({"importing": module}).encode())
 
 
 def _get_ready(room: Room) -> None:

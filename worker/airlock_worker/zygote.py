@@ -21,6 +21,7 @@ import select
 import signal
 import socket
 from dataclasses import dataclass
+from typing import Any
 
 from . import entrance, ground, init, kernel, preload, processes
 from .cgroup_limits import Overhead
@@ -122,6 +123,20 @@ class Zygote:
             self._link.sendmsg([json.dumps(message).encode()], ancillary)
 
 
+def _start_template(order: entrance.Order, room: Room) -> tuple[Template, dict[str, Any] | None]:
+    """With its first message. A module that ends the process when it is imported is left out by the next template."""
+    closed_in_it = [order.link.fileno(), *(place.directory for place in order.cgroups)]
+    skipped: dict[str, str] = {}
+    while True:
+        template = Template(room, order.modules, order.distributions, closed_in_it, skipped)
+        first = template.until_ready()
+        reason = template.ended_by_import() if first is None else None
+        if reason is None:
+            return template, first
+        assert template.importing is not None
+        skipped[template.importing] = reason
+
+
 def main() -> None:
     order = entrance.enter()
     link, room = order.link, order.room
@@ -135,10 +150,7 @@ def main() -> None:
     cgroups = RunCgroups(order.cgroups, clone_into=room.own_pids)
     if problems := [text for text in (order.cgroup_problem, cgroups.try_out()) if text]:
         room.problems["cgroup"] = "; ".join(problems)
-    template = Template(
-        room, order.modules, order.distributions, [link.fileno(), *(p.directory for p in order.cgroups)]
-    )
-    first = template.until_ready()
+    template, first = _start_template(order, room)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, 0)
     zygote = Zygote(link, room, cgroups, template)
     try:

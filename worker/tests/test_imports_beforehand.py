@@ -37,6 +37,11 @@ def names(context): return [dict(pair[0] for pair in ca["subject"]).get("commonN
 """
 DISTRIBUTIONS = {
     "half": {"half": "WHOLE = 7", "half_extra": "import not_in_this_project", "half_quits": "raise SystemExit('no')"},
+    "ends": {
+        "ends": "VALUE = 8",
+        "ends_by_itself": "import os; os._exit(3)",
+        "ends_in_c": "import ctypes; ctypes.string_at(0)",
+    },
     "looks": {"looks": LOOKS_AROUND},
     "contexts": {"contexts": MAKES_CONTEXTS},
 }
@@ -68,6 +73,18 @@ async def test_what_cannot_be_imported_beforehand_is_left_out_and_named(python: 
         status = await target.until_state("READY")
         facts = {fact.name: list(fact.values) for fact in status.isolation_facts}
         assert facts["not_imported_beforehand"] == expected
+
+
+async def test_a_module_that_ends_the_process_is_left_out_too(python: str) -> None:
+    async with worker("--import-of", "ends", "--import-of", "half", python=python) as target:
+        ended = await target.run("import ends, half; set_result(ends.VALUE + half.WHOLE)")
+        assert ended.value == 15
+        assert (await target.run("import ends_in_c")).end == "killed"
+        status = await target.until_state("READY")
+        [left_out] = [fact.values for fact in status.isolation_facts if fact.name == "not_imported_beforehand"]
+        assert left_out[0] == "ends_by_itself: the import ended the process with exit status 3"
+        assert left_out[1].startswith("ends_in_c: the import was killed by SIG")
+        assert len(left_out) == 4
 
 
 async def test_what_the_project_names_itself_must_be_there(python: str) -> None:
