@@ -82,11 +82,20 @@ export function createPools(parts: {
     () => catalogue.list().flatMap((entry) => (isUsable(entry) ? [] : entry.name)),
   );
   let lookedAtMs = clock.now();
-  // Also while nobody asks: what broke is said when it breaks.
-  const stopWatching = repeat(WATCH_MS, () => look(true).catch(sayUnreadable), clock);
 
-  const sayUnreadable = (error: unknown) =>
-    log.error({ detail: systemReason(error) }, "the projects directory cannot be read");
+  let isUnreadable = false;
+  const watch = async () => {
+    try {
+      await look(true);
+      isUnreadable = false;
+    } catch (error) {
+      // Once, not every time.
+      if (!isUnreadable) log.error({ detail: systemReason(error) }, "the projects directory cannot be read");
+      isUnreadable = true;
+    }
+  };
+  // Also without any call: what breaks is said when it breaks.
+  const stopWatching = repeat(WATCH_MS, watch, clock);
 
   const look = async (force: boolean) => {
     if (!force && clock.now() - lookedAtMs < LOOK_AGAIN_MS) return;

@@ -1,5 +1,6 @@
-import { rm, writeFile } from "node:fs/promises";
+import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runAirlock, startAirlock, type TestAirlock } from "../support/airlock.ts";
 
@@ -95,10 +96,10 @@ it("no value of a secret and no path of the server is shown", async () => {
   expect(airlock.output()).not.toContain(SHORT);
 });
 
-describe("while Airlock runs", () => {
+describe("while Airlock runs", { timeout: 60_000 }, () => {
   it("a file that breaks is said on the terminal, and one that is mended counts at once", async () => {
     await write("well", "limits: {timeouts: 5}\n");
-    await expect.poll(airlock.output, { timeout: 10_000 }).toContain('well.yaml:2: field "limits.timeouts"');
+    await expect.poll(airlock.output, { timeout: 20_000 }).toContain('well.yaml:2: field "limits.timeouts"');
     await write("well", "");
     expect((await runAirlock(["up", "well"], { env })).stdout).toBe("well is up, 1 replica\n");
   });
@@ -109,11 +110,22 @@ describe("while Airlock runs", () => {
     expect((await submit("later")).status).toBe(202);
     await rm(join(airlock.projectsDirectory, "later"));
     await expect
-      .poll(airlock.output, { timeout: 10_000 })
+      .poll(airlock.output, { timeout: 20_000 })
       .toContain("KEY (a ${file:} reference) cannot be used");
-    await expect.poll(async () => (await submit("later")).status, { timeout: 10_000 }).toBe(409);
+    await expect.poll(async () => (await submit("later")).status, { timeout: 20_000 }).toBe(409);
     await writeFile(join(airlock.projectsDirectory, "later"), "a-value-of-some-length");
     expect((await runAirlock(["up", "later"], { env })).status).toBe(0);
+  });
+
+  it("a projects directory that goes away is said once, and counts again when it is back", async () => {
+    const aside = join(airlock.directory, "aside");
+    await rename(airlock.projectsDirectory, aside);
+    const said = "pool-manager: the projects directory cannot be read: no such file or directory\n";
+    await expect.poll(airlock.output, { timeout: 20_000 }).toContain(said);
+    await sleep(4_500);
+    expect(airlock.output().split(said)).toHaveLength(2);
+    await rename(aside, airlock.projectsDirectory);
+    await expect.poll(async () => (await submit("demo")).status, { timeout: 20_000 }).toBe(202);
   });
 
   it("a package that cannot be installed keeps ./airlock up from success, and names no directory", async () => {
