@@ -13,7 +13,7 @@ import { ENTITIES, LONGEST_ENTITY, MAX_ENTITY_BYTES, SHORT_ESCAPES } from "./esc
 const MAX_LAYERS = 3;
 
 /** No escape that a program writes without intent is longer; it bounds the work for each byte. */
-const MAX_ESCAPE_BYTES = 112;
+export const MAX_ESCAPE_BYTES = 112;
 
 /** So many backslashes stand for one another after three layers. */
 const LONGEST_RUN = 8;
@@ -253,6 +253,8 @@ export class EscapeReader {
    * are escaped up to `layers` times.
    */
   #escape(layers: number, introducer: number, depth: number, at: number): boolean {
+    // A blank of a form has no other characters, so it may end the text.
+    if (introducer === PLUS) return this.#is(SPACE, at);
     if (!this.#decoded(layers, at)) return false;
     const second = this.#code;
     const next = this.#next;
@@ -267,8 +269,6 @@ export class EscapeReader {
         return second === 0x23 ? this.#reference(layers, next) : this.#entity(layers, at);
       case EQUALS:
         return this.#quotedPrintable(layers, at, second, next);
-      case PLUS:
-        return this.#is(SPACE, at);
       case QUOTATION_MARK:
         return second === QUOTATION_MARK && this.#is(QUOTATION_MARK, next);
       case APOSTROPHE:

@@ -84,11 +84,16 @@ export function prunedReadings(
   const includes = (other: Reading, reading: Reading) => {
     if (other === reading || other.at !== position) return false;
     if (!isSuffixState(automaton, reading.state, other.state)) return false;
-    // Of two that have read the same, the one that began earlier takes more of the text with it.
-    const length = lengthOf(reading);
-    const [start, otherStart] = [reading.startOf(length), other.startOf(length)];
-    if (otherStart !== start || other.state !== reading.state) return otherStart <= start;
-    return readings.indexOf(other) < readings.indexOf(reading);
+    // Of two that have read the same, the one that began earlier takes more of the text with it, but it may have read what a
+    // shorter match begins with in another way.
+    let isSame = reading.state === other.state;
+    for (let suffix = reading.state; suffix > 0; suffix = automaton.fail[suffix] as number) {
+      const length = automaton.depth[suffix] as number;
+      const [start, otherStart] = [reading.startOf(length), other.startOf(length)];
+      if (otherStart > start) return false;
+      if (otherStart < start) isSame = false;
+    }
+    return !isSame || readings.indexOf(other) < readings.indexOf(reading);
   };
   const kept = readings.filter(
     (reading) => reading.at !== position || !readings.some((other) => includes(other, reading)),

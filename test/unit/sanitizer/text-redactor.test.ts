@@ -45,6 +45,15 @@ describe("the redaction of a text", () => {
     PROPERTY_TIMEOUT_MS,
   );
 
+  it("takes the first half of a backslash with a secret, also within what may be another secret", () => {
+    const values = ["\\abé-one", "1\\éa\\\\é-two"];
+    expect(redacted(values, "1\\éa\\\\\\abé-one")).toBe("1\\éa\\[REDACTED]");
+  });
+
+  it("reads a plus sign as a blank at the end of the text", () => {
+    expect(redacted(["aaaaa "], "aaaaa+")).toBe("[REDACTED]");
+  });
+
   it(
     "leaves no needle behind",
     () => {
