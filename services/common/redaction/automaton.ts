@@ -1,4 +1,5 @@
-import { PREFIX_BYTES, PrefixFilter } from "./prefix-filter.ts";
+import { PREFIX_BYTES } from "./beginnings.ts";
+import { PrefixFilter } from "./prefix-filter.ts";
 import { buildTrie, type Trie } from "./trie.ts";
 
 /** Rows of transitions take at most this much: 4 MiB, about what a core's caches hold. */
@@ -187,7 +188,8 @@ export function compileAutomaton(
     step,
   };
   const filter = PrefixFilter.of(
-    [...patterns, ...triggers.map(({ bytes }) => ({ bytes, gaps: "none" as const }))],
+    patterns,
+    triggers.map(({ bytes }) => bytes),
     automaton,
   );
   // States are numbered by depth.

@@ -32,3 +32,7 @@ export function asciiOf(bytes: Uint8Array, from: number, to: number): string {
 export function isLetterOrDigit(code: number): boolean {
   return (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a);
 }
+
+export function isQuote(byte: number): boolean {
+  return byte === 0x22 || byte === 0x27;
+}

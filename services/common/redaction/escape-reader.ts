@@ -1,13 +1,5 @@
-import {
-  asciiOf,
-  HEX_DIGIT,
-  isEntityByte,
-  isLetterOrDigit,
-  MAY_BE_LONG,
-  NO_ESCAPE,
-  SINGLES,
-} from "./escape-bytes.ts";
-import { ENTITIES, LONGEST_ENTITY, MAX_ENTITY_BYTES, SHORT_ESCAPES } from "./escape-names.ts";
+import { HEX_DIGIT, isLetterOrDigit } from "./escape-bytes.ts";
+import { ENTITIES, LONGEST_ENTITY, SHORT_ESCAPES } from "./escape-names.ts";
 
 /** How many escapings may lie over each other: JSON in JSON in a URL has three. */
 const MAX_LAYERS = 3;
@@ -32,9 +24,6 @@ const LETTER_U = 0x75;
 /** Characters behind it take two escapes of `\\uXXXX`. */
 const LAST_OF_PLANE_0 = 0xffff;
 const [QUOTATION_MARK, APOSTROPHE, ESC, NEWLINE, RETURN, SEMICOLON] = [0x22, 0x27, 0x1b, 0x0a, 0x0d, 0x3b];
-
-/** The answer of `single` that is no code, besides `NO_ESCAPE`. */
-export const MANY = -2;
 
 /**
  * The bytes that an escape may begin with, for patterns that hold the given bytes: a doubled quote matters only where a
@@ -75,54 +64,6 @@ export class EscapeReader {
   /** `introduces` says by byte which of them may begin an escape that matters. */
   constructor(introduces: Uint8Array) {
     this.#introduces = introduces;
-  }
-
-  /** Where the text goes on behind the escape that `single` read. */
-  singleNext = 0;
-
-  /**
-   * The usual case, fast: the only thing that the bytes from `at` on may stand for, besides themselves; `NO_ESCAPE`, or
-   * `MANY` when there may be more, or what follows has to be known, and `read` tells.
-   */
-  single(bytes: Uint8Array, at: number): number {
-    const next = bytes[at + 1];
-    if (next === undefined || this.#mayIntroduce(next)) return MANY;
-    const introducer = bytes[at] as number;
-    if (introducer === BACKSLASH) {
-      if (MAY_BE_LONG[next] === 1) return MANY;
-      this.singleNext = at + 2;
-      return SINGLES[next] as number;
-    }
-    if (introducer === PERCENT || introducer === EQUALS) {
-      const high = HEX_DIGIT[next] as number;
-      if (high < 0) return introducer === EQUALS && (next === NEWLINE || next === RETURN) ? MANY : NO_ESCAPE;
-      const second = bytes[at + 2];
-      if (second === undefined || this.#mayIntroduce(second)) return MANY;
-      const low = HEX_DIGIT[second] as number;
-      if (low < 0) return NO_ESCAPE;
-      const code = high * 16 + low;
-      if (this.#mayIntroduce(code)) return MANY;
-      // Quoted-printable writes letters and digits as they are.
-      if (introducer === EQUALS && isLetterOrDigit(code)) return NO_ESCAPE;
-      this.singleNext = at + 3;
-      return code < 0x80 ? code : code + RAW_BYTE;
-    }
-    if (introducer === AMPERSAND) return this.#singleEntity(bytes, at + 1);
-    // A doubled quote has a quote behind it, which introduces, but for the shell's `'\\''`.
-    return introducer === ESC && next === 0x5b ? MANY : introducer === PLUS ? MANY : NO_ESCAPE;
-  }
-
-  #singleEntity(bytes: Uint8Array, at: number): number {
-    let next = at;
-    while (next < at + MAX_ENTITY_BYTES && isEntityByte(bytes[next] as number)) next++;
-    const end = bytes[next];
-    if (end === undefined || this.#mayIntroduce(end)) return MANY;
-    if (end !== SEMICOLON) return NO_ESCAPE;
-    const code = bytes[at] === 0x23 ? MANY : ENTITIES.get(asciiOf(bytes, at, next));
-    if (code === undefined) return NO_ESCAPE;
-    if (code === MANY || this.#mayIntroduce(code)) return MANY;
-    this.singleNext = next + 1;
-    return code;
   }
 
   /**

@@ -1,163 +1,192 @@
-import type { Automaton, AutomatonGaps, Gaps } from "./automaton.ts";
+import type { Automaton, Gaps } from "./automaton.ts";
+import { Beginnings, PREFIX_BYTES } from "./beginnings.ts";
+import { GRAM_FACTOR, GramSet, wordAt } from "./gram-set.ts";
+import { ShortPatterns } from "./short-patterns.ts";
+import { SingleEscapes } from "./single-escape.ts";
 
-/** So many bytes of a pattern are looked up before the automaton is asked. */
-export const PREFIX_BYTES = 4;
+type Pattern = { readonly bytes: Uint8Array; readonly gaps: Gaps };
 
-/** So many are looked up where the first are found, as far as nothing may stand between them. */
-const LONG_PREFIX_BYTES = 6;
+/** Before the first place where the filter may begin, and behind the last, so many bytes are left to the automaton. */
+export const FILTER_MARGIN_BYTES = 16;
 
-/**
- * A set has so many places for each prefix, and no fewer than 2^16. It takes 128 KiB for a hundred secrets: far less than the
- * automaton's rows, which do not fit into a core's cache.
- */
-const PLACES_PER_PREFIX = 16;
-const MIN_PLACES_BITS = 16;
-const MAX_PLACES_BITS = 22;
-/** Spreads the bits of a prefix; an odd constant near 2^32 divided by the golden ratio. */
-const MULTIPLIER = 0x9e3779b1 | 0;
+/** What the text is looked at by: four bytes at a time, each of them in one word. */
+const WORD_BYTES = 4;
 
-type Prefixed = { readonly bytes: Uint8Array; readonly gaps: Gaps };
+/** After so much work within one search the automaton is asked, which is as fast then. */
+const MAX_WORK = 100;
 
-/** What the filter needs of an automaton. */
-type Searched = Pick<Automaton, "introduces" | "gaps">;
+/** A shorter text is left to the automaton. */
+const MIN_BYTES = 64;
+const NO_WORDS = new Int32Array();
 
-const ZERO = 0x30;
-
-const PLAIN = 0;
-const STOPS = 1;
-const MAY_BE_GAP = 2;
+/** What two bytes in a row may be: the beginning of an escape, a gap behind a needle's byte, and a piece of a short pattern. */
+const [ESCAPE, GAP, SHORT] = [1, 2, 4];
+/** The same of four: a piece of a needle's beginning. */
+const GRAM = 8;
 
 /**
- * Passes over text in which no pattern begins. Most text is of this kind, and looking up four bytes in a small table is
- * faster than following them through a large one.
+ * Passes over text in which no pattern begins. Most text is of this kind, and looking up one word in four bytes, in tables
+ * that a core's cache holds, is faster than following each byte through a large one.
  */
 export class PrefixFilter {
-  readonly #prefixes: PrefixSet;
-  /** Of the prefixes those that may go on with any byte. */
-  readonly #open: PrefixSet;
-  readonly #long: PrefixSet;
+  readonly #beginnings: Beginnings;
+  readonly #shorts: ShortPatterns;
+  /** Three bytes in a row of the patterns that have no more than six. */
+  readonly #triples: GramSet;
+  readonly #hasTriples: boolean;
+  /** By byte: whether it may begin an escape, or be a gap. */
   readonly #kinds = new Uint8Array(256);
-  /** Whether gaps may stand elsewhere than behind two digits. */
-  readonly #isAnyGap: boolean;
-  /** By the last two bytes: whether a gap may follow them. */
-  readonly #beforeGap = new Uint8Array(0x1_0000);
+  /** By two bytes: the same of either, and whether a short pattern may stand there. */
+  readonly #pairs = new Uint8Array(0x1_0000);
 
-  /** Undefined when a pattern is too short to be looked up. */
-  static of(patterns: readonly Prefixed[], automaton: Searched): PrefixFilter | undefined {
-    const isTooShort = patterns.some(({ bytes }) => bytes.length < PREFIX_BYTES - 1);
-    return patterns.length === 0 || isTooShort ? undefined : new PrefixFilter(patterns, automaton);
+  /** Undefined when a pattern is too short to be looked up. `triggers` are looked for as they are written only. */
+  static of(
+    needles: readonly Pattern[],
+    triggers: readonly Uint8Array[],
+    automaton: Pick<Automaton, "introduces" | "gaps">,
+  ): PrefixFilter | undefined {
+    const isTooShort =
+      needles.some(({ bytes }) => bytes.length < PREFIX_BYTES) ||
+      triggers.some((bytes) => !ShortPatterns.canFind(bytes));
+    return isTooShort || needles.length + triggers.length === 0
+      ? undefined
+      : new PrefixFilter(needles, triggers, automaton);
   }
 
-  private constructor(patterns: readonly Prefixed[], automaton: Searched) {
-    const { introduces, gaps } = automaton;
-    this.#prefixes = new PrefixSet(patterns.length);
-    this.#open = new PrefixSet(patterns.length);
-    this.#long = new PrefixSet(patterns.length);
-    for (const { bytes, gaps: kind } of patterns) {
-      // What follows the end of a short pattern may be anything.
-      const firsts =
-        bytes.length >= PREFIX_BYTES
-          ? [prefixAt(bytes, PREFIX_BYTES - 1, 0)]
-          : Array.from({ length: 256 }, (_, byte) => (prefixAt(bytes, bytes.length - 1, 0) << 8) | byte);
-      const isOpen = bytes.length < LONG_PREFIX_BYTES || kind !== "none";
-      for (const prefix of firsts) {
-        this.#prefixes.add(prefix);
-        if (isOpen) this.#open.add(prefix);
-        else this.#long.add(longPrefix(prefix, bytes, PREFIX_BYTES));
-      }
-    }
-    // Where more bytes must have come before a gap, the automaton is at work already.
-    const early = gaps.filter(({ minDepth }) => minDepth < PREFIX_BYTES);
-    this.#isAnyGap = early.some(({ kind }) => kind !== "hex");
+  private constructor(
+    needles: readonly Pattern[],
+    triggers: readonly Uint8Array[],
+    automaton: Pick<Automaton, "introduces" | "gaps">,
+  ) {
+    const isLong = (bytes: Uint8Array) => bytes.length > PREFIX_BYTES;
+    this.#shorts = new ShortPatterns(triggers.filter((bytes) => !isLong(bytes)));
+    this.#beginnings = new Beginnings(needles, triggers.filter(isLong), automaton);
+    const six = needles.filter(({ bytes }) => !isLong(bytes));
+    this.#hasTriples = six.length > 0;
+    this.#triples = new GramSet(six.length * 4);
+    for (const { bytes } of six)
+      for (let at = 0; at < 4; at++) this.#triples.add(wordAt(bytes, at) & 0xff_ffff);
     for (let byte = 0; byte < 256; byte++) {
-      const isGap = early.some((gap) => gap.isGap[byte] === 1);
-      this.#kinds[byte] = introduces[byte] === 1 ? STOPS : isGap ? MAY_BE_GAP : PLAIN;
+      const isGap = automaton.gaps.some((gap) => gap.isGap[byte] === 1);
+      this.#kinds[byte] = (automaton.introduces[byte] === 1 ? ESCAPE : 0) | (isGap ? GAP : 0);
     }
-    for (const { bytes, gaps: kind } of patterns) {
-      const gap = early.find((each) => each.kind === kind);
-      if (gap) this.#addGaps(bytes, gap);
+    for (let pair = 0; pair < this.#pairs.length; pair++) {
+      const [first, second] = [pair & 0xff, pair >>> 8];
+      this.#pairs[pair] =
+        (SingleEscapes.mayBegin(automaton.introduces, first, second) ? ESCAPE : 0) |
+        (this.#beginnings.mayPrecedeGap(first, second) ? GAP : 0) |
+        (this.#shorts.hasPair(pair) ? SHORT : 0);
     }
   }
 
-  /** A gap behind four bytes and more is met by the automaton itself, which these bytes have called. */
-  #addGaps(bytes: Uint8Array, { minDepth, every }: AutomatonGaps): void {
-    for (let depth = minDepth; depth < PREFIX_BYTES && depth < bytes.length; depth += every) {
-      const last = bytes[depth - 1] as number;
-      if (depth > 1) this.#beforeGap[((bytes[depth - 2] as number) << 8) | last] = 1;
-      else for (let first = 0; first < 256; first++) this.#beforeGap[(first << 8) | last] = 1;
-    }
+  /** The words of a text, to be handed to `next`; none of a short one. */
+  static wordsOf(text: Uint8Array): Int32Array {
+    if (text.length < MIN_BYTES) return NO_WORDS;
+    const start = -text.byteOffset & (WORD_BYTES - 1);
+    return new Int32Array(text.buffer, text.byteOffset + start, (text.length - start) >>> 2);
   }
 
   /**
-   * The place of the first byte, from `at` on, with which a prefix is complete or that may be read in more than one way;
-   * the length of `text` when there is none. `at` is at least `PREFIX_BYTES - 1`.
+   * The place of the first byte, from `from` on, at which the automaton is needed again: where the first six bytes of a
+   * pattern, or a short one, are complete, or where the text may go on in more than one way. It stands between the margins.
    */
-  next(text: Uint8Array, at: number): number {
-    const { places, shift } = this.#prefixes;
-    const kinds = this.#kinds;
-    const length = text.length;
-    let prefix = prefixAt(text, at - 1, at - (PREFIX_BYTES - 1));
-    for (let next = at; next < length; next++) {
-      const byte = text[next] as number;
-      prefix = (prefix << 8) | byte;
-      const kind = kinds[byte] as number;
-      const isPrefix = places[Math.imul(prefix, MULTIPLIER) >>> shift] as number;
-      if ((kind | isPrefix) === 0) continue;
-      if (kind === STOPS || (isPrefix === 1 && this.#mayGoOn(text, next, prefix))) return next;
-      if (kind === MAY_BE_GAP && this.#mayBeGap(text, next, (prefix >>> 8) & 0xffff)) return next;
+  next(text: Uint8Array, words: Int32Array, from: number): number {
+    const start = -text.byteOffset & (WORD_BYTES - 1);
+    const count = (text.length - FILTER_MARGIN_BYTES - start) >> 2;
+    const { bits, shift } = this.#beginnings.grams;
+    const { bits: tripleBits, shift: tripleShift } = this.#triples;
+    const hasTriples = this.#hasTriples;
+    const pairs = this.#pairs;
+    const beginnings = this.#beginnings;
+    const { bits: lateBits, shift: lateShift } = beginnings.beforeLateGap;
+    const mayPrecede = (four: number, after: number) => {
+      const bit = Math.imul(four, GRAM_FACTOR) >>> lateShift;
+      if ((((lateBits[bit >>> 5] as number) >>> (bit & 31)) & 1) === 1) return true;
+      return beginnings.mayBeAround(four >>> 16, after & 0xff, (after >>> 8) & 0xff);
+    };
+    beginnings.work = 0;
+    let index = (from - PREFIX_BYTES + 1 - start) >> 2;
+    let before = 0;
+    let word = words[index - 1] as number;
+    let behind = words[index] as number;
+    for (; index < count; index++) {
+      before = word;
+      word = behind;
+      behind = words[index + 1] as number;
+      const bit = Math.imul(word, GRAM_FACTOR) >>> shift;
+      const first = pairs[word & 0xffff] as number;
+      const second = pairs[(word >>> 8) & 0xffff] as number;
+      const third = pairs[word >>> 16] as number;
+      const fourth = pairs[(word >>> 24) | ((behind & 0xff) << 8)] as number;
+      let found = first | second | third | fourth | ((((bits[bit >>> 5] as number) >>> (bit & 31)) & 1) << 3);
+      if (hasTriples) {
+        const triple = Math.imul(word & 0xff_ffff, GRAM_FACTOR) >>> tripleShift;
+        found |= (((tripleBits[triple >>> 5] as number) >>> (triple & 31)) & 1) << 3;
+      }
+      if (found === 0) continue;
+      if (found === GAP) {
+        // Most gaps stand behind what no needle begins with.
+        const may =
+          (first !== 0 && mayPrecede((before >>> 8) | (word << 24), word >>> 16)) ||
+          (second !== 0 && mayPrecede((before >>> 16) | (word << 16), (word >>> 24) | (behind << 8))) ||
+          (third !== 0 && mayPrecede((before >>> 24) | (word << 8), behind)) ||
+          (fourth !== 0 && mayPrecede(word, behind >>> 8));
+        if (!may) continue;
+      } else if (found === ESCAPE) {
+        const at = start + index * WORD_BYTES;
+        const may =
+          (first !== 0 && beginnings.mayHaveEscape(text, at)) ||
+          (second !== 0 && beginnings.mayHaveEscape(text, at + 1)) ||
+          (third !== 0 && beginnings.mayHaveEscape(text, at + 2)) ||
+          (fourth !== 0 && beginnings.mayHaveEscape(text, at + 3));
+        if (!may && beginnings.work <= MAX_WORK) continue;
+      }
+      const place = this.#placeIn(text, start + index * WORD_BYTES, from, found);
+      if (place !== -1) return place;
+      if (beginnings.work > MAX_WORK) return Math.max(from, start + index * WORD_BYTES);
     }
-    return length;
+    return Math.max(from, start + count * WORD_BYTES);
   }
 
-  /** Whether the byte at `at`, behind these two bytes, may be a gap in a pattern. */
-  #mayBeGap(text: Uint8Array, at: number, before: number): boolean {
-    if (this.#beforeGap[before] === 0) return false;
-    const [first, second] = [text[at + 1], text[at + 2]];
-    if (this.#isAnyGap || first === undefined || second === undefined) return true;
-    // More gaps may follow, and `0x` before the next digits.
-    if (first === ZERO || this.#kinds[first] !== PLAIN || this.#kinds[second] !== PLAIN) return true;
-    return this.#open.has((before << 16) | (first << 8) | second);
+  /** The place that `next` looks for, if it is one that the word at `at` tells of; otherwise -1. */
+  #placeIn(text: Uint8Array, at: number, from: number, found: number): number {
+    let place = (found & (ESCAPE | GAP)) === 0 ? -1 : this.#splitIn(text, at, from);
+    if ((found & SHORT) !== 0) {
+      for (let pair = at; pair < at + WORD_BYTES; pair++) {
+        const end = this.#shorts.endNear(text, pair, from);
+        if (end !== -1 && (place === -1 || end < place)) place = end;
+      }
+    }
+    if ((found & GRAM) !== 0) {
+      for (let start = at - 3; start <= at; start++) {
+        const end = start + PREFIX_BYTES - 1;
+        if (end < from || !this.#beginnings.areAt(text, start)) continue;
+        if (place === -1 || end < place) place = end;
+        break;
+      }
+    }
+    // What stands in between is in words that were not looked at yet.
+    for (let between = Math.max(from, at + WORD_BYTES); between < place; between++) {
+      if (this.#kinds[text[between] as number] !== 0) return between;
+    }
+    return place;
   }
 
-  /** Whether a prefix that is complete at `at` may go on as a pattern does. */
-  #mayGoOn(text: Uint8Array, at: number, prefix: number): boolean {
-    if (at + 2 >= text.length || this.#open.has(prefix)) return true;
-    const [first, second] = [text[at + 1] as number, text[at + 2] as number];
-    if (this.#kinds[first] !== PLAIN || this.#kinds[second] !== PLAIN) return true;
-    return this.#long.has(longPrefix(prefix, text, at + 1));
+  /** Where an escape or a gap that may be a needle's first stands in the word at `at`, or behind it; -1 for nowhere. */
+  #splitIn(text: Uint8Array, at: number, from: number): number {
+    for (let place = at; place < at + WORD_BYTES; place++) {
+      const found = this.#pairs[(text[place] as number) | ((text[place + 1] as number) << 8)] as number;
+      if (found === 0) continue;
+      if ((found & ESCAPE) !== 0 && place >= from && this.#beginnings.mayHaveEscape(text, place))
+        return place;
+      const next = place + 1;
+      if (
+        (found & GAP) !== 0 &&
+        next >= from &&
+        this.#beginnings.mayHaveGap(text, next, text[next] as number, next + 1)
+      )
+        return next;
+    }
+    return -1;
   }
-}
-
-/** A set of numbers that may hold a few more than were added. */
-class PrefixSet {
-  readonly places: Uint8Array;
-  /** A number's place is what is left of its product after this shift. */
-  readonly shift: number;
-
-  constructor(count: number) {
-    const bits = Math.ceil(Math.log2(Math.max(1, count * PLACES_PER_PREFIX)));
-    const sized = Math.min(MAX_PLACES_BITS, Math.max(MIN_PLACES_BITS, bits));
-    this.shift = 32 - sized;
-    this.places = new Uint8Array(2 ** sized);
-  }
-
-  add(prefix: number): void {
-    this.places[Math.imul(prefix, MULTIPLIER) >>> this.shift] = 1;
-  }
-
-  has(prefix: number): boolean {
-    return this.places[Math.imul(prefix, MULTIPLIER) >>> this.shift] === 1;
-  }
-}
-
-/** A prefix and the two bytes behind it, which stand at `at`. */
-function longPrefix(prefix: number, bytes: Uint8Array, at: number): number {
-  return Math.imul(prefix, 0x01000193) ^ (((bytes[at] as number) << 8) | (bytes[at + 1] as number));
-}
-
-/** The bytes from `from` to `last`, at most four, as one number. */
-function prefixAt(bytes: Uint8Array, last: number, from: number): number {
-  let prefix = 0;
-  for (let at = from; at <= last; at++) prefix = (prefix << 8) | (bytes[at] as number);
-  return prefix;
 }

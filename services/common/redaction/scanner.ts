@@ -1,16 +1,24 @@
 import { type Automaton, STOP } from "./automaton.ts";
-import { EscapeReader, MANY, NOTHING, RAW_BYTE } from "./escape-reader.ts";
+import { PREFIX_BYTES } from "./beginnings.ts";
+import { EscapeReader, NOTHING, RAW_BYTE } from "./escape-reader.ts";
 import { Hits } from "./hits.ts";
 import { checkedBytes, isKnownBehind, type MatchCheck, meantBytes } from "./match-checks.ts";
 import type { NeedleSet } from "./needle-set.ts";
-import { PREFIX_BYTES } from "./prefix-filter.ts";
+import { FILTER_MARGIN_BYTES, PrefixFilter } from "./prefix-filter.ts";
 import { prunedReadings, Reading } from "./reading.ts";
 import { Regions } from "./regions.ts";
+import { EITHER, MANY, SingleEscapes } from "./single-escape.ts";
+import { utf8Length, utf8Of } from "./utf8.ts";
 
 /** Bytes that were scanned are kept for the last characters of a match, and for what stands before a number or a piece. */
 const KEPT_BYTES = 64;
 /** While an escape is read, the last characters may have been written with so many bytes. */
 const KEPT_WITH_ESCAPES_BYTES = 512;
+
+/** After so many skips in a row that passed over less, the filter is not asked for a while. */
+const MAX_SHORT_SKIPS = 4;
+const SHORT_SKIP_BYTES = 128;
+const UNFILTERED_BYTES = 1_024;
 
 const [ZERO, X] = [0x30, 0x78];
 
@@ -35,10 +43,15 @@ export class Scanner {
   #state = 0;
   #readings: Reading[] = [];
   readonly #reader: EscapeReader;
+  readonly #singles: SingleEscapes;
   /** Where in the text that is being scanned an escape begins whose rest has not come; -1 for nowhere. */
   #waitsAt = -1;
   #text: Uint8Array = NO_BYTES;
+  #words = PrefixFilter.wordsOf(NO_BYTES);
   #isAll = false;
+  /** Up to here the automaton goes from byte to byte, because the filter saved nothing. */
+  #unfilteredTo = 0;
+  #shortSkips = 0;
   /** What has a match at the end of what was scanned that waits for what follows it. */
   #unchecked: "nothing" | "text" | "reading" = "nothing";
 
@@ -49,6 +62,7 @@ export class Scanner {
     this.#position = from;
     this.hits = new Hits(automaton.triggerLengths);
     this.#reader = new EscapeReader(automaton.introduces);
+    this.#singles = new SingleEscapes(automaton.introduces);
   }
 
   /** How many bytes came in. */
@@ -88,6 +102,7 @@ export class Scanner {
   reset(position: number): void {
     this.#position = position;
     this.#state = 0;
+    this.#unfilteredTo = 0;
     this.#unchecked = "nothing";
     this.#carried = NO_BYTES;
     this.#kept = NO_BYTES;
@@ -98,6 +113,7 @@ export class Scanner {
 
   #scan(text: Uint8Array, isAll: boolean): void {
     this.#text = text;
+    this.#words = PrefixFilter.wordsOf(text);
     this.#isAll = isAll;
     this.#waitsAt = -1;
     let at = 0;
@@ -114,21 +130,23 @@ export class Scanner {
   /** Scans from `at` on until a byte begins an escape that matters. Returns where it stopped. */
   #scanPlain(from: number): number {
     const text = this.#text;
-    const { table, classOf, classes, rows, longest, triggerIn, stopClasses, shallow } = this.#automaton;
+    const { table, classOf, classes, rows, longest, triggerIn, stopClasses, shallow, filter } =
+      this.#automaton;
     const length = text.length;
     let state = this.#state;
     let at = from;
+    // Near the ends of the text the automaton goes from byte to byte.
+    const filterTo = this.#words.length > 0 && filter ? length - 2 * FILTER_MARGIN_BYTES : 0;
     while (at < length) {
-      // The filter looks at the bytes before `at`, too.
-      const maySkip = at >= PREFIX_BYTES - 1;
+      const filterFrom = Math.max(at, FILTER_MARGIN_BYTES, this.#unfilteredTo - this.#position);
+      const maySkip = at === filterFrom && at < filterTo;
       if (maySkip && state < shallow) {
         this.#state = state;
         at = this.#skip(at);
         state = this.#state;
-        if (at === length || this.#unchecked !== "nothing") break;
       }
       const deep = maySkip ? shallow * classes : 0;
-      const end = maySkip ? length : Math.min(length, PREFIX_BYTES - 1);
+      const end = maySkip || filterFrom >= filterTo ? length : filterFrom;
       let isStop = false;
       if (state < rows) {
         let entry = state * classes;
@@ -170,14 +188,17 @@ export class Scanner {
    */
   #skip(from: number): number {
     const { filter, step } = this.#automaton;
-    const at = filter?.next(this.#text, from) ?? from;
-    if (at === from) return at;
-    this.#state = 0;
-    for (let before = Math.max(from - (PREFIX_BYTES - 1), at - (PREFIX_BYTES - 1)); before < at; before++) {
-      this.#state = step(this.#state, this.#text[before] as number);
-      // Short triggers end in what was passed over.
-      if (before >= from && !this.#arrive(this.#state, before + 1)) return before + 1;
+    const at = filter?.next(this.#text, this.#words, from) ?? from;
+    this.#shortSkips = at - from < SHORT_SKIP_BYTES ? this.#shortSkips + 1 : 0;
+    if (this.#shortSkips > MAX_SHORT_SKIPS) {
+      this.#shortSkips = 0;
+      this.#unfilteredTo = this.#position + at + UNFILTERED_BYTES;
     }
+    if (at === from) return at;
+    let state = 0;
+    for (let before = at - PREFIX_BYTES; before < at; before++)
+      state = step(state, this.#text[before] as number);
+    this.#state = state;
     return at;
   }
 
@@ -334,8 +355,11 @@ export class Scanner {
       this.#passGap(state, at, byte, at + 1, earlier);
       return !earlier || byte !== ZERO || this.#passPrefix(state, at, earlier);
     }
-    const code = this.#reader.single(this.#text, at);
-    if (code >= 0) this.#follow(state, at, code, this.#reader.singleNext, earlier);
+    const code = this.#singles.read(this.#text, at);
+    if (code >= EITHER) {
+      this.#follow(state, at, code - EITHER, this.#singles.next, earlier);
+      this.#follow(state, at, code - EITHER + RAW_BYTE, this.#singles.next, earlier);
+    } else if (code >= 0) this.#follow(state, at, code, this.#singles.next, earlier);
     if (code !== MANY) return true;
     if (!this.#reader.read(this.#text, at, this.#isAll)) {
       this.#waitsAt = at;
@@ -382,8 +406,10 @@ export class Scanner {
     } else if (code >= RAW_BYTE) {
       this.#start(step(state, code - RAW_BYTE), at, next, 1, earlier);
     } else {
-      const bytes = Buffer.from(String.fromCodePoint(code));
-      this.#start(bytes.reduce(step, state), at, next, bytes.length, earlier);
+      const bytes = utf8Of(code);
+      let onward = state;
+      for (let left = bytes; left !== 0; left >>>= 8) onward = step(onward, left & 0xff);
+      this.#start(onward, at, next, utf8Length(code), earlier);
     }
   }
 
@@ -419,5 +445,6 @@ export class Scanner {
     this.#carried = at === this.#text.length ? NO_BYTES : Buffer.from(this.#text.subarray(at));
     this.#position += at;
     this.#text = NO_BYTES;
+    this.#words = PrefixFilter.wordsOf(NO_BYTES);
   }
 }

@@ -1,0 +1,62 @@
+import { pairAt } from "./gram-set.ts";
+
+const SHORTEST = 2;
+
+type Place = { readonly bytes: Uint8Array; readonly offset: number };
+
+/** Finds patterns too short to be found by their first six bytes, such as `://`, by two bytes of theirs. */
+export class ShortPatterns {
+  /** By two bytes in a row: the patterns that are found by them, and where the two stand in each. */
+  readonly #places = new Map<number, Place[]>();
+
+  constructor(patterns: readonly Uint8Array[]) {
+    for (const bytes of patterns) {
+      const offset = rarestPair(bytes);
+      const pair = pairAt(bytes, offset);
+      this.#places.set(pair, [...(this.#places.get(pair) ?? []), { bytes, offset }]);
+    }
+  }
+
+  static canFind(bytes: Uint8Array): boolean {
+    return bytes.length >= SHORTEST;
+  }
+
+  hasPair(pair: number): boolean {
+    return this.#places.has(pair);
+  }
+
+  /** Where the first pattern ends, at `from` or behind it, that is found by the pair at `at`; -1 for none. */
+  endNear(text: Uint8Array, at: number, from: number): number {
+    let first = -1;
+    for (const { bytes, offset } of this.#places.get(pairAt(text, at)) ?? []) {
+      const end = at - offset + bytes.length - 1;
+      if (end < from || (first !== -1 && end >= first) || !standsAt(text, at - offset, bytes)) continue;
+      first = end;
+    }
+    return first;
+  }
+}
+
+/** Where in a pattern the two bytes stand that ordinary text has most seldom. */
+function rarestPair(bytes: Uint8Array): number {
+  let best = 0;
+  let rarest = -1;
+  for (let at = 0; at + 1 < bytes.length; at++) {
+    const rarity = rarityOf(bytes[at] as number) + rarityOf(bytes[at + 1] as number);
+    if (rarity > rarest) [best, rarest] = [at, rarity];
+  }
+  return best;
+}
+
+const LETTERS = Buffer.from("etaoinsrhldcumfpgwybvkxjqz");
+
+/** Letters come in this order in English text; signs and capital letters are rarer. */
+function rarityOf(byte: number): number {
+  const rank = LETTERS.indexOf(byte);
+  return rank === -1 ? LETTERS.length : rank;
+}
+
+function standsAt(text: Uint8Array, start: number, bytes: Uint8Array): boolean {
+  for (let index = 0; index < bytes.length; index++) if (text[start + index] !== bytes[index]) return false;
+  return true;
+}
