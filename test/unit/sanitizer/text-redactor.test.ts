@@ -6,6 +6,7 @@ import { RedactionCounts } from "../../../services/common/redaction/redaction-co
 import { TextRedactor } from "../../../services/common/redaction/text-redactor.ts";
 import { PROPERTY_TIMEOUT_MS, propertyRuns } from "../../support/property-runs.ts";
 import { chunksOf, secretValues, textAround } from "./arbitraries.ts";
+import { ENCODERS } from "./encoders.ts";
 import { naivelyRedacted, naiveRegions, possibleBeginning } from "./naive.ts";
 
 function redact(needles: NeedleSet, chunks: readonly Uint8Array[], cut = false) {
@@ -40,6 +41,29 @@ describe("the redaction of a text", () => {
           expect(redact(needles, bytewise(Buffer.from(text))).text.toString()).toBe(expected);
         }),
         propertyRuns(1_000),
+      );
+    },
+    PROPERTY_TIMEOUT_MS,
+  );
+
+  it(
+    "agrees with it in the middle of a long text too, where most bytes are passed over",
+    () => {
+      const written = fc
+        .tuple(valuesAndText, fc.constantFrom(...Object.keys(ENCODERS)), fc.nat(3))
+        .map(([[values, text], encoder, shift]) => {
+          const secret = ENCODERS[encoder]?.(values[0] ?? "", [new Uint8Array(), new Uint8Array()]) ?? "";
+          return [values, ` ${text} ${secret} `, "z".repeat(100 + shift)] as const;
+        });
+      fc.assert(
+        fc.property(written, ([values, text, before]) => {
+          const needles = compileNeedles(values);
+          const behind = "z".repeat(200);
+          const expected = naivelyRedacted(Buffer.from(text), needles.needles).toString();
+          const whole = Buffer.from(before + text + behind);
+          expect(redact(needles, [whole]).text.toString()).toBe(before + expected + behind);
+        }),
+        propertyRuns(2_000),
       );
     },
     PROPERTY_TIMEOUT_MS,
