@@ -189,7 +189,11 @@ export const EXECUTION = {
       ...categories,
       description: "{category: {key: value}} that the script wrote; empty unless it completed.",
     },
-    execution_time_ms: { ...nullable("integer"), description: "Time of running, pauses excluded." },
+    execution_time_ms: {
+      ...nullable("integer"),
+      description:
+        "Milliseconds of running, pauses excluded; null until the script has started. While it runs, as of the last full second or pause. It never goes down.",
+    },
     created_at: INSTANT,
     started_at: orNull(INSTANT, "null until the script has started."),
     ended_at: orNull(INSTANT, "null until the execution has ended."),

@@ -14,6 +14,7 @@ import { type OutputLog, openOutputLog } from "./output-log.ts";
 import { recordEnding } from "./record-ending.ts";
 import type { RouteSession } from "./route-session.ts";
 import { runOnWorker } from "./run-on-worker.ts";
+import { createRunningTime, noteRunningTime, type RunningTime } from "./running-time.ts";
 import { type Stopwatch, startStopwatch } from "./stopwatch.ts";
 import type { ExecutionStore } from "./store/store.ts";
 import { isSuperseded, type Opening, type Outcome } from "./worker-conversation.ts";
@@ -43,6 +44,9 @@ export type OpenRun = {
   route?: RouteSession | undefined;
 };
 
+/** Of an execution that had started when another router had it: its output, and how long it had run. */
+export type Before = OutputPiece & { readonly ranMs: number };
+
 /** Where an execution runs, and how its conversation begins; `orStart`: when the worker has never had the run. */
 export type Placement = {
   readonly grant: Grant;
@@ -53,10 +57,10 @@ export type Placement = {
 
 /**
  * Brings an execution to its end, from `prepare`, which finds its worker, to exactly one recorded ending. `prepare`
- * resolves to undefined when the execution may not start any more. `before`: the output of one that had started.
+ * resolves to undefined when the execution may not start any more. `before`: of one that had started.
  */
 export async function conductRun(
-  { executionId, project, before }: { executionId: string; project: string; before?: OutputPiece },
+  { executionId, project, before }: { executionId: string; project: string; before?: Before },
   parts: RunParts,
   shutdown: Shutdown,
   prepare: (run: OpenRun) => Promise<Placement | undefined>,
@@ -64,6 +68,8 @@ export async function conductRun(
   const { store, clock, log } = parts;
   const interruption = createInterruption();
   let watch: Stopwatch | undefined;
+  let time: RunningTime | undefined;
+  let stopNoting: () => void = () => undefined;
   const stopListening = listenForCancel(executionId, parts, interruption);
   const stopObeying = obeyShutdown(shutdown, interruption, store.isShared, () => watch?.isRunning() === true);
   const onError = (error: unknown) => log.error({ err: error, executionId }, "output not stored");
@@ -74,7 +80,10 @@ export async function conductRun(
     const placement = await prepare(run);
     if (!placement || !run.lease) return;
     watch = startStopwatch(clock);
-    outcome = await runOnWorker(placement, { ...run, lease: run.lease, stopwatch: watch }, parts);
+    time = createRunningTime(watch, before?.ranMs ?? 0);
+    stopNoting = noteRunningTime(executionId, time, watch, store, clock);
+    const leased = { ...run, lease: run.lease, stopwatch: watch, runningTime: time };
+    outcome = await runOnWorker(placement, leased, parts);
   } catch (error) {
     const hasStarted = watch !== undefined || before !== undefined;
     if (isSuperseded(error)) return run.lease?.abandon();
@@ -84,9 +93,10 @@ export async function conductRun(
       return await store.release(executionId);
     }
     log.debug({ err: error, executionId }, "run broke off");
-    const ranMs = watch?.elapsedMs() ?? (before ? 0 : null);
+    const ranMs = time?.elapsedMs() ?? before?.ranMs ?? null;
     outcome = { ending: endingOfFailure(error, ranMs), recorded() {}, leave() {} };
   } finally {
+    stopNoting();
     stopListening();
     stopObeying();
     run.route?.close();

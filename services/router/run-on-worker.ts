@@ -7,6 +7,7 @@ import { isHandedOver } from "./interruption.ts";
 import type { LeaseSession } from "./lease-session.ts";
 import { createPatience, type Patience } from "./patience.ts";
 import type { OpenRun, Placement, RunParts } from "./run-conduct.ts";
+import type { RunningTime } from "./running-time.ts";
 import { isSanitizerLost, openSanitizer, regainSanitizer } from "./sanitizer-session.ts";
 import type { Stopwatch } from "./stopwatch.ts";
 import {
@@ -27,7 +28,11 @@ const MAX_BREAKS_IN_ROW = 5;
 // A worker keeps a run that has lost its caller for a minute; that it is dead its lease says at once.
 const REACH_AGAIN_MS = 20_000;
 
-type LeasedRun = OpenRun & { readonly lease: LeaseSession; readonly stopwatch: Stopwatch };
+type LeasedRun = OpenRun & {
+  readonly lease: LeaseSession;
+  readonly stopwatch: Stopwatch;
+  readonly runningTime: RunningTime;
+};
 
 /**
  * Follows the run to its end, over as many connections as that takes, to its worker and to the sanitizer: the worker

@@ -60,7 +60,7 @@ export async function takeOverExecution(
 ): Promise<void> {
   const { submission, epoch, grant, position } = lost;
   const { executionId, project } = submission;
-  const before = { position, ...(await outputOf(executionId, parts)) };
+  const before = { position, ...(await soFar(executionId, parts)) };
   await conductRun({ executionId, project, before }, parts, shutdown, async (run) => {
     if (!grant) throw lostInRestart();
     return await takeUp(run, lost, grant, parts).catch((error: unknown) => {
@@ -100,12 +100,13 @@ async function takeUp(
   };
 }
 
-async function outputOf(
+async function soFar(
   executionId: string,
   { store }: RunParts,
-): Promise<{ stdout: string; stderr: string }> {
+): Promise<{ stdout: string; stderr: string; ranMs: number }> {
   const execution = await store.get(executionId);
-  return { stdout: execution?.stdout ?? "", stderr: execution?.stderr ?? "" };
+  const ranMs = execution?.executionTimeMs ?? 0;
+  return { stdout: execution?.stdout ?? "", stderr: execution?.stderr ?? "", ranMs };
 }
 
 /** Gives up when the worker is lost for which the route would be. */

@@ -23,6 +23,7 @@ import type { LeaseSession } from "./lease-session.ts";
 import { awaitAnswer } from "./llm-pause.ts";
 import type { OutputLog } from "./output-log.ts";
 import type { Patience } from "./patience.ts";
+import type { RunningTime } from "./running-time.ts";
 import { isSanitizerLost, type OutputChannel, type SanitizerSession } from "./sanitizer-session.ts";
 import type { Stopwatch } from "./stopwatch.ts";
 import type { ExecutionStore } from "./store/store.ts";
@@ -38,6 +39,7 @@ export type Conversation = {
   readonly lease: LeaseSession;
   readonly output: OutputLog;
   readonly stopwatch: Stopwatch;
+  readonly runningTime: RunningTime;
   readonly patience: Patience;
   readonly interruption: Interruption;
   readonly store: ExecutionStore;
@@ -171,7 +173,8 @@ async function follow(
   let paused: Promise<void> = Promise.resolve();
   await stream.send({ message: firstMessage(opening, run) });
   for (;;) {
-    const event = (await stream.next())?.event;
+    const response = await stream.next();
+    const event = response?.event;
     switch (event?.$case) {
       case "output": {
         const channel = event.value.isStderr ? SanitizeChannel.STDERR : SanitizeChannel.STDOUT;
@@ -183,7 +186,9 @@ async function follow(
       case "llmRequest":
         // The worker is heard on while the agent thinks: it may be lost in the meantime. And it asks the next question when
         // somebody else's answer to this one has come first; then this one is open here for a moment more.
-        paused = paused.then(() => pause(event.value, stream, executionId, run));
+        paused = paused.then(() =>
+          pause(event.value, response?.executionTimeMs ?? 0, stream, executionId, run),
+        );
         paused.catch(onBrokenPause);
         break;
       case "document":
@@ -199,11 +204,13 @@ async function follow(
 
 async function pause(
   request: LlmRequest,
+  executionTimeMs: number,
   stream: WorkerStream,
   executionId: string,
   run: Conversation,
 ): Promise<void> {
   run.stopwatch.pause();
+  run.runningTime.correct(executionTimeMs);
   const [prompt, model] = await Promise.all([
     run.sanitizer.clean(SanitizeChannel.LLM_PROMPT, Buffer.from(request.prompt)),
     run.sanitizer.clean(SanitizeChannel.LLM_MODEL, Buffer.from(request.model)),
@@ -213,7 +220,7 @@ async function pause(
   await awaitStore(() => run.store.addRedactions(executionId, redactions), run.interruption, run.clock);
   const response = await awaitAnswer(
     { id: request.id, prompt, model },
-    { ...run, executionId, executionTimeMs: run.stopwatch.elapsedMs() },
+    { ...run, executionId, executionTimeMs },
     run.store,
     run.clock,
     run.log,

@@ -14,6 +14,7 @@ import type { LeaseSession } from "../../services/router/lease-session.ts";
 import { openOutputLog } from "../../services/router/output-log.ts";
 import type { RunParts } from "../../services/router/run-conduct.ts";
 import { runOnWorker } from "../../services/router/run-on-worker.ts";
+import { createRunningTime } from "../../services/router/running-time.ts";
 import { startStopwatch } from "../../services/router/stopwatch.ts";
 import { openSqliteStore } from "../../services/router/store/sqlite.ts";
 import type { ExecutionStore } from "../../services/router/store/store.ts";
@@ -88,12 +89,14 @@ async function run(worker: Worker, code: string): Promise<Outcome> {
   const lease = { lost: new Promise<never>(() => undefined) } as LeaseSession;
   const opening = { kind: "start", started: { submission, epoch: 1 }, network: undefined } as const;
   const parts = { store, workers, clock: systemClock, log, sanitizer: harness.sanitizerClient };
+  const stopwatch = startStopwatch(systemClock);
   return await runOnWorker(
     { grant, timeoutMs: submission.timeoutMs, opening },
     {
       ...{ executionId: ID, project: project.name, interruption: createInterruption(), lease },
       output: openOutputLog(store, ID, systemClock, () => undefined),
-      stopwatch: startStopwatch(systemClock),
+      stopwatch,
+      runningTime: createRunningTime(stopwatch, 0),
     },
     parts as unknown as RunParts,
   );

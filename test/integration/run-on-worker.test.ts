@@ -16,6 +16,7 @@ import type { LeaseSession } from "../../services/router/lease-session.ts";
 import { openOutputLog } from "../../services/router/output-log.ts";
 import type { RunParts } from "../../services/router/run-conduct.ts";
 import { runOnWorker } from "../../services/router/run-on-worker.ts";
+import { createRunningTime } from "../../services/router/running-time.ts";
 import { startStopwatch } from "../../services/router/stopwatch.ts";
 import { openSqliteStore } from "../../services/router/store/sqlite.ts";
 import type { ExecutionStore } from "../../services/router/store/store.ts";
@@ -50,13 +51,12 @@ const startWorker = async () => {
   const run = handlersFor(log).duplex<RunRequest, RunResponse>(async (stream) => {
     await stream.next();
     begun++;
-    for (const id of questions) {
-      await stream.send({ event: { $case: "llmRequest", value: { id, prompt: "?", model: "" } } });
-    }
-    await stream.send({ event: { $case: "output", value: { isStderr: false, data: Buffer.from("said") } } });
+    const say = (event: RunResponse["event"]) => stream.send({ event, executionTimeMs: 1 });
+    for (const id of questions) await say({ $case: "llmRequest", value: { id, prompt: "?", model: "" } });
+    await say({ $case: "output", value: { isStderr: false, data: Buffer.from("said") } });
     await isOver.promise;
     const value = { endReason: EndReason.COMPLETED, executionTimeMs: 1, truncated: undefined };
-    await stream.send({ event: { $case: "finished", value } });
+    await say({ $case: "finished", value });
   });
   const handlers = { run } as unknown as WorkerServiceServer;
   worker = await startGrpcServer(`unix:${socketOf("worker")}`, [[WorkerServiceService, handlers]]);
@@ -99,10 +99,12 @@ async function follow(timeoutMs = 86_400_000): Promise<Outcome> {
     timeoutMs,
     opening: { kind: "attach", executionId: ID, epoch: 1 },
   } as const;
+  const stopwatch = startStopwatch(clock);
   const run = {
     ...{ executionId: ID, project: "demo", interruption: createInterruption(), lease },
     output: openOutputLog(store, ID, clock, () => undefined),
-    stopwatch: startStopwatch(clock),
+    stopwatch,
+    runningTime: createRunningTime(stopwatch, 0),
   };
   const parts = { store, workers, clock, log, sanitizer: harness.sanitizerClient } as unknown as RunParts;
   return await runOnWorker(placement, run, parts);

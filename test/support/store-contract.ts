@@ -115,6 +115,40 @@ export function describeStoreContract(name: string, open: () => Promise<Executio
       });
     });
 
+    it("keeps how long a script has run, and never less than it has shown", async () => {
+      const id = await submit();
+      const shown = async () => (await store.get(id))?.executionTimeMs;
+      await store.noteRunningTime(id, 7);
+      expect(await shown()).toBeNull();
+      await store.start(id, 2_000, GRANT);
+      expect(await shown()).toBe(0);
+      await store.noteRunningTime(id, 1_000);
+      await store.noteRunningTime(id, 900);
+      expect(await shown()).toBe(1_000);
+      await store.markAwaiting(id, QUESTION, 990);
+      await store.noteRunningTime(id, 5_000);
+      expect(await shown()).toBe(1_000);
+      await store.answer(id, undefined, "yes");
+      await store.markAwaiting(id, { ...QUESTION, id: "llm_2" }, 1_500);
+      expect(await shown()).toBe(1_500);
+      await store.finish(id, failure("worker_lost", "gone", 20), NO_OUTPUT, 3_000);
+      await store.noteRunningTime(id, 9_000);
+      expect(await store.get(id)).toMatchObject({
+        executionTimeMs: 1_500,
+        state: { ending: { executionTimeMs: 1_500 } },
+      });
+    });
+
+    it.each([
+      [null, 1_000],
+      [1_200, 1_200],
+    ])("records an ending after %j ms", async (ranMs, expected) => {
+      const id = await running();
+      await store.noteRunningTime(id, 1_000);
+      await store.finish(id, failure("worker_lost", "gone", ranMs), NO_OUTPUT, 3_000);
+      expect((await store.get(id))?.executionTimeMs).toBe(expected);
+    });
+
     it.each(END_REASONS)("records %s under its status", async (reason) => {
       const ending = reason === "completed" ? COMPLETED : failure(reason, "why", 3);
       const id = await running();

@@ -34,9 +34,9 @@ class Record:
         (self._err if is_stderr else self._out).append(data)
         self._wake()
 
-    def ask(self, request: Any) -> None:
-        """The question stays open until `answered`."""
-        self._question = request
+    def ask(self, request: Any, execution_time_ms: int) -> None:
+        """The question stays open until `answered`. `execution_time_ms`: of the script until then."""
+        self._question = self._messages.RunResponse(llm_request=request, execution_time_ms=execution_time_ms)
         self._out.pause()
         self._err.pause()
         self._wake()
@@ -81,7 +81,7 @@ class Record:
                 yield self._output(piece, True)
             elif self._question is not None and self._question is not told_question:
                 told_question = self._question
-                yield self._messages.RunResponse(llm_request=self._question)
+                yield self._question
             elif self._ending:
                 for message in self._ending:
                     yield message

@@ -181,7 +181,8 @@ class Run:
         request_id = f"llm_{self._questions}"
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._answer = (request_id, answer)
-        self.record.ask(self._messages.LlmRequest(id=request_id, prompt=question.prompt, model=question.model))
+        request = self._messages.LlmRequest(id=request_id, prompt=question.prompt, model=question.model)
+        self.record.ask(request, self._clock.elapsed_ms())
         waited_for: set[asyncio.Future[Any]] = {answer, self._process.exited}
         await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
         self._answer = None

@@ -159,3 +159,16 @@ async def _median_s(target: Worker) -> float:
 def _private_kib(pid: int) -> int:
     with open(f"/proc/{pid}/smaps_rollup") as rollup:
         return sum(int(line.split()[1]) for line in rollup if line.startswith(("Private_Dirty", "Private_Clean")))
+
+
+async def test_each_question_says_how_long_the_script_has_run(shared: Worker) -> None:
+    code = "import time\nfor _ in range(3): time.sleep(0.05); llm.complete('q')\ntime.sleep(0.05)"
+    call = await shared.start(code)
+    for _ in range(3):
+        question = await call.until_question()
+        await asyncio.sleep(0.2)
+        await call.answer(question.id, "")
+    ended = await call.finish()
+    times = [event.execution_time_ms for event in ended.events if event.WhichOneof("event") == "llm_request"]
+    assert len(times) == 3 and times[0] >= 50 and times == sorted(times)
+    assert times[2] + 50 <= ended.time_ms

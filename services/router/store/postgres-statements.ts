@@ -168,7 +168,8 @@ export const HEARTBEAT: Statement = {
 /** The same router may ask twice, with the same time: the answer to the first may have been lost. */
 export const START: Statement = {
   name: "start",
-  text: `UPDATE executions SET status = 'running', started_at_ms = $2, granted = $4
+  text: `UPDATE executions SET status = 'running', started_at_ms = $2, granted = $4,
+      execution_time_ms = COALESCE(execution_time_ms, 0)
     WHERE execution_id = $1 AND owner = $3 AND (status = 'pending' OR (status = 'running' AND started_at_ms = $2))
     RETURNING ${SUBMISSION_COLUMNS}, epoch`,
 };
@@ -176,9 +177,15 @@ export const START: Statement = {
 export const MARK_AWAITING: Statement = {
   name: "mark-awaiting",
   text: `UPDATE executions SET status = 'awaiting_llm', llm_id = $2, llm_prompt = $3, llm_model = $4,
-      llm_answer = NULL, execution_time_ms = $5,
+      llm_answer = NULL, execution_time_ms = GREATEST($5::bigint, execution_time_ms),
       stored_bytes = ${storedBytes({ llm_prompt: "$3::bytea", llm_model: "$4::bytea", llm_answer: "NULL::bytea" })}
     WHERE execution_id = $1 AND owner = $6 AND status = 'running' AND llm_id IS DISTINCT FROM $2`,
+};
+
+export const NOTE_RUNNING_TIME: Statement = {
+  name: "note-running-time",
+  text: `UPDATE executions SET execution_time_ms = GREATEST($2::bigint, execution_time_ms)
+    WHERE execution_id = $1 AND owner = $3 AND status = 'running'`,
 };
 
 export const ANSWER: Statement = {
@@ -239,7 +246,7 @@ export const FINISH: Statement = {
   name: "finish",
   text: `WITH ended AS (
       UPDATE executions SET status = $2, end_reason = $3, error = $4, result = $5, memory_updates = $6,
-        truncated_stdout = $7, truncated_stderr = $8, execution_time_ms = COALESCE($9, execution_time_ms),
+        truncated_stdout = $7, truncated_stderr = $8, execution_time_ms = GREATEST($9::bigint, execution_time_ms),
         ended_at_ms = $10, stored_bytes = ${storedBytes(
           { error: "$4::bytea", result: "$5::text", memory_updates: "$6::text" },
           OUTPUT_WITH_LAST,

@@ -127,6 +127,9 @@ export async function openPostgresStore(
     },
     markAwaiting: (executionId, { id, prompt, model }, executionTimeMs) =>
       change(sql.MARK_AWAITING, executionId, id, bytes(prompt), bytes(model), executionTimeMs, owner),
+    async noteRunningTime(executionId, elapsedMs) {
+      await db.change(sql.NOTE_RUNNING_TIME, [executionId, elapsedMs, owner]);
+    },
     answer: (executionId, questionId, response) =>
       change(sql.ANSWER, executionId, questionId ?? null, bytes(response)),
     async getAnswer(executionId, questionId) {

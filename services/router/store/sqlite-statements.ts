@@ -68,15 +68,19 @@ export function prepareStatements(db: DatabaseSync) {
          FROM execution_output WHERE execution_output.execution_id = executions.execution_id) AS next_position`,
     ),
     start: db.prepare(
-      `UPDATE executions SET status = 'running', started_at_ms = ?, granted = ?
+      `UPDATE executions SET status = 'running', started_at_ms = ?, granted = ?, execution_time_ms = 0
        WHERE execution_id = ? AND status = 'pending' AND owner = ?
        RETURNING ${SUBMISSION_COLUMNS}, epoch`,
     ),
     markAwaiting: db.prepare(
       `UPDATE executions SET status = 'awaiting_llm', llm_id = ?1, llm_prompt = ?2, llm_model = ?3, llm_answer = NULL,
-       execution_time_ms = ?4,
+       execution_time_ms = MAX(?4, COALESCE(execution_time_ms, 0)),
        stored_bytes = ${storedBytes({ llm_prompt: "?2", llm_model: "?3", llm_answer: "NULL" }, BESIDE)}
        WHERE execution_id = ?5 AND owner = ?6 AND status = 'running' AND llm_id IS NOT ?1`,
+    ),
+    noteRunningTime: db.prepare(
+      `UPDATE executions SET execution_time_ms = MAX(?1, COALESCE(execution_time_ms, 0))
+       WHERE execution_id = ?2 AND owner = ?3 AND status = 'running'`,
     ),
     answer: db.prepare(
       `UPDATE executions SET status = 'running', llm_answer = ?1, stored_bytes = ${storedBytes({ llm_answer: "?1" }, BESIDE)}
@@ -89,7 +93,8 @@ export function prepareStatements(db: DatabaseSync) {
     selectCancel: db.prepare("SELECT cancel_requested FROM executions WHERE execution_id = ?"),
     finish: db.prepare(
       `UPDATE executions SET status = ?1, end_reason = ?2, error = ?3, result = ?4, memory_updates = ?5,
-       truncated_stdout = ?6, truncated_stderr = ?7, execution_time_ms = COALESCE(?8, execution_time_ms), ended_at_ms = ?9,
+       truncated_stdout = ?6, truncated_stderr = ?7, ended_at_ms = ?9,
+       execution_time_ms = CASE WHEN ?8 IS NULL THEN execution_time_ms ELSE MAX(?8, COALESCE(execution_time_ms, 0)) END,
        apart_bytes = apart_bytes + ?12,
        stored_bytes = ${storedBytes({ error: "?3", result: "?4", memory_updates: "?5" }, BESIDE)} + ?12
        WHERE execution_id = ?10 AND owner = ?11 AND ${UNFINISHED}`,

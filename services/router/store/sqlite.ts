@@ -192,6 +192,9 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       const values = [id, prompt, model, executionTimeMs, executionId, owner];
       return changed(executionId, run(sql.markAwaiting, ...values) > 0);
     },
+    async noteRunningTime(executionId, elapsedMs) {
+      run(sql.noteRunningTime, elapsedMs, executionId, owner);
+    },
     async answer(executionId, questionId, response) {
       return changed(executionId, run(sql.answer, response, executionId, questionId ?? null) > 0);
     },

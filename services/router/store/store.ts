@@ -135,6 +135,8 @@ export type ExecutionStore = {
   start(executionId: string, startedAtMs: number, grant: Grant): Promise<Started | undefined>;
   /** running → awaiting_llm, once for each question. */
   markAwaiting(executionId: string, question: LlmQuestion, executionTimeMs: number): Promise<boolean>;
+  /** How long the script has run, while it does. It never goes down, whatever is stored when. */
+  noteRunningTime(executionId: string, elapsedMs: number): Promise<void>;
   /** awaiting_llm → running, keeping the answer; `questionId` undefined answers whatever is open. */
   answer(executionId: string, questionId: string | undefined, response: string): Promise<boolean>;
   /** The answer to this question, once it was given. */

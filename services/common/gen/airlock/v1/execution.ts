@@ -144,7 +144,10 @@ export interface Execution {
   truncated:
     | Truncated
     | undefined;
-  /** Milliseconds of running, pauses excluded; absent until the script has started. */
+  /**
+   * Milliseconds of running, pauses excluded; absent until the script has started. While it runs, as of the last full
+   * second or pause. It never goes down.
+   */
   executionTimeMs?:
     | number
     | undefined;

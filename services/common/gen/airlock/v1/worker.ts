@@ -203,13 +203,20 @@ export interface RunAnswer {
 }
 
 export interface RunResponse {
-  event: { $case: "output"; value: RunOutput } | //
-  /** The script is paused, frozen, and its clock is stopped until the answer comes. */
-  { $case: "llmRequest"; value: LlmRequest } | //
-  /** Pieces of the documents of a run that is ending, each at most 1 MiB, in order. */
-  { $case: "document"; value: RunDocument } | //
-  /** Last message, once: nothing of the run is left. */
-  { $case: "finished"; value: RunFinished } | undefined;
+  event:
+    | { $case: "output"; value: RunOutput }
+    | //
+    /** The script is paused, frozen, and its clock is stopped until the answer comes. */
+    { $case: "llmRequest"; value: LlmRequest }
+    | //
+    /** Pieces of the documents of a run that is ending, each at most 1 MiB, in order. */
+    { $case: "document"; value: RunDocument }
+    | //
+    /** Last message, once: nothing of the run is left. */
+    { $case: "finished"; value: RunFinished }
+    | undefined;
+  /** With a question: milliseconds of running until then, pauses excluded. */
+  executionTimeMs: number;
 }
 
 export interface RunOutput {
@@ -1614,7 +1621,7 @@ export const RunAnswer: MessageFns<RunAnswer> = {
 };
 
 function createBaseRunResponse(): RunResponse {
-  return { event: undefined };
+  return { event: undefined, executionTimeMs: 0 };
 }
 
 export const RunResponse: MessageFns<RunResponse> = {
@@ -1632,6 +1639,9 @@ export const RunResponse: MessageFns<RunResponse> = {
       case "finished":
         RunFinished.encode(message.event.value, writer.uint32(34).fork()).join();
         break;
+    }
+    if (message.executionTimeMs !== 0) {
+      writer.uint32(40).int64(message.executionTimeMs);
     }
     return writer;
   },
@@ -1681,6 +1691,14 @@ export const RunResponse: MessageFns<RunResponse> = {
             message.event = { $case: "finished", value: RunFinished.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.executionTimeMs = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1724,6 +1742,7 @@ export const RunResponse: MessageFns<RunResponse> = {
         break;
       }
     }
+    message.executionTimeMs = object.executionTimeMs ?? 0;
     return message;
   },
 };
