@@ -12,7 +12,7 @@ from types import TracebackType
 from . import limits_text
 from .no_network import NO_NETWORK
 from .report import source_line
-from .room import Limits
+from .room import Limits, resident_bytes
 
 _ERRNO = OSError.__dict__["errno"].__get__
 _FILE_NAME = OSError.__dict__["filename"].__get__
@@ -24,10 +24,18 @@ _search_unresolved = re.compile(
 ).search
 
 
+_before_script = 0
+
+
+def look_around() -> None:
+    """In the template, which is in memory what every run is before its script."""
+    global _before_script
+    _before_script = resident_bytes()
+
+
 class Hints:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._before = _peak_bytes()
 
     def of(self, chain: list[BaseException]) -> list[str]:
         """Each hint once. `chain`: the exception that ended the script, and those that led to it."""
@@ -44,7 +52,7 @@ class Hints:
         kind, limits = type(error), self._limits
         number = _ERRNO(error) if issubclass(kind, OSError) else None
         if issubclass(kind, MemoryError) or number == ENOMEM:
-            yield limits_text.of_memory_error(max(0, _peak_bytes() - self._before), limits)
+            yield limits_text.of_memory_error(max(0, _peak_bytes() - _before_script), limits)
         elif number in (ENOSPC, EDQUOT, EFBIG):
             yield limits_text.of_disk(limits)
         elif number == EMFILE:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Callable
-from functools import partial
-from resource import RLIMIT_DATA, getrlimit, setrlimit
+from resource import RLIMIT_DATA, setrlimit
 
 from . import kernel
 from .room import Limits, Room, kernel_at_least, status_field
@@ -23,12 +21,24 @@ _RESERVED_BYTES = 256 << 20
 _MOST_RESERVED_BYTES = 8 << 30
 
 
+# The limits of RLIMIT_DATA when all is let in; made before the script.
+_all_data = (-1, -1)
+
+
 def enter_resources(room: Room, limits: Limits) -> None:
+    global _all_data
     for kind, soft, hard in _wanted(room, limits):
         ceiling = resource.getrlimit(kind)[1]
         if ceiling != resource.RLIM_INFINITY:
             soft, hard = min(soft, ceiling), min(hard, ceiling)
         resource.setrlimit(kind, (soft, hard))
+        if kind == RLIMIT_DATA:
+            _all_data = (hard, hard)
+
+
+def rehearse(room: Room, limits: Limits) -> None:
+    """In the template: goes through what every child does."""
+    _wanted(room, limits)
 
 
 def _wanted(room: Room, limits: Limits) -> list[tuple[int, int, int]]:
@@ -63,20 +73,13 @@ def allowance(limits: Limits, used: int) -> int:
     return free + max(min(free, _RESERVED_BYTES), threads * _STACK_BYTES) if free else 0
 
 
-def reporting() -> Callable[[], None]:
-    """Before a script: gives the function that lets a process tell of its MemoryError, without asking for memory
-    itself. What is used is still watched.
-    """
-    hard = getrlimit(RLIMIT_DATA)[1]
-    let_in = partial(setrlimit, RLIMIT_DATA, (hard, hard))
-
-    def allow() -> None:
-        try:
-            let_in()
-        except (ValueError, OSError):
-            pass
-
-    return allow
+def allow_reporting() -> None:
+    """After a MemoryError: lets a process tell of it. What is used is still watched."""
+    try:
+        # Without asking for memory.
+        setrlimit(RLIMIT_DATA, _all_data)
+    except (ValueError, OSError):
+        pass
 
 
 def measure_resources(room: Room, limits: Limits) -> str | None:

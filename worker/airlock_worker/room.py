@@ -80,6 +80,10 @@ def address_space_bytes() -> int:
     return _statm()[0]
 
 
+def resident_bytes() -> int:
+    return _statm()[1]
+
+
 def data_bytes() -> int:
     """What is this process's own to write to, in memory or not."""
     return _statm()[5]

@@ -39,6 +39,15 @@ def prepare(start: dict[str, Any], limits: Limits, control: int, orders: int) ->
     """All that can be done before the script begins. What it gives runs the script, once."""
     code: str = start["code"]
     plain_settings = {**start["project_settings"], **start["settings"]}
+    determinism.seed_generators(determinism.seed_of(code, plain_settings, start["memory_json"]))
+    no_network.explain(is_so=start["network"] is None)
+    spawning.allow(code, partial(_give_up, control, getpid()))
+    return _prepared(start, plain_settings, limits, control, orders)
+
+
+def _prepared(
+    start: dict[str, Any], plain_settings: dict[str, str], limits: Limits, control: int, orders: int
+) -> Callable[[], None]:
     network = start["network"] or {"placeholders": {}, "descriptions": {}}
     values = {**plain_settings, **start["secrets"], **network["placeholders"]}
     check = sdk.only_in_process(getpid())
@@ -50,14 +59,10 @@ def prepare(start: dict[str, Any], limits: Limits, control: int, orders: int) ->
         "llm": sdk.Llm(lambda question: _ask(control, orders, question), check),
         "set_result": result.set_result,
     }
-    determinism.seed_generators(determinism.seed_of(code, plain_settings, start["memory_json"]))
-    no_network.explain(is_so=start["network"] is None)
-    spawning.allow(code, partial(_give_up, control, getpid()))
     # As in a file that begins with a byte order mark.
-    code = code.removeprefix("\ufeff")
+    code: str = start["code"].removeprefix("\ufeff")
     # Its pid from here: a large number is an object, and takes a place that another run's script would have.
-    rest = (control, getpid(), Hints(limits), privileges.reporting())
-    return partial(_run, code, _main_module(code, names), result, memory, *rest)
+    return partial(_run, code, _main_module(code, names), result, memory, control, getpid(), limits)
 
 
 def _run(
@@ -67,10 +72,9 @@ def _run(
     memory: sdk.Memory,
     control: int,
     main_process: int,
-    hints: Hints,
-    allow_reporting: Callable[[], None],
+    limits: Limits,
 ) -> None:
-    outcome = _execute(code, names, result, hints, allow_reporting)
+    outcome = _execute(code, names, result, limits)
     if getpid() != main_process and outcome.error:
         try:
             print(outcome.error, file=sys.stderr)
@@ -116,6 +120,11 @@ def rehearse() -> None:
     flush_all()
 
 
+def rehearse_preparation(limits: Limits) -> None:
+    """The same for what is done before a script; in the template, which makes a new __main__ afterwards."""
+    _prepared({"code": "pass", "secrets": {}, "network": None, "memory_json": ""}, {}, limits, -1, -1)
+
+
 def _main_module(code: str, names: dict[str, Any]) -> dict[str, Any]:
     module = types.ModuleType("__main__")
     module.__dict__.update(__builtins__=builtins, __file__=FILE_NAME, **names)
@@ -125,16 +134,14 @@ def _main_module(code: str, names: dict[str, Any]) -> dict[str, Any]:
     return module.__dict__
 
 
-def _execute(
-    code: str, names: dict[str, Any], result: sdk.Result, hints: Hints, allow_reporting: Callable[[], None]
-) -> Outcome:
+def _execute(code: str, names: dict[str, Any], result: sdk.Result, limits: Limits) -> Outcome:
     try:
         exec(compile(code, FILE_NAME, "exec", dont_inherit=True), names)
     except BaseException as error:
         if isinstance(error, MemoryError):
-            allow_reporting()
+            privileges.allow_reporting()
         _look_at_nothing()
-        return outcome_of(call_hook(error), result.problem, hints.of)
+        return outcome_of(call_hook(error), result.problem, Hints(limits).of)
     _look_at_nothing()
     return outcome_of(None, result.problem)
 

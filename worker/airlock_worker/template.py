@@ -28,7 +28,20 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, NoReturn
 
-from . import child, determinism, display, kernel, namespaces, no_network, preload, processes, script, seccomp
+from . import (
+    child,
+    determinism,
+    display,
+    hints,
+    kernel,
+    namespaces,
+    no_network,
+    preload,
+    privileges,
+    processes,
+    script,
+    seccomp,
+)
 from .cgroup_limits import Overhead
 from .heap import Heap
 from .room import Limits, Room, address_space_bytes, data_bytes, private_memory_bytes
@@ -161,6 +174,7 @@ def _live(
             gc.freeze()
             # A collection would come after some number of forks, and leave the children from there on another heap.
             gc.disable()
+            hints.look_around()
             room.base_address_space, room.base_data = address_space_bytes(), data_bytes()
             overhead = Overhead(private_memory_bytes(), processes=int(room.own_pids))
             orders.send(json.dumps({"ready": asdict(overhead), "left_out": imported.left_out}).encode())
@@ -178,19 +192,22 @@ def _tell_import(orders: socket.socket, module: str | None) -> None:
 
 def _get_ready(room: Room) -> None:
     preload.forget_worker_path()
-    # A script's take their place.
-    sys.argv, sys.orig_argv = [], []
-    sys.modules["__main__"] = types.ModuleType("__main__")
     child.prepare_output()
     display.install()
     no_network.install()
     seccomp.prepare()
+    limits = Limits(1, 1, 1, 1, 1, 1.0)
     for _ in range(_REHEARSALS):
         # An interpreter rewrites code as it finds out how it is used: better here, once, than in every child.
         script.rehearse()
+        script.rehearse_preparation(limits)
+        privileges.rehearse(room, limits)
     for _ in range(_INSTANCES):
         # The first few dozen instances of a class take less and less memory each.
         RunCgroup("", Limits(1, 1, 1, 1, 1, 1.0))
+    # A script's take their place.
+    sys.argv, sys.orig_argv = [], []
+    sys.modules["__main__"] = types.ModuleType("__main__")
 
 
 def _serve(orders: socket.socket, endings: socket.socket, room: Room, heap: Heap) -> None:
