@@ -10,6 +10,7 @@ export type Execution = {
   readonly error: string | null;
   readonly end_reason?: string | null;
   readonly llm_request: { readonly id: string; readonly prompt: string; readonly model: string } | null;
+  readonly waiting_on?: { readonly detail: string } | null;
   readonly truncated?: { readonly stdout: number; readonly stderr: number };
 };
 

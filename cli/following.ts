@@ -7,6 +7,8 @@ import { quoted } from "./terminal.ts";
 
 const POLL_MS = 150;
 const RETRY_MS = 500;
+// What passes within a moment is not worth a line, and neither is each place in a long queue.
+const TELL_WAITING_MS = 2_000;
 // Longer than an Airlock that restarts takes: its runs have ten seconds, its workers some more.
 const AWAY_MS = 60_000;
 const AWAY_STATUSES: readonly (number | undefined)[] = [undefined, 502, 503, 504];
@@ -20,6 +22,8 @@ export class Following {
   readonly #stdinIsTaken: boolean;
   readonly #printed = { stdout: 0, stderr: 0 };
   #answers: LineReader | undefined;
+  #toldWaiting = "";
+  #toldWaitingMs = performance.now();
 
   constructor(client: RestClient, executionId: string, shown: boolean, stdinIsTaken: boolean) {
     this.#client = client;
@@ -41,6 +45,7 @@ export class Following {
         const body = await this.#patiently(() => this.#client.get(this.#path));
         const execution: Execution = JSON.parse(body);
         this.#print(execution);
+        this.#tellWaiting(execution);
         if (hasEnded(execution)) return body;
         if (execution.status === "awaiting_llm" && !isCancelled) {
           isCancelled = !(await this.#answer(execution, interrupt));
@@ -101,6 +106,16 @@ export class Following {
       `${error.message} What became of execution ${this.#executionId} tells GET ${this.#path} once it answers again.`,
       error.status,
     );
+  }
+
+  /** Says what a pending execution waits for, when that has changed and some time has passed. */
+  #tellWaiting({ waiting_on: waitingOn }: Execution): void {
+    const detail = waitingOn?.detail ?? "";
+    if (!this.#shown || detail === "" || detail === this.#toldWaiting) return;
+    if (performance.now() - this.#toldWaitingMs < TELL_WAITING_MS) return;
+    process.stderr.write(`(waiting: ${quoted(detail)})\n`);
+    this.#toldWaiting = detail;
+    this.#toldWaitingMs = performance.now();
   }
 
   #print(execution: Execution): void {

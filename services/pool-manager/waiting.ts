@@ -15,7 +15,8 @@ export function describeWaiting({ entry, pool }: ProjectState, position: number)
     const why = pool?.detail || "starting workers";
     return waiting(WaitingKind.WORKER, `No worker of ${project} is ready yet: ${sentence(why)}`);
   }
-  if (position === 0) return waiting(WaitingKind.QUEUE, "A worker is there; the script is about to start.");
+  if (position === 0 || busy === 0)
+    return waiting(WaitingKind.QUEUE, "A worker is there; the script is about to start.");
   const all = busy === 1 ? `The one worker of ${project} is` : `All ${busy} workers of ${project} are`;
   const more = pool?.detail ? ` More workers: ${sentence(pool.detail)}` : "";
   return waiting(WaitingKind.QUEUE, `${all} busy; this execution is number ${position} in the queue.${more}`);

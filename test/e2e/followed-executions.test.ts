@@ -1,7 +1,10 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runAirlock, startAirlock, type TestAirlock } from "../support/airlock.ts";
 import { type RestClient, restClient } from "../support/rest.ts";
@@ -98,7 +101,17 @@ describe("what a pending execution waits for", () => {
       .poll(async () => (await waitingOn(id))?.detail)
       .toMatch(/^No worker of project "late" is ready yet: (resolving|installing) packages\.$/);
     expect(await waitingOn(id)).toMatchObject({ kind: "worker", queue_position: 1 });
+    const script = join(airlock.directory, "late.py");
+    await writeFile(script, "print('at last')");
+    const fromTerminal = runAirlock(["run", script, "--project", "late"], {
+      env: { AIRLOCK_URL: airlock.url },
+    });
+    // The command line says what it waits for after two seconds.
+    await sleep(6_000);
     handOver();
+    const { status, stdout, stderr } = await fromTerminal;
+    expect({ status, stdout }).toEqual({ status: 0, stdout: "at last\n" });
+    expect(stderr).toMatch(/^\(waiting: No worker of project "late" is ready yet: .+ packages\.\)$/m);
     expect(await rest.settled(id)).toMatchObject({ status: "completed", result: 42 });
     expect((await rest.project("late")).installed_packages).toEqual([{ name: NAME, version: "1.0" }]);
   });

@@ -1,0 +1,63 @@
+import { expect, it } from "vitest";
+import { WaitingKind } from "../../../services/common/gen/airlock/v1/execution.ts";
+import { parseProjectFile } from "../../../services/common/project-file.ts";
+import type { PoolView } from "../../../services/pool-manager/pool-view.ts";
+import { describeWaiting } from "../../../services/pool-manager/waiting.ts";
+
+const entry = parseProjectFile("demo.yaml", "name: demo\n");
+const POOL: PoolView = {
+  up: true,
+  replicas: 2,
+  idleWorkers: 0,
+  queueDepth: 3,
+  longestWaitMs: 0,
+  running: 2,
+  paused: 0,
+  posture: { layers: [], facts: [], packages: [] },
+  detail: "",
+};
+
+it.each([
+  [
+    {},
+    3,
+    WaitingKind.QUEUE,
+    'All 2 workers of project "demo" are busy; this execution is number 3 in the queue.',
+  ],
+  [
+    { running: 1, detail: "installing packages" },
+    1,
+    WaitingKind.QUEUE,
+    'The one worker of project "demo" is busy; this execution is number 1 in the queue. More workers: installing packages.',
+  ],
+  [{ running: 1 }, 0, WaitingKind.QUEUE, "A worker is there; the script is about to start."],
+  [
+    { running: 0, detail: "installing packages" },
+    2,
+    WaitingKind.WORKER,
+    'No worker of project "demo" is ready yet: installing packages.',
+  ],
+  [
+    { running: 0, detail: "A worker ended soon after its start; another is started in a while." },
+    1,
+    WaitingKind.WORKER,
+    'No worker of project "demo" is ready yet: A worker ended soon after its start; another is started in a while.',
+  ],
+])("an execution learns of a pool of %j at position %d what it waits for", (pool, position, kind, detail) => {
+  expect(describeWaiting({ entry, pool: { ...POOL, ...pool } }, position)).toEqual({
+    kind,
+    queuePosition: position,
+    detail,
+  });
+});
+
+it("learns that there is no pool yet, or that the file has broken", () => {
+  expect(describeWaiting({ entry, pool: undefined }, 0).detail).toBe(
+    'No worker of project "demo" is ready yet: starting workers.',
+  );
+  const broken = parseProjectFile("demo.yaml", "name: other\n");
+  expect(describeWaiting({ entry: broken, pool: POOL }, 1)).toMatchObject({
+    kind: WaitingKind.WORKER,
+    detail: expect.stringContaining("its operator has to mend"),
+  });
+});
