@@ -188,7 +188,7 @@ describe("./airlock run", () => {
     expect((await ended)[0]).toBe(0);
     expect(output).toContain("ended\n");
     await again.remove();
-  });
+  }, 90_000);
 
   type Child = ReturnType<typeof spawnAirlock>;
   const runUntil = async (end: (child: Child) => void, status: number, url: string, flags = ["--json"]) => {

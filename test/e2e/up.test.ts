@@ -205,6 +205,7 @@ describe("./airlock up", () => {
         execFileSync("umount", [disk]);
       }
     },
+    90_000,
   );
 
   it("drains and exits 0 on Ctrl-C", async () => {
