@@ -8,7 +8,7 @@ type Check = { readonly name: string; run(): Promise<ToolResult> };
 
 const WORKER = { cwd: join(ROOT, "worker") };
 // The worker's rules hold for the examples and the benchmark too.
-const RUFF = ["--config", "pyproject.toml", ".", "../examples", "../bench"];
+const RUFF = ["--config", "pyproject.toml", ".", "../examples", "../bench", "../test/schemathesis"];
 const tool = (name: string, ...command: string[]): Check => ({ name, run: () => runQuietly(command) });
 const python = (name: string, ...args: string[]): Check => ({
   name,
