@@ -14,10 +14,10 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from os import _exit, getpid
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from . import frames, init, kernel, namespaces, network, posture, sandbox, script
-from .heap import UNTIL_SCRIPT, UNTIL_START, Heap
+from .heap import UNTIL_GIVEN, UNTIL_SCRIPT, UNTIL_START, Heap
 from .plain_json import ascii_of
 from .room import Limits, Room
 from .run_cgroup import RunCgroup
@@ -54,18 +54,18 @@ def live(ends: tuple[int, int, int, int, int], room: Room, limits: Limits, cgrou
         sys.path.insert(0, room.scratch)
         script.rehearse()
         gc.enable()
-        heap.settle(UNTIL_START)
-        message = frames.receive(ORDERS_FD)
-        if message is not None and message[0] == frames.START:
-            start = json.loads(message[1])
-            _add_to_environment(start["secrets"])
-            if start["network"] is not None:
-                network.enter(start["network"], room.scratch)
-            if start.get("probe"):
+        heap.settle(UNTIL_GIVEN)
+        # Secrets are of any length, and must not move what the script will make.
+        with heap.aside():
+            message = _receive(frames.GIVEN)
+            given = None if message is None else _take(message, room)
+        heap.settle(UNTIL_START, after_aside=True)
+        start = _receive(frames.START)
+        if message is not None and given is not None and start is not None:
+            if message["probe"]:
                 work: Callable[[], None] = partial(_measure, room, limits)
             else:
-                work = script.prepare(start, limits, CONTROL_FD, ORDERS_FD)
-            # Once more: the secrets are of any length.
+                work = script.prepare(given, start, limits, CONTROL_FD, ORDERS_FD)
             heap.settle(UNTIL_SCRIPT)
             frames.send(CONTROL_FD, (frames.BEGUN, b""))
             begun, process = True, getpid()
@@ -74,15 +74,39 @@ def live(ends: tuple[int, int, int, int, int], room: Room, limits: Limits, cgrou
         # Only Airlock's own code gets here: the script's exceptions are caught where it runs. A process that the script
         # forked has nothing to tell.
         if not begun or getpid() == process:
-            _say(error, begun)
+            _say(error, begun, limits)
     _exit(0)
 
 
-def _say(error: BaseException, begun: bool) -> None:
+def _receive(kind: bytes) -> dict[str, Any] | None:
+    """The next frame, if it is of this kind; None when the supervisor is gone."""
+    message = frames.receive(ORDERS_FD)
+    return json.loads(message[1]) if message is not None and message[0] == kind else None
+
+
+def _take(message: dict[str, Any], room: Room) -> script.Given:
+    """Puts into the environment what the project gives its runs."""
+    _add_to_environment(message["secrets"])
+    if message["network"] is not None:
+        network.enter(message["network"], room.scratch)
+    if not message["probe"]:
+        # A script finds it in the frames below its own.
+        room.forget_outside()
+    return script.given_of(message)
+
+
+def _say(error: BaseException, begun: bool, limits: Limits) -> None:
     end = "script_error" if begun else "start_failed"
     failed = "Airlock failed when the script had begun" if begun else "Airlock could not start the script"
     try:
         text = f"{failed}: {type(error).__name__}: {error}"
+        if isinstance(error, MemoryError) and not begun:
+            # It is the request that takes so much: another attempt would end the same way.
+            end = "out_of_memory"
+            text = (
+                f"The memory and settings of the request take more than the {limits.memory_bytes >> 20} MB that the "
+                "project allows; the script was not started."
+            )
         frames.send(CONTROL_FD, (frames.DONE, ascii_of({"end": end, "error": text})))
     except BaseException:
         # The supervisor sees an end without a word.

@@ -7,10 +7,11 @@ before it has looked at the kind: what arrives may be garbage that a script wrot
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from os import read, set_blocking, write
+from os import readv, set_blocking, write
 from struct import Struct
 
-# To the child.
+# To the child. GIVEN is what the project gives its runs, START what the request asks for.
+GIVEN = b"G"
 START = b"S"
 ANSWER = b"A"
 # From the child. BEGUN is the last that Airlock's own code sends before the script's code can run.
@@ -53,7 +54,7 @@ def send(fd: int, *frames: tuple[bytes, bytes]) -> None:
             set_blocking(fd, True)
 
 
-def receive(fd: int) -> tuple[bytes, bytes] | None:
+def receive(fd: int) -> tuple[bytes, bytearray] | None:
     """Blocking; for the child, which trusts the supervisor. None at the end of the stream."""
     header = _read_exactly(fd, _HEADER.size)
     if header is None:
@@ -63,15 +64,17 @@ def receive(fd: int) -> tuple[bytes, bytes] | None:
     return None if payload is None else (kind, payload)
 
 
-def _read_exactly(fd: int, size: int) -> bytes | None:
-    parts: list[bytes] = []
-    while size:
-        part = read(fd, min(size, 1 << 20))
-        if not part:
-            return None
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
+def _read_exactly(fd: int, size: int) -> bytearray | None:
+    # In one place: in how many pieces it comes must not decide where later objects lie.
+    data = bytearray(size)
+    with memoryview(data) as view:
+        at = 0
+        while at < size:
+            count = readv(fd, [view[at:]])
+            if count == 0:
+                return None
+            at += count
+    return data
 
 
 class FrameReader:

@@ -8,10 +8,12 @@ comes then is new and begins at a round address.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import mmap
 from collections import Counter
+from collections.abc import Iterator
 
 from . import kernel
 
@@ -23,10 +25,39 @@ _STEP = 64 * _MIB
 _BLOCKS = tuple(range(512, 15, -16))
 _BLOCK_OF_NUMBERS = 32
 _POOL, _POOL_HEADER = 16 << 10, 48
-# So many of each pool are for what the template and a child do until a run comes, and so many until the script begins:
-# more than they use, and no more pages of memory than they must.
-UNTIL_START = tuple(min(96, (6656 if size < 256 else 2560) // size) for size in _BLOCKS)
-UNTIL_SCRIPT = tuple(n + (64 if size <= 80 else 1728 // size) for n, size in zip(UNTIL_START, _BLOCKS, strict=True))
+
+
+def _counts(usual: int, more: dict[int, int], before: tuple[int, ...] = (0,) * len(_BLOCKS)) -> tuple[int, ...]:
+    """For each size the count `before`, and `usual` blocks more, or those that `more` says."""
+    return tuple(count + more.get(size, usual) for count, size in zip(before, _BLOCKS, strict=True))
+
+
+# So many blocks of each pool are for what the template and a child do until a run comes, so many until the request
+# comes, and so many until the script begins: half as many again as they were seen to use, and a few, since each page
+# of a pool is memory of every run.
+UNTIL_GIVEN = _counts(
+    6,
+    {
+        224: 40,
+        160: 14,
+        144: 50,
+        128: 20,
+        96: 20,
+        80: 60,
+        64: 96,
+        48: 64,
+        32: 48,
+        16: 24,
+        240: 9,
+        208: 9,
+        176: 9,
+        112: 9,
+    },
+)
+UNTIL_START = _counts(2, {80: 8, 64: 24, 48: 16, 32: 16, 16: 16}, UNTIL_GIVEN)
+UNTIL_SCRIPT = _counts(
+    3, {272: 8, 240: 6, 160: 10, 128: 18, 96: 14, 80: 20, 64: 64, 48: 32, 32: 24, 16: 16}, UNTIL_START
+)
 # libc's: sizes that find each of its lists of free places, the larger ones first, since they are split for smaller.
 _LARGE = tuple(1 << shift for shift in range(19, 10, -1))
 _LISTED = range(1032, 23, -16)
@@ -34,6 +65,9 @@ _LISTED = range(1032, 23, -16)
 _HEADER, _LEAST = 16, 32
 # Larger ones are the kernel's, and go back to it; libc raises that by itself, to the largest that was freed.
 _OWN_MAPPING = 1 * _MIB
+# Behind what was taken aside libc's heap begins anew at a multiple of it. All secrets of a project take less, of which
+# there are copies for a moment.
+_ASIDE_BYTES = 4 * _MIB
 # No loop goes on for ever on an allocator of another kind.
 _ENOUGH = 1 << 18
 
@@ -55,6 +89,37 @@ _block = ctypes.pythonapi["PyObject_Malloc"]
 _block.restype = ctypes.c_size_t
 _block_of_no_name = ctypes.pythonapi["PyObject_Malloc"]
 _block_of_no_name.restype = None
+
+
+class _Allocator(ctypes.Structure):
+    """PyMemAllocatorEx: https://docs.python.org/3/c-api/memory.html#c.PyMemAllocatorEx"""
+
+    _fields_ = [(name, ctypes.c_void_p) for name in ("context", "malloc", "calloc", "realloc", "free")]
+
+
+_RAW, _MEM, _OBJECTS = 0, 1, 2
+_set_allocator = ctypes.pythonapi.PyMem_SetAllocator
+_set_allocator.restype = None
+
+
+def _allocator_of(domain: int) -> _Allocator:
+    allocator = _Allocator()
+    ctypes.pythonapi.PyMem_GetAllocator(domain, ctypes.byref(allocator))
+    return allocator
+
+
+def _from_libc(usual: _Allocator) -> _Allocator:
+    """Takes new memory from libc. What it frees and moves may lie in CPython's pools; `usual` tells by the address."""
+    raw = _allocator_of(_RAW)
+    return _Allocator(usual.context, raw.malloc, raw.calloc, usual.realloc, usual.free)
+
+
+_DOMAINS = (_MEM, _OBJECTS)
+_USUAL = tuple(_allocator_of(domain) for domain in _DOMAINS)
+_ASIDE = tuple(_from_libc(usual) for usual in _USUAL)
+# Made here: to switch must need no memory.
+_SWITCH_ASIDE = tuple((domain, ctypes.byref(each)) for domain, each in zip(_DOMAINS, _ASIDE, strict=True))
+_SWITCH_BACK = tuple((domain, ctypes.byref(each)) for domain, each in zip(_DOMAINS, _USUAL, strict=True))
 
 
 class _Mallinfo(ctypes.Structure):
@@ -105,14 +170,25 @@ class Heap:
             if count == (_POOL - _POOL_HEADER) // size and page < _POOL:
                 _madvise(pool + page, _POOL - page, mmap.MADV_DONTNEED)
 
-    def settle(self, blocks: tuple[int, ...]) -> None:
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """What comes meanwhile takes no block of CPython's pools, however much it is: `settle` leaves it behind."""
+        for domain, allocator in _SWITCH_ASIDE:
+            _set_allocator(domain, allocator)
+        try:
+            yield
+        finally:
+            for domain, allocator in _SWITCH_BACK:
+                _set_allocator(domain, allocator)
+
+    def settle(self, blocks: tuple[int, ...], after_aside: bool = False) -> None:
         """In a run child: leaves behind what it and the template have used of the new memory, and `blocks` of each
-        pool."""
+        pool. `after_aside`: also what was taken aside since the last time."""
         gc.collect()
         if not self._line:
             return
         if _mallinfo is not None:
-            _take_freed(_MIB)
+            _take_freed(_ASIDE_BYTES if after_aside else _MIB)
         self._take_old()
         at = 0
         while at < len(_BLOCKS):

@@ -50,7 +50,7 @@ class Network:
     authority_pem: str
 
     def for_child(self, port: int) -> dict[str, Any]:
-        """For the START frame; the proxy is at this port of the run's own 127.0.0.1."""
+        """For the GIVEN frame; the proxy is at this port of the run's own 127.0.0.1."""
         return {
             "proxy": f"http://{self.username}:{self.password}@127.0.0.1:{port}",
             "placeholders": {each.name: each.value for each in self.placeholders},

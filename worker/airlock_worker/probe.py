@@ -29,7 +29,7 @@ class ProbeFailed(Exception):
 async def measure(process: RunProcess, cgroups: WorkerCgroups, overhead: Overhead) -> Posture:
     """Takes the child up entirely: it has ended and is released afterwards."""
     start = Start("probe", "", 0, {}, "", (), {}, LIMITS, probe=True)
-    process.send(frames.pack(frames.START, start.payload()))
+    process.send(start.frames())
     talk = Conversation(LIMITS, probe=True)
     await _until_measured(process, talk)
     limited = None

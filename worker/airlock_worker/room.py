@@ -63,6 +63,13 @@ class Room:
     base_address_space: int = 0
     base_data: int = 0
 
+    def forget_outside(self) -> None:
+        """In a run child that needs nothing of it any more: what the machine calls the worker and the run."""
+        if self.private_mounts:
+            self.run_dir = ""
+        self.outside, self.problems = {}, {}
+        self.script_uid, self.host_pid = None, 0
+
     @property
     def own_pids(self) -> bool:
         return bool(self.clone_flags & kernel.CLONE_NEWPID)

@@ -124,7 +124,7 @@ class Run:
         for output in self._outputs:
             output.resume()
         self._run_clock()
-        self._process.send(frames.pack(frames.START, self._start.payload(proxy_port)))
+        self._process.send(self._start.frames(proxy_port))
 
     def _on_control(self) -> None:
         loop = asyncio.get_running_loop()

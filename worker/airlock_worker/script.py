@@ -12,6 +12,7 @@ import sys
 import types
 from atexit import _run_exitfuncs
 from collections.abc import Callable
+from dataclasses import dataclass
 from fcntl import F_DUPFD_CLOEXEC, fcntl
 from functools import partial
 from os import _exit, close, getpid
@@ -35,26 +36,43 @@ _LEAST_RECURSION = 1000
 _FIRST_OF_COPIES = 64
 
 
-def prepare(start: dict[str, Any], limits: Limits, control: int, orders: int) -> Callable[[], None]:
+@dataclass(frozen=True)
+class Given:
+    """What the project gives its runs: values by the names that `settings` and the environment have them by."""
+
+    secrets: dict[str, str]
+    descriptions: dict[str, str]
+    has_network: bool
+
+
+def given_of(message: dict[str, Any]) -> Given:
+    """From the GIVEN frame."""
+    network = message["network"] or {"placeholders": {}, "descriptions": {}}
+    return Given(
+        {**message["secrets"], **network["placeholders"]},
+        {**dict.fromkeys(message["secrets"], _SECRET), **network["descriptions"]},
+        has_network=message["network"] is not None,
+    )
+
+
+def prepare(given: Given, start: dict[str, Any], limits: Limits, control: int, orders: int) -> Callable[[], None]:
     """All that can be done before the script begins. What it gives runs the script, once."""
     code: str = start["code"]
     plain_settings = {**start["project_settings"], **start["settings"]}
     determinism.seed_generators(determinism.seed_of(code, plain_settings, start["memory_json"]))
-    no_network.explain(is_so=start["network"] is None)
+    no_network.explain(is_so=not given.has_network)
     spawning.allow(code, partial(_give_up, control, getpid()))
-    return _prepared(start, plain_settings, limits, control, orders)
+    return _prepared(given, start, plain_settings, limits, control, orders)
 
 
 def _prepared(
-    start: dict[str, Any], plain_settings: dict[str, str], limits: Limits, control: int, orders: int
+    given: Given, start: dict[str, Any], plain_settings: dict[str, str], limits: Limits, control: int, orders: int
 ) -> Callable[[], None]:
-    network = start["network"] or {"placeholders": {}, "descriptions": {}}
-    values = {**plain_settings, **start["secrets"], **network["placeholders"]}
     check = sdk.only_in_process(getpid())
     result = sdk.Result(limits.max_result_bytes, check)
     memory = sdk.Memory(sdk.parse_json(start["memory_json"] or "{}"), limits.max_result_bytes, check)
     names = {
-        "settings": sdk.Settings(values, {**dict.fromkeys(start["secrets"], _SECRET), **network["descriptions"]}),
+        "settings": sdk.Settings(plain_settings, given.secrets, given.descriptions),
         "memory": memory,
         "llm": sdk.Llm(lambda question: _ask(control, orders, question), check),
         "set_result": result.set_result,
@@ -122,7 +140,8 @@ def rehearse() -> None:
 
 def rehearse_preparation(limits: Limits) -> None:
     """The same for what is done before a script; in the template, which makes a new __main__ afterwards."""
-    _prepared({"code": "pass", "secrets": {}, "network": None, "memory_json": ""}, {}, limits, -1, -1)
+    given = given_of({"secrets": {}, "network": None})
+    _prepared(given, {"code": "pass", "memory_json": ""}, {}, limits, -1, -1)
 
 
 def _main_module(code: str, names: dict[str, Any]) -> dict[str, Any]:

@@ -28,34 +28,35 @@ class Settings:
     Memory is never looked at: where a setting and a memory disagree, the setting wins.
     """
 
-    def __init__(self, values: Mapping[str, str], descriptions: Mapping[str, str]) -> None:
-        self._values = dict(values)
-        self._descriptions = dict(descriptions)
+    def __init__(self, plain: Mapping[str, str], secrets: Mapping[str, str], descriptions: Mapping[str, str]) -> None:
+        # Not one dict of both: its size would follow the number of secrets, and move what the script makes.
+        self._plain = plain
+        self._secrets = secrets
+        self._descriptions = descriptions
 
     def get(self, key: str, default: Any = None) -> Any:
-        return self._values.get(key, default)
+        return self._secrets[key] if key in self._secrets else self._plain.get(key, default)
 
     def keys(self) -> list[str]:
-        return sorted(self._values)
+        return sorted({*self._plain, *self._secrets})
 
     def __getitem__(self, key: str) -> str:
-        try:
-            return self._values[key]
-        except KeyError:
-            raise KeyError(f"{key} is no setting here; settings.keys() lists them") from None
+        if key not in self:
+            raise KeyError(f"{key} is no setting here; settings.keys() lists them")
+        return self._secrets[key] if key in self._secrets else self._plain[key]
 
     def __contains__(self, key: object) -> bool:
-        return key in self._values
+        return key in self._secrets or key in self._plain
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self.keys())
 
     def describe(self, key: str) -> str | None:
         """What kind of value `get` gives, in words for people and agents; None if nobody has it."""
-        return self._descriptions.get(key, "a setting") if key in self._values else None
+        return self._descriptions.get(key, "a setting") if key in self else None
 
     def __repr__(self) -> str:
         # Values may be secrets, and a repr gets printed.

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from . import frames
 from .json_check import is_memory, problem_of
 from .network import Network, network_of
 from .room import Limits
@@ -43,18 +44,24 @@ class Start:
     probe: bool = False
     network: Network | None = field(default=None, repr=False)
 
-    def payload(self, proxy_port: int | None = None) -> bytes:
-        """For the child's START frame. `proxy_port`: where the run finds its proxy, if it has one."""
-        members = {
+    def frames(self, proxy_port: int | None = None) -> bytes:
+        """GIVEN and START for the child. `proxy_port`: where the run finds its proxy, if it has one.
+
+        Apart, because the script's numbers may depend on what stands in START, and must not on secrets.
+        """
+        given = {
+            "probe": self.probe,
+            "secrets": {secret.name: secret.reveal() for secret in self.secrets},
+            "network": None if self.network is None or proxy_port is None else self.network.for_child(proxy_port),
+        }
+        start = {
             "code": self.code,
             "settings": self.settings,
             "memory_json": self.memory_json,
-            "secrets": {secret.name: secret.reveal() for secret in self.secrets},
             "project_settings": self.project_settings,
-            "probe": self.probe,
-            "network": None if self.network is None or proxy_port is None else self.network.for_child(proxy_port),
         }
-        return json.dumps(members, ensure_ascii=False).encode()
+        kinds = ((frames.GIVEN, given), (frames.START, start))
+        return b"".join(frames.pack(kind, json.dumps(text, ensure_ascii=False).encode()) for kind, text in kinds)
 
 
 def provision_of(request: Any) -> Provision:

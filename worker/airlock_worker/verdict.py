@@ -16,7 +16,7 @@ CLAIMABLE = frozenset(
     {"completed", "script_error", "exit_nonzero", "out_of_memory", "result_invalid", "result_too_large"}
 )
 # "Nothing ran" is believed only until then: whoever reads it may run the script again.
-CLAIMABLE_BEFORE = frozenset({"start_failed"})
+CLAIMABLE_BEFORE = frozenset({"start_failed", "out_of_memory"})
 
 
 @dataclass(frozen=True)

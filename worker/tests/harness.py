@@ -120,6 +120,7 @@ class Worker:
     def __init__(self, process: asyncio.subprocess.Process, channel: grpc.aio.Channel, log_path: Path) -> None:
         self.process = process
         self.log_path = log_path
+        self.run_dir = str(log_path.parent / "run")
         methods = {name: (request, response) for name, request, response, _, _ in M.methods()}
 
         def paths(name: str) -> dict[str, Any]:

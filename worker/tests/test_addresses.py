@@ -11,6 +11,7 @@ from collections import defaultdict
 
 import pytest
 
+from .conftest import SETTINGS
 from .harness import Ended, Worker, worker
 
 ROUNDS = int(os.environ.get("AIRLOCK_DETERMINISM_ROUNDS", "1"))
@@ -161,6 +162,34 @@ async def test_the_next_addresses_do_not_depend_on_the_worker_and_its_past() -> 
     assert results[0] is not None and len(set(results)) == 1
 
 
+# A script of some length: each of its lines is an object too.
+LINES = "\n".join(f"# A line of {'x' * (n % 90)}, so that there are lines of every length." for n in range(200))
+LONG_SCRIPT = (
+    LINES
+    + """
+class Sale:
+    __slots__ = ("shop", "day", "price", "tax")
+    def __init__(self, shop, day):
+        self.shop, self.day, self.price, self.tax = shop, day, 0.1 + day / 7 + shop / 3, 0.19
+sales = {Sale(shop, day) for shop in range(5) for day in range(30)}
+total = sum(sale.price * (1 + sale.tax) for sale in sales)
+functions = {(lambda n=n: n) for n in range(60)}
+"""
+    + NEXT_PLACES.replace("set_result(", "set_result([total, [each() for each in functions]] + ")
+)
+
+
+@pytest.mark.parametrize("count", [1, 6, 40])
+async def test_numbers_do_not_depend_on_secrets_of_any_length(count: int) -> None:
+    results = {}
+    for length in (6, 20, 36, 40, 64, 100, 250, 430, 470, 513, 3000, 20_000):
+        secrets = {f"TOKEN_{n}": chr(97 + n % 26) * length for n in range(count)}
+        async with worker(secrets=secrets) as target:
+            results[length] = [(await target.run(LONG_SCRIPT)).result for _ in range(2)]
+    seen = {each for few in results.values() for each in few}
+    assert len(seen) == 1 and None not in seen, {length: len({*few}) for length, few in results.items()}
+
+
 @pytest.mark.parametrize(
     "wrapper",
     [("unshare", "--user", "--map-root-user"), ("setarch", "-R"), ("sh", "-c", 'ulimit -s unlimited; exec "$@"', "sh")],
@@ -168,7 +197,7 @@ async def test_the_next_addresses_do_not_depend_on_the_worker_and_its_past() -> 
 )
 async def test_what_starts_the_worker_makes_no_difference(shared: Worker, wrapper: tuple[str, ...]) -> None:
     names = ["a sum over a set of objects", "a sum over a set of classes", "id, hash and repr", "after imports"]
-    async with worker(wrapper=wrapper, secrets=SECRETS) as target:
+    async with worker(wrapper=wrapper, secrets=SECRETS, settings=SETTINGS) as target:
         for name in names:
             ours, others = await _run(target, SCRIPTS[name]), await _run(shared, SCRIPTS[name])
             assert ours.result is not None and ours.result == others.result, name

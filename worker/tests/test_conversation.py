@@ -29,10 +29,11 @@ def heard(*parts: bytes) -> Conversation:
     return talk
 
 
-def test_before_the_script_begins_only_a_failed_start_is_believed() -> None:
-    talk = heard(done("start_failed"))
-    assert talk.verdict == verdict.Verdict("start_failed", "why") and not talk.violated
-    for end in verdict.CLAIMABLE:
+def test_before_the_script_begins_only_a_failed_start_is_believed_and_a_request_too_large() -> None:
+    for end in verdict.CLAIMABLE_BEFORE:
+        talk = heard(done(end))
+        assert talk.verdict == verdict.Verdict(end, "why") and not talk.violated
+    for end in verdict.CLAIMABLE - verdict.CLAIMABLE_BEFORE:
         assert heard(done(end)).violated
 
 

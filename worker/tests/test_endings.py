@@ -177,3 +177,12 @@ async def test_results_of_forty_runs_at_once_are_each_their_own(shared: Worker) 
     runs = [shared.run(f"print({n})\nset_result({n})") for n in range(40)]
     for n, ended in enumerate(await asyncio.gather(*runs)):
         assert (ended.end, ended.stdout, json.loads(ended.result or "")) == ("completed", b"%d\n" % n, n)
+
+
+async def test_a_request_whose_memory_does_not_fit_is_no_failed_start() -> None:
+    memory = '{"a":{"b":[' + ",".join(['{"":{}}'] * 400_000) + "]}}"
+    async with worker(memory_bytes=96 * MIB) as target:
+        ended = await target.run("print('ran')", memory=memory)
+        assert (ended.end, ended.stdout) == ("out_of_memory", b""), ended.error
+        assert "memory and settings of the request take more than the 96 MB" in (ended.error or "")
+        assert (await target.run("set_result(1)")).value == 1

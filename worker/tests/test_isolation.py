@@ -179,3 +179,33 @@ def test_a_hostile_directory_is_removed(tmp_path: Path) -> None:
     remove_tree(str(root))
     assert not root.exists()
     assert (outside / "kept").exists()
+
+
+async def test_a_script_finds_nothing_of_the_machine_in_the_objects_of_airlock(shared: Worker) -> None:
+    """Neither in the frames below its own nor in anything that these, or the garbage collector, know."""
+    code = """
+import gc, os, sys, types
+halves = settings.get("MARKS").split("|")
+marks = [halves[at] + halves[at + 1] for at in range(0, len(halves), 2)]
+frame, frames = sys._getframe(), []
+while frame := frame.f_back: frames.append(frame)
+open_ends = [*(f.f_locals for f in frames), *gc.get_objects()]
+seen, found = set(), set()
+while open_ends:
+    each = open_ends.pop()
+    if id(each) in seen or each is marks or isinstance(each, (types.ModuleType, type)) and each.__name__ == "__main__":
+        continue
+    seen.add(id(each))
+    if isinstance(each, (str, bytes)):
+        text = each if isinstance(each, str) else each.decode("latin-1")
+        found.update(mark for mark in marks if mark in text and text not in marks)
+    elif isinstance(each, dict): open_ends += [*each.keys(), *each.values()]
+    elif isinstance(each, (list, tuple, set, frozenset)): open_ends += each
+    elif hasattr(each, "__dict__"): open_ends.append(vars(each))
+room = [f.f_locals["room"] for f in frames if "room" in f.f_locals]
+set_result([sorted(found), [[r.host_pid, r.script_uid, r.outside] for r in room][:1]])
+"""
+    marks = [shared.run_dir, *(os.readlink(f"/proc/self/ns/{name}") for name in ("mnt", "pid", "uts"))]
+    split = "|".join(f"{mark[:9]}|{mark[9:]}" for mark in marks)
+    ended = await shared.run(code, settings={"MARKS": split})
+    assert ended.value == [[], [[0, None, {}]]]

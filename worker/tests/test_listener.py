@@ -9,7 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from airlock_worker import frames, probe
+from airlock_worker import probe
 from airlock_worker.start import Start
 from airlock_worker.worker_cgroups import WorkerCgroups
 from airlock_worker.zygote_link import ZygoteLink
@@ -40,7 +40,7 @@ async def test_a_run_with_a_network_reaches_its_listener_only(tmp_path: Path) ->
         link.keep_spares(0, limits)
         process = await link.take()
         assert process.listener is not None
-        process.send(frames.pack(frames.START, Start("e", CODE, 0, {}, "", (), {}, limits).payload()))
+        process.send(Start("e", CODE, 0, {}, "", (), {}, limits).frames())
         with socket.socket(fileno=os.dup(process.listener)) as listener:
             connection = await asyncio.to_thread(lambda: listener.accept()[0])
             with connection:

@@ -7,6 +7,7 @@ import traceback
 
 import pytest
 
+from airlock_worker import frames
 from airlock_worker.start import Provision, Start, provision_of, start_of
 
 from .harness import M
@@ -53,4 +54,7 @@ def test_a_value_is_in_no_json_that_nobody_asked_for() -> None:
 
 def test_the_child_is_given_the_values() -> None:
     _, start = _both()
-    assert json.loads(start.payload())["secrets"] == {"KEY": VALUE}
+    reader = frames.FrameReader({frames.GIVEN: 1000, frames.START: 1000})
+    (given, given_text), (kind, text) = reader.feed(start.frames())
+    assert (given, json.loads(given_text)["secrets"]) == (frames.GIVEN, {"KEY": VALUE})
+    assert kind == frames.START and VALUE not in text.decode()
