@@ -36,27 +36,13 @@ def _counts(usual: int, more: dict[int, int], before: tuple[int, ...] = (0,) * l
 # comes, and so many until the script begins: half as many again as they were seen to use, and a few, since each page
 # of a pool is memory of every run.
 UNTIL_GIVEN = _counts(
-    6,
-    {
-        224: 40,
-        160: 14,
-        144: 50,
-        128: 20,
-        96: 20,
-        80: 60,
-        64: 96,
-        48: 64,
-        32: 48,
-        16: 24,
-        240: 9,
-        208: 9,
-        176: 9,
-        112: 9,
-    },
+    4,
+    {512: 5, 256: 6, 240: 8, 224: 36, 208: 8, 176: 8, 160: 12, 144: 46, 128: 20, 112: 8, 96: 20, 80: 54, 64: 88}
+    | {48: 58, 32: 40, 16: 20},
 )
-UNTIL_START = _counts(2, {80: 8, 64: 24, 48: 16, 32: 16, 16: 16}, UNTIL_GIVEN)
+UNTIL_START = _counts(2, {512: 1, 80: 8, 64: 16, 48: 12, 32: 12, 16: 12}, UNTIL_GIVEN)
 UNTIL_SCRIPT = _counts(
-    3, {272: 8, 240: 6, 160: 10, 128: 18, 96: 14, 80: 20, 64: 64, 48: 32, 32: 24, 16: 16}, UNTIL_START
+    2, {512: 1, 400: 3, 272: 7, 240: 5, 160: 9, 128: 16, 96: 12, 80: 16, 64: 56, 48: 24, 32: 20, 16: 12}, UNTIL_START
 )
 # libc's: sizes that find each of its lists of free places, the larger ones first, since they are split for smaller.
 _LARGE = tuple(1 << shift for shift in range(19, 10, -1))
@@ -246,8 +232,12 @@ def _mappings() -> list[tuple[int, int]]:
 def _take_freed(step: int) -> None:
     """Of libc's heap: all that is free. What comes next begins at a multiple of `step`."""
     assert _mallinfo is not None
-    top = _sbrk(0) - _mallinfo().keepcost
+    info = _mallinfo()
+    top, free = _sbrk(0) - info.keepcost, info.fordblks - info.keepcost
     for size in _LARGE:
+        # An attempt that nothing can satisfy would write to a page of what is new.
+        if size > free:
+            continue
         while 0 < (place := _malloc(size)) < top:
             pass
         # It borders on what is new, and becomes part of that again.

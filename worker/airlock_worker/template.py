@@ -168,7 +168,7 @@ def _live(
         determinism.prepare()
         imported = preload.import_all(modules, dists, skipped, partial(_tell_import, orders))
         if imported.problem is None:
-            _get_ready(room)
+            _get_ready(room, heap)
             # Packages come out of Python's caches or are compiled, and look at the machine.
             heap.begin_anew()
             gc.freeze()
@@ -190,7 +190,7 @@ def _tell_import(orders: socket.socket, module: str | None) -> None:
     orders.send(json.dumps({"importing": module}).encode())
 
 
-def _get_ready(room: Room) -> None:
+def _get_ready(room: Room, heap: Heap) -> None:
     preload.forget_worker_path()
     child.prepare_output()
     display.install()
@@ -202,6 +202,7 @@ def _get_ready(room: Room) -> None:
         script.rehearse()
         script.rehearse_preparation(limits)
         privileges.rehearse(room, limits)
+        child.rehearse(heap)
     for _ in range(_INSTANCES):
         # The first few dozen instances of a class take less and less memory each.
         RunCgroup("", Limits(1, 1, 1, 1, 1, 1.0))
