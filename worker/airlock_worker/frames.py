@@ -54,7 +54,7 @@ def send(fd: int, *frames: tuple[bytes, bytes]) -> None:
             set_blocking(fd, True)
 
 
-def receive(fd: int) -> tuple[bytes, bytearray] | None:
+def receive(fd: int) -> tuple[bytes, bytes | bytearray] | None:
     """Blocking; for the child, which trusts the supervisor. None at the end of the stream."""
     header = _read_exactly(fd, _HEADER.size)
     if header is None:
