@@ -6,13 +6,13 @@ import re
 from _socket import gaierror
 from collections.abc import Iterator
 from errno import EAGAIN, EDQUOT, EFBIG, EMFILE, ENOMEM, ENOSPC, EPERM
-from resource import RLIMIT_NOFILE, RUSAGE_SELF, getrlimit, getrusage
+from resource import RLIMIT_NOFILE, getrlimit
 from types import TracebackType
 
 from . import limits_text
 from .no_network import NO_NETWORK
 from .report import source_line
-from .room import Limits, resident_bytes
+from .room import Limits, private_memory_bytes
 
 _ERRNO = OSError.__dict__["errno"].__get__
 _FILE_NAME = OSError.__dict__["filename"].__get__
@@ -28,9 +28,9 @@ _before_script = 0
 
 
 def look_around() -> None:
-    """In the template, which is in memory what every run is before its script."""
+    """In the template, which has in memory what every run has before its script."""
     global _before_script
-    _before_script = resident_bytes()
+    _before_script = private_memory_bytes()
 
 
 class Hints:
@@ -52,7 +52,7 @@ class Hints:
         kind, limits = type(error), self._limits
         number = _ERRNO(error) if issubclass(kind, OSError) else None
         if issubclass(kind, MemoryError) or number == ENOMEM:
-            yield limits_text.of_memory_error(max(0, _peak_bytes() - _before_script), limits)
+            yield limits_text.of_memory_error(max(0, private_memory_bytes() - _before_script), limits)
         elif number in (ENOSPC, EDQUOT, EFBIG):
             yield limits_text.of_disk(limits)
         elif number == EMFILE:
@@ -94,7 +94,3 @@ def _last_line(error: BaseException) -> str:
     """The source text of the line that raised it."""
     places = list(_places(error))
     return source_line(*places[-1]) if places else ""
-
-
-def _peak_bytes() -> int:
-    return getrusage(RUSAGE_SELF).ru_maxrss * 1024

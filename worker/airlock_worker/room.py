@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import resource
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from resource import getpagesize
 
 from . import kernel
 
@@ -87,10 +87,6 @@ def address_space_bytes() -> int:
     return _statm()[0]
 
 
-def resident_bytes() -> int:
-    return _statm()[1]
-
-
 def data_bytes() -> int:
     """What is this process's own to write to, in memory or not."""
     return _statm()[5]
@@ -104,7 +100,7 @@ def private_memory_bytes() -> int:
 
 def _statm() -> list[int]:
     with open("/proc/self/statm") as file:
-        return [int(pages) * resource.getpagesize() for pages in file.read().split()]
+        return [int(pages) * getpagesize() for pages in file.read().split()]
 
 
 def namespaces() -> dict[str, str]:
