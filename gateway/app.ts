@@ -2,6 +2,8 @@ import { type FastifyInstance, fastify } from "fastify";
 import type { Registry } from "prom-client";
 import type { Drain } from "../services/common/drain.ts";
 import type { Log } from "../services/common/log.ts";
+import { maxOpenFiles } from "../services/common/open-files.ts";
+import { awaitTurn } from "../services/common/pipelined-requests.ts";
 import { refuseAmbiguous } from "./ambiguous-requests.ts";
 import type { Backend } from "./backend.ts";
 import { acceptJsonBodies } from "./body.ts";
@@ -21,6 +23,7 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 120_000;
 const CHECK_INTERVAL_MS = 5_000;
 const MAX_HEADER_BYTES = 16 * 1024;
+const MAX_CONNECTIONS = 10_000;
 
 export type AppParts = {
   readonly backend: Backend;
@@ -63,7 +66,12 @@ export async function buildApp({
   });
   // All headers are seen, or none: by itself Node drops those after the first 2,000. Their bytes are limited.
   app.server.maxHeadersCount = 0;
-  app.addHook("onRequest", async (request) => refuseAmbiguous(request.raw));
+  // Further ones are closed at once: the services that share this process need files, too.
+  app.server.maxConnections = Math.min(MAX_CONNECTIONS, Math.floor(maxOpenFiles() / 2));
+  app.addHook("onRequest", async (request, reply) => {
+    if (!(await awaitTurn(request.raw, reply.raw))) reply.hijack();
+    else refuseAmbiguous(request.raw);
+  });
   refuseForeignPages(app, listensAt);
   observeRequests(app, registry);
   logRequests(app, log);

@@ -1,6 +1,8 @@
 import { connect, isIP, type LookupFunction, type Socket } from "node:net";
+import { maxOpenFiles } from "../common/open-files.ts";
 import { allows } from "../common/project-network.ts";
 import { refusedKind } from "./address-policy.ts";
+import { createFairLine, type FairLine } from "./names/fair-line.ts";
 import { LOOKUP_LIMITS, type LookUp, WaitedTooLong } from "./names/lookups.ts";
 import { notListed, Refusal } from "./refusal.ts";
 import type { Route } from "./routes.ts";
@@ -13,13 +15,20 @@ export type Target = { readonly host: string; readonly port: number };
 export type Dial = (route: Route, target: Target, signal: AbortSignal) => Promise<Socket>;
 
 const CONNECT_TIMEOUT_MS = 10_000;
+/** So long a connection waits for others of its run, its project and this service to end. */
+const WAIT_TIMEOUT_MS = 10_000;
+/** Half of what all projects together may have: one alone keeps none of the others out. */
+const PROJECTS_SHARE = 0.5;
+const MAX_CONNECTIONS = 4_096;
+/** As many as a run may have to the proxy, each of which leads to one server at a time. */
+const CONNECTIONS_PER_RUN = 256;
 const IDLE_TIMEOUT_MS = 300_000;
 
 /**
  * Dials what the route's allowlist names. A name is looked up once, only after the allowlist has let it pass, so that it
  * can carry nothing out; every address must be permitted, and exactly those are dialled.
  */
-export function createDial(lookUp: LookUp): Dial {
+export function createDial(lookUp: LookUp, connections = createConnectionLine()): Dial {
   return async (route, target, signal) => {
     const { host, port } = target;
     refuseUnlisted(route, target);
@@ -36,8 +45,46 @@ export function createDial(lookUp: LookUp): Dial {
         `Airlock refused ${host}:${port}: its address is not public (${kind}) and not in allow_private of project ${route.project}`,
       );
     }
-    return await open(target, addresses, AbortSignal.any([signal, route.over]));
+    const gone = AbortSignal.any([signal, route.over]);
+    const end = await turn(connections, route, target, gone);
+    try {
+      const socket = await open(target, addresses, gone);
+      socket.once("close", end);
+      return socket;
+    } catch (error) {
+      end();
+      throw error;
+    }
   };
+}
+
+/** Bounds the connections to servers: well below the files that this process may have open, which others need, too. */
+export function createConnectionLine(maxFiles = maxOpenFiles()): FairLine {
+  const total = Math.min(MAX_CONNECTIONS, Math.floor(maxFiles / 4));
+  return createFairLine({
+    total,
+    perProject: Math.max(1, Math.floor(total * PROJECTS_SHARE)),
+    perRun: CONNECTIONS_PER_RUN,
+  });
+}
+
+async function turn(
+  connections: FairLine,
+  route: Route,
+  { host, port }: Target,
+  gone: AbortSignal,
+): Promise<() => void> {
+  const late = AbortSignal.timeout(WAIT_TIMEOUT_MS);
+  try {
+    return await connections({ project: route.project, run: route }, AbortSignal.any([gone, late]));
+  } catch (error) {
+    if (gone.aborted) throw error;
+    throw new Refusal(
+      503,
+      "over_limit",
+      `Airlock did not connect to ${host}:${port}: its runs have as many connections as they may; close some, or try again later`,
+    );
+  }
 }
 
 /** Throws a Refusal unless the allowlist has the target. */

@@ -27,6 +27,8 @@ export type Forward = {
 };
 
 const MAX_HEADER_BYTES = 64 * 1024;
+/** `Range`, `If-Range`, and what some servers take for it: `Request-Range`, `x-ms-range`. */
+const ASKS_FOR_UNREADABLE = /^accept-encoding$|(^|-)range$/i;
 
 /**
  * Sends a request on and its response back, both written anew: what framed them on one side frames nothing on the other.
@@ -130,8 +132,9 @@ function requestHeaders(
 ): Header[] {
   refusePlaceholders(placeholders, path, "in the URL");
   // What comes back must be readable, and whole: a secret that is cut into ranges has no pattern.
-  const unreadable = filter ? ["accept-encoding", "range", "if-range"] : [];
-  const passed = endToEndHeaders(request.rawHeaders, ["host", "expect", "content-length", ...unreadable]);
+  const passed = endToEndHeaders(request.rawHeaders, ["host", "expect", "content-length"]).filter(
+    ([name]) => !filter || !ASKS_FOR_UNREADABLE.test(name),
+  );
   const injected = passed.map(([name, value]): Header => {
     // Clients write names as they like: case says nothing there.
     refusePlaceholders(placeholders, name.toLowerCase(), "in a header's name");
@@ -159,7 +162,7 @@ async function sendBack(
 ): Promise<void> {
   const status = incoming.statusCode ?? 502;
   const hasBody = request.method !== "HEAD" && status !== 204 && status !== 304;
-  if (filter && hasBody) refuseUnreadable(incoming);
+  if (filter && hasBody) refuseUnreadable(incoming, status);
   let headers = endToEndHeaders(incoming.rawHeaders);
   let reason = incoming.statusMessage ?? "";
   // As they came: a placeholder has another length than what it stands for.
@@ -186,7 +189,19 @@ async function sendBack(
   await pipeline(incoming, traffic.meter("in"), body, response);
 }
 
-function refuseUnreadable({ headers }: IncomingMessage): void {
+function refuseUnreadable({ headers }: IncomingMessage, status: number): void {
+  // A server may send a part unasked.
+  const isPart =
+    status === 206 ||
+    headers["content-range"] !== undefined ||
+    /^\s*multipart\/byteranges/i.test(headers["content-type"] ?? "");
+  if (isPart) {
+    throw new Refusal(
+      502,
+      "unchecked_response",
+      "Airlock refused the response: it is only a part, so it could not be checked for secrets",
+    );
+  }
   const encoding = headers["content-encoding"] ?? "identity";
   const transfer = headers["transfer-encoding"] ?? "chunked";
   if (encoding.toLowerCase() === "identity" && transfer.toLowerCase() === "chunked") return;

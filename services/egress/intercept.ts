@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
+import { awaitTurn } from "../common/pipelined-requests.ts";
 import type { Attempts } from "./attempts.ts";
 import type { Authority } from "./authority.ts";
 import { parseTarget } from "./authority-form.ts";
@@ -31,6 +32,7 @@ export function createIntercept(parts: {
   const serve = async (request: IncomingMessage, response: ServerResponse) => {
     const context = contexts.get(request.socket);
     if (!context) return void request.socket.destroy();
+    if (!(await awaitTurn(request, response))) return;
     const { route, target } = context;
     try {
       refuseAmbiguous(request);

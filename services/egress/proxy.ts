@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { awaitTurn } from "../common/pipelined-requests.ts";
 import type { Attempts } from "./attempts.ts";
 import { parseTarget } from "./authority-form.ts";
 import { type Dial, refuseUnlisted, type Target } from "./destination.ts";
@@ -63,8 +64,9 @@ export function createProxy(parts: {
     }
   };
 
-  const serveRequest = (request: IncomingMessage, response: ServerResponse) =>
-    attempt(
+  const serveRequest = async (request: IncomingMessage, response: ServerResponse) => {
+    if (!(await awaitTurn(request, response))) return;
+    await attempt(
       request,
       async (route, aim) => {
         const { authority, path } = absoluteForm(request.url ?? "");
@@ -76,6 +78,7 @@ export function createProxy(parts: {
       },
       (refusal) => refuseRequest(request, response, refusal),
     );
+  };
 
   const serveConnect = (request: IncomingMessage, socket: TunnelSocket, head: Buffer) => {
     socket.on("error", () => socket.destroy());
@@ -84,11 +87,10 @@ export function createProxy(parts: {
       request,
       async (route, aim) => {
         const target = aim(parseTarget(request.url ?? ""));
-        const brokered = route.placeholders.some(
-          ({ host, port }) => host === target.host && port === target.port,
-        );
-        if (brokered) refuseUnlisted(route, target);
-        const upstream = brokered ? undefined : await dial(route, target, gone);
+        // On every port of a host that knows a secret: what it was sent on one it may show on another.
+        const isRead = route.filters.has(target.host);
+        if (isRead) refuseUnlisted(route, target);
+        const upstream = isRead ? undefined : await dial(route, target, gone);
         try {
           socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
           if (head.length > 0) socket.unshift(head);

@@ -113,6 +113,25 @@ set_result(answer[0])`,
       },
     ),
   ),
+  hostile(
+    "a part of a response that nobody asked for",
+    "completed",
+    `${ERP}set_result(get(f"{ERP}/part", Authorization=key)[0])`,
+    { ...PROJECT, value: 502 },
+  ),
+  hostile(
+    "a part of a response, asked for by the headers that some servers know",
+    "completed",
+    `${ERP}set_result(get(f"{ERP}/", Authorization=key, Request_Range="bytes=0-5", x_ms_range="bytes=0-5")[0])`,
+    {
+      ...PROJECT,
+      value: 200,
+      afterwards: ({ secure }) =>
+        expect(Object.keys(secure.seen[0]?.headers ?? {}).filter((name) => name.includes("range"))).toEqual(
+          [],
+        ),
+    },
+  ),
   hostile("the placeholder of the run before", "completed", `${ERP}llm.complete(key)`, {
     ...PROJECT,
     async afterwards({ rest, facts, secure, said }) {
