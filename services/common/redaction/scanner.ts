@@ -2,11 +2,12 @@ import { type Automaton, STOP } from "./automaton.ts";
 import { PREFIX_BYTES } from "./beginnings.ts";
 import { EscapeReader, NOTHING, RAW_BYTE } from "./escape-reader.ts";
 import { Hits } from "./hits.ts";
-import { checkedBytes, isKnownBehind, type MatchCheck, meantBytes } from "./match-checks.ts";
+import { Matches } from "./matches.ts";
 import type { NeedleSet } from "./needle-set.ts";
 import { FILTER_MARGIN_BYTES, PrefixFilter } from "./prefix-filter.ts";
 import { prunedReadings, Reading } from "./reading.ts";
-import { Regions } from "./regions.ts";
+import type { Regions } from "./regions.ts";
+import { ScannedText } from "./scanned-text.ts";
 import { EITHER, MANY, SingleEscapes } from "./single-escape.ts";
 import { utf8Length, utf8Of } from "./utf8.ts";
 
@@ -29,45 +30,43 @@ const NO_BYTES = new Uint8Array();
  * goes on twice: with the bytes as they are, and with what they stand for.
  */
 export class Scanner {
-  readonly regions = new Regions();
   readonly hits: Hits;
   readonly #automaton: Automaton;
-  readonly #tails: Uint8Array;
-  readonly #checks: readonly MatchCheck[];
-  /** How many bytes were scanned. */
-  #position: number;
+  readonly #text: ScannedText;
+  readonly #matches: Matches;
   /** Bytes that came and are not scanned yet, because what follows decides how they are read. */
   #carried: Uint8Array = NO_BYTES;
-  /** The last bytes before `#position`. */
-  #kept: Uint8Array = NO_BYTES;
   #state = 0;
   #readings: Reading[] = [];
   readonly #reader: EscapeReader;
   readonly #singles: SingleEscapes;
   /** Where in the text that is being scanned an escape begins whose rest has not come; -1 for nowhere. */
   #waitsAt = -1;
-  #text: Uint8Array = NO_BYTES;
   #words = PrefixFilter.wordsOf(NO_BYTES);
-  #isAll = false;
   /** Up to here the automaton goes from byte to byte, because the filter saved nothing. */
   #unfilteredTo = 0;
   #shortSkips = 0;
   /** What has a match at the end of what was scanned that waits for what follows it. */
   #unchecked: "nothing" | "text" | "reading" = "nothing";
 
-  constructor({ automaton, tails, checks }: NeedleSet, from = 0) {
+  constructor(needles: NeedleSet, from = 0) {
+    const { automaton } = needles;
     this.#automaton = automaton;
-    this.#tails = tails;
-    this.#checks = checks;
-    this.#position = from;
+    this.#text = new ScannedText(from);
+    this.#matches = new Matches(needles, this.#text);
     this.hits = new Hits(automaton.triggerLengths);
     this.#reader = new EscapeReader(automaton.introduces);
     this.#singles = new SingleEscapes(automaton.introduces);
   }
 
+  /** Where needles stand. */
+  get regions(): Regions {
+    return this.#matches.regions;
+  }
+
   /** How many bytes came in. */
   get received(): number {
-    return this.#position + this.#carried.length;
+    return this.#text.position + this.#carried.length;
   }
 
   /** Where the longest match began that may still come; nothing before it can change any more. */
@@ -75,7 +74,7 @@ export class Scanner {
     const { reach, depth } = this.#automaton;
     // A match that was not looked at yet may be a whole needle already.
     const isChecked = this.#unchecked !== "text";
-    let settled = this.#position - ((isChecked ? reach : depth)[this.#state] as number);
+    let settled = this.#text.position - ((isChecked ? reach : depth)[this.#state] as number);
     for (const reading of this.#readings) {
       const open = (reading.isChecked ? reach : depth)[reading.state] as number;
       settled = Math.min(settled, reading.startOf(open));
@@ -85,7 +84,7 @@ export class Scanner {
 
   /** Where the longest held trigger began that may still come. */
   get triggerFrom(): number {
-    return this.#position - (this.#automaton.triggerReach[this.#state] as number);
+    return this.#text.position - (this.#automaton.triggerReach[this.#state] as number);
   }
 
   /** Takes the next bytes. The beginning of an escape at their end waits for the rest. */
@@ -100,21 +99,19 @@ export class Scanner {
 
   /** Begins anew at `position`, as a new scanner would. */
   reset(position: number): void {
-    this.#position = position;
+    this.#text.reset(position);
     this.#state = 0;
     this.#unfilteredTo = 0;
     this.#unchecked = "nothing";
     this.#carried = NO_BYTES;
-    this.#kept = NO_BYTES;
     if (this.#readings.length > 0) this.#readings = [];
     this.regions.clear();
     this.hits.clear();
   }
 
   #scan(text: Uint8Array, isAll: boolean): void {
-    this.#text = text;
+    this.#text.open(text, isAll);
     this.#words = PrefixFilter.wordsOf(text);
-    this.#isAll = isAll;
     this.#waitsAt = -1;
     let at = 0;
     let isOver = !this.#check(0);
@@ -129,7 +126,7 @@ export class Scanner {
 
   /** Scans from `at` on until a byte begins an escape that matters. Returns where it stopped. */
   #scanPlain(from: number): number {
-    const text = this.#text;
+    const text = this.#text.bytes;
     const { table, classOf, classes, rows, longest, triggerIn, stopClasses, shallow, filter } =
       this.#automaton;
     const length = text.length;
@@ -138,7 +135,7 @@ export class Scanner {
     // Near the ends of the text the automaton goes from byte to byte.
     const filterTo = this.#words.length > 0 && filter ? length - 2 * FILTER_MARGIN_BYTES : 0;
     while (at < length) {
-      const filterFrom = Math.max(at, FILTER_MARGIN_BYTES, this.#unfilteredTo - this.#position);
+      const filterFrom = Math.max(at, FILTER_MARGIN_BYTES, this.#unfilteredTo - this.#text.position);
       const maySkip = at === filterFrom && at < filterTo;
       if (maySkip && state < shallow) {
         this.#state = state;
@@ -188,29 +185,29 @@ export class Scanner {
    */
   #skip(from: number): number {
     const { filter, step } = this.#automaton;
-    const at = filter?.next(this.#text, this.#words, from) ?? from;
+    const at = filter?.next(this.#text.bytes, this.#words, from) ?? from;
     this.#shortSkips = at - from < SHORT_SKIP_BYTES ? this.#shortSkips + 1 : 0;
     if (this.#shortSkips > MAX_SHORT_SKIPS) {
       this.#shortSkips = 0;
-      this.#unfilteredTo = this.#position + at + UNFILTERED_BYTES;
+      this.#unfilteredTo = this.#text.position + at + UNFILTERED_BYTES;
     }
     if (at === from) return at;
     let state = 0;
     for (let before = at - PREFIX_BYTES; before < at; before++)
-      state = step(state, this.#text[before] as number);
+      state = step(state, this.#text.bytes[before] as number);
     this.#state = state;
     return at;
   }
 
   /** Scans byte by byte, as long as some escape is read as what it stands for. Returns where it stopped. */
   #scanReadings(from: number): number {
-    const text = this.#text;
+    const text = this.#text.bytes;
     const { step } = this.#automaton;
     let at = from;
     for (; this.#readings.length > 0; at++) {
       if (!this.#check(at)) return at;
       if (this.#readings.length > 1)
-        this.#readings = prunedReadings(this.#automaton, this.#readings, this.#position + at);
+        this.#readings = prunedReadings(this.#automaton, this.#readings, this.#text.position + at);
       if (at === text.length) return at;
       const byte = text[at] as number;
       const count = this.#readings.length;
@@ -218,7 +215,7 @@ export class Scanner {
         if (!this.#branch(this.#state, at)) return at;
         for (let index = 0; index < count; index++) {
           const reading = this.#readings[index] as Reading;
-          if (reading.at === this.#position + at && !this.#branch(reading.state, at, reading)) return at;
+          if (reading.at === this.#text.position + at && !this.#branch(reading.state, at, reading)) return at;
         }
       }
       this.#state = step(this.#state, byte);
@@ -240,7 +237,7 @@ export class Scanner {
     let kept = 0;
     for (let index = 0; index < readings.length; index++) {
       const reading = readings[index] as Reading;
-      if (index < count && reading.at === this.#position + at) {
+      if (index < count && reading.at === this.#text.position + at) {
         reading.state = this.#automaton.step(reading.state, byte);
         reading.at++;
         reading.isChecked = false;
@@ -258,7 +255,7 @@ export class Scanner {
     if (wasUnchecked === "text" && !this.#arrive(this.#state, at)) return false;
     for (const reading of this.#readings) {
       if (!this.#isOpen(reading, at)) continue;
-      if (!this.#found(reading.state, at, reading)) {
+      if (!this.#matches.add(reading.state, at, reading)) {
         this.#unchecked = "reading";
         return false;
       }
@@ -268,81 +265,18 @@ export class Scanner {
   }
 
   #isOpen(reading: Reading, at: number): boolean {
-    return reading.at === this.#position + at && !reading.isChecked;
+    return reading.at === this.#text.position + at && !reading.isChecked;
   }
 
   /** The text as it is written has come to `state` at `at`; false when what follows has to be known first. */
   #arrive(state: number, at: number): boolean {
-    if (!this.#found(state, at)) {
+    if (!this.#matches.add(state, at)) {
       this.#unchecked = "text";
       return false;
     }
     const trigger = this.#automaton.triggerIn[state] as number;
-    if (trigger !== -1) this.hits.push(this.#position + at, trigger);
+    if (trigger !== -1) this.hits.push(this.#text.position + at, trigger);
     return true;
-  }
-
-  /** Notes the longest needle that ends at `at`, if one does; false when what follows has to be known first. */
-  #found(state: number, at: number, reading?: Reading): boolean {
-    const { longest, lengths, depth, fail } = this.#automaton;
-    for (let suffix = state; ; suffix = fail[suffix] as number) {
-      const pattern = longest[suffix] as number;
-      if (pattern === -1) return true;
-      const length = lengths[pattern] as number;
-      if (reading && !reading.covers(length)) return true;
-      const start = reading ? reading.startOf(length) : this.#position + at - length;
-      const check = this.#checks[pattern];
-      if (check?.kind === "piece" && this.#isInPiece(check.of, start, this.#position + at)) return true;
-      const isCompared = check && !(check.kind === "piece" && reading);
-      if (isCompared && !this.#isAll && !isKnownBehind(check, this.#text, at, length)) return false;
-      if (this.#note(pattern, start, this.#position + at, reading)) return true;
-      // A shorter needle may end here as well.
-      while ((depth[suffix] as number) > length) suffix = fail[suffix] as number;
-    }
-  }
-
-  /** Whether the last region is a piece of the same stretch, and holds all of the match: its other samples add nothing. */
-  #isInPiece(of: Buffer, start: number, end: number): boolean {
-    const last = this.#checks[this.regions.covering(start, end) ?? -1];
-    return last?.kind === "piece" && last.of === of;
-  }
-
-  /** Adds a match to the regions, if what must hold around it does. */
-  #note(pattern: number, start: number, end: number, reading?: Reading): boolean {
-    const check = this.#checks[pattern];
-    if (!check) {
-      this.regions.add(start, end, pattern, reading ? this.#shown(pattern, end, reading) : undefined);
-      return true;
-    }
-    // The bytes of a piece are compared as they are written.
-    if (check.kind === "piece" && reading) return false;
-    const { before, behind } = checkedBytes(check);
-    const meant = meantBytes(check, {
-      before: this.#slice(start - before, start),
-      from: this.#slice(start, end + behind),
-      matchBytes: end - start,
-    });
-    if (meant === undefined) return false;
-    this.regions.add(start, start + meant, pattern, undefined);
-    return true;
-  }
-
-  /** The last characters of a match as they were written, where that differs from what they are. */
-  #shown(pattern: number, end: number, reading: Reading): Uint8Array | undefined {
-    const tail = this.#tails[pattern] as number;
-    const from = reading.startOf(tail);
-    if (tail === 0 || end - from === tail) return undefined;
-    const shown = this.#slice(from, end);
-    return shown.length === end - from ? Buffer.from(shown) : NO_BYTES;
-  }
-
-  /** The bytes between two positions, as far as they are still there. */
-  #slice(from: number, to: number): Uint8Array {
-    const inText = this.#text.subarray(Math.max(0, from - this.#position), Math.max(0, to - this.#position));
-    if (from >= this.#position) return inText;
-    const keptFrom = this.#position - this.#kept.length;
-    const kept = this.#kept.subarray(Math.max(0, from - keptFrom), Math.max(0, to - keptFrom));
-    return Buffer.concat([kept, inText]);
   }
 
   /**
@@ -350,18 +284,18 @@ export class Scanner {
    * that is not known yet.
    */
   #branch(state: number, at: number, earlier?: Reading): boolean {
-    const byte = this.#text[at] as number;
+    const byte = this.#text.bytes[at] as number;
     if (this.#automaton.introduces[byte] === 0) {
       this.#passGap(state, at, byte, at + 1, earlier);
       return !earlier || byte !== ZERO || this.#passPrefix(state, at, earlier);
     }
-    const code = this.#singles.read(this.#text, at);
+    const code = this.#singles.read(this.#text.bytes, at);
     if (code >= EITHER) {
       this.#follow(state, at, code - EITHER, this.#singles.next, earlier);
       this.#follow(state, at, code - EITHER + RAW_BYTE, this.#singles.next, earlier);
     } else if (code >= 0) this.#follow(state, at, code, this.#singles.next, earlier);
     if (code !== MANY) return true;
-    if (!this.#reader.read(this.#text, at, this.#isAll)) {
+    if (!this.#reader.read(this.#text.bytes, at, this.#text.isAll)) {
       this.#waitsAt = at;
       return false;
     }
@@ -385,11 +319,11 @@ export class Scanner {
   #passPrefix(state: number, at: number, earlier: Reading): boolean {
     const hex = this.#automaton.gaps.find(({ kind }) => kind === "hex");
     if (hex?.states[state] !== state) return true;
-    if (at + 1 === this.#text.length && !this.#isAll) {
+    if (at + 1 === this.#text.bytes.length && !this.#text.isAll) {
       this.#waitsAt = at;
       return false;
     }
-    if (this.#text[at + 1] === X) this.#start(state, at, at + 2, 0, earlier);
+    if (this.#text.bytes[at + 1] === X) this.#start(state, at, at + 2, 0, earlier);
     return true;
   }
 
@@ -415,7 +349,7 @@ export class Scanner {
 
   #start(state: number, at: number, next: number, count: number, earlier?: Reading): void {
     if (state === 0 || this.#isOver(state, next, 1)) return;
-    const reading = Reading.of(state, this.#position + at, this.#position + next, count, earlier);
+    const reading = Reading.of(state, this.#text.position + at, this.#text.position + next, count, earlier);
     if (reading.spansEscape(this.#automaton)) this.#readings.push(reading);
   }
 
@@ -427,9 +361,10 @@ export class Scanner {
     const { longest, step, depth } = this.#automaton;
     let state = from;
     for (let ahead = 0; ahead < 2; ahead++) {
-      const byte = this.#text[at + ahead];
+      const byte = this.#text.bytes[at + ahead];
       if (byte === undefined || longest[state] !== -1) return false;
-      const isDigit = byte === ZERO && at + ahead + 1 < this.#text.length && this.#text[at + ahead + 1] !== X;
+      const isDigit =
+        byte === ZERO && at + ahead + 1 < this.#text.bytes.length && this.#text.bytes[at + ahead + 1] !== X;
       if (!isDigit && this.#mayStopAt(byte)) return false;
       state = step(state, byte);
       if ((depth[state] as number) <= left + ahead) return true;
@@ -440,11 +375,7 @@ export class Scanner {
   /** The text was scanned up to `at`; the rest waits for what follows. */
   #advance(at: number): void {
     const size = this.#readings.length > 0 ? KEPT_WITH_ESCAPES_BYTES : KEPT_BYTES;
-    // Copies: a few bytes must not keep a whole message in memory.
-    this.#kept = Buffer.from(this.#slice(this.#position + at - size, this.#position + at));
-    this.#carried = at === this.#text.length ? NO_BYTES : Buffer.from(this.#text.subarray(at));
-    this.#position += at;
-    this.#text = NO_BYTES;
+    this.#carried = this.#text.close(at, size);
     this.#words = PrefixFilter.wordsOf(NO_BYTES);
   }
 }
