@@ -20,6 +20,7 @@ from resource import RLIMIT_DATA
 from . import processes, verdict
 from .limits_of_others import limit
 from .privileges import REPORTING_BYTES, allowance
+from .process_handle import ProcessHandle
 from .room import Limits
 from .verdict import Verdict
 
@@ -41,9 +42,11 @@ class _Process:
 
 
 class MemoryWatch:
-    def __init__(self, pid: int, *, is_init: bool, limits: Limits, base: int, ring: Callable[[Verdict], None]) -> None:
+    def __init__(
+        self, root: ProcessHandle, *, is_init: bool, limits: Limits, base: int, ring: Callable[[Verdict], None]
+    ) -> None:
         """`base`: what every process of a run has in memory before its script."""
-        self._pid = pid
+        self._root = root
         self._is_init = is_init
         self._limits = limits
         self._base = base
@@ -73,8 +76,12 @@ class MemoryWatch:
 
     def _problem(self) -> Verdict | None:
         limits = self._limits
-        pids = processes.descendants_of(self._pid)
-        found = [each for pid in (pids if self._is_init else [self._pid, *pids]) if (each := self._seen(pid))]
+        root = self._root.pid
+        pids = processes.descendants_of(root)
+        if not self._root.is_there():
+            # They may be another's: a limit must not be set for them.
+            return None
+        found = [each for pid in (pids if self._is_init else [root, *pids]) if (each := self._seen(pid))]
         most = limits.memory_bytes + limits.disk_bytes + REPORTING_BYTES
         for process in found:
             if process.asked:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Container
+from collections.abc import Container, Iterator
+
+from .process_handle import ProcessHandle, handle_of
 
 # Passes over a tree that keeps growing before the next step is taken anyway: what escapes a pass is an orphan later.
 _MAX_PASSES = 200
@@ -67,46 +69,62 @@ def more_than(limit: int, pid: int) -> bool:
     return count > limit
 
 
-def send(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, number)
+def _members_of(root: ProcessHandle) -> Iterator[ProcessHandle]:
+    """All below a process, parents before their children. Each is held while it is looked at: a number that was read is
+    the child's only if its parent is still there once the number is held.
+    """
+    open_ends = [(root.pid, root)]
+    with contextlib.ExitStack() as held:
+        while open_ends:
+            parent_pid, parent = open_ends.pop()
+            for pid in children_of(parent_pid):
+                child = held.enter_context(handle_of(pid))
+                if _stat(pid)[1] == parent_pid and parent.is_there():
+                    yield child
+                    open_ends.append((pid, child))
 
 
-def freeze_tree(pid: int, spare_root: bool = False) -> bool:
+def freeze_tree(root: ProcessHandle, spare_root: bool = False) -> bool:
     """Stops the process, unless it is to be spared, and all below it.
 
     False when some of it was still moving: call again a little later.
     """
     stopped: set[int] = set()
-    roots = () if spare_root else (pid,)
+    if not spare_root:
+        root.send(signal.SIGSTOP)
+        stopped.add(root.pid)
     for _ in range(_MAX_PASSES):
-        fresh = [member for member in (*roots, *descendants_of(pid)) if member not in stopped]
+        fresh = 0
+        for member in _members_of(root):
+            if member.pid not in stopped:
+                member.send(signal.SIGSTOP)
+                stopped.add(member.pid)
+                fresh += 1
         if not fresh:
             break
-        for member in fresh:
-            send(member, signal.SIGSTOP)
-        stopped.update(fresh)
-    return all(_stat(member)[0] in ("T", "t", "Z", "X", "") for member in stopped)
+    return all(_stat(pid)[0] in ("T", "t", "Z", "X", "") for pid in stopped)
 
 
-def thaw_tree(pid: int) -> None:
-    for member in (*descendants_of(pid), pid):
-        send(member, signal.SIGCONT)
+def thaw_tree(root: ProcessHandle) -> None:
+    for member in _members_of(root):
+        member.send(signal.SIGCONT)
+    root.send(signal.SIGCONT)
 
 
-def kill_tree(pid: int) -> None:
+def kill_tree(root: ProcessHandle) -> None:
     """Freezes first, so that nothing forks faster than it is found; the root goes last, it keeps the tree together."""
-    freeze_tree(pid)
-    for member in descendants_of(pid):
-        send(member, signal.SIGKILL)
-    send(pid, signal.SIGKILL)
+    freeze_tree(root)
+    for member in _members_of(root):
+        member.send(signal.SIGKILL)
+    root.send(signal.SIGKILL)
 
 
 def kill_orphans(keep: Container[int]) -> None:
     """Kills and reaps every child of this process that is not in `keep`, with its tree, until there is none."""
     while orphans := [pid for pid in children_of(os.getpid()) if pid not in keep]:
         for pid in orphans:
-            kill_tree(pid)
+            with handle_of(pid) as orphan:
+                kill_tree(orphan)
         for pid in orphans:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, 0)

@@ -52,7 +52,7 @@ class Run:
         self._clock = Stopwatch(start.timeout_ms, self._on_timeout)
         self._census = Census(process.pid, start.limits.pids, self._on_crowd)
         self._memory_watch = MemoryWatch(
-            process.pid,
+            process.handle,
             is_init=process.is_init,
             limits=start.limits,
             base=process.base_memory,

@@ -7,6 +7,7 @@ import os
 import signal
 
 from . import mounts, processes
+from .process_handle import ProcessHandle
 from .remove_tree import remove_tree
 
 _FREEZE_STEP_S = 0.001
@@ -21,13 +22,16 @@ class RunProcess:
         orders: int,
         out: int,
         err: int,
-        listener: int | None = None,
         *,
+        pidfd: int | None,
+        listener: int | None,
         run_dir: str,
         is_init: bool,
         cgroup: str,
         base_memory: int = 0,
     ) -> None:
+        # Signals go by it: the template may have reaped the process before the supervisor hears of its end.
+        self.handle = ProcessHandle(pid, pidfd)
         self.pid = pid
         # What the child says.
         self.control = control
@@ -80,21 +84,21 @@ class RunProcess:
     async def freeze(self) -> None:
         """Stops the whole tree. It may end meanwhile."""
         for _ in range(_FREEZE_STEPS):
-            if self.exited.done() or processes.freeze_tree(self.pid, spare_root=self.is_init):
+            if self.exited.done() or processes.freeze_tree(self.handle, spare_root=self.is_init):
                 return
             await asyncio.sleep(_FREEZE_STEP_S)
 
     def thaw(self) -> None:
         if not self.exited.done():
-            processes.thaw_tree(self.pid)
+            processes.thaw_tree(self.handle)
 
     def kill(self) -> None:
         if not self.exited.done():
             self.killed_by_us = True
             if self.is_init:
-                processes.send(self.pid, signal.SIGKILL)
+                self.handle.send(signal.SIGKILL)
             else:
-                processes.kill_tree(self.pid)
+                processes.kill_tree(self.handle)
 
     async def gone(self) -> int | None:
         """Waits for `exited`, which goes on when the task that waits is cancelled."""
@@ -109,6 +113,7 @@ class RunProcess:
             if fd is not None:
                 loop.remove_reader(fd)
                 os.close(fd)
+        self.handle.close()
         scratch = mounts.scratch_outside(self._run_dir, self.pid)
         if os.path.lexists(scratch):
             await asyncio.to_thread(remove_tree, scratch)

@@ -7,7 +7,8 @@ Messages are JSON, one a packet. From the template: `{"importing": module or nul
 that it could do without, and then `{"failed": text}` or `{"ready": what every run child has before its script,
 "left_out": [modules that could not be imported]}`. Then to it: `{"limits": {...}, "born_in_cgroup": bool}` with
 descriptors (the child's ends of control, orders, stdout, stderr and status, the cgroup's directory when the child is to
-be born in it, files to move by), and from it: `{"pid": pid}` or `{"no_fork": [errno, text]}`. On a socket of its own:
+be born in it, files to move by), and from it: `{"pid": pid}` with a pidfd where the kernel has them, or `{"no_fork":
+[errno, text]}`. On a socket of its own:
 `{"exit": pid, "status": n}`.
 """
 
@@ -44,6 +45,7 @@ from . import (
 )
 from .cgroup_limits import Overhead
 from .heap import Heap
+from .process_handle import pidfd_of
 from .room import Limits, Room, address_space_bytes, data_bytes, private_memory_bytes
 from .run_cgroup import RunCgroup
 
@@ -108,27 +110,30 @@ class Template:
             return f"the import ended the process with exit status {how.si_status}"
         return f"the import was killed by {signal.Signals(how.si_status).name}"
 
-    def fork(self, limits: Limits, ends: Ends, cgroup: RunCgroup) -> int:
-        """The pid of the new child."""
+    def fork(self, limits: Limits, ends: Ends, cgroup: RunCgroup) -> tuple[int, list[int]]:
+        """The pid of the new child, and its pidfd where the kernel has them."""
         born_in = [] if cgroup.clone_fd is None else [cgroup.clone_fd]
         order = {"limits": asdict(limits), "born_in_cgroup": cgroup.clone_fd is not None}
         socket.send_fds(self._orders, [json.dumps(order).encode()], [*ends, *born_in, *cgroup.entry_fds])
-        answer = self._answer()
+        answer, pidfd = self._answer()
         if answer is None:
             raise OSError("the template is gone")
         if "no_fork" in answer:
             raise OSError(*answer["no_fork"])
-        return int(answer["pid"])
+        return int(answer["pid"]), pidfd
 
-    def _answer(self) -> dict[str, Any] | None:
+    def _answer(self) -> tuple[dict[str, Any] | None, list[int]]:
         """Takes endings meanwhile: with that socket full the template would wait for us, and we for it."""
         while True:
             readable, _, _ = select.select([self._orders, self.endings], [], [])
             if self._orders in readable:
-                return _receive(self._orders)
+                with contextlib.suppress(ConnectionResetError):
+                    packet, fds, _, _ = socket.recv_fds(self._orders, _MAX_PACKET, 1)
+                    return (json.loads(packet) if packet else None), fds
+                return None, []
             ending = self.next_ending()
             if ending is None:
-                return None
+                return None, []
             self.early.append(ending)
 
     def next_ending(self) -> tuple[int, int] | None:
@@ -230,12 +235,15 @@ def _serve(orders: socket.socket, endings: socket.socket, room: Room, heap: Heap
                 packet, fds, _, _ = socket.recv_fds(orders, _MAX_PACKET, _MAX_DESCRIPTORS)
                 if not packet:
                     return
-                orders.send(_fork(json.loads(packet), fds, room, heap))
+                answer, pidfd = _fork(json.loads(packet), fds, room, heap)
+                socket.send_fds(orders, [answer], pidfd)
+                for fd in pidfd:
+                    os.close(fd)
                 # Python keeps some freed objects at hand, more from fork to fork.
                 gc.collect()
 
 
-def _fork(order: dict[str, Any], fds: list[int], room: Room, heap: Heap) -> bytes:
+def _fork(order: dict[str, Any], fds: list[int], room: Room, heap: Heap) -> tuple[bytes, list[int]]:
     limits = Limits(**order["limits"])
     cgroup = RunCgroup("", limits, entry_fds=fds[5:])
     if order["born_in_cgroup"]:
@@ -244,9 +252,11 @@ def _fork(order: dict[str, Any], fds: list[int], room: Room, heap: Heap) -> byte
         pid = namespaces.fork(room, cgroup)
         if pid == 0:
             child.live((fds[0], fds[1], fds[2], fds[3], fds[4]), room, limits, cgroup, heap)
-        return json.dumps({"pid": pid}).encode()
+        # Its number is sure to be its own until `_reap`.
+        pidfd = pidfd_of(pid)
+        return json.dumps({"pid": pid}).encode(), [] if pidfd is None else [pidfd]
     except OSError as error:
-        return json.dumps({"no_fork": [error.errno, error.strerror]}).encode()
+        return json.dumps({"no_fork": [error.errno, error.strerror]}).encode(), []
     finally:
         for fd in fds:
             os.close(fd)

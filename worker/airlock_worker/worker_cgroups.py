@@ -16,10 +16,11 @@ import secrets
 import signal
 from dataclasses import asdict
 
-from . import cgroup_delegation, cgroup_membership, processes
+from . import cgroup_delegation, cgroup_membership
 from .cgroup_limits import OPTIONAL, Overhead, Place, limits_as_files
 from .cgroup_membership import CONTROLLERS, Membership
 from .kernel_files import words, write
+from .process_handle import handle_of
 from .room import Limits
 
 _PREFIX = "airlock-worker-"
@@ -168,7 +169,10 @@ def _kill(directory: str) -> None:
         for pid in map(int, words(f"{directory}/cgroup.procs")):
             # 0 stands for a process of a pid namespace above, and would mean all of ours.
             if pid > 0:
-                processes.send(pid, signal.SIGKILL)
+                with handle_of(pid) as process:
+                    # Its number may have been another's before it was held.
+                    if str(pid) in words(f"{directory}/cgroup.procs"):
+                        process.send(signal.SIGKILL)
 
 
 def _content(path: str) -> str | None:

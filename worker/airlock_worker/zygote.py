@@ -5,8 +5,9 @@ but the link to its supervisor: whatever is in its memory can be read by every s
 
 Messages over the link are JSON, one a packet. From the zygote: `{"failed": text}`, `{"ready": what every run child has
 before its script, "left_out": [modules that could not be imported]}`, `{"spare": pid, "series": n, "init": whether it
-is process 1 of a pid namespace, "cgroup": name}` with four descriptors (control, orders, stdout, stderr) and, when the
-limits say `network`, a fifth: the listener for the egress proxy on 127.0.0.1 in the child's network namespace;
+is process 1 of a pid namespace, "cgroup": name, "pidfd": whether there is one}` with four descriptors (control, orders,
+stdout, stderr), the pidfd and, when the limits say `network`, the listener for the egress proxy on 127.0.0.1 in the
+child's network namespace;
 `{"exit": pid, "status": wait status, "oom_kills": n}`, `{"no_fork": text}`. From the supervisor: `{"fork": n, "limits":
 {...}, "series": n}`.
 """
@@ -79,28 +80,28 @@ class Zygote:
         status, childs_status = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         out, childs_out = os.pipe()
         err, childs_err = os.pipe()
+        passed: list[int] = []
         try:
             ends = (childs_control, childs_orders, childs_out, childs_err, childs_status.fileno())
-            pid, cgroup = self._fork_into_cgroup(limits, ends)
+            pid, pidfd, cgroup = self._fork_into_cgroup(limits, ends)
+            passed.extend(pidfd)
             childs_status.close()
             self._children[pid] = _Child(status, cgroup)
-            listener = socket.recv_fds(status, 64, 1)[1] if limits.network else []
+            passed.extend(socket.recv_fds(status, 64, 1)[1] if limits.network else [])
             spare = {"spare": pid, "series": series, "init": self._room.own_pids, "cgroup": cgroup.name}
-            self.send(spare, control, orders, out, err, *listener)
-            for fd in listener:
-                os.close(fd)
+            self.send({**spare, "pidfd": bool(pidfd)}, control, orders, out, err, *passed)
         except OSError as error:
             status.close()
             self.send({"no_fork": str(error)})
         finally:
             childs_status.close()
-            for fd in (control, childs_control, orders, childs_orders, out, childs_out, err, childs_err):
+            for fd in (control, childs_control, orders, childs_orders, out, childs_out, err, childs_err, *passed):
                 os.close(fd)
 
-    def _fork_into_cgroup(self, limits: Limits, ends: Ends) -> tuple[int, RunCgroup]:
+    def _fork_into_cgroup(self, limits: Limits, ends: Ends) -> tuple[int, list[int], RunCgroup]:
         cgroup = self._cgroups.take(limits)
         try:
-            return self._template.fork(limits, ends, cgroup), cgroup
+            return *self._template.fork(limits, ends, cgroup), cgroup
         except OSError:
             self._cgroups.give_back(cgroup)
             raise

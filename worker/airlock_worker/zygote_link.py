@@ -6,7 +6,6 @@ import array
 import asyncio
 import json
 import os
-import signal
 import socket
 import subprocess
 from collections import deque
@@ -22,8 +21,8 @@ from .room import Limits
 from .run_process import RunProcess, signal_name
 from .worker_cgroups import WorkerCgroups
 
-# The fourth is the listener of a run with a network.
-_FDS_PER_SPARE = 5
+# Control, orders, stdout, stderr; a pidfd where there are some; the listener of a run with a network.
+_FDS_PER_SPARE = 6
 _MAX_PACKET = 64 * 1024
 _STOP_S = 2.0
 # A fork takes the memory and a core away from a run that starts or ends at the same time; spares can wait.
@@ -186,13 +185,11 @@ class ZygoteLink:
                 fds.frombytes(data)
         return packet, list(fds)
 
-    def _on_message(self, message: dict[str, object], fds: list[int]) -> None:
+    def _on_message(self, message: dict[str, Any], fds: list[int]) -> None:
         match message:
-            case {"spare": int(pid), "series": int(series), "init": bool(init), "cgroup": str(cgroup)}:
-                base = self.ready.result().memory_bytes
-                process = RunProcess(pid, *fds, run_dir=self._run_dir, is_init=init, cgroup=cgroup, base_memory=base)
-                self._alive[pid] = process
-                self._offer(process, series)
+            case {"spare": int(pid), "series": int(series)}:
+                self._alive[pid] = self._process_of(pid, message, fds)
+                self._offer(self._alive[pid], series)
             case {"exit": int(pid), "status": int(status), "oom_kills": int(oom_kills)}:
                 process = self._alive.pop(pid)
                 process.oom_kills = oom_kills
@@ -206,6 +203,19 @@ class ZygoteLink:
                 self._ordered = 0
                 for waiter in self._drain_waiting():
                     waiter.set_exception(NoSpare(f"the machine allows no further process: {text}"))
+
+    def _process_of(self, pid: int, spare: dict[str, Any], fds: list[int]) -> RunProcess:
+        rest = fds[4:]
+        return RunProcess(
+            pid,
+            *fds[:4],
+            pidfd=rest.pop(0) if spare["pidfd"] else None,
+            listener=rest.pop(0) if rest else None,
+            run_dir=self._run_dir,
+            is_init=spare["init"],
+            cgroup=spare["cgroup"],
+            base_memory=self.ready.result().memory_bytes,
+        )
 
     def _offer(self, process: RunProcess, series: int) -> None:
         if series != self._series:
@@ -245,7 +255,7 @@ class ZygoteLink:
         try:
             code = self._process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
-            processes.send(self._process.pid, signal.SIGKILL)
+            self._process.kill()
             code = self._process.wait()
         processes.kill_orphans(())
         how = f"killed by {signal_name(-code)}" if code < 0 else f"exit status {code}"
@@ -263,7 +273,7 @@ class ZygoteLink:
         if not self.lost.done():
             for process in self._alive.values():
                 process.kill()
-            processes.send(self._process.pid, signal.SIGKILL)
+            self._process.kill()
             self._lose()
 
 
