@@ -8,6 +8,7 @@ let rest: RestClient;
 beforeAll(async () => {
   airlock = await startAirlock({
     projects: {
+      emoji: "secrets: {TOKEN: 😀😁-a-secret}\nlimits: {max_output_mb: 1}\n",
       demo: "replicas: 1\nlimits: {timeout: 30, max_output_mb: 1, max_result_mb: 1, memory_mb: 256}\n",
       broken: 'packages: ["airlock-no-such-package==99"]\n',
       programs: "programs: [sh, no-such-program]\n",
@@ -116,6 +117,20 @@ describe("an execution ends once, with its reason, after", () => {
     expect(execution.stdout.length + execution.truncated.stdout).toBe(5_000_000);
     expect(execution.stdout.length).toBe(1024 * 1024);
     expect(execution.truncated.stderr).toBe(0);
+  });
+
+  // The sanitizer holds back what may begin a secret, here each emoji at the cut.
+  it.each([0, 1, 2, 3])("cuts between characters, %i bytes after the last whole one", async (shift) => {
+    const code = `import sys\nfor out in (sys.stdout, sys.stderr): out.write("x" * ${shift} + "😀" * 300_000)`;
+    const { stdout, stderr, truncated } = await rest.run({ project: "emoji", code });
+    for (const [text, cut] of [
+      [stdout, truncated.stdout],
+      [stderr, truncated.stderr],
+    ] as const) {
+      expect(text).toMatch(/^x*(😀)+$/u);
+      expect(Buffer.byteLength(text) + cut).toBe(shift + 1_200_000);
+      expect(cut).toBeGreaterThan(0);
+    }
   });
 
   it("a timeout, and keeps what was printed until then", async () => {

@@ -5,13 +5,14 @@ from __future__ import annotations
 _LONGEST = 4
 
 
-def begun_bytes(data: bytes) -> tuple[int, int]:
-    """How many of the last bytes begin a character whose end is missing, and how many are missing; (0, 0) when the
-    text ends in a whole character, or in bytes that are no UTF-8.
+def begun_bytes(data: bytes) -> int:
+    """How many of the last bytes begin a character whose end is missing.
+
+    0 when the text ends in a whole character, or in bytes that are no UTF-8.
     """
     for count in range(1, min(_LONGEST - 1, len(data)) + 1):
         byte = data[-count]
         if byte & 0xC0 != 0x80:
             size = 4 if 0xF0 <= byte <= 0xF4 else 3 if 0xE0 <= byte < 0xF0 else 2 if 0xC2 <= byte < 0xE0 else 1
-            return (count, size - count) if size > count else (0, 0)
-    return 0, 0
+            return count if size > count else 0
+    return 0

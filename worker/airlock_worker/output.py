@@ -19,7 +19,7 @@ class OutputPipe:
         self._cut_bytes = 0
         self._fd = fd
         self._left = max_bytes
-        # The beginning of a character that does not fit any more, should it go on.
+        # The beginning of a character of which the rest is still to come.
         self._begun = b""
         self._wake = wake
         self._pending = bytearray()
@@ -51,9 +51,6 @@ class OutputPipe:
         if not data:
             self._ended = True
             self._pause()
-            # It is all that there is, so that nothing was cut.
-            self._pending += self._begun
-            self._begun = b""
             return False
         self._keep(self._begun + data)
         return True
@@ -61,20 +58,27 @@ class OutputPipe:
     def _keep(self, data: bytes) -> None:
         """As much of it as the limit allows, in whole characters."""
         fits = data[: self._left]
-        begun, missing = begun_bytes(fits)
-        is_cut = len(fits) < len(data)
-        whole = fits[: len(fits) - begun] if is_cut or len(fits) + missing > self._left else fits
+        whole = fits[: len(fits) - begun_bytes(fits)]
         self._pending += whole
-        if is_cut:
+        if len(fits) < len(data):
             self._cut_bytes += len(data) - len(whole)
             self._left, self._begun = 0, b""
         else:
             self._left -= len(whole)
             self._begun = fits[len(whole) :]
 
+    def end(self, *, is_killed: bool) -> bytes:
+        """What is still to be sent, once, when all has been taken. Of a script that was killed in the middle of a
+        character that is nothing; of another one these bytes are all that it wrote.
+        """
+        last = b"" if is_killed else self._begun
+        self._cut_bytes += len(self._begun) - len(last)
+        self._begun = b""
+        return last
+
     @property
     def truncated_bytes(self) -> int:
-        return self._cut_bytes + len(self._begun)
+        return self._cut_bytes
 
     @property
     def is_at_end(self) -> bool:

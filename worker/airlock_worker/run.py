@@ -209,6 +209,9 @@ class Run:
         self._talk.read_all(self._process.control)
         self._drain_output()
         ended = await checked(self._verdict(), self._talk)
+        for output in self._outputs:
+            if last := output.end(is_killed=ended.end in verdict.KILLS):
+                self.record.write(last, is_stderr=output.is_stderr)
         if ended.retire:
             self._board.change("retiring", ended.retire)
             await self._board.told()

@@ -19,6 +19,10 @@ CLAIMABLE = frozenset(
 CLAIMABLE_BEFORE = frozenset({"start_failed", "out_of_memory"})
 
 
+# The script was stopped wherever it was.
+KILLS = frozenset({"timeout", "killed", "out_of_memory", "worker_lost"})
+
+
 @dataclass(frozen=True)
 class Verdict:
     # The name of an EndReason, in lower case and without its prefix.

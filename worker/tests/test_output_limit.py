@@ -33,6 +33,7 @@ def _through_pipe(pieces: list[bytes], limit: int) -> tuple[bytes, int]:
         os.close(write)
         kept += pipe.drain()
         assert pipe.is_at_end
+        kept += pipe.end(is_killed=False)
         return kept, pipe.truncated_bytes
 
     try:
@@ -61,11 +62,11 @@ def test_bytes_that_are_no_text_are_counted_as_exactly(pieces: list[bytes], limi
 @pytest.mark.parametrize(
     ("data", "begun"),
     [
-        *((b"", (0, 0)), (b"a", (0, 0)), ("€".encode(), (0, 0)), (b"\x80\x80\x80\x80", (0, 0)), (b"\xff", (0, 0))),
-        *((b"a\xc3", (1, 1)), (b"\xe2", (1, 2)), (b"\xe2\x82", (2, 1)), (b"\xf0\x9f\x98", (3, 1)), (b"\xf0", (1, 3))),
+        *((b"", 0), (b"a", 0), ("€".encode(), 0), (b"\x80\x80\x80\x80", 0), (b"\xff", 0)),
+        *((b"a\xc3", 1), (b"\xe2", 1), (b"\xe2\x82", 2), (b"\xf0\x9f\x98", 3), (b"\xf0", 1)),
     ],
 )
-def test_the_beginning_of_a_character_is_known(data: bytes, begun: tuple[int, int]) -> None:
+def test_the_beginning_of_a_character_is_known(data: bytes, begun: int) -> None:
     assert begun_bytes(data) == begun
 
 
@@ -77,6 +78,28 @@ async def test_a_script_that_prints_emoji_beyond_the_limit_loses_whole_ones(offs
     assert ended.stdout.decode() == ended.stderr.decode() == text.encode()[:LIMIT].decode(errors="ignore")
     cut_bytes = len(text.encode()) - len(ended.stdout)
     assert ended.truncated == (cut_bytes, cut_bytes)
+
+
+HALF = "import os, time\nos.write(1, b'ok ' + '😀'.encode()[:3])\n"
+
+
+@pytest.mark.parametrize(
+    ("rest", "kept", "truncated"),
+    [
+        ("time.sleep(20)", b"ok ", (3, 0)),
+        ("os.kill(os.getpid(), 9)", b"ok ", (3, 0)),
+        ("os.write(1, '😀'.encode()[3:])", "ok 😀".encode(), (0, 0)),
+        # As without Airlock: that is what it wrote.
+        ("pass", b"ok \xf0\x9f\x98", (0, 0)),
+        ("1/0", b"ok \xf0\x9f\x98", (0, 0)),
+    ],
+)
+async def test_a_script_that_is_killed_in_a_character_leaves_no_half_of_it(
+    rest: str, kept: bytes, truncated: tuple[int, int]
+) -> None:
+    async with worker() as target:
+        ended = await target.run(HALF + rest, timeout_ms=1_000)
+    assert (ended.stdout, ended.truncated) == (kept, truncated)
 
 
 @given(st.text(CHARACTERS, min_size=1, max_size=8), st.integers(0, 3))
