@@ -20,6 +20,8 @@ export const RAW_BYTE = 0x20_0000;
 export const NOTHING = 0x40_0000;
 
 const [BACKSLASH, PERCENT, AMPERSAND, EQUALS, PLUS, SPACE] = [0x5c, 0x25, 0x26, 0x3d, 0x2b, 0x20];
+/** `$`, `{`, `}`, `]` and a grave accent, which templates, ODBC and SQL write twice. */
+const DOUBLED: readonly number[] = [0x24, 0x7b, 0x7d, 0x5d, 0x60];
 const LETTER_U = 0x75;
 /** Characters behind it take two escapes of `\\uXXXX`. */
 const LAST_OF_PLANE_0 = 0xffff;
@@ -34,6 +36,7 @@ export function introducersFor(bytes: Uint8Array): number[] {
     [QUOTATION_MARK, QUOTATION_MARK],
     [APOSTROPHE, APOSTROPHE],
     [PLUS, SPACE],
+    ...DOUBLED.map((sign) => [sign, sign] as const),
   ] as const;
   const needed = optional.filter(([, stands]) => bytes[stands] === 1).map(([introducer]) => introducer);
   return [BACKSLASH, PERCENT, AMPERSAND, EQUALS, ESC, ...needed];
@@ -205,20 +208,22 @@ export class EscapeReader {
         if (second === BACKSLASH && this.#depth !== depth) return false;
         return this.#backslash(layers, second, next);
       case PERCENT:
+        if (second === PERCENT) return this.#is(PERCENT, next);
         return this.#hexBytes(layers, at, 2, 2) && this.#isByte();
       case AMPERSAND:
         return second === 0x23 ? this.#reference(layers, next) : this.#entity(layers, at);
       case EQUALS:
         return this.#quotedPrintable(layers, at, second, next);
       case QUOTATION_MARK:
-        return second === QUOTATION_MARK && this.#is(QUOTATION_MARK, next);
+        if (second === QUOTATION_MARK) return this.#is(QUOTATION_MARK, next);
+        return this.#text(layers, at, "'\"'\"", QUOTATION_MARK);
       case APOSTROPHE:
         if (second === APOSTROPHE) return this.#is(APOSTROPHE, next);
         return this.#text(layers, at, "\\''", APOSTROPHE) || this.#text(layers, at, "\"'\"'", APOSTROPHE);
       case ESC:
         return second === 0x5b && this.#controlSequence(layers, next);
       default:
-        return false;
+        return second === introducer && DOUBLED.includes(introducer) && this.#is(introducer, next);
     }
   }
 

@@ -7,6 +7,9 @@ const DOUBLE_DIGITS = 15;
 /** pandas and C print so many digits of a large number: `4.815162e+13`. */
 const MIN_ROUNDED_DIGITS = 7;
 
+/** So many more characters than the digits of a secret no program writes for it: zeros, an exponent, a point, a sign. */
+const MAX_MORE_CHARACTERS = 1_000;
+
 const NUMBER = /^[+-]?(\d+)(?:\.(\d*))?(?:[eE]([+-]?\d{1,4}))?$/;
 
 /** A number that is a secret, without its sign. */
@@ -25,13 +28,15 @@ export function secretNumber(value: string): SecretNumber | undefined {
   if (!match || canonical === undefined) return undefined;
   const [, whole = "", fraction = "", exponent = "0"] = match;
   const power = Number(exponent);
-  const digits = (whole + fraction.replace(/0+$/, "").padEnd(Math.max(0, power), "0")).replace(/^0+/, "");
+  const digits = (whole + withoutZerosAtEnd(fraction).padEnd(Math.max(0, power), "0")).replace(/^0+/, "");
   if (digits.length < MIN_NUMBER_DIGITS || power > 40) return undefined;
   return { digits, canonical, double: Math.abs(Number(value)) };
 }
 
 /** Whether `text`, a number as JSON writes it, is this number: exactly, as a double, or rounded as large numbers are printed. */
 export function isNumber(text: string, number: SecretNumber): boolean {
+  // A script may write a number of ten million digits: it is not read to its end.
+  if (text.length > number.digits.length + MAX_MORE_CHARACTERS) return false;
   const match = NUMBER.exec(text);
   if (!match) return false;
   if (canonicalOf(match) === number.canonical) return true;
@@ -62,7 +67,7 @@ export function endOfNumber(text: string, at: number, number: SecretNumber): num
 
 /** Whether the digits at `at` go on with a number that began before: `1250000`, `0.250000`, `1,250,000`. */
 function isWithinNumber(text: string, at: number): boolean {
-  const before = text.slice(0, at).replace(/0+$/, "");
+  const before = withoutZerosAtEnd(text.slice(0, at));
   if (/\d$/.test(before)) return true;
   if (/\d\.0*$/.test(text.slice(0, at))) return true;
   const [separator] = /(?<=\d)[,_' ]$/.exec(before) ?? [];
@@ -101,10 +106,17 @@ const FORMS: readonly Form[] = [
   },
 ];
 
+/** By a pattern that ends in `$` each zero would be tried as a beginning. */
+function withoutZerosAtEnd(text: string): string {
+  let end = text.length;
+  while (text[end - 1] === "0") end--;
+  return text.slice(0, end);
+}
+
 /** Digits without zeros at either end, and the power of ten of the last. */
 function canonicalOf([, whole = "", fraction = "", exponent = "0"]: RegExpExecArray): string {
   const all = (whole + fraction).replace(/^0+/, "");
-  const digits = all.replace(/0+$/, "");
+  const digits = withoutZerosAtEnd(all);
   if (digits === "") return "0";
   return `${digits}e${Number(exponent) - fraction.length + (all.length - digits.length)}`;
 }

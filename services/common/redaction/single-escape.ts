@@ -92,8 +92,8 @@ export class SingleEscapes {
         this.next = at + 1;
         return this.#alone(bytes, SPACE);
       default:
-        // A doubled quote has a quote behind it, which introduces, but for the shell's `'\\''`.
-        return NO_ESCAPE;
+        // A doubled quote has a quote behind it, which introduces; of a shell's `'"'"'` the second need not.
+        return isQuote(next) ? MANY : NO_ESCAPE;
     }
   }
 

@@ -27,6 +27,25 @@ function bytewise(text: Buffer): Buffer[] {
 const valuesAndText = secretValues.chain((values) => fc.tuple(fc.constant(values), textAround(values)));
 
 describe("the redaction of a text", () => {
+  // One secret at a time: which signs may begin an escape depends on the characters of all secrets.
+  it.each([
+    ["a shell's apostrophe", "2GNxI9hOYnn'KCH8rh", (text: string) => text.replaceAll("'", `'"'"'`)],
+    ["a shell's apostrophe by backslash", "2GNxI9hOYnn'KCH8rh", (text) => text.replaceAll("'", "'\\''")],
+    ["a shell's quotation mark", '2GNxI9hOYnn"KCH8rh', (text) => text.replaceAll('"', `"'"'"`)],
+    ["an apostrophe of SQL", "2GNxI9hOYnn'KCH8rh", (text) => text.replaceAll("'", "''")],
+    ["a quotation mark of CSV", '2GNxI9hOYnn"KCH8rh', (text) => text.replaceAll('"', '""')],
+    ["a per cent sign of configparser", "a%Vw2Lz8RkT4nQ9xM7b", (text) => text.replaceAll("%", "%%")],
+    ["a dollar sign of Compose", "a$Vw2Lz8RkT4nQ9xM7b", (text) => text.replaceAll("$", () => "$$")],
+    ["braces of format strings", "a{Vw2Lz8}RkT4nQ9xM7", (text) => text.replace("{", "{{").replace("}", "}}")],
+    ["a bracket of T-SQL", "a]Vw2Lz8RkT4nQ9xM7b", (text) => text.replaceAll("]", "]]")],
+    ["a grave accent of SQL", "a`Vw2Lz8RkT4nQ9xM7b", (text) => text.replaceAll("`", "``")],
+  ] as [string, string, (text: string) => string][])(
+    "finds a value by what is written for %s, when no other secret has such a sign",
+    (_what, value, write) => {
+      expect(redacted([value], `x ${write(value)} y`)).toBe(`x ${markerFor(value).toString()} y`);
+    },
+  );
+
   it(
     "agrees with the plain reading of the rules, however the text is cut into chunks",
     () => {
