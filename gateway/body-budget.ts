@@ -24,7 +24,7 @@ export type BodyHold = {
 type Receiving = { readonly beganMs: number; readonly giveUp: () => void };
 
 /**
- * Bounds the bytes of all bodies that the gateway holds: those that arrive, and those of requests that have no answer yet.
+ * Bounds the bytes of all bodies that the gateway holds: those that arrive, and those that the router has not taken yet.
  * Clients that send bodies slowly, or only half of each, hold room for five seconds and not for the two minutes that a
  * request may take, once others need it.
  */

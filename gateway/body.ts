@@ -51,6 +51,16 @@ export function acceptJsonBodies(app: FastifyInstance): void {
   });
 }
 
+/**
+ * Gives up the body, and its room, once the services behind the gateway have what they need of it: an answer may be held
+ * for a minute, and take its client long to read.
+ */
+export function dropBody(request: FastifyRequest): void {
+  request.body = undefined;
+  request.bodyText = EMPTY_BODY.textOf;
+  request.bodyHold?.release();
+}
+
 /** Reads a body of at most MAX_BODY_BYTES; the rest of a larger one is left to `discardRest`. */
 async function receive(request: FastifyRequest, payload: Readable, budget: BodyBudget): Promise<Received> {
   const encoding = request.headers["content-encoding"];
@@ -83,6 +93,8 @@ async function receive(request: FastifyRequest, payload: Readable, budget: BodyB
     payload.once("end", () => {
       hold.complete();
       if (collected) resolve(collected.bytes);
+      // The listeners live as long as the request; the bytes need not.
+      collected = undefined;
     });
     payload.once("error", reject);
     payload.once("close", () => reject(new AirlockError("cancelled", "The client went away.")));

@@ -1,9 +1,10 @@
-import type { FastifyInstance, FastifyReply } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Drain } from "../../services/common/drain.ts";
 import { statusFromProto } from "../../services/common/execution-names.ts";
 import { type Execution, ExecutionStatus } from "../../services/common/gen/airlock/v1/execution.ts";
 import type { SchemaProblem } from "../../services/common/schema-problems.ts";
-import type { Backend } from "../backend.ts";
+import type { Backend, Submitted } from "../backend.ts";
+import { dropBody } from "../body.ts";
 import { IDEMPOTENCY_HEADERS, readIdempotencyKey } from "../idempotency-key.ts";
 import { InvalidFields } from "../problems.ts";
 import {
@@ -69,17 +70,8 @@ export function executeRoute(app: FastifyInstance, backend: Backend, drain: Drai
       },
     },
     async (request, reply) => {
-      const { project, code, timeout, settings = {} } = request.body;
-      const problems = badTexts(project, code, settings);
-      if (problems.length > 0) throw new InvalidFields(problems);
-      const { executionId, status, replayed } = await backend.submit({
-        project,
-        code,
-        timeoutMs: timeout === undefined ? undefined : toMilliseconds(timeout),
-        settings,
-        memoryJson: request.bodyText("memory") ?? "",
-        idempotencyKey: readIdempotencyKey(request.headers["idempotency-key"]),
-      });
+      const { executionId, status, replayed } = await accept(request, backend);
+      dropBody(request);
       const { wait, result } = request.query;
       const pollUrl = `/executions/${executionId}`;
       reply.header("location", pollUrl);
@@ -93,6 +85,21 @@ export function executeRoute(app: FastifyInstance, backend: Backend, drain: Drai
       return { execution_id: executionId, status: statusFromProto(status), poll_url: pollUrl };
     },
   );
+}
+
+/** A function of its own, so that what it holds of the body is gone when it returns. */
+async function accept(request: FastifyRequest<{ Body: ExecuteBody }>, backend: Backend): Promise<Submitted> {
+  const { project, code, timeout, settings = {} } = request.body;
+  const problems = badTexts(project, code, settings);
+  if (problems.length > 0) throw new InvalidFields(problems);
+  return await backend.submit({
+    project,
+    code,
+    timeoutMs: timeout === undefined ? undefined : toMilliseconds(timeout),
+    settings,
+    memoryJson: request.bodyText("memory") ?? "",
+    idempotencyKey: readIdempotencyKey(request.headers["idempotency-key"]),
+  });
 }
 
 /** The execution when it has ended or asks something within this time. Whatever hinders that, it was accepted, and can be polled. */

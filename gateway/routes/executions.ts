@@ -1,6 +1,8 @@
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Drain } from "../../services/common/drain.ts";
+import type { Execution } from "../../services/common/gen/airlock/v1/execution.ts";
 import type { Backend } from "../backend.ts";
+import { dropBody } from "../body.ts";
 import { executionId } from "../execution-id.ts";
 import { InvalidFields } from "../problems.ts";
 import {
@@ -74,13 +76,9 @@ export function executionRoutes(app: FastifyInstance, backend: Backend, drain: D
       },
     },
     async (request, reply) => {
-      const { response, llm_request_id: llmRequestId } = request.body;
-      const problem = textProblem("response", response);
-      if (problem) throw new InvalidFields([problem]);
-      return sendExecution(
-        reply,
-        await backend.respond({ executionId: executionId(request.params), llmRequestId, response }),
-      );
+      const execution = await answer(request, backend);
+      dropBody(request);
+      return sendExecution(reply, execution);
     },
   );
 
@@ -104,4 +102,15 @@ export function executionRoutes(app: FastifyInstance, backend: Backend, drain: D
     },
     async (request, reply) => sendExecution(reply, await backend.cancel(executionId(request.params))),
   );
+}
+
+/** A function of its own, so that what it holds of the body is gone when it returns. */
+async function answer(
+  request: FastifyRequest<{ Params: ExecutionParams; Body: RespondBody }>,
+  backend: Backend,
+): Promise<Execution> {
+  const { response, llm_request_id: llmRequestId } = request.body;
+  const problem = textProblem("response", response);
+  if (problem) throw new InvalidFields([problem]);
+  return await backend.respond({ executionId: executionId(request.params), llmRequestId, response });
 }

@@ -1,9 +1,18 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { restClient } from "../../support/rest.ts";
-import { startOver, type TestGateway } from "./fake-backend.ts";
+import {
+  EXECUTION_ID,
+  execution,
+  holdingBackend,
+  startOver,
+  type TestGateway,
+  until,
+} from "./fake-backend.ts";
 
 const MIB = 1024 * 1024;
 const HALF = Buffer.alloc(7 * MIB, "x");
@@ -64,5 +73,40 @@ describe("bodies that are half sent", () => {
     const client = restClient(gateway.url);
     const whole = await client.post("/execute", { project: "mock-project", code: "#".repeat(15 * MIB) });
     expect(whole.status).toBe(202);
+  });
+});
+
+describe("bodies that the router has taken", () => {
+  setFlagsFromString("--expose-gc");
+  const collectGarbage = runInNewContext("gc") as () => void;
+  const body = { project: "mock-project", code: `#${"x".repeat(15 * MIB)}` };
+  const bytes = Buffer.from(JSON.stringify(body));
+  const head = `Host: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: ${bytes.length}\r\n\r\n`;
+  const used = () => {
+    collectGarbage();
+    const { arrayBuffers, heapUsed } = process.memoryUsage();
+    return arrayBuffers + heapUsed;
+  };
+
+  it("take neither room nor memory while the outcome is waited for", async () => {
+    const { calls, getExecution } = holdingBackend();
+    const submit = async () => ({ executionId: EXECUTION_ID, status: execution().status, replayed: false });
+    const holding = await startOver({ submit, getExecution });
+    try {
+      const before = used();
+      for (let n = 0; n < 4; n++) {
+        const socket = connect(holding.port, "127.0.0.1");
+        sockets.push(socket);
+        socket.write(`POST /execute?wait=60 HTTP/1.1\r\n${head}`);
+        socket.write(bytes);
+      }
+      await until(() => calls.length === 4);
+      await sleep(100);
+      expect(used() - before).toBeLessThan(20 * MIB);
+      expect((await restClient(holding.url).post("/execute", body)).status).toBe(202);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      await holding.drain(0);
+    }
   });
 });
