@@ -35,12 +35,15 @@ export class Reading {
   /** Reads the bytes `from` to `to` as `count` characters that led to `state`; what was before is read as `earlier` does. */
   static of(state: number, from: number, to: number, count: number, earlier?: Reading): Reading {
     const countFrom = earlier ? earlier.#countAt(from) : from;
+    const last = earlier ? earlier.#escape : undefined;
+    // A run of what stands for nothing is one escape, because each place is looked for from the end of the list.
+    const isOneRun = count === 0 && last?.to === from && last.countTo === last.countFrom;
     const read = {
-      from,
+      from: isOneRun ? last.from : from,
       to,
       countFrom,
       countTo: countFrom + count,
-      before: earlier ? earlier.#escape : undefined,
+      before: isOneRun ? last.before : last,
     };
     return new Reading(state, read);
   }

@@ -93,6 +93,11 @@ describe("the redaction of a text", () => {
     expect(redacted(values, "1\\éa\\\\\\abé-one")).toBe("1\\éa\\[REDACTED]");
   });
 
+  it("goes through a long run of colours behind the beginning of a secret in linear time", () => {
+    const colours = "\x1b[31m".repeat(200_000);
+    expect(redacted(["my-secret-value"], `m${colours}y-secret-value`)).toBe("[REDACTED]");
+  });
+
   it("reads a plus sign as a blank at the end of the text", () => {
     expect(redacted(["aaaaa "], "aaaaa+")).toBe("[REDACTED]");
   });
