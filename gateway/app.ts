@@ -5,6 +5,7 @@ import type { Log } from "../services/common/log.ts";
 import { maxOpenFiles } from "../services/common/open-files.ts";
 import { awaitTurn } from "../services/common/pipelined-requests.ts";
 import { refuseAmbiguous } from "./ambiguous-requests.ts";
+import { boundAnswers } from "./answers.ts";
 import type { Backend } from "./backend.ts";
 import { acceptJsonBodies } from "./body.ts";
 import { buildDocsPage } from "./docs-page.ts";
@@ -78,6 +79,7 @@ export async function buildApp({
   answerWithProblems(app, log);
   refuseUnknownRoutes(app);
   acceptJsonBodies(app);
+  boundAnswers(app);
   readQueryNumbers(app);
   const documents = describeLazily(registry, log, (described) => addRoutes(described, parts));
   const parts: RouteParts = { backend, drain, documents };

@@ -19,6 +19,9 @@ export type Submitted = {
   readonly replayed: boolean;
 };
 
+/** Resolves when so many bytes may be fetched, or rejects. */
+export type Room = (bytes: number) => Promise<void>;
+
 /** `held`: it accepts no execution; null when that cannot be told. */
 export type ProjectView = Project & { readonly held: boolean | null };
 
@@ -29,8 +32,11 @@ export type ProjectView = Project & { readonly held: boolean | null };
  */
 export type Backend = {
   submit(request: SubmitRequest): Promise<Submitted>;
-  /** Resolves when the execution needs attention, has ended, or `waitMs` are over. */
-  getExecution(executionId: string, waitMs: number, signal: AbortSignal): Promise<Execution>;
+  /**
+   * Resolves when the execution needs attention, has ended, or `waitMs` are over. A large one is fetched once `room` has
+   * resolved.
+   */
+  getExecution(executionId: string, waitMs: number, signal: AbortSignal, room: Room): Promise<Execution>;
   listExecutions(request: ListExecutionsRequest, signal: AbortSignal): Promise<ListExecutionsResponse>;
   respond(request: RespondRequest): Promise<Execution>;
   cancel(executionId: string): Promise<Execution>;

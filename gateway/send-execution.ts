@@ -3,6 +3,7 @@ import type { FastifyReply } from "fastify";
 import type { Drain } from "../services/common/drain.ts";
 import { hasCode } from "../services/common/errors.ts";
 import type { Execution } from "../services/common/gen/airlock/v1/execution.ts";
+import { countAnswer } from "./answers.ts";
 import type { Backend } from "./backend.ts";
 import { clientSignal } from "./client-signal.ts";
 import { type ExecutionForm, executionText } from "./execution-text.ts";
@@ -19,15 +20,16 @@ export async function holdExecution(
   waitMs: number,
 ): Promise<Execution> {
   const gone = clientSignal(reply);
-  if (waitMs === 0 || drain.begun) return backend.getExecution(id, 0, gone);
+  const room = (bytes: number) => reply.answerHold.reserve(bytes, gone);
+  if (waitMs === 0 || drain.begun) return backend.getExecution(id, 0, gone, room);
   const hold = new AbortController();
   gone.addEventListener("abort", () => hold.abort(), { once: true });
   const release = drain.onBegin(() => hold.abort());
   try {
-    return await backend.getExecution(id, waitMs, hold.signal);
+    return await backend.getExecution(id, waitMs, hold.signal, room);
   } catch (error) {
     if (!drain.begun || !hasCode(error, "cancelled")) throw error;
-    return await backend.getExecution(id, 0, gone);
+    return await backend.getExecution(id, 0, gone, room);
   } finally {
     release();
   }
@@ -42,9 +44,8 @@ export async function sendExecution(
   reply.type("application/json; charset=utf-8");
   const [only] = pieces;
   if (pieces.length === 1) return reply.send(only);
-  reply.header(
-    "content-length",
-    pieces.reduce((sum, piece) => sum + piece.length, 0),
-  );
+  const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  reply.header("content-length", bytes);
+  countAnswer(reply, bytes);
   return reply.send(Readable.from(pieces));
 }

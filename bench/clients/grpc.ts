@@ -20,7 +20,7 @@ export function grpcClient(routerAddress: string): GrpcClient {
       const submitted = await callUnary(router, router.submit, submission, "router", limits);
       const executionId = submitted.execution?.executionId ?? "";
       for (;;) {
-        const request = { executionId, waitMs: WAIT_MS };
+        const request = { executionId, waitMs: WAIT_MS, maxBytes: 0 };
         const { execution } = await callUnary(router, router.getExecution, request, "router", limits);
         if (execution?.status === ExecutionStatus.COMPLETED) return executionId;
         if (execution?.status !== ExecutionStatus.PENDING && execution?.status !== ExecutionStatus.RUNNING) {

@@ -13,6 +13,8 @@ const READINESS_MS = 2_000;
 const HELD_MS = 1_000;
 // The router checks a large memory in turns with other work: four at once take some seconds, on a busy machine many.
 const MIB = 1024 * 1024;
+/** An execution that has no more is fetched with the first call. */
+const SMALL_BYTES = 256 * 1024;
 const MS_PER_MIB = 3_000;
 
 /** The services behind the gateway, over gRPC. Connects on first use. */
@@ -40,13 +42,16 @@ export function connectBackend(
       const response = await callUnary(router, router.submit, request, "router", limits);
       return { ...executionIn(response), replayed: response.replayed };
     },
-    getExecution: async (executionId, waitMs, signal) =>
-      executionIn(
-        await callUnary(router, router.getExecution, { executionId, waitMs }, "router", {
-          timeoutMs: waitMs + READ_MS,
-          signal,
-        }),
-      ),
+    async getExecution(executionId, waitMs, signal, room) {
+      const ask = (waitMs: number, maxBytes: number) => {
+        const limits = { timeoutMs: waitMs + READ_MS, signal };
+        return callUnary(router, router.getExecution, { executionId, waitMs, maxBytes }, "router", limits);
+      };
+      const response = await ask(waitMs, SMALL_BYTES);
+      if (response.leftOutBytes === 0) return executionIn(response);
+      await room(response.leftOutBytes);
+      return executionIn(await ask(0, 0));
+    },
     listExecutions: (request, signal) =>
       callUnary(router, router.listExecutions, request, "router", read(signal)),
     respond: async (request) =>

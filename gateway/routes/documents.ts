@@ -98,6 +98,7 @@ export function documentRoutes(app: FastifyInstance, backend: Backend, documents
       async (request, reply) => {
         const serve = await documents.docsPage();
         reply.hijack();
+        reply.stalledAnswers.watch(reply.raw);
         serve(request.raw, reply.raw);
       },
     );

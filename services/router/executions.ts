@@ -5,14 +5,16 @@ import { isTerminal } from "../common/execution-names.ts";
 import type { Log } from "../common/log.ts";
 import { type Execution, failure, type Redaction } from "./execution.ts";
 import { logEnded } from "./log-ended.ts";
-import type { ExecutionStore } from "./store/store.ts";
+import type { ExecutionStore, Outline } from "./store/store.ts";
 import { watchExecution } from "./watch.ts";
 
 const CANCEL_WAIT_MS = 5_000;
 
 /** What callers can do with executions that were accepted. Every refusal is an AirlockError written for an agent. */
 export type Executions = {
-  get(executionId: string, waitMs: number, signal: AbortSignal): Promise<Execution>;
+  /** Resolves when the execution is neither pending nor running, or the time is over: to the bytes that it stores. */
+  awaitAttention(executionId: string, waitMs: number, signal: AbortSignal): Promise<number>;
+  get(executionId: string): Promise<Execution>;
   respond(executionId: string, llmRequestId: string | undefined, response: string): Promise<Execution>;
   cancel(executionId: string, signal: AbortSignal): Promise<Execution>;
   /** For operators. */
@@ -28,20 +30,22 @@ export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clo
   };
 
   return {
-    async get(executionId, waitMs, signal) {
-      const settled = ({ state }: Execution) => state.status !== "pending" && state.status !== "running";
+    get: find,
+
+    async awaitAttention(executionId, waitMs, signal) {
+      const settled = ({ status }: Outline) => status !== "pending" && status !== "running";
       const hold = new AbortController();
       const end = () => hold.abort();
       signal.addEventListener("abort", end, { once: true });
       const stopListening = drain.onBegin(end);
       if (signal.aborted || drain.begun) end();
       const limits = { waitMs, signal: hold.signal };
-      const execution = await watchExecution(store, executionId, settled, clock, limits).finally(() => {
+      const outline = await watchExecution(store, executionId, settled, clock, limits).finally(() => {
         stopListening();
         signal.removeEventListener("abort", end);
       });
-      if (!execution) throw unknownExecution();
-      return execution;
+      if (!outline) throw unknownExecution();
+      return outline.bytes;
     },
 
     async respond(executionId, llmRequestId, response) {
@@ -76,12 +80,12 @@ export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clo
           `The execution has already ended with the status ${state.status}, so there is nothing to cancel. Read the execution for its outcome.`,
         );
       }
-      const ended = ({ state }: Execution) => isTerminal(state.status);
+      const ended = ({ status }: Outline) => isTerminal(status);
       const limits = { waitMs: CANCEL_WAIT_MS, signal };
-      const execution = await watchExecution(store, executionId, ended, clock, limits);
-      if (execution && ended(execution)) return execution;
+      const outline = await watchExecution(store, executionId, ended, clock, limits);
+      if (outline && ended(outline)) return await find(executionId);
       // Whoever ran it does not react; what it may still report comes too late.
-      const ending = failure("cancelled", "The execution was cancelled.", execution?.executionTimeMs);
+      const ending = failure("cancelled", "The execution was cancelled.", outline?.executionTimeMs);
       const isEnded = await store.forceFinish(executionId, ending, clock.now());
       const found = await find(executionId);
       if (isEnded) logEnded(log, { executionId, project: found.project, ending });

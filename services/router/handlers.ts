@@ -36,9 +36,14 @@ export function createHandlers({
       const { execution, replayed } = await admission.submit(request);
       return { execution: toExecutionMessage(execution), replayed };
     }),
-    getExecution: unary(async ({ executionId, waitMs }, { signal }) => {
-      const execution = await executions.get(executionId, readWait(waitMs), signal);
-      return { execution: { ...toExecutionMessage(execution), waitingOn: await askWaiting(execution) } };
+    getExecution: unary(async ({ executionId, waitMs, maxBytes }, { signal }) => {
+      const bytes = await executions.awaitAttention(executionId, readWait(waitMs), signal);
+      if (maxBytes > 0 && bytes > maxBytes) return { execution: undefined, leftOutBytes: bytes };
+      const execution = await executions.get(executionId);
+      return {
+        execution: { ...toExecutionMessage(execution), waitingOn: await askWaiting(execution) },
+        leftOutBytes: 0,
+      };
     }),
     listExecutions: unary(async (request) => {
       const status = readStatus(request.status);

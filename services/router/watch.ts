@@ -1,18 +1,17 @@
 import type { Clock } from "../common/clock.ts";
-import type { Execution } from "./execution.ts";
-import type { ExecutionStore } from "./store/store.ts";
+import type { ExecutionStore, Outline } from "./store/store.ts";
 
 /**
- * Reads the execution, again after each change, until `isEnough` says so, `waitMs` are over or `signal` aborts;
+ * Reads the execution's outline, again after each change, until `isEnough` says so, `waitMs` are over or `signal` aborts;
  * resolves to what was read last, undefined when there is no such execution.
  */
 export async function watchExecution(
   store: ExecutionStore,
   executionId: string,
-  isEnough: (execution: Execution) => boolean,
+  isEnough: (outline: Outline) => boolean,
   clock: Clock,
   limits: { waitMs: number; signal?: AbortSignal },
-): Promise<Execution | undefined> {
+): Promise<Outline | undefined> {
   let wake: () => void = () => undefined;
   let changed = false;
   let over = limits.waitMs <= 0 || limits.signal?.aborted === true;
@@ -31,8 +30,9 @@ export async function watchExecution(
   try {
     for (;;) {
       changed = false;
-      const execution = await store.get(executionId);
-      if (!execution || over || isEnough(execution)) return execution;
+      // Not all of it: many may wait for an execution with much output, and each change wakes them all.
+      const outline = await store.getOutline(executionId);
+      if (!outline || over || isEnough(outline)) return outline;
       if (!changed) {
         await new Promise<void>((resolve) => {
           wake = resolve;

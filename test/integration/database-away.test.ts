@@ -62,7 +62,7 @@ describe.skipIf(missing)(`while PostgreSQL is away${missing ? ` (${missing})` : 
     await expectAway(await gateway.respond(asks, "hello"));
     await expectAway(await gateway.cancel(asks));
     const overGrpc = await new Promise<ServiceError>((resolve, reject) => {
-      const request = { executionId: asks, waitMs: 0 };
+      const request = { executionId: asks, waitMs: 0, maxBytes: 0 };
       services.router.getExecution(request, (error) => (error ? resolve(error) : reject(new Error("found"))));
     });
     expect(overGrpc.code).toBe(status.UNAVAILABLE);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { systemClock } from "../../services/common/clock.ts";
-import { type Ending, type Execution, failure, NO_OUTPUT } from "../../services/router/execution.ts";
+import { type Ending, failure, NO_OUTPUT } from "../../services/router/execution.ts";
+import type { Outline } from "../../services/router/store/store.ts";
 import { watchExecution } from "../../services/router/watch.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 import { GRANT } from "../support/grant.ts";
@@ -58,14 +59,15 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       const [a, b] = [await stores.open("a"), await openStill("b")];
       const id = await running(a);
       let reads = 0;
-      const isEnough = ({ state }: Execution) => {
+      const isEnough = ({ status }: Outline) => {
         reads += 1;
-        return state.status !== "running";
+        return status !== "running";
       };
       const settled = watchExecution(b, id, isEnough, systemClock, { waitMs: 20 * SECOND });
       await expect.poll(() => reads).toBeGreaterThan(0);
       await a.markAwaiting(id, QUESTION, 1);
-      expect(await settled).toMatchObject({ state: { status: "awaiting_llm", question: QUESTION } });
+      expect(await settled).toMatchObject({ status: "awaiting_llm" });
+      expect(await b.get(id)).toMatchObject({ state: { question: QUESTION } });
     });
 
     it("takes one of eight answers that race over two routers, and the one that runs it hears of it", async () => {

@@ -35,7 +35,7 @@ describe.skipIf(missing)(`two routers on a real PostgreSQL${missing ? ` (${missi
   const submit = async (router: RouterServiceClient, code: string, project = "demo") =>
     (await call(router, router.submit, SubmitRequest.fromPartial({ project, code }))).executionId;
   const get = (router: RouterServiceClient, executionId: string, waitMs = 0) =>
-    call(router, router.getExecution, { executionId, waitMs });
+    call(router, router.getExecution, { executionId, waitMs, maxBytes: 0 });
   const started = async (router: RouterServiceClient, executionId: string) => {
     await expect.poll(async () => (await get(router, executionId)).stdout).toBe("started\n");
   };

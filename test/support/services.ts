@@ -170,7 +170,7 @@ export async function startServices(
     async get(executionId, waitMs = 0) {
       const limits = { timeoutMs: waitMs + 5_000 };
       return execution(
-        await callUnary(router, router.getExecution, { executionId, waitMs }, "router", limits),
+        await callUnary(router, router.getExecution, { executionId, waitMs, maxBytes: 0 }, "router", limits),
       );
     },
     async close() {

@@ -88,6 +88,16 @@ export function describeStoreContract(name: string, open: () => Promise<Executio
       });
     });
 
+    it("outlines an execution with the bytes that it stores, its output among them", async () => {
+      const id = await running();
+      const before = await store.getOutline(id);
+      expect(before).toMatchObject({ status: "running" });
+      await store.appendOutput(id, { position: 1, stdout: "ü".repeat(1_000), stderr: "e" });
+      const bytes = (before?.bytes ?? 0) + 2_001;
+      expect(await store.getOutline(id)).toMatchObject({ status: "running", bytes });
+      expect(await store.getOutline("unknown")).toBeUndefined();
+    });
+
     it("knows nothing of an unknown id", async () => {
       expect(await store.get("missing")).toBeUndefined();
       expect(await store.start("missing", 1, GRANT)).toBeUndefined();

@@ -92,6 +92,11 @@ export const GET: Statement = {
     WHERE execution_id = $1`,
 };
 
+export const GET_OUTLINE: Statement = {
+  name: "get-outline",
+  text: `SELECT status, execution_time_ms, (${storedBytes()})::bigint AS bytes FROM executions WHERE execution_id = $1`,
+};
+
 type Query = { statement: Statement; values: unknown[] };
 
 export function list(filter: ListFilter): Query {

@@ -15,6 +15,7 @@ import {
   type ExecutionRow,
   type KeyRow,
   type LostRow,
+  type OutlineRow,
   type OwnRow,
   type QueuesRow,
   type RemovalRow,
@@ -26,6 +27,7 @@ import {
   toExecution,
   toIdempotencyRecord,
   toLost,
+  toOutline,
   toOwn,
   toQueues,
   toStarted,
@@ -101,6 +103,10 @@ export async function openPostgresStore(
     async get(executionId) {
       const row = await one<ExecutionRow & Output>(sql.GET, executionId);
       return row && toExecution(row, row);
+    },
+    async getOutline(executionId) {
+      const row = await one<OutlineRow>(sql.GET_OUTLINE, executionId);
+      return row && toOutline(row);
     },
     async list(filter) {
       const { statement, values } = sql.list(filter);

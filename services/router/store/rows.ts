@@ -5,6 +5,7 @@ import type {
   DeadLetter,
   IdempotencyRecord,
   LostExecution,
+  Outline,
   OwnExecution,
   Queues,
   Summary,
@@ -21,6 +22,8 @@ export type SummaryRow = {
   created_at_ms: number;
   ended_at_ms: number | null;
 };
+
+export type OutlineRow = { status: Status; execution_time_ms: number | null; bytes: number };
 
 export type SubmissionRow = {
   execution_id: string;
@@ -168,6 +171,10 @@ export function toSummary(row: SummaryRow): Summary {
     createdAtMs: row.created_at_ms,
     endedAtMs: row.ended_at_ms,
   };
+}
+
+export function toOutline({ status, execution_time_ms, bytes }: OutlineRow): Outline {
+  return { status, executionTimeMs: execution_time_ms, bytes };
 }
 
 export type OwnRow = ClaimRow & { status: Status };

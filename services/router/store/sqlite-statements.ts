@@ -41,6 +41,9 @@ export function prepareStatements(db: DatabaseSync) {
       `SELECT ${QUEUE_COLUMNS.replaceAll("$1", "?1")} FROM executions WHERE ${UNFINISHED}`,
     ),
     select: db.prepare(`SELECT ${EXECUTION_COLUMNS}, apart_bytes FROM executions WHERE execution_id = ?`),
+    selectOutline: db.prepare(
+      `SELECT status, execution_time_ms, ${storedBytes({}, BESIDE)} AS bytes FROM executions WHERE execution_id = ?`,
+    ),
     selectOutput: db.prepare(
       "SELECT stdout, stderr FROM execution_output WHERE execution_id = ? ORDER BY position",
     ),

@@ -13,6 +13,7 @@ import {
   IS_DEAD_LETTER,
   type KeyRow,
   type LostRow,
+  type OutlineRow,
   type OwnRow,
   type QueuesRow,
   type StartedRow,
@@ -24,6 +25,7 @@ import {
   toExecution,
   toIdempotencyRecord,
   toLost,
+  toOutline,
   toOwn,
   toQueues,
   toStarted,
@@ -158,6 +160,10 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
         stdout: pieces.map((piece) => piece.stdout).join(""),
         stderr: pieces.map((piece) => piece.stderr).join(""),
       });
+    },
+    async getOutline(executionId) {
+      const row = sql.selectOutline.get(executionId) as OutlineRow | undefined;
+      return row && toOutline(row);
     },
     list: async (filter) => (page(SUMMARY_COLUMNS, filter) as SummaryRow[]).map(toSummary),
     listDeadLetters: async (filter) =>

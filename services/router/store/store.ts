@@ -20,6 +20,14 @@ export type Summary = {
   readonly endedAtMs: number | null;
 };
 
+/** What is read of an execution at each of its changes. */
+export type Outline = {
+  readonly status: Status;
+  readonly executionTimeMs: number | null;
+  /** What it stores. */
+  readonly bytes: number;
+};
+
 export type ListFilter = {
   readonly project: string | undefined;
   readonly status: Status | undefined;
@@ -115,6 +123,7 @@ export type ExecutionStore = {
   /** What has not ended, over all routers. */
   countQueues(project: string): Promise<Queues>;
   get(executionId: string): Promise<Execution | undefined>;
+  getOutline(executionId: string): Promise<Outline | undefined>;
   /** Newest first. */
   list(filter: ListFilter): Promise<Summary[]>;
   /** Newest first. */

@@ -16,6 +16,7 @@ import { type GrpcServer, handlersFor, startGrpcServer } from "../../../services
 import { createLog } from "../../../services/common/log.ts";
 import { EXECUTION_ID, execution } from "./fake-backend.ts";
 
+const LARGE_ID = "2b4c74f6-863c-4c58-bb94-c8898baae39b";
 const RESULT = '{"big": 9223372036854775809, "float": 1.0, "tiny": 5e-324, "neg": -0.0}';
 const log = createLog("gateway", "silent");
 
@@ -46,7 +47,9 @@ describe("the gateway over a router that speaks gRPC", () => {
           getExecution: unary((request: GetExecutionRequest) => {
             reads.push(request);
             const ended = { status: ExecutionStatus.COMPLETED, endReason: EndReason.COMPLETED };
-            return { execution: execution({ ...ended, resultJson: RESULT, stdout: "é\u{1f680}" }) };
+            const stored = execution({ ...ended, resultJson: RESULT, stdout: "é\u{1f680}" });
+            const isLarge = request.maxBytes > 0 && request.executionId === LARGE_ID;
+            return isLarge ? { leftOutBytes: 5_000_000 } : { execution: stored, leftOutBytes: 0 };
           }),
           listExecutions: unary((request: ListExecutionsRequest) => {
             lists.push(request);
@@ -119,7 +122,16 @@ describe("the gateway over a router that speaks gRPC", () => {
     const text = await (await fetch(`${url}/executions/${EXECUTION_ID}?wait=1.5`)).text();
     expect(text).toContain(`"result":${RESULT},`);
     expect(JSON.parse(text).stdout).toBe("é\u{1f680}");
-    expect(reads.at(-1)).toEqual({ executionId: EXECUTION_ID, waitMs: 1_500 });
+    expect(reads.at(-1)).toEqual({ executionId: EXECUTION_ID, waitMs: 1_500, maxBytes: 256 * 1024 });
+  });
+
+  it("fetches a large execution with a second call, for which it has made room", async () => {
+    const text = await (await fetch(`${url}/executions/${LARGE_ID}?wait=1`)).text();
+    expect(text).toContain(`"result":${RESULT},`);
+    expect(reads.slice(-2)).toEqual([
+      { executionId: LARGE_ID, waitMs: 1_000, maxBytes: 256 * 1024 },
+      { executionId: LARGE_ID, waitMs: 0, maxBytes: 0 },
+    ]);
   });
 
   it("asks for the page that the query names", async () => {

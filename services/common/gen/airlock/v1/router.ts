@@ -62,10 +62,20 @@ export interface GetExecutionRequest {
    * Anything else is refused.
    */
   waitMs: number;
+  /**
+   * In bytes: an execution that stores more is left out of the response, so that the caller can make room for it first.
+   * 0: the execution comes whatever its size.
+   */
+  maxBytes: number;
 }
 
 export interface GetExecutionResponse {
-  execution: Execution | undefined;
+  /** Unset when it stores more than max_bytes. */
+  execution:
+    | Execution
+    | undefined;
+  /** What the execution stores, in bytes, when it was left out; else 0. Ask again with max_bytes 0. */
+  leftOutBytes: number;
 }
 
 export interface ListExecutionsRequest {
@@ -456,7 +466,7 @@ export const SubmitResponse: MessageFns<SubmitResponse> = {
 };
 
 function createBaseGetExecutionRequest(): GetExecutionRequest {
-  return { executionId: "", waitMs: 0 };
+  return { executionId: "", waitMs: 0, maxBytes: 0 };
 }
 
 export const GetExecutionRequest: MessageFns<GetExecutionRequest> = {
@@ -466,6 +476,9 @@ export const GetExecutionRequest: MessageFns<GetExecutionRequest> = {
     }
     if (message.waitMs !== 0) {
       writer.uint32(16).int64(message.waitMs);
+    }
+    if (message.maxBytes !== 0) {
+      writer.uint32(24).int64(message.maxBytes);
     }
     return writer;
   },
@@ -499,6 +512,14 @@ export const GetExecutionRequest: MessageFns<GetExecutionRequest> = {
             message.waitMs = longToNumber(reader.int64());
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.maxBytes = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -518,18 +539,22 @@ export const GetExecutionRequest: MessageFns<GetExecutionRequest> = {
     const message = createBaseGetExecutionRequest();
     message.executionId = object.executionId ?? "";
     message.waitMs = object.waitMs ?? 0;
+    message.maxBytes = object.maxBytes ?? 0;
     return message;
   },
 };
 
 function createBaseGetExecutionResponse(): GetExecutionResponse {
-  return { execution: undefined };
+  return { execution: undefined, leftOutBytes: 0 };
 }
 
 export const GetExecutionResponse: MessageFns<GetExecutionResponse> = {
   encode(message: GetExecutionResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.execution !== undefined) {
       Execution.encode(message.execution, writer.uint32(10).fork()).join();
+    }
+    if (message.leftOutBytes !== 0) {
+      writer.uint32(16).int64(message.leftOutBytes);
     }
     return writer;
   },
@@ -555,6 +580,14 @@ export const GetExecutionResponse: MessageFns<GetExecutionResponse> = {
             message.execution = Execution.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.leftOutBytes = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -575,6 +608,7 @@ export const GetExecutionResponse: MessageFns<GetExecutionResponse> = {
     message.execution = (object.execution !== undefined && object.execution !== null)
       ? Execution.fromPartial(object.execution)
       : undefined;
+    message.leftOutBytes = object.leftOutBytes ?? 0;
     return message;
   },
 };

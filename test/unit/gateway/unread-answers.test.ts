@@ -1,0 +1,69 @@
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Backend } from "../../../gateway/backend.ts";
+import { EXECUTION_ID, execution, holdingBackend, startOver, type TestGateway } from "./fake-backend.ts";
+
+const MIB = 1024 * 1024;
+const ANSWER_BYTES = 28 * MIB;
+const CLIENTS = 40;
+
+let gateway: TestGateway;
+let sockets: Socket[];
+let fetched: number;
+beforeEach(async () => {
+  const holding = holdingBackend();
+  fetched = 0;
+  const getExecution: Backend["getExecution"] = async (id, waitMs, signal, room) => {
+    if (waitMs > 0) return holding.getExecution(id, waitMs, signal, room);
+    await room(ANSWER_BYTES);
+    fetched += 1;
+    return execution({ stdout: "x".repeat(ANSWER_BYTES / 2), stderr: "y".repeat(ANSWER_BYTES / 2) });
+  };
+  gateway = await startOver({ getExecution });
+  sockets = [];
+});
+afterEach(async () => {
+  for (const socket of sockets) socket.destroy();
+  await gateway.drain(0);
+});
+
+/** Asks for a large execution and reads nothing of the answer. */
+async function askOnly(): Promise<Socket> {
+  const socket = connect(gateway.port, "127.0.0.1").on("error", () => undefined);
+  sockets.push(socket);
+  await once(socket, "connect");
+  socket.pause();
+  socket.write(`GET /executions/${EXECUTION_ID} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`);
+  return socket;
+}
+
+describe("answers that their clients do not read", () => {
+  it("are bounded together, and make room for a client that reads", async () => {
+    const before = process.memoryUsage().rss;
+    await Promise.all(Array.from({ length: CLIENTS }, askOnly));
+    await sleep(1_000);
+    expect(fetched).toBe(4);
+    expect(process.memoryUsage().rss - before).toBeLessThan(600 * MIB);
+    await sleep(5_000);
+    const reader = await fetch(`${gateway.url}/executions/${EXECUTION_ID}`);
+    expect(reader.status).toBe(200);
+    expect((await reader.text()).length).toBeGreaterThan(ANSWER_BYTES);
+  }, 60_000);
+
+  it("end with their connection after half a minute, and a long poll does not", async () => {
+    const poll = fetch(`${gateway.url}/executions/${EXECUTION_ID}?wait=40`);
+    const socket = await askOnly();
+    await sleep(38_000);
+    // What had reached this end already can be read; the rest never comes.
+    let received = 0;
+    socket.on("data", (data) => {
+      received += data.length;
+    });
+    socket.resume();
+    await once(socket, "close");
+    expect(received).toBeLessThan(ANSWER_BYTES);
+    expect((await poll).status).toBe(200);
+  }, 60_000);
+});
