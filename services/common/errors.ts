@@ -1,4 +1,5 @@
 import { status as GrpcStatus } from "@grpc/grpc-js";
+import { systemReason } from "./system-reason.ts";
 
 type ErrorRule = {
   readonly grpc: GrpcStatus;
@@ -92,9 +93,27 @@ export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === "string" && Object.hasOwn(ERROR_RULES, value);
 }
 
-/** Any thrown value as an AirlockError; what was not meant for callers becomes `internal`. */
+// File descriptors of this process or of the machine, memory, processes.
+const SHORTAGES: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "ENOMEM", "EAGAIN"]);
+
+/** Whether the system refused because this machine lacks something for the moment: the same may go well in a while. */
+export function isShortage(error: unknown): boolean {
+  return error instanceof Error && SHORTAGES.has((error as NodeJS.ErrnoException).code);
+}
+
+/**
+ * Any thrown value as an AirlockError; what was not meant for callers becomes `internal`, and a shortage `unavailable`,
+ * because callers wait for what is unavailable.
+ */
 export function asAirlockError(error: unknown): AirlockError {
   if (error instanceof AirlockError) return error;
+  if (isShortage(error)) {
+    return new AirlockError(
+      "unavailable",
+      "The machine that Airlock runs on has no file descriptors, memory or processes left at the moment. Try again in a few seconds.",
+      { detail: systemReason(error), cause: error },
+    );
+  }
   return new AirlockError(
     "internal",
     "Airlock failed while handling this call; the operator finds why in the log.",

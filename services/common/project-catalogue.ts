@@ -1,5 +1,6 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { isShortage } from "./errors.ts";
 import { type Project, type ProjectProblem, parseProjectFile } from "./project-file.ts";
 import { systemReason } from "./system-reason.ts";
 
@@ -11,8 +12,10 @@ export type ProjectCatalogue = {
   /** All projects by name, those with a broken file too, sorted. */
   list(): Entry[];
   get(name: string): Entry | undefined;
-  /** Looks at the directory again; resolves to whether anything changed. Rejects when it cannot be read. */
+  /** Looks at the directory again; resolves to whether anything changed. What cannot be read goes on as it was known. */
   refresh(): Promise<boolean>;
+  /** Why the last look at the directory failed, in words; undefined when it did not. */
+  unreadable(): string | undefined;
 };
 
 export function isUsable(entry: Project | ProjectProblem): entry is Project {
@@ -22,7 +25,8 @@ export function isUsable(entry: Project | ProjectProblem): entry is Project {
 /** Opens the catalogue of `directory`. Rejects when the directory cannot be read. */
 export async function openProjectCatalogue(directory: string): Promise<ProjectCatalogue> {
   let files = new Map<string, Cached>();
-  const refresh = async () => {
+  let unreadable: string | undefined;
+  const read = async () => {
     const names = (await readdir(directory)).filter((name) => /\.ya?ml$/.test(name)).sort();
     const next = new Map<string, Cached>();
     let changed = names.length !== files.size;
@@ -40,19 +44,35 @@ export async function openProjectCatalogue(directory: string): Promise<ProjectCa
     files = next;
     return changed;
   };
-  await refresh();
+  await read();
+  const refresh = async () => {
+    try {
+      const changed = await read();
+      unreadable = undefined;
+      return changed;
+    } catch (error) {
+      unreadable = systemReason(error);
+      return false;
+    }
+  };
   const list = () =>
     [...new Map([...files.values()].map(({ entry }) => [entry.name, entry])).values()].sort((a, b) =>
       a.name < b.name ? -1 : 1,
     );
-  return { refresh, list, get: (name) => list().find((entry) => entry.name === name) };
+  return {
+    refresh,
+    unreadable: () => unreadable,
+    list,
+    get: (name) => list().find((entry) => entry.name === name),
+  };
 }
 
 async function fileStamp(path: string): Promise<string> {
   try {
     const { mtimeMs, size, ino } = await stat(path);
     return `${mtimeMs}:${size}:${ino}`;
-  } catch {
+  } catch (error) {
+    if (isShortage(error)) throw error;
     return "unreadable";
   }
 }
@@ -61,6 +81,7 @@ async function readProject(path: string, fileName: string): Promise<Entry> {
   try {
     return parseProjectFile(fileName, await readFile(path, "utf8"));
   } catch (error) {
+    if (isShortage(error)) throw error;
     const problem = `${fileName}: cannot be read: ${systemReason(error)}`;
     return { name: fileName.replace(/\.ya?ml$/, ""), problem };
   }

@@ -58,6 +58,7 @@ export function createCheckedCatalogue(
   logChanges();
   return {
     list,
+    unreadable: files.unreadable,
     get: (name) => list().find((entry) => entry.name === name),
     async refresh() {
       const changed = await files.refresh();

@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { AirlockError } from "../common/errors.ts";
+import { AirlockError, isShortage } from "../common/errors.ts";
 import { isUsable, type ProjectCatalogue } from "../common/project-catalogue.ts";
 import type { Project } from "../common/project-file.ts";
 import { systemReason } from "../common/system-reason.ts";
@@ -14,7 +14,7 @@ export function createLockProblems(
   const known = new Map<string, { readonly stamp: string; readonly problem: string | undefined }>();
 
   const problemOf = async (project: Project): Promise<string | undefined> => {
-    const found = await stat(join(projectsDirectory, `${project.name}.lock`)).catch(() => undefined);
+    const found = await stat(join(projectsDirectory, `${project.name}.lock`)).catch(unlessShortage);
     const stamp = `${project.poolRevision}:${found?.mtimeMs}:${found?.size}:${found?.ino}`;
     const last = known.get(project.name);
     if (last?.stamp === stamp) return last.problem;
@@ -26,10 +26,12 @@ export function createLockProblems(
   const checked = (project: Project): Promise<string | undefined> =>
     readLock(projectsDirectory, project).then(
       () => undefined,
-      (error: unknown) =>
-        error instanceof AirlockError
-          ? error.message
-          : `${project.name}.lock cannot be read: ${systemReason(error)}.`,
+      (error: unknown) => {
+        if (error instanceof AirlockError) return error.message;
+        // What was found last still holds.
+        if (isShortage(error)) throw error;
+        return `${project.name}.lock cannot be read: ${systemReason(error)}.`;
+      },
     );
 
   return async () => {
@@ -40,4 +42,8 @@ export function createLockProblems(
     );
     return new Map(problems.flatMap(([name, problem]) => (problem === undefined ? [] : [[name, problem]])));
   };
+}
+
+function unlessShortage(error: unknown): undefined {
+  if (isShortage(error)) throw error;
 }

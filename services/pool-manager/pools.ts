@@ -7,7 +7,6 @@ import type { Log } from "../common/log.ts";
 import { isUsable, type ProjectCatalogue } from "../common/project-catalogue.ts";
 import type { Project, ProjectProblem } from "../common/project-file.ts";
 import { repeat } from "../common/repeat.ts";
-import { systemReason } from "../common/system-reason.ts";
 import type { TlsIdentity } from "../common/tls-identity.ts";
 import { type Autoscaler, startAutoscaler } from "./autoscaler.ts";
 import type { WorkerDriver } from "./drivers/driver.ts";
@@ -83,24 +82,19 @@ export function createPools(parts: {
   );
   let lookedAtMs = clock.now();
 
-  let isUnreadable = false;
-  const watch = async () => {
-    try {
-      await look(true);
-      isUnreadable = false;
-    } catch (error) {
-      // Once, not every time.
-      if (!isUnreadable) log.error({ detail: systemReason(error) }, "the projects directory cannot be read");
-      isUnreadable = true;
-    }
-  };
+  let unreadable: string | undefined;
   // Also without any call: what breaks is said when it breaks.
-  const stopWatching = repeat(WATCH_MS, watch, clock);
+  const stopWatching = repeat(WATCH_MS, () => look(true), clock);
 
   const look = async (force: boolean) => {
     if (!force && clock.now() - lookedAtMs < LOOK_AGAIN_MS) return;
     lookedAtMs = clock.now();
     if (await catalogue.refresh()) log.info("project files changed");
+    const detail = catalogue.unreadable();
+    // Once, not every time.
+    if (detail !== undefined && unreadable === undefined)
+      log.error({ detail }, "the projects directory cannot be read; its projects go on as they were");
+    unreadable = detail;
     for (const [name, entry] of pools) takeChange(name, entry);
   };
 

@@ -1,5 +1,5 @@
 import type { ServiceError } from "@grpc/grpc-js";
-import { AirlockError, asAirlockError, ERROR_RULES } from "../common/errors.ts";
+import { AirlockError, asAirlockError, ERROR_RULES, isShortage } from "../common/errors.ts";
 import type {
   InstalledPackage,
   IsolationFact,
@@ -223,7 +223,8 @@ async function givenUpAfter<T>(work: Promise<T>, signal: AbortSignal): Promise<T
 
 function startFailed(error: unknown): AirlockError {
   const known = asAirlockError(error);
-  if (known.code === "start_failed") return known;
+  // What the machine lacks is waited for, however long.
+  if (known.code === "start_failed" || isShortage(error)) return known;
   const message = `A worker could not be started: ${known.message}`;
   return ERROR_RULES[known.code].retryAfterSeconds !== undefined
     ? new PassingFailure(message, { cause: error })

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { AirlockError } from "../../common/errors.ts";
+import { AirlockError, isShortage } from "../../common/errors.ts";
 import type { Log } from "../../common/log.ts";
 import type { Project } from "../../common/project-file.ts";
 import { removeTree } from "../../common/remove-tree.ts";
@@ -121,11 +121,13 @@ function started(child: ChildProcess): Promise<void> {
     child.once("spawn", resolve);
     child.once("error", (cause) =>
       reject(
-        new AirlockError(
-          "start_failed",
-          "The Python worker could not be started; the operator finds why in the log.",
-          { cause },
-        ),
+        isShortage(cause)
+          ? cause
+          : new AirlockError(
+              "start_failed",
+              "The Python worker could not be started; the operator finds why in the log.",
+              { cause },
+            ),
       ),
     );
   });

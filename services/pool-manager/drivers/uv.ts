@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { dirname, join } from "node:path";
-import { AirlockError } from "../../common/errors.ts";
+import { AirlockError, isShortage } from "../../common/errors.ts";
 import { withoutDirectories } from "../../common/server-paths.ts";
 import { systemReason } from "../../common/system-reason.ts";
 import { endOfText, withoutUrlCredentials } from "../../common/url-credentials.ts";
@@ -25,13 +25,18 @@ export async function runInstaller(
     signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
   });
   let errors = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+  // Without descriptors for it there is no pipe, whatever the type says.
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     errors = endOfText(errors + text, KEPT_ERROR_CHARACTERS);
   });
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once("close", resolve);
     child.once("error", (cause) =>
-      reject(installFailed(`the installer cannot be started (${systemReason(cause)}).`)),
+      reject(
+        isShortage(cause)
+          ? cause
+          : installFailed(`the installer cannot be started (${systemReason(cause)}).`),
+      ),
     );
   });
   if (code === 0) return;

@@ -31,6 +31,7 @@ function open(): void {
     list: () => entries,
     get: (name) => entries.find((entry) => entry.name === name),
     refresh: async () => changed,
+    unreadable: () => undefined,
   };
   const log = pino({ base: {}, timestamp: false }, { write: (line) => void logged.push(line) });
   catalogue = createCheckedCatalogue(

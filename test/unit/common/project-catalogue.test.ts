@@ -1,0 +1,75 @@
+import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { AirlockError, asAirlockError } from "../../../services/common/errors.ts";
+import { openProjectCatalogue, type ProjectCatalogue } from "../../../services/common/project-catalogue.ts";
+
+const refusals = vi.hoisted(() => ({ readdir: "", stat: "", readFile: "" }));
+vi.mock("node:fs/promises", async (original) => {
+  const real = await original<typeof import("node:fs/promises")>();
+  const refusing = <Call extends "readdir" | "stat" | "readFile">(call: Call) =>
+    (async (...given: never[]) => {
+      const code = refusals[call];
+      if (code) throw Object.assign(new Error(`${code}: ${call}`), { code, errno: -24 });
+      return (real[call] as (...given: never[]) => Promise<unknown>)(...given);
+    }) as unknown as (typeof real)[Call];
+  return { ...real, readdir: refusing("readdir"), stat: refusing("stat"), readFile: refusing("readFile") };
+});
+
+let directory: string;
+let catalogue: ProjectCatalogue;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "airlock-catalogue-"));
+  await writeFile(join(directory, "demo.yaml"), "name: demo\ndescription: first\n");
+  catalogue = await openProjectCatalogue(directory);
+});
+afterEach(async () => {
+  Object.assign(refusals, { readdir: "", stat: "", readFile: "" });
+  await rm(directory, { recursive: true, force: true });
+});
+
+const demo = () => catalogue.get("demo");
+
+describe("a projects directory", () => {
+  it.each(["readdir", "stat", "readFile"] as const)(
+    "goes on as it was known while this process has no descriptors left for %s",
+    async (call) => {
+      const before = demo();
+      expect(before).not.toHaveProperty("problem");
+      await writeFile(join(directory, "demo.yaml"), "name: demo\ndescription: the second\n");
+      refusals[call] = "EMFILE";
+      expect(await catalogue.refresh()).toBe(false);
+      expect(demo()).toBe(before);
+      expect(catalogue.unreadable()).toBe("too many open files");
+      refusals[call] = "";
+      expect(await catalogue.refresh()).toBe(true);
+      expect(catalogue.unreadable()).toBeUndefined();
+      expect(demo()).toMatchObject({ description: "the second" });
+    },
+  );
+
+  it("goes on as it was known while it is away", async () => {
+    const before = demo();
+    await rename(directory, `${directory}-away`);
+    expect(await catalogue.refresh()).toBe(false);
+    expect(demo()).toBe(before);
+    expect(catalogue.unreadable()).toBe("no such file or directory");
+    await rename(`${directory}-away`, directory);
+    expect(await catalogue.refresh()).toBe(false);
+    expect(catalogue.unreadable()).toBeUndefined();
+  });
+});
+
+describe("a shortage of the machine", () => {
+  it.each(["EMFILE", "ENFILE", "ENOMEM", "EAGAIN"])("is told as unavailable: %s", (code) => {
+    const error = asAirlockError(Object.assign(new Error("open '/secret/path'"), { code }));
+    expect(error).toBeInstanceOf(AirlockError);
+    expect(error.code).toBe("unavailable");
+    expect(error.message).not.toContain("/secret");
+  });
+
+  it("is not what the system refuses for good", () => {
+    expect(asAirlockError(Object.assign(new Error("no"), { code: "EACCES" })).code).toBe("internal");
+  });
+});
