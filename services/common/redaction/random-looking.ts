@@ -16,9 +16,6 @@ const MIN_ENTROPY = 2.9;
 /** So many small letters in a row are taken for a word. */
 const MIN_WORD_LETTERS = 5;
 
-/** Names of values that are secret whatever they look like. */
-export const SECRET_NAME = /key|token|secret|passw|pwd|passphrase|credential|signature|auth/i;
-
 /** A stretch of a value, of which any piece is looked for. */
 export type Stretch = {
   readonly text: string;

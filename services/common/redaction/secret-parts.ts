@@ -1,4 +1,8 @@
-import { SECRET_NAME } from "./random-looking.ts";
+import { isUtf8 } from "node:buffer";
+import { namedValuesOf } from "./named-values.ts";
+import { bytesMeant } from "./other-forms.ts";
+import { isPlaceholderWord, namesPassword, SECRET_NAME } from "./secret-names.ts";
+import { decoded, queryOf, urlsIn, userInfosOf } from "./url-parts.ts";
 
 /** A piece of a secret that leaves on its own when ordinary code takes the secret apart. */
 export type Part = { readonly text: string; readonly isNamedSecret: boolean };
@@ -19,29 +23,46 @@ export function isWord(value: string): boolean {
   return value.length <= MAX_WORD_CHARACTERS && /^(?:\p{Lu}?\p{Ll}+|\p{Lu}+)$/u.test(value);
 }
 
+/**
+ * Why a text is a part. A `field` has no name that says so, and is none if it is made of words; what stands under the name
+ * of a secret is one from fewer characters on; a `password` and the `same` value written otherwise may be words.
+ */
+type Role = "field" | "named" | "password" | "same";
+
+/** Takes a text for a part, unless it is too short or too common. */
+type Add = (text: string, role?: Role) => void;
+
 /** All parts of a value, without the value itself, each once. */
 export function partsOf(value: string): Part[] {
   const parts = new Map<string, Part>();
-  takeApart(value, 0, (part) => {
-    if (part.text === value || parts.size >= MAX_PARTS) return false;
-    const known = parts.get(part.text);
-    if (!known || (part.isNamedSecret && !known.isNamedSecret)) parts.set(part.text, part);
-    return known === undefined;
-  });
-  return [...parts.values()];
+  const fields = new Set<string>();
+  const seen = new Set<string>();
+
+  const takeApart = (text: string, depth: number): void => {
+    if (depth >= MAX_DEPTH || seen.has(text)) return;
+    seen.add(text);
+    const add: Add = (part, role = "field") => {
+      const isNamedSecret = role === "named" || role === "password";
+      const isWords = WORD.test(part);
+      if (role === "field" && isWords) fields.add(part);
+      if (part === value || part.length < (role === "field" ? MIN_LEAF_CHARACTERS : MIN_NAMED_CHARACTERS))
+        return;
+      if (isWords && (role === "field" || role === "named" || isPlaceholderWord(part))) return;
+      const known = parts.get(part);
+      if (!known && parts.size >= MAX_PARTS) return;
+      if (!known?.isNamedSecret) parts.set(part, { text: part, isNamedSecret });
+      takeApart(part, depth + 1);
+    };
+    addAll(text, add);
+  };
+  takeApart(value, 0);
+  // A password that is also the user, as in `postgres://postgres:postgres@host`, is told by the other.
+  return [...parts.values()].filter(({ text }) => !fields.has(text));
 }
 
-/** Takes a part; false when it was known, so that it is not taken apart again. */
-type Take = (part: Part) => boolean;
-
-function takeApart(value: string, depth: number, take: Take): void {
-  if (depth >= MAX_DEPTH) return;
-  const add = (text: string, isNamedSecret = false) => {
-    const min = isNamedSecret ? MIN_NAMED_CHARACTERS : MIN_LEAF_CHARACTERS;
-    if (text.length < min || WORD.test(text)) return;
-    if (take({ text, isNamedSecret })) takeApart(text, depth + 1, take);
-  };
+function addAll(value: string, add: Add): void {
   bare(value, add);
+  meant(value, add);
   const json = parsedJson(value);
   if (json !== undefined) {
     jsonLeaves(json, "", add);
@@ -49,19 +70,39 @@ function takeApart(value: string, depth: number, take: Take): void {
   }
   lines(value, add);
   assignments(value, add);
-  userInfo(value, add);
+  named(value, add);
+  for (const url of urlsIn(value)) userInfo(url, add);
   query(value, add);
   authorization(value, add);
+  credentials(value, add);
 }
 
-type Add = (text: string, isNamedSecret?: boolean) => void;
+function roleOf(name: string): Role {
+  if (namesPassword(name)) return "password";
+  return SECRET_NAME.test(name) ? "named" : "field";
+}
 
 /** Without blanks, quotes, and the padding of Base64. */
 function bare(value: string, add: Add): void {
-  add(value.trim());
-  const quoted = /^(["'`])(.+)\1$/s.exec(value.trim());
-  if (quoted) add(quoted[2] as string);
+  const trimmed = value.trim();
+  add(trimmed, "same");
+  const quoted = /^(["'`])(.+)\1$/s.exec(trimmed);
+  if (quoted) add(quoted[2] as string, "same");
   if (/^[A-Za-z0-9+/_-]{6,}={1,2}$/.test(value)) add(value.replace(/=+$/, ""));
+}
+
+/** The text that a value in Base64 or hexadecimal digits stands for, such as `user:password`. */
+function meant(value: string, add: Add): void {
+  const text = textMeant(value);
+  if (text !== undefined) add(text, "same");
+}
+
+/** The printable text that a value in Base64 or hexadecimal digits stands for, if it stands for one. */
+export function textMeant(value: string): string | undefined {
+  const bytes = bytesMeant(value.trim());
+  if (bytes === undefined || !isUtf8(bytes)) return undefined;
+  const text = bytes.toString();
+  return /^[\P{C}\r\n\t]{8,}$/u.test(text) ? text : undefined;
 }
 
 function parsedJson(value: string): unknown {
@@ -77,12 +118,16 @@ function parsedJson(value: string): unknown {
 function jsonLeaves(json: unknown, name: string, add: Add): void {
   if (typeof json === "string") {
     // An address is no secret, but what it carries may be; `add` would take it whole.
-    if (/^[a-z][a-z0-9+.-]*:\/\/[^@]*$/i.test(json)) query(json, add);
-    else add(json, SECRET_NAME.test(name));
+    if (isUrlWithoutUser(json)) query(json, add);
+    else add(json, roleOf(name));
   } else if (json !== null && typeof json === "object") {
     for (const [key, member] of Object.entries(json))
       jsonLeaves(member, Array.isArray(json) ? name : key, add);
   }
+}
+
+function isUrlWithoutUser(text: string): boolean {
+  return /^[a-z][a-z0-9+.-]*:\/\/[^@]*$/i.test(text);
 }
 
 /** Long lines of more than one kind of character: not `enabled: true`, nor the first line of a private key. */
@@ -90,13 +135,17 @@ function lines(value: string, add: Add): void {
   const all = value.split(/\r\n|\r|\n/);
   if (all.length === 1) return;
   for (const line of all) {
-    const kinds = [/[a-z]/, /[A-Z]/, /[0-9]/].filter((kind) => kind.test(line)).length;
-    const isTelling = kinds > 1 || /[^\x20-\x7e]/.test(line);
+    const isTelling = kindsOf(line) > 1 || /[^\x20-\x7e]/.test(line);
     if (isTelling && Buffer.byteLength(line) >= MIN_LINE_BYTES && !/^-{5}.*-{5}$/.test(line)) add(line);
   }
 }
 
-/** `KEY=value`, `key: value` and `Server=…;Password=…`, with quotes or without. */
+/** How many of small letters, capitals and digits a text has. */
+function kindsOf(text: string): number {
+  return [/[a-z]/, /[A-Z]/, /[0-9]/].filter((kind) => kind.test(text)).length;
+}
+
+/** `KEY=value`, `key: value` and `Server=…;Password=…`, with quotes or without, each as far as its line or semicolon goes. */
 function assignments(value: string, add: Add): void {
   for (const item of value.split(/[\r\n;]+/)) {
     const match = /^\s*(?:export\s+|-\s+)?["']?([A-Za-z_][\w. -]*?)["']?\s*(?:=|:\s)\s*(.+?)\s*,?$/.exec(
@@ -104,52 +153,61 @@ function assignments(value: string, add: Add): void {
     );
     if (!match) continue;
     const [, name = "", text = ""] = match;
-    const isNamedSecret = SECRET_NAME.test(name);
     const quoted = /^(["'])(.*)\1$/.exec(text);
-    if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) takeUrl(text, add);
-    else add(quoted ? (quoted[2] as string) : text, isNamedSecret);
+    // Of a URL only what it carries is secret.
+    if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) add(quoted ? (quoted[2] as string) : text, roleOf(name));
   }
 }
 
-function takeUrl(text: string, add: Add): void {
-  userInfo(text, add);
-  query(text, add);
+/** What a name says is secret, anywhere in a value; under other names what looks like it. */
+function named(value: string, add: Add): void {
+  for (const [name, text] of namedValuesOf(value)) {
+    if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) continue;
+    const role = roleOf(name);
+    // An address such as `host=db.internal` is no secret.
+    if (role === "field" && (kindsOf(text) < 3 || !/^[^\s=:]+$/.test(text) || !isGiven(value, text)))
+      continue;
+    for (const each of new Set([text, decoded(text)])) add(each, role);
+  }
+}
+
+function isGiven(value: string, text: string): boolean {
+  return ["=", '="', "='"].some((sign) => value.includes(sign + text));
 }
 
 /** Of `scheme://user:password@host`, as it stands and decoded. */
-function userInfo(value: string, add: Add): void {
-  const match = /^[a-z][a-z0-9+.-]*:\/\/([^/?#\s]*)@/i.exec(value.trim());
-  if (!match) return;
-  const [user = "", ...rest] = (match[1] as string).split(":");
-  const password = rest.join(":");
-  for (const text of [password, decoded(password)]) add(text, true);
-  for (const text of [user, decoded(user)]) if (/[0-9]/.test(text)) add(text);
-}
-
-/** What a URL's query gives secret names. */
-function query(value: string, add: Add): void {
-  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(value)) return;
-  for (const [, name = "", text = ""] of value.matchAll(/[?&;]([^=&;#\s]+)=([^&;#\s]+)/g)) {
-    if (!SECRET_NAME.test(name) && name !== "sig") continue;
-    for (const each of [text, decoded(text)]) add(each, true);
+function userInfo(url: string, add: Add): void {
+  for (const { user, password } of userInfosOf(url)) {
+    for (const text of new Set([password, decoded(password)])) add(text, "password");
+    for (const text of new Set([user, decoded(user)])) if (/[0-9]/.test(text) || WORD.test(text)) add(text);
   }
 }
 
-/** The credentials of `Bearer …`, `Basic …` and the like, and a password behind a colon. */
+/** What a query gives secret names. */
+function query(value: string, add: Add): void {
+  for (const [name, text] of queryOf(value)) {
+    if (!SECRET_NAME.test(name)) continue;
+    for (const each of new Set([text, decoded(text)])) add(each, roleOf(name));
+  }
+}
+
+/** The credentials of `Bearer …`, `Basic …` and the like. */
 function authorization(value: string, add: Add): void {
   const match = /^(?:bearer|basic|token|apikey|digest|negotiate)\s+(\S+)$/i.exec(value.trim());
-  const credentials = match?.[1] ?? "";
-  add(credentials, true);
-  if (/^basic\s/i.test(value)) add(Buffer.from(credentials, "base64").toString());
-  const pair = /^[^\s:/]+:([^\s:]+)$/.exec(value.trim());
-  if (pair) add(pair[1] as string, true);
+  const text = match?.[1] ?? "";
+  add(text, "named");
+  if (/^basic\s/i.test(value)) add(Buffer.from(text, "base64").toString());
 }
 
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    // A lone percent sign: it was not encoded.
-    return text;
+/** Passwords that stand behind a user: `user:password`, PostgreSQL's `.pgpass`, and Oracle's `user/password@host:port`. */
+function credentials(value: string, add: Add): void {
+  const pair = /^([^\s:/]+):(?!\S*:\/\/|\/\/)(\S+)$/.exec(value.trim());
+  if (pair) {
+    if (WORD.test(pair[1] as string)) add(pair[1] as string);
+    add(pair[2] as string, "password");
   }
+  for (const [, password = ""] of value.matchAll(/^[^:\s#]+:(?:\d+|\*):[^:\s]+:[^:\s]+:(.+)$/gm))
+    add(password.replaceAll(/\\([:\\])/g, "$1"), "password");
+  const oracle = /^(?:jdbc:oracle:thin:)?[\w$#.-]+\/(\S+)@(?:\/\/)?[\w.-]+(?::\d+|\/\w+)/.exec(value.trim());
+  if (oracle) add(oracle[1] as string, "password");
 }

@@ -1,0 +1,25 @@
+/** Names of values that are secret whatever they look like. */
+export const SECRET_NAME =
+  /key|token|secret|pass(?!ive|port|enger|ed|ing|age|through)|pwd|phrase|mnemonic|credential|signature|auth|(?<![a-z])(?:pw|pin|psk|pat|sig|seed)(?![a-z])/i;
+
+/** Names under which even a word is secret. Under `auth`, `key` and the like words are settings: `"auth": "service_account"`. */
+const PASSWORD_NAME =
+  /pass(?!ive|port|enger|ed|ing|age|through)|pwd|secret|token|phrase|mnemonic|(?:api|access|account|private|signing|encryption|master)[_. -]?key|(?<![a-z])(?:pw|pin|psk|pat|seed)(?![a-z])/i;
+
+/** How the name of a setting ends that only belongs to a secret: `token_type`, `password_file`. */
+const SETTING_NAME =
+  /(?:type|kind|ur[il]|name|method|mode|provider|scheme|alg|algorithm|user|file|path|host|endpoint|format|version|issuer|store|policy|plugin|backend|server|class|module|scope|audience|realm|strategy|enabled|required|id)s?$/i;
+
+/** What stands under the name of a secret where none is given. */
+const PLACEHOLDER_WORD =
+  /^(?:true|false|null|none|undefined|enabled?|disabled?|required?|optional|default|bearer|basic|digest|negotiate|apikey|token|password|secret)$/i;
+
+/** Whether a word under this name is a secret rather than a setting. */
+export function namesPassword(name: string): boolean {
+  return PASSWORD_NAME.test(name) && !SETTING_NAME.test(name);
+}
+
+/** Whether a word stands under the name of a secret where none is given, such as `bearer`. */
+export function isPlaceholderWord(text: string): boolean {
+  return PLACEHOLDER_WORD.test(text);
+}
