@@ -5,7 +5,7 @@ import { bytesMeant, isHex, textFormsOf } from "./other-forms.ts";
 import { secretNumber } from "./printed-numbers.ts";
 import { sampleAt, stretchesOf } from "./random-looking.ts";
 import { SECRET_NAME } from "./secret-names.ts";
-import { isWord, partsOf } from "./secret-parts.ts";
+import { isWord, partsOf, textMeant } from "./secret-parts.ts";
 import { base64Forms } from "./spellings/base64.ts";
 import { hexForms } from "./spellings/hex.ts";
 import { jsonForms } from "./spellings/json.ts";
@@ -39,12 +39,20 @@ const INSPECTED_BYTES = 50;
 /** Digits that are looked for of a number; how it goes on is checked where they stand. */
 const NUMBER_PREFIX_DIGITS = 6;
 
-type Item = { readonly text: string; readonly source: number; readonly isNamedSecret: boolean };
+type Text = { readonly text: string; readonly source: number };
+
+type Item = Text & {
+  readonly isNamedSecret: boolean;
+  readonly isPart: boolean;
+};
 
 /** All needles of these secret values, each run of bytes once; of equal ones the first counts. `names` are the secrets'. */
 export function needlesOf(values: readonly string[], names: readonly string[] = []): Needle[] {
   const items = itemsOf(values, names);
-  const needles = new NeedleList(items.map(({ text }) => text));
+  const needles = new NeedleList(
+    items.map(({ text }) => text),
+    items.filter(({ isPart }) => isPart).map(({ text }) => text),
+  );
   for (const item of items) addText(needles, item);
   // After all that is looked for as a whole, which has the better markers.
   for (const item of items) addEncoded(needles, item);
@@ -55,11 +63,17 @@ export function needlesOf(values: readonly string[], names: readonly string[] = 
   return needles.all;
 }
 
-/** The needles of whole values alone: a part that is found by itself can be guessed by itself. */
+/**
+ * The needles of whole values alone: a part that is found by itself can be guessed by itself, and so can the digits of a
+ * number that is found rounded. The text that a value in Base64 stands for is as much as the value.
+ */
 export function wholeNeedlesOf(values: readonly string[]): Needle[] {
   const needles = new NeedleList(values);
-  const items = values.map((text, source) => ({ text, source, isNamedSecret: true }));
-  for (const item of items) addText(needles, item);
+  const items = values.flatMap((value, source) => {
+    const meant = textMeant(value);
+    return [value, ...(meant === undefined ? [] : [meant])].map((text) => ({ text, source }));
+  });
+  for (const item of items) addWholeText(needles, item);
   for (const item of items) addEncoded(needles, item);
   return needles.all;
 }
@@ -75,14 +89,17 @@ function itemsOf(values: readonly string[], names: readonly string[]): Item[] {
     text,
     source,
     isNamedSecret: SECRET_NAME.test(names[source] ?? ""),
+    isPart: false,
   }));
-  const parts = whole.flatMap(({ text, source }) => partsOf(text).map((part) => ({ ...part, source })));
+  const parts = whole.flatMap(({ text, source }) =>
+    partsOf(text).map((part) => ({ ...part, source, isPart: true })),
+  );
   const items = new Map<string, Item>();
   for (const item of [...whole, ...parts]) if (!items.has(item.text)) items.set(item.text, item);
   return [...items.values()];
 }
 
-function addText(needles: NeedleList, { text, source }: Item): void {
+function addText(needles: NeedleList, { text, source }: Text): void {
   const number = secretNumber(text);
   if (number) {
     const prefix = number.digits.slice(0, NUMBER_PREFIX_DIGITS);
@@ -98,6 +115,12 @@ function addText(needles: NeedleList, { text, source }: Item): void {
     for (const form of utf16Forms(text)) needles.add(form, source);
     return;
   }
+  addWholeText(needles, { text, source });
+}
+
+/** A text as it is and in its other forms; digits also in groups. Nothing less than all of it is found. */
+function addWholeText(needles: NeedleList, { text, source }: Text): void {
+  if (/^\d+$/.test(text)) needles.add(text, source, { gaps: "number" });
   for (const form of [text, ...textFormsOf(text)]) {
     // A key in hexadecimal is printed as bytes too: `4a:6f:…`.
     const gaps = isHex(form) ? "hex" : "none";
@@ -107,7 +130,7 @@ function addText(needles: NeedleList, { text, source }: Item): void {
 }
 
 /** What is made of a value by Base64 and hexadecimal digits, of its JSON, and of the bytes that it stands for. */
-function addEncoded(needles: NeedleList, { text, source }: Item): void {
+function addEncoded(needles: NeedleList, { text, source }: Text): void {
   const marker = needles.markerOf(text);
   const addBase64 = (bytes: Uint8Array) => {
     for (const form of base64Forms(bytes)) needles.add(form, source, { marker, gaps: "base64" });
@@ -138,7 +161,7 @@ function addEncoded(needles: NeedleList, { text, source }: Item): void {
 }
 
 /** The beginning that Node.js prints of a long buffer. */
-function addInspected(needles: NeedleList, { text, source }: Item): void {
+function addInspected(needles: NeedleList, { text, source }: Text): void {
   const bytes = Buffer.from(text);
   if (bytes.length <= INSPECTED_BYTES) return;
   for (const form of hexForms(bytes.subarray(0, INSPECTED_BYTES))) {
@@ -168,9 +191,12 @@ class NeedleList {
   readonly #needles = new Map<string, Needle>();
   /** Values so short that they could stand in the marker of another. */
   readonly #tiny: readonly string[];
+  /** Parts so short that the end of a text would show much of them. */
+  readonly #shortParts: readonly string[];
 
-  constructor(texts: readonly string[]) {
+  constructor(texts: readonly string[], parts: readonly string[] = []) {
     this.#tiny = texts.filter((text) => Buffer.byteLength(text) <= MAX_SHOWN_BYTES);
+    this.#shortParts = parts.filter((part) => shownOf(part) === "");
   }
 
   get all(): Needle[] {
@@ -197,7 +223,16 @@ class NeedleList {
 
   #showsAnother(text: string): boolean {
     const shown = shownOf(text);
-    return shown !== "" && this.#tiny.some((tiny) => shown.includes(tiny));
+    if (shown === "") return false;
+    const from = text.length - shown.length;
+    return (
+      this.#tiny.some((tiny) => shown.includes(tiny)) ||
+      // `[REDACTED...kQ2p]` would show half of the password that ends `…;Password=Zx9!kQ2p`.
+      this.#shortParts.some((part) => {
+        const at = text.lastIndexOf(part);
+        return at >= 0 && at + part.length > from;
+      })
+    );
   }
 }
 

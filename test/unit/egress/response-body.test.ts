@@ -54,3 +54,29 @@ it("a body in which secrets overlap without end is broken off with an error", as
   const chunks = Array.from({ length: 100 }, () => "ab".repeat(32_768));
   await expect(filtered(chunks, "text/plain", periodic)).rejects.toThrow("overlap without end");
 });
+
+const BASIC = Buffer.from("admin:S3cr3t-P@ssword-1999").toString("base64");
+
+it.each([
+  ["a number", "4815162342007788", "4815162342007788"],
+  ["a number within another", "48151623420077881", "x0481516234200778815"],
+  ["a number with separators", "4815162342007788", "4,815,162,342,007,788"],
+  ["a number with escapes", "48151623420077881", "\\u00348151623420077881"],
+  ["what Base64 stands for", BASIC, "wrong: admin:S3cr3t-P@ssword-1999"],
+  ["what Base64 stands for, in JSON", BASIC, JSON.stringify({ auth: ["admin:S3cr3t-P@ssword-1999"] })],
+  ["what Base64 stands for, in a URL", BASIC, encodeURIComponent("admin:S3cr3t-P@ssword-1999")],
+])("a body holds no brokered value: %s", async (_what, value, body) => {
+  const secret = newPlaceholder(new Secret("KEY", value), INJECTION);
+  expect((await filtered([body], "text/plain", secret)).join("")).toContain(secret.text);
+});
+
+it.each([
+  ["a rounded number", "4815162342007788", "4.815162e+15 4.815162342007e15 4815162342007790"],
+  ["a number of the same double", "98151623420077881", "98151623420077880 9.815162342007788e16"],
+  ["a number without its first zeros", "0004815162342007788", "4815162342007788"],
+  ["the password alone", BASIC, "S3cr3t-P@ssword-1999 admin:"],
+  ["most of it", BASIC, "admin:S3cr3t-P@ssword-199"],
+])("a body leaves as it is where it holds less than the whole value: %s", async (_what, value, body) => {
+  const secret = newPlaceholder(new Secret("KEY", value), INJECTION);
+  expect((await filtered([body], "text/plain", secret)).join("")).toBe(body);
+});

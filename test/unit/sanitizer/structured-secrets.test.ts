@@ -80,3 +80,20 @@ describe("the password in a structured secret", () => {
     expect(redacted([value], `the ${text} of it`)).toBe(`the ${text} of it`);
   });
 });
+
+describe("the marker of a structured secret", () => {
+  it.each([
+    ["a connection string", "Server=db.internal;User Id=app;Password=Zx9!kQ2p"],
+    ["a pair", "deploy-bot@corp.example:hT7#mW3x"],
+    ["JSON", '{"user":"somebody","password":"hT7#mW3x"}'],
+    ["a query", "redis://cache.internal/0?password=hT7#mW3x"],
+  ])("shows nothing of a short password at its end: %s", (_what, value) => {
+    expect(redacted([value], `it is ${value}`)).toBe("it is [REDACTED]");
+    expect(redacted([value], `it is ${base64(value)}`)).toMatch(/^it is \[REDACTED\]/);
+  });
+
+  it("shows the last four characters of a value that ends otherwise", () => {
+    const value = "postgres://app:Zx9!kQ2p@db.internal/application";
+    expect(redacted([value], value)).toBe("[REDACTED...tion]");
+  });
+});
