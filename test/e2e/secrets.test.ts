@@ -14,6 +14,13 @@ const KEY_LINES = [
 ];
 const KEY = `${KEY_LINES.join("\n")}\n`;
 const SHARED = "known-to-two-projects";
+const STRUCTURED = {
+  DATABASE_URL: "postgres://app:correct-horse-battery-staple@db.internal/app",
+  DSN: "host=db.internal port=5432 user=app password=s3cr3T.pw-9x dbname=app",
+  BASIC: Buffer.from("admin:S3cr3t-P@ssword-1999").toString("base64"),
+  MNEMONIC: "legal winner thank year wave sausage worth useful legal winner thank yellow pepper orbit",
+  API_PW: "Zx9kQ2pLm4T/abcQ",
+};
 const SECRETS = [TOKEN, QUOTED, ...KEY_LINES.slice(1, 3)];
 
 let airlock: TestAirlock;
@@ -25,6 +32,7 @@ beforeAll(async () => {
     projects: {
       demo: 'secrets: {TOKEN: "${env:TEST_TOKEN}", QUOTED: "${env:TEST_QUOTED}", KEY: "${file:key.pem}", SHARED: "${env:TEST_SHARED}"}\n',
       other: "",
+      structured: `secrets: ${JSON.stringify(STRUCTURED)}\n`,
       brief: 'secrets: {TOKEN: "${env:TEST_TOKEN}"}\nlimits: {max_output_mb: 0.001}\n',
       unset: 'secrets: {MISSING: "${env:TEST_NOT_SET}"}\n',
     },
@@ -77,6 +85,29 @@ describe("a secret", () => {
     );
     expect(execution.stdout).toBe("[REDACTED...wxyz]\n");
     expect(execution.stderr).toContain("[REDACTED");
+  });
+
+  it("does not leave in the parts and lines that ordinary code makes of it", async () => {
+    const code = [
+      "import base64, pprint, urllib.request",
+      "from urllib.parse import urlsplit",
+      "g = settings.get",
+      "print(dict(part.split('=', 1) for part in g('DSN').split()))",
+      "print(base64.b64decode(g('BASIC')).decode())",
+      "pprint.pprint({'MNEMONIC': g('MNEMONIC')}, width=50)",
+      "try:",
+      "    urllib.request.urlopen('https://app:' + g('API_PW') + '@h/x')",
+      "except Exception as error:",
+      "    print(error)",
+      "set_result({'password': urlsplit(g('DATABASE_URL')).password})",
+      "raise RuntimeError('login failed for ' + urlsplit(g('DATABASE_URL')).password)",
+    ].join("\n");
+    const execution = await rest.run({ code, project: "structured" });
+    const body = JSON.stringify(execution);
+    expect(execution.stdout).toContain("'host': 'db.internal'");
+    expect(execution.error?.message).toBe("login failed for [REDACTED...aple]");
+    for (const text of ["staple", "s3cr3T", "P@ssword", "legal", "sausage", "Zx9kQ2pLm4T"])
+      expect(body).not.toContain(text);
   });
 
   it("does not leave byte by byte with flushes", async () => {

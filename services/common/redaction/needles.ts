@@ -10,6 +10,7 @@ import { base64Forms } from "./spellings/base64.ts";
 import { hexForms } from "./spellings/hex.ts";
 import { jsonForms } from "./spellings/json.ts";
 import { utf16Forms } from "./spellings/utf16.ts";
+import { cutsOf } from "./url-parts.ts";
 
 /** A run of bytes that must not leave, as it is or with escapes, and what leaves in its place. */
 export type Needle = {
@@ -58,8 +59,9 @@ export function needlesOf(values: readonly string[], names: readonly string[] = 
   for (const item of items) addEncoded(needles, item);
   for (const item of items) addInspected(needles, item);
   for (const { text, source, isNamedSecret } of items) {
-    addPieces(needles, text, source, isNamedSecret);
+    if (isNamedSecret) for (const cut of cutsOf(text)) needles.add(cut, source);
   }
+  for (const item of items) addPieces(needles, item);
   return needles.all;
 }
 
@@ -170,8 +172,8 @@ function addInspected(needles: NeedleList, { text, source }: Text): void {
 }
 
 /** The samples by which pieces of a long value are found. */
-function addPieces(needles: NeedleList, text: string, source: number, isNamedSecret: boolean): void {
-  for (const stretch of stretchesOf(text, isNamedSecret)) {
+function addPieces(needles: NeedleList, { text, source, isNamedSecret, isPart }: Item): void {
+  for (const stretch of stretchesOf(text, isNamedSecret, isPart)) {
     const of = Buffer.from(stretch.text);
     for (const at of stretch.samples)
       needles.add(sampleAt(stretch, at), source, { check: { kind: "piece", of, at } });

@@ -5,7 +5,7 @@ export const MIN_PIECE_CHARACTERS = 13;
 const SAMPLE_CHARACTERS = 7;
 
 /** A shorter value is looked for as a whole only. */
-const MIN_PIECED_BYTES = 24;
+const MIN_PIECED_BYTES = 16;
 
 /** Of a larger value only pieces of its first bytes are looked for, besides the whole. */
 const MAX_PIECED_BYTES = 16 * 1024;
@@ -29,17 +29,63 @@ export function sampleAt({ text }: Stretch, at: number): string {
 
 /**
  * The stretches of a value that look random. Words, the scheme and the host of a URL, and the headers of keys and of
- * JSON Web Tokens, which are the same for many, do not; of a value with a secret's name all but words do.
+ * JSON Web Tokens, which are the same for many, do not; of a value with a secret's name all but words do. A value without a
+ * structure, which is a password or a phrase, is taken with its signs and blanks.
  */
-export function stretchesOf(value: string, isNamedSecret: boolean): Stretch[] {
+export function stretchesOf(value: string, isNamedSecret: boolean, isPart = false): Stretch[] {
   if (Buffer.byteLength(value) < MIN_PIECED_BYTES) return [];
-  const searched = value.slice(0, MAX_PIECED_BYTES).replace(SCHEME_AND_HOST, "$1 ").replace(KEY_HEADERS, " ");
-  return [...searched.matchAll(/[A-Za-z0-9+/=_-]{13,}/g)].flatMap(([text]) => {
-    const isTelling = isNamedSecret ? !/^[A-Za-z]+$|^[a-z_/-]+$/.test(text) : isRandomLooking(text);
-    if (!isTelling || isTokenHeader(text)) return [];
+  const start = value.slice(0, MAX_PIECED_BYTES);
+  const runs = runsOf(start, isNamedSecret);
+  // A part with blanks and without such a name may be any text: a line of a file, a program's name.
+  const isText = isPart && !isNamedSecret && start.includes(" ");
+  const texts = isText || hasStructure(start) ? runs : unlessWithin(linesOf(start, isNamedSecret), runs);
+  return texts.map((text) => {
     const count = Math.floor((text.length - SAMPLE_CHARACTERS) / SAMPLE_CHARACTERS) + 1;
     return { text, samples: Array.from({ length: count }, (_, index) => index * SAMPLE_CHARACTERS) };
   });
+}
+
+/** Runs of the characters of Base64, without those that are words or known to everybody. */
+function runsOf(value: string, isNamedSecret: boolean): string[] {
+  const searched = value.replace(SCHEME_AND_HOST, "$1 ").replace(KEY_HEADERS, " ");
+  return (searched.match(/[A-Za-z0-9+/=_-]{13,}/g) ?? []).filter((run) => {
+    const isTelling = isNamedSecret ? !/^[A-Za-z]+$|^[a-z_/-]+$/.test(run) : isRandomLooking(run);
+    return isTelling && !isTokenHeader(run);
+  });
+}
+
+/** Names and values, URLs, documents, addresses, paths, keys in PEM and the like: most of their signs are known to everybody. */
+function hasStructure(value: string): boolean {
+  return (
+    /:\/\/|-----|^\s*[[{<]|(?:^|[\s;&?,{])["']?[A-Za-z_][\w.-]{2,}["']?(?:\s?=|:\s)|^(?:arn|urn|mailto):/.test(
+      value,
+    ) ||
+    /^(?:[.~]{0,2}\/|[A-Za-z]:\\)|^[^@\s]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+|^eyJ/.test(value) ||
+    /^[a-z0-9-]+(?:\.[a-z0-9-]+)+(?:[:/].*)?$/.test(value)
+  );
+}
+
+/** The lines of a value without a structure: what looks random, and words that do not make a sentence. */
+function linesOf(value: string, isNamedSecret: boolean): string[] {
+  return (value.match(/[\x20-\x7e]{13,}/g) ?? []).flatMap((each) => {
+    const line = each.trim();
+    if (line.length < MIN_PIECE_CHARACTERS) return [];
+    const isTelling = line.includes(" ")
+      ? isNamedSecret || !SENTENCE.test(line)
+      : isNamedSecret
+        ? !/^[A-Za-z]+$|^[\da-z_/.:-]+$/.test(line)
+        : isRandomLooking(line);
+    return isTelling ? [line] : [];
+  });
+}
+
+/** Words that few people have in a pass phrase, and that make a text like other texts. */
+const SENTENCE =
+  /(?<![a-z])(?:an?|and|are|as|at|by|for|from|has|have|in|is|it|not|of|on|or|that|the|this|to|was|with|you|your)(?![a-z])/i;
+
+/** Both, without those of the second that stand within one of the first. */
+function unlessWithin(first: readonly string[], second: readonly string[]): string[] {
+  return [...first, ...second.filter((text) => !first.some((other) => other.includes(text)))];
 }
 
 /** The user info of a URL is kept. */

@@ -49,3 +49,27 @@ export function decoded(text: string): string {
     return text;
   }
 }
+
+const MIN_CUT_CHARACTERS = 8;
+const MAX_CUT_CHARACTERS = 128;
+
+/**
+ * What readers of URLs make of a password with their signs in it: they take what is before or behind one for a host, a port
+ * or a path, and name it in their errors. Only what looks like a password.
+ */
+export function cutsOf(password: string): string[] {
+  // Of a path, a URL, a text or a key in Base64 each part may be known to everybody, or is found by its pieces.
+  if (/\s|:\/\/|^[.~]{0,2}\/|^[\w+/-]{25,}={0,2}$/.test(password) || password.length > MAX_CUT_CHARACTERS)
+    return [];
+  const cuts = new Set(password.split(/[@/#?:]/));
+  for (const { index } of password.matchAll(/[@/#?:]/g))
+    cuts.add(password.slice(0, index)).add(password.slice(index + 1));
+  return [...cuts].filter(
+    (cut) =>
+      cut !== password &&
+      cut.length >= MIN_CUT_CHARACTERS &&
+      /[A-Z0-9]/.test(cut) &&
+      /[a-zA-Z]/.test(cut) &&
+      !/^[A-Z]+$|^[A-Z]?[a-z]+$|^[a-z0-9-]+(?:\.[a-z0-9-]+)+(?:[:/].*)?$/.test(cut),
+  );
+}

@@ -124,8 +124,34 @@ describe("the stretches of a long value", () => {
       "/T1/B2c3D4e5F6g7H8i9J0k1",
     ]);
     expect(stretches("a-project-name-service-account-for-reports")).toEqual([]);
-    expect(stretches("correct horse battery staple again")).toEqual([]);
-    expect(stretches("short-1A2b3C4d5E6f7")).toEqual([]);
+    expect(stretches("this is the text of a message")).toEqual([]);
+    expect(stretches("short-1A2b3C4d5")).toEqual([]);
+  });
+
+  it("are the lines of a pass phrase", () => {
+    expect(stretches("correct horse battery staple\npurple monkey dishwasher")).toEqual([
+      "correct horse battery staple",
+      "purple monkey dishwasher",
+    ]);
+    expect(stretches("a horse is in the battery", true)).toEqual(["a horse is in the battery"]);
+  });
+
+  it.each(["xK9#mP2$vL5@nQ8!wR3%tY6^zB4&", "abc8Q~aBcD.efgh1234-xyZ_0987", "AB12.CD34.EF56.GH78.IJ90"])(
+    "hold the signs of a password: %s",
+    (value) => {
+      expect(stretches(value)).toEqual([value]);
+    },
+  );
+
+  it.each([
+    "redis-01.prod.eu-west-1.internal:6379",
+    "arn:aws:iam::123456789012:role/MyRole",
+    "MyCompany-Production-Database-2024!",
+    "Server=db.internal;User Id=application2",
+    "robot@things-42.example.com",
+    "/usr/local/lib/python3.11/Lib2",
+  ])("are not what others write too: %s", (value) => {
+    expect(stretches(value)).toEqual([]);
   });
 
   it("are all but words in a value with the name of a secret", () => {

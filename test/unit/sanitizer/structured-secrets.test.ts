@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { compileNeedles } from "../../../services/common/redaction/needle-set.ts";
 import { TextRedactor } from "../../../services/common/redaction/text-redactor.ts";
@@ -95,5 +97,102 @@ describe("the marker of a structured secret", () => {
   it("shows the last four characters of a value that ends otherwise", () => {
     const value = "postgres://app:Zx9!kQ2p@db.internal/application";
     expect(redacted([value], value)).toBe("[REDACTED...tion]");
+  });
+});
+
+describe("a password with the signs of URLs", () => {
+  it.each([
+    [
+      "postgresql://app:x@Qz7Kw9.LmT4vB@db.internal/app",
+      'host name "Qz7Kw9.LmT4vB@db.internal"',
+      "Qz7Kw9.LmT4vB",
+    ],
+    ["redis://:y#Wq8Zn3Rt6Hb@cache:6379/0", "fragment Wq8Zn3Rt6Hb@cache:6379/0", "Wq8Zn3Rt6Hb"],
+    ["Zx9kQ2pLm4T/abcQ", "nonnumeric port: 'Zx9kQ2pLm4T'", "Zx9kQ2pLm4T"],
+    ["Zx9kQ2pL?m4T/abcQ", "Failed to parse: 'app:Zx9kQ2pL'", "Zx9kQ2pL"],
+  ])("is not quoted from a sign on: %s", (value, error, leaves) => {
+    expect(redacted([value], error, ["API_PW"])).toBe(error.replace(leaves, "[REDACTED]"));
+  });
+
+  it.each([
+    ["keys1.example.com:443/v2", "keys1.example.com"],
+    ["/etc/private1/Server.key", "private1"],
+    ["https://login1.example.com/Oauth2-app", "Oauth2-app login1.example.com"],
+  ])("is not a host or a path: %s", (value, text) => {
+    expect(redacted([value], text, ["AUTH_KEY"])).toBe(text);
+  });
+});
+
+/** Characters in a row of a value that may leave. */
+const MAX_SHOWN = 12;
+
+const WRAPPED: readonly (readonly [value: string, width: number])[] = [
+  [
+    "legal winner thank year wave sausage worth useful legal winner thank yellow pepper orbit canyon velvet",
+    50,
+  ],
+  ["correct horse battery staple\npurple monkey dishwasher\nseven green llamas dancing", 40],
+  ["xK9#mP2$vL5@nQ8!wR3%tY6^zB4&", 20],
+  ["x7@k(2m#q9&w$e5!r^t8*y)u3%i6+o_p1=a-s4d@f(g#h&j$k!", 26],
+  ["aB3dE5gH7jK9mN1pQ3sT", 15],
+  [`p@ss_w0rd&"x"<y>'z\\q%1`, 16],
+];
+
+/** Lines of at most so many characters, at blanks where there are any, as `textwrap` makes them. */
+function wrapped(text: string, width: number): string[] {
+  const lines = text
+    .split("\n")
+    .flatMap((line) => line.match(new RegExp(`.{1,${width}}(?:\\s|$)|.{${width}}`, "g")) ?? []);
+  return lines.map((line) => line.trim());
+}
+
+describe("a password or a phrase that is wrapped or cut", () => {
+  it.each(WRAPPED)("shows no more than twelve characters in a row: %s", (value, width) => {
+    const lines = wrapped(value, width);
+    const outputs = [
+      lines.join("\n"),
+      lines.map((line) => `'${line} '`).join("\n             "),
+      value.replaceAll("\n", "\r\n    "),
+      value.slice(0, -1),
+      value.slice(0, width),
+      `${value.slice(0, Math.max(13, width - 1))}…`,
+      `invalid literal for int() with base 10: '${value.slice(1, 24)}`,
+    ];
+    for (const output of outputs) {
+      const left = redacted([value], output);
+      for (let at = 0; at + MAX_SHOWN < value.length; at++)
+        expect(left).not.toContain(value.slice(at, at + MAX_SHOWN + 1));
+    }
+  });
+
+  it.each([
+    ["a sentence", "this is the text of a message", "the text of a message"],
+    [
+      "a line of a file",
+      "Welcome = Hello World Number 1\nGoodbye = Hello World Number 2\n",
+      "Hello World Number 3",
+    ],
+  ])("is not %s", (_what, value, text) => {
+    expect(redacted([value], text)).toBe(text);
+  });
+});
+
+/** What docs/security.md names as not looked for, each with a value and a text of it that leaves. */
+const NOT_LOOKED_FOR: readonly (readonly [named: string, value: string, text: string])[] = [
+  ["a wrapped or cut value of fewer than 16 bytes", "Zx9kQ2pLm4T7abc", "Zx9kQ2pLm4T7ab"],
+  ["a wrapped or cut value with letters beyond ASCII", "pässwörd-Zürich-9€-Straße", "pässwörd-Zürich-9€"],
+  ["words that are joined by `-` or `_`, cut", "correct-horse-battery-staple", "correct-horse-battery-stapl"],
+  ["a sentence that is wrapped", "this is the text of a message", "this is the text of"],
+  ["parts of fewer than six characters", "postgres://app:x9#Kq@db.internal/app", "x9#Kq"],
+  ["a password that is also the user", "postgres://postgres:postgres@db.internal/app", "postgres"],
+  ["under a name that does not call it secret", "host: db\nlogin: swordfish\n", "swordfish"],
+];
+
+describe("what is not looked for", () => {
+  const docs = readFileSync(join(import.meta.dirname, "..", "..", "..", "docs", "security.md"), "utf8");
+
+  it.each(NOT_LOOKED_FOR)("is named in docs/security.md: %s", (named, value, text) => {
+    expect(docs.replace(/\s+/g, " ")).toContain(named);
+    expect(redacted([value], text)).toBe(text);
   });
 });
