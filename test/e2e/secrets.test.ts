@@ -105,7 +105,7 @@ describe("a secret", () => {
     const execution = await rest.run({ code, project: "structured" });
     const body = JSON.stringify(execution);
     expect(execution.stdout).toContain("'host': 'db.internal'");
-    expect(execution.error?.message).toBe("login failed for [REDACTED...aple]");
+    expect(execution.error).toContain("login failed for [REDACTED...aple]");
     for (const text of ["staple", "s3cr3T", "P@ssword", "legal", "sausage", "Zx9kQ2pLm4T"])
       expect(body).not.toContain(text);
   });

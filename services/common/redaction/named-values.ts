@@ -43,8 +43,8 @@ function* assigned(text: string): Iterable<NamedValue> {
 
 /** Elements of XML. */
 function* tagged(text: string): Iterable<NamedValue> {
-  for (const [, name = "", value = ""] of text.matchAll(/<([A-Za-z][\w.:-]*)[^<>]*>\s*([^<>]+?)\s*<\//g))
-    yield [name, value];
+  for (const [, name = "", value = ""] of text.matchAll(/<([A-Za-z][\w.:-]*)[^<>]*>([^<>]+)<\//g))
+    yield [name, value.trim()];
 }
 
 /** Options of command lines: `--password x`, and `-u user:password`. */

@@ -54,22 +54,29 @@ function runsOf(value: string, isNamedSecret: boolean): string[] {
   });
 }
 
-/** Names and values, URLs, documents, addresses, paths, keys in PEM and the like: most of their signs are known to everybody. */
+/** What most signs of a value with a structure are for; everybody knows them. */
+const STRUCTURES: readonly RegExp[] = [
+  // URLs, keys in PEM, documents.
+  /:\/\/|-----|^\s*[[{<]|^eyJ/,
+  // Names with values.
+  /(?:^|[\s;&?,{])["']?[A-Za-z_][\w.-]{2,}["']?(?:\s?=|:\s)/,
+  // Names of resources, and public keys.
+  /^(?:arn|urn|mailto):|^(?:ssh|ecdsa)-\S+ /,
+  // Paths, addresses of mail, hosts.
+  /^(?:[.~]{0,2}\/|[A-Za-z]:\\)/,
+  /^[^@\s]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+/,
+  /^[a-z0-9-]+(?:\.[a-z0-9-]+)+(?:[:/].*)?$/,
+];
+
 function hasStructure(value: string): boolean {
-  return (
-    /:\/\/|-----|^\s*[[{<]|(?:^|[\s;&?,{])["']?[A-Za-z_][\w.-]{2,}["']?(?:\s?=|:\s)|^(?:arn|urn|mailto):/.test(
-      value,
-    ) ||
-    /^(?:[.~]{0,2}\/|[A-Za-z]:\\)|^[^@\s]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+|^eyJ/.test(value) ||
-    /^[a-z0-9-]+(?:\.[a-z0-9-]+)+(?:[:/].*)?$/.test(value)
-  );
+  return STRUCTURES.some((structure) => structure.test(value));
 }
 
 /** The lines of a value without a structure: what looks random, and words that do not make a sentence. */
 function linesOf(value: string, isNamedSecret: boolean): string[] {
-  return (value.match(/[\x20-\x7e]{13,}/g) ?? []).flatMap((each) => {
+  return (value.replace(KEY_HEADERS, "\n").match(/[\x20-\x7e]{13,}/g) ?? []).flatMap((each) => {
     const line = each.trim();
-    if (line.length < MIN_PIECE_CHARACTERS) return [];
+    if (line.length < MIN_PIECE_CHARACTERS || /^[A-Za-z0-9+/=_-]*$/.test(line)) return [];
     const isTelling = line.includes(" ")
       ? isNamedSecret || !SENTENCE.test(line)
       : isNamedSecret
