@@ -87,7 +87,12 @@ function bare(value: string, add: Add): void {
   const trimmed = value.trim();
   add(trimmed, "same");
   const quoted = /^(["'`])(.+)\1$/s.exec(trimmed);
-  if (quoted) add(quoted[2] as string, "same");
+  if (quoted) {
+    add(quoted[2] as string, "same");
+    // JSON in a string of JSON.
+    const text = quoted[1] === '"' ? jsonOf(trimmed) : undefined;
+    if (typeof text === "string") add(text, "same");
+  }
   if (/^[A-Za-z0-9+/_-]{6,}={1,2}$/.test(value)) add(value.replace(/=+$/, ""));
 }
 
@@ -106,7 +111,10 @@ export function textMeant(value: string): string | undefined {
 }
 
 function parsedJson(value: string): unknown {
-  if (!/^\s*[[{]/.test(value)) return undefined;
+  return /^\s*[[{]/.test(value) ? jsonOf(value) : undefined;
+}
+
+function jsonOf(value: string): unknown {
   try {
     return JSON.parse(value);
   } catch {
@@ -199,12 +207,14 @@ function authorization(value: string, add: Add): void {
   if (/^basic\s/i.test(value)) add(Buffer.from(text, "base64").toString());
 }
 
-/** Passwords that stand behind a user: `user:password`, PostgreSQL's `.pgpass`, and Oracle's `user/password@host:port`. */
+/** Passwords that stand behind a user: `user:password`, with `@host` behind it or not, PostgreSQL's `.pgpass`, and Oracle's `user/password@host:port`. */
 function credentials(value: string, add: Add): void {
   const pair = /^([^\s:/]+):(?!\S*:\/\/|\/\/)(\S+)$/.exec(value.trim());
   if (pair) {
     if (WORD.test(pair[1] as string)) add(pair[1] as string);
     add(pair[2] as string, "password");
+    const before = /^(\S+)@(?:\w+\([^()\s]*\)|[\w.-]+(?::\d+)?)(?:\/\S*)?$/.exec(pair[2] as string);
+    if (before) add(before[1] as string, "password");
   }
   for (const [, password = ""] of value.matchAll(/^[^:\s#]+:(?:\d+|\*):[^:\s]+:[^:\s]+:(.+)$/gm))
     add(password.replaceAll(/\\([:\\])/g, "$1"), "password");

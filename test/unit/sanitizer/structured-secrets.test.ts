@@ -44,6 +44,9 @@ const PASSWORDS: readonly [what: string, value: string, ...passwords: string[]][
   ["a line of a shell", "A=1 B=pw.7Gt5VbNc export C='pw.5Hy3QwEr'", "pw.7Gt5VbNc", "pw.5Hy3QwEr"],
   ["pgpass", "db.internal:5432:app:app:pw.6Tg9BnHy", "pw.6Tg9BnHy"],
   ["Oracle", "app/pw.7Nm1BvCx@db:1521/orcl", "pw.7Nm1BvCx"],
+  ["Go's DSN", "app:pw4mysql@tcp(db.internal:3306)/app", "pw4mysql"],
+  ["a URL without its scheme", "app:tiger7@db.internal:5432/app", "tiger7"],
+  ["JSON in JSON", JSON.stringify('{"password":"tiger7lily"}'), "tiger7lily"],
   ["XML", "<password>pw.8Uj2MkLo</password>", "pw.8Uj2MkLo"],
   [
     "a command",
