@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { isUsable, openProjectCatalogue } from "../services/common/project-catalogue.ts";
-import { withoutUrlCredentials } from "../services/common/url-credentials.ts";
+import { shownRequirement } from "../services/common/url-credentials.ts";
 import { compileLock } from "../services/pool-manager/drivers/environments.ts";
 import { uvBeside } from "../services/pool-manager/drivers/uv.ts";
 import { readEmbeddedConfig } from "./embedded-config.ts";
@@ -20,7 +20,7 @@ export async function lock(args: readonly string[]): Promise<number> {
   }
   const path = join(projectsDirectory, `${name}.lock`);
   await compileLock(uvBeside(python), project.packages, python, path, AbortSignal.timeout(300_000));
-  const packages = project.packages.map(withoutUrlCredentials).join(", ");
+  const packages = project.packages.map(shownRequirement).join(", ");
   process.stdout.write(`${path} pins ${packages || "no packages"}.\n`);
   return 0;
 }

@@ -33,6 +33,11 @@ export function isRequirement(text: string): boolean {
   return URL.canParse(url) && (rest === "" || (rest.startsWith(";") && isMarker(rest.slice(1))));
 }
 
+/** The URL of a requirement such as `name @ https://host/file.whl`, as it is written; undefined for one without. */
+export function requirementUrl(requirement: string): string | undefined {
+  return REQUIREMENT.exec(requirement)?.groups?.url;
+}
+
 /** Whether `text` is a condition such as `python_version < "3.13" and sys_platform == "linux"`. */
 function isMarker(text: string): boolean {
   let depth = 0;

@@ -2,7 +2,7 @@ import { Project as ProjectMessage, ProjectStatus } from "../common/gen/airlock/
 import { isUsable } from "../common/project-catalogue.ts";
 import type { SecretReference } from "../common/project-file.ts";
 import { describeAllowedHost } from "../common/project-network.ts";
-import { withoutUrlCredentials } from "../common/url-credentials.ts";
+import { shownRequirement } from "../common/url-credentials.ts";
 import type { ProjectState } from "./pools.ts";
 
 /** A project and its pool as the proto spells them. */
@@ -25,7 +25,7 @@ export function toProjectMessage({ entry, pool }: ProjectState): ProjectMessage 
   return ProjectMessage.create({
     ...state,
     description: entry.description,
-    packages: entry.packages.map(withoutUrlCredentials),
+    packages: entry.packages.map(shownRequirement),
     programs: [...entry.programs],
     isolation: entry.isolation,
     settingKeys: [...Object.keys(entry.settings), ...entry.secrets.map((secret) => secret.name)].sort(),

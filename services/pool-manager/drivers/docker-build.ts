@@ -3,11 +3,12 @@ import type { Readable } from "node:stream";
 import type Docker from "dockerode";
 import { AirlockError } from "../../common/errors.ts";
 import type { Log } from "../../common/log.ts";
-import { endOfText, withoutUrlCredentials } from "../../common/url-credentials.ts";
+import { endOfText } from "../../common/url-credentials.ts";
 import { openBuildSession } from "./docker-build-session.ts";
 import type { BuildSecrets } from "./docker-build-settings.ts";
 import { decodeTrace } from "./docker-build-trace.ts";
 import { DISK_IS_FULL, engineError, saysDiskIsFull } from "./docker-engine.ts";
+import type { ShowOutput } from "./package-sources.ts";
 
 export type Build = {
   /** A directory that holds the Dockerfile and all it copies. */
@@ -18,6 +19,8 @@ export type Build = {
   /** The network of the build's steps; undefined: the engine's default. */
   readonly network: string | undefined;
   readonly secrets: BuildSecrets;
+  /** Of what the build prints, what others may read. */
+  readonly show: ShowOutput;
 };
 
 const TIMEOUT_MS = 30 * 60_000;
@@ -42,7 +45,7 @@ export async function buildImage(
   const session = await openBuildSession(docker, build.secrets);
   try {
     const output = await startBuild(docker, build, session.id, limit);
-    await followed(output, limit, createReporter(onProgress, log));
+    await followed(output, limit, createReporter(onProgress, build.show, log));
   } finally {
     session.close();
   }
@@ -74,13 +77,13 @@ async function startBuild(
 /** Reads one line of a build's answer; throws `start_failed` when it tells of the build's failure. */
 type ReadLine = (line: string) => void;
 
-function createReporter(onProgress: (step: string) => void, log: Log): ReadLine {
+function createReporter(onProgress: (step: string) => void, show: ShowOutput, log: Log): ReadLine {
   const printed = new Map<string, string>();
   let failed = "";
   return (line) => {
     const { id, aux, error } = JSON.parse(line) as { id?: string; aux?: unknown; error?: string };
     if (error !== undefined) {
-      throw buildFailed(withoutUrlCredentials((printed.get(failed) ?? "").trim() || error));
+      throw buildFailed(show((printed.get(failed) ?? "").trim() || error));
     }
     if (id !== TRACE || typeof aux !== "string") return;
     const { steps, output } = decodeTrace(aux);
@@ -88,11 +91,11 @@ function createReporter(onProgress: (step: string) => void, log: Log): ReadLine 
       const stage = STEP.exec(step.name)?.[1];
       if (stage !== undefined) onProgress(STAGES[stage] as string);
       if (step.error !== "") failed = step.id;
-      log.debug({ step: withoutUrlCredentials(step.name) }, "image build");
+      log.debug({ step: show(step.name) }, "image build");
     }
     for (const { step, text } of output) {
       printed.set(step, endOfText((printed.get(step) ?? "") + text, KEPT_ERROR_CHARACTERS));
-      log.debug({ output: withoutUrlCredentials(text) }, "image build");
+      log.debug({ output: show(text) }, "image build");
     }
   };
 }

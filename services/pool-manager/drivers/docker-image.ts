@@ -12,6 +12,7 @@ import { ask, engineError, unlessGone } from "./docker-engine.ts";
 import { type DeploymentNames, LABEL } from "./docker-names.ts";
 import { readLock } from "./environments.ts";
 import { createInstalls } from "./installs.ts";
+import { outputWithoutCredentials } from "./package-sources.ts";
 
 export type ImageOptions = {
   /** Where the worker package and its Dockerfile lie. */
@@ -64,6 +65,7 @@ export function createImages(
       args: { PYTHON_IMAGE: options.pythonImage },
       network: options.buildNetwork,
       secrets: await readBuildSecrets(process.env),
+      show: outputWithoutCredentials(project.packages, process.env),
     };
     const projectLog = log.child({ project: project.name });
     await buildImage(docker, parts, onProgress, signal, projectLog);

@@ -39,7 +39,7 @@ export function createEnvironments(options: {
     await rm(directory, { recursive: true, force: true });
     await mkdir(directory, { recursive: true });
     onProgress("making a Python environment");
-    await runInstaller(options.python, ["-m", "venv", "--without-pip", directory], signal);
+    await runInstaller(options.python, ["-m", "venv", "--without-pip", directory], [], signal);
     const python = join(directory, "bin", "python");
     if (project.packages.length > 0) {
       // Beside the environment, since scripts can read what is in it, and a URL in a lock may hold a password.
@@ -55,6 +55,7 @@ export function createEnvironments(options: {
         await runInstaller(
           uv,
           ["pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", lockPath],
+          project.packages,
           signal,
         );
         await forgetSources(directory);
@@ -124,6 +125,7 @@ export async function compileLock(
         ...["pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-annotate", "--no-header"],
         ...["--python", python, "--python-version", "3.11", "-o", lockPath, inputPath],
       ],
+      packages,
       signal,
     );
     await writeFile(lockPath, `${lockHeader(packages)}\n${await readFile(lockPath, "utf8")}`);

@@ -3,7 +3,8 @@ import { dirname, join } from "node:path";
 import { AirlockError, isShortage } from "../../common/errors.ts";
 import { withoutDirectories } from "../../common/server-paths.ts";
 import { systemReason } from "../../common/system-reason.ts";
-import { endOfText, withoutUrlCredentials } from "../../common/url-credentials.ts";
+import { endOfText } from "../../common/url-credentials.ts";
+import { outputWithoutCredentials } from "./package-sources.ts";
 
 const TIMEOUT_MS = 15 * 60_000;
 const KEPT_ERROR_CHARACTERS = 2_000;
@@ -12,10 +13,13 @@ const KEPT_ERROR_CHARACTERS = 2_000;
 // somebody else's code, and the values behind ${env:} references may be there.
 const PASSED_ON = /^(PATH|HOME|TMPDIR|LANG|LC_ALL|SSL_CERT_(FILE|DIR)|UV_.*|(HTTPS?|ALL|NO)_PROXY)$/i;
 
-/** Runs an installer step to its end. Rejects with `start_failed` and the end of the tool's own error. */
+/**
+ * Runs an installer step for `packages` to its end. Rejects with `start_failed` and the end of the tool's own error.
+ */
 export async function runInstaller(
   command: string,
   args: readonly string[],
+  packages: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => PASSED_ON.test(name)));
@@ -40,7 +44,7 @@ export async function runInstaller(
     );
   });
   if (code === 0) return;
-  const reason = withoutUrlCredentials(errors.trim());
+  const reason = outputWithoutCredentials(packages, env)(errors.trim());
   const shown = withoutDirectories(reason);
   throw installFailed(shown, shown === reason ? undefined : reason);
 }

@@ -1,5 +1,10 @@
 import { expect, it } from "vitest";
-import { endOfText, withoutUrlCredentials } from "../../../services/common/url-credentials.ts";
+import { isRequirement } from "../../../services/common/requirement.ts";
+import {
+  endOfText,
+  shownRequirement,
+  withoutUrlCredentials,
+} from "../../../services/common/url-credentials.ts";
 
 it.each([
   ["foo @ https://user:PASSWORD@host/foo.whl", "foo @ https://****@host/foo.whl"],
@@ -25,4 +30,23 @@ it("a text that is cut does not begin in the middle of a URL", () => {
     expect(withoutUrlCredentials(endOfText(text, length))).not.toMatch(/[DORWPAS]{1,7}|D@/);
   }
   expect(endOfText(text, 1_000)).toBe(text);
+});
+
+it.each([
+  ["foo @ https://user:pa'SECRET@host/foo.whl", "foo @ https://****@host/foo.whl"],
+  ['foo @ https://user:pa<SECRET>"@host/foo.whl#sha256=0', "foo @ https://****@host/foo.whl#sha256=0"],
+  ["foo @ https:user:SECRET@host/a", "foo @ https://****@host/a"],
+  [
+    "foo[x] @ https:\\\\user:SECRET@host/a ; python_version < '3.13'",
+    "foo[x] @ https://****@host/a ; python_version < '3.13'",
+  ],
+  ["foo @ git+https://SECRET@host/repo.git@v1#egg=foo", "foo @ git+https://****@host/repo.git@v1#egg=foo"],
+  ["foo @ git+https:user:SECRET@host/repo", "foo @ git+https:****"],
+  ["foo @ https://host/a'b.whl?sig='SECRET'", "foo @ https://host/a'b.whl?****"],
+  ["foo @ https://host/foo@1.whl", "foo @ https://host/foo@1.whl"],
+  ["foo @ file:///wheels/foo.whl", "foo @ file:///wheels/foo.whl"],
+  ["pandas[excel]>=3,<4; python_version < '3.13'", "pandas[excel]>=3,<4; python_version < '3.13'"],
+])("the package %s is shown without credentials", (requirement, shown) => {
+  expect(isRequirement(requirement)).toBe(true);
+  expect(shownRequirement(requirement)).toBe(shown);
 });
