@@ -28,6 +28,8 @@ CONTROL_FD = 3
 ORDERS_FD = 4
 # To the zygote, until the sandbox is entered.
 _STATUS_FD = 5
+# What the environment holds before the script, for as long as the process lives.
+_environment: dict[bytes, bytes] = {}
 # Around it stands what makes an enumeration's member of the handler before, which costs a child 60 pages of memory.
 _set_handler = inspect.unwrap(signal.signal)
 
@@ -59,7 +61,9 @@ def live(ends: tuple[int, int, int, int, int], room: Room, limits: Limits, cgrou
         with heap.aside():
             message = _receive(frames.GIVEN)
             given = None if message is None else _take(message, room)
+            _set_environment_aside()
         heap.settle(UNTIL_START, after_aside=True)
+        _make_environment_anew()
         start = _receive(frames.START)
         if message is not None and given is not None and start is not None:
             if message["probe"]:
@@ -190,3 +194,15 @@ def _add_to_environment(secrets: dict[str, str]) -> None:
         # What an environment cannot hold can still be read with settings.get.
         with contextlib.suppress(ValueError, OSError):
             os.environ[name] = value
+
+
+def _set_environment_aside() -> None:
+    """A variable that the script deletes must not be freed, because the script's next large objects would lie where it
+    was, and that place follows the length of secrets. So does the place of the dictionary's own table."""
+    variables: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
+    _environment.update(variables)
+    variables.clear()
+
+
+def _make_environment_anew() -> None:
+    os.environ._data.update(_environment)  # type: ignore[attr-defined]

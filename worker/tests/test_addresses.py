@@ -190,6 +190,29 @@ async def test_numbers_do_not_depend_on_secrets_of_any_length(count: int) -> Non
     assert len(seen) == 1 and None not in seen, {length: len({*few}) for length, few in results.items()}
 
 
+# Secrets leave the environment, so that programs which the script starts do not have them; then it grows.
+SECRETS_DELETED = """
+import os
+for name in [name for name in os.environ if name.startswith("TOKEN_")]:
+    del os.environ[name]
+kinds = {type(f"K{n}", (), {}) for n in range(40)}
+os.environ.update({f"NAME_{n}": "value" for n in range(200)})
+later = {type(f"L{n}", (), {}) for n in range(40)}
+set_result([[kind.__name__ for kind in kinds], [kind.__name__ for kind in later], id(object()), id(type("K", (), {}))])
+"""
+
+
+@pytest.mark.parametrize("count", [1, 40])
+async def test_a_script_may_delete_secrets_of_any_length_from_its_environment(count: int) -> None:
+    results = {}
+    for length in (40, 900, 1300, 1700, 2300, 3300, 20_000):
+        secrets = {f"TOKEN_{n}": chr(97 + n % 26) * length for n in range(count)}
+        async with worker(secrets=secrets) as target:
+            results[length] = (await target.run(SECRETS_DELETED)).result
+    seen = set(results.values())
+    assert len(seen) == 1 and None not in seen, {length: str(result)[:80] for length, result in results.items()}
+
+
 @pytest.mark.parametrize(
     "wrapper",
     [("unshare", "--user", "--map-root-user"), ("setarch", "-R"), ("sh", "-c", 'ulimit -s unlimited; exec "$@"', "sh")],
