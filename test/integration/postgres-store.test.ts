@@ -172,6 +172,18 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       await expectIndex(INSERT.text, [...submission, 1_000, 10_000, "key", "print", "id-00000001", 1]);
     });
 
+    it("finds the dead letters of a project that has few without those of the others", async () => {
+      const { statement, values } = listDeadLetters({ ...ALL, project: "none", limit: 50 });
+      await fill();
+      await stores.database.sql(
+        `INSERT INTO executions (execution_id, project, status, end_reason, code, timeout_ms, settings, memory, created_at_ms, ended_at_ms)
+         SELECT 'lost-' || n, 'project-1', 'error', 'worker_lost', '', 1, '{}', '{}', 1, 1 FROM generate_series(1, 5000) AS n`,
+      );
+      await stores.database.sql("ANALYZE executions");
+      const plan = JSON.stringify(await stores.database.sql(`EXPLAIN ${statement.text}`, values));
+      expect(plan).toContain("executions_dead_letters_of_project");
+    });
+
     it("finds what ended first by indexes", async () => {
       await fill();
       await expectIndex(DELETE_ENDED.text, [Date.now(), 200]);

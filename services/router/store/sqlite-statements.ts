@@ -1,5 +1,6 @@
-import type { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync, SQLInputValue } from "node:sqlite";
 import { DEAD_LETTER_COLUMNS, EXECUTION_COLUMNS, IS_DEAD_LETTER, QUEUE_COLUMNS } from "./rows.ts";
+import type { ListFilter } from "./store.ts";
 import { OUTPUT, storedBytes, submittedBytes } from "./stored-bytes.ts";
 
 export const UNFINISHED = "status IN ('pending', 'running', 'awaiting_llm')";
@@ -133,4 +134,24 @@ export function prepareStatements(db: DatabaseSync) {
     ),
     delete: db.prepare("DELETE FROM executions WHERE execution_id = ?"),
   };
+}
+
+/** A page of a list, newest first; the statement depends on what the filter names. */
+export function pageQuery(
+  columns: string,
+  { project, status, before, limit }: Partial<ListFilter> & { readonly limit: number },
+  only = "TRUE",
+): { readonly text: string; readonly values: SQLInputValue[] } {
+  const conditions = [only];
+  const values: SQLInputValue[] = [];
+  const where = (condition: string, value: SQLInputValue | undefined) => {
+    if (value === undefined) return;
+    conditions.push(condition);
+    values.push(value);
+  };
+  where("project = ?", project);
+  where("status = ?", status);
+  where("execution_id < ?", before);
+  const text = `SELECT ${columns} FROM executions WHERE ${conditions.join(" AND ")} ORDER BY execution_id DESC LIMIT ?`;
+  return { text, values: [...values, limit] };
 }

@@ -36,7 +36,7 @@ import { PAGES_WITHOUT_THREAD, startCheckpoints } from "./sqlite-checkpoints.ts"
 import { createSqliteDeletions } from "./sqlite-deletions.ts";
 import { createLongTexts } from "./sqlite-long-texts.ts";
 import { MIGRATIONS } from "./sqlite-schema.ts";
-import { prepareStatements, UNFINISHED } from "./sqlite-statements.ts";
+import { pageQuery, prepareStatements, UNFINISHED } from "./sqlite-statements.ts";
 import type { ExecutionStore, ListFilter } from "./store.ts";
 
 type Apart = { readonly execution_id: string; readonly apart_bytes: number };
@@ -90,23 +90,9 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
   const addOutput = (executionId: string, { position, stdout, stderr }: OutputPiece) =>
     stdout === "" && stderr === "" ? 0 : run(sql.insertOutput, position, stdout, stderr, executionId, owner);
 
-  /** Newest first; the statement depends on what the filter names. */
-  const page = (columns: string, filter: Partial<ListFilter> & { limit: number }, only = "TRUE") => {
-    const conditions = [only];
-    const values: SQLInputValue[] = [];
-    const where = (condition: string, value: SQLInputValue | undefined) => {
-      if (value === undefined) return;
-      conditions.push(condition);
-      values.push(value);
-    };
-    where("project = ?", filter.project);
-    where("status = ?", filter.status);
-    where("execution_id < ?", filter.before);
-    return db
-      .prepare(
-        `SELECT ${columns} FROM executions WHERE ${conditions.join(" AND ")} ORDER BY execution_id DESC LIMIT ?`,
-      )
-      .all(...values, filter.limit);
+  const page = (columns: string, filter: Partial<ListFilter> & { limit: number }, only?: string) => {
+    const { text, values } = pageQuery(columns, filter, only);
+    return db.prepare(text).all(...values);
   };
 
   return {

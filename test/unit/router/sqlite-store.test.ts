@@ -1,11 +1,13 @@
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { failure } from "../../../services/router/execution.ts";
+import { DEAD_LETTER_COLUMNS, IS_DEAD_LETTER, SUMMARY_COLUMNS } from "../../../services/router/store/rows.ts";
 import { openSqliteStore } from "../../../services/router/store/sqlite.ts";
 import { MIGRATIONS } from "../../../services/router/store/sqlite-schema.ts";
+import { pageQuery, prepareStatements } from "../../../services/router/store/sqlite-statements.ts";
 import { ROW_BYTES } from "../../../services/router/store/stored-bytes.ts";
 import { describeStoreContract } from "../../support/store-contract.ts";
 import { measureStretches } from "../../support/stretches.ts";
@@ -209,5 +211,50 @@ describe("the SQLite file", () => {
     await first.insert(submission);
     expect(() => openSqliteStore(path, "router")).toThrow(/locked/);
     await first.close();
+  });
+});
+
+describe("the plan of a SQLite statement", () => {
+  let db: DatabaseSync;
+  const planOf = (text: string, values: SQLInputValue[] = []) =>
+    db
+      .prepare(`EXPLAIN QUERY PLAN ${text}`)
+      .all(...values)
+      .map(({ detail }) => String(detail));
+
+  beforeAll(() => {
+    db = new DatabaseSync(":memory:");
+    for (const migration of MIGRATIONS) db.exec(migration);
+  });
+  afterAll(() => db.close());
+
+  const completed = { status: "completed" } as const;
+  it.each([
+    [{}, undefined, ""],
+    [{ project: "demo" }, undefined, "project=?"],
+    [completed, undefined, "status=?"],
+    [{ project: "demo", ...completed }, undefined, "project=? AND status=?"],
+    [{}, IS_DEAD_LETTER, ""],
+    [{ project: "demo" }, IS_DEAD_LETTER, "project=?"],
+  ])("of a page of %j %s searches by all that the filter names", (filter, only, searched) => {
+    const columns = only ? DEAD_LETTER_COLUMNS : SUMMARY_COLUMNS;
+    const index = only ? /USING INDEX executions_dead_letters/ : /USING INDEX/;
+    for (const before of [undefined, "id"]) {
+      const { text, values } = pageQuery(columns, { ...filter, before, limit: 10 }, only);
+      const conditions = [searched, before ? "execution_id<?" : ""].filter(Boolean).join(" AND ");
+      const [page = "", ...others] = planOf(text, values);
+      expect(page).toMatch(index);
+      expect(/\((.*)\)$/.exec(page)?.[1] ?? "").toBe(conditions);
+      expect(others).not.toContain("USE TEMP B-TREE FOR ORDER BY");
+    }
+  });
+
+  it("reads no executions, outputs or keys without an index", () => {
+    for (const [name, statement] of Object.entries(prepareStatements(db))) {
+      const scans = planOf(statement.sourceSQL).filter((step) =>
+        /^SCAN (executions|execution_|idempotency)(?!.* USING)/.test(step),
+      );
+      expect({ name, scans }).toEqual({ name, scans: [] });
+    }
   });
 });
