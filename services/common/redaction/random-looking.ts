@@ -49,7 +49,7 @@ export function stretchesOf(value: string, isNamedSecret: boolean, isPart = fals
 function runsOf(value: string, isNamedSecret: boolean): string[] {
   const searched = value.replace(SCHEME_AND_HOST, "$1 ").replace(KEY_HEADERS, " ");
   return (searched.match(/[A-Za-z0-9+/=_-]{13,}/g) ?? []).filter((run) => {
-    const isTelling = isNamedSecret ? !/^[A-Za-z]+$|^[a-z_/-]+$/.test(run) : isRandomLooking(run);
+    const isTelling = isNamedSecret ? !/^[A-Za-z]+$|^[a-z_/=-]+$/.test(run) : isRandomLooking(run);
     return isTelling && !isTokenHeader(run);
   });
 }
@@ -57,9 +57,9 @@ function runsOf(value: string, isNamedSecret: boolean): string[] {
 /** What most signs of a value with a structure are for; everybody knows them. */
 const STRUCTURES: readonly RegExp[] = [
   // URLs, keys in PEM, documents.
-  /:\/\/|-----|^\s*[[{<]|^eyJ/,
-  // Names with values.
-  /(?:^|[\s;&?,{])["']?[A-Za-z_][\w.-]{2,}["']?(?:\s?=|:\s)/,
+  /:\/\/|-----|^\s*["']?[[{<]|^eyJ/,
+  // Names with values, also within a string of JSON.
+  /(?:^|[\s;&?,{"'])[A-Za-z_][\w.-]{2,}["'\\]*(?:\s?=|:[\s"'\\])/,
   // Names of resources, and public keys.
   /^(?:arn|urn|mailto):|^(?:ssh|ecdsa)-\S+ /,
   // Paths, addresses of mail, hosts.
@@ -80,7 +80,7 @@ function linesOf(value: string, isNamedSecret: boolean): string[] {
     const isTelling = line.includes(" ")
       ? isNamedSecret || !SENTENCE.test(line)
       : isNamedSecret
-        ? !/^[A-Za-z]+$|^[\da-z_/.:-]+$/.test(line)
+        ? !/^[A-Za-z]+$|^[\da-z_/.:=-]+$/.test(line)
         : isRandomLooking(line);
     return isTelling ? [line] : [];
   });

@@ -4,6 +4,7 @@ import { TextRedactor } from "../../../services/common/redaction/text-redactor.t
 import { redactJson } from "../../../services/sanitizer/json-redactor.ts";
 import { HarmlessTexts } from "./harmless-texts.ts";
 import { SPELLED_SECRETS } from "./spelled-secrets.ts";
+import { STRUCTURED_SECRETS, WRAPPED_SECRETS } from "./structured-secrets.ts";
 
 const TEXTS = 100_000;
 /** One in so many is also looked at as a string, a key and, where it is one, as a document of JSON. */
@@ -13,6 +14,8 @@ const SEED = 20_261_130;
 const never = new AbortController().signal;
 const values = [
   ...SPELLED_SECRETS.map(({ value }) => value),
+  ...STRUCTURED_SECRETS.map(([, value]) => value),
+  ...WRAPPED_SECRETS.map(([value]) => value).filter((value) => !value.startsWith("correct horse")),
   "postgres",
   "Sommer",
   "8675309",
@@ -29,7 +32,11 @@ function redacted(text: Buffer, chunkBytes: number): Buffer {
   return Buffer.concat([...pieces, ...redactor.end(false).pieces]);
 }
 
-const set = compileNeedles(values);
+// Every other one has a secret's name, so that more is looked for of it.
+const set = compileNeedles(
+  values,
+  values.map((_, index) => (index % 2 === 0 ? `API_KEY_${index}` : `VALUE_${index}`)),
+);
 
 describe("harmless output", () => {
   it(`leaves as it is: ${TEXTS} texts and numbers beside ${values.length} secrets of all kinds`, {
