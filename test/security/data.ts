@@ -75,7 +75,7 @@ export const DATA: readonly HostileCase[] = [
   forged("an infinity", "b'[1e999, -Infinity]'"),
   forged("half a text", "b'[1'"),
   forged("two texts", "b'1 2'"),
-  forged("a string of escapes without end", String.raw`b'"' + b'\\"' * 900_000`),
+  forged("a string of escapes without end", String.raw`b'"' + b'\\"' * 500_000`),
   forged("duplicate keys", `b'{"a":1,"a":2}'`),
   forged("keys that are one when they are read", String.raw`b'{"a":1,"\\u0061":2}'`),
   forged("depth", "b'[' * 100_000 + b']' * 100_000"),
