@@ -2,7 +2,8 @@
 
 Python's global generator and numpy's are seeded from a SHA-256, and so is each generator that a script makes without a
 seed: `random.Random()`, `numpy.random.default_rng()`, `RandomState()` and numpy's bit generators. They draw their seeds
-from one stream for each thread and each process that was forked, so that only the order within a thread counts.
+from one stream for each thread and each process that was forked, so that only the order within a thread counts. A
+thread has its stream from the thread that starts it, because the order of the starts is the script's own.
 `os.urandom`, `secrets`, `uuid4` and `random.SystemRandom` stay truly random.
 """
 
@@ -28,6 +29,8 @@ _OF_IMPORTS = hashlib.sha256(b"imports").digest()
 # Those of Python, which each run seeds anew. Numpy's stay as they are: the same in every run of the project.
 _made_by_imports: list[weakref.ref[random.Random]] = []
 _threads: Mapping[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
+# Of a thread that was started: what distinguishes its stream.
+_KEY = "_airlock_key"
 
 
 def seed_of(code: str, settings: Mapping[str, str], memory_json: str) -> bytes:
@@ -47,7 +50,7 @@ class _Stream:
     def __init__(self, root: bytes, key: bytes) -> None:
         self.root = root
         self._prefix = root + key
-        self._drawn = 0
+        self._drawn = self._started = 0
 
     def draw(self, bits: int) -> int:
         blocks = []
@@ -56,27 +59,42 @@ class _Stream:
             blocks.append(hashlib.sha256(self._prefix + self._drawn.to_bytes(8, "big")).digest())
         return int.from_bytes(b"".join(blocks), "big") >> (len(blocks) * _SEED_BITS - bits)
 
+    def key_of_next_thread(self) -> bytes:
+        """Without a draw: a thread that draws nothing moves no numbers."""
+        self._started += 1
+        return hashlib.sha256(b"thread" + self._prefix + self._started.to_bytes(8, "big")).digest()
+
 
 class _Seeds:
     def __init__(self) -> None:
         self.root = _OF_IMPORTS
         self._of_thread = ThreadLocal()
-        # How many threads of a name have drawn.
+        # How many threads of a name have drawn, of those that `threading.Thread` did not start.
         self._names: dict[str, int] = {}
 
     def begin(self, root: bytes) -> None:
         self.root, self._names = root, {}
 
     def draw(self, bits: int) -> int:
-        stream = getattr(self._of_thread, "stream", None)
+        return self._stream().draw(bits)
+
+    def before_start(self, thread: threading.Thread) -> None:
+        if _KEY not in vars(thread):
+            vars(thread)[_KEY] = self._stream().key_of_next_thread()
+
+    def _stream(self) -> _Stream:
+        stream: _Stream | None = getattr(self._of_thread, "stream", None)
         if stream is None or stream.root is not self.root:
-            thread = _threads.get(get_ident())
+            stream = self._of_thread.stream = _Stream(self.root, self._key(_threads.get(get_ident())))
+        return stream
+
+    def _key(self, thread: threading.Thread | None) -> bytes:
+        key: bytes | None = None if thread is None else vars(thread).get(_KEY)
+        if key is None:
             name = "" if thread is None else str(thread.name)
             self._names[name] = number = self._names.get(name, 0) + 1
-            stream = _Stream(self.root, f"{number} {name} ".encode("utf-8", "backslashreplace"))
-            self._of_thread.stream = stream
-        drawn: int = stream.draw(bits)
-        return drawn
+            key = f"{number} {name} ".encode("utf-8", "backslashreplace")
+        return key
 
 
 _seeds = _Seeds()
@@ -85,6 +103,7 @@ _seeds = _Seeds()
 def prepare() -> None:
     """In the template, before any package is imported."""
     _seed_unseeded(random)
+    _number_starts(threading)
     random.seed(int.from_bytes(_seeds.root, "big"))
     on_import("numpy.random", _seed_numpy)
     on_import("polars", _seed_polars)
@@ -128,6 +147,17 @@ def _seed_unseeded(module: Any) -> None:
 
     module.Random.seed = seed_or_draw
     module.seed = module._inst.seed
+
+
+def _number_starts(module: Any) -> None:
+    start = module.Thread.start
+
+    @functools.wraps(start)
+    def number_and_start(self: threading.Thread) -> None:
+        _seeds.before_start(self)
+        start(self)
+
+    module.Thread.start = number_and_start
 
 
 def _seed_numpy(numpy_random: Any) -> None:

@@ -40,6 +40,18 @@ for thread in threads: thread.start()
 for thread in threads: thread.join()
 set_result([x for n in range(6) for x in found[n]])
 """,
+    "in threads of one name": """
+import threading, time
+found = {}
+def draw(n):
+    time.sleep(0.01 * ((n * 7 + time.time_ns() // 1000) % 5)); found[n] = numbers()
+    inner = threading.Thread(target=lambda: found.update({n + 10: numbers()}), name="same")
+    inner.start(); inner.join(); found[n] += numbers()
+threads = [threading.Thread(target=draw, args=(n,), name="same") for n in range(6)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+set_result([x for n in sorted(found) for x in found[n]])
+""",
     "in forked processes": """
 import os, multiprocessing
 def draw(_): return [random.random(), *numbers()]
