@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fcntl import F_DUPFD_CLOEXEC, fcntl
 from functools import partial
-from os import _exit, close, getpid
+from os import _exit, close, fstat, getpid
 from sys import getrecursionlimit, modules, setprofile, setrecursionlimit, settrace
 from typing import Any
 
@@ -215,6 +215,8 @@ def _tell(control: int, outcome: Outcome, result: sdk.Result, memory: sdk.Memory
 
 def _ask(control: int, orders: int, question: bytes) -> str:
     flush_all()
+    # A question whose answer cannot be read is not asked: what the script says next would come out of turn.
+    fstat(orders)
     frames.send(control, (frames.QUESTION, question))
     message = frames.receive(orders)
     if message is None or message[0] != frames.ANSWER:
