@@ -4,9 +4,10 @@ import {
   request as openRequest,
   type ServerResponse,
 } from "node:http";
-import { type Duplex, PassThrough } from "node:stream";
+import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Target } from "./destination.ts";
+import { gathered } from "./gathered.ts";
 import { endToEndHeaders, type Header } from "./http-headers.ts";
 import { injectHeader, placeholderGuard, refusePlaceholders } from "./placeholders.ts";
 import { asRefusal, Refusal } from "./refusal.ts";
@@ -100,13 +101,10 @@ function sendBody(
     upstream.end();
     return new Promise(() => undefined);
   }
-  // No pipeline from the request itself: it would close the script's connection before the script knows why.
-  const guard = request.pipe(placeholderGuard(placeholders));
-  request.once("close", () => {
-    if (!request.complete) guard.destroy();
-  });
+  // Not the request itself: a pipeline would close the script's connection before the script knows why.
+  const body = gathered(request, traffic, "out");
   return new Promise((_, reject) => {
-    pipeline(guard, traffic.meter("out"), upstream).catch((error: unknown) => {
+    pipeline(body, placeholderGuard(placeholders), upstream).catch((error: unknown) => {
       // What else goes wrong with the connection, its own listeners hear.
       if (error instanceof Refusal) reject(error);
     });
@@ -185,8 +183,9 @@ async function sendBack(
   }
   // The body comes with a lag, and who waits for events wants to see first that they are on their way.
   if (filter) response.flushHeaders();
-  const body = filter ? filterBody(filter, incoming) : new PassThrough();
-  await pipeline(incoming, traffic.meter("in"), body, response);
+  const body = gathered(incoming, traffic, "in");
+  if (filter) await pipeline(body, filterBody(filter, incoming), response);
+  else await pipeline(body, response);
 }
 
 function refuseUnreadable({ headers }: IncomingMessage, status: number): void {
