@@ -66,7 +66,14 @@ def _depth(text: bytes) -> int:
     return deepest
 
 
+# Stand for objects, which are not made: one whose values all are objects, and any other.
+_OF_OBJECTS, _OF_OTHERS = object(), object()
+
+
+def _kind_of(pairs: Sequence[tuple[str, object]]) -> object:
+    return _OF_OBJECTS if all(value is _OF_OBJECTS or value is _OF_OTHERS for _, value in pairs) else _OF_OTHERS
+
+
 def is_memory(text: bytes) -> bool:
     """Whether JSON that passed `problem_of` has the shape {category: {key: value}}."""
-    value = json.loads(text, parse_int=str, parse_float=str)
-    return isinstance(value, dict) and all(isinstance(entries, dict) for entries in value.values())
+    return json.loads(text, parse_int=str, parse_float=str, object_pairs_hook=_kind_of) is _OF_OBJECTS

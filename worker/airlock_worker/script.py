@@ -70,7 +70,10 @@ def _prepared(
 ) -> Callable[[], None]:
     check = sdk.only_in_process(getpid())
     result = sdk.Result(limits.max_result_bytes, check)
-    memory = sdk.Memory(sdk.parse_json(start["memory_json"] or "{}"), limits.max_result_bytes, check)
+    carried = sdk.parse_json(start["memory_json"] or "{}")
+    if type(carried) is not dict or any(type(entries) is not dict for entries in carried.values()):
+        raise ValueError("memory_json is not of the form {category: {key: value}}")
+    memory = sdk.Memory(carried, limits.max_result_bytes, check)
     names = {
         "settings": sdk.Settings(plain_settings, given.secrets, given.descriptions),
         "memory": memory,

@@ -12,6 +12,10 @@ from .network import Network, network_of
 from .room import Limits
 from .secret import Secret
 
+# The check makes objects of a text, on the event loop and outside of every run's limits. The router has read a longer
+# one byte by byte, and the child, which has limits, refuses one of another form.
+_CHECKED_BYTES = 64 * 1024
+
 
 class BadStart(ValueError):
     """The caller's request cannot be run; the text may be shown to it."""
@@ -89,8 +93,8 @@ def start_of(request: Any, provision: Provision) -> Start:
         # Without its route a run would have another network than its project's file says.
         raise BadStart(f"network must be given exactly for a project with one; this has {provision.network}")
     memory_json: str = request.memory_json
-    if memory_json not in ("", "{}"):
-        text = memory_json.encode()
+    text = memory_json.encode()
+    if text not in (b"", b"{}") and len(text) <= _CHECKED_BYTES:
         problem = problem_of(text) or (None if is_memory(text) else "it is not of the form {category: {key: value}}")
         if problem is not None:
             raise BadStart(f"memory_json cannot be used: {problem}")

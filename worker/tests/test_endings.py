@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -154,6 +156,33 @@ async def test_a_start_that_cannot_be_run_is_refused(shared: Worker, options: di
         await shared.run("pass", **options)
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert words in (caught.value.details() or "")
+
+
+async def test_a_large_memory_of_another_form_ends_the_run_before_its_script(shared: Worker) -> None:
+    for memory in ("[" + "1," * 50_000 + "1]", '{"a":' + "1" * 100_000 + "}"):
+        ended = await shared.run("print('ran')", memory=memory)
+        assert (ended.end, ended.stdout) == ("start_failed", b"")
+        assert "not of the form" in (ended.error or "")
+
+
+async def test_a_large_memory_takes_neither_time_nor_memory_of_the_supervisor() -> None:
+    memory = '{"a":{"b":[' + ",".join(['{"":{}}'] * 2_000_000) + "]}}"
+    async with worker(memory_bytes=96 * MIB) as target:
+        call = await target.start("print(1, flush=True)\nimport time; time.sleep(60)", timeout_ms=60_000)
+        await call.next_event()
+        supervisor = Path(f"/proc/{target.process.pid}")
+        ticks = _cpu_s(supervisor)
+        ended = await target.run("print('ran')", memory=memory)
+        assert ended.end == "out_of_memory"
+        assert _cpu_s(supervisor) - ticks < 1
+        [peak] = re.findall(r"VmHWM:\s+(\d+) kB", (supervisor / "status").read_text())
+        assert int(peak) < 300 * 1024
+        await call.stop()
+
+
+def _cpu_s(process: Path) -> float:
+    fields = (process / "stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def test_limits_of_zero_are_refused(shared: Worker) -> None:

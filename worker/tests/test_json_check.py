@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from airlock_worker.json_check import MAX_DEPTH, problem_of
+from airlock_worker.json_check import MAX_DEPTH, is_memory, problem_of
 
 WORKER = Path(__file__).parent.parent
 
@@ -87,3 +87,22 @@ N = 10 << 20
 problem_of({text})
 """
     subprocess.run([sys.executable, "-c", code], cwd=WORKER, check=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        (b"{}", True),
+        (b'{"a": {}}', True),
+        (b'{"a": {"k": 1, "l": [{}]}, "b": {"k": {"deeper": {"x": 1}}}}', True),
+        (b'{"a": {"k": {}}}', True),
+        (b"[]", False),
+        (b"[{}]", False),
+        (b"1", False),
+        (b'{"a": 1}', False),
+        (b'{"a": {}, "b": [{}]}', False),
+        (b'{"a": null}', False),
+    ],
+)
+def test_a_memory_is_categories_of_keys(text: bytes, is_one: bool) -> None:
+    assert is_memory(text) == is_one
