@@ -11,9 +11,9 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from . import kernel, own_builtins, tls_contexts, tree
+from . import kernel, own_builtins, processes, tls_contexts, tree
 from .import_hooks import on_import
 
 _ERROR_LINES = 12
@@ -33,22 +33,31 @@ class Imported:
 
 
 def import_all(
-    modules: list[str], distributions: list[str], skipped: Mapping[str, str], begins: Callable[[str | None], None]
+    modules: list[str],
+    distributions: list[str],
+    skipped: Mapping[str, str],
+    begins: Callable[[str | None], None],
+    left_processes: Callable[[str], NoReturn],
 ) -> Imported:
     """The project names `modules` itself, and each must be there. A distribution may bring modules that need packages
     which the project does not have, and `skipped`, each with its reason, are not even tried. `begins` is told which of
-    a distribution's modules comes next, since an import may end the process.
+    a distribution's modules comes next, since an import may end the process. `left_processes` is called, and must not
+    return, when that module has started processes which are still there: they would be no run's.
     """
     name, left_out = "", []
     tls_contexts.watch()
     try:
         for name in modules:
             importlib.import_module(name)
+        # What the project has imported in any case cannot be left out.
+        _end_processes()
         for distribution in distributions:
             name = distribution
             for name in top_level_modules(distribution):
                 begins(name)
                 problem = skipped.get(name) or _attempt(name)
+                if _has_processes():
+                    left_processes(name)
                 if problem is not None:
                     left_out.append(f"{name}: {problem}"[:_MAX_REASON])
         begins(None)
@@ -60,7 +69,7 @@ def import_all(
         return Imported(f"import of {name} failed:\n" + "\n".join(lines[-_ERROR_LINES:]))
     finally:
         tls_contexts.stop_watching(sys.modules.get("ssl"))
-    _stop_resource_tracker()
+    _end_processes()
     on_import("pandas", _show_whole_cells)
     return Imported(left_out=tuple(left_out[:_MAX_LEFT_OUT]))
 
@@ -71,6 +80,24 @@ def _attempt(module: str) -> str | None:
     except (Exception, SystemExit) as error:
         return f"{type(error).__name__}: {error}"
     return None
+
+
+def _has_processes() -> bool:
+    """Whether a package has started any that did not end by themselves."""
+    _stop_resource_tracker()
+    _reap()
+    return bool(processes.children_of(os.getpid()))
+
+
+def _reap() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _end_processes() -> None:
+    _stop_resource_tracker()
+    processes.kill_orphans(())
 
 
 def _stop_resource_tracker() -> None:

@@ -3,12 +3,12 @@
 It imports the project's packages, and from then on does nothing but fork: what it would keep of one child, or of the
 outside world, would move the objects of the next. The zygote, its parent, does all the rest.
 
-Messages are JSON, one a packet. From the template: `{"importing": module or null}`, as often as it begins with a module
-that it could do without, and then `{"failed": text}` or `{"ready": what every run child has before its script,
-"left_out": [modules that could not be imported]}`. Then to it: `{"limits": {...}, "born_in_cgroup": bool}` with
-descriptors (the child's ends of control, orders, stdout, stderr and status, the cgroup's directory when the child is to
-be born in it, files to move by), and from it: `{"pid": pid}` with a pidfd where the kernel has them, or `{"no_fork":
-[errno, text]}`. On a socket of its own:
+Messages are JSON, one a packet. From the template: `{"importing": module or null, "started_processes": bool}`, as often
+as it begins with a module that it could do without, and once more, with true, when it ends because of one; then
+`{"failed": text}` or `{"ready": what every run child has before its script, "left_out": [modules that could not be
+imported]}`. Then to it: `{"limits": {...}, "born_in_cgroup": bool}` with descriptors (the child's ends of control,
+orders, stdout, stderr and status, the cgroup's directory when the child is to be born in it, files to move by), and
+from it: `{"pid": pid}` with a pidfd where the kernel has them, or `{"no_fork": [errno, text]}`. On a socket of its own:
 `{"exit": pid, "status": n}`.
 """
 
@@ -72,8 +72,9 @@ class Template:
         self._orders, its_orders = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # Where it says which children have ended; and those that were taken before somebody asked.
         self.early: deque[tuple[int, int]] = deque()
-        # The module that it is importing and could do without.
+        # The module that it is importing and could do without, and whether that has started processes.
         self.importing: str | None = None
+        self.started_processes = False
         self.endings, its_endings = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # Collections in the template leave alone what is frozen here, so that the two go on sharing it.
         gc.collect()
@@ -93,6 +94,7 @@ class Template:
             if message is None or "importing" not in message:
                 return message
             self.importing = message["importing"]
+            self.started_processes = message["started_processes"]
 
     def ended_by_import(self) -> str | None:
         """Once it is gone: how an import that it could do without ended it, and nothing is left of it then. None: it
@@ -106,6 +108,8 @@ class Template:
         self._orders.close()
         self.endings.close()
         processes.kill_orphans(())
+        if self.started_processes:
+            return "the import starts a process, which each run has to do for itself"
         if how.si_code == os.CLD_EXITED:
             return f"the import ended the process with exit status {how.si_status}"
         return f"the import was killed by {signal.Signals(how.si_status).name}"
@@ -171,7 +175,7 @@ def _live(
         # What was done so far follows the machine, its user and the worker's directory.
         heap.begin_anew()
         determinism.prepare()
-        imported = preload.import_all(modules, dists, skipped, partial(_tell_import, orders))
+        imported = preload.import_all(modules, dists, skipped, partial(_tell_import, orders), partial(_give_up, orders))
         if imported.problem is None:
             _get_ready(room, heap)
             # Packages come out of Python's caches or are compiled, and look at the machine.
@@ -192,7 +196,12 @@ def _live(
 
 
 def _tell_import(orders: socket.socket, module: str | None) -> None:
-    orders.send(json.dumps({"importing": module}).encode())
+    orders.send(json.dumps({"importing": module, "started_processes": False}).encode())
+
+
+def _give_up(orders: socket.socket, module: str) -> NoReturn:
+    orders.send(json.dumps({"importing": module, "started_processes": True}).encode())
+    os._exit(1)
 
 
 def _get_ready(room: Room, heap: Heap) -> None:

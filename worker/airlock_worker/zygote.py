@@ -109,7 +109,10 @@ class Zygote:
             cgroup.close()
 
     def _end(self, pid: int, status: int) -> None:
-        child = self._children.pop(pid)
+        child = self._children.pop(pid, None)
+        if child is None:
+            # A thread that a package left in the template may start processes.
+            return
         with child.word as word:
             status = init.status_from(word, status)
         # Told only when nothing that a dead run started is left: it fell to us, not to the template.
@@ -155,6 +158,8 @@ def main() -> None:
     kernel.prctl(kernel.PR_SET_PDEATHSIG, 0)
     zygote = Zygote(link, room, cgroups, template)
     try:
+        # What packages started and left alone has come here.
+        processes.kill_orphans((template.pid,))
         if first is not None:
             zygote.send(first)
         if first is None or ("ready" in first and not zygote.serve(Overhead(**first["ready"]))):

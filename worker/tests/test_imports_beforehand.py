@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import tempfile
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from airlock_worker import processes
 
 from .egress import Egress
 from .harness import Worker, worker
@@ -35,12 +38,32 @@ OWN.set_default_verify_paths()
 BARE = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 def names(context): return [dict(pair[0] for pair in ca["subject"]).get("commonName") for ca in context.get_ca_certs()]
 """
+STARTS_A_DAEMON = """
+import os
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0: os.execlp("sleep", "sleep", "61")
+    os._exit(0)
+os.wait()
+"""
+STARTS_LATER = """
+import subprocess, threading
+timer = threading.Timer(0.5, subprocess.Popen, [["sleep", "0.5"]])
+timer.daemon = True
+timer.start()
+"""
 DISTRIBUTIONS = {
     "half": {"half": "WHOLE = 7", "half_extra": "import not_in_this_project", "half_quits": "raise SystemExit('no')"},
     "ends": {
         "ends": "VALUE = 8",
         "ends_by_itself": "import os; os._exit(3)",
         "ends_in_c": "import ctypes; ctypes.string_at(0)",
+    },
+    "starts": {
+        "starts": "import subprocess\nHELPER = subprocess.Popen(['sleep', '2'])\nsubprocess.run(['true'])",
+        "starts_none": "import subprocess\nEND = subprocess.run(['true']).returncode",
+        "starts_daemon": STARTS_A_DAEMON,
+        "starts_later": STARTS_LATER,
     },
     "looks": {"looks": LOOKS_AROUND},
     "contexts": {"contexts": MAKES_CONTEXTS},
@@ -85,6 +108,21 @@ async def test_a_module_that_ends_the_process_is_left_out_too(python: str) -> No
         assert left_out[0] == "ends_by_itself: the import ended the process with exit status 3"
         assert left_out[1].startswith("ends_in_c: the import was killed by SIG")
         assert len(left_out) == 4
+
+
+async def test_processes_that_packages_start_are_each_runs_own(python: str) -> None:
+    async with worker("--import-of", "starts", "--import", "starts_daemon", python=python) as target:
+        status = await target.until_state("READY")
+        [left_out] = [fact.values for fact in status.isolation_facts if fact.name == "not_imported_beforehand"]
+        assert left_out == ["starts: the import starts a process, which each run has to do for itself"]
+        # Only the children that wait for runs.
+        await asyncio.sleep(0.2)
+        below = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in processes.descendants_of(target.process.pid)]
+        assert b"sleep\x0061\0" not in below
+        for _ in range(3):
+            ended = await target.run("import starts, starts_none; set_result([starts.HELPER.poll(), starts_none.END])")
+            assert ended.value == [None, 0]
+            await asyncio.sleep(0.7)
 
 
 async def test_what_the_project_names_itself_must_be_there(python: str) -> None:
