@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+from typing import NoReturn
 
 # The whole of the zygote's own modules, so that there is as much memory to be copied by a fork.
 from airlock_worker import preload, zygote  # noqa: F401
@@ -37,8 +38,12 @@ def run(code: str) -> int:
     return size
 
 
+def _refuse(module: str) -> NoReturn:
+    raise SystemExit(f"{module} starts a process when it is imported")
+
+
 def main() -> None:
-    imported = preload.import_all([], sys.argv[1:], {}, lambda _: None)
+    imported = preload.import_all([], sys.argv[1:], {}, lambda _: None, _refuse)
     if imported.problem is not None or imported.left_out:
         raise SystemExit(imported.problem or "; ".join(imported.left_out))
     gc.collect()
