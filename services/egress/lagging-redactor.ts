@@ -1,3 +1,4 @@
+import type { NeedleSet } from "../common/redaction/needle-set.ts";
 import { RedactionCounts } from "../common/redaction/redaction-counts.ts";
 import { type SecondPass, TextRedactor, type Triggers } from "../common/redaction/text-redactor.ts";
 import type { ResponseFilter } from "./response-filter.ts";
@@ -16,19 +17,21 @@ const MAX_REGION_BYTES = 1024 * 1024;
  * So nothing of a redactor's state is kept: what may leave is decided by a new one that has the lag in view as well.
  */
 export class LaggingRedactor {
-  readonly #filter: ResponseFilter;
+  readonly #needles: NeedleSet;
+  readonly #lagBytes: number;
   /** What has not left. */
   #window: Buffer = Buffer.alloc(0);
 
   constructor(filter: ResponseFilter) {
-    this.#filter = filter;
+    this.#needles = filter.needles;
+    this.#lagBytes = filter.lagBytes;
   }
 
   /** Takes the next bytes and returns those that leave now. Throws when secrets overlap for longer than any text would. */
   push(chunk: Uint8Array): Uint8Array[] {
     // A copy also of what is left of it: a few bytes that are held must not keep a whole message in memory.
     this.#window = Buffer.concat([this.#window, chunk]);
-    const { lagBytes } = this.#filter;
+    const lagBytes = this.#lagBytes;
     const released = this.#releaseTo(this.#window.length - lagBytes);
     if (this.#window.length > lagBytes + MAX_REGION_BYTES) throw new Error("secrets overlap without end");
     return released;
@@ -63,7 +66,7 @@ export class LaggingRedactor {
       gap: () => undefined,
       end: () => 0,
     };
-    const redactor = new TextRedactor(this.#filter.needles, new RedactionCounts(), positions);
+    const redactor = new TextRedactor(this.#needles, new RedactionCounts(), positions);
     const pieces: Piece[] = [];
     for (const bytes of [...redactor.push(this.#window), ...redactor.end(false).pieces]) {
       const from = plainFrom.get(bytes);

@@ -1,5 +1,6 @@
-import { compileReplacements, type NeedleSet } from "../common/redaction/needle-set.ts";
+import { type NeedleSet, withReplacements } from "../common/redaction/needle-set.ts";
 import { TextRedactor } from "../common/redaction/text-redactor.ts";
+import { CompiledValues } from "./compiled-values.ts";
 import type { Placeholder } from "./placeholders.ts";
 
 /** What is looked for in the responses of one host: the brokered values that it is sent, and so knows. */
@@ -20,10 +21,19 @@ const LAG_STEP_BYTES = 4_096;
  *
  * In place of a value the script reads the placeholder that it sent: a usual marker would tell the last four characters.
  */
-export function responseFilters(placeholders: readonly Placeholder[]): ReadonlyMap<string, ResponseFilter> {
+export function responseFilters(
+  placeholders: readonly Placeholder[],
+  compiled = new CompiledValues(),
+): ReadonlyMap<string, ResponseFilter> {
   const hosts = new Set(placeholders.map(({ host }) => host));
   return new Map(
-    [...hosts].map((host) => [host, filterOf(placeholders.filter((each) => each.host === host))]),
+    [...hosts].map((host) => [
+      host,
+      filterOf(
+        placeholders.filter((each) => each.host === host),
+        compiled,
+      ),
+    ]),
   );
 }
 
@@ -31,15 +41,21 @@ export function responseFilters(placeholders: readonly Placeholder[]): ReadonlyM
  * Looks for whole values only. A part that were found by itself, such as a window of a long value or a field of a
  * structured one, could be guessed by itself: with a known beginning (`eyJhbGci…`) one character after the other.
  */
-function filterOf(placeholders: readonly Placeholder[]): ResponseFilter {
+function filterOf(placeholders: readonly Placeholder[], compiled: CompiledValues): ResponseFilter {
   const values = placeholders.map(({ secret }) => secret.reveal());
-  const needles = compileReplacements(
-    values,
-    placeholders.map(({ text }) => text),
-  );
+  const shared = compiled.of(values);
   const longest = Math.max(...values.map((value) => Buffer.byteLength(value))) * LONGEST_SPELLING;
   const lagBytes = Math.ceil(longest / LAG_STEP_BYTES) * LAG_STEP_BYTES;
-  return { needles, lagBytes };
+  return {
+    // Made for each search, so that a route holds nothing of its own while its run is paused.
+    get needles() {
+      return withReplacements(
+        shared,
+        placeholders.map(({ text }) => text),
+      );
+    },
+    lagBytes,
+  };
 }
 
 /** A short text, such as a header, without the needles. Headers are bytes that Node shows as Latin-1. */

@@ -5,6 +5,7 @@ import { isUsable, type ProjectCatalogue } from "../common/project-catalogue.ts"
 import type { Project } from "../common/project-file.ts";
 import type { Attempts } from "./attempts.ts";
 import type { Authority } from "./authority.ts";
+import { CompiledValues } from "./compiled-values.ts";
 import { newPlaceholder } from "./placeholders.ts";
 import { responseFilters } from "./response-filter.ts";
 import { createRoute } from "./routes.ts";
@@ -31,6 +32,7 @@ export function createRouteOpener(parts: {
   readonly openTunnels: OpenTunnels;
   readonly attempts: Attempts;
 }): OpenRouteFor {
+  const compiled = new CompiledValues();
   return async ({ project: name, executionId, workerId, workerAddress }, signal) => {
     await parts.catalogue.refresh();
     const { network, secrets } = usable(parts.catalogue, name);
@@ -38,7 +40,7 @@ export function createRouteOpener(parts: {
     const values = needsValues ? await parts.brokered(name, signal) : [];
     const placeholders = values.map(({ secret, ...injection }) => newPlaceholder(secret, injection));
     // Of values that were rotated before, or will be, this run can send none.
-    const filters = responseFilters(placeholders);
+    const filters = responseFilters(placeholders, compiled);
     const own = placeholders.length > 0 ? (await parts.authority()).certificatePem : "";
     const authorityPem = own + parts.extraAuthorities;
     const { route, username, password, close } = createRoute({

@@ -34,14 +34,22 @@ export function compileNeedles(
   return compiled(needlesOf(values, names), names, triggers);
 }
 
-/** The same of values that are looked for as a whole, in place of which `texts` are written, by the values' order. */
-export function compileReplacements(values: readonly string[], texts: readonly string[]): NeedleSet {
-  const needles = wholeNeedlesOf(values).map((needle) => ({
+/** The same of values that are looked for as a whole, whose markers show nothing. */
+export function compileValues(values: readonly string[]): NeedleSet {
+  return compiled(
+    wholeNeedlesOf(values).map((needle) => ({ ...needle, tail: 0 })),
+    [],
+  );
+}
+
+/** `set` with these texts, by the values' order, in place of the markers. What was compiled is shared with `set`. */
+export function withReplacements(set: NeedleSet, texts: readonly string[]): NeedleSet {
+  const replacements = texts.map((text) => Buffer.from(text));
+  const needles = set.needles.map((needle) => ({
     ...needle,
-    replacement: Buffer.from(texts[needle.source] ?? ""),
-    tail: 0,
+    replacement: replacements[needle.source] ?? Buffer.alloc(0),
   }));
-  return compiled(needles, []);
+  return { ...set, needles };
 }
 
 /** The needles of texts that are looked for as they are or with escapes, and in no other form. */

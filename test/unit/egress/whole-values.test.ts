@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { compileReplacements } from "../../../services/common/redaction/needle-set.ts";
+import { compileValues, withReplacements } from "../../../services/common/redaction/needle-set.ts";
 import { TextRedactor } from "../../../services/common/redaction/text-redactor.ts";
 import { PROPERTY_TIMEOUT_MS, propertyRuns } from "../../support/property-runs.ts";
 
@@ -42,7 +42,7 @@ it(
         const text = write(secret.slice(0, at) + secret.slice(at + MISSING));
         // A value that repeats itself may be whole in what is left of it.
         if (text.includes(secret)) return;
-        const redactor = new TextRedactor(compileReplacements([secret], ["PLACEHOLDER"]));
+        const redactor = new TextRedactor(withReplacements(compileValues([secret]), ["PLACEHOLDER"]));
         const pieces = [...redactor.push(Buffer.from(text)), ...redactor.end(false).pieces];
         expect(Buffer.concat(pieces).toString()).toBe(text);
       }),
@@ -61,7 +61,7 @@ it(
         fc.integer({ min: 5, max: 17 }),
         (secret, count) => {
           const rounded = `${Number(secret).toExponential(count)} ${Number(secret)}`.replaceAll(secret, "");
-          const redactor = new TextRedactor(compileReplacements([secret], ["PLACEHOLDER"]));
+          const redactor = new TextRedactor(withReplacements(compileValues([secret]), ["PLACEHOLDER"]));
           const pieces = [...redactor.push(Buffer.from(rounded)), ...redactor.end(false).pieces];
           // Digits and a point of a rounded number may be all the digits of a secret that a double holds exactly.
           const isExact = rounded.replace(/[.,]/g, "").includes(secret);
