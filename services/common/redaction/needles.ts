@@ -1,7 +1,7 @@
 import type { Gaps } from "./automaton.ts";
 import { markerFor, markerShowing, PLAIN_MARKER, shownOf } from "./markers.ts";
 import type { MatchCheck } from "./match-checks.ts";
-import { bytesMeant, isHex, textFormsOf } from "./other-forms.ts";
+import { bytesMeant, isHex, lineEndFormsOf, textFormsOf } from "./other-forms.ts";
 import { secretNumber } from "./printed-numbers.ts";
 import { sampleAt, stretchesOf } from "./random-looking.ts";
 import { SECRET_NAME } from "./secret-names.ts";
@@ -128,6 +128,7 @@ function addWholeText(needles: NeedleList, { text, source }: Text): void {
     const gaps = isHex(form) ? "hex" : "none";
     needles.add(form, source, { shows: form, gaps });
   }
+  for (const form of lineEndFormsOf(text)) needles.add(form, source, { shows: form });
   for (const form of utf16Forms(text)) needles.add(form, source);
 }
 

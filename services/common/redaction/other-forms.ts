@@ -15,6 +15,14 @@ export function textFormsOf(value: string): string[] {
   return [...forms];
 }
 
+/** A value of several lines with the line ends of other systems and of the network. */
+export function lineEndFormsOf(value: string): string[] {
+  const lines = value.split(/\r\n|\n/);
+  return lines.length === 1
+    ? []
+    : ["\n", "\r\n"].map((end) => lines.join(end)).filter((form) => form !== value);
+}
+
 /** The bytes that a key in hexadecimal or Base64 stands for, at least eight; undefined for other values. */
 export function bytesMeant(value: string): Buffer | undefined {
   const digits = value.replaceAll("-", "");

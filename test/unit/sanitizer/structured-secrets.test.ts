@@ -111,6 +111,12 @@ describe("a password or a phrase that is wrapped or cut", () => {
     }
   });
 
+  it.each(["\n", "\r\n"])("is found with other line ends than %j", (end) => {
+    const value = ["correct", "horse", "battery"].join(end);
+    expect(redacted([value], "a correct\r\nhorse\r\nbattery b")).toMatch(/^a \[REDACTED[^\]]*\] b$/);
+    expect(redacted([value], "a correct\nhorse\nbattery b")).toMatch(/^a \[REDACTED[^\]]*\] b$/);
+  });
+
   it.each([
     ["a sentence", "this is the text of a message", "the text of a message"],
     [
