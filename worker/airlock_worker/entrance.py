@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -27,7 +28,16 @@ from .room import Room
 
 # Above all that the supervisor hands over.
 _ORDER_FD = 200
-_ARGUMENTS = ["-s", "-P", "-m", "airlock_worker.zygote"]
+# All of the standard library that the zygote imports. It comes before the first module of Airlock, because its classes
+# would lie elsewhere when Airlock's modules are compiled, which follows whether their .pyc files can be read.
+STANDARD_LIBRARY = (
+    "__future__, _json, _socket, argparse, array, ast, atexit, collections.abc, contextlib, ctypes, dataclasses, "
+    "datetime, decimal, difflib, enum, errno, fcntl, functools, gc, hashlib, importlib.machinery, importlib.metadata, "
+    "importlib.util, inspect, io, json, linecache, math, mmap, pathlib, random, re, resource, select, shutil, signal, "
+    "socket, stat, struct, tempfile, textwrap, threading, traceback, types, typing, weakref"
+)
+_PROGRAM = f"import {STANDARD_LIBRARY}; from airlock_worker.zygote import main; main()"
+_ARGUMENTS = ["-s", "-P", "-c", _PROGRAM]
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,9 @@ def enter() -> Order:
     """Returns in the second start. Ends the process when no tree can be made as it was asked for."""
     if len(sys.argv) > 1:
         _start_anew(_parsed())
-    # What is there now is the same in every worker. What comes next follows the machine.
+    # The standard library lies the same in every worker. Airlock's modules may have been compiled, and what comes next
+    # follows the machine. Of Airlock's, a script's `re.purge()` must free nothing.
+    re.purge()
     Heap().begin_anew()
     if os.geteuid() != 0:
         with contextlib.suppress(OSError):

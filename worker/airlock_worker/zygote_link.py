@@ -106,6 +106,8 @@ class ZygoteLink:
                 stderr=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno(), *self._cgroups.descriptors()],
                 start_new_session=True,
+                # Another user of this directory is to read the .pyc files that it writes.
+                umask=0o022,
             )
         finally:
             theirs.close()

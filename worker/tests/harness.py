@@ -237,6 +237,7 @@ async def worker(
     ready: bool = True,
     python: str = sys.executable,
     wrapper: Sequence[str] = (),
+    worker_root: Path = WORKER_ROOT,
     **provision: Any,
 ) -> AsyncIterator[Worker]:
     with tempfile.TemporaryDirectory(prefix="airlock-test-", ignore_cleanup_errors=True) as directory:
@@ -249,7 +250,7 @@ async def worker(
                 *("-m", "airlock_worker", "--worker-id", WORKER_ID),
                 *("--listen", f"unix:{socket}", "--run-dir", f"{directory}/run"),
                 *("--python", python, *arguments),
-                env={"PYTHONPATH": str(WORKER_ROOT)},
+                env={"PYTHONPATH": str(worker_root)},
                 stdin=asyncio.subprocess.PIPE,
                 stderr=log,
             )

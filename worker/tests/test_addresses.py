@@ -7,12 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import subprocess
+import sys
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 
+from airlock_worker.entrance import STANDARD_LIBRARY
+from airlock_worker.messages import DEFAULT_DESCRIPTORS
+
 from .conftest import SETTINGS
-from .harness import Ended, Worker, worker
+from .harness import WORKER_ROOT, Ended, Worker, worker
 
 ROUNDS = int(os.environ.get("AIRLOCK_DETERMINISM_ROUNDS", "1"))
 AT_ONCE = 24
@@ -160,6 +167,38 @@ async def test_the_next_addresses_do_not_depend_on_the_worker_and_its_past() -> 
                 assert (await call.finish()).end == "completed"
             results += [ended.result for ended in await asyncio.gather(*(target.run(NEXT_PLACES) for _ in range(8)))]
     assert results[0] is not None and len(set(results)) == 1
+
+
+STANDARD_CLASSES = """
+import argparse, collections, enum, json, random, socket, threading
+kinds = {json.JSONDecoder, json.JSONEncoder, socket.socket, threading.Thread, enum.Enum, collections.Counter,
+    argparse.ArgumentParser, random.Random}
+set_result([[kind.__name__ for kind in kinds], [hash(kind) for kind in kinds], id(json.dumps), id(object())])
+"""
+
+
+async def test_orders_do_not_depend_on_the_compiled_files_of_airlocks_modules(shared: Worker, tmp_path: Path) -> None:
+    package = tmp_path / "airlock_worker"
+    shutil.copytree(WORKER_ROOT / "airlock_worker", package, ignore=shutil.ignore_patterns("__pycache__"))
+    # A file in its place, so that none is ever written.
+    (package / "__pycache__").write_text("")
+    names = ["a sum over a set of classes", "objects of all sizes", "after imports"]
+    async with worker(
+        "--descriptors", str(DEFAULT_DESCRIPTORS), worker_root=tmp_path, secrets=SECRETS, settings=SETTINGS
+    ) as target:
+        for code in (STANDARD_CLASSES, *(SCRIPTS[name] for name in names)):
+            ours, others = await _run(target, code), await _run(shared, code)
+            assert ours.result is not None and ours.result == others.result, code
+
+
+def test_the_standard_library_is_there_before_airlocks_first_module() -> None:
+    code = (
+        f"import {STANDARD_LIBRARY}; import sys; before = {{*sys.modules}}; import airlock_worker.zygote;"
+        "print(*(name for name in {*sys.modules} - before if not name.startswith('airlock_worker')))"
+    )
+    environment = {"PYTHONPATH": str(WORKER_ROOT)}
+    late = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert late.stdout.split() == []
 
 
 # A script of some length: each of its lines is an object too.
