@@ -21,6 +21,7 @@ from .heap import UNTIL_GIVEN, UNTIL_SCRIPT, UNTIL_START, Heap
 from .plain_json import ascii_of
 from .room import Limits, Room
 from .run_cgroup import RunCgroup
+from .shared_mappings import share_anew
 
 # To the supervisor.
 CONTROL_FD = 3
@@ -47,6 +48,8 @@ def live(ends: tuple[int, int, int, int, int], room: Room, limits: Limits, cgrou
         _settle(ends)
         if problem is not None:
             raise problem
+        if room.shared_mappings:
+            share_anew(room.shared_mappings)
         if limits.network:
             _hand_out_listener(room)
         os.close(_STATUS_FD)

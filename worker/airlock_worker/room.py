@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from resource import getpagesize
 
 from . import kernel
+from .shared_mappings import Mapping
 
 _PRIVATE_PLACES = ("/tmp", "/var/tmp", "/dev/shm")
 HOST_NAME = "airlock"
@@ -58,6 +59,8 @@ class Room:
     interpreters: tuple[str, ...] = ()
     private_mounts: bool = False
     scratch: str = ""
+    # What packages shared when they were imported, and each run shares only with the processes that it starts.
+    shared_mappings: tuple[Mapping, ...] = ()
     problems: dict[str, str] = field(default_factory=dict)
     # What RLIMIT_AS and RLIMIT_DATA count before the script starts; 0: this kernel does not tell.
     base_address_space: int = 0

@@ -42,6 +42,7 @@ from . import (
     processes,
     script,
     seccomp,
+    shared_mappings,
 )
 from .cgroup_limits import Overhead
 from .heap import Heap
@@ -177,6 +178,8 @@ def _live(
         determinism.prepare()
         imported = preload.import_all(modules, dists, skipped, partial(_tell_import, orders), partial(_give_up, orders))
         if imported.problem is None:
+            # Before the heap takes all gaps between mappings.
+            room.shared_mappings = shared_mappings.make_private()
             _get_ready(room, heap)
             # Packages come out of Python's caches or are compiled, and look at the machine.
             heap.begin_anew()

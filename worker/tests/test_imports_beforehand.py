@@ -52,6 +52,18 @@ timer = threading.Timer(0.5, subprocess.Popen, [["sleep", "0.5"]])
 timer.daemon = True
 timer.start()
 """
+SHARES = """
+import mmap, multiprocessing
+LOCK = multiprocessing.Lock()
+CALLS = multiprocessing.Value("i", 7)
+PLAIN = mmap.mmap(-1, 64 << 20)
+PLAIN[5000] = 5
+READ_ONLY = mmap.mmap(-1, 4096, prot=mmap.PROT_READ)
+def count():
+    with LOCK, CALLS.get_lock():
+        CALLS.value += 1
+        return CALLS.value
+"""
 DISTRIBUTIONS = {
     "half": {"half": "WHOLE = 7", "half_extra": "import not_in_this_project", "half_quits": "raise SystemExit('no')"},
     "ends": {
@@ -65,6 +77,7 @@ DISTRIBUTIONS = {
         "starts_daemon": STARTS_A_DAEMON,
         "starts_later": STARTS_LATER,
     },
+    "shares": {"shares": SHARES},
     "looks": {"looks": LOOKS_AROUND},
     "contexts": {"contexts": MAKES_CONTEXTS},
 }
@@ -123,6 +136,32 @@ async def test_processes_that_packages_start_are_each_runs_own(python: str) -> N
             ended = await target.run("import starts, starts_none; set_result([starts.HELPER.poll(), starts_none.END])")
             assert ended.value == [None, 0]
             await asyncio.sleep(0.7)
+
+
+async def test_what_packages_share_is_shared_by_one_runs_processes_alone(python: str) -> None:
+    code = """
+import ctypes, multiprocessing, shares
+address = ctypes.addressof(ctypes.c_char.from_buffer(shares.PLAIN))
+found = [shares.count(), shares.PLAIN[5000], shares.PLAIN[9000], shares.PLAIN[5001]]
+shares.PLAIN[5000] = shares.PLAIN[9000] = 9
+lines = open("/proc/self/maps").read().splitlines()
+read_only = [line.split("-")[0] for line in lines if " r--s " in line]
+for each in read_only:
+    # Those of files that are open for reading alone stay as they are.
+    if ctypes.CDLL(None).mprotect(ctypes.c_void_p(int(each, 16)), 4096, 3) != 0: continue
+    found.append(ctypes.string_at(int(each, 16), 1)[0])
+    ctypes.memset(int(each, 16), 9, 1)
+other = multiprocessing.get_context("fork").Process(target=shares.count)
+other.start(); other.join()
+set_result([*found, other.exitcode, shares.count()])
+shares.LOCK.acquire(); shares.CALLS.get_lock().acquire()
+"""
+    async with worker("--import-of", "shares", python=python) as target:
+        results = [(await target.run(code, timeout_ms=10_000)) for _ in range(3)]
+        for ended in results:
+            assert ended.end == "completed", ended
+            assert ended.value == [8, 5, 0, 0, 0, 0, 10]
+        assert len({ended.result for ended in results}) == 1
 
 
 async def test_what_the_project_names_itself_must_be_there(python: str) -> None:
