@@ -69,6 +69,8 @@ export async function buildApp({
   app.server.maxHeadersCount = 0;
   // Further ones are closed at once: the services that share this process need files, too.
   app.server.maxConnections = Math.min(MAX_CONNECTIONS, Math.floor(maxOpenFiles() / 2));
+  // Before all that may refuse a request: a refusal is an answer, too.
+  boundAnswers(app);
   app.addHook("onRequest", async (request, reply) => {
     if (!(await awaitTurn(request.raw, reply.raw))) reply.hijack();
     else refuseAmbiguous(request.raw);
@@ -79,7 +81,6 @@ export async function buildApp({
   answerWithProblems(app, log);
   refuseUnknownRoutes(app);
   acceptJsonBodies(app);
-  boundAnswers(app);
   readQueryNumbers(app);
   const documents = describeLazily(registry, log, (described) => addRoutes(described, parts));
   const parts: RouteParts = { backend, drain, documents };
