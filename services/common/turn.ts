@@ -54,6 +54,29 @@ function threadMs(): number {
   return (user + system) / 1_000;
 }
 
+const SMALLEST_STEP_BYTES = 4 * 1024;
+const LARGEST_STEP_BYTES = 128 * 1024;
+
+/** A text's work in steps of at most about a millisecond, as long as the steps before it took for their bytes. */
+export class TextSteps {
+  readonly #turn = new Turn();
+  #bytes = 2 * SMALLEST_STEP_BYTES;
+
+  /** Does `step` with all of `text`, one part after the other, in turns with other work. */
+  async each(text: Uint8Array, step: (part: Uint8Array) => void, signal?: AbortSignal): Promise<void> {
+    for (let from = 0; from < text.length; ) {
+      if (this.#turn.isOver) await this.#turn.next(signal);
+      const part = text.subarray(from, from + this.#bytes);
+      const startedMs = threadMs();
+      step(part);
+      const usedMs = threadMs() - startedMs;
+      if (usedMs < 0.5) this.#bytes = Math.min(LARGEST_STEP_BYTES, this.#bytes * 2);
+      else if (usedMs > 1) this.#bytes = Math.max(SMALLEST_STEP_BYTES, this.#bytes / 2);
+      from += part.length;
+    }
+  }
+}
+
 /** Does all `steps`, each of which takes at most about a millisecond, in turns with other work; resolves to what they return. */
 export async function takeTurns<Result>(
   steps: Iterator<void, Result>,

@@ -4,6 +4,7 @@ import type { Injection } from "../common/project-network.ts";
 import { compileTexts, type NeedleSet } from "../common/redaction/needle-set.ts";
 import { Scanner } from "../common/redaction/scanner.ts";
 import type { Secret } from "../common/secret.ts";
+import { TextSteps } from "../common/turn.ts";
 import { Refusal } from "./refusal.ts";
 
 /** What every placeholder begins with. */
@@ -51,11 +52,17 @@ export function injectHeader(
 /** A stream that passes a body on and breaks when a placeholder stands in it. What came before has left: it is no secret. */
 export function placeholderGuard(placeholders: readonly Placeholder[]): Transform {
   const search = new PlaceholderSearch(placeholders);
+  const steps = new TextSteps();
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
-      const found = search.push(chunk);
-      if (found) done(misplaced(found, "in the body"));
-      else done(null, chunk);
+      let found: Placeholder | undefined;
+      const look = (part: Uint8Array) => {
+        found ??= search.push(part);
+      };
+      steps.each(chunk, look).then(() => {
+        if (found) done(misplaced(found, "in the body"));
+        else done(null, chunk);
+      }, done);
     },
   });
 }

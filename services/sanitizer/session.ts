@@ -5,7 +5,7 @@ import { MAX_CHUNK_BYTES, MAX_MESSAGE_BYTES } from "../common/grpc-limits.ts";
 import type { NeedleSet } from "../common/redaction/needle-set.ts";
 import { RedactionCounts } from "../common/redaction/redaction-counts.ts";
 import { TextRedactor } from "../common/redaction/text-redactor.ts";
-import { Turn } from "../common/turn.ts";
+import { TextSteps, Turn } from "../common/turn.ts";
 import { kindOf } from "./channels.ts";
 import type { Judge } from "./credentials/rules.ts";
 import { CredentialPass } from "./credentials/text-pass.ts";
@@ -13,10 +13,12 @@ import { redactJson } from "./json-redactor.ts";
 import { outputWithheld } from "./output-withheld.ts";
 
 const MAX_COLLECTED_BYTES = MAX_MESSAGE_BYTES;
-/** So many bytes of a text take about a millisecond. */
-const TEXT_STEP_BYTES = 128 * 1024;
 
-type OpenText = { readonly redactor: TextRedactor; readonly counts: RedactionCounts };
+type OpenText = {
+  readonly redactor: TextRedactor;
+  readonly counts: RedactionCounts;
+  readonly steps: TextSteps;
+};
 
 /** The redaction of one execution's output: the open document of each channel. */
 export class SanitizerSession {
@@ -47,15 +49,11 @@ export class SanitizerSession {
   async *#takeText({ channel, data, end, cut }: SanitizeChunk): AsyncGenerator<SanitizeResponse> {
     const open = this.#texts.get(channel) ?? openText(this.#needles, this.#judge);
     this.#texts.set(channel, open);
-    const { redactor, counts } = open;
-    const turn = new Turn();
+    const { redactor, counts, steps } = open;
     for (let at = 0; at < data.length; at += MAX_CHUNK_BYTES) {
       const chunk = data.subarray(at, at + MAX_CHUNK_BYTES);
       const pieces: Uint8Array[] = [];
-      for (let from = 0; from < chunk.length; from += TEXT_STEP_BYTES) {
-        if (turn.isOver) await turn.next(this.#signal);
-        pieces.push(...redactor.push(chunk.subarray(from, from + TEXT_STEP_BYTES)));
-      }
+      await steps.each(chunk, (part) => void pieces.push(...redactor.push(part)), this.#signal);
       if (pieces.length > 0) yield response(channel, joined(pieces));
     }
     if (!end) return;
@@ -97,7 +95,8 @@ function response(channel: SanitizeChannel, data: Buffer): SanitizeResponse {
 
 function openText(needles: NeedleSet, judge: Judge): OpenText {
   const counts = new RedactionCounts();
-  return { redactor: new TextRedactor(needles, counts, new CredentialPass(judge, counts)), counts };
+  const redactor = new TextRedactor(needles, counts, new CredentialPass(judge, counts));
+  return { redactor, counts, steps: new TextSteps() };
 }
 
 function joined(pieces: readonly Uint8Array[]): Buffer {

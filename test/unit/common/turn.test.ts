@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { takeTurns } from "../../../services/common/turn.ts";
+import { TextSteps, takeTurns } from "../../../services/common/turn.ts";
 
 describe("long computations", () => {
   it("of which several are under way have a round of the event loop each", async () => {
@@ -33,4 +33,27 @@ describe("long computations", () => {
     abort.abort();
     await expect(done).rejects.toMatchObject({ code: "cancelled" });
   });
+});
+
+it("a text whose bytes take long is worked on in small steps, between which other work goes on", async () => {
+  const parts: number[] = [];
+  const work = (part: Uint8Array) => {
+    parts.push(part.length);
+    const { user, system } = process.threadCpuUsage();
+    // A millisecond for each 2 KiB, sixty times as long as usual.
+    const untilMs = (user + system) / 1_000 + part.length / 2_048;
+    for (let now = 0; now < untilMs; ) {
+      const used = process.threadCpuUsage();
+      now = (used.user + used.system) / 1_000;
+    }
+  };
+  await new TextSteps().each(new Uint8Array(128 * 1024), work);
+  expect(parts.reduce((sum, length) => sum + length, 0)).toBe(128 * 1024);
+  expect(parts.slice(1).every((length) => length <= 4_096)).toBe(true);
+});
+
+it("a text of usual bytes is worked on in few steps", async () => {
+  let steps = 0;
+  await new TextSteps().each(new Uint8Array(1024 * 1024), () => void steps++);
+  expect(steps).toBeLessThan(20);
 });
