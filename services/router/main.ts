@@ -46,9 +46,18 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
   ];
   const workers = createWorkerConnections(tls);
   const projects = createProjectDirectory(poolManager, clock);
-  const dispatcher = createDispatcher({ store, poolManager, sanitizer, egress, workers, clock, log });
   const { maxUnfinished, maxStoredBytes: totalBytes } = config;
   const storage = startStorage({ store, projects, totalBytes, registry, clock, log });
+  const dispatcher = createDispatcher({
+    store,
+    storage,
+    poolManager,
+    sanitizer,
+    egress,
+    workers,
+    clock,
+    log,
+  });
   const admission = createAdmission({
     store,
     storage,

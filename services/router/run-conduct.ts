@@ -16,11 +16,13 @@ import type { RouteSession } from "./route-session.ts";
 import { runOnWorker } from "./run-on-worker.ts";
 import { createRunningTime, noteRunningTime, type RunningTime } from "./running-time.ts";
 import { type Stopwatch, startStopwatch } from "./stopwatch.ts";
+import type { Storage } from "./storage.ts";
 import type { ExecutionStore } from "./store/store.ts";
 import { isSuperseded, type Opening, type Outcome } from "./worker-conversation.ts";
 
 export type RunParts = {
   readonly store: ExecutionStore;
+  readonly storage: Pick<Storage, "mayStart" | "awaitStart">;
   readonly poolManager: PoolManagerServiceClient;
   readonly sanitizer: SanitizerServiceClient;
   readonly egress: EgressServiceClient;

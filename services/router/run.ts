@@ -1,4 +1,4 @@
-import { hasCode } from "../common/errors.ts";
+import { AirlockError, hasCode } from "../common/errors.ts";
 import type { LeaseGranted } from "../common/gen/airlock/v1/pool_manager.ts";
 import { awaitStore } from "./await-store.ts";
 import type { Grant, Submission } from "./execution.ts";
@@ -136,12 +136,15 @@ function unlessInterrupted(error: unknown): undefined {
 /** Puts the lease of a worker into `run`, and the route from there if the project reaches the network. */
 async function waitForWorker(run: OpenRun, parts: RunParts): Promise<LeaseGranted> {
   const { executionId, project, interruption } = run;
-  const { poolManager, workers, sanitizer, clock } = parts;
+  const { poolManager, workers, sanitizer, storage, clock } = parts;
   for (let lostGrants = 0; ; ) {
+    await interruption.race(storage.awaitStart(project, interruption.signal));
     const lease = openLease(poolManager, { project, executionId, workerId: "" }, clock);
     run.lease = lease;
     try {
       const granted = await interruption.race(lease.granted());
+      // The disk may have filled while it stood in the queue; the worker is for others then.
+      if (!storage.mayStart(project)) throw new AirlockError("unavailable", "There is no room to start it.");
       // A worker that died a moment ago may be granted still; as long as nothing runs there, another will do.
       await interruption.race(workers.reach(granted.workerAddress));
       await interruption.race(awaitSanitizer(sanitizer));

@@ -1,6 +1,9 @@
 import { AirlockError } from "../common/errors.ts";
 
 const MIB = 1024 * 1024;
+// Room on a scarce disk with which a pending execution starts: of a project that has its share, and of others.
+const START_ROOM = 128 * MIB;
+const LEAST_START_ROOM = 32 * MIB;
 // So much is free after a removal, so that not each submission needs one; of the whole deployment, the last twentieth is
 // for projects that store less than their share.
 const KEPT_FREE = 0.05;
@@ -16,8 +19,15 @@ export type StorageLimits = {
   readonly isOfDisk?: boolean;
 };
 
-/** A bound that would be exceeded, and how many bytes have to go before there is room again. */
-export type Excess = { readonly bound: "project" | "total"; readonly bytes: number };
+/**
+ * A bound that would be exceeded, and how many bytes have to go: `bytes` so that there is room for a while, `leastBytes` so
+ * that the bound is kept at all.
+ */
+export type Excess = {
+  readonly bound: "project" | "total";
+  readonly bytes: number;
+  readonly leastBytes: number;
+};
 
 /**
  * What has to go before `project` may store `bytes` more; undefined: nothing. A project that has its share of the whole
@@ -32,13 +42,39 @@ export function excessOf(
 ): Excess | undefined {
   const own = (usage.get(project) ?? 0) + bytes;
   if (limits.project !== undefined && own > limits.project) {
-    return { bound: "project", bytes: own - limits.project * (1 - KEPT_FREE) };
+    const bytes = own - limits.project * (1 - KEPT_FREE);
+    return { bound: "project", bytes, leastBytes: own - limits.project };
   }
   const total = bytesOf(usage) + bytes;
   const projects = usage.size + (usage.has(project) ? 0 : 1);
   const open = own > limits.total / projects ? limits.total * (1 - KEPT_FREE) : limits.total;
   if (total <= open) return undefined;
-  return { bound: "total", bytes: total - limits.total * (1 - 2 * KEPT_FREE) };
+  return { bound: "total", bytes: total - limits.total * (1 - 2 * KEPT_FREE), leastBytes: total - open };
+}
+
+/** What decides whether a pending execution may start, in bytes. */
+export type StartBounds = {
+  /** What has started and not ended stores, by project. */
+  readonly started: Usage;
+  readonly stored: Usage;
+  readonly limits: StorageLimits;
+};
+
+/**
+ * Whether a pending execution of `project` may start: not while what the project has under way stores more than the project
+ * may, and not on a disk that has little room left, where scripts under way may still write. A project that has its share
+ * of what is under way stops earlier than others.
+ */
+export function mayStart(project: string, { started, stored, limits }: StartBounds): boolean {
+  const own = started.get(project) ?? 0;
+  const all = bytesOf(started);
+  if (limits.project !== undefined && own > limits.project) return false;
+  const hasShare = own > 0 && own >= all / started.size;
+  if (!limits.isOfDisk) return all <= limits.total || !hasShare;
+  const room = limits.total - bytesOf(stored);
+  // With nothing under way nothing will end either; what waits may use a part of what is kept free.
+  if (all === 0) return room > -LEAST_START_ROOM;
+  return room > (hasShare ? START_ROOM : LEAST_START_ROOM);
 }
 
 /** What all of them store together. */

@@ -4,9 +4,11 @@ import type { Log } from "../common/log.ts";
 import { repeat } from "../common/repeat.ts";
 import type { ProjectDirectory } from "./project-directory.ts";
 import {
+  bytesOf,
   type Excess,
   excessOf,
   largestOf,
+  mayStart,
   neverFits,
   type StorageLimits,
   storageFull,
@@ -31,6 +33,10 @@ export type Storage = {
    * `storage_full` when none is left to forget, with `payload_too_large` when it would never fit.
    */
   reserve(project: string, limitBytes: number | undefined, bytes: number): Promise<Reservation>;
+  /** Whether a pending execution of the project may start now. */
+  mayStart(project: string): boolean;
+  /** Resolves when it may, or `signal` aborts. */
+  awaitStart(project: string, signal: AbortSignal): Promise<void>;
   stop(): Promise<void>;
 };
 
@@ -59,6 +65,11 @@ export function startStorage(parts: {
   // As the database counted it last, and the same with what is reserved.
   let stored = new Map<string, number>();
   let usage = new Map<string, number>();
+  let started = new Map<string, number>();
+  // What can be forgotten, and the limits of projects that had much under way at the last look.
+  let endedBytes = 0;
+  const projectLimits = new Map<string, number>();
+  const waitingToStart = new Set<{ readonly project: string; readonly start: () => void }>();
   let total: Pick<StorageLimits, "total" | "isOfDisk"> = { total: totalBytes };
   let readAtMs = Number.NEGATIVE_INFINITY;
   let reading: Promise<void> | undefined;
@@ -69,7 +80,11 @@ export function startStorage(parts: {
 
   const readNow = async () => {
     const counted = [...reserved].filter(({ isUsed }) => isUsed);
-    const [rows, capacity] = await Promise.all([store.countStoredBytes(), store.capacityBytes()]);
+    const [rows, unfinished, capacity] = await Promise.all([
+      store.countStoredBytes(),
+      store.countUnfinishedBytes(),
+      store.capacityBytes(),
+    ]);
     const isOfDisk = capacity < totalBytes;
     if (isOfDisk && !total.isOfDisk) {
       const [capacityMb, totalMb] = [toMb(capacity), toMb(totalBytes)];
@@ -78,6 +93,10 @@ export function startStorage(parts: {
     total = isOfDisk ? { total: capacity, isOfDisk } : { total: totalBytes };
     for (const each of counted) reserved.delete(each);
     stored = new Map(rows.map(({ project, bytes }) => [project, bytes]));
+    started = new Map(
+      unfinished.filter((each) => each.started > 0).map((each) => [each.project, each.started]),
+    );
+    endedBytes = bytesOf(stored) - unfinished.reduce((sum, each) => sum + each.pending + each.started, 0);
     usage = new Map(stored);
     for (const each of reserved) add(each);
     readAtMs = clock.now();
@@ -90,7 +109,9 @@ export function startStorage(parts: {
   };
 
   /** Forgets some executions; resolves to false when none is left whose end would help. */
-  const removeSome = async ({ bound, bytes }: Excess, project: string): Promise<boolean> => {
+  const removeSome = async ({ bound, bytes, leastBytes }: Excess, project: string): Promise<boolean> => {
+    // What others have is not forgotten for nothing.
+    if (bound === "total" && endedBytes < leastBytes) return false;
     const spent = new Set<string>();
     for (;;) {
       const from = bound === "project" ? project : largestOf(stored, spent);
@@ -137,6 +158,9 @@ export function startStorage(parts: {
     return { project: known?.limits?.storedBytes, ...total };
   };
 
+  const mayStartNow = (project: string) =>
+    mayStart(project, { started, stored, limits: { project: projectLimits.get(project), ...total } });
+
   /** What executions wrote since they were let in. */
   const look = async () => {
     try {
@@ -147,7 +171,10 @@ export function startStorage(parts: {
           const excess = excessOf(stored, project, 0, limits);
           if (!excess || !(await remove(excess, project))) break;
         }
+        projectLimits.set(project, limits.project ?? Number.POSITIVE_INFINITY);
       }
+      for (const project of projectLimits.keys()) if (!stored.has(project)) projectLimits.delete(project);
+      for (const waiting of waitingToStart) if (mayStartNow(waiting.project)) waiting.start();
     } catch (error) {
       log.warn({ err: error }, "what is stored was not counted");
     }
@@ -179,6 +206,21 @@ export function startStorage(parts: {
           if (reserved.delete(reservation)) add({ project, bytes: -bytes });
         },
       };
+    },
+    mayStart: mayStartNow,
+    async awaitStart(project, signal) {
+      if (signal.aborted || mayStartNow(project)) return;
+      log.info({ project }, "no room to start an execution: what is under way has to end first");
+      await new Promise<void>((resolve) => {
+        const start = () => {
+          waitingToStart.delete(waiting);
+          signal.removeEventListener("abort", start);
+          resolve();
+        };
+        const waiting = { project, start };
+        waitingToStart.add(waiting);
+        signal.addEventListener("abort", start, { once: true });
+      });
     },
     stop: stopLooking,
   };

@@ -5,6 +5,7 @@ import {
   IS_DEAD_LETTER,
   QUEUE_COLUMNS,
   SUMMARY_COLUMNS,
+  UNFINISHED_BYTES_COLUMNS,
 } from "./rows.ts";
 import type { ListFilter } from "./store.ts";
 import { DELETE_BYTES, storedBytes, submittedBytes } from "./stored-bytes.ts";
@@ -90,6 +91,11 @@ export const GET: Statement = {
         COALESCE(string_agg(stderr, '' ORDER BY position), '') AS stderr
       FROM execution_output WHERE execution_id = executions.execution_id) AS output
     WHERE execution_id = $1`,
+};
+
+export const COUNT_UNFINISHED_BYTES: Statement = {
+  name: "count-unfinished-bytes",
+  text: `SELECT ${UNFINISHED_BYTES_COLUMNS} FROM executions WHERE ${UNFINISHED} GROUP BY project`,
 };
 
 export const GET_OUTLINE: Statement = {

@@ -34,7 +34,7 @@ import {
   toSubmission,
   toSummary,
 } from "./rows.ts";
-import type { ExecutionStore, StoredBytes } from "./store.ts";
+import type { ExecutionStore, StoredBytes, UnfinishedBytes } from "./store.ts";
 
 const HEARTBEAT_EVERY_MS = 3_000;
 // Five heartbeats: a router that is merely busy is not taken for dead.
@@ -104,6 +104,7 @@ export async function openPostgresStore(
       const row = await one<ExecutionRow & Output>(sql.GET, executionId);
       return row && toExecution(row, row);
     },
+    countUnfinishedBytes: () => db.rows<UnfinishedBytes>(sql.COUNT_UNFINISHED_BYTES),
     async getOutline(executionId) {
       const row = await one<OutlineRow>(sql.GET_OUTLINE, executionId);
       return row && toOutline(row);

@@ -25,6 +25,11 @@ export type SummaryRow = {
 
 export type OutlineRow = { status: Status; execution_time_ms: number | null; bytes: number };
 
+/** Columns of what projects store that has not ended. */
+export const UNFINISHED_BYTES_COLUMNS = `project,
+  CAST(sum(CASE status WHEN 'pending' THEN stored_bytes ELSE 0 END) AS BIGINT) AS pending,
+  CAST(sum(CASE status WHEN 'pending' THEN 0 ELSE stored_bytes END) AS BIGINT) AS started`;
+
 export type SubmissionRow = {
   execution_id: string;
   project: string;

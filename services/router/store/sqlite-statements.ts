@@ -1,5 +1,11 @@
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
-import { DEAD_LETTER_COLUMNS, EXECUTION_COLUMNS, IS_DEAD_LETTER, QUEUE_COLUMNS } from "./rows.ts";
+import {
+  DEAD_LETTER_COLUMNS,
+  EXECUTION_COLUMNS,
+  IS_DEAD_LETTER,
+  QUEUE_COLUMNS,
+  UNFINISHED_BYTES_COLUMNS,
+} from "./rows.ts";
 import type { ListFilter } from "./store.ts";
 import { OUTPUT, storedBytes, submittedBytes } from "./stored-bytes.ts";
 
@@ -42,6 +48,9 @@ export function prepareStatements(db: DatabaseSync) {
       `SELECT ${QUEUE_COLUMNS.replaceAll("$1", "?1")} FROM executions WHERE ${UNFINISHED}`,
     ),
     select: db.prepare(`SELECT ${EXECUTION_COLUMNS}, apart_bytes FROM executions WHERE execution_id = ?`),
+    selectUnfinishedBytes: db.prepare(
+      `SELECT ${UNFINISHED_BYTES_COLUMNS} FROM executions WHERE ${UNFINISHED} GROUP BY project`,
+    ),
     selectOutline: db.prepare(
       `SELECT status, execution_time_ms, ${storedBytes({}, BESIDE)} AS bytes FROM executions WHERE execution_id = ?`,
     ),

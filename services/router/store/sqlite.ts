@@ -35,9 +35,10 @@ import {
 import { PAGES_WITHOUT_THREAD, startCheckpoints } from "./sqlite-checkpoints.ts";
 import { createSqliteDeletions } from "./sqlite-deletions.ts";
 import { createLongTexts } from "./sqlite-long-texts.ts";
+import { openReserve } from "./sqlite-reserve.ts";
 import { MIGRATIONS } from "./sqlite-schema.ts";
 import { pageQuery, prepareStatements, UNFINISHED } from "./sqlite-statements.ts";
-import type { ExecutionStore, ListFilter } from "./store.ts";
+import type { ExecutionStore, ListFilter, UnfinishedBytes } from "./store.ts";
 
 type Apart = { readonly execution_id: string; readonly apart_bytes: number };
 
@@ -46,6 +47,10 @@ const WRITTEN = ["result", "memory_updates"] as const;
 
 // For the database's own log, and for what runs at that moment to be recorded.
 const KEPT_FREE_BYTES = 256 * 1024 * 1024;
+// With less than this on the disk, room for endings, answers and cancellations is held by a file.
+const SCARCE_BYTES = 2 * 1024 * 1024 * 1024;
+// An ending without more than this is recorded from the reserve, and a larger one without its output.
+const SMALL_ENDING_CHARACTERS = 128 * 1024;
 
 /**
  * Opens the store in one SQLite file, for one router in one process. What was committed outlives the death of the
@@ -63,6 +68,7 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
   migrate(db);
   db.exec(`UPDATE executions SET owner = NULL WHERE owner IS NOT NULL AND ${UNFINISHED}`);
   const checkpoints = startCheckpoints(db, path);
+  const reserve = openReserve(`${path}-reserve`);
   const changes = new EventEmitter().setMaxListeners(0);
 
   const sql = prepareStatements(db);
@@ -83,7 +89,8 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       db.exec("COMMIT");
       return result;
     } catch (cause) {
-      db.exec("ROLLBACK");
+      // Of a full disk SQLite has rolled back already; another ROLLBACK would hide the cause.
+      if (db.isTransaction) db.exec("ROLLBACK");
       throw cause;
     }
   };
@@ -147,6 +154,9 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
         stderr: pieces.map((piece) => piece.stderr).join(""),
       });
     },
+    async countUnfinishedBytes() {
+      return sql.selectUnfinishedBytes.all() as UnfinishedBytes[];
+    },
     async getOutline(executionId) {
       const row = sql.selectOutline.get(executionId) as OutlineRow | undefined;
       return row && toOutline(row);
@@ -163,32 +173,35 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       return isForgotten(row) ? undefined : { letter: toDeadLetter(row), submission };
     },
     async claimPending(limit) {
-      return toClaims(sql.claim.all(owner, limit) as ClaimRow[]);
+      return toClaims(reserve.use(() => sql.claim.all(owner, limit)) as ClaimRow[]);
     },
     async listOwn() {
       return toOwn(sql.selectOwn.all(owner) as OwnRow[]);
     },
     async release(executionId) {
-      run(sql.release, executionId, owner);
+      reserve.use(() => run(sql.release, executionId, owner));
     },
     async claimLost(limit) {
       const rows = sql.claimLost.all(owner, limit) as (LostRow & Apart)[];
       return toLost(await Promise.all(rows.map((row) => longTexts.restore(row, SUBMITTED))));
     },
     async start(executionId, startedAtMs, grant) {
-      const row = sql.start.get(startedAtMs, JSON.stringify(grant), executionId, owner);
+      const row = reserve.use(() => sql.start.get(startedAtMs, JSON.stringify(grant), executionId, owner));
       changed(executionId, row !== undefined);
       return row && toStarted(await longTexts.restore(row as StartedRow & Apart, SUBMITTED));
     },
     async markAwaiting(executionId, { id, prompt, model }, executionTimeMs) {
       const values = [id, prompt, model, executionTimeMs, executionId, owner];
-      return changed(executionId, run(sql.markAwaiting, ...values) > 0);
+      return changed(executionId, reserve.use(() => run(sql.markAwaiting, ...values)) > 0);
     },
     async noteRunningTime(executionId, elapsedMs) {
       run(sql.noteRunningTime, elapsedMs, executionId, owner);
     },
     async answer(executionId, questionId, response) {
-      return changed(executionId, run(sql.answer, response, executionId, questionId ?? null) > 0);
+      return changed(
+        executionId,
+        reserve.use(() => run(sql.answer, response, executionId, questionId ?? null)) > 0,
+      );
     },
     async getAnswer(executionId, questionId) {
       const row = sql.selectAnswer.get(executionId, questionId) as { llm_answer: string | null } | undefined;
@@ -210,7 +223,7 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       return rows.map(({ secret, field, count }) => ({ secret, field, count }));
     },
     async requestCancel(executionId) {
-      return changed(executionId, run(sql.requestCancel, executionId) > 0);
+      return changed(executionId, reserve.use(() => run(sql.requestCancel, executionId)) > 0);
     },
     async isCancelRequested(executionId) {
       return (
@@ -223,24 +236,27 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       if (!sql.selectUnfinished.get(executionId, owner)) return false;
       const texts = { result: resultJson, memory_updates: memoryUpdatesJson };
       const inRow = await longTexts.write(executionId, texts);
-      const ended = inTransaction(() => {
-        addOutput(executionId, last);
-        return run(
-          sql.finish,
-          statusOf(ending),
-          reason,
-          error,
-          inRow.result,
-          inRow.memory_updates,
-          truncated.stdout,
-          truncated.stderr,
-          executionTimeMs,
-          endedAtMs,
-          executionId,
-          owner,
-          inRow.apartBytes,
-        );
-      });
+      const characters = last.stdout.length + last.stderr.length + (error?.length ?? 0) + inRow.apartBytes;
+      const end = () =>
+        inTransaction(() => {
+          addOutput(executionId, last);
+          return run(
+            sql.finish,
+            statusOf(ending),
+            reason,
+            error,
+            inRow.result,
+            inRow.memory_updates,
+            truncated.stdout,
+            truncated.stderr,
+            executionTimeMs,
+            endedAtMs,
+            executionId,
+            owner,
+            inRow.apartBytes,
+          );
+        });
+      const ended = characters > SMALL_ENDING_CHARACTERS ? end() : reserve.use(end);
       // Another ending was faster; its own texts have the same names.
       if (ended === 0 && inRow.apartBytes > 0 && sql.selectResult.get(executionId)?.result !== "")
         longTexts.forget(executionId, WRITTEN);
@@ -248,12 +264,14 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
     },
     async forceFinish(executionId, ending, endedAtMs) {
       const values = [statusOf(ending), ending.reason, ending.error, endedAtMs];
-      return changed(executionId, run(sql.forceFinish, ...values, executionId) > 0);
+      return changed(executionId, reserve.use(() => run(sql.forceFinish, ...values, executionId)) > 0);
     },
     ...createSqliteDeletions(sql, inTransaction),
     async capacityBytes() {
       const [{ bavail, bsize }, { size }] = await Promise.all([statfs(dirname(path)), stat(path)]);
-      return Math.max(0, size + bavail * bsize - KEPT_FREE_BYTES);
+      const freeBytes = bavail * bsize;
+      if (freeBytes < SCARCE_BYTES && freeBytes > KEPT_FREE_BYTES / 2) await reserve.refill();
+      return Math.max(0, size + freeBytes + reserve.bytes - KEPT_FREE_BYTES);
     },
     onChange(executionId, listener) {
       changes.on(executionId, listener);
@@ -268,6 +286,7 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
     async close() {
       await checkpoints.stop();
       db.close();
+      reserve.close();
       lock.close();
     },
   };

@@ -28,6 +28,13 @@ export type Outline = {
   readonly bytes: number;
 };
 
+/** In bytes; `started`: of executions that run or are paused. */
+export type UnfinishedBytes = {
+  readonly project: string;
+  readonly pending: number;
+  readonly started: number;
+};
+
 export type ListFilter = {
   readonly project: string | undefined;
   readonly status: Status | undefined;
@@ -123,6 +130,8 @@ export type ExecutionStore = {
   /** What has not ended, over all routers. */
   countQueues(project: string): Promise<Queues>;
   get(executionId: string): Promise<Execution | undefined>;
+  /** What executions store that have not ended, by project. */
+  countUnfinishedBytes(): Promise<UnfinishedBytes[]>;
   getOutline(executionId: string): Promise<Outline | undefined>;
   /** Newest first. */
   list(filter: ListFilter): Promise<Summary[]>;

@@ -4,6 +4,7 @@ import {
   bytesOf,
   excessOf,
   largestOf,
+  mayStart,
   neverFits,
   storageFull,
 } from "../../../services/router/storage-bounds.ts";
@@ -16,7 +17,11 @@ describe("what has to go before a project may store more", () => {
 
   it("is nothing up to its limit, and then as much as leaves a twentieth free", () => {
     expect(excessOf(usageOf({ demo: 90 }), "demo", 10, limits)).toBeUndefined();
-    expect(excessOf(usageOf({ demo: 90 }), "demo", 11, limits)).toEqual({ bound: "project", bytes: 6 });
+    expect(excessOf(usageOf({ demo: 90 }), "demo", 11, limits)).toEqual({
+      bound: "project",
+      bytes: 6,
+      leastBytes: 1,
+    });
     expect(excessOf(usageOf({}), "demo", 100, limits)).toBeUndefined();
     const unknown = { ...limits, project: undefined };
     expect(excessOf(usageOf({ demo: 500 }), "demo", 500, unknown)).toBeUndefined();
@@ -25,7 +30,11 @@ describe("what has to go before a project may store more", () => {
   it("is decided by the total for one that is alone", () => {
     const alone = { project: undefined, total: 1_000 };
     expect(excessOf(usageOf({ demo: 990 }), "demo", 10, alone)).toBeUndefined();
-    expect(excessOf(usageOf({ demo: 990 }), "demo", 11, alone)).toEqual({ bound: "total", bytes: 101 });
+    expect(excessOf(usageOf({ demo: 990 }), "demo", 11, alone)).toEqual({
+      bound: "total",
+      bytes: 101,
+      leastBytes: 51,
+    });
   });
 
   it("leaves the last twentieth of the total to projects that have less than their share", () => {
@@ -67,13 +76,13 @@ describe("the refusal", () => {
   const limits = { project: 100 * MIB, total: 110 * MIB };
 
   it("names the limit that was met, what is stored, and what to do", () => {
-    const own = storageFull({ bound: "project", bytes: 1 }, "demo", 8 * MIB, usage, limits);
+    const own = storageFull({ bound: "project", bytes: 1, leastBytes: 1 }, "demo", 8 * MIB, usage, limits);
     expect(own).toMatchObject({
       code: "storage_full",
       message:
         'Project "demo" stores 95.5 MB and its limit is 100 MB (limits: stored_mb), so there is no room for the 8 MB of this request: all of it is of executions that have not ended. Wait for some to end or cancel them, then submit again.',
     });
-    const all = storageFull({ bound: "total", bytes: 1 }, "demo", 8 * MIB, usage, limits);
+    const all = storageFull({ bound: "total", bytes: 1, leastBytes: 1 }, "demo", 8 * MIB, usage, limits);
     expect(all.message).toMatch(
       /^All projects together store 105\.5 MB and their limit is 110 MB \(AIRLOCK_DISK_MB\); 95\.5 MB are of project "demo"/,
     );
@@ -84,5 +93,41 @@ describe("the refusal", () => {
       code: "payload_too_large",
       message: expect.stringMatching(/take 20 MB, and no more than 17 MB may be stored\. Send less/),
     });
+  });
+});
+
+describe("a pending execution", () => {
+  const none = usageOf({});
+  const disk = { project: 1_000 * MIB, total: 444 * MIB, isOfDisk: true };
+
+  it("starts unless its project has more under way than it may store", () => {
+    const limits = { project: 100, total: 1_000 };
+    const starts = (own: number) =>
+      mayStart("demo", { started: usageOf({ demo: own }), stored: none, limits });
+    expect(starts(100)).toBe(true);
+    expect(starts(101)).toBe(false);
+    expect(mayStart("other", { started: usageOf({ demo: 101 }), stored: none, limits })).toBe(true);
+  });
+
+  it("waits where all together have too much under way, in a project that has its share of that", () => {
+    const started = usageOf({ flood: 900, quiet: 200 });
+    const limits = { project: undefined, total: 1_000 };
+    expect(mayStart("flood", { started, stored: none, limits })).toBe(false);
+    expect(mayStart("quiet", { started, stored: none, limits })).toBe(true);
+    expect(mayStart("new", { started, stored: none, limits })).toBe(true);
+  });
+
+  it("waits on a disk with little room, sooner in a project that has its share of what is under way", () => {
+    const started = usageOf({ flood: 300 * MIB, quiet: MIB });
+    const at = (project: string, mb: number) =>
+      mayStart(project, { started, stored: usageOf({ flood: mb * MIB }), limits: disk });
+    expect([at("flood", 315), at("flood", 317)]).toEqual([true, false]);
+    expect([at("quiet", 411), at("quiet", 413)]).toEqual([true, false]);
+  });
+
+  it("starts when nothing is under way, even if the disk has a little less than is kept free", () => {
+    const at = (mb: number) =>
+      mayStart("demo", { started: none, stored: usageOf({ demo: mb * MIB }), limits: disk });
+    expect([at(470), at(480)]).toEqual([true, false]);
   });
 });

@@ -14,6 +14,7 @@ import { type Storage, startStorage } from "../../../services/router/storage.ts"
 import { openSqliteStore } from "../../../services/router/store/sqlite.ts";
 import type { ExecutionStore } from "../../../services/router/store/store.ts";
 import { createFakeClock, type FakeClock, settle } from "../../support/fake-clock.ts";
+import { GRANT } from "../../support/grant.ts";
 
 const MIB = 1024 * 1024;
 
@@ -134,6 +135,52 @@ describe("a disk that has less room than it may use", () => {
       message: expect.stringContaining("their limit is 0 MB (the disk has room for no more)"),
     });
     expect(await store.countStoredBytes()).toEqual([]);
+  });
+});
+
+describe("a project that has much under way", () => {
+  /** Paused executions of so many MB each. */
+  const pause = async (count: number, mb: number, project: string) => {
+    for (let n = 0; n < count; n++) {
+      const id = `${project}-paused-${n}`;
+      await store.insert(submission(id, mb, project));
+      await store.start(id, 1, GRANT);
+      await store.markAwaiting(id, { id: "llm_1", prompt: "q", model: "" }, 1);
+    }
+  };
+
+  it("makes no other's results forgotten where that would not help", async () => {
+    await fill(2, 2, "quiet");
+    await pause(9, 10, "flood");
+    capacity = 60 * MIB;
+    await look();
+    await look();
+    expect(await store.get("quiet-0")).toBeDefined();
+    expect(await store.get("quiet-1")).toBeDefined();
+    await expect(reserve(1)).rejects.toMatchObject({ code: "storage_full" });
+    expect(await store.get("quiet-0")).toBeDefined();
+  });
+
+  it("starts nothing more until some of it has ended, and others do", async () => {
+    limit = 50 * MIB;
+    await pause(6, 10, "flood");
+    await look();
+    const signal = new AbortController().signal;
+    await storage.awaitStart("quiet", signal);
+    let hasStarted = false;
+    const starts = storage.awaitStart("flood", signal).then(() => {
+      hasStarted = true;
+    });
+    const given = new AbortController();
+    const givenUp = storage.awaitStart("flood", given.signal);
+    given.abort();
+    await givenUp;
+    await look();
+    expect([hasStarted, storage.mayStart("flood")]).toEqual([false, false]);
+    for (const n of [0, 1]) await store.forceFinish(`flood-paused-${n}`, failure("cancelled", "no"), n + 1);
+    await look();
+    await starts;
+    expect(storage.mayStart("flood")).toBe(true);
   });
 });
 
