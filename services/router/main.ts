@@ -71,7 +71,7 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
   const polls = createDrain();
   const executions = createExecutions(store, polls, clock, log);
   const holds = createHolds(store, projects, clock, log);
-  const askWaiting = createAskWaiting(poolManager);
+  const askWaiting = createAskWaiting(poolManager, storage);
   const readiness = () => Promise.all([...checks.map((check) => check.check()), checkStore(store, clock)]);
   const parts = { admission, executions, store, holds, askWaiting, readiness, log };
   const claims = startClaims(store, dispatcher, clock, log);

@@ -3,6 +3,7 @@ import { type Waiting, WaitingKind } from "../common/gen/airlock/v1/execution.ts
 import type { PoolManagerServiceClient } from "../common/gen/airlock/v1/pool_manager.ts";
 import { callUnary } from "../common/grpc-client.ts";
 import type { Execution } from "./execution.ts";
+import type { Storage } from "./storage.ts";
 
 // Less than a poll without `wait` may take.
 const TIMEOUT_MS = 1_000;
@@ -10,10 +11,18 @@ const TIMEOUT_MS = 1_000;
 /** What an execution waits for; undefined when it is not pending. Does not reject. */
 export type AskWaiting = (execution: Execution) => Promise<Waiting | undefined>;
 
-/** Asks the pool-manager, which has the queues and knows what its pools are busy with. */
-export function createAskWaiting(poolManager: PoolManagerServiceClient): AskWaiting {
+/** Asks the pool-manager, which has the queues and knows what its pools are busy with, unless there is no room to start. */
+export function createAskWaiting(
+  poolManager: PoolManagerServiceClient,
+  storage: Pick<Storage, "mayStart">,
+): AskWaiting {
   return async ({ executionId, project, state }) => {
     if (state.status !== "pending") return undefined;
+    if (!storage.mayStart(project)) {
+      const detail =
+        "There is no room to store what more executions would write. It starts when some that run or are paused have ended; answer or cancel those that wait for an answer.";
+      return { kind: WaitingKind.QUEUE, queuePosition: 0, detail };
+    }
     const request = { project, executionId };
     try {
       const { waiting } = await callUnary(poolManager, poolManager.getWaiting, request, "pool-manager", {

@@ -80,7 +80,7 @@ export const WaitingKind = {
   UNSPECIFIED: 0,
   /** WORKER - No worker of the project is ready: packages are being installed, or workers are being started. */
   WORKER: 1,
-  /** QUEUE - Every worker of the project is busy with executions that came before. */
+  /** QUEUE - Every worker of the project is busy with executions that came before, or what those have stored leaves no room for more. */
   QUEUE: 2,
   /** SERVICE - A part of Airlock cannot be reached; the execution starts when that part is back. */
   SERVICE: 3,
