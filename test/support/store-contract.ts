@@ -98,6 +98,22 @@ export function describeStoreContract(name: string, open: () => Promise<Executio
       expect(await store.getOutline("unknown")).toBeUndefined();
     });
 
+    it("counts what has not ended stores, apart from what has started", async () => {
+      await submit({ project: "other", memoryJson: `"${"x".repeat(998)}"` });
+      const started = await running();
+      await store.markAwaiting(started, QUESTION, 1);
+      await store.forceFinish(await submit(), failure("cancelled", "no"), 3);
+      const counted = await store.countUnfinishedBytes();
+      const [demo, other] = ["demo", "other"].map((name) => counted.find(({ project }) => project === name));
+      expect(demo).toEqual({
+        project: "demo",
+        pending: 0,
+        started: (await store.getOutline(started))?.bytes,
+      });
+      expect(other?.started).toBe(0);
+      expect(other?.pending).toBeGreaterThan(ROW_BYTES + 1_000);
+    });
+
     it("knows nothing of an unknown id", async () => {
       expect(await store.get("missing")).toBeUndefined();
       expect(await store.start("missing", 1, GRANT)).toBeUndefined();
