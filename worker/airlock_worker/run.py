@@ -16,6 +16,7 @@ from .documents import checked, documents_of
 from .memory_watch import MemoryWatch
 from .messages import Messages
 from .output import OutputPipe
+from .pause_watch import PauseWatch
 from .record import Record
 from .run_process import RunProcess
 from .start import Start
@@ -58,6 +59,8 @@ class Run:
             base=process.base_memory,
             ring=self._stop,
         )
+        # A run that wakes itself is not paused: its time counts, and so do its memory and its processes.
+        self._pause_watch = PauseWatch(process.pid, self._run_clock)
         # Held against the script from outside, in the order in which it happened.
         self._stopped: Verdict | None = None
         self._helping: asyncio.TimerHandle | None = None
@@ -184,7 +187,11 @@ class Run:
         request = self._messages.LlmRequest(id=request_id, prompt=question.prompt, model=question.model)
         self.record.ask(request, self._clock.elapsed_ms())
         waited_for: set[asyncio.Future[Any]] = {answer, self._process.exited}
-        await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+        self._pause_watch.start()
+        try:
+            await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._pause_watch.stop()
         self._answer = None
         self.record.answered()
         if not answer.done():

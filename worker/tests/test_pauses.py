@@ -172,3 +172,56 @@ async def test_each_question_says_how_long_the_script_has_run(shared: Worker) ->
     times = [event.execution_time_ms for event in ended.events if event.WhichOneof("event") == "llm_request"]
     assert len(times) == 3 and times[0] >= 50 and times == sorted(times)
     assert times[2] + 50 <= ended.time_ms
+
+
+WAKES_ITSELF = """
+import ctypes, platform, signal, threading
+libc = ctypes.CDLL(None)
+create, settime = (222, 223) if platform.machine() == "x86_64" else (107, 110)
+class Event(ctypes.Structure):
+    _fields_ = [("value", ctypes.c_void_p), ("number", ctypes.c_int), ("how", ctypes.c_int), ("_", ctypes.c_char * 48)]
+timer = ctypes.c_int()
+signal.signal(signal.SIGCONT, lambda *_: None)
+# A signal to stop takes away those to go on that wait: so there are several.
+for wait_ns in (200_000_000, 400_000_000, 600_000_000, 800_000_000):
+    assert libc.syscall(create, 1, ctypes.byref(Event(None, signal.SIGCONT, 0)), ctypes.byref(timer)) == 0
+    assert libc.syscall(settime, timer, 0, (ctypes.c_long * 4)(0, 5_000_000, 0, wait_ns), None) == 0
+"""
+
+
+async def test_a_run_that_wakes_itself_in_a_pause_is_timed(shared: Worker) -> None:
+    code = (
+        WAKES_ITSELF
+        + """
+def work():
+    while True: pass
+threading.Thread(target=work, daemon=True).start()
+llm.complete("q")
+"""
+    )
+    call = await shared.start(code, timeout_ms=2_000)
+    await call.until_question()
+    async with asyncio.timeout(20):
+        ended = await call.finish()
+    assert ended.end == "timeout"
+
+
+async def test_a_chain_of_processes_in_a_pause_is_timed(shared: Worker) -> None:
+    code = (
+        WAKES_ITSELF
+        + """
+import os, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+def chain():
+    while True:
+        if os.fork() == 0: time.sleep(0.02); os._exit(0)
+        time.sleep(0.01)
+threading.Thread(target=chain, daemon=True).start()
+llm.complete("q")
+"""
+    )
+    call = await shared.start(code, timeout_ms=2_000)
+    await call.until_question()
+    async with asyncio.timeout(20):
+        ended = await call.finish()
+    assert ended.end == "timeout"
