@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import { ByteCollector } from "../services/common/byte-collector.ts";
 import { AirlockError } from "../services/common/errors.ts";
 import { BodyBudget, type BodyHold } from "./body-budget.ts";
+import { clientSignal } from "./client-signal.ts";
 import { EMPTY_BODY, emptyBody, type JsonBody, parseJsonBody } from "./json-body.ts";
 
 export const MAX_BODY_BYTES = 16 * 1024 * 1024;
@@ -39,13 +40,14 @@ export function acceptJsonBodies(app: FastifyInstance): void {
   app.addHook("onRequest", async (request, reply) => {
     reply.raw.once("close", () => request.bodyHold?.release());
   });
-  app.addHook("preValidation", async (request) => {
+  app.addHook("preValidation", async (request, reply) => {
     const { schema, config } = request.routeOptions;
     if (!schema?.body) return;
     const received = (request.body ?? Buffer.alloc(0)) as Received;
     if (received instanceof AirlockError) throw received;
     if (received.length === 0 && !config.bodyOptional) throw emptyBody();
-    const { value, textOf } = received.length === 0 ? EMPTY_BODY : await parseJsonBody(received);
+    const { value, textOf } =
+      received.length === 0 ? EMPTY_BODY : await parseJsonBody(received, clientSignal(reply));
     request.body = value;
     request.bodyText = textOf;
   });

@@ -23,14 +23,11 @@ export const EMPTY_BODY: JsonBody = { value: {}, textOf: () => undefined };
 
 /**
  * Parses the bytes of a body that must be one JSON object; nobody else may use them from then on. Rejects with an AirlockError that
- * says what to send instead.
+ * says what to send instead, and with `cancelled` when `signal` aborts.
  */
-export async function parseJsonBody(bytes: Buffer): Promise<JsonBody> {
-  const { bytes: text, outline } = await outlineBytes(bytes, {
-    depth: MAX_DEPTH,
-    outer: MAX_MEMBERS,
-    inner: MAX_INNER_MEMBERS,
-  });
+export async function parseJsonBody(bytes: Buffer, signal?: AbortSignal): Promise<JsonBody> {
+  const limits = { depth: MAX_DEPTH, outer: MAX_MEMBERS, inner: MAX_INNER_MEMBERS };
+  const { bytes: text, outline } = await outlineBytes(bytes, limits, signal);
   if (typeof outline === "string") throw refusalOf(outline, text);
   if (outline.kind !== "object") {
     throw new AirlockError(

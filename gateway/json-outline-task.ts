@@ -1,8 +1,9 @@
-import { handBack } from "../services/common/background-thread.ts";
-import { atOnce } from "../services/common/turn.ts";
+import { handBack, inSlices, type Task } from "../services/common/background-thread.ts";
 import { type OutlineTask, type OutlineTaskResult, outlineSteps } from "./json-outline.ts";
 
 /** What the other thread does for `outlineBytes`. */
-export default function outlineTask({ bytes, limits }: OutlineTask): OutlineTaskResult {
-  return handBack(atOnce(outlineSteps(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), limits)));
+export default async function outlineTask(task: Task<OutlineTask>): Promise<OutlineTaskResult> {
+  const { bytes, limits } = task.input;
+  const steps = outlineSteps(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), limits);
+  return handBack(await inSlices(steps, task));
 }

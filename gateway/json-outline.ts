@@ -21,15 +21,19 @@ const thread = createBackgroundThread<OutlineTask, OutlineTaskResult>(
 
 /**
  * Reads the bytes of a JSON text, which nobody else may use from then on, without its byte order mark if it has one: a short
- * one in turns with other work, a long one on another thread.
+ * one in turns with other work, a long one on another thread. Rejects with `cancelled` when `signal` aborts.
  */
-export async function outlineBytes(bytes: Buffer, limits: OutlineLimits): Promise<Outlined> {
+export async function outlineBytes(
+  bytes: Buffer,
+  limits: OutlineLimits,
+  signal?: AbortSignal,
+): Promise<Outlined> {
   if (bytes.length > LARGE_BYTES) {
-    const result = await thread.run({ bytes, limits }, bytes);
+    const result = await thread.run({ bytes, limits }, bytes, signal);
     const { buffer, byteOffset, length } = result.bytes;
     return { bytes: Buffer.from(buffer, byteOffset, length), outline: result.outline };
   }
-  return await takeTurns(outlineSteps(bytes, limits));
+  return await takeTurns(outlineSteps(bytes, limits), signal);
 }
 
 /** The same in steps of about a millisecond. */

@@ -20,7 +20,8 @@ export type Acceptance = { readonly execution: Execution; readonly replayed: boo
 
 /** The way in: what is accepted here ends exactly once. */
 export type Admission = {
-  submit(request: SubmitRequest): Promise<Acceptance>;
+  /** Rejects with `cancelled` when `signal` aborts before the execution is stored. */
+  submit(request: SubmitRequest, signal: AbortSignal): Promise<Acceptance>;
   /** Submits what a dead letter had once more; when it was retried before, only if `again` says so. */
   retry(executionId: string, again: boolean): Promise<Execution>;
 };
@@ -100,13 +101,15 @@ export function createAdmission(parts: {
   };
 
   return {
-    async submit(request) {
+    async submit(request, signal) {
       const idempotency = await idempotencyOf(request);
       // First of all: what was accepted once is told again, though its project may have changed or be full by now.
       const replay = idempotency && (await replayOf(idempotency));
       if (replay) return replay;
       const project = await projects.get(request.project);
-      const submission = await toSubmission(request, project, parts.newId(), clock.now());
+      const submission = await toSubmission(request, project, parts.newId(), clock.now(), signal);
+      // The caller was told that nothing came of it, and would run it twice by sending it again.
+      if (signal.aborted) throw new AirlockError("cancelled", "The call was cancelled.");
       const isTaken = async () =>
         idempotency !== undefined && (await store.getIdempotencyKey(idempotency.key)) !== undefined;
       if (await insert(submission, project.limits, { idempotency }, isTaken)) return accept(submission);

@@ -32,8 +32,8 @@ export function createHandlers({
 }): UntypedServiceImplementation {
   const { unary } = handlersFor(log);
   const service: RouterServiceServer = {
-    submit: unary(async (request) => {
-      const { execution, replayed } = await admission.submit(request);
+    submit: unary(async (request, { signal }) => {
+      const { execution, replayed } = await admission.submit(request, signal);
       return { execution: toExecutionMessage(execution), replayed };
     }),
     getExecution: unary(async ({ executionId, waitMs, maxBytes }, { signal }) => {

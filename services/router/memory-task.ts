@@ -1,7 +1,10 @@
-import { atOnce } from "../common/turn.ts";
+import { inSlices, type Task } from "../common/background-thread.ts";
 import { checkMemory, type MemoryTask, type MemoryTaskResult } from "./memory.ts";
 
 /** What the other thread does for `memoryProblem`. */
-export default function memoryTask({ bytes }: MemoryTask): MemoryTaskResult {
-  return { problem: atOnce(checkMemory(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))) };
+export default async function memoryTask(task: Task<MemoryTask>): Promise<MemoryTaskResult> {
+  const { bytes } = task.input;
+  return {
+    problem: await inSlices(checkMemory(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)), task),
+  };
 }

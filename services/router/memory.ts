@@ -20,14 +20,14 @@ export type MemoryTaskResult = { readonly problem: string | undefined };
 /**
  * Why a script could not read this memory as it was meant; undefined when it can. The text itself goes on as it is:
  * what is refused here is what two readers of the same text would understand differently. A memory may have millions of
- * keys: a short one is read in turns with other work, a long one on another thread.
+ * keys: a short one is read in turns with other work, a long one on another thread. Rejects with `cancelled` when `signal` aborts.
  */
-export async function memoryProblem(memoryJson: string): Promise<string | undefined> {
+export async function memoryProblem(memoryJson: string, signal?: AbortSignal): Promise<string | undefined> {
   if (memoryJson === "{}") return undefined;
   if (!memoryJson.isWellFormed()) return HALF_CHARACTER;
   const bytes = Buffer.from(memoryJson);
-  if (bytes.length <= LARGE_BYTES) return await takeTurns(checkMemory(bytes));
-  return (await thread.run({ bytes }, bytes)).problem;
+  if (bytes.length <= LARGE_BYTES) return await takeTurns(checkMemory(bytes), signal);
+  return (await thread.run({ bytes }, bytes, signal)).problem;
 }
 
 /** Checks the bytes of a memory in steps of about a millisecond. */

@@ -15,6 +15,7 @@ export async function toSubmission(
   project: Project,
   executionId: string,
   createdAtMs: number,
+  signal?: AbortSignal,
 ): Promise<Submission> {
   if (project.problem !== "") {
     throw new AirlockError(
@@ -31,7 +32,7 @@ export async function toSubmission(
       throw invalid('settings has a name that is empty or contains "="; rename it.');
   }
   const memoryJson = request.memoryJson === "" ? "{}" : request.memoryJson;
-  const problem = await memoryProblem(memoryJson);
+  const problem = await memoryProblem(memoryJson, signal);
   if (problem !== undefined) throw invalid(problem);
   return {
     executionId,

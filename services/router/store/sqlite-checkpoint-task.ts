@@ -1,7 +1,8 @@
 import { DatabaseSync } from "node:sqlite";
+import type { Task } from "../../common/background-thread.ts";
 
 /** What the other thread does for `startCheckpoints`. PASSIVE: writers and readers never wait for it. */
-export default function checkpoint(path: string): void {
+export default function checkpoint({ input: path }: Task<string>): void {
   const db = new DatabaseSync(path);
   try {
     db.exec("PRAGMA wal_checkpoint(PASSIVE)");

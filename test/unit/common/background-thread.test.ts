@@ -7,6 +7,8 @@ const thread = createBackgroundThread<EchoTask, { readonly bytes: Uint8Array }>(
   new URL("./tasks/echo-task.ts", import.meta.url),
 );
 
+const working = createBackgroundThread<number, number>(new URL("./tasks/steps-task.ts", import.meta.url));
+
 /** The nice values of this process's threads. */
 async function niceValues(): Promise<Set<number>> {
   const values = new Set<number>();
@@ -27,11 +29,10 @@ describe("a background thread", () => {
     expect(Buffer.from(back.bytes).equals(Buffer.alloc(300_000, "x"))).toBe(true);
   });
 
-  it("has a lower priority than the threads that answer calls", async () => {
-    const before = Number((await readFile("/proc/self/stat", "utf8")).split(") ")[1]?.split(" ")[16]);
+  it("has the priority of this process, because scripts that compute would starve a lower one", async () => {
+    const own = Number((await readFile("/proc/self/stat", "utf8")).split(") ")[1]?.split(" ")[16]);
     await thread.run({ bytes: new Uint8Array(1) });
-    const lower = Math.min(before + 10, 19);
-    expect(await niceValues()).toContain(lower);
+    expect(await niceValues()).toEqual(new Set([own]));
   });
 
   it("rejects with what its task throws, and when the thread ends, and works again after that", async () => {
@@ -48,5 +49,28 @@ describe("a background thread", () => {
     });
     await Promise.all(runs);
     expect(ends).toEqual([1, 2, 3]);
+  });
+
+  it("does a short task while long ones go on that came before it", async () => {
+    const ends: number[] = [];
+    const run = (ms: number) => working.run(ms).then((done) => ends.push(done));
+    const long = [run(400), run(400), run(400)];
+    await run(20);
+    expect(ends).toEqual([20]);
+    await Promise.all(long);
+  });
+
+  it("gives a task up whose caller has gone, before it began or in the middle, and no other", async () => {
+    const gone = new AbortController();
+    const began = performance.now();
+    const others = working.run(50);
+    const tasks = [working.run(60_000, undefined, gone.signal), working.run(60_000, undefined, gone.signal)];
+    const refused = Promise.all(tasks.map((task) => expect(task).rejects.toThrow("cancelled")));
+    await others;
+    gone.abort();
+    await refused;
+    await expect(working.run(60_000, undefined, gone.signal)).rejects.toThrow("cancelled");
+    expect(performance.now() - began).toBeLessThan(20_000);
+    expect(await working.run(1)).toBe(1);
   });
 });

@@ -1,9 +1,9 @@
-import { handBack } from "../../../../services/common/background-thread.ts";
+import { handBack, type Task } from "../../../../services/common/background-thread.ts";
 
 export type EchoTask = { readonly bytes: Uint8Array; readonly end?: "throw" | "exit" };
 
 /** Gives the bytes back, or fails as it is told. */
-export default function echo({ bytes, end }: EchoTask): { readonly bytes: Uint8Array } {
+export default function echo({ input: { bytes, end } }: Task<EchoTask>): { readonly bytes: Uint8Array } {
   if (end === "throw") throw new Error("as told");
   if (end === "exit") process.exit(1);
   return handBack({ bytes });
