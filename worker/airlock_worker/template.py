@@ -37,6 +37,7 @@ from . import (
     kernel,
     namespaces,
     no_network,
+    oom_score,
     preload,
     privileges,
     processes,
@@ -54,6 +55,8 @@ _REHEARSALS = 20
 _INSTANCES = 40
 _MAX_PACKET = 4096
 _MAX_DESCRIPTORS = 16
+# The template's file for the kernel's choice when memory is short, and what stands in it.
+_oom_file, _oom_score = -1, b""
 # The child's ends: control, orders, stdout, stderr, status.
 Ends = tuple[int, int, int, int, int]
 
@@ -213,6 +216,8 @@ def _get_ready(room: Room, heap: Heap) -> None:
     display.install()
     no_network.install()
     seccomp.prepare()
+    global _oom_file, _oom_score
+    _oom_file, _oom_score = oom_score.opened()
     limits = Limits(1, 1, 1, 1, 1, 1.0)
     for _ in range(_REHEARSALS):
         # An interpreter rewrites code as it finds out how it is used: better here, once, than in every child.
@@ -220,6 +225,7 @@ def _get_ready(room: Room, heap: Heap) -> None:
         script.rehearse_preparation(limits)
         privileges.rehearse(room, limits)
         child.rehearse(heap)
+        oom_score.put(_oom_file, _oom_score)
     for _ in range(_INSTANCES):
         # The first few dozen instances of a class take less and less memory each.
         RunCgroup("", Limits(1, 1, 1, 1, 1, 1.0))
@@ -260,6 +266,7 @@ def _fork(order: dict[str, Any], fds: list[int], room: Room, heap: Heap) -> tupl
     cgroup = RunCgroup("", limits, entry_fds=fds[5:])
     if order["born_in_cgroup"]:
         cgroup.clone_fd = cgroup.entry_fds.pop(0)
+    oom_score.put(_oom_file, oom_score.FIRST_OF_ALL)
     try:
         pid = namespaces.fork(room, cgroup)
         if pid == 0:
@@ -270,6 +277,7 @@ def _fork(order: dict[str, Any], fds: list[int], room: Room, heap: Heap) -> tupl
     except OSError as error:
         return json.dumps({"no_fork": [error.errno, error.strerror]}).encode(), []
     finally:
+        oom_score.put(_oom_file, _oom_score)
         for fd in fds:
             os.close(fd)
 

@@ -209,3 +209,19 @@ set_result([sorted(found), [[r.host_pid, r.script_uid, r.outside] for r in room]
     split = "|".join(f"{mark[:9]}|{mark[9:]}" for mark in marks)
     ended = await shared.run(code, settings={"MARKS": split})
     assert ended.value == [[], [[0, None, {}]]]
+
+
+async def test_the_kernel_takes_a_run_first_where_memory_is_short(shared: Worker) -> None:
+    code = """
+found = open("/proc/self/oom_score_adj").read()
+try:
+    open("/proc/self/oom_score_adj", "w").write("0")
+except OSError: pass
+set_result([found, open("/proc/self/oom_score_adj").read(), open("/proc/1/oom_score_adj").read()])
+"""
+    assert (await shared.run(code)).value == ["1000\n"] * 3
+    async with asyncio.timeout(10):
+        for pid in (shared.process.pid, shared.zygote(), shared.template()):
+            # The template has it while it forks.
+            while Path(f"/proc/{pid}/oom_score_adj").read_text() == "1000\n":
+                await asyncio.sleep(0.01)
