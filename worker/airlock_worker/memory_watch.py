@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from resource import RLIMIT_DATA
 
-from . import processes, verdict
+from . import kernel, processes, verdict
 from .limits_of_others import limit
 from .privileges import REPORTING_BYTES, allowance
 from .process_handle import ProcessHandle
@@ -30,6 +31,8 @@ _INTERVAL_S = 0.02
 _SHARE = 0.05
 # From the moment in which a process is seen beyond its limit: time for its MemoryError, and to tell of that.
 _GRACE_S = 0.25
+
+_KCMP_VM = 1
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,8 @@ class MemoryWatch:
                 return verdict.of_process_memory(process.used, limits)
         if len(found) > 1 and sum(process.used for process in found) > most:
             # What they share is counted once: that takes longer.
-            used = sum(_own_share(process) for process in found) - self._base
+            counted = _without_those_in_their_parents_memory(found)
+            used = sum(_own_share(process) for process in counted) - self._base
             if used > most:
                 return verdict.of_run_memory(used, limits)
         return None
@@ -123,12 +127,26 @@ def _limit(process: _Process, limits: Limits) -> None:
             limit(process.pid, RLIMIT_DATA, min(wanted, hard - 1))
 
 
+def _without_those_in_their_parents_memory(found: list[_Process]) -> list[_Process]:
+    """A program is started by vfork: until its exec a process has the very memory of its parent, and the kernel shows
+    all of it for both. Where the kernel does not compare memories (kcmp), all are counted."""
+    pids = {process.pid for process in found}
+    return [process for process in found if not _is_in_memory_of(process.pid, processes.parent_of(process.pid), pids)]
+
+
+def _is_in_memory_of(pid: int, parent: int, counted: set[int]) -> bool:
+    return parent in counted and kernel.syscall("kcmp", pid, parent, _KCMP_VM, 0, 0) == 0
+
+
 def _own_share(process: _Process) -> int:
     """Its memory, of what it shares with others a part; files that it maps and that are no memory left out."""
     try:
         with open(f"/proc/{process.pid}/smaps_rollup", "rb") as file:
             fields = dict(line.split(b":", 1) for line in file.read().splitlines()[1:])
             return sum(int(fields[name].split()[0]) for name in (b"Pss_Anon", b"Pss_Shmem")) * 1024
+    except ProcessLookupError:
+        # It has ended, and may have used its parent's memory until then.
+        return 0
     except (OSError, KeyError, ValueError):
-        # Gone, or a kernel without the file.
-        return process.used
+        # A kernel without the file; or the process is gone.
+        return process.used if os.path.exists(f"/proc/{process.pid}") else 0

@@ -56,6 +56,11 @@ def cpu_ticks_of(pid: int) -> int:
     return 0
 
 
+def parent_of(pid: int) -> int:
+    """0 when the process is gone."""
+    return _stat(pid)[1]
+
+
 def descendants_of(pid: int) -> list[int]:
     found: list[int] = []
     open_ends = [pid]

@@ -141,6 +141,20 @@ for _ in range(8):
 """
 
 
+STARTS_PROGRAMS = """
+import subprocess
+table = bytearray(b"x") * (115 << 20)
+for _ in range(400): subprocess.run(["true"], check=True)
+set_result(1)
+"""
+
+
+async def test_a_process_that_starts_programs_is_counted_once() -> None:
+    async with worker(memory_bytes=128 * MIB, disk_bytes=16 * MIB) as target:
+        ended = await target.run(STARTS_PROGRAMS, timeout_ms=60_000)
+        assert ended.end == "completed", ended
+
+
 async def test_without_cgroups_all_processes_of_a_run_are_counted_together() -> None:
     script = 'grep -E " cgroup2? " /proc/mounts | cut -d" " -f2 | xargs -n 1 mount -t tmpfs tmpfs; exec "$@"'
     wrapper = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-ec", script, "sh")
