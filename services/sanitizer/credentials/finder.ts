@@ -60,7 +60,8 @@ export class CredentialFinder {
     const next = text.bytes[end - text.from];
     for (const format of FORMATS_OF[trigger] as readonly Format[]) {
       if (format.isToken && continuesWord(before)) continue;
-      if (next !== undefined && format.shape[0]?.bytes[next] === 0) continue;
+      const first = format.shape[0];
+      if (first && first.min > 0 && next !== undefined && first.bytes[next] === 0) continue;
       const candidate = { format, start, walk: new ShapeWalk(format.shape, end) };
       // One after another, so that the allowance is spent in the same order however the text is cut.
       if (this.openFrom === undefined && this.#isSettled(candidate, text, false)) continue;
@@ -89,7 +90,7 @@ export class CredentialFinder {
   #examine(candidate: Candidate, text: Stretch, overlong: boolean): void {
     if (!isPreceded(candidate, text)) return;
     const { format, start, walk } = candidate;
-    const isUnjudged = overlong || !this.#allowance.take(start);
+    const isUnjudged = overlong || format.isUnjudged || !this.#allowance.take(start);
     if (!isUnjudged && !isReported(this.#judge, format.rule, text, start, walk.at)) return;
     if (format.isToken) this.#mark(start, walk.at, format.rule);
     else this.#mark(walk.secretFrom ?? start, walk.secretTo, format.rule);

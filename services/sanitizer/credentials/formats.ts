@@ -16,6 +16,8 @@ export type Format = {
    * before it. Of the others only the secret segment must not leave.
    */
   readonly isToken: boolean;
+  /** It is one by its structure alone, so that no rule is asked. */
+  readonly isUnjudged?: true;
   /** What must stand before the trigger; it sees up to `CONTEXT_BYTES`. */
   readonly after?: RegExp;
 };
@@ -29,6 +31,16 @@ const WORD = bytesOf(/[A-Za-z0-9_]/);
 export const WORD_AND_HYPHEN = bytesOf(/[A-Za-z0-9_-]/);
 const HEX = bytesOf(/[A-Fa-f0-9]/);
 const BASE64 = bytesOf(/[A-Za-z0-9+/=]/);
+
+/** What user and password of a URL may be made of: all but what ends its authority, or the quotes around it. */
+const USER = bytesOf(/[^\s/?#"'<>\\:@]/);
+const PASSWORD = bytesOf(/[^\s/?#"'<>\\@]/);
+
+const KEY_BEGINNINGS = ["", " "].flatMap((space) =>
+  ["", "RSA ", "DSA ", "EC ", "OPENSSH ", "PGP ", "ENCRYPTED "].flatMap((kind) =>
+    ["", " BLOCK"].map((block) => `-----BEGIN${space}${kind}PRIVATE KEY${block}-----`),
+  ),
+);
 
 type Extra = Partial<Pick<Segment, "longer" | "secret">> & { readonly opens?: string };
 
@@ -58,12 +70,14 @@ export const FORMATS: readonly Format[] = [
   {
     rule: "basicauth",
     triggers: ["://"],
-    after: /(?:https?|ftps?)$/,
+    // Of the databases that a rule knows, it tells passwords from words such as `root`.
+    after: /(?<!mongodb(?:\+srv)?|mysqlx?|postgres(?:ql)?)(?<=[a-z0-9])$/i,
     isToken: false,
+    isUnjudged: true,
     shape: [
-      run(WORD_AND_HYPHEN, 1, 256),
-      run(WORD_AND_HYPHEN, 1, 256, { opens: ":", secret: true }),
-      run(bytesOf(/[-a-zA-Z0-9%._+~#=()]/), 3, 264, { opens: "@", longer: "cut" }),
+      run(USER, 0, 256),
+      run(PASSWORD, 1, 600, { opens: ":", secret: true }),
+      run(bytesOf(/[^\s/?#"'<>@]/), 1, 1, { opens: "@", longer: "cut" }),
     ],
   },
   token("cloudflare", ["cfk_", "cfut_", "cfat_"], run(ALNUM, 48)),
@@ -112,14 +126,24 @@ export const FORMATS: readonly Format[] = [
   token("openai", ["sk-"], run(ALNUM, 48, 48, { longer: "cut" })),
   {
     rule: "privatekey",
-    triggers: ["", " "].flatMap((space) =>
-      ["", "RSA ", "DSA ", "EC ", "OPENSSH ", "PGP "].flatMap((kind) =>
-        ["", " BLOCK"].map((block) => `-----BEGIN${space}${kind}PRIVATE KEY${block}-----`),
-      ),
-    ),
+    triggers: KEY_BEGINNINGS,
     isToken: false,
     shape: [
       run(bytesOf(/[A-Za-z0-9+/=\s\\]/), 100, 10_002, { longer: "overlong", secret: true }),
+      run(bytesOf(/[-A-Z ]/), 23, 38, { opens: "-", longer: "cut" }),
+    ],
+  },
+  {
+    // Its lines as lists, logs and JSON in JSON have them, with anything but a hyphen between them. The first line tells it
+    // from prose, so that other text is not held back.
+    rule: "privatekey",
+    triggers: KEY_BEGINNINGS,
+    isToken: false,
+    isUnjudged: true,
+    shape: [
+      run(bytesOf(/[\s\\nr"',<>/b|]/), 1, 24, { secret: true }),
+      run(BASE64, 40, 100, { secret: true }),
+      run(bytesOf(/[^-]/), 20, 9_900, { secret: true }),
       run(bytesOf(/[-A-Z ]/), 23, 38, { opens: "-", longer: "cut" }),
     ],
   },

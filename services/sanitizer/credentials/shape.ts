@@ -8,7 +8,7 @@ export type Segment = {
   readonly max: number;
   /** What a longer run is: none of this kind, one of which the beginning suffices, or one too long to be judged. */
   readonly longer: "refused" | "cut" | "overlong";
-  /** This segment is what must not leave; in a shape without one it is all, with the trigger. */
+  /** This segment is what must not leave, with others that are; in a shape without one it is all, with the trigger. */
   readonly secret: boolean;
 };
 
@@ -55,7 +55,7 @@ export class ShapeWalk {
       const isLonger = length === segment.max && segment.bytes[next] === 1;
       if (isLonger && segment.longer === "refused") return "refused";
       if (segment.secret) {
-        this.secretFrom = this.#runFrom;
+        this.secretFrom ??= this.#runFrom;
         this.secretTo = at;
       }
       if (isLonger) return segment.longer === "overlong" ? "overlong" : "fits";
