@@ -269,7 +269,7 @@ export class EscapeReader {
       code = code * 8 + this.#code - 0x30;
       next = this.#next;
     }
-    return code <= 0xff && this.#is(code, next) && this.#isByte();
+    return code <= 0xff && this.#is(code, next);
   }
 
   /** From `min` to `max` hexadecimal digits. */

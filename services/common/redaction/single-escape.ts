@@ -122,7 +122,7 @@ export class SingleEscapes {
       if (!areOctal || letter > 0x33) return MANY;
       code = (letter - FIRST_OCTAL) * 64 + (second - FIRST_OCTAL) * 8 + third - FIRST_OCTAL;
       this.next = at + 4;
-      if (code >= 0x80) return code + RAW_BYTE;
+      if (code >= 0x80) return code <= 0xff ? code + EITHER : code + RAW_BYTE;
     } else {
       const digits = letter === LETTER_X ? 2 : letter === LETTER_U ? 4 : 0;
       if (digits === 0) return MANY;
