@@ -47,6 +47,8 @@ export const NOT_COVERED: readonly NotCovered[] = [
   { named: "hexadecimal dumps of more than one line", is: spelling(/^not covered, hex dump$/) },
   { named: "lines of 12 characters or fewer", is: spelling(/^not covered, narrow lines$/) },
   { named: "compressed, encrypted", is: spelling(/^not covered, compressed$/) },
+  { named: "Base32, Base85", is: spelling(/^not covered, Base(?:32|85)$/) },
+  { named: "names of characters", is: spelling(/^not covered, character names$/) },
   { named: "reversed", is: spelling(/^not covered, reversed$/) },
   { named: "with blanks between its characters", is: spelling(/^not covered, spaced$/) },
 ];

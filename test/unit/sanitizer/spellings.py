@@ -262,6 +262,10 @@ def uncovered(value: str) -> Iterator[tuple[str, str]]:
     if len(lines) > 1:
         yield "hex dump", "\n".join(f"{16 * at:08x}  {line}  |................|" for at, line in enumerate(lines))
     yield "compressed", base64.b64encode(zlib.compress(data)).decode()
+    yield "Base32", base64.b32encode(data).decode()
+    yield "Base85", base64.b85encode(data).decode()
+    if not value.isascii():
+        yield "character names", value.encode("ascii", "namereplace").decode()
     yield "reversed", value[::-1]
     yield "spaced", " ".join(value)
     yield "narrow lines", "\n".join(value[at : at + 8] for at in range(0, len(value), 8))
