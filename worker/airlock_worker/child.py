@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import inspect
 import io
@@ -31,6 +32,12 @@ ORDERS_FD = 4
 _STATUS_FD = 5
 # What the environment holds before the script, for as long as the process lives.
 _environment: dict[bytes, bytes] = {}
+# The same for libc, as the addresses of its entries: putenv(3) makes no copy.
+_entries: list[int] = []
+_libc = ctypes.CDLL(None)
+_clearenv, _strdup, _putenv = _libc.clearenv, _libc.strdup, _libc.putenv
+_strdup.argtypes, _strdup.restype = [ctypes.c_char_p], ctypes.c_size_t
+_putenv.argtypes = [ctypes.c_size_t]
 # Around it stands what makes an enumeration's member of the handler before, which costs a child 60 pages of memory.
 _set_handler = inspect.unwrap(signal.signal)
 
@@ -201,11 +208,15 @@ def _add_to_environment(secrets: dict[str, str]) -> None:
 
 def _set_environment_aside() -> None:
     """A variable that the script deletes must not be freed, because the script's next large objects would lie where it
-    was, and that place follows the length of secrets. So does the place of the dictionary's own table."""
+    was, and that place follows the length of secrets. So do the places of the dictionary's own table and of libc's."""
     variables: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
     _environment.update(variables)
     variables.clear()
+    _clearenv()
+    _entries.extend(_strdup(b"%b=%b" % each) for each in _environment.items())
 
 
 def _make_environment_anew() -> None:
     os.environ._data.update(_environment)  # type: ignore[attr-defined]
+    for entry in _entries:
+        _putenv(entry)

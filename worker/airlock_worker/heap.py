@@ -53,7 +53,7 @@ _HEADER, _LEAST = 16, 32
 _OWN_MAPPING = 1 * _MIB
 # Behind what was taken aside libc's heap begins anew at a multiple of it. All secrets of a project take less, of which
 # there are copies for a moment.
-_ASIDE_BYTES = 4 * _MIB
+_ASIDE_BYTES = 8 * _MIB
 # No loop goes on for ever on an allocator of another kind.
 _ENOUGH = 1 << 18
 
