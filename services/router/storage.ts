@@ -108,6 +108,12 @@ export function startStorage(parts: {
     return reading;
   };
 
+  /** What the database has of a project: what it counted last, and what was stored since. */
+  const storedNow = (project: string) => {
+    const since = [...reserved].filter((each) => each.isUsed && each.project === project);
+    return since.reduce((sum, { bytes }) => sum + bytes, stored.get(project) ?? 0);
+  };
+
   /** Forgets some executions; resolves to false when none is left whose end would help. */
   const removeSome = async ({ bound, bytes, leastBytes }: Excess, project: string): Promise<boolean> => {
     // What others have is not forgotten for nothing.
@@ -117,7 +123,7 @@ export function startStorage(parts: {
       const from = bound === "project" ? project : largestOf(stored, spent);
       if (from === undefined || spent.has(from)) return false;
       const share = bound === "project" ? bytes : Math.min(bytes, STEP_BYTES);
-      const keepBytes = Math.max(0, Math.floor((stored.get(from) ?? 0) - share));
+      const keepBytes = Math.max(0, Math.floor(storedNow(from) - share));
       const { removed, isBusy } = await store.deleteOldestEnded(from, keepBytes, BATCH);
       if (isBusy) await pause(BUSY_WAIT_MS);
       else if (removed === 0) {
