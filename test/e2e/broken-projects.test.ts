@@ -120,7 +120,8 @@ describe("while Airlock runs", { timeout: 60_000 }, () => {
   it("a projects directory that goes away is said once, and counts again when it is back", async () => {
     const aside = join(airlock.directory, "aside");
     await rename(airlock.projectsDirectory, aside);
-    const said = "pool-manager: the projects directory cannot be read: no such file or directory\n";
+    const said =
+      "pool-manager: the projects directory cannot be read; its projects go on as they were: no such file or directory\n";
     await expect.poll(airlock.output, { timeout: 20_000 }).toContain(said);
     await sleep(4_500);
     expect(airlock.output().split(said)).toHaveLength(2);
