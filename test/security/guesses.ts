@@ -34,7 +34,8 @@ export function guessOf(values: readonly string[], isRight: boolean): Guess {
   for (;;) {
     const value = pick(values);
     const part = pick(["beginning", "whole"] as const);
-    const right = value.slice(0, part === "whole" ? value.length : randomInt(4, value.length - 3));
+    // Base64 is whole without its last three characters, which depend on what follows; random text may go on as these do.
+    const right = value.slice(0, part === "whole" ? value.length : randomInt(4, value.length - 5));
     const last = right.slice(-1);
     const other = pick([...ALPHABET].filter((character) => character !== last));
     const text = isRight ? right : right.slice(0, -1) + other;

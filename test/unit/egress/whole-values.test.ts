@@ -38,7 +38,8 @@ it(
   () => {
     fc.assert(
       fc.property(value, fc.nat(), fc.constantFrom(...WRITERS), (secret, place, write) => {
-        const at = place % (secret.length - MISSING + 1);
+        // The padding of Base64 says nothing of the value.
+        const at = place % (secret.replace(/=+$/, "").length - MISSING + 1);
         const text = write(secret.slice(0, at) + secret.slice(at + MISSING));
         // A value that repeats itself may be whole in what is left of it.
         if (text.includes(secret)) return;
