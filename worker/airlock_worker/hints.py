@@ -10,7 +10,7 @@ from resource import RLIMIT_NOFILE, getrlimit
 from types import TracebackType
 
 from . import limits_text
-from .no_network import NO_NETWORK
+from .no_network import NO_NETWORK, NO_NETWORK_SENTENCE
 from .report import source_line
 from .room import Limits, private_memory_bytes
 
@@ -76,7 +76,7 @@ def _of_network(error: BaseException, number: object) -> Iterator[str]:
         or (number == EPERM and "socket" in _last_line(error))
         or (not issubclass(kind, SyntaxError) and _search_unresolved(str(error)))
     ):
-        yield f"{NO_NETWORK[0].upper()}{NO_NETWORK[1:]}."
+        yield NO_NETWORK_SENTENCE
 
 
 def _is_thread_refused(error: BaseException) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 NO_NETWORK = "this project has no network; its operator can list hosts under network_allowlist in the project's file"
+NO_NETWORK_SENTENCE = f"T{NO_NETWORK.removeprefix('t')}."
 _RESOLVERS = ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getnameinfo")
 
 _is_so = False

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from fcntl import F_DUPFD_CLOEXEC, fcntl
 from functools import partial
 from os import _exit, close, fstat, getpid
+from signal import SIG_BLOCK, pthread_sigmask, valid_signals
 from sys import getrecursionlimit, modules, setprofile, setrecursionlimit, settrace
 from typing import Any
 
@@ -32,6 +33,8 @@ FILE_NAME = "script.py"
 _SECRET = "a secret of the project: its value is redacted wherever it leaves the run"
 # A script may have set a limit that Airlock's own calls exceed.
 _LEAST_RECURSION = 1000
+_SIGNALS = valid_signals()
+_ATTEMPTS = 100
 # Not where streams would write to, if the script has closed its outputs.
 _FIRST_OF_COPIES = 64
 
@@ -214,6 +217,17 @@ def _tell(control: int, outcome: Outcome, result: sdk.Result, memory: sdk.Memory
     except OSError:
         # The script closed the control pipe. The supervisor sees an exit without a last word.
         pass
+
+
+def _call_no_handlers() -> None:
+    """A handler of the script that raises must not cut the last words in two."""
+    for _ in range(_ATTEMPTS):
+        try:
+            pthread_sigmask(SIG_BLOCK, _SIGNALS)
+            return
+        except BaseException:
+            # Of a signal that came before.
+            pass
 
 
 def _ask(control: int, orders: int, question: bytes) -> str:

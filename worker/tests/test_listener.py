@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from airlock_worker import probe
+from airlock_worker.no_network import NO_NETWORK
 from airlock_worker.start import Start
 from airlock_worker.worker_cgroups import WorkerCgroups
 from airlock_worker.zygote_link import ZygoteLink
@@ -62,4 +63,4 @@ asyncio.run(asyncio.sleep(0))
 try: socket.socket(); set_result("made")
 except PermissionError as error: set_result(str(error))
 """
-    assert (await shared.run(code)).value == "[Errno 1] Operation not permitted"
+    assert (await shared.run(code)).value == f"[Errno 1] Operation not permitted: {NO_NETWORK}"
