@@ -87,7 +87,7 @@ def live(ends: tuple[int, int, int, int, int], room: Room, limits: Limits, cgrou
     except BaseException as error:
         # Only Airlock's own code gets here: the script's exceptions are caught where it runs. A process that the script
         # forked has nothing to tell.
-        if not begun or getpid() == process:
+        if not script.has_told() and (not begun or getpid() == process):
             _say(error, begun, limits)
     _exit(0)
 

@@ -35,6 +35,7 @@ _SECRET = "a secret of the project: its value is redacted wherever it leaves the
 _LEAST_RECURSION = 1000
 _SIGNALS = valid_signals()
 _ATTEMPTS = 100
+_told: list[bool] = []
 # Not where streams would write to, if the script has closed its outputs.
 _FIRST_OF_COPIES = 64
 
@@ -204,6 +205,11 @@ def _join_threads() -> None:
     join()
 
 
+def has_told() -> bool:
+    """Whether the last words were begun: others behind them would come out of turn."""
+    return bool(_told)
+
+
 def _tell(control: int, outcome: Outcome, result: sdk.Result, memory: sdk.Memory) -> None:
     words: list[tuple[bytes, bytes]] = []
     if outcome.end == "completed" and result.text is not None:
@@ -213,6 +219,8 @@ def _tell(control: int, outcome: Outcome, result: sdk.Result, memory: sdk.Memory
         words.append((frames.MEMORY, updates.encode()))
     words.append((frames.DONE, ascii_of({"end": outcome.end, "error": outcome.error})))
     try:
+        _call_no_handlers()
+        _told.append(True)
         frames.send(control, *words)
     except OSError:
         # The script closed the control pipe. The supervisor sees an exit without a last word.

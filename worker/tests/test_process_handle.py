@@ -80,7 +80,7 @@ def test_without_pidfds_the_number_has_to_do(stranger: int) -> None:
 
 
 def _held_by(pid: int) -> set[int]:
-    held = set()
+    held: set[int] = set()
     for entry in Path(f"/proc/{pid}/fdinfo").iterdir():
         with contextlib.suppress(FileNotFoundError):
             held.update(int(line.split()[1]) for line in entry.read_text().splitlines() if line.startswith("Pid:"))
