@@ -93,21 +93,23 @@ _STATUS = re.compile(r"exit status (\d+)[.:]")
 _BY_NATURE = re.compile("0x[0-9a-f]+|(?<=repeated )[0-9]+")
 
 
-@pytest_asyncio.fixture(scope="module", params=["3.11", "3.12", "3.13"])
-async def pair(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Worker, str]]:
-    """A worker, and the interpreter that its scripts run in."""
-    python = _interpreter(request.param)
-    if python is None:
-        pytest.skip(f"there is no Python {request.param} here")
-    async with worker(python=python) as target:
-        yield target, python
-
-
 def _interpreter(version: str) -> str | None:
     if sys.version.startswith(f"{version}."):
         return sys.executable
     found = sorted(Path(sys.base_prefix).parent.glob(f"{version}.*/bin/python{version}"))
     return str(found[-1]) if found else None
+
+
+# The worker's own, and the others that stand beside it: a machine needs no more than one.
+_INTERPRETERS = {v: python for v in ("3.11", "3.12", "3.13") if (python := _interpreter(v))} or {"own": sys.executable}
+
+
+@pytest_asyncio.fixture(scope="module", params=_INTERPRETERS)
+async def pair(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Worker, str]]:
+    """A worker, and the interpreter that its scripts run in."""
+    python = _INTERPRETERS[request.param]
+    async with worker(python=python) as target:
+        yield target, python
 
 
 async def _plain(python: str, code: str, directory: Path) -> tuple[bytes, str, int]:
