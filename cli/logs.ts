@@ -2,7 +2,7 @@ import { createReadStream } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ConfigError, readEnvironment } from "../services/common/environment.ts";
+import { A_DURATION, ConfigError, durationMsOf } from "../services/common/environment.ts";
 import { parseFlags, usageError } from "./flags.ts";
 import { logPathOf } from "./log-file.ts";
 import { LOG_LEVELS, type LogFilter, readableLogLine } from "./log-lines.ts";
@@ -87,9 +87,8 @@ function sinceOf(text: string | undefined, nowMs: number): number | undefined {
   if (text === undefined) return undefined;
   const time = /^\d{4}-/.test(text) ? Date.parse(text) : Number.NaN;
   if (!Number.isNaN(time)) return time;
-  const read = readEnvironment({ SINCE: text }, { SINCE: "--since" });
-  const agoMs = read.durationMs("SINCE", "");
-  read.check();
+  const agoMs = durationMsOf(text);
+  if (agoMs === undefined) throw new ConfigError([`--since must be ${A_DURATION}, not "${text}"`]);
   return nowMs - agoMs;
 }
 

@@ -1,9 +1,22 @@
+import type { Variable } from "./variables.ts";
+
 /** What is wrong with the environment or flags, all of it, for the person who starts the service. */
 export class ConfigError extends Error {
   constructor(problems: readonly string[]) {
     super(problems.join("\n"));
     this.name = "ConfigError";
   }
+}
+
+/** What `durationMsOf` reads, for errors. */
+export const A_DURATION = "a length of time such as 90s, 15m, 24h or 7d";
+
+const MS_BY_UNIT = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** The milliseconds of a length of time such as `90s`; undefined for any other text. */
+export function durationMsOf(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
+  return match ? Math.round(Number(match[1]) * MS_BY_UNIT[match[2] as keyof typeof MS_BY_UNIT]) : undefined;
 }
 
 export type EnvironmentReader = ReturnType<typeof readEnvironment>;
@@ -17,22 +30,22 @@ export function readEnvironment(
   written: Readonly<Record<string, string>> = {},
 ) {
   const problems: string[] = [];
-  const nameOf = (variable: string) => written[variable] ?? variable;
+  const nameOf = (variable: Variable) => written[variable] ?? variable;
   return {
     /** The text of `name`, or `fallback`; without a fallback the variable is required. */
-    text(name: string, fallback?: string): string {
+    text(name: Variable, fallback?: string): string {
       const value = env[name] || fallback;
       if (value === undefined) problems.push(`${nameOf(name)} is not set`);
       return value ?? "";
     },
     /** The text of `name`; undefined when it is not set. */
-    optionalText: (name: string): string | undefined => env[name] || undefined,
+    optionalText: (name: Variable): string | undefined => env[name] || undefined,
     /** Adds a problem that only its reader can see. */
     refuse(problem: string): void {
       problems.push(problem);
     },
     /** A whole number from `min` to `max`. */
-    integer(name: string, fallback: number, min: number, max: number): number {
+    integer(name: Variable, fallback: number, min: number, max: number): number {
       const raw = env[name];
       if (raw === undefined || raw === "") return fallback;
       const value = Number(raw);
@@ -41,22 +54,18 @@ export function readEnvironment(
       return fallback;
     },
     /** One of `choices`. */
-    choice<T extends string>(name: string, choices: readonly T[], fallback: T): T {
+    choice<T extends string>(name: Variable, choices: readonly T[], fallback: T): T {
       const raw = env[name] || fallback;
       const found = choices.find((choice) => choice === raw);
       if (!found) problems.push(`${nameOf(name)} must be one of ${choices.join(", ")}, not "${raw}"`);
       return found ?? fallback;
     },
     /** A length of time such as 90s, 15m, 24h or 7d, in milliseconds. */
-    durationMs(name: string, fallback: string): number {
+    durationMs(name: Variable, fallback: string): number {
       const raw = env[name] || fallback;
-      const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(raw);
-      if (!match) {
-        problems.push(`${nameOf(name)} must be a length of time such as 90s, 15m, 24h or 7d, not "${raw}"`);
-        return 0;
-      }
-      const unit = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }[match[2] as "ms"];
-      return Math.round(Number(match[1]) * unit);
+      const duration = durationMsOf(raw);
+      if (duration === undefined) problems.push(`${nameOf(name)} must be ${A_DURATION}, not "${raw}"`);
+      return duration ?? 0;
     },
     /** Throws a ConfigError that names all problems, if there were any. */
     check(): void {
