@@ -85,20 +85,38 @@ export function meantBytes(check: MatchCheck, around: Surroundings): number | un
  * follow it.
  */
 const ESCAPE_BEFORE =
-  /(?:\\(?:[nrtbfv]|u[0-9a-f]{4}|x[0-9a-f]{2})|%(?:25){0,2}[0-9a-f]{2}|=[0-9A-F]{2}|(?:\[|%5B)(?:[\d;]|%3B)*m)(0*)$/i;
+  /(?:\\(?:[nrtbfv]|u[0-9a-f]{4}|x[0-9a-f]{2})|%(?:25){0,2}[0-9a-f]{2}|(?:\[|%5B)(?:[\d;]|%3B)*m)(0*)$/i;
+
+/**
+ * The same of quoted-printable, which writes blanks, signs and characters beyond ASCII so, and neither letters nor digits: `=AB` in `x=ABcde` and
+ * `=12` in `total=12345` are none.
+ */
+const QUOTED_BEFORE =
+  /=(?:0[9AD]|2[0-9A-F]|3[A-F]|40|5[B-F]|60|7[B-E]|[89A-F][0-9A-F](?:=[89A-F][0-9A-F])+)(0*)$/i;
+/** Two decimal digits behind `=` are rather the beginning of a longer number. */
+const TWO_DIGITS_BEFORE = /=\d\d0*$/;
 
 function leftOf(before: Uint8Array): string {
   return Buffer.from(before).toString().replace(ESCAPE_BEFORE, "=$1");
 }
 
+function leftOfWord(before: Uint8Array): string {
+  return leftOf(before).replace(QUOTED_BEFORE, "=$1");
+}
+
+function leftOfNumber(before: Uint8Array): string {
+  const left = leftOf(before);
+  return TWO_DIGITS_BEFORE.test(left) ? left : left.replace(QUOTED_BEFORE, "=$1");
+}
+
 function wordBytes({ before, from, matchBytes }: Surroundings): number | undefined {
-  const last = leftOf(before).slice(-1);
+  const last = leftOfWord(before).slice(-1);
   const [next = ""] = Buffer.from(from.subarray(matchBytes)).toString();
   return CONTINUES_WORD.test(last) || CONTINUES_WORD.test(next) ? undefined : matchBytes;
 }
 
 function numberBytes(number: SecretNumber, { before, from }: Surroundings): number | undefined {
-  const left = leftOf(before);
+  const left = leftOfNumber(before);
   const right = Buffer.from(from).toString();
   const end = endOfNumber(left + right, left.length, number);
   return end === undefined ? undefined : Buffer.byteLength(right.slice(0, end - left.length));

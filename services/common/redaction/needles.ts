@@ -40,6 +40,9 @@ const INSPECTED_BYTES = 50;
 /** Digits that are looked for of a number; how it goes on is checked where they stand. */
 const NUMBER_PREFIX_DIGITS = 6;
 
+/** Of a longer number what follows the first digits is more than a check looks at. */
+const MAX_CHECKED_DIGITS = 40;
+
 type Text = { readonly text: string; readonly source: number };
 
 type Item = Text & {
@@ -109,6 +112,8 @@ function addText(needles: NeedleList, { text, source }: Text): void {
     const digits = needles.has(prefix) ? number.digits : prefix;
     needles.add(digits, source, { gaps: "number", check: { kind: "number", number } });
     for (const form of utf16Forms(text)) needles.add(form, source);
+    // A token such as `80126e24` is a number by chance, and nothing harmless has so many digits: each is found as it is too.
+    if (/e/i.test(text) || number.digits.length > MAX_CHECKED_DIGITS) addWholeText(needles, { text, source });
     return;
   }
   const isShortNumber = /^[+-]?[\d.]+$/.test(text);

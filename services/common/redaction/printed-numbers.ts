@@ -53,17 +53,24 @@ export function isNumber(text: string, number: SecretNumber): boolean {
  * another one. Digits may be grouped (`48,151`, `48_151`, `48 151`, `48.151`).
  */
 export function endOfNumber(text: string, at: number, number: SecretNumber): number | undefined {
-  if (isWithinNumber(text, at)) return undefined;
+  // `0.00` before the digits is a part of the number that they belong to.
+  const [lead = ""] = LEADING_ZEROS.exec(text.slice(0, at)) ?? [];
+  if (isWithinNumber(text, at - lead.length)) return undefined;
   const rest = text.slice(at);
   for (const form of FORMS) {
     const match = form.written.exec(rest);
     if (!match) continue;
     const end = at + match[0].length;
     if (form.goesOn.test(text.slice(end))) continue;
-    if (isNumber(form.plain(match[0]), number)) return end;
+    const plain = form.plain(match[0]);
+    // In `report.250000` the point may be no decimal point.
+    if (!lead.startsWith("0") && isNumber(plain, number)) return end;
+    if (lead !== "" && isNumber(`0${lead}${plain}`, number)) return end;
   }
   return undefined;
 }
+
+const LEADING_ZEROS = /(?<!\d\.?)0*\.0*$/;
 
 /** Whether the digits at `at` go on with a number that began before: `1250000`, `0.250000`, `1,250,000`. */
 function isWithinNumber(text: string, at: number): boolean {

@@ -1,0 +1,79 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { compileNeedles } from "../../../services/common/redaction/needle-set.ts";
+import { TextRedactor } from "../../../services/common/redaction/text-redactor.ts";
+import { PROPERTY_TIMEOUT_MS, propertyRuns } from "../../support/property-runs.ts";
+
+function redact(text: string, ...secrets: string[]): string {
+  const redactor = new TextRedactor(compileNeedles(secrets));
+  const pieces = [...redactor.push(Buffer.from(text)), ...redactor.end(false).pieces];
+  return Buffer.concat(pieces.map((piece) => Buffer.from(piece))).toString();
+}
+
+const digits = (min: number, max: number) =>
+  fc.array(fc.constantFrom(..."0123456789"), { minLength: min, maxLength: max }).map((all) => all.join(""));
+const sign = fc.constantFrom("", "-", "+");
+const number = fc
+  .oneof(
+    fc.tuple(digits(1, 8), fc.nat(60)).map(([whole, power]) => `${whole}e${power}`),
+    fc
+      .tuple(digits(1, 8), digits(0, 8), fc.integer({ min: -60, max: 60 }))
+      .map(([a, b, power]) => `${a}.${b}E${power}`),
+    digits(3, 20).map((fraction) => `0.${fraction}`),
+    fc.tuple(digits(1, 5), digits(1, 12)).map(([whole, fraction]) => `${whole}.${fraction}`),
+    digits(6, 30),
+    digits(60, 700),
+  )
+  // The secrets service refuses shorter values; a number with fewer digits that count is warned of.
+  .filter((value) => value.length >= 6 && value.replace(/[eE].*/, "").replace(/[^1-9]/g, "").length >= 4);
+
+describe("a secret that is a number, or looks like one", () => {
+  it(
+    "is not in the output as it is written, whatever stands around it",
+    () => {
+      const around = fc.constantFrom(
+        ["", ""],
+        ["value: ", "\n"],
+        ['{"a": "', '"}'],
+        ["(", ", 1)"],
+        ["x=", " "],
+        ["account.", "\n"],
+      );
+      fc.assert(
+        fc.property(sign, number, around, (before, written, [prefix = "", suffix = ""]) => {
+          const value = before + written;
+          expect(redact(prefix + value + suffix, value)).not.toContain(written);
+        }),
+        propertyRuns(3_000),
+      );
+    },
+    PROPERTY_TIMEOUT_MS,
+  );
+
+  it.each([
+    ["80126e24", "token 80126e24"],
+    ["12345e10", "id12345e10x"],
+    ["0.123456", "ratio .1234560"],
+    ["0.00012345678", "1.2345678e-05 0.00012345678"],
+    ["250000", "report.250000 PIN==3D250000 a=0A250000"],
+  ])("%s is found in %j", (value, text) => {
+    expect(redact(text, value)).not.toContain(value.replace(/^0\.0*/, ""));
+  });
+
+  it.each([
+    ["250000", "total=12250000 rows=99250000 at 0.250000"],
+    ["250000", "https://h.example/?amount=20250000"],
+    ["0.123456", "10.123456 0.1234567 0.0123456"],
+    ["123456", "0.123456"],
+  ])("%s is not found in %j, where another number stands", (value, text) => {
+    expect(redact(text, value)).toBe(text);
+  });
+});
+
+describe("a secret that is a word", () => {
+  it("is not found behind letters that look like quoted-printable, and is behind what that writes", () => {
+    expect(redact("x=ABswordfish y=C3=A9swordfish z=20swordfish", "swordfish")).toBe(
+      "x=ABswordfish y=C3=A9[REDACTED] z=20[REDACTED]",
+    );
+  });
+});
