@@ -11,6 +11,7 @@ import type {
   RetryDeadLetterRequest,
   SubmitRequest,
 } from "../services/common/gen/airlock/v1/router.ts";
+import type { ShownExecution } from "./execution-text.ts";
 
 /** The execution that was accepted; `replayed` when an earlier request with the same idempotency key started it. */
 export type Submitted = {
@@ -36,10 +37,10 @@ export type Backend = {
    * Resolves when the execution needs attention, has ended, or `waitMs` are over. A large one is fetched once `room` has
    * resolved.
    */
-  getExecution(executionId: string, waitMs: number, signal: AbortSignal, room: Room): Promise<Execution>;
+  getExecution(executionId: string, waitMs: number, signal: AbortSignal, room: Room): Promise<ShownExecution>;
   listExecutions(request: ListExecutionsRequest, signal: AbortSignal): Promise<ListExecutionsResponse>;
-  respond(request: RespondRequest): Promise<Execution>;
-  cancel(executionId: string): Promise<Execution>;
+  respond(request: RespondRequest): Promise<ShownExecution>;
+  cancel(executionId: string): Promise<ShownExecution>;
   /** For operators: what was redacted from the execution's output. */
   getRedactions(executionId: string, signal: AbortSignal): Promise<Redactions[]>;
 

@@ -1,13 +1,22 @@
+import { StringDecoder } from "node:string_decoder";
 import { endReasonFromProto, statusFromProto } from "../services/common/execution-names.ts";
 import { type Execution, type Waiting, WaitingKind } from "../services/common/gen/airlock/v1/execution.ts";
+import { ExecutionText } from "../services/common/gen/airlock/v1/router.ts";
 import { piecesOf } from "../services/common/text-pieces.ts";
 import { takeTurns } from "../services/common/turn.ts";
 
 /** So many characters are written in less than a millisecond. */
 const STEP_CHARACTERS = 128 * 1024;
 
+/** The texts of an execution that came in pieces, in UTF-8; a character may be in two pieces. */
+export type LongTexts = ReadonlyMap<ExecutionText, readonly Buffer[]>;
+
+/** An execution as it is to be shown. A text that is among its long ones is empty otherwise. */
+export type ShownExecution = Execution & { readonly longTexts?: LongTexts };
+
+type Text = string | readonly Buffer[];
 /** A member of an object: JSON text already, a text that is to be written as JSON, or an object. */
-type Member = { readonly json: string } | { readonly text: string } | { readonly object: Members };
+type Member = { readonly json: Text } | { readonly text: Text } | { readonly object: Members };
 type Members = { readonly [key: string]: Member };
 
 export type ExecutionForm = {
@@ -23,7 +32,7 @@ export type ExecutionForm = {
  * other work, and in many pieces.
  */
 export async function executionText(
-  execution: Execution,
+  execution: ShownExecution,
   { resultAsText = false, pollUrl }: ExecutionForm = {},
 ): Promise<readonly Buffer[]> {
   const writer = new JsonWriter();
@@ -34,18 +43,19 @@ export async function executionText(
   return writer.pieces;
 }
 
-function membersOf(execution: Execution, resultAsText: boolean): Members {
+function membersOf(execution: ShownExecution, resultAsText: boolean): Members {
   const { llmRequest, truncated, waitingOn } = execution;
   const json = (value: unknown) => ({ json: JSON.stringify(value) });
   const instant = (ms: number | undefined) => json(ms === undefined ? null : new Date(ms).toISOString());
-  const result = execution.resultJson || "null";
+  const long = (text: ExecutionText, short: string): Text => execution.longTexts?.get(text) ?? short;
+  const result = long(ExecutionText.RESULT_JSON, execution.resultJson || "null");
   return {
     execution_id: json(execution.executionId),
     project: json(execution.project),
     status: json(statusFromProto(execution.status) ?? "pending"),
     result: resultAsText ? { text: result } : { json: result },
-    stdout: { text: execution.stdout },
-    stderr: { text: execution.stderr },
+    stdout: { text: long(ExecutionText.STDOUT, execution.stdout) },
+    stderr: { text: long(ExecutionText.STDERR, execution.stderr) },
     error: execution.error === undefined ? json(null) : { text: execution.error },
     llm_request: llmRequest
       ? {
@@ -57,7 +67,7 @@ function membersOf(execution: Execution, resultAsText: boolean): Members {
         }
       : json(null),
     waiting_on: json(waitingOn ? waitingView(waitingOn) : null),
-    memory_updates: { json: execution.memoryUpdatesJson || "{}" },
+    memory_updates: { json: long(ExecutionText.MEMORY_UPDATES_JSON, execution.memoryUpdatesJson || "{}") },
     execution_time_ms: json(execution.executionTimeMs ?? null),
     created_at: instant(execution.createdAtMs),
     started_at: instant(execution.startedAtMs),
@@ -87,14 +97,28 @@ class JsonWriter {
       this.#short += `${before}${JSON.stringify(key)}:`;
       before = ",";
       if ("object" in member) yield* this.object(member.object);
-      else if ("json" in member) yield* this.#write(member.json, (piece) => piece);
+      else if ("json" in member) yield* this.#json(member.json);
       else {
         this.#short += '"';
-        yield* this.#write(member.text, (piece) => JSON.stringify(piece).slice(1, -1));
+        yield* this.#text(member.text);
         this.#short += '"';
       }
     }
     this.#short += "}";
+  }
+
+  *#json(json: Text): Generator<void> {
+    if (typeof json === "string") return yield* this.#write(json, (piece) => piece);
+    this.flush();
+    this.pieces.push(...json);
+  }
+
+  *#text(text: Text): Generator<void> {
+    const decoder = new StringDecoder();
+    for (const piece of typeof text === "string" ? [text] : text) {
+      const whole = typeof piece === "string" ? piece : decoder.write(piece);
+      yield* this.#write(whole, (part) => JSON.stringify(part).slice(1, -1));
+    }
   }
 
   *#write(value: string, spelled: (piece: string) => string): Generator<void> {

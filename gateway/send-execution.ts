@@ -2,11 +2,10 @@ import { Readable } from "node:stream";
 import type { FastifyReply } from "fastify";
 import type { Drain } from "../services/common/drain.ts";
 import { hasCode } from "../services/common/errors.ts";
-import type { Execution } from "../services/common/gen/airlock/v1/execution.ts";
 import { countAnswer } from "./answers.ts";
 import type { Backend } from "./backend.ts";
 import { clientSignal } from "./client-signal.ts";
-import { type ExecutionForm, executionText } from "./execution-text.ts";
+import { type ExecutionForm, executionText, type ShownExecution } from "./execution-text.ts";
 
 /**
  * The execution, held until it needs attention, has ended, or `waitMs` are over. Long polls end at once, with what there is,
@@ -18,7 +17,7 @@ export async function holdExecution(
   reply: FastifyReply,
   id: string,
   waitMs: number,
-): Promise<Execution> {
+): Promise<ShownExecution> {
   const gone = clientSignal(reply);
   const room = (bytes: number) => reply.answerHold.reserve(bytes, gone);
   if (waitMs === 0 || drain.begun) return backend.getExecution(id, 0, gone, room);
@@ -37,7 +36,7 @@ export async function holdExecution(
 
 export async function sendExecution(
   reply: FastifyReply,
-  execution: Execution,
+  execution: ShownExecution,
   form: ExecutionForm = {},
 ): Promise<FastifyReply> {
   const pieces = await executionText(execution, form);

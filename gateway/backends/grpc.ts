@@ -2,10 +2,11 @@ import { AirlockError, asAirlockError } from "../../services/common/errors.ts";
 import type { Execution } from "../../services/common/gen/airlock/v1/execution.ts";
 import { PoolManagerServiceClient, type Project } from "../../services/common/gen/airlock/v1/pool_manager.ts";
 import type { Dependency } from "../../services/common/gen/airlock/v1/readiness.ts";
-import { RouterServiceClient } from "../../services/common/gen/airlock/v1/router.ts";
-import { type CallLimits, callUnary, connect } from "../../services/common/grpc-client.ts";
+import { type ExecutionText, RouterServiceClient } from "../../services/common/gen/airlock/v1/router.ts";
+import { type CallLimits, callStream, callUnary, connect } from "../../services/common/grpc-client.ts";
 import type { TlsIdentity } from "../../services/common/tls-identity.ts";
 import type { Backend } from "../backend.ts";
+import type { ShownExecution } from "../execution-text.ts";
 
 const READ_MS = 5_000;
 const CHANGE_MS = 15_000;
@@ -15,6 +16,7 @@ const HELD_MS = 1_000;
 const MIB = 1024 * 1024;
 /** An execution that has no more is fetched with the first call. */
 const SMALL_BYTES = 256 * 1024;
+const LARGEST_BYTES = 32 * MIB;
 const MS_PER_MIB = 3_000;
 
 /** The services behind the gateway, over gRPC. Connects on first use. */
@@ -50,14 +52,20 @@ export function connectBackend(
       const response = await ask(waitMs, SMALL_BYTES);
       if (response.leftOutBytes === 0) return executionIn(response);
       await room(response.leftOutBytes);
-      return executionIn(await ask(0, 0));
+      return await readExecution(router, executionId, response.leftOutBytes, signal);
     },
     listExecutions: (request, signal) =>
       callUnary(router, router.listExecutions, request, "router", read(signal)),
-    respond: async (request) =>
-      executionIn(await callUnary(router, router.respond, request, "router", change)),
-    cancel: async (executionId) =>
-      executionIn(await callUnary(router, router.cancel, { executionId }, "router", change)),
+    async respond(request) {
+      const ask = { ...request, maxBytes: SMALL_BYTES };
+      const { execution } = await callUnary(router, router.respond, ask, "router", change);
+      return execution ?? (await readExecution(router, request.executionId));
+    },
+    async cancel(executionId) {
+      const ask = { executionId, maxBytes: SMALL_BYTES };
+      const { execution } = await callUnary(router, router.cancel, ask, "router", change);
+      return execution ?? (await readExecution(router, executionId));
+    },
     getRedactions: async (executionId, signal) =>
       (await callUnary(router, router.getRedactions, { executionId }, "router", read(signal))).redactions,
     listDeadLetters: (request, signal) =>
@@ -108,6 +116,28 @@ export function connectBackend(
       tls?.close();
     },
   };
+}
+
+/** Reads an execution of about so many bytes; what takes long is not given up before its turn has come. */
+async function readExecution(
+  router: RouterServiceClient,
+  executionId: string,
+  bytes = LARGEST_BYTES,
+  signal?: AbortSignal,
+): Promise<ShownExecution> {
+  const limits = { timeoutMs: READ_MS + MS_PER_MIB * (bytes / MIB), ...(signal && { signal }) };
+  const longTexts = new Map<ExecutionText, Buffer[]>();
+  let execution: Execution | undefined;
+  for await (const { part } of callStream(router, router.readExecution, { executionId }, "router", limits)) {
+    if (part?.$case === "execution") execution = part.value;
+    else if (part) {
+      const { text, piece } = part.value;
+      const pieces = longTexts.get(text) ?? [];
+      longTexts.set(text, pieces);
+      pieces.push(piece);
+    }
+  }
+  return { ...executionIn({ execution }), longTexts };
 }
 
 async function askReadiness(

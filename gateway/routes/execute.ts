@@ -1,10 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Drain } from "../../services/common/drain.ts";
 import { statusFromProto } from "../../services/common/execution-names.ts";
-import { type Execution, ExecutionStatus } from "../../services/common/gen/airlock/v1/execution.ts";
+import { ExecutionStatus } from "../../services/common/gen/airlock/v1/execution.ts";
 import type { SchemaProblem } from "../../services/common/schema-problems.ts";
 import type { Backend, Submitted } from "../backend.ts";
 import { dropBody } from "../body.ts";
+import type { ShownExecution } from "../execution-text.ts";
 import { IDEMPOTENCY_HEADERS, readIdempotencyKey } from "../idempotency-key.ts";
 import { InvalidFields } from "../problems.ts";
 import {
@@ -111,7 +112,7 @@ async function outcomeWithin(
     reply,
     executionId,
   }: { backend: Backend; drain: Drain; reply: FastifyReply; executionId: string },
-): Promise<Execution | undefined> {
+): Promise<ShownExecution | undefined> {
   try {
     const execution = await holdExecution(backend, drain, reply, executionId, Math.round(waitMs));
     const { status } = execution;

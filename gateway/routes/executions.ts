@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Drain } from "../../services/common/drain.ts";
-import type { Execution } from "../../services/common/gen/airlock/v1/execution.ts";
 import type { Backend } from "../backend.ts";
 import { dropBody } from "../body.ts";
 import { executionId } from "../execution-id.ts";
+import type { ShownExecution } from "../execution-text.ts";
 import { InvalidFields } from "../problems.ts";
 import {
   EMPTY_OBJECT,
@@ -108,7 +108,7 @@ export function executionRoutes(app: FastifyInstance, backend: Backend, drain: D
 async function answer(
   request: FastifyRequest<{ Params: ExecutionParams; Body: RespondBody }>,
   backend: Backend,
-): Promise<Execution> {
+): Promise<ShownExecution> {
   const { response, llm_request_id: llmRequestId } = request.body;
   const problem = textProblem("response", response);
   if (problem) throw new InvalidFields([problem]);

@@ -15,6 +15,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
   ...rules("router", "RouterService", {
     Submit: ["gateway", "client"],
     GetExecution: ["gateway", "client"],
+    ReadExecution: ["gateway", "client"],
     ListExecutions: ["gateway", "client"],
     Respond: ["gateway", "client"],
     Cancel: ["gateway", "client"],

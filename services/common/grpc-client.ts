@@ -1,10 +1,12 @@
 import { isIP } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   type CallOptions,
   type ChannelCredentials,
   type ChannelOptions,
   type Client,
   type ClientDuplexStream,
+  type ClientReadableStream,
   type ClientUnaryCall,
   credentials,
   Metadata,
@@ -13,9 +15,9 @@ import {
 import { ownerOf } from "./authorization.ts";
 import { ConfigError } from "./environment.ts";
 import { AirlockError } from "./errors.ts";
-import { fromGrpcError, wasRefused } from "./grpc-errors.ts";
+import { fromGrpcError, isServiceError, wasRefused } from "./grpc-errors.ts";
 import { CHANNEL_OPTIONS, NETWORK_CLIENT_OPTIONS } from "./grpc-limits.ts";
-import { type Duplex, openDuplex } from "./grpc-stream.ts";
+import { type Duplex, openDuplex, openMessages } from "./grpc-stream.ts";
 import type { ServiceIdentity } from "./identity.ts";
 import type { TlsIdentity } from "./tls-identity.ts";
 
@@ -30,6 +32,12 @@ type UnaryMethod<Req, Res> = (
   options: Partial<CallOptions>,
   callback: (error: ServiceError | null, response: Res) => void,
 ) => ClientUnaryCall;
+
+type StreamMethod<Req, Res> = (
+  request: Req,
+  metadata: Metadata,
+  options: Partial<CallOptions>,
+) => ClientReadableStream<Res>;
 
 /**
  * A client for the service at `address` (`unix:/path`, or with `tls` `host:port`, or the replicas of a service as
@@ -117,6 +125,44 @@ export function callUnary<Req, Res>(
     };
     attempt();
   });
+}
+
+/**
+ * Makes one call that is answered with a stream, message by message. Rejects with an AirlockError, also when the stream
+ * breaks; a call that was refused is made again, as `callUnary` does.
+ */
+export async function* callStream<Req, Res>(
+  client: Client,
+  method: StreamMethod<Req, Res>,
+  request: Req,
+  peer: string,
+  { timeoutMs, signal }: CallLimits,
+): AsyncGenerator<Res> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    if (signal?.aborted) throw new AirlockError("cancelled", "The call was cancelled.");
+    const call = method.call(client, request, new Metadata(), { deadline });
+    const cancel = () => call.cancel();
+    signal?.addEventListener("abort", cancel, { once: true });
+    const { next } = openMessages<Res>(call, peer);
+    let isOver = false;
+    try {
+      let message = await next().catch((error: AirlockError) => {
+        if (!isServiceError(error.cause) || !wasRefused(error.cause)) throw error;
+        if (Date.now() + REFUSED_AGAIN_MS >= deadline) throw error;
+        return "refused" as const;
+      });
+      if (message !== "refused") {
+        for (; message !== null; message = await next()) yield message;
+        isOver = true;
+        return;
+      }
+    } finally {
+      signal?.removeEventListener("abort", cancel);
+      if (!isOver) call.cancel();
+    }
+    await sleep(REFUSED_AGAIN_MS);
+  }
 }
 
 export type ClientDuplex<In, Out> = Duplex<In, Out> & {

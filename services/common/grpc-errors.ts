@@ -26,7 +26,7 @@ export function toGrpcStatus(error: unknown): StatusObject {
   return { ...status, metadata };
 }
 
-function isServiceError(error: unknown): error is ServiceError {
+export function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && "code" in error && "metadata" in error;
 }
 

@@ -15,7 +15,7 @@ import { needsTls } from "./grpc-client.ts";
 import { toGrpcStatus } from "./grpc-errors.ts";
 import { CHANNEL_OPTIONS, NETWORK_SERVER_OPTIONS } from "./grpc-limits.ts";
 import { addReflection } from "./grpc-reflection.ts";
-import { type Duplex, openDuplex } from "./grpc-stream.ts";
+import { type Duplex, drained, openDuplex } from "./grpc-stream.ts";
 import { resolveListenAddress } from "./listen-address.ts";
 import type { Log } from "./log.ts";
 import type { TlsIdentity } from "./tls-identity.ts";
@@ -61,7 +61,8 @@ export function handlersFor(log: Log) {
         try {
           for await (const response of handler(call.request, { signal: abort.signal })) {
             if (abort.signal.aborted) return;
-            call.write(response);
+            // A caller that takes slowly is waited for, so that what waits for it is bounded.
+            if (!call.write(response)) await drained(call);
           }
           call.end();
         } catch (error) {

@@ -1,27 +1,26 @@
 import { once } from "node:events";
 import { fromGrpcError } from "./grpc-errors.ts";
 
-/** The part of a grpc-js stream, server or client side, that messages both ways need. */
-type RawStream = NodeJS.EventEmitter & {
-  read(): unknown;
-  write(message: never): boolean;
-  end(): void;
-  destroyed: boolean;
+/** The part of a grpc-js stream, server or client side, that messages need. */
+type Readable = NodeJS.EventEmitter & { read(): unknown };
+type RawStream = Readable & { write(message: never): boolean };
+
+/** Messages of the other side. */
+type Messages<In> = {
+  /** The next message, or null when the other side has ended; rejects with an AirlockError when the stream broke. */
+  next(): Promise<In | null>;
+  /** Why the stream broke, once it has. */
+  readonly failure: unknown;
 };
 
 /** A stream of messages both ways with backpressure. */
-export type Duplex<In, Out> = {
-  /** The next message, or null when the other side has ended; rejects with an AirlockError when the stream broke. */
-  next(): Promise<In | null>;
+export type Duplex<In, Out> = Pick<Messages<In>, "next"> & {
   /** Resolves when there is room for more. */
   send(message: Out): Promise<void>;
 };
 
-/**
- * Reads and writes `call` message by message. A broken or cancelled stream rejects the pending and every later
- * `next()`; `peer` names the other side in that error.
- */
-export function openDuplex<In, Out>(call: RawStream, peer: string): Duplex<In, Out> {
+/** Reads `call` message by message. A broken or cancelled stream rejects the pending and every later `next()`; `peer` names the other side in that error. */
+export function openMessages<In>(call: Readable, peer: string): Messages<In> {
   let ended = false;
   let failure: unknown;
   let wake: (() => void) | undefined;
@@ -44,6 +43,9 @@ export function openDuplex<In, Out>(call: RawStream, peer: string): Duplex<In, O
   call.on("error", (error) => fail(fromGrpcError(error, peer)));
   call.on("cancelled", () => fail(fromGrpcError(cancelledByCaller(), peer)));
   return {
+    get failure() {
+      return failure;
+    },
     async next() {
       for (;;) {
         if (failure) throw failure;
@@ -55,15 +57,24 @@ export function openDuplex<In, Out>(call: RawStream, peer: string): Duplex<In, O
         });
       }
     },
+  };
+}
+
+/** The same with messages both ways. */
+export function openDuplex<In, Out>(call: RawStream, peer: string): Duplex<In, Out> {
+  const messages = openMessages<In>(call, peer);
+  return {
+    next: messages.next,
     async send(message) {
-      if (failure) throw failure;
-      if (!call.write(message as never) && !failure) await drained(call);
-      if (failure) throw failure;
+      if (messages.failure) throw messages.failure;
+      if (!call.write(message as never) && !messages.failure) await drained(call);
+      if (messages.failure) throw messages.failure;
     },
   };
 }
 
-async function drained(call: RawStream): Promise<void> {
+/** Resolves when the stream takes more, or is over. */
+export async function drained(call: NodeJS.EventEmitter): Promise<void> {
   const abort = new AbortController();
   const { signal } = abort;
   const settle = (event: string) =>

@@ -15,7 +15,10 @@ import type { ExecutionStore, InsertConditions } from "./store/store.ts";
 import { bytesOfSubmission } from "./store/stored-bytes.ts";
 import { toSubmission } from "./submission.ts";
 
-/** An execution that was accepted, now or by an earlier request with the same idempotency key. */
+/**
+ * An execution that was accepted, now or by an earlier request with the same idempotency key; without the long texts that it
+ * has by now.
+ */
 export type Acceptance = { readonly execution: Execution; readonly replayed: boolean };
 
 /** The way in: what is accepted here ends exactly once. */
@@ -43,9 +46,9 @@ export function createAdmission(parts: {
     const record = await store.getIdempotencyKey(key);
     if (!record) return undefined;
     if (record.fingerprint !== fingerprint) throw keyReused();
-    const execution = record.executionId === undefined ? undefined : await store.get(record.executionId);
-    if (!execution) throw forgotten();
-    return { execution, replayed: true };
+    const reading = record.executionId === undefined ? undefined : await store.read(record.executionId);
+    if (!reading) throw forgotten();
+    return { execution: reading.execution, replayed: true };
   };
 
   /**

@@ -9,9 +9,9 @@ type Found = NonNullable<Awaited<ReturnType<ExecutionStore["getDeadLetter"]>>>;
 export async function findLetter(store: ExecutionStore, executionId: string): Promise<Found> {
   const found = await store.getDeadLetter(executionId);
   if (found) return found;
-  const execution = await store.get(executionId);
-  if (!execution) throw unknownExecution();
-  const { state } = execution;
+  const reading = await store.read(executionId);
+  if (!reading) throw unknownExecution();
+  const { state } = reading.execution;
   const stands =
     isTerminal(state.status) && "ending" in state
       ? `ended as ${state.ending.reason}`

@@ -1,11 +1,14 @@
+import { LARGE_BYTES } from "../common/background-thread.ts";
 import type { Clock } from "../common/clock.ts";
 import type { Drain } from "../common/drain.ts";
 import { AirlockError } from "../common/errors.ts";
 import { isTerminal } from "../common/execution-names.ts";
 import type { Log } from "../common/log.ts";
+import { Turn } from "../common/turn.ts";
 import { type Execution, failure, type Redaction } from "./execution.ts";
 import { logEnded } from "./log-ended.ts";
-import type { ExecutionStore, Outline } from "./store/store.ts";
+import { readWhole } from "./store/reading.ts";
+import type { ExecutionStore, Outline, Reading } from "./store/store.ts";
 import { watchExecution } from "./watch.ts";
 
 const CANCEL_WAIT_MS = 5_000;
@@ -14,23 +17,54 @@ const CANCEL_WAIT_MS = 5_000;
 export type Executions = {
   /** Resolves when the execution is neither pending nor running, or the time is over: to the bytes that it stores. */
   awaitAttention(executionId: string, waitMs: number, signal: AbortSignal): Promise<number>;
-  get(executionId: string): Promise<Execution>;
-  respond(executionId: string, llmRequestId: string | undefined, response: string): Promise<Execution>;
-  cancel(executionId: string, signal: AbortSignal): Promise<Execution>;
+  /** What it stores. */
+  bytesOf(executionId: string): Promise<number>;
+  /** `bytes`: what it stores, by which its way of being read is chosen. */
+  get(executionId: string, bytes: number): Promise<Execution>;
+  /** The pieces come in turns with other work, and reject when the execution is forgotten meanwhile. */
+  read(executionId: string, signal: AbortSignal): Promise<Reading>;
+  respond(executionId: string, llmRequestId: string | undefined, response: string): Promise<void>;
+  cancel(executionId: string, signal: AbortSignal): Promise<void>;
   /** For operators. */
   redactions(executionId: string): Promise<Redaction[]>;
 };
 
 /** Whoever waits for an execution is answered with what there is when `drain` begins, and waits on at another router. */
 export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clock, log: Log): Executions {
-  const find = async (executionId: string): Promise<Execution> => {
-    const execution = await store.get(executionId);
-    if (!execution) throw unknownExecution();
-    return execution;
+  const known = async <T>(found: Promise<T | undefined>): Promise<T> => {
+    const value = await found;
+    if (value === undefined) throw unknownExecution();
+    return value;
   };
+  const bytesOf = async (executionId: string) => (await known(store.getOutline(executionId))).bytes;
+  /** Without its long texts. */
+  const find = async (executionId: string) => (await known(store.read(executionId))).execution;
 
   return {
-    get: find,
+    bytesOf,
+
+    async get(executionId, bytes) {
+      if (bytes <= LARGE_BYTES) return await known(store.get(executionId));
+      const execution = await readWhole(await known(store.read(executionId)));
+      await bytesOf(executionId);
+      return execution;
+    },
+
+    async read(executionId, signal) {
+      const { execution, pieces } = await known(store.read(executionId));
+      return {
+        execution,
+        async *pieces() {
+          const turn = new Turn();
+          for await (const piece of pieces()) {
+            yield piece;
+            if (turn.isOver) await turn.next(signal);
+          }
+          // With the execution the rest of its pieces would be gone.
+          await bytesOf(executionId);
+        },
+      };
+    },
 
     async awaitAttention(executionId, waitMs, signal) {
       const settled = ({ status }: Outline) => status !== "pending" && status !== "running";
@@ -50,11 +84,10 @@ export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clo
 
     async respond(executionId, llmRequestId, response) {
       const isAnswered = await store.answer(executionId, llmRequestId, response);
-      const execution = await find(executionId);
-      const { project, state } = execution;
+      const { project, state } = await find(executionId);
       if (isAnswered) {
         log.info({ executionId, project, llmRequestId }, "execution answered");
-        return execution;
+        return;
       }
       if (
         state.status === "awaiting_llm" &&
@@ -83,13 +116,12 @@ export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clo
       const ended = ({ status }: Outline) => isTerminal(status);
       const limits = { waitMs: CANCEL_WAIT_MS, signal };
       const outline = await watchExecution(store, executionId, ended, clock, limits);
-      if (outline && ended(outline)) return await find(executionId);
+      if (outline && ended(outline)) return;
       // Whoever ran it does not react; what it may still report comes too late.
       const ending = failure("cancelled", "The execution was cancelled.", outline?.executionTimeMs);
       const isEnded = await store.forceFinish(executionId, ending, clock.now());
-      const found = await find(executionId);
-      if (isEnded) logEnded(log, { executionId, project: found.project, ending });
-      return found;
+      const { project } = await find(executionId);
+      if (isEnded) logEnded(log, { executionId, project, ending });
     },
 
     async redactions(executionId) {

@@ -6,7 +6,7 @@ import type { Log } from "../common/log.ts";
 import type { Admission } from "./admission.ts";
 import type { Executions } from "./executions.ts";
 import type { Holds } from "./holds.ts";
-import { toDeadLetterMessage, toExecutionMessage, toSummaryMessage } from "./messages.ts";
+import { toDeadLetterMessage, toExecutionMessage, toPieceMessage, toSummaryMessage } from "./messages.ts";
 import { readPage } from "./pages.ts";
 import { readStatus, readWait } from "./request-fields.ts";
 import type { ExecutionStore } from "./store/store.ts";
@@ -30,7 +30,14 @@ export function createHandlers({
   readonly readiness: () => Promise<Dependency[]>;
   readonly log: Log;
 }): UntypedServiceImplementation {
-  const { unary } = handlersFor(log);
+  const { unary, serverStream } = handlersFor(log);
+  /** Undefined when it stores more than `maxBytes`, unless these are 0. */
+  const shown = async (executionId: string, bytes: number, maxBytes = 0) =>
+    maxBytes > 0 && bytes > maxBytes ? undefined : await executions.get(executionId, bytes);
+  const changed = async (executionId: string, maxBytes?: number) => {
+    const execution = await shown(executionId, await executions.bytesOf(executionId), maxBytes);
+    return { execution: execution && toExecutionMessage(execution) };
+  };
   const service: RouterServiceServer = {
     submit: unary(async (request, { signal }) => {
       const { execution, replayed } = await admission.submit(request, signal);
@@ -38,24 +45,33 @@ export function createHandlers({
     }),
     getExecution: unary(async ({ executionId, waitMs, maxBytes }, { signal }) => {
       const bytes = await executions.awaitAttention(executionId, readWait(waitMs), signal);
-      if (maxBytes > 0 && bytes > maxBytes) return { execution: undefined, leftOutBytes: bytes };
-      const execution = await executions.get(executionId);
+      const execution = await shown(executionId, bytes, maxBytes);
+      if (!execution) return { execution: undefined, leftOutBytes: bytes };
       return {
         execution: { ...toExecutionMessage(execution), waitingOn: await askWaiting(execution) },
         leftOutBytes: 0,
       };
+    }),
+    readExecution: serverStream(async function* ({ executionId }, { signal }) {
+      const { execution, pieces } = await executions.read(executionId, signal);
+      const head = { ...toExecutionMessage(execution), waitingOn: await askWaiting(execution) };
+      yield { part: { $case: "execution", value: head } };
+      for await (const piece of pieces())
+        yield { part: { $case: "textPiece", value: toPieceMessage(piece) } };
     }),
     listExecutions: unary(async (request) => {
       const status = readStatus(request.status);
       const { page, nextCursor } = await readPage(request, (filter) => store.list({ ...filter, status }));
       return { executions: page.map(toSummaryMessage), nextCursor };
     }),
-    respond: unary(async ({ executionId, llmRequestId, response }) => ({
-      execution: toExecutionMessage(await executions.respond(executionId, llmRequestId, response)),
-    })),
-    cancel: unary(async ({ executionId }, { signal }) => ({
-      execution: toExecutionMessage(await executions.cancel(executionId, signal)),
-    })),
+    respond: unary(async ({ executionId, llmRequestId, response, maxBytes }) => {
+      await executions.respond(executionId, llmRequestId, response);
+      return await changed(executionId, maxBytes);
+    }),
+    cancel: unary(async ({ executionId, maxBytes }, { signal }) => {
+      await executions.cancel(executionId, signal);
+      return await changed(executionId, maxBytes);
+    }),
     getRedactions: unary(async ({ executionId }) => ({
       redactions: await executions.redactions(executionId),
     })),

@@ -4,9 +4,13 @@ import {
   Execution as ExecutionMessage,
   type ExecutionSummary,
 } from "../common/gen/airlock/v1/execution.ts";
-import { DeadLetter as DeadLetterMessage } from "../common/gen/airlock/v1/router.ts";
+import {
+  DeadLetter as DeadLetterMessage,
+  ExecutionText,
+  type TextPiece as TextPieceMessage,
+} from "../common/gen/airlock/v1/router.ts";
 import type { Execution } from "./execution.ts";
-import type { DeadLetter, Summary } from "./store/store.ts";
+import type { DeadLetter, LongText, Summary, TextPiece } from "./store/store.ts";
 
 /** An execution as the proto spells it. */
 export function toExecutionMessage(execution: Execution): ExecutionMessage {
@@ -44,6 +48,18 @@ export function toExecutionMessage(execution: Execution): ExecutionMessage {
       };
     }
   }
+}
+
+const TEXTS = {
+  result: ExecutionText.RESULT_JSON,
+  memoryUpdates: ExecutionText.MEMORY_UPDATES_JSON,
+  stdout: ExecutionText.STDOUT,
+  stderr: ExecutionText.STDERR,
+} as const satisfies Record<LongText, ExecutionText>;
+
+/** A piece of a long text as the proto spells it. */
+export function toPieceMessage({ text, piece }: TextPiece): TextPieceMessage {
+  return { text: TEXTS[text], piece: Buffer.from(piece.buffer, piece.byteOffset, piece.length) };
 }
 
 /** A line of a list as the proto spells it. */

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, it } from "vitest";
 import { expectCalm, type FloodStage, openFloodStage } from "../support/flood-stage.ts";
 
 // A flood is a module of its own in floods/. One that needs other projects opens a stage of its own.
-const FLOODS = ["large-bodies", "half-sent-bodies", "long-results"];
+const FLOODS = ["large-bodies", "half-sent-bodies", "long-results", "repeated-reads"];
 
 describe("a flood of one project", () => {
   let stage: FloodStage;

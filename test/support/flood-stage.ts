@@ -78,9 +78,9 @@ export async function expectCalm(stage: FloodStage, flood: URL): Promise<FloodRe
     // Where other programs keep the machine busy, times say nothing of this one; that nothing fails must hold there, too.
     const isBusy = (loadavg()[0] ?? 0) > BUSY_LOAD * availableParallelism();
     const before = await measureQuiet(stage);
-    const stop = await startFlood({ module: flood.href, url: stage.airlock.url, project: "loud" });
+    const running = await startFlood({ module: flood.href, url: stage.airlock.url, project: "loud" });
     const during = await measureQuiet(stage);
-    const report = await stop();
+    const report = await running.stop();
     expect(before.failures).toEqual([]);
     expect(during.failures).toEqual([]);
     expect(report.bad).toEqual([]);
@@ -94,21 +94,33 @@ export async function expectCalm(stage: FloodStage, flood: URL): Promise<FloodRe
   }
 }
 
-/** Resolves when the flood has begun; the returned function ends it. */
-async function startFlood(start: FloodStart): Promise<() => Promise<FloodReport>> {
+export type RunningFlood = {
+  /** Resolves when so many more answers have come. */
+  awaitAnswers(count: number): Promise<void>;
+  stop(): Promise<FloodReport>;
+};
+
+/** Resolves when the flood has begun: its first answer has come. */
+export async function startFlood(start: FloodStart): Promise<RunningFlood> {
   const thread = new Worker(new URL("./flood-thread.ts", import.meta.url), { workerData: start });
   const said = Promise.withResolvers<FloodReport>();
   const began = Promise.withResolvers<void>();
-  thread.on("message", (message: "began" | FloodReport) =>
-    message === "began" ? began.resolve() : said.resolve(message),
-  );
+  const waiting = new Set<{ count: number; resolve: () => void }>();
+  thread.on("message", (message: "answer" | FloodReport) => {
+    if (message !== "answer") return said.resolve(message);
+    began.resolve();
+    for (const waiter of waiting) if (--waiter.count === 0) waiter.resolve();
+  });
   for (const { reject } of [said, began]) thread.on("error", reject);
   said.promise.catch(() => undefined);
   await began.promise;
-  return async () => {
-    thread.postMessage("stop");
-    const report = await said.promise;
-    await thread.terminate();
-    return report;
+  return {
+    awaitAnswers: (count) => new Promise((resolve) => waiting.add({ count, resolve })),
+    async stop() {
+      thread.postMessage("stop");
+      const report = await said.promise;
+      await thread.terminate();
+      return report;
+    },
   };
 }

@@ -34,7 +34,8 @@ async function run({ module, url, project }: FloodStart): Promise<void> {
   let refused = 0;
   const bad: string[] = [];
   const note: FloodContext["note"] = (status, retryAfter, text) => {
-    if (answers++ === 0) parentPort?.postMessage("began");
+    answers++;
+    parentPort?.postMessage("answer");
     if ((status === 503 || status === 429) && retryAfter !== null) refused++;
     else if (status >= 500) bad.push(`${status} ${text.slice(0, 200)}`);
   };

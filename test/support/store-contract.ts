@@ -10,6 +10,7 @@ import {
 import type { ExecutionStore } from "../../services/router/store/store.ts";
 import { ROW_BYTES } from "../../services/router/store/stored-bytes.ts";
 import { GRANT } from "./grant.ts";
+import { itReadsInPieces } from "./store-reading-contract.ts";
 
 const QUESTION = { id: "llm_1", prompt: "Say hello", model: "default" };
 
@@ -87,6 +88,8 @@ export function describeStoreContract(name: string, open: () => Promise<Executio
         epoch: 1,
       });
     });
+
+    itReadsInPieces(() => store, running);
 
     it("outlines an execution with the bytes that it stores, its output among them", async () => {
       const id = await running();

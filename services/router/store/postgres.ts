@@ -8,6 +8,7 @@ import { openChanges } from "./postgres-changes.ts";
 import { bytes, openPool, readClientConfig, type Statement } from "./postgres-connection.ts";
 import { DATABASE_CIRCUIT } from "./postgres-errors.ts";
 import { migrate, readMigrations } from "./postgres-migrations.ts";
+import { createPostgresReading } from "./postgres-reading.ts";
 import * as sql from "./postgres-statements.ts";
 import {
   type ClaimRow,
@@ -104,6 +105,7 @@ export async function openPostgresStore(
       const row = await one<ExecutionRow & Output>(sql.GET, executionId);
       return row && toExecution(row, row);
     },
+    read: createPostgresReading(db),
     countUnfinishedBytes: () => db.rows<UnfinishedBytes>(sql.COUNT_UNFINISHED_BYTES),
     async getOutline(executionId) {
       const row = await one<OutlineRow>(sql.GET_OUTLINE, executionId);

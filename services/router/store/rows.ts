@@ -84,6 +84,12 @@ export const SUMMARY_COLUMNS =
 export const EXECUTION_COLUMNS = `${SUMMARY_COLUMNS}, llm_id, llm_prompt, llm_model, error,
   result, memory_updates, truncated_stdout, truncated_stderr, started_at_ms`;
 
+/** The same without its long texts. */
+export const HEAD_COLUMNS = EXECUTION_COLUMNS.replace(
+  "result, memory_updates",
+  "'' AS result, '' AS memory_updates",
+);
+
 /** An index is made for exactly these words. */
 export const IS_DEAD_LETTER = `end_reason IN (${DEAD_LETTER_REASONS.map((reason) => `'${reason}'`).join(", ")})`;
 

@@ -35,6 +35,7 @@ import {
 import { PAGES_WITHOUT_THREAD, startCheckpoints } from "./sqlite-checkpoints.ts";
 import { createSqliteDeletions } from "./sqlite-deletions.ts";
 import { createLongTexts } from "./sqlite-long-texts.ts";
+import { createSqliteReading } from "./sqlite-reading.ts";
 import { openReserve } from "./sqlite-reserve.ts";
 import { MIGRATIONS } from "./sqlite-schema.ts";
 import { pageQuery, prepareStatements, UNFINISHED } from "./sqlite-statements.ts";
@@ -73,6 +74,7 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
 
   const sql = prepareStatements(db);
   const longTexts = createLongTexts(db);
+  const read = createSqliteReading(db);
 
   const changed = (executionId: string, took: boolean) => {
     if (took) changes.emit(executionId);
@@ -154,6 +156,7 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
         stderr: pieces.map((piece) => piece.stderr).join(""),
       });
     },
+    read: async (executionId) => read(executionId),
     async countUnfinishedBytes() {
       return sql.selectUnfinishedBytes.all() as UnfinishedBytes[];
     },

@@ -28,6 +28,20 @@ export type Outline = {
   readonly bytes: number;
 };
 
+/** The texts of an execution that may be megabytes each. */
+export type LongText = "result" | "memoryUpdates" | "stdout" | "stderr";
+
+/** UTF-8, at most a megabyte; a character may be in two pieces. */
+export type TextPiece = { readonly text: LongText; readonly piece: Uint8Array };
+
+/** An execution that is read piece by piece. */
+export type Reading = {
+  /** Its long texts are empty here. */
+  readonly execution: Execution;
+  /** The long texts, each from its beginning, as they were when `execution` was read; fewer if it is forgotten meanwhile. */
+  pieces(): AsyncIterable<TextPiece>;
+};
+
 /** In bytes; `started`: of executions that run or are paused. */
 export type UnfinishedBytes = {
   readonly project: string;
@@ -130,6 +144,8 @@ export type ExecutionStore = {
   /** What has not ended, over all routers. */
   countQueues(project: string): Promise<Queues>;
   get(executionId: string): Promise<Execution | undefined>;
+  /** The same, for executions that may be large. */
+  read(executionId: string): Promise<Reading | undefined>;
   /** What executions store that have not ended, by project. */
   countUnfinishedBytes(): Promise<UnfinishedBytes[]>;
   getOutline(executionId: string): Promise<Outline | undefined>;

@@ -7,8 +7,11 @@ import type { RunningGateway } from "../../../gateway/serve.ts";
 import { AirlockError } from "../../../services/common/errors.ts";
 import { EndReason, ExecutionStatus } from "../../../services/common/gen/airlock/v1/execution.ts";
 import {
+  type CancelRequest,
+  ExecutionText,
   type GetExecutionRequest,
   type ListExecutionsRequest,
+  type ReadExecutionRequest,
   RouterServiceService,
   type SubmitRequest,
 } from "../../../services/common/gen/airlock/v1/router.ts";
@@ -17,12 +20,19 @@ import { createLog } from "../../../services/common/log.ts";
 import { EXECUTION_ID, execution } from "./fake-backend.ts";
 
 const LARGE_ID = "2b4c74f6-863c-4c58-bb94-c8898baae39b";
+const BROKEN_ID = "3b4c74f6-863c-4c58-bb94-c8898baae39b";
+const PRINTED = "é\u{1f680}\n";
 const RESULT = '{"big": 9223372036854775809, "float": 1.0, "tiny": 5e-324, "neg": -0.0}';
 const log = createLog("gateway", "silent");
+const ended = execution({ status: ExecutionStatus.COMPLETED, endReason: EndReason.COMPLETED });
+const pieceOf = (text: ExecutionText, bytes: number[]) => ({
+  part: { $case: "textPiece", value: { text, piece: Buffer.from(bytes) } },
+});
 
 describe("the gateway over a router that speaks gRPC", () => {
   const submitted: SubmitRequest[] = [];
   const reads: GetExecutionRequest[] = [];
+  const pieceReads: string[] = [];
   const lists: ListExecutionsRequest[] = [];
   const logged: string[] = [];
   let directory: string;
@@ -32,7 +42,7 @@ describe("the gateway over a router that speaks gRPC", () => {
 
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), "airlock-gateway-"));
-    const { unary } = handlersFor(log);
+    const { unary, serverStream } = handlersFor(log);
     router = await startGrpcServer(`unix:${join(directory, "router.sock")}`, [
       [
         RouterServiceService,
@@ -46,10 +56,16 @@ describe("the gateway over a router that speaks gRPC", () => {
           }),
           getExecution: unary((request: GetExecutionRequest) => {
             reads.push(request);
-            const ended = { status: ExecutionStatus.COMPLETED, endReason: EndReason.COMPLETED };
-            const stored = execution({ ...ended, resultJson: RESULT, stdout: "é\u{1f680}" });
-            const isLarge = request.maxBytes > 0 && request.executionId === LARGE_ID;
+            const isLarge = request.executionId === LARGE_ID || request.executionId === BROKEN_ID;
+            const stored = { ...ended, resultJson: RESULT, stdout: PRINTED };
             return isLarge ? { leftOutBytes: 5_000_000 } : { execution: stored, leftOutBytes: 0 };
+          }),
+          readExecution: serverStream(async function* ({ executionId }: ReadExecutionRequest) {
+            pieceReads.push(executionId);
+            yield { part: { $case: "execution", value: ended } };
+            for (const byte of Buffer.from(RESULT)) yield pieceOf(ExecutionText.RESULT_JSON, [byte]);
+            if (executionId === BROKEN_ID) throw new AirlockError("execution_not_found", "It was forgotten.");
+            for (const byte of Buffer.from(PRINTED)) yield pieceOf(ExecutionText.STDOUT, [byte]);
           }),
           listExecutions: unary((request: ListExecutionsRequest) => {
             lists.push(request);
@@ -58,7 +74,8 @@ describe("the gateway over a router that speaks gRPC", () => {
           respond: unary(() => {
             throw new AirlockError("not_awaiting_llm", "It does not wait.");
           }),
-          cancel: unary(() => {
+          cancel: unary(({ executionId }: CancelRequest) => {
+            if (executionId === LARGE_ID) return { execution: undefined };
             throw new Error("a bug with a /private/path");
           }),
           getRedactions: unary(() => ({
@@ -121,17 +138,28 @@ describe("the gateway over a router that speaks gRPC", () => {
   it("gives the result's text to the client byte for byte", async () => {
     const text = await (await fetch(`${url}/executions/${EXECUTION_ID}?wait=1.5`)).text();
     expect(text).toContain(`"result":${RESULT},`);
-    expect(JSON.parse(text).stdout).toBe("é\u{1f680}");
+    expect(JSON.parse(text).stdout).toBe(PRINTED);
     expect(reads.at(-1)).toEqual({ executionId: EXECUTION_ID, waitMs: 1_500, maxBytes: 256 * 1024 });
   });
 
-  it("fetches a large execution with a second call, for which it has made room", async () => {
+  it("fetches a large execution in pieces, which end where they will, for which it has made room", async () => {
     const text = await (await fetch(`${url}/executions/${LARGE_ID}?wait=1`)).text();
     expect(text).toContain(`"result":${RESULT},`);
-    expect(reads.slice(-2)).toEqual([
-      { executionId: LARGE_ID, waitMs: 1_000, maxBytes: 256 * 1024 },
-      { executionId: LARGE_ID, waitMs: 0, maxBytes: 0 },
-    ]);
+    expect(JSON.parse(text).stdout).toBe(PRINTED);
+    expect(reads.at(-1)).toEqual({ executionId: LARGE_ID, waitMs: 1_000, maxBytes: 256 * 1024 });
+    expect(pieceReads).toEqual([LARGE_ID]);
+  });
+
+  it("shows nothing of a large execution whose pieces break off", async () => {
+    const response = await fetch(`${url}/executions/${BROKEN_ID}`);
+    expect(response.status).toBe(404);
+    expect(await response.json()).toMatchObject({ code: "execution_not_found" });
+  });
+
+  it("reads a large execution once it was cancelled", async () => {
+    const response = await post(`/executions/${LARGE_ID}/cancel`, "{}");
+    expect(response.status).toBe(200);
+    expect(await response.text()).toContain(`"result":${RESULT},`);
   });
 
   it("asks for the page that the query names", async () => {

@@ -11,7 +11,9 @@ import {
   type ChannelCredentials,
   Client,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -24,6 +26,27 @@ import { Dependency } from "./readiness.ts";
 export const protobufPackage = "airlock.v1";
 
 export const protobufFileName = "airlock/v1/router.proto";
+
+/** The texts of an execution that may be long. */
+export const ExecutionText = {
+  UNSPECIFIED: 0,
+  RESULT_JSON: 1,
+  STDOUT: 2,
+  STDERR: 3,
+  MEMORY_UPDATES_JSON: 4,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type ExecutionText = typeof ExecutionText[keyof typeof ExecutionText];
+
+export namespace ExecutionText {
+  export type UNSPECIFIED = typeof ExecutionText.UNSPECIFIED;
+  export type RESULT_JSON = typeof ExecutionText.RESULT_JSON;
+  export type STDOUT = typeof ExecutionText.STDOUT;
+  export type STDERR = typeof ExecutionText.STDERR;
+  export type MEMORY_UPDATES_JSON = typeof ExecutionText.MEMORY_UPDATES_JSON;
+  export type UNRECOGNIZED = typeof ExecutionText.UNRECOGNIZED;
+}
 
 export interface SubmitRequest {
   project: string;
@@ -47,7 +70,7 @@ export interface SubmitRequest_SettingsEntry {
 }
 
 export interface SubmitResponse {
-  /** As it stands now. */
+  /** As it stands now, without result_json, memory_updates_json, stdout and stderr where it was replayed: GetExecution has them. */
   execution:
     | Execution
     | undefined;
@@ -64,7 +87,7 @@ export interface GetExecutionRequest {
   waitMs: number;
   /**
    * In bytes: an execution that stores more is left out of the response, so that the caller can make room for it first.
-   * 0: the execution comes whatever its size.
+   * 0: the execution comes whatever its size, in one message, which is slow for both sides where it is large.
    */
   maxBytes: number;
 }
@@ -74,8 +97,27 @@ export interface GetExecutionResponse {
   execution:
     | Execution
     | undefined;
-  /** What the execution stores, in bytes, when it was left out; else 0. Ask again with max_bytes 0. */
+  /** What the execution stores, in bytes, when it was left out; else 0. ReadExecution has it. */
   leftOutBytes: number;
+}
+
+export interface ReadExecutionRequest {
+  executionId: string;
+}
+
+export interface TextPiece {
+  text: ExecutionText;
+  /** UTF-8, at most 1 MiB, behind the piece of this text that came before; a character may be in two pieces. */
+  piece: Buffer;
+}
+
+export interface ReadExecutionResponse {
+  part:
+    | //
+    /** The first: the execution without the texts that come as pieces. */
+    { $case: "execution"; value: Execution }
+    | { $case: "textPiece"; value: TextPiece }
+    | undefined;
 }
 
 export interface ListExecutionsRequest {
@@ -100,17 +142,23 @@ export interface RespondRequest {
   /** When given, the answer is refused unless this is the open question. */
   llmRequestId?: string | undefined;
   response: string;
+  /** In bytes: an execution that stores more is left out of the response. Absent or 0: it comes whatever its size. */
+  maxBytes?: number | undefined;
 }
 
 export interface RespondResponse {
+  /** Unset when it stores more than max_bytes: ReadExecution has it. */
   execution: Execution | undefined;
 }
 
 export interface CancelRequest {
   executionId: string;
+  /** In bytes: an execution that stores more is left out of the response. Absent or 0: it comes whatever its size. */
+  maxBytes?: number | undefined;
 }
 
 export interface CancelResponse {
+  /** Unset when it stores more than max_bytes: ReadExecution has it. */
   execution: Execution | undefined;
 }
 
@@ -613,6 +661,209 @@ export const GetExecutionResponse: MessageFns<GetExecutionResponse> = {
   },
 };
 
+function createBaseReadExecutionRequest(): ReadExecutionRequest {
+  return { executionId: "" };
+}
+
+export const ReadExecutionRequest: MessageFns<ReadExecutionRequest> = {
+  encode(message: ReadExecutionRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.executionId !== "") {
+      writer.uint32(10).string(message.executionId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadExecutionRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadExecutionRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.executionId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReadExecutionRequest>): ReadExecutionRequest {
+    return ReadExecutionRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadExecutionRequest>): ReadExecutionRequest {
+    const message = createBaseReadExecutionRequest();
+    message.executionId = object.executionId ?? "";
+    return message;
+  },
+};
+
+function createBaseTextPiece(): TextPiece {
+  return { text: 0, piece: Buffer.alloc(0) };
+}
+
+export const TextPiece: MessageFns<TextPiece> = {
+  encode(message: TextPiece, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.text !== 0) {
+      writer.uint32(8).int32(message.text);
+    }
+    if (message.piece.length !== 0) {
+      writer.uint32(18).bytes(message.piece);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TextPiece {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTextPiece();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.text = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.piece = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TextPiece>): TextPiece {
+    return TextPiece.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TextPiece>): TextPiece {
+    const message = createBaseTextPiece();
+    message.text = object.text ?? 0;
+    message.piece = object.piece ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseReadExecutionResponse(): ReadExecutionResponse {
+  return { part: undefined };
+}
+
+export const ReadExecutionResponse: MessageFns<ReadExecutionResponse> = {
+  encode(message: ReadExecutionResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.part?.$case) {
+      case "execution":
+        Execution.encode(message.part.value, writer.uint32(10).fork()).join();
+        break;
+      case "textPiece":
+        TextPiece.encode(message.part.value, writer.uint32(18).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadExecutionResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadExecutionResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.part = { $case: "execution", value: Execution.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.part = { $case: "textPiece", value: TextPiece.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReadExecutionResponse>): ReadExecutionResponse {
+    return ReadExecutionResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadExecutionResponse>): ReadExecutionResponse {
+    const message = createBaseReadExecutionResponse();
+    switch (object.part?.$case) {
+      case "execution": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "execution", value: Execution.fromPartial(object.part.value) };
+        }
+        break;
+      }
+      case "textPiece": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "textPiece", value: TextPiece.fromPartial(object.part.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
 function createBaseListExecutionsRequest(): ListExecutionsRequest {
   return { project: "", status: 0, limit: 0, cursor: "" };
 }
@@ -772,7 +1023,7 @@ export const ListExecutionsResponse: MessageFns<ListExecutionsResponse> = {
 };
 
 function createBaseRespondRequest(): RespondRequest {
-  return { executionId: "", llmRequestId: undefined, response: "" };
+  return { executionId: "", llmRequestId: undefined, response: "", maxBytes: undefined };
 }
 
 export const RespondRequest: MessageFns<RespondRequest> = {
@@ -785,6 +1036,9 @@ export const RespondRequest: MessageFns<RespondRequest> = {
     }
     if (message.response !== "") {
       writer.uint32(26).string(message.response);
+    }
+    if (message.maxBytes !== undefined) {
+      writer.uint32(32).int64(message.maxBytes);
     }
     return writer;
   },
@@ -826,6 +1080,14 @@ export const RespondRequest: MessageFns<RespondRequest> = {
             message.response = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.maxBytes = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -846,6 +1108,7 @@ export const RespondRequest: MessageFns<RespondRequest> = {
     message.executionId = object.executionId ?? "";
     message.llmRequestId = object.llmRequestId ?? undefined;
     message.response = object.response ?? "";
+    message.maxBytes = object.maxBytes ?? undefined;
     return message;
   },
 };
@@ -908,13 +1171,16 @@ export const RespondResponse: MessageFns<RespondResponse> = {
 };
 
 function createBaseCancelRequest(): CancelRequest {
-  return { executionId: "" };
+  return { executionId: "", maxBytes: undefined };
 }
 
 export const CancelRequest: MessageFns<CancelRequest> = {
   encode(message: CancelRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.executionId !== "") {
       writer.uint32(10).string(message.executionId);
+    }
+    if (message.maxBytes !== undefined) {
+      writer.uint32(16).int64(message.maxBytes);
     }
     return writer;
   },
@@ -940,6 +1206,14 @@ export const CancelRequest: MessageFns<CancelRequest> = {
             message.executionId = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.maxBytes = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -958,6 +1232,7 @@ export const CancelRequest: MessageFns<CancelRequest> = {
   fromPartial(object: DeepPartial<CancelRequest>): CancelRequest {
     const message = createBaseCancelRequest();
     message.executionId = object.executionId ?? "";
+    message.maxBytes = object.maxBytes ?? undefined;
     return message;
   },
 };
@@ -2036,6 +2311,20 @@ export const RouterServiceService = {
       Buffer.from(GetExecutionResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetExecutionResponse => GetExecutionResponse.decode(value),
   },
+  /**
+   * Reads one execution in pieces, so that a long one holds neither side up. NOT_FOUND after some of the pieces: it was
+   * forgotten meanwhile.
+   */
+  readExecution: {
+    path: "/airlock.v1.RouterService/ReadExecution" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: ReadExecutionRequest): Buffer => Buffer.from(ReadExecutionRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReadExecutionRequest => ReadExecutionRequest.decode(value),
+    responseSerialize: (value: ReadExecutionResponse): Buffer =>
+      Buffer.from(ReadExecutionResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReadExecutionResponse => ReadExecutionResponse.decode(value),
+  },
   /** Lists executions, newest first. */
   listExecutions: {
     path: "/airlock.v1.RouterService/ListExecutions" as const,
@@ -2162,6 +2451,11 @@ export interface RouterServiceServer extends UntypedServiceImplementation {
   submit: handleUnaryCall<SubmitRequest, SubmitResponse>;
   /** Reads one execution, optionally holding the call until it needs attention. */
   getExecution: handleUnaryCall<GetExecutionRequest, GetExecutionResponse>;
+  /**
+   * Reads one execution in pieces, so that a long one holds neither side up. NOT_FOUND after some of the pieces: it was
+   * forgotten meanwhile.
+   */
+  readExecution: handleServerStreamingCall<ReadExecutionRequest, ReadExecutionResponse>;
   /** Lists executions, newest first. */
   listExecutions: handleUnaryCall<ListExecutionsRequest, ListExecutionsResponse>;
   /** Answers the open question of a paused execution. One of several racing answers wins. */
@@ -2223,6 +2517,19 @@ export interface RouterServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetExecutionResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * Reads one execution in pieces, so that a long one holds neither side up. NOT_FOUND after some of the pieces: it was
+   * forgotten meanwhile.
+   */
+  readExecution(
+    request: ReadExecutionRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ReadExecutionResponse>;
+  readExecution(
+    request: ReadExecutionRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ReadExecutionResponse>;
   /** Lists executions, newest first. */
   listExecutions(
     request: ListExecutionsRequest,

@@ -1,0 +1,45 @@
+import { StringDecoder } from "node:string_decoder";
+import { Turn } from "../../common/turn.ts";
+import type { Execution } from "../execution.ts";
+import type { LongText, Reading, TextPiece } from "./store.ts";
+
+/** In bytes: longer values are read in slices, and shorter ones put together to pieces, of about this size. */
+export const SLICE_BYTES = 256 * 1024;
+
+/** A value and the text that it is a part of. */
+export type Slice = { readonly text: LongText; readonly bytes: Uint8Array };
+
+/** What is short and of one text as one piece; `slices` may change from one text to the other and back. */
+export async function* piecesOfSlices(slices: AsyncIterable<Slice>): AsyncGenerator<TextPiece> {
+  const waiting = new Map<LongText, Uint8Array[]>();
+  const sizeOf = (parts: readonly Uint8Array[]) => parts.reduce((sum, { length }) => sum + length, 0);
+  for await (const { text, bytes } of slices) {
+    const parts = waiting.get(text) ?? [];
+    if (sizeOf(parts) + bytes.length < SLICE_BYTES) {
+      waiting.set(text, [...parts, bytes]);
+      continue;
+    }
+    waiting.delete(text);
+    if (parts.length > 0) yield { text, piece: Buffer.concat(parts) };
+    yield { text, piece: bytes };
+  }
+  for (const [text, parts] of waiting) if (sizeOf(parts) > 0) yield { text, piece: Buffer.concat(parts) };
+}
+
+/** The execution with its long texts, put together in turns with other work. */
+export async function readWhole({ execution, pieces }: Reading): Promise<Execution> {
+  const decoders = new Map<LongText, StringDecoder>();
+  const texts: Record<LongText, string> = { result: "", memoryUpdates: "", stdout: "", stderr: "" };
+  const turn = new Turn();
+  for await (const { text, piece } of pieces()) {
+    const decoder = decoders.get(text) ?? new StringDecoder();
+    decoders.set(text, decoder);
+    texts[text] += decoder.write(Buffer.from(piece.buffer, piece.byteOffset, piece.length));
+    if (turn.isOver) await turn.next();
+  }
+  const { result: resultJson, memoryUpdates: memoryUpdatesJson, ...output } = texts;
+  const { state } = execution;
+  if (!("ending" in state)) return { ...execution, ...output };
+  const ending = { ...state.ending, resultJson, memoryUpdatesJson };
+  return { ...execution, ...output, state: { ...state, ending } };
+}
