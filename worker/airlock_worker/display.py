@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import sys
 import threading
+from itertools import chain
 from types import TracebackType
 from typing import Any
 
-from .report import display_text, without_our_frames
+from .long_texts import slices
+from .report import display_slices, without_our_frames
 
 _THREAD_ENDED = SystemExit
+_WRITTEN_AT_ONCE = 1 << 20
 
 
 def install() -> None:
@@ -24,28 +27,36 @@ def install() -> None:
     sys.unraisablehook = sys.__unraisablehook__ = _show_unraisable
 
 
-def _write(text: str) -> None:
+def _write(before: str, error: BaseException, traceback: TracebackType | None) -> None:
+    """In one piece, so that it stands together where several threads write, unless it is long."""
     stream = getattr(sys, "stderr", None)
-    if stream is not None:
-        stream.write(text)
-        stream.flush()
+    if stream is None:
+        return
+    waiting = ""
+    for text in chain(slices(before), display_slices(error, traceback)):
+        if len(waiting) + len(text) > _WRITTEN_AT_ONCE:
+            stream.write(waiting)
+            waiting = ""
+        waiting += text
+    stream.write(waiting)
+    stream.flush()
 
 
 def _show(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    _write(display_text(error, traceback))
+    _write("", error, traceback)
 
 
 def _show_of_thread(ended: Any) -> None:
     if ended.exc_type is _THREAD_ENDED:
         return
     name = ended.thread.name if ended.thread is not None else threading.get_ident()
-    _write(f"Exception in thread {name}:\n{display_text(ended.exc_value, ended.exc_traceback)}")
+    _write(f"Exception in thread {name}:\n", ended.exc_value, ended.exc_traceback)
 
 
 def _show_unraisable(what: Any) -> None:
     message = what.err_msg or "Exception ignored in"
     about = f"{message}: {what.object!r}\n" if what.object is not None else f"{message}:\n"
-    _write(about + display_text(what.exc_value, what.exc_traceback))
+    _write(about, what.exc_value, what.exc_traceback)
 
 
 def call_hook(error: BaseException) -> BaseException:
@@ -60,6 +71,6 @@ def call_hook(error: BaseException) -> BaseException:
         return ended
     except BaseException as trouble:
         trouble.__context__ = None
-        _write(f"Error in sys.excepthook:\n{display_text(trouble, trouble.__traceback__)}")
-        _write(f"\nOriginal exception was:\n{display_text(error, traceback)}")
+        _write("Error in sys.excepthook:\n", trouble, trouble.__traceback__)
+        _write("\nOriginal exception was:\n", error, traceback)
     return error

@@ -22,6 +22,8 @@ _search_unresolved = re.compile(
     "name or service not known|name resolution|could not (resolve|translate) host|failed to resolve|dns error",
     re.IGNORECASE,
 ).search
+# Characters.
+_END = 32 * 1024
 
 
 _before_script = 0
@@ -67,16 +69,23 @@ class Hints:
 
 def _of_network(error: BaseException, number: object) -> Iterator[str]:
     kind = type(error)
-    if NO_NETWORK in str(error):
+    said = _said(error)
+    if NO_NETWORK in said:
         return
     if issubclass(kind, EOFError) and any("/multiprocessing/managers.py" in name for name, _ in _places(error)):
         yield f"multiprocessing.Manager needs sockets: {NO_NETWORK}. Its Pool, Queue and Value need none."
     elif (
         issubclass(kind, gaierror)
         or (number == EPERM and "socket" in _last_line(error))
-        or (not issubclass(kind, SyntaxError) and _search_unresolved(str(error)))
+        or (not issubclass(kind, SyntaxError) and _search_unresolved(said))
     ):
         yield NO_NETWORK_SENTENCE
+
+
+def _said(error: BaseException) -> str:
+    """Its message; of a long one the two ends, since a search takes as long as the text is."""
+    text = str(error)
+    return text if len(text) <= 2 * _END else f"{text[:_END]}\n{text[-_END:]}"
 
 
 def _is_thread_refused(error: BaseException) -> bool:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import linecache as scripts_linecache
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from sys import version_info
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from . import own_builtins
+from . import long_texts, own_builtins
 from .json_path import NotJson
+from .long_texts import LongTexts
 from .sdk import ResultTooLarge
 from .suggestions import suggestion
 
@@ -26,6 +28,7 @@ MAX_ERROR_BYTES = 64 * 1024
 # A metaclass of the script may have a `__name__` of its own.
 _NAME_OF_TYPE = type.__dict__["__name__"].__get__
 _ERROR_PARTS = {name: BaseException.__dict__[name].__get__ for name in ("args", "__traceback__")}
+_safe_string = traceback._safe_string  # type: ignore[attr-defined]
 _OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
@@ -93,7 +96,7 @@ def _exit_text(code: object) -> str:
         text = str(code)
     except Exception as error:
         text = f"<{type(code).__name__} whose str() raised {type(error).__name__}>"
-    return cut(f"The script ended with exit status 1: {text}")
+    return _cut(chain(["The script ended with exit status 1: "], long_texts.slices(text)))
 
 
 def _chain(error: BaseException) -> list[BaseException]:
@@ -119,23 +122,41 @@ def traceback_text(error: BaseException) -> str:
 
 
 def _formatted(error: BaseException) -> str:
-    return cut("".join(_report_of(error).format()).rstrip())
+    """Of long messages in exception groups the margins are not counted as bytes that are cut."""
+    with LongTexts() as texts:
+        report = _report_of(error, error.__traceback__)
+        return _cut(each for part in report.format() for each in texts.slices(part)).rstrip()
 
 
-def _report_of(error: BaseException) -> traceback.TracebackException:
-    report = traceback.TracebackException.from_exception(error, compact=True)
+def _report_of(error: BaseException, where: TracebackType | None) -> traceback.TracebackException:
+    report = traceback.TracebackException(type(error), error, where, compact=True)
     _complete(report, error)
     return report
 
 
-def display_text(error: BaseException, where: TracebackType | None) -> str:
+def _kept_short(value: Any, what: str, func: Callable[[Any], str] = str) -> str:
+    """What `traceback` takes its messages and notes by."""
+    return long_texts.shortened(_safe_string(value, what, func))
+
+
+traceback._safe_string = _kept_short  # type: ignore[attr-defined]
+
+
+def display_slices(error: BaseException, where: TracebackType | None) -> Iterator[str]:
     """As the interpreter shows it on stderr."""
+    if any(issubclass(type(each), BaseExceptionGroup) for each in _chain(error)):
+        # Each line of their messages has a margin, so they are not shortened.
+        return iter(_parts(error, where))
+    with LongTexts() as texts:
+        parts = _parts(error, where)
+    return (each for part in parts for each in texts.slices(part))
+
+
+def _parts(error: BaseException, where: TracebackType | None) -> list[str]:
     try:
-        report = traceback.TracebackException(type(error), error, where, compact=True)
-        _complete(report, error)
-        return "".join(report.format())
+        return list(_report_of(error, where).format())
     except Exception as trouble:
-        return _without_traceback(error, trouble) + "\n"
+        return [_without_traceback(error, trouble), "\n"]
 
 
 def without_our_frames(error: BaseException) -> TracebackType | None:
@@ -160,9 +181,12 @@ def _without_traceback(error: BaseException, trouble: BaseException) -> str:
                 lines.append(f"    {source[2][line - 1].strip()}")
         where = where.tb_next
     kind, reason = _NAME_OF_TYPE(type(error)), _NAME_OF_TYPE(type(trouble))
-    said = ", ".join(each for each in _ERROR_PARTS["args"](error) if type(each) is str)
-    lines.append(f"{kind}: {said} (shortened: {reason} while the traceback was written)")
-    return cut("\n".join(["Traceback (most recent call last):", *lines]))
+    said = [each for each in _ERROR_PARTS["args"](error) if type(each) is str]
+    texts = ["\n".join(["Traceback (most recent call last):", *lines, f"{kind}: "])]
+    for at, text in enumerate(said):
+        texts += [", " if at else "", text]
+    texts.append(f" (shortened: {reason} while the traceback was written)")
+    return _cut(each for text in texts for each in long_texts.slices(text))
 
 
 def keep_source(file_name: str, code: str) -> None:
@@ -193,6 +217,7 @@ def _complete(report: traceback.TracebackException, error: BaseException) -> Non
         # As for a script that could not be compiled: none of it was on the stack.
         part.stack = traceback.StackSummary.from_list(kept) if kept or not part.stack else None  # type: ignore[assignment]
         if issubclass(type(its_error), SyntaxError):
+            part.msg = long_texts.shortened(part.msg)
             _set_line(part, issubclass(type(its_error), IndentationError))
         part._str = f"{part._str}{suggestion(its_error, its_error.__traceback__)}"  # type: ignore[attr-defined]
         open_ends += [(part.__cause__, its_error.__cause__), (part.__context__, its_error.__context__)]
@@ -216,10 +241,19 @@ def _set_line(part: traceback.TracebackException, is_indentation: bool) -> None:
 
 def cut(text: str) -> str:
     """At most MAX_ERROR_BYTES of UTF-8; the middle goes, since the first and the last lines tell most."""
-    data = text.encode("utf-8", "backslashreplace")
-    if len(data) <= MAX_ERROR_BYTES:
-        return data.decode()
+    return _cut(long_texts.slices(text))
+
+
+def _cut(slices: Iterable[str]) -> str:
     half = MAX_ERROR_BYTES // 2 - 64
-    head, tail = data[:half].decode(errors="ignore"), data[-half:].decode(errors="ignore")
-    left = len(head.encode()) + len(tail.encode())
-    return f"{head}\n… {len(data) - left} bytes cut …\n{tail}"
+    head, tail, size = b"", b"", 0
+    for text in slices:
+        data = text.encode("utf-8", "backslashreplace")
+        size += len(data)
+        head += data[: MAX_ERROR_BYTES - len(head)]
+        tail = (tail + data)[-half:]
+    if size <= MAX_ERROR_BYTES:
+        return head.decode()
+    first, last = head[:half].decode(errors="ignore"), tail.decode(errors="ignore")
+    left = len(first.encode()) + len(last.encode())
+    return f"{first}\n… {size - left} bytes cut …\n{last}"

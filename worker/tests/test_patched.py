@@ -19,6 +19,7 @@ from .harness import Ended, Worker
 CHILD_SIDE = (
     *("script", "sdk", "frames", "report", "encode", "encode_keys", "encode_tables", "encode_time", "json_path"),
     *("plain_json", "privileges", "last_output", "spawning", "import_hooks", "hints", "display", "suggestions"),
+    "long_texts",
 )
 WHOLE_MODULES = (
     *("json", "json.encoder", "json.decoder", "json.scanner", "os", "posixpath", "time", "threading", "struct"),

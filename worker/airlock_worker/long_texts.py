@@ -1,0 +1,71 @@
+"""Long texts on their way to where they are shown: none is copied as a whole.
+
+`traceback` makes several copies of a message: as a line, with its margin, with the lines around it. So the middle of
+a long one is left out on the way in, with a mark in its place, and comes back on the way out, slice by slice.
+"""
+
+from __future__ import annotations
+
+from _thread import _local
+from collections.abc import Iterator
+from os import urandom
+
+# Characters of each end of a long text that stand beside its mark.
+_END = 64 * 1024
+_SLICE = 64 * 1024
+# Of the part of a mark that no text of a script has by chance, or can foresee.
+_MARK_BYTES = 16
+
+
+class _Open(_local):
+    # One for each `LongTexts` that this thread is in.
+    stack: tuple[LongTexts, ...] = ()
+
+
+_open = _Open()
+
+
+class LongTexts:
+    """As long as it is entered, `shortened` leaves out the middles of long texts in this thread."""
+
+    def __init__(self) -> None:
+        self._mark = urandom(_MARK_BYTES).hex()
+        self._texts: list[str] = []
+
+    def __enter__(self) -> LongTexts:
+        # An exception's own `__str__` may show another exception.
+        _open.stack = (*_open.stack, self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _open.stack = _open.stack[:-1]
+
+    def keep(self, text: str) -> str:
+        if len(text) <= 3 * _END:
+            return text
+        self._texts.append(text)
+        return f"{text[:_END]}{self._mark}{len(self._texts) - 1}.{text[-_END:]}"
+
+    def slices(self, text: str) -> Iterator[str]:
+        """`text` with its long texts in full."""
+        before, *marked = text.split(self._mark) if self._texts else [text]
+        yield from slices(before)
+        for part in marked:
+            number, _, after = part.partition(".")
+            whole = self._texts[int(number)]
+            yield from _slices(whole, _END, len(whole) - _END)
+            yield from slices(after)
+
+
+def shortened(text: str) -> str:
+    # What `str` gives may be of a subclass, with methods of the script's own.
+    return _open.stack[-1].keep(text) if _open.stack and type(text) is str else text
+
+
+def slices(text: str) -> Iterator[str]:
+    return _slices(text, 0, len(text))
+
+
+def _slices(text: str, begin: int, end: int) -> Iterator[str]:
+    for at in range(begin, end, _SLICE):
+        yield text[at : min(at + _SLICE, end)]
