@@ -1,5 +1,6 @@
 import { expect } from "vitest";
 import type { Client, Witness } from "./client.ts";
+import { firstLineOf } from "./judgement.ts";
 import type { Stage } from "./stage.ts";
 
 const MINUTE_MS = 60_000;
@@ -12,7 +13,7 @@ export function ranTwice(witnesses: readonly Witness[], paths: readonly string[]
     const count = paths.filter((path) => path === `/${n}`).length;
     if (count > 1) problems.push(`${id} (calls ${n}) ran ${count} times`);
   }
-  const firstLines = witnesses.map(({ view }) => view.stdout.split("\n")[0]).filter(Boolean);
+  const firstLines = witnesses.map(({ view }) => firstLineOf(view.stdout)).filter(Boolean);
   if (new Set(firstLines).size !== firstLines.length) problems.push("two executions show the same run");
   return problems;
 }

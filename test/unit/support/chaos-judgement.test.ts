@@ -1,0 +1,45 @@
+import { expect, it } from "vitest";
+import type { Witness } from "../../chaos/client.ts";
+import { judge } from "../../chaos/judgement.ts";
+import { seededRandom } from "../../chaos/random.ts";
+import { scriptOf } from "../../chaos/scripts.ts";
+import type { ExecutionView } from "../../support/rest.ts";
+
+const RUN = "run 0e8f4a1c-53b7-4d5e-8a11-6c1fb0a2d3e4\n";
+const PRINTED = `${RUN}[TOKEN] 7\n${RUN.replace("run", "ran")}`;
+
+const problemsOf = (stdout: string, endReason = "worker_lost") => {
+  const script = scriptOf("quick", 7, seededRandom(1, 0), { marker: "[TOKEN]", ledgerPort: 1 });
+  const view = {
+    ...{ stdout, end_reason: endReason, error: null, result: null },
+    truncated: { stdout: 0, stderr: 0 },
+  } as ExecutionView;
+  const witness: Witness = {
+    ...{ n: 7, script, id: "id", acceptedAtMs: 0, endedAtMs: 10, view },
+    body: `"result":${script.result},`,
+  };
+  const faults = [{ deed: "kill", target: "supervisor", atMs: 5, overAtMs: 6 }] as const;
+  return judge(witness, faults, { worker_lost: ["kill supervisor"] });
+};
+
+it("a lost execution may show any beginning of what its script prints", () => {
+  const beginnings = Array.from(PRINTED, (_, length) => PRINTED.slice(0, length));
+  expect(beginnings.flatMap((stdout) => problemsOf(stdout))).toEqual([]);
+});
+
+it.each([
+  ["the first line is another", "ran 0e8f"],
+  ["the number is none", "run 0e8f4a1z"],
+  ["the first line is missing", PRINTED.slice(RUN.length)],
+  ["the first line is cut and more follows", `${RUN.slice(0, -5)}\n[TOKEN] 7\n`],
+  ["a letter is missing later", PRINTED.replace(" 7", "7")],
+  ["the last line is another run's", PRINTED.replace("ran 0", "ran 1")],
+  ["there is more than it prints", `${PRINTED}x`],
+])("a lost execution is at fault when %s", (_, stdout) => {
+  expect(problemsOf(stdout)).toEqual([expect.stringContaining("its output is none of its own")]);
+});
+
+it("a completed execution is at fault when its first line is cut", () => {
+  expect(problemsOf(PRINTED, "completed")).toEqual([]);
+  expect(problemsOf(RUN.slice(0, 20), "completed").length).toBeGreaterThan(0);
+});
