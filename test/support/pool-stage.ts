@@ -1,0 +1,78 @@
+import { pino } from "pino";
+import { beforeEach } from "vitest";
+import type { AirlockError } from "../../services/common/errors.ts";
+import type { Lease } from "../../services/pool-manager/lease.ts";
+import { createPool, type Pool } from "../../services/pool-manager/pool.ts";
+import type { Worker } from "../../services/pool-manager/worker.ts";
+import { createWorkerPlaces } from "../../services/pool-manager/worker-places.ts";
+import { createFakeClock, type FakeClock } from "./fake-clock.ts";
+
+type TestWorker = Worker & {
+  die(how: string): void;
+  askToRetire(reason: string): void;
+  stopped: boolean;
+};
+export let clock: FakeClock;
+export let pool: Pool;
+export let started: TestWorker[];
+export let granted: string[];
+
+/** A new pool for each test. `failure`: how the next start of a worker fails, if it does. */
+export function poolForEachTest(failure: () => AirlockError | undefined = () => undefined): void {
+  beforeEach(() => {
+    clock = createFakeClock();
+    started = [];
+    granted = [];
+    pool = createPool({
+      project: "demo",
+      clock,
+      log: pino({ level: "silent" }),
+      places: createWorkerPlaces({ maxWorkers: 32, maxStarts: 32 }, clock),
+      startWorker: async () => {
+        const problem = failure();
+        if (problem !== undefined) throw problem;
+        const worker = createWorker(`w${started.length + 1}`);
+        started.push(worker);
+        return worker;
+      },
+    });
+  });
+}
+
+export function createWorker(id: string): TestWorker {
+  const gone = Promise.withResolvers<string>();
+  const retiring = Promise.withResolvers<string>();
+  const worker: TestWorker = {
+    id,
+    address: `unix:/${id}`,
+    posture: { layers: [], facts: [], packages: [] },
+    secretsVersion: () => "v1",
+    network: () => false,
+    refresh: async () => undefined,
+    retiring: retiring.promise,
+    gone: gone.promise,
+    stop: async () => {
+      worker.stopped = true;
+      gone.resolve("stopped");
+    },
+    die: gone.resolve,
+    askToRetire: retiring.resolve,
+    stopped: false,
+  };
+  return worker;
+}
+
+export function acquire(executionId: string, defaultReplicas = 1): Lease {
+  const lease = pool.acquire(defaultReplicas, executionId);
+  lease.granted.then(
+    (worker) => granted.push(`${executionId} on ${worker.id}`),
+    () => undefined,
+  );
+  return lease;
+}
+
+export const codeOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => "resolved",
+    (error: AirlockError) => error.code,
+  );

@@ -1,0 +1,69 @@
+import { expect, it } from "vitest";
+import { END_REASONS } from "../../../services/common/execution-names.ts";
+import { failure, NO_OUTPUT } from "../../../services/router/execution.ts";
+import { COMPLETED, count, running, SUBMISSION, store, submit } from "./stage.ts";
+
+/** What ended through our own fault, and its repetitions. */
+export function itKeepsDeadLetters(): void {
+  it("lists as dead letters what ended through our own fault, newest first, filtered", async () => {
+    const ids: Record<string, string> = {};
+    for (const reason of END_REASONS) {
+      const id = await running();
+      const ending = reason === "completed" ? COMPLETED : failure(reason, `why ${reason}`, 3);
+      await store.finish(id, ending, NO_OUTPUT, 3_000);
+      ids[reason] = id;
+    }
+    await running();
+    const other = await submit({ project: "other" });
+    await store.finish(other, failure("start_failed", "no worker\0"), NO_OUTPUT, 4_000);
+    const list = (filter: object = {}) =>
+      store.listDeadLetters({ project: undefined, limit: 10, before: undefined, ...filter });
+    const found = await list();
+    expect(found.map(({ executionId }) => executionId)).toEqual([
+      other,
+      ids.start_failed,
+      ids.worker_lost,
+      ids.output_withheld,
+    ]);
+    expect(found[0]).toEqual({
+      executionId: other,
+      project: "other",
+      endReason: "start_failed",
+      error: "no worker\0",
+      createdAtMs: 1_000 + count,
+      endedAtMs: 4_000,
+      retries: [],
+    });
+    const idsOf = (letters: readonly { executionId: string }[]) =>
+      letters.map((letter) => letter.executionId);
+    expect(idsOf(await list({ project: "demo", limit: 2 }))).toEqual([ids.start_failed, ids.worker_lost]);
+    expect(idsOf(await list({ before: ids.worker_lost }))).toEqual([ids.output_withheld]);
+  });
+
+  it("makes each repetition of a dead letter once, and remembers which", async () => {
+    const id = await running();
+    expect(await store.getDeadLetter(id)).toBeUndefined();
+    expect(await store.getDeadLetter("missing")).toBeUndefined();
+    await store.finish(id, failure("worker_lost", "gone", 3), NO_OUTPUT, 3_000);
+    const found = await store.getDeadLetter(id);
+    expect(found).toMatchObject({
+      letter: { executionId: id, endReason: "worker_lost", retries: [] },
+      submission: {
+        executionId: id,
+        project: "demo",
+        code: "print('ü')\n",
+        timeoutMs: 60_000,
+        settings: { REGION: "eu" },
+        memoryJson: '{"a": {"n": 9007199254740993}}',
+      },
+    });
+    const retry = (executionId: string, number: number) =>
+      store.insert({ ...SUBMISSION, executionId }, { retry: { of: id, number } });
+    const won = await Promise.all(Array.from({ length: 8 }, (_, n) => retry(`r-${n}`, 1)));
+    expect(won.filter(Boolean)).toHaveLength(1);
+    const first = `r-${won.indexOf(true)}`;
+    expect((await store.listOwn()).map(({ executionId }) => executionId)).toEqual([first]);
+    expect(await retry("a-2", 2)).toBe(true);
+    expect((await store.getDeadLetter(id))?.letter.retries).toEqual([first, "a-2"]);
+  });
+}

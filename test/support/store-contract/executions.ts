@@ -1,0 +1,261 @@
+import { expect, it } from "vitest";
+import { END_REASONS } from "../../../services/common/execution-names.ts";
+import { failure, NO_OUTPUT, statusOf } from "../../../services/router/execution.ts";
+import { ROW_BYTES } from "../../../services/router/store/stored-bytes.ts";
+import { GRANT } from "../grant.ts";
+import { awaiting, COMPLETED, count, QUESTION, running, store, submit } from "./stage.ts";
+
+/** An execution from its submission to its end, and until it is forgotten. */
+export function itKeepsExecutions(): void {
+  it("gives back what was submitted, digit for digit", async () => {
+    const id = await submit();
+    expect(await store.get(id)).toMatchObject({ project: "demo", state: { status: "pending" } });
+    expect(await store.start(id, 1, GRANT)).toEqual({
+      submission: {
+        executionId: id,
+        project: "demo",
+        code: "print('ü')\n",
+        timeoutMs: 60_000,
+        settings: { REGION: "eu" },
+        memoryJson: '{"a": {"n": 9007199254740993}}',
+        createdAtMs: 1_000 + count,
+      },
+      epoch: 1,
+    });
+  });
+
+  it("outlines an execution with the bytes that it stores, its output among them", async () => {
+    const id = await running();
+    const before = await store.getOutline(id);
+    expect(before).toMatchObject({ status: "running" });
+    await store.appendOutput(id, { position: 1, stdout: "ü".repeat(1_000), stderr: "e" });
+    const bytes = (before?.bytes ?? 0) + 2_001;
+    expect(await store.getOutline(id)).toMatchObject({ status: "running", bytes });
+    expect(await store.getOutline("unknown")).toBeUndefined();
+  });
+
+  it("counts what has not ended stores, apart from what has started", async () => {
+    await submit({ project: "other", memoryJson: `"${"x".repeat(998)}"` });
+    const started = await running();
+    await store.markAwaiting(started, QUESTION, 1);
+    await store.forceFinish(await submit(), failure("cancelled", "no"), 3);
+    const counted = await store.countUnfinishedBytes();
+    const [demo, other] = ["demo", "other"].map((name) => counted.find(({ project }) => project === name));
+    expect(demo).toEqual({
+      project: "demo",
+      pending: 0,
+      started: (await store.getOutline(started))?.bytes,
+    });
+    expect(other?.started).toBe(0);
+    expect(other?.pending).toBeGreaterThan(ROW_BYTES + 1_000);
+  });
+
+  it("knows nothing of an unknown id", async () => {
+    expect(await store.get("missing")).toBeUndefined();
+    expect(await store.start("missing", 1, GRANT)).toBeUndefined();
+    expect(await store.requestCancel("missing")).toBe(false);
+    expect(await store.finish("missing", COMPLETED, NO_OUTPUT, 1)).toBe(false);
+  });
+
+  it("starts an execution once", async () => {
+    const id = await submit();
+    const won = await Promise.all([store.start(id, 1, GRANT), store.start(id, 2, GRANT)]);
+    expect(won.filter(Boolean)).toHaveLength(1);
+  });
+
+  it("keeps the result's text and adds up the output", async () => {
+    const id = await running();
+    await store.appendOutput(id, { position: 0, stdout: "one ", stderr: "" });
+    await store.appendOutput(id, { position: 1, stdout: "two ", stderr: "err\0" });
+    const last = { position: 2, stdout: "three", stderr: "" };
+    expect(await store.finish(id, COMPLETED, last, 3_000)).toBe(true);
+    expect(await store.get(id)).toMatchObject({
+      stdout: "one two three",
+      stderr: "err\0",
+      executionTimeMs: 12,
+      state: { status: "completed", startedAtMs: 2_000, endedAtMs: 3_000, ending: COMPLETED },
+    });
+  });
+
+  it("keeps how long a script has run, and never less than it has shown", async () => {
+    const id = await submit();
+    const shown = async () => (await store.get(id))?.executionTimeMs;
+    await store.noteRunningTime(id, 7);
+    expect(await shown()).toBeNull();
+    await store.start(id, 2_000, GRANT);
+    expect(await shown()).toBe(0);
+    await store.noteRunningTime(id, 1_000);
+    await store.noteRunningTime(id, 900);
+    expect(await shown()).toBe(1_000);
+    await store.markAwaiting(id, QUESTION, 990);
+    await store.noteRunningTime(id, 5_000);
+    expect(await shown()).toBe(1_000);
+    await store.answer(id, undefined, "yes");
+    await store.markAwaiting(id, { ...QUESTION, id: "llm_2" }, 1_500);
+    expect(await shown()).toBe(1_500);
+    await store.finish(id, failure("worker_lost", "gone", 20), NO_OUTPUT, 3_000);
+    await store.noteRunningTime(id, 9_000);
+    expect(await store.get(id)).toMatchObject({
+      executionTimeMs: 1_500,
+      state: { ending: { executionTimeMs: 1_500 } },
+    });
+  });
+
+  it.each([
+    [null, 1_000],
+    [1_200, 1_200],
+  ])("records an ending after %j ms", async (ranMs, expected) => {
+    const id = await running();
+    await store.noteRunningTime(id, 1_000);
+    await store.finish(id, failure("worker_lost", "gone", ranMs), NO_OUTPUT, 3_000);
+    expect((await store.get(id))?.executionTimeMs).toBe(expected);
+  });
+
+  it.each(END_REASONS)("records %s under its status", async (reason) => {
+    const ending = reason === "completed" ? COMPLETED : failure(reason, "why", 3);
+    const id = await running();
+    await store.finish(id, ending, NO_OUTPUT, 3_000);
+    expect((await store.get(id))?.state).toMatchObject({ status: statusOf(ending), ending: { reason } });
+  });
+
+  it("lets the first ending stand", async () => {
+    const id = await running();
+    const won = await Promise.all([
+      store.finish(id, COMPLETED, NO_OUTPUT, 3_000),
+      store.finish(id, failure("cancelled", "no"), { ...NO_OUTPUT, stdout: "late" }, 3_001),
+    ]);
+    expect(won.filter(Boolean)).toHaveLength(1);
+    const winner = won[0] ? "completed" : "error";
+    expect((await store.get(id))?.state.status).toBe(winner);
+    expect(await store.markAwaiting(id, QUESTION, 1)).toBe(false);
+    expect(await store.appendOutput(id, { ...NO_OUTPUT, stdout: "x" })).toBe(false);
+    expect(await store.requestCancel(id)).toBe(false);
+    expect((await store.get(id))?.state.status).toBe(winner);
+  });
+
+  it("takes one of eight racing answers", async () => {
+    const id = await awaiting();
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, (_, index) => store.answer(id, undefined, `answer ${index}`)),
+    );
+    expect(answers.filter(Boolean)).toHaveLength(1);
+    expect(await store.getAnswer(id, "llm_1")).toBe(`answer ${answers.indexOf(true)}`);
+    expect((await store.get(id))?.state.status).toBe("running");
+  });
+
+  it("keeps an answer to the question that it names", async () => {
+    const id = await awaiting();
+    expect(await store.answer(id, "llm_2", "wrong")).toBe(false);
+    expect((await store.get(id))?.state).toMatchObject({ status: "awaiting_llm", question: QUESTION });
+    expect(await store.answer(id, "llm_1", "right")).toBe(true);
+    expect(await store.getAnswer(id, "llm_2")).toBeUndefined();
+  });
+
+  it("forgets the last answer when the next question opens", async () => {
+    const id = await awaiting();
+    await store.answer(id, undefined, "first");
+    await store.markAwaiting(id, { ...QUESTION, id: "llm_2" }, 6);
+    expect(await store.getAnswer(id, "llm_2")).toBeUndefined();
+    expect(await store.getAnswer(id, "llm_1")).toBeUndefined();
+  });
+
+  it("adds up what was redacted, until the execution is forgotten", async () => {
+    const id = await running();
+    const other = await running();
+    expect(await store.getRedactions(id)).toEqual([]);
+    await store.addRedactions(id, [
+      { secret: "TOKEN", field: "stdout", count: 2 },
+      { secret: "KEY", field: "result", count: 1 },
+    ]);
+    await store.addRedactions(id, []);
+    await store.finish(id, COMPLETED, NO_OUTPUT, 3_000);
+    await store.addRedactions(id, [{ secret: "TOKEN", field: "stdout", count: 3 }]);
+    await store.addRedactions(id, [{ secret: "TOKEN", field: "error", count: 1 }]);
+    expect(await store.getRedactions(id)).toEqual([
+      { secret: "KEY", field: "result", count: 1 },
+      { secret: "TOKEN", field: "error", count: 1 },
+      { secret: "TOKEN", field: "stdout", count: 5 },
+    ]);
+    expect(await store.getRedactions(other)).toEqual([]);
+    await store.deleteEndedBefore(5_000, 10);
+    expect(await store.getRedactions(id)).toBeUndefined();
+  });
+
+  it("knows no redactions of an unknown execution", async () => {
+    await store.addRedactions("missing", [{ secret: "TOKEN", field: "stdout", count: 1 }]);
+    expect(await store.getRedactions("missing")).toBeUndefined();
+  });
+
+  it("remembers that a cancellation was asked for", async () => {
+    const id = await running();
+    expect(await store.isCancelRequested(id)).toBe(false);
+    expect(await store.requestCancel(id)).toBe(true);
+    expect(await store.isCancelRequested(id)).toBe(true);
+  });
+
+  it("tells listeners of each change of state until they stop listening", async () => {
+    const id = await submit();
+    const other = await submit();
+    let heard = 0;
+    const stop = store.onChange(id, () => {
+      heard += 1;
+    });
+    await store.start(other, 1, GRANT);
+    expect(heard).toBe(0);
+    await store.start(id, 1, GRANT);
+    await store.finish(id, COMPLETED, NO_OUTPUT, 2);
+    await expect.poll(() => heard).toBe(2);
+    stop();
+    await store.finish(other, COMPLETED, NO_OUTPUT, 2);
+    expect(heard).toBe(2);
+  });
+
+  it("opens a question once, though it is told twice", async () => {
+    const id = await awaiting();
+    await store.answer(id, "llm_1", "first");
+    expect(await store.markAwaiting(id, QUESTION, 6)).toBe(false);
+    expect(await store.getAnswer(id, "llm_1")).toBe("first");
+  });
+
+  it("keeps one of two pieces of output with the same position, the later one", async () => {
+    const id = await running();
+    await store.appendOutput(id, { position: 0, stdout: "one ", stderr: "" });
+    await store.appendOutput(id, { position: 0, stdout: "one two ", stderr: "e" });
+    await store.finish(id, COMPLETED, { position: 1, stdout: "three", stderr: "" }, 3_000);
+    expect(await store.get(id)).toMatchObject({ stdout: "one two three", stderr: "e" });
+  });
+
+  it("keeps every character that a script or an agent may send", async () => {
+    const id = await running();
+    // A half of a surrogate pair is no character; both adapters store what UTF-8 makes of it.
+    const text = "\0 \x01\\ \\x00 \\000 ' \u2028 ü \u{1F600} \ufffe \uffff\0";
+    const half = "\ud800";
+    await store.markAwaiting(id, { id: "llm_1", prompt: text + half, model: text }, 1);
+    expect((await store.get(id))?.state).toMatchObject({
+      question: { prompt: `${text}\ufffd`, model: text },
+    });
+    await store.answer(id, "llm_1", text);
+    expect(await store.getAnswer(id, "llm_1")).toBe(text);
+    await store.appendOutput(id, { position: 0, stdout: text, stderr: text });
+    const ending = {
+      ...failure("script_error", text, 3),
+      resultJson: '"\\u0000"',
+      memoryUpdatesJson: '{"\\u0000":{}}',
+    };
+    await store.finish(id, ending, { position: 1, stdout: text, stderr: "" }, 2);
+    expect(await store.get(id)).toMatchObject({ stdout: text + text, stderr: text, state: { ending } });
+  });
+
+  it("forgets only what ended before the given time, a batch at a time", async () => {
+    const old = [await running(), await running(), await running()];
+    for (const id of old) await store.finish(id, COMPLETED, { ...NO_OUTPUT, stdout: "x" }, 3_000);
+    const recent = await running();
+    await store.finish(recent, COMPLETED, NO_OUTPUT, 9_000);
+    const active = await running();
+    expect(await store.deleteEndedBefore(5_000, 2)).toBe(2);
+    expect(await store.deleteEndedBefore(5_000, 2)).toBe(1);
+    expect(await store.deleteEndedBefore(5_000, 2)).toBe(0);
+    expect(await store.get(recent)).toBeDefined();
+    expect(await store.get(active)).toBeDefined();
+  });
+}

@@ -1,0 +1,118 @@
+import { expect, it } from "vitest";
+import { failure, NO_OUTPUT } from "../../../services/router/execution.ts";
+import { ROW_BYTES } from "../../../services/router/store/stored-bytes.ts";
+import { GRANT } from "../grant.ts";
+import { COMPLETED, QUESTION, running, SUBMISSION, store, stored, submit } from "./stage.ts";
+
+/** The bytes that projects store, and what is forgotten to make room. */
+export function itCountsBytes(): void {
+  it("adds nothing to a project that is held, until it is released", async () => {
+    expect(await store.holdProject("demo", 1)).toBe(true);
+    expect(await store.holdProject("demo", 2)).toBe(false);
+    expect(await store.holdProject("apart", 3)).toBe(true);
+    expect(await store.listHeldProjects()).toEqual(["apart", "demo"]);
+    const insert = (executionId: string, project: string) =>
+      store.insert(
+        { ...SUBMISSION, executionId, project },
+        { idempotency: { key: `key-of-${executionId}`, fingerprint: "f" } },
+      );
+    expect(await insert("0001", "demo")).toBe(false);
+    expect(await store.get("0001")).toBeUndefined();
+    // What was refused leaves its key free.
+    expect(await store.getIdempotencyKey("key-of-0001")).toBeUndefined();
+    expect(await insert("0002", "other")).toBe(true);
+    expect(await store.releaseProject("demo")).toBe(true);
+    expect(await store.releaseProject("demo")).toBe(false);
+    expect(await store.listHeldProjects()).toEqual(["apart"]);
+    expect(await insert("0001", "demo")).toBe(true);
+  });
+
+  it("counts every byte that an execution stores, from its submission until it is forgotten", async () => {
+    expect(await store.countStoredBytes()).toEqual([]);
+    const id = await submit({ code: "ü".repeat(500), settings: { A: "b" }, memoryJson: '{"c":{}}' });
+    let expected = ROW_BYTES + 1_000 + '{"A":"b"}'.length + '{"c":{}}'.length;
+    expect(await stored()).toBe(expected);
+    await store.start(id, 1, GRANT);
+    await store.appendOutput(id, { position: 0, stdout: "o".repeat(300), stderr: "e\0" });
+    await store.markAwaiting(id, { ...QUESTION, prompt: "p".repeat(200) }, 5);
+    // The result and the memory updates of an execution that has none are "null" and "{}".
+    expected += 302 + 200 + QUESTION.model.length + "null{}".length;
+    expect(await stored()).toBe(expected);
+    await store.answer(id, undefined, "a".repeat(100));
+    expect(await stored()).toBe(expected + 100);
+    await store.markAwaiting(id, { ...QUESTION, id: "llm_2", prompt: "p" }, 6);
+    await store.answer(id, undefined, "b");
+    expected += 1 - 199;
+    expect(await stored()).toBe(expected);
+    await store.finish(id, COMPLETED, { position: 1, stdout: "ü", stderr: "" }, 3_000);
+    expected += 2 + COMPLETED.resultJson.length + COMPLETED.memoryUpdatesJson.length - "null{}".length;
+    expect(await stored()).toBe(expected);
+    await submit({ project: "other" });
+    expect((await store.countStoredBytes()).map(({ project }) => project).sort()).toEqual(["demo", "other"]);
+    expect(await store.deleteEndedBefore(5_000, 10)).toBe(1);
+    expect(await store.countStoredBytes()).toEqual([{ project: "other", bytes: expect.any(Number) }]);
+  });
+
+  it("counts the error, and what was written before an ending by force", async () => {
+    const id = await running();
+    const before = await stored();
+    await store.appendOutput(id, { position: 0, stdout: "one", stderr: "" });
+    await store.forceFinish(id, failure("cancelled", "no\0"), 3_000);
+    expect(await stored()).toBe(before + "one".length + "no\0".length + "null{}".length);
+  });
+
+  it("forgets a project's oldest ended executions until it stores no more than it may", async () => {
+    const end = async (id: string, endedAtMs: number) => {
+      await store.start(id, 1, GRANT);
+      await store.finish(id, failure("worker_lost", "x".repeat(10_000)), NO_OUTPUT, endedAtMs);
+    };
+    const other = await submit({ project: "other" });
+    await end(other, 1);
+    const pending = await submit();
+    const ids = [await submit(), await submit(), await submit(), await submit()];
+    // The order of their ends counts, not that of their submission.
+    for (const [index, id] of [...ids].reverse().entries()) await end(id, 3_000 + index);
+    const all = await stored();
+    expect(await store.deleteOldestEnded("demo", all, 10)).toEqual({ removed: 0, isBusy: false });
+    expect(await store.deleteOldestEnded("demo", all - 1, 10)).toEqual({ removed: 1, isBusy: false });
+    expect(await store.get(ids[3] as string)).toBeUndefined();
+    expect(await store.deleteOldestEnded("demo", 0, 1)).toEqual({ removed: 1, isBusy: false });
+    expect(await store.get(ids[2] as string)).toBeUndefined();
+    expect(await store.deleteOldestEnded("demo", 0, 10)).toEqual({ removed: 2, isBusy: false });
+    expect(await store.deleteOldestEnded("demo", 0, 10)).toEqual({ removed: 0, isBusy: false });
+    expect(await store.get(pending)).toBeDefined();
+    expect(await store.get(other)).toBeDefined();
+    expect(await stored()).toBeGreaterThan(ROW_BYTES);
+    expect(await store.deleteOldestEnded("unknown", 0, 10)).toEqual({ removed: 0, isBusy: false });
+  });
+
+  it("forgets large executions a few at a time", async () => {
+    const ids = [await running(), await running(), await running()];
+    for (const [index, id] of ids.entries()) {
+      const large = { position: 0, stdout: "x".repeat(20 * 1024 * 1024), stderr: "" };
+      await store.finish(id, COMPLETED, large, 3_000 + index);
+    }
+    expect(await store.deleteEndedBefore(5_000, 10)).toBe(2);
+    expect(await store.get(ids[2] as string)).toBeDefined();
+    expect(await store.deleteEndedBefore(5_000, 10)).toBe(1);
+  });
+
+  it("counts right under 200 submissions at once, of a few projects, that end at once", async () => {
+    const ids = Array.from({ length: 200 }, (_, n) => `m-${String(n).padStart(3, "0")}`);
+    await Promise.all(
+      ids.map((executionId, n) =>
+        store.insert({ ...SUBMISSION, executionId, project: `p${n % 3}`, code: "x".repeat(n) }),
+      ),
+    );
+    const sum = async () => (await store.countStoredBytes()).reduce((all, { bytes }) => all + bytes, 0);
+    expect(await sum()).toBe(200 * (ROW_BYTES + "{}{}".length) + (199 * 200) / 2);
+    await Promise.all([
+      ...ids.map((id) => store.forceFinish(id, failure("cancelled", "no"), 3_000)),
+      store.deleteOldestEnded("p0", 0, 100),
+      store.deleteEndedBefore(5_000, 100),
+    ]);
+    const removals = ["p0", "p1", "p2"].map((project) => store.deleteOldestEnded(project, 0, 100));
+    await Promise.all(removals);
+    expect(await store.countStoredBytes()).toEqual([]);
+  });
+}

@@ -1,0 +1,194 @@
+import { describe, expect, it } from "vitest";
+import { AirlockError } from "../../../services/common/errors.ts";
+import { ATTACH_GRACE_MS } from "../../../services/common/restart.ts";
+import type { Worker } from "../../../services/pool-manager/worker.ts";
+import { settle } from "../../support/fake-clock.ts";
+import {
+  acquire,
+  clock,
+  codeOf,
+  createWorker,
+  granted,
+  pool,
+  poolForEachTest,
+  started,
+} from "../../support/pool-stage.ts";
+
+poolForEachTest();
+
+describe("a pool that takes over workers", () => {
+  it("is up with them, and starts what is missing", async () => {
+    const kept = createWorker("kept");
+    pool.take(2, "kept", async () => kept);
+    await settle();
+    expect(started.map(({ id }) => id)).toEqual(["w1"]);
+    expect(pool.view()).toMatchObject({ up: true, replicas: 2, idleWorkers: 2 });
+    acquire("a");
+    acquire("b");
+    await clock.advance(3_000);
+    expect(granted).toEqual(["a on w1", "b on kept"]);
+  });
+
+  it("gives what they have to nobody else before what lives on them has come back", async () => {
+    acquire("queued");
+    pool.take(1, "kept", async () => createWorker("kept"));
+    await clock.advance(500);
+    expect((await pool.attach("kept", "a").granted).id).toBe("kept");
+    await clock.advance(3_000);
+    expect(granted).toEqual(["queued on w1"]);
+    acquire("next");
+    await clock.advance(3_000);
+    expect(granted).toEqual(["queued on w1"]);
+  });
+
+  it("keeps one that is to be replaced until what lives on it has come back and ended", async () => {
+    const kept = createWorker("kept");
+    pool.take(1, "kept", async () => kept);
+    kept.askToRetire("a run was killed");
+    await settle();
+    expect(kept.stopped).toBe(false);
+    const lease = pool.attach("kept", "a");
+    await clock.advance(3_000);
+    expect(kept.stopped).toBe(false);
+    lease.release();
+    await settle();
+    expect(kept.stopped).toBe(true);
+  });
+
+  it("replaces none of those that there were too many of", async () => {
+    const [going, dying, staying] = [createWorker("x"), createWorker("y"), createWorker("z")];
+    for (const worker of [going, dying, staying]) pool.take(1, worker.id, async () => worker);
+    pool.take(1, "late", async () => {
+      throw new AirlockError("start_failed", "it does not answer");
+    });
+    await settle();
+    going.askToRetire("a run was killed");
+    dying.die("was killed");
+    await clock.advance(60_000);
+    expect(started).toEqual([]);
+    expect(pool.view()).toMatchObject({ replicas: 1, idleWorkers: 1 });
+    staying.die("was killed");
+    await clock.advance(60_000);
+    expect(pool.view()).toMatchObject({ replicas: 1, idleWorkers: 1 });
+    expect(started).toHaveLength(1);
+  });
+
+  it("ends one that is to be replaced when nothing comes back to it", async () => {
+    const kept = createWorker("kept");
+    pool.take(1, "kept", async () => kept);
+    kept.askToRetire("a run was killed");
+    await clock.advance(3_000);
+    expect(kept.stopped).toBe(true);
+  });
+
+  it("keeps all of them when there were more than the project says", async () => {
+    for (const id of ["x", "y", "z"]) pool.take(1, id, async () => createWorker(id));
+    await settle();
+    expect(started).toEqual([]);
+    expect(pool.view()).toMatchObject({ up: true, replicas: 3, idleWorkers: 3 });
+  });
+
+  it("goes on without those that do not get ready", async () => {
+    pool.take(1, "kept", async () => {
+      throw new AirlockError("start_failed", "it does not answer");
+    });
+    await settle();
+    expect(pool.view()).toMatchObject({ up: false, detail: "it does not answer" });
+    acquire("a");
+    await settle();
+    expect(granted).toEqual(["a on w1"]);
+  });
+});
+
+describe("a lease that broke", () => {
+  it("keeps its worker for whoever takes the execution over", async () => {
+    const lease = acquire("a");
+    await settle();
+    lease.abandon();
+    acquire("b");
+    await settle();
+    expect(granted).toEqual(["a on w1"]);
+    const again = pool.attach("w1", "a");
+    expect((await again.granted).id).toBe("w1");
+    await clock.advance(ATTACH_GRACE_MS);
+    expect(granted).toEqual(["a on w1"]);
+    again.release();
+    await settle();
+    expect(granted).toEqual(["a on w1", "b on w1"]);
+  });
+
+  it("frees its worker when nobody came in time", async () => {
+    const lease = acquire("a");
+    await settle();
+    lease.abandon();
+    acquire("b");
+    await clock.advance(ATTACH_GRACE_MS - 1);
+    await settle();
+    expect(granted).toEqual(["a on w1"]);
+    await clock.advance(1);
+    await settle();
+    expect(granted).toEqual(["a on w1", "b on w1"]);
+  });
+
+  it("has nothing more to say once another has taken over", async () => {
+    const late = acquire("a");
+    await settle();
+    const again = pool.attach("w1", "a");
+    acquire("b");
+    late.park();
+    late.release();
+    late.abandon();
+    await clock.advance(ATTACH_GRACE_MS);
+    await settle();
+    expect(granted).toEqual(["a on w1"]);
+    await expect(codeOf(late.resume())).resolves.toBe("worker_lost");
+    again.park();
+    await settle();
+    expect(granted).toEqual(["a on w1", "b on w1"]);
+  });
+
+  it("leaves no turn behind for which it waited", async () => {
+    const first = acquire("a");
+    await settle();
+    first.park();
+    const other = acquire("b");
+    await settle();
+    first.resume().catch(() => undefined);
+    first.abandon();
+    const again = pool.attach("w1", "a");
+    again.park();
+    other.release();
+    const next = acquire("c");
+    await settle();
+    expect(granted).toEqual(["a on w1", "b on w1", "c on w1"]);
+    const resumed = again.resume();
+    next.release();
+    await resumed;
+    again.park();
+    acquire("d");
+    await settle();
+    expect(granted).toContain("d on w1");
+  });
+
+  it("frees a place in the queue at once", async () => {
+    const first = acquire("a");
+    acquire("b").abandon();
+    acquire("c");
+    await settle();
+    first.release();
+    await settle();
+    expect(granted).toEqual(["a on w1", "c on w1"]);
+  });
+
+  it("is taken over on a worker that is itself being taken over, and on no other", async () => {
+    const coming = Promise.withResolvers<Worker>();
+    pool.take(1, "w1", () => coming.promise);
+    const here = pool.attach("w1", "a");
+    // Whoever waits for a worker that is gone would come when the next one has its address.
+    await expect(codeOf(pool.attach("w7", "b").granted)).resolves.toBe("worker_lost");
+    coming.resolve(createWorker("w1"));
+    await settle();
+    expect((await here.granted).id).toBe("w1");
+    expect(pool.view()).toMatchObject({ running: 1, idleWorkers: 0 });
+  });
+});
