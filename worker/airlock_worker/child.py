@@ -30,6 +30,10 @@ CONTROL_FD = 3
 ORDERS_FD = 4
 # To the zygote, until the sandbox is entered.
 _STATUS_FD = 5
+# To the supervisor, until the script begins: one byte says that it does. The script finds this descriptor closed,
+# because through it the script could open the pipe's other end and take the byte back.
+_BEGUN_FD = 6
+Ends = tuple[int, int, int, int, int, int]
 # What the environment holds before the script, for as long as the process lives.
 _environment: dict[bytes, bytes] = {}
 # The same for libc, as the addresses of its entries: putenv(3) makes no copy.
@@ -42,8 +46,8 @@ _putenv.argtypes = [ctypes.c_size_t]
 _set_handler = inspect.unwrap(signal.signal)
 
 
-def live(ends: tuple[int, int, int, int, int], room: Room, limits: Limits, cgroup: RunCgroup, heap: Heap) -> NoReturn:
-    """Called right after the fork, never returns. `ends` are those of control, orders, stdout, stderr and status."""
+def live(ends: Ends, room: Room, limits: Limits, cgroup: RunCgroup, heap: Heap) -> NoReturn:
+    """Called right after the fork, never returns. `ends`: of control, orders, stdout, stderr, status and begun."""
     begun, process = False, 0
     try:
         problem = _enter(cgroup)
@@ -81,7 +85,8 @@ def live(ends: tuple[int, int, int, int, int], room: Room, limits: Limits, cgrou
             else:
                 work = script.prepare(given, start, limits, CONTROL_FD, ORDERS_FD)
             heap.settle(UNTIL_SCRIPT)
-            frames.send(CONTROL_FD, (frames.BEGUN, b""))
+            os.write(_BEGUN_FD, b"B")
+            os.close(_BEGUN_FD)
             begun, process = True, getpid()
             work()
     except BaseException as error:
@@ -161,7 +166,7 @@ def _hand_out_listener(room: Room) -> None:
         socket.send_fds(zygote, [b"listener"], [listening.fileno()])
 
 
-def _settle(ends: tuple[int, int, int, int, int]) -> None:
+def _settle(ends: Ends) -> None:
     """Leaves everything that is the zygote's: session, signals, descriptors."""
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGHUP):
@@ -177,7 +182,8 @@ def _settle(ends: tuple[int, int, int, int, int]) -> None:
     os.dup2(high[0], CONTROL_FD, inheritable=False)
     os.dup2(high[1], ORDERS_FD, inheritable=False)
     os.dup2(high[4], _STATUS_FD, inheritable=False)
-    os.closerange(_STATUS_FD + 1, init.MAX_DESCRIPTORS)
+    os.dup2(high[5], _BEGUN_FD, inheritable=False)
+    os.closerange(_BEGUN_FD + 1, init.MAX_DESCRIPTORS)
 
 
 def prepare_output() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import frames, sdk
@@ -28,17 +29,16 @@ class Question:
 class Conversation:
     """The child's side of it, as far as it came."""
 
-    def __init__(self, limits: Limits, probe: bool = False) -> None:
+    def __init__(self, limits: Limits, has_begun: Callable[[], bool], probe: bool = False) -> None:
+        """`has_begun`: whether the script's code may have run."""
         sizes = {
-            frames.BEGUN: 0,
             frames.QUESTION: _QUESTION_BYTES,
             frames.RESULT: limits.max_result_bytes,
             frames.MEMORY: limits.max_result_bytes,
             frames.DONE: _DONE_BYTES,
         }
         self._reader = FrameReader({frames.PROBE: _PROBE_BYTES, **sizes} if probe else sizes)
-        # Whether the script's code may have run. The script cannot take that back.
-        self.begun = False
+        self._has_begun = has_begun
         self.question: Question | None = None
         self.result: bytes | None = None
         self.memory: bytes | None = None
@@ -82,16 +82,18 @@ class Conversation:
         self.verdict = verdict
 
     def _take(self, kind: bytes, payload: bytes) -> None:
-        if self.verdict is not None or self.question is not None:
+        begun = self._has_begun()
+        if self.verdict is not None or (not begun and kind != frames.DONE):
             raise ProtocolViolation("a frame out of turn")
-        if kind == frames.DONE:
-            self.verdict = _claim(payload, CLAIMABLE if self.begun else CLAIMABLE_BEFORE)
-        elif kind == frames.BEGUN or not self.begun:
-            if self.begun or kind != frames.BEGUN:
+        if kind == frames.QUESTION:
+            if self.question is not None:
                 raise ProtocolViolation("a frame out of turn")
-            self.begun = True
-        elif kind == frames.QUESTION:
             self.question = _question(payload)
+            return
+        # A script that ends while a thread that it leaves behind asks does not wait for the answer.
+        self.question = None
+        if kind == frames.DONE:
+            self.verdict = _claim(payload, CLAIMABLE if begun else CLAIMABLE_BEFORE)
         elif kind == frames.RESULT and self.result is None and self.memory is None:
             self.result = payload
         elif kind == frames.MEMORY and self.memory is None:

@@ -14,8 +14,7 @@ from struct import Struct
 GIVEN = b"G"
 START = b"S"
 ANSWER = b"A"
-# From the child. BEGUN is the last that Airlock's own code sends before the script's code can run.
-BEGUN = b"B"
+# From the child.
 QUESTION = b"Q"
 RESULT = b"R"
 MEMORY = b"M"

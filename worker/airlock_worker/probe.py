@@ -30,7 +30,7 @@ async def measure(process: RunProcess, cgroups: WorkerCgroups, overhead: Overhea
     """Takes the child up entirely: it has ended and is released afterwards."""
     start = Start("probe", "", 0, {}, "", (), {}, LIMITS, probe=True)
     process.send(start.frames())
-    talk = Conversation(LIMITS, probe=True)
+    talk = Conversation(LIMITS, process.has_begun, probe=True)
     await _until_measured(process, talk)
     limited = None
     if not process.exited.done():

@@ -45,7 +45,7 @@ class Run:
         self._board = board
         self._tunnels = tunnels
         self._woken = asyncio.Event()
-        self._talk = Conversation(start.limits)
+        self._talk = Conversation(start.limits, process.has_begun)
         self._outputs = [
             OutputPipe(process.out, False, start.limits.max_output_bytes, self._woken.set),
             OutputPipe(process.err, True, start.limits.max_output_bytes, self._woken.set),
@@ -175,10 +175,16 @@ class Run:
 
     async def _pause(self) -> None:
         """The script has asked: its tree stands still until there is an answer."""
-        question, self._talk.question = self._talk.question, None
-        assert question is not None
         self._hold_clock()
         await self._process.freeze()
+        # Until it stood still the script may have gone on, in another thread than the one that asks.
+        self._on_control()
+        question, self._talk.question = self._talk.question, None
+        if question is None:
+            if self._talk.verdict is None:
+                self._run_clock()
+            self._process.thaw()
+            return
         self._drain_output()
         self._questions += 1
         request_id = f"llm_{self._questions}"
@@ -238,7 +244,7 @@ class Run:
         ended = self._talk.verdict or self._held_against_it(status)
         if ended is None and self._process.oom_kills and verdict.is_sigkill(status):
             return verdict.of_memory(self._start.limits)
-        if ended is None and not self._talk.begun and not self._process.killed_by_us:
+        if ended is None and not self._process.has_begun() and not self._process.killed_by_us:
             return verdict.of_no_beginning(status)
         ended = ended or verdict.of_status(status, self._process.killed_by_us)
         return verdict.with_oom_kills(ended, self._process.oom_kills)

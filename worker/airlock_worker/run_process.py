@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 
@@ -22,6 +23,7 @@ class RunProcess:
         orders: int,
         out: int,
         err: int,
+        begun: int,
         *,
         pidfd: int | None,
         listener: int | None,
@@ -39,6 +41,8 @@ class RunProcess:
         self._orders = orders
         self.out = out
         self.err = err
+        self._begun = begun
+        self._has_begun = False
         # Whether it is not the script itself but process 1 of its namespace, whose end ends all of it.
         self.is_init = is_init
         # What it has in memory before its script, in bytes.
@@ -48,7 +52,7 @@ class RunProcess:
         # Where the run's connections to the egress proxy arrive; None: it has no network.
         self.listener = listener
         self._run_dir = run_dir
-        for fd in (control, orders, out, err):
+        for fd in (control, orders, out, err, begun):
             os.set_blocking(fd, False)
         # The wait status once the process is reaped and nothing of its tree is left; None: the zygote was lost. A task
         # that is cancelled must not cancel it: see `gone`.
@@ -59,6 +63,13 @@ class RunProcess:
         self.killed_by_us = False
         self._unsent = b""
         self._sending = False
+
+    def has_begun(self) -> bool:
+        """Whether the script's code may have run. The script cannot take that back."""
+        if not self._has_begun:
+            with contextlib.suppress(BlockingIOError):
+                self._has_begun = os.read(self._begun, 1) != b""
+        return self._has_begun
 
     def send(self, data: bytes) -> None:
         """Writes to the orders pipe, now or as the child reads; a child that is gone is no error here."""
@@ -109,7 +120,7 @@ class RunProcess:
         await self.gone()
         loop = asyncio.get_running_loop()
         loop.remove_writer(self._orders)
-        for fd in (self.control, self._orders, self.out, self.err, self.listener):
+        for fd in (self.control, self._orders, self.out, self.err, self._begun, self.listener):
             if fd is not None:
                 loop.remove_reader(fd)
                 os.close(fd)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fcntl import F_DUPFD_CLOEXEC, fcntl
 from functools import partial
-from os import _exit, close, fstat, getpid
+from os import _exit, close, getpid
 from signal import SIG_BLOCK, pthread_sigmask, valid_signals
 from sys import getrecursionlimit, modules, setprofile, setrecursionlimit, settrace
 from typing import Any
@@ -28,6 +28,7 @@ from .last_output import flush_all, let_go
 from .plain_json import ascii_of, value_of
 from .report import Outcome, keep_source, outcome_of
 from .room import Limits
+from .script_channel import ScriptChannel
 
 FILE_NAME = "script.py"
 _SECRET = "a secret of the project: its value is redacted wherever it leaves the run"
@@ -65,12 +66,18 @@ def prepare(given: Given, start: dict[str, Any], limits: Limits, control: int, o
     plain_settings = {**start["project_settings"], **start["settings"]}
     determinism.seed_generators(determinism.seed_of(code, plain_settings, start["memory_json"]))
     no_network.explain(is_so=not given.has_network)
-    spawning.allow(code, partial(_give_up, control, getpid()))
-    return _prepared(given, start, plain_settings, limits, control, orders)
+    channel = ScriptChannel(control, orders)
+    spawning.allow(code, partial(_give_up, channel, getpid()))
+    return _prepared(given, start, plain_settings, limits, channel, control)
 
 
 def _prepared(
-    given: Given, start: dict[str, Any], plain_settings: dict[str, str], limits: Limits, control: int, orders: int
+    given: Given,
+    start: dict[str, Any],
+    plain_settings: dict[str, str],
+    limits: Limits,
+    channel: ScriptChannel,
+    control: int,
 ) -> Callable[[], None]:
     check = sdk.only_in_process(getpid())
     result = sdk.Result(limits.max_result_bytes, check)
@@ -81,13 +88,13 @@ def _prepared(
     names = {
         "settings": sdk.Settings(plain_settings, given.secrets, given.descriptions),
         "memory": memory,
-        "llm": sdk.Llm(lambda question: _ask(control, orders, question), check),
+        "llm": sdk.Llm(partial(_ask, channel), check),
         "set_result": result.set_result,
     }
     # As in a file that begins with a byte order mark.
     code: str = start["code"].removeprefix("\ufeff")
     # Its pid from here: a large number is an object, and takes a place that another run's script would have.
-    return partial(_run, code, _main_module(code, names), result, memory, control, getpid(), limits)
+    return partial(_run, code, _main_module(code, names), result, memory, channel, control, getpid(), limits)
 
 
 def _run(
@@ -95,25 +102,28 @@ def _run(
     names: dict[str, Any],
     result: sdk.Result,
     memory: sdk.Memory,
+    channel: ScriptChannel,
     control: int,
     main_process: int,
     limits: Limits,
 ) -> None:
-    outcome = _execute(code, names, result, limits)
-    if getpid() != main_process and outcome.error:
+    failed = _execute(code, names, result, limits)
+    if getpid() != main_process and failed is not None:
         try:
-            print(outcome.error, file=sys.stderr)
+            print(failed.error, file=sys.stderr)
         except BaseException:
             pass
     # An object of the script may hold the control pipe, and closes it when it is let go.
     last = _copy_of(control)
+    channel.move_to(last)
     _wind_down(names)
     if getpid() != main_process:
         # A process that the script forked came to its end like any program; it has nothing to tell the supervisor.
-        _exit(outcome.status)
+        _exit(0 if failed is None else failed.status)
     # Nothing can follow from here: the supervisor need not wait for the process to be gone, to know it.
     _close(1, 2)
-    _tell(last, outcome, result, memory)
+    # A thread or an exit handler may have set the result after the script's last line.
+    _tell(channel, failed or outcome_of(None, result.problem), result, memory)
     _close(control, last)
 
 
@@ -148,7 +158,7 @@ def rehearse() -> None:
 def rehearse_preparation(limits: Limits) -> None:
     """The same for what is done before a script; in the template, which makes a new __main__ afterwards."""
     given = given_of({"secrets": {}, "network": None})
-    _prepared(given, {"code": "pass", "memory_json": ""}, {}, limits, -1, -1)
+    _prepared(given, {"code": "pass", "memory_json": ""}, {}, limits, ScriptChannel(-1, -1), -1)
 
 
 def _main_module(code: str, names: dict[str, Any]) -> dict[str, Any]:
@@ -160,7 +170,8 @@ def _main_module(code: str, names: dict[str, Any]) -> dict[str, Any]:
     return module.__dict__
 
 
-def _execute(code: str, names: dict[str, Any], result: sdk.Result, limits: Limits) -> Outcome:
+def _execute(code: str, names: dict[str, Any], result: sdk.Result, limits: Limits) -> Outcome | None:
+    """None when the script came to its last line."""
     try:
         exec(compile(code, FILE_NAME, "exec", dont_inherit=True), names)
     except BaseException as error:
@@ -169,7 +180,7 @@ def _execute(code: str, names: dict[str, Any], result: sdk.Result, limits: Limit
         _look_at_nothing()
         return outcome_of(call_hook(error), result.problem, Hints(limits).of)
     _look_at_nothing()
-    return outcome_of(None, result.problem)
+    return None
 
 
 def _look_at_nothing() -> None:
@@ -188,13 +199,13 @@ def _wind_down(names: dict[str, Any]) -> None:
             pass
 
 
-def _give_up(control: int, main_process: int, error: str) -> None:
+def _give_up(channel: ScriptChannel, main_process: int, error: str) -> None:
     """Ends the run with this error, from whichever thread."""
     if getpid() != main_process:
         raise RuntimeError(error)
     flush_all()
     try:
-        frames.send(control, (frames.DONE, ascii_of({"end": "script_error", "error": error})))
+        channel.say_last((frames.DONE, ascii_of({"end": "script_error", "error": error})))
     finally:
         _exit(1)
 
@@ -210,7 +221,7 @@ def has_told() -> bool:
     return bool(_told)
 
 
-def _tell(control: int, outcome: Outcome, result: sdk.Result, memory: sdk.Memory) -> None:
+def _tell(channel: ScriptChannel, outcome: Outcome, result: sdk.Result, memory: sdk.Memory) -> None:
     words: list[tuple[bytes, bytes]] = []
     if outcome.end == "completed" and result.text is not None:
         words.append((frames.RESULT, result.text))
@@ -218,17 +229,23 @@ def _tell(control: int, outcome: Outcome, result: sdk.Result, memory: sdk.Memory
     if updates is not None:
         words.append((frames.MEMORY, updates.encode()))
     words.append((frames.DONE, ascii_of({"end": outcome.end, "error": outcome.error})))
-    try:
-        _call_no_handlers()
-        _told.append(True)
-        frames.send(control, *words)
-    except OSError:
-        # The script closed the control pipe. The supervisor sees an exit without a last word.
-        pass
+    last = tuple(words)
+    _call_no_handlers()
+    _told.append(True)
+    # Another thread may set an exception in the middle of them.
+    for _ in range(_ATTEMPTS):
+        try:
+            channel.say_last(*last)
+            return
+        except OSError:
+            # The script closed the control pipe. The supervisor sees an exit without a last word.
+            return
+        except BaseException:
+            pass
 
 
 def _call_no_handlers() -> None:
-    """A handler of the script that raises must not cut the last words in two."""
+    """A handler of the script that raises would cut the last words off."""
     for _ in range(_ATTEMPTS):
         try:
             pthread_sigmask(SIG_BLOCK, _SIGNALS)
@@ -238,13 +255,7 @@ def _call_no_handlers() -> None:
             pass
 
 
-def _ask(control: int, orders: int, question: bytes) -> str:
+def _ask(channel: ScriptChannel, question: bytes) -> str:
     flush_all()
-    # A question whose answer cannot be read is not asked: what the script says next would come out of turn.
-    fstat(orders)
-    frames.send(control, (frames.QUESTION, question))
-    message = frames.receive(orders)
-    if message is None or message[0] != frames.ANSWER:
-        raise RuntimeError("llm.complete: the worker went away before the answer came")
-    answer: str = value_of(message[1].decode())
-    return answer
+    response: str = value_of(channel.ask(question).decode())
+    return response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -83,7 +84,14 @@ def provision_of(request: Any) -> Provision:
     if wrong:
         raise BadStart(f"every limit must be above 0; got {', '.join(wrong)}")
     secrets = tuple(Secret(secret.name, secret.value) for secret in request.secrets)
-    return Provision(request.project, request.secrets_version, secrets, dict(request.settings), limits, request.network)
+    return Provision(
+        request.project, request.secrets_version, secrets, _sorted(request.settings), limits, request.network
+    )
+
+
+def _sorted(settings: Mapping[str, str]) -> dict[str, str]:
+    """Because a map of protobuf's has another order in each process, and a script's objects would lie elsewhere."""
+    return dict(sorted(settings.items()))
 
 
 def start_of(request: Any, provision: Provision) -> Start:
@@ -102,7 +110,7 @@ def start_of(request: Any, provision: Provision) -> Start:
         execution_id=request.execution_id,
         code=request.code,
         timeout_ms=request.timeout_ms,
-        settings=dict(request.settings),
+        settings=_sorted(request.settings),
         memory_json=memory_json,
         secrets=provision.secrets,
         project_settings=provision.settings,

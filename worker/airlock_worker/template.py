@@ -7,9 +7,9 @@ Messages are JSON, one a packet. From the template: `{"importing": module or nul
 as it begins with a module that it could do without, and once more, with true, when it ends because of one; then
 `{"failed": text}` or `{"ready": what every run child has before its script, "left_out": [modules that could not be
 imported]}`. Then to it: `{"limits": {...}, "born_in_cgroup": bool}` with descriptors (the child's ends of control,
-orders, stdout, stderr and status, the cgroup's directory when the child is to be born in it, files to move by), and
-from it: `{"pid": pid}` with a pidfd where the kernel has them, or `{"no_fork": [errno, text]}`. On a socket of its own:
-`{"exit": pid, "status": n}`.
+orders, stdout, stderr, status and begun, the cgroup's directory when the child is to be born in it, files to move by),
+and from it: `{"pid": pid}` with a pidfd where the kernel has them, or `{"no_fork": [errno, text]}`. On a socket of its
+own: `{"exit": pid, "status": n}`.
 """
 
 from __future__ import annotations
@@ -57,8 +57,6 @@ _MAX_PACKET = 4096
 _MAX_DESCRIPTORS = 16
 # The template's file for the kernel's choice when memory is short, and what stands in it.
 _oom_file, _oom_score = -1, b""
-# The child's ends: control, orders, stdout, stderr, status.
-Ends = tuple[int, int, int, int, int]
 
 
 class Template:
@@ -118,7 +116,7 @@ class Template:
             return f"the import ended the process with exit status {how.si_status}"
         return f"the import was killed by {signal.Signals(how.si_status).name}"
 
-    def fork(self, limits: Limits, ends: Ends, cgroup: RunCgroup) -> tuple[int, list[int]]:
+    def fork(self, limits: Limits, ends: child.Ends, cgroup: RunCgroup) -> tuple[int, list[int]]:
         """The pid of the new child, and its pidfd where the kernel has them."""
         born_in = [] if cgroup.clone_fd is None else [cgroup.clone_fd]
         order = {"limits": asdict(limits), "born_in_cgroup": cgroup.clone_fd is not None}
@@ -263,14 +261,14 @@ def _serve(orders: socket.socket, endings: socket.socket, room: Room, heap: Heap
 
 def _fork(order: dict[str, Any], fds: list[int], room: Room, heap: Heap) -> tuple[bytes, list[int]]:
     limits = Limits(**order["limits"])
-    cgroup = RunCgroup("", limits, entry_fds=fds[5:])
+    cgroup = RunCgroup("", limits, entry_fds=fds[6:])
     if order["born_in_cgroup"]:
         cgroup.clone_fd = cgroup.entry_fds.pop(0)
     oom_score.put(_oom_file, oom_score.FIRST_OF_ALL)
     try:
         pid = namespaces.fork(room, cgroup)
         if pid == 0:
-            child.live((fds[0], fds[1], fds[2], fds[3], fds[4]), room, limits, cgroup, heap)
+            child.live((fds[0], fds[1], fds[2], fds[3], fds[4], fds[5]), room, limits, cgroup, heap)
         # Its number is sure to be its own until `_reap`.
         pidfd = pidfd_of(pid)
         return json.dumps({"pid": pid}).encode(), [] if pidfd is None else [pidfd]

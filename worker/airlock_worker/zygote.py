@@ -5,9 +5,9 @@ but the link to its supervisor: whatever is in its memory can be read by every s
 
 Messages over the link are JSON, one a packet. From the zygote: `{"failed": text}`, `{"ready": what every run child has
 before its script, "left_out": [modules that could not be imported]}`, `{"spare": pid, "series": n, "init": whether it
-is process 1 of a pid namespace, "cgroup": name, "pidfd": whether there is one}` with four descriptors (control, orders,
-stdout, stderr), the pidfd and, when the limits say `network`, the listener for the egress proxy on 127.0.0.1 in the
-child's network namespace;
+is process 1 of a pid namespace, "cgroup": name, "pidfd": whether there is one}` with five descriptors (control, orders,
+stdout, stderr, begun), the pidfd and, when the limits say `network`, the listener for the egress proxy on 127.0.0.1 in
+the child's network namespace;
 `{"exit": pid, "status": wait status, "oom_kills": n}`, `{"no_fork": text}`. From the supervisor: `{"fork": n, "limits":
 {...}, "series": n}`.
 """
@@ -24,11 +24,11 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
-from . import entrance, ground, init, kernel, preload, processes
+from . import child, entrance, ground, init, kernel, preload, processes
 from .cgroup_limits import Overhead
 from .room import Limits, Room
 from .run_cgroup import RunCgroup, RunCgroups
-from .template import Ends, Template
+from .template import Template
 
 
 @dataclass(frozen=True)
@@ -80,25 +80,38 @@ class Zygote:
         status, childs_status = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         out, childs_out = os.pipe()
         err, childs_err = os.pipe()
+        begun, childs_begun = os.pipe()
         passed: list[int] = []
         try:
-            ends = (childs_control, childs_orders, childs_out, childs_err, childs_status.fileno())
+            ends = (childs_control, childs_orders, childs_out, childs_err, childs_status.fileno(), childs_begun)
             pid, pidfd, cgroup = self._fork_into_cgroup(limits, ends)
             passed.extend(pidfd)
             childs_status.close()
             self._children[pid] = _Child(status, cgroup)
             passed.extend(socket.recv_fds(status, 64, 1)[1] if limits.network else [])
             spare = {"spare": pid, "series": series, "init": self._room.own_pids, "cgroup": cgroup.name}
-            self.send({**spare, "pidfd": bool(pidfd)}, control, orders, out, err, *passed)
+            self.send({**spare, "pidfd": bool(pidfd)}, control, orders, out, err, begun, *passed)
         except OSError as error:
             status.close()
             self.send({"no_fork": str(error)})
         finally:
             childs_status.close()
-            for fd in (control, childs_control, orders, childs_orders, out, childs_out, err, childs_err, *passed):
+            pipes = (
+                control,
+                childs_control,
+                orders,
+                childs_orders,
+                out,
+                childs_out,
+                err,
+                childs_err,
+                begun,
+                childs_begun,
+            )
+            for fd in (*pipes, *passed):
                 os.close(fd)
 
-    def _fork_into_cgroup(self, limits: Limits, ends: Ends) -> tuple[int, list[int], RunCgroup]:
+    def _fork_into_cgroup(self, limits: Limits, ends: child.Ends) -> tuple[int, list[int], RunCgroup]:
         cgroup = self._cgroups.take(limits)
         try:
             return *self._template.fork(limits, ends, cgroup), cgroup

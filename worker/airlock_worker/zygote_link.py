@@ -21,8 +21,8 @@ from .room import Limits
 from .run_process import RunProcess, signal_name
 from .worker_cgroups import WorkerCgroups
 
-# Control, orders, stdout, stderr; a pidfd where there are some; the listener of a run with a network.
-_FDS_PER_SPARE = 6
+# Control, orders, stdout, stderr, begun; a pidfd where there are some; the listener of a run with a network.
+_FDS_PER_SPARE = 7
 _MAX_PACKET = 64 * 1024
 _STOP_S = 2.0
 # A fork takes the memory and a core away from a run that starts or ends at the same time; spares can wait.
@@ -207,10 +207,10 @@ class ZygoteLink:
                     waiter.set_exception(NoSpare(f"the machine allows no further process: {text}"))
 
     def _process_of(self, pid: int, spare: dict[str, Any], fds: list[int]) -> RunProcess:
-        rest = fds[4:]
+        rest = fds[5:]
         return RunProcess(
             pid,
-            *fds[:4],
+            *fds[:5],
             pidfd=rest.pop(0) if spare["pidfd"] else None,
             listener=rest.pop(0) if rest else None,
             run_dir=self._run_dir,

@@ -8,7 +8,7 @@ import json
 import sys
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,14 @@ class RunCall:
         await self._call.done_writing()
         assert await self._call.read() is grpc.aio.EOF
         return self.ended
+
+    async def finish_by(self, answer: Callable[[str], str]) -> Ended:
+        """The same with an answer to each prompt."""
+        while not self.ended.end:
+            event = await self.next_event()
+            if event.WhichOneof("event") == "llm_request":
+                await self.answer(event.llm_request.id, answer(event.llm_request.prompt))
+        return await self.finish()
 
     async def stop(self) -> None:
         await self._call.write(M.RunRequest(stop=M.RunStop()))

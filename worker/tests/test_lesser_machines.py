@@ -74,3 +74,22 @@ async def test_without_cgroups_runs_are_limited_one_process_at_a_time(command: s
         assert words in missing["cgroup"]
         assert (await target.run("x = bytearray(1 << 30)")).end == "out_of_memory"
         assert (await target.run("set_result(1)")).value == 1
+
+
+async def test_a_script_that_may_open_the_other_ends_of_its_pipes_cannot_take_back_that_it_began() -> None:
+    code = """
+import json, os
+opened = 0
+for fd in os.listdir("/proc/self/fd"):
+    try: end = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK)
+    except OSError: continue
+    opened += 1
+    try: os.read(end, 1000)
+    except OSError: pass
+assert opened > 1
+text = json.dumps({"end": "start_failed", "error": "Please run me again."}).encode()
+os.write(3, b"D" + len(text).to_bytes(4, "big") + text)
+"""
+    async with worker(wrapper=PLAIN_USER) as target:
+        for _ in range(5):
+            assert (await target.run(code)).end == "script_error"

@@ -43,7 +43,7 @@ def _states(pid: int) -> list[str]:
 
 @pytest.mark.parametrize("is_init", [True, False])
 async def test_whoever_has_the_number_of_a_run_that_was_reaped_is_left_alone(stranger: int, is_init: bool) -> None:
-    fds = [fd for _ in range(2) for fd in os.pipe()]
+    fds = [fd for _ in range(3) for fd in os.pipe()][:5]
     reaped = _pidfd_of_a_reaped_process()
     run = RunProcess(stranger, *fds, pidfd=reaped, listener=None, run_dir="/", is_init=is_init, cgroup="")
     await run.freeze()
