@@ -6,6 +6,7 @@ import { createFairLine, type FairLine } from "./names/fair-line.ts";
 import { LOOKUP_LIMITS, type LookUp, WaitedTooLong } from "./names/lookups.ts";
 import { notListed, Refusal } from "./refusal.ts";
 import type { Route } from "./routes.ts";
+import { ONE_PIECE } from "./short-pieces.ts";
 
 export type Target = { readonly host: string; readonly port: number };
 /**
@@ -116,7 +117,16 @@ function open({ host, port }: Target, addresses: readonly string[], signal: Abor
     else done(null, found[0]?.address as string, found[0]?.family);
   };
   return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, lookup: known, autoSelectFamily: true, allowHalfOpen: true });
+    // Not in the types of Node, which gives it to the stream.
+    const reads = { readableHighWaterMark: ONE_PIECE };
+    const socket = connect({
+      host,
+      port,
+      lookup: known,
+      autoSelectFamily: true,
+      allowHalfOpen: true,
+      ...reads,
+    });
     const timer = setTimeout(() => socket.destroy(timedOut("no connection")), CONNECT_TIMEOUT_MS);
     const giveUp = () => socket.destroy(signal.reason);
     const settle = () => {

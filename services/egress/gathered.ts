@@ -2,12 +2,11 @@ import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import { ByteCollector } from "../common/byte-collector.ts";
 import { Turn } from "../common/turn.ts";
+import { MIN_COUNTED_BYTES, ONE_PIECE } from "./short-pieces.ts";
 import type { Direction, Traffic } from "./traffic.ts";
 
 /** So many bytes are kept while the reader takes none; the socket is read no further then. */
 const MAX_HELD_BYTES = 64 * 1024;
-/** A chunk costs about as much as so many bytes, however short it is. */
-const MIN_COUNTED_BYTES = 64;
 /** So many chunks in one round of the event loop are short ones, and others work before the next are read. */
 const MANY_CHUNKS = 1_000;
 
@@ -24,7 +23,7 @@ export function gathered(message: IncomingMessage, traffic: Traffic, direction: 
   let isScheduled = false;
 
   const pieces = new Readable({
-    highWaterMark: MAX_HELD_BYTES,
+    highWaterMark: ONE_PIECE,
     read() {
       isWanted = true;
       schedule();

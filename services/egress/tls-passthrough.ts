@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { ByteCollector } from "../common/byte-collector.ts";
 import { readClientHello } from "./client-hello.ts";
 import { Refusal } from "./refusal.ts";
 import type { Route } from "./routes.ts";
@@ -13,21 +14,21 @@ const ALERT = Buffer.from([21, 3, 3, 0, 2, 2, 112]);
  * `host`: another name would reach another server behind the same address.
  */
 export async function expectServerName(socket: Duplex, host: string): Promise<void> {
-  let bytes = Buffer.alloc(0);
+  const said = new ByteCollector();
   const late = setTimeout(() => socket.destroy(), HELLO_TIMEOUT_MS);
   try {
     for (;;) {
       const chunk = await nextChunk(socket);
       if (chunk === undefined) throw refuse("the connection ended before TLS began");
-      bytes = Buffer.concat([bytes, chunk]);
-      const hello = readClientHello(bytes);
+      said.append(chunk);
+      const hello = readClientHello(said.bytes);
       if (hello.state === "incomplete") continue;
       if (hello.state === "invalid") throw refuse(hello.reason);
       if (hello.serverName !== host) {
         socket.write(ALERT);
         throw refuse("TLS names another server than CONNECT does");
       }
-      socket.unshift(bytes);
+      socket.unshift(said.bytes);
       return;
     }
   } finally {

@@ -1,5 +1,6 @@
 import { Transform } from "node:stream";
 import { Refusal } from "./refusal.ts";
+import { MIN_COUNTED_BYTES, ONE_PIECE, restAfter } from "./short-pieces.ts";
 
 export type Direction = "in" | "out";
 
@@ -24,16 +25,19 @@ export class Traffic {
     );
   }
 
-  /** A stream that passes everything on and breaks when the limit is reached. */
+  /** A stream that passes everything on, piece by piece, and breaks when the limit is reached. */
   meter(direction: Direction): Transform {
     return new Transform({
+      highWaterMark: ONE_PIECE,
       transform: (chunk: Buffer, _encoding, done) => {
         try {
-          this.count(direction, chunk.length);
-          done(null, chunk);
+          this.count(direction, Math.max(chunk.length, MIN_COUNTED_BYTES));
         } catch (error) {
-          done(error as Error);
+          return done(error as Error);
         }
+        const rest = restAfter(chunk);
+        if (rest) void rest.then(() => done(null, chunk));
+        else done(null, chunk);
       },
     });
   }

@@ -1,28 +1,73 @@
 import { Duplex } from "node:stream";
+import { ByteCollector } from "../common/byte-collector.ts";
 import type { TunnelResponse } from "../common/gen/airlock/v1/worker.ts";
+import { ONE_PIECE, restAfter } from "./short-pieces.ts";
 import type { TunnelCall } from "./tunnel-call.ts";
 
 const MAX_DATA_BYTES = 64 * 1024;
+/** So many bytes are kept while nobody reads; the call is read no further then. */
+const MAX_HELD_BYTES = 64 * 1024;
 
 /**
  * A connection of a run, at the other end of a tunnel that was opened just now. It has what HTTP and TLS expect of a
  * net.Socket that may be half open. Destroyed, it reads nothing more, and what was written still arrives. It emits no
- * errors: a connection that breaks off is closed.
+ * errors: a connection that breaks off is closed. What nobody reads yet is gathered into one piece, however many messages it came in.
  */
 export class TunnelSocket extends Duplex {
   readonly #call: TunnelCall;
   #idle: NodeJS.Timeout | undefined;
 
+  #held: ByteCollector | undefined;
+  #isWanted = false;
+  #isOver = false;
+  #isResting = false;
+
   constructor(call: TunnelCall) {
-    super({ allowHalfOpen: true });
+    super({ allowHalfOpen: true, highWaterMark: ONE_PIECE });
     this.#call = call;
     call.on("data", ({ message }: TunnelResponse) => {
       if (this.destroyed) return;
-      if (message?.$case !== "data") this.push(null);
-      else if (!this.push(message.value)) call.pause();
+      if (message?.$case === "data") this.#take(message.value);
+      else {
+        this.#isOver = true;
+        this.#handOn();
+      }
     });
     call.on("end", () => this.destroy());
     call.on("error", () => this.destroy());
+  }
+
+  #take(bytes: Buffer): void {
+    const rest = restAfter(bytes);
+    if (rest) {
+      this.#isResting = true;
+      this.#call.pause();
+      void rest.then(() => {
+        this.#isResting = false;
+        this.#readOn();
+      });
+    }
+    if (this.#isWanted && !this.#held) {
+      this.#isWanted = this.push(bytes);
+      return;
+    }
+    this.#held ??= new ByteCollector();
+    this.#held.append(bytes);
+    if (this.#held.length >= MAX_HELD_BYTES) this.#call.pause();
+  }
+
+  #handOn(): void {
+    if (this.#held && this.#isWanted) {
+      const { bytes } = this.#held;
+      this.#held = undefined;
+      this.#isWanted = this.push(bytes);
+    }
+    if (this.#isOver && !this.#held) this.push(null);
+  }
+
+  #readOn(): void {
+    const isFull = this.#held !== undefined && this.#held.length >= MAX_HELD_BYTES;
+    if (this.destroyed || !(isFull || this.#isResting)) this.#call.resume();
   }
 
   /** Emits `timeout` after this long, unless it is called again; 0 for never. */
@@ -38,7 +83,9 @@ export class TunnelSocket extends Duplex {
   }
 
   override _read(): void {
-    this.#call.resume();
+    this.#isWanted = true;
+    this.#handOn();
+    this.#readOn();
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {

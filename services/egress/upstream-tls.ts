@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { connect, createSecureContext, rootCertificates, type SecureContext, type TLSSocket } from "node:tls";
+import { ONE_PIECE } from "./short-pieces.ts";
 
 /** Encrypts a connection to `host`, whose certificate must be valid for that name. */
 export type Encrypt = (socket: Socket, host: string) => Promise<TLSSocket>;
@@ -13,7 +14,15 @@ export function createEncrypt(extraAuthorities: string): Encrypt {
       ...(extraAuthorities !== "" && { ca: [...rootCertificates, extraAuthorities] }),
     });
     return new Promise((resolve, reject) => {
-      const secured = connect({ socket, servername: host, secureContext, ALPNProtocols: ["http/1.1"] });
+      // Not in the types of Node, which gives it to the stream.
+      const keeps = { highWaterMark: ONE_PIECE };
+      const secured = connect({
+        socket,
+        servername: host,
+        secureContext,
+        ALPNProtocols: ["http/1.1"],
+        ...keeps,
+      });
       secured.once("error", (error) => {
         socket.destroy();
         reject(error);
