@@ -150,6 +150,7 @@ class DocumentWalk {
   #number(): void {
     const { start, end } = this.#tokens;
     this.#dropRegionsBefore(start);
+    this.#dropGroupsBefore(end);
     const { numbers } = this.#needles;
     let found: Needle | undefined;
     if (this.#hasRegionBefore(end)) found = this.#needleOf(this.#raw.regions.head);
@@ -161,6 +162,21 @@ class DocumentWalk {
     this.#edits.add(start, end, JSON.stringify(found.marker));
     this.#counts.add(this.#needles.names[found.source] ?? "");
     this.#changedTo = end;
+  }
+
+  /**
+   * In JSON a comma between numbers groups no digits: `[48,151,623]` is three numbers. Numbers that are a secret each are found by
+   * what they are.
+   */
+  #dropGroupsBefore(end: number): void {
+    const { start } = this.#tokens;
+    const { regions } = this.#raw;
+    while (this.#hasRegionBefore(end) && this.#needleOf(regions.head).gaps !== "none") {
+      const isWithin =
+        (regions.starts[regions.head] as number) >= start && (regions.ends[regions.head] as number) <= end;
+      if (isWithin) return;
+      regions.shift();
+    }
   }
 
   /** The needle of a raw region that touches the token but does not lie within its inside. */

@@ -22,6 +22,9 @@ type Surroundings = {
 /** A piece begins at most this far before the first sample in it. */
 const MAX_BEFORE_SAMPLE = MIN_PIECE_CHARACTERS - 1;
 
+/** The longest escape that is looked for before a match, with zeros behind it. */
+const MAX_ESCAPE_BEFORE = 32;
+
 /** No printed number is longer. */
 const MAX_NUMBER_BYTES = 64;
 
@@ -33,7 +36,7 @@ const CONTINUES_WORD = /[\p{L}\p{N}_]/u;
 /** How many bytes on either side of a match a check looks at. */
 export function checkedBytes(check: MatchCheck): { readonly before: number; readonly behind: number } {
   if (check?.kind === "piece") return { before: MAX_BEFORE_SAMPLE, behind: check.of.length - check.at };
-  return { before: 16, behind: MAX_NUMBER_BYTES };
+  return { before: MAX_ESCAPE_BEFORE, behind: MAX_NUMBER_BYTES };
 }
 
 /** Whether what follows a match of `matchBytes` is known far enough to check it; `text` holds it from `at` on. */
@@ -80,12 +83,18 @@ export function meantBytes(check: MatchCheck, around: Surroundings): number | un
   }
 }
 
+/** What begins a control sequence of a terminal, as it is and escaped. */
+const CONTROL = String.raw`(?:\x1b|\\x1b|\\u001b|\\033|\\e|%1b)`;
+
 /**
- * An escape before a word or a number is no part of it, such as `\\n`, `\\u0022`, `%22` or `ESC [31m`; zeros of the number may
- * follow it.
+ * An escape or a control sequence before a word or a number is no part of it, such as `\\n`, `\\u0022`, `\\251`, `%22` or `ESC [31m`; zeros
+ * of the number may follow it.
  */
-const ESCAPE_BEFORE =
-  /(?:\\(?:[nrtbfv]|u[0-9a-f]{4}|x[0-9a-f]{2})|%(?:25){0,2}[0-9a-f]{2}|(?:\[|%5B)(?:[\d;]|%3B)*m)(0*)$/i;
+const ESCAPE_BEFORE = new RegExp(
+  String.raw`(?:\\(?:[abefnrtv]|u[0-9a-f]{4}|U[0-9a-f]{8}|x[0-9a-f]{2}|[0-3][0-7]{2})|%(?:25){0,2}[0-9a-f]{2}|%u[0-9a-f]{4}` +
+    String.raw`|_x[0-9a-f]{4}_|(?:\[|%5b)(?:[\d;]|%3b)*m|${CONTROL}(?:(?:\[|%5b)[0-?]*[ -/]*[@-~]|[()][0-9A-B]))(0*)$`,
+  "i",
+);
 
 /**
  * The same of quoted-printable, which writes blanks, signs and characters beyond ASCII so, and neither letters nor digits: `=AB` in `x=ABcde` and

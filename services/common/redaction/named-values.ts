@@ -1,3 +1,5 @@
+import { ENTITIES } from "./escape-names.ts";
+
 /** A name in a text, and what may be the value that the text gives it. */
 export type NamedValue = readonly [name: string, value: string];
 
@@ -12,7 +14,7 @@ const MAX_VALUE_CHARACTERS = 4_096;
 /** `name=`, `name:` and `name=>` with what follows, which is looked at from the next name on once more. */
 const ASSIGNMENT = new RegExp(
   String.raw`(?<![\w.-])(["']?)([A-Za-z_][\w.-]{0,63})\1\s{0,8}(=>|=|:)[^\S\n]{0,8}` +
-    String.raw`(?=(?:"((?:[^"\\\n]|\\.){1,${MAX_VALUE_CHARACTERS}})"|'([^'\n]{1,${MAX_VALUE_CHARACTERS}})'` +
+    String.raw`(?=(?:"((?:[^"\\\n]|\\.){1,${MAX_VALUE_CHARACTERS}})"|'((?:[^'\\\n]|\\.){1,${MAX_VALUE_CHARACTERS}})'|'([^'\n]{1,${MAX_VALUE_CHARACTERS}})'` +
     String.raw`|([^\s"'[<]\S{0,${MAX_VALUE_CHARACTERS}})))`,
   "g",
 );
@@ -21,8 +23,8 @@ const ASSIGNMENT = new RegExp(
 const END = /["'&;,<>})\]]/;
 
 function* assigned(text: string): Iterable<NamedValue> {
-  for (const [, , name = "", sign, double, single, bare = ""] of text.matchAll(ASSIGNMENT)) {
-    const quoted = double ?? single;
+  for (const [, , name = "", sign, double, single, plain, bare = ""] of text.matchAll(ASSIGNMENT)) {
+    const quoted = double ?? single ?? plain;
     if (quoted !== undefined) {
       yield [name, quoted];
       continue;
@@ -61,4 +63,12 @@ function* options(text: string): Iterable<NamedValue> {
 function* ofNetrc(text: string): Iterable<NamedValue> {
   if (!/(?:^|\s)(?:machine\s+\S+|default)\s+login\s/.test(text)) return;
   for (const [, value = ""] of text.matchAll(/\spassword\s+(\S+)/g)) yield ["password", value];
+}
+
+/** A value without the escapes of the format that it stands in: `\\x` of properties and DSNs, `&amp;` of XML. */
+export function unescaped(text: string): string {
+  return text.replaceAll(/\\(.)/gs, "$1").replaceAll(/&([A-Za-z]+);/g, (all, name: string) => {
+    const code = ENTITIES.get(name);
+    return code === undefined ? all : String.fromCharCode(code);
+  });
 }

@@ -47,11 +47,23 @@ export function stretchesOf(value: string, isNamedSecret: boolean, isPart = fals
 
 /** Runs of the characters of Base64, without those that are words or known to everybody. */
 function runsOf(value: string, isNamedSecret: boolean): string[] {
-  const searched = value.replace(SCHEME_AND_HOST, "$1 ").replace(KEY_HEADERS, " ");
-  return (searched.match(/[A-Za-z0-9+/=_-]{13,}/g) ?? []).filter((run) => {
-    const isTelling = isNamedSecret ? !/^[A-Za-z]+$|^[a-z_/=-]+$/.test(run) : isRandomLooking(run);
-    return isTelling && !isTokenHeader(run);
-  });
+  const paths: string[] = [];
+  const searched = value
+    .replace(URL_BEGINNING, (_all, user = "", path = "") => {
+      paths.push(path);
+      return `${user} `;
+    })
+    .replace(KEY_HEADERS, " ");
+  const isTelling = (run: string) =>
+    isNamedSecret ? !/^[A-Za-z]+$|^[a-z_/=-]+$/.test(run) : isRandomLooking(run);
+  // A path such as `/o/oauth2/auth` stands in many secrets and is known to everybody.
+  return [...paths.flatMap(longRuns).filter(isRandomLooking), ...longRuns(searched).filter(isTelling)].filter(
+    (run) => !isTokenHeader(run),
+  );
+}
+
+function longRuns(text: string): string[] {
+  return text.match(/[A-Za-z0-9+/=_-]{13,}/g) ?? [];
 }
 
 /** What most signs of a value with a structure are for; everybody knows them. */
@@ -95,8 +107,8 @@ function unlessWithin(first: readonly string[], second: readonly string[]): stri
   return [...first, ...second.filter((text) => !first.some((other) => other.includes(text)))];
 }
 
-/** The user info of a URL is kept. */
-const SCHEME_AND_HOST = /[A-Za-z][A-Za-z0-9+.-]*:\/\/(?:([^/?#@\s]*)@)?[^/?#@\s]*/g;
+/** A URL up to its query: its user info, and its path. */
+const URL_BEGINNING = /[A-Za-z][A-Za-z0-9+.-]*:\/\/(?:([^/?#@\s]*)@)?[^/?#@\s]*([A-Za-z0-9+/=_.~%-]*)/g;
 
 /** How all keys of RSA and of the curve P-256 begin in PEM, the public ones too. */
 const KEY_HEADERS =

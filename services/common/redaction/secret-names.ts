@@ -23,3 +23,12 @@ export function namesPassword(name: string): boolean {
 export function isPlaceholderWord(text: string): boolean {
   return PLACEHOLDER_WORD.test(text);
 }
+
+/** Names of settings whose values stand in much other output: `universe_domain`, `region`, `start_date`. */
+const COMMON_SETTING =
+  /(?:^|[_. -])(?:domain|region|zone|location|country|locale|lang(?:uage)?|currency|date|time|timezone|tz|env(?:ironment)?|stage|project(?:_?id)?)$/i;
+
+/** Whether what stands under this name is a setting that is no secret. */
+export function namesCommonSetting(name: string): boolean {
+  return COMMON_SETTING.test(name);
+}

@@ -1,7 +1,8 @@
 import { isUtf8 } from "node:buffer";
-import { namedValuesOf } from "./named-values.ts";
+import { parseAllDocuments } from "yaml";
+import { namedValuesOf, unescaped } from "./named-values.ts";
 import { bytesMeant } from "./other-forms.ts";
-import { isPlaceholderWord, namesPassword, SECRET_NAME } from "./secret-names.ts";
+import { isPlaceholderWord, namesCommonSetting, namesPassword, SECRET_NAME } from "./secret-names.ts";
 import { decoded, queryOf, urlsIn, userInfosOf } from "./url-parts.ts";
 
 /** A piece of a secret that leaves on its own when ordinary code takes the secret apart. */
@@ -11,6 +12,8 @@ const MIN_LINE_BYTES = 12;
 const MIN_LEAF_CHARACTERS = 8;
 /** What is called a password, or stands where one stands, is one from here on. */
 const MIN_NAMED_CHARACTERS = 6;
+/** Base64 of fewer characters could be any word. */
+const MIN_NAMED_BASE64_CHARACTERS = 8;
 const MAX_DEPTH = 4;
 const MAX_PARTS = 500;
 
@@ -24,10 +27,11 @@ export function isWord(value: string): boolean {
 }
 
 /**
- * Why a text is a part. A `field` has no name that says so, and is none if it is made of words; what stands under the name
- * of a secret is one from fewer characters on; a `password` and the `same` value written otherwise may be words.
+ * Why a text is a part. A `field` has no name that says so, and is none if it is made of words, or a host, a date or a media
+ * type; a `setting` has a name that says it is no secret; what stands under the name of a secret is one from fewer characters on;
+ * a `password` and the `same` value written otherwise may be words.
  */
-type Role = "field" | "named" | "password" | "same";
+type Role = "field" | "setting" | "named" | "password" | "same";
 
 /** Takes a text for a part, unless it is too short or too common. */
 type Add = (text: string, role?: Role) => void;
@@ -45,12 +49,15 @@ export function partsOf(value: string): Part[] {
       const isNamedSecret = role === "named" || role === "password";
       const isWords = WORD.test(part);
       if (role === "field" && isWords) fields.add(part);
+      if (role === "setting" || (role === "field" && isCommon(part))) return;
       if (part === value || part.length < (role === "field" ? MIN_LEAF_CHARACTERS : MIN_NAMED_CHARACTERS))
         return;
       if (isWords && (role === "field" || role === "named" || isPlaceholderWord(part))) return;
       const known = parts.get(part);
       if (!known && parts.size >= MAX_PARTS) return;
       if (!known?.isNamedSecret) parts.set(part, { text: part, isNamedSecret });
+      const inBase64 = isNamedSecret ? namedBase64(part) : undefined;
+      if (inBase64 !== undefined) add(inBase64, role);
       takeApart(part, depth + 1);
     };
     addAll(text, add);
@@ -65,9 +72,10 @@ function addAll(value: string, add: Add): void {
   meant(value, add);
   const json = parsedJson(value);
   if (json !== undefined) {
-    jsonLeaves(json, "", add);
+    leaves(json, "", add);
     return;
   }
+  for (const document of parsedYaml(value)) leaves(document, "", add);
   lines(value, add);
   assignments(value, add);
   named(value, add);
@@ -79,7 +87,27 @@ function addAll(value: string, add: Add): void {
 
 function roleOf(name: string): Role {
   if (namesPassword(name)) return "password";
-  return SECRET_NAME.test(name) ? "named" : "field";
+  if (SECRET_NAME.test(name)) return "named";
+  return namesCommonSetting(name) ? "setting" : "field";
+}
+
+/** Hosts, dates, media types, and names such as `eu-north-1`, which stand in much output that has nothing to do with a secret. */
+function isCommon(text: string): boolean {
+  return (
+    /^[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}$/.test(text) ||
+    /^\d{4}-\d\d-\d\d(?:[T ][\d:.,+Z-]*)?$/.test(text) ||
+    /^[a-z]+\/[a-z0-9.+-]+$/.test(text) ||
+    /^[a-z]+(?:[-_][a-z]+)+[-_]\d{1,2}$/.test(text)
+  );
+}
+
+/** The text that a value in Base64 under the name of a secret stands for, as in a Secret of Kubernetes. */
+function namedBase64(text: string): string | undefined {
+  if (text.length < MIN_NAMED_BASE64_CHARACTERS || text.length % 4 !== 0) return undefined;
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text)) return undefined;
+  const bytes = Buffer.from(text, "base64");
+  const meant = bytes.toString().trim();
+  return isUtf8(bytes) && /^[\P{C}\r\n\t]+$/u.test(meant) ? meant : undefined;
 }
 
 /** Without blanks, quotes, and the padding of Base64. */
@@ -114,23 +142,52 @@ function parsedJson(value: string): unknown {
   return /^\s*[[{]/.test(value) ? jsonOf(value) : undefined;
 }
 
+/** Numbers that are passwords are given as they are written, because a double would lose digits. */
 function jsonOf(value: string): unknown {
+  const written = (key: string, member: unknown, context?: { readonly source?: string }) =>
+    typeof member === "number" && namesPassword(key) ? (context?.source ?? member) : member;
   try {
-    return JSON.parse(value);
+    // TypeScript does not know the third parameter yet.
+    return JSON.parse(value, written as (key: string, member: unknown) => unknown);
   } catch {
     // Text that only begins like JSON.
     return undefined;
   }
 }
 
-function jsonLeaves(json: unknown, name: string, add: Add): void {
-  if (typeof json === "string") {
+/** The documents of a text of several lines in YAML; none of another text. */
+function parsedYaml(value: string): unknown[] {
+  if (value.length > MAX_YAML_CHARACTERS || !YAML_MAPPING.test(value)) return [];
+  const documents = parseAllDocuments(value, { intAsBigInt: true, logLevel: "silent" });
+  if (!Array.isArray(documents) || documents.some(({ errors }) => errors.length > 0)) return [];
+  try {
+    return documents.map((document) => document.toJS({ maxAliasCount: 100 }) as unknown);
+  } catch {
+    // More aliases than that.
+    return [];
+  }
+}
+
+const MAX_YAML_CHARACTERS = 64 * 1024;
+/** A name with a value below it or beside it, and another line. */
+const YAML_MAPPING = /^[ \t]*(?:- )?["']?[A-Za-z_][\w.-]*["']?:(?: .*)?\r?\n/m;
+
+/** Strings of a document; numbers under the name of a password, too. */
+function leaves(value: unknown, name: string, add: Add): void {
+  if (typeof value === "string") {
     // An address is no secret, but what it carries may be; `add` would take it whole.
-    if (isUrlWithoutUser(json)) query(json, add);
-    else add(json, roleOf(name));
-  } else if (json !== null && typeof json === "object") {
-    for (const [key, member] of Object.entries(json))
-      jsonLeaves(member, Array.isArray(json) ? name : key, add);
+    if (isUrlWithoutUser(value)) query(value, add);
+    else add(value.trim(), roleOf(name));
+  } else if (typeof value === "number" || typeof value === "bigint") {
+    if (namesPassword(name)) add(String(value), "password");
+  } else if (Array.isArray(value)) {
+    for (const member of value) leaves(member, name, add);
+  } else if (value !== null && typeof value === "object") {
+    // `{"name": "DB_PASSWORD", "value": "…"}`, as of a container's environment.
+    const members = Object.entries(value);
+    const [, named] = members.find(([key]) => /^(?:name|key)$/i.test(key)) ?? [];
+    for (const [key, member] of members)
+      leaves(member, typeof named === "string" && /^value$/i.test(key) ? named : key, add);
   }
 }
 
@@ -175,7 +232,7 @@ function named(value: string, add: Add): void {
     // An address such as `host=db.internal` is no secret.
     if (role === "field" && (kindsOf(text) < 3 || !/^[^\s=:]+$/.test(text) || !isGiven(value, text)))
       continue;
-    for (const each of new Set([text, decoded(text)])) add(each, role);
+    for (const each of new Set([text, decoded(text), unescaped(text)])) add(each, role);
   }
 }
 

@@ -156,6 +156,20 @@ describe("the redaction of JSON", () => {
     expect(await redact(["12345678901234567890"], "[1.2345678901234567e+19, 7]")).toBe('["[REDACTED]", 7]');
   });
 
+  it.each([
+    ["48151623", "[1,48,151,623]"],
+    ["481516", '{"xy":[481,516]}'],
+    ["1122334455667788", "[11,22,33,44,55,66,77,88,99]"],
+  ])("takes numbers beside each other for no digits of %s: %s", async (value, json) => {
+    expect(await redact([value], json)).toBe(json);
+  });
+
+  it("takes the same digits out where they are one number, or stand in one text", async () => {
+    expect(await redact(["48151623"], '[48151623,"48,151,623",4.8151623e7]')).toBe(
+      '["[REDACTED]","[REDACTED]","[REDACTED]"]',
+    );
+  });
+
   it("takes apart a secret that spans several tokens", async () => {
     const key = '{"type": "service", "id": 7}';
     const output = await redact([key], `{"a": ${key}, "b": 7}`);

@@ -103,6 +103,18 @@ describe("the parts of a value", () => {
     ["Base64 without its padding", "c2VjcmV0LXZhbA==", "c2VjcmV0LXZhbA"],
     ["a line", "first line: 1\nthe second line: X9\n", "the second line: X9"],
     ["a signature in a URL", "https://h.example/x?sv=1&sig=abcdef123456", "abcdef123456"],
+    ["a block scalar of YAML", "user: app\npassword: |\n  Zx9!kQ2p\n", "Zx9!kQ2p"],
+    ["a folded scalar of YAML", "password: >-\n  Zx9!kQ2p\nuser: app\n", "Zx9!kQ2p"],
+    ["a list of YAML", "passwords:\n  - Zx9!kQ2p\n  - Yx9!kQ2p\n", "Yx9!kQ2p"],
+    ["a Secret of Kubernetes", "kind: Secret\ndata:\n  password: SHVudGVyMmEh\n", "Hunter2a!"],
+    ["Base64 under the name of a secret", '{"password":"SHVudGVyMmEh"}', "Hunter2a!"],
+    ["Docker's configuration", '{"auths":{"r.example":{"auth":"YjpIdW50ZXIy"}}}', "Hunter2"],
+    ["a number under the name of a secret", '{"pin":48151623}', "48151623"],
+    ["a large number under such a name", '{"account_secret":48151623421088151623}', "48151623421088151623"],
+    ["a value beside such a name", '[{"name":"DB_PASSWORD","value":"Hunter2"}]', "Hunter2"],
+    ["an escaped value of properties", "spring.datasource.password=Zx9\\!kQ2p", "Zx9!kQ2p"],
+    ["an escaped value of a DSN", "host=db password='Zx9 \\'kQ2p'", "Zx9 'kQ2p"],
+    ["an escaped value of XML", "<db><password>Zx9&amp;kQ2p</password></db>", "Zx9&kQ2p"],
   ])("hold %s", (_what, value, part) => {
     expect(partTexts(value)).toContain(part);
   });
@@ -111,6 +123,12 @@ describe("the parts of a value", () => {
     ["words", '{"type": "service_account", "universe": "googleapis"}'],
     ["addresses", '{"token_uri": "https://oauth2.example.com/token"}'],
     ["short lines and lines of one kind", "a: 1\nenabled: true\n-----BEGIN PRIVATE KEY-----\n"],
+    ["hosts", '{"universe": "googleapis.com", "endpoint": "core.windows.net"}'],
+    [
+      "dates, regions and media types",
+      '{"start": "2024-01-01", "where": "eu-north-1", "what": "application/json"}',
+    ],
+    ["settings that no secret is", '{"project_id": "acme-billing-347719", "universe_domain": "x9.example1"}'],
   ])("hold no %s", (_what, value) => {
     expect(partTexts(value).filter((text) => text !== value.trim())).toEqual([]);
   });

@@ -70,6 +70,38 @@ describe("a secret that is a number, or looks like one", () => {
   });
 });
 
+describe.each(["48151623421088", "swordfish"])(
+  "%s, behind an escape or a control sequence of a terminal",
+  (value) => {
+    it.each([
+      ...[
+        "\\U0001f511",
+        "\\303\\251",
+        "\\a",
+        "\\e",
+        "%u00e9",
+        "_x000A_",
+        "\\n",
+        "\\u0022",
+        "%22",
+        "\u001b[31m",
+      ],
+      ...[
+        "\r\u001b[2K",
+        "\u001b[K",
+        "\u001b[H",
+        "\u001b(B",
+        "\\x1b[2K",
+        "\\u001b[1;1H",
+        "\\033[K",
+        "%1B%5B2K",
+      ],
+    ])("is found behind %j", (before) => {
+      expect(redact(`x ${before}${value} y`, value)).not.toContain(value);
+    });
+  },
+);
+
 describe("a secret that is a word", () => {
   it("is not found behind letters that look like quoted-printable, and is behind what that writes", () => {
     expect(redact("x=ABswordfish y=C3=A9swordfish z=20swordfish", "swordfish")).toBe(
