@@ -20,7 +20,10 @@ type Tally = { lines: number; readonly further: Map<Verdict, number> };
 const MAX_LINES = 20;
 // Attempts without valid credentials are nobody's, so no end of a run sums them up.
 const ANONYMOUS_WINDOW_MS = 60_000;
-const SHOWN_CHARACTERS = 5;
+const SHOWN_LABELS = 2;
+const SHOWN_CHARACTERS = 3;
+/** Of sixteen bits each. */
+const SHOWN_GROUPS = 2;
 
 export function createAttemptLog(log: Log, clock: Clock): AttemptLog {
   const tallies = new WeakMap<Route, Tally>();
@@ -79,18 +82,21 @@ export function createAttemptLog(log: Log, clock: Clock): AttemptLog {
 }
 
 /**
- * A script may try a host name that is made of a secret, and no log may hold one: what the project file does not say is
- * shown in part only, which also bounds it.
+ * A script may try a host name, or an IPv6 address, that is made of a secret, and no log may hold one. Of what the project file does
+ * not say, the log shows the end of a name, cut, and the beginning of an address, which is enough to recognise it.
  */
 function loggable(route: Route | undefined, { host, port }: Target): string {
-  if (isIP(host) !== 0) return host;
+  if (isIP(host) === 4) return host;
   const entries = route?.network.allowlist ?? [];
   if (entries.some((entry) => !entry.wildcard && entry.host === host)) return host;
   const wildcard = entries.find((entry) => entry.wildcard && allows([entry], host, port));
   if (wildcard) return describeAllowedHost(wildcard);
-  return host
-    .split(".")
-    .slice(-4)
-    .map((label) => (label.length <= SHOWN_CHARACTERS ? label : `${label.slice(0, 3)}…${label.length}`))
-    .join(".");
+  if (isIP(host) === 6) return `${host.split(":").slice(0, SHOWN_GROUPS).join(":")}:…`;
+  const labels = host.split(".");
+  const shown = labels.slice(-SHOWN_LABELS).map(cutLabel).join(".");
+  return labels.length > SHOWN_LABELS ? `….${shown}` : shown;
+}
+
+function cutLabel(label: string): string {
+  return label.length <= SHOWN_CHARACTERS ? label : `${label.slice(0, SHOWN_CHARACTERS)}…${label.length}`;
 }

@@ -12,7 +12,7 @@ import { endToEndHeaders, type Header } from "./http-headers.ts";
 import { injectHeader, placeholderGuard, refusePlaceholders } from "./placeholders.ts";
 import { asRefusal, Refusal } from "./refusal.ts";
 import { filterBody } from "./response-body.ts";
-import { type ResponseFilter, redactText } from "./response-filter.ts";
+import { type ResponseFilter, redactLines } from "./response-filter.ts";
 import type { Route } from "./routes.ts";
 
 /** One request of a run on its way to a server. */
@@ -67,6 +67,8 @@ export async function forward(
     maxHeaderSize: MAX_HEADER_BYTES,
     signal: abort.signal,
   });
+  // All header lines, of which `maxHeaderSize` bounds the bytes: behind the first 1,000 one could say that the body is encoded.
+  upstream.maxHeadersCount = 0;
   const answered = new Promise<IncomingMessage>((resolve, reject) => {
     upstream.once("response", resolve);
     upstream.once("upgrade", (_response, socket) => {
@@ -169,11 +171,13 @@ async function sendBack(
     headers.reduce((sum, pair) => sum + pair[0].length + pair[1].length, reason.length),
   );
   if (filter) {
-    headers = headers
-      .filter(([name]) => redactText(filter, name) === name)
-      .filter(([name]) => !hasBody || name.toLowerCase() !== "content-length")
-      .map(([name, value]) => [name, redactText(filter, value)]);
-    reason = redactText(filter, reason);
+    const clean = redactLines(filter, [reason, ...headers.flat()]);
+    reason = clean[0] as string;
+    headers = headers.flatMap(([name], index): Header[] => {
+      const [cleanName, cleanValue = ""] = clean.slice(2 * index + 1, 2 * index + 3);
+      const isLeftOut = cleanName !== name || (hasBody && name.toLowerCase() === "content-length");
+      return isLeftOut ? [] : [[name, cleanValue]];
+    });
   }
   response.writeHead(status, reason, headers.flat());
   if (!hasBody) {

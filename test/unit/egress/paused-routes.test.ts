@@ -6,7 +6,7 @@ import { CompiledValues } from "../../../services/egress/compiled-values.ts";
 import { newPlaceholder, placeholderGuard } from "../../../services/egress/placeholders.ts";
 import {
   type ResponseFilter,
-  redactText,
+  redactLines,
   responseFilters,
 } from "../../../services/egress/response-filter.ts";
 
@@ -36,7 +36,7 @@ it("the routes of many paused runs share what is compiled of their values, and e
   const first = newRoute(compiled);
   const before = usedBytes();
   const routes = Array.from({ length: ROUTES }, () => newRoute(compiled));
-  const texts = routes.map(({ filter }) => redactText(filter, `key=${VALUES[0]}`));
+  const texts = routes.map(({ filter }) => redactLines(filter, [`key=${VALUES[0]}`])[0]);
   for (const { placeholders } of routes) placeholderGuard(placeholders);
   // What is used weakly is let go of only between two turns of the event loop.
   await new Promise((turn) => setTimeout(turn, 10));
