@@ -51,7 +51,7 @@ export function createCircuitBreaker(
     onState(next);
   };
   const open = (openMs: number, last: unknown) =>
-    enter({ kind: "open", untilMs: clock.now() + openMs, openMs, last });
+    enter({ kind: "open", untilMs: clock.monotonicMs() + openMs, openMs, last });
 
   const succeeded = () => {
     if (state.kind === "half_open") enter({ kind: "closed", failures: 0 });
@@ -67,7 +67,7 @@ export function createCircuitBreaker(
   const refusal = (): Error | undefined => {
     if (state.kind === "closed") return undefined;
     const { openMs, last } = state;
-    const retryInMs = state.kind === "open" ? state.untilMs - clock.now() : openMs;
+    const retryInMs = state.kind === "open" ? state.untilMs - clock.monotonicMs() : openMs;
     if (state.kind === "half_open" || retryInMs > 0) return rules.refusal(last, retryInMs);
     enter({ kind: "half_open", openMs, last });
     return undefined;

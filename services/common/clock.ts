@@ -1,7 +1,9 @@
 /** Where time comes from, so that tests can bring their own. */
 export type Clock = {
-  /** Epoch milliseconds. */
+  /** Epoch milliseconds: for moments that are stored or shown. The system's clock may be set, so two of them make no length of time. */
   now(): number;
+  /** Milliseconds since some moment: for lengths of time, deadlines and ages within this process. */
+  monotonicMs(): number;
   /** Calls `run` once after `delayMs`; the returned function takes that back. */
   after(delayMs: number, run: () => void): () => void;
 };
@@ -15,6 +17,7 @@ const MOMENT_MS = 250;
 
 export const systemClock: Clock = {
   now: Date.now,
+  monotonicMs: () => Math.floor(performance.now()),
   after(delayMs, run) {
     const waitMs = Math.min(delayMs, LONGEST_TIMER_MS);
     const dueMs = performance.now() + waitMs;

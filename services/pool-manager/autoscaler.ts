@@ -29,7 +29,7 @@ export function startAutoscaler(parts: {
       policy = new ScalingPolicy();
       return;
     }
-    const atMs = clock.now();
+    const atMs = clock.monotonicMs();
     const wanted = policy.decide({ atMs, replicas, idleWorkers, queueDepth, longestWaitMs }, range);
     if (wanted === replicas) return;
     log.info({ project, from: replicas, to: wanted, queueDepth }, "pool scales");
@@ -37,7 +37,7 @@ export function startAutoscaler(parts: {
   };
   let cancel = clock.after(LOOK_EVERY_MS, look);
   return {
-    waited: (waitedMs) => policy.waited(clock.now(), waitedMs),
+    waited: (waitedMs) => policy.waited(clock.monotonicMs(), waitedMs),
     stop: () => cancel(),
   };
 }

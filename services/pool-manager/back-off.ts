@@ -26,8 +26,8 @@ export function createBackOff(clock: Clock, onOver: () => void): BackOff {
   return {
     failed() {
       // Old troubles do not make a new one worse.
-      failures = clock.now() - failedAtMs > LONGEST_MS * 2 ? 1 : failures + 1;
-      failedAtMs = clock.now();
+      failures = clock.monotonicMs() - failedAtMs > LONGEST_MS * 2 ? 1 : failures + 1;
+      failedAtMs = clock.monotonicMs();
       cancel ??= clock.after(Math.min(FIRST_MS * 2 ** (failures - 1), LONGEST_MS), () => {
         cancel = undefined;
         onOver();

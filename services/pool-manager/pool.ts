@@ -134,7 +134,7 @@ export function createPool(parts: PoolParts): Pool {
   };
 
   const came = (worker: Worker, isTakenOver: boolean) => {
-    const slot = newSlot(worker, clock.now(), isTakenOver);
+    const slot = newSlot(worker, clock.monotonicMs(), isTakenOver);
     slots.add(slot);
     if (slot.isAwaiting) {
       clock.after(COME_BACK_MS, () => {
@@ -166,7 +166,7 @@ export function createPool(parts: PoolParts): Pool {
       claim.resumed?.reject(error);
       claim.lost.resolve(how);
     }
-    if (clock.now() - slot.startedAtMs < SETTLED_AFTER_MS) {
+    if (clock.monotonicMs() - slot.startedAtMs < SETTLED_AFTER_MS) {
       starts.putOff(`A worker ${how} soon after its start; another is started in a while.`);
     }
     reconcile();
@@ -231,7 +231,7 @@ export function createPool(parts: PoolParts): Pool {
 
   return {
     acquire(defaultReplicas, executionId) {
-      const claim = newClaim(executionId, clock.now());
+      const claim = newClaim(executionId, clock.monotonicMs());
       if (closed) {
         claim.granted.reject(stopping());
         return leaseOf(claim);
@@ -246,7 +246,7 @@ export function createPool(parts: PoolParts): Pool {
       const slot = [...slots].find(({ worker }) => worker.id === workerId);
       const known = [...(slot?.claims ?? [])].find((each) => each.executionId === executionId);
       if (known) return leaseOf(known);
-      const claim = newClaim(executionId, clock.now());
+      const claim = newClaim(executionId, clock.monotonicMs());
       attaching.add({ workerId, claim });
       seatAttaching();
       return leaseOf(claim);
@@ -282,7 +282,7 @@ export function createPool(parts: PoolParts): Pool {
       viewPool({
         slots,
         queueDepth: queue.length,
-        longestWaitMs: clock.now() - (queue[0]?.sinceMs ?? clock.now()),
+        longestWaitMs: clock.monotonicMs() - (queue[0]?.sinceMs ?? clock.monotonicMs()),
         desired: desired(),
         draining,
         posture,

@@ -80,15 +80,15 @@ export function createPools(parts: {
     () => [...pools].map(([name, { pool }]) => [name, pool.view()] as const),
     () => catalogue.list().flatMap((entry) => (isUsable(entry) ? [] : entry.name)),
   );
-  let lookedAtMs = clock.now();
+  let lookedAtMs = clock.monotonicMs();
 
   let unreadable: string | undefined;
   // Also without any call: what breaks is said when it breaks.
   const stopWatching = repeat(WATCH_MS, () => look(true), clock);
 
   const look = async (force: boolean) => {
-    if (!force && clock.now() - lookedAtMs < LOOK_AGAIN_MS) return;
-    lookedAtMs = clock.now();
+    if (!force && clock.monotonicMs() - lookedAtMs < LOOK_AGAIN_MS) return;
+    lookedAtMs = clock.monotonicMs();
     if (await catalogue.refresh()) log.info("project files changed");
     const detail = catalogue.unreadable();
     // Once, not every time.

@@ -27,7 +27,7 @@ export function createProvisioning(
   const latest = new Map<string, { provision: Provision; projectRevision: string; until: number }>();
   return async (project) => {
     const known = latest.get(project.name);
-    if (known && known.projectRevision === project.provisionRevision && known.until > clock.now())
+    if (known && known.projectRevision === project.provisionRevision && known.until > clock.monotonicMs())
       return known.provision;
     let resolved: ResolveSecretsResponse;
     try {
@@ -68,7 +68,7 @@ export function createProvisioning(
     latest.set(project.name, {
       provision,
       projectRevision: project.provisionRevision,
-      until: clock.now() + FRESH_MS,
+      until: clock.monotonicMs() + FRESH_MS,
     });
     return provision;
   };

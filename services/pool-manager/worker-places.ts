@@ -102,7 +102,7 @@ export function createWorkerPlaces(
       leave = await launches.enter(launchOf(entry));
     };
     askedAtMs = Number.NEGATIVE_INFINITY;
-    entry.startedAtMs = clock.now();
+    entry.startedAtMs = clock.monotonicMs();
     entry.underWay += 1;
     entry.lacking -= 1;
     if (entry.lacking === 0) wanting.delete(entry);
@@ -116,10 +116,10 @@ export function createWorkerPlaces(
 
   /** Has another project give a worker up for `entry`. */
   const askFor = (entry: Entry) => {
-    if (clock.now() - askedAtMs < TURN_MS) return;
+    if (clock.monotonicMs() - askedAtMs < TURN_MS) return;
     const own = entry.member.count();
     const starving = isStarving(entry);
-    const hasWaited = clock.now() - (entry.starvingSinceMs ?? clock.now()) >= TURN_MS;
+    const hasWaited = clock.monotonicMs() - (entry.starvingSinceMs ?? clock.monotonicMs()) >= TURN_MS;
     const donors = [...members]
       .filter((donor) => donor !== entry)
       .sort((a, b) => b.member.count() - a.member.count());
@@ -130,14 +130,16 @@ export function createWorkerPlaces(
           (isRicher(donor) || (starving && donor.member.queueDepth() === 0)) && donor.member.giveUp(false),
       ) ||
       (starving && donors.some((donor) => (isRicher(donor) || hasWaited) && donor.member.giveUp(true)));
-    if (gives) askedAtMs = clock.now();
+    if (gives) askedAtMs = clock.monotonicMs();
   };
 
   const lookOnce = () => {
     for (;;) {
       if (wanting.size === 0) return;
       for (const entry of wanting) {
-        entry.starvingSinceMs = isStarving(entry) ? (entry.starvingSinceMs ?? clock.now()) : undefined;
+        entry.starvingSinceMs = isStarving(entry)
+          ? (entry.starvingSinceMs ?? clock.monotonicMs())
+          : undefined;
       }
       const waiting = inOrder();
       if (total() >= maxWorkers) {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ServiceError, type StatusObject, status } from "@grpc/grpc-js";
+import { systemClock } from "../common/clock.ts";
 import { hasCode } from "../common/errors.ts";
 import type { WatchStatusResponse, WorkerServiceClient } from "../common/gen/airlock/v1/worker.ts";
 import { fromGrpcError } from "../common/grpc-errors.ts";
@@ -22,7 +23,7 @@ export async function watchWorker(
   onBreak: (error: ServiceError) => void,
   signal: AbortSignal,
 ): Promise<ServiceError | undefined> {
-  let silentSince = Date.now();
+  let silentSince = systemClock.monotonicMs();
   // A client that was closed, as it is when the worker is gone, throws.
   while (!signal.aborted) {
     let isHeard = false;
@@ -33,10 +34,10 @@ export async function watchWorker(
     if (!error) return undefined;
     if (hasCode(fromGrpcError(error, "worker"), "worker_lost")) return error;
     if (isHeard && !signal.aborted) {
-      silentSince = Date.now();
+      silentSince = systemClock.monotonicMs();
       onBreak(error);
     }
-    if (Date.now() - silentSince > ANSWER_WITHIN_MS) return error;
+    if (systemClock.monotonicMs() - silentSince > ANSWER_WITHIN_MS) return error;
     await sleep(ASK_AGAIN_MS);
   }
   return undefined;

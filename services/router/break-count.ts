@@ -15,13 +15,13 @@ const WENT_WELL_MS = 60_000;
 
 export function createBreakCount(clock: Clock): BreakCount {
   let inRow = 0;
-  let sinceMs = clock.now();
+  let sinceMs = clock.monotonicMs();
   return {
     began() {
-      sinceMs = clock.now();
+      sinceMs = clock.monotonicMs();
     },
     broke() {
-      if (clock.now() - sinceMs >= WENT_WELL_MS) inRow = 0;
+      if (clock.monotonicMs() - sinceMs >= WENT_WELL_MS) inRow = 0;
       return ++inRow;
     },
   };

@@ -28,13 +28,13 @@ export function createProjectDirectory(
       timeoutMs: TIMEOUT_MS,
     });
     if (!project) throw new Error("the pool-manager answered without a project");
-    known.set(name, { project, askedAtMs: clock.now() });
+    known.set(name, { project, askedAtMs: clock.monotonicMs() });
     return project;
   };
   return {
     async get(name) {
       const cached = known.get(name);
-      const ageMs = clock.now() - (cached?.askedAtMs ?? Number.NEGATIVE_INFINITY);
+      const ageMs = clock.monotonicMs() - (cached?.askedAtMs ?? Number.NEGATIVE_INFINITY);
       if (cached && ageMs < FRESH_MS) return cached.project;
       const asking = asked.get(name) ?? ask(name).finally(() => asked.delete(name));
       asked.set(name, asking);

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { systemClock } from "../common/clock.ts";
 import { AirlockError, asAirlockError, type ErrorCode, hasCode } from "../common/errors.ts";
 import type {
   EgressServiceClient,
@@ -28,13 +29,13 @@ export async function openRoute(
   request: HoldRouteRequest,
   signal: AbortSignal,
 ): Promise<RouteSession> {
-  for (const until = Date.now() + RESTART_MS; ; ) {
-    await reachable(egress, until);
+  for (const until = systemClock.monotonicMs() + RESTART_MS; ; ) {
+    await reachable(egress, Date.now() + until - systemClock.monotonicMs());
     try {
       return await openOnce(egress, request, signal);
     } catch (error) {
       const mayPass = PASSING.some((code) => hasCode(error, code));
-      if (!mayPass || signal.aborted || Date.now() > until) throw notOpened(error);
+      if (!mayPass || signal.aborted || systemClock.monotonicMs() > until) throw notOpened(error);
       await sleep(ASK_AGAIN_MS);
     }
   }

@@ -111,7 +111,7 @@ export async function conductRun(
   } finally {
     if (recorded) {
       const { startedAtMs } = run;
-      const elapsedMs = startedAtMs === undefined ? undefined : clock.now() - startedAtMs;
+      const elapsedMs = startedAtMs === undefined ? undefined : Math.max(0, clock.now() - startedAtMs);
       logEnded(log, { executionId, project, ending: recorded, elapsedMs });
       outcome.recorded();
     } else outcome.leave();

@@ -110,11 +110,11 @@ export async function reachAgain(
   lease: LeaseSession,
   { workers, clock }: Pick<RunParts, "workers" | "clock">,
 ): Promise<void> {
-  for (const until = clock.now() + REACH_AGAIN_MS; ; ) {
+  for (const until = clock.monotonicMs() + REACH_AGAIN_MS; ; ) {
     try {
       return await Promise.race([workers.reach(address), lease.lost]);
     } catch (error) {
-      if (clock.now() > until || (await isSettled(lease.lost))) throw error;
+      if (clock.monotonicMs() > until || (await isSettled(lease.lost))) throw error;
     }
   }
 }

@@ -34,13 +34,14 @@ export async function runExecution(
     const { workerId, workerAddress, secretsVersion, llmTimeoutMs, network } = granted;
     const grant = { workerId, workerAddress, secretsVersion, llmTimeoutMs, network };
     const startedAtMs = clock.now();
+    const startedMonotonicMs = clock.monotonicMs();
     const start = () => store.start(executionId, startedAtMs, grant);
     const started = await awaitStore(start, run.interruption, clock);
     if (!started) return undefined;
     run.startedAtMs = startedAtMs;
-    const waitedMs = startedAtMs - started.submission.createdAtMs;
+    const waitedMs = Math.max(0, startedAtMs - started.submission.createdAtMs);
     parts.log.info({ executionId, project, workerId, waitedMs }, "execution started");
-    if (store.isShared && clock.now() - startedAtMs > LATE_START_MS) {
+    if (store.isShared && clock.monotonicMs() - startedMonotonicMs > LATE_START_MS) {
       run.lease?.abandon();
       throw new Interrupted("handed_over", "Another router goes on with it.");
     }

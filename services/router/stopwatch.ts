@@ -10,17 +10,17 @@ export type Stopwatch = {
 
 export function startStopwatch(clock: Clock): Stopwatch {
   let countedMs = 0;
-  let runningSince: number | undefined = clock.now();
+  let runningSince: number | undefined = clock.monotonicMs();
   return {
-    elapsedMs: () => countedMs + (runningSince === undefined ? 0 : clock.now() - runningSince),
+    elapsedMs: () => countedMs + (runningSince === undefined ? 0 : clock.monotonicMs() - runningSince),
     isRunning: () => runningSince !== undefined,
     pause() {
       if (runningSince === undefined) return;
-      countedMs += clock.now() - runningSince;
+      countedMs += clock.monotonicMs() - runningSince;
       runningSince = undefined;
     },
     resume() {
-      runningSince ??= clock.now();
+      runningSince ??= clock.monotonicMs();
     },
   };
 }

@@ -99,7 +99,7 @@ export function startStorage(parts: {
     endedBytes = bytesOf(stored) - unfinished.reduce((sum, each) => sum + each.pending + each.started, 0);
     usage = new Map(stored);
     for (const each of reserved) add(each);
-    readAtMs = clock.now();
+    readAtMs = clock.monotonicMs();
   };
   const read = () => {
     reading ??= readNow().finally(() => {
@@ -191,7 +191,7 @@ export function startStorage(parts: {
     async reserve(project, limitBytes, bytes) {
       const lowest = Math.min(limitBytes ?? totalBytes, totalBytes);
       if (bytes > lowest) throw neverFits(bytes, lowest);
-      if (clock.now() - readAtMs > FRESH_MS) await read();
+      if (clock.monotonicMs() - readAtMs > FRESH_MS) await read();
       for (;;) {
         const limits = { project: limitBytes, ...total };
         const excess = excessOf(usage, project, bytes, limits);

@@ -55,9 +55,9 @@ export function createNeedleCache(resolve: ResolveVersion, clock: Clock): Needle
   };
 
   const use = (versions: Map<string, Version>, found: Version): NeedleSet => {
-    found.usedMs = clock.now();
+    found.usedMs = clock.monotonicMs();
     found.needles ??= compile(found.secrets);
-    tidy(versions, clock.now());
+    tidy(versions, clock.monotonicMs());
     return found.needles;
   };
 
@@ -67,12 +67,12 @@ export function createNeedleCache(resolve: ResolveVersion, clock: Clock): Needle
     version: string,
     signal: AbortSignal,
   ): Promise<VersionValues> => {
-    const until = clock.now() + RESOLVE_WITHIN_MS;
+    const until = clock.monotonicMs() + RESOLVE_WITHIN_MS;
     for (;;) {
       try {
         return await resolve(project, version, signal);
       } catch (error) {
-        if (isAnswer(error) || signal.aborted || clock.now() >= until)
+        if (isAnswer(error) || signal.aborted || clock.monotonicMs() >= until)
           throw outputWithheld("its secrets could not be checked", error);
         await new Promise<void>((wake) => clock.after(RESOLVE_RETRY_MS, wake));
       }

@@ -29,7 +29,7 @@ export function createSecretHistory(clock: Clock, key: Buffer): SecretHistory {
   const replacedOf = new Map<string, readonly Replaced[]>();
 
   const replacedIn = (project: string): readonly Replaced[] =>
-    (replacedOf.get(project) ?? []).filter(({ sinceMs }) => clock.now() - sinceMs < REPLACED_FOR_MS);
+    (replacedOf.get(project) ?? []).filter(({ sinceMs }) => clock.monotonicMs() - sinceMs < REPLACED_FOR_MS);
 
   return {
     record(project, secrets) {
@@ -37,7 +37,10 @@ export function createSecretHistory(clock: Clock, key: Buffer): SecretHistory {
       const before = currentOf.get(project);
       currentOf.set(project, current);
       const isReplaced = before !== undefined && before.version !== current.version;
-      const replaced = [...replacedIn(project), ...(isReplaced ? [{ ...before, sinceMs: clock.now() }] : [])];
+      const replaced = [
+        ...replacedIn(project),
+        ...(isReplaced ? [{ ...before, sinceMs: clock.monotonicMs() }] : []),
+      ];
       // The last time counts for a version that came back and was replaced again.
       const latest = replaced.filter(
         ({ version }, index) => replaced.findLastIndex((each) => each.version === version) === index,

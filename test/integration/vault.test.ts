@@ -19,7 +19,7 @@ import { startServices, type TestServices } from "../support/services.ts";
 const TOKEN = "erp-token-5be1a0-zzzz";
 const missing = openBaoMissing();
 let nowMs = 0;
-const clock = { now: () => nowMs, after: () => () => undefined };
+const clock = { now: () => nowMs, monotonicMs: () => nowMs, after: () => () => undefined };
 
 function settings(address: string, change: Partial<VaultSettings> = {}): VaultSettings {
   return {

@@ -12,6 +12,7 @@ export function createFakeClock(startMs = 1_000_000): FakeClock {
   let timers: { atMs: number; run: () => void }[] = [];
   return {
     now: () => nowMs,
+    monotonicMs: () => nowMs,
     after(delayMs, run) {
       const timer = { atMs: nowMs + delayMs, run };
       timers.push(timer);

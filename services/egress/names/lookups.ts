@@ -71,7 +71,7 @@ export function createLookUp(resolve: Resolve, clock: Clock, limits: FairLimits 
       untilMs: undefined,
     };
     const keep = (forMs: number) => {
-      lookup.untilMs = clock.now() + forMs;
+      lookup.untilMs = clock.monotonicMs() + forMs;
       if (names.size > MAX_KEPT_NAMES) forgetOldest(names);
     };
     void lookup.answer
@@ -92,7 +92,7 @@ export function createLookUp(resolve: Resolve, clock: Clock, limits: FairLimits 
     const names = namesByRun.get(run) ?? new Map<string, Lookup>();
     namesByRun.set(run, names);
     let lookup = names.get(host);
-    if (!lookup || (lookup.untilMs ?? Number.POSITIVE_INFINITY) <= clock.now()) {
+    if (!lookup || (lookup.untilMs ?? Number.POSITIVE_INFINITY) <= clock.monotonicMs()) {
       names.delete(host);
       lookup = start(run, host, names);
       names.set(host, lookup);

@@ -16,11 +16,11 @@ export function vaultSource(settings: VaultSettings | undefined, clock: Clock): 
 
   const fieldsAt = (vault: VaultSettings, { mount, path }: VaultLocation): Promise<Fields> => {
     const parts = [mount, "data", ...path].map(encodeURIComponent).join("/");
-    for (const [key, { until }] of kept) if (until <= clock.now()) kept.delete(key);
+    for (const [key, { until }] of kept) if (until <= clock.monotonicMs()) kept.delete(key);
     const known = kept.get(parts);
     if (known) return known.fields;
     const fields = askVault(vault, `/v1/${parts}`).then(fieldsOf);
-    const entry = { fields, until: clock.now() + vault.cacheMs };
+    const entry = { fields, until: clock.monotonicMs() + vault.cacheMs };
     kept.set(parts, entry);
     // What failed is asked for again at once.
     fields.catch(() => kept.get(parts) === entry && kept.delete(parts));

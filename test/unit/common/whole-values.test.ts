@@ -4,13 +4,14 @@ import { describe, expect, it } from "vitest";
 /** The beginning of a text, inside a template that becomes a message. */
 const CUT = /\$\{[^}`]*\.(?:slice|substring|substr)\(0,[^}`]*\}/g;
 
-/** What is cut there is no value of anybody: a digest, a date, an id, or three characters of a host name for the log. */
+/** What is cut there is no value of anybody: a digest, a date, an id, or a little of a host name or an address for the log. */
 const HARMLESS = [
   "digest(`${deployment}/${project}`).slice(0, 8)",
   "checksum.slice(0, 12)",
   "toISOString().slice(0, 10)",
   "owner.container.slice(0, 12)",
-  "label.slice(0, 3)",
+  "label.slice(0, SHOWN_CHARACTERS)",
+  'host.split(":").slice(0, SHOWN_GROUPS)',
 ];
 
 const cutsIn = (text: string) => [...text.matchAll(CUT)].map(([cut]) => cut);

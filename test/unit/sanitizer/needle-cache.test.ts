@@ -24,7 +24,7 @@ beforeEach(() => {
       if (!values) throw new AirlockError("output_withheld", "These values are not known any more.");
       return { version, secrets: values.map((value) => new Secret("KEY", value)) };
     },
-    { now: () => nowMs, after: () => () => undefined },
+    { now: () => nowMs, monotonicMs: () => nowMs, after: () => () => undefined },
   );
 });
 
@@ -62,7 +62,7 @@ describe("the needle cache", () => {
   it("withholds when it is given the values of another version", async () => {
     const other = createNeedleCache(
       async () => ({ version: "v2", secrets: [new Secret("KEY", "value-two")] }),
-      { now: () => nowMs, after: () => () => undefined },
+      { now: () => nowMs, monotonicMs: () => nowMs, after: () => () => undefined },
     );
     await expect(other.needlesFor("p", "v1", never)).rejects.toMatchObject({
       code: "output_withheld",
@@ -90,6 +90,7 @@ describe("the needle cache", () => {
       },
       {
         now: () => nowMs,
+        monotonicMs: () => nowMs,
         after: (delayMs, run) => {
           nowMs += delayMs;
           if (nowMs > 30_000) answers = true;

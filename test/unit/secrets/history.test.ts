@@ -9,7 +9,7 @@ const HOUR_MS = 3_600_000;
 function historyAt() {
   const time = { nowMs: 0 };
   const history = createSecretHistory(
-    { now: () => time.nowMs, after: () => () => undefined },
+    { now: () => time.nowMs, monotonicMs: () => time.nowMs, after: () => () => undefined },
     randomBytes(32),
   );
   const recordSecrets = (secrets: readonly Secret[], project = "p") => history.record(project, secrets);
