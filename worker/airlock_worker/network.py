@@ -52,12 +52,20 @@ class Network:
     def for_child(self, port: int) -> dict[str, Any]:
         """For the GIVEN frame; the proxy is at this port of the run's own 127.0.0.1."""
         return {
-            "proxy": f"http://{self.username}:{self.password}@127.0.0.1:{port}",
+            "proxy": f"http://{_user_info(self.username, self.password)}@127.0.0.1:{port}",
             "placeholders": {each.name: each.value for each in self.placeholders},
             "descriptions": {each.name: each.description() for each in self.placeholders},
             "authority_pem": self.authority_pem,
             "system_authorities": _system_authorities(),
         }
+
+
+def _user_info(*parts: str) -> str:
+    # Here, as below: in every run it would be memory.
+    from urllib.parse import quote
+
+    # All but what RFC 3986 calls unreserved.
+    return ":".join(quote(part, safe="") for part in parts)
 
 
 def _system_authorities() -> str:

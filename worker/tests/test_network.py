@@ -5,6 +5,8 @@ from __future__ import annotations
 import grpc
 import pytest
 
+from airlock_worker.network import Network
+
 from .egress import egress
 from .harness import M, worker
 
@@ -24,6 +26,11 @@ async def test_a_run_finds_its_proxy_in_the_usual_variables() -> None:
     assert set(found) == names | {name.lower() for name in names}
     assert len(set(found.values())) == 1
     assert found["HTTP_PROXY"].startswith("http://route:word@127.0.0.1:")
+
+
+def test_user_and_password_of_the_proxy_are_percent_encoded() -> None:
+    given = Network("us er@:/", "p%w?#[é]~", (), "").for_child(8080)
+    assert given["proxy"] == "http://us%20er%40%3A%2F:p%25w%3F%23%5B%C3%A9%5D~@127.0.0.1:8080"
 
 
 async def test_bytes_go_through_both_ways_and_so_does_their_end() -> None:
