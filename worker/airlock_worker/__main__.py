@@ -17,6 +17,7 @@ from . import identity, kernel, probe
 from .handed_certificates import HandedCertificates
 from .log import log
 from .messages import DEFAULT_DESCRIPTORS, Messages
+from .outer_cgroup import OuterCgroup
 from .status import Fact, StatusBoard
 from .supervisor import Supervisor
 from .worker_cgroups import WorkerCgroups
@@ -68,13 +69,20 @@ async def serve(options: argparse.Namespace) -> int:
     ensure_directory(options.run_dir)
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     board = StatusBoard()
+    outer = OuterCgroup()
     cgroups = WorkerCgroups()
     modules, distributions = options.modules, options.distributions
     link = ZygoteLink(options.python, options.run_dir, modules, distributions, options.programs, cgroups)
     messages = Messages(options.descriptors)
     output_dir = options.output_dir or options.run_dir
     supervisor = Supervisor(
-        messages, link, board, worker_id=options.worker_id, grace_s=options.grace, output_dir=output_dir
+        messages,
+        link,
+        board,
+        worker_id=options.worker_id,
+        grace_s=options.grace,
+        output_dir=output_dir,
+        outer=outer,
     )
     stopped = _stop_signals(stdin_is_lifeline=not options.tls_stdin)
     # Before gRPC exists in this process: a fork beside its threads is a hang in waiting.

@@ -10,6 +10,15 @@ def words(path: str) -> list[str]:
         return file.read().split()
 
 
+def field(text: str, name: str) -> int:
+    """Of a file with a name and a number in each line; 0 when the name is not there."""
+    for line in text.splitlines():
+        key, _, value = line.partition(" ")
+        if key == name:
+            return int(value)
+    return 0
+
+
 def write(path: str, text: str) -> None:
     """In one system call, and with nothing of a stream's around it: every run child does it."""
     fd = os.open(path, os.O_WRONLY)

@@ -15,6 +15,7 @@ from .conversation import Conversation
 from .documents import checked, documents_of
 from .memory_watch import MemoryWatch
 from .messages import Messages
+from .outer_cgroup import OuterCgroup
 from .output import OutputPipe
 from .pause_watch import PauseWatch
 from .record import Record
@@ -38,8 +39,12 @@ class Run:
         board: StatusBoard,
         tunnels: Tunnels,
         output_dir: str,
+        outer: OuterCgroup,
     ) -> None:
         self._process = process
+        self._outer = outer
+        # As it was when the script went on last, or was paused.
+        self._counted = outer.counts()
         self._start = start
         self._messages = messages
         self._board = board
@@ -159,6 +164,7 @@ class Run:
         self._memory_watch.stop()
 
     def _run_clock(self) -> None:
+        self._counted = self._outer.counts()
         self._clock.start()
         self._census.start()
         self._memory_watch.start()
@@ -244,10 +250,16 @@ class Run:
         ended = self._talk.verdict or self._held_against_it(status)
         if ended is None and self._process.oom_kills and verdict.is_sigkill(status):
             return verdict.of_memory(self._start.limits)
+        since = self._outer.counts() - self._counted
+        if ended is None and since.oom_kills and verdict.is_sigkill(status) and not self._process.killed_by_us:
+            return verdict.of_container_memory(self._start.limits)
         if ended is None and not self._process.has_begun() and not self._process.killed_by_us:
             return verdict.of_no_beginning(status)
         ended = ended or verdict.of_status(status, self._process.killed_by_us)
-        return verdict.with_oom_kills(ended, self._process.oom_kills)
+        ended = verdict.with_oom_kills(ended, self._process.oom_kills)
+        return (
+            verdict.with_refusals(ended, self._start.limits, self._outer.most_processes()) if since.refused else ended
+        )
 
     def _held_against_it(self, status: int) -> Verdict | None:
         """What the script was stopped for. It was not, if it had ended by itself and this process stood still until the

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from . import kernel
 from .cgroup_limits import Overhead, Place, limits_as_files, read, write
 from .ground import problem_of
+from .kernel_files import field as counted
 from .room import Limits
 
 _TRIAL = "trial"
@@ -151,7 +152,7 @@ class RunCgroups:
             for place in self._places:
                 if "memory" in place.controllers:
                     file = "memory.oom_control" if place.version == 1 else "memory.events"
-                    return _field(read(place, cgroup.name, file), "oom_kill") - cgroup.earlier_oom_kills
+                    return counted(read(place, cgroup.name, file), "oom_kill") - cgroup.earlier_oom_kills
         return 0
 
     def give_back(self, cgroup: RunCgroup, oom_kills: int = 0) -> None:
@@ -182,11 +183,3 @@ class RunCgroups:
                     pass
                 except OSError:
                     self._left.append(each)
-
-
-def _field(text: str, name: str) -> int:
-    for line in text.splitlines():
-        key, _, value = line.partition(" ")
-        if key == name:
-            return int(value)
-    return 0

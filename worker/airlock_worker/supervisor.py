@@ -14,11 +14,13 @@ from .held_runs import HeldRuns
 from .identity import for_callers_only
 from .log import log
 from .messages import SERVICE, Messages
+from .outer_cgroup import OuterCgroup
 from .run import Run
 from .run_process import RunProcess
 from .start import BadStart, Provision, provision_of, start_of
 from .status import StatusBoard
 from .tunnels import Tunnels
+from .verdict import no_room_text
 from .zygote_link import NoSpare, ZygoteLink
 
 # From the kill of a run's processes until they are gone.
@@ -35,6 +37,7 @@ class Supervisor:
         worker_id: str,
         grace_s: float,
         output_dir: str,
+        outer: OuterCgroup,
     ) -> None:
         """`worker_id`: how callers name this worker. `grace_s`: so long a run goes on that has lost its caller.
         `output_dir`: for files that hold what scripts printed.
@@ -45,6 +48,7 @@ class Supervisor:
         self._board = board
         self._tunnels = Tunnels(messages, worker_id)
         self._output_dir = output_dir
+        self._outer = outer
         self._held = HeldRuns(grace_s)
         self._provision: Provision | None = None
         self._endings: set[asyncio.Task[None]] = set()
@@ -144,17 +148,20 @@ class Supervisor:
             return None
         if not self._held.reserve(start.execution_id):
             await context.abort(grpc.StatusCode.ALREADY_EXISTS, "this run is or was here")
+        counted = self._outer.counts()
         try:
             await self._make_room()
             process = await self._link.take()
         except NoSpare as error:
             self._held.refuse(start.execution_id)
-            await self._not_started(context, str(error))
+            refused = (self._outer.counts() - counted).refused
+            why = no_room_text(self._outer.most_processes()) if refused else f"{error}."
+            await self._not_started(context, why)
             return None
         except asyncio.CancelledError:
             self._held.release(start.execution_id)
             raise
-        run = Run(process, start, self._messages, self._board, self._tunnels, self._output_dir)
+        run = Run(process, start, self._messages, self._board, self._tunnels, self._output_dir, self._outer)
         self._own(self._conduct(run, process))
         return self._held.hold(start.execution_id, run)
 
@@ -182,7 +189,7 @@ class Supervisor:
             await asyncio.wait(going, timeout=_GONE_S)
 
     async def _not_started(self, context: Any, why: str) -> None:
-        error = self._messages.RunDocument(kind="KIND_ERROR", data=f"The script was not started: {why}.".encode())
+        error = self._messages.RunDocument(kind="KIND_ERROR", data=f"The script was not started: {why}".encode())
         await context.write(self._messages.RunResponse(document=error))
         finished = self._messages.RunFinished(
             end_reason="END_REASON_START_FAILED", truncated=self._messages.Truncated()

@@ -64,6 +64,14 @@ def of_memory(limits: Limits) -> Verdict:
     return Verdict("out_of_memory", f"The kernel killed the script for lack of memory: {_of_run(limits)} All was used.")
 
 
+def of_container_memory(limits: Limits) -> Verdict:
+    text = (
+        "The kernel killed the script for lack of memory: what its worker may have was used up, by this run and those "
+        f"of the worker that are paused. Of it {_of_run(limits)}"
+    )
+    return Verdict("out_of_memory", text, retire="the kernel killed a run because the worker had no memory left")
+
+
 def of_run_memory(used: int, limits: Limits) -> Verdict:
     text = f"The script was stopped for lack of memory: {_of_run(limits)} They used {used >> 20} MB."
     return Verdict("out_of_memory", text)
@@ -88,6 +96,22 @@ def with_oom_kills(ended: Verdict, kills: int) -> Verdict:
         return ended
     text = f"(The kernel killed {kills} of the run's processes for lack of memory.)"
     return replace(ended, error=f"{ended.error}\n{text}")
+
+
+def with_refusals(ended: Verdict, limits: Limits, most_processes: int | None) -> Verdict:
+    """Tells a script that failed what it cannot know: that it was not its own limit for which a process was refused."""
+    if ended.end not in ("script_error", "exit_nonzero"):
+        return ended
+    error = ended.error.replace(f"\n({limits_text.of_pids(limits)})", "")
+    return replace(ended, error=f"{error}\n({no_room_text(most_processes)})")
+
+
+def no_room_text(most_processes: int | None) -> str:
+    most = "as many as it may have" if most_processes is None else f"{most_processes}, as many as it may have"
+    return (
+        f"The script's worker was refused a process or thread, since it has {most}: "
+        "those of paused executions are among them. Answer or cancel some of these."
+    )
 
 
 def is_sigkill(status: int) -> bool:
