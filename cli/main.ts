@@ -41,17 +41,26 @@ function noSuchCommand(name: string): number {
   return 2;
 }
 
+/** Ends the process once its output is written: a pipe takes 64 KiB, and the rest waits for its reader. */
+async function exit(status: number): Promise<never> {
+  const written = [process.stdout, process.stderr].map(
+    (stream) => new Promise<void>((resolve) => stream.write("", () => resolve())),
+  );
+  await Promise.all(written);
+  process.exit(status);
+}
+
 guardTerminal(process.stdout);
 guardTerminal(process.stderr);
 
 watchOutput();
 
 try {
-  process.exit(await main(process.argv.slice(2)));
+  await exit(await main(process.argv.slice(2)));
 } catch (error) {
   const isForPeople =
     error instanceof ConfigError || error instanceof RestError || error instanceof AirlockError;
   // Written here, because what Node prints of an error it did not catch passes no guard.
   process.stderr.write(`${isForPeople ? error.message : inspect(error)}\n`);
-  process.exit(error instanceof ConfigError ? 2 : 1);
+  await exit(error instanceof ConfigError ? 2 : 1);
 }

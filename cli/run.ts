@@ -48,5 +48,8 @@ function report(execution: Execution, body: string): void {
     process.stderr.write(`${quoted(error ?? "It did not complete.")}\n(${execution.status}: ${endReason})\n`);
   }
   const result = memberText(body, "result");
-  if (result !== undefined) process.stdout.write(`${forOutput(result)}\n`);
+  if (result === undefined) return;
+  // Behind output without a line end the result would be taken for a part of it.
+  const gap = execution.stdout === "" || execution.stdout.endsWith("\n") ? "" : "\n";
+  process.stdout.write(`${gap}${forOutput(result)}\n`);
 }

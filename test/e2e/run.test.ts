@@ -1,7 +1,9 @@
+import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runAirlock, spawnAirlock, startAirlock, type TestAirlock } from "../support/airlock.ts";
 import { type ExecutionView, restClient } from "../support/rest.ts";
@@ -161,6 +163,18 @@ describe("./airlock run", () => {
     ["SIGHUP", 129],
   ] as const)("cancels the execution on %s", async (signal, status) => {
     await runUntil((child) => child.kill(signal), status, airlock.url);
+  });
+
+  it.each(["run", "run --json"])("%s writes all of it to a pipe whose reader is slow", async (command) => {
+    const file = join(airlock.directory, "large.py");
+    await writeFile(file, "print('x' * 200_000); set_result('y' * 300_000)");
+    const line = `./airlock ${command} '${file}' --project demo | (sleep 1; wc -c)`;
+    const { stdout } = await promisify(execFile)("bash", ["-c", line], { env: { ...process.env, ...env } });
+    expect(Number(stdout)).toBeGreaterThan(500_000);
+  });
+
+  it("begins the result on a line of its own", async () => {
+    expect((await run("print(4, end=''); set_result(2)")).stdout).toBe("4\n2\n");
   });
 
   it("cancels the execution when the reader of its output is gone", async () => {
