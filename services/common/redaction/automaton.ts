@@ -29,7 +29,7 @@ export const GAPS = {
   // Digits come in pairs: `4a:6f`, `4a 6f`, `4a-6f`, `0x4a, 0x6f`.
   hex: { between: bytesOf("\n\r\t ,:-"), minDepth: 2, every: 2 },
   // Decimal points and what groups digits, no-break spaces in UTF-8 among them.
-  number: { between: bytesOf(".,_' \u00a0\u202f"), minDepth: 1, every: 1 },
+  number: { between: bytesOf(".,_' \u00a0\u2009\u2019\u202f"), minDepth: 1, every: 1 },
 } as const satisfies Record<GapKind, unknown>;
 
 /**

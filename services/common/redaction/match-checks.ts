@@ -29,7 +29,7 @@ const MAX_ESCAPE_BEFORE = 32;
 const MAX_NUMBER_BYTES = 64;
 
 const CONTINUES_NUMBER = new Uint8Array(256);
-for (const byte of Buffer.from("0123456789.,_'+-eE \u00a0\u202f")) CONTINUES_NUMBER[byte] = 1;
+for (const byte of Buffer.from("0123456789.,_'+-eE \u00a0\u2009\u2019\u202f")) CONTINUES_NUMBER[byte] = 1;
 
 const CONTINUES_WORD = /[\p{L}\p{N}_]/u;
 

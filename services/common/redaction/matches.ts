@@ -11,12 +11,14 @@ export class Matches {
   readonly #automaton: Automaton;
   readonly #tails: Uint8Array;
   readonly #checks: readonly MatchCheck[];
+  readonly #sameBytes: readonly (readonly number[])[];
   readonly #text: ScannedText;
 
-  constructor({ automaton, tails, checks }: NeedleSet, text: ScannedText) {
+  constructor({ automaton, tails, checks, sameBytes }: NeedleSet, text: ScannedText) {
     this.#automaton = automaton;
     this.#tails = tails;
     this.#checks = checks;
+    this.#sameBytes = sameBytes;
     this.#text = text;
   }
 
@@ -30,11 +32,17 @@ export class Matches {
       const length = lengths[pattern] as number;
       if (reading && !reading.covers(length)) return true;
       const start = reading ? reading.startOf(length) : position + at - length;
-      const check = this.#checks[pattern];
-      if (check?.kind === "piece" && this.#isInPiece(check.of, start, position + at)) return true;
-      const isCompared = check && !(check.kind === "piece" && reading);
-      if (isCompared && !isAll && !isKnownBehind(check, bytes, at, length)) return false;
-      if (this.#note(pattern, start, position + at, reading)) return true;
+      let isNeedle = false;
+      for (const needle of this.#sameBytes[pattern] as readonly number[]) {
+        const check = this.#checks[needle];
+        if (check?.kind === "piece" && this.#isInPiece(check.of, start, position + at)) return true;
+        const isCompared = check && !(check.kind === "piece" && reading);
+        if (isCompared && !isAll && !isKnownBehind(check, bytes, at, length)) return false;
+        isNeedle = this.#note(needle, start, position + at, reading) || isNeedle;
+        // Of the pieces that begin alike the longest counts.
+        if (isNeedle && check?.kind !== "piece") return true;
+      }
+      if (isNeedle) return true;
       // A shorter needle may end here as well.
       while ((depth[suffix] as number) > length) suffix = fail[suffix] as number;
     }

@@ -7,8 +7,11 @@ import type { SecretNumber } from "./printed-numbers.ts";
 
 /** All that is looked for in the output of one project, compiled. */
 export type NeedleSet = {
+  /** First those that the automaton finds, in its order, then others with the bytes of one of them. */
   readonly needles: readonly Needle[];
   readonly automaton: Automaton;
+  /** By pattern of the automaton: the needles with these bytes, by their place in `needles`. */
+  readonly sameBytes: readonly (readonly number[])[];
   /** By needle: what must hold around it. */
   readonly checks: readonly MatchCheck[];
   /** By needle: how many of its last bytes its marker shows. */
@@ -58,10 +61,11 @@ export function compileTexts(texts: readonly string[]): NeedleSet {
 }
 
 function compiled(
-  needles: readonly Needle[],
+  unsorted: readonly Needle[],
   names: readonly string[],
   triggers: readonly Trigger[] = [],
 ): NeedleSet {
+  const { needles, patterns, sameBytes } = sorted(unsorted);
   const bytes = needles.reduce((sum, needle) => sum + needle.bytes.length, 0);
   if (bytes > MAX_NEEDLE_BYTES) {
     throw new AirlockError(
@@ -71,16 +75,39 @@ function compiled(
   }
   const used = new Uint8Array(256);
   for (const needle of needles) for (const byte of needle.bytes) used[byte] = 1;
-  const automaton = compileAutomaton(needles, triggers, needles.length === 0 ? [] : introducersFor(used));
+  const automaton = compileAutomaton(patterns, triggers, needles.length === 0 ? [] : introducersFor(used));
   const numbers = needles.flatMap((needle) =>
     needle.check?.kind === "number" ? { number: needle.check.number, needle } : [],
   );
   return {
     needles,
     automaton,
+    sameBytes,
     checks: needles.map(({ check }) => check),
     tails: Uint8Array.from(needles, ({ tail }) => tail),
     numbers,
     names,
+  };
+}
+
+/** One pattern for all needles with the same bytes, which may be written with the gaps of any of them. */
+function sorted(needles: readonly Needle[]) {
+  const groups = new Map<string, Needle[]>();
+  for (const needle of needles) {
+    const key = Buffer.from(needle.bytes).toString("latin1");
+    const group = groups.get(key);
+    if (group) group.push(needle);
+    else groups.set(key, [needle]);
+  }
+  const all = [...groups.values()];
+  const others = all.flatMap((group) => group.slice(1));
+  let next = all.length;
+  return {
+    needles: [...all.map((group) => group[0] as Needle), ...others],
+    patterns: all.map((group) => ({
+      bytes: (group[0] as Needle).bytes,
+      gaps: group.find(({ gaps }) => gaps !== "none")?.gaps ?? "none",
+    })),
+    sameBytes: all.map((group, index) => group.map((_needle, at) => (at === 0 ? index : next++))),
   };
 }

@@ -50,7 +50,10 @@ type Item = Text & {
   readonly isPart: boolean;
 };
 
-/** All needles of these secret values, each run of bytes once; of equal ones the first counts. `names` are the secrets'. */
+/**
+ * All needles of these secret values. Those with equal bytes differ in their checks, such as two numbers that begin alike; the first whose check
+ * holds counts. `names` are the secrets'.
+ */
 export function needlesOf(values: readonly string[], names: readonly string[] = []): Needle[] {
   const items = itemsOf(values, names);
   const needles = new NeedleList(
@@ -108,9 +111,7 @@ function addText(needles: NeedleList, { text, source }: Text): void {
   const number = secretNumber(text);
   if (number) {
     const prefix = number.digits.slice(0, NUMBER_PREFIX_DIGITS);
-    // Two numbers that begin alike are told apart by all of their digits.
-    const digits = needles.has(prefix) ? number.digits : prefix;
-    needles.add(digits, source, { gaps: "number", check: { kind: "number", number } });
+    needles.add(prefix, source, { gaps: "number", check: { kind: "number", number } });
     for (const form of utf16Forms(text)) needles.add(form, source);
     // A token such as `80126e24` is a number by chance, and nothing harmless has so many digits: each is found as it is too.
     if (/e/i.test(text) || number.digits.length > MAX_CHECKED_DIGITS) addWholeText(needles, { text, source });
@@ -194,9 +195,9 @@ type Options = {
   readonly marker?: string;
 };
 
-/** Needles by their bytes, each once. */
+/** Needles by their bytes. */
 class NeedleList {
-  readonly #needles = new Map<string, Needle>();
+  readonly #needles = new Map<string, Needle[]>();
   /** Values so short that they could stand in the marker of another. */
   readonly #tiny: readonly string[];
   /** Parts so short that the end of a text would show much of them. */
@@ -208,11 +209,7 @@ class NeedleList {
   }
 
   get all(): Needle[] {
-    return [...this.#needles.values()];
-  }
-
-  has(text: string): boolean {
-    return this.#needles.has(keyOf(Buffer.from(text)));
+    return [...this.#needles.values()].flat();
   }
 
   /** The marker of a text, which shows no other secret. */
@@ -223,10 +220,14 @@ class NeedleList {
   add(form: string | Buffer, source: number, options: Options = {}): void {
     const bytes = Buffer.from(form as string);
     const key = keyOf(bytes);
-    if (bytes.length === 0 || this.#needles.has(key)) return;
+    if (bytes.length === 0) return;
+    const known = this.#needles.get(key) ?? [];
+    const isFoundAnyway = known.some(({ check }) => check === undefined || isSameCheck(check, options.check));
+    if (isFoundAnyway) return;
     const { shows } = options;
     const shown = shows === undefined || this.#showsAnother(shows) ? "" : shownOf(shows);
-    this.#needles.set(key, needleOf(bytes, source, shown, options));
+    known.push(needleOf(bytes, source, shown, options));
+    this.#needles.set(key, known);
   }
 
   #showsAnother(text: string): boolean {
@@ -242,6 +243,13 @@ class NeedleList {
       })
     );
   }
+}
+
+function isSameCheck(one: MatchCheck, other: MatchCheck): boolean {
+  if (one?.kind === "number" && other?.kind === "number")
+    return one.number.canonical === other.number.canonical;
+  if (one?.kind === "piece" && other?.kind === "piece") return one.at === other.at && one.of.equals(other.of);
+  return one?.kind === other?.kind;
 }
 
 function needleOf(bytes: Buffer, source: number, shown: string, options: Options): Needle {

@@ -4,6 +4,9 @@ const MIN_NUMBER_DIGITS = 6;
 /** A double has about so many digits that count; of fewer only a rounded number is meant. */
 const DOUBLE_DIGITS = 15;
 
+/** JavaScript rounds to no more digits. */
+const MAX_PRECISION = 100;
+
 /** pandas and C print so many digits of a large number: `4.815162e+13`. */
 const MIN_ROUNDED_DIGITS = 7;
 
@@ -43,7 +46,14 @@ export function isNumber(text: string, number: SecretNumber): boolean {
   const [, whole = "", fraction = "", exponent] = match;
   const count = (whole + fraction).replace(/^0+/, "").length;
   const double = Math.abs(Number(text));
-  if (count >= DOUBLE_DIGITS) return double === number.double;
+  if (!Number.isFinite(number.double) || number.double === 0) return false;
+  if (count >= DOUBLE_DIGITS) {
+    // As programs print the double: with 15 to 17 digits, or all. A neighbour that only has the same double is another number.
+    const significant = withoutZerosAtEnd((whole + fraction).replace(/^0+/, "")).length;
+    if (significant < 1 || significant > MAX_PRECISION) return false;
+    const printed = NUMBER.exec(number.double.toPrecision(significant));
+    return printed !== null && canonicalOf(printed) === canonicalOf(match);
+  }
   if (exponent === undefined || count < MIN_ROUNDED_DIGITS) return false;
   return number.double.toExponential(count - 1) === double.toExponential(count - 1);
 }
@@ -105,7 +115,19 @@ const FORMS: readonly Form[] = [
   group(","),
   group("_"),
   group("'"),
-  group("[ \u00a0\u202f]"),
+  group("[ \u00a0\u2009\u202f]"),
+  group("\u2019"),
+  // In India, and as of cards.
+  {
+    written: /^\d{1,2}(?:,\d{2})+,\d{3}(?!\d)(?:\.\d+)?/,
+    plain: (written) => written.replaceAll(",", ""),
+    goesOn: /^\.?\d/,
+  },
+  {
+    written: /^\d{1,4}(?:([ _-])\d{4})(?:\1\d{4})*(?!\d)/,
+    plain: (written) => written.replace(/[ _-]/g, ""),
+    goesOn: /^[ _-]?\d/,
+  },
   {
     written: /^\d{1,3}(?:\.\d{3})+(?!\d)(?:,\d+)?/,
     plain: (written) => written.replaceAll(".", "").replace(",", "."),

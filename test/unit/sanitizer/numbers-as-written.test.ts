@@ -70,6 +70,65 @@ describe("a secret that is a number, or looks like one", () => {
   });
 });
 
+describe("two secrets that begin alike", () => {
+  it.each([
+    ["4815162342", "481516"],
+    ["481516", "4815162342"],
+    ["4815169999", "4815160000"],
+  ])("are both found: %s and %s", (first, second) => {
+    const exponent = Number(second).toExponential();
+    const text = redact(`${first} ${second} {"a": ${second}} ${exponent}`, first, second);
+    for (const value of [first, second, exponent]) expect(text.split(/[ ,{}"]+/)).not.toContain(value);
+  });
+
+  it("show no more than 12 characters of a piece of either", () => {
+    const [first, second] = [
+      "WY+aJMc9NzrbMgrqoxrXGop5rS7lnQRuiHtTUeqc2nI2",
+      "WY+aJMc9NzrbMgHIOnBJCgqLDSL+QUGYZH9I7CHB",
+    ];
+    for (const value of [first, second]) {
+      for (let at = 0; at + 17 <= value.length; at++) {
+        const piece = value.slice(at, at + 17);
+        const shown = redact(`x ${piece}.. y`, first, second);
+        for (let from = 0; from + 13 <= piece.length; from++)
+          expect(shown).not.toContain(piece.slice(from, from + 13));
+      }
+    }
+  });
+});
+
+describe("a long number", () => {
+  it.each([
+    [
+      "4111111111111111111",
+      ["4111111111111111112", "4111111111111111300"],
+      ["4111111111111111111", "4.111111111111111e18", "4111111111111111168"],
+    ],
+    [
+      "314159265358979323846",
+      ["314159265358979323845", "314159265358979350000"],
+      ["314159265358979323846", "3.141592653589793e+20"],
+    ],
+    [
+      String(7n ** 730n),
+      [String(2n ** 1100n), String(3n ** 700n), String(10n ** 310n + 1n)],
+      [String(7n ** 730n)],
+    ],
+  ])("%s is found as programs print it, and its neighbours are not", (secret, others, same) => {
+    for (const other of others) expect(redact(`n=${other}`, secret)).toBe(`n=${other}`);
+    for (const written of same) expect(redact(`n=${written}`, secret)).toBe("n=[REDACTED]");
+  });
+
+  it.each([
+    "48\u2019151\u2019623\u2019421\u2019088",
+    "48\u2009151\u2009623\u2009421\u2009088",
+    "4,81,51,62,34,21,088",
+    "48 1516 2342 1088",
+  ])("is found in groups: %s", (written) =>
+    expect(redact(`n=${written};`, "48151623421088")).toBe("n=[REDACTED];"),
+  );
+});
+
 describe.each(["48151623421088", "swordfish"])(
   "%s, behind an escape or a control sequence of a terminal",
   (value) => {
