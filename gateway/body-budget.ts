@@ -8,7 +8,11 @@ const SMALL_BYTES = 64 * 1024;
 const MAX_SMALL_BYTES = 32 * MIB;
 /** Four bodies of the largest size. */
 const MAX_LARGE_BYTES = 64 * MIB;
-/** A body that has not arrived after this time goes first when there is no room for another. */
+/** A body moves when it begins and with each further so many bytes: fewer, sent now and then, do not keep its room. */
+const MOVE_BYTES = SMALL_BYTES;
+/** A body of which more is held than SMALL_BYTES keeps that room for so long after it has moved, if another needs it. */
+const STILL_AFTER_MS = 1_000;
+/** And for so long in all. */
 const SLOW_AFTER_MS = 5_000;
 
 /** The room that one body takes up. */
@@ -21,17 +25,18 @@ export type BodyHold = {
   release(): void;
 };
 
-type Receiving = { readonly beganMs: number; readonly giveUp: () => void };
+type Receiving = { readonly beganMs: number; movedMs: number; bytes: number; readonly giveUp: () => void };
 
 /**
  * Bounds the bytes of all bodies that the gateway holds: those that arrive, and those that the router has not taken yet.
- * Clients that send bodies slowly, or only half of each, hold room for five seconds and not for the two minutes that a
- * request may take, once others need it.
+ * Bodies that are only half sent give way to others. In the room for first bytes the one that has not moved for longest
+ * goes at once, so that no number of them keeps a whole small body out. In the room for the rest, where bodies take their
+ * time, only those go that stand still or are slow.
  */
 export class BodyBudget {
   #small = 0;
   #large = 0;
-  /** Those that have not arrived completely, oldest first. */
+  /** Those that have not arrived completely; first the one that has not moved for longest. */
   readonly #receiving = new Set<Receiving>();
   readonly #now: () => number;
 
@@ -46,40 +51,52 @@ export class BodyBudget {
 
   /** Opens a hold; `onGivenUp` is called when its room is needed for another body. */
   open(onGivenUp: (error: AirlockError) => void): BodyHold {
-    let bytes = 0;
     const release = () => {
       this.#receiving.delete(receiving);
-      this.#count(bytes, 0);
-      bytes = 0;
+      this.#count(receiving.bytes, 0);
+      receiving.bytes = 0;
     };
     const giveUp = () => {
       release();
       onGivenUp(overloaded());
     };
-    const receiving: Receiving = { beganMs: this.#now(), giveUp };
-    this.#receiving.add(receiving);
+    const beganMs = this.#now();
+    const receiving: Receiving = { beganMs, movedMs: beganMs, bytes: 0, giveUp };
     return {
       add: (more) => {
-        this.#makeRoom(bytes, bytes + more, receiving);
-        this.#count(bytes, bytes + more);
-        bytes += more;
+        const before = receiving.bytes;
+        this.#makeRoom(before, before + more, receiving);
+        this.#count(before, before + more);
+        receiving.bytes += more;
+        if (before === 0 || moves(before) !== moves(receiving.bytes)) this.#moved(receiving);
       },
       complete: () => void this.#receiving.delete(receiving),
       release,
     };
   }
 
+  #moved(receiving: Receiving): void {
+    receiving.movedMs = this.#now();
+    this.#receiving.delete(receiving);
+    this.#receiving.add(receiving);
+  }
+
   #makeRoom(before: number, after: number, asking: Receiving): void {
     const small = smallPart(after) - smallPart(before);
     const large = after - before - small;
-    const lacks = () => this.#small + small > MAX_SMALL_BYTES || this.#large + large > MAX_LARGE_BYTES;
-    for (const oldest of this.#receiving) {
-      if (!lacks()) return;
-      if (oldest === asking) continue;
-      if (this.#now() - oldest.beganMs < SLOW_AFTER_MS) break;
-      oldest.giveUp();
+    const lacksSmall = () => this.#small + small > MAX_SMALL_BYTES;
+    const lacksLarge = () => this.#large + large > MAX_LARGE_BYTES;
+    for (const other of this.#receiving) {
+      if (!lacksSmall() && !lacksLarge()) return;
+      if (other === asking) continue;
+      if (lacksSmall() || (other.bytes > SMALL_BYTES && this.#isSlow(other))) other.giveUp();
     }
-    if (lacks()) throw overloaded();
+    if (lacksSmall() || lacksLarge()) throw overloaded();
+  }
+
+  #isSlow({ beganMs, movedMs }: Receiving): boolean {
+    const now = this.#now();
+    return now - movedMs >= STILL_AFTER_MS || now - beganMs >= SLOW_AFTER_MS;
   }
 
   #count(before: number, after: number): void {
@@ -87,6 +104,10 @@ export class BodyBudget {
     this.#small += small;
     this.#large += after - before - small;
   }
+}
+
+function moves(bytes: number): number {
+  return Math.floor(bytes / MOVE_BYTES);
 }
 
 function smallPart(bytes: number): number {

@@ -44,9 +44,59 @@ describe("the budget of bodies", () => {
   it("bounds small bodies, too", () => {
     const { all, open } = budget();
     expect(() => {
-      for (let n = 0; n < 10_000; n++) open("small").add(64 * 1024);
+      for (let n = 0; n < 10_000; n++) {
+        const hold = open("small");
+        hold.add(64 * 1024);
+        hold.complete();
+      }
     }).toThrow(expect.objectContaining({ code: "overloaded" }));
     expect(all.bytes).toBe(32 * MIB);
+  });
+
+  it("takes a small body in at once where many others have stopped halfway, and gives up the one that did so first", () => {
+    const { all, givenUp, pass, open } = budget();
+    for (let n = 0; n < 512; n++) {
+      open(`half ${n}`).add(64 * 1024);
+      pass(1);
+    }
+    const hold = open("whole");
+    hold.add(100);
+    hold.complete();
+    expect(givenUp).toEqual(["half 0: overloaded"]);
+    expect(all.bytes).toBe(32 * MIB - 64 * 1024 + 100);
+  });
+
+  it("gives up no large body that goes on arriving for small ones that stop, nor keeps one for a byte now and then", () => {
+    const { givenUp, pass, open } = budget();
+    const upload = open("upload");
+    const trickle = open("trickle");
+    upload.add(64 * 1024);
+    trickle.add(64 * 1024);
+    for (let n = 0; n < 2_000; n++) {
+      open("half").add(64 * 1024);
+      pass(10);
+      if (n % 100 !== 0) continue;
+      upload.add(64 * 1024);
+      if (n < 500) trickle.add(1);
+    }
+    expect(givenUp).not.toContain("upload: overloaded");
+    expect(givenUp[0]).toBe("trickle: overloaded");
+  });
+
+  it("gives up a large body that stands still for a second when the room is needed, but none that moves", () => {
+    const { givenUp, pass, open } = budget();
+    const moving = ["a", "b", "c"].map((name) => {
+      const hold = open(name);
+      hold.add(15 * MIB);
+      return hold;
+    });
+    open("still").add(16 * MIB);
+    pass(900);
+    for (const hold of moving) hold.add(64 * 1024);
+    expect(() => open("too early").add(10 * MIB)).toThrow();
+    pass(100);
+    open("late").add(10 * MIB);
+    expect(givenUp).toEqual(["still: overloaded"]);
   });
 
   it("gives up bodies that have not arrived after five seconds, oldest first, when the room is needed", () => {
