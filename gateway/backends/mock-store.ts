@@ -76,7 +76,9 @@ export function createMockStore(): MockStore {
       if (entry) entries.set(execution.executionId, { ...entry, execution });
       return execution;
     },
-    list({ project, status, limit, cursor }) {
+    list({ project, status, limit, cursor, retryOf }) {
+      // Nothing is repeated here.
+      if (retryOf) return { executions: [], nextCursor: "" };
       const before = cursor === "" ? Number.POSITIVE_INFINITY : (entries.get(cursor)?.position ?? 0);
       const matching = [...entries.values()]
         .filter(({ position }) => position < before)

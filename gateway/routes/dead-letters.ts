@@ -112,5 +112,6 @@ function listed(letter: DeadLetter): DeadLetterList["dead_letters"][number] {
     created_at: new Date(letter.createdAtMs).toISOString(),
     ended_at: new Date(letter.endedAtMs).toISOString(),
     retried_as: letter.retriedAs,
+    retries: letter.retries,
   };
 }

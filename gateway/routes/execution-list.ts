@@ -30,13 +30,14 @@ export function executionListRoute(app: FastifyInstance, backend: Backend): void
       },
     },
     async (request, reply): Promise<ExecutionList> => {
-      const { project = "", status, limit = DEFAULT_LIMIT, cursor = "" } = request.query;
+      const { project = "", status, limit = DEFAULT_LIMIT, cursor = "", retry_of } = request.query;
       const page = await backend.listExecutions(
         {
           project,
           status: status === undefined ? ExecutionStatus.UNSPECIFIED : statusToProto(status),
           limit,
           cursor,
+          ...(retry_of !== undefined && { retryOf: retry_of.toLowerCase() }),
         },
         clientSignal(reply),
       );

@@ -4,19 +4,28 @@ import { ACCEPTED } from "./execution.ts";
 import { LIST_QUERY } from "./execution-list.ts";
 import { EXECUTION_ID, INSTANT } from "./names.ts";
 
-const { status: _, ...withoutStatus } = LIST_QUERY.properties;
+const { project, limit, cursor } = LIST_QUERY.properties;
 
 export const DEAD_LETTER_QUERY = {
   type: "object",
   additionalProperties: false,
-  properties: withoutStatus,
+  properties: { project, limit, cursor },
 } as const;
 export type DeadLetterQuery = FromSchema<typeof DEAD_LETTER_QUERY>;
 
 export const DEAD_LETTER = {
   $id: "DeadLetter",
   type: "object",
-  required: ["execution_id", "project", "end_reason", "error", "created_at", "ended_at", "retried_as"],
+  required: [
+    "execution_id",
+    "project",
+    "end_reason",
+    "error",
+    "created_at",
+    "ended_at",
+    "retried_as",
+    "retries",
+  ],
   properties: {
     execution_id: EXECUTION_ID,
     project: { type: "string" },
@@ -26,9 +35,12 @@ export const DEAD_LETTER = {
     ended_at: INSTANT,
     retried_as: {
       type: "array",
-      description: "The executions that repeat it, oldest first.",
+      description:
+        "The newest 20 executions that repeat it, oldest first; GET /executions?retry_of= has all, page by page.",
+      maxItems: 20,
       items: EXECUTION_ID,
     },
+    retries: { type: "integer", minimum: 0, description: "How often it was repeated." },
   },
 } as const;
 

@@ -3,7 +3,7 @@ import { STATUSES } from "../../services/common/execution-names.ts";
 import { END_REASON, EXECUTION_ID, EXECUTION_STATUS, INSTANT } from "./names.ts";
 
 /** What the router gives out and takes: a UUID of any version. */
-const CURSOR = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[1-8][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$";
+const UUID = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[1-8][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$";
 
 export const LIST_QUERY = {
   type: "object",
@@ -20,9 +20,15 @@ export const LIST_QUERY = {
     limit: { type: "integer", minimum: 1, maximum: 200, default: 50 },
     cursor: {
       type: "string",
-      pattern: CURSOR,
+      pattern: UUID,
       $comment: "next_cursor of the page before",
       description: "next_cursor of the page before.",
+    },
+    retry_of: {
+      type: "string",
+      pattern: UUID,
+      $comment: "execution_id of a dead letter",
+      description: "Only executions that repeat this dead letter.",
     },
   },
 } as const;

@@ -124,14 +124,13 @@ export function createAdmission(parts: {
 
     async retry(executionId, again) {
       const { letter, submission: first } = await findLetter(store, executionId);
-      if (letter.retries.length > 0 && !again) throw alreadyRetried(letter);
+      if (letter.retries > 0 && !again) throw alreadyRetried(letter);
       const project = await projects.get(first.project);
       // The limits of today, like those of any other request.
       const request = SubmitRequest.fromPartial({ ...first, settings: { ...first.settings } });
       const submission = await toSubmission(request, project, parts.newId(), clock.now());
-      const retry = { of: executionId, number: letter.retries.length + 1 };
-      const isTaken = async () =>
-        (await findLetter(store, executionId)).letter.retries.length >= retry.number;
+      const retry = { of: executionId, number: letter.retries + 1 };
+      const isTaken = async () => (await findLetter(store, executionId)).letter.retries >= retry.number;
       if (await insert(submission, project.limits, { retry }, isTaken)) {
         return accept(submission, executionId).execution;
       }

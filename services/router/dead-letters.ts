@@ -22,9 +22,9 @@ export async function findLetter(store: ExecutionStore, executionId: string): Pr
   );
 }
 
-export function alreadyRetried({ retries }: DeadLetter): AirlockError {
+export function alreadyRetried({ newestRetries }: DeadLetter): AirlockError {
   return new AirlockError(
     "already_retried",
-    `The execution was retried as ${retries.at(-1) ?? "another one"}; read that one. To retry once more, send {"again": true}.`,
+    `The execution was retried as ${newestRetries.at(-1) ?? "another one"}; read that one. To retry once more, send {"again": true}.`,
   );
 }

@@ -61,7 +61,9 @@ export function createHandlers({
     }),
     listExecutions: unary(async (request) => {
       const status = readStatus(request.status);
-      const { page, nextCursor } = await readPage(request, (filter) => store.list({ ...filter, status }));
+      const { page, nextCursor } = await readPage(request, (filter) =>
+        store.list({ ...filter, status, retryOf: request.retryOf || undefined }),
+      );
       return { executions: page.map(toSummaryMessage), nextCursor };
     }),
     respond: unary(async ({ executionId, llmRequestId, response, maxBytes }) => {

@@ -76,10 +76,10 @@ export function toSummaryMessage(summary: Summary): ExecutionSummary {
 }
 
 /** A dead letter as the proto spells it. */
-export function toDeadLetterMessage({ endReason, retries, ...letter }: DeadLetter): DeadLetterMessage {
+export function toDeadLetterMessage({ endReason, newestRetries, ...letter }: DeadLetter): DeadLetterMessage {
   return DeadLetterMessage.create({
     ...letter,
     endReason: endReasonToProto(endReason),
-    retriedAs: [...retries],
+    retriedAs: [...newestRetries],
   });
 }

@@ -8,7 +8,7 @@ type PageRequest = { readonly project: string; readonly limit: number; readonly 
 /** One page of a list that goes by ids, newest first, and the cursor of the next; empty on the last. */
 export async function readPage<T extends { readonly executionId: string }>(
   { project, limit, cursor }: PageRequest,
-  list: (filter: Omit<ListFilter, "status">) => Promise<T[]>,
+  list: (filter: Omit<ListFilter, "status" | "retryOf">) => Promise<T[]>,
 ): Promise<{ page: T[]; nextCursor: string }> {
   const size = readLimit(limit);
   if (cursor !== "" && !isUuid(cursor)) {

@@ -63,6 +63,7 @@ it("lists what could not be finished with its reason, page by page", async () =>
     created_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
     ended_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
     retried_as: [],
+    retries: 0,
   });
   expect((await list("?project=other")).dead_letters).toEqual([]);
 });
@@ -97,8 +98,20 @@ it("runs the same submission once more, as a new execution, once unless asked ag
   const again = (await (await retry(id, { again: true })).json()) as { execution_id: string };
   expect((await gateway.settled(again.execution_id)).status).toBe("completed");
   expect((await list()).dead_letters).toMatchObject([
-    { execution_id: id, retried_as: [retried.execution_id, again.execution_id] },
+    { execution_id: id, retries: 2, retried_as: [retried.execution_id, again.execution_id] },
   ]);
+  const repeated = async (query: string) =>
+    (await (await fetch(`${gateway.url}/executions?retry_of=${query}`)).json()) as {
+      executions: { execution_id: string }[];
+      next_cursor: string | null;
+    };
+  const newest = await repeated(`${id.toUpperCase()}&limit=1`);
+  expect(newest).toMatchObject({ executions: [{ execution_id: again.execution_id }] });
+  expect(await repeated(`${id}&limit=1&cursor=${newest.next_cursor}`)).toMatchObject({
+    executions: [{ execution_id: retried.execution_id }],
+    next_cursor: null,
+  });
+  expect((await repeated(again.execution_id)).executions).toEqual([]);
 });
 
 it("lists a run whose output was withheld, and the repetition that ends so too", async () => {

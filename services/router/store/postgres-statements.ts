@@ -109,17 +109,22 @@ export function list(filter: ListFilter): Query {
   return page(SUMMARY_COLUMNS, filter);
 }
 
-export function listDeadLetters(filter: Omit<ListFilter, "status">): Query {
+export function listDeadLetters(filter: Omit<ListFilter, "status" | "retryOf">): Query {
   return page(DEAD_LETTER_COLUMNS, { ...filter, status: undefined }, IS_DEAD_LETTER);
 }
 
 /** A page, newest first. It has no name: with a plan for any limit, the server would not trust the index. */
-function page(columns: string, { project, status, limit, before }: ListFilter, only = "TRUE"): Query {
+function page(
+  columns: string,
+  { project, status, limit, before, retryOf }: ListFilter,
+  only = "TRUE",
+): Query {
   const values: unknown[] = [limit];
   const conditions = [
     ["project =", project],
     ["status =", status],
     ["execution_id <", before],
+    ["retry_of =", retryOf],
   ].filter(([, value]) => value !== undefined);
   const filter = conditions.map(([condition, value]) => `${condition} $${values.push(value)}`);
   const where = [only, ...filter].join(" AND ");

@@ -63,7 +63,8 @@ export type DeadLetterRow = {
   error: string;
   created_at_ms: number;
   ended_at_ms: number;
-  retries: string | null;
+  newest_retries: string | null;
+  retries: number;
 };
 
 export type KeyRow = { fingerprint: string; execution_id: string | null };
@@ -93,8 +94,14 @@ export const HEAD_COLUMNS = EXECUTION_COLUMNS.replace(
 /** An index is made for exactly these words. */
 export const IS_DEAD_LETTER = `end_reason IN (${DEAD_LETTER_REASONS.map((reason) => `'${reason}'`).join(", ")})`;
 
+/** Of a dead letter that was retried often, a list shows the newest executions. */
+const SHOWN_RETRIES = 20;
+
 export const DEAD_LETTER_COLUMNS = `execution_id, project, end_reason, error, created_at_ms, ended_at_ms,
-  (SELECT string_agg(retry.execution_id, ' ' ORDER BY retry.retry_number) FROM executions AS retry
+  (SELECT string_agg(newest.execution_id, ' ' ORDER BY newest.retry_number) FROM
+    (SELECT retry.execution_id, retry.retry_number FROM executions AS retry WHERE retry.retry_of = executions.execution_id
+     ORDER BY retry.retry_number DESC LIMIT ${SHOWN_RETRIES}) AS newest) AS newest_retries,
+  (SELECT COALESCE(max(retry.retry_number), 0) FROM executions AS retry
    WHERE retry.retry_of = executions.execution_id) AS retries`;
 
 /** What `$1` and all projects have, among the executions that have not ended. */
@@ -209,7 +216,8 @@ export function toDeadLetter(row: DeadLetterRow): DeadLetter {
     error: row.error,
     createdAtMs: row.created_at_ms,
     endedAtMs: row.ended_at_ms,
-    retries: row.retries?.split(" ") ?? [],
+    newestRetries: row.newest_retries?.split(" ") ?? [],
+    retries: row.retries,
   };
 }
 

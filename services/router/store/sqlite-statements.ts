@@ -148,7 +148,7 @@ export function prepareStatements(db: DatabaseSync) {
 /** A page of a list, newest first; the statement depends on what the filter names. */
 export function pageQuery(
   columns: string,
-  { project, status, before, limit }: Partial<ListFilter> & { readonly limit: number },
+  { project, status, before, retryOf, limit }: Partial<ListFilter> & { readonly limit: number },
   only = "TRUE",
 ): { readonly text: string; readonly values: SQLInputValue[] } {
   const conditions = [only];
@@ -161,6 +161,7 @@ export function pageQuery(
   where("project = ?", project);
   where("status = ?", status);
   where("execution_id < ?", before);
+  where("retry_of = ?", retryOf);
   const text = `SELECT ${columns} FROM executions WHERE ${conditions.join(" AND ")} ORDER BY execution_id DESC LIMIT ?`;
   return { text, values: [...values, limit] };
 }

@@ -55,6 +55,8 @@ export type ListFilter = {
   readonly limit: number;
   /** Only executions older than this id; ids sort by creation. */
   readonly before: string | undefined;
+  /** Only executions that repeat this dead letter. */
+  readonly retryOf?: string | undefined;
 };
 
 /** A pending execution that one router, and no other, may start. */
@@ -91,8 +93,10 @@ export type DeadLetter = {
   readonly error: string;
   readonly createdAtMs: number;
   readonly endedAtMs: number;
-  /** The executions that repeat it, oldest first. */
-  readonly retries: readonly string[];
+  /** The newest executions that repeat it, oldest first. */
+  readonly newestRetries: readonly string[];
+  /** The number of the last one of all. */
+  readonly retries: number;
 };
 
 /** What an idempotency key was used for. */
@@ -152,7 +156,7 @@ export type ExecutionStore = {
   /** Newest first. */
   list(filter: ListFilter): Promise<Summary[]>;
   /** Newest first. */
-  listDeadLetters(filter: Omit<ListFilter, "status">): Promise<DeadLetter[]>;
+  listDeadLetters(filter: Omit<ListFilter, "status" | "retryOf">): Promise<DeadLetter[]>;
   /** One dead letter and what was submitted; undefined when the execution is none. */
   getDeadLetter(
     executionId: string,

@@ -32,7 +32,8 @@ export function itKeepsDeadLetters(): void {
       error: "no worker\0",
       createdAtMs: 1_000 + count,
       endedAtMs: 4_000,
-      retries: [],
+      newestRetries: [],
+      retries: 0,
     });
     const idsOf = (letters: readonly { executionId: string }[]) =>
       letters.map((letter) => letter.executionId);
@@ -47,7 +48,7 @@ export function itKeepsDeadLetters(): void {
     await store.finish(id, failure("worker_lost", "gone", 3), NO_OUTPUT, 3_000);
     const found = await store.getDeadLetter(id);
     expect(found).toMatchObject({
-      letter: { executionId: id, endReason: "worker_lost", retries: [] },
+      letter: { executionId: id, endReason: "worker_lost", newestRetries: [], retries: 0 },
       submission: {
         executionId: id,
         project: "demo",
@@ -64,6 +65,36 @@ export function itKeepsDeadLetters(): void {
     const first = `r-${won.indexOf(true)}`;
     expect((await store.listOwn()).map(({ executionId }) => executionId)).toEqual([first]);
     expect(await retry("a-2", 2)).toBe(true);
-    expect((await store.getDeadLetter(id))?.letter.retries).toEqual([first, "a-2"]);
+    const letter = (await store.getDeadLetter(id))?.letter;
+    expect(letter).toMatchObject({ newestRetries: [first, "a-2"], retries: 2 });
+  });
+
+  it("shows the newest twenty repetitions, lists all in pages, and counts those that are forgotten", async () => {
+    const id = await running();
+    await store.finish(id, failure("worker_lost", "gone", 3), NO_OUTPUT, 3_000);
+    const idOf = (number: number) => `r-${String(number).padStart(3, "0")}`;
+    const retry = (number: number) =>
+      store.insert({ ...SUBMISSION, executionId: idOf(number) }, { retry: { of: id, number } });
+    for (let number = 1; number <= 25; number++) expect(await retry(number)).toBe(true);
+    const newest = Array.from({ length: 20 }, (_, n) => idOf(n + 6));
+    const shown = async () => (await store.getDeadLetter(id))?.letter;
+    expect(await shown()).toMatchObject({ newestRetries: newest, retries: 25 });
+    const all = { project: undefined, limit: 50, before: undefined };
+    const [listed] = await store.listDeadLetters(all);
+    expect(listed).toMatchObject({ executionId: id, newestRetries: newest, retries: 25 });
+    const page = async (before: string | undefined) =>
+      (await store.list({ ...all, status: undefined, limit: 2, before, retryOf: id })).map(
+        ({ executionId }) => executionId,
+      );
+    expect(await page(undefined)).toEqual([idOf(25), idOf(24)]);
+    expect(await page(idOf(2))).toEqual([idOf(1)]);
+    for (let number = 1; number <= 24; number++) {
+      await store.forceFinish(idOf(number), failure("cancelled", "no"), 10);
+    }
+    await store.deleteEndedBefore(100, 100);
+    expect(await shown()).toMatchObject({ newestRetries: [idOf(25)], retries: 25 });
+    expect(await page(undefined)).toEqual([idOf(25)]);
+    expect(await retry(25)).toBe(false);
+    expect(await retry(26)).toBe(true);
   });
 }

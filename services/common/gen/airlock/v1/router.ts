@@ -129,6 +129,8 @@ export interface ListExecutionsRequest {
   limit: number;
   /** next_cursor of the page before; empty for the first. */
   cursor: string;
+  /** Only executions that repeat this dead letter. Absent or empty: all. */
+  retryOf?: string | undefined;
 }
 
 export interface ListExecutionsResponse {
@@ -199,8 +201,10 @@ export interface DeadLetter {
   error: string;
   createdAtMs: number;
   endedAtMs: number;
-  /** The executions that repeat it, oldest first. */
+  /** The newest 20 executions that repeat it, oldest first; ListExecutions with retry_of has all. */
   retriedAs: string[];
+  /** How often it was repeated. */
+  retries: number;
 }
 
 export interface ListDeadLettersResponse {
@@ -865,7 +869,7 @@ export const ReadExecutionResponse: MessageFns<ReadExecutionResponse> = {
 };
 
 function createBaseListExecutionsRequest(): ListExecutionsRequest {
-  return { project: "", status: 0, limit: 0, cursor: "" };
+  return { project: "", status: 0, limit: 0, cursor: "", retryOf: undefined };
 }
 
 export const ListExecutionsRequest: MessageFns<ListExecutionsRequest> = {
@@ -881,6 +885,9 @@ export const ListExecutionsRequest: MessageFns<ListExecutionsRequest> = {
     }
     if (message.cursor !== "") {
       writer.uint32(34).string(message.cursor);
+    }
+    if (message.retryOf !== undefined) {
+      writer.uint32(42).string(message.retryOf);
     }
     return writer;
   },
@@ -930,6 +937,14 @@ export const ListExecutionsRequest: MessageFns<ListExecutionsRequest> = {
             message.cursor = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.retryOf = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -951,6 +966,7 @@ export const ListExecutionsRequest: MessageFns<ListExecutionsRequest> = {
     message.status = object.status ?? 0;
     message.limit = object.limit ?? 0;
     message.cursor = object.cursor ?? "";
+    message.retryOf = object.retryOf ?? undefined;
     return message;
   },
 };
@@ -1563,7 +1579,16 @@ export const ListDeadLettersRequest: MessageFns<ListDeadLettersRequest> = {
 };
 
 function createBaseDeadLetter(): DeadLetter {
-  return { executionId: "", project: "", endReason: 0, error: "", createdAtMs: 0, endedAtMs: 0, retriedAs: [] };
+  return {
+    executionId: "",
+    project: "",
+    endReason: 0,
+    error: "",
+    createdAtMs: 0,
+    endedAtMs: 0,
+    retriedAs: [],
+    retries: 0,
+  };
 }
 
 export const DeadLetter: MessageFns<DeadLetter> = {
@@ -1588,6 +1613,9 @@ export const DeadLetter: MessageFns<DeadLetter> = {
     }
     for (const v of message.retriedAs) {
       writer.uint32(58).string(v!);
+    }
+    if (message.retries !== 0) {
+      writer.uint32(64).int32(message.retries);
     }
     return writer;
   },
@@ -1661,6 +1689,14 @@ export const DeadLetter: MessageFns<DeadLetter> = {
             message.retriedAs.push(reader.string());
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.retries = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1685,6 +1721,7 @@ export const DeadLetter: MessageFns<DeadLetter> = {
     message.createdAtMs = object.createdAtMs ?? 0;
     message.endedAtMs = object.endedAtMs ?? 0;
     message.retriedAs = object.retriedAs?.map((e) => e) || [];
+    message.retries = object.retries ?? 0;
     return message;
   },
 };
