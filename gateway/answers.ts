@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply } from "fastify";
+import { onceClosed } from "../services/common/response-closed.ts";
 import { AnswerBudget, type AnswerHold } from "./answer-budget.ts";
 import { clientSignal } from "./client-signal.ts";
 import { StalledAnswers, takenBy } from "./stalled-answers.ts";
@@ -25,7 +26,7 @@ export function boundAnswers(app: FastifyInstance): void {
     const hold = budget.open();
     reply.answerHold = hold;
     reply.stalledAnswers = stalled;
-    reply.raw.once("close", () => hold.release());
+    onceClosed(reply.raw, () => hold.release());
   });
   app.addHook("onSend", async (request, reply, payload) => {
     const isText = typeof payload === "string";

@@ -2,6 +2,7 @@ import type { Readable } from "node:stream";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { ByteCollector } from "../services/common/byte-collector.ts";
 import { AirlockError } from "../services/common/errors.ts";
+import { onceClosed } from "../services/common/response-closed.ts";
 import { BodyBudget, type BodyHold } from "./body-budget.ts";
 import { clientSignal } from "./client-signal.ts";
 import { EMPTY_BODY, emptyBody, type JsonBody, parseJsonBody } from "./json-body.ts";
@@ -38,7 +39,7 @@ export function acceptJsonBodies(app: FastifyInstance): void {
   app.decorateRequest("bodyText");
   app.decorateRequest("bodyHold");
   app.addHook("onRequest", async (request, reply) => {
-    reply.raw.once("close", () => request.bodyHold?.release());
+    onceClosed(reply.raw, () => request.bodyHold?.release());
   });
   app.addHook("preValidation", async (request, reply) => {
     const { schema, config } = request.routeOptions;

@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { onceClosed } from "../services/common/response-closed.ts";
 
 /** A connection is ended when its client has taken nothing of an answer for so long. */
 const STALLED_AFTER_MS = 30_000;
@@ -22,7 +23,7 @@ export class StalledAnswers {
     const sent: Sent = { socket, bytes: takenBy(socket), movedAtMs: performance.now() };
     this.#sent.add(sent);
     this.#timer ??= setInterval(() => this.#look(), LOOK_EVERY_MS).unref();
-    response.once("close", () => {
+    onceClosed(response, () => {
       this.#sent.delete(sent);
       if (this.#sent.size > 0) return;
       clearInterval(this.#timer);

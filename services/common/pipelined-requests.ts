@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { onceClosed } from "./response-closed.ts";
 
 /** More than any client sends before it has read an answer. */
 const MAX_WAITING = 16;
@@ -21,7 +22,7 @@ export async function awaitTurn(request: IncomingMessage, response: ServerRespon
   }
   const before = line.tail;
   const sent = Promise.withResolvers<void>();
-  response.once("close", sent.resolve);
+  onceClosed(response, sent.resolve);
   line.tail = before.then(() => sent.promise);
   line.waiting++;
   await before;

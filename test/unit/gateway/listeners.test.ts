@@ -1,0 +1,39 @@
+import { describe, expect, it } from "vitest";
+import { ExecutionStatus } from "../../../services/common/gen/airlock/v1/execution.ts";
+import { restClient } from "../../support/rest.ts";
+import { execution, startOver } from "./fake-backend.ts";
+
+const MIB = 1024 * 1024;
+
+describe("an answer of several megabytes", () => {
+  it("puts no more listeners on its response than Node finds usual, whichever call it answers", async () => {
+    const warnings: string[] = [];
+    const note = (warning: Error) => warnings.push(warning.message);
+    process.on("warning", note);
+    const ended = execution({ status: ExecutionStatus.COMPLETED, stdout: "x".repeat(11 * MIB) });
+    const gateway = await startOver({
+      getExecution: async (_id, _waitMs, _signal, room) => {
+        await room(11 * MIB);
+        return ended;
+      },
+      respond: async () => ended,
+      cancel: async () => ended,
+    });
+    try {
+      const client = restClient(gateway.url);
+      const path = `/executions/${ended.executionId}`;
+      const answers = await Promise.all([
+        client.post("/execute?wait=20", { project: "mock-project", code: "print(1)" }),
+        fetch(`${gateway.url}${path}?wait=20`),
+        client.respond(ended.executionId, "blue"),
+        client.cancel(ended.executionId),
+      ]);
+      const texts = await Promise.all(answers.map((answer) => answer.text()));
+      expect(texts.map((text) => text.length > 11 * MIB)).toEqual([true, true, true, true]);
+    } finally {
+      await gateway.drain(0);
+      process.off("warning", note);
+    }
+    expect(warnings).toEqual([]);
+  });
+});
