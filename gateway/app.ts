@@ -2,12 +2,12 @@ import { type FastifyInstance, fastify } from "fastify";
 import type { Registry } from "prom-client";
 import type { Drain } from "../services/common/drain.ts";
 import type { Log } from "../services/common/log.ts";
-import { maxOpenFiles } from "../services/common/open-files.ts";
 import { awaitTurn } from "../services/common/pipelined-requests.ts";
 import { refuseAmbiguous } from "./ambiguous-requests.ts";
 import { boundAnswers } from "./answers.ts";
 import type { Backend } from "./backend.ts";
 import { acceptJsonBodies } from "./body.ts";
+import { boundConnections, connectionLimit } from "./connections.ts";
 import { buildDocsPage } from "./docs-page.ts";
 import { observeRequests } from "./metrics.ts";
 import { describeApi } from "./openapi.ts";
@@ -24,7 +24,6 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 120_000;
 const CHECK_INTERVAL_MS = 5_000;
 const MAX_HEADER_BYTES = 16 * 1024;
-const MAX_CONNECTIONS = 10_000;
 
 export type AppParts = {
   readonly backend: Backend;
@@ -67,8 +66,7 @@ export async function buildApp({
   });
   // All headers are seen, or none: by itself Node drops those after the first 2,000. Their bytes are limited.
   app.server.maxHeadersCount = 0;
-  // Further ones are closed at once: the services that share this process need files, too.
-  app.server.maxConnections = Math.min(MAX_CONNECTIONS, Math.floor(maxOpenFiles() / 2));
+  boundConnections(app.server, connectionLimit());
   // Before all that may refuse a request: a refusal is an answer, too.
   boundAnswers(app);
   app.addHook("onRequest", async (request, reply) => {

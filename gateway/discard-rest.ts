@@ -8,10 +8,8 @@ const MAX_DISCARDED_BYTES = 128 * 1024 * 1024;
  * for another request.
  */
 export async function discardRest(request: IncomingMessage): Promise<boolean> {
-  const { "content-length": length, "transfer-encoding": encoding } = request.headers;
-  if (request.readableEnded || (encoding === undefined && (length === undefined || length === "0")))
-    return true;
-  if (request.destroyed || Number(length) > MAX_DISCARDED_BYTES) return false;
+  if (request.readableEnded || !hasBody(request)) return true;
+  if (request.destroyed || Number(request.headers["content-length"]) > MAX_DISCARDED_BYTES) return false;
   return new Promise((resolve) => {
     let size = 0;
     request.on("data", (chunk: Buffer) => {
@@ -21,4 +19,10 @@ export async function discardRest(request: IncomingMessage): Promise<boolean> {
     request.once("end", () => resolve(true));
     request.once("close", () => resolve(false));
   });
+}
+
+/** Whether a body belongs to the request, arrived or not. */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  const { "content-length": length, "transfer-encoding": encoding } = headers;
+  return encoding !== undefined || (length !== undefined && length !== "0");
 }
