@@ -20,86 +20,12 @@ from airlock_worker.messages import DEFAULT_DESCRIPTORS
 
 from .conftest import SETTINGS
 from .harness import WORKER_ROOT, Ended, Worker, worker
+from .same_numbers import SCRIPTS
 
 ROUNDS = int(os.environ.get("AIRLOCK_DETERMINISM_ROUNDS", "1"))
 AT_ONCE = 24
 SECRETS = {"TOKEN": "a-token-of-this-project"}
 
-SCRIPTS = {
-    "a sum over a set of objects": """
-class Item:
-    def __init__(self, amount): self.amount = amount
-items = {Item(1.1 * i + .01) for i in range(1, 60)}
-set_result(sum(item.amount for item in items))
-""",
-    "a sum over a set of classes": """
-class Tax: pass
-kinds = {type(f"Tax{k}", (Tax,), {"rate": 1 / (k + 3)}) for k in range(12)}
-total = 0.0
-for kind in kinds: total += kind.rate
-set_result(total)
-""",
-    "sets of 50 and of 300 objects": """
-made = [[object() for _ in range(n)] for n in (50, 300)]
-numbers = {id(each): n for few in made for n, each in enumerate(few)}
-set_result([[numbers[id(each)] for each in set(few)] for few in made])
-""",
-    "functions, a class, a method and what is built in": """
-def make(n):
-    def f(): return n
-    return f
-class C:
-    def m(self): pass
-set_result([str(each) for each in {*(make(n) for n in range(40)), C, C(), C.m, print, len, int, None, ...}])
-""",
-    "a set of NaN": """
-numbers = [float("nan") for _ in range(24)]
-set_result([[n for n, each in enumerate(numbers) if each is one][0] for one in set(numbers)])
-""",
-    "id, hash and repr": """
-class A: pass
-set_result([id(object()), hash(A), repr(A()), id([1]), id({}), hash(lambda: 1), id("x" * 100), id(A)])
-""",
-    "objects of all sizes": """
-kept = [(bytearray(n), bytes(n), [0] * n, {i: i for i in range(n)}) for n in (1, 20, 100, 1000, 5000, 200_000)]
-set_result([[id(each) for each in few] for few in kept])
-""",
-    "after imports": """
-import asyncio, csv, decimal, email.message, pdb, sqlite3, tarfile, unittest, xml.dom.minidom
-set_result([hash(each) for each in {*(type(f"K{n}", (), {}) for n in range(20)), *(object() for _ in range(20))}])
-""",
-    "what was there before, taken away": """
-import dataclasses, enum, linecache, re, sys, warnings
-re.purge(); linecache.clearcache(); warnings.resetwarnings()
-class E(enum.Enum): A = 1
-@dataclasses.dataclass(eq=False)
-class D: x: int
-del sys.modules["json"]
-import json
-set_result([hash(each) for each in {*(D(n) for n in range(40)), *(type(f"K{n}", (D,), {}) for n in range(80)), E,
-    json.dumps, json.JSONEncoder}])
-""",
-    "in processes that are forked": """
-import multiprocessing
-def order(n):
-    return [hash(each) for each in {*(type(f"K{i}", (), {}) for i in range(n)), *(object() for _ in range(n))}]
-with multiprocessing.get_context("fork").Pool(1) as pool:
-    set_result(pool.map(order, [20, 50]))
-""",
-    "in another interpreter": """
-import subprocess, sys
-code = "print([hash(each) for each in {*(object() for _ in range(50)), *(type(f'K{n}', (), {}) for n in range(20))}])"
-set_result(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout)
-""",
-    "after an answer": """
-llm.complete("q")
-set_result([hash(each) for each in {*(type(f"K{n}", (), {}) for n in range(20)), *(object() for _ in range(50))}])
-""",
-    "with settings and memory": """
-memory.set("a", "b", [1, 2, 3])
-set_result([settings.get("A"), memory.get("x", "y"), [hash(object), id(object()), id(type("K", (), {}))]])
-""",
-}
 # What the next objects of each size, and the next large ones, will have for addresses.
 NEXT_PLACES = """
 import ctypes
@@ -177,18 +103,34 @@ set_result([[kind.__name__ for kind in kinds], [hash(kind) for kind in kinds], i
 """
 
 
-async def test_orders_do_not_depend_on_the_compiled_files_of_airlocks_modules(shared: Worker, tmp_path: Path) -> None:
+# Both free what the zygote has made.
+ENUMERATIONS = """
+import dataclasses, enum
+class Kind(enum.Enum): A = 1; B = 2
+class Flag(enum.IntFlag): X = 1; Y = 2
+@dataclasses.dataclass(eq=False)
+class Row: kind: Kind; amount: float = 1 / 3
+rows = {Row(kind, n / 7) for n in range(40) for kind in Kind}
+set_result([sum(row.amount for row in rows), [hash(each) for each in (Kind, Flag, Row, Kind.A, Row(Kind.A), object())]])
+"""
+
+
+@pytest.mark.parametrize("is_writable", [True, False], ids=["written by the first worker", "never written"])
+async def test_addresses_do_not_depend_on_the_compiled_files_of_airlocks_modules(
+    shared: Worker, tmp_path: Path, is_writable: bool
+) -> None:
     package = tmp_path / "airlock_worker"
     shutil.copytree(WORKER_ROOT / "airlock_worker", package, ignore=shutil.ignore_patterns("__pycache__"))
-    # A file in its place, so that none is ever written.
-    (package / "__pycache__").write_text("")
-    names = ["a sum over a set of classes", "objects of all sizes", "after imports"]
+    if not is_writable:
+        # A file in its place, so that none is ever written.
+        (package / "__pycache__").write_text("")
+    scripts = {**SCRIPTS, "classes of the standard library": STANDARD_CLASSES, "enumerations": ENUMERATIONS}
     async with worker(
         "--descriptors", str(DEFAULT_DESCRIPTORS), worker_root=tmp_path, secrets=SECRETS, settings=SETTINGS
     ) as target:
-        for code in (STANDARD_CLASSES, *(SCRIPTS[name] for name in names)):
+        for name, code in scripts.items():
             ours, others = await _run(target, code), await _run(shared, code)
-            assert ours.result is not None and ours.result == others.result, code
+            assert ours.result is not None and ours.result == others.result, name
 
 
 def test_the_standard_library_is_there_before_airlocks_first_module() -> None:
