@@ -17,11 +17,14 @@ export type Score = {
 
 // At the same time: more than there are workers, so that some always wait.
 const CLIENTS = 16;
-// Who comes afterwards is served, and has the pool started anew of a pool-manager that died last and found no worker.
+// Before a fault all is back that was struck before the last few: a busy machine would never get up between two faults.
+const AWAY_AT_ONCE = 3;
+// Who comes first is served, so that there are workers to be struck, and so is who comes afterwards: the pool is started
+// anew of a pool-manager that died last and found no worker.
 const ONE_OF_EACH_PROJECT = ["quick", "calls"] as const;
 const HEALED_AFTER_MS = 60_000;
 
-/** Clients and faults at the same time, until both have had enough; then somebody who is not disturbed. */
+/** Somebody who is not disturbed; then clients and faults at the same time, until both have had enough; then as at first. */
 export async function play(
   { seed, executions, deck, faultEveryMs, world }: Score,
   stage: Stage,
@@ -45,6 +48,7 @@ export async function play(
     while (!isOver) {
       for (const deed of random.shuffle(deck)) {
         await new Promise((resolve) => setTimeout(resolve, random.between(...faultEveryMs)));
+        await thaws.at(-AWAY_AT_ONCE);
         const struck = isOver ? undefined : await strike(deed, stage, random, () => isOver);
         if (!struck) break;
         const { fault, thawed } = struck;
@@ -62,12 +66,7 @@ export async function play(
     }
     await Promise.all(thaws);
   };
-  const submitted = Promise.all(Array.from({ length: CLIENTS }, submit)).finally(() => {
-    isOver = true;
-  });
-  // Whichever fails first: without faults the clients would go on for ever.
-  await Promise.all([submitted, destroy()]);
-  const serveAfterwards = async (kind: (typeof KINDS)[number]) => {
+  const serve = async (kind: (typeof KINDS)[number]) => {
     const until = Date.now() + HEALED_AFTER_MS;
     for (;;) {
       const n = next++;
@@ -79,6 +78,12 @@ export async function play(
       await new Promise((resolve) => setTimeout(resolve, 1_000));
     }
   };
-  await Promise.all(ONE_OF_EACH_PROJECT.map(serveAfterwards));
+  await Promise.all(ONE_OF_EACH_PROJECT.map(serve));
+  const submitted = Promise.all(Array.from({ length: CLIENTS }, submit)).finally(() => {
+    isOver = true;
+  });
+  // Whichever fails first: without faults the clients would go on for ever.
+  await Promise.all([submitted, destroy()]);
+  await Promise.all(ONE_OF_EACH_PROJECT.map(serve));
   return { witnesses, faults };
 }

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { type DockerAirlock, describeWithEngine, RUNTIMES, startDockerAirlock } from "../support/docker.ts";
 import { type RestClient, restClient } from "../support/rest.ts";
 
-// AIRLOCK_DETERMINISM_ROUNDS=24 makes some 2,000 runs in each class of containers.
+// AIRLOCK_DETERMINISM_ROUNDS=48 makes some 2,000 runs in each class of containers.
 const ROUNDS = Number(process.env.AIRLOCK_DETERMINISM_ROUNDS ?? 1);
 const STARTS = 2;
 const REPLICAS = 2;
@@ -54,7 +54,7 @@ for (const { runtime, line } of RUNTIMES) {
       for (let start = 0; start < STARTS; start += 1) {
         // Alone, as one of the first that its worker runs.
         for (const script of scripts) await run(script);
-        const left = Array.from({ length: 2 * ROUNDS }, () => scripts).flat();
+        const left = Array.from({ length: ROUNDS }, () => scripts).flat();
         while (left.length > 0) await Promise.all(left.splice(-AT_ONCE).map(run));
         const places = await Promise.all(Array.from({ length: AT_ONCE }, () => rest.run({ code: WHERE })));
         for (const { stdout } of places) workers.add(stdout);
