@@ -35,7 +35,8 @@ export async function startServiceProcess(
   const lines = createInterface({ input: child.stdout });
   await new Promise<void>((resolve, reject) => {
     lines.on("line", (line) => {
-      if (line.includes('"listening"')) resolve();
+      // A pool-manager logs what its workers log, too, before it listens itself.
+      if (line.includes('"msg":"listening"') && !line.includes('"workerId"')) resolve();
     });
     child.once("close", () => reject(new Error(`the service ${name} did not start:\n${service.output()}`)));
   });
