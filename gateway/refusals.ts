@@ -4,6 +4,7 @@ import { AirlockError, asAirlockError, type ErrorCode } from "../services/common
 import type { Log } from "../services/common/log.ts";
 import { discardRest } from "./discard-rest.ts";
 import { problemHeaders, toProblem } from "./problems.ts";
+import { PAGE_HEADERS } from "./web-pages.ts";
 
 /**
  * Turns whatever a route threw into a problem document. What only the operator may know of it is logged: why something
@@ -88,6 +89,7 @@ export function refuseConnection(error: Error & { code?: string }, socket: Socke
   const problem = toProblem(new AirlockError(code, detail));
   const body = JSON.stringify(problem);
   const headers = Object.entries({
+    ...PAGE_HEADERS,
     ...problemHeaders(problem),
     "content-length": Buffer.byteLength(body),
     connection: "close",

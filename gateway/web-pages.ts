@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import { isIP } from "node:net";
 import type { FastifyInstance } from "fastify";
 import type { EnvironmentReader } from "../services/common/environment.ts";
@@ -23,10 +24,29 @@ export function readHostNames(read: EnvironmentReader): readonly string[] {
 }
 
 /**
+ * On every answer: nobody takes it for a page or script that it is not, shows it within a page of its own, where clicks could be
+ * stolen, or loads it from another site.
+ */
+export const PAGE_HEADERS = {
+  "x-content-type-options": "nosniff",
+  "content-security-policy": "frame-ancestors 'none'",
+  "cross-origin-resource-policy": "same-origin",
+} as const;
+
+/** What a page that may call is told in answer to the question that its browser asks first (a preflight). */
+const PREFLIGHT_HEADERS = {
+  "access-control-allow-methods": "GET, POST",
+  "access-control-allow-headers": "content-type, idempotency-key",
+  "access-control-max-age": "600",
+} as const;
+const SHOWN_HEADERS = "idempotent-replayed, location, retry-after";
+
+/**
  * Keeps web pages out that somebody's browser happens to show: nobody logs in here, so a page that could call would have
  * all that the person has. A name whose owner points it to this gateway makes a page look like our own (DNS rebinding);
  * therefore the gateway answers only to names that no stranger can own, whatever address it listens on: a port of
- * 127.0.0.1 may lead to a container, and a browser within a network to any machine of it.
+ * 127.0.0.1 may lead to a container, and a browser within a network to any machine of it. Pages of the hosts in `hostNames`
+ * may call, whatever their scheme and port.
  */
 export function refuseForeignPages(
   app: FastifyInstance,
@@ -34,13 +54,33 @@ export function refuseForeignPages(
 ): void {
   const own = new Set(["localhost", listensOn, ...hostNames]);
   const isOwn = (name: string) => own.has(name) || isIP(name) !== 0;
-  app.addHook("onRequest", async ({ headers: { host, origin } }) => {
-    if (host !== undefined && !isOwn(nameIn(host))) throw hostNotAllowed(hostNames);
-    if (origin === undefined) return;
-    const page = URL.parse(origin);
-    const called = page && URL.parse(`${page.protocol}//${host}`);
-    if (!page || (page.host !== called?.host && !hostNames.includes(page.hostname))) throw originNotAllowed();
+  app.server.prependListener("request", (_request, response: ServerResponse) => {
+    for (const [name, value] of Object.entries(PAGE_HEADERS)) response.setHeader(name, value);
   });
+  app.addHook("onRequest", async ({ method, headers }, reply) => {
+    const { host, origin } = headers;
+    if (host !== undefined && !isOwn(nameIn(host))) throw hostNotAllowed(hostNames);
+    if (hostNames.length > 0) reply.raw.setHeader("vary", "origin");
+    if (origin === undefined) {
+      if (isLoadedByAnotherSite(headers)) throw pageNotAllowed("Sec-Fetch-Site");
+      return;
+    }
+    const page = URL.parse(origin);
+    if (!page || !/^https?:$/.test(page.protocol)) throw pageNotAllowed("Origin");
+    if (page.host === URL.parse(`${page.protocol}//${host}`)?.host) return;
+    if (!hostNames.includes(page.hostname)) throw pageNotAllowed("Origin");
+    reply.raw.setHeader("access-control-allow-origin", page.origin);
+    reply.raw.setHeader("access-control-expose-headers", SHOWN_HEADERS);
+    if (method !== "OPTIONS" || headers["access-control-request-method"] === undefined) return;
+    return reply.code(204).headers(PREFLIGHT_HEADERS).send();
+  });
+}
+
+/** Whether a page of another site loads this (such as an image, or in a frame) and not a person who follows a link to it. */
+function isLoadedByAnotherSite(headers: IncomingHttpHeaders): boolean {
+  const site = headers["sec-fetch-site"];
+  if (site !== "cross-site" && site !== "same-site") return false;
+  return headers["sec-fetch-mode"] !== "navigate" || headers["sec-fetch-dest"] !== "document";
 }
 
 /** The name or address in a Host header; empty when it is none. */
@@ -57,9 +97,9 @@ function hostNotAllowed(hostNames: readonly string[]): AirlockError {
   );
 }
 
-function originNotAllowed(): AirlockError {
+function pageNotAllowed(header: "Origin" | "Sec-Fetch-Site"): AirlockError {
   return new AirlockError(
     "origin_not_allowed",
-    "The Origin header says that a web page of another site sent this. Call from a program instead; the operator adds the host name of a page that may with AIRLOCK_HOST_NAMES.",
+    `The ${header} header says that a web page of another site sent this. Call from a program instead; the operator lets the pages of a host call by adding its name to AIRLOCK_HOST_NAMES.`,
   );
 }

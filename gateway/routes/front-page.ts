@@ -1,6 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import { problemResponses } from "../schemas/problem.ts";
 import { noSuchRoute } from "../unknown-routes.ts";
+import { PAGE_HEADERS } from "../web-pages.ts";
 
 const PAGE = `<!doctype html>
 <html lang="en">
@@ -36,11 +37,14 @@ export function frontPageRoute(app: FastifyInstance): void {
       },
     },
     async (request, reply) => {
-      reply.header("vary", "accept");
+      reply.header("vary", "accept, origin");
       if (!request.headers.accept?.includes("text/html")) throw noSuchRoute();
       reply
         .type("text/html; charset=utf-8")
-        .header("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'");
+        .header(
+          "content-security-policy",
+          `default-src 'none'; style-src 'unsafe-inline'; ${PAGE_HEADERS["content-security-policy"]}`,
+        );
       return PAGE;
     },
   );

@@ -20,7 +20,7 @@ export const VARIABLES = {
   AIRLOCK_GRACE: "how long runs may go on after Ctrl-C",
   AIRLOCK_HOST: "the address that REST is served on",
   AIRLOCK_HOST_NAMES:
-    "the names in the Host header that REST is served under, besides localhost and addresses",
+    "the names that REST is served under, besides localhost and addresses, and whose web pages may call it",
   AIRLOCK_LISTEN: "the address that the service listens on",
   AIRLOCK_LOG_LEVEL: "the least severe lines that are logged",
   AIRLOCK_MAX_WORKERS: "the largest number of workers of all projects together",

@@ -1,5 +1,6 @@
 import { once } from "node:events";
-import { type IncomingMessage, request } from "node:http";
+import { type IncomingHttpHeaders, type IncomingMessage, request } from "node:http";
+import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterEach, describe, expect, it } from "vitest";
 import { readGatewayConfig } from "../../../gateway/config.ts";
@@ -12,12 +13,14 @@ afterEach(() => gateway?.drain(0));
 
 async function ask(
   headers: Record<string, string>,
-): Promise<{ status: number | undefined; code: string; body: string }> {
-  const sent = request({ port: gateway.port, host: "127.0.0.1", path: "/skill.md", headers }).end();
+  { method = "GET", path = "/skill.md", body: sentBody = "" } = {},
+): Promise<{ status: number; code: string; body: string; headers: IncomingHttpHeaders }> {
+  const sent = request({ port: gateway.port, host: "127.0.0.1", method, path, headers }).end(sentBody);
   const [response] = (await once(sent, "response")) as [IncomingMessage];
   const body = await text(response);
-  const code = response.statusCode === 200 ? "" : JSON.parse(body).code;
-  return { status: response.statusCode, code, body };
+  const { statusCode: status = 0 } = response;
+  const code = status < 400 ? "" : JSON.parse(body).code;
+  return { status, code, body, headers: response.headers };
 }
 
 describe("a gateway that has names", () => {
@@ -69,5 +72,109 @@ describe("a gateway on more than loopback", () => {
   it("answers to the name that it listens on", async () => {
     gateway = await startOver({}, undefined, { host: "localhost" });
     expect(await ask({ host: "localhost" })).toMatchObject({ status: 200 });
+  });
+});
+
+describe("a page of another origin whose host is listed", () => {
+  const page = { host: "127.0.0.1:8000", origin: "http://localhost:3000" };
+  const json = { ...page, "content-type": "application/json" };
+
+  it("may send what a browser asks for first, and read the answer, be it a refusal", async () => {
+    gateway = await startOver({}, undefined, { hostNames: ["localhost"] });
+    const asked = {
+      "access-control-request-method": "POST",
+      "access-control-request-headers": "content-type",
+    };
+    const preflight = await ask({ ...page, ...asked }, { method: "OPTIONS", path: "/execute" });
+    expect(preflight).toMatchObject({ status: 204, body: "" });
+    expect(preflight.headers).toMatchObject({
+      "access-control-allow-origin": "http://localhost:3000",
+      "access-control-allow-methods": "GET, POST",
+      "access-control-allow-headers": "content-type, idempotency-key",
+      vary: "origin",
+    });
+    const body = JSON.stringify({ project: "mock-project", code: "print(1)" });
+    const accepted = await ask(json, { method: "POST", path: "/execute", body });
+    expect(accepted.status).toBe(202);
+    const refused = await ask(json, { method: "POST", path: "/execute", body: "{}" });
+    expect(refused.code).toBe("invalid_request");
+    for (const { headers } of [preflight, accepted, refused]) {
+      expect(headers["access-control-allow-origin"]).toBe("http://localhost:3000");
+      expect(headers).not.toHaveProperty("access-control-allow-credentials");
+    }
+    expect(accepted.headers["access-control-expose-headers"]).toContain("retry-after");
+  });
+
+  it("is the only one: others get neither an answer nor such headers, nor do programs", async () => {
+    gateway = await startOver({}, undefined, { hostNames: ["localhost"] });
+    const preflight = { "access-control-request-method": "POST" };
+    for (const origin of [
+      "http://evil.example",
+      "null",
+      "http://localhost.evil.example",
+      "app://localhost",
+    ]) {
+      const answer = await ask({ ...page, origin, ...preflight }, { method: "OPTIONS", path: "/execute" });
+      expect(answer).toMatchObject({ status: 403, code: "origin_not_allowed" });
+      expect(answer.headers).not.toHaveProperty("access-control-allow-origin");
+    }
+    const program = await ask({ host: "127.0.0.1:8000" });
+    expect(program.status).toBe(200);
+    expect(program.headers).not.toHaveProperty("access-control-allow-origin");
+    expect((await ask({ host: "127.0.0.1:8000" }, { method: "OPTIONS", path: "/execute" })).status).toBe(405);
+  });
+
+  it("does not exist unless a host is listed", async () => {
+    gateway = await startOver({});
+    expect(await ask(page)).toMatchObject({ status: 403, code: "origin_not_allowed" });
+  });
+});
+
+describe("a request without an Origin header", () => {
+  const from = (site: string, mode: string, dest: string) =>
+    ask({ "sec-fetch-site": site, "sec-fetch-mode": mode, "sec-fetch-dest": dest }, { path: "/executions" });
+
+  it("is refused when a page of another site loads it, and not when a person follows a link to it", async () => {
+    gateway = await startOver({});
+    for (const site of ["cross-site", "same-site"]) {
+      expect(await from(site, "no-cors", "image")).toMatchObject({ status: 403, code: "origin_not_allowed" });
+      expect(await from(site, "no-cors", "empty")).toMatchObject({ status: 403, code: "origin_not_allowed" });
+      expect(await from(site, "navigate", "iframe")).toMatchObject({
+        status: 403,
+        code: "origin_not_allowed",
+      });
+      expect((await from(site, "navigate", "document")).status).toBe(200);
+    }
+    expect((await from("same-origin", "cors", "empty")).status).toBe(200);
+    expect((await from("none", "navigate", "document")).status).toBe(200);
+  });
+});
+
+describe("every answer", () => {
+  it("says that it is nothing else than it claims, in no frame, and of this origin", async () => {
+    gateway = await startOver({});
+    const paths = [
+      "/",
+      "/docs",
+      "/docs/static/index.html",
+      "/skill.md",
+      "/metrics",
+      "/nowhere",
+      "/%zz",
+      "/executions/x",
+    ];
+    for (const path of paths) {
+      const { headers } = await ask({ accept: "text/html" }, { path });
+      expect(headers, path).toMatchObject({
+        "x-content-type-options": "nosniff",
+        "cross-origin-resource-policy": "same-origin",
+        "content-security-policy": expect.stringContaining("frame-ancestors 'none'"),
+      });
+    }
+    expect((await ask({ accept: "text/html" }, { path: "/" })).headers["content-security-policy"]).toContain(
+      "default-src",
+    );
+    const socket = connect(gateway.port, "127.0.0.1").end("no HTTP\r\n\r\n");
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 400 .*x-content-type-options: nosniff/s);
   });
 });
