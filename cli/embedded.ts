@@ -114,6 +114,7 @@ export async function startEmbedded(
           database: { kind: "sqlite", path: join(dataDirectory, "airlock.db") },
           maxUnfinished: config.maxUnfinished,
           maxStoredBytes: config.maxStoredBytes,
+          leavesRuns: config.driver === "docker",
           retentionMs: config.retentionMs,
           tlsDirectory: certificates?.directoryOf("router"),
         },

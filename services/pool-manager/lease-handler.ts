@@ -44,8 +44,7 @@ export async function serveLease(stream: LeaseStream, { signal }: CallContext, p
         },
       },
     });
-    await Promise.race([obey(stream, lease, next), lease.lost.then(workerLost)]);
-    isBroken = false;
+    isBroken = (await Promise.race([obey(stream, lease, next), lease.lost.then(workerLost)])) === "broken";
   } finally {
     signal.removeEventListener("abort", release);
     if (isGranted && isBroken) lease.abandon();
@@ -53,12 +52,22 @@ export async function serveLease(stream: LeaseStream, { signal }: CallContext, p
   }
 }
 
-async function obey(stream: LeaseStream, lease: Lease, first: Promise<LeaseRequest | null>): Promise<void> {
+/**
+ * Does what the router asks for. A router that is done with a lease says so: the end of a stream looks the same whether its caller has ended or broken
+ * it.
+ */
+async function obey(
+  stream: LeaseStream,
+  lease: Lease,
+  first: Promise<LeaseRequest | null>,
+): Promise<"over" | "broken"> {
   for (let next = first; ; next = stream.next()) {
     const action = (await next)?.action;
     switch (action?.$case) {
       case undefined:
-        return;
+        return "broken";
+      case "release":
+        return "over";
       case "park":
         lease.park();
         await stream.send({ event: { $case: "parked", value: {} } });
@@ -69,7 +78,7 @@ async function obey(stream: LeaseStream, lease: Lease, first: Promise<LeaseReque
         break;
       case "condemn":
         lease.condemn();
-        return;
+        return "over";
       case "acquire":
         throw brokenProtocol("A lease is acquired once.");
     }
@@ -77,7 +86,8 @@ async function obey(stream: LeaseStream, lease: Lease, first: Promise<LeaseReque
 }
 
 function gaveUp(message: LeaseRequest | null): undefined {
-  if (message !== null) throw brokenProtocol("A lease that is not granted can only be given up.");
+  if (message !== null && message.action?.$case !== "release")
+    throw brokenProtocol("A lease that is not granted can only be given up.");
 }
 
 function workerLost(how: string): never {

@@ -1,7 +1,7 @@
 import { AirlockError, hasCode } from "../common/errors.ts";
 import { type Claim, type Lease, newClaim } from "./lease.ts";
 import { type PoolView, viewPool } from "./pool-view.ts";
-import { newSlot, removeClaim, type Slot } from "./slot.ts";
+import { isLeftAlone, newSlot, removeClaim, type Slot } from "./slot.ts";
 import { type LeaseGround, takeLease } from "./take-lease.ts";
 import type { Worker } from "./worker.ts";
 import type { WorkerPlaces } from "./worker-places.ts";
@@ -28,13 +28,18 @@ export type Pool = {
   view(): PoolView;
   /** The execution's place among those that wait for a worker, 1 is next; 0 when it does not wait. */
   position(executionId: string): number;
-  /** Stops for good: nothing more is granted; workers end when idle, or when `graceMs` are over. */
+  /**
+   * Stops for good: nothing more is granted; workers end when idle, or when `graceMs` are over. Where workers outlive this process, those on which
+   * something is paused, or still runs then, are left to the next one.
+   */
   close(graceMs: number): Promise<void>;
 };
 
 export type PoolParts = StartsParts & {
   /** The places for workers that it shares with other pools. */
   readonly places: WorkerPlaces;
+  /** Whether workers run on when this process has gone; not unless said. */
+  readonly keepsWorkers?: boolean;
 };
 
 // A worker that lives this long was started well, whatever ends it later.
@@ -43,7 +48,7 @@ const SETTLED_AFTER_MS = 10_000;
 const COME_BACK_MS = 3_000;
 
 export function createPool(parts: PoolParts): Pool {
-  const { project, clock, log } = parts;
+  const { project, clock, log, keepsWorkers = false } = parts;
   const slots = new Set<Slot>();
   const queue: Claim[] = [];
   const endings = new Set<Promise<void>>();
@@ -192,6 +197,13 @@ export function createPool(parts: PoolParts): Pool {
     endings.add(ending);
   };
 
+  /** Leaves a worker to the next pool-manager, with what lives on it. */
+  const leave = (slot: Slot) => {
+    slots.delete(slot);
+    const { size: executions } = slot.claims;
+    log.info({ project, workerId: slot.worker.id, executions }, "worker is left to the next pool-manager");
+  };
+
   /** Lets a worker go for other projects: one that has nothing to do, or the one that has least to do. */
   const giveUp = (evenBusy: boolean): boolean => {
     const [slot] = serving().sort((a, b) => a.claims.size - b.claims.size);
@@ -298,9 +310,13 @@ export function createPool(parts: PoolParts): Pool {
       reconcile();
       const stopTimer = clock.after(graceMs, () => {
         starts.giveUp();
-        for (const slot of slots) end(slot);
+        for (const slot of slots) {
+          if (keepsWorkers && slot.claims.size > 0) leave(slot);
+          else end(slot);
+        }
       });
       while (slots.size > 0 || starts.underWay() > 0 || endings.size > 0) {
+        if (keepsWorkers) for (const slot of slots) if (isLeftAlone(slot)) leave(slot);
         await Promise.race([...endings, new Promise<void>((resolve) => clock.after(20, resolve))]);
       }
       stopTimer();

@@ -140,6 +140,7 @@ export function createPools(parts: {
     const pool = createPool({
       project: project.name,
       places,
+      keepsWorkers: driver.keepsWorkers,
       clock,
       log,
       startWorker: (onProgress, ready, signal) =>

@@ -31,6 +31,11 @@ export function newSlot(worker: Worker, startedAtMs: number, isTakenOver: boolea
   };
 }
 
+/** Whether nothing runs on the worker for a caller that is there: what lives on it is paused, or waits for another router. */
+export function isLeftAlone({ claims, holder }: Slot): boolean {
+  return claims.size > 0 && (holder === undefined || holder.keepOn !== undefined);
+}
+
 /** Takes `claim` off the worker. */
 export function removeClaim(slot: Slot, claim: Claim): void {
   slot.claims.delete(claim);

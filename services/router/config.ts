@@ -11,6 +11,8 @@ export type RouterConfig = {
   readonly maxUnfinished: number;
   /** What the executions of all projects may store together. */
   readonly maxStoredBytes: number;
+  /** Whether workers outlive this process although no other router is there, so that the next start goes on with what runs; not unless said. */
+  readonly leavesRuns?: boolean;
   /** How long an ended execution can be polled. */
   readonly retentionMs: number;
   /** This service's certificates; needed where it is on a network. */

@@ -163,7 +163,10 @@ export function openLease(
       await heard;
     },
     release() {
+      if (isOver) return;
       isOver = true;
+      // Both go out together; a stream that has broken needs neither.
+      stream.send({ action: { $case: "release", value: {} } }).catch(() => undefined);
       stream.close();
     },
     abandon() {

@@ -57,6 +57,7 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
     workers,
     clock,
     log,
+    leavesRuns: config.leavesRuns,
   });
   const admission = createAdmission({
     store,

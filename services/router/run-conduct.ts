@@ -29,6 +29,8 @@ export type RunParts = {
   readonly workers: WorkerConnections;
   readonly clock: Clock;
   readonly log: Log;
+  /** Whether the next start goes on with what runs, although no other router is there; not unless said. */
+  readonly leavesRuns?: boolean | undefined;
 };
 
 /** How the router stops: first nothing new starts and pauses end, then what still runs is ended. */
@@ -73,7 +75,12 @@ export async function conductRun(
   let time: RunningTime | undefined;
   let stopNoting: () => void = () => undefined;
   const stopListening = listenForCancel(executionId, parts, interruption);
-  const stopObeying = obeyShutdown(shutdown, interruption, store.isShared, () => watch?.isRunning() === true);
+  const stopObeying = obeyShutdown(
+    shutdown,
+    interruption,
+    store.isShared || parts.leavesRuns === true,
+    () => watch?.isRunning() === true,
+  );
   const onError = (error: unknown) => log.error({ err: error, executionId }, "output not stored");
   const output = openOutputLog(store, executionId, clock, onError, before ?? NO_OUTPUT);
   const run: OpenRun = { executionId, project, interruption, output };
@@ -121,11 +128,11 @@ export async function conductRun(
 function obeyShutdown(
   { draining, over }: Shutdown,
   interruption: Interruption,
-  isShared: boolean,
+  leavesRuns: boolean,
   isRunning: () => boolean,
 ): () => void {
   const stop = () =>
-    isShared
+    leavesRuns
       ? interruption.interrupt("handed_over", "Another router goes on with it.")
       : interruption.interrupt(
           "worker_lost",

@@ -72,6 +72,28 @@ await describeWithEngine("the life of a worker's container", "runc", () => {
     expect(await only()).toBe(before);
   });
 
+  it("one with a run that outlasts a stop in good order, or with a paused one, is left to the next start", {
+    timeout: 90_000,
+  }, async () => {
+    const before = await only();
+    const paused = await rest.submit({ code: "set_result(llm.complete('?'))", timeout: 60 });
+    expect((await rest.settled(paused)).status).toBe("awaiting_llm");
+    const id = await running(
+      "import time\nprint('on', flush=True)\ntime.sleep(3)\nfor n in range(60):\n    print(n, flush=True)\n    time.sleep(0.3)\nset_result(1)",
+    );
+    expect(await airlock.stop()).toBe(0);
+    expect(await only()).toBe(before);
+    airlock = await airlock.restart();
+    rest = restClient(airlock.url);
+    expect(await rest.settled(id)).toMatchObject({
+      end_reason: "completed",
+      stdout: ["on", ...Array.from({ length: 60 }, (_, n) => n), ""].join("\n"),
+    });
+    expect((await rest.get(paused)).status).toBe("awaiting_llm");
+    await rest.respond(paused, "an answer");
+    expect(await rest.settled(paused)).toMatchObject({ end_reason: "completed", result: "an answer" });
+  });
+
   it("one that outlives a crash and does not fit its project any more is removed", async () => {
     const before = await only();
     await airlock.kill();

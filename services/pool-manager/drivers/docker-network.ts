@@ -109,7 +109,8 @@ export function createNetworks(
       entry.removal = setTimeout(() => void drop(project), LINGER_MS).unref();
     },
     async close() {
-      await Promise.all([...held.keys()].map(drop));
+      const unused = [...held].filter(([, { holders }]) => holders === 0);
+      await Promise.all(unused.map(([project]) => drop(project)));
       // One that the engine made without saying so, or did not remove while it was away.
       await sweep().catch((error: unknown) => log.warn({ err: error }, "networks could not be looked for"));
       callers?.close();

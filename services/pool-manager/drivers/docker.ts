@@ -103,6 +103,7 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
   return {
     name: "docker",
     boundsWorkers: true,
+    keepsWorkers: true,
     // An engine that does not answer starts no worker either, and says so then.
     memoryBytes: () =>
       ask(() => docker.info(), MEMORY_TIMEOUT_MS).then(

@@ -23,6 +23,8 @@ export type WorkerDriver = {
   readonly name: string;
   /** Whether its workers have a size of their own, made from the project's limits. */
   readonly boundsWorkers: boolean;
+  /** Whether its workers run on when this process has gone, so that the next one finds them. */
+  readonly keepsWorkers: boolean;
   /** The memory of the machine that its workers run on, in bytes. */
   memoryBytes(): Promise<number>;
   /** Why this driver can never run the project; undefined when it can. */
@@ -39,6 +41,6 @@ export type WorkerDriver = {
    * process left is removed. Asked once, before anything is started.
    */
   findRunning(projectNamed: (name: string) => Project | undefined): Promise<readonly FoundWorker[]>;
-  /** Removes what it made besides workers; all of those have been stopped. */
+  /** Removes what it made besides workers, except what those need that run on. */
   close(): Promise<void>;
 };

@@ -36,6 +36,7 @@ export function createProcessDriver(options: ProcessDriverOptions): WorkerDriver
   return {
     name: "process",
     boundsWorkers: false,
+    keepsWorkers: false,
     memoryBytes: async () => ownMemoryBytes(),
     refusal(project) {
       const demand =

@@ -189,6 +189,12 @@ export interface LeaseRequest {
     | //
     /** Last message: the worker did not end a run that was over, so it is not to be trusted with another. */
     { $case: "condemn"; value: LeaseCondemn }
+    | //
+    /**
+     * Last message: the run is over, the worker is free for another. A stream that ends without it has broken, as far as the
+     * pool-manager can tell, and the worker is kept for a while for the router that takes the execution over.
+     */
+    { $case: "release"; value: LeaseRelease }
     | undefined;
 }
 
@@ -209,6 +215,9 @@ export interface LeaseResume {
 }
 
 export interface LeaseCondemn {
+}
+
+export interface LeaseRelease {
 }
 
 export interface LeaseResponse {
@@ -1701,6 +1710,9 @@ export const LeaseRequest: MessageFns<LeaseRequest> = {
       case "condemn":
         LeaseCondemn.encode(message.action.value, writer.uint32(34).fork()).join();
         break;
+      case "release":
+        LeaseRelease.encode(message.action.value, writer.uint32(42).fork()).join();
+        break;
     }
     return writer;
   },
@@ -1750,6 +1762,14 @@ export const LeaseRequest: MessageFns<LeaseRequest> = {
             message.action = { $case: "condemn", value: LeaseCondemn.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.action = { $case: "release", value: LeaseRelease.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1789,6 +1809,12 @@ export const LeaseRequest: MessageFns<LeaseRequest> = {
       case "condemn": {
         if (object.action?.value !== undefined && object.action?.value !== null) {
           message.action = { $case: "condemn", value: LeaseCondemn.fromPartial(object.action.value) };
+        }
+        break;
+      }
+      case "release": {
+        if (object.action?.value !== undefined && object.action?.value !== null) {
+          message.action = { $case: "release", value: LeaseRelease.fromPartial(object.action.value) };
         }
         break;
       }
@@ -2001,6 +2027,49 @@ export const LeaseCondemn: MessageFns<LeaseCondemn> = {
   },
   fromPartial(_: DeepPartial<LeaseCondemn>): LeaseCondemn {
     const message = createBaseLeaseCondemn();
+    return message;
+  },
+};
+
+function createBaseLeaseRelease(): LeaseRelease {
+  return {};
+}
+
+export const LeaseRelease: MessageFns<LeaseRelease> = {
+  encode(_: LeaseRelease, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LeaseRelease {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLeaseRelease();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<LeaseRelease>): LeaseRelease {
+    return LeaseRelease.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<LeaseRelease>): LeaseRelease {
+    const message = createBaseLeaseRelease();
     return message;
   },
 };
