@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import frames, sdk
 from .frames import FrameReader, FrameTooLarge, ProtocolViolation
+from .json_check import texts_of
 from .report import MAX_ERROR_BYTES, cut
 from .room import Limits
 from .verdict import CLAIMABLE, CLAIMABLE_BEFORE, Verdict, of_large_result, of_violation
@@ -104,14 +104,12 @@ class Conversation:
             raise ProtocolViolation("a frame out of turn")
 
 
-def _members(payload: bytes) -> dict[str, object]:
-    try:
-        value = json.loads(payload)
-    except (ValueError, RecursionError):
-        raise ProtocolViolation("a frame that is no JSON") from None
-    if not isinstance(value, dict):
-        raise ProtocolViolation("a frame that is no JSON object")
-    return value
+def _members(payload: bytes) -> dict[str, str]:
+    """Of a question or an end: two texts, before objects are made of anything else."""
+    members = texts_of(payload, 2)
+    if members is None:
+        raise ProtocolViolation("a frame that is no JSON object of two texts")
+    return members
 
 
 def _question(payload: bytes) -> Question:

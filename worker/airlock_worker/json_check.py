@@ -1,79 +1,223 @@
-"""Whether a text that a run child sent is JSON, strictly. The text itself goes on as it came."""
+"""Whether a text that a run child sent is JSON, strictly. The text itself goes on as it came.
+
+No object is made of a value: objects may take fifty times the bytes of the text that they are made of, in the
+supervisor and outside of the run's limits. Patterns take the text in pieces, so that other threads run in between.
+"""
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
-from collections.abc import Sequence
+from array import array
+from collections.abc import Callable, Iterable
 
 MAX_DEPTH = 200
 _TOO_DEEP = f"it is nested deeper than {MAX_DEPTH} levels"
+_NO_JSON = "it is not JSON in UTF-8"
 
-# Patterns without groups and alternatives: `re` may need time and memory for each character that such a part matches.
-_STRING = re.compile(rb'"[^"]*"')
 # A character beyond U+FFFF as many encoders write it: two escapes, of which neither means anything alone.
 _PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-_NO_STRUCTURE = bytes(byte for byte in range(256) if byte not in b'"[]{}')
+_NO_ESCAPE = re.compile(rb"\\(?![/bfnrt]|u[0-9a-fA-F]{4})")
 
+# `re` needs memory for each repetition of a group. One of a single character needs none.
+_AT_ONCE = 1000
+_PIECE_BYTES = 64 * 1024
+_WS = rb"[ \t\n\r]*"
+# Of JSON without escaped quotes and backslashes.
+_STRING = rb'"[^"\x00-\x1f]*"'
+_NUMBER = rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
+_SCALAR = rb"%b|%b|true|false|null" % (_STRING, _NUMBER)
+_EMPTY_OBJECT = rb"\{%b\}" % _WS
+# Containers of nothing, or of one scalar.
+_SMALL_ARRAY = rb"\[%b(?:(?:%b)%b)?\]" % (_WS, _SCALAR, _WS)
+_SMALL_OBJECT = rb"\{%b(?:%b%b:%b(?:%b)%b)?\}" % (_WS, _STRING, _WS, _WS, _SCALAR, _WS)
+# One that is no small array begins behind the last of them.
+_OPENINGS = rb"\[{1,%d}(?!%b\])|\{" % (MAX_DEPTH + 1, _WS)
+_STRING_OR_CONSTANT = re.compile(rb"%b|NaN|-?Infinity" % _STRING)
+_BLANKS = re.compile(_WS)
+_OPENING, _CLOSING = frozenset((b"[", b"{")), frozenset((b"]", b"}"))
 
-def problem_of(text: bytes) -> str | None:
-    """None when it is one JSON value: UTF-8, no NaN or Infinity, no key twice, at most MAX_DEPTH levels."""
-    # Every backslash that is left begins another escape.
-    single = text.replace(rb"\\", b"__")
-    if _SURROGATE.search(single) and _SURROGATE.search(_PAIR.sub(b"", single)):
-        return "it escapes half a character"
-    try:
-        # Numbers stay text: no digit limit, no rounding, and no time spent on them.
-        json.loads(
-            text.decode(),
-            parse_int=str,
-            parse_float=str,
-            parse_constant=_refuse_constant,
-            object_pairs_hook=_no_key_twice,
-        )
-    except RecursionError:
-        return _TOO_DEEP
-    except ValueError as error:
-        return str(error) if isinstance(error, _Refused) else "it is not JSON in UTF-8"
-    return _TOO_DEEP if _depth(single) > MAX_DEPTH else None
+# From so many keys on an object's keys are kept as hashes, in so many parts of which one is looked at a time.
+_MANY_KEYS, _PARTS = 1024, 256
 
 
 class _Refused(ValueError):
     pass
 
 
-def _refuse_constant(name: str) -> None:
-    raise _Refused(f"it holds {name}")
-
-
-def _no_key_twice(pairs: Sequence[tuple[str, object]]) -> None:
-    """Makes no object: of ten megabytes of small ones they would take a hundred times as much."""
-    if len(dict(pairs)) != len(pairs):
-        raise _Refused("an object has one key twice")
-
-
-def _depth(text: bytes) -> int:
-    """Of JSON without escaped backslashes."""
-    depth = deepest = 0
-    for bracket in _STRING.sub(b"", text.replace(rb"\"", b"").translate(None, _NO_STRUCTURE)):
-        if bracket in b"[{":
-            depth += 1
-            if depth > deepest:
-                deepest = depth
-        else:
-            depth -= 1
-    return deepest
-
-
-# Stand for objects, which are not made: one whose values all are objects, and any other.
-_OF_OBJECTS, _OF_OTHERS = object(), object()
-
-
-def _kind_of(pairs: Sequence[tuple[str, object]]) -> object:
-    return _OF_OBJECTS if all(value is _OF_OBJECTS or value is _OF_OTHERS for _, value in pairs) else _OF_OTHERS
+def problem_of(text: bytes) -> str | None:
+    """None when it is one JSON value: UTF-8, no NaN or Infinity, no key twice, at most MAX_DEPTH levels."""
+    plain = _without_escapes(text)
+    try:
+        _check_utf8(text)
+        if _SURROGATE.search(plain) and _SURROGATE.search(_PAIR.sub(b"", plain)):
+            return "it escapes half a character"
+        if _NO_ESCAPE.search(plain):
+            return _NO_JSON
+        _walk(text, plain, _level)
+    except _Refused as refused:
+        return str(refused)
+    except UnicodeDecodeError:
+        return _NO_JSON
+    return None
 
 
 def is_memory(text: bytes) -> bool:
     """Whether JSON that passed `problem_of` has the shape {category: {key: value}}."""
-    return json.loads(text, parse_int=str, parse_float=str, object_pairs_hook=_kind_of) is _OF_OBJECTS
+    try:
+        _walk(text, _without_escapes(text), _level_of_memory)
+    except _Refused:
+        return False
+    return True
+
+
+def texts_of(text: bytes, count: int) -> dict[str, str] | None:
+    """The members of an object that has so many, all of them texts. None when it is anything else."""
+    member = rb"%b%b:%b%b" % (_STRING, _WS, _WS, _STRING)
+    whole = rb"\{%b%b(?:%b,%b%b){%d}%b\}" % (_WS, member, _WS, _WS, member, count - 1, _WS)
+    if not re.fullmatch(whole, _without_escapes(text)):
+        return None
+    try:
+        members: dict[str, str] = json.loads(text)
+    except ValueError:
+        return None
+    return members
+
+
+def _without_escapes(text: bytes) -> bytes:
+    """Without escaped backslashes and quotes; each character stays in its place. Every backslash that is left begins
+    another escape."""
+    return text.replace(rb"\\", b"__").replace(rb"\"", b"__") if b"\\" in text else text
+
+
+def _check_utf8(text: bytes) -> None:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for at in range(0, len(text), _PIECE_BYTES):
+        decoder.decode(text[at : at + _PIECE_BYTES])
+    decoder.decode(b"", final=True)
+
+
+class _Level:
+    """What may stand inside a container. `leaf`: values that are taken in one piece; `opening`: of the others."""
+
+    def __init__(self, leaf: bytes, opening: bytes) -> None:
+        value = rb"(?:%b)%b" % (leaf, _WS)
+        key = rb"%b%b:%b" % (_STRING, _WS, _WS)
+        item, member = (
+            rb"(?:%b%b,%b){0,%d}%b(?:%b(,|%b)|(%b))" % (name, value, _WS, _AT_ONCE, name, value, end, opening)
+            for name, end in ((b"", rb"\]+"), (key, rb"\}"))
+        )
+        # From an opening bracket or a comma, and from behind a value: each to the next place where something changes.
+        self.items, self.members = re.compile(item + _WS), re.compile(member + _WS)
+        self.more_items = re.compile(rb"(?:(\]+)|,%b%b)%b" % (_WS, item, _WS))
+        self.more_members = re.compile(rb"(?:(\})|,%b%b)%b" % (_WS, member, _WS))
+        self.whole = re.compile(rb"(?:%b|(%b))%b" % (value, opening, _WS))
+        self.keys = re.compile(rb"(%b)%b:%b(?:%b)?" % (_STRING, _WS, _WS, leaf))
+
+
+_ANY = _Level(rb"%b|%b|%b" % (_SCALAR, _SMALL_ARRAY, _SMALL_OBJECT), _OPENINGS)
+_DEEPEST = _Level(_SCALAR, rb"[\[{]")
+_CATEGORY = _Level(_EMPTY_OBJECT, rb"\{")
+
+
+def _level(depth: int) -> _Level:
+    return _ANY if depth < MAX_DEPTH else _DEEPEST
+
+
+def _level_of_memory(depth: int) -> _Level:
+    return _CATEGORY if depth < 2 else _level(depth)
+
+
+class _Keys:
+    """Of one object, to see whether one comes twice."""
+
+    def __init__(self) -> None:
+        self._few: set[bytes] = set()
+        self._many: list[array[int]] = []
+
+    def add(self, keys: list[bytes]) -> None:
+        if self._many:
+            self._add_hashes(keys)
+            return
+        count = len(self._few) + len(keys)
+        self._few.update(keys)
+        _once(len(self._few) == count)
+        if count > _MANY_KEYS:
+            self._many = [array("q") for _ in range(_PARTS)]
+            self._add_hashes(self._few)
+            self._few = set()
+
+    def _add_hashes(self, keys: Iterable[bytes]) -> None:
+        for number in map(hash, keys):
+            self._many[number % _PARTS].append(number)
+
+    def close(self) -> None:
+        for part in self._many:
+            _once(len(set(part)) == len(part))
+
+
+def _once(is_so: bool) -> None:
+    if not is_so:
+        raise _Refused("an object has one key twice")
+
+
+def _walk(text: bytes, plain: bytes, level: Callable[[int], _Level]) -> None:
+    """`plain`: the text without escapes. Raises _Refused where it is no JSON of these levels."""
+    blanks = _BLANKS.match(plain)
+    at = blanks.end() if blanks else 0
+    found = level(0).whole.match(plain, at)
+    is_escaped = b"\\" in text
+    # The containers that are open; None is an array.
+    opened: list[_Keys | None] = []
+    while found is not None:
+        change: bytes = found[found.lastindex] if found.lastindex else b""
+        here = level(len(opened))
+        if opened and (keys := opened[-1]) is not None:
+            end = found.end()
+            keys.add(_keys_in(text, plain, at, end, here) if is_escaped else here.keys.findall(plain, at, end))
+        at = found.end()
+        is_behind_value = change[:1] in _CLOSING
+        if is_behind_value:
+            _close(opened, change)
+        elif change != b",":
+            opened += [_Keys() if change == b"{" else None] * len(change)
+            if len(opened) > MAX_DEPTH:
+                raise _Refused(_TOO_DEEP)
+        if not opened:
+            break
+        here = level(len(opened))
+        if opened[-1] is None:
+            found = (here.more_items if is_behind_value else here.items).match(plain, at)
+        else:
+            found = (here.more_members if is_behind_value else here.members).match(plain, at)
+    if found is None or at != len(plain):
+        raise _Refused(_why_not(plain))
+
+
+def _close(opened: list[_Keys | None], brackets: bytes) -> None:
+    """Several brackets are of arrays."""
+    is_array = brackets[:1] == b"]"
+    for _ in brackets:
+        if not opened or (opened[-1] is None) != is_array:
+            raise _Refused(_NO_JSON)
+        keys = opened.pop()
+        if keys is not None:
+            keys.close()
+
+
+def _keys_in(text: bytes, plain: bytes, at: int, end: int, level: _Level) -> list[bytes]:
+    """As two of them compare, whichever way their characters are escaped."""
+    return [_key(text[slice(*each.span(1))]) for each in level.keys.finditer(plain, at, end)]
+
+
+def _key(text: bytes) -> bytes:
+    return b'"%b"' % json.loads(text).encode() if b"\\" in text else text
+
+
+def _why_not(plain: bytes) -> str:
+    for found in _STRING_OR_CONSTANT.finditer(plain):
+        if not found[0].startswith(b'"'):
+            return f"it holds {found[0].decode()}"
+    return _NO_JSON

@@ -13,8 +13,8 @@ from .network import Network, network_of
 from .room import Limits
 from .secret import Secret
 
-# The check makes objects of a text, on the event loop and outside of every run's limits. The router has read a longer
-# one byte by byte, and the child, which has limits, refuses one of another form.
+# The check of a longer text takes longer than other runs should wait for the event loop. The router has read it byte by
+# byte, and the child refuses one of another form.
 _CHECKED_BYTES = 64 * 1024
 
 
