@@ -1,7 +1,8 @@
 import type { Clock } from "../common/clock.ts";
 import { AirlockError, type ErrorCode } from "../common/errors.ts";
-import { compileNeedles, type NeedleSet } from "../common/redaction/needle-set.ts";
+import { compileSteps, type NeedleSet } from "../common/redaction/needle-set.ts";
 import type { Secret } from "../common/secret.ts";
+import { takeTurns } from "../common/turn.ts";
 import { TRIGGERS } from "./credentials/formats.ts";
 import { outputWithheld } from "./output-withheld.ts";
 
@@ -29,7 +30,8 @@ export type ResolveVersion = (
 
 type Version = {
   readonly secrets: readonly Secret[];
-  needles: NeedleSet | undefined;
+  /** A refusal is kept as well: the same values would be refused again. */
+  needles: Promise<NeedleSet> | undefined;
   usedMs: number;
   holders: number;
 };
@@ -54,11 +56,12 @@ export function createNeedleCache(resolve: ResolveVersion, clock: Clock): Needle
     return versions;
   };
 
-  const use = (versions: Map<string, Version>, found: Version): NeedleSet => {
+  const use = (versions: Map<string, Version>, found: Version): Promise<NeedleSet> => {
     found.usedMs = clock.monotonicMs();
     found.needles ??= compile(found.secrets);
+    const { needles } = found;
     tidy(versions, clock.monotonicMs());
-    return found.needles;
+    return needles;
   };
 
   /** Asks until the secrets service answers. Rejects with `output_withheld` when it does not in time, or has no values. */
@@ -126,11 +129,12 @@ function tidy(versions: Map<string, Version>, nowMs: number): void {
   });
 }
 
-function compile(secrets: readonly Secret[]): NeedleSet {
+/** In turns with other work, because the values of one project may take seconds, and no other project may wait for that. */
+function compile(secrets: readonly Secret[]): Promise<NeedleSet> {
   // Of two secrets with one value the first names it.
   const nameOf = new Map<string, string>();
   for (const secret of secrets) {
     if (!nameOf.has(secret.reveal())) nameOf.set(secret.reveal(), secret.name);
   }
-  return compileNeedles([...nameOf.keys()], [...nameOf.values()], TRIGGERS);
+  return takeTurns(compileSteps([...nameOf.keys()], [...nameOf.values()], TRIGGERS));
 }

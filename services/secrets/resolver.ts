@@ -1,5 +1,6 @@
 import { AirlockError } from "../common/errors.ts";
 import type { Project, SecretReference } from "../common/project-file.ts";
+import { textMeant } from "../common/redaction/secret-parts.ts";
 import { Secret } from "../common/secret.ts";
 import { BrokeredSecret } from "./brokered-secret.ts";
 import { parseReference } from "./reference.ts";
@@ -89,5 +90,15 @@ function brokeredFaultOf(value: string): string | undefined {
   if (value.length < MIN_BROKERED_CHARACTERS) {
     return `it is brokered (inject) and its value is shorter than ${MIN_BROKERED_CHARACTERS} characters, so that a script could find it by trying; use a longer random value, or remove inject`;
   }
+  if (unknownPartOf(value).length < MIN_BROKERED_CHARACTERS) {
+    return `it is brokered (inject), and the password that it stands for is shorter than ${MIN_BROKERED_CHARACTERS} characters, so that a script could find it by trying; use a longer random password, or remove inject`;
+  }
   return undefined;
+}
+
+/** What of a brokered value a script cannot know: without the word before it, out of Base64, and without the user. */
+function unknownPartOf(value: string): string {
+  const bare = value.replace(/^[A-Za-z]+\s+/, "");
+  const meant = textMeant(bare) ?? bare;
+  return /^[^:\s]+:(.+)$/.exec(meant)?.[1] ?? meant;
 }

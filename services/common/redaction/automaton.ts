@@ -1,6 +1,9 @@
 import { PREFIX_BYTES } from "./beginnings.ts";
 import { PrefixFilter } from "./prefix-filter.ts";
-import { buildTrie, type Trie } from "./trie.ts";
+import { type Trie, trieSteps } from "./trie.ts";
+
+/** After so many states about a millisecond is over. */
+const STATES_PER_STEP = 1_024;
 
 /** Rows of transitions take at most this much: 4 MiB, about what a core's caches hold. */
 const MAX_TABLE_ENTRIES = 1 << 20;
@@ -89,14 +92,15 @@ export type AutomatonGaps = {
 
 /**
  * Compiles patterns, which must all be different and not empty, and triggers, none of which may end with another.
- * Triggers are found wherever they stand, also within a pattern. The scanner stops before every byte of `introducers`.
+ * Triggers are found wherever they stand, also within a pattern. The scanner stops before every byte of `introducers`. In steps, because
+ * thousands of patterns take a second.
  */
-export function compileAutomaton(
+export function* automatonSteps(
   patterns: readonly Pattern[],
-  triggers: readonly Trigger[] = [],
-  introducers: readonly number[] = [],
-): Automaton {
-  const trie = buildTrie([...patterns, ...triggers].map(({ bytes }) => bytes));
+  triggers: readonly Trigger[],
+  introducers: readonly number[],
+): Generator<void, Automaton> {
+  const trie = yield* trieSteps([...patterns, ...triggers].map(({ bytes }) => bytes));
   const { size, firstChild, byteInto, endOf, depth } = trie;
   const reach = openDepths(trie, (index) => index < patterns.length);
   const triggerReach = openDepths(trie, (index) => triggers[index - patterns.length]?.held === true);
@@ -134,6 +138,7 @@ export function compileAutomaton(
   };
 
   for (let state = 0; state < size; state++) {
+    if (state % STATES_PER_STEP === 0) yield;
     const row = state * classes;
     const failed = fail[state] as number;
     const hasRow = state < rows;
@@ -160,6 +165,7 @@ export function compileAutomaton(
     every: GAPS[kind].every,
   }));
   for (let state = 0; state < rows; state++) {
+    if (state % STATES_PER_STEP === 0) yield;
     for (let stop = 0; stop < stopClasses; stop++)
       stepped[state * stopClasses + stop] = table[state * classes + stop + 1] as number;
     for (const byte of introducers) table[state * classes + (classOf[byte] as number)] = STOP;
@@ -169,6 +175,7 @@ export function compileAutomaton(
     }
   }
   isComplete = true;
+  yield;
   const automaton = {
     classOf,
     classes,

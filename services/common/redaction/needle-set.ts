@@ -1,8 +1,8 @@
-import { AirlockError } from "../errors.ts";
-import { type Automaton, compileAutomaton, type Trigger } from "./automaton.ts";
+import { atOnce } from "../turn.ts";
+import { type Automaton, automatonSteps, type Trigger } from "./automaton.ts";
 import { introducersFor } from "./escape-reader.ts";
 import type { MatchCheck } from "./match-checks.ts";
-import { type Needle, needlesOf, textNeedle, wholeNeedlesOf } from "./needles.ts";
+import { type Needle, needleSteps, textNeedle, wholeNeedlesOf } from "./needles.ts";
 import type { SecretNumber } from "./printed-numbers.ts";
 
 /** All that is looked for in the output of one project, compiled. */
@@ -22,9 +22,6 @@ export type NeedleSet = {
   readonly names: readonly string[];
 };
 
-/** More would take seconds and hundreds of megabytes to compile; a thousand secrets of 40 bytes make 3 MB. */
-const MAX_NEEDLE_BYTES = 8 * 1024 * 1024;
-
 /**
  * Compiles the needles of these values, whose secrets have these names; `triggers` are found in the same scan. Throws
  * `output_withheld` when the needles are too many to be looked for.
@@ -34,7 +31,16 @@ export function compileNeedles(
   names: readonly string[] = [],
   triggers: readonly Trigger[] = [],
 ): NeedleSet {
-  return compiled(needlesOf(values, names), names, triggers);
+  return atOnce(compileSteps(values, names, triggers));
+}
+
+/** The same in steps of about a millisecond, to be done in turns with other work. */
+export function* compileSteps(
+  values: readonly string[],
+  names: readonly string[],
+  triggers: readonly Trigger[],
+): Generator<void, NeedleSet> {
+  return yield* setSteps(yield* needleSteps(values, names), names, triggers);
 }
 
 /** The same of values that are looked for as a whole, whose markers show nothing. */
@@ -60,22 +66,24 @@ export function compileTexts(texts: readonly string[]): NeedleSet {
   return compiled(texts.map(textNeedle), []);
 }
 
-function compiled(
+function compiled(needles: readonly Needle[], names: readonly string[]): NeedleSet {
+  return atOnce(setSteps(needles, names, []));
+}
+
+function* setSteps(
   unsorted: readonly Needle[],
   names: readonly string[],
-  triggers: readonly Trigger[] = [],
-): NeedleSet {
+  triggers: readonly Trigger[],
+): Generator<void, NeedleSet> {
   const { needles, patterns, sameBytes } = sorted(unsorted);
-  const bytes = needles.reduce((sum, needle) => sum + needle.bytes.length, 0);
-  if (bytes > MAX_NEEDLE_BYTES) {
-    throw new AirlockError(
-      "output_withheld",
-      "The output is withheld because the project's secrets are together too large to be looked for in it.",
-    );
-  }
+  yield;
   const used = new Uint8Array(256);
   for (const needle of needles) for (const byte of needle.bytes) used[byte] = 1;
-  const automaton = compileAutomaton(patterns, triggers, needles.length === 0 ? [] : introducersFor(used));
+  const automaton = yield* automatonSteps(
+    patterns,
+    triggers,
+    needles.length === 0 ? [] : introducersFor(used),
+  );
   const numbers = needles.flatMap((needle) =>
     needle.check?.kind === "number" ? { number: needle.check.number, needle } : [],
   );

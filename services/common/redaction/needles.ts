@@ -1,3 +1,5 @@
+import { AirlockError } from "../errors.ts";
+import { atOnce } from "../turn.ts";
 import type { Gaps } from "./automaton.ts";
 import { markerFor, markerShowing, PLAIN_MARKER, shownOf } from "./markers.ts";
 import type { MatchCheck } from "./match-checks.ts";
@@ -31,6 +33,9 @@ export type Needle = {
   readonly source: number;
 };
 
+/** More would take seconds and hundreds of megabytes to compile; a thousand secrets of 40 bytes make 3 MB. */
+const MAX_NEEDLE_BYTES = 8 * 1024 * 1024;
+
 /** Base64 of Base64 and the like are looked for of values up to this size. */
 const MAX_NESTED_BYTES = 128;
 
@@ -55,19 +60,34 @@ type Item = Text & {
  * holds counts. `names` are the secrets'.
  */
 export function needlesOf(values: readonly string[], names: readonly string[] = []): Needle[] {
+  return atOnce(needleSteps(values, names));
+}
+
+/** The same in steps. Throws `output_withheld` when the needles are too many to be looked for. */
+export function* needleSteps(values: readonly string[], names: readonly string[]): Generator<void, Needle[]> {
   const items = itemsOf(values, names);
+  yield;
   const needles = new NeedleList(
     items.map(({ text }) => text),
     items.filter(({ isPart }) => isPart).map(({ text }) => text),
   );
-  for (const item of items) addText(needles, item);
+  for (const item of items) {
+    addText(needles, item);
+    yield;
+  }
   // After all that is looked for as a whole, which has the better markers.
-  for (const item of items) addEncoded(needles, item);
+  for (const item of items) {
+    addEncoded(needles, item);
+    yield;
+  }
   for (const item of items) addInspected(needles, item);
   for (const { text, source, isNamedSecret } of items) {
     if (isNamedSecret) for (const cut of cutsOf(text)) needles.add(cut, source);
   }
-  for (const item of items) addPieces(needles, item);
+  for (const item of items) {
+    addPieces(needles, item);
+    yield;
+  }
   return needles.all;
 }
 
@@ -198,6 +218,7 @@ type Options = {
 /** Needles by their bytes. */
 class NeedleList {
   readonly #needles = new Map<string, Needle[]>();
+  #bytes = 0;
   /** Values so short that they could stand in the marker of another. */
   readonly #tiny: readonly string[];
   /** Parts so short that the end of a text would show much of them. */
@@ -226,6 +247,8 @@ class NeedleList {
     if (isFoundAnyway) return;
     const { shows } = options;
     const shown = shows === undefined || this.#showsAnother(shows) ? "" : shownOf(shows);
+    this.#bytes += bytes.length;
+    if (this.#bytes > MAX_NEEDLE_BYTES) throw tooLarge();
     known.push(needleOf(bytes, source, shown, options));
     this.#needles.set(key, known);
   }
@@ -243,6 +266,13 @@ class NeedleList {
       })
     );
   }
+}
+
+function tooLarge(): AirlockError {
+  return new AirlockError(
+    "output_withheld",
+    "The output is withheld because the project's secrets are together too large to be looked for in it.",
+  );
 }
 
 function isSameCheck(one: MatchCheck, other: MatchCheck): boolean {

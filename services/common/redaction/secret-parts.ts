@@ -15,7 +15,6 @@ const MIN_NAMED_CHARACTERS = 6;
 /** Base64 of fewer characters could be any word. */
 const MIN_NAMED_BASE64_CHARACTERS = 8;
 const MAX_DEPTH = 4;
-const MAX_PARTS = 500;
 
 /** Letters of one case, as of a word or a name. */
 const WORD = /^(?:\p{Lu}?[\p{Ll}]+|\p{Lu}+)(?:[_ -](?:\p{Lu}?[\p{Ll}]+|\p{Lu}+))*$/u;
@@ -54,7 +53,6 @@ export function partsOf(value: string): Part[] {
         return;
       if (isWords && (role === "field" || role === "named" || isPlaceholderWord(part))) return;
       const known = parts.get(part);
-      if (!known && parts.size >= MAX_PARTS) return;
       if (!known?.isNamedSecret) parts.set(part, { text: part, isNamedSecret });
       const inBase64 = isNamedSecret ? namedBase64(part) : undefined;
       if (inBase64 !== undefined) add(inBase64, role);

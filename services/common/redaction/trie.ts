@@ -12,8 +12,11 @@ export type Trie = {
   readonly endOf: Int32Array;
 };
 
-/** Builds the tree of `patterns`, which must not be empty. */
-export function buildTrie(patterns: readonly Uint8Array[]): Trie {
+/** After so many nodes about a millisecond is over. */
+const NODES_PER_STEP = 8_192;
+
+/** Builds the tree of `patterns`, which must not be empty, in steps. */
+export function* trieSteps(patterns: readonly Uint8Array[]): Generator<void, Trie> {
   const order = patterns.map((_, index) => index);
   order.sort((a, b) => Buffer.compare(patterns[a] as Uint8Array, patterns[b] as Uint8Array));
   const capacity = patterns.reduce((sum, pattern) => sum + pattern.length, 1);
@@ -27,7 +30,13 @@ export function buildTrie(patterns: readonly Uint8Array[]): Trie {
   // In sorted order a pattern shares nodes only with the one before it, and new children come last.
   let path: number[] = [0];
   let previous: Uint8Array = new Uint8Array();
+  let pauseAt = NODES_PER_STEP;
+  yield;
   for (const index of order) {
+    if (size >= pauseAt) {
+      pauseAt = size + NODES_PER_STEP;
+      yield;
+    }
     const pattern = patterns[index] as Uint8Array;
     let shared = 0;
     while (shared < previous.length && previous[shared] === pattern[shared]) shared++;
@@ -53,6 +62,7 @@ export function buildTrie(patterns: readonly Uint8Array[]): Trie {
   const queue = new Int32Array(size);
   let queued = 1;
   for (let node = 0; node < size; node++) {
+    if (node % NODES_PER_STEP === 0) yield;
     const built = queue[node] as number;
     byteInto[node] = byte[built] as number;
     numberOf[built] = node;

@@ -119,6 +119,11 @@ describe("the parts of a value", () => {
     expect(partTexts(value)).toContain(part);
   });
 
+  it("hold the passwords of a value with hundreds of fields, to the last", () => {
+    const lines = Array.from({ length: 600 }, (_, index) => `DB_PASSWORD_${index}=Zx9!kQ${1_000 + index}`);
+    expect(partTexts(lines.join("\n"))).toEqual(expect.arrayContaining(["Zx9!kQ1000", "Zx9!kQ1599"]));
+  });
+
   it.each([
     ["words", '{"type": "service_account", "universe": "googleapis"}'],
     ["addresses", '{"token_uri": "https://oauth2.example.com/token"}'],

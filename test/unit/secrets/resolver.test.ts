@@ -116,8 +116,20 @@ describe("a brokered secret", () => {
     expect(inspect(error)).not.toMatch(/fifteen|0123456789/);
   });
 
+  it.each([
+    ["a user and a password in Base64", Buffer.from("admin:qzkvwt").toString("base64")],
+    ["the same behind a long user", Buffer.from("billing-service:482915").toString("base64")],
+    ["a short text in hexadecimal digits", Buffer.from("pass-word").toString("hex")],
+    ["a word before a short token", "Authorization abc123"],
+    ["a user before a short password", "billing-service:abc123"],
+  ])("is refused where a script knows all but a few characters: %s", async (_what, value) => {
+    await expect(resolved(brokered(value))).rejects.toThrow(/shorter than 16 characters/);
+  });
+
   it("of 16 characters is taken, and so is a shorter one that scripts are given", async () => {
     expect(await resolved(brokered("sixteen--letters"))).toEqual({ KEY: "sixteen--letters" });
+    const long = Buffer.from("admin:sixteen--letters").toString("base64");
+    expect(await resolved(brokered(long))).toEqual({ KEY: long });
     expect(await resolved({ KEY: "fifteen-letters" })).toEqual({ KEY: "fifteen-letters" });
   });
 });
