@@ -49,9 +49,22 @@ export function acceptJsonBodies(app: FastifyInstance): void {
     if (received.length === 0 && !config.bodyOptional) throw emptyBody();
     const { value, textOf } =
       received.length === 0 ? EMPTY_BODY : await parseJsonBody(received, clientSignal(reply));
-    request.body = value;
-    request.bodyText = textOf;
+    const given = withoutNulls(value, schema.body as BodySchema);
+    request.body = given;
+    request.bodyText = (member) => (Object.hasOwn(given, member) ? textOf(member) : undefined);
   });
+}
+
+type BodySchema = { readonly properties?: Readonly<Record<string, { readonly type?: unknown }>> };
+
+/** A member that may be null is as good as left out when it is: so every default stands in one place. */
+function withoutNulls(value: JsonBody["value"], { properties = {} }: BodySchema): JsonBody["value"] {
+  const mayBeNull = (name: string) => {
+    const type = Object.hasOwn(properties, name) ? properties[name]?.type : undefined;
+    return Array.isArray(type) && type.includes("null");
+  };
+  const given = Object.entries(value).filter(([name, member]) => member !== null || !mayBeNull(name));
+  return given.length === Object.keys(value).length ? value : Object.fromEntries(given);
 }
 
 /**

@@ -3,6 +3,7 @@ import { DEAD_LETTER_REASONS } from "../../services/common/execution-names.ts";
 import { ACCEPTED } from "./execution.ts";
 import { LIST_QUERY } from "./execution-list.ts";
 import { EXECUTION_ID, INSTANT } from "./names.ts";
+import { type Given, optional } from "./optional.ts";
 
 const { project, limit, cursor } = LIST_QUERY.properties;
 
@@ -63,10 +64,10 @@ export const RETRY_BODY = {
   type: "object",
   additionalProperties: false,
   properties: {
-    again: { type: "boolean", default: false, description: "Also when it was retried before." },
+    again: { ...optional("boolean"), default: false, description: "Also when it was retried before." },
   },
 } as const;
-export type RetryBody = FromSchema<typeof RETRY_BODY>;
+export type RetryBody = Given<FromSchema<typeof RETRY_BODY>>;
 
 export const RETRY_PARAMS = {
   type: "object",

@@ -1,5 +1,6 @@
 import type { FromSchema } from "json-schema-to-ts";
 import { END_REASON, EXECUTION_ID, EXECUTION_STATUS, INSTANT } from "./names.ts";
+import { type Given, optional } from "./optional.ts";
 
 const nullable = <const T extends string>(type: T) => ({ type: [type, "null"] }) as const;
 /** `description` says what null means. */
@@ -27,14 +28,14 @@ export const EXECUTE_BODY = {
       examples: ["print(settings.keys())\nset_result({'answer': 42})"],
     },
     timeout: {
-      type: "number",
+      ...optional("number"),
       exclusiveMinimum: 0,
       description:
         "Seconds of running, pauses excluded; up to the project's limit. Absent: 60, or the limit if that is less.",
       examples: [60],
     },
     settings: {
-      type: "object",
+      ...optional("object"),
       maxProperties: 1_000,
       additionalProperties: { type: "string" },
       description: "Values for settings.get(); they override the project's defaults, never its secrets.",
@@ -42,12 +43,13 @@ export const EXECUTE_BODY = {
     },
     memory: {
       ...categories,
+      ...optional("object"),
       description: "{category: {key: value}} for memory.get(); numbers arrive digit for digit.",
       examples: [{ customers: { last_id: 9_007 } }],
     },
   },
 } as const;
-export type ExecuteBody = FromSchema<typeof EXECUTE_BODY>;
+export type ExecuteBody = Given<FromSchema<typeof EXECUTE_BODY>>;
 
 const POLL_URL = {
   type: "string",
@@ -255,11 +257,11 @@ export const RESPOND_BODY = {
       examples: ["Up 4 %."],
     },
     llm_request_id: {
-      type: "string",
+      ...optional("string"),
       description: "llm_request.id of the question; an answer to another question is refused with 409.",
     },
   },
 } as const;
-export type RespondBody = FromSchema<typeof RESPOND_BODY>;
+export type RespondBody = Given<FromSchema<typeof RESPOND_BODY>>;
 
 export const EMPTY_OBJECT = { type: "object", additionalProperties: false, properties: {} } as const;

@@ -1,4 +1,5 @@
 import type { FromSchema } from "json-schema-to-ts";
+import { type Given, optional } from "./optional.ts";
 
 const status = { type: "string", enum: ["up", "down"] } as const;
 const count = { type: "integer", minimum: 0 } as const;
@@ -185,7 +186,7 @@ export const UP_BODY = {
   additionalProperties: false,
   properties: {
     replicas: {
-      type: "integer",
+      ...optional("integer"),
       minimum: 1,
       maximum: 100,
       description:
@@ -193,21 +194,21 @@ export const UP_BODY = {
     },
   },
 } as const;
-export type UpBody = FromSchema<typeof UP_BODY>;
+export type UpBody = Given<FromSchema<typeof UP_BODY>>;
 
 export const DOWN_BODY = {
   type: "object",
   additionalProperties: false,
   properties: {
     hold: {
-      type: "boolean",
+      ...optional("boolean"),
       default: false,
       description:
         "true: the project stays down, and POST /execute is refused with 409 project_held until POST /projects/{name}/up. Otherwise the next execution starts the workers again.",
     },
   },
 } as const;
-export type DownBody = FromSchema<typeof DOWN_BODY>;
+export type DownBody = Given<FromSchema<typeof DOWN_BODY>>;
 
 export const PROJECT_STATE = {
   $id: "ProjectState",

@@ -42,7 +42,7 @@ function sentence({ keyword, params, parentSchema, schema }: ErrorObject): strin
     case "propertyNames":
       return `is not an allowed name${withReason("; it must be ", (schema as typeof parentSchema)?.$comment)}`;
     case "type":
-      return `must be ${withArticle(String(params.type))}`;
+      return `must be ${withArticle(nameOfType(params.type))}`;
     case "enum":
       return `must be one of ${params.allowedValues.join(", ")}`;
     case "oneOf":
@@ -69,6 +69,14 @@ function sentence({ keyword, params, parentSchema, schema }: ErrorObject): strin
     default:
       return `breaks the rule "${keyword}"`;
   }
+}
+
+/** Null is not named: where it is allowed, it stands for a field that is left out. */
+function nameOfType(type: string | readonly string[]): string {
+  return [type]
+    .flat()
+    .filter((name) => name !== "null")
+    .join(" or ");
 }
 
 function withArticle(noun: string): string {

@@ -49,6 +49,21 @@ export function describeIdempotency(target: () => Target): void {
       expect(again.json.execution_id).toBe(first.json.execution_id);
     });
 
+    it("null for what may be left out is the same request, as generated clients send it", async () => {
+      const key = randomUUID();
+      const nulls = await execute(key, { timeout: null, settings: null, memory: null });
+      expect(nulls.status).toBe(202);
+      const { json: ended } = await settled(target(), nulls.json.execution_id);
+      expect(ended.status).toBe("completed");
+      expect((await execute(key)).json.execution_id).toBe(nulls.json.execution_id);
+      expectProblem(
+        await execute(randomUUID(), { code: null }),
+        422,
+        "invalid_request",
+        /"code" must be a string/,
+      );
+    });
+
     it("100 racing requests start one execution", async () => {
       const before = await listed();
       const key = randomUUID();

@@ -70,13 +70,12 @@ export function describeRefusals(target: () => Target): void {
           { field: "memory.a", message: "must be an object" },
         ]),
       );
-      for (const memory of [null, [], "x", 1])
+      for (const memory of [[], "x", 1])
         expectProblem(await execute({ memory }), 422, "invalid_request", /memory/);
-      for (const settings of [null, [], "x"])
-        expectProblem(await execute({ settings }), 422, "invalid_request");
+      for (const settings of [[], "x"]) expectProblem(await execute({ settings }), 422, "invalid_request");
     });
 
-    it.each([0, -1, "60", null, true, 1e9, 1e308])("a timeout of %j", async (timeout) => {
+    it.each([0, -1, "60", true, 1e9, 1e308])("a timeout of %j", async (timeout) => {
       expectProblem(await execute({ timeout }), 422, "invalid_request", /timeout/);
     });
 
@@ -92,7 +91,7 @@ export function describeRefusals(target: () => Target): void {
       expectProblem(await post(target(), path), 400, "invalid_json", /empty/);
     });
 
-    it.each([0, 101, 1.5, "2", null])("%j replicas", async (replicas) => {
+    it.each([0, 101, 1.5, "2"])("%j replicas", async (replicas) => {
       const answer = await post(target(), `/projects/${target().project}/up`, { replicas });
       expectProblem(answer, 422, "invalid_request", /"replicas"/);
     });

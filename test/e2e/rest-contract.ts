@@ -115,6 +115,17 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
       );
     });
 
+    it("takes null for what may be left out of a body", async () => {
+      const id = await submit(target, "set_result(llm.complete('Say hello'))");
+      await settled(target, id);
+      const answer = { response: "hello", llm_request_id: null };
+      expect((await post(target, `/executions/${id}/respond`, answer)).status).toBe(200);
+      expect((await settled(target, id)).json.status).toBe("completed");
+      const path = `/projects/${target.project}`;
+      expect((await post(target, `${path}/up`, { replicas: null })).status).toBe(200);
+      expect((await post(target, `${path}/up`, { hold: null })).status).toBe(422);
+    });
+
     it("pauses for llm.complete, takes the answer to the open question only, and goes on", async () => {
       const id = await submit(target, "set_result(llm.complete('Say hello'))");
       const { json: paused } = await settled(target, id);
