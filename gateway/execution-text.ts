@@ -1,4 +1,4 @@
-import { StringDecoder } from "node:string_decoder";
+import { createBackgroundThread } from "../services/common/background-thread.ts";
 import { endReasonFromProto, statusFromProto } from "../services/common/execution-names.ts";
 import { type Execution, type Waiting, WaitingKind } from "../services/common/gen/airlock/v1/execution.ts";
 import { ExecutionText } from "../services/common/gen/airlock/v1/router.ts";
@@ -14,9 +14,15 @@ export type LongTexts = ReadonlyMap<ExecutionText, readonly Buffer[]>;
 /** An execution as it is to be shown. A text that is among its long ones is empty otherwise. */
 export type ShownExecution = Execution & { readonly longTexts?: LongTexts };
 
-type Text = string | readonly Buffer[];
-/** A member of an object: JSON text already, a text that is to be written as JSON, or an object. */
-type Member = { readonly json: Text } | { readonly text: Text } | { readonly object: Members };
+/**
+ * A member of an object: JSON text already, a text that is to be written as JSON, what stands between the quotes of one, or an
+ * object.
+ */
+type Member =
+  | { readonly json: string | readonly Buffer[] }
+  | { readonly text: string }
+  | { readonly quoted: readonly Buffer[] }
+  | { readonly object: Members };
 type Members = { readonly [key: string]: Member };
 
 export type ExecutionForm = {
@@ -26,36 +32,65 @@ export type ExecutionForm = {
   readonly pollUrl?: string;
 };
 
+const thread = createBackgroundThread<Uint8Array, { readonly bytes: Uint8Array }>(
+  new URL("./json-string-task.ts", import.meta.url),
+);
+
 /**
  * The execution as REST shows it. `result` and `memory_updates` go in as the text they came as: parsing and printing
  * them would turn 1.0 into 1 and 9223372036854775809 into another number. Output by the megabyte is written in turns with
- * other work, and in many pieces.
+ * other work, and in many pieces; long texts on another thread, and nobody else may use them from then on.
  */
 export async function executionText(
   execution: ShownExecution,
   { resultAsText = false, pollUrl }: ExecutionForm = {},
 ): Promise<readonly Buffer[]> {
   const writer = new JsonWriter();
-  const members = membersOf(execution, resultAsText);
+  const members = membersOf(execution, await quotedTexts(execution, resultAsText), resultAsText);
   const withUrl = pollUrl === undefined ? members : { ...members, poll_url: { text: pollUrl } };
   await takeTurns(writer.object(withUrl));
   writer.flush();
   return writer.pieces;
 }
 
-function membersOf(execution: ShownExecution, resultAsText: boolean): Members {
+/** The long texts as they stand in JSON strings; those that are JSON already are not among them. */
+async function quotedTexts({ longTexts }: ShownExecution, resultAsText: boolean): Promise<LongTexts> {
+  const isJson = (text: ExecutionText) =>
+    text === ExecutionText.MEMORY_UPDATES_JSON || (text === ExecutionText.RESULT_JSON && !resultAsText);
+  const quoted = new Map<ExecutionText, readonly Buffer[]>();
+  for (const [text, pieces] of longTexts ?? []) {
+    if (!isJson(text)) quoted.set(text, await Promise.all(pieces.map(quote)));
+  }
+  return quoted;
+}
+
+async function quote(piece: Buffer): Promise<Buffer> {
+  // A short Buffer shares its memory with others.
+  const isAlone = piece.length === piece.buffer.byteLength;
+  const own = isAlone ? new Uint8Array(piece.buffer) : Uint8Array.from(piece);
+  const { bytes } = await thread.run(own, own);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+function membersOf(execution: ShownExecution, quoted: LongTexts, resultAsText: boolean): Members {
   const { llmRequest, truncated, waitingOn } = execution;
   const json = (value: unknown) => ({ json: JSON.stringify(value) });
   const instant = (ms: number | undefined) => json(ms === undefined ? null : new Date(ms).toISOString());
-  const long = (text: ExecutionText, short: string): Text => execution.longTexts?.get(text) ?? short;
-  const result = long(ExecutionText.RESULT_JSON, execution.resultJson || "null");
+  const jsonOf = (text: ExecutionText, short: string): Member => ({
+    json: execution.longTexts?.get(text) ?? short,
+  });
+  const textOf = (text: ExecutionText, short: string): Member => {
+    const pieces = quoted.get(text);
+    return pieces ? { quoted: pieces } : { text: short };
+  };
+  const result = execution.resultJson || "null";
   return {
     execution_id: json(execution.executionId),
     project: json(execution.project),
     status: json(statusFromProto(execution.status) ?? "pending"),
-    result: resultAsText ? { text: result } : { json: result },
-    stdout: { text: long(ExecutionText.STDOUT, execution.stdout) },
-    stderr: { text: long(ExecutionText.STDERR, execution.stderr) },
+    result: (resultAsText ? textOf : jsonOf)(ExecutionText.RESULT_JSON, result),
+    stdout: textOf(ExecutionText.STDOUT, execution.stdout),
+    stderr: textOf(ExecutionText.STDERR, execution.stderr),
     error: execution.error === undefined ? json(null) : { text: execution.error },
     llm_request: llmRequest
       ? {
@@ -67,7 +102,7 @@ function membersOf(execution: ShownExecution, resultAsText: boolean): Members {
         }
       : json(null),
     waiting_on: json(waitingOn ? waitingView(waitingOn) : null),
-    memory_updates: { json: long(ExecutionText.MEMORY_UPDATES_JSON, execution.memoryUpdatesJson || "{}") },
+    memory_updates: jsonOf(ExecutionText.MEMORY_UPDATES_JSON, execution.memoryUpdatesJson || "{}"),
     execution_time_ms: json(execution.executionTimeMs ?? null),
     created_at: instant(execution.createdAtMs),
     started_at: instant(execution.startedAtMs),
@@ -97,28 +132,22 @@ class JsonWriter {
       this.#short += `${before}${JSON.stringify(key)}:`;
       before = ",";
       if ("object" in member) yield* this.object(member.object);
-      else if ("json" in member) yield* this.#json(member.json);
-      else {
+      else if ("json" in member) {
+        if (typeof member.json === "string") yield* this.#write(member.json, (piece) => piece);
+        else this.#add(member.json);
+      } else {
         this.#short += '"';
-        yield* this.#text(member.text);
+        if ("quoted" in member) this.#add(member.quoted);
+        else yield* this.#write(member.text, (piece) => JSON.stringify(piece).slice(1, -1));
         this.#short += '"';
       }
     }
     this.#short += "}";
   }
 
-  *#json(json: Text): Generator<void> {
-    if (typeof json === "string") return yield* this.#write(json, (piece) => piece);
+  #add(pieces: readonly Buffer[]): void {
     this.flush();
-    this.pieces.push(...json);
-  }
-
-  *#text(text: Text): Generator<void> {
-    const decoder = new StringDecoder();
-    for (const piece of typeof text === "string" ? [text] : text) {
-      const whole = typeof piece === "string" ? piece : decoder.write(piece);
-      yield* this.#write(whole, (part) => JSON.stringify(part).slice(1, -1));
-    }
+    this.pieces.push(...pieces);
   }
 
   *#write(value: string, spelled: (piece: string) => string): Generator<void> {

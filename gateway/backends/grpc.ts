@@ -7,6 +7,7 @@ import { type CallLimits, callStream, callUnary, connect } from "../../services/
 import type { TlsIdentity } from "../../services/common/tls-identity.ts";
 import type { Backend } from "../backend.ts";
 import type { ShownExecution } from "../execution-text.ts";
+import { LargeReads } from "../large-reads.ts";
 
 const READ_MS = 5_000;
 const CHANGE_MS = 15_000;
@@ -26,6 +27,9 @@ export function connectBackend(
 ): Backend {
   const router = connect(RouterServiceClient, addresses.routerAddress, tls);
   const pool = connect(PoolManagerServiceClient, addresses.poolManagerAddress, tls);
+  const largeReads = new LargeReads();
+  const readLarge = (executionId: string, bytes?: number, signal?: AbortSignal) =>
+    largeReads.run(() => readExecution(router, executionId, bytes, signal), signal);
   const read = (signal: AbortSignal): CallLimits => ({ timeoutMs: READ_MS, signal });
   const change: CallLimits = { timeoutMs: CHANGE_MS };
   /** A router that is away hides no project. */
@@ -52,19 +56,19 @@ export function connectBackend(
       const response = await ask(waitMs, SMALL_BYTES);
       if (response.leftOutBytes === 0) return executionIn(response);
       await room(response.leftOutBytes);
-      return await readExecution(router, executionId, response.leftOutBytes, signal);
+      return await readLarge(executionId, response.leftOutBytes, signal);
     },
     listExecutions: (request, signal) =>
       callUnary(router, router.listExecutions, request, "router", read(signal)),
     async respond(request) {
       const ask = { ...request, maxBytes: SMALL_BYTES };
       const { execution } = await callUnary(router, router.respond, ask, "router", change);
-      return execution ?? (await readExecution(router, request.executionId));
+      return execution ?? (await readLarge(request.executionId));
     },
     async cancel(executionId) {
       const ask = { executionId, maxBytes: SMALL_BYTES };
       const { execution } = await callUnary(router, router.cancel, ask, "router", change);
-      return execution ?? (await readExecution(router, executionId));
+      return execution ?? (await readLarge(executionId));
     },
     getRedactions: async (executionId, signal) =>
       (await callUnary(router, router.getRedactions, { executionId }, "router", read(signal))).redactions,

@@ -4,7 +4,6 @@ import { systemClock as clock } from "../common/clock.ts";
 import { createDrain } from "../common/drain.ts";
 import { EgressServiceClient } from "../common/gen/airlock/v1/egress.ts";
 import { PoolManagerServiceClient } from "../common/gen/airlock/v1/pool_manager.ts";
-import { RouterServiceService } from "../common/gen/airlock/v1/router.ts";
 import { SanitizerServiceClient } from "../common/gen/airlock/v1/sanitizer.ts";
 import { connect } from "../common/grpc-client.ts";
 import { createHealthCheck } from "../common/grpc-health.ts";
@@ -21,6 +20,7 @@ import { createExecutions } from "./executions.ts";
 import { createHandlers } from "./handlers.ts";
 import { createHolds } from "./holds.ts";
 import { createProjectDirectory } from "./project-directory.ts";
+import { ROUTER_SERVICE } from "./reading-service.ts";
 import { startRetention } from "./retention.ts";
 import { startStorage } from "./storage.ts";
 import { observeStore } from "./store/observed.ts";
@@ -78,7 +78,7 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
   const claims = startClaims(store, dispatcher, clock, log);
   // Before anything new comes in, so that what waits already is first.
   await claims.takeUp();
-  const server = await startGrpcServer(config.listen, [[RouterServiceService, createHandlers(parts)]], tls);
+  const server = await startGrpcServer(config.listen, [[ROUTER_SERVICE, createHandlers(parts)]], tls);
   const stopRetention = startRetention(store, config.retentionMs, clock, log);
   return {
     address: server.address,

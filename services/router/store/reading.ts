@@ -4,7 +4,7 @@ import type { Execution } from "../execution.ts";
 import type { LongText, Reading, TextPiece } from "./store.ts";
 
 /** In bytes: longer values are read in slices, and shorter ones put together to pieces, of about this size. */
-export const SLICE_BYTES = 256 * 1024;
+export const SLICE_BYTES = 512 * 1024;
 
 /** A value and the text that it is a part of. */
 export type Slice = { readonly text: LongText; readonly bytes: Uint8Array };

@@ -10,13 +10,16 @@ type OutputRow = {
   readonly stderr_bytes: number;
 };
 
+/** SQLite reads a value from its beginning for each part of it, some milliseconds for so many bytes. */
+const READ_BYTES = 16 * 1024 * 1024;
+
 const WRITTEN = [
   ["result", "result"],
   ["memoryUpdates", "memory_updates"],
 ] as const satisfies readonly (readonly [LongText, string])[];
 
 /**
- * Reads executions in slices: what SQLite reads, it reads at one stretch. Bytes go on as they are stored, and no text is made
+ * Reads executions in slices. Bytes go on as they are stored, and no text is made
  * of them on the way.
  */
 export function createSqliteReading(db: DatabaseSync) {
@@ -30,7 +33,7 @@ export function createSqliteReading(db: DatabaseSync) {
      WHERE execution_id = ? AND position > ? AND position <= ? ORDER BY position LIMIT 1`,
   );
   const slice = (column: string, rest: string) =>
-    db.prepare(`SELECT substr(CAST(${column} AS BLOB), ?1, ${SLICE_BYTES}) AS bytes ${rest}`);
+    db.prepare(`SELECT substr(CAST(${column} AS BLOB), ?1, ${READ_BYTES}) AS bytes ${rest}`);
   const ofOutput = "FROM execution_output WHERE execution_id = ?2 AND position = ?3";
   const output = { stdout: slice("stdout", ofOutput), stderr: slice("stderr", ofOutput) };
   const ofRow = "FROM executions WHERE execution_id = ?2";
@@ -38,6 +41,11 @@ export function createSqliteReading(db: DatabaseSync) {
   const selectApart = db.prepare(
     `SELECT CAST(piece AS BLOB) AS bytes FROM long_texts WHERE execution_id = ? AND field = ? AND position = ?`,
   );
+  function* slices(text: LongText, bytes: Uint8Array): Generator<Slice> {
+    for (let from = 0; from < bytes.length; from += SLICE_BYTES) {
+      yield { text, bytes: bytes.subarray(from, from + SLICE_BYTES) };
+    }
+  }
   const bytesOf = (statement: StatementSync, ...values: (string | number)[]) =>
     (statement.get(...values) as { bytes: Uint8Array } | undefined)?.bytes;
 
@@ -47,10 +55,10 @@ export function createSqliteReading(db: DatabaseSync) {
       if (!row) return;
       after = row.position;
       for (const text of ["stdout", "stderr"] as const) {
-        for (let from = 1; from <= row[`${text}_bytes`]; from += SLICE_BYTES) {
+        for (let from = 1; from <= row[`${text}_bytes`]; from += READ_BYTES) {
           const bytes = bytesOf(output[text], from, executionId, after);
           if (!bytes) return;
-          yield { text, bytes };
+          yield* slices(text, bytes);
         }
       }
     }
@@ -58,11 +66,11 @@ export function createSqliteReading(db: DatabaseSync) {
 
   function* writtenSlices(executionId: string, hasTextsApart: boolean): Generator<Slice> {
     for (const [text, column] of WRITTEN) {
-      for (let from = 1; ; from += SLICE_BYTES) {
+      for (let from = 1; ; from += READ_BYTES) {
         const bytes = bytesOf(written[column], from, executionId);
         if (!bytes || bytes.length === 0) break;
-        yield { text, bytes };
-        if (bytes.length < SLICE_BYTES) break;
+        yield* slices(text, bytes);
+        if (bytes.length < READ_BYTES) break;
       }
       for (let position = 0; hasTextsApart; position++) {
         const bytes = bytesOf(selectApart, executionId, column, position);

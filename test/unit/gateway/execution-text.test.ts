@@ -7,6 +7,7 @@ import {
   ExecutionStatus,
   WaitingKind,
 } from "../../../services/common/gen/airlock/v1/execution.ts";
+import { ExecutionText } from "../../../services/common/gen/airlock/v1/router.ts";
 import { longestStretchMs } from "../../support/stretches.ts";
 import { execution } from "./fake-backend.ts";
 
@@ -82,6 +83,32 @@ describe("executionText", () => {
         expect(shown.result).toEqual(JSON.parse(JSON.stringify(result)));
       }),
     );
+  });
+
+  it("writes long texts that came in pieces as it writes others, wherever a piece ends", async () => {
+    const every = Array.from({ length: 0x250 }, (_, code) => String.fromCharCode(code)).join("");
+    const text = `${every}\u2028😀"\\`;
+    const pieces = (of: string, length: number) => {
+      const bytes = Buffer.from(of);
+      return Array.from({ length: Math.ceil(bytes.length / length) }, (_, n) =>
+        bytes.subarray(n * length, (n + 1) * length),
+      );
+    };
+    const resultJson = '{"big": 9223372036854775809, "float": 1.0}';
+    for (const length of [1, 7, 100_000]) {
+      const longTexts = new Map([
+        [ExecutionText.STDOUT, pieces(text, length)],
+        [ExecutionText.STDERR, pieces("clean", length)],
+        [ExecutionText.RESULT_JSON, pieces(resultJson, length)],
+        [ExecutionText.MEMORY_UPDATES_JSON, pieces('{"a":{}}', length)],
+      ]);
+      for (const resultAsText of [false, true]) {
+        const long = await executionBytes({ ...execution(), longTexts }, { resultAsText });
+        const whole = execution({ stdout: text, stderr: "clean", resultJson, memoryUpdatesJson: '{"a":{}}' });
+        const short = await executionBytes(whole, { resultAsText });
+        expect(Buffer.concat([...long]).toString()).toBe(Buffer.concat([...short]).toString());
+      }
+    }
   });
 
   it("writes long output in turns, and none of its characters in halves", async () => {
