@@ -32,15 +32,16 @@ curl -s '${baseUrl}/executions/EXECUTION_ID?wait=20'
 Most scripts are short: \`POST /execute?wait=20\` answers with 200 and the whole execution when it has ended or asks you something
 within that time, and otherwise with 202 as above; then poll.
 
-Fields of POST /execute: \`project\` and \`code\` (required), \`timeout\` (seconds of running, default 60),
-\`settings\` ({"NAME": "text"}), \`memory\` ({"category": {"key": value}}). No other field is accepted, and a body of
-more than ${MAX_BODY_BYTES / MIB} MiB is refused.
+Fields of POST /execute: \`project\` and \`code\` (required), \`timeout\` (seconds of running; default 60, or the project's limit if
+that is less), \`settings\` ({"NAME": "text"}, in place of the project's own, never of its secrets), \`memory\`
+({"category": {"key": value}}). No other field is accepted, and a body of more than ${MAX_BODY_BYTES / MIB} MiB is refused.
 
 When an answer was lost, send the same request again: with a header \`Idempotency-Key: ANY-NEW-UUID\` on the first and on
-every repetition, the script runs once. Another body needs another key.
+every repetition, the script runs once. Another body needs another key, and so does the same one that is to run once more.
 
 Poll with \`wait=20\` (up to 60): the answer comes as soon as the status is neither \`pending\` nor \`running\`, or the time is
-over. New output does not end the wait; each answer has all output so far.
+over. New output does not end the wait; each answer has all output so far. Your HTTP client's own time-out must be longer than
+\`wait\`; that of many is five seconds.
 
 | status | what to do |
 |---|---|
@@ -48,7 +49,7 @@ over. New output does not end the wait; each answer has all output so far.
 | \`running\` | poll again |
 | \`awaiting_llm\` | answer \`llm_request.prompt\`, then poll again |
 | \`completed\` | read \`result\`, \`stdout\`, \`memory_updates\` |
-| \`error\`, \`timeout\` | read \`end_reason\`, \`error\`, \`stderr\`; mend the script and submit it anew |
+| \`error\`, \`timeout\` | read \`end_reason\`, \`error\`, \`stderr\`; mend the script and submit it anew, with a new \`Idempotency-Key\` |
 
 \`\`\`sh
 curl -s ${baseUrl}/executions/EXECUTION_ID/respond -H 'content-type: application/json' -d '{"response": "YOUR TEXT", "llm_request_id": "ID"}'
@@ -65,10 +66,14 @@ settings.keys()
 memory.get("category", "key")        # what the request carried, or None; memory.get("category", "key", default)
 memory.set("category", "key", value) # comes back in memory_updates when the script completes
 memory.keys("category")              # memory.keys(): the categories; memory.delete("category", "key") comes back as null
-text = llm.complete("Summarise: …")  # pauses; you answer with respond
+text = llm.complete("Summarise: …")  # pauses; you answer with respond; a prompt has up to 1 MiB
 set_result({"total": total})         # any JSON value; the last call wins
 \`\`\`
 
+- A pause does not count as running. A question that nobody answers within the time that stands beside its project ends the script
+  as \`llm_timeout\`.
+- Python is 3.11 or newer: the version stands beside each project that has a worker. GET /projects/NAME has all that can be imported
+  (\`installed_packages\`) and all limits.
 - A secret's value never leaves: it is redacted wherever it stands in the output. Use it, do not print it.
 - Numbers in \`result\` and \`memory\` keep every digit. NaN and infinities are no JSON: replace them, or write each NaN as null
   with \`set_result(df, nan=None)\`.
@@ -103,12 +108,16 @@ Every refusal is \`application/problem+json\`: branch on \`code\`, do what \`det
 function describeProject(project: Project): string {
   const { name, description, packages, programs, settingKeys, limits, network } = project;
   const hosts = network?.allowlist ?? [];
+  const python = project.isolationFacts.find((fact) => fact.name === "python")?.values[0];
   const facts = [
+    ...(python ? [`Python ${python}`] : []),
     `packages: ${packages.join(", ") || "the standard library only"}`,
     `programs: ${programs.join(", ") || "none"}`,
     ...(settingKeys.length > 0 ? [`settings: ${settingKeys.join(", ")}`] : []),
     ...(limits
-      ? [`timeout up to ${limits.timeoutMs / 1_000} s, result up to ${limits.maxResultBytes / MIB} MiB`]
+      ? [
+          `timeout up to ${limits.timeoutMs / 1_000} s, answers to llm.complete within ${limits.llmTimeoutMs / 1_000} s, result up to ${limits.maxResultBytes / MIB} MiB, memory of a process up to ${limits.memoryBytes / MIB} MiB`,
+        ]
       : []),
     hosts.length > 0 ? `network: ${hosts.join(", ")}` : "no network",
     ...(network?.injectedSecrets ?? []).map(

@@ -166,7 +166,7 @@ export const PROJECT = {
     isolation_facts: {
       type: "object",
       description:
-        "What a run found about itself when the worker started: namespaces, processes, descriptors, writable paths, capabilities, limits (its own small ones, not the project's), reachable addresses; and modules of its packages that cannot be imported beforehand, with the reason.",
+        "What a run found about itself when the worker started: the version of Python, namespaces, processes, descriptors, writable paths, capabilities, limits (its own small ones, not the project's), reachable addresses; and modules of its packages that cannot be imported beforehand, with the reason.",
       additionalProperties: names,
     },
   },

@@ -23,6 +23,7 @@ def measure(outside: Mapping[str, str]) -> dict[str, list[str]]:
     """`outside`: the worker's namespaces, {"net": "net:[4026531840]"}, to tell the run's own from them."""
     status = _status()
     return {
+        "python": [".".join(map(str, sys.version_info[:3]))],
         "namespaces": [name for name in sorted(outside) if _namespace(name) != outside[name]],
         "user": [f"uid {os.getuid()}", f"gid {os.getgid()}"],
         "processes": _few(sorted(filter(str.isdigit, os.listdir("/proc")), key=int)),

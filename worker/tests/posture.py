@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from typing import Any, Literal
 
 _ALWAYS = [
@@ -12,6 +13,7 @@ _ALWAYS = [
     "descendants_killed",
 ]
 _FACTS: dict[str, list[str]] = {
+    "python": [platform.python_version()],
     "namespaces": ["ipc", "mnt", "net", "pid", "user", "uts"],
     "user": ["uid 1000", "gid 1000"],
     # Process 1 of its own namespace, and itself.
