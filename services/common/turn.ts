@@ -57,21 +57,35 @@ function threadMs(): number {
 const SMALLEST_STEP_BYTES = 4 * 1024;
 const LARGEST_STEP_BYTES = 128 * 1024;
 
-/** A text's work in steps of at most about a millisecond, as long as the steps before it took for their bytes. */
+/** How many bytes of a text take about a millisecond, told by how long the bytes before took: some texts are made to take long. */
+export class StepBytes {
+  #bytes = 2 * SMALLEST_STEP_BYTES;
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Does `step` with so many bytes, and learns from the time that it takes. */
+  measure(step: () => void): void {
+    const startedMs = threadMs();
+    step();
+    const usedMs = threadMs() - startedMs;
+    if (usedMs < 0.5) this.#bytes = Math.min(LARGEST_STEP_BYTES, this.#bytes * 2);
+    else if (usedMs > 1) this.#bytes = Math.max(SMALLEST_STEP_BYTES, this.#bytes / 2);
+  }
+}
+
+/** A text's work in steps of at most about a millisecond. */
 export class TextSteps {
   readonly #turn = new Turn();
-  #bytes = 2 * SMALLEST_STEP_BYTES;
+  readonly #size = new StepBytes();
 
   /** Does `step` with all of `text`, one part after the other, in turns with other work. */
   async each(text: Uint8Array, step: (part: Uint8Array) => void, signal?: AbortSignal): Promise<void> {
     for (let from = 0; from < text.length; ) {
       if (this.#turn.isOver) await this.#turn.next(signal);
-      const part = text.subarray(from, from + this.#bytes);
-      const startedMs = threadMs();
-      step(part);
-      const usedMs = threadMs() - startedMs;
-      if (usedMs < 0.5) this.#bytes = Math.min(LARGEST_STEP_BYTES, this.#bytes * 2);
-      else if (usedMs > 1) this.#bytes = Math.max(SMALLEST_STEP_BYTES, this.#bytes / 2);
+      const part = text.subarray(from, from + this.#size.bytes);
+      this.#size.measure(() => step(part));
       from += part.length;
     }
   }

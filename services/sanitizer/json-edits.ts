@@ -1,3 +1,5 @@
+const STEP_EDITS = 1_000;
+
 /** A piece that is full of edits takes some milliseconds. */
 const PIECE_BYTES = 64 * 1024;
 
@@ -27,11 +29,12 @@ export class JsonEdits {
     this.#replacements[index] = replacement;
   }
 
-  /** What `start` to `end` reads after the edits from `firstEdit` on, which must all lie in it. */
-  reading(start: number, end: number, firstEdit: number): string {
+  /** What `start` to `end` reads after the edits from `firstEdit` on, which must all lie in it; in steps. */
+  *reading(start: number, end: number, firstEdit: number): Generator<void, string> {
     let reading = "";
     let at = start;
     for (let index = firstEdit; index < this.count; index++) {
+      if ((index - firstEdit) % STEP_EDITS === STEP_EDITS - 1) yield;
       reading += this.#text.toString("utf8", at, this.#starts[index]) + this.#replacements[index];
       at = this.#ends[index] as number;
     }

@@ -33,12 +33,12 @@ export class KeyNames {
     this.#open.push({ firstKey: this.#spans.length, redacted: undefined });
   }
 
-  /** Takes note of a key of the innermost object; its edits are those from `firstEdit` on. */
-  key(start: number, end: number, firstEdit: number): void {
+  /** Takes note of a key of the innermost object, in steps; its edits are those from `firstEdit` on. */
+  *key(start: number, end: number, firstEdit: number): Generator<void> {
     this.#spans.push(start, end);
     if (this.#edits.count === firstEdit) return;
     const object = this.#open[this.#open.length - 1] as OpenObject;
-    const name: string = JSON.parse(`"${this.#edits.reading(start, end, firstEdit)}"`);
+    const name: string = JSON.parse(`"${yield* this.#edits.reading(start, end, firstEdit)}"`);
     object.redacted ??= [];
     object.redacted.push({ start, end, name, suffixEdit: this.#edits.count });
     this.#edits.add(end, end, "");

@@ -6,7 +6,7 @@ import type { Needle } from "../common/redaction/needles.ts";
 import { isNumber } from "../common/redaction/printed-numbers.ts";
 import { RedactionCounts } from "../common/redaction/redaction-counts.ts";
 import { Scanner } from "../common/redaction/scanner.ts";
-import { atOnce, takeTurns } from "../common/turn.ts";
+import { atOnce, StepBytes, takeTurns } from "../common/turn.ts";
 import { Allowance } from "./credentials/allowance.ts";
 import { CredentialFinder } from "./credentials/finder.ts";
 import type { Judge } from "./credentials/rules.ts";
@@ -15,8 +15,7 @@ import { KeyNames } from "./json-keys.ts";
 import { StringEdits } from "./json-string-edits.ts";
 import { outputWithheld } from "./output-withheld.ts";
 
-/** So many bytes take about a millisecond: those that are scanned, and those whose tokens are looked at one by one. */
-const SCAN_BYTES = 128 * 1024;
+/** So many bytes, whose tokens are looked at one by one, take about a millisecond. */
 const WALK_BYTES = 16 * 1024;
 /** A string up to this length is done in one step. */
 const SHORT_STRING_BYTES = 4 * 1024;
@@ -51,8 +50,11 @@ function* redactionSteps(
   counts: RedactionCounts,
 ): Generator<void> {
   const raw = new Scanner(needles);
-  for (let at = 0; at < text.length; at += SCAN_BYTES) {
-    raw.scan(text.subarray(at, at + SCAN_BYTES));
+  const size = new StepBytes();
+  for (let at = 0; at < text.length; ) {
+    const part = text.subarray(at, at + size.bytes);
+    size.measure(() => raw.scan(part));
+    at += part.length;
     yield;
   }
   raw.finish();
@@ -105,7 +107,7 @@ class DocumentWalk {
         case "key": {
           const firstEdit = this.#edits.count;
           if (this.#needsSearch()) yield* this.#string();
-          this.#keys.key(tokens.start, tokens.end, firstEdit);
+          yield* this.#keys.key(tokens.start, tokens.end, firstEdit);
           break;
         }
         case "string":

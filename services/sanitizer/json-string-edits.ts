@@ -6,6 +6,7 @@ import type { RedactionCounts } from "../common/redaction/redaction-counts.ts";
 import type { Shown } from "../common/redaction/regions.ts";
 import { Scanner } from "../common/redaction/scanner.ts";
 import { markerAsWritten } from "../common/redaction/text-redactor.ts";
+import { StepBytes } from "../common/turn.ts";
 import { type CredentialFinder, markerOf } from "./credentials/finder.ts";
 import { credentialsBetween } from "./credentials/string-pass.ts";
 import type { JsonEdits } from "./json-edits.ts";
@@ -30,8 +31,7 @@ type Place = {
 };
 
 /** A longer string is not decoded twice, and takes more than one step. */
-const SHORT_BYTES = 16 * 1024;
-const STEP_BYTES = 64 * 1024;
+const SHORT_BYTES = 4 * 1024;
 const STEP_REGIONS = 1_000;
 
 /** Finds the edits that the strings of one document need. */
@@ -81,10 +81,13 @@ export class StringEdits {
     const target = Buffer.allocUnsafe(end - start);
     const position = { from: start, to: 0 };
     scanner.reset(start);
+    const size = new StepBytes();
     while (position.from < end) {
-      const from = position.to;
-      decodeString(text, end, target, position, STEP_BYTES);
-      scanner.scan(target.subarray(from, position.to));
+      size.measure(() => {
+        const from = position.to;
+        decodeString(text, end, target, position, size.bytes);
+        scanner.scan(target.subarray(from, position.to));
+      });
       if (position.from < end) yield;
     }
     const bytes = target.subarray(0, position.to);

@@ -69,6 +69,8 @@ export type Automaton = {
   readonly triggerLengths: Int32Array;
   /** Whether a byte always stops the scanner, by the byte. */
   readonly introduces: Uint8Array;
+  /** By byte: whether some pattern has it twice in a row. */
+  readonly isTwice: Uint8Array;
   /** What may be passed over where; only kinds that some pattern has. */
   readonly gaps: readonly AutomatonGaps[];
   /** One step from any state; the slow way. */
@@ -176,6 +178,11 @@ export function* automatonSteps(
   }
   isComplete = true;
   yield;
+  const isTwice = new Uint8Array(256);
+  for (const { bytes } of patterns) {
+    for (let at = 1; at < bytes.length; at++)
+      if (bytes[at] === bytes[at - 1]) isTwice[bytes[at] as number] = 1;
+  }
   const automaton = {
     classOf,
     classes,
@@ -191,6 +198,7 @@ export function* automatonSteps(
     triggerIn,
     triggerLengths: Int32Array.from(triggers, ({ bytes }) => bytes.length),
     introduces: flags(introducers),
+    isTwice,
     gaps,
     step,
   };

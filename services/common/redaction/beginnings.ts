@@ -164,6 +164,7 @@ export class Beginnings {
   mayHaveEscape(text: Uint8Array, at: number): boolean {
     if (at + MAX_ESCAPE_BYTES >= text.length) return true;
     this.#steps = MAX_STEPS;
+    if (this.#isInRun(text, at)) return false;
     const code = this.#singles.read(text, at);
     if (code === NO_ESCAPE) return false;
     if (code !== MANY) return this.#mayStandFor(text, at, code, this.#singles.next);
@@ -176,6 +177,21 @@ export class Beginnings {
         return true;
     }
     return false;
+  }
+
+  /**
+   * Whether a sign stands within a run of itself, `{{{{` or `""""`, and no needle has it twice in a row: however the signs are paired, each
+   * stands beside another one.
+   */
+  #isInRun(text: Uint8Array, at: number): boolean {
+    const sign = text[at] as number;
+    return (
+      sign === text[at + 1] &&
+      sign === text[at + 2] &&
+      sign === text[at - 1] &&
+      sign !== BACKSLASH &&
+      this.#pairs[sign | (sign << 8)] === 0
+    );
   }
 
   #mayStandFor(text: Uint8Array, at: number, code: number, next: number): boolean {

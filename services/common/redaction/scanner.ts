@@ -21,7 +21,7 @@ const MAX_SHORT_SKIPS = 4;
 const SHORT_SKIP_BYTES = 128;
 const UNFILTERED_BYTES = 1_024;
 
-const [ZERO, X] = [0x30, 0x78];
+const [ZERO, X, BACKSLASH] = [0x30, 0x78, 0x5c];
 
 const NO_BYTES = new Uint8Array();
 
@@ -285,6 +285,7 @@ export class Scanner {
    */
   #branch(state: number, at: number, earlier?: Reading): boolean {
     const byte = this.#text.bytes[at] as number;
+    if (this.#isInRun(byte, at)) return true;
     if (this.#automaton.introduces[byte] === 0) {
       this.#passGap(state, at, byte, at + 1, earlier);
       return !earlier || byte !== ZERO || this.#passPrefix(state, at, earlier);
@@ -304,6 +305,22 @@ export class Scanner {
       this.#follow(state, at, codes[index] as number, nexts[index] as number, earlier);
     }
     return true;
+  }
+
+  /**
+   * Whether a sign stands within a run of itself, such as `{{{{`, that no needle has twice in a row: where the run begins, and where it ends,
+   * tells all that it may stand for.
+   */
+  #isInRun(byte: number, at: number): boolean {
+    const { bytes } = this.#text;
+    return (
+      byte === bytes[at + 1] &&
+      byte === bytes[at + 2] &&
+      byte === bytes[at - 1] &&
+      byte !== BACKSLASH &&
+      this.#automaton.isTwice[byte] === 0 &&
+      this.#automaton.introduces[byte] === 1
+    );
   }
 
   /** Passes over the bytes from `at` to `next`, which stand for `byte`, where the needles let it stand between their bytes. */

@@ -8,6 +8,7 @@ const MAX_STRETCH_MS = 50;
 const SECRET = "secret-value-number-1";
 const needles = compileNeedles([
   SECRET,
+  '{"client_id":"abcDEF123456","client_secret":"S3cr3t-ValueXyz"}',
   ...Array.from({ length: 99 }, (_, n) => `other-value-${n}-of-a-secret`),
 ]);
 const never = new AbortController().signal;
@@ -27,6 +28,9 @@ const RESULTS: Readonly<Record<string, () => string>> = {
   "an object of a million keys, one of them a secret": () =>
     object(1_000_000, (n) => (n === 7 ? SECRET : `${n}`)),
   "an object of keys that are secrets": () => object(300_000, (n) => `${n}${SECRET}`),
+  "a key that is full of secrets": () => `{"${`${SECRET} `.repeat(450_000)}":1}`,
+  "one string of the sign that a secret begins with": () => `"${"{".repeat(2_000_000)}"`,
+  "one string of what that may stand for": () => `"${"%7B".repeat(300_000)}${"{{".repeat(300_000)}"`,
   "a million brackets": () => "[".repeat(5_000_000) + "]".repeat(5_000_000),
 };
 
