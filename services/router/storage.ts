@@ -114,6 +114,10 @@ export function startStorage(parts: {
     return since.reduce((sum, { bytes }) => sum + bytes, stored.get(project) ?? 0);
   };
 
+  /** Whether a project stores, with what is reserved, no more than the total divided by the projects that store something. */
+  const isWithinShare = (project: string) =>
+    (usage.get(project) ?? 0) * Math.max(1, usage.size) <= total.total;
+
   /** Forgets some executions; resolves to false when none is left whose end would help. */
   const removeSome = async ({ bound, bytes, leastBytes }: Excess, project: string): Promise<boolean> => {
     // What others have is not forgotten for nothing.
@@ -122,6 +126,9 @@ export function startStorage(parts: {
     for (;;) {
       const from = bound === "project" ? project : largestOf(stored, spent);
       if (from === undefined || spent.has(from)) return false;
+      // What projects within their share have ended makes no room for one that is beyond its own.
+      if (bound === "total" && from !== project && isWithinShare(from) && !isWithinShare(project))
+        return false;
       const share = bound === "project" ? bytes : Math.min(bytes, STEP_BYTES);
       const keepBytes = Math.max(0, Math.floor(storedNow(from) - share));
       const { removed, isBusy } = await store.deleteOldestEnded(from, keepBytes, BATCH);

@@ -30,15 +30,16 @@ describe("a project whose executions under way store more than it may", () => {
     await expect
       .poll(async () => (await inStatus(ExecutionStatus.PENDING))[0]?.waitingOn, { timeout: 40_000 })
       .toMatchObject({ kind: WaitingKind.QUEUE, detail: expect.stringContaining("There is no room") });
-    const paused = await inStatus(ExecutionStatus.AWAITING_LLM);
     const [waiting] = await inStatus(ExecutionStatus.PENDING);
+    const paused = await inStatus(ExecutionStatus.AWAITING_LLM);
     expect(paused.length).toBeLessThan(6);
     for (const { executionId } of paused) {
       await callUnary(services.router, services.router.cancel, { executionId }, "router", {
         timeoutMs: 20_000,
       });
     }
-    const started = await services.get(waiting?.executionId ?? "", 60_000);
-    expect(started.status).toBe(ExecutionStatus.AWAITING_LLM);
+    await expect
+      .poll(async () => (await services.get(waiting?.executionId ?? "")).status, { timeout: 120_000 })
+      .toBe(ExecutionStatus.AWAITING_LLM);
   }, 300_000);
 });

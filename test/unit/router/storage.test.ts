@@ -161,6 +161,24 @@ describe("a project that has much under way", () => {
     expect(await store.get("quiet-0")).toBeDefined();
   });
 
+  it("makes nothing forgotten of projects that store less than their share", async () => {
+    limit = 200 * MIB;
+    await fill(4, 10, "innocent");
+    await pause(14, 10, "demo");
+    await look();
+    const outcomes = [];
+    for (let n = 0; n < 6; n++)
+      outcomes.push(
+        await reserve(6).then(
+          () => "let in",
+          ({ code }) => code as string,
+        ),
+      );
+    expect(outcomes.at(-1)).toBe("storage_full");
+    for (let n = 0; n < 4; n++) expect(await store.get(`innocent-${n}`)).toBeDefined();
+    await storage.reserve("innocent", limit, 5 * MIB);
+  });
+
   it("starts nothing more until some of it has ended, and others do", async () => {
     limit = 50 * MIB;
     await pause(6, 10, "flood");
