@@ -10,6 +10,7 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -103,6 +104,10 @@ async def serve(options: argparse.Namespace) -> int:
     if problem is None:
         starting = asyncio.ensure_future(_become_ready(link, cgroups, supervisor, board, options.spares))
         await asyncio.wait({stopped, link.lost}, return_when=asyncio.FIRST_COMPLETED)
+        if link.lost.done() and link.ready.exception() is not None:
+            # It tells why, and hears of it only after this.
+            told: set[asyncio.Future[Any]] = {starting, stopped}
+            await asyncio.wait(told, return_when=asyncio.FIRST_COMPLETED)
         starting.cancel()
     else:
         board.change("failed", problem)

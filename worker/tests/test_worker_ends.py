@@ -11,7 +11,7 @@ import pytest
 
 from airlock_worker import processes
 
-from .harness import Worker, worker
+from .harness import M, Worker, worker
 
 
 @pytest.mark.parametrize("lost", [Worker.zygote, Worker.template])
@@ -48,6 +48,19 @@ async def test_a_worker_that_is_told_to_go_while_it_measures_its_sandbox_ends_in
         log = target.log_path.read_text()
         assert "stopped" in log and "Traceback" not in log and "InvalidStateError" not in log
         assert not [pid for pid in family if processes.exists(pid)]
+
+
+async def test_a_zygote_that_is_killed_while_it_starts_is_told_of_at_once() -> None:
+    async with worker(ready=False) as target:
+        watch = target.watch()
+        states = M.enum("WorkerState")
+        async with asyncio.timeout(30):
+            assert (await watch.read()).state == states["WORKER_STATE_STARTING"]
+            os.kill(target.zygote(), signal.SIGKILL)
+            status = await watch.read()
+        watch.cancel()
+        assert status.state == states["WORKER_STATE_FAILED"]
+        assert "killed by SIGKILL" in status.detail
 
 
 def _probe_run(target: Worker) -> list[int]:
