@@ -4,6 +4,9 @@ const MIB = 1024 * 1024;
 
 /** Four executions at the usual limits. */
 const MAX_BYTES = 128 * MIB;
+/** Smaller answers have room of their own, so that no large one keeps them waiting. */
+export const SMALL_BYTES = 256 * 1024;
+const MAX_SMALL_BYTES = 32 * MIB;
 /** How long a large answer waits for the room that it needs. */
 const WAIT_MS = 5_000;
 const LOOK_EVERY_MS = 250;
@@ -49,10 +52,17 @@ export class AnswerBudget {
   /** Oldest first. */
   readonly #asking = new Set<Asking>();
   readonly #now: () => number;
+  readonly #maxBytes: number;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(now: () => number = performance.now.bind(performance)) {
+  constructor(now: () => number = performance.now.bind(performance), maxBytes = MAX_BYTES) {
     this.#now = now;
+    this.#maxBytes = maxBytes;
+  }
+
+  /** The room of answers of up to `SMALL_BYTES` each. */
+  static ofSmall(): AnswerBudget {
+    return new AnswerBudget(undefined, MAX_SMALL_BYTES);
   }
 
   /** The bytes that are held. */
@@ -108,7 +118,8 @@ export class AnswerBudget {
       this.#count(asking.held, asking.bytes);
       asking.settle();
     }
-    for (const asking of this.#asking) if (this.#now() >= asking.untilMs) asking.settle(overloaded());
+    for (const asking of this.#asking)
+      if (this.#now() >= asking.untilMs) asking.settle(overloaded(this.#maxBytes));
     if (this.#asking.size > 0) this.#timer ??= setInterval(() => this.#serve(), LOOK_EVERY_MS).unref();
     else {
       clearInterval(this.#timer);
@@ -132,7 +143,7 @@ export class AnswerBudget {
 
   // One answer is let through whatever its size, since its execution could never be read otherwise.
   #lacks(bytes: number): boolean {
-    return this.#bytes > 0 && this.#bytes + bytes > MAX_BYTES;
+    return this.#bytes > 0 && this.#bytes + bytes > this.#maxBytes;
   }
 
   #count(held: Held, bytes: number): void {
@@ -143,9 +154,9 @@ export class AnswerBudget {
   }
 }
 
-function overloaded(): AirlockError {
+function overloaded(maxBytes: number): AirlockError {
   return new AirlockError(
     "overloaded",
-    `Too many large answers are on their way at once, and their clients take them slowly: all of them may have ${MAX_BYTES / MIB} MiB together. Read the execution again after the seconds in Retry-After.`,
+    `Too many answers are on their way at once, and their clients take them slowly: all of them may have ${maxBytes / MIB} MiB together. Read the execution again after the seconds in Retry-After.`,
   );
 }

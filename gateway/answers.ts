@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { onceClosed } from "../services/common/response-closed.ts";
-import { AnswerBudget, type AnswerHold } from "./answer-budget.ts";
+import { AnswerBudget, type AnswerHold, SMALL_BYTES } from "./answer-budget.ts";
 import { clientSignal } from "./client-signal.ts";
 import { StalledAnswers, takenBy } from "./stalled-answers.ts";
 
@@ -19,6 +19,7 @@ declare module "fastify" {
 /** Bounds what clients that do not read their answers make the gateway hold, in bytes and in time. */
 export function boundAnswers(app: FastifyInstance): void {
   const budget = new AnswerBudget();
+  const small = AnswerBudget.ofSmall();
   const stalled = new StalledAnswers();
   app.decorateReply("answerHold");
   app.decorateReply("stalledAnswers");
@@ -32,6 +33,11 @@ export function boundAnswers(app: FastifyInstance): void {
     const isText = typeof payload === "string";
     if (isText || payload instanceof Buffer) {
       const bytes = isText ? Buffer.byteLength(payload) : payload.length;
+      if (bytes <= SMALL_BYTES && reply.answerHold.bytes === 0) {
+        const hold = small.open();
+        reply.answerHold = hold;
+        onceClosed(reply.raw, () => hold.release());
+      }
       // What changed something is answered in any case.
       const mayWait = request.method === "GET" && reply.answerHold.bytes === 0;
       if (mayWait && bytes > UNCOUNTED_BYTES) await reply.answerHold.reserve(bytes, clientSignal(reply));

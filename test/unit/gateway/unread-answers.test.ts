@@ -40,6 +40,16 @@ async function askOnly(): Promise<Socket> {
 }
 
 describe("answers that their clients do not read", () => {
+  it("keep no small answer waiting", async () => {
+    await Promise.all(Array.from({ length: 12 }, askOnly));
+    await sleep(500);
+    const beganMs = performance.now();
+    const page = await fetch(`${gateway.url}/skill.md`);
+    expect((await page.text()).length).toBeGreaterThan(4 * 1024);
+    // A large answer would have to wait for five seconds here.
+    expect(performance.now() - beganMs).toBeLessThan(4_000);
+  });
+
   it("are bounded together, and make room for a client that reads", async () => {
     const before = process.memoryUsage().rss;
     await Promise.all(Array.from({ length: CLIENTS }, askOnly));
