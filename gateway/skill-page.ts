@@ -82,7 +82,7 @@ set_result({"total": total})         # any JSON value; the last call wins
 - DataFrames, dates, Decimals, UUIDs and numpy values can be given to set_result as they are. A DataFrame is an array of row objects; a Series
   is an object of label: value. An integer index without a name is left out (such a Series is an array), any other index is always there.
 - The same code and data give the same output: hash seed, time zone and locale are fixed, and so are Python's and numpy's random generators, also
-  those made without a seed (but not in a Python that the script starts anew). \`os.urandom\`, \`secrets\`, \`uuid4\` and \`random.SystemRandom\`
+  those made without a seed (but not in a Python that the script starts anew). \`os.urandom\`, \`secrets\`, \`uuid4\`, \`random.SystemRandom\` and \`random()\` in SQL
   differ in each run.
 - \`truncated\` says how many bytes of stdout and stderr were cut.
 - A script reaches the hosts that stand beside its project above, at ports 443 and 80 unless one is named, and nothing

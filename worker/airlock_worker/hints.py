@@ -53,7 +53,8 @@ class Hints:
     def _of_one(self, error: BaseException) -> Iterator[str]:
         kind, limits = type(error), self._limits
         number = _ERRNO(error) if issubclass(kind, OSError) else None
-        if issubclass(kind, MemoryError) or number == ENOMEM:
+        # The last is DuckDB's, whose own words advise a larger memory_limit than the run has.
+        if issubclass(kind, MemoryError) or number == ENOMEM or kind.__name__ == "OutOfMemoryException":
             yield limits_text.of_memory_error(max(0, private_memory_bytes() - _before_script), limits)
         elif number in (ENOSPC, EDQUOT, EFBIG):
             yield limits_text.of_disk(limits)

@@ -177,6 +177,8 @@ def _live(
         # What was done so far follows the machine, its user and the worker's directory.
         heap.begin_anew()
         determinism.prepare()
+        # Packages that ask for it when they are imported think of a person at a terminal where there is none.
+        sys.modules["__main__"].__file__ = script.FILE_NAME
         imported = preload.import_all(modules, dists, skipped, partial(_tell_import, orders), partial(_give_up, orders))
         if imported.problem is None:
             # Before the heap takes all gaps between mappings.

@@ -38,8 +38,12 @@ CLEAN_ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
     "TZ": "UTC",
     "PYTHONHASHSEED": "0",
-    **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")},
+    # Several threads add up numbers in the order in which they come, and there are as many as the machine has CPUs.
+    **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA", "RAYON")},
     "VECLIB_MAXIMUM_THREADS": "1",
+    "POLARS_MAX_THREADS": "1",
+    # DuckDB has no variable of its own: it takes its default for `threads` from this one.
+    "SLURM_CPUS_ON_NODE": "1",
     # Arrow's allocator would ask for a gigabyte at once that it may write to, which counts as if it were used.
     "MIMALLOC_ARENA_EAGER_COMMIT": "0",
     # Libraries that lay out text wrap and cut it at 80 columns where there is no terminal, and colour it if they may:
