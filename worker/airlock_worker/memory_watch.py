@@ -42,6 +42,8 @@ class _Process:
     asked: int
     # What of it is there, beyond what every run has before its script.
     used: int
+    # What it has of memory that can be another's too: of files, and of what processes share.
+    shared: int
 
 
 class MemoryWatch:
@@ -91,13 +93,14 @@ class MemoryWatch:
                 _limit(process, limits)
             if process.used > most or self._is_long_beyond(process):
                 return verdict.of_process_memory(process.used, limits)
-        if len(found) > 1 and sum(process.used for process in found) > most:
-            # What they share is counted once: that takes longer.
-            counted = _without_those_in_their_parents_memory(found)
-            used = sum(_own_share(process) for process in counted) - self._base
-            if used > most:
-                return verdict.of_run_memory(used, limits)
-        return None
+        # What they share is counted once, and read files not at all: that takes longer.
+        if sum(process.used + process.shared for process in found) <= most:
+            return None
+        if sum(process.used + min(process.shared, _shared_memory_of(process.pid)) for process in found) <= most:
+            return None
+        counted = _without_those_in_their_parents_memory(found)
+        used = sum(_own_share(process) for process in counted) - self._base
+        return verdict.of_run_memory(used, limits) if used > most else None
 
     def _is_long_beyond(self, process: _Process) -> bool:
         if process.used <= self._limits.memory_bytes + REPORTING_BYTES:
@@ -114,7 +117,7 @@ class MemoryWatch:
         except (OSError, ValueError):
             # Gone meanwhile.
             return None
-        return _Process(pid, asked, max(0, resident - shared - self._base))
+        return _Process(pid, asked, max(0, resident - shared - self._base), shared)
 
 
 def _limit(process: _Process, limits: Limits) -> None:
@@ -136,6 +139,15 @@ def _without_those_in_their_parents_memory(found: list[_Process]) -> list[_Proce
 
 def _is_in_memory_of(pid: int, parent: int, counted: set[int]) -> bool:
     return parent in counted and kernel.syscall("kcmp", pid, parent, _KCMP_VM, 0, 0) == 0
+
+
+def _shared_memory_of(pid: int) -> int:
+    """What the process has of memory that is mapped shared. 0 where this kernel does not tell."""
+    with contextlib.suppress(OSError, ValueError), open(f"/proc/{pid}/status", "rb") as file:
+        for line in file:
+            if line.startswith(b"RssShmem:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 def _own_share(process: _Process) -> int:

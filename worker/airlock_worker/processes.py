@@ -49,10 +49,10 @@ def _stat(pid: int) -> tuple[str, int]:
     return fields[0].decode(), int(fields[1])
 
 
-def cpu_ticks_of(pid: int) -> int:
+def cpu_ticks_of(pid: int, and_children: bool = True) -> int:
     """What the process used, and its children that it has reaped; 0 when it is gone."""
     with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
-        return sum(map(int, file.read().rpartition(b")")[2].split()[11:15]))
+        return sum(map(int, file.read().rpartition(b")")[2].split()[11 : 15 if and_children else 13]))
     return 0
 
 

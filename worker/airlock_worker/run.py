@@ -65,7 +65,7 @@ class Run:
             ring=self._stop,
         )
         # A run that wakes itself is not paused: its time counts, and so do its memory and its processes.
-        self._pause_watch = PauseWatch(process.pid, self._run_clock)
+        self._pause_watch = PauseWatch(process.pid, is_init=process.is_init, ring=self._run_clock)
         # Held against the script from outside, in the order in which it happened.
         self._stopped: Verdict | None = None
         self._helping: asyncio.TimerHandle | None = None
@@ -142,7 +142,8 @@ class Run:
         if self._talk.violated:
             self._process.kill()
         elif self._talk.verdict is not None:
-            self._hold_clock()
+            # The script may have written its last words itself: what it uses is watched until it is gone.
+            self._clock.stop()
             self._woken.set()
             self._helping = self._helping or loop.call_later(_LAST_WORD_S, self._process.kill)
         elif self._talk.question is not None:

@@ -141,6 +141,20 @@ for _ in range(8):
 """
 
 
+MAPS_SHARED = """
+import mmap, os, time
+m = mmap.mmap(-1, {size} << 20)
+for at in range(0, {size} << 20, 4096): m[at] = 1
+for _ in range(4):
+    if os.fork() == 0:
+        for at in range(0, {size} << 20, 4096): m[at]
+        time.sleep(0.5); os._exit(0)
+for _ in range(4): os.wait()
+time.sleep({then_s})
+set_result(1)
+"""
+
+
 STARTS_PROGRAMS = """
 import subprocess
 table = bytearray(b"x") * (115 << 20)
@@ -163,5 +177,9 @@ async def test_without_cgroups_all_processes_of_a_run_are_counted_together() -> 
         assert ended.end == "out_of_memory", ended
         words = "all processes of a run together may have 64 MB, and its files 32 MB"
         assert words in (ended.error or "") and re.search(r"They used \d+ MB\.$", ended.error or "")
+        # Memory that a process maps shared is memory of the run's, once for all that map it.
+        ended = await target.run(MAPS_SHARED.format(size=300, then_s=20))
+        assert ended.end == "out_of_memory" and words in (ended.error or ""), ended
+        assert (await target.run(MAPS_SHARED.format(size=50, then_s=0))).value == 1
         # What they share counts once.
         assert (await target.run(f"{SHARED}for _ in range(8): os.wait()\nset_result(1)")).value == 1
