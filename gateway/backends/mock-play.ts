@@ -13,11 +13,16 @@ import { jsonErrorPlace } from "../../services/common/json/json-error-place.ts";
 export type MockPlay = {
   /** The first submissions of this script are refused so; `times` undefined: all of them. */
   readonly refusal: { readonly code: ErrorCode; readonly times: number | undefined } | undefined;
+  readonly pendingForMs: number;
   readonly runsForMs: number;
+  /** What it asks before it runs on, one after the other. */
+  readonly questions: readonly { readonly prompt: string; readonly model: string }[];
   readonly ending: Partial<Execution>;
 };
 
-const LINE = /^[ \t]*#[ \t]*mock:[ \t]*(\S+)(.*)$/gm;
+const COMMENT = /#[ \t]*mock:[ \t]*(\S*)(.*)$/gm;
+const QUESTION =
+  /llm\.complete\((?:\s*(["'])(?<prompt>.*?)\1(?:\s*,\s*(?:model\s*=\s*)?(["'])(?<model>.*?)\3)?)?/g;
 const REFUSALS = ["queue_full", "storage_full", "overloaded", "unavailable"] as const satisfies ErrorCode[];
 const MAX_RUNNING_S = 600;
 
@@ -26,50 +31,76 @@ export function playOf(code: string): MockPlay {
   let reason: EndReasonName = "completed";
   let resultJson = JSON.stringify({ echo: code });
   let stdout = code;
+  let stderr = "";
+  let memoryUpdatesJson = "{}";
+  let pendingForMs = 0;
   let runsForMs = 0;
   let refusal: MockPlay["refusal"];
-  for (const [, word = "", tail = ""] of code.matchAll(LINE)) {
+  for (const [, word = "", tail = ""] of code.matchAll(COMMENT)) {
     const rest = tail.trim();
     const named = END_REASONS.find((each) => each === word);
     if (named) reason = named;
-    else if (word === "result") resultJson = jsonIn(rest);
+    else if (word === "result") resultJson = jsonIn(word, rest);
+    else if (word === "memory_updates") memoryUpdatesJson = memoryIn(rest);
     else if (word === "stdout") stdout = `${rest}\n`;
-    else if (word === "running") runsForMs = secondsIn(rest) * 1_000;
+    else if (word === "stderr") stderr = `${rest}\n`;
+    else if (word === "pending") pendingForMs = secondsIn(word, rest) * 1_000;
+    else if (word === "running") runsForMs = secondsIn(word, rest) * 1_000;
     else if (word === "refuse") refusal = refusalIn(rest);
     else throw unknown(`it does not know "${word}"`);
   }
-  return { refusal, runsForMs, ending: endingOf(reason, resultJson, stdout) };
+  const ending = endingOf(reason, { stdout, stderr }, { resultJson, memoryUpdatesJson });
+  return { refusal, pendingForMs, runsForMs, questions: questionsIn(code), ending };
 }
 
-function endingOf(reason: EndReasonName, resultJson: string, stdout: string): Partial<Execution> {
+/** The string literals that the script gives to llm.complete, or stand-ins. */
+function questionsIn(code: string): MockPlay["questions"] {
+  return [...code.matchAll(QUESTION)].map(({ groups }) => ({
+    prompt: groups?.prompt || "A prompt that the script computes",
+    model: groups?.model || "default",
+  }));
+}
+
+function endingOf(
+  reason: EndReasonName,
+  output: Pick<Execution, "stdout" | "stderr">,
+  outcome: Pick<Execution, "resultJson" | "memoryUpdatesJson">,
+): Partial<Execution> {
   const ending = {
     status: statusToProto(STATUS_BY_END_REASON[reason]),
     endReason: endReasonToProto(reason),
-    stdout,
+    ...output,
   };
-  if (reason === "completed") return { ...ending, resultJson };
+  if (reason === "completed") return { ...ending, ...outcome };
   return { ...ending, error: ERRORS[reason] ?? `The execution ended as ${reason}.` };
 }
 
 // As the worker says it.
 const ERRORS: Partial<Record<EndReasonName, string>> = {
   script_error:
-    'Traceback (most recent call last):\n  File "<script>", line 1, in <module>\nValueError: as the mock was asked to\n',
+    'Traceback (most recent call last):\n  File "script.py", line 1, in <module>\nValueError: as the mock was asked to',
   exit_nonzero: "The script ended with exit status 3.",
   timeout: "The script ran longer than its timeout of 60 s and was stopped.",
   killed: "The script's process was killed by SIGTERM.",
 };
 
-function jsonIn(text: string): string {
+function jsonIn(word: string, text: string): string {
   const place = text === "" ? "nothing" : jsonErrorPlace(text);
-  if (place !== undefined) throw unknown(`"result" has no valid JSON after it (${place})`);
+  if (place !== undefined) throw unknown(`"${word}" has no valid JSON after it (${place})`);
   return text;
 }
 
-function secondsIn(text: string): number {
+function memoryIn(text: string): string {
+  const isObject = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
+  const memory: unknown = JSON.parse(jsonIn("memory_updates", text));
+  if (isObject(memory) && Object.values(memory as object).every(isObject)) return text;
+  throw unknown('"memory_updates" needs {"category": {"key": value}} after it');
+}
+
+function secondsIn(word: string, text: string): number {
   const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
   if (seconds <= MAX_RUNNING_S) return seconds;
-  throw unknown(`"running" needs a number of seconds up to ${MAX_RUNNING_S} after it`);
+  throw unknown(`"${word}" needs a number of seconds up to ${MAX_RUNNING_S} after it`);
 }
 
 function refusalIn(text: string): MockPlay["refusal"] {
@@ -84,6 +115,6 @@ function refusalIn(text: string): MockPlay["refusal"] {
 function unknown(what: string): AirlockError {
   return new AirlockError(
     "invalid_request",
-    `A comment "# mock:" asks for what the mock cannot do: ${what}. It knows: an end reason (${END_REASONS.join(", ")}), result JSON, stdout TEXT, running SECONDS, refuse CODE [TIMES].`,
+    `A comment "# mock:" asks for what the mock cannot do: ${what}. It knows: an end reason (${END_REASONS.join(", ")}), result JSON, memory_updates JSON, stdout TEXT, stderr TEXT, pending SECONDS, running SECONDS, refuse CODE [TIMES].`,
   );
 }

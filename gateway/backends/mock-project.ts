@@ -1,9 +1,8 @@
-import { AirlockError } from "../../services/common/errors.ts";
+import { projectHeld, projectNotFound } from "../../services/common/execution-refusals.ts";
 import { ProjectStatus } from "../../services/common/gen/airlock/v1/pool_manager.ts";
 import type { ProjectView } from "../backend.ts";
 
 export const MOCK_PROJECT = "mock-project";
-export const MOCK_TIMEOUT_MS = 300_000;
 const MIB = 1024 * 1024;
 
 /** The one project of the mock; it starts with one worker. */
@@ -32,7 +31,7 @@ export function createMockProject(paused: () => number): MockProject {
     packages: ["requests", "pandas"],
     programs: ["sh", "coreutils"],
     limits: {
-      timeoutMs: MOCK_TIMEOUT_MS,
+      timeoutMs: 300_000,
       llmTimeoutMs: 900_000,
       maxOutputBytes: 10 * MIB,
       maxResultBytes: 10 * MIB,
@@ -64,18 +63,10 @@ export function createMockProject(paused: () => number): MockProject {
     isUp: () => replicas > 0,
     check(name) {
       if (name === MOCK_PROJECT) return;
-      throw new AirlockError(
-        "project_not_found",
-        `There is no project of this name. The known projects are: ${MOCK_PROJECT}.`,
-      );
+      throw projectNotFound([MOCK_PROJECT]);
     },
     checkHold() {
-      if (held) {
-        throw new AirlockError(
-          "project_held",
-          `Project "${MOCK_PROJECT}" is held. Bring it up with POST /projects/${MOCK_PROJECT}/up.`,
-        );
-      }
+      if (held) throw projectHeld(MOCK_PROJECT);
     },
     up(count) {
       replicas = count;

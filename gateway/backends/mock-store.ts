@@ -1,4 +1,4 @@
-import { AirlockError } from "../../services/common/errors.ts";
+import { executionNotFound, idempotencyKeyReused } from "../../services/common/execution-refusals.ts";
 import { type Execution, ExecutionStatus } from "../../services/common/gen/airlock/v1/execution.ts";
 import type {
   ListExecutionsRequest,
@@ -8,11 +8,13 @@ import type {
 const MAX_EXECUTIONS = 10_000;
 const MAX_CODE_CHARACTERS = 64 * 1024 * 1024;
 
-type Entry = {
+export type MockEntry = {
   readonly execution: Execution;
   readonly code: string;
   readonly position: number;
   readonly key: string | undefined;
+  /** The dead letter that it repeats. */
+  readonly retryOf: string | undefined;
 };
 type KeyRecord = { readonly fingerprint: string; readonly executionId: string };
 
@@ -20,18 +22,29 @@ export type IdempotencyClaim = { readonly key: string; readonly fingerprint: str
 
 /** The latest executions, in memory; the oldest make room. */
 export type MockStore = {
-  add(execution: Execution, code: string, idempotency?: IdempotencyClaim): Execution;
+  add(
+    execution: Execution,
+    code: string,
+    more?: { readonly idempotency?: IdempotencyClaim | undefined; readonly retryOf?: string },
+  ): Execution;
   /** The execution that was added with this key. Throws when it was added with another fingerprint. */
   findReplay(idempotency: IdempotencyClaim): Execution | undefined;
   /** Replaces the execution of the same id. */
   update(execution: Execution): Execution;
-  get(executionId: string): Entry;
+  get(executionId: string): MockEntry;
   list(request: ListExecutionsRequest): ListExecutionsResponse;
+  /** One page of the entries that are wanted, newest first. */
+  page(
+    request: Pick<ListExecutionsRequest, "project" | "limit" | "cursor">,
+    isWanted: (entry: MockEntry) => boolean,
+  ): { readonly entries: readonly MockEntry[]; readonly nextCursor: string };
+  /** The executions that repeat this one, oldest first. */
+  retriesOf(executionId: string): readonly string[];
   count(status: ExecutionStatus): number;
 };
 
 export function createMockStore(): MockStore {
-  const entries = new Map<string, Entry>();
+  const entries = new Map<string, MockEntry>();
   // A key goes with its execution.
   const keys = new Map<string, KeyRecord>();
   let codeCharacters = 0;
@@ -44,19 +57,29 @@ export function createMockStore(): MockStore {
       codeCharacters -= code.length;
     }
   };
-  const get = (executionId: string): Entry => {
+  const get = (executionId: string): MockEntry => {
     const entry = entries.get(executionId);
     if (entry) return entry;
-    throw new AirlockError(
-      "execution_not_found",
-      "There is no such execution: the id is wrong, or it ended long ago. Use the execution_id from the answer to POST /execute.",
-    );
+    throw executionNotFound();
+  };
+  const page: MockStore["page"] = ({ project, limit, cursor }, isWanted) => {
+    const before = cursor === "" ? Number.POSITIVE_INFINITY : (entries.get(cursor)?.position ?? 0);
+    const matching = [...entries.values()]
+      .filter(({ position, execution }) => position < before && [execution.project, ""].includes(project))
+      .filter(isWanted)
+      .sort((one, other) => other.position - one.position);
+    const found = matching.slice(0, limit);
+    const last = found.at(-1);
+    return {
+      entries: found,
+      nextCursor: last && matching.length > limit ? last.execution.executionId : "",
+    };
   };
   return {
     get,
-    add(execution, code, idempotency) {
+    add(execution, code, { idempotency, retryOf } = {}) {
       const { executionId } = execution;
-      entries.set(executionId, { execution, code, position: ++added, key: idempotency?.key });
+      entries.set(executionId, { execution, code, position: ++added, key: idempotency?.key, retryOf });
       if (idempotency) keys.set(idempotency.key, { fingerprint: idempotency.fingerprint, executionId });
       codeCharacters += code.length;
       makeRoom();
@@ -66,31 +89,25 @@ export function createMockStore(): MockStore {
       const record = keys.get(key);
       if (!record) return undefined;
       if (record.fingerprint === fingerprint) return get(record.executionId).execution;
-      throw new AirlockError(
-        "idempotency_key_reused",
-        "This idempotency key was used for another request. Send the first request again as it was, or this one with a new key.",
-      );
+      throw idempotencyKeyReused();
     },
     update(execution) {
       const entry = entries.get(execution.executionId);
       if (entry) entries.set(execution.executionId, { ...entry, execution });
       return execution;
     },
-    list({ project, status, limit, cursor, retryOf }) {
-      // Nothing is repeated here.
-      if (retryOf) return { executions: [], nextCursor: "" };
-      const before = cursor === "" ? Number.POSITIVE_INFINITY : (entries.get(cursor)?.position ?? 0);
-      const matching = [...entries.values()]
-        .filter(({ position }) => position < before)
-        .filter(({ execution }) => project === "" || execution.project === project)
-        .filter(({ execution }) => status === ExecutionStatus.UNSPECIFIED || execution.status === status)
-        .sort((a, b) => b.position - a.position);
-      const page = matching.slice(0, limit);
-      const last = page.at(-1);
-      return {
-        executions: page.map(({ execution }) => execution),
-        nextCursor: last && matching.length > limit ? last.execution.executionId : "",
-      };
+    page,
+    retriesOf: (executionId) =>
+      [...entries.values()]
+        .filter(({ retryOf }) => retryOf === executionId)
+        .sort((one, other) => one.position - other.position)
+        .map(({ execution }) => execution.executionId),
+    list({ status, retryOf, ...request }) {
+      const found = page(request, (entry) => {
+        const isAsked = status === ExecutionStatus.UNSPECIFIED || entry.execution.status === status;
+        return isAsked && (!retryOf || entry.retryOf === retryOf);
+      });
+      return { executions: found.entries.map(({ execution }) => execution), nextCursor: found.nextCursor };
     },
     count: (status) => [...entries.values()].filter(({ execution }) => execution.status === status).length,
   };

@@ -1,33 +1,46 @@
-/** The mock's executions that run for a while, and the calls that wait for their end. */
+/** The mock's executions that are under way, and the calls that wait for what happens to them. */
 export type MockWaits = {
-  /** Calls `then` once after `ms`. */
+  /** Calls `then` once after `ms`, unless it is cut off; at 0 once the call that is being answered has its answer. */
   after(executionId: string, ms: number, then: () => void): void;
-  /** Resolves when that execution has run long enough, after `ms`, or when `signal` aborts. */
+  /** Drops what is to be called for that execution. */
+  cut(executionId: string): void;
+  /** Resolves when what is to be called for that execution was called or cut off, after `ms`, or when `signal` aborts. */
   until(executionId: string, ms: number, signal: AbortSignal): Promise<void>;
   close(): void;
 };
 
 export function createMockWaits(): MockWaits {
-  const running = new Map<string, { readonly over: Promise<void>; readonly timer: NodeJS.Timeout }>();
+  const underWay = new Map<string, { readonly over: Promise<void>; readonly cut: () => void }>();
+  const cut = (executionId: string) => underWay.get(executionId)?.cut();
   return {
+    cut,
     after(executionId, ms, then) {
       const { promise: over, resolve } = Promise.withResolvers<void>();
-      const timer = setTimeout(() => {
-        running.delete(executionId);
+      const happen = () => {
+        underWay.delete(executionId);
         then();
         resolve();
-      }, ms);
-      running.set(executionId, { over, timer });
+      };
+      const timer = ms === 0 ? setImmediate(happen) : setTimeout(happen, ms);
+      underWay.set(executionId, {
+        over,
+        cut() {
+          underWay.delete(executionId);
+          clearTimeout(timer as NodeJS.Timeout);
+          clearImmediate(timer as NodeJS.Immediate);
+          resolve();
+        },
+      });
     },
     async until(executionId, ms, signal) {
       const { promise: enough, resolve } = Promise.withResolvers<void>();
       const timer = setTimeout(resolve, ms);
       signal.addEventListener("abort", () => resolve(), { once: true });
-      await Promise.race([enough, running.get(executionId)?.over]);
+      await Promise.race([enough, underWay.get(executionId)?.over]);
       clearTimeout(timer);
     },
     close() {
-      for (const { timer } of running.values()) clearTimeout(timer);
+      for (const executionId of [...underWay.keys()]) cut(executionId);
     },
   };
 }

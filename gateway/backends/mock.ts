@@ -1,38 +1,75 @@
 import { randomUUID } from "node:crypto";
-import { AirlockError } from "../../services/common/errors.ts";
+import { type Status, statusFromProto } from "../../services/common/execution-names.ts";
+import {
+  alreadyEnded,
+  llmRequestMismatch,
+  notAwaitingLlm,
+} from "../../services/common/execution-refusals.ts";
 import {
   EndReason,
   type Execution,
   ExecutionStatus,
+  type Waiting,
+  WaitingKind,
 } from "../../services/common/gen/airlock/v1/execution.ts";
 import { fingerprintOf } from "../../services/common/idempotency.ts";
+import { toSubmission } from "../../services/common/submission/submission.ts";
 import type { Backend } from "../backend.ts";
+import { findMockDeadLetter, listMockDeadLetters } from "./mock-dead-letters.ts";
 import { playOf } from "./mock-play.ts";
-import { createMockProject, MOCK_TIMEOUT_MS } from "./mock-project.ts";
+import { createMockProject, MOCK_PROJECT } from "./mock-project.ts";
 import { createMockRefusals } from "./mock-refusals.ts";
 import { createMockStore } from "./mock-store.ts";
 import { createMockWaits } from "./mock-waits.ts";
 
+const IN_THE_QUEUE: Waiting = {
+  kind: WaitingKind.QUEUE,
+  queuePosition: 1,
+  detail: `The one worker of ${MOCK_PROJECT} is busy; this execution is number 1 in the queue.`,
+};
+
 /**
  * Everything behind the gateway, from memory: a script completes at once with its own code as output, unless its comments
- * ask for something else (mock-play.ts); one that holds `llm.complete(` asks a question first.
+ * ask for something else (mock-play.ts); one that holds `llm.complete(` asks its questions first.
  */
 export function createMockBackend(now: () => number = Date.now, newId: () => string = randomUUID): Backend {
   const store = createMockStore();
   const project = createMockProject(() => store.count(ExecutionStatus.AWAITING_LLM));
-  const end = (execution: Execution, change: Partial<Execution>): Execution =>
-    store.update({ ...execution, llmRequest: undefined, executionTimeMs: 1, endedAtMs: now(), ...change });
   const waits = createMockWaits();
+  /** The number of the question that an execution waits with. */
+  const open = new Map<string, number>();
+  const end = (execution: Execution, change: Partial<Execution>): Execution =>
+    store.update({ ...execution, llmRequest: undefined, endedAtMs: now(), ...change });
   /** Ends it as its script asks for, after it has run for as long. */
   const play = (execution: Execution, code: string): Execution => {
     const { runsForMs, ending } = playOf(code);
-    if (runsForMs === 0) return end(execution, ending);
+    const ended = { executionTimeMs: Math.max(runsForMs, 1), ...ending };
+    if (runsForMs === 0) return end(execution, ended);
+    const running = store.update({ ...execution, status: ExecutionStatus.RUNNING, llmRequest: undefined });
+    waits.after(execution.executionId, runsForMs, () => end(running, ended));
+    return running;
+  };
+  /** Asks the question with this number, or plays its part when there is none. */
+  const goOn = (execution: Execution, code: string, number: number): Execution => {
     const { executionId } = execution;
-    waits.after(executionId, runsForMs, () => {
-      const { execution: current } = store.get(executionId);
-      if (current.status === ExecutionStatus.RUNNING) end(current, ending);
+    const question = playOf(code).questions[number];
+    if (!question) {
+      open.delete(executionId);
+      return play(execution, code);
+    }
+    open.set(executionId, number);
+    const llmRequest = { id: newId(), ...question };
+    return store.update({ ...execution, status: ExecutionStatus.AWAITING_LLM, llmRequest });
+  };
+  /** Starts it, once whoever submitted it has the answer: there it is pending, as with the real one. */
+  const accept = (execution: Execution, code: string, more: Parameters<typeof store.add>[2]): Execution => {
+    if (!project.isUp()) project.up(1);
+    const { pendingForMs } = playOf(code);
+    store.add({ ...execution, waitingOn: pendingForMs > 0 ? IN_THE_QUEUE : undefined }, code, more);
+    waits.after(execution.executionId, pendingForMs, () => {
+      goOn({ ...execution, startedAtMs: now(), executionTimeMs: 0, waitingOn: undefined }, code, 0);
     });
-    return store.update({ ...execution, status: ExecutionStatus.RUNNING, llmRequest: undefined });
+    return execution;
   };
   const refused = createMockRefusals();
   return {
@@ -42,35 +79,35 @@ export function createMockBackend(now: () => number = Date.now, newId: () => str
       const replay = idempotency && store.findReplay(idempotency);
       if (replay) return { ...replay, replayed: true };
       project.check(request.project);
-      refused(request.code);
-      if ((request.timeoutMs ?? 0) > MOCK_TIMEOUT_MS) throw timeoutTooLong();
+      const { executionId, createdAtMs } = await toSubmission(request, project.view(), newId(), now());
       project.checkHold();
-      if (!project.isUp()) project.up(1);
-      const execution = store.add(accepted(newId(), request.project, now()), request.code, idempotency);
-      if (request.code.includes("llm.complete(")) {
-        const question = { id: newId(), prompt: promptIn(request.code), model: "default" };
-        store.update({ ...execution, status: ExecutionStatus.AWAITING_LLM, llmRequest: question });
-      } else {
-        play(execution, request.code);
-      }
-      return { ...execution, replayed: false };
+      refused(request.code);
+      const execution = accepted(executionId, request.project, createdAtMs);
+      return { ...accept(execution, request.code, { idempotency }), replayed: false };
     },
     async getExecution(executionId, waitMs, signal) {
-      if (store.get(executionId).execution.status === ExecutionStatus.RUNNING) {
-        await waits.until(executionId, waitMs, signal);
+      const untilMs = performance.now() + waitMs;
+      for (;;) {
+        const { execution } = store.get(executionId);
+        const leftMs = untilMs - performance.now();
+        if (!isUnderWay(execution) || leftMs <= 0 || signal.aborted) return execution;
+        await waits.until(executionId, leftMs, signal);
       }
-      return store.get(executionId).execution;
     },
     listExecutions: async (request) => store.list(request),
     async respond({ executionId, llmRequestId }) {
       const { execution, code } = store.get(executionId);
-      if (!execution.llmRequest) throw notAwaiting();
-      if (llmRequestId !== undefined && llmRequestId !== execution.llmRequest.id) throw otherQuestion();
-      return play(execution, code);
+      if (!execution.llmRequest) throw notAwaitingLlm(statusOf(execution));
+      if (llmRequestId !== undefined && llmRequestId !== execution.llmRequest.id) {
+        throw llmRequestMismatch(execution.llmRequest.id);
+      }
+      return goOn(execution, code, (open.get(executionId) ?? 0) + 1);
     },
     async cancel(executionId) {
       const { execution } = store.get(executionId);
-      if (execution.endedAtMs !== undefined) throw alreadyEnded();
+      if (execution.endedAtMs !== undefined) throw alreadyEnded(statusOf(execution));
+      waits.cut(executionId);
+      open.delete(executionId);
       return end(execution, {
         status: ExecutionStatus.ERROR,
         endReason: EndReason.CANCELLED,
@@ -81,10 +118,11 @@ export function createMockBackend(now: () => number = Date.now, newId: () => str
       store.get(executionId);
       return [];
     },
-    listDeadLetters: async () => ({ deadLetters: [], nextCursor: "" }),
-    async retryDeadLetter({ executionId }) {
-      store.get(executionId);
-      throw notADeadLetter();
+    listDeadLetters: async (request) => listMockDeadLetters(store, request),
+    async retryDeadLetter({ executionId, again }) {
+      const { execution, code } = findMockDeadLetter(store, executionId, again);
+      project.checkHold();
+      return accept(accepted(newId(), execution.project, now()), code, { retryOf: executionId });
     },
     listProjects: async () => [project.view()],
     async getProject(name) {
@@ -117,43 +155,14 @@ function accepted(executionId: string, project: string, createdAtMs: number): Ex
     memoryUpdatesJson: "{}",
     truncated: undefined,
     createdAtMs,
-    startedAtMs: createdAtMs,
     waitingOn: undefined,
   };
 }
 
-/** The first string literal that the script gives to llm.complete, or a stand-in. */
-function promptIn(code: string): string {
-  const [, , prompt] = /llm\.complete\(\s*(["'])(.*?)\1/.exec(code) ?? [];
-  return prompt || "A prompt that the script computes";
+function isUnderWay({ status }: Execution): boolean {
+  return status === ExecutionStatus.PENDING || status === ExecutionStatus.RUNNING;
 }
 
-function timeoutTooLong(): AirlockError {
-  const seconds = MOCK_TIMEOUT_MS / 1_000;
-  return new AirlockError("invalid_request", `timeout must be at most ${seconds} seconds for this project.`);
-}
-
-function notAwaiting(): AirlockError {
-  return new AirlockError(
-    "not_awaiting_llm",
-    "This execution does not wait for an answer. Poll it and respond only while its status is awaiting_llm.",
-  );
-}
-
-function otherQuestion(): AirlockError {
-  return new AirlockError(
-    "llm_request_mismatch",
-    "This answer names another question than the open one. Poll the execution and answer its llm_request.",
-  );
-}
-
-function alreadyEnded(): AirlockError {
-  return new AirlockError("already_ended", "This execution has already ended; its outcome does not change.");
-}
-
-function notADeadLetter(): AirlockError {
-  return new AirlockError(
-    "not_a_dead_letter",
-    "Nothing ends through the mock's own fault, so there is nothing to retry. Submit the script again as a new execution.",
-  );
+function statusOf({ status }: Execution): Status {
+  return statusFromProto(status) ?? "pending";
 }

@@ -81,9 +81,15 @@ export function executeRoute(app: FastifyInstance, backend: Backend, drain: Drai
         wait === undefined
           ? undefined
           : await outcomeWithin(wait * 1_000, { backend, drain, reply, executionId });
-      if (outcome) return sendExecution(reply, outcome, { resultAsText: result === "text", pollUrl });
+      if (outcome && !isUnderWay(outcome)) {
+        return sendExecution(reply, outcome, { resultAsText: result === "text", pollUrl });
+      }
       reply.code(202);
-      return { execution_id: executionId, status: statusFromProto(status), poll_url: pollUrl };
+      return {
+        execution_id: executionId,
+        status: statusFromProto(outcome?.status ?? status),
+        poll_url: pollUrl,
+      };
     },
   );
 }
@@ -103,7 +109,14 @@ async function accept(request: FastifyRequest<{ Body: ExecuteBody }>, backend: B
   });
 }
 
-/** The execution when it has ended or asks something within this time. Whatever hinders that, it was accepted, and can be polled. */
+function isUnderWay({ status }: ShownExecution): boolean {
+  return status === ExecutionStatus.PENDING || status === ExecutionStatus.RUNNING;
+}
+
+/**
+ * The execution once it has ended or asks something, or as it is after this time. Undefined when something hinders that: it was
+ * accepted, and can be polled.
+ */
 async function outcomeWithin(
   waitMs: number,
   {
@@ -114,9 +127,7 @@ async function outcomeWithin(
   }: { backend: Backend; drain: Drain; reply: FastifyReply; executionId: string },
 ): Promise<ShownExecution | undefined> {
   try {
-    const execution = await holdExecution(backend, drain, reply, executionId, Math.round(waitMs));
-    const { status } = execution;
-    return status === ExecutionStatus.PENDING || status === ExecutionStatus.RUNNING ? undefined : execution;
+    return await holdExecution(backend, drain, reply, executionId, Math.round(waitMs));
   } catch {
     return undefined;
   }

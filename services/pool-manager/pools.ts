@@ -2,6 +2,7 @@ import type { CircuitBreaker } from "../common/circuit-breaker.ts";
 import type { Circuits } from "../common/circuits.ts";
 import type { Clock } from "../common/clock.ts";
 import { AirlockError } from "../common/errors.ts";
+import { projectNotFound } from "../common/execution-refusals.ts";
 import type { Waiting } from "../common/gen/airlock/v1/execution.ts";
 import type { Log } from "../common/log.ts";
 import { isUsable, type ProjectCatalogue } from "../common/project-catalogue.ts";
@@ -253,12 +254,5 @@ function unusable({ name, problem }: ProjectProblem): AirlockError {
 /** Names the projects that can be used: an agent can do nothing with the others. */
 function notFound(all: readonly (Project | ProjectProblem)[]): AirlockError {
   const names = all.filter(isUsable).map(({ name }) => name);
-  const none =
-    all.length > 0
-      ? "No project can be used until the operator mends their files."
-      : "There is no project yet; the operator adds one as a file NAME.yaml in the projects directory.";
-  return new AirlockError(
-    "project_not_found",
-    names.length > 0 ? `There is no project of this name. Use one of: ${names.join(", ")}.` : none,
-  );
+  return projectNotFound(names, all.length - names.length);
 }

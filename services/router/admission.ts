@@ -1,19 +1,20 @@
 import type { Clock } from "../common/clock.ts";
 import { AirlockError, hasCode } from "../common/errors.ts";
+import { alreadyRetried, idempotencyKeyReused, projectHeld } from "../common/execution-refusals.ts";
 import type { ProjectLimits } from "../common/gen/airlock/v1/pool_manager.ts";
 import { SubmitRequest } from "../common/gen/airlock/v1/router.ts";
 import { fingerprintOf, IDEMPOTENCY_KEY_RULE, isIdempotencyKey } from "../common/idempotency.ts";
 import type { Log } from "../common/log.ts";
-import { alreadyRetried, findLetter } from "./dead-letters.ts";
+import type { Submission } from "../common/submission/submission.ts";
+import { toSubmission } from "../common/submission/submission.ts";
+import { findLetter } from "./dead-letters.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import type { Execution, Submission } from "./execution.ts";
-import { projectHeld } from "./holds.ts";
+import type { Execution } from "./execution.ts";
 import type { ProjectDirectory } from "./project-directory.ts";
 import { hasShare, queueFull } from "./queue-limits.ts";
 import type { Storage } from "./storage.ts";
 import type { ExecutionStore, InsertConditions } from "./store/store.ts";
 import { bytesOfSubmission } from "./store/stored-bytes.ts";
-import { toSubmission } from "./submission.ts";
 
 /**
  * An execution that was accepted, now or by an earlier request with the same idempotency key; without the long texts that it
@@ -45,7 +46,7 @@ export function createAdmission(parts: {
   const replayOf = async ({ key, fingerprint }: Idempotency): Promise<Acceptance | undefined> => {
     const record = await store.getIdempotencyKey(key);
     if (!record) return undefined;
-    if (record.fingerprint !== fingerprint) throw keyReused();
+    if (record.fingerprint !== fingerprint) throw idempotencyKeyReused();
     const reading = record.executionId === undefined ? undefined : await store.read(record.executionId);
     if (!reading) throw forgotten();
     return { execution: reading.execution, replayed: true };
@@ -124,7 +125,7 @@ export function createAdmission(parts: {
 
     async retry(executionId, again) {
       const { letter, submission: first } = await findLetter(store, executionId);
-      if (letter.retries > 0 && !again) throw alreadyRetried(letter);
+      if (letter.retries > 0 && !again) throw alreadyRetried(letter.newestRetries.at(-1));
       const project = await projects.get(first.project);
       // The limits of today, like those of any other request.
       const request = SubmitRequest.fromPartial({ ...first, settings: { ...first.settings } });
@@ -134,7 +135,7 @@ export function createAdmission(parts: {
       if (await insert(submission, project.limits, { retry }, isTaken)) {
         return accept(submission, executionId).execution;
       }
-      throw alreadyRetried((await findLetter(store, executionId)).letter);
+      throw alreadyRetried((await findLetter(store, executionId)).letter.newestRetries.at(-1));
     },
   };
 }
@@ -160,13 +161,6 @@ function pendingExecution({ executionId, project, createdAtMs }: Submission): Ex
     executionTimeMs: null,
     state: { status: "pending" },
   };
-}
-
-function keyReused(): AirlockError {
-  return new AirlockError(
-    "idempotency_key_reused",
-    "This idempotency key was used for another request: project, code, timeout, settings or memory differ. Send the first request again as it was, or this one with a new key.",
-  );
 }
 
 function forgotten(): AirlockError {

@@ -1,16 +1,5 @@
 import { type EndReasonName, STATUS_BY_END_REASON, type TerminalStatus } from "../common/execution-names.ts";
-
-/** What was submitted: everything that the script's numbers depend on. */
-export type Submission = {
-  readonly executionId: string;
-  readonly project: string;
-  readonly code: string;
-  readonly timeoutMs: number;
-  readonly settings: Readonly<Record<string, string>>;
-  /** JSON text, {category: {key: value}}. */
-  readonly memoryJson: string;
-  readonly createdAtMs: number;
-};
+import type { Submission } from "../common/submission/submission.ts";
 
 /** The worker that an execution was given, and what it was given there: all that whoever takes it over has to know. */
 export type Grant = {

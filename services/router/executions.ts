@@ -1,8 +1,13 @@
 import { LARGE_BYTES } from "../common/background-thread.ts";
 import type { Clock } from "../common/clock.ts";
 import type { Drain } from "../common/drain.ts";
-import { AirlockError } from "../common/errors.ts";
 import { isTerminal } from "../common/execution-names.ts";
+import {
+  alreadyEnded,
+  executionNotFound,
+  llmRequestMismatch,
+  notAwaitingLlm,
+} from "../common/execution-refusals.ts";
 import type { Log } from "../common/log.ts";
 import { Turn } from "../common/turn.ts";
 import { type Execution, failure, type Redaction } from "./execution.ts";
@@ -33,7 +38,7 @@ export type Executions = {
 export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clock, log: Log): Executions {
   const known = async <T>(found: Promise<T | undefined>): Promise<T> => {
     const value = await found;
-    if (value === undefined) throw unknownExecution();
+    if (value === undefined) throw executionNotFound();
     return value;
   };
   const bytesOf = async (executionId: string) => (await known(store.getOutline(executionId))).bytes;
@@ -78,7 +83,7 @@ export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clo
         stopListening();
         signal.removeEventListener("abort", end);
       });
-      if (!outline) throw unknownExecution();
+      if (!outline) throw executionNotFound();
       return outline.bytes;
     },
 
@@ -94,24 +99,15 @@ export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clo
         llmRequestId !== undefined &&
         state.question.id !== llmRequestId
       ) {
-        throw new AirlockError(
-          "llm_request_mismatch",
-          `The open question is "${state.question.id}", not the one this answer names. Read llm_request again and answer that.`,
-        );
+        throw llmRequestMismatch(state.question.id);
       }
-      throw new AirlockError(
-        "not_awaiting_llm",
-        `The execution's status is ${state.status}; it takes an answer only while that is awaiting_llm. Another answer may have been first: read the execution again.`,
-      );
+      throw notAwaitingLlm(state.status);
     },
 
     async cancel(executionId, signal) {
       if (!(await store.requestCancel(executionId))) {
         const { state } = await find(executionId);
-        throw new AirlockError(
-          "already_ended",
-          `The execution has already ended with the status ${state.status}, so there is nothing to cancel. Read the execution for its outcome.`,
-        );
+        throw alreadyEnded(state.status);
       }
       const ended = ({ status }: Outline) => isTerminal(status);
       const limits = { waitMs: CANCEL_WAIT_MS, signal };
@@ -126,15 +122,8 @@ export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clo
 
     async redactions(executionId) {
       const redactions = await store.getRedactions(executionId);
-      if (!redactions) throw unknownExecution();
+      if (!redactions) throw executionNotFound();
       return redactions;
     },
   };
-}
-
-export function unknownExecution(): AirlockError {
-  return new AirlockError(
-    "execution_not_found",
-    "There is no execution with this id. It may have been forgotten, after its retention time or to make room for newer ones; submit the script again as a new execution.",
-  );
 }

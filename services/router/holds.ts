@@ -1,5 +1,4 @@
 import type { Clock } from "../common/clock.ts";
-import { AirlockError } from "../common/errors.ts";
 import type { Log } from "../common/log.ts";
 import type { ProjectDirectory } from "./project-directory.ts";
 import type { ExecutionStore } from "./store/store.ts";
@@ -32,11 +31,4 @@ export function createHolds(
     },
     list: () => store.listHeldProjects(),
   };
-}
-
-export function projectHeld(project: string): AirlockError {
-  return new AirlockError(
-    "project_held",
-    `Project "${project}" is held: its operator stopped it and keeps it down. Use another project, or ask the operator to start it again; nothing was run.`,
-  );
 }

@@ -1,7 +1,8 @@
 import { AirlockError, hasCode } from "../common/errors.ts";
 import type { LeaseGranted } from "../common/gen/airlock/v1/pool_manager.ts";
+import type { Submission } from "../common/submission/submission.ts";
 import { awaitStore } from "./await-store.ts";
-import type { Grant, Submission } from "./execution.ts";
+import type { Grant } from "./execution.ts";
 import { Interrupted, type Interruption, isHandedOver } from "./interruption.ts";
 import { type LeaseSession, openLease } from "./lease-session.ts";
 import { openRoute, type RouteSession } from "./route-session.ts";

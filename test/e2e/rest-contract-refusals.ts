@@ -79,6 +79,14 @@ export function describeRefusals(target: () => Target): void {
       expectProblem(await execute({ timeout }), 422, "invalid_request", /timeout/);
     });
 
+    it.each(["", "   ", "\n\t"])("the script %j", async (code) => {
+      expectProblem(await execute({ code }), 422, "invalid_request", /code is empty/);
+    });
+
+    it("a setting without a name", async () => {
+      expectProblem(await execute({ settings: { "": "1" } }), 422, "invalid_request", /settings has a name/);
+    });
+
     it("an answer without a response", async () => {
       const path = `/executions/${UNKNOWN_ID}/respond`;
       expectProblem(await post(target(), path, {}), 422, "invalid_request", /"response" is missing/);

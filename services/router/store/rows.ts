@@ -1,5 +1,6 @@
 import { DEAD_LETTER_REASONS, type EndReasonName, type Status } from "../../common/execution-names.ts";
-import type { Execution, Grant, Output, Started, State, Submission } from "../execution.ts";
+import type { Submission } from "../../common/submission/submission.ts";
+import type { Execution, Grant, Output, Started, State } from "../execution.ts";
 import type {
   Claim,
   DeadLetter,

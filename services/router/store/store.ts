@@ -1,14 +1,6 @@
 import type { EndReasonName, Status } from "../../common/execution-names.ts";
-import type {
-  Ending,
-  Execution,
-  Grant,
-  LlmQuestion,
-  OutputPiece,
-  Redaction,
-  Started,
-  Submission,
-} from "../execution.ts";
+import type { Submission } from "../../common/submission/submission.ts";
+import type { Ending, Execution, Grant, LlmQuestion, OutputPiece, Redaction, Started } from "../execution.ts";
 
 export type Summary = {
   readonly executionId: string;

@@ -48,6 +48,17 @@ describe("a script for the mock", () => {
     expect(tookMs).toBeLessThan(10_000);
   });
 
+  it("is pending without a wait, and shows its status of the moment when a wait is over", async () => {
+    const code = "# mock: running 60";
+    for (const [wait, status] of [
+      ["0", "pending"],
+      ["0.3", "running"],
+    ]) {
+      const answer = await rest.post(`/execute?wait=${wait}`, { project, code });
+      expect([answer.status, ((await answer.json()) as { status: string }).status]).toEqual([202, status]);
+    }
+  });
+
   it("can be cancelled while it runs, and stays as it ended", async () => {
     const id = await rest.submit({ project, code: "# mock: running 0.3" });
     expect((await rest.cancel(id)).status).toBe(200);
@@ -65,6 +76,67 @@ describe("a script for the mock", () => {
     expect((await rest.respond(id, "yes")).status).toBe(200);
     expect((await rest.get(id)).status).toBe("running");
     expect((await rest.settled(id)).end_reason).toBe("out_of_memory");
+  });
+
+  it("asks all of its questions, one after the other, with the model that it names", async () => {
+    const code = 'first = llm.complete("One?")\nllm.complete(f"{first}", model="big")\nllm.complete(first)';
+    const id = await rest.submit({ project, code });
+    const asked = [];
+    for (let n = 0; n < 3; n++) {
+      const { llm_request: question } = await rest.settled(id);
+      asked.push([question?.prompt, question?.model]);
+      expect((await rest.respond(id, "yes", question?.id)).status).toBe(200);
+    }
+    expect(asked).toEqual([
+      ["One?", "default"],
+      ["A prompt that the script computes", "default"],
+      ["A prompt that the script computes", "default"],
+    ]);
+    expect((await rest.settled(id)).status).toBe("completed");
+    const named = await rest.submit({ project, code: 'llm.complete("q", model="big")' });
+    expect((await rest.settled(named)).llm_request).toMatchObject({ prompt: "q", model: "big" });
+  });
+
+  it("waits in the queue for as long as it asks, and has run for as long as it says", async () => {
+    const id = await rest.submit({ project, code: "# mock: pending 0.4\n# mock: running 0.2" });
+    expect(await rest.get(id)).toMatchObject({
+      status: "pending",
+      started_at: null,
+      execution_time_ms: null,
+      waiting_on: { kind: "queue", queue_position: 1 },
+    });
+    expect(await rest.settled(id)).toMatchObject({
+      status: "completed",
+      execution_time_ms: 200,
+      waiting_on: null,
+    });
+  });
+
+  it("has stderr and memory updates, and its comments may stand behind code", async () => {
+    const memory = '{"a": {"b": 1.50}}';
+    const code = `x = 1  # mock: stderr a warning\n# mock: memory_updates ${memory}`;
+    const text = await rest.settledText(await rest.submit({ project, code }));
+    expect(text).toContain('"stderr":"a warning\\n"');
+    expect(text).toContain(`"memory_updates":${memory}`);
+  });
+
+  it("can be retried when it ended through what would be Airlock's own fault", async () => {
+    const list = async () => {
+      const answer = await fetch(`${rest.url}/dead-letters?limit=1`);
+      return ((await answer.json()) as { dead_letters: Record<string, unknown>[] }).dead_letters[0];
+    };
+    const { execution_id: id } = await rest.run({ project, code: "# mock: worker_lost" });
+    expect(await list()).toMatchObject({ execution_id: id, end_reason: "worker_lost", retried_as: [] });
+    const retried = await rest.post(`/dead-letters/${id}/retry`, {});
+    const { execution_id: again } = (await retried.json()) as { execution_id: string };
+    expect((await rest.settled(again)).end_reason).toBe("worker_lost");
+    expect((await rest.post(`/dead-letters/${id}/retry`, {})).status).toBe(409);
+    expect((await rest.post(`/dead-letters/${id}/retry`, { again: true })).status).toBe(202);
+    const repeats = await (await fetch(`${rest.url}/executions?retry_of=${id}`)).json();
+    expect((repeats as { executions: unknown[] }).executions).toHaveLength(2);
+    const { execution_id: mine } = await rest.run({ project, code: "# mock: timeout" });
+    const refused = await (await rest.post(`/dead-letters/${mine}/retry`, {})).json();
+    expect((refused as { detail: string }).detail).toContain("ended as timeout");
   });
 
   it.each([
@@ -85,14 +157,22 @@ describe("a script for the mock", () => {
     expect((await post("# mock: refuse queue_full 2 # another")).status).toBe(422);
   });
 
-  it.each(["nonsense", "result {", "result", "running soon", "running 601", "refuse", "refuse all"])(
-    "is refused with what the mock knows when it asks for %j",
-    async (asked) => {
-      const answer = await post(`# mock: ${asked}`);
-      expect(answer.status).toBe(422);
-      expect(((await answer.json()) as { detail: string }).detail).toContain(
-        "It knows: an end reason (completed, ",
-      );
-    },
-  );
+  it.each([
+    "nonsense",
+    "result {",
+    "result",
+    "running soon",
+    "running 601",
+    "refuse",
+    "refuse all",
+    "",
+    "pending x",
+    "memory_updates [1]",
+  ])("is refused with what the mock knows when it asks for %j", async (asked) => {
+    const answer = await post(`# mock: ${asked}`);
+    expect(answer.status).toBe(422);
+    expect(((await answer.json()) as { detail: string }).detail).toContain(
+      "It knows: an end reason (completed, ",
+    );
+  });
 });

@@ -1,6 +1,6 @@
-import { createBackgroundThread, LARGE_BYTES } from "../common/background-thread.ts";
-import { JsonSyntaxError, JsonTokens } from "../common/json/json-tokens.ts";
-import { takeTurns } from "../common/turn.ts";
+import { createBackgroundThread, LARGE_BYTES } from "../background-thread.ts";
+import { JsonSyntaxError, JsonTokens } from "../json/json-tokens.ts";
+import { takeTurns } from "../turn.ts";
 import { KeyTable } from "./key-table.ts";
 
 const MAX_DEPTH = 200;

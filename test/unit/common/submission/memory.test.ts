@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { visit } from "jsonc-parser";
 import { describe, expect, it } from "vitest";
-import { KeyTable } from "../../../services/router/key-table.ts";
-import { memoryProblem } from "../../../services/router/memory.ts";
-import { longestStretchMs } from "../../support/stretches.ts";
+import { KeyTable } from "../../../../services/common/submission/key-table.ts";
+import { memoryProblem } from "../../../../services/common/submission/memory.ts";
+import { longestStretchMs } from "../../../support/stretches.ts";
 
 const MIB = 1024 * 1024;
 const MAX_STRETCH_MS = 50;

@@ -1,10 +1,21 @@
-import { AirlockError } from "../common/errors.ts";
-import type { Project } from "../common/gen/airlock/v1/pool_manager.ts";
-import type { SubmitRequest } from "../common/gen/airlock/v1/router.ts";
-import type { Submission } from "./execution.ts";
+import { AirlockError } from "../errors.ts";
+import type { Project } from "../gen/airlock/v1/pool_manager.ts";
+import type { SubmitRequest } from "../gen/airlock/v1/router.ts";
 import { memoryProblem } from "./memory.ts";
 
 const DEFAULT_TIMEOUT_MS = 60_000;
+
+/** What was submitted: everything that the script's numbers depend on. */
+export type Submission = {
+  readonly executionId: string;
+  readonly project: string;
+  readonly code: string;
+  readonly timeoutMs: number;
+  readonly settings: Readonly<Record<string, string>>;
+  /** JSON text, {category: {key: value}}. */
+  readonly memoryJson: string;
+  readonly createdAtMs: number;
+};
 
 /**
  * What `request` asks of `project`, checked: rejects with `project_invalid` or `invalid_request`. The memory stays

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type DecodePosition, decodeString } from "../common/json/decode-string.ts";
+import { type DecodePosition, decodeString } from "../json/decode-string.ts";
 
 const PARTS = 64;
 const FIRST_SLOTS = 16;

@@ -1,0 +1,75 @@
+import { AirlockError } from "./errors.ts";
+import type { Status } from "./execution-names.ts";
+
+// What the services behind the gateway refuse, in words that its mock uses, too.
+
+/** `usable`: the names of projects that accept executions; an agent can do nothing with the `others`. */
+export function projectNotFound(usable: readonly string[], others = 0): AirlockError {
+  const none =
+    others > 0
+      ? "No project can be used until the operator mends their files."
+      : "There is no project yet; the operator adds one as a file NAME.yaml in the projects directory.";
+  return new AirlockError(
+    "project_not_found",
+    usable.length > 0 ? `There is no project of this name. Use one of: ${usable.join(", ")}.` : none,
+  );
+}
+
+export function projectHeld(project: string): AirlockError {
+  return new AirlockError(
+    "project_held",
+    `Project "${project}" is held: its operator stopped it and keeps it down. Use another project, or ask the operator to start it again; nothing was run.`,
+  );
+}
+
+export function idempotencyKeyReused(): AirlockError {
+  return new AirlockError(
+    "idempotency_key_reused",
+    "This idempotency key was used for another request: project, code, timeout, settings or memory differ. Send the first request again as it was, or this one with a new key.",
+  );
+}
+
+export function executionNotFound(): AirlockError {
+  return new AirlockError(
+    "execution_not_found",
+    "There is no execution with this id. It may have been forgotten, after its retention time or to make room for newer ones; submit the script again as a new execution.",
+  );
+}
+
+export function notAwaitingLlm(status: Status): AirlockError {
+  return new AirlockError(
+    "not_awaiting_llm",
+    `The execution's status is ${status}; it takes an answer only while that is awaiting_llm. Another answer may have been first: read the execution again.`,
+  );
+}
+
+/** `open`: the id of the question that waits for an answer. */
+export function llmRequestMismatch(open: string): AirlockError {
+  return new AirlockError(
+    "llm_request_mismatch",
+    `The open question is "${open}", not the one this answer names. Read llm_request again and answer that.`,
+  );
+}
+
+export function alreadyEnded(status: Status): AirlockError {
+  return new AirlockError(
+    "already_ended",
+    `The execution has already ended with the status ${status}, so there is nothing to cancel. Read the execution for its outcome.`,
+  );
+}
+
+/** `stands`: how the execution ended, or its status: "ended as timeout". */
+export function notADeadLetter(stands: string): AirlockError {
+  return new AirlockError(
+    "not_a_dead_letter",
+    `The execution ${stands}; only what ended as output_withheld, worker_lost or start_failed can be retried, and the list of dead letters has it. Submit anything else again as a new execution.`,
+  );
+}
+
+/** `newest`: the execution that repeats it. */
+export function alreadyRetried(newest: string | undefined): AirlockError {
+  return new AirlockError(
+    "already_retried",
+    `The execution was retried as ${newest ?? "another one"}; read that one. To retry once more, send {"again": true}.`,
+  );
+}
