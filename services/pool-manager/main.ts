@@ -18,6 +18,7 @@ import { createHandlers } from "./handlers.ts";
 import { createLockProblems } from "./lock-problems.ts";
 import { createPools } from "./pools.ts";
 import { createProvisioning } from "./provisioning.ts";
+import { watchProvisioning } from "./refused-values.ts";
 import { createWorkerPlaces } from "./worker-places.ts";
 
 const CHECK_MS = 1_000;
@@ -34,10 +35,10 @@ export async function startPoolManager(config: PoolManagerConfig, log: Log): Pro
   const catalogue = createCheckedCatalogue(files, driver.refusal, checks, clock, log);
   // The first check, for which the start does not wait.
   void catalogue.refresh().catch(() => undefined);
-  const provide = createProvisioning(secrets, clock);
+  const values = watchProvisioning(createProvisioning(secrets, clock), log);
   const { maxWorkers } = config;
   const places = createWorkerPlaces({ maxWorkers, maxStarts: Math.max(2, availableParallelism()) }, clock);
-  const shared = { catalogue, files, driver, provide, circuits, places, maxWorkers };
+  const shared = { catalogue, files, driver, values, circuits, places, maxWorkers };
   const pools = createPools({ ...shared, clock, newId, log, tls });
   await pools.takeOver();
   const readiness = async () => [await check.check()];

@@ -14,7 +14,7 @@ import type { WorkerDriver } from "./drivers/driver.ts";
 import { createPool, type Pool } from "./pool.ts";
 import { createPoolMetrics } from "./pool-metrics.ts";
 import type { PoolView } from "./pool-view.ts";
-import type { Provision } from "./provisioning.ts";
+import type { WatchedProvisioning } from "./refused-values.ts";
 import { replicaBound, tooManyInFile } from "./replica-bound.ts";
 import { START_CIRCUIT } from "./start-circuit.ts";
 import { describeWaiting } from "./waiting.ts";
@@ -63,7 +63,7 @@ export function createPools(parts: {
   /** The project files alone, whatever is wrong with their secrets. */
   readonly files: Pick<ProjectCatalogue, "get">;
   readonly driver: WorkerDriver;
-  readonly provide: (project: Project) => Promise<Provision>;
+  readonly values: WatchedProvisioning;
   readonly circuits: Circuits;
   readonly places: WorkerPlaces;
   /** Workers of all projects; more are never started. */
@@ -74,7 +74,7 @@ export function createPools(parts: {
   /** Needed for workers that are not on this machine. */
   readonly tls?: TlsIdentity | undefined;
 }): Pools {
-  const { catalogue, files, driver, provide, circuits, places, maxWorkers, clock, newId, log, tls } = parts;
+  const { catalogue, files, driver, values, circuits, places, maxWorkers, clock, newId, log, tls } = parts;
   const pools = new Map<string, Entry>();
   const metrics = createPoolMetrics(
     circuits.registry,
@@ -96,7 +96,16 @@ export function createPools(parts: {
     if (detail !== undefined && unreadable === undefined)
       log.error({ detail }, "the projects directory cannot be read; its projects go on as they were");
     unreadable = detail;
-    for (const [name, entry] of pools) takeChange(name, entry);
+    for (const [name, entry] of pools) {
+      takeChange(name, entry);
+      void values.askAgain(entry.project);
+    }
+  };
+
+  /** The pool of a project as it is shown: what keeps its scripts from starting comes before what the pool is busy with. */
+  const viewOf = (name: string): PoolView | undefined => {
+    const view = pools.get(name)?.pool.view();
+    return view && { ...view, detail: values.problemOf(name) ?? view.detail };
   };
 
   /** Takes a changed project file over into its running pool. */
@@ -133,7 +142,7 @@ export function createPools(parts: {
 
   const partsOf = (entry: Entry, project: Project, workerId: string): WorkerParts => ({
     ...{ project, workerId, log, tls },
-    provide: () => provide(entry.project),
+    provide: () => values.provide(entry.project),
   });
 
   const create = (project: Project): Entry => {
@@ -184,15 +193,16 @@ export function createPools(parts: {
     },
     async list() {
       await look(false);
-      return catalogue.list().map((entry) => ({ entry, pool: pools.get(entry.name)?.pool.view() }));
+      return catalogue.list().map((entry) => ({ entry, pool: viewOf(entry.name) }));
     },
     async find(name) {
-      return { entry: await find(name), pool: pools.get(name)?.pool.view() };
+      return { entry: await find(name), pool: viewOf(name) };
     },
     async waiting(name, executionId) {
       const pool = pools.get(name)?.pool;
       const entry = await find(name);
-      return describeWaiting({ entry, pool: pool?.view() }, pool?.position(executionId) ?? 0);
+      const state = { entry, pool: pool?.view() };
+      return describeWaiting(state, pool?.position(executionId) ?? 0, values.problemOf(name));
     },
     open,
     async up(name, replicas) {
@@ -212,7 +222,7 @@ export function createPools(parts: {
       }
       entry.starts.close();
       entry.pool.up(replicas ?? entry.project.replicas);
-      return { entry: entry.project, pool: entry.pool.view() };
+      return { entry: entry.project, pool: viewOf(name) };
     },
     async down(name) {
       // Also of a project whose file has broken or gone: its workers are there to be stopped.
@@ -220,7 +230,7 @@ export function createPools(parts: {
       if (pool) pool.down();
       else await find(name);
       const entry = catalogue.get(name) ?? { name, problem: "its file was removed" };
-      return { entry, pool: pool?.view() };
+      return { entry, pool: viewOf(name) };
     },
     async takeOver() {
       const found = await driver.findRunning((name) => {

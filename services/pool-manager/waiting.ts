@@ -2,8 +2,11 @@ import { type Waiting, WaitingKind } from "../common/gen/airlock/v1/execution.ts
 import { isUsable } from "../common/project-catalogue.ts";
 import type { ProjectState } from "./pools.ts";
 
-/** What an execution of the project waits for; `position` is its place in the queue, 0 when it has none. */
-export function describeWaiting({ entry, pool }: ProjectState, position: number): Waiting {
+/**
+ * What an execution of the project waits for. `position` is its place in the queue, 0 when it has none; `refused`: why the
+ * project cannot be given its secrets now.
+ */
+export function describeWaiting({ entry, pool }: ProjectState, position: number, refused?: string): Waiting {
   const waiting = (kind: WaitingKind, detail: string): Waiting => ({ kind, queuePosition: position, detail });
   const project = `project "${entry.name}"`;
   if (!isUsable(entry)) {
@@ -14,6 +17,10 @@ export function describeWaiting({ entry, pool }: ProjectState, position: number)
   if (workers === 0) {
     const why = pool?.detail || "starting workers";
     return waiting(WaitingKind.WORKER, `No worker of ${project} is ready yet: ${sentence(why)}`);
+  }
+  if (refused !== undefined) {
+    const detail = `A worker is there, and the script does not start yet: ${sentence(refused)}`;
+    return waiting(WaitingKind.SERVICE, detail);
   }
   if (position === 0 || busy === 0)
     return waiting(WaitingKind.QUEUE, "A worker is there; the script is about to start.");

@@ -39,9 +39,10 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
   const poolManager = connect(PoolManagerServiceClient, config.poolManagerAddress, tls);
   const sanitizer = connect(SanitizerServiceClient, config.sanitizerAddress, tls);
   const egress = connect(EgressServiceClient, config.egressAddress, tls);
+  const sanitizerCheck = createHealthCheck("sanitizer", config.sanitizerAddress, tls);
   const checks = [
     createHealthCheck("pool-manager", config.poolManagerAddress, tls),
-    createHealthCheck("sanitizer", config.sanitizerAddress, tls),
+    sanitizerCheck,
     createHealthCheck("egress", config.egressAddress, tls),
   ];
   const workers = createWorkerConnections(tls);
@@ -72,7 +73,7 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
   const polls = createDrain();
   const executions = createExecutions(store, polls, clock, log);
   const holds = createHolds(store, projects, clock, log);
-  const askWaiting = createAskWaiting(poolManager, storage);
+  const askWaiting = createAskWaiting(poolManager, storage, sanitizerCheck.check);
   const readiness = () => Promise.all([...checks.map((check) => check.check()), checkStore(store, clock)]);
   const parts = { admission, executions, store, holds, askWaiting, readiness, log };
   const claims = startClaims(store, dispatcher, clock, log);

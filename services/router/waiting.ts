@@ -1,6 +1,7 @@
 import { asAirlockError, hasCode } from "../common/errors.ts";
 import { type Waiting, WaitingKind } from "../common/gen/airlock/v1/execution.ts";
 import type { PoolManagerServiceClient } from "../common/gen/airlock/v1/pool_manager.ts";
+import type { Dependency } from "../common/gen/airlock/v1/readiness.ts";
 import { callUnary } from "../common/grpc-client.ts";
 import type { Execution } from "./execution.ts";
 import type { Storage } from "./storage.ts";
@@ -15,6 +16,7 @@ export type AskWaiting = (execution: Execution) => Promise<Waiting | undefined>;
 export function createAskWaiting(
   poolManager: PoolManagerServiceClient,
   storage: Pick<Storage, "mayStart">,
+  checkSanitizer: () => Promise<Dependency>,
 ): AskWaiting {
   return async ({ executionId, project, state }) => {
     if (state.status !== "pending") return undefined;
@@ -28,7 +30,10 @@ export function createAskWaiting(
       const { waiting } = await callUnary(poolManager, poolManager.getWaiting, request, "pool-manager", {
         timeoutMs: TIMEOUT_MS,
       });
-      return waiting;
+      // A worker is there; no script starts while its output could not leave.
+      if (waiting?.kind !== WaitingKind.QUEUE || waiting.queuePosition > 0) return waiting;
+      const { ready, detail } = await checkSanitizer();
+      return ready ? waiting : { kind: WaitingKind.SERVICE, queuePosition: 0, detail };
     } catch (error) {
       const isAway = hasCode(error, "unavailable") || hasCode(error, "deadline_exceeded");
       const detail = isAway

@@ -61,3 +61,13 @@ it("learns that there is no pool yet, or that the file has broken", () => {
     detail: expect.stringContaining("its operator has to mend"),
   });
 });
+
+it("learns why the project cannot be given its secrets, although a worker is there", () => {
+  const why =
+    'Project "demo" cannot be given its secrets. Secret K (a ${vault:} reference) cannot be used: the vault cannot be reached.';
+  expect(describeWaiting({ entry, pool: { ...POOL, running: 0, idleWorkers: 1 } }, 0, why)).toEqual({
+    kind: WaitingKind.SERVICE,
+    queuePosition: 0,
+    detail: `A worker is there, and the script does not start yet: ${why}`,
+  });
+});
