@@ -8,6 +8,7 @@ import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Target } from "./destination.ts";
 import { gathered } from "./gathered.ts";
+import { hasTooManyLines, MAX_HEADER_LINES } from "./http-edge.ts";
 import { endToEndHeaders, type Header } from "./http-headers.ts";
 import { injectHeader, placeholderGuard, refusePlaceholders } from "./placeholders.ts";
 import { asRefusal, Refusal } from "./refusal.ts";
@@ -28,6 +29,10 @@ export type Forward = {
 };
 
 const MAX_HEADER_BYTES = 64 * 1024;
+/** Responses like `103 Early Hints` before the one that counts. */
+const MAX_INTERIM = 16;
+/** What a header line, or a response without one, costs at least. */
+const LEAST_LINE_BYTES = 64;
 /** `Range`, `If-Range`, and what some servers take for it: `Request-Range`, `x-ms-range`. */
 const ASKS_FOR_UNREADABLE = /^accept-encoding$|(^|-)range$/i;
 
@@ -42,10 +47,7 @@ export async function forward(
 ): Promise<void> {
   const filter = route.filters.get(target.host);
   const headers = requestHeaders(request, route, { target, path, secure, filter });
-  route.traffic.count(
-    "out",
-    headers.reduce((sum, pair) => sum + pair[0].length + pair[1].length, path.length),
-  );
+  route.traffic.count("out", path.length + bytesOf(headers));
   const connection = await connect();
   if (response.destroyed) {
     // The script has gone meanwhile; nobody would end this connection.
@@ -67,10 +69,20 @@ export async function forward(
     maxHeaderSize: MAX_HEADER_BYTES,
     signal: abort.signal,
   });
-  // All header lines, of which `maxHeaderSize` bounds the bytes: behind the first 1,000 one could say that the body is encoded.
+  // All header lines, whose bytes are limited: behind the first 1,000 one could say that the body is encoded.
   upstream.maxHeadersCount = 0;
   const answered = new Promise<IncomingMessage>((resolve, reject) => {
     upstream.once("response", resolve);
+    let interim = 0;
+    for (const event of ["information", "continue"]) {
+      upstream.on(event, () => {
+        route.traffic.count("in", LEAST_LINE_BYTES);
+        if (++interim <= MAX_INTERIM) return;
+        // At once, because the response may be in the same bytes.
+        reject(tooManyInterim());
+        upstream.destroy();
+      });
+    }
     upstream.once("upgrade", (_response, socket) => {
       socket.destroy();
       reject(new Refusal(502, "unchecked_response", "Airlock refused a response that changes the protocol"));
@@ -160,16 +172,17 @@ async function sendBack(
   response: ServerResponse,
   { traffic, filter }: Pick<Route, "traffic"> & { readonly filter: ResponseFilter | undefined },
 ): Promise<void> {
+  if (hasTooManyLines(incoming.rawHeaders)) {
+    const most = `more than ${MAX_HEADER_LINES} header lines`;
+    throw new Refusal(502, "over_limit", `Airlock refused the response: it has ${most}`);
+  }
   const status = incoming.statusCode ?? 502;
   const hasBody = request.method !== "HEAD" && status !== 204 && status !== 304;
   if (filter && hasBody) refuseUnreadable(incoming, status);
   let headers = endToEndHeaders(incoming.rawHeaders);
   let reason = incoming.statusMessage ?? "";
   // As they came: a placeholder has another length than what it stands for.
-  traffic.count(
-    "in",
-    headers.reduce((sum, pair) => sum + pair[0].length + pair[1].length, reason.length),
-  );
+  traffic.count("in", reason.length + bytesOf(headers));
   if (filter) {
     const clean = redactLines(filter, [reason, ...headers.flat()]);
     reason = clean[0] as string;
@@ -190,6 +203,21 @@ async function sendBack(
   const body = gathered(incoming, traffic, "in");
   if (filter) await pipeline(body, filterBody(filter, incoming), response);
   else await pipeline(body, response);
+}
+
+function bytesOf(headers: readonly Header[]): number {
+  return headers.reduce(
+    (sum, [name, value]) => sum + Math.max(LEAST_LINE_BYTES, name.length + value.length),
+    0,
+  );
+}
+
+function tooManyInterim(): Refusal {
+  return new Refusal(
+    502,
+    "over_limit",
+    `Airlock refused the response: more than ${MAX_INTERIM} interim responses (1xx) came before it`,
+  );
 }
 
 function refuseUnreadable({ headers }: IncomingMessage, status: number): void {

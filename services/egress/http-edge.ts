@@ -6,7 +6,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import { type Duplex, finished } from "node:stream";
-import { malformed, type Refusal } from "./refusal.ts";
+import { malformed, Refusal } from "./refusal.ts";
 
 // Strict: what could be understood in two ways is refused by the parser.
 const OPTIONS: ServerOptions = {
@@ -21,12 +21,15 @@ const OPTIONS: ServerOptions = {
   keepAliveTimeout: 60_000,
 };
 
+/** Far more than clients send or take; each costs microseconds at several places, and 64 KiB hold thousands. */
+export const MAX_HEADER_LINES = 256;
+
 const DRAIN_TIMEOUT_MS = 30_000;
 
 /** A server that listens nowhere: `emit("connection", stream)` gives it its connections. */
 export function createHttpEdge(): Server {
   const server = createServer(OPTIONS);
-  // All headers are seen, or none: by itself Node drops those after the first 2,000. Their bytes are limited.
+  // All headers are seen, so that a request with too many hears why. Their bytes are limited.
   server.maxHeadersCount = 0;
   // Node looks after the time limits and the connections of a server from this event on.
   server.emit("listening");
@@ -35,13 +38,22 @@ export function createHttpEdge(): Server {
 
 /**
  * Throws a Refusal for a request that two readers could understand differently, though the parser takes it: one of another
- * version, or one that does not name its host exactly once (RFC 9112, sections 2.3 and 3.2).
+ * version, one that does not name its host exactly once (RFC 9112, sections 2.3 and 3.2), or one of more lines than may be.
  */
 export function refuseAmbiguous({ httpVersion, rawHeaders }: IncomingMessage): void {
   if (httpVersion !== "1.1" && httpVersion !== "1.0") throw malformed("it is not HTTP/1.1");
+  if (hasTooManyLines(rawHeaders)) {
+    const most = `more than ${MAX_HEADER_LINES} header lines`;
+    throw new Refusal(431, "over_limit", `Airlock refused the request: it has ${most}`);
+  }
   const hosts = rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === "host").length;
   if (hosts > 1) throw malformed("it has more than one Host header");
   if (hosts === 0 && httpVersion === "1.1") throw malformed("it has no Host header, which HTTP/1.1 demands");
+}
+
+/** Whether a head has more lines than may be. `rawHeaders` has names and values in turns. */
+export function hasTooManyLines(rawHeaders: readonly string[]): boolean {
+  return rawHeaders.length > 2 * MAX_HEADER_LINES;
 }
 
 /** Aborts when a connection or a response is closed: then the script has gone, or has all that it asked for. */

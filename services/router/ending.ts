@@ -53,13 +53,17 @@ async function cleanedError(
   return pieces && (await cleanError(Buffer.concat(pieces).toString(), sanitizer));
 }
 
-/** The ending of a run that broke off because of `cause`; `executionTimeMs` is null when the script never started. */
-export function endingOfFailure(cause: unknown, executionTimeMs: number | null): Ending {
+/**
+ * The ending of a run that broke off because of `cause`; `executionTimeMs` is null when the script never started. `hadStarted`: another router
+ * had started it, so that no reason for which it cannot go on says that nothing of it ran.
+ */
+export function endingOfFailure(cause: unknown, executionTimeMs: number | null, hadStarted: boolean): Ending {
   if (cause instanceof Interrupted && cause.reason !== "handed_over") {
     return failure(cause.reason, cause.message, executionTimeMs);
   }
   const error = asAirlockError(cause);
-  switch (error.code) {
+  const code = hadStarted && error.code !== "output_withheld" ? "worker_lost" : error.code;
+  switch (code) {
     case "output_withheld":
       return failure("output_withheld", error.message, executionTimeMs);
     case "start_failed":

@@ -103,7 +103,7 @@ export async function conductRun(
     }
     log.debug({ err: error, executionId }, "run broke off");
     const ranMs = time?.elapsedMs() ?? before?.ranMs ?? null;
-    outcome = { ending: endingOfFailure(error, ranMs), recorded() {}, leave() {} };
+    outcome = { ending: endingOfFailure(error, ranMs, before !== undefined), recorded() {}, leave() {} };
   } finally {
     stopNoting();
     stopListening();

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runAirlock, startAirlock, type TestAirlock } from "../support/airlock.ts";
+import { restClient } from "../support/rest.ts";
 
 const SHORT = "xq7";
 
@@ -136,4 +137,24 @@ describe("while Airlock runs", { timeout: 60_000 }, () => {
     expect(stderr).toContain("install is down: The project's packages could not be installed");
     expect(stderr).not.toContain(airlock.directory);
   });
+});
+
+describe("a script that has run, and whose project file is broken when Airlock is back after a crash", () => {
+  it("ends as worker_lost, because start_failed would say that it may run once more", async () => {
+    const own = await startAirlock({ projects: { small: "" } });
+    let again: TestAirlock | undefined;
+    try {
+      const rest = restClient(own.url);
+      const code = "import time; print('side effect', flush=True); time.sleep(30)";
+      const id = await rest.submit({ project: "small", code });
+      await expect.poll(async () => (await rest.get(id)).stdout, { timeout: 20_000 }).toBe("side effect\n");
+      await writeFile(join(own.projectsDirectory, "small.yaml"), "name: small\nno_such_field: 1\n");
+      await own.kill();
+      again = await own.restart();
+      const ended = await restClient(again.url).settled(id);
+      expect(ended).toMatchObject({ end_reason: "worker_lost", stdout: "side effect\n" });
+    } finally {
+      await (again ?? own).remove();
+    }
+  }, 60_000);
 });

@@ -223,10 +223,12 @@ describe("a request that two readers could understand differently is refused wit
     expect(echo.seen).toHaveLength(seen);
   });
 
-  it("a second Host header behind thousands of others", async () => {
-    const many = Array.from({ length: 3_000 }, (_, at) => `X${at}: 1`);
-    const answer = await answerTo([`${get()} HTTP/1.1`, "Host: a.example", ...many, "Host: b.example"]);
-    expect(answer).toMatch(/^HTTP\/1\.1 400 .*more than one Host/);
+  it("a second Host header behind many others", async () => {
+    const lines = (count: number) => Array.from({ length: count }, (_, at) => `X${at}: 1`);
+    const behind = (count: number) =>
+      answerTo([`${get()} HTTP/1.1`, "Host: a.example", ...lines(count), "Host: b.example"]);
+    expect(await behind(200)).toMatch(/^HTTP\/1\.1 400 .*more than one Host/);
+    expect(await behind(3_000)).toMatch(/^HTTP\/1\.1 431 .*more than 256 header lines/);
   });
 
   it("but a Host header that is not the target is replaced by it", async () => {

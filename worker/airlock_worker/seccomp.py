@@ -41,11 +41,15 @@ _REFUSED = (
     *("kexec_load", "kexec_file_load", "create_module", "init_module", "finit_module", "delete_module", "reboot"),
     *("swapon", "swapoff", "quotactl", "quotactl_fd", "acct", "settimeofday", "clock_settime", "clock_adjtime"),
     *("adjtimex", "sethostname", "setdomainname", "syslog", "vhangup", "iopl", "ioperm", "modify_ldt", "uselib"),
+    # They tell of file systems by their number, whoever has mounted them.
+    *("ustat", "sysfs"),
 )
 _HIDDEN = (
     # Its flags lie in memory, where a filter cannot look; libc falls back to clone.
     "clone3",
     *("io_uring_setup", "io_uring_enter", "io_uring_register"),
+    # The machine has a fixed number of contexts for all.
+    *("io_setup", "io_destroy", "io_getevents", "io_pgetevents", "io_submit", "io_cancel"),
     # They tell what others do with the files that a run shares with them: watches, and what is in the page cache.
     *("inotify_init", "inotify_init1", "mincore", "cachestat"),
 )
@@ -53,6 +57,11 @@ _HIDDEN = (
 _WITHOUT_EFFECT = ("sync",)
 # They tell who opens a file, make who opens it wait, or leave a word on it for others.
 _F_SETLEASE, _F_NOTIFY, _F_SET_RW_HINT, _F_SETDELEG = 1024, 1026, 1036, 1040
+# Locks of open files. All eventfds and epolls of the machine are one file to the kernel, so that the place of such a
+# lock is a word to any other run. Few programs use them; SQLite's are of the other kind.
+_F_OFD_GETLK, _F_OFD_SETLK, _F_OFD_SETLKW = 36, 37, 38
+# Huge pages are reserved for somebody on this machine, and no limit counts them.
+_HUGE_PAGES = {"mmap": (3, 0x40000), "memfd_create": (1, 0x4), "shmget": (2, 0x800)}
 # Reads only what is in the page cache already.
 _RWF_NOWAIT = 8
 _NEW_NAMESPACES = (
@@ -119,8 +128,10 @@ def assemble(network: bool) -> bytes:
     parts.append(_of_argument("personality", 0, only_query))
     terminal = [_when(_JUMP_EQUAL, request, eperm) for request in (_TIOCSTI, _TIOCLINUX)]
     parts.append(_of_argument("ioctl", 1, *terminal))
-    shared = (_F_SETLEASE, _F_NOTIFY, _F_SET_RW_HINT, _F_SETDELEG)
+    shared = (_F_SETLEASE, _F_NOTIFY, _F_SET_RW_HINT, _F_SETDELEG, _F_OFD_GETLK, _F_OFD_SETLK, _F_OFD_SETLKW)
     parts.append(_of_argument("fcntl", 1, *(_when(_JUMP_EQUAL, command, eperm) for command in shared)))
+    for name, (argument, flag) in _HUGE_PAGES.items():
+        parts.append(_of_argument(name, argument, _when(_JUMP_ANY_BIT, flag, _errno(errno.ENOMEM))))
     parts.append(_of_argument("preadv2", 5, _when(_JUMP_ANY_BIT, _RWF_NOWAIT, _errno(errno.EOPNOTSUPP))))
     parts.append(_of_argument("socketpair", 0, _only(socket.AF_UNIX)))
     families = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6) if network else ()
@@ -157,6 +168,7 @@ def measure(room: Room, limits: Limits) -> str | None:
         "ptrace": lambda: kernel.call("ptrace", 0, 0, 0, 0),
         "io_uring_setup": lambda: kernel.call("io_uring_setup", 1, 0),
         "inotify_init1": lambda: os.close(kernel.call("inotify_init1", 0)),
+        "io_setup": lambda: kernel.call("io_setup", 0, 0),
         "lease": lambda: fcntl.fcntl(1, _F_SETLEASE, fcntl.F_UNLCK),
         "netlink socket": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW).close(),
     }

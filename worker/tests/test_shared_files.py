@@ -96,3 +96,31 @@ async def test_devices_are_the_trees_own(shared: Worker, place: str) -> None:
     with open(place) as file:  # noqa: ASYNC230
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     await call.stop()
+
+
+async def test_what_the_whole_machine_shares_is_out_of_reach(shared: Worker) -> None:
+    code = """
+import ctypes, errno, fcntl, mmap, os, struct
+libc = ctypes.CDLL(None, use_errno=True)
+def failed(*call):
+    ctypes.set_errno(0)
+    return errno.errorcode.get(ctypes.get_errno()) if libc.syscall(*call) < 0 else "it works"
+pointer = ctypes.byref(ctypes.create_string_buffer(64))
+lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 1, 0)
+def of(call):
+    try:
+        call()
+        return "it works"
+    except OSError as error:
+        return errno.errorcode[error.errno]
+set_result([
+    failed(136, ctypes.c_ulong(os.stat("/").st_dev), pointer),
+    failed(206, 16, pointer),
+    *(of(lambda: fcntl.fcntl(1, command, lock)) for command in (36, 37, 38)),
+    of(lambda: mmap.mmap(-1, 2 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40000)),
+    of(lambda: os.memfd_create("x", 4)),
+    len(mmap.mmap(-1, 4096)),
+])
+"""
+    refused = ["EPERM", "ENOSYS", "EPERM", "EPERM", "EPERM", "ENOMEM", "ENOMEM"]
+    assert (await shared.run(code)).value == [*refused, 4096]

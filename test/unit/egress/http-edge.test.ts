@@ -2,7 +2,12 @@ import { once } from "node:events";
 import { duplexPair } from "node:stream";
 import { text } from "node:stream/consumers";
 import { describe, expect, it } from "vitest";
-import { createHttpEdge, refuseConnection } from "../../../services/egress/http-edge.ts";
+import {
+  createHttpEdge,
+  MAX_HEADER_LINES,
+  refuseAmbiguous,
+  refuseConnection,
+} from "../../../services/egress/http-edge.ts";
 import { Refusal } from "../../../services/egress/refusal.ts";
 
 describe("a server that listens nowhere", () => {
@@ -14,6 +19,32 @@ describe("a server that listens nowhere", () => {
     const closed = once(far, "close");
     server.closeAllConnections();
     await closed;
+    server.close();
+  });
+});
+
+describe("a request", () => {
+  it.each([
+    ["as many header lines as may be", MAX_HEADER_LINES, undefined],
+    ["one more", MAX_HEADER_LINES + 1, 431],
+    ["thousands, which fit into the bytes of a head", 12_000, 431],
+  ])("with %s is taken, or refused as a whole", async (_what, lines, status) => {
+    const server = createHttpEdge();
+    const [near, far] = duplexPair();
+    const seen = new Promise<unknown>((resolve) => {
+      server.on("request", (request) => {
+        try {
+          resolve(refuseAmbiguous(request));
+        } catch (error) {
+          resolve(error);
+        }
+      });
+    });
+    server.emit("connection", far);
+    near.write(`GET / HTTP/1.1\r\nHost: x\r\n${"a:\r\n".repeat(lines - 1)}\r\n`);
+    const refusal = (await seen) as Refusal | undefined;
+    expect(refusal?.status).toBe(status);
+    server.closeAllConnections();
     server.close();
   });
 });
