@@ -31,6 +31,8 @@ export type Claim = {
   readonly granted: PromiseWithResolvers<Worker>;
   readonly lost: PromiseWithResolvers<string>;
   resumed: PromiseWithResolvers<void> | undefined;
+  /** When it asked for its slot again; counts while it waits for that. */
+  answeredAtMs: number;
   /** Counts the leases that have had it: only the last one has it now. */
   holders: number;
   /** Set while nobody holds its lease: stops the end of the grace period. */
@@ -44,6 +46,7 @@ export function newClaim(executionId: string, sinceMs: number): Claim {
     granted: Promise.withResolvers(),
     lost: Promise.withResolvers(),
     resumed: undefined,
+    answeredAtMs: sinceMs,
     holders: 0,
     keepOn: undefined,
   };

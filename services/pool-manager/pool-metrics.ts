@@ -33,6 +33,11 @@ export function createPoolMetrics(
     });
   gauge("airlock_pool_replicas", "Workers that the pool is to have.", (view) => view.replicas);
   gauge("airlock_pool_workers_idle", "Workers that wait for an execution.", (view) => view.idleWorkers);
+  gauge(
+    "airlock_pool_workers_paused",
+    "Workers without a place that are kept for paused executions alone.",
+    (view) => view.pausedWorkers,
+  );
   gauge("airlock_pool_leases_running", "Executions that hold a worker.", (view) => view.running);
   gauge(
     "airlock_pool_leases_paused",

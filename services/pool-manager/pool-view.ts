@@ -1,3 +1,4 @@
+import { pausedSlots } from "./paused-slots.ts";
 import type { Slot } from "./slot.ts";
 import type { Worker } from "./worker.ts";
 
@@ -6,6 +7,8 @@ export type PoolView = {
   readonly up: boolean;
   readonly replicas: number;
   readonly idleWorkers: number;
+  /** Workers without a place, kept for their paused executions alone. */
+  readonly pausedWorkers: number;
   readonly queueDepth: number;
   /** How long the first in the queue has waited; 0 without a queue. */
   readonly longestWaitMs: number;
@@ -34,6 +37,7 @@ export function viewPool(pool: {
     up,
     replicas: up ? pool.desired : 0,
     idleWorkers: slots.filter((slot) => slot.serving && !slot.holder).length,
+    pausedWorkers: pausedSlots(slots).length,
     queueDepth: pool.queueDepth,
     longestWaitMs: pool.longestWaitMs,
     running,

@@ -1,10 +1,28 @@
 import { AirlockError, hasCode } from "../common/errors.ts";
 import { type Claim, type Lease, newClaim } from "./lease.ts";
+import {
+  answeredAtMs,
+  longestAnswered,
+  longestPaused,
+  nextPaused,
+  pausedSlots,
+  placesWanted,
+} from "./paused-slots.ts";
 import { type PoolView, viewPool } from "./pool-view.ts";
-import { isLeftAlone, newSlot, removeClaim, type Slot } from "./slot.ts";
+import {
+  byLoad,
+  canServeAgain,
+  isBusy,
+  isLeftAlone,
+  newSlot,
+  removeClaim,
+  type Slot,
+  tellLost,
+} from "./slot.ts";
 import { type LeaseGround, takeLease } from "./take-lease.ts";
 import type { Worker } from "./worker.ts";
-import type { WorkerPlaces } from "./worker-places.ts";
+import { createWorkerEnds } from "./worker-ends.ts";
+import type { Donation, WorkerPlaces } from "./worker-places.ts";
 import { createWorkerStarts, type StartsParts } from "./worker-starts.ts";
 
 /** The workers of one project and the executions that wait for them. */
@@ -46,12 +64,13 @@ export type PoolParts = StartsParts & {
 const SETTLED_AFTER_MS = 10_000;
 // Routers ask every half second for the worker of a lease that has broken, over a connection that is made anew.
 const COME_BACK_MS = 3_000;
+// The routers are to hear the reason before they hear of the end from the worker.
+const TOLD_AFTER_MS = 1_000;
 
 export function createPool(parts: PoolParts): Pool {
   const { project, clock, log, keepsWorkers = false } = parts;
   const slots = new Set<Slot>();
   const queue: Claim[] = [];
-  const endings = new Set<Promise<void>>();
   // Claims on workers that are being taken over and are not here yet.
   const attaching = new Set<{ readonly workerId: string; readonly claim: Claim }>();
   // How many were asked for; 0 when the pool is down.
@@ -64,19 +83,27 @@ export function createPool(parts: PoolParts): Pool {
 
   const serving = () => [...slots].filter((slot) => slot.serving);
   const desired = () => {
-    const takenOver = serving().filter(({ isTakenOver }) => isTakenOver).length + starts.comingOver.size;
-    return keepsMore ? Math.max(asked, takenOver) : asked;
+    const takenOver = [...slots].filter((slot) => slot.isTakenOver && !slot.isRetired).length;
+    return keepsMore ? Math.max(asked, takenOver + starts.comingOver.size) : asked;
   };
   const ask = (replicas: number) => {
     asked = replicas;
     keepsMore = false;
   };
+  const lacking = () => Math.max(0, desired() - serving().length - starts.underWay());
   const slotOf = (claim: Claim) => [...slots].find((slot) => slot.claims.has(claim));
 
   /** Hands free workers to whoever waits longest: on each worker the answered first, they are older than the queue. */
   const dispatch = () => {
+    // A paused worker that is to go on gets a place of its own if there is one.
+    if (longestAnswered(slots)) reconcile();
     for (const slot of slots) {
-      if (slot.holder) continue;
+      if (slot.holder || slot.pausedSinceMs !== undefined) continue;
+      const answered = slot.serving && !slot.isAwaiting ? longestAnswered(slots) : undefined;
+      if (answered && answeredAtMs(answered) < answeredAtMs(slot)) {
+        passPlace(slot, answered);
+        return dispatch();
+      }
       const resuming = slot.resuming.shift();
       if (resuming) {
         slot.holder = resuming;
@@ -87,6 +114,19 @@ export function createPool(parts: PoolParts): Pool {
       if (next) grant(slot, next);
     }
     reconcile();
+  };
+
+  /** Has the paused worker go on in the place of one on which nothing runs. */
+  const passPlace = (from: Slot, to: Slot) => {
+    from.serving = false;
+    from.pausedSinceMs = clock.monotonicMs();
+    if (from.claims.size === 0) end(from);
+    takePlace(to);
+  };
+
+  const takePlace = (slot: Slot) => {
+    slot.pausedSinceMs = undefined;
+    slot.serving = !slot.isRetired && lacking() > 0;
   };
 
   const grant = (slot: Slot, claim: Claim) => {
@@ -108,6 +148,11 @@ export function createPool(parts: PoolParts): Pool {
   const seat = (slot: Slot, claim: Claim) => {
     slot.claims.add(claim);
     slot.holder ??= claim;
+    // It runs, for all that is known.
+    if (slot.pausedSinceMs !== undefined) {
+      takePlace(slot);
+      reconcile();
+    }
     claim.granted.resolve(slot.worker);
   };
 
@@ -128,14 +173,25 @@ export function createPool(parts: PoolParts): Pool {
       draining = false;
       ask(0);
     }
-    const surplus = serving().sort((a, b) => a.claims.size - b.claims.size);
+    for (const slot of slots) if (slot.wish !== undefined) grantWish(slot, slot.wish);
+    const surplus = serving().sort(byLoad);
     surplus.length = Math.max(0, Math.min(surplus.length, surplus.length + starts.underWay() - desired()));
     for (const slot of surplus) slot.serving = false;
     for (const slot of slots) {
-      if (!slot.serving && slot.claims.size === 0 && (!slot.isAwaiting || closed)) end(slot);
+      // Of one that finishes what runs on it another one may be wanted meanwhile; it is there already.
+      if (!slot.serving && canServeAgain(slot) && lacking() > 0) slot.serving = true;
+      if (slot.serving || (slot.isAwaiting && !closed)) continue;
+      if (slot.claims.size === 0) end(slot);
+      else if (!isBusy(slot)) slot.pausedSinceMs ??= clock.monotonicMs();
+      if (slot.pausedSinceMs !== undefined) slot.isGivenUp = false;
     }
-    const lacking = desired() - serving().length - starts.underWay();
-    place.want(closed || starts.isWaiting() ? 0 : lacking);
+    place.want(placesWanted(slots, lacking(), !starts.isWaiting()));
+  };
+
+  const bringBack = () => {
+    const slot = nextPaused(slots, lacking());
+    if (slot) takePlace(slot);
+    dispatch();
   };
 
   const came = (worker: Worker, isTakenOver: boolean) => {
@@ -144,12 +200,21 @@ export function createPool(parts: PoolParts): Pool {
     if (slot.isAwaiting) {
       clock.after(COME_BACK_MS, () => {
         slot.isAwaiting = false;
+        // Some may have had no place before.
+        if (place.isOver() && !isBusy(slot)) {
+          slot.serving = false;
+          slot.isGivenUp = true;
+        }
         dispatch();
       });
     }
     posture = worker.posture;
     void worker.gone.then((how) => lost(slot, how));
-    void worker.retiring.then((reason) => retire(slot, reason));
+    void worker.ending.then((reason) => retire(slot, reason));
+    void worker.retiring.then((reason) => {
+      slot.wish = reason;
+      reconcile();
+    });
     if (closed) slot.serving = false;
     seatAttaching();
     dispatch();
@@ -165,12 +230,7 @@ export function createPool(parts: PoolParts): Pool {
   const lost = (slot: Slot, how: string) => {
     if (!slots.delete(slot)) return;
     log.warn({ project, workerId: slot.worker.id, how }, "worker lost");
-    for (const claim of slot.claims) {
-      const error = new AirlockError("worker_lost", `The worker was lost: it ${how}.`);
-      claim.granted.reject(error);
-      claim.resumed?.reject(error);
-      claim.lost.resolve(how);
-    }
+    tellLost(slot, how);
     if (clock.monotonicMs() - slot.startedAtMs < SETTLED_AFTER_MS) {
       starts.putOff(`A worker ${how} soon after its start; another is started in a while.`);
     }
@@ -178,23 +238,23 @@ export function createPool(parts: PoolParts): Pool {
   };
 
   const retire = (slot: Slot, reason: string) => {
-    if (!slots.has(slot)) return;
+    if (!slots.has(slot) || slot.isRetired) return;
     log.info({ project, workerId: slot.worker.id, reason }, "worker retires");
     slot.serving = false;
+    slot.isRetired = true;
+    slot.wish = undefined;
     reconcile();
+  };
+
+  /** Replaces a worker that asked for it, unless as many as the pool is to have wait for their paused executions already. */
+  const grantWish = (slot: Slot, reason: string) => {
+    const retired = [...slots].filter(({ isRetired }) => isRetired).length;
+    if (slot.claims.size === 0 || retired < Math.max(1, desired())) retire(slot, reason);
   };
 
   const end = (slot: Slot) => {
     slots.delete(slot);
-    const ending = slot.worker
-      .stop()
-      .catch((error: unknown) => log.error({ project, err: error }, "worker did not stop"))
-      .finally(() => {
-        endings.delete(ending);
-        // Its place is free.
-        reconcile();
-      });
-    endings.add(ending);
+    ends.end(slot.worker, { hasPlace: slot.pausedSinceMs === undefined });
   };
 
   /** Leaves a worker to the next pool-manager, with what lives on it. */
@@ -204,25 +264,43 @@ export function createPool(parts: PoolParts): Pool {
     log.info({ project, workerId: slot.worker.id, executions }, "worker is left to the next pool-manager");
   };
 
-  /** Lets a worker go for other projects: one that has nothing to do, or the one that has least to do. */
-  const giveUp = (evenBusy: boolean): boolean => {
-    const [slot] = serving().sort((a, b) => a.claims.size - b.claims.size);
-    if (!slot || slot.isAwaiting || (slot.claims.size > 0 && !evenBusy)) return false;
+  /** Has a worker leave its place to other projects; it is kept for the paused executions that it has. */
+  const giveUp = (what: Donation): boolean => {
+    const [slot] = serving()
+      .filter(({ isAwaiting }) => !isAwaiting)
+      .sort(byLoad);
+    if (!slot || (what === "idle" && slot.claims.size > 0) || (what !== "busy" && isBusy(slot))) return false;
     log.info({ project, workerId: slot.worker.id }, "worker goes: another project waits for a place");
     slot.serving = false;
+    slot.isGivenUp = true;
     reconcile();
     return true;
   };
 
+  const endPaused = (how: string) => {
+    const slot = longestPaused(slots);
+    if (!slot) return;
+    log.warn({ project, workerId: slot.worker.id, executions: slot.claims.size, how }, "paused worker ended");
+    tellLost(slot, how);
+    slots.delete(slot);
+    ends.end(slot.worker, { hasPlace: false, afterMs: TOLD_AFTER_MS });
+    reconcile();
+  };
+
+  const ends = createWorkerEnds(parts, () => reconcile());
   const starts = createWorkerStarts(parts, {
     ...{ came, failed: seatAttaching, gaveUp: refuse, mayStart: reconcile },
     isServing: () => serving().length > 0,
   });
   const place = parts.places.join({
-    count: () => slots.size + starts.underWay() + endings.size,
-    queueDepth: () => queue.length,
+    count: () => slots.size - pausedSlots(slots).length + starts.underWay() + ends.inPlace(),
+    queueDepth: () => queue.length + pausedSlots(slots).filter(isBusy).length,
     start: starts.start,
+    canBringBack: () => nextPaused(slots, lacking()) !== undefined,
+    bringBack,
     giveUp,
+    paused: () => ({ count: pausedSlots(slots).length, sinceMs: longestPaused(slots)?.pausedSinceMs }),
+    endPaused,
   });
 
   const release = (claim: Claim) => {
@@ -287,7 +365,7 @@ export function createPool(parts: PoolParts): Pool {
       reconcile();
     },
     roll(reason) {
-      for (const slot of serving()) retire(slot, reason);
+      for (const slot of [...slots]) retire(slot, reason);
     },
     position: (executionId) => queue.findIndex((claim) => claim.executionId === executionId) + 1,
     view: () =>
@@ -315,9 +393,9 @@ export function createPool(parts: PoolParts): Pool {
           else end(slot);
         }
       });
-      while (slots.size > 0 || starts.underWay() > 0 || endings.size > 0) {
+      while (slots.size > 0 || starts.underWay() > 0 || ends.count() > 0) {
         if (keepsWorkers) for (const slot of slots) if (isLeftAlone(slot)) leave(slot);
-        await Promise.race([...endings, new Promise<void>((resolve) => clock.after(20, resolve))]);
+        await ends.soon();
       }
       stopTimer();
     },

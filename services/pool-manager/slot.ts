@@ -1,3 +1,4 @@
+import { AirlockError } from "../common/errors.ts";
 import type { Claim } from "./lease.ts";
 import type { Worker } from "./worker.ts";
 
@@ -10,8 +11,16 @@ export type Slot = {
   readonly claims: Set<Claim>;
   /** Answered claims that wait for their turn on it, oldest first. */
   readonly resuming: Claim[];
-  /** False: finishes what lives on it, then stops. */
+  /** False: takes nothing new, finishes what lives on it, then stops. */
   serving: boolean;
+  /** It is to be replaced, so it never serves again. */
+  isRetired: boolean;
+  /** Why the worker asked to be replaced. It serves until few enough others are on their way out. */
+  wish: string | undefined;
+  /** It goes for another project: when nothing runs on it, it gives its place back. */
+  isGivenUp: boolean;
+  /** Since when it has no place among the workers of all projects, and is kept for its paused executions alone. */
+  pausedSinceMs: number | undefined;
   /** An earlier process had started it. */
   readonly isTakenOver: boolean;
   /** What lives on it may not have come back yet: it is for nobody else. */
@@ -26,6 +35,10 @@ export function newSlot(worker: Worker, startedAtMs: number, isTakenOver: boolea
     claims: new Set(),
     resuming: [],
     serving: true,
+    isRetired: false,
+    wish: undefined,
+    isGivenUp: false,
+    pausedSinceMs: undefined,
     isTakenOver,
     isAwaiting: isTakenOver,
   };
@@ -34,6 +47,31 @@ export function newSlot(worker: Worker, startedAtMs: number, isTakenOver: boolea
 /** Whether nothing runs on the worker for a caller that is there: what lives on it is paused, or waits for another router. */
 export function isLeftAlone({ claims, holder }: Slot): boolean {
   return claims.size > 0 && (holder === undefined || holder.keepOn !== undefined);
+}
+
+/** Whether something runs on it, or is about to go on. */
+export function isBusy({ holder, resuming }: Slot): boolean {
+  return holder !== undefined || resuming.length > 0;
+}
+
+/** Whether it could serve in the place that it has: it is neither to be replaced nor on its way to another project. */
+export function canServeAgain({ isRetired, isGivenUp, pausedSinceMs }: Slot): boolean {
+  return !isRetired && !isGivenUp && pausedSinceMs === undefined;
+}
+
+/** The one that is missed least comes first. */
+export function byLoad(a: Slot, b: Slot): number {
+  return Number(isBusy(a)) - Number(isBusy(b)) || a.claims.size - b.claims.size;
+}
+
+/** Tells all that lives on the worker that it is gone, and how. */
+export function tellLost(slot: Slot, how: string): void {
+  for (const claim of slot.claims) {
+    const error = new AirlockError("worker_lost", `The worker was lost: it ${how}.`);
+    claim.granted.reject(error);
+    claim.resumed?.reject(error);
+    claim.lost.resolve(how);
+  }
 }
 
 /** Takes `claim` off the worker. */

@@ -42,6 +42,7 @@ export function takeLease(claim: Claim, ground: LeaseGround): Lease {
       if (!slot) return Promise.reject(new AirlockError("worker_lost", "The worker was lost."));
       if (slot.holder === claim) return Promise.resolve();
       claim.resumed = Promise.withResolvers();
+      claim.answeredAtMs = clock.now();
       slot.resuming.push(claim);
       dispatch();
       return claim.resumed.promise;
@@ -51,6 +52,7 @@ export function takeLease(claim: Claim, ground: LeaseGround): Lease {
       if (!slot) return;
       log.warn({ project, workerId: slot.worker.id }, "worker condemned: it did not end a run");
       slot.serving = false;
+      slot.isRetired = true;
       // Its end is noticed like any other worker's death.
       slot.worker.stop().catch((error: unknown) => log.error({ project, err: error }, "worker did not stop"));
     },

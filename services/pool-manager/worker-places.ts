@@ -3,18 +3,32 @@ import { createTurns } from "./turns.ts";
 
 /** What the places need to know of a pool, and may ask of it. */
 export type Member = {
-  /** Its workers, those that are on their way or ending included: each has a place. */
+  /** Its workers that have a place, those that are on their way or ending included. */
   count(): number;
-  /** Executions that wait for a worker. */
+  /** Executions that wait for a worker, and paused workers whose executions are to go on. */
   queueDepth(): number;
   /** Starts one worker, which may begin when `ready`, called once all is prepared, resolves; resolves to whether it came. */
   start(ready: () => Promise<void>): Promise<boolean>;
+  /** Whether its next worker is a paused one, which need not be started. */
+  canBringBack(): boolean;
+  /** Gives that one a place; the member then says anew how many it wants. */
+  bringBack(): void;
+  /** Gives a worker up for other projects. Returns false when it has none of this kind. */
+  giveUp(what: Donation): boolean;
   /**
-   * Gives a worker up for other projects: one that has nothing to do, or with `evenBusy` one that ends when its runs are
-   * over. Returns false when it has none to give.
+   * Its paused workers: those without a place, kept for their paused executions alone. `sinceMs`: since when the longest
+   * paused one is, of those without an answered execution; undefined when there is none.
    */
-  giveUp(evenBusy: boolean): boolean;
+  paused(): { readonly count: number; readonly sinceMs: number | undefined };
+  /** Ends that one; its executions are lost, because it did what `how` says. */
+  endPaused(how: string): void;
 };
+
+/**
+ * What a worker that a project gives up may have: nothing, paused executions at most, or something that runs. Its place is
+ * free when it has ended, at once, or when what runs there has ended or paused.
+ */
+export type Donation = "idle" | "paused" | "busy";
 
 /** One pool's side of the places. */
 export type Place = {
@@ -22,11 +36,14 @@ export type Place = {
   want(lacking: number): void;
   /** Why workers that it wants are not started; empty when they are. */
   reason(): string;
+  /** Whether more workers have a place than there are places, as after an earlier process that had paused ones. */
+  isOver(): boolean;
 };
 
 /**
  * The places for workers that all projects share. It says who starts a worker when: a few at a time, the project with the
- * fewest workers first, so that neither a project with many workers nor one whose starts fail keeps another waiting.
+ * fewest workers first, so that neither a project with many workers nor one whose starts fail keeps another waiting. Paused
+ * workers have no place; there are as many of them as there are places at most.
  */
 export type WorkerPlaces = {
   join(member: Member): Place;
@@ -92,6 +109,8 @@ export function createWorkerPlaces(
   // Where one start may hang, more of them would take all places.
   const mayStart = ({ lastStart, underWay }: Entry) => underWay < (lastStart === "came" ? maxStarts : 1);
 
+  const mayHaveOne = (entry: Entry) => entry.member.canBringBack() || mayStart(entry);
+
   const launchOf = ({ member, lastStart, underWay }: Entry): Launch => {
     const workers = member.count() - underWay;
     return { kind: lastStart === "failed" ? "failing" : workers === 0 ? "first" : "more", workers };
@@ -114,6 +133,13 @@ export function createWorkerPlaces(
     });
   };
 
+  const give = (entry: Entry) => {
+    if (!entry.member.canBringBack()) return start(entry);
+    askedAtMs = Number.NEGATIVE_INFINITY;
+    entry.startedAtMs = clock.monotonicMs();
+    entry.member.bringBack();
+  };
+
   /** Has another project give a worker up for `entry`. */
   const askFor = (entry: Entry) => {
     if (clock.monotonicMs() - askedAtMs < TURN_MS) return;
@@ -124,13 +150,28 @@ export function createWorkerPlaces(
       .filter((donor) => donor !== entry)
       .sort((a, b) => b.member.count() - a.member.count());
     const isRicher = ({ member }: Entry) => member.count() >= own + 2;
+    const giving = donors.filter((donor) => isRicher(donor) || (starving && donor.member.queueDepth() === 0));
+    const before = total();
     const gives =
-      donors.some(
-        (donor) =>
-          (isRicher(donor) || (starving && donor.member.queueDepth() === 0)) && donor.member.giveUp(false),
-      ) ||
-      (starving && donors.some((donor) => (isRicher(donor) || hasWaited) && donor.member.giveUp(true)));
-    if (gives) askedAtMs = clock.monotonicMs();
+      giving.some(({ member }) => member.giveUp("idle")) ||
+      (entry.member.queueDepth() > 0 && giving.some(({ member }) => member.giveUp("paused"))) ||
+      (starving && donors.some((donor) => (isRicher(donor) || hasWaited) && donor.member.giveUp("busy")));
+    if (gives && total() >= before) askedAtMs = clock.monotonicMs();
+  };
+
+  /** Ends paused workers beyond their bound: of the project with most of them, then the one paused for longest. */
+  const endPausedBeyondBound = () => {
+    for (;;) {
+      const all = [...members].map(({ member }) => ({ member, ...member.paused() }));
+      if (all.reduce((sum, { count }) => sum + count, 0) <= maxWorkers) return;
+      const [first] = all
+        .filter(({ sinceMs }) => sinceMs !== undefined)
+        .sort((a, b) => b.count - a.count || (a.sinceMs ?? 0) - (b.sinceMs ?? 0));
+      if (!first) return;
+      first.member.endPaused(
+        `was ended, because no more than ${maxWorkers} workers (AIRLOCK_MAX_WORKERS) are kept for paused executions alone`,
+      );
+    }
   };
 
   const lookOnce = () => {
@@ -143,13 +184,13 @@ export function createWorkerPlaces(
       }
       const waiting = inOrder();
       if (total() >= maxWorkers) {
-        const [first] = waiting;
+        const first = waiting.find(mayHaveOne);
         if (first) askFor(first);
         return;
       }
-      const next = waiting.find(mayStart);
+      const next = waiting.find(mayHaveOne);
       if (!next) return;
-      start(next);
+      give(next);
     }
   };
 
@@ -161,6 +202,8 @@ export function createWorkerPlaces(
     while (lookAgain) {
       lookAgain = false;
       lookOnce();
+      // One that leaves its place to another one is beyond the bound until that one has it.
+      if (!lookAgain) endPausedBeyondBound();
     }
     isLooking = false;
     stopTimer?.();
@@ -184,12 +227,13 @@ export function createWorkerPlaces(
           if (entry.lacking > 0) wanting.add(entry);
           else wanting.delete(entry);
           if (entry.lacking === 0) entry.starvingSinceMs = undefined;
-          if (wanting.size > 0) look();
+          if (wanting.size > 0 || member.paused().count > 0) look();
         },
         reason: () =>
           entry.lacking > 0 && total() >= maxWorkers
             ? `All ${maxWorkers} workers that this deployment may have (AIRLOCK_MAX_WORKERS) are in use; this project waits for the place of one.`
             : "",
+        isOver: () => total() > maxWorkers,
       };
     },
   };

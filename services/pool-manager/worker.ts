@@ -41,8 +41,10 @@ export type Worker = {
   network(): boolean;
   /** Brings the worker up to date. Rejects when the values cannot be had. */
   refresh(): Promise<void>;
-  /** Resolves with the reason when the worker asks to be replaced. */
+  /** Resolves with the reason when the worker asks to be replaced; until then it can do what it could. */
   readonly retiring: Promise<string>;
+  /** Resolves with the reason when nothing can be sent to it any more. */
+  readonly ending: Promise<string>;
   /** Resolves with the reason when it is gone. */
   readonly gone: Promise<string>;
   stop(): Promise<void>;
@@ -106,6 +108,7 @@ async function awaitWorker(
   const ready = Promise.withResolvers<Posture>();
   ready.promise.catch(() => undefined);
   const retiring = Promise.withResolvers<string>();
+  const ending = Promise.withResolvers<string>();
   const over = new AbortController();
   void process.gone.then(() => over.abort());
   const onStatus = ({ state, detail, ...measured }: WatchStatusResponse) => {
@@ -127,7 +130,7 @@ async function awaitWorker(
     const error = await watchWorker(client, workerId, onStatus, onBreak, over.signal);
     if (over.signal.aborted) return;
     // Until its end is noticed, which takes an engine that restarts a while, nobody is to be sent to it.
-    retiring.resolve(error ? "does not answer" : "is ending");
+    ending.resolve(error ? "does not answer" : "is ending");
     if (!error) return;
     ready.reject(fromGrpcError(error, "worker"));
     // One that froze breaks its stream by the pings that it does not answer; it is replaced like one that died.
@@ -151,6 +154,7 @@ async function awaitWorker(
       network: () => provisioned?.request.network ?? false,
       refresh: async () => provision(await provide()),
       retiring: retiring.promise,
+      ending: ending.promise,
       gone: process.gone.then((how) => {
         client.close();
         return how;

@@ -1,4 +1,5 @@
 import type { Clock } from "../common/clock.ts";
+import { asAirlockError } from "../common/errors.ts";
 import type { Log } from "../common/log.ts";
 import { awaitStore } from "./await-store.ts";
 import type { LlmQuestion } from "./execution.ts";
@@ -41,6 +42,13 @@ export async function awaitAnswer(
       `llm.complete was not answered within ${run.llmTimeoutMs / 1_000} seconds. Answer sooner, or ask the operator for a longer llm_timeout.`,
     ),
   );
+  let isPaused = true;
+  // The lease says why the worker is gone. The worker itself does not know when another project needed its memory.
+  run.lease.lost.catch((error: unknown) => {
+    const { message } = asAirlockError(error);
+    const advice = "Part of the script may have run. Check for side effects, then submit it again.";
+    if (isPaused) interruption.interrupt("worker_lost", `${message} ${advice}`);
+  });
   try {
     const open = () => store.markAwaiting(executionId, question, run.executionTimeMs);
     const isNew = await awaitStore(open, interruption, clock);
@@ -53,6 +61,7 @@ export async function awaitAnswer(
     await interruption.race(run.lease.resume());
     return answer;
   } finally {
+    isPaused = false;
     stopListening();
     stopTimer();
   }

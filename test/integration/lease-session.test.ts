@@ -19,11 +19,12 @@ import type { Worker } from "../../services/pool-manager/worker.ts";
 import { createWorkerPlaces } from "../../services/pool-manager/worker-places.ts";
 import { openLease } from "../../services/router/lease-session.ts";
 
+const never = new Promise<string>(() => undefined);
 // A worker that outlives its pool-manager, as a container does; nothing runs on it.
 const WORKER: Worker = {
   ...{ id: "w1", address: "unix:/w1", posture: { layers: [], facts: [], packages: [] } },
   ...{ secretsVersion: () => "v1", network: () => false, refresh: async () => undefined },
-  ...{ retiring: new Promise<string>(() => undefined), gone: new Promise<string>(() => undefined) },
+  ...{ retiring: never, ending: never, gone: never },
   stop: async () => undefined,
 };
 const log = pino({ level: "silent" });

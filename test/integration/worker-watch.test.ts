@@ -95,7 +95,7 @@ it("a worker that somebody else stops serves nobody before its end is noticed", 
   heardLaterMs = 1_000;
   const [supervisor = 0] = await belowOf(process.pid);
   process.kill(supervisor, "SIGTERM");
-  expect(await Promise.race([worker.retiring, worker.gone])).toBe("is ending");
+  expect(await Promise.race([worker.ending, worker.gone])).toBe("is ending");
   expect(await worker.gone).toBe("exited with status 0");
 });
 
@@ -105,7 +105,7 @@ it("a worker is replaced at once when another one has its address", async () => 
   await expect.poll(() => isServed(another)).toBe(true);
   way.close();
   way = await openWay(join(directory, "way.sock"), another);
-  expect(await worker.retiring).toBe("does not answer");
+  expect(await worker.ending).toBe("does not answer");
   await expect.poll(() => gone).toMatch(/\w/);
   await stop();
 });

@@ -4,7 +4,7 @@ import type { AirlockError } from "../../services/common/errors.ts";
 import type { Lease } from "../../services/pool-manager/lease.ts";
 import { createPool, type Pool } from "../../services/pool-manager/pool.ts";
 import type { Worker } from "../../services/pool-manager/worker.ts";
-import { createWorkerPlaces } from "../../services/pool-manager/worker-places.ts";
+import { createWorkerPlaces, type WorkerPlaces } from "../../services/pool-manager/worker-places.ts";
 import { createFakeClock, type FakeClock } from "./fake-clock.ts";
 
 type TestWorker = Worker & {
@@ -17,25 +17,38 @@ export let pool: Pool;
 export let started: TestWorker[];
 export let granted: string[];
 
+let places: WorkerPlaces;
+let nextFailure: () => AirlockError | undefined;
+
 /** A new pool for each test. `failure`: how the next start of a worker fails, if it does. */
-export function poolForEachTest(failure: () => AirlockError | undefined = () => undefined): void {
+export function poolForEachTest(
+  failure: () => AirlockError | undefined = () => undefined,
+  maxWorkers = 32,
+): void {
   beforeEach(() => {
     clock = createFakeClock();
     started = [];
     granted = [];
-    pool = createPool({
-      project: "demo",
-      clock,
-      log: pino({ level: "silent" }),
-      places: createWorkerPlaces({ maxWorkers: 32, maxStarts: 32 }, clock),
-      startWorker: async () => {
-        const problem = failure();
-        if (problem !== undefined) throw problem;
-        const worker = createWorker(`w${started.length + 1}`);
-        started.push(worker);
-        return worker;
-      },
-    });
+    places = createWorkerPlaces({ maxWorkers, maxStarts: 32 }, clock);
+    nextFailure = failure;
+    pool = openPool("demo");
+  });
+}
+
+/** A pool that shares the places for workers with `pool`. */
+export function openPool(project: string): Pool {
+  return createPool({
+    project,
+    clock,
+    log: pino({ level: "silent" }),
+    places,
+    startWorker: async () => {
+      const problem = nextFailure();
+      if (problem !== undefined) throw problem;
+      const worker = createWorker(`w${started.length + 1}`);
+      started.push(worker);
+      return worker;
+    },
   });
 }
 
@@ -50,6 +63,7 @@ export function createWorker(id: string): TestWorker {
     network: () => false,
     refresh: async () => undefined,
     retiring: retiring.promise,
+    ending: new Promise(() => undefined),
     gone: gone.promise,
     stop: async () => {
       worker.stopped = true;
@@ -62,8 +76,8 @@ export function createWorker(id: string): TestWorker {
   return worker;
 }
 
-export function acquire(executionId: string, defaultReplicas = 1): Lease {
-  const lease = pool.acquire(defaultReplicas, executionId);
+export function acquire(executionId: string, defaultReplicas = 1, of = pool): Lease {
+  const lease = of.acquire(defaultReplicas, executionId);
   lease.granted.then(
     (worker) => granted.push(`${executionId} on ${worker.id}`),
     () => undefined,

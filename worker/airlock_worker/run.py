@@ -247,7 +247,7 @@ class Run:
             return self._talk.verdict
         status = self._process.exited.result()
         if status is None:
-            return verdict.of_status(None, self._process.killed_by_us)
+            return verdict.of_status(None, self._process.killed_by_us, own_pids=self._process.is_init)
         ended = self._talk.verdict or self._held_against_it(status)
         if ended is None and self._process.oom_kills and verdict.is_sigkill(status):
             return verdict.of_memory(self._start.limits)
@@ -256,7 +256,7 @@ class Run:
             return verdict.of_container_memory(self._start.limits)
         if ended is None and not self._process.has_begun() and not self._process.killed_by_us:
             return verdict.of_no_beginning(status)
-        ended = ended or verdict.of_status(status, self._process.killed_by_us)
+        ended = ended or verdict.of_status(status, self._process.killed_by_us, own_pids=self._process.is_init)
         ended = verdict.with_oom_kills(ended, self._process.oom_kills)
         return (
             verdict.with_refusals(ended, self._start.limits, self._outer.most_processes()) if since.refused else ended

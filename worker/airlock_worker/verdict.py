@@ -33,15 +33,17 @@ class Verdict:
     retire: str = ""
 
 
-def of_status(status: int | None, killed_by_us: bool) -> Verdict:
-    """The verdict on a child that ended without its last word."""
+def of_status(status: int | None, killed_by_us: bool, *, own_pids: bool) -> Verdict:
+    """The verdict on a child that ended without its last word. `own_pids`: the run saw no processes but its own."""
     if status is None:
         return Verdict("worker_lost", "The worker process that ran the script was lost.")
     if os.WIFSIGNALED(status):
         name = signal_name(os.WTERMSIG(status))
         if is_sigkill(status) and not killed_by_us:
             text = "The script's process was killed by SIGKILL: by itself, or by the kernel for lack of memory."
-            return Verdict("killed", text, retire="a run was killed by a SIGKILL that was not the worker's")
+            # Who can send this signal to other processes may have sent it to those that the worker needs.
+            retire = "" if own_pids else "a run was killed by a SIGKILL that was not the worker's"
+            return Verdict("killed", text, retire)
         return Verdict("killed", f"The script's process was killed by {name}.")
     code = os.WEXITSTATUS(status)
     if code != 0:

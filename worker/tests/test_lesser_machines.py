@@ -17,6 +17,12 @@ NO_NAMESPACES = (
     'echo 0 > /proc/sys/user/max_mnt_namespaces; exec "$@"',
     "sh",
 )
+# The same, where it allows no pid namespaces.
+NO_PID_NAMESPACES = (
+    *("unshare", "--user", "--map-root-user", "sh", "-c"),
+    'echo 0 > /proc/sys/user/max_pid_namespaces; exec "$@"',
+    "sh",
+)
 TRACE = "import os; open('trace', 'w').write('x'); os.mkdir('d'); os.chmod('d', 0); set_result(os.getcwd())"
 
 
@@ -54,6 +60,18 @@ async def test_without_namespaces_runs_still_have_a_directory_of_their_own() -> 
         async with asyncio.timeout(10):
             while os.path.exists(path):
                 await asyncio.sleep(0.02)
+
+
+async def test_without_pid_namespaces_a_sigkill_retires_the_worker_before_the_end_is_told() -> None:
+    async with worker(wrapper=NO_PID_NAMESPACES) as target:
+        assert "pid_namespace" in await _layers(target)
+        watch = target.watch()
+        await watch.read()
+        ended = await target.run("import os; os.kill(os.getpid(), 9)")
+        assert ended.end == "killed"
+        retiring = await asyncio.wait_for(watch.read(), 1)
+        assert retiring.state == 3 and "SIGKILL" in retiring.detail
+        assert (await target.run("set_result(1)")).value == 1
 
 
 @pytest.mark.parametrize(

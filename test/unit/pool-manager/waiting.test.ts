@@ -9,6 +9,7 @@ const POOL: PoolView = {
   up: true,
   replicas: 2,
   idleWorkers: 0,
+  pausedWorkers: 0,
   queueDepth: 3,
   longestWaitMs: 0,
   running: 2,

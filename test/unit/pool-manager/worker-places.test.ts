@@ -14,6 +14,12 @@ type TestPool = {
   workers: number;
   busy: number;
   queue: number;
+  /** Of its workers that are not busy, so many have paused executions. */
+  asking: number;
+  /** Since when each worker without a place is kept for its paused executions, the oldest first. */
+  pausedSince: number[];
+  /** Workers without a place that were ended. */
+  readonly ended: string[];
   /** Its workers that have begun and are not there yet. */
   readonly starts: PromiseWithResolvers<boolean>[];
   /** Starts that have not come so far. */
@@ -57,6 +63,9 @@ function join(name: string): TestPool {
     workers: 0,
     busy: 0,
     queue: 0,
+    asking: 0,
+    pausedSince: [],
+    ended: [],
     starts: [],
     preparing: [],
     hangs: false,
@@ -73,10 +82,27 @@ function join(name: string): TestPool {
         }
         return await start.promise;
       },
-      giveUp(evenBusy) {
+      canBringBack: () => pool.pausedSince.length > 0,
+      bringBack() {
+        pool.pausedSince.shift();
+        pool.workers += 1;
+        pool.asking += 1;
+        reconcile();
+      },
+      paused: () => ({ count: pool.pausedSince.length, sinceMs: pool.pausedSince[0] ?? 0 }),
+      endPaused(how) {
+        pool.pausedSince.shift();
+        pool.ended.push(how);
+        reconcile();
+      },
+      giveUp(what) {
         if (pool.workers - retiring === 0) return false;
-        if (pool.busy < pool.workers) pool.workers -= 1;
-        else if (evenBusy) retiring += 1;
+        if (pool.busy + pool.asking < pool.workers) pool.workers -= 1;
+        else if (pool.busy < pool.workers && what !== "idle") {
+          pool.workers -= 1;
+          pool.asking -= 1;
+          pool.pausedSince.push(clock.monotonicMs());
+        } else if (what === "busy") retiring += 1;
         else return false;
         reconcile();
         return true;
@@ -250,5 +276,82 @@ describe("where all places are taken", () => {
     many.busy = 0;
     await clock.advance(60_000);
     expect([many.workers, other.workers]).toEqual([2, 2]);
+  });
+});
+
+describe("a worker that has paused executions alone", () => {
+  const joinAsking = async (name: string, workers: number) => {
+    const pool = await joinWith(name, workers);
+    pool.asking = workers;
+    return pool;
+  };
+  /** A project that has an execution, and no worker. */
+  const joinStarving = async (name: string) => {
+    const pool = join(name);
+    pool.queue = 1;
+    await pool.desire(1);
+    return pool;
+  };
+
+  it("leaves its place to a project without a worker at once, and has one again when there is one", async () => {
+    open(2, 8);
+    const many = await joinAsking("many", 2);
+    const quiet = await joinStarving("quiet");
+    expect([many.workers, many.pausedSince.length, quiet.starts.length]).toEqual([1, 1, 1]);
+    await quiet.comes();
+    quiet.queue = 0;
+    expect(many.place.reason()).toContain("All 2 workers");
+    await quiet.desire(0);
+    quiet.workers = 0;
+    quiet.place.want(0);
+    await many.desire(2);
+    expect([many.workers, many.pausedSince.length, many.starts.length]).toEqual([2, 0, 0]);
+  });
+
+  it("goes to as many projects at once as it takes, also where more have places than there are", async () => {
+    open(8, 8);
+    const all = [await joinAsking("a", 3), await joinAsking("b", 3), await joinAsking("c", 2)];
+    // As an earlier process may leave them.
+    for (const pool of all) {
+      pool.workers += 1;
+      pool.asking += 1;
+    }
+    const quiet = [await joinStarving("quiet-1"), await joinStarving("quiet-2")];
+    expect(quiet.map(({ starts }) => starts.length)).toEqual([1, 1]);
+    expect(all.reduce((sum, { workers }) => sum + workers, 0)).toBe(6);
+  });
+
+  it("keeps its place beside a project that has no execution for it", async () => {
+    open(3, 8);
+    const many = await joinAsking("many", 3);
+    const idle = join("idle");
+    await idle.desire(1);
+    expect([many.workers, idle.starts.length]).toEqual([3, 0]);
+  });
+
+  it("is ended beyond as many as there are places: of the project with most, the longest first", async () => {
+    open(2, 8);
+    const [many, few] = [await joinAsking("many", 1), await joinAsking("few", 1)];
+    await clock.advance(1_000);
+    few.pausedSince = [0];
+    many.pausedSince = [500];
+    const quiet = await joinStarving("quiet");
+    expect([many.ended.length, few.ended.length, quiet.starts.length]).toEqual([1, 0, 1]);
+    expect(many.ended[0]).toContain("no more than 2 workers (AIRLOCK_MAX_WORKERS)");
+  });
+
+  it("is there for a project whose other starts fail or hang", async () => {
+    open(2, 8);
+    const many = await joinAsking("many", 1);
+    many.hangs = true;
+    await many.desire(2);
+    expect(many.preparing).toHaveLength(1);
+    const quiet = await joinStarving("quiet");
+    expect([many.workers, many.pausedSince.length, quiet.starts.length]).toEqual([0, 1, 1]);
+    await quiet.comes();
+    quiet.queue = 0;
+    quiet.workers = 0;
+    await quiet.desire(0);
+    expect([many.workers, many.pausedSince.length]).toEqual([1, 0]);
   });
 });
