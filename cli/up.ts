@@ -122,10 +122,13 @@ async function whatIsOpen(url: string, { driver, mock }: EmbeddedConfig): Promis
   if (mock) return "";
   const [running, paused] = await Promise.all([countOf(url, "running"), countOf(url, "awaiting_llm")]);
   // A container stays, and the next start takes it over.
-  const fate = driver === "docker" ? "is taken over by the next start" : "ends as worker_lost";
+  const fates =
+    driver === "docker" ? ["is", "are", " taken over by the next start"] : ["ends", "end", " as worker_lost"];
+  const [one, more, what] = fates;
+  const fate = (count: number) => `${count === 1 ? one : more}${what}`;
   const lines = [
-    running > 0 ? `${executions(running, "runs", "run")} now; what has not ended by then ${fate}.\n` : "",
-    paused > 0 ? `${executions(paused, "waits", "wait")} for an answer, and ${fate}.\n` : "",
+    running > 0 ? `${executions(running, "runs", "run")} now; what has not ended by then ${fate(1)}.\n` : "",
+    paused > 0 ? `${executions(paused, "waits", "wait")} for an answer, and ${fate(paused)}.\n` : "",
   ];
   return lines.join("");
 }

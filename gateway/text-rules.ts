@@ -5,7 +5,8 @@ export function textProblem(field: string, text: string): SchemaProblem | undefi
   if (text.includes("\0")) {
     return {
       field,
-      message: "holds a NUL character (U+0000), which is not allowed; remove it or send base64",
+      message:
+        "holds a NUL character (U+0000), which is not allowed; remove it, or in a Python literal write the escape \\0 (\\\\0 in JSON)",
     };
   }
   // UTF-8 has no lone surrogates: on the wire they would silently become U+FFFD.

@@ -44,7 +44,8 @@ export const EXECUTE_BODY = {
     memory: {
       ...categories,
       ...optional("object"),
-      description: "{category: {key: value}} for memory.get(); numbers arrive digit for digit.",
+      description:
+        "{category: {key: value}} for memory.get(); numbers arrive as Python's json reads them: integers with every digit, others as floats.",
       examples: [{ customers: { last_id: 9_007 } }],
     },
   },

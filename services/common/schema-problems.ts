@@ -36,7 +36,7 @@ function sentence({ keyword, params, parentSchema, schema }: ErrorObject): strin
   const meant: string | undefined = parentSchema?.$comment;
   switch (keyword) {
     case "additionalProperties":
-      return `is not a known field; the known fields are ${Object.keys(parentSchema?.properties ?? {}).join(", ")}`;
+      return `is not a known field; ${knownFields(Object.keys(parentSchema?.properties ?? {}))}`;
     case "required":
       return "is missing";
     case "propertyNames":
@@ -69,6 +69,10 @@ function sentence({ keyword, params, parentSchema, schema }: ErrorObject): strin
     default:
       return `breaks the rule "${keyword}"`;
   }
+}
+
+function knownFields(names: readonly string[]): string {
+  return names.length > 0 ? `the known fields are ${names.join(", ")}` : "there are none here";
 }
 
 /** Null is not named: where it is allowed, it stands for a field that is left out. */

@@ -4,5 +4,7 @@ import { getSystemErrorMessage } from "node:util";
 export function systemReason(error: unknown): string {
   const { errno, code } = error as NodeJS.ErrnoException;
   if (errno !== undefined && errno < 0) return getSystemErrorMessage(errno);
+  // What fetch says of ports that no browser calls either.
+  if (error instanceof Error && error.message === "bad port") return "fetch calls no such port";
   return code ?? "unknown error";
 }

@@ -113,6 +113,13 @@ export function describeRefusals(target: () => Target): void {
       );
     });
 
+    it("a query parameter that is given twice, and one where there are none", async () => {
+      const twice = await get(target(), "/executions?status=completed&status=error");
+      expectProblem(twice, 422, "invalid_request", 'query parameter "status" is given more than once.');
+      const none = await get(target(), `/projects/${target().project}?x=1`);
+      expectProblem(none, 422, "invalid_request", /"x" is not a known field; there are none here/);
+    });
+
     it.each(["/execute", "/projects/x/up", "/projects/x/down", `/executions/${UNKNOWN_ID}/cancel`])(
       "an unknown query parameter of POST %s",
       async (path) => {

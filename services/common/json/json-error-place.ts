@@ -1,11 +1,26 @@
-import { type ParseError, parse } from "jsonc-parser";
+import { type ParseError, parse, printParseErrorCode } from "jsonc-parser";
 
-/** Where `text` breaks the rules of JSON, as `line 1, column 5`; undefined when it keeps them. */
+/** Where `text` breaks the rules of JSON, as `line 1, column 5`, and how if it is a usual mistake; undefined when it keeps them. */
 export function jsonErrorPlace(text: string): string | undefined {
   const errors: ParseError[] = [];
   parse(text, errors, { disallowComments: true });
-  const offset = errors[0]?.offset;
-  if (offset === undefined) return undefined;
-  const before = text.slice(0, offset).split("\n");
-  return `line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
+  const [first] = errors;
+  if (!first) return undefined;
+  const before = text.slice(0, first.offset).split("\n");
+  const place = `line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
+  const mistake = usualMistake(text, first);
+  return mistake === undefined ? place : `${place} (${mistake})`;
+}
+
+function usualMistake(text: string, { error, offset }: ParseError): string | undefined {
+  if (/^-?(NaN|Infinity)\b/.test(text.slice(offset, offset + 10))) {
+    return "JSON has no NaN and no Infinity: send null, or text";
+  }
+  if (printParseErrorCode(error) === "UnexpectedEndOfString" && text.includes("\n", offset)) {
+    return "a string must end on its line: write a line end within it as \\n";
+  }
+  if (/[}\]]/.test(text[offset] ?? "") && /,\s*$/.test(text.slice(0, offset))) {
+    return "no comma may stand before a closing bracket";
+  }
+  return undefined;
 }
