@@ -1,5 +1,6 @@
+import { isUtf8 } from "node:buffer";
 import { existsSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { type FileHandle, open, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
 import { type Node, parseTree } from "jsonc-parser";
 import { ConfigError } from "../services/common/environment.ts";
 import { jsonErrorPlace } from "../services/common/json/json-error-place.ts";
@@ -15,7 +16,14 @@ export async function readMemoryFile(
   { mayBeMissing }: { readonly mayBeMissing: boolean },
 ): Promise<string | undefined> {
   if (mayBeMissing && !existsSync(path)) return undefined;
-  const text = new TextDecoder().decode(await readBytes(path));
+  const bytes = await readBytes(path);
+  // Its values would arrive changed, and be saved so.
+  if (!isUtf8(bytes)) {
+    throw new ConfigError([
+      `${path} is not encoded as UTF-8. Convert it first, such as with: iconv -f latin1 -t utf-8.`,
+    ]);
+  }
+  const text = new TextDecoder().decode(bytes);
   if (text.trim() === "") throw new ConfigError([`${path} is empty; a memory is JSON such as ${EXAMPLE}.`]);
   const place = jsonErrorPlace(text);
   if (place !== undefined) throw new ConfigError([`${path} is not valid JSON: ${place}.`]);
@@ -25,13 +33,37 @@ export async function readMemoryFile(
   return text;
 }
 
-/** Writes what was in the memory before (`text`) and the updates over it to `path`. */
+/**
+ * Writes what was in the memory before (`text`) and the updates over it to `path`. The file has the one or the other, whole,
+ * whatever ends the write.
+ */
 export async function saveMemoryFile(path: string, text: string, updates: string): Promise<void> {
-  await writeFile(path, mergedMemory(text, updates)).catch((error: unknown) => {
+  await replaceFile(path, mergedMemory(text, updates)).catch((error: unknown) => {
     throw new ConfigError([
       `${path} cannot be written: ${systemReason(error)}. The updates were: ${updates}`,
     ]);
   });
+}
+
+/** Writes beside the file and renames; a link stays, with what it leads to replaced. */
+async function replaceFile(path: string, text: string): Promise<void> {
+  const known = await stat(path).catch(() => undefined);
+  if (known && !known.isFile()) return await writeFile(path, text);
+  const target = known ? await realpath(path) : path;
+  const beside = `${target}.${process.pid}.new`;
+  let file: FileHandle | undefined;
+  try {
+    file = await open(beside, "wx", 0o666);
+    if (known) await file.chmod(known.mode & 0o7777);
+    await file.writeFile(text);
+    await file.sync();
+    await file.close();
+    await rename(beside, target);
+  } catch (error) {
+    await file?.close().catch(() => undefined);
+    if (file) await rm(beside, { force: true });
+    throw error;
+  }
 }
 
 /** One memory of two, in which the values of `updates` win. */

@@ -2,6 +2,7 @@ import { access, constants, readdir } from "node:fs/promises";
 import { keepMemoryOutOfCoreDumps } from "../services/common/core-dumps.ts";
 import { ConfigError } from "../services/common/environment.ts";
 import { systemReason } from "../services/common/system-reason.ts";
+import { whenOutputCloses } from "./closed-output.ts";
 import { type EmbeddedConfig, readEmbeddedConfig } from "./embedded-config.ts";
 import { makeDirectory } from "./make-directory.ts";
 
@@ -149,7 +150,10 @@ async function countOf(url: string, status: string): Promise<number> {
   }
 }
 
-/** Resolves at the first SIGINT or SIGTERM; the second one ends the process at once. */
+/**
+ * Resolves at the first SIGINT, SIGTERM, or SIGHUP (a terminal that is closed, an ssh connection that breaks); the second
+ * one ends the process at once.
+ */
 function untilStopped(): Promise<void> {
   return new Promise((resolve) => {
     let asked = false;
@@ -157,9 +161,10 @@ function untilStopped(): Promise<void> {
       // Workers notice the end of this process by themselves.
       if (asked) process.exit(130);
       asked = true;
+      // A terminal that is gone does not end what still runs.
+      whenOutputCloses(() => undefined);
       resolve();
     };
-    process.on("SIGINT", stop);
-    process.on("SIGTERM", stop);
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, stop);
   });
 }

@@ -45,6 +45,7 @@ export async function runService<Config>(
     // Before it is said that the service is there: whoever hears it may stop it.
     process.once("SIGTERM", stop);
     process.once("SIGINT", stop);
+    process.once("SIGHUP", stop);
     log.info({ address: service.address }, "listening");
     metrics = await openMetrics(process.env.AIRLOCK_METRICS_LISTEN, service);
   } catch (error) {

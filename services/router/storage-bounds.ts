@@ -15,8 +15,8 @@ export type Usage = ReadonlyMap<string, number>;
 export type StorageLimits = {
   readonly project: number | undefined;
   readonly total: number;
-  /** The total is less than AIRLOCK_DISK_MB: the disk has room for no more. */
-  readonly isOfDisk?: boolean;
+  /** Set where the total is less than AIRLOCK_DISK_MB because the disk has room for no more: what it has free, and keeps free. */
+  readonly disk?: { readonly freeBytes: number; readonly keptFreeBytes: number };
 };
 
 /**
@@ -70,7 +70,7 @@ export function mayStart(project: string, { started, stored, limits }: StartBoun
   const all = bytesOf(started);
   if (limits.project !== undefined && own > limits.project) return false;
   const hasShare = own > 0 && own >= all / started.size;
-  if (!limits.isOfDisk) return all <= limits.total || !hasShare;
+  if (!limits.disk) return all <= limits.total || !hasShare;
   const room = limits.total - bytesOf(stored);
   // With nothing under way nothing will end either; what waits may use a part of what is kept free.
   if (all === 0) return room > -LEAST_START_ROOM;
@@ -101,14 +101,31 @@ export function storageFull(
   usage: Usage,
   limits: StorageLimits,
 ): AirlockError {
+  if (bound === "total" && limits.disk) return diskTooFull(bytes, usage, limits.disk);
   const own = inMb(usage.get(project) ?? 0);
   const reason =
     bound === "project"
       ? `Project "${project}" stores ${own} MB and its limit is ${inMb(limits.project ?? 0)} MB (limits: stored_mb)`
-      : `All projects together store ${inMb(bytesOf(usage))} MB and their limit is ${inMb(limits.total)} MB (${limits.isOfDisk ? "the disk has room for no more" : "AIRLOCK_DISK_MB"}); ${own} MB are of project "${project}"`;
+      : `All projects together store ${inMb(bytesOf(usage))} MB and their limit is ${inMb(limits.total)} MB (AIRLOCK_DISK_MB); ${own} MB are of project "${project}"`;
   return new AirlockError(
     "storage_full",
     `${reason}, so there is no room for the ${inMb(bytes)} MB of this request: all of it is of executions that have not ended. Wait for some to end or cancel them, then submit again.`,
+  );
+}
+
+function diskTooFull(
+  bytes: number,
+  usage: Usage,
+  { freeBytes, keptFreeBytes }: NonNullable<StorageLimits["disk"]>,
+): AirlockError {
+  const stored = bytesOf(usage);
+  const help =
+    stored === 0
+      ? "No execution is stored whose end would help: the operator has to make room on that disk."
+      : `The executions that have not ended store ${inMb(stored)} MB: wait for some to end or cancel them, or let the operator make room on that disk; then submit again.`;
+  return new AirlockError(
+    "storage_full",
+    `The disk of Airlock's database has ${inMb(freeBytes)} MB free and Airlock leaves ${inMb(keptFreeBytes)} MB of it free, so there is no room for the ${inMb(bytes)} MB of this request. ${help}`,
   );
 }
 

@@ -70,7 +70,7 @@ export function startStorage(parts: {
   let endedBytes = 0;
   const projectLimits = new Map<string, number>();
   const waitingToStart = new Set<{ readonly project: string; readonly start: () => void }>();
-  let total: Pick<StorageLimits, "total" | "isOfDisk"> = { total: totalBytes };
+  let total: Pick<StorageLimits, "total" | "disk"> = { total: totalBytes };
   let readAtMs = Number.NEGATIVE_INFINITY;
   let reading: Promise<void> | undefined;
   let removing: Promise<boolean> | undefined;
@@ -83,14 +83,15 @@ export function startStorage(parts: {
     const [rows, unfinished, capacity] = await Promise.all([
       store.countStoredBytes(),
       store.countUnfinishedBytes(),
-      store.capacityBytes(),
+      store.capacity(),
     ]);
-    const isOfDisk = capacity < totalBytes;
-    if (isOfDisk && !total.isOfDisk) {
-      const [capacityMb, totalMb] = [toMb(capacity), toMb(totalBytes)];
-      log.warn({ capacityMb, totalMb }, "the disk has less room than AIRLOCK_DISK_MB");
+    const isOfDisk = capacity.bytes < totalBytes;
+    if (isOfDisk && !total.disk) {
+      const [capacityMb, totalMb] = [toMb(capacity.bytes), toMb(totalBytes)];
+      const [freeMb, keptFreeMb] = [toMb(capacity.freeBytes), toMb(capacity.keptFreeBytes)];
+      log.warn({ freeMb, keptFreeMb, capacityMb, totalMb }, "the disk has less room than AIRLOCK_DISK_MB");
     }
-    total = isOfDisk ? { total: capacity, isOfDisk } : { total: totalBytes };
+    total = isOfDisk ? { total: capacity.bytes, disk: capacity } : { total: totalBytes };
     for (const each of counted) reserved.delete(each);
     stored = new Map(rows.map(({ project, bytes }) => [project, bytes]));
     started = new Map(

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { readFile, writeFile } from "node:fs/promises";
+import { lstat, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -118,6 +118,28 @@ describe("./airlock run", () => {
     expect(await readFile(memory, "utf8")).toBe(
       '{\n  "a": {\n    "n": 18446744073709551616,\n    "m": 18446744073709551617\n  },\n  "b": {\n    "x": [1.0]\n  }\n}\n',
     );
+  });
+
+  it("leaves the file of a memory that is not UTF-8, as it was", async () => {
+    const memory = join(airlock.directory, "latin1.json");
+    const latin1 = Buffer.from('{"c": {"name": "Jos\u00e9"}}', "latin1");
+    await writeFile(memory, latin1);
+    const options = ["--memory", memory, "--save-memory", memory];
+    const { status, stderr } = await run("memory.set('c', 'x', 1)", options);
+    expect(stderr).toMatch(/latin1\.json is not encoded as UTF-8\. .*iconv/);
+    expect(status).toBe(2);
+    expect(await readFile(memory)).toEqual(latin1);
+  });
+
+  it("replaces the file that a link of a memory leads to, with its mode", async () => {
+    const [memory, link] = [join(airlock.directory, "private.json"), join(airlock.directory, "link.json")];
+    await writeFile(memory, "{}", { mode: 0o600 });
+    await symlink(memory, link);
+    expect((await run("memory.set('a', 'n', 1)", ["--memory", link, "--save-memory", link])).status).toBe(0);
+    expect(JSON.parse(await readFile(memory, "utf8"))).toEqual({ a: { n: 1 } });
+    expect((await lstat(link)).isSymbolicLink()).toBe(true);
+    expect((await stat(memory)).mode & 0o777).toBe(0o600);
+    expect((await readdir(airlock.directory)).filter((name) => name.endsWith(".new"))).toEqual([]);
   });
 
   it.each([

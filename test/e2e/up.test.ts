@@ -208,9 +208,9 @@ describe("./airlock up", () => {
     90_000,
   );
 
-  it("drains and exits 0 on Ctrl-C", async () => {
+  it.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)("drains and exits 0 on %s", async (signal) => {
     const other = await startAirlock();
-    expect(await other.stop()).toBe(0);
+    expect(await other.stop(signal)).toBe(0);
     expect(other.output()).toContain("Finishing what runs");
     await expect(fetch(`${other.url}/health`)).rejects.toThrow();
     await other.remove();

@@ -17,8 +17,8 @@ export type TestAirlock = {
   readonly projectsDirectory: string;
   /** What it wrote to standard output and standard error so far. */
   output(): string;
-  /** Ends it as Ctrl-C does; resolves to the exit status. */
-  stop(): Promise<number | null>;
+  /** Ends it as Ctrl-C does, unless another signal is named; resolves to the exit status. */
+  stop(signal?: NodeJS.Signals): Promise<number | null>;
   /** Ends it as a crash does. */
   kill(): Promise<void>;
   /** Starts it again on the same data. */
@@ -89,7 +89,7 @@ export async function startAirlock(options: TestAirlockOptions = {}): Promise<Te
     dataDirectory,
     projectsDirectory,
     output: () => output,
-    stop: () => end("SIGINT"),
+    stop: (signal = "SIGINT") => end(signal),
     kill: async () => {
       await end("SIGKILL");
     },

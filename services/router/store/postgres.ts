@@ -189,7 +189,11 @@ export async function openPostgresStore(
       change(sql.FORCE_FINISH, executionId, statusOf(ending), ending.reason, bytes(ending.error), endedAtMs),
     deleteEndedBefore: (endedBeforeMs, limit) => db.change(sql.DELETE_ENDED, [endedBeforeMs, limit]),
     // The disk is the server's, who may compress or not.
-    capacityBytes: async () => Number.POSITIVE_INFINITY,
+    capacity: async () => ({
+      bytes: Number.POSITIVE_INFINITY,
+      freeBytes: Number.POSITIVE_INFINITY,
+      keptFreeBytes: 0,
+    }),
     countStoredBytes: () => db.rows<StoredBytes>(sql.COUNT_STORED_BYTES),
     async deleteOldestEnded(project, keepBytes, limit) {
       const row = await one<RemovalRow>(sql.DELETE_OLDEST_ENDED, project, Math.floor(keepBytes), limit);

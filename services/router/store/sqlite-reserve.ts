@@ -57,8 +57,7 @@ export function openReserve(path: string): Reserve {
         try {
           return work();
         } catch (error) {
-          if (!isFull(error)) throw error;
-          if (file === undefined || held === 0) throw diskFull(error);
+          if (!isFull(error) || file === undefined || held === 0) throw refusalOfFull(error);
         }
         held = Math.max(0, held - STEP_BYTES);
         ftruncateSync(file, held);
@@ -71,6 +70,11 @@ export function openReserve(path: string): Reserve {
       held = 0;
     },
   };
+}
+
+/** What a caller is told where `error` says that the disk is full; any other error as it is. */
+export function refusalOfFull(error: unknown): unknown {
+  return isFull(error) ? diskFull(error) : error;
 }
 
 function isFull(error: unknown): boolean {

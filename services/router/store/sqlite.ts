@@ -36,7 +36,7 @@ import { PAGES_WITHOUT_THREAD, startCheckpoints } from "./sqlite-checkpoints.ts"
 import { createSqliteDeletions } from "./sqlite-deletions.ts";
 import { createLongTexts } from "./sqlite-long-texts.ts";
 import { createSqliteReading } from "./sqlite-reading.ts";
-import { openReserve } from "./sqlite-reserve.ts";
+import { openReserve, refusalOfFull } from "./sqlite-reserve.ts";
 import { MIGRATIONS } from "./sqlite-schema.ts";
 import { pageQuery, prepareStatements, UNFINISHED } from "./sqlite-statements.ts";
 import type { ExecutionStore, ListFilter, UnfinishedBytes } from "./store.ts";
@@ -110,7 +110,10 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       { maxUnfinished, maxUnfinishedInTotal, idempotency, retry } = {},
     ) {
       const texts = { code, settings: JSON.stringify(settings), memory: memoryJson };
-      const inRow = await longTexts.write(executionId, texts);
+      const inRow = await longTexts.write(executionId, texts).catch((error: unknown) => {
+        reserve.use(() => longTexts.forget(executionId, SUBMITTED));
+        throw refusalOfFull(error);
+      });
       const values = [inRow.code, timeoutMs, inRow.settings, inRow.memory, createdAtMs];
       const limits = [maxUnfinished ?? null, maxUnfinishedInTotal ?? null];
       const conditions = [...limits, idempotency?.key ?? null, retry?.of ?? null, retry?.number ?? null];
@@ -122,8 +125,14 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
           if (inserted) run(sql.insertKey, key, fingerprint, executionId, createdAtMs);
           return inserted;
         });
-      const inserted = idempotency ? insertWithKey(idempotency) : insert();
-      if (!inserted && inRow.apartBytes > 0) longTexts.forget(executionId, SUBMITTED);
+      let inserted = false;
+      try {
+        inserted = idempotency ? insertWithKey(idempotency) : insert();
+      } catch (error) {
+        throw refusalOfFull(error);
+      } finally {
+        if (!inserted && inRow.apartBytes > 0) reserve.use(() => longTexts.forget(executionId, SUBMITTED));
+      }
       return inserted;
     },
     async getIdempotencyKey(key) {
@@ -134,10 +143,10 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       return run(sql.deleteKeys, usedBeforeMs, limit);
     },
     async holdProject(project, heldAtMs) {
-      return run(sql.hold, project, heldAtMs) > 0;
+      return reserve.use(() => run(sql.hold, project, heldAtMs)) > 0;
     },
     async releaseProject(project) {
-      return run(sql.unhold, project) > 0;
+      return reserve.use(() => run(sql.unhold, project)) > 0;
     },
     async listHeldProjects() {
       return (sql.selectHeld.all() as { project: string }[]).map(({ project }) => project);
@@ -270,11 +279,12 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       return changed(executionId, reserve.use(() => run(sql.forceFinish, ...values, executionId)) > 0);
     },
     ...createSqliteDeletions(sql, inTransaction),
-    async capacityBytes() {
+    async capacity() {
       const [{ bavail, bsize }, { size }] = await Promise.all([statfs(dirname(path)), stat(path)]);
       const freeBytes = bavail * bsize;
       if (freeBytes < SCARCE_BYTES && freeBytes > KEPT_FREE_BYTES / 2) await reserve.refill();
-      return Math.max(0, size + freeBytes + reserve.bytes - KEPT_FREE_BYTES);
+      const bytes = Math.max(0, size + freeBytes + reserve.bytes - KEPT_FREE_BYTES);
+      return { bytes, freeBytes, keptFreeBytes: KEPT_FREE_BYTES };
     },
     onChange(executionId, listener) {
       changes.on(executionId, listener);

@@ -125,6 +125,15 @@ export type Removal = { readonly removed: number; readonly isBusy: boolean };
  * database is away, everything rejects with `unavailable`; whether a change took place is then unknown, and each may
  * be asked for again.
  */
+/** In bytes, infinite where the store does not know. */
+export type Capacity = {
+  /** What all projects together could store, now and with what is stored already. */
+  readonly bytes: number;
+  /** What the disk has free, and how much of it is left free. */
+  readonly freeBytes: number;
+  readonly keptFreeBytes: number;
+};
+
 export type ExecutionStore = {
   /** Adds a pending execution of this router; false when its project is held or one of the conditions does not hold. */
   insert(submission: Submission, conditions?: InsertConditions): Promise<boolean>;
@@ -191,8 +200,8 @@ export type ExecutionStore = {
   deleteEndedBefore(endedBeforeMs: number, limit: number): Promise<number>;
   /** What each project that stores anything stores. */
   countStoredBytes(): Promise<StoredBytes[]>;
-  /** What all projects together could store before its disk is full, in bytes; infinite when it does not know. */
-  capacityBytes(): Promise<number>;
+  /** What the disk of the database has room for. */
+  capacity(): Promise<Capacity>;
   /**
    * Forgets ended executions of the project, the oldest first, until the project stores at most `keepBytes`; at most
    * `limit` of them at once, and fewer where they are large.

@@ -7,6 +7,7 @@ import {
   mayStart,
   neverFits,
   storageFull,
+  type Usage,
 } from "../../../services/router/storage-bounds.ts";
 
 const MIB = 1024 * 1024;
@@ -88,6 +89,20 @@ describe("the refusal", () => {
     );
   });
 
+  it("names the disk where it is full, what is free there and what is left free", () => {
+    const disk = { freeBytes: 99 * MIB, keptFreeBytes: 256 * MIB };
+    const full = (stored: Usage) =>
+      storageFull({ bound: "total", bytes: 1, leastBytes: 1 }, "demo", MIB, stored, { ...limits, disk });
+    const numbers =
+      "The disk of Airlock's database has 99 MB free and Airlock leaves 256 MB of it free, so there is no room for the 1 MB of this request.";
+    expect(full(usageOf({})).message).toBe(
+      `${numbers} No execution is stored whose end would help: the operator has to make room on that disk.`,
+    );
+    expect(full(usage).message).toBe(
+      `${numbers} The executions that have not ended store 105.5 MB: wait for some to end or cancel them, or let the operator make room on that disk; then submit again.`,
+    );
+  });
+
   it("says that a request never fits, where it does not", () => {
     expect(neverFits(20 * MIB, 17 * MIB)).toMatchObject({
       code: "payload_too_large",
@@ -98,7 +113,7 @@ describe("the refusal", () => {
 
 describe("a pending execution", () => {
   const none = usageOf({});
-  const disk = { project: 1_000 * MIB, total: 444 * MIB, isOfDisk: true };
+  const disk = { project: 1_000 * MIB, total: 444 * MIB, disk: { freeBytes: 0, keptFreeBytes: 0 } };
 
   it("starts unless its project has more under way than it may store", () => {
     const limits = { project: 100, total: 1_000 };

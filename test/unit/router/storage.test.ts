@@ -38,9 +38,9 @@ beforeEach(async () => {
   storage = startStorage({
     store: {
       ...store,
-      async capacityBytes() {
+      async capacity() {
         if (isAway) throw new AirlockError("unavailable", "The database is away.");
-        return capacity;
+        return { bytes: capacity, freeBytes: capacity + 256 * MIB, keptFreeBytes: 256 * MIB };
       },
     },
     projects: {
@@ -128,11 +128,14 @@ describe("a disk that has less room than it may use", () => {
     await look();
     expect(logged).toHaveLength(1);
     expect(logged[0]).toContain("the disk has less room than AIRLOCK_DISK_MB");
+    expect(logged[0]).toContain('"freeMb":316,"keptFreeMb":256,"capacityMb":60,"totalMb":200');
     capacity = 0;
     await look();
     await expect(reserve(1)).rejects.toMatchObject({
       code: "storage_full",
-      message: expect.stringContaining("their limit is 0 MB (the disk has room for no more)"),
+      message: expect.stringMatching(
+        /^The disk of Airlock's database has 256 MB free and Airlock leaves 256 MB of it free, .* No execution is stored whose end would help/,
+      ),
     });
     expect(await store.countStoredBytes()).toEqual([]);
   });
