@@ -30,7 +30,8 @@ export async function serve(
   const drain = createDrain();
   const registry = createProcessRegistry(hosted);
   const app = await buildApp({ backend, drain, registry, log, host, hostNames });
-  await app.listen({ host, port });
+  // For localhost fastify would open a second server, at ::1, which has none of the limits of this one.
+  await app.listen({ host: host === "localhost" ? "127.0.0.1" : host, port });
   const bound = app.server.address() as AddressInfo;
   return {
     port: bound.port,
