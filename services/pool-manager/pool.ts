@@ -1,4 +1,5 @@
 import { AirlockError, hasCode } from "../common/errors.ts";
+import { createAttaching } from "./attaching.ts";
 import { type Claim, type Lease, newClaim } from "./lease.ts";
 import {
   answeredAtMs,
@@ -71,8 +72,6 @@ export function createPool(parts: PoolParts): Pool {
   const { project, clock, log, keepsWorkers = false } = parts;
   const slots = new Set<Slot>();
   const queue: Claim[] = [];
-  // Claims on workers that are being taken over and are not here yet.
-  const attaching = new Set<{ readonly workerId: string; readonly claim: Claim }>();
   // How many were asked for; 0 when the pool is down.
   let asked = 0;
   // Until somebody asks for a number: whoever had the workers that are taken over may have wanted more.
@@ -156,17 +155,6 @@ export function createPool(parts: PoolParts): Pool {
     claim.granted.resolve(slot.worker);
   };
 
-  /** Serves those whose worker has come, and refuses those whose worker is not on its way. */
-  const seatAttaching = () => {
-    for (const each of attaching) {
-      const slot = [...slots].find(({ worker }) => worker.id === each.workerId);
-      if (!slot && starts.comingOver.has(each.workerId)) continue;
-      attaching.delete(each);
-      if (slot) seat(slot, each.claim);
-      else each.claim.granted.reject(new AirlockError("worker_lost", "The worker is gone."));
-    }
-  };
-
   /** Starts or retires workers until there are as many as there should be. */
   const reconcile = () => {
     if (draining && queue.length === 0) {
@@ -216,7 +204,7 @@ export function createPool(parts: PoolParts): Pool {
       reconcile();
     });
     if (closed) slot.serving = false;
-    seatAttaching();
+    attaching.serve();
     dispatch();
   };
 
@@ -287,9 +275,12 @@ export function createPool(parts: PoolParts): Pool {
     reconcile();
   };
 
+  const slotWith = (workerId: string) => [...slots].find(({ worker }) => worker.id === workerId);
+  const isComing = (workerId: string) => starts.comingOver.has(workerId);
+  const attaching = createAttaching({ slot: slotWith, isComing, seat });
   const ends = createWorkerEnds(parts, () => reconcile());
   const starts = createWorkerStarts(parts, {
-    ...{ came, failed: seatAttaching, gaveUp: refuse, mayStart: reconcile },
+    ...{ came, failed: attaching.serve, gaveUp: refuse, mayStart: reconcile },
     isServing: () => serving().length > 0,
   });
   const place = parts.places.join({
@@ -307,7 +298,7 @@ export function createPool(parts: PoolParts): Pool {
     claim.keepOn?.();
     const waiting = queue.indexOf(claim);
     if (waiting >= 0) queue.splice(waiting, 1);
-    for (const each of attaching) if (each.claim === claim) attaching.delete(each);
+    attaching.remove(claim);
     const slot = slotOf(claim);
     if (slot) removeClaim(slot, claim);
     dispatch();
@@ -333,12 +324,12 @@ export function createPool(parts: PoolParts): Pool {
       return leaseOf(claim);
     },
     attach(workerId, executionId) {
-      const slot = [...slots].find(({ worker }) => worker.id === workerId);
+      const slot = slotWith(workerId);
       const known = [...(slot?.claims ?? [])].find((each) => each.executionId === executionId);
       if (known) return leaseOf(known);
       const claim = newClaim(executionId, clock.monotonicMs());
-      attaching.add({ workerId, claim });
-      seatAttaching();
+      attaching.add(workerId, claim);
+      attaching.serve();
       return leaseOf(claim);
     },
     take(replicas, workerId, takeOver) {
