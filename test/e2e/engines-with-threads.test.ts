@@ -32,7 +32,7 @@ let rest: RestClient;
 
 beforeAll(async () => {
   const project =
-    "packages: [duckdb, polars, pandas]\nreplicas: 2\nlimits: {memory_mb: 1024, timeout: 300}\n";
+    "packages: [duckdb, polars, pandas, psutil]\nreplicas: 2\nlimits: {memory_mb: 1024, timeout: 300}\n";
   airlock = await startAirlock({ projects: { engines: project } });
   rest = restClient(airlock.url);
 });
@@ -57,4 +57,15 @@ it("a query that needs more is told which limit that is", { timeout: INSTALL_MS 
   const { error } = JSON.parse(await ended(TOO_MUCH)) as { error: string };
   expect(error).toContain("OutOfMemoryException");
   expect(error).toContain("memory_mb in the project's limits");
+});
+
+it("psutil takes the run's memory for the machine's", { timeout: INSTALL_MS }, async () => {
+  const code = "import psutil; m = psutil.virtual_memory(); set_result([m.total, 0 < m.available < m.total])";
+  expect(await ended(code)).toContain('"result":[1073741824,true]');
+});
+
+it("packages are compiled when they are installed", { timeout: INSTALL_MS }, async () => {
+  const code =
+    "import importlib.util, os, polars.io as m; set_result(os.path.exists(importlib.util.cache_from_source(m.__file__)))";
+  expect(await ended(code)).toContain('"result":true');
 });

@@ -17,7 +17,7 @@ from functools import partial
 from os import _exit, getpid
 from typing import Any, NoReturn
 
-from . import frames, init, kernel, namespaces, network, posture, sandbox, script
+from . import frames, init, kernel, namespaces, network, own_meminfo, posture, sandbox, script
 from .heap import UNTIL_GIVEN, UNTIL_SCRIPT, UNTIL_START, Heap
 from .plain_json import ascii_of
 from .room import Limits, Room
@@ -69,6 +69,7 @@ def live(ends: Ends, room: Room, limits: Limits, cgroup: RunCgroup, heap: Heap) 
         os.environ.update(HOME=room.scratch, TMPDIR=room.scratch, SLURM_MEM_PER_NODE=f"{limits.memory_bytes >> 20}M")
         os.environ.pop("PYTHONPATH", None)
         sys.path.insert(0, room.scratch)
+        own_meminfo.tell(limits)
         script.rehearse()
         gc.enable()
         heap.settle(UNTIL_GIVEN)

@@ -63,7 +63,10 @@ class Hints:
         elif (number == EAGAIN and "fork" in _last_line(error)) or _is_thread_refused(error):
             yield limits_text.of_pids(limits)
         elif issubclass(kind, FileNotFoundError) and str(_FILE_NAME(error)).startswith("/proc/"):
-            yield "A run sees its own processes in /proc, and nothing else of the machine."
+            yield (
+                "A run sees its own processes in /proc, and nothing else of the machine. "
+                f"It may use {limits.memory_bytes >> 20} MB of memory and {limits.cpus:g} CPUs."
+            )
         elif not limits.network:
             yield from _of_network(error, number)
 

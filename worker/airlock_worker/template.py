@@ -38,6 +38,7 @@ from . import (
     namespaces,
     no_network,
     oom_score,
+    own_meminfo,
     preload,
     privileges,
     processes,
@@ -177,6 +178,7 @@ def _live(
         # What was done so far follows the machine, its user and the worker's directory.
         heap.begin_anew()
         determinism.prepare()
+        own_meminfo.install()
         # Packages that ask for it when they are imported think of a person at a terminal where there is none.
         sys.modules["__main__"].__file__ = script.FILE_NAME
         imported = preload.import_all(modules, dists, skipped, partial(_tell_import, orders), partial(_give_up, orders))

@@ -35,7 +35,7 @@ NAMED = {
     "memory, then another error": ("try: x = bytearray(1 << 40)\nexcept MemoryError: y = {}['k']", f"KeyError: 'k'\n({MEMORY}"),
     "files": ("import os\nwhile True: os.dup(0)", f"Too many open files\n({FILES})"),
     "in a group": ("try: open('f', 'wb').truncate(1 << 40)\nexcept OSError as e: raise ExceptionGroup('g', [e])", f"({DISK})"),
-    "the machine": ("open('/proc/meminfo')", "(A run sees its own processes in /proc, and nothing else of the machine.)"),
+    "the machine": ("open('/proc/meminfo')", "(A run sees its own processes in /proc, and nothing else of the machine. It may use "),
 }  # fmt: skip
 PLAIN = {
     "no file": "open('nothing')",

@@ -54,7 +54,18 @@ export function createEnvironments(options: {
         onProgress("installing packages");
         await runInstaller(
           uv,
-          ["pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", lockPath],
+          // Scripts cannot write into the environment: each Python that they start would compile what it imports.
+          [
+            "pip",
+            "install",
+            "--quiet",
+            "--compile-bytecode",
+            "--python",
+            python,
+            "--require-hashes",
+            "-r",
+            lockPath,
+          ],
           project.packages,
           signal,
         );
