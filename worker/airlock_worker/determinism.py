@@ -34,7 +34,10 @@ _KEY = "_airlock_key"
 
 
 def seed_of(code: str, settings: Mapping[str, str], memory_json: str) -> bytes:
-    """Each part is preceded by its length, so that no two inputs share one byte string. Secrets do not count."""
+    """`memory_json`: in one form for equal values. Secrets do not count.
+
+    Each part is preceded by its length, so that no two inputs share one byte string.
+    """
     digest = hashlib.sha256()
     parts = [code, memory_json or "{}", *(text for key in sorted(settings) for text in (key, settings[key]))]
     for part in parts:

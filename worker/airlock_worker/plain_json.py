@@ -25,6 +25,7 @@ class _Strict:
 
 _exact = make_encoder(None, _refuse, encode_basestring, None, ":", ",", False, False, False)
 _ascii = make_encoder(None, _refuse, encode_basestring_ascii, None, ":", ",", False, False, False)
+_sorted = make_encoder(None, _refuse, encode_basestring_ascii, None, ":", ",", True, False, False)
 _scan = make_scanner(_Strict)  # type: ignore[arg-type]
 
 
@@ -36,6 +37,11 @@ def text_of(value: Any) -> str:
 def ascii_of(value: Any) -> bytes:
     """The same in ASCII, which can carry half a character that UTF-8 cannot."""
     return "".join(_ascii(value, 0)).encode()
+
+
+def sorted_of(value: Any) -> str:
+    """One text for equal values, however they were written: names in order, no blanks, ASCII."""
+    return "".join(_sorted(value, 0))
 
 
 def value_of(text: str) -> Any:

@@ -64,16 +64,26 @@ def prepare(given: Given, start: dict[str, Any], limits: Limits, control: int, o
     """All that can be done before the script begins. What it gives runs the script, once."""
     code: str = start["code"]
     plain_settings = {**start["project_settings"], **start["settings"]}
-    determinism.seed_generators(determinism.seed_of(code, plain_settings, start["memory_json"]))
+    carried = _carried(start["memory_json"])
+    # By its values: one client writes blanks where another writes none.
+    determinism.seed_generators(determinism.seed_of(code, plain_settings, sdk.canonical_json(carried)))
     no_network.explain(is_so=not given.has_network)
     channel = ScriptChannel(control, orders)
     spawning.allow(code, partial(_give_up, channel, getpid()))
-    return _prepared(given, start, plain_settings, limits, channel, control)
+    return _prepared(given, code, carried, plain_settings, limits, channel, control)
+
+
+def _carried(memory_json: str) -> dict[str, dict[str, Any]]:
+    carried = sdk.parse_json(memory_json or "{}")
+    if type(carried) is not dict or any(type(entries) is not dict for entries in carried.values()):
+        raise ValueError("memory_json is not of the form {category: {key: value}}")
+    return carried
 
 
 def _prepared(
     given: Given,
-    start: dict[str, Any],
+    code: str,
+    carried: dict[str, dict[str, Any]],
     plain_settings: dict[str, str],
     limits: Limits,
     channel: ScriptChannel,
@@ -81,9 +91,6 @@ def _prepared(
 ) -> Callable[[], None]:
     check = sdk.only_in_process(getpid())
     result = sdk.Result(limits.max_result_bytes, check)
-    carried = sdk.parse_json(start["memory_json"] or "{}")
-    if type(carried) is not dict or any(type(entries) is not dict for entries in carried.values()):
-        raise ValueError("memory_json is not of the form {category: {key: value}}")
     memory = sdk.Memory(carried, limits.max_result_bytes, check)
     names = {
         "settings": sdk.Settings(plain_settings, given.secrets, given.descriptions),
@@ -92,7 +99,7 @@ def _prepared(
         "set_result": result.set_result,
     }
     # As in a file that begins with a byte order mark.
-    code: str = start["code"].removeprefix("\ufeff")
+    code = code.removeprefix("\ufeff")
     # Its pid from here: a large number is an object, and takes a place that another run's script would have.
     return partial(_run, code, _main_module(code, names), result, memory, channel, control, getpid(), limits)
 
@@ -158,7 +165,9 @@ def rehearse() -> None:
 def rehearse_preparation(limits: Limits) -> None:
     """The same for what is done before a script; in the template, which makes a new __main__ afterwards."""
     given = given_of({"secrets": {}, "network": None})
-    _prepared(given, {"code": "pass", "memory_json": ""}, {}, limits, ScriptChannel(-1, -1), -1)
+    carried = _carried("")
+    sdk.canonical_json(carried)
+    _prepared(given, "pass", carried, {}, limits, ScriptChannel(-1, -1), -1)
 
 
 def _main_module(code: str, names: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from .encode import encode
 from .encode_keys import any_digits
 from .json_path import NotJson
-from .plain_json import text_of, value_of
+from .plain_json import sorted_of, text_of, value_of
 
 MAX_PROMPT_BYTES = 1 << 20
 MAX_MODEL_BYTES = 256
@@ -182,6 +182,12 @@ def only_in_process(pid: int) -> Callable[[str], None]:
             raise RuntimeError(f"{call} works only in the script's first process, not in one that it forked")
 
     return check
+
+
+def canonical_json(value: Any) -> str:
+    """One text for equal values of `parse_json`."""
+    with any_digits():
+        return sorted_of(value)
 
 
 def parse_json(text: str) -> Any:

@@ -65,6 +65,20 @@ set_result([os.urandom(8).hex(), secrets.token_hex(), str(uuid.uuid4()), random.
             assert len(set(column)) == 4
 
 
+async def test_the_same_memory_gives_the_same_numbers_however_it_is_written() -> None:
+    written = [
+        '{"c":{"k":"é","n":1.0},"d":{}}',
+        '{"d": {}, "c": {"n": 1.00, "k": "\\u00e9"}}',
+        '{ "c" : { "n" : 1e0 , "k" : "é" } , "d" : { } }',
+    ]
+    async with worker() as target:
+        code = "import random; set_result(random.random())"
+        numbers = [(await target.run(code, memory=memory)).value for memory in written]
+        assert len(set(numbers)) == 1
+        assert (await target.run(code, memory='{"c":{"k":"e","n":1.0},"d":{}}')).value != numbers[0]
+        assert (await target.run(code, memory="{}")).value == (await target.run(code)).value
+
+
 def test_seeds_are_framed() -> None:
     seeds = [
         seed_of("ab", {}, ""),
