@@ -33,8 +33,8 @@ const MAX_HEADER_BYTES = 64 * 1024;
 const MAX_INTERIM = 16;
 /** What a header line, or a response without one, costs at least. */
 const LEAST_LINE_BYTES = 64;
-/** `Range`, `If-Range`, and what some servers take for it: `Request-Range`, `x-ms-range`. */
-const ASKS_FOR_UNREADABLE = /^accept-encoding$|(^|-)range$/i;
+/** `Range`, `If-Range`, what some servers take for it (`Request-Range`, `x-ms-range`), and `A-IM` (RFC 3229). */
+const ASKS_FOR_UNREADABLE = /^(?:accept-encoding|a-im)$|(^|-)range$/i;
 
 /**
  * Sends a request on and its response back, both written anew: what framed them on one side frames nothing on the other.
@@ -233,7 +233,9 @@ function refuseUnreadable({ headers }: IncomingMessage, status: number): void {
       "Airlock refused the response: it is only a part, so it could not be checked for secrets",
     );
   }
-  const encoding = headers["content-encoding"] ?? "identity";
+  // An instance manipulation (RFC 3229) is an encoding by another name.
+  const isManipulated = status === 226 || headers.im !== undefined;
+  const encoding = isManipulated ? "manipulated" : (headers["content-encoding"] ?? "identity");
   const transfer = headers["transfer-encoding"] ?? "chunked";
   if (encoding.toLowerCase() === "identity" && transfer.toLowerCase() === "chunked") return;
   throw new Refusal(

@@ -84,6 +84,7 @@ set_result([answer[0], find(halves[0].encode(), halves[1].encode()), find(key[:2
 
   it.each([
     ["/gzip", "could not be checked"],
+    ["/manipulated", "could not be checked"],
     ["/gzip-late", "more than 256 header lines"],
     ["/interim", "more than 16 interim responses"],
   ])("comes in no response that cannot be read: %s", async (path, reason) => {
