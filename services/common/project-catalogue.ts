@@ -1,7 +1,13 @@
+import { isUtf8 } from "node:buffer";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isShortage } from "./errors.ts";
-import { type Project, type ProjectProblem, parseProjectFile } from "./project-file.ts";
+import {
+  MAX_PROJECT_FILE_BYTES,
+  type Project,
+  type ProjectProblem,
+  parseProjectFile,
+} from "./project-file.ts";
 import { systemReason } from "./system-reason.ts";
 
 type Entry = Project | ProjectProblem;
@@ -27,7 +33,7 @@ export async function openProjectCatalogue(directory: string): Promise<ProjectCa
   let files = new Map<string, Cached>();
   let unreadable: string | undefined;
   const read = async () => {
-    const names = (await readdir(directory)).filter((name) => /\.ya?ml$/.test(name)).sort();
+    const names = (await readdir(directory)).filter((name) => /\.ya?ml$/i.test(name)).sort();
     const next = new Map<string, Cached>();
     let changed = names.length !== files.size;
     for (const fileName of names) {
@@ -79,10 +85,19 @@ async function fileStamp(path: string): Promise<string> {
 
 async function readProject(path: string, fileName: string): Promise<Entry> {
   try {
-    return parseProjectFile(fileName, await readFile(path, "utf8"));
+    if (!/\.ya?ml$/.test(fileName)) return unread(fileName, "must end in .yaml or .yml, in small letters");
+    const about = await stat(path);
+    if (!about.isFile()) return unread(fileName, "is not a regular file");
+    if (about.size > MAX_PROJECT_FILE_BYTES) return unread(fileName, "is larger than 64 KiB");
+    const bytes = await readFile(path);
+    if (!isUtf8(bytes)) return unread(fileName, "is not encoded as UTF-8");
+    return parseProjectFile(fileName, new TextDecoder().decode(bytes));
   } catch (error) {
     if (isShortage(error)) throw error;
-    const problem = `${fileName}: cannot be read: ${systemReason(error)}`;
-    return { name: fileName.replace(/\.ya?ml$/, ""), problem };
+    return unread(fileName, `cannot be read: ${systemReason(error)}`);
   }
+}
+
+function unread(fileName: string, why: string): ProjectProblem {
+  return { name: fileName.replace(/\.ya?ml$/i, ""), problem: `${fileName}: ${why}` };
 }

@@ -71,6 +71,12 @@ export type ProjectProblem = { readonly name: string; readonly problem: string }
 /** What a script finds of the machine's programs unless its project lists others; the worker leaves out what is not there. */
 export const DEFAULT_PROGRAMS: readonly string[] = ["sh", "coreutils"];
 
+/** A larger file is not read: what parses and checks it takes longer than in proportion. */
+export const MAX_PROJECT_FILE_BYTES = 64 * 1024;
+
+// The first of them tell what is wrong.
+const MAX_PROBLEMS = 20;
+
 const MIB = 1024 * 1024;
 // The schema is a constant that a test checks; checking it at every start would take a tenth of the start.
 const validate = new Ajv({
@@ -88,40 +94,46 @@ const validate = new Ajv({
 export function parseProjectFile(fileName: string, text: string): Project | ProjectProblem {
   const name = fileName.replace(/\.ya?ml$/, "");
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const refuse = (problems: readonly { line: number; text: string }[]): ProjectProblem => ({
-    name,
-    problem: problems.map((problem) => `${fileName}:${problem.line}: ${problem.text}`).join("\n"),
-  });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
+  const refuse = <Found>(
+    found: readonly Found[],
+    describe: (each: Found) => { line: number; text: string },
+  ): ProjectProblem => {
+    const told = found.slice(0, MAX_PROBLEMS).map((each) => {
+      const { line, text } = describe(each);
+      return `${fileName}:${line}: ${text}`;
+    });
+    const more = found.length - told.length;
+    return { name, problem: [...told, ...(more > 0 ? [`and ${more} more`] : [])].join("\n") };
+  };
   const read = valueOfYaml(document);
   if (!("value" in read)) {
-    return refuse(
-      read.map(({ position, text }) => ({
-        line: lines.linePos(position).line,
-        text: `not valid YAML: ${text}`,
-      })),
-    );
+    return refuse(read, ({ position, text }) => ({
+      line: lines.linePos(position).line,
+      text: `not valid YAML: ${text}`,
+    }));
   }
   const { value } = read;
   if (!validate(value)) {
-    return refuse(
-      describeSchemaErrors(validate.errors ?? []).map(({ field, message }) => ({
-        line: lineOf(document, lines, field.split(".")),
-        text: field === "" ? `the file ${message}` : `field "${field}" ${message}`,
-      })),
-    );
+    return refuse(describeSchemaErrors(validate.errors ?? []), ({ field, message }) => ({
+      line: lineOf(document, lines, field.split(".")),
+      text: field === "" ? `the file ${message}` : `field "${field}" ${message}`,
+    }));
   }
   const rules = brokenRules(value, name);
   if (rules.length > 0) {
-    return refuse(
-      rules.map(({ field, message }) => ({
-        line: lineOf(document, lines, field.split(".")),
-        text: `field "${field}" ${message}`,
-      })),
-    );
+    return refuse(rules, ({ field, message }) => ({
+      line: lineOf(document, lines, field.split(".")),
+      text: `field "${field}" ${message}`,
+    }));
   }
   return toProject(value);
 }
+
+// What the worker, its proxy, Python, the loader, shells and common clients read; as a secret it would break them.
+const RESERVED_NAME =
+  /^(PATH|HOME|TMPDIR|IFS|BASH_ENV|TZ|LANG|LANGUAGE|COLUMNS|NO_COLOR|(LC|LD|GLIBC|MALLOC|MIMALLOC|AIRLOCK)_.*|PYTHON.*|[Hh][Tt][Tt][Pp][Ss]?_(PROXY|proxy)|(ALL|all|NO|no|FTP|ftp)_(PROXY|proxy)|[A-Z]+_NUM_THREADS|(REQUESTS|CURL|AWS)_CA_BUNDLE|HTTPLIB2_CA_CERTS|SSL_CERT_(FILE|DIR)|NODE_EXTRA_CA_CERTS|NODE_OPTIONS)$/;
+const REFERENCE = /\$\{(env|file|vault):/;
 
 function lineOf(document: Document, lines: LineCounter, path: readonly string[]): number {
   for (let depth = path.length; depth > 0; depth--) {
@@ -143,6 +155,24 @@ function brokenRules(value: ProjectDocument, fileStem: string): { field: string;
     const field = `secrets.${name}`;
     if (Object.hasOwn(value.settings ?? {}, name)) {
       rules.push({ field, message: "is also a setting; a name is one or the other" });
+    }
+    if (RESERVED_NAME.test(name)) {
+      const message =
+        "has a name by which programs are steered, as PATH, LD_PRELOAD and HTTPS_PROXY are; scripts find secrets in their environment, so choose another name";
+      rules.push({ field, message });
+    }
+  }
+  for (const [name, text] of [
+    ["", value.description ?? ""],
+    ...Object.entries(value.settings ?? {}),
+  ] as const) {
+    const field = name === "" ? "description" : `settings.${name}`;
+    if (!text.isWellFormed())
+      rules.push({ field, message: "holds half of a surrogate pair, which is no character" });
+    if (name !== "" && REFERENCE.test(text)) {
+      const message =
+        "refers to a secret, and a setting is taken as it stands; name it under secrets instead";
+      rules.push({ field, message });
     }
   }
   for (const [index, requirement] of (value.packages ?? []).entries()) {

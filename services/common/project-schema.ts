@@ -8,6 +8,9 @@ const HOST_PATTERN = "^(\\*\\.)?[A-Za-z0-9.-]+(:[0-9]{1,5})?$";
 // A result and two outputs at their limits must fit one message (see grpc-limits.ts).
 const MAX_CHANNEL_MB = 32;
 
+// A byte.
+const LEAST_MB = 0.000_001;
+
 const text = { type: "string", maxLength: 10_000 } as const;
 // pip and uv read a leading dash as an option.
 const requirement = {
@@ -99,11 +102,11 @@ export const PROJECT_SCHEMA = {
       type: "object",
       additionalProperties: false,
       properties: {
-        timeout: { type: "number", exclusiveMinimum: 0, maximum: 86_400 },
-        llm_timeout: { type: "number", exclusiveMinimum: 0, maximum: 604_800 },
+        timeout: { type: "number", minimum: 0.001, maximum: 86_400 },
+        llm_timeout: { type: "number", minimum: 0.001, maximum: 604_800 },
         memory_mb: { type: "integer", minimum: 16, maximum: 1_048_576 },
-        max_output_mb: { type: "number", exclusiveMinimum: 0, maximum: MAX_CHANNEL_MB },
-        max_result_mb: { type: "number", exclusiveMinimum: 0, maximum: MAX_CHANNEL_MB },
+        max_output_mb: { type: "number", minimum: LEAST_MB, maximum: MAX_CHANNEL_MB },
+        max_result_mb: { type: "number", minimum: LEAST_MB, maximum: MAX_CHANNEL_MB },
         disk_mb: { type: "integer", minimum: 1, maximum: 1_048_576 },
         pids: { type: "integer", minimum: 1, maximum: 100_000 },
         // The kernel gives no smaller share.

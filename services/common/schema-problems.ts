@@ -12,11 +12,7 @@ export function describeSchemaErrors(errors: readonly ErrorObject[]): SchemaProb
         error.keyword !== "if" && !error.schemaPath.includes("/oneOf/") && error.propertyName === undefined,
     )
     .map((error) => ({ field: fieldOf(error), message: sentence(error) }));
-  return problems.filter(
-    (problem, index) =>
-      problems.findIndex((other) => other.field === problem.field && other.message === problem.message) ===
-      index,
-  );
+  return [...new Map(problems.map((problem) => [JSON.stringify(problem), problem])).values()];
 }
 
 function fieldOf(error: ErrorObject): string {

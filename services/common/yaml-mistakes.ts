@@ -1,4 +1,7 @@
-import { type Document, type ErrorCode, visit } from "yaml";
+import { type Document, type ErrorCode, isScalar, visit } from "yaml";
+
+// For each alias that is resolved the library looks through the whole document.
+const MAX_ALIASES = 100;
 
 /**
  * What is wrong with a YAML text, in words of our own: the library's messages repeat pieces of the text, which could be
@@ -41,9 +44,28 @@ export function valueOfYaml(document: Document): { readonly value: unknown } | r
   // The library goes on without a tag that it does not know: the value would be another one than the file has.
   const tags = document.warnings.filter(({ code }) => code === "TAG_RESOLVE_FAILED");
   const mistakes = [...document.errors, ...tags].map(({ pos, code }) => mistake(pos[0], code));
+  const anchors = new Set<string>();
+  let aliases = 0;
   visit(document, {
-    Alias(_key, alias) {
-      if (!alias.resolve(document)) mistakes.push(mistake(alias.range?.[0] ?? 0, "BAD_ALIAS"));
+    Alias(_key, { source, range }) {
+      const position = range?.[0] ?? 0;
+      if (!anchors.has(source)) mistakes.push(mistake(position, "BAD_ALIAS"));
+      if (++aliases <= MAX_ALIASES) return undefined;
+      mistakes.push(mistake(position, "RESOURCE_EXHAUSTION"));
+      return visit.BREAK;
+    },
+    Value(_key, { anchor }) {
+      if (anchor !== undefined) anchors.add(anchor);
+    },
+    Map(_key, { anchor, items }) {
+      if (anchor !== undefined) anchors.add(anchor);
+      // The library compares each key with all that stand before it.
+      const keys = new Set<unknown>();
+      for (const { key } of items) {
+        if (!isScalar(key)) continue;
+        if (keys.has(key.value)) mistakes.push(mistake(key.range?.[0] ?? 0, "DUPLICATE_KEY"));
+        keys.add(key.value);
+      }
     },
   });
   if (mistakes.length > 0) return mistakes;

@@ -5,9 +5,9 @@ export type Reference = {
   readonly location: string;
 };
 
-/** Parses a reference; undefined when it starts like one and is none of the known forms. */
+/** Parses a reference; undefined when it starts like one, or has one in it, and is none of the known forms. */
 export function parseReference(text: string): Reference | undefined {
-  if (!text.startsWith("${")) return { kind: "plain", location: text };
+  if (!text.startsWith("${") && !/\$\{(env|file|vault):/.test(text)) return { kind: "plain", location: text };
   const match = /^\$\{(env|file|vault):([^}\0]+)\}$/.exec(text);
   if (!match) return undefined;
   const [, kind, location] = match as unknown as [string, "env" | "file" | "vault", string];

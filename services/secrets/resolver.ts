@@ -53,7 +53,7 @@ async function resolveOne(
 ): Promise<Secret | Problem> {
   const reference = parseReference(text);
   if (!reference) {
-    const problem = `Secret ${name} is neither \${env:NAME}, \${file:path}, \${vault:mount/path#field} nor plain text.`;
+    const problem = `Secret ${name} is neither \${env:NAME}, \${file:path}, \${vault:mount/path#field} nor plain text; nothing may stand before or behind a reference.`;
     return { code: "project_invalid", problem };
   }
   const kind = reference.kind === "plain" ? "plain text" : `a \${${reference.kind}:} reference`;

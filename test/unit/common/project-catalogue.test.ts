@@ -49,6 +49,18 @@ describe("a projects directory", () => {
     },
   );
 
+  it.each([
+    ["large.yaml", `name: large\n#${"x".repeat(64 * 1024)}`, "large.yaml: is larger than 64 KiB"],
+    ["latin1.yaml", Buffer.from("name: latin1\ndescription: caf\xe9\n", "latin1"), "is not encoded as UTF-8"],
+    ["upper.YAML", "name: upper\n", "upper.YAML: must end in .yaml or .yml, in small letters"],
+  ])("says why it does not read %s", async (fileName, content, told) => {
+    await writeFile(join(directory, fileName), content);
+    await catalogue.refresh();
+    const entry = catalogue.get(fileName.split(".")[0] ?? "");
+    expect(entry).toMatchObject({ problem: expect.stringContaining(told) });
+    expect(demo()).not.toHaveProperty("problem");
+  });
+
   it("goes on as it was known while it is away", async () => {
     const before = demo();
     await rename(directory, `${directory}-away`);

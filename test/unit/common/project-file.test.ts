@@ -171,6 +171,18 @@ describe("a project file", () => {
       'demo.yaml:2: field "network_allowlist.1" is',
     ],
     ['name: demo\nallow_private: ["10.0.0.0/8", "ten"]', 'demo.yaml:2: field "allow_private.1" is no IP'],
+    ["name: demo\nlimits: {timeout: 0.0004}", 'field "limits.timeout" must be at least 0.001'],
+    ["name: demo\nlimits: {llm_timeout: 0}", 'field "limits.llm_timeout" must be at least 0.001'],
+    ["name: demo\nlimits: {max_output_mb: 1e-7}", 'field "limits.max_output_mb" must be at least 0.000001'],
+    [
+      'name: demo\nsettings: {A: "\\ud800x"}',
+      'demo.yaml:2: field "settings.A" holds half of a surrogate pair',
+    ],
+    [
+      'name: demo\ndescription: "\\ud800x"',
+      'demo.yaml:2: field "description" holds half of a surrogate pair',
+    ],
+    ['name: demo\nsettings: {A: "x${env:B}"}', 'demo.yaml:2: field "settings.A" refers to a secret'],
     ["name: [", "demo.yaml:1: not valid YAML"],
     ["", "demo.yaml:1: the file must be an object"],
     ["- name", "demo.yaml:1: the file must be an object"],
@@ -196,6 +208,34 @@ describe("a project file", () => {
     expect(problem(text)).toMatch(/^demo\.yaml:\d: not valid YAML: [a-z]/);
     expect(problem(text)).not.toMatch(/hunter2|[A-Z]+_[A-Z]/);
   });
+
+  it.each(["PATH", "LD_PRELOAD", "HTTPS_PROXY", "no_proxy", "PYTHONPATH", "AIRLOCK_URL", "SSL_CERT_FILE"])(
+    "gives no secret the name %s",
+    (name) => {
+      expect(problem(`name: demo\nsecrets: {${name}: abcdef}`)).toContain(
+        `demo.yaml:2: field "secrets.${name}" has a name by which programs are steered`,
+      );
+    },
+  );
+
+  it("gives a secret a name that only resembles one that steers programs", () => {
+    for (const name of ["LDAP_PASSWORD", "MY_PATH", "PROXY_KEY", "LC", "MY_HTTPS_PROXY", "TZ_KEY"])
+      expect(problem(`name: demo\nsecrets: {${name}: abcdef}`)).toBe("no problem");
+  });
+
+  it.each([
+    ["aliases", `description: &a x\npackages: [${"*a,".repeat(20_000)}*a]`],
+    ["unknown fields", Array.from({ length: 7_000 }, (_, n) => `a${n}: 1`).join("\n")],
+    ["fields twice", "a: 1\n".repeat(12_000)],
+    ["settings", `settings:\n${Array.from({ length: 4_500 }, (_, n) => `  A${n}: 1\n`).join("")}`],
+  ])(
+    "of the largest size is refused with the first of its mistakes, in time in proportion: %s",
+    (_of, text) => {
+      const lines = problem(`name: demo\n${text}\n`).split("\n");
+      expect(lines.length).toBeLessThanOrEqual(21);
+      expect(lines[0]).toMatch(/^demo\.yaml:\d+: /);
+    },
+  );
 
   it("has no regular expression in what it says", () => {
     const patterns = JSON.stringify(PROJECT_SCHEMA).match(/"pattern":/g) ?? [];

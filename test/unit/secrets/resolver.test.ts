@@ -38,10 +38,10 @@ describe("references", () => {
     await writeFile(join(directory, "token"), "from the file\n");
     expect(
       await resolved(
-        { A: "${env:SOME_KEY}", B: "${file:token}", C: "plain text ${env:X}" },
+        { A: "${env:SOME_KEY}", B: "${file:token}", C: "plain text $X" },
         { SOME_KEY: "from the environment" },
       ),
-    ).toEqual({ A: "from the environment", B: "from the file", C: "plain text ${env:X}" });
+    ).toEqual({ A: "from the environment", B: "from the file", C: "plain text $X" });
   });
 
   it.each([
@@ -69,6 +69,9 @@ describe("references", () => {
     ["${exec:whoami}", "project_invalid", "neither"],
     ["${env:}", "project_invalid", "neither"],
     ["${ENV}", "project_invalid", "neither"],
+    ["a prefix-${env:SHORT}", "project_invalid", "nothing may stand before or behind a reference"],
+    ["${env:SHORT} ", "project_invalid", "neither"],
+    ["https://user:${file:token}@host", "project_invalid", "neither"],
     ["${vault:kv/app#token}", "start_failed", "no vault is configured"],
     ["${vault:kv#token}", "project_invalid", "neither"],
     ["${vault:kv/app}", "project_invalid", "neither"],
