@@ -47,7 +47,8 @@ export async function buildApp({
     logger: false,
     return503OnClosing: false,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    routerOptions: { maxParamLength: 500 },
+    // With a slash behind, GET /executions/ would be taken for an execution without an id.
+    routerOptions: { maxParamLength: 500, ignoreTrailingSlash: true },
     http: {
       headersTimeout: HEADERS_TIMEOUT_MS,
       connectionsCheckingInterval: CHECK_INTERVAL_MS,

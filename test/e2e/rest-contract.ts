@@ -100,6 +100,12 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
       }
     });
 
+    it("serves a path with a slash behind it as the one without", async () => {
+      const { status, json } = await get(target, "/executions/?limit=1");
+      expect({ status, listed: json.executions.length }).toEqual({ status: 200, listed: 1 });
+      expect((await get(target, "/docs/")).status).toBe(200);
+    });
+
     it("finds an execution whatever the case of its id", async () => {
       const id = await submit(target, "pass");
       expect((await get(target, `/executions/${id.toUpperCase()}`)).json.execution_id).toBe(id);
