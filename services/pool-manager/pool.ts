@@ -15,6 +15,7 @@ import {
   canServeAgain,
   isBusy,
   isLeftAlone,
+  isQueuesTurn,
   newSlot,
   removeClaim,
   type Slot,
@@ -90,9 +91,10 @@ export function createPool(parts: PoolParts): Pool {
     keepsMore = false;
   };
   const lacking = () => Math.max(0, desired() - serving().length - starts.underWay());
+  const longestWaitMs = () => clock.monotonicMs() - (queue[0]?.sinceMs ?? clock.monotonicMs());
   const slotOf = (claim: Claim) => [...slots].find((slot) => slot.claims.has(claim));
 
-  /** Hands free workers to whoever waits longest: on each worker the answered first, they are older than the queue. */
+  /** Hands free workers to whoever waits longest: on each worker the answered first, and in turns with a queue that waits for long. */
   const dispatch = () => {
     // A paused worker that is to go on gets a place of its own if there is one.
     if (longestAnswered(slots)) reconcile();
@@ -103,7 +105,8 @@ export function createPool(parts: PoolParts): Pool {
         passPlace(slot, answered);
         return dispatch();
       }
-      const resuming = slot.resuming.shift();
+      const resuming = isQueuesTurn(slot, longestWaitMs()) ? undefined : slot.resuming.shift();
+      slot.hadResumed = resuming !== undefined;
       if (resuming) {
         slot.holder = resuming;
         resuming.resumed?.resolve();
@@ -363,7 +366,7 @@ export function createPool(parts: PoolParts): Pool {
       viewPool({
         slots,
         queueDepth: queue.length,
-        longestWaitMs: clock.monotonicMs() - (queue[0]?.sinceMs ?? clock.monotonicMs()),
+        longestWaitMs: longestWaitMs(),
         desired: desired(),
         draining,
         posture,

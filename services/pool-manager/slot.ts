@@ -2,6 +2,8 @@ import { AirlockError } from "../common/errors.ts";
 import type { Claim } from "./lease.ts";
 import type { Worker } from "./worker.ts";
 
+const LONG_WAIT_MS = 1_000;
+
 /** One worker in a pool: at most one claim holds it, any number of paused ones live on it. */
 export type Slot = {
   readonly worker: Worker;
@@ -11,6 +13,8 @@ export type Slot = {
   readonly claims: Set<Claim>;
   /** Answered claims that wait for their turn on it, oldest first. */
   readonly resuming: Claim[];
+  /** Whether an answered claim had the last turn on it. */
+  hadResumed: boolean;
   /** False: takes nothing new, finishes what lives on it, then stops. */
   serving: boolean;
   /** It is to be replaced, so it never serves again. */
@@ -34,6 +38,7 @@ export function newSlot(worker: Worker, startedAtMs: number, isTakenOver: boolea
     holder: undefined,
     claims: new Set(),
     resuming: [],
+    hadResumed: false,
     serving: true,
     isRetired: false,
     wish: undefined,
@@ -47,6 +52,11 @@ export function newSlot(worker: Worker, startedAtMs: number, isTakenOver: boolea
 /** Whether nothing runs on the worker for a caller that is there: what lives on it is paused, or waits for another router. */
 export function isLeftAlone({ claims, holder }: Slot): boolean {
   return claims.size > 0 && (holder === undefined || holder.keepOn !== undefined);
+}
+
+/** Whether the queue has the next turn on it: scripts that are answered at once would keep it to themselves for ever. */
+export function isQueuesTurn({ hadResumed, serving, isAwaiting }: Slot, waitedMs: number): boolean {
+  return hadResumed && serving && !isAwaiting && waitedMs > LONG_WAIT_MS;
 }
 
 /** Whether something runs on it, or is about to go on. */

@@ -275,3 +275,26 @@ describe("a pool", () => {
     expect(started[0]?.stopped).toBe(true);
   });
 });
+
+describe("scripts that ask and are answered at once", () => {
+  it("take turns with the queue once its first has waited for a second", async () => {
+    const [first, second] = [acquire("a"), acquire("b")];
+    await settle();
+    first.park();
+    await settle();
+    // Each is answered while the other runs, so that one of them always waits for the worker.
+    void first.resume();
+    acquire("c");
+    second.park();
+    await settle();
+    void second.resume();
+    first.park();
+    await settle();
+    expect(granted).toEqual(["a on w1", "b on w1"]);
+    await clock.advance(1_100);
+    void first.resume();
+    second.park();
+    await settle();
+    expect(granted).toEqual(["a on w1", "b on w1", "c on w1"]);
+  });
+});
