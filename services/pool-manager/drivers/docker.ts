@@ -35,6 +35,8 @@ export type DockerDriverOptions = ImageOptions & {
 
 const LOOK_EVERY_MS = 60_000;
 const MEMORY_TIMEOUT_MS = 5_000;
+const MAX_TRIES = 5;
+const ASK_AGAIN_MS = 1_000;
 const REMOVAL_GRACE_MS = 10_000;
 const SECCOMP_PATH = join(import.meta.dirname, "docker-seccomp.json");
 // For `isolation: gvisor` without a `runtime:` of its own: how gVisor is called unless somebody chose another name.
@@ -178,12 +180,23 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
     const image = await images.nameOf(project);
     const known = image && (await unlessGone(ask(() => docker.getImage(image).inspect())));
     if (!image || !known) return false;
+    const runtime = runtimeFor(project);
+    const { Runtimes } = await patiently(() => ask(() => docker.info()) as Promise<EngineInfo>);
+    if (runtime !== undefined && !Object.hasOwn(Runtimes ?? {}, runtime)) return false;
+    const parts = await patiently(() => partsFor(project, image));
+    prepared.set(project.name, parts);
+    return revisionOf(project, containerOptions(names, parts)) === revision;
+  }
+}
+
+/** Asks a busy engine some times more: one question that it does not answer must not cost containers in which something runs. */
+async function patiently<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+  for (let tries = 1; ; tries++) {
     try {
-      const parts = await partsFor(project, image);
-      prepared.set(project.name, parts);
-      return revisionOf(project, containerOptions(names, parts)) === revision;
-    } catch {
-      return false;
+      return await ask();
+    } catch (error) {
+      if (tries === MAX_TRIES) throw error;
+      await delay(ASK_AGAIN_MS);
     }
   }
 }
