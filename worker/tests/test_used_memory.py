@@ -145,13 +145,21 @@ MAPS_SHARED = """
 import mmap, os, time
 m = mmap.mmap(-1, {size} << 20)
 for at in range(0, {size} << 20, 4096): m[at] = 1
+time.sleep({then_s})
 for _ in range(4):
     if os.fork() == 0:
         for at in range(0, {size} << 20, 4096): m[at]
         time.sleep(0.5); os._exit(0)
 for _ in range(4): os.wait()
-time.sleep({then_s})
 set_result(1)
+"""
+
+
+# As if the script had ended; it lives on until it is ended.
+WRITES_LAST_WORDS = """
+import json, os
+words = json.dumps({"end": "completed", "error": ""}).encode()
+os.write(3, b"D" + len(words).to_bytes(4, "big") + words)
 """
 
 
@@ -181,5 +189,8 @@ async def test_without_cgroups_all_processes_of_a_run_are_counted_together() -> 
         ended = await target.run(MAPS_SHARED.format(size=300, then_s=20))
         assert ended.end == "out_of_memory" and words in (ended.error or ""), ended
         assert (await target.run(MAPS_SHARED.format(size=50, then_s=0))).value == 1
+        # It is ended for its memory, before it would be ended for living on.
+        lives_on = MAPS_SHARED.format(size=300, then_s=0).replace("for _ in", "print('there')\nfor _ in", 1)
+        assert (await target.run(WRITES_LAST_WORDS + lives_on)).stdout == b""
         # What they share counts once.
         assert (await target.run(f"{SHARED}for _ in range(8): os.wait()\nset_result(1)")).value == 1
