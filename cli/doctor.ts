@@ -29,6 +29,8 @@ const OPTIONS = {
 export async function doctor(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseFlags("doctor", args, OPTIONS);
   if (positionals.length > 0) throw usageError("doctor", "doctor takes only flags.");
+  if (values.runtime !== undefined && (values.driver ?? process.env.AIRLOCK_DRIVER) !== "docker")
+    throw usageError("doctor", "--runtime needs --driver docker.");
   const directory = await mkdtemp(join(tmpdir(), "airlock-doctor-"));
   try {
     const { layers, facts } = await measure(directory, values.driver, values.runtime);
@@ -75,11 +77,14 @@ async function measure(directory: string, driverName: string | undefined, runtim
   );
   if (!isUsable(project)) throw new ConfigError([project.problem]);
   const log = createLog("doctor", "silent");
-  const read = readEnvironment({
-    AIRLOCK_DEPLOYMENT: "doctor",
-    ...process.env,
-    ...(driverName !== undefined && { AIRLOCK_DRIVER: driverName }),
-  });
+  const read = readEnvironment(
+    {
+      AIRLOCK_DEPLOYMENT: "doctor",
+      ...process.env,
+      ...(driverName !== undefined && { AIRLOCK_DRIVER: driverName }),
+    },
+    driverName === undefined ? {} : { AIRLOCK_DRIVER: "--driver" },
+  );
   const name = read.choice("AIRLOCK_DRIVER", DRIVERS, "process");
   const tlsDirectory = tlsDirectoryOf(directory);
   const docker =

@@ -10,7 +10,7 @@ import {
   readDockerConfig,
   readMaxWorkers,
 } from "../services/pool-manager/config.ts";
-import { readMaxStoredBytes, readMaxUnfinished } from "../services/router/config.ts";
+import { readMaxStoredBytes, readMaxUnfinished, readRetentionMs } from "../services/router/config.ts";
 import { readVaultSettings, type VaultSettings } from "../services/secrets/vault-settings.ts";
 import { parseFlags, usageError } from "./flags.ts";
 
@@ -99,8 +99,8 @@ export function readEmbeddedConfig(args: readonly string[], env: NodeJS.ProcessE
     maxUnfinished: readMaxUnfinished(read),
     maxStoredBytes: readMaxStoredBytes(read),
     maxWorkers: readMaxWorkers(read),
-    retentionMs: read.durationMs("AIRLOCK_RETENTION", "24h"),
-    graceMs: read.durationMs("AIRLOCK_GRACE", "10s"),
+    retentionMs: readRetentionMs(read),
+    graceMs: read.durationMs("AIRLOCK_GRACE", "10s", { most: "7d" }),
     egressExtraCaPath: env.AIRLOCK_EGRESS_EXTRA_CA ? resolve(env.AIRLOCK_EGRESS_EXTRA_CA) : undefined,
     dnsServers: readDnsServers(read),
     logLevel: read.choice("AIRLOCK_LOG_LEVEL", ["debug", "info", "warn", "error"] as const, "info"),

@@ -58,6 +58,7 @@ function unreachable(fullUrl: string, error: unknown): string {
 
 function whyNot({ cause, message }: Error, code: string | undefined): string {
   if (code === "UND_ERR_SOCKET") return "it ended the connection";
+  if (code === "ERR_SSL_WRONG_VERSION_NUMBER") return "it does not speak TLS; try http:// for https://";
   return cause === undefined ? withoutUrlCredentials(message) : systemReason(cause);
 }
 

@@ -23,6 +23,7 @@ export async function up(args: readonly string[]): Promise<number> {
   let config: EmbeddedConfig;
   try {
     config = readEmbeddedConfig(args, process.env);
+    refuseOtherDatabase();
     running = config.mock ? await startMock(config) : await startReal(config);
   } catch (error) {
     const sentence = explain(error, args);
@@ -32,7 +33,7 @@ export async function up(args: readonly string[]): Promise<number> {
   }
   // Whoever waits for the banner may end it at once.
   const stopped = untilStopped();
-  process.stdout.write(banner(running, config.mock));
+  process.stdout.write(banner(running, config, config.mock ? "mock-project" : await exampleProject(config)));
   await stopped;
   process.stdout.write(
     `\nFinishing what runs, for ${config.graceMs / 1_000} s at most (--grace); Ctrl-C once more stops at once.\n`,
@@ -66,6 +67,30 @@ async function startReal(config: EmbeddedConfig): Promise<Running> {
   return await startEmbedded(config, lock, openLogs(dataDirectory, config.logLevel));
 }
 
+/** A deployment's database in the terminal that starts another Airlock: executions would go where nobody looks for them. */
+function refuseOtherDatabase(): void {
+  const set = (["AIRLOCK_DATABASE_URL", "AIRLOCK_DATABASE_URL_FILE", "AIRLOCK_DATABASE"] as const).filter(
+    (name) => process.env[name],
+  );
+  if (set.length === 0) return;
+  throw new ConfigError([
+    `${set.join(" and ")} cannot be used here: ./airlock up keeps executions in SQLite in its data directory (--data). PostgreSQL is for routers that are started alone, as docker-compose.yml does. Unset it.`,
+  ]);
+}
+
+/** A project to try with: demo, or the first whose file is in order. */
+async function exampleProject({ projectsDirectory }: EmbeddedConfig): Promise<string | undefined> {
+  const { isUsable, openProjectCatalogue } = await import("../services/common/project-catalogue.ts");
+  // It was readable a moment ago, and is only for a hint.
+  const catalogue = await openProjectCatalogue(projectsDirectory).catch(() => undefined);
+  const names =
+    catalogue
+      ?.list()
+      .filter(isUsable)
+      .map(({ name }) => name) ?? [];
+  return names.includes("demo") ? "demo" : names[0];
+}
+
 async function requirePython(python: string): Promise<void> {
   await access(python, constants.X_OK).catch(() => {
     throw new ConfigError([
@@ -86,9 +111,15 @@ async function requireProjects(directory: string): Promise<void> {
 function explain(error: unknown, args: readonly string[]): string | undefined {
   if (error instanceof ConfigError) return error.message;
   const { code, errno, path, errstr } = error as NodeJS.ErrnoException & { errstr?: string };
-  const { port, dataDirectory } = readEmbeddedConfig(args, process.env);
+  const { host, port, dataDirectory } = readEmbeddedConfig(args, process.env);
   if (code === "EADDRINUSE") {
     return `Port ${port} is in use; stop what uses it, or choose another with --port.`;
+  }
+  if (code === "EACCES" && (error as NodeJS.ErrnoException).syscall === "listen") {
+    return `Port ${port} may not be used by this user; choose another with --port, such as one above 1023.`;
+  }
+  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") {
+    return `AIRLOCK_HOST must be an address of this machine, not "${host}".`;
   }
   const other = "Mend that, or name another directory with --data DIR.";
   if (code === "ERR_SQLITE_ERROR") {
@@ -100,8 +131,11 @@ function explain(error: unknown, args: readonly string[]): string | undefined {
   return undefined;
 }
 
-function banner({ url, routerAddress }: Running, mock: boolean): string {
-  const project = mock ? "mock-project" : "demo";
+function banner(
+  { url, routerAddress }: Running,
+  { host, mock }: EmbeddedConfig,
+  project: string | undefined,
+): string {
   const clients =
     url === DEFAULT_URL
       ? ""
@@ -109,12 +143,19 @@ function banner({ url, routerAddress }: Running, mock: boolean): string {
   const grpc =
     routerAddress === undefined ? "" : `gRPC, for your user only: ${routerAddress} (docs/grpc.md)\n`;
   const ways = mock ? "How to get an error, a timeout or a 429 from it: docs/mock.md\n" : "";
-  return `Airlock${mock ? " (mock)" : ""} is up at ${url}
-
-Try it:
+  const open = /^(127\.|::1$|localhost$)/.test(host)
+    ? ""
+    : `It listens on ${host} (AIRLOCK_HOST) and has no login: whoever reaches that port runs scripts.\n`;
+  const example =
+    project === undefined
+      ? "No project file is in order yet: ./airlock projects says why.\n"
+      : `Try it:
   curl -s ${url}/execute -H 'content-type: application/json' \\
     -d '{"project": "${project}", "code": "set_result(6 * 7)"}'
-then poll the poll_url that it answers. ${url}/skill.md teaches it to an agent, ${url}/docs shows it all.
+then poll the poll_url that it answers. `;
+  return `Airlock${mock ? " (mock)" : ""} is up at ${url}
+${open}
+${example}${url}/skill.md teaches it to an agent, ${url}/docs shows it all.
 ${clients}${grpc}${ways}`;
 }
 

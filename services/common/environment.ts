@@ -19,6 +19,8 @@ export function durationMsOf(text: string): number | undefined {
   return match ? Math.round(Number(match[1]) * MS_BY_UNIT[match[2] as keyof typeof MS_BY_UNIT]) : undefined;
 }
 
+type DurationBounds = { readonly least?: string; readonly most?: string };
+
 export type EnvironmentReader = ReturnType<typeof readEnvironment>;
 
 /**
@@ -60,11 +62,14 @@ export function readEnvironment(
       if (!found) problems.push(`${nameOf(name)} must be one of ${choices.join(", ")}, not "${raw}"`);
       return found ?? fallback;
     },
-    /** A length of time such as 90s, 15m, 24h or 7d, in milliseconds. */
-    durationMs(name: Variable, fallback: string): number {
+    /** A length of time such as 90s, 15m, 24h or 7d, in milliseconds; from `least` to `most`, where these are given. */
+    durationMs(name: Variable, fallback: string, { least, most }: DurationBounds = {}): number {
       const raw = env[name] || fallback;
       const duration = durationMsOf(raw);
-      if (duration === undefined) problems.push(`${nameOf(name)} must be ${A_DURATION}, not "${raw}"`);
+      const refuse = (must: string) => problems.push(`${nameOf(name)} must be ${must}, not "${raw}"`);
+      if (duration === undefined) refuse(A_DURATION);
+      else if (least !== undefined && duration < (durationMsOf(least) ?? 0)) refuse(`at least ${least}`);
+      else if (most !== undefined && duration > (durationMsOf(most) ?? 0)) refuse(`at most ${most}`);
       return duration ?? 0;
     },
     /** Throws a ConfigError that names all problems, if there were any. */

@@ -29,6 +29,11 @@ export function readMaxStoredBytes(read: EnvironmentReader): number {
   return read.integer("AIRLOCK_DISK_MB", 10_000, 100, 1_000_000_000) * 1024 * 1024;
 }
 
+/** AIRLOCK_RETENTION, likewise. A result that is gone as soon as it is there could not be polled. */
+export function readRetentionMs(read: EnvironmentReader): number {
+  return read.durationMs("AIRLOCK_RETENTION", "24h", { least: "1s" });
+}
+
 /** Reads the router's environment; throws a ConfigError that names every problem. */
 export function readRouterConfig(env: NodeJS.ProcessEnv): RouterConfig {
   const read = readEnvironment(env);
@@ -40,7 +45,7 @@ export function readRouterConfig(env: NodeJS.ProcessEnv): RouterConfig {
     database: readDatabaseConfig(read),
     maxUnfinished: readMaxUnfinished(read),
     maxStoredBytes: readMaxStoredBytes(read),
-    retentionMs: read.durationMs("AIRLOCK_RETENTION", "24h"),
+    retentionMs: readRetentionMs(read),
     tlsDirectory: read.optionalText("AIRLOCK_TLS_DIR"),
   };
   read.check();

@@ -22,10 +22,14 @@ export function readVaultSettings(read: EnvironmentReader): VaultSettings | unde
   const cacheMs = read.durationMs("AIRLOCK_VAULT_CACHE_TTL", "30s");
   if (address === undefined) return undefined;
   if (!/^https?:$/.test(URL.parse(address)?.protocol ?? "")) {
-    read.refuse("AIRLOCK_VAULT_ADDR must be a URL such as https://vault.example:8200");
+    const given = address.includes("@") ? "" : `, not "${address}"`;
+    read.refuse(`AIRLOCK_VAULT_ADDR must be a URL such as https://vault.example:8200${given}`);
   }
   if ((token === undefined) === (tokenFile === undefined)) {
-    read.refuse("AIRLOCK_VAULT_ADDR needs one of AIRLOCK_VAULT_TOKEN and AIRLOCK_VAULT_TOKEN_FILE");
+    const set = token === undefined ? "neither is" : "both are";
+    read.refuse(
+      `AIRLOCK_VAULT_ADDR needs one of AIRLOCK_VAULT_TOKEN and AIRLOCK_VAULT_TOKEN_FILE, and ${set} set`,
+    );
   }
   return {
     address: address.replace(/\/+$/, ""),

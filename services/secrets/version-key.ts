@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
+import { ConfigError } from "../common/environment.ts";
 
 const KEY_BYTES = 32;
 
@@ -18,6 +19,6 @@ export async function readVersionKey(path: string | undefined): Promise<Buffer> 
     // It is there, or belongs to somebody who only lets this service read it.
     const key = Buffer.from((await readFile(path, "utf8")).trim(), "hex");
     if (key.length === KEY_BYTES) return key;
-    throw new Error(`${path} holds no key; remove it, and the next start makes one.`);
+    throw new ConfigError([`${path} holds no key; remove it, and the next start makes one.`]);
   }
 }

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ExecutionStatus } from "../../services/common/gen/airlock/v1/execution.ts";
 import { RouterServiceClient } from "../../services/common/gen/airlock/v1/router.ts";
@@ -81,6 +82,23 @@ describe("./airlock up", () => {
     ],
     [[], { AIRLOCK_PYTHON: "/no/python" }, /^There is no Python at \/no\/python; .*\n$/],
     [[], { AIRLOCK_RETENTION: "soon" }, /^AIRLOCK_RETENTION must be a length of time such as .*\n$/],
+    [[], { AIRLOCK_RETENTION: "0s" }, /^AIRLOCK_RETENTION must be at least 1s, not "0s"\n$/],
+    [["--grace", "30d"], {}, /^--grace must be at most 7d, not "30d"\n$/],
+    [
+      [],
+      { AIRLOCK_DATABASE_URL: "postgres://x:PASSWORD@127.0.0.1/y" },
+      /^AIRLOCK_DATABASE_URL cannot be used here: \.\/airlock up keeps executions in SQLite (?!.*PASSWORD).*\n$/,
+    ],
+    [
+      [],
+      { AIRLOCK_HOST: "192.0.2.1" },
+      /^AIRLOCK_HOST must be an address of this machine, not "192\.0\.2\.1"\.\n$/,
+    ],
+    [
+      [],
+      { AIRLOCK_VAULT_ADDR: "foo", AIRLOCK_VAULT_TOKEN: "t" },
+      /^AIRLOCK_VAULT_ADDR must be a URL such as .*, not "foo"\n$/,
+    ],
   ])("refuses %j %j with one sentence", async (args, env, sentence) => {
     const { status, stderr } = await runAirlock(["up", "--data", `${airlock.directory}/other`, ...args], {
       env,
@@ -98,6 +116,27 @@ describe("./airlock up", () => {
     });
     router.close();
     expect(executions).toEqual([]);
+  });
+
+  it("names a project that there is to try with, and that whoever reaches it runs scripts", async () => {
+    expect(airlock.output()).toContain('"project": "demo"');
+    expect(airlock.output()).not.toContain("has no login");
+    const other = await startAirlock({
+      projects: { zoo: "", broken: "x: 1\n" },
+      env: { AIRLOCK_HOST: "0.0.0.0" },
+    });
+    await expect.poll(() => other.output()).toContain('"project": "zoo"');
+    expect(other.output()).toContain("It listens on 0.0.0.0 (AIRLOCK_HOST) and has no login");
+    await other.remove();
+  });
+
+  it.each([
+    [["--runtime", "runsc"], /^--runtime needs --driver docker\. See .*\n$/],
+    [["--driver", "podman"], /^--driver must be one of process, docker, not "podman"\n$/],
+  ])("and doctor refuses %j with one sentence", async (args, sentence) => {
+    const { status, stderr } = await runAirlock(["doctor", ...args]);
+    expect(stderr).toMatch(sentence);
+    expect(status).toBe(2);
   });
 
   it("says on Ctrl-C what still runs and how long it may, and keeps to --grace", async () => {
@@ -166,6 +205,24 @@ describe("./airlock up", () => {
         await writeFile(join(path, "airlock.db"), "no database ".repeat(1_000));
       },
       /^The database in the data directory \S+ cannot be opened: file is not a database\. .*\n$/,
+    ],
+    [
+      "one of a newer Airlock",
+      async (path: string) => {
+        await mkdir(path);
+        const db = new DatabaseSync(join(path, "airlock.db"));
+        db.exec("PRAGMA user_version = 9999");
+        db.close();
+      },
+      /^The database \S+ was written by a newer Airlock \(schema 9999\); .*\n$/,
+    ],
+    [
+      "one with a damaged key",
+      async (path: string) => {
+        await mkdir(path);
+        await writeFile(join(path, "version-key"), "no key");
+      },
+      /^\S+\/version-key holds no key; remove it, .*\n$/,
     ],
     ["in /proc", async () => undefined, /^The data directory \/proc\/\S+ cannot be made: .*\n$/],
   ])("refuses %s as data directory with one sentence", async (what, make, told) => {

@@ -3,6 +3,7 @@ import { closeSync, openSync } from "node:fs";
 import { stat, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { ConfigError } from "../../common/environment.ts";
 import type { Output, OutputPiece, Redaction } from "../execution.ts";
 import { statusOf } from "../execution.ts";
 import {
@@ -66,7 +67,7 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
   db.exec(
     `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 2000; PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = ${PAGES_WITHOUT_THREAD}`,
   );
-  migrate(db);
+  migrate(db, path);
   db.exec(`UPDATE executions SET owner = NULL WHERE owner IS NOT NULL AND ${UNFINISHED}`);
   const checkpoints = startCheckpoints(db, path);
   const reserve = openReserve(`${path}-reserve`);
@@ -313,12 +314,12 @@ function lockStore(path: string): DatabaseSync {
   return lock;
 }
 
-function migrate(db: DatabaseSync): void {
+function migrate(db: DatabaseSync, path: string): void {
   const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
   if (version > MIGRATIONS.length) {
-    throw new Error(
-      `the database was written by a newer Airlock (schema ${version}); this one knows ${MIGRATIONS.length}`,
-    );
+    throw new ConfigError([
+      `The database ${path} was written by a newer Airlock (schema ${version}); this one knows ${MIGRATIONS.length}. Start the newer one, or use another data directory.`,
+    ]);
   }
   MIGRATIONS.slice(version).forEach((migration, index) => {
     db.exec(`BEGIN; ${migration}; PRAGMA user_version = ${version + index + 1}; COMMIT;`);

@@ -6,7 +6,7 @@ export function envSource(env: Readonly<Record<string, string | undefined>>): Se
     isRemote: false,
     async read(name) {
       const value = env[name];
-      if (value === undefined) throw new UnresolvedSecret("this environment variable is not set");
+      if (value === undefined) throw new UnresolvedSecret(`the environment variable ${name} is not set`);
       return value;
     },
   };

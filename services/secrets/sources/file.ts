@@ -44,7 +44,7 @@ function reasonOf(error: unknown): string {
   switch ((error as NodeJS.ErrnoException).code) {
     case "ENOENT":
     case "ENOTDIR":
-      return "this file does not exist";
+      return "this file does not exist (a relative path begins at the projects directory)";
     case "EACCES":
     case "EPERM":
       return "this file may not be read by the secrets service";

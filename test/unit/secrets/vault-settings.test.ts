@@ -46,10 +46,13 @@ describe("the settings of a vault", () => {
       { AIRLOCK_VAULT_ADDR: "vault.example:8200", AIRLOCK_VAULT_TOKEN: "t" },
       "AIRLOCK_VAULT_ADDR must be a URL",
     ],
-    [{ AIRLOCK_VAULT_ADDR: "https://v" }, "needs one of AIRLOCK_VAULT_TOKEN and AIRLOCK_VAULT_TOKEN_FILE"],
+    [
+      { AIRLOCK_VAULT_ADDR: "https://v" },
+      "needs one of AIRLOCK_VAULT_TOKEN and AIRLOCK_VAULT_TOKEN_FILE, and neither is set",
+    ],
     [
       { AIRLOCK_VAULT_ADDR: "https://v", AIRLOCK_VAULT_TOKEN: "t", AIRLOCK_VAULT_TOKEN_FILE: "/f" },
-      "needs one of AIRLOCK_VAULT_TOKEN and AIRLOCK_VAULT_TOKEN_FILE",
+      "needs one of AIRLOCK_VAULT_TOKEN and AIRLOCK_VAULT_TOKEN_FILE, and both are set",
     ],
     [{ AIRLOCK_VAULT_CACHE_TTL: "soon" }, "AIRLOCK_VAULT_CACHE_TTL must be a length of time"],
   ])("refuse %j", (env, reason) => {
