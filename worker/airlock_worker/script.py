@@ -20,7 +20,7 @@ from signal import SIG_BLOCK, pthread_sigmask, valid_signals
 from sys import getrecursionlimit, modules, setprofile, setrecursionlimit, settrace
 from typing import Any
 
-from . import determinism, frames, no_network, privileges, sdk, spawning
+from . import determinism, frames, no_network, privileges, script_channel, sdk, spawning
 from .display import call_hook
 from .encode import encode
 from .hints import Hints
@@ -167,6 +167,7 @@ def rehearse_preparation(limits: Limits) -> None:
     given = given_of({"secrets": {}, "network": None})
     carried = _carried("")
     sdk.canonical_json(carried)
+    script_channel.rehearse()
     _prepared(given, "pass", carried, {}, limits, ScriptChannel(-1, -1), -1)
 
 
