@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isUsable, openProjectCatalogue } from "../services/common/project-catalogue.ts";
 import { shownRequirement } from "../services/common/url-credentials.ts";
@@ -19,6 +20,11 @@ export async function lock(args: readonly string[]): Promise<number> {
     return 1;
   }
   const path = join(projectsDirectory, `${name}.lock`);
+  // A lock file that is there already has pins that are no longer wanted.
+  if (project.packages.length === 0 && !existsSync(path)) {
+    process.stdout.write(`Project "${name}" has no packages, so it needs no lock file.\n`);
+    return 0;
+  }
   await compileLock(uvBeside(python), project.packages, python, path, AbortSignal.timeout(300_000));
   const packages = project.packages.map(shownRequirement).join(", ");
   process.stdout.write(`${path} pins ${packages || "no packages"}.\n`);
