@@ -46,7 +46,7 @@ const SHOWN_HEADERS = "idempotent-replayed, location, retry-after";
  * all that the person has. A name whose owner points it to this gateway makes a page look like our own (DNS rebinding);
  * therefore the gateway answers only to names that no stranger can own, whatever address it listens on: a port of
  * 127.0.0.1 may lead to a container, and a browser within a network to any machine of it. Pages of the hosts in `hostNames`
- * may call, whatever their scheme and port.
+ * may call, whatever their scheme and port, but for names without a dot: these belong to whoever runs the network that the browser is in.
  */
 export function refuseForeignPages(
   app: FastifyInstance,
@@ -60,6 +60,7 @@ export function refuseForeignPages(
   app.addHook("onRequest", async ({ method, headers }, reply) => {
     const { host, origin } = headers;
     if (host !== undefined && !isOwn(nameIn(host))) throw hostNotAllowed(hostNames);
+    if (isFromBrowser(headers) && host !== undefined && isOfNetwork(nameIn(host))) throw nameOfNetwork();
     if (hostNames.length > 0) reply.raw.setHeader("vary", "origin");
     if (origin === undefined) {
       if (isLoadedByAnotherSite(headers)) throw pageNotAllowed("Sec-Fetch-Site");
@@ -68,12 +69,21 @@ export function refuseForeignPages(
     const page = URL.parse(origin);
     if (!page || !/^https?:$/.test(page.protocol)) throw pageNotAllowed("Origin");
     if (page.host === URL.parse(`${page.protocol}//${host}`)?.host) return;
-    if (!hostNames.includes(page.hostname)) throw pageNotAllowed("Origin");
+    if (!hostNames.includes(page.hostname) || isOfNetwork(page.hostname)) throw pageNotAllowed("Origin");
     reply.raw.setHeader("access-control-allow-origin", page.origin);
     reply.raw.setHeader("access-control-expose-headers", SHOWN_HEADERS);
     if (method !== "OPTIONS" || headers["access-control-request-method"] === undefined) return;
     return reply.code(204).headers(PREFLIGHT_HEADERS).send();
   });
+}
+
+function isFromBrowser(headers: IncomingHttpHeaders): boolean {
+  return headers.origin !== undefined || headers["sec-fetch-site"] !== undefined;
+}
+
+/** Whether a network gives this name to whom it likes, such as `gateway`: a browser completes it with the network's own domain. */
+function isOfNetwork(name: string): boolean {
+  return name !== "localhost" && name !== "" && !name.includes(".") && isIP(name) === 0;
 }
 
 /** Whether a page of another site loads this (such as an image, or in a frame) and not a person who follows a link to it. */
@@ -94,6 +104,13 @@ function hostNotAllowed(hostNames: readonly string[]): AirlockError {
   return new AirlockError(
     "host_not_allowed",
     `The Host header names none of ${names}. Use one of these in the URL; the operator adds a name with AIRLOCK_HOST_NAMES.`,
+  );
+}
+
+function nameOfNetwork(): AirlockError {
+  return new AirlockError(
+    "host_not_allowed",
+    "A browser may not use a name without a dot, because a network can give it to anybody. Use localhost, an address, or a name with a domain that the operator adds to AIRLOCK_HOST_NAMES.",
   );
 }
 
