@@ -32,7 +32,7 @@ let rest: RestClient;
 
 beforeAll(async () => {
   const project =
-    "packages: [duckdb, polars, pandas, psutil]\nreplicas: 2\nlimits: {memory_mb: 1024, timeout: 300}\n";
+    "packages: [duckdb, polars, pandas, psutil, numba]\nreplicas: 2\nlimits: {memory_mb: 1024, timeout: 300}\n";
   airlock = await startAirlock({ projects: { engines: project } });
   rest = restClient(airlock.url);
 });
@@ -68,4 +68,17 @@ it("packages are compiled when they are installed", { timeout: INSTALL_MS }, asy
   const code =
     "import importlib.util, os, polars.io as m; set_result(os.path.exists(importlib.util.cache_from_source(m.__file__)))";
   expect(await ended(code)).toContain('"result":true');
+});
+
+it("compiled code draws the same random numbers in each run", { timeout: INSTALL_MS }, async () => {
+  const code = `
+import random
+import numba, numpy
+@numba.njit
+def drawn(): return numpy.random.random(), random.random()
+set_result([drawn(), drawn(), numba.get_num_threads()])`;
+  const [first, second] = await Promise.all([ended(code), ended(code)]);
+  const numbers = /"result":(.+?),"stdout"/;
+  expect(numbers.exec(first ?? "")?.[1]).toMatch(/^\[\[0\.\d+,0\.\d+\],.*,1\]$/);
+  expect(numbers.exec(second ?? "")?.[1]).toBe(numbers.exec(first ?? "")?.[1]);
 });

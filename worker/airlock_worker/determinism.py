@@ -110,6 +110,7 @@ def prepare() -> None:
     random.seed(int.from_bytes(_seeds.root, "big"))
     on_import("numpy.random", _seed_numpy)
     on_import("polars", _seed_polars)
+    on_import("numba", _seed_numba)
 
 
 def seed_generators(seed: bytes) -> None:
@@ -130,7 +131,7 @@ def _seed_all(seed: bytes) -> None:
         generator = made()
         if generator is not None:
             generator.seed()
-    for name, seed_module in (("numpy.random", _seed_numpy), ("polars", _seed_polars)):
+    for name, seed_module in (("numpy.random", _seed_numpy), ("polars", _seed_polars), ("numba", _seed_numba)):
         module = sys.modules.get(name)
         if module is not None:
             seed_module(module)
@@ -171,6 +172,13 @@ def _seed_numpy(numpy_random: Any) -> None:
 
 def _seed_polars(polars: Any) -> None:
     polars.set_random_seed(int.from_bytes(_seeds.root[:8], "big") >> 1)
+
+
+def _seed_numba(numba: Any) -> None:
+    """The generators of compiled code: `np.random` and `random` within `@njit`."""
+    helper = sys.modules["numba._helperlib"]
+    for at, state in enumerate((helper.rnd_get_np_state_ptr(), helper.rnd_get_py_state_ptr())):
+        helper.rnd_seed(state, int.from_bytes(_seeds.root[8 + 4 * at : 12 + 4 * at], "big"))
 
 
 class _Forks:
