@@ -143,7 +143,10 @@ describe("./airlock run", () => {
   });
 
   it.each([
-    ['{"a": {"n": 1},}', /m\.json is not valid JSON: line 1, column 16\.\n$/],
+    [
+      '{"a": {"n": 1},}',
+      /m\.json is not valid JSON: line 1, column 16 \(no comma may stand before a closing bracket\)\.\n$/,
+    ],
     ["[1]", /m\.json holds no memory; it must be JSON such as .*\n$/],
     ["", /m\.json is empty; .*\n$/],
   ])("names the file of a memory that is none: %s", async (text, told) => {

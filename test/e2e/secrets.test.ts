@@ -1,4 +1,5 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startAirlock, type TestAirlock } from "../support/airlock.ts";
@@ -28,7 +29,12 @@ let rest: RestClient;
 const bodies: string[] = [];
 
 beforeAll(async () => {
+  const directory = await mkdtemp(join(tmpdir(), "airlock-secrets-"));
+  // Before the project file is looked at: a file that is not there is a mistake in it until the next look.
+  await mkdir(join(directory, "projects"));
+  await writeFile(join(directory, "projects", "key.pem"), KEY);
   airlock = await startAirlock({
+    directory,
     projects: {
       demo: 'secrets: {TOKEN: "${env:TEST_TOKEN}", QUOTED: "${env:TEST_QUOTED}", KEY: "${file:key.pem}", SHARED: "${env:TEST_SHARED}"}\n',
       other: "",
@@ -38,7 +44,6 @@ beforeAll(async () => {
     },
     env: { TEST_TOKEN: TOKEN, TEST_QUOTED: QUOTED, TEST_SHARED: SHARED, AIRLOCK_LOG_LEVEL: "debug" },
   });
-  await writeFile(join(airlock.projectsDirectory, "key.pem"), KEY);
   rest = restClient(airlock.url);
 });
 afterAll(async () => {
