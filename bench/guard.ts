@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { ConfigError } from "../services/common/environment.ts";
 import { type Bound, type Judgement, judge, limitOf } from "./bound.ts";
 import type { Figure } from "./figure.ts";
@@ -7,8 +8,9 @@ import type { Plan } from "./plan.ts";
 import { digits } from "./report/numbers.ts";
 import { isRowName, ROW_NAMES, type RowName } from "./row-names.ts";
 
-// What disturbed the machine once is over the next time; what became slower is not.
-const ATTEMPTS = 3;
+// What disturbed the machine once, such as a neighbour that fills its caches, is over after a while; what became slower is not.
+const ATTEMPTS = 5;
+const PAUSE_MS = 10_000;
 
 /** Measures what the bounds are about, what slipped again, and resolves to what each of them came to at last. */
 export async function guard(
@@ -17,7 +19,10 @@ export async function guard(
   say: (progress: string) => void,
 ): Promise<readonly Judgement[]> {
   const bounds = await readBounds(path);
+  let isAgain = false;
   return await judgeRepeatedly(bounds, ATTEMPTS, async (rows) => {
+    if (isAgain) await sleep(PAUSE_MS);
+    isAgain = true;
     const { figures, notes } = await measure(plan, rows, say);
     for (const note of notes) say(note);
     return figures;
