@@ -72,6 +72,15 @@ export function createNetworks(
     await removal;
   };
 
+  /** Drops the project's network unless a worker lives on in it. The engine may know first that the last one has gone. */
+  const dropUnlessNeeded = async (project: string) => {
+    const filters = names.filter(project);
+    const workers = await ask((abortSignal) => docker.listContainers({ filters, abortSignal })).catch(
+      () => [],
+    );
+    if (workers.length === 0) await drop(project);
+  };
+
   const sweep = async () => {
     const found = await ask((abortSignal) => docker.listNetworks({ filters: names.filter(), abortSignal }));
     const inUse = await Promise.all([...held.values()].map(({ id }) => id.catch(() => "")));
@@ -109,8 +118,7 @@ export function createNetworks(
       entry.removal = setTimeout(() => void drop(project), LINGER_MS).unref();
     },
     async close() {
-      const unused = [...held].filter(([, { holders }]) => holders === 0);
-      await Promise.all(unused.map(([project]) => drop(project)));
+      await Promise.all([...held.keys()].map(dropUnlessNeeded));
       // One that the engine made without saying so, or did not remove while it was away.
       await sweep().catch((error: unknown) => log.warn({ err: error }, "networks could not be looked for"));
       callers?.close();
