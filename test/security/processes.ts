@@ -32,7 +32,7 @@ export const PROCESSES: readonly HostileCase[] = [
   ...["kill(os.getppid(), 9)", "kill(os.getppid(), 19)", "kill(1, 9)", "kill(-1, 9)"].map((call) =>
     hostile(`os.${call}`, "script_error", `import os; os.${call}`),
   ),
-  hostile("SIGKILL to its group", "killed", "import os; os.killpg(0, 9)", { replacesWorker: true }),
+  hostile("SIGKILL to its group", "killed", "import os; os.killpg(0, 9)"),
   hostile(
     "SIGTERM to its group, which it ignores",
     "completed",
@@ -54,7 +54,7 @@ for pid in range(1, 70_000):
     "import signal, time\nfor s in (1, 2, 3, 15): signal.signal(s, signal.SIG_IGN)\ntime.sleep(100)",
   ),
   hostile("SIGSTOP to itself", "timeout", "import os; os.kill(os.getpid(), 19)"),
-  hostile("SIGKILL to itself", "killed", "import os; os.kill(os.getpid(), 9)", { replacesWorker: true }),
+  hostile("SIGKILL to itself", "killed", "import os; os.kill(os.getpid(), 9)"),
   hostile("abort", "killed", "import os; os.abort()"),
   hostile("a segmentation fault", "killed", "import ctypes; ctypes.string_at(0)"),
   yields(
