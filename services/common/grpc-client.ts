@@ -96,6 +96,10 @@ export type CallLimits = {
 // A server that stops refuses calls for no longer than it takes to be struck off the list of those that are called.
 const REFUSED_AGAIN_MS = 20;
 
+function mayBeMadeAgain(error: unknown, deadline: number): boolean {
+  return isServiceError(error) && wasRefused(error) && Date.now() + REFUSED_AGAIN_MS < deadline;
+}
+
 /**
  * Makes one unary call. Rejects with an AirlockError; `peer` is how that error names the service. A call that was refused,
  * as those of a server that stops are, is made again until its time is over: no handler has seen it (RFC 9113 §8.7).
@@ -117,8 +121,7 @@ export function callUnary<Req, Res>(
       const call = method.call(client, request, new Metadata(), { deadline }, (error, response) => {
         signal?.removeEventListener("abort", cancel);
         if (!error) resolve(response);
-        else if (wasRefused(error) && Date.now() + REFUSED_AGAIN_MS < deadline)
-          setTimeout(attempt, REFUSED_AGAIN_MS);
+        else if (mayBeMadeAgain(error, deadline)) setTimeout(attempt, REFUSED_AGAIN_MS);
         else reject(fromGrpcError(error, peer));
       });
       signal?.addEventListener("abort", cancel, { once: true });
@@ -148,9 +151,8 @@ export async function* callStream<Req, Res>(
     let isOver = false;
     try {
       let message = await next().catch((error: AirlockError) => {
-        if (!isServiceError(error.cause) || !wasRefused(error.cause)) throw error;
-        if (Date.now() + REFUSED_AGAIN_MS >= deadline) throw error;
-        return "refused" as const;
+        if (mayBeMadeAgain(error.cause, deadline)) return "refused" as const;
+        throw error;
       });
       if (message !== "refused") {
         for (; message !== null; message = await next()) yield message;

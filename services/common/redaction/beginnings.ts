@@ -1,5 +1,5 @@
 import type { Automaton, Gaps } from "./automaton.ts";
-import { isQuote, MAY_BE_LONG, NO_ESCAPE, SINGLES } from "./escape-bytes.ts";
+import { isQuote, isWithinRun, MAY_BE_LONG, NO_ESCAPE, SINGLES } from "./escape-bytes.ts";
 import { EscapeReader, MAX_ESCAPE_BYTES, NOTHING, RAW_BYTE } from "./escape-reader.ts";
 import { GramSet, PrefixSet, pairAt, wordAt } from "./gram-set.ts";
 import { EITHER, MANY, SingleEscapes } from "./single-escape.ts";
@@ -164,7 +164,8 @@ export class Beginnings {
   mayHaveEscape(text: Uint8Array, at: number): boolean {
     if (at + MAX_ESCAPE_BYTES >= text.length) return true;
     this.#steps = MAX_STEPS;
-    if (this.#isInRun(text, at)) return false;
+    const sign = text[at] as number;
+    if (this.#pairs[sign | (sign << 8)] === 0 && isWithinRun(text, at)) return false;
     const code = this.#singles.read(text, at);
     if (code === NO_ESCAPE) return false;
     if (code !== MANY) return this.#mayStandFor(text, at, code, this.#singles.next);
@@ -177,21 +178,6 @@ export class Beginnings {
         return true;
     }
     return false;
-  }
-
-  /**
-   * Whether a sign stands within a run of itself, `{{{{` or `""""`, and no needle has it twice in a row: however the signs are paired, each
-   * stands beside another one.
-   */
-  #isInRun(text: Uint8Array, at: number): boolean {
-    const sign = text[at] as number;
-    return (
-      sign === text[at + 1] &&
-      sign === text[at + 2] &&
-      sign === text[at - 1] &&
-      sign !== BACKSLASH &&
-      this.#pairs[sign | (sign << 8)] === 0
-    );
   }
 
   #mayStandFor(text: Uint8Array, at: number, code: number, next: number): boolean {

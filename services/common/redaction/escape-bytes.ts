@@ -1,5 +1,7 @@
 import { SHORT_ESCAPES } from "./escape-names.ts";
 
+const BACKSLASH = 0x5c;
+
 /** Bytes that stand for nothing but themselves. */
 export const NO_ESCAPE = -1;
 
@@ -35,4 +37,14 @@ export function isLetterOrDigit(code: number): boolean {
 
 export function isQuote(byte: number): boolean {
   return byte === 0x22 || byte === 0x27;
+}
+
+/**
+ * Whether the sign at `at` of `text` stands within a run of itself, such as `{{{{`. Where no needle has the sign twice in a
+ * row it begins nothing that is new there: where the run begins, and where it ends, tells all that the signs may stand for.
+ * Backslashes are no such run, since each of them may take the next one with it.
+ */
+export function isWithinRun(text: Uint8Array, at: number): boolean {
+  const sign = text[at];
+  return sign === text[at + 1] && sign === text[at + 2] && sign === text[at - 1] && sign !== BACKSLASH;
 }

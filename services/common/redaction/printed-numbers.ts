@@ -45,7 +45,6 @@ export function isNumber(text: string, number: SecretNumber): boolean {
   if (canonicalOf(match) === number.canonical) return true;
   const [, whole = "", fraction = "", exponent] = match;
   const count = (whole + fraction).replace(/^0+/, "").length;
-  const double = Math.abs(Number(text));
   if (!Number.isFinite(number.double) || number.double === 0) return false;
   if (count >= DOUBLE_DIGITS) {
     // As programs print the double: with 15 to 17 digits, or all. A neighbour that only has the same double is another number.
@@ -55,7 +54,7 @@ export function isNumber(text: string, number: SecretNumber): boolean {
     return printed !== null && canonicalOf(printed) === canonicalOf(match);
   }
   if (exponent === undefined || count < MIN_ROUNDED_DIGITS) return false;
-  return number.double.toExponential(count - 1) === double.toExponential(count - 1);
+  return number.double.toExponential(count - 1) === Math.abs(Number(text)).toExponential(count - 1);
 }
 
 /**

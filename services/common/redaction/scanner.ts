@@ -1,5 +1,6 @@
 import { type Automaton, STOP } from "./automaton.ts";
 import { PREFIX_BYTES } from "./beginnings.ts";
+import { isWithinRun } from "./escape-bytes.ts";
 import { EscapeReader, NOTHING, RAW_BYTE } from "./escape-reader.ts";
 import { Hits } from "./hits.ts";
 import { Matches } from "./matches.ts";
@@ -21,7 +22,7 @@ const MAX_SHORT_SKIPS = 4;
 const SHORT_SKIP_BYTES = 128;
 const UNFILTERED_BYTES = 1_024;
 
-const [ZERO, X, BACKSLASH] = [0x30, 0x78, 0x5c];
+const [ZERO, X] = [0x30, 0x78];
 
 const NO_BYTES = new Uint8Array();
 
@@ -285,8 +286,9 @@ export class Scanner {
    */
   #branch(state: number, at: number, earlier?: Reading): boolean {
     const byte = this.#text.bytes[at] as number;
-    if (this.#isInRun(byte, at)) return true;
-    if (this.#automaton.introduces[byte] === 0) {
+    const { introduces, isTwice } = this.#automaton;
+    if (introduces[byte] === 1 && isTwice[byte] === 0 && isWithinRun(this.#text.bytes, at)) return true;
+    if (introduces[byte] === 0) {
       this.#passGap(state, at, byte, at + 1, earlier);
       return !earlier || byte !== ZERO || this.#passPrefix(state, at, earlier);
     }
@@ -305,22 +307,6 @@ export class Scanner {
       this.#follow(state, at, codes[index] as number, nexts[index] as number, earlier);
     }
     return true;
-  }
-
-  /**
-   * Whether a sign stands within a run of itself, such as `{{{{`, that no needle has twice in a row: where the run begins, and where it ends,
-   * tells all that it may stand for.
-   */
-  #isInRun(byte: number, at: number): boolean {
-    const { bytes } = this.#text;
-    return (
-      byte === bytes[at + 1] &&
-      byte === bytes[at + 2] &&
-      byte === bytes[at - 1] &&
-      byte !== BACKSLASH &&
-      this.#automaton.isTwice[byte] === 0 &&
-      this.#automaton.introduces[byte] === 1
-    );
   }
 
   /** Passes over the bytes from `at` to `next`, which stand for `byte`, where the needles let it stand between their bytes. */
