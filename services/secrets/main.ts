@@ -21,7 +21,7 @@ export async function startSecrets(config: SecretsConfig, log: Log): Promise<Run
   const key = await readVersionKey(config.versionKeyPath);
   const sources = {
     env: envSource(process.env),
-    file: fileSource(config.projectsDir),
+    file: fileSource(config.projectsDir, systemClock),
     vault: vaultSource(config.vault, systemClock),
     plain: plainSource,
   };

@@ -17,8 +17,8 @@ const MIN_BROKERED_CHARACTERS = 16;
 
 /**
  * The current values of a project's secrets. Rejects with one AirlockError that names every secret in trouble and
- * the kind of its reference: `project_invalid` when the file must change, `unavailable` when only a vault that cannot
- * be reached stands in the way, else `start_failed`.
+ * the kind of its reference: `project_invalid` when the file must change, `unavailable` when only what passes
+ * stands in the way (a vault that cannot be reached, a file that is being written), else `start_failed`.
  */
 export async function resolveSecrets(project: Project, sources: SecretSources): Promise<Secret[]> {
   const results = await Promise.all(project.secrets.map((reference) => resolveOne(reference, sources)));
@@ -40,7 +40,10 @@ export async function secretProblems(project: Project, sources: SecretSources): 
     return kind === undefined || !sources[kind].isRemote;
   });
   const results = await Promise.all(local.map((reference) => resolveOne(reference, sources)));
-  return results.flatMap((result) => ("problem" in result ? result.problem : []));
+  // What passes by itself is no mistake: an execution waits for it.
+  return results.flatMap((result) =>
+    "problem" in result && result.code !== "unavailable" ? result.problem : [],
+  );
 }
 
 const GRAVEST_FIRST = ["project_invalid", "start_failed", "unavailable"] as const;

@@ -25,7 +25,7 @@ function projectWith(secrets: Record<string, string | object>): Project {
 async function resolved(secrets: Record<string, string | object>, env: Record<string, string> = {}) {
   const sources = {
     env: envSource(env),
-    file: fileSource(directory),
+    file: fileSource(directory, systemClock),
     vault: vaultSource(undefined, systemClock),
     plain: plainSource,
   };
