@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from resource import RLIMIT_DATA
 
-from . import kernel, processes, verdict
+from . import processes, shared_memory, verdict
 from .limits_of_others import limit
 from .privileges import REPORTING_BYTES, allowance
 from .process_handle import ProcessHandle
 from .room import Limits
+from .shared_memory import SharedMemoryCount
 from .verdict import Verdict
 
 _FIRST_LOOK_S = 0.01
@@ -31,8 +31,10 @@ _INTERVAL_S = 0.02
 _SHARE = 0.05
 # From the moment in which a process is seen beyond its limit: time for its MemoryError, and to tell of that.
 _GRACE_S = 0.25
-
-_KCMP_VM = 1
+# So many looks later the page tables are read again.
+_LOOKS_AT_TABLES = 10
+# Of one process, what its program and packages need.
+_USUAL_TABLES_BYTES = 2 << 20
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,16 @@ class MemoryWatch:
         self._root = root
         self._is_init = is_init
         self._limits = limits
+        # What all processes of the run may use together.
+        self._most = limits.memory_bytes + limits.disk_bytes + REPORTING_BYTES
         self._base = base
         self._ring = ring
         # By pid, when each process that uses too much was first seen to.
         self._beyond: dict[int, float] = {}
+        self._count = SharedMemoryCount(self._on_counted)
+        # By pid: page tables, in bytes, beyond what every process has.
+        self._tables: dict[int, int] = {}
+        self._looks = 0
         self._next: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -68,12 +76,13 @@ class MemoryWatch:
         if self._next is not None:
             self._next.cancel()
             self._next = None
+        self._count.stop()
 
     def _look(self) -> None:
         began = time.perf_counter()
         why = self._problem()
         if why is not None:
-            self._next = None
+            self.stop()
             self._ring(why)
             return
         delay_s = max(_INTERVAL_S, (time.perf_counter() - began) / _SHARE)
@@ -87,20 +96,45 @@ class MemoryWatch:
             # They may be another's: a limit must not be set for them.
             return None
         found = [each for pid in (pids if self._is_init else [root, *pids]) if (each := self._seen(pid))]
-        most = limits.memory_bytes + limits.disk_bytes + REPORTING_BYTES
+        most = self._most
         for process in found:
             if process.asked:
                 _limit(process, limits)
             if process.used > most or self._is_long_beyond(process):
                 return verdict.of_process_memory(process.used, limits)
-        # What they share is counted once, and read files not at all: that takes longer.
-        if sum(process.used + process.shared for process in found) <= most:
-            return None
-        if sum(process.used + min(process.shared, _shared_memory_of(process.pid)) for process in found) <= most:
-            return None
-        counted = _without_those_in_their_parents_memory(found)
-        used = sum(_own_share(process) for process in counted) - self._base
-        return verdict.of_run_memory(used, limits) if used > most else None
+        if self._may_be_beyond_together(found):
+            self._count.begin({process.pid: process.used for process in found})
+        return None
+
+    def _may_be_beyond_together(self, found: list[_Process]) -> bool:
+        """Whether they would be, if they shared nothing. To know it, what they share has to be counted once, and that
+        takes longer."""
+        self._looks += 1
+        is_over = self._sum_of(found, {}) > self._most
+        if not is_over and self._looks % _LOOKS_AT_TABLES != 1:
+            return False
+        statuses = {process.pid: shared_memory.of_status(process.pid) for process in found}
+        self._tables = {pid: max(0, status.tables - _USUAL_TABLES_BYTES) for pid, status in statuses.items()}
+        return self._sum_of(found, {pid: status.shared for pid, status in statuses.items()}) > self._most
+
+    def _sum_of(self, found: list[_Process], shared: dict[int, int]) -> int:
+        """`shared`: by pid what is known to be memory of what is mapped shared; else all of it counts."""
+        return sum(
+            process.used
+            + min(process.shared, shared.get(process.pid, process.shared))
+            + self._tables.get(process.pid, 0)
+            for process in found
+        )
+
+    def _on_counted(self, shares: dict[int, int]) -> None:
+        pids = [self._root.pid, *processes.descendants_of(self._root.pid)]
+        if self._next is None or not self._root.is_there():
+            return
+        # The memory of a process that has ended meanwhile may be counted with others that shared it.
+        used = sum(shares[pid] + self._tables.get(pid, 0) for pid in pids if pid in shares) - self._base
+        if used > self._most:
+            self.stop()
+            self._ring(verdict.of_run_memory(used, self._limits))
 
     def _is_long_beyond(self, process: _Process) -> bool:
         if process.used <= self._limits.memory_bytes + REPORTING_BYTES:
@@ -128,37 +162,3 @@ def _limit(process: _Process, limits: Limits) -> None:
         if soft != hard:
             wanted = process.asked + allowance(limits, process.used)
             limit(process.pid, RLIMIT_DATA, min(wanted, hard - 1))
-
-
-def _without_those_in_their_parents_memory(found: list[_Process]) -> list[_Process]:
-    """A program is started by vfork: until its exec a process has the very memory of its parent, and the kernel shows
-    all of it for both. Where the kernel does not compare memories (kcmp), all are counted."""
-    pids = {process.pid for process in found}
-    return [process for process in found if not _is_in_memory_of(process.pid, processes.parent_of(process.pid), pids)]
-
-
-def _is_in_memory_of(pid: int, parent: int, counted: set[int]) -> bool:
-    return parent in counted and kernel.syscall("kcmp", pid, parent, _KCMP_VM, 0, 0) == 0
-
-
-def _shared_memory_of(pid: int) -> int:
-    """What the process has of memory that is mapped shared. 0 where this kernel does not tell."""
-    with contextlib.suppress(OSError, ValueError), open(f"/proc/{pid}/status", "rb") as file:
-        for line in file:
-            if line.startswith(b"RssShmem:"):
-                return int(line.split()[1]) * 1024
-    return 0
-
-
-def _own_share(process: _Process) -> int:
-    """Its memory, of what it shares with others a part; files that it maps and that are no memory left out."""
-    try:
-        with open(f"/proc/{process.pid}/smaps_rollup", "rb") as file:
-            fields = dict(line.split(b":", 1) for line in file.read().splitlines()[1:])
-            return sum(int(fields[name].split()[0]) for name in (b"Pss_Anon", b"Pss_Shmem")) * 1024
-    except ProcessLookupError:
-        # It has ended, and may have used its parent's memory until then.
-        return 0
-    except (OSError, KeyError, ValueError):
-        # A kernel without the file; or the process is gone.
-        return process.used if os.path.exists(f"/proc/{process.pid}") else 0
