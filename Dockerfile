@@ -17,7 +17,9 @@ RUN mkdir -m 1777 /data
 COPY --from=packages /app/node_modules node_modules
 COPY package.json tsconfig.json ./
 COPY proto/airlock.binpb proto/health.binpb proto/
+COPY proto/gen proto/gen
 COPY services/common services/common
+COPY services/health-probe.ts services/
 USER 10001:10001
 
 FROM service AS gateway
@@ -28,26 +30,26 @@ CMD ["node", "gateway/main.ts"]
 
 FROM service AS router
 COPY services/router services/router
-HEALTHCHECK --interval=5s --timeout=10s --start-period=30s --retries=6 CMD ["node", "services/common/health-probe.ts", "router"]
+HEALTHCHECK --interval=5s --timeout=10s --start-period=30s --retries=6 CMD ["node", "services/health-probe.ts", "router"]
 CMD ["node", "services/router/main.ts"]
 
 FROM service AS pool-manager
 COPY services/pool-manager services/pool-manager
 COPY worker worker
-HEALTHCHECK --interval=5s --timeout=10s --start-period=30s --retries=6 CMD ["node", "services/common/health-probe.ts", "pool-manager"]
+HEALTHCHECK --interval=5s --timeout=10s --start-period=30s --retries=6 CMD ["node", "services/health-probe.ts", "pool-manager"]
 CMD ["node", "services/pool-manager/main.ts"]
 
 FROM service AS secrets
 COPY services/secrets services/secrets
-HEALTHCHECK --interval=5s --timeout=10s --start-period=30s --retries=6 CMD ["node", "services/common/health-probe.ts", "secrets"]
+HEALTHCHECK --interval=5s --timeout=10s --start-period=30s --retries=6 CMD ["node", "services/health-probe.ts", "secrets"]
 CMD ["node", "services/secrets/main.ts"]
 
 FROM service AS sanitizer
 COPY services/sanitizer services/sanitizer
-HEALTHCHECK --interval=5s --timeout=10s --start-period=30s --retries=6 CMD ["node", "services/common/health-probe.ts", "sanitizer"]
+HEALTHCHECK --interval=5s --timeout=10s --start-period=30s --retries=6 CMD ["node", "services/health-probe.ts", "sanitizer"]
 CMD ["node", "services/sanitizer/main.ts"]
 
 FROM service AS egress
 COPY services/egress services/egress
-HEALTHCHECK --interval=5s --timeout=10s --start-period=30s --retries=6 CMD ["node", "services/common/health-probe.ts", "egress"]
+HEALTHCHECK --interval=5s --timeout=10s --start-period=30s --retries=6 CMD ["node", "services/health-probe.ts", "egress"]
 CMD ["node", "services/egress/main.ts"]

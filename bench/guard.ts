@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ConfigError } from "../services/common/environment.ts";
+import { ConfigError } from "#common/service/environment.ts";
 import { type Bound, type Judgement, judge, limitOf } from "./bound.ts";
 import type { Figure } from "./figure.ts";
 import { measure } from "./measure.ts";

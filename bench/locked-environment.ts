@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { access, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { PYTHON, ROOT, runQuietly } from "../cli/tools.ts";
-import { uvBeside } from "../services/pool-manager/drivers/uv.ts";
+import { uvBeside } from "../services/pool-manager/packages/uv.ts";
 
 /** A Python environment with exactly what the lock file names, made once for each lock; resolves to its directory. */
 export async function lockedEnvironment(name: string, lock: string): Promise<string> {

@@ -29,27 +29,29 @@ export const COMMANDS: readonly Command[] = [
       ["", "with NAME: waits until a worker is ready; exit status 1 and the reason when none can be"],
     ],
     load: async (args) =>
-      namesProject(args) ? (await import("./project-commands.ts")).upProject : (await import("./up.ts")).up,
+      namesProject(args)
+        ? (await import("./commands/projects.ts")).upProject
+        : (await import("./commands/up.ts")).up,
   },
   {
     name: "down",
     usage: "down NAME [--hold]",
     summary: "stop the workers of one project",
     options: [["--hold", "keep it down: executions are refused until ./airlock up NAME"]],
-    load: async () => (await import("./project-commands.ts")).downProject,
+    load: async () => (await import("./commands/projects.ts")).downProject,
   },
   {
     name: "projects",
     usage: "projects [--json]",
     summary: "list the projects, their workers, and what is wrong with those that cannot be used",
     options: [["--json", "print the answer of GET /projects as the service sent it"]],
-    load: async () => (await import("./project-commands.ts")).listProjects,
+    load: async () => (await import("./commands/projects.ts")).listProjects,
   },
   {
     name: "lock",
     usage: "lock NAME [--projects DIR]",
     summary: "pin the packages of one project, with hashes, in NAME.lock beside its file",
-    load: async () => (await import("./lock.ts")).lock,
+    load: async () => (await import("./commands/lock.ts")).lock,
   },
   {
     name: "run",
@@ -66,14 +68,14 @@ export const COMMANDS: readonly Command[] = [
       ["", "exit status: the script's own; 128 + N after signal N, 1 another error, 124 timeout,"],
       ["", "130 Ctrl-C (which cancels the execution, as SIGTERM and SIGHUP do), 2 wrong usage"],
     ],
-    load: async () => (await import("./run.ts")).run,
+    load: async () => (await import("./commands/run.ts")).run,
   },
   {
     name: "init",
     usage: "init",
     summary: "make what docker-compose.yml needs here: certificates, a database password, .env",
     options: [["", "run it again before the certificates expire (30 days); the rest is left as it is"]],
-    load: async () => (await import("./init.ts")).init,
+    load: async () => (await import("./commands/init.ts")).init,
   },
   {
     name: "certs",
@@ -86,7 +88,7 @@ export const COMMANDS: readonly Command[] = [
       ["--new-ca", "begin to trust a new authority; the next run after it issues by it"],
       ["--drop-old-ca", "trust the newest authority only, once every service has a certificate by it"],
     ],
-    load: async () => (await import("./certs.ts")).certs,
+    load: async () => (await import("./commands/certs.ts")).certs,
   },
   {
     name: "logs",
@@ -103,7 +105,7 @@ export const COMMANDS: readonly Command[] = [
       ["--json", "the lines as the services wrote them"],
       ["--data DIR", "the data directory of the Airlock that wrote them (AIRLOCK_DATA_DIR, ./.airlock)"],
     ],
-    load: async () => (await import("./logs.ts")).logs,
+    load: async () => (await import("./commands/logs.ts")).logs,
   },
   {
     name: "doctor",
@@ -115,19 +117,19 @@ export const COMMANDS: readonly Command[] = [
       ["--json", "print what was measured as JSON"],
       ["", "exit status: 0 every layer is in force, 1 some are missing, 2 no worker starts"],
     ],
-    load: async () => (await import("./doctor.ts")).doctor,
+    load: async () => (await import("./commands/doctor.ts")).doctor,
   },
   {
     name: "check",
     usage: "check",
     summary: "types, lint, format, protos, generated code: all that is checked in seconds",
-    load: async () => (await import("./check.ts")).check,
+    load: async () => (await import("./commands/check.ts")).check,
   },
   {
     name: "test",
     usage: "test [FILTER...]",
     summary: "every test that this machine can run; filters are parts of paths under test/ or worker/",
-    load: async () => (await import("./test.ts")).test,
+    load: async () => (await import("./commands/test.ts")).test,
   },
   {
     name: "bench",
@@ -147,6 +149,6 @@ export const COMMANDS: readonly Command[] = [
     name: "generate",
     usage: "generate",
     summary: "write the code that is generated from proto/ anew",
-    load: async () => (await import("./generate.ts")).generate,
+    load: async () => (await import("./commands/generate.ts")).generate,
   },
 ];

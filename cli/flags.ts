@@ -1,5 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
-import { ConfigError } from "../services/common/environment.ts";
+import { ConfigError } from "#common/service/environment.ts";
 
 /** Parses flags and positionals; a ConfigError says in one line what is wrong and where help is. */
 export function parseFlags<const Options extends NonNullable<ParseArgsConfig["options"]>>(

@@ -1,14 +1,14 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { inspect } from "node:util";
-import { ConfigError } from "../services/common/environment.ts";
-import { AirlockError } from "../services/common/errors.ts";
-import { watchOutput } from "./closed-output.ts";
+import { AirlockError } from "#common/errors.ts";
+import { ConfigError } from "#common/service/environment.ts";
+import { RestError } from "./client/rest-error.ts";
 import { closestName } from "./closest-name.ts";
 import { COMMANDS } from "./commands.ts";
 import { helpText } from "./help.ts";
-import { RestError } from "./rest-error.ts";
-import { guardTerminal } from "./terminal.ts";
+import { watchOutput } from "./terminal/closed-output.ts";
+import { guardTerminal } from "./terminal/terminal.ts";
 
 /** The whole command line; resolves to the exit status. Only the command that is asked for gets loaded. */
 async function main([name = "help", ...args]: readonly string[]): Promise<number> {

@@ -1,5 +1,5 @@
-import { readEnvironment } from "../services/common/environment.ts";
-import { readHostNames } from "./web-pages.ts";
+import { readEnvironment } from "#common/service/environment.ts";
+import { readHostNames } from "./rest/web-pages.ts";
 
 export type GatewayConfig = {
   readonly host: string;

@@ -1,7 +1,7 @@
 import type { Registry } from "prom-client";
-import type { Log } from "../services/common/log.ts";
-import { runService } from "../services/common/run-service.ts";
-import { openTlsIfAny } from "../services/common/tls-identity.ts";
+import { openTlsIfAny } from "#common/identity/tls-identity.ts";
+import type { Log } from "#common/service/log.ts";
+import { runService } from "#common/service/run-service.ts";
 import { connectBackend } from "./backends/grpc.ts";
 import { type GatewayConfig, readGatewayConfig } from "./config.ts";
 import { type RunningGateway, serve } from "./serve.ts";

@@ -1,4 +1,4 @@
-import type { Log } from "../services/common/log.ts";
+import type { Log } from "#common/service/log.ts";
 import { createMockBackend } from "./backends/mock.ts";
 import { type ListenAt, type RunningGateway, serve } from "./serve.ts";
 

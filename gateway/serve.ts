@@ -1,12 +1,12 @@
 import { type AddressInfo, Server } from "node:net";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import type { Registry } from "prom-client";
-import { createDrain } from "../services/common/drain.ts";
-import type { Log } from "../services/common/log.ts";
-import { createProcessRegistry } from "../services/common/metrics-server.ts";
-import type { RunningService } from "../services/common/run-service.ts";
-import { buildApp } from "./app.ts";
-import type { Backend } from "./backend.ts";
+import { createDrain } from "#common/service/drain.ts";
+import type { Log } from "#common/service/log.ts";
+import { createProcessRegistry } from "#common/service/metrics-server.ts";
+import type { RunningService } from "#common/service/run-service.ts";
+import type { Backend } from "./backends/backend.ts";
+import { buildApp } from "./rest/app.ts";
 
 export type RunningGateway = RunningService & { readonly port: number };
 

@@ -1,6 +1,6 @@
-import { ExecutionStatus } from "../../services/common/gen/airlock/v1/execution.ts";
-import { RouterServiceClient, SubmitRequest } from "../../services/common/gen/airlock/v1/router.ts";
-import { callUnary, connect } from "../../services/common/grpc-client.ts";
+import { callUnary, connect } from "#common/grpc/client.ts";
+import { ExecutionStatus } from "#proto/execution.ts";
+import { RouterServiceClient, SubmitRequest } from "#proto/router.ts";
 
 const WAIT_MS = 60_000;
 

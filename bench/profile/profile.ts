@@ -2,7 +2,7 @@ import { chmod, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { table } from "../../cli/table.ts";
+import { table } from "../../cli/terminal/table.ts";
 import { PYTHON } from "../../cli/tools.ts";
 import { startAirlock } from "../../test/support/airlock.ts";
 import { type HttpClient, httpClient } from "../clients/http.ts";

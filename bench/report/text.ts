@@ -1,4 +1,4 @@
-import { table } from "../../cli/table.ts";
+import { table } from "../../cli/terminal/table.ts";
 import { limitOf } from "../bound.ts";
 import { type Figure, isNoisy } from "../figure.ts";
 import type { Result } from "../result.ts";

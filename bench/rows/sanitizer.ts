@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { SanitizeChannel } from "../../services/common/gen/airlock/v1/sanitizer.ts";
-import { compileNeedles } from "../../services/common/redaction/needle-set.ts";
+import { compileNeedles } from "#common/redaction/needles/needle-set.ts";
+import { SanitizeChannel } from "#proto/sanitizer.ts";
 import { TRIGGERS } from "../../services/sanitizer/credentials/formats.ts";
 import { type Judge, loadRules } from "../../services/sanitizer/credentials/rules.ts";
 import { SanitizerSession } from "../../services/sanitizer/session.ts";

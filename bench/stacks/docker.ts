@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import Docker from "dockerode";
-import { LABEL } from "../../services/pool-manager/drivers/docker-names.ts";
+import { LABEL } from "../../services/pool-manager/drivers/docker/names.ts";
 import { startAirlock } from "../../test/support/airlock.ts";
 import { PROJECTS, type ProjectName } from "../projects.ts";
 import { routerAddressOf } from "./embedded.ts";

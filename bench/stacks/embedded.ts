@@ -1,4 +1,4 @@
-import { readEmbeddedConfig } from "../../cli/embedded-config.ts";
+import { readEmbeddedConfig } from "../../cli/embedded/config.ts";
 import { startAirlock, type TestAirlockOptions } from "../../test/support/airlock.ts";
 import { PROJECTS } from "../projects.ts";
 import { environmentPython } from "./environment.ts";

@@ -1,13 +1,13 @@
-import { AirlockError, asAirlockError } from "../../services/common/errors.ts";
-import type { Execution } from "../../services/common/gen/airlock/v1/execution.ts";
-import { PoolManagerServiceClient, type Project } from "../../services/common/gen/airlock/v1/pool_manager.ts";
-import type { Dependency } from "../../services/common/gen/airlock/v1/readiness.ts";
-import { type ExecutionText, RouterServiceClient } from "../../services/common/gen/airlock/v1/router.ts";
-import { type CallLimits, callStream, callUnary, connect } from "../../services/common/grpc-client.ts";
-import type { TlsIdentity } from "../../services/common/tls-identity.ts";
-import type { Backend } from "../backend.ts";
-import type { ShownExecution } from "../execution-text.ts";
-import { LargeReads } from "../large-reads.ts";
+import { AirlockError, asAirlockError } from "#common/errors.ts";
+import { type CallLimits, callStream, callUnary, connect } from "#common/grpc/client.ts";
+import type { TlsIdentity } from "#common/identity/tls-identity.ts";
+import type { Execution } from "#proto/execution.ts";
+import { PoolManagerServiceClient, type Project } from "#proto/pool_manager.ts";
+import type { Dependency } from "#proto/readiness.ts";
+import { type ExecutionText, RouterServiceClient } from "#proto/router.ts";
+import type { ShownExecution } from "../execution-text/execution-text.ts";
+import type { Backend } from "./backend.ts";
+import { LargeReads } from "./large-reads.ts";
 
 const READ_MS = 5_000;
 const CHANGE_MS = 15_000;

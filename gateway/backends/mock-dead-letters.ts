@@ -3,12 +3,9 @@ import {
   type EndReasonName,
   endReasonFromProto,
   statusFromProto,
-} from "../../services/common/execution-names.ts";
-import { alreadyRetried, notADeadLetter } from "../../services/common/execution-refusals.ts";
-import type {
-  ListDeadLettersRequest,
-  ListDeadLettersResponse,
-} from "../../services/common/gen/airlock/v1/router.ts";
+} from "#common/execution-names.ts";
+import { alreadyRetried, notADeadLetter } from "#common/execution-refusals.ts";
+import type { ListDeadLettersRequest, ListDeadLettersResponse } from "#proto/router.ts";
 import type { MockEntry, MockStore } from "./mock-store.ts";
 
 const MAX_SHOWN = 20;

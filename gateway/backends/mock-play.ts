@@ -1,13 +1,13 @@
-import { AirlockError, type ErrorCode } from "../../services/common/errors.ts";
+import { AirlockError, type ErrorCode } from "#common/errors.ts";
 import {
   END_REASONS,
   type EndReasonName,
   endReasonToProto,
   STATUS_BY_END_REASON,
   statusToProto,
-} from "../../services/common/execution-names.ts";
-import type { Execution } from "../../services/common/gen/airlock/v1/execution.ts";
-import { jsonErrorPlace } from "../../services/common/json/json-error-place.ts";
+} from "#common/execution-names.ts";
+import { jsonErrorPlace } from "#common/json/json-error-place.ts";
+import type { Execution } from "#proto/execution.ts";
 
 /** What becomes of a script in the mock, as its comments `# mock: …` ask for. */
 export type MockPlay = {

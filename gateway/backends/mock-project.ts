@@ -1,6 +1,6 @@
-import { projectHeld, projectNotFound } from "../../services/common/execution-refusals.ts";
-import { ProjectStatus } from "../../services/common/gen/airlock/v1/pool_manager.ts";
-import type { ProjectView } from "../backend.ts";
+import { projectHeld, projectNotFound } from "#common/execution-refusals.ts";
+import { ProjectStatus } from "#proto/pool_manager.ts";
+import type { ProjectView } from "./backend.ts";
 
 export const MOCK_PROJECT = "mock-project";
 const MIB = 1024 * 1024;

@@ -1,4 +1,4 @@
-import { AirlockError, ERROR_RULES, type ErrorCode } from "../../services/common/errors.ts";
+import { AirlockError, ERROR_RULES, type ErrorCode } from "#common/errors.ts";
 import { playOf } from "./mock-play.ts";
 
 const MAX_SCRIPTS = 1_000;

@@ -1,9 +1,6 @@
-import { executionNotFound, idempotencyKeyReused } from "../../services/common/execution-refusals.ts";
-import { type Execution, ExecutionStatus } from "../../services/common/gen/airlock/v1/execution.ts";
-import type {
-  ListExecutionsRequest,
-  ListExecutionsResponse,
-} from "../../services/common/gen/airlock/v1/router.ts";
+import { executionNotFound, idempotencyKeyReused } from "#common/execution-refusals.ts";
+import { type Execution, ExecutionStatus } from "#proto/execution.ts";
+import type { ListExecutionsRequest, ListExecutionsResponse } from "#proto/router.ts";
 
 const MAX_EXECUTIONS = 10_000;
 const MAX_CODE_CHARACTERS = 64 * 1024 * 1024;

@@ -1,20 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { type Status, statusFromProto } from "../../services/common/execution-names.ts";
-import {
-  alreadyEnded,
-  llmRequestMismatch,
-  notAwaitingLlm,
-} from "../../services/common/execution-refusals.ts";
-import {
-  EndReason,
-  type Execution,
-  ExecutionStatus,
-  type Waiting,
-  WaitingKind,
-} from "../../services/common/gen/airlock/v1/execution.ts";
-import { fingerprintOf } from "../../services/common/idempotency.ts";
-import { toSubmission } from "../../services/common/submission/submission.ts";
-import type { Backend } from "../backend.ts";
+import { type Status, statusFromProto } from "#common/execution-names.ts";
+import { alreadyEnded, llmRequestMismatch, notAwaitingLlm } from "#common/execution-refusals.ts";
+import { fingerprintOf } from "#common/idempotency.ts";
+import { toSubmission } from "#common/submission/submission.ts";
+import { EndReason, type Execution, ExecutionStatus, type Waiting, WaitingKind } from "#proto/execution.ts";
+import type { Backend } from "./backend.ts";
 import { findMockDeadLetter, listMockDeadLetters } from "./mock-dead-letters.ts";
 import { playOf } from "./mock-play.ts";
 import { createMockProject, MOCK_PROJECT } from "./mock-project.ts";

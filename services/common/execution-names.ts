@@ -1,4 +1,4 @@
-import { EndReason, ExecutionStatus } from "./gen/airlock/v1/execution.ts";
+import { EndReason, ExecutionStatus } from "#proto/execution.ts";
 
 /** The six statuses as REST, the store and the logs spell them. */
 export const STATUSES = ["pending", "running", "awaiting_llm", "completed", "error", "timeout"] as const;

@@ -1,7 +1,7 @@
 import { createHash, type Hash } from "node:crypto";
-import type { SubmitRequest } from "./gen/airlock/v1/router.ts";
+import type { SubmitRequest } from "#proto/router.ts";
+import { takeTurns } from "./event-loop/turn.ts";
 import { piecesOf } from "./text-pieces.ts";
-import { takeTurns } from "./turn.ts";
 
 const VISIBLE_ASCII = /^[\x21-\x7e]{1,255}$/;
 /** So many characters are written and hashed in less than a millisecond. */

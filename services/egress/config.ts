@@ -1,4 +1,4 @@
-import { readEnvironment } from "../common/environment.ts";
+import { readEnvironment } from "#common/service/environment.ts";
 import { readDnsServers } from "./names/dns-servers.ts";
 
 export type EgressConfig = {

@@ -1,11 +1,7 @@
-import { AirlockError } from "../common/errors.ts";
-import type {
-  CloseRouteResponse,
-  EgressServiceServer,
-  OpenRouteResponse,
-} from "../common/gen/airlock/v1/egress.ts";
-import { handlersFor } from "../common/grpc-server.ts";
-import type { Log } from "../common/log.ts";
+import { AirlockError } from "#common/errors.ts";
+import { handlersFor } from "#common/grpc/server.ts";
+import type { Log } from "#common/service/log.ts";
+import type { CloseRouteResponse, EgressServiceServer, OpenRouteResponse } from "#proto/egress.ts";
 import type { OpenRouteFor } from "./route-opener.ts";
 
 /** A route lives as long as the stream that asked for it. */

@@ -1,6 +1,6 @@
-import type { Clock } from "../common/clock.ts";
-import { AirlockError } from "../common/errors.ts";
-import { ATTACH_GRACE_MS } from "../common/restart.ts";
+import { AirlockError } from "#common/errors.ts";
+import type { Clock } from "#common/resilience/clock.ts";
+import { ATTACH_GRACE_MS } from "#common/service/grace-periods.ts";
 import type { OpenRoute, OpenRouteFor } from "./route-opener.ts";
 
 /** The routes of this service, each held by one caller at a time. */

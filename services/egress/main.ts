@@ -1,30 +1,30 @@
-import { systemClock } from "../common/clock.ts";
-import { EgressServiceService } from "../common/gen/airlock/v1/egress.ts";
-import { SecretsServiceClient } from "../common/gen/airlock/v1/secrets.ts";
-import { connect } from "../common/grpc-client.ts";
-import { startGrpcServer } from "../common/grpc-server.ts";
-import type { Log } from "../common/log.ts";
-import { openProjectCatalogue } from "../common/project-catalogue.ts";
-import { type RunningService, runService } from "../common/run-service.ts";
-import { openTlsIfAny } from "../common/tls-identity.ts";
-import { createWorkerConnections } from "../common/worker-connections.ts";
-import { createAttemptLog } from "./attempt-log.ts";
-import { createAttempts } from "./attempts.ts";
-import { type Authority, openAuthority } from "./authority.ts";
+import { connect } from "#common/grpc/client.ts";
+import { startGrpcServer } from "#common/grpc/server.ts";
+import { createWorkerConnections } from "#common/grpc/worker-connections.ts";
+import { openTlsIfAny } from "#common/identity/tls-identity.ts";
+import { openProjectCatalogue } from "#common/projects/catalogue.ts";
+import { systemClock } from "#common/resilience/clock.ts";
+import type { Log } from "#common/service/log.ts";
+import { type RunningService, runService } from "#common/service/run-service.ts";
+import { EgressServiceService } from "#proto/egress.ts";
+import { SecretsServiceClient } from "#proto/secrets.ts";
 import { type EgressConfig, readEgressConfig } from "./config.ts";
-import { createDial } from "./destination.ts";
 import { readExtraAuthorities } from "./extra-authorities.ts";
 import { egressHandlers } from "./handlers.ts";
 import { createHeldRoutes } from "./held-routes.ts";
-import { createIntercept } from "./intercept.ts";
+import { type Authority, openAuthority } from "./interception-ca.ts";
 import { createLookUp } from "./names/lookups.ts";
 import type { Resolve } from "./names/resolve.ts";
 import { createSystemResolver } from "./names/system-resolver.ts";
-import { createProxy } from "./proxy.ts";
+import { createAttemptLog } from "./proxy/attempt-log.ts";
+import { createAttempts } from "./proxy/attempts.ts";
+import { createDial } from "./proxy/destination.ts";
+import { createIntercept } from "./proxy/intercept.ts";
+import { createProxy } from "./proxy/proxy.ts";
+import { createEncrypt } from "./proxy/upstream-tls.ts";
 import { createRouteOpener } from "./route-opener.ts";
 import { resolveBrokered } from "./secrets-client.ts";
-import { createEncrypt } from "./upstream-tls.ts";
-import { createTunnelOpener, TUNNEL_CHANNEL_OPTIONS } from "./worker-tunnels.ts";
+import { createTunnelOpener, TUNNEL_CHANNEL_OPTIONS } from "./tunnels/worker-tunnels.ts";
 
 /** The only way to the network. */
 export async function startEgress(

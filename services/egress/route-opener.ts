@@ -1,16 +1,16 @@
-import { AirlockError } from "../common/errors.ts";
-import type { HoldRouteRequest } from "../common/gen/airlock/v1/egress.ts";
-import type { RunNetwork } from "../common/gen/airlock/v1/worker.ts";
-import { isUsable, type ProjectCatalogue } from "../common/project-catalogue.ts";
-import type { Project } from "../common/project-file.ts";
-import type { Attempts } from "./attempts.ts";
-import type { Authority } from "./authority.ts";
-import { CompiledValues } from "./compiled-values.ts";
-import { newPlaceholder } from "./placeholders.ts";
-import { responseFilters } from "./response-filter.ts";
-import { createRoute } from "./routes.ts";
+import { AirlockError } from "#common/errors.ts";
+import { isUsable, type ProjectCatalogue } from "#common/projects/catalogue.ts";
+import type { Project } from "#common/projects/file.ts";
+import type { HoldRouteRequest } from "#proto/egress.ts";
+import type { RunNetwork } from "#proto/worker.ts";
+import { CompiledValues } from "./brokered/compiled-values.ts";
+import { newPlaceholder } from "./brokered/placeholders.ts";
+import { responseFilters } from "./brokered/response-filter.ts";
+import type { Authority } from "./interception-ca.ts";
+import type { Attempts } from "./proxy/attempts.ts";
+import { createRoute } from "./routes/routes.ts";
 import type { Brokered } from "./secrets-client.ts";
-import type { OpenTunnels } from "./worker-tunnels.ts";
+import type { OpenTunnels } from "./tunnels/worker-tunnels.ts";
 
 /** A route as its holder sees it. */
 export type OpenRoute = {

@@ -1,7 +1,7 @@
-import type { SecretsServiceClient } from "../common/gen/airlock/v1/secrets.ts";
-import { callUnary } from "../common/grpc-client.ts";
-import type { Injection } from "../common/project-network.ts";
-import { Secret } from "../common/secret.ts";
+import { callUnary } from "#common/grpc/client.ts";
+import type { Injection } from "#common/projects/network.ts";
+import { Secret } from "#common/secret.ts";
+import type { SecretsServiceClient } from "#proto/secrets.ts";
 
 export type Brokered = Injection & { readonly secret: Secret };
 

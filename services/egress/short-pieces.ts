@@ -1,4 +1,4 @@
-import { Turn } from "../common/turn.ts";
+import { Turn } from "#common/event-loop/turn.ts";
 
 /** A high-water mark: the stream keeps one piece. It counts bytes, and else a peer could make it keep 65,536 Buffers of one byte. */
 export const ONE_PIECE = 1;

@@ -1,7 +1,7 @@
-import type { Clock } from "../common/clock.ts";
-import type { Log } from "../common/log.ts";
-import { isUsable, type ProjectCatalogue } from "../common/project-catalogue.ts";
-import type { Project } from "../common/project-file.ts";
+import { isUsable, type ProjectCatalogue } from "#common/projects/catalogue.ts";
+import type { Project } from "#common/projects/file.ts";
+import type { Clock } from "#common/resilience/clock.ts";
+import type { Log } from "#common/service/log.ts";
 
 /** Asks what is wrong with projects beside their files: sentences by project. Rejects while it cannot be told. */
 export type AskProblems = () => Promise<ReadonlyMap<string, string>>;

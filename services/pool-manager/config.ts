@@ -1,5 +1,5 @@
-import { type EnvironmentReader, readEnvironment } from "../common/environment.ts";
-import { DEPLOYMENT_NAME, deploymentOf } from "./drivers/docker-names.ts";
+import { type EnvironmentReader, readEnvironment } from "#common/service/environment.ts";
+import { DEPLOYMENT_NAME, deploymentOf } from "./drivers/docker/names.ts";
 
 export const DRIVERS = ["process", "docker"] as const;
 

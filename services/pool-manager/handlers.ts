@@ -1,11 +1,11 @@
 import type { UntypedServiceImplementation } from "@grpc/grpc-js";
-import type { PoolManagerServiceServer } from "../common/gen/airlock/v1/pool_manager.ts";
-import type { Dependency } from "../common/gen/airlock/v1/readiness.ts";
-import { handlersFor } from "../common/grpc-server.ts";
-import type { Log } from "../common/log.ts";
+import { handlersFor } from "#common/grpc/server.ts";
+import type { Log } from "#common/service/log.ts";
+import type { PoolManagerServiceServer } from "#proto/pool_manager.ts";
+import type { Dependency } from "#proto/readiness.ts";
 import { serveLease } from "./lease-handler.ts";
 import { toProjectMessage } from "./messages.ts";
-import type { Pools } from "./pools.ts";
+import type { Pools } from "./pool/pools.ts";
 
 /** PoolManagerService on top of the domain. */
 export function createHandlers(

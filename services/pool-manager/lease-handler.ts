@@ -1,9 +1,9 @@
-import { AirlockError } from "../common/errors.ts";
-import type { LeaseRequest, LeaseResponse } from "../common/gen/airlock/v1/pool_manager.ts";
-import type { CallContext } from "../common/grpc-server.ts";
-import type { Duplex } from "../common/grpc-stream.ts";
-import type { Lease } from "./lease.ts";
-import type { Pools } from "./pools.ts";
+import { AirlockError } from "#common/errors.ts";
+import type { CallContext } from "#common/grpc/server.ts";
+import type { Duplex } from "#common/grpc/stream.ts";
+import type { LeaseRequest, LeaseResponse } from "#proto/pool_manager.ts";
+import type { Lease } from "./pool/lease.ts";
+import type { Pools } from "./pool/pools.ts";
 
 type LeaseStream = Duplex<LeaseRequest, LeaseResponse>;
 

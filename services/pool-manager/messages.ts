@@ -1,9 +1,9 @@
-import { Project as ProjectMessage, ProjectStatus } from "../common/gen/airlock/v1/pool_manager.ts";
-import { isUsable } from "../common/project-catalogue.ts";
-import type { SecretReference } from "../common/project-file.ts";
-import { describeAllowedHost } from "../common/project-network.ts";
-import { shownRequirement } from "../common/url-credentials.ts";
-import type { ProjectState } from "./pools.ts";
+import { isUsable } from "#common/projects/catalogue.ts";
+import type { SecretReference } from "#common/projects/file.ts";
+import { describeAllowedHost } from "#common/projects/network.ts";
+import { shownRequirement } from "#common/projects/url-credentials.ts";
+import { Project as ProjectMessage, ProjectStatus } from "#proto/pool_manager.ts";
+import type { ProjectState } from "./pool/pools.ts";
 
 /** A project and its pool as the proto spells them. */
 export function toProjectMessage({ entry, pool }: ProjectState): ProjectMessage {

@@ -1,4 +1,4 @@
-import type { Clock } from "../common/clock.ts";
+import type { Clock } from "#common/resilience/clock.ts";
 
 /** Lets a few do something at a time. Who has been at it for long does not count any more, so nobody waits for one that hangs. */
 export type Turns<T> = {

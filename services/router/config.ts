@@ -1,5 +1,5 @@
-import { type EnvironmentReader, readEnvironment } from "../common/environment.ts";
-import { type DatabaseConfig, readDatabaseConfig } from "./store/database-config.ts";
+import { type EnvironmentReader, readEnvironment } from "#common/service/environment.ts";
+import { type DatabaseConfig, readDatabaseConfig } from "./store/config.ts";
 
 export type RouterConfig = {
   readonly listen: string;

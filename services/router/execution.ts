@@ -1,5 +1,5 @@
-import { type EndReasonName, STATUS_BY_END_REASON, type TerminalStatus } from "../common/execution-names.ts";
-import type { Submission } from "../common/submission/submission.ts";
+import { type EndReasonName, STATUS_BY_END_REASON, type TerminalStatus } from "#common/execution-names.ts";
+import type { Submission } from "#common/submission/submission.ts";
 
 /** The worker that an execution was given, and what it was given there: all that whoever takes it over has to know. */
 export type Grant = {

@@ -1,16 +1,16 @@
 import type { UntypedServiceImplementation } from "@grpc/grpc-js";
-import type { Dependency } from "../common/gen/airlock/v1/readiness.ts";
-import type { RouterServiceServer } from "../common/gen/airlock/v1/router.ts";
-import { handlersFor } from "../common/grpc-server.ts";
-import type { Log } from "../common/log.ts";
-import type { Admission } from "./admission.ts";
-import type { Executions } from "./executions.ts";
-import type { Holds } from "./holds.ts";
+import { handlersFor } from "#common/grpc/server.ts";
+import type { Log } from "#common/service/log.ts";
+import type { Dependency } from "#proto/readiness.ts";
+import type { RouterServiceServer } from "#proto/router.ts";
+import type { Admission } from "./admission/admission.ts";
+import type { Holds } from "./admission/holds.ts";
 import { toDeadLetterMessage, toExecutionMessage, toPieceMessage, toSummaryMessage } from "./messages.ts";
-import { readPage } from "./pages.ts";
+import type { Executions } from "./queries/executions.ts";
+import { readPage } from "./queries/pages.ts";
+import type { AskWaiting } from "./queries/waiting.ts";
 import { readStatus, readWait } from "./request-fields.ts";
 import type { ExecutionStore } from "./store/store.ts";
-import type { AskWaiting } from "./waiting.ts";
 
 /** RouterService on top of the domain. */
 export function createHandlers({

@@ -1,14 +1,10 @@
-import { endReasonToProto, statusToProto } from "../common/execution-names.ts";
-import {
-  EndReason,
-  Execution as ExecutionMessage,
-  type ExecutionSummary,
-} from "../common/gen/airlock/v1/execution.ts";
+import { endReasonToProto, statusToProto } from "#common/execution-names.ts";
+import { EndReason, Execution as ExecutionMessage, type ExecutionSummary } from "#proto/execution.ts";
 import {
   DeadLetter as DeadLetterMessage,
   ExecutionText,
   type TextPiece as TextPieceMessage,
-} from "../common/gen/airlock/v1/router.ts";
+} from "#proto/router.ts";
 import type { Execution } from "./execution.ts";
 import type { DeadLetter, LongText, Summary, TextPiece } from "./store/store.ts";
 

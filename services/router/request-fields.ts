@@ -1,6 +1,6 @@
-import { AirlockError } from "../common/errors.ts";
-import { STATUSES, type Status, statusFromProto } from "../common/execution-names.ts";
-import { ExecutionStatus } from "../common/gen/airlock/v1/execution.ts";
+import { AirlockError } from "#common/errors.ts";
+import { STATUSES, type Status, statusFromProto } from "#common/execution-names.ts";
+import { ExecutionStatus } from "#proto/execution.ts";
 
 export const MAX_WAIT_MS = 60_000;
 const DEFAULT_LIMIT = 50;

@@ -1,4 +1,4 @@
-import { SanitizeChannel } from "../common/gen/airlock/v1/sanitizer.ts";
+import { SanitizeChannel } from "#proto/sanitizer.ts";
 
 /** How the documents of a channel are redacted: as they stream by, or as JSON when they are complete. */
 export type DocumentKind = "text" | "json";

@@ -1,4 +1,4 @@
-import { readEnvironment } from "../common/environment.ts";
+import { readEnvironment } from "#common/service/environment.ts";
 
 export type SanitizerConfig = {
   /** `unix:/path` or `host:port`. */

@@ -1,7 +1,7 @@
-import { AirlockError, hasCode } from "../common/errors.ts";
-import type { SanitizerServiceServer } from "../common/gen/airlock/v1/sanitizer.ts";
-import { handlersFor } from "../common/grpc-server.ts";
-import type { Log } from "../common/log.ts";
+import { AirlockError, hasCode } from "#common/errors.ts";
+import { handlersFor } from "#common/grpc/server.ts";
+import type { Log } from "#common/service/log.ts";
+import type { SanitizerServiceServer } from "#proto/sanitizer.ts";
 import { loadRules } from "./credentials/rules.ts";
 import type { NeedleCache } from "./needle-cache.ts";
 import type { SanitizerMetrics } from "./sanitizer-metrics.ts";

@@ -1,8 +1,8 @@
-import type { Clock } from "../common/clock.ts";
-import { AirlockError, type ErrorCode } from "../common/errors.ts";
-import { compileSteps, type NeedleSet } from "../common/redaction/needle-set.ts";
-import type { Secret } from "../common/secret.ts";
-import { takeTurns } from "../common/turn.ts";
+import { AirlockError, type ErrorCode } from "#common/errors.ts";
+import { takeTurns } from "#common/event-loop/turn.ts";
+import { compileSteps, type NeedleSet } from "#common/redaction/needles/needle-set.ts";
+import type { Clock } from "#common/resilience/clock.ts";
+import type { Secret } from "#common/secret.ts";
 import { TRIGGERS } from "./credentials/formats.ts";
 import { outputWithheld } from "./output-withheld.ts";
 

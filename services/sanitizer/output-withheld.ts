@@ -1,4 +1,4 @@
-import { AirlockError } from "../common/errors.ts";
+import { AirlockError } from "#common/errors.ts";
 
 /** The way this service fails: nothing leaves. `reason` follows "because" and is read by agents. */
 export function outputWithheld(reason: string, cause?: unknown): AirlockError {

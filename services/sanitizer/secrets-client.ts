@@ -1,6 +1,6 @@
-import type { SecretsServiceClient } from "../common/gen/airlock/v1/secrets.ts";
-import { callUnary } from "../common/grpc-client.ts";
-import { Secret } from "../common/secret.ts";
+import { callUnary } from "#common/grpc/client.ts";
+import { Secret } from "#common/secret.ts";
+import type { SecretsServiceClient } from "#proto/secrets.ts";
 import type { ResolveVersion } from "./needle-cache.ts";
 
 const RESOLVE_TIMEOUT_MS = 2_000;

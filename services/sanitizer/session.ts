@@ -1,15 +1,15 @@
-import { ByteCollector } from "../common/byte-collector.ts";
-import { AirlockError } from "../common/errors.ts";
-import type { SanitizeChannel, SanitizeChunk, SanitizeResponse } from "../common/gen/airlock/v1/sanitizer.ts";
-import { MAX_CHUNK_BYTES, MAX_MESSAGE_BYTES } from "../common/grpc-limits.ts";
-import type { NeedleSet } from "../common/redaction/needle-set.ts";
-import { RedactionCounts } from "../common/redaction/redaction-counts.ts";
-import { TextRedactor } from "../common/redaction/text-redactor.ts";
-import { TextSteps, Turn } from "../common/turn.ts";
+import { ByteCollector } from "#common/byte-collector.ts";
+import { AirlockError } from "#common/errors.ts";
+import { TextSteps, Turn } from "#common/event-loop/turn.ts";
+import { MAX_CHUNK_BYTES, MAX_MESSAGE_BYTES } from "#common/grpc/limits.ts";
+import type { NeedleSet } from "#common/redaction/needles/needle-set.ts";
+import { RedactionCounts } from "#common/redaction/redaction-counts.ts";
+import { TextRedactor } from "#common/redaction/text-redactor.ts";
+import type { SanitizeChannel, SanitizeChunk, SanitizeResponse } from "#proto/sanitizer.ts";
 import { kindOf } from "./channels.ts";
 import type { Judge } from "./credentials/rules.ts";
 import { CredentialPass } from "./credentials/text-pass.ts";
-import { redactJson } from "./json-redactor.ts";
+import { redactJson } from "./json/redactor.ts";
 import { outputWithheld } from "./output-withheld.ts";
 
 const MAX_COLLECTED_BYTES = MAX_MESSAGE_BYTES;

@@ -1,5 +1,5 @@
-import type { Injection } from "../common/project-network.ts";
-import { Secret } from "../common/secret.ts";
+import type { Injection } from "#common/projects/network.ts";
+import { Secret } from "#common/secret.ts";
 
 /** A secret that no script may hold: the egress service puts it into requests. */
 export class BrokeredSecret extends Secret {

@@ -1,4 +1,4 @@
-import { readEnvironment } from "../common/environment.ts";
+import { readEnvironment } from "#common/service/environment.ts";
 import { readVaultSettings, type VaultSettings } from "./vault-settings.ts";
 
 export type SecretsConfig = {

@@ -1,8 +1,8 @@
-import { AirlockError } from "../common/errors.ts";
-import type { SecretsServiceServer, SecretValue } from "../common/gen/airlock/v1/secrets.ts";
-import { handlersFor } from "../common/grpc-server.ts";
-import type { Log } from "../common/log.ts";
-import type { Secret } from "../common/secret.ts";
+import { AirlockError } from "#common/errors.ts";
+import { handlersFor } from "#common/grpc/server.ts";
+import type { Secret } from "#common/secret.ts";
+import type { Log } from "#common/service/log.ts";
+import type { SecretsServiceServer, SecretValue } from "#proto/secrets.ts";
 import { isBrokered } from "./brokered-secret.ts";
 import type { ProjectSecrets } from "./project-secrets.ts";
 import { createWeakValueWarnings } from "./weak-value-warnings.ts";

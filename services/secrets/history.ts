@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
-import type { Clock } from "../common/clock.ts";
-import type { Secret } from "../common/secret.ts";
+import type { Clock } from "#common/resilience/clock.ts";
+import type { Secret } from "#common/secret.ts";
 import { isBrokered } from "./brokered-secret.ts";
 
 /** So long after it was replaced a version is still known to a sanitizer that asks for it anew. */

@@ -1,10 +1,10 @@
-import { systemClock } from "../common/clock.ts";
-import { SecretsServiceService } from "../common/gen/airlock/v1/secrets.ts";
-import { startGrpcServer } from "../common/grpc-server.ts";
-import type { Log } from "../common/log.ts";
-import { openProjectCatalogue } from "../common/project-catalogue.ts";
-import { type RunningService, runService } from "../common/run-service.ts";
-import { openTlsIfAny } from "../common/tls-identity.ts";
+import { startGrpcServer } from "#common/grpc/server.ts";
+import { openTlsIfAny } from "#common/identity/tls-identity.ts";
+import { openProjectCatalogue } from "#common/projects/catalogue.ts";
+import { systemClock } from "#common/resilience/clock.ts";
+import type { Log } from "#common/service/log.ts";
+import { type RunningService, runService } from "#common/service/run-service.ts";
+import { SecretsServiceService } from "#proto/secrets.ts";
 import { readSecretsConfig, type SecretsConfig } from "./config.ts";
 import { secretsHandlers } from "./handlers.ts";
 import { createSecretHistory } from "./history.ts";

@@ -1,6 +1,6 @@
-import { AirlockError } from "../common/errors.ts";
-import { isUsable, type ProjectCatalogue } from "../common/project-catalogue.ts";
-import type { Project } from "../common/project-file.ts";
+import { AirlockError } from "#common/errors.ts";
+import { isUsable, type ProjectCatalogue } from "#common/projects/catalogue.ts";
+import type { Project } from "#common/projects/file.ts";
 import type { Resolved, SecretHistory } from "./history.ts";
 import { createInOrder } from "./in-order.ts";
 import { resolveSecrets, secretProblems } from "./resolver.ts";

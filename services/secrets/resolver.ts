@@ -1,7 +1,7 @@
-import { AirlockError } from "../common/errors.ts";
-import type { Project, SecretReference } from "../common/project-file.ts";
-import { textMeant } from "../common/redaction/secret-parts.ts";
-import { Secret } from "../common/secret.ts";
+import { AirlockError } from "#common/errors.ts";
+import type { Project, SecretReference } from "#common/projects/file.ts";
+import { textMeant } from "#common/redaction/needles/secret-parts.ts";
+import { Secret } from "#common/secret.ts";
 import { BrokeredSecret } from "./brokered-secret.ts";
 import { parseReference } from "./reference.ts";
 import { type SecretSources, UnresolvedSecret } from "./sources/source.ts";

@@ -1,5 +1,5 @@
-import type { EnvironmentReader } from "../common/environment.ts";
-import { Secret } from "../common/secret.ts";
+import { Secret } from "#common/secret.ts";
+import type { EnvironmentReader } from "#common/service/environment.ts";
 
 /** How to reach HashiCorp Vault or OpenBao. */
 export type VaultSettings = {

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
-import { ConfigError } from "../common/environment.ts";
+import { ConfigError } from "#common/service/environment.ts";
 
 const KEY_BYTES = 32;
 

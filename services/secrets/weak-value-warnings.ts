@@ -1,6 +1,6 @@
-import type { Log } from "../common/log.ts";
-import { weaknessOf } from "../common/redaction/weak-values.ts";
-import type { Secret } from "../common/secret.ts";
+import { weaknessOf } from "#common/redaction/needles/weak-values.ts";
+import type { Secret } from "#common/secret.ts";
+import type { Log } from "#common/service/log.ts";
 
 /**
  * Warns once about each secret that is a word or a short number: in other words and numbers it is not redacted, because

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { removeTree } from "../../services/common/remove-tree.ts";
+import { removeTree } from "#common/remove-tree.ts";
 import { freePort } from "../support/free-port.ts";
 import { startPostgres, type TestDatabase, type TestPostgres } from "../support/postgres.ts";
 import { startServiceProcess } from "../support/service-process.ts";

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { superviseContainer } from "../../services/pool-manager/drivers/docker-worker.ts";
+import { superviseContainer } from "../../services/pool-manager/drivers/docker/worker.ts";
 import { startAirlock, type TestAirlock } from "../support/airlock.ts";
 import { DOCKER_ENVIRONMENT } from "../support/docker.ts";
 import { type PrivateEngine, privateEngineMissing, startPrivateEngine } from "../support/private-engine.ts";

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { RULES } from "../../services/common/authorization.ts";
+import { RULES } from "#common/identity/authorization.ts";
 import { startAirlock, type TestAirlock } from "../support/airlock.ts";
 import { startTlsServices, type TlsServices } from "../support/tls-services.ts";
 

@@ -1,7 +1,7 @@
 import { chown, lstat, mkdir, readdir, rm, stat, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import { readEmbeddedConfig } from "../../cli/embedded-config.ts";
+import { readEmbeddedConfig } from "../../cli/embedded/config.ts";
 import { runAirlock, startAirlock, type TestAirlock } from "../support/airlock.ts";
 
 const started: TestAirlock[] = [];

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { createLog } from "#common/service/log.ts";
 import { startMockGateway } from "../../gateway/mock.ts";
-import { createLog } from "../../services/common/log.ts";
 import { describeRestContract } from "./rest-contract.ts";
 import { get, settled, submit, type Target } from "./rest-contract-client.ts";
 

@@ -5,9 +5,9 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ExecutionStatus } from "../../services/common/gen/airlock/v1/execution.ts";
-import { RouterServiceClient } from "../../services/common/gen/airlock/v1/router.ts";
-import { callUnary, connect } from "../../services/common/grpc-client.ts";
+import { callUnary, connect } from "#common/grpc/client.ts";
+import { ExecutionStatus } from "#proto/execution.ts";
+import { RouterServiceClient } from "#proto/router.ts";
 import { runAirlock, startAirlock, type TestAirlock } from "../support/airlock.ts";
 import { restClient } from "../support/rest.ts";
 

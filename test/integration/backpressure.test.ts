@@ -1,8 +1,8 @@
 import { type ServiceError, status } from "@grpc/grpc-js";
 import { afterEach, describe, expect, it } from "vitest";
-import { EndReason, ExecutionStatus } from "../../services/common/gen/airlock/v1/execution.ts";
-import { SubmitRequest } from "../../services/common/gen/airlock/v1/router.ts";
-import { callUnary } from "../../services/common/grpc-client.ts";
+import { callUnary } from "#common/grpc/client.ts";
+import { EndReason, ExecutionStatus } from "#proto/execution.ts";
+import { SubmitRequest } from "#proto/router.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 import { postgresMissing, startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { retryDelayOf } from "../support/retry-delay.ts";

@@ -3,10 +3,10 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { pino } from "pino";
 import { afterEach, expect, it } from "vitest";
-import { ConfigError } from "../../services/common/environment.ts";
-import { openEngine } from "../../services/pool-manager/drivers/docker-engine.ts";
-import { LABEL, namesOf } from "../../services/pool-manager/drivers/docker-names.ts";
-import { type Ownership, ownDeployment } from "../../services/pool-manager/drivers/docker-owner.ts";
+import { ConfigError } from "#common/service/environment.ts";
+import { openEngine } from "../../services/pool-manager/drivers/docker/engine.ts";
+import { LABEL, namesOf } from "../../services/pool-manager/drivers/docker/names.ts";
+import { type Ownership, ownDeployment } from "../../services/pool-manager/drivers/docker/owner.ts";
 import { isRunning, ownIdentity } from "../../services/pool-manager/drivers/process-identity.ts";
 import { describeWithEngine, docker, removeDeployment } from "../support/docker.ts";
 

@@ -5,13 +5,13 @@ import { basename, join } from "node:path";
 import { pino } from "pino";
 import { v7 as uuidv7 } from "uuid";
 import { describe, expect, it } from "vitest";
-import { openTlsIdentity } from "../../services/common/tls-identity.ts";
-import { createDockerDriver } from "../../services/pool-manager/drivers/docker.ts";
-import { engineError, openEngine } from "../../services/pool-manager/drivers/docker-engine.ts";
-import { namesOf } from "../../services/pool-manager/drivers/docker-names.ts";
-import { createProcessDriver } from "../../services/pool-manager/drivers/process.ts";
-import { PassingFailure } from "../../services/pool-manager/passing-failure.ts";
-import { startWorker } from "../../services/pool-manager/worker.ts";
+import { openTlsIdentity } from "#common/identity/tls-identity.ts";
+import { createDockerDriver } from "../../services/pool-manager/drivers/docker/driver.ts";
+import { engineError, openEngine } from "../../services/pool-manager/drivers/docker/engine.ts";
+import { namesOf } from "../../services/pool-manager/drivers/docker/names.ts";
+import { createProcessDriver } from "../../services/pool-manager/drivers/process/driver.ts";
+import { PassingFailure } from "../../services/pool-manager/drivers/transient-failure.ts";
+import { startWorker } from "../../services/pool-manager/worker/worker.ts";
 import { DOCKER_ENVIRONMENT, describeWithEngine, docker, removeDeployment } from "../support/docker.ts";
 import {
   type DriverStage,

@@ -1,12 +1,8 @@
 import { createServer as createHttp2Server, type Http2Session } from "node:http2";
 import { afterEach, describe, expect, it } from "vitest";
-import {
-  EndReason,
-  type Execution,
-  ExecutionStatus,
-} from "../../services/common/gen/airlock/v1/execution.ts";
-import { PoolManagerServiceClient, type Project } from "../../services/common/gen/airlock/v1/pool_manager.ts";
-import { callUnary, connect } from "../../services/common/grpc-client.ts";
+import { callUnary, connect } from "#common/grpc/client.ts";
+import { EndReason, type Execution, ExecutionStatus } from "#proto/execution.ts";
+import { PoolManagerServiceClient, type Project } from "#proto/pool_manager.ts";
 import { belowOf } from "../support/footprint.ts";
 import { startServices, type TestServices } from "../support/services.ts";
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, it } from "vitest";
-import { openSqliteStore } from "../../services/router/store/sqlite.ts";
+import { openSqliteStore } from "../../services/router/store/sqlite/store.ts";
 
 it.skipIf(process.getuid?.() !== 0)(
   "a submission that the disk has no room for is refused as unavailable, and nothing of it stays",

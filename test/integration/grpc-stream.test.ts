@@ -3,21 +3,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { AirlockError } from "../../services/common/errors.ts";
+import { AirlockError } from "#common/errors.ts";
+import { callUnary, clientDuplex, connect } from "#common/grpc/client.ts";
+import { type CallContext, type GrpcServer, handlersFor, startGrpcServer } from "#common/grpc/server.ts";
+import type { Duplex } from "#common/grpc/stream.ts";
 import {
   type LeaseRequest,
   type LeaseResponse,
   PoolManagerServiceClient,
   PoolManagerServiceService,
-} from "../../services/common/gen/airlock/v1/pool_manager.ts";
-import { callUnary, clientDuplex, connect } from "../../services/common/grpc-client.ts";
-import {
-  type CallContext,
-  type GrpcServer,
-  handlersFor,
-  startGrpcServer,
-} from "../../services/common/grpc-server.ts";
-import type { Duplex } from "../../services/common/grpc-stream.ts";
+} from "#proto/pool_manager.ts";
 
 type Handler = (stream: Duplex<LeaseRequest, LeaseResponse>, context: CallContext) => Promise<void>;
 

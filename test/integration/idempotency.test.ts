@@ -3,16 +3,12 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { pino } from "pino";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { hasCode } from "../../services/common/errors.ts";
-import { EndReason, ExecutionStatus } from "../../services/common/gen/airlock/v1/execution.ts";
-import {
-  type RouterServiceClient,
-  SubmitRequest,
-  type SubmitResponse,
-} from "../../services/common/gen/airlock/v1/router.ts";
-import { callUnary } from "../../services/common/grpc-client.ts";
-import { fingerprintOf } from "../../services/common/idempotency.ts";
-import { openPostgresStore } from "../../services/router/store/postgres.ts";
+import { hasCode } from "#common/errors.ts";
+import { callUnary } from "#common/grpc/client.ts";
+import { fingerprintOf } from "#common/idempotency.ts";
+import { EndReason, ExecutionStatus } from "#proto/execution.ts";
+import { type RouterServiceClient, SubmitRequest, type SubmitResponse } from "#proto/router.ts";
+import { openPostgresStore } from "../../services/router/store/postgres/store.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 import { postgresMissing, startPostgres, type TestDatabase, type TestPostgres } from "../support/postgres.ts";
 import { startServices, type TestRouter, type TestServices } from "../support/services.ts";

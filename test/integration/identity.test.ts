@@ -4,21 +4,21 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Client, credentials, status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { renewCertificates } from "../../cli/certs-directory.ts";
-import { startGateway } from "../../gateway/main.ts";
-import { mayCall, RULES } from "../../services/common/authorization.ts";
-import { EgressServiceClient, type HoldRouteResponse } from "../../services/common/gen/airlock/v1/egress.ts";
+import { callUnary, clientDuplex, connect } from "#common/grpc/client.ts";
+import { mayCall, RULES } from "#common/identity/authorization.ts";
+import type { Identity, ServiceIdentity } from "#common/identity/identity.ts";
+import { openTlsIdentity } from "#common/identity/tls-identity.ts";
+import { createLog } from "#common/service/log.ts";
+import { EgressServiceClient, type HoldRouteResponse } from "#proto/egress.ts";
 import {
   ProvisionRequest,
   RunStart,
   type WatchStatusResponse,
   WorkerServiceClient,
   WorkerState,
-} from "../../services/common/gen/airlock/v1/worker.ts";
-import { callUnary, clientDuplex, connect } from "../../services/common/grpc-client.ts";
-import type { Identity, ServiceIdentity } from "../../services/common/identity.ts";
-import { createLog } from "../../services/common/log.ts";
-import { openTlsIdentity } from "../../services/common/tls-identity.ts";
+} from "#proto/worker.ts";
+import { renewCertificates } from "../../cli/certificates/certs-directory.ts";
+import { startGateway } from "../../gateway/main.ts";
 import { startEchoServer } from "../support/echo-server.ts";
 import { restClient } from "../support/rest.ts";
 import { RPCS, type Rpc } from "../support/rpcs.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { callUnary } from "../../services/common/grpc-client.ts";
+import { callUnary } from "#common/grpc/client.ts";
 import { startFlood } from "../support/flood-stage.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 import { startServices, type TestServices } from "../support/services.ts";

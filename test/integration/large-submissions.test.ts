@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ExecutionStatus } from "../../services/common/gen/airlock/v1/execution.ts";
-import { SubmitRequest } from "../../services/common/gen/airlock/v1/router.ts";
-import { callUnary } from "../../services/common/grpc-client.ts";
+import { callUnary } from "#common/grpc/client.ts";
+import { ExecutionStatus } from "#proto/execution.ts";
+import { SubmitRequest } from "#proto/router.ts";
 import { startServices, type TestServices } from "../support/services.ts";
 
 let services: TestServices;

@@ -3,21 +3,21 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { systemClock } from "../../services/common/clock.ts";
+import { connect } from "#common/grpc/client.ts";
+import { type GrpcServer, handlersFor, startGrpcServer } from "#common/grpc/server.ts";
+import { parseProjectFile } from "#common/projects/file.ts";
+import { systemClock } from "#common/resilience/clock.ts";
 import {
   PoolManagerServiceClient,
   type PoolManagerServiceServer,
   PoolManagerServiceService,
-} from "../../services/common/gen/airlock/v1/pool_manager.ts";
-import { connect } from "../../services/common/grpc-client.ts";
-import { type GrpcServer, handlersFor, startGrpcServer } from "../../services/common/grpc-server.ts";
-import { parseProjectFile } from "../../services/common/project-file.ts";
+} from "#proto/pool_manager.ts";
 import { serveLease } from "../../services/pool-manager/lease-handler.ts";
-import { createPool, type Pool } from "../../services/pool-manager/pool.ts";
-import type { Pools } from "../../services/pool-manager/pools.ts";
-import type { Worker } from "../../services/pool-manager/worker.ts";
-import { createWorkerPlaces } from "../../services/pool-manager/worker-places.ts";
-import { openLease } from "../../services/router/lease-session.ts";
+import { createWorkerPlaces } from "../../services/pool-manager/pool/places.ts";
+import { createPool, type Pool } from "../../services/pool-manager/pool/pool.ts";
+import type { Pools } from "../../services/pool-manager/pool/pools.ts";
+import type { Worker } from "../../services/pool-manager/worker/worker.ts";
+import { openLease } from "../../services/router/peers/lease.ts";
 
 const never = new Promise<string>(() => undefined);
 // A worker that outlives its pool-manager, as a container does; nothing runs on it.

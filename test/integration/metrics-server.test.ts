@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Counter, Registry } from "prom-client";
 import { describe, expect, it } from "vitest";
-import { createProcessRegistry, serveMetrics } from "../../services/common/metrics-server.ts";
+import { createProcessRegistry, serveMetrics } from "#common/service/metrics-server.ts";
 import { freePort } from "../support/free-port.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");

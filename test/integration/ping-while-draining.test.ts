@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client, credentials, Server, ServerCredentials } from "@grpc/grpc-js";
 import { expect, it } from "vitest";
-import { allowPingsWhileDraining } from "../../services/common/ping-while-draining.ts";
+import { allowPingsWhileDraining } from "#common/grpc/ping-while-draining.ts";
 
 const PINGS = { "grpc.keepalive_time_ms": 300, "grpc.keepalive_timeout_ms": 5_000 };
 const asIs = (value: Buffer) => value;

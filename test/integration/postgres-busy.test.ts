@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
-import { AirlockError } from "../../services/common/errors.ts";
+import { AirlockError } from "#common/errors.ts";
 import type { ExecutionStore } from "../../services/router/store/store.ts";
 import { postgresMissing } from "../support/postgres.ts";
 import { usePostgresStores } from "../support/postgres-stores.ts";

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { inspect } from "node:util";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { issue, makeAuthority } from "../../cli/certificate-authority.ts";
-import { systemClock } from "../../services/common/clock.ts";
-import type { PostgresConfig } from "../../services/router/store/database-config.ts";
-import { openPostgresStore } from "../../services/router/store/postgres.ts";
+import { systemClock } from "#common/resilience/clock.ts";
+import { issue, makeAuthority } from "../../cli/certificates/certificate-authority.ts";
+import type { PostgresConfig } from "../../services/router/store/config.ts";
+import { openPostgresStore } from "../../services/router/store/postgres/store.ts";
 import { configOf, postgresMissing, startPostgres, type TestPostgres } from "../support/postgres.ts";
 
 const missing = postgresMissing();

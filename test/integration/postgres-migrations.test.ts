@@ -6,12 +6,12 @@ import { join } from "node:path";
 import { Client } from "pg";
 import { pino } from "pino";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { readClientConfig } from "../../services/router/store/postgres-connection.ts";
+import { readClientConfig } from "../../services/router/store/postgres/connection.ts";
 import {
   MIGRATIONS_DIRECTORY,
   migrate,
   readMigrations,
-} from "../../services/router/store/postgres-migrations.ts";
+} from "../../services/router/store/postgres/migrations.ts";
 import { ROW_BYTES } from "../../services/router/store/stored-bytes.ts";
 import { postgresMissing, startPostgres, type TestDatabase, type TestPostgres } from "../support/postgres.ts";
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { systemClock } from "../../services/common/clock.ts";
+import { systemClock } from "#common/resilience/clock.ts";
 import { type Ending, failure, NO_OUTPUT } from "../../services/router/execution.ts";
+import { watchExecution } from "../../services/router/queries/watch.ts";
 import type { Outline } from "../../services/router/store/store.ts";
-import { watchExecution } from "../../services/router/watch.ts";
 import { createFakeClock } from "../support/fake-clock.ts";
 import { GRANT } from "../support/grant.ts";
 import { postgresMissing } from "../support/postgres.ts";

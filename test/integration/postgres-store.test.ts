@@ -3,9 +3,8 @@ import { inspect } from "node:util";
 import { Client } from "pg";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
-import { systemClock } from "../../services/common/clock.ts";
+import { systemClock } from "#common/resilience/clock.ts";
 import { type Ending, failure, NO_OUTPUT } from "../../services/router/execution.ts";
-import { openPostgresStore } from "../../services/router/store/postgres.ts";
 import {
   COUNT_QUEUES,
   DELETE_ENDED,
@@ -13,7 +12,8 @@ import {
   INSERT,
   list,
   listDeadLetters,
-} from "../../services/router/store/postgres-statements.ts";
+} from "../../services/router/store/postgres/statements.ts";
+import { openPostgresStore } from "../../services/router/store/postgres/store.ts";
 import { postgresMissing } from "../support/postgres.ts";
 import { hear, QUESTION, running, submit, usePostgresStores } from "../support/postgres-stores.ts";
 import { describeStoreContract } from "../support/store-contract.ts";

@@ -10,8 +10,8 @@ import {
 import { loadFileDescriptorSetFromBuffer, loadSync } from "@grpc/proto-loader";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { connect } from "../../services/common/grpc-client.ts";
-import { openTlsIdentity, type TlsIdentity } from "../../services/common/tls-identity.ts";
+import { connect } from "#common/grpc/client.ts";
+import { openTlsIdentity, type TlsIdentity } from "#common/identity/tls-identity.ts";
 import { startTlsServices, type TlsServices } from "../support/tls-services.ts";
 
 const REFLECTION_PROTOS = join(

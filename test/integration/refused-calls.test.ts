@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { PoolManagerServiceClient } from "../../services/common/gen/airlock/v1/pool_manager.ts";
-import { callUnary, connect } from "../../services/common/grpc-client.ts";
+import { callUnary, connect } from "#common/grpc/client.ts";
+import { PoolManagerServiceClient } from "#proto/pool_manager.ts";
 
 const EMPTY_MESSAGE = Buffer.alloc(5);
 

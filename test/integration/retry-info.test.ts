@@ -4,16 +4,16 @@ import { join } from "node:path";
 import type { ServiceError } from "@grpc/grpc-js";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { problemHeaders } from "../../gateway/problems.ts";
-import { AirlockError, ERROR_RULES, type ErrorCode } from "../../services/common/errors.ts";
+import { AirlockError, ERROR_RULES, type ErrorCode } from "#common/errors.ts";
+import { connect } from "#common/grpc/client.ts";
+import { type GrpcServer, handlersFor, startGrpcServer } from "#common/grpc/server.ts";
 import {
   RouterServiceClient,
   type RouterServiceServer,
   RouterServiceService,
   SubmitRequest,
-} from "../../services/common/gen/airlock/v1/router.ts";
-import { connect } from "../../services/common/grpc-client.ts";
-import { type GrpcServer, handlersFor, startGrpcServer } from "../../services/common/grpc-server.ts";
+} from "#proto/router.ts";
+import { problemHeaders } from "../../gateway/rest/problems.ts";
 import { retryDelayOf } from "../support/retry-delay.ts";
 
 const CODES = Object.keys(ERROR_RULES) as ErrorCode[];

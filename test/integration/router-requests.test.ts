@@ -1,8 +1,8 @@
 import { makeGenericClientConstructor } from "@grpc/grpc-js";
 import { service as healthService } from "grpc-health-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ExecutionStatus } from "../../services/common/gen/airlock/v1/execution.ts";
-import { callUnary, connect } from "../../services/common/grpc-client.ts";
+import { callUnary, connect } from "#common/grpc/client.ts";
+import { ExecutionStatus } from "#proto/execution.ts";
 import { startServices, type TestServices } from "../support/services.ts";
 
 const LIMITS = { timeoutMs: 10_000 };

@@ -1,12 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import {
-  EndReason,
-  type Execution,
-  ExecutionStatus,
-} from "../../services/common/gen/airlock/v1/execution.ts";
-import { PoolManagerServiceClient } from "../../services/common/gen/airlock/v1/pool_manager.ts";
-import { RouterServiceClient, SubmitRequest } from "../../services/common/gen/airlock/v1/router.ts";
-import { callUnary, connect } from "../../services/common/grpc-client.ts";
+import { callUnary, connect } from "#common/grpc/client.ts";
+import { EndReason, type Execution, ExecutionStatus } from "#proto/execution.ts";
+import { PoolManagerServiceClient } from "#proto/pool_manager.ts";
+import { RouterServiceClient, SubmitRequest } from "#proto/router.ts";
 import { type EchoServer, startEchoServer } from "../support/echo-server.ts";
 import { postgresMissing, startPostgres, type TestDatabase, type TestPostgres } from "../support/postgres.ts";
 import { type ServiceProcess, startServiceProcess } from "../support/service-process.ts";

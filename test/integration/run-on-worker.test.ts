@@ -2,25 +2,25 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { EndReason } from "../../services/common/gen/airlock/v1/execution.ts";
+import { type GrpcServer, handlersFor, startGrpcServer } from "#common/grpc/server.ts";
+import { createWorkerConnections, type WorkerConnections } from "#common/grpc/worker-connections.ts";
+import { EndReason } from "#proto/execution.ts";
 import {
   type RunRequest,
   type RunResponse,
   type WorkerServiceServer,
   WorkerServiceService,
-} from "../../services/common/gen/airlock/v1/worker.ts";
-import { type GrpcServer, handlersFor, startGrpcServer } from "../../services/common/grpc-server.ts";
-import { createWorkerConnections, type WorkerConnections } from "../../services/common/worker-connections.ts";
-import { createInterruption } from "../../services/router/interruption.ts";
-import type { LeaseSession } from "../../services/router/lease-session.ts";
-import { openOutputLog } from "../../services/router/output-log.ts";
-import type { RunParts } from "../../services/router/run-conduct.ts";
-import { runOnWorker } from "../../services/router/run-on-worker.ts";
-import { createRunningTime } from "../../services/router/running-time.ts";
-import { startStopwatch } from "../../services/router/stopwatch.ts";
-import { openSqliteStore } from "../../services/router/store/sqlite.ts";
+} from "#proto/worker.ts";
+import type { LeaseSession } from "../../services/router/peers/lease.ts";
+import type { RunParts } from "../../services/router/run/conduct-run.ts";
+import { runOnWorker } from "../../services/router/run/follow-run.ts";
+import { createInterruption } from "../../services/router/run/interruption.ts";
+import { openOutputLog } from "../../services/router/run/output-log.ts";
+import type { Outcome } from "../../services/router/run/run-stream.ts";
+import { createRunningTime } from "../../services/router/run/running-time.ts";
+import { startStopwatch } from "../../services/router/run/stopwatch.ts";
+import { openSqliteStore } from "../../services/router/store/sqlite/store.ts";
 import type { ExecutionStore } from "../../services/router/store/store.ts";
-import type { Outcome } from "../../services/router/worker-conversation.ts";
 import { createFakeClock, type FakeClock } from "../support/fake-clock.ts";
 import { GRANT } from "../support/grant.ts";
 import { openWay, type Way } from "../support/way.ts";

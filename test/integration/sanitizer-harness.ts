@@ -1,20 +1,20 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type ClientDuplex, callUnary, clientDuplex, connect } from "#common/grpc/client.ts";
+import { createLog } from "#common/service/log.ts";
+import type { RunningService } from "#common/service/run-service.ts";
 import {
   type SanitizeChannel,
   type SanitizeRequest,
   type SanitizeResponse,
   SanitizerServiceClient,
-} from "../../services/common/gen/airlock/v1/sanitizer.ts";
+} from "#proto/sanitizer.ts";
 import {
   type ResolveNeedlesResponse,
   type ResolveSecretsResponse,
   SecretsServiceClient,
-} from "../../services/common/gen/airlock/v1/secrets.ts";
-import { type ClientDuplex, callUnary, clientDuplex, connect } from "../../services/common/grpc-client.ts";
-import { createLog } from "../../services/common/log.ts";
-import type { RunningService } from "../../services/common/run-service.ts";
+} from "#proto/secrets.ts";
 import { startSanitizer } from "../../services/sanitizer/main.ts";
 import { startSecrets } from "../../services/secrets/main.ts";
 

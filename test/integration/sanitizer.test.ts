@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { SanitizeChannel } from "../../services/common/gen/airlock/v1/sanitizer.ts";
+import { SanitizeChannel } from "#proto/sanitizer.ts";
 import { document, type Harness, startHarness } from "./sanitizer-harness.ts";
 
 const { STDOUT, STDERR, ERROR, LLM_PROMPT, LLM_MODEL, RESULT, MEMORY_UPDATES } = SanitizeChannel;
@@ -311,7 +311,7 @@ describe("the sanitizer without the secrets service", () => {
   it("withholds within the router's patience, twenty seconds, when the secrets service hangs", async () => {
     const { createServer } = await import("node:net");
     const { startSanitizer } = await import("../../services/sanitizer/main.ts");
-    const { createLog } = await import("../../services/common/log.ts");
+    const { createLog } = await import("#common/service/log.ts");
     const directory = await mkdtemp(join(tmpdir(), "airlock-silent-"));
     const secretsAddress = `unix:${join(directory, "secrets.sock")}`;
     const silent = createServer(() => undefined).listen(secretsAddress.slice("unix:".length));
@@ -319,8 +319,8 @@ describe("the sanitizer without the secrets service", () => {
     const log = createLog("test", "silent");
     const listen = `unix:${join(directory, "sanitizer.sock")}`;
     const sanitizer = await startSanitizer({ listen, secretsAddress }, log);
-    const { connect, clientDuplex } = await import("../../services/common/grpc-client.ts");
-    const { SanitizerServiceClient } = await import("../../services/common/gen/airlock/v1/sanitizer.ts");
+    const { connect, clientDuplex } = await import("#common/grpc/client.ts");
+    const { SanitizerServiceClient } = await import("#proto/sanitizer.ts");
     const client = connect(SanitizerServiceClient, sanitizer.address);
     const stream = clientDuplex(client.sanitize(), "sanitizer");
     const value = { project: "demo", executionId: "execution", secretsVersion: "v" };

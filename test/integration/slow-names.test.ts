@@ -1,7 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { EndReason, type Execution } from "../../services/common/gen/airlock/v1/execution.ts";
-import { callUnary } from "../../services/common/grpc-client.ts";
+import { callUnary } from "#common/grpc/client.ts";
+import { EndReason, type Execution } from "#proto/execution.ts";
 import { HTTP_HELPERS } from "../security/script-helpers.ts";
 import { type DnsServer, SILENT, startDnsServer } from "../support/dns-server.ts";
 import { type EchoServer, startEchoServer } from "../support/echo-server.ts";

@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { SecretsServiceClient } from "../../services/common/gen/airlock/v1/secrets.ts";
-import { callUnary, connect } from "../../services/common/grpc-client.ts";
+import { callUnary, connect } from "#common/grpc/client.ts";
+import { SecretsServiceClient } from "#proto/secrets.ts";
 import { type ServiceProcess, startServiceProcess } from "../support/service-process.ts";
 
 let directory: string;

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { ExecutionStatus, WaitingKind } from "../../services/common/gen/airlock/v1/execution.ts";
-import { callUnary } from "../../services/common/grpc-client.ts";
+import { callUnary } from "#common/grpc/client.ts";
+import { ExecutionStatus, WaitingKind } from "#proto/execution.ts";
 import { startServices, type TestServices } from "../support/services.ts";
 
 // Two paused executions store 36 MB, and three 54.

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { EndReason, ExecutionStatus } from "../../services/common/gen/airlock/v1/execution.ts";
+import { EndReason, ExecutionStatus } from "#proto/execution.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 import { postgresMissing, startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { startServices, type TestServices } from "../support/services.ts";

@@ -2,7 +2,7 @@ import { createRequire } from "node:module";
 import { setTimeout as sleep } from "node:timers/promises";
 import { queryObjects } from "node:v8";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { callUnary } from "../../services/common/grpc-client.ts";
+import { callUnary } from "#common/grpc/client.ts";
 import { startServices, type TestServices } from "../support/services.ts";
 
 const { ClientDuplexStreamImpl } = createRequire(import.meta.url)("@grpc/grpc-js/build/src/call.js");

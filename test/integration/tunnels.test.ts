@@ -5,15 +5,15 @@ import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createLog } from "../../services/common/log.ts";
-import { createWorkerConnections, type WorkerConnections } from "../../services/common/worker-connections.ts";
-import { createRoute } from "../../services/egress/routes.ts";
-import type { TunnelSocket } from "../../services/egress/tunnel-socket.ts";
+import { createWorkerConnections, type WorkerConnections } from "#common/grpc/worker-connections.ts";
+import { createLog } from "#common/service/log.ts";
+import { createRoute } from "../../services/egress/routes/routes.ts";
+import type { TunnelSocket } from "../../services/egress/tunnels/socket.ts";
 import {
   createTunnelOpener,
   TUNNEL_CHANNEL_OPTIONS,
   type WorkerTunnels,
-} from "../../services/egress/worker-tunnels.ts";
+} from "../../services/egress/tunnels/worker-tunnels.ts";
 import { startTunnelWorker, type TunnelWorker } from "../support/tunnel-worker.ts";
 
 const { route } = createRoute({

@@ -1,12 +1,8 @@
 import { pino } from "pino";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import {
-  EndReason,
-  type Execution,
-  ExecutionStatus,
-} from "../../services/common/gen/airlock/v1/execution.ts";
-import { type RouterServiceClient, SubmitRequest } from "../../services/common/gen/airlock/v1/router.ts";
-import { callUnary } from "../../services/common/grpc-client.ts";
+import { callUnary } from "#common/grpc/client.ts";
+import { EndReason, type Execution, ExecutionStatus } from "#proto/execution.ts";
+import { type RouterServiceClient, SubmitRequest } from "#proto/router.ts";
 import { postgresMissing, startPostgres, type TestDatabase, type TestPostgres } from "../support/postgres.ts";
 import { startServices, type TestRouter, type TestServices } from "../support/services.ts";
 

@@ -5,7 +5,7 @@ import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { RULES } from "../../services/common/authorization.ts";
+import { RULES } from "#common/identity/authorization.ts";
 import {
   type Account,
   accountMissing,

@@ -2,13 +2,9 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import {
-  EndReason,
-  type Execution,
-  ExecutionStatus,
-} from "../../services/common/gen/airlock/v1/execution.ts";
-import { SanitizeChannel } from "../../services/common/gen/airlock/v1/sanitizer.ts";
-import { callUnary } from "../../services/common/grpc-client.ts";
+import { callUnary } from "#common/grpc/client.ts";
+import { EndReason, type Execution, ExecutionStatus } from "#proto/execution.ts";
+import { SanitizeChannel } from "#proto/sanitizer.ts";
 import { type Harness, type SanitizeStream, startHarness } from "../integration/sanitizer-harness.ts";
 import { startServices, type TestServices } from "../support/services.ts";
 import { Arms, guessOf, pick, randomText, randomValue } from "./guesses.ts";

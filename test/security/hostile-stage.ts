@@ -2,7 +2,7 @@ import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, vi } from "vitest";
-import { WORKER_PORT } from "../../services/pool-manager/drivers/docker-container.ts";
+import { WORKER_PORT } from "../../services/pool-manager/drivers/docker/container.ts";
 import { createTestCertificates, type EchoServer, startEchoServer } from "../support/echo-server.ts";
 import { type Listeners, listenersOf } from "../support/listeners.ts";
 import { type RestClient, restClient } from "../support/rest.ts";

@@ -1,4 +1,4 @@
-import { LABEL } from "../../services/pool-manager/drivers/docker-names.ts";
+import { LABEL } from "../../services/pool-manager/drivers/docker/names.ts";
 import { execIn, startDockerAirlock } from "../support/docker.ts";
 import type { Place } from "./place.ts";
 import { tracesOf } from "./traces.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { EndReason } from "../../services/common/gen/airlock/v1/execution.ts";
-import { PoolManagerServiceClient } from "../../services/common/gen/airlock/v1/pool_manager.ts";
-import { callUnary, connect } from "../../services/common/grpc-client.ts";
+import { callUnary, connect } from "#common/grpc/client.ts";
+import { EndReason } from "#proto/execution.ts";
+import { PoolManagerServiceClient } from "#proto/pool_manager.ts";
 import { type NetworkStage, startNetworkStage } from "./network-stage.ts";
 
 let stage: NetworkStage;

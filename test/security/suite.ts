@@ -1,7 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { WORKER_PORT } from "../../services/pool-manager/drivers/docker-container.ts";
+import { WORKER_PORT } from "../../services/pool-manager/drivers/docker/container.ts";
 import { type Account, accountMissing } from "../support/account.ts";
 import { answers } from "../support/listeners.ts";
 import {

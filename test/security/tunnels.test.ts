@@ -2,8 +2,8 @@ import { readdir, readFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { createServer, type Server } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { EndReason, type Execution } from "../../services/common/gen/airlock/v1/execution.ts";
-import { callUnary } from "../../services/common/grpc-client.ts";
+import { callUnary } from "#common/grpc/client.ts";
+import { EndReason, type Execution } from "#proto/execution.ts";
 import { type EchoServer, startEchoServer } from "../support/echo-server.ts";
 import { startServices, type TestServices } from "../support/services.ts";
 

@@ -1,8 +1,8 @@
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ExpectStatic } from "vitest";
+import { createLog } from "#common/service/log.ts";
 import { startGateway } from "../../gateway/main.ts";
-import { createLog } from "../../services/common/log.ts";
 import { type ExecutionView, type RestClient, restClient } from "../support/rest.ts";
 import { type ServiceProcess, startServiceProcess } from "../support/service-process.ts";
 import { startServices } from "../support/services.ts";

@@ -1,12 +1,12 @@
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { AirlockError } from "../../services/common/errors.ts";
-import { isUsable } from "../../services/common/project-catalogue.ts";
-import { type Project, parseProjectFile } from "../../services/common/project-file.ts";
-import type { TlsIdentity } from "../../services/common/tls-identity.ts";
+import { AirlockError } from "#common/errors.ts";
+import type { TlsIdentity } from "#common/identity/tls-identity.ts";
+import { isUsable } from "#common/projects/catalogue.ts";
+import { type Project, parseProjectFile } from "#common/projects/file.ts";
 import type { WorkerDriver, WorkerProcess } from "../../services/pool-manager/drivers/driver.ts";
-import type { Provision } from "../../services/pool-manager/provisioning.ts";
-import { startWorker, takeOverWorker, type Worker } from "../../services/pool-manager/worker.ts";
+import type { Provision } from "../../services/pool-manager/worker/provisioning.ts";
+import { startWorker, takeOverWorker, type Worker } from "../../services/pool-manager/worker/worker.ts";
 
 /** A driver under test. */
 export type DriverStage = {

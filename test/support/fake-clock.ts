@@ -1,4 +1,4 @@
-import type { Clock } from "../../services/common/clock.ts";
+import type { Clock } from "#common/resilience/clock.ts";
 
 /** A clock that moves only when told to, and then fires what is due in order. */
 export type FakeClock = Clock & {

@@ -1,5 +1,5 @@
+import { createLog } from "#common/service/log.ts";
 import { startGateway } from "../../gateway/main.ts";
-import { createLog } from "../../services/common/log.ts";
 import { restClient } from "./rest.ts";
 import type { TestServices } from "./services.ts";
 

@@ -1,6 +1,6 @@
 import { pino } from "pino";
-import { readClientConfig } from "../../services/router/store/postgres-connection.ts";
-import { migrate, readMigrations } from "../../services/router/store/postgres-migrations.ts";
+import { readClientConfig } from "../../services/router/store/postgres/connection.ts";
+import { migrate, readMigrations } from "../../services/router/store/postgres/migrations.ts";
 import { configOf } from "./postgres.ts";
 
 // Migrates AIRLOCK_DATABASE_URL with the files in a directory, as a router does when it starts, and may be killed.

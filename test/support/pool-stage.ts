@@ -1,10 +1,10 @@
 import { pino } from "pino";
 import { beforeEach } from "vitest";
-import type { AirlockError } from "../../services/common/errors.ts";
-import type { Lease } from "../../services/pool-manager/lease.ts";
-import { createPool, type Pool } from "../../services/pool-manager/pool.ts";
-import type { Worker } from "../../services/pool-manager/worker.ts";
-import { createWorkerPlaces, type WorkerPlaces } from "../../services/pool-manager/worker-places.ts";
+import type { AirlockError } from "#common/errors.ts";
+import type { Lease } from "../../services/pool-manager/pool/lease.ts";
+import { createWorkerPlaces, type WorkerPlaces } from "../../services/pool-manager/pool/places.ts";
+import { createPool, type Pool } from "../../services/pool-manager/pool/pool.ts";
+import type { Worker } from "../../services/pool-manager/worker/worker.ts";
 import { createFakeClock, type FakeClock } from "./fake-clock.ts";
 
 type TestWorker = Worker & {

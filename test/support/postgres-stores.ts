@@ -1,8 +1,8 @@
 import { pino } from "pino";
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from "vitest";
-import { type Clock, systemClock } from "../../services/common/clock.ts";
-import type { Log } from "../../services/common/log.ts";
-import { openPostgresStore } from "../../services/router/store/postgres.ts";
+import { type Clock, systemClock } from "#common/resilience/clock.ts";
+import type { Log } from "#common/service/log.ts";
+import { openPostgresStore } from "../../services/router/store/postgres/store.ts";
 import type { ExecutionStore } from "../../services/router/store/store.ts";
 import { GRANT } from "./grant.ts";
 import { startPostgres, type TestDatabase, type TestPostgres } from "./postgres.ts";

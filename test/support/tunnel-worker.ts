@@ -1,12 +1,8 @@
 import { join } from "node:path";
 import { Duplex } from "node:stream";
 import type { ServerDuplexStream } from "@grpc/grpc-js";
-import {
-  type TunnelRequest,
-  type TunnelResponse,
-  WorkerServiceService,
-} from "../../services/common/gen/airlock/v1/worker.ts";
-import { startGrpcServer } from "../../services/common/grpc-server.ts";
+import { startGrpcServer } from "#common/grpc/server.ts";
+import { type TunnelRequest, type TunnelResponse, WorkerServiceService } from "#proto/worker.ts";
 
 type Tunnel = ServerDuplexStream<TunnelRequest, TunnelResponse>;
 

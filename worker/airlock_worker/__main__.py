@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--import-of", dest="distributions", action="append", default=[], metavar="DISTRIBUTION")
     parser.add_argument("--programs", default="sh,coreutils", metavar="NAME,NAME", help="of the machine, for scripts")
     parser.add_argument("--spares", type=int, default=2, help="run children kept forked ahead")
-    # As long as a lease and a route are kept: ATTACH_GRACE_MS in services/common/restart.ts.
+    # As long as a lease and a route are kept: ATTACH_GRACE_MS in services/common/service/grace-periods.ts.
     parser.add_argument("--grace", type=float, default=60, help="seconds that a run goes on without its caller")
     parser.add_argument("--descriptors", type=Path, default=DEFAULT_DESCRIPTORS)
     options = parser.parse_args()

@@ -15,7 +15,7 @@ from .log import log
 
 _TRUST_DOMAIN = "spiffe://airlock/"
 
-# These are the worker's rows of the table in services/common/authorization.ts.
+# These are the worker's rows of the table in services/common/identity/authorization.ts.
 CALLERS = {
     "Provision": frozenset({"pool-manager"}),
     "WatchStatus": frozenset({"pool-manager"}),

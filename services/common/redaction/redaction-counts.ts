@@ -1,4 +1,4 @@
-import type { SecretRedactions } from "../gen/airlock/v1/sanitizer.ts";
+import type { SecretRedactions } from "#proto/sanitizer.ts";
 
 /** How often each secret was replaced in one document. */
 export class RedactionCounts {

@@ -1,9 +1,9 @@
 import { markerShowing, PLAIN_MARKER } from "./markers.ts";
-import type { NeedleSet } from "./needle-set.ts";
-import type { Needle } from "./needles.ts";
+import type { Shown } from "./matching/regions.ts";
+import { Scanner } from "./matching/scanner.ts";
+import type { NeedleSet } from "./needles/needle-set.ts";
+import type { Needle } from "./needles/needles.ts";
 import { RedactionCounts } from "./redaction-counts.ts";
-import type { Shown } from "./regions.ts";
-import { Scanner } from "./scanner.ts";
 
 /** Looks once more at the text between the needles. What may leave goes into `pieces`, in order. */
 export type SecondPass = {

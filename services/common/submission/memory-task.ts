@@ -1,4 +1,4 @@
-import { inSlices, type Task } from "../background-thread.ts";
+import { inSlices, type Task } from "../event-loop/background-thread.ts";
 import { checkMemory, type MemoryTask, type MemoryTaskResult } from "./memory.ts";
 
 /** What the other thread does for `memoryProblem`. */

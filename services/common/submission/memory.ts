@@ -1,6 +1,6 @@
-import { createBackgroundThread, LARGE_BYTES } from "../background-thread.ts";
+import { createBackgroundThread, LARGE_BYTES } from "../event-loop/background-thread.ts";
+import { takeTurns } from "../event-loop/turn.ts";
 import { JsonSyntaxError, JsonTokens } from "../json/json-tokens.ts";
-import { takeTurns } from "../turn.ts";
 import { KeyTable } from "./key-table.ts";
 
 const MAX_DEPTH = 200;

@@ -1,6 +1,6 @@
+import type { Project } from "#proto/pool_manager.ts";
+import type { SubmitRequest } from "#proto/router.ts";
 import { AirlockError } from "../errors.ts";
-import type { Project } from "../gen/airlock/v1/pool_manager.ts";
-import type { SubmitRequest } from "../gen/airlock/v1/router.ts";
 import { memoryProblem } from "./memory.ts";
 
 const DEFAULT_TIMEOUT_MS = 60_000;

@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import type { EnvironmentReader } from "../../common/environment.ts";
+import type { EnvironmentReader } from "#common/service/environment.ts";
 
 /** The servers in AIRLOCK_DNS_SERVERS, with commas between: `10.0.0.53`, `10.0.0.53:5353`, `[fd00::53]:5353`. */
 export function readDnsServers(read: EnvironmentReader): readonly string[] {

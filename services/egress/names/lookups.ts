@@ -1,4 +1,4 @@
-import type { Clock } from "../../common/clock.ts";
+import type { Clock } from "#common/resilience/clock.ts";
 import { createFairLine, type FairLimits } from "./fair-line.ts";
 import type { Resolve } from "./resolve.ts";
 import { saysNoSuchName } from "./system-resolver.ts";

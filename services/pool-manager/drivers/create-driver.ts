@@ -1,9 +1,9 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { Circuits } from "../../common/circuits.ts";
-import { ConfigError } from "../../common/environment.ts";
-import type { AirlockError } from "../../common/errors.ts";
-import type { Log } from "../../common/log.ts";
+import type { AirlockError } from "#common/errors.ts";
+import type { Circuits } from "#common/resilience/circuits.ts";
+import { ConfigError } from "#common/service/environment.ts";
+import type { Log } from "#common/service/log.ts";
 import type { PoolManagerConfig } from "../config.ts";
 import type { WorkerDriver } from "./driver.ts";
 
@@ -26,14 +26,14 @@ export async function createDriver(
 ): Promise<WorkerDriver> {
   if (config.driver === "process") {
     await mkdir(config.runDirectory, { recursive: true, mode: 0o700 });
-    const { createProcessDriver } = await import("./process.ts");
+    const { createProcessDriver } = await import("./process/driver.ts");
     return createProcessDriver({ ...config, ...WORKER, log });
   }
   if (!config.docker) throw new Error("the docker driver has no configuration");
   // Loaded only where it is used: it would cost every other start its time.
-  const { createDockerDriver } = await import("./docker.ts");
-  const { ask, openEngine } = await import("./docker-engine.ts");
-  const { guardEngine } = await import("./docker-circuit.ts");
+  const { createDockerDriver } = await import("./docker/driver.ts");
+  const { ask, openEngine } = await import("./docker/engine.ts");
+  const { guardEngine } = await import("./docker/circuit.ts");
   const engine = openEngine();
   await ask(() => engine.ping()).catch((error: AirlockError) => {
     throw new ConfigError([error.message]);
@@ -51,9 +51,9 @@ export async function createOwnDriver(
 ): Promise<WorkerDriver> {
   const driver = await createDriver(config, log, circuits);
   if (!config.docker) return driver;
-  const { openEngine } = await import("./docker-engine.ts");
-  const { namesOf } = await import("./docker-names.ts");
-  const { ownDeployment } = await import("./docker-owner.ts");
+  const { openEngine } = await import("./docker/engine.ts");
+  const { namesOf } = await import("./docker/names.ts");
+  const { ownDeployment } = await import("./docker/owner.ts");
   const ownership = await ownDeployment(openEngine(), namesOf(config.docker.deployment), log);
   return {
     ...driver,

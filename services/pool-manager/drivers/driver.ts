@@ -1,4 +1,4 @@
-import type { Project } from "../../common/project-file.ts";
+import type { Project } from "#common/projects/file.ts";
 
 /** A worker as its driver sees it: something that runs at an address until it does not. */
 export type WorkerProcess = {

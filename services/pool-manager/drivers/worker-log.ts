@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
-import type { Log } from "../../common/log.ts";
+import type { Log } from "#common/service/log.ts";
 
 type WorkerLine = { level: string; msg: string; time: string; project?: string };
 

@@ -1,9 +1,9 @@
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { Circuits } from "../../common/circuits.ts";
-import type { Clock } from "../../common/clock.ts";
-import type { Log } from "../../common/log.ts";
-import type { DatabaseConfig } from "./database-config.ts";
+import type { Circuits } from "#common/resilience/circuits.ts";
+import type { Clock } from "#common/resilience/clock.ts";
+import type { Log } from "#common/service/log.ts";
+import type { DatabaseConfig } from "./config.ts";
 import type { ExecutionStore } from "./store.ts";
 
 /** Opens the configured store for the router `owner`, an id that no other router has. Rejects when it cannot be used. */
@@ -16,10 +16,10 @@ export async function openStore(
 ): Promise<ExecutionStore> {
   // Only what is used is loaded: the start of the embedded default counts every millisecond.
   if (database.kind === "postgres") {
-    const { openPostgresStore } = await import("./postgres.ts");
+    const { openPostgresStore } = await import("./postgres/store.ts");
     return await openPostgresStore(database, owner, clock, log, circuits);
   }
   await mkdir(dirname(database.path), { recursive: true });
-  const { openSqliteStore } = await import("./sqlite.ts");
+  const { openSqliteStore } = await import("./sqlite/store.ts");
   return openSqliteStore(database.path, owner);
 }

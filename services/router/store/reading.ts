@@ -1,5 +1,5 @@
 import { StringDecoder } from "node:string_decoder";
-import { Turn } from "../../common/turn.ts";
+import { Turn } from "#common/event-loop/turn.ts";
 import type { Execution } from "../execution.ts";
 import type { LongText, Reading, TextPiece } from "./store.ts";
 

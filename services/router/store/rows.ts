@@ -1,5 +1,5 @@
-import { DEAD_LETTER_REASONS, type EndReasonName, type Status } from "../../common/execution-names.ts";
-import type { Submission } from "../../common/submission/submission.ts";
+import { DEAD_LETTER_REASONS, type EndReasonName, type Status } from "#common/execution-names.ts";
+import type { Submission } from "#common/submission/submission.ts";
 import type { Execution, Grant, Output, Started, State } from "../execution.ts";
 import type {
   Claim,

@@ -1,5 +1,5 @@
-import type { EndReasonName, Status } from "../../common/execution-names.ts";
-import type { Submission } from "../../common/submission/submission.ts";
+import type { EndReasonName, Status } from "#common/execution-names.ts";
+import type { Submission } from "#common/submission/submission.ts";
 import type { Ending, Execution, Grant, LlmQuestion, OutputPiece, Redaction, Started } from "../execution.ts";
 
 export type Summary = {

@@ -1,4 +1,4 @@
-import type { Submission } from "../../common/submission/submission.ts";
+import type { Submission } from "#common/submission/submission.ts";
 
 /** The columns of an execution that hold what was sent or written; each may be megabytes. */
 const COLUMNS = [

@@ -1,4 +1,4 @@
-import type { Trigger } from "../../common/redaction/automaton.ts";
+import type { Trigger } from "#common/redaction/automaton/automaton.ts";
 import type { RuleName } from "./rules.ts";
 import type { Segment } from "./shape.ts";
 

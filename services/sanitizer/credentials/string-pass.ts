@@ -1,4 +1,4 @@
-import type { Hits } from "../../common/redaction/hits.ts";
+import type { Hits } from "#common/redaction/matching/hits.ts";
 import type { Credential, CredentialFinder } from "./finder.ts";
 import type { Stretch } from "./shape.ts";
 

@@ -1,5 +1,5 @@
-import type { RedactionCounts } from "../../common/redaction/redaction-counts.ts";
-import type { SecondPass, Triggers } from "../../common/redaction/text-redactor.ts";
+import type { RedactionCounts } from "#common/redaction/redaction-counts.ts";
+import type { SecondPass, Triggers } from "#common/redaction/text-redactor.ts";
 import { Allowance } from "./allowance.ts";
 import { CredentialFinder, continuesWord, markerOf } from "./finder.ts";
 import { CONTEXT_BYTES, LONGEST_TRIGGER } from "./formats.ts";

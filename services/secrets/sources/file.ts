@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { resolve } from "node:path";
-import type { Clock } from "../../common/clock.ts";
+import type { Clock } from "#common/resilience/clock.ts";
 import { readSettled } from "./settled-file.ts";
 import { type SecretSource, UnresolvedSecret } from "./source.ts";
 

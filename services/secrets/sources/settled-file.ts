@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { Clock } from "../../common/clock.ts";
+import type { Clock } from "#common/resilience/clock.ts";
 import { UnresolvedSecret } from "./source.ts";
 
 /** A file that nothing has written to for so long is complete. */

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
-import { Secret } from "../../common/secret.ts";
+import { Secret } from "#common/secret.ts";
 import type { VaultSettings } from "../vault-settings.ts";
 import { UnresolvedSecret } from "./source.ts";
 

@@ -1,4 +1,4 @@
-import type { Clock } from "../../common/clock.ts";
+import type { Clock } from "#common/resilience/clock.ts";
 import { parseVaultLocation, type VaultLocation } from "../reference.ts";
 import type { VaultSettings } from "../vault-settings.ts";
 import { type SecretSource, UnresolvedSecret } from "./source.ts";

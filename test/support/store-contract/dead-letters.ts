@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { END_REASONS } from "../../../services/common/execution-names.ts";
+import { END_REASONS } from "#common/execution-names.ts";
 import { failure, NO_OUTPUT } from "../../../services/router/execution.ts";
 import { COMPLETED, count, running, SUBMISSION, store, submit } from "./stage.ts";
 

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { END_REASONS } from "../../../services/common/execution-names.ts";
+import { END_REASONS } from "#common/execution-names.ts";
 import { failure, NO_OUTPUT, statusOf } from "../../../services/router/execution.ts";
 import { ROW_BYTES } from "../../../services/router/store/stored-bytes.ts";
 import { GRANT } from "../grant.ts";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect } from "vitest";
-import type { Submission } from "../../../services/common/submission/submission.ts";
+import type { Submission } from "#common/submission/submission.ts";
 import type { Ending } from "../../../services/router/execution.ts";
 import type { ExecutionStore } from "../../../services/router/store/store.ts";
 import { GRANT } from "../grant.ts";

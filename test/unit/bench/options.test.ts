@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { ConfigError } from "#common/service/environment.ts";
 import { readOptions } from "../../../bench/options.ts";
 import { ROW_NAMES } from "../../../bench/row-names.ts";
-import { ConfigError } from "../../../services/common/environment.ts";
 
 describe("./airlock bench", () => {
   it("measures everything unless told otherwise", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Execution, exitStatusOf, memberText } from "../../../cli/execution.ts";
+import { type Execution, exitStatusOf, memberText } from "../../../cli/client/execution.ts";
 
 describe("the result of an execution", () => {
   it.each(["1.0", "9223372036854775809", "5e-324", "-0.0", '{"result": [1.0, "}"]}', '"text"', "false"])(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readableLogLine } from "../../../cli/log-lines.ts";
+import { readableLogLine } from "../../../cli/terminal/log-lines.ts";
 
 const ALL = { minLevel: 10, executionId: undefined, project: undefined };
 const LINE = JSON.stringify({

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import { afterEach, describe, expect, it } from "vitest";
-import { createRestClient } from "../../../cli/rest-client.ts";
+import { createRestClient } from "../../../cli/client/rest-client.ts";
 
 let server: Server | undefined;
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { executeBody, parseRunArguments } from "../../../cli/run-arguments.ts";
+import { executeBody, parseRunArguments } from "../../../cli/client/run-arguments.ts";
 
 describe("the arguments of run", () => {
   it("are a file, a project and what else the request may carry", () => {

@@ -1,8 +1,8 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { mayRepeat, repeatFailed } from "../../../cli/test-repeats.ts";
-import type { FileTallies, Tally } from "../../../cli/test-tally.ts";
+import { mayRepeat, repeatFailed } from "../../../cli/testing/repeats.ts";
+import type { FileTallies, Tally } from "../../../cli/testing/tally.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..", "..");
 const CHAOS = "test/chaos/chaos.test.ts";

@@ -11,7 +11,7 @@ import {
   tallyLine,
   tallyOfJunit,
   withExitStatus,
-} from "../../../cli/test-tally.ts";
+} from "../../../cli/testing/tally.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..", "..");
 
@@ -35,7 +35,13 @@ async function reported(
     for (const [name, text] of Object.entries(files)) await writeFile(join(directory, "test", name), text);
     const report = join(directory, "tally.json");
     const vitest = join(ROOT, "node_modules", "vitest", "vitest.mjs");
-    const args = [vitest, "run", "--root", directory, `--reporter=${join(ROOT, "cli", "test-reporter.ts")}`];
+    const args = [
+      vitest,
+      "run",
+      "--root",
+      directory,
+      `--reporter=${join(ROOT, "cli", "testing", "reporter.ts")}`,
+    ];
     const env = { ...process.env, AIRLOCK_TEST_TALLY: report };
     const exitStatus = await new Promise<number>((resolve) => {
       execFile(process.execPath, args, { env, cwd: directory }, (error) => resolve(Number(error?.code ?? 0)));

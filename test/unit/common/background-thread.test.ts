@@ -1,6 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
-import { createBackgroundThread } from "../../../services/common/background-thread.ts";
+import { createBackgroundThread } from "#common/event-loop/background-thread.ts";
 import type { EchoTask } from "./tasks/echo-task.ts";
 
 const thread = createBackgroundThread<EchoTask, { readonly bytes: Uint8Array }>(

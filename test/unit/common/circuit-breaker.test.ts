@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type CircuitState, createCircuitBreaker } from "../../../services/common/circuit-breaker.ts";
+import { type CircuitState, createCircuitBreaker } from "#common/resilience/circuit-breaker.ts";
 import { createFakeClock } from "../../support/fake-clock.ts";
 
 const AWAY = new Error("away");

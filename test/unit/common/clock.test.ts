@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, it } from "vitest";
 
-const CLOCK = join(import.meta.dirname, "..", "..", "..", "services", "common", "clock.ts");
+const CLOCK = join(import.meta.dirname, "..", "..", "..", "services", "common", "resilience", "clock.ts");
 // What comes takes a moment before it has been dealt with, as an answer that is still to be cleaned.
 const TELLS = `import { setTimeout as sleep } from "node:timers/promises";
 const { systemClock } = await import(process.argv[1]);

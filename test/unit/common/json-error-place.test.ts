@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { jsonErrorPlace } from "../../../services/common/json/json-error-place.ts";
+import { jsonErrorPlace } from "#common/json/json-error-place.ts";
 
 describe("the place of a mistake in JSON", () => {
   it.each([

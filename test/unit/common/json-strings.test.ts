@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { decodeString } from "../../../services/common/json/decode-string.ts";
-import { JsonTokens } from "../../../services/common/json/json-tokens.ts";
+import { decodeString } from "#common/json/decode-string.ts";
+import { JsonTokens } from "#common/json/json-tokens.ts";
 
 const writtenString = fc
   .array(

@@ -1,6 +1,6 @@
 import type { NetworkInterfaceInfo } from "node:os";
 import { describe, expect, it } from "vitest";
-import { resolveListenAddress } from "../../../services/common/listen-address.ts";
+import { resolveListenAddress } from "#common/service/listen-address.ts";
 
 const interfaces = {
   lo: [{ address: "127.0.0.1" }],

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { AirlockError } from "../../../services/common/errors.ts";
-import { createLog } from "../../../services/common/log.ts";
-import { Secret } from "../../../services/common/secret.ts";
+import { AirlockError } from "#common/errors.ts";
+import { Secret } from "#common/secret.ts";
+import { createLog } from "#common/service/log.ts";
 
 /** The one line that `write` logs, as text and read. */
 function logged(write: (log: ReturnType<typeof createLog>) => void) {

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterEach, describe, expect, it } from "vitest";
-import { awaitTurn } from "../../../services/common/pipelined-requests.ts";
+import { awaitTurn } from "#common/http/pipelined-requests.ts";
 
 let server: Server;
 let client: Socket;

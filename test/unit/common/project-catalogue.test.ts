@@ -2,8 +2,8 @@ import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { AirlockError, asAirlockError } from "../../../services/common/errors.ts";
-import { openProjectCatalogue, type ProjectCatalogue } from "../../../services/common/project-catalogue.ts";
+import { AirlockError, asAirlockError } from "#common/errors.ts";
+import { openProjectCatalogue, type ProjectCatalogue } from "#common/projects/catalogue.ts";
 
 const refusals = vi.hoisted(() => ({ readdir: "", stat: "", readFile: "" }));
 vi.mock("node:fs/promises", async (original) => {

@@ -1,8 +1,8 @@
 import { Ajv } from "ajv";
 import { describe, expect, it } from "vitest";
-import { isUsable } from "../../../services/common/project-catalogue.ts";
-import { parseProjectFile } from "../../../services/common/project-file.ts";
-import { PROJECT_SCHEMA } from "../../../services/common/project-schema.ts";
+import { isUsable } from "#common/projects/catalogue.ts";
+import { parseProjectFile } from "#common/projects/file.ts";
+import { PROJECT_SCHEMA } from "#common/projects/schema.ts";
 
 function parse(text: string, fileName = "demo.yaml") {
   const entry = parseProjectFile(fileName, text);

@@ -1,10 +1,5 @@
 import { describe, expect, it } from "vitest";
-import {
-  type AllowedHost,
-  allows,
-  normalHost,
-  parseAllowedHost,
-} from "../../../services/common/project-network.ts";
+import { type AllowedHost, allows, normalHost, parseAllowedHost } from "#common/projects/network.ts";
 
 function list(...entries: string[]): AllowedHost[] {
   return entries.map((entry) => {

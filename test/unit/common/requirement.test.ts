@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { isRequirement } from "../../../services/common/requirement.ts";
+import { isRequirement } from "#common/projects/requirement.ts";
 
 const PYTHON = join(import.meta.dirname, "..", "..", "..", ".venv", "bin", "python");
 const JUDGE = `

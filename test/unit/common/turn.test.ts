@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { TextSteps, takeTurns } from "../../../services/common/turn.ts";
+import { TextSteps, takeTurns } from "#common/event-loop/turn.ts";
 
 describe("long computations", () => {
   it("of which several are under way have a round of the event loop each", async () => {

@@ -1,10 +1,6 @@
 import { expect, it } from "vitest";
-import { isRequirement } from "../../../services/common/requirement.ts";
-import {
-  endOfText,
-  shownRequirement,
-  withoutUrlCredentials,
-} from "../../../services/common/url-credentials.ts";
+import { isRequirement } from "#common/projects/requirement.ts";
+import { endOfText, shownRequirement, withoutUrlCredentials } from "#common/projects/url-credentials.ts";
 
 it.each([
   ["foo @ https://user:PASSWORD@host/foo.whl", "foo @ https://****@host/foo.whl"],

@@ -1,7 +1,7 @@
 import { glob, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { VARIABLES } from "../../../services/common/variables.ts";
+import { VARIABLES } from "#common/service/variables.ts";
 import { ROOT, readPage, rowsOf } from "../../support/pages.ts";
 
 // Where Airlock reads its environment: the product, its benchmark, Compose and CI.

@@ -1,6 +1,6 @@
 import { status } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
-import { ERROR_RULES } from "../../../services/common/errors.ts";
+import { ERROR_RULES } from "#common/errors.ts";
 import { readPage, rowsOf } from "../../support/pages.ts";
 
 describe("docs/errors.md", () => {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { permittedAddresses, refusedKind } from "../../../services/egress/address-policy.ts";
+import { permittedAddresses, refusedKind } from "../../../services/egress/policy/address-policy.ts";
 
 const nothing = permittedAddresses([]);
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { createLog } from "../../../services/common/log.ts";
-import { parseAllowedHost } from "../../../services/common/project-network.ts";
-import { createAttemptLog } from "../../../services/egress/attempt-log.ts";
-import { createRoute } from "../../../services/egress/routes.ts";
+import { parseAllowedHost } from "#common/projects/network.ts";
+import { createLog } from "#common/service/log.ts";
+import { createAttemptLog } from "../../../services/egress/proxy/attempt-log.ts";
+import { createRoute } from "../../../services/egress/routes/routes.ts";
 import { createFakeClock } from "../../support/fake-clock.ts";
 
 const TARGET = { host: "api.billing.example", port: 443 };

@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, createServer, type TLSSocket } from "node:tls";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { systemClock } from "../../../services/common/clock.ts";
-import { openAuthority } from "../../../services/egress/authority.ts";
+import { systemClock } from "#common/resilience/clock.ts";
+import { openAuthority } from "../../../services/egress/interception-ca.ts";
 
 let directory: string;
 beforeEach(async () => {

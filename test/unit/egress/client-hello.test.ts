@@ -3,7 +3,7 @@ import { createServer, type Socket } from "node:net";
 import { connect } from "node:tls";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { readClientHello } from "../../../services/egress/client-hello.ts";
+import { readClientHello } from "../../../services/egress/proxy/client-hello.ts";
 
 /** What Node's own TLS sends first. */
 async function helloOf(servername: string | undefined): Promise<Buffer> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createConnectionLine } from "../../../services/egress/destination.ts";
+import { createConnectionLine } from "../../../services/egress/proxy/destination.ts";
 
 const RUN = {};
 const never = () => new AbortController().signal;

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { readEnvironment } from "../../../services/common/environment.ts";
+import { readEnvironment } from "#common/service/environment.ts";
 import { readDnsServers } from "../../../services/egress/names/dns-servers.ts";
 
 const servers = (text: string) => {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { HoldRouteRequest } from "../../../services/common/gen/airlock/v1/egress.ts";
+import type { HoldRouteRequest } from "#proto/egress.ts";
 import { createHeldRoutes } from "../../../services/egress/held-routes.ts";
 import type { OpenRoute } from "../../../services/egress/route-opener.ts";
 import { createFakeClock } from "../../support/fake-clock.ts";

@@ -2,13 +2,13 @@ import { once } from "node:events";
 import { duplexPair } from "node:stream";
 import { text } from "node:stream/consumers";
 import { describe, expect, it } from "vitest";
+import { Refusal } from "../../../services/egress/policy/refusal.ts";
 import {
   createHttpEdge,
   MAX_HEADER_LINES,
   refuseAmbiguous,
   refuseConnection,
-} from "../../../services/egress/http-edge.ts";
-import { Refusal } from "../../../services/egress/refusal.ts";
+} from "../../../services/egress/proxy/http-edge.ts";
 
 describe("a server that listens nowhere", () => {
   it("looks after the connections that it is given, which its time limits need", async () => {

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { Secret } from "../../../services/common/secret.ts";
-import { LaggingRedactor } from "../../../services/egress/lagging-redactor.ts";
-import { newPlaceholder, type Placeholder } from "../../../services/egress/placeholders.ts";
-import { type ResponseFilter, responseFilters } from "../../../services/egress/response-filter.ts";
+import { Secret } from "#common/secret.ts";
+import { LaggingRedactor } from "../../../services/egress/brokered/lagging-redactor.ts";
+import { newPlaceholder, type Placeholder } from "../../../services/egress/brokered/placeholders.ts";
+import { type ResponseFilter, responseFilters } from "../../../services/egress/brokered/response-filter.ts";
 
 const INJECTION = { host: "erp.example", port: 443, header: "x-key", format: "{}" };
 const SECRETS = ["brk-4VqZ81mmXw0Lp2Aa", "xyxyxyxyxyxyxyxyxyxy", "9f86d081884c7d659a2feaa0c55ad015"];

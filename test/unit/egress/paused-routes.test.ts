@@ -1,14 +1,14 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, it } from "vitest";
-import { Secret } from "../../../services/common/secret.ts";
-import { CompiledValues } from "../../../services/egress/compiled-values.ts";
-import { newPlaceholder, placeholderGuard } from "../../../services/egress/placeholders.ts";
+import { Secret } from "#common/secret.ts";
+import { CompiledValues } from "../../../services/egress/brokered/compiled-values.ts";
+import { newPlaceholder, placeholderGuard } from "../../../services/egress/brokered/placeholders.ts";
 import {
   type ResponseFilter,
   redactLines,
   responseFilters,
-} from "../../../services/egress/response-filter.ts";
+} from "../../../services/egress/brokered/response-filter.ts";
 
 const VALUES = ["k7Hq2Vb9Lx4Tn8Rw3Yz6Pd1Mf5Js0GcA", `eyJ${"hbGciOiJIUzI1NiIsInR5cCI6Ik".repeat(150)}`];
 const INJECTION = { host: "erp.example", port: 443, header: "authorization", format: "{}" };

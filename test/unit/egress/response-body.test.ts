@@ -2,10 +2,10 @@ import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { expect, it } from "vitest";
-import { Secret } from "../../../services/common/secret.ts";
-import { newPlaceholder } from "../../../services/egress/placeholders.ts";
-import { filterBody } from "../../../services/egress/response-body.ts";
-import { type ResponseFilter, responseFilters } from "../../../services/egress/response-filter.ts";
+import { Secret } from "#common/secret.ts";
+import { newPlaceholder } from "../../../services/egress/brokered/placeholders.ts";
+import { filterBody } from "../../../services/egress/brokered/response-body.ts";
+import { type ResponseFilter, responseFilters } from "../../../services/egress/brokered/response-filter.ts";
 
 const SECRET = "brk-4VqZ81mmXw0Lp2Aa";
 const INJECTION = { host: "erp.example", port: 443, header: "x-key", format: "{}" };

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { Secret } from "../../../services/common/secret.ts";
-import { newPlaceholder } from "../../../services/egress/placeholders.ts";
+import { Secret } from "#common/secret.ts";
+import { newPlaceholder } from "../../../services/egress/brokered/placeholders.ts";
 import {
   type ResponseFilter,
   redactLines,
   responseFilters,
-} from "../../../services/egress/response-filter.ts";
+} from "../../../services/egress/brokered/response-filter.ts";
 
 const VALUE = "k7Hq2Vb9Lx4Tn8Rw3Yz6Pd1Mf5Js0GcA";
 const placeholder = newPlaceholder(new Secret("KEY", VALUE), {

@@ -2,11 +2,11 @@ import { once } from "node:events";
 import { Duplex } from "node:stream";
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import type { TunnelResponse } from "../../../services/common/gen/airlock/v1/worker.ts";
-import { createRoute } from "../../../services/egress/routes.ts";
-import { carry } from "../../../services/egress/tls-passthrough.ts";
-import type { TunnelCall } from "../../../services/egress/tunnel-call.ts";
-import { TunnelSocket } from "../../../services/egress/tunnel-socket.ts";
+import type { TunnelResponse } from "#proto/worker.ts";
+import { carry } from "../../../services/egress/proxy/tls-passthrough.ts";
+import { createRoute } from "../../../services/egress/routes/routes.ts";
+import type { TunnelCall } from "../../../services/egress/tunnels/call.ts";
+import { TunnelSocket } from "../../../services/egress/tunnels/socket.ts";
 import { longestStretchMs } from "../../support/stretches.ts";
 
 const BYTE = Buffer.from("x");

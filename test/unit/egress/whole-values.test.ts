@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { compileValues, withReplacements } from "../../../services/common/redaction/needle-set.ts";
-import { TextRedactor } from "../../../services/common/redaction/text-redactor.ts";
+import { compileValues, withReplacements } from "#common/redaction/needles/needle-set.ts";
+import { TextRedactor } from "#common/redaction/text-redactor.ts";
 import { PROPERTY_TIMEOUT_MS, propertyRuns } from "../../support/property-runs.ts";
 
 /** Characters of a value that a text must lack, so that none of its encodings holds nearly all of it. */

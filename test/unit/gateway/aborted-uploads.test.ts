@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterEach, expect, it } from "vitest";
-import { createLog } from "../../../services/common/log.ts";
+import { createLog } from "#common/service/log.ts";
 import { startOver, type TestGateway } from "./fake-backend.ts";
 
 let gateway: TestGateway | undefined;

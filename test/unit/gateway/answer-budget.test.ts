@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { AnswerBudget } from "../../../gateway/answer-budget.ts";
+import { AnswerBudget } from "../../../gateway/rest/answers/answer-budget.ts";
 
 const MIB = 1024 * 1024;
 

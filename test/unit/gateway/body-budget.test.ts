@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { BodyBudget } from "../../../gateway/body-budget.ts";
+import { BodyBudget } from "../../../gateway/rest/body/body-budget.ts";
 
 const MIB = 1024 * 1024;
 

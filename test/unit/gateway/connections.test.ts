@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { boundConnections } from "../../../gateway/connections.ts";
+import { boundConnections } from "../../../gateway/rest/connections.ts";
 import { until } from "./fake-backend.ts";
 
 const LIMIT = 40;

@@ -1,13 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { executionText as executionBytes } from "../../../gateway/execution-text.ts";
-import {
-  EndReason,
-  type Execution,
-  ExecutionStatus,
-  WaitingKind,
-} from "../../../services/common/gen/airlock/v1/execution.ts";
-import { ExecutionText } from "../../../services/common/gen/airlock/v1/router.ts";
+import { EndReason, type Execution, ExecutionStatus, WaitingKind } from "#proto/execution.ts";
+import { ExecutionText } from "#proto/router.ts";
+import { executionText as executionBytes } from "../../../gateway/execution-text/execution-text.ts";
 import { longestStretchMs } from "../../support/stretches.ts";
 import { execution } from "./fake-backend.ts";
 

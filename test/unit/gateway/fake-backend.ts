@@ -1,14 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Backend } from "../../../gateway/backend.ts";
+import { AirlockError } from "#common/errors.ts";
+import { createLog } from "#common/service/log.ts";
+import { EndReason, type Execution, ExecutionStatus } from "#proto/execution.ts";
+import type { Backend } from "../../../gateway/backends/backend.ts";
 import { createMockBackend } from "../../../gateway/backends/mock.ts";
 import { type ListenAt, type RunningGateway, serve } from "../../../gateway/serve.ts";
-import { AirlockError } from "../../../services/common/errors.ts";
-import {
-  EndReason,
-  type Execution,
-  ExecutionStatus,
-} from "../../../services/common/gen/airlock/v1/execution.ts";
-import { createLog } from "../../../services/common/log.ts";
 
 export const EXECUTION_ID = "1b4c74f6-863c-4c58-bb94-c8898baae39b";
 

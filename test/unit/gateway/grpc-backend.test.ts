@@ -2,10 +2,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startGateway } from "../../../gateway/main.ts";
-import type { RunningGateway } from "../../../gateway/serve.ts";
-import { AirlockError } from "../../../services/common/errors.ts";
-import { EndReason, ExecutionStatus } from "../../../services/common/gen/airlock/v1/execution.ts";
+import { AirlockError } from "#common/errors.ts";
+import { type GrpcServer, handlersFor, startGrpcServer } from "#common/grpc/server.ts";
+import { createLog } from "#common/service/log.ts";
+import { EndReason, ExecutionStatus } from "#proto/execution.ts";
 import {
   type CancelRequest,
   ExecutionText,
@@ -14,9 +14,9 @@ import {
   type ReadExecutionRequest,
   RouterServiceService,
   type SubmitRequest,
-} from "../../../services/common/gen/airlock/v1/router.ts";
-import { type GrpcServer, handlersFor, startGrpcServer } from "../../../services/common/grpc-server.ts";
-import { createLog } from "../../../services/common/log.ts";
+} from "#proto/router.ts";
+import { startGateway } from "../../../gateway/main.ts";
+import type { RunningGateway } from "../../../gateway/serve.ts";
 import { EXECUTION_ID, execution } from "./fake-backend.ts";
 
 const LARGE_ID = "2b4c74f6-863c-4c58-bb94-c8898baae39b";

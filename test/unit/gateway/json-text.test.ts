@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { objectOf, outlineJson, TooDeep } from "../../../gateway/json-text.ts";
-import { JsonSyntaxError } from "../../../services/common/json/json-tokens.ts";
-import { atOnce } from "../../../services/common/turn.ts";
+import { atOnce } from "#common/event-loop/turn.ts";
+import { JsonSyntaxError } from "#common/json/json-tokens.ts";
+import { objectOf, outlineJson, TooDeep } from "../../../gateway/rest/body/json-text.ts";
 
 /** JSON text of many shapes, with whitespace wherever JSON allows it, and numbers no float could hold. */
 const whitespace = fc.stringMatching(/^[ \t\r\n]{0,3}$/);

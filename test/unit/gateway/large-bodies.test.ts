@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseJsonBody } from "../../../gateway/json-body.ts";
+import { parseJsonBody } from "../../../gateway/rest/body/json-body.ts";
 import { longestStretchMs } from "../../support/stretches.ts";
 
 const MIB = 1024 * 1024;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ExecutionStatus } from "../../../services/common/gen/airlock/v1/execution.ts";
+import { ExecutionStatus } from "#proto/execution.ts";
 import { restClient } from "../../support/rest.ts";
 import { execution, startOver } from "./fake-backend.ts";
 

@@ -1,8 +1,8 @@
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { END_REASONS, STATUS_BY_END_REASON } from "#common/execution-names.ts";
 import { startMockGateway } from "../../../gateway/mock.ts";
 import type { RunningGateway } from "../../../gateway/serve.ts";
-import { END_REASONS, STATUS_BY_END_REASON } from "../../../services/common/execution-names.ts";
 import { type RestClient, restClient } from "../../support/rest.ts";
 
 let gateway: RunningGateway;

@@ -1,6 +1,6 @@
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ERROR_RULES, type ErrorCode } from "../../../services/common/errors.ts";
+import { ERROR_RULES, type ErrorCode } from "#common/errors.ts";
 import { startOver, type TestGateway } from "./fake-backend.ts";
 
 type Response = {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { InvalidFields, problemHeaders, toProblem } from "../../../gateway/problems.ts";
-import { AirlockError, ERROR_RULES, type ErrorCode } from "../../../services/common/errors.ts";
-import { createLog } from "../../../services/common/log.ts";
+import { AirlockError, ERROR_RULES, type ErrorCode } from "#common/errors.ts";
+import { createLog } from "#common/service/log.ts";
+import { InvalidFields, problemHeaders, toProblem } from "../../../gateway/rest/problems.ts";
 import { startOver } from "./fake-backend.ts";
 
 describe("toProblem", () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { END_REASONS, STATUSES } from "#common/execution-names.ts";
 import { createMockBackend } from "../../../gateway/backends/mock.ts";
-import { skillPage } from "../../../gateway/skill-page.ts";
-import { END_REASONS, STATUSES } from "../../../services/common/execution-names.ts";
+import { skillPage } from "../../../gateway/rest/skill-page.ts";
 
 describe("skillPage", () => {
   it("names every status, every end reason and every call of the SDK", () => {

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Backend } from "../../../gateway/backend.ts";
+import type { Backend } from "../../../gateway/backends/backend.ts";
 import { EXECUTION_ID, execution, holdingBackend, startOver, type TestGateway } from "./fake-backend.ts";
 
 const MIB = 1024 * 1024;

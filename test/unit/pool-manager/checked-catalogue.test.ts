@@ -1,7 +1,7 @@
 import { pino } from "pino";
 import { beforeEach, describe, expect, it } from "vitest";
-import { isUsable, type ProjectCatalogue } from "../../../services/common/project-catalogue.ts";
-import type { Project } from "../../../services/common/project-file.ts";
+import { isUsable, type ProjectCatalogue } from "#common/projects/catalogue.ts";
+import type { Project } from "#common/projects/file.ts";
 import { createCheckedCatalogue } from "../../../services/pool-manager/checked-catalogue.ts";
 import { createFakeClock, type FakeClock, settle } from "../../support/fake-clock.ts";
 

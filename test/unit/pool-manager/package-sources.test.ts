@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { outputWithoutCredentials } from "../../../services/pool-manager/drivers/package-sources.ts";
+import { outputWithoutCredentials } from "../../../services/pool-manager/packages/package-sources.ts";
 
 it("a package's credentials are left out as the file and as the installer writes them", () => {
   const show = outputWithoutCredentials(["foo @ https:user:pa'SECRET<x@host/foo.whl"], {});

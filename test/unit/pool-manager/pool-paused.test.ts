@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Lease } from "../../../services/pool-manager/lease.ts";
-import type { Pool } from "../../../services/pool-manager/pool.ts";
+import type { Lease } from "../../../services/pool-manager/pool/lease.ts";
+import type { Pool } from "../../../services/pool-manager/pool/pool.ts";
 import { settle } from "../../support/fake-clock.ts";
 import {
   acquire,

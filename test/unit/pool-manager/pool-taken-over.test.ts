@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { AirlockError } from "../../../services/common/errors.ts";
-import { ATTACH_GRACE_MS } from "../../../services/common/restart.ts";
-import type { Worker } from "../../../services/pool-manager/worker.ts";
+import { AirlockError } from "#common/errors.ts";
+import { ATTACH_GRACE_MS } from "#common/service/grace-periods.ts";
+import type { Worker } from "../../../services/pool-manager/worker/worker.ts";
 import { settle } from "../../support/fake-clock.ts";
 import {
   acquire,

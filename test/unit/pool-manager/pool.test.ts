@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { AirlockError } from "../../../services/common/errors.ts";
-import { PassingFailure } from "../../../services/pool-manager/passing-failure.ts";
+import { AirlockError } from "#common/errors.ts";
+import { PassingFailure } from "../../../services/pool-manager/drivers/transient-failure.ts";
 import { settle } from "../../support/fake-clock.ts";
 import { acquire, clock, codeOf, granted, pool, poolForEachTest, started } from "../../support/pool-stage.ts";
 

@@ -3,12 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { expect, it } from "vitest";
-import { systemClock } from "../../../services/common/clock.ts";
-import { SecretsServiceClient } from "../../../services/common/gen/airlock/v1/secrets.ts";
-import { connect } from "../../../services/common/grpc-client.ts";
-import { createLog } from "../../../services/common/log.ts";
-import { type Project, parseProjectFile } from "../../../services/common/project-file.ts";
-import { createProvisioning } from "../../../services/pool-manager/provisioning.ts";
+import { connect } from "#common/grpc/client.ts";
+import { type Project, parseProjectFile } from "#common/projects/file.ts";
+import { systemClock } from "#common/resilience/clock.ts";
+import { createLog } from "#common/service/log.ts";
+import { SecretsServiceClient } from "#proto/secrets.ts";
+import { createProvisioning } from "../../../services/pool-manager/worker/provisioning.ts";
 import { startSecrets } from "../../../services/secrets/main.ts";
 
 const VALUE = "value-of-a-secret";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type Project, parseProjectFile } from "../../../services/common/project-file.ts";
-import { replicaBound, tooManyInFile } from "../../../services/pool-manager/replica-bound.ts";
+import { type Project, parseProjectFile } from "#common/projects/file.ts";
+import { replicaBound, tooManyInFile } from "../../../services/pool-manager/pool/replica-bound.ts";
 
 const MIB = 1024 * 1024;
 const project = (lines: string) => parseProjectFile("demo.yaml", `name: demo\n${lines}`) as Project;

@@ -4,7 +4,7 @@ import {
   COOL_DOWN_MS,
   type Observation,
   ScalingPolicy,
-} from "../../../services/pool-manager/scaling-policy.ts";
+} from "../../../services/pool-manager/pool/scaling-policy.ts";
 
 const RANGE = { min: 1, max: 8, targetWaitMs: 500 };
 const quiet = (atMs: number, replicas: number, idleWorkers = replicas): Observation => ({

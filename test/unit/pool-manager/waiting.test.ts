@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
-import { WaitingKind } from "../../../services/common/gen/airlock/v1/execution.ts";
-import { parseProjectFile } from "../../../services/common/project-file.ts";
-import type { PoolView } from "../../../services/pool-manager/pool-view.ts";
-import { describeWaiting } from "../../../services/pool-manager/waiting.ts";
+import { parseProjectFile } from "#common/projects/file.ts";
+import { WaitingKind } from "#proto/execution.ts";
+import type { PoolView } from "../../../services/pool-manager/pool/view.ts";
+import { describeWaiting } from "../../../services/pool-manager/pool/waiting.ts";
 
 const entry = parseProjectFile("demo.yaml", "name: demo\n");
 const POOL: PoolView = {

@@ -3,7 +3,7 @@ import {
   createWorkerPlaces,
   type Place,
   type WorkerPlaces,
-} from "../../../services/pool-manager/worker-places.ts";
+} from "../../../services/pool-manager/pool/places.ts";
 import { createFakeClock, type FakeClock, settle } from "../../support/fake-clock.ts";
 
 /** A pool whose starts a test ends as it likes. */

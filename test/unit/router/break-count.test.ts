@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { createBreakCount } from "../../../services/router/break-count.ts";
+import { createBreakCount } from "../../../services/router/run/break-count.ts";
 import { createFakeClock } from "../../support/fake-clock.ts";
 
 /** What the count says of conversations that each lasted so many seconds. */

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { createPatience } from "../../../services/router/patience.ts";
-import { startStopwatch } from "../../../services/router/stopwatch.ts";
+import { createPatience } from "../../../services/router/run/response-timer.ts";
+import { startStopwatch } from "../../../services/router/run/stopwatch.ts";
 import { createFakeClock } from "../../support/fake-clock.ts";
 
 function setUp() {

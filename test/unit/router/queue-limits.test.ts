@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { hasShare, queueFull } from "../../../services/router/queue-limits.ts";
+import { hasShare, queueFull } from "../../../services/router/admission/queue-limits.ts";
 
 const queues = (own: number, total: number, otherProjects: number) => ({
   ofProject: { pending: own, unfinished: own },

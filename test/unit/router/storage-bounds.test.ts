@@ -8,7 +8,7 @@ import {
   neverFits,
   storageFull,
   type Usage,
-} from "../../../services/router/storage-bounds.ts";
+} from "../../../services/router/storage/storage-bounds.ts";
 
 const MIB = 1024 * 1024;
 const usageOf = (bytes: Readonly<Record<string, number>>) => new Map(Object.entries(bytes));

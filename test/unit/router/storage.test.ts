@@ -4,14 +4,11 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { Registry } from "prom-client";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { AirlockError } from "../../../services/common/errors.ts";
-import {
-  ProjectLimits,
-  Project as ProjectMessage,
-} from "../../../services/common/gen/airlock/v1/pool_manager.ts";
+import { AirlockError } from "#common/errors.ts";
+import { ProjectLimits, Project as ProjectMessage } from "#proto/pool_manager.ts";
 import { failure } from "../../../services/router/execution.ts";
-import { type Storage, startStorage } from "../../../services/router/storage.ts";
-import { openSqliteStore } from "../../../services/router/store/sqlite.ts";
+import { type Storage, startStorage } from "../../../services/router/storage/storage.ts";
+import { openSqliteStore } from "../../../services/router/store/sqlite/store.ts";
 import type { ExecutionStore } from "../../../services/router/store/store.ts";
 import { createFakeClock, type FakeClock, settle } from "../../support/fake-clock.ts";
 import { GRANT } from "../../support/grant.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { compileNeedles } from "../../../services/common/redaction/needle-set.ts";
-import { TextRedactor } from "../../../services/common/redaction/text-redactor.ts";
-import { redactJson } from "../../../services/sanitizer/json-redactor.ts";
+import { compileNeedles } from "#common/redaction/needles/needle-set.ts";
+import { TextRedactor } from "#common/redaction/text-redactor.ts";
+import { redactJson } from "../../../services/sanitizer/json/redactor.ts";
 import { HarmlessTexts } from "./harmless-texts.ts";
 import { SPELLED_SECRETS } from "./spelled-secrets.ts";
 import { STRUCTURED_SECRETS, WRAPPED_SECRETS } from "./structured-secrets.ts";

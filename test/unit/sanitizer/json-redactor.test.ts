@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { compileNeedles } from "../../../services/common/redaction/needle-set.ts";
-import { redactJson } from "../../../services/sanitizer/json-redactor.ts";
+import { compileNeedles } from "#common/redaction/needles/needle-set.ts";
+import { redactJson } from "../../../services/sanitizer/json/redactor.ts";
 import { PROPERTY_TIMEOUT_MS, propertyRuns } from "../../support/property-runs.ts";
 import { secretValues, textAround } from "./arbitraries.ts";
 import { naivelyRedacted, naiveRegions } from "./naive.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { endOfNumber, isNumber, secretNumber } from "../../../services/common/redaction/printed-numbers.ts";
+import { endOfNumber, isNumber, secretNumber } from "#common/redaction/needles/printed-numbers.ts";
 import { measureStretches } from "../../support/stretches.ts";
 
 const MAX_MS = 200;

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { compileNeedles } from "../../../services/common/redaction/needle-set.ts";
+import { compileNeedles } from "#common/redaction/needles/needle-set.ts";
 import { type Judge, loadRules } from "../../../services/sanitizer/credentials/rules.ts";
-import { redactJson } from "../../../services/sanitizer/json-redactor.ts";
+import { redactJson } from "../../../services/sanitizer/json/redactor.ts";
 import { longestStretchMs } from "../../support/stretches.ts";
 
 const MAX_STRETCH_MS = 50;

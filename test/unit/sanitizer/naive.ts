@@ -1,13 +1,8 @@
-import { GAPS } from "../../../services/common/redaction/automaton.ts";
-import {
-  EscapeReader,
-  introducersFor,
-  NOTHING,
-  RAW_BYTE,
-} from "../../../services/common/redaction/escape-reader.ts";
-import { meantBytes } from "../../../services/common/redaction/match-checks.ts";
-import type { Needle } from "../../../services/common/redaction/needles.ts";
-import { markerAsWritten } from "../../../services/common/redaction/text-redactor.ts";
+import { GAPS } from "#common/redaction/automaton/automaton.ts";
+import { EscapeReader, introducersFor, NOTHING, RAW_BYTE } from "#common/redaction/escapes/escape-reader.ts";
+import { meantBytes } from "#common/redaction/needles/match-checks.ts";
+import type { Needle } from "#common/redaction/needles/needles.ts";
+import { markerAsWritten } from "#common/redaction/text-redactor.ts";
 
 export type Region = {
   readonly start: number;

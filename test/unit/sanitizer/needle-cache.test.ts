@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { AirlockError } from "../../../services/common/errors.ts";
-import type { NeedleSet } from "../../../services/common/redaction/needle-set.ts";
-import { Secret } from "../../../services/common/secret.ts";
+import { AirlockError } from "#common/errors.ts";
+import type { NeedleSet } from "#common/redaction/needles/needle-set.ts";
+import { Secret } from "#common/secret.ts";
 import { createNeedleCache, type NeedleCache } from "../../../services/sanitizer/needle-cache.ts";
 
 const never = new AbortController().signal;

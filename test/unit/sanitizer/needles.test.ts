@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { markerFor } from "../../../services/common/redaction/markers.ts";
-import { needlesOf } from "../../../services/common/redaction/needles.ts";
-import { isNumber, secretNumber } from "../../../services/common/redaction/printed-numbers.ts";
-import { stretchesOf } from "../../../services/common/redaction/random-looking.ts";
-import { partsOf } from "../../../services/common/redaction/secret-parts.ts";
+import { markerFor } from "#common/redaction/markers.ts";
+import { needlesOf } from "#common/redaction/needles/needles.ts";
+import { isNumber, secretNumber } from "#common/redaction/needles/printed-numbers.ts";
+import { stretchesOf } from "#common/redaction/needles/random-looking.ts";
+import { partsOf } from "#common/redaction/needles/secret-parts.ts";
 import { PROPERTY_TIMEOUT_MS, propertyRuns } from "../../support/property-runs.ts";
 
 function texts(values: string[]): string[] {

@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { compileNeedles } from "../../../services/common/redaction/needle-set.ts";
-import { RedactionCounts } from "../../../services/common/redaction/redaction-counts.ts";
-import { TextRedactor } from "../../../services/common/redaction/text-redactor.ts";
+import { compileNeedles } from "#common/redaction/needles/needle-set.ts";
+import { RedactionCounts } from "#common/redaction/redaction-counts.ts";
+import { TextRedactor } from "#common/redaction/text-redactor.ts";
 import { TRIGGERS } from "../../../services/sanitizer/credentials/formats.ts";
 import { loadRules } from "../../../services/sanitizer/credentials/rules.ts";
 import { CredentialPass } from "../../../services/sanitizer/credentials/text-pass.ts";
-import { redactJson } from "../../../services/sanitizer/json-redactor.ts";
+import { redactJson } from "../../../services/sanitizer/json/redactor.ts";
 import { PROPERTY_TIMEOUT_MS, propertyRuns } from "../../support/property-runs.ts";
 import { ENCODERS } from "./encoders.ts";
 import { naivelyRedacted } from "./naive.ts";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { compileNeedles } from "../../../services/common/redaction/needle-set.ts";
-import { TextRedactor } from "../../../services/common/redaction/text-redactor.ts";
+import { compileNeedles } from "#common/redaction/needles/needle-set.ts";
+import { TextRedactor } from "#common/redaction/text-redactor.ts";
 import { PROPERTY_TIMEOUT_MS, propertyRuns } from "../../support/property-runs.ts";
 
 function redact(text: string, ...secrets: string[]): string {

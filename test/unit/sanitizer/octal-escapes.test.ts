@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { compileNeedles } from "../../../services/common/redaction/needle-set.ts";
-import { TextRedactor } from "../../../services/common/redaction/text-redactor.ts";
+import { compileNeedles } from "#common/redaction/needles/needle-set.ts";
+import { TextRedactor } from "#common/redaction/text-redactor.ts";
 
 // The cookies of Python's library write characters below U+0100 so; the repr of bytes and C write the bytes of UTF-8.
 it.each([

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { compileNeedles } from "../../../services/common/redaction/needle-set.ts";
-import { TextRedactor } from "../../../services/common/redaction/text-redactor.ts";
+import { compileNeedles } from "#common/redaction/needles/needle-set.ts";
+import { TextRedactor } from "#common/redaction/text-redactor.ts";
 import { base64, STRUCTURED_SECRETS, WRAPPED_SECRETS } from "./structured-secrets.ts";
 
 function redacted(values: readonly string[], text: string, names: readonly string[] = []): string {

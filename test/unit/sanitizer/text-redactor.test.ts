@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { markerFor } from "../../../services/common/redaction/markers.ts";
-import { compileNeedles, type NeedleSet } from "../../../services/common/redaction/needle-set.ts";
-import { RedactionCounts } from "../../../services/common/redaction/redaction-counts.ts";
-import { TextRedactor } from "../../../services/common/redaction/text-redactor.ts";
+import { markerFor } from "#common/redaction/markers.ts";
+import { compileNeedles, type NeedleSet } from "#common/redaction/needles/needle-set.ts";
+import { RedactionCounts } from "#common/redaction/redaction-counts.ts";
+import { TextRedactor } from "#common/redaction/text-redactor.ts";
 import { PROPERTY_TIMEOUT_MS, propertyRuns } from "../../support/property-runs.ts";
 import { chunksOf, secretValues, textAround } from "./arbitraries.ts";
 import { ENCODERS } from "./encoders.ts";

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { Secret } from "../../../services/common/secret.ts";
+import { Secret } from "#common/secret.ts";
 import { BrokeredSecret } from "../../../services/secrets/brokered-secret.ts";
 import { createSecretHistory } from "../../../services/secrets/history.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { createLog } from "../../../services/common/log.ts";
-import { Secret } from "../../../services/common/secret.ts";
+import { Secret } from "#common/secret.ts";
+import { createLog } from "#common/service/log.ts";
 import { createWeakValueWarnings } from "../../../services/secrets/weak-value-warnings.ts";
 
 describe("secrets that are words or short numbers", () => {

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { visit } from "jsonc-parser";
 import { describe, expect, it } from "vitest";
-import { KeyTable } from "../../../../services/common/submission/key-table.ts";
-import { memoryProblem } from "../../../../services/common/submission/memory.ts";
+import { KeyTable } from "#common/submission/key-table.ts";
+import { memoryProblem } from "#common/submission/memory.ts";
 import { longestStretchMs } from "../../../support/stretches.ts";
 
 const MIB = 1024 * 1024;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { AirlockError } from "../../../../services/common/errors.ts";
-import { Project } from "../../../../services/common/gen/airlock/v1/pool_manager.ts";
-import { SubmitRequest } from "../../../../services/common/gen/airlock/v1/router.ts";
-import { toSubmission } from "../../../../services/common/submission/submission.ts";
+import { AirlockError } from "#common/errors.ts";
+import { toSubmission } from "#common/submission/submission.ts";
+import { Project } from "#proto/pool_manager.ts";
+import { SubmitRequest } from "#proto/router.ts";
 
 const project = Project.create({
   name: "demo",

@@ -1,4 +1,4 @@
-import { handBack, type Task } from "../../../../services/common/background-thread.ts";
+import { handBack, type Task } from "#common/event-loop/background-thread.ts";
 
 export type EchoTask = { readonly bytes: Uint8Array; readonly end?: "throw" | "exit" };
 

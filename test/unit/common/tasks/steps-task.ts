@@ -1,4 +1,4 @@
-import { inSlices, type Task } from "../../../../services/common/background-thread.ts";
+import { inSlices, type Task } from "#common/event-loop/background-thread.ts";
 
 /** Works for `ms` milliseconds, in steps of about a tenth. */
 export default async function work(task: Task<number>): Promise<number> {

@@ -1,0 +1,105 @@
+import { isUtf8 } from "node:buffer";
+import { existsSync } from "node:fs";
+import { type FileHandle, open, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
+import { type Node, parseTree } from "jsonc-parser";
+import { jsonErrorPlace } from "#common/json/json-error-place.ts";
+import { ConfigError } from "#common/service/environment.ts";
+import { systemReason } from "#common/system-reason.ts";
+import { readBytes } from "./script-file.ts";
+
+/** Values by category and key, each as the JSON text that it came as, so that numbers keep their digits. */
+type Memory = ReadonlyMap<string, ReadonlyMap<string, string>>;
+
+/** The text of `path`; throws a ConfigError that names the file when it is not what `memory` of a request may be. */
+export async function readMemoryFile(
+  path: string,
+  { mayBeMissing }: { readonly mayBeMissing: boolean },
+): Promise<string | undefined> {
+  if (mayBeMissing && !existsSync(path)) return undefined;
+  const bytes = await readBytes(path);
+  // Its values would arrive changed, and be saved so.
+  if (!isUtf8(bytes)) {
+    throw new ConfigError([
+      `${path} is not encoded as UTF-8. Convert it first, such as with: iconv -f latin1 -t utf-8.`,
+    ]);
+  }
+  const text = new TextDecoder().decode(bytes);
+  if (text.trim() === "") throw new ConfigError([`${path} is empty; a memory is JSON such as ${EXAMPLE}.`]);
+  const place = jsonErrorPlace(text);
+  if (place !== undefined) throw new ConfigError([`${path} is not valid JSON: ${place}.`]);
+  if (!memoryIn(text)) {
+    throw new ConfigError([`${path} holds no memory; it must be JSON such as ${EXAMPLE}.`]);
+  }
+  return text;
+}
+
+/**
+ * Writes what was in the memory before (`text`) and the updates over it to `path`. The file has the one or the other, whole,
+ * whatever ends the write.
+ */
+export async function saveMemoryFile(path: string, text: string, updates: string): Promise<void> {
+  await replaceFile(path, mergedMemory(text, updates)).catch((error: unknown) => {
+    throw new ConfigError([
+      `${path} cannot be written: ${systemReason(error)}. The updates were: ${updates}`,
+    ]);
+  });
+}
+
+/** Writes beside the file and renames; a link stays, with what it leads to replaced. */
+async function replaceFile(path: string, text: string): Promise<void> {
+  const known = await stat(path).catch(() => undefined);
+  if (known && !known.isFile()) return await writeFile(path, text);
+  const target = known ? await realpath(path) : path;
+  const beside = `${target}.${process.pid}.new`;
+  let file: FileHandle | undefined;
+  try {
+    file = await open(beside, "wx", 0o666);
+    if (known) await file.chmod(known.mode & 0o7777);
+    await file.writeFile(text);
+    await file.sync();
+    await file.close();
+    await rename(beside, target);
+  } catch (error) {
+    await file?.close().catch(() => undefined);
+    if (file) await rm(beside, { force: true });
+    throw error;
+  }
+}
+
+/** One memory of two, in which the values of `updates` win. */
+export function mergedMemory(text: string, updates: string): string {
+  const merged = new Map(
+    [...(memoryIn(text) ?? [])].map(([category, values]) => [category, new Map(values)]),
+  );
+  for (const [category, values] of memoryIn(updates) ?? []) {
+    merged.set(category, new Map([...(merged.get(category) ?? []), ...values]));
+  }
+  const categories = [...merged].map(([category, values]) => {
+    const members = [...values].map(([key, value]) => `    ${JSON.stringify(key)}: ${value}`);
+    return `  ${JSON.stringify(category)}: {\n${members.join(",\n")}\n  }`;
+  });
+  return `{\n${categories.join(",\n")}\n}\n`;
+}
+
+const EXAMPLE = '{"customers": {"last": 42}}';
+
+/** Undefined when `text` is no object of objects. */
+function memoryIn(text: string): Memory | undefined {
+  const root = parseTree(text);
+  if (root?.type !== "object") return undefined;
+  const categories = membersOf(root);
+  if (categories.some(([, value]) => value.type !== "object")) return undefined;
+  const textOf = ({ offset, length }: Node) => text.slice(offset, offset + length);
+  return new Map(
+    categories.map(([category, values]) => [
+      category,
+      new Map(membersOf(values).map(([key, value]) => [key, textOf(value)])),
+    ]),
+  );
+}
+
+function membersOf(object: Node): [string, Node][] {
+  return (object.children ?? []).flatMap(({ children: [key, value] = [] }) =>
+    key && value ? [[String(key.value), value]] : [],
+  );
+}

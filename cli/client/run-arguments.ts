@@ -1,0 +1,68 @@
+import { parseFlags, usageError } from "../flags.ts";
+
+export type RunArguments = {
+  /** A path, or - for standard input. */
+  readonly file: string;
+  readonly project: string;
+  readonly timeoutSeconds: number | undefined;
+  readonly settings: Readonly<Record<string, string>>;
+  readonly memoryFile: string | undefined;
+  /** Where the memory with its updates is written. */
+  readonly saveMemory: string | undefined;
+  readonly json: boolean;
+};
+
+/** Parses what follows `./airlock run`; throws a ConfigError. */
+export function parseRunArguments(args: readonly string[]): RunArguments {
+  const { values, positionals } = parseFlags("run", args, {
+    project: { type: "string", short: "p" },
+    timeout: { type: "string" },
+    setting: { type: "string", multiple: true, default: [] },
+    memory: { type: "string" },
+    "save-memory": { type: "string" },
+    json: { type: "boolean", default: false },
+  });
+  const [file] = positionals;
+  if (file === undefined || positionals.length > 1)
+    throw usageError("run", "run takes one file, or - for standard input.");
+  const settings = values.setting.map(parseSetting);
+  const names = settings.map(([name]) => name);
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice !== undefined) throw usageError("run", `--setting ${twice} is given more than once.`);
+  if (!values.project) throw usageError("run", "run needs --project NAME.");
+  return {
+    file,
+    project: values.project,
+    timeoutSeconds: parseTimeout(values.timeout),
+    settings: Object.fromEntries(settings),
+    memoryFile: values.memory,
+    saveMemory: values["save-memory"],
+    json: values.json,
+  };
+}
+
+function parseTimeout(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const seconds = Number(text);
+  if (text.trim() !== "" && Number.isFinite(seconds) && seconds > 0) return seconds;
+  throw usageError("run", `--timeout must be a number of seconds above 0, not "${text}".`);
+}
+
+function parseSetting(text: string): [string, string] {
+  const at = text.indexOf("=");
+  // The text itself could be a secret that was meant to stay on the command line.
+  if (at < 1) throw usageError("run", "--setting must be KEY=VALUE.");
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** The body of POST /execute. `memoryJson` is put in as it is, so that its numbers keep their digits. */
+export function executeBody(run: RunArguments, code: string, memoryJson: string | undefined): string {
+  const members = [
+    `"project":${JSON.stringify(run.project)}`,
+    `"code":${JSON.stringify(code)}`,
+    `"settings":${JSON.stringify(run.settings)}`,
+  ];
+  if (run.timeoutSeconds !== undefined) members.push(`"timeout":${run.timeoutSeconds}`);
+  if (memoryJson !== undefined) members.push(`"memory":${memoryJson}`);
+  return `{${members.join(",")}}`;
+}

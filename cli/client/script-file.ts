@@ -1,0 +1,81 @@
+import { isUtf8 } from "node:buffer";
+import { readFile } from "node:fs/promises";
+import { ConfigError } from "#common/service/environment.ts";
+import { systemReason } from "#common/system-reason.ts";
+
+// PEP 263: in one of the first two lines.
+const CODING_COOKIE = /^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)/;
+const UTF8_NAMES = /^utf[-_]?8([-_]sig)?$/i;
+
+/** The text of the script in `path`, or from standard input for `-`. Rejects with a ConfigError when it is not UTF-8 text. */
+export async function readScript(path: string): Promise<string> {
+  return path === "-"
+    ? decodeScript("standard input", await readStdin())
+    : decodeScript(path, await readBytes(path));
+}
+
+/**
+ * The text of a script as CPython reads it from `bytes`. What CPython would read by another encoding is refused, because
+ * Airlock sends text: it would arrive changed.
+ */
+export function decodeScript(name: string, bytes: Buffer): string {
+  const nul = bytes.indexOf(0);
+  if (nul >= 0) {
+    throw new ConfigError([`${name} is no Python source: it has a NUL byte in line ${lineAt(bytes, nul)}.`]);
+  }
+  if (!isUtf8(bytes)) {
+    const place = `line ${lineAt(bytes, firstBadByte(bytes))}`;
+    throw new ConfigError([
+      `${name} is not encoded as UTF-8 (${place}). Convert it first, such as with: iconv -f ${cookieIn(bytes) ?? "latin1"} -t utf-8; and take a coding line (PEP 263) out.`,
+    ]);
+  }
+  const cookie = cookieIn(bytes);
+  const isAscii = bytes.every((byte) => byte < 0x80);
+  if (cookie !== undefined && !UTF8_NAMES.test(cookie) && !isAscii) {
+    throw new ConfigError([
+      `${name} says that it is encoded as ${cookie}, and is encoded as UTF-8: Python would read other characters than stand there. Correct its coding line (PEP 263).`,
+    ]);
+  }
+  // Without the byte order mark that editors put before a text.
+  return new TextDecoder().decode(bytes);
+}
+
+/** The bytes of a file; a ConfigError says in words why it cannot be read. */
+export async function readBytes(path: string): Promise<Buffer> {
+  return await readFile(path).catch((error: unknown) => {
+    throw new ConfigError([`${path} cannot be read: ${systemReason(error)}.`]);
+  });
+}
+
+function cookieIn(bytes: Buffer): string | undefined {
+  const lines = bytes.toString("latin1").split(/\r\n?|\n/, 2);
+  return lines.map((line) => CODING_COOKIE.exec(line)?.[1]).find((name) => name !== undefined);
+}
+
+function lineAt(bytes: Buffer, offset: number): number {
+  return bytes.subarray(0, offset).filter((byte) => byte === 0x0a).length + 1;
+}
+
+function firstBadByte(bytes: Buffer): number {
+  let good = 0;
+  let end = bytes.length;
+  // The longest beginning that is UTF-8, up to the three bytes of a character that it may be cut in.
+  while (good < end) {
+    const middle = Math.ceil((good + end) / 2);
+    if (isUtf8(bytes.subarray(0, startOfCharacter(bytes, middle)))) good = middle;
+    else end = middle - 1;
+  }
+  return good;
+}
+
+function startOfCharacter(bytes: Buffer, offset: number): number {
+  let start = offset;
+  while (start > 0 && start > offset - 3 && ((bytes[start] ?? 0) & 0xc0) === 0x80) start--;
+  return start;
+}
+
+async function readStdin(): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}

@@ -1,0 +1,41 @@
+import { CLIENT_NAME } from "#common/identity/identity.ts";
+import { ConfigError } from "#common/service/environment.ts";
+import { renewCertificates } from "../certificates/certs-directory.ts";
+import { parseFlags } from "../flags.ts";
+
+const OPTIONS = {
+  client: { type: "string", multiple: true },
+  days: { type: "string", default: "30" },
+  "new-ca": { type: "boolean", default: false },
+  "drop-old-ca": { type: "boolean", default: false },
+} as const;
+const MAX_DAYS = 397;
+
+/** `./airlock certs DIR`: an authority, if there is none, and fresh certificates for every service. */
+export async function certs(args: readonly string[]): Promise<number> {
+  const { positionals, values } = parseFlags("certs", args, OPTIONS);
+  const [directory, ...more] = positionals;
+  const days = Number(values.days);
+  const problems = [
+    ...(directory === undefined || more.length > 0 ? ["Usage: ./airlock certs DIR [--client NAME]..."] : []),
+    ...(Number.isInteger(days) && days >= 1 && days <= MAX_DAYS
+      ? []
+      : [`--days must be a whole number from 1 to ${MAX_DAYS}, not "${values.days}"`]),
+    ...(values.client ?? [])
+      .filter((name) => !CLIENT_NAME.test(name))
+      .map((name) => `--client must be of a-z, 0-9 and -, not "${name}"`),
+    ...(values["new-ca"] && values["drop-old-ca"] ? ["--new-ca and --drop-old-ca are two steps"] : []),
+  ];
+  if (problems.length > 0) throw new ConfigError(problems);
+  const made = await renewCertificates(directory as string, {
+    clients: values.client ?? [],
+    days,
+    newAuthority: values["new-ca"],
+    dropOldAuthorities: values["drop-old-ca"],
+    now: new Date(),
+  });
+  process.stdout.write(
+    `${made.names.map((name) => `${name}\n`).join("")}in ${directory} are valid until ${made.validTo.toISOString().slice(0, 10)}.\nGive each service its own directory as AIRLOCK_TLS_DIR, and nobody the directory ca.\n`,
+  );
+  return 0;
+}

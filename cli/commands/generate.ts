@@ -1,0 +1,36 @@
+import { join } from "node:path";
+import { ROOT, runQuietly, type ToolResult } from "../tools.ts";
+
+/** Where generated code stands, relative to the top. */
+export const GENERATED = [
+  join("proto", "gen"),
+  join("proto", "airlock.binpb"),
+  join("proto", "health.binpb"),
+] as const;
+
+// The standard health service, which reflection tells of beside our own.
+const HEALTH_PROTO = join("node_modules", "grpc-health-check", "proto");
+
+/** Writes below `directory` all that is generated from .proto files. */
+export async function generateInto(directory: string): Promise<ToolResult> {
+  const [, airlock, health] = GENERATED;
+  const commands = [
+    ["generate", "-o", directory],
+    ["build", "-o", join(directory, airlock)],
+    ["build", HEALTH_PROTO, "-o", join(directory, health)],
+  ];
+  let output = "";
+  for (const command of commands) {
+    const result = await runQuietly(["buf", ...command]);
+    if (!result.ok) return result;
+    output += result.output;
+  }
+  return { ok: true, output };
+}
+
+/** `./airlock generate` */
+export async function generate(): Promise<number> {
+  const { ok, output } = await generateInto(ROOT);
+  process.stdout.write(ok ? `Generated ${GENERATED.join(", ")}.\n` : output);
+  return ok ? 0 : 1;
+}

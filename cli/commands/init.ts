@@ -1,0 +1,92 @@
+import { randomBytes } from "node:crypto";
+import { chown, mkdir, readdir, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { ConfigError } from "#common/service/environment.ts";
+import { renewCertificates } from "../certificates/certs-directory.ts";
+import { parseFlags, usageError } from "../flags.ts";
+
+// Whom the containers run as where the operator is root; nobody of the machine.
+const UNPRIVILEGED = 10_001;
+const DOCKER_SOCKET = "/var/run/docker.sock";
+
+/**
+ * `./airlock init`: what docker-compose.yml needs on this machine. Makes `deployment/` (certificates, the database's
+ * password, a place for secret files) and `.env`; run again it renews the certificates and leaves the rest alone.
+ */
+export async function init(args: readonly string[]): Promise<number> {
+  const directory = parse(args);
+  const deployment = join(directory, "deployment");
+  await mkdir(join(deployment, "secrets"), { recursive: true, mode: 0o700 });
+  const owner = ownerOfFiles();
+  const { validTo } = await renewCertificates(join(deployment, "tls"), {
+    clients: [],
+    days: 30,
+    newAuthority: false,
+    dropOldAuthorities: false,
+    now: new Date(),
+  });
+  const password = randomBytes(24).toString("hex");
+  // The database's image reads its password as a user of its own. Others of this machine do not get into the directory.
+  if (await written(join(deployment, "database-password"), password, 0o644)) {
+    // Only the routers and the database are in that network.
+    const url = `postgres://airlock:${password}@postgres:5432/airlock?sslmode=disable`;
+    await writeFile(join(deployment, "database-url"), url, { mode: 0o600 });
+  }
+  await written(join(deployment, "version-key"), randomBytes(32).toString("hex"), 0o600);
+  await written(join(directory, ".env"), await environmentFile(owner), 0o644);
+  if (process.getuid?.() === 0) await giveTo(owner, deployment);
+  process.stdout.write(
+    `deployment/ and .env are ready; the certificates are valid until ${validTo.toISOString().slice(0, 10)}, run this again before.\nNext: docker compose up --build --wait\n`,
+  );
+  return 0;
+}
+
+type Owner = { readonly uid: number; readonly gid: number };
+
+function parse(args: readonly string[]): string {
+  const { positionals } = parseFlags("init", args, {});
+  if (positionals.length > 0)
+    throw usageError("init", "init takes no arguments; it works in the directory of docker-compose.yml.");
+  return process.cwd();
+}
+
+function ownerOfFiles(): Owner {
+  const [uid = UNPRIVILEGED, gid = UNPRIVILEGED] = [process.getuid?.(), process.getgid?.()];
+  return uid === 0 ? { uid: UNPRIVILEGED, gid: UNPRIVILEGED } : { uid, gid };
+}
+
+async function environmentFile({ uid, gid }: Owner): Promise<string> {
+  const docker = await stat(DOCKER_SOCKET).catch(() => {
+    throw new ConfigError([
+      `There is no ${DOCKER_SOCKET}: the pool-manager runs workers by a Docker engine.`,
+    ]);
+  });
+  return `# Written by ./airlock init; read by docker compose.
+AIRLOCK_UID=${uid}
+AIRLOCK_GID=${gid}
+DOCKER_GID=${docker.gid}
+`;
+}
+
+/** Whether the file was written; one that is there stays as it is. */
+async function written(path: string, text: string, mode: number): Promise<boolean> {
+  try {
+    await writeFile(path, text, { mode, flag: "wx" });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  }
+}
+
+/** Everything but the authority, whose key no container may read. */
+async function giveTo({ uid, gid }: Owner, deployment: string): Promise<void> {
+  const services = (await readdir(join(deployment, "tls"))).filter((name) => name !== "ca");
+  const places = [...services.map((name) => join("tls", name)), "secrets"];
+  for (const file of ["database-url", "version-key"]) await chown(join(deployment, file), uid, gid);
+  for (const place of places) {
+    await chown(join(deployment, place), uid, gid);
+    for (const file of await readdir(join(deployment, place)))
+      await chown(join(deployment, place, file), uid, gid);
+  }
+}

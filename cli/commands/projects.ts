@@ -1,0 +1,115 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { createRestClient, type RestClient } from "../client/rest-client.ts";
+import { parseFlags, usageError } from "../flags.ts";
+import { table } from "../terminal/table.ts";
+import { forOutput, quoted } from "../terminal/terminal.ts";
+
+type ProjectView = {
+  readonly name: string;
+  readonly description?: string;
+  readonly status: string;
+  readonly replicas: number;
+  readonly idle_workers: number;
+  readonly running?: number;
+  readonly held?: boolean;
+  readonly problem?: string | null;
+  readonly detail?: string | null;
+};
+
+const POLL_MS = 300;
+
+/** `./airlock projects` */
+export async function listProjects(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseFlags("projects", args, {
+    json: { type: "boolean", default: false },
+  });
+  if (positionals.length > 0) throw usageError("projects", "projects takes no arguments.");
+  const answer = await createRestClient(process.env).get("/projects");
+  if (values.json) {
+    process.stdout.write(`${forOutput(answer.trimEnd())}\n`);
+    return 0;
+  }
+  const { projects }: { projects: ProjectView[] } = JSON.parse(answer);
+  const rows = projects.map((project) => [
+    project.name,
+    statusOf(project),
+    String(project.replicas),
+    String(project.idle_workers),
+    remarkOn(project),
+  ]);
+  process.stdout.write(
+    table(["PROJECT", "STATUS", "REPLICAS", "IDLE", "DESCRIPTION, OR WHAT IS WRONG"], rows),
+  );
+  return 0;
+}
+
+function statusOf({ problem, held, status }: ProjectView): string {
+  if (problem) return "broken";
+  return held ? "held" : status;
+}
+
+function remarkOn({ problem, detail, description }: ProjectView): string {
+  return (problem || detail || description || "").replaceAll(/\s*\n\s*/g, "; ");
+}
+
+/** `./airlock up NAME`: resolves once a worker is ready, or says why none is. */
+export async function upProject(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseFlags("up", args, { replicas: { type: "string" } });
+  const replicas = values.replicas;
+  if (replicas !== undefined && !/^[1-9]\d*$/.test(replicas)) {
+    throw usageError("up", `--replicas must be a whole number above 0, not "${replicas}".`);
+  }
+  const client = createRestClient(process.env);
+  const name = nameIn("up", positionals);
+  await client.post(pathOf(name, "up"), replicas === undefined ? "{}" : `{"replicas":${replicas}}`);
+  const project = await untilSettled(client, name);
+  if (project.status !== "up") {
+    process.stderr.write(
+      `${name} is down: ${quoted(project.problem || project.detail || "it was stopped")}\n`,
+    );
+    return 1;
+  }
+  process.stdout.write(stateLine(project));
+  return 0;
+}
+
+/** Waits for the first worker, which an installation of packages may come before; says on standard error what goes on. */
+async function untilSettled(client: RestClient, name: string): Promise<ProjectView> {
+  let told: string | null | undefined;
+  for (;;) {
+    const project: ProjectView = JSON.parse(await client.get(`/projects/${encodeURIComponent(name)}`));
+    const { status, detail, idle_workers: idle, running = 0 } = project;
+    if (status !== "up" || idle + running > 0) return project;
+    if (detail && detail !== told) process.stderr.write(`${name}: ${quoted(detail)}\n`);
+    told = detail;
+    await sleep(POLL_MS);
+  }
+}
+
+/** `./airlock down NAME` */
+export async function downProject(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseFlags("down", args, { hold: { type: "boolean", default: false } });
+  const name = nameIn("down", positionals);
+  const body = values.hold ? '{"hold":true}' : undefined;
+  const project: ProjectView = JSON.parse(
+    await createRestClient(process.env).post(pathOf(name, "down"), body),
+  );
+  process.stdout.write(stateLine(project));
+  if (values.hold) process.stdout.write(`It takes no executions until ./airlock up ${name}.\n`);
+  return 0;
+}
+
+function nameIn(action: "up" | "down", names: readonly string[]): string {
+  const [name] = names;
+  if (name === undefined || names.length > 1)
+    throw usageError(action, `${action} takes the name of one project.`);
+  return name;
+}
+
+function pathOf(name: string, action: "up" | "down"): string {
+  return `/projects/${encodeURIComponent(name)}/${action}`;
+}
+
+function stateLine({ name, status, replicas }: ProjectView): string {
+  return `${name} is ${status}, ${replicas} ${replicas === 1 ? "replica" : "replicas"}\n`;
+}

@@ -1,0 +1,211 @@
+import { access, constants, readdir } from "node:fs/promises";
+import { keepMemoryOutOfCoreDumps } from "#common/service/core-dumps.ts";
+import { ConfigError } from "#common/service/environment.ts";
+import { systemReason } from "#common/system-reason.ts";
+import { type EmbeddedConfig, readEmbeddedConfig } from "../embedded/config.ts";
+import { makeDirectory } from "../embedded/make-directory.ts";
+import { whenOutputCloses } from "../terminal/closed-output.ts";
+
+const DEFAULT_URL = "http://127.0.0.1:8000";
+const COUNT_MS = 2_000;
+
+type Running = {
+  readonly url: string;
+  /** The gRPC target of the router; the mock has none. */
+  readonly routerAddress?: string;
+  drain(graceMs: number): Promise<void>;
+};
+
+/** `./airlock up`: starts everything in this process and serves until Ctrl-C. Resolves to the exit status. */
+export async function up(args: readonly string[]): Promise<number> {
+  keepMemoryOutOfCoreDumps();
+  let running: Running;
+  let config: EmbeddedConfig;
+  try {
+    config = readEmbeddedConfig(args, process.env);
+    refuseOtherDatabase();
+    running = config.mock ? await startMock(config) : await startReal(config);
+  } catch (error) {
+    const sentence = explain(error, args);
+    if (sentence === undefined) throw error;
+    process.stderr.write(`${sentence}\n`);
+    return 2;
+  }
+  // Whoever waits for the banner may end it at once.
+  const stopped = untilStopped();
+  process.stdout.write(banner(running, config, config.mock ? "mock-project" : await exampleProject(config)));
+  await stopped;
+  process.stdout.write(
+    `\nFinishing what runs, for ${config.graceMs / 1_000} s at most (--grace); Ctrl-C once more stops at once.\n`,
+  );
+  process.stdout.write(await whatIsOpen(running.url, config));
+  await running.drain(config.graceMs);
+  return 0;
+}
+
+async function startMock(config: EmbeddedConfig): Promise<Running> {
+  const { createLog } = await import("#common/service/log.ts");
+  const { startMockGateway } = await import("../../gateway/mock.ts");
+  const gateway = await startMockGateway(config, createLog("gateway", "warn"));
+  return { url: `http://${config.host}:${gateway.port}`, drain: gateway.drain };
+}
+
+async function startReal(config: EmbeddedConfig): Promise<Running> {
+  const { openLogs } = await import("../terminal/log-file.ts");
+  const { lockDataDirectory } = await import("../embedded/data-directory-lock.ts");
+  const { startEmbedded } = await import("../embedded/embedded.ts");
+  if (config.driver === "process") await requirePython(config.python);
+  await requireProjects(config.projectsDirectory);
+  const { dataDirectory } = config;
+  await makeDirectory(dataDirectory).catch((error: unknown) => {
+    throw new ConfigError([
+      `The data directory ${dataDirectory} cannot be made: ${systemReason(error)}; name another with --data DIR.`,
+    ]);
+  });
+  // Before anything in there is opened, the log included.
+  const lock = await lockDataDirectory(dataDirectory, (sentence) => process.stderr.write(`${sentence}\n`));
+  return await startEmbedded(config, lock, openLogs(dataDirectory, config.logLevel));
+}
+
+/** A deployment's database in the terminal that starts another Airlock: executions would go where nobody looks for them. */
+function refuseOtherDatabase(): void {
+  const set = (["AIRLOCK_DATABASE_URL", "AIRLOCK_DATABASE_URL_FILE", "AIRLOCK_DATABASE"] as const).filter(
+    (name) => process.env[name],
+  );
+  if (set.length === 0) return;
+  throw new ConfigError([
+    `${set.join(" and ")} cannot be used here: ./airlock up keeps executions in SQLite in its data directory (--data). PostgreSQL is for routers that are started alone, as docker-compose.yml does. Unset it.`,
+  ]);
+}
+
+/** A project to try with: demo, or the first whose file is in order. */
+async function exampleProject({ projectsDirectory }: EmbeddedConfig): Promise<string | undefined> {
+  const { isUsable, openProjectCatalogue } = await import("#common/projects/catalogue.ts");
+  // It was readable a moment ago, and is only for a hint.
+  const catalogue = await openProjectCatalogue(projectsDirectory).catch(() => undefined);
+  const names =
+    catalogue
+      ?.list()
+      .filter(isUsable)
+      .map(({ name }) => name) ?? [];
+  return names.includes("demo") ? "demo" : names[0];
+}
+
+async function requirePython(python: string): Promise<void> {
+  await access(python, constants.X_OK).catch(() => {
+    throw new ConfigError([
+      `There is no Python at ${python}; start with ./airlock up, which makes it, or set AIRLOCK_PYTHON.`,
+    ]);
+  });
+}
+
+async function requireProjects(directory: string): Promise<void> {
+  await readdir(directory).catch((error: unknown) => {
+    throw new ConfigError([
+      `The projects directory ${directory} cannot be read: ${systemReason(error)}; name another with --projects DIR.`,
+    ]);
+  });
+}
+
+/** What the operator has to mend; undefined when the error tells of no such thing. */
+function explain(error: unknown, args: readonly string[]): string | undefined {
+  if (error instanceof ConfigError) return error.message;
+  const { code, errno, path, errstr } = error as NodeJS.ErrnoException & { errstr?: string };
+  const { host, port, dataDirectory } = readEmbeddedConfig(args, process.env);
+  if (code === "EADDRINUSE") {
+    return `Port ${port} is in use; stop what uses it, or choose another with --port.`;
+  }
+  if (code === "EACCES" && (error as NodeJS.ErrnoException).syscall === "listen") {
+    return `Port ${port} may not be used by this user; choose another with --port, such as one above 1023.`;
+  }
+  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") {
+    return `AIRLOCK_HOST must be an address of this machine, not "${host}".`;
+  }
+  const other = "Mend that, or name another directory with --data DIR.";
+  if (code === "ERR_SQLITE_ERROR") {
+    return `The database in the data directory ${dataDirectory} cannot be opened: ${errstr}. ${other}`;
+  }
+  if (errno !== undefined && path?.startsWith(dataDirectory)) {
+    return `The data directory ${dataDirectory} cannot be used: ${path}: ${systemReason(error)}. ${other}`;
+  }
+  return undefined;
+}
+
+function banner(
+  { url, routerAddress }: Running,
+  { host, mock }: EmbeddedConfig,
+  project: string | undefined,
+): string {
+  const clients =
+    url === DEFAULT_URL
+      ? ""
+      : `./airlock run and the like need this in their terminal: export AIRLOCK_URL=${url}\n`;
+  const grpc =
+    routerAddress === undefined ? "" : `gRPC, for your user only: ${routerAddress} (docs/grpc.md)\n`;
+  const ways = mock ? "How to get an error, a timeout or a 429 from it: docs/mock.md\n" : "";
+  const open = /^(127\.|::1$|localhost$)/.test(host)
+    ? ""
+    : `It listens on ${host} (AIRLOCK_HOST) and has no login: whoever reaches that port runs scripts.\n`;
+  const example =
+    project === undefined
+      ? "No project file is in order yet: ./airlock projects says why.\n"
+      : `Try it:
+  curl -s ${url}/execute -H 'content-type: application/json' \\
+    -d '{"project": "${project}", "code": "set_result(6 * 7)"}'
+then poll the poll_url that it answers. `;
+  return `Airlock${mock ? " (mock)" : ""} is up at ${url}
+${open}
+${example}${url}/skill.md teaches it to an agent, ${url}/docs shows it all.
+${clients}${grpc}${ways}`;
+}
+
+/** Which executions have not ended, and what becomes of them; empty when there are none. */
+async function whatIsOpen(url: string, { driver, mock }: EmbeddedConfig): Promise<string> {
+  if (mock) return "";
+  const [running, paused] = await Promise.all([countOf(url, "running"), countOf(url, "awaiting_llm")]);
+  // A container stays, and the next start takes it over.
+  const fates =
+    driver === "docker" ? ["is", "are", " taken over by the next start"] : ["ends", "end", " as worker_lost"];
+  const [one, more, what] = fates;
+  const fate = (count: number) => `${count === 1 ? one : more}${what}`;
+  const lines = [
+    running > 0 ? `${executions(running, "runs", "run")} now; what has not ended by then ${fate(1)}.\n` : "",
+    paused > 0 ? `${executions(paused, "waits", "wait")} for an answer, and ${fate(paused)}.\n` : "",
+  ];
+  return lines.join("");
+}
+
+function executions(count: number, one: string, more: string): string {
+  return count === 1 ? `1 execution ${one}` : `${count} executions ${more}`;
+}
+
+async function countOf(url: string, status: string): Promise<number> {
+  try {
+    const answer = await fetch(`${url}/executions?status=${status}&limit=200`, {
+      signal: AbortSignal.timeout(COUNT_MS),
+    });
+    return ((await answer.json()) as { executions: unknown[] }).executions.length;
+  } catch {
+    // It only explains.
+    return 0;
+  }
+}
+
+/**
+ * Resolves at the first SIGINT, SIGTERM, or SIGHUP (a terminal that is closed, an ssh connection that breaks); the second
+ * one ends the process at once.
+ */
+function untilStopped(): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false;
+    const stop = () => {
+      // Workers notice the end of this process by themselves.
+      if (asked) process.exit(130);
+      asked = true;
+      // A terminal that is gone does not end what still runs.
+      whenOutputCloses(() => undefined);
+      resolve();
+    };
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, stop);
+  });
+}

@@ -1,0 +1,42 @@
+import { CRASHED, type FileTallies, sumOf, type Tally } from "./tally.ts";
+
+/**
+ * The suites that break real things, wait for them, or measure beside other programs: chaos, network faults, soak, load, floods and
+ * containers. A race in one of them is reported and does not hold up other work. Every other file has to pass the first time.
+ */
+const REPEATED = [
+  /^test\/chaos\//,
+  /^test\/integration\/(network-faults|rolling-restart|router-takeover)\.test\.ts$/,
+  /^test\/e2e\/(soak|load-and-loss|scaling|compose|floods[^/]*)\.test\.ts$/,
+  /^test\/(integration|e2e|security)\/([^/]*-)?docker(-[^/]*)?\.test\.ts$/,
+];
+
+/** With more failing files than these, the change is at fault and not a race. */
+const MAX_REPEATED = 4;
+
+/** The sum of a run in which some files were run twice; `flaky` are those that failed first and passed then. */
+export type RepeatedTally = { readonly tally: Tally; readonly flaky: readonly string[] };
+
+export function mayRepeat(file: string): boolean {
+  return REPEATED.some((pattern) => pattern.test(file));
+}
+
+/**
+ * Runs each failed file that may be repeated once more by itself; what the second run says of it counts.
+ * `runAgain` takes a file's path and resolves to what came of its tests.
+ */
+export async function repeatFailed(
+  first: FileTallies,
+  runAgain: (file: string) => Promise<Tally>,
+): Promise<RepeatedTally> {
+  const files = new Map(Object.entries(first.files));
+  const failed = [...files.keys()].filter((file) => (files.get(file) ?? CRASHED).failed > 0);
+  const flaky: string[] = [];
+  for (const file of failed.length > MAX_REPEATED ? [] : failed.filter(mayRepeat)) {
+    const second = await runAgain(file);
+    files.set(file, second);
+    if (second.failed === 0 && second.passed > 0) flaky.push(file);
+  }
+  const outside: Tally = { passed: 0, failed: first.errorsOutside, skipped: [] };
+  return { tally: sumOf([...files.values(), outside]), flaky };
+}

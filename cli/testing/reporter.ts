@@ -1,0 +1,30 @@
+import { writeFileSync } from "node:fs";
+import type { Reporter, TestModule } from "vitest/node";
+import type { FileTallies, Tally } from "./tally.ts";
+
+/** Writes FileTallies to AIRLOCK_TEST_TALLY; vitest's own JSON report does not say why a test was skipped. */
+export default class TallyReporter implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
+    const files: Record<string, Tally> = {};
+    for (const module of modules) files[module.relativeModuleId] = tallyOf(module);
+    const tallies: FileTallies = { files, errorsOutside: unhandledErrors.length };
+    const path = process.env.AIRLOCK_TEST_TALLY;
+    if (path) writeFileSync(path, JSON.stringify(tallies));
+  }
+}
+
+function tallyOf(module: TestModule): Tally {
+  let passed = 0;
+  // A file that does not load has no tests to fail.
+  let failed = module.errors().length;
+  const skipped: string[] = [];
+  for (const test of module.children.allTests()) {
+    const result = test.result();
+    if (result.state === "passed") passed++;
+    else if (result.state === "skipped") {
+      const note = result.note ?? (test.options.mode === "todo" ? "not written yet" : "no reason given");
+      skipped.push(`${module.relativeModuleId} > ${test.fullName}: ${note}`);
+    } else failed++;
+  }
+  return { passed, failed, skipped };
+}

@@ -1,0 +1,62 @@
+import type { Execution, ExecutionStatus } from "#proto/execution.ts";
+import type { Project } from "#proto/pool_manager.ts";
+import type { Dependency } from "#proto/readiness.ts";
+import type {
+  ListDeadLettersRequest,
+  ListDeadLettersResponse,
+  ListExecutionsRequest,
+  ListExecutionsResponse,
+  Redactions,
+  RespondRequest,
+  RetryDeadLetterRequest,
+  SubmitRequest,
+} from "#proto/router.ts";
+import type { ShownExecution } from "../execution-text/execution-text.ts";
+
+/** The execution that was accepted; `replayed` when an earlier request with the same idempotency key started it. */
+export type Submitted = {
+  readonly executionId: string;
+  readonly status: ExecutionStatus;
+  readonly replayed: boolean;
+};
+
+/** Resolves when so many bytes may be fetched, or rejects. */
+export type Room = (bytes: number) => Promise<void>;
+
+/** `held`: it accepts no execution; null when that cannot be told. */
+export type ProjectView = Project & { readonly held: boolean | null };
+
+/**
+ * What the routes need from the rest of Airlock. Every call rejects with an AirlockError. `signal` gives a read up
+ * when the client has gone; what changes something runs to its end, so that its outcome does not depend on how long
+ * the client stayed.
+ */
+export type Backend = {
+  submit(request: SubmitRequest): Promise<Submitted>;
+  /**
+   * Resolves when the execution needs attention, has ended, or `waitMs` are over. A large one is fetched once `room` has
+   * resolved.
+   */
+  getExecution(executionId: string, waitMs: number, signal: AbortSignal, room: Room): Promise<ShownExecution>;
+  listExecutions(request: ListExecutionsRequest, signal: AbortSignal): Promise<ListExecutionsResponse>;
+  respond(request: RespondRequest): Promise<ShownExecution>;
+  cancel(executionId: string): Promise<ShownExecution>;
+  /** For operators: what was redacted from the execution's output. */
+  getRedactions(executionId: string, signal: AbortSignal): Promise<Redactions[]>;
+
+  /** For operators: what ended through Airlock's own fault. */
+  listDeadLetters(request: ListDeadLettersRequest, signal: AbortSignal): Promise<ListDeadLettersResponse>;
+  /** For operators: submits it once more. */
+  retryDeadLetter(request: RetryDeadLetterRequest): Promise<Execution>;
+
+  listProjects(signal: AbortSignal): Promise<ProjectView[]>;
+  getProject(name: string, signal: AbortSignal): Promise<ProjectView>;
+  /** Ends a hold, too. `replicas` undefined: as many as the project's file says. */
+  upProject(name: string, replicas: number | undefined): Promise<Project>;
+  /** `hold`: nothing is accepted until the project is brought up again. */
+  downProject(name: string, hold: boolean): Promise<Project>;
+
+  /** Every service behind the gateway, reachable or not; does not reject. */
+  readiness(): Promise<Dependency[]>;
+  close(): void;
+};

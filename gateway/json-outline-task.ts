@@ -1,9 +1,0 @@
-import { handBack, inSlices, type Task } from "../services/common/background-thread.ts";
-import { type OutlineTask, type OutlineTaskResult, outlineSteps } from "./json-outline.ts";
-
-/** What the other thread does for `outlineBytes`. */
-export default async function outlineTask(task: Task<OutlineTask>): Promise<OutlineTaskResult> {
-  const { bytes, limits } = task.input;
-  const steps = outlineSteps(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), limits);
-  return handBack(await inSlices(steps, task));
-}

@@ -1,0 +1,162 @@
+import { AirlockError } from "#common/errors.ts";
+
+const MIB = 1024 * 1024;
+
+/** Four executions at the usual limits. */
+const MAX_BYTES = 128 * MIB;
+/** Smaller answers have room of their own, so that no large one keeps them waiting. */
+export const SMALL_BYTES = 256 * 1024;
+const MAX_SMALL_BYTES = 32 * MIB;
+/** How long a large answer waits for the room that it needs. */
+const WAIT_MS = 5_000;
+const LOOK_EVERY_MS = 250;
+/** An answer that is under way for longer, and slower, is given up when another needs its room. */
+const SLOW_AFTER_MS = 5_000;
+const SLOW_BYTES_PER_MS = MIB / 1_000;
+
+/** How an answer leaves the process. */
+export type AnswerWay = {
+  /** The bytes that the client's connection has taken. */
+  taken(): number;
+  /** Ends the connection. */
+  giveUp(): void;
+};
+
+/** The room that one answer takes up. */
+export type AnswerHold = {
+  readonly bytes: number;
+  /** Resolves when there is room for `bytes`, which may take five seconds; then rejects with `overloaded`. */
+  reserve(bytes: number, signal?: AbortSignal): Promise<void>;
+  /** The answer is being sent: it has `bytes`, whatever was reserved for it. */
+  sending(bytes: number, way: AnswerWay): void;
+  /** Gives the room back. */
+  release(): void;
+};
+
+type Held = { bytes: number; sent?: { readonly way: AnswerWay; readonly beganMs: number } };
+type Asking = {
+  readonly held: Held;
+  readonly bytes: number;
+  readonly untilMs: number;
+  settle(error?: AirlockError): void;
+};
+
+/**
+ * Bounds the bytes of all answers that the gateway holds because their clients have not taken them. What does not fit
+ * waits before it is fetched; answers that are taken slowly make room for others that need it.
+ */
+export class AnswerBudget {
+  #bytes = 0;
+  /** Oldest first. */
+  readonly #all = new Set<Held>();
+  /** Oldest first. */
+  readonly #asking = new Set<Asking>();
+  readonly #now: () => number;
+  readonly #maxBytes: number;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(now: () => number = performance.now.bind(performance), maxBytes = MAX_BYTES) {
+    this.#now = now;
+    this.#maxBytes = maxBytes;
+  }
+
+  /** The room of answers of up to `SMALL_BYTES` each. */
+  static ofSmall(): AnswerBudget {
+    return new AnswerBudget(undefined, MAX_SMALL_BYTES);
+  }
+
+  /** The bytes that are held. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  open(): AnswerHold {
+    const held: Held = { bytes: 0 };
+    return {
+      get bytes() {
+        return held.bytes;
+      },
+      reserve: (bytes, signal) => this.#reserve(held, bytes, signal),
+      sending: (bytes, way) => {
+        this.#count(held, bytes);
+        held.sent = { way, beganMs: this.#now() };
+        this.#makeRoom(0);
+      },
+      release: () => {
+        this.#count(held, 0);
+        this.#serve();
+      },
+    };
+  }
+
+  #reserve(held: Held, bytes: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const asking: Asking = {
+        held,
+        bytes,
+        untilMs: this.#now() + WAIT_MS,
+        settle: (error) => {
+          this.#asking.delete(asking);
+          signal?.removeEventListener("abort", leave);
+          if (error) reject(error);
+          else resolve();
+        },
+      };
+      const leave = () => asking.settle(new AirlockError("cancelled", "The client went away."));
+      this.#asking.add(asking);
+      signal?.addEventListener("abort", leave, { once: true });
+      if (signal?.aborted) leave();
+      else this.#serve();
+    });
+  }
+
+  /** Lets those in that there is room for, in their order, and sends those away that have waited long enough. */
+  #serve(): void {
+    for (const asking of this.#asking) {
+      this.#makeRoom(asking.bytes);
+      if (this.#lacks(asking.bytes)) break;
+      this.#count(asking.held, asking.bytes);
+      asking.settle();
+    }
+    for (const asking of this.#asking)
+      if (this.#now() >= asking.untilMs) asking.settle(overloaded(this.#maxBytes));
+    if (this.#asking.size > 0) this.#timer ??= setInterval(() => this.#serve(), LOOK_EVERY_MS).unref();
+    else {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    }
+  }
+
+  #makeRoom(bytes: number): void {
+    for (const held of this.#all) {
+      if (!this.#lacks(bytes)) return;
+      if (!held.sent || !this.#isSlow(held.sent)) continue;
+      this.#count(held, 0);
+      held.sent.way.giveUp();
+    }
+  }
+
+  #isSlow({ way, beganMs }: NonNullable<Held["sent"]>): boolean {
+    const tookMs = this.#now() - beganMs;
+    return tookMs > SLOW_AFTER_MS && way.taken() < tookMs * SLOW_BYTES_PER_MS;
+  }
+
+  // One answer is let through whatever its size, since its execution could never be read otherwise.
+  #lacks(bytes: number): boolean {
+    return this.#bytes > 0 && this.#bytes + bytes > this.#maxBytes;
+  }
+
+  #count(held: Held, bytes: number): void {
+    this.#bytes += bytes - held.bytes;
+    held.bytes = bytes;
+    if (bytes > 0) this.#all.add(held);
+    else this.#all.delete(held);
+  }
+}
+
+function overloaded(maxBytes: number): AirlockError {
+  return new AirlockError(
+    "overloaded",
+    `Too many answers are on their way at once, and their clients take them slowly: all of them may have ${maxBytes / MIB} MiB together. Read the execution again after the seconds in Retry-After.`,
+  );
+}

@@ -1,0 +1,110 @@
+import { AirlockError } from "#common/errors.ts";
+import { jsonErrorPlace } from "#common/json/json-error-place.ts";
+import { InvalidFields } from "../problems.ts";
+import { type OutlineProblem, outlineBytes } from "./json-outline.ts";
+import { type JsonMember, objectOf } from "./json-text.ts";
+
+export const MAX_DEPTH = 200;
+const MAX_MEMBERS = 100;
+/** More than any field of a body may have. */
+const MAX_INNER_MEMBERS = 1_000;
+const MAX_LOCATED_BYTES = 64 * 1024;
+const EXAMPLE = '{"project": "demo", "code": "print(1)"}';
+
+/** The object that a request carries, and beside it the text of each of its members. */
+export type JsonBody = {
+  /** Built to the second level; what is nested deeper is an empty object or array. */
+  readonly value: Readonly<Record<string, unknown>>;
+  /** A member's value exactly as the client wrote it; undefined when there is none. */
+  textOf(member: string): string | undefined;
+};
+
+export const EMPTY_BODY: JsonBody = { value: {}, textOf: () => undefined };
+
+/**
+ * Parses the bytes of a body that must be one JSON object; nobody else may use them from then on. Rejects with an AirlockError that
+ * says what to send instead, and with `cancelled` when `signal` aborts.
+ */
+export async function parseJsonBody(bytes: Buffer, signal?: AbortSignal): Promise<JsonBody> {
+  const limits = { depth: MAX_DEPTH, outer: MAX_MEMBERS, inner: MAX_INNER_MEMBERS };
+  const { bytes: text, outline } = await outlineBytes(bytes, limits, signal);
+  if (typeof outline === "string") throw refusalOf(outline, text);
+  if (outline.kind !== "object") {
+    throw new AirlockError(
+      "invalid_request",
+      `The body must be a JSON object, such as ${EXAMPLE}, not ${DESCRIPTIONS[outline.kind]}.`,
+    );
+  }
+  refuseAmbiguity(outline);
+  const members = new Map(outline.members.map((member) => [member.key, member]));
+  return {
+    value: objectOf(outline.members),
+    textOf(name) {
+      const member = members.get(name);
+      return member && text.toString("utf8", member.start, member.end);
+    },
+  };
+}
+
+function refusalOf(problem: OutlineProblem, text: Buffer): AirlockError {
+  switch (problem) {
+    case "not_utf8":
+      return new AirlockError(
+        "invalid_json",
+        "The body is not valid UTF-8. Send JSON encoded as UTF-8; put other bytes into a string as base64.",
+      );
+    case "empty":
+      return emptyBody();
+    case "syntax":
+      return notJson(text);
+    case "too_deep":
+      return new AirlockError(
+        "invalid_request",
+        `The body is nested deeper than ${MAX_DEPTH} levels. Send flatter data, or pass it as a string and parse it in the script.`,
+      );
+  }
+}
+
+function notJson(bytes: Buffer): AirlockError {
+  const text = bytes.length > MAX_LOCATED_BYTES ? "" : bytes.toString();
+  return new AirlockError(
+    "invalid_json",
+    `The body is not valid JSON${locate(text)}. Send one JSON object, such as ${EXAMPLE}.`,
+  );
+}
+
+export function emptyBody(): AirlockError {
+  return new AirlockError("invalid_json", `The body is empty. Send a JSON object, such as ${EXAMPLE}.`);
+}
+
+// A large body is not parsed twice.
+function locate(text: string): string {
+  const place = text === "" ? undefined : jsonErrorPlace(text);
+  return place === undefined ? "" : `: ${place}`;
+}
+
+const DESCRIPTIONS = {
+  array: "an array",
+  string: "a string",
+  number: "a number",
+  boolean: "true or false",
+  null: "null",
+} as const;
+
+// Which of two equal keys counts differs from parser to parser, so neither may.
+function refuseAmbiguity({
+  members,
+  twice,
+}: {
+  readonly members: readonly JsonMember[];
+  readonly twice: ReadonlySet<string>;
+}): void {
+  if (members.length > MAX_MEMBERS) {
+    throw new AirlockError("invalid_request", `The body has more than ${MAX_MEMBERS} fields.`);
+  }
+  const inner = members.flatMap((member) => [...member.twice].map((key) => `${member.key}.${key}`));
+  const fields = [...twice, ...inner];
+  if (fields.length > 0) {
+    throw new InvalidFields(fields.map((field) => ({ field, message: "is given more than once" })));
+  }
+}

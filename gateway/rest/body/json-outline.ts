@@ -1,0 +1,60 @@
+import { isUtf8 } from "node:buffer";
+import { createBackgroundThread, LARGE_BYTES } from "#common/event-loop/background-thread.ts";
+import { takeTurns } from "#common/event-loop/turn.ts";
+import { JsonEmptyError, JsonSyntaxError } from "#common/json/json-tokens.ts";
+import { type JsonOutline, type OutlineLimits, outlineJson, TooDeep } from "./json-text.ts";
+
+/** Why a text has no outline. */
+export type OutlineProblem = "not_utf8" | "empty" | "syntax" | "too_deep";
+
+/** A text's outline or its problem, and the bytes of the text. */
+export type Outlined = { readonly bytes: Buffer; readonly outline: JsonOutline | OutlineProblem };
+
+export type OutlineTask = { readonly bytes: Uint8Array; readonly limits: OutlineLimits };
+export type OutlineTaskResult = { readonly bytes: Uint8Array; readonly outline: Outlined["outline"] };
+
+const BYTE_ORDER_MARK = Buffer.from("\ufeff");
+
+const thread = createBackgroundThread<OutlineTask, OutlineTaskResult>(
+  new URL("./json-outline-task.ts", import.meta.url),
+);
+
+/**
+ * Reads the bytes of a JSON text, which nobody else may use from then on, without its byte order mark if it has one: a short
+ * one in turns with other work, a long one on another thread. Rejects with `cancelled` when `signal` aborts.
+ */
+export async function outlineBytes(
+  bytes: Buffer,
+  limits: OutlineLimits,
+  signal?: AbortSignal,
+): Promise<Outlined> {
+  if (bytes.length > LARGE_BYTES) {
+    const result = await thread.run({ bytes, limits }, bytes, signal);
+    const { buffer, byteOffset, length } = result.bytes;
+    return { bytes: Buffer.from(buffer, byteOffset, length), outline: result.outline };
+  }
+  return await takeTurns(outlineSteps(bytes, limits), signal);
+}
+
+/** The same in steps of about a millisecond. */
+export function* outlineSteps(bytes: Buffer, limits: OutlineLimits): Generator<void, Outlined> {
+  const text = withoutMark(bytes);
+  if (!isUtf8(text)) return { bytes: text, outline: "not_utf8" };
+  try {
+    return { bytes: text, outline: yield* outlineJson(text, limits) };
+  } catch (error) {
+    return { bytes: text, outline: problemOf(error) };
+  }
+}
+
+function withoutMark(bytes: Buffer): Buffer {
+  const hasMark = bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK);
+  return hasMark ? bytes.subarray(BYTE_ORDER_MARK.length) : bytes;
+}
+
+function problemOf(error: unknown): OutlineProblem {
+  if (error instanceof JsonEmptyError) return "empty";
+  if (error instanceof JsonSyntaxError) return "syntax";
+  if (error instanceof TooDeep) return "too_deep";
+  throw error;
+}

@@ -1,0 +1,69 @@
+import type { ErrorObject } from "ajv";
+import { AirlockError, ERROR_RULES, type ErrorCode } from "#common/errors.ts";
+import { describeSchemaErrors, type SchemaProblem } from "#common/projects/schema-problems.ts";
+
+/** RFC 9457, with the code that a program branches on. */
+export type Problem = {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: ErrorCode;
+  /** What is wrong field by field, where fields are to blame. */
+  readonly errors?: readonly SchemaProblem[];
+  /** Only from GET /ready: each service and whether it is ready. */
+  readonly services?: Readonly<Record<string, string>>;
+};
+
+export const PROBLEM_MEDIA_TYPE = "application/problem+json";
+
+const MAX_LISTED = 20;
+const MAX_NAME_LENGTH = 100;
+
+/** A request that is refused because of some of its fields. */
+export class InvalidFields extends AirlockError {
+  readonly fields: readonly SchemaProblem[];
+
+  /** `subject` is how a field is called in the sentence, with a trailing space: "", "query parameter ". */
+  constructor(fields: readonly SchemaProblem[], subject = "") {
+    const listed = fields
+      .slice(0, MAX_LISTED)
+      .map(({ field, message }) => ({ field: wholeOrLength(field), message }));
+    const sentences = listed.map(({ field, message }) =>
+      field ? `${subject}"${field}" ${message}` : `The body ${message}`,
+    );
+    const more = fields.length > MAX_LISTED ? `; and ${fields.length - MAX_LISTED} more` : "";
+    super("invalid_request", `${sentences.join("; ")}${more}.`);
+    this.fields = listed;
+  }
+
+  static fromSchemaErrors(errors: readonly ErrorObject[], subject = ""): InvalidFields {
+    return new InvalidFields(describeSchemaErrors(errors), subject);
+  }
+}
+
+export function toProblem(error: AirlockError): Problem {
+  const { http, title } = ERROR_RULES[error.code];
+  return {
+    type: `urn:airlock:problem:${error.code}`,
+    title,
+    status: http,
+    detail: error.message,
+    code: error.code,
+    ...(error instanceof InvalidFields ? { errors: error.fields } : {}),
+  };
+}
+
+/** Headers that go with a problem. */
+export function problemHeaders({ code }: Pick<Problem, "code">): Record<string, string> {
+  const seconds = ERROR_RULES[code].retryAfterSeconds;
+  return {
+    "content-type": PROBLEM_MEDIA_TYPE,
+    ...(seconds ? { "retry-after": String(seconds) } : {}),
+  };
+}
+
+// The name of an unknown field is the caller's own text and may be megabytes long. A message holds no part of a value.
+function wholeOrLength(name: string): string {
+  return name.length > MAX_NAME_LENGTH ? `a name of ${name.length} characters` : name;
+}

@@ -1,0 +1,68 @@
+import { type Project, ProjectStatus } from "#proto/pool_manager.ts";
+import type { ProjectView } from "../backends/backend.ts";
+import type { ProjectDetails, ProjectState, ProjectSummary } from "./schemas/project.ts";
+
+const MIB = 1024 * 1024;
+
+/** A project as REST lists it. */
+export function projectSummary(project: ProjectView): ProjectSummary {
+  return {
+    name: project.name,
+    description: project.description,
+    status: statusOf(project),
+    replicas: project.replicas,
+    idle_workers: project.idleWorkers,
+    packages: project.packages,
+    queue_depth: project.queueDepth,
+    running: project.running,
+    paused: project.paused,
+    isolation: project.isolation,
+    held: project.held,
+    problem: project.problem || null,
+    detail: project.detail || null,
+  };
+}
+
+export function projectState(project: Project): ProjectState {
+  return { name: project.name, status: statusOf(project), replicas: project.replicas };
+}
+
+function statusOf({ status }: Project): "up" | "down" {
+  return status === ProjectStatus.UP ? "up" : "down";
+}
+
+export function projectDetails(project: ProjectView): ProjectDetails {
+  const { limits, network } = project;
+  return {
+    ...projectSummary(project),
+    limits: {
+      timeout: (limits?.timeoutMs ?? 0) / 1_000,
+      llm_timeout: (limits?.llmTimeoutMs ?? 0) / 1_000,
+      memory_mb: (limits?.memoryBytes ?? 0) / MIB,
+      disk_mb: (limits?.diskBytes ?? 0) / MIB,
+      pids: limits?.pids ?? 0,
+      cpus: limits?.cpus ?? 0,
+      max_output_mb: (limits?.maxOutputBytes ?? 0) / MIB,
+      max_result_mb: (limits?.maxResultBytes ?? 0) / MIB,
+      network_mb: (limits?.networkBytes ?? 0) / MIB,
+      queue: limits?.queue ?? 0,
+      stored_mb: (limits?.storedBytes ?? 0) / MIB,
+    },
+    installed_packages: project.installedPackages.map(({ name, version }) => ({ name, version })),
+    programs: project.programs,
+    network_allowlist: network?.allowlist ?? [],
+    allow_private: network?.allowPrivate ?? [],
+    injected_secrets: (network?.injectedSecrets ?? []).map(({ name, host, header }) => ({
+      name,
+      host,
+      header,
+    })),
+    settings: project.settingKeys,
+    isolation_layers: project.isolationLayers.map(({ name, inForce, detail }) => ({
+      name,
+      in_force: inForce,
+      detail: detail || null,
+    })),
+    isolation_facts: Object.fromEntries(project.isolationFacts.map(({ name, values }) => [name, values])),
+  };
+}

@@ -1,0 +1,98 @@
+import type { Socket } from "node:net";
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { AirlockError, asAirlockError, type ErrorCode } from "#common/errors.ts";
+import type { Log } from "#common/service/log.ts";
+import { discardRest } from "./body/discard-rest.ts";
+import { problemHeaders, toProblem } from "./problems.ts";
+import { PAGE_HEADERS } from "./web-pages.ts";
+
+/**
+ * Turns whatever a route threw into a problem document. What only the operator may know of it is logged: why something
+ * failed, or what a transport says of a service that cannot be reached. The rest is the caller's to know.
+ */
+export function answerWithProblems(app: FastifyInstance, log: Log): void {
+  app.setErrorHandler((error: FastifyError, request, reply) => refuse(error, request, reply, log));
+}
+
+export async function refuse(
+  error: Error,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  log: Log,
+): Promise<FastifyReply> {
+  const known = asAirlockError(isBrokenOff(error, request) ? clientGone(error) : fromFramework(error));
+  const { code, detail } = known;
+  const call = { code, detail, method: request.method, route: request.routeOptions.url };
+  if (code === "internal") log.error({ err: known.cause ?? known, ...call }, "request failed");
+  else if (detail !== undefined && code !== "cancelled") log.warn(call, "request refused");
+  const problem = toProblem(known);
+  if (!(await discardRest(request.raw))) reply.header("connection", "close");
+  return reply.code(problem.status).headers(problemHeaders(problem)).send(JSON.stringify(problem));
+}
+
+/** Whether all that failed is the client's connection, in the middle of its request. */
+function isBrokenOff(error: Error, { raw }: FastifyRequest): boolean {
+  return !(error instanceof AirlockError) && raw.destroyed && !raw.complete;
+}
+
+function clientGone(cause: Error): AirlockError {
+  return new AirlockError("cancelled", "The client went away before it had sent all of its request.", {
+    cause,
+  });
+}
+
+// What fastify itself refuses before a handler of ours runs.
+function fromFramework(error: Error & { code?: string; statusCode?: number }): Error {
+  switch (error.code) {
+    case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
+      return new AirlockError(
+        "unsupported_media_type",
+        'The Content-Type header is not a media type. Send "Content-Type: application/json".',
+      );
+    case "FST_ERR_BAD_URL":
+      return new AirlockError("route_not_found", "The path is not valid: percent-encode it as UTF-8.");
+    case "FST_ERR_MAX_PARAM_LENGTH":
+      return new AirlockError("route_not_found", "A part of the path is too long to name anything.");
+    default:
+      // What a plugin refuses, such as a path out of the docs page's own files, is nothing that is here.
+      return (error.statusCode ?? 500) < 500 && !(error instanceof AirlockError)
+        ? new AirlockError(
+            "route_not_found",
+            "There is nothing at this path. GET /openapi.json lists what there is.",
+          )
+        : error;
+  }
+}
+
+const CONNECTION_ERRORS: Readonly<Record<string, [ErrorCode, string]>> = {
+  HPE_HEADER_OVERFLOW: [
+    "headers_too_large",
+    "The request line and headers together are larger than 16 KiB. Send fewer or shorter headers.",
+  ],
+  ERR_HTTP_REQUEST_TIMEOUT: [
+    "request_timeout",
+    "The request did not arrive completely in time. Send it again over a faster connection.",
+  ],
+};
+
+/** Answers a connection on which no request could be read, and closes it. */
+export function refuseConnection(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable || socket.bytesWritten > 0) {
+    // A byte more could be taken for a part of the answer that is under way.
+    socket.destroy();
+    return;
+  }
+  const [code, detail] = CONNECTION_ERRORS[error.code ?? ""] ?? [
+    "malformed_http",
+    "The request is not valid HTTP/1.1. Use an HTTP client such as curl.",
+  ];
+  const problem = toProblem(new AirlockError(code, detail));
+  const body = JSON.stringify(problem);
+  const headers = Object.entries({
+    ...PAGE_HEADERS,
+    ...problemHeaders(problem),
+    "content-length": Buffer.byteLength(body),
+    connection: "close",
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${problem.status} ${problem.title}\r\n${headers.join("")}\r\n${body}`);
+}

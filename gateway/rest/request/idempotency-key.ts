@@ -1,0 +1,31 @@
+import { IDEMPOTENCY_KEY_RULE, isIdempotencyKey } from "#common/idempotency.ts";
+import { InvalidFields } from "../problems.ts";
+
+const QUOTED = /^"((?:[^"\\]|\\["\\])*)"$/;
+
+/** What the route says of the header in the OpenAPI document. */
+export const IDEMPOTENCY_HEADERS = {
+  type: "object",
+  properties: {
+    "Idempotency-Key": {
+      type: "string",
+      minLength: 1,
+      maxLength: 255,
+      pattern: "^[\\x21-\\x7e]+$",
+      description:
+        "Any text that you use for this one request, such as a UUID. Sent again with the same body, the answer names the execution that the first request started; with another body it is 422. Kept for 24 hours, and as long as the execution can be polled. All projects share the keys.",
+    },
+  },
+} as const;
+
+/**
+ * The key in the Idempotency-Key header; undefined without one. Throws when it is none. Quotes around it, which the header
+ * has in the IETF's draft, do not belong to it.
+ */
+export function readIdempotencyKey(header: string | readonly string[] | undefined): string | undefined {
+  if (header === undefined) return undefined;
+  const text = String(header);
+  const key = QUOTED.exec(text)?.[1]?.replaceAll(/\\(.)/g, "$1") ?? text;
+  if (isIdempotencyKey(key)) return key;
+  throw new InvalidFields([{ field: "Idempotency-Key", message: IDEMPOTENCY_KEY_RULE }], "header ");
+}

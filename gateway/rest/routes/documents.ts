@@ -1,0 +1,106 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { FastifyInstance } from "fastify";
+import type { Registry } from "prom-client";
+import type { Backend } from "../../backends/backend.ts";
+import { baseUrl } from "../request/base-url.ts";
+import { clientSignal } from "../request/client-signal.ts";
+import { problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
+import { skillPage } from "../skill-page.ts";
+
+const tags = ["operation"];
+const text = (mediaType: string, description: string) => ({
+  description,
+  content: { [mediaType]: { schema: { type: "string" } } },
+});
+
+export type RawHandler = (request: IncomingMessage, response: ServerResponse) => void;
+
+export type Documents = {
+  readonly registry: Registry;
+  /** The OpenAPI document of every route. */
+  openApi(): Promise<object>;
+  /** What serves the page for people and all that it loads, at /docs and below. */
+  docsPage(): Promise<RawHandler>;
+};
+
+/** What describes this instance: for agents, for programs, for monitoring. */
+export function documentRoutes(app: FastifyInstance, backend: Backend, documents: Documents): void {
+  app.get(
+    "/openapi.json",
+    {
+      schema: {
+        operationId: "getOpenApi",
+        tags,
+        summary: "This document",
+        description: "OpenAPI 3.1 of every route.",
+        response: {
+          200: {
+            description: "OpenAPI 3.1.",
+            content: { "application/json": { schema: { type: "object" } } },
+          },
+          ...problemResponses(),
+        },
+      },
+    },
+    () => documents.openApi(),
+  );
+
+  app.get(
+    "/skill.md",
+    {
+      schema: {
+        operationId: "getSkill",
+        tags,
+        summary: "One page that teaches an agent to use this instance",
+        description: "With the projects that accept executions, the SDK and the polling loop; Markdown.",
+        response: { 200: text("text/markdown", "The page."), ...problemResponses(...SERVICE_CODES) },
+      },
+    },
+    async (request, reply) => {
+      const signal = clientSignal(reply);
+      const listed = await backend.listProjects(signal);
+      const usable = listed.filter(({ problem, held }) => problem === "" && held !== true);
+      reply.type("text/markdown; charset=utf-8");
+      return skillPage(baseUrl(request), usable);
+    },
+  );
+
+  app.get(
+    "/metrics",
+    {
+      schema: {
+        operationId: "getMetrics",
+        tags,
+        summary: "Figures for Prometheus",
+        description: "Of the gateway, and with ./airlock up of every service.",
+        response: { 200: text("text/plain", "Prometheus text format."), ...problemResponses() },
+      },
+    },
+    async (_request, reply) => {
+      reply.type(documents.registry.contentType);
+      return documents.registry.metrics();
+    },
+  );
+
+  for (const url of ["/docs", "/docs/*"]) {
+    app.get(
+      url,
+      {
+        schema: {
+          operationId: "getDocs",
+          hide: url !== "/docs",
+          tags,
+          summary: "This document as a page for people",
+          description: "Calls can be tried on it.",
+          response: { 200: text("text/html", "The page."), ...problemResponses() },
+        },
+      },
+      async (request, reply) => {
+        const serve = await documents.docsPage();
+        reply.hijack();
+        reply.stalledAnswers.watch(reply.raw);
+        serve(request.raw, reply.raw);
+      },
+    );
+  }
+}

@@ -1,0 +1,116 @@
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { Drain } from "#common/service/drain.ts";
+import type { Backend } from "../../backends/backend.ts";
+import type { ShownExecution } from "../../execution-text/execution-text.ts";
+import { holdExecution, sendExecution } from "../answers/send-execution.ts";
+import { dropBody } from "../body/body.ts";
+import { InvalidFields } from "../problems.ts";
+import { executionId } from "../request/execution-id.ts";
+import { textProblem } from "../request/text-rules.ts";
+import {
+  EMPTY_OBJECT,
+  EXECUTION,
+  EXECUTION_PARAMS,
+  type ExecutionParams,
+  NO_QUERY,
+  RESPOND_BODY,
+  type RespondBody,
+  WAIT_QUERY,
+  type WaitQuery,
+} from "../schemas/execution.ts";
+import { BODY_CODES, problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
+
+const found = {
+  description: "The execution as it stands.",
+  content: { "application/json": { schema: EXECUTION } },
+} as const;
+
+export function executionRoutes(app: FastifyInstance, backend: Backend, drain: Drain): void {
+  app.get<{ Params: ExecutionParams; Querystring: WaitQuery }>(
+    "/executions/:execution_id",
+    {
+      schema: {
+        operationId: "getExecution",
+        tags: ["executions"],
+        summary: "Read an execution",
+        description:
+          "With `wait` the answer is held until the status is no longer pending or running, or the time is over. All output so far comes with every answer.",
+        params: EXECUTION_PARAMS,
+        querystring: WAIT_QUERY,
+        response: {
+          200: found,
+          ...problemResponses("invalid_request", "execution_not_found", "output_withheld", ...SERVICE_CODES),
+        },
+      },
+    },
+    async (request, reply) => {
+      const id = executionId(request.params);
+      const waitMs = Math.round((request.query.wait ?? 0) * 1_000);
+      const execution = await holdExecution(backend, drain, reply, id, waitMs);
+      return sendExecution(reply, execution, { resultAsText: request.query.result === "text" });
+    },
+  );
+
+  app.post<{ Params: ExecutionParams; Body: RespondBody }>(
+    "/executions/:execution_id/respond",
+    {
+      schema: {
+        operationId: "respond",
+        tags: ["executions"],
+        summary: "Answer llm.complete()",
+        description: "Of two racing answers one wins; the other is refused with 409.",
+        params: EXECUTION_PARAMS,
+        querystring: NO_QUERY,
+        body: RESPOND_BODY,
+        response: {
+          200: found,
+          ...problemResponses(
+            ...BODY_CODES,
+            "execution_not_found",
+            "not_awaiting_llm",
+            "llm_request_mismatch",
+            "worker_lost",
+            ...SERVICE_CODES,
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      const execution = await answer(request, backend);
+      dropBody(request);
+      return sendExecution(reply, execution);
+    },
+  );
+
+  app.post<{ Params: ExecutionParams }>(
+    "/executions/:execution_id/cancel",
+    {
+      config: { bodyOptional: true },
+      schema: {
+        operationId: "cancel",
+        tags: ["executions"],
+        summary: "End an execution",
+        description: "It ends as error with end_reason cancelled.",
+        params: EXECUTION_PARAMS,
+        querystring: NO_QUERY,
+        body: EMPTY_OBJECT,
+        response: {
+          200: found,
+          ...problemResponses(...BODY_CODES, "execution_not_found", "already_ended", ...SERVICE_CODES),
+        },
+      },
+    },
+    async (request, reply) => sendExecution(reply, await backend.cancel(executionId(request.params))),
+  );
+}
+
+/** A function of its own, so that what it holds of the body is gone when it returns. */
+async function answer(
+  request: FastifyRequest<{ Params: ExecutionParams; Body: RespondBody }>,
+  backend: Backend,
+): Promise<ShownExecution> {
+  const { response, llm_request_id: llmRequestId } = request.body;
+  const problem = textProblem("response", response);
+  if (problem) throw new InvalidFields([problem]);
+  return await backend.respond({ executionId: executionId(request.params), llmRequestId, response });
+}

@@ -1,0 +1,67 @@
+import type { FastifyInstance, FastifyReply } from "fastify";
+import { AirlockError } from "#common/errors.ts";
+import type { Dependency } from "#proto/readiness.ts";
+import type { Backend } from "../../backends/backend.ts";
+import { type Problem, problemHeaders, toProblem } from "../problems.ts";
+import { HEALTH, READINESS } from "../schemas/health.ts";
+import { problemResponses } from "../schemas/problem.ts";
+
+const LIST_MS = 2_000;
+const tags = ["operation"];
+
+export function healthRoutes(app: FastifyInstance, backend: Backend): void {
+  app.get(
+    "/health",
+    {
+      schema: {
+        operationId: "getHealth",
+        tags,
+        summary: "Whether the gateway is alive",
+        description: "Depends on nothing else; GET /ready asks the other services.",
+        response: {
+          200: { description: "Alive.", content: { "application/json": { schema: HEALTH } } },
+          ...problemResponses(),
+        },
+      },
+    },
+    async () => ({ status: "ok" }),
+  );
+
+  app.get(
+    "/ready",
+    {
+      schema: {
+        operationId: "getReadiness",
+        tags,
+        summary: "Whether every service can do its work",
+        description: "Asks every service behind the gateway; a 503 names those that are missing.",
+        response: {
+          200: { description: "All are ready.", content: { "application/json": { schema: READINESS } } },
+          ...problemResponses("unavailable"),
+        },
+      },
+    },
+    async (_request, reply: FastifyReply) => {
+      const [dependencies, broken] = await Promise.all([backend.readiness(), brokenProjects(backend)]);
+      const missing = dependencies.filter(({ ready }) => !ready);
+      const services = Object.fromEntries(
+        dependencies.map(({ name, ready }) => [name, ready ? "ready" : "unavailable"]),
+      );
+      if (missing.length === 0) return { status: "ready", services, broken_projects: broken };
+      const problem: Problem = { ...toProblem(notReady(missing)), services };
+      // A string: fastify refuses to serialize a media type that the 200 does not declare.
+      return reply.code(503).headers(problemHeaders(problem)).send(JSON.stringify(problem));
+    },
+  );
+}
+
+/** By name; empty while nobody can tell, which readiness says. */
+async function brokenProjects(backend: Backend): Promise<string[]> {
+  const listed = await backend.listProjects(AbortSignal.timeout(LIST_MS)).catch(() => []);
+  return listed.filter(({ problem }) => problem !== "").map(({ name }) => name);
+}
+
+function notReady(missing: readonly Dependency[]): AirlockError {
+  const list = missing.map(({ name, detail }) => (detail ? `${name} (${detail.replace(/\.$/, "")})` : name));
+  return new AirlockError("unavailable", `Not ready: ${list.join(", ")}. Try again in a few seconds.`);
+}

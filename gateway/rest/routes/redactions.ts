@@ -1,0 +1,39 @@
+import type { FastifyInstance } from "fastify";
+import type { Backend } from "../../backends/backend.ts";
+import { clientSignal } from "../request/client-signal.ts";
+import { executionId } from "../request/execution-id.ts";
+import { EXECUTION_PARAMS, type ExecutionParams, NO_QUERY, REDACTIONS } from "../schemas/execution.ts";
+import { problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
+
+/** What was redacted from an execution: for operators, and never part of what an agent polls. */
+export function redactionsRoute(app: FastifyInstance, backend: Backend): void {
+  app.get<{ Params: ExecutionParams }>(
+    "/executions/:execution_id/redactions",
+    {
+      schema: {
+        operationId: "getRedactions",
+        tags: ["operation"],
+        summary: "Read what was redacted",
+        description:
+          "How often each secret, and each kind of unknown credential, was redacted from each part of the execution.",
+        params: EXECUTION_PARAMS,
+        querystring: NO_QUERY,
+        response: {
+          200: {
+            description: "The redactions of the documents that are complete.",
+            content: { "application/json": { schema: REDACTIONS } },
+          },
+          ...problemResponses("invalid_request", "execution_not_found", ...SERVICE_CODES),
+        },
+      },
+    },
+    async (request, reply) => {
+      const id = executionId(request.params);
+      const redactions = await backend.getRedactions(id, clientSignal(reply));
+      return {
+        execution_id: id,
+        redactions: redactions.map(({ secret, field, count }) => ({ secret, field, count })),
+      };
+    },
+  );
+}

@@ -1,0 +1,122 @@
+import type { IncomingHttpHeaders, ServerResponse } from "node:http";
+import { isIP } from "node:net";
+import type { FastifyInstance } from "fastify";
+import { AirlockError } from "#common/errors.ts";
+import type { EnvironmentReader } from "#common/service/environment.ts";
+import { PLAIN_HOST } from "./request/base-url.ts";
+
+const HOST_NAME = /^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$/;
+
+/** The names in AIRLOCK_HOST_NAMES, `name,name`: what this instance may be called besides localhost and its addresses. */
+export function readHostNames(read: EnvironmentReader): readonly string[] {
+  const names = (read.optionalText("AIRLOCK_HOST_NAMES") ?? "")
+    .toLowerCase()
+    .split(",")
+    .map((name) => name.trim())
+    .filter((name) => name !== "");
+  const wrong = names.filter((name) => !HOST_NAME.test(name));
+  if (wrong.length > 0) {
+    read.refuse(
+      `AIRLOCK_HOST_NAMES must be host names without ports, with commas between, not "${wrong[0]}"`,
+    );
+  }
+  return names;
+}
+
+/**
+ * On every answer: nobody takes it for a page or script that it is not, shows it within a page of its own, where clicks could be
+ * stolen, or loads it from another site.
+ */
+export const PAGE_HEADERS = {
+  "x-content-type-options": "nosniff",
+  "content-security-policy": "frame-ancestors 'none'",
+  "cross-origin-resource-policy": "same-origin",
+} as const;
+
+/** What a page that may call is told in answer to the question that its browser asks first (a preflight). */
+const PREFLIGHT_HEADERS = {
+  "access-control-allow-methods": "GET, POST",
+  "access-control-allow-headers": "content-type, idempotency-key",
+  "access-control-max-age": "600",
+} as const;
+const SHOWN_HEADERS = "idempotent-replayed, location, retry-after";
+
+/**
+ * Keeps web pages out that somebody's browser happens to show: nobody logs in here, so a page that could call would have
+ * all that the person has. A name whose owner points it to this gateway makes a page look like our own (DNS rebinding);
+ * therefore the gateway answers only to names that no stranger can own, whatever address it listens on: a port of
+ * 127.0.0.1 may lead to a container, and a browser within a network to any machine of it. Pages of the hosts in `hostNames`
+ * may call, whatever their scheme and port, but for names without a dot: these belong to whoever runs the network that the browser is in.
+ */
+export function refuseForeignPages(
+  app: FastifyInstance,
+  { host: listensOn, hostNames }: { readonly host: string; readonly hostNames: readonly string[] },
+): void {
+  const own = new Set(["localhost", listensOn, ...hostNames]);
+  const isOwn = (name: string) => own.has(name) || isIP(name) !== 0;
+  app.server.prependListener("request", (_request, response: ServerResponse) => {
+    for (const [name, value] of Object.entries(PAGE_HEADERS)) response.setHeader(name, value);
+  });
+  app.addHook("onRequest", async ({ method, headers }, reply) => {
+    const { host, origin } = headers;
+    if (host !== undefined && !isOwn(nameIn(host))) throw hostNotAllowed(hostNames);
+    if (isFromBrowser(headers) && host !== undefined && isOfNetwork(nameIn(host))) throw nameOfNetwork();
+    if (hostNames.length > 0) reply.raw.setHeader("vary", "origin");
+    if (origin === undefined) {
+      if (isLoadedByAnotherSite(headers)) throw pageNotAllowed("Sec-Fetch-Site");
+      return;
+    }
+    const page = URL.parse(origin);
+    if (!page || !/^https?:$/.test(page.protocol)) throw pageNotAllowed("Origin");
+    if (page.host === URL.parse(`${page.protocol}//${host}`)?.host) return;
+    if (!hostNames.includes(page.hostname) || isOfNetwork(page.hostname)) throw pageNotAllowed("Origin");
+    reply.raw.setHeader("access-control-allow-origin", page.origin);
+    reply.raw.setHeader("access-control-expose-headers", SHOWN_HEADERS);
+    if (method !== "OPTIONS" || headers["access-control-request-method"] === undefined) return;
+    return reply.code(204).headers(PREFLIGHT_HEADERS).send();
+  });
+}
+
+function isFromBrowser(headers: IncomingHttpHeaders): boolean {
+  return headers.origin !== undefined || headers["sec-fetch-site"] !== undefined;
+}
+
+/** Whether a network gives this name to whom it likes, such as `gateway`: a browser completes it with the network's own domain. */
+function isOfNetwork(name: string): boolean {
+  return name !== "localhost" && name !== "" && !name.includes(".") && isIP(name) === 0;
+}
+
+/** Whether a page of another site loads this (such as an image, or in a frame) and not a person who follows a link to it. */
+function isLoadedByAnotherSite(headers: IncomingHttpHeaders): boolean {
+  const site = headers["sec-fetch-site"];
+  if (site !== "cross-site" && site !== "same-site") return false;
+  return headers["sec-fetch-mode"] !== "navigate" || headers["sec-fetch-dest"] !== "document";
+}
+
+/** The name or address in a Host header; empty when it is none. */
+function nameIn(header: string): string {
+  const hostname = (PLAIN_HOST.test(header) && URL.parse(`http://${header}`)?.hostname) || "";
+  return hostname.replace(/^\[(.*)\]$/, "$1");
+}
+
+function hostNotAllowed(hostNames: readonly string[]): AirlockError {
+  const names = ["localhost", "127.0.0.1", "[::1]", ...hostNames].join(", ");
+  return new AirlockError(
+    "host_not_allowed",
+    `The Host header names none of ${names}. Use one of these in the URL; the operator adds a name with AIRLOCK_HOST_NAMES.`,
+  );
+}
+
+function nameOfNetwork(): AirlockError {
+  return new AirlockError(
+    "host_not_allowed",
+    "A browser may not use a name without a dot, because a network can give it to anybody. Use localhost, an address, or a name with a domain that the operator adds to AIRLOCK_HOST_NAMES.",
+  );
+}
+
+function pageNotAllowed(header: "Origin" | "Sec-Fetch-Site"): AirlockError {
+  return new AirlockError(
+    "origin_not_allowed",
+    `The ${header} header says that a web page of another site sent this. Call from a program instead; the operator lets the pages of a host call by adding its name to AIRLOCK_HOST_NAMES.`,
+  );
+}

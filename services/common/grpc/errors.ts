@@ -1,0 +1,75 @@
+import { Metadata, type ServiceError, type StatusObject, status } from "@grpc/grpc-js";
+import { AirlockError, asAirlockError, ERROR_RULES, type ErrorCode, isErrorCode } from "../errors.ts";
+import { DETAILS_KEY, withRetryInfo } from "./retry-info.ts";
+
+const CODE_KEY = "airlock-code";
+
+// What a peer that never reached a handler of ours reports: a broken transport, a deadline, a limit.
+const CODE_BY_STATUS: Partial<Record<status, ErrorCode>> = {
+  [status.CANCELLED]: "cancelled",
+  [status.INVALID_ARGUMENT]: "invalid_request",
+  [status.DEADLINE_EXCEEDED]: "deadline_exceeded",
+  [status.PERMISSION_DENIED]: "permission_denied",
+  [status.UNAUTHENTICATED]: "permission_denied",
+  [status.RESOURCE_EXHAUSTED]: "payload_too_large",
+  [status.UNAVAILABLE]: "unavailable",
+};
+
+/** What goes out for `error`: only `code` and `message`, which callers may see, and when to come again where that helps. */
+export function toGrpcStatus(error: unknown): StatusObject {
+  const known = asAirlockError(error);
+  const { grpc: code, retryAfterSeconds } = ERROR_RULES[known.code];
+  const status = { code, details: known.message };
+  const metadata = new Metadata();
+  metadata.set(CODE_KEY, known.code);
+  if (retryAfterSeconds) metadata.set(DETAILS_KEY, withRetryInfo(status, retryAfterSeconds));
+  return { ...status, metadata };
+}
+
+export function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && "code" in error && "metadata" in error;
+}
+
+/**
+ * The AirlockError behind what a grpc-js client threw. An error that one of our services sent keeps its code and
+ * message; `peer` names the other side where only the transport speaks.
+ */
+export function fromGrpcError(error: unknown, peer: string): AirlockError {
+  if (error instanceof AirlockError) return error;
+  if (!isServiceError(error)) return asAirlockError(error);
+  const sent = error.metadata?.get(CODE_KEY)[0];
+  if (isErrorCode(sent)) return new AirlockError(sent, error.details);
+  const code = isConnectionBreak(error) ? "unavailable" : (CODE_BY_STATUS[error.code] ?? "internal");
+  return new AirlockError(code, describe(code, peer), { detail: error.details, cause: error });
+}
+
+/** Whether the connection broke under a call. grpc-js calls it INTERNAL when the other side's process ends during a stream. */
+export function isConnectionBreak({ code, details }: Pick<ServiceError, "code" | "details">): boolean {
+  return (
+    code === status.UNAVAILABLE || (code === status.INTERNAL && details.startsWith("Received RST_STREAM"))
+  );
+}
+
+/** Whether a call came to no handler, since its server takes no more of them. grpc-js tells it by these words alone. */
+export function wasRefused({ code, details }: Pick<ServiceError, "code" | "details">): boolean {
+  return code === status.UNAVAILABLE && details === "Stream refused by server";
+}
+
+function describe(code: ErrorCode, peer: string): string {
+  switch (code) {
+    case "cancelled":
+      return "The call was cancelled.";
+    case "deadline_exceeded":
+      return `The ${peer} did not answer in time. Try again.`;
+    case "invalid_request":
+      return `The ${peer} did not accept the request.`;
+    case "permission_denied":
+      return `The ${peer} does not accept calls from this service.`;
+    case "payload_too_large":
+      return `A message to or from the ${peer} is too large.`;
+    case "unavailable":
+      return `The ${peer} cannot be reached. Try again in a few seconds.`;
+    default:
+      return `The ${peer} failed; the operator finds why in the log.`;
+  }
+}

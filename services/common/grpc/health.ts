@@ -1,0 +1,40 @@
+import { type Client, makeGenericClientConstructor } from "@grpc/grpc-js";
+import { service as healthService } from "grpc-health-check";
+import type { Dependency } from "#proto/readiness.ts";
+import { asAirlockError } from "../errors.ts";
+import type { ServiceIdentity } from "../identity/identity.ts";
+import type { TlsIdentity } from "../identity/tls-identity.ts";
+import { callUnary, connect } from "./client.ts";
+
+type HealthMethod = Parameters<typeof callUnary<{ service: string }, { status: string | number }>>[1];
+
+const TIMEOUT_MS = 1_000;
+
+/** Asks the standard health service at `address` whether `name` serves; never rejects. */
+export function createHealthCheck(
+  name: ServiceIdentity,
+  address: string,
+  tls?: TlsIdentity,
+): { check(): Promise<Dependency>; close(): void } {
+  // The package describes the service but has no typed client.
+  const client = connect(
+    makeGenericClientConstructor(healthService, "Health"),
+    address,
+    tls,
+    name,
+  ) as unknown as Client & { check: HealthMethod };
+  return {
+    async check() {
+      try {
+        const { status } = await callUnary(client, client.check, { service: "" }, name, {
+          timeoutMs: TIMEOUT_MS,
+        });
+        const ready = status === "SERVING" || status === 1;
+        return { name, ready, detail: ready ? "" : `The ${name} is stopping.` };
+      } catch (error) {
+        return { name, ready: false, detail: asAirlockError(error).message };
+      }
+    },
+    close: () => client.close(),
+  };
+}

@@ -1,0 +1,54 @@
+import type { ChannelOptions } from "@grpc/grpc-js";
+import { WorkerServiceClient } from "#proto/worker.ts";
+import { AirlockError } from "../errors.ts";
+import type { TlsIdentity } from "../identity/tls-identity.ts";
+import { connect } from "./client.ts";
+
+/** Open channels to workers: a worker is used again and again, so its channel stays while it is among the last used. */
+export type WorkerConnections = {
+  to(address: string): WorkerServiceClient;
+  /** Resolves when the worker can be reached; rejects with `worker_lost`. */
+  reach(address: string): Promise<void>;
+  /** Closes the channel to a worker that is gone. */
+  forget(address: string): void;
+  close(): void;
+};
+
+const REACH_TIMEOUT_MS = 2_000;
+
+/** `options` are those of each channel, on top of what all have. */
+export function createWorkerConnections(
+  tls?: TlsIdentity,
+  options: ChannelOptions = {},
+  maxConnections = 256,
+): WorkerConnections {
+  const clients = new Map<string, WorkerServiceClient>();
+  const forget = (address: string) => {
+    clients.get(address)?.close();
+    clients.delete(address);
+  };
+  const to = (address: string) => {
+    const client = clients.get(address) ?? connect(WorkerServiceClient, address, tls, "worker", options);
+    // A Map keeps the order of insertion: the first key is the one that was used longest ago. Closing its channel
+    // lets calls that are under way finish.
+    clients.delete(address);
+    clients.set(address, client);
+    if (clients.size > maxConnections) forget(clients.keys().next().value as string);
+    return client;
+  };
+  return {
+    to,
+    reach: (address) =>
+      new Promise((resolve, reject) => {
+        to(address).waitForReady(Date.now() + REACH_TIMEOUT_MS, (cause) => {
+          if (!cause) return resolve();
+          forget(address);
+          reject(new AirlockError("worker_lost", "The worker cannot be reached.", { cause }));
+        });
+      }),
+    forget,
+    close() {
+      for (const address of [...clients.keys()]) forget(address);
+    },
+  };
+}

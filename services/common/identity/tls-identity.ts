@@ -1,0 +1,97 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type ChannelCredentials, experimental, type ServerCredentials } from "@grpc/grpc-js";
+import { ConfigError } from "../service/environment.ts";
+import type { Log } from "../service/log.ts";
+import { systemReason } from "../system-reason.ts";
+import { type Identity, identityOfCertificate, type ServiceIdentity } from "./identity.ts";
+import { type Files, LatestCertificates } from "./latest-certificates.ts";
+
+// New certificates are in use this soon.
+const LOOK_EVERY_MS = 5_000;
+
+/** This service's certificate, and what it takes of others. Connections made after the files change use the new ones. */
+export type TlsIdentity = {
+  readonly identity: Identity;
+  /** Callers must show a certificate of ours. */
+  readonly server: ServerCredentials;
+  /** The other side must be `peer`, wherever it listens. */
+  client(peer: ServiceIdentity): ChannelCredentials;
+  close(): void;
+};
+
+/**
+ * Opens `ca.pem`, `cert.pem` and `key.pem` in `directory` (`./airlock certs` makes them), which must belong to `self`.
+ * Rejects with a ConfigError; files that are wrong later are reported and the earlier ones stay in use.
+ */
+export async function openTlsIdentity(
+  directory: string,
+  self: Identity,
+  log: Log,
+  lookEveryMs = LOOK_EVERY_MS,
+): Promise<TlsIdentity> {
+  const first = await readFiles(directory, self);
+  const latest = new LatestCertificates(first);
+  const look = async () => {
+    try {
+      if (latest.change(await readFiles(directory, self))) log.info("new certificates are in use");
+    } catch (error) {
+      log.error({ reason: (error as Error).message }, "new certificates are not used");
+    }
+  };
+  const timer = setInterval(() => void look(), lookEveryMs).unref();
+  const clients = new Map<ServiceIdentity, ChannelCredentials>();
+  return {
+    identity: self,
+    server: experimental.createCertificateProviderServerCredentials(latest, latest, true),
+    client(peer) {
+      const known =
+        clients.get(peer) ??
+        experimental.createCertificateProviderChannelCredentials(latest, latest, {
+          // By identity, not by address: a worker that took over another service's address would pass for it otherwise.
+          checkServerIdentity: (_host, { raw }) =>
+            identityOfCertificate(raw) === peer ? undefined : new Error(`the other side is not the ${peer}`),
+        });
+      clients.set(peer, known);
+      return known;
+    },
+    close: () => clearInterval(timer),
+  };
+}
+
+/** The TLS identity of a service when it has a directory for it; those who talk by Unix sockets need none. */
+export async function openTlsIfAny(
+  directory: string | undefined,
+  self: Identity,
+  log: Log,
+): Promise<TlsIdentity | undefined> {
+  return directory === undefined ? undefined : await openTlsIdentity(directory, self, log);
+}
+
+async function readFiles(directory: string, self: Identity): Promise<Files> {
+  const read = (name: string) =>
+    readFile(join(directory, name)).catch((error: NodeJS.ErrnoException) => {
+      throw new ConfigError([
+        `${join(directory, name)} cannot be read (${systemReason(error)}); ./airlock certs makes it.`,
+      ]);
+    });
+  const [ca, cert, key] = await Promise.all(["ca.pem", "cert.pem", "key.pem"].map(read));
+  const files = { ca, cert, key } as Files;
+  const problem = problemOf(files, self);
+  if (problem) throw new ConfigError([`The certificates in ${directory} cannot be used: ${problem}.`]);
+  return files;
+}
+
+function problemOf({ ca, cert, key }: Files, self: Identity): string | undefined {
+  try {
+    new X509Certificate(ca);
+    const certificate = new X509Certificate(cert);
+    if (!certificate.checkPrivateKey(createPrivateKey(key))) return "key.pem is not the key of cert.pem";
+    if (new Date(certificate.validTo).getTime() <= Date.now()) return "cert.pem has expired";
+    if (identityOfCertificate(cert) !== self) return `cert.pem is not that of the ${self}`;
+    return undefined;
+  } catch {
+    return "one of them is not PEM";
+  }
+}

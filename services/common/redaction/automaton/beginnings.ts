@@ -1,0 +1,388 @@
+import { isQuote, isWithinRun, MAY_BE_LONG, NO_ESCAPE, SINGLES } from "../escapes/escape-bytes.ts";
+import { EscapeReader, MAX_ESCAPE_BYTES, NOTHING, RAW_BYTE } from "../escapes/escape-reader.ts";
+import { utf8Length, utf8Of } from "../escapes/utf8.ts";
+import type { Automaton, Gaps } from "./automaton.ts";
+import { GramSet, PrefixSet, pairAt, wordAt } from "./gram-set.ts";
+import { EITHER, MANY, SingleEscapes } from "./single-escape.ts";
+
+/** So many bytes of a needle are looked up before the automaton is asked. */
+export const PREFIX_BYTES = 6;
+
+/** Of a longer run of gaps, and of more escapes that can be read in many ways, the automaton tells what is behind. */
+const MAX_GAP_BYTES = 32;
+const MAX_RUN_BYTES = 7;
+const MAX_DEPTH = 10;
+const MAX_STEPS = 100;
+const READ_WORK = 8;
+
+const [ZERO, X, BACKSLASH] = [0x30, 0x78, 0x5c];
+
+/** Behind how many bytes a gap may stand before the automaton is at work, shorter beginnings first. */
+const BEFORE_GAP = { base64: [4, 5, 6], hex: [2, 4, 6], number: [1, 2, 3, 4, 5, 6] } as const;
+
+type Prefixed = { readonly bytes: Uint8Array; readonly gaps: Gaps };
+
+type Gap = {
+  readonly isGap: Uint8Array;
+  /** Whether a byte is one that such a needle begins with. */
+  readonly isAround: Uint8Array;
+  readonly behind: readonly number[];
+};
+
+/**
+ * Tells whether a needle may be on its way where the text has a gap or an escape: whether its first six bytes may be what
+ * stands before it, as it is written, and what it and the text behind it stand for. A needle is missed by neither, and where
+ * there is none the answer is seldom yes.
+ */
+export class Beginnings {
+  /** Any four bytes in a row of the first seven of a needle, or of the six that it has. */
+  readonly grams: GramSet;
+  readonly #prefixes: PrefixSet;
+  /** Any two bytes in a row of the first six, by both. */
+  readonly #pairs = new Uint8Array(0x1_0000);
+  /** By two bytes: whether a gap may follow them that stands behind less than four bytes of a needle. */
+  readonly beforeGap = new Uint8Array(0x1_0000);
+  /** The four bytes before a gap that stands behind four to six of a needle. */
+  readonly beforeLateGap: GramSet;
+  /** The two bytes of `beforeGap`, and the two behind the gap. */
+  readonly #aroundGap: GramSet;
+  readonly #introduces: Uint8Array;
+  readonly #gaps: readonly Gap[];
+  /** The same for all kinds of gaps together. */
+  readonly #isGap = new Uint8Array(256);
+  readonly #isAround = new Uint8Array(256);
+  /** By byte: whether it may be a gap or begin an escape. */
+  readonly #isSplit: Uint8Array;
+  /** One for each escape behind the other that is read in more than one way. */
+  readonly #readers: readonly EscapeReader[];
+  readonly #singles: SingleEscapes;
+  #steps = 0;
+  /** How many escapes were read the slow way, and how often the text could go on in more than one way. */
+  work = 0;
+
+  /** `others` are looked for as they are written only. All have six bytes and more. */
+  constructor(
+    needles: readonly Prefixed[],
+    others: readonly Uint8Array[],
+    { introduces, gaps }: Pick<Automaton, "introduces" | "gaps">,
+  ) {
+    const all = [...needles.map(({ bytes }) => bytes), ...others];
+    this.grams = new GramSet(all.length * 4);
+    this.#prefixes = new PrefixSet(all.length);
+    for (const bytes of all) {
+      for (let at = 0; at < 4 && at + 4 <= bytes.length; at++) this.grams.add(wordAt(bytes, at));
+      this.#prefixes.add(wordAt(bytes, 0), pairAt(bytes, 4));
+    }
+    for (const { bytes } of needles)
+      for (let at = 0; at < PREFIX_BYTES - 1; at++) this.#pairs[pairAt(bytes, at)] = 1;
+    this.#introduces = introduces;
+    const gapped = needles.filter((needle) => needle.gaps !== "none");
+    const isNumber = gapped.some((needle) => needle.gaps === "number");
+    this.#aroundGap = new GramSet(gapped.length * (isNumber ? 256 : 2));
+    this.beforeLateGap = new GramSet(gapped.length * 3);
+    this.#gaps = gaps.map(({ kind, isGap }) => {
+      const isAround = new Uint8Array(256);
+      for (const needle of needles) {
+        if (needle.gaps === kind)
+          for (const byte of needle.bytes.subarray(0, PREFIX_BYTES)) isAround[byte] = 1;
+      }
+      for (let byte = 0; byte < 256; byte++) {
+        if (isGap[byte] === 1) this.#isGap[byte] = 1;
+        if (isAround[byte] === 1) this.#isAround[byte] = 1;
+      }
+      const behind = BEFORE_GAP[kind];
+      for (const needle of needles) if (needle.gaps === kind) this.#addBeforeGap(needle.bytes, behind);
+      return { isGap, isAround, behind };
+    });
+    this.#isSplit = this.#isGap.map((isGap, byte) => isGap | (introduces[byte] as number));
+    this.#singles = new SingleEscapes(introduces);
+    this.#readers = Array.from({ length: MAX_DEPTH }, () => new EscapeReader(introduces));
+  }
+
+  #addBeforeGap(bytes: Uint8Array, behind: readonly number[]): void {
+    for (const count of behind) {
+      if (count >= 4) {
+        this.beforeLateGap.add(wordAt(bytes, count - 4));
+        continue;
+      }
+      const after = pairAt(bytes, count) << 16;
+      const firsts =
+        count > 1
+          ? [pairAt(bytes, count - 2)]
+          : Array.from({ length: 256 }, (_, any) => any | ((bytes[0] as number) << 8));
+      for (const before of firsts) {
+        this.beforeGap[before] = 1;
+        this.#aroundGap.add(before | after);
+      }
+    }
+  }
+
+  /** Whether a gap may stand between these two bytes and these, behind less than four bytes of a needle. */
+  mayBeAround(before: number, first: number, second: number): boolean {
+    if (this.beforeGap[before] === 0) return false;
+    if (this.#isSplit[first] !== 0 || this.#isSplit[second] !== 0 || (first === ZERO && second === X))
+      return true;
+    return this.#aroundGap.has(before | (first << 16) | (second << 24));
+  }
+
+  /** Whether `byte` may stand before `gap` in a needle. */
+  mayPrecedeGap(byte: number, gap: number): boolean {
+    return this.#gaps.some(({ isGap, isAround }) => isGap[gap] === 1 && isAround[byte] === 1);
+  }
+
+  /** Whether six bytes from `at` on, as they are written, are those that a needle begins with. */
+  areAt(text: Uint8Array, at: number): boolean {
+    return this.#prefixes.has(wordAt(text, at), pairAt(text, at + 4));
+  }
+
+  /** Whether the gap `byte`, which is written from `at` to `next`, may be the first one in a needle. */
+  mayHaveGap(text: Uint8Array, at: number, byte: number, next: number): boolean {
+    this.#steps = MAX_STEPS;
+    return this.#gapGoesOn(text, at, byte, next);
+  }
+
+  #gapGoesOn(text: Uint8Array, at: number, byte: number, next: number): boolean {
+    // With four bytes and more before it the last four tell of all kinds.
+    const isLate = this.beforeLateGap.has(wordAt(text, at - 4));
+    const isEarly = this.mayBeAround(pairAt(text, at - 2), text[next] as number, text[next + 1] as number);
+    if (!isLate && !isEarly) return false;
+    const last = text[at - 1] as number;
+    for (let kind = 0; kind < this.#gaps.length; kind++) {
+      const { isGap, isAround, behind } = this.#gaps[kind] as Gap;
+      if (isGap[byte] === 0 || isAround[last] === 0) continue;
+      for (let index = 0; index < behind.length; index++) {
+        const count = behind[index] as number;
+        if (count < 4 && !isEarly) continue;
+        if ((count >= 4 && !isLate) || isAround[text[at - count] as number] === 0) break;
+        if (this.#goesOn(text, at, count, 0, 0, next)) return true;
+      }
+    }
+    return false;
+  }
+
+  /** Whether the escape that may begin at `at` may be the first one in a needle. */
+  mayHaveEscape(text: Uint8Array, at: number): boolean {
+    if (at + MAX_ESCAPE_BYTES >= text.length) return true;
+    this.#steps = MAX_STEPS;
+    const sign = text[at] as number;
+    if (this.#pairs[sign | (sign << 8)] === 0 && isWithinRun(text, at)) return false;
+    const code = this.#singles.read(text, at);
+    if (code === NO_ESCAPE) return false;
+    if (code !== MANY) return this.#mayStandFor(text, at, code, this.#singles.next);
+    if (text[at] === BACKSLASH && this.#isPlainRun(text, at)) return false;
+    this.work += READ_WORK;
+    const reader = this.#readers[0] as EscapeReader;
+    reader.read(text, at, false);
+    for (let index = 0; index < reader.count; index++) {
+      if (this.#mayStandFor(text, at, reader.codes[index] as number, reader.nexts[index] as number))
+        return true;
+    }
+    return false;
+  }
+
+  #mayStandFor(text: Uint8Array, at: number, code: number, next: number): boolean {
+    if (code === NOTHING) return this.#mayHoldNothing(text, at, next);
+    if (code < 0x80) {
+      if (this.#isGap[code] === 1 && this.#gapGoesOn(text, at, code, next)) return true;
+      return this.#mayHold(text, at, code, 1, next);
+    }
+    if (code >= EITHER) {
+      const byte = code - EITHER;
+      return this.#mayHold(text, at, byte, 1, next) || this.#mayHold(text, at, utf8Of(byte), 2, next);
+    }
+    if (code >= RAW_BYTE) return this.#mayHold(text, at, code - RAW_BYTE, 1, next);
+    return this.#mayHold(text, at, utf8Of(code), utf8Length(code), next);
+  }
+
+  /**
+   * Whether no needle can hold what a run of backslashes and the character behind it stand for: backslashes, and that
+   * character or what one backslash makes of it. False where that is not told easily.
+   */
+  #isPlainRun(text: Uint8Array, at: number): boolean {
+    let end = at + 1;
+    while (text[end] === BACKSLASH) if (++end > at + MAX_RUN_BYTES) return false;
+    const last = text[end] as number;
+    if (MAY_BE_LONG[last] === 1) return false;
+    const next = text[end + 1] as number;
+    if (this.#introduces[last] === 1 && (!isQuote(last) || isQuote(next) || this.#introduces[next] === 1))
+      return false;
+    const before = wordAt(text, at - 4) >>> 8;
+    const behind = BACKSLASH | (last << 8);
+    if (this.grams.has(before | (BACKSLASH << 24)) || this.#pairs[behind] === 1) return false;
+    if (this.#pairs[BACKSLASH | (BACKSLASH << 8)] === 1) return false;
+    const meant = SINGLES[last] as number;
+    if (meant === NO_ESCAPE) return true;
+    if (this.grams.has(before | (meant << 24)) || this.#pairs[BACKSLASH | (meant << 8)] === 1) return false;
+    if (this.#isGap[meant] === 1 && this.#gapGoesOn(text, at, meant, end + 1)) return false;
+    return !this.#mayFollow(text, end + 1, meant);
+  }
+
+  /** Whether a needle may go on behind what is written from `at` to `next` and stands for nothing. */
+  #mayHoldNothing(text: Uint8Array, at: number, next: number): boolean {
+    if (this.areAt(text, at - PREFIX_BYTES)) return true;
+    if (!this.#mayFollow(text, next, text[at - 1] as number)) return false;
+    for (let ahead = 1; ahead < PREFIX_BYTES; ahead++)
+      if (this.#goesOn(text, at, ahead, 0, 0, next)) return true;
+    return false;
+  }
+
+  /** Whether a needle may hold the `count` bytes of `four` for what is written from `at` to `next`. */
+  #mayHold(text: Uint8Array, at: number, four: number, count: number, next: number): boolean {
+    // With three bytes and more before it the four up to its first tell; with fewer the four from its first on.
+    if (this.grams.has((wordAt(text, at - 4) >>> 8) | (four << 24))) {
+      for (let ahead = 3; ahead <= PREFIX_BYTES; ahead++)
+        if (this.#goesOn(text, at, ahead, four, count, next)) return true;
+    }
+    if (count === 1 && !this.#mayFollow(text, next, four)) return false;
+    if (!this.#leads(text, next, four, 0, count, false, 1)) return false;
+    for (let ahead = 0; ahead < 3; ahead++) if (this.#goesOn(text, at, ahead, four, count, next)) return true;
+    return false;
+  }
+
+  /** Whether what the text from `at` on stands for may follow `byte` in the beginning of a needle: a look that ends most searches. */
+  #mayFollow(text: Uint8Array, at: number, byte: number): boolean {
+    const written = text[at] as number;
+    if (this.#pairs[byte | (written << 8)] === 1) return true;
+    const isAround = this.#isAround[byte] === 1;
+    if (isAround && (this.#isGap[written] === 1 || written === ZERO)) return true;
+    if (this.#introduces[written] === 0) return false;
+    const code = this.#singles.read(text, at);
+    if (code === NO_ESCAPE) return false;
+    if (code === MANY || code === NOTHING || (code < 0x80 && isAround && this.#isGap[code] === 1))
+      return true;
+    if (code >= EITHER) {
+      const either = code - EITHER;
+      return (
+        this.#pairs[byte | (either << 8)] === 1 || this.#pairs[byte | ((utf8Of(either) & 0xff) << 8)] === 1
+      );
+    }
+    const first = code >= RAW_BYTE ? code - RAW_BYTE : utf8Of(code) & 0xff;
+    return this.#pairs[byte | (first << 8)] === 1;
+  }
+
+  /** Whether a needle may begin `ahead` bytes before `at` and go on with the `count` bytes of `four` and those at `next`. */
+  #goesOn(text: Uint8Array, at: number, ahead: number, four: number, count: number, next: number): boolean {
+    let [first, last] = [0, 0];
+    for (let index = 0; index < Math.min(ahead + count, PREFIX_BYTES); index++) {
+      const byte =
+        index < ahead ? (text[at - ahead + index] as number) : (four >>> (8 * (index - ahead))) & 0xff;
+      if (index < 4) first |= byte << (8 * index);
+      else last |= byte << (8 * (index - 4));
+    }
+    return this.#leads(text, next, first, last, ahead + count, true, 1);
+  }
+
+  /**
+   * Whether a needle may hold the `known` bytes of `first` and `last`, and after them what the text from `from` on stands for:
+   * from its beginning on (`isWhole`), or from one of its first three bytes on.
+   */
+  #leads(
+    text: Uint8Array,
+    from: number,
+    first: number,
+    last: number,
+    known: number,
+    isWhole: boolean,
+    depth: number,
+  ): boolean {
+    const wanted = isWhole ? PREFIX_BYTES : 4;
+    const isSplit = this.#isSplit;
+    let [four, two, at, count] = [first, last, from, known];
+    for (; count < wanted; count++) {
+      const byte = text[at] as number;
+      if (isSplit[byte] !== 0 || (byte === ZERO && text[at + 1] === X)) break;
+      if (count < 4) four |= byte << (8 * count);
+      else two |= byte << (8 * (count - 4));
+      at++;
+    }
+    if (count >= 2 && this.#pairs[four & 0xffff] === 0) return false;
+    if (count >= 4 && !this.grams.has(four)) return false;
+    if (count >= wanted) return !isWhole || this.#prefixes.has(four, two);
+    if (depth === MAX_DEPTH || at + MAX_ESCAPE_BYTES >= text.length || --this.#steps < 0) return true;
+    this.work++;
+    const byte = text[at] as number;
+    if (this.#pushed(text, at + 1, four, two, count, byte, 1, isWhole, depth + 1)) return true;
+    if (byte === ZERO) return this.#leads(text, at + 2, four, two, count, isWhole, depth + 1);
+    if (this.#isGap[byte] === 1 && this.#isAroundAt(four, two, count)) {
+      const next = this.#behindGap(text, at);
+      if (next < 0 || this.#leads(text, next, four, two, count, isWhole, depth + 1)) return true;
+    }
+    if (this.#introduces[byte] === 0) return false;
+    const code = this.#singles.read(text, at);
+    if (code === NO_ESCAPE) return false;
+    if (code !== MANY)
+      return this.#read(text, this.#singles.next, four, two, count, code, isWhole, depth + 1);
+    const reader = this.#readers[depth] as EscapeReader;
+    reader.read(text, at, false);
+    for (let index = 0; index < reader.count; index++) {
+      const next = reader.nexts[index] as number;
+      if (this.#read(text, next, four, two, count, reader.codes[index] as number, isWhole, depth + 1))
+        return true;
+    }
+    return false;
+  }
+
+  /** The same when `code` comes next. */
+  #read(
+    text: Uint8Array,
+    at: number,
+    first: number,
+    last: number,
+    count: number,
+    code: number,
+    isWhole: boolean,
+    depth: number,
+  ): boolean {
+    if (code === NOTHING) return this.#leads(text, at, first, last, count, isWhole, depth);
+    if (code >= EITHER) {
+      const byte = code - EITHER;
+      return (
+        this.#pushed(text, at, first, last, count, byte, 1, isWhole, depth) ||
+        this.#pushed(text, at, first, last, count, utf8Of(byte), 2, isWhole, depth)
+      );
+    }
+    if (code >= RAW_BYTE)
+      return this.#pushed(text, at, first, last, count, code - RAW_BYTE, 1, isWhole, depth);
+    if (code < 0x80) {
+      const isGap = this.#isGap[code] === 1 && this.#isAroundAt(first, last, count);
+      if (isGap && this.#leads(text, at, first, last, count, isWhole, depth)) return true;
+      return this.#pushed(text, at, first, last, count, code, 1, isWhole, depth);
+    }
+    return this.#pushed(text, at, first, last, count, utf8Of(code), utf8Length(code), isWhole, depth);
+  }
+
+  /** The same when the `more` bytes of `four` come next. */
+  #pushed(
+    text: Uint8Array,
+    at: number,
+    first: number,
+    last: number,
+    count: number,
+    four: number,
+    more: number,
+    isWhole: boolean,
+    depth: number,
+  ): boolean {
+    if (count === 1 && this.#pairs[first | ((four & 0xff) << 8)] === 0) return false;
+    let [nextFirst, nextLast] = [first, last];
+    for (let index = 0; index < more && count + index < PREFIX_BYTES; index++) {
+      const byte = (four >>> (8 * index)) & 0xff;
+      if (count + index < 4) nextFirst |= byte << (8 * (count + index));
+      else nextLast |= byte << (8 * (count + index - 4));
+    }
+    return this.#leads(text, at, nextFirst, nextLast, count + more, isWhole, depth);
+  }
+
+  /** Whether the last of `count` bytes is one of a needle that lets gaps stand between its bytes. */
+  #isAroundAt(first: number, last: number, count: number): boolean {
+    const byte = count > 4 ? last >>> (8 * (count - 5)) : first >>> (8 * (count - 1));
+    return count > 0 && this.#isAround[byte & 0xff] === 1;
+  }
+
+  /** Where the text goes on behind a run of gaps; -1 for a long run. */
+  #behindGap(text: Uint8Array, at: number): number {
+    let next = at + 1;
+    while (this.#isGap[text[next] as number] === 1) if (++next > at + MAX_GAP_BYTES) return -1;
+    return next;
+  }
+}

@@ -1,0 +1,85 @@
+import type { Automaton } from "../automaton/automaton.ts";
+import { checkedBytes, isKnownBehind, type MatchCheck, meantBytes } from "../needles/match-checks.ts";
+import type { NeedleSet } from "../needles/needle-set.ts";
+import type { Reading } from "./reading.ts";
+import { Regions } from "./regions.ts";
+import type { ScannedText } from "./scanned-text.ts";
+
+/** Looks at what the automaton has found, and keeps the regions that are needles. */
+export class Matches {
+  readonly regions = new Regions();
+  readonly #automaton: Automaton;
+  readonly #tails: Uint8Array;
+  readonly #checks: readonly MatchCheck[];
+  readonly #sameBytes: readonly (readonly number[])[];
+  readonly #text: ScannedText;
+
+  constructor({ automaton, tails, checks, sameBytes }: NeedleSet, text: ScannedText) {
+    this.#automaton = automaton;
+    this.#tails = tails;
+    this.#checks = checks;
+    this.#sameBytes = sameBytes;
+    this.#text = text;
+  }
+
+  /** Notes the longest needle that ends at `at`, if one does; false when what follows has to be known first. */
+  add(state: number, at: number, reading?: Reading): boolean {
+    const { longest, lengths, depth, fail } = this.#automaton;
+    const { position, bytes, isAll } = this.#text;
+    for (let suffix = state; ; suffix = fail[suffix] as number) {
+      const pattern = longest[suffix] as number;
+      if (pattern === -1) return true;
+      const length = lengths[pattern] as number;
+      if (reading && !reading.covers(length)) return true;
+      const start = reading ? reading.startOf(length) : position + at - length;
+      let isNeedle = false;
+      for (const needle of this.#sameBytes[pattern] as readonly number[]) {
+        const check = this.#checks[needle];
+        if (check?.kind === "piece" && this.#isInPiece(check.of, start, position + at)) return true;
+        const isCompared = check && !(check.kind === "piece" && reading);
+        if (isCompared && !isAll && !isKnownBehind(check, bytes, at, length)) return false;
+        isNeedle = this.#note(needle, start, position + at, reading) || isNeedle;
+        // Of the pieces that begin alike the longest counts.
+        if (isNeedle && check?.kind !== "piece") return true;
+      }
+      if (isNeedle) return true;
+      // A shorter needle may end here as well.
+      while ((depth[suffix] as number) > length) suffix = fail[suffix] as number;
+    }
+  }
+
+  /** Whether the last region is a piece of the same stretch, and holds all of the match: its other samples add nothing. */
+  #isInPiece(of: Buffer, start: number, end: number): boolean {
+    const last = this.#checks[this.regions.covering(start, end) ?? -1];
+    return last?.kind === "piece" && last.of === of;
+  }
+
+  /** Adds a match to the regions, if what must hold around it does. */
+  #note(pattern: number, start: number, end: number, reading?: Reading): boolean {
+    const check = this.#checks[pattern];
+    if (!check) {
+      this.regions.add(start, end, pattern, reading ? this.#shown(pattern, end, reading) : undefined);
+      return true;
+    }
+    // The bytes of a piece are compared as they are written.
+    if (check.kind === "piece" && reading) return false;
+    const { before, behind } = checkedBytes(check);
+    const meant = meantBytes(check, {
+      before: this.#text.slice(start - before, start),
+      from: this.#text.slice(start, end + behind),
+      matchBytes: end - start,
+    });
+    if (meant === undefined) return false;
+    this.regions.add(start, start + meant, pattern, undefined);
+    return true;
+  }
+
+  /** The last characters of a match as they were written, where that differs from what they are. */
+  #shown(pattern: number, end: number, reading: Reading): Uint8Array | undefined {
+    const tail = this.#tails[pattern] as number;
+    const from = reading.startOf(tail);
+    if (tail === 0 || end - from === tail) return undefined;
+    const shown = this.#text.slice(from, end);
+    return shown.length === end - from ? Buffer.from(shown) : new Uint8Array();
+  }
+}

@@ -1,0 +1,384 @@
+import { type Automaton, STOP } from "../automaton/automaton.ts";
+import { PREFIX_BYTES } from "../automaton/beginnings.ts";
+import { FILTER_MARGIN_BYTES, PrefixFilter } from "../automaton/prefix-filter.ts";
+import { EITHER, MANY, SingleEscapes } from "../automaton/single-escape.ts";
+import { isWithinRun } from "../escapes/escape-bytes.ts";
+import { EscapeReader, NOTHING, RAW_BYTE } from "../escapes/escape-reader.ts";
+import { utf8Length, utf8Of } from "../escapes/utf8.ts";
+import type { NeedleSet } from "../needles/needle-set.ts";
+import { Hits } from "./hits.ts";
+import { Matches } from "./matches.ts";
+import { prunedReadings, Reading } from "./reading.ts";
+import type { Regions } from "./regions.ts";
+import { ScannedText } from "./scanned-text.ts";
+
+/** Bytes that were scanned are kept for the last characters of a match, and for what stands before a number or a piece. */
+const KEPT_BYTES = 64;
+/** While an escape is read, the last characters may have been written with so many bytes. */
+const KEPT_WITH_ESCAPES_BYTES = 512;
+
+/** After so many skips in a row that passed over less, the filter is not asked for a while. */
+const MAX_SHORT_SKIPS = 4;
+const SHORT_SKIP_BYTES = 128;
+const UNFILTERED_BYTES = 1_024;
+
+const [ZERO, X] = [0x30, 0x78];
+
+const NO_BYTES = new Uint8Array();
+
+/**
+ * Finds where needles stand in a stream, as they are or written with escapes. Where the text has an escape, the automaton
+ * goes on twice: with the bytes as they are, and with what they stand for.
+ */
+export class Scanner {
+  readonly hits: Hits;
+  readonly #automaton: Automaton;
+  readonly #text: ScannedText;
+  readonly #matches: Matches;
+  /** Bytes that came and are not scanned yet, because what follows decides how they are read. */
+  #carried: Uint8Array = NO_BYTES;
+  #state = 0;
+  #readings: Reading[] = [];
+  readonly #reader: EscapeReader;
+  readonly #singles: SingleEscapes;
+  /** Where in the text that is being scanned an escape begins whose rest has not come; -1 for nowhere. */
+  #waitsAt = -1;
+  #words = PrefixFilter.wordsOf(NO_BYTES);
+  /** Up to here the automaton goes from byte to byte, because the filter saved nothing. */
+  #unfilteredTo = 0;
+  #shortSkips = 0;
+  /** What has a match at the end of what was scanned that waits for what follows it. */
+  #unchecked: "nothing" | "text" | "reading" = "nothing";
+
+  constructor(needles: NeedleSet, from = 0) {
+    const { automaton } = needles;
+    this.#automaton = automaton;
+    this.#text = new ScannedText(from);
+    this.#matches = new Matches(needles, this.#text);
+    this.hits = new Hits(automaton.triggerLengths);
+    this.#reader = new EscapeReader(automaton.introduces);
+    this.#singles = new SingleEscapes(automaton.introduces);
+  }
+
+  /** Where needles stand. */
+  get regions(): Regions {
+    return this.#matches.regions;
+  }
+
+  /** How many bytes came in. */
+  get received(): number {
+    return this.#text.position + this.#carried.length;
+  }
+
+  /** Where the longest match began that may still come; nothing before it can change any more. */
+  get settled(): number {
+    const { reach, depth } = this.#automaton;
+    // A match that was not looked at yet may be a whole needle already.
+    const isChecked = this.#unchecked !== "text";
+    let settled = this.#text.position - ((isChecked ? reach : depth)[this.#state] as number);
+    for (const reading of this.#readings) {
+      const open = (reading.isChecked ? reach : depth)[reading.state] as number;
+      settled = Math.min(settled, reading.startOf(open));
+    }
+    return settled;
+  }
+
+  /** Where the longest held trigger began that may still come. */
+  get triggerFrom(): number {
+    return this.#text.position - (this.#automaton.triggerReach[this.#state] as number);
+  }
+
+  /** Takes the next bytes. The beginning of an escape at their end waits for the rest. */
+  scan(chunk: Uint8Array): void {
+    this.#scan(this.#carried.length === 0 ? chunk : Buffer.concat([this.#carried, chunk]), false);
+  }
+
+  /** Ends the text: an escape whose rest did not come is none. */
+  finish(): void {
+    this.#scan(this.#carried, true);
+  }
+
+  /** Begins anew at `position`, as a new scanner would. */
+  reset(position: number): void {
+    this.#text.reset(position);
+    this.#state = 0;
+    this.#unfilteredTo = 0;
+    this.#unchecked = "nothing";
+    this.#carried = NO_BYTES;
+    if (this.#readings.length > 0) this.#readings = [];
+    this.regions.clear();
+    this.hits.clear();
+  }
+
+  #scan(text: Uint8Array, isAll: boolean): void {
+    this.#text.open(text, isAll);
+    this.#words = PrefixFilter.wordsOf(text);
+    this.#waitsAt = -1;
+    let at = 0;
+    let isOver = !this.#check(0);
+    while (!isOver) {
+      if (this.#readings.length > 0) at = this.#scanReadings(at);
+      else if (at < text.length) at = this.#scanPlain(at);
+      const isEnd = at === text.length && !this.#readings.some((reading) => this.#isOpen(reading, at));
+      isOver = isEnd || this.#waitsAt === at || this.#unchecked !== "nothing";
+    }
+    this.#advance(at);
+  }
+
+  /** Scans from `at` on until a byte begins an escape that matters. Returns where it stopped. */
+  #scanPlain(from: number): number {
+    const text = this.#text.bytes;
+    const { table, classOf, classes, rows, longest, triggerIn, stopClasses, shallow, filter } =
+      this.#automaton;
+    const length = text.length;
+    let state = this.#state;
+    let at = from;
+    // Near the ends of the text the automaton goes from byte to byte.
+    const filterTo = this.#words.length > 0 && filter ? length - 2 * FILTER_MARGIN_BYTES : 0;
+    while (at < length) {
+      const filterFrom = Math.max(at, FILTER_MARGIN_BYTES, this.#unfilteredTo - this.#text.position);
+      const maySkip = at === filterFrom && at < filterTo;
+      if (maySkip && state < shallow) {
+        this.#state = state;
+        at = this.#skip(at);
+        state = this.#state;
+      }
+      const deep = maySkip ? shallow * classes : 0;
+      const end = maySkip || filterFrom >= filterTo ? length : filterFrom;
+      let isStop = false;
+      if (state < rows) {
+        let entry = state * classes;
+        let row = entry;
+        do {
+          row = entry;
+          entry = table[row + (classOf[text[at++] as number] as number)] as number;
+        } while (entry >= deep && at < end);
+        if (entry >= 0) {
+          state = entry / classes;
+          continue;
+        }
+        isStop = entry === STOP;
+        state = isStop ? row / classes : ~entry;
+        if (isStop) at--;
+      } else {
+        const byteClass = classOf[text[at] as number] as number;
+        isStop = byteClass > 0 && byteClass <= stopClasses;
+        if (!isStop) state = this.#automaton.step(state, text[at++] as number);
+      }
+      if (isStop) {
+        this.#state = state;
+        if (!this.#branch(state, at)) return at;
+        state = this.#automaton.step(state, text[at++] as number);
+      }
+      if (longest[state] !== -1 || triggerIn[state] !== -1) {
+        this.#state = state;
+        if (!this.#arrive(state, at)) return at;
+      }
+      if (isStop && this.#readings.length > 0) break;
+    }
+    this.#state = state;
+    return at;
+  }
+
+  /**
+   * Passes over what is plain from `at` on. Returns where the automaton is needed again, in the state that the bytes before
+   * lead to.
+   */
+  #skip(from: number): number {
+    const { filter, step } = this.#automaton;
+    const at = filter?.next(this.#text.bytes, this.#words, from) ?? from;
+    this.#shortSkips = at - from < SHORT_SKIP_BYTES ? this.#shortSkips + 1 : 0;
+    if (this.#shortSkips > MAX_SHORT_SKIPS) {
+      this.#shortSkips = 0;
+      this.#unfilteredTo = this.#text.position + at + UNFILTERED_BYTES;
+    }
+    if (at === from) return at;
+    let state = 0;
+    for (let before = at - PREFIX_BYTES; before < at; before++)
+      state = step(state, this.#text.bytes[before] as number);
+    this.#state = state;
+    return at;
+  }
+
+  /** Scans byte by byte, as long as some escape is read as what it stands for. Returns where it stopped. */
+  #scanReadings(from: number): number {
+    const text = this.#text.bytes;
+    const { step } = this.#automaton;
+    let at = from;
+    for (; this.#readings.length > 0; at++) {
+      if (!this.#check(at)) return at;
+      if (this.#readings.length > 1)
+        this.#readings = prunedReadings(this.#automaton, this.#readings, this.#text.position + at);
+      if (at === text.length) return at;
+      const byte = text[at] as number;
+      const count = this.#readings.length;
+      if (this.#mayStopAt(byte)) {
+        if (!this.#branch(this.#state, at)) return at;
+        for (let index = 0; index < count; index++) {
+          const reading = this.#readings[index] as Reading;
+          if (reading.at === this.#text.position + at && !this.#branch(reading.state, at, reading)) return at;
+        }
+      }
+      this.#state = step(this.#state, byte);
+      this.#stepReadings(at, byte, count);
+      if (!this.#arrive(this.#state, at + 1)) return at + 1;
+    }
+    return at;
+  }
+
+  #mayStopAt(byte: number): boolean {
+    const { classOf, stopClasses } = this.#automaton;
+    // `0` may begin `0x` in a list of digits.
+    return ((classOf[byte] as number) > 0 && (classOf[byte] as number) <= stopClasses) || byte === ZERO;
+  }
+
+  /** The first `count` readings go on with `byte`, if they are there; those that have nothing left to follow end. */
+  #stepReadings(at: number, byte: number, count: number): void {
+    const readings = this.#readings;
+    let kept = 0;
+    for (let index = 0; index < readings.length; index++) {
+      const reading = readings[index] as Reading;
+      if (index < count && reading.at === this.#text.position + at) {
+        reading.state = this.#automaton.step(reading.state, byte);
+        reading.at++;
+        reading.isChecked = false;
+        if (!reading.spansEscape(this.#automaton)) continue;
+      }
+      readings[kept++] = reading;
+    }
+    if (kept < readings.length) readings.length = kept;
+  }
+
+  /** Looks at the matches that end at `at`; false when what follows has to be known first. */
+  #check(at: number): boolean {
+    const wasUnchecked = this.#unchecked;
+    this.#unchecked = "nothing";
+    if (wasUnchecked === "text" && !this.#arrive(this.#state, at)) return false;
+    for (const reading of this.#readings) {
+      if (!this.#isOpen(reading, at)) continue;
+      if (!this.#matches.add(reading.state, at, reading)) {
+        this.#unchecked = "reading";
+        return false;
+      }
+      reading.isChecked = true;
+    }
+    return true;
+  }
+
+  #isOpen(reading: Reading, at: number): boolean {
+    return reading.at === this.#text.position + at && !reading.isChecked;
+  }
+
+  /** The text as it is written has come to `state` at `at`; false when what follows has to be known first. */
+  #arrive(state: number, at: number): boolean {
+    if (!this.#matches.add(state, at)) {
+      this.#unchecked = "text";
+      return false;
+    }
+    const trigger = this.#automaton.triggerIn[state] as number;
+    if (trigger !== -1) this.hits.push(this.#text.position + at, trigger);
+    return true;
+  }
+
+  /**
+   * Starts a reading for all that the byte at `at` may begin: an escape, or a gap that the needles let pass. False when
+   * that is not known yet.
+   */
+  #branch(state: number, at: number, earlier?: Reading): boolean {
+    const byte = this.#text.bytes[at] as number;
+    const { introduces, isTwice } = this.#automaton;
+    if (introduces[byte] === 1 && isTwice[byte] === 0 && isWithinRun(this.#text.bytes, at)) return true;
+    if (introduces[byte] === 0) {
+      this.#passGap(state, at, byte, at + 1, earlier);
+      return !earlier || byte !== ZERO || this.#passPrefix(state, at, earlier);
+    }
+    const code = this.#singles.read(this.#text.bytes, at);
+    if (code >= EITHER) {
+      this.#follow(state, at, code - EITHER, this.#singles.next, earlier);
+      this.#follow(state, at, code - EITHER + RAW_BYTE, this.#singles.next, earlier);
+    } else if (code >= 0) this.#follow(state, at, code, this.#singles.next, earlier);
+    if (code !== MANY) return true;
+    if (!this.#reader.read(this.#text.bytes, at, this.#text.isAll)) {
+      this.#waitsAt = at;
+      return false;
+    }
+    const { codes, nexts, count } = this.#reader;
+    for (let index = 0; index < count; index++) {
+      this.#follow(state, at, codes[index] as number, nexts[index] as number, earlier);
+    }
+    return true;
+  }
+
+  /** Passes over the bytes from `at` to `next`, which stand for `byte`, where the needles let it stand between their bytes. */
+  #passGap(state: number, at: number, byte: number, next: number, earlier?: Reading): void {
+    for (const { states, isGap, minDepth } of this.#automaton.gaps) {
+      const onward = states[state] as number;
+      if (onward === 0 || isGap[byte] === 0) continue;
+      if (!this.#isOver(onward, next, minDepth)) this.#start(onward, at, next, 0, earlier);
+    }
+  }
+
+  /** Passes over `0x` in a list of digits, `0x4a, 0x6f`, of which the first has no gap before it. */
+  #passPrefix(state: number, at: number, earlier: Reading): boolean {
+    const hex = this.#automaton.gaps.find(({ kind }) => kind === "hex");
+    if (hex?.states[state] !== state) return true;
+    if (at + 1 === this.#text.bytes.length && !this.#text.isAll) {
+      this.#waitsAt = at;
+      return false;
+    }
+    if (this.#text.bytes[at + 1] === X) this.#start(state, at, at + 2, 0, earlier);
+    return true;
+  }
+
+  /** The bytes from `at` to `next` stand for `code`. */
+  #follow(state: number, at: number, code: number, next: number, earlier?: Reading): void {
+    if (code === NOTHING) {
+      if (state !== 0) this.#start(state, at, next, 0, earlier);
+      return;
+    }
+    const { step } = this.#automaton;
+    if (code < 0x80) {
+      this.#passGap(state, at, code, next, earlier);
+      this.#start(step(state, code), at, next, 1, earlier);
+    } else if (code >= RAW_BYTE) {
+      this.#start(step(state, code - RAW_BYTE), at, next, 1, earlier);
+    } else {
+      const bytes = utf8Of(code);
+      let onward = state;
+      for (let left = bytes; left !== 0; left >>>= 8) onward = step(onward, left & 0xff);
+      this.#start(onward, at, next, utf8Length(code), earlier);
+    }
+  }
+
+  #start(state: number, at: number, next: number, count: number, earlier?: Reading): void {
+    if (state === 0 || this.#isOver(state, next, 1)) return;
+    const reading = Reading.of(state, this.#text.position + at, this.#text.position + next, count, earlier);
+    if (reading.spansEscape(this.#automaton)) this.#readings.push(reading);
+  }
+
+  /**
+   * Whether a reading that goes on at `at` in `state` ends with the next two bytes, which saves most of them: whether no more
+   * than `left` characters are left then of what it follows, besides those bytes.
+   */
+  #isOver(from: number, at: number, left: number): boolean {
+    const { longest, step, depth } = this.#automaton;
+    let state = from;
+    for (let ahead = 0; ahead < 2; ahead++) {
+      const byte = this.#text.bytes[at + ahead];
+      if (byte === undefined || longest[state] !== -1) return false;
+      const isDigit =
+        byte === ZERO && at + ahead + 1 < this.#text.bytes.length && this.#text.bytes[at + ahead + 1] !== X;
+      if (!isDigit && this.#mayStopAt(byte)) return false;
+      state = step(state, byte);
+      if ((depth[state] as number) <= left + ahead) return true;
+    }
+    return false;
+  }
+
+  /** The text was scanned up to `at`; the rest waits for what follows. */
+  #advance(at: number): void {
+    const size = this.#readings.length > 0 ? KEPT_WITH_ESCAPES_BYTES : KEPT_BYTES;
+    this.#carried = this.#text.close(at, size);
+    this.#words = PrefixFilter.wordsOf(NO_BYTES);
+  }
+}

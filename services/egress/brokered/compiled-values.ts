@@ -1,0 +1,24 @@
+import { createHash } from "node:crypto";
+import { compileValues, type NeedleSet } from "#common/redaction/needles/needle-set.ts";
+
+/**
+ * The compiled needles of each set of values, one for all routes that look for the same: compiled needles take megabytes,
+ * and a thousand paused runs hold a route each. They live as long as a route refers to them.
+ */
+export class CompiledValues {
+  readonly #sets = new Map<string, WeakRef<NeedleSet>>();
+  readonly #unused = new FinalizationRegistry<string>((key) => {
+    if (this.#sets.get(key)?.deref() === undefined) this.#sets.delete(key);
+  });
+
+  of(values: readonly string[]): NeedleSet {
+    // A hash, so that no value is kept longer than its route.
+    const key = createHash("sha256").update(JSON.stringify(values)).digest("base64");
+    const known = this.#sets.get(key)?.deref();
+    if (known) return known;
+    const compiled = compileValues(values);
+    this.#sets.set(key, new WeakRef(compiled));
+    this.#unused.register(compiled, key);
+    return compiled;
+  }
+}

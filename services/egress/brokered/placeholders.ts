@@ -1,0 +1,121 @@
+import { randomBytes } from "node:crypto";
+import { Transform } from "node:stream";
+import { TextSteps } from "#common/event-loop/turn.ts";
+import type { Injection } from "#common/projects/network.ts";
+import { Scanner } from "#common/redaction/matching/scanner.ts";
+import { compileTexts, type NeedleSet } from "#common/redaction/needles/needle-set.ts";
+import type { Secret } from "#common/secret.ts";
+import { Refusal } from "../policy/refusal.ts";
+
+/** What every placeholder begins with. */
+const PREFIX = "airlock-placeholder-";
+const PREFIX_NEEDLES = compileTexts([PREFIX]);
+
+/** A text that stands in for a secret, in one run. */
+export type Placeholder = Injection & {
+  readonly secret: Secret;
+  readonly text: string;
+};
+
+/** A new placeholder: characters that every header, URL and JSON text takes as they are. */
+export function newPlaceholder(secret: Secret, injection: Injection): Placeholder {
+  const text = `${PREFIX}${randomBytes(18).toString("hex")}`;
+  return { ...injection, secret, text };
+}
+
+/** Throws a Refusal when `text` holds a placeholder. */
+export function refusePlaceholders(placeholders: readonly Placeholder[], text: string, where: string): void {
+  for (const placeholder of placeholders) {
+    if (text.includes(placeholder.text)) throw misplaced(placeholder, where);
+  }
+}
+
+/** The value of one request header toward `host`, with its placeholder replaced. Throws a Refusal for one that stands wrongly. */
+export function injectHeader(
+  placeholders: readonly Placeholder[],
+  target: { readonly host: string; readonly port: number },
+  name: string,
+  value: string,
+): string {
+  const found = placeholders.find(({ text }) => value.includes(text));
+  if (!found) return value;
+  const isPlace =
+    found.host === target.host && found.port === target.port && found.header === name.toLowerCase();
+  if (!isPlace) throw misplaced(found, `in the header ${name} to ${target.host}:${target.port}`);
+  const written = found.format.replace("{}", () => found.text);
+  if (value !== found.text && value !== written) {
+    throw misplaced(found, "in that header together with other text");
+  }
+  return found.format.replace("{}", () => found.secret.reveal());
+}
+
+/** A stream that passes a body on and breaks when a placeholder stands in it. What came before has left: it is no secret. */
+export function placeholderGuard(placeholders: readonly Placeholder[]): Transform {
+  const search = new PlaceholderSearch(placeholders);
+  const steps = new TextSteps();
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      let found: Placeholder | undefined;
+      const look = (part: Uint8Array) => {
+        found ??= search.push(part);
+      };
+      steps.each(chunk, look).then(() => {
+        if (found) done(misplaced(found, "in the body"));
+        else done(null, chunk);
+      }, done);
+    },
+  });
+}
+
+/**
+ * Looks for placeholders in a text that comes in pieces. All runs share the search for what they begin with: it suffices
+ * for most texts, and only the search for whole ones has to be compiled for the run.
+ */
+class PlaceholderSearch {
+  readonly #placeholders: readonly Placeholder[];
+  readonly #beginnings = new Scanner(PREFIX_NEEDLES);
+  #whole: Scanner | undefined;
+  /** The end of what came, in which a placeholder may have begun. */
+  #open: Uint8Array = Buffer.alloc(0);
+
+  constructor(placeholders: readonly Placeholder[]) {
+    this.#placeholders = placeholders;
+  }
+
+  /** Takes the next bytes; returns the placeholder that ends in them, if one does. */
+  push(chunk: Uint8Array): Placeholder | undefined {
+    const text = this.#whole ? chunk : this.#begun(chunk);
+    if (!this.#whole) return undefined;
+    this.#whole.scan(text);
+    const { head, starts, patterns } = this.#whole.regions;
+    return head < starts.length ? this.#placeholders[patterns[head] as number] : undefined;
+  }
+
+  #begun(chunk: Uint8Array): Uint8Array {
+    const scanner = this.#beginnings;
+    const text = Buffer.concat([this.#open, chunk]);
+    scanner.scan(chunk);
+    if (scanner.regions.starts.length > 0) this.#whole = new Scanner(needlesOf(this.#placeholders));
+    this.#open = Buffer.from(text.subarray(text.length - (scanner.received - scanner.settled)));
+    return text;
+  }
+}
+
+const compiled = new WeakMap<readonly Placeholder[], WeakRef<NeedleSet>>();
+
+/** All of one run. They are large when they are compiled, so that they are kept only while bodies are under way. */
+function needlesOf(placeholders: readonly Placeholder[]): NeedleSet {
+  const known = compiled.get(placeholders)?.deref();
+  if (known) return known;
+  const needles = compileTexts(placeholders.map(({ text }) => text));
+  compiled.set(placeholders, new WeakRef(needles));
+  return needles;
+}
+
+function misplaced({ secret, host, port, header }: Placeholder, where: string): Refusal {
+  return new Refusal(
+    403,
+    "placeholder_misplaced",
+    `Airlock refused the request: the placeholder of secret ${secret.name} stands ${where}; it works only in the header ${header} to https://${host}${port === 443 ? "" : `:${port}`}`,
+  );
+}

@@ -1,0 +1,54 @@
+import { describeAllowedHost, type ProjectNetwork } from "#common/projects/network.ts";
+
+/** How an attempt to reach the network went, for counters and logs. */
+export type Verdict =
+  | "allowed"
+  | "unauthenticated"
+  | "malformed"
+  | "not_listed"
+  | "address_refused"
+  | "sni_refused"
+  | "placeholder_misplaced"
+  | "over_limit"
+  | "unchecked_response"
+  | "unreachable";
+
+/** Why something does not pass. The message is ASCII, one line, and may be shown to the script. */
+export class Refusal extends Error {
+  readonly status: number;
+  readonly verdict: Verdict;
+
+  constructor(status: number, verdict: Verdict, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "Refusal";
+    this.status = status;
+    this.verdict = verdict;
+  }
+}
+
+// Longer lists make a status line that clients cut off.
+const SHOWN_ENTRIES = 20;
+
+export function notListed(project: string, network: ProjectNetwork, host: string, port: number): Refusal {
+  const entries = network.allowlist.map(describeAllowedHost);
+  const shown = entries.slice(0, SHOWN_ENTRIES).join(", ");
+  const more = entries.length > SHOWN_ENTRIES ? ` and ${entries.length - SHOWN_ENTRIES} more` : "";
+  return new Refusal(
+    403,
+    "not_listed",
+    `Airlock refused ${host}:${port}: it is not in the network_allowlist of project ${project}, which allows ${shown}${more}`,
+  );
+}
+
+export function malformed(what: string): Refusal {
+  return new Refusal(400, "malformed", `Airlock refused a malformed request: ${what}`);
+}
+
+/** Any thrown value as a Refusal; what was not meant for scripts says only that the host could not be reached. */
+export function asRefusal(error: unknown, host: string, port: number): Refusal {
+  if (error instanceof Refusal) return error;
+  const reason = error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.name) : "unknown";
+  return new Refusal(502, "unreachable", `Airlock could not reach ${host}:${port} (${reason})`, {
+    cause: error,
+  });
+}

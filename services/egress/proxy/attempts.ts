@@ -1,0 +1,55 @@
+import { Counter, Gauge, Registry } from "prom-client";
+import type { Verdict } from "../policy/refusal.ts";
+import type { Route } from "../routes/routes.ts";
+import type { AttemptLog } from "./attempt-log.ts";
+import type { Target } from "./destination.ts";
+
+/** Counts every attempt to reach the network, and has it logged. */
+export type Attempts = {
+  readonly registry: Registry;
+  open(route: Route): void;
+  note(route: Route | undefined, target: Target | undefined, verdict: Verdict, cause?: unknown): void;
+  /** Takes the bytes of a route that closes into the counters. */
+  close(route: Route): void;
+};
+
+/** Labels are a project of the files or a word of ours: never a host, of which scripts can make up as many as they like. */
+export function createAttempts(log: AttemptLog): Attempts {
+  const registry = new Registry();
+  const registers = [registry];
+  const attempts = new Counter({
+    name: "airlock_egress_attempts_total",
+    help: "Attempts of scripts to reach the network; without a project where the credentials were no run's.",
+    labelNames: ["project", "verdict"],
+    registers,
+  });
+  const bytes = new Counter({
+    name: "airlock_egress_bytes_total",
+    help: "Bytes that scripts moved through the egress service, counted when their runs end.",
+    labelNames: ["project", "direction"],
+    registers,
+  });
+  const routes = new Gauge({
+    name: "airlock_egress_open_routes",
+    help: "Runs that have a way to the network now.",
+    labelNames: ["project"],
+    registers,
+  });
+  return {
+    registry,
+    open({ project }) {
+      routes.inc({ project });
+    },
+    note(route, target, verdict, cause) {
+      attempts.inc({ project: route?.project ?? "", verdict });
+      log.note(route, target, verdict, cause);
+    },
+    close(route) {
+      const { project, traffic } = route;
+      routes.dec({ project });
+      bytes.inc({ project, direction: "in" }, traffic.bytes.in);
+      bytes.inc({ project, direction: "out" }, traffic.bytes.out);
+      log.close(route);
+    },
+  };
+}

@@ -1,0 +1,155 @@
+import { connect, isIP, type LookupFunction, type Socket } from "node:net";
+import { allows } from "#common/projects/network.ts";
+import { maxOpenFiles } from "#common/service/open-files.ts";
+import { createFairLine, type FairLine } from "../names/fair-line.ts";
+import { LOOKUP_LIMITS, type LookUp, WaitedTooLong } from "../names/lookups.ts";
+import { refusedKind } from "../policy/address-policy.ts";
+import { notListed, Refusal } from "../policy/refusal.ts";
+import type { Route } from "../routes/routes.ts";
+import { ONE_PIECE } from "../short-pieces.ts";
+
+export type Target = { readonly host: string; readonly port: number };
+/**
+ * Connects to a target of a route, or rejects with a Refusal or the network's own error. `signal` aborts when the script
+ * has given the connection up.
+ */
+export type Dial = (route: Route, target: Target, signal: AbortSignal) => Promise<Socket>;
+
+const CONNECT_TIMEOUT_MS = 10_000;
+/** So long a connection waits for others of its run, its project and this service to end. */
+const WAIT_TIMEOUT_MS = 10_000;
+/** Half of what all projects together may have: one alone keeps none of the others out. */
+const PROJECTS_SHARE = 0.5;
+const MAX_CONNECTIONS = 4_096;
+/** As many as a run may have to the proxy, each of which leads to one server at a time. */
+const CONNECTIONS_PER_RUN = 256;
+const IDLE_TIMEOUT_MS = 300_000;
+
+/**
+ * Dials what the route's allowlist names. A name is looked up once, only after the allowlist has let it pass, so that it
+ * can carry nothing out; every address must be permitted, and exactly those are dialled.
+ */
+export function createDial(lookUp: LookUp, connections = createConnectionLine()): Dial {
+  return async (route, target, signal) => {
+    const { host, port } = target;
+    refuseUnlisted(route, target);
+    const addresses = isIP(host) === 0 ? await addressesOf(lookUp, route, target, signal) : [host];
+    if (addresses.length === 0) {
+      throw new Refusal(502, "unreachable", `Airlock could not reach ${host}:${port} (no address)`);
+    }
+    for (const address of addresses) {
+      const kind = refusedKind(address, route.permitted);
+      if (kind === undefined) continue;
+      throw new Refusal(
+        403,
+        "address_refused",
+        `Airlock refused ${host}:${port}: its address is not public (${kind}) and not in allow_private of project ${route.project}`,
+      );
+    }
+    const gone = AbortSignal.any([signal, route.over]);
+    const end = await turn(connections, route, target, gone);
+    try {
+      const socket = await open(target, addresses, gone);
+      socket.once("close", end);
+      return socket;
+    } catch (error) {
+      end();
+      throw error;
+    }
+  };
+}
+
+/** Bounds the connections to servers: well below the files that this process may have open, which others need, too. */
+export function createConnectionLine(maxFiles = maxOpenFiles()): FairLine {
+  const total = Math.min(MAX_CONNECTIONS, Math.floor(maxFiles / 4));
+  return createFairLine({
+    total,
+    perProject: Math.max(1, Math.floor(total * PROJECTS_SHARE)),
+    perRun: CONNECTIONS_PER_RUN,
+  });
+}
+
+async function turn(
+  connections: FairLine,
+  route: Route,
+  { host, port }: Target,
+  gone: AbortSignal,
+): Promise<() => void> {
+  const late = AbortSignal.timeout(WAIT_TIMEOUT_MS);
+  try {
+    return await connections({ project: route.project, run: route }, AbortSignal.any([gone, late]));
+  } catch (error) {
+    if (gone.aborted) throw error;
+    throw new Refusal(
+      503,
+      "over_limit",
+      `Airlock did not connect to ${host}:${port}: its runs have as many connections as they may; close some, or try again later`,
+    );
+  }
+}
+
+/** Throws a Refusal unless the allowlist has the target. */
+export function refuseUnlisted({ project, network }: Route, { host, port }: Target): void {
+  if (!allows(network.allowlist, host, port)) throw notListed(project, network, host, port);
+}
+
+async function addressesOf(
+  lookUp: LookUp,
+  route: Route,
+  { host, port }: Target,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  return await lookUp(route, host, signal).catch((error: unknown) => {
+    if (!(error instanceof WaitedTooLong)) throw error;
+    throw new Refusal(
+      502,
+      "unreachable",
+      `Airlock could not reach ${host}:${port}: ${LOOKUP_LIMITS.perRun} names of a run are looked up at a time, and those before it were not answered; ask for fewer at once`,
+    );
+  });
+}
+
+function open({ host, port }: Target, addresses: readonly string[], signal: AbortSignal): Promise<Socket> {
+  const found = addresses.map((address) => ({ address, family: isIP(address) }));
+  // Node tries them one after the other; it never asks a resolver again.
+  const known: LookupFunction = (_host, options, done) => {
+    if (options.all) done(null, found);
+    else done(null, found[0]?.address as string, found[0]?.family);
+  };
+  return new Promise((resolve, reject) => {
+    // Not in the types of Node, which gives it to the stream.
+    const reads = { readableHighWaterMark: ONE_PIECE };
+    const socket = connect({
+      host,
+      port,
+      lookup: known,
+      autoSelectFamily: true,
+      allowHalfOpen: true,
+      ...reads,
+    });
+    const timer = setTimeout(() => socket.destroy(timedOut("no connection")), CONNECT_TIMEOUT_MS);
+    const giveUp = () => socket.destroy(signal.reason);
+    const settle = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", giveUp);
+    };
+    if (signal.aborted) giveUp();
+    else signal.addEventListener("abort", giveUp, { once: true });
+    socket.once("error", (error) => {
+      settle();
+      reject(error);
+    });
+    socket.once("connect", () => {
+      settle();
+      socket.setNoDelay(true);
+      socket.setTimeout(IDLE_TIMEOUT_MS, () => socket.destroy());
+      // From here on whoever uses the socket listens too; one that breaks in between must not end the process.
+      socket.on("error", () => undefined);
+      resolve(socket);
+    });
+  });
+}
+
+function timedOut(what: string): Error {
+  return Object.assign(new Error(what), { code: "ETIMEDOUT" });
+}

@@ -1,0 +1,141 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { awaitTurn } from "#common/http/pipelined-requests.ts";
+import { asRefusal, malformed, Refusal } from "../policy/refusal.ts";
+import type { Route } from "../routes/routes.ts";
+import type { TunnelSocket } from "../tunnels/socket.ts";
+import type { Attempts } from "./attempts.ts";
+import { parseTarget } from "./authority-form.ts";
+import { type Dial, refuseUnlisted, type Target } from "./destination.ts";
+import { forward } from "./forward.ts";
+import {
+  closeSignal,
+  createHttpEdge,
+  refuseAmbiguous,
+  refuseConnection,
+  refuseRequest,
+} from "./http-edge.ts";
+import type { Intercept } from "./intercept.ts";
+import { carry, expectServerName } from "./tls-passthrough.ts";
+
+export type Proxy = {
+  /** Serves a connection of the run that `route` belongs to. */
+  accept(socket: TunnelSocket, route: Route): void;
+  /** Ends all connections. */
+  close(): void;
+};
+
+/** The forward proxy that runs speak to: plain requests with a whole URL, and CONNECT for TLS. */
+export function createProxy(parts: {
+  readonly dial: Dial;
+  readonly intercept: Intercept;
+  readonly attempts: Attempts;
+}): Proxy {
+  const { dial, intercept, attempts } = parts;
+  const server = createHttpEdge();
+  const routes = new WeakMap<object, Route>();
+
+  const routeOf = (request: IncomingMessage): Route => {
+    const route = routes.get(request.socket);
+    // Where runs share a loopback address, one could connect to another's proxy, and so not with credentials of its own.
+    if (!route?.admits(request.headers["proxy-authorization"]))
+      throw new Refusal(407, "unauthenticated", "Airlock does not know the credentials of this run");
+    return route;
+  };
+
+  /** Runs one attempt and notes how it went; `refuse` tells the script. */
+  const attempt = async (
+    request: IncomingMessage,
+    work: (route: Route, aim: (target: Target) => Target) => Promise<void>,
+    refuse: (refusal: Refusal) => void,
+  ) => {
+    let route: Route | undefined;
+    let target: Target | undefined;
+    try {
+      route = routeOf(request);
+      refuseAmbiguous(request);
+      await work(route, (aimed) => {
+        target = aimed;
+        return aimed;
+      });
+    } catch (error) {
+      const refusal = asRefusal(error, target?.host ?? "", target?.port ?? 0);
+      attempts.note(route, target, refusal.verdict, refusal.cause);
+      refuse(refusal);
+    }
+  };
+
+  const serveRequest = async (request: IncomingMessage, response: ServerResponse) => {
+    if (!(await awaitTurn(request, response))) return;
+    await attempt(
+      request,
+      async (route, aim) => {
+        const { authority, path } = absoluteForm(request.url ?? "");
+        const target = aim(parseTarget(authority, 80));
+        const gone = closeSignal(response);
+        const connect = () => dial(route, target, gone);
+        await forward(request, response, { route, target, path, secure: false, connect });
+        attempts.note(route, target, "allowed");
+      },
+      (refusal) => refuseRequest(request, response, refusal),
+    );
+  };
+
+  const serveConnect = (request: IncomingMessage, socket: TunnelSocket, head: Buffer) => {
+    socket.on("error", () => socket.destroy());
+    const gone = closeSignal(socket);
+    return attempt(
+      request,
+      async (route, aim) => {
+        const target = aim(parseTarget(request.url ?? ""));
+        // On every port of a host that knows a secret: what it was sent on one it may show on another.
+        const isRead = route.filters.has(target.host);
+        if (isRead) refuseUnlisted(route, target);
+        const upstream = isRead ? undefined : await dial(route, target, gone);
+        try {
+          socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
+          if (head.length > 0) socket.unshift(head);
+          await expectServerName(socket, target.host);
+        } catch (error) {
+          upstream?.destroy();
+          socket.destroySoon();
+          throw error;
+        }
+        if (!upstream) return await intercept.take(socket, route, target);
+        attempts.note(route, target, "allowed");
+        await carry(socket, upstream, route).catch((error: unknown) => {
+          if (error instanceof Refusal) throw error;
+          // Either side broke off; both know it.
+        });
+      },
+      (refusal) => {
+        if (refusal.verdict === "sni_refused" || refusal.verdict === "over_limit") socket.destroySoon();
+        else refuseConnection(socket, refusal);
+      },
+    );
+  };
+
+  server.on("request", (request, response) => void serveRequest(request, response));
+  server.on("connect", (request, socket, head) => void serveConnect(request, socket as TunnelSocket, head));
+  server.on("clientError", (_error, socket) => {
+    attempts.note(undefined, undefined, "malformed");
+    refuseConnection(socket, malformed("it is not strict HTTP/1.1"));
+  });
+  return {
+    accept(socket, route) {
+      routes.set(socket, route);
+      server.emit("connection", socket);
+    },
+    close() {
+      server.closeAllConnections();
+      server.close();
+      intercept.close();
+    },
+  };
+}
+
+function absoluteForm(url: string): { authority: string; path: string } {
+  const match = /^http:\/\/([^/?#]*)([^#]*)$/i.exec(url);
+  if (!match) throw malformed("a proxy takes http:// URLs and CONNECT");
+  const path = match[2] as string;
+  return { authority: match[1] as string, path: path.startsWith("/") ? path : `/${path}` };
+}

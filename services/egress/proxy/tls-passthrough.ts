@@ -1,0 +1,70 @@
+import type { Duplex } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { ByteCollector } from "#common/byte-collector.ts";
+import { Refusal } from "../policy/refusal.ts";
+import type { Route } from "../routes/routes.ts";
+import { readClientHello } from "./client-hello.ts";
+
+const HELLO_TIMEOUT_MS = 10_000;
+// Fatal, unrecognized_name: the client says so instead of "connection reset".
+const ALERT = Buffer.from([21, 3, 3, 0, 2, 2, 112]);
+
+/**
+ * Waits for the ClientHello on `socket` and leaves it there to be read again. Rejects with a Refusal unless it names
+ * `host`: another name would reach another server behind the same address.
+ */
+export async function expectServerName(socket: Duplex, host: string): Promise<void> {
+  const said = new ByteCollector();
+  const late = setTimeout(() => socket.destroy(), HELLO_TIMEOUT_MS);
+  try {
+    for (;;) {
+      const chunk = await nextChunk(socket);
+      if (chunk === undefined) throw refuse("the connection ended before TLS began");
+      said.append(chunk);
+      const hello = readClientHello(said.bytes);
+      if (hello.state === "incomplete") continue;
+      if (hello.state === "invalid") throw refuse(hello.reason);
+      if (hello.serverName !== host) {
+        socket.write(ALERT);
+        throw refuse("TLS names another server than CONNECT does");
+      }
+      socket.unshift(said.bytes);
+      return;
+    }
+  } finally {
+    clearTimeout(late);
+  }
+}
+
+/** Carries bytes both ways until both sides have ended. */
+export async function carry(client: Duplex, server: Duplex, { traffic }: Route): Promise<void> {
+  try {
+    await Promise.all([
+      pipeline(client, traffic.meter("out"), server),
+      pipeline(server, traffic.meter("in"), client),
+    ]);
+  } finally {
+    client.destroy();
+    server.destroy();
+  }
+}
+
+async function nextChunk(socket: Duplex): Promise<Buffer | undefined> {
+  for (;;) {
+    const chunk = socket.read() as Buffer | null;
+    if (chunk !== null) return chunk;
+    if (socket.readableEnded || socket.destroyed) return undefined;
+    await new Promise<void>((resolve) => {
+      const events = ["readable", "end", "close", "error"];
+      const wake = () => {
+        for (const event of events) socket.off(event, wake);
+        resolve();
+      };
+      for (const event of events) socket.on(event, wake);
+    });
+  }
+}
+
+function refuse(reason: string): Refusal {
+  return new Refusal(403, "sni_refused", `Airlock refused the connection: ${reason}`);
+}

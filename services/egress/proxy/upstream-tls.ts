@@ -1,0 +1,37 @@
+import type { Socket } from "node:net";
+import { connect, createSecureContext, rootCertificates, type SecureContext, type TLSSocket } from "node:tls";
+import { ONE_PIECE } from "../short-pieces.ts";
+
+/** Encrypts a connection to `host`, whose certificate must be valid for that name. */
+export type Encrypt = (socket: Socket, host: string) => Promise<TLSSocket>;
+
+/** Trusts the public authorities and those in `extraAuthorities` (PEM, empty: none). */
+export function createEncrypt(extraAuthorities: string): Encrypt {
+  let secureContext: SecureContext | undefined;
+  return (socket, host) => {
+    secureContext ??= createSecureContext({
+      minVersion: "TLSv1.2",
+      ...(extraAuthorities !== "" && { ca: [...rootCertificates, extraAuthorities] }),
+    });
+    return new Promise((resolve, reject) => {
+      // Not in the types of Node, which gives it to the stream.
+      const keeps = { highWaterMark: ONE_PIECE };
+      const secured = connect({
+        socket,
+        servername: host,
+        secureContext,
+        ALPNProtocols: ["http/1.1"],
+        ...keeps,
+      });
+      secured.once("error", (error) => {
+        socket.destroy();
+        reject(error);
+      });
+      socket.once("close", () => reject(Object.assign(new Error("closed"), { code: "ECONNRESET" })));
+      secured.once("secureConnect", () => {
+        secured.on("error", () => undefined);
+        resolve(secured);
+      });
+    });
+  };
+}

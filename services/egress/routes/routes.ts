@@ -1,0 +1,59 @@
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import type { BlockList } from "node:net";
+import type { ProjectNetwork } from "#common/projects/network.ts";
+import type { Placeholder } from "../brokered/placeholders.ts";
+import type { ResponseFilter } from "../brokered/response-filter.ts";
+import { permittedAddresses } from "../policy/address-policy.ts";
+import { Traffic } from "./traffic.ts";
+
+/** One run's way to the network. */
+export type Route = {
+  readonly project: string;
+  readonly executionId: string;
+  readonly network: ProjectNetwork;
+  readonly permitted: BlockList;
+  readonly placeholders: readonly Placeholder[];
+  /** What must not come back, by the host that it could come back from. */
+  readonly filters: ReadonlyMap<string, ResponseFilter>;
+  readonly traffic: Traffic;
+  /** Aborts when the route is closed: what was begun for its run ends. */
+  readonly over: AbortSignal;
+  /** Whether these are the credentials of this very route (`Basic …`). */
+  admits(authorization: string | undefined): boolean;
+};
+
+export type NewRoute = Pick<Route, "project" | "executionId" | "network" | "placeholders" | "filters">;
+
+/** A route with new credentials. */
+export function createRoute(parts: NewRoute): {
+  readonly route: Route;
+  readonly username: string;
+  readonly password: string;
+  /** Aborts what is under way for the run. */
+  close(): void;
+} {
+  const over = new AbortController();
+  const username = randomBytes(12).toString("hex");
+  const password = randomBytes(24).toString("hex");
+  const expected = digestOf(`${username}:${password}`);
+  const route: Route = {
+    ...parts,
+    permitted: permittedAddresses(parts.network.allowPrivate),
+    traffic: new Traffic(parts.network.maxBytes),
+    over: over.signal,
+    admits(authorization) {
+      const encoded = /^basic ([A-Za-z0-9+/=]+)$/i.exec(authorization ?? "")?.[1] ?? "";
+      return timingSafeEqual(expected, digestOf(Buffer.from(encoded, "base64").toString("latin1")));
+    },
+  };
+  return {
+    route,
+    username,
+    password,
+    close: () => over.abort(Object.assign(new Error("the run is over"), { code: "ECANCELED" })),
+  };
+}
+
+function digestOf(credentials: string): Buffer {
+  return createHash("sha256").update(credentials).digest();
+}

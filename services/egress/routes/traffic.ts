@@ -1,0 +1,44 @@
+import { Transform } from "node:stream";
+import { Refusal } from "../policy/refusal.ts";
+import { MIN_COUNTED_BYTES, ONE_PIECE, restAfter } from "../short-pieces.ts";
+
+export type Direction = "in" | "out";
+
+/** Bytes that one run may still move, each way. */
+export class Traffic {
+  readonly bytes: Record<Direction, number> = { in: 0, out: 0 };
+  readonly #maxBytes: number;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Throws a Refusal once the run has moved more than it may. */
+  count(direction: Direction, bytes: number): void {
+    this.bytes[direction] += bytes;
+    if (this.bytes[direction] <= this.#maxBytes) return;
+    const limit = `${this.#maxBytes / 1024 / 1024} MB`;
+    throw new Refusal(
+      403,
+      "over_limit",
+      `Airlock ended the connection: the run moved more than ${limit} ${direction}, its project's limits.network_mb`,
+    );
+  }
+
+  /** A stream that passes everything on, piece by piece, and breaks when the limit is reached. */
+  meter(direction: Direction): Transform {
+    return new Transform({
+      highWaterMark: ONE_PIECE,
+      transform: (chunk: Buffer, _encoding, done) => {
+        try {
+          this.count(direction, Math.max(chunk.length, MIN_COUNTED_BYTES));
+        } catch (error) {
+          return done(error as Error);
+        }
+        const rest = restAfter(chunk);
+        if (rest) void rest.then(() => done(null, chunk));
+        else done(null, chunk);
+      },
+    });
+  }
+}

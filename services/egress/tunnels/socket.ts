@@ -1,0 +1,121 @@
+import { Duplex } from "node:stream";
+import { ByteCollector } from "#common/byte-collector.ts";
+import type { TunnelResponse } from "#proto/worker.ts";
+import { ONE_PIECE, restAfter } from "../short-pieces.ts";
+import type { TunnelCall } from "./call.ts";
+
+const MAX_DATA_BYTES = 64 * 1024;
+/** So many bytes are kept while nobody reads; the call is read no further then. */
+const MAX_HELD_BYTES = 64 * 1024;
+
+/**
+ * A connection of a run, at the other end of a tunnel that was opened just now. It has what HTTP and TLS expect of a
+ * net.Socket that may be half open. Destroyed, it reads nothing more, and what was written still arrives. It emits no
+ * errors: a connection that breaks off is closed. What nobody reads yet is gathered into one piece, however many messages it came in.
+ */
+export class TunnelSocket extends Duplex {
+  readonly #call: TunnelCall;
+  #idle: NodeJS.Timeout | undefined;
+
+  #held: ByteCollector | undefined;
+  #isWanted = false;
+  #isOver = false;
+  #isResting = false;
+
+  constructor(call: TunnelCall) {
+    super({ allowHalfOpen: true, highWaterMark: ONE_PIECE });
+    this.#call = call;
+    call.on("data", ({ message }: TunnelResponse) => {
+      if (this.destroyed) return;
+      if (message?.$case === "data") this.#take(message.value);
+      else {
+        this.#isOver = true;
+        this.#handOn();
+      }
+    });
+    call.on("end", () => this.destroy());
+    call.on("error", () => this.destroy());
+  }
+
+  #take(bytes: Buffer): void {
+    const rest = restAfter(bytes);
+    if (rest) {
+      this.#isResting = true;
+      this.#call.pause();
+      void rest.then(() => {
+        this.#isResting = false;
+        this.#readOn();
+      });
+    }
+    if (this.#isWanted && !this.#held) {
+      this.#isWanted = this.push(bytes);
+      return;
+    }
+    this.#held ??= new ByteCollector();
+    this.#held.append(bytes);
+    if (this.#held.length >= MAX_HELD_BYTES) this.#call.pause();
+  }
+
+  #handOn(): void {
+    if (this.#held && this.#isWanted) {
+      const { bytes } = this.#held;
+      this.#held = undefined;
+      this.#isWanted = this.push(bytes);
+    }
+    if (this.#isOver && !this.#held) this.push(null);
+  }
+
+  #readOn(): void {
+    const isFull = this.#held !== undefined && this.#held.length >= MAX_HELD_BYTES;
+    if (this.destroyed || !(isFull || this.#isResting)) this.#call.resume();
+  }
+
+  /** Emits `timeout` after this long, unless it is called again; 0 for never. */
+  setTimeout(ms: number): this {
+    clearTimeout(this.#idle);
+    this.#idle = ms > 0 ? setTimeout(() => this.emit("timeout"), ms) : undefined;
+    return this;
+  }
+
+  /** Ends, and destroys as soon as everything is on its way. */
+  destroySoon(): void {
+    this.end(() => this.destroy());
+  }
+
+  override _read(): void {
+    this.#isWanted = true;
+    this.#handOn();
+    this.#readOn();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#send(chunk, done);
+  }
+
+  override _writev(
+    chunks: readonly { readonly chunk: Buffer }[],
+    done: (error?: Error | null) => void,
+  ): void {
+    this.#send(Buffer.concat(chunks.map(({ chunk }) => chunk)), done);
+  }
+
+  #send(bytes: Buffer, done: (error?: Error | null) => void): void {
+    let at = 0;
+    for (; bytes.length - at > MAX_DATA_BYTES; at += MAX_DATA_BYTES) {
+      this.#call.write({ message: { $case: "data", value: bytes.subarray(at, at + MAX_DATA_BYTES) } });
+    }
+    this.#call.write({ message: { $case: "data", value: bytes.subarray(at) } }, done);
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    this.#call.write({ message: { $case: "end", value: {} } }, done);
+  }
+
+  override _destroy(_error: Error | null, done: (error?: Error | null) => void): void {
+    clearTimeout(this.#idle);
+    this.#call.end();
+    // What still comes is let through to the end of the call.
+    this.#call.resume();
+    done();
+  }
+}

@@ -1,0 +1,38 @@
+import { readFile } from "node:fs/promises";
+import { AirlockError } from "#common/errors.ts";
+import { systemReason } from "#common/system-reason.ts";
+
+/** What installers in a build are told and no layer keeps: by the names under which the Dockerfile mounts them. */
+export type BuildSecrets = ReadonlyMap<string, Buffer>;
+
+// Where packages come from, and how to get there. Everything else of the operator's environment stays out: a package's
+// build script is somebody else's code.
+const PASSED_ON =
+  /^((UV|PIP)_(DEFAULT_INDEX|INDEX|INDEX_URL|EXTRA_INDEX_URL|TRUSTED_HOST|INSECURE_HOST|INDEX_STRATEGY|TIMEOUT|DEFAULT_TIMEOUT|HTTP_TIMEOUT)|UV_INDEX_[A-Z0-9_]+_(USERNAME|PASSWORD)|(HTTPS?|ALL|NO)_PROXY)$/i;
+
+/** `settings`: lines of a shell's assignments; `authorities`: the PEM file that SSL_CERT_FILE names. */
+export async function readBuildSecrets(env: NodeJS.ProcessEnv): Promise<BuildSecrets> {
+  const passed = Object.entries(env).filter(([name, value]) => PASSED_ON.test(name) && value);
+  // The worker's own packages are installed by pip, which does not know uv's names.
+  const index = env.UV_DEFAULT_INDEX || env.UV_INDEX_URL;
+  if (index && !env.PIP_INDEX_URL) passed.push(["PIP_INDEX_URL", index]);
+  const settings = passed.map(([name, value]) => `${name}=${quoted(value as string)}\n`).join("");
+  return new Map([
+    ["settings", Buffer.from(settings)],
+    ["authorities", env.SSL_CERT_FILE ? await readAuthorities(env.SSL_CERT_FILE) : Buffer.alloc(0)],
+  ]);
+}
+
+function quoted(value: string): string {
+  return `'${value.replaceAll("'", `'\\''`)}'`;
+}
+
+async function readAuthorities(path: string): Promise<Buffer> {
+  return await readFile(path).catch((cause: NodeJS.ErrnoException) => {
+    throw new AirlockError(
+      "start_failed",
+      `The authorities for image builds cannot be read (${systemReason(cause)}); the operator corrects SSL_CERT_FILE.`,
+      { cause },
+    );
+  });
+}

@@ -1,0 +1,228 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import type Docker from "dockerode";
+import { AirlockError } from "#common/errors.ts";
+import type { Project } from "#common/projects/file.ts";
+import type { Log } from "#common/service/log.ts";
+import { systemReason } from "#common/system-reason.ts";
+import type { FoundWorker, WorkerDriver } from "../driver.ts";
+import { createCallers } from "./callers.ts";
+import { type ContainerParts, containerOptions, forWorker, revisionOf } from "./container.ts";
+import { ask, refusedWith, unlessGone } from "./engine.ts";
+import { createImages, type ImageOptions } from "./image.ts";
+import { LABEL, namesOf } from "./names.ts";
+import { createNetworks } from "./network.ts";
+import { discard, handOver, removeContainer, superviseContainer, type WorkerCertificates } from "./worker.ts";
+
+export type DockerDriverOptions = ImageOptions & {
+  /** What this deployment's containers are told from others' by. */
+  readonly deployment: string;
+  /** `ca.pem`, `cert.pem` and `key.pem` of the worker. */
+  readonly workerTlsDirectory: string;
+  /** The label of the containers that dial workers; undefined: who dials them is no container. */
+  readonly callersLabel?: string | undefined;
+  readonly log: Log;
+  /** How often it looks for renewed certificates. */
+  readonly lookEveryMs?: number;
+};
+
+const LOOK_EVERY_MS = 60_000;
+const MEMORY_TIMEOUT_MS = 5_000;
+const MAX_TRIES = 5;
+const ASK_AGAIN_MS = 1_000;
+const REMOVAL_GRACE_MS = 10_000;
+const SECCOMP_PATH = join(import.meta.dirname, "seccomp.json");
+// For `isolation: gvisor` without a `runtime:` of its own: how gVisor is called unless somebody chose another name.
+const GVISOR_RUNTIME = "runsc";
+
+/** Runs each worker in a container of a Docker engine. */
+export function createDockerDriver(docker: Docker, options: DockerDriverOptions): WorkerDriver {
+  const { log } = options;
+  const names = namesOf(options.deployment);
+  const images = createImages(docker, names, options, log);
+  const callers = options.callersLabel ? createCallers(docker, options.callersLabel, log) : undefined;
+  const networks = createNetworks(docker, names, log, callers);
+  const prepared = new Map<string, ContainerParts>();
+
+  const running = new Set<Docker.Container>();
+  const removals = new Set<Promise<void>>();
+  let handed: string | undefined;
+  const certificates = async () => {
+    const latest = await readCertificates(options.workerTlsDirectory);
+    handed ??= latest.cert;
+    return latest;
+  };
+  /** Workers outlive their certificates: those that run get the renewed ones. */
+  const renew = async () => {
+    const latest = await certificates();
+    if (latest.cert === handed) return;
+    handed = latest.cert;
+    const done = await Promise.allSettled([...running].map((container) => handOver(container, latest)));
+    const failed = done.filter(({ status }) => status === "rejected").length;
+    log.info({ workers: done.length, failed }, "renewed certificates were handed to the workers");
+  };
+  const renewal = setInterval(() => {
+    renew().catch((error: unknown) => log.error({ err: error }, "certificates were not renewed"));
+  }, options.lookEveryMs ?? LOOK_EVERY_MS).unref();
+
+  const partsFor = async (project: Project, image: string): Promise<ContainerParts> => {
+    const info = (await ask(() => docker.info())) as EngineInfo;
+    const runtime = runtimeFor(project);
+    refuseUnknownRuntime(project, runtime, Object.keys(info.Runtimes ?? {}));
+    const seccomp = JSON.stringify(JSON.parse(await readFile(SECCOMP_PATH, "utf8")));
+    return { project, image, runtime, seccomp, machineCpus: info.NCPU };
+  };
+
+  const watch = async (container: Docker.Container, project: string, workerId: string) => {
+    const process = await superviseContainer(
+      docker,
+      container,
+      names.network(project),
+      log.child({ project, workerId }),
+    );
+    running.add(container);
+    void process.gone.then(() => running.delete(container));
+    leave(project, process.removed);
+    return process;
+  };
+
+  /** Lets go of the project's network when a container in it has been removed. */
+  const leave = (project: string, removed: Promise<void>) => {
+    const removal = removed.finally(() => {
+      removals.delete(removal);
+      networks.release(project);
+    });
+    removals.add(removal);
+  };
+
+  return {
+    name: "docker",
+    boundsWorkers: true,
+    keepsWorkers: true,
+    // An engine that does not answer starts no worker either, and says so then.
+    memoryBytes: () =>
+      ask(() => docker.info(), MEMORY_TIMEOUT_MS).then(
+        (info) => (info as EngineInfo).MemTotal,
+        () => Number.POSITIVE_INFINITY,
+      ),
+    refusal: () => undefined,
+    async prepare(project, onProgress, signal) {
+      const image = await images.ensure(project, onProgress, signal);
+      prepared.set(project.name, await partsFor(project, image));
+    },
+    async start(project, workerId) {
+      const parts = prepared.get(project.name);
+      if (!parts) throw new Error(`project ${project.name} was not prepared`);
+      const general = containerOptions(names, parts);
+      const own = forWorker(names, general, workerId, revisionOf(parts.project, general));
+      await networks.hold(project.name);
+      // By its name: the engine may die when it has made it and before it says so.
+      let container = docker.getContainer(names.container(workerId));
+      let isAnswered = false;
+      try {
+        container = await ask((abortSignal) => docker.createContainer({ ...own, abortSignal }));
+        isAnswered = true;
+        await ask((abortSignal) => container.start({ abortSignal }));
+        await handOver(container, await certificates());
+        return await watch(container, project.name, workerId);
+      } catch (error) {
+        isAnswered ||= refusedWith(error) !== undefined;
+        const { discarded } = await discard(container, isAnswered, log);
+        leave(project.name, discarded);
+        throw error;
+      }
+    },
+    async findRunning(projectNamed) {
+      const listed = await ask((abortSignal) =>
+        docker.listContainers({ all: true, filters: names.filter(), abortSignal }),
+      );
+      const found = await Promise.all(
+        listed.map(async ({ Id, State, Labels }): Promise<FoundWorker[]> => {
+          const container = docker.getContainer(Id);
+          const project = projectNamed(Labels[LABEL.project] ?? "");
+          const workerId = Labels[LABEL.worker];
+          if (project && workerId && State === "running" && (await fits(project, Labels[LABEL.revision]))) {
+            await networks.hold(project.name);
+            try {
+              // The earlier process may have died before it did.
+              await handOver(container, await certificates());
+              return [{ project, workerId, process: await watch(container, project.name, workerId) }];
+            } catch (error) {
+              networks.release(project.name);
+              // Refused: it has ended since it was listed.
+              if ((refusedWith(error) ?? 500) >= 500) throw error;
+            }
+          }
+          log.info({ project: Labels[LABEL.project], workerId }, "an earlier process's container is removed");
+          await removeContainer(container);
+          return [];
+        }),
+      );
+      await networks.sweep();
+      await images.sweep();
+      return found.flat();
+    },
+    async close() {
+      clearInterval(renewal);
+      await Promise.race([Promise.all(removals), delay(REMOVAL_GRACE_MS, undefined, { ref: false })]);
+      await networks.close();
+    },
+  };
+
+  async function fits(project: Project, revision: string | undefined): Promise<boolean> {
+    const image = await images.nameOf(project);
+    const known = image && (await unlessGone(ask(() => docker.getImage(image).inspect())));
+    if (!image || !known) return false;
+    const runtime = runtimeFor(project);
+    const { Runtimes } = await patiently(() => ask(() => docker.info()) as Promise<EngineInfo>);
+    if (runtime !== undefined && !Object.hasOwn(Runtimes ?? {}, runtime)) return false;
+    const parts = await patiently(() => partsFor(project, image));
+    prepared.set(project.name, parts);
+    return revisionOf(project, containerOptions(names, parts)) === revision;
+  }
+}
+
+/** Asks a busy engine some times more: one question that it does not answer must not cost containers in which something runs. */
+async function patiently<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (tries === MAX_TRIES) throw error;
+      await delay(ASK_AGAIN_MS);
+    }
+  }
+}
+
+type EngineInfo = {
+  readonly NCPU: number;
+  readonly MemTotal: number;
+  readonly Runtimes?: Readonly<Record<string, unknown>>;
+};
+
+function runtimeFor({ runtime, isolation }: Project): string | undefined {
+  return runtime ?? (isolation === "gvisor" ? GVISOR_RUNTIME : undefined);
+}
+
+function refuseUnknownRuntime(project: Project, runtime: string | undefined, known: readonly string[]): void {
+  if (runtime === undefined || known.includes(runtime)) return;
+  const demand = project.runtime ? `runtime: ${runtime}` : `isolation: ${project.isolation}`;
+  throw new AirlockError(
+    "start_failed",
+    `${demand} needs a runtime "${runtime}" that the Docker engine does not have; it has ${known.join(", ")}. The operator installs it or changes the project file.`,
+  );
+}
+
+async function readCertificates(directory: string): Promise<WorkerCertificates> {
+  const read = (name: string) =>
+    readFile(join(directory, name), "utf8").catch((cause: NodeJS.ErrnoException) => {
+      throw new AirlockError(
+        "start_failed",
+        `The workers' certificates cannot be read (${systemReason(cause)}); the operator makes them with ./airlock certs and names them in AIRLOCK_WORKER_TLS_DIR.`,
+        { cause },
+      );
+    });
+  const [ca, cert, key] = await Promise.all([read("ca.pem"), read("cert.pem"), read("key.pem")]);
+  return { ca, cert, key };
+}

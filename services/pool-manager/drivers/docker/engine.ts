@@ -1,0 +1,119 @@
+import type { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import Docker from "dockerode";
+import { AirlockError } from "#common/errors.ts";
+import { systemReason } from "#common/system-reason.ts";
+import { PassingFailure } from "../transient-failure.ts";
+
+const TIMEOUT_MS = 60_000;
+
+export const DISK_IS_FULL = "The disk of the Docker engine is full; the operator makes room there.";
+
+/** Whether these words, of the engine or of a step of a build, come from a full disk. */
+export function saysDiskIsFull(words: string): boolean {
+  return /no space left on device/i.test(words);
+}
+
+/** The engine that DOCKER_HOST names, or the one of this machine. */
+export function openEngine(): Docker {
+  return new Docker();
+}
+
+/**
+ * Makes one call to the engine, with a deadline. Rejects with `start_failed`, in words for an operator where the cause
+ * is known, as a PassingFailure where nobody has to change anything; the engine's own words stand in the error's detail.
+ * Usage: `ask((abortSignal) => container.inspect({ abortSignal }))`; not every call of dockerode takes the signal.
+ */
+export async function ask<T>(
+  call: (abortSignal: AbortSignal) => Promise<T>,
+  timeoutMs = TIMEOUT_MS,
+): Promise<T> {
+  const deadline = AbortSignal.timeout(timeoutMs);
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const giveUp = () => reject(deadline.reason);
+  deadline.addEventListener("abort", giveUp);
+  try {
+    return await Promise.race([call(deadline), late]);
+  } catch (error) {
+    throw engineError(error, deadline.aborted);
+  } finally {
+    deadline.removeEventListener("abort", giveUp);
+  }
+}
+
+/**
+ * Resolves when the container has come so far. Rejects when the engine goes away: dockerode's own `wait` hears nothing of
+ * that, since the engine begins its answer at once and ends it when there is one.
+ */
+export async function waitUntil(
+  { id, modem }: Docker.Container,
+  condition: "not-running" | "removed",
+  abortSignal: AbortSignal,
+): Promise<void> {
+  const statusCodes = { 200: true, 404: "no such container", 500: "server error" };
+  const path = `/containers/${id}/wait?`;
+  const call = { path, method: "POST", options: { condition }, isStream: true, statusCodes, abortSignal };
+  const answer = await new Promise<Readable>((resolve, reject) => {
+    modem.dial(call, (error: unknown, stream: Readable) => (error ? reject(error) : resolve(stream)));
+  });
+  const { StatusCode, Error: problem } = JSON.parse(await text(answer)) as WaitAnswer;
+  if (StatusCode === undefined || problem?.Message) throw new Error(problem?.Message ?? "it did not say how");
+}
+
+type WaitAnswer = { readonly StatusCode?: number; readonly Error?: { readonly Message?: string } | null };
+
+/** The HTTP status with which the engine refused; undefined when it was not reached. */
+export function refusedWith(error: unknown): number | undefined {
+  const cause = error instanceof AirlockError ? error.cause : error;
+  return (cause as { statusCode?: number } | undefined)?.statusCode;
+}
+
+/** For calls whose aim is reached when the thing is not there. */
+export async function unlessGone<T>(call: Promise<T>): Promise<T | undefined> {
+  try {
+    return await call;
+  } catch (error) {
+    if (refusedWith(error) === 404) return undefined;
+    throw error;
+  }
+}
+
+/** An error of the engine, or of the way to it, in words. */
+export function engineError(error: unknown, timedOut = false): AirlockError {
+  if (error instanceof AirlockError) return error;
+  const known = error as {
+    code?: string;
+    statusCode?: number;
+    message?: string;
+    json?: { message?: string };
+  };
+  const detail = known.json?.message ?? known.message ?? String(error);
+  const options = { detail, cause: error };
+  const definite = definiteReason(known.code, detail);
+  if (definite) return new AirlockError("start_failed", definite, options);
+  if (timedOut) return new PassingFailure("The Docker engine did not answer in time.", options);
+  if (known.code !== undefined) {
+    return new PassingFailure(
+      `The Docker engine cannot be reached (${systemReason(error)}); the operator starts it, or names another in DOCKER_HOST.`,
+      options,
+    );
+  }
+  const refused = "The Docker engine refused; the operator finds its reason in the log.";
+  // With 4xx it means what was asked.
+  return known.statusCode !== undefined && known.statusCode < 500
+    ? new AirlockError("start_failed", refused, options)
+    : new PassingFailure(refused, options);
+}
+
+/** What somebody has to change first. */
+function definiteReason(code: string | undefined, detail: string): string | undefined {
+  if (code === "EACCES" || code === "EPERM") {
+    return "Airlock may not use the Docker engine: the operator gives its user access to the engine's socket (usually the group docker).";
+  }
+  if (saysDiskIsFull(detail)) return DISK_IS_FULL;
+  if (/non-overlapping IPv4 address pool|predefined address pools/i.test(detail)) {
+    return "The Docker engine has no addresses left for another network; the operator removes unused networks or widens default-address-pools.";
+  }
+  const runtime = /unknown or invalid runtime name: (\S+)/i.exec(detail)?.[1];
+  return runtime && `The Docker engine knows no runtime "${runtime}".`;
+}

@@ -1,0 +1,111 @@
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+import type Docker from "dockerode";
+import { ConfigError } from "#common/service/environment.ts";
+import type { Log } from "#common/service/log.ts";
+import { isRunning, ownIdentity, type ProcessIdentity } from "../process-identity.ts";
+import { ask, unlessGone } from "./engine.ts";
+import { type DeploymentNames, LABEL } from "./names.ts";
+
+/** Who manages a deployment's pools: a container of this engine, since a certain start of it, or a process of some machine. */
+type Owner = { readonly container: string; readonly startedAt: string } | ProcessIdentity;
+
+/** The right to a deployment's containers and networks, which one process at a time has. */
+export type Ownership = { release(): Promise<void> };
+
+// Two that are started in the same moment both step back; one of them comes first the next time.
+const ATTEMPTS = 5;
+const LONGEST_STEP_BACK_MS = 600;
+// Somebody may tidy up volumes that no container uses.
+const ANNOUNCE_EVERY_MS = 30_000;
+const OWN_CONTAINER = /\/containers\/([0-9a-f]{64})\/(?:hostname|hosts|resolv\.conf) /;
+
+/**
+ * Makes this process the only pool-manager of the deployment on its engine. Each one announces itself first, as an empty
+ * volume, and looks for others then: of two at the same time at least one sees the other and steps back. An announcement
+ * says who made it, so that one who was killed is in nobody's way. Rejects with a ConfigError while another one is there.
+ */
+export async function ownDeployment(docker: Docker, names: DeploymentNames, log: Log): Promise<Ownership> {
+  const owner = await whoAmI(docker);
+  const name = names.owner(randomUUID());
+  const Labels = { [LABEL.deployment]: names.deployment, [LABEL.owner]: JSON.stringify(owner) };
+  const announce = () => ask((abortSignal) => docker.createVolume({ Name: name, Labels, abortSignal }));
+  for (let attempt = 1; ; attempt++) {
+    await announce();
+    const other = await findOther(docker, names, name);
+    if (!other) break;
+    await remove(docker, name);
+    if (attempt === ATTEMPTS) throw new ConfigError([refusal(names, other)]);
+    await delay(Math.random() * LONGEST_STEP_BACK_MS);
+  }
+  const timer = setInterval(() => {
+    announce().catch((error: unknown) =>
+      log.warn({ err: error }, "this pool-manager could not be announced"),
+    );
+  }, ANNOUNCE_EVERY_MS).unref();
+  return {
+    async release() {
+      clearInterval(timer);
+      await remove(docker, name).catch((error: unknown) =>
+        // Whoever comes next sees that this process has ended.
+        log.warn({ err: error }, "the announcement of this pool-manager could not be removed"),
+      );
+    },
+  };
+}
+
+type Other = { readonly volume: string; readonly owner: Owner; readonly isSeen: boolean };
+
+/** One that is there, or may be; the announcements of those that have ended are removed. */
+async function findOther(docker: Docker, names: DeploymentNames, own: string): Promise<Other | undefined> {
+  const filters = JSON.stringify({ label: [`${LABEL.deployment}=${names.deployment}`, LABEL.owner] });
+  const { Volumes } = await ask((abortSignal) => docker.listVolumes({ filters, abortSignal }));
+  for (const { Name, Labels } of Volumes ?? []) {
+    if (Name === own) continue;
+    const owner = JSON.parse(Labels?.[LABEL.owner] ?? "") as Owner;
+    const running = "container" in owner ? await isRunningContainer(docker, owner) : isRunning(owner);
+    if (running !== false) return { volume: Name, owner, isSeen: running === true };
+    await remove(docker, Name);
+  }
+  return undefined;
+}
+
+async function isRunningContainer(
+  docker: Docker,
+  { container, startedAt }: { container: string; startedAt: string },
+): Promise<boolean> {
+  const info = await unlessGone(ask(() => docker.getContainer(container).inspect()));
+  return info?.State.Running === true && info.State.StartedAt === startedAt;
+}
+
+async function whoAmI(docker: Docker): Promise<Owner> {
+  const container = OWN_CONTAINER.exec(mounts())?.[1];
+  // It may be one of another engine.
+  const known =
+    container && (await unlessGone(ask(() => docker.getContainer(container).inspect())))?.State.StartedAt;
+  return container && known ? { container, startedAt: known } : ownIdentity();
+}
+
+function mounts(): string {
+  try {
+    return readFileSync("/proc/self/mountinfo", "utf8");
+  } catch {
+    return "";
+  }
+}
+
+async function remove(docker: Docker, name: string): Promise<void> {
+  await unlessGone(ask((abortSignal) => docker.getVolume(name).remove({ abortSignal })));
+}
+
+function refusal({ deployment }: DeploymentNames, { volume, owner, isSeen }: Other): string {
+  const who =
+    "container" in owner
+      ? `container ${owner.container.slice(0, 12)}`
+      : `process ${owner.pid} on ${owner.machine.split(" ")[0]}`;
+  const advice = "stop it, or give this one a name of its own in AIRLOCK_DEPLOYMENT";
+  return isSeen
+    ? `Another pool-manager (${who}) manages the deployment "${deployment}" on this Docker engine; ${advice}.`
+    : `Another pool-manager (${who}, which cannot be seen from here) manages the deployment "${deployment}" on this Docker engine; ${advice}. If it has ended, docker volume rm ${volume}.`;
+}

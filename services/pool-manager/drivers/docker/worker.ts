@@ -1,0 +1,184 @@
+import { PassThrough } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+import type Docker from "dockerode";
+import type { Log } from "#common/service/log.ts";
+import type { WorkerProcess } from "../driver.ts";
+import { relayWorkerLog } from "../worker-log.ts";
+import { WORKER_PORT } from "./container.ts";
+import { ask, engineError, refusedWith, unlessGone, waitUntil } from "./engine.ts";
+
+/** Certificates by which a worker and its callers know each other, PEM. */
+export type WorkerCertificates = { readonly ca: string; readonly cert: string; readonly key: string };
+
+const STOP_GRACE_S = 5;
+const HAND_OVER_TIMEOUT_MS = 10_000;
+// One question is open at most so long: an engine that died without a word is noticed.
+const WAIT_MS = 60_000;
+const ASK_AGAIN_MS = 500;
+// Whoever stops Airlock while the engine is away does not wait longer than ten seconds; the next start tidies up.
+const STOP_ATTEMPTS = 20;
+const REMOVE_ATTEMPTS = 1_200;
+// An engine that answers again has done by then what it was asked before.
+const UNANSWERED_MS = 10_000;
+
+/** Gives a running worker its certificates, on its standard input: nothing that the engine shows has them. */
+export async function handOver(container: Docker.Container, certificates: WorkerCertificates): Promise<void> {
+  const abortSignal = AbortSignal.timeout(HAND_OVER_TIMEOUT_MS);
+  try {
+    const stream = await container.attach({ stream: true, stdin: true, hijack: true, abortSignal });
+    await new Promise<void>((resolve, reject) => {
+      stream.once("error", reject);
+      stream.once("close", resolve);
+      abortSignal.addEventListener("abort", () => reject(abortSignal.reason), { once: true });
+      stream.resume();
+      stream.end(`${JSON.stringify(certificates)}\n`);
+    });
+  } catch (error) {
+    throw engineError(error, abortSignal.aborted);
+  }
+}
+
+export type ContainerProcess = WorkerProcess & {
+  /** Resolves, never rejects, when nothing of the container is left, or when that was tried long enough. */
+  readonly removed: Promise<void>;
+};
+
+/** Watches over a running container until it is gone, and leaves nothing of it. */
+export async function superviseContainer(
+  docker: Docker,
+  container: Docker.Container,
+  network: string,
+  log: Log,
+): Promise<ContainerProcess> {
+  const { NetworkSettings } = await ask((abortSignal) => container.inspect({ abortSignal }));
+  const ip = NetworkSettings.Networks[network]?.IPAddress;
+  let ended = false;
+  followLog(docker, container, log, () => ended);
+  const gone = untilEnded(container).finally(() => {
+    ended = true;
+  });
+  const removed = gone
+    .then(() => removeRepeatedly(container))
+    .catch((error: unknown) => reportLeftover(log, error));
+  let stopping: Promise<void> | undefined;
+  return {
+    address: `${ip}:${WORKER_PORT}`,
+    gone,
+    removed,
+    stop: () => {
+      stopping ??= stopAndRemove(container, log);
+      return stopping;
+    },
+  };
+}
+
+/** Resolves with how it ended, however often the engine is restarted meanwhile. */
+async function untilEnded(container: Docker.Container): Promise<string> {
+  for (;;) {
+    try {
+      await ask((abortSignal) => waitUntil(container, "not-running", abortSignal), WAIT_MS);
+      const info = await unlessGone(ask((abortSignal) => container.inspect({ abortSignal })));
+      if (!info) return "was removed";
+      if (!info.State.Running) return sentenceFor(info);
+    } catch (error) {
+      if (refusedWith(error) === 404) return "was removed";
+    }
+    await delay(ASK_AGAIN_MS);
+  }
+}
+
+function sentenceFor({ State, HostConfig }: Docker.ContainerInspectInfo): string {
+  if (State.OOMKilled) {
+    const mib = Math.round((HostConfig.Memory ?? 0) / 1024 / 1024);
+    return `ran out of memory (its container may use ${mib} MiB)`;
+  }
+  return `exited with status ${State.ExitCode}`;
+}
+
+async function stopAndRemove(container: Docker.Container, log: Log): Promise<void> {
+  const abortSignal = AbortSignal.timeout(STOP_GRACE_S * 4_000);
+  // Whatever comes of it: what does not stop is killed when it is removed.
+  await container.stop({ t: STOP_GRACE_S, abortSignal }).catch(() => undefined);
+  try {
+    await removeRepeatedly(container, STOP_ATTEMPTS);
+  } catch (error) {
+    // The container may outlive the engine that is away, and nobody else will ask for its end.
+    removeRepeatedly(container).catch((reason: unknown) => reportLeftover(log, reason));
+    throw error;
+  }
+}
+
+/**
+ * Removes a container whose start failed, now or, when the engine does not let it, later: `discarded` settles when nothing
+ * of it is left. `isAnswered`: the engine has said that it made it, or why not; else it may make it yet.
+ */
+export async function discard(
+  container: Docker.Container,
+  isAnswered: boolean,
+  log: Log,
+): Promise<{ discarded: Promise<void> }> {
+  const atOnce = await removeContainer(container).then(
+    () => true,
+    () => false,
+  );
+  const later = async () => {
+    if (!atOnce) await removeRepeatedly(container);
+    if (isAnswered) return;
+    await delay(UNANSWERED_MS);
+    await removeRepeatedly(container);
+  };
+  return { discarded: later().catch((error: unknown) => reportLeftover(log, error)) };
+}
+
+function reportLeftover(log: Log, error: unknown): void {
+  log.error({ err: error }, "the container of a worker could not be removed");
+}
+
+/** Perhaps the engine is being restarted. */
+async function removeRepeatedly(container: Docker.Container, attempts = REMOVE_ATTEMPTS): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await removeContainer(container);
+      return;
+    } catch (error) {
+      if (attempt >= attempts) throw error;
+      await delay(ASK_AGAIN_MS);
+    }
+  }
+}
+
+/** With its anonymous volumes, whether it runs or not; also when it is being removed already. */
+export async function removeContainer(container: Docker.Container): Promise<void> {
+  try {
+    await ask((abortSignal) => container.remove({ force: true, v: true, abortSignal }));
+  } catch (error) {
+    if (refusedWith(error) === 409) await untilRemoved(container);
+    else if (refusedWith(error) !== 404) throw error;
+  }
+}
+
+async function untilRemoved(container: Docker.Container): Promise<void> {
+  await unlessGone(ask((abortSignal) => waitUntil(container, "removed", abortSignal), WAIT_MS));
+}
+
+/** Passes on what the worker logs from now on, also after the engine was restarted under a running container. */
+function followLog(docker: Docker, container: Docker.Container, log: Log, ended: () => boolean): void {
+  const lines = new PassThrough();
+  relayWorkerLog(lines, log);
+  const follow = async () => {
+    let since = 0;
+    while (!ended()) {
+      try {
+        const stream = await container.logs({ follow: true, stderr: true, stdout: false, since });
+        since = Math.floor(Date.now() / 1_000);
+        docker.modem.demuxStream(stream, lines, lines);
+        await new Promise((resolve) => stream.once("close", resolve).once("error", resolve));
+      } catch (error) {
+        if (refusedWith(error) !== undefined) break;
+      }
+      if (!ended()) await delay(ASK_AGAIN_MS);
+    }
+    lines.end();
+  };
+  void follow();
+}

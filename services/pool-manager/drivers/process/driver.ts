@@ -1,0 +1,135 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { AirlockError, isShortage } from "#common/errors.ts";
+import type { Project } from "#common/projects/file.ts";
+import { removeTree } from "#common/remove-tree.ts";
+import type { Log } from "#common/service/log.ts";
+import { createEnvironments } from "../../packages/environments.ts";
+import { projectArguments } from "../../packages/requirements.ts";
+import type { WorkerDriver } from "../driver.ts";
+import { relayWorkerLog } from "../worker-log.ts";
+import { removeLeftovers } from "./leftovers.ts";
+import { ownMemoryBytes } from "./own-memory.ts";
+
+export type ProcessDriverOptions = {
+  /** The interpreter that runs the supervisor: it has gRPC, and `uv` beside it. */
+  readonly python: string;
+  /** Where the worker package lies. */
+  readonly workerDirectory: string;
+  /** The descriptor image of the protos. */
+  readonly descriptorsPath: string;
+  /** Sockets and scratch directories; short, since a socket path has at most 107 characters. */
+  readonly runDirectory: string;
+  /** Project environments live here and are kept. */
+  readonly dataDirectory: string;
+  readonly projectsDirectory: string;
+  readonly log: Log;
+};
+
+const STOP_GRACE_MS = 5_000;
+
+/** Runs each worker as a child process of this one. */
+export function createProcessDriver(options: ProcessDriverOptions): WorkerDriver {
+  const environments = createEnvironments(options);
+  let stopRemoving = async () => {};
+  return {
+    name: "process",
+    boundsWorkers: false,
+    keepsWorkers: false,
+    memoryBytes: async () => ownMemoryBytes(),
+    refusal(project) {
+      const demand =
+        project.isolation === "gvisor"
+          ? "isolation: gvisor"
+          : project.runtime && `runtime: ${project.runtime}`;
+      return demand
+        ? `${demand} needs the docker driver, and workers run as plain processes here; take it out of the project file or use a deployment that has it.`
+        : undefined;
+    },
+    async prepare(project, onProgress, signal) {
+      await environments.prepare(project, onProgress, signal);
+    },
+    // A worker goes with the process that started it; what it has written stays.
+    async findRunning() {
+      stopRemoving = await removeLeftovers(options.runDirectory, options.log);
+      return [];
+    },
+    close: () => stopRemoving(),
+    async start(project, workerId) {
+      const directory = join(options.runDirectory, workerId);
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      const address = `unix:${join(directory, "worker.sock")}`;
+      const child = spawn(
+        options.python,
+        workerArguments(options, project, workerId, directory, address, environments.pythonOf(project)),
+        {
+          // Nothing of this process's environment: it may hold the values behind ${env:} references.
+          env: { PATH: "/usr/local/bin:/usr/bin:/bin", LANG: "C.UTF-8", PYTHONPATH: options.workerDirectory },
+          // Standard input is the lifeline: when this process dies, however it dies, the worker reads its end and goes.
+          stdio: ["pipe", "ignore", "pipe"],
+          // A Ctrl-C on the terminal is for the service, which then drains its workers.
+          detached: true,
+        },
+      );
+      await started(child);
+      relayWorkerLog(child.stderr, options.log.child({ project: project.name, workerId }));
+      const gone = new Promise<string>((resolve) => {
+        child.once("exit", (code, signal) =>
+          resolve(signal ? `was killed by ${signal}` : `exited with status ${code}`),
+        );
+      });
+      // Its scratch directories were written by scripts: whatever they did to them must not matter here.
+      const removed = gone
+        .then(() => removeTree(directory))
+        .catch((error: unknown) => {
+          options.log.error({ err: error, workerId }, "the directory of a worker could not be removed");
+        });
+      return {
+        address,
+        gone,
+        async stop() {
+          child.kill("SIGTERM");
+          const force = setTimeout(() => child.kill("SIGKILL"), STOP_GRACE_MS);
+          await gone;
+          clearTimeout(force);
+          await removed;
+        },
+      };
+    },
+  };
+}
+
+function workerArguments(
+  options: ProcessDriverOptions,
+  project: Project,
+  workerId: string,
+  directory: string,
+  address: string,
+  projectPython: string,
+): string[] {
+  return [
+    ...["-m", "airlock_worker", "--worker-id", workerId, "--listen", address, "--run-dir", directory],
+    // On a disk: the run directory may be in memory.
+    ...["--output-dir", options.dataDirectory],
+    ...["--python", projectPython, "--descriptors", options.descriptorsPath],
+    ...projectArguments(project),
+  ];
+}
+
+function started(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.once("spawn", resolve);
+    child.once("error", (cause) =>
+      reject(
+        isShortage(cause)
+          ? cause
+          : new AirlockError(
+              "start_failed",
+              "The Python worker could not be started; the operator finds why in the log.",
+              { cause },
+            ),
+      ),
+    );
+  });
+}

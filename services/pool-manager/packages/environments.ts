@@ -1,0 +1,169 @@
+import { createHash } from "node:crypto";
+import { access, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { AirlockError } from "#common/errors.ts";
+import type { Project } from "#common/projects/file.ts";
+import { createInstalls } from "./installs.ts";
+import { isLockFor, lockHeader } from "./requirements.ts";
+import { runInstaller, uvBeside } from "./uv.ts";
+
+/** Virtual environments with exactly a project's packages, made once per set of packages. */
+export type Environments = {
+  prepare(project: Project, onProgress: (step: string) => void, signal: AbortSignal): Promise<void>;
+  /** The interpreter of a prepared project. */
+  pythonOf(project: Project): string;
+};
+
+const COMPLETE = ".complete";
+// Left in an environment by Airlock before it kept URLs from scripts.
+const EARLIER_LOCK = "requirements.lock";
+
+export function createEnvironments(options: {
+  readonly python: string;
+  readonly dataDirectory: string;
+  readonly projectsDirectory: string;
+}): Environments {
+  const uv = uvBeside(options.python);
+  const installs = createInstalls();
+  const underWay = new Map<string, Promise<void>>();
+  const prepared = new Map<string, string>();
+
+  const build = async (
+    directory: string,
+    project: Project,
+    lock: string | undefined,
+    onProgress: (step: string) => void,
+    signal: AbortSignal,
+  ) => {
+    // What an interrupted build left behind cannot be trusted.
+    await rm(directory, { recursive: true, force: true });
+    await mkdir(directory, { recursive: true });
+    onProgress("making a Python environment");
+    await runInstaller(options.python, ["-m", "venv", "--without-pip", directory], [], signal);
+    const python = join(directory, "bin", "python");
+    if (project.packages.length > 0) {
+      // Beside the environment, since scripts can read what is in it, and a URL in a lock may hold a password.
+      const lockPath = `${directory}.lock`;
+      try {
+        if (lock === undefined) {
+          onProgress("resolving packages");
+          await compileLock(uv, project.packages, python, lockPath, signal);
+        } else {
+          await writeFile(lockPath, lock, { mode: 0o600 });
+        }
+        onProgress("installing packages");
+        await runInstaller(
+          uv,
+          // Scripts cannot write into the environment: each Python that they start would compile what it imports.
+          [
+            "pip",
+            "install",
+            "--quiet",
+            "--compile-bytecode",
+            "--python",
+            python,
+            "--require-hashes",
+            "-r",
+            lockPath,
+          ],
+          project.packages,
+          signal,
+        );
+        await forgetSources(directory);
+      } finally {
+        await rm(lockPath, { force: true });
+      }
+    }
+    await writeFile(join(directory, COMPLETE), "");
+  };
+
+  return {
+    async prepare(project, onProgress, signal) {
+      const lock = await readLock(options.projectsDirectory, project);
+      const key = createHash("sha256")
+        .update(JSON.stringify([options.python, project.packages, lock]))
+        .digest("hex")
+        .slice(0, 16);
+      const directory = join(options.dataDirectory, "environments", key);
+      prepared.set(project.name, join(directory, "bin", "python"));
+      if (await exists(join(directory, COMPLETE))) {
+        await forgetSources(directory, EARLIER_LOCK);
+        return;
+      }
+      let building = underWay.get(key);
+      if (!building) {
+        const install = () => build(directory, project, lock, onProgress, signal);
+        building = installs(onProgress, signal, install).finally(() => underWay.delete(key));
+        underWay.set(key, building);
+      }
+      await building;
+    },
+    pythonOf(project) {
+      const python = prepared.get(project.name);
+      if (!python) throw new Error(`project ${project.name} was not prepared`);
+      return python;
+    },
+  };
+}
+
+/**
+ * Removes what installers note of where packages came from (PEP 610): scripts can read it, and a URL may hold a password.
+ * With `onlyIf`: only where that file is there, which goes, too.
+ */
+async function forgetSources(directory: string, onlyIf?: string): Promise<void> {
+  if (onlyIf !== undefined && !(await exists(join(directory, onlyIf)))) return;
+  const lib = join(directory, "lib");
+  for (const path of await readdir(lib, { recursive: true })) {
+    if (basename(path) === "direct_url.json") await rm(join(lib, path));
+  }
+  if (onlyIf !== undefined) await rm(join(directory, onlyIf));
+}
+
+/** Writes a lock file with hashes for `packages` to `lockPath`, good for every supported Python and platform. */
+export async function compileLock(
+  uv: string,
+  packages: readonly string[],
+  python: string,
+  lockPath: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const inputPath = `${lockPath}.in`;
+  await writeFile(inputPath, `${packages.join("\n")}\n`);
+  try {
+    await runInstaller(
+      uv,
+      [
+        ...["pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-annotate", "--no-header"],
+        ...["--python", python, "--python-version", "3.11", "-o", lockPath, inputPath],
+      ],
+      packages,
+      signal,
+    );
+    await writeFile(lockPath, `${lockHeader(packages)}\n${await readFile(lockPath, "utf8")}`);
+  } finally {
+    await rm(inputPath, { force: true });
+  }
+}
+
+/** The operator's lock file; undefined when there is none. Rejects with `start_failed` when it is for other packages. */
+export async function readLock(projectsDirectory: string, project: Project): Promise<string | undefined> {
+  let lock: string;
+  try {
+    lock = await readFile(join(projectsDirectory, `${project.name}.lock`), "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+  if (isLockFor(lock, project.packages)) return lock;
+  throw new AirlockError(
+    "start_failed",
+    `${project.name}.lock was made for other packages than ${project.name}.yaml names; the operator makes a new one with ./airlock lock ${project.name}.`,
+  );
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,50 @@
+import { requirementUrl } from "#common/projects/requirement.ts";
+import { withoutUrlCredentials } from "#common/projects/url-credentials.ts";
+
+const SOURCE_SETTING = /^(UV|PIP)_|_PROXY$/i;
+
+/** What an installer prints, for agents and logs. */
+export type ShowOutput = (text: string) => string;
+
+/**
+ * Leaves out of what an installer prints the credentials of the URLs that `packages` have, and of URLs in the settings of
+ * the installer all but the host, because some indexes have a token in the path.
+ */
+export function outputWithoutCredentials(packages: readonly string[], env: NodeJS.ProcessEnv): ShowOutput {
+  const replacements = [...ofPackages(packages), ...ofSettings(env)].sort(([a], [b]) => b.length - a.length);
+  return (text) => {
+    let shown = text;
+    for (const [written, replacement] of replacements) shown = shown.replaceAll(written, replacement);
+    return withoutUrlCredentials(shown);
+  };
+}
+
+type Replacement = readonly [written: string, shown: string];
+
+function ofPackages(packages: readonly string[]): Replacement[] {
+  return packages.flatMap((each) => userInfo(requirementUrl(each) ?? ""));
+}
+
+function ofSettings(env: NodeJS.ProcessEnv): Replacement[] {
+  const values = Object.entries(env).flatMap(([name, value]) =>
+    SOURCE_SETTING.test(name) ? [value ?? ""] : [],
+  );
+  // Several URLs are parted by blanks or commas, and `UV_INDEX` takes `name=url`.
+  const urls = values.flatMap((value) => value.split(/[\s,]+/)).map((each) => each.replace(/^[\w.-]+=/, ""));
+  return urls.flatMap((url) => [...userInfo(url), ...path(url)]);
+}
+
+/** User and password as they are written, and as the installer's own parser writes them. */
+function userInfo(text: string): Replacement[] {
+  const url = URL.parse(text);
+  if (!url || (url.username === "" && url.password === "")) return [];
+  const written = /^[^:]*:[\\/]*([^/\\?#]*)@/.exec(text)?.[1] ?? "";
+  const forms = [written, `${url.username}:${url.password}`, url.username].filter((form) => form !== "");
+  return forms.map((form) => [`${form}@`, "****@"] as const);
+}
+
+function path(text: string): Replacement[] {
+  const url = URL.parse(text);
+  const pathname = url?.pathname.replace(/\/+$/, "") ?? "";
+  return url && url.host !== "" && pathname !== "" ? [[url.host + pathname, `${url.host}/****`]] : [];
+}

@@ -1,0 +1,61 @@
+import { spawn } from "node:child_process";
+import { dirname, join } from "node:path";
+import { AirlockError, isShortage } from "#common/errors.ts";
+import { endOfText } from "#common/projects/url-credentials.ts";
+import { withoutDirectories } from "#common/service/server-paths.ts";
+import { systemReason } from "#common/system-reason.ts";
+import { outputWithoutCredentials } from "./package-sources.ts";
+
+const TIMEOUT_MS = 15 * 60_000;
+const KEPT_ERROR_CHARACTERS = 2_000;
+
+// What an installer needs of the operator's environment. Everything else stays out: a package's build script is
+// somebody else's code, and the values behind ${env:} references may be there.
+const PASSED_ON = /^(PATH|HOME|TMPDIR|LANG|LC_ALL|SSL_CERT_(FILE|DIR)|UV_.*|(HTTPS?|ALL|NO)_PROXY)$/i;
+
+/**
+ * Runs an installer step for `packages` to its end. Rejects with `start_failed` and the end of the tool's own error.
+ */
+export async function runInstaller(
+  command: string,
+  args: readonly string[],
+  packages: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => PASSED_ON.test(name)));
+  const child = spawn(command, args, {
+    env,
+    stdio: ["ignore", "ignore", "pipe"],
+    signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
+  });
+  let errors = "";
+  // Without descriptors for it there is no pipe, whatever the type says.
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    errors = endOfText(errors + text, KEPT_ERROR_CHARACTERS);
+  });
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once("close", resolve);
+    child.once("error", (cause) =>
+      reject(
+        isShortage(cause)
+          ? cause
+          : installFailed(`the installer cannot be started (${systemReason(cause)}).`),
+      ),
+    );
+  });
+  if (code === 0) return;
+  const reason = outputWithoutCredentials(packages, env)(errors.trim());
+  const shown = withoutDirectories(reason);
+  throw installFailed(shown, shown === reason ? undefined : reason);
+}
+
+/** `uv`, which stands beside the interpreter that the worker runs on. */
+export function uvBeside(python: string): string {
+  return join(dirname(python), "uv");
+}
+
+/** `detail`: what only the operator may read. */
+function installFailed(reason: string, detail?: string): AirlockError {
+  const message = `The project's packages could not be installed: ${reason}`;
+  return new AirlockError("start_failed", message, detail === undefined ? {} : { detail });
+}

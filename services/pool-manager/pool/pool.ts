@@ -1,0 +1,401 @@
+import { AirlockError, hasCode } from "#common/errors.ts";
+import type { Worker } from "../worker/worker.ts";
+import { createAttaching } from "./attaching.ts";
+import { type Claim, type Lease, newClaim } from "./lease.ts";
+import {
+  answeredAtMs,
+  longestAnswered,
+  longestPaused,
+  nextPaused,
+  pausedSlots,
+  placesWanted,
+} from "./paused-slots.ts";
+import type { Donation, WorkerPlaces } from "./places.ts";
+import {
+  byLoad,
+  canServeAgain,
+  isBusy,
+  isLeftAlone,
+  isQueuesTurn,
+  newSlot,
+  removeClaim,
+  type Slot,
+  tellLost,
+} from "./slot.ts";
+import { createWorkerStarts, type StartsParts } from "./starts.ts";
+import { type LeaseGround, takeLease } from "./take-lease.ts";
+import { type PoolView, viewPool } from "./view.ts";
+import { createWorkerEnds } from "./worker-ends.ts";
+
+/** The workers of one project and the executions that wait for them. */
+export type Pool = {
+  /** Asks for a worker, starting `defaultReplicas` if the pool is down. First come, first served. */
+  acquire(defaultReplicas: number, executionId: string): Lease;
+  /**
+   * The lease of an execution that runs already, on this worker; the one that it had has broken. It rejects with
+   * `worker_lost` when the worker is gone.
+   */
+  attach(workerId: string, executionId: string): Lease;
+  up(replicas: number): void;
+  /** Another number of workers for a pool that is up; 0 ends it when it has nothing to do. */
+  resize(replicas: number): void;
+  /** Takes in a worker that runs already; the pool is up with `replicas` of them, or as many as are taken in and live on. */
+  take(replicas: number, workerId: string, takeOver: (signal: AbortSignal) => Promise<Worker>): void;
+  /** Finishes what runs or waits, then stops every worker. */
+  down(): void;
+  /** Replaces every worker, each when it has finished what lives on it. */
+  roll(reason: string): void;
+  view(): PoolView;
+  /** The execution's place among those that wait for a worker, 1 is next; 0 when it does not wait. */
+  position(executionId: string): number;
+  /**
+   * Stops for good: nothing more is granted; workers end when idle, or when `graceMs` are over. Where workers outlive this process, those on which
+   * something is paused, or still runs then, are left to the next one.
+   */
+  close(graceMs: number): Promise<void>;
+};
+
+export type PoolParts = StartsParts & {
+  /** The places for workers that it shares with other pools. */
+  readonly places: WorkerPlaces;
+  /** Whether workers run on when this process has gone; not unless said. */
+  readonly keepsWorkers?: boolean;
+};
+
+// A worker that lives this long was started well, whatever ends it later.
+const SETTLED_AFTER_MS = 10_000;
+// Routers ask every half second for the worker of a lease that has broken, over a connection that is made anew.
+const COME_BACK_MS = 3_000;
+// The routers are to hear the reason before they hear of the end from the worker.
+const TOLD_AFTER_MS = 1_000;
+
+export function createPool(parts: PoolParts): Pool {
+  const { project, clock, log, keepsWorkers = false } = parts;
+  const slots = new Set<Slot>();
+  const queue: Claim[] = [];
+  // How many were asked for; 0 when the pool is down.
+  let asked = 0;
+  // Until somebody asks for a number: whoever had the workers that are taken over may have wanted more.
+  let keepsMore = false;
+  let draining = false;
+  let closed = false;
+  let posture: Worker["posture"] = { layers: [], facts: [], packages: [] };
+
+  const serving = () => [...slots].filter((slot) => slot.serving);
+  const desired = () => {
+    const takenOver = [...slots].filter((slot) => slot.isTakenOver && !slot.isRetired).length;
+    return keepsMore ? Math.max(asked, takenOver + starts.comingOver.size) : asked;
+  };
+  const ask = (replicas: number) => {
+    asked = replicas;
+    keepsMore = false;
+  };
+  const lacking = () => Math.max(0, desired() - serving().length - starts.underWay());
+  const longestWaitMs = () => clock.monotonicMs() - (queue[0]?.sinceMs ?? clock.monotonicMs());
+  const slotOf = (claim: Claim) => [...slots].find((slot) => slot.claims.has(claim));
+
+  /** Hands free workers to whoever waits longest: on each worker the answered first, and in turns with a queue that waits for long. */
+  const dispatch = () => {
+    // A paused worker that is to go on gets a place of its own if there is one.
+    if (longestAnswered(slots)) reconcile();
+    for (const slot of slots) {
+      if (slot.holder || slot.pausedSinceMs !== undefined) continue;
+      const answered = slot.serving && !slot.isAwaiting ? longestAnswered(slots) : undefined;
+      if (answered && answeredAtMs(answered) < answeredAtMs(slot)) {
+        passPlace(slot, answered);
+        return dispatch();
+      }
+      const resuming = isQueuesTurn(slot, longestWaitMs()) ? undefined : slot.resuming.shift();
+      slot.hadResumed = resuming !== undefined;
+      if (resuming) {
+        slot.holder = resuming;
+        resuming.resumed?.resolve();
+        continue;
+      }
+      const next = slot.serving && !slot.isAwaiting ? queue.shift() : undefined;
+      if (next) grant(slot, next);
+    }
+    reconcile();
+  };
+
+  /** Has the paused worker go on in the place of one on which nothing runs. */
+  const passPlace = (from: Slot, to: Slot) => {
+    from.serving = false;
+    from.pausedSinceMs = clock.monotonicMs();
+    if (from.claims.size === 0) end(from);
+    takePlace(to);
+  };
+
+  const takePlace = (slot: Slot) => {
+    slot.pausedSinceMs = undefined;
+    slot.serving = !slot.isRetired && lacking() > 0;
+  };
+
+  const grant = (slot: Slot, claim: Claim) => {
+    slot.holder = claim;
+    slot.claims.add(claim);
+    slot.worker.refresh().then(
+      () => claim.granted.resolve(slot.worker),
+      (error: unknown) => {
+        claim.granted.reject(error);
+        removeClaim(slot, claim);
+        // That its container has gone may be known later.
+        if (hasCode(error, "worker_lost")) retire(slot, "is not at its address");
+        dispatch();
+      },
+    );
+  };
+
+  /** Puts a claim on the worker that it is for, beside the queue. */
+  const seat = (slot: Slot, claim: Claim) => {
+    slot.claims.add(claim);
+    slot.holder ??= claim;
+    // It runs, for all that is known.
+    if (slot.pausedSinceMs !== undefined) {
+      takePlace(slot);
+      reconcile();
+    }
+    claim.granted.resolve(slot.worker);
+  };
+
+  /** Starts or retires workers until there are as many as there should be. */
+  const reconcile = () => {
+    if (draining && queue.length === 0) {
+      draining = false;
+      ask(0);
+    }
+    for (const slot of slots) if (slot.wish !== undefined) grantWish(slot, slot.wish);
+    const surplus = serving().sort(byLoad);
+    surplus.length = Math.max(0, Math.min(surplus.length, surplus.length + starts.underWay() - desired()));
+    for (const slot of surplus) slot.serving = false;
+    for (const slot of slots) {
+      // Of one that finishes what runs on it another one may be wanted meanwhile; it is there already.
+      if (!slot.serving && canServeAgain(slot) && lacking() > 0) slot.serving = true;
+      if (slot.serving || (slot.isAwaiting && !closed)) continue;
+      if (slot.claims.size === 0) end(slot);
+      else if (!isBusy(slot)) slot.pausedSinceMs ??= clock.monotonicMs();
+      if (slot.pausedSinceMs !== undefined) slot.isGivenUp = false;
+    }
+    place.want(placesWanted(slots, lacking(), !starts.isWaiting()));
+  };
+
+  const bringBack = () => {
+    const slot = nextPaused(slots, lacking());
+    if (slot) takePlace(slot);
+    dispatch();
+  };
+
+  const came = (worker: Worker, isTakenOver: boolean) => {
+    const slot = newSlot(worker, clock.monotonicMs(), isTakenOver);
+    slots.add(slot);
+    if (slot.isAwaiting) {
+      clock.after(COME_BACK_MS, () => {
+        slot.isAwaiting = false;
+        // Some may have had no place before.
+        if (place.isOver() && !isBusy(slot)) {
+          slot.serving = false;
+          slot.isGivenUp = true;
+        }
+        dispatch();
+      });
+    }
+    posture = worker.posture;
+    void worker.gone.then((how) => lost(slot, how));
+    void worker.ending.then((reason) => retire(slot, reason));
+    void worker.retiring.then((reason) => {
+      slot.wish = reason;
+      reconcile();
+    });
+    if (closed) slot.serving = false;
+    attaching.serve();
+    dispatch();
+  };
+
+  /** Tells the queue why it waits for nothing, now; the next execution finds a pool that is down. */
+  const refuse = (reason: AirlockError) => {
+    ask(0);
+    draining = false;
+    for (const claim of queue.splice(0)) claim.granted.reject(reason);
+  };
+
+  const lost = (slot: Slot, how: string) => {
+    if (!slots.delete(slot)) return;
+    log.warn({ project, workerId: slot.worker.id, how }, "worker lost");
+    tellLost(slot, how);
+    if (clock.monotonicMs() - slot.startedAtMs < SETTLED_AFTER_MS) {
+      starts.putOff(`A worker ${how} soon after its start; another is started in a while.`);
+    }
+    reconcile();
+  };
+
+  const retire = (slot: Slot, reason: string) => {
+    if (!slots.has(slot) || slot.isRetired) return;
+    log.info({ project, workerId: slot.worker.id, reason }, "worker retires");
+    slot.serving = false;
+    slot.isRetired = true;
+    slot.wish = undefined;
+    reconcile();
+  };
+
+  /** Replaces a worker that asked for it, unless as many as the pool is to have wait for their paused executions already. */
+  const grantWish = (slot: Slot, reason: string) => {
+    const retired = [...slots].filter(({ isRetired }) => isRetired).length;
+    if (slot.claims.size === 0 || retired < Math.max(1, desired())) retire(slot, reason);
+  };
+
+  const end = (slot: Slot) => {
+    slots.delete(slot);
+    ends.end(slot.worker, { hasPlace: slot.pausedSinceMs === undefined });
+  };
+
+  /** Leaves a worker to the next pool-manager, with what lives on it. */
+  const leave = (slot: Slot) => {
+    slots.delete(slot);
+    const { size: executions } = slot.claims;
+    log.info({ project, workerId: slot.worker.id, executions }, "worker is left to the next pool-manager");
+  };
+
+  /** Has a worker leave its place to other projects; it is kept for the paused executions that it has. */
+  const giveUp = (what: Donation): boolean => {
+    const [slot] = serving()
+      .filter(({ isAwaiting }) => !isAwaiting)
+      .sort(byLoad);
+    if (!slot || (what === "idle" && slot.claims.size > 0) || (what !== "busy" && isBusy(slot))) return false;
+    log.info({ project, workerId: slot.worker.id }, "worker goes: another project waits for a place");
+    slot.serving = false;
+    slot.isGivenUp = true;
+    reconcile();
+    return true;
+  };
+
+  const endPaused = (how: string) => {
+    const slot = longestPaused(slots);
+    if (!slot) return;
+    log.warn({ project, workerId: slot.worker.id, executions: slot.claims.size, how }, "paused worker ended");
+    tellLost(slot, how);
+    slots.delete(slot);
+    ends.end(slot.worker, { hasPlace: false, afterMs: TOLD_AFTER_MS });
+    reconcile();
+  };
+
+  const slotWith = (workerId: string) => [...slots].find(({ worker }) => worker.id === workerId);
+  const isComing = (workerId: string) => starts.comingOver.has(workerId);
+  const attaching = createAttaching({ slot: slotWith, isComing, seat });
+  const ends = createWorkerEnds(parts, () => reconcile());
+  const starts = createWorkerStarts(parts, {
+    ...{ came, failed: attaching.serve, gaveUp: refuse, mayStart: reconcile },
+    isServing: () => serving().length > 0,
+  });
+  const place = parts.places.join({
+    count: () => slots.size - pausedSlots(slots).length + starts.underWay() + ends.inPlace(),
+    queueDepth: () => queue.length + pausedSlots(slots).filter(isBusy).length,
+    start: starts.start,
+    canBringBack: () => nextPaused(slots, lacking()) !== undefined,
+    bringBack,
+    giveUp,
+    paused: () => ({ count: pausedSlots(slots).length, sinceMs: longestPaused(slots)?.pausedSinceMs }),
+    endPaused,
+  });
+
+  const release = (claim: Claim) => {
+    claim.keepOn?.();
+    const waiting = queue.indexOf(claim);
+    if (waiting >= 0) queue.splice(waiting, 1);
+    attaching.remove(claim);
+    const slot = slotOf(claim);
+    if (slot) removeClaim(slot, claim);
+    dispatch();
+  };
+
+  const ground: LeaseGround = {
+    ...{ project, clock, log, slotOf, dispatch, release },
+    position: (claim) => queue.indexOf(claim) + 1,
+  };
+  const leaseOf = (claim: Claim) => takeLease(claim, ground);
+
+  return {
+    acquire(defaultReplicas, executionId) {
+      const claim = newClaim(executionId, clock.monotonicMs());
+      if (closed) {
+        claim.granted.reject(stopping());
+        return leaseOf(claim);
+      }
+      draining = false;
+      if (asked === 0) ask(defaultReplicas);
+      queue.push(claim);
+      dispatch();
+      return leaseOf(claim);
+    },
+    attach(workerId, executionId) {
+      const slot = slotWith(workerId);
+      const known = [...(slot?.claims ?? [])].find((each) => each.executionId === executionId);
+      if (known) return leaseOf(known);
+      const claim = newClaim(executionId, clock.monotonicMs());
+      attaching.add(workerId, claim);
+      attaching.serve();
+      return leaseOf(claim);
+    },
+    take(replicas, workerId, takeOver) {
+      starts.takeOver(workerId, takeOver);
+      asked = Math.max(asked, replicas);
+      keepsMore = true;
+      // What it lacks is started once these are seen to be well.
+    },
+    up(replicas) {
+      draining = false;
+      ask(replicas);
+      // Whoever asks by hand has perhaps mended it.
+      starts.hurry();
+      dispatch();
+    },
+    resize(replicas) {
+      if (asked === 0 || draining) return;
+      if (replicas === 0) draining = true;
+      else ask(replicas);
+      dispatch();
+    },
+    down() {
+      draining = true;
+      reconcile();
+    },
+    roll(reason) {
+      for (const slot of [...slots]) retire(slot, reason);
+    },
+    position: (executionId) => queue.findIndex((claim) => claim.executionId === executionId) + 1,
+    view: () =>
+      viewPool({
+        slots,
+        queueDepth: queue.length,
+        longestWaitMs: longestWaitMs(),
+        desired: desired(),
+        draining,
+        posture,
+        detail: starts.detail() || place.reason(),
+      }),
+    async close(graceMs) {
+      closed = true;
+      ask(0);
+      for (const claim of queue.splice(0)) {
+        claim.granted.reject(stopping());
+      }
+      starts.hurry();
+      reconcile();
+      const stopTimer = clock.after(graceMs, () => {
+        starts.giveUp();
+        for (const slot of slots) {
+          if (keepsWorkers && slot.claims.size > 0) leave(slot);
+          else end(slot);
+        }
+      });
+      while (slots.size > 0 || starts.underWay() > 0 || ends.count() > 0) {
+        if (keepsWorkers) for (const slot of slots) if (isLeftAlone(slot)) leave(slot);
+        await ends.soon();
+      }
+      stopTimer();
+    },
+  };
+}
+
+function stopping(): AirlockError {
+  return new AirlockError("unavailable", "The pool-manager is stopping. Try again in a few seconds.");
+}

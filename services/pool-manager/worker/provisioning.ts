@@ -1,0 +1,75 @@
+import { hasCode } from "#common/errors.ts";
+import { callUnary } from "#common/grpc/client.ts";
+import type { Project } from "#common/projects/file.ts";
+import type { Clock } from "#common/resilience/clock.ts";
+import { Secret } from "#common/secret.ts";
+import type { ResolveSecretsResponse, SecretsServiceClient } from "#proto/secrets.ts";
+import type { ProvisionRequest } from "#proto/worker.ts";
+
+/** What a worker is given, and a mark that changes whenever it does. */
+export type Provision = {
+  readonly revision: string;
+  readonly request: Omit<ProvisionRequest, "workerId" | "secrets">;
+  /** Revealed only in the request that is sent to a worker. */
+  readonly secrets: readonly Secret[];
+};
+
+// A rotated secret reaches the next run within this time.
+const FRESH_MS = 1_000;
+// Longer than the secrets service waits for a vault.
+const TIMEOUT_MS = 5_000;
+
+/** Fetches what the project's workers need, at most once a second. Rejects with `start_failed` or `unavailable`. */
+export function createProvisioning(
+  secrets: SecretsServiceClient,
+  clock: Clock,
+): (project: Project) => Promise<Provision> {
+  const latest = new Map<string, { provision: Provision; projectRevision: string; until: number }>();
+  return async (project) => {
+    const known = latest.get(project.name);
+    if (known && known.projectRevision === project.provisionRevision && known.until > clock.monotonicMs())
+      return known.provision;
+    let resolved: ResolveSecretsResponse;
+    try {
+      resolved = await callUnary(
+        secrets,
+        secrets.resolveSecrets,
+        { project: project.name },
+        "secrets service",
+        {
+          timeoutMs: TIMEOUT_MS,
+        },
+      );
+    } catch (error) {
+      // The file broke or went while its pool runs: what was accepted before still gets the values of then.
+      if (known && (hasCode(error, "project_invalid") || hasCode(error, "project_not_found")))
+        return known.provision;
+      throw error;
+    }
+    const { limits } = project;
+    const provision: Provision = {
+      revision: `${project.provisionRevision}:${resolved.version}`,
+      request: {
+        project: project.name,
+        secretsVersion: resolved.version,
+        settings: { ...project.settings },
+        limits: {
+          maxOutputBytes: limits.maxOutputBytes,
+          maxResultBytes: limits.maxResultBytes,
+          memoryBytes: limits.memoryBytes,
+          diskBytes: limits.diskBytes,
+          pids: limits.pids,
+          cpus: limits.cpus,
+        },
+        network: project.network.allowlist.length > 0,
+      },
+      secrets: resolved.secrets.map(({ name, value }) => new Secret(name, value)),
+    };
+    latest.set(project.name, {
+      provision,
+      projectRevision: project.provisionRevision,
+      until: clock.monotonicMs() + FRESH_MS,
+    });
+    return provision;
+  };
+}

@@ -1,0 +1,228 @@
+import type { ServiceError } from "@grpc/grpc-js";
+import { AirlockError, asAirlockError, ERROR_RULES, isShortage } from "#common/errors.ts";
+import { callUnary, connect } from "#common/grpc/client.ts";
+import { fromGrpcError } from "#common/grpc/errors.ts";
+import type { TlsIdentity } from "#common/identity/tls-identity.ts";
+import type { Project } from "#common/projects/file.ts";
+import type { Log } from "#common/service/log.ts";
+import type { InstalledPackage, IsolationFact, IsolationLayer } from "#proto/pool_manager.ts";
+import { type WatchStatusResponse, WorkerServiceClient, WorkerState } from "#proto/worker.ts";
+import type { WorkerProcess } from "../drivers/driver.ts";
+import { PassingFailure } from "../drivers/transient-failure.ts";
+import type { Provision } from "./provisioning.ts";
+import { watchWorker } from "./worker-watch.ts";
+
+/** What a worker's probe run measured from inside. */
+export type Posture = {
+  /** Each protection, and whether it is in force. */
+  readonly layers: readonly IsolationLayer[];
+  /** What it found besides, as it is. */
+  readonly facts: readonly IsolationFact[];
+  /** What scripts can import, by name. */
+  readonly packages: readonly InstalledPackage[];
+};
+
+/** A worker that is ready to run scripts. */
+export type Worker = {
+  readonly id: string;
+  readonly address: string;
+  readonly posture: Posture;
+  /** The values that it was given last; empty for one that was taken over and not brought up to date yet. */
+  secretsVersion(): string;
+  /** Whether its next run expects a route to the network; false as long as the version is empty. */
+  network(): boolean;
+  /** Brings the worker up to date. Rejects when the values cannot be had. */
+  refresh(): Promise<void>;
+  /** Resolves with the reason when the worker asks to be replaced; until then it can do what it could. */
+  readonly retiring: Promise<string>;
+  /** Resolves with the reason when nothing can be sent to it any more. */
+  readonly ending: Promise<string>;
+  /** Resolves with the reason when it is gone. */
+  readonly gone: Promise<string>;
+  stop(): Promise<void>;
+};
+
+// It answers before it imports anything.
+const CONNECT_TIMEOUT_MS = 30_000;
+const READY_TIMEOUT_MS = 120_000;
+const PROVISION_TIMEOUT_MS = 10_000;
+
+/** What a worker needs all its life. */
+export type WorkerParts = {
+  readonly project: Project;
+  readonly workerId: string;
+  readonly provide: () => Promise<Provision>;
+  readonly log: Log;
+  readonly tls?: TlsIdentity | undefined;
+};
+
+/**
+ * Launches, connects, provisions and awaits one worker. Rejects with `start_failed` and the reason, the import error of a
+ * package or a protection that the project demands and this machine does not give; with a PassingFailure when the worker
+ * ended early or could not be reached. Then nothing of the worker is left. `signal` gives it up.
+ */
+export async function startWorker(
+  launch: () => Promise<WorkerProcess>,
+  parts: WorkerParts,
+  signal: AbortSignal,
+): Promise<Worker> {
+  const first = await parts.provide();
+  return await awaitWorker(await launch(), parts, signal, first);
+}
+
+/**
+ * The same for a worker that runs already. What runs there must not end because the values cannot be had now: it is
+ * brought up to date before its next run.
+ */
+export async function takeOverWorker(
+  process: WorkerProcess,
+  parts: WorkerParts,
+  signal: AbortSignal,
+): Promise<Worker> {
+  return await awaitWorker(process, parts, signal);
+}
+
+async function awaitWorker(
+  process: WorkerProcess,
+  { project, workerId, provide, log, tls }: WorkerParts,
+  signal: AbortSignal,
+  first?: Provision,
+): Promise<Worker> {
+  const client = connect(WorkerServiceClient, process.address, tls);
+  let provisioned: Provision | undefined;
+  const provision = async (values: Provision) => {
+    if (provisioned?.revision === values.revision) return;
+    const secrets = values.secrets.map((secret) => ({ name: secret.name, value: secret.reveal() }));
+    const request = { ...values.request, workerId, secrets };
+    await callUnary(client, client.provision, request, "worker", { timeoutMs: PROVISION_TIMEOUT_MS });
+    provisioned = values;
+  };
+  const ready = Promise.withResolvers<Posture>();
+  ready.promise.catch(() => undefined);
+  const retiring = Promise.withResolvers<string>();
+  const ending = Promise.withResolvers<string>();
+  const over = new AbortController();
+  void process.gone.then(() => over.abort());
+  const onStatus = ({ state, detail, ...measured }: WatchStatusResponse) => {
+    // One that is to be replaced still has what runs there.
+    if (state === WorkerState.READY || (state === WorkerState.RETIRING && !first)) {
+      ready.resolve({
+        layers: measured.isolationLayers,
+        facts: measured.isolationFacts,
+        packages: measured.installedPackages,
+      });
+    }
+    if (state === WorkerState.RETIRING) retiring.resolve(detail);
+    if (state === WorkerState.FAILED) ready.reject(new AirlockError("start_failed", detail));
+  };
+  const watch = async () => {
+    const about = { project: project.name, workerId };
+    const onBreak = (err: ServiceError) =>
+      log.warn({ ...about, err }, "the connection to a worker broke; asking again how it is");
+    const error = await watchWorker(client, workerId, onStatus, onBreak, over.signal);
+    if (over.signal.aborted) return;
+    // Until its end is noticed, which takes an engine that restarts a while, nobody is to be sent to it.
+    ending.resolve(error ? "does not answer" : "is ending");
+    if (!error) return;
+    ready.reject(fromGrpcError(error, "worker"));
+    // One that froze breaks its stream by the pings that it does not answer; it is replaced like one that died.
+    log.warn({ ...about, err: error }, "worker does not answer; it is replaced");
+    await process.stop().catch(() => undefined);
+  };
+  const boot = async () => {
+    await connected(client);
+    if (first) await provision(first);
+    void watch();
+    return await ready.promise;
+  };
+  try {
+    const posture = await givenUpAfter(Promise.race([boot(), process.gone.then(goneTooEarly)]), signal);
+    refuseMissingLayers(project, posture.layers);
+    return {
+      id: workerId,
+      address: process.address,
+      posture,
+      secretsVersion: () => provisioned?.request.secretsVersion ?? "",
+      network: () => provisioned?.request.network ?? false,
+      refresh: async () => provision(await provide()),
+      retiring: retiring.promise,
+      ending: ending.promise,
+      gone: process.gone.then((how) => {
+        client.close();
+        return how;
+      }),
+      stop: () => process.stop(),
+    };
+  } catch (error) {
+    over.abort();
+    client.close();
+    await process.stop().catch(() => undefined);
+    throw startFailed(error);
+  }
+}
+
+function connected(client: WorkerServiceClient): Promise<void> {
+  return new Promise((resolve, reject) => {
+    client.waitForReady(Date.now() + CONNECT_TIMEOUT_MS, (cause) => {
+      if (!cause) return resolve();
+      const seconds = CONNECT_TIMEOUT_MS / 1_000;
+      reject(new PassingFailure(`The worker could not be reached within ${seconds} seconds.`, { cause }));
+    });
+  });
+}
+
+const GVISOR = "gvisor_kernel";
+// What gVisor's kernel does not have. Landlock says the tree's file rules once more; the limits of a run as a whole are
+// those of its container.
+const NOT_IN_GVISOR: ReadonlySet<string> = new Set(["landlock", "cgroup"]);
+
+function refuseMissingLayers({ isolation }: Project, layers: readonly IsolationLayer[]): void {
+  if (isolation === "standard") return;
+  if (isolation === "gvisor" && !layers.some(({ name, inForce }) => name === GVISOR && inForce)) {
+    throw new AirlockError(
+      "start_failed",
+      "isolation: gvisor demands gVisor's kernel, and seen from inside, the worker runs on another one. The operator names a runtime that is gVisor in the project file.",
+    );
+  }
+  const missing = layers.filter(
+    ({ name, inForce }) => !inForce && !(isolation === "gvisor" && NOT_IN_GVISOR.has(name)),
+  );
+  if (missing.length === 0) return;
+  const list = missing.map((layer) => `${layer.name} (${layer.detail})`).join(", ");
+  throw new AirlockError(
+    "start_failed",
+    `isolation: ${isolation} demands layers that are not in force here: ${list}`,
+  );
+}
+
+function goneTooEarly(how: string): never {
+  throw new PassingFailure(`The worker ${how} before it was ready.`);
+}
+
+/** Settles like `work`, unless `signal` aborts or the time to get ready is over. */
+async function givenUpAfter<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(READY_TIMEOUT_MS)]);
+  const over = Promise.withResolvers<never>();
+  const giveUp = () =>
+    over.reject(
+      signal.aborted
+        ? new AirlockError("cancelled", "The pool is stopping.")
+        : new AirlockError(
+            "start_failed",
+            `The worker was not ready within ${READY_TIMEOUT_MS / 1_000} seconds.`,
+          ),
+    );
+  limit.addEventListener("abort", giveUp, { once: true });
+  if (limit.aborted) giveUp();
+  return await Promise.race([work, over.promise]).finally(() => limit.removeEventListener("abort", giveUp));
+}
+
+function startFailed(error: unknown): AirlockError {
+  const known = asAirlockError(error);
+  // What the machine lacks is waited for, however long.
+  if (known.code === "start_failed" || isShortage(error)) return known;
+  const message = `A worker could not be started: ${known.message}`;
+  return ERROR_RULES[known.code].retryAfterSeconds !== undefined
+    ? new PassingFailure(message, { cause: error })
+    : new AirlockError("start_failed", message, { cause: error });
+}

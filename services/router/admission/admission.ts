@@ -1,0 +1,171 @@
+import { AirlockError, hasCode } from "#common/errors.ts";
+import { alreadyRetried, idempotencyKeyReused, projectHeld } from "#common/execution-refusals.ts";
+import { fingerprintOf, IDEMPOTENCY_KEY_RULE, isIdempotencyKey } from "#common/idempotency.ts";
+import type { Clock } from "#common/resilience/clock.ts";
+import type { Log } from "#common/service/log.ts";
+import type { Submission } from "#common/submission/submission.ts";
+import { toSubmission } from "#common/submission/submission.ts";
+import type { ProjectLimits } from "#proto/pool_manager.ts";
+import { SubmitRequest } from "#proto/router.ts";
+import type { Execution } from "../execution.ts";
+import type { ProjectDirectory } from "../peers/projects.ts";
+import type { Dispatcher } from "../run/dispatcher.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { ExecutionStore, InsertConditions } from "../store/store.ts";
+import { bytesOfSubmission } from "../store/stored-bytes.ts";
+import { findLetter } from "./dead-letters.ts";
+import { hasShare, queueFull } from "./queue-limits.ts";
+
+/**
+ * An execution that was accepted, now or by an earlier request with the same idempotency key; without the long texts that it
+ * has by now.
+ */
+export type Acceptance = { readonly execution: Execution; readonly replayed: boolean };
+
+/** The way in: what is accepted here ends exactly once. */
+export type Admission = {
+  /** Rejects with `cancelled` when `signal` aborts before the execution is stored. */
+  submit(request: SubmitRequest, signal: AbortSignal): Promise<Acceptance>;
+  /** Submits what a dead letter had once more; when it was retried before, only if `again` says so. */
+  retry(executionId: string, again: boolean): Promise<Execution>;
+};
+
+export function createAdmission(parts: {
+  readonly store: ExecutionStore;
+  readonly storage: Storage;
+  readonly projects: ProjectDirectory;
+  readonly dispatcher: Dispatcher;
+  readonly clock: Clock;
+  readonly newId: () => string;
+  /** Executions of all projects that may not have ended. */
+  readonly maxUnfinished: number;
+  readonly log: Log;
+}): Admission {
+  const { store, storage, projects, dispatcher, clock, maxUnfinished, log } = parts;
+
+  const replayOf = async ({ key, fingerprint }: Idempotency): Promise<Acceptance | undefined> => {
+    const record = await store.getIdempotencyKey(key);
+    if (!record) return undefined;
+    if (record.fingerprint !== fingerprint) throw idempotencyKeyReused();
+    const reading = record.executionId === undefined ? undefined : await store.read(record.executionId);
+    if (!reading) throw forgotten();
+    return { execution: reading.execution, replayed: true };
+  };
+
+  /**
+   * Adds the execution unless it was added before, which `isTaken` knows. Throws when there is no room in the storage or in
+   * a queue.
+   */
+  const insert = async (
+    submission: Submission,
+    limits: ProjectLimits | undefined,
+    conditions: InsertConditions,
+    isTaken: () => Promise<boolean>,
+  ): Promise<boolean> => {
+    const bytes = bytesOfSubmission(submission);
+    const room = await storage.reserve(submission.project, limits?.storedBytes, bytes);
+    let inserted = true;
+    try {
+      inserted = await insertInto(submission, limits?.queue, conditions, isTaken);
+      return inserted;
+    } catch (error) {
+      // When the database is away, the submission may be stored all the same.
+      inserted = !(hasCode(error, "queue_full") || hasCode(error, "project_held"));
+      throw error;
+    } finally {
+      if (inserted) room.used();
+      else room.giveBack();
+    }
+  };
+
+  const insertInto = async (
+    submission: Submission,
+    queue: number | undefined,
+    conditions: InsertConditions,
+    isTaken: () => Promise<boolean>,
+  ): Promise<boolean> => {
+    const withLimits = { ...conditions, maxUnfinished: queue, maxUnfinishedInTotal: maxUnfinished };
+    if (await store.insert(submission, withLimits)) return true;
+    if (await isTaken()) return false;
+    if ((await store.listHeldProjects()).includes(submission.project)) throw projectHeld(submission.project);
+    const queues = await store.countQueues(submission.project);
+    if (hasShare(queues, maxUnfinished)) {
+      if (await store.insert(submission, { ...conditions, maxUnfinished: queue })) return true;
+      if (await isTaken()) return false;
+    }
+    throw queueFull(submission.project, queues, queue, maxUnfinished);
+  };
+
+  /** What was added runs from here on. */
+  const accept = (submission: Submission, retryOf?: string): Acceptance => {
+    const { executionId, project, timeoutMs } = submission;
+    log.info({ executionId, project, timeoutMs, retryOf }, "execution accepted");
+    dispatcher.dispatch(submission.executionId, submission.project);
+    return { execution: pendingExecution(submission), replayed: false };
+  };
+
+  return {
+    async submit(request, signal) {
+      const idempotency = await idempotencyOf(request);
+      // First of all: what was accepted once is told again, though its project may have changed or be full by now.
+      const replay = idempotency && (await replayOf(idempotency));
+      if (replay) return replay;
+      const project = await projects.get(request.project);
+      const submission = await toSubmission(request, project, parts.newId(), clock.now(), signal);
+      // The caller was told that nothing came of it, and would run it twice by sending it again.
+      if (signal.aborted) throw new AirlockError("cancelled", "The call was cancelled.");
+      const isTaken = async () =>
+        idempotency !== undefined && (await store.getIdempotencyKey(idempotency.key)) !== undefined;
+      if (await insert(submission, project.limits, { idempotency }, isTaken)) return accept(submission);
+      // Another request with this key was faster.
+      const winner = idempotency && (await replayOf(idempotency));
+      if (winner) return winner;
+      throw new AirlockError("unavailable", "The execution could not be added. Try again in a few seconds.");
+    },
+
+    async retry(executionId, again) {
+      const { letter, submission: first } = await findLetter(store, executionId);
+      if (letter.retries > 0 && !again) throw alreadyRetried(letter.newestRetries.at(-1));
+      const project = await projects.get(first.project);
+      // The limits of today, like those of any other request.
+      const request = SubmitRequest.fromPartial({ ...first, settings: { ...first.settings } });
+      const submission = await toSubmission(request, project, parts.newId(), clock.now());
+      const retry = { of: executionId, number: letter.retries + 1 };
+      const isTaken = async () => (await findLetter(store, executionId)).letter.retries >= retry.number;
+      if (await insert(submission, project.limits, { retry }, isTaken)) {
+        return accept(submission, executionId).execution;
+      }
+      throw alreadyRetried((await findLetter(store, executionId)).letter.newestRetries.at(-1));
+    },
+  };
+}
+
+type Idempotency = NonNullable<InsertConditions["idempotency"]>;
+
+async function idempotencyOf(request: SubmitRequest): Promise<Idempotency | undefined> {
+  const { idempotencyKey: key } = request;
+  if (key === undefined) return undefined;
+  if (!isIdempotencyKey(key)) {
+    throw new AirlockError("invalid_request", `idempotency_key ${IDEMPOTENCY_KEY_RULE}.`);
+  }
+  return { key, fingerprint: await fingerprintOf(request) };
+}
+
+function pendingExecution({ executionId, project, createdAtMs }: Submission): Execution {
+  return {
+    executionId,
+    project,
+    createdAtMs,
+    stdout: "",
+    stderr: "",
+    executionTimeMs: null,
+    state: { status: "pending" },
+  };
+}
+
+function forgotten(): AirlockError {
+  return new AirlockError(
+    "execution_forgotten",
+    "The execution that this idempotency key started has ended and was forgotten, after its retention time or to make room for newer ones; it is not run again. To run the script once more, send it with a new key.",
+  );
+}

@@ -1,0 +1,19 @@
+import { isTerminal } from "#common/execution-names.ts";
+import { executionNotFound, notADeadLetter } from "#common/execution-refusals.ts";
+import type { ExecutionStore } from "../store/store.ts";
+
+type Found = NonNullable<Awaited<ReturnType<ExecutionStore["getDeadLetter"]>>>;
+
+/** A dead letter and what was submitted. Rejects, saying why, when the execution is none. */
+export async function findLetter(store: ExecutionStore, executionId: string): Promise<Found> {
+  const found = await store.getDeadLetter(executionId);
+  if (found) return found;
+  const reading = await store.read(executionId);
+  if (!reading) throw executionNotFound();
+  const { state } = reading.execution;
+  const stands =
+    isTerminal(state.status) && "ending" in state
+      ? `ended as ${state.ending.reason}`
+      : `has the status ${state.status}`;
+  throw notADeadLetter(stands);
+}

@@ -1,0 +1,230 @@
+import { TextDecoder } from "node:util";
+import { AirlockError, hasCode } from "#common/errors.ts";
+import { clientDuplex } from "#common/grpc/client.ts";
+import { MAX_CHUNK_BYTES } from "#common/grpc/limits.ts";
+import type { Clock } from "#common/resilience/clock.ts";
+import { RESTART_MS } from "#common/service/grace-periods.ts";
+import {
+  SanitizeChannel,
+  type SanitizeRequest,
+  type SanitizeResponse,
+  type SanitizerServiceClient,
+} from "#proto/sanitizer.ts";
+import type { Redaction } from "../execution.ts";
+
+export type OutputChannel = typeof SanitizeChannel.STDOUT | typeof SanitizeChannel.STDERR;
+export type DocumentChannel = Exclude<SanitizeChannel, OutputChannel | -1 | 0>;
+
+/** A document as it leaves: clean text, and how many bytes were dropped at a cut. */
+export type CleanDocument = { readonly text: string; readonly droppedBytes: number };
+
+/** The way out of one execution. After any failure nothing more comes out of it. */
+export type SanitizerSession = {
+  /** Sends output in; the clean text arrives at `onOutput`. */
+  write(channel: OutputChannel, data: Uint8Array): Promise<void>;
+  /** Ends an output channel; resolves when all its clean text has arrived, with the bytes dropped at the cut. */
+  endOutput(channel: OutputChannel, cut: boolean): Promise<number>;
+  /** Cleans a whole document. */
+  clean(channel: DocumentChannel, data: Uint8Array): Promise<string>;
+  /** Cleans a text that was cut off at its end: without what could be the beginning of a secret there. */
+  cleanCut(channel: DocumentChannel, data: Uint8Array): Promise<CleanDocument>;
+  /** Rejects with `output_withheld` as soon as the session has failed; never resolves. */
+  readonly failed: Promise<never>;
+  /** What was redacted from the documents that are complete, since this was last asked. */
+  takeRedactions(): Redaction[];
+  close(): void;
+};
+
+type Pending = {
+  readonly decoder: TextDecoder;
+  text: string;
+  readonly done: PromiseWithResolvers<CleanDocument>;
+};
+
+/** How operators read the channels: as the fields of an execution where they are some. */
+const FIELDS: Partial<Record<SanitizeChannel, string>> = {
+  [SanitizeChannel.STDOUT]: "stdout",
+  [SanitizeChannel.STDERR]: "stderr",
+  [SanitizeChannel.ERROR]: "error",
+  [SanitizeChannel.LLM_PROMPT]: "llm_prompt",
+  [SanitizeChannel.LLM_MODEL]: "llm_model",
+  [SanitizeChannel.RESULT]: "result",
+  [SanitizeChannel.MEMORY_UPDATES]: "memory_updates",
+};
+
+// A document at its limit is clean within a second, once the sanitizer has heard from the secrets service, for which it
+// waits for up to 14.
+const ANSWER_TIMEOUT_MS = 20_000;
+
+/**
+ * Resolves when the sanitizer can be reached. Rejects with `output_withheld`: a script whose output could not leave
+ * had better not start.
+ */
+export function awaitSanitizer(sanitizer: SanitizerServiceClient): Promise<void> {
+  return new Promise((resolve, reject) => {
+    sanitizer.waitForReady(Date.now() + RESTART_MS, (cause) => {
+      if (!cause) return resolve();
+      const message =
+        "The script was not started, because its output could not have been checked for secrets and would be withheld. Submit it again; if this goes on, tell the operator.";
+      reject(new AirlockError("output_withheld", message, { cause }));
+    });
+  });
+}
+
+/** Resolves when there is a sanitizer again; rejects with `cause`, for which the last one was lost. */
+export function regainSanitizer(sanitizer: SanitizerServiceClient, cause: unknown): Promise<void> {
+  return new Promise((resolve, reject) => {
+    sanitizer.waitForReady(Date.now() + RESTART_MS, (away) => (away ? reject(cause) : resolve()));
+  });
+}
+
+/** A sanitizer that stops ends its streams in good order. */
+class StreamEnded extends Error {
+  constructor() {
+    super("the sanitizer ended the stream");
+    this.name = "StreamEnded";
+  }
+}
+
+/**
+ * Whether the sanitizer went away, and not its judgement: another one, or the same after a restart, may clean what the
+ * script said, from the beginning. One that does not answer in time has perhaps got stuck in just that.
+ */
+export function isSanitizerLost(error: unknown): boolean {
+  if (!hasCode(error, "output_withheld")) return false;
+  const { cause } = error as AirlockError;
+  if (cause instanceof StreamEnded) return true;
+  // What the service itself says has no cause, what the transport says has one.
+  const isTransport = cause instanceof AirlockError && cause.cause !== undefined;
+  return isTransport && (hasCode(cause, "unavailable") || hasCode(cause, "cancelled"));
+}
+
+/** Opens the way out for one execution. `secretsVersion` names the values that the worker was given. */
+export function openSanitizer(
+  sanitizer: SanitizerServiceClient,
+  open: { project: string; executionId: string; secretsVersion: string },
+  onOutput: (channel: OutputChannel, text: string) => void,
+  clock: Clock,
+): SanitizerSession {
+  const stream = clientDuplex<SanitizeRequest, SanitizeResponse>(sanitizer.sanitize(), "sanitizer");
+  const failed = Promise.withResolvers<never>();
+  // Whoever cares listens; a session that fails after its last use must not end the process.
+  failed.promise.catch(() => undefined);
+  const pending = new Map<SanitizeChannel, Pending>();
+  let redacted: Redaction[] = [];
+  let closed = false;
+
+  const fail = (cause: unknown) => {
+    if (closed) return;
+    closed = true;
+    const error = new AirlockError(
+      "output_withheld",
+      "Output was withheld because it could not be checked for secrets. Submit the script again; if this goes on, tell the operator.",
+      { cause },
+    );
+    failed.reject(error);
+    for (const { done } of pending.values()) done.reject(error);
+    stream.cancel();
+  };
+  const documentOn = (channel: SanitizeChannel): Pending => {
+    let document = pending.get(channel);
+    if (!document) {
+      document = {
+        decoder: new TextDecoder("utf-8", { ignoreBOM: true }),
+        text: "",
+        done: Promise.withResolvers(),
+      };
+      document.done.promise.catch(() => undefined);
+      pending.set(channel, document);
+    }
+    return document;
+  };
+  const receive = async () => {
+    for (;;) {
+      const response = await stream.next();
+      if (response === null) throw new StreamEnded();
+      const { channel, data, end, droppedBytes, redactions } = response;
+      const document = documentOn(channel);
+      const text = document.decoder.decode(data, { stream: !end });
+      if (isOutput(channel)) {
+        if (text !== "") onOutput(channel, text);
+      } else {
+        document.text += text;
+      }
+      if (end) {
+        pending.delete(channel);
+        for (const { secret, count } of redactions) {
+          redacted.push({ secret, field: FIELDS[channel] ?? "other", count });
+        }
+        document.done.resolve({ text: document.text, droppedBytes });
+      }
+    }
+  };
+  const send = async (message: SanitizeRequest) => {
+    if (closed) return await failed.promise;
+    try {
+      await stream.send(message);
+    } catch (error) {
+      fail(error);
+      await failed.promise;
+    }
+  };
+  const sendChunk = (channel: SanitizeChannel, data: Uint8Array, end: boolean, cut: boolean) =>
+    send({
+      message: {
+        $case: "chunk",
+        value: { channel, data: Buffer.from(data.buffer, data.byteOffset, data.byteLength), end, cut },
+      },
+    });
+
+  /** The whole document on this channel; from now on the sanitizer has only so long to give it. */
+  const answerOn = (channel: SanitizeChannel): Promise<CleanDocument> => {
+    const stopTimer = clock.after(ANSWER_TIMEOUT_MS, () =>
+      fail(new Error("the sanitizer did not answer in time")),
+    );
+    const answer = documentOn(channel).done.promise.finally(stopTimer);
+    answer.catch(() => undefined);
+    return answer;
+  };
+
+  const cleanDocument = async (channel: DocumentChannel, data: Uint8Array, cut: boolean) => {
+    const answer = answerOn(channel);
+    for (let start = 0; ; start += MAX_CHUNK_BYTES) {
+      const end = start + MAX_CHUNK_BYTES >= data.byteLength;
+      await sendChunk(channel, data.subarray(start, start + MAX_CHUNK_BYTES), end, end && cut);
+      if (end) break;
+    }
+    return await answer;
+  };
+
+  receive().catch(fail);
+  send({ message: { $case: "open", value: open } }).catch(fail);
+  return {
+    failed: failed.promise,
+    takeRedactions() {
+      const taken = redacted;
+      redacted = [];
+      return taken;
+    },
+    async write(channel, data) {
+      await sendChunk(channel, data, false, false);
+    },
+    async endOutput(channel, cut) {
+      const answer = answerOn(channel);
+      await sendChunk(channel, new Uint8Array(), true, cut);
+      return (await answer).droppedBytes;
+    },
+    async clean(channel, data) {
+      return (await cleanDocument(channel, data, false)).text;
+    },
+    cleanCut: (channel, data) => cleanDocument(channel, data, true),
+    close() {
+      closed = true;
+      stream.close();
+    },
+  };
+}
+
+function isOutput(channel: SanitizeChannel): channel is OutputChannel {
+  return channel === SanitizeChannel.STDOUT || channel === SanitizeChannel.STDERR;
+}

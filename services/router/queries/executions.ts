@@ -1,0 +1,129 @@
+import { LARGE_BYTES } from "#common/event-loop/background-thread.ts";
+import { Turn } from "#common/event-loop/turn.ts";
+import { isTerminal } from "#common/execution-names.ts";
+import {
+  alreadyEnded,
+  executionNotFound,
+  llmRequestMismatch,
+  notAwaitingLlm,
+} from "#common/execution-refusals.ts";
+import type { Clock } from "#common/resilience/clock.ts";
+import type { Drain } from "#common/service/drain.ts";
+import type { Log } from "#common/service/log.ts";
+import { type Execution, failure, type Redaction } from "../execution.ts";
+import { logEnded } from "../run/log-ended.ts";
+import { readWhole } from "../store/reading.ts";
+import type { ExecutionStore, Outline, Reading } from "../store/store.ts";
+import { watchExecution } from "./watch.ts";
+
+const CANCEL_WAIT_MS = 5_000;
+
+/** What callers can do with executions that were accepted. Every refusal is an AirlockError written for an agent. */
+export type Executions = {
+  /** Resolves when the execution is neither pending nor running, or the time is over: to the bytes that it stores. */
+  awaitAttention(executionId: string, waitMs: number, signal: AbortSignal): Promise<number>;
+  /** What it stores. */
+  bytesOf(executionId: string): Promise<number>;
+  /** `bytes`: what it stores, by which its way of being read is chosen. */
+  get(executionId: string, bytes: number): Promise<Execution>;
+  /** The pieces come in turns with other work, and reject when the execution is forgotten meanwhile. */
+  read(executionId: string, signal: AbortSignal): Promise<Reading>;
+  respond(executionId: string, llmRequestId: string | undefined, response: string): Promise<void>;
+  cancel(executionId: string, signal: AbortSignal): Promise<void>;
+  /** For operators. */
+  redactions(executionId: string): Promise<Redaction[]>;
+};
+
+/** Whoever waits for an execution is answered with what there is when `drain` begins, and waits on at another router. */
+export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clock, log: Log): Executions {
+  const known = async <T>(found: Promise<T | undefined>): Promise<T> => {
+    const value = await found;
+    if (value === undefined) throw executionNotFound();
+    return value;
+  };
+  const bytesOf = async (executionId: string) => (await known(store.getOutline(executionId))).bytes;
+  /** Without its long texts. */
+  const find = async (executionId: string) => (await known(store.read(executionId))).execution;
+
+  return {
+    bytesOf,
+
+    async get(executionId, bytes) {
+      if (bytes <= LARGE_BYTES) return await known(store.get(executionId));
+      const execution = await readWhole(await known(store.read(executionId)));
+      await bytesOf(executionId);
+      return execution;
+    },
+
+    async read(executionId, signal) {
+      const { execution, pieces } = await known(store.read(executionId));
+      return {
+        execution,
+        async *pieces() {
+          const turn = new Turn();
+          for await (const piece of pieces()) {
+            yield piece;
+            if (turn.isOver) await turn.next(signal);
+          }
+          // With the execution the rest of its pieces would be gone.
+          await bytesOf(executionId);
+        },
+      };
+    },
+
+    async awaitAttention(executionId, waitMs, signal) {
+      const settled = ({ status }: Outline) => status !== "pending" && status !== "running";
+      const hold = new AbortController();
+      const end = () => hold.abort();
+      signal.addEventListener("abort", end, { once: true });
+      const stopListening = drain.onBegin(end);
+      if (signal.aborted || drain.begun) end();
+      const limits = { waitMs, signal: hold.signal };
+      const outline = await watchExecution(store, executionId, settled, clock, limits).finally(() => {
+        stopListening();
+        signal.removeEventListener("abort", end);
+      });
+      if (!outline) throw executionNotFound();
+      return outline.bytes;
+    },
+
+    async respond(executionId, llmRequestId, response) {
+      const isAnswered = await store.answer(executionId, llmRequestId, response);
+      const { project, state } = await find(executionId);
+      if (isAnswered) {
+        log.info({ executionId, project, llmRequestId }, "execution answered");
+        return;
+      }
+      if (
+        state.status === "awaiting_llm" &&
+        llmRequestId !== undefined &&
+        state.question.id !== llmRequestId
+      ) {
+        throw llmRequestMismatch(state.question.id);
+      }
+      throw notAwaitingLlm(state.status);
+    },
+
+    async cancel(executionId, signal) {
+      if (!(await store.requestCancel(executionId))) {
+        const { state } = await find(executionId);
+        throw alreadyEnded(state.status);
+      }
+      const ended = ({ status }: Outline) => isTerminal(status);
+      const limits = { waitMs: CANCEL_WAIT_MS, signal };
+      const outline = await watchExecution(store, executionId, ended, clock, limits);
+      if (outline && ended(outline)) return;
+      // Whoever ran it does not react; what it may still report comes too late.
+      const ending = failure("cancelled", "The execution was cancelled.", outline?.executionTimeMs);
+      const isEnded = await store.forceFinish(executionId, ending, clock.now());
+      const { project } = await find(executionId);
+      if (isEnded) logEnded(log, { executionId, project, ending });
+    },
+
+    async redactions(executionId) {
+      const redactions = await store.getRedactions(executionId);
+      if (!redactions) throw executionNotFound();
+      return redactions;
+    },
+  };
+}

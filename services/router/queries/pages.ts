@@ -1,0 +1,23 @@
+import { validate as isUuid } from "uuid";
+import { AirlockError } from "#common/errors.ts";
+import { readLimit } from "../request-fields.ts";
+import type { ListFilter } from "../store/store.ts";
+
+type PageRequest = { readonly project: string; readonly limit: number; readonly cursor: string };
+
+/** One page of a list that goes by ids, newest first, and the cursor of the next; empty on the last. */
+export async function readPage<T extends { readonly executionId: string }>(
+  { project, limit, cursor }: PageRequest,
+  list: (filter: Omit<ListFilter, "status" | "retryOf">) => Promise<T[]>,
+): Promise<{ page: T[]; nextCursor: string }> {
+  const size = readLimit(limit);
+  if (cursor !== "" && !isUuid(cursor)) {
+    throw new AirlockError(
+      "invalid_request",
+      "cursor is none that a list gave out; send next_cursor of the page before, or leave it out.",
+    );
+  }
+  const found = await list({ project: project || undefined, limit: size + 1, before: cursor || undefined });
+  const page = found.slice(0, size);
+  return { page, nextCursor: found.length > size ? (page.at(-1)?.executionId ?? "") : "" };
+}

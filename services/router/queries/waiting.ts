@@ -1,0 +1,45 @@
+import { asAirlockError, hasCode } from "#common/errors.ts";
+import { callUnary } from "#common/grpc/client.ts";
+import { type Waiting, WaitingKind } from "#proto/execution.ts";
+import type { PoolManagerServiceClient } from "#proto/pool_manager.ts";
+import type { Dependency } from "#proto/readiness.ts";
+import type { Execution } from "../execution.ts";
+import type { Storage } from "../storage/storage.ts";
+
+// Less than a poll without `wait` may take.
+const TIMEOUT_MS = 1_000;
+
+/** What an execution waits for; undefined when it is not pending. Does not reject. */
+export type AskWaiting = (execution: Execution) => Promise<Waiting | undefined>;
+
+/** Asks the pool-manager, which has the queues and knows what its pools are busy with, unless there is no room to start. */
+export function createAskWaiting(
+  poolManager: PoolManagerServiceClient,
+  storage: Pick<Storage, "mayStart">,
+  checkSanitizer: () => Promise<Dependency>,
+): AskWaiting {
+  return async ({ executionId, project, state }) => {
+    if (state.status !== "pending") return undefined;
+    if (!storage.mayStart(project)) {
+      const detail =
+        "There is no room to store what more executions would write. It starts when some that run or are paused have ended; answer or cancel those that wait for an answer.";
+      return { kind: WaitingKind.QUEUE, queuePosition: 0, detail };
+    }
+    const request = { project, executionId };
+    try {
+      const { waiting } = await callUnary(poolManager, poolManager.getWaiting, request, "pool-manager", {
+        timeoutMs: TIMEOUT_MS,
+      });
+      // A worker is there; no script starts while its output could not leave.
+      if (waiting?.kind !== WaitingKind.QUEUE || waiting.queuePosition > 0) return waiting;
+      const { ready, detail } = await checkSanitizer();
+      return ready ? waiting : { kind: WaitingKind.SERVICE, queuePosition: 0, detail };
+    } catch (error) {
+      const isAway = hasCode(error, "unavailable") || hasCode(error, "deadline_exceeded");
+      const detail = isAway
+        ? "The pool-manager, which has the workers, does not answer; the execution starts when it does."
+        : asAirlockError(error).message;
+      return { kind: WaitingKind.SERVICE, queuePosition: 0, detail };
+    }
+  };
+}

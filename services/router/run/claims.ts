@@ -1,0 +1,81 @@
+import type { Clock } from "#common/resilience/clock.ts";
+import type { Log } from "#common/service/log.ts";
+import type { ExecutionStore } from "../store/store.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+
+const LOOK_EVERY_MS = 3_000;
+// Routers that look at the same time share what there is in pieces of this size.
+const BATCH = 50;
+
+/**
+ * Takes up what no router has, now and whenever there is something. What a router accepts it runs by itself; this is
+ * for what others gave back or left behind, and the net below a submission whose answer from the database was lost.
+ */
+export type Claims = {
+  /** Dispatches all that is free, pending or started. */
+  takeUp(): Promise<void>;
+  /** Takes no more; resolves when nothing is on its way. */
+  stop(): Promise<void>;
+};
+
+export function startClaims(store: ExecutionStore, dispatcher: Dispatcher, clock: Clock, log: Log): Claims {
+  let stopped = false;
+  let again = false;
+  let looking: Promise<void> | undefined;
+  let stopTimer: () => void = () => undefined;
+
+  const claim = async () => {
+    for (;;) {
+      const claims = await store.claimPending(BATCH);
+      for (const { executionId, project } of claims) dispatcher.dispatch(executionId, project);
+      if (claims.length < BATCH || stopped) return;
+    }
+  };
+  const claimLost = async () => {
+    for (;;) {
+      const found = await store.claimLost(BATCH);
+      for (const lost of found) {
+        const { executionId, project } = lost.submission;
+        log.warn({ executionId, project, epoch: lost.epoch }, "taking over an execution");
+        dispatcher.takeOver(lost);
+      }
+      if (found.length < BATCH || stopped) return;
+    }
+  };
+  const look = async () => {
+    await claim();
+    await claimLost();
+    for (const { executionId, project, hasStarted } of await store.listOwn()) {
+      if (!hasStarted) dispatcher.dispatch(executionId, project);
+      else if (!dispatcher.has(executionId)) await store.release(executionId);
+    }
+  };
+  /** One look at a time; whoever asks during one is served by another after it. */
+  const lookSoon = () => {
+    if (stopped) return;
+    again = looking !== undefined;
+    looking ??= look()
+      .catch((error: unknown) => log.warn({ err: error }, "pending executions not claimed"))
+      .finally(() => {
+        looking = undefined;
+        if (again) lookSoon();
+      });
+  };
+  const tick = () => {
+    lookSoon();
+    stopTimer = clock.after(LOOK_EVERY_MS, tick);
+  };
+  const stopListening = store.onClaimable(lookSoon);
+  return {
+    async takeUp() {
+      await look();
+      tick();
+    },
+    async stop() {
+      stopped = true;
+      stopTimer();
+      stopListening();
+      await looking;
+    },
+  };
+}

@@ -1,0 +1,92 @@
+import { asAirlockError } from "#common/errors.ts";
+import { endReasonFromProto } from "#common/execution-names.ts";
+import { SanitizeChannel } from "#proto/sanitizer.ts";
+import { RunDocument_Kind, type RunFinished } from "#proto/worker.ts";
+import { type Ending, failure } from "../execution.ts";
+import type { DocumentChannel, SanitizerSession } from "../peers/sanitizer.ts";
+import { Interrupted } from "./interruption.ts";
+import { cleanError } from "./redact-error.ts";
+
+/** The pieces of the documents that a run left behind, not yet clean. */
+export type RunDocuments = ReadonlyMap<RunDocument_Kind, readonly Uint8Array[]>;
+
+/** The ending that the worker reports, with its documents cleaned. Rejects when they cannot be. */
+export async function endingOfFinished(
+  finished: RunFinished,
+  documents: RunDocuments,
+  sanitizer: SanitizerSession,
+  dropped: { stdout: number; stderr: number },
+): Promise<Ending> {
+  const clean = async (kind: RunDocument_Kind, channel: DocumentChannel) => {
+    const pieces = documents.get(kind);
+    return pieces ? await sanitizer.clean(channel, Buffer.concat(pieces)) : undefined;
+  };
+  const [result, memoryUpdates, error] = await Promise.all([
+    clean(RunDocument_Kind.RESULT, SanitizeChannel.RESULT),
+    clean(RunDocument_Kind.MEMORY_UPDATES, SanitizeChannel.MEMORY_UPDATES),
+    cleanedError(documents, sanitizer),
+  ]);
+  const reason = endReasonFromProto(finished.endReason) ?? "worker_lost";
+  const truncated = {
+    stdout: (finished.truncated?.stdoutBytes ?? 0) + dropped.stdout,
+    stderr: (finished.truncated?.stderrBytes ?? 0) + dropped.stderr,
+  };
+  const { executionTimeMs } = finished;
+  if (reason !== "completed") {
+    return failure(reason, error ?? `The execution ended as ${reason}.`, executionTimeMs, truncated);
+  }
+  return {
+    reason,
+    error: null,
+    resultJson: result ?? "null",
+    memoryUpdatesJson: memoryUpdates ?? "{}",
+    truncated,
+    executionTimeMs,
+  };
+}
+
+async function cleanedError(
+  documents: RunDocuments,
+  sanitizer: SanitizerSession,
+): Promise<string | undefined> {
+  const pieces = documents.get(RunDocument_Kind.ERROR);
+  return pieces && (await cleanError(Buffer.concat(pieces).toString(), sanitizer));
+}
+
+/**
+ * The ending of a run that broke off because of `cause`; `executionTimeMs` is null when the script never started. `hadStarted`: another router
+ * had started it, so that no reason for which it cannot go on says that nothing of it ran.
+ */
+export function endingOfFailure(cause: unknown, executionTimeMs: number | null, hadStarted: boolean): Ending {
+  if (cause instanceof Interrupted && cause.reason !== "handed_over") {
+    return failure(cause.reason, cause.message, executionTimeMs);
+  }
+  const error = asAirlockError(cause);
+  const code = hadStarted && error.code !== "output_withheld" ? "worker_lost" : error.code;
+  switch (code) {
+    case "output_withheld":
+      return failure("output_withheld", error.message, executionTimeMs);
+    case "start_failed":
+    case "project_invalid":
+    case "project_not_found":
+      return failure("start_failed", error.message, executionTimeMs);
+    // Only a worker says this of a submission that the router had accepted.
+    case "invalid_request":
+      return failure(
+        "start_failed",
+        "The worker did not accept this script; nothing of it ran.",
+        executionTimeMs,
+      );
+    default:
+      return executionTimeMs === null
+        ? failure(
+            "start_failed",
+            "No worker could be had for this script; nothing of it ran. Submit it again.",
+          )
+        : failure(
+            "worker_lost",
+            "The worker that ran this script was lost; part of the script may have run. Check for side effects, then submit it again.",
+            executionTimeMs,
+          );
+  }
+}

@@ -1,0 +1,206 @@
+import { status } from "@grpc/grpc-js";
+import { AirlockError, hasCode } from "#common/errors.ts";
+import type { Clock } from "#common/resilience/clock.ts";
+import type { Grant } from "../execution.ts";
+import type { LeaseSession } from "../peers/lease.ts";
+import { isSanitizerLost, openSanitizer, regainSanitizer } from "../peers/sanitizer.ts";
+import { createBreakCount } from "./break-count.ts";
+import type { OpenRun, Placement, RunParts } from "./conduct-run.ts";
+import { isHandedOver } from "./interruption.ts";
+import { createPatience, type Patience } from "./response-timer.ts";
+import { converse, isConnectionLost, type Opening, type Outcome, statusOf, stopRun } from "./run-stream.ts";
+import type { RunningTime } from "./running-time.ts";
+import type { Stopwatch } from "./stopwatch.ts";
+
+// The worker ends a run at its timeout; this is how much later the router no longer believes in the worker. A fork bomb in
+// gVisor, which has no shares of the processor for its processes, leaves a worker little to end it with: five seconds and more.
+const TIMEOUT_GRACE_MS = 10_000;
+const CONDEMN_TIMEOUT_MS = 2_000;
+const LOOK_AGAIN_MS = 100;
+const MAX_BREAKS_IN_ROW = 5;
+// A worker keeps a run that has lost its caller for a minute; that it is dead its lease says at once.
+const REACH_AGAIN_MS = 20_000;
+
+type LeasedRun = OpenRun & {
+  readonly lease: LeaseSession;
+  readonly stopwatch: Stopwatch;
+  readonly runningTime: RunningTime;
+};
+
+/**
+ * Follows the run to its end, over as many connections as that takes, to its worker and to the sanitizer: the worker
+ * repeats all that was said. Rejects when the worker or the sanitizer is lost for good, or the run is interrupted.
+ */
+export async function runOnWorker(placement: Placement, run: LeasedRun, parts: RunParts): Promise<Outcome> {
+  const { grant, opening: first } = placement;
+  const patience = createPatience(run.stopwatch);
+  const stopTimer = boundRun(placement.timeoutMs, patience, run, parts);
+  // A start that never came to the worker may be said again.
+  const orStart = placement.orStart ?? first;
+  const attach = { kind: "attach", executionId: run.executionId, epoch: epochOf(first) } as const;
+  const breaks = createBreakCount(parts.clock);
+  let opening: Opening = first;
+  try {
+    for (;;) {
+      breaks.began();
+      patience.listen();
+      if (opening.kind === "attach") {
+        run.output.rewind();
+        // A pause that broke off has stopped it; an open question will again.
+        run.stopwatch.resume();
+      }
+      try {
+        return await converseOnce(opening, placement, { ...run, patience }, parts);
+      } catch (error) {
+        const refused = statusOf(error);
+        if (opening.kind === "attach" && orStart.kind === "start" && refused === status.NOT_FOUND) {
+          opening = orStart;
+          continue;
+        }
+        // A worker that stood still has read a start that was sent earlier, after all.
+        if (opening.kind === "start" && refused === status.ALREADY_EXISTS) {
+          opening = attach;
+          continue;
+        }
+        if (!isConnectionLost(error) && !isSanitizerLost(error)) throw asWorkerError(error);
+        await regain(error, grant, run, parts, breaks.broke()).catch((reason: unknown) => {
+          if (!isHandedOver(reason))
+            stopRun(parts.workers.to(grant.workerAddress), { ...attach, workerId: grant.workerId });
+          throw reason;
+        });
+        opening = attach;
+      }
+    }
+  } finally {
+    stopTimer();
+  }
+}
+
+/** Has the way again that broke. Rejects when it stays away, or has broken too often in a row. */
+async function regain(
+  cause: unknown,
+  { workerAddress }: Grant,
+  { executionId, interruption, lease, stopwatch }: LeasedRun,
+  parts: RunParts,
+  breaksInRow: number,
+): Promise<void> {
+  if (breaksInRow > MAX_BREAKS_IN_ROW) throw cause;
+  // Whether the worker is late is not to be judged while nobody listens to it.
+  stopwatch.pause();
+  if (isConnectionLost(cause)) {
+    parts.workers.forget(workerAddress);
+    parts.log.warn({ executionId }, "the connection to a worker broke; attaching again");
+    await interruption.race(reachAgain(workerAddress, lease, parts));
+  } else {
+    parts.log.warn({ executionId }, "the sanitizer went away; all that the script said is cleaned again");
+    await interruption.race(regainSanitizer(parts.sanitizer, cause));
+  }
+}
+
+/** Resolves when the worker can be reached, which may take a while after a fault in the network. Rejects when it is lost. */
+export async function reachAgain(
+  address: string,
+  lease: LeaseSession,
+  { workers, clock }: Pick<RunParts, "workers" | "clock">,
+): Promise<void> {
+  for (const until = clock.monotonicMs() + REACH_AGAIN_MS; ; ) {
+    try {
+      return await Promise.race([workers.reach(address), lease.lost]);
+    } catch (error) {
+      if (clock.monotonicMs() > until || (await isSettled(lease.lost))) throw error;
+    }
+  }
+}
+
+async function isSettled(promise: Promise<never>): Promise<boolean> {
+  return await Promise.race([promise, Promise.resolve()]).then(
+    () => false,
+    () => true,
+  );
+}
+
+async function converseOnce(
+  opening: Opening,
+  { grant }: Placement,
+  run: LeasedRun & { readonly patience: Patience },
+  parts: RunParts,
+): Promise<Outcome> {
+  const { executionId, project } = run;
+  const { workerId, secretsVersion, llmTimeoutMs } = grant;
+  const open = { project, executionId, secretsVersion };
+  const sanitizer = openSanitizer(parts.sanitizer, open, run.output.add, parts.clock);
+  let isLost = false;
+  try {
+    const worker = parts.workers.to(grant.workerAddress);
+    return await converse(opening, {
+      ...run,
+      ...{
+        worker,
+        workerId,
+        secretsVersion,
+        llmTimeoutMs,
+        sanitizer,
+        store: parts.store,
+        clock: parts.clock,
+        log: parts.log,
+      },
+    });
+  } catch (error) {
+    isLost = isConnectionLost(error) || isSanitizerLost(error);
+    throw error;
+  } finally {
+    sanitizer.close();
+    // What is said again is counted again.
+    const redactions = isLost ? [] : sanitizer.takeRedactions();
+    // Before the ending: whoever sees that finds these, too.
+    const store = () => parts.store.addRedactions(executionId, redactions);
+    await run.patience
+      .whileBusy(store)
+      .catch((error: unknown) => parts.log.error({ err: error, executionId }, "redactions not stored"));
+  }
+}
+
+/** Ends the run when the worker has not ended it long after its time; the returned function stops that. */
+function boundRun(
+  timeoutMs: number,
+  patience: Patience,
+  { executionId, interruption, lease }: LeasedRun,
+  { clock, log }: RunParts,
+): () => void {
+  return armTimeout(timeoutMs + TIMEOUT_GRACE_MS, patience, clock, () => {
+    const interrupt = () =>
+      interruption.interrupt(
+        "worker_lost",
+        "The worker stopped answering and is being replaced; part of the script may have run. Check for side effects, then submit it again.",
+      );
+    const stopWaiting = clock.after(CONDEMN_TIMEOUT_MS, interrupt);
+    const report = (error: unknown) => log.warn({ err: error, executionId }, "worker not condemned");
+    void lease.condemn().catch(report).finally(stopWaiting).then(interrupt);
+  });
+}
+
+/** Calls `onOver` when the patience has lasted this long; the returned function stops that. */
+function armTimeout(limitMs: number, patience: Patience, clock: Clock, onOver: () => void): () => void {
+  let cancel: () => void = () => undefined;
+  const arm = () => {
+    const leftMs = limitMs - patience.elapsedMs();
+    // A pause stops the patience, not this timer: it looks again when it fires too early. And a router that was stopped
+    // may be busy with what has come meanwhile, when all of its time seems to be over.
+    if (leftMs > 0 || patience.isBusy()) cancel = clock.after(Math.max(leftMs, LOOK_AGAIN_MS), arm);
+    else onOver();
+  };
+  arm();
+  return () => cancel();
+}
+
+function epochOf(opening: Opening): number {
+  return opening.kind === "attach" ? opening.epoch : opening.started.epoch;
+}
+
+/** The worker's refusals of an attach, as what they mean for the execution. */
+function asWorkerError(error: unknown): unknown {
+  const refused = statusOf(error);
+  if (refused !== status.NOT_FOUND && refused !== status.FAILED_PRECONDITION) return error;
+  if (hasCode(error, "output_withheld")) return error;
+  return new AirlockError("worker_lost", "The worker does not have the run any more.", { cause: error });
+}

@@ -1,0 +1,50 @@
+import { AirlockError } from "#common/errors.ts";
+import type { EndReasonName } from "#common/execution-names.ts";
+
+/** Why a run is ended from outside the script; `handed_over`: it is not, another router goes on with it. */
+export type InterruptReason =
+  | Extract<EndReasonName, "cancelled" | "llm_timeout" | "worker_lost">
+  | "handed_over";
+
+/** Thrown through the run when it is interrupted; `message` is the execution's error. */
+export class Interrupted extends AirlockError {
+  readonly reason: InterruptReason;
+
+  constructor(reason: InterruptReason, message: string, options: { cause?: unknown } = {}) {
+    super("cancelled", message, options);
+    this.name = "Interrupted";
+    this.reason = reason;
+  }
+}
+
+export function isHandedOver(error: unknown): boolean {
+  return error instanceof Interrupted && error.reason === "handed_over";
+}
+
+/** One run's way to be interrupted: the first reason counts. */
+export type Interruption = {
+  readonly signal: AbortSignal;
+  interrupt(reason: InterruptReason, message: string): void;
+  /** Settles like `work`, or rejects with the Interrupted as soon as there is one. */
+  race<T>(work: Promise<T>): Promise<T>;
+};
+
+export function createInterruption(): Interruption {
+  const abort = new AbortController();
+  const interrupted = Promise.withResolvers<never>();
+  interrupted.promise.catch(() => undefined);
+  return {
+    signal: abort.signal,
+    interrupt(reason, message) {
+      if (abort.signal.aborted) return;
+      const error = new Interrupted(reason, message);
+      interrupted.reject(error);
+      abort.abort(error);
+    },
+    race: (work) => {
+      // When the interruption wins, the loser's rejection has nobody else to catch it.
+      work.catch(() => undefined);
+      return Promise.race([interrupted.promise, work]);
+    },
+  };
+}

@@ -1,0 +1,68 @@
+import { asAirlockError } from "#common/errors.ts";
+import type { Clock } from "#common/resilience/clock.ts";
+import type { Log } from "#common/service/log.ts";
+import type { LlmQuestion } from "../execution.ts";
+import type { LeaseSession } from "../peers/lease.ts";
+import type { ExecutionStore } from "../store/store.ts";
+import { awaitStore } from "./await-store.ts";
+import type { Interruption } from "./interruption.ts";
+
+/**
+ * Holds an execution while its agent thinks: shows the question, gives the slot back, and takes a slot again once the
+ * answer is there. Resolves to the answer; interrupts the run when `llmTimeoutMs` pass without one.
+ */
+export async function awaitAnswer(
+  question: LlmQuestion,
+  run: {
+    readonly executionId: string;
+    readonly project: string;
+    readonly executionTimeMs: number;
+    readonly llmTimeoutMs: number;
+    readonly lease: LeaseSession;
+    readonly interruption: Interruption;
+  },
+  store: ExecutionStore,
+  clock: Clock,
+  log: Log,
+): Promise<string> {
+  const { executionId, project, interruption } = run;
+  const answered = Promise.withResolvers<string>();
+  // It may be rejected while nobody waits for it yet.
+  answered.promise.catch(() => undefined);
+  const look = () => {
+    awaitStore(() => store.getAnswer(executionId, question.id), interruption, clock).then(
+      (answer) => answer !== undefined && answered.resolve(answer),
+      answered.reject,
+    );
+  };
+  const stopListening = store.onChange(executionId, look);
+  const stopTimer = clock.after(run.llmTimeoutMs, () =>
+    interruption.interrupt(
+      "llm_timeout",
+      `llm.complete was not answered within ${run.llmTimeoutMs / 1_000} seconds. Answer sooner, or ask the operator for a longer llm_timeout.`,
+    ),
+  );
+  let isPaused = true;
+  // The lease says why the worker is gone. The worker itself does not know when another project needed its memory.
+  run.lease.lost.catch((error: unknown) => {
+    const { message } = asAirlockError(error);
+    const advice = "Part of the script may have run. Check for side effects, then submit it again.";
+    if (isPaused) interruption.interrupt("worker_lost", `${message} ${advice}`);
+  });
+  try {
+    const open = () => store.markAwaiting(executionId, question, run.executionTimeMs);
+    const isNew = await awaitStore(open, interruption, clock);
+    // It was asked before the way to the worker broke, and may have its answer: no change will tell of that.
+    if (isNew) log.info({ executionId, project, llmRequestId: question.id }, "execution asks");
+    else look();
+    await interruption.race(run.lease.park());
+    const answer = await interruption.race(answered.promise);
+    stopTimer();
+    await interruption.race(run.lease.resume());
+    return answer;
+  } finally {
+    isPaused = false;
+    stopListening();
+    stopTimer();
+  }
+}

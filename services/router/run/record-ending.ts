@@ -1,0 +1,57 @@
+import { hasCode } from "#common/errors.ts";
+import type { Clock } from "#common/resilience/clock.ts";
+import type { Log } from "#common/service/log.ts";
+import { type Ending, failure, NO_OUTPUT, type OutputPiece } from "../execution.ts";
+import type { ExecutionStore } from "../store/store.ts";
+
+const ATTEMPTS_WITH_OUTPUT = 3;
+const MAX_ATTEMPTS = 12;
+const FIRST_DELAY_MS = 100;
+const LONGEST_DELAY_MS = 5_000;
+
+/**
+ * Records how an execution ended, and does not give up at once. A store that is away is waited for, until `over`. One
+ * that is full or locked may take a small row where it did not take the output; when nothing could be recorded for
+ * about half a minute, this rejects. Resolves to what was recorded; to undefined when it has ended already, or is another router's by now.
+ */
+export async function recordEnding(
+  store: ExecutionStore,
+  executionId: string,
+  ending: Ending,
+  last: OutputPiece,
+  clock: Clock,
+  log: Log,
+  over: AbortSignal,
+): Promise<Ending | undefined> {
+  let refusals = 0;
+  for (let attempt = 1; ; attempt++) {
+    const whole = refusals < ATTEMPTS_WITH_OUTPUT;
+    try {
+      const recorded = whole ? ending : withoutOutput(ending, last);
+      const isRecorded = await store.finish(executionId, recorded, whole ? last : NO_OUTPUT, clock.now());
+      return isRecorded ? recorded : undefined;
+    } catch (error) {
+      log.error({ err: error, executionId, attempt }, "ending not recorded");
+      const isAway = hasCode(error, "unavailable");
+      if (!isAway) refusals += 1;
+      if (refusals === MAX_ATTEMPTS || (isAway && over.aborted)) throw error;
+    }
+    const delayMs = Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), LONGEST_DELAY_MS);
+    await new Promise<void>((resolve) => clock.after(delayMs, resolve));
+  }
+}
+
+/** What is left of an ending whose output could not be stored: never a success, and it says what is missing. */
+function withoutOutput(ending: Ending, last: OutputPiece): Ending {
+  const truncated = {
+    stdout: ending.truncated.stdout + Buffer.byteLength(last.stdout),
+    stderr: ending.truncated.stderr + Buffer.byteLength(last.stderr),
+  };
+  const said = ending.error === null ? "The script completed" : `The script ended as ${ending.reason}`;
+  return failure(
+    "output_withheld",
+    `${said}, but its output and result could not be stored; tell the operator, then submit it again.`,
+    ending.executionTimeMs,
+    truncated,
+  );
+}

@@ -1,0 +1,247 @@
+import { type ServiceError, status } from "@grpc/grpc-js";
+import { AirlockError } from "#common/errors.ts";
+import { type ClientDuplex, clientDuplex } from "#common/grpc/client.ts";
+import { isConnectionBreak } from "#common/grpc/errors.ts";
+import type { Clock } from "#common/resilience/clock.ts";
+import type { Log } from "#common/service/log.ts";
+import { EndReason, type LlmRequest } from "#proto/execution.ts";
+import { SanitizeChannel } from "#proto/sanitizer.ts";
+import type {
+  RunAttach,
+  RunDocument_Kind,
+  RunFinished,
+  RunNetwork,
+  RunRequest,
+  RunResponse,
+  WorkerServiceClient,
+} from "#proto/worker.ts";
+import type { Ending, Started } from "../execution.ts";
+import type { LeaseSession } from "../peers/lease.ts";
+import { isSanitizerLost, type OutputChannel, type SanitizerSession } from "../peers/sanitizer.ts";
+import type { ExecutionStore } from "../store/store.ts";
+import { awaitStore } from "./await-store.ts";
+import { endingOfFinished } from "./ending.ts";
+import { type Interruption, isHandedOver } from "./interruption.ts";
+import { awaitAnswer } from "./llm-pause.ts";
+import type { OutputLog } from "./output-log.ts";
+import type { Patience } from "./response-timer.ts";
+import type { RunningTime } from "./running-time.ts";
+import type { Stopwatch } from "./stopwatch.ts";
+
+export type Conversation = {
+  readonly project: string;
+  readonly worker: WorkerServiceClient;
+  readonly workerId: string;
+  /** The values that the run's sanitizer looks for; the worker may give it no others. */
+  readonly secretsVersion: string;
+  readonly llmTimeoutMs: number;
+  readonly sanitizer: SanitizerSession;
+  readonly lease: LeaseSession;
+  readonly output: OutputLog;
+  readonly stopwatch: Stopwatch;
+  readonly runningTime: RunningTime;
+  readonly patience: Patience;
+  readonly interruption: Interruption;
+  readonly store: ExecutionStore;
+  readonly clock: Clock;
+  readonly log: Log;
+};
+
+/** How a conversation begins: with a script, or with a run that the worker has. */
+export type Opening =
+  | {
+      readonly kind: "start";
+      readonly started: Started;
+      /** Undefined: the script has no network. */
+      readonly network: RunNetwork | undefined;
+    }
+  | { readonly kind: "attach"; readonly executionId: string; readonly epoch: number };
+
+/** What a run came to, and what is still to be said to its worker. */
+export type Outcome = {
+  readonly ending: Ending;
+  /** It is recorded: the worker may forget the run. */
+  recorded(): void;
+  /** It is not recorded: the worker keeps the run for whoever takes the execution over. */
+  leave(): void;
+};
+
+const KILLED: ReadonlySet<EndReason> = new Set([
+  EndReason.KILLED,
+  EndReason.TIMEOUT,
+  EndReason.OUT_OF_MEMORY,
+  EndReason.WORKER_LOST,
+]);
+
+type WorkerStream = ClientDuplex<RunResponse, RunRequest>;
+
+/**
+ * Runs a script on a leased worker, or takes up a run there, and follows it to its end; everything that the script says
+ * goes through the sanitizer. Rejects when the worker, the sanitizer or the lease is lost, or the run is interrupted.
+ */
+export async function converse(opening: Opening, run: Conversation): Promise<Outcome> {
+  const { sanitizer } = run;
+  const stream: WorkerStream = clientDuplex(run.worker.run(), "worker");
+  const written = new Set<OutputChannel>();
+  const broken = Promise.withResolvers<never>();
+  broken.promise.catch(() => undefined);
+  // A pause must not outlive its conversation: the next one asks the same question again.
+  const interruption = {
+    ...run.interruption,
+    race: <T>(work: Promise<T>) => run.interruption.race(Promise.race([work, broken.promise])),
+  };
+  try {
+    const followed = follow(stream, opening, { ...run, interruption }, written, broken.reject);
+    const { finished, documents } = await interruption.race(Promise.race([followed, sanitizer.failed]));
+    const ending = await run.patience.whileBusy(async () => {
+      const dropped = await endOutput(sanitizer, written, (channel) => isCut(finished, channel));
+      return await interruption.race(endingOfFinished(finished, documents, sanitizer, dropped));
+    });
+    return {
+      ending,
+      recorded() {
+        stream.send({ message: { $case: "recorded", value: {} } }).catch(() => undefined);
+        stream.close();
+      },
+      leave: () => stream.cancel(),
+    };
+  } catch (error) {
+    broken.reject(error);
+    if (isHandedOver(error) || isConnectionLost(error) || isSanitizerLost(error)) {
+      stream.cancel();
+      throw error;
+    }
+    stream.send({ message: { $case: "stop", value: {} } }).catch(() => undefined);
+    stream.close();
+    // What was printed before the break is worth having; a secret that was being written is not.
+    await run.patience.whileBusy(() => endOutput(sanitizer, written, () => true)).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Ends a run that nobody follows at the moment, so that its slot is free when the lease is. */
+export function stopRun(worker: WorkerServiceClient, run: RunAttach): void {
+  const stream: WorkerStream = clientDuplex(worker.run(), "worker");
+  const say = async () => {
+    await stream.send({ message: { $case: "attach", value: run } });
+    await stream.send({ message: { $case: "stop", value: {} } });
+  };
+  // A worker that does not hear it ends the run when nobody has come for a while.
+  say().catch(() => undefined);
+  stream.close();
+}
+
+/** Whether only the way to the worker has broken, so that the run may be there still. */
+export function isConnectionLost(error: unknown): boolean {
+  const cause = error instanceof AirlockError ? error.cause : undefined;
+  return cause instanceof Error && isConnectionBreak(cause as ServiceError);
+}
+
+/** Whether another router follows the run now. */
+export function isSuperseded(error: unknown): boolean {
+  return statusOf(error) === status.ABORTED;
+}
+
+/** What the worker, or the way to it, answered with; undefined for every other error. */
+export function statusOf(error: unknown): status | undefined {
+  const cause = error instanceof AirlockError ? error.cause : undefined;
+  return (cause as { code?: status } | undefined)?.code;
+}
+
+function firstMessage(
+  opening: Opening,
+  { workerId, secretsVersion }: Pick<Conversation, "workerId" | "secretsVersion">,
+): RunRequest["message"] {
+  if (opening.kind === "attach") return { $case: "attach", value: { ...opening, workerId } };
+  const { submission, epoch } = opening.started;
+  const { executionId, code, timeoutMs, settings, memoryJson } = submission;
+  const script = { executionId, code, timeoutMs, settings: { ...settings }, memoryJson };
+  const value = { ...script, epoch, workerId, secretsVersion, network: opening.network };
+  return { $case: "start", value };
+}
+
+async function follow(
+  stream: WorkerStream,
+  opening: Opening,
+  run: Conversation,
+  written: Set<OutputChannel>,
+  onBrokenPause: (cause: unknown) => void,
+): Promise<{ finished: RunFinished; documents: Map<RunDocument_Kind, Uint8Array[]> }> {
+  const executionId =
+    opening.kind === "attach" ? opening.executionId : opening.started.submission.executionId;
+  const documents = new Map<RunDocument_Kind, Uint8Array[]>();
+  let paused: Promise<void> = Promise.resolve();
+  await stream.send({ message: firstMessage(opening, run) });
+  for (;;) {
+    const response = await stream.next();
+    const event = response?.event;
+    switch (event?.$case) {
+      case "output": {
+        const channel = event.value.isStderr ? SanitizeChannel.STDERR : SanitizeChannel.STDOUT;
+        written.add(channel);
+        const { data } = event.value;
+        await run.patience.whileBusy(() => run.sanitizer.write(channel, data));
+        break;
+      }
+      case "llmRequest":
+        // The worker is heard on while the agent thinks: it may be lost in the meantime. And it asks the next question when
+        // somebody else's answer to this one has come first; then this one is open here for a moment more.
+        paused = paused.then(() =>
+          pause(event.value, response?.executionTimeMs ?? 0, stream, executionId, run),
+        );
+        paused.catch(onBrokenPause);
+        break;
+      case "document":
+        documents.set(event.value.kind, [...(documents.get(event.value.kind) ?? []), event.value.data]);
+        break;
+      case "finished":
+        return { finished: event.value, documents };
+      default:
+        throw new AirlockError("worker_lost", "The worker ended the run without saying how.");
+    }
+  }
+}
+
+async function pause(
+  request: LlmRequest,
+  executionTimeMs: number,
+  stream: WorkerStream,
+  executionId: string,
+  run: Conversation,
+): Promise<void> {
+  run.stopwatch.pause();
+  run.runningTime.correct(executionTimeMs);
+  const [prompt, model] = await Promise.all([
+    run.sanitizer.clean(SanitizeChannel.LLM_PROMPT, Buffer.from(request.prompt)),
+    run.sanitizer.clean(SanitizeChannel.LLM_MODEL, Buffer.from(request.model)),
+  ]);
+  await run.output.flush();
+  const redactions = run.sanitizer.takeRedactions();
+  await awaitStore(() => run.store.addRedactions(executionId, redactions), run.interruption, run.clock);
+  const response = await awaitAnswer(
+    { id: request.id, prompt, model },
+    { ...run, executionId, executionTimeMs },
+    run.store,
+    run.clock,
+    run.log,
+  );
+  run.stopwatch.resume();
+  await stream.send({ message: { $case: "answer", value: { llmRequestId: request.id, response } } });
+}
+
+async function endOutput(
+  sanitizer: SanitizerSession,
+  written: ReadonlySet<OutputChannel>,
+  isCut: (channel: OutputChannel) => boolean,
+): Promise<{ stdout: number; stderr: number }> {
+  const end = async (channel: OutputChannel) =>
+    written.has(channel) ? await sanitizer.endOutput(channel, isCut(channel)) : 0;
+  const [stdout, stderr] = await Promise.all([end(SanitizeChannel.STDOUT), end(SanitizeChannel.STDERR)]);
+  return { stdout, stderr };
+}
+
+/** Whether the output may end in the middle of something: it was too long, or the script was killed while it wrote. */
+function isCut({ truncated, endReason }: RunFinished, channel: OutputChannel): boolean {
+  const cutBytes = channel === SanitizeChannel.STDOUT ? truncated?.stdoutBytes : truncated?.stderrBytes;
+  return (cutBytes ?? 0) > 0 || KILLED.has(endReason);
+}

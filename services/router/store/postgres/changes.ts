@@ -1,0 +1,80 @@
+import { EventEmitter } from "node:events";
+import type { ClientConfig } from "pg";
+import type { Clock } from "#common/resilience/clock.ts";
+import { repeat } from "#common/resilience/repeat.ts";
+import type { Log } from "#common/service/log.ts";
+import type { Database } from "./connection.ts";
+import { openListener } from "./listener.ts";
+import { LOOK } from "./statements.ts";
+
+// How late a change is seen whose notice never came: its router died before it sent it, or nobody listened.
+const LOOK_EVERY_MS = 5_000;
+
+/** Who is to be told when what changes: by this router at once, by others through notices, and a net below them. */
+export type Changes = {
+  onChange(executionId: string, listener: () => void): () => void;
+  onClaimable(listener: () => void): () => void;
+  /** This router has changed the execution. */
+  changed(executionId: string): void;
+  /** This router has freed executions, for others to claim. */
+  freed(): void;
+  close(): Promise<void>;
+};
+
+export async function openChanges(
+  db: Database,
+  client: ClientConfig,
+  owner: string,
+  clock: Clock,
+  log: Log,
+): Promise<Changes> {
+  const executions = new EventEmitter().setMaxListeners(0);
+  const claims = new EventEmitter();
+  let seen = new Map<string, string>();
+
+  const look = async () => {
+    const watched = executions.eventNames() as string[];
+    if (watched.length === 0) return seen.clear();
+    try {
+      const rows = await db.rows<{ execution_id: string; state: string }>(LOOK, [watched]);
+      const now = new Map(rows.map((row) => [row.execution_id, row.state]));
+      const before = seen;
+      seen = now;
+      // What is seen for the first time may have changed since its listener read it.
+      for (const id of watched) if (now.get(id) !== before.get(id)) executions.emit(id);
+    } catch (error) {
+      log.debug({ err: error }, "changes not looked for");
+    }
+  };
+  const listener = await openListener(
+    client,
+    owner,
+    {
+      changed: (executionId) => executions.emit(executionId),
+      claimable: () => claims.emit("claimable"),
+      missed: () => void look(),
+    },
+    clock,
+    log,
+  );
+  const stopLooking = repeat(LOOK_EVERY_MS, look, clock);
+  return {
+    onChange(executionId, listener) {
+      executions.on(executionId, listener);
+      return () => executions.off(executionId, listener);
+    },
+    onClaimable(listener) {
+      claims.on("claimable", listener);
+      return () => claims.off("claimable", listener);
+    },
+    changed(executionId) {
+      executions.emit(executionId);
+      listener.tellChanged(executionId);
+    },
+    freed: () => listener.tellClaimable(),
+    async close() {
+      await stopLooking();
+      await listener.close();
+    },
+  };
+}

@@ -1,0 +1,114 @@
+import { piecesOfSlices, SLICE_BYTES, type Slice } from "../reading.ts";
+import { type ExecutionRow, HEAD_COLUMNS, toExecution } from "../rows.ts";
+import type { Reading } from "../store.ts";
+import type { Database, Statement } from "./connection.ts";
+
+type HeadRow = ExecutionRow & { readonly last_position: number | null };
+type OutputRow = {
+  readonly position: number;
+  /** Each begins with its first bytes, in hexadecimal digits. */
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly stdout_bytes: number;
+  readonly stderr_bytes: number;
+};
+
+/** In bytes. The server reads the whole value for each slice. */
+const LARGE_SLICE_BYTES = 1024 * 1024;
+
+const GET_HEAD: Statement = {
+  name: "get-head",
+  text: `SELECT ${HEAD_COLUMNS}, (SELECT max(position) FROM execution_output
+      WHERE execution_output.execution_id = executions.execution_id) AS last_position
+    FROM executions WHERE execution_id = $1`,
+};
+
+/** The next rows, so many of them as are short, and at least one. */
+const READ_OUTPUT: Statement = {
+  name: "read-output",
+  text: `WITH next AS (
+      SELECT position, stdout, stderr, octet_length(stdout) AS stdout_bytes, octet_length(stderr) AS stderr_bytes
+      FROM execution_output WHERE execution_id = $1 AND position > $2 AND position <= $3 ORDER BY position LIMIT 500),
+    summed AS (
+      SELECT *, sum(stdout_bytes + stderr_bytes) OVER (ORDER BY position) - stdout_bytes - stderr_bytes AS before FROM next)
+    SELECT position, stdout_bytes, stderr_bytes, ${hexOf("stdout", "1")} AS stdout, ${hexOf("stderr", "1")} AS stderr
+    FROM summed WHERE before < ${SLICE_BYTES} ORDER BY position`,
+};
+
+const READ_OUTPUT_SLICE = {
+  stdout: outputSlice("stdout"),
+  stderr: outputSlice("stderr"),
+} as const;
+
+const READ_WRITTEN_SLICE = {
+  result: writtenSlice("result"),
+  memoryUpdates: writtenSlice("memory_updates"),
+} as const;
+
+function hexOf(bytea: string, from: string): string {
+  return `encode(substring(${bytea} FROM ${from} FOR ${LARGE_SLICE_BYTES}), 'hex')`;
+}
+
+function outputSlice(column: string): Statement {
+  return {
+    name: `read-${column}`,
+    text: `SELECT ${hexOf(column, "$3::int")} AS hex FROM execution_output WHERE execution_id = $1 AND position = $2`,
+  };
+}
+
+function writtenSlice(column: string): Statement {
+  return {
+    name: `read-${column}`,
+    text: `SELECT ${hexOf(`convert_to(${column}, 'UTF8')`, "$2::int")} AS hex FROM executions WHERE execution_id = $1`,
+  };
+}
+
+/** Reads executions in slices: what the driver is sent in one row, it decodes at one stretch. */
+export function createPostgresReading(db: Database) {
+  const slice = async (statement: Statement, ...values: unknown[]) => {
+    const [row] = await db.rows<{ hex: string }>(statement, values);
+    return Buffer.from(row?.hex ?? "", "hex");
+  };
+
+  async function* outputSlices(executionId: string, last: number): AsyncGenerator<Slice> {
+    for (let after = -1; ; ) {
+      const rows = await db.rows<OutputRow>(READ_OUTPUT, [executionId, after, last]);
+      if (rows.length === 0) return;
+      for (const row of rows) {
+        after = row.position;
+        for (const text of ["stdout", "stderr"] as const) {
+          yield { text, bytes: Buffer.from(row[text], "hex") };
+          for (let from = 1 + LARGE_SLICE_BYTES; from <= row[`${text}_bytes`]; from += LARGE_SLICE_BYTES) {
+            yield { text, bytes: await slice(READ_OUTPUT_SLICE[text], executionId, after, from) };
+          }
+        }
+      }
+    }
+  }
+
+  async function* writtenSlices(executionId: string): AsyncGenerator<Slice> {
+    for (const text of ["result", "memoryUpdates"] as const) {
+      for (let from = 1; ; from += LARGE_SLICE_BYTES) {
+        const bytes = await slice(READ_WRITTEN_SLICE[text], executionId, from);
+        yield { text, bytes };
+        if (bytes.length < LARGE_SLICE_BYTES) break;
+      }
+    }
+  }
+
+  return async (executionId: string): Promise<Reading | undefined> => {
+    const [row] = await db.rows<HeadRow>(GET_HEAD, [executionId]);
+    if (!row) return undefined;
+    const execution = toExecution(row, { stdout: "", stderr: "" });
+    return {
+      execution,
+      pieces: () =>
+        piecesOfSlices(
+          (async function* () {
+            if ("ending" in execution.state) yield* writtenSlices(executionId);
+            if (row.last_position !== null) yield* outputSlices(executionId, row.last_position);
+          })(),
+        ),
+    };
+  };
+}

@@ -1,0 +1,334 @@
+import {
+  DEAD_LETTER_COLUMNS,
+  EXECUTION_COLUMNS,
+  IS_DEAD_LETTER,
+  QUEUE_COLUMNS,
+  SUMMARY_COLUMNS,
+  UNFINISHED_BYTES_COLUMNS,
+} from "../rows.ts";
+import type { ListFilter } from "../store.ts";
+import { DELETE_BYTES, storedBytes, submittedBytes } from "../stored-bytes.ts";
+import type { Statement } from "./connection.ts";
+
+const UNFINISHED = "status IN ('pending', 'running', 'awaiting_llm')";
+const SUBMISSION_COLUMNS =
+  "executions.execution_id, project, code, timeout_ms, settings, memory, created_at_ms";
+
+// A piece that arrives a second time, because nobody knew that the first did, replaces it. One that was held up on its
+// way and comes after its successor is shorter than that, and does not.
+const REPLACE_PIECE = `ON CONFLICT (execution_id, position)
+  DO UPDATE SET stdout = excluded.stdout, stderr = excluded.stderr
+  WHERE length(execution_output.stdout) <= length(excluded.stdout)
+    AND length(execution_output.stderr) <= length(excluded.stderr)`;
+
+/**
+ * Of racing submissions with one key the key's row lets one in; the others wait here for its commit and add nothing. Where
+ * there is no room, the key stays free.
+ */
+export const INSERT: Statement = {
+  name: "insert",
+  text: `WITH room AS (
+      SELECT WHERE NOT EXISTS (SELECT FROM held_projects WHERE project = $2) AND ($9::bigint IS NULL OR $9 > (SELECT count(*) FROM
+          (SELECT 1 FROM executions WHERE project = $2 AND ${UNFINISHED} LIMIT $9) AS queue))
+        AND ($10::bigint IS NULL OR $10 > (SELECT count(*) FROM
+          (SELECT 1 FROM executions WHERE ${UNFINISHED} LIMIT $10) AS queues))),
+    keyed AS (
+      INSERT INTO idempotency_keys (key, fingerprint, execution_id, created_at_ms)
+      SELECT $11::text, $12::text, $1, $8 FROM room WHERE $11 IS NOT NULL
+      ON CONFLICT (key) DO NOTHING RETURNING key)
+    INSERT INTO executions
+    (execution_id, project, status, owner, code, timeout_ms, settings, memory, created_at_ms, retry_of, retry_number,
+      stored_bytes)
+    SELECT $1::text, $2::text, 'pending', $3::text, $4::text, $5::bigint, $6::text, $7::text, $8::bigint,
+      $13::text, $14::bigint, ${submittedBytes("$4::text", "$6::text", "$7::text")}
+    FROM room WHERE $11 IS NULL OR EXISTS (SELECT FROM keyed)
+    ON CONFLICT (retry_of, retry_number) WHERE retry_of IS NOT NULL DO NOTHING`,
+};
+
+export const GET_DEAD_LETTER: Statement = {
+  name: "get-dead-letter",
+  text: `SELECT ${DEAD_LETTER_COLUMNS}, code, timeout_ms, settings, memory FROM executions
+    WHERE execution_id = $1 AND ${IS_DEAD_LETTER}`,
+};
+
+export const GET_IDEMPOTENCY_KEY: Statement = {
+  name: "get-idempotency-key",
+  text: "SELECT fingerprint, execution_id FROM idempotency_keys WHERE key = $1",
+};
+
+export const DELETE_IDEMPOTENCY_KEYS: Statement = {
+  name: "delete-idempotency-keys",
+  text: `WITH old AS (
+      SELECT key FROM idempotency_keys WHERE execution_id IS NULL AND created_at_ms < $1
+      ORDER BY created_at_ms LIMIT $2 FOR UPDATE SKIP LOCKED)
+    DELETE FROM idempotency_keys USING old WHERE idempotency_keys.key = old.key`,
+};
+
+export const HOLD_PROJECT: Statement = {
+  name: "hold-project",
+  text: "INSERT INTO held_projects (project, held_at_ms) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+};
+
+export const RELEASE_PROJECT: Statement = {
+  name: "release-project",
+  text: "DELETE FROM held_projects WHERE project = $1",
+};
+
+export const LIST_HELD_PROJECTS: Statement = {
+  name: "list-held-projects",
+  text: "SELECT project FROM held_projects ORDER BY project",
+};
+
+export const COUNT_QUEUES: Statement = {
+  name: "count-queues",
+  text: `SELECT ${QUEUE_COLUMNS} FROM executions WHERE ${UNFINISHED}`,
+};
+
+export const GET: Statement = {
+  name: "get",
+  text: `SELECT ${EXECUTION_COLUMNS}, output.* FROM executions CROSS JOIN LATERAL (
+      SELECT COALESCE(string_agg(stdout, '' ORDER BY position), '') AS stdout,
+        COALESCE(string_agg(stderr, '' ORDER BY position), '') AS stderr
+      FROM execution_output WHERE execution_id = executions.execution_id) AS output
+    WHERE execution_id = $1`,
+};
+
+export const COUNT_UNFINISHED_BYTES: Statement = {
+  name: "count-unfinished-bytes",
+  text: `SELECT ${UNFINISHED_BYTES_COLUMNS} FROM executions WHERE ${UNFINISHED} GROUP BY project`,
+};
+
+export const GET_OUTLINE: Statement = {
+  name: "get-outline",
+  text: `SELECT status, execution_time_ms, (${storedBytes()})::bigint AS bytes FROM executions WHERE execution_id = $1`,
+};
+
+type Query = { statement: Statement; values: unknown[] };
+
+export function list(filter: ListFilter): Query {
+  return page(SUMMARY_COLUMNS, filter);
+}
+
+export function listDeadLetters(filter: Omit<ListFilter, "status" | "retryOf">): Query {
+  return page(DEAD_LETTER_COLUMNS, { ...filter, status: undefined }, IS_DEAD_LETTER);
+}
+
+/** A page, newest first. It has no name: with a plan for any limit, the server would not trust the index. */
+function page(
+  columns: string,
+  { project, status, limit, before, retryOf }: ListFilter,
+  only = "TRUE",
+): Query {
+  const values: unknown[] = [limit];
+  const conditions = [
+    ["project =", project],
+    ["status =", status],
+    ["execution_id <", before],
+    ["retry_of =", retryOf],
+  ].filter(([, value]) => value !== undefined);
+  const filter = conditions.map(([condition, value]) => `${condition} $${values.push(value)}`);
+  const where = [only, ...filter].join(" AND ");
+  const text = `SELECT ${columns} FROM executions WHERE ${where} ORDER BY execution_id DESC LIMIT $1`;
+  return { statement: { text }, values };
+}
+
+/** Passes over what another router is claiming in this moment. */
+export const CLAIM: Statement = {
+  name: "claim",
+  text: `WITH free AS (
+      SELECT execution_id FROM executions WHERE owner IS NULL AND status = 'pending'
+      ORDER BY execution_id LIMIT $2 FOR UPDATE SKIP LOCKED)
+    UPDATE executions SET owner = $1, epoch = epoch + 1 FROM free
+    WHERE executions.execution_id = free.execution_id RETURNING executions.execution_id, project`,
+};
+
+export const LIST_OWN: Statement = {
+  name: "list-own",
+  text: `SELECT execution_id, project, status FROM executions WHERE owner = $1 AND ${UNFINISHED}`,
+};
+
+export const CLAIM_LOST: Statement = {
+  name: "claim-lost",
+  text: `WITH lost AS (
+      SELECT execution_id FROM executions WHERE owner IS NULL AND status IN ('running', 'awaiting_llm')
+      ORDER BY execution_id LIMIT $2 FOR UPDATE SKIP LOCKED)
+    UPDATE executions SET owner = $1, epoch = epoch + 1 FROM lost
+    WHERE executions.execution_id = lost.execution_id
+    RETURNING ${SUBMISSION_COLUMNS}, epoch, granted, (SELECT COALESCE(max(position) + 1, 0)
+      FROM execution_output WHERE execution_output.execution_id = executions.execution_id) AS next_position`,
+};
+
+export const RELEASE: Statement = {
+  name: "release",
+  text: `UPDATE executions SET owner = NULL WHERE execution_id = $1 AND owner = $2 AND ${UNFINISHED}`,
+};
+
+export const RELEASE_ALL: Statement = {
+  name: "release-all",
+  text: `WITH gone AS (DELETE FROM routers WHERE router_id = $1)
+    UPDATE executions SET owner = NULL WHERE owner = $1 AND ${UNFINISHED}`,
+};
+
+export const HEARTBEAT: Statement = {
+  name: "heartbeat",
+  isUrgent: true,
+  text: `WITH alive AS (
+      INSERT INTO routers (router_id, seen_at) VALUES ($1, now())
+      ON CONFLICT (router_id) DO UPDATE SET seen_at = excluded.seen_at),
+    gone AS (
+      DELETE FROM routers WHERE router_id <> $1 AND seen_at < now() - $2 * interval '1 millisecond'
+      RETURNING router_id)
+    UPDATE executions SET owner = NULL WHERE ${UNFINISHED} AND owner IN (SELECT router_id FROM gone)`,
+};
+
+/** The same router may ask twice, with the same time: the answer to the first may have been lost. */
+export const START: Statement = {
+  name: "start",
+  text: `UPDATE executions SET status = 'running', started_at_ms = $2, granted = $4,
+      execution_time_ms = COALESCE(execution_time_ms, 0)
+    WHERE execution_id = $1 AND owner = $3 AND (status = 'pending' OR (status = 'running' AND started_at_ms = $2))
+    RETURNING ${SUBMISSION_COLUMNS}, epoch`,
+};
+
+export const MARK_AWAITING: Statement = {
+  name: "mark-awaiting",
+  text: `UPDATE executions SET status = 'awaiting_llm', llm_id = $2, llm_prompt = $3, llm_model = $4,
+      llm_answer = NULL, execution_time_ms = GREATEST($5::bigint, execution_time_ms),
+      stored_bytes = ${storedBytes({ llm_prompt: "$3::bytea", llm_model: "$4::bytea", llm_answer: "NULL::bytea" })}
+    WHERE execution_id = $1 AND owner = $6 AND status = 'running' AND llm_id IS DISTINCT FROM $2`,
+};
+
+export const NOTE_RUNNING_TIME: Statement = {
+  name: "note-running-time",
+  text: `UPDATE executions SET execution_time_ms = GREATEST($2::bigint, execution_time_ms)
+    WHERE execution_id = $1 AND owner = $3 AND status = 'running'`,
+};
+
+export const ANSWER: Statement = {
+  name: "answer",
+  text: `UPDATE executions SET status = 'running', llm_answer = $3,
+      stored_bytes = ${storedBytes({ llm_answer: "$3::bytea" })}
+    WHERE execution_id = $1 AND status = 'awaiting_llm' AND llm_id = COALESCE($2, llm_id)`,
+};
+
+export const GET_ANSWER: Statement = {
+  name: "get-answer",
+  text: "SELECT llm_answer FROM executions WHERE execution_id = $1 AND llm_id = $2",
+};
+
+/** The lock keeps an ending from coming between the look at the status and the output. */
+export const APPEND_OUTPUT: Statement = {
+  name: "append-output",
+  text: `WITH unfinished AS (
+      SELECT execution_id FROM executions WHERE execution_id = $1 AND owner = $5 AND ${UNFINISHED} FOR SHARE)
+    INSERT INTO execution_output (execution_id, position, stdout, stderr)
+    SELECT execution_id, $2::bigint, $3::bytea, $4::bytea FROM unfinished ${REPLACE_PIECE}`,
+};
+
+export const ADD_REDACTIONS: Statement = {
+  name: "add-redactions",
+  text: `WITH known AS (SELECT execution_id FROM executions WHERE execution_id = $1 FOR KEY SHARE)
+    INSERT INTO execution_redactions (execution_id, secret, field, count)
+    SELECT execution_id, secret, field, sum(count)
+    FROM known, unnest($2::text[], $3::text[], $4::bigint[]) AS added (secret, field, count)
+    GROUP BY execution_id, secret, field
+    ON CONFLICT (execution_id, secret, field) DO UPDATE SET count = execution_redactions.count + excluded.count`,
+};
+
+/** At least one row when the execution is known. */
+export const GET_REDACTIONS: Statement = {
+  name: "get-redactions",
+  text: `SELECT secret, field, count FROM executions LEFT JOIN execution_redactions USING (execution_id)
+    WHERE execution_id = $1 ORDER BY secret, field`,
+};
+
+export const REQUEST_CANCEL: Statement = {
+  name: "request-cancel",
+  text: `UPDATE executions SET cancel_requested = TRUE WHERE execution_id = $1 AND ${UNFINISHED}`,
+};
+
+export const GET_CANCEL: Statement = {
+  name: "get-cancel",
+  text: "SELECT cancel_requested FROM executions WHERE execution_id = $1",
+};
+
+// The last piece may be there already: a connection can break between a commit and its answer.
+const OUTPUT_WITH_LAST = `octet_length($12::bytea) + octet_length($13::bytea)
+  + (SELECT COALESCE(sum(octet_length(stdout) + octet_length(stderr)), 0) FROM execution_output
+     WHERE execution_output.execution_id = executions.execution_id AND position <> $11::bigint)`;
+
+/** The ending and the last of the output in one commit, and in one exchange with the server. */
+export const FINISH: Statement = {
+  name: "finish",
+  text: `WITH ended AS (
+      UPDATE executions SET status = $2, end_reason = $3, error = $4, result = $5, memory_updates = $6,
+        truncated_stdout = $7, truncated_stderr = $8, execution_time_ms = GREATEST($9::bigint, execution_time_ms),
+        ended_at_ms = $10, stored_bytes = ${storedBytes(
+          { error: "$4::bytea", result: "$5::text", memory_updates: "$6::text" },
+          OUTPUT_WITH_LAST,
+        )}
+      WHERE execution_id = $1 AND owner = $14 AND ${UNFINISHED} RETURNING execution_id),
+    last_piece AS (
+      INSERT INTO execution_output (execution_id, position, stdout, stderr)
+      SELECT execution_id, $11::bigint, $12::bytea, $13::bytea FROM ended
+      WHERE length($12::bytea) + length($13::bytea) > 0 ${REPLACE_PIECE})
+    SELECT execution_id FROM ended`,
+};
+
+export const FORCE_FINISH: Statement = {
+  name: "force-finish",
+  text: `UPDATE executions SET status = $2, end_reason = $3, error = $4, ended_at_ms = $5,
+      stored_bytes = ${storedBytes({ error: "$4::bytea" })}
+    WHERE execution_id = $1 AND ${UNFINISHED}`,
+};
+
+/** Routers that clean up at the same time take different rows. */
+export const DELETE_ENDED: Statement = {
+  name: "delete-ended",
+  text: `WITH old AS (
+      SELECT execution_id, ended_at_ms, stored_bytes FROM executions WHERE ended_at_ms < $1
+      ORDER BY ended_at_ms, execution_id LIMIT $2 FOR UPDATE SKIP LOCKED),
+    summed AS (
+      SELECT execution_id, sum(stored_bytes) OVER (ORDER BY ended_at_ms, execution_id) - stored_bytes AS before FROM old)
+    DELETE FROM executions USING summed
+    WHERE executions.execution_id = summed.execution_id AND before < ${DELETE_BYTES}`,
+};
+
+export const COUNT_STORED_BYTES: Statement = {
+  name: "count-stored-bytes",
+  text: "SELECT project, sum(bytes)::bigint AS bytes FROM stored_bytes GROUP BY project HAVING sum(bytes) > 0",
+};
+
+// Beside the project's hash it makes the key of an advisory lock; "size" in ASCII.
+const REMOVAL_LOCK = 0x73697a65;
+
+/**
+ * One router at a time removes for a project: two would remove twice what is too much. One that comes late has an old
+ * picture, and finds the rows that it picks gone.
+ */
+export const DELETE_OLDEST_ENDED: Statement = {
+  name: "delete-oldest-ended",
+  text: `WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(${REMOVAL_LOCK}, hashtext($1)) AS is_mine),
+    excess AS (SELECT COALESCE(sum(bytes), 0) - $2::bigint AS bytes FROM stored_bytes WHERE project = $1),
+    oldest AS (
+      SELECT execution_id, ended_at_ms, stored_bytes FROM executions
+      WHERE project = $1 AND ended_at_ms IS NOT NULL ORDER BY ended_at_ms, execution_id LIMIT $3),
+    summed AS (
+      SELECT execution_id, sum(stored_bytes) OVER (ORDER BY ended_at_ms, execution_id) - stored_bytes AS before
+      FROM oldest),
+    gone AS (
+      DELETE FROM executions USING summed, excess, turn
+      WHERE turn.is_mine AND executions.execution_id = summed.execution_id
+        AND summed.before < LEAST(excess.bytes, ${DELETE_BYTES})
+      RETURNING executions.execution_id)
+    SELECT NOT turn.is_mine AS is_busy, (SELECT count(*) FROM gone) AS removed FROM turn`,
+};
+
+/** All that a change of state changes, for the executions that somebody watches. */
+export const LOOK: Statement = {
+  name: "look",
+  text: `SELECT execution_id, concat_ws(' ', status, cancel_requested, llm_id) AS state FROM executions
+    WHERE execution_id = ANY ($1)`,
+};
+
+export const PING: Statement = { name: "ping", text: "SELECT 1" };

@@ -1,0 +1,222 @@
+import { type Circuits, createCircuits } from "#common/resilience/circuits.ts";
+import type { Clock } from "#common/resilience/clock.ts";
+import { repeat } from "#common/resilience/repeat.ts";
+import type { Log } from "#common/service/log.ts";
+import { type Output, type OutputPiece, type Redaction, statusOf } from "../../execution.ts";
+import type { PostgresConfig } from "../config.ts";
+import {
+  type ClaimRow,
+  type DeadLetterRow,
+  type ExecutionRow,
+  type KeyRow,
+  type LostRow,
+  type OutlineRow,
+  type OwnRow,
+  type QueuesRow,
+  type RemovalRow,
+  type StartedRow,
+  type SubmissionRow,
+  type SummaryRow,
+  toClaims,
+  toDeadLetter,
+  toExecution,
+  toIdempotencyRecord,
+  toLost,
+  toOutline,
+  toOwn,
+  toQueues,
+  toStarted,
+  toSubmission,
+  toSummary,
+} from "../rows.ts";
+import type { ExecutionStore, StoredBytes, UnfinishedBytes } from "../store.ts";
+import { openChanges } from "./changes.ts";
+import { bytes, openPool, readClientConfig, type Statement } from "./connection.ts";
+import { DATABASE_CIRCUIT } from "./errors.ts";
+import { migrate, readMigrations } from "./migrations.ts";
+import { createPostgresReading } from "./reading.ts";
+import * as sql from "./statements.ts";
+
+const HEARTBEAT_EVERY_MS = 3_000;
+// Five heartbeats: a router that is merely busy is not taken for dead.
+const DEAD_AFTER_MS = 15_000;
+
+/**
+ * Opens the store in a PostgreSQL database that any number of routers share, `owner` being one of them; brings the
+ * database to this Airlock's schema first. Rejects, saying why, when it cannot be used.
+ */
+export async function openPostgresStore(
+  config: PostgresConfig,
+  owner: string,
+  clock: Clock,
+  log: Log,
+  circuits: Circuits = createCircuits("airlock_router", clock, log),
+): Promise<ExecutionStore> {
+  const client = await readClientConfig(config);
+  await migrate(client, await readMigrations(), log);
+  const db = openPool(client, config.maxConnections, circuits.add("database", DATABASE_CIRCUIT), clock, log);
+  const changes = await openChanges(db, client, owner, clock, log);
+
+  const heartbeat = async () => {
+    try {
+      if ((await db.change(sql.HEARTBEAT, [owner, DEAD_AFTER_MS])) > 0) changes.freed();
+    } catch (error) {
+      log.warn({ err: error }, "this router's heartbeat was not taken");
+    }
+  };
+  await heartbeat();
+  const stopHeartbeat = repeat(HEARTBEAT_EVERY_MS, heartbeat, clock);
+
+  const changed = (executionId: string, took: boolean) => {
+    if (took) changes.changed(executionId);
+    return took;
+  };
+  const change = async (statement: Statement, executionId: string, ...values: unknown[]) =>
+    changed(executionId, (await db.change(statement, [executionId, ...values])) > 0);
+  const one = async <Row>(statement: Statement, ...values: unknown[]) =>
+    (await db.rows<Row>(statement, values))[0];
+  const pieceOf = ({ position, stdout, stderr }: OutputPiece) => [position, bytes(stdout), bytes(stderr)];
+
+  return {
+    async insert(
+      { executionId, project, code, timeoutMs, settings, memoryJson, createdAtMs },
+      { maxUnfinished, maxUnfinishedInTotal, idempotency, retry } = {},
+    ) {
+      const submitted = [code, timeoutMs, JSON.stringify(settings), memoryJson, createdAtMs];
+      const limits = [maxUnfinished ?? null, maxUnfinishedInTotal ?? null];
+      const key = [idempotency?.key ?? null, idempotency?.fingerprint ?? null];
+      const repeats = [retry?.of ?? null, retry?.number ?? null];
+      const values = [executionId, project, owner, ...submitted, ...limits, ...key, ...repeats];
+      return (await db.change(sql.INSERT, values)) > 0;
+    },
+    async getIdempotencyKey(key) {
+      const row = await one<KeyRow>(sql.GET_IDEMPOTENCY_KEY, key);
+      return row && toIdempotencyRecord(row);
+    },
+    deleteIdempotencyKeysBefore: (usedBeforeMs, limit) =>
+      db.change(sql.DELETE_IDEMPOTENCY_KEYS, [usedBeforeMs, limit]),
+    holdProject: async (project, heldAtMs) => (await db.change(sql.HOLD_PROJECT, [project, heldAtMs])) > 0,
+    releaseProject: async (project) => (await db.change(sql.RELEASE_PROJECT, [project])) > 0,
+    async listHeldProjects() {
+      return (await db.rows<{ project: string }>(sql.LIST_HELD_PROJECTS)).map(({ project }) => project);
+    },
+    countQueues: async (project) => toQueues(await one<QueuesRow>(sql.COUNT_QUEUES, project)),
+    async get(executionId) {
+      const row = await one<ExecutionRow & Output>(sql.GET, executionId);
+      return row && toExecution(row, row);
+    },
+    read: createPostgresReading(db),
+    countUnfinishedBytes: () => db.rows<UnfinishedBytes>(sql.COUNT_UNFINISHED_BYTES),
+    async getOutline(executionId) {
+      const row = await one<OutlineRow>(sql.GET_OUTLINE, executionId);
+      return row && toOutline(row);
+    },
+    async list(filter) {
+      const { statement, values } = sql.list(filter);
+      return (await db.rows<SummaryRow>(statement, values)).map(toSummary);
+    },
+    async listDeadLetters(filter) {
+      const { statement, values } = sql.listDeadLetters(filter);
+      return (await db.rows<DeadLetterRow>(statement, values)).map(toDeadLetter);
+    },
+    async getDeadLetter(executionId) {
+      const row = await one<DeadLetterRow & SubmissionRow>(sql.GET_DEAD_LETTER, executionId);
+      return row && { letter: toDeadLetter(row), submission: toSubmission(row) };
+    },
+    claimPending: async (limit) => toClaims(await db.rows<ClaimRow>(sql.CLAIM, [owner, limit])),
+    listOwn: async () => toOwn(await db.rows<OwnRow>(sql.LIST_OWN, [owner])),
+    claimLost: async (limit) => toLost(await db.rows<LostRow>(sql.CLAIM_LOST, [owner, limit])),
+    async release(executionId) {
+      if ((await db.change(sql.RELEASE, [executionId, owner])) > 0) changes.freed();
+    },
+    async start(executionId, startedAtMs, grant) {
+      const row = await one<StartedRow>(sql.START, executionId, startedAtMs, owner, JSON.stringify(grant));
+      changed(executionId, row !== undefined);
+      return row && toStarted(row);
+    },
+    markAwaiting: (executionId, { id, prompt, model }, executionTimeMs) =>
+      change(sql.MARK_AWAITING, executionId, id, bytes(prompt), bytes(model), executionTimeMs, owner),
+    async noteRunningTime(executionId, elapsedMs) {
+      await db.change(sql.NOTE_RUNNING_TIME, [executionId, elapsedMs, owner]);
+    },
+    answer: (executionId, questionId, response) =>
+      change(sql.ANSWER, executionId, questionId ?? null, bytes(response)),
+    async getAnswer(executionId, questionId) {
+      const row = await one<{ llm_answer: string | null }>(sql.GET_ANSWER, executionId, questionId);
+      return row?.llm_answer ?? undefined;
+    },
+    async appendOutput(executionId, piece) {
+      return (await db.change(sql.APPEND_OUTPUT, [executionId, ...pieceOf(piece), owner])) > 0;
+    },
+    async addRedactions(executionId, redactions) {
+      if (redactions.length === 0) return;
+      const columns = [
+        redactions.map(({ secret }) => secret),
+        redactions.map(({ field }) => field),
+        redactions.map(({ count }) => count),
+      ];
+      await db.change(sql.ADD_REDACTIONS, [executionId, ...columns]);
+    },
+    async getRedactions(executionId) {
+      const rows = await db.rows<Redaction | { secret: null }>(sql.GET_REDACTIONS, [executionId]);
+      return rows.length === 0 ? undefined : rows.filter((row): row is Redaction => row.secret !== null);
+    },
+    requestCancel: (executionId) => change(sql.REQUEST_CANCEL, executionId),
+    async isCancelRequested(executionId) {
+      const row = await one<{ cancel_requested: boolean }>(sql.GET_CANCEL, executionId);
+      return row?.cancel_requested === true;
+    },
+    async finish(executionId, ending, last, endedAtMs) {
+      const { reason, error, resultJson, memoryUpdatesJson, truncated, executionTimeMs } = ending;
+      const row = await one(
+        sql.FINISH,
+        executionId,
+        statusOf(ending),
+        reason,
+        bytes(error),
+        resultJson,
+        memoryUpdatesJson,
+        truncated.stdout,
+        truncated.stderr,
+        executionTimeMs,
+        endedAtMs,
+        ...pieceOf(last),
+        owner,
+      );
+      return changed(executionId, row !== undefined);
+    },
+    forceFinish: (executionId, ending, endedAtMs) =>
+      change(sql.FORCE_FINISH, executionId, statusOf(ending), ending.reason, bytes(ending.error), endedAtMs),
+    deleteEndedBefore: (endedBeforeMs, limit) => db.change(sql.DELETE_ENDED, [endedBeforeMs, limit]),
+    // The disk is the server's, who may compress or not.
+    capacity: async () => ({
+      bytes: Number.POSITIVE_INFINITY,
+      freeBytes: Number.POSITIVE_INFINITY,
+      keptFreeBytes: 0,
+    }),
+    countStoredBytes: () => db.rows<StoredBytes>(sql.COUNT_STORED_BYTES),
+    async deleteOldestEnded(project, keepBytes, limit) {
+      const row = await one<RemovalRow>(sql.DELETE_OLDEST_ENDED, project, Math.floor(keepBytes), limit);
+      return { removed: row?.removed ?? 0, isBusy: row?.is_busy === true };
+    },
+    onChange: changes.onChange,
+    onClaimable: changes.onClaimable,
+    isShared: true,
+    async ping() {
+      await db.rows(sql.PING);
+    },
+    async close() {
+      await stopHeartbeat();
+      try {
+        if ((await db.change(sql.RELEASE_ALL, [owner])) > 0) changes.freed();
+      } catch (error) {
+        log.warn(
+          { err: error },
+          "pending executions not given back; they are free once this router is missed",
+        );
+      }
+      await changes.close();
+      await db.close();
+    },
+  };
+}

@@ -1,0 +1,44 @@
+import type { Clock } from "#common/resilience/clock.ts";
+import type { Log } from "#common/service/log.ts";
+import type { ExecutionStore } from "./store.ts";
+
+const SWEEP_EVERY_MS = 60_000;
+// Small enough that a sweep never holds up a submission.
+const BATCH = 200;
+
+// Whoever sends a request again does so within a day; from then on a key lives as long as its execution.
+const KEEP_KEYS_MS = 24 * 3_600_000;
+
+/**
+ * Forgets executions `retentionMs` after they ended, and idempotency keys after a day at the earliest; the returned
+ * function stops it.
+ */
+export function startRetention(
+  store: ExecutionStore,
+  retentionMs: number,
+  clock: Clock,
+  log: Log,
+): () => void {
+  let stopTimer: () => void = () => undefined;
+  let stopped = false;
+  const sweep = async () => {
+    let waitMs = Math.min(SWEEP_EVERY_MS, Math.max(retentionMs, 1_000));
+    try {
+      const deleted = await store.deleteEndedBefore(clock.now() - retentionMs, BATCH);
+      if (deleted > 0) log.debug({ deleted }, "finished executions forgotten");
+      const keys = await store.deleteIdempotencyKeysBefore(clock.now() - KEEP_KEYS_MS, BATCH);
+      if (deleted > 0 || keys === BATCH) waitMs = 50;
+    } catch (error) {
+      log.error({ err: error }, "retention failed");
+    }
+    if (!stopped) stopTimer = clock.after(waitMs, run);
+  };
+  const run = () => {
+    void sweep();
+  };
+  stopTimer = clock.after(Math.min(1_000, retentionMs), run);
+  return () => {
+    stopped = true;
+    stopTimer();
+  };
+}

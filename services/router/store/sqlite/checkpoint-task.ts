@@ -1,0 +1,12 @@
+import { DatabaseSync } from "node:sqlite";
+import type { Task } from "#common/event-loop/background-thread.ts";
+
+/** What the other thread does for `startCheckpoints`. PASSIVE: writers and readers never wait for it. */
+export default function checkpoint({ input: path }: Task<string>): void {
+  const db = new DatabaseSync(path);
+  try {
+    db.exec("PRAGMA wal_checkpoint(PASSIVE)");
+  } finally {
+    db.close();
+  }
+}

@@ -1,0 +1,92 @@
+import type { DatabaseSync } from "node:sqlite";
+import { Turn } from "#common/event-loop/turn.ts";
+import { piecesOf } from "#common/text-pieces.ts";
+
+/** Texts of an execution that are longer together are kept apart from its row. */
+const ROW_CHARACTERS = 64 * 1024;
+/** SQLite needs about two milliseconds to write so much. */
+const PIECE_CHARACTERS = 256 * 1024;
+
+export const LONG_TEXTS_SCHEMA = `
+  ALTER TABLE executions ADD COLUMN apart_bytes INTEGER NOT NULL DEFAULT 0;
+  CREATE TABLE long_texts (
+    execution_id TEXT NOT NULL,
+    field TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    piece TEXT NOT NULL,
+    PRIMARY KEY (execution_id, field, position)
+  ) STRICT;
+  CREATE TRIGGER executions_long_texts AFTER DELETE ON executions WHEN OLD.apart_bytes > 0
+  BEGIN DELETE FROM long_texts WHERE execution_id = OLD.execution_id; END`;
+
+type RowWithTexts = { readonly execution_id: string; readonly apart_bytes: number };
+
+/** What a row holds of its texts: all of them, or empty ones and how many bytes stand apart. */
+export type InRow<Field extends string> = Readonly<Record<Field, string>> & { readonly apartBytes: number };
+
+/**
+ * The long texts of executions, in pieces beside their rows. SQLite writes a whole row anew for each change of it, and
+ * reads past long columns to those behind them; and a text of fifteen megabytes in one statement holds the process up for a
+ * tenth of a second. Pieces are written, in turns with other work, before the row that they belong to tells of them.
+ */
+export function createLongTexts(db: DatabaseSync) {
+  // Of executions that were never accepted.
+  db.exec("DELETE FROM long_texts WHERE execution_id NOT IN (SELECT execution_id FROM executions)");
+  const insert = db.prepare(
+    "INSERT INTO long_texts (execution_id, field, position, piece) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET piece = ?4",
+  );
+  const select = db.prepare(
+    "SELECT piece FROM long_texts WHERE execution_id = ? AND field = ? AND position = ?",
+  );
+  const remove = db.prepare("DELETE FROM long_texts WHERE execution_id = ? AND field = ?");
+
+  const read = async (executionId: string, field: string): Promise<string> => {
+    const turn = new Turn();
+    let text = "";
+    for (let position = 0; ; position++) {
+      const row = select.get(executionId, field, position) as { piece: string } | undefined;
+      if (!row) return text;
+      text += row.piece;
+      if (turn.isOver) await turn.next();
+    }
+  };
+
+  return {
+    /** Writes the texts apart if they are long, and says what the row is to hold. */
+    async write<Field extends string>(
+      executionId: string,
+      texts: Readonly<Record<Field, string>>,
+    ): Promise<InRow<Field>> {
+      const fields = Object.entries(texts) as [Field, string][];
+      if (fields.reduce((sum, [, text]) => sum + text.length, 0) <= ROW_CHARACTERS)
+        return { ...texts, apartBytes: 0 };
+      const turn = new Turn();
+      let apartBytes = 0;
+      for (const [field, text] of fields) {
+        let position = 0;
+        for (const piece of piecesOf(text, PIECE_CHARACTERS)) {
+          insert.run(executionId, field, position++, piece);
+          apartBytes += Buffer.byteLength(piece);
+          if (turn.isOver) await turn.next();
+        }
+      }
+      const empty = Object.fromEntries(fields.map(([field]) => [field, ""])) as Record<Field, string>;
+      return { ...empty, apartBytes };
+    },
+
+    /** The row with those of its fields that stand apart, which are empty in it. */
+    async restore<Row extends RowWithTexts>(row: Row, fields: readonly (keyof Row & string)[]): Promise<Row> {
+      if (row.apart_bytes === 0) return row;
+      const restored = { ...row };
+      for (const field of fields.filter((field) => row[field] === "")) {
+        restored[field] = (await read(row.execution_id, field)) as Row[typeof field];
+      }
+      return restored;
+    },
+
+    /** Forgets texts that no row tells of. */
+    forget(executionId: string, fields: readonly string[]): void {
+      for (const field of fields) remove.run(executionId, field);
+    },
+  };
+}

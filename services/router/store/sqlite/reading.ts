@@ -1,0 +1,98 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { piecesOfSlices, SLICE_BYTES, type Slice } from "../reading.ts";
+import { type ExecutionRow, HEAD_COLUMNS, toExecution } from "../rows.ts";
+import type { LongText, Reading } from "../store.ts";
+
+type HeadRow = ExecutionRow & { readonly apart_bytes: number; readonly last_position: number | null };
+type OutputRow = {
+  readonly position: number;
+  readonly stdout_bytes: number;
+  readonly stderr_bytes: number;
+};
+
+/** SQLite reads a value from its beginning for each part of it, some milliseconds for so many bytes. */
+const READ_BYTES = 16 * 1024 * 1024;
+
+const WRITTEN = [
+  ["result", "result"],
+  ["memoryUpdates", "memory_updates"],
+] as const satisfies readonly (readonly [LongText, string])[];
+
+/**
+ * Reads executions in slices. Bytes go on as they are stored, and no text is made
+ * of them on the way.
+ */
+export function createSqliteReading(db: DatabaseSync) {
+  const selectHead = db.prepare(
+    `SELECT ${HEAD_COLUMNS}, apart_bytes, (SELECT max(position) FROM execution_output
+       WHERE execution_output.execution_id = executions.execution_id) AS last_position
+     FROM executions WHERE execution_id = ?`,
+  );
+  const selectOutput = db.prepare(
+    `SELECT position, octet_length(stdout) AS stdout_bytes, octet_length(stderr) AS stderr_bytes FROM execution_output
+     WHERE execution_id = ? AND position > ? AND position <= ? ORDER BY position LIMIT 1`,
+  );
+  const slice = (column: string, rest: string) =>
+    db.prepare(`SELECT substr(CAST(${column} AS BLOB), ?1, ${READ_BYTES}) AS bytes ${rest}`);
+  const ofOutput = "FROM execution_output WHERE execution_id = ?2 AND position = ?3";
+  const output = { stdout: slice("stdout", ofOutput), stderr: slice("stderr", ofOutput) };
+  const ofRow = "FROM executions WHERE execution_id = ?2";
+  const written = { result: slice("result", ofRow), memory_updates: slice("memory_updates", ofRow) };
+  const selectApart = db.prepare(
+    `SELECT CAST(piece AS BLOB) AS bytes FROM long_texts WHERE execution_id = ? AND field = ? AND position = ?`,
+  );
+  function* slices(text: LongText, bytes: Uint8Array): Generator<Slice> {
+    for (let from = 0; from < bytes.length; from += SLICE_BYTES) {
+      yield { text, bytes: bytes.subarray(from, from + SLICE_BYTES) };
+    }
+  }
+  const bytesOf = (statement: StatementSync, ...values: (string | number)[]) =>
+    (statement.get(...values) as { bytes: Uint8Array } | undefined)?.bytes;
+
+  function* outputSlices(executionId: string, last: number): Generator<Slice> {
+    for (let after = -1; ; ) {
+      const row = selectOutput.get(executionId, after, last) as OutputRow | undefined;
+      if (!row) return;
+      after = row.position;
+      for (const text of ["stdout", "stderr"] as const) {
+        for (let from = 1; from <= row[`${text}_bytes`]; from += READ_BYTES) {
+          const bytes = bytesOf(output[text], from, executionId, after);
+          if (!bytes) return;
+          yield* slices(text, bytes);
+        }
+      }
+    }
+  }
+
+  function* writtenSlices(executionId: string, hasTextsApart: boolean): Generator<Slice> {
+    for (const [text, column] of WRITTEN) {
+      for (let from = 1; ; from += READ_BYTES) {
+        const bytes = bytesOf(written[column], from, executionId);
+        if (!bytes || bytes.length === 0) break;
+        yield* slices(text, bytes);
+        if (bytes.length < READ_BYTES) break;
+      }
+      for (let position = 0; hasTextsApart; position++) {
+        const bytes = bytesOf(selectApart, executionId, column, position);
+        if (!bytes) break;
+        yield { text, bytes };
+      }
+    }
+  }
+
+  return (executionId: string): Reading | undefined => {
+    const row = selectHead.get(executionId) as HeadRow | undefined;
+    if (!row) return undefined;
+    const execution = toExecution(row, { stdout: "", stderr: "" });
+    return {
+      execution,
+      pieces: () =>
+        piecesOfSlices(
+          (async function* () {
+            if ("ending" in execution.state) yield* writtenSlices(executionId, row.apart_bytes > 0);
+            yield* outputSlices(executionId, row.last_position ?? -1);
+          })(),
+        ),
+    };
+  };
+}

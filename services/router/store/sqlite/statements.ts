@@ -1,0 +1,167 @@
+import type { DatabaseSync, SQLInputValue } from "node:sqlite";
+import {
+  DEAD_LETTER_COLUMNS,
+  EXECUTION_COLUMNS,
+  IS_DEAD_LETTER,
+  QUEUE_COLUMNS,
+  UNFINISHED_BYTES_COLUMNS,
+} from "../rows.ts";
+import type { ListFilter } from "../store.ts";
+import { OUTPUT, storedBytes, submittedBytes } from "../stored-bytes.ts";
+
+export const UNFINISHED = "status IN ('pending', 'running', 'awaiting_llm')";
+
+const SUBMISSION_COLUMNS =
+  "execution_id, project, code, timeout_ms, settings, memory, created_at_ms, apart_bytes";
+/** What stands beside the row: the pieces of output, and of long texts. */
+const BESIDE = `${OUTPUT} + apart_bytes`;
+
+/** Every statement of the SQLite store but the list's, which depends on its filter. */
+export function prepareStatements(db: DatabaseSync) {
+  return {
+    insert: db.prepare(
+      `INSERT INTO executions (execution_id, project, status, owner, code, timeout_ms, settings, memory, created_at_ms,
+       retry_of, retry_number, apart_bytes, stored_bytes)
+       SELECT ?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8, ?12, ?13, ?14, ${submittedBytes("?4", "?6", "?7")} + ?14
+       WHERE (?9 IS NULL OR (SELECT count(*) FROM executions WHERE project = ?2 AND ${UNFINISHED}) < ?9)
+       AND (?10 IS NULL OR (SELECT count(*) FROM executions WHERE ${UNFINISHED}) < ?10)
+       AND NOT EXISTS (SELECT 1 FROM held_projects WHERE project = ?2)
+       AND NOT EXISTS (SELECT 1 FROM idempotency_keys WHERE key = ?11)
+       AND NOT EXISTS (SELECT 1 FROM executions WHERE retry_of = ?12 AND retry_number = ?13)`,
+    ),
+    selectDeadLetter: db.prepare(
+      `SELECT ${DEAD_LETTER_COLUMNS}, code, timeout_ms, settings, memory, apart_bytes FROM executions
+       WHERE execution_id = ? AND ${IS_DEAD_LETTER}`,
+    ),
+    insertKey: db.prepare(
+      "INSERT INTO idempotency_keys (key, fingerprint, execution_id, created_at_ms) VALUES (?, ?, ?, ?)",
+    ),
+    selectKey: db.prepare("SELECT fingerprint, execution_id FROM idempotency_keys WHERE key = ?"),
+    deleteKeys: db.prepare(
+      `DELETE FROM idempotency_keys WHERE key IN (SELECT key FROM idempotency_keys
+       WHERE execution_id IS NULL AND created_at_ms < ? ORDER BY created_at_ms LIMIT ?)`,
+    ),
+    hold: db.prepare("INSERT INTO held_projects (project, held_at_ms) VALUES (?, ?) ON CONFLICT DO NOTHING"),
+    unhold: db.prepare("DELETE FROM held_projects WHERE project = ?"),
+    selectHeld: db.prepare("SELECT project FROM held_projects ORDER BY project"),
+    countQueues: db.prepare(
+      `SELECT ${QUEUE_COLUMNS.replaceAll("$1", "?1")} FROM executions WHERE ${UNFINISHED}`,
+    ),
+    select: db.prepare(`SELECT ${EXECUTION_COLUMNS}, apart_bytes FROM executions WHERE execution_id = ?`),
+    selectUnfinishedBytes: db.prepare(
+      `SELECT ${UNFINISHED_BYTES_COLUMNS} FROM executions WHERE ${UNFINISHED} GROUP BY project`,
+    ),
+    selectOutline: db.prepare(
+      `SELECT status, execution_time_ms, ${storedBytes({}, BESIDE)} AS bytes FROM executions WHERE execution_id = ?`,
+    ),
+    selectOutput: db.prepare(
+      "SELECT stdout, stderr FROM execution_output WHERE execution_id = ? ORDER BY position",
+    ),
+    insertOutput: db.prepare(
+      `INSERT INTO execution_output (execution_id, position, stdout, stderr)
+       SELECT execution_id, ?, ?, ? FROM executions WHERE execution_id = ? AND owner = ? AND ${UNFINISHED}
+       ON CONFLICT (execution_id, position) DO UPDATE SET stdout = excluded.stdout, stderr = excluded.stderr`,
+    ),
+    claim: db.prepare(
+      `UPDATE executions SET owner = ?, epoch = epoch + 1 WHERE execution_id IN
+       (SELECT execution_id FROM executions WHERE status = 'pending' AND owner IS NULL ORDER BY execution_id LIMIT ?)
+       RETURNING execution_id, project`,
+    ),
+    selectOwn: db.prepare(
+      `SELECT execution_id, project, status FROM executions WHERE owner = ? AND ${UNFINISHED}`,
+    ),
+    release: db.prepare(
+      `UPDATE executions SET owner = NULL WHERE execution_id = ? AND owner = ? AND ${UNFINISHED}`,
+    ),
+    claimLost: db.prepare(
+      `UPDATE executions SET owner = ?, epoch = epoch + 1 WHERE execution_id IN
+       (SELECT execution_id FROM executions WHERE status IN ('running', 'awaiting_llm') AND owner IS NULL
+        ORDER BY execution_id LIMIT ?)
+       RETURNING ${SUBMISSION_COLUMNS}, epoch, granted, (SELECT COALESCE(max(position) + 1, 0)
+         FROM execution_output WHERE execution_output.execution_id = executions.execution_id) AS next_position`,
+    ),
+    start: db.prepare(
+      `UPDATE executions SET status = 'running', started_at_ms = ?, granted = ?, execution_time_ms = 0
+       WHERE execution_id = ? AND status = 'pending' AND owner = ?
+       RETURNING ${SUBMISSION_COLUMNS}, epoch`,
+    ),
+    markAwaiting: db.prepare(
+      `UPDATE executions SET status = 'awaiting_llm', llm_id = ?1, llm_prompt = ?2, llm_model = ?3, llm_answer = NULL,
+       execution_time_ms = MAX(?4, COALESCE(execution_time_ms, 0)),
+       stored_bytes = ${storedBytes({ llm_prompt: "?2", llm_model: "?3", llm_answer: "NULL" }, BESIDE)}
+       WHERE execution_id = ?5 AND owner = ?6 AND status = 'running' AND llm_id IS NOT ?1`,
+    ),
+    noteRunningTime: db.prepare(
+      `UPDATE executions SET execution_time_ms = MAX(?1, COALESCE(execution_time_ms, 0))
+       WHERE execution_id = ?2 AND owner = ?3 AND status = 'running'`,
+    ),
+    answer: db.prepare(
+      `UPDATE executions SET status = 'running', llm_answer = ?1, stored_bytes = ${storedBytes({ llm_answer: "?1" }, BESIDE)}
+       WHERE execution_id = ?2 AND status = 'awaiting_llm' AND llm_id = COALESCE(?3, llm_id)`,
+    ),
+    selectAnswer: db.prepare("SELECT llm_answer FROM executions WHERE execution_id = ? AND llm_id = ?"),
+    requestCancel: db.prepare(
+      `UPDATE executions SET cancel_requested = 1 WHERE execution_id = ? AND ${UNFINISHED}`,
+    ),
+    selectCancel: db.prepare("SELECT cancel_requested FROM executions WHERE execution_id = ?"),
+    finish: db.prepare(
+      `UPDATE executions SET status = ?1, end_reason = ?2, error = ?3, result = ?4, memory_updates = ?5,
+       truncated_stdout = ?6, truncated_stderr = ?7, ended_at_ms = ?9,
+       execution_time_ms = CASE WHEN ?8 IS NULL THEN execution_time_ms ELSE MAX(?8, COALESCE(execution_time_ms, 0)) END,
+       apart_bytes = apart_bytes + ?12,
+       stored_bytes = ${storedBytes({ error: "?3", result: "?4", memory_updates: "?5" }, BESIDE)} + ?12
+       WHERE execution_id = ?10 AND owner = ?11 AND ${UNFINISHED}`,
+    ),
+    forceFinish: db.prepare(
+      `UPDATE executions SET status = ?1, end_reason = ?2, error = ?3, ended_at_ms = ?4,
+       stored_bytes = ${storedBytes({ error: "?3" }, BESIDE)}
+       WHERE execution_id = ?5 AND ${UNFINISHED}`,
+    ),
+    addRedaction: db.prepare(
+      `INSERT INTO execution_redactions (execution_id, secret, field, count)
+       SELECT execution_id, ?, ?, ? FROM executions WHERE execution_id = ?
+       ON CONFLICT (execution_id, secret, field) DO UPDATE SET count = count + excluded.count`,
+    ),
+    selectRedactions: db.prepare(
+      "SELECT secret, field, count FROM execution_redactions WHERE execution_id = ? ORDER BY secret, field",
+    ),
+    selectUnfinished: db.prepare(
+      `SELECT 1 FROM executions WHERE execution_id = ? AND owner = ? AND ${UNFINISHED}`,
+    ),
+    selectResult: db.prepare("SELECT result FROM executions WHERE execution_id = ?"),
+    selectExists: db.prepare("SELECT 1 FROM executions WHERE execution_id = ?"),
+    selectStoredBytes: db.prepare("SELECT project, bytes FROM stored_bytes WHERE bytes > 0"),
+    selectStoredBytesOf: db.prepare("SELECT bytes FROM stored_bytes WHERE project = ?"),
+    // The indexes have all that these read.
+    selectEndedBefore: db.prepare(
+      `SELECT execution_id, stored_bytes FROM executions WHERE ended_at_ms < ?
+       ORDER BY ended_at_ms, execution_id LIMIT ?`,
+    ),
+    selectEndedOf: db.prepare(
+      `SELECT execution_id, stored_bytes FROM executions WHERE project = ? AND ended_at_ms IS NOT NULL
+       ORDER BY ended_at_ms, execution_id LIMIT ?`,
+    ),
+    delete: db.prepare("DELETE FROM executions WHERE execution_id = ?"),
+  };
+}
+
+/** A page of a list, newest first; the statement depends on what the filter names. */
+export function pageQuery(
+  columns: string,
+  { project, status, before, retryOf, limit }: Partial<ListFilter> & { readonly limit: number },
+  only = "TRUE",
+): { readonly text: string; readonly values: SQLInputValue[] } {
+  const conditions = [only];
+  const values: SQLInputValue[] = [];
+  const where = (condition: string, value: SQLInputValue | undefined) => {
+    if (value === undefined) return;
+    conditions.push(condition);
+    values.push(value);
+  };
+  where("project = ?", project);
+  where("status = ?", status);
+  where("execution_id < ?", before);
+  where("retry_of = ?", retryOf);
+  const text = `SELECT ${columns} FROM executions WHERE ${conditions.join(" AND ")} ORDER BY execution_id DESC LIMIT ?`;
+  return { text, values: [...values, limit] };
+}

@@ -1,0 +1,327 @@
+import { EventEmitter } from "node:events";
+import { closeSync, openSync } from "node:fs";
+import { stat, statfs } from "node:fs/promises";
+import { dirname } from "node:path";
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { ConfigError } from "#common/service/environment.ts";
+import type { Output, OutputPiece, Redaction } from "../../execution.ts";
+import { statusOf } from "../../execution.ts";
+import {
+  type ClaimRow,
+  DEAD_LETTER_COLUMNS,
+  type DeadLetterRow,
+  type ExecutionRow,
+  IS_DEAD_LETTER,
+  type KeyRow,
+  type LostRow,
+  type OutlineRow,
+  type OwnRow,
+  type QueuesRow,
+  type StartedRow,
+  SUMMARY_COLUMNS,
+  type SubmissionRow,
+  type SummaryRow,
+  toClaims,
+  toDeadLetter,
+  toExecution,
+  toIdempotencyRecord,
+  toLost,
+  toOutline,
+  toOwn,
+  toQueues,
+  toStarted,
+  toSubmission,
+  toSummary,
+} from "../rows.ts";
+import type { ExecutionStore, ListFilter, UnfinishedBytes } from "../store.ts";
+import { PAGES_WITHOUT_THREAD, startCheckpoints } from "./checkpoints.ts";
+import { createSqliteDeletions } from "./deletions.ts";
+import { createLongTexts } from "./long-texts.ts";
+import { createSqliteReading } from "./reading.ts";
+import { openReserve, refusalOfFull } from "./reserve.ts";
+import { MIGRATIONS } from "./schema.ts";
+import { pageQuery, prepareStatements, UNFINISHED } from "./statements.ts";
+
+type Apart = { readonly execution_id: string; readonly apart_bytes: number };
+
+const SUBMITTED = ["code", "settings", "memory"] as const;
+const WRITTEN = ["result", "memory_updates"] as const;
+
+// For the database's own log, and for what runs at that moment to be recorded.
+const KEPT_FREE_BYTES = 256 * 1024 * 1024;
+// With less than this on the disk, room for endings, answers and cancellations is held by a file.
+const SCARCE_BYTES = 2 * 1024 * 1024 * 1024;
+// An ending without more than this is recorded from the reserve, and a larger one without its output.
+const SMALL_ENDING_CHARACTERS = 128 * 1024;
+
+/**
+ * Opens the store in one SQLite file, for one router in one process. What was committed outlives the death of the
+ * process; a power cut may take the last moments with it (docs/decisions/0001). `owner` is the router that opens it; what
+ * an earlier one had belongs to nobody then. Throws when the file cannot be opened.
+ */
+export function openSqliteStore(path: string, owner: string): ExecutionStore {
+  // SQLite gives its other files the mode of this one; what agents sent is nobody else's to read.
+  closeSync(openSync(path, "a", 0o600));
+  const lock = lockStore(`${path}-lock`);
+  const db = new DatabaseSync(path);
+  db.exec(
+    `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 2000; PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = ${PAGES_WITHOUT_THREAD}`,
+  );
+  migrate(db, path);
+  db.exec(`UPDATE executions SET owner = NULL WHERE owner IS NOT NULL AND ${UNFINISHED}`);
+  const checkpoints = startCheckpoints(db, path);
+  const reserve = openReserve(`${path}-reserve`);
+  const changes = new EventEmitter().setMaxListeners(0);
+
+  const sql = prepareStatements(db);
+  const longTexts = createLongTexts(db);
+  const read = createSqliteReading(db);
+
+  const changed = (executionId: string, took: boolean) => {
+    if (took) changes.emit(executionId);
+    return took;
+  };
+  const run = (statement: StatementSync, ...values: SQLInputValue[]) =>
+    Number(statement.run(...values).changes);
+  /** Whether an execution went while its long texts were read, so that they are not whole. */
+  const isForgotten = (row: Apart) => row.apart_bytes > 0 && !sql.selectExists.get(row.execution_id);
+  const inTransaction = <T>(work: () => T): T => {
+    db.exec("BEGIN IMMEDIATE");
+    try {
+      const result = work();
+      db.exec("COMMIT");
+      return result;
+    } catch (cause) {
+      // Of a full disk SQLite has rolled back already; another ROLLBACK would hide the cause.
+      if (db.isTransaction) db.exec("ROLLBACK");
+      throw cause;
+    }
+  };
+  const addOutput = (executionId: string, { position, stdout, stderr }: OutputPiece) =>
+    stdout === "" && stderr === "" ? 0 : run(sql.insertOutput, position, stdout, stderr, executionId, owner);
+
+  const page = (columns: string, filter: Partial<ListFilter> & { limit: number }, only?: string) => {
+    const { text, values } = pageQuery(columns, filter, only);
+    return db.prepare(text).all(...values);
+  };
+
+  return {
+    async insert(
+      { executionId, project, code, timeoutMs, settings, memoryJson, createdAtMs },
+      { maxUnfinished, maxUnfinishedInTotal, idempotency, retry } = {},
+    ) {
+      const texts = { code, settings: JSON.stringify(settings), memory: memoryJson };
+      const inRow = await longTexts.write(executionId, texts).catch((error: unknown) => {
+        reserve.use(() => longTexts.forget(executionId, SUBMITTED));
+        throw refusalOfFull(error);
+      });
+      const values = [inRow.code, timeoutMs, inRow.settings, inRow.memory, createdAtMs];
+      const limits = [maxUnfinished ?? null, maxUnfinishedInTotal ?? null];
+      const conditions = [...limits, idempotency?.key ?? null, retry?.of ?? null, retry?.number ?? null];
+      const insert = () =>
+        run(sql.insert, executionId, project, owner, ...values, ...conditions, inRow.apartBytes) > 0;
+      const insertWithKey = ({ key, fingerprint }: { key: string; fingerprint: string }) =>
+        inTransaction(() => {
+          const inserted = insert();
+          if (inserted) run(sql.insertKey, key, fingerprint, executionId, createdAtMs);
+          return inserted;
+        });
+      let inserted = false;
+      try {
+        inserted = idempotency ? insertWithKey(idempotency) : insert();
+      } catch (error) {
+        throw refusalOfFull(error);
+      } finally {
+        if (!inserted && inRow.apartBytes > 0) reserve.use(() => longTexts.forget(executionId, SUBMITTED));
+      }
+      return inserted;
+    },
+    async getIdempotencyKey(key) {
+      const row = sql.selectKey.get(key) as KeyRow | undefined;
+      return row && toIdempotencyRecord(row);
+    },
+    async deleteIdempotencyKeysBefore(usedBeforeMs, limit) {
+      return run(sql.deleteKeys, usedBeforeMs, limit);
+    },
+    async holdProject(project, heldAtMs) {
+      return reserve.use(() => run(sql.hold, project, heldAtMs)) > 0;
+    },
+    async releaseProject(project) {
+      return reserve.use(() => run(sql.unhold, project)) > 0;
+    },
+    async listHeldProjects() {
+      return (sql.selectHeld.all() as { project: string }[]).map(({ project }) => project);
+    },
+    async countQueues(project) {
+      return toQueues(sql.countQueues.get(project) as QueuesRow | undefined);
+    },
+    async get(executionId) {
+      const found = sql.select.get(executionId) as (ExecutionRow & Apart) | undefined;
+      if (!found) return undefined;
+      const row = await longTexts.restore(found, WRITTEN);
+      if (isForgotten(found)) return undefined;
+      const pieces = sql.selectOutput.all(executionId) as Output[];
+      return toExecution(row, {
+        stdout: pieces.map((piece) => piece.stdout).join(""),
+        stderr: pieces.map((piece) => piece.stderr).join(""),
+      });
+    },
+    read: async (executionId) => read(executionId),
+    async countUnfinishedBytes() {
+      return sql.selectUnfinishedBytes.all() as UnfinishedBytes[];
+    },
+    async getOutline(executionId) {
+      const row = sql.selectOutline.get(executionId) as OutlineRow | undefined;
+      return row && toOutline(row);
+    },
+    list: async (filter) => (page(SUMMARY_COLUMNS, filter) as SummaryRow[]).map(toSummary),
+    listDeadLetters: async (filter) =>
+      (page(DEAD_LETTER_COLUMNS, filter, IS_DEAD_LETTER) as DeadLetterRow[]).map(toDeadLetter),
+    async getDeadLetter(executionId) {
+      const row = sql.selectDeadLetter.get(executionId) as
+        | (DeadLetterRow & SubmissionRow & Apart)
+        | undefined;
+      if (!row) return undefined;
+      const submission = toSubmission(await longTexts.restore(row, SUBMITTED));
+      return isForgotten(row) ? undefined : { letter: toDeadLetter(row), submission };
+    },
+    async claimPending(limit) {
+      return toClaims(reserve.use(() => sql.claim.all(owner, limit)) as ClaimRow[]);
+    },
+    async listOwn() {
+      return toOwn(sql.selectOwn.all(owner) as OwnRow[]);
+    },
+    async release(executionId) {
+      reserve.use(() => run(sql.release, executionId, owner));
+    },
+    async claimLost(limit) {
+      const rows = sql.claimLost.all(owner, limit) as (LostRow & Apart)[];
+      return toLost(await Promise.all(rows.map((row) => longTexts.restore(row, SUBMITTED))));
+    },
+    async start(executionId, startedAtMs, grant) {
+      const row = reserve.use(() => sql.start.get(startedAtMs, JSON.stringify(grant), executionId, owner));
+      changed(executionId, row !== undefined);
+      return row && toStarted(await longTexts.restore(row as StartedRow & Apart, SUBMITTED));
+    },
+    async markAwaiting(executionId, { id, prompt, model }, executionTimeMs) {
+      const values = [id, prompt, model, executionTimeMs, executionId, owner];
+      return changed(executionId, reserve.use(() => run(sql.markAwaiting, ...values)) > 0);
+    },
+    async noteRunningTime(executionId, elapsedMs) {
+      run(sql.noteRunningTime, elapsedMs, executionId, owner);
+    },
+    async answer(executionId, questionId, response) {
+      return changed(
+        executionId,
+        reserve.use(() => run(sql.answer, response, executionId, questionId ?? null)) > 0,
+      );
+    },
+    async getAnswer(executionId, questionId) {
+      const row = sql.selectAnswer.get(executionId, questionId) as { llm_answer: string | null } | undefined;
+      return row?.llm_answer ?? undefined;
+    },
+    async appendOutput(executionId, piece) {
+      return addOutput(executionId, piece) > 0;
+    },
+    async addRedactions(executionId, redactions) {
+      if (redactions.length === 0) return;
+      inTransaction(() => {
+        for (const { secret, field, count } of redactions)
+          sql.addRedaction.run(secret, field, count, executionId);
+      });
+    },
+    async getRedactions(executionId) {
+      if (!sql.selectExists.get(executionId)) return undefined;
+      const rows = sql.selectRedactions.all(executionId) as Redaction[];
+      return rows.map(({ secret, field, count }) => ({ secret, field, count }));
+    },
+    async requestCancel(executionId) {
+      return changed(executionId, reserve.use(() => run(sql.requestCancel, executionId)) > 0);
+    },
+    async isCancelRequested(executionId) {
+      return (
+        (sql.selectCancel.get(executionId) as { cancel_requested: number } | undefined)?.cancel_requested ===
+        1
+      );
+    },
+    async finish(executionId, ending, last, endedAtMs) {
+      const { reason, error, resultJson, memoryUpdatesJson, truncated, executionTimeMs } = ending;
+      if (!sql.selectUnfinished.get(executionId, owner)) return false;
+      const texts = { result: resultJson, memory_updates: memoryUpdatesJson };
+      const inRow = await longTexts.write(executionId, texts);
+      const characters = last.stdout.length + last.stderr.length + (error?.length ?? 0) + inRow.apartBytes;
+      const end = () =>
+        inTransaction(() => {
+          addOutput(executionId, last);
+          return run(
+            sql.finish,
+            statusOf(ending),
+            reason,
+            error,
+            inRow.result,
+            inRow.memory_updates,
+            truncated.stdout,
+            truncated.stderr,
+            executionTimeMs,
+            endedAtMs,
+            executionId,
+            owner,
+            inRow.apartBytes,
+          );
+        });
+      const ended = characters > SMALL_ENDING_CHARACTERS ? end() : reserve.use(end);
+      // Another ending was faster; its own texts have the same names.
+      if (ended === 0 && inRow.apartBytes > 0 && sql.selectResult.get(executionId)?.result !== "")
+        longTexts.forget(executionId, WRITTEN);
+      return changed(executionId, ended > 0);
+    },
+    async forceFinish(executionId, ending, endedAtMs) {
+      const values = [statusOf(ending), ending.reason, ending.error, endedAtMs];
+      return changed(executionId, reserve.use(() => run(sql.forceFinish, ...values, executionId)) > 0);
+    },
+    ...createSqliteDeletions(sql, inTransaction),
+    async capacity() {
+      const [{ bavail, bsize }, { size }] = await Promise.all([statfs(dirname(path)), stat(path)]);
+      const freeBytes = bavail * bsize;
+      if (freeBytes < SCARCE_BYTES && freeBytes > KEPT_FREE_BYTES / 2) await reserve.refill();
+      const bytes = Math.max(0, size + freeBytes + reserve.bytes - KEPT_FREE_BYTES);
+      return { bytes, freeBytes, keptFreeBytes: KEPT_FREE_BYTES };
+    },
+    onChange(executionId, listener) {
+      changes.on(executionId, listener);
+      return () => changes.off(executionId, listener);
+    },
+    // Only an earlier router gives anything back, and that was before this one opened the file.
+    onClaimable: () => () => undefined,
+    isShared: false,
+    async ping() {
+      sql.selectExists.get("");
+    },
+    async close() {
+      await checkpoints.stop();
+      db.close();
+      reserve.close();
+      lock.close();
+    },
+  };
+}
+
+/** Keeps a second router from the file. The kernel lets go of the lock when the process ends, however it ends. */
+function lockStore(path: string): DatabaseSync {
+  closeSync(openSync(path, "a", 0o600));
+  const lock = new DatabaseSync(path);
+  lock.exec("PRAGMA busy_timeout = 2000; BEGIN EXCLUSIVE");
+  return lock;
+}
+
+function migrate(db: DatabaseSync, path: string): void {
+  const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
+  if (version > MIGRATIONS.length) {
+    throw new ConfigError([
+      `The database ${path} was written by a newer Airlock (schema ${version}); this one knows ${MIGRATIONS.length}. Start the newer one, or use another data directory.`,
+    ]);
+  }
+  MIGRATIONS.slice(version).forEach((migration, index) => {
+    db.exec(`BEGIN; ${migration}; PRAGMA user_version = ${version + index + 1}; COMMIT;`);
+  });
+}

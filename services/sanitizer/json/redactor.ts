@@ -1,0 +1,224 @@
+import { isUtf8 } from "node:buffer";
+import type { AirlockError } from "#common/errors.ts";
+import { atOnce, StepBytes, takeTurns } from "#common/event-loop/turn.ts";
+import { JsonSyntaxError, JsonTokens } from "#common/json/json-tokens.ts";
+import { Scanner } from "#common/redaction/matching/scanner.ts";
+import type { NeedleSet } from "#common/redaction/needles/needle-set.ts";
+import type { Needle } from "#common/redaction/needles/needles.ts";
+import { isNumber } from "#common/redaction/needles/printed-numbers.ts";
+import { RedactionCounts } from "#common/redaction/redaction-counts.ts";
+import { Allowance } from "../credentials/allowance.ts";
+import { CredentialFinder } from "../credentials/finder.ts";
+import type { Judge } from "../credentials/rules.ts";
+import { outputWithheld } from "../output-withheld.ts";
+import { JsonEdits } from "./edits.ts";
+import { KeyNames } from "./keys.ts";
+import { StringEdits } from "./string-edits.ts";
+
+/** So many bytes, whose tokens are looked at one by one, take about a millisecond. */
+const WALK_BYTES = 16 * 1024;
+/** A string up to this length is done in one step. */
+const SHORT_STRING_BYTES = 4 * 1024;
+
+/**
+ * Redacts a whole JSON document: strings and keys by their decoded text, numbers by their spelling and value. Unknown
+ * credentials are looked for in strings and keys only. All other bytes stay. Rejects with `output_withheld` when it is
+ * not JSON.
+ */
+export async function redactJson(
+  text: Buffer,
+  needles: NeedleSet,
+  judge: Judge,
+  signal: AbortSignal,
+  counts = new RedactionCounts(),
+): Promise<JsonEdits> {
+  if (!isUtf8(text)) throw notJson();
+  const edits = new JsonEdits(text);
+  try {
+    await takeTurns(redactionSteps(text, needles, judge, edits, counts), signal);
+  } catch (error) {
+    throw error instanceof JsonSyntaxError ? notJson() : error;
+  }
+  return edits;
+}
+
+function* redactionSteps(
+  text: Buffer,
+  needles: NeedleSet,
+  judge: Judge,
+  edits: JsonEdits,
+  counts: RedactionCounts,
+): Generator<void> {
+  const raw = new Scanner(needles);
+  const size = new StepBytes();
+  for (let at = 0; at < text.length; ) {
+    const part = text.subarray(at, at + size.bytes);
+    size.measure(() => raw.scan(part));
+    at += part.length;
+    yield;
+  }
+  raw.finish();
+  yield* new DocumentWalk(text, needles, judge, raw, edits, counts).steps();
+}
+
+class DocumentWalk {
+  readonly #edits: JsonEdits;
+  readonly #text: Buffer;
+  readonly #needles: NeedleSet;
+  readonly #raw: Scanner;
+  readonly #counts: RedactionCounts;
+  readonly #strings: StringEdits;
+  readonly #tokens: JsonTokens;
+  readonly #keys: KeyNames;
+  /** Where the last token that was changed ends. */
+  #changedTo = 0;
+
+  constructor(
+    text: Buffer,
+    needles: NeedleSet,
+    judge: Judge,
+    raw: Scanner,
+    edits: JsonEdits,
+    counts: RedactionCounts,
+  ) {
+    this.#counts = counts;
+    this.#text = text;
+    this.#needles = needles;
+    this.#raw = raw;
+    this.#tokens = new JsonTokens(text);
+    this.#edits = edits;
+    const finder = new CredentialFinder(judge, new Allowance());
+    this.#strings = new StringEdits({ needles, finder, edits, counts });
+    this.#keys = new KeyNames(text, edits);
+  }
+
+  /** Walks through the whole document, in steps of about a millisecond. */
+  *steps(): Generator<void> {
+    const tokens = this.#tokens;
+    tokens.pauseAt = WALK_BYTES;
+    for (;;) {
+      switch (tokens.next()) {
+        case "open-object":
+          this.#keys.open();
+          break;
+        case "close-object":
+          yield* this.#keys.close();
+          break;
+        case "key": {
+          const firstEdit = this.#edits.count;
+          if (this.#needsSearch()) yield* this.#string();
+          yield* this.#keys.key(tokens.start, tokens.end, firstEdit);
+          break;
+        }
+        case "string":
+          if (this.#needsSearch()) yield* this.#string();
+          break;
+        case "number":
+          this.#number();
+          break;
+        case "pause":
+          yield;
+          tokens.pauseAt = tokens.position + WALK_BYTES;
+          break;
+        case "end":
+          this.#dropRegionsBefore(this.#text.length);
+          return;
+      }
+    }
+  }
+
+  /** Whether anything was found in the string or at its edges, or may be found once it is decoded. */
+  #needsSearch(): boolean {
+    const { start, end, hasEscapes } = this.#tokens;
+    if (this.#hasRegionBefore(end + 1) || this.#hasHitBefore(end)) return true;
+    return hasEscapes && !this.#strings.isClean(this.#text, start, end);
+  }
+
+  *#string(): Generator<void> {
+    const { start, end, hasEscapes } = this.#tokens;
+    const crossing = this.#crossing(start - 1, end + 1, start, end);
+    if (crossing) {
+      this.#edits.add(start, end, JSON.stringify(crossing.marker).slice(1, -1));
+      this.#counts.add(this.#needles.names[crossing.source] ?? "");
+      return;
+    }
+    if (!hasEscapes && !this.#hasRegionBefore(end) && !this.#hasHitBefore(end)) return;
+    const edits = this.#strings.add({ text: this.#text, start, end, hasEscapes }, this.#raw);
+    if (end - start <= SHORT_STRING_BYTES) atOnce(edits);
+    else yield* edits;
+    this.#changedTo = end;
+  }
+
+  #number(): void {
+    const { start, end } = this.#tokens;
+    this.#dropRegionsBefore(start);
+    this.#dropGroupsBefore(end);
+    const { numbers } = this.#needles;
+    let found: Needle | undefined;
+    if (this.#hasRegionBefore(end)) found = this.#needleOf(this.#raw.regions.head);
+    else if (numbers.length > 0) {
+      const written = this.#text.toString("latin1", start, end);
+      found = numbers.find(({ number }) => isNumber(written, number))?.needle;
+    }
+    if (!found) return;
+    this.#edits.add(start, end, JSON.stringify(found.marker));
+    this.#counts.add(this.#needles.names[found.source] ?? "");
+    this.#changedTo = end;
+  }
+
+  /**
+   * In JSON a comma between numbers groups no digits: `[48,151,623]` is three numbers. Numbers that are a secret each are found by
+   * what they are.
+   */
+  #dropGroupsBefore(end: number): void {
+    const { start } = this.#tokens;
+    const { regions } = this.#raw;
+    while (this.#hasRegionBefore(end) && this.#needleOf(regions.head).gaps !== "none") {
+      const isWithin =
+        (regions.starts[regions.head] as number) >= start && (regions.ends[regions.head] as number) <= end;
+      if (isWithin) return;
+      regions.shift();
+    }
+  }
+
+  /** The needle of a raw region that touches the token but does not lie within its inside. */
+  #crossing(outerStart: number, outerEnd: number, start: number, end: number): Needle | undefined {
+    this.#dropRegionsBefore(outerStart);
+    const { starts, ends, head } = this.#raw.regions;
+    for (let at = head; at < starts.length && (starts[at] as number) < outerEnd; at++) {
+      if ((starts[at] as number) < start || (ends[at] as number) > end) {
+        this.#changedTo = outerEnd;
+        return this.#needleOf(at);
+      }
+    }
+    return undefined;
+  }
+
+  #hasRegionBefore(end: number): boolean {
+    const { starts, head } = this.#raw.regions;
+    return (starts[head] ?? end) < end;
+  }
+
+  #hasHitBefore(end: number): boolean {
+    return this.#raw.hits.beginBefore(end);
+  }
+
+  #needleOf(region: number): Needle {
+    return this.#needles.needles[this.#raw.regions.patterns[region] as number] as Needle;
+  }
+
+  /** A secret that is made of brackets, commas and literals only cannot be taken out of a document. */
+  #dropRegionsBefore(position: number): void {
+    const { regions } = this.#raw;
+    while ((regions.ends[regions.head] ?? position + 1) <= position) {
+      if ((regions.starts[regions.head] as number) >= this.#changedTo) {
+        throw outputWithheld("a secret stands in the structure of its JSON, where it cannot be replaced");
+      }
+      regions.shift();
+    }
+  }
+}
+
+function notJson(): AirlockError {
+  return outputWithheld("it is not valid JSON");
+}
