@@ -57,6 +57,7 @@ export function createMockProject(paused: () => number): MockProject {
     detail: "",
     problem: "",
     settingKeys: [],
+    secretNames: [],
   });
   return {
     view,

@@ -50,8 +50,13 @@ export function toProblem(error: AirlockError): Problem {
     status: http,
     detail: error.message,
     code: error.code,
-    ...(error instanceof InvalidFields ? { errors: error.fields } : {}),
+    ...fieldsOf(error),
   };
+}
+
+function fieldsOf(error: AirlockError): Pick<Problem, "errors"> {
+  if (error instanceof InvalidFields) return { errors: error.fields };
+  return error.field === undefined ? {} : { errors: [{ field: error.field, message: error.message }] };
 }
 
 /** Headers that go with a problem. */

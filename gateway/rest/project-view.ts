@@ -1,4 +1,4 @@
-import { type Project, ProjectStatus } from "#proto/pool_manager.ts";
+import { type Project, type ProjectLimits, ProjectStatus } from "#proto/pool_manager.ts";
 import type { ProjectView } from "../backends/backend.ts";
 import type { ProjectDetails, ProjectState, ProjectSummary } from "./schemas/project.ts";
 
@@ -16,7 +16,7 @@ export function projectSummary(project: ProjectView): ProjectSummary {
     queue_depth: project.queueDepth,
     running: project.running,
     paused: project.paused,
-    isolation: project.isolation,
+    isolation: project.isolation || null,
     held: project.held,
     problem: project.problem || null,
     detail: project.detail || null,
@@ -35,19 +35,7 @@ export function projectDetails(project: ProjectView): ProjectDetails {
   const { limits, network } = project;
   return {
     ...projectSummary(project),
-    limits: {
-      timeout: (limits?.timeoutMs ?? 0) / 1_000,
-      llm_timeout: (limits?.llmTimeoutMs ?? 0) / 1_000,
-      memory_mb: (limits?.memoryBytes ?? 0) / MIB,
-      disk_mb: (limits?.diskBytes ?? 0) / MIB,
-      pids: limits?.pids ?? 0,
-      cpus: limits?.cpus ?? 0,
-      max_output_mb: (limits?.maxOutputBytes ?? 0) / MIB,
-      max_result_mb: (limits?.maxResultBytes ?? 0) / MIB,
-      network_mb: (limits?.networkBytes ?? 0) / MIB,
-      queue: limits?.queue ?? 0,
-      stored_mb: (limits?.storedBytes ?? 0) / MIB,
-    },
+    limits: limits ? shownLimits(limits) : null,
     installed_packages: project.installedPackages.map(({ name, version }) => ({ name, version })),
     programs: project.programs,
     network_allowlist: network?.allowlist ?? [],
@@ -58,11 +46,28 @@ export function projectDetails(project: ProjectView): ProjectDetails {
       header,
     })),
     settings: project.settingKeys,
+    secrets: project.secretNames,
     isolation_layers: project.isolationLayers.map(({ name, inForce, detail }) => ({
       name,
       in_force: inForce,
       detail: detail || null,
     })),
     isolation_facts: Object.fromEntries(project.isolationFacts.map(({ name, values }) => [name, values])),
+  };
+}
+
+function shownLimits(limits: ProjectLimits): NonNullable<ProjectDetails["limits"]> {
+  return {
+    timeout: limits.timeoutMs / 1_000,
+    llm_timeout: limits.llmTimeoutMs / 1_000,
+    memory_mb: limits.memoryBytes / MIB,
+    disk_mb: limits.diskBytes / MIB,
+    pids: limits.pids,
+    cpus: limits.cpus,
+    max_output_mb: limits.maxOutputBytes / MIB,
+    max_result_mb: limits.maxResultBytes / MIB,
+    network_mb: limits.networkBytes / MIB,
+    queue: limits.queue,
+    stored_mb: limits.storedBytes / MIB,
   };
 }

@@ -33,7 +33,8 @@ Most scripts are short: \`POST /execute?wait=20\` answers with 200 and the whole
 within that time, and otherwise with 202 as above; then poll.
 
 Fields of POST /execute: \`project\` and \`code\` (required), \`timeout\` (seconds of running; default 60, or the project's limit if
-that is less), \`settings\` ({"NAME": "text"}, in place of the project's own, never of its secrets), \`memory\`
+that is less), \`settings\` ({"NAME": "text"}, in place of the project's own; one that has the name
+of a secret is not used), \`memory\`
 ({"category": {"key": value}}). No other field is accepted, and a body of more than ${MAX_BODY_BYTES / MIB} MiB is refused.
 
 When an answer was lost, send the same request again: with a header \`Idempotency-Key: ANY-NEW-UUID\` on the first and on
@@ -106,14 +107,16 @@ Every refusal is \`application/problem+json\`: branch on \`code\`, do what \`det
 }
 
 function describeProject(project: Project): string {
-  const { name, description, packages, programs, settingKeys, limits, network } = project;
+  const { name, description, packages, programs, secretNames, limits, network } = project;
+  const settings = project.settingKeys.filter((key) => !secretNames.includes(key));
   const hosts = network?.allowlist ?? [];
   const python = project.isolationFacts.find((fact) => fact.name === "python")?.values[0];
   const facts = [
     ...(python ? [`Python ${python}`] : []),
     `packages: ${packages.join(", ") || "the standard library only"}`,
     `programs: ${programs.join(", ") || "none"}`,
-    ...(settingKeys.length > 0 ? [`settings: ${settingKeys.join(", ")}`] : []),
+    ...(settings.length > 0 ? [`settings: ${settings.join(", ")}`] : []),
+    ...(secretNames.length > 0 ? [`secrets: ${secretNames.join(", ")}`] : []),
     ...(limits
       ? [
           `timeout up to ${limits.timeoutMs / 1_000} s, answers to llm.complete within ${limits.llmTimeoutMs / 1_000} s, result up to ${limits.maxResultBytes / MIB} MiB, memory of a process up to ${limits.memoryBytes / MIB} MiB`,

@@ -80,12 +80,19 @@ function rule(grpc: GrpcStatus, http: number, title: string, retryAfterSeconds?:
 export class AirlockError extends Error {
   readonly code: ErrorCode;
   readonly detail: string | undefined;
+  /** The field of the request that is to blame; undefined: none alone. */
+  readonly field: string | undefined;
 
-  constructor(code: ErrorCode, message: string, options: { detail?: string; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { detail?: string; cause?: unknown; field?: string } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "AirlockError";
     this.code = code;
     this.detail = options.detail;
+    this.field = options.field;
   }
 }
 

@@ -29,6 +29,7 @@ export function toProjectMessage({ entry, pool }: ProjectState): ProjectMessage 
     programs: [...entry.programs],
     isolation: entry.isolation,
     settingKeys: [...Object.keys(entry.settings), ...entry.secrets.map((secret) => secret.name)].sort(),
+    secretNames: entry.secrets.map((secret) => secret.name).sort(),
     limits: {
       timeoutMs: limits.timeoutMs,
       llmTimeoutMs: limits.llmTimeoutMs,

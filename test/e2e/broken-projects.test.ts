@@ -28,9 +28,20 @@ const MISTAKES: Readonly<Record<string, readonly [file: string, problem: string]
   ],
   variable: [
     'secrets: {FROM_ENV: "${env:AIRLOCK_TEST_NOT_SET}"}\n',
-    "FROM_ENV (a ${env:} reference) cannot be used",
+    "FROM_ENV (a ${env:} reference) cannot be used: the environment variable AIRLOCK_TEST_NOT_SET is not set",
   ],
-  file: ['secrets: {FROM_FILE: "${file:nope}"}\n', "FROM_FILE (a ${file:} reference) cannot be used"],
+  file: [
+    'secrets: {FROM_FILE: "${file:keys/nope}"}\n',
+    'FROM_FILE (a ${file:} reference) cannot be used: the file "keys/nope" does not exist',
+  ],
+  "file-of-the-machine": [
+    'secrets: {FROM_FILE: "${file:/run/no-such-place/nope}"}\n',
+    'FROM_FILE (a ${file:} reference) cannot be used: the file "…/nope" does not exist',
+  ],
+  bracket: [
+    "packages: [pandas\nreplicas: 1\n",
+    "bracket.yaml:3: not valid YAML: the indentation does not fit the lines above, or a bracket or brace there is not closed",
+  ],
   short: [`secrets: {TOO_SHORT: ${SHORT}}\n`, "its value is shorter than 6 bytes"],
   vault: ['secrets: {FROM_VAULT: "${vault:kv/a#b}"}\n', "no vault is configured"],
   lock: ["packages: [six]\n", "lock.lock was made for other packages than lock.yaml names"],
@@ -60,6 +71,11 @@ describe.each(Object.entries(MISTAKES))("a project with a mistake (%s)", (name, 
     const { stdout } = await runAirlock(["projects"], { env });
     expect(stdout).toMatch(new RegExp(`^${name} +broken `, "m"));
     expect(stdout).toContain(problem);
+  });
+
+  it("shows no limits that look like its own", async () => {
+    const project = JSON.parse(await text(`/projects/${name}`)) as { limits: unknown; isolation: unknown };
+    expect(project).toMatchObject({ limits: null, isolation: null });
   });
 
   it("is in GET /ready and in a metric, and nothing is less ready for it", async () => {

@@ -42,6 +42,7 @@ describe("what a project's scripts may reach", () => {
       limits: { network_mb: 7 },
       network_allowlist: ["api.example", "*.warehouse.example:8443", "erp.example:443", "crm.example:8443"],
       allow_private: ["10.20.0.0/16"],
+      secrets: ["CRM", "ERP", "PLAIN"],
       injected_secrets: [
         { name: "ERP", host: "erp.example", header: "authorization" },
         { name: "CRM", host: "crm.example:8443", header: "x-key" },

@@ -76,15 +76,21 @@ export function describeRefusals(target: () => Target): void {
     });
 
     it.each([0, -1, "60", true, 1e9, 1e308])("a timeout of %j", async (timeout) => {
-      expectProblem(await execute({ timeout }), 422, "invalid_request", /timeout/);
+      const answer = await execute({ timeout });
+      expectProblem(answer, 422, "invalid_request", /timeout/);
+      expect(answer.json.errors).toMatchObject([{ field: "timeout" }]);
     });
 
     it.each(["", "   ", "\n\t"])("the script %j", async (code) => {
-      expectProblem(await execute({ code }), 422, "invalid_request", /code is empty/);
+      const answer = await execute({ code });
+      expectProblem(answer, 422, "invalid_request", /code is empty/);
+      expect(answer.json.errors).toMatchObject([{ field: "code" }]);
     });
 
     it("a setting without a name", async () => {
-      expectProblem(await execute({ settings: { "": "1" } }), 422, "invalid_request", /settings has a name/);
+      const answer = await execute({ settings: { "": "1" } });
+      expectProblem(answer, 422, "invalid_request", /settings has a name/);
+      expect(answer.json.errors).toMatchObject([{ field: "settings" }]);
     });
 
     it("an answer without a response", async () => {

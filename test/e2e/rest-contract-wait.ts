@@ -4,6 +4,7 @@ import {
   call,
   expectProblem,
   get,
+  post,
   settled,
   submit,
   type Target,
@@ -59,6 +60,31 @@ export function describeSubmitAndWait(target: () => Target): void {
 
     it.each(["-1", "61", "soon"])("refuses a wait of %s, and runs nothing", async (wait) => {
       expectProblem(await execute(`?wait=${wait}`, SCRIPT), 422, "invalid_request", /"wait"/);
+    });
+  });
+
+  describe("POST /executions/{id}/respond?wait=", () => {
+    const respond = (id: string, query: string): Promise<Answer> =>
+      post(target(), `/executions/${id}/respond${query}`, { response: "Hello!" });
+
+    it("answers with the outcome, in the form that is asked for", async () => {
+      const { json } = await execute("?wait=60", `answer = llm.complete('Say hello')\n${SCRIPT}`);
+      const outcome = await respond(json.execution_id, "?wait=60&result=text");
+      expect(outcome.status).toBe(200);
+      expect(outcome.json).toMatchObject({ status: "completed", end_reason: "completed" });
+      expect(typeof outcome.json.result).toBe("string");
+    });
+
+    it("answers with the next question", async () => {
+      const { json } = await execute("?wait=60", "llm.complete('First')\nllm.complete('Second')");
+      const { status, llm_request } = (await respond(json.execution_id, "?wait=60")).json;
+      expect({ status, prompt: llm_request?.prompt }).toEqual({ status: "awaiting_llm", prompt: "Second" });
+    });
+
+    it("refuses a wait of 61, and takes no answer", async () => {
+      const { json } = await execute("?wait=60", "llm.complete('Say hello')");
+      expectProblem(await respond(json.execution_id, "?wait=61"), 422, "invalid_request", /"wait"/);
+      expect((await get(target(), json.poll_url)).json.status).toBe("awaiting_llm");
     });
   });
 

@@ -233,6 +233,8 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
         network_allowlist: [],
         allow_private: [],
         injected_secrets: [],
+        settings: expect.any(Array),
+        secrets: expect.any(Array),
         isolation_layers: expect.any(Array),
         isolation_facts: expect.any(Object),
       });

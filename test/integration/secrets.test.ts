@@ -40,7 +40,7 @@ describe("the secrets service", () => {
     await expect(harness.resolve("gone")).rejects.toMatchObject({
       code: "start_failed",
       message: expect.stringContaining(
-        "TOKEN (a ${file:} reference) cannot be used: this file does not exist",
+        'TOKEN (a ${file:} reference) cannot be used: the file "token" does not exist',
       ),
     });
     const same = { name: "SAME", value: "the-same-value" };

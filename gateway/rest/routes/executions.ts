@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Drain } from "#common/service/drain.ts";
 import type { Backend } from "../../backends/backend.ts";
 import type { ShownExecution } from "../../execution-text/execution-text.ts";
@@ -51,16 +51,17 @@ export function executionRoutes(app: FastifyInstance, backend: Backend, drain: D
     },
   );
 
-  app.post<{ Params: ExecutionParams; Body: RespondBody }>(
+  app.post<{ Params: ExecutionParams; Body: RespondBody; Querystring: WaitQuery }>(
     "/executions/:execution_id/respond",
     {
       schema: {
         operationId: "respond",
         tags: ["executions"],
         summary: "Answer llm.complete()",
-        description: "Of two racing answers one wins; the other is refused with 409.",
+        description:
+          "Of two racing answers one wins; the other is refused with 409. With `wait` the answer is held until the script has ended or asks again, or the time is over.",
         params: EXECUTION_PARAMS,
-        querystring: NO_QUERY,
+        querystring: WAIT_QUERY,
         body: RESPOND_BODY,
         response: {
           200: found,
@@ -76,9 +77,11 @@ export function executionRoutes(app: FastifyInstance, backend: Backend, drain: D
       },
     },
     async (request, reply) => {
-      const execution = await answer(request, backend);
+      const answered = await answer(request, backend);
       dropBody(request);
-      return sendExecution(reply, execution);
+      const { wait = 0, result } = request.query;
+      const execution = wait > 0 ? await laterThan(answered, wait, { backend, drain, reply }) : answered;
+      return sendExecution(reply, execution, { resultAsText: result === "text" });
     },
   );
 
@@ -102,6 +105,22 @@ export function executionRoutes(app: FastifyInstance, backend: Backend, drain: D
     },
     async (request, reply) => sendExecution(reply, await backend.cancel(executionId(request.params))),
   );
+}
+
+/**
+ * The execution once it has ended or asks again, or as it is after so many seconds. As it was when it was answered when
+ * something hinders that: the answer was taken, and must not look refused.
+ */
+async function laterThan(
+  answered: ShownExecution,
+  waitSeconds: number,
+  { backend, drain, reply }: { backend: Backend; drain: Drain; reply: FastifyReply },
+): Promise<ShownExecution> {
+  try {
+    return await holdExecution(backend, drain, reply, answered.executionId, Math.round(waitSeconds * 1_000));
+  } catch {
+    return answered;
+  }
 }
 
 /** A function of its own, so that what it holds of the body is gone when it returns. */

@@ -14,7 +14,8 @@ export const LIST_QUERY = {
       minLength: 1,
       pattern: "^[^\\u0000]*$",
       $comment: "text without NUL characters (U+0000)",
-      description: "Only executions of this project.",
+      description:
+        "Only executions of this project. Executions outlive their project, so a name that no project has gives an empty list.",
     },
     status: { type: "string", enum: STATUSES, description: "Only executions with this status." },
     limit: { type: "integer", minimum: 1, maximum: 200, default: 50 },

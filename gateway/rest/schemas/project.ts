@@ -21,7 +21,10 @@ const SUMMARY_FIELDS = {
   queue_depth: { ...count, description: "Executions that wait for a worker." },
   running: { ...count, description: "Executions that hold a worker." },
   paused: { ...count, description: "Executions that wait for an answer and hold no worker." },
-  isolation: { type: "string", description: "What the project demands: standard, strict or gvisor." },
+  isolation: {
+    type: ["string", "null"],
+    description: "What the project demands: standard, strict or gvisor; null where its file cannot be used.",
+  },
   held: {
     type: ["boolean", "null"],
     description:
@@ -84,14 +87,15 @@ export const PROJECT = {
     "allow_private",
     "injected_secrets",
     "settings",
+    "secrets",
     "isolation_layers",
     "isolation_facts",
   ],
   properties: {
     ...SUMMARY_FIELDS,
     limits: {
-      type: "object",
-      description: "Seconds, and MiB where the name says mb.",
+      type: ["object", "null"],
+      description: "Seconds, and MiB where the name says mb; null where the project's file cannot be used.",
       required: [
         "timeout",
         "llm_timeout",
@@ -150,6 +154,10 @@ export const PROJECT = {
       },
     },
     settings: { ...names, description: "Names that settings.get() knows, secrets included." },
+    secrets: {
+      ...names,
+      description: "Those of settings that are secrets: a setting of a request with such a name is not used.",
+    },
     isolation_layers: {
       type: "array",
       description: "What the workers measured; empty until the first one is ready.",

@@ -3,6 +3,7 @@ import { AirlockError, asAirlockError, ERROR_RULES, type ErrorCode, isErrorCode 
 import { DETAILS_KEY, withRetryInfo } from "./retry-info.ts";
 
 const CODE_KEY = "airlock-code";
+const FIELD_KEY = "airlock-field";
 
 // What a peer that never reached a handler of ours reports: a broken transport, a deadline, a limit.
 const CODE_BY_STATUS: Partial<Record<status, ErrorCode>> = {
@@ -15,13 +16,17 @@ const CODE_BY_STATUS: Partial<Record<status, ErrorCode>> = {
   [status.UNAVAILABLE]: "unavailable",
 };
 
-/** What goes out for `error`: only `code` and `message`, which callers may see, and when to come again where that helps. */
+/**
+ * What goes out for `error`: only `code`, `field` and `message`, which callers may see, and when to come again where that
+ * helps.
+ */
 export function toGrpcStatus(error: unknown): StatusObject {
   const known = asAirlockError(error);
   const { grpc: code, retryAfterSeconds } = ERROR_RULES[known.code];
   const status = { code, details: known.message };
   const metadata = new Metadata();
   metadata.set(CODE_KEY, known.code);
+  if (known.field !== undefined) metadata.set(FIELD_KEY, known.field);
   if (retryAfterSeconds) metadata.set(DETAILS_KEY, withRetryInfo(status, retryAfterSeconds));
   return { ...status, metadata };
 }
@@ -38,7 +43,10 @@ export function fromGrpcError(error: unknown, peer: string): AirlockError {
   if (error instanceof AirlockError) return error;
   if (!isServiceError(error)) return asAirlockError(error);
   const sent = error.metadata?.get(CODE_KEY)[0];
-  if (isErrorCode(sent)) return new AirlockError(sent, error.details);
+  if (isErrorCode(sent)) {
+    const field = error.metadata.get(FIELD_KEY)[0];
+    return new AirlockError(sent, error.details, typeof field === "string" ? { field } : {});
+  }
   const code = isConnectionBreak(error) ? "unavailable" : (CODE_BY_STATUS[error.code] ?? "internal");
   return new AirlockError(code, describe(code, peer), { detail: error.details, cause: error });
 }

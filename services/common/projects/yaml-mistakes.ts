@@ -13,7 +13,7 @@ const SENTENCES: Readonly<Record<ErrorCode, string>> = {
   BAD_COLLECTION_TYPE: "a tag does not fit the list or the fields that it stands before",
   BAD_DIRECTIVE: "a line that begins with % is no directive; a text that begins with % needs quotes",
   BAD_DQ_ESCAPE: "a text in double quotes has an unknown escape after \\; write \\\\ or use single quotes",
-  BAD_INDENT: "the indentation does not fit the lines above",
+  BAD_INDENT: "the indentation does not fit the lines above, or a bracket or brace there is not closed",
   BAD_PROP_ORDER: "an anchor or a tag stands in the wrong place",
   BAD_SCALAR_START: "a text begins with a character that YAML reserves (such as @ or `); put it in quotes",
   BLOCK_AS_IMPLICIT_KEY:

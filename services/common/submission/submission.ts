@@ -35,16 +35,16 @@ export async function toSubmission(
     );
   }
   refuseNul("code", request.code);
-  if (request.code.trim() === "") throw invalid("code is empty; send Python source.");
+  if (request.code.trim() === "") throw invalid("code", "code is empty; send Python source.");
   for (const [key, value] of Object.entries(request.settings)) {
     refuseNul("settings", key);
     refuseNul(`settings.${key}`, value);
     if (key === "" || key.includes("="))
-      throw invalid('settings has a name that is empty or contains "="; rename it.');
+      throw invalid("settings", 'settings has a name that is empty or contains "="; rename it.');
   }
   const memoryJson = request.memoryJson === "" ? "{}" : request.memoryJson;
   const problem = await memoryProblem(memoryJson, signal);
-  if (problem !== undefined) throw invalid(problem);
+  if (problem !== undefined) throw invalid("memory", problem);
   return {
     executionId,
     project: project.name,
@@ -61,15 +61,16 @@ function timeoutOf(requestedMs: number | undefined, project: Project): number {
   if (requestedMs === undefined) return Math.min(DEFAULT_TIMEOUT_MS, limitMs);
   if (requestedMs >= 1 && requestedMs <= limitMs) return Math.round(requestedMs);
   throw invalid(
+    "timeout",
     `timeout must be more than 0 and at most ${limitMs / 1_000} seconds, the limit of project "${project.name}".`,
   );
 }
 
 function refuseNul(field: string, value: string): void {
   if (value.includes("\0"))
-    throw invalid(`${field} contains a NUL character, which Python source and settings cannot hold.`);
+    throw invalid(field, `${field} contains a NUL character, which Python source and settings cannot hold.`);
 }
 
-function invalid(message: string): AirlockError {
-  return new AirlockError("invalid_request", message);
+function invalid(field: string, message: string): AirlockError {
+  return new AirlockError("invalid_request", message, { field });
 }

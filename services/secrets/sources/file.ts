@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { resolve } from "node:path";
+import { basename, isAbsolute, resolve } from "node:path";
 import type { Clock } from "#common/resilience/clock.ts";
 import { readSettled } from "./settled-file.ts";
 import { type SecretSource, UnresolvedSecret } from "./source.ts";
@@ -11,27 +11,34 @@ export function fileSource(directory: string, clock: Clock): SecretSource {
   return {
     isRemote: false,
     async read(path) {
+      const name = shown(path);
       const content = await readSettled(resolve(directory, path), MAX_FILE_BYTES, clock).catch((error) => {
         throw error instanceof UnresolvedSecret
           ? error
-          : new UnresolvedSecret(reasonOf(error), { cause: error });
+          : new UnresolvedSecret(`the file ${name} ${reasonOf(error)}`, { cause: error });
       });
-      if (content.length > MAX_FILE_BYTES) throw new UnresolvedSecret("this file is larger than 64 KiB");
-      if (!isUtf8(content)) throw new UnresolvedSecret("this file is not UTF-8 text");
+      if (content.length > MAX_FILE_BYTES)
+        throw new UnresolvedSecret(`the file ${name} is larger than 64 KiB`);
+      if (!isUtf8(content)) throw new UnresolvedSecret(`the file ${name} is not UTF-8 text`);
       return content.toString("utf8").replace(/\r?\n$/, "");
     },
   };
+}
+
+/** Agents may read it: they are told no directory of this machine that the project file does not name by itself. */
+function shown(path: string): string {
+  return JSON.stringify(isAbsolute(path) ? `…/${basename(path)}` : path);
 }
 
 function reasonOf(error: unknown): string {
   switch ((error as NodeJS.ErrnoException).code) {
     case "ENOENT":
     case "ENOTDIR":
-      return "this file does not exist (a relative path begins at the projects directory)";
+      return "does not exist (a relative path begins at the projects directory)";
     case "EACCES":
     case "EPERM":
-      return "this file may not be read by the secrets service";
+      return "may not be read by the secrets service";
     default:
-      return "this file cannot be read";
+      return "cannot be read";
   }
 }

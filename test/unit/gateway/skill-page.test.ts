@@ -14,12 +14,12 @@ describe("skillPage", () => {
   it("shows the projects with what a script finds there", async () => {
     const project = await createMockBackend().getProject("mock-project", AbortSignal.timeout(1_000));
     const page = skillPage("http://host:1", [
-      { ...project, description: "Two\nlines", settingKeys: ["REGION", "API_KEY"] },
+      { ...project, description: "Two\nlines", settingKeys: ["API_KEY", "REGION"], secretNames: ["API_KEY"] },
       { ...project, name: "up", isolationFacts: [{ name: "python", values: ["3.12.1"] }] },
     ]);
     expect(page).toContain("- **up**: A mock project for testing (Python 3.12.1; packages: ");
     expect(page).toContain(
-      "- **mock-project**: Two lines (packages: requests, pandas; programs: sh, coreutils; settings: REGION, API_KEY; timeout up to 300 s, answers to llm.complete within 900 s, result up to 10 MiB, memory of a process up to 512 MiB; no network)",
+      "- **mock-project**: Two lines (packages: requests, pandas; programs: sh, coreutils; settings: REGION; secrets: API_KEY; timeout up to 300 s, answers to llm.complete within 900 s, result up to 10 MiB, memory of a process up to 512 MiB; no network)",
     );
     expect(page).toContain('"project": "mock-project"');
   });

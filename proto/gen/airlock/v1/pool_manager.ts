@@ -131,6 +131,8 @@ export interface Project {
   programs: string[];
   /** What its workers found installed, dependencies included, by name; empty until the first worker is ready. */
   installedPackages: InstalledPackage[];
+  /** Of setting_keys those whose value is a secret, or its placeholder; no request can set them. */
+  secretNames: string[];
 }
 
 export interface ListProjectsRequest {
@@ -847,6 +849,7 @@ function createBaseProject(): Project {
     isolationFacts: [],
     programs: [],
     installedPackages: [],
+    secretNames: [],
   };
 }
 
@@ -908,6 +911,9 @@ export const Project: MessageFns<Project> = {
     }
     for (const v of message.installedPackages) {
       InstalledPackage.encode(v!, writer.uint32(154).fork()).join();
+    }
+    for (const v of message.secretNames) {
+      writer.uint32(162).string(v!);
     }
     return writer;
   },
@@ -1077,6 +1083,14 @@ export const Project: MessageFns<Project> = {
             message.installedPackages.push(InstalledPackage.decode(reader, reader.uint32()));
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.secretNames.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1117,6 +1131,7 @@ export const Project: MessageFns<Project> = {
     message.isolationFacts = object.isolationFacts?.map((e) => IsolationFact.fromPartial(e)) || [];
     message.programs = object.programs?.map((e) => e) || [];
     message.installedPackages = object.installedPackages?.map((e) => InstalledPackage.fromPartial(e)) || [];
+    message.secretNames = object.secretNames?.map((e) => e) || [];
     return message;
   },
 };
