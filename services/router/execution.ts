@@ -26,6 +26,9 @@ export const NO_OUTPUT: OutputPiece = { position: 0, stdout: "", stderr: "" };
 /** How often one secret was redacted from one part of an execution. For operators only. */
 export type Redaction = { readonly secret: string; readonly field: string; readonly count: number };
 
+/** How many bytes of each output were cut. */
+export type Truncated = { readonly stdout: number; readonly stderr: number };
+
 /** How an execution ended. Only a completed one has a result and memory updates. */
 export type Ending = {
   readonly reason: EndReasonName;
@@ -35,7 +38,7 @@ export type Ending = {
   readonly resultJson: string;
   /** JSON text. */
   readonly memoryUpdatesJson: string;
-  readonly truncated: { readonly stdout: number; readonly stderr: number };
+  readonly truncated: Truncated;
   /** Null when the script never started. */
   readonly executionTimeMs: number | null;
 };
@@ -72,7 +75,7 @@ export function failure(
   reason: Exclude<EndReasonName, "completed">,
   error: string,
   executionTimeMs: number | null = null,
-  truncated = { stdout: 0, stderr: 0 },
+  truncated: Truncated = { stdout: 0, stderr: 0 },
 ): Ending {
   return { reason, error, resultJson: "null", memoryUpdatesJson: "{}", truncated, executionTimeMs };
 }

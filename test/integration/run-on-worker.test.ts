@@ -53,7 +53,7 @@ const startWorker = async () => {
     begun++;
     const say = (event: RunResponse["event"]) => stream.send({ event, executionTimeMs: 1 });
     for (const id of questions) await say({ $case: "llmRequest", value: { id, prompt: "?", model: "" } });
-    await say({ $case: "output", value: { isStderr: false, data: Buffer.from("said") } });
+    await say({ $case: "output", value: { isStderr: false, data: Buffer.from("said"), cutBytes: 0 } });
     await isOver.promise;
     const value = { endReason: EndReason.COMPLETED, executionTimeMs: 1, truncated: undefined };
     await say({ $case: "finished", value });

@@ -25,6 +25,8 @@ class OutputPipe:
         self._pending = bytearray()
         self._reading = False
         self._ended = False
+        # When so many bytes are cut, whoever follows is told again.
+        self._next_told = 1
 
     def resume(self) -> None:
         if not self._reading and not self._ended:
@@ -39,7 +41,10 @@ class OutputPipe:
     def _on_readable(self) -> None:
         if self._read() and len(self._pending) >= MAX_PENDING_BYTES:
             self._pause()
-        if self._pending or self._ended:
+        is_told = self._cut_bytes >= self._next_told
+        if is_told:
+            self._next_told = 2 * self._cut_bytes
+        if self._pending or self._ended or is_told:
             self._wake()
 
     def _read(self) -> bool:

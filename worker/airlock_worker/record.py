@@ -25,6 +25,8 @@ class Record:
         """`directory`: for files that hold output."""
         self._messages = messages
         self._out, self._err = KeptOutput(directory), KeptOutput(directory)
+        # By `is_stderr`: how many bytes were cut until now.
+        self._cut = {False: 0, True: 0}
         self._question: Any = None
         self._ending: list[Any] = []
         self._broke_off = False
@@ -33,6 +35,12 @@ class Record:
     def write(self, data: bytes, *, is_stderr: bool) -> None:
         (self._err if is_stderr else self._out).append(data)
         self._wake()
+
+    def note_cut(self, count: int, *, is_stderr: bool) -> None:
+        """`count`: how many bytes were cut in all. They are told of in case that there is no Finished to do so."""
+        if count != self._cut[is_stderr]:
+            self._cut[is_stderr] = count
+            self._wake()
 
     def ask(self, request: Any, execution_time_ms: int) -> None:
         """The question stays open until `answered`. `execution_time_ms`: of the script until then."""
@@ -71,6 +79,7 @@ class Record:
     async def follow(self) -> AsyncIterator[Any]:
         """From the beginning to Finished, as there is more. A question that was answered is not told any more."""
         told_out = told_err = 0
+        told_cut = {False: 0, True: 0}
         told_question: Any = None
         while True:
             if piece := self._out.read(told_out, _PIECE_BYTES):
@@ -79,6 +88,11 @@ class Record:
             elif piece := self._err.read(told_err, _PIECE_BYTES):
                 told_err += len(piece)
                 yield self._output(piece, True)
+            elif changed := [name for name in told_cut if told_cut[name] != self._cut[name]]:
+                is_stderr = changed[0]
+                told_cut[is_stderr] = self._cut[is_stderr]
+                output = self._messages.RunOutput(is_stderr=is_stderr, cut_bytes=told_cut[is_stderr])
+                yield self._messages.RunResponse(output=output)
             elif self._question is not None and self._question is not told_question:
                 told_question = self._question
                 yield self._question

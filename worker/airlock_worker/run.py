@@ -174,11 +174,13 @@ class Run:
         for output in self._outputs:
             while piece := output.take():
                 self.record.write(piece, is_stderr=output.is_stderr)
+            self.record.note_cut(output.truncated_bytes, is_stderr=output.is_stderr)
 
     def _drain_output(self) -> None:
         for output in self._outputs:
             while piece := output.drain():
                 self.record.write(piece, is_stderr=output.is_stderr)
+            self.record.note_cut(output.truncated_bytes, is_stderr=output.is_stderr)
 
     async def _pause(self) -> None:
         """The script has asked: its tree stands still until there is an answer."""

@@ -203,7 +203,8 @@ export const EXECUTION = {
     end_reason: orNull(END_REASON, "null until the execution has ended."),
     truncated: {
       type: "object",
-      description: "Bytes that were cut from each output because they were over the project's limit.",
+      description:
+        "Bytes that were cut from each output because they were over the project's limit. Of an execution that ended as `worker_lost`: at least so many.",
       required: ["stdout", "stderr"],
       properties: { stdout: { type: "integer" }, stderr: { type: "integer" } },
     },

@@ -103,7 +103,8 @@ export async function conductRun(
     }
     log.debug({ err: error, executionId }, "run broke off");
     const ranMs = time?.elapsedMs() ?? before?.ranMs ?? null;
-    outcome = { ending: endingOfFailure(error, ranMs, before !== undefined), recorded() {}, leave() {} };
+    const ending = { ...endingOfFailure(error, ranMs, before !== undefined), truncated: output.cut() };
+    outcome = { ending, recorded() {}, leave() {} };
   } finally {
     stopNoting();
     stopListening();

@@ -17,6 +17,10 @@ export class Interrupted extends AirlockError {
   }
 }
 
+export function isInterrupted(error: unknown): boolean {
+  return error instanceof Interrupted;
+}
+
 export function isHandedOver(error: unknown): boolean {
   return error instanceof Interrupted && error.reason === "handed_over";
 }

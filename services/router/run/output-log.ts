@@ -1,6 +1,6 @@
 import type { Clock } from "#common/resilience/clock.ts";
 import { SanitizeChannel } from "#proto/sanitizer.ts";
-import { NO_OUTPUT, type OutputPiece } from "../execution.ts";
+import { NO_OUTPUT, type OutputPiece, type Truncated } from "../execution.ts";
 import type { OutputChannel } from "../peers/sanitizer.ts";
 import type { ExecutionStore } from "../store/store.ts";
 
@@ -14,6 +14,10 @@ export type OutputLog = {
   flush(): Promise<void>;
   /** What is added from now on begins again with what was there already, which is passed over. */
   rewind(): void;
+  /** So many bytes of this output are missing by now. */
+  noteCut(channel: OutputChannel, bytes: number): void;
+  /** How many bytes are missing, as far as is known. */
+  cut(): Truncated;
   /** Stops writing and hands out what is not written, for the ending's own commit. */
   close(): Promise<OutputPiece>;
 };
@@ -32,6 +36,7 @@ export function openOutputLog(
   // In characters, by channel: how many there have been, and how many of the next ones have been there before.
   const added = { stdout: before.stdout.length, stderr: before.stderr.length };
   const repeated = { stdout: 0, stderr: 0 };
+  const cut = { stdout: 0, stderr: 0 };
   let cancelTimer: (() => void) | undefined;
   let writing: Promise<void> = Promise.resolve();
   const take = (): OutputPiece => {
@@ -63,7 +68,7 @@ export function openOutputLog(
   };
   return {
     add(channel, text) {
-      const name = channel === SanitizeChannel.STDOUT ? "stdout" : "stderr";
+      const name = nameOf(channel);
       const fresh = text.slice(repeated[name]);
       repeated[name] -= text.length - fresh.length;
       if (fresh === "") return;
@@ -78,6 +83,12 @@ export function openOutputLog(
     rewind() {
       Object.assign(repeated, added);
     },
+    noteCut(channel, bytes) {
+      const name = nameOf(channel);
+      // A worker that repeats what the script said counts anew.
+      cut[name] = Math.max(cut[name], bytes);
+    },
+    cut: () => ({ ...cut }),
     async close() {
       cancelTimer?.();
       cancelTimer = () => undefined;
@@ -85,4 +96,8 @@ export function openOutputLog(
       return take();
     },
   };
+}
+
+function nameOf(channel: OutputChannel): "stdout" | "stderr" {
+  return channel === SanitizeChannel.STDOUT ? "stdout" : "stderr";
 }

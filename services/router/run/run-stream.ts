@@ -4,7 +4,7 @@ import { type ClientDuplex, clientDuplex } from "#common/grpc/client.ts";
 import { isConnectionBreak } from "#common/grpc/errors.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import type { Log } from "#common/service/log.ts";
-import { EndReason, type LlmRequest } from "#proto/execution.ts";
+import type { LlmRequest } from "#proto/execution.ts";
 import { SanitizeChannel } from "#proto/sanitizer.ts";
 import type {
   RunAttach,
@@ -17,12 +17,13 @@ import type {
 } from "#proto/worker.ts";
 import type { Ending, Started } from "../execution.ts";
 import type { LeaseSession } from "../peers/lease.ts";
-import { isSanitizerLost, type OutputChannel, type SanitizerSession } from "../peers/sanitizer.ts";
+import { isSanitizerLost, type SanitizerSession } from "../peers/sanitizer.ts";
 import type { ExecutionStore } from "../store/store.ts";
 import { awaitStore } from "./await-store.ts";
 import { endingOfFinished } from "./ending.ts";
-import { type Interruption, isHandedOver } from "./interruption.ts";
+import { type Interruption, isHandedOver, isInterrupted } from "./interruption.ts";
 import { awaitAnswer } from "./llm-pause.ts";
+import { createOutputEnds, isCut, NOTHING_CUT, noteCut, type OutputEnds, within } from "./output-ends.ts";
 import type { OutputLog } from "./output-log.ts";
 import type { Patience } from "./response-timer.ts";
 import type { RunningTime } from "./running-time.ts";
@@ -66,12 +67,8 @@ export type Outcome = {
   leave(): void;
 };
 
-const KILLED: ReadonlySet<EndReason> = new Set([
-  EndReason.KILLED,
-  EndReason.TIMEOUT,
-  EndReason.OUT_OF_MEMORY,
-  EndReason.WORKER_LOST,
-]);
+// A worker that is told to stop a run says within milliseconds how much of its output is missing.
+const STOP_TIMEOUT_MS = 2_000;
 
 type WorkerStream = ClientDuplex<RunResponse, RunRequest>;
 
@@ -82,7 +79,7 @@ type WorkerStream = ClientDuplex<RunResponse, RunRequest>;
 export async function converse(opening: Opening, run: Conversation): Promise<Outcome> {
   const { sanitizer } = run;
   const stream: WorkerStream = clientDuplex(run.worker.run(), "worker");
-  const written = new Set<OutputChannel>();
+  const ends = createOutputEnds(sanitizer, run.patience);
   const broken = Promise.withResolvers<never>();
   broken.promise.catch(() => undefined);
   // A pause must not outlive its conversation: the next one asks the same question again.
@@ -90,11 +87,11 @@ export async function converse(opening: Opening, run: Conversation): Promise<Out
     ...run.interruption,
     race: <T>(work: Promise<T>) => run.interruption.race(Promise.race([work, broken.promise])),
   };
+  const followed = follow(stream, opening, { ...run, interruption }, ends, broken.reject);
   try {
-    const followed = follow(stream, opening, { ...run, interruption }, written, broken.reject);
     const { finished, documents } = await interruption.race(Promise.race([followed, sanitizer.failed]));
     const ending = await run.patience.whileBusy(async () => {
-      const dropped = await endOutput(sanitizer, written, (channel) => isCut(finished, channel));
+      const dropped = await ends.end((channel) => isCut(finished, channel));
       return await interruption.race(endingOfFinished(finished, documents, sanitizer, dropped));
     });
     return {
@@ -114,7 +111,9 @@ export async function converse(opening: Opening, run: Conversation): Promise<Out
     stream.send({ message: { $case: "stop", value: {} } }).catch(() => undefined);
     stream.close();
     // What was printed before the break is worth having; a secret that was being written is not.
-    await run.patience.whileBusy(() => endOutput(sanitizer, written, () => true)).catch(() => undefined);
+    const last = isInterrupted(error) ? await within(STOP_TIMEOUT_MS, followed, run.clock) : undefined;
+    const dropped = await ends.end(() => true).catch(() => NOTHING_CUT);
+    noteCut(run.output, last?.finished.truncated, dropped);
     throw error;
   }
 }
@@ -164,7 +163,7 @@ async function follow(
   stream: WorkerStream,
   opening: Opening,
   run: Conversation,
-  written: Set<OutputChannel>,
+  ends: OutputEnds,
   onBrokenPause: (cause: unknown) => void,
 ): Promise<{ finished: RunFinished; documents: Map<RunDocument_Kind, Uint8Array[]> }> {
   const executionId =
@@ -178,8 +177,10 @@ async function follow(
     switch (event?.$case) {
       case "output": {
         const channel = event.value.isStderr ? SanitizeChannel.STDERR : SanitizeChannel.STDOUT;
-        written.add(channel);
-        const { data } = event.value;
+        const { data, cutBytes } = event.value;
+        run.output.noteCut(channel, cutBytes);
+        if (data.length === 0) break;
+        ends.wrote(channel);
         await run.patience.whileBusy(() => run.sanitizer.write(channel, data));
         break;
       }
@@ -227,21 +228,4 @@ async function pause(
   );
   run.stopwatch.resume();
   await stream.send({ message: { $case: "answer", value: { llmRequestId: request.id, response } } });
-}
-
-async function endOutput(
-  sanitizer: SanitizerSession,
-  written: ReadonlySet<OutputChannel>,
-  isCut: (channel: OutputChannel) => boolean,
-): Promise<{ stdout: number; stderr: number }> {
-  const end = async (channel: OutputChannel) =>
-    written.has(channel) ? await sanitizer.endOutput(channel, isCut(channel)) : 0;
-  const [stdout, stderr] = await Promise.all([end(SanitizeChannel.STDOUT), end(SanitizeChannel.STDERR)]);
-  return { stdout, stderr };
-}
-
-/** Whether the output may end in the middle of something: it was too long, or the script was killed while it wrote. */
-function isCut({ truncated, endReason }: RunFinished, channel: OutputChannel): boolean {
-  const cutBytes = channel === SanitizeChannel.STDOUT ? truncated?.stdoutBytes : truncated?.stderrBytes;
-  return (cutBytes ?? 0) > 0 || KILLED.has(endReason);
 }

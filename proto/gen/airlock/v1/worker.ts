@@ -219,9 +219,15 @@ export interface RunResponse {
   executionTimeMs: number;
 }
 
+/** Data, or news of what is cut. */
 export interface RunOutput {
   isStderr: boolean;
   data: Buffer;
+  /**
+   * How many bytes of this output were cut until now; 0: nothing new of that. It is said when the limit is reached, from time to
+   * time after that, and before a question.
+   */
+  cutBytes: number;
 }
 
 export interface RunDocument {
@@ -1748,7 +1754,7 @@ export const RunResponse: MessageFns<RunResponse> = {
 };
 
 function createBaseRunOutput(): RunOutput {
-  return { isStderr: false, data: Buffer.alloc(0) };
+  return { isStderr: false, data: Buffer.alloc(0), cutBytes: 0 };
 }
 
 export const RunOutput: MessageFns<RunOutput> = {
@@ -1758,6 +1764,9 @@ export const RunOutput: MessageFns<RunOutput> = {
     }
     if (message.data.length !== 0) {
       writer.uint32(18).bytes(message.data);
+    }
+    if (message.cutBytes !== 0) {
+      writer.uint32(24).int64(message.cutBytes);
     }
     return writer;
   },
@@ -1791,6 +1800,14 @@ export const RunOutput: MessageFns<RunOutput> = {
             message.data = Buffer.from(reader.bytes());
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.cutBytes = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1810,6 +1827,7 @@ export const RunOutput: MessageFns<RunOutput> = {
     const message = createBaseRunOutput();
     message.isStderr = object.isStderr ?? false;
     message.data = object.data ?? Buffer.alloc(0);
+    message.cutBytes = object.cutBytes ?? 0;
     return message;
   },
 };

@@ -1,0 +1,73 @@
+import type { Clock } from "#common/resilience/clock.ts";
+import { EndReason } from "#proto/execution.ts";
+import { SanitizeChannel } from "#proto/sanitizer.ts";
+import type { RunFinished } from "#proto/worker.ts";
+import type { Truncated } from "../execution.ts";
+import type { OutputChannel, SanitizerSession } from "../peers/sanitizer.ts";
+import type { OutputLog } from "./output-log.ts";
+import type { Patience } from "./response-timer.ts";
+
+export const NOTHING_CUT: Truncated = { stdout: 0, stderr: 0 };
+
+const KILLED: ReadonlySet<EndReason> = new Set([
+  EndReason.KILLED,
+  EndReason.TIMEOUT,
+  EndReason.OUT_OF_MEMORY,
+  EndReason.WORKER_LOST,
+]);
+
+/** The ends of a run's two outputs on their way through the sanitizer. */
+export type OutputEnds = {
+  /** Something of it came: it has an end. */
+  wrote(channel: OutputChannel): void;
+  /** Ends both, once; resolves to the bytes that were dropped because they may begin a secret that was cut. */
+  end(isCut: (channel: OutputChannel) => boolean): Promise<Truncated>;
+};
+
+export function createOutputEnds(sanitizer: SanitizerSession, patience: Patience): OutputEnds {
+  const written = new Set<OutputChannel>();
+  let ended: Promise<Truncated> | undefined;
+  return {
+    wrote(channel) {
+      written.add(channel);
+    },
+    end(isCut) {
+      const end = async (channel: OutputChannel) =>
+        written.has(channel) ? await sanitizer.endOutput(channel, isCut(channel)) : 0;
+      ended ??= patience.whileBusy(async () => {
+        const [stdout, stderr] = await Promise.all([
+          end(SanitizeChannel.STDOUT),
+          end(SanitizeChannel.STDERR),
+        ]);
+        return { stdout, stderr };
+      });
+      return ended;
+    },
+  };
+}
+
+/** Whether the output may end in the middle of something: it was too long, or the script was killed while it wrote. */
+export function isCut({ truncated, endReason }: RunFinished, channel: OutputChannel): boolean {
+  const cutBytes = channel === SanitizeChannel.STDOUT ? truncated?.stdoutBytes : truncated?.stderrBytes;
+  return (cutBytes ?? 0) > 0 || KILLED.has(endReason);
+}
+
+/** Adds up what is missing of a run that broke off. `truncated`: as its worker says, where it still could. */
+export function noteCut(output: OutputLog, truncated: RunFinished["truncated"], dropped: Truncated): void {
+  const known = output.cut();
+  output.noteCut(
+    SanitizeChannel.STDOUT,
+    Math.max(known.stdout, truncated?.stdoutBytes ?? 0) + dropped.stdout,
+  );
+  output.noteCut(
+    SanitizeChannel.STDERR,
+    Math.max(known.stderr, truncated?.stderrBytes ?? 0) + dropped.stderr,
+  );
+}
+
+/** What it resolves to; undefined when it rejects, or the time is over. */
+export async function within<T>(ms: number, work: Promise<T>, clock: Clock): Promise<T | undefined> {
+  const over = Promise.withResolvers<undefined>();
+  const stopTimer = clock.after(ms, () => over.resolve(undefined));
+  return await Promise.race([work.catch(() => undefined), over.promise]).finally(stopTimer);
+}
