@@ -38,7 +38,33 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
     openPostgresStore(stores.database.config, "router-1", systemClock, pino({ level: "silent" })),
   );
 
+  it("shows redactions that routers of an earlier release have stored", async () => {
+    const store = await stores.open("router-1");
+    const id = await running(store);
+    await stores.database.sql(
+      `INSERT INTO execution_redactions VALUES ('${id}', 'TOKEN', 'stdout', 2), ('${id}', 'KEY', 'stdout', 1)`,
+    );
+    await store.addRedactions(id, [{ secret: "TOKEN", field: "stdout", count: 3 }]);
+    expect(await store.getRedactions(id)).toEqual([
+      { secret: "KEY", field: "stdout", count: 1 },
+      { secret: "TOKEN", field: "stdout", count: 5 },
+    ]);
+  });
+
   describe("the database itself", () => {
+    it("lets nothing of an ended execution change but the bytes that it is counted with", async () => {
+      const namesOf = async (from: string) =>
+        (await stores.database.sql<{ name: string }>(`SELECT ${from} ORDER BY 1`)).map(({ name }) => name);
+      const columns = await namesOf(
+        "column_name AS name FROM information_schema.columns WHERE table_name = 'executions'",
+      );
+      const trigger = "trigger_name = 'executions_never_go_back'";
+      const guarded = await namesOf(
+        `event_object_column AS name FROM information_schema.triggered_update_columns WHERE ${trigger}`,
+      );
+      expect(guarded).toEqual(columns.filter((name) => name !== "stored_bytes"));
+    });
+
     it.each([
       ["an ended status changes", "UPDATE executions SET status = 'running' WHERE execution_id = 'ended'"],
       ["an ended result changes", "UPDATE executions SET result = '2' WHERE execution_id = 'ended'"],

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { failure, NO_OUTPUT } from "../../../services/router/execution.ts";
-import { ROW_BYTES } from "../../../services/router/store/stored-bytes.ts";
+import { PIECE_BYTES, ROW_BYTES } from "../../../services/router/store/stored-bytes.ts";
 import { GRANT } from "../grant.ts";
 import { COMPLETED, QUESTION, running, SUBMISSION, store, stored, submit } from "./stage.ts";
 
@@ -36,7 +36,7 @@ export function itCountsBytes(): void {
     await store.appendOutput(id, { position: 0, stdout: "o".repeat(300), stderr: "e\0" });
     await store.markAwaiting(id, { ...QUESTION, prompt: "p".repeat(200) }, 5);
     // The result and the memory updates of an execution that has none are "null" and "{}".
-    expected += 302 + 200 + QUESTION.model.length + "null{}".length;
+    expected += PIECE_BYTES + 302 + 200 + QUESTION.model.length + "null{}".length;
     expect(await stored()).toBe(expected);
     await store.answer(id, undefined, "a".repeat(100));
     expect(await stored()).toBe(expected + 100);
@@ -45,7 +45,8 @@ export function itCountsBytes(): void {
     expected += 1 - 199;
     expect(await stored()).toBe(expected);
     await store.finish(id, COMPLETED, { position: 1, stdout: "ü", stderr: "" }, 3_000);
-    expected += 2 + COMPLETED.resultJson.length + COMPLETED.memoryUpdatesJson.length - "null{}".length;
+    expected +=
+      PIECE_BYTES + 2 + COMPLETED.resultJson.length + COMPLETED.memoryUpdatesJson.length - "null{}".length;
     expect(await stored()).toBe(expected);
     await submit({ project: "other" });
     expect((await store.countStoredBytes()).map(({ project }) => project).sort()).toEqual(["demo", "other"]);
@@ -58,7 +59,34 @@ export function itCountsBytes(): void {
     const before = await stored();
     await store.appendOutput(id, { position: 0, stdout: "one", stderr: "" });
     await store.forceFinish(id, failure("cancelled", "no\0"), 3_000);
-    expect(await stored()).toBe(before + "one".length + "no\0".length + "null{}".length);
+    expect(await stored()).toBe(before + PIECE_BYTES + "one".length + "no\0".length + "null{}".length);
+  });
+
+  it("counts what is known of redactions, also when the execution has ended before", async () => {
+    const redactions = (field: string) =>
+      Array.from({ length: 200 }, (_, n) => ({
+        secret: `SECRET_${String(n).padStart(3, "0")}`,
+        field,
+        count: n,
+      }));
+    const least = 200 * "stdout".length + 200 * "SECRET_000".length;
+    const id = await running();
+    const before = (await stored()) + "null{}".length;
+    await store.addRedactions(id, redactions("stdout"));
+    await store.markAwaiting(id, { ...QUESTION, prompt: "", model: "" }, 5);
+    const paused = await stored();
+    expect(paused).toBeGreaterThan(before + least);
+    expect(paused).toBeLessThan(before + 3 * least);
+    // The same secrets again make numbers larger, and nothing longer.
+    await store.addRedactions(id, redactions("stdout"));
+    await store.forceFinish(id, failure("cancelled", ""), 3_000);
+    expect(await stored()).toBeLessThan(paused + least / 4);
+    const ended = await stored();
+    await store.addRedactions(id, redactions("stderr"));
+    expect(await stored()).toBeGreaterThan(ended + least);
+    expect((await store.getRedactions(id))?.length).toBe(400);
+    expect(await store.deleteOldestEnded("demo", 0, 10)).toEqual({ removed: 1, isBusy: false });
+    expect(await store.countStoredBytes()).toEqual([]);
   });
 
   it("forgets a project's oldest ended executions until it stores no more than it may", async () => {

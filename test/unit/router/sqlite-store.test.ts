@@ -4,10 +4,12 @@ import { join } from "node:path";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { failure } from "../../../services/router/execution.ts";
+import { readWhole } from "../../../services/router/store/reading.ts";
 import { DEAD_LETTER_COLUMNS, IS_DEAD_LETTER, SUMMARY_COLUMNS } from "../../../services/router/store/rows.ts";
 import { MIGRATIONS } from "../../../services/router/store/sqlite/schema.ts";
 import { pageQuery, prepareStatements } from "../../../services/router/store/sqlite/statements.ts";
 import { openSqliteStore } from "../../../services/router/store/sqlite/store.ts";
+import type { Reading } from "../../../services/router/store/store.ts";
 import { ROW_BYTES } from "../../../services/router/store/stored-bytes.ts";
 import { describeStoreContract } from "../../support/store-contract.ts";
 import { measureStretches } from "../../support/stretches.ts";
@@ -45,6 +47,23 @@ describe("the SQLite file", () => {
     const second = openSqliteStore(path, "router");
     expect(await second.get("0001")).toMatchObject({ stdout: "out", state: { status: "error" } });
     await second.close();
+  });
+
+  it("lets nothing of an ended execution change but the bytes that it is counted with", async () => {
+    const path = newPath();
+    await openSqliteStore(path, "router").close();
+    const db = new DatabaseSync(path);
+    const columns = db.prepare("SELECT name FROM pragma_table_info('executions')").all() as {
+      name: string;
+    }[];
+    const change = (name: string) => () => db.exec(`UPDATE executions SET ${name} = ${name}`);
+    db.exec(`INSERT INTO executions (execution_id, project, status, code, timeout_ms, settings, memory, created_at_ms, end_reason,
+      ended_at_ms) VALUES ('0001', 'demo', 'error', '', 1, '{}', '{}', 1, 'killed', 1)`);
+    for (const { name } of columns) {
+      if (name === "stored_bytes") expect(change(name)).not.toThrow();
+      else expect(change(name), name).toThrow("a terminal status never changes");
+    }
+    db.close();
   });
 
   it("gives long texts back as they were, counts them, and forgets them with their execution", async () => {
@@ -126,6 +145,43 @@ describe("the SQLite file", () => {
     again.close();
   });
 
+  it("forgets at its start what an ending that was not recorded had written", async () => {
+    const path = newPath();
+    const first = openSqliteStore(path, "router");
+    const grant = { workerId: "", workerAddress: "", secretsVersion: "", llmTimeoutMs: 1, network: false };
+    await first.insert({ ...submission, code: "x".repeat(100_000) });
+    await first.insert({ ...submission, executionId: "0002" });
+    for (const id of ["0001", "0002"]) await first.start(id, 1, grant);
+    await first.close();
+    const other = new DatabaseSync(path);
+    // As a router leaves them that is killed in the middle of an ending.
+    for (const id of ["0001", "0002"])
+      other.exec(`INSERT INTO long_texts VALUES ('${id}', 'result', 0, '{"rows"')`);
+    const store = openSqliteStore(path, "router");
+    const left = ["code", "memory", "settings"].map((field) => ({ execution_id: "0001", field }));
+    const pieces = "SELECT execution_id, field FROM long_texts ORDER BY execution_id, field";
+    expect(other.prepare(pieces).all()).toEqual(left);
+    other.close();
+    await store.close();
+  });
+
+  it("shows no piece that no row tells of", async () => {
+    const path = newPath();
+    const store = openSqliteStore(path, "router");
+    await store.insert({ ...submission, code: "x".repeat(100_000) });
+    await store.forceFinish("0001", failure("cancelled", "no"), 2);
+    const other = new DatabaseSync(path);
+    other.exec(`INSERT INTO long_texts VALUES ('0001', 'result', 0, '{"rows"')`);
+    const ending = { state: { ending: { resultJson: "null" } } };
+    expect(await readWhole((await store.read("0001")) as Reading)).toMatchObject(ending);
+    await store.close();
+    // One that an earlier release left there.
+    await openSqliteStore(path, "router").close();
+    const of = "SELECT count(*) AS pieces FROM long_texts WHERE field = 'result'";
+    expect(other.prepare(of).get()).toEqual({ pieces: 0 });
+    other.close();
+  });
+
   it("takes and gives the largest texts without holding the process up for long", async () => {
     const store = openSqliteStore(newPath(), "router");
     const memoryJson = `{"a":{"k":"${"x".repeat(15 * 1024 * 1024)}"}}`;
@@ -182,6 +238,49 @@ describe("the SQLite file", () => {
     const redaction = { secret: "TOKEN", field: "stdout", count: 1 };
     await store.addRedactions("0001", [redaction]);
     expect(await store.getRedactions("0001")).toEqual([redaction]);
+    await store.close();
+  });
+
+  it.each([
+    ["80 secrets redacted everywhere", 0, 80],
+    ["output in many small pieces", 400, 0],
+    ["neither", 0, 0],
+  ])("takes about as much as is counted: %s", async (_name, pieces, secrets) => {
+    const path = newPath();
+    const store = openSqliteStore(path, "router");
+    const grant = { workerId: "", workerAddress: "", secretsVersion: "", llmTimeoutMs: 1, network: false };
+    const reader = new DatabaseSync(path);
+    const used = () => {
+      const read = (name: string) =>
+        Object.values(reader.prepare(`PRAGMA ${name}`).get() as object)[0] as number;
+      return (read("page_count") - read("freelist_count")) * read("page_size");
+    };
+    const before = used();
+    for (let n = 0; n < 60; n++) {
+      const executionId = `0198c0de-0000-7000-8000-${String(n).padStart(12, "0")}`;
+      await store.insert({ ...submission, executionId });
+      await store.start(executionId, 1, grant);
+      for (let position = 0; position < pieces; position++) {
+        await store.appendOutput(executionId, { position, stdout: ".", stderr: "" });
+      }
+      const redactions = ["stdout", "stderr", "result", "memory_updates"].flatMap((field) =>
+        Array.from({ length: secrets }, (_, index) => ({
+          secret: `SECRET_NUMBER_${index}`,
+          field,
+          count: 1,
+        })),
+      );
+      await store.addRedactions(executionId, redactions);
+      await store.finish(
+        executionId,
+        failure("script_error", "no"),
+        { position: pieces, stdout: "", stderr: "" },
+        n,
+      );
+    }
+    const [counted] = await store.countStoredBytes();
+    expect(used() - before).toBeLessThan(1.25 * (counted?.bytes ?? 0));
+    reader.close();
     await store.close();
   });
 

@@ -7,7 +7,14 @@ import {
   UNFINISHED_BYTES_COLUMNS,
 } from "../rows.ts";
 import type { ListFilter } from "../store.ts";
-import { DELETE_BYTES, storedBytes, submittedBytes } from "../stored-bytes.ts";
+import {
+  DELETE_BYTES,
+  outputBytes,
+  PIECE_BYTES,
+  REDACTIONS,
+  storedBytes,
+  submittedBytes,
+} from "../stored-bytes.ts";
 import type { Statement } from "./connection.ts";
 
 const UNFINISHED = "status IN ('pending', 'running', 'awaiting_llm')";
@@ -225,21 +232,29 @@ export const APPEND_OUTPUT: Statement = {
     SELECT execution_id, $2::bigint, $3::bytea, $4::bytea FROM unfinished ${REPLACE_PIECE}`,
 };
 
+/** What comes before the end is counted with the next change of the execution. */
 export const ADD_REDACTIONS: Statement = {
   name: "add-redactions",
-  text: `WITH known AS (SELECT execution_id FROM executions WHERE execution_id = $1 FOR KEY SHARE)
-    INSERT INTO execution_redactions (execution_id, secret, field, count)
-    SELECT execution_id, secret, field, sum(count)
-    FROM known, unnest($2::text[], $3::text[], $4::bigint[]) AS added (secret, field, count)
-    GROUP BY execution_id, secret, field
-    ON CONFLICT (execution_id, secret, field) DO UPDATE SET count = execution_redactions.count + excluded.count`,
+  text: `WITH known AS (SELECT execution_id FROM executions WHERE execution_id = $1 FOR KEY SHARE),
+    added AS (
+      INSERT INTO redaction_counts (execution_id, counts) SELECT execution_id, $2::text FROM known
+      ON CONFLICT (execution_id) DO UPDATE SET counts = (
+        SELECT jsonb_object_agg(name, count)::text FROM (
+          SELECT name, sum(count::bigint) AS count FROM (
+            SELECT * FROM jsonb_each_text(redaction_counts.counts::jsonb)
+            UNION ALL SELECT * FROM jsonb_each_text(excluded.counts::jsonb)) AS counted (name, count)
+          GROUP BY name) AS summed)
+      RETURNING execution_id, octet_length(counts) AS bytes)
+    UPDATE executions SET stored_bytes = ${storedBytes({}, `${outputBytes()} + added.bytes`)}
+    FROM added WHERE executions.execution_id = added.execution_id AND end_reason IS NOT NULL`,
 };
 
-/** At least one row when the execution is known. */
+/** One row when the execution is known; `rows` are those of routers of an earlier release. */
 export const GET_REDACTIONS: Statement = {
   name: "get-redactions",
-  text: `SELECT secret, field, count FROM executions LEFT JOIN execution_redactions USING (execution_id)
-    WHERE execution_id = $1 ORDER BY secret, field`,
+  text: `SELECT counts, (SELECT json_agg(json_build_object('secret', secret, 'field', field, 'count', count))
+      FROM execution_redactions WHERE execution_redactions.execution_id = executions.execution_id) AS rows
+    FROM executions LEFT JOIN redaction_counts USING (execution_id) WHERE execution_id = $1`,
 };
 
 export const REQUEST_CANCEL: Statement = {
@@ -252,10 +267,10 @@ export const GET_CANCEL: Statement = {
   text: "SELECT cancel_requested FROM executions WHERE execution_id = $1",
 };
 
+const LAST_PIECE = "octet_length($12::bytea) + octet_length($13::bytea)";
 // The last piece may be there already: a connection can break between a commit and its answer.
-const OUTPUT_WITH_LAST = `octet_length($12::bytea) + octet_length($13::bytea)
-  + (SELECT COALESCE(sum(octet_length(stdout) + octet_length(stderr)), 0) FROM execution_output
-     WHERE execution_output.execution_id = executions.execution_id AND position <> $11::bigint)`;
+const BESIDE_WITH_LAST = `${LAST_PIECE} + CASE ${LAST_PIECE} WHEN 0 THEN 0 ELSE ${PIECE_BYTES} END
+  + ${outputBytes("position <> $11::bigint")} + ${REDACTIONS}`;
 
 /** The ending and the last of the output in one commit, and in one exchange with the server. */
 export const FINISH: Statement = {
@@ -265,7 +280,7 @@ export const FINISH: Statement = {
         truncated_stdout = $7, truncated_stderr = $8, execution_time_ms = GREATEST($9::bigint, execution_time_ms),
         ended_at_ms = $10, stored_bytes = ${storedBytes(
           { error: "$4::bytea", result: "$5::text", memory_updates: "$6::text" },
-          OUTPUT_WITH_LAST,
+          BESIDE_WITH_LAST,
         )}
       WHERE execution_id = $1 AND owner = $14 AND ${UNFINISHED} RETURNING execution_id),
     last_piece AS (

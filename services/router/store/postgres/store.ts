@@ -4,6 +4,7 @@ import { repeat } from "#common/resilience/repeat.ts";
 import type { Log } from "#common/service/log.ts";
 import { type Output, type OutputPiece, type Redaction, statusOf } from "../../execution.ts";
 import type { PostgresConfig } from "../config.ts";
+import { addCounts, toRedactions } from "../redaction-counts.ts";
 import {
   type ClaimRow,
   type DeadLetterRow,
@@ -36,6 +37,8 @@ import { DATABASE_CIRCUIT } from "./errors.ts";
 import { migrate, readMigrations } from "./migrations.ts";
 import { createPostgresReading } from "./reading.ts";
 import * as sql from "./statements.ts";
+
+type CountsRow = { readonly counts: string | null; readonly rows: Redaction[] | null };
 
 const HEARTBEAT_EVERY_MS = 3_000;
 // Five heartbeats: a router that is merely busy is not taken for dead.
@@ -150,16 +153,11 @@ export async function openPostgresStore(
     },
     async addRedactions(executionId, redactions) {
       if (redactions.length === 0) return;
-      const columns = [
-        redactions.map(({ secret }) => secret),
-        redactions.map(({ field }) => field),
-        redactions.map(({ count }) => count),
-      ];
-      await db.change(sql.ADD_REDACTIONS, [executionId, ...columns]);
+      await db.change(sql.ADD_REDACTIONS, [executionId, addCounts(redactions)]);
     },
     async getRedactions(executionId) {
-      const rows = await db.rows<Redaction | { secret: null }>(sql.GET_REDACTIONS, [executionId]);
-      return rows.length === 0 ? undefined : rows.filter((row): row is Redaction => row.secret !== null);
+      const row = await one<CountsRow>(sql.GET_REDACTIONS, executionId);
+      return row && toRedactions(addCounts(row.rows ?? [], row.counts ?? undefined));
     },
     requestCancel: (executionId) => change(sql.REQUEST_CANCEL, executionId),
     async isCancelRequested(executionId) {

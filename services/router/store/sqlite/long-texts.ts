@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { Turn } from "#common/event-loop/turn.ts";
 import { piecesOf } from "#common/text-pieces.ts";
+import type { Reserve } from "./reserve.ts";
 
 /** Texts of an execution that are longer together are kept apart from its row. */
 const ROW_CHARACTERS = 64 * 1024;
@@ -29,9 +30,13 @@ export type InRow<Field extends string> = Readonly<Record<Field, string>> & { re
  * reads past long columns to those behind them; and a text of fifteen megabytes in one statement holds the process up for a
  * tenth of a second. Pieces are written, in turns with other work, before the row that they belong to tells of them.
  */
-export function createLongTexts(db: DatabaseSync) {
-  // Of executions that were never accepted.
-  db.exec("DELETE FROM long_texts WHERE execution_id NOT IN (SELECT execution_id FROM executions)");
+export function createLongTexts(db: DatabaseSync, reserve: Reserve) {
+  // Of executions that were never accepted, and of endings that were not recorded: a row whose texts stand apart has empty
+  // ones.
+  db.exec(
+    `DELETE FROM long_texts WHERE NOT EXISTS (SELECT 1 FROM executions WHERE executions.execution_id = long_texts.execution_id
+     AND (long_texts.field NOT IN ('result', 'memory_updates') OR executions.result = ''))`,
+  );
   const insert = db.prepare(
     "INSERT INTO long_texts (execution_id, field, position, piece) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET piece = ?4",
   );
@@ -51,6 +56,19 @@ export function createLongTexts(db: DatabaseSync) {
     }
   };
 
+  // What could not be removed because the disk was full, and the reserve used up.
+  const left = new Map<string, () => void>();
+  const removeLeft = () => {
+    for (const [name, removeOne] of left) {
+      try {
+        reserve.use(removeOne);
+        left.delete(name);
+      } catch {
+        return;
+      }
+    }
+  };
+
   return {
     /** Writes the texts apart if they are long, and says what the row is to hold. */
     async write<Field extends string>(
@@ -63,6 +81,7 @@ export function createLongTexts(db: DatabaseSync) {
       const turn = new Turn();
       let apartBytes = 0;
       for (const [field, text] of fields) {
+        left.delete(`${executionId} ${field}`);
         let position = 0;
         for (const piece of piecesOf(text, PIECE_CHARACTERS)) {
           insert.run(executionId, field, position++, piece);
@@ -84,9 +103,13 @@ export function createLongTexts(db: DatabaseSync) {
       return restored;
     },
 
-    /** Forgets texts that no row tells of. */
+    /** Forgets texts that no row tells of, as soon as the disk allows it. */
     forget(executionId: string, fields: readonly string[]): void {
-      for (const field of fields) remove.run(executionId, field);
+      for (const field of fields) left.set(`${executionId} ${field}`, () => remove.run(executionId, field));
+      removeLeft();
     },
+
+    /** Tries again to forget what could not be forgotten. */
+    removeLeft,
   };
 }

@@ -66,13 +66,15 @@ export function createSqliteReading(db: DatabaseSync) {
 
   function* writtenSlices(executionId: string, hasTextsApart: boolean): Generator<Slice> {
     for (const [text, column] of WRITTEN) {
+      let isInRow = false;
       for (let from = 1; ; from += READ_BYTES) {
         const bytes = bytesOf(written[column], from, executionId);
         if (!bytes || bytes.length === 0) break;
+        isInRow = true;
         yield* slices(text, bytes);
         if (bytes.length < READ_BYTES) break;
       }
-      for (let position = 0; hasTextsApart; position++) {
+      for (let position = 0; hasTextsApart && !isInRow; position++) {
         const bytes = bytesOf(selectApart, executionId, column, position);
         if (!bytes) break;
         yield { text, bytes };

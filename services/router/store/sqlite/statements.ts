@@ -7,14 +7,14 @@ import {
   UNFINISHED_BYTES_COLUMNS,
 } from "../rows.ts";
 import type { ListFilter } from "../store.ts";
-import { OUTPUT, storedBytes, submittedBytes } from "../stored-bytes.ts";
+import { BESIDE as IN_TABLES, storedBytes, submittedBytes } from "../stored-bytes.ts";
 
 export const UNFINISHED = "status IN ('pending', 'running', 'awaiting_llm')";
 
 const SUBMISSION_COLUMNS =
   "execution_id, project, code, timeout_ms, settings, memory, created_at_ms, apart_bytes";
-/** What stands beside the row: the pieces of output, and of long texts. */
-const BESIDE = `${OUTPUT} + apart_bytes`;
+/** What stands beside the row, the pieces of long texts included. */
+const BESIDE = `${IN_TABLES} + apart_bytes`;
 
 /** Every statement of the SQLite store but the list's, which depends on its filter. */
 export function prepareStatements(db: DatabaseSync) {
@@ -117,13 +117,14 @@ export function prepareStatements(db: DatabaseSync) {
        stored_bytes = ${storedBytes({ error: "?3" }, BESIDE)}
        WHERE execution_id = ?5 AND ${UNFINISHED}`,
     ),
-    addRedaction: db.prepare(
-      `INSERT INTO execution_redactions (execution_id, secret, field, count)
-       SELECT execution_id, ?, ?, ? FROM executions WHERE execution_id = ?
-       ON CONFLICT (execution_id, secret, field) DO UPDATE SET count = count + excluded.count`,
+    setRedactions: db.prepare(
+      `INSERT INTO redaction_counts (execution_id, counts) SELECT execution_id, ?2 FROM executions WHERE execution_id = ?1
+       ON CONFLICT (execution_id) DO UPDATE SET counts = excluded.counts`,
     ),
-    selectRedactions: db.prepare(
-      "SELECT secret, field, count FROM execution_redactions WHERE execution_id = ? ORDER BY secret, field",
+    selectRedactions: db.prepare("SELECT counts FROM redaction_counts WHERE execution_id = ?"),
+    // What comes before the end is counted with the next change of the execution.
+    recountEnded: db.prepare(
+      `UPDATE executions SET stored_bytes = ${storedBytes({}, BESIDE)} WHERE execution_id = ? AND end_reason IS NOT NULL`,
     ),
     selectUnfinished: db.prepare(
       `SELECT 1 FROM executions WHERE execution_id = ? AND owner = ? AND ${UNFINISHED}`,
@@ -132,6 +133,11 @@ export function prepareStatements(db: DatabaseSync) {
     selectExists: db.prepare("SELECT 1 FROM executions WHERE execution_id = ?"),
     selectStoredBytes: db.prepare("SELECT project, bytes FROM stored_bytes WHERE bytes > 0"),
     selectStoredBytesOf: db.prepare("SELECT bytes FROM stored_bytes WHERE project = ?"),
+    selectRoom: db.prepare(
+      `SELECT (SELECT COALESCE(sum(bytes), 0) FROM stored_bytes) AS counted, page_count AS pages,
+         freelist_count AS free, page_size AS page_bytes
+       FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
+    ),
     // The indexes have all that these read.
     selectEndedBefore: db.prepare(
       `SELECT execution_id, stored_bytes FROM executions WHERE ended_at_ms < ?

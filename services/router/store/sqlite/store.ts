@@ -4,8 +4,9 @@ import { stat, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { ConfigError } from "#common/service/environment.ts";
-import type { Output, OutputPiece, Redaction } from "../../execution.ts";
+import type { Output, OutputPiece } from "../../execution.ts";
 import { statusOf } from "../../execution.ts";
+import { addCounts, toRedactions } from "../redaction-counts.ts";
 import {
   type ClaimRow,
   DEAD_LETTER_COLUMNS,
@@ -36,12 +37,15 @@ import {
 import type { ExecutionStore, ListFilter, UnfinishedBytes } from "../store.ts";
 import { PAGES_WITHOUT_THREAD, startCheckpoints } from "./checkpoints.ts";
 import { createSqliteDeletions } from "./deletions.ts";
-import { createLongTexts } from "./long-texts.ts";
+import { createLongTexts, type InRow } from "./long-texts.ts";
 import { createSqliteReading } from "./reading.ts";
 import { openReserve, refusalOfFull } from "./reserve.ts";
 import { MIGRATIONS } from "./schema.ts";
 import { pageQuery, prepareStatements, UNFINISHED } from "./statements.ts";
 
+/** `pages`: of the file, `free` ones among them. */
+type RoomRow = Readonly<Record<"counted" | "pages" | "free" | "page_bytes", number>>;
+type CountsRow = { readonly counts: string };
 type Apart = { readonly execution_id: string; readonly apart_bytes: number };
 
 const SUBMITTED = ["code", "settings", "memory"] as const;
@@ -74,7 +78,7 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
   const changes = new EventEmitter().setMaxListeners(0);
 
   const sql = prepareStatements(db);
-  const longTexts = createLongTexts(db);
+  const longTexts = createLongTexts(db, reserve);
   const read = createSqliteReading(db);
 
   const changed = (executionId: string, took: boolean) => {
@@ -100,6 +104,23 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
   const addOutput = (executionId: string, { position, stdout, stderr }: OutputPiece) =>
     stdout === "" && stderr === "" ? 0 : run(sql.insertOutput, position, stdout, stderr, executionId, owner);
 
+  /** Writes long texts for a row that `tell` changes; they are forgotten if it throws, or tells of none. */
+  const withTexts = async <Field extends string>(
+    executionId: string,
+    texts: Readonly<Record<Field, string>>,
+    tell: (inRow: InRow<Field>) => boolean,
+  ): Promise<boolean> => {
+    let isTold = false;
+    try {
+      isTold = tell(await longTexts.write(executionId, texts));
+    } finally {
+      // Where another ending was faster, its own texts have the same names.
+      if (!isTold && sql.selectResult.get(executionId)?.result !== "")
+        longTexts.forget(executionId, Object.keys(texts));
+    }
+    return isTold;
+  };
+
   const page = (columns: string, filter: Partial<ListFilter> & { limit: number }, only?: string) => {
     const { text, values } = pageQuery(columns, filter, only);
     return db.prepare(text).all(...values);
@@ -111,30 +132,22 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       { maxUnfinished, maxUnfinishedInTotal, idempotency, retry } = {},
     ) {
       const texts = { code, settings: JSON.stringify(settings), memory: memoryJson };
-      const inRow = await longTexts.write(executionId, texts).catch((error: unknown) => {
-        reserve.use(() => longTexts.forget(executionId, SUBMITTED));
-        throw refusalOfFull(error);
-      });
-      const values = [inRow.code, timeoutMs, inRow.settings, inRow.memory, createdAtMs];
       const limits = [maxUnfinished ?? null, maxUnfinishedInTotal ?? null];
       const conditions = [...limits, idempotency?.key ?? null, retry?.of ?? null, retry?.number ?? null];
-      const insert = () =>
-        run(sql.insert, executionId, project, owner, ...values, ...conditions, inRow.apartBytes) > 0;
-      const insertWithKey = ({ key, fingerprint }: { key: string; fingerprint: string }) =>
-        inTransaction(() => {
+      return await withTexts(executionId, texts, (inRow) => {
+        const values = [inRow.code, timeoutMs, inRow.settings, inRow.memory, createdAtMs];
+        const insert = () =>
+          run(sql.insert, executionId, project, owner, ...values, ...conditions, inRow.apartBytes) > 0;
+        if (!idempotency) return insert();
+        return inTransaction(() => {
           const inserted = insert();
-          if (inserted) run(sql.insertKey, key, fingerprint, executionId, createdAtMs);
+          if (inserted)
+            run(sql.insertKey, idempotency.key, idempotency.fingerprint, executionId, createdAtMs);
           return inserted;
         });
-      let inserted = false;
-      try {
-        inserted = idempotency ? insertWithKey(idempotency) : insert();
-      } catch (error) {
+      }).catch((error: unknown) => {
         throw refusalOfFull(error);
-      } finally {
-        if (!inserted && inRow.apartBytes > 0) reserve.use(() => longTexts.forget(executionId, SUBMITTED));
-      }
-      return inserted;
+      });
     },
     async getIdempotencyKey(key) {
       const row = sql.selectKey.get(key) as KeyRow | undefined;
@@ -226,14 +239,15 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
     async addRedactions(executionId, redactions) {
       if (redactions.length === 0) return;
       inTransaction(() => {
-        for (const { secret, field, count } of redactions)
-          sql.addRedaction.run(secret, field, count, executionId);
+        const row = sql.selectRedactions.get(executionId) as CountsRow | undefined;
+        sql.setRedactions.run(executionId, addCounts(redactions, row?.counts));
+        sql.recountEnded.run(executionId);
       });
     },
     async getRedactions(executionId) {
       if (!sql.selectExists.get(executionId)) return undefined;
-      const rows = sql.selectRedactions.all(executionId) as Redaction[];
-      return rows.map(({ secret, field, count }) => ({ secret, field, count }));
+      const row = sql.selectRedactions.get(executionId) as CountsRow | undefined;
+      return row ? toRedactions(row.counts) : [];
     },
     async requestCancel(executionId) {
       return changed(executionId, reserve.use(() => run(sql.requestCancel, executionId)) > 0);
@@ -248,32 +262,20 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       const { reason, error, resultJson, memoryUpdatesJson, truncated, executionTimeMs } = ending;
       if (!sql.selectUnfinished.get(executionId, owner)) return false;
       const texts = { result: resultJson, memory_updates: memoryUpdatesJson };
-      const inRow = await longTexts.write(executionId, texts);
-      const characters = last.stdout.length + last.stderr.length + (error?.length ?? 0) + inRow.apartBytes;
-      const end = () =>
-        inTransaction(() => {
-          addOutput(executionId, last);
-          return run(
-            sql.finish,
-            statusOf(ending),
-            reason,
-            error,
-            inRow.result,
-            inRow.memory_updates,
-            truncated.stdout,
-            truncated.stderr,
-            executionTimeMs,
-            endedAtMs,
-            executionId,
-            owner,
-            inRow.apartBytes,
-          );
-        });
-      const ended = characters > SMALL_ENDING_CHARACTERS ? end() : reserve.use(end);
-      // Another ending was faster; its own texts have the same names.
-      if (ended === 0 && inRow.apartBytes > 0 && sql.selectResult.get(executionId)?.result !== "")
-        longTexts.forget(executionId, WRITTEN);
-      return changed(executionId, ended > 0);
+      const ended = await withTexts(executionId, texts, (inRow) => {
+        const characters = last.stdout.length + last.stderr.length + (error?.length ?? 0) + inRow.apartBytes;
+        const end = () =>
+          inTransaction(() => {
+            addOutput(executionId, last);
+            const values = [
+              ...[statusOf(ending), reason, error, inRow.result, inRow.memory_updates],
+              ...[truncated.stdout, truncated.stderr, executionTimeMs, endedAtMs],
+            ];
+            return run(sql.finish, ...values, executionId, owner, inRow.apartBytes) > 0;
+          });
+        return characters > SMALL_ENDING_CHARACTERS ? end() : reserve.use(end);
+      });
+      return changed(executionId, ended);
     },
     async forceFinish(executionId, ending, endedAtMs) {
       const values = [statusOf(ending), ending.reason, ending.error, endedAtMs];
@@ -281,10 +283,21 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
     },
     ...createSqliteDeletions(sql, inTransaction),
     async capacity() {
-      const [{ bavail, bsize }, { size }] = await Promise.all([statfs(dirname(path)), stat(path)]);
-      const freeBytes = bavail * bsize;
-      if (freeBytes < SCARCE_BYTES && freeBytes > KEPT_FREE_BYTES / 2) await reserve.refill();
-      const bytes = Math.max(0, size + freeBytes + reserve.bytes - KEPT_FREE_BYTES);
+      longTexts.removeLeft();
+      const freeNow = async () => {
+        const { bavail, bsize } = await statfs(dirname(path));
+        return bavail * bsize;
+      };
+      const found = await freeNow();
+      const isScarce = found < SCARCE_BYTES && found > KEPT_FREE_BYTES / 2;
+      if (isScarce) await reserve.refill();
+      const freeBytes = isScarce ? await freeNow() : found;
+      const { size } = await stat(path);
+      const { counted, pages, free, page_bytes } = sql.selectRoom.get() as RoomRow;
+      // What is only in the log so far makes the file grow later. An execution takes more than its count, so what is
+      // there is asked of the pages and not of the count.
+      const inFile = size + free * page_bytes - pages * page_bytes;
+      const bytes = Math.max(0, counted + inFile + freeBytes + reserve.bytes - KEPT_FREE_BYTES);
       return { bytes, freeBytes, keptFreeBytes: KEPT_FREE_BYTES };
     },
     onChange(executionId, listener) {
