@@ -53,7 +53,9 @@ class _Stream:
     def __init__(self, root: bytes, key: bytes) -> None:
         self.root = root
         self._prefix = root + key
-        self._drawn = self._started = 0
+        self._drawn = 0
+        # How many threads of each kind it has started.
+        self._started: dict[bytes, int] = {}
 
     def draw(self, bits: int) -> int:
         blocks = []
@@ -62,10 +64,10 @@ class _Stream:
             blocks.append(hashlib.sha256(self._prefix + self._drawn.to_bytes(8, "big")).digest())
         return int.from_bytes(b"".join(blocks), "big") >> (len(blocks) * _SEED_BITS - bits)
 
-    def key_of_next_thread(self) -> bytes:
+    def key_of_next_thread(self, kind: bytes) -> bytes:
         """Without a draw: a thread that draws nothing moves no numbers."""
-        self._started += 1
-        return hashlib.sha256(b"thread" + self._prefix + self._started.to_bytes(8, "big")).digest()
+        self._started[kind] = number = self._started.get(kind, 0) + 1
+        return hashlib.sha256(b"thread" + self._prefix + number.to_bytes(8, "big") + kind).digest()
 
 
 class _Seeds:
@@ -82,13 +84,23 @@ class _Seeds:
         return self._stream().draw(bits)
 
     def before_start(self, thread: threading.Thread) -> None:
-        if _KEY not in vars(thread):
-            vars(thread)[_KEY] = self._stream().key_of_next_thread()
+        if _KEY in vars(thread):
+            return
+        pool = _pool_of(thread)
+        stream = self._stream() if pool is None else self._stream_of_pool(pool)
+        vars(thread)[_KEY] = stream.key_of_next_thread(_kind_of(thread))
 
     def _stream(self) -> _Stream:
         stream: _Stream | None = getattr(self._of_thread, "stream", None)
         if stream is None or stream.root is not self.root:
             stream = self._of_thread.stream = _Stream(self.root, self._key(_threads.get(get_ident())))
+        return stream
+
+    def _stream_of_pool(self, pool: Any) -> _Stream:
+        """How many threads a pool has is a race, because it starts one unless one is idle just then."""
+        stream: _Stream | None = vars(pool).get(_KEY)
+        if stream is None or stream.root is not self.root:
+            stream = vars(pool)[_KEY] = _Stream(self.root, self._stream().key_of_next_thread(b"pool"))
         return stream
 
     def _key(self, thread: threading.Thread | None) -> bytes:
@@ -98,6 +110,29 @@ class _Seeds:
             self._names[name] = number = self._names.get(name, 0) + 1
             key = f"{number} {name} ".encode("utf-8", "backslashreplace")
         return key
+
+
+def _pool_of(thread: threading.Thread) -> Any:
+    """The executor that the thread works for, or None."""
+    try:
+        target, arguments = thread._target, thread._args  # type: ignore[attr-defined]
+        module = sys.modules.get("concurrent.futures.thread")
+        return arguments[0]() if module is not None and target is module._worker else None
+    except Exception:
+        # Another release of Python, or a script's own.
+        return None
+
+
+def _kind_of(thread: threading.Thread) -> bytes:
+    """Its class and what it runs: other libraries have pools as well, which must not move the numbers of a script's own
+    threads."""
+    try:
+        target = getattr(thread, "_target", None)
+        parts = (type(thread), *(() if target is None else (target,)))
+        names = [getattr(part, name, "") for part in parts for name in ("__module__", "__qualname__")]
+        return repr([name for name in names if type(name) is str]).encode("utf-8", "backslashreplace")
+    except Exception:
+        return b""
 
 
 _seeds = _Seeds()

@@ -83,6 +83,51 @@ async def test_numbers_are_the_same_in_each_run_and_differ_among_each_other(use:
     assert len(set(results[0])) == len(results[0])
 
 
+# Each has as many threads as chance would have it, and one that is started then draws.
+POOLS = {
+    "an executor": """
+with concurrent.futures.ThreadPoolExecutor(8) as pool: hold(pool.submit)
+""",
+    "asyncio.to_thread": """
+import asyncio
+async def main(): await asyncio.gather(*(asyncio.to_thread(barrier.wait) for _ in range(count)))
+asyncio.run(main())
+""",
+    "an executor of a script's own class": """
+class Pool(concurrent.futures.ThreadPoolExecutor): pass
+with Pool(8) as pool: hold(pool.submit)
+""",
+    "a library's own pool": """
+class Worker(threading.Thread):
+    def run(self): barrier.wait()
+def submit(_): Worker().start()
+hold(submit)
+""",
+}
+BEFORE_POOL = """
+import concurrent.futures, os, threading
+count = os.urandom(1)[0] % 5 + 1
+barrier = threading.Barrier(count)
+def hold(submit):
+    for _ in range(count): submit(barrier.wait)
+"""
+AFTER_POOL = """
+found = numbers()
+thread = threading.Thread(target=lambda: found.extend(numbers()))
+thread.start(); thread.join()
+with concurrent.futures.ThreadPoolExecutor(1) as pool: found += pool.submit(numbers).result()
+set_result([count, found])
+"""
+
+
+@pytest.mark.parametrize("pool", POOLS)
+async def test_how_many_threads_a_pool_has_moves_no_numbers(shared: Worker, pool: str) -> None:
+    results = [(await shared.run(UNSEEDED + BEFORE_POOL + POOLS[pool] + AFTER_POOL)).value for _ in range(8)]
+    assert len({count for count, _ in results}) > 1
+    assert all(found == results[0][1] for _, found in results)
+    assert len(set(results[0][1])) == len(results[0][1])
+
+
 async def test_they_follow_code_settings_and_memory(shared: Worker) -> None:
     code = "import random; set_result(random.Random().random())"
     runs = [
