@@ -1,10 +1,12 @@
 import { mkdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { multistream } from "pino";
-import { createStream } from "rotating-file-stream";
+import { createStream, type RotatingFileStream } from "rotating-file-stream";
 import { createLog, type Log } from "#common/service/log.ts";
 import { systemReason } from "#common/system-reason.ts";
 import { printable } from "./log-lines.ts";
+
+const REOPEN_AFTER_MS = 5_000;
 
 /** Where the log of a data directory stands. */
 export function logPathOf(dataDirectory: string): string {
@@ -13,21 +15,72 @@ export function logPathOf(dataDirectory: string): string {
 
 /**
  * Logs of the embedded services: JSON lines in the data directory, at most 40 MB of them, and warnings on standard
- * error for the person who watches.
+ * error for the person who watches. `reopenAfterMs`: how soon a file that could not be written is tried again.
  */
-export function openLogs(dataDirectory: string, level: string): (service: string) => Log {
+export function openLogs(
+  dataDirectory: string,
+  level: string,
+  reopenAfterMs = REOPEN_AFTER_MS,
+): (service: string) => Log {
   const path = logPathOf(dataDirectory);
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const file = createStream(basename(path), { path: dirname(path), size: "10M", maxFiles: 3, mode: 0o600 });
-  // A full disk costs the log, not the service.
-  file.on("error", (error: NodeJS.ErrnoException) => {
-    process.stderr.write(`The log cannot be written: ${systemReason(error)}; Airlock goes on without it.\n`);
-  });
   const destination = multistream([
-    { stream: file, level: level as "info" },
+    { stream: openLogFile(path, reopenAfterMs), level: level as "info" },
     { stream: { write: (line: string) => process.stderr.write(readable(line)) }, level: "warn" },
   ]);
   return (service) => createLog(service, level, destination);
+}
+
+/**
+ * The log's file. A full disk costs lines of the log, not the service: a stream that has failed takes nothing more, so the next
+ * line after a while goes to a new one.
+ */
+function openLogFile(path: string, reopenAfterMs: number): { write(line: string): void } {
+  let file: RotatingFileStream | undefined;
+  let failedAtMs: number | undefined;
+  let missing = 0;
+
+  const open = (): RotatingFileStream => {
+    const opened = createStream(basename(path), {
+      path: dirname(path),
+      size: "10M",
+      maxFiles: 3,
+      mode: 0o600,
+    });
+    opened.on("error", (error: NodeJS.ErrnoException) => {
+      if (file !== opened) return;
+      file = undefined;
+      if (failedAtMs === undefined)
+        process.stderr.write(
+          `The log cannot be written: ${systemReason(error)}. Airlock goes on without it and tries again every ${reopenAfterMs / 1_000} s.\n`,
+        );
+      failedAtMs = performance.now();
+    });
+    // The last line is perhaps a half one.
+    if (failedAtMs !== undefined) opened.write("\n");
+    return opened;
+  };
+  const isWritten = () => {
+    if (failedAtMs === undefined) return;
+    process.stderr.write(`The log is written again; about ${missing} lines are missing.\n`);
+    failedAtMs = undefined;
+    missing = 0;
+  };
+
+  file = open();
+  return {
+    write(line) {
+      if (!file && performance.now() - (failedAtMs ?? 0) >= reopenAfterMs) file = open();
+      if (!file) {
+        missing += 1;
+        return;
+      }
+      file.write(line, (error) => {
+        if (error) missing += 1;
+        else isWritten();
+      });
+    },
+  };
 }
 
 function readable(line: string): string {

@@ -47,6 +47,21 @@ async function p95(project: string, count: number): Promise<number> {
 }
 
 describe("POST /projects/NAME/up", () => {
+  it("makes one pool of all calls and executions that come at once, which down stops", async () => {
+    // While a project is broken, each call waits for one and the same look at the files.
+    await start({ demo: "", broken: 'secrets: {NOPE: "${env:NOT_SET_ANYWHERE}"}\n' });
+    const ups = Array.from({ length: 6 }, () => up("demo"));
+    const runs = Array.from({ length: 4 }, () => gateway.run({ project: "demo", code: "set_result(1)" }));
+    const [answers, executions] = await Promise.all([Promise.all(ups), Promise.all(runs)]);
+    expect(answers.map(({ body }) => body)).toEqual(
+      answers.map(() => expect.objectContaining({ status: "up", replicas: 1 })),
+    );
+    expect(executions).toEqual(runs.map(() => expect.objectContaining({ result: 1 })));
+    expect(await workers()).toBe(1);
+    expect((await gateway.post("/projects/demo/down", {})).status).toBe(200);
+    await expect.poll(workers, { timeout: 10_000 }).toBe(0);
+  });
+
   it("is refused for more workers than may be, with the bound and why", async () => {
     await start(
       { plain: "", ranged: "replicas: {min: 1, max: 2}\n", huge: "limits: {memory_mb: 1048576}\n" },

@@ -178,8 +178,9 @@ export function createPools(parts: {
 
   const open = async (name: string): Promise<Entry> => {
     await look(false);
+    const project = pools.has(name) ? catalogue.get(name) : await find(name);
+    // After everything that is waited for: of calls that come at the same time, another one has perhaps made the pool.
     const known = pools.get(name);
-    const project = known ? catalogue.get(name) : await find(name);
     if (project && isUsable(project)) return known ?? create(project);
     // What was accepted while the file was in order is still served as it was then; the router accepts nothing new.
     if (known) return known;
