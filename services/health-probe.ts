@@ -14,7 +14,11 @@ const read = readEnvironment(process.env);
 const listen = read.text("AIRLOCK_LISTEN");
 const tlsDirectory = read.text("AIRLOCK_TLS_DIR");
 read.check();
-const tls = await openTlsIdentity(tlsDirectory, name, createLog("health-probe", "error"));
+const tls = await openTlsIdentity(
+  tlsDirectory,
+  { kind: "service", name },
+  createLog("health-probe", "error"),
+);
 const health = createHealthCheck(name, resolveListenAddress(listen), tls);
 const { ready, detail } = await health.check();
 health.close();

@@ -48,8 +48,10 @@ export async function renewCertificates(
     await replace(join(own, "key.pem"), key, 0o600);
     await replace(join(own, "cert.pem"), certificate, 0o644);
   };
-  for (const service of SERVICES) await write(service, spiffeId(service), hostsOf(service));
-  for (const client of clients) await write(`${CLIENT_PREFIX}${client}`, spiffeId({ client }), []);
+  for (const service of SERVICES)
+    await write(service, spiffeId({ kind: "service", name: service }), hostsOf(service));
+  for (const client of clients)
+    await write(`${CLIENT_PREFIX}${client}`, spiffeId({ kind: "client", name: client }), []);
   return { names: [...SERVICES, ...clients.map((client) => `${CLIENT_PREFIX}${client}`)], validTo };
 }
 

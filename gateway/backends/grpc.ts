@@ -6,7 +6,7 @@ import { PoolManagerServiceClient, type Project } from "#proto/pool_manager.ts";
 import type { Dependency } from "#proto/readiness.ts";
 import { type ExecutionText, RouterServiceClient } from "#proto/router.ts";
 import type { ShownExecution } from "../execution-text/execution-text.ts";
-import type { Backend } from "./backend.ts";
+import type { Backend, BackendCall, BackendChange } from "./backend.ts";
 import { LargeReads } from "./large-reads.ts";
 
 const READ_MS = 5_000;
@@ -28,14 +28,18 @@ export function connectBackend(
   const router = connect(RouterServiceClient, addresses.routerAddress, tls);
   const pool = connect(PoolManagerServiceClient, addresses.poolManagerAddress, tls);
   const largeReads = new LargeReads();
-  const readLarge = (executionId: string, bytes?: number, signal?: AbortSignal) =>
-    largeReads.run(() => readExecution(router, executionId, bytes, signal), signal);
-  const read = (signal: AbortSignal): CallLimits => ({ timeoutMs: READ_MS, signal });
-  const change: CallLimits = { timeoutMs: CHANGE_MS };
+  const readLarge = (executionId: string, call: BackendChange & Partial<BackendCall>, bytes?: number) =>
+    largeReads.run(() => readExecution(router, executionId, call, bytes), call.signal);
+  const read = ({ principal, signal }: BackendCall): CallLimits => ({
+    timeoutMs: READ_MS,
+    principal,
+    signal,
+  });
+  const change = ({ principal }: BackendChange): CallLimits => ({ timeoutMs: CHANGE_MS, principal });
   /** A router that is away hides no project. */
-  const heldProjects = async (signal: AbortSignal): Promise<(name: string) => boolean | null> => {
+  const heldProjects = async (call: BackendCall): Promise<(name: string) => boolean | null> => {
     try {
-      const limits = { timeoutMs: HELD_MS, signal };
+      const limits = { ...read(call), timeoutMs: HELD_MS };
       const { projects } = await callUnary(router, router.listHeldProjects, {}, "router", limits);
       return (name) => projects.includes(name);
     } catch {
@@ -43,64 +47,65 @@ export function connectBackend(
     }
   };
   return {
-    async submit(request) {
-      const limits = { timeoutMs: CHANGE_MS + MS_PER_MIB * (request.memoryJson.length / MIB) };
+    async submit(request, call) {
+      const timeoutMs = CHANGE_MS + MS_PER_MIB * (request.memoryJson.length / MIB);
+      const limits = { ...change(call), timeoutMs };
       const response = await callUnary(router, router.submit, request, "router", limits);
       return { ...executionIn(response), replayed: response.replayed };
     },
-    async getExecution(executionId, waitMs, signal, room) {
+    async getExecution(executionId, waitMs, call, room) {
       const ask = (waitMs: number, maxBytes: number) => {
-        const limits = { timeoutMs: waitMs + READ_MS, signal };
+        const limits = { ...read(call), timeoutMs: waitMs + READ_MS };
         return callUnary(router, router.getExecution, { executionId, waitMs, maxBytes }, "router", limits);
       };
       const response = await ask(waitMs, SMALL_BYTES);
       if (response.leftOutBytes === 0) return executionIn(response);
       await room(response.leftOutBytes);
-      return await readLarge(executionId, response.leftOutBytes, signal);
+      return await readLarge(executionId, call, response.leftOutBytes);
     },
-    listExecutions: (request, signal) =>
-      callUnary(router, router.listExecutions, request, "router", read(signal)),
-    async respond(request) {
+    listExecutions: (request, call) =>
+      callUnary(router, router.listExecutions, request, "router", read(call)),
+    async respond(request, call) {
       const ask = { ...request, maxBytes: SMALL_BYTES };
-      const { execution } = await callUnary(router, router.respond, ask, "router", change);
-      return execution ?? (await readLarge(request.executionId));
+      const { execution } = await callUnary(router, router.respond, ask, "router", change(call));
+      return execution ?? (await readLarge(request.executionId, { principal: call.principal }));
     },
-    async cancel(executionId) {
+    async cancel(executionId, call) {
       const ask = { executionId, maxBytes: SMALL_BYTES };
-      const { execution } = await callUnary(router, router.cancel, ask, "router", change);
-      return execution ?? (await readLarge(executionId));
+      const { execution } = await callUnary(router, router.cancel, ask, "router", change(call));
+      return execution ?? (await readLarge(executionId, { principal: call.principal }));
     },
-    getRedactions: async (executionId, signal) =>
-      (await callUnary(router, router.getRedactions, { executionId }, "router", read(signal))).redactions,
-    listDeadLetters: (request, signal) =>
-      callUnary(router, router.listDeadLetters, request, "router", read(signal)),
-    retryDeadLetter: async (request) =>
-      executionIn(await callUnary(router, router.retryDeadLetter, request, "router", change)),
+    getRedactions: async (executionId, call) =>
+      (await callUnary(router, router.getRedactions, { executionId }, "router", read(call))).redactions,
+    listDeadLetters: (request, call) =>
+      callUnary(router, router.listDeadLetters, request, "router", read(call)),
+    retryDeadLetter: async (request, call) =>
+      executionIn(await callUnary(router, router.retryDeadLetter, request, "router", change(call))),
 
-    async listProjects(signal) {
+    async listProjects(call) {
       const [{ projects }, isHeld] = await Promise.all([
-        callUnary(pool, pool.listProjects, {}, "pool-manager", read(signal)),
-        heldProjects(signal),
+        callUnary(pool, pool.listProjects, {}, "pool-manager", read(call)),
+        heldProjects(call),
       ]);
       return projects.map((project) => ({ ...project, held: isHeld(project.name) }));
     },
-    async getProject(name, signal) {
+    async getProject(name, call) {
       const [answer, isHeld] = await Promise.all([
-        callUnary(pool, pool.getProject, { name }, "pool-manager", read(signal)),
-        heldProjects(signal),
+        callUnary(pool, pool.getProject, { name }, "pool-manager", read(call)),
+        heldProjects(call),
       ]);
       return { ...projectIn(answer), held: isHeld(name) };
     },
-    async upProject(name, replicas) {
+    async upProject(name, replicas, call) {
       // First what can refuse: a project that was not brought up stays held.
-      const up = await callUnary(pool, pool.upProject, { name, replicas }, "pool-manager", change);
-      await callUnary(router, router.releaseProject, { project: name }, "router", change);
+      const up = await callUnary(pool, pool.upProject, { name, replicas }, "pool-manager", change(call));
+      await callUnary(router, router.releaseProject, { project: name }, "router", change(call));
       return projectIn(up);
     },
-    async downProject(name, hold) {
+    async downProject(name, hold, call) {
       // First the hold, so that nothing starts the workers again.
-      if (hold) await callUnary(router, router.holdProject, { project: name }, "router", change);
-      return projectIn(await callUnary(pool, pool.downProject, { name }, "pool-manager", change));
+      if (hold) await callUnary(router, router.holdProject, { project: name }, "router", change(call));
+      return projectIn(await callUnary(pool, pool.downProject, { name }, "pool-manager", change(call)));
     },
 
     async readiness() {
@@ -126,10 +131,11 @@ export function connectBackend(
 async function readExecution(
   router: RouterServiceClient,
   executionId: string,
+  { principal, signal }: BackendChange & Partial<BackendCall>,
   bytes = LARGEST_BYTES,
-  signal?: AbortSignal,
 ): Promise<ShownExecution> {
-  const limits = { timeoutMs: READ_MS + MS_PER_MIB * (bytes / MIB), ...(signal && { signal }) };
+  const timeoutMs = READ_MS + MS_PER_MIB * (bytes / MIB);
+  const limits = { timeoutMs, principal, ...(signal && { signal }) };
   const longTexts = new Map<ExecutionText, Buffer[]>();
   let execution: Execution | undefined;
   for await (const { part } of callStream(router, router.readExecution, { executionId }, "router", limits)) {

@@ -75,7 +75,7 @@ export function createMockBackend(now: () => number = Date.now, newId: () => str
       const execution = accepted(executionId, request.project, createdAtMs);
       return { ...accept(execution, request.code, { idempotency }), replayed: false };
     },
-    async getExecution(executionId, waitMs, signal) {
+    async getExecution(executionId, waitMs, { signal }) {
       const untilMs = performance.now() + waitMs;
       for (;;) {
         const { execution } = store.get(executionId);

@@ -93,7 +93,12 @@ await describeWithEngine("the docker driver", "runc", () => {
     await makeCertificates(certificates);
     return {
       certificates,
-      tls: await openTlsIdentity(join(certificates, "pool-manager"), "pool-manager", log, 50),
+      tls: await openTlsIdentity(
+        join(certificates, "pool-manager"),
+        { kind: "service", name: "pool-manager" },
+        log,
+        50,
+      ),
       outlive: true,
       open: async () =>
         createDockerDriver(openEngine(), {

@@ -26,15 +26,17 @@ import { makeCertificates, startTlsServices, type TlsServices, WORKER_ID } from 
 
 const CALL_TIMEOUT_MS = 5_000;
 const HEALTH_CHECK = "/grpc.health.v1.Health/Check";
+const service = (name: ServiceIdentity): Identity => ({ kind: "service", name });
+const CLIENT: Identity = { kind: "client", name: "billing" };
 const IDENTITIES = {
-  gateway: "gateway",
-  router: "router",
-  "pool-manager": "pool-manager",
-  secrets: "secrets",
-  sanitizer: "sanitizer",
-  egress: "egress",
-  worker: "worker",
-  "client-billing": "client",
+  gateway: service("gateway"),
+  router: service("router"),
+  "pool-manager": service("pool-manager"),
+  secrets: service("secrets"),
+  sanitizer: service("sanitizer"),
+  egress: service("egress"),
+  worker: service("worker"),
+  "client-billing": CLIENT,
 } as const satisfies Record<string, Identity>;
 type Caller = keyof typeof IDENTITIES;
 
@@ -122,14 +124,14 @@ describe("the table", () => {
           Object.entries(RULES).flatMap(([path, { service }]) => (mayCall(caller, path) ? [service] : [])),
         ),
       ].sort();
-    expect(openTo("worker")).toEqual([]);
-    expect(openTo("secrets")).toEqual([]);
-    expect(openTo("egress")).toEqual(["secrets", "worker"]);
-    expect(openTo("gateway")).toEqual(["pool-manager", "router"]);
-    expect(openTo("client")).toEqual(["pool-manager", "router"]);
-    expect(openTo("pool-manager")).toEqual(["secrets", "worker"]);
-    expect(openTo("sanitizer")).toEqual(["secrets"]);
-    expect(openTo("router")).toEqual(["egress", "pool-manager", "sanitizer", "worker"]);
+    expect(openTo(service("worker"))).toEqual([]);
+    expect(openTo(service("secrets"))).toEqual([]);
+    expect(openTo(service("egress"))).toEqual(["secrets", "worker"]);
+    expect(openTo(service("gateway"))).toEqual(["pool-manager", "router"]);
+    expect(openTo(CLIENT)).toEqual(["pool-manager", "router"]);
+    expect(openTo(service("pool-manager"))).toEqual(["secrets", "worker"]);
+    expect(openTo(service("sanitizer"))).toEqual(["secrets"]);
+    expect(openTo(service("router"))).toEqual(["egress", "pool-manager", "sanitizer", "worker"]);
   });
 
   it("gives values, workers and ways out to one caller each", () => {
@@ -145,9 +147,9 @@ describe("the table", () => {
   });
 
   it("refuses what it does not know", () => {
-    expect(mayCall("router", "/airlock.v1.RouterService/constructor")).toBe(false);
-    expect(mayCall("router", "constructor")).toBe(false);
-    expect(mayCall("router", "/airlock.v1.NewService/Call")).toBe(false);
+    expect(mayCall(service("router"), "/airlock.v1.RouterService/constructor")).toBe(false);
+    expect(mayCall(service("router"), "constructor")).toBe(false);
+    expect(mayCall(service("router"), "/airlock.v1.NewService/Call")).toBe(false);
   });
 });
 
@@ -198,7 +200,7 @@ describe("all services over TLS", () => {
     );
     const log = createLog("test", "silent");
     const as = (identity: ServiceIdentity) =>
-      openTlsIdentity(join(services.certificates, identity), identity, log);
+      openTlsIdentity(join(services.certificates, identity), service(identity), log);
     const [poolManager, router] = [await as("pool-manager"), await as("router")];
     const provisioner = connect(WorkerServiceClient, services.addresses.worker, poolManager);
     const runner = connect(WorkerServiceClient, services.addresses.worker, router);

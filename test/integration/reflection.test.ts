@@ -34,7 +34,7 @@ beforeAll(async () => {
   services = await startTlsServices();
   billing = await openTlsIdentity(
     join(services.certificates, "client-billing"),
-    "client",
+    { kind: "client", name: "billing" },
     pino({ level: "silent" }),
   );
 });

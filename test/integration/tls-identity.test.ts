@@ -35,7 +35,7 @@ const renew = (change: Partial<Renewal> = {}, into = directory) =>
     ...change,
   });
 const open = (service: "secrets" | "pool-manager" | "router") =>
-  openTlsIdentity(join(directory, service), service, log, LOOK_EVERY_MS);
+  openTlsIdentity(join(directory, service), { kind: "service", name: service }, log, LOOK_EVERY_MS);
 const authoritiesIn = async (service: string) =>
   (await readFile(join(directory, service, "ca.pem"), "utf8")).split("BEGIN CERTIFICATE").length - 1;
 
@@ -114,7 +114,7 @@ describe("renewed certificates", () => {
     await renew({ dropOldAuthorities: true });
     const pair = await startPair();
     expect(await pair.call()).toBe("v");
-    const old = await openTlsIdentity(kept, "pool-manager", log);
+    const old = await openTlsIdentity(kept, { kind: "service", name: "pool-manager" }, log);
     await expect(pair.call(old)).rejects.toMatchObject({ code: "unavailable" });
     old.close();
     await pair.stop();
@@ -140,7 +140,8 @@ describe("renewed certificates", () => {
 describe("a service", () => {
   it("does not start with another's, an expired or no certificate", async () => {
     await renew();
-    const opened = (from: string) => openTlsIdentity(join(directory, from), "secrets", log);
+    const opened = (from: string) =>
+      openTlsIdentity(join(directory, from), { kind: "service", name: "secrets" }, log);
     await expect(opened("router")).rejects.toThrow(/cert.pem is not that of the secrets/);
     await expect(opened("nowhere")).rejects.toThrow(ConfigError);
     await renew({ now: new Date(Date.now() - 2 * 86_400_000) });
@@ -191,7 +192,9 @@ describe("./airlock certs", () => {
       }
       if (name === "ca") continue;
       const certificate = await readFile(join(target, name, "cert.pem"));
-      expect(identityOfCertificate(certificate)).toBe(name === "client-billing" ? "client" : name);
+      expect(identityOfCertificate(certificate)).toEqual(
+        name === "client-billing" ? { kind: "client", name: "billing" } : { kind: "service", name },
+      );
     }
     const again = await runAirlock(["certs", target]);
     expect(again.stdout).toContain("client-billing");
@@ -216,8 +219,8 @@ describe("./airlock certs", () => {
 
 describe("a SPIFFE URI", () => {
   it.each([
-    ["spiffe://airlock/router", "router"],
-    ["spiffe://airlock/client/billing", "client"],
+    ["spiffe://airlock/router", { kind: "service", name: "router" }],
+    ["spiffe://airlock/client/billing", { kind: "client", name: "billing" }],
     ["spiffe://airlock/Router", undefined],
     ["spiffe://airlock/router/", undefined],
     ["spiffe://airlock/router?x", undefined],
@@ -228,6 +231,6 @@ describe("a SPIFFE URI", () => {
     ["spiffe://airlock/toString", undefined],
     ["router", undefined],
   ])("%s stands for %s", (uri, identity) => {
-    expect(identityOfUri(uri)).toBe(identity);
+    expect(identityOfUri(uri)).toEqual(identity);
   });
 });

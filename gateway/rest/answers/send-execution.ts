@@ -8,7 +8,7 @@ import {
   executionText,
   type ShownExecution,
 } from "../../execution-text/execution-text.ts";
-import { clientSignal } from "../request/client-signal.ts";
+import { backendCall } from "../request/backend-call.ts";
 import { countAnswer } from "./answers.ts";
 
 /**
@@ -22,17 +22,18 @@ export async function holdExecution(
   id: string,
   waitMs: number,
 ): Promise<ShownExecution> {
-  const gone = clientSignal(reply);
+  const call = backendCall(reply);
+  const gone = call.signal;
   const room = (bytes: number) => reply.answerHold.reserve(bytes, gone);
-  if (waitMs === 0 || drain.begun) return backend.getExecution(id, 0, gone, room);
+  if (waitMs === 0 || drain.begun) return backend.getExecution(id, 0, call, room);
   const hold = new AbortController();
   gone.addEventListener("abort", () => hold.abort(), { once: true });
   const release = drain.onBegin(() => hold.abort());
   try {
-    return await backend.getExecution(id, waitMs, hold.signal, room);
+    return await backend.getExecution(id, waitMs, { ...call, signal: hold.signal }, room);
   } catch (error) {
     if (!drain.begun || !hasCode(error, "cancelled")) throw error;
-    return await backend.getExecution(id, 0, gone, room);
+    return await backend.getExecution(id, 0, call, room);
   } finally {
     release();
   }

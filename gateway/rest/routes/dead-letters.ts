@@ -2,7 +2,7 @@ import type { FastifyInstance } from "fastify";
 import { DEAD_LETTER_REASONS, endReasonFromProto, statusFromProto } from "#common/execution-names.ts";
 import type { DeadLetter } from "#proto/router.ts";
 import type { Backend } from "../../backends/backend.ts";
-import { clientSignal } from "../request/client-signal.ts";
+import { backendCall } from "../request/backend-call.ts";
 import { executionId } from "../request/execution-id.ts";
 import {
   DEAD_LETTER_LIST,
@@ -44,7 +44,7 @@ export function deadLetterRoutes(app: FastifyInstance, backend: Backend): void {
     },
     async (request, reply): Promise<DeadLetterList> => {
       const { project = "", limit = DEFAULT_LIMIT, cursor = "" } = request.query;
-      const page = await backend.listDeadLetters({ project, limit, cursor }, clientSignal(reply));
+      const page = await backend.listDeadLetters({ project, limit, cursor }, backendCall(reply));
       return { dead_letters: page.deadLetters.map(listed), next_cursor: page.nextCursor || null };
     },
   );
@@ -85,7 +85,8 @@ export function deadLetterRoutes(app: FastifyInstance, backend: Backend): void {
     },
     async (request, reply) => {
       const id = executionId(request.params);
-      const retried = await backend.retryDeadLetter({ executionId: id, again: request.body.again ?? false });
+      const again = request.body.again ?? false;
+      const retried = await backend.retryDeadLetter({ executionId: id, again }, backendCall(reply));
       const pollUrl = `/executions/${retried.executionId}`;
       reply.code(202).header("location", pollUrl);
       return {

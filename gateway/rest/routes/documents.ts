@@ -2,8 +2,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { FastifyInstance } from "fastify";
 import type { Registry } from "prom-client";
 import type { Backend } from "../../backends/backend.ts";
+import { backendCall } from "../request/backend-call.ts";
 import { baseUrl } from "../request/base-url.ts";
-import { clientSignal } from "../request/client-signal.ts";
 import { problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
 import { skillPage } from "../skill-page.ts";
 
@@ -57,8 +57,7 @@ export function documentRoutes(app: FastifyInstance, backend: Backend, documents
       },
     },
     async (request, reply) => {
-      const signal = clientSignal(reply);
-      const listed = await backend.listProjects(signal);
+      const listed = await backend.listProjects(backendCall(reply));
       const usable = listed.filter(({ problem, held }) => problem === "" && held !== true);
       reply.type("text/markdown; charset=utf-8");
       return skillPage(baseUrl(request), usable);

@@ -3,11 +3,12 @@ import { statusFromProto } from "#common/execution-names.ts";
 import type { SchemaProblem } from "#common/projects/schema-problems.ts";
 import type { Drain } from "#common/service/drain.ts";
 import { ExecutionStatus } from "#proto/execution.ts";
-import type { Backend, Submitted } from "../../backends/backend.ts";
+import type { Backend, BackendChange, Submitted } from "../../backends/backend.ts";
 import type { ShownExecution } from "../../execution-text/execution-text.ts";
 import { holdExecution, sendExecution } from "../answers/send-execution.ts";
 import { dropBody } from "../body/body.ts";
 import { InvalidFields } from "../problems.ts";
+import { backendCall } from "../request/backend-call.ts";
 import { IDEMPOTENCY_HEADERS, readIdempotencyKey } from "../request/idempotency-key.ts";
 import { textProblem } from "../request/text-rules.ts";
 import {
@@ -71,7 +72,7 @@ export function executeRoute(app: FastifyInstance, backend: Backend, drain: Drai
       },
     },
     async (request, reply) => {
-      const { executionId, status, replayed } = await accept(request, backend);
+      const { executionId, status, replayed } = await accept(request, backend, backendCall(reply));
       dropBody(request);
       const { wait, result } = request.query;
       const pollUrl = `/executions/${executionId}`;
@@ -95,18 +96,25 @@ export function executeRoute(app: FastifyInstance, backend: Backend, drain: Drai
 }
 
 /** A function of its own, so that what it holds of the body is gone when it returns. */
-async function accept(request: FastifyRequest<{ Body: ExecuteBody }>, backend: Backend): Promise<Submitted> {
+async function accept(
+  request: FastifyRequest<{ Body: ExecuteBody }>,
+  backend: Backend,
+  call: BackendChange,
+): Promise<Submitted> {
   const { project, code, timeout, settings = {} } = request.body;
   const problems = badTexts(project, code, settings);
   if (problems.length > 0) throw new InvalidFields(problems);
-  return await backend.submit({
-    project,
-    code,
-    timeoutMs: timeout === undefined ? undefined : toMilliseconds(timeout),
-    settings,
-    memoryJson: request.bodyText("memory") ?? "",
-    idempotencyKey: readIdempotencyKey(request.headers["idempotency-key"]),
-  });
+  return await backend.submit(
+    {
+      project,
+      code,
+      timeoutMs: timeout === undefined ? undefined : toMilliseconds(timeout),
+      settings,
+      memoryJson: request.bodyText("memory") ?? "",
+      idempotencyKey: readIdempotencyKey(request.headers["idempotency-key"]),
+    },
+    call,
+  );
 }
 
 function isUnderWay({ status }: ShownExecution): boolean {

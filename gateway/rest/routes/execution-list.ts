@@ -2,7 +2,7 @@ import type { FastifyInstance } from "fastify";
 import { endReasonFromProto, statusFromProto, statusToProto } from "#common/execution-names.ts";
 import { ExecutionStatus, type ExecutionSummary } from "#proto/execution.ts";
 import type { Backend } from "../../backends/backend.ts";
-import { clientSignal } from "../request/client-signal.ts";
+import { backendCall } from "../request/backend-call.ts";
 import { EXECUTION_LIST, type ExecutionList, LIST_QUERY, type ListQuery } from "../schemas/execution-list.ts";
 import { EXECUTION_LIST_LINKS } from "../schemas/links.ts";
 import { problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
@@ -39,7 +39,7 @@ export function executionListRoute(app: FastifyInstance, backend: Backend): void
           cursor,
           ...(retry_of !== undefined && { retryOf: retry_of.toLowerCase() }),
         },
-        clientSignal(reply),
+        backendCall(reply),
       );
       return { executions: page.executions.map(listed), next_cursor: page.nextCursor || null };
     },

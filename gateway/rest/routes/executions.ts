@@ -1,10 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Drain } from "#common/service/drain.ts";
-import type { Backend } from "../../backends/backend.ts";
+import type { Backend, BackendChange } from "../../backends/backend.ts";
 import type { ShownExecution } from "../../execution-text/execution-text.ts";
 import { holdExecution, sendExecution } from "../answers/send-execution.ts";
 import { dropBody } from "../body/body.ts";
 import { InvalidFields } from "../problems.ts";
+import { backendCall } from "../request/backend-call.ts";
 import { executionId } from "../request/execution-id.ts";
 import { textProblem } from "../request/text-rules.ts";
 import {
@@ -77,7 +78,7 @@ export function executionRoutes(app: FastifyInstance, backend: Backend, drain: D
       },
     },
     async (request, reply) => {
-      const answered = await answer(request, backend);
+      const answered = await answer(request, backend, backendCall(reply));
       dropBody(request);
       const { wait = 0, result } = request.query;
       const execution = wait > 0 ? await laterThan(answered, wait, { backend, drain, reply }) : answered;
@@ -103,7 +104,8 @@ export function executionRoutes(app: FastifyInstance, backend: Backend, drain: D
         },
       },
     },
-    async (request, reply) => sendExecution(reply, await backend.cancel(executionId(request.params))),
+    async (request, reply) =>
+      sendExecution(reply, await backend.cancel(executionId(request.params), backendCall(reply))),
   );
 }
 
@@ -127,9 +129,10 @@ async function laterThan(
 async function answer(
   request: FastifyRequest<{ Params: ExecutionParams; Body: RespondBody }>,
   backend: Backend,
+  call: BackendChange,
 ): Promise<ShownExecution> {
   const { response, llm_request_id: llmRequestId } = request.body;
   const problem = textProblem("response", response);
   if (problem) throw new InvalidFields([problem]);
-  return await backend.respond({ executionId: executionId(request.params), llmRequestId, response });
+  return await backend.respond({ executionId: executionId(request.params), llmRequestId, response }, call);
 }

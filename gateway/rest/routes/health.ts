@@ -1,8 +1,9 @@
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { AirlockError } from "#common/errors.ts";
 import type { Dependency } from "#proto/readiness.ts";
-import type { Backend } from "../../backends/backend.ts";
+import type { Backend, BackendCall } from "../../backends/backend.ts";
 import { type Problem, problemHeaders, toProblem } from "../problems.ts";
+import { backendCall } from "../request/backend-call.ts";
 import { HEALTH, READINESS } from "../schemas/health.ts";
 import { problemResponses } from "../schemas/problem.ts";
 
@@ -42,7 +43,10 @@ export function healthRoutes(app: FastifyInstance, backend: Backend): void {
       },
     },
     async (_request, reply: FastifyReply) => {
-      const [dependencies, broken] = await Promise.all([backend.readiness(), brokenProjects(backend)]);
+      const [dependencies, broken] = await Promise.all([
+        backend.readiness(),
+        brokenProjects(backend, backendCall(reply)),
+      ]);
       const missing = dependencies.filter(({ ready }) => !ready);
       const services = Object.fromEntries(
         dependencies.map(({ name, ready }) => [name, ready ? "ready" : "unavailable"]),
@@ -56,8 +60,9 @@ export function healthRoutes(app: FastifyInstance, backend: Backend): void {
 }
 
 /** By name; empty while nobody can tell, which readiness says. */
-async function brokenProjects(backend: Backend): Promise<string[]> {
-  const listed = await backend.listProjects(AbortSignal.timeout(LIST_MS)).catch(() => []);
+async function brokenProjects(backend: Backend, { principal }: BackendCall): Promise<string[]> {
+  const call = { principal, signal: AbortSignal.timeout(LIST_MS) };
+  const listed = await backend.listProjects(call).catch(() => []);
   return listed.filter(({ problem }) => problem !== "").map(({ name }) => name);
 }
 

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import type { Backend } from "../../backends/backend.ts";
 import { projectDetails, projectState, projectSummary } from "../project-view.ts";
-import { clientSignal } from "../request/client-signal.ts";
+import { backendCall } from "../request/backend-call.ts";
 import { NO_QUERY } from "../schemas/execution.ts";
 import { PROJECT_LIST_LINKS } from "../schemas/links.ts";
 import { BODY_CODES, problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
@@ -44,7 +44,7 @@ export function projectRoutes(app: FastifyInstance, backend: Backend): void {
       },
     },
     async (_request, reply) => {
-      const projects = await backend.listProjects(clientSignal(reply));
+      const projects = await backend.listProjects(backendCall(reply));
       return { projects: projects.map(projectSummary) };
     },
   );
@@ -70,7 +70,7 @@ export function projectRoutes(app: FastifyInstance, backend: Backend): void {
       },
     },
     async (request, reply) =>
-      projectDetails(await backend.getProject(request.params.name, clientSignal(reply))),
+      projectDetails(await backend.getProject(request.params.name, backendCall(reply))),
   );
 
   app.post<{ Params: ProjectParams; Body: UpBody }>(
@@ -97,7 +97,8 @@ export function projectRoutes(app: FastifyInstance, backend: Backend): void {
         },
       },
     },
-    async (request) => projectState(await backend.upProject(request.params.name, request.body.replicas)),
+    async ({ params, body }, reply) =>
+      projectState(await backend.upProject(params.name, body.replicas, backendCall(reply))),
   );
 
   app.post<{ Params: ProjectParams; Body: DownBody }>(
@@ -116,7 +117,7 @@ export function projectRoutes(app: FastifyInstance, backend: Backend): void {
         response: { 200: state, ...problemResponses(...BODY_CODES, "project_not_found", ...SERVICE_CODES) },
       },
     },
-    async (request) =>
-      projectState(await backend.downProject(request.params.name, request.body.hold ?? false)),
+    async ({ params, body }, reply) =>
+      projectState(await backend.downProject(params.name, body.hold ?? false, backendCall(reply))),
   );
 }

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import type { Backend } from "../../backends/backend.ts";
-import { clientSignal } from "../request/client-signal.ts";
+import { backendCall } from "../request/backend-call.ts";
 import { executionId } from "../request/execution-id.ts";
 import { EXECUTION_PARAMS, type ExecutionParams, NO_QUERY, REDACTIONS } from "../schemas/execution.ts";
 import { problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
@@ -29,7 +29,7 @@ export function redactionsRoute(app: FastifyInstance, backend: Backend): void {
     },
     async (request, reply) => {
       const id = executionId(request.params);
-      const redactions = await backend.getRedactions(id, clientSignal(reply));
+      const redactions = await backend.getRedactions(id, backendCall(reply));
       return {
         execution_id: id,
         redactions: redactions.map(({ secret, field, count }) => ({ secret, field, count })),

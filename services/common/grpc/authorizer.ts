@@ -6,7 +6,7 @@ import {
 } from "@grpc/grpc-js";
 import { AirlockError } from "../errors.ts";
 import { mayCall } from "../identity/authorization.ts";
-import { type Identity, identityOfCertificate } from "../identity/identity.ts";
+import { callerOf } from "./caller.ts";
 import { toGrpcStatus } from "./errors.ts";
 
 const REFUSED = "This identity may not make this call.";
@@ -16,9 +16,9 @@ const REFUSED = "This identity may not make this call.";
  * not verify never gets here.
  */
 export const authorizeCalls: ServerInterceptor = ({ path }, call) => {
-  const certificate = call.getAuthContext().sslPeerCertificate?.raw;
-  const caller: Identity | undefined = certificate && identityOfCertificate(certificate);
-  if (caller !== undefined && mayCall(caller, path)) return new ServerInterceptingCall(call);
+  const caller = callerOf(call.getAuthContext());
+  if (caller !== undefined && caller.kind !== "local" && mayCall(caller, path))
+    return new ServerInterceptingCall(call);
   const refuse: ServerListener = new ServerListenerBuilder()
     .withOnReceiveMetadata(() =>
       call.sendStatus(toGrpcStatus(new AirlockError("permission_denied", REFUSED))),

@@ -9,16 +9,18 @@ import {
   type ClientReadableStream,
   type ClientUnaryCall,
   credentials,
-  Metadata,
+  type Metadata,
   type ServiceError,
 } from "@grpc/grpc-js";
 import { AirlockError } from "../errors.ts";
 import { ownerOf } from "../identity/authorization.ts";
 import type { ServiceIdentity } from "../identity/identity.ts";
+import type { Principal } from "../identity/principal.ts";
 import type { TlsIdentity } from "../identity/tls-identity.ts";
 import { ConfigError } from "../service/environment.ts";
 import { fromGrpcError, isServiceError, wasRefused } from "./errors.ts";
 import { CHANNEL_OPTIONS, NETWORK_CLIENT_OPTIONS } from "./limits.ts";
+import { metadataFor } from "./principal.ts";
 import { type Duplex, openDuplex, openMessages } from "./stream.ts";
 
 type ClientConstructor<C extends Client> = {
@@ -91,6 +93,8 @@ export type CallLimits = {
   readonly timeoutMs: number;
   /** The call is cancelled when this aborts. */
   readonly signal?: AbortSignal;
+  /** For whom the call is made; without one it is the caller's own. Only the gateway may name one. */
+  readonly principal?: Principal;
 };
 
 // A server that stops refuses calls for no longer than it takes to be struck off the list of those that are called.
@@ -111,14 +115,14 @@ export function callUnary<Req, Res>(
   method: UnaryMethod<Req, Res>,
   request: Req,
   peer: string,
-  { timeoutMs, signal }: CallLimits,
+  { timeoutMs, signal, principal }: CallLimits,
 ): Promise<Res> {
   const deadline = Date.now() + timeoutMs;
   return new Promise((resolve, reject) => {
     const attempt = () => {
       if (signal?.aborted) return reject(new AirlockError("cancelled", "The call was cancelled."));
       const cancel = () => call.cancel();
-      const call = method.call(client, request, new Metadata(), { deadline }, (error, response) => {
+      const call = method.call(client, request, metadataFor(principal), { deadline }, (error, response) => {
         signal?.removeEventListener("abort", cancel);
         if (!error) resolve(response);
         else if (mayBeMadeAgain(error, deadline)) setTimeout(attempt, REFUSED_AGAIN_MS);
@@ -139,12 +143,12 @@ export async function* callStream<Req, Res>(
   method: StreamMethod<Req, Res>,
   request: Req,
   peer: string,
-  { timeoutMs, signal }: CallLimits,
+  { timeoutMs, signal, principal }: CallLimits,
 ): AsyncGenerator<Res> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     if (signal?.aborted) throw new AirlockError("cancelled", "The call was cancelled.");
-    const call = method.call(client, request, new Metadata(), { deadline });
+    const call = method.call(client, request, metadataFor(principal), { deadline });
     const cancel = () => call.cancel();
     signal?.addEventListener("abort", cancel, { once: true });
     const { next } = openMessages<Res>(call, peer);

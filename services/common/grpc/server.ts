@@ -5,24 +5,37 @@ import {
   type handleUnaryCall,
   Server,
   ServerCredentials,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import { AirlockError, asAirlockError } from "../errors.ts";
+import type { Caller } from "../identity/identity.ts";
+import type { Principal } from "../identity/principal.ts";
 import type { TlsIdentity } from "../identity/tls-identity.ts";
 import { resolveListenAddress } from "../service/listen-address.ts";
 import type { Log } from "../service/log.ts";
 import { removeStaleSocket } from "../service/unix-socket.ts";
 import { authorizeCalls } from "./authorizer.ts";
+import { callerOf } from "./caller.ts";
 import { needsTls } from "./client.ts";
 import { toGrpcStatus } from "./errors.ts";
 import { CHANNEL_OPTIONS, NETWORK_SERVER_OPTIONS } from "./limits.ts";
+import { principalOf } from "./principal.ts";
 import { addReflection } from "./reflection.ts";
 import { type Duplex, drained, openDuplex } from "./stream.ts";
 
-/** What a handler knows of its call: `signal` aborts when the caller goes away or its deadline passes. */
-export type CallContext = { readonly signal: AbortSignal };
+/** What a handler knows of its call. */
+export type CallContext = {
+  /** Aborts when the caller goes away or its deadline passes. */
+  readonly signal: AbortSignal;
+  /** Who made the call. */
+  readonly caller: Caller;
+  /** For whom the caller made it. */
+  readonly principal: Principal;
+};
 
 // Made once: an abort without a reason makes an error with a stack trace for every call that ends early.
 const CALLER_GONE = new AirlockError("cancelled", "The caller went away.");
@@ -42,10 +55,8 @@ export function handlersFor(log: Log) {
       handler: (request: Req, context: CallContext) => Promise<Res> | Res,
     ): handleUnaryCall<Req, Res> {
       return async (call, callback) => {
-        const abort = new AbortController();
-        call.on("cancelled", () => abort.abort(CALLER_GONE));
         try {
-          callback(null, await handler(call.request, { signal: abort.signal }));
+          callback(null, await handler(call.request, contextOf(call)));
         } catch (error) {
           callback(report(call.getPath(), error));
         }
@@ -56,11 +67,10 @@ export function handlersFor(log: Log) {
       handler: (request: Req, context: CallContext) => AsyncIterable<Res>,
     ): handleServerStreamingCall<Req, Res> {
       return async (call) => {
-        const abort = new AbortController();
-        call.on("cancelled", () => abort.abort(CALLER_GONE));
         try {
-          for await (const response of handler(call.request, { signal: abort.signal })) {
-            if (abort.signal.aborted) return;
+          const context = contextOf(call);
+          for await (const response of handler(call.request, context)) {
+            if (context.signal.aborted) return;
             // A caller that takes slowly is waited for, so that what waits for it is bounded.
             if (!call.write(response)) await drained(call);
           }
@@ -75,10 +85,8 @@ export function handlersFor(log: Log) {
       handler: (stream: Duplex<Req, Res>, context: CallContext) => Promise<void>,
     ): handleBidiStreamingCall<Req, Res> {
       return async (call) => {
-        const abort = new AbortController();
-        call.on("cancelled", () => abort.abort(CALLER_GONE));
         try {
-          await handler(openDuplex<Req, Res>(call, "caller"), { signal: abort.signal });
+          await handler(openDuplex<Req, Res>(call, "caller"), contextOf(call));
           call.end();
         } catch (error) {
           call.emit("error", report(call.getPath(), error));
@@ -86,6 +94,17 @@ export function handlersFor(log: Log) {
       };
     },
   };
+}
+
+/** Throws when the call names a principal that its caller may not name. */
+function contextOf(
+  call: ServerUnaryCall<unknown, unknown> | ServerDuplexStream<unknown, unknown>,
+): CallContext {
+  const abort = new AbortController();
+  call.on("cancelled", () => abort.abort(CALLER_GONE));
+  const caller = callerOf(call.getAuthContext());
+  if (!caller) throw new AirlockError("permission_denied", "This certificate stands for no identity.");
+  return { signal: abort.signal, caller, principal: principalOf(caller, call.metadata) };
 }
 
 export type GrpcServer = {

@@ -1,10 +1,13 @@
 import type { Identity, ServiceIdentity } from "./identity.ts";
 
+/** Who may call: a service, or every internal system, whatever its name. */
+type AllowedCaller = ServiceIdentity | "client";
+
 type Rule = {
   /** Who answers. */
   readonly service: ServiceIdentity;
   /** Who may call. */
-  readonly callers: readonly Identity[];
+  readonly callers: readonly AllowedCaller[];
 };
 
 /**
@@ -62,7 +65,8 @@ const FOR_EVERY_IDENTITY = /^\/grpc\.(health\.v1\.Health|reflection\.v1(alpha)?\
 /** Whether `caller` may call the RPC with this path. Everybody with an identity may ask how a service is and what it offers. */
 export function mayCall(caller: Identity, path: string): boolean {
   if (FOR_EVERY_IDENTITY.test(path)) return true;
-  return Object.hasOwn(RULES, path) && RULES[path]?.callers.includes(caller) === true;
+  const allowed = caller.kind === "client" ? "client" : caller.name;
+  return Object.hasOwn(RULES, path) && RULES[path]?.callers.includes(allowed) === true;
 }
 
 /** Who answers the calls of this gRPC service; undefined when the table does not know it. */
@@ -73,7 +77,7 @@ export function ownerOf(serviceName: string): ServiceIdentity | undefined {
 function rules(
   service: ServiceIdentity,
   name: string,
-  callersOf: Readonly<Record<string, readonly Identity[]>>,
+  callersOf: Readonly<Record<string, readonly AllowedCaller[]>>,
 ): Record<string, Rule> {
   return Object.fromEntries(
     Object.entries(callersOf).map(([rpc, callers]) => [`/airlock.v1.${name}/${rpc}`, { service, callers }]),

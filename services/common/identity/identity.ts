@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto";
 
-/** Who can be at the other end of a call. A client is an internal system, which has a name of its own. */
+/** The processes of a deployment that have a certificate each. */
 export const SERVICES = [
   "gateway",
   "router",
@@ -11,14 +11,24 @@ export const SERVICES = [
   "worker",
 ] as const;
 export type ServiceIdentity = (typeof SERVICES)[number];
-export type Identity = ServiceIdentity | "client";
+
+/** What a certificate stands for: one of our services, or an internal system, which has a name of its own. */
+export type Identity =
+  | { readonly kind: "service"; readonly name: ServiceIdentity }
+  | { readonly kind: "client"; readonly name: string };
+
+/**
+ * Who made a call. `local` is the user whose deployment this is, on a Unix socket: its mode is 0600, so that the kernel
+ * refuses every other user.
+ */
+export type Caller = Identity | { readonly kind: "local" };
 
 export const CLIENT_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const TRUST_DOMAIN = "spiffe://airlock/";
 
 /** The URI that stands for an identity in its certificate. */
-export function spiffeId(identity: ServiceIdentity | { readonly client: string }): string {
-  return `${TRUST_DOMAIN}${typeof identity === "string" ? identity : `client/${identity.client}`}`;
+export function spiffeId({ kind, name }: Identity): string {
+  return kind === "client" ? `${TRUST_DOMAIN}client/${name}` : `${TRUST_DOMAIN}${name}`;
 }
 
 /** The identity behind a SPIFFE URI; undefined for every other text. */
@@ -26,8 +36,9 @@ export function identityOfUri(uri: string): Identity | undefined {
   if (!uri.startsWith(TRUST_DOMAIN)) return undefined;
   const name = uri.slice(TRUST_DOMAIN.length);
   const client = /^client\/(.*)$/s.exec(name)?.[1];
-  if (client !== undefined) return CLIENT_NAME.test(client) ? "client" : undefined;
-  return SERVICES.find((service) => service === name);
+  if (client !== undefined) return CLIENT_NAME.test(client) ? { kind: "client", name: client } : undefined;
+  const service = SERVICES.find((each) => each === name);
+  return service && { kind: "service", name: service };
 }
 
 /**
@@ -39,4 +50,9 @@ export function identityOfCertificate(certificate: Buffer | string): Identity | 
   if (names.includes('"')) return undefined;
   const uris = names.split(", ").filter((name) => name.startsWith("URI:"));
   return uris.length === 1 ? identityOfUri((uris[0] as string).slice("URI:".length)) : undefined;
+}
+
+/** Whether both are the same service or the same client. */
+export function isSameIdentity(one: Identity | undefined, other: Identity): boolean {
+  return one?.kind === other.kind && one.name === other.name;
 }

@@ -5,7 +5,7 @@ import { type ChannelCredentials, experimental, type ServerCredentials } from "@
 import { ConfigError } from "../service/environment.ts";
 import type { Log } from "../service/log.ts";
 import { systemReason } from "../system-reason.ts";
-import { type Identity, identityOfCertificate, type ServiceIdentity } from "./identity.ts";
+import { type Identity, identityOfCertificate, isSameIdentity, type ServiceIdentity } from "./identity.ts";
 import { type Files, LatestCertificates } from "./latest-certificates.ts";
 
 // New certificates are in use this soon.
@@ -13,7 +13,6 @@ const LOOK_EVERY_MS = 5_000;
 
 /** This service's certificate, and what it takes of others. Connections made after the files change use the new ones. */
 export type TlsIdentity = {
-  readonly identity: Identity;
   /** Callers must show a certificate of ours. */
   readonly server: ServerCredentials;
   /** The other side must be `peer`, wherever it listens. */
@@ -43,7 +42,6 @@ export async function openTlsIdentity(
   const timer = setInterval(() => void look(), lookEveryMs).unref();
   const clients = new Map<ServiceIdentity, ChannelCredentials>();
   return {
-    identity: self,
     server: experimental.createCertificateProviderServerCredentials(latest, latest, true),
     client(peer) {
       const known =
@@ -51,7 +49,9 @@ export async function openTlsIdentity(
         experimental.createCertificateProviderChannelCredentials(latest, latest, {
           // By identity, not by address: a worker that took over another service's address would pass for it otherwise.
           checkServerIdentity: (_host, { raw }) =>
-            identityOfCertificate(raw) === peer ? undefined : new Error(`the other side is not the ${peer}`),
+            isSameIdentity(identityOfCertificate(raw), { kind: "service", name: peer })
+              ? undefined
+              : new Error(`the other side is not the ${peer}`),
         });
       clients.set(peer, known);
       return known;
@@ -63,10 +63,11 @@ export async function openTlsIdentity(
 /** The TLS identity of a service when it has a directory for it; those who talk by Unix sockets need none. */
 export async function openTlsIfAny(
   directory: string | undefined,
-  self: Identity,
+  service: ServiceIdentity,
   log: Log,
 ): Promise<TlsIdentity | undefined> {
-  return directory === undefined ? undefined : await openTlsIdentity(directory, self, log);
+  if (directory === undefined) return undefined;
+  return await openTlsIdentity(directory, { kind: "service", name: service }, log);
 }
 
 async function readFiles(directory: string, self: Identity): Promise<Files> {
@@ -89,7 +90,8 @@ function problemOf({ ca, cert, key }: Files, self: Identity): string | undefined
     const certificate = new X509Certificate(cert);
     if (!certificate.checkPrivateKey(createPrivateKey(key))) return "key.pem is not the key of cert.pem";
     if (new Date(certificate.validTo).getTime() <= Date.now()) return "cert.pem has expired";
-    if (identityOfCertificate(cert) !== self) return `cert.pem is not that of the ${self}`;
+    if (!isSameIdentity(identityOfCertificate(cert), self))
+      return `cert.pem is not that of the ${self.kind === "client" ? `client ${self.name}` : self.name}`;
     return undefined;
   } catch {
     return "one of them is not PEM";

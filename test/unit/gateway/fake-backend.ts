@@ -42,7 +42,7 @@ export async function startOver(
 /** Holds an execution that stays pending for `waitMs`, as the router does; `calls` tells what became of each call. */
 export function holdingBackend() {
   const calls: { waitMs: number; outcome: "held" | "answered" | "cancelled" }[] = [];
-  const getExecution: Backend["getExecution"] = async (_id, waitMs, signal) => {
+  const getExecution: Backend["getExecution"] = async (_id, waitMs, { signal }) => {
     const call: (typeof calls)[number] = { waitMs, outcome: "held" };
     calls.push(call);
     try {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { END_REASONS, STATUSES } from "#common/execution-names.ts";
+import { LOCAL_PRINCIPAL } from "#common/identity/principal.ts";
 import { createMockBackend } from "../../../gateway/backends/mock.ts";
 import { skillPage } from "../../../gateway/rest/skill-page.ts";
 
@@ -12,7 +13,10 @@ describe("skillPage", () => {
   });
 
   it("shows the projects with what a script finds there", async () => {
-    const project = await createMockBackend().getProject("mock-project", AbortSignal.timeout(1_000));
+    const project = await createMockBackend().getProject("mock-project", {
+      principal: LOCAL_PRINCIPAL,
+      signal: AbortSignal.timeout(1_000),
+    });
     const page = skillPage("http://host:1", [
       { ...project, description: "Two\nlines", settingKeys: ["API_KEY", "REGION"], secretNames: ["API_KEY"] },
       { ...project, name: "up", isolationFacts: [{ name: "python", values: ["3.12.1"] }] },

@@ -15,8 +15,8 @@ let fetched: number;
 beforeEach(async () => {
   const holding = holdingBackend();
   fetched = 0;
-  const getExecution: Backend["getExecution"] = async (id, waitMs, signal, room) => {
-    if (waitMs > 0) return holding.getExecution(id, waitMs, signal, room);
+  const getExecution: Backend["getExecution"] = async (id, waitMs, call, room) => {
+    if (waitMs > 0) return holding.getExecution(id, waitMs, call, room);
     await room(ANSWER_BYTES);
     fetched += 1;
     return execution({ stdout: "x".repeat(ANSWER_BYTES / 2), stderr: "y".repeat(ANSWER_BYTES / 2) });

@@ -1,0 +1,271 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  Metadata,
+  type ServiceDefinition,
+  type ServiceError,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import { pino } from "pino";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { callStream, callUnary, clientDuplex, connect } from "#common/grpc/client.ts";
+import { metadataFor } from "#common/grpc/principal.ts";
+import { type CallContext, type GrpcServer, handlersFor, startGrpcServer } from "#common/grpc/server.ts";
+import type { Identity, ServiceIdentity } from "#common/identity/identity.ts";
+import type { Principal } from "#common/identity/principal.ts";
+import { openTlsIdentity, type TlsIdentity } from "#common/identity/tls-identity.ts";
+import { PoolManagerServiceClient, PoolManagerServiceService } from "#proto/pool_manager.ts";
+import { RouterServiceClient, RouterServiceService, SubmitRequest } from "#proto/router.ts";
+import { connectBackend } from "../../gateway/backends/grpc.ts";
+import { makeCertificates } from "../support/tls-services.ts";
+
+const LIMITS = { timeoutMs: 5_000 };
+const ALICE: Principal = { id: "jwt:https://issuer#alice", kind: "human", tenant: "acme" };
+const SYSTEM: Principal = { id: "system:airlock", kind: "service", tenant: "default" };
+const log = pino({ level: "silent" });
+
+let directory: string;
+let seen: Pick<CallContext, "caller" | "principal"> | undefined;
+let onNetwork: { router: GrpcServer; poolManager: GrpcServer };
+let onSocket: GrpcServer;
+const opened: { close(): void }[] = [];
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "airlock-principal-"));
+  await makeCertificates(directory);
+  const { unary, serverStream, duplex } = handlersFor(log);
+  const note = ({ caller, principal }: CallContext) => {
+    seen = { caller, principal };
+  };
+  const listHeldProjects = unary((_request, context) => {
+    note(context);
+    return { projects: [] };
+  });
+  const readExecution = serverStream(async function* (_request, context) {
+    note(context);
+    yield { part: undefined };
+  });
+  const lease = duplex(async (stream, context) => {
+    note(context);
+    await stream.next();
+  });
+  const router = [RouterServiceService, { listHeldProjects, readExecution }] as const;
+  const start = async (address: string, ...services: Parameters<typeof startGrpcServer>[1]) =>
+    await startGrpcServer(address, services, address.startsWith("unix:") ? undefined : await tlsOf("router"));
+  onNetwork = {
+    router: await start("127.0.0.1:0", router as never),
+    poolManager: await startGrpcServer(
+      "127.0.0.1:0",
+      [[PoolManagerServiceService, { lease }]],
+      await tlsOf("pool-manager"),
+    ),
+  };
+  onSocket = await start(`unix:${join(directory, "router.sock")}`, router as never);
+});
+afterAll(async () => {
+  for (const each of opened) each.close();
+  for (const server of [onNetwork.router, onNetwork.poolManager, onSocket]) await server.drain(0);
+  await rm(directory, { recursive: true });
+});
+
+async function tlsOf(service: ServiceIdentity): Promise<TlsIdentity> {
+  return await open(service, { kind: "service", name: service });
+}
+
+async function open(folder: string, identity: Identity): Promise<TlsIdentity> {
+  const tls = await openTlsIdentity(join(directory, folder), identity, log);
+  opened.push(tls);
+  return tls;
+}
+
+async function routerAs(folder: string, identity: Identity): Promise<RouterServiceClient> {
+  const client = connect(
+    RouterServiceClient,
+    onNetwork.router.address,
+    await open(folder, identity),
+    "router",
+  );
+  opened.push(client);
+  return client;
+}
+
+/** What the handler saw of a call that succeeded. */
+async function seenOf(client: RouterServiceClient, principal?: Principal) {
+  seen = undefined;
+  await callUnary(client, client.listHeldProjects, {}, "router", {
+    ...LIMITS,
+    ...(principal && { principal }),
+  });
+  return seen;
+}
+
+describe("on a network, a handler", () => {
+  it("sees a client by the name in its certificate, and takes it for the principal", async () => {
+    const billing = await routerAs("client-billing", { kind: "client", name: "billing" });
+    expect(await seenOf(billing)).toEqual({
+      caller: { kind: "client", name: "billing" },
+      principal: { id: "cert:billing", kind: "service", tenant: "default" },
+    });
+  });
+
+  it("sees the principal that the gateway names, on a unary call and on a stream", async () => {
+    const gateway = await routerAs("gateway", { kind: "service", name: "gateway" });
+    const expected = { caller: { kind: "service", name: "gateway" }, principal: ALICE };
+    expect(await seenOf(gateway, ALICE)).toEqual(expected);
+    seen = undefined;
+    const limits = { ...LIMITS, principal: ALICE };
+    for await (const _ of callStream(gateway, gateway.readExecution, { executionId: "" }, "router", limits));
+    expect(seen).toEqual(expected);
+  });
+
+  it("takes the gateway's own calls for Airlock's", async () => {
+    const gateway = await routerAs("gateway", { kind: "service", name: "gateway" });
+    expect(await seenOf(gateway)).toEqual({
+      caller: { kind: "service", name: "gateway" },
+      principal: SYSTEM,
+    });
+  });
+
+  it("sees no call of a client that names a principal", async () => {
+    const billing = await routerAs("client-billing", { kind: "client", name: "billing" });
+    seen = undefined;
+    const call = callUnary(billing, billing.listHeldProjects, {}, "router", { ...LIMITS, principal: ALICE });
+    await expect(call).rejects.toMatchObject({
+      code: "permission_denied",
+      message: expect.stringContaining("airlock-principal-bin"),
+    });
+    const limits = { ...LIMITS, principal: ALICE };
+    const stream = callStream(billing, billing.readExecution, { executionId: "" }, "router", limits);
+    await expect(stream.next()).rejects.toMatchObject({ code: "permission_denied" });
+    expect(seen).toBeUndefined();
+  });
+
+  it("sees no call of another service that names a principal", async () => {
+    const router = await tlsOf("router");
+    const client = connect(PoolManagerServiceClient, onNetwork.poolManager.address, router);
+    opened.push(client);
+    seen = undefined;
+    const claimed = clientDuplex(client.lease(metadataFor(ALICE)), "pool-manager");
+    await expect(claimed.next()).rejects.toMatchObject({ code: "permission_denied" });
+    expect(seen).toBeUndefined();
+    const own = clientDuplex(client.lease(), "pool-manager");
+    own.close();
+    await own.next();
+    expect(seen).toEqual({ caller: { kind: "service", name: "router" }, principal: SYSTEM });
+  });
+});
+
+describe("the gateway", () => {
+  it("names the principal of a request on every call that it makes for the request", async () => {
+    const principals: [string, Principal][] = [];
+    const routerOnly = await startGrpcServer(
+      "127.0.0.1:0",
+      [[RouterServiceService, recording(RouterServiceService, principals)]],
+      await tlsOf("router"),
+    );
+    const poolManagerOnly = await startGrpcServer(
+      "127.0.0.1:0",
+      [[PoolManagerServiceService, recording(PoolManagerServiceService, principals)]],
+      await tlsOf("pool-manager"),
+    );
+    const addresses = { routerAddress: routerOnly.address, poolManagerAddress: poolManagerOnly.address };
+    const backend = connectBackend(addresses, await tlsOf("gateway"));
+    const call = { principal: ALICE, signal: AbortSignal.timeout(10_000) };
+    const executionId = "1b4c74f6-863c-4c58-bb94-c8898baae39b";
+    const page = { project: "", limit: 1, cursor: "" };
+    try {
+      // Each answer is an empty message, with which not every call can do something.
+      await Promise.allSettled([
+        backend.submit(SubmitRequest.create(), call),
+        backend.getExecution(executionId, 0, call, async () => undefined),
+        backend.listExecutions({ ...page, status: 0 }, call),
+        backend.respond({ executionId, response: "" }, call),
+        backend.cancel(executionId, call),
+        backend.getRedactions(executionId, call),
+        backend.listDeadLetters(page, call),
+        backend.retryDeadLetter({ executionId, again: false }, call),
+        backend.listProjects(call),
+        backend.getProject("p", call),
+        backend.upProject("p", 1, call),
+        backend.downProject("p", true, call),
+      ]);
+    } finally {
+      backend.close();
+      await routerOnly.drain(0);
+      await poolManagerOnly.drain(0);
+    }
+    expect(principals.filter(([, { id }]) => id !== ALICE.id)).toEqual([]);
+    expect([...new Set(principals.map(([path]) => path.split("/")[2]))].sort()).toEqual([
+      "Cancel",
+      "DownProject",
+      "GetExecution",
+      "GetProject",
+      "GetRedactions",
+      "HoldProject",
+      "ListDeadLetters",
+      "ListExecutions",
+      "ListHeldProjects",
+      "ListProjects",
+      "ReadExecution",
+      "ReleaseProject",
+      "Respond",
+      "RetryDeadLetter",
+      "Submit",
+      "UpProject",
+    ]);
+  });
+});
+
+/** A service whose calls note their principal and answer with an empty message. */
+function recording(definition: ServiceDefinition, principals: [string, Principal][]) {
+  const { unary, serverStream } = handlersFor(log);
+  return Object.fromEntries(
+    Object.entries(definition).map(([name, { path, responseStream, responseDeserialize }]) => {
+      const answer = (_request: unknown, { principal }: CallContext) => {
+        principals.push([path, principal]);
+        return responseDeserialize(Buffer.alloc(0));
+      };
+      const answers = async function* (request: unknown, context: CallContext) {
+        yield answer(request, context);
+      };
+      return [name, responseStream ? serverStream(answers) : unary(answer)];
+    }),
+  ) as UntypedServiceImplementation;
+}
+
+describe("on a Unix socket, a handler", () => {
+  const router = () => {
+    const client = connect(RouterServiceClient, onSocket.address);
+    opened.push(client);
+    return client;
+  };
+
+  it("sees the user of this deployment, who is the principal", async () => {
+    expect(await seenOf(router())).toEqual({
+      caller: { kind: "local" },
+      principal: { id: "system:local", kind: "human", tenant: "default" },
+    });
+  });
+
+  it("sees the principal that the gateway of the embedded default names", async () => {
+    expect(await seenOf(router(), ALICE)).toEqual({ caller: { kind: "local" }, principal: ALICE });
+  });
+
+  it.each([
+    ["no message", [Buffer.from([0xff, 0xff])]],
+    ["an empty one", [Buffer.alloc(0)]],
+    ["one without a tenant", [Buffer.from("\x0a\x01x\x10\x01", "latin1")]],
+    ["two of them", [1, 2].map(() => metadataFor(ALICE).get("airlock-principal-bin")[0] as Buffer)],
+  ])("sees no call whose principal is %s", async (_name, values) => {
+    const metadata = new Metadata();
+    for (const value of values) metadata.add("airlock-principal-bin", value);
+    const client = router();
+    seen = undefined;
+    const error = await new Promise<ServiceError | null>((resolve) =>
+      client.listHeldProjects({}, metadata, { deadline: Date.now() + 5_000 }, resolve),
+    );
+    expect(error?.metadata.get("airlock-code")).toEqual(["invalid_request"]);
+    expect(seen).toBeUndefined();
+  });
+});
