@@ -14,9 +14,9 @@ let piecesInRound = 0;
 
 /**
  * What comes after `piece` on its connection has to wait for this. Undefined: for nothing. Peers that send each byte apart cost
- * this process no more than half of its time while others need it; meanwhile the system puts together what they send.
+ * this process no more than half of its time while others need it; meanwhile the system puts together what they send. `owner` takes turns for the connection.
  */
-export function restAfter(piece: Uint8Array): Promise<void> | undefined {
+export function restAfter(piece: Uint8Array, owner: string): Promise<void> | undefined {
   if (piece.length >= SHORT_BYTES) return undefined;
   pieces++;
   if (piecesInRound++ === 0) {
@@ -25,5 +25,5 @@ export function restAfter(piece: Uint8Array): Promise<void> | undefined {
     });
   }
   const isMany = pieces % MANY_PIECES === 0 || piecesInRound > MANY_PIECES;
-  return isMany ? new Turn().next() : undefined;
+  return isMany ? new Turn(owner).next() : undefined;
 }

@@ -1,11 +1,12 @@
 import { AirlockError, hasCode } from "#common/errors.ts";
+import { ownerOf } from "#common/event-loop/turn.ts";
 import { handlersFor } from "#common/grpc/server.ts";
 import type { Log } from "#common/service/log.ts";
 import type { SanitizerServiceServer } from "#proto/sanitizer.ts";
 import { loadRules } from "./credentials/rules.ts";
 import type { NeedleCache } from "./needle-cache.ts";
 import type { SanitizerMetrics } from "./sanitizer-metrics.ts";
-import { SanitizerSession } from "./session.ts";
+import { AT_WORK, SanitizerSession, SIGN_MS } from "./session.ts";
 
 export function sanitizerHandlers(
   cache: NeedleCache,
@@ -17,16 +18,23 @@ export function sanitizerHandlers(
       const first = (await stream.next())?.message;
       if (first?.$case !== "open") throw outOfOrder("`open` must be the first message.");
       const { project, executionId, secretsVersion } = first.value;
+      let signs: NodeJS.Timeout | undefined;
+      const compile = () => {
+        // The needles of a project may take many seconds, in turns with the work of others.
+        signs = setInterval(() => void stream.send(AT_WORK).catch(() => undefined), SIGN_MS);
+      };
       const [needles, judge] = await Promise.all([
-        cache.needlesFor(project, secretsVersion, signal),
+        cache.needlesFor(project, secretsVersion, signal, compile),
         loadRules(),
-      ]).catch((error: AirlockError) => {
-        const why = error.cause instanceof AirlockError ? error.cause : error;
-        log.warn({ project, executionId, code: why.code, reason: why.message }, "output withheld");
-        metrics.withheld(project);
-        throw error;
-      });
-      const session = new SanitizerSession(needles, judge, signal);
+      ])
+        .catch((error: AirlockError) => {
+          const why = error.cause instanceof AirlockError ? error.cause : error;
+          log.warn({ project, executionId, code: why.code, reason: why.message }, "output withheld");
+          metrics.withheld(project);
+          throw error;
+        })
+        .finally(() => clearInterval(signs));
+      const session = new SanitizerSession(needles, judge, signal, ownerOf(project));
       const letGo = cache.hold(project, secretsVersion);
       try {
         for (let next = await stream.next(); next; next = await stream.next()) {

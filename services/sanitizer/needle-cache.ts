@@ -1,5 +1,5 @@
 import { AirlockError, type ErrorCode } from "#common/errors.ts";
-import { takeTurns } from "#common/event-loop/turn.ts";
+import { ownerOf, Turn, takeTurns } from "#common/event-loop/turn.ts";
 import { compileSteps, type NeedleSet } from "#common/redaction/needles/needle-set.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import type { Secret } from "#common/secret.ts";
@@ -41,8 +41,16 @@ type Version = {
  * was given: whatever else were looked for could be guessed from what is held back.
  */
 export type NeedleCache = {
-  /** The needles for a run that was given `version`. Rejects with `output_withheld` when its values cannot be had. */
-  needlesFor(project: string, version: string, signal: AbortSignal): Promise<NeedleSet>;
+  /**
+   * The needles for a run that was given `version`; `onValues` is called when their values are known, before they are compiled. Rejects with
+   * `output_withheld` when the values cannot be had.
+   */
+  needlesFor(
+    project: string,
+    version: string,
+    signal: AbortSignal,
+    onValues?: () => void,
+  ): Promise<NeedleSet>;
   /** Keeps a version that is known from being forgotten until the returned function is called. */
   hold(project: string, version: string): () => void;
 };
@@ -56,9 +64,9 @@ export function createNeedleCache(resolve: ResolveVersion, clock: Clock): Needle
     return versions;
   };
 
-  const use = (versions: Map<string, Version>, found: Version): Promise<NeedleSet> => {
+  const use = (project: string, versions: Map<string, Version>, found: Version): Promise<NeedleSet> => {
     found.usedMs = clock.monotonicMs();
-    found.needles ??= compile(found.secrets);
+    found.needles ??= compile(found.secrets, project);
     const { needles } = found;
     tidy(versions, clock.monotonicMs());
     return needles;
@@ -83,19 +91,23 @@ export function createNeedleCache(resolve: ResolveVersion, clock: Clock): Needle
   };
 
   return {
-    async needlesFor(project, version, signal) {
+    async needlesFor(project, version, signal, onValues) {
       const versions = versionsOf(project);
       const cached = versions.get(version);
-      if (cached) return use(versions, cached);
+      if (cached) {
+        onValues?.();
+        return use(project, versions, cached);
+      }
       const resolved = await resolveSoon(project, version, signal);
+      onValues?.();
       if (resolved.version !== version)
         throw outputWithheld("its secrets could not be checked: they are not those that the run was given");
       // Another run may have learned it meanwhile.
       const known = versions.get(version);
-      if (known) return use(versions, known);
+      if (known) return use(project, versions, known);
       const learned: Version = { secrets: resolved.secrets, needles: undefined, usedMs: 0, holders: 0 };
       versions.set(version, learned);
-      return use(versions, learned);
+      return use(project, versions, learned);
     },
     hold(project, version) {
       const found = projects.get(project)?.get(version);
@@ -130,11 +142,12 @@ function tidy(versions: Map<string, Version>, nowMs: number): void {
 }
 
 /** In turns with other work, because the values of one project may take seconds, and no other project may wait for that. */
-function compile(secrets: readonly Secret[]): Promise<NeedleSet> {
+function compile(secrets: readonly Secret[], project: string): Promise<NeedleSet> {
   // Of two secrets with one value the first names it.
   const nameOf = new Map<string, string>();
   for (const secret of secrets) {
     if (!nameOf.has(secret.reveal())) nameOf.set(secret.reveal(), secret.name);
   }
-  return takeTurns(compileSteps([...nameOf.keys()], [...nameOf.values()], TRIGGERS));
+  const steps = compileSteps([...nameOf.keys()], [...nameOf.values()], TRIGGERS);
+  return takeTurns(steps, undefined, new Turn(ownerOf(project)));
 }

@@ -1,18 +1,31 @@
 import { ByteCollector } from "#common/byte-collector.ts";
 import { AirlockError } from "#common/errors.ts";
-import { TextSteps, Turn } from "#common/event-loop/turn.ts";
+import { TextSteps } from "#common/event-loop/text-steps.ts";
+import { Turn } from "#common/event-loop/turn.ts";
 import { MAX_CHUNK_BYTES, MAX_MESSAGE_BYTES } from "#common/grpc/limits.ts";
 import type { NeedleSet } from "#common/redaction/needles/needle-set.ts";
 import { RedactionCounts } from "#common/redaction/redaction-counts.ts";
 import { TextRedactor } from "#common/redaction/text-redactor.ts";
-import type { SanitizeChannel, SanitizeChunk, SanitizeResponse } from "#proto/sanitizer.ts";
+import { SanitizeChannel, type SanitizeChunk, type SanitizeResponse } from "#proto/sanitizer.ts";
 import { kindOf } from "./channels.ts";
 import type { Judge } from "./credentials/rules.ts";
 import { CredentialPass } from "./credentials/text-pass.ts";
-import { redactJson } from "./json/redactor.ts";
+import { jsonRedaction } from "./json/redactor.ts";
 import { outputWithheld } from "./output-withheld.ts";
 
 const MAX_COLLECTED_BYTES = MAX_MESSAGE_BYTES;
+
+/** The router hears that often from a session that is at work, and takes one that says nothing for lost. */
+export const SIGN_MS = 1_000;
+
+/** What it hears then. */
+export const AT_WORK: SanitizeResponse = {
+  channel: SanitizeChannel.UNSPECIFIED,
+  data: Buffer.alloc(0),
+  end: false,
+  droppedBytes: 0,
+  redactions: [],
+};
 
 type OpenText = {
   readonly redactor: TextRedactor;
@@ -27,11 +40,15 @@ export class SanitizerSession {
   readonly #signal: AbortSignal;
   readonly #texts = new Map<SanitizeChannel, OpenText>();
   readonly #documents = new Map<SanitizeChannel, ByteCollector>();
+  readonly #owner: string | undefined;
+  #saidMs = performance.now();
 
-  constructor(needles: NeedleSet, judge: Judge, signal: AbortSignal) {
+  /** `owner` takes turns for this session. */
+  constructor(needles: NeedleSet, judge: Judge, signal: AbortSignal, owner?: string) {
     this.#needles = needles;
     this.#judge = judge;
     this.#signal = signal;
+    this.#owner = owner;
   }
 
   /** What may leave now that `chunk` has come in. */
@@ -47,14 +64,15 @@ export class SanitizerSession {
   }
 
   async *#takeText({ channel, data, end, cut }: SanitizeChunk): AsyncGenerator<SanitizeResponse> {
-    const open = this.#texts.get(channel) ?? openText(this.#needles, this.#judge);
+    const open = this.#texts.get(channel) ?? openText(this.#needles, this.#judge, this.#owner);
     this.#texts.set(channel, open);
     const { redactor, counts, steps } = open;
     for (let at = 0; at < data.length; at += MAX_CHUNK_BYTES) {
       const chunk = data.subarray(at, at + MAX_CHUNK_BYTES);
       const pieces: Uint8Array[] = [];
-      await steps.each(chunk, (part) => void pieces.push(...redactor.push(part)), this.#signal);
-      if (pieces.length > 0) yield response(channel, joined(pieces));
+      const push = (part: Uint8Array) => void pieces.push(...redactor.push(part));
+      yield* this.#signs(steps.turns(chunk, push, this.#signal));
+      if (pieces.length > 0) yield this.#response(channel, joined(pieces));
     }
     if (!end) return;
     this.#texts.delete(channel);
@@ -73,10 +91,11 @@ export class SanitizerSession {
     this.#documents.delete(channel);
     if (cut) throw outputWithheld("it was cut off, and JSON cannot be checked in part");
     const counts = new RedactionCounts();
-    const edits = await redactJson(document.bytes, this.#needles, this.#judge, this.#signal, counts);
-    const turn = new Turn();
+    const turn = new Turn(this.#owner);
+    const work = { needles: this.#needles, judge: this.#judge, signal: this.#signal, turn, counts };
+    const edits = yield* this.#signs(jsonRedaction({ ...work, text: document.bytes }));
     for (const piece of edits.pieces()) {
-      yield response(channel, piece);
+      yield this.#response(channel, piece);
       if (turn.isOver) await turn.next(this.#signal);
     }
     yield {
@@ -87,16 +106,28 @@ export class SanitizerSession {
       redactions: counts.toMessages(),
     };
   }
+
+  /** Says after a turn of `work`, when nothing was said for a second, that the work goes on: with a response that has no data. */
+  async *#signs<Result>(work: AsyncGenerator<void, Result>): AsyncGenerator<SanitizeResponse, Result> {
+    for (;;) {
+      const { done, value } = await work.next();
+      if (done) return value as Result;
+      if (performance.now() - this.#saidMs < SIGN_MS) continue;
+      this.#saidMs = performance.now();
+      yield AT_WORK;
+    }
+  }
+
+  #response(channel: SanitizeChannel, data: Buffer): SanitizeResponse {
+    this.#saidMs = performance.now();
+    return { channel, data, end: false, droppedBytes: 0, redactions: [] };
+  }
 }
 
-function response(channel: SanitizeChannel, data: Buffer): SanitizeResponse {
-  return { channel, data, end: false, droppedBytes: 0, redactions: [] };
-}
-
-function openText(needles: NeedleSet, judge: Judge): OpenText {
+function openText(needles: NeedleSet, judge: Judge, owner: string | undefined): OpenText {
   const counts = new RedactionCounts();
   const redactor = new TextRedactor(needles, counts, new CredentialPass(judge, counts));
-  return { redactor, counts, steps: new TextSteps() };
+  return { redactor, counts, steps: new TextSteps(owner) };
 }
 
 function joined(pieces: readonly Uint8Array[]): Buffer {

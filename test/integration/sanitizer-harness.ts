@@ -95,6 +95,8 @@ export async function document(
     for (;;) {
       const response = await stream.next();
       if (!response) throw new Error("the stream ended before the document did");
+      const isAtWork = response.data.length === 0 && !response.end;
+      if (isAtWork) continue;
       if (response.channel !== channel) throw new Error(`an answer on channel ${response.channel}`);
       parts.push(response.data);
       if (response.end) return { text: Buffer.concat(parts).toString(), droppedBytes: response.droppedBytes };

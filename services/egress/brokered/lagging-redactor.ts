@@ -7,7 +7,7 @@ import type { ResponseFilter } from "./response-filter.ts";
 type Piece = { readonly bytes: Uint8Array; readonly from: number; to: number; readonly isPlain: boolean };
 
 /** Secrets that overlap without end are no response that anybody needs. */
-const MAX_REGION_BYTES = 1024 * 1024;
+const MAX_REGION_BYTES = 64 * 1024;
 
 /**
  * Redacts one text and lets each byte of it go exactly when `lagBytes` more have come, or at the end. A redactor alone

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { Transform } from "node:stream";
-import { TextSteps } from "#common/event-loop/turn.ts";
+import { TextSteps } from "#common/event-loop/text-steps.ts";
 import type { Injection } from "#common/projects/network.ts";
 import { Scanner } from "#common/redaction/matching/scanner.ts";
 import { compileTexts, type NeedleSet } from "#common/redaction/needles/needle-set.ts";
@@ -50,9 +50,9 @@ export function injectHeader(
 }
 
 /** A stream that passes a body on and breaks when a placeholder stands in it. What came before has left: it is no secret. */
-export function placeholderGuard(placeholders: readonly Placeholder[]): Transform {
+export function placeholderGuard(placeholders: readonly Placeholder[], owner?: string): Transform {
   const search = new PlaceholderSearch(placeholders);
-  const steps = new TextSteps();
+  const steps = new TextSteps(owner);
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       let found: Placeholder | undefined;

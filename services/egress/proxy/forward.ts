@@ -118,7 +118,7 @@ function sendBody(
   // Not the request itself: a pipeline would close the script's connection before the script knows why.
   const body = gathered(request, traffic, "out");
   return new Promise((_, reject) => {
-    pipeline(body, placeholderGuard(placeholders), upstream).catch((error: unknown) => {
+    pipeline(body, placeholderGuard(placeholders, traffic.owner), upstream).catch((error: unknown) => {
       // What else goes wrong with the connection, its own listeners hear.
       if (error instanceof Refusal) reject(error);
     });
@@ -201,7 +201,7 @@ async function sendBack(
   // The body comes with a lag, and who waits for events wants to see first that they are on their way.
   if (filter) response.flushHeaders();
   const body = gathered(incoming, traffic, "in");
-  if (filter) await pipeline(body, filterBody(filter, incoming), response);
+  if (filter) await pipeline(body, filterBody(filter, incoming, traffic.owner), response);
   else await pipeline(body, response);
 }
 

@@ -42,7 +42,7 @@ export function gathered(message: IncomingMessage, traffic: Traffic, direction: 
   const handOn = async () => {
     if (chunks > MANY_CHUNKS) {
       message.socket?.pause();
-      await new Turn().next();
+      await new Turn(traffic.owner).next();
     }
     chunks = 0;
     isScheduled = false;

@@ -1,5 +1,6 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { BlockList } from "node:net";
+import { ownerOf } from "#common/event-loop/turn.ts";
 import type { ProjectNetwork } from "#common/projects/network.ts";
 import type { Placeholder } from "../brokered/placeholders.ts";
 import type { ResponseFilter } from "../brokered/response-filter.ts";
@@ -39,7 +40,7 @@ export function createRoute(parts: NewRoute): {
   const route: Route = {
     ...parts,
     permitted: permittedAddresses(parts.network.allowPrivate),
-    traffic: new Traffic(parts.network.maxBytes),
+    traffic: new Traffic(parts.network.maxBytes, ownerOf(parts.project)),
     over: over.signal,
     admits(authorization) {
       const encoded = /^basic ([A-Za-z0-9+/=]+)$/i.exec(authorization ?? "")?.[1] ?? "";

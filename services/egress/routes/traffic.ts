@@ -1,4 +1,5 @@
 import { Transform } from "node:stream";
+import { NO_OWNER } from "#common/event-loop/turn.ts";
 import { Refusal } from "../policy/refusal.ts";
 import { MIN_COUNTED_BYTES, ONE_PIECE, restAfter } from "../short-pieces.ts";
 
@@ -8,9 +9,12 @@ export type Direction = "in" | "out";
 export class Traffic {
   readonly bytes: Record<Direction, number> = { in: 0, out: 0 };
   readonly #maxBytes: number;
+  /** Takes turns for what the run moves. */
+  readonly owner: string;
 
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, owner = NO_OWNER) {
     this.#maxBytes = maxBytes;
+    this.owner = owner;
   }
 
   /** Throws a Refusal once the run has moved more than it may. */
@@ -35,7 +39,7 @@ export class Traffic {
         } catch (error) {
           return done(error as Error);
         }
-        const rest = restAfter(chunk);
+        const rest = restAfter(chunk, this.owner);
         if (rest) void rest.then(() => done(null, chunk));
         else done(null, chunk);
       },

@@ -15,6 +15,7 @@ const MAX_HELD_BYTES = 64 * 1024;
  */
 export class TunnelSocket extends Duplex {
   readonly #call: TunnelCall;
+  readonly #owner: string;
   #idle: NodeJS.Timeout | undefined;
 
   #held: ByteCollector | undefined;
@@ -22,8 +23,10 @@ export class TunnelSocket extends Duplex {
   #isOver = false;
   #isResting = false;
 
-  constructor(call: TunnelCall) {
+  /** `owner` takes turns for what the connection brings. */
+  constructor(call: TunnelCall, owner: string) {
     super({ allowHalfOpen: true, highWaterMark: ONE_PIECE });
+    this.#owner = owner;
     this.#call = call;
     call.on("data", ({ message }: TunnelResponse) => {
       if (this.destroyed) return;
@@ -38,7 +41,7 @@ export class TunnelSocket extends Duplex {
   }
 
   #take(bytes: Buffer): void {
-    const rest = restAfter(bytes);
+    const rest = restAfter(bytes, this.#owner);
     if (rest) {
       this.#isResting = true;
       this.#call.pause();

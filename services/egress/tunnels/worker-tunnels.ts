@@ -47,6 +47,7 @@ export function createTunnelOpener(
       // Asked for each time: a channel that others used later may have been closed.
       worker: () => workers.to(workerAddress),
       open: { executionId: route.executionId, workerId },
+      owner: route.traffic.owner,
       onConnection: (socket) => accept(socket, route),
       onLost: (error) =>
         log.warn(
@@ -64,6 +65,7 @@ export function createTunnelOpener(
 function keepTunnels(parts: {
   readonly worker: () => WorkerServiceClient;
   readonly open: TunnelOpen;
+  readonly owner: string;
   readonly onConnection: (socket: TunnelSocket) => void;
   readonly onLost: (error: Error) => void;
 }): WorkerTunnels {
@@ -82,7 +84,7 @@ function keepTunnels(parts: {
     call.once("data", ({ message }: TunnelResponse) => {
       isWaiting = false;
       waiting--;
-      parts.onConnection(new TunnelSocket(call));
+      parts.onConnection(new TunnelSocket(call, parts.owner));
       fill(message?.$case === "opened" ? message.value.queued : 0);
     });
     call.on("error", (error) => {

@@ -52,9 +52,9 @@ const FIELDS: Partial<Record<SanitizeChannel, string>> = {
   [SanitizeChannel.MEMORY_UPDATES]: "memory_updates",
 };
 
-// A document at its limit is clean within a second, once the sanitizer has heard from the secrets service, for which it
-// waits for up to 14.
-const ANSWER_TIMEOUT_MS = 20_000;
+// A sanitizer that is at work says something each second, once it has heard from the secrets service, for which it waits for
+// up to 14. How long a document takes depends on what others have to be cleaned.
+const SILENCE_MS = 20_000;
 
 /**
  * Resolves when the sanitizer can be reached. Rejects with `output_withheld`: a script whose output could not leave
@@ -113,6 +113,7 @@ export function openSanitizer(
   const pending = new Map<SanitizeChannel, Pending>();
   let redacted: Redaction[] = [];
   let closed = false;
+  let heardMs = clock.monotonicMs();
 
   const fail = (cause: unknown) => {
     if (closed) return;
@@ -143,7 +144,10 @@ export function openSanitizer(
     for (;;) {
       const response = await stream.next();
       if (response === null) throw new StreamEnded();
+      heardMs = clock.monotonicMs();
       const { channel, data, end, droppedBytes, redactions } = response;
+      // The sanitizer is at work.
+      if (data.length === 0 && !end) continue;
       const document = documentOn(channel);
       const text = document.decoder.decode(data, { stream: !end });
       if (isOutput(channel)) {
@@ -177,12 +181,17 @@ export function openSanitizer(
       },
     });
 
-  /** The whole document on this channel; from now on the sanitizer has only so long to give it. */
+  /** The whole document on this channel; until it is there the sanitizer may not be silent for long. */
   const answerOn = (channel: SanitizeChannel): Promise<CleanDocument> => {
-    const stopTimer = clock.after(ANSWER_TIMEOUT_MS, () =>
-      fail(new Error("the sanitizer did not answer in time")),
-    );
-    const answer = documentOn(channel).done.promise.finally(stopTimer);
+    let stopTimer = () => {};
+    const watch = (fromMs: number) => {
+      stopTimer = clock.after(fromMs + SILENCE_MS - clock.monotonicMs(), () => {
+        if (heardMs > fromMs) watch(heardMs);
+        else fail(new Error("the sanitizer did not answer in time"));
+      });
+    };
+    watch(clock.monotonicMs());
+    const answer = documentOn(channel).done.promise.finally(() => stopTimer());
     answer.catch(() => undefined);
     return answer;
   };

@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import type { AirlockError } from "#common/errors.ts";
-import { atOnce, StepBytes, takeTurns } from "#common/event-loop/turn.ts";
+import { StepBytes } from "#common/event-loop/text-steps.ts";
+import { atOnce, Turn, turnsOf } from "#common/event-loop/turn.ts";
 import { JsonSyntaxError, JsonTokens } from "#common/json/json-tokens.ts";
 import { Scanner } from "#common/redaction/matching/scanner.ts";
 import type { NeedleSet } from "#common/redaction/needles/needle-set.ts";
@@ -17,29 +18,51 @@ import { StringEdits } from "./string-edits.ts";
 
 /** So many bytes, whose tokens are looked at one by one, take about a millisecond. */
 const WALK_BYTES = 16 * 1024;
+/** The same of strings with escapes, whose text is decoded and searched once more; where that is made to take long, a few milliseconds. */
+const DECODED_BYTES = 2 * 1024;
 /** A string up to this length is done in one step. */
-const SHORT_STRING_BYTES = 4 * 1024;
+const SHORT_STRING_BYTES = 1024;
+
+/** A document, and who waits for it. */
+export type JsonWork = {
+  readonly text: Buffer;
+  readonly needles: NeedleSet;
+  readonly judge: Judge;
+  readonly counts: RedactionCounts;
+  readonly signal: AbortSignal;
+  readonly turn: Turn;
+};
 
 /**
  * Redacts a whole JSON document: strings and keys by their decoded text, numbers by their spelling and value. Unknown
- * credentials are looked for in strings and keys only. All other bytes stay. Rejects with `output_withheld` when it is
- * not JSON.
+ * credentials are looked for in strings and keys only. All other bytes stay. Gives nothing after each turn that the work took, and the edits
+ * at the end. Throws `output_withheld` when the document is not JSON.
  */
+export async function* jsonRedaction(work: JsonWork): AsyncGenerator<void, JsonEdits> {
+  const { text, needles, judge, counts, signal, turn } = work;
+  if (!isUtf8(text)) throw notJson();
+  const edits = new JsonEdits(text);
+  try {
+    yield* turnsOf(redactionSteps(text, needles, judge, edits, counts), signal, turn);
+  } catch (error) {
+    throw error instanceof JsonSyntaxError ? notJson() : error;
+  }
+  return edits;
+}
+
+/** The same for callers that only wait for the end. */
 export async function redactJson(
   text: Buffer,
   needles: NeedleSet,
   judge: Judge,
   signal: AbortSignal,
-  counts = new RedactionCounts(),
 ): Promise<JsonEdits> {
-  if (!isUtf8(text)) throw notJson();
-  const edits = new JsonEdits(text);
-  try {
-    await takeTurns(redactionSteps(text, needles, judge, edits, counts), signal);
-  } catch (error) {
-    throw error instanceof JsonSyntaxError ? notJson() : error;
+  const counts = new RedactionCounts();
+  const turns = jsonRedaction({ text, needles, judge, counts, signal, turn: new Turn() });
+  for (;;) {
+    const { done, value } = await turns.next();
+    if (done) return value as JsonEdits;
   }
-  return edits;
 }
 
 function* redactionSteps(
@@ -72,6 +95,8 @@ class DocumentWalk {
   readonly #keys: KeyNames;
   /** Where the last token that was changed ends. */
   #changedTo = 0;
+  /** Bytes of strings that were decoded since the last pause. */
+  #decoded = 0;
 
   constructor(
     text: Buffer,
@@ -107,18 +132,19 @@ class DocumentWalk {
         case "key": {
           const firstEdit = this.#edits.count;
           if (this.#needsSearch()) yield* this.#string();
+          if (this.#isPauseDue) yield this.#pause();
           yield* this.#keys.key(tokens.start, tokens.end, firstEdit);
           break;
         }
         case "string":
           if (this.#needsSearch()) yield* this.#string();
+          if (this.#isPauseDue) yield this.#pause();
           break;
         case "number":
           this.#number();
           break;
         case "pause":
-          yield;
-          tokens.pauseAt = tokens.position + WALK_BYTES;
+          yield this.#pause();
           break;
         case "end":
           this.#dropRegionsBefore(this.#text.length);
@@ -127,11 +153,22 @@ class DocumentWalk {
     }
   }
 
+  get #isPauseDue(): boolean {
+    return this.#decoded > DECODED_BYTES;
+  }
+
+  #pause(): void {
+    this.#decoded = 0;
+    this.#tokens.pauseAt = this.#tokens.position + WALK_BYTES;
+  }
+
   /** Whether anything was found in the string or at its edges, or may be found once it is decoded. */
   #needsSearch(): boolean {
     const { start, end, hasEscapes } = this.#tokens;
     if (this.#hasRegionBefore(end + 1) || this.#hasHitBefore(end)) return true;
-    return hasEscapes && !this.#strings.isClean(this.#text, start, end);
+    if (!hasEscapes) return false;
+    this.#decoded += end - start;
+    return !this.#strings.isClean(this.#text, start, end);
   }
 
   *#string(): Generator<void> {

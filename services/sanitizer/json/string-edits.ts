@@ -1,4 +1,4 @@
-import { StepBytes } from "#common/event-loop/turn.ts";
+import { StepBytes } from "#common/event-loop/text-steps.ts";
 import { decodeString } from "#common/json/decode-string.ts";
 import { PLAIN_MARKER } from "#common/redaction/markers.ts";
 import type { Shown } from "#common/redaction/matching/regions.ts";
@@ -31,7 +31,7 @@ type Place = {
 };
 
 /** A longer string is not decoded twice, and takes more than one step. */
-const SHORT_BYTES = 4 * 1024;
+const SHORT_BYTES = 1024;
 const STEP_REGIONS = 1_000;
 
 /** Finds the edits that the strings of one document need. */

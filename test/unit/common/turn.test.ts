@@ -1,5 +1,7 @@
+import { setImmediate as nextRound } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { TextSteps, takeTurns } from "#common/event-loop/turn.ts";
+import { TextSteps } from "#common/event-loop/text-steps.ts";
+import { Turn, takeTurns } from "#common/event-loop/turn.ts";
 
 describe("long computations", () => {
   it("of which several are under way have a round of the event loop each", async () => {
@@ -56,4 +58,60 @@ it("a text of usual bytes is worked on in few steps", async () => {
   let steps = 0;
   await new TextSteps().each(new Uint8Array(1024 * 1024), () => void steps++);
   expect(steps).toBeLessThan(20);
+});
+
+function compute(rounds: number): number {
+  let sum = 0;
+  for (let round = 0; round < rounds; round++) sum = (sum + Math.imul(round, 0x9e3779b1)) | 0;
+  return sum;
+}
+
+/** The fastest of some measurements is the one in which nothing else ran. */
+const roundsPerMs = Math.max(
+  ...Array.from({ length: 100 }, () => {
+    const fromMs = performance.now();
+    compute(500_000);
+    return 500_000 / (performance.now() - fromMs);
+  }),
+);
+
+describe("computations of several owners", () => {
+  const worked = new Map<string, number>();
+  const workedMs = (owner: string) => worked.get(owner) ?? 0;
+
+  /** Works for about `totalMs` in steps of `stepMs`: so many rounds, because a busy machine takes this thread away at any time. */
+  function* steps(owner: string, totalMs: number, stepMs: number): Generator<void> {
+    for (let doneMs = 0; doneMs < totalMs; doneMs += stepMs) {
+      compute(stepMs * roundsPerMs);
+      worked.set(owner, workedMs(owner) + stepMs);
+      yield;
+    }
+  }
+  const work = (owner: string, totalMs: number, stepMs: number, signal?: AbortSignal) =>
+    takeTurns(steps(owner, totalMs, stepMs), signal, new Turn(owner));
+
+  it("share the process by the time that they take, whatever their number and the length of their steps", async () => {
+    const abort = new AbortController();
+    const hostile = Array.from({ length: 10 }, () =>
+      work("hostile", 60_000, 20, abort.signal).catch(() => undefined),
+    );
+    await nextRound();
+    const before = workedMs("hostile");
+    await Promise.all(["one", "two"].map((owner) => work(owner, 100, 1)));
+    // With one queue for all computations each turn of the others took 200 ms of the hostile ones.
+    expect(workedMs("hostile") - before).toBeLessThan(300);
+    expect(workedMs("hostile") - before).toBeGreaterThan(20);
+    abort.abort();
+    await Promise.all(hostile);
+  });
+
+  it("do not wait for as long as they worked alone before", async () => {
+    const abort = new AbortController();
+    for (let call = 0; call < 300; call++) await work("often", 1.5, 1.5);
+    const others = work("new", 60_000, 1, abort.signal).catch(() => undefined);
+    await work("often", 20, 1);
+    expect(workedMs("new")).toBeLessThan(250);
+    abort.abort();
+    await others;
+  });
 });

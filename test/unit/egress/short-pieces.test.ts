@@ -53,7 +53,7 @@ function tunnelOf(count: number) {
     },
     write: (_message, _encoding, done) => done(),
   });
-  return new TunnelSocket(call as unknown as TunnelCall);
+  return new TunnelSocket(call as unknown as TunnelCall, "project quiet");
 }
 
 const rounds = async (count = ROUNDS) => {

@@ -76,6 +76,7 @@ export interface SanitizeChunk {
   cut: boolean;
 }
 
+/** One without data and without an end says that the work goes on; it comes about once a second. */
 export interface SanitizeResponse {
   channel: SanitizeChannel;
   data: Buffer;
