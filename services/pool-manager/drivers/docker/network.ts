@@ -19,15 +19,23 @@ export type Networks = {
 // A worker that is replaced does not cost its project the network.
 const LINGER_MS = 5_000;
 
+type Held = {
+  /** Undefined: it has to be looked for. */
+  id: Promise<string> | undefined;
+  holders: number;
+  removal?: NodeJS.Timeout;
+};
+
 /** `callers` are put into each network: between its containers there is a way then, which is shut otherwise. */
 export function createNetworks(
   docker: Docker,
   names: DeploymentNames,
   log: Log,
   callers?: Callers,
+  lingerMs = LINGER_MS,
 ): Networks {
   const removals = new Map<string, Promise<void>>();
-  const held = new Map<string, { id: Promise<string>; holders: number; removal?: NodeJS.Timeout }>();
+  const held = new Map<string, Held>();
 
   const find = async (project: string) => {
     const filters = { ...names.filter(project), name: [names.network(project)] };
@@ -59,6 +67,10 @@ export function createNetworks(
       await unlessGone(ask((abortSignal) => network.remove({ abortSignal })));
     } catch (error) {
       log.warn({ err: error, network: id }, "a network could not be removed");
+      // A container lives in it, perhaps one of ours: it goes on being called.
+      await callers
+        ?.join(id)
+        .catch((cause: unknown) => log.warn({ err: cause, network: id }, "a network has lost its callers"));
     }
   };
 
@@ -67,7 +79,11 @@ export function createNetworks(
     if (!entry) return;
     clearTimeout(entry.removal);
     held.delete(project);
-    const removal = entry.id.then(remove, () => undefined).finally(() => removals.delete(project));
+    const id = entry.id ?? find(project);
+    const removal = id
+      .then((known) => (known === undefined ? undefined : remove(known)))
+      .catch(() => undefined)
+      .finally(() => removals.delete(project));
     removals.set(project, removal);
     await removal;
   };
@@ -81,9 +97,32 @@ export function createNetworks(
     if (workers.length === 0) await drop(project);
   };
 
+  const letGo = (project: string, entry: Held) => {
+    entry.holders = Math.max(0, entry.holders - 1);
+    if (entry.holders > 0) return;
+    clearTimeout(entry.removal);
+    entry.removal = setTimeout(() => void drop(project), lingerMs).unref();
+  };
+
+  /** The id of the network that is held, made anew where it was removed by hand since. */
+  const there = async (project: string, entry: Held): Promise<string> => {
+    entry.id ??= find(project).then((id) => id ?? make(project));
+    const looked = entry.id;
+    try {
+      const known = await looked;
+      const isThere = await unlessGone(ask(() => docker.getNetwork(known).inspect()));
+      // Of holders that miss it at the same time one makes it.
+      if (!isThere && entry.id === looked) entry.id = make(project);
+      return await (entry.id ?? looked);
+    } catch (error) {
+      entry.id = undefined;
+      throw error;
+    }
+  };
+
   const sweep = async () => {
     const found = await ask((abortSignal) => docker.listNetworks({ filters: names.filter(), abortSignal }));
-    const inUse = await Promise.all([...held.values()].map(({ id }) => id.catch(() => "")));
+    const inUse = await Promise.all([...held.values()].map(({ id }) => id?.catch(() => "")));
     await Promise.all(found.filter(({ Id }) => !inUse.includes(Id)).map(({ Id }) => remove(Id)));
   };
 
@@ -91,31 +130,23 @@ export function createNetworks(
     sweep,
     async hold(project) {
       await removals.get(project);
-      let entry = held.get(project);
-      if (!entry) {
-        entry = { id: find(project).then((id) => id ?? make(project)), holders: 0 };
-        held.set(project, entry);
-      }
+      const entry = held.get(project) ?? { id: undefined, holders: 0 };
+      held.set(project, entry);
       clearTimeout(entry.removal);
       entry.holders++;
-      const mine = entry;
       try {
-        // Somebody may have removed it by hand since.
-        const known = await mine.id;
-        if (!(await unlessGone(ask(() => docker.getNetwork(known).inspect())))) mine.id = make(project);
-        const id = await mine.id;
+        const id = await there(project, entry);
         await callers?.join(id);
         return id;
       } catch (error) {
-        mine.holders--;
-        if (held.get(project) === mine) held.delete(project);
+        // Others may hold it all the same.
+        letGo(project, entry);
         throw error;
       }
     },
     release(project) {
       const entry = held.get(project);
-      if (!entry || --entry.holders > 0) return;
-      entry.removal = setTimeout(() => void drop(project), LINGER_MS).unref();
+      if (entry) letGo(project, entry);
     },
     async close() {
       await Promise.all([...held.keys()].map(dropUnlessNeeded));
