@@ -62,7 +62,15 @@ function errorIn(err: unknown): LoggedError {
   if (typeof err !== "object" || err === null) {
     return { message: undefined, text: [], facts: err === undefined ? {} : { err }, stack: [] };
   }
-  const { type, message, stack, detail: _detail, name: _name, ...others } = err as Record<string, unknown>;
+  const {
+    type,
+    message,
+    stack,
+    logDetail: _detail,
+    origin: _origin,
+    name: _name,
+    ...others
+  } = err as Record<string, unknown>;
   const text = String(message);
   return {
     message: text,

@@ -1,4 +1,4 @@
-import { AirlockError } from "#common/errors.ts";
+import { callCancelled } from "#common/errors.ts";
 
 /** A read that takes longer, of a router that stands still perhaps, keeps the others waiting no more. */
 const SLOW_AFTER_MS = 2_000;
@@ -46,7 +46,7 @@ export class LargeReads {
         end();
       };
       const go = () => settle(resolve);
-      const leave = () => settle(() => reject(new AirlockError("cancelled", "The client went away.")));
+      const leave = () => settle(() => reject(callCancelled()));
       if (signal?.aborted) return leave();
       this.#waiting.add(go);
       signal?.addEventListener("abort", leave, { once: true });

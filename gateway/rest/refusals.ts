@@ -21,7 +21,7 @@ export async function refuse(
   log: Log,
 ): Promise<FastifyReply> {
   const known = asAirlockError(isBrokenOff(error, request) ? clientGone(error) : fromFramework(error));
-  const { code, detail } = known;
+  const { code, logDetail: detail } = known;
   const call = { code, detail, method: request.method, route: request.routeOptions.url };
   if (code === "internal") log.error({ err: known.cause ?? known, ...call }, "request failed");
   else if (detail !== undefined && code !== "cancelled") log.warn(call, "request refused");

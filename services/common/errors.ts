@@ -74,24 +74,37 @@ function rule(grpc: GrpcStatus, http: number, title: string, retryAfterSeconds?:
 }
 
 /**
+ * Who says the error: this process, the service that was called, or the transport on the way to it, which tells nothing
+ * of what the service did.
+ */
+export type ErrorOrigin = "local" | "peer" | "transport";
+
+type ErrorOptions = {
+  readonly logDetail?: string;
+  readonly cause?: unknown;
+  readonly field?: string;
+  /** "local" unless it is given. Only `fromGrpcError` gives another. */
+  readonly origin?: ErrorOrigin;
+};
+
+/**
  * The one error type. `message` may be shown to any caller: it says what was wrong, what is allowed and
- * what to do next, and never holds a secret or a path. `detail` and `cause` are for logs only.
+ * what to do next, and never holds a secret or a path. `logDetail` and `cause` are for logs only.
  */
 export class AirlockError extends Error {
   readonly code: ErrorCode;
-  readonly detail: string | undefined;
+  readonly origin: ErrorOrigin;
+  /** Undefined when the message says all. */
+  readonly logDetail: string | undefined;
   /** The field of the request that is to blame; undefined: none alone. */
   readonly field: string | undefined;
 
-  constructor(
-    code: ErrorCode,
-    message: string,
-    options: { detail?: string; cause?: unknown; field?: string } = {},
-  ) {
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "AirlockError";
     this.code = code;
-    this.detail = options.detail;
+    this.origin = options.origin ?? "local";
+    this.logDetail = options.logDetail;
     this.field = options.field;
   }
 }
@@ -108,17 +121,39 @@ export function isShortage(error: unknown): boolean {
   return error instanceof Error && SHORTAGES.has((error as NodeJS.ErrnoException).code);
 }
 
+/** The error of a call that its caller gave up. */
+export function callCancelled(cause?: unknown): AirlockError {
+  return new AirlockError("cancelled", "The call was cancelled.", { cause });
+}
+
 /**
- * Any thrown value as an AirlockError; what was not meant for callers becomes `internal`, and a shortage `unavailable`,
- * because callers wait for what is unavailable.
+ * Any thrown value as an AirlockError:
+ *
+ * - an AirlockError is itself; so is one for which a signal was aborted
+ * - an AbortError, as of a signal without a reason of ours, is `cancelled`
+ * - a TimeoutError, as of `AbortSignal.timeout`, is `deadline_exceeded`
+ * - a shortage of this machine is `unavailable`, because callers wait for what is unavailable
+ * - everything else is `internal`: it was not meant for callers
  */
 export function asAirlockError(error: unknown): AirlockError {
   if (error instanceof AirlockError) return error;
+  if (isNamed(error, "AbortError")) {
+    // Node's own functions throw an AbortError whose cause is the signal's reason.
+    const { cause } = error;
+    return cause instanceof AirlockError || isNamed(cause, "TimeoutError")
+      ? asAirlockError(cause)
+      : callCancelled(error);
+  }
+  if (isNamed(error, "TimeoutError")) {
+    return new AirlockError("deadline_exceeded", "Airlock did not finish this in time. Try again.", {
+      cause: error,
+    });
+  }
   if (isShortage(error)) {
     return new AirlockError(
       "unavailable",
       "The machine that Airlock runs on has no file descriptors, memory or processes left at the moment. Try again in a few seconds.",
-      { detail: systemReason(error), cause: error },
+      { logDetail: systemReason(error), cause: error },
     );
   }
   return new AirlockError(
@@ -128,6 +163,10 @@ export function asAirlockError(error: unknown): AirlockError {
       cause: error,
     },
   );
+}
+
+function isNamed(error: unknown, name: "AbortError" | "TimeoutError"): error is Error {
+  return error instanceof Error && error.name === name;
 }
 
 /** Whether `error` is an AirlockError with this code. */

@@ -1,4 +1,4 @@
-import { AirlockError } from "#common/errors.ts";
+import { callCancelled } from "#common/errors.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import { ATTACH_GRACE_MS } from "#common/service/grace-periods.ts";
 import type { OpenRoute, OpenRouteFor } from "./route-opener.ts";
@@ -60,7 +60,7 @@ export function createHeldRoutes(open: OpenRouteFor, clock: Clock): HeldRoutes {
       // Whoever asked may have given up and asked again meanwhile, and a run has one route.
       const other = held.get(key);
       if (signal.aborted || other) route.close();
-      if (signal.aborted) throw new AirlockError("cancelled", "The call was cancelled.");
+      if (signal.aborted) throw callCancelled();
       if (other) return heldBy(key, other);
       const entry: Held = { route, holders: 0, isOver: false, stopWaiting: () => undefined };
       held.set(key, entry);

@@ -1,6 +1,5 @@
-import { AirlockError } from "#common/errors.ts";
-import { isUsable, type ProjectCatalogue } from "#common/projects/catalogue.ts";
-import type { Project } from "#common/projects/file.ts";
+import type { ProjectCatalogue } from "#common/projects/catalogue.ts";
+import { usableProject } from "#common/projects/usable-project.ts";
 import type { HoldRouteRequest } from "#proto/egress.ts";
 import type { RunNetwork } from "#proto/worker.ts";
 import { CompiledValues } from "./brokered/compiled-values.ts";
@@ -35,7 +34,7 @@ export function createRouteOpener(parts: {
   const compiled = new CompiledValues();
   return async ({ project: name, executionId, workerId, workerAddress }, signal) => {
     await parts.catalogue.refresh();
-    const { network, secrets } = usable(parts.catalogue, name);
+    const { network, secrets } = usableProject(parts.catalogue, name);
     const needsValues = secrets.some(({ inject }) => inject !== undefined);
     const values = needsValues ? await parts.brokered(name, signal) : [];
     const placeholders = values.map(({ secret, ...injection }) => newPlaceholder(secret, injection));
@@ -70,11 +69,4 @@ export function createRouteOpener(parts: {
       },
     };
   };
-}
-
-function usable(catalogue: ProjectCatalogue, name: string): Project {
-  const entry = catalogue.get(name);
-  if (!entry) throw new AirlockError("project_not_found", "There is no project of this name.");
-  if (isUsable(entry)) return entry;
-  throw new AirlockError("project_invalid", `The project file has an error. ${entry.problem}`);
 }

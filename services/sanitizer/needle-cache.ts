@@ -128,8 +128,7 @@ const CANNOT_GIVE: readonly ErrorCode[] = [
 
 /** The service itself answered that it cannot give the values: asking again is of no use. */
 function isAnswer(error: unknown): boolean {
-  // An error of the transport has a cause, one that the service sent has none.
-  return error instanceof AirlockError && error.cause === undefined && CANNOT_GIVE.includes(error.code);
+  return error instanceof AirlockError && error.origin === "peer" && CANNOT_GIVE.includes(error.code);
 }
 
 function tidy(versions: Map<string, Version>, nowMs: number): void {

@@ -1,6 +1,6 @@
 import { AirlockError } from "#common/errors.ts";
 import { isUsable, type ProjectCatalogue } from "#common/projects/catalogue.ts";
-import type { Project } from "#common/projects/file.ts";
+import { usableProject } from "#common/projects/usable-project.ts";
 import type { Resolved, SecretHistory } from "./history.ts";
 import { createInOrder } from "./in-order.ts";
 import { resolveSecrets, secretProblems } from "./resolver.ts";
@@ -53,16 +53,4 @@ export function createProjectSecrets(
       return found.filter(({ problem }) => problem !== "");
     },
   };
-}
-
-function usableProject(catalogue: ProjectCatalogue, name: string): Project {
-  const entry = catalogue.get(name);
-  if (!entry) {
-    const known = catalogue.list().filter(isUsable);
-    const names = known.map((each) => each.name).join(", ");
-    const choice = names === "" ? "No project can be used yet." : `Known projects: ${names}.`;
-    throw new AirlockError("project_not_found", `There is no project "${name}". ${choice}`);
-  }
-  if (isUsable(entry)) return entry;
-  throw new AirlockError("project_invalid", `The project file has an error. ${entry.problem}`);
 }

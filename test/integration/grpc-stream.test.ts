@@ -28,7 +28,7 @@ beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "airlock-stream-"));
   const { duplex, unary } = handlersFor(pino({ level: "silent" }));
   const notHere = unary(() => {
-    throw new AirlockError("project_not_found", "Use one of: demo.", { detail: "internal detail" });
+    throw new AirlockError("project_not_found", "Use one of: demo.", { logDetail: "internal detail" });
   });
   server = await startGrpcServer(`unix:${join(directory, "s.sock")}`, [
     [
@@ -60,7 +60,8 @@ describe("a unary call", () => {
     await expect(call).rejects.toMatchObject({
       code: "project_not_found",
       message: "Use one of: demo.",
-      detail: undefined,
+      logDetail: undefined,
+      origin: "peer",
     });
   });
 
@@ -74,7 +75,7 @@ describe("a unary call", () => {
 
   it("ends at its deadline", async () => {
     const call = callUnary(client, client.upProject, { name: "x" }, "pool-manager", { timeoutMs: 50 });
-    await expect(call).rejects.toMatchObject({ code: "deadline_exceeded" });
+    await expect(call).rejects.toMatchObject({ code: "deadline_exceeded", origin: "transport" });
   });
 
   it("ends when its signal aborts", async () => {
@@ -91,6 +92,7 @@ describe("a unary call", () => {
     await expect(call).rejects.toMatchObject({
       code: "unavailable",
       message: expect.stringContaining("pool-manager"),
+      origin: "transport",
     });
     nobody.close();
   });

@@ -1,4 +1,4 @@
-import { AirlockError } from "#common/errors.ts";
+import { AirlockError, callCancelled } from "#common/errors.ts";
 
 const MIB = 1024 * 1024;
 
@@ -102,7 +102,7 @@ export class AnswerBudget {
           else resolve();
         },
       };
-      const leave = () => asking.settle(new AirlockError("cancelled", "The client went away."));
+      const leave = () => asking.settle(callCancelled());
       this.#asking.add(asking);
       signal?.addEventListener("abort", leave, { once: true });
       if (signal?.aborted) leave();

@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { ByteCollector } from "#common/byte-collector.ts";
-import { AirlockError } from "#common/errors.ts";
+import { AirlockError, callCancelled } from "#common/errors.ts";
 import { onceClosed } from "#common/http/response-closed.ts";
 import { clientSignal } from "../request/client-signal.ts";
 import { BodyBudget, type BodyHold } from "./body-budget.ts";
@@ -113,7 +113,7 @@ async function receive(request: FastifyRequest, payload: Readable, budget: BodyB
       collected = undefined;
     });
     payload.once("error", reject);
-    payload.once("close", () => reject(new AirlockError("cancelled", "The client went away.")));
+    payload.once("close", () => reject(callCancelled()));
   });
 }
 

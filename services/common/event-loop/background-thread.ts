@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { move, Piscina } from "piscina";
-import { AirlockError } from "../errors.ts";
+import { callCancelled } from "../errors.ts";
 
 /** Data of more bytes is worked on by a BackgroundThread; less costs the event loop a few milliseconds, in turns. */
 export const LARGE_BYTES = 256 * 1024;
@@ -56,7 +56,7 @@ export function createBackgroundThread<Input, Output>(task: URL): BackgroundThre
         const options = bytes && { transferList: [bytes.buffer as ArrayBuffer] };
         return await pool.run({ input, abandoned }, options);
       } catch (error) {
-        throw signal?.aborted ? new AirlockError("cancelled", "The call was cancelled.") : error;
+        throw signal?.aborted ? callCancelled() : error;
       } finally {
         signal?.removeEventListener("abort", abandon);
       }

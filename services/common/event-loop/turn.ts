@@ -1,4 +1,4 @@
-import { AirlockError } from "../errors.ts";
+import { callCancelled } from "../errors.ts";
 import { turnQueue } from "./turn-queue.ts";
 import { WorkTime } from "./work-time.ts";
 
@@ -49,7 +49,7 @@ export class Turn {
   async next(signal?: AbortSignal): Promise<void> {
     if (!this.#isCharged) turnQueue.charge(this.#owner, TURN_MS);
     await turnQueue.wait(this.#owner);
-    if (signal?.aborted) throw new AirlockError("cancelled", "The call was cancelled.");
+    if (signal?.aborted) throw callCancelled();
     this.#time.restart();
     this.#isCharged = false;
   }

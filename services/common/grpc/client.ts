@@ -12,7 +12,7 @@ import {
   type Metadata,
   type ServiceError,
 } from "@grpc/grpc-js";
-import { AirlockError } from "../errors.ts";
+import { type AirlockError, callCancelled } from "../errors.ts";
 import { ownerOf } from "../identity/authorization.ts";
 import type { ServiceIdentity } from "../identity/identity.ts";
 import type { Principal } from "../identity/principal.ts";
@@ -120,7 +120,7 @@ export function callUnary<Req, Res>(
   const deadline = Date.now() + timeoutMs;
   return new Promise((resolve, reject) => {
     const attempt = () => {
-      if (signal?.aborted) return reject(new AirlockError("cancelled", "The call was cancelled."));
+      if (signal?.aborted) return reject(callCancelled());
       const cancel = () => call.cancel();
       const call = method.call(client, request, metadataFor(principal), { deadline }, (error, response) => {
         signal?.removeEventListener("abort", cancel);
@@ -147,7 +147,7 @@ export async function* callStream<Req, Res>(
 ): AsyncGenerator<Res> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
-    if (signal?.aborted) throw new AirlockError("cancelled", "The call was cancelled.");
+    if (signal?.aborted) throw callCancelled();
     const call = method.call(client, request, metadataFor(principal), { deadline });
     const cancel = () => call.cancel();
     signal?.addEventListener("abort", cancel, { once: true });

@@ -1,5 +1,13 @@
 import { Metadata, type ServiceError, type StatusObject, status } from "@grpc/grpc-js";
-import { AirlockError, asAirlockError, ERROR_RULES, type ErrorCode, isErrorCode } from "../errors.ts";
+import {
+  AirlockError,
+  asAirlockError,
+  callCancelled,
+  ERROR_RULES,
+  type ErrorCode,
+  hasCode,
+  isErrorCode,
+} from "../errors.ts";
 import { DETAILS_KEY, withRetryInfo } from "./retry-info.ts";
 
 const CODE_KEY = "airlock-code";
@@ -37,7 +45,8 @@ export function isServiceError(error: unknown): error is ServiceError {
 
 /**
  * The AirlockError behind what a grpc-js client threw. An error that one of our services sent keeps its code and
- * message; `peer` names the other side where only the transport speaks.
+ * message, and its origin is "peer"; where only the transport speaks, its origin is "transport", and `peer` names the
+ * service that was called.
  */
 export function fromGrpcError(error: unknown, peer: string): AirlockError {
   if (error instanceof AirlockError) return error;
@@ -45,17 +54,32 @@ export function fromGrpcError(error: unknown, peer: string): AirlockError {
   const sent = error.metadata?.get(CODE_KEY)[0];
   if (isErrorCode(sent)) {
     const field = error.metadata.get(FIELD_KEY)[0];
-    return new AirlockError(sent, error.details, typeof field === "string" ? { field } : {});
+    return new AirlockError(sent, error.details, {
+      origin: "peer",
+      ...(typeof field === "string" && { field }),
+    });
   }
   const code = isConnectionBreak(error) ? "unavailable" : (CODE_BY_STATUS[error.code] ?? "internal");
-  return new AirlockError(code, describe(code, peer), { detail: error.details, cause: error });
+  return new AirlockError(code, describe(code, peer), {
+    origin: "transport",
+    logDetail: error.details,
+    cause: error,
+  });
 }
 
 /** Whether the connection broke under a call. grpc-js calls it INTERNAL when the other side's process ends during a stream. */
-export function isConnectionBreak({ code, details }: Pick<ServiceError, "code" | "details">): boolean {
+function isConnectionBreak({ code, details }: Pick<ServiceError, "code" | "details">): boolean {
   return (
     code === status.UNAVAILABLE || (code === status.INTERNAL && details.startsWith("Received RST_STREAM"))
   );
+}
+
+/**
+ * Whether the connection to the peer broke under the call that failed with `error`, or there was none: nothing is known
+ * of what the peer did.
+ */
+export function isConnectionLost(error: unknown): boolean {
+  return hasCode(error, "unavailable") && error.origin === "transport";
 }
 
 /** Whether a call came to no handler, since its server takes no more of them. grpc-js tells it by these words alone. */
@@ -66,7 +90,7 @@ export function wasRefused({ code, details }: Pick<ServiceError, "code" | "detai
 function describe(code: ErrorCode, peer: string): string {
   switch (code) {
     case "cancelled":
-      return "The call was cancelled.";
+      return callCancelled().message;
     case "deadline_exceeded":
       return `The ${peer} did not answer in time. Try again.`;
     case "invalid_request":

@@ -46,7 +46,7 @@ export function handlersFor(log: Log) {
     const known = asAirlockError(error);
     if (known.code === "internal") log.error({ err: known.cause ?? known, path }, "call failed");
     else if (known.code !== "cancelled")
-      log.debug({ code: known.code, path, detail: known.detail }, "call refused");
+      log.debug({ code: known.code, path, detail: known.logDetail }, "call refused");
     return toGrpcStatus(known);
   };
   return {

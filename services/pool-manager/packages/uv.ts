@@ -54,8 +54,8 @@ export function uvBeside(python: string): string {
   return join(dirname(python), "uv");
 }
 
-/** `detail`: what only the operator may read. */
-function installFailed(reason: string, detail?: string): AirlockError {
+/** `logDetail`: what only the operator may read. */
+function installFailed(reason: string, logDetail?: string): AirlockError {
   const message = `The project's packages could not be installed: ${reason}`;
-  return new AirlockError("start_failed", message, detail === undefined ? {} : { detail });
+  return new AirlockError("start_failed", message, logDetail === undefined ? {} : { logDetail });
 }

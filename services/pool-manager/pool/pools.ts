@@ -1,8 +1,8 @@
 import { AirlockError } from "#common/errors.ts";
-import { projectNotFound } from "#common/execution-refusals.ts";
 import type { TlsIdentity } from "#common/identity/tls-identity.ts";
 import { isUsable, type ProjectCatalogue } from "#common/projects/catalogue.ts";
 import type { Project, ProjectProblem } from "#common/projects/file.ts";
+import { projectInvalid, projectUnknown } from "#common/projects/usable-project.ts";
 import type { CircuitBreaker } from "#common/resilience/circuit-breaker.ts";
 import type { Circuits } from "#common/resilience/circuits.ts";
 import type { Clock } from "#common/resilience/clock.ts";
@@ -137,7 +137,7 @@ export function createPools(parts: {
     if (!catalogue.get(name)) await look(true);
     const entry = catalogue.get(name);
     if (entry) return entry;
-    throw notFound(catalogue.list());
+    throw projectUnknown(catalogue);
   };
 
   const partsOf = (entry: Entry, project: Project, workerId: string): WorkerParts => ({
@@ -184,7 +184,7 @@ export function createPools(parts: {
     if (project && isUsable(project)) return known ?? create(project);
     // What was accepted while the file was in order is still served as it was then; the router accepts nothing new.
     if (known) return known;
-    throw unusable(project as ProjectProblem);
+    throw projectInvalid(project as ProjectProblem);
   };
 
   return {
@@ -210,7 +210,7 @@ export function createPools(parts: {
       // The operator has perhaps mended the file a moment ago.
       await look(true);
       const current = catalogue.get(name);
-      if (current && !isUsable(current)) throw unusable(current);
+      if (current && !isUsable(current)) throw projectInvalid(current);
       const entry = await open(name);
       if (replicas !== undefined) {
         const bound = replicaBound(entry.project, { maxWorkers, memoryBytes: await driver.memoryBytes() });
@@ -253,17 +253,4 @@ export function createPools(parts: {
       await driver.close();
     },
   };
-}
-
-function unusable({ name, problem }: ProjectProblem): AirlockError {
-  return new AirlockError(
-    "project_invalid",
-    `Project "${name}" cannot be used until its file is mended: ${problem}`,
-  );
-}
-
-/** Names the projects that can be used: an agent can do nothing with the others. */
-function notFound(all: readonly (Project | ProjectProblem)[]): AirlockError {
-  const names = all.filter(isUsable).map(({ name }) => name);
-  return projectNotFound(names, all.length - names.length);
 }

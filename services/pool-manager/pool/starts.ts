@@ -79,7 +79,7 @@ export function createWorkerStarts(parts: StartsParts, pool: StartsOwner): Worke
     underWay--;
     pool.failed();
     const reason = asAirlockError(error);
-    log.warn({ project, err: reason, detail: reason.detail }, "worker did not start");
+    log.warn({ project, err: reason, detail: reason.logDetail }, "worker did not start");
     detail = reason.message;
     if (pool.isServing() || underWay > 0) return backOff.failed();
     // Nobody is left who could serve the queue.

@@ -1,4 +1,4 @@
-import { AirlockError, hasCode } from "#common/errors.ts";
+import { AirlockError, callCancelled, hasCode } from "#common/errors.ts";
 import { alreadyRetried, idempotencyKeyReused, projectHeld } from "#common/execution-refusals.ts";
 import { fingerprintOf, IDEMPOTENCY_KEY_RULE, isIdempotencyKey } from "#common/idempotency.ts";
 import type { Clock } from "#common/resilience/clock.ts";
@@ -113,7 +113,7 @@ export function createAdmission(parts: {
       const project = await projects.get(request.project);
       const submission = await toSubmission(request, project, parts.newId(), clock.now(), signal);
       // The caller was told that nothing came of it, and would run it twice by sending it again.
-      if (signal.aborted) throw new AirlockError("cancelled", "The call was cancelled.");
+      if (signal.aborted) throw callCancelled();
       const isTaken = async () =>
         idempotency !== undefined && (await store.getIdempotencyKey(idempotency.key)) !== undefined;
       if (await insert(submission, project.limits, { idempotency }, isTaken)) return accept(submission);

@@ -94,8 +94,7 @@ export function isSanitizerLost(error: unknown): boolean {
   if (!hasCode(error, "output_withheld")) return false;
   const { cause } = error as AirlockError;
   if (cause instanceof StreamEnded) return true;
-  // What the service itself says has no cause, what the transport says has one.
-  const isTransport = cause instanceof AirlockError && cause.cause !== undefined;
+  const isTransport = cause instanceof AirlockError && cause.origin === "transport";
   return isTransport && (hasCode(cause, "unavailable") || hasCode(cause, "cancelled"));
 }
 

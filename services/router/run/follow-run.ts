@@ -1,5 +1,6 @@
 import { status } from "@grpc/grpc-js";
 import { AirlockError, hasCode } from "#common/errors.ts";
+import { isConnectionLost } from "#common/grpc/errors.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import type { Grant } from "../execution.ts";
 import type { LeaseSession } from "../peers/lease.ts";
@@ -8,7 +9,7 @@ import { createBreakCount } from "./break-count.ts";
 import type { OpenRun, Placement, RunParts } from "./conduct-run.ts";
 import { isHandedOver } from "./interruption.ts";
 import { createPatience, type Patience } from "./response-timer.ts";
-import { converse, isConnectionLost, type Opening, type Outcome, statusOf, stopRun } from "./run-stream.ts";
+import { converse, type Opening, type Outcome, statusOf, stopRun } from "./run-stream.ts";
 import type { RunningTime } from "./running-time.ts";
 import type { Stopwatch } from "./stopwatch.ts";
 

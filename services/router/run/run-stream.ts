@@ -1,7 +1,7 @@
-import { type ServiceError, status } from "@grpc/grpc-js";
+import { status } from "@grpc/grpc-js";
 import { AirlockError } from "#common/errors.ts";
 import { type ClientDuplex, clientDuplex } from "#common/grpc/client.ts";
-import { isConnectionBreak } from "#common/grpc/errors.ts";
+import { isConnectionLost } from "#common/grpc/errors.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import type { Log } from "#common/service/log.ts";
 import type { LlmRequest } from "#proto/execution.ts";
@@ -128,12 +128,6 @@ export function stopRun(worker: WorkerServiceClient, run: RunAttach): void {
   // A worker that does not hear it ends the run when nobody has come for a while.
   say().catch(() => undefined);
   stream.close();
-}
-
-/** Whether only the way to the worker has broken, so that the run may be there still. */
-export function isConnectionLost(error: unknown): boolean {
-  const cause = error instanceof AirlockError ? error.cause : undefined;
-  return cause instanceof Error && isConnectionBreak(cause as ServiceError);
 }
 
 /** Whether another router follows the run now. */

@@ -7,7 +7,7 @@ import { startOver } from "./fake-backend.ts";
 describe("toProblem", () => {
   it.each(Object.keys(ERROR_RULES) as ErrorCode[])("makes a document of %s", (code) => {
     const problem = toProblem(
-      new AirlockError(code, "What to do.", { detail: "for the log", cause: "secret" }),
+      new AirlockError(code, "What to do.", { logDetail: "for the log", cause: "secret" }),
     );
     const { http: status, title } = ERROR_RULES[code];
     expect(problem).toEqual({

@@ -21,7 +21,8 @@ beforeEach(() => {
     async (_project, version) => {
       asked++;
       const values = known?.[version];
-      if (!values) throw new AirlockError("output_withheld", "These values are not known any more.");
+      if (!values)
+        throw new AirlockError("output_withheld", "These values are not known.", { origin: "peer" });
       return { version, secrets: values.map((value) => new Secret("KEY", value)) };
     },
     { now: () => nowMs, monotonicMs: () => nowMs, after: () => () => undefined },
@@ -81,7 +82,7 @@ describe("the needle cache", () => {
   it("waits for a secrets service that does not answer, and withholds after twelve seconds", async () => {
     let answers = false;
     const unreachable = new AirlockError("unavailable", "It cannot be reached.", {
-      cause: new Error("refused"),
+      origin: "transport",
     });
     const own = createNeedleCache(
       async (_project, version) => {

@@ -21,7 +21,7 @@ export function openEngine(): Docker {
 
 /**
  * Makes one call to the engine, with a deadline. Rejects with `start_failed`, in words for an operator where the cause
- * is known, as a PassingFailure where nobody has to change anything; the engine's own words stand in the error's detail.
+ * is known, as a PassingFailure where nobody has to change anything; the engine's own message stands in the error's logDetail.
  * Usage: `ask((abortSignal) => container.inspect({ abortSignal }))`; not every call of dockerode takes the signal.
  */
 export async function ask<T>(
@@ -87,9 +87,9 @@ export function engineError(error: unknown, timedOut = false): AirlockError {
     message?: string;
     json?: { message?: string };
   };
-  const detail = known.json?.message ?? known.message ?? String(error);
-  const options = { detail, cause: error };
-  const definite = definiteReason(known.code, detail);
+  const logDetail = known.json?.message ?? known.message ?? String(error);
+  const options = { logDetail, cause: error };
+  const definite = definiteReason(known.code, logDetail);
   if (definite) return new AirlockError("start_failed", definite, options);
   if (timedOut) return new PassingFailure("The Docker engine did not answer in time.", options);
   if (known.code !== undefined) {

@@ -168,7 +168,7 @@ async function pull(docker: Docker, name: string): Promise<void> {
     throw new AirlockError(
       "start_failed",
       `The image ${name}, which workers are built on, could not be pulled; the operator loads it, or names another in AIRLOCK_PYTHON_IMAGE.`,
-      { cause, ...(known.detail !== undefined && { detail: known.detail }) },
+      { cause, ...(known.logDetail !== undefined && { logDetail: known.logDetail }) },
     );
   }
 }

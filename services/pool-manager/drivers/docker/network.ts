@@ -48,7 +48,8 @@ export function createNetworks(
     try {
       return (await ask((abortSignal) => docker.createNetwork({ ...options, abortSignal }))).id;
     } catch (error) {
-      const taken = refusedWith(error) === 409 || /already exists/.test((error as AirlockError).detail ?? "");
+      const taken =
+        refusedWith(error) === 409 || /already exists/.test((error as AirlockError).logDetail ?? "");
       const id = taken ? await find(project) : undefined;
       if (id !== undefined) return id;
       if (!taken) throw error;

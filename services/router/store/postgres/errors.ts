@@ -22,11 +22,11 @@ export function toStoreError(error: unknown): AirlockError {
   const cause = new Error(describe(error));
   if (isAway(error)) {
     const message = isAway(error, GONE) ? AWAY_MESSAGE : BUSY_MESSAGE;
-    return new AirlockError("unavailable", message, { detail: cause.message, cause });
+    return new AirlockError("unavailable", message, { logDetail: cause.message, cause });
   }
   if (error instanceof DatabaseError && error.code === NUL_IN_TEXT) {
     const message = "The request has a NUL character where none can be; send it without.";
-    return new AirlockError("invalid_request", message, { detail: cause.message });
+    return new AirlockError("invalid_request", message, { logDetail: cause.message });
   }
   return new AirlockError(
     "internal",
@@ -44,7 +44,9 @@ export const DATABASE_CIRCUIT: CircuitRules = {
   longestOpenMs: 2_000,
   isFailure: (error) => isAway(error, GONE),
   refusal: (last) =>
-    new AirlockError("unavailable", AWAY_MESSAGE, { detail: `not asked, since before: ${describe(last)}` }),
+    new AirlockError("unavailable", AWAY_MESSAGE, {
+      logDetail: `not asked, since before: ${describe(last)}`,
+    }),
 };
 
 function isAway(error: unknown, codes = AWAY): boolean {

@@ -53,6 +53,6 @@ function busy(waitedMs: number): AirlockError {
   return new AirlockError(
     "unavailable",
     "Airlock has more to store at the moment than its database takes. Try again in a few seconds.",
-    { detail: `waited ${waitedMs} ms for one of the router's own database connections` },
+    { logDetail: `waited ${waitedMs} ms for one of the router's own database connections` },
   );
 }

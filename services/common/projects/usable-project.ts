@@ -1,0 +1,26 @@
+import { AirlockError } from "../errors.ts";
+import { projectNotFound } from "../execution-refusals.ts";
+import { isUsable, type ProjectCatalogue } from "./catalogue.ts";
+import type { Project, ProjectProblem } from "./file.ts";
+
+/** The project of this name. Throws `project_not_found` or `project_invalid`. */
+export function usableProject(catalogue: Pick<ProjectCatalogue, "get" | "list">, name: string): Project {
+  const entry = catalogue.get(name);
+  if (!entry) throw projectUnknown(catalogue);
+  if (isUsable(entry)) return entry;
+  throw projectInvalid(entry);
+}
+
+/** Names the projects that can be used, because an agent can do nothing with the others. */
+export function projectUnknown(catalogue: Pick<ProjectCatalogue, "list">): AirlockError {
+  const all = catalogue.list();
+  const names = all.filter(isUsable).map(({ name }) => name);
+  return projectNotFound(names, all.length - names.length);
+}
+
+export function projectInvalid({ name, problem }: ProjectProblem): AirlockError {
+  return new AirlockError(
+    "project_invalid",
+    `Project "${name}" cannot be used until its file is mended: ${problem}`,
+  );
+}

@@ -1,0 +1,46 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, it } from "vitest";
+import { AirlockError, asAirlockError } from "#common/errors.ts";
+
+const thrownBy = (work: Promise<unknown>) => work.then(() => undefined, asAirlockError);
+
+describe("a thrown value becomes an AirlockError:", () => {
+  it("an AirlockError stays itself", () => {
+    const error = new AirlockError("queue_full", "Wait.");
+    expect(asAirlockError(error)).toBe(error);
+    expect(error).toMatchObject({ origin: "local", logDetail: undefined });
+  });
+
+  it("an AbortError is cancelled", async () => {
+    const signal = AbortSignal.abort();
+    expect(await thrownBy(sleep(1_000, undefined, { signal }))).toMatchObject({ code: "cancelled" });
+    expect(await thrownBy(fetch("http://localhost", { signal }))).toMatchObject({ code: "cancelled" });
+  });
+
+  it("an AbortError whose signal had a reason of ours is that reason", async () => {
+    const reason = new AirlockError("worker_lost", "The worker is gone.");
+    expect(await thrownBy(sleep(1_000, undefined, { signal: AbortSignal.abort(reason) }))).toBe(reason);
+  });
+
+  it("a TimeoutError is deadline_exceeded, also below an AbortError", async () => {
+    const expected = { code: "deadline_exceeded", message: expect.stringContaining("Try again") };
+    expect(await thrownBy(sleep(1_000, undefined, { signal: AbortSignal.timeout(1) }))).toMatchObject(
+      expected,
+    );
+    const overdue = AbortSignal.timeout(1);
+    await new Promise((resolve) => overdue.addEventListener("abort", resolve));
+    expect(await thrownBy(fetch("http://localhost", { signal: overdue }))).toMatchObject(expected);
+  });
+
+  it("a shortage of the machine is unavailable", () => {
+    const shortage = Object.assign(new Error("open"), { code: "EMFILE" });
+    expect(asAirlockError(shortage)).toMatchObject({ code: "unavailable", cause: shortage });
+  });
+
+  it.each([new Error("postgres://user:password@host"), "text", undefined])("%s is internal", (thrown) => {
+    expect(asAirlockError(thrown)).toMatchObject({
+      code: "internal",
+      message: expect.not.stringContaining("password"),
+    });
+  });
+});
