@@ -1,3 +1,4 @@
+import { AirlockError } from "#common/errors.ts";
 import type { Worker } from "../worker/worker.ts";
 
 /**
@@ -53,4 +54,9 @@ export function newClaim(executionId: string, sinceMs: number): Claim {
   // The caller may have gone before it looked.
   claim.granted.promise.catch(() => undefined);
   return claim;
+}
+
+/** What those hear that wait, or come, while the pool stops for good. */
+export function stopping(): AirlockError {
+  return new AirlockError("unavailable", "The pool-manager is stopping. Try again in a few seconds.");
 }

@@ -1,7 +1,7 @@
-import { AirlockError, hasCode } from "#common/errors.ts";
+import { type AirlockError, hasCode } from "#common/errors.ts";
 import type { Worker } from "../worker/worker.ts";
 import { createAttaching } from "./attaching.ts";
-import { type Claim, type Lease, newClaim } from "./lease.ts";
+import { type Claim, type Lease, newClaim, stopping } from "./lease.ts";
 import {
   answeredAtMs,
   longestAnswered,
@@ -14,6 +14,7 @@ import type { Donation, WorkerPlaces } from "./places.ts";
 import {
   byLoad,
   canServeAgain,
+  holdOrWait,
   isBusy,
   isLeftAlone,
   isQueuesTurn,
@@ -149,7 +150,7 @@ export function createPool(parts: PoolParts): Pool {
   /** Puts a claim on the worker that it is for, beside the queue. */
   const seat = (slot: Slot, claim: Claim) => {
     slot.claims.add(claim);
-    slot.holder ??= claim;
+    holdOrWait(slot, claim);
     // It runs, for all that is known.
     if (slot.pausedSinceMs !== undefined) {
       takePlace(slot);
@@ -394,8 +395,4 @@ export function createPool(parts: PoolParts): Pool {
       stopTimer();
     },
   };
-}
-
-function stopping(): AirlockError {
-  return new AirlockError("unavailable", "The pool-manager is stopping. Try again in a few seconds.");
 }

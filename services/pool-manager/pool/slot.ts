@@ -9,6 +9,8 @@ export type Slot = {
   readonly worker: Worker;
   readonly startedAtMs: number;
   holder: Claim | undefined;
+  /** Claims that came back while another one held it: until they say that they are paused, they may be what runs there. */
+  readonly beside: Set<Claim>;
   /** Every claim that lives on the worker, the holder too. */
   readonly claims: Set<Claim>;
   /** Answered claims that wait for their turn on it, oldest first. */
@@ -36,6 +38,7 @@ export function newSlot(worker: Worker, startedAtMs: number, isTakenOver: boolea
     worker,
     startedAtMs,
     holder: undefined,
+    beside: new Set(),
     claims: new Set(),
     resuming: [],
     hadResumed: false,
@@ -50,8 +53,9 @@ export function newSlot(worker: Worker, startedAtMs: number, isTakenOver: boolea
 }
 
 /** Whether nothing runs on the worker for a caller that is there: what lives on it is paused, or waits for another router. */
-export function isLeftAlone({ claims, holder }: Slot): boolean {
-  return claims.size > 0 && (holder === undefined || holder.keepOn !== undefined);
+export function isLeftAlone({ claims, holder, beside }: Slot): boolean {
+  const running = holder ? [holder, ...beside] : [];
+  return claims.size > 0 && running.every(({ keepOn }) => keepOn !== undefined);
 }
 
 /** Whether the queue has the next turn on it: scripts that are answered at once would keep it to themselves for ever. */
@@ -92,7 +96,17 @@ export function removeClaim(slot: Slot, claim: Claim): void {
 
 /** Takes the slot from `claim`, and its turn, if a lease that is over has waited for one. */
 export function parkClaim(slot: Slot, claim: Claim): void {
-  if (slot.holder === claim) slot.holder = undefined;
+  slot.beside.delete(claim);
   const index = slot.resuming.indexOf(claim);
   if (index >= 0) slot.resuming.splice(index, 1);
+  if (slot.holder !== claim) return;
+  const [next] = slot.beside;
+  slot.holder = next;
+  if (next) slot.beside.delete(next);
+}
+
+/** Gives the slot to a claim that came back, or keeps it for the claim until the one that holds it now has parked or ended. */
+export function holdOrWait(slot: Slot, claim: Claim): void {
+  if (slot.holder) slot.beside.add(claim);
+  else slot.holder = claim;
 }

@@ -41,6 +41,8 @@ export function takeLease(claim: Claim, ground: LeaseGround): Lease {
       const slot = isLate() ? undefined : slotOf(claim);
       if (!slot) return Promise.reject(new AirlockError("worker_lost", "The worker was lost."));
       if (slot.holder === claim) return Promise.resolve();
+      // A paused one that has come back and was answered before it could say so.
+      slot.beside.delete(claim);
       claim.resumed = Promise.withResolvers();
       claim.answeredAtMs = clock.now();
       slot.resuming.push(claim);

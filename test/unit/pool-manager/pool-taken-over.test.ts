@@ -41,6 +41,48 @@ describe("a pool that takes over workers", () => {
     expect(granted).toEqual(["queued on w1"]);
   });
 
+  it.each(["parks", "ends"])(
+    "belongs to what runs there once a paused one that came back first %s",
+    async (how) => {
+      pool.take(1, "kept", async () => createWorker("kept"));
+      const paused = pool.attach("kept", "paused");
+      const running = pool.attach("kept", "running");
+      acquire("next");
+      await clock.advance(500);
+      if (how === "parks") paused.park();
+      else paused.release();
+      await clock.advance(5_000);
+      expect(granted).toEqual([]);
+      expect(pool.view()).toMatchObject({ running: 1, paused: how === "parks" ? 1 : 0, idleWorkers: 0 });
+      const resumed = how === "parks" ? paused.resume() : undefined;
+      let isResumed = false;
+      void resumed?.then(() => {
+        isResumed = true;
+      });
+      await settle();
+      expect(isResumed).toBe(false);
+      running.park();
+      await settle();
+      expect(isResumed).toBe(how === "parks");
+      paused.release();
+      await settle();
+      expect(granted).toEqual(["next on kept"]);
+    },
+  );
+
+  it("keeps a worker that two have come back to, of which one ends", async () => {
+    const kept = createWorker("kept");
+    pool.take(1, "kept", async () => kept);
+    const [first, second] = [pool.attach("kept", "first"), pool.attach("kept", "second")];
+    await clock.advance(5_000);
+    first.release();
+    second.park();
+    await settle();
+    expect(pool.view()).toMatchObject({ running: 0, paused: 1, idleWorkers: 1 });
+    await second.resume();
+    expect(pool.view()).toMatchObject({ running: 1, paused: 0 });
+  });
+
   it("keeps one that is to be replaced until what lives on it has come back and ended", async () => {
     const kept = createWorker("kept");
     pool.take(1, "kept", async () => kept);
