@@ -80,7 +80,8 @@ const ERRORS: Partial<Record<EndReasonName, string>> = {
   script_error:
     'Traceback (most recent call last):\n  File "script.py", line 1, in <module>\nValueError: as the mock was asked to',
   exit_nonzero: "The script ended with exit status 3.",
-  timeout: "The script ran longer than its timeout of 60 s and was stopped.",
+  timeout:
+    "The script ran longer than its timeout of 60 s and was stopped. A request may ask for another timeout, up to the limit of its project.",
   killed: "The script's process was killed by SIGTERM.",
 };
 

@@ -14,6 +14,7 @@ import type { RunParts } from "../../services/router/run/conduct-run.ts";
 import { runOnWorker } from "../../services/router/run/follow-run.ts";
 import { createInterruption } from "../../services/router/run/interruption.ts";
 import { openOutputLog } from "../../services/router/run/output-log.ts";
+import { createPatience } from "../../services/router/run/response-timer.ts";
 import type { Outcome } from "../../services/router/run/run-stream.ts";
 import { createRunningTime } from "../../services/router/run/running-time.ts";
 import { startStopwatch } from "../../services/router/run/stopwatch.ts";
@@ -90,13 +91,15 @@ async function run(worker: Worker, code: string): Promise<Outcome> {
   const opening = { kind: "start", started: { submission, epoch: 1 }, network: undefined } as const;
   const parts = { store, workers, clock: systemClock, log, sanitizer: harness.sanitizerClient };
   const stopwatch = startStopwatch(systemClock);
+  const patience = createPatience(stopwatch);
   return await runOnWorker(
     { grant, timeoutMs: submission.timeoutMs, opening },
     {
       ...{ executionId: ID, project: project.name, interruption: createInterruption(), lease },
       output: openOutputLog(store, ID, systemClock, () => undefined),
       stopwatch,
-      runningTime: createRunningTime(stopwatch, 0),
+      patience,
+      runningTime: createRunningTime(patience, 0),
     },
     parts as unknown as RunParts,
   );

@@ -16,6 +16,7 @@ import type { RunParts } from "../../services/router/run/conduct-run.ts";
 import { runOnWorker } from "../../services/router/run/follow-run.ts";
 import { createInterruption } from "../../services/router/run/interruption.ts";
 import { openOutputLog } from "../../services/router/run/output-log.ts";
+import { createPatience } from "../../services/router/run/response-timer.ts";
 import type { Outcome } from "../../services/router/run/run-stream.ts";
 import { createRunningTime } from "../../services/router/run/running-time.ts";
 import { startStopwatch } from "../../services/router/run/stopwatch.ts";
@@ -100,11 +101,13 @@ async function follow(timeoutMs = 86_400_000): Promise<Outcome> {
     opening: { kind: "attach", executionId: ID, epoch: 1 },
   } as const;
   const stopwatch = startStopwatch(clock);
+  const patience = createPatience(stopwatch);
   const run = {
     ...{ executionId: ID, project: "demo", interruption: createInterruption(), lease },
     output: openOutputLog(store, ID, clock, () => undefined),
     stopwatch,
-    runningTime: createRunningTime(stopwatch, 0),
+    patience,
+    runningTime: createRunningTime(patience, 0),
   };
   const parts = { store, workers, clock, log, sanitizer: harness.sanitizerClient } as unknown as RunParts;
   return await runOnWorker(placement, run, parts);

@@ -16,6 +16,9 @@ from .room import Limits, private_memory_bytes
 
 _ERRNO = OSError.__dict__["errno"].__get__
 _FILE_NAME = OSError.__dict__["filename"].__get__
+_MODULE_NAME = ImportError.__dict__["name"].__get__
+_SYNTAX_TEXT = SyntaxError.__dict__["text"].__get__
+_FENCE = "```"
 _NEXT = BaseException.__dict__["__traceback__"].__get__
 # As resolvers of other libraries than Python's say it.
 _search_unresolved = re.compile(
@@ -67,8 +70,25 @@ class Hints:
                 "A run sees its own processes in /proc, and nothing else of the machine. "
                 f"It may use {limits.memory_bytes >> 20} MB of memory and {limits.cpus:g} CPUs."
             )
+        elif issubclass(kind, ModuleNotFoundError):
+            yield from _of_missing_module(error)
+        elif issubclass(kind, SyntaxError):
+            if str(_SYNTAX_TEXT(error)).lstrip().startswith(_FENCE):
+                yield f"The script begins with a fence of Markdown ({_FENCE}). Send only the code between the fences."
         elif not limits.network:
             yield from _of_network(error, number)
+
+
+def _of_missing_module(error: BaseException) -> Iterator[str]:
+    """Of a part of a package nothing: the package is there."""
+    name = _MODULE_NAME(error)
+    if name == "airlock":
+        yield "settings, memory, llm and set_result are there without an import."
+    elif type(name) is str and "." not in name:
+        yield (
+            "A script can import the standard library and the packages of its project, "
+            "which its operator lists in the project's file."
+        )
 
 
 def _of_network(error: BaseException, number: object) -> Iterator[str]:

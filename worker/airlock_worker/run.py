@@ -28,6 +28,10 @@ from .verdict import Verdict
 
 # Between a child's last word and its end: longer, and it is helped along.
 _LAST_WORD_S = 2.0
+# Of a larger request the child needs a while to read it, which is not the script's time.
+_LARGE_START_BYTES = 64 * 1024
+# The script's time begins at the latest after this. The router knows this number.
+_LONGEST_BEGINNING_S = 5.0
 
 
 class Run:
@@ -56,6 +60,8 @@ class Run:
             OutputPipe(process.err, True, start.limits.max_output_bytes, self._woken.set),
         ]
         self._clock = Stopwatch(start.timeout_ms, self._on_timeout)
+        # Until the script begins, where its time does not begin before.
+        self._beginning: asyncio.TimerHandle | None = None
         self._census = Census(process.pid, start.limits.pids, self._on_crowd)
         self._memory_watch = MemoryWatch(
             process.handle,
@@ -131,8 +137,25 @@ class Run:
         asyncio.get_running_loop().add_reader(self._process.control, self._on_control)
         for output in self._outputs:
             output.resume()
+        orders = self._start.frames(proxy_port)
+        if len(orders) > _LARGE_START_BYTES:
+            self._wait_for_beginning()
         self._run_clock()
-        self._process.send(self._start.frames(proxy_port))
+        self._process.send(orders)
+
+    def _wait_for_beginning(self) -> None:
+        self._beginning = asyncio.get_running_loop().call_later(_LONGEST_BEGINNING_S, self._on_beginning)
+        self._process.tell_beginning(self._on_beginning)
+
+    def _on_beginning(self) -> None:
+        self._end_beginning()
+        self._clock.start()
+
+    def _end_beginning(self) -> None:
+        if self._beginning is not None:
+            self._beginning.cancel()
+            self._beginning = None
+            self._process.tell_beginning(None)
 
     def _on_control(self) -> None:
         loop = asyncio.get_running_loop()
@@ -143,6 +166,7 @@ class Run:
             self._process.kill()
         elif self._talk.verdict is not None:
             # The script may have written its last words itself: what it uses is watched until it is gone.
+            self._end_beginning()
             self._clock.stop()
             self._woken.set()
             self._helping = self._helping or loop.call_later(_LAST_WORD_S, self._process.kill)
@@ -160,13 +184,15 @@ class Run:
         self._process.kill()
 
     def _hold_clock(self) -> None:
+        self._end_beginning()
         self._clock.stop()
         self._census.stop()
         self._memory_watch.stop()
 
     def _run_clock(self) -> None:
         self._counted = self._outer.counts()
-        self._clock.start()
+        if self._beginning is None:
+            self._clock.start()
         self._census.start()
         self._memory_watch.start()
 

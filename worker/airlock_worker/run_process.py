@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections.abc import Callable
 
 from . import mounts, processes
 from .process_handle import ProcessHandle
@@ -61,7 +62,7 @@ class RunProcess:
         self.oom_kills = 0
         # Whether a SIGKILL that ends it was ours.
         self.killed_by_us = False
-        self._unsent = b""
+        self._unsent = memoryview(b"")
         self._sending = False
 
     def has_begun(self) -> bool:
@@ -73,8 +74,15 @@ class RunProcess:
 
     def send(self, data: bytes) -> None:
         """Writes to the orders pipe, now or as the child reads; a child that is gone is no error here."""
-        self._unsent += data
+        self._unsent = memoryview(bytes(self._unsent) + data)
         self._send_some()
+
+    def tell_beginning(self, ring: Callable[[], None] | None) -> None:
+        """Calls `ring` when the script begins, or the child ends before; None: no more."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._begun)
+        if ring is not None:
+            loop.add_reader(self._begun, ring)
 
     def _send_some(self) -> None:
         try:
@@ -83,7 +91,7 @@ class RunProcess:
         except BlockingIOError:
             pass
         except OSError:
-            self._unsent = b""
+            self._unsent = memoryview(b"")
         loop = asyncio.get_running_loop()
         if self._unsent and not self._sending:
             loop.add_writer(self._orders, self._send_some)

@@ -96,7 +96,7 @@ def _prepared(
         "settings": sdk.Settings(plain_settings, given.secrets, given.descriptions),
         "memory": memory,
         "llm": sdk.Llm(partial(_ask, channel), check),
-        "set_result": result.set_result,
+        "set_result": sdk.set_result_of(result),
     }
     # As in a file that begins with a byte order mark.
     code = code.removeprefix("\ufeff")

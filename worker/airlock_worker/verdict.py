@@ -121,7 +121,8 @@ def is_sigkill(status: int) -> bool:
 
 
 def of_timeout(timeout_ms: int) -> Verdict:
-    return Verdict("timeout", f"The script ran longer than its timeout of {timeout_ms / 1000:g} s and was stopped.")
+    text = f"The script ran longer than its timeout of {timeout_ms / 1000:g} s and was stopped."
+    return Verdict("timeout", f"{text} A request may ask for another timeout, up to the limit of its project.")
 
 
 def of_crowd(limit: int) -> Verdict:

@@ -215,3 +215,9 @@ async def test_a_request_whose_memory_does_not_fit_is_no_failed_start() -> None:
         assert (ended.end, ended.stdout) == ("out_of_memory", b""), ended.error
         assert "memory and settings of the request take more than the 96 MB" in (ended.error or "")
         assert (await target.run("set_result(1)")).value == 1
+
+
+async def test_the_time_begins_when_the_script_has_its_memory(shared: Worker) -> None:
+    memory = json.dumps({"a": {"b": [0] * 7_000_000}}, separators=(",", ":"))
+    ended = await shared.run("set_result(type(memory.get('a', 'b')).__name__)", timeout_ms=600, memory=memory)
+    assert (ended.end, ended.value) == ("completed", "list")

@@ -37,12 +37,22 @@ NAMED = {
     "in a group": ("try: open('f', 'wb').truncate(1 << 40)\nexcept OSError as e: raise ExceptionGroup('g', [e])", f"({DISK})"),
     "the machine": ("open('/proc/meminfo')", "(A run sees its own processes in /proc, and nothing else of the machine. It may use "),
 }  # fmt: skip
+SAYS = {
+    "import airlock": ("import airlock", "(settings, memory, llm and set_result are there without an import.)"),
+    "from airlock": ("from airlock import settings", "(settings, memory, llm and set_result are there without an import.)"),
+    "a package that is not there": ("import seaborn", "No module named 'seaborn'\n(A script can import the standard library and the packages of its project, which its operator lists in the project's file.)"),
+    "a fence": ("```python\nprint(1)\n```", "(The script begins with a fence of Markdown (```). Send only the code between the fences.)"),
+    "two results": ("set_result(1, 2)", "TypeError: set_result() takes 1 positional argument but 2 were given"),
+    "no result": ("set_result()", "TypeError: set_result() missing 1 required positional argument: 'data'"),
+}  # fmt: skip
 PLAIN = {
     "no file": "open('nothing')",
     "a pipe that would block": "import os\nr, w = os.pipe(); os.set_blocking(r, False); os.read(r, 1)",
     "another permission": "open('/etc/nothing', 'w')",
     "a runtime error": "raise RuntimeError('no thread')",
     "an end of file": "input()",
+    "a part of a module": "import json.nothing",
+    "another syntax error": "def f(:",
 }
 
 
@@ -56,6 +66,14 @@ async def test_the_error_names_the_limit(shared: Worker, name: str) -> None:
     assert error.startswith("Traceback") and "airlock_worker" not in error
     # Said once.
     assert error.count(NO_NETWORK) <= error.count("Error: ") + 1 and error.count("limits).") <= 1
+
+
+@pytest.mark.parametrize("name", SAYS)
+async def test_a_mistake_of_habit_is_told_what_is_right(shared: Worker, name: str) -> None:
+    code, words = SAYS[name]
+    ended = await shared.run(code)
+    assert ended.end == "script_error"
+    assert words in (ended.error or "")
 
 
 @pytest.mark.parametrize("name", PLAIN)

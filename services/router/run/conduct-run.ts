@@ -16,8 +16,9 @@ import { createInterruption, type Interruption, isHandedOver } from "./interrupt
 import { logEnded } from "./log-ended.ts";
 import { type OutputLog, openOutputLog } from "./output-log.ts";
 import { recordEnding } from "./record-ending.ts";
+import { createPatience } from "./response-timer.ts";
 import { isSuperseded, type Opening, type Outcome } from "./run-stream.ts";
-import { createRunningTime, noteRunningTime, type RunningTime } from "./running-time.ts";
+import { createRunningTime, longestBeginningMs, noteRunningTime, type RunningTime } from "./running-time.ts";
 import { type Stopwatch, startStopwatch } from "./stopwatch.ts";
 
 export type RunParts = {
@@ -89,9 +90,12 @@ export async function conductRun(
     const placement = await prepare(run);
     if (!placement || !run.lease) return;
     watch = startStopwatch(clock);
-    time = createRunningTime(watch, before?.ranMs ?? 0);
+    const patience = createPatience(watch);
+    const { opening } = placement;
+    const uncountedMs = opening.kind === "start" ? longestBeginningMs(opening.started.submission) : 0;
+    time = createRunningTime(patience, before?.ranMs ?? 0, uncountedMs);
     stopNoting = noteRunningTime(executionId, time, watch, store, clock);
-    const leased = { ...run, lease: run.lease, stopwatch: watch, runningTime: time };
+    const leased = { ...run, lease: run.lease, stopwatch: watch, patience, runningTime: time };
     outcome = await runOnWorker(placement, leased, parts);
   } catch (error) {
     const hasStarted = watch !== undefined || before !== undefined;

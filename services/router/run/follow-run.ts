@@ -8,7 +8,7 @@ import { isSanitizerLost, openSanitizer, regainSanitizer } from "../peers/saniti
 import { createBreakCount } from "./break-count.ts";
 import type { OpenRun, Placement, RunParts } from "./conduct-run.ts";
 import { isHandedOver } from "./interruption.ts";
-import { createPatience, type Patience } from "./response-timer.ts";
+import type { Patience } from "./response-timer.ts";
 import { converse, type Opening, type Outcome, statusOf, stopRun } from "./run-stream.ts";
 import type { RunningTime } from "./running-time.ts";
 import type { Stopwatch } from "./stopwatch.ts";
@@ -25,6 +25,7 @@ const REACH_AGAIN_MS = 20_000;
 type LeasedRun = OpenRun & {
   readonly lease: LeaseSession;
   readonly stopwatch: Stopwatch;
+  readonly patience: Patience;
   readonly runningTime: RunningTime;
 };
 
@@ -34,7 +35,7 @@ type LeasedRun = OpenRun & {
  */
 export async function runOnWorker(placement: Placement, run: LeasedRun, parts: RunParts): Promise<Outcome> {
   const { grant, opening: first } = placement;
-  const patience = createPatience(run.stopwatch);
+  const { patience } = run;
   const stopTimer = boundRun(placement.timeoutMs, patience, run, parts);
   // A start that never came to the worker may be said again.
   const orStart = placement.orStart ?? first;
@@ -51,7 +52,7 @@ export async function runOnWorker(placement: Placement, run: LeasedRun, parts: R
         run.stopwatch.resume();
       }
       try {
-        return await converseOnce(opening, placement, { ...run, patience }, parts);
+        return await converseOnce(opening, placement, run, parts);
       } catch (error) {
         const refused = statusOf(error);
         if (opening.kind === "attach" && orStart.kind === "start" && refused === status.NOT_FOUND) {
@@ -123,7 +124,7 @@ async function isSettled(promise: Promise<never>): Promise<boolean> {
 async function converseOnce(
   opening: Opening,
   { grant }: Placement,
-  run: LeasedRun & { readonly patience: Patience },
+  run: LeasedRun,
   parts: RunParts,
 ): Promise<Outcome> {
   const { executionId, project } = run;

@@ -1,0 +1,36 @@
+import { expect, it } from "vitest";
+import { createPatience } from "../../../services/router/run/response-timer.ts";
+import { createRunningTime, longestBeginningMs } from "../../../services/router/run/running-time.ts";
+import { startStopwatch } from "../../../services/router/run/stopwatch.ts";
+import { createFakeClock } from "../../support/fake-clock.ts";
+
+function setUp(uncountedMs?: number) {
+  const clock = createFakeClock();
+  const patience = createPatience(startStopwatch(clock));
+  return { clock, patience, time: createRunningTime(patience, 0, uncountedMs) };
+}
+
+it("leaves out how long the router waits for the sanitizer: the worker's own count must not be less", async () => {
+  const { clock, patience, time } = setUp();
+  await clock.advance(6);
+  const cleaned = Promise.withResolvers<void>();
+  const busy = patience.whileBusy(() => cleaned.promise);
+  await clock.advance(2_000);
+  expect(time.elapsedMs()).toBe(6);
+  cleaned.resolve();
+  await busy;
+  await clock.advance(10);
+  expect(time.elapsedMs()).toBe(16);
+});
+
+it("does not count what a script with a large request may still be waiting for, until the worker says", async () => {
+  const { clock, time } = setUp(longestBeginningMs({ code: "1", memoryJson: "x".repeat(70_000) }));
+  await clock.advance(4_000);
+  expect(time.elapsedMs()).toBe(0);
+  await clock.advance(3_000);
+  expect(time.elapsedMs()).toBe(2_000);
+  time.correct(6_500);
+  await clock.advance(100);
+  expect(time.elapsedMs()).toBe(6_600);
+  expect(longestBeginningMs({ code: "1", memoryJson: "{}" })).toBe(0);
+});
