@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -144,14 +143,11 @@ class MemoryWatch:
         return now - self._beyond.setdefault(process.pid, now) > _GRACE_S
 
     def _seen(self, pid: int) -> _Process | None:
-        page = resource.getpagesize()
-        try:
-            with open(f"/proc/{pid}/statm", "rb") as file:
-                _, resident, shared, _, _, asked, _ = (int(pages) * page for pages in file.read().split())
-        except (OSError, ValueError):
+        found = processes.of_a_thread(pid, shared_memory.of_statm)
+        if found is None:
             # Gone meanwhile.
             return None
-        return _Process(pid, asked, max(0, resident - shared - self._base), shared)
+        return _Process(pid, found.asked, max(0, found.resident - found.shared - self._base), found.shared)
 
 
 def _limit(process: _Process, limits: Limits) -> None:

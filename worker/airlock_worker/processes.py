@@ -9,24 +9,58 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
+from typing import TypeVar
 
 from .process_handle import ProcessHandle, handle_of
 
+Found = TypeVar("Found")
+
 # Passes over a tree that keeps growing before the next step is taken anyway: what escapes a pass is an orphan later.
 _MAX_PASSES = 200
+# Likewise over the threads of a process, which may end while they are looked at.
+_MAX_PASSES_OF_THREADS = 10
+_ENDED = ("", "Z", "X")
 
 
 def children_of(pid: int) -> list[int]:
-    found: list[int] = []
+    found: dict[int, None] = {}
+    for _ in range(_MAX_PASSES_OF_THREADS):
+        gone = False
+        for thread in threads_of(pid):
+            try:
+                with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
+                    found.update(dict.fromkeys(map(int, file.read().split())))
+            except OSError:
+                # The thread has ended, and another of the process has its children; or this kernel has no such file.
+                gone = True
+        if not gone:
+            break
+        if not _has_children_files():
+            return _children_by_scan(pid)
+    return list(found)
+
+
+def threads_of(pid: int) -> list[int]:
+    """Empty when the process is gone."""
     try:
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with contextlib.suppress(ProcessLookupError), open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
-                found += map(int, file.read().split())
-    except FileNotFoundError:
-        # The process or a thread of it is gone, or this kernel has no such file.
-        if os.path.exists("/proc/self/task"):
-            return found if _has_children_files() else _children_by_scan(pid)
+        return [int(thread) for thread in os.listdir(f"/proc/{pid}/task")]
+    except OSError:
+        return []
+
+
+def of_a_thread(pid: int, read: Callable[[int], Found | None]) -> Found | None:
+    """What `read` finds under /proc for the process: by its own number, or by that of another thread. When the first
+    thread has ended before the others, /proc/PID calls the process a zombie, and tells nothing of its memory. None: no
+    thread gives anything, or they end faster than they are looked at."""
+    found = read(pid)
+    for _ in range(_MAX_PASSES_OF_THREADS):
+        others = [thread for thread in threads_of(pid) if thread != pid]
+        if found is not None or not others:
+            break
+        for thread in others:
+            if (found := read(thread)) is not None:
+                break
     return found
 
 
@@ -114,7 +148,7 @@ def freeze_tree(root: ProcessHandle, spare_root: bool = False) -> bool:
                 fresh += 1
         if not fresh:
             break
-    return all(_stat(pid)[0] in ("T", "t", "Z", "X", "") for pid in stopped)
+    return all(_stat(thread)[0] in ("T", "t", *_ENDED) for pid in stopped for thread in threads_of(pid))
 
 
 def thaw_tree(root: ProcessHandle) -> None:
@@ -143,5 +177,9 @@ def kill_orphans(keep: Container[int]) -> None:
 
 
 def exists(pid: int) -> bool:
-    """True also while the process runs its last instructions, false once it is reaped or a zombie."""
-    return _stat(pid)[0] not in ("", "Z", "X")
+    """True also while the process runs its last instructions, false once all of its threads have ended."""
+    return of_a_thread(pid, _living) is not None
+
+
+def _living(thread: int) -> int | None:
+    return None if _stat(thread)[0] in _ENDED else thread

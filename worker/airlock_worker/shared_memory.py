@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from . import kernel, processes
 
@@ -69,7 +71,9 @@ class _Count:
         for pid in _without_those_in_their_parents_memory(self._used):
             if not self.is_wanted:
                 break
-            found[pid] = _own_share(pid, self._used[pid])
+            share = processes.of_a_thread(pid, partial(_own_share, self._used[pid]))
+            # One that has ended may have used its parent's memory until then.
+            found[pid] = 0 if share is None else share
         self.took_s = time.thread_time() - began
         return found
 
@@ -81,21 +85,50 @@ def _without_those_in_their_parents_memory(pids: Collection[int]) -> list[int]:
 
 
 def _is_in_memory_of(pid: int, parent: int, counted: Collection[int]) -> bool:
-    return parent in counted and kernel.syscall("kcmp", pid, parent, _KCMP_VM, 0, 0) == 0
+    if parent not in counted:
+        return False
+    one, other = (processes.of_a_thread(each, _with_memory) for each in (pid, parent))
+    return one is not None and other is not None and kernel.syscall("kcmp", one, other, _KCMP_VM, 0, 0) == 0
 
 
-def _own_share(pid: int, used: int) -> int:
-    """Its memory, of what it shares with others a part; files that it maps and that are no memory left out."""
+def _with_memory(thread: int) -> int | None:
+    return None if of_statm(thread) is None else thread
+
+
+def _own_share(used: int, thread: int) -> int | None:
+    """The memory of its process, of what that shares with others a part; files that it maps and that are no memory left
+    out. None: the thread has ended."""
     try:
-        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+        with open(f"/proc/{thread}/smaps_rollup", "rb") as file:
             fields = dict(line.split(b":", 1) for line in file.read().splitlines()[1:])
             return sum(int(fields[name].split()[0]) for name in (b"Pss_Anon", b"Pss_Shmem")) * 1024
     except ProcessLookupError:
-        # It has ended, and may have used its parent's memory until then.
-        return 0
+        return None
     except (OSError, KeyError, ValueError):
         # A kernel without the file; or the process is gone.
-        return used if os.path.exists(f"/proc/{pid}") else 0
+        return used if os.path.exists(f"/proc/{thread}") else None
+
+
+@dataclass(frozen=True)
+class Statm:
+    """Of one process, in bytes."""
+
+    resident: int
+    # Of it, what can be another's too: of files, and of what processes share.
+    shared: int
+    # All that it has asked for and may write to; 0 where this kernel does not tell.
+    asked: int
+
+
+def of_statm(thread: int) -> Statm | None:
+    """None: the thread has ended."""
+    page = resource.getpagesize()
+    try:
+        with open(f"/proc/{thread}/statm", "rb") as file:
+            size, resident, shared, _, _, asked, _ = (int(pages) * page for pages in file.read().split())
+    except (OSError, ValueError):
+        return None
+    return Statm(resident, shared, asked) if size else None
 
 
 @dataclass(frozen=True)
@@ -103,16 +136,20 @@ class Status:
     """Of one process, in bytes; 0 where this kernel does not tell."""
 
     # Memory that is mapped shared: what is no memory, such as libraries, left out.
-    shared: int
+    shared: int = 0
     # Page tables, which are the kernel's own memory.
-    tables: int
+    tables: int = 0
 
 
 def of_status(pid: int) -> Status:
-    fields = {b"RssShmem": 0, b"VmPTE": 0}
-    with contextlib.suppress(OSError, ValueError), open(f"/proc/{pid}/status", "rb") as file:
+    return processes.of_a_thread(pid, _of_status) or Status()
+
+
+def _of_status(thread: int) -> Status | None:
+    fields: dict[bytes, int] = {}
+    with contextlib.suppress(OSError, ValueError), open(f"/proc/{thread}/status", "rb") as file:
         for line in file:
             name, _, value = line.partition(b":")
-            if name in fields:
+            if name in (b"VmSize", b"RssShmem", b"VmPTE"):
                 fields[name] = int(value.split()[0]) * 1024
-    return Status(fields[b"RssShmem"], fields[b"VmPTE"])
+    return Status(fields.get(b"RssShmem", 0), fields.get(b"VmPTE", 0)) if fields else None

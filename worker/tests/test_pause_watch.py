@@ -30,10 +30,26 @@ sys.stdin.readline()
 """
 
 
-async def _watched(pauses: bool) -> bool:
+# The first thread has ended, so that /proc calls the process a zombie.
+GOES_ON_IN_A_THREAD = """
+import ctypes, os, sys, threading, time
+def work():
+    print("ready", flush=True)
+    sys.stdin.readline()
+    end = time.process_time() + 0.5
+    while time.process_time() < end: pass
+    print("worked", flush=True)
+    sys.stdin.readline()
+    os._exit(0)
+threading.Thread(target=work).start()
+ctypes.CDLL(None).syscall({"x86_64": 60, "aarch64": 93}[os.uname().machine], 0)
+"""
+
+
+async def _watched(pauses: bool, script: str = TRADES_TIME) -> bool:
     """Whether the watch rang within a few looks."""
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", TRADES_TIME, stdin=pipe, stdout=pipe)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdin=pipe, stdout=pipe)
     assert process.stdin is not None and process.stdout is not None
     rang = asyncio.Event()
     watch = PauseWatch(process.pid, is_init=False, ring=rang.set)
@@ -60,6 +76,11 @@ async def _watched(pauses: bool) -> bool:
 
 async def test_what_a_process_used_that_has_ended_is_no_time_that_others_may_use() -> None:
     assert await _watched(pauses=False)
+
+
+async def test_a_process_whose_first_thread_has_ended_is_watched_as_others() -> None:
+    assert await _watched(pauses=False, script=GOES_ON_IN_A_THREAD)
+    assert not await _watched(pauses=True, script=GOES_ON_IN_A_THREAD)
 
 
 async def test_a_run_that_stands_still_is_left_alone() -> None:

@@ -155,6 +155,18 @@ set_result(1)
 """
 
 
+# The first thread ends, and with it what /proc/PID says of the process's memory.
+IN_A_THREAD = """
+import ctypes, mmap, os, threading, time
+def work():
+    m = mmap.mmap(-1, 300 << 20)
+    for at in range(0, 300 << 20, 4096): m[at] = 1
+    time.sleep(20)
+threading.Thread(target=work).start()
+ctypes.CDLL(None).syscall({"x86_64": 60, "aarch64": 93}[os.uname().machine], 0)
+"""
+
+
 # As if the script had ended; it lives on until it is ended.
 WRITES_LAST_WORDS = """
 import json, os
@@ -189,6 +201,8 @@ async def test_without_cgroups_all_processes_of_a_run_are_counted_together() -> 
         ended = await target.run(MAPS_SHARED.format(size=300, then_s=20))
         assert ended.end == "out_of_memory" and words in (ended.error or ""), ended
         assert (await target.run(MAPS_SHARED.format(size=50, then_s=0))).value == 1
+        ended = await target.run(IN_A_THREAD, timeout_ms=10_000)
+        assert ended.end == "out_of_memory", ended
         # It is ended for its memory, before it would be ended for living on.
         lives_on = MAPS_SHARED.format(size=300, then_s=0).replace("for _ in", "print('there')\nfor _ in", 1)
         assert (await target.run(WRITES_LAST_WORDS + lives_on)).stdout == b""
