@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import signal
-from typing import Any
+from typing import Any, NoReturn
 
-from . import facts, sandbox
+from . import facts, kernel, sandbox
 from .room import Limits, Room
 
 
@@ -32,12 +33,21 @@ def _packages() -> list[tuple[str, str]]:
 
 def _start_daemon() -> None:
     """It holds the run's standard output, by which it is known outside."""
+    with contextlib.suppress(OSError):
+        kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 0)
+    with contextlib.suppress(OSError):
+        if kernel.clone(kernel.CLONE_PARENT) == 0:
+            _stay()
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
-            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-                signal.signal(number, signal.SIG_IGN)
-            while True:
-                signal.pause()
+            _stay()
         os._exit(0)
     os.wait()
+
+
+def _stay() -> NoReturn:
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    while True:
+        signal.pause()

@@ -123,7 +123,12 @@ def assemble(network: bool) -> bytes:
     parts.append(_when(_JUMP_ABOVE, LAST_KNOWN, enosys))
     for names, action in ((_REFUSED, eperm), (_HIDDEN, enosys), (_WITHOUT_EFFECT, _errno(0))):
         parts += [_when(_JUMP_EQUAL, number, action) for name in names if (number := known_number(name)) is not None]
-    parts.append(_of_argument("clone", 0, _when(_JUMP_ANY_BIT, _NEW_NAMESPACES, eperm)))
+    # The last makes a child of somebody else's: without a pid namespace no limit and no end of the run would reach it.
+    parts.append(_of_argument("clone", 0, _when(_JUMP_ANY_BIT, _NEW_NAMESPACES | kernel.CLONE_PARENT, eperm)))
+    # A run without a pid namespace keeps its orphans by it.
+    no_reaper = _step(_LOAD, _ARGUMENTS + 8) + _when(_JUMP_EQUAL, 0, eperm)
+    is_reaper = _step(_JUMP_EQUAL, kernel.PR_SET_CHILD_SUBREAPER, 0, len(no_reaper) // 8)
+    parts.append(_of_argument("prctl", 0, is_reaper + no_reaper))
     only_query = _step(_JUMP_EQUAL, _PERSONALITY_QUERY, 1, 0) + _step(_RETURN, eperm)
     parts.append(_of_argument("personality", 0, only_query))
     terminal = [_when(_JUMP_EQUAL, request, eperm) for request in (_TIOCSTI, _TIOCLINUX)]

@@ -70,6 +70,7 @@ _TABLE: dict[str, tuple[int | None, int | None]] = {
     "personality": (135, 92),
     "pidfd_getfd": (438, 438),
     "pivot_root": (155, 41),
+    "prctl": (157, 167),
     "preadv2": (327, 286),
     "process_madvise": (440, 440),
     "process_mrelease": (448, 448),

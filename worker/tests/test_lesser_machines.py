@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 
 import pytest
+
+from airlock_worker import processes
 
 from .harness import Worker, worker
 
@@ -60,6 +63,47 @@ async def test_without_namespaces_runs_still_have_a_directory_of_their_own() -> 
         async with asyncio.timeout(10):
             while os.path.exists(path):
                 await asyncio.sleep(0.02)
+
+
+# It asks the kernel for a child that is its parent's, and for its orphans to be somebody else's.
+LEAVES_THE_RUN = """
+import ctypes, os, time
+libc = ctypes.CDLL(None, use_errno=True)
+PR_SET_CHILD_SUBREAPER, CLONE_PARENT, SIGCHLD = 36, 0x8000, 17
+refused = [libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) and ctypes.get_errno()]
+sibling = libc.syscall({"x86_64": 56, "aarch64": 220}[os.uname().machine], CLONE_PARENT | SIGCHLD, 0, 0, 0, 0)
+if sibling == 0:
+    libc.prctl(15, b"left-a-run", 0, 0, 0)
+    while True: libc.sleep(1)
+refused.append(sibling < 0 and ctypes.get_errno())
+if os.fork() == 0:
+    if os.fork() == 0:
+        libc.prctl(15, b"left-a-run", 0, 0, 0)
+        while True: time.sleep(1)
+    os._exit(0)
+os.wait()
+print("there", flush=True)
+time.sleep(%s)
+set_result(refused)
+"""
+
+
+async def test_without_pid_namespaces_no_process_leaves_its_run() -> None:
+    async with worker(wrapper=NO_PID_NAMESPACES) as target:
+        assert {"pid_namespace"} <= set(missing := await _layers(target)) and "descendants_killed" not in missing
+        ended = await target.run(LEAVES_THE_RUN % 0)
+        assert ended.value == [errno.EPERM, errno.EPERM]
+        assert target.pids_named("left-a-run") == []
+        # While the run goes on its processes are below it: there it is timed, paused and counted.
+        call = await target.start(LEAVES_THE_RUN % 20, timeout_ms=5_000)
+        await call.next_event()
+        async with asyncio.timeout(5):
+            while not (found := target.pids_named("left-a-run")):
+                await asyncio.sleep(0.02)
+        [left] = found
+        assert processes.parent_of(left) in processes.children_of(target.template())
+        assert (await call.finish()).end == "timeout"
+        assert target.pids_named("left-a-run") == []
 
 
 async def test_without_pid_namespaces_a_sigkill_retires_the_worker_before_the_end_is_told() -> None:
