@@ -1,5 +1,5 @@
+import { MIN_PIECE_CHARACTERS } from "./padding.ts";
 import { endOfNumber, type SecretNumber } from "./printed-numbers.ts";
-import { MIN_PIECE_CHARACTERS } from "./random-looking.ts";
 
 /**
  * What must hold around a match before it is one: a word stands alone, a number is written whole and is that number, and a

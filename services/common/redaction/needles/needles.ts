@@ -7,7 +7,7 @@ import { bytesMeant, isHex, lineEndFormsOf, textFormsOf } from "./other-forms.ts
 import { secretNumber } from "./printed-numbers.ts";
 import { sampleAt, stretchesOf } from "./random-looking.ts";
 import { SECRET_NAME } from "./secret-names.ts";
-import { isWord, partsOf, textMeant } from "./secret-parts.ts";
+import { isWord, takenApart, textMeant } from "./secret-parts.ts";
 import { base64Forms } from "./spellings/base64.ts";
 import { hexForms } from "./spellings/hex.ts";
 import { jsonForms } from "./spellings/json.ts";
@@ -53,6 +53,8 @@ type Text = { readonly text: string; readonly source: number };
 type Item = Text & {
   readonly isNamedSecret: boolean;
   readonly isPart: boolean;
+  /** What stands in the text and is no secret. */
+  readonly commonTexts: readonly string[];
 };
 
 /**
@@ -113,15 +115,23 @@ export function textNeedle(text: string, source: number): Needle {
 
 /** The values first, then their parts. */
 function itemsOf(values: readonly string[], names: readonly string[]): Item[] {
-  const whole = values.map((text, source) => ({
-    text,
-    source,
-    isNamedSecret: SECRET_NAME.test(names[source] ?? ""),
-    isPart: false,
-  }));
-  const parts = whole.flatMap(({ text, source }) =>
-    partsOf(text).map((part) => ({ ...part, source, isPart: true })),
-  );
+  const whole: Item[] = [];
+  const parts: Item[] = [];
+  values.forEach((text, source) => {
+    const apart = takenApart(text);
+    const { commonTexts } = apart;
+    whole.push({
+      text,
+      source,
+      isNamedSecret: SECRET_NAME.test(names[source] ?? ""),
+      isPart: false,
+      commonTexts,
+    });
+    for (const part of apart.parts) {
+      // What is called a password is one, also if it holds the name of a project.
+      parts.push({ ...part, source, isPart: true, commonTexts: part.isNamedSecret ? [] : commonTexts });
+    }
+  });
   const items = new Map<string, Item>();
   for (const item of [...whole, ...parts]) if (!items.has(item.text)) items.set(item.text, item);
   return [...items.values()];
@@ -199,8 +209,9 @@ function addInspected(needles: NeedleList, { text, source }: Text): void {
 }
 
 /** The samples by which pieces of a long value are found. */
-function addPieces(needles: NeedleList, { text, source, isNamedSecret, isPart }: Item): void {
-  for (const stretch of stretchesOf(text, isNamedSecret, isPart)) {
+function addPieces(needles: NeedleList, item: Item): void {
+  const { text, source, isNamedSecret, isPart, commonTexts } = item;
+  for (const stretch of stretchesOf(text, isNamedSecret, isPart, commonTexts)) {
     const of = Buffer.from(stretch.text);
     for (const at of stretch.samples)
       needles.add(sampleAt(stretch, at), source, { check: { kind: "piece", of, at } });

@@ -1,5 +1,4 @@
-/** So many characters in a row of a long secret never leave; one less may, in a table's cell, a wrapped line, or a cut. */
-export const MIN_PIECE_CHARACTERS = 13;
+import { entropyOf, MIN_PIECE_CHARACTERS, withoutPadding } from "./padding.ts";
 
 /** Any `MIN_PIECE_CHARACTERS` in a row hold one of the samples that are taken every so many characters. */
 const SAMPLE_CHARACTERS = 7;
@@ -30,11 +29,16 @@ export function sampleAt({ text }: Stretch, at: number): string {
 /**
  * The stretches of a value that look random. Words, the scheme and the host of a URL, and the headers of keys and of
  * JSON Web Tokens, which are the same for many, do not; of a value with a secret's name all but words do. A value without a
- * structure, which is a password or a phrase, is taken with its signs and blanks.
+ * structure, which is a password or a phrase, is taken with its signs and blanks. `commonTexts` stand in the value and are no secret.
  */
-export function stretchesOf(value: string, isNamedSecret: boolean, isPart = false): Stretch[] {
+export function stretchesOf(
+  value: string,
+  isNamedSecret: boolean,
+  isPart = false,
+  commonTexts: readonly string[] = [],
+): Stretch[] {
   if (Buffer.byteLength(value) < MIN_PIECED_BYTES) return [];
-  const start = value.slice(0, MAX_PIECED_BYTES);
+  const start = without(commonTexts, value.slice(0, MAX_PIECED_BYTES));
   const runs = runsOf(start, isNamedSecret);
   // A part with blanks and without such a name may be any text: a line of a file, a program's name.
   const isText = isPart && !isNamedSecret && start.includes(" ");
@@ -43,6 +47,11 @@ export function stretchesOf(value: string, isNamedSecret: boolean, isPart = fals
     const count = Math.floor((text.length - SAMPLE_CHARACTERS) / SAMPLE_CHARACTERS) + 1;
     return { text, samples: Array.from({ length: count }, (_, index) => index * SAMPLE_CHARACTERS) };
   });
+}
+
+/** Blanks stand in the place of `texts` in what is left of a value. */
+function without(texts: readonly string[], value: string): string {
+  return texts.reduce((left, text) => left.replaceAll(text, " "), value);
 }
 
 /** Runs of the characters of Base64, without those that are words or known to everybody. */
@@ -57,13 +66,21 @@ function runsOf(value: string, isNamedSecret: boolean): string[] {
   const isTelling = (run: string) =>
     isNamedSecret ? !/^[A-Za-z]+$|^[a-z_/=-]+$/.test(run) : isRandomLooking(run);
   // A path such as `/o/oauth2/auth` stands in many secrets and is known to everybody.
-  return [...paths.flatMap(longRuns).filter(isRandomLooking), ...longRuns(searched).filter(isTelling)].filter(
-    (run) => !isTokenHeader(run),
-  );
+  const runs = [
+    ...paths.flatMap(longRuns).flatMap((run) => partsIf(isRandomLooking, run)),
+    ...longRuns(searched).flatMap((run) => partsIf(isTelling, run)),
+  ];
+  return runs.filter((run) => !isTokenHeader(run));
 }
 
 function longRuns(text: string): string[] {
   return text.match(/[A-Za-z0-9+/=_-]{13,}/g) ?? [];
+}
+
+/** The parts of a run that are no padding, if the run itself or the part is telling: padding makes a run look like less than it is. */
+function partsIf(isTelling: (run: string) => boolean, run: string): string[] {
+  const isRunTelling = isTelling(run);
+  return withoutPadding(run).filter((part) => isRunTelling || isTelling(part));
 }
 
 /** What most signs of a value with a structure are for; everybody knows them. */
@@ -94,7 +111,7 @@ function linesOf(value: string, isNamedSecret: boolean): string[] {
       : isNamedSecret
         ? !/^[A-Za-z]+$|^[\da-z_/.:=-]+$/.test(line)
         : isRandomLooking(line);
-    return isTelling ? [line] : [];
+    return isTelling ? withoutPadding(line) : [];
   });
 }
 
@@ -121,14 +138,6 @@ function isRandomLooking(run: string): boolean {
   const words = run.match(new RegExp(`[a-z]{${MIN_WORD_LETTERS},}`, "g")) ?? [];
   const inWords = words.reduce((sum, word) => sum + word.length, 0);
   return inWords * 2 < run.length && entropyOf(run) >= MIN_ENTROPY;
-}
-
-function entropyOf(text: string): number {
-  const counts = new Map<string, number>();
-  for (const character of text) counts.set(character, (counts.get(character) ?? 0) + 1);
-  let bits = 0;
-  for (const count of counts.values()) bits -= (count / text.length) * Math.log2(count / text.length);
-  return bits;
 }
 
 function isTokenHeader(run: string): boolean {

@@ -2,6 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { parseAllDocuments } from "yaml";
 import { namedValuesOf, unescaped } from "./named-values.ts";
 import { bytesMeant } from "./other-forms.ts";
+import { MIN_PIECE_CHARACTERS } from "./padding.ts";
 import { isPlaceholderWord, namesCommonSetting, namesPassword, SECRET_NAME } from "./secret-names.ts";
 import { decoded, queryOf, urlsIn, userInfosOf } from "./url-parts.ts";
 
@@ -35,8 +36,22 @@ type Role = "field" | "setting" | "named" | "password" | "same";
 /** Takes a text for a part, unless it is too short or too common. */
 type Add = (text: string, role?: Role) => void;
 
-/** All parts of a value, without the value itself, each once. */
+/** What a value is made of. */
+export type Parts = {
+  /** All parts, without the value itself, each once. */
+  readonly parts: readonly Part[];
+  /** Texts that stand in the value and are no secret: hosts, and what settings such as `project_id` are given. */
+  readonly commonTexts: readonly string[];
+};
+
+/** Of a value that has no common texts the parts alone. */
 export function partsOf(value: string): Part[] {
+  return [...takenApart(value).parts];
+}
+
+/** The parts of a value, and what in it is none. */
+export function takenApart(value: string): Parts {
+  const commonTexts = new Set<string>();
   const parts = new Map<string, Part>();
   const fields = new Set<string>();
   const seen = new Set<string>();
@@ -48,7 +63,10 @@ export function partsOf(value: string): Part[] {
       const isNamedSecret = role === "named" || role === "password";
       const isWords = WORD.test(part);
       if (role === "field" && isWords) fields.add(part);
-      if (role === "setting" || (role === "field" && isCommon(part))) return;
+      if (role === "setting" || (role === "field" && isCommon(part))) {
+        if (isCommonName(part)) commonTexts.add(part);
+        return;
+      }
       if (part === value || part.length < (role === "field" ? MIN_LEAF_CHARACTERS : MIN_NAMED_CHARACTERS))
         return;
       if (isWords && (role === "field" || role === "named" || isPlaceholderWord(part))) return;
@@ -62,7 +80,16 @@ export function partsOf(value: string): Part[] {
   };
   takeApart(value, 0);
   // A password that is also the user, as in `postgres://postgres:postgres@host`, is told by the other.
-  return [...parts.values()].filter(({ text }) => !fields.has(text));
+  return {
+    parts: [...parts.values()].filter(({ text }) => !fields.has(text)),
+    commonTexts: [...commonTexts],
+  };
+}
+
+/** Names of projects and hosts, as people write them. A shorter one is no piece of a secret. */
+function isCommonName(text: string): boolean {
+  const isName = /^[a-z0-9]+(?:[-_][a-z0-9]+)+$/.test(text) || /^[a-z0-9-]+(?:\.[a-z0-9-]+){2,}$/.test(text);
+  return isName && text.length >= MIN_PIECE_CHARACTERS;
 }
 
 function addAll(value: string, add: Add): void {

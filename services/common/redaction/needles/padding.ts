@@ -1,0 +1,78 @@
+/** So many characters in a row of a long secret never leave; one less may, in a table's cell, a wrapped line, or a cut. */
+export const MIN_PIECE_CHARACTERS = 13;
+
+/** Bits for each character of a piece; random digits have 2.6, ten zeros and three other characters 1.4. */
+const MIN_PIECE_ENTROPY = 1.7;
+
+/** So many characters that each follow the one before, as in `456789`, are no chance. */
+const MAX_COUNTED = 10;
+
+/** A piece with so many different characters has more than that. */
+const SURE_CHARACTERS = 7;
+
+/**
+ * The parts of a run of characters without its padding: `0000…`, `AAAA…`, `0101…` and `0123…` stand in many texts and numbers. No part holds
+ * a piece of padding, and each piece that is none is in one of them.
+ */
+export function withoutPadding(run: string): string[] {
+  const parts: string[] = [];
+  let from = -1;
+  const pieces = new Pieces(run);
+  for (let at = 0; at + MIN_PIECE_CHARACTERS <= run.length; at++) {
+    const isPadding = pieces.isPaddingAt(at);
+    if (!isPadding && from < 0) from = at;
+    if (!isPadding || from < 0) continue;
+    parts.push(run.slice(from, at - 1 + MIN_PIECE_CHARACTERS));
+    from = -1;
+  }
+  if (from >= 0) parts.push(run.slice(from));
+  return parts;
+}
+
+/** The pieces of a run, one after the other: what each has is counted from what the one before had. */
+class Pieces {
+  readonly #run: string;
+  readonly #counts = new Map<string, number>();
+  #counted = 0;
+  #end = 0;
+
+  constructor(run: string) {
+    this.#run = run;
+  }
+
+  isPaddingAt(at: number): boolean {
+    for (; this.#end < at + MIN_PIECE_CHARACTERS; this.#end++) {
+      this.#count(this.#end, 1);
+      if (this.#end > 0 && follows(this.#run, this.#end)) this.#counted++;
+    }
+    if (at > 0) {
+      this.#count(at - 1, -1);
+      if (follows(this.#run, at)) this.#counted--;
+    }
+    if (this.#counted >= MAX_COUNTED) return true;
+    if (this.#counts.size >= SURE_CHARACTERS) return false;
+    return entropyOf(this.#run.slice(at, at + MIN_PIECE_CHARACTERS)) < MIN_PIECE_ENTROPY;
+  }
+
+  #count(at: number, more: number): void {
+    const character = this.#run[at] as string;
+    const count = (this.#counts.get(character) ?? 0) + more;
+    if (count === 0) this.#counts.delete(character);
+    else this.#counts.set(character, count);
+  }
+}
+
+/** Bits for each character, by how often it stands there. */
+export function entropyOf(text: string): number {
+  const counts = new Map<string, number>();
+  for (const character of text) counts.set(character, (counts.get(character) ?? 0) + 1);
+  let bits = 0;
+  for (const count of counts.values()) bits -= (count / text.length) * Math.log2(count / text.length);
+  return bits;
+}
+
+/** Whether the character at `at` follows the one before in the order of digits and letters; `9` is followed by `0`, `a` or `A`, and `f` by `0`. */
+function follows(run: string, at: number): boolean {
+  if (run.charCodeAt(at) === run.charCodeAt(at - 1) + 1) return true;
+  return /^(?:9[0aA]|[fF]0)$/.test(run.slice(at - 1, at + 1));
+}

@@ -1,0 +1,76 @@
+import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { describe, expect, it } from "vitest";
+import { compileNeedles } from "#common/redaction/needles/needle-set.ts";
+import { TextRedactor } from "#common/redaction/text-redactor.ts";
+import { redactJson } from "../../../services/sanitizer/json/redactor.ts";
+
+const PADDED_HEX = `1f8b3c9d7a2e4f60${"0".repeat(32)}5c7e9a1b3d5f7081`;
+const PADDED_BASE64 = `mJ8xQw2v${"A".repeat(40)}Zk3nR7tLpB6s`;
+const PERIODIC = `e7c1a94f02${"01".repeat(20)}b83d65`;
+const COUNTED = "9f4a7c0123456789abcdef0123456789abcdefd81b6e35";
+
+const GOOGLE = JSON.stringify({
+  type: "service_account",
+  project_id: "acme-prod-481516",
+  private_key_id: randomBytes(20).toString("hex"),
+  private_key: generateKeyPairSync("rsa", {
+    modulusLength: 2_048,
+    privateKeyEncoding: { type: "pkcs8", format: "pem" },
+    publicKeyEncoding: { type: "spki", format: "pem" },
+  }).privateKey,
+  client_email: "reports@acme-prod-481516.iam.gserviceaccount.com",
+  client_x509_cert_url:
+    "https://www.googleapis.com/robot/v1/metadata/x509/reports%40acme-prod-481516.iam.gserviceaccount.com",
+  universe_domain: "googleapis.com",
+});
+const ENV =
+  "PROJECT_ID=acme-prod-481516\nBUCKET_URL=gs://acme-prod-481516/raw\nAPI_KEY=Xq7kP2mZ9vL4cR8tBw3n\n";
+const YAML =
+  "project: acme-prod-481516\nhost: db-7f3k2m9x1q.eu-west-3.rds.example.com\npassword: Xq7kP2mZ9vL4cR8tBw3n\n";
+
+function redacted(values: readonly string[], names: readonly string[], text: string): string {
+  const redactor = new TextRedactor(compileNeedles(values, names));
+  return Buffer.concat([...redactor.push(Buffer.from(text)), ...redactor.end(false).pieces]).toString();
+}
+
+describe.each(["SIGNING_KEY", "GOOGLE", "CONFIG"])("of a secret called %s", (name) => {
+  it.each([
+    ["zeros", PADDED_HEX, "total 10000000000000000 25000000000000000 0x00000000000000000000 1230000000000"],
+    ["Base64 of zeros", PADDED_BASE64, "AAAAAAAAAAAAAAAAAAAAAA== /AAAAAAAAAAAAAAAA"],
+    ["a period", PERIODIC, "mask 0101010101010101 and 1010101010101010"],
+    ["digits in their order", COUNTED, "0123456789abcdef and 56789abcdef01234"],
+    ["a project in JSON", GOOGLE, "select 1 from `acme-prod-481516.sales.orders`; gs://acme-prod-481516/x"],
+    ["an address in JSON", GOOGLE, "https://www.googleapis.com/robot/v1/metadata/x509/"],
+    ["a project in an environment", ENV, "bucket gs://acme-prod-481516/x of acme-prod-481516"],
+    ["a project in YAML", YAML, "acme-prod-481516 at db-7f3k2m9x1q.eu-west-3.rds.example.com"],
+  ])("what everybody may have written is no piece: %s", (_what, value, text) => {
+    expect(redacted([value], [name], text)).toBe(text);
+  });
+
+  it("numbers in a result that have the digits of its padding stay numbers", async () => {
+    const text = '{"cells":10000000000000000,"n":[300000000000000,-25000000000000000,1e16]}';
+    const set = compileNeedles([PADDED_HEX, PADDED_BASE64], [name, name]);
+    const edits = await redactJson(Buffer.from(text), set, () => [], new AbortController().signal);
+    expect(Buffer.concat([...edits.pieces()]).toString()).toBe(text);
+  });
+
+  it.each([
+    [PADDED_HEX, "1f8b3c9d7a2e4f"],
+    [PADDED_HEX, "0005c7e9a1b3d5f"],
+    [PADDED_BASE64, "AAZk3nR7tLpB6s"],
+    [GOOGLE, GOOGLE.slice(GOOGLE.indexOf("private_key_id") + 20, GOOGLE.indexOf("private_key_id") + 36)],
+    [ENV, "Xq7kP2mZ9vL4c"],
+    [YAML, "Xq7kP2mZ9vL4c"],
+  ])("what looks random is still found, beside that: %#", (value, piece) => {
+    expect(redacted([value], [name], `(${piece})`)).toMatch(/^\(.{0,6}\[REDACTED/);
+  });
+});
+
+it("what stands beside a period under the name of a secret is found", () => {
+  expect(redacted([PERIODIC], ["SIGNING_KEY"], "(e7c1a94f020101)")).toBe("([REDACTED])");
+});
+
+it("a password that is called as its project is a secret where it stands", () => {
+  const value = JSON.stringify({ project_id: "acme-prod-481516", password: "acme-prod-481516" });
+  expect(redacted([value], ["CONFIG"], "acme-prod-481516")).toBe("[REDACTED]");
+});
