@@ -7,8 +7,8 @@ import resource
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .limits import Limits
 from .privileges import REPORTING_BYTES
-from .room import Limits
 
 # What the kernel begins with on both versions.
 _CPU_PERIOD_US = 100_000

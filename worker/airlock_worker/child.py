@@ -19,8 +19,9 @@ from typing import Any, NoReturn
 
 from . import frames, init, kernel, namespaces, network, own_meminfo, posture, sandbox, script
 from .heap import UNTIL_GIVEN, UNTIL_SCRIPT, UNTIL_START, Heap
+from .limits import Limits
 from .plain_json import ascii_of
-from .room import Limits, Room
+from .room import Room
 from .run_cgroup import RunCgroup
 from .shared_mappings import share_anew
 

@@ -6,15 +6,15 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import frames, sdk
+from . import frames
+from .error_text import MAX_ERROR_BYTES, cut
 from .frames import FrameReader, FrameTooLarge, ProtocolViolation
 from .json_check import texts_of
-from .report import MAX_ERROR_BYTES, cut
-from .room import Limits
+from .limits import MAX_MODEL_BYTES, MAX_PROMPT_BYTES, Limits
 from .verdict import CLAIMABLE, CLAIMABLE_BEFORE, Verdict, of_large_result, of_violation
 
 # JSON may write a character of one byte with six.
-_QUESTION_BYTES = 6 * (sdk.MAX_PROMPT_BYTES + sdk.MAX_MODEL_BYTES) + 64
+_QUESTION_BYTES = 6 * (MAX_PROMPT_BYTES + MAX_MODEL_BYTES) + 64
 _DONE_BYTES = 12 * MAX_ERROR_BYTES + 64
 _PROBE_BYTES = 64 * 1024
 _READ_BYTES = 256 * 1024
@@ -115,7 +115,7 @@ def _members(payload: bytes) -> dict[str, str]:
 def _question(payload: bytes) -> Question:
     match _members(payload):
         case {"prompt": str(prompt), "model": str(model)}:
-            if _size(prompt) <= sdk.MAX_PROMPT_BYTES and _size(model) <= sdk.MAX_MODEL_BYTES:
+            if _size(prompt) <= MAX_PROMPT_BYTES and _size(model) <= MAX_MODEL_BYTES:
                 return Question(prompt, model)
     raise ProtocolViolation("a question that is none")
 
@@ -130,5 +130,5 @@ def _size(text: str) -> int:
 def _claim(payload: bytes, claimable: frozenset[str]) -> Verdict:
     match _members(payload):
         case {"end": str(end), "error": str(error)} if end in claimable:
-            return Verdict(end, "" if end == "completed" else cut(error) or end)
+            return Verdict(end, "" if end == "completed" else cut([error]) or end)
     raise ProtocolViolation("an end that is none")

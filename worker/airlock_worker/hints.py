@@ -10,9 +10,10 @@ from resource import RLIMIT_NOFILE, getrlimit
 from types import TracebackType
 
 from . import limits_text
+from .limits import Limits
 from .no_network import NO_NETWORK, NO_NETWORK_SENTENCE
+from .proc import private_memory_bytes
 from .report import source_line
-from .room import Limits, private_memory_bytes
 
 _ERRNO = OSError.__dict__["errno"].__get__
 _FILE_NAME = OSError.__dict__["filename"].__get__

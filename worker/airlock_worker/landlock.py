@@ -10,7 +10,8 @@ import os
 import struct
 
 from . import kernel
-from .room import Limits, Room
+from .limits import Limits
+from .room import Room
 
 _VERSION_QUERY = 1
 _RULE_PATH_BENEATH = 1

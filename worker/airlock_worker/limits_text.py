@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .room import Limits
+from .limits import Limits
 
 
 def of_process_memory(used: int, limits: Limits) -> str:

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from resource import RLIMIT_DATA
 
 from . import processes, shared_memory, verdict
+from .limits import Limits
 from .limits_of_others import limit
 from .privileges import REPORTING_BYTES, allowance
 from .process_handle import ProcessHandle
-from .room import Limits
 from .shared_memory import SharedMemoryCount
 from .verdict import Verdict
 

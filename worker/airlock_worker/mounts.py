@@ -12,7 +12,8 @@ import os
 import tempfile
 
 from . import kernel, private_view, programs
-from .room import Room, namespaces
+from .proc import namespaces
+from .room import Room
 
 PRIVATE_SCRATCH = "/tmp/airlock"
 _FLAGS = kernel.MS_NOSUID | kernel.MS_NODEV

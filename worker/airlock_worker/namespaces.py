@@ -11,8 +11,9 @@ import socket
 import struct
 
 from . import ground, kernel
-from .room import HOST_NAME, Limits, Room, namespaces
-from .run_cgroup import RunCgroup
+from .limits import Limits
+from .proc import namespaces
+from .room import HOST_NAME, Room
 
 USER_INSIDE = 1000
 # The same in every run: it has this network for itself.
@@ -20,9 +21,9 @@ PROXY_PORT = 3128
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 
 
-def fork(room: Room, cgroup: RunCgroup) -> int:
-    """Like os.fork, into the namespaces that can be had, and into the cgroup where the kernel clones into one."""
-    pid = kernel.clone(room.clone_flags, cgroup.clone_fd) if room.own_pids else os.fork()
+def fork(room: Room, cgroup_fd: int | None) -> int:
+    """Like os.fork, into the namespaces that can be had, and into the cgroup whose directory this is; None: the parent's."""
+    pid = kernel.clone(room.clone_flags, cgroup_fd) if room.own_pids else os.fork()
     if pid == 0:
         # The /proc is still that of the zygote's pid namespace.
         room.host_pid = int(os.readlink("/proc/self"))

@@ -10,7 +10,8 @@ import os
 from typing import Any
 
 from .import_hooks import on_import
-from .room import Limits, private_memory_bytes
+from .limits import Limits
+from .proc import private_memory_bytes
 
 _NAME = "/meminfo"
 # Bytes; 0: no limit is known yet, because packages are being imported.

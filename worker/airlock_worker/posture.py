@@ -9,7 +9,8 @@ import signal
 from typing import Any, NoReturn
 
 from . import facts, kernel, sandbox
-from .room import Limits, Room
+from .limits import Limits
+from .room import Room
 
 
 def measure(room: Room, limits: Limits) -> dict[str, Any]:

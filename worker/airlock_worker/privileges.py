@@ -7,7 +7,9 @@ import resource
 from resource import RLIMIT_DATA, setrlimit
 
 from . import kernel
-from .room import Limits, Room, kernel_at_least, status_field
+from .limits import Limits
+from .proc import kernel_at_least, status_field
+from .room import Room
 
 _MAX_OPEN_FILES = 1024
 _ROOM_FOR_OTHERS = 64

@@ -9,7 +9,7 @@ import os
 from . import frames, gvisor
 from .cgroup_limits import Overhead
 from .conversation import Conversation
-from .room import Limits
+from .limits import Limits
 from .run_process import RunProcess
 from .start import Start
 from .status import Fact, Layer, Package, Posture

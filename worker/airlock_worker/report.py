@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import linecache as scripts_linecache
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 from sys import version_info
@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import long_texts, own_builtins
+from .error_text import cut
 from .json_path import NotJson
 from .long_texts import LongTexts
 from .sdk import ResultTooLarge
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 else:
     _, _, linecache, traceback = own_builtins.copy_of("contextlib", "textwrap", "linecache", "traceback")
 
-MAX_ERROR_BYTES = 64 * 1024
 # A metaclass of the script may have a `__name__` of its own.
 _NAME_OF_TYPE = type.__dict__["__name__"].__get__
 _ERROR_PARTS = {name: BaseException.__dict__[name].__get__ for name in ("args", "__traceback__")}
@@ -54,7 +54,7 @@ def outcome_of(
         outcome = _raised(error, result_problem)
         if outcome.end in ("script_error", "out_of_memory"):
             lines = [outcome.error, *(f"({hint})" for hint in hints(_chain(error)))]
-            return replace(outcome, error=cut("\n".join(lines)))
+            return replace(outcome, error=cut(long_texts.slices("\n".join(lines))))
         return outcome
     except BaseException as trouble:
         # The script's exception has methods of the script's own, and so much is true of any.
@@ -96,7 +96,7 @@ def _exit_text(code: object) -> str:
         text = str(code)
     except Exception as error:
         text = f"<{type(code).__name__} whose str() raised {type(error).__name__}>"
-    return _cut(chain(["The script ended with exit status 1: "], long_texts.slices(text)))
+    return cut(chain(["The script ended with exit status 1: "], long_texts.slices(text)))
 
 
 def _chain(error: BaseException) -> list[BaseException]:
@@ -125,7 +125,7 @@ def _formatted(error: BaseException) -> str:
     """Of long messages in exception groups the margins are not counted as bytes that are cut."""
     with LongTexts() as texts:
         report = _report_of(error, error.__traceback__)
-        return _cut(each for part in report.format() for each in texts.slices(part)).rstrip()
+        return cut(each for part in report.format() for each in texts.slices(part)).rstrip()
 
 
 def _report_of(error: BaseException, where: TracebackType | None) -> traceback.TracebackException:
@@ -186,7 +186,7 @@ def _without_traceback(error: BaseException, trouble: BaseException) -> str:
     for at, text in enumerate(said):
         texts += [", " if at else "", text]
     texts.append(f" (shortened: {reason} while the traceback was written)")
-    return _cut(each for text in texts for each in long_texts.slices(text))
+    return cut(each for text in texts for each in long_texts.slices(text))
 
 
 def keep_source(file_name: str, code: str) -> None:
@@ -237,23 +237,3 @@ def _set_line(part: traceback.TracebackException, is_indentation: bool) -> None:
         offset = int(part.offset) - (len(part.text) - len(shown))
         its_part: Any = part
         its_part.text, its_part.offset, its_part.end_offset = shown, offset if offset > 0 else None, None
-
-
-def cut(text: str) -> str:
-    """At most MAX_ERROR_BYTES of UTF-8; the middle goes, since the first and the last lines tell most."""
-    return _cut(long_texts.slices(text))
-
-
-def _cut(slices: Iterable[str]) -> str:
-    half = MAX_ERROR_BYTES // 2 - 64
-    head, tail, size = b"", b"", 0
-    for text in slices:
-        data = text.encode("utf-8", "backslashreplace")
-        size += len(data)
-        head += data[: MAX_ERROR_BYTES - len(head)]
-        tail = (tail + data)[-half:]
-    if size <= MAX_ERROR_BYTES:
-        return head.decode()
-    first, last = head[:half].decode(errors="ignore"), tail.decode(errors="ignore")
-    left = len(first.encode()) + len(last.encode())
-    return f"{first}\n… {size - left} bytes cut …\n{last}"

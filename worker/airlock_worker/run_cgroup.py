@@ -20,7 +20,7 @@ from . import kernel
 from .cgroup_limits import Overhead, Place, limits_as_files, read, write
 from .ground import problem_of
 from .kernel_files import field as counted
-from .room import Limits
+from .limits import Limits
 
 _TRIAL = "trial"
 _TRIAL_LIMITS = Limits(1, 1, memory_bytes=64 << 20, disk_bytes=1 << 20, pids=8, cpus=1.0)

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import kernel, landlock, mounts, namespaces, privileges, seccomp
-from .room import Limits, Room
+from .limits import Limits
+from .room import Room
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,9 @@ from .display import call_hook
 from .encode import encode
 from .hints import Hints
 from .last_output import flush_all, let_go
+from .limits import Limits
 from .plain_json import ascii_of, value_of
 from .report import Outcome, keep_source, outcome_of
-from .room import Limits
 from .script_channel import ScriptChannel
 
 FILE_NAME = "script.py"

@@ -10,10 +10,8 @@ from typing import Any
 from .encode import encode
 from .encode_keys import any_digits
 from .json_path import NotJson
+from .limits import MAX_MODEL_BYTES, MAX_PROMPT_BYTES
 from .plain_json import sorted_of, text_of, value_of
-
-MAX_PROMPT_BYTES = 1 << 20
-MAX_MODEL_BYTES = 256
 
 
 class ResultTooLarge(NotJson):

@@ -21,7 +21,9 @@ import struct
 from collections.abc import Callable
 
 from . import kernel
-from .room import Limits, Room, status_field
+from .limits import Limits
+from .proc import status_field
+from .room import Room
 from .syscalls import LAST_KNOWN, known_number
 
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}

@@ -9,8 +9,8 @@ from typing import Any
 
 from . import frames
 from .json_check import is_memory, problem_of
+from .limits import Limits
 from .network import Network, network_of
-from .room import Limits
 from .secret import Secret
 
 # The check of a longer text takes longer than other runs should wait for the event loop. The router has read it byte by

@@ -48,8 +48,10 @@ from . import (
 )
 from .cgroup_limits import Overhead
 from .heap import Heap
+from .limits import Limits
+from .proc import address_space_bytes, data_bytes, private_memory_bytes
 from .process_handle import pidfd_of
-from .room import Limits, Room, address_space_bytes, data_bytes, private_memory_bytes
+from .room import Room
 from .run_cgroup import RunCgroup
 
 _REHEARSALS = 20
@@ -270,7 +272,7 @@ def _fork(order: dict[str, Any], fds: list[int], room: Room, heap: Heap) -> tupl
         cgroup.clone_fd = cgroup.entry_fds.pop(0)
     oom_score.put(_oom_file, oom_score.FIRST_OF_ALL)
     try:
-        pid = namespaces.fork(room, cgroup)
+        pid = namespaces.fork(room, cgroup.clone_fd)
         if pid == 0:
             child.live((fds[0], fds[1], fds[2], fds[3], fds[4], fds[5]), room, limits, cgroup, heap)
         # Its number is sure to be its own until `_reap`.

@@ -7,7 +7,7 @@ import signal
 from dataclasses import dataclass, replace
 
 from . import limits_text
-from .room import Limits
+from .limits import Limits
 from .run_process import signal_name
 
 # The ends a child may claim once the script has begun. Each says that the script ran, and a script can bring each about

@@ -20,8 +20,8 @@ from . import cgroup_delegation, cgroup_membership
 from .cgroup_limits import OPTIONAL, Overhead, Place, limits_as_files
 from .cgroup_membership import CONTROLLERS, Membership
 from .kernel_files import words, write
+from .limits import Limits
 from .process_handle import handle_of
-from .room import Limits
 
 _PREFIX = "airlock-worker-"
 _ATTEMPTS = 10

@@ -26,7 +26,8 @@ from typing import Any
 
 from . import child, entrance, ground, init, kernel, preload, processes
 from .cgroup_limits import Overhead
-from .room import Limits, Room
+from .limits import Limits
+from .room import Room
 from .run_cgroup import RunCgroup, RunCgroups
 from .template import Template
 

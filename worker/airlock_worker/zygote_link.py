@@ -16,8 +16,8 @@ from typing import Any
 
 from . import processes
 from .cgroup_limits import Overhead
+from .limits import Limits
 from .log import log
-from .room import Limits
 from .run_process import RunProcess, signal_name
 from .worker_cgroups import WorkerCgroups
 

@@ -55,7 +55,7 @@ import os, sys
 from airlock_worker import kernel
 from airlock_worker.run_cgroup import RunCgroups
 from airlock_worker.cgroup_limits import Place
-from airlock_worker.room import Limits
+from airlock_worker.limits import Limits
 
 def born(cgroup):
     told, tell = os.pipe()

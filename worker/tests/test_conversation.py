@@ -9,7 +9,7 @@ import pytest
 
 from airlock_worker import frames, verdict
 from airlock_worker.conversation import Conversation
-from airlock_worker.room import Limits
+from airlock_worker.limits import Limits
 
 LIMITS = Limits(max_output_bytes=1000, max_result_bytes=1000, memory_bytes=1, disk_bytes=1, pids=1, cpus=1)
 

@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from airlock_worker import processes
+from airlock_worker.limits import Limits
 from airlock_worker.memory_watch import MemoryWatch
 from airlock_worker.process_handle import ProcessHandle
-from airlock_worker.room import Limits
 from airlock_worker.verdict import Verdict
 
 from .harness import MIB

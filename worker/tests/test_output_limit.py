@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airlock_worker.characters import begun_bytes
+from airlock_worker.error_text import MAX_ERROR_BYTES, cut
 from airlock_worker.output import OutputPipe
-from airlock_worker.report import MAX_ERROR_BYTES, cut
 
 from .harness import worker
 
@@ -105,7 +105,7 @@ async def test_a_script_that_is_killed_in_a_character_leaves_no_half_of_it(
 @given(st.text(CHARACTERS, min_size=1, max_size=8), st.integers(0, 3))
 def test_a_long_error_says_exactly_how_much_of_it_is_cut(unit: str, shift: int) -> None:
     text = "y" * shift + unit * (MAX_ERROR_BYTES // len(unit.encode()) + 100)
-    short = cut(text)
+    short = cut([text])
     assert len(short.encode()) <= MAX_ERROR_BYTES
     head, _, rest = short.partition("\n… ")
     count, _, tail = rest.partition(" bytes cut …\n")

@@ -1,0 +1,57 @@
+"""What the kernel tells a process about itself."""
+
+from __future__ import annotations
+
+import os
+from resource import getpagesize
+
+NAMESPACES = ("user", "mnt", "ipc", "uts", "pid", "net")
+
+
+def address_space_bytes() -> int:
+    return _statm()[0]
+
+
+def data_bytes() -> int:
+    """What is this process's own to write to, in memory or not."""
+    return _statm()[5]
+
+
+def private_memory_bytes() -> int:
+    """What is this process's own, not read from files."""
+    _, resident, shared = _statm()[:3]
+    return resident - shared
+
+
+def _statm() -> list[int]:
+    with open("/proc/self/statm") as file:
+        return [int(pages) * getpagesize() for pages in file.read().split()]
+
+
+def namespaces() -> dict[str, str]:
+    return {name: _link(f"/proc/self/ns/{name}") for name in NAMESPACES}
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
+def status_field(name: str) -> str:
+    """Of this process, as the kernel sees it; "-1" when this kernel does not tell."""
+    with open("/proc/self/status") as file:
+        for line in file:
+            field_name, _, value = line.partition(":")
+            if field_name == name:
+                return value.strip()
+    return "-1"
+
+
+def kernel_at_least(major: int, minor: int) -> bool:
+    numbers = os.uname().release.split("-")[0].split(".")
+    try:
+        return (int(numbers[0]), int(numbers[1])) >= (major, minor)
+    except (ValueError, IndexError):
+        return False
