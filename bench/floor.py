@@ -14,7 +14,7 @@ import time
 from typing import NoReturn
 
 # The whole of the zygote's own modules, so that there is as much memory to be copied by a fork.
-from airlock_worker import preload, zygote  # noqa: F401
+from airlock_worker.zygote import preload, zygote  # noqa: F401
 
 
 def run(code: str) -> int:

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 from airlock_worker import __main__ as worker
-from airlock_worker import record, run, supervisor, zygote_link
+from airlock_worker.supervisor import supervisor, zygote_link
+from airlock_worker.supervisor.run import record, run
 
 _stamps: list[tuple[float, str]] = []
 

@@ -14,15 +14,16 @@ from typing import Any
 
 import grpc
 
-from . import identity, kernel, probe
-from .handed_certificates import HandedCertificates
-from .log import log
-from .messages import DEFAULT_DESCRIPTORS, Messages
-from .outer_cgroup import OuterCgroup
-from .status import Fact, StatusBoard
-from .supervisor import Supervisor
-from .worker_cgroups import WorkerCgroups
-from .zygote_link import NoSpare, ZygoteLink, ensure_directory
+from .cgroups.outer_cgroup import OuterCgroup
+from .cgroups.worker_cgroups import WorkerCgroups
+from .linux import kernel
+from .supervisor import identity, probe
+from .supervisor.handed_certificates import HandedCertificates
+from .supervisor.log import log
+from .supervisor.messages import DEFAULT_DESCRIPTORS, Messages
+from .supervisor.status import Fact, StatusBoard
+from .supervisor.supervisor import Supervisor
+from .supervisor.zygote_link import NoSpare, ZygoteLink, ensure_directory
 
 _MAX_MESSAGE_BYTES = 128 * 1024 * 1024
 _SERVER_OPTIONS = [

@@ -15,8 +15,8 @@ from typing import Any
 
 import grpc
 
-from airlock_worker import processes
-from airlock_worker.messages import DEFAULT_DESCRIPTORS, SERVICE, Messages
+from airlock_worker.linux import processes
+from airlock_worker.supervisor.messages import DEFAULT_DESCRIPTORS, SERVICE, Messages
 
 WORKER_ROOT = Path(__file__).resolve().parents[1]
 M = Messages(DEFAULT_DESCRIPTORS)

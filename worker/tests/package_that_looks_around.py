@@ -1,5 +1,5 @@
 """A project's package, for a test: what does one find when it is imported?"""
 
-from airlock_worker import facts
+from airlock_worker.child import facts
 
 FOUND = facts.measure({})

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from airlock_worker.entrance import STANDARD_LIBRARY
-from airlock_worker.messages import DEFAULT_DESCRIPTORS
+from airlock_worker.supervisor.messages import DEFAULT_DESCRIPTORS
+from airlock_worker.zygote.entrance import STANDARD_LIBRARY
 
 from .conftest import SETTINGS
 from .harness import WORKER_ROOT, Ended, Worker, worker
@@ -122,8 +122,9 @@ async def test_addresses_do_not_depend_on_the_compiled_files_of_airlocks_modules
     package = tmp_path / "airlock_worker"
     shutil.copytree(WORKER_ROOT / "airlock_worker", package, ignore=shutil.ignore_patterns("__pycache__"))
     if not is_writable:
-        # A file in its place, so that none is ever written.
-        (package / "__pycache__").write_text("")
+        # A file in its place in each folder, so that none is ever written.
+        for folder in (package, *(path for path in package.rglob("*") if path.is_dir())):
+            (folder / "__pycache__").write_text("")
     scripts = {**SCRIPTS, "classes of the standard library": STANDARD_CLASSES, "enumerations": ENUMERATIONS}
     async with worker(
         "--descriptors", str(DEFAULT_DESCRIPTORS), worker_root=tmp_path, secrets=SECRETS, settings=SETTINGS
@@ -135,7 +136,7 @@ async def test_addresses_do_not_depend_on_the_compiled_files_of_airlocks_modules
 
 def test_the_standard_library_is_there_before_airlocks_first_module() -> None:
     code = (
-        f"import {STANDARD_LIBRARY}; import sys; before = {{*sys.modules}}; import airlock_worker.zygote;"
+        f"import {STANDARD_LIBRARY}; import sys; before = {{*sys.modules}}; import airlock_worker.zygote.zygote;"
         "print(*(name for name in {*sys.modules} - before if not name.startswith('airlock_worker')))"
     )
     environment = {"PYTHONPATH": str(WORKER_ROOT)}

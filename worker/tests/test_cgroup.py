@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from airlock_worker import processes
-from airlock_worker.cgroup_membership import memberships
+from airlock_worker.cgroups.cgroup_membership import memberships
+from airlock_worker.linux import processes
 
 from .harness import MIB, Worker, named, worker
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airlock_worker.cgroup_membership import Membership, parse
+from airlock_worker.cgroups.cgroup_membership import Membership, parse
 
 V1_MOUNTS = """\
 30 25 0:26 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from airlock_worker.cgroup_delegation import delegated, enable, move_down
-from airlock_worker.cgroup_membership import Membership
-from airlock_worker.worker_cgroups import remove_orphans
+from airlock_worker.cgroups.cgroup_delegation import delegated, enable, move_down
+from airlock_worker.cgroups.cgroup_membership import Membership
+from airlock_worker.cgroups.worker_cgroups import remove_orphans
 
 from .harness import WORKER_ROOT
 
@@ -52,10 +52,10 @@ def _standing(directory: Path) -> Membership:
 # In a process of one thread, which a worker's zygote is and a test's is not.
 BIRTHS = """
 import os, sys
-from airlock_worker import kernel
-from airlock_worker.run_cgroup import RunCgroups
-from airlock_worker.cgroup_limits import Place
-from airlock_worker.limits import Limits
+from airlock_worker.linux import kernel
+from airlock_worker.cgroups.run_cgroup import RunCgroups
+from airlock_worker.cgroups.cgroup_limits import Place
+from airlock_worker.wire.limits import Limits
 
 def born(cgroup):
     told, tell = os.pipe()

@@ -7,9 +7,10 @@ import os
 
 import pytest
 
-from airlock_worker import frames, verdict
-from airlock_worker.conversation import Conversation
-from airlock_worker.limits import Limits
+from airlock_worker.supervisor.run import verdict
+from airlock_worker.supervisor.run.control_channel import ControlChannel
+from airlock_worker.wire import frames
+from airlock_worker.wire.limits import Limits
 
 LIMITS = Limits(max_output_bytes=1000, max_result_bytes=1000, memory_bytes=1, disk_bytes=1, pids=1, cpus=1)
 
@@ -18,8 +19,8 @@ def done(end: str) -> bytes:
     return frames.pack(frames.DONE, json.dumps({"end": end, "error": "why"}).encode())
 
 
-def heard(*parts: bytes, begun: bool = True) -> Conversation:
-    talk = Conversation(LIMITS, lambda: begun)
+def heard(*parts: bytes, begun: bool = True) -> ControlChannel:
+    talk = ControlChannel(LIMITS, lambda: begun)
     read, write = os.pipe()
     os.write(write, b"".join(parts))
     os.close(write)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from airlock_worker.determinism import seed_of
+from airlock_worker.child.determinism import seed_of
 
 from .harness import Worker, worker
 

@@ -24,8 +24,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airlock_worker.encode import encode
-from airlock_worker.json_path import NotJson
+from airlock_worker.child.encoding.encode import encode
+from airlock_worker.child.encoding.json_path import NotJson
 
 from .harness import WORKER_ROOT
 

@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 import pytest
 
-from airlock_worker import processes
+from airlock_worker.linux import processes
 
 from .harness import MIB, Worker, named, worker
 

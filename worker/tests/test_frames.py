@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airlock_worker import frames
-from airlock_worker.frames import FrameReader, FrameTooLarge, ProtocolViolation
+from airlock_worker.wire import frames
+from airlock_worker.wire.frames import FrameReader, FrameTooLarge, ProtocolViolation
 
 LIMITS = {frames.RESULT: 100, frames.DONE: 50}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from airlock_worker import processes
+from airlock_worker.linux import processes
 
 from .harness import Ended, M, Worker, worker
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from airlock_worker.identity import BadCertificates, in_directory, may_call, server_credentials
+from airlock_worker.supervisor.identity import BadCertificates, in_directory, may_call, server_credentials
 
 
 @pytest.mark.parametrize(

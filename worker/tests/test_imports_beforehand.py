@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from airlock_worker import processes
+from airlock_worker.linux import processes
 
 from .egress import Egress
 from .harness import Worker, worker

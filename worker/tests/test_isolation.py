@@ -160,7 +160,7 @@ async def test_nothing_is_left_in_the_run_directory() -> None:
 
 
 def test_a_hostile_directory_is_removed(tmp_path: Path) -> None:
-    from airlock_worker.remove_tree import remove_tree
+    from airlock_worker.linux.remove_tree import remove_tree
 
     outside = tmp_path / "outside"
     outside.mkdir()

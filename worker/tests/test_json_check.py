@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from airlock_worker.json_check import MAX_DEPTH, is_memory, problem_of, texts_of
+from airlock_worker.supervisor.run.json_check import MAX_DEPTH, is_memory, problem_of, texts_of
 
 WORKER = Path(__file__).parent.parent
 
@@ -107,7 +107,7 @@ def test_any_value_is_accepted_to_its_depth() -> None:
 def test_no_text_takes_more_than_some_seconds_or_much_memory(text: str) -> None:
     code = f"""
 import resource
-from airlock_worker.json_check import problem_of
+from airlock_worker.supervisor.run.json_check import problem_of
 N = 10 << 20
 text = {text}
 with open("/proc/self/statm") as file:

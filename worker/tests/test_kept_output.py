@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airlock_worker.kept_output import KeptOutput
+from airlock_worker.supervisor.run.kept_output import KeptOutput
 
 from .harness import MIB, RunCall, Worker, worker
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from airlock_worker.zygote_link import CLEAN_ENVIRONMENT
+from airlock_worker.supervisor.zygote_link import CLEAN_ENVIRONMENT
 
 from .harness import Ended, Worker, worker
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airlock_worker.no_network import NO_NETWORK
+from airlock_worker.child.no_network import NO_NETWORK
 
 from .egress import egress
 from .harness import Worker, worker

@@ -9,11 +9,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from airlock_worker import probe
-from airlock_worker.no_network import NO_NETWORK
-from airlock_worker.start import Start
-from airlock_worker.worker_cgroups import WorkerCgroups
-from airlock_worker.zygote_link import ZygoteLink
+from airlock_worker.cgroups.worker_cgroups import WorkerCgroups
+from airlock_worker.child.no_network import NO_NETWORK
+from airlock_worker.supervisor import probe
+from airlock_worker.supervisor.run.start import Start
+from airlock_worker.supervisor.zygote_link import ZygoteLink
 
 from .harness import Worker
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from airlock_worker.error_text import MAX_ERROR_BYTES
+from airlock_worker.wire.error_text import MAX_ERROR_BYTES
 
 from .harness import MIB, Worker, worker
 from .test_like_cpython import _BY_NATURE, _plain

@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from airlock_worker import processes
-from airlock_worker.limits import Limits
-from airlock_worker.memory_watch import MemoryWatch
-from airlock_worker.process_handle import ProcessHandle
-from airlock_worker.verdict import Verdict
+from airlock_worker.linux import processes
+from airlock_worker.linux.process_handle import ProcessHandle
+from airlock_worker.supervisor.run.memory_watch import MemoryWatch
+from airlock_worker.supervisor.run.verdict import Verdict
+from airlock_worker.wire.limits import Limits
 
 from .harness import MIB
 

@@ -39,7 +39,7 @@ def cuts(tree: ast.AST) -> Iterator[str]:
 
 
 def test_no_message_of_the_worker_cuts_what_it_shows() -> None:
-    found = {path.name: list(cuts(ast.parse(path.read_text()))) for path in PACKAGE.glob("*.py")}
+    found = {path.name: list(cuts(ast.parse(path.read_text()))) for path in PACKAGE.rglob("*.py")}
     assert {name: texts for name, texts in found.items() if texts} == NOT_SHOWN
 
 
@@ -82,8 +82,8 @@ async def test_a_long_key_is_named_by_its_length(shared: Worker, code: str) -> N
 
 async def test_two_equal_labels_of_a_table_are_named_by_their_length() -> None:
     pandas = pytest.importorskip("pandas")
-    from airlock_worker.encode import encode
-    from airlock_worker.json_path import NotJson
+    from airlock_worker.child.encoding.encode import encode
+    from airlock_worker.child.encoding.json_path import NotJson
 
     for value in (
         pandas.Series([1, 2], index=[LONG, LONG]),

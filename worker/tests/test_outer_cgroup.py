@@ -10,8 +10,8 @@ from typing import Literal
 
 import pytest
 
-from airlock_worker.cgroup_membership import Membership, memberships
-from airlock_worker.outer_cgroup import Counts, OuterCgroup
+from airlock_worker.cgroups.cgroup_membership import Membership, memberships
+from airlock_worker.cgroups.outer_cgroup import Counts, OuterCgroup
 
 from .harness import MIB, Worker, worker
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airlock_worker.characters import begun_bytes
-from airlock_worker.error_text import MAX_ERROR_BYTES, cut
-from airlock_worker.output import OutputPipe
+from airlock_worker.supervisor.run.characters import begun_bytes
+from airlock_worker.supervisor.run.output import OutputPipe
+from airlock_worker.wire.error_text import MAX_ERROR_BYTES, cut
 
 from .harness import worker
 

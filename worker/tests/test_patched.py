@@ -17,9 +17,18 @@ from .harness import Ended, Worker
 
 # All that runs in the child once a script may have begun.
 CHILD_SIDE = (
-    *("script", "sdk", "frames", "report", "encode", "encode_keys", "encode_tables", "encode_time", "json_path"),
-    *("plain_json", "privileges", "last_output", "spawning", "import_hooks", "hints", "display", "suggestions"),
-    "long_texts",
+    *(
+        "child/script",
+        "child/sdk",
+        "child/report",
+        "child/last_output",
+        "child/spawning",
+        "child/hints",
+        "child/display",
+    ),
+    *("child/suggestions", "child/long_texts", "child/encoding/encode", "child/encoding/keys", "child/encoding/tables"),
+    *("child/encoding/time", "child/encoding/json_path", "child/encoding/plain_json", "interpreter/import_hooks"),
+    *("sandbox/privileges", "wire/frames", "wire/error_text"),
 )
 WHOLE_MODULES = (
     *("json", "json.encoder", "json.decoder", "json.scanner", "os", "posixpath", "time", "threading", "struct"),

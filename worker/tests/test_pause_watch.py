@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from airlock_worker.pause_watch import PauseWatch
+from airlock_worker.supervisor.run.pause_watch import PauseWatch
 
 # The child uses a second before the pause, and ends in it; its time is in no parent's sum. The parent uses less then.
 TRADES_TIME = """

@@ -10,7 +10,7 @@ import time
 import grpc
 import pytest
 
-from airlock_worker import processes
+from airlock_worker.linux import processes
 
 from .harness import Worker, named, worker
 

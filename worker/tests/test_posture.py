@@ -6,7 +6,8 @@ import importlib.metadata
 import inspect
 from typing import Any
 
-from airlock_worker import facts, probe
+from airlock_worker.child import facts
+from airlock_worker.supervisor import probe
 
 from .egress import egress
 from .harness import MIB, WORKER_ROOT, Worker, worker

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from airlock_worker import processes
-from airlock_worker.process_handle import ProcessHandle, handle_of
-from airlock_worker.run_process import RunProcess
+from airlock_worker.linux import processes
+from airlock_worker.linux.process_handle import ProcessHandle, handle_of
+from airlock_worker.supervisor.run_process import RunProcess
 
 from .harness import Worker
 

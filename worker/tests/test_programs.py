@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from airlock_worker import programs
+from airlock_worker.sandbox import programs
 
 from .harness import M, Worker, worker
 

@@ -7,8 +7,8 @@ import traceback
 
 import pytest
 
-from airlock_worker import frames
-from airlock_worker.start import Provision, Start, provision_of, start_of
+from airlock_worker.supervisor.run.start import Provision, Start, provision_of, start_of
+from airlock_worker.wire import frames
 
 from .harness import M
 

@@ -15,10 +15,10 @@ from typing import Any
 import grpc
 import pytest
 
-from airlock_worker import run_tunnels, tunnels
-from airlock_worker.messages import SERVICE
-from airlock_worker.relay import relaying
-from airlock_worker.tunnels import Tunnels
+from airlock_worker.supervisor.messages import SERVICE
+from airlock_worker.supervisor.tunnels import run_tunnels, tunnels
+from airlock_worker.supervisor.tunnels.relay import relaying
+from airlock_worker.supervisor.tunnels.tunnels import Tunnels
 
 from .egress import Egress, Tunnel, egress
 from .harness import MIB, WORKER_ID, M, worker

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from airlock_worker import processes
+from airlock_worker.linux import processes
 
 from .harness import M, Worker, worker
 

@@ -1,0 +1,1 @@
+"""Control groups of the worker and of its runs."""

@@ -1,0 +1,76 @@
+"""What the kernel has counted for the cgroup that the worker was started in: in a container, for all of the container.
+
+There it tells what nobody else does: that the kernel has killed a process for lack of memory, or refused one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..linux.kernel_files import field
+from .cgroup_membership import Membership, memberships
+
+# By controller and version: the file, and the field in it.
+_COUNTERS = {
+    ("memory", 1): ("memory.oom_control", "oom_kill"),
+    ("memory", 2): ("memory.events", "oom_kill"),
+    ("pids", 1): ("pids.events", "max"),
+    ("pids", 2): ("pids.events", "max"),
+}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Both are 0 where the kernel does not tell."""
+
+    # Processes that it killed for lack of memory.
+    oom_kills: int = 0
+    # Processes and threads that it did not allow.
+    refused: int = 0
+
+    def __sub__(self, before: Counts) -> Counts:
+        return Counts(self.oom_kills - before.oom_kills, self.refused - before.refused)
+
+
+class OuterCgroup:
+    def __init__(self, found: Iterable[Membership] | None = None) -> None:
+        """Before the worker divides its cgroup: then it stands elsewhere."""
+        self._places: dict[str, tuple[str, str, str]] = {}
+        for membership in memberships() if found is None else found:
+            for controller in membership.controllers:
+                counter = _COUNTERS.get((controller, membership.version))
+                directory = counter and _directory_of(membership, counter[0])
+                if counter and directory:
+                    self._places[controller] = (directory, *counter)
+
+    def counts(self) -> Counts:
+        return Counts(self._read("memory"), self._read("pids"))
+
+    def most_processes(self) -> int | None:
+        """Processes and threads that may be in it; None where there is no limit, or none that can be read."""
+        place = self._places.get("pids")
+        with contextlib.suppress(OSError, ValueError):
+            if place is not None:
+                with open(f"{place[0]}/pids.max") as file:
+                    return int(file.read())
+        return None
+
+    def _read(self, controller: str) -> int:
+        place = self._places.get(controller)
+        with contextlib.suppress(OSError, ValueError):
+            if place is not None:
+                directory, file, name = place
+                with open(f"{directory}/{file}") as counters:
+                    return field(counters.read(), name)
+        return 0
+
+
+def _directory_of(membership: Membership, file: str) -> str | None:
+    """Version 2 counts for all cgroups below, too: the top of a container has what the worker moves down. The top of
+    the machine has no such files.
+    """
+    tops = (membership.mount, membership.directory) if membership.version == 2 else (membership.directory,)
+    return next((top for top in tops if os.access(f"{top}/{file}", os.R_OK)), None)

@@ -1,0 +1,183 @@
+"""The worker's own cgroup in each tree: made when it starts, locked while it lives, removed with all below it.
+
+The kernel drops the lock of a worker that dies, however it dies. So whoever can lock such a cgroup has found an orphan,
+also where the worker was in another pid namespace, and removes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import secrets
+import signal
+from dataclasses import asdict
+
+from ..linux.kernel_files import words, write
+from ..linux.process_handle import handle_of
+from ..wire.limits import Limits
+from . import cgroup_delegation, cgroup_membership
+from .cgroup_limits import OPTIONAL, Overhead, Place, limits_as_files
+from .cgroup_membership import CONTROLLERS, Membership
+
+_PREFIX = "airlock-worker-"
+_ATTEMPTS = 10
+_REMOVE_STEPS = 50
+_REMOVE_STEP_S = 0.01
+_USAGE = (("memory.current", "memory"), ("memory.usage_in_bytes", "memory"), ("pids.current", "pids"))
+
+
+class WorkerCgroups:
+    """Settles wherever it can; where it cannot, `problem` says why."""
+
+    def __init__(self) -> None:
+        self.places: list[Place] = []
+        self._directories: dict[Place, str] = {}
+        why_not = dict.fromkeys(CONTROLLERS, "no such controller in the cgroup of the worker")
+        for membership in cgroup_membership.memberships():
+            try:
+                for name in self._settle(membership):
+                    del why_not[name]
+            except OSError as error:
+                why_not.update(dict.fromkeys(membership.controllers, error.strerror or str(error)))
+        self.problem = "; ".join(
+            f"{', '.join(name for name in why_not if why_not[name] == reason)}: {reason}"
+            for reason in dict.fromkeys(why_not.values())
+        )
+
+    def _settle(self, membership: Membership) -> tuple[str, ...]:
+        """The controllers that can be used there."""
+        parent, controllers = membership.directory, membership.controllers
+        if membership.version == 2:
+            parent = cgroup_delegation.delegated(membership)
+            given = words(f"{parent}/cgroup.controllers")
+            controllers = tuple(name for name in controllers if name in given)
+            cgroup_delegation.enable(parent, controllers)
+        if not controllers:
+            return ()
+        remove_orphans(parent)
+        directory, descriptor = _make_locked(parent)
+        if membership.version == 2:
+            cgroup_delegation.enable(directory, controllers)
+        quota = _quota_above(membership) if membership.version == 1 and "cpu" in controllers else None
+        place = Place(membership.version, controllers, descriptor, quota)
+        self.places.append(place)
+        self._directories[place] = directory
+        return controllers
+
+    def zygote_arguments(self) -> list[str]:
+        places = json.dumps([asdict(place) for place in self.places])
+        return [f"--cgroups={places}", f"--cgroup-problem={self.problem}"]
+
+    def descriptors(self) -> list[int]:
+        """For the zygote to inherit. They share the lock: a worker is dead when both are."""
+        return [place.directory for place in self.places]
+
+    def measure(self, pid: int, name: str, limits: Limits, overhead: Overhead) -> str | None:
+        """None when the kernel counts process `pid` in the cgroup `name` with these limits, else what is wrong."""
+        found = cgroup_membership.memberships(pid)
+        for place, home in self._directories.items():
+            directory = f"{home}/{name}"
+            if not any(membership.directory == directory for membership in found):
+                return f"{', '.join(place.controllers)}: the run is in another cgroup"
+            for file, value in limits_as_files(place, limits, overhead):
+                there = _content(f"{directory}/{file}")
+                if there != value and not (there is None and file in OPTIONAL):
+                    return f"{file} is {there}, not {value}"
+            for file, controller in _USAGE:
+                if controller in place.controllers and _content(f"{directory}/{file}") == "0":
+                    return f"{file} is 0: the kernel does not count the run"
+        return None
+
+    async def remove(self) -> None:
+        """Once every process below it has ended."""
+        for place, directory in self._directories.items():
+            for _ in range(_REMOVE_STEPS):
+                with contextlib.suppress(OSError):
+                    _remove_tree(directory)
+                if not os.path.exists(directory):
+                    break
+                await asyncio.sleep(_REMOVE_STEP_S)
+            os.close(place.directory)
+        self._directories.clear()
+
+
+def _quota_above(membership: Membership) -> float | None:
+    """The fewest CPUs that the worker's own cgroup of version 1 or one above it may use; None: all."""
+    found = []
+    directory = membership.directory
+    while directory.startswith(membership.mount):
+        with contextlib.suppress(OSError):
+            quota, period = (int(words(f"{directory}/cpu.cfs_{name}_us")[0]) for name in ("quota", "period"))
+            if quota > 0:
+                found.append(quota / period)
+        directory = os.path.dirname(directory)
+    return min(found, default=None)
+
+
+def _make_locked(parent: str) -> tuple[str, int]:
+    for _ in range(_ATTEMPTS):
+        directory = f"{parent}/{_PREFIX}{secrets.token_hex(4)}"
+        os.mkdir(directory, 0o755)
+        # Another worker that starts may take it for an orphan before it is locked.
+        with contextlib.suppress(FileNotFoundError, BlockingIOError):
+            descriptor = _lock(directory)
+            if os.path.exists(directory):
+                return directory, descriptor
+            os.close(descriptor)
+    raise OSError(errno.EBUSY, "every cgroup that the worker made was removed at once")
+
+
+def _lock(directory: str) -> int:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def remove_orphans(parent: str) -> None:
+    for name in os.listdir(parent):
+        if name.startswith(_PREFIX):
+            # What lives cannot be locked; what is still busy goes when the next worker starts.
+            with contextlib.suppress(OSError):
+                descriptor = _lock(f"{parent}/{name}")
+                try:
+                    _remove_tree(f"{parent}/{name}")
+                finally:
+                    os.close(descriptor)
+
+
+def _remove_tree(directory: str) -> None:
+    with os.scandir(directory) as entries:
+        below = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    for path in below:
+        _kill(path)
+        os.rmdir(path)
+    os.rmdir(directory)
+
+
+def _kill(directory: str) -> None:
+    try:
+        write(f"{directory}/cgroup.kill", "1")
+    except FileNotFoundError:
+        for pid in map(int, words(f"{directory}/cgroup.procs")):
+            # 0 stands for a process of a pid namespace above, and would mean all of ours.
+            if pid > 0:
+                with handle_of(pid) as process:
+                    # Its number may have been another's before it was held.
+                    if str(pid) in words(f"{directory}/cgroup.procs"):
+                        process.send(signal.SIGKILL)
+
+
+def _content(path: str) -> str | None:
+    try:
+        with open(path) as file:
+            return file.read().strip()
+    except FileNotFoundError:
+        return None

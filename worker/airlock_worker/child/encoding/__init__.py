@@ -1,0 +1,1 @@
+"""How values of a script become JSON text."""

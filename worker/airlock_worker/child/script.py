@@ -1,0 +1,273 @@
+"""Runs the script as `__main__` and tells the supervisor how it ended.
+
+Between the script's first line and the end of the process everything here must work whatever the script has replaced
+(`own_builtins.py`) and whatever it raises.
+"""
+
+from __future__ import annotations
+
+import builtins
+import linecache
+import sys
+import types
+from atexit import _run_exitfuncs
+from collections.abc import Callable
+from dataclasses import dataclass
+from fcntl import F_DUPFD_CLOEXEC, fcntl
+from functools import partial
+from os import _exit, close, getpid
+from signal import SIG_BLOCK, pthread_sigmask, valid_signals
+from sys import getrecursionlimit, modules, setprofile, setrecursionlimit, settrace
+from typing import Any
+
+from ..sandbox import privileges
+from ..wire import frames
+from ..wire.limits import Limits
+from . import determinism, no_network, script_channel, sdk, spawning
+from .display import call_hook
+from .encoding.encode import encode
+from .encoding.plain_json import ascii_of, value_of
+from .hints import Hints
+from .last_output import flush_all, let_go
+from .report import Outcome, keep_source, outcome_of
+from .script_channel import ScriptChannel
+
+FILE_NAME = "script.py"
+_SECRET = "a secret of the project: its value is redacted wherever it leaves the run"
+# A script may have set a limit that Airlock's own calls exceed.
+_LEAST_RECURSION = 1000
+_SIGNALS = valid_signals()
+_ATTEMPTS = 100
+_told: list[bool] = []
+# Not where streams would write to, if the script has closed its outputs.
+_FIRST_OF_COPIES = 64
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the project gives its runs: values by the names that `settings` and the environment have them by."""
+
+    secrets: dict[str, str]
+    descriptions: dict[str, str]
+    has_network: bool
+
+
+def given_of(message: dict[str, Any]) -> Given:
+    """From the GIVEN frame."""
+    network = message["network"] or {"placeholders": {}, "descriptions": {}}
+    return Given(
+        {**message["secrets"], **network["placeholders"]},
+        {**dict.fromkeys(message["secrets"], _SECRET), **network["descriptions"]},
+        has_network=message["network"] is not None,
+    )
+
+
+def prepare(given: Given, start: dict[str, Any], limits: Limits, control: int, orders: int) -> Callable[[], None]:
+    """All that can be done before the script begins. What it gives runs the script, once."""
+    code: str = start["code"]
+    plain_settings = {**start["project_settings"], **start["settings"]}
+    carried = _carried(start["memory_json"])
+    # By its values: one client writes blanks where another writes none.
+    determinism.seed_generators(determinism.seed_of(code, plain_settings, sdk.canonical_json(carried)))
+    no_network.explain(is_so=not given.has_network)
+    channel = ScriptChannel(control, orders)
+    spawning.allow(code, partial(_give_up, channel, getpid()))
+    return _prepared(given, code, carried, plain_settings, limits, channel, control)
+
+
+def _carried(memory_json: str) -> dict[str, dict[str, Any]]:
+    carried = sdk.parse_json(memory_json or "{}")
+    if type(carried) is not dict or any(type(entries) is not dict for entries in carried.values()):
+        raise ValueError("memory_json is not of the form {category: {key: value}}")
+    return carried
+
+
+def _prepared(
+    given: Given,
+    code: str,
+    carried: dict[str, dict[str, Any]],
+    plain_settings: dict[str, str],
+    limits: Limits,
+    channel: ScriptChannel,
+    control: int,
+) -> Callable[[], None]:
+    check = sdk.only_in_process(getpid())
+    result = sdk.Result(limits.max_result_bytes, check)
+    memory = sdk.Memory(carried, limits.max_result_bytes, check)
+    names = {
+        "settings": sdk.Settings(plain_settings, given.secrets, given.descriptions),
+        "memory": memory,
+        "llm": sdk.Llm(partial(_ask, channel), check),
+        "set_result": sdk.set_result_of(result),
+    }
+    # As in a file that begins with a byte order mark.
+    code = code.removeprefix("\ufeff")
+    # Its pid from here: a large number is an object, and takes a place that another run's script would have.
+    return partial(_run, code, _main_module(code, names), result, memory, channel, control, getpid(), limits)
+
+
+def _run(
+    code: str,
+    names: dict[str, Any],
+    result: sdk.Result,
+    memory: sdk.Memory,
+    channel: ScriptChannel,
+    control: int,
+    main_process: int,
+    limits: Limits,
+) -> None:
+    failed = _execute(code, names, result, limits)
+    if getpid() != main_process and failed is not None:
+        try:
+            print(failed.error, file=sys.stderr)
+        except BaseException:
+            pass
+    # An object of the script may hold the control pipe, and closes it when it is let go.
+    last = _copy_of(control)
+    channel.move_to(last)
+    _wind_down(names)
+    if getpid() != main_process:
+        # A process that the script forked came to its end like any program; it has nothing to tell the supervisor.
+        _exit(0 if failed is None else failed.status)
+    # Nothing can follow from here: the supervisor need not wait for the process to be gone, to know it.
+    _close(1, 2)
+    # A thread or an exit handler may have set the result after the script's last line.
+    _tell(channel, failed or outcome_of(None, result.problem), result, memory)
+    _close(control, last)
+
+
+def _copy_of(descriptor: int) -> int:
+    try:
+        return fcntl(descriptor, F_DUPFD_CLOEXEC, _FIRST_OF_COPIES)
+    except OSError:
+        # The script has closed it, or holds as many as it may.
+        return descriptor
+
+
+def _close(*descriptors: int) -> None:
+    for fd in descriptors:
+        try:
+            close(fd)
+        except OSError:
+            pass
+
+
+def rehearse() -> None:
+    """Goes once through what every run does, so that a spare has its own copy of the memory pages it will write to."""
+    memory_json = '{"category": {"key": 1}}'
+    sdk.parse_json(memory_json)
+    determinism.rehearse()
+    encode({"rows": [1, 2.5, "text"]}, "rehearsal")
+    exec(compile("def f(x):\n    return [x]\nf(1)\n", FILE_NAME, "exec", dont_inherit=True), {})
+    linecache.checkcache(FILE_NAME)
+    let_go({})
+    flush_all()
+
+
+def rehearse_preparation(limits: Limits) -> None:
+    """The same for what is done before a script; in the template, which makes a new __main__ afterwards."""
+    given = given_of({"secrets": {}, "network": None})
+    carried = _carried("")
+    sdk.canonical_json(carried)
+    script_channel.rehearse()
+    _prepared(given, "pass", carried, {}, limits, ScriptChannel(-1, -1), -1)
+
+
+def _main_module(code: str, names: dict[str, Any]) -> dict[str, Any]:
+    module = types.ModuleType("__main__")
+    module.__dict__.update(__builtins__=builtins, __file__=FILE_NAME, **names)
+    modules["__main__"] = module
+    sys.argv, sys.orig_argv = [FILE_NAME], [sys.executable, FILE_NAME]
+    keep_source(FILE_NAME, code)
+    return module.__dict__
+
+
+def _execute(code: str, names: dict[str, Any], result: sdk.Result, limits: Limits) -> Outcome | None:
+    """None when the script came to its last line."""
+    try:
+        exec(compile(code, FILE_NAME, "exec", dont_inherit=True), names)
+    except BaseException as error:
+        if isinstance(error, MemoryError):
+            privileges.allow_reporting()
+        _look_at_nothing()
+        return outcome_of(call_hook(error), result.problem, Hints(limits).of)
+    _look_at_nothing()
+    return None
+
+
+def _look_at_nothing() -> None:
+    """Takes the script's hands off Airlock's own calls: its tracing functions would be called in each."""
+    settrace(None)
+    setprofile(None)
+    setrecursionlimit(max(getrecursionlimit(), _LEAST_RECURSION))
+
+
+def _wind_down(names: dict[str, Any]) -> None:
+    """What an interpreter does at its end. The script may have broken any of it."""
+    for step in (_join_threads, _run_exitfuncs, flush_all, partial(let_go, names), flush_all):
+        try:
+            step()
+        except BaseException:
+            pass
+
+
+def _give_up(channel: ScriptChannel, main_process: int, error: str) -> None:
+    """Ends the run with this error, from whichever thread."""
+    if getpid() != main_process:
+        raise RuntimeError(error)
+    flush_all()
+    try:
+        channel.say_last((frames.DONE, ascii_of({"end": "script_error", "error": error})))
+    finally:
+        _exit(1)
+
+
+def _join_threads() -> None:
+    # As the interpreter does it: a library may have put its own way of waiting there.
+    join: Callable[[], None] = modules["threading"]._shutdown
+    join()
+
+
+def has_told() -> bool:
+    """Whether the last words were begun: others behind them would come out of turn."""
+    return bool(_told)
+
+
+def _tell(channel: ScriptChannel, outcome: Outcome, result: sdk.Result, memory: sdk.Memory) -> None:
+    words: list[tuple[bytes, bytes]] = []
+    if outcome.end == "completed" and result.text is not None:
+        words.append((frames.RESULT, result.text))
+    updates = sdk.updates_of(memory) if outcome.end == "completed" else None
+    if updates is not None:
+        words.append((frames.MEMORY, updates.encode()))
+    words.append((frames.DONE, ascii_of({"end": outcome.end, "error": outcome.error})))
+    last = tuple(words)
+    _call_no_handlers()
+    _told.append(True)
+    # Another thread may set an exception in the middle of them.
+    for _ in range(_ATTEMPTS):
+        try:
+            channel.say_last(*last)
+            return
+        except OSError:
+            # The script closed the control pipe. The supervisor sees an exit without a last word.
+            return
+        except BaseException:
+            pass
+
+
+def _call_no_handlers() -> None:
+    """A handler of the script that raises would cut the last words off."""
+    for _ in range(_ATTEMPTS):
+        try:
+            pthread_sigmask(SIG_BLOCK, _SIGNALS)
+            return
+        except BaseException:
+            # Of a signal that came before.
+            pass
+
+
+def _ask(channel: ScriptChannel, question: bytes) -> str:
+    flush_all()
+    response: str = value_of(channel.ask(question).decode())
+    return response

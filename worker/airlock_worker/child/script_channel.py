@@ -1,0 +1,129 @@
+"""The script's end of the control pipe and of the orders pipe: questions, answers, last words.
+
+Any line here may be cut off by an exception: a signal handler of the script raises, or another thread sets one. What
+was sent or read in part stays known, so that the next call goes on where the last one was cut off. For that, each step
+that moves bytes also counts them, in one call of C code, within which no handler runs.
+"""
+
+from __future__ import annotations
+
+from _thread import RLock
+from collections.abc import Callable
+from operator import add
+from os import close, fstat, pipe, readv, set_blocking, write
+from struct import Struct
+from typing import Any
+
+from ..wire import frames
+
+_HEADER = Struct(">cI")
+
+
+class _Outgoing:
+    """A frame on its way. `asked`: how many questions were asked once it is sent."""
+
+    def __init__(self, data: bytes, asked: int) -> None:
+        self.rest = memoryview(data)
+        self.sent = [0]
+        self.asked = asked
+
+
+class _Incoming:
+    """The next frame to come. `answered`: how many answers came before it."""
+
+    def __init__(self, answered: int) -> None:
+        self.header = bytearray(_HEADER.size)
+        self.header_read = [0]
+        # In one place: in how many pieces it comes must not decide where later objects lie.
+        self.payload: bytearray | None = None
+        self.payload_read = [0]
+        self.answered = answered
+
+
+class ScriptChannel:
+    def __init__(self, control: int, orders: int) -> None:
+        self._control = control
+        self._orders = orders
+        # A thread that the script leaves behind must not send in the middle of another's frame.
+        self._sending = RLock()
+        self._last: tuple[tuple[bytes, bytes], ...] = ()
+        self._outgoing = _Outgoing(b"", 0)
+        self._incoming = _Incoming(0)
+
+    def move_to(self, control: int) -> None:
+        """The control pipe is written to by this descriptor from now on."""
+        self._control = control
+
+    def ask(self, question: bytes) -> bytearray:
+        """The answer, as JSON. One thread at a time. Raises RuntimeError when the supervisor is gone."""
+        # A question whose answer cannot be read is not asked: what the script says next would come out of turn.
+        fstat(self._orders)
+        with self._sending:
+            self._send_rest()
+        # An exception may have made the script give up on an earlier question. Its answer comes first.
+        while self._incoming.answered < self._outgoing.asked:
+            self._next_answer()
+        with self._sending:
+            self._outgoing = _Outgoing(frames.pack(frames.QUESTION, question), self._outgoing.asked + 1)
+            self._send_rest()
+        return self._next_answer()
+
+    def say_last(self, *words: tuple[bytes, bytes]) -> None:
+        """Sends these frames; nothing is sent behind them. Call it again with the same after an exception: it goes on.
+        Raises OSError when the control pipe is closed."""
+        self._sending.acquire()
+        if self._last is not words:
+            self._send_rest()
+            last = b"".join(frames.pack(kind, payload) for kind, payload in words)
+            self._outgoing = _Outgoing(last, self._outgoing.asked)
+            self._last = words
+        self._send_rest()
+
+    def _send_rest(self) -> None:
+        frame = self._outgoing
+        while frame.sent[0] < len(frame.rest):
+            _move(frame.sent, write, self._control, frame.rest[frame.sent[0] :])
+
+    def _next_answer(self) -> bytearray:
+        frame = self._incoming
+        self._read(frame.header, frame.header_read)
+        kind, size = _HEADER.unpack(frame.header)
+        if kind != frames.ANSWER:
+            raise RuntimeError("llm.complete: the worker said something else than the answer")
+        if frame.payload is None:
+            frame.payload = bytearray(size)
+        self._read(frame.payload, frame.payload_read)
+        self._incoming = _Incoming(frame.answered + 1)
+        return frame.payload
+
+    def _read(self, data: bytearray, read: list[int]) -> None:
+        with memoryview(data) as view:
+            while read[0] < len(data):
+                before = read[0]
+                _move(read, readv, self._orders, [view[before:]])
+                if read[0] == before:
+                    raise RuntimeError("llm.complete: the worker went away before the answer came")
+
+
+def _move(total: list[int], move: Callable[[int, Any], int], fd: int, data: Any) -> None:
+    """Adds to `total` how many bytes `move` has moved, with no line of Python in between."""
+    try:
+        total[0:1] = map(add, total, map(move, (fd,), (data,)))
+    except BlockingIOError:
+        # A script has made every descriptor one that does not wait.
+        set_blocking(fd, True)
+        total[0:1] = map(add, total, map(move, (fd,), (data,)))
+
+
+def rehearse() -> None:
+    """Asks and says once what nobody hears, so that a run child has its own copy of no page for that."""
+    heard, control = pipe()
+    orders, answers = pipe()
+    try:
+        write(answers, frames.pack(frames.ANSWER, b'""'))
+        channel = ScriptChannel(control, orders)
+        channel.ask(b"{}")
+        channel.say_last((frames.DONE, b"{}"))
+    finally:
+        for fd in (heard, control, orders, answers):
+            close(fd)

@@ -1,0 +1,203 @@
+"""What a script finds among its globals: `settings`, `memory`, `llm`, `set_result`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from os import getpid
+from threading import Lock
+from typing import Any
+
+from ..wire.limits import MAX_MODEL_BYTES, MAX_PROMPT_BYTES
+from .encoding.encode import encode
+from .encoding.json_path import NotJson
+from .encoding.keys import any_digits
+from .encoding.plain_json import sorted_of, text_of, value_of
+
+
+class ResultTooLarge(NotJson):
+    """The value is fine, but its JSON text is longer than the project allows."""
+
+    __module__ = "airlock"
+
+
+class Settings:
+    """The project's secrets, the request's settings and the project's own, in this order of precedence.
+
+    Memory is never looked at: where a setting and a memory disagree, the setting wins.
+    """
+
+    def __init__(self, plain: Mapping[str, str], secrets: Mapping[str, str], descriptions: Mapping[str, str]) -> None:
+        # Not one dict of both: its size would follow the number of secrets, and move what the script makes.
+        self._plain = plain
+        self._secrets = secrets
+        self._descriptions = descriptions
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self._secrets[key] if key in self._secrets else self._plain.get(key, default)
+
+    def keys(self) -> list[str]:
+        return sorted({*self._plain, *self._secrets})
+
+    def __getitem__(self, key: str) -> str:
+        if key not in self:
+            raise KeyError(f"{key} is no setting here; settings.keys() lists them")
+        return self._secrets[key] if key in self._secrets else self._plain[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._secrets or key in self._plain
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self.keys())
+
+    def describe(self, key: str) -> str | None:
+        """What kind of value `get` gives, in words for people and agents; None if nobody has it."""
+        return self._descriptions.get(key, "a setting") if key in self else None
+
+    def __repr__(self) -> str:
+        # Values may be secrets, and a repr gets printed.
+        return f"<settings {', '.join(self.keys())}>"
+
+
+class Memory:
+    """What the request carried, and what the script adds: `get` sees both, only the latter leaves.
+
+    An entry that is None counts as not there, so that the caller can tell from `memory_updates` what was deleted.
+    """
+
+    def __init__(self, carried: Mapping[str, Mapping[str, Any]], max_bytes: int, check: Callable[[str], None]) -> None:
+        self._carried = carried
+        # By category and key, as JSON text.
+        self._updates: dict[str, dict[str, str]] = {}
+        self._sizes: dict[tuple[str, str], int] = {}
+        self._bytes = 2
+        self._max_bytes = max_bytes
+        self._check = check
+
+    def get(self, category: str, key: str, default: Any = None) -> Any:
+        text = self._updates.get(category, {}).get(key)
+        value = self._carried.get(category, {}).get(key) if text is None else parse_json(text)
+        return default if value is None else value
+
+    def keys(self, category: str | None = None) -> list[str]:
+        """The keys of a category; without one, the categories that have any."""
+        if category is None:
+            return sorted(name for name in {*self._carried, *self._updates} if self.keys(name))
+        there = {key: value is not None for key, value in self._carried.get(category, {}).items()}
+        there |= {key: text != "null" for key, text in self._updates.get(category, {}).items()}
+        return sorted(key for key, is_there in there.items() if is_there)
+
+    def set(self, category: str, key: str, value: Any, *, nan: Any = ...) -> None:
+        self._check("memory.set")
+        names = []
+        for name, text in (("category", category), ("key", key)):
+            if not isinstance(text, str):
+                raise TypeError(f"memory.set: {name} must be a str, not {type(text).__name__}")
+            names.append(encode(text, name))
+        value_text = encode(value, f"memory[{category!r}][{key!r}]", _nan_is_null("memory.set", nan))
+        # As if each entry stood in a category of its own: never less than what is sent.
+        size = len("".join([*names, value_text, ":{:},"]).encode())
+        total = self._bytes + size - self._sizes.get((category, key), 0)
+        if total > self._max_bytes:
+            raise ResultTooLarge(f"memory updates would be {total} bytes of JSON; the limit is {self._max_bytes}")
+        self._bytes = total
+        self._sizes[category, key] = size
+        self._updates.setdefault(category, {})[key] = value_text
+
+    def delete(self, category: str, key: str) -> None:
+        """Leaves as null in `memory_updates`."""
+        self.set(category, key, None)
+
+
+def updates_of(memory: Memory) -> str | None:
+    """JSON text of what the script has set; None if it has set nothing."""
+
+    def members(pairs: Mapping[str, str]) -> str:
+        return "{" + ",".join(f"{encode(name, 'key')}:{text}" for name, text in pairs.items()) + "}"
+
+    updates = memory._updates
+    return members({category: members(entries) for category, entries in updates.items()}) if updates else None
+
+
+class Llm:
+    """Puts a question to the agent. The whole run is frozen until the answer comes."""
+
+    def __init__(self, ask: Callable[[bytes], str], check: Callable[[str], None]) -> None:
+        self._ask = ask
+        self._check = check
+        self._one_at_a_time = Lock()
+
+    def complete(self, prompt: str, model: str = "default") -> str:
+        self._check("llm.complete")
+        for name, text, limit in (("prompt", prompt, MAX_PROMPT_BYTES), ("model", model, MAX_MODEL_BYTES)):
+            if not isinstance(text, str):
+                raise TypeError(f"llm.complete: {name} must be a str, not {type(text).__name__}")
+            size = len(encode(text, name).encode())
+            if size > limit + 2:
+                raise ValueError(f"llm.complete: {name} is {size - 2} bytes long; the limit is {limit}")
+        with self._one_at_a_time:
+            return self._ask(text_of({"prompt": str.__str__(prompt), "model": str.__str__(model)}).encode())
+
+
+class Result:
+    """Keeps the JSON text of the last `set_result`, or why the last one failed."""
+
+    def __init__(self, max_bytes: int, check: Callable[[str], None]) -> None:
+        self.text: bytes | None = None
+        self.problem: NotJson | None = None
+        self._max_bytes = max_bytes
+        self._check = check
+
+    def set_result(self, data: Any, *, nan: Any = ...) -> None:
+        self._check("set_result")
+        try:
+            text = encode(data, "result", _nan_is_null("set_result", nan)).encode()
+            if len(text) > self._max_bytes:
+                raise ResultTooLarge(f"the result is {len(text)} bytes of JSON; the limit is {self._max_bytes}")
+        except NotJson as problem:
+            self.problem = problem
+            raise
+        except BaseException as error:
+            self.problem = NotJson(f"set_result could not write the result: {type(error).__name__}")
+            raise
+        self.text, self.problem = text, None
+
+
+def set_result_of(result: Result) -> Callable[..., None]:
+    """`set_result` as a script has it: a function, so that the interpreter counts its arguments as the script does."""
+
+    def set_result(data: Any, *, nan: Any = ...) -> None:
+        result.set_result(data, nan=nan)
+
+    set_result.__qualname__ = set_result.__name__
+    return set_result
+
+
+def _nan_is_null(call: str, nan: Any) -> bool:
+    """Whether `nan`, what to write for each NaN, was given."""
+    if nan is not None and nan is not ...:
+        raise TypeError(f"{call}: nan can only be None, which writes each NaN as null")
+    return nan is None
+
+
+def only_in_process(pid: int) -> Callable[[str], None]:
+    """A process that the script forked has copies of all this which lead nowhere: better said than lost."""
+
+    def check(call: str) -> None:
+        if getpid() != pid:
+            raise RuntimeError(f"{call} works only in the script's first process, not in one that it forked")
+
+    return check
+
+
+def canonical_json(value: Any) -> str:
+    """One text for equal values of `parse_json`."""
+    with any_digits():
+        return sorted_of(value)
+
+
+def parse_json(text: str) -> Any:
+    with any_digits():
+        return value_of(text)

@@ -1,0 +1,251 @@
+"""Where the next object will lie: made the same in every run, whatever happened in the process before.
+
+The default hash of an object, a class, a function or a NaN is its address, so the order of a set follows three
+allocators: CPython's for what is small, libc's for what is large (a class is), and the kernel's, which has the places
+for both. Each hands out what was freed before it takes anything new. So all that is free is taken here, for good. What
+comes then is new and begins at a round address.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import mmap
+from collections import Counter
+from collections.abc import Iterator
+
+from ..linux import kernel
+
+_MIB = 1 << 20
+# Of the round addresses in the kernel's part. What is left out counts as address space.
+_STEP = 64 * _MIB
+
+# CPython's: blocks of 16, 32, … 512 bytes; those of one size lie in pools of their own.
+_BLOCKS = tuple(range(512, 15, -16))
+_BLOCK_OF_NUMBERS = 32
+_POOL, _POOL_HEADER = 16 << 10, 48
+
+
+def _counts(usual: int, more: dict[int, int], before: tuple[int, ...] = (0,) * len(_BLOCKS)) -> tuple[int, ...]:
+    """For each size the count `before`, and `usual` blocks more, or those that `more` says."""
+    return tuple(count + more.get(size, usual) for count, size in zip(before, _BLOCKS, strict=True))
+
+
+# So many blocks of each pool are for what the template and a child do until a run comes, so many until the request
+# comes, and so many until the script begins: half as many again as they were seen to use, and a few, since each page
+# of a pool is memory of every run.
+UNTIL_GIVEN = _counts(
+    4,
+    {512: 5, 256: 6, 240: 8, 224: 36, 208: 8, 176: 8, 160: 12, 144: 46, 128: 20, 112: 8, 96: 20, 80: 54, 64: 88}
+    | {48: 58, 32: 40, 16: 20},
+)
+UNTIL_START = _counts(2, {512: 1, 80: 8, 64: 16, 48: 12, 32: 12, 16: 12}, UNTIL_GIVEN)
+UNTIL_SCRIPT = _counts(
+    2, {512: 1, 400: 3, 272: 7, 240: 5, 160: 9, 128: 16, 96: 12, 80: 16, 64: 56, 48: 24, 32: 20, 16: 12}, UNTIL_START
+)
+# libc's: sizes that find each of its lists of free places, the larger ones first, since they are split for smaller.
+_LARGE = tuple(1 << shift for shift in range(19, 10, -1))
+_LISTED = range(1032, 23, -16)
+# Of its own in front of each place, and the least that it hands out.
+_HEADER, _LEAST = 16, 32
+# Larger ones are the kernel's, and go back to it; libc raises that by itself, to the largest that was freed.
+_OWN_MAPPING = 1 * _MIB
+# Behind what was taken aside libc's heap begins anew at a multiple of it. All secrets of a project take less, of which
+# there are copies for a moment.
+_ASIDE_BYTES = 8 * _MIB
+# No loop goes on for ever on an allocator of another kind.
+_ENOUGH = 1 << 18
+
+# MAP_PRIVATE, MAP_ANONYMOUS and MAP_NORESERVE.
+_PROT_NONE, _RESERVED, _MAP_FIXED_NOREPLACE = 0, 0x02 | 0x20 | 0x4000, 0x100000
+
+_libc = ctypes.CDLL(None)
+_malloc, _free, _sbrk, _mmap, _munmap = _libc.malloc, _libc.free, _libc.sbrk, _libc.mmap, _libc.munmap
+_malloc.argtypes, _malloc.restype = [ctypes.c_size_t], ctypes.c_size_t
+_free.argtypes, _free.restype = [ctypes.c_size_t], None
+_sbrk.argtypes, _sbrk.restype = [ctypes.c_ssize_t], ctypes.c_size_t
+_mmap.argtypes = [ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+_mmap.restype = ctypes.c_size_t
+_madvise = _libc.madvise
+_madvise.argtypes = [ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int]
+_munmap.argtypes = [ctypes.c_size_t, ctypes.c_size_t]
+# No types of arguments: for each there would be an object, in a block of its own.
+_block = ctypes.pythonapi["PyObject_Malloc"]
+_block.restype = ctypes.c_size_t
+_block_of_no_name = ctypes.pythonapi["PyObject_Malloc"]
+_block_of_no_name.restype = None
+
+
+class _Allocator(ctypes.Structure):
+    """PyMemAllocatorEx: https://docs.python.org/3/c-api/memory.html#c.PyMemAllocatorEx"""
+
+    _fields_ = [(name, ctypes.c_void_p) for name in ("context", "malloc", "calloc", "realloc", "free")]
+
+
+_RAW, _MEM, _OBJECTS = 0, 1, 2
+_set_allocator = ctypes.pythonapi.PyMem_SetAllocator
+_set_allocator.restype = None
+
+
+def _allocator_of(domain: int) -> _Allocator:
+    allocator = _Allocator()
+    ctypes.pythonapi.PyMem_GetAllocator(domain, ctypes.byref(allocator))
+    return allocator
+
+
+def _from_libc(usual: _Allocator) -> _Allocator:
+    """Takes new memory from libc. What it frees and moves may lie in CPython's pools; `usual` tells by the address."""
+    raw = _allocator_of(_RAW)
+    return _Allocator(usual.context, raw.malloc, raw.calloc, usual.realloc, usual.free)
+
+
+_DOMAINS = (_MEM, _OBJECTS)
+_USUAL = tuple(_allocator_of(domain) for domain in _DOMAINS)
+_ASIDE = tuple(_from_libc(usual) for usual in _USUAL)
+# Made here: to switch must need no memory.
+_SWITCH_ASIDE = tuple((domain, ctypes.byref(each)) for domain, each in zip(_DOMAINS, _ASIDE, strict=True))
+_SWITCH_BACK = tuple((domain, ctypes.byref(each)) for domain, each in zip(_DOMAINS, _USUAL, strict=True))
+
+
+class _Mallinfo(ctypes.Structure):
+    _fields_ = [
+        (name, ctypes.c_int)
+        for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks")
+    ] + [("keepcost", ctypes.c_int)]
+
+
+# Only of glibc.
+_mallinfo = getattr(_libc, "mallinfo", None)
+if _mallinfo is not None:
+    _mallinfo.restype = _Mallinfo
+
+
+class Heap:
+    def __init__(self) -> None:
+        # Below it all is new. 0: this kernel gives out addresses as it likes, and nothing is promised.
+        self._line = 0
+        # For each size the pool that new blocks come from, as its address and as the count of its used blocks, with
+        # which it begins.
+        self._pools: list[int] = []
+        self._used: list[ctypes.c_uint] = []
+
+    def begin_anew(self) -> None:
+        """Leaves all memory behind that was used so far. Not in a run child, since it takes milliseconds."""
+        gc.collect()
+        self._line = _take_gaps()
+        if not self._line:
+            return
+        if _mallinfo is not None:
+            # From now on all that is smaller is libc's, whatever was freed before.
+            _free(_malloc(_OWN_MAPPING))
+            _take_freed(16 * _MIB)
+        self._take_pools()
+        self._take_old()
+        self._pools = [_block(size) // _POOL * _POOL for size in _BLOCKS]
+        self._used = [ctypes.c_uint.from_address(pool) for pool in self._pools]
+
+    def _take_pools(self) -> None:
+        """Those from before that are free as a whole. All but the page in which they say that they are full goes back
+        to the kernel: each fork would copy the entries for it."""
+        size, page = _BLOCKS[0], mmap.PAGESIZE
+        taken: Counter[int] = Counter()
+        while (block := _block(size)) >= self._line and taken.total() < _ENOUGH:
+            taken[block // _POOL * _POOL] += 1
+        for pool, count in taken.items():
+            if count == (_POOL - _POOL_HEADER) // size and page < _POOL:
+                _madvise(pool + page, _POOL - page, mmap.MADV_DONTNEED)
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """What comes meanwhile takes no block of CPython's pools, however much it is: `settle` leaves it behind."""
+        for domain, allocator in _SWITCH_ASIDE:
+            _set_allocator(domain, allocator)
+        try:
+            yield
+        finally:
+            for domain, allocator in _SWITCH_BACK:
+                _set_allocator(domain, allocator)
+
+    def settle(self, blocks: tuple[int, ...], after_aside: bool = False) -> None:
+        """In a run child: leaves behind what it and the template have used of the new memory, and `blocks` of each
+        pool. `after_aside`: also what was taken aside since the last time."""
+        gc.collect()
+        if not self._line:
+            return
+        if _mallinfo is not None:
+            _take_freed(_ASIDE_BYTES if after_aside else _MIB)
+        self._take_old()
+        at = 0
+        while at < len(_BLOCKS):
+            size, missing = _BLOCKS[at], blocks[at] - self._used[at].value
+            while missing > 0:
+                _block_of_no_name(size)
+                missing -= 1
+            at += 1
+
+    def _take_old(self) -> None:
+        """All free blocks from before."""
+        # Python keeps lists of freed objects, too.
+        gc.collect()
+        # No iterator, which would free its own block behind the others.
+        at = 0
+        while at < len(_BLOCKS):
+            size = _BLOCKS[at]
+            # In a row: the numbers that are compared here lie in blocks as well.
+            enough = 3 if size == _BLOCK_OF_NUMBERS else 1
+            new = taken = 0
+            while new < enough and taken < _ENOUGH:
+                new = new + 1 if _block(size) < self._line else 0
+                taken += 1
+            at += 1
+
+
+def _take_gaps() -> int:
+    """Takes all gaps between the process's mappings, so that the kernel puts the next one below: returns where, or 0 if
+    it does not."""
+    mappings = _mappings() if kernel.addresses_are_fixed() else []
+    line = at = (mappings[0][0] - 1) // _STEP * _STEP if mappings else 0
+    for begin, end in mappings:
+        if begin > at:
+            _mmap(at, begin - at, _PROT_NONE, _RESERVED | _MAP_FIXED_NOREPLACE, -1, 0)
+        at = end
+    trial = _mmap(0, _MIB, _PROT_NONE, _RESERVED, -1, 0)
+    _munmap(trial, _MIB)
+    return line if trial < line else 0
+
+
+def _mappings() -> list[tuple[int, int]]:
+    """Those that the kernel finds places for: above the program and its heap, below the stack."""
+    found: list[tuple[int, int]] = []
+    heap_end = _sbrk(0)
+    with open("/proc/self/maps") as file:
+        for line in file:
+            begin, end = (int(text, 16) for text in line.partition(" ")[0].split("-"))
+            if line.endswith("[stack]\n"):
+                return found
+            if begin >= heap_end:
+                found.append((begin, end))
+    return []
+
+
+def _take_freed(step: int) -> None:
+    """Of libc's heap: all that is free. What comes next begins at a multiple of `step`."""
+    assert _mallinfo is not None
+    info = _mallinfo()
+    top, free = _sbrk(0) - info.keepcost, info.fordblks - info.keepcost
+    for size in _LARGE:
+        # An attempt that nothing can satisfy would write to a page of what is new.
+        if size > free:
+            continue
+        while 0 < (place := _malloc(size)) < top:
+            pass
+        # It borders on what is new, and becomes part of that again.
+        _free(place)
+    for size in _LISTED:
+        while 0 < _malloc(size) < top:
+            pass
+    # Of what libc has from the kernel all but the least, which it leaves alone when the heap's end has been moved.
+    while (rest := _mallinfo().keepcost - _LEAST) >= _LEAST:
+        _malloc(min(rest, _OWN_MAPPING) - _HEADER // 2)
+    _sbrk(-_sbrk(0) % step)

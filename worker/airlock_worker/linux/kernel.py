@@ -1,0 +1,241 @@
+"""System calls that the standard library of Python 3.11 does not offer. Each raises OSError when the kernel refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import resource
+import signal
+
+from .syscalls import number_of
+
+_libc = ctypes.CDLL(None, use_errno=True)
+# ctypes makes a function when it is first looked up: once here, and not in every run child.
+for _name in ("prctl", "unshare", "mount", "umount2", "syscall", "capget", "capset", "personality", "signal"):
+    getattr(_libc, _name)
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_NO_NEW_PRIVS = 38
+PR_SET_CHILD_SUBREAPER = 36
+PR_CAPBSET_DROP = 24
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 2, 4
+
+CLONE_PARENT = 0x00008000
+CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+CLONE_INTO_CGROUP = 0x200000000
+
+MS_RDONLY = 1
+MS_NOSUID = 2
+MS_NODEV = 4
+MS_NOEXEC = 8
+MS_REMOUNT = 32
+MS_BIND = 4096
+MS_REC = 16384
+MS_PRIVATE = 1 << 18
+MNT_DETACH = 2
+
+ADDR_NO_RANDOMIZE = 0x0040000
+# The kernel leaves 128 MiB for a stack in any case.
+_USUAL_STACK, _LARGEST_STACK = 8 << 20, 64 << 20
+
+_SYS_MOUNT_SETATTR = 442
+_AT_FDCWD = -100
+_AT_RECURSIVE = 0x8000
+_MOUNT_ATTR_RDONLY = 1
+_MOUNT_ATTR_NOSUID = 2
+_CAPABILITY_VERSION_3 = 0x20080522
+# Made once: what a child makes for itself is memory of its own.
+_OWN_CAPABILITIES = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+_NONE = (ctypes.c_uint32 * 6)()
+
+
+class _MountAttr(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint64) for name in ("attr_set", "attr_clr", "propagation", "userns_fd")]
+
+
+class _CloneArgs(ctypes.Structure):
+    _fields_ = [
+        (name, ctypes.c_uint64)
+        for name in (
+            *("flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack", "stack_size", "tls"),
+            *("set_tid", "set_tid_size", "cgroup"),
+        )
+    ]
+
+
+def _check(result: int, call: str) -> int:
+    if result == -1:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{call}: {os.strerror(number)}")
+    return result
+
+
+def prctl(option: int, value: int, third: int = 0) -> None:
+    _check(_libc.prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(third), 0, 0), "prctl")
+
+
+def unshare(flags: int) -> None:
+    _check(_libc.unshare(flags), "unshare")
+
+
+def clone(flags: int, cgroup: int | None = None) -> int:
+    """Forks into new namespaces and, where it is given, a cgroup of version 2: the descriptor of its directory.
+
+    The child must do no more than settle and fork again, properly, by os.fork: neither libc nor Python has been told of
+    it. Only for a process of one thread."""
+    if cgroup is None:
+        return call("clone", flags | signal.SIGCHLD, 0, 0, 0, 0)
+    arguments = _CloneArgs(flags=flags | CLONE_INTO_CGROUP, exit_signal=signal.SIGCHLD, cgroup=cgroup)
+    return call("clone3", ctypes.byref(arguments), ctypes.sizeof(arguments))
+
+
+def syscall(name: str, *arguments: object) -> int:
+    """-1 and an errno on failure."""
+    words = [ctypes.c_ulong(word) if isinstance(word, int) else word for word in arguments]
+    result: int = _libc.syscall(ctypes.c_long(number_of(name)), *words)
+    return result
+
+
+def call(name: str, *arguments: object) -> int:
+    return _check(syscall(name, *arguments), name)
+
+
+def change_root(path: str) -> None:
+    """Makes the mount point `path` the root; what was the root is gone from this mount namespace."""
+    os.chdir(path)
+    # Old root on top of the new one, which needs no directory for it.
+    call("pivot_root", b".", b".")
+    _check(_libc.umount2(b".", MNT_DETACH), "umount2")
+    os.chdir("/")
+
+
+def unmount(path: str) -> None:
+    """At once from the tree; for good when nothing uses it any more."""
+    _check(_libc.umount2(os.fsencode(path), MNT_DETACH), f"umount {path}")
+
+
+def mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
+    texts = [None if text is None else os.fsencode(text) for text in (source, target, kind)]
+    data_bytes = None if data is None else data.encode()
+    _check(_libc.mount(*texts, ctypes.c_ulong(flags), data_bytes), f"mount {target}")
+
+
+def make_tree_read_only(path: str) -> None:
+    """Every mount at and below `path`."""
+    try:
+        _mount_setattr(path, _MountAttr(_MOUNT_ATTR_RDONLY | _MOUNT_ATTR_NOSUID, 0, 0, 0), _AT_RECURSIVE)
+    except OSError as error:
+        if error.errno != errno.ENOSYS:
+            raise
+        # Before Linux 5.12, and in gVisor: one by one.
+        for place in _mounts_at_or_below(path):
+            _remount(place, _flags_of(place) | MS_RDONLY | MS_NOSUID)
+
+
+def make_mount_writable(path: str) -> None:
+    try:
+        _mount_setattr(path, _MountAttr(0, _MOUNT_ATTR_RDONLY, 0, 0), 0)
+    except OSError as error:
+        if error.errno != errno.ENOSYS:
+            raise
+        _remount(path, _flags_of(path) & ~MS_RDONLY)
+
+
+def _remount(path: str, flags: int) -> None:
+    mount(None, path, None, MS_BIND | MS_REMOUNT | flags)
+
+
+def _flags_of(path: str) -> int:
+    # statvfs spells them like mount does. A flag left out would be taken away, which a user namespace may not.
+    return os.statvfs(path).f_flag & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
+
+
+def _mounts_at_or_below(path: str) -> list[str]:
+    return [place for place in mount_points() if f"{place}/".startswith(f"{path.rstrip('/')}/")]
+
+
+def mount_points() -> list[str]:
+    """In the order in which they were made."""
+    return [place for place, _ in mounts()]
+
+
+def mounts() -> list[tuple[str, str]]:
+    """Of this mount namespace: where each is, and the type of its file system."""
+    with open("/proc/self/mountinfo") as file:
+        lines = [line.split() for line in file]
+    return [
+        (os.fsdecode(line[4].encode().decode("unicode_escape").encode("latin-1")), line[line.index("-") + 1])
+        for line in lines
+    ]
+
+
+def _mount_setattr(path: str, attributes: _MountAttr, flags: int) -> None:
+    size = ctypes.c_size_t(ctypes.sizeof(attributes))
+    arguments = (_AT_FDCWD, os.fsencode(path), flags, ctypes.byref(attributes), size)
+    _check(_libc.syscall(ctypes.c_long(_SYS_MOUNT_SETATTR), *arguments), f"mount_setattr {path}")
+
+
+def keep_memory_out_of_core_dumps() -> None:
+    """Of this process and of all that it starts. A limit of 0 does not: a handler that the machine has for crashes
+    gets the dump all the same, and may keep it, secrets included."""
+    # A kernel without the file writes no dumps of its own.
+    with contextlib.suppress(OSError), open("/proc/self/coredump_filter", "w") as file:
+        file.write("0")
+
+
+def keep_capabilities_over_exec() -> None:
+    """Of a user namespace whose user is not called root there: exec would take them away."""
+    held = (ctypes.c_uint32 * 6)()
+    _check(_libc.capget(_OWN_CAPABILITIES, held), "capget")
+    # Effective, permitted, inheritable; twice, for 64 of them.
+    held[2], held[5] = held[1], held[4]
+    _check(_libc.capset(_OWN_CAPABILITIES, held), "capset")
+    for number in range(64):
+        if held[1 if number < 32 else 4] >> number % 32 & 1:
+            prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, number)
+
+
+def keep_capabilities_to_oneself() -> None:
+    """The opposite: for this process, and no program that it starts."""
+    held = (ctypes.c_uint32 * 6)()
+    _check(_libc.capget(_OWN_CAPABILITIES, held), "capget")
+    held[2] = held[5] = 0
+    _check(_libc.capset(_OWN_CAPABILITIES, held), "capset")
+    prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+
+
+def drop_capabilities() -> None:
+    """Gives up every capability; with no_new_privs no program started later can have them again."""
+    _check(_libc.capset(_OWN_CAPABILITIES, _NONE), "capset")
+
+
+def reset_signal(number: int) -> None:
+    """Has the kernel do with the signal what it does by default. Python is not told: only for a process whose Python
+    does nothing more."""
+    _check(_libc.signal(number, None), "signal")
+
+
+def fix_addresses() -> None:
+    """From the next exec on this process and its children are laid out the same each time."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    # SandboxContext for a larger stack moves all below it, and for one without limit the kernel begins at the other end.
+    if soft == resource.RLIM_INFINITY or soft > _LARGEST_STACK:
+        resource.setrlimit(resource.RLIMIT_STACK, (_USUAL_STACK, hard))
+    _check(_libc.personality(ctypes.c_ulong(_personality() | ADDR_NO_RANDOMIZE)), "personality")
+
+
+def addresses_are_fixed() -> bool:
+    return _personality() & ADDR_NO_RANDOMIZE != 0
+
+
+def _personality() -> int:
+    return _check(_libc.personality(ctypes.c_ulong(0xFFFFFFFF)), "personality")

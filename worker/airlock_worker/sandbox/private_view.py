@@ -1,0 +1,104 @@
+"""Shows directories and files of the machine in the tree under inodes of the tree's own.
+
+Locks, leases and watches stand on an inode. On a bind mount that is the machine's: who locks a file there stops all
+who use it, in every project. An overlay of the same directory has inodes of its own and shares only the page cache. Its
+top layer lies in memory, so that `statvfs` tells of that, and holds what the tree shows differently.
+
+Where the kernel refuses an overlay, a bind mount is made, and `problem` says why.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from ..linux import kernel
+
+# Not to be told by the mount table: it would show where things lie outside.
+_LOWER = "lowerdir=/proc/self/fd/{top}:/proc/self/fd/{source}"
+_FLAGS = kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
+
+
+class PrivateViews:
+    """Of one tree, which is built on top of the directory `site`."""
+
+    def __init__(self, site: str) -> None:
+        self._site = site
+        self._layers = f"{site}/.layers"
+        self._made = 0
+        self._mount_points = kernel.mount_points()
+        # Why the last overlay could not be had.
+        self.problem: str | None = None
+        os.mkdir(self._layers)
+        # Small fixed numbers: without them the kernel would tell of the machine's memory.
+        kernel.mount("tmpfs", self._layers, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=16m,nr_inodes=16384")
+
+    def show(self, source: str, place: str, change: Callable[[str], None] | None = None) -> None:
+        """The directory `source` at `place`. `change` fills a directory with what stands above the source's own."""
+        target = self._site + place
+        os.makedirs(target, exist_ok=True)
+        try:
+            self._overlay(source, target, change)
+        except OSError as error:
+            self.problem = f"{place}: {error.strerror}"
+            # With what is mounted below: a user namespace may not show a directory without it.
+            kernel.mount(source, target, None, kernel.MS_BIND | kernel.MS_REC)
+            return
+        for below in self._mount_points:
+            if below.startswith(f"{source}/") and os.path.lexists(target + below.removeprefix(source)):
+                self._show_mounted(below, place + below.removeprefix(source))
+
+    def show_file(self, source: str, place: str) -> None:
+        target = self._site + place
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+        directory = f"{self._layers}/of-file"
+        os.makedirs(directory, exist_ok=True)
+        try:
+            self._overlay(os.path.dirname(source), directory, None)
+        except OSError as error:
+            self.problem = f"{place}: {error.strerror}"
+            kernel.mount(source, target, None, kernel.MS_BIND)
+            return
+        # Of the directory nothing else can be reached from it.
+        kernel.mount(f"{directory}/{os.path.basename(source)}", target, None, kernel.MS_BIND)
+        kernel.unmount(directory)
+
+    def close(self) -> None:
+        """The overlays hold their layers by themselves."""
+        kernel.unmount(self._layers)
+        os.rmdir(self._layers)
+
+    def _show_mounted(self, source: str, place: str) -> None:
+        """An overlay shows nothing that is mounted below its source."""
+        if os.path.isdir(source):
+            try:
+                self._overlay(source, self._site + place, None)
+                return
+            except OSError as error:
+                self.problem = f"{place}: {error.strerror}"
+        kernel.mount(source, self._site + place, None, kernel.MS_BIND)
+
+    def _overlay(self, source: str, target: str, change: Callable[[str], None] | None) -> None:
+        self._made += 1
+        top = f"{self._layers}/{self._made}"
+        os.mkdir(top)
+        if change is not None:
+            change(top)
+        handles = [os.open(path, os.O_PATH | os.O_CLOEXEC) for path in (top, source)]
+        try:
+            options = _LOWER.format(top=handles[0], source=handles[1])
+            kernel.mount("overlay", target, "overlay", _FLAGS, options)
+        finally:
+            for handle in handles:
+                os.close(handle)
+
+
+def measure(problem: str | None) -> str | None:
+    """None when a run shares no inode with anybody outside, but for devices. `problem`: what the tree met, which no
+    mount shows where the machine's own directories are overlays."""
+    if problem is not None:
+        return problem
+    shared = [place for place, kind in kernel.mounts() if kind not in ("overlay", "tmpfs", "proc")]
+    shared = [place for place in shared if not place.startswith("/dev/")]
+    return f"files of the machine itself are shown: {', '.join(shared)}" if shared else None

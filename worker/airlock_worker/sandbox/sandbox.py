@@ -1,0 +1,80 @@
+"""The layers around a run child, from the outside in.
+
+A child enters them while it is a spare, so that no run waits for it.
+A layer that the kernel refuses is noted and the run goes on without it: whether that is enough for a project is the
+pool-manager's decision, which it takes from `measure`, made in a real child by the probe run at start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..linux import kernel
+from ..wire.limits import Limits
+from . import landlock, mounts, namespaces, privileges, seccomp
+from .context import SandboxContext
+
+
+@dataclass(frozen=True)
+class Layer:
+    name: str
+    # None when the layer is in force, else why it is not.
+    measure: Callable[[SandboxContext, Limits], str | None]
+    enter: Callable[[SandboxContext, Limits], None] | None = None
+
+
+def _of_room(measure: Callable[[SandboxContext], str | None]) -> Callable[[SandboxContext, Limits], str | None]:
+    return lambda context, limits: measure(context)
+
+
+def _namespace(kind: str, layer: str) -> Callable[[SandboxContext, Limits], str | None]:
+    return lambda context, limits: namespaces.measure_namespace(kind, layer, context)
+
+
+def _enter_mounts(context: SandboxContext, limits: Limits) -> None:
+    if not context.clone_flags & kernel.CLONE_NEWNS:
+        raise OSError("there is no mount namespace")
+    mounts.enter_private_places(context, limits.disk_bytes)
+
+
+# In the order in which they are entered: what needs rights comes before these are given up.
+LAYERS: tuple[Layer, ...] = (
+    Layer("minimal_tree", _of_room(mounts.measure_tree)),
+    Layer("private_files", _of_room(mounts.measure_private_files)),
+    Layer("mount_namespace", _of_room(mounts.measure_private_places), enter=_enter_mounts),
+    Layer("read_only_root", _of_room(mounts.measure_read_only_root)),
+    Layer("pid_namespace", _namespace("pid", "pid_namespace")),
+    Layer("own_proc", _of_room(mounts.measure_proc), enter=lambda context, limits: mounts.enter_proc(context)),
+    Layer("ipc_namespace", _namespace("ipc", "ipc_namespace")),
+    Layer("uts_namespace", _namespace("uts", "uts_namespace"), enter=namespaces.enter_host_name),
+    Layer("network_namespace", namespaces.measure_network),
+    Layer("user_namespace", _namespace("user", "user_namespace"), enter=namespaces.enter_user),
+    Layer("unprivileged_user", _of_room(namespaces.measure_unprivileged)),
+    Layer(
+        "scratch_directory",
+        _of_room(mounts.measure_scratch),
+        enter=lambda context, limits: mounts.enter_scratch(context),
+    ),
+    Layer("rlimits", privileges.measure_resources, enter=privileges.enter_resources),
+    # Entered before all others, and measured from outside: a run sees nothing of its cgroup.
+    Layer("cgroup", _of_room(lambda context: context.problems.get("cgroup"))),
+    Layer("capabilities_dropped", _of_room(privileges.measure_capabilities), enter=privileges.enter_capabilities),
+    Layer("no_new_privs", _of_room(privileges.measure_new_privileges), enter=privileges.enter_new_privileges),
+    Layer("landlock", landlock.measure, enter=landlock.enter),
+    # Last: it refuses what the others need.
+    Layer("seccomp", seccomp.measure, enter=seccomp.enter),
+)
+
+
+def enter(context: SandboxContext, limits: Limits) -> None:
+    for layer in LAYERS:
+        if layer.enter is not None:
+            try:
+                layer.enter(context, limits)
+            except (OSError, ValueError) as error:
+                context.problems.setdefault(layer.name, str(error))
+
+
+def measure(context: SandboxContext, limits: Limits) -> dict[str, str | None]:
+    return {layer.name: layer.measure(context, limits) for layer in LAYERS}

@@ -1,0 +1,1 @@
+"""One run, as the supervisor sees it: what the child says is checked here, because a script may have written it."""

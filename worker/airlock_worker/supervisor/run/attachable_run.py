@@ -1,0 +1,128 @@
+"""A run and its caller, who may be lost: the run goes on for a while, and another takes over."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+
+from ..log import log
+from .run import Run
+
+# For a message that is on its way to a caller who reads.
+_LAST_WRITE_S = 1.0
+
+
+class CallerBrokeProtocol(Exception):
+    """The text may be shown to the caller."""
+
+
+class AttachableRun:
+    def __init__(self, run: Run, execution_id: str, grace_s: float, forget: Callable[[], None]) -> None:
+        """`forget` is called once, when nobody can attach any more."""
+
+        def forget_all() -> None:
+            forget()
+            run.record.discard()
+
+        self._run = run
+        self._execution_id = execution_id
+        self._grace_s = grace_s
+        self._forget = forget_all
+        self._epoch = 0
+        # Resolved when another call takes over from the one that follows now.
+        self._superseded: asyncio.Future[None] | None = None
+        self._giving_up: asyncio.TimerHandle | None = None
+        self._stopped = False
+        self._recorded = False
+
+    @property
+    def is_followed(self) -> bool:
+        return self._superseded is not None
+
+    async def serve(self, context: Any, epoch: int) -> None:
+        """One call, from the beginning of the record until the caller is done with the run."""
+        if self._stopped or epoch < self._epoch:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the run is another caller's, or over")
+        self._epoch = epoch
+        superseded = self._take_over()
+        writing = asyncio.Lock()
+        teller = asyncio.ensure_future(self._tell(context, writing))
+        listener = asyncio.ensure_future(self._listen(context))
+        over: asyncio.Future[Any] = asyncio.gather(teller, listener)
+        # Nobody asks what became of it when the call breaks; asyncio would complain of that in the log.
+        over.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            await asyncio.wait({over, superseded}, return_when=asyncio.FIRST_COMPLETED)
+            if superseded.done():
+                listener.cancel()
+                await _silence(teller, writing)
+                await context.abort(grpc.StatusCode.ABORTED, "another caller follows this run now")
+            over.result()
+        except CallerBrokeProtocol as problem:
+            self._stop()
+            await _silence(teller, writing)
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(problem))
+        finally:
+            # Not `over`: it is done when one of them is, and the other may wait for a caller that stands still.
+            teller.cancel()
+            listener.cancel()
+            if not superseded.done():
+                self._superseded = None
+                self._leave()
+
+    def _take_over(self) -> asyncio.Future[None]:
+        if self._superseded is not None:
+            self._superseded.set_result(None)
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+            self._giving_up = None
+            log("info", "a run has a caller again", execution_id=self._execution_id)
+        self._superseded = asyncio.get_running_loop().create_future()
+        return self._superseded
+
+    def _leave(self) -> None:
+        if self._stopped or self._recorded:
+            self._forget()
+            return
+        log("warn", "a run has lost its caller", execution_id=self._execution_id, grace_s=self._grace_s)
+        self._giving_up = asyncio.get_running_loop().call_later(self._grace_s, self._give_up)
+
+    def _give_up(self) -> None:
+        log("warn", "nobody came for a run", execution_id=self._execution_id)
+        self._stop()
+        self._forget()
+
+    def _stop(self) -> None:
+        self._stopped = True
+        self._run.stop()
+
+    async def _tell(self, context: Any, writing: asyncio.Lock) -> None:
+        async for message in self._run.record.follow():
+            async with writing:
+                await context.write(message)
+
+    async def _listen(self, context: Any) -> None:
+        """Obeys the caller until the end of its requests."""
+        while (message := await context.read()) is not grpc.aio.EOF:
+            match message.WhichOneof("message"):
+                case "answer":
+                    problem = self._run.answer(message.answer.llm_request_id, message.answer.response)
+                    if problem is not None:
+                        raise CallerBrokeProtocol(problem)
+                case "stop":
+                    self._stop()
+                case "recorded" if self._run.record.finished:
+                    self._recorded = True
+                case _:
+                    raise CallerBrokeProtocol("a Run has one first message, then answers, and in the end recorded")
+
+
+async def _silence(teller: asyncio.Future[None], writing: asyncio.Lock) -> None:
+    """Ends the telling between two messages: gRPC does not end a call of which a write was cancelled."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_WRITE_S), writing:
+            teller.cancel()

@@ -1,0 +1,161 @@
+"""Sees to it that a run uses no more memory than it may, as far as the kernel does not.
+
+What the kernel limits for one process is what the process has asked for (RLIMIT_DATA), and much of that is never used:
+the stacks of threads, what allocators keep in reserve. So the limit of each process is set anew all the time, to what
+it has asked for and what it may still use. A script that comes to it gets a MemoryError where it asked. A process that
+grows faster than it is looked at is stopped, and so is a run whose processes together use too much where no cgroup
+counts them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from resource import RLIMIT_DATA
+
+from ...linux import processes
+from ...linux.limits_of_others import limit
+from ...linux.process_handle import ProcessHandle
+from ...sandbox.privileges import REPORTING_BYTES, allowance
+from ...wire.limits import Limits
+from . import shared_memory, verdict
+from .shared_memory import SharedMemoryCount
+from .verdict import Verdict
+
+_FIRST_LOOK_S = 0.01
+_INTERVAL_S = 0.02
+# Looking takes at most this part of the time.
+_SHARE = 0.05
+# From the moment in which a process is seen beyond its limit: time for its MemoryError, and to tell of that.
+_GRACE_S = 0.25
+# So many looks later the page tables are read again.
+_LOOKS_AT_TABLES = 10
+# Of one process, what its program and packages need.
+_USUAL_TABLES_BYTES = 2 << 20
+
+
+@dataclass(frozen=True)
+class _Process:
+    pid: int
+    # All that it has asked for and may write to; 0 where this kernel does not tell.
+    asked: int
+    # What of it is there, beyond what every run has before its script.
+    used: int
+    # What it has of memory that can be another's too: of files, and of what processes share.
+    shared: int
+
+
+class MemoryWatch:
+    def __init__(
+        self, root: ProcessHandle, *, is_init: bool, limits: Limits, base: int, ring: Callable[[Verdict], None]
+    ) -> None:
+        """`base`: what every process of a run has in memory before its script."""
+        self._root = root
+        self._is_init = is_init
+        self._limits = limits
+        # What all processes of the run may use together.
+        self._most = limits.memory_bytes + limits.disk_bytes + REPORTING_BYTES
+        self._base = base
+        self._ring = ring
+        # By pid, when each process that uses too much was first seen to.
+        self._beyond: dict[int, float] = {}
+        self._count = SharedMemoryCount(self._on_counted)
+        # By pid: page tables, in bytes, beyond what every process has.
+        self._tables: dict[int, int] = {}
+        self._looks = 0
+        self._next: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        if self._next is None:
+            self._next = asyncio.get_running_loop().call_later(_FIRST_LOOK_S, self._look)
+
+    def stop(self) -> None:
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+        self._count.stop()
+
+    def _look(self) -> None:
+        began = time.perf_counter()
+        why = self._problem()
+        if why is not None:
+            self.stop()
+            self._ring(why)
+            return
+        delay_s = max(_INTERVAL_S, (time.perf_counter() - began) / _SHARE)
+        self._next = asyncio.get_running_loop().call_later(delay_s, self._look)
+
+    def _problem(self) -> Verdict | None:
+        limits = self._limits
+        root = self._root.pid
+        pids = processes.descendants_of(root)
+        if not self._root.is_there():
+            # They may be another's: a limit must not be set for them.
+            return None
+        found = [each for pid in (pids if self._is_init else [root, *pids]) if (each := self._seen(pid))]
+        most = self._most
+        for process in found:
+            if process.asked:
+                _limit(process, limits)
+            if process.used > most or self._is_long_beyond(process):
+                return verdict.of_process_memory(process.used, limits)
+        if self._may_be_beyond_together(found):
+            self._count.begin({process.pid: process.used for process in found})
+        return None
+
+    def _may_be_beyond_together(self, found: list[_Process]) -> bool:
+        """Whether they would be, if they shared nothing. To know it, what they share has to be counted once, and that
+        takes longer."""
+        self._looks += 1
+        is_over = self._sum_of(found, {}) > self._most
+        if not is_over and self._looks % _LOOKS_AT_TABLES != 1:
+            return False
+        statuses = {process.pid: shared_memory.of_status(process.pid) for process in found}
+        self._tables = {pid: max(0, status.tables - _USUAL_TABLES_BYTES) for pid, status in statuses.items()}
+        return self._sum_of(found, {pid: status.shared for pid, status in statuses.items()}) > self._most
+
+    def _sum_of(self, found: list[_Process], shared: dict[int, int]) -> int:
+        """`shared`: by pid what is known to be memory of what is mapped shared; else all of it counts."""
+        return sum(
+            process.used
+            + min(process.shared, shared.get(process.pid, process.shared))
+            + self._tables.get(process.pid, 0)
+            for process in found
+        )
+
+    def _on_counted(self, shares: dict[int, int]) -> None:
+        pids = [self._root.pid, *processes.descendants_of(self._root.pid)]
+        if self._next is None or not self._root.is_there():
+            return
+        # The memory of a process that has ended meanwhile may be counted with others that shared it.
+        used = sum(shares[pid] + self._tables.get(pid, 0) for pid in pids if pid in shares) - self._base
+        if used > self._most:
+            self.stop()
+            self._ring(verdict.of_run_memory(used, self._limits))
+
+    def _is_long_beyond(self, process: _Process) -> bool:
+        if process.used <= self._limits.memory_bytes + REPORTING_BYTES:
+            self._beyond.pop(process.pid, None)
+            return False
+        now = time.monotonic()
+        return now - self._beyond.setdefault(process.pid, now) > _GRACE_S
+
+    def _seen(self, pid: int) -> _Process | None:
+        found = processes.of_a_thread(pid, shared_memory.of_statm)
+        if found is None:
+            # Gone meanwhile.
+            return None
+        return _Process(pid, found.asked, max(0, found.resident - found.shared - self._base), found.shared)
+
+
+def _limit(process: _Process, limits: Limits) -> None:
+    # Gone, or of a user whose limits are not ours to set: then what it uses is still watched.
+    with contextlib.suppress(OSError, ValueError):
+        soft, hard = limit(process.pid, RLIMIT_DATA)
+        # One that is telling of its MemoryError has what there is, and one that the script made stays.
+        if soft != hard:
+            wanted = process.asked + allowance(limits, process.used)
+            limit(process.pid, RLIMIT_DATA, min(wanted, hard - 1))

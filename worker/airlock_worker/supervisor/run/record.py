@@ -1,0 +1,117 @@
+"""What one run has said so far, kept until its caller has recorded the outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from ..messages import Messages
+from .kept_output import KeptOutput
+
+_PIECE_BYTES = 1 << 20
+
+
+class BrokenOff(Exception):
+    """The run has no end, by a fault of ours."""
+
+
+class Record:
+    """Its size is bounded by the run's limits: they hold for what is put in. Little of it is in memory while the run
+    waits for an answer.
+    """
+
+    def __init__(self, messages: Messages, directory: str) -> None:
+        """`directory`: for files that hold output."""
+        self._messages = messages
+        self._out, self._err = KeptOutput(directory), KeptOutput(directory)
+        # By `is_stderr`: how many bytes were cut until now.
+        self._cut = {False: 0, True: 0}
+        self._question: Any = None
+        self._ending: list[Any] = []
+        self._broke_off = False
+        self._grown: set[asyncio.Future[None]] = set()
+
+    def write(self, data: bytes, *, is_stderr: bool) -> None:
+        (self._err if is_stderr else self._out).append(data)
+        self._wake()
+
+    def note_cut(self, count: int, *, is_stderr: bool) -> None:
+        """`count`: how many bytes were cut in all. They are told of in case that there is no Finished to do so."""
+        if count != self._cut[is_stderr]:
+            self._cut[is_stderr] = count
+            self._wake()
+
+    def ask(self, request: Any, execution_time_ms: int) -> None:
+        """The question stays open until `answered`. `execution_time_ms`: of the script until then."""
+        self._question = self._messages.RunResponse(llm_request=request, execution_time_ms=execution_time_ms)
+        self._out.pause()
+        self._err.pause()
+        self._wake()
+
+    def answered(self) -> None:
+        self._question = None
+
+    def finish(self, ending: list[Any]) -> None:
+        """The last messages, Finished at their end."""
+        self._ending = ending
+        self._wake()
+
+    def break_off(self) -> None:
+        """No end will ever come; whoever follows is told so."""
+        self._broke_off = True
+        self._wake()
+
+    def discard(self) -> None:
+        """Nobody can follow any more."""
+        self._out.discard()
+        self._err.discard()
+
+    @property
+    def finished(self) -> bool:
+        return bool(self._ending)
+
+    def _wake(self) -> None:
+        for grown in self._grown:
+            if not grown.done():
+                grown.set_result(None)
+
+    async def follow(self) -> AsyncIterator[Any]:
+        """From the beginning to Finished, as there is more. A question that was answered is not told any more."""
+        told_out = told_err = 0
+        told_cut = {False: 0, True: 0}
+        told_question: Any = None
+        while True:
+            if piece := self._out.read(told_out, _PIECE_BYTES):
+                told_out += len(piece)
+                yield self._output(piece, False)
+            elif piece := self._err.read(told_err, _PIECE_BYTES):
+                told_err += len(piece)
+                yield self._output(piece, True)
+            elif changed := [name for name in told_cut if told_cut[name] != self._cut[name]]:
+                is_stderr = changed[0]
+                told_cut[is_stderr] = self._cut[is_stderr]
+                output = self._messages.RunOutput(is_stderr=is_stderr, cut_bytes=told_cut[is_stderr])
+                yield self._messages.RunResponse(output=output)
+            elif self._question is not None and self._question is not told_question:
+                told_question = self._question
+                yield self._question
+            elif self._ending:
+                for message in self._ending:
+                    yield message
+                return
+            elif self._broke_off:
+                raise BrokenOff
+            else:
+                await self._growth()
+
+    async def _growth(self) -> None:
+        grown: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._grown.add(grown)
+        try:
+            await grown
+        finally:
+            self._grown.discard(grown)
+
+    def _output(self, piece: bytes, is_stderr: bool) -> Any:
+        return self._messages.RunResponse(output=self._messages.RunOutput(is_stderr=is_stderr, data=piece))

@@ -1,0 +1,310 @@
+"""One run from its start to its record's end. It goes on by itself, whoever follows it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+from typing import Any
+
+from ...cgroups.outer_cgroup import OuterCgroup
+from ...wire import frames
+from ..messages import Messages
+from ..run_process import RunProcess
+from ..status import StatusBoard
+from ..tunnels import relay
+from ..tunnels.tunnels import Tunnels
+from . import verdict
+from .control_channel import ControlChannel
+from .documents import checked, documents_of
+from .memory_watch import MemoryWatch
+from .output import OutputPipe
+from .pause_watch import PauseWatch
+from .process_count import ProcessCount
+from .record import Record
+from .start import Start
+from .stopwatch import Stopwatch
+from .verdict import Verdict
+
+# Between a child's last word and its end: longer, and it is helped along.
+_LAST_WORD_S = 2.0
+# Of a larger request the child needs a while to read it, which is not the script's time.
+_LARGE_START_BYTES = 64 * 1024
+# The script's time begins at the latest after this. The router knows this number.
+_LONGEST_BEGINNING_S = 5.0
+
+
+class Run:
+    def __init__(
+        self,
+        process: RunProcess,
+        start: Start,
+        messages: Messages,
+        board: StatusBoard,
+        tunnels: Tunnels,
+        output_dir: str,
+        outer: OuterCgroup,
+    ) -> None:
+        self._process = process
+        self._outer = outer
+        # As it was when the script went on last, or was paused.
+        self._counted = outer.counts()
+        self._start = start
+        self._messages = messages
+        self._board = board
+        self._tunnels = tunnels
+        self._woken = asyncio.Event()
+        self._talk = ControlChannel(start.limits, process.has_begun)
+        self._outputs = [
+            OutputPipe(process.out, False, start.limits.max_output_bytes, self._woken.set),
+            OutputPipe(process.err, True, start.limits.max_output_bytes, self._woken.set),
+        ]
+        self._clock = Stopwatch(start.timeout_ms, self._on_timeout)
+        # Until the script begins, where its time does not begin before.
+        self._beginning: asyncio.TimerHandle | None = None
+        self._process_count = ProcessCount(process.pid, start.limits.pids, self._on_crowd)
+        self._memory_watch = MemoryWatch(
+            process.handle,
+            is_init=process.is_init,
+            limits=start.limits,
+            base=process.base_memory,
+            ring=self._stop,
+        )
+        # A run that wakes itself is not paused: its time counts, and so do its memory and its processes.
+        self._pause_watch = PauseWatch(process.pid, is_init=process.is_init, ring=self._run_clock)
+        # Held against the script from outside, in the order in which it happened.
+        self._stopped: Verdict | None = None
+        self._helping: asyncio.TimerHandle | None = None
+        self._questions = 0
+        self._answer: tuple[str, asyncio.Future[str]] | None = None
+        self._answered_id: str | None = None
+        self.record = Record(messages, output_dir)
+
+    async def conduct(self) -> None:
+        """Returns when the record is finished; the process is left to release."""
+        async with contextlib.AsyncExitStack() as stack:
+            await self._conduct(await self._open_proxy(stack))
+
+    async def _open_proxy(self, stack: contextlib.AsyncExitStack) -> int | None:
+        """The port of the run's own proxy, which is there as long as `stack`; None without a network."""
+        if self._start.network is None:
+            return None
+        assert self._process.listener is not None
+        listener = socket.socket(fileno=os.dup(self._process.listener))
+        port: int = listener.getsockname()[1]
+        tunnels = stack.enter_context(self._tunnels.of_run(self._start.execution_id))
+        await stack.enter_async_context(relay.relaying(listener, tunnels))
+        return port
+
+    async def _conduct(self, proxy_port: int | None) -> None:
+        try:
+            self._begin(proxy_port)
+            while not (self._process.exited.done() or self._has_told_all()):
+                await self._woken.wait()
+                self._woken.clear()
+                self._record_output()
+                if self._talk.question is not None:
+                    await self._pause()
+            await self._finish()
+        finally:
+            self._hold_clock()
+            if self._helping is not None:
+                self._helping.cancel()
+            self._process.kill()
+
+    def stop(self) -> None:
+        """Kills the script and all it started."""
+        self._process.kill()
+
+    def answer(self, request_id: str, response: str) -> str | None:
+        """Gives what is wrong, if that is not the open question. An answer that came twice counts once: a caller that
+        took over was asked the same question while the answer of the one before was on its way.
+        """
+        if request_id == self._answered_id:
+            return None
+        if self._answer is None:
+            return "no question is open"
+        open_id, answer = self._answer
+        if request_id != open_id:
+            return f"the open question is {open_id}; answer that one"
+        self._answer, self._answered_id = None, open_id
+        self.record.answered()
+        answer.set_result(response)
+        return None
+
+    def _begin(self, proxy_port: int | None) -> None:
+        self._process.exited.add_done_callback(lambda _: self._woken.set())
+        asyncio.get_running_loop().add_reader(self._process.control, self._on_control)
+        for output in self._outputs:
+            output.resume()
+        orders = self._start.frames(proxy_port)
+        if len(orders) > _LARGE_START_BYTES:
+            self._wait_for_beginning()
+        self._run_clock()
+        self._process.send(orders)
+
+    def _wait_for_beginning(self) -> None:
+        self._beginning = asyncio.get_running_loop().call_later(_LONGEST_BEGINNING_S, self._on_beginning)
+        self._process.tell_beginning(self._on_beginning)
+
+    def _on_beginning(self) -> None:
+        self._end_beginning()
+        self._clock.start()
+
+    def _end_beginning(self) -> None:
+        if self._beginning is not None:
+            self._beginning.cancel()
+            self._beginning = None
+            self._process.tell_beginning(None)
+
+    def _on_control(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._talk.read(self._process.control)
+        if self._talk.is_at_end or self._talk.violated:
+            loop.remove_reader(self._process.control)
+        if self._talk.violated:
+            self._process.kill()
+        elif self._talk.verdict is not None:
+            # The script may have written its last words itself: what it uses is watched until it is gone.
+            self._end_beginning()
+            self._clock.stop()
+            self._woken.set()
+            self._helping = self._helping or loop.call_later(_LAST_WORD_S, self._process.kill)
+        elif self._talk.question is not None:
+            self._woken.set()
+
+    def _on_timeout(self) -> None:
+        self._stop(verdict.of_timeout(self._start.timeout_ms))
+
+    def _on_crowd(self) -> None:
+        self._stop(verdict.of_crowd(self._start.limits.pids))
+
+    def _stop(self, why: Verdict) -> None:
+        self._stopped = self._stopped or why
+        self._process.kill()
+
+    def _hold_clock(self) -> None:
+        self._end_beginning()
+        self._clock.stop()
+        self._process_count.stop()
+        self._memory_watch.stop()
+
+    def _run_clock(self) -> None:
+        self._counted = self._outer.counts()
+        if self._beginning is None:
+            self._clock.start()
+        self._process_count.start()
+        self._memory_watch.start()
+
+    def _record_output(self) -> None:
+        for output in self._outputs:
+            while piece := output.take():
+                self.record.write(piece, is_stderr=output.is_stderr)
+            self.record.note_cut(output.truncated_bytes, is_stderr=output.is_stderr)
+
+    def _drain_output(self) -> None:
+        for output in self._outputs:
+            while piece := output.drain():
+                self.record.write(piece, is_stderr=output.is_stderr)
+            self.record.note_cut(output.truncated_bytes, is_stderr=output.is_stderr)
+
+    async def _pause(self) -> None:
+        """The script has asked: its tree stands still until there is an answer."""
+        self._hold_clock()
+        await self._process.freeze()
+        # Until it stood still the script may have gone on, in another thread than the one that asks.
+        self._on_control()
+        question, self._talk.question = self._talk.question, None
+        if question is None:
+            if self._talk.verdict is None:
+                self._run_clock()
+            self._process.thaw()
+            return
+        self._drain_output()
+        self._questions += 1
+        request_id = f"llm_{self._questions}"
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._answer = (request_id, answer)
+        request = self._messages.LlmRequest(id=request_id, prompt=question.prompt, model=question.model)
+        self.record.ask(request, self._clock.elapsed_ms())
+        waited_for: set[asyncio.Future[Any]] = {answer, self._process.exited}
+        self._pause_watch.start()
+        try:
+            await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._pause_watch.stop()
+        self._answer = None
+        self.record.answered()
+        if not answer.done():
+            # One that is on its way comes too late, and is no mistake.
+            self._answered_id = request_id
+            return
+        self._run_clock()
+        self._process.thaw()
+        self._process.send(frames.pack(frames.ANSWER, json.dumps(answer.result()).encode()))
+
+    def _has_told_all(self) -> bool:
+        """Whether a script that completed can say no more. It is not waited for then: until its processes are gone
+        takes longer than many a script, and cannot change its end. But without process 1 its children may outlive it.
+        """
+        told = self._talk.verdict
+        # The end that came may be forged: as long as the pipe it came by is open, the script's own may follow.
+        is_completed = told is not None and told.end == "completed" and self._talk.is_at_end
+        return is_completed and self._process.is_init and all(output.is_at_end for output in self._outputs)
+
+    async def _finish(self) -> None:
+        self._hold_clock()
+        self._talk.read_all(self._process.control)
+        self._drain_output()
+        ended = await checked(self._verdict(), self._talk)
+        for output in self._outputs:
+            if last := output.end(is_killed=ended.end in verdict.KILLS):
+                self.record.write(last, is_stderr=output.is_stderr)
+        if ended.retire:
+            self._board.change("retiring", ended.retire)
+            await self._board.told()
+        documents = [
+            self._messages.RunResponse(document=self._messages.RunDocument(kind=kind, data=text))
+            for kind, text in documents_of(ended, self._talk)
+        ]
+        self.record.finish([*documents, self._messages.RunResponse(finished=self._finished(ended))])
+
+    def _verdict(self) -> Verdict:
+        if not self._process.exited.done():
+            assert self._talk.verdict is not None
+            return self._talk.verdict
+        status = self._process.exited.result()
+        if status is None:
+            return verdict.of_status(None, self._process.killed_by_us, own_pids=self._process.is_init)
+        ended = self._talk.verdict or self._held_against_it(status)
+        if ended is None and self._process.oom_kills and verdict.is_sigkill(status):
+            return verdict.of_memory(self._start.limits)
+        since = self._outer.counts() - self._counted
+        if ended is None and since.oom_kills and verdict.is_sigkill(status) and not self._process.killed_by_us:
+            return verdict.of_container_memory(self._start.limits)
+        if ended is None and not self._process.has_begun() and not self._process.killed_by_us:
+            return verdict.of_no_beginning(status)
+        ended = ended or verdict.of_status(status, self._process.killed_by_us, own_pids=self._process.is_init)
+        ended = verdict.with_oom_kills(ended, self._process.oom_kills)
+        return (
+            verdict.with_refusals(ended, self._start.limits, self._outer.most_processes()) if since.refused else ended
+        )
+
+    def _held_against_it(self, status: int) -> Verdict | None:
+        """What the script was stopped for. It was not, if it had ended by itself and this process stood still until the
+        clock rang.
+        """
+        is_timeout = self._stopped is not None and self._stopped.end == "timeout"
+        return None if is_timeout and not verdict.is_sigkill(status) else self._stopped
+
+    def _finished(self, ended: Verdict) -> Any:
+        stdout, stderr = self._outputs
+        return self._messages.RunFinished(
+            end_reason=f"END_REASON_{ended.end.upper()}",
+            execution_time_ms=self._clock.elapsed_ms(),
+            truncated=self._messages.Truncated(
+                stdout_bytes=stdout.truncated_bytes, stderr_bytes=stderr.truncated_bytes
+            ),
+        )

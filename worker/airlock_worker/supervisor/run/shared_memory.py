@@ -1,0 +1,155 @@
+"""What processes use together, each page counted once: read apart from the event loop, because it can take seconds.
+
+The kernel walks through all page tables of a process to tell its share, and a script can make these large.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import time
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+from ...linux import kernel, processes
+
+_KCMP_VM = 1
+# Counting takes at most this part of the time,
+_SHARE = 0.05
+# unless the next count would be later than this: meanwhile the processes may make pages their own.
+_LONGEST_PAUSE_S = 1.0
+
+
+class SharedMemoryCount:
+    """Counts one group of processes at a time, and tells when it is done."""
+
+    def __init__(self, done: Callable[[dict[int, int]], None]) -> None:
+        """`done` is given each process's part of the memory in bytes, by pid."""
+        self._done = done
+        self._reader: ThreadPoolExecutor | None = None
+        # The count that runs.
+        self._running: _Count | None = None
+        self._not_before = 0.0
+
+    def begin(self, used: dict[int, int]) -> None:
+        """Unless a count runs, or has just been. `used`: by pid what each process has of its own, in bytes."""
+        if self._running is None and time.monotonic() >= self._not_before:
+            self._reader = self._reader or ThreadPoolExecutor(1, "memory-of-a-run")
+            self._running = count = _Count(used)
+            future = asyncio.get_running_loop().run_in_executor(self._reader, count)
+            future.add_done_callback(lambda counted: self._end(count, counted))
+
+    def stop(self) -> None:
+        """`done` is not called any more, until `begin`."""
+        if self._running is not None:
+            self._running.is_wanted = False
+            self._running = None
+        if self._reader is not None:
+            self._reader.shutdown(wait=False)
+            self._reader = None
+
+    def _end(self, count: _Count, counted: asyncio.Future[dict[int, int]]) -> None:
+        if self._running is count and not counted.cancelled():
+            self._running = None
+            self._not_before = time.monotonic() + min(_LONGEST_PAUSE_S, count.took_s / _SHARE)
+            self._done(counted.result())
+
+
+class _Count:
+    def __init__(self, used: dict[int, int]) -> None:
+        self._used = used
+        self.is_wanted = True
+        self.took_s = 0.0
+
+    def __call__(self) -> dict[int, int]:
+        began = time.thread_time()
+        found: dict[int, int] = {}
+        for pid in _without_those_in_their_parents_memory(self._used):
+            if not self.is_wanted:
+                break
+            share = processes.of_a_thread(pid, partial(_own_share, self._used[pid]))
+            # One that has ended may have used its parent's memory until then.
+            found[pid] = 0 if share is None else share
+        self.took_s = time.thread_time() - began
+        return found
+
+
+def _without_those_in_their_parents_memory(pids: Collection[int]) -> list[int]:
+    """A program is started by vfork: until its exec a process has the very memory of its parent, and the kernel shows
+    all of it for both. Where the kernel does not compare memories (kcmp), all are counted."""
+    return [pid for pid in pids if not _is_in_memory_of(pid, processes.parent_of(pid), pids)]
+
+
+def _is_in_memory_of(pid: int, parent: int, counted: Collection[int]) -> bool:
+    if parent not in counted:
+        return False
+    one, other = (processes.of_a_thread(each, _with_memory) for each in (pid, parent))
+    return one is not None and other is not None and kernel.syscall("kcmp", one, other, _KCMP_VM, 0, 0) == 0
+
+
+def _with_memory(thread: int) -> int | None:
+    return None if of_statm(thread) is None else thread
+
+
+def _own_share(used: int, thread: int) -> int | None:
+    """The memory of its process, of what that shares with others a part; files that it maps and that are no memory left
+    out. None: the thread has ended."""
+    try:
+        with open(f"/proc/{thread}/smaps_rollup", "rb") as file:
+            fields = dict(line.split(b":", 1) for line in file.read().splitlines()[1:])
+            return sum(int(fields[name].split()[0]) for name in (b"Pss_Anon", b"Pss_Shmem")) * 1024
+    except ProcessLookupError:
+        return None
+    except (OSError, KeyError, ValueError):
+        # A kernel without the file; or the process is gone.
+        return used if os.path.exists(f"/proc/{thread}") else None
+
+
+@dataclass(frozen=True)
+class Statm:
+    """Of one process, in bytes."""
+
+    resident: int
+    # Of it, what can be another's too: of files, and of what processes share.
+    shared: int
+    # All that it has asked for and may write to; 0 where this kernel does not tell.
+    asked: int
+
+
+def of_statm(thread: int) -> Statm | None:
+    """None: the thread has ended."""
+    page = resource.getpagesize()
+    try:
+        with open(f"/proc/{thread}/statm", "rb") as file:
+            size, resident, shared, _, _, asked, _ = (int(pages) * page for pages in file.read().split())
+    except (OSError, ValueError):
+        return None
+    return Statm(resident, shared, asked) if size else None
+
+
+@dataclass(frozen=True)
+class Status:
+    """Of one process, in bytes; 0 where this kernel does not tell."""
+
+    # Memory that is mapped shared: what is no memory, such as libraries, left out.
+    shared: int = 0
+    # Page tables, which are the kernel's own memory.
+    tables: int = 0
+
+
+def of_status(pid: int) -> Status:
+    return processes.of_a_thread(pid, _of_status) or Status()
+
+
+def _of_status(thread: int) -> Status | None:
+    fields: dict[bytes, int] = {}
+    with contextlib.suppress(OSError, ValueError), open(f"/proc/{thread}/status", "rb") as file:
+        for line in file:
+            name, _, value = line.partition(b":")
+            if name in (b"VmSize", b"RssShmem", b"VmPTE"):
+                fields[name] = int(value.split()[0]) * 1024
+    return Status(fields.get(b"RssShmem", 0), fields.get(b"VmPTE", 0)) if fields else None

@@ -1,0 +1,119 @@
+"""What a run starts from: the request, what the worker was provisioned with, and whether both are in order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ...child.network import Network, network_of
+from ...wire import frames
+from ...wire.limits import Limits
+from .json_check import is_memory, problem_of
+from .secret import Secret
+
+# The check of a longer text takes longer than other runs should wait for the event loop. The router has read it byte by
+# byte, and the child refuses one of another form.
+_CHECKED_BYTES = 64 * 1024
+
+
+class BadStart(ValueError):
+    """The caller's request cannot be run; the text may be shown to it."""
+
+
+@dataclass(frozen=True)
+class Provision:
+    project: str
+    # Which of the project's values these are.
+    version: str
+    secrets: tuple[Secret, ...]
+    settings: dict[str, str]
+    limits: Limits
+    # Whether runs expect a route to the network.
+    network: bool = False
+
+
+@dataclass(frozen=True)
+class Start:
+    """Prints without what the request carries."""
+
+    execution_id: str
+    code: str = field(repr=False)
+    timeout_ms: int
+    settings: dict[str, str] = field(repr=False)
+    memory_json: str = field(repr=False)
+    secrets: tuple[Secret, ...]
+    project_settings: dict[str, str]
+    limits: Limits
+    probe: bool = False
+    network: Network | None = field(default=None, repr=False)
+
+    def frames(self, proxy_port: int | None = None) -> bytes:
+        """GIVEN and START for the child. `proxy_port`: where the run finds its proxy, if it has one.
+
+        Apart, because the script's numbers may depend on what stands in START, and must not on secrets.
+        """
+        given = {
+            "probe": self.probe,
+            "secrets": {secret.name: secret.reveal() for secret in self.secrets},
+            "network": None if self.network is None or proxy_port is None else self.network.for_child(proxy_port),
+        }
+        start = {
+            "code": self.code,
+            "settings": self.settings,
+            "memory_json": self.memory_json,
+            "project_settings": self.project_settings,
+        }
+        kinds = ((frames.GIVEN, given), (frames.START, start))
+        return b"".join(frames.pack(kind, json.dumps(text, ensure_ascii=False).encode()) for kind, text in kinds)
+
+
+def provision_of(request: Any) -> Provision:
+    """Raises BadStart when a limit is missing: 0 would stop every run, and none would be no limit."""
+    limits = Limits(
+        max_output_bytes=request.limits.max_output_bytes,
+        max_result_bytes=request.limits.max_result_bytes,
+        memory_bytes=request.limits.memory_bytes,
+        disk_bytes=request.limits.disk_bytes,
+        pids=request.limits.pids,
+        cpus=request.limits.cpus,
+        network=request.network,
+    )
+    wrong = [f"{name}={value}" for name, value in asdict(limits).items() if value is not False and not value > 0]
+    if wrong:
+        raise BadStart(f"every limit must be above 0; got {', '.join(wrong)}")
+    secrets = tuple(Secret(secret.name, secret.value) for secret in request.secrets)
+    return Provision(
+        request.project, request.secrets_version, secrets, _sorted(request.settings), limits, request.network
+    )
+
+
+def _sorted(settings: Mapping[str, str]) -> dict[str, str]:
+    """Because a map of protobuf's has another order in each process, and a script's objects would lie elsewhere."""
+    return dict(sorted(settings.items()))
+
+
+def start_of(request: Any, provision: Provision) -> Start:
+    if request.timeout_ms <= 0:
+        raise BadStart(f"timeout_ms must be above 0; got {request.timeout_ms}")
+    if provision.network != request.HasField("network"):
+        # Without its route a run would have another network than its project's file says.
+        raise BadStart(f"network must be given exactly for a project with one; this has {provision.network}")
+    memory_json: str = request.memory_json
+    text = memory_json.encode()
+    if text not in (b"", b"{}") and len(text) <= _CHECKED_BYTES:
+        problem = problem_of(text) or (None if is_memory(text) else "it is not of the form {category: {key: value}}")
+        if problem is not None:
+            raise BadStart(f"memory_json cannot be used: {problem}")
+    return Start(
+        execution_id=request.execution_id,
+        code=request.code,
+        timeout_ms=request.timeout_ms,
+        settings=_sorted(request.settings),
+        memory_json=memory_json,
+        secrets=provision.secrets,
+        project_settings=provision.settings,
+        limits=provision.limits,
+        network=network_of(request.network) if provision.network else None,
+    )

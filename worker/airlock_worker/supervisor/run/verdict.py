@@ -1,0 +1,141 @@
+"""How a run ended, from all that is known of it. Exactly one verdict, and none that calls something lost a success."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass, replace
+
+from ...wire import limits_text
+from ...wire.limits import Limits
+from ..run_process import signal_name
+
+# The ends a child may claim once the script has begun. Each says that the script ran, and a script can bring each about
+# by itself: a claim costs nobody else. The other ends are seen from outside.
+CLAIMABLE = frozenset(
+    {"completed", "script_error", "exit_nonzero", "out_of_memory", "result_invalid", "result_too_large"}
+)
+# "Nothing ran" is believed only until then: whoever reads it may run the script again.
+CLAIMABLE_BEFORE = frozenset({"start_failed", "out_of_memory"})
+
+
+# The script was stopped wherever it was.
+KILLS = frozenset({"timeout", "killed", "out_of_memory", "worker_lost"})
+
+
+@dataclass(frozen=True)
+class Verdict:
+    # The name of an EndReason, in lower case and without its prefix.
+    end: str
+    # Empty when completed.
+    error: str
+    # Why the worker should be replaced; empty when nothing speaks against it.
+    retire: str = ""
+
+
+def of_status(status: int | None, killed_by_us: bool, *, own_pids: bool) -> Verdict:
+    """The verdict on a child that ended without its last word. `own_pids`: the run saw no processes but its own."""
+    if status is None:
+        return Verdict("worker_lost", "The worker process that ran the script was lost.")
+    if os.WIFSIGNALED(status):
+        name = signal_name(os.WTERMSIG(status))
+        if is_sigkill(status) and not killed_by_us:
+            text = "The script's process was killed by SIGKILL: by itself, or by the kernel for lack of memory."
+            # Who can send this signal to other processes may have sent it to those that the worker needs.
+            retire = "" if own_pids else "a run was killed by a SIGKILL that was not the worker's"
+            return Verdict("killed", text, retire)
+        return Verdict("killed", f"The script's process was killed by {name}.")
+    code = os.WEXITSTATUS(status)
+    if code != 0:
+        return Verdict("exit_nonzero", f"The script ended with exit status {code}.")
+    return Verdict(
+        "script_error",
+        "The script's process ended by os._exit or closed Airlock's control pipe: "
+        "its result and buffered output may be lost.",
+    )
+
+
+def of_no_beginning(status: int) -> Verdict:
+    """The verdict on a child that ended before it came to the script's code, and without a word."""
+    name = signal_name(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else f"exit status {os.WEXITSTATUS(status)}"
+    return Verdict("start_failed", f"The script was not started: the process made for it ended before ({name}).")
+
+
+def of_memory(limits: Limits) -> Verdict:
+    """The kernel's own kill says nothing against the worker: it stays within the run's cgroup."""
+    return Verdict("out_of_memory", f"The kernel killed the script for lack of memory: {_of_run(limits)} All was used.")
+
+
+def of_container_memory(limits: Limits) -> Verdict:
+    text = (
+        "The kernel killed the script for lack of memory: what its worker may have was used up, by this run and those "
+        f"of the worker that are paused. Of it {_of_run(limits)}"
+    )
+    return Verdict("out_of_memory", text, retire="the kernel killed a run because the worker had no memory left")
+
+
+def of_run_memory(used: int, limits: Limits) -> Verdict:
+    text = f"The script was stopped for lack of memory: {_of_run(limits)} They used {used >> 20} MB."
+    return Verdict("out_of_memory", text)
+
+
+def of_process_memory(used: int, limits: Limits) -> Verdict:
+    text = f"The script was stopped for lack of memory: {limits_text.of_process_memory(used, limits)}"
+    return Verdict("out_of_memory", text)
+
+
+def _of_run(limits: Limits) -> str:
+    memory_mb, disk_mb = limits.memory_bytes >> 20, limits.disk_bytes >> 20
+    return (
+        f"all processes of a run together may have {memory_mb} MB, and its files {disk_mb} MB "
+        "(memory_mb and disk_mb in the project's limits)."
+    )
+
+
+def with_oom_kills(ended: Verdict, kills: int) -> Verdict:
+    """Tells what the script itself may not know: why a process that it started is gone."""
+    if kills == 0 or ended.end in ("completed", "out_of_memory"):
+        return ended
+    text = f"(The kernel killed {kills} of the run's processes for lack of memory.)"
+    return replace(ended, error=f"{ended.error}\n{text}")
+
+
+def with_refusals(ended: Verdict, limits: Limits, most_processes: int | None) -> Verdict:
+    """Tells a script that failed what it cannot know: that it was not its own limit for which a process was refused."""
+    if ended.end not in ("script_error", "exit_nonzero"):
+        return ended
+    error = ended.error.replace(f"\n({limits_text.of_pids(limits)})", "")
+    return replace(ended, error=f"{error}\n({no_room_text(most_processes)})")
+
+
+def no_room_text(most_processes: int | None) -> str:
+    most = "as many as it may have" if most_processes is None else f"{most_processes}, as many as it may have"
+    return (
+        f"The script's worker was refused a process or thread, since it has {most}: "
+        "those of paused executions are among them. Answer or cancel some of these."
+    )
+
+
+def is_sigkill(status: int) -> bool:
+    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+
+
+def of_timeout(timeout_ms: int) -> Verdict:
+    text = f"The script ran longer than its timeout of {timeout_ms / 1000:g} s and was stopped."
+    return Verdict("timeout", f"{text} A request may ask for another timeout, up to the limit of its project.")
+
+
+def of_crowd(limit: int) -> Verdict:
+    return Verdict("killed", f"The script had more than {limit} processes at once and was stopped.")
+
+
+def of_violation(what: str) -> Verdict:
+    return Verdict(
+        "script_error",
+        f"The script wrote to Airlock's own descriptor ({what}) and was stopped; its result is lost.",
+        retire="a run wrote to its control pipe",
+    )
+
+
+def of_large_result(size: int, limit: int) -> Verdict:
+    return Verdict("result_too_large", f"The result is {size} bytes of JSON; the limit is {limit}.")

@@ -1,0 +1,232 @@
+"""The worker's gRPC service. It runs no script: it hands each to a run child and watches over it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import grpc
+
+from ..cgroups.outer_cgroup import OuterCgroup
+from .identity import for_callers_only
+from .log import log
+from .messages import SERVICE, Messages
+from .run.attachable_run import AttachableRun
+from .run.attachable_runs import AttachableRuns
+from .run.run import Run
+from .run.start import BadStart, Provision, provision_of, start_of
+from .run.verdict import no_room_text
+from .run_process import RunProcess
+from .status import StatusBoard
+from .tunnels.tunnels import Tunnels
+from .worker_id_check import refuse_unless_for
+from .zygote_link import NoSpare, ZygoteLink
+
+# From the kill of a run's processes until they are gone.
+_GONE_S = 5.0
+
+
+class Supervisor:
+    def __init__(
+        self,
+        messages: Messages,
+        link: ZygoteLink,
+        board: StatusBoard,
+        *,
+        worker_id: str,
+        grace_s: float,
+        output_dir: str,
+        outer: OuterCgroup,
+    ) -> None:
+        """`worker_id`: how callers name this worker. `grace_s`: so long a run goes on that has lost its caller.
+        `output_dir`: for files that hold what scripts printed.
+        """
+        self._messages = messages
+        self._worker_id = worker_id
+        self._link = link
+        self._board = board
+        self._tunnels = Tunnels(messages, worker_id)
+        self._output_dir = output_dir
+        self._outer = outer
+        self._held = AttachableRuns(grace_s)
+        self._provision: Provision | None = None
+        self._endings: set[asyncio.Task[None]] = set()
+        # Until the processes are gone, which may be after the run has told its end.
+        self._processes: dict[Run, RunProcess] = {}
+        # Until the probe run is over, no spare is made.
+        self._spares: int | None = None
+
+    def use_spares(self, count: int) -> None:
+        self._spares = count
+        self._keep_spares()
+
+    def _keep_spares(self) -> None:
+        if self._spares is not None and self._provision is not None:
+            self._link.keep_spares(self._spares, self._provision.limits)
+
+    async def provision(self, request: Any, context: Any) -> Any:
+        await refuse_unless_for(self._worker_id, request.worker_id, context)
+        try:
+            self._provision = provision_of(request)
+        except BadStart as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        self._keep_spares()
+        log("info", "provisioned", project=request.project, secrets=len(request.secrets))
+        return self._messages.ProvisionResponse()
+
+    async def watch_status(self, request: Any, context: Any) -> None:
+        await refuse_unless_for(self._worker_id, request.worker_id, context)
+        watcher = self._board.watch()
+        try:
+            while (status := await watcher.queue.get()) is not None:
+                layers = [
+                    self._messages.IsolationLayer(name=layer.name, in_force=layer.in_force, detail=layer.detail)
+                    for layer in status.posture.layers
+                ]
+                facts = [
+                    self._messages.IsolationFact(name=fact.name, values=fact.values) for fact in status.posture.facts
+                ]
+                packages = [
+                    self._messages.InstalledPackage(name=package.name, version=package.version)
+                    for package in status.posture.packages
+                ]
+                state = f"WORKER_STATE_{status.state.upper()}"
+                response = self._messages.WatchStatusResponse(
+                    state=state,
+                    detail=status.detail,
+                    isolation_layers=layers,
+                    isolation_facts=facts,
+                    installed_packages=packages,
+                )
+                await context.write(response)
+                watcher.queue.task_done()
+        finally:
+            self._board.leave(watcher)
+
+    async def run(self, request_iterator: Any, context: Any) -> None:
+        message = await context.read()
+        first = None if message is grpc.aio.EOF else message.WhichOneof("message")
+        if first == "start":
+            await refuse_unless_for(self._worker_id, message.start.worker_id, context)
+            held = await self._begin(message.start, context)
+            if held is not None:
+                await held.serve(context, message.start.epoch)
+        elif first == "attach":
+            await refuse_unless_for(self._worker_id, message.attach.worker_id, context)
+            held = await self._found(message.attach.execution_id, context)
+            await held.serve(context, message.attach.epoch)
+        else:
+            text = "the first message of a Run must be its start or an attach"
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, text)
+
+    async def _found(self, execution_id: str, context: Any) -> AttachableRun:
+        held = await self._held.find(execution_id)
+        if held is None and self._held.has_had(execution_id):
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the run is over, and nobody came for it in time")
+        if held is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "this run has never been here")
+        assert held is not None
+        return held
+
+    async def _begin(self, message: Any, context: Any) -> AttachableRun | None:
+        """None: it was not started, and the caller has been told why."""
+        if self._board.current.state in ("starting", "failed"):
+            text = f"the worker is {self._board.current.state}"
+            await context.abort(grpc.StatusCode.UNAVAILABLE, text)
+        if self._provision is None:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the worker has not been provisioned")
+            return None
+        if message.secrets_version not in ("", self._provision.version):
+            # The sanitizer looks for the values that the caller named, and for no others.
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the worker has other values by now")
+            return None
+        try:
+            start = start_of(message, self._provision)
+        except BadStart as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+            return None
+        if not self._held.reserve(start.execution_id):
+            await context.abort(grpc.StatusCode.ALREADY_EXISTS, "this run is or was here")
+        counted = self._outer.counts()
+        try:
+            await self._make_room()
+            process = await self._link.take()
+        except NoSpare as error:
+            self._held.refuse(start.execution_id)
+            refused = (self._outer.counts() - counted).refused
+            why = no_room_text(self._outer.most_processes()) if refused else f"{error}."
+            await self._not_started(context, why)
+            return None
+        except asyncio.CancelledError:
+            self._held.release(start.execution_id)
+            raise
+        run = Run(process, start, self._messages, self._board, self._tunnels, self._output_dir, self._outer)
+        self._own(self._conduct(run, process))
+        return self._held.hold(start.execution_id, run)
+
+    async def _conduct(self, run: Run, process: RunProcess) -> None:
+        """Not part of the call: it goes on when that breaks."""
+        self._processes[run] = process
+        try:
+            await run.conduct()
+        except Exception as error:
+            log("error", "a run broke off", error=repr(error))
+            raise
+        finally:
+            if not run.record.finished:
+                run.record.break_off()
+            _, pending = await asyncio.wait({process.exited}, timeout=_GONE_S)
+            del self._processes[run]
+            if pending:
+                self._board.change("retiring", "the processes of a run could not be ended")
+            await process.release()
+
+    async def _make_room(self) -> None:
+        """What the processes of runs that have told their end still hold of the worker's memory is the next run's."""
+        going = {process.exited for run, process in self._processes.items() if run.record.finished}
+        if going:
+            await asyncio.wait(going, timeout=_GONE_S)
+
+    async def _not_started(self, context: Any, why: str) -> None:
+        error = self._messages.RunDocument(kind="KIND_ERROR", data=f"The script was not started: {why}".encode())
+        await context.write(self._messages.RunResponse(document=error))
+        finished = self._messages.RunFinished(
+            end_reason="END_REASON_START_FAILED", truncated=self._messages.Truncated()
+        )
+        await context.write(self._messages.RunResponse(finished=finished))
+        # Nothing of it is kept; the call ends like every other, when its caller is done with it.
+        while await context.read() is not grpc.aio.EOF:
+            pass
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
+
+    async def runs_ended(self, timeout_s: float) -> None:
+        """Waits until every run has sent its end to whoever follows it, but not for ever."""
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while (self._endings or self._held.any_followed()) and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.005)
+
+    def handlers(self, *, check_identity: bool = False) -> grpc.GenericRpcHandler:
+        behaviours: dict[str, Callable[[Any, Any], Any]] = {
+            "Provision": self.provision,
+            "WatchStatus": self.watch_status,
+            "Run": self.run,
+            "Tunnel": self._tunnels.serve,
+        }
+        if check_identity:
+            behaviours = {name: for_callers_only(name, behaviour) for name, behaviour in behaviours.items()}
+        makers = {
+            (False, False): grpc.unary_unary_rpc_method_handler,
+            (False, True): grpc.unary_stream_rpc_method_handler,
+            (True, True): grpc.stream_stream_rpc_method_handler,
+        }
+        handlers = {
+            name: makers[streams](behaviours[name], request.FromString, response.SerializeToString)
+            for name, request, response, *shape in self._messages.methods()
+            for streams in [(shape[0], shape[1])]
+        }
+        return grpc.method_handlers_generic_handler(SERVICE, handlers)

@@ -1,0 +1,1 @@
+"""The connections of runs to the egress service, through the supervisor."""

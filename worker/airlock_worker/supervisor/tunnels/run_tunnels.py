@@ -1,0 +1,105 @@
+"""Brings the connections of one run together with the tunnels that the egress service keeps open for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any
+
+from ..log import log
+from ..messages import Messages
+from .carry import Connection, carry
+
+# As many as the egress service carries.
+_MAX_CONNECTIONS = 256
+# So long a tunnel waits for its run to start, and a connection for a tunnel.
+_PATIENCE_S = 30.0
+
+
+class RunTunnels:
+    """Either may come first: a tunnel, before the run itself even, or a connection."""
+
+    def __init__(self) -> None:
+        self.has_run = False
+        self._idle: deque[asyncio.Future[Connection | None]] = deque()
+        self._queued: dict[Connection, asyncio.TimerHandle] = {}
+        self._connections: set[Connection] = set()
+        self._carrying: set[asyncio.Task[None]] = set()
+
+    @property
+    def waiting(self) -> int:
+        """How many tunnels wait for a connection."""
+        return len(self._idle)
+
+    def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Takes over a connection from inside the run; the next tunnel carries it."""
+        if not self.has_run or len(self._connections) >= _MAX_CONNECTIONS:
+            writer.transport.abort()
+            return
+        connection = Connection(reader, writer)
+        self._connections.add(connection)
+        self._offer(connection)
+
+    def _offer(self, connection: Connection) -> None:
+        if self._idle:
+            self._idle.popleft().set_result(connection)
+        else:
+            timer = asyncio.get_running_loop().call_later(_PATIENCE_S, self._give_up, connection)
+            self._queued[connection] = timer
+
+    def _give_up(self, connection: Connection) -> None:
+        del self._queued[connection]
+        self._drop(connection)
+        log("error", "the egress service has no tunnel for a connection")
+
+    def _drop(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        connection.writer.transport.abort()
+
+    async def serve(self, context: Any, messages: Messages) -> None:
+        """One tunnel: waits for a connection and carries it. Returns at its end, and when there is no run."""
+        connection = await self._next()
+        if connection is None:
+            return
+        carrying = asyncio.ensure_future(carry(connection, len(self._queued), context, messages))
+        self._carrying.add(carrying)
+        try:
+            await asyncio.wait({carrying})
+            if not carrying.cancelled():
+                carrying.result()
+        finally:
+            carrying.cancel()
+            self._carrying.discard(carrying)
+            self._drop(connection)
+
+    async def _next(self) -> Connection | None:
+        if self._queued:
+            first = next(iter(self._queued))
+            self._queued.pop(first).cancel()
+            return first
+        idle: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
+        self._idle.append(idle)
+        try:
+            await asyncio.wait({idle}, timeout=_PATIENCE_S)
+            return await idle if idle.done() or self.has_run else None
+        except asyncio.CancelledError:
+            if idle.done() and not idle.cancelled() and (connection := idle.result()) is not None:
+                # It was given to this tunnel in the moment in which that was cancelled.
+                self._offer(connection)
+            raise
+        finally:
+            if idle in self._idle:
+                self._idle.remove(idle)
+
+    def close(self) -> None:
+        """The run is over: nothing of it is carried any further."""
+        self.has_run = False
+        while self._idle:
+            self._idle.popleft().set_result(None)
+        for carrying in self._carrying:
+            carrying.cancel()
+        for timer in self._queued.values():
+            timer.cancel()
+        self._queued.clear()
+        for connection in list(self._connections):
+            self._drop(connection)

@@ -1,0 +1,141 @@
+"""How the zygote gets into its tree: by starting anew there, as a program that knows nothing of the machine.
+
+Whatever a script can read about its own process, `/proc/self/cmdline`, `/proc/self/environ`, `sys.orig_argv` and
+`sys.path` among it, is what the second start was given: the same for every worker. What the first one was told and has
+found out crosses in a file in memory, whose descriptor is closed before anything else happens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..cgroups.cgroup_limits import Place
+from ..interpreter.heap import Heap
+from ..linux import kernel
+from ..sandbox import namespace_setup, tree
+from ..sandbox.context import SandboxContext
+from ..sandbox.mounts import PRIVATE_SCRATCH
+from ..sandbox.programs import ProgramsMissing
+from . import preload
+
+# Above all that the supervisor hands over.
+_ORDER_FD = 200
+# All of the standard library that the zygote imports. It comes before the first module of Airlock, because its classes
+# would lie elsewhere when Airlock's modules are compiled, which follows whether their .pyc files can be read.
+STANDARD_LIBRARY = (
+    "__future__, _json, _socket, argparse, array, ast, atexit, collections.abc, contextlib, ctypes, dataclasses, "
+    "datetime, decimal, difflib, enum, errno, fcntl, functools, gc, hashlib, importlib.machinery, importlib.metadata, "
+    "importlib.util, inspect, io, json, linecache, math, mmap, pathlib, random, re, resource, select, shutil, signal, "
+    "socket, stat, struct, tempfile, textwrap, threading, traceback, types, typing, weakref"
+)
+_PROGRAM = f"import {STANDARD_LIBRARY}; from airlock_worker.zygote.zygote import main; main()"
+_ARGUMENTS = ["-s", "-P", "-c", _PROGRAM]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the supervisor wants of the zygote, which stands where its runs will be."""
+
+    link: socket.socket
+    context: SandboxContext
+    modules: list[str]
+    distributions: list[str]
+    cgroups: list[Place]
+    # Why there are not all; empty when there are.
+    cgroup_problem: str
+
+
+def enter() -> Order:
+    """Returns in the second start. Ends the process when no tree can be made as it was asked for."""
+    if len(sys.argv) > 1:
+        _start_anew(_parsed())
+    # The standard library lies the same in every worker. Airlock's modules may have been compiled, and what comes next
+    # follows the machine. Of Airlock's, a script's `re.purge()` must free nothing.
+    re.purge()
+    Heap().begin_anew()
+    if os.geteuid() != 0:
+        with contextlib.suppress(OSError):
+            kernel.keep_capabilities_to_oneself()
+    with open(_ORDER_FD, encoding="utf-8") as file:
+        order = json.load(file)
+    link = socket.socket(fileno=order["link"])
+    link.set_inheritable(False)
+    context = SandboxContext(**order["context"])
+    places = [Place(**place) for place in order["cgroups"]]
+    for place in places:
+        os.set_inheritable(place.directory, False)
+    return Order(link, context, order["modules"], order["distributions"], places, order["cgroup_problem"])
+
+
+def _parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--link", type=int, required=True)
+    parser.add_argument("--run-dir", required=True)
+    parser.add_argument("--import", dest="modules", action="append", default=[])
+    parser.add_argument("--import-of", dest="distributions", action="append", default=[])
+    parser.add_argument("--programs", required=True, help="of the tree, with commas between")
+    parser.add_argument("--cgroups", required=True, help="places for the cgroups of runs, as JSON")
+    parser.add_argument("--cgroup-problem", required=True, help="why there are not all; empty when there are")
+    return parser.parse_args()
+
+
+def _start_anew(options: argparse.Namespace) -> None:
+    # The kernel keeps it over the start that follows.
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    # The supervisor lets nobody else look at what it makes; the tree is for runs, which are other users.
+    os.umask(0o022)
+    context = SandboxContext(options.run_dir)
+    contents = tree.Contents(
+        interpreter=sys.executable,
+        environment=sys.prefix if sys.prefix != sys.base_prefix else None,
+        worker=preload.PACKAGE_ROOT,
+        keep=preload.paths_to_keep(),
+        programs=[name for name in options.programs.split(",") if name],
+    )
+    try:
+        namespace_setup.make_tree(context, contents)
+    except ProgramsMissing as error:
+        with socket.socket(fileno=options.link) as link:
+            link.send(json.dumps({"failed": str(error)}).encode())
+        sys.exit(1)
+    python, environment = sys.executable, dict(os.environ)
+    if context.minimal_tree:
+        python = tree.inside(python, contents)
+        # As in a run, since packages keep what they find when they are imported.
+        os.mkdir(PRIVATE_SCRATCH, 0o700)
+        os.chdir(PRIVATE_SCRATCH)
+        environment.update(HOME=PRIVATE_SCRATCH, TMPDIR=PRIVATE_SCRATCH, PYTHONPATH=tree.WORKER)
+    order = {
+        "link": options.link,
+        "context": asdict(context),
+        "modules": options.modules,
+        "distributions": options.distributions,
+        "cgroups": json.loads(options.cgroups),
+        "cgroup_problem": options.cgroup_problem,
+    }
+    _exec(python, environment, order)
+
+
+def _exec(python: str, environment: Mapping[str, str], order: Mapping[str, Any]) -> None:
+    text = os.memfd_create("order")
+    os.write(text, json.dumps(order).encode())
+    os.lseek(text, 0, os.SEEK_SET)
+    os.dup2(text, _ORDER_FD)
+    with contextlib.suppress(OSError):
+        # Addresses decide the order of some sets.
+        kernel.fix_addresses()
+    if os.geteuid() != 0:
+        # Those of a user namespace of our own, where there is one.
+        with contextlib.suppress(OSError):
+            kernel.keep_capabilities_over_exec()
+    os.execve(python, [python, *_ARGUMENTS], environment)

@@ -1,0 +1,142 @@
+"""What the zygote imports before the first fork, so that no run has to."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.metadata
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from .. import own_builtins
+from ..interpreter import tls_contexts
+from ..interpreter.import_hooks import on_import
+from ..linux import kernel, processes
+from ..sandbox import tree
+
+_ERROR_LINES = 12
+# They cross the link in one packet.
+_MAX_LEFT_OUT, _MAX_REASON = 20, 300
+# What some distributions install by mistake, and nobody imports.
+_NO_LIBRARY = frozenset({"test", "tests", "docs", "doc", "example", "examples", "benchmarks"})
+PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
+
+
+@dataclass(frozen=True)
+class Imported:
+    # The import that failed, in the package's own words; None: none that had to succeed.
+    problem: str | None = None
+    # Modules of packages that cannot be imported beforehand, each with the reason. Scripts may import them, or not.
+    left_out: tuple[str, ...] = ()
+
+
+def import_all(
+    modules: list[str],
+    distributions: list[str],
+    skipped: Mapping[str, str],
+    begins: Callable[[str | None], None],
+    left_processes: Callable[[str], NoReturn],
+) -> Imported:
+    """The project names `modules` itself, and each must be there. A distribution may bring modules that need packages
+    which the project does not have, and `skipped`, each with its reason, are not even tried. `begins` is told which of
+    a distribution's modules comes next, since an import may end the process. `left_processes` is called, and must not
+    return, when that module has started processes which are still there: they would be no run's.
+    """
+    name, left_out = "", []
+    tls_contexts.watch()
+    try:
+        for name in modules:
+            importlib.import_module(name)
+        # What the project has imported in any case cannot be left out.
+        _end_processes()
+        for distribution in distributions:
+            name = distribution
+            for name in top_level_modules(distribution):
+                begins(name)
+                problem = skipped.get(name) or _attempt(name)
+                if _has_processes():
+                    left_processes(name)
+                if problem is not None:
+                    left_out.append(f"{name}: {problem}"[:_MAX_REASON])
+        begins(None)
+        if "numpy" in sys.modules:
+            # numpy loads it on first use; every run seeds it.
+            importlib.import_module("numpy.random")
+    except BaseException as error:
+        lines = "".join(traceback.format_exception(error, limit=-3)).strip().splitlines()
+        return Imported(f"import of {name} failed:\n" + "\n".join(lines[-_ERROR_LINES:]))
+    finally:
+        tls_contexts.stop_watching(sys.modules.get("ssl"))
+    _end_processes()
+    on_import("pandas", _show_whole_cells)
+    return Imported(left_out=tuple(left_out[:_MAX_LEFT_OUT]))
+
+
+def _attempt(module: str) -> str | None:
+    try:
+        importlib.import_module(module)
+    except (Exception, SystemExit) as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def _has_processes() -> bool:
+    """Whether a package has started any that did not end by themselves."""
+    _stop_resource_tracker()
+    _reap()
+    return bool(processes.children_of(os.getpid()))
+
+
+def _reap() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _end_processes() -> None:
+    _stop_resource_tracker()
+    processes.kill_orphans(())
+
+
+def _stop_resource_tracker() -> None:
+    """A package may have made multiprocessing start this process. Run children could not speak to it."""
+    tracker = sys.modules.get("multiprocessing.resource_tracker")
+    if tracker is not None:
+        with contextlib.suppress(Exception):
+            tracker._resource_tracker._stop()
+
+
+def _show_whole_cells(pandas: Any) -> None:
+    """A printed table has the usual rows and columns, but cuts no text: a part of a secret would not be found."""
+    pandas.set_option("display.max_colwidth", None)
+
+
+def top_level_modules(distribution: str) -> list[str]:
+    """The importable names of an installed distribution, private ones and namespaces of data left out."""
+    wanted = importlib.metadata.distribution(distribution).metadata["Name"]
+    packages = importlib.metadata.packages_distributions()
+    names = [module for module, owners in packages.items() if wanted in owners]
+    return sorted(
+        name for name in names if name.isidentifier() and not name.startswith("_") and name not in _NO_LIBRARY
+    )
+
+
+def paths_to_keep() -> tuple[str, ...]:
+    """Directories the interpreter needs; they stay reachable when private mounts hide the rest."""
+    paths = {sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.path.realpath(sys.executable)), *sys.path}
+    # A venv's interpreter may be a link to one that is a link.
+    return tuple({os.path.abspath(path) for path in paths if os.path.isdir(path)})
+
+
+def forget_worker_path() -> None:
+    """Scripts have no business with the worker's own modules, all of which are loaded by now."""
+    sys.path[:] = [path for path in sys.path if path != PACKAGE_ROOT]
+    # Where there is no tree it is no mount.
+    with contextlib.suppress(OSError):
+        kernel.unmount(tree.WORKER)
+    own_builtins.leave()
