@@ -12,7 +12,7 @@ type Rule = {
 
 /**
  * Who may call what, for every RPC there is; what is not here is refused to everybody. The worker, which is Python,
- * has its own rows once more in worker/airlock_worker/identity.py.
+ * has its own rows once more in worker/airlock_worker/supervisor/identity.py.
  */
 export const RULES: Readonly<Record<string, Rule>> = {
   ...rules("router", "RouterService", {

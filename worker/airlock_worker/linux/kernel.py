@@ -227,7 +227,7 @@ def reset_signal(number: int) -> None:
 def fix_addresses() -> None:
     """From the next exec on this process and its children are laid out the same each time."""
     soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
-    # SandboxContext for a larger stack moves all below it, and for one without limit the kernel begins at the other end.
+    # Room for a larger stack moves all below it, and for one without limit the kernel begins at the other end.
     if soft == resource.RLIM_INFINITY or soft > _LARGEST_STACK:
         resource.setrlimit(resource.RLIMIT_STACK, (_USUAL_STACK, hard))
     _check(_libc.personality(ctypes.c_ulong(_personality() | ADDR_NO_RANDOMIZE)), "personality")
