@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { PYTHON } from "../cli/tools.ts";
-import { postgresMissing } from "../test/support/postgres.ts";
+import { postgresMissing } from "../test/harness/postgres.ts";
 import { dockerRunContender, pythonContender } from "./contenders/command.ts";
 import type { Contender } from "./contenders/contender.ts";
 import { startJupyter } from "./contenders/jupyter.ts";

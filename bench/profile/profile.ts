@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { table } from "../../cli/terminal/table.ts";
 import { PYTHON } from "../../cli/tools.ts";
-import { startAirlock } from "../../test/support/airlock.ts";
+import { startAirlock } from "../../test/harness/airlock.ts";
 import { type HttpClient, httpClient } from "../clients/http.ts";
 import { execute } from "../clients/rest.ts";
 import { digits } from "../report/numbers.ts";

@@ -2,7 +2,7 @@ import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { startAirlock } from "../../test/support/airlock.ts";
+import { startAirlock } from "../../test/harness/airlock.ts";
 import type { Row } from "../bench.ts";
 import { type HttpClient, httpClient } from "../clients/http.ts";
 import { execute } from "../clients/rest.ts";

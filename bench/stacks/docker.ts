@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import Docker from "dockerode";
 import { LABEL } from "../../services/pool-manager/drivers/docker/names.ts";
-import { startAirlock } from "../../test/support/airlock.ts";
+import { startAirlock } from "../../test/harness/airlock.ts";
 import { PROJECTS, type ProjectName } from "../projects.ts";
 import { routerAddressOf } from "./embedded.ts";
 import type { Stack } from "./stack.ts";

@@ -1,5 +1,5 @@
 import { readEmbeddedConfig } from "../../cli/embedded/config.ts";
-import { startAirlock, type TestAirlockOptions } from "../../test/support/airlock.ts";
+import { startAirlock, type TestAirlockOptions } from "../../test/harness/airlock.ts";
 import { PROJECTS } from "../projects.ts";
 import { environmentPython } from "./environment.ts";
 import type { Stack } from "./stack.ts";

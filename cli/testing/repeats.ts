@@ -5,10 +5,10 @@ import { CRASHED, type FileTallies, sumOf, type Tally } from "./tally.ts";
  * containers. A race in one of them is reported and does not hold up other work. Every other file has to pass the first time.
  */
 const REPEATED = [
-  /^test\/chaos\//,
-  /^test\/integration\/(network-faults|rolling-restart|router-takeover)\.test\.ts$/,
-  /^test\/e2e\/(soak|load-and-loss|scaling|compose|floods[^/]*)\.test\.ts$/,
-  /^test\/(integration|e2e|security)\/([^/]*-)?docker(-[^/]*)?\.test\.ts$/,
+  /^test\/(chaos|integration\/faults|e2e\/docker)\//,
+  /^test\/integration\/router\/router-takeover\.test\.ts$/,
+  /^test\/e2e\/load\/(soak|load-and-loss|scaling|floods[^/]*)\.test\.ts$/,
+  /^test\/([^/]+\/)*([^/]*-)?docker(-[^/]*)?\.test\.ts$/,
 ];
 
 /** With more failing files than these, the change is at fault and not a race. */

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, it } from "vitest";
-import { postgresMissing } from "../support/postgres.ts";
-import { type PrivateEngine, privateEngineMissing, startPrivateEngine } from "../support/private-engine.ts";
-import { itEndsOnce } from "./whatever-dies.ts";
+import { postgresMissing } from "../harness/postgres.ts";
+import { type PrivateEngine, privateEngineMissing, startPrivateEngine } from "../harness/private-engine.ts";
+import { itEndsOnce } from "./ends-once.ts";
 import { workersInContainers } from "./workers-in-containers.ts";
 
 // As chaos.test.ts, with an engine that is the test's own: killed, it is started again two seconds later.

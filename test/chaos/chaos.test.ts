@@ -1,6 +1,6 @@
 import { describe } from "vitest";
-import { postgresMissing } from "../support/postgres.ts";
-import { itEndsOnce } from "./whatever-dies.ts";
+import { postgresMissing } from "../harness/postgres.ts";
+import { itEndsOnce } from "./ends-once.ts";
 import { workersAsProcesses } from "./workers-as-processes.ts";
 
 // AIRLOCK_CHAOS_EXECUTIONS=1000 is the whole of it; the faults go round until as many have ended, at least once.

@@ -1,4 +1,4 @@
-import type { ExecutionView } from "../support/rest.ts";
+import type { ExecutionView } from "../harness/rest.ts";
 import type { Random } from "./random.ts";
 import type { Script } from "./scripts.ts";
 

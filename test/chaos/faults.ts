@@ -1,8 +1,8 @@
 import { childrenOf, send, treeOf } from "../support/process-tree.ts";
 import type { KeptService } from "./kept-service.ts";
-import type { Place } from "./place.ts";
 import type { Random } from "./random.ts";
 import type { Stage } from "./stage.ts";
+import type { Place } from "./worker-host.ts";
 
 const EVERYWHERE = [
   ...["gateway", "router", "pool-manager", "secrets", "sanitizer", "egress"],

@@ -1,4 +1,4 @@
-import type { ServiceProcess } from "../support/service-process.ts";
+import type { ServiceProcess } from "../harness/service-process.ts";
 
 /** A service that is started again whenever it dies, as compose's restart policy does. */
 export type KeptService = {

@@ -2,11 +2,11 @@ import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { removeTree } from "#common/remove-tree.ts";
+import { startPostgres, type TestDatabase, type TestPostgres } from "../harness/postgres.ts";
+import { startServiceProcess } from "../harness/service-process.ts";
 import { freePort } from "../support/free-port.ts";
-import { startPostgres, type TestDatabase, type TestPostgres } from "../support/postgres.ts";
-import { startServiceProcess } from "../support/service-process.ts";
 import { type KeptService, keepService } from "./kept-service.ts";
-import type { OpenPlace, Place } from "./place.ts";
+import type { OpenPlace, Place } from "./worker-host.ts";
 
 /** Every service as a process of its own that is started again when it dies, over a PostgreSQL of their own. */
 export type Stage = {

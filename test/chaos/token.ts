@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { TestDatabase } from "../support/postgres.ts";
+import type { TestDatabase } from "../harness/postgres.ts";
 
 /** A secret that scripts print. */
 export const TOKEN = `chaos-${randomBytes(12).toString("hex")}-last`;

@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { childrenOf, commandLine, processesNaming, treeOf } from "../support/process-tree.ts";
-import type { OpenPlace } from "./place.ts";
+import type { OpenPlace } from "./worker-host.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const PYTHON = process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python");

@@ -1,13 +1,13 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type Docker from "dockerode";
-import { DOCKER_ENVIRONMENT } from "../support/docker.ts";
-import type { PrivateEngine } from "../support/private-engine.ts";
+import { DOCKER_ENVIRONMENT } from "../harness/docker.ts";
+import type { PrivateEngine } from "../harness/private-engine.ts";
+import { makeCertificates } from "../harness/tls-services.ts";
 import { childrenOf, commandLine, processesNaming } from "../support/process-tree.ts";
-import { makeCertificates } from "../support/tls-services.ts";
 import { FREEZE_MS } from "./faults.ts";
 import { keepService } from "./kept-service.ts";
-import type { OpenPlace } from "./place.ts";
+import type { OpenPlace } from "./worker-host.ts";
 
 // One for all stages on an engine: its images are built once.
 const DEPLOYMENT = "chaos";

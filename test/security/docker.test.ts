@@ -8,8 +8,8 @@ import {
   execIn,
   RUNTIMES,
   startDockerAirlock,
-} from "../support/docker.ts";
-import { type RestClient, restClient } from "../support/rest.ts";
+} from "../harness/docker.ts";
+import { type RestClient, restClient } from "../harness/rest.ts";
 
 const SECRET = "erp-token-41c7d2-zzzz";
 const READY = { timeout: 20_000 };

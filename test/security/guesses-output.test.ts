@@ -5,9 +5,13 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { callUnary } from "#common/grpc/client.ts";
 import { EndReason, type Execution, ExecutionStatus } from "#proto/execution.ts";
 import { SanitizeChannel } from "#proto/sanitizer.ts";
-import { type Harness, type SanitizeStream, startHarness } from "../integration/sanitizer-harness.ts";
-import { startServices, type TestServices } from "../support/services.ts";
-import { Arms, guessOf, pick, randomText, randomValue } from "./guesses.ts";
+import { startServices, type TestServices } from "../harness/services.ts";
+import {
+  type Harness,
+  type SanitizeStream,
+  startHarness,
+} from "../integration/sanitizer/sanitizer-harness.ts";
+import { Arms, guessOf, pick, randomText, randomValue } from "./cases/guesses.ts";
 
 /*
  * A script prints guesses of values that it was not given: brokered ones, and those that a secret had before or will have

@@ -12,8 +12,8 @@ import type { RunningService } from "#common/service/run-service.ts";
 import { EgressServiceClient, type HoldRouteResponse } from "#proto/egress.ts";
 import { startEgress } from "../../services/egress/main.ts";
 import { startSecrets } from "../../services/secrets/main.ts";
-import { startTunnelWorker, type TunnelWorker } from "../support/tunnel-worker.ts";
-import { Arms, type Guess, guessOf, pick, randomText, randomUrl, randomValue } from "./guesses.ts";
+import { startTunnelWorker, type TunnelWorker } from "../harness/tunnel-worker.ts";
+import { Arms, type Guess, guessOf, pick, randomText, randomUrl, randomValue } from "./cases/guesses.ts";
 
 /*
  * A script has a server say guesses of brokered values, and looks at what comes back, in which pieces, and when. Servers

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { describeWithEngine, RUNTIMES } from "../support/docker.ts";
-import type { HostileCase } from "./cases.ts";
-import { playGroups } from "./groups.ts";
-import { type HostileStage, startHostileStage } from "./hostile-stage.ts";
-import { inContainers } from "./in-containers.ts";
-import { expectNothingStored, expectToAnswer } from "./suite.ts";
+import { describeWithEngine, RUNTIMES } from "../harness/docker.ts";
+import type { HostileCase } from "./cases/cases.ts";
+import { playGroups } from "./stage/groups.ts";
+import { type HostileStage, startHostileStage } from "./stage/hostile-stage.ts";
+import { inContainers } from "./stage/in-containers.ts";
+import { expectNothingStored, expectToAnswer } from "./stage/suite.ts";
 
 // The image has Python 3.13, whose stack a recursion may use up before its memory.
 const IN_CONTAINERS: Readonly<Record<string, Partial<HostileCase>>> = {

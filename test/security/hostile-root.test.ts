@@ -1,4 +1,4 @@
-import { ROOT_ACCOUNT } from "../support/account.ts";
-import { hostileSuite } from "./suite.ts";
+import { ROOT_ACCOUNT } from "../harness/account.ts";
+import { hostileSuite } from "./stage/suite.ts";
 
 hostileSuite(ROOT_ACCOUNT);

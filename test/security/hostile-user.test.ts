@@ -1,4 +1,4 @@
-import { ORDINARY_ACCOUNT } from "../support/account.ts";
-import { hostileSuite } from "./suite.ts";
+import { ORDINARY_ACCOUNT } from "../harness/account.ts";
+import { hostileSuite } from "./stage/suite.ts";
 
 hostileSuite(ORDINARY_ACCOUNT);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type NetworkStage, startNetworkStage } from "./network-stage.ts";
+import { type NetworkStage, startNetworkStage } from "./stage/network-stage.ts";
 
 let stage: NetworkStage;
 

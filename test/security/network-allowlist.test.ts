@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { callUnary, connect } from "#common/grpc/client.ts";
 import { EndReason } from "#proto/execution.ts";
 import { PoolManagerServiceClient } from "#proto/pool_manager.ts";
-import { type NetworkStage, startNetworkStage } from "./network-stage.ts";
+import { type NetworkStage, startNetworkStage } from "./stage/network-stage.ts";
 
 let stage: NetworkStage;
 

@@ -1,8 +1,8 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type NetworkStage, BROKERED_SECRET as SECRET, startNetworkStage } from "./network-stage.ts";
-import { HTTP_HELPERS } from "./script-helpers.ts";
+import { HTTP_HELPERS } from "./cases/script-helpers.ts";
+import { type NetworkStage, BROKERED_SECRET as SECRET, startNetworkStage } from "./stage/network-stage.ts";
 
 let stage: NetworkStage;
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type NetworkStage, startNetworkStage } from "./network-stage.ts";
-import { HTTP_HELPERS } from "./script-helpers.ts";
+import { HTTP_HELPERS } from "./cases/script-helpers.ts";
+import { type NetworkStage, startNetworkStage } from "./stage/network-stage.ts";
 
 let stage: NetworkStage;
 

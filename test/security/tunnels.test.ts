@@ -4,8 +4,8 @@ import { createServer, type Server } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { callUnary } from "#common/grpc/client.ts";
 import { EndReason, type Execution } from "#proto/execution.ts";
-import { type EchoServer, startEchoServer } from "../support/echo-server.ts";
-import { startServices, type TestServices } from "../support/services.ts";
+import { type EchoServer, startEchoServer } from "../harness/echo-server.ts";
+import { startServices, type TestServices } from "../harness/services.ts";
 
 let echo: EchoServer;
 /** Takes requests and never answers. */

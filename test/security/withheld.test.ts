@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, it } from "vitest";
-import { openStage, type WithheldStage } from "./withheld-stage.ts";
+import { openStage, type WithheldStage } from "./stage/withheld-stage.ts";
 
 const BEGINS = `
 import json, os, time

@@ -1,7 +1,7 @@
 """Scripts whose results are the same bytes in every run of every worker, also of those in containers.
 
 What they give follows addresses in the first ones and nothing of the kind in the others. The tests are
-`test_addresses.py` and `test/e2e/same-numbers.test.ts`.
+`test_addresses.py` and `test/e2e/scripts/same-numbers.test.ts`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import type { FileTallies, Tally } from "../../../cli/testing/tally.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..", "..");
 const CHAOS = "test/chaos/chaos.test.ts";
-const SOAK = "test/e2e/soak.test.ts";
+const SOAK = "test/e2e/load/soak.test.ts";
 const UNIT = "test/unit/cli/help.test.ts";
 
 const tally = (passed: number, failed: number): Tally => ({ passed, failed, skipped: [] });
@@ -65,12 +65,12 @@ describe("the suites that may be repeated", () => {
       CHAOS,
       "test/chaos/chaos-docker.test.ts",
       SOAK,
-      "test/e2e/compose.test.ts",
-      "test/e2e/docker-life.test.ts",
-      "test/e2e/floods-of-pools.test.ts",
-      "test/e2e/rest-contract-docker.test.ts",
-      "test/integration/docker-owner.test.ts",
-      "test/integration/network-faults.test.ts",
+      "test/e2e/docker/compose.test.ts",
+      "test/e2e/docker/docker-life.test.ts",
+      "test/e2e/load/floods-of-pools.test.ts",
+      "test/e2e/rest/rest-contract-docker.test.ts",
+      "test/integration/pool-manager/docker-owner.test.ts",
+      "test/integration/faults/network-faults.test.ts",
       "test/security/hostile-docker.test.ts",
     ]) {
       expect(paths).toContain(one);
@@ -78,7 +78,11 @@ describe("the suites that may be repeated", () => {
     }
     const others = paths.filter((file) => !mayRepeat(file));
     expect(others).toEqual(
-      expect.arrayContaining([UNIT, "test/e2e/numbers.test.ts", "test/security/hostile-root.test.ts"]),
+      expect.arrayContaining([
+        UNIT,
+        "test/e2e/scripts/numbers.test.ts",
+        "test/security/hostile-root.test.ts",
+      ]),
     );
   });
 });

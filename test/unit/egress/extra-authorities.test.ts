@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { readExtraAuthorities } from "../../../services/egress/extra-authorities.ts";
-import { createTestCertificates } from "../../support/echo-server.ts";
+import { createTestCertificates } from "../../harness/echo-server.ts";
 
 let directory: string;
 let authority: string;

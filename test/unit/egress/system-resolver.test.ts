@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Resolve } from "../../../services/egress/names/resolve.ts";
 import { createSystemResolver } from "../../../services/egress/names/system-resolver.ts";
-import { type DnsEntry, type DnsServer, SILENT, startDnsServer } from "../../support/dns-server.ts";
+import { type DnsEntry, type DnsServer, SILENT, startDnsServer } from "../../harness/dns-server.ts";
 
 let directory: string;
 let dns: DnsServer;

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { restClient } from "../../support/rest.ts";
+import { restClient } from "../../harness/rest.ts";
 import {
   EXECUTION_ID,
   execution,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ExecutionStatus } from "#proto/execution.ts";
-import { restClient } from "../../support/rest.ts";
+import { restClient } from "../../harness/rest.ts";
 import { execution, startOver } from "./fake-backend.ts";
 
 const MIB = 1024 * 1024;

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { END_REASONS, STATUS_BY_END_REASON } from "#common/execution-names.ts";
 import { startMockGateway } from "../../../gateway/mock.ts";
 import type { RunningGateway } from "../../../gateway/serve.ts";
-import { type RestClient, restClient } from "../../support/rest.ts";
+import { type RestClient, restClient } from "../../harness/rest.ts";
 
 let gateway: RunningGateway;
 let rest: RestClient;

@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Lease } from "../../../services/pool-manager/pool/lease.ts";
 import type { Pool } from "../../../services/pool-manager/pool/pool.ts";
-import { settle } from "../../support/fake-clock.ts";
 import {
   acquire,
   clock,
@@ -11,7 +10,8 @@ import {
   pool,
   poolForEachTest,
   started,
-} from "../../support/pool-stage.ts";
+} from "../../harness/pool-harness.ts";
+import { settle } from "../../support/fake-clock.ts";
 
 poolForEachTest(undefined, 1);
 

@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import { AirlockError } from "#common/errors.ts";
 import { ATTACH_GRACE_MS } from "#common/service/grace-periods.ts";
 import type { Worker } from "../../../services/pool-manager/worker/worker.ts";
-import { settle } from "../../support/fake-clock.ts";
 import {
   acquire,
   clock,
@@ -12,7 +11,8 @@ import {
   pool,
   poolForEachTest,
   started,
-} from "../../support/pool-stage.ts";
+} from "../../harness/pool-harness.ts";
+import { settle } from "../../support/fake-clock.ts";
 
 poolForEachTest();
 

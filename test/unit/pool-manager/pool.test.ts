@@ -1,8 +1,16 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { AirlockError } from "#common/errors.ts";
 import { PassingFailure } from "../../../services/pool-manager/drivers/transient-failure.ts";
+import {
+  acquire,
+  clock,
+  codeOf,
+  granted,
+  pool,
+  poolForEachTest,
+  started,
+} from "../../harness/pool-harness.ts";
 import { settle } from "../../support/fake-clock.ts";
-import { acquire, clock, codeOf, granted, pool, poolForEachTest, started } from "../../support/pool-stage.ts";
 
 let failNextStarts: number;
 let startFailure: AirlockError;

@@ -3,7 +3,7 @@ import type { Witness } from "../../chaos/client.ts";
 import { judge } from "../../chaos/judgement.ts";
 import { seededRandom } from "../../chaos/random.ts";
 import { scriptOf } from "../../chaos/scripts.ts";
-import type { ExecutionView } from "../../support/rest.ts";
+import type { ExecutionView } from "../../harness/rest.ts";
 
 const RUN = "run 0e8f4a1c-53b7-4d5e-8a11-6c1fb0a2d3e4\n";
 const PRINTED = `${RUN}[TOKEN] 7\n${RUN.replace("run", "ran")}`;

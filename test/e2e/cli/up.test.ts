@@ -1,0 +1,275 @@
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { callUnary, connect } from "#common/grpc/client.ts";
+import { ExecutionStatus } from "#proto/execution.ts";
+import { RouterServiceClient } from "#proto/router.ts";
+import { runAirlock, startAirlock, type TestAirlock } from "../../harness/airlock.ts";
+import { restClient } from "../../harness/rest.ts";
+
+const ALL = { project: "", status: ExecutionStatus.UNSPECIFIED, limit: 10, cursor: "" };
+
+let airlock: TestAirlock;
+
+beforeAll(async () => {
+  airlock = await startAirlock({ projects: { demo: "", broken: "limits:\n  timeouts: 5\n" } });
+});
+afterAll(async () => {
+  await airlock.remove();
+});
+
+describe("./airlock up", () => {
+  it("prints where it is, and a first curl", () => {
+    expect(airlock.output()).toContain(`Airlock is up at ${airlock.url}`);
+    expect(airlock.output()).toContain(`curl -s ${airlock.url}/execute`);
+  });
+
+  it("names file, line and field of a broken project file, and serves the others", async () => {
+    expect(airlock.output()).toContain('broken.yaml:3: field "limits.timeouts" is not a known field');
+    expect((await fetch(`${airlock.url}/projects/demo`)).status).toBe(200);
+  });
+
+  it("says which services are ready", async () => {
+    const ready = await fetch(`${airlock.url}/ready`);
+    expect(ready.status).toBe(200);
+    expect(await ready.json()).toMatchObject({
+      status: "ready",
+      services: { router: "ready", "pool-manager": "ready", sanitizer: "ready", secrets: "ready" },
+    });
+  });
+
+  it("refuses a port in use with one sentence", async () => {
+    const server = createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as { port: number };
+    const { status, stderr } = await runAirlock([
+      "up",
+      "--port",
+      String(port),
+      "--data",
+      `${airlock.directory}/other`,
+    ]);
+    server.close();
+    expect(status).toBe(2);
+    expect(stderr.trim()).toBe(`Port ${port} is in use; stop what uses it, or choose another with --port.`);
+  });
+
+  it("refuses a data directory that another one uses", async () => {
+    const { status, stderr } = await runAirlock(["up", "--port", "0", "--data", airlock.dataDirectory]);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/^Another Airlock \(process \d+\) already uses this data directory; .*\n$/);
+    expect((await fetch(`${airlock.url}/health`)).status).toBe(200);
+  });
+
+  it.each([
+    [["--port", "http"], {}, /^--port must be a whole number from 0 to 65535, not "http"\n$/],
+    [[], { AIRLOCK_PORT: "http" }, /^AIRLOCK_PORT must be a whole number from 0 to 65535, not "http"\n$/],
+    [["--prot", "1"], {}, /^Unknown option '--prot'\. See .*\n$/],
+    [["--port"], {}, /^--port needs a value\. See .*\n$/],
+    [["--port", "-1"], {}, /^--port needs a value; one that begins with - is written --port=-…\. See .*\n$/],
+    [["--mock=yes"], {}, /^--mock takes no value\. See .*\n$/],
+    [["--port", "1", "demo"], {}, /^up takes only flags, or the name of a project first\. See .*\n$/],
+    [["--grace", "long"], {}, /^--grace must be a length of time such as .*, not "long"\n$/],
+    [["--driver", "vm"], {}, /^--driver must be one of process, docker, not "vm"\n$/],
+    [
+      ["--projects", "/no/such/dir"],
+      {},
+      /^The projects directory \/no\/such\/dir cannot be read: no such file or directory; .*\n$/,
+    ],
+    [[], { AIRLOCK_PYTHON: "/no/python" }, /^There is no Python at \/no\/python; .*\n$/],
+    [[], { AIRLOCK_RETENTION: "soon" }, /^AIRLOCK_RETENTION must be a length of time such as .*\n$/],
+    [[], { AIRLOCK_RETENTION: "0s" }, /^AIRLOCK_RETENTION must be at least 1s, not "0s"\n$/],
+    [["--grace", "30d"], {}, /^--grace must be at most 7d, not "30d"\n$/],
+    [
+      [],
+      { AIRLOCK_DATABASE_URL: "postgres://x:PASSWORD@127.0.0.1/y" },
+      /^AIRLOCK_DATABASE_URL cannot be used here: \.\/airlock up keeps executions in SQLite (?!.*PASSWORD).*\n$/,
+    ],
+    [
+      [],
+      { AIRLOCK_HOST: "192.0.2.1" },
+      /^AIRLOCK_HOST must be an address of this machine, not "192\.0\.2\.1"\.\n$/,
+    ],
+    [
+      [],
+      { AIRLOCK_VAULT_ADDR: "foo", AIRLOCK_VAULT_TOKEN: "t" },
+      /^AIRLOCK_VAULT_ADDR must be a URL such as .*, not "foo"\n$/,
+    ],
+  ])("refuses %j %j with one sentence", async (args, env, sentence) => {
+    const { status, stderr } = await runAirlock(["up", "--data", `${airlock.directory}/other`, ...args], {
+      env,
+    });
+    expect(stderr).toMatch(sentence);
+    expect(status).toBe(2);
+  });
+
+  it("says what clients and gRPC callers need to reach it", async () => {
+    expect(airlock.output()).toContain(`export AIRLOCK_URL=${airlock.url}\n`);
+    const [, socket = ""] = /gRPC, for your user only: (unix:\S+)/.exec(airlock.output()) ?? [];
+    const router = connect(RouterServiceClient, socket);
+    const { executions } = await callUnary(router, router.listExecutions, ALL, "router", {
+      timeoutMs: 5_000,
+    });
+    router.close();
+    expect(executions).toEqual([]);
+  });
+
+  it("names a project that there is to try with, and that whoever reaches it runs scripts", async () => {
+    expect(airlock.output()).toContain('"project": "demo"');
+    expect(airlock.output()).not.toContain("has no login");
+    const other = await startAirlock({
+      projects: { zoo: "", broken: "x: 1\n" },
+      env: { AIRLOCK_HOST: "0.0.0.0" },
+    });
+    await expect.poll(() => other.output()).toContain('"project": "zoo"');
+    expect(other.output()).toContain("It listens on 0.0.0.0 (AIRLOCK_HOST) and has no login");
+    await other.remove();
+  });
+
+  it.each([
+    [["--runtime", "runsc"], /^--runtime needs --driver docker\. See .*\n$/],
+    [["--driver", "podman"], /^--driver must be one of process, docker, not "podman"\n$/],
+  ])("and doctor refuses %j with one sentence", async (args, sentence) => {
+    const { status, stderr } = await runAirlock(["doctor", ...args]);
+    expect(stderr).toMatch(sentence);
+    expect(status).toBe(2);
+  });
+
+  it("says on Ctrl-C what still runs and how long it may, and keeps to --grace", async () => {
+    const other = await startAirlock({
+      projects: { demo: "replicas: 2\n" },
+      env: { AIRLOCK_GRACE: "2.5s" },
+    });
+    const rest = restClient(other.url);
+    const codes = ["import time; time.sleep(60)", "llm.complete('?')"];
+    const [running = "", paused = ""] = await Promise.all(codes.map((code) => rest.submit({ code })));
+    await expect.poll(async () => (await rest.get(running)).status).toBe("running");
+    await expect.poll(async () => (await rest.get(paused)).status).toBe("awaiting_llm");
+    const startedMs = performance.now();
+    expect(await other.stop()).toBe(0);
+    const tookMs = performance.now() - startedMs;
+    expect(tookMs).toBeGreaterThan(2_400);
+    expect(tookMs).toBeLessThan(9_000);
+    expect(other.output()).toContain(
+      "Finishing what runs, for 2.5 s at most (--grace); Ctrl-C once more stops at once.",
+    );
+    expect(other.output()).toContain("1 execution runs now; what has not ended by then ends as worker_lost.");
+    expect(other.output()).toContain("1 execution waits for an answer, and ends as worker_lost.");
+    const again = await other.restart();
+    const after = restClient(again.url);
+    expect([(await after.settled(running)).end_reason, (await after.settled(paused)).end_reason]).toEqual([
+      "worker_lost",
+      "worker_lost",
+    ]);
+    await again.remove();
+  }, 60_000);
+
+  it("lets runs finish for as long as --grace says", async () => {
+    const other = await startAirlock({ env: { AIRLOCK_GRACE: "60s" } });
+    const rest = restClient(other.url);
+    const id = await rest.submit({ code: "import time; time.sleep(14); set_result('finished')" });
+    await expect.poll(async () => (await rest.get(id)).status).toBe("running");
+    expect(await other.stop()).toBe(0);
+    const again = await other.restart();
+    expect(await restClient(again.url).settled(id)).toMatchObject({ result: "finished" });
+    await again.remove();
+  }, 60_000);
+
+  it.each([
+    [
+      "a file",
+      async (path: string) => await writeFile(path, ""),
+      /^The data directory \S+ cannot be made: .*\n$/,
+    ],
+    [
+      "a file's place",
+      async (path: string) => await writeFile(join(path, ".."), ""),
+      /cannot be made: .*\n$/,
+    ],
+    [
+      "one with a file for its logs",
+      async (path: string) => {
+        await mkdir(path);
+        await writeFile(join(path, "logs"), "");
+      },
+      /^The data directory \S+ cannot be used: \S+\/logs: file already exists\. .*\n$/,
+    ],
+    [
+      "one with something else for a database",
+      async (path: string) => {
+        await mkdir(path);
+        await writeFile(join(path, "airlock.db"), "no database ".repeat(1_000));
+      },
+      /^The database in the data directory \S+ cannot be opened: file is not a database\. .*\n$/,
+    ],
+    [
+      "one of a newer Airlock",
+      async (path: string) => {
+        await mkdir(path);
+        const db = new DatabaseSync(join(path, "airlock.db"));
+        db.exec("PRAGMA user_version = 9999");
+        db.close();
+      },
+      /^The database \S+ was written by a newer Airlock \(schema 9999\); .*\n$/,
+    ],
+    [
+      "one with a damaged key",
+      async (path: string) => {
+        await mkdir(path);
+        await writeFile(join(path, "version-key"), "no key");
+      },
+      /^\S+\/version-key holds no key; remove it, .*\n$/,
+    ],
+    ["in /proc", async () => undefined, /^The data directory \/proc\/\S+ cannot be made: .*\n$/],
+  ])("refuses %s as data directory with one sentence", async (what, make, told) => {
+    const inProc = what === "in /proc";
+    const path = inProc ? "/proc/airlock-data" : join(airlock.directory, what.replaceAll(/\W/g, "-"), "data");
+    if (!inProc) await mkdir(join(path, ".."));
+    if (what === "a file's place") await rm(join(path, ".."), { recursive: true });
+    await make(path);
+    const { status, stderr } = await runAirlock(["up", "--port", "0", "--data", path]);
+    expect(stderr).toMatch(told);
+    expect(status).toBe(2);
+  });
+
+  it.skipIf(process.getuid?.() !== 0)(
+    "refuses a full or read-only disk as data directory with one sentence",
+    async (context) => {
+      const disk = join(airlock.directory, "disk");
+      await mkdir(disk);
+      try {
+        execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], { stdio: "ignore" });
+      } catch {
+        context.skip("this user may mount nothing here");
+      }
+      try {
+        const refusal = async (name: string) =>
+          (await runAirlock(["up", "--port", "0", "--data", join(disk, name)])).stderr;
+        expect(await refusal("filling")).toMatch(
+          /^The database in the data directory \S+ .* disk is full\. .*\n$/,
+        );
+        await writeFile(join(disk, "fill"), Buffer.alloc(64 * 1024)).catch(() => undefined);
+        expect(await refusal("full")).toMatch(/^The data directory cannot be locked: .* full.*\n$/);
+        execFileSync("mount", ["-o", "remount,ro", disk]);
+        expect(await refusal("new")).toMatch(
+          /^The data directory \S+ cannot be made: read-only file system; .*\n$/,
+        );
+      } finally {
+        execFileSync("umount", [disk]);
+      }
+    },
+    90_000,
+  );
+
+  it.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)("drains and exits 0 on %s", async (signal) => {
+    const other = await startAirlock();
+    expect(await other.stop(signal)).toBe(0);
+    expect(other.output()).toContain("Finishing what runs");
+    await expect(fetch(`${other.url}/health`)).rejects.toThrow();
+    await other.remove();
+  });
+});

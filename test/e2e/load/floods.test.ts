@@ -1,0 +1,21 @@
+import { afterAll, beforeAll, describe, it } from "vitest";
+import { expectCalm, type FloodStage, openFloodStage } from "./flooding/flood-harness.ts";
+
+// A flood is a module of its own in floods/. One that needs other projects opens a stage of its own.
+const FLOODS = ["large-bodies", "half-sent-bodies", "long-results", "repeated-reads"];
+
+describe("a flood of one project", () => {
+  let stage: FloodStage;
+  beforeAll(async () => {
+    stage = await openFloodStage();
+  }, 120_000);
+  afterAll(() => stage?.remove());
+
+  it.each(FLOODS)(
+    "leaves another as quick as it was, and nothing of it fails: %s",
+    async (name) => {
+      await expectCalm(stage, new URL(`./floods/${name}.ts`, import.meta.url));
+    },
+    300_000,
+  );
+});

@@ -1,0 +1,164 @@
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { freePort } from "../support/free-port.ts";
+import { type ServiceProcess, startServiceProcess } from "./service-process.ts";
+import { makeCertificates } from "./tls-services.ts";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+const STOP_TIMEOUT_MS = 60_000;
+
+/** A way from one part to another, as `from→to`. */
+export type Edge = `${Part}→${Part}`;
+type Part =
+  | "gateway"
+  | "router"
+  | "pool-manager"
+  | "sanitizer"
+  | "secrets"
+  | "egress"
+  | "worker"
+  | "postgres";
+
+export type DeploymentOptions = {
+  readonly projects: Readonly<Record<string, string>>;
+  /** `postgres://` with the address of PostgreSQL; undefined: a router of its own SQLite file. */
+  readonly databaseUrl?: string | undefined;
+  /** Options of Node for every service. */
+  readonly nodeOptions?: string;
+  /** How long ended executions are kept. */
+  readonly retention?: string;
+  readonly gateways?: number;
+  readonly routers?: number;
+  /** Where a caller is told that `port` of 127.0.0.1 is, for whoever stands between the two; `port` unless said. */
+  readonly between?: (edge: Edge, port: number) => Promise<number>;
+  /** Runs the workers; the checkout's own unless said. */
+  readonly python?: string;
+};
+
+/** Every service as a process of its own, on loopback with mutual TLS, as compose runs them in containers. */
+export type Deployment = {
+  readonly directory: string;
+  /** REST, one for each gateway. */
+  readonly urls: readonly string[];
+  /** All names: `gateway-1`, `router-1`, `secrets` and so on. */
+  readonly names: readonly string[];
+  process(name: string): ServiceProcess;
+  /** Ends it with SIGTERM, waits for that, and starts it anew; resolves to its exit status. */
+  restart(name: string): Promise<number | null>;
+  /** All that the services wrote, with those that were restarted. */
+  output(): string;
+  remove(): Promise<void>;
+};
+
+export async function startDeployment(options: DeploymentOptions): Promise<Deployment> {
+  const { gateways = 1, routers = 1, between = async (_edge, port) => port } = options;
+  const directory = await mkdtemp(join(tmpdir(), "airlock-d-"));
+  // Workers may run as somebody else.
+  await chmod(directory, 0o755);
+  const certificates = join(directory, "certificates");
+  const projects = join(directory, "projects");
+  await makeCertificates(certificates);
+  await mkdir(projects);
+  for (const [name, text] of Object.entries(options.projects)) {
+    await writeFile(join(projects, `${name}.yaml`), `name: ${name}\n${text}`);
+  }
+  const ports = new Map<string, number>();
+  const portOf = async (name: string) => {
+    const port = ports.get(name) ?? (await freePort());
+    ports.set(name, port);
+    return port;
+  };
+  const local = (port: number) => `127.0.0.1:${port}`;
+  const to = async (edge: Edge, name: string) => local(await between(edge, await portOf(name)));
+  const nodeOptions = options.nodeOptions ? { NODE_OPTIONS: options.nodeOptions } : {};
+  const own = async (name: string, identity: string) => ({
+    AIRLOCK_LISTEN: local(await portOf(name)),
+    AIRLOCK_TLS_DIR: join(certificates, identity),
+    AIRLOCK_PROJECTS_DIR: projects,
+    ...nodeOptions,
+  });
+  const environments = new Map<string, Record<string, string>>();
+  environments.set("secrets", {
+    ...(await own("secrets", "secrets")),
+    AIRLOCK_VERSION_KEY_FILE: join(directory, "version-key"),
+  });
+  environments.set("sanitizer", {
+    ...(await own("sanitizer", "sanitizer")),
+    AIRLOCK_SECRETS_ADDRESS: await to("sanitizer→secrets", "secrets"),
+  });
+  environments.set("egress", {
+    ...(await own("egress", "egress")),
+    AIRLOCK_SECRETS_ADDRESS: await to("egress→secrets", "secrets"),
+    AIRLOCK_DATA_DIR: directory,
+  });
+  environments.set("pool-manager", {
+    ...(await own("pool-manager", "pool-manager")),
+    AIRLOCK_SECRETS_ADDRESS: await to("pool-manager→secrets", "secrets"),
+    AIRLOCK_DATA_DIR: directory,
+    AIRLOCK_RUN_DIR: join(directory, "run"),
+    AIRLOCK_PYTHON: options.python ?? process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python"),
+  });
+  const routerNames = Array.from({ length: routers }, (_, n) => `router-${n + 1}`);
+  for (const name of routerNames) {
+    environments.set(name, {
+      ...(await own(name, "router")),
+      AIRLOCK_POOL_MANAGER_ADDRESS: await to("router→pool-manager", "pool-manager"),
+      AIRLOCK_SANITIZER_ADDRESS: await to("router→sanitizer", "sanitizer"),
+      AIRLOCK_EGRESS_ADDRESS: await to("router→egress", "egress"),
+      ...(options.retention && { AIRLOCK_RETENTION: options.retention }),
+      ...(options.databaseUrl
+        ? { AIRLOCK_DATABASE_URL: options.databaseUrl }
+        : { AIRLOCK_DATABASE: join(directory, "airlock.db") }),
+    });
+  }
+  const routerAddresses = await Promise.all(routerNames.map((name) => to("gateway→router", name)));
+  const urls: string[] = [];
+  for (let n = 1; n <= gateways; n++) {
+    const port = await portOf(`gateway-${n}`);
+    urls.push(`http://${local(port)}`);
+    environments.set(`gateway-${n}`, {
+      ...nodeOptions,
+      AIRLOCK_PORT: String(port),
+      AIRLOCK_TLS_DIR: join(certificates, "gateway"),
+      AIRLOCK_ROUTER_ADDRESS: `ipv4:${routerAddresses.join(",")}`,
+      AIRLOCK_POOL_MANAGER_ADDRESS: await to("gateway→pool-manager", "pool-manager"),
+    });
+  }
+  const running = new Map<string, ServiceProcess>();
+  let earlier = "";
+  const start = async (name: string) => {
+    running.set(name, await startServiceProcess(name.replace(/-\d+$/, ""), environments.get(name) ?? {}));
+  };
+  const found = (name: string) => {
+    const service = running.get(name);
+    if (!service) throw new Error(`no service ${name} runs`);
+    return service;
+  };
+  const output = () => earlier + [...running.values()].map((service) => service.output()).join("");
+  const remove = async () => {
+    await Promise.all([...running.values()].map((service) => service.kill()));
+    await rm(directory, { recursive: true, force: true, maxRetries: 10 });
+  };
+  try {
+    for (const name of environments.keys()) await start(name);
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+  return {
+    directory,
+    urls,
+    names: [...environments.keys()],
+    process: found,
+    output,
+    async restart(name) {
+      const old = found(name);
+      const status = await old.stop(STOP_TIMEOUT_MS);
+      earlier += old.output();
+      await start(name);
+      return status;
+    },
+    remove,
+  };
+}

@@ -1,0 +1,92 @@
+import { pino } from "pino";
+import { beforeEach } from "vitest";
+import type { AirlockError } from "#common/errors.ts";
+import type { Lease } from "../../services/pool-manager/pool/lease.ts";
+import { createWorkerPlaces, type WorkerPlaces } from "../../services/pool-manager/pool/places.ts";
+import { createPool, type Pool } from "../../services/pool-manager/pool/pool.ts";
+import type { Worker } from "../../services/pool-manager/worker/worker.ts";
+import { createFakeClock, type FakeClock } from "../support/fake-clock.ts";
+
+type TestWorker = Worker & {
+  die(how: string): void;
+  askToRetire(reason: string): void;
+  stopped: boolean;
+};
+export let clock: FakeClock;
+export let pool: Pool;
+export let started: TestWorker[];
+export let granted: string[];
+
+let places: WorkerPlaces;
+let nextFailure: () => AirlockError | undefined;
+
+/** A new pool for each test. `failure`: how the next start of a worker fails, if it does. */
+export function poolForEachTest(
+  failure: () => AirlockError | undefined = () => undefined,
+  maxWorkers = 32,
+): void {
+  beforeEach(() => {
+    clock = createFakeClock();
+    started = [];
+    granted = [];
+    places = createWorkerPlaces({ maxWorkers, maxStarts: 32 }, clock);
+    nextFailure = failure;
+    pool = openPool("demo");
+  });
+}
+
+/** A pool that shares the places for workers with `pool`. */
+export function openPool(project: string): Pool {
+  return createPool({
+    project,
+    clock,
+    log: pino({ level: "silent" }),
+    places,
+    startWorker: async () => {
+      const problem = nextFailure();
+      if (problem !== undefined) throw problem;
+      const worker = createWorker(`w${started.length + 1}`);
+      started.push(worker);
+      return worker;
+    },
+  });
+}
+
+export function createWorker(id: string): TestWorker {
+  const gone = Promise.withResolvers<string>();
+  const retiring = Promise.withResolvers<string>();
+  const worker: TestWorker = {
+    id,
+    address: `unix:/${id}`,
+    posture: { layers: [], facts: [], packages: [] },
+    secretsVersion: () => "v1",
+    network: () => false,
+    refresh: async () => undefined,
+    retiring: retiring.promise,
+    ending: new Promise(() => undefined),
+    gone: gone.promise,
+    stop: async () => {
+      worker.stopped = true;
+      gone.resolve("stopped");
+    },
+    die: gone.resolve,
+    askToRetire: retiring.resolve,
+    stopped: false,
+  };
+  return worker;
+}
+
+export function acquire(executionId: string, defaultReplicas = 1, of = pool): Lease {
+  const lease = of.acquire(defaultReplicas, executionId);
+  lease.granted.then(
+    (worker) => granted.push(`${executionId} on ${worker.id}`),
+    () => undefined,
+  );
+  return lease;
+}
+
+export const codeOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => "resolved",
+    (error: AirlockError) => error.code,
+  );

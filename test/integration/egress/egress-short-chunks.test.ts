@@ -1,0 +1,171 @@
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { connect } from "#common/grpc/client.ts";
+import { createLog } from "#common/service/log.ts";
+import type { RunningService } from "#common/service/run-service.ts";
+import { EgressServiceClient, type HoldRouteResponse } from "#proto/egress.ts";
+import { startEgress } from "../../../services/egress/main.ts";
+import { startSecrets } from "../../../services/secrets/main.ts";
+import { startTunnelWorker, type TunnelWorker } from "../../harness/tunnel-worker.ts";
+
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
+
+const MIB = 1024 * 1024;
+const CHUNKS = 700_000;
+const BODY = "1\r\nX\r\n".repeat(CHUNKS);
+
+let directory: string;
+let worker: TunnelWorker;
+let server: Server;
+let accepted = Promise.withResolvers<Socket>();
+let secrets: RunningService;
+let service: RunningService;
+let egress: EgressServiceClient;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "airlock-chunks-"));
+  worker = await startTunnelWorker(directory);
+  server = createServer((socket) => {
+    socket.on("error", () => undefined);
+    accepted.resolve(socket);
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  await writeFile(
+    join(directory, "open.yaml"),
+    `name: open\nnetwork_allowlist: ["chunks.example:${port()}"]\nallow_private: [127.0.0.1]\nlimits: {network_mb: 100}\n`,
+  );
+  const log = createLog("test", "silent");
+  const address = (name: string) => `unix:${join(directory, `${name}.sock`)}`;
+  secrets = await startSecrets({ listen: address("secrets"), projectsDir: directory }, log);
+  service = await startEgress(
+    {
+      listen: address("egress"),
+      secretsAddress: address("secrets"),
+      projectsDirectory: directory,
+      dataDirectory: directory,
+      extraCaPath: undefined,
+    },
+    log,
+    async () => ["127.0.0.1"],
+  );
+  egress = connect(EgressServiceClient, service.address);
+});
+afterAll(async () => {
+  egress.close();
+  await service.drain(100);
+  await secrets.drain(100);
+  await worker.close();
+  server.close();
+  await rm(directory, { recursive: true });
+});
+
+const port = () => (server.address() as { port: number }).port;
+const usedBytes = () => {
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+};
+
+/** A run's connection to the proxy, and what a request on it begins with. */
+async function open() {
+  accepted = Promise.withResolvers();
+  const stream = egress.holdRoute({
+    project: "open",
+    executionId: "e",
+    workerId: "w",
+    workerAddress: worker.address,
+  });
+  stream.on("error", () => undefined);
+  const [{ network }] = (await once(stream, "data")) as [HoldRouteResponse];
+  const connection = await worker.connect("e");
+  connection.on("error", () => undefined);
+  const credentials = Buffer.from(`${network?.username}:${network?.password}`).toString("base64");
+  const head = (method: string) =>
+    `${method} http://chunks.example:${port()}/ HTTP/1.1\r\nHost: chunks.example:${port()}\r\nProxy-Authorization: Basic ${credentials}\r\n`;
+  const close = () => {
+    connection.destroy();
+    stream.cancel();
+  };
+  return { connection, head, close };
+}
+
+/** By how much the memory of this process has grown a few seconds after `begin`. */
+async function growth(begin: () => void): Promise<number> {
+  collectGarbage();
+  const before = usedBytes();
+  begin();
+  await delay(4_000);
+  collectGarbage();
+  return usedBytes() - before;
+}
+
+describe("a body of chunks of one byte", () => {
+  it("of which the server reads nothing takes little memory", async () => {
+    const { connection, head, close } = await open();
+    const bytes = await growth(() => {
+      connection.write(`${head("POST")}Transfer-Encoding: chunked\r\n\r\n`);
+      connection.write(BODY);
+      void accepted.promise.then((socket) => socket.pause());
+    });
+    close();
+    (await accepted.promise).destroy();
+    expect(bytes).toBeLessThan(25 * MIB);
+  });
+
+  it("arrives whole at the server", async () => {
+    const { connection, head, close } = await open();
+    connection.write(`${head("POST")}Transfer-Encoding: chunked\r\n\r\n`);
+    connection.write(`${BODY}0\r\n\r\n`);
+    const socket = await accepted.promise;
+    let text = "";
+    for await (const piece of socket) {
+      text += String(piece);
+      if (text.endsWith("0\r\n\r\n")) break;
+    }
+    close();
+    expect(text.slice(text.indexOf("\r\n\r\n")).match(/X/g)).toHaveLength(CHUNKS);
+    // One chunk on the wire for many that came.
+    expect(text.length).toBeLessThan(CHUNKS * 2);
+  });
+
+  it("arrives whole at a script that reads late, and takes little memory until then", async () => {
+    const { connection, head, close } = await open();
+    connection.write(`${head("GET")}\r\n`);
+    const socket = await accepted.promise;
+    const bytes = await growth(() => {
+      socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+      socket.end(`${BODY}0\r\n\r\n`);
+    });
+    let text = "";
+    for await (const piece of connection) {
+      text += String(piece);
+      if (text.endsWith("0\r\n\r\n")) break;
+    }
+    close();
+    expect(text.slice(text.indexOf("\r\n\r\n")).match(/X/g)).toHaveLength(CHUNKS);
+    expect(bytes).toBeLessThan(25 * MIB);
+  });
+
+  it("counts each chunk as 64 bytes, so that the run's limit ends it", async () => {
+    const { connection, head, close } = await open();
+    void accepted.promise.then((socket) => socket.resume());
+    connection.write(`${head("POST")}Transfer-Encoding: chunked\r\n\r\n`);
+    connection.write(BODY);
+    connection.write(BODY);
+    connection.write(BODY);
+    let text = "";
+    for await (const piece of connection) {
+      text += String(piece);
+      if (text.includes("network_mb")) break;
+    }
+    close();
+    expect(text).toMatch(/^HTTP\/1\.1 403 .*more than 100 MB out/);
+  });
+});

@@ -1,0 +1,329 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { type IncomingMessage, request as openRequest } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type ClientReadableStream, status } from "@grpc/grpc-js";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { callUnary, connect } from "#common/grpc/client.ts";
+import { createLog } from "#common/service/log.ts";
+import type { RunningService } from "#common/service/run-service.ts";
+import { EgressServiceClient, type HoldRouteResponse } from "#proto/egress.ts";
+import { SecretsServiceClient } from "#proto/secrets.ts";
+import type { RunNetwork } from "#proto/worker.ts";
+import { startEgress } from "../../../services/egress/main.ts";
+import { startSecrets } from "../../../services/secrets/main.ts";
+import { type EchoServer, startEchoServer } from "../../harness/echo-server.ts";
+import { startTunnelWorker, type TunnelWorker } from "../../harness/tunnel-worker.ts";
+
+const LIMITS = { timeoutMs: 5_000 };
+
+let directory: string;
+let echo: EchoServer;
+let worker: TunnelWorker;
+let secretsService: RunningService;
+let service: RunningService;
+let egress: EgressServiceClient;
+let secrets: SecretsServiceClient;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "airlock-egress-"));
+  echo = await startEchoServer();
+  worker = await startTunnelWorker(directory);
+  await writeFile(
+    join(directory, "open.yaml"),
+    `name: open\nnetwork_allowlist: ["echo.example:${echo.port}"]\nallow_private: [127.0.0.1]\n`,
+  );
+  await writeFile(join(directory, "token"), "first-brokered-value");
+  await writeFile(
+    join(directory, "broker.yaml"),
+    'name: broker\nsecrets: {PLAIN: a-plain-value, ERP: {value: "${file:token}", inject: {host: erp.example, header: X-Key}}}\n',
+  );
+  await writeFile(
+    join(directory, "broken.yaml"),
+    'name: broken\nsecrets: {ERP: {value: "${file:missing}", inject: {host: erp.example, header: X-Key}}}\n',
+  );
+  const log = createLog("test", "silent");
+  const address = (name: string) => `unix:${join(directory, `${name}.sock`)}`;
+  secretsService = await startSecrets({ listen: address("secrets"), projectsDir: directory }, log);
+  service = await startEgress(
+    {
+      listen: address("egress"),
+      secretsAddress: address("secrets"),
+      projectsDirectory: directory,
+      dataDirectory: directory,
+      extraCaPath: undefined,
+    },
+    log,
+    async () => ["127.0.0.1"],
+  );
+  egress = connect(EgressServiceClient, service.address);
+  secrets = connect(SecretsServiceClient, secretsService.address);
+});
+afterAll(async () => {
+  egress.close();
+  secrets.close();
+  await service.drain(100);
+  await secretsService.drain(100);
+  await worker.close();
+  await echo.close();
+  await rm(directory, { recursive: true });
+});
+
+type Held = {
+  readonly executionId: string;
+  readonly network: RunNetwork;
+  readonly stream: ClientReadableStream<HoldRouteResponse>;
+};
+let routes = 0;
+
+async function hold(
+  project: string,
+  workerAddress = worker.address,
+  executionId = `execution-${routes++}`,
+): Promise<Held> {
+  const stream = egress.holdRoute({ project, executionId, workerId: "w", workerAddress });
+  stream.on("error", () => undefined);
+  const [{ network }] = (await Promise.race([
+    once(stream, "data"),
+    once(stream, "error").then(([error]) => Promise.reject(error)),
+  ])) as [HoldRouteResponse];
+  if (!network) throw new Error("no network");
+  return { executionId, network, stream };
+}
+
+const authorizationOf = ({ username, password }: RunNetwork) =>
+  `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
+
+/** The status that a run gets with these credentials. */
+async function ask({ executionId }: Held, credentials: RunNetwork, url: string): Promise<number> {
+  const connection = await worker.connect(executionId);
+  const request = openRequest({
+    createConnection: () => connection,
+    path: url,
+    headers: { host: "x", "proxy-authorization": authorizationOf(credentials) },
+  }).end();
+  const [response] = (await once(request, "response")) as [IncomingMessage];
+  response.resume();
+  return response.statusCode ?? 0;
+}
+
+describe("a route", () => {
+  const url = () => `http://echo.example:${echo.port}/`;
+
+  it("is there for whoever takes the run over, with its connections, until the run is over", async () => {
+    const route = await hold("open");
+    expect(await ask(route, route.network, url())).toBe(200);
+    const idle = await worker.connect(route.executionId);
+    idle.write(
+      `GET ${url()} HTTP/1.1\r\nHost: x\r\nProxy-Authorization: ${authorizationOf(route.network)}\r\n\r\n`,
+    );
+    await once(idle, "data");
+    const closed = once(idle, "close");
+    route.stream.cancel();
+    const again = await hold("open", worker.address, route.executionId);
+    expect(again.network).toEqual(route.network);
+    expect(await ask(again, route.network, url())).toBe(200);
+    expect(idle.destroyed).toBe(false);
+    worker.end(route.executionId);
+    again.stream.cancel();
+    await closed;
+    await expect.poll(() => worker.waiting(route.executionId)).toBe(0);
+  });
+
+  it("is one run's own: no other's credentials are worth anything in its tunnels", async () => {
+    const [first, second] = [await hold("open"), await hold("open")];
+    const { password } = second.network;
+    expect(password).not.toBe(first.network.password);
+    for (const credentials of [{ ...first.network, password }, second.network]) {
+      expect(await ask(first, credentials, url())).toBe(407);
+    }
+    expect(await ask(second, second.network, url())).toBe(200);
+    first.stream.cancel();
+    expect(await ask(second, first.network, url())).toBe(407);
+    expect(await ask(second, second.network, url())).toBe(200);
+    second.stream.cancel();
+  });
+
+  it("is not opened to a worker that cannot be reached", async () => {
+    await expect(hold("open", `unix:${join(directory, "nobody.sock")}`)).rejects.toMatchObject({
+      details: expect.stringContaining("worker cannot be reached"),
+    });
+    await expect(hold("open", "")).rejects.toMatchObject({
+      details: expect.stringContaining("worker_address"),
+    });
+    await expect(hold("open", "worker.example:443")).rejects.toMatchObject({ code: status.INTERNAL });
+  });
+
+  it("is not opened without the values of its project's brokered secrets", async () => {
+    await expect(hold("broken")).rejects.toMatchObject({ details: expect.stringContaining("ERP") });
+    await expect(hold("nobody")).rejects.toMatchObject({ details: expect.stringContaining("no project") });
+  });
+
+  it("is counted", async () => {
+    const route = await hold("open");
+    await ask(route, route.network, url());
+    await ask(route, route.network, "http://evil.example/");
+    route.stream.cancel();
+    await expect
+      .poll(async () => await service.registry?.metrics())
+      .toMatch(/airlock_egress_bytes_total\{project="open",direction="in"\} [1-9]/);
+    const text = await service.registry?.metrics();
+    expect(text).toMatch(/airlock_egress_attempts_total\{project="open",verdict="allowed"\} [1-9]/);
+    expect(text).toMatch(/airlock_egress_attempts_total\{project="open",verdict="not_listed"\} 1/);
+  });
+});
+
+describe("a request that two readers could understand differently is refused with 400", () => {
+  const answerTo = async (lines: readonly string[]) => {
+    const route = await hold("open");
+    const connection = await worker.connect(route.executionId);
+    connection.write(
+      `${[...lines, `Proxy-Authorization: ${authorizationOf(route.network)}`].join("\r\n")}\r\n\r\n`,
+    );
+    const [answer] = (await once(connection, "data")) as [Buffer];
+    connection.destroy();
+    route.stream.cancel();
+    return answer.toString().split("\r\n", 1)[0];
+  };
+  const get = () => `GET http://echo.example:${echo.port}/`;
+  const connectTo = () => `CONNECT echo.example:${echo.port}`;
+
+  it.each<[string, () => string, string[], string]>([
+    ["two Host headers", get, ["HTTP/1.1", "Host: echo.example", "host: evil.example"], "more than one"],
+    [
+      "two equal Host headers",
+      get,
+      ["HTTP/1.1", "Host: echo.example", "Host: echo.example"],
+      "more than one",
+    ],
+    [
+      "two Host headers of CONNECT",
+      connectTo,
+      ["HTTP/1.1", "Host: a.example", "HOST: b.example"],
+      "more than",
+    ],
+    [
+      "two Host headers of HTTP/1.0",
+      get,
+      ["HTTP/1.0", "Host: a.example", "Host: b.example"],
+      "more than one",
+    ],
+    ["no Host header", get, ["HTTP/1.1"], "no Host header"],
+    ["no Host header of CONNECT", connectTo, ["HTTP/1.1"], "no Host header"],
+    ["HTTP/2.0", get, ["HTTP/2.0", "Host: echo.example"], "not HTTP/1.1"],
+    ["HTTP/2.0 of CONNECT", connectTo, ["HTTP/2.0", "Host: echo.example"], "not HTTP/1.1"],
+    ["HTTP/0.9", get, ["HTTP/0.9", "Host: echo.example"], ""],
+  ])("%s", async (_, begin, [version, ...headers], reason) => {
+    const seen = echo.seen.length;
+    const answer = await answerTo([`${begin()} ${version}`, ...headers]);
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(answer).toContain(reason);
+    expect(echo.seen).toHaveLength(seen);
+  });
+
+  it("a second Host header behind many others", async () => {
+    const lines = (count: number) => Array.from({ length: count }, (_, at) => `X${at}: 1`);
+    const behind = (count: number) =>
+      answerTo([`${get()} HTTP/1.1`, "Host: a.example", ...lines(count), "Host: b.example"]);
+    expect(await behind(200)).toMatch(/^HTTP\/1\.1 400 .*more than one Host/);
+    expect(await behind(3_000)).toMatch(/^HTTP\/1\.1 431 .*more than 256 header lines/);
+  });
+
+  it("but a Host header that is not the target is replaced by it", async () => {
+    expect(await answerTo([`${get()} HTTP/1.1`, "Host: evil.example"])).toBe("HTTP/1.1 200 OK");
+    expect(echo.seen.at(-1)?.headers.host).toBe(`echo.example:${echo.port}`);
+    expect(await answerTo([`${get()} HTTP/1.0`])).toBe("HTTP/1.1 200 OK");
+  });
+});
+
+describe("a brokered secret", () => {
+  const resolve = async () => {
+    const request = { project: "broker" };
+    const [forWorkers, forSanitizer, forEgress] = await Promise.all([
+      callUnary(secrets, secrets.resolveSecrets, request, "secrets", LIMITS),
+      callUnary(secrets, secrets.resolveNeedles, { ...request, version: "" }, "secrets", LIMITS),
+      callUnary(secrets, secrets.resolveBrokered, request, "secrets", LIMITS),
+    ]);
+    return { forWorkers, forSanitizer, forEgress };
+  };
+
+  it("is given to the egress service, never to workers or the sanitizer, also when it is rotated", async () => {
+    const { forWorkers, forSanitizer, forEgress } = await resolve();
+    expect(forWorkers.secrets).toEqual([{ name: "PLAIN", value: "a-plain-value" }]);
+    expect(forSanitizer).toEqual(forWorkers);
+    expect(forEgress.secrets).toEqual([
+      {
+        name: "ERP",
+        value: "first-brokered-value",
+        host: "erp.example",
+        port: 443,
+        header: "x-key",
+        format: "{}",
+      },
+    ]);
+    await writeFile(join(directory, "token"), "second-brokered-value");
+    const rotated = await resolve();
+    expect(rotated.forWorkers.secrets).toEqual(forWorkers.secrets);
+    expect(rotated.forWorkers.version).not.toBe(forWorkers.version);
+    expect(rotated.forSanitizer).toEqual(rotated.forWorkers);
+    expect(rotated.forEgress.secrets.map(({ value }) => value)).toEqual(["second-brokered-value"]);
+  });
+
+  it("has a new placeholder in every route, and the same authority", async () => {
+    const [first, second] = [await hold("broker"), await hold("broker")];
+    const text = ({ network }: Held) => network.placeholders[0]?.value ?? "";
+    expect(text(first)).toMatch(/^airlock-placeholder-/);
+    expect(text(second)).not.toBe(text(first));
+    expect(first.network.authorityPem).toMatch(/^-----BEGIN CERTIFICATE-----\n/);
+    expect(second.network.authorityPem).toBe(first.network.authorityPem);
+    expect(JSON.stringify([first.network, second.network])).not.toContain("brokered-value");
+    for (const { stream } of [first, second]) stream.cancel();
+  });
+});
+
+describe("the egress service as a process of its own", () => {
+  const start = (env: Record<string, string>) =>
+    spawn(process.execPath, ["--disable-warning=ExperimentalWarning", "services/egress/main.ts"], {
+      cwd: join(import.meta.dirname, "..", "..", ".."),
+      env: { PATH: process.env.PATH ?? "", ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+
+  it("names everything that is not configured", async () => {
+    const child = start({});
+    let told = "";
+    child.stderr.on("data", (data) => {
+      told += data;
+    });
+    expect(await once(child, "close")).toEqual([2, null]);
+    for (const name of ["LISTEN", "SECRETS_ADDRESS", "PROJECTS_DIR", "DATA_DIR"]) {
+      expect(told).toContain(`AIRLOCK_${name} is not set`);
+    }
+  });
+
+  it("serves by its environment and drains on SIGTERM", async () => {
+    const listen = `unix:${join(directory, "alone.sock")}`;
+    const child = start({
+      AIRLOCK_LISTEN: listen,
+      AIRLOCK_SECRETS_ADDRESS: secretsService.address,
+      AIRLOCK_PROJECTS_DIR: directory,
+      AIRLOCK_DATA_DIR: directory,
+    });
+    const exited = once(child, "exit");
+    const client = connect(EgressServiceClient, listen);
+    await new Promise<void>((resolve, reject) => {
+      client.waitForReady(Date.now() + 10_000, (error) => (error ? reject(error) : resolve()));
+    });
+    const route = { project: "open", executionId: "execution", workerId: "w", workerAddress: worker.address };
+    const stream = client.holdRoute(route);
+    stream.on("error", () => undefined);
+    await once(stream, "data");
+    await expect.poll(() => worker.waiting("execution")).toBeGreaterThan(0);
+    stream.cancel();
+    client.close();
+    child.kill("SIGTERM");
+    expect(await exited).toEqual([0, null]);
+  });
+});

@@ -1,0 +1,293 @@
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Client, credentials, status } from "@grpc/grpc-js";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { callUnary, clientDuplex, connect } from "#common/grpc/client.ts";
+import { mayCall, RULES } from "#common/identity/authorization.ts";
+import type { Identity, ServiceIdentity } from "#common/identity/identity.ts";
+import { openTlsIdentity } from "#common/identity/tls-identity.ts";
+import { createLog } from "#common/service/log.ts";
+import { EgressServiceClient, type HoldRouteResponse } from "#proto/egress.ts";
+import {
+  ProvisionRequest,
+  RunStart,
+  type WatchStatusResponse,
+  WorkerServiceClient,
+  WorkerState,
+} from "#proto/worker.ts";
+import { renewCertificates } from "../../../cli/certificates/certs-directory.ts";
+import { startGateway } from "../../../gateway/main.ts";
+import { startEchoServer } from "../../harness/echo-server.ts";
+import { restClient } from "../../harness/rest.ts";
+import { RPCS, type Rpc } from "../../harness/rpcs.ts";
+import {
+  makeCertificates,
+  startTlsServices,
+  type TlsServices,
+  WORKER_ID,
+} from "../../harness/tls-services.ts";
+
+const CALL_TIMEOUT_MS = 5_000;
+const HEALTH_CHECK = "/grpc.health.v1.Health/Check";
+const service = (name: ServiceIdentity): Identity => ({ kind: "service", name });
+const CLIENT: Identity = { kind: "client", name: "billing" };
+const IDENTITIES = {
+  gateway: service("gateway"),
+  router: service("router"),
+  "pool-manager": service("pool-manager"),
+  secrets: service("secrets"),
+  sanitizer: service("sanitizer"),
+  egress: service("egress"),
+  worker: service("worker"),
+  "client-billing": CLIENT,
+} as const satisfies Record<string, Identity>;
+type Caller = keyof typeof IDENTITIES;
+
+let services: TlsServices;
+let foreign: string;
+
+beforeAll(async () => {
+  services = await startTlsServices();
+  foreign = join(services.directory, "foreign");
+  await makeCertificates(foreign);
+}, 60_000);
+afterAll(() => services.stop());
+
+const file = (directory: string, name: string) => readFileSync(join(directory, name));
+
+/** The status that a call with an empty message gets; undefined when data came back first. */
+function call(address: string, rpc: Rpc, creds: ReturnType<typeof credentials.createSsl>): Promise<number> {
+  // Of its own connection: one that is open already would prove nothing about certificates.
+  const client = new Client(address, creds, { "grpc.use_local_subchannel_pool": 1 });
+  return new Promise<number>((resolve) => {
+    const path = rpc.path;
+    const plain = (value: Buffer) => value;
+    const deadline = Date.now() + CALL_TIMEOUT_MS;
+    const stream = client.makeBidiStreamRequest(path, plain, plain, { deadline });
+    stream.on("data", () => {
+      resolve(status.OK);
+      stream.cancel();
+    });
+    stream.on("error", ({ code }: { code?: number }) => resolve(code ?? -1));
+    stream.on("end", () => resolve(status.OK));
+    stream.write(Buffer.alloc(0));
+    stream.end();
+  }).finally(() => client.close());
+}
+
+const credentialsOf = (caller: Caller, issuedIn = services.certificates) =>
+  credentials.createSsl(
+    file(join(services.certificates, "router"), "ca.pem"),
+    file(join(issuedIn, caller), "key.pem"),
+    file(join(issuedIn, caller), "cert.pem"),
+    { checkServerIdentity: () => undefined },
+  );
+
+const addressOf = (rpc: Rpc) => {
+  const owner = RULES[rpc.path]?.service;
+  if (!owner || owner === "gateway") throw new Error(`nobody answers ${rpc.path}`);
+  return services.addresses[owner];
+};
+
+describe("every RPC", () => {
+  it("is in the table, and the table has no other", () => {
+    expect(Object.keys(RULES).sort()).toEqual(RPCS.map(({ path }) => path).sort());
+  });
+
+  describe.each(RPCS)("$path", (rpc) => {
+    it.each(Object.entries(IDENTITIES) as [Caller, Identity][])(
+      "is judged for %s",
+      async (caller, identity) => {
+        const code = await call(addressOf(rpc), rpc, credentialsOf(caller));
+        if (mayCall(identity, rpc.path))
+          expect([status.PERMISSION_DENIED, status.UNAVAILABLE]).not.toContain(code);
+        else expect(code).toBe(status.PERMISSION_DENIED);
+      },
+    );
+
+    it("is out of reach without a certificate, with one of another authority, and in plain text", async () => {
+      const ca = file(join(services.certificates, "router"), "ca.pem");
+      const anyHost = { checkServerIdentity: () => undefined };
+      expect(await call(addressOf(rpc), rpc, credentials.createSsl(ca, null, null, anyHost))).toBe(
+        status.UNAVAILABLE,
+      );
+      for (const caller of ["router", "pool-manager", "gateway"] as const) {
+        expect(await call(addressOf(rpc), rpc, credentialsOf(caller, foreign))).toBe(status.UNAVAILABLE);
+      }
+      expect(await call(addressOf(rpc), rpc, credentials.createInsecure())).toBe(status.UNAVAILABLE);
+    });
+  });
+});
+
+describe("the table", () => {
+  it("opens nothing to a worker, and what design §3 says to the others", () => {
+    const openTo = (caller: Identity) =>
+      [
+        ...new Set(
+          Object.entries(RULES).flatMap(([path, { service }]) => (mayCall(caller, path) ? [service] : [])),
+        ),
+      ].sort();
+    expect(openTo(service("worker"))).toEqual([]);
+    expect(openTo(service("secrets"))).toEqual([]);
+    expect(openTo(service("egress"))).toEqual(["secrets", "worker"]);
+    expect(openTo(service("gateway"))).toEqual(["pool-manager", "router"]);
+    expect(openTo(CLIENT)).toEqual(["pool-manager", "router"]);
+    expect(openTo(service("pool-manager"))).toEqual(["secrets", "worker"]);
+    expect(openTo(service("sanitizer"))).toEqual(["secrets"]);
+    expect(openTo(service("router"))).toEqual(["egress", "pool-manager", "sanitizer", "worker"]);
+  });
+
+  it("gives values, workers and ways out to one caller each", () => {
+    const callersOf = (path: string) => RULES[`/airlock.v1.${path}`]?.callers;
+    expect(callersOf("SecretsService/ResolveSecrets")).toEqual(["pool-manager"]);
+    expect(callersOf("SecretsService/ResolveNeedles")).toEqual(["sanitizer"]);
+    expect(callersOf("SecretsService/ResolveBrokered")).toEqual(["egress"]);
+    expect(callersOf("SecretsService/CheckSecrets")).toEqual(["pool-manager"]);
+    expect(callersOf("PoolManagerService/Lease")).toEqual(["router"]);
+    expect(callersOf("WorkerService/Provision")).toEqual(["pool-manager"]);
+    expect(callersOf("WorkerService/Run")).toEqual(["router"]);
+    expect(callersOf("EgressService/HoldRoute")).toEqual(["router"]);
+  });
+
+  it("refuses what it does not know", () => {
+    expect(mayCall(service("router"), "/airlock.v1.RouterService/constructor")).toBe(false);
+    expect(mayCall(service("router"), "constructor")).toBe(false);
+    expect(mayCall(service("router"), "/airlock.v1.NewService/Call")).toBe(false);
+  });
+});
+
+describe("the health service", () => {
+  const owners = ["router", "pool-manager", "secrets", "sanitizer", "egress"] as const;
+  const rpc = { path: HEALTH_CHECK };
+
+  it.each(owners)(
+    "of %s is open to every identity, and to nobody else",
+    async (owner: Exclude<ServiceIdentity, "gateway">) => {
+      for (const caller of Object.keys(IDENTITIES) as Caller[]) {
+        expect(await call(services.addresses[owner], rpc, credentialsOf(caller))).toBe(status.OK);
+      }
+      expect(await call(services.addresses[owner], rpc, credentialsOf("router", foreign))).toBe(
+        status.UNAVAILABLE,
+      );
+    },
+  );
+});
+
+describe("all services over TLS", () => {
+  it("run a script between them", async () => {
+    const gateway = await startGateway(
+      {
+        host: "127.0.0.1",
+        port: 0,
+        routerAddress: services.addresses.router,
+        poolManagerAddress: services.addresses["pool-manager"],
+        tlsDirectory: join(services.certificates, "gateway"),
+      },
+      createLog("gateway", "silent"),
+    );
+    try {
+      const rest = restClient(`http://127.0.0.1:${gateway.port}`);
+      const execution = await rest.run({ code: "print(settings.get('TOKEN')); set_result(1.0)" });
+      expect(execution).toMatchObject({ status: "completed", stdout: "[REDACTED...test]\n" });
+      expect((await fetch(`${rest.url}/ready`)).status).toBe(200);
+    } finally {
+      await gateway.drain(0);
+    }
+  });
+
+  it("carry a run's connection, for which the egress service calls the worker", async () => {
+    const echo = await startEchoServer();
+    await writeFile(
+      join(services.directory, "projects", "open.yaml"),
+      `name: open\nnetwork_allowlist: ["127.0.0.1:${echo.port}"]\nallow_private: [127.0.0.1]\n`,
+    );
+    const log = createLog("test", "silent");
+    const as = (identity: ServiceIdentity) =>
+      openTlsIdentity(join(services.certificates, identity), service(identity), log);
+    const [poolManager, router] = [await as("pool-manager"), await as("router")];
+    const provisioner = connect(WorkerServiceClient, services.addresses.worker, poolManager);
+    const runner = connect(WorkerServiceClient, services.addresses.worker, router);
+    const egress = connect(EgressServiceClient, services.addresses.egress, router);
+    try {
+      const limits = {
+        maxOutputBytes: 1e6,
+        maxResultBytes: 1e6,
+        memoryBytes: 512e6,
+        diskBytes: 64e6,
+        pids: 64,
+        cpus: 1,
+      };
+      const provision = ProvisionRequest.fromPartial({
+        workerId: WORKER_ID,
+        project: "open",
+        limits,
+        network: true,
+      });
+      await callUnary(provisioner, provisioner.provision, provision, "worker", { timeoutMs: 10_000 });
+      await ready(provisioner);
+      const executionId = "execution";
+      const stream = egress.holdRoute({
+        project: "open",
+        executionId,
+        workerId: WORKER_ID,
+        workerAddress: services.addresses.worker,
+      });
+      stream.on("error", () => undefined);
+      const [{ network }] = (await once(stream, "data")) as [HoldRouteResponse];
+      const code = `import urllib.request\nprint(urllib.request.urlopen("http://127.0.0.1:${echo.port}/over/tls").status)`;
+      const run = clientDuplex(runner.run(), "worker");
+      const start = RunStart.fromPartial({
+        workerId: WORKER_ID,
+        executionId,
+        code,
+        timeoutMs: 20_000,
+        network,
+      });
+      await run.send({ message: { $case: "start", value: start } });
+      let output = "";
+      for (let event = (await run.next())?.event; event; event = (await run.next())?.event) {
+        if (event.$case === "output") output += String(event.value.data);
+        if (event.$case !== "finished") continue;
+        await run.send({ message: { $case: "recorded", value: {} } });
+        run.close();
+      }
+      expect(output).toBe("200\n");
+      expect(echo.seen.map(({ path }) => path)).toEqual(["/over/tls"]);
+      stream.cancel();
+    } finally {
+      for (const client of [provisioner, runner, egress]) client.close();
+      for (const identity of [poolManager, router]) identity.close();
+      await echo.close();
+    }
+  });
+});
+
+// The last one, since it changes the authority that all of the above trust.
+describe("a worker", () => {
+  it("takes new certificates into use, and forgets an authority that is dropped, without a restart", async () => {
+    const rpc = { path: "/airlock.v1.WorkerService/WatchStatus" };
+    const renewal = { clients: [], days: 1, newAuthority: false, dropOldAuthorities: false, now: new Date() };
+    const old = credentialsOf("pool-manager");
+    // By whoever may make the call: it names no worker.
+    const heard = status.FAILED_PRECONDITION;
+    expect(await call(services.addresses.worker, rpc, old)).toBe(heard);
+    await renewCertificates(services.certificates, { ...renewal, newAuthority: true });
+    expect(await call(services.addresses.worker, rpc, credentialsOf("pool-manager"))).toBe(heard);
+    await renewCertificates(services.certificates, renewal);
+    expect(await call(services.addresses.worker, rpc, credentialsOf("pool-manager"))).toBe(heard);
+    await renewCertificates(services.certificates, { ...renewal, dropOldAuthorities: true });
+    expect(await call(services.addresses.worker, rpc, credentialsOf("pool-manager"))).toBe(heard);
+    expect(await call(services.addresses.worker, rpc, old)).toBe(status.UNAVAILABLE);
+  });
+});
+
+async function ready(worker: WorkerServiceClient): Promise<void> {
+  for await (const { state } of worker.watchStatus({
+    workerId: WORKER_ID,
+  }) as AsyncIterable<WatchStatusResponse>) {
+    if (state === WorkerState.READY) return;
+  }
+  throw new Error("the worker ended before it was ready");
+}

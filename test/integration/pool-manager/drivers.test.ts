@@ -1,0 +1,177 @@
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { pino } from "pino";
+import { v7 as uuidv7 } from "uuid";
+import { describe, expect, it } from "vitest";
+import { openTlsIdentity } from "#common/identity/tls-identity.ts";
+import { createDockerDriver } from "../../../services/pool-manager/drivers/docker/driver.ts";
+import { engineError, openEngine } from "../../../services/pool-manager/drivers/docker/engine.ts";
+import { namesOf } from "../../../services/pool-manager/drivers/docker/names.ts";
+import { createProcessDriver } from "../../../services/pool-manager/drivers/process/driver.ts";
+import { PassingFailure } from "../../../services/pool-manager/drivers/transient-failure.ts";
+import { startWorker } from "../../../services/pool-manager/worker/worker.ts";
+import { DOCKER_ENVIRONMENT, describeWithEngine, docker, removeDeployment } from "../../harness/docker.ts";
+import { makeCertificates } from "../../harness/tls-services.ts";
+import {
+  type DriverStage,
+  describeDriverContract,
+  projectOf,
+  provision,
+} from "../../support/driver-contract.ts";
+
+const ROOT = join(import.meta.dirname, "..", "..", "..");
+const log = pino({ level: "silent" });
+const WORKER = {
+  workerDirectory: join(ROOT, "worker"),
+  descriptorsPath: join(ROOT, "proto", "airlock.binpb"),
+  log,
+};
+
+describe("the process driver", () => {
+  describeDriverContract(async (): Promise<DriverStage> => {
+    const directory = await mkdtemp(join(tmpdir(), "airlock-"));
+    return {
+      open: async () =>
+        createProcessDriver({
+          ...WORKER,
+          python: process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python"),
+          runDirectory: join(directory, "run"),
+          dataDirectory: directory,
+          projectsDirectory: directory,
+        }),
+      harm: async ({ address }) => process.kill(await listenerAt(address), "SIGKILL"),
+      outlive: false,
+      close: () => rm(directory, { recursive: true, force: true }),
+    };
+  });
+});
+
+describe("a process driver after one that was killed", () => {
+  it("removes what its workers have written, but not while somebody serves there", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "airlock-"));
+    const [gone, dying] = [uuidv7(), uuidv7()].map((id) => join(directory, id)) as [string, string];
+    await mkdir(join(gone, "scratch"), { recursive: true });
+    await writeFile(join(gone, "scratch", "data"), "of a script");
+    await chmod(join(gone, "scratch"), 0);
+    await mkdir(dying);
+    await writeFile(join(directory, "router.sock"), "");
+    const server = createServer().listen(join(dying, "worker.sock"));
+    const driver = createProcessDriver({
+      ...{ ...WORKER, python: "", runDirectory: directory, dataDirectory: directory },
+      projectsDirectory: directory,
+    });
+    try {
+      expect(await driver.findRunning(() => undefined)).toEqual([]);
+      const left = async () => (await readdir(directory)).sort();
+      await expect.poll(left).toEqual([basename(dying), "router.sock"]);
+      await new Promise((resolve) => server.close(resolve));
+      await expect.poll(left).toEqual(["router.sock"]);
+    } finally {
+      server.close();
+      await driver.close();
+      await rm(directory, { recursive: true, force: true });
+    }
+  });
+});
+
+/** The process that was told to listen there. */
+async function listenerAt(address: string): Promise<number> {
+  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
+    const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+    if (command.includes(`--listen\0${address}\0`)) return Number(pid);
+  }
+  throw new Error(`nobody listens at ${address}`);
+}
+
+await describeWithEngine("the docker driver", "runc", () => {
+  const deployment = `test-${process.pid}`;
+  const openStage = async (lookEveryMs?: number) => {
+    const directory = await mkdtemp(join(tmpdir(), "airlock-"));
+    const certificates = join(directory, "certificates");
+    await makeCertificates(certificates);
+    return {
+      certificates,
+      tls: await openTlsIdentity(
+        join(certificates, "pool-manager"),
+        { kind: "service", name: "pool-manager" },
+        log,
+        50,
+      ),
+      outlive: true,
+      open: async () =>
+        createDockerDriver(openEngine(), {
+          ...WORKER,
+          deployment,
+          projectsDirectory: directory,
+          pythonImage: "python:3.12-slim",
+          buildNetwork: DOCKER_ENVIRONMENT.AIRLOCK_BUILD_NETWORK,
+          workerTlsDirectory: join(certificates, "worker"),
+          ...(lookEveryMs !== undefined && { lookEveryMs }),
+        }),
+      harm: async (_: unknown, workerId: string) => {
+        await docker.getContainer(namesOf(deployment).container(workerId)).kill();
+      },
+      async close() {
+        this.tls.close();
+        await removeDeployment(deployment);
+        await rm(directory, { recursive: true, force: true });
+      },
+    };
+  };
+
+  describeDriverContract(openStage);
+
+  it("hands renewed certificates to the workers that run", { timeout: 120_000 }, async () => {
+    const stage = await openStage(50);
+    const driver = await stage.open();
+    const project = projectOf("");
+    const { signal } = new AbortController();
+    await driver.prepare(project, () => {}, signal);
+    const launched = await driver.start(project, "renewed");
+    const parts = { project, workerId: "renewed", provide: async () => provision(project), log };
+    const again = () => startWorker(async () => launched, { ...parts, tls: stage.tls }, signal);
+    await again();
+    // A new authority for all: whoever still has the old certificate cannot be spoken to.
+    const before = await readFile(join(stage.certificates, "worker", "cert.pem"), "utf8");
+    await rm(join(stage.certificates, "ca"), { recursive: true });
+    await makeCertificates(stage.certificates);
+    expect(await readFile(join(stage.certificates, "worker", "cert.pem"), "utf8")).not.toBe(before);
+    const { stop, gone } = await again();
+    await stop();
+    expect(await gone).toMatch(/\w/);
+    await driver.close();
+    await stage.close();
+  });
+
+  it("cannot be fooled by a network of its name that is somebody else's", async () => {
+    const stage = await openStage();
+    const driver = await stage.open();
+    const project = projectOf("");
+    const network = await docker.createNetwork({ Name: namesOf(deployment).network("contract") });
+    try {
+      await driver.prepare(project, () => {}, new AbortController().signal);
+      await expect(driver.start(project, "fooled")).rejects.toThrow("that is not Airlock's");
+    } finally {
+      await network.remove();
+      await driver.close();
+      await stage.close();
+    }
+  });
+});
+
+describe("an engine that cannot be used", () => {
+  it.each([
+    ["is not there", { code: "ENOENT" }, "cannot be reached", true],
+    ["takes no connection", { code: "ECONNREFUSED" }, "cannot be reached", true],
+    ["fails inside", { statusCode: 500 }, "refused", true],
+    ["is not for this user", { code: "EACCES" }, "may not use the Docker engine", false],
+    ["does not take the question", { statusCode: 400 }, "refused", false],
+    ["has a full disk", { statusCode: 500, message: "write: no space left on device" }, "disk", false],
+  ])("%s: the reason, and whether it is worth another attempt", async (_, refusal, words, passing) => {
+    const error = engineError(Object.assign(new Error("connect"), refusal));
+    expect(error.message).toContain(words);
+    expect(error instanceof PassingFailure).toBe(passing);
+  });
+});

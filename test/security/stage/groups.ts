@@ -1,0 +1,68 @@
+import { describe, expect, it } from "vitest";
+import { BROKERED_SECRETS } from "../cases/brokered.ts";
+import type { HostileCase } from "../cases/cases.ts";
+import { DATA } from "../cases/data.ts";
+import { DESCRIPTORS } from "../cases/descriptors.ts";
+import { FILES } from "../cases/files.ts";
+import { WITH_NETWORK } from "../cases/network-listed.ts";
+import { WITHOUT_NETWORK } from "../cases/network-none.ts";
+import { REQUESTS } from "../cases/network-requests.ts";
+import { PROCESSES } from "../cases/processes.ts";
+import { RESOURCES } from "../cases/resources.ts";
+import { PLACES } from "../cases/secret-places.ts";
+import { CUT, SPELLED } from "../cases/secrets.ts";
+import { SHARED_FILES } from "../cases/shared-files.ts";
+import { SYSTEM_CALLS } from "../cases/system-calls.ts";
+import { type HostileStage, untilIdle } from "./hostile-stage.ts";
+import { expectItsEnd, play } from "./run-case.ts";
+
+const GROUPS: readonly (readonly [string, readonly HostileCase[]])[] = [
+  ["resources", RESOURCES],
+  ["processes", [...PROCESSES, ...DESCRIPTORS, ...SYSTEM_CALLS]],
+  ["files", [...FILES, ...SHARED_FILES]],
+  ["data", DATA],
+  ["secrets", [...SPELLED, ...CUT, ...PLACES, ...BROKERED_SECRETS]],
+  ["network", [...WITHOUT_NETWORK, ...WITH_NETWORK, ...REQUESTS]],
+];
+
+/** Plays every case; `hereOf` says how one is where this stage stands. */
+export function playGroups(
+  stage: () => HostileStage,
+  hereOf: (hostile: HostileCase) => HostileCase = (hostile) => hostile,
+): void {
+  describe.each(GROUPS)("%s: a hostile script ends as it should and leaves no trace", (_, cases) => {
+    // One by one: a name that `it.each` puts into a title is cut.
+    for (const hostile of cases.map(hereOf)) {
+      it(hostile.name, { timeout: 90_000 }, async () => {
+        const { rest } = stage();
+        const before = await stage().longLived();
+        const execution = await play(hostile, rest, stage());
+        await hostile.afterwards?.(stage(), execution);
+        await expectItsEnd(hostile, execution, rest);
+        await expectTheSame(stage(), hostile, before);
+        await expectNoGrowth(stage(), hostile);
+      });
+    }
+  });
+}
+
+export async function expectNoGrowth(
+  stage: HostileStage,
+  { project = "demo" }: Pick<HostileCase, "project">,
+): Promise<void> {
+  await expect.poll(() => stage.grown(project)).toEqual({});
+}
+
+/** All that lived before, or all but the one worker that the script has had replaced. */
+async function expectTheSame(
+  { rest, longLived, ofWorker }: HostileStage,
+  { project = "demo", replacesWorker }: HostileCase,
+  before: readonly (number | string)[],
+): Promise<void> {
+  if (!replacesWorker) return expect(await longLived()).toEqual(before);
+  await untilIdle(rest, project);
+  await expect.poll(async () => (await longLived()).length).toBe(before.length);
+  const now = new Set(await longLived());
+  const gone = before.filter((each) => !now.has(each)).length;
+  expect(gone === 0 && replacesWorker === "perhaps" ? ofWorker : gone).toBe(ofWorker);
+}

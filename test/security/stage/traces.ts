@@ -1,0 +1,63 @@
+import { readdir, readFile, readlink } from "node:fs/promises";
+import { childrenOf, treeOf } from "../../support/process-tree.ts";
+
+/** What a hostile script might leave, counted by name. */
+export type Traces = Readonly<Record<string, number>>;
+
+// Where a script that got out of its mounts would leave something; all that the suite's scripts leave is called so.
+const SHARED_PLACES = ["/tmp", "/var/tmp", "/dev/shm", "/"];
+const MARK = /^hostile-/;
+// Containers of the tests that run beside this one come and go.
+const OF_AN_ENGINE = / \/(run|var\/run|var\/lib)\/(docker|containerd)\b/;
+// Connections that the test itself or gRPC has open at the moment.
+const PASSING_DESCRIPTORS = 16;
+
+/** On this machine, of a process and all below it. `directories`: where the service keeps what is temporary. */
+export async function tracesOf(pid: number, directories: readonly string[]): Promise<Traces> {
+  const tree = await treeOf(pid);
+  const marked = await Promise.all(SHARED_PLACES.map((place) => readdir(place).catch(() => [])));
+  const own = await Promise.all(directories.map(filesBelow));
+  return {
+    processes: tree.length,
+    descriptors: sum(await Promise.all(tree.map(descriptorsOf))),
+    mounts: sum(await Promise.all((await longLived(pid)).map(mountsOf))),
+    temporaryFiles: marked.flat().filter((name) => MARK.test(name)).length + own.flat().length,
+  };
+}
+
+/** What there is more of than before, by name: [before, now]. Empty: nothing has grown. */
+export function growth(before: Traces, now: Traces): Record<string, [number, number]> {
+  const grown = Object.entries(now)
+    .map(([name, count]) => [name, before[name] ?? 0, count] as const)
+    .filter(([name, was, is]) => is > was + (/^descriptors/.test(name) ? PASSING_DESCRIPTORS : 0));
+  return Object.fromEntries(grown.map(([name, was, is]) => [name, [was, is]]));
+}
+
+/** The service's own processes, which no script may end: itself, and its workers' supervisors, zygotes and templates. */
+export async function longLived(pid: number): Promise<number[]> {
+  const supervisors = await childrenOf(pid);
+  const zygotes = await Promise.all(supervisors.map(childrenOf));
+  const templates = await Promise.all(zygotes.flat().map(childrenOf));
+  return [pid, ...supervisors, ...zygotes.flat(), ...templates.flat()].sort((a, b) => a - b);
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
+
+async function mountsOf(pid: number): Promise<number> {
+  const mounts = (await readFile(`/proc/${pid}/mountinfo`, "utf8").catch(() => "")).split("\n");
+  return mounts.filter((mount) => !OF_AN_ENGINE.test(mount)).length;
+}
+
+async function filesBelow(directory: string): Promise<string[]> {
+  return await readdir(directory, { recursive: true }).catch(() => []);
+}
+
+async function descriptorsOf(pid: number): Promise<number> {
+  const names = await readdir(`/proc/${pid}/fd`).catch(() => []);
+  const targets = await Promise.all(
+    names.map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => undefined)),
+  );
+  return targets.filter((target) => target !== undefined).length;
+}
