@@ -1,0 +1,121 @@
+"""A run that loses its caller goes on, and whoever attaches gets all of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import Any
+
+import grpc
+import pytest
+
+from ..harness import RunCall, Worker, named, worker
+
+LONG = "import time\nprint('before', flush=True)\ntime.sleep(0.7)\nprint('after')\nset_result(1)"
+
+
+async def refusal(call: RunCall) -> Any:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await call.next_event()
+    return refused.value.code()
+
+
+async def until_printed(call: RunCall, text: bytes) -> None:
+    while text not in call.ended.stdout:
+        await call.next_event()
+
+
+async def test_all_is_said_again_to_whoever_attaches(shared: Worker) -> None:
+    call = await shared.start(LONG, execution_id="again")
+    await until_printed(call, b"before")
+    call.cancel()
+    ended = await (await shared.attach("again")).finish()
+    assert (ended.end, ended.stdout, ended.value) == ("completed", b"before\nafter\n", 1)
+
+
+async def test_an_end_that_nobody_recorded_is_said_again(shared: Worker) -> None:
+    call = await shared.start("print('x' * 3_000_000)\nset_result('y' * 3_000_000)", execution_id="unrecorded")
+    while not call.ended.end:
+        await call.next_event()
+    call.cancel()
+    ended = await (await shared.attach("unrecorded")).finish()
+    assert (len(ended.stdout), len(ended.value)) == (3_000_001, 3_000_000)
+
+
+async def test_an_open_question_is_asked_again_and_an_answered_one_is_not(shared: Worker) -> None:
+    code = "print(llm.complete('one'), flush=True)\nprint(llm.complete('two'))"
+    call = await shared.start(code, execution_id="asks")
+    await call.answer((await call.until_question()).id, "first")
+    await call.until_question()
+    call.cancel()
+    again = await shared.attach("asks")
+    assert (await again.until_question()).prompt == "two"
+    await again.answer("llm_2", "second")
+    ended = await again.finish()
+    assert (ended.stdout, [question.id for question in ended.questions]) == (b"first\nsecond\n", ["llm_2"])
+
+
+async def test_an_answer_that_both_callers_give_counts_once(shared: Worker) -> None:
+    call = await shared.start("print(llm.complete('one'))\nprint(llm.complete('two'))", execution_id="both")
+    await call.until_question()
+    again = await shared.attach("both", epoch=2)
+    await again.until_question()
+    for response in ("first", "late"):
+        await again.answer("llm_1", response)
+    await again.until_question()
+    await again.answer("llm_1", "later")
+    await again.answer("llm_2", "second")
+    ended = await again.finish()
+    assert (ended.end, ended.stdout) == ("completed", b"first\nsecond\n")
+
+
+async def test_the_later_caller_takes_over(shared: Worker) -> None:
+    first = await shared.start("set_result(llm.complete('q'))", execution_id="contested", epoch=3)
+    await first.until_question()
+    assert await refusal(await shared.attach("contested", epoch=2)) == grpc.StatusCode.FAILED_PRECONDITION
+    second = await shared.attach("contested", epoch=4)
+    assert await refusal(first) == grpc.StatusCode.ABORTED
+    question = await second.until_question()
+    await second.answer(question.id, "a")
+    assert (await second.finish()).end == "completed"
+
+
+async def test_what_was_never_here_is_not_found_and_what_was_recorded_is_over(shared: Worker) -> None:
+    assert await refusal(await shared.attach("unknown")) == grpc.StatusCode.NOT_FOUND
+    await (await shared.start("pass", execution_id="recorded")).finish()
+    assert await refusal(await shared.attach("recorded")) == grpc.StatusCode.FAILED_PRECONDITION
+
+
+async def test_nothing_runs_twice(shared: Worker) -> None:
+    call = await shared.start(LONG, execution_id="once")
+    await until_printed(call, b"before")
+    assert await refusal(await shared.start(LONG, execution_id="once")) == grpc.StatusCode.ALREADY_EXISTS
+    await call.finish()
+    assert await refusal(await shared.start(LONG, execution_id="once")) == grpc.StatusCode.ALREADY_EXISTS
+
+
+async def test_a_run_whose_caller_goes_while_it_is_started_is_another_callers_or_has_never_been_here() -> None:
+    async with worker("--spares", "0") as slow:
+        os.kill(slow.zygote(), signal.SIGSTOP)
+        starts = await slow.start("set_result(1)", execution_id="followed", epoch=1)
+        lost = await slow.start("set_result(1)", execution_id="lost", epoch=1)
+        await asyncio.sleep(0.3)
+        second, never = await slow.attach("followed"), await slow.attach("lost")
+        lost.cancel()
+        assert await refusal(never) == grpc.StatusCode.NOT_FOUND
+        os.kill(slow.zygote(), signal.SIGCONT)
+        assert (await second.finish()).value == 1
+        assert await refusal(starts) == grpc.StatusCode.ABORTED
+
+
+async def test_a_run_that_nobody_comes_for_is_killed() -> None:
+    async with worker("--grace", "0.3") as hasty:
+        call = await hasty.start(named("lonely") + "print(1, flush=True)\nllm.complete('q')", execution_id="lonely")
+        await call.until_question()
+        assert len(hasty.pids_named("lonely")) == 1
+        call.cancel()
+        async with asyncio.timeout(10):
+            while hasty.pids_named("lonely"):
+                await asyncio.sleep(0.02)
+        assert await refusal(await hasty.attach("lonely")) == grpc.StatusCode.FAILED_PRECONDITION

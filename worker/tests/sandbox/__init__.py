@@ -1,0 +1,1 @@
+"""What a run cannot do, and what the worker measures of that."""

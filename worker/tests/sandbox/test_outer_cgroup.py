@@ -1,0 +1,121 @@
+"""What the kernel does to a whole worker, as in a container: the runs in it have no cgroups of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from airlock_worker.cgroups.cgroup_membership import Membership, memberships
+from airlock_worker.cgroups.outer_cgroup import Counts, OuterCgroup
+
+from ..harness import MIB, Worker, worker
+
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason="an ordinary user may make no cgroups")
+
+# Memory that is no process's own: only the kernel sees it.
+MEMFDS = 'import os\nwhile True: os.write(os.memfd_create("m"), b"x" * (16 << 20))'
+THREADS = """
+import threading, time
+for _ in range(40): threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+"""
+
+
+@contextlib.asynccontextmanager
+async def contained(memory_bytes: int, pids: int) -> AsyncIterator[Worker]:
+    """A worker in a cgroup with these limits, which sees the trees read-only."""
+    made: list[Path] = []
+    values = {
+        (1, "memory"): {"memory.limit_in_bytes": memory_bytes, "memory.memsw.limit_in_bytes": memory_bytes},
+        (2, "memory"): {"memory.max": memory_bytes, "memory.swap.max": 0},
+        (1, "pids"): {"pids.max": pids},
+        (2, "pids"): {"pids.max": pids},
+    }
+    try:
+        for membership in memberships():
+            wanted = [name for name in ("memory", "pids") if name in membership.controllers]
+            if not wanted:
+                continue
+            place = Path(membership.directory) / f"airlock-test-{os.getpid()}"
+            place.mkdir()
+            made.append(place)
+            for name in wanted:
+                for file, value in values[membership.version, name].items():
+                    if (place / file).exists():
+                        (place / file).write_text(str(value))
+        assert made, "this machine has no cgroups for memory and pids"
+        enter = "; ".join(f"echo $$ > '{place}/cgroup.procs'" for place in made)
+        read_only = 'grep -E " cgroup2? " /proc/mounts | cut -d" " -f2 | xargs -n 1 mount -o remount,bind,ro'
+        inner = f'{read_only}; exec "$@"'
+        outer = f"{enter}; exec unshare --user --map-root-user --mount sh -ec '{inner}' sh \"$@\""
+        wrapper = ("sh", "-ec", outer, "sh")
+        async with worker(wrapper=wrapper, memory_bytes=64 * MIB, disk_bytes=32 * MIB, pids=64) as target:
+            yield target
+    finally:
+        for place in made:
+            place.rmdir()
+
+
+@needs_root
+async def test_a_run_that_the_kernel_kills_for_the_worker_s_memory_says_so_and_the_worker_goes() -> None:
+    async with contained(memory_bytes=400 * MIB, pids=1_000) as target:
+        ended = await target.run(MEMFDS)
+        assert ended.end == "out_of_memory", ended
+        assert "The kernel killed the script for lack of memory" in (ended.error or "")
+        assert "all processes of a run together may have 64 MB" in (ended.error or "")
+        await target.until_state("RETIRING")
+
+
+@needs_root
+async def test_a_run_that_kills_itself_is_not_said_to_have_had_no_memory() -> None:
+    async with contained(memory_bytes=400 * MIB, pids=1_000) as target:
+        assert (await target.run("import os; os.kill(os.getpid(), 9)")).end == "killed"
+
+
+@needs_root
+async def test_a_run_that_paused_ones_leave_no_process_hears_of_them() -> None:
+    async with contained(memory_bytes=1_000 * MIB, pids=160) as target:
+        paused = []
+        while True:
+            call = await target.start(f"{THREADS}\nllm.complete('q')\nset_result(1)")
+            event = await call.next_event()
+            if event.WhichOneof("event") != "llm_request":
+                ended = await call.finish()
+                break
+            paused.append(call)
+        assert paused
+        assert ended.end == "script_error", ended
+        text = "since it has 160, as many as it may have: those of paused executions are among them."
+        assert text in (ended.error or ""), ended
+        assert "A run may have 64 processes" not in (ended.error or "")
+        await paused[0].answer("llm_1", "a")
+        assert (await paused[0].finish()).value == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "memory_file", "memory", "pids"),
+    [
+        (1, "memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n", "max 7\n"),
+        (2, "memory.events", "low 0\nhigh 0\nmax 9\noom 4\noom_kill 3\noom_group_kill 1\n", "max 7\n"),
+    ],
+)
+def test_the_kernel_s_counts_are_read_in_both_versions(
+    tmp_path: Path, version: Literal[1, 2], memory_file: str, memory: str, pids: str
+) -> None:
+    for file, text in ((memory_file, memory), ("pids.events", pids), ("pids.max", "160\n")):
+        (tmp_path / file).write_text(text)
+    outer = OuterCgroup([Membership(version, ("memory", "pids"), str(tmp_path), str(tmp_path))])
+    assert outer.counts() == Counts(oom_kills=3, refused=7)
+    assert outer.most_processes() == 160
+    (tmp_path / "pids.max").write_text("max\n")
+    assert outer.most_processes() is None
+
+
+def test_where_the_kernel_counts_nothing_nothing_is_said(tmp_path: Path) -> None:
+    outer = OuterCgroup([Membership(2, ("memory", "pids"), str(tmp_path), str(tmp_path))])
+    assert outer.counts() == Counts()
+    assert outer.most_processes() is None

@@ -1,0 +1,1 @@
+"""What scripts see: values, numbers, packages, the interpreter."""

@@ -1,0 +1,1 @@
+"""The worker as a gRPC service, and its parts."""
