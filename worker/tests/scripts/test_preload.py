@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ..harness import worker
-from .test_lesser_machines import PLAIN_USER
+from ..sandbox.test_lesser_machines import PLAIN_USER
 
 PACKAGE = "tests.package_that_looks_around"
 
