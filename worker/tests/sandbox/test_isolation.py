@@ -202,8 +202,8 @@ while open_ends:
     elif isinstance(each, dict): open_ends += [*each.keys(), *each.values()]
     elif isinstance(each, (list, tuple, set, frozenset)): open_ends += each
     elif hasattr(each, "__dict__"): open_ends.append(vars(each))
-room = [f.f_locals["room"] for f in frames if "room" in f.f_locals]
-set_result([sorted(found), [[r.host_pid, r.script_uid, r.outside] for r in room][:1]])
+contexts = [f.f_locals["context"] for f in frames if "context" in f.f_locals]
+set_result([sorted(found), [[c.host_pid, c.script_uid, c.outside] for c in contexts][:1]])
 """
     marks = [shared.run_dir, *(os.readlink(f"/proc/self/ns/{name}") for name in ("mnt", "pid", "uts"))]
     split = "|".join(f"{mark[:9]}|{mark[9:]}" for mark in marks)
