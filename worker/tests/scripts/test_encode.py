@@ -266,7 +266,7 @@ def test_a_large_table_is_quick() -> None:
 
 def test_encoding_imports_neither_numpy_nor_pandas() -> None:
     program = (
-        "import sys; from airlock_worker.encode import encode; encode([{1, 2}], 'v');"
+        "import sys; from airlock_worker.child.encoding.encode import encode; encode([{1, 2}], 'v');"
         "print([m for m in ('numpy', 'pandas') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, cwd=WORKER_ROOT, check=True)

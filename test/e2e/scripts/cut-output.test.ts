@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startAirlock, type TestAirlock } from "../support/airlock.ts";
-import { send, treeOf } from "../support/process-tree.ts";
-import { type ExecutionView, type RestClient, restClient } from "../support/rest.ts";
+import { startAirlock, type TestAirlock } from "../../harness/airlock.ts";
+import { type ExecutionView, type RestClient, restClient } from "../../harness/rest.ts";
+import { send, treeOf } from "../../support/process-tree.ts";
 
 const LIMIT = 1024 * 1024;
 const PRINTED = 3_000_000;

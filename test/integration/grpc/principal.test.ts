@@ -17,8 +17,8 @@ import type { Principal } from "#common/identity/principal.ts";
 import { openTlsIdentity, type TlsIdentity } from "#common/identity/tls-identity.ts";
 import { PoolManagerServiceClient, PoolManagerServiceService } from "#proto/pool_manager.ts";
 import { RouterServiceClient, RouterServiceService, SubmitRequest } from "#proto/router.ts";
-import { connectBackend } from "../../gateway/backends/grpc.ts";
-import { makeCertificates } from "../support/tls-services.ts";
+import { connectBackend } from "../../../gateway/backends/grpc.ts";
+import { makeCertificates } from "../../harness/tls-services.ts";
 
 const LIMITS = { timeoutMs: 5_000 };
 const ALICE: Principal = { id: "jwt:https://issuer#alice", kind: "human", tenant: "acme" };

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import { afterEach, expect, it } from "vitest";
-import { createCallers } from "../../services/pool-manager/drivers/docker/callers.ts";
-import { openEngine } from "../../services/pool-manager/drivers/docker/engine.ts";
-import { namesOf } from "../../services/pool-manager/drivers/docker/names.ts";
-import { createNetworks, type Networks } from "../../services/pool-manager/drivers/docker/network.ts";
-import { describeWithEngine, docker, removeDeployment } from "../support/docker.ts";
+import { createCallers } from "../../../services/pool-manager/drivers/docker/callers.ts";
+import { openEngine } from "../../../services/pool-manager/drivers/docker/engine.ts";
+import { namesOf } from "../../../services/pool-manager/drivers/docker/names.ts";
+import { createNetworks, type Networks } from "../../../services/pool-manager/drivers/docker/network.ts";
+import { describeWithEngine, docker, removeDeployment } from "../../harness/docker.ts";
 
 const LINGER_MS = 300;
 const CALLER = "airlock-test-caller";
