@@ -33,7 +33,7 @@ describe("docs/security.md", () => {
   it("names only files that are there", async () => {
     const found = [...PAGE.matchAll(/`([\w/-]+\.(?:py|ts))`/g)].map(([, name]) => name as string);
     expect(found.length).toBeGreaterThan(10);
-    const places = ["worker/airlock_worker", "services/egress"].map((place) =>
+    const places = ["worker/airlock_worker", "services/egress", "."].map((place) =>
       join(import.meta.dirname, "..", "..", "..", place),
     );
     for (const name of found) {
