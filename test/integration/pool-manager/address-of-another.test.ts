@@ -20,9 +20,9 @@ import { createRunningTime } from "../../../services/router/run/running-time.ts"
 import { startStopwatch } from "../../../services/router/run/stopwatch.ts";
 import { openSqliteStore } from "../../../services/router/store/sqlite/store.ts";
 import type { ExecutionStore } from "../../../services/router/store/store.ts";
-import { projectOf, provision } from "../../harness/driver-contract.ts";
-import { openWay, type Way } from "../../harness/way.ts";
-import { startHarness } from "./sanitizer-harness.ts";
+import { openWay, type Way } from "../../support/breakable-socket.ts";
+import { projectOf, provision } from "../../support/driver-contract.ts";
+import { startHarness } from "../sanitizer/sanitizer-harness.ts";
 
 // As with containers: when one is gone, the next that is started may be given its address. The lease, which would say so,
 // comes late here, as it does while the pool-manager is away, too.

@@ -22,10 +22,10 @@ import { createRunningTime } from "../../../services/router/run/running-time.ts"
 import { startStopwatch } from "../../../services/router/run/stopwatch.ts";
 import { openSqliteStore } from "../../../services/router/store/sqlite/store.ts";
 import type { ExecutionStore } from "../../../services/router/store/store.ts";
-import { createFakeClock, type FakeClock } from "../../harness/fake-clock.ts";
-import { GRANT } from "../../harness/grant.ts";
-import { openWay, type Way } from "../../harness/way.ts";
-import { startHarness } from "./sanitizer-harness.ts";
+import { openWay, type Way } from "../../support/breakable-socket.ts";
+import { createFakeClock, type FakeClock } from "../../support/fake-clock.ts";
+import { GRANT } from "../../support/grant.ts";
+import { startHarness } from "../sanitizer/sanitizer-harness.ts";
 
 const ID = "0001";
 const MAX_BREAKS_IN_ROW = 5;
