@@ -13,6 +13,14 @@ export type Renewal = {
   readonly now: Date;
 };
 
+/** `trusted`: how many authorities the services trust from now on; `dropped`: how many were forgotten. */
+export type Renewed = {
+  readonly names: readonly string[];
+  readonly validTo: Date;
+  readonly trusted: number;
+  readonly dropped: number;
+};
+
 const DAY_MS = 86_400_000;
 const CLIENT_PREFIX = "client-";
 
@@ -21,14 +29,12 @@ const CLIENT_PREFIX = "client-";
  * A new authority is trusted one run before it issues: services that still have the old `ca.pem` would refuse what it
  * issued.
  */
-export async function renewCertificates(
-  directory: string,
-  renewal: Renewal,
-): Promise<{ readonly names: readonly string[]; readonly validTo: Date }> {
+export async function renewCertificates(directory: string, renewal: Renewal): Promise<Renewed> {
   const caDirectory = join(directory, "ca");
   await mkdir(caDirectory, { recursive: true, mode: 0o700 });
   let authorities = await readAuthorities(caDirectory, renewal.now);
   if (authorities.length === 0) authorities = [await addAuthority(caDirectory, renewal.now)];
+  const dropped = renewal.dropOldAuthorities ? authorities.length - 1 : 0;
   if (renewal.dropOldAuthorities) {
     for (const old of authorities.slice(0, -1)) await removeAuthority(caDirectory, old.name);
     authorities = authorities.slice(-1);
@@ -52,7 +58,8 @@ export async function renewCertificates(
     await write(service, spiffeId({ kind: "service", name: service }), hostsOf(service));
   for (const client of clients)
     await write(`${CLIENT_PREFIX}${client}`, spiffeId({ kind: "client", name: client }), []);
-  return { names: [...SERVICES, ...clients.map((client) => `${CLIENT_PREFIX}${client}`)], validTo };
+  const names = [...SERVICES, ...clients.map((client) => `${CLIENT_PREFIX}${client}`)];
+  return { names, validTo, trusted: authorities.length, dropped };
 }
 
 function hostsOf(service: ServiceIdentity): string[] {

@@ -1,6 +1,6 @@
 import { CLIENT_NAME } from "#common/identity/identity.ts";
 import { ConfigError } from "#common/service/environment.ts";
-import { renewCertificates } from "../certificates/certs-directory.ts";
+import { type Renewed, renewCertificates } from "../certificates/certs-directory.ts";
 import { parseFlags } from "../flags.ts";
 
 const OPTIONS = {
@@ -37,5 +37,25 @@ export async function certs(args: readonly string[]): Promise<number> {
   process.stdout.write(
     `${made.names.map((name) => `${name}\n`).join("")}in ${directory} are valid until ${made.validTo.toISOString().slice(0, 10)}.\nGive each service its own directory as AIRLOCK_TLS_DIR, and nobody the directory ca.\n`,
   );
+  process.stdout.write(stepOf(directory as string, values, made));
   return 0;
+}
+
+/** Which step of a new authority this was, and which is next; empty where there is one authority. */
+function stepOf(
+  directory: string,
+  asked: { readonly "new-ca": boolean; readonly "drop-old-ca": boolean },
+  { trusted, dropped }: Renewed,
+): string {
+  if (asked["drop-old-ca"]) {
+    return dropped > 0
+      ? "Step 3 of 3: the old authority is forgotten.\n"
+      : "There was no old authority to forget: --new-ca makes a new one.\n";
+  }
+  const next = `When every service has had its files for five seconds: ./airlock certs ${directory}`;
+  if (asked["new-ca"])
+    return `Step 1 of 3: every service trusts a new authority, too; the old one still issues.\n${next}\n`;
+  return trusted > 1
+    ? `Step 2 of 3: the new authority issues; the old one is still trusted.\n${next} --drop-old-ca\n`
+    : "";
 }

@@ -10,7 +10,12 @@ import { createLog } from "#common/service/log.ts";
 import { DRIVERS, readDockerConfig } from "../../services/pool-manager/config.ts";
 import { createDriver } from "../../services/pool-manager/drivers/create-driver.ts";
 import type { Provision } from "../../services/pool-manager/worker/provisioning.ts";
-import { startWorker, type Worker } from "../../services/pool-manager/worker/worker.ts";
+import {
+  isGvisor,
+  missingLayers,
+  startWorker,
+  type Worker,
+} from "../../services/pool-manager/worker/worker.ts";
 import { keepCertificates } from "../embedded/certificates.ts";
 import { tlsDirectoryOf } from "../embedded/config.ts";
 import { parseFlags, usageError } from "../flags.ts";
@@ -48,6 +53,8 @@ export async function doctor(args: readonly string[]): Promise<number> {
         ? "\nEvery layer is in force: projects with isolation: strict start here.\n"
         : `\n${missing.length} of ${layers.length} layers are missing: projects with isolation: strict do not start here.\n`,
     );
+    if (missing.length > 0 && isGvisor(layers) && missingLayers("gvisor", layers).length === 0)
+      process.stdout.write("Projects with isolation: gvisor start here.\n");
     return missing.length === 0 ? 0 : 1;
   } catch (error) {
     if (error instanceof ConfigError) throw error;

@@ -74,7 +74,10 @@ async function written(path: string, text: string, mode: number): Promise<boolea
     await writeFile(path, text, { mode, flag: "wx" });
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") {
+      if ((await stat(path)).isFile()) return false;
+      throw new ConfigError([`${path} is no file; remove it, and ./airlock init writes one.`]);
+    }
     throw error;
   }
 }

@@ -49,6 +49,11 @@ export async function logs(args: readonly string[]): Promise<number> {
   for (const print of earlier) await print();
   const position = first ? await printFrom(path, 0, collect) : 0;
   const count = last.end();
+  if (process.env.AIRLOCK_URL && values.data === undefined) {
+    process.stderr.write(
+      `(These are the lines of ${path}. AIRLOCK_URL is not asked for its log: under Compose use docker compose logs.)\n`,
+    );
+  }
   if (count === 0 && !values.follow) process.stderr.write(`${nothingFound(filter)}\n`);
   if (!values.follow) return 0;
   return await follow(path, first?.ino, position, (line) => {

@@ -11,6 +11,7 @@ type ProjectView = {
   readonly replicas: number;
   readonly idle_workers: number;
   readonly running?: number;
+  readonly paused?: number;
   readonly held?: boolean;
   readonly problem?: string | null;
   readonly detail?: string | null;
@@ -57,7 +58,8 @@ export async function upProject(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseFlags("up", args, { replicas: { type: "string" } });
   const replicas = values.replicas;
   if (replicas !== undefined && !/^[1-9]\d*$/.test(replicas)) {
-    throw usageError("up", `--replicas must be a whole number above 0, not "${replicas}".`);
+    const other = replicas === "0" ? " To stop the project use ./airlock down NAME." : "";
+    throw usageError("up", `--replicas must be a whole number above 0, not "${replicas}".${other}`);
   }
   const client = createRestClient(process.env);
   const name = nameIn("up", positionals);
@@ -70,6 +72,12 @@ export async function upProject(args: readonly string[]): Promise<number> {
     return 1;
   }
   process.stdout.write(stateLine(project));
+  const ready = project.idle_workers + (project.running ?? 0);
+  if (ready < project.replicas) {
+    process.stderr.write(
+      `${ready} of ${project.replicas} workers ${isOrAre(ready)} ready; more are starting.\n`,
+    );
+  }
   return 0;
 }
 
@@ -77,7 +85,7 @@ export async function upProject(args: readonly string[]): Promise<number> {
 async function untilSettled(client: RestClient, name: string): Promise<ProjectView> {
   let told: string | null | undefined;
   for (;;) {
-    const project: ProjectView = JSON.parse(await client.get(`/projects/${encodeURIComponent(name)}`));
+    const project: ProjectView = JSON.parse(await client.get(pathOf(name)));
     const { status, detail, idle_workers: idle, running = 0 } = project;
     if (status !== "up" || idle + running > 0) return project;
     if (detail && detail !== told) process.stderr.write(`${name}: ${quoted(detail)}\n`);
@@ -91,10 +99,16 @@ export async function downProject(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseFlags("down", args, { hold: { type: "boolean", default: false } });
   const name = nameIn("down", positionals);
   const body = values.hold ? '{"hold":true}' : undefined;
-  const project: ProjectView = JSON.parse(
-    await createRestClient(process.env).post(pathOf(name, "down"), body),
-  );
+  const client = createRestClient(process.env);
+  const project: ProjectView = JSON.parse(await client.post(pathOf(name, "down"), body));
   process.stdout.write(stateLine(project));
+  const { running = 0, paused = 0 }: ProjectView = JSON.parse(await client.get(pathOf(name)));
+  if (running > 0)
+    process.stdout.write(`${executions(running)} still ${running === 1 ? "runs" : "run"}, to the end.\n`);
+  if (paused > 0)
+    process.stdout.write(
+      `${executions(paused)} ${paused === 1 ? "waits" : "wait"} for an answer and ${paused === 1 ? "stays" : "stay"} until then.\n`,
+    );
   if (values.hold) process.stdout.write(`It takes no executions until ./airlock up ${name}.\n`);
   return 0;
 }
@@ -106,8 +120,16 @@ function nameIn(action: "up" | "down", names: readonly string[]): string {
   return name;
 }
 
-function pathOf(name: string, action: "up" | "down"): string {
-  return `/projects/${encodeURIComponent(name)}/${action}`;
+function pathOf(name: string, action?: "up" | "down"): string {
+  return `/projects/${encodeURIComponent(name)}${action === undefined ? "" : `/${action}`}`;
+}
+
+function executions(count: number): string {
+  return `${count} ${count === 1 ? "execution" : "executions"}`;
+}
+
+function isOrAre(count: number): string {
+  return count === 1 ? "is" : "are";
 }
 
 function stateLine({ name, status, replicas }: ProjectView): string {

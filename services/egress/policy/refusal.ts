@@ -44,11 +44,21 @@ export function malformed(what: string): Refusal {
   return new Refusal(400, "malformed", `Airlock refused a malformed request: ${what}`);
 }
 
+// Of Node's TLS: the certificate leads to no authority that is trusted.
+const UNKNOWN_AUTHORITY: ReadonlySet<string> = new Set([
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+]);
+
 /** Any thrown value as a Refusal; what was not meant for scripts says only that the host could not be reached. */
 export function asRefusal(error: unknown, host: string, port: number): Refusal {
   if (error instanceof Refusal) return error;
   const reason = error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.name) : "unknown";
-  return new Refusal(502, "unreachable", `Airlock could not reach ${host}:${port} (${reason})`, {
-    cause: error,
-  });
+  const why = UNKNOWN_AUTHORITY.has(reason)
+    ? `: its certificate is of no authority that Airlock trusts; the operator adds one with AIRLOCK_EGRESS_EXTRA_CA (${reason})`
+    : ` (${reason})`;
+  return new Refusal(502, "unreachable", `Airlock could not reach ${host}:${port}${why}`, { cause: error });
 }

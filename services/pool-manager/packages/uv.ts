@@ -5,6 +5,7 @@ import { endOfText } from "#common/projects/url-credentials.ts";
 import { withoutDirectories } from "#common/service/server-paths.ts";
 import { systemReason } from "#common/system-reason.ts";
 import { outputWithoutCredentials } from "./package-sources.ts";
+import { withAuthorityRemedy } from "./unknown-authority.ts";
 
 const TIMEOUT_MS = 15 * 60_000;
 const KEPT_ERROR_CHARACTERS = 2_000;
@@ -44,7 +45,7 @@ export async function runInstaller(
     );
   });
   if (code === 0) return;
-  const reason = outputWithoutCredentials(packages, env)(errors.trim());
+  const reason = withAuthorityRemedy(outputWithoutCredentials(packages, env)(errors.trim()));
   const shown = withoutDirectories(reason);
   throw installFailed(shown, shown === reason ? undefined : reason);
 }

@@ -231,7 +231,7 @@ export function createWorkerPlaces(
         },
         reason: () =>
           entry.lacking > 0 && total() >= maxWorkers
-            ? `All ${maxWorkers} workers that this deployment may have (AIRLOCK_MAX_WORKERS) are in use; this project waits for the place of one.`
+            ? `${maxWorkers === 1 ? "The one worker that this deployment may have (AIRLOCK_MAX_WORKERS) is" : `All ${maxWorkers} workers that this deployment may have (AIRLOCK_MAX_WORKERS) are`} in use; this project waits for the place of one.`
             : "",
         isOver: () => total() > maxWorkers,
       };

@@ -371,7 +371,9 @@ export function createPool(parts: PoolParts): Pool {
         desired: desired(),
         draining,
         posture,
-        detail: starts.detail() || place.reason(),
+        // A start that is under way in a pool that goes down is given up as soon as it is ready.
+        detail:
+          (draining || desired() === 0) && starts.underWay() > 0 ? "" : starts.detail() || place.reason(),
       }),
     async close(graceMs) {
       closed = true;

@@ -176,17 +176,30 @@ const GVISOR = "gvisor_kernel";
 // those of its container.
 const NOT_IN_GVISOR: ReadonlySet<string> = new Set(["landlock", "cgroup"]);
 
+/** Whether the worker measured that it runs on gVisor's kernel. */
+export function isGvisor(layers: readonly IsolationLayer[]): boolean {
+  return layers.some(({ name, inForce }) => name === GVISOR && inForce);
+}
+
+/** The layers that this isolation demands, and that are not in force. */
+export function missingLayers(
+  isolation: Project["isolation"],
+  layers: readonly IsolationLayer[],
+): readonly IsolationLayer[] {
+  return layers.filter(
+    ({ name, inForce }) => !inForce && !(isolation === "gvisor" && NOT_IN_GVISOR.has(name)),
+  );
+}
+
 function refuseMissingLayers({ isolation }: Project, layers: readonly IsolationLayer[]): void {
   if (isolation === "standard") return;
-  if (isolation === "gvisor" && !layers.some(({ name, inForce }) => name === GVISOR && inForce)) {
+  if (isolation === "gvisor" && !isGvisor(layers)) {
     throw new AirlockError(
       "start_failed",
       "isolation: gvisor demands gVisor's kernel, and seen from inside, the worker runs on another one. The operator names a runtime that is gVisor in the project file.",
     );
   }
-  const missing = layers.filter(
-    ({ name, inForce }) => !inForce && !(isolation === "gvisor" && NOT_IN_GVISOR.has(name)),
-  );
+  const missing = missingLayers(isolation, layers);
   if (missing.length === 0) return;
   const list = missing.map((layer) => `${layer.name} (${layer.detail})`).join(", ");
   throw new AirlockError(

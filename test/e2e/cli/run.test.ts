@@ -306,6 +306,26 @@ describe("./airlock projects, up, down and logs", () => {
     expect((await runAirlock(["projects"], { env })).stdout).toMatch(/tables\s+down\s+0/);
   });
 
+  it("say which workers are still to come, and which executions go on", async () => {
+    const up = await runAirlock(["up", "tables", "--replicas", "3"], { env });
+    expect(up.stdout).toBe("tables is up, 3 replicas\n");
+    expect(up.stderr).toMatch(/^([12] of 3 workers (is|are) ready; more are starting\.\n)?$/m);
+    const rest = restClient(airlock.url);
+    const ids = await Promise.all([
+      rest.submit({ project: "tables", code: "import time\nprint(1, flush=True)\ntime.sleep(6)" }),
+      rest.submit({ project: "tables", code: "llm.complete('?')" }),
+    ]);
+    await expect.poll(async () => (await rest.get(ids[0] ?? "")).stdout).toBe("1\n");
+    await expect.poll(async () => (await rest.get(ids[1] ?? "")).status).toBe("awaiting_llm");
+    expect((await runAirlock(["down", "tables"], { env })).stdout).toBe(
+      "tables is down, 0 replicas\n1 execution still runs, to the end.\n1 execution waits for an answer and stays until then.\n",
+    );
+    await rest.respond(ids[1] ?? "", "yes");
+    expect((await rest.settled(ids[0] ?? "")).end_reason).toBe("completed");
+    const none = await runAirlock(["up", "tables", "--replicas", "0"], { env });
+    expect([none.status, none.stderr]).toEqual([2, expect.stringContaining("./airlock down NAME")]);
+  });
+
   it("keep a project down with --hold until it is brought up again", async () => {
     const held = await runAirlock(["down", "tables", "--hold"], { env });
     expect(held.stdout).toBe(
@@ -318,6 +338,13 @@ describe("./airlock projects, up, down and logs", () => {
     expect((await runAirlock(["up", "tables"], { env })).stdout).toMatch(/^tables is up, \d replicas?\n$/);
     expect((await runAirlock(["run", "-", "-p", "tables"], { env, input: "print(1)" })).stdout).toBe("1\n");
     expect((await runAirlock(["down", "tables"], { env })).status).toBe(0);
+  });
+
+  it("say which log they show where AIRLOCK_URL names another Airlock", async () => {
+    const elsewhere = { AIRLOCK_URL: "http://127.0.0.1:1", AIRLOCK_DATA_DIR: airlock.dataDirectory };
+    const { stdout, stderr } = await runAirlock(["logs", "--tail", "1"], { env: elsewhere });
+    expect(stdout).not.toBe("");
+    expect(stderr).toContain("AIRLOCK_URL is not asked for its log: under Compose use docker compose logs");
   });
 
   it("read the log", async () => {

@@ -200,6 +200,18 @@ describe("./airlock certs", () => {
     expect(again.stdout).toContain("client-billing");
   });
 
+  it("says which step of a new authority it has done, and which is next", async () => {
+    const target = join(directory, "made");
+    const step = async (...flags: string[]) => (await runAirlock(["certs", target, ...flags])).stdout;
+    expect(await step()).not.toContain("Step");
+    expect(await step("--drop-old-ca")).toContain("There was no old authority to forget");
+    const first = await step("--new-ca");
+    expect(first).toContain("Step 1 of 3: every service trusts a new authority");
+    expect(first).toMatch(/five seconds: \.\/airlock certs \S+made\n$/);
+    expect(await step()).toMatch(/Step 2 of 3: the new authority issues.*\n.* --drop-old-ca\n$/);
+    expect(await step("--drop-old-ca")).toMatch(/Step 3 of 3: the old authority is forgotten\.\n$/);
+  });
+
   it.each([
     [["--days", "7"], "Usage"],
     [["DIR", "--days", "0"], "--days"],

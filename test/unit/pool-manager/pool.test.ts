@@ -36,6 +36,12 @@ describe("a pool", () => {
     );
   });
 
+  it("that goes down while a worker starts does not look like one that starts", async () => {
+    acquire("a").release();
+    pool.down();
+    expect(pool.view()).toMatchObject({ up: false, detail: "" });
+  });
+
   it("starts on first use with the configured replicas", async () => {
     acquire("a", 2);
     await settle();

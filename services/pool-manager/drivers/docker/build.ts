@@ -5,6 +5,7 @@ import { AirlockError } from "#common/errors.ts";
 import { endOfText } from "#common/projects/url-credentials.ts";
 import type { Log } from "#common/service/log.ts";
 import type { ShowOutput } from "../../packages/package-sources.ts";
+import { withAuthorityRemedy } from "../../packages/unknown-authority.ts";
 import { openBuildSession } from "./build-session.ts";
 import type { BuildSecrets } from "./build-settings.ts";
 import { decodeTrace } from "./build-trace.ts";
@@ -116,5 +117,8 @@ async function followed(output: NodeJS.ReadableStream, signal: AbortSignal, read
 function buildFailed(reason: string): AirlockError {
   // Whichever step met it first, in words of its own.
   const cause = saysDiskIsFull(reason) ? `${DISK_IS_FULL} ${reason}` : reason;
-  return new AirlockError("start_failed", `The image of the project's workers could not be built: ${cause}`);
+  return new AirlockError(
+    "start_failed",
+    `The image of the project's workers could not be built: ${withAuthorityRemedy(cause)}`,
+  );
 }
