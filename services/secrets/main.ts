@@ -8,6 +8,7 @@ import { SecretsServiceService } from "#proto/secrets.ts";
 import { readSecretsConfig, type SecretsConfig } from "./config.ts";
 import { secretsHandlers } from "./handlers.ts";
 import { createSecretHistory } from "./history.ts";
+import { createNeedleRoom } from "./needle-room.ts";
 import { createProjectSecrets } from "./project-secrets.ts";
 import { envSource } from "./sources/env.ts";
 import { fileSource } from "./sources/file.ts";
@@ -25,7 +26,12 @@ export async function startSecrets(config: SecretsConfig, log: Log): Promise<Run
     vault: vaultSource(config.vault, systemClock),
     plain: plainSource,
   };
-  const projects = createProjectSecrets(catalogue, sources, createSecretHistory(systemClock, key));
+  const projects = createProjectSecrets(
+    catalogue,
+    sources,
+    createSecretHistory(systemClock, key),
+    createNeedleRoom(),
+  );
   const tls = await openTlsIfAny(config.tlsDirectory, "secrets", log);
   const server = await startGrpcServer(
     config.listen,

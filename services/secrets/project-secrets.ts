@@ -1,9 +1,11 @@
 import { AirlockError } from "#common/errors.ts";
 import { isUsable, type ProjectCatalogue } from "#common/projects/catalogue.ts";
+import type { Project } from "#common/projects/file.ts";
 import { usableProject } from "#common/projects/usable-project.ts";
 import type { Resolved, SecretHistory } from "./history.ts";
 import { createInOrder } from "./in-order.ts";
-import { resolveSecrets, secretProblems } from "./resolver.ts";
+import type { NeedleRoom } from "./needle-room.ts";
+import { localSecrets, resolveSecrets } from "./resolver.ts";
 import type { SecretSources } from "./sources/source.ts";
 
 /** The values of each project. */
@@ -20,6 +22,7 @@ export function createProjectSecrets(
   catalogue: ProjectCatalogue,
   sources: SecretSources,
   history: SecretHistory,
+  room: NeedleRoom,
 ): ProjectSecrets {
   // Of two that overlap, the one that read earlier could finish later, as if the old value were the new one.
   const inOrder = createInOrder();
@@ -27,8 +30,18 @@ export function createProjectSecrets(
     inOrder(`project ${projectName}`, async () => {
       await inOrder("catalogue", catalogue.refresh);
       const project = usableProject(catalogue, projectName);
-      return history.record(projectName, await resolveSecrets(project, sources));
+      const secrets = await resolveSecrets(project, sources);
+      const problem = await room(projectName, secrets);
+      if (problem === undefined) return history.record(projectName, secrets);
+      throw new AirlockError(
+        "start_failed",
+        `Project "${projectName}" cannot be given its secrets. ${problem}`,
+      );
     });
+  const problemOf = async (project: Project): Promise<string> => {
+    const { secrets, problems } = await localSecrets(project, sources);
+    return [...problems, (await room(`${project.name} as it is known here`, secrets)) ?? ""].join(" ").trim();
+  };
   return {
     current,
     async ofVersion(projectName, version) {
@@ -47,7 +60,7 @@ export function createProjectSecrets(
       const found = await Promise.all(
         catalogue.list().map(async (entry) => ({
           project: entry.name,
-          problem: isUsable(entry) ? (await secretProblems(entry, sources)).join(" ") : "",
+          problem: isUsable(entry) ? await problemOf(entry) : "",
         })),
       );
       return found.filter(({ problem }) => problem !== "");

@@ -30,20 +30,23 @@ export async function resolveSecrets(project: Project, sources: SecretSources): 
   );
 }
 
-/**
- * A sentence for each of the project's secrets that could not be used now, as far as no other system has to be asked: what
- * an operator can be told as soon as the project file is there.
- */
-export async function secretProblems(project: Project, sources: SecretSources): Promise<string[]> {
+/** The secrets of a project for which no other system has to be asked, and a sentence for each of these that could not be used now. */
+export type LocalSecrets = { readonly secrets: readonly Secret[]; readonly problems: readonly string[] };
+
+/** What an operator can be told of a project's secrets as soon as the project file is there. */
+export async function localSecrets(project: Project, sources: SecretSources): Promise<LocalSecrets> {
   const local = project.secrets.filter(({ reference }) => {
     const kind = parseReference(reference)?.kind;
     return kind === undefined || !sources[kind].isRemote;
   });
   const results = await Promise.all(local.map((reference) => resolveOne(reference, sources)));
-  // What passes by itself is no mistake: an execution waits for it.
-  return results.flatMap((result) =>
-    "problem" in result && result.code !== "unavailable" ? result.problem : [],
-  );
+  return {
+    secrets: results.filter((result) => result instanceof Secret),
+    // What passes by itself is no mistake: an execution waits for it.
+    problems: results.flatMap((result) =>
+      "problem" in result && result.code !== "unavailable" ? result.problem : [],
+    ),
+  };
 }
 
 const GRAVEST_FIRST = ["project_invalid", "start_failed", "unavailable"] as const;

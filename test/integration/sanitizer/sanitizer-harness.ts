@@ -34,7 +34,7 @@ export async function startHarness() {
   const sanitizerClient = connect(SanitizerServiceClient, sanitizerAddress);
 
   const resolve = (project: string): Promise<ResolveSecretsResponse> =>
-    callUnary(secretsClient, secretsClient.resolveSecrets, { project }, "secrets", { timeoutMs: 5_000 });
+    callUnary(secretsClient, secretsClient.resolveSecrets, { project }, "secrets", { timeoutMs: 30_000 });
 
   const needles = (project: string, version: string): Promise<ResolveNeedlesResponse> =>
     callUnary(secretsClient, secretsClient.resolveNeedles, { project, version }, "secrets", {
@@ -51,9 +51,16 @@ export async function startHarness() {
     return stream;
   };
 
+  const problems = async (): Promise<ReadonlyMap<string, string>> => {
+    const limits = { timeoutMs: 30_000 };
+    const answer = await callUnary(secretsClient, secretsClient.checkSecrets, {}, "secrets", limits);
+    return new Map(answer.problems.map(({ project, problem }) => [project, problem]));
+  };
+
   return {
     directory,
     logged,
+    problems,
     sanitizerClient,
     resolve,
     needles,

@@ -1,8 +1,10 @@
+import { randomBytes } from "node:crypto";
 import { stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { credentials } from "@grpc/grpc-js";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Harness, startHarness } from "../sanitizer/sanitizer-harness.ts";
+import { SanitizeChannel } from "#proto/sanitizer.ts";
+import { document, type Harness, startHarness } from "../sanitizer/sanitizer-harness.ts";
 
 let harness: Harness;
 
@@ -11,6 +13,13 @@ beforeAll(async () => {
 });
 afterAll(() => harness.stop());
 beforeEach(() => harness.write("token", "first-token\n"));
+
+const random = (characters: number) => randomBytes(characters).toString("base64url").slice(0, characters);
+const lines = (count: number, line: (n: number) => string) =>
+  Array.from({ length: count }, (_, n) => line(n)).join("");
+const configOf = (users: number) =>
+  `users:\n${lines(users, (n) => `- name: u${n}\n  user:\n    token: ${random(40)}\n    password: ${random(16)}\n`)}`;
+const envOf = (names: number) => lines(names, (n) => `SERVICE_${n}_PASSWORD=${random(40)}\n`);
 
 async function values(project: string) {
   const { version, secrets } = await harness.resolve(project);
@@ -87,6 +96,33 @@ describe("the secrets service", () => {
     expect(error.message).not.toContain("hidden-value");
     expect((await values("demo")).secrets).toEqual({ KEY: "a-plain-value" });
   });
+
+  it.each([
+    ["a configuration of many users", configOf(560), configOf(100)],
+    ["an environment", envOf(1_100), envOf(200)],
+    ["keys in Base64", randomBytes(200_000).toString("base64"), randomBytes(40_000).toString("base64")],
+  ])(
+    "gives no script more than its output can be searched for, and says so beforehand: %s",
+    async (_, large, small) => {
+      const files = (text: string) => text.match(/[\s\S]{1,60000}/g) ?? [];
+      for (const [name, text] of Object.entries({ large, small })) {
+        const parts = files(text);
+        const named = parts.map((_part, index) => [`PART_${index}`, `\${file:${name}-${index}}`]);
+        await Promise.all(parts.map((part, index) => harness.write(`${name}-${index}`, part)));
+        await harness.project(name, Object.fromEntries(named));
+      }
+      const refused = { code: "start_failed", message: expect.stringContaining("together too large") };
+      await expect(harness.resolve("large")).rejects.toMatchObject(refused);
+      await expect(harness.resolve("large")).rejects.toMatchObject(refused);
+      const problems = await harness.problems();
+      expect(problems.get("large")).toContain("together too large to be looked for in output");
+      expect(problems.has("small")).toBe(false);
+      const stream = await harness.open("small");
+      expect((await document(stream, SanitizeChannel.STDOUT, ["a text"])).text).toBe("a text");
+      stream.cancel();
+    },
+    60_000,
+  );
 
   it("listens on a socket of its owner only, says that it is healthy, and logs no value", async () => {
     const socket = join(harness.directory, "secrets.sock");

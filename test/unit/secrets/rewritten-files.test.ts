@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { type Project, parseProjectFile } from "#common/projects/file.ts";
 import { systemClock } from "#common/resilience/clock.ts";
-import { resolveSecrets, secretProblems } from "../../../services/secrets/resolver.ts";
+import { localSecrets, resolveSecrets } from "../../../services/secrets/resolver.ts";
 import { envSource } from "../../../services/secrets/sources/env.ts";
 import { fileSource } from "../../../services/secrets/sources/file.ts";
 import { plainSource } from "../../../services/secrets/sources/plain.ts";
@@ -61,7 +61,7 @@ it("a file that is rewritten in place gives its old or its new value, whenever i
   const seen = new Set<string | undefined>();
   for (let reading = 0; reading < 25; reading++) {
     seen.add(await value());
-    expect(await secretProblems(project, sources())).toEqual([]);
+    expect((await localSecrets(project, sources())).problems).toEqual([]);
     await sleep(reading % 7);
   }
   isOver = true;
@@ -96,7 +96,7 @@ it("a file that stays empty is a mistake, and one that is emptied again and agai
     code: "unavailable",
     message: expect.stringContaining("is being written"),
   });
-  expect(await secretProblems(project, sources())).toEqual([]);
+  expect((await localSecrets(project, sources())).problems).toEqual([]);
   isOver = true;
   await writing;
 });

@@ -1,0 +1,54 @@
+import { createHash } from "node:crypto";
+import { hasCode } from "#common/errors.ts";
+import { ownerOf, Turn, takeTurns } from "#common/event-loop/turn.ts";
+import { needleSteps } from "#common/redaction/needles/needles.ts";
+import type { Secret } from "#common/secret.ts";
+import { isBrokered } from "./brokered-secret.ts";
+
+/** Values of fewer bytes together always fit. */
+const SURE_BYTES = 16 * 1024;
+
+/**
+ * Says why output could not be searched for these secrets of a project; undefined when it can. The same answer as the sanitizer's, before a
+ * script has run: its output would be withheld.
+ */
+export type NeedleRoom = (project: string, secrets: readonly Secret[]) => Promise<string | undefined>;
+
+/** Remembers the answer for the last values of each project, because making all needles may take a second. */
+export function createNeedleRoom(): NeedleRoom {
+  const known = new Map<string, { readonly values: string; readonly problem: Promise<string | undefined> }>();
+  return async (project, secrets) => {
+    const given = secrets.filter((secret) => !isBrokered(secret));
+    const bytes = given.reduce((sum, secret) => sum + Buffer.byteLength(secret.reveal()), 0);
+    if (bytes <= SURE_BYTES) {
+      known.delete(project);
+      return undefined;
+    }
+    const values = digestOf(given);
+    const last = known.get(project);
+    if (last?.values === values) return await last.problem;
+    const problem = problemOf(project, given);
+    known.set(project, { values, problem });
+    return await problem;
+  };
+}
+
+async function problemOf(project: string, secrets: readonly Secret[]): Promise<string | undefined> {
+  const steps = needleSteps(
+    secrets.map((secret) => secret.reveal()),
+    secrets.map(({ name }) => name),
+  );
+  try {
+    await takeTurns(steps, undefined, new Turn(ownerOf(project)));
+    return undefined;
+  } catch (error) {
+    if (!hasCode(error, "output_withheld")) throw error;
+    return "Its secrets are together too large to be looked for in output. About 50 KB of values with many parts (YAML, JSON, lines of KEY=value) have room, or 200 KB of others; give the project only the secrets that its scripts need.";
+  }
+}
+
+function digestOf(secrets: readonly Secret[]): string {
+  const hash = createHash("sha256");
+  for (const secret of secrets) hash.update(`${secret.name}\0${secret.reveal()}\0`);
+  return hash.digest("base64");
+}
