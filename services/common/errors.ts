@@ -58,6 +58,10 @@ export const ERROR_RULES = {
   start_failed: rule(GrpcStatus.ABORTED, 503, "The workers cannot be started"),
   output_withheld: rule(GrpcStatus.DATA_LOSS, 503, "Output is withheld"),
   worker_lost: rule(GrpcStatus.ABORTED, 503, "The worker was lost"),
+  run_unknown: rule(GrpcStatus.NOT_FOUND, 404, "The worker has never had the run"),
+  run_exists: rule(GrpcStatus.ALREADY_EXISTS, 409, "The worker has the run, or had it"),
+  run_over: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The worker has ended the run"),
+  run_superseded: rule(GrpcStatus.ABORTED, 409, "Another router follows the run"),
   permission_denied: rule(GrpcStatus.PERMISSION_DENIED, 403, "Not permitted"),
   host_not_allowed: rule(GrpcStatus.PERMISSION_DENIED, 403, "This host name is not served"),
   origin_not_allowed: rule(GrpcStatus.PERMISSION_DENIED, 403, "Web pages of other sites may not call"),
@@ -68,6 +72,14 @@ export const ERROR_RULES = {
 } as const satisfies Record<string, ErrorRule>;
 
 export type ErrorCode = keyof typeof ERROR_RULES;
+
+/** What workers say to routers of a run; no other caller meets these codes. */
+export const RUN_CODES = [
+  "run_unknown",
+  "run_exists",
+  "run_over",
+  "run_superseded",
+] as const satisfies readonly ErrorCode[];
 
 function rule(grpc: GrpcStatus, http: number, title: string, retryAfterSeconds?: number): ErrorRule {
   return { grpc, http, title, retryAfterSeconds };

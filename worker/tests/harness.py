@@ -17,6 +17,7 @@ import grpc
 
 from airlock_worker.linux import processes
 from airlock_worker.supervisor.messages import DEFAULT_DESCRIPTORS, SERVICE, Messages
+from airlock_worker.supervisor.refusals import STATUSES
 
 WORKER_ROOT = Path(__file__).resolve().parents[1]
 M = Messages(DEFAULT_DESCRIPTORS)
@@ -44,6 +45,13 @@ class Ended:
     def value(self) -> Any:
         assert self.result is not None, self
         return json.loads(self.result)
+
+
+def code_of(error: grpc.aio.AioRpcError) -> str:
+    """Airlock's code of a refusal; the worker has to send it under the status that the code has everywhere."""
+    code = str(dict(error.trailing_metadata())["airlock-code"])
+    assert error.code() == STATUSES[code]
+    return code
 
 
 class RunCall:

@@ -1,8 +1,8 @@
-import { ERROR_RULES, type ErrorCode } from "#common/errors.ts";
+import { ERROR_RULES, type ErrorCode, RUN_CODES } from "#common/errors.ts";
 import { END_REASONS, STATUSES } from "#common/execution-names.ts";
 
-/** Nobody is there to read this one. */
-const UNSEEN = ["cancelled"] as const satisfies readonly ErrorCode[];
+/** Codes that no REST client meets: a client whose request is `cancelled` has gone. */
+const UNSEEN = ["cancelled", ...RUN_CODES] as const satisfies readonly ErrorCode[];
 
 export const EXECUTION_STATUS = {
   $id: "ExecutionStatus",

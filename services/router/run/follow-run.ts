@@ -1,4 +1,3 @@
-import { status } from "@grpc/grpc-js";
 import { AirlockError, hasCode } from "#common/errors.ts";
 import { isConnectionLost } from "#common/grpc/errors.ts";
 import type { Clock } from "#common/resilience/clock.ts";
@@ -9,7 +8,7 @@ import { createBreakCount } from "./break-count.ts";
 import type { OpenRun, Placement, RunParts } from "./conduct-run.ts";
 import { isHandedOver } from "./interruption.ts";
 import type { Patience } from "./response-timer.ts";
-import { converse, type Opening, type Outcome, statusOf, stopRun } from "./run-stream.ts";
+import { converse, type Opening, type Outcome, stopRun } from "./run-stream.ts";
 import type { RunningTime } from "./running-time.ts";
 import type { Stopwatch } from "./stopwatch.ts";
 
@@ -54,13 +53,12 @@ export async function runOnWorker(placement: Placement, run: LeasedRun, parts: R
       try {
         return await converseOnce(opening, placement, run, parts);
       } catch (error) {
-        const refused = statusOf(error);
-        if (opening.kind === "attach" && orStart.kind === "start" && refused === status.NOT_FOUND) {
+        if (opening.kind === "attach" && orStart.kind === "start" && hasCode(error, "run_unknown")) {
           opening = orStart;
           continue;
         }
         // A worker that stood still has read a start that was sent earlier, after all.
-        if (opening.kind === "start" && refused === status.ALREADY_EXISTS) {
+        if (opening.kind === "start" && hasCode(error, "run_exists")) {
           opening = attach;
           continue;
         }
@@ -201,8 +199,6 @@ function epochOf(opening: Opening): number {
 
 /** The worker's refusals of an attach, as what they mean for the execution. */
 function asWorkerError(error: unknown): unknown {
-  const refused = statusOf(error);
-  if (refused !== status.NOT_FOUND && refused !== status.FAILED_PRECONDITION) return error;
-  if (hasCode(error, "output_withheld")) return error;
+  if (!hasCode(error, "run_unknown") && !hasCode(error, "run_over")) return error;
   return new AirlockError("worker_lost", "The worker does not have the run any more.", { cause: error });
 }

@@ -1,5 +1,4 @@
-import { status } from "@grpc/grpc-js";
-import { AirlockError } from "#common/errors.ts";
+import { AirlockError, hasCode } from "#common/errors.ts";
 import { type ClientDuplex, clientDuplex } from "#common/grpc/client.ts";
 import { isConnectionLost } from "#common/grpc/errors.ts";
 import type { Clock } from "#common/resilience/clock.ts";
@@ -132,13 +131,7 @@ export function stopRun(worker: WorkerServiceClient, run: RunAttach): void {
 
 /** Whether another router follows the run now. */
 export function isSuperseded(error: unknown): boolean {
-  return statusOf(error) === status.ABORTED;
-}
-
-/** What the worker, or the way to it, answered with; undefined for every other error. */
-export function statusOf(error: unknown): status | undefined {
-  const cause = error instanceof AirlockError ? error.cause : undefined;
-  return (cause as { code?: status } | undefined)?.code;
+  return hasCode(error, "run_superseded");
 }
 
 function firstMessage(

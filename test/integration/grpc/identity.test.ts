@@ -271,7 +271,7 @@ describe("a worker", () => {
     const renewal = { clients: [], days: 1, newAuthority: false, dropOldAuthorities: false, now: new Date() };
     const old = credentialsOf("pool-manager");
     // By whoever may make the call: it names no worker.
-    const heard = status.FAILED_PRECONDITION;
+    const heard = status.ABORTED;
     expect(await call(services.addresses.worker, rpc, old)).toBe(heard);
     await renewCertificates(services.certificates, { ...renewal, newAuthority: true });
     expect(await call(services.addresses.worker, rpc, credentialsOf("pool-manager"))).toBe(heard);

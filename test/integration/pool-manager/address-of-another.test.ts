@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { status } from "@grpc/grpc-js";
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { clientDuplex } from "#common/grpc/client.ts";
@@ -116,7 +115,7 @@ it("a run whose worker is gone does not run again on the worker that has the add
   await ended;
   const seek = clientDuplex<RunRequest, RunResponse>(workers.to(second.address).run(), "worker");
   await seek.send({ message: { $case: "attach", value: { executionId: ID, workerId: "second", epoch: 1 } } });
-  await expect(seek.next()).rejects.toMatchObject({ cause: { code: status.NOT_FOUND } });
+  await expect(seek.next()).rejects.toMatchObject({ code: "run_unknown", origin: "peer" });
 });
 
 it("a start that the worker has had already is followed", async () => {

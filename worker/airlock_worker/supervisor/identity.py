@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import grpc
 
 from .log import log
+from .refusals import refuse
 
 _TRUST_DOMAIN = "spiffe://airlock/"
 
@@ -39,7 +40,7 @@ def for_callers_only(rpc: str, behaviour: Callable[[Any, Any], Any]) -> Callable
 
     async def guarded(request: Any, context: Any) -> Any:
         if not may_call(context.auth_context(), rpc):
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, "This identity may not make this call.")
+            await refuse(context, "permission_denied", "This identity may not make this call.")
         return await behaviour(request, context)
 
     return guarded

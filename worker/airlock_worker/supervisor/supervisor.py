@@ -12,6 +12,7 @@ from ..cgroups.outer_cgroup import OuterCgroup
 from .identity import for_callers_only
 from .log import log
 from .messages import SERVICE, Messages
+from .refusals import refuse
 from .run.attachable_run import AttachableRun
 from .run.attachable_runs import AttachableRuns
 from .run.run import Run
@@ -70,7 +71,7 @@ class Supervisor:
         try:
             self._provision = provision_of(request)
         except BadStart as error:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+            await refuse(context, "invalid_request", str(error))
         self._keep_spares()
         log("info", "provisioned", project=request.project, secrets=len(request.secrets))
         return self._messages.ProvisionResponse()
@@ -117,37 +118,31 @@ class Supervisor:
             held = await self._found(message.attach.execution_id, context)
             await held.serve(context, message.attach.epoch)
         else:
-            text = "the first message of a Run must be its start or an attach"
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, text)
+            await refuse(context, "invalid_request", "The first message of a Run must be its start or an attach.")
 
     async def _found(self, execution_id: str, context: Any) -> AttachableRun:
         held = await self._held.find(execution_id)
         if held is None and self._held.has_had(execution_id):
-            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the run is over, and nobody came for it in time")
+            await refuse(context, "run_over", "The run is over, and no router came for it in time.")
         if held is None:
-            await context.abort(grpc.StatusCode.NOT_FOUND, "this run has never been here")
-        assert held is not None
+            await refuse(context, "run_unknown", "This run has never been on this worker.")
         return held
 
     async def _begin(self, message: Any, context: Any) -> AttachableRun | None:
         """None: it was not started, and the caller has been told why."""
         if self._board.current.state in ("starting", "failed"):
-            text = f"the worker is {self._board.current.state}"
-            await context.abort(grpc.StatusCode.UNAVAILABLE, text)
+            await refuse(context, "worker_lost", f"The worker takes no run: it is {self._board.current.state}.")
         if self._provision is None:
-            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the worker has not been provisioned")
-            return None
+            await refuse(context, "worker_lost", "The worker takes no run: it has not been provisioned.")
         if message.secrets_version not in ("", self._provision.version):
             # The sanitizer looks for the values that the caller named, and for no others.
-            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the worker has other values by now")
-            return None
+            await refuse(context, "worker_lost", "The worker has other secrets by now than its lease named.")
         try:
             start = start_of(message, self._provision)
         except BadStart as error:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-            return None
+            await refuse(context, "invalid_request", str(error))
         if not self._held.reserve(start.execution_id):
-            await context.abort(grpc.StatusCode.ALREADY_EXISTS, "this run is or was here")
+            await refuse(context, "run_exists", "This run is or was on this worker.")
         counted = self._outer.counts()
         try:
             await self._make_room()

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import grpc
-
-# As services/common/errors.ts calls it; the services read it from this key.
-_WORKER_LOST = (("airlock-code", "worker_lost"),)
+from .refusals import refuse
 
 
 async def refuse_unless_for(own_id: str, worker_id: str, context: Any) -> None:
     """Ends the call when it is for another worker than this one."""
     if worker_id != own_id:
         text = "The worker that this call is for is gone; another one has its address."
-        await context.abort(grpc.StatusCode.FAILED_PRECONDITION, text, _WORKER_LOST)
+        await refuse(context, "worker_lost", text)

@@ -106,16 +106,16 @@ export interface WatchStatusResponse {
 export interface RunRequest {
   message:
     | //
-    /** First message, once. */
+    /** First message, once. Refused with Airlock's code "run_exists" when the run is or was here. */
     { $case: "start"; value: RunStart }
     | //
     /** Answers the open question; the script goes on and its clock with it. One that it has already is passed over. */
     { $case: "answer"; value: RunAnswer }
     | //
     /**
-     * First message, once, in place of start: whoever followed the run before no longer does. NOT_FOUND: the run has
-     * never been here. FAILED_PRECONDITION: it was, and is over or follows a later epoch, or this is
-     * another worker.
+     * First message, once, in place of start: the router that followed the run before no longer does, and its call ends with
+     * Airlock's code "run_superseded". The attach is refused as "run_unknown" when the run has never been here, as "run_over"
+     * when it was and has ended, and as "run_superseded" when a router with a later epoch follows it.
      */
     { $case: "attach"; value: RunAttach }
     | //
@@ -143,8 +143,8 @@ export interface RunStart {
   epoch: number;
   workerId: string;
   /**
-   * The values that the run is to be given, as its lease named them. FAILED_PRECONDITION: the worker has others by now, which
-   * the run's sanitizer does not know. Empty: whatever the worker has.
+   * The values that the run is to be given, as its lease named them. Empty: whatever the worker has. Refused with Airlock's
+   * code "worker_lost" when the worker has others by now, which the run's sanitizer does not know.
    */
   secretsVersion: string;
 }
@@ -2343,7 +2343,7 @@ export const TunnelEnd: MessageFns<TunnelEnd> = {
 
 /**
  * WorkerService runs scripts. A worker calls nobody. An address may come to be another worker's when its own has gone, so
- * every call names the worker that it is for; every other refuses it with FAILED_PRECONDITION and Airlock's code "worker_lost".
+ * every call names the worker that it is for; every other refuses it with Airlock's code "worker_lost".
  */
 export type WorkerServiceService = typeof WorkerServiceService;
 export const WorkerServiceService = {

@@ -10,10 +10,12 @@ from typing import Any
 import grpc
 
 from ..log import log
+from ..refusals import refuse
 from .run import Run
 
 # For a message that is on its way to a caller who reads.
 _LAST_WRITE_S = 1.0
+_SUPERSEDED = "Another router follows this run now."
 
 
 class CallerBrokeProtocol(Exception):
@@ -45,8 +47,10 @@ class AttachableRun:
 
     async def serve(self, context: Any, epoch: int) -> None:
         """One call, from the beginning of the record until the caller is done with the run."""
-        if self._stopped or epoch < self._epoch:
-            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the run is another caller's, or over")
+        if epoch < self._epoch:
+            await refuse(context, "run_superseded", _SUPERSEDED)
+        if self._stopped:
+            await refuse(context, "run_over", "The run was stopped.")
         self._epoch = epoch
         superseded = self._take_over()
         writing = asyncio.Lock()
@@ -60,12 +64,12 @@ class AttachableRun:
             if superseded.done():
                 listener.cancel()
                 await _silence(teller, writing)
-                await context.abort(grpc.StatusCode.ABORTED, "another caller follows this run now")
+                await refuse(context, "run_superseded", _SUPERSEDED)
             over.result()
         except CallerBrokeProtocol as problem:
             self._stop()
             await _silence(teller, writing)
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(problem))
+            await refuse(context, "invalid_request", str(problem))
         finally:
             # Not `over`: it is done when one of them is, and the other may wait for a caller that stands still.
             teller.cancel()

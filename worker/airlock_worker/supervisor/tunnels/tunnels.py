@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 
 from ..messages import Messages
+from ..refusals import refuse
 from ..worker_id_check import refuse_unless_for
 from .run_tunnels import RunTunnels
 
@@ -43,7 +44,7 @@ class Tunnels:
         """The Tunnel call. One for a run that does not come ends after a while."""
         execution_id = await self._execution_id(context)
         if self.waiting() >= _MAX_WAITING:
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{_MAX_WAITING} tunnels wait here already")
+            await refuse(context, "overloaded", f"{_MAX_WAITING} tunnels wait at this worker already.")
         run = self._runs.setdefault(execution_id, RunTunnels())
         try:
             await run.serve(context, self._messages)
@@ -55,12 +56,10 @@ class Tunnels:
         try:
             message = await asyncio.wait_for(context.read(), _FIRST_MESSAGE_TIMEOUT_S)
         except TimeoutError:
-            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "a Tunnel must say at once for which run it is")
-            raise
+            await refuse(context, "deadline_exceeded", "A Tunnel must say at once for which run it is.")
         if message is grpc.aio.EOF or message.WhichOneof("message") != "open" or not message.open.execution_id:
-            await context.abort(
-                grpc.StatusCode.INVALID_ARGUMENT, "the first message of a Tunnel must be its open, with an execution_id"
-            )
+            text = "The first message of a Tunnel must be its open, with an execution_id."
+            await refuse(context, "invalid_request", text)
         await refuse_unless_for(self._worker_id, message.open.worker_id, context)
         execution_id: str = message.open.execution_id
         return execution_id
