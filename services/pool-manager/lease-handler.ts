@@ -11,9 +11,9 @@ type LeaseStream = Duplex<LeaseRequest, LeaseResponse>;
 export async function serveLease(stream: LeaseStream, { signal }: CallContext, pools: Pools): Promise<void> {
   const first = (await stream.next())?.action;
   if (first?.$case !== "acquire") throw brokenProtocol("The first message of a lease must be acquire.");
-  const { project, pool } = await pools.open(first.value.project);
-  if (signal.aborted) return;
   const { workerId, executionId } = first.value;
+  const { project, pool } = await pools.open(first.value.project, workerId !== "");
+  if (signal.aborted) return;
   const askedAtMs = performance.now();
   const lease =
     workerId === "" ? pool.acquire(project.replicas, executionId) : pool.attach(workerId, executionId);

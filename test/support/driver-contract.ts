@@ -114,10 +114,17 @@ export function describeDriverContract(start: () => Promise<DriverStage>): void 
       },
     );
 
-    it("ends those whose project is made differently now", TIMEOUT, async () => {
+    it.each([
+      ["is made differently now", () => projectOf("preload: [json]\n")],
+      ["cannot be used now", () => undefined],
+    ])("has those go when they are done whose project %s", TIMEOUT, async (_, projectNamed) => {
       const before = await ready("outdated");
       const next = await stage.open();
-      expect(await next.findRunning(() => projectOf("preload: [json]\n"))).toEqual([]);
+      const found = await next.findRunning(projectNamed);
+      const outdated = expect.stringMatching(/^its project /);
+      const expected = { project: project.name, workerId: "outdated", outdated };
+      expect(found).toEqual(stage.outlive ? [expect.objectContaining(expected)] : []);
+      for (const { process } of found) await process.stop();
       if (!stage.outlive) await before.stop();
       expect(await before.gone).toMatch(/\w/);
       await next.close();

@@ -12,9 +12,12 @@ export type WorkerProcess = {
 
 /** A worker that an earlier process of this deployment started and that runs on. */
 export type FoundWorker = {
-  readonly project: Project;
+  /** The project's name. */
+  readonly project: string;
   readonly workerId: string;
   readonly process: WorkerProcess;
+  /** Why it is to be replaced when what lives on it has ended; undefined: it would be started just so today. */
+  readonly outdated: string | undefined;
 };
 
 /** The port to whatever runs workers. */
@@ -37,8 +40,8 @@ export type WorkerDriver = {
   /** Starts one worker of a prepared project. Rejects with `start_failed`. */
   start(project: Project, workerId: string): Promise<WorkerProcess>;
   /**
-   * The workers that still run and would be started just so today. Whatever else of this deployment an earlier
-   * process left is removed. Asked once, before anything is started.
+   * The workers that still run; `projectNamed` gives the projects that can be used. Whatever else of this deployment an
+   * earlier process left is removed. Asked once, before anything is started.
    */
   findRunning(projectNamed: (name: string) => Project | undefined): Promise<readonly FoundWorker[]>;
   /** Removes what it made besides workers, except what those need that run on. */

@@ -1,7 +1,7 @@
 import { AirlockError } from "#common/errors.ts";
 import type { TlsIdentity } from "#common/identity/tls-identity.ts";
 import { isUsable, type ProjectCatalogue } from "#common/projects/catalogue.ts";
-import type { Project, ProjectProblem } from "#common/projects/file.ts";
+import { type Project, type ProjectProblem, parseProjectFile } from "#common/projects/file.ts";
 import { projectInvalid, projectUnknown } from "#common/projects/usable-project.ts";
 import type { CircuitBreaker } from "#common/resilience/circuit-breaker.ts";
 import type { Circuits } from "#common/resilience/circuits.ts";
@@ -37,8 +37,11 @@ export type Pools = {
   waiting(name: string, executionId: string): Promise<Waiting>;
   /** Drains the project's pool. Rejects with `project_not_found`. */
   down(name: string): Promise<ProjectState>;
-  /** The pool of a usable project. Rejects with `project_not_found` or `project_invalid`. */
-  open(name: string): Promise<{ project: Project; pool: Pool }>;
+  /**
+   * The pool of a usable project. Rejects with `project_not_found` or `project_invalid`. With `isAttaching` also that of another one,
+   * for what its workers run already.
+   */
+  open(name: string, isAttaching?: boolean): Promise<{ project: Project; pool: Pool }>;
   /**
    * Starts a project's workers by hand, `replicas` or as many as its file says; what kept them from starting has perhaps been
    * mended. Rejects with `invalid_request` when that many may not be.
@@ -46,13 +49,15 @@ export type Pools = {
   up(name: string, replicas: number | undefined): Promise<ProjectState>;
   /** An execution of the project got its worker after this time in the queue. */
   granted(project: string, waitedMs: number): void;
-  /** Takes over what an earlier process of this deployment left running, and removes what does not fit any more. */
+  /** Takes over what an earlier process of this deployment left running; what does not fit any more is replaced when it has ended. */
   takeOver(): Promise<void>;
   close(graceMs: number): Promise<void>;
 };
 
 type Entry = {
   project: Project;
+  /** Its file could not be used when its workers were taken over: `project` has its name alone, and nothing is started. */
+  isBare: boolean;
   readonly pool: Pool;
   readonly autoscaler: Autoscaler;
   readonly starts: CircuitBreaker;
@@ -115,6 +120,7 @@ export function createPools(parts: {
     // A file that broke: the pool goes on with what it last was, for what was accepted by then.
     if (!isUsable(current)) return;
     const { poolRevision, sizeRevision } = entry.project;
+    entry.isBare = false;
     const rolls =
       current.poolRevision !== poolRevision ||
       (driver.boundsWorkers && current.sizeRevision !== sizeRevision);
@@ -145,7 +151,7 @@ export function createPools(parts: {
     provide: () => values.provide(entry.project),
   });
 
-  const create = (project: Project): Entry => {
+  const create = (project: Project, isBare = false): Entry => {
     const starts = circuits.add("worker_start", START_CIRCUIT, project.name);
     const pool = createPool({
       project: project.name,
@@ -171,19 +177,23 @@ export function createPools(parts: {
     warnOfFile(project);
     const range = () => entry.project.scaling;
     const autoscaler = startAutoscaler({ project: project.name, pool, range, clock, log });
-    const entry: Entry = { project, pool, autoscaler, starts };
+    const entry: Entry = { project, isBare, pool, autoscaler, starts };
     pools.set(project.name, entry);
     return entry;
   };
 
-  const open = async (name: string): Promise<Entry> => {
+  const open = async (name: string, isAttaching = false): Promise<Entry> => {
     await look(false);
-    const project = pools.has(name) ? catalogue.get(name) : await find(name);
+    const serves = (entry: Entry | undefined) => entry !== undefined && (isAttaching || !entry.isBare);
+    const project = serves(pools.get(name)) ? catalogue.get(name) : await find(name);
     // After everything that is waited for: of calls that come at the same time, another one has perhaps made the pool.
     const known = pools.get(name);
-    if (project && isUsable(project)) return known ?? create(project);
+    if (project && isUsable(project)) {
+      if (known?.isBare) takeChange(name, known);
+      return known ?? create(project);
+    }
     // What was accepted while the file was in order is still served as it was then; the router accepts nothing new.
-    if (known) return known;
+    if (known && serves(known)) return known;
     throw projectInvalid(project as ProjectProblem);
   };
 
@@ -239,11 +249,17 @@ export function createPools(parts: {
         const entry = files.get(name);
         return entry && isUsable(entry) ? entry : undefined;
       });
-      for (const { project, workerId, process } of found) {
-        const entry = pools.get(project.name) ?? create(project);
-        entry.pool.take(project.replicas, workerId, (signal) =>
-          takeOverWorker(process, partsOf(entry, project, workerId), signal),
-        );
+      for (const { project: name, workerId, process, outdated } of found) {
+        const current = files.get(name);
+        const project = current && isUsable(current) ? current : bareProject(name);
+        const isBare = project !== current;
+        const entry = pools.get(name) ?? create(project, isBare);
+        // What it was started with is in force in it; what the file demands now is for those that come after it.
+        const own = outdated === undefined ? project : bareProject(name);
+        entry.pool.take(isBare ? 0 : project.replicas, workerId, async (signal) => {
+          const worker = await takeOverWorker(process, partsOf(entry, own, workerId), signal);
+          return outdated === undefined ? worker : { ...worker, ending: Promise.resolve(outdated) };
+        });
       }
     },
     async close(graceMs) {
@@ -253,4 +269,9 @@ export function createPools(parts: {
       await driver.close();
     },
   };
+}
+
+/** A project that is known by its name alone. */
+function bareProject(name: string): Project {
+  return parseProjectFile(`${name}.yaml`, `name: ${JSON.stringify(name)}`) as Project;
 }

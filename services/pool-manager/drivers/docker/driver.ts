@@ -140,16 +140,16 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
       const found = await Promise.all(
         listed.map(async ({ Id, State, Labels }): Promise<FoundWorker[]> => {
           const container = docker.getContainer(Id);
-          const project = projectNamed(Labels[LABEL.project] ?? "");
-          const workerId = Labels[LABEL.worker];
-          if (project && workerId && State === "running" && (await fits(project, Labels[LABEL.revision]))) {
-            await networks.hold(project.name);
+          const { [LABEL.project]: project, [LABEL.worker]: workerId } = Labels;
+          if (project && workerId && State === "running") {
+            const outdated = await whyOutdated(projectNamed(project), Labels[LABEL.revision]);
+            await networks.hold(project);
             try {
               // The earlier process may have died before it did.
               await handOver(container, await certificates());
-              return [{ project, workerId, process: await watch(container, project.name, workerId) }];
+              return [{ project, workerId, outdated, process: await watch(container, project, workerId) }];
             } catch (error) {
-              networks.release(project.name);
+              networks.release(project);
               // Refused: it has ended since it was listed.
               if ((refusedWith(error) ?? 500) >= 500) throw error;
             }
@@ -170,16 +170,24 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
     },
   };
 
-  async function fits(project: Project, revision: string | undefined): Promise<boolean> {
-    const image = await images.nameOf(project);
-    const known = image && (await unlessGone(ask(() => docker.getImage(image).inspect())));
-    if (!image || !known) return false;
-    const runtime = runtimeFor(project);
-    const { Runtimes } = await patiently(() => ask(() => docker.info()) as Promise<EngineInfo>);
-    if (runtime !== undefined && !Object.hasOwn(Runtimes ?? {}, runtime)) return false;
-    const parts = await patiently(() => partsFor(project, image));
-    prepared.set(project.name, parts);
-    return revisionOf(project, containerOptions(names, parts)) === revision;
+  /** Why a container of this revision is to be replaced. Nothing is a reason to end what runs in it, least of all an engine that is busy. */
+  async function whyOutdated(
+    project: Project | undefined,
+    revision: string | undefined,
+  ): Promise<string | undefined> {
+    if (!project) return "its project cannot be used now";
+    try {
+      const image = await images.nameOf(project);
+      const known = image && (await unlessGone(ask(() => docker.getImage(image).inspect())));
+      if (!image || !known) return "its project needs another image now";
+      const parts = await patiently(() => partsFor(project, image));
+      prepared.set(project.name, parts);
+      const current = revisionOf(project, containerOptions(names, parts));
+      return current === revision ? undefined : "its project would be started otherwise now";
+    } catch (error) {
+      log.warn({ project: project.name, err: error }, "an earlier process's container cannot be compared");
+      return "whether it fits its project could not be found out";
+    }
   }
 }
 
