@@ -36,9 +36,9 @@ export function poolForEachTest(
 }
 
 /** A pool that shares the places for workers with `pool`. */
-export function openPool(project: string): Pool {
+export function openPool(project: string, keepsWorkers = false): Pool {
   return createPool({
-    project,
+    ...{ project, keepsWorkers },
     clock,
     log: pino({ level: "silent" }),
     places,

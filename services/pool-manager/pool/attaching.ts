@@ -1,4 +1,4 @@
-import { AirlockError } from "#common/errors.ts";
+import type { AirlockError } from "#common/errors.ts";
 import type { Claim } from "./lease.ts";
 import type { Slot } from "./slot.ts";
 
@@ -15,6 +15,8 @@ export function createAttaching(pool: {
   isComing(workerId: string): boolean;
   /** Puts a claim on the worker that it is for. */
   seat(slot: Slot, claim: Claim): void;
+  /** What is said of a worker that is not here. */
+  missing(): AirlockError;
 }): Attaching {
   const waiting = new Map<Claim, string>();
   return {
@@ -26,7 +28,7 @@ export function createAttaching(pool: {
         if (!slot && pool.isComing(workerId)) continue;
         waiting.delete(claim);
         if (slot) pool.seat(slot, claim);
-        else claim.granted.reject(new AirlockError("worker_lost", "The worker is gone."));
+        else claim.granted.reject(pool.missing());
       }
     },
   };

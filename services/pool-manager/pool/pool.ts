@@ -1,4 +1,4 @@
-import { type AirlockError, hasCode } from "#common/errors.ts";
+import { AirlockError, hasCode } from "#common/errors.ts";
 import type { Worker } from "../worker/worker.ts";
 import { createAttaching } from "./attaching.ts";
 import { type Claim, type Lease, newClaim, stopping } from "./lease.ts";
@@ -281,7 +281,9 @@ export function createPool(parts: PoolParts): Pool {
 
   const slotWith = (workerId: string) => [...slots].find(({ worker }) => worker.id === workerId);
   const isComing = (workerId: string) => starts.comingOver.has(workerId);
-  const attaching = createAttaching({ slot: slotWith, isComing, seat });
+  // One that was left to the next pool-manager lives on, for all that is known here.
+  const missing = () => (closed ? stopping() : new AirlockError("worker_lost", "The worker is gone."));
+  const attaching = createAttaching({ slot: slotWith, isComing, seat, missing });
   const ends = createWorkerEnds(parts, () => reconcile());
   const starts = createWorkerStarts(parts, {
     ...{ came, failed: attaching.serve, gaveUp: refuse, mayStart: reconcile },
@@ -309,7 +311,7 @@ export function createPool(parts: PoolParts): Pool {
   };
 
   const ground: LeaseGround = {
-    ...{ project, clock, log, slotOf, dispatch, release },
+    ...{ project, clock, log, slotOf, missing, dispatch, release },
     position: (claim) => queue.indexOf(claim) + 1,
   };
   const leaseOf = (claim: Claim) => takeLease(claim, ground);

@@ -13,6 +13,7 @@ import type { WorkerDriver } from "../drivers/driver.ts";
 import type { WatchedProvisioning } from "../worker/refused-values.ts";
 import { startWorker, takeOverWorker, type WorkerParts } from "../worker/worker.ts";
 import { type Autoscaler, startAutoscaler } from "./autoscaler.ts";
+import { stopping } from "./lease.ts";
 import { createPoolMetrics } from "./metrics.ts";
 import type { WorkerPlaces } from "./places.ts";
 import { createPool, type Pool } from "./pool.ts";
@@ -86,6 +87,7 @@ export function createPools(parts: {
     () => [...pools].map(([name, { pool }]) => [name, pool.view()] as const),
     () => catalogue.list().flatMap((entry) => (isUsable(entry) ? [] : entry.name)),
   );
+  let isClosing = false;
   let lookedAtMs = clock.monotonicMs();
 
   let unreadable: string | undefined;
@@ -188,6 +190,7 @@ export function createPools(parts: {
     const project = serves(pools.get(name)) ? catalogue.get(name) : await find(name);
     // After everything that is waited for: of calls that come at the same time, another one has perhaps made the pool.
     const known = pools.get(name);
+    if (isClosing && !known) throw stopping();
     if (project && isUsable(project)) {
       if (known?.isBare) takeChange(name, known);
       return known ?? create(project);
@@ -263,6 +266,7 @@ export function createPools(parts: {
       }
     },
     async close(graceMs) {
+      isClosing = true;
       await stopWatching();
       for (const { autoscaler } of pools.values()) autoscaler.stop();
       await Promise.all([...pools.values()].map(({ pool }) => pool.close(graceMs)));

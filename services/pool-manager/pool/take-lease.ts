@@ -1,4 +1,4 @@
-import { AirlockError } from "#common/errors.ts";
+import type { AirlockError } from "#common/errors.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import { ATTACH_GRACE_MS } from "#common/service/grace-periods.ts";
 import type { Log } from "#common/service/log.ts";
@@ -12,6 +12,8 @@ export type LeaseGround = {
   readonly log: Log;
   /** The worker that the claim lives on. */
   slotOf(claim: Claim): Slot | undefined;
+  /** What is said of a worker that is not here. */
+  missing(): AirlockError;
   position(claim: Claim): number;
   /** A worker may be free for somebody else. */
   dispatch(): void;
@@ -39,7 +41,7 @@ export function takeLease(claim: Claim, ground: LeaseGround): Lease {
     },
     resume() {
       const slot = isLate() ? undefined : slotOf(claim);
-      if (!slot) return Promise.reject(new AirlockError("worker_lost", "The worker was lost."));
+      if (!slot) return Promise.reject(ground.missing());
       if (slot.holder === claim) return Promise.resolve();
       // A paused one that has come back and was answered before it could say so.
       slot.beside.delete(claim);

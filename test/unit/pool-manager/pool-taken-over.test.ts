@@ -8,6 +8,7 @@ import {
   codeOf,
   createWorker,
   granted,
+  openPool,
   pool,
   poolForEachTest,
   started,
@@ -81,6 +82,31 @@ describe("a pool that takes over workers", () => {
     expect(pool.view()).toMatchObject({ running: 0, paused: 1, idleWorkers: 1 });
     await second.resume();
     expect(pool.view()).toMatchObject({ running: 1, paused: 0 });
+  });
+
+  it("that stops calls none of those lost that it leaves to the next one", async () => {
+    const leaving = openPool("demo", true);
+    leaving.take(2, "kept", async () => createWorker("kept"));
+    leaving.take(2, "busy", async () => createWorker("busy"));
+    const paused = leaving.attach("kept", "paused");
+    const running = leaving.attach("busy", "running");
+    await clock.advance(5_000);
+    paused.park();
+    const closed = leaving.close(1_000);
+    await settle();
+    const asked = async () => [
+      await codeOf(paused.resume()),
+      await codeOf(leaving.attach("kept", "paused").granted),
+      await codeOf(leaving.attach("busy", "running").granted),
+      await codeOf(leaving.attach("unknown", "other").granted),
+    ];
+    // The paused one is left at once, the running one when its time is over.
+    expect(await asked()).toEqual(["unavailable", "unavailable", "resolved", "unavailable"]);
+    await clock.advance(2_000);
+    expect(await codeOf(running.resume())).toBe("unavailable");
+    expect(await asked()).toEqual(Array(4).fill("unavailable"));
+    await closed;
+    expect(await codeOf(leaving.acquire(1, "new").granted)).toBe("unavailable");
   });
 
   it("keeps one that is to be replaced until what lives on it has come back and ended", async () => {
