@@ -1,4 +1,6 @@
-import { join } from "node:path";
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { workerCallers } from "../generated/worker-callers.ts";
 import { ROOT, runQuietly, type ToolResult } from "../tools.ts";
 
 /** Where generated code stands, relative to the top. */
@@ -6,14 +8,15 @@ export const GENERATED = [
   join("proto", "gen"),
   join("proto", "airlock.binpb"),
   join("proto", "health.binpb"),
+  join("worker", "airlock_worker", "supervisor", "callers.py"),
 ] as const;
 
 // The standard health service, which reflection tells of beside our own.
 const HEALTH_PROTO = join("node_modules", "grpc-health-check", "proto");
 
-/** Writes below `directory` all that is generated from .proto files. */
+/** Writes below `directory` all that is generated: from .proto files, and from the table of who may call what. */
 export async function generateInto(directory: string): Promise<ToolResult> {
-  const [, airlock, health] = GENERATED;
+  const [, airlock, health, callers] = GENERATED;
   const commands = [
     ["generate", "-o", directory],
     ["build", "-o", join(directory, airlock)],
@@ -25,6 +28,8 @@ export async function generateInto(directory: string): Promise<ToolResult> {
     if (!result.ok) return result;
     output += result.output;
   }
+  await mkdir(dirname(join(directory, callers)), { recursive: true });
+  await writeFile(join(directory, callers), workerCallers());
   return { ok: true, output };
 }
 

@@ -12,7 +12,7 @@ type Rule = {
 
 /**
  * Who may call what, for every RPC there is; what is not here is refused to everybody. The worker, which is Python,
- * has its own rows once more in worker/airlock_worker/supervisor/identity.py.
+ * reads its own rows from supervisor/callers.py, which ./airlock generate makes from this table.
  */
 export const RULES: Readonly<Record<string, Rule>> = {
   ...rules("router", "RouterService", {

@@ -11,18 +11,11 @@ from typing import Any, NamedTuple
 
 import grpc
 
+from .callers import CALLERS
 from .log import log
 from .refusals import refuse
 
 _TRUST_DOMAIN = "spiffe://airlock/"
-
-# These are the worker's rows of the table in services/common/identity/authorization.ts.
-CALLERS = {
-    "Provision": frozenset({"pool-manager"}),
-    "WatchStatus": frozenset({"pool-manager"}),
-    "Run": frozenset({"router"}),
-    "Tunnel": frozenset({"egress"}),
-}
 
 
 def may_call(auth_context: dict[str, list[bytes]], rpc: str) -> bool:
