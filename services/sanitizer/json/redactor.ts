@@ -6,7 +6,6 @@ import { JsonSyntaxError, JsonTokens } from "#common/json/json-tokens.ts";
 import { Scanner } from "#common/redaction/matching/scanner.ts";
 import type { NeedleSet } from "#common/redaction/needles/needle-set.ts";
 import type { Needle } from "#common/redaction/needles/needles.ts";
-import { isNumber } from "#common/redaction/needles/printed-numbers.ts";
 import { RedactionCounts } from "#common/redaction/redaction-counts.ts";
 import { Allowance } from "../credentials/allowance.ts";
 import { CredentialFinder } from "../credentials/finder.ts";
@@ -20,6 +19,8 @@ import { StringEdits } from "./string-edits.ts";
 const WALK_BYTES = 16 * 1024;
 /** The same of strings with escapes, whose text is decoded and searched once more; where that is made to take long, a few milliseconds. */
 const DECODED_BYTES = 2 * 1024;
+/** To look up a number takes about as long as to search so many. */
+const NUMBER_BYTES = 16;
 /** A string up to this length is done in one step. */
 const SHORT_STRING_BYTES = 1024;
 
@@ -95,7 +96,7 @@ class DocumentWalk {
   readonly #keys: KeyNames;
   /** Where the last token that was changed ends. */
   #changedTo = 0;
-  /** Bytes of strings that were decoded since the last pause. */
+  /** Bytes of strings that were decoded since the last pause, and of numbers what these take. */
   #decoded = 0;
 
   constructor(
@@ -142,6 +143,7 @@ class DocumentWalk {
           break;
         case "number":
           this.#number();
+          if (this.#isPauseDue) yield this.#pause();
           break;
         case "pause":
           yield this.#pause();
@@ -193,9 +195,10 @@ class DocumentWalk {
     const { numbers } = this.#needles;
     let found: Needle | undefined;
     if (this.#hasRegionBefore(end)) found = this.#needleOf(this.#raw.regions.head);
-    else if (numbers.length > 0) {
-      const written = this.#text.toString("latin1", start, end);
-      found = numbers.find(({ number }) => isNumber(written, number))?.needle;
+    else if (!numbers.isEmpty) {
+      this.#decoded += NUMBER_BYTES;
+      const place = numbers.find(this.#text.toString("latin1", start, end));
+      if (place !== undefined) found = this.#needles.needles[place];
     }
     if (!found) return;
     this.#edits.add(start, end, JSON.stringify(found.marker));

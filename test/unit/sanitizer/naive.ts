@@ -1,7 +1,8 @@
 import { GAPS } from "#common/redaction/automaton/automaton.ts";
 import { EscapeReader, introducersFor, NOTHING, RAW_BYTE } from "#common/redaction/escapes/escape-reader.ts";
-import { meantBytes } from "#common/redaction/needles/match-checks.ts";
+import { type MatchCheck, meantBy, type NeedleCheck } from "#common/redaction/needles/match-checks.ts";
 import type { Needle } from "#common/redaction/needles/needles.ts";
+import { NumberIndex } from "#common/redaction/needles/number-index.ts";
 import { markerAsWritten } from "#common/redaction/text-redactor.ts";
 
 export type Region = {
@@ -46,11 +47,20 @@ function regionOf(text: Buffer, needle: Needle, start: number, occurrence: Occur
   if (check) {
     if (check.kind === "piece" && !isWritten) return undefined;
     const before = text.subarray(Math.max(0, start - 64), start);
-    const meant = meantBytes(check, { before, from: text.subarray(start), matchBytes: end - start });
-    return meant === undefined ? undefined : { start, end: start + meant, needle, marker };
+    const around = { before, from: text.subarray(start), matchBytes: end - start };
+    const meant = meantBy(alone(check), around);
+    return meant === undefined ? undefined : { start, end: start + meant.bytes, needle, marker };
   }
   const isEscaped = tail > 0 && end - tailFrom !== tail;
   return { start, end, needle, marker: isEscaped ? markerAsWritten(text.subarray(tailFrom, end)) : marker };
+}
+
+/** Each number by itself. */
+function alone(check: NeedleCheck): MatchCheck {
+  if (check?.kind !== "number") return check;
+  const numbers = new NumberIndex<number>();
+  numbers.add(check.number, 0);
+  return { kind: "number", numbers };
 }
 
 function occurrences(

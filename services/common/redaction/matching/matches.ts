@@ -1,5 +1,5 @@
 import type { Automaton } from "../automaton/automaton.ts";
-import { checkedBytes, isKnownBehind, type MatchCheck, meantBytes } from "../needles/match-checks.ts";
+import { checkedBytes, isKnownBehind, type MatchCheck, meantBy } from "../needles/match-checks.ts";
 import type { NeedleSet } from "../needles/needle-set.ts";
 import type { Reading } from "./reading.ts";
 import { Regions } from "./regions.ts";
@@ -64,13 +64,13 @@ export class Matches {
     // The bytes of a piece are compared as they are written.
     if (check.kind === "piece" && reading) return false;
     const { before, behind } = checkedBytes(check);
-    const meant = meantBytes(check, {
+    const meant = meantBy(check, {
       before: this.#text.slice(start - before, start),
       from: this.#text.slice(start, end + behind),
       matchBytes: end - start,
     });
     if (meant === undefined) return false;
-    this.regions.add(start, start + meant, pattern, undefined);
+    this.regions.add(start, start + meant.bytes, meant.needle ?? pattern, undefined);
     return true;
   }
 

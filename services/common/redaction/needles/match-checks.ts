@@ -1,14 +1,25 @@
+import type { NumberIndex } from "./number-index.ts";
 import { MIN_PIECE_CHARACTERS } from "./padding.ts";
-import { endOfNumber, type SecretNumber } from "./printed-numbers.ts";
+import { numberAt, type SecretNumber } from "./printed-numbers.ts";
+
+type Word = { readonly kind: "word" };
+type Piece = { readonly kind: "piece"; readonly of: Buffer; readonly at: number };
 
 /**
- * What must hold around a match before it is one: a word stands alone, a number is written whole and is that number, and a
+ * What must hold around a needle before it is one: a word stands alone, a number is written whole and is that number, and a
  * sample of a long secret stands in a longer piece of it.
  */
-export type MatchCheck =
-  | { readonly kind: "word" }
+export type NeedleCheck =
+  | Word
   | { readonly kind: "number"; readonly number: SecretNumber }
-  | { readonly kind: "piece"; readonly of: Buffer; readonly at: number }
+  | Piece
+  | undefined;
+
+/** The same for a pattern: of all numbers that begin with the same digits one is looked up. Their items are their needles. */
+export type MatchCheck =
+  | Word
+  | { readonly kind: "number"; readonly numbers: NumberIndex<number> }
+  | Piece
   | undefined;
 
 /** The bytes around a match that a check may look at. */
@@ -68,14 +79,17 @@ function characterBytes(first: number): number {
   return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
 }
 
+/** What a match is: how many bytes from its beginning are the secret's, and which needle it is, if that is not the pattern's own. */
+export type Meant = { readonly bytes: number; readonly needle?: number };
+
 /**
- * How many bytes from the beginning of a match are the secret's; undefined when it is none, such as `postgres` in
- * `postgresql`. What stands before a match has left already, so it never counts.
+ * What a match means; undefined when it is none, such as `postgres` in `postgresql`. What stands before a match has left already, so
+ * it never counts.
  */
-export function meantBytes(check: MatchCheck, around: Surroundings): number | undefined {
+export function meantBy(check: MatchCheck, around: Surroundings): Meant | undefined {
   switch (check?.kind) {
     case "number":
-      return numberBytes(check.number, around);
+      return meantNumber(check.numbers, around);
     case "piece":
       return pieceBytes(check, around);
     default:
@@ -118,23 +132,24 @@ function leftOfNumber(before: Uint8Array): string {
   return TWO_DIGITS_BEFORE.test(left) ? left : left.replace(QUOTED_BEFORE, "=$1");
 }
 
-function wordBytes({ before, from, matchBytes }: Surroundings): number | undefined {
+function wordBytes({ before, from, matchBytes }: Surroundings): Meant | undefined {
   const last = leftOfWord(before).slice(-1);
   const [next = ""] = Buffer.from(from.subarray(matchBytes)).toString();
-  return CONTINUES_WORD.test(last) || CONTINUES_WORD.test(next) ? undefined : matchBytes;
+  return CONTINUES_WORD.test(last) || CONTINUES_WORD.test(next) ? undefined : { bytes: matchBytes };
 }
 
-function numberBytes(number: SecretNumber, { before, from }: Surroundings): number | undefined {
+function meantNumber(numbers: NumberIndex<number>, { before, from }: Surroundings): Meant | undefined {
   const left = leftOfNumber(before);
   const right = Buffer.from(from).toString();
-  const end = endOfNumber(left + right, left.length, number);
-  return end === undefined ? undefined : Buffer.byteLength(right.slice(0, end - left.length));
+  const found = numberAt(left + right, left.length, (plain) => numbers.find(plain));
+  if (found === undefined) return undefined;
+  return { bytes: Buffer.byteLength(right.slice(0, found.end - left.length)), needle: found.item };
 }
 
 function pieceBytes(
   piece: { readonly of: Buffer; readonly at: number },
   around: Surroundings,
-): number | undefined {
+): Meant | undefined {
   const { before, from, matchBytes } = around;
   const { of, at } = piece;
   let ahead = 0;
@@ -142,5 +157,5 @@ function pieceBytes(
     ahead++;
   let end = matchBytes;
   while (at + end < of.length && end < from.length && from[end] === of[at + end]) end++;
-  return ahead + end >= MIN_PIECE_CHARACTERS ? end : undefined;
+  return ahead + end >= MIN_PIECE_CHARACTERS ? { bytes: end } : undefined;
 }

@@ -3,21 +3,21 @@ import { type Automaton, automatonSteps, type Trigger } from "../automaton/autom
 import { introducersFor } from "../escapes/escape-reader.ts";
 import type { MatchCheck } from "./match-checks.ts";
 import { type Needle, needleSteps, textNeedle, wholeNeedlesOf } from "./needles.ts";
-import type { SecretNumber } from "./printed-numbers.ts";
+import { NumberIndex } from "./number-index.ts";
 
 /** All that is looked for in the output of one project, compiled. */
 export type NeedleSet = {
   /** First those that the automaton finds, in its order, then others with the bytes of one of them. */
   readonly needles: readonly Needle[];
   readonly automaton: Automaton;
-  /** By pattern of the automaton: the needles with these bytes, by their place in `needles`. */
+  /** By pattern of the automaton: the needles with these bytes, by their place in `needles`; of all that are numbers the first. */
   readonly sameBytes: readonly (readonly number[])[];
   /** By needle: what must hold around it. */
   readonly checks: readonly MatchCheck[];
   /** By needle: how many of its last bytes its marker shows. */
   readonly tails: Uint8Array;
-  /** Secrets that are numbers, with their needles. */
-  readonly numbers: readonly { readonly number: SecretNumber; readonly needle: Needle }[];
+  /** Secrets that are numbers, with the places of their needles. */
+  readonly numbers: NumberIndex<number>;
   /** The secret that each value belongs to, by the values' order. */
   readonly names: readonly string[];
 };
@@ -84,18 +84,49 @@ function* setSteps(
     triggers,
     needles.length === 0 ? [] : introducersFor(used),
   );
-  const numbers = needles.flatMap((needle) =>
-    needle.check?.kind === "number" ? { number: needle.check.number, needle } : [],
-  );
+  const numbers = new NumberIndex<number>();
+  const looked = yield* lookedUp(needles, sameBytes, numbers);
   return {
     needles,
     automaton,
-    sameBytes,
-    checks: needles.map(({ check }) => check),
+    ...looked,
     tails: Uint8Array.from(needles, ({ tail }) => tail),
     numbers,
     names,
   };
+}
+
+/** So many numbers are put into an index within a millisecond. */
+const NUMBERS_PER_STEP = 16;
+
+/** Puts all numbers into `all`, and those of each pattern into an index of its own, which the first of them has as its check. */
+function* lookedUp(
+  needles: readonly Needle[],
+  sameBytes: readonly (readonly number[])[],
+  all: NumberIndex<number>,
+): Generator<void, Pick<NeedleSet, "sameBytes" | "checks">> {
+  const checks: MatchCheck[] = needles.map(({ check }) => (check?.kind === "number" ? undefined : check));
+  const lists: (readonly number[])[] = [];
+  let count = 0;
+  for (const list of sameBytes) {
+    const numbers = new NumberIndex<number>();
+    let first: number | undefined;
+    const kept: number[] = [];
+    for (const place of list) {
+      const check = needles[place]?.check;
+      if (check?.kind === "number") {
+        if (++count % NUMBERS_PER_STEP === 0) yield;
+        numbers.add(check.number, place);
+        all.add(check.number, place);
+        if (first !== undefined) continue;
+        first = place;
+        checks[place] = { kind: "number", numbers };
+      }
+      kept.push(place);
+    }
+    lists.push(kept);
+  }
+  return { sameBytes: lists, checks };
 }
 
 /** One pattern for all needles with the same bytes, which may be written with the gaps of any of them. */

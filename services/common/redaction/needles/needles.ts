@@ -2,7 +2,7 @@ import { AirlockError } from "../../errors.ts";
 import { atOnce } from "../../event-loop/turn.ts";
 import type { Gaps } from "../automaton/automaton.ts";
 import { markerFor, markerShowing, PLAIN_MARKER, shownOf } from "../markers.ts";
-import type { MatchCheck } from "./match-checks.ts";
+import type { NeedleCheck } from "./match-checks.ts";
 import { bytesMeant, isHex, lineEndFormsOf, textFormsOf } from "./other-forms.ts";
 import { secretNumber } from "./printed-numbers.ts";
 import { sampleAt, stretchesOf } from "./random-looking.ts";
@@ -20,7 +20,7 @@ export type Needle = {
   /** What may stand between the bytes. */
   readonly gaps: Gaps;
   /** What must hold around the bytes before they are the secret's. */
-  readonly check: MatchCheck;
+  readonly check: NeedleCheck;
   /** The marker as plain text. */
   readonly marker: string;
   /** The marker as it is written where the needle stood. */
@@ -220,7 +220,7 @@ function addPieces(needles: NeedleList, item: Item): void {
 
 type Options = {
   readonly gaps?: Gaps;
-  readonly check?: MatchCheck;
+  readonly check?: NeedleCheck;
   /** The text whose last characters the marker shows, as they are written. */
   readonly shows?: string;
   readonly marker?: string;
@@ -286,7 +286,7 @@ function tooLarge(): AirlockError {
   );
 }
 
-function isSameCheck(one: MatchCheck, other: MatchCheck): boolean {
+function isSameCheck(one: NeedleCheck, other: NeedleCheck): boolean {
   if (one?.kind === "number" && other?.kind === "number")
     return one.number.canonical === other.number.canonical;
   if (one?.kind === "piece" && other?.kind === "piece") return one.at === other.at && one.of.equals(other.of);

@@ -11,7 +11,7 @@ const MAX_PRECISION = 100;
 const MIN_ROUNDED_DIGITS = 7;
 
 /** So many more characters than the digits of a secret no program writes for it: zeros, an exponent, a point, a sign. */
-const MAX_MORE_CHARACTERS = 1_000;
+export const MAX_MORE_CHARACTERS = 1_000;
 
 const NUMBER = /^[+-]?(\d+)(?:\.(\d*))?(?:[eE]([+-]?\d{1,4}))?$/;
 
@@ -57,11 +57,24 @@ export function isNumber(text: string, number: SecretNumber): boolean {
   return number.double.toExponential(count - 1) === Math.abs(Number(text)).toExponential(count - 1);
 }
 
+/** The same for all texts that mean one number; undefined for a text that is no number. */
+export function canonicalForm(text: string): string | undefined {
+  const match = NUMBER.exec(text);
+  return match ? canonicalOf(match) : undefined;
+}
+
+/** A printed number that is a secret: where it ends, and which one it is. */
+export type FoundNumber<Item> = { readonly end: number; readonly item: Item };
+
 /**
- * Where the printed number ends whose first digits stand at `at` of `text`, if it is this number; undefined when it is
- * another one. Digits may be grouped (`48,151`, `48_151`, `48 151`, `48.151`).
+ * The printed number whose first digits stand at `at` of `text`, if `find` knows it; undefined when it is another one.
+ * Digits may be grouped (`48,151`, `48_151`, `48 151`, `48.151`).
  */
-export function endOfNumber(text: string, at: number, number: SecretNumber): number | undefined {
+export function numberAt<Item>(
+  text: string,
+  at: number,
+  find: (plain: string) => Item | undefined,
+): FoundNumber<Item> | undefined {
   // `0.00` before the digits is a part of the number that they belong to.
   const [lead = ""] = LEADING_ZEROS.exec(text.slice(0, at)) ?? [];
   if (isWithinNumber(text, at - lead.length)) return undefined;
@@ -73,8 +86,10 @@ export function endOfNumber(text: string, at: number, number: SecretNumber): num
     if (form.goesOn.test(text.slice(end))) continue;
     const plain = form.plain(match[0]);
     // In `report.250000` the point may be no decimal point.
-    if (!lead.startsWith("0") && isNumber(plain, number)) return end;
-    if (lead !== "" && isNumber(`0${lead}${plain}`, number)) return end;
+    const item =
+      (lead.startsWith("0") ? undefined : find(plain)) ??
+      (lead === "" ? undefined : find(`0${lead}${plain}`));
+    if (item !== undefined) return { end, item };
   }
   return undefined;
 }
