@@ -14,11 +14,13 @@ import { envSource } from "./sources/env.ts";
 import { fileSource } from "./sources/file.ts";
 import { plainSource } from "./sources/plain.ts";
 import { vaultSource } from "./sources/vault.ts";
+import { checkVaultAuthorities } from "./vault-settings.ts";
 import { readVersionKey } from "./version-key.ts";
 
 /** The only holder of secret values. */
 export async function startSecrets(config: SecretsConfig, log: Log): Promise<RunningService> {
   const catalogue = await openProjectCatalogue(config.projectsDir);
+  await checkVaultAuthorities(config.vault);
   const key = await readVersionKey(config.versionKeyPath);
   const sources = {
     env: envSource(process.env),

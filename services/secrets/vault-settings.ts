@@ -1,5 +1,7 @@
+import { readFile } from "node:fs/promises";
 import { Secret } from "#common/secret.ts";
-import type { EnvironmentReader } from "#common/service/environment.ts";
+import { ConfigError, type EnvironmentReader } from "#common/service/environment.ts";
+import { systemReason } from "#common/system-reason.ts";
 
 /** How to reach HashiCorp Vault or OpenBao. */
 export type VaultSettings = {
@@ -13,6 +15,14 @@ export type VaultSettings = {
   /** A value is asked for again after this time: so long a rotation may go unnoticed. */
   readonly cacheMs: number;
 };
+
+/** Rejects with a ConfigError when the file of the vault's authorities, if there is to be one, cannot be read. */
+export async function checkVaultAuthorities(vault: VaultSettings | undefined): Promise<void> {
+  if (vault?.caFile === undefined) return;
+  await readFile(vault.caFile).catch((error: unknown) => {
+    throw new ConfigError([`AIRLOCK_VAULT_CACERT: ${vault.caFile} cannot be read (${systemReason(error)}).`]);
+  });
+}
 
 /** Reads AIRLOCK_VAULT_*; undefined when no address is set. */
 export function readVaultSettings(read: EnvironmentReader): VaultSettings | undefined {

@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
 import { readSecretsConfig } from "../../../services/secrets/config.ts";
+import { checkVaultAuthorities } from "../../../services/secrets/vault-settings.ts";
 
 const BASE = { AIRLOCK_LISTEN: "unix:/s", AIRLOCK_PROJECTS_DIR: "/p" };
 const read = (env: Record<string, string>) => readSecretsConfig({ ...BASE, ...env });
@@ -39,6 +40,18 @@ describe("the settings of a vault", () => {
       caFile: "/run/ca.pem",
       cacheMs: 5_000,
     });
+  });
+
+  it("are refused at the start where the file of authorities cannot be read", async () => {
+    const { vault } = read({
+      AIRLOCK_VAULT_ADDR: "https://v",
+      AIRLOCK_VAULT_TOKEN: "t",
+      AIRLOCK_VAULT_CACERT: "/no/such/ca.pem",
+    });
+    await expect(checkVaultAuthorities(vault)).rejects.toThrow(
+      "AIRLOCK_VAULT_CACERT: /no/such/ca.pem cannot be read",
+    );
+    await checkVaultAuthorities(undefined);
   });
 
   it.each([

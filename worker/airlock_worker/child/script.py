@@ -176,6 +176,9 @@ def rehearse_preparation(limits: Limits) -> None:
 def _main_module(code: str, names: dict[str, Any]) -> dict[str, Any]:
     module = types.ModuleType("__main__")
     module.__dict__.update(__builtins__=builtins, __file__=FILE_NAME, **names)
+    if sys.version_info < (3, 14):
+        # As the interpreter makes it for a file.
+        module.__annotations__ = {}
     modules["__main__"] = module
     sys.argv, sys.orig_argv = [FILE_NAME], [sys.executable, FILE_NAME]
     keep_source(FILE_NAME, code)

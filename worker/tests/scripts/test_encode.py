@@ -11,6 +11,7 @@ import json
 import math
 import pathlib
 import re
+import sqlite3
 import subprocess
 import sys
 import time
@@ -164,6 +165,12 @@ def _deep(levels: int) -> Any:
     return value
 
 
+def _row() -> Any:
+    connection = sqlite3.connect(":memory:")
+    connection.row_factory = sqlite3.Row
+    return connection.execute("select 1 as a").fetchone()
+
+
 PROBLEMS: list[tuple[Any, str]] = [
     ({"rows": pd.DataFrame({"price": [1, 2, 3, math.nan]})}, 'result["rows"][3].price is NaN, which JSON cannot hold'),
     ([1.0, math.inf], "result[1] is infinite"),
@@ -183,6 +190,7 @@ PROBLEMS: list[tuple[Any, str]] = [
     ({"a": decimal.Decimal("-Infinity")}, 'result["a"] is infinite'),
     (np.dtype("int8"), "which has no JSON form; use str()"),
     ((n for n in [1]), "result is of type generator, which has no JSON form; wrap it in list()"),
+    (_row(), "is of type sqlite3.Row, which has no JSON form; use dict(row)"),
     (Point(1, object()), "result.inner is of type object"),
     (Point, "is of type type"),
     (1j, "is of type complex"),

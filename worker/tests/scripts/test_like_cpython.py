@@ -29,6 +29,7 @@ SCRIPTS = {
     "an exit stack that is left": "import contextlib\ns = contextlib.ExitStack(); s.callback(print, 'left')\ns.__enter__()",
     "a thread that prints last": "import threading, time\nthreading.Thread(target=lambda: (time.sleep(.1), print('t'))).start()\nprint('m')",
     "bytes that are no text": "import sys\nsys.stdout.buffer.write(bytes(range(256)))",
+    "annotations of the module": "print('__annotations__' in globals())\nx: int = 1\nprint(list(__annotations__))",
     # Ends.
     "exit with a text": "import sys\nsys.exit('no such invoice')",
     "exit with 3": "raise SystemExit(3)",

@@ -55,7 +55,7 @@ export interface SubmitRequest {
   /** Milliseconds of running, pauses excluded. Absent: 60 s or the project's limit, whichever is less. */
   timeoutMs?: number | undefined;
   settings: { [key: string]: string };
-  /** JSON text, {category: {key: value}}; passed to the script digit for digit. Empty means {}. */
+  /** JSON text, {category: {key: value}}; passed on as it is. The script reads it as Python's json does. Empty means {}. */
   memoryJson: string;
   /**
    * 1 to 255 visible ASCII characters. Whoever sends the same key with the same request again gets the execution that the

@@ -24,6 +24,8 @@ _HINTS = {
     "map": "wrap it in list()",
     "filter": "wrap it in list()",
     "zip": "wrap it in list()",
+    # Of sqlite3.
+    "Row": "use dict(row)",
     "Fraction": "use str() or float()",
 }
 # How other packages' types give plain values, the best first.
