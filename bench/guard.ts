@@ -4,8 +4,8 @@ import { ConfigError } from "#common/service/environment.ts";
 import { type Bound, type Judgement, judge, limitOf } from "./bound.ts";
 import type { Figure } from "./figure.ts";
 import { measure } from "./measure.ts";
+import { digits } from "./numbers.ts";
 import type { Plan } from "./plan.ts";
-import { digits } from "./report/numbers.ts";
 import { isRowName, ROW_NAMES, type RowName } from "./row-names.ts";
 
 // What disturbed the machine once, such as a neighbour that fills its caches, is over after a while; what became slower is not.

@@ -1,12 +1,14 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { ConfigError } from "#common/service/environment.ts";
+import { exit } from "../cli/exit.ts";
 import { type Options, readOptions } from "./options.ts";
 
 const RESULTS = join(import.meta.dirname, "results");
 const BOUNDS = join(import.meta.dirname, "bounds.json");
 
 /** `./airlock bench`: measures, prints a table, leaves plots in bench/results. Exit status 1 when the guard finds a slip. */
-export async function bench(args: readonly string[]): Promise<number> {
+async function bench(args: readonly string[]): Promise<number> {
   const options = readOptions(args);
   if (options.guard) return await runGuard(options);
   if (options.profile) return await runProfile(options);
@@ -46,4 +48,12 @@ async function runTable({ plan, rows, json, writeReadme }: Options): Promise<num
 
 function say(progress: string): void {
   process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${progress}\n`);
+}
+
+try {
+  await exit(await bench(process.argv.slice(2)));
+} catch (error) {
+  if (!(error instanceof ConfigError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  await exit(2);
 }

@@ -143,7 +143,7 @@ export const COMMANDS: readonly Command[] = [
       ["--guard", "compare ratios with bench/bounds.json; exit status 1 names what slipped"],
       ["--write-readme", "measure everything and write the table of bench/README.md anew"],
     ],
-    load: async () => (await import("../bench/main.ts")).bench,
+    load: async () => (await import("./commands/bench.ts")).bench,
   },
   {
     name: "generate",

@@ -6,6 +6,7 @@ import { ConfigError } from "#common/service/environment.ts";
 import { RestError } from "./client/rest-error.ts";
 import { closestName } from "./closest-name.ts";
 import { COMMANDS } from "./commands.ts";
+import { exit } from "./exit.ts";
 import { helpText } from "./help.ts";
 import { watchOutput } from "./terminal/closed-output.ts";
 import { guardTerminal } from "./terminal/terminal.ts";
@@ -39,15 +40,6 @@ function noSuchCommand(name: string): number {
   const hint = meant === undefined ? "" : ` Did you mean ${meant}?`;
   process.stderr.write(`There is no command "${name}".${hint} ./airlock help lists them.\n`);
   return 2;
-}
-
-/** Ends the process once its output is written: a pipe takes 64 KiB, and the rest waits for its reader. */
-async function exit(status: number): Promise<never> {
-  const written = [process.stdout, process.stderr].map(
-    (stream) => new Promise<void>((resolve) => stream.write("", () => resolve())),
-  );
-  await Promise.all(written);
-  process.exit(status);
 }
 
 guardTerminal(process.stdout);

@@ -7,7 +7,7 @@ import { PYTHON } from "../../cli/tools.ts";
 import { startAirlock } from "../../test/harness/airlock.ts";
 import { type HttpClient, httpClient } from "../clients/http.ts";
 import { execute } from "../clients/rest.ts";
-import { digits } from "../report/numbers.ts";
+import { digits } from "../numbers.ts";
 import { SCRIPT } from "../rows/latency.ts";
 import type { Stamp } from "./stamp.ts";
 import { type Step, stepsOf } from "./steps.ts";

@@ -1,8 +1,8 @@
 import { limitOf } from "../bound.ts";
 import { isNoisy } from "../figure.ts";
+import { amount, digits, spread } from "../numbers.ts";
 import type { Profile } from "../profile/profile.ts";
 import type { Result } from "../result.ts";
-import { amount, digits, spread } from "./numbers.ts";
 
 /** The tables of bench/README.md. */
 export function resultMarkdown(result: Result): string {

@@ -1,6 +1,6 @@
 import { type Figure, isNoisy } from "../figure.ts";
+import { amount } from "../numbers.ts";
 import type { Result } from "../result.ts";
-import { amount } from "./numbers.ts";
 
 const WIDTH = 900;
 const LABEL_WIDTH = 330;

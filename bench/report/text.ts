@@ -1,8 +1,8 @@
 import { table } from "../../cli/terminal/table.ts";
 import { limitOf } from "../bound.ts";
 import { type Figure, isNoisy } from "../figure.ts";
+import { amount, digits, spread } from "../numbers.ts";
 import type { Result } from "../result.ts";
-import { amount, digits, spread } from "./numbers.ts";
 
 const HEADING = ["", "", "median", "spread", "× floor", ""] as const;
 

@@ -3,7 +3,7 @@ import type { SecretReference } from "#common/projects/file.ts";
 import { describeAllowedHost } from "#common/projects/network.ts";
 import { shownRequirement } from "#common/projects/url-credentials.ts";
 import { Project as ProjectMessage, ProjectStatus } from "#proto/pool_manager.ts";
-import type { ProjectState } from "./pool/pools.ts";
+import type { ProjectState } from "./pool/view.ts";
 
 /** A project and its pool as the proto spells them. */
 export function toProjectMessage({ entry, pool }: ProjectState): ProjectMessage {

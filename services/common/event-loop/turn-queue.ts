@@ -1,5 +1,5 @@
 import { setImmediate, setTimeout } from "node:timers/promises";
-import { Fifo } from "../redaction/matching/fifo.ts";
+import { Fifo } from "./fifo.ts";
 import { WorkTime } from "./work-time.ts";
 
 /** For so long no long computation works after each turn, so that all of them together leave others half of the process. */

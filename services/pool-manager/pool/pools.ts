@@ -19,14 +19,12 @@ import type { WorkerPlaces } from "./places.ts";
 import { createPool, type Pool } from "./pool.ts";
 import { replicaBound, tooManyInFile } from "./replica-bound.ts";
 import { START_CIRCUIT } from "./start-circuit.ts";
-import type { PoolView } from "./view.ts";
+import type { PoolView, ProjectState } from "./view.ts";
 import { describeWaiting } from "./waiting.ts";
 
 // How long a changed project file may go unnoticed.
 const LOOK_AGAIN_MS = 500;
 const WATCH_MS = 2_000;
-
-export type ProjectState = { readonly entry: Project | ProjectProblem; readonly pool: PoolView | undefined };
 
 /** The pools of all projects, by project name. */
 export type Pools = {

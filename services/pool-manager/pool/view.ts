@@ -1,3 +1,4 @@
+import type { Project, ProjectProblem } from "#common/projects/file.ts";
 import type { Worker } from "../worker/worker.ts";
 import { pausedSlots } from "./paused-slots.ts";
 import type { Slot } from "./slot.ts";
@@ -18,6 +19,9 @@ export type PoolView = {
   /** What it is busy with, or why it last failed. */
   readonly detail: string;
 };
+
+/** A project of the directory, and its pool once it has had one. */
+export type ProjectState = { readonly entry: Project | ProjectProblem; readonly pool: PoolView | undefined };
 
 /** The pool's state in an operator's terms. */
 export function viewPool(pool: {

@@ -1,6 +1,6 @@
 import { isUsable } from "#common/projects/catalogue.ts";
 import { type Waiting, WaitingKind } from "#proto/execution.ts";
-import type { ProjectState } from "./pools.ts";
+import type { ProjectState } from "./view.ts";
 
 /**
  * What an execution of the project waits for. `position` is its place in the queue, 0 when it has none; `refused`: why the

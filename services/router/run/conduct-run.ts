@@ -1,64 +1,16 @@
-import type { WorkerConnections } from "#common/grpc/worker-connections.ts";
-import type { Clock } from "#common/resilience/clock.ts";
-import type { Log } from "#common/service/log.ts";
-import type { EgressServiceClient } from "#proto/egress.ts";
-import type { PoolManagerServiceClient } from "#proto/pool_manager.ts";
-import type { SanitizerServiceClient } from "#proto/sanitizer.ts";
-import { type Ending, type Grant, NO_OUTPUT, type OutputPiece } from "../execution.ts";
-import type { LeaseSession } from "../peers/lease.ts";
-import type { RouteSession } from "../peers/route.ts";
-import type { Storage } from "../storage/storage.ts";
-import type { ExecutionStore } from "../store/store.ts";
+import { type Ending, NO_OUTPUT } from "../execution.ts";
 import { awaitStore } from "./await-store.ts";
 import { endingOfFailure } from "./ending.ts";
 import { runOnWorker } from "./follow-run.ts";
 import { createInterruption, type Interruption, isHandedOver } from "./interruption.ts";
 import { logEnded } from "./log-ended.ts";
-import { type OutputLog, openOutputLog } from "./output-log.ts";
+import type { Before, OpenRun, Placement, RunParts, Shutdown } from "./open-run.ts";
+import { openOutputLog } from "./output-log.ts";
 import { recordEnding } from "./record-ending.ts";
 import { createPatience } from "./response-timer.ts";
-import { isSuperseded, type Opening, type Outcome } from "./run-stream.ts";
+import { isSuperseded, type Outcome } from "./run-stream.ts";
 import { createRunningTime, longestBeginningMs, noteRunningTime, type RunningTime } from "./running-time.ts";
 import { type Stopwatch, startStopwatch } from "./stopwatch.ts";
-
-export type RunParts = {
-  readonly store: ExecutionStore;
-  readonly storage: Pick<Storage, "mayStart" | "awaitStart">;
-  readonly poolManager: PoolManagerServiceClient;
-  readonly sanitizer: SanitizerServiceClient;
-  readonly egress: EgressServiceClient;
-  readonly workers: WorkerConnections;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** Whether the next start goes on with what runs, although no other router is there; not unless said. */
-  readonly leavesRuns?: boolean | undefined;
-};
-
-/** How the router stops: first nothing new starts and pauses end, then what still runs is ended. */
-export type Shutdown = { readonly draining: AbortSignal; readonly over: AbortSignal };
-
-/** One execution in this router's hands; whoever opens the lease and the route puts them here, to be closed at the end. */
-export type OpenRun = {
-  readonly executionId: string;
-  readonly project: string;
-  readonly interruption: Interruption;
-  readonly output: OutputLog;
-  /** Set once the script has started here. */
-  startedAtMs?: number;
-  lease?: LeaseSession;
-  route?: RouteSession | undefined;
-};
-
-/** Of an execution that had started when another router had it: its output, and how long it had run. */
-export type Before = OutputPiece & { readonly ranMs: number };
-
-/** Where an execution runs, and how its conversation begins; `orStart`: when the worker has never had the run. */
-export type Placement = {
-  readonly grant: Grant;
-  readonly timeoutMs: number;
-  readonly opening: Opening;
-  readonly orStart?: Opening | undefined;
-};
 
 /**
  * Brings an execution to its end, from `prepare`, which finds its worker, to exactly one recorded ending. `prepare`

@@ -1,5 +1,5 @@
 import type { LostExecution } from "../store/store.ts";
-import type { RunParts } from "./conduct-run.ts";
+import type { RunParts } from "./open-run.ts";
 import { runExecution, takeOverExecution } from "./run-execution.ts";
 
 /** Owns the runs of this router: every unfinished execution that it has, has one. */

@@ -2,15 +2,13 @@ import { AirlockError, hasCode } from "#common/errors.ts";
 import { isConnectionLost } from "#common/grpc/errors.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import type { Grant } from "../execution.ts";
-import type { LeaseSession } from "../peers/lease.ts";
 import { isSanitizerLost, openSanitizer, regainSanitizer } from "../peers/sanitizer.ts";
 import { createBreakCount } from "./break-count.ts";
-import type { OpenRun, Placement, RunParts } from "./conduct-run.ts";
 import { isHandedOver } from "./interruption.ts";
+import type { LeasedRun, Placement, RunParts } from "./open-run.ts";
+import { reachAgain } from "./reach-worker.ts";
 import type { Patience } from "./response-timer.ts";
 import { converse, type Opening, type Outcome, stopRun } from "./run-stream.ts";
-import type { RunningTime } from "./running-time.ts";
-import type { Stopwatch } from "./stopwatch.ts";
 
 // The worker ends a run at its timeout; this is how much later the router no longer believes in the worker. A fork bomb in
 // gVisor, which has no shares of the processor for its processes, leaves a worker little to end it with: five seconds and more.
@@ -18,15 +16,6 @@ const TIMEOUT_GRACE_MS = 10_000;
 const CONDEMN_TIMEOUT_MS = 2_000;
 const LOOK_AGAIN_MS = 100;
 const MAX_BREAKS_IN_ROW = 5;
-// A worker keeps a run that has lost its caller for a minute; that it is dead its lease says at once.
-const REACH_AGAIN_MS = 20_000;
-
-type LeasedRun = OpenRun & {
-  readonly lease: LeaseSession;
-  readonly stopwatch: Stopwatch;
-  readonly patience: Patience;
-  readonly runningTime: RunningTime;
-};
 
 /**
  * Follows the run to its end, over as many connections as that takes, to its worker and to the sanitizer: the worker
@@ -95,28 +84,6 @@ async function regain(
     parts.log.warn({ executionId }, "the sanitizer went away; all that the script said is cleaned again");
     await interruption.race(regainSanitizer(parts.sanitizer, cause));
   }
-}
-
-/** Resolves when the worker can be reached, which may take a while after a fault in the network. Rejects when it is lost. */
-export async function reachAgain(
-  address: string,
-  lease: LeaseSession,
-  { workers, clock }: Pick<RunParts, "workers" | "clock">,
-): Promise<void> {
-  for (const until = clock.monotonicMs() + REACH_AGAIN_MS; ; ) {
-    try {
-      return await Promise.race([workers.reach(address), lease.lost]);
-    } catch (error) {
-      if (clock.monotonicMs() > until || (await isSettled(lease.lost))) throw error;
-    }
-  }
-}
-
-async function isSettled(promise: Promise<never>): Promise<boolean> {
-  return await Promise.race([promise, Promise.resolve()]).then(
-    () => false,
-    () => true,
-  );
 }
 
 async function converseOnce(

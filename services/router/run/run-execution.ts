@@ -7,9 +7,10 @@ import { openRoute, type RouteSession } from "../peers/route.ts";
 import { awaitSanitizer } from "../peers/sanitizer.ts";
 import type { LostExecution } from "../store/store.ts";
 import { awaitStore } from "./await-store.ts";
-import { conductRun, type OpenRun, type Placement, type RunParts, type Shutdown } from "./conduct-run.ts";
-import { reachAgain } from "./follow-run.ts";
+import { conductRun } from "./conduct-run.ts";
 import { Interrupted, type Interruption, isHandedOver } from "./interruption.ts";
+import type { OpenRun, Placement, RunParts, Shutdown } from "./open-run.ts";
+import { reachAgain } from "./reach-worker.ts";
 import { stopRun } from "./run-stream.ts";
 
 const LEASE_RETRY_MS = 500;

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
+import { Fifo } from "#common/event-loop/fifo.ts";
 import { markerFor } from "#common/redaction/markers.ts";
-import { Fifo } from "#common/redaction/matching/fifo.ts";
 import type { Hit, Hits } from "#common/redaction/matching/hits.ts";
 import type { Allowance } from "./allowance.ts";
 import { CONTEXT_BYTES, FORMATS_OF, type Format, WORD_AND_HYPHEN } from "./formats.ts";

@@ -9,9 +9,9 @@ import type { WorkerDriver } from "../../../services/pool-manager/drivers/driver
 import { createProcessDriver } from "../../../services/pool-manager/drivers/process/driver.ts";
 import { startWorker, type Worker } from "../../../services/pool-manager/worker/worker.ts";
 import type { LeaseSession } from "../../../services/router/peers/lease.ts";
-import type { RunParts } from "../../../services/router/run/conduct-run.ts";
 import { runOnWorker } from "../../../services/router/run/follow-run.ts";
 import { createInterruption } from "../../../services/router/run/interruption.ts";
+import type { RunParts } from "../../../services/router/run/open-run.ts";
 import { openOutputLog } from "../../../services/router/run/output-log.ts";
 import { createPatience } from "../../../services/router/run/response-timer.ts";
 import type { Outcome } from "../../../services/router/run/run-stream.ts";

@@ -12,9 +12,9 @@ import {
   WorkerServiceService,
 } from "#proto/worker.ts";
 import type { LeaseSession } from "../../../services/router/peers/lease.ts";
-import type { RunParts } from "../../../services/router/run/conduct-run.ts";
 import { runOnWorker } from "../../../services/router/run/follow-run.ts";
 import { createInterruption } from "../../../services/router/run/interruption.ts";
+import type { RunParts } from "../../../services/router/run/open-run.ts";
 import { openOutputLog } from "../../../services/router/run/output-log.ts";
 import { createPatience } from "../../../services/router/run/response-timer.ts";
 import type { Outcome } from "../../../services/router/run/run-stream.ts";

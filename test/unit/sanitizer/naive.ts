@@ -1,4 +1,4 @@
-import { GAPS } from "#common/redaction/automaton/automaton.ts";
+import { GAPS } from "#common/redaction/automaton/gaps.ts";
 import { EscapeReader, introducersFor, NOTHING, RAW_BYTE } from "#common/redaction/escapes/escape-reader.ts";
 import { type MatchCheck, meantBy, type NeedleCheck } from "#common/redaction/needles/match-checks.ts";
 import type { Needle } from "#common/redaction/needles/needles.ts";

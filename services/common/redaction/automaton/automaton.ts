@@ -1,4 +1,5 @@
 import { PREFIX_BYTES } from "./beginnings.ts";
+import { GAP_KINDS, GAPS, type GapKind, type Gaps, type Stops } from "./gaps.ts";
 import { PrefixFilter } from "./prefix-filter.ts";
 import { type Trie, trieSteps } from "./trie.ts";
 
@@ -18,29 +19,14 @@ export type Trigger = {
   readonly held: boolean;
 };
 
-/** Which bytes may stand between the characters of a pattern without breaking it. */
-export type Gaps = "none" | GapKind;
-
-const GAP_KINDS = ["base64", "hex", "number"] as const;
-type GapKind = (typeof GAP_KINDS)[number];
-
 type Pattern = { readonly bytes: Uint8Array; readonly gaps: Gaps };
-
-/** The bytes that encoders put between characters, and how much of a pattern must have come before they are passed over. */
-export const GAPS = {
-  base64: { between: bytesOf("\n\r\t "), minDepth: 4, every: 1 },
-  // Digits come in pairs: `4a:6f`, `4a 6f`, `4a-6f`, `0x4a, 0x6f`.
-  hex: { between: bytesOf("\n\r\t ,:-"), minDepth: 2, every: 2 },
-  // Decimal points and what groups digits, no-break spaces in UTF-8 among them.
-  number: { between: bytesOf(".,_' \u00a0\u2009\u2019\u202f"), minDepth: 1, every: 1 },
-} as const satisfies Record<GapKind, unknown>;
 
 /**
  * An Aho–Corasick automaton over bytes. State 0 is the start; states are numbered by depth, so that those near
  * the start, where nearly all input stays, have rows in `table`. The few deep ones walk fail links, which keeps
  * both memory and time linear.
  */
-export type Automaton = {
+export type Automaton = Stops & {
   /** Bytes that no pattern tells apart share a class; class 0 is in no pattern. */
   readonly classOf: Uint8Array;
   readonly classes: number;
@@ -67,29 +53,14 @@ export type Automaton = {
   /** The trigger that ends in a state, or -1. */
   readonly triggerIn: Int32Array;
   readonly triggerLengths: Int32Array;
-  /** Whether a byte always stops the scanner, by the byte. */
-  readonly introduces: Uint8Array;
   /** By byte: whether some pattern has it twice in a row. */
   readonly isTwice: Uint8Array;
-  /** What may be passed over where; only kinds that some pattern has. */
-  readonly gaps: readonly AutomatonGaps[];
   /** One step from any state; the slow way. */
   step(state: number, byte: number): number;
   /** Finds where the automaton has to be asked; undefined when it always has to. */
   readonly filter: PrefixFilter | undefined;
   /** States below this number stand for fewer bytes than `filter` looks up. */
   readonly shallow: number;
-};
-
-export type AutomatonGaps = {
-  readonly kind: GapKind;
-  /** By state: the state in which the scanner goes on behind the gap, or 0. */
-  readonly states: Int32Array;
-  readonly isGap: Uint8Array;
-  /** How many characters must have come before a gap. */
-  readonly minDepth: number;
-  /** Gaps stand behind so many characters each. */
-  readonly every: number;
 };
 
 /**
@@ -267,10 +238,6 @@ function openDepths(
     }
   }
   return open;
-}
-
-function bytesOf(text: string): readonly number[] {
-  return [...Buffer.from(text)];
 }
 
 function flags(bytes: readonly number[]): Uint8Array {

@@ -1,7 +1,7 @@
 import { isQuote, isWithinRun, MAY_BE_LONG, NO_ESCAPE, SINGLES } from "../escapes/escape-bytes.ts";
 import { EscapeReader, MAX_ESCAPE_BYTES, NOTHING, RAW_BYTE } from "../escapes/escape-reader.ts";
 import { utf8Length, utf8Of } from "../escapes/utf8.ts";
-import type { Automaton, Gaps } from "./automaton.ts";
+import type { Gaps, Stops } from "./gaps.ts";
 import { GramSet, PrefixSet, pairAt, wordAt } from "./gram-set.ts";
 import { EITHER, MANY, SingleEscapes } from "./single-escape.ts";
 
@@ -61,11 +61,7 @@ export class Beginnings {
   work = 0;
 
   /** `others` are looked for as they are written only. All have six bytes and more. */
-  constructor(
-    needles: readonly Prefixed[],
-    others: readonly Uint8Array[],
-    { introduces, gaps }: Pick<Automaton, "introduces" | "gaps">,
-  ) {
+  constructor(needles: readonly Prefixed[], others: readonly Uint8Array[], { introduces, gaps }: Stops) {
     const all = [...needles.map(({ bytes }) => bytes), ...others];
     this.grams = new GramSet(all.length * 4);
     this.#prefixes = new PrefixSet(all.length);

@@ -1,5 +1,5 @@
-import type { Automaton, Gaps } from "./automaton.ts";
 import { Beginnings, PREFIX_BYTES } from "./beginnings.ts";
+import type { Gaps, Stops } from "./gaps.ts";
 import { GRAM_FACTOR, GramSet, wordAt } from "./gram-set.ts";
 import { ShortPatterns } from "./short-patterns.ts";
 import { SingleEscapes } from "./single-escape.ts";
@@ -43,7 +43,7 @@ export class PrefixFilter {
   static of(
     needles: readonly Pattern[],
     triggers: readonly Uint8Array[],
-    automaton: Pick<Automaton, "introduces" | "gaps">,
+    automaton: Stops,
   ): PrefixFilter | undefined {
     const isTooShort =
       needles.some(({ bytes }) => bytes.length < PREFIX_BYTES) ||
@@ -53,11 +53,7 @@ export class PrefixFilter {
       : new PrefixFilter(needles, triggers, automaton);
   }
 
-  private constructor(
-    needles: readonly Pattern[],
-    triggers: readonly Uint8Array[],
-    automaton: Pick<Automaton, "introduces" | "gaps">,
-  ) {
+  private constructor(needles: readonly Pattern[], triggers: readonly Uint8Array[], automaton: Stops) {
     const isLong = (bytes: Uint8Array) => bytes.length > PREFIX_BYTES;
     this.#shorts = new ShortPatterns(triggers.filter((bytes) => !isLong(bytes)));
     this.#beginnings = new Beginnings(needles, triggers.filter(isLong), automaton);

@@ -1,4 +1,4 @@
-import { Fifo } from "./fifo.ts";
+import { Fifo } from "../../event-loop/fifo.ts";
 
 /** Where a trigger stands in a stream. */
 export type Hit = { readonly start: number; readonly end: number; readonly trigger: number };

@@ -1,6 +1,6 @@
 import { AirlockError } from "../../errors.ts";
 import { atOnce } from "../../event-loop/turn.ts";
-import type { Gaps } from "../automaton/automaton.ts";
+import type { Gaps } from "../automaton/gaps.ts";
 import { markerFor, markerShowing, PLAIN_MARKER, shownOf } from "../markers.ts";
 import type { NeedleCheck } from "./match-checks.ts";
 import { bytesMeant, isHex, lineEndFormsOf, textFormsOf } from "./other-forms.ts";

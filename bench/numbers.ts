@@ -1,4 +1,4 @@
-import type { Figure } from "../figure.ts";
+import type { Figure } from "./figure.ts";
 
 /** Three digits, as many as mean something. */
 export function digits(value: number): string {
