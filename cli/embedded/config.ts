@@ -11,7 +11,7 @@ import {
   readMaxWorkers,
 } from "../../services/pool-manager/config.ts";
 import { readMaxStoredBytes, readMaxUnfinished, readRetentionMs } from "../../services/router/config.ts";
-import { readVaultSettings, type VaultSettings } from "../../services/secrets/vault-settings.ts";
+import { readVaultSettings, type VaultSettings } from "../../services/secrets/sources/vault-settings.ts";
 import { parseFlags, usageError } from "../flags.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");

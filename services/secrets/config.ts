@@ -1,5 +1,5 @@
 import { readEnvironment } from "#common/service/environment.ts";
-import { readVaultSettings, type VaultSettings } from "./vault-settings.ts";
+import { readVaultSettings, type VaultSettings } from "./sources/vault-settings.ts";
 
 export type SecretsConfig = {
   /** `unix:/path` or `host:port`. */

@@ -14,7 +14,7 @@ import { envSource } from "./sources/env.ts";
 import { fileSource } from "./sources/file.ts";
 import { plainSource } from "./sources/plain.ts";
 import { vaultSource } from "./sources/vault.ts";
-import { checkVaultAuthorities } from "./vault-settings.ts";
+import { checkVaultAuthorities } from "./sources/vault-settings.ts";
 import { readVersionKey } from "./version-key.ts";
 
 /** The only holder of secret values. */

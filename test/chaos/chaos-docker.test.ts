@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, describe, it } from "vitest";
+import {
+  type PrivateEngine,
+  privateEngineMissing,
+  startPrivateEngine,
+} from "../harness/docker/private-engine.ts";
 import { postgresMissing } from "../harness/postgres.ts";
-import { type PrivateEngine, privateEngineMissing, startPrivateEngine } from "../harness/private-engine.ts";
 import { itEndsOnce } from "./ends-once.ts";
 import { workersInContainers } from "./workers-in-containers.ts";
 

@@ -1,8 +1,8 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type Docker from "dockerode";
-import { DOCKER_ENVIRONMENT } from "../harness/docker.ts";
-import type { PrivateEngine } from "../harness/private-engine.ts";
+import { DOCKER_ENVIRONMENT } from "../harness/docker/classes.ts";
+import type { PrivateEngine } from "../harness/docker/private-engine.ts";
 import { makeCertificates } from "../harness/tls-services.ts";
 import { childrenOf, commandLine, processesNaming } from "../support/process-tree.ts";
 import { FREEZE_MS } from "./faults.ts";

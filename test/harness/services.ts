@@ -14,7 +14,7 @@ import { startRouter } from "../../services/router/main.ts";
 import type { DatabaseConfig } from "../../services/router/store/config.ts";
 import { startSanitizer } from "../../services/sanitizer/main.ts";
 import { startSecrets } from "../../services/secrets/main.ts";
-import type { VaultSettings } from "../../services/secrets/vault-settings.ts";
+import type { VaultSettings } from "../../services/secrets/sources/vault-settings.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 

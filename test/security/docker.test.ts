@@ -8,7 +8,7 @@ import {
   execIn,
   RUNTIMES,
   startDockerAirlock,
-} from "../harness/docker.ts";
+} from "../harness/docker/classes.ts";
 import { type RestClient, restClient } from "../harness/rest.ts";
 
 const SECRET = "erp-token-41c7d2-zzzz";

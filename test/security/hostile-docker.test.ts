@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { describeWithEngine, RUNTIMES } from "../harness/docker.ts";
+import { describeWithEngine, RUNTIMES } from "../harness/docker/classes.ts";
 import type { HostileCase } from "./cases/cases.ts";
 import { playGroups } from "./stage/groups.ts";
 import { type HostileStage, startHostileStage } from "./stage/hostile-stage.ts";

@@ -2,8 +2,8 @@ import { readFile } from "node:fs/promises";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { Secret } from "#common/secret.ts";
-import type { VaultSettings } from "../vault-settings.ts";
 import { UnresolvedSecret } from "./source.ts";
+import type { VaultSettings } from "./vault-settings.ts";
 
 /** `body` is undefined when it is not JSON. */
 export type VaultAnswer = { readonly status: number; readonly body: unknown };

@@ -1,8 +1,8 @@
 import type { Clock } from "#common/resilience/clock.ts";
 import { parseVaultLocation, type VaultLocation } from "../reference.ts";
-import type { VaultSettings } from "../vault-settings.ts";
 import { type SecretSource, UnresolvedSecret } from "./source.ts";
 import { askVault, type VaultAnswer } from "./vault-http.ts";
+import type { VaultSettings } from "./vault-settings.ts";
 
 /** The fields of one secret, as JSON gave them. */
 type Fields = ReadonlyMap<string, unknown>;

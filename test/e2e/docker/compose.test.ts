@@ -2,8 +2,8 @@ import { execFile } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { type Deployment, prepareDeployment } from "../../harness/compose.ts";
-import { describeWithEngine } from "../../harness/docker.ts";
+import { describeWithEngine } from "../../harness/docker/classes.ts";
+import { type Deployment, prepareDeployment } from "../../harness/docker/compose.ts";
 import { type RestClient, restClient } from "../../harness/rest.ts";
 
 const docker = async (...args: string[]) => (await promisify(execFile)("docker", args)).stdout.trim();

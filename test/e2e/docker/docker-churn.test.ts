@@ -1,6 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { type DockerAirlock, describeWithEngine, docker, startDockerAirlock } from "../../harness/docker.ts";
+import {
+  type DockerAirlock,
+  describeWithEngine,
+  docker,
+  startDockerAirlock,
+} from "../../harness/docker/classes.ts";
 import { type RestClient, restClient } from "../../harness/rest.ts";
 
 const CYCLES = 100;

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startAirlock, type TestAirlock } from "../../harness/airlock.ts";
-import { DOCKER_ENVIRONMENT, docker } from "../../harness/docker.ts";
+import { DOCKER_ENVIRONMENT, docker } from "../../harness/docker/classes.ts";
 import {
   type PrivateEngine,
   privateEngineMissing,
   startPrivateEngine,
-} from "../../harness/private-engine.ts";
+} from "../../harness/docker/private-engine.ts";
 import { type RestClient, restClient } from "../../harness/rest.ts";
 
 const NAME = "an engine whose disk is full";

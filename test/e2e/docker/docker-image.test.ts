@@ -2,7 +2,12 @@ import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { type DockerAirlock, describeWithEngine, docker, startDockerAirlock } from "../../harness/docker.ts";
+import {
+  type DockerAirlock,
+  describeWithEngine,
+  docker,
+  startDockerAirlock,
+} from "../../harness/docker/classes.ts";
 import { type RestClient, restClient } from "../../harness/rest.ts";
 
 // Any text of the operator's environment that only installers may see.

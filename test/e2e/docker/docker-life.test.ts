@@ -1,7 +1,12 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { type DockerAirlock, describeWithEngine, docker, startDockerAirlock } from "../../harness/docker.ts";
+import {
+  type DockerAirlock,
+  describeWithEngine,
+  docker,
+  startDockerAirlock,
+} from "../../harness/docker/classes.ts";
 import { type RestClient, restClient } from "../../harness/rest.ts";
 
 const FAST = { timeout: 20_000 };

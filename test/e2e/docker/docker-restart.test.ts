@@ -3,12 +3,12 @@ import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { superviseContainer } from "../../../services/pool-manager/drivers/docker/worker.ts";
 import { startAirlock, type TestAirlock } from "../../harness/airlock.ts";
-import { DOCKER_ENVIRONMENT } from "../../harness/docker.ts";
+import { DOCKER_ENVIRONMENT } from "../../harness/docker/classes.ts";
 import {
   type PrivateEngine,
   privateEngineMissing,
   startPrivateEngine,
-} from "../../harness/private-engine.ts";
+} from "../../harness/docker/private-engine.ts";
 import { type RestClient, restClient } from "../../harness/rest.ts";
 
 const BASE = "python:3.12-slim";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { type DockerAirlock, describeWithEngine, startDockerAirlock } from "../../harness/docker.ts";
+import { type DockerAirlock, describeWithEngine, startDockerAirlock } from "../../harness/docker/classes.ts";
 import { type RestClient, restClient } from "../../harness/rest.ts";
 
 // Memory that is no process's own: only the kernel sees it.

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { type DockerAirlock, describeWithEngine, startDockerAirlock } from "../../harness/docker.ts";
+import { type DockerAirlock, describeWithEngine, startDockerAirlock } from "../../harness/docker/classes.ts";
 import { type RestClient, restClient } from "../../harness/rest.ts";
 
 const SLOW = { timeout: 120_000 };

@@ -1,4 +1,4 @@
-import { describeWithEngine, RUNTIMES, startDockerAirlock } from "../../harness/docker.ts";
+import { describeWithEngine, RUNTIMES, startDockerAirlock } from "../../harness/docker/classes.ts";
 import { restClient } from "../../harness/rest.ts";
 import { describeRestContract } from "./rest-contract.ts";
 

@@ -7,7 +7,7 @@ import {
   describeWithEngine,
   RUNTIMES,
   startDockerAirlock,
-} from "../../harness/docker.ts";
+} from "../../harness/docker/classes.ts";
 import { type RestClient, restClient } from "../../harness/rest.ts";
 
 // AIRLOCK_DETERMINISM_ROUNDS=48 makes some 2,000 runs in each class of containers.

@@ -9,7 +9,7 @@ import { parseProjectFile } from "#common/projects/file.ts";
 import { createCircuits } from "#common/resilience/circuits.ts";
 import { guardEngine } from "../../../services/pool-manager/drivers/docker/circuit.ts";
 import type { WorkerDriver } from "../../../services/pool-manager/drivers/driver.ts";
-import { describeWithEngine } from "../../harness/docker.ts";
+import { describeWithEngine } from "../../harness/docker/classes.ts";
 import { createFakeClock } from "../../support/fake-clock.ts";
 
 const SOCKET = (process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock").replace("unix://", "");

@@ -5,7 +5,7 @@ import { createCallers } from "../../../services/pool-manager/drivers/docker/cal
 import { openEngine } from "../../../services/pool-manager/drivers/docker/engine.ts";
 import { namesOf } from "../../../services/pool-manager/drivers/docker/names.ts";
 import { createNetworks, type Networks } from "../../../services/pool-manager/drivers/docker/network.ts";
-import { describeWithEngine, docker, removeDeployment } from "../../harness/docker.ts";
+import { describeWithEngine, docker, removeDeployment } from "../../harness/docker/classes.ts";
 
 const LINGER_MS = 300;
 const CALLER = "airlock-test-caller";

@@ -8,7 +8,7 @@ import { openEngine } from "../../../services/pool-manager/drivers/docker/engine
 import { LABEL, namesOf } from "../../../services/pool-manager/drivers/docker/names.ts";
 import { type Ownership, ownDeployment } from "../../../services/pool-manager/drivers/docker/owner.ts";
 import { isRunning, ownIdentity } from "../../../services/pool-manager/drivers/process-identity.ts";
-import { describeWithEngine, docker, removeDeployment } from "../../harness/docker.ts";
+import { describeWithEngine, docker, removeDeployment } from "../../harness/docker/classes.ts";
 
 const names = namesOf(`owner-${process.pid}`);
 const log = pino({ level: "silent" });

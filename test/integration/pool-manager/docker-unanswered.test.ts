@@ -7,7 +7,12 @@ import { pino } from "pino";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { createDockerDriver } from "../../../services/pool-manager/drivers/docker/driver.ts";
 import { namesOf } from "../../../services/pool-manager/drivers/docker/names.ts";
-import { DOCKER_ENVIRONMENT, describeWithEngine, docker, removeDeployment } from "../../harness/docker.ts";
+import {
+  DOCKER_ENVIRONMENT,
+  describeWithEngine,
+  docker,
+  removeDeployment,
+} from "../../harness/docker/classes.ts";
 import { makeCertificates } from "../../harness/tls-services.ts";
 import { projectOf } from "../../support/driver-contract.ts";
 

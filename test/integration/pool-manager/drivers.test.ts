@@ -12,7 +12,12 @@ import { namesOf } from "../../../services/pool-manager/drivers/docker/names.ts"
 import { createProcessDriver } from "../../../services/pool-manager/drivers/process/driver.ts";
 import { PassingFailure } from "../../../services/pool-manager/drivers/transient-failure.ts";
 import { startWorker } from "../../../services/pool-manager/worker/worker.ts";
-import { DOCKER_ENVIRONMENT, describeWithEngine, docker, removeDeployment } from "../../harness/docker.ts";
+import {
+  DOCKER_ENVIRONMENT,
+  describeWithEngine,
+  docker,
+  removeDeployment,
+} from "../../harness/docker/classes.ts";
 import { makeCertificates } from "../../harness/tls-services.ts";
 import {
   type DriverStage,

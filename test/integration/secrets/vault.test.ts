@@ -10,7 +10,7 @@ import { Secret } from "#common/secret.ts";
 import { ExecutionStatus } from "#proto/execution.ts";
 import { renewCertificates } from "../../../cli/certificates/certs-directory.ts";
 import { vaultSource } from "../../../services/secrets/sources/vault.ts";
-import type { VaultSettings } from "../../../services/secrets/vault-settings.ts";
+import type { VaultSettings } from "../../../services/secrets/sources/vault-settings.ts";
 import { startAirlock } from "../../harness/airlock.ts";
 import { type OpenBao, openBaoMissing, ROOT_TOKEN, startOpenBao } from "../../harness/openbao.ts";
 import { restClient } from "../../harness/rest.ts";

@@ -1,5 +1,5 @@
 import { LABEL } from "../../../services/pool-manager/drivers/docker/names.ts";
-import { execIn, startDockerAirlock } from "../../harness/docker.ts";
+import { execIn, startDockerAirlock } from "../../harness/docker/classes.ts";
 import { tracesOf } from "./traces.ts";
 import type { Place } from "./worker-host.ts";
 

@@ -10,8 +10,8 @@ import { loadRules } from "../../../services/sanitizer/credentials/rules.ts";
 import { CredentialPass } from "../../../services/sanitizer/credentials/text-pass.ts";
 import { redactJson } from "../../../services/sanitizer/json/redactor.ts";
 import { PROPERTY_TIMEOUT_MS, propertyRuns } from "../../support/property-runs.ts";
-import { chunksOf } from "./arbitraries.ts";
-import { body, SAMPLES, type Sample, textOf } from "./credential-samples.ts";
+import { chunksOf } from "./samples/arbitraries.ts";
+import { body, SAMPLES, type Sample, textOf } from "./samples/credential-samples.ts";
 
 const judge = await loadRules();
 const noSecrets = compileNeedles([], [], TRIGGERS);

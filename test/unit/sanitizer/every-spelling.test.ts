@@ -5,10 +5,10 @@ import { describe, expect, it } from "vitest";
 import { compileNeedles, type NeedleSet } from "#common/redaction/needles/needle-set.ts";
 import { TextRedactor } from "#common/redaction/text-redactor.ts";
 import { redactJson } from "../../../services/sanitizer/json/redactor.ts";
-import { NOT_COVERED, tellsNothing } from "./not-covered.ts";
-import { type Spelled, spelledOf } from "./other-spellings.ts";
-import { readableIn } from "./read-back.ts";
-import { SPELLED_SECRETS } from "./spelled-secrets.ts";
+import { NOT_COVERED, tellsNothing } from "./samples/not-covered.ts";
+import { type Spelled, spelledOf } from "./samples/other-spellings.ts";
+import { readableIn } from "./samples/read-back.ts";
+import { SPELLED_SECRETS } from "./samples/spelled-secrets.ts";
 
 const never = new AbortController().signal;
 const spelled = spelledOf(SPELLED_SECRETS);

@@ -2,9 +2,9 @@ import { describe, expect, it } from "vitest";
 import { compileNeedles } from "#common/redaction/needles/needle-set.ts";
 import { TextRedactor } from "#common/redaction/text-redactor.ts";
 import { redactJson } from "../../../services/sanitizer/json/redactor.ts";
-import { HarmlessTexts } from "./harmless-texts.ts";
-import { SPELLED_SECRETS } from "./spelled-secrets.ts";
-import { STRUCTURED_SECRETS, WRAPPED_SECRETS } from "./structured-secrets.ts";
+import { HarmlessTexts } from "./samples/harmless-texts.ts";
+import { SPELLED_SECRETS } from "./samples/spelled-secrets.ts";
+import { STRUCTURED_SECRETS, WRAPPED_SECRETS } from "./samples/structured-secrets.ts";
 
 const TEXTS = 100_000;
 /** One in so many is also looked at as a string, a key and, where it is one, as a document of JSON. */

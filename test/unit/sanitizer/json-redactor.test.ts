@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import { compileNeedles } from "#common/redaction/needles/needle-set.ts";
 import { redactJson } from "../../../services/sanitizer/json/redactor.ts";
 import { PROPERTY_TIMEOUT_MS, propertyRuns } from "../../support/property-runs.ts";
-import { secretValues, textAround } from "./arbitraries.ts";
-import { naivelyRedacted, naiveRegions } from "./naive.ts";
+import { secretValues, textAround } from "./samples/arbitraries.ts";
+import { naivelyRedacted, naiveRegions } from "./samples/naive.ts";
 
 const never = new AbortController().signal;
 

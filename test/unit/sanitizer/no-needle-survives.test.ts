@@ -8,8 +8,8 @@ import { loadRules } from "../../../services/sanitizer/credentials/rules.ts";
 import { CredentialPass } from "../../../services/sanitizer/credentials/text-pass.ts";
 import { redactJson } from "../../../services/sanitizer/json/redactor.ts";
 import { PROPERTY_TIMEOUT_MS, propertyRuns } from "../../support/property-runs.ts";
-import { ENCODERS } from "./encoders.ts";
-import { naivelyRedacted } from "./naive.ts";
+import { ENCODERS } from "./samples/encoders.ts";
+import { naivelyRedacted } from "./samples/naive.ts";
 
 const judge = await loadRules();
 const noSecrets = compileNeedles([], [], TRIGGERS);

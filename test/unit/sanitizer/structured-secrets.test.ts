@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { compileNeedles } from "#common/redaction/needles/needle-set.ts";
 import { TextRedactor } from "#common/redaction/text-redactor.ts";
-import { base64, STRUCTURED_SECRETS, WRAPPED_SECRETS } from "./structured-secrets.ts";
+import { base64, STRUCTURED_SECRETS, WRAPPED_SECRETS } from "./samples/structured-secrets.ts";
 
 function redacted(values: readonly string[], text: string, names: readonly string[] = []): string {
   const redactor = new TextRedactor(compileNeedles(values, names));

@@ -5,9 +5,9 @@ import { compileNeedles, type NeedleSet } from "#common/redaction/needles/needle
 import { RedactionCounts } from "#common/redaction/redaction-counts.ts";
 import { TextRedactor } from "#common/redaction/text-redactor.ts";
 import { PROPERTY_TIMEOUT_MS, propertyRuns } from "../../support/property-runs.ts";
-import { chunksOf, secretValues, textAround } from "./arbitraries.ts";
-import { ENCODERS } from "./encoders.ts";
-import { naivelyRedacted, naiveRegions, possibleBeginning } from "./naive.ts";
+import { chunksOf, secretValues, textAround } from "./samples/arbitraries.ts";
+import { ENCODERS } from "./samples/encoders.ts";
+import { naivelyRedacted, naiveRegions, possibleBeginning } from "./samples/naive.ts";
 
 function redact(needles: NeedleSet, chunks: readonly Uint8Array[], cut = false) {
   const redactor = new TextRedactor(needles);

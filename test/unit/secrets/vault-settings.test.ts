@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
 import { readSecretsConfig } from "../../../services/secrets/config.ts";
-import { checkVaultAuthorities } from "../../../services/secrets/vault-settings.ts";
+import { checkVaultAuthorities } from "../../../services/secrets/sources/vault-settings.ts";
 
 const BASE = { AIRLOCK_LISTEN: "unix:/s", AIRLOCK_PROJECTS_DIR: "/p" };
 const read = (env: Record<string, string>) => readSecretsConfig({ ...BASE, ...env });

@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from airlock_worker.child.network import Network
+from airlock_worker.supervisor.run.network import Network
 
 from ..egress import egress
 from ..harness import M, worker

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ...child.network import Network, network_of
 from ...wire import frames
 from ...wire.limits import Limits
 from .json_check import is_memory, problem_of
+from .network import Network, network_of
 from .secret import Secret
 
 # The check of a longer text takes longer than other runs should wait for the event loop. The router has read it byte by

@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import Docker from "dockerode";
 import { vi } from "vitest";
-import { processesNaming, send, treeOf } from "../support/process-tree.ts";
-import { docker } from "./docker.ts";
-import { type ServiceProcess, serviceProcessOf } from "./service-process.ts";
+import { processesNaming, send, treeOf } from "../../support/process-tree.ts";
+import { type ServiceProcess, serviceProcessOf } from "../service-process.ts";
+import { docker } from "./classes.ts";
 
 const run = promisify(execFile);
 const READY = { timeout: 60_000, interval: 100 };

@@ -1,8 +1,8 @@
 import { rm } from "node:fs/promises";
 import Docker from "dockerode";
 import { describe, it } from "vitest";
-import { deploymentOf, LABEL } from "../../services/pool-manager/drivers/docker/names.ts";
-import { startAirlock, type TestAirlock, type TestAirlockOptions } from "./airlock.ts";
+import { deploymentOf, LABEL } from "../../../services/pool-manager/drivers/docker/names.ts";
+import { startAirlock, type TestAirlock, type TestAirlockOptions } from "../airlock.ts";
 
 export const docker = new Docker();
 

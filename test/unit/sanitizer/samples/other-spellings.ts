@@ -6,7 +6,7 @@ import type { SpelledSecret } from "./spelled-secrets.ts";
 /** A secret as some program writes it. */
 export type Spelled = { readonly kind: string; readonly spelling: string; readonly written: Buffer };
 
-const ROOT = join(import.meta.dirname, "..", "..", "..");
+const ROOT = join(import.meta.dirname, "..", "..", "..", "..");
 const PYTHON = process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python");
 
 /** What the standard libraries of Python and Node.js and the shell make of these secrets, each text once. */
