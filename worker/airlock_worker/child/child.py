@@ -24,9 +24,12 @@ from ..linux.shared_mappings import share_anew
 from ..sandbox import namespaces, sandbox
 from ..sandbox.context import SandboxContext
 from ..wire import frames
+from ..wire.error_text import cut
 from ..wire.limits import Limits
-from . import init, network, own_meminfo, posture, script
+from . import init, long_texts, network, own_meminfo, posture, script
 from .encoding.plain_json import ascii_of
+from .last_output import flush_all
+from .report import NAME_OF_TYPE, safe_string
 
 # To the supervisor.
 CONTROL_FD = 3
@@ -138,8 +141,9 @@ def _say(error: BaseException, begun: bool, limits: Limits) -> None:
     end = "script_error" if begun else "start_failed"
     failed = "Airlock failed when the script had begun" if begun else "Airlock could not start the script"
     try:
-        text = f"{failed}: {type(error).__name__}: {error}"
-        if isinstance(error, MemoryError) and not begun:
+        flush_all()
+        text = cut(long_texts.slices(f"{failed}: {NAME_OF_TYPE(type(error))}: {safe_string(error, 'message')}"))
+        if issubclass(type(error), MemoryError) and not begun:
             # It is the request that takes so much: another attempt would end the same way.
             end = "out_of_memory"
             text = (

@@ -68,9 +68,14 @@ def call_hook(error: BaseException) -> BaseException:
     try:
         hook(type(error), error, traceback)
     except SystemExit as ended:
-        return ended
+        # A script that raised does not end well, whatever its hook says.
+        return error if _is_success(ended.code) else ended
     except BaseException as trouble:
         trouble.__context__ = None
         _write("Error in sys.excepthook:\n", trouble, trouble.__traceback__)
         _write("\nOriginal exception was:\n", error, traceback)
     return error
+
+
+def _is_success(code: Any) -> bool:
+    return code is None or (issubclass(type(code), int) and int.__int__(code) == 0)

@@ -27,9 +27,9 @@ else:
     _, _, linecache, traceback = own_builtins.copy_of("contextlib", "textwrap", "linecache", "traceback")
 
 # A metaclass of the script may have a `__name__` of its own.
-_NAME_OF_TYPE = type.__dict__["__name__"].__get__
+NAME_OF_TYPE = type.__dict__["__name__"].__get__
 _ERROR_PARTS = {name: BaseException.__dict__[name].__get__ for name in ("args", "__traceback__")}
-_safe_string = traceback._safe_string  # type: ignore[attr-defined]
+safe_string = traceback._safe_string  # type: ignore[attr-defined]
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
@@ -89,7 +89,7 @@ def _raised(error: BaseException, result_problem: NotJson | None) -> Outcome:
 
 
 def _result_end(problem: NotJson) -> str:
-    return "result_too_large" if isinstance(problem, ResultTooLarge) else "result_invalid"
+    return "result_too_large" if issubclass(type(problem), ResultTooLarge) else "result_invalid"
 
 
 def _exit_text(code: object) -> str:
@@ -137,7 +137,7 @@ def _report_of(error: BaseException, where: TracebackType | None) -> traceback.T
 
 def _kept_short(value: Any, what: str, func: Callable[[Any], str] = str) -> str:
     """What `traceback` takes its messages and notes by."""
-    return long_texts.shortened(_safe_string(value, what, func))
+    return long_texts.shortened(safe_string(value, what, func))
 
 
 traceback._safe_string = _kept_short  # type: ignore[attr-defined]
@@ -181,7 +181,7 @@ def _without_traceback(error: BaseException, trouble: BaseException) -> str:
             if source is not None and len(source) == 4 and 0 < line <= len(source[2]):
                 lines.append(f"    {source[2][line - 1].strip()}")
         where = where.tb_next
-    kind, reason = _NAME_OF_TYPE(type(error)), _NAME_OF_TYPE(type(trouble))
+    kind, reason = NAME_OF_TYPE(type(error)), NAME_OF_TYPE(type(trouble))
     said = [each for each in _ERROR_PARTS["args"](error) if type(each) is str]
     texts = ["\n".join(["Traceback (most recent call last):", *lines, f"{kind}: "])]
     for at, text in enumerate(said):

@@ -10,6 +10,7 @@ import builtins
 import linecache
 import sys
 import types
+from _thread import get_ident
 from atexit import _run_exitfuncs
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from .hints import Hints
 from .last_output import flush_all, let_go
 from .report import Outcome, keep_source, outcome_of
 from .script_channel import ScriptChannel
+from .signals_heard import SignalsHeard
 
 FILE_NAME = "script.py"
 _SECRET = "a secret of the project: its value is redacted wherever it leaves the run"
@@ -38,6 +40,7 @@ _SECRET = "a secret of the project: its value is redacted wherever it leaves the
 _LEAST_RECURSION = 1000
 _SIGNALS = valid_signals()
 _ATTEMPTS = 100
+_CUT_OFF = "This was raised while Airlock waited for the script's threads; those that still ran were ended."
 _told: list[bool] = []
 # Not where streams would write to, if the script has closed its outputs.
 _FIRST_OF_COPIES = 64
@@ -125,6 +128,7 @@ def _run(
     # An object of the script may hold the control pipe, and closes it when it is let go.
     last = _copy_of(control)
     channel.move_to(last)
+    raised = _join_threads()
     _wind_down(names)
     if getpid() != main_process:
         # A process that the script forked came to its end like any program; it has nothing to tell the supervisor.
@@ -132,7 +136,9 @@ def _run(
     # Nothing can follow from here: the supervisor need not wait for the process to be gone, to know it.
     _close(1, 2)
     # A thread or an exit handler may have set the result after the script's last line.
-    _tell(channel, failed or outcome_of(None, result.problem), result, memory)
+    if failed is None:
+        failed = outcome_of(raised, result.problem, lambda chain: [*Hints(limits).of(chain), _CUT_OFF])
+    _tell(channel, failed, result, memory)
     _close(control, last)
 
 
@@ -190,7 +196,8 @@ def _execute(code: str, names: dict[str, Any], result: sdk.Result, limits: Limit
     try:
         exec(compile(code, FILE_NAME, "exec", dont_inherit=True), names)
     except BaseException as error:
-        if isinstance(error, MemoryError):
+        # Not by isinstance, which asks the exception.
+        if issubclass(type(error), MemoryError):
             privileges.allow_reporting()
         _look_at_nothing()
         return outcome_of(call_hook(error), result.problem, Hints(limits).of)
@@ -206,8 +213,8 @@ def _look_at_nothing() -> None:
 
 
 def _wind_down(names: dict[str, Any]) -> None:
-    """What an interpreter does at its end. The script may have broken any of it."""
-    for step in (_join_threads, _run_exitfuncs, flush_all, partial(let_go, names), flush_all):
+    """What else an interpreter does at its end. The script may have broken any of it."""
+    for step in (_run_exitfuncs, flush_all, partial(let_go, names), flush_all):
         try:
             step()
         except BaseException:
@@ -225,10 +232,32 @@ def _give_up(channel: ScriptChannel, main_process: int, error: str) -> None:
         _exit(1)
 
 
-def _join_threads() -> None:
+def _join_threads() -> BaseException | None:
+    """What ended the wait for the script's threads: an exception of a signal handler is the script's as any other. What
+    else is raised comes of something that the script has replaced, and changes no ending."""
     # As the interpreter does it: a library may have put its own way of waiting there.
-    join: Callable[[], None] = modules["threading"]._shutdown
-    join()
+    step: Callable[[], None] | None = getattr(modules.get("threading"), "_shutdown", None)
+    exited = None
+    with SignalsHeard() as signals:
+        for _ in range(_ATTEMPTS):
+            try:
+                if step is not None:
+                    step()
+                return exited
+            except SystemExit as error:
+                if not signals.came():
+                    return exited
+                # It ends no wait, as in the script's own lines. But a second `_shutdown` would not wait.
+                exited, step = error, _join_each
+            except BaseException as error:
+                return error if signals.came() else exited
+    return exited
+
+
+def _join_each() -> None:
+    for thread in [*modules["threading"]._active.values()]:
+        if not thread.daemon and thread.ident != get_ident():
+            thread.join()
 
 
 def has_told() -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from _thread import RLock
 from collections.abc import Callable, Iterator, Mapping
 from os import getpid
-from threading import Lock
 from typing import Any
 
 from ..wire.limits import MAX_MODEL_BYTES, MAX_PROMPT_BYTES
@@ -127,7 +127,7 @@ class Llm:
     def __init__(self, ask: Callable[[bytes], str], check: Callable[[str], None]) -> None:
         self._ask = ask
         self._check = check
-        self._one_at_a_time = Lock()
+        self._one_at_a_time = RLock()
 
     def complete(self, prompt: str, model: str = "default") -> str:
         self._check("llm.complete")
@@ -137,6 +137,11 @@ class Llm:
             size = len(encode(text, name).encode())
             if size > limit + 2:
                 raise ValueError(f"llm.complete: {name} is {size - 2} bytes long; the limit is {limit}")
+        if self._one_at_a_time._is_owned():  # type: ignore[attr-defined]
+            raise RuntimeError(
+                "llm.complete: this thread waits for an answer already, and a signal handler that interrupts it cannot "
+                "ask another question. Ask it when the first one is answered."
+            )
         with self._one_at_a_time:
             return self._ask(text_of({"prompt": str.__str__(prompt), "model": str.__str__(model)}).encode())
 

@@ -162,6 +162,8 @@ def main() -> None:
     order = entrance.enter()
     link, context = order.link, order.context
     os.umask(0o022)
+    # The supervisor ignores it, and a script finds what every Python program does.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # gVisor lets a script stop process 1 of its namespace, and tells the session that has a stopped member left alone.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # While packages are imported nobody reads the link, so the kernel has to notice a supervisor that dies.

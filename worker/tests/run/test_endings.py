@@ -18,6 +18,14 @@ from airlock_worker.linux import processes
 
 from ..harness import MIB, Worker, named, worker
 
+# An exception that cannot be asked for its class.
+NO_CLASS = """
+class E(Exception):
+    @property
+    def __class__(self): raise ValueError("x" * 3_000_000)
+print("before", end="")
+import atexit; atexit.register(lambda: print(", at exit"))
+"""
 ENDINGS = [
     ("pass", "completed", None),
     ("import sys; sys.exit()", "completed", None),
@@ -32,6 +40,10 @@ ENDINGS = [
     ("def f(:", "script_error", "SyntaxError"),
     ("x = '\x00'", "script_error", "null bytes"),
     ("class E(Exception):\n def __str__(self): raise ValueError\nraise E", "script_error", "E"),
+    (f"{NO_CLASS}raise E('boom')", "script_error", "E: boom"),
+    (f"{NO_CLASS}class M(MemoryError): __class__ = vars(E)['__class__']\nraise M('boom')", "out_of_memory", "M: boom"),
+    ("import sys\nsys.excepthook = lambda *a: sys.exit(0)\nset_result(1)\n1/0", "script_error", "ZeroDivisionError"),
+    ("import sys\nsys.excepthook = lambda *a: sys.exit(False)\n1/0", "script_error", "ZeroDivisionError"),
     ("raise ExceptionGroup('g', [ValueError('inner')])", "script_error", "ValueError: inner"),
     ("import ctypes; ctypes.string_at(0)", "killed", "SIGSEGV"),
     ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", "killed", "SIGTERM"),
@@ -56,6 +68,46 @@ async def test_each_ending_has_its_reason(shared: Worker, code: str, end: str, w
     else:
         assert ended.error is not None and words in ended.error
         assert ended.result is None
+
+
+async def test_an_exception_that_cannot_be_asked_loses_no_output(shared: Worker) -> None:
+    ended = await shared.run(f"{NO_CLASS}raise E('boom')")
+    assert (ended.stdout, ended.stderr) == (b"before, at exit\n", b"")
+
+
+# The main thread has come to its end, and the script's threads go on.
+IN_THE_WAIT = """
+import os, signal, sys, threading, time
+def work():
+    time.sleep(0.6); print("thread done", flush=True); set_result("from thread")
+threading.Thread(target=work).start()
+def handler(*_): %s
+signal.signal(signal.SIGALRM, handler); signal.setitimer(signal.ITIMER_REAL, 0.2)
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "end", "words", "stdout"),
+    [
+        ("raise TimeoutError('guard')", "script_error", "TimeoutError: guard", b""),
+        ("os.kill(os.getpid(), signal.SIGINT)", "script_error", "KeyboardInterrupt", b""),
+        ("bytearray(10**10)", "out_of_memory", "MemoryError", b""),
+        ("sys.exit(3)", "exit_nonzero", "exit status 3", b"thread done\n"),
+        ("sys.exit()", "completed", None, b"thread done\n"),
+        ("print('alarm')", "completed", None, b"alarm\nthread done\n"),
+    ],
+)
+async def test_what_a_signal_handler_raises_while_threads_go_on_is_no_success(
+    shared: Worker, what: str, end: str, words: str | None, stdout: bytes
+) -> None:
+    ended = await shared.run(IN_THE_WAIT % what)
+    assert (ended.end, ended.stdout) == (end, stdout), ended
+    if words is None:
+        assert (ended.value, ended.error) == ("from thread", None)
+    else:
+        assert words in (ended.error or "") and ended.result is None
+    if end in ("script_error", "out_of_memory"):
+        assert "those that still ran were ended" in (ended.error or "")
 
 
 async def test_the_traceback_shows_the_scripts_lines_and_none_of_ours(shared: Worker) -> None:

@@ -113,3 +113,22 @@ async def test_a_set_result_that_fails_in_a_thread_or_at_exit_is_the_last_one(sh
         assert (await shared.run(code)).end == "result_invalid"
     mended = "import atexit\ntry: set_result(object())\nexcept ValueError: pass\natexit.register(set_result, 2)"
     assert (await shared.run(mended)).value == 2
+
+
+async def test_a_handler_that_asks_in_the_middle_of_a_question_is_told_so(shared: Worker) -> None:
+    code = """
+import signal
+said = []
+def handler(*_):
+    try: llm.complete("nested")
+    except RuntimeError as error: said.append(str(error))
+signal.signal(signal.SIGALRM, handler); signal.setitimer(signal.ITIMER_REAL, 0.3)
+set_result([llm.complete("outer"), llm.complete("next"), said])
+"""
+    call = await shared.start(code)
+    question = await call.until_question()
+    await asyncio.sleep(0.6)
+    await call.answer(question.id, "one")
+    first, second, said = (await call.finish(["two"])).value
+    assert (first, second) == ("one", "two")
+    assert len(said) == 1 and "this thread waits for an answer already" in said[0]

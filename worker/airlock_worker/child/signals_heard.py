@@ -1,0 +1,45 @@
+"""Whether a signal came that has a handler in Python: what is raised then may be the handler's."""
+
+from __future__ import annotations
+
+from os import close, pipe, read, set_blocking
+from signal import set_wakeup_fd
+from sys import _current_frames
+
+
+class SignalsHeard:
+    """Listens while it is entered, in the main thread; not in a script of one thread, which waits for nothing."""
+
+    def __init__(self) -> None:
+        self._pipe: tuple[int, int] | None = None
+        self._before = -1
+
+    def __enter__(self) -> SignalsHeard:
+        if len(_current_frames()) > 1:
+            try:
+                self._pipe = pipe()
+                set_blocking(self._pipe[0], False)
+                set_blocking(self._pipe[1], False)
+                self._before = set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
+            except (OSError, ValueError):
+                # The script has as many descriptors as it may, or has forked in another thread.
+                pass
+        return self
+
+    def came(self) -> bool:
+        """Since it was asked last."""
+        try:
+            return self._pipe is not None and read(self._pipe[0], 4096) != b""
+        except OSError:
+            return False
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            set_wakeup_fd(self._before)
+        except (OSError, ValueError):
+            pass
+        for fd in self._pipe or ():
+            try:
+                close(fd)
+            except OSError:
+                pass
