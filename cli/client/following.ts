@@ -11,6 +11,8 @@ const RETRY_MS = 500;
 const TELL_WAITING_MS = 2_000;
 // Longer than an Airlock that restarts takes: its runs have ten seconds, its workers some more.
 const AWAY_MS = 60_000;
+// More than any output has.
+const ALL_BYTES = 2 ** 40;
 const AWAY_STATUSES: readonly (number | undefined)[] = [undefined, 502, 503, 504];
 
 /** Follows one execution to its end. */
@@ -20,8 +22,11 @@ export class Following {
   readonly #path: string;
   readonly #shown: boolean;
   readonly #stdinIsTaken: boolean;
+  // In bytes of UTF-8; what is not shown is not asked for before the end.
   readonly #printed = { stdout: 0, stderr: 0 };
   #answers: LineReader | undefined;
+  /** Whether the standard output that was shown ends without a line end. */
+  endsWithinLine = false;
   #toldWaiting = "";
   #toldWaitingMs = performance.now();
 
@@ -33,7 +38,10 @@ export class Following {
     this.#stdinIsTaken = stdinIsTaken;
   }
 
-  /** Shows output, asks for answers, cancels when `interrupt` aborts; resolves to the final execution as it was sent. */
+  /**
+   * Shows output, asks for answers, cancels when `interrupt` aborts. Resolves to the final execution as it was sent, without the
+   * output that was shown before.
+   */
   async toTheEnd(interrupt: AbortSignal): Promise<string> {
     let isCancelled = false;
     try {
@@ -42,11 +50,14 @@ export class Following {
           isCancelled = true;
           await this.#postUnlessTooLate("cancel");
         }
-        const body = await this.#patiently(() => this.#client.get(this.#path));
+        const body = await this.#patiently(() => this.#client.get(this.#path + this.#query()));
         const execution: Execution = JSON.parse(body);
         this.#print(execution);
         this.#tellWaiting(execution);
-        if (hasEnded(execution)) return body;
+        if (hasEnded(execution)) {
+          if (this.#shown) return body;
+          return await this.#patiently(() => this.#client.get(this.#path));
+        }
         if (execution.status === "awaiting_llm" && !isCancelled) {
           isCancelled = !(await this.#answer(execution, interrupt));
         } else {
@@ -118,12 +129,19 @@ export class Following {
     this.#toldWaitingMs = performance.now();
   }
 
+  /** Leaves out the output that is here already. */
+  #query(): string {
+    const { stdout, stderr } = this.#shown ? this.#printed : { stdout: ALL_BYTES, stderr: ALL_BYTES };
+    return `?stdout_from=${stdout}&stderr_from=${stderr}`;
+  }
+
   #print(execution: Execution): void {
     if (!this.#shown) return;
     for (const stream of ["stdout", "stderr"] as const) {
       const text = execution[stream];
-      process[stream].write(text.slice(this.#printed[stream]));
-      this.#printed[stream] = Math.max(this.#printed[stream], text.length);
+      process[stream].write(text);
+      this.#printed[stream] += Buffer.byteLength(text);
+      if (stream === "stdout" && text !== "") this.endsWithinLine = !text.endsWith("\n");
     }
   }
 }

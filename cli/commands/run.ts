@@ -23,7 +23,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const body = await following.toTheEnd(interruption.signal);
   const execution: Execution = JSON.parse(body);
   if (json) process.stdout.write(`${forOutput(body.trimEnd())}\n`);
-  else report(execution, body);
+  else report(execution, body, following.endsWithinLine);
   const updates = memberText(body, "memory_updates") ?? "{}";
   if (Object.keys(JSON.parse(updates)).length > 0) {
     if (saveMemory !== undefined) await saveMemoryFile(saveMemory, memory ?? "{}", updates);
@@ -38,7 +38,7 @@ async function readMemory({ memoryFile, saveMemory }: RunArguments): Promise<str
   return await readMemoryFile(memoryFile, { mayBeMissing: memoryFile === saveMemory });
 }
 
-function report(execution: Execution, body: string): void {
+function report(execution: Execution, body: string, isWithinLine: boolean): void {
   const { error, truncated, end_reason: endReason } = execution;
   for (const stream of ["stdout", "stderr"] as const) {
     const bytes = truncated?.[stream] ?? 0;
@@ -50,6 +50,5 @@ function report(execution: Execution, body: string): void {
   const result = memberText(body, "result");
   if (result === undefined) return;
   // Behind output without a line end the result would be taken for a part of it.
-  const gap = execution.stdout === "" || execution.stdout.endsWith("\n") ? "" : "\n";
-  process.stdout.write(`${gap}${forOutput(result)}\n`);
+  process.stdout.write(`${isWithinLine ? "\n" : ""}${forOutput(result)}\n`);
 }

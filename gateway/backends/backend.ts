@@ -7,6 +7,7 @@ import type {
   ListDeadLettersResponse,
   ListExecutionsRequest,
   ListExecutionsResponse,
+  OutputFrom,
   Redactions,
   RespondRequest,
   RetryDeadLetterRequest,
@@ -43,7 +44,14 @@ export type Backend = {
    * Resolves when the execution needs attention, has ended, or `waitMs` are over. A large one is fetched once `room` has
    * resolved.
    */
-  getExecution(executionId: string, waitMs: number, call: BackendCall, room: Room): Promise<ShownExecution>;
+  getExecution(
+    executionId: string,
+    waitMs: number,
+    call: BackendCall,
+    room: Room,
+    /** What the client has of the output: it is left out. */
+    outputFrom?: OutputFrom,
+  ): Promise<ShownExecution>;
   listExecutions(request: ListExecutionsRequest, call: BackendCall): Promise<ListExecutionsResponse>;
   respond(request: RespondRequest, call: BackendChange): Promise<ShownExecution>;
   cancel(executionId: string, call: BackendChange): Promise<ShownExecution>;

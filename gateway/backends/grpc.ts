@@ -4,7 +4,7 @@ import type { TlsIdentity } from "#common/identity/tls-identity.ts";
 import type { Execution } from "#proto/execution.ts";
 import { PoolManagerServiceClient, type Project } from "#proto/pool_manager.ts";
 import type { Dependency } from "#proto/readiness.ts";
-import { type ExecutionText, RouterServiceClient } from "#proto/router.ts";
+import { type ExecutionText, type ReadExecutionRequest, RouterServiceClient } from "#proto/router.ts";
 import type { ShownExecution } from "../execution-text/execution-text.ts";
 import type { Backend, BackendCall, BackendChange } from "./backend.ts";
 import { LargeReads } from "./large-reads.ts";
@@ -28,8 +28,11 @@ export function connectBackend(
   const router = connect(RouterServiceClient, addresses.routerAddress, tls);
   const pool = connect(PoolManagerServiceClient, addresses.poolManagerAddress, tls);
   const largeReads = new LargeReads();
-  const readLarge = (executionId: string, call: BackendChange & Partial<BackendCall>, bytes?: number) =>
-    largeReads.run(() => readExecution(router, executionId, call, bytes), call.signal);
+  const readLarge = (
+    request: ReadExecutionRequest,
+    call: BackendChange & Partial<BackendCall>,
+    bytes?: number,
+  ) => largeReads.run(() => readExecution(router, request, call, bytes), call.signal);
   const read = ({ principal, signal }: BackendCall): CallLimits => ({
     timeoutMs: READ_MS,
     principal,
@@ -53,27 +56,27 @@ export function connectBackend(
       const response = await callUnary(router, router.submit, request, "router", limits);
       return { ...executionIn(response), replayed: response.replayed };
     },
-    async getExecution(executionId, waitMs, call, room) {
-      const ask = (waitMs: number, maxBytes: number) => {
-        const limits = { ...read(call), timeoutMs: waitMs + READ_MS };
-        return callUnary(router, router.getExecution, { executionId, waitMs, maxBytes }, "router", limits);
-      };
-      const response = await ask(waitMs, SMALL_BYTES);
+    async getExecution(executionId, waitMs, call, room, outputFrom) {
+      const limits = { ...read(call), timeoutMs: waitMs + READ_MS };
+      const ask = { executionId, waitMs, maxBytes: SMALL_BYTES, outputFrom };
+      const response = await callUnary(router, router.getExecution, ask, "router", limits);
       if (response.leftOutBytes === 0) return executionIn(response);
       await room(response.leftOutBytes);
-      return await readLarge(executionId, call, response.leftOutBytes);
+      return await readLarge({ executionId, outputFrom }, call, response.leftOutBytes);
     },
     listExecutions: (request, call) =>
       callUnary(router, router.listExecutions, request, "router", read(call)),
     async respond(request, call) {
       const ask = { ...request, maxBytes: SMALL_BYTES };
       const { execution } = await callUnary(router, router.respond, ask, "router", change(call));
-      return execution ?? (await readLarge(request.executionId, { principal: call.principal }));
+      return (
+        execution ?? (await readLarge({ executionId: request.executionId }, { principal: call.principal }))
+      );
     },
     async cancel(executionId, call) {
       const ask = { executionId, maxBytes: SMALL_BYTES };
       const { execution } = await callUnary(router, router.cancel, ask, "router", change(call));
-      return execution ?? (await readLarge(executionId, { principal: call.principal }));
+      return execution ?? (await readLarge({ executionId }, { principal: call.principal }));
     },
     getRedactions: async (executionId, call) =>
       (await callUnary(router, router.getRedactions, { executionId }, "router", read(call))).redactions,
@@ -130,7 +133,7 @@ export function connectBackend(
 /** Reads an execution of about so many bytes; what takes long is not given up before its turn has come. */
 async function readExecution(
   router: RouterServiceClient,
-  executionId: string,
+  request: ReadExecutionRequest,
   { principal, signal }: BackendChange & Partial<BackendCall>,
   bytes = LARGEST_BYTES,
 ): Promise<ShownExecution> {
@@ -138,7 +141,7 @@ async function readExecution(
   const limits = { timeoutMs, principal, ...(signal && { signal }) };
   const longTexts = new Map<ExecutionText, Buffer[]>();
   let execution: Execution | undefined;
-  for await (const { part } of callStream(router, router.readExecution, { executionId }, "router", limits)) {
+  for await (const { part } of callStream(router, router.readExecution, request, "router", limits)) {
     if (part?.$case === "execution") execution = part.value;
     else if (part) {
       const { text, piece } = part.value;

@@ -4,6 +4,7 @@ import { alreadyEnded, llmRequestMismatch, notAwaitingLlm } from "#common/execut
 import { fingerprintOf } from "#common/idempotency.ts";
 import { toSubmission } from "#common/submission/submission.ts";
 import { EndReason, type Execution, ExecutionStatus, type Waiting, WaitingKind } from "#proto/execution.ts";
+import type { OutputFrom } from "#proto/router.ts";
 import type { Backend } from "./backend.ts";
 import { findMockDeadLetter, listMockDeadLetters } from "./mock-dead-letters.ts";
 import { playOf } from "./mock-play.ts";
@@ -75,12 +76,13 @@ export function createMockBackend(now: () => number = Date.now, newId: () => str
       const execution = accepted(executionId, request.project, createdAtMs);
       return { ...accept(execution, request.code, { idempotency }), replayed: false };
     },
-    async getExecution(executionId, waitMs, { signal }) {
+    async getExecution(executionId, waitMs, { signal }, _room, outputFrom) {
       const untilMs = performance.now() + waitMs;
       for (;;) {
         const { execution } = store.get(executionId);
         const leftMs = untilMs - performance.now();
-        if (!isUnderWay(execution) || leftMs <= 0 || signal.aborted) return execution;
+        if (!isUnderWay(execution) || leftMs <= 0 || signal.aborted)
+          return outputFrom ? withOutputFrom(execution, outputFrom) : execution;
         await waits.until(executionId, leftMs, signal);
       }
     },
@@ -155,4 +157,19 @@ function isUnderWay({ status }: Execution): boolean {
 
 function statusOf({ status }: Execution): Status {
   return statusFromProto(status) ?? "pending";
+}
+
+/** The execution without what the client has of its output. */
+function withOutputFrom(execution: Execution, from: OutputFrom): Execution {
+  const rest = (text: string, bytes: number) => {
+    const left = Buffer.from(text).subarray(bytes);
+    const isInCharacter = (byte: number) => (byte & 0xc0) === 0x80;
+    const first = left.findIndex((byte) => !isInCharacter(byte));
+    return first < 0 ? "" : left.subarray(first).toString();
+  };
+  return {
+    ...execution,
+    stdout: rest(execution.stdout, from.stdout),
+    stderr: rest(execution.stderr, from.stderr),
+  };
 }

@@ -9,7 +9,8 @@ import { toDeadLetterMessage, toExecutionMessage, toPieceMessage, toSummaryMessa
 import type { Executions } from "./queries/executions.ts";
 import { readPage } from "./queries/pages.ts";
 import type { AskWaiting } from "./queries/waiting.ts";
-import { readStatus, readWait } from "./request-fields.ts";
+import { readOutputFrom, readStatus, readWait } from "./request-fields.ts";
+import { readWhole } from "./store/reading.ts";
 import type { ExecutionStore } from "./store/store.ts";
 
 /** RouterService on top of the domain. */
@@ -43,17 +44,21 @@ export function createHandlers({
       const { execution, replayed } = await admission.submit(request, signal);
       return { execution: toExecutionMessage(execution), replayed };
     }),
-    getExecution: unary(async ({ executionId, waitMs, maxBytes }, { signal }) => {
-      const bytes = await executions.awaitAttention(executionId, readWait(waitMs), signal);
-      const execution = await shown(executionId, bytes, maxBytes);
-      if (!execution) return { execution: undefined, leftOutBytes: bytes };
+    getExecution: unary(async ({ executionId, waitMs, maxBytes, outputFrom }, { signal }) => {
+      const from = readOutputFrom(outputFrom);
+      const stored = await executions.awaitAttention(executionId, readWait(waitMs), signal);
+      const reading = from && (await executions.read(executionId, signal, from));
+      const bytes = stored - (reading?.skippedBytes ?? 0);
+      const isLeftOut = maxBytes > 0 && bytes > maxBytes;
+      if (isLeftOut) return { execution: undefined, leftOutBytes: bytes };
+      const execution = reading ? await readWhole(reading) : await executions.get(executionId, bytes);
       return {
         execution: { ...toExecutionMessage(execution), waitingOn: await askWaiting(execution) },
         leftOutBytes: 0,
       };
     }),
-    readExecution: serverStream(async function* ({ executionId }, { signal }) {
-      const { execution, pieces } = await executions.read(executionId, signal);
+    readExecution: serverStream(async function* ({ executionId, outputFrom }, { signal }) {
+      const { execution, pieces } = await executions.read(executionId, signal, readOutputFrom(outputFrom));
       const head = { ...toExecutionMessage(execution), waitingOn: await askWaiting(execution) };
       yield { part: { $case: "execution", value: head } };
       for await (const piece of pieces())

@@ -1,6 +1,7 @@
 import { AirlockError } from "#common/errors.ts";
 import { STATUSES, type Status, statusFromProto } from "#common/execution-names.ts";
 import { ExecutionStatus } from "#proto/execution.ts";
+import type { OutputFrom } from "./store/store.ts";
 
 export const MAX_WAIT_MS = 60_000;
 const DEFAULT_LIMIT = 50;
@@ -10,6 +11,12 @@ const MAX_LIMIT = 200;
 export function readWait(waitMs: number): number {
   if (waitMs >= 0 && waitMs <= MAX_WAIT_MS) return waitMs;
   throw invalid(`wait_ms must be from 0 to ${MAX_WAIT_MS}, not ${waitMs}.`);
+}
+
+/** How much of the output is left out. Throws `invalid_request`. */
+export function readOutputFrom(from: OutputFrom | undefined): OutputFrom | undefined {
+  if (!from || (from.stdout >= 0 && from.stderr >= 0)) return from;
+  throw invalid(`output_from must not be less than 0: stdout is ${from.stdout}, stderr is ${from.stderr}.`);
 }
 
 /** The status that a list is filtered by; undefined for all. Throws `invalid_request`. */

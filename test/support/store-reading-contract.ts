@@ -61,6 +61,37 @@ export function itReadsInPieces(store: () => ExecutionStore, running: () => Prom
     expect(await readWhole(reading)).toEqual(before);
   });
 
+  it.each([
+    ["nothing more than there is", { stdout: 10 ** 9, stderr: 10 ** 9 }],
+    ["one output alone", { stdout: 0, stderr: 10 ** 9 }],
+    ["what begins within a piece", { stdout: 7, stderr: 0 }],
+    ["what begins within a long piece", { stdout: 3 * MIB, stderr: 5 }],
+    ["what begins at a piece", { stdout: 20 * "10é\0\n".length + 30, stderr: 40 }],
+    ["what begins within a character", { stdout: MIB + 1, stderr: 2 }],
+  ])("leaves out what the caller has: %s", async (_name, from) => {
+    const id = await running();
+    await write(id);
+    const whole = await readWhole(await readingOf(id));
+    const rest = (text: string, bytes: number) => {
+      const left = Buffer.from(text).subarray(bytes);
+      return left.subarray(left.findIndex((byte) => byte >> 6 !== 0b10)).toString();
+    };
+    const reading = await store().read(id, from);
+    const read = await readWhole(reading as Reading);
+    expect(read.stdout === rest(whole.stdout, from.stdout)).toBe(true);
+    expect(read.stderr === rest(whole.stderr, from.stderr)).toBe(true);
+    const skipped = (text: string, bytes: number) => Math.min(bytes, Buffer.byteLength(text));
+    expect(reading?.skippedBytes).toBe(
+      skipped(whole.stdout, from.stdout) + skipped(whole.stderr, from.stderr),
+    );
+  });
+
+  it("leaves nothing out of one that has printed nothing", async () => {
+    const reading = await store().read(await running(), { stdout: 5, stderr: 5 });
+    expect(reading?.skippedBytes).toBe(0);
+    expect(await piecesOf(reading as Reading)).toEqual([]);
+  });
+
   it("reads less of one that is forgotten meanwhile, and nothing of an unknown one", async () => {
     const id = await running();
     await store().finish(id, ENDING, NO_OUTPUT, 9);

@@ -2,6 +2,7 @@ import { Readable } from "node:stream";
 import type { FastifyReply } from "fastify";
 import { hasCode } from "#common/errors.ts";
 import type { Drain } from "#common/service/drain.ts";
+import type { OutputFrom } from "#proto/router.ts";
 import type { Backend } from "../../backends/backend.ts";
 import {
   type ExecutionForm,
@@ -21,19 +22,20 @@ export async function holdExecution(
   reply: FastifyReply,
   id: string,
   waitMs: number,
+  outputFrom?: OutputFrom,
 ): Promise<ShownExecution> {
   const call = backendCall(reply);
   const gone = call.signal;
   const room = (bytes: number) => reply.answerHold.reserve(bytes, gone);
-  if (waitMs === 0 || drain.begun) return backend.getExecution(id, 0, call, room);
+  if (waitMs === 0 || drain.begun) return backend.getExecution(id, 0, call, room, outputFrom);
   const hold = new AbortController();
   gone.addEventListener("abort", () => hold.abort(), { once: true });
   const release = drain.onBegin(() => hold.abort());
   try {
-    return await backend.getExecution(id, waitMs, { ...call, signal: hold.signal }, room);
+    return await backend.getExecution(id, waitMs, { ...call, signal: hold.signal }, room, outputFrom);
   } catch (error) {
     if (!drain.begun || !hasCode(error, "cancelled")) throw error;
-    return await backend.getExecution(id, 0, call, room);
+    return await backend.getExecution(id, 0, call, room, outputFrom);
   } finally {
     release();
   }

@@ -14,7 +14,9 @@ import {
   EXECUTION_PARAMS,
   type ExecutionParams,
   NO_QUERY,
+  READ_QUERY,
   RESPOND_BODY,
+  type ReadQuery,
   type RespondBody,
   WAIT_QUERY,
   type WaitQuery,
@@ -27,7 +29,7 @@ const found = {
 } as const;
 
 export function executionRoutes(app: FastifyInstance, backend: Backend, drain: Drain): void {
-  app.get<{ Params: ExecutionParams; Querystring: WaitQuery }>(
+  app.get<{ Params: ExecutionParams; Querystring: ReadQuery }>(
     "/executions/:execution_id",
     {
       schema: {
@@ -35,9 +37,9 @@ export function executionRoutes(app: FastifyInstance, backend: Backend, drain: D
         tags: ["executions"],
         summary: "Read an execution",
         description:
-          "With `wait` the answer is held until the status is no longer pending or running, or the time is over. All output so far comes with every answer.",
+          "With `wait` the answer is held until the status is no longer pending or running, or the time is over. All output so far comes with every answer, unless `stdout_from` and `stderr_from` leave out what the client has.",
         params: EXECUTION_PARAMS,
-        querystring: WAIT_QUERY,
+        querystring: READ_QUERY,
         response: {
           200: found,
           ...problemResponses("invalid_request", "execution_not_found", "output_withheld", ...SERVICE_CODES),
@@ -47,7 +49,9 @@ export function executionRoutes(app: FastifyInstance, backend: Backend, drain: D
     async (request, reply) => {
       const id = executionId(request.params);
       const waitMs = Math.round((request.query.wait ?? 0) * 1_000);
-      const execution = await holdExecution(backend, drain, reply, id, waitMs);
+      const { stdout_from: stdout = 0, stderr_from: stderr = 0 } = request.query;
+      const from = stdout > 0 || stderr > 0 ? { stdout, stderr } : undefined;
+      const execution = await holdExecution(backend, drain, reply, id, waitMs, from);
       return sendExecution(reply, execution, { resultAsText: request.query.result === "text" });
     },
   );

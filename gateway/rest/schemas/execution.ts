@@ -103,6 +103,23 @@ export const WAIT_QUERY = {
 } as const;
 export type WaitQuery = FromSchema<typeof WAIT_QUERY>;
 
+const OUTPUT_FROM = {
+  type: "integer",
+  minimum: 0,
+  maximum: 1_099_511_627_776,
+  default: 0,
+  description:
+    "Leave out so many bytes (UTF-8) at the beginning of this output: what the client has already. Where they end within a character, the rest of that character is left out, too.",
+  examples: [1_024],
+} as const;
+
+export const READ_QUERY = {
+  type: "object",
+  additionalProperties: false,
+  properties: { wait: WAIT, result: RESULT, stdout_from: OUTPUT_FROM, stderr_from: OUTPUT_FROM },
+} as const;
+export type ReadQuery = FromSchema<typeof READ_QUERY>;
+
 export const EXECUTE_QUERY = {
   type: "object",
   additionalProperties: false,

@@ -13,7 +13,7 @@ import type { Log } from "#common/service/log.ts";
 import { type Execution, failure, type Redaction } from "../execution.ts";
 import { logEnded } from "../run/log-ended.ts";
 import { readWhole } from "../store/reading.ts";
-import type { ExecutionStore, Outline, Reading } from "../store/store.ts";
+import type { ExecutionStore, Outline, OutputFrom, Reading } from "../store/store.ts";
 import { watchExecution } from "./watch.ts";
 
 const CANCEL_WAIT_MS = 5_000;
@@ -26,8 +26,11 @@ export type Executions = {
   bytesOf(executionId: string): Promise<number>;
   /** `bytes`: what it stores, by which its way of being read is chosen. */
   get(executionId: string, bytes: number): Promise<Execution>;
-  /** The pieces come in turns with other work, and reject when the execution is forgotten meanwhile. */
-  read(executionId: string, signal: AbortSignal): Promise<Reading>;
+  /**
+   * The pieces come in turns with other work, and reject when the execution is forgotten meanwhile. Without what the caller has of
+   * its output.
+   */
+  read(executionId: string, signal: AbortSignal, from?: OutputFrom): Promise<Reading>;
   respond(executionId: string, llmRequestId: string | undefined, response: string): Promise<void>;
   cancel(executionId: string, signal: AbortSignal): Promise<void>;
   /** For operators. */
@@ -55,10 +58,11 @@ export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clo
       return execution;
     },
 
-    async read(executionId, signal) {
-      const { execution, pieces } = await known(store.read(executionId));
+    async read(executionId, signal, from) {
+      const { execution, skippedBytes, pieces } = await known(store.read(executionId, from));
       return {
         execution,
+        skippedBytes,
         async *pieces() {
           const turn = new Turn();
           for await (const piece of pieces()) {

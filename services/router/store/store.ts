@@ -26,10 +26,15 @@ export type LongText = "result" | "memoryUpdates" | "stdout" | "stderr";
 /** UTF-8, at most a megabyte; a character may be in two pieces. */
 export type TextPiece = { readonly text: LongText; readonly piece: Uint8Array };
 
+/** How many bytes of its output, in UTF-8, a caller has already. */
+export type OutputFrom = { readonly stdout: number; readonly stderr: number };
+
 /** An execution that is read piece by piece. */
 export type Reading = {
   /** Its long texts are empty here. */
   readonly execution: Execution;
+  /** How many bytes of its output are left out. */
+  readonly skippedBytes: number;
   /** The long texts, each from its beginning, as they were when `execution` was read; fewer if it is forgotten meanwhile. */
   pieces(): AsyncIterable<TextPiece>;
 };
@@ -149,8 +154,8 @@ export type ExecutionStore = {
   /** What has not ended, over all routers. */
   countQueues(project: string): Promise<Queues>;
   get(executionId: string): Promise<Execution | undefined>;
-  /** The same, for executions that may be large. */
-  read(executionId: string): Promise<Reading | undefined>;
+  /** The same, for executions that may be large; without the beginning of the output if the caller has it. */
+  read(executionId: string, from?: OutputFrom): Promise<Reading | undefined>;
   /** What executions store that have not ended, by project. */
   countUnfinishedBytes(): Promise<UnfinishedBytes[]>;
   getOutline(executionId: string): Promise<Outline | undefined>;

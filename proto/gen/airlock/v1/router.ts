@@ -90,6 +90,17 @@ export interface GetExecutionRequest {
    * 0: the execution comes whatever its size, in one message, which is slow for both sides where it is large.
    */
   maxBytes: number;
+  /** Absent: all output comes. */
+  outputFrom?: OutputFrom | undefined;
+}
+
+/**
+ * How much of the output the caller has already, in bytes of UTF-8: it is left out. Where that ends within a character, so is the
+ * rest of the character. Less than 0 is refused.
+ */
+export interface OutputFrom {
+  stdout: number;
+  stderr: number;
 }
 
 export interface GetExecutionResponse {
@@ -97,12 +108,14 @@ export interface GetExecutionResponse {
   execution:
     | Execution
     | undefined;
-  /** What the execution stores, in bytes, when it was left out; else 0. ReadExecution has it. */
+  /** What the execution stores, in bytes and without what output_from names, when it was left out; else 0. ReadExecution has it. */
   leftOutBytes: number;
 }
 
 export interface ReadExecutionRequest {
   executionId: string;
+  /** Absent: all output comes. */
+  outputFrom?: OutputFrom | undefined;
 }
 
 export interface TextPiece {
@@ -518,7 +531,7 @@ export const SubmitResponse: MessageFns<SubmitResponse> = {
 };
 
 function createBaseGetExecutionRequest(): GetExecutionRequest {
-  return { executionId: "", waitMs: 0, maxBytes: 0 };
+  return { executionId: "", waitMs: 0, maxBytes: 0, outputFrom: undefined };
 }
 
 export const GetExecutionRequest: MessageFns<GetExecutionRequest> = {
@@ -531,6 +544,9 @@ export const GetExecutionRequest: MessageFns<GetExecutionRequest> = {
     }
     if (message.maxBytes !== 0) {
       writer.uint32(24).int64(message.maxBytes);
+    }
+    if (message.outputFrom !== undefined) {
+      OutputFrom.encode(message.outputFrom, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -572,6 +588,14 @@ export const GetExecutionRequest: MessageFns<GetExecutionRequest> = {
             message.maxBytes = longToNumber(reader.int64());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.outputFrom = OutputFrom.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -592,6 +616,76 @@ export const GetExecutionRequest: MessageFns<GetExecutionRequest> = {
     message.executionId = object.executionId ?? "";
     message.waitMs = object.waitMs ?? 0;
     message.maxBytes = object.maxBytes ?? 0;
+    message.outputFrom = (object.outputFrom !== undefined && object.outputFrom !== null)
+      ? OutputFrom.fromPartial(object.outputFrom)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseOutputFrom(): OutputFrom {
+  return { stdout: 0, stderr: 0 };
+}
+
+export const OutputFrom: MessageFns<OutputFrom> = {
+  encode(message: OutputFrom, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.stdout !== 0) {
+      writer.uint32(8).int64(message.stdout);
+    }
+    if (message.stderr !== 0) {
+      writer.uint32(16).int64(message.stderr);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OutputFrom {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOutputFrom();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.stdout = longToNumber(reader.int64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.stderr = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<OutputFrom>): OutputFrom {
+    return OutputFrom.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<OutputFrom>): OutputFrom {
+    const message = createBaseOutputFrom();
+    message.stdout = object.stdout ?? 0;
+    message.stderr = object.stderr ?? 0;
     return message;
   },
 };
@@ -666,13 +760,16 @@ export const GetExecutionResponse: MessageFns<GetExecutionResponse> = {
 };
 
 function createBaseReadExecutionRequest(): ReadExecutionRequest {
-  return { executionId: "" };
+  return { executionId: "", outputFrom: undefined };
 }
 
 export const ReadExecutionRequest: MessageFns<ReadExecutionRequest> = {
   encode(message: ReadExecutionRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.executionId !== "") {
       writer.uint32(10).string(message.executionId);
+    }
+    if (message.outputFrom !== undefined) {
+      OutputFrom.encode(message.outputFrom, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -698,6 +795,14 @@ export const ReadExecutionRequest: MessageFns<ReadExecutionRequest> = {
             message.executionId = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.outputFrom = OutputFrom.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -716,6 +821,9 @@ export const ReadExecutionRequest: MessageFns<ReadExecutionRequest> = {
   fromPartial(object: DeepPartial<ReadExecutionRequest>): ReadExecutionRequest {
     const message = createBaseReadExecutionRequest();
     message.executionId = object.executionId ?? "";
+    message.outputFrom = (object.outputFrom !== undefined && object.outputFrom !== null)
+      ? OutputFrom.fromPartial(object.outputFrom)
+      : undefined;
     return message;
   },
 };

@@ -1,6 +1,15 @@
+import {
+  BEGINNING,
+  findStart,
+  fromCharacter,
+  type OutputStart,
+  Skip,
+  type StartRow,
+  startOf,
+} from "../output-start.ts";
 import { piecesOfSlices, SLICE_BYTES, type Slice } from "../reading.ts";
 import { type ExecutionRow, HEAD_COLUMNS, toExecution } from "../rows.ts";
-import type { Reading } from "../store.ts";
+import type { OutputFrom, Reading } from "../store.ts";
 import type { Database, Statement } from "./connection.ts";
 
 type HeadRow = ExecutionRow & { readonly last_position: number | null };
@@ -33,6 +42,11 @@ const READ_OUTPUT: Statement = {
       SELECT *, sum(stdout_bytes + stderr_bytes) OVER (ORDER BY position) - stdout_bytes - stderr_bytes AS before FROM next)
     SELECT position, stdout_bytes, stderr_bytes, ${hexOf("stdout", "1")} AS stdout, ${hexOf("stderr", "1")} AS stderr
     FROM summed WHERE before < ${SLICE_BYTES} ORDER BY position`,
+};
+
+const FIND_START: Statement = {
+  name: "find-start",
+  text: findStart({ id: "$1", last: "$2", stdout: "$3::bigint", stderr: "$4::bigint" }),
 };
 
 const READ_OUTPUT_SLICE = {
@@ -70,16 +84,22 @@ export function createPostgresReading(db: Database) {
     return Buffer.from(row?.hex ?? "", "hex");
   };
 
-  async function* outputSlices(executionId: string, last: number): AsyncGenerator<Slice> {
-    for (let after = -1; ; ) {
+  async function* outputSlices(executionId: string, last: number, start: OutputStart): AsyncGenerator<Slice> {
+    const skip = new Skip(start.from);
+    for (let { after } = start; ; ) {
       const rows = await db.rows<OutputRow>(READ_OUTPUT, [executionId, after, last]);
       if (rows.length === 0) return;
       for (const row of rows) {
         after = row.position;
         for (const text of ["stdout", "stderr"] as const) {
-          yield { text, bytes: Buffer.from(row[text], "hex") };
-          for (let from = 1 + LARGE_SLICE_BYTES; from <= row[`${text}_bytes`]; from += LARGE_SLICE_BYTES) {
-            yield { text, bytes: await slice(READ_OUTPUT_SLICE[text], executionId, after, from) };
+          const size = row[`${text}_bytes`];
+          const passed = skip.next(text, size);
+          const first = Buffer.from(row[text], "hex");
+          if (passed < first.length)
+            yield { text, bytes: passed > 0 ? fromCharacter(first.subarray(passed)) : first };
+          for (let from = 1 + Math.max(passed, LARGE_SLICE_BYTES); from <= size; from += LARGE_SLICE_BYTES) {
+            const bytes = await slice(READ_OUTPUT_SLICE[text], executionId, after, from);
+            yield { text, bytes: from === 1 + passed ? fromCharacter(bytes) : bytes };
           }
         }
       }
@@ -96,17 +116,25 @@ export function createPostgresReading(db: Database) {
     }
   }
 
-  return async (executionId: string): Promise<Reading | undefined> => {
+  const startAt = async (executionId: string, from: OutputFrom, last: number): Promise<OutputStart> => {
+    const [row] = await db.rows<StartRow>(FIND_START, [executionId, last, from.stdout, from.stderr]);
+    return row ? startOf(from, row, last) : BEGINNING;
+  };
+
+  return async (executionId: string, from?: OutputFrom): Promise<Reading | undefined> => {
     const [row] = await db.rows<HeadRow>(GET_HEAD, [executionId]);
     if (!row) return undefined;
+    const { last_position: last } = row;
+    const start = from && last !== null ? await startAt(executionId, from, last) : BEGINNING;
     const execution = toExecution(row, { stdout: "", stderr: "" });
     return {
       execution,
+      skippedBytes: start.skippedBytes,
       pieces: () =>
         piecesOfSlices(
           (async function* () {
             if ("ending" in execution.state) yield* writtenSlices(executionId);
-            if (row.last_position !== null) yield* outputSlices(executionId, row.last_position);
+            if (last !== null) yield* outputSlices(executionId, last, start);
           })(),
         ),
     };

@@ -1,7 +1,16 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import {
+  BEGINNING,
+  findStart,
+  fromCharacter,
+  type OutputStart,
+  Skip,
+  type StartRow,
+  startOf,
+} from "../output-start.ts";
 import { piecesOfSlices, SLICE_BYTES, type Slice } from "../reading.ts";
 import { type ExecutionRow, HEAD_COLUMNS, toExecution } from "../rows.ts";
-import type { LongText, Reading } from "../store.ts";
+import type { LongText, OutputFrom, Reading } from "../store.ts";
 
 type HeadRow = ExecutionRow & { readonly apart_bytes: number; readonly last_position: number | null };
 type OutputRow = {
@@ -32,6 +41,7 @@ export function createSqliteReading(db: DatabaseSync) {
     `SELECT position, octet_length(stdout) AS stdout_bytes, octet_length(stderr) AS stderr_bytes FROM execution_output
      WHERE execution_id = ? AND position > ? AND position <= ? ORDER BY position LIMIT 1`,
   );
+  const selectStart = db.prepare(findStart({ id: "?1", last: "?2", stdout: "?3", stderr: "?4" }));
   const slice = (column: string, rest: string) =>
     db.prepare(`SELECT substr(CAST(${column} AS BLOB), ?1, ${READ_BYTES}) AS bytes ${rest}`);
   const ofOutput = "FROM execution_output WHERE execution_id = ?2 AND position = ?3";
@@ -49,16 +59,19 @@ export function createSqliteReading(db: DatabaseSync) {
   const bytesOf = (statement: StatementSync, ...values: (string | number)[]) =>
     (statement.get(...values) as { bytes: Uint8Array } | undefined)?.bytes;
 
-  function* outputSlices(executionId: string, last: number): Generator<Slice> {
-    for (let after = -1; ; ) {
+  function* outputSlices(executionId: string, last: number, start: OutputStart): Generator<Slice> {
+    const skip = new Skip(start.from);
+    for (let { after } = start; ; ) {
       const row = selectOutput.get(executionId, after, last) as OutputRow | undefined;
       if (!row) return;
       after = row.position;
       for (const text of ["stdout", "stderr"] as const) {
-        for (let from = 1; from <= row[`${text}_bytes`]; from += READ_BYTES) {
+        const size = row[`${text}_bytes`];
+        const passed = skip.next(text, size);
+        for (let from = 1 + passed; from <= size; from += READ_BYTES) {
           const bytes = bytesOf(output[text], from, executionId, after);
           if (!bytes) return;
-          yield* slices(text, bytes);
+          yield* slices(text, passed > 0 && from === 1 + passed ? fromCharacter(bytes) : bytes);
         }
       }
     }
@@ -82,17 +95,23 @@ export function createSqliteReading(db: DatabaseSync) {
     }
   }
 
-  return (executionId: string): Reading | undefined => {
+  const startAt = (executionId: string, from: OutputFrom, last: number): OutputStart =>
+    startOf(from, selectStart.get(executionId, last, from.stdout, from.stderr) as StartRow, last);
+
+  return (executionId: string, from?: OutputFrom): Reading | undefined => {
     const row = selectHead.get(executionId) as HeadRow | undefined;
     if (!row) return undefined;
+    const last = row.last_position ?? -1;
+    const start = from ? startAt(executionId, from, last) : BEGINNING;
     const execution = toExecution(row, { stdout: "", stderr: "" });
     return {
       execution,
+      skippedBytes: start.skippedBytes,
       pieces: () =>
         piecesOfSlices(
           (async function* () {
             if ("ending" in execution.state) yield* writtenSlices(executionId, row.apart_bytes > 0);
-            yield* outputSlices(executionId, row.last_position ?? -1);
+            yield* outputSlices(executionId, last, start);
           })(),
         ),
     };

@@ -179,7 +179,7 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
         stderr: pieces.map((piece) => piece.stderr).join(""),
       });
     },
-    read: async (executionId) => read(executionId),
+    read: async (executionId, from) => read(executionId, from),
     async countUnfinishedBytes() {
       return sql.selectUnfinishedBytes.all() as UnfinishedBytes[];
     },

@@ -1,0 +1,65 @@
+import type { OutputFrom } from "./store.ts";
+
+/**
+ * SQL, for both databases, that finds the first piece of output of which the caller has not all. `stdout_before` and
+ * `stderr_before`: the bytes of the pieces before it; `stdout` and `stderr`: those of all pieces up to `last`.
+ */
+export function findStart(parameters: Record<"id" | "last" | "stdout" | "stderr", string>): string {
+  const { id, last, stdout, stderr } = parameters;
+  const isKnown = `stdout_to <= ${stdout} AND stderr_to <= ${stderr}`;
+  const largest = (what: string, which = "TRUE") =>
+    `CAST(COALESCE(max(${what}) FILTER (WHERE ${which}), 0) AS BIGINT)`;
+  return `SELECT min(position) FILTER (WHERE NOT (${isKnown})) AS position,
+      ${largest("stdout_to", isKnown)} AS stdout_before, ${largest("stderr_to", isKnown)} AS stderr_before,
+      ${largest("stdout_to")} AS stdout, ${largest("stderr_to")} AS stderr
+    FROM (SELECT position, sum(octet_length(stdout)) OVER pieces AS stdout_to,
+        sum(octet_length(stderr)) OVER pieces AS stderr_to
+      FROM execution_output WHERE execution_id = ${id} AND position <= ${last}
+      WINDOW pieces AS (ORDER BY position)) AS measured`;
+}
+
+export type StartRow = Readonly<Record<"stdout_before" | "stderr_before" | "stdout" | "stderr", number>> & {
+  readonly position: number | null;
+};
+
+/** Where the output begins that is read: behind the piece `after`, and so many bytes from there. */
+export type OutputStart = {
+  readonly after: number;
+  readonly from: OutputFrom;
+  /** How many bytes are left out in all. */
+  readonly skippedBytes: number;
+};
+
+export const BEGINNING: OutputStart = { after: -1, from: { stdout: 0, stderr: 0 }, skippedBytes: 0 };
+
+/** `last`: the position of the last piece. */
+export function startOf(from: OutputFrom, row: StartRow, last: number): OutputStart {
+  return {
+    after: row.position === null ? last : row.position - 1,
+    from: { stdout: from.stdout - row.stdout_before, stderr: from.stderr - row.stderr_before },
+    skippedBytes: Math.min(from.stdout, row.stdout) + Math.min(from.stderr, row.stderr),
+  };
+}
+
+/** What is left to be passed over while pieces are read. */
+export class Skip {
+  readonly #left: { stdout: number; stderr: number };
+
+  constructor({ stdout, stderr }: OutputFrom) {
+    this.#left = { stdout, stderr };
+  }
+
+  /** How much of the next value of this text, which has so many bytes, is passed over. */
+  next(text: "stdout" | "stderr", bytes: number): number {
+    const passed = Math.min(this.#left[text], bytes);
+    this.#left[text] -= passed;
+    return passed;
+  }
+}
+
+/** `bytes` from the first whole character on. */
+export function fromCharacter(bytes: Uint8Array): Uint8Array {
+  let first = 0;
+  while (((bytes[first] ?? 0) & 0xc0) === 0x80) first++;
+  return bytes.subarray(first);
+}
