@@ -1,5 +1,5 @@
 import type { Registry } from "prom-client";
-import { openTlsIfAny } from "#common/identity/tls-identity.ts";
+import { openEdges } from "#common/grpc/edges.ts";
 import type { Log } from "#common/service/log.ts";
 import { runService } from "#common/service/run-service.ts";
 import { connectBackend } from "./backends/grpc.ts";
@@ -15,8 +15,8 @@ export async function startGateway(
   log: Log,
   hosted: readonly Registry[] = [],
 ): Promise<RunningGateway> {
-  const tls = await openTlsIfAny(config.tlsDirectory, "gateway", log);
-  return await serve(config, connectBackend(config, tls), log, hosted);
+  const edges = await openEdges("gateway", config, log);
+  return await serve(config, connectBackend(config, edges), log, hosted);
 }
 
 if (import.meta.main) await runService("gateway", readGatewayConfig, startGateway);

@@ -1,9 +1,8 @@
-import { AirlockError, asAirlockError } from "#common/errors.ts";
-import { type CallLimits, callStream, callUnary, connect } from "#common/grpc/client.ts";
-import type { TlsIdentity } from "#common/identity/tls-identity.ts";
+import { AirlockError } from "#common/errors.ts";
+import { type CallLimits, callStream, callUnary } from "#common/grpc/client.ts";
+import type { Edges } from "#common/grpc/edges.ts";
 import type { Execution } from "#proto/execution.ts";
 import { PoolManagerServiceClient, type Project } from "#proto/pool_manager.ts";
-import type { Dependency } from "#proto/readiness.ts";
 import { type ExecutionText, type ReadExecutionRequest, RouterServiceClient } from "#proto/router.ts";
 import type { ShownExecution } from "../execution-text/execution-text.ts";
 import type { Backend, BackendCall, BackendChange } from "./backend.ts";
@@ -11,7 +10,6 @@ import { LargeReads } from "./large-reads.ts";
 
 const READ_MS = 5_000;
 const CHANGE_MS = 15_000;
-const READINESS_MS = 2_000;
 const HELD_MS = 1_000;
 // The router checks a large memory in turns with other work: four at once take some seconds, on a busy machine many.
 const MIB = 1024 * 1024;
@@ -20,13 +18,13 @@ const SMALL_BYTES = 256 * 1024;
 const LARGEST_BYTES = 32 * MIB;
 const MS_PER_MIB = 3_000;
 
-/** The services behind the gateway, over gRPC. Connects on first use. */
+/** The services behind the gateway, over gRPC. Connects on first use, and owns `edges` from here. */
 export function connectBackend(
   addresses: { readonly routerAddress: string; readonly poolManagerAddress: string },
-  tls?: TlsIdentity,
+  edges: Edges,
 ): Backend {
-  const router = connect(RouterServiceClient, addresses.routerAddress, tls);
-  const pool = connect(PoolManagerServiceClient, addresses.poolManagerAddress, tls);
+  const router = edges.connect(RouterServiceClient, addresses.routerAddress);
+  const pool = edges.connect(PoolManagerServiceClient, addresses.poolManagerAddress);
   const largeReads = new LargeReads();
   const readLarge = (
     request: ReadExecutionRequest,
@@ -111,22 +109,8 @@ export function connectBackend(
       return projectIn(await callUnary(pool, pool.downProject, { name }, "pool-manager", change(call)));
     },
 
-    async readiness() {
-      const limits: CallLimits = { timeoutMs: READINESS_MS };
-      const answers = await Promise.all([
-        askReadiness("router", callUnary(router, router.getRouterReadiness, {}, "router", limits)),
-        askReadiness(
-          "pool-manager",
-          callUnary(pool, pool.getPoolManagerReadiness, {}, "pool-manager", limits),
-        ),
-      ]);
-      return mergeDependencies(answers.flat());
-    },
-    close() {
-      router.close();
-      pool.close();
-      tls?.close();
-    },
+    readiness: edges.deepReadiness,
+    close: edges.close,
   };
 }
 
@@ -151,26 +135,6 @@ async function readExecution(
     }
   }
   return { ...executionIn({ execution }), longTexts };
-}
-
-async function askReadiness(
-  name: string,
-  answer: Promise<{ dependencies: Dependency[] }>,
-): Promise<Dependency[]> {
-  try {
-    return [{ name, ready: true, detail: "" }, ...(await answer).dependencies];
-  } catch (error) {
-    return [{ name, ready: false, detail: asAirlockError(error).message }];
-  }
-}
-
-// Two services may depend on a third: it is ready when nobody misses it, and whoever does says why.
-function mergeDependencies(all: readonly Dependency[]): Dependency[] {
-  const merged = new Map<string, Dependency>();
-  for (const dependency of all) {
-    if (merged.get(dependency.name)?.ready !== false) merged.set(dependency.name, dependency);
-  }
-  return [...merged.values()];
 }
 
 function executionIn({ execution }: { execution: Execution | undefined }): Execution {

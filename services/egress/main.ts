@@ -1,7 +1,6 @@
-import { connect } from "#common/grpc/client.ts";
+import { openEdges } from "#common/grpc/edges.ts";
 import { startGrpcServer } from "#common/grpc/server.ts";
 import { createWorkerConnections } from "#common/grpc/worker-connections.ts";
-import { openTlsIfAny } from "#common/identity/tls-identity.ts";
 import { openProjectCatalogue } from "#common/projects/catalogue.ts";
 import { systemClock } from "#common/resilience/clock.ts";
 import type { Log } from "#common/service/log.ts";
@@ -33,8 +32,8 @@ export async function startEgress(
   resolve: Resolve = createSystemResolver({ servers: config.dnsServers ?? [] }),
 ): Promise<RunningService> {
   const catalogue = await openProjectCatalogue(config.projectsDirectory);
-  const tls = await openTlsIfAny(config.tlsDirectory, "egress", log);
-  const secrets = connect(SecretsServiceClient, config.secretsAddress, tls);
+  const edges = await openEdges("egress", config, log);
+  const secrets = edges.connect(SecretsServiceClient, config.secretsAddress);
   const authority = once(() => openAuthority(config.dataDirectory, systemClock));
   const attemptLog = createAttemptLog(log, systemClock);
   const attempts = createAttempts(attemptLog);
@@ -43,7 +42,7 @@ export async function startEgress(
   const encrypt = createEncrypt(extraAuthorities);
   const intercept = createIntercept({ authority, dial, encrypt, attempts });
   const proxy = createProxy({ dial, intercept, attempts });
-  const workers = createWorkerConnections(tls, TUNNEL_CHANNEL_OPTIONS);
+  const workers = createWorkerConnections(edges.tls, TUNNEL_CHANNEL_OPTIONS);
   const openTunnels = createTunnelOpener(workers, proxy.accept, log);
   const brokered = (project: string, signal: AbortSignal) => resolveBrokered(secrets, project, signal);
   const open = createRouteOpener({
@@ -53,7 +52,8 @@ export async function startEgress(
   const server = await startGrpcServer(
     config.listen,
     [[EgressServiceService, egressHandlers(routes.hold, log)]],
-    tls,
+    edges.tls,
+    edges.readiness,
   );
   return {
     address: server.address,
@@ -64,8 +64,7 @@ export async function startEgress(
       proxy.close();
       workers.close();
       attemptLog.end();
-      secrets.close();
-      tls?.close();
+      edges.close();
     },
   };
 }

@@ -1,9 +1,8 @@
 import { availableParallelism } from "node:os";
 import { v7 as newId } from "uuid";
-import { callUnary, connect } from "#common/grpc/client.ts";
-import { createHealthCheck } from "#common/grpc/health.ts";
+import { callUnary } from "#common/grpc/client.ts";
+import { openEdges } from "#common/grpc/edges.ts";
 import { startGrpcServer } from "#common/grpc/server.ts";
-import { openTlsIfAny } from "#common/identity/tls-identity.ts";
 import { openProjectCatalogue } from "#common/projects/catalogue.ts";
 import { createCircuits } from "#common/resilience/circuits.ts";
 import { systemClock as clock } from "#common/resilience/clock.ts";
@@ -26,9 +25,8 @@ const CHECK_MS = 1_000;
 /** Starts the pool-manager; pools start on first use. */
 export async function startPoolManager(config: PoolManagerConfig, log: Log): Promise<RunningService> {
   const files = await openProjectCatalogue(config.projectsDirectory);
-  const tls = await openTlsIfAny(config.tlsDirectory, "pool-manager", log);
-  const secrets = connect(SecretsServiceClient, config.secretsAddress, tls);
-  const check = createHealthCheck("secrets", config.secretsAddress, tls);
+  const edges = await openEdges("pool-manager", config, log);
+  const secrets = edges.connect(SecretsServiceClient, config.secretsAddress);
   const circuits = createCircuits("airlock_pool", clock, log);
   const driver = await createOwnDriver(config, log, circuits);
   const checks = [createLockProblems(config.projectsDirectory, files), () => askSecretProblems(secrets)];
@@ -39,13 +37,13 @@ export async function startPoolManager(config: PoolManagerConfig, log: Log): Pro
   const { maxWorkers } = config;
   const places = createWorkerPlaces({ maxWorkers, maxStarts: Math.max(2, availableParallelism()) }, clock);
   const shared = { catalogue, files, driver, values, circuits, places, maxWorkers };
-  const pools = createPools({ ...shared, clock, newId, log, tls });
+  const pools = createPools({ ...shared, clock, newId, log, tls: edges.tls });
   await pools.takeOver();
-  const readiness = async () => [await check.check()];
   const server = await startGrpcServer(
     config.listen,
-    [[PoolManagerServiceService, createHandlers(pools, readiness, log)]],
-    tls,
+    [[PoolManagerServiceService, createHandlers(pools, edges.readiness, log)]],
+    edges.tls,
+    edges.readiness,
   );
   return {
     address: server.address,
@@ -53,9 +51,7 @@ export async function startPoolManager(config: PoolManagerConfig, log: Log): Pro
     async drain(graceMs) {
       await pools.close(graceMs);
       await server.drain(graceMs);
-      secrets.close();
-      check.close();
-      tls?.close();
+      edges.close();
     },
   };
 }

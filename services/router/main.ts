@@ -1,9 +1,7 @@
 import { v7 as newId } from "uuid";
-import { connect } from "#common/grpc/client.ts";
-import { createHealthCheck } from "#common/grpc/health.ts";
+import { openEdges } from "#common/grpc/edges.ts";
 import { startGrpcServer } from "#common/grpc/server.ts";
 import { createWorkerConnections } from "#common/grpc/worker-connections.ts";
-import { openTlsIfAny } from "#common/identity/tls-identity.ts";
 import { createCircuits } from "#common/resilience/circuits.ts";
 import { systemClock as clock } from "#common/resilience/clock.ts";
 import { createDrain } from "#common/service/drain.ts";
@@ -35,17 +33,11 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
     await openStore(config.database, newId(), clock, log, circuits),
     circuits.registry,
   );
-  const tls = await openTlsIfAny(config.tlsDirectory, "router", log);
-  const poolManager = connect(PoolManagerServiceClient, config.poolManagerAddress, tls);
-  const sanitizer = connect(SanitizerServiceClient, config.sanitizerAddress, tls);
-  const egress = connect(EgressServiceClient, config.egressAddress, tls);
-  const sanitizerCheck = createHealthCheck("sanitizer", config.sanitizerAddress, tls);
-  const checks = [
-    createHealthCheck("pool-manager", config.poolManagerAddress, tls),
-    sanitizerCheck,
-    createHealthCheck("egress", config.egressAddress, tls),
-  ];
-  const workers = createWorkerConnections(tls);
+  const edges = await openEdges("router", config, log);
+  const poolManager = edges.connect(PoolManagerServiceClient, config.poolManagerAddress);
+  const sanitizer = edges.connect(SanitizerServiceClient, config.sanitizerAddress);
+  const egress = edges.connect(EgressServiceClient, config.egressAddress);
+  const workers = createWorkerConnections(edges.tls);
   const projects = createProjectDirectory(poolManager, clock);
   const { maxUnfinished, maxStoredBytes: totalBytes } = config;
   const storage = startStorage({ store, projects, totalBytes, registry, clock, log });
@@ -73,13 +65,18 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
   const polls = createDrain();
   const executions = createExecutions(store, polls, clock, log);
   const holds = createHolds(store, projects, clock, log);
-  const askWaiting = createAskWaiting(poolManager, storage, sanitizerCheck.check);
-  const readiness = () => Promise.all([...checks.map((check) => check.check()), checkStore(store, clock)]);
+  const askWaiting = createAskWaiting(poolManager, storage, () => edges.health("sanitizer"));
+  const readiness = async () => (await Promise.all([edges.readiness(), checkStore(store, clock)])).flat();
   const parts = { admission, executions, store, holds, askWaiting, readiness, log };
   const claims = startClaims(store, dispatcher, clock, log);
   // Before anything new comes in, so that what waits already is first.
   await claims.takeUp();
-  const server = await startGrpcServer(config.listen, [[ROUTER_SERVICE, createHandlers(parts)]], tls);
+  const server = await startGrpcServer(
+    config.listen,
+    [[ROUTER_SERVICE, createHandlers(parts)]],
+    edges.tls,
+    readiness,
+  );
   const stopRetention = startRetention(store, config.retentionMs, clock, log);
   return {
     address: server.address,
@@ -91,8 +88,7 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
       await claims.stop();
       await Promise.all([dispatcher.drain(graceMs), server.drain(graceMs)]);
       workers.close();
-      for (const client of [poolManager, sanitizer, egress, ...checks]) client.close();
-      tls?.close();
+      edges.close();
       await store.close();
     },
   };

@@ -1,6 +1,5 @@
-import { connect } from "#common/grpc/client.ts";
+import { openEdges } from "#common/grpc/edges.ts";
 import { startGrpcServer } from "#common/grpc/server.ts";
-import { openTlsIfAny } from "#common/identity/tls-identity.ts";
 import { systemClock } from "#common/resilience/clock.ts";
 import type { Log } from "#common/service/log.ts";
 import { type RunningService, runService } from "#common/service/run-service.ts";
@@ -14,22 +13,22 @@ import { resolveWith } from "./secrets-client.ts";
 
 /** The only way out: redacts every byte that leaves a run. */
 export async function startSanitizer(config: SanitizerConfig, log: Log): Promise<RunningService> {
-  const tls = await openTlsIfAny(config.tlsDirectory, "sanitizer", log);
-  const secrets = connect(SecretsServiceClient, config.secretsAddress, tls);
+  const edges = await openEdges("sanitizer", config, log);
+  const secrets = edges.connect(SecretsServiceClient, config.secretsAddress);
   const cache = createNeedleCache(resolveWith(secrets), systemClock);
   const metrics = createSanitizerMetrics();
   const server = await startGrpcServer(
     config.listen,
     [[SanitizerServiceService, sanitizerHandlers(cache, metrics, log)]],
-    tls,
+    edges.tls,
+    edges.readiness,
   );
   return {
     address: server.address,
     registry: metrics.registry,
     async drain(graceMs) {
       await server.drain(graceMs);
-      secrets.close();
-      tls?.close();
+      edges.close();
     },
   };
 }

@@ -1,5 +1,5 @@
+import { openEdges } from "#common/grpc/edges.ts";
 import { startGrpcServer } from "#common/grpc/server.ts";
-import { openTlsIfAny } from "#common/identity/tls-identity.ts";
 import { openProjectCatalogue } from "#common/projects/catalogue.ts";
 import { systemClock } from "#common/resilience/clock.ts";
 import type { Log } from "#common/service/log.ts";
@@ -34,17 +34,17 @@ export async function startSecrets(config: SecretsConfig, log: Log): Promise<Run
     createSecretHistory(systemClock, key),
     createNeedleRoom(),
   );
-  const tls = await openTlsIfAny(config.tlsDirectory, "secrets", log);
+  const edges = await openEdges("secrets", config, log);
   const server = await startGrpcServer(
     config.listen,
     [[SecretsServiceService, secretsHandlers(projects, log)]],
-    tls,
+    edges.tls,
   );
   return {
     address: server.address,
     async drain(graceMs) {
       await server.drain(graceMs);
-      tls?.close();
+      edges.close();
     },
   };
 }

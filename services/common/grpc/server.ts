@@ -11,6 +11,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
+import { ReadinessServiceService } from "#proto/readiness.ts";
 import { AirlockError, asAirlockError } from "../errors.ts";
 import type { Caller } from "../identity/identity.ts";
 import type { Principal } from "../identity/principal.ts";
@@ -24,6 +25,7 @@ import { needsTls } from "./client.ts";
 import { toGrpcStatus } from "./errors.ts";
 import { CHANNEL_OPTIONS, NETWORK_SERVER_OPTIONS } from "./limits.ts";
 import { principalOf } from "./principal.ts";
+import { type AskReadiness, readinessHandlers } from "./readiness.ts";
 import { addReflection } from "./reflection.ts";
 import { type Duplex, drained, openDuplex } from "./stream.ts";
 
@@ -115,7 +117,8 @@ export type GrpcServer = {
 };
 
 /**
- * Starts a gRPC server on `address` with the given services, the standard health service and reflection. The caller's identity on
+ * Starts a gRPC server on `address` with the given services, the standard health service, ReadinessService and reflection.
+ * `readiness` tells what the service depends on. The caller's identity on
  * `unix:/path` is the user of this process (mode 0600, the kernel refuses everybody else); on `host:port` (port 0 for
  * any; `NETWORK/BITS:port` for the own address in a network) it is that of its certificate, which must be allowed to make the
  * call. Rejects when the address cannot be bound.
@@ -124,6 +127,7 @@ export async function startGrpcServer(
   address: string,
   services: readonly (readonly [ServiceDefinition, UntypedServiceImplementation])[],
   tls?: TlsIdentity,
+  readiness: AskReadiness = async () => [],
 ): Promise<GrpcServer> {
   const isLocal = address.startsWith("unix:");
   if (!isLocal && !tls) throw needsTls(address);
@@ -131,12 +135,13 @@ export async function startGrpcServer(
     ...CHANNEL_OPTIONS,
     ...(!isLocal && { ...NETWORK_SERVER_OPTIONS, interceptors: [authorizeCalls] }),
   });
-  const names = services.map(([definition]) => nameOf(definition));
+  const all = [...services, [ReadinessServiceService, readinessHandlers(readiness)] as const];
+  const names = all.map(([definition]) => nameOf(definition));
   // Probes of orchestrators and load balancers name a service; the empty name is the whole process.
   const healthNames = ["", ...names];
   const health = new HealthImplementation(Object.fromEntries(healthNames.map((name) => [name, "SERVING"])));
   health.addToServer(server);
-  for (const [definition, implementation] of services) server.addService(definition, implementation);
+  for (const [definition, implementation] of all) server.addService(definition, implementation);
   addReflection(server, names);
   if (isLocal) await removeStaleSocket(address.slice("unix:".length));
   const target = resolveListenAddress(address);

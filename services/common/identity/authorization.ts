@@ -4,8 +4,8 @@ import type { Identity, ServiceIdentity } from "./identity.ts";
 type AllowedCaller = ServiceIdentity | "client";
 
 type Rule = {
-  /** Who answers. */
-  readonly service: ServiceIdentity;
+  /** Who answers; "every": each service but the worker. */
+  readonly service: ServiceIdentity | "every";
   /** Who may call. */
   readonly callers: readonly AllowedCaller[];
 };
@@ -52,6 +52,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
     OpenRoute: ["router"],
     CloseRoute: ["router"],
   }),
+  ...rules("every", "ReadinessService", { GetReadiness: ["gateway", "client"] }),
   ...rules("worker", "WorkerService", {
     Provision: ["pool-manager"],
     WatchStatus: ["pool-manager"],
@@ -69,13 +70,14 @@ export function mayCall(caller: Identity, path: string): boolean {
   return Object.hasOwn(RULES, path) && RULES[path]?.callers.includes(allowed) === true;
 }
 
-/** Who answers the calls of this gRPC service; undefined when the table does not know it. */
+/** Who answers the calls of this gRPC service; undefined when the table does not know it, or several answer it. */
 export function ownerOf(serviceName: string): ServiceIdentity | undefined {
-  return Object.entries(RULES).find(([path]) => path.startsWith(`/${serviceName}/`))?.[1].service;
+  const rule = Object.entries(RULES).find(([path]) => path.startsWith(`/${serviceName}/`))?.[1];
+  return rule?.service === "every" ? undefined : rule?.service;
 }
 
 function rules(
-  service: ServiceIdentity,
+  service: Rule["service"],
   name: string,
   callersOf: Readonly<Record<string, readonly AllowedCaller[]>>,
 ): Record<string, Rule> {

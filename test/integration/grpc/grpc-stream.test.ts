@@ -39,7 +39,6 @@ beforeEach(async () => {
         listProjects: unary(() => Promise.reject(new Error("postgres://user:password@host"))),
         upProject: unary(() => new Promise(() => undefined)),
         downProject: notHere,
-        getPoolManagerReadiness: notHere,
       },
     ],
   ]);

@@ -10,6 +10,7 @@ import {
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { callStream, callUnary, clientDuplex, connect } from "#common/grpc/client.ts";
+import { openEdges } from "#common/grpc/edges.ts";
 import { metadataFor } from "#common/grpc/principal.ts";
 import { type CallContext, type GrpcServer, handlersFor, startGrpcServer } from "#common/grpc/server.ts";
 import type { Identity, ServiceIdentity } from "#common/identity/identity.ts";
@@ -170,7 +171,10 @@ describe("the gateway", () => {
       await tlsOf("pool-manager"),
     );
     const addresses = { routerAddress: routerOnly.address, poolManagerAddress: poolManagerOnly.address };
-    const backend = connectBackend(addresses, await tlsOf("gateway"));
+    const backend = connectBackend(
+      addresses,
+      await openEdges("gateway", { tlsDirectory: join(directory, "gateway") }, log),
+    );
     const call = { principal: ALICE, signal: AbortSignal.timeout(10_000) };
     const executionId = "1b4c74f6-863c-4c58-bb94-c8898baae39b";
     const page = { project: "", limit: 1, cursor: "" };

@@ -43,7 +43,7 @@ describe("the gateway over a router that speaks gRPC", () => {
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), "airlock-gateway-"));
     const { unary, serverStream } = handlersFor(log);
-    router = await startGrpcServer(`unix:${join(directory, "router.sock")}`, [
+    const services: Parameters<typeof startGrpcServer>[1] = [
       [
         RouterServiceService,
         {
@@ -81,15 +81,19 @@ describe("the gateway over a router that speaks gRPC", () => {
           getRedactions: unary(() => ({
             redactions: [{ secret: "TOKEN", field: "stdout", count: 2 }],
           })),
-          getRouterReadiness: unary(() => ({
-            dependencies: [
-              { name: "sanitizer", ready: true, detail: "" },
-              { name: "pool-manager", ready: true, detail: "" },
-            ],
-          })),
         },
       ],
-    ]);
+    ];
+    const dependencies = [
+      { name: "sanitizer", ready: true, detail: "" },
+      { name: "pool-manager", ready: true, detail: "" },
+    ];
+    router = await startGrpcServer(
+      `unix:${join(directory, "router.sock")}`,
+      services,
+      undefined,
+      async () => dependencies,
+    );
     gateway = await startGateway(
       {
         host: "127.0.0.1",

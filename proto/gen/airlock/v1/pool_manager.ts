@@ -2611,7 +2611,11 @@ export const PoolManagerServiceService = {
     responseSerialize: (value: LeaseResponse): Buffer => Buffer.from(LeaseResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): LeaseResponse => LeaseResponse.decode(value),
   },
-  /** Says whether the pool-manager and what it depends on can do their work. */
+  /**
+   * As ReadinessService.GetReadiness, which every service answers.
+   *
+   * @deprecated
+   */
   getPoolManagerReadiness: {
     path: "/airlock.v1.PoolManagerService/GetPoolManagerReadiness" as const,
     requestStream: false as const,
@@ -2640,7 +2644,11 @@ export interface PoolManagerServiceServer extends UntypedServiceImplementation {
    * period for whoever takes the execution over, then it is free. Waiters of a project are served first come, first served.
    */
   lease: handleBidiStreamingCall<LeaseRequest, LeaseResponse>;
-  /** Says whether the pool-manager and what it depends on can do their work. */
+  /**
+   * As ReadinessService.GetReadiness, which every service answers.
+   *
+   * @deprecated
+   */
   getPoolManagerReadiness: handleUnaryCall<GetPoolManagerReadinessRequest, GetPoolManagerReadinessResponse>;
 }
 
@@ -2730,7 +2738,11 @@ export interface PoolManagerServiceClient extends Client {
   lease(): ClientDuplexStream<LeaseRequest, LeaseResponse>;
   lease(options: Partial<CallOptions>): ClientDuplexStream<LeaseRequest, LeaseResponse>;
   lease(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<LeaseRequest, LeaseResponse>;
-  /** Says whether the pool-manager and what it depends on can do their work. */
+  /**
+   * As ReadinessService.GetReadiness, which every service answers.
+   *
+   * @deprecated
+   */
   getPoolManagerReadiness(
     request: GetPoolManagerReadinessRequest,
     callback: (error: ServiceError | null, response: GetPoolManagerReadinessResponse) => void,

@@ -6,19 +6,137 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import {
+  type CallOptions,
+  type ChannelCredentials,
+  Client,
+  type ClientOptions,
+  type ClientUnaryCall,
+  type handleUnaryCall,
+  makeGenericClientConstructor,
+  type Metadata,
+  type ServiceError,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
 
 export const protobufPackage = "airlock.v1";
 
 export const protobufFileName = "airlock/v1/readiness.proto";
 
-/** Whether one service that the answering service depends on can be reached. */
+export interface GetReadinessRequest {
+}
+
+export interface GetReadinessResponse {
+  /** Every service and database that the answering service depends on; empty when it needs none. */
+  dependencies: Dependency[];
+}
+
+/** Whether one service or database that the answering service depends on can be used. */
 export interface Dependency {
-  /** Service name: "secrets", "sanitizer", "pool-manager". */
+  /** "secrets", "sanitizer", "egress", "pool-manager" or "database". */
   name: string;
   ready: boolean;
   /** Why it is not ready; empty when it is. */
   detail: string;
 }
+
+function createBaseGetReadinessRequest(): GetReadinessRequest {
+  return {};
+}
+
+export const GetReadinessRequest: MessageFns<GetReadinessRequest> = {
+  encode(_: GetReadinessRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetReadinessRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetReadinessRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetReadinessRequest>): GetReadinessRequest {
+    return GetReadinessRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<GetReadinessRequest>): GetReadinessRequest {
+    const message = createBaseGetReadinessRequest();
+    return message;
+  },
+};
+
+function createBaseGetReadinessResponse(): GetReadinessResponse {
+  return { dependencies: [] };
+}
+
+export const GetReadinessResponse: MessageFns<GetReadinessResponse> = {
+  encode(message: GetReadinessResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.dependencies) {
+      Dependency.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetReadinessResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetReadinessResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.dependencies.push(Dependency.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetReadinessResponse>): GetReadinessResponse {
+    return GetReadinessResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetReadinessResponse>): GetReadinessResponse {
+    const message = createBaseGetReadinessResponse();
+    message.dependencies = object.dependencies?.map((e) => Dependency.fromPartial(e)) || [];
+    return message;
+  },
+};
 
 function createBaseDependency(): Dependency {
   return { name: "", ready: false, detail: "" };
@@ -97,6 +215,55 @@ export const Dependency: MessageFns<Dependency> = {
     message.detail = object.detail ?? "";
     return message;
   },
+};
+
+/** ReadinessService says whether a service can do its work. Every service but the worker answers it, beside grpc.health.v1. */
+export type ReadinessServiceService = typeof ReadinessServiceService;
+export const ReadinessServiceService = {
+  /** Asks what the answering service depends on. The answering service itself is ready, or else it does not answer. */
+  getReadiness: {
+    path: "/airlock.v1.ReadinessService/GetReadiness" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetReadinessRequest): Buffer => Buffer.from(GetReadinessRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetReadinessRequest => GetReadinessRequest.decode(value),
+    responseSerialize: (value: GetReadinessResponse): Buffer =>
+      Buffer.from(GetReadinessResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetReadinessResponse => GetReadinessResponse.decode(value),
+  },
+} as const;
+
+export interface ReadinessServiceServer extends UntypedServiceImplementation {
+  /** Asks what the answering service depends on. The answering service itself is ready, or else it does not answer. */
+  getReadiness: handleUnaryCall<GetReadinessRequest, GetReadinessResponse>;
+}
+
+export interface ReadinessServiceClient extends Client {
+  /** Asks what the answering service depends on. The answering service itself is ready, or else it does not answer. */
+  getReadiness(
+    request: GetReadinessRequest,
+    callback: (error: ServiceError | null, response: GetReadinessResponse) => void,
+  ): ClientUnaryCall;
+  getReadiness(
+    request: GetReadinessRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetReadinessResponse) => void,
+  ): ClientUnaryCall;
+  getReadiness(
+    request: GetReadinessRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetReadinessResponse) => void,
+  ): ClientUnaryCall;
+}
+
+export const ReadinessServiceClient = makeGenericClientConstructor(
+  ReadinessServiceService,
+  "airlock.v1.ReadinessService",
+) as unknown as {
+  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): ReadinessServiceClient;
+  service: typeof ReadinessServiceService;
+  serviceName: string;
 };
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | undefined;

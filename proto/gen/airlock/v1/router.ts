@@ -2574,7 +2574,11 @@ export const RouterServiceService = {
       Buffer.from(ListHeldProjectsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListHeldProjectsResponse => ListHeldProjectsResponse.decode(value),
   },
-  /** Says whether the router and what it depends on can do their work. */
+  /**
+   * As ReadinessService.GetReadiness, which every service answers.
+   *
+   * @deprecated
+   */
   getRouterReadiness: {
     path: "/airlock.v1.RouterService/GetRouterReadiness" as const,
     requestStream: false as const,
@@ -2622,7 +2626,11 @@ export interface RouterServiceServer extends UntypedServiceImplementation {
   releaseProject: handleUnaryCall<ReleaseProjectRequest, ReleaseProjectResponse>;
   /** For operators: the projects that are held. */
   listHeldProjects: handleUnaryCall<ListHeldProjectsRequest, ListHeldProjectsResponse>;
-  /** Says whether the router and what it depends on can do their work. */
+  /**
+   * As ReadinessService.GetReadiness, which every service answers.
+   *
+   * @deprecated
+   */
   getRouterReadiness: handleUnaryCall<GetRouterReadinessRequest, GetRouterReadinessResponse>;
 }
 
@@ -2822,7 +2830,11 @@ export interface RouterServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListHeldProjectsResponse) => void,
   ): ClientUnaryCall;
-  /** Says whether the router and what it depends on can do their work. */
+  /**
+   * As ReadinessService.GetReadiness, which every service answers.
+   *
+   * @deprecated
+   */
   getRouterReadiness(
     request: GetRouterReadinessRequest,
     callback: (error: ServiceError | null, response: GetRouterReadinessResponse) => void,

@@ -1,0 +1,61 @@
+import type { Client } from "@grpc/grpc-js";
+import type { Dependency } from "#proto/readiness.ts";
+import { ownerOf } from "../identity/authorization.ts";
+import type { ServiceIdentity } from "../identity/identity.ts";
+import { openTlsIfAny, type TlsIdentity } from "../identity/tls-identity.ts";
+import type { Log } from "../service/log.ts";
+import { type ClientConstructor, connect } from "./client.ts";
+import { createReadinessCheck, mergeDependencies, type ReadinessCheck } from "./readiness.ts";
+
+/** The part of a service's configuration that its edges need. */
+export type EdgesConfig = {
+  /** This service's certificates; undefined where it is called, and calls, on Unix sockets only. */
+  readonly tlsDirectory?: string | undefined;
+};
+
+/** What connects one service to the others: its identity, and clients for the services that it calls. */
+export type Edges = {
+  /** Undefined without certificates. */
+  readonly tls: TlsIdentity | undefined;
+  /** A client for the service at `address`. The client connects on first use and is closed by `close`. */
+  connect<C extends Client>(Service: ClientConstructor<C>, address: string): C;
+  /** Whether `service`, to which `connect` was called, serves. Does not reject. */
+  health(service: ServiceIdentity): Promise<Dependency>;
+  /** Whether each service serves to which `connect` was called, in that order. Does not reject. */
+  readiness(): Promise<Dependency[]>;
+  /** The same, and what these services depend on, each once. Does not reject. */
+  deepReadiness(): Promise<Dependency[]>;
+  close(): void;
+};
+
+/** Opens the edges of the service `self`. Rejects with a ConfigError when its certificates cannot be used. */
+export async function openEdges(self: ServiceIdentity, config: EdgesConfig, log: Log): Promise<Edges> {
+  const tls = await openTlsIfAny(config.tlsDirectory, self, log);
+  const clients: Client[] = [];
+  const checks = new Map<ServiceIdentity, ReadinessCheck>();
+  return {
+    tls,
+    connect(Service, address) {
+      const peer = ownerOf(Service.serviceName ?? "");
+      if (!peer) throw new Error(`no service is known to answer ${Service.serviceName}`);
+      const client = connect(Service, address, tls, peer);
+      clients.push(client);
+      checks.set(peer, checks.get(peer) ?? createReadinessCheck(peer, address, tls));
+      return client;
+    },
+    async health(service) {
+      const check = checks.get(service);
+      if (!check) throw new Error(`the ${self} has no edge to the ${service}`);
+      return await check.health();
+    },
+    readiness: () => Promise.all([...checks.values()].map((check) => check.health())),
+    async deepReadiness() {
+      const answers = await Promise.all([...checks.values()].map((check) => check.readiness()));
+      return mergeDependencies(answers.flat());
+    },
+    close() {
+      for (const each of [...clients, ...checks.values()]) each.close();
+      tls?.close();
+    },
+  };
+}
