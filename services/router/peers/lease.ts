@@ -7,9 +7,21 @@ import type {
   LeaseResponse,
   PoolManagerServiceClient,
 } from "#proto/pool_manager.ts";
+import {
+  actionOf,
+  answered,
+  asked,
+  broken,
+  brokenProtocol,
+  condemned,
+  granted,
+  isParkedFirst,
+  type LeaseEvent,
+  type LeaseState,
+  lostFor,
+  WAITING,
+} from "./lease-state.ts";
 
-type LeaseEvent = NonNullable<LeaseResponse["event"]>;
-type LeaseAction = NonNullable<LeaseRequest["action"]>;
 type LeaseStream = ClientDuplex<LeaseResponse, LeaseRequest>;
 
 /** What is asked for: any worker of the project, or the one on which the execution runs already. */
@@ -50,20 +62,10 @@ export function openLease(
   clock: Clock,
 ): LeaseSession {
   let stream = open(poolManager);
-  let isOver = false;
-  // The action whose event has not come yet.
-  let asked:
-    | { action: LeaseAction; wanted: LeaseEvent["$case"]; done: PromiseWithResolvers<void> }
-    | undefined;
-  // The slot was given back and not asked for again.
-  let isParked = false;
-  // While a new stream asks for the worker, it must hear of nothing else.
-  let isRecovering = false;
-  // Why the worker cannot be had any more.
-  let lost: unknown;
+  let state: LeaseState = WAITING;
+  const isOver = () => state.kind === "over";
   const gone = Promise.withResolvers<never>();
   gone.promise.catch(() => undefined);
-  let condemned: (() => void) | undefined;
 
   const acquire = async (workerId: string): Promise<LeaseGranted> => {
     await stream.send({ action: { $case: "acquire", value: { ...wish, workerId } } });
@@ -76,37 +78,36 @@ export function openLease(
 
   /** Reads for as long as the lease lasts. */
   const follow = async (workerId: string) => {
-    while (!isOver) {
+    while (!isOver()) {
       try {
         const event = await nextEvent(stream);
-        if (event.$case !== asked?.wanted) throw brokenProtocol();
-        isParked = asked.wanted === "parked";
-        asked.done.resolve();
-        asked = undefined;
+        state = answered(state, event.$case);
       } catch (error) {
-        condemned?.();
-        if (!isOver) await recover(workerId, error);
+        state = broken(state);
+        await recover(workerId, error);
       }
     }
   };
 
-  /** After the stream broke: has the worker again, or `lost` says why not. */
+  /** After the stream broke: has the worker again, or the state says why not. */
   const recover = async (workerId: string, cause: unknown) => {
-    for (let error = cause; !isOver; ) {
-      isRecovering = true;
-      if (!isPassing(error)) return lose(error);
+    for (let error = cause; state.kind === "recovering"; ) {
+      if (!isTransient(error)) return lose(error);
       await new Promise<void>((resolve) => clock.after(ASK_AGAIN_MS, resolve));
-      if (isOver) return;
+      if (isOver()) return;
       stream.cancel();
       stream = open(poolManager);
       try {
         await acquire(workerId);
-        // Whoever comes back has the slot, also one that had given it up.
-        if (isParked) await parkAgain();
-        isRecovering = false;
-        if (asked) await stream.send({ action: asked.action });
+        if (state.kind !== "recovering") return;
+        if (isParkedFirst(state.goal)) await parkAgain();
+        if (state.kind !== "recovering") return;
+        state = state.goal;
+        const action = actionOf(state);
+        if (action) await stream.send({ action });
         return;
       } catch (again) {
+        state = broken(state);
         error = again;
       }
     }
@@ -118,59 +119,62 @@ export function openLease(
   };
 
   const lose = (error: unknown) => {
-    isOver = true;
-    lost = error;
+    state = lostFor(state, error);
     gone.reject(error);
-    asked?.done.reject(error);
     stream.close();
+  };
+
+  /** Tells the pool-manager what the state now asks for. While a new stream asks for the worker, it must hear of nothing else. */
+  const say = async () => {
+    const action = actionOf(state);
+    // When the stream breaks here, `recover` sends it again.
+    if (action) await stream.send({ action }).catch(() => undefined);
   };
 
   // One at a time: a pause that broke off while it waited for its slot leaves its question behind.
   let earlier: Promise<void> = Promise.resolve();
-  const ask = (action: LeaseAction, wanted: LeaseEvent["$case"]) => {
-    const answered = earlier.then(() => askNow(action, wanted));
-    earlier = answered.catch(() => undefined);
-    return answered;
-  };
-  const askNow = async (action: LeaseAction, wanted: LeaseEvent["$case"]) => {
-    if (lost !== undefined) throw lost;
+  const ask = (kind: "park" | "resume") => {
     const done = Promise.withResolvers<void>();
-    asked = { action, wanted, done };
-    // When it breaks here, `recover` sends it again.
-    if (!isRecovering) await stream.send({ action }).catch(() => undefined);
-    await done.promise;
+    const isAnswered = earlier.then(async () => {
+      state = asked(state, kind, done);
+      await say();
+      await done.promise;
+    });
+    earlier = isAnswered.catch(() => undefined);
+    return isAnswered;
   };
 
   return {
     lost: gone.promise,
     async granted() {
-      const granted = await acquire(wish.workerId);
-      void follow(granted.workerId);
-      return granted;
+      const worker = await acquire(wish.workerId);
+      state = granted(state);
+      void follow(worker.workerId);
+      return worker;
     },
     check() {
-      if (lost !== undefined) throw lost;
+      if (state.kind === "over" && state.lost !== undefined) throw state.lost;
     },
-    park: () => ask({ $case: "park", value: {} }, "parked"),
-    resume: () => ask({ $case: "resume", value: {} }, "resumed"),
+    park: () => ask("park"),
+    resume: () => ask("resume"),
     async condemn() {
-      if (isOver) return;
-      const heard = new Promise<void>((resolve) => {
-        condemned = resolve;
-      });
-      await stream.send({ action: { $case: "condemn", value: {} } });
+      const heard = Promise.withResolvers<void>();
+      const before = state;
+      state = condemned(before, heard);
+      if (state === before) return;
+      await say();
       // The pool-manager ends the lease when it has heard it; a cancellation could overtake the message.
-      await heard;
+      await heard.promise;
     },
     release() {
-      if (isOver) return;
-      isOver = true;
+      if (isOver()) return;
+      state = { kind: "over", lost: undefined };
       // Both go out together; a stream that has broken needs neither.
       stream.send({ action: { $case: "release", value: {} } }).catch(() => undefined);
       stream.close();
     },
     abandon() {
-      isOver = true;
+      if (!isOver()) state = { kind: "over", lost: undefined };
       stream.cancel();
     },
   };
@@ -187,12 +191,8 @@ async function nextEvent(stream: LeaseStream): Promise<LeaseEvent> {
 }
 
 /** Whether the pool-manager, and not the worker, is away: it may come back with the worker. */
-function isPassing(error: unknown): boolean {
+function isTransient(error: unknown): boolean {
   return ["unavailable", "cancelled", "deadline_exceeded"].some((code) =>
     hasCode(error, code as "unavailable"),
   );
-}
-
-function brokenProtocol(): AirlockError {
-  return new AirlockError("internal", "The pool-manager broke the lease protocol.");
 }
