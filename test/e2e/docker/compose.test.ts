@@ -53,6 +53,10 @@ await describeWithEngine("a deployment with docker compose", "runc", () => {
     return endings;
   };
 
+  it("is what ./airlock init names as the next step", () => {
+    expect(deployment.initSaid).toMatch(/^Next: docker compose up --build --wait$/m);
+  });
+
   it("is ready, and runs a script with a secret that pauses for an answer", async () => {
     const ready = await fetch(`${rest.url}/ready`);
     expect([ready.status, await ready.text()]).toEqual([200, expect.stringContaining("ready")]);

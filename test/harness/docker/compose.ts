@@ -23,6 +23,8 @@ const SUBNET = "10.213.98.0/24";
 
 export type Deployment = {
   readonly name: string;
+  /** What `./airlock init` printed. */
+  readonly initSaid: string;
   /** `docker compose …`; resolves to what it wrote to standard output. */
   compose(...args: string[]): Promise<string>;
   /** The URL of the first gateway. */
@@ -57,13 +59,14 @@ export async function prepareDeployment(
   };
   const docker = async (...args: string[]) =>
     (await run("docker", args, { cwd: directory, env, maxBuffer: 64 * 1024 * 1024 })).stdout.trim();
-  await run(process.execPath, [join(ROOT, "cli", "main.ts"), "init"], { cwd: directory });
+  const made = await run(process.execPath, [join(ROOT, "cli", "main.ts"), "init"], { cwd: directory });
   for (const [name, value] of Object.entries(secrets)) {
     await writeFile(join(directory, "deployment", "secrets", name), value, { mode: 0o644 });
   }
   const compose = (...args: string[]) => docker("compose", ...args);
   return {
     name: DEPLOYMENT,
+    initSaid: made.stdout,
     compose,
     url: async () => `http://${(await compose("port", "gateway", "8000")).split("\n")[0]}`,
     containers: async () => {

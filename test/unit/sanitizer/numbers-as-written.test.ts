@@ -100,21 +100,24 @@ describe("two secrets that begin alike", () => {
 describe("a long number", () => {
   it.each([
     [
+      "of 19 digits",
       "4111111111111111111",
       ["4111111111111111112", "4111111111111111300"],
       ["4111111111111111111", "4.111111111111111e18", "4111111111111111168"],
     ],
     [
+      "of 21 digits",
       "314159265358979323846",
       ["314159265358979323845", "314159265358979350000"],
       ["314159265358979323846", "3.141592653589793e+20"],
     ],
     [
+      "of 617 digits",
       String(7n ** 730n),
       [String(2n ** 1100n), String(3n ** 700n), String(10n ** 310n + 1n)],
       [String(7n ** 730n)],
     ],
-  ])("%s is found as programs print it, and its neighbours are not", (secret, others, same) => {
+  ])("%s is found as programs print it, and its neighbours are not", (_length, secret, others, same) => {
     for (const other of others) expect(redact(`n=${other}`, secret)).toBe(`n=${other}`);
     for (const written of same) expect(redact(`n=${written}`, secret)).toBe("n=[REDACTED]");
   });
