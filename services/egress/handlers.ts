@@ -1,15 +1,12 @@
 import { AirlockError } from "#common/errors.ts";
 import { handlersFor } from "#common/grpc/server.ts";
 import type { Log } from "#common/service/log.ts";
-import type { CloseRouteResponse, EgressServiceServer, OpenRouteResponse } from "#proto/egress.ts";
+import type { EgressServiceServer } from "#proto/egress.ts";
 import type { OpenRouteFor } from "./route-opener.ts";
 
 /** A route lives as long as the stream that asked for it. */
 export function egressHandlers(openRoute: OpenRouteFor, log: Log): EgressServiceServer {
-  const { unary, serverStream } = handlersFor(log);
-  const superseded = () => {
-    throw new AirlockError("route_not_found", "Use HoldRoute: a route is open as long as its stream.");
-  };
+  const { serverStream } = handlersFor(log);
   return {
     holdRoute: serverStream(async function* (request, { signal }) {
       const { project, executionId, workerId, workerAddress } = request;
@@ -31,7 +28,5 @@ export function egressHandlers(openRoute: OpenRouteFor, log: Log): EgressService
         route.close();
       }
     }),
-    openRoute: unary((): OpenRouteResponse => superseded()),
-    closeRoute: unary((): CloseRouteResponse => superseded()),
   };
 }

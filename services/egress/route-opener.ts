@@ -50,7 +50,6 @@ export function createRouteOpener(parts: {
     return {
       network: {
         // Superseded; the worker is called.
-        proxyAddress: "",
         username,
         password,
         placeholders: placeholders.map(({ secret, text, host, port, header }) => ({

@@ -49,8 +49,6 @@ export const RULES: Readonly<Record<string, Rule>> = {
   ...rules("sanitizer", "SanitizerService", { Sanitize: ["router"] }),
   ...rules("egress", "EgressService", {
     HoldRoute: ["router"],
-    OpenRoute: ["router"],
-    CloseRoute: ["router"],
   }),
   ...rules("every", "ReadinessService", { GetReadiness: ["gateway", "client"] }),
   ...rules("worker", "WorkerService", {

@@ -12,12 +12,9 @@ import {
   Client,
   type ClientOptions,
   type ClientReadableStream,
-  type ClientUnaryCall,
   type handleServerStreamingCall,
-  type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
-  type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { RunNetwork } from "./worker.ts";
@@ -38,26 +35,6 @@ export interface HoldRouteRequest {
 export interface HoldRouteResponse {
   /** What the worker is to be given, as it is. */
   network: RunNetwork | undefined;
-}
-
-export interface OpenRouteRequest {
-  project: string;
-  executionId: string;
-}
-
-export interface OpenRouteResponse {
-  routeId: string;
-  /** Where the run reaches its forward proxy. */
-  proxyAddress: string;
-}
-
-export interface CloseRouteRequest {
-  routeId: string;
-}
-
-export interface CloseRouteResponse {
-  bytesIn: number;
-  bytesOut: number;
 }
 
 function createBaseHoldRouteRequest(): HoldRouteRequest {
@@ -208,262 +185,6 @@ export const HoldRouteResponse: MessageFns<HoldRouteResponse> = {
   },
 };
 
-function createBaseOpenRouteRequest(): OpenRouteRequest {
-  return { project: "", executionId: "" };
-}
-
-export const OpenRouteRequest: MessageFns<OpenRouteRequest> = {
-  encode(message: OpenRouteRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.project !== "") {
-      writer.uint32(10).string(message.project);
-    }
-    if (message.executionId !== "") {
-      writer.uint32(18).string(message.executionId);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): OpenRouteRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseOpenRouteRequest();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.project = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.executionId = reader.string();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  create(base?: DeepPartial<OpenRouteRequest>): OpenRouteRequest {
-    return OpenRouteRequest.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<OpenRouteRequest>): OpenRouteRequest {
-    const message = createBaseOpenRouteRequest();
-    message.project = object.project ?? "";
-    message.executionId = object.executionId ?? "";
-    return message;
-  },
-};
-
-function createBaseOpenRouteResponse(): OpenRouteResponse {
-  return { routeId: "", proxyAddress: "" };
-}
-
-export const OpenRouteResponse: MessageFns<OpenRouteResponse> = {
-  encode(message: OpenRouteResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.routeId !== "") {
-      writer.uint32(10).string(message.routeId);
-    }
-    if (message.proxyAddress !== "") {
-      writer.uint32(18).string(message.proxyAddress);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): OpenRouteResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseOpenRouteResponse();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.routeId = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.proxyAddress = reader.string();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  create(base?: DeepPartial<OpenRouteResponse>): OpenRouteResponse {
-    return OpenRouteResponse.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<OpenRouteResponse>): OpenRouteResponse {
-    const message = createBaseOpenRouteResponse();
-    message.routeId = object.routeId ?? "";
-    message.proxyAddress = object.proxyAddress ?? "";
-    return message;
-  },
-};
-
-function createBaseCloseRouteRequest(): CloseRouteRequest {
-  return { routeId: "" };
-}
-
-export const CloseRouteRequest: MessageFns<CloseRouteRequest> = {
-  encode(message: CloseRouteRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.routeId !== "") {
-      writer.uint32(10).string(message.routeId);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): CloseRouteRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseCloseRouteRequest();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.routeId = reader.string();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  create(base?: DeepPartial<CloseRouteRequest>): CloseRouteRequest {
-    return CloseRouteRequest.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<CloseRouteRequest>): CloseRouteRequest {
-    const message = createBaseCloseRouteRequest();
-    message.routeId = object.routeId ?? "";
-    return message;
-  },
-};
-
-function createBaseCloseRouteResponse(): CloseRouteResponse {
-  return { bytesIn: 0, bytesOut: 0 };
-}
-
-export const CloseRouteResponse: MessageFns<CloseRouteResponse> = {
-  encode(message: CloseRouteResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.bytesIn !== 0) {
-      writer.uint32(8).int64(message.bytesIn);
-    }
-    if (message.bytesOut !== 0) {
-      writer.uint32(16).int64(message.bytesOut);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): CloseRouteResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseCloseRouteResponse();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 8) {
-              break;
-            }
-
-            message.bytesIn = longToNumber(reader.int64());
-            continue;
-          }
-          case 2: {
-            if (tag !== 16) {
-              break;
-            }
-
-            message.bytesOut = longToNumber(reader.int64());
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  create(base?: DeepPartial<CloseRouteResponse>): CloseRouteResponse {
-    return CloseRouteResponse.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<CloseRouteResponse>): CloseRouteResponse {
-    const message = createBaseCloseRouteResponse();
-    message.bytesIn = object.bytesIn ?? 0;
-    message.bytesOut = object.bytesOut ?? 0;
-    return message;
-  },
-};
-
 /** EgressService is the only way to the network: one route per run, open as long as the run. */
 export type EgressServiceService = typeof EgressServiceService;
 export const EgressServiceService = {
@@ -481,34 +202,6 @@ export const EgressServiceService = {
     responseSerialize: (value: HoldRouteResponse): Buffer => Buffer.from(HoldRouteResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): HoldRouteResponse => HoldRouteResponse.decode(value),
   },
-  /**
-   * Superseded by HoldRoute before it was built: a route that somebody has to remember to close outlives crashes.
-   *
-   * @deprecated
-   */
-  openRoute: {
-    path: "/airlock.v1.EgressService/OpenRoute" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: OpenRouteRequest): Buffer => Buffer.from(OpenRouteRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): OpenRouteRequest => OpenRouteRequest.decode(value),
-    responseSerialize: (value: OpenRouteResponse): Buffer => Buffer.from(OpenRouteResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): OpenRouteResponse => OpenRouteResponse.decode(value),
-  },
-  /**
-   * Superseded by HoldRoute before it was built.
-   *
-   * @deprecated
-   */
-  closeRoute: {
-    path: "/airlock.v1.EgressService/CloseRoute" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: CloseRouteRequest): Buffer => Buffer.from(CloseRouteRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): CloseRouteRequest => CloseRouteRequest.decode(value),
-    responseSerialize: (value: CloseRouteResponse): Buffer => Buffer.from(CloseRouteResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): CloseRouteResponse => CloseRouteResponse.decode(value),
-  },
 } as const;
 
 export interface EgressServiceServer extends UntypedServiceImplementation {
@@ -518,18 +211,6 @@ export interface EgressServiceServer extends UntypedServiceImplementation {
    * The first message describes the route; what it may reach is the project's allowlist.
    */
   holdRoute: handleServerStreamingCall<HoldRouteRequest, HoldRouteResponse>;
-  /**
-   * Superseded by HoldRoute before it was built: a route that somebody has to remember to close outlives crashes.
-   *
-   * @deprecated
-   */
-  openRoute: handleUnaryCall<OpenRouteRequest, OpenRouteResponse>;
-  /**
-   * Superseded by HoldRoute before it was built.
-   *
-   * @deprecated
-   */
-  closeRoute: handleUnaryCall<CloseRouteRequest, CloseRouteResponse>;
 }
 
 export interface EgressServiceClient extends Client {
@@ -544,46 +225,6 @@ export interface EgressServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<HoldRouteResponse>;
-  /**
-   * Superseded by HoldRoute before it was built: a route that somebody has to remember to close outlives crashes.
-   *
-   * @deprecated
-   */
-  openRoute(
-    request: OpenRouteRequest,
-    callback: (error: ServiceError | null, response: OpenRouteResponse) => void,
-  ): ClientUnaryCall;
-  openRoute(
-    request: OpenRouteRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: OpenRouteResponse) => void,
-  ): ClientUnaryCall;
-  openRoute(
-    request: OpenRouteRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: OpenRouteResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * Superseded by HoldRoute before it was built.
-   *
-   * @deprecated
-   */
-  closeRoute(
-    request: CloseRouteRequest,
-    callback: (error: ServiceError | null, response: CloseRouteResponse) => void,
-  ): ClientUnaryCall;
-  closeRoute(
-    request: CloseRouteRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: CloseRouteResponse) => void,
-  ): ClientUnaryCall;
-  closeRoute(
-    request: CloseRouteRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: CloseRouteResponse) => void,
-  ): ClientUnaryCall;
 }
 
 export const EgressServiceClient = makeGenericClientConstructor(
@@ -603,17 +244,6 @@ export type DeepPartial<T> = T extends Builtin ? T
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
-
-function longToNumber(int64: { toString(): string }): number {
-  const num = globalThis.Number(int64.toString());
-  if (num > globalThis.Number.MAX_SAFE_INTEGER) {
-    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
-  }
-  if (num < globalThis.Number.MIN_SAFE_INTEGER) {
-    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
-  }
-  return num;
-}
 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;

@@ -169,12 +169,6 @@ export interface RunRecorded {
 
 /** The route of one run through the egress service. */
 export interface RunNetwork {
-  /**
-   * Superseded by Tunnel: the egress service calls the worker, the worker nobody.
-   *
-   * @deprecated
-   */
-  proxyAddress: string;
   /** What the script's proxy settings carry, so that every connection is known to be this run's. */
   username: string;
   password: string;
@@ -1366,14 +1360,11 @@ export const RunRecorded: MessageFns<RunRecorded> = {
 };
 
 function createBaseRunNetwork(): RunNetwork {
-  return { proxyAddress: "", username: "", password: "", placeholders: [], authorityPem: "" };
+  return { username: "", password: "", placeholders: [], authorityPem: "" };
 }
 
 export const RunNetwork: MessageFns<RunNetwork> = {
   encode(message: RunNetwork, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.proxyAddress !== "") {
-      writer.uint32(10).string(message.proxyAddress);
-    }
     if (message.username !== "") {
       writer.uint32(18).string(message.username);
     }
@@ -1402,14 +1393,6 @@ export const RunNetwork: MessageFns<RunNetwork> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.proxyAddress = reader.string();
-            continue;
-          }
           case 2: {
             if (tag !== 18) {
               break;
@@ -1459,7 +1442,6 @@ export const RunNetwork: MessageFns<RunNetwork> = {
   },
   fromPartial(object: DeepPartial<RunNetwork>): RunNetwork {
     const message = createBaseRunNetwork();
-    message.proxyAddress = object.proxyAddress ?? "";
     message.username = object.username ?? "";
     message.password = object.password ?? "";
     message.placeholders = object.placeholders?.map((e) => Placeholder.fromPartial(e)) || [];
