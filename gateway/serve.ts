@@ -2,10 +2,12 @@ import { type AddressInfo, Server } from "node:net";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import type { Registry } from "prom-client";
 import { createDrain } from "#common/service/drain.ts";
+import { isIn } from "#common/service/listen-address.ts";
 import type { Log } from "#common/service/log.ts";
 import { createProcessRegistry } from "#common/service/metrics-server.ts";
 import type { RunningService } from "#common/service/run-service.ts";
 import type { Backend } from "./backends/backend.ts";
+import { STALLED_AFTER_MS } from "./rest/answers/stalled-answers.ts";
 import { buildApp } from "./rest/app.ts";
 
 export type RunningGateway = RunningService & { readonly port: number };
@@ -13,8 +15,12 @@ export type RunningGateway = RunningService & { readonly port: number };
 export type ListenAt = {
   readonly host: string;
   readonly port: number;
+  /** A network such as 10.1.2.0/24: connections to this machine's address in it are closed. */
+  readonly exceptNetwork?: string | undefined;
   /** What it may be called besides localhost and its addresses. */
   readonly hostNames?: readonly string[];
+  /** How long a client may take nothing of an answer before its connection is closed. */
+  readonly stalledAfterMs?: number;
 };
 
 // A client may be sending on an idle connection at the moment the gateway stops.
@@ -22,14 +28,19 @@ const LINGER_MS = 100;
 
 /** Serves REST over `backend`, which it owns from here. Rejects when the port cannot be bound. */
 export async function serve(
-  { host, port, hostNames = [] }: ListenAt,
+  { host, port, exceptNetwork, hostNames = [], stalledAfterMs = STALLED_AFTER_MS }: ListenAt,
   backend: Backend,
   log: Log,
   hosted: readonly Registry[] = [],
 ): Promise<RunningGateway> {
   const drain = createDrain();
   const registry = createProcessRegistry(hosted);
-  const app = await buildApp({ backend, drain, registry, log, host, hostNames });
+  const app = await buildApp({ backend, drain, registry, log, stalledAfterMs, host, hostNames });
+  if (exceptNetwork !== undefined) {
+    app.server.prependListener("connection", (socket) => {
+      if (socket.localAddress === undefined || isIn(socket.localAddress, exceptNetwork)) socket.destroy();
+    });
+  }
   // For localhost fastify would open a second server, at ::1, which has none of the limits of this one.
   await app.listen({ host: host === "localhost" ? "127.0.0.1" : host, port });
   const bound = app.server.address() as AddressInfo;

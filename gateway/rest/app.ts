@@ -30,6 +30,8 @@ export type AppParts = {
   readonly drain: Drain;
   readonly registry: Registry;
   readonly log: Log;
+  /** How long a client may take nothing of an answer before its connection is closed. */
+  readonly stalledAfterMs: number;
   /** Where it will listen, and what it may be called besides. */
   readonly host: string;
   readonly hostNames: readonly string[];
@@ -41,6 +43,7 @@ export async function buildApp({
   drain,
   registry,
   log,
+  stalledAfterMs,
   ...listensAt
 }: AppParts): Promise<FastifyInstance> {
   const app = fastify({
@@ -69,7 +72,7 @@ export async function buildApp({
   app.server.maxHeadersCount = 0;
   boundConnections(app.server, connectionLimit());
   // Before all that may refuse a request: a refusal is an answer, too.
-  boundAnswers(app);
+  boundAnswers(app, stalledAfterMs);
   app.addHook("onRequest", async (request, reply) => {
     if (!(await awaitTurn(request.raw, reply.raw))) reply.hijack();
     else refuseAmbiguous(request.raw);

@@ -16,11 +16,11 @@ declare module "fastify" {
   }
 }
 
-/** Bounds what clients that do not read their answers make the gateway hold, in bytes and in time. */
-export function boundAnswers(app: FastifyInstance): void {
+/** Bounds what clients that do not read their answers make the gateway hold, in bytes and in time (`stalledAfterMs`). */
+export function boundAnswers(app: FastifyInstance, stalledAfterMs: number): void {
   const budget = new AnswerBudget();
   const small = AnswerBudget.ofSmall();
-  const stalled = new StalledAnswers();
+  const stalled = new StalledAnswers(stalledAfterMs);
   app.decorateReply("answerHold");
   app.decorateReply("stalledAnswers");
   app.addHook("onRequest", async (_request, reply) => {

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { onceClosed } from "#common/http/response-closed.ts";
 
 /** A connection is ended when its client has taken nothing of an answer for so long. */
-const STALLED_AFTER_MS = 30_000;
+export const STALLED_AFTER_MS = 30_000;
 const LOOK_EVERY_MS = 1_000;
 
 type Sent = { readonly socket: Socket; bytes: number; movedAtMs: number };
@@ -13,8 +13,13 @@ type Sent = { readonly socket: Socket; bytes: number; movedAtMs: number };
  * and let a client that reads nothing have twice the time.
  */
 export class StalledAnswers {
+  readonly #afterMs: number;
   readonly #sent = new Set<Sent>();
   #timer: NodeJS.Timeout | undefined;
+
+  constructor(afterMs: number) {
+    this.#afterMs = afterMs;
+  }
 
   /** The answer `response` begins now; it is watched until its client has taken it. */
   watch(response: ServerResponse): void {
@@ -36,7 +41,7 @@ export class StalledAnswers {
     for (const sent of this.#sent) {
       const bytes = takenBy(sent.socket);
       if (bytes !== sent.bytes) Object.assign(sent, { bytes, movedAtMs: nowMs });
-      else if (nowMs - sent.movedAtMs > STALLED_AFTER_MS) sent.socket.destroy();
+      else if (nowMs - sent.movedAtMs > this.#afterMs) sent.socket.destroy();
     }
   }
 }

@@ -22,13 +22,19 @@ export function resolveListenAddress(listen: string, interfaces = networkInterfa
   return own.includes(":") ? `[${own}]:${port}` : `${own}:${port}`;
 }
 
-function isIn(address: string, network: string): boolean {
+/** Whether the text is a network such as 10.1.2.0/24. */
+export function isNetwork(text: string): boolean {
+  return ipaddr.isValidCIDR(text);
+}
+
+/** Whether the address is in the network. Throws a ConfigError when that is none. */
+export function isIn(address: string, network: string): boolean {
   let range: ReturnType<typeof ipaddr.parseCIDR>;
   try {
     range = ipaddr.parseCIDR(network);
   } catch {
     throw new ConfigError([`${network} is not a network such as 10.1.2.0/24.`]);
   }
-  const parsed = ipaddr.parse(address);
+  const parsed = ipaddr.process(address);
   return parsed.kind() === range[0].kind() && parsed.match(range);
 }

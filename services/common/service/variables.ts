@@ -19,6 +19,7 @@ export const VARIABLES = {
     "a PEM file of authorities that servers may be certified by, besides the public ones",
   AIRLOCK_GRACE: "how long runs may go on after Ctrl-C",
   AIRLOCK_HOST: "the address that REST is served on",
+  AIRLOCK_HOST_EXCEPT: "the network in which REST is not served",
   AIRLOCK_HOST_NAMES:
     "the names that REST is served under, besides localhost and addresses, and whose web pages may call it",
   AIRLOCK_LISTEN: "the address that the service listens on",

@@ -81,6 +81,17 @@ await describeWithEngine("a deployment with docker compose", "runc", () => {
     expect(inspected).not.toMatch(/postgres:\/\/[^"@]*:[^"@]+@/);
   });
 
+  it("lets no service but the gateway itself reach the REST API", async () => {
+    const call = (address: string) =>
+      `fetch("http://${address}:8000/projects").then(() => console.log("reached"), () => console.log("closed"))`;
+    for (const service of ["router", "pool-manager", "secrets", "sanitizer", "egress"]) {
+      expect(await deployment.compose("exec", "-T", service, "node", "-e", call("gateway"))).toBe("closed");
+    }
+    expect(await deployment.compose("exec", "-T", "gateway", "node", "-e", call("127.0.0.1"))).toBe(
+      "reached",
+    );
+  });
+
   it("lets a worker's container reach no service's port, name, socket or the metadata address", async () => {
     const worker = await docker(
       "ps",

@@ -7,6 +7,7 @@ describe("readGatewayConfig", () => {
   it("listens on 127.0.0.1:8000 unless told otherwise", () => {
     expect(readGatewayConfig(ADDRESSES)).toEqual({
       host: "127.0.0.1",
+      exceptNetwork: undefined,
       port: 8_000,
       hostNames: [],
       routerAddress: "unix:/r",
@@ -22,5 +23,14 @@ describe("readGatewayConfig", () => {
     const message =
       /AIRLOCK_PORT must be .+65536[\s\S]+ROUTER_ADDRESS is not set[\s\S]+POOL_MANAGER_ADDRESS is not set/;
     expect(() => readGatewayConfig({ AIRLOCK_PORT: "65536" })).toThrow(message);
+  });
+
+  it("knows a network that it does not serve in", () => {
+    const read = (network: string) =>
+      readGatewayConfig({ ...ADDRESSES, AIRLOCK_HOST_EXCEPT: network }).exceptNetwork;
+    expect(read("10.1.2.0/24")).toBe("10.1.2.0/24");
+    expect(() => read("control")).toThrow(
+      'AIRLOCK_HOST_EXCEPT must be a network such as 10.1.2.0/24, not "control".',
+    );
   });
 });

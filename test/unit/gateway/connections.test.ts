@@ -3,7 +3,7 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { boundConnections } from "../../../gateway/rest/connections.ts";
-import { until } from "./fake-backend.ts";
+import { startOver, until } from "./fake-backend.ts";
 
 const LIMIT = 40;
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -50,6 +50,19 @@ async function answered(sent: string): Promise<Client> {
 }
 
 const isOpen = ({ closed }: Client) => !closed;
+
+it.each(["0.0.0.0", "::"])("serves at %s, but not in a network that is excepted", async (host) => {
+  const gateway = await startOver({}, undefined, { host, exceptNetwork: "127.0.1.0/24" });
+  const at = (address: string) =>
+    fetch(`http://${address}:${gateway.port}/health`).then(({ status }) => status);
+  try {
+    expect(await at("127.0.0.1")).toBe(200);
+    await expect(at("127.0.1.1")).rejects.toThrow("fetch failed");
+    expect(await at("127.0.2.1")).toBe(200);
+  } finally {
+    await gateway.drain(0);
+  }
+});
 
 describe("the connections of a server", () => {
   it.each([
