@@ -1,11 +1,14 @@
 import { isUtf8 } from "node:buffer";
 import { existsSync } from "node:fs";
-import { type FileHandle, open, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
+import { type FileHandle, open, readdir, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { type Node, parseTree } from "jsonc-parser";
 import { jsonErrorPlace } from "#common/json/json-error-place.ts";
 import { ConfigError } from "#common/service/environment.ts";
 import { systemReason } from "#common/system-reason.ts";
 import { readBytes } from "./script-file.ts";
+
+const LONGEST_WRITE_MS = 60_000;
 
 /** Values by category and key, each as the JSON text that it came as, so that numbers keep their digits. */
 type Memory = ReadonlyMap<string, ReadonlyMap<string, string>>;
@@ -50,6 +53,7 @@ async function replaceFile(path: string, text: string): Promise<void> {
   const known = await stat(path).catch(() => undefined);
   if (known && !known.isFile()) return await writeFile(path, text);
   const target = known ? await realpath(path) : path;
+  await removeLeftovers(target).catch(() => undefined);
   const beside = `${target}.${process.pid}.new`;
   let file: FileHandle | undefined;
   try {
@@ -63,6 +67,28 @@ async function replaceFile(path: string, text: string): Promise<void> {
     await file?.close().catch(() => undefined);
     if (file) await rm(beside, { force: true });
     throw error;
+  }
+}
+
+/** Removes what commands have left beside the file that were killed while they wrote. */
+async function removeLeftovers(target: string): Promise<void> {
+  const [directory, prefix] = [dirname(target), `${basename(target)}.`];
+  for (const name of await readdir(directory)) {
+    const pid = name.startsWith(prefix) ? /^(\d+)\.new$/.exec(name.slice(prefix.length))?.[1] : undefined;
+    if (pid === undefined || isAlive(Number(pid))) continue;
+    const path = join(directory, name);
+    // One of another machine that shares the directory is alive without being here.
+    const { mtimeMs } = await stat(path);
+    if (Date.now() - mtimeMs > LONGEST_WRITE_MS) await rm(path, { force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
   }
 }
 
