@@ -73,7 +73,7 @@ export class Following {
   /** Asks for an answer and sends it; false when there is nobody to ask and the execution is being cancelled. */
   async #answer({ llm_request: request }: Execution, interrupt: AbortSignal): Promise<boolean> {
     process.stderr.write(`\n${quoted(request?.prompt ?? "")}\n[${quoted(request?.model ?? "")}] answer> `);
-    this.#answers ??= await openLineReader(this.#stdinIsTaken);
+    this.#answers ??= openLineReader(this.#stdinIsTaken);
     const response = await this.#answers.next(interrupt);
     if (interrupt.aborted) return true;
     if (response === null) {

@@ -1,12 +1,13 @@
-import { open } from "node:fs/promises";
+import { openSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { ReadStream } from "node:tty";
 
 /** Reads answers line by line; null when there are no more. */
 export type LineReader = { next(signal: AbortSignal): Promise<string | null>; close(): void };
 
 /** Lines from standard input, or from the terminal when standard input was used for something else. */
-export async function openLineReader(stdinIsTaken: boolean): Promise<LineReader> {
-  const input = stdinIsTaken ? await openTerminal() : process.stdin;
+export function openLineReader(stdinIsTaken: boolean): LineReader {
+  const input = stdinIsTaken ? openTerminal() : process.stdin;
   if (!input) return { next: async () => null, close: () => undefined };
   const lines = createInterface({ input, terminal: false });
   const iterator = lines[Symbol.asyncIterator]();
@@ -19,13 +20,17 @@ export async function openLineReader(stdinIsTaken: boolean): Promise<LineReader>
       const line = iterator.next().then(({ value, done }) => (done ? null : (value as string)));
       return await Promise.race([line, aborted]);
     },
-    close: () => lines.close(),
+    close() {
+      lines.close();
+      if (input !== process.stdin) input.destroy();
+    },
   };
 }
 
-async function openTerminal(): Promise<NodeJS.ReadableStream | undefined> {
+/** As a terminal and not as a file: a file is read on a thread, for which the end of the process would wait until a line is typed. */
+function openTerminal(): ReadStream | undefined {
   try {
-    return (await open("/dev/tty", "r")).createReadStream();
+    return new ReadStream(openSync("/dev/tty", "r"));
   } catch {
     // There is no terminal: nobody can be asked.
     return undefined;

@@ -4,17 +4,23 @@ import { join } from "node:path";
 import { airlockCommand, environment } from "./airlock.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
+const PIPED = 'text=$1; shift; printf %s "$text" | "$@"';
 const IN_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
 
-/** Runs a command to its end in a terminal of its own. `text` is what the terminal was sent, without carriage returns before line ends. */
+/**
+ * Runs a command to its end in a terminal of its own. `text` is what the terminal was sent, without carriage returns before line
+ * ends. `input` is typed there; with `piped` the command's standard input is a pipe with that text.
+ */
 export async function runInTerminal(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
   input = "",
+  piped?: string,
 ): Promise<{ status: number | null; text: string }> {
   const { file, args: all } = airlockCommand(args);
   const own = environment(env);
-  const child = spawn(own.AIRLOCK_PYTHON as string, ["-c", IN_TERMINAL, file, ...all], {
+  const pipe = piped === undefined ? [] : ["sh", "-c", PIPED, "sh", piped];
+  const child = spawn(own.AIRLOCK_PYTHON as string, ["-c", IN_TERMINAL, ...pipe, file, ...all], {
     cwd: ROOT,
     env: own,
   });

@@ -100,3 +100,15 @@ it("./airlock run takes a file that begins with a byte order mark", async () => 
   const { stdout, stderr } = await runAirlock(await script("print('read')", "\ufeff"), { env });
   expect([stdout, withoutId(stderr)]).toEqual(["read\n", ""]);
 });
+
+it("./airlock run - asks on the terminal, because its standard input is the script", async () => {
+  const args = ["run", "-", "--project", "demo"];
+  const { status, text } = await runInTerminal(
+    args,
+    env,
+    "eu-north\n",
+    "print('in', llm.complete('Which region?'))",
+  );
+  expect([status, text]).toEqual([0, expect.stringContaining("Which region?")]);
+  expect(text).toContain("in eu-north\n");
+});
