@@ -13,6 +13,9 @@ const LONGEST_RUN = 8;
 /** Three layers of introducers, each with three of what follows, and bytes apart from characters. */
 const MAX_FOUND = 16;
 
+/** What was decoded is remembered for so many places: more than the bytes of an escape, and a power of two. */
+const REMEMBERED = 256;
+
 /** Added to a byte of 0x80 and more that is a byte and no character, such as `\xc3` in the repr of bytes. */
 export const RAW_BYTE = 0x20_0000;
 
@@ -63,6 +66,11 @@ export class EscapeReader {
   #next = 0;
   /** How many escapings lay over `#code`. */
   #depth = 0;
+  /** By layer and place, what `#decoded` found there: the place, the code, where the text goes on, and the depth. */
+  readonly #places = new Int32Array(MAX_LAYERS * REMEMBERED);
+  readonly #placeCodes = new Int32Array(MAX_LAYERS * REMEMBERED);
+  readonly #placeNexts = new Int32Array(MAX_LAYERS * REMEMBERED);
+  readonly #placeDepths = new Uint8Array(MAX_LAYERS * REMEMBERED);
 
   /** `introduces` says by byte which of them may begin an escape that matters. */
   constructor(introduces: Uint8Array) {
@@ -75,6 +83,7 @@ export class EscapeReader {
    */
   read(bytes: Uint8Array, at: number, isAll: boolean): boolean {
     this.count = 0;
+    if (this.#bytes !== bytes) this.#places.fill(-1);
     this.#bytes = bytes;
     this.#limit = Math.min(bytes.length, at + MAX_ESCAPE_BYTES);
     this.#isAll = isAll || this.#limit < bytes.length;
@@ -165,7 +174,10 @@ export class EscapeReader {
     this.count++;
   }
 
-  /** The character at `at` after so many layers were decoded; false at the end of what there is. */
+  /**
+   * The character at `at` after so many layers were decoded; false at the end of what there is. Each place is decoded once for a layer: what
+   * escapes within escapes stand for is asked for again and again, by all that may begin before it.
+   */
   #decoded(layers: number, at: number): boolean {
     if (at >= this.#limit) {
       this.#isShort = true;
@@ -177,6 +189,27 @@ export class EscapeReader {
       this.#depth = 0;
       return true;
     }
+    const place = (layers - 1) * REMEMBERED + (at & (REMEMBERED - 1));
+    if (this.#places[place] === at) {
+      this.#code = this.#placeCodes[place] as number;
+      this.#next = this.#placeNexts[place] as number;
+      this.#depth = this.#placeDepths[place] as number;
+      return true;
+    }
+    const wasShort = this.#isShort;
+    this.#isShort = false;
+    const isThere = this.#decodeLayer(layers, at);
+    if (isThere && !this.#isShort) {
+      this.#places[place] = at;
+      this.#placeCodes[place] = this.#code;
+      this.#placeNexts[place] = this.#next;
+      this.#placeDepths[place] = this.#depth;
+    }
+    this.#isShort ||= wasShort;
+    return isThere;
+  }
+
+  #decodeLayer(layers: number, at: number): boolean {
     if (!this.#decoded(layers - 1, at)) return false;
     const code = this.#code;
     const next = this.#next;

@@ -41,6 +41,10 @@ export class Scanner {
   #readings: Reading[] = [];
   readonly #reader: EscapeReader;
   readonly #singles: SingleEscapes;
+  /** Where in the text the escape begins that was read last, for all readings that come there; what it stands for, if that is one thing. */
+  #readAt = -1;
+  #single = 0;
+  #singleNext = 0;
   /** Where in the text that is being scanned an escape begins whose rest has not come; -1 for nowhere. */
   #waitsAt = -1;
   #words = PrefixFilter.wordsOf(NO_BYTES);
@@ -114,6 +118,7 @@ export class Scanner {
     this.#text.open(text, isAll);
     this.#words = PrefixFilter.wordsOf(text);
     this.#waitsAt = -1;
+    this.#readAt = -1;
     let at = 0;
     let isOver = !this.#check(0);
     while (!isOver) {
@@ -292,16 +297,22 @@ export class Scanner {
       this.#passGap(state, at, byte, at + 1, earlier);
       return !earlier || byte !== ZERO || this.#passPrefix(state, at, earlier);
     }
-    const code = this.#singles.read(this.#text.bytes, at);
-    if (code >= EITHER) {
-      this.#follow(state, at, code - EITHER, this.#singles.next, earlier);
-      this.#follow(state, at, code - EITHER + RAW_BYTE, this.#singles.next, earlier);
-    } else if (code >= 0) this.#follow(state, at, code, this.#singles.next, earlier);
-    if (code !== MANY) return true;
-    if (!this.#reader.read(this.#text.bytes, at, this.#text.isAll)) {
-      this.#waitsAt = at;
-      return false;
+    if (this.#readAt !== at) {
+      this.#readAt = -1;
+      this.#single = this.#singles.read(this.#text.bytes, at);
+      if (this.#single === MANY && !this.#reader.read(this.#text.bytes, at, this.#text.isAll)) {
+        this.#waitsAt = at;
+        return false;
+      }
+      this.#readAt = at;
+      this.#singleNext = this.#singles.next;
     }
+    const code = this.#single;
+    if (code >= EITHER) {
+      this.#follow(state, at, code - EITHER, this.#singleNext, earlier);
+      this.#follow(state, at, code - EITHER + RAW_BYTE, this.#singleNext, earlier);
+    } else if (code >= 0) this.#follow(state, at, code, this.#singleNext, earlier);
+    if (code !== MANY) return true;
     const { codes, nexts, count } = this.#reader;
     for (let index = 0; index < count; index++) {
       this.#follow(state, at, codes[index] as number, nexts[index] as number, earlier);
