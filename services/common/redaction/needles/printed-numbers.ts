@@ -75,6 +75,9 @@ export function numberAt<Item>(
   at: number,
   find: (plain: string) => Item | undefined,
 ): FoundNumber<Item> | undefined {
+  const dotted = standsInDots(text, at);
+  const alone = dotted === undefined ? undefined : find(dotted);
+  if (dotted !== undefined && alone !== undefined) return { end: at + dotted.length, item: alone };
   // `0.00` before the digits is a part of the number that they belong to.
   const [lead = ""] = LEADING_ZEROS.exec(text.slice(0, at)) ?? [];
   if (isWithinNumber(text, at - lead.length)) return undefined;
@@ -93,6 +96,23 @@ export function numberAt<Item>(
   }
   return undefined;
 }
+
+/** The digits at `at`, if the points around them are no decimal points: in file names, versions, object identifiers and addresses. */
+function standsInDots(text: string, at: number): string | undefined {
+  const before = withoutZerosAtEnd(text.slice(0, at));
+  if (/\d$/.test(before)) return undefined;
+  const [digits = ""] = /^\d+/.exec(text.slice(at)) ?? [];
+  const [left = ""] = /(?<![\d.])(?:\d+\.)+$/.exec(before.slice(-MAX_DOTTED_BEFORE)) ?? [];
+  const [right = ""] = /^(?:\.\d+)+/.exec(text.slice(at + digits.length)) ?? [];
+  const points = left.split(".").length - 1 + (right.split(".").length - 1);
+  const isName =
+    /^\.[A-Za-z_]/.test(text.slice(at + digits.length + right.length)) ||
+    (left === "" ? /[A-Za-z_]\.$/ : /[A-Za-z_]$/).test(before.slice(0, before.length - left.length));
+  return points > 1 || (points === 1 && isName) ? digits : undefined;
+}
+
+/** A longer run of digits and points is looked at no further. */
+const MAX_DOTTED_BEFORE = 64;
 
 const LEADING_ZEROS = /(?<!\d\.?)0*\.0*$/;
 

@@ -10,6 +10,15 @@ const PASSWORD_NAME =
 const SETTING_NAME =
   /(?:type|kind|ur[il]|name|method|mode|provider|scheme|alg|algorithm|user|file|path|host|endpoint|format|version|issuer|store|policy|plugin|backend|server|class|module|scope|audience|realm|strategy|enabled|required|id)s?$/i;
 
+/** How the name of a number ends that only belongs to a secret: `token_ttl`, `password_expiry`. */
+const NUMBER_SETTING =
+  /(?:ttl|timeout|expir\w*|size|length|len|count|limit|lifetime|validity|interval|iterations|retries|seconds?|minutes?|hours?|days?)$|(?:^|[_. -])(?:max|min|age|port|bits?|rounds|cost|secs?|mins?|ms|at|date|time|in)$/i;
+
+/** Whether a number under this name is a secret. */
+export function namesSecretNumber(name: string): boolean {
+  return namesPassword(name) && !NUMBER_SETTING.test(name);
+}
+
 /** What stands under the name of a secret where none is given. */
 const PLACEHOLDER_WORD =
   /^(?:true|false|null|none|undefined|enabled?|disabled?|required?|optional|default|bearer|basic|digest|negotiate|apikey|token|password|secret)$/i;

@@ -3,7 +3,13 @@ import { parseAllDocuments } from "yaml";
 import { namedValuesOf, unescaped } from "./named-values.ts";
 import { bytesMeant } from "./other-forms.ts";
 import { MIN_PIECE_CHARACTERS } from "./padding.ts";
-import { isPlaceholderWord, namesCommonSetting, namesPassword, SECRET_NAME } from "./secret-names.ts";
+import {
+  isPlaceholderWord,
+  namesCommonSetting,
+  namesPassword,
+  namesSecretNumber,
+  SECRET_NAME,
+} from "./secret-names.ts";
 import { decoded, queryOf, urlsIn, userInfosOf } from "./url-parts.ts";
 
 /** A piece of a secret that leaves on its own when ordinary code takes the secret apart. */
@@ -110,20 +116,31 @@ function addAll(value: string, add: Add): void {
   credentials(value, add);
 }
 
-function roleOf(name: string): Role {
+/** What `text` is under this name. A number is a date, a size or an amount more often than a secret. */
+function roleOf(name: string, text: string): Role {
+  if (/^[+-]?\d[\d.,_' ]*(?:e[+-]?\d+)?$/i.test(text))
+    return namesSecretNumber(name) ? "password" : "setting";
   if (namesPassword(name)) return "password";
   if (SECRET_NAME.test(name)) return "named";
   return namesCommonSetting(name) ? "setting" : "field";
 }
 
-/** Hosts, dates, media types, and names such as `eu-north-1`, which stand in much output that has nothing to do with a secret. */
+/** What stands in much output that has nothing to do with a secret. */
+const COMMON: readonly RegExp[] = [
+  // Hosts, whose labels have one case each, and addresses, with a port or without.
+  /^(?:tcp:)?(?:(?:[a-z0-9-]+|[A-Z0-9-]+)\.)+(?:[a-z]{2,}|[A-Z]{2,})(?:[:,]\d{1,5})?$/,
+  /^(?:tcp:)?\d{1,3}(?:\.\d{1,3}){3}(?:[:,/]\d{1,5})?$/,
+  /^\[?[\da-f:]*::[\da-f:.]*\]?(?::\d{1,5}|\/\d{1,3})?$/i,
+  // Dates.
+  /^\d{1,4}([-./])\d{1,2}\1\d{1,4}(?:[T ,][\d:., +Z-]*)?$/,
+  /^\d{8}T?\d{0,6}Z?$|^\d{4}[-/]\d{2,4}$/,
+  // Media types, and names such as `eu-north-1`.
+  /^[a-z]+\/[a-z0-9.+-]+$/,
+  /^[a-z]+(?:[-_][a-z]+)+[-_]\d{1,2}$/,
+];
+
 function isCommon(text: string): boolean {
-  return (
-    /^[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}$/.test(text) ||
-    /^\d{4}-\d\d-\d\d(?:[T ][\d:.,+Z-]*)?$/.test(text) ||
-    /^[a-z]+\/[a-z0-9.+-]+$/.test(text) ||
-    /^[a-z]+(?:[-_][a-z]+)+[-_]\d{1,2}$/.test(text)
-  );
+  return COMMON.some((common) => common.test(text));
 }
 
 /** The text that a value in Base64 under the name of a secret stands for, as in a Secret of Kubernetes. */
@@ -170,7 +187,7 @@ function parsedJson(value: string): unknown {
 /** Numbers that are passwords are given as they are written, because a double would lose digits. */
 function jsonOf(value: string): unknown {
   const written = (key: string, member: unknown, context?: { readonly source?: string }) =>
-    typeof member === "number" && namesPassword(key) ? (context?.source ?? member) : member;
+    typeof member === "number" && namesSecretNumber(key) ? (context?.source ?? member) : member;
   try {
     // TypeScript does not know the third parameter yet.
     return JSON.parse(value, written as (key: string, member: unknown) => unknown);
@@ -202,9 +219,9 @@ function leaves(value: unknown, name: string, add: Add): void {
   if (typeof value === "string") {
     // An address is no secret, but what it carries may be; `add` would take it whole.
     if (isUrlWithoutUser(value)) query(value, add);
-    else add(value.trim(), roleOf(name));
+    else add(value.trim(), roleOf(name, value.trim()));
   } else if (typeof value === "number" || typeof value === "bigint") {
-    if (namesPassword(name)) add(String(value), "password");
+    if (namesSecretNumber(name)) add(String(value), "password");
   } else if (Array.isArray(value)) {
     for (const member of value) leaves(member, name, add);
   } else if (value !== null && typeof value === "object") {
@@ -245,7 +262,8 @@ function assignments(value: string, add: Add): void {
     const [, name = "", text = ""] = match;
     const quoted = /^(["'])(.*)\1$/.exec(text);
     // Of a URL only what it carries is secret.
-    if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) add(quoted ? (quoted[2] as string) : text, roleOf(name));
+    const given = quoted ? (quoted[2] as string) : text;
+    if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) add(given, roleOf(name, given));
   }
 }
 
@@ -253,7 +271,7 @@ function assignments(value: string, add: Add): void {
 function named(value: string, add: Add): void {
   for (const [name, text] of namedValuesOf(value)) {
     if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) continue;
-    const role = roleOf(name);
+    const role = roleOf(name, text);
     // An address such as `host=db.internal` is no secret.
     if (role === "field" && (kindsOf(text) < 3 || !/^[^\s=:]+$/.test(text) || !isGiven(value, text)))
       continue;
@@ -277,7 +295,7 @@ function userInfo(url: string, add: Add): void {
 function query(value: string, add: Add): void {
   for (const [name, text] of queryOf(value)) {
     if (!SECRET_NAME.test(name)) continue;
-    for (const each of new Set([text, decoded(text)])) add(each, roleOf(name));
+    for (const each of new Set([text, decoded(text)])) add(each, roleOf(name, each));
   }
 }
 
