@@ -1,6 +1,6 @@
 import { STATUS_BY_END_REASON } from "#common/execution-names.ts";
+import { MAX_BODY_BYTES } from "#common/submission/limits.ts";
 import type { Project } from "#proto/pool_manager.ts";
-import { MAX_BODY_BYTES } from "./body/body.ts";
 
 const MIB = 1024 * 1024;
 

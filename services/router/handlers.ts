@@ -9,6 +9,7 @@ import { toDeadLetterMessage, toExecutionMessage, toPieceMessage, toSummaryMessa
 import type { Executions } from "./queries/executions.ts";
 import { readPage } from "./queries/pages.ts";
 import type { AskWaiting } from "./queries/waiting.ts";
+import { refuseUnread } from "./read-submit.ts";
 import { readOutputFrom, readStatus, readWait } from "./request-fields.ts";
 import { readWhole } from "./store/reading.ts";
 import type { ExecutionStore } from "./store/store.ts";
@@ -41,6 +42,7 @@ export function createHandlers({
   };
   const service: RouterServiceServer = {
     submit: unary(async (request, { signal }) => {
+      refuseUnread(request);
       const { execution, replayed } = await admission.submit(request, signal);
       return { execution: toExecutionMessage(execution), replayed };
     }),

@@ -3,11 +3,10 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import { ByteCollector } from "#common/byte-collector.ts";
 import { AirlockError, callCancelled } from "#common/errors.ts";
 import { onceClosed } from "#common/http/response-closed.ts";
+import { MAX_BODY_BYTES } from "#common/submission/limits.ts";
 import { clientSignal } from "../request/client-signal.ts";
 import { BodyBudget, type BodyHold } from "./body-budget.ts";
 import { EMPTY_BODY, emptyBody, type JsonBody, parseJsonBody } from "./json-body.ts";
-
-export const MAX_BODY_BYTES = 16 * 1024 * 1024;
 
 declare module "fastify" {
   interface FastifyRequest {

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { statusFromProto } from "#common/execution-names.ts";
 import type { SchemaProblem } from "#common/projects/schema-problems.ts";
 import type { Drain } from "#common/service/drain.ts";
+import { settingNameProblem } from "#common/submission/limits.ts";
 import { ExecutionStatus } from "#proto/execution.ts";
 import type { Backend, BackendChange, Submitted } from "../../backends/backend.ts";
 import type { ShownExecution } from "../../execution-text/execution-text.ts";
@@ -154,7 +155,8 @@ function badTexts(
   const problems = [textProblem("project", project), textProblem("code", code)];
   for (const [name, value] of Object.entries(settings)) {
     const field = `settings.${name.replaceAll("\0", "\\0")}`;
-    if (name === "__proto__") problems.push({ field, message: "is not an allowed name" });
+    const message = settingNameProblem(name);
+    if (message) problems.push({ field, message });
     const nameProblem = textProblem(field, name);
     if (nameProblem) problems.push({ field, message: `is not an allowed name: it ${nameProblem.message}` });
     problems.push(textProblem(field, value));

@@ -1,4 +1,5 @@
 import type { FromSchema } from "json-schema-to-ts";
+import { MAX_SETTINGS } from "#common/submission/limits.ts";
 import { END_REASON, EXECUTION_ID, EXECUTION_STATUS, INSTANT } from "./names.ts";
 import { type Given, optional } from "./optional.ts";
 
@@ -36,7 +37,7 @@ export const EXECUTE_BODY = {
     },
     settings: {
       ...optional("object"),
-      maxProperties: 1_000,
+      maxProperties: MAX_SETTINGS,
       additionalProperties: { type: "string" },
       description: "Values for settings.get(); they override the project's defaults, never its secrets.",
       examples: [{ REGION: "eu-north" }],

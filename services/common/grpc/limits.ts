@@ -1,9 +1,16 @@
+import { MAX_BODY_BYTES } from "../submission/limits.ts";
 import { allowPingsWhileDraining } from "./ping-while-draining.ts";
 
 const MIB = 1024 * 1024;
 
 /** The largest message any edge takes. A result and two outputs at their highest limits fit into one execution. */
 export const MAX_MESSAGE_BYTES = 128 * MIB;
+
+/**
+ * The largest message that a service takes from a caller. A client's request, which the router takes, is the largest; a little
+ * is for the names of its fields.
+ */
+export const MAX_REQUEST_BYTES = MAX_BODY_BYTES + MIB;
 
 /** Documents and output cross streams in pieces of at most this size. */
 export const MAX_CHUNK_BYTES = MIB;

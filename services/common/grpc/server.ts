@@ -23,7 +23,7 @@ import { authorizeCalls } from "./authorizer.ts";
 import { callerOf } from "./caller.ts";
 import { needsTls } from "./client.ts";
 import { toGrpcStatus } from "./errors.ts";
-import { CHANNEL_OPTIONS, NETWORK_SERVER_OPTIONS } from "./limits.ts";
+import { CHANNEL_OPTIONS, MAX_REQUEST_BYTES, NETWORK_SERVER_OPTIONS } from "./limits.ts";
 import { principalOf } from "./principal.ts";
 import { type AskReadiness, readinessHandlers } from "./readiness.ts";
 import { addReflection } from "./reflection.ts";
@@ -133,6 +133,7 @@ export async function startGrpcServer(
   if (!isLocal && !tls) throw needsTls(address);
   const server = new Server({
     ...CHANNEL_OPTIONS,
+    "grpc.max_receive_message_length": MAX_REQUEST_BYTES,
     ...(!isLocal && { ...NETWORK_SERVER_OPTIONS, interceptors: [authorizeCalls] }),
   });
   const all = [...services, [ReadinessServiceService, readinessHandlers(readiness)] as const];

@@ -1,6 +1,7 @@
 import type { Project } from "#proto/pool_manager.ts";
 import type { SubmitRequest } from "#proto/router.ts";
 import { AirlockError } from "../errors.ts";
+import { MAX_SETTINGS, settingNameProblem } from "./limits.ts";
 import { memoryProblem } from "./memory.ts";
 
 const DEFAULT_TIMEOUT_MS = 60_000;
@@ -36,11 +37,14 @@ export async function toSubmission(
   }
   refuseNul("code", request.code);
   if (request.code.trim() === "") throw invalid("code", "code is empty; send Python source.");
-  for (const [key, value] of Object.entries(request.settings)) {
+  const settings = Object.entries(request.settings);
+  if (settings.length > MAX_SETTINGS)
+    throw invalid("settings", `settings may have at most ${MAX_SETTINGS} names.`);
+  for (const [key, value] of settings) {
     refuseNul("settings", key);
     refuseNul(`settings.${key}`, value);
-    if (key === "" || key.includes("="))
-      throw invalid("settings", 'settings has a name that is empty or contains "="; rename it.');
+    const problem = settingNameProblem(key);
+    if (problem) throw invalid("settings", `settings has a name that cannot be used: "${key}" ${problem}.`);
   }
   const memoryJson = request.memoryJson === "" ? "{}" : request.memoryJson;
   const problem = await memoryProblem(memoryJson, signal);

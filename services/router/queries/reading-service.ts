@@ -1,5 +1,6 @@
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { ReadExecutionResponse, RouterServiceService } from "#proto/router.ts";
+import { readSubmit } from "../read-submit.ts";
 
 // It keeps its memory. With a new one for each message each piece is copied five times, and its memory is for the garbage collector.
 const writer = new BinaryWriter();
@@ -9,8 +10,9 @@ function serialize(message: ReadExecutionResponse): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength);
 }
 
-/** RouterService, whose large executions cost less on their way. */
+/** RouterService, whose large executions cost less on their way, and whose submissions are bounded before they are read. */
 export const ROUTER_SERVICE: typeof RouterServiceService = {
   ...RouterServiceService,
+  submit: { ...RouterServiceService.submit, requestDeserialize: readSubmit },
   readExecution: { ...RouterServiceService.readExecution, responseSerialize: serialize },
 };

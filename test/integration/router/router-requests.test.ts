@@ -3,14 +3,20 @@ import { service as healthService } from "grpc-health-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { callUnary, connect } from "#common/grpc/client.ts";
 import { ExecutionStatus } from "#proto/execution.ts";
+import { SubmitRequest } from "#proto/router.ts";
 import { startServices, type TestServices } from "../../harness/services.ts";
 
+const MIB = 1024 * 1024;
 const LIMITS = { timeoutMs: 10_000 };
+const SLOW = { timeoutMs: 60_000 };
 const UNKNOWN_ID = "00000000-0000-4000-8000-000000000000";
+
+const settingsOf = (count: number) =>
+  Object.fromEntries(Array.from({ length: count }, (_, n) => [`K${n}`, "v"]));
 
 let services: TestServices;
 beforeAll(async () => {
-  services = await startServices({ demo: "" });
+  services = await startServices({ demo: "", big: "" });
 });
 afterAll(() => services.close());
 
@@ -39,8 +45,37 @@ describe("the router refuses over gRPC what REST refuses", () => {
     });
   });
 
+  const submit = (change: Partial<SubmitRequest>) => {
+    const request = { ...SubmitRequest.create({ project: "big", code: "pass" }), ...change };
+    return callUnary(services.router, services.router.submit, request, "router", SLOW);
+  };
+
+  it.each([
+    ["more than 16 MiB", { memoryJson: `{"a":{"b":"${"x".repeat(20 * MIB)}"}}` }, "payload_too_large"],
+    ["1,001 settings", { settings: settingsOf(1_001) }, "invalid_request"],
+    ["200,000 settings", { settings: settingsOf(200_000) }, "invalid_request"],
+    [
+      "a setting called __proto__",
+      { settings: JSON.parse('{"__proto__": "x", "A": "b"}') },
+      "invalid_request",
+    ],
+    ['a setting with "="', { settings: { "A=B": "x" } }, "invalid_request"],
+  ])("a submission with %s", { timeout: SLOW.timeoutMs }, async (_name, change, code) => {
+    await expect(submit(change)).rejects.toMatchObject({ code });
+  });
+
+  it("and takes as much as REST", { timeout: SLOW.timeoutMs }, async () => {
+    const memoryJson = `{"a":{"b":"${"x".repeat(15 * MIB)}"}}`;
+    const code = "set_result([len(settings.keys()), len(memory.get('a', 'b'))])";
+    const { execution } = await submit({ code, settings: settingsOf(1_000), memoryJson });
+    const ended = await services.get(execution?.executionId ?? "", 60_000);
+    expect(ended).toMatchObject({ resultJson: `[1000,${15 * MIB}]` });
+  });
+
   it("and takes what it documents", async () => {
-    expect((await list({ status: ExecutionStatus.COMPLETED, limit: 200 })).executions).toEqual([]);
+    expect(
+      (await list({ project: "demo", status: ExecutionStatus.COMPLETED, limit: 200 })).executions,
+    ).toEqual([]);
     await expect(services.get(UNKNOWN_ID, 60_000)).rejects.toMatchObject({ code: "execution_not_found" });
   });
 
