@@ -7,7 +7,7 @@ import { type RestClient, restClient } from "../../harness/rest.ts";
 // A file for each package: what its project installs, and a few lines of its README with the result that they have.
 const DIRECTORY = join(import.meta.dirname, "popular-packages");
 // AIRLOCK_PACKAGES=all takes a quarter of an hour and more, most of it to install; it may also be a list of names.
-const FEW = "numpy,pandas,joblib,duckdb,slack-sdk,requests,sqlalchemy,aiosqlite";
+const FEW = "numpy,pandas,pandas-with-pyarrow,joblib,duckdb,slack-sdk,requests,sqlalchemy,aiosqlite";
 const WANTED = process.env.AIRLOCK_PACKAGES || FEW;
 // To install packages on a busy machine.
 const INSTALL_MS = 600_000;
