@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PYTHON } from "../../cli/tools.ts";
+import { type ServiceName, START_ORDER, wiringOf } from "../../services/composition.ts";
 import { startPostgres } from "../../test/harness/postgres.ts";
 import { type ServiceProcess, startServiceProcess } from "../../test/harness/service-process.ts";
 import { freePort } from "../../test/support/free-port.ts";
@@ -29,24 +30,14 @@ export async function startPostgresStack(): Promise<Stack> {
     const port = await freePort();
     const address = (name: string) => `unix:${join(directory, `${name}.sock`)}`;
     const common = { AIRLOCK_LOG_LEVEL: "info", AIRLOCK_PROJECTS_DIR: projects, AIRLOCK_DATA_DIR: directory };
-    const addresses = {
-      AIRLOCK_SECRETS_ADDRESS: address("secrets"),
-      AIRLOCK_SANITIZER_ADDRESS: address("sanitizer"),
-      AIRLOCK_EGRESS_ADDRESS: address("egress"),
-      AIRLOCK_POOL_MANAGER_ADDRESS: address("pool-manager"),
-      AIRLOCK_ROUTER_ADDRESS: address("router"),
-    };
-    const own: Readonly<Record<string, Record<string, string>>> = {
-      secrets: {},
-      sanitizer: {},
-      egress: {},
+    const own: Readonly<Partial<Record<ServiceName, Record<string, string>>>> = {
       "pool-manager": { AIRLOCK_PYTHON: PYTHON, AIRLOCK_RUN_DIR: directory },
       router: { AIRLOCK_DATABASE_URL: database.url },
       gateway: { AIRLOCK_PORT: String(port) },
     };
-    for (const [name, env] of Object.entries(own)) {
-      const listen = { AIRLOCK_LISTEN: address(name) };
-      running.push([name, await startServiceProcess(name, { ...common, ...addresses, ...listen, ...env })]);
+    for (const name of START_ORDER) {
+      const env = { ...common, ...wiringOf(name, address), ...own[name] };
+      running.push([name, await startServiceProcess(name, env)]);
     }
     return {
       name: "postgres",

@@ -7,7 +7,7 @@ import { isUsable } from "#common/projects/catalogue.ts";
 import { parseProjectFile } from "#common/projects/file.ts";
 import { ConfigError, readEnvironment } from "#common/service/environment.ts";
 import { createLog } from "#common/service/log.ts";
-import { DRIVERS, readDockerConfig } from "../../services/pool-manager/config.ts";
+import { DRIVERS, readDockerConfig, tlsDirectoryIn } from "../../services/pool-manager/config.ts";
 import { createDriver } from "../../services/pool-manager/drivers/create-driver.ts";
 import type { Provision } from "../../services/pool-manager/worker/provisioning.ts";
 import {
@@ -17,7 +17,6 @@ import {
   type Worker,
 } from "../../services/pool-manager/worker/worker.ts";
 import { keepCertificates } from "../embedded/certificates.ts";
-import { tlsDirectoryOf } from "../embedded/config.ts";
 import { parseFlags, usageError } from "../flags.ts";
 import { table } from "../terminal/table.ts";
 import { forOutput } from "../terminal/terminal.ts";
@@ -93,7 +92,7 @@ async function measure(directory: string, driverName: string | undefined, runtim
     driverName === undefined ? {} : { AIRLOCK_DRIVER: "--driver" },
   );
   const name = read.choice("AIRLOCK_DRIVER", DRIVERS, "process");
-  const tlsDirectory = tlsDirectoryOf(directory);
+  const tlsDirectory = tlsDirectoryIn(directory);
   const docker =
     name === "docker" ? readDockerConfig(read, directory, join(tlsDirectory, "worker")) : undefined;
   read.check();

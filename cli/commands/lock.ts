@@ -13,7 +13,8 @@ export async function lock(args: readonly string[]): Promise<number> {
     process.stderr.write("Usage: ./airlock lock NAME [--projects DIR]\n");
     return 2;
   }
-  const { projectsDirectory, python } = readEmbeddedConfig(flags, process.env);
+  const { projectsDirectory, settings } = readEmbeddedConfig(flags, process.env);
+  const { python } = settings["pool-manager"];
   const project = (await openProjectCatalogue(projectsDirectory)).get(name);
   if (!project || !isUsable(project)) {
     process.stderr.write(`${project?.problem ?? `There is no project "${name}" in ${projectsDirectory}.`}\n`);

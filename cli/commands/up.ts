@@ -46,15 +46,16 @@ export async function up(args: readonly string[]): Promise<number> {
 async function startMock(config: EmbeddedConfig): Promise<Running> {
   const { createLog } = await import("#common/service/log.ts");
   const { startMockGateway } = await import("../../gateway/mock.ts");
-  const gateway = await startMockGateway(config, createLog("gateway", "warn"));
-  return { url: `http://${config.host}:${gateway.port}`, drain: gateway.drain };
+  const gateway = await startMockGateway(config.settings.gateway, createLog("gateway", "warn"));
+  return { url: `http://${config.settings.gateway.host}:${gateway.port}`, drain: gateway.drain };
 }
 
 async function startReal(config: EmbeddedConfig): Promise<Running> {
   const { openLogs } = await import("../terminal/log-file.ts");
   const { lockDataDirectory } = await import("../embedded/data-directory-lock.ts");
   const { startEmbedded } = await import("../embedded/embedded.ts");
-  if (config.driver === "process") await requirePython(config.python);
+  const { driver, python } = config.settings["pool-manager"];
+  if (driver === "process") await requirePython(python);
   await requireProjects(config.projectsDirectory);
   const { dataDirectory } = config;
   await makeDirectory(dataDirectory).catch((error: unknown) => {
@@ -111,7 +112,8 @@ async function requireProjects(directory: string): Promise<void> {
 function explain(error: unknown, args: readonly string[]): string | undefined {
   if (error instanceof ConfigError) return error.message;
   const { code, errno, path, errstr } = error as NodeJS.ErrnoException & { errstr?: string };
-  const { host, port, dataDirectory } = readEmbeddedConfig(args, process.env);
+  const { dataDirectory, settings } = readEmbeddedConfig(args, process.env);
+  const { host, port } = settings.gateway;
   if (code === "EADDRINUSE") {
     return `Port ${port} is in use; stop what uses it, or choose another with --port.`;
   }
@@ -133,7 +135,7 @@ function explain(error: unknown, args: readonly string[]): string | undefined {
 
 function banner(
   { url, routerAddress }: Running,
-  { host, mock }: EmbeddedConfig,
+  { mock, settings }: EmbeddedConfig,
   project: string | undefined,
 ): string {
   const clients =
@@ -143,6 +145,7 @@ function banner(
   const grpc =
     routerAddress === undefined ? "" : `gRPC, for your user only: ${routerAddress} (docs/grpc.md)\n`;
   const ways = mock ? "How to get an error, a timeout or a 429 from it: docs/mock.md\n" : "";
+  const { host } = settings.gateway;
   const open = /^(127\.|::1$|localhost$)/.test(host)
     ? ""
     : `It listens on ${host} (AIRLOCK_HOST) and has no login: whoever reaches that port runs scripts.\n`;
@@ -160,12 +163,14 @@ ${clients}${grpc}${ways}`;
 }
 
 /** Which executions have not ended, and what becomes of them; empty when there are none. */
-async function whatIsOpen(url: string, { driver, mock }: EmbeddedConfig): Promise<string> {
+async function whatIsOpen(url: string, { mock, settings }: EmbeddedConfig): Promise<string> {
   if (mock) return "";
   const [running, paused] = await Promise.all([countOf(url, "running"), countOf(url, "awaiting_llm")]);
   // A container stays, and the next start takes it over.
   const fates =
-    driver === "docker" ? ["is", "are", " taken over by the next start"] : ["ends", "end", " as worker_lost"];
+    settings["pool-manager"].driver === "docker"
+      ? ["is", "are", " taken over by the next start"]
+      : ["ends", "end", " as worker_lost"];
   const [one, more, what] = fates;
   const fate = (count: number) => `${count === 1 ? one : more}${what}`;
   const lines = [

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ServiceIdentity } from "#common/identity/identity.ts";
 import type { Log } from "#common/service/log.ts";
-import { tlsDirectoryOf } from "./config.ts";
+import { tlsDirectoryIn } from "../../services/pool-manager/config.ts";
 
 /** Certificates of the embedded services, made and renewed without anybody's doing. */
 export type KeptCertificates = { directoryOf(service: ServiceIdentity): string; close(): void };
@@ -14,7 +14,7 @@ const LOOK_EVERY_MS = 6 * 3_600_000;
 
 /** Rejects when they cannot be made. */
 export async function keepCertificates(dataDirectory: string, log: Log): Promise<KeptCertificates> {
-  const directory = tlsDirectoryOf(dataDirectory);
+  const directory = tlsDirectoryIn(dataDirectory);
   const renew = async () => {
     if ((await validUntil(directory)) - Date.now() > RENEW_BEFORE_MS) return;
     // Loaded only now: it takes a tenth of a second, which a start with good certificates need not pay.

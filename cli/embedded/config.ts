@@ -2,16 +2,7 @@ import { createHash } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { readEnvironment } from "#common/service/environment.ts";
-import { readHostNames } from "../../gateway/rest/web-pages.ts";
-import { readDnsServers } from "../../services/egress/names/dns-servers.ts";
-import {
-  type DockerConfig,
-  DRIVERS,
-  readDockerConfig,
-  readMaxWorkers,
-} from "../../services/pool-manager/config.ts";
-import { readMaxStoredBytes, readMaxUnfinished, readRetentionMs } from "../../services/router/config.ts";
-import { readVaultSettings, type VaultSettings } from "../../services/secrets/sources/vault-settings.ts";
+import { readSettings, type Settings } from "../../services/composition.ts";
 import { parseFlags, usageError } from "../flags.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
@@ -21,31 +12,16 @@ const LONGEST_RUN_DIRECTORY = 107 - "-random/00000000-0000-0000-0000-00000000000
 
 /** What `./airlock up` starts with: flags first, then the environment, then the defaults. */
 export type EmbeddedConfig = {
-  readonly host: string;
-  readonly port: number;
-  /** What it may be called besides localhost and its addresses. */
-  readonly hostNames: readonly string[];
   readonly projectsDirectory: string;
   readonly dataDirectory: string;
   /** Sockets and scratch directories of this data directory; outside it, so that paths stay short. */
   readonly runDirectory: string;
-  readonly driver: (typeof DRIVERS)[number];
-  /** Needed by the docker driver. */
-  readonly docker: DockerConfig | undefined;
-  readonly python: string;
-  readonly maxUnfinished: number;
-  readonly maxStoredBytes: number;
-  readonly maxWorkers: number;
-  readonly retentionMs: number;
   /** How long runs may go on after the first Ctrl-C. */
   readonly graceMs: number;
-  /** PEM file of authorities that servers may be certified by, besides the public ones. */
-  readonly egressExtraCaPath: string | undefined;
-  /** For names that scripts ask for; empty: the servers of this machine. */
-  readonly dnsServers: readonly string[];
   readonly logLevel: string;
-  readonly vault: VaultSettings | undefined;
   readonly mock: boolean;
+  /** What each service reads for itself. */
+  readonly settings: Settings;
 };
 
 const OPTIONS = {
@@ -79,41 +55,17 @@ export function readEmbeddedConfig(args: readonly string[], env: NodeJS.ProcessE
     Object.fromEntries(given.map(({ flag, variable }) => [variable, `--${flag}`])),
   );
   const dataDirectory = resolve(read.text("AIRLOCK_DATA_DIR", join(ROOT, ".airlock")));
-  const driver = read.choice("AIRLOCK_DRIVER", DRIVERS, "process");
   const config: EmbeddedConfig = {
-    host: read.text("AIRLOCK_HOST", "127.0.0.1"),
-    port: read.integer("AIRLOCK_PORT", 8_000, 0, 65_535),
-    hostNames: readHostNames(read),
     projectsDirectory: resolve(read.text("AIRLOCK_PROJECTS_DIR", join(ROOT, "projects"))),
     dataDirectory,
     runDirectory: runDirectoryOf(dataDirectory),
-    driver,
-    docker:
-      driver === "docker"
-        ? readDockerConfig(read, dataDirectory, join(tlsDirectoryOf(dataDirectory), "worker"))
-        : undefined,
-    python:
-      flags.mock || driver === "docker"
-        ? ""
-        : read.text("AIRLOCK_PYTHON", join(ROOT, ".venv", "bin", "python")),
-    maxUnfinished: readMaxUnfinished(read),
-    maxStoredBytes: readMaxStoredBytes(read),
-    maxWorkers: readMaxWorkers(read),
-    retentionMs: readRetentionMs(read),
     graceMs: read.durationMs("AIRLOCK_GRACE", "10s", { most: "7d" }),
-    egressExtraCaPath: env.AIRLOCK_EGRESS_EXTRA_CA ? resolve(env.AIRLOCK_EGRESS_EXTRA_CA) : undefined,
-    dnsServers: readDnsServers(read),
     logLevel: read.choice("AIRLOCK_LOG_LEVEL", ["debug", "info", "warn", "error"] as const, "info"),
-    vault: readVaultSettings(read),
     mock: flags.mock,
+    settings: readSettings(read, { dataDirectory, isMock: flags.mock }),
   };
   read.check();
   return config;
-}
-
-/** Where the certificates of the connections to containers lie. */
-export function tlsDirectoryOf(dataDirectory: string): string {
-  return join(dataDirectory, "tls");
 }
 
 function runDirectoryOf(dataDirectory: string): string {

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { type EnvironmentReader, readEnvironment } from "#common/service/environment.ts";
 import { DEPLOYMENT_NAME, deploymentOf } from "./drivers/docker/names.ts";
 
@@ -33,6 +34,11 @@ export type PoolManagerConfig = {
   /** This service's certificates; needed where it is on a network. */
   readonly tlsDirectory?: string | undefined;
 };
+
+/** Where the certificates of the connections to containers lie, in the embedded default. */
+export function tlsDirectoryIn(dataDirectory: string): string {
+  return join(dataDirectory, "tls");
+}
 
 /** AIRLOCK_MAX_WORKERS, which `./airlock up` has too. */
 export function readMaxWorkers(read: EnvironmentReader): number {

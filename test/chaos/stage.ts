@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { removeTree } from "#common/remove-tree.ts";
+import { type ServiceName, wiringOf } from "../../services/composition.ts";
 import { startPostgres, type TestDatabase, type TestPostgres } from "../harness/postgres.ts";
 import { startServiceProcess } from "../harness/service-process.ts";
 import { freePort } from "../support/free-port.ts";
@@ -36,32 +37,23 @@ export async function openStage(
   const database = await postgres.newDatabase();
   const socket = (name: string) => `unix:${join(directory, `${name}.sock`)}`;
   const ports = [await freePort(), await freePort()];
-  const projectsEnv = { AIRLOCK_PROJECTS_DIR: projectsDirectory };
-  const dataEnv = { AIRLOCK_DATA_DIR: join(directory, "data") };
-  const router = (name: string) => ({
-    AIRLOCK_LISTEN: socket(name),
-    AIRLOCK_POOL_MANAGER_ADDRESS: socket("pool-manager"),
-    AIRLOCK_SANITIZER_ADDRESS: socket("sanitizer"),
-    AIRLOCK_EGRESS_ADDRESS: socket("egress"),
-    AIRLOCK_DATABASE_URL: database.url,
-  });
+  const files = { AIRLOCK_PROJECTS_DIR: projectsDirectory, AIRLOCK_DATA_DIR: join(directory, "data") };
+  /** A service that others call by its name, or one of several routers and gateways. */
+  const wired = (service: ServiceName, own: string, itsRouter = "router") =>
+    wiringOf(service, (name) => socket(name === service ? own : name === "router" ? itsRouter : name));
+  const router = (name: string) => ({ ...wired("router", name), AIRLOCK_DATABASE_URL: database.url });
   const gateway = (port: number, itsRouter: string) => ({
+    ...wired("gateway", "gateway", itsRouter),
     AIRLOCK_PORT: String(port),
-    AIRLOCK_ROUTER_ADDRESS: socket(itsRouter),
-    AIRLOCK_POOL_MANAGER_ADDRESS: socket("pool-manager"),
   });
-  const secretsEnv = { AIRLOCK_SECRETS_ADDRESS: socket("secrets") };
   const environments: Record<string, Record<string, string>> = {
     secrets: {
-      ...{ ...secrets, ...projectsEnv, AIRLOCK_LISTEN: socket("secrets") },
+      ...{ ...secrets, ...files, ...wired("secrets", "secrets") },
       AIRLOCK_VERSION_KEY_FILE: join(directory, "version-key"),
     },
-    sanitizer: { ...secretsEnv, AIRLOCK_LISTEN: socket("sanitizer") },
-    egress: { ...secretsEnv, ...projectsEnv, ...dataEnv, AIRLOCK_LISTEN: socket("egress") },
-    "pool-manager": {
-      ...{ ...secretsEnv, ...projectsEnv, ...dataEnv },
-      AIRLOCK_LISTEN: socket("pool-manager"),
-    },
+    sanitizer: wired("sanitizer", "sanitizer"),
+    egress: { ...files, ...wired("egress", "egress") },
+    "pool-manager": { ...files, ...wired("pool-manager", "pool-manager") },
     "router-1": router("router-1"),
     "router-2": router("router-2"),
     "gateway-1": gateway(ports[0] as number, "router-1"),

@@ -1,6 +1,7 @@
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { SERVICES, type ServiceName, wiringOf } from "../../services/composition.ts";
 import { freePort } from "../support/free-port.ts";
 import { type ServiceProcess, startServiceProcess } from "./service-process.ts";
 import { makeCertificates } from "./tls-services.ts";
@@ -10,15 +11,7 @@ const STOP_TIMEOUT_MS = 60_000;
 
 /** A way from one part to another, as `from→to`. */
 export type Edge = `${Part}→${Part}`;
-type Part =
-  | "gateway"
-  | "router"
-  | "pool-manager"
-  | "sanitizer"
-  | "secrets"
-  | "egress"
-  | "worker"
-  | "postgres";
+type Part = ServiceName | "worker" | "postgres";
 
 export type DeploymentOptions = {
   readonly projects: Readonly<Record<string, string>>;
@@ -72,57 +65,53 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
   const local = (port: number) => `127.0.0.1:${port}`;
   const to = async (edge: Edge, name: string) => local(await between(edge, await portOf(name)));
   const nodeOptions = options.nodeOptions ? { NODE_OPTIONS: options.nodeOptions } : {};
-  const own = async (name: string, identity: string) => ({
-    AIRLOCK_LISTEN: local(await portOf(name)),
-    AIRLOCK_TLS_DIR: join(certificates, identity),
-    AIRLOCK_PROJECTS_DIR: projects,
-    ...nodeOptions,
-  });
+  const routerNames = Array.from({ length: routers }, (_, n) => `router-${n + 1}`);
+  /** Each service's own address, and by edge the address of each that it calls. */
+  const wired = async (name: string, service: ServiceName) => {
+    const addresses = new Map<string, string>([[service, local(await portOf(name))]]);
+    for (const needed of SERVICES[service].needs) {
+      const names = needed === "router" ? routerNames : [needed];
+      const edge = `${service}→${needed}` as Edge;
+      const targets = await Promise.all(names.map((each) => to(edge, each)));
+      addresses.set(needed, needed === "router" ? `ipv4:${targets.join(",")}` : String(targets[0]));
+    }
+    return {
+      ...wiringOf(service, (each) => addresses.get(each) as string),
+      AIRLOCK_TLS_DIR: join(certificates, service),
+      ...nodeOptions,
+    };
+  };
+  const files = { AIRLOCK_PROJECTS_DIR: projects, AIRLOCK_DATA_DIR: directory };
   const environments = new Map<string, Record<string, string>>();
   environments.set("secrets", {
-    ...(await own("secrets", "secrets")),
+    ...(await wired("secrets", "secrets")),
+    ...files,
     AIRLOCK_VERSION_KEY_FILE: join(directory, "version-key"),
   });
-  environments.set("sanitizer", {
-    ...(await own("sanitizer", "sanitizer")),
-    AIRLOCK_SECRETS_ADDRESS: await to("sanitizer→secrets", "secrets"),
-  });
-  environments.set("egress", {
-    ...(await own("egress", "egress")),
-    AIRLOCK_SECRETS_ADDRESS: await to("egress→secrets", "secrets"),
-    AIRLOCK_DATA_DIR: directory,
-  });
+  environments.set("sanitizer", await wired("sanitizer", "sanitizer"));
+  environments.set("egress", { ...(await wired("egress", "egress")), ...files });
   environments.set("pool-manager", {
-    ...(await own("pool-manager", "pool-manager")),
-    AIRLOCK_SECRETS_ADDRESS: await to("pool-manager→secrets", "secrets"),
-    AIRLOCK_DATA_DIR: directory,
+    ...(await wired("pool-manager", "pool-manager")),
+    ...files,
     AIRLOCK_RUN_DIR: join(directory, "run"),
     AIRLOCK_PYTHON: options.python ?? process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python"),
   });
-  const routerNames = Array.from({ length: routers }, (_, n) => `router-${n + 1}`);
   for (const name of routerNames) {
     environments.set(name, {
-      ...(await own(name, "router")),
-      AIRLOCK_POOL_MANAGER_ADDRESS: await to("router→pool-manager", "pool-manager"),
-      AIRLOCK_SANITIZER_ADDRESS: await to("router→sanitizer", "sanitizer"),
-      AIRLOCK_EGRESS_ADDRESS: await to("router→egress", "egress"),
+      ...(await wired(name, "router")),
       ...(options.retention && { AIRLOCK_RETENTION: options.retention }),
       ...(options.databaseUrl
         ? { AIRLOCK_DATABASE_URL: options.databaseUrl }
         : { AIRLOCK_DATABASE: join(directory, "airlock.db") }),
     });
   }
-  const routerAddresses = await Promise.all(routerNames.map((name) => to("gateway→router", name)));
   const urls: string[] = [];
   for (let n = 1; n <= gateways; n++) {
     const port = await portOf(`gateway-${n}`);
     urls.push(`http://${local(port)}`);
     environments.set(`gateway-${n}`, {
-      ...nodeOptions,
+      ...(await wired(`gateway-${n}`, "gateway")),
       AIRLOCK_PORT: String(port),
-      AIRLOCK_TLS_DIR: join(certificates, "gateway"),
-      AIRLOCK_ROUTER_ADDRESS: `ipv4:${routerAddresses.join(",")}`,
-      AIRLOCK_POOL_MANAGER_ADDRESS: await to("gateway→pool-manager", "pool-manager"),
     });
   }
   const running = new Map<string, ServiceProcess>();

@@ -4,16 +4,17 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { callUnary, connect } from "#common/grpc/client.ts";
 import type { Log } from "#common/service/log.ts";
-import type { RunningService } from "#common/service/run-service.ts";
 import type { Execution } from "#proto/execution.ts";
 import { RouterServiceClient, SubmitRequest } from "#proto/router.ts";
-import { startEgress } from "../../services/egress/main.ts";
+import {
+  compose,
+  SERVICES,
+  type ServiceName,
+  type Settings,
+  START_ORDER,
+} from "../../services/composition.ts";
 import type { Resolve } from "../../services/egress/names/resolve.ts";
-import { startPoolManager } from "../../services/pool-manager/main.ts";
-import { startRouter } from "../../services/router/main.ts";
 import type { DatabaseConfig } from "../../services/router/store/config.ts";
-import { startSanitizer } from "../../services/sanitizer/main.ts";
-import { startSecrets } from "../../services/secrets/main.ts";
 import type { VaultSettings } from "../../services/secrets/sources/vault-settings.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
@@ -75,67 +76,45 @@ export async function startServices(
   }
   const log = options.log ?? pino({ level: "silent" });
   const address = (service: string) => `unix:${join(directory, `${service}.sock`)}`;
-  const starters = {
-    secrets: () =>
-      startSecrets({ listen: address("secrets"), projectsDir: projectsDirectory, vault: options.vault }, log),
-    sanitizer: () =>
-      startSanitizer({ listen: address("sanitizer"), secretsAddress: address("secrets") }, log),
-    egress: () =>
-      startEgress(
-        {
-          listen: address("egress"),
-          secretsAddress: address("secrets"),
-          projectsDirectory,
-          dataDirectory: directory,
-          extraCaPath: options.extraCaPath,
-          dnsServers: options.dnsServers ?? [],
-        },
-        log,
-        options.resolve,
-      ),
-    "pool-manager": () =>
-      startPoolManager(
-        {
-          listen: address("pool-manager"),
-          secretsAddress: address("secrets"),
-          projectsDirectory,
-          dataDirectory: directory,
-          runDirectory: join(directory, "run"),
-          driver: "process" as const,
-          python: process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python"),
-          maxWorkers: options.maxWorkers ?? 32,
-        },
-        log,
-      ),
+  const site = {
+    projectsDirectory,
+    dataDirectory: directory,
+    runDirectory: join(directory, "run"),
+    address,
+    tlsDirectoryOf: () => undefined,
   };
-  const running = new Map<string, RunningService>();
+  const settings: Settings = {
+    secrets: { vault: options.vault, versionKeyPath: undefined },
+    sanitizer: {},
+    egress: {
+      extraCaPath: options.extraCaPath,
+      dnsServers: options.dnsServers ?? [],
+      resolve: options.resolve,
+    },
+    "pool-manager": {
+      driver: "process",
+      docker: undefined,
+      python: process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python"),
+      maxWorkers: options.maxWorkers ?? 32,
+    },
+    router: {
+      database: options.database ?? { kind: "sqlite", path: join(directory, "airlock.db") },
+      maxUnfinished: options.maxUnfinished ?? 10_000,
+      maxStoredBytes: options.maxStoredBytes ?? 10_000 * 1024 * 1024,
+      retentionMs: options.retentionMs ?? 60_000,
+    },
+    gateway: { host: "127.0.0.1", port: 0 },
+  };
+  const composition = compose(site, settings, () => log);
+  const start = async (name: ServiceName) => void (await composition.start(name));
+  const stop = (name: ServiceName) => composition.stop(name, 0);
+  for (const name of START_ORDER.filter((each) => each !== "router" && each !== "gateway")) await start(name);
   let started = 0;
-  const start = async (service: keyof typeof starters) => {
-    running.set(service, await starters[service]());
-  };
-  const stop = async (service: string) => {
-    await running.get(service)?.drain(0);
-    running.delete(service);
-  };
-  await start("secrets");
-  await start("sanitizer");
-  await start("egress");
-  await start("pool-manager");
   const routers = new Set<TestRouter>();
   const addRouter = async (): Promise<TestRouter> => {
-    const service = await startRouter(
-      {
-        listen: address(started++ === 0 ? "router" : `router-${started}`),
-        poolManagerAddress: address("pool-manager"),
-        sanitizerAddress: address("sanitizer"),
-        egressAddress: address("egress"),
-        database: options.database ?? { kind: "sqlite", path: join(directory, "airlock.db") },
-        maxUnfinished: options.maxUnfinished ?? 10_000,
-        maxStoredBytes: options.maxStoredBytes ?? 10_000 * 1024 * 1024,
-        retentionMs: options.retentionMs ?? 60_000,
-      },
-      log,
-    );
+    const listen = address(started++ === 0 ? "router" : `router-${started}`);
+    const itsSite = { ...site, address: (name: string) => (name === "router" ? listen : address(name)) };
+    const service = await SERVICES.router.start(itsSite, settings.router, log, []);
     const client = connect(RouterServiceClient, service.address);
     const added: TestRouter = {
       client,
@@ -175,7 +154,7 @@ export async function startServices(
     },
     async close() {
       for (const added of routers) await added.stop(0);
-      for (const service of ["pool-manager", "egress", "sanitizer", "secrets"]) await stop(service);
+      await composition.drain(0);
       await rm(directory, { recursive: true, force: true });
     },
   };

@@ -1,0 +1,38 @@
+import { resolve as resolvePath } from "node:path";
+import type { EmbeddedService } from "#common/service/embedded.ts";
+import { startEgress } from "./main.ts";
+import { readDnsServers } from "./names/dns-servers.ts";
+import type { Resolve } from "./names/resolve.ts";
+
+export type EgressSettings = {
+  /** PEM file of authorities that servers may be certified by, besides the public ones. */
+  readonly extraCaPath: string | undefined;
+  /** For names that scripts ask for; empty: the servers of this machine. */
+  readonly dnsServers: readonly string[];
+  /** Resolves names in place of DNS; undefined unless a test gives it. */
+  readonly resolve?: Resolve | undefined;
+};
+
+export const egress: EmbeddedService<EgressSettings> = {
+  needs: ["secrets"],
+  readSettings(read) {
+    const extraCa = read.optionalText("AIRLOCK_EGRESS_EXTRA_CA");
+    return {
+      extraCaPath: extraCa === undefined ? undefined : resolvePath(extraCa),
+      dnsServers: readDnsServers(read),
+    };
+  },
+  start: (site, { resolve, ...settings }, log) =>
+    startEgress(
+      {
+        ...settings,
+        listen: site.address("egress"),
+        secretsAddress: site.address("secrets"),
+        projectsDirectory: site.projectsDirectory,
+        dataDirectory: site.dataDirectory,
+        tlsDirectory: site.tlsDirectoryOf("egress"),
+      },
+      log,
+      resolve,
+    ),
+};

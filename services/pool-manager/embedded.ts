@@ -1,0 +1,53 @@
+import { join } from "node:path";
+import type { EmbeddedService } from "#common/service/embedded.ts";
+import {
+  type DockerConfig,
+  DRIVERS,
+  type PoolManagerConfig,
+  readDockerConfig,
+  readMaxWorkers,
+  tlsDirectoryIn,
+} from "./config.ts";
+import { startPoolManager } from "./main.ts";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+
+export type PoolManagerSettings = {
+  readonly driver: PoolManagerConfig["driver"];
+  /** Needed by the docker driver. */
+  readonly docker: DockerConfig | undefined;
+  /** The interpreter that has the worker's own packages; empty where none is needed. */
+  readonly python: string;
+  /** Workers of all projects together. */
+  readonly maxWorkers: number;
+};
+
+export const poolManager: EmbeddedService<PoolManagerSettings> = {
+  needs: ["secrets"],
+  readSettings(read, { dataDirectory, isMock }) {
+    const driver = read.choice("AIRLOCK_DRIVER", DRIVERS, "process");
+    const workerTls = join(tlsDirectoryIn(dataDirectory), "worker");
+    return {
+      driver,
+      docker: driver === "docker" ? readDockerConfig(read, dataDirectory, workerTls) : undefined,
+      python:
+        isMock || driver === "docker"
+          ? ""
+          : read.text("AIRLOCK_PYTHON", join(ROOT, ".venv", "bin", "python")),
+      maxWorkers: readMaxWorkers(read),
+    };
+  },
+  start: (site, settings, log) =>
+    startPoolManager(
+      {
+        ...settings,
+        listen: site.address("pool-manager"),
+        secretsAddress: site.address("secrets"),
+        projectsDirectory: site.projectsDirectory,
+        dataDirectory: site.dataDirectory,
+        runDirectory: site.runDirectory,
+        tlsDirectory: site.tlsDirectoryOf("pool-manager"),
+      },
+      log,
+    ),
+};

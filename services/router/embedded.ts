@@ -1,0 +1,33 @@
+import { join } from "node:path";
+import type { EmbeddedService } from "#common/service/embedded.ts";
+import { type RouterConfig, readMaxStoredBytes, readMaxUnfinished, readRetentionMs } from "./config.ts";
+import { startRouter } from "./main.ts";
+
+export type RouterSettings = Pick<
+  RouterConfig,
+  "database" | "maxUnfinished" | "maxStoredBytes" | "retentionMs" | "leavesRuns"
+>;
+
+export const router: EmbeddedService<RouterSettings> = {
+  needs: ["pool-manager", "sanitizer", "egress"],
+  readSettings: (read, { dataDirectory }) => ({
+    database: { kind: "sqlite", path: join(dataDirectory, "airlock.db") },
+    maxUnfinished: readMaxUnfinished(read),
+    maxStoredBytes: readMaxStoredBytes(read),
+    retentionMs: readRetentionMs(read),
+    // Containers outlive this process, and the next start goes on with them.
+    leavesRuns: read.optionalText("AIRLOCK_DRIVER") === "docker",
+  }),
+  start: (site, settings, log) =>
+    startRouter(
+      {
+        ...settings,
+        listen: site.address("router"),
+        poolManagerAddress: site.address("pool-manager"),
+        sanitizerAddress: site.address("sanitizer"),
+        egressAddress: site.address("egress"),
+        tlsDirectory: site.tlsDirectoryOf("router"),
+      },
+      log,
+    ),
+};
