@@ -12,6 +12,17 @@ import {
 } from "./paused-slots.ts";
 import type { Donation, WorkerPlaces } from "./places.ts";
 import {
+  adopted,
+  asked,
+  CLOSING,
+  DOWN,
+  desiredOf,
+  drained,
+  type PoolState,
+  resized,
+  wanted,
+} from "./pool-state.ts";
+import {
   byLoad,
   canServeAgain,
   holdOrWait,
@@ -74,23 +85,15 @@ export function createPool(parts: PoolParts): Pool {
   const { project, clock, log, keepsWorkers = false } = parts;
   const slots = new Set<Slot>();
   const queue: Claim[] = [];
-  // How many were asked for; 0 when the pool is down.
-  let asked = 0;
-  // Until somebody asks for a number: whoever had the workers that are taken over may have wanted more.
-  let keepsMore = false;
-  let draining = false;
-  let closed = false;
+  let state: PoolState = DOWN;
   let posture: Worker["posture"] = { layers: [], facts: [], packages: [] };
 
   const serving = () => [...slots].filter((slot) => slot.serving);
   const desired = () => {
     const takenOver = [...slots].filter((slot) => slot.isTakenOver && !slot.isRetired).length;
-    return keepsMore ? Math.max(asked, takenOver + starts.comingOver.size) : asked;
+    return desiredOf(state, takenOver + starts.comingOver.size);
   };
-  const ask = (replicas: number) => {
-    asked = replicas;
-    keepsMore = false;
-  };
+  const isClosing = () => state.kind === "closing";
   const lacking = () => Math.max(0, desired() - serving().length - starts.underWay());
   const longestWaitMs = () => clock.monotonicMs() - (queue[0]?.sinceMs ?? clock.monotonicMs());
   const slotOf = (claim: Claim) => [...slots].find((slot) => slot.claims.has(claim));
@@ -161,10 +164,7 @@ export function createPool(parts: PoolParts): Pool {
 
   /** Starts or retires workers until there are as many as there should be. */
   const reconcile = () => {
-    if (draining && queue.length === 0) {
-      draining = false;
-      ask(0);
-    }
+    if (state.kind === "draining" && queue.length === 0) state = asked(state, 0);
     for (const slot of slots) if (slot.wish !== undefined) grantWish(slot, slot.wish);
     const surplus = serving().sort(byLoad);
     surplus.length = Math.max(0, Math.min(surplus.length, surplus.length + starts.underWay() - desired()));
@@ -172,7 +172,7 @@ export function createPool(parts: PoolParts): Pool {
     for (const slot of slots) {
       // Of one that finishes what runs on it another one may be wanted meanwhile; it is there already.
       if (!slot.serving && canServeAgain(slot) && lacking() > 0) slot.serving = true;
-      if (slot.serving || (slot.isAwaiting && !closed)) continue;
+      if (slot.serving || (slot.isAwaiting && !isClosing())) continue;
       if (slot.claims.size === 0) end(slot);
       else if (!isBusy(slot)) slot.pausedSinceMs ??= clock.monotonicMs();
       if (slot.pausedSinceMs !== undefined) slot.isGivenUp = false;
@@ -207,15 +207,14 @@ export function createPool(parts: PoolParts): Pool {
       slot.wish = reason;
       reconcile();
     });
-    if (closed) slot.serving = false;
+    if (isClosing()) slot.serving = false;
     attaching.serve();
     dispatch();
   };
 
   /** Tells the queue why it waits for nothing, now; the next execution finds a pool that is down. */
   const refuse = (reason: AirlockError) => {
-    ask(0);
-    draining = false;
+    state = asked(state, 0);
     for (const claim of queue.splice(0)) claim.granted.reject(reason);
   };
 
@@ -282,7 +281,7 @@ export function createPool(parts: PoolParts): Pool {
   const slotWith = (workerId: string) => [...slots].find(({ worker }) => worker.id === workerId);
   const isComing = (workerId: string) => starts.comingOver.has(workerId);
   // One that was left to the next pool-manager lives on, for all that is known here.
-  const missing = () => (closed ? stopping() : new AirlockError("worker_lost", "The worker is gone."));
+  const missing = () => (isClosing() ? stopping() : new AirlockError("worker_lost", "The worker is gone."));
   const attaching = createAttaching({ slot: slotWith, isComing, seat, missing });
   const ends = createWorkerEnds(parts, () => reconcile());
   const starts = createWorkerStarts(parts, {
@@ -319,12 +318,11 @@ export function createPool(parts: PoolParts): Pool {
   return {
     acquire(defaultReplicas, executionId) {
       const claim = newClaim(executionId, clock.monotonicMs());
-      if (closed) {
+      if (isClosing()) {
         claim.granted.reject(stopping());
         return leaseOf(claim);
       }
-      draining = false;
-      if (asked === 0) ask(defaultReplicas);
+      state = wanted(state, defaultReplicas);
       queue.push(claim);
       dispatch();
       return leaseOf(claim);
@@ -340,25 +338,22 @@ export function createPool(parts: PoolParts): Pool {
     },
     take(replicas, workerId, takeOver) {
       starts.takeOver(workerId, takeOver);
-      asked = Math.max(asked, replicas);
-      keepsMore = true;
-      // What it lacks is started once these are seen to be well.
+      state = adopted(state, replicas);
+      // Missing workers are started after the adopted ones have proved healthy.
     },
     up(replicas) {
-      draining = false;
-      ask(replicas);
-      // Whoever asks by hand has perhaps mended it.
+      state = asked(state, replicas);
+      // An operator who asks by hand has perhaps mended what kept workers from starting.
       starts.hurry();
       dispatch();
     },
     resize(replicas) {
-      if (asked === 0 || draining) return;
-      if (replicas === 0) draining = true;
-      else ask(replicas);
-      dispatch();
+      const before = state;
+      state = resized(before, replicas);
+      if (before.kind === "up") dispatch();
     },
     down() {
-      draining = true;
+      state = drained(state);
       reconcile();
     },
     roll(reason) {
@@ -371,15 +366,16 @@ export function createPool(parts: PoolParts): Pool {
         queueDepth: queue.length,
         longestWaitMs: longestWaitMs(),
         desired: desired(),
-        draining,
+        draining: state.kind === "draining",
         posture,
         // A start that is under way in a pool that goes down is given up as soon as it is ready.
         detail:
-          (draining || desired() === 0) && starts.underWay() > 0 ? "" : starts.detail() || place.reason(),
+          (state.kind === "draining" || desired() === 0) && starts.underWay() > 0
+            ? ""
+            : starts.detail() || place.reason(),
       }),
     async close(graceMs) {
-      closed = true;
-      ask(0);
+      state = CLOSING;
       for (const claim of queue.splice(0)) {
         claim.granted.reject(stopping());
       }
