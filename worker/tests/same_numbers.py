@@ -49,6 +49,25 @@ set_result([[id(each) for each in few] for few in kept])
 import asyncio, csv, decimal, email.message, pdb, sqlite3, tarfile, unittest, xml.dom.minidom
 set_result([hash(each) for each in {*(type(f"K{n}", (), {}) for n in range(20)), *(object() for _ in range(20))}])
 """,
+    "after many imports": """
+import json, re, decimal, fractions, datetime, statistics, collections, itertools, csv, io, sqlite3, logging, asyncio
+import subprocess, concurrent.futures, tempfile, uuid, email, http.client, urllib.request, xml.etree.ElementTree
+class Row:
+    __slots__ = ("name", "amount", "month")
+    def __init__(self, name, amount, month): self.name, self.amount, self.month = name, amount, month
+rows = {Row(f"r{n}", 0.1 * n, n % 12) for n in range(300)}
+set_result([sum(row.amount for row in rows), [id(row) for row in rows]])
+""",
+    "abstract classes that get new members": """
+import collections.abc, numbers
+class Other: pass
+kinds = [getattr(collections.abc, name) for name in collections.abc.__all__] + [numbers.Number, numbers.Real]
+found = [isinstance(each, kind) for each in (Other(), 5, "text", [], {}, {1}) for kind in kinds]
+for kind in kinds: kind.register(type("Member", (), {}))
+found += [isinstance(each, kind) for each in (Other(), 5, "text", [], {}, {1}) for kind in kinds]
+more = [{Other() for _ in range(300)}, {float("nan") for _ in range(60)}]
+set_result([found, [[id(each) for each in some] for some in more]])
+""",
     "what was there before, taken away": """
 import dataclasses, enum, linecache, re, sys, warnings
 re.purge(); linecache.clearcache(); warnings.resetwarnings()

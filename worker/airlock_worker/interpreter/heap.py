@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import gc
 import mmap
+import sys
 from collections import Counter
 from collections.abc import Iterator
 
@@ -108,6 +109,11 @@ _SWITCH_ASIDE = tuple((domain, ctypes.byref(each)) for domain, each in zip(_DOMA
 _SWITCH_BACK = tuple((domain, ctypes.byref(each)) for domain, each in zip(_DOMAINS, _USUAL, strict=True))
 
 
+# The cache of attributes holds the names that were asked for, and it alone holds those that C code makes for a call
+# (`__subclasses__`). Which other name pushes such a name out, and leaves a free place, follows their addresses.
+_clear_type_cache = getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache
+
+
 class _Mallinfo(ctypes.Structure):
     _fields_ = [
         (name, ctypes.c_int)
@@ -132,6 +138,7 @@ class Heap:
 
     def begin_anew(self) -> None:
         """Leaves all memory behind that was used so far. Not in a run child, since it takes milliseconds."""
+        _clear_type_cache()
         gc.collect()
         self._line = _take_gaps()
         if not self._line:
@@ -170,6 +177,7 @@ class Heap:
     def settle(self, blocks: tuple[int, ...], after_aside: bool = False) -> None:
         """In a run child: leaves behind what it and the template have used of the new memory, and `blocks` of each
         pool. `after_aside`: also what was taken aside since the last time."""
+        _clear_type_cache()
         gc.collect()
         if not self._line:
             return

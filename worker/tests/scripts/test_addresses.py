@@ -80,6 +80,23 @@ set_result([[hash(each) for each in {*things, *(type(f"K{n}", (), {}) for n in r
     assert results[0] is not None and len(set(results)) == 1
 
 
+# What the cache of attributes holds alone is freed in the middle of the imports, by a name that pushes it out.
+IMPORTS_OF_PACKAGES = """
+import json, asyncio, urllib.request, pandas, numpy
+class Row:
+    __slots__ = ("name", "amount", "month")
+    def __init__(self, name, amount, month): self.name, self.amount, self.month = name, amount, month
+rows = {Row(f"r{n}", n, n % 12) for n in range(300)}
+set_result([sum(1 / (row.amount + 1) for row in rows), [id(row) for row in rows]])
+"""
+
+
+async def test_imports_after_packages_are_the_same_in_forty_runs() -> None:
+    async with worker("--import-of", "pandas") as target:
+        results = [(await target.run(IMPORTS_OF_PACKAGES)).result for _ in range(40)]
+    assert results[0] is not None and len(set(results)) == 1
+
+
 async def test_the_next_addresses_do_not_depend_on_the_worker_and_its_past() -> None:
     results: list[str | None] = []
     for token in ("short-one", "a-token-of-this-project", "a long one " * 40):
