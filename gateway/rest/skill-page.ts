@@ -57,6 +57,8 @@ curl -s ${baseUrl}/executions/EXECUTION_ID/respond -H 'content-type: application
 curl -s -X POST ${baseUrl}/executions/EXECUTION_ID/cancel
 \`\`\`
 
+\`respond?wait=20\` answers with what came of it, as a poll does: one call for each question.
+
 ## In the script
 
 Nothing to import:
