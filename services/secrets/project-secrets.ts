@@ -60,7 +60,10 @@ export function createProjectSecrets(
       const found = await Promise.all(
         catalogue.list().map(async (entry) => ({
           project: entry.name,
-          problem: isUsable(entry) ? await problemOf(entry) : "",
+          // An unforeseen error of one project hides no mistake of another.
+          problem: isUsable(entry)
+            ? await problemOf(entry).catch(() => "Its secrets cannot be checked now.")
+            : "",
         })),
       );
       return found.filter(({ problem }) => problem !== "");

@@ -5,7 +5,8 @@ export function envSource(env: Readonly<Record<string, string | undefined>>): Se
   return {
     isRemote: false,
     async read(name) {
-      const value = env[name];
+      // What every object has, such as `toString`, is no variable.
+      const value = Object.hasOwn(env, name) ? env[name] : undefined;
       if (value === undefined) throw new UnresolvedSecret(`the environment variable ${name} is not set`);
       return value;
     },

@@ -14,3 +14,25 @@ it.each([
   expect(text).toMatch(/^sid="\[REDACTED.*\]";$/);
   expect(text).not.toContain("rich");
 });
+
+// `re.escape`, and files of CSV that have no quotes.
+it.each(["Qw8\tzRt5#Kp9x", "line1Kz9!q\nline2Qw8#r", "Wv7 k\rPq5#x!2"])(
+  "a backslash before a blank or a line end is read as that: %j",
+  (secret) => {
+    for (const written of [secret.replace(/\W/g, "\\$&"), JSON.stringify(secret.replace(/\W/g, "\\$&"))]) {
+      const redactor = new TextRedactor(compileNeedles([secret]));
+      const pieces = [...redactor.push(Buffer.from(`(${written})`)), ...redactor.end(false).pieces];
+      expect(Buffer.concat(pieces).toString()).toMatch(/^\("?\[REDACTED[\s\S]{0,9}\]"?\)$/);
+    }
+  },
+);
+
+it("hexadecimal digits of UTF-16 are found", () => {
+  const redactor = new TextRedactor(compileNeedles(["Xq7kP2mZ9vL4"]));
+  const hex = Buffer.from("Xq7kP2mZ9vL4", "utf16le").toString("hex");
+  const pieces = [
+    ...redactor.push(Buffer.from(`0x${hex.toUpperCase()} ${hex}`)),
+    ...redactor.end(false).pieces,
+  ];
+  expect(Buffer.concat(pieces).toString()).toMatch(/^0x\[REDACTED\] \[REDACTED\]$/);
+});

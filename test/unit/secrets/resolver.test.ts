@@ -56,6 +56,8 @@ describe("references", () => {
 
   it.each([
     ["${env:MISSING}", "start_failed", "is not set"],
+    ["${env:toString}", "start_failed", "is not set"],
+    ["${env:__proto__}", "start_failed", "is not set"],
     ["${file:missing}", "start_failed", "does not exist"],
     ["${file:.}", "start_failed", "not a regular file"],
     ["${file:/dev/zero}", "start_failed", "not a regular file"],

@@ -16,7 +16,8 @@ for (let digit = 0; digit < 16; digit++) {
 /** By the byte behind a backslash: what both stand for, and whether more bytes belong to them. */
 export const SINGLES = new Int8Array(256).fill(NO_ESCAPE);
 export const MAY_BE_LONG = new Uint8Array(256);
-// A shell escapes blanks as well.
+// A shell escapes blanks as well, and regular expressions escape all of these.
+for (const byte of [0x09, 0x0a, 0x0d]) SINGLES[byte] = byte;
 for (let byte = 0x20; byte < 0x7f; byte++) if (!isLetterOrDigit(byte)) SINGLES[byte] = byte;
 for (const [letter, code] of SHORT_ESCAPES) SINGLES[letter] = code;
 for (const byte of Buffer.from("uUx01234567\\")) MAY_BE_LONG[byte] = 1;

@@ -1,4 +1,4 @@
-import { HEX_DIGIT, isLetterOrDigit } from "./escape-bytes.ts";
+import { HEX_DIGIT, isLetterOrDigit, SINGLES } from "./escape-bytes.ts";
 import { ENTITIES, LONGEST_ENTITY, SHORT_ESCAPES } from "./escape-names.ts";
 
 /** How many escapings may lie over each other: JSON in JSON in a URL has three. */
@@ -151,10 +151,9 @@ export class EscapeReader {
       return false;
     }
     if (!isRead) return true;
-    // With 3, 5, 6 or 7 backslashes the character itself was escaped as well, which only signs are.
+    // With 3, 5, 6 or 7 backslashes the character itself was escaped as well, which only signs, blanks and line ends are.
     const isOnce = (length & (length - 1)) === 0;
-    if (isOnce || (this.#code >= SPACE && this.#code < 0x7f && !isLetterOrDigit(this.#code)))
-      this.#found(BACKSLASH);
+    if (isOnce || (this.#code < 0x80 && SINGLES[this.#code] === this.#code)) this.#found(BACKSLASH);
     return true;
   }
 
@@ -272,7 +271,8 @@ export class EscapeReader {
       default:
         if (short !== undefined) return this.#is(short, next);
         if (second >= 0x30 && second <= 0x37) return this.#octal(layers, second - 0x30, next);
-        return second >= SPACE && second < 0x7f && !isLetterOrDigit(second) && this.#is(second, next);
+        // The other reader knows blanks and line ends, too.
+        return second < 0x80 && SINGLES[second] === second && this.#is(second, next);
     }
   }
 

@@ -33,16 +33,21 @@ export class Matches {
       if (reading && !reading.covers(length)) return true;
       const start = reading ? reading.startOf(length) : position + at - length;
       let isNeedle = false;
+      let isCovered = false;
       for (const needle of this.#sameBytes[pattern] as readonly number[]) {
         const check = this.#checks[needle];
-        if (check?.kind === "piece" && this.#isInPiece(check.of, start, position + at)) return true;
+        if (check?.kind === "piece" && this.#isInPiece(check.of, start, position + at)) {
+          // Another stretch that begins alike may go on for longer.
+          isCovered = true;
+          continue;
+        }
         const isCompared = check && !(check.kind === "piece" && reading);
         if (isCompared && !isAll && !isKnownBehind(check, bytes, at, length)) return false;
         isNeedle = this.#note(needle, start, position + at, reading) || isNeedle;
         // Of the pieces that begin alike the longest counts.
         if (isNeedle && check?.kind !== "piece") return true;
       }
-      if (isNeedle) return true;
+      if (isNeedle || isCovered) return true;
       // A shorter needle may end here as well.
       while ((depth[suffix] as number) > length) suffix = fail[suffix] as number;
     }

@@ -195,6 +195,8 @@ function addEncoded(needles: NeedleList, { text, source }: Text): void {
   for (const form of jsonForms(text)) addBase64(Buffer.from(form));
   // Shells of Windows take their commands so.
   addBase64(Buffer.from(text, "utf16le"));
+  // SQL Server shows its texts so as bytes.
+  addHex(Buffer.from(text, "utf16le"));
   addNested(bytes);
   if (meant && isHex(text.replaceAll("-", ""))) addNested(meant);
 }
