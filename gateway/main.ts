@@ -2,7 +2,7 @@ import type { Registry } from "prom-client";
 import { openEdges } from "#common/grpc/edges.ts";
 import type { Log } from "#common/service/log.ts";
 import { runService } from "#common/service/run-service.ts";
-import { connectBackend } from "./backends/grpc.ts";
+import { connectBackends } from "./backends/grpc/backends.ts";
 import { type GatewayConfig, readGatewayConfig } from "./config.ts";
 import { type RunningGateway, serve } from "./serve.ts";
 
@@ -16,7 +16,7 @@ export async function startGateway(
   hosted: readonly Registry[] = [],
 ): Promise<RunningGateway> {
   const edges = await openEdges("gateway", config, log);
-  return await serve(config, connectBackend(config, edges), log, hosted);
+  return await serve(config, connectBackends(config, edges), log, hosted);
 }
 
 if (import.meta.main) await runService("gateway", readGatewayConfig, startGateway);

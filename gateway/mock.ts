@@ -1,8 +1,8 @@
 import type { Log } from "#common/service/log.ts";
-import { createMockBackend } from "./backends/mock.ts";
+import { createMockBackends } from "./backends/mock/backends.ts";
 import { type ListenAt, type RunningGateway, serve } from "./serve.ts";
 
 /** Serves the REST contract from memory, for people who integrate an agent and want no Python. */
 export function startMockGateway(listenAt: ListenAt, log: Log): Promise<RunningGateway> {
-  return serve(listenAt, createMockBackend(), log);
+  return serve(listenAt, createMockBackends(), log);
 }

@@ -6,7 +6,7 @@ import { isIn } from "#common/service/listen-address.ts";
 import type { Log } from "#common/service/log.ts";
 import { createProcessRegistry } from "#common/service/metrics-server.ts";
 import type { RunningService } from "#common/service/run-service.ts";
-import type { Backend } from "./backends/backend.ts";
+import type { Backends } from "./backends/backends.ts";
 import { STALLED_AFTER_MS } from "./rest/answers/stalled-answers.ts";
 import { buildApp } from "./rest/app.ts";
 
@@ -26,16 +26,16 @@ export type ListenAt = {
 // A client may be sending on an idle connection at the moment the gateway stops.
 const LINGER_MS = 100;
 
-/** Serves REST over `backend`, which it owns from here. Rejects when the port cannot be bound. */
+/** Serves REST over `backends`, which it owns from here. Rejects when the port cannot be bound. */
 export async function serve(
   { host, port, exceptNetwork, hostNames = [], stalledAfterMs = STALLED_AFTER_MS }: ListenAt,
-  backend: Backend,
+  backends: Backends,
   log: Log,
   hosted: readonly Registry[] = [],
 ): Promise<RunningGateway> {
   const drain = createDrain();
   const registry = createProcessRegistry(hosted);
-  const app = await buildApp({ backend, drain, registry, log, stalledAfterMs, host, hostNames });
+  const app = await buildApp({ backends, drain, registry, log, stalledAfterMs, host, hostNames });
   if (exceptNetwork !== undefined) {
     app.server.prependListener("connection", (socket) => {
       if (socket.localAddress === undefined || isIn(socket.localAddress, exceptNetwork)) socket.destroy();
@@ -57,7 +57,7 @@ export async function serve(
       const force = setTimeout(() => app.server.closeAllConnections(), graceMs);
       await app.close();
       clearTimeout(force);
-      backend.close();
+      backends.close();
     },
   };
 }

@@ -3,7 +3,7 @@ import type { Registry } from "prom-client";
 import { awaitTurn } from "#common/http/pipelined-requests.ts";
 import type { Drain } from "#common/service/drain.ts";
 import type { Log } from "#common/service/log.ts";
-import type { Backend } from "../backends/backend.ts";
+import type { Backends } from "../backends/backends.ts";
 import { refuseAmbiguous } from "./ambiguous-requests.ts";
 import { boundAnswers } from "./answers/answers.ts";
 import { acceptJsonBodies } from "./body/body.ts";
@@ -26,7 +26,7 @@ const CHECK_INTERVAL_MS = 5_000;
 const MAX_HEADER_BYTES = 16 * 1024;
 
 export type AppParts = {
-  readonly backend: Backend;
+  readonly backends: Backends;
   readonly drain: Drain;
   readonly registry: Registry;
   readonly log: Log;
@@ -37,9 +37,9 @@ export type AppParts = {
   readonly hostNames: readonly string[];
 };
 
-/** The REST edge over `backend`, ready to listen. */
+/** The REST edge over `backends`, ready to listen. */
 export async function buildApp({
-  backend,
+  backends,
   drain,
   registry,
   log,
@@ -85,7 +85,7 @@ export async function buildApp({
   acceptJsonBodies(app);
   readQueryNumbers(app);
   const documents = describeLazily(registry, log, (described) => addRoutes(described, parts));
-  const parts: RouteParts = { backend, drain, documents };
+  const parts: RouteParts = { backends, drain, documents };
   addRoutes(app, parts);
   await app.ready();
   return app;

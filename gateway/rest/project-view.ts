@@ -1,5 +1,5 @@
 import { type Project, type ProjectLimits, ProjectStatus } from "#proto/pool_manager.ts";
-import type { ProjectView } from "../backends/backend.ts";
+import type { ProjectView } from "../use-cases/projects.ts";
 import type { ProjectDetails, ProjectState, ProjectSummary } from "./schemas/project.ts";
 
 const MIB = 1024 * 1024;

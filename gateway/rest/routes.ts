@@ -1,6 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import type { Drain } from "#common/service/drain.ts";
-import type { Backend } from "../backends/backend.ts";
+import type { Backends } from "../backends/backends.ts";
 import { deadLetterRoutes } from "./routes/dead-letters.ts";
 import { type Documents, documentRoutes } from "./routes/documents.ts";
 import { executeRoute } from "./routes/execute.ts";
@@ -12,20 +12,20 @@ import { projectRoutes } from "./routes/projects.ts";
 import { redactionsRoute } from "./routes/redactions.ts";
 
 export type RouteParts = {
-  readonly backend: Backend;
+  readonly backends: Backends;
   readonly drain: Drain;
   readonly documents: Documents;
 };
 
 /** Every route of the REST contract. */
-export function addRoutes(app: FastifyInstance, { backend, drain, documents }: RouteParts): void {
-  executeRoute(app, backend, drain);
-  executionRoutes(app, backend, drain);
-  executionListRoute(app, backend);
-  redactionsRoute(app, backend);
-  deadLetterRoutes(app, backend);
-  projectRoutes(app, backend);
-  healthRoutes(app, backend);
-  documentRoutes(app, backend, documents);
+export function addRoutes(app: FastifyInstance, { backends, drain, documents }: RouteParts): void {
+  executeRoute(app, backends.router, drain);
+  executionRoutes(app, backends.router, drain);
+  executionListRoute(app, backends.router);
+  redactionsRoute(app, backends.router);
+  deadLetterRoutes(app, backends.router);
+  projectRoutes(app, backends);
+  healthRoutes(app, backends);
+  documentRoutes(app, backends, documents);
   frontPageRoute(app);
 }

@@ -1,44 +1,27 @@
 import { Readable } from "node:stream";
 import type { FastifyReply } from "fastify";
-import { hasCode } from "#common/errors.ts";
 import type { Drain } from "#common/service/drain.ts";
 import type { OutputFrom } from "#proto/router.ts";
-import type { Backend } from "../../backends/backend.ts";
+import type { RouterBackend } from "../../backends/router.ts";
 import {
   type ExecutionForm,
   executionText,
   type ShownExecution,
 } from "../../execution-text/execution-text.ts";
+import { holdExecution } from "../../use-cases/executions.ts";
 import { backendCall } from "../request/backend-call.ts";
 import { countAnswer } from "./answers.ts";
 
-/**
- * The execution, held until it needs attention, has ended, or `waitMs` are over. Long polls end at once, with what there is,
- * when the gateway is about to stop.
- */
-export async function holdExecution(
-  backend: Backend,
+/** Holds a long poll for the client of `reply`; the bytes of a large execution count as that answer's. */
+export function hold(
+  router: RouterBackend,
   drain: Drain,
   reply: FastifyReply,
-  id: string,
-  waitMs: number,
-  outputFrom?: OutputFrom,
+  poll: { readonly id: string; readonly waitMs: number; readonly outputFrom?: OutputFrom | undefined },
 ): Promise<ShownExecution> {
   const call = backendCall(reply);
-  const gone = call.signal;
-  const room = (bytes: number) => reply.answerHold.reserve(bytes, gone);
-  if (waitMs === 0 || drain.begun) return backend.getExecution(id, 0, call, room, outputFrom);
-  const hold = new AbortController();
-  gone.addEventListener("abort", () => hold.abort(), { once: true });
-  const release = drain.onBegin(() => hold.abort());
-  try {
-    return await backend.getExecution(id, waitMs, { ...call, signal: hold.signal }, room, outputFrom);
-  } catch (error) {
-    if (!drain.begun || !hasCode(error, "cancelled")) throw error;
-    return await backend.getExecution(id, 0, call, room, outputFrom);
-  } finally {
-    release();
-  }
+  const room = (bytes: number) => reply.answerHold.reserve(bytes, call.signal);
+  return holdExecution(router, drain, poll, call, room);
 }
 
 export async function sendExecution(

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import { DEAD_LETTER_REASONS, endReasonFromProto, statusFromProto } from "#common/execution-names.ts";
 import type { DeadLetter } from "#proto/router.ts";
-import type { Backend } from "../../backends/backend.ts";
+import type { RouterBackend } from "../../backends/router.ts";
 import { backendCall } from "../request/backend-call.ts";
 import { executionId } from "../request/execution-id.ts";
 import {
@@ -22,7 +22,7 @@ const DEFAULT_LIMIT = 50;
 const tags = ["operation"];
 
 /** What could not be finished for Airlock's own fault: for operators. */
-export function deadLetterRoutes(app: FastifyInstance, backend: Backend): void {
+export function deadLetterRoutes(app: FastifyInstance, router: RouterBackend): void {
   app.get<{ Querystring: DeadLetterQuery }>(
     "/dead-letters",
     {
@@ -44,7 +44,7 @@ export function deadLetterRoutes(app: FastifyInstance, backend: Backend): void {
     },
     async (request, reply): Promise<DeadLetterList> => {
       const { project = "", limit = DEFAULT_LIMIT, cursor = "" } = request.query;
-      const page = await backend.listDeadLetters({ project, limit, cursor }, backendCall(reply));
+      const page = await router.listDeadLetters({ project, limit, cursor }, backendCall(reply));
       return { dead_letters: page.deadLetters.map(listed), next_cursor: page.nextCursor || null };
     },
   );
@@ -86,7 +86,7 @@ export function deadLetterRoutes(app: FastifyInstance, backend: Backend): void {
     async (request, reply) => {
       const id = executionId(request.params);
       const again = request.body.again ?? false;
-      const retried = await backend.retryDeadLetter({ executionId: id, again }, backendCall(reply));
+      const retried = await router.retryDeadLetter({ executionId: id, again }, backendCall(reply));
       const pollUrl = `/executions/${retried.executionId}`;
       reply.code(202).header("location", pollUrl);
       return {

@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { FastifyInstance } from "fastify";
 import type { Registry } from "prom-client";
-import type { Backend } from "../../backends/backend.ts";
+import type { Backends } from "../../backends/backends.ts";
+import { listProjects } from "../../use-cases/projects.ts";
 import { backendCall } from "../request/backend-call.ts";
 import { baseUrl } from "../request/base-url.ts";
 import { problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
@@ -24,7 +25,7 @@ export type Documents = {
 };
 
 /** What describes this instance: for agents, for programs, for monitoring. */
-export function documentRoutes(app: FastifyInstance, backend: Backend, documents: Documents): void {
+export function documentRoutes(app: FastifyInstance, backends: Backends, documents: Documents): void {
   app.get(
     "/openapi.json",
     {
@@ -57,7 +58,7 @@ export function documentRoutes(app: FastifyInstance, backend: Backend, documents
       },
     },
     async (request, reply) => {
-      const listed = await backend.listProjects(backendCall(reply));
+      const listed = await listProjects(backends, backendCall(reply));
       const usable = listed.filter(({ problem, held }) => problem === "" && held !== true);
       reply.type("text/markdown; charset=utf-8");
       return skillPage(baseUrl(request), usable);

@@ -4,9 +4,10 @@ import type { SchemaProblem } from "#common/projects/schema-problems.ts";
 import type { Drain } from "#common/service/drain.ts";
 import { settingNameProblem } from "#common/submission/limits.ts";
 import { ExecutionStatus } from "#proto/execution.ts";
-import type { Backend, BackendChange, Submitted } from "../../backends/backend.ts";
+import type { BackendChange } from "../../backends/call.ts";
+import type { RouterBackend, Submitted } from "../../backends/router.ts";
 import type { ShownExecution } from "../../execution-text/execution-text.ts";
-import { holdExecution, sendExecution } from "../answers/send-execution.ts";
+import { hold, sendExecution } from "../answers/send-execution.ts";
 import { dropBody } from "../body/body.ts";
 import { InvalidFields } from "../problems.ts";
 import { backendCall } from "../request/backend-call.ts";
@@ -31,7 +32,7 @@ const headers = {
   },
 } as const;
 
-export function executeRoute(app: FastifyInstance, backend: Backend, drain: Drain): void {
+export function executeRoute(app: FastifyInstance, router: RouterBackend, drain: Drain): void {
   app.post<{ Body: ExecuteBody; Querystring: ExecuteQuery }>(
     "/execute",
     {
@@ -73,7 +74,7 @@ export function executeRoute(app: FastifyInstance, backend: Backend, drain: Drai
       },
     },
     async (request, reply) => {
-      const { executionId, status, replayed } = await accept(request, backend, backendCall(reply));
+      const { executionId, status, replayed } = await accept(request, router, backendCall(reply));
       dropBody(request);
       const { wait, result } = request.query;
       const pollUrl = `/executions/${executionId}`;
@@ -82,7 +83,7 @@ export function executeRoute(app: FastifyInstance, backend: Backend, drain: Drai
       const outcome =
         wait === undefined
           ? undefined
-          : await outcomeWithin(wait * 1_000, { backend, drain, reply, executionId });
+          : await outcomeWithin(wait * 1_000, { router, drain, reply, executionId });
       if (outcome && !isUnderWay(outcome)) {
         return sendExecution(reply, outcome, { resultAsText: result === "text", pollUrl });
       }
@@ -99,13 +100,13 @@ export function executeRoute(app: FastifyInstance, backend: Backend, drain: Drai
 /** A function of its own, so that what it holds of the body is gone when it returns. */
 async function accept(
   request: FastifyRequest<{ Body: ExecuteBody }>,
-  backend: Backend,
+  router: RouterBackend,
   call: BackendChange,
 ): Promise<Submitted> {
   const { project, code, timeout, settings = {} } = request.body;
   const problems = badTexts(project, code, settings);
   if (problems.length > 0) throw new InvalidFields(problems);
-  return await backend.submit(
+  return await router.submit(
     {
       project,
       code,
@@ -129,14 +130,14 @@ function isUnderWay({ status }: ShownExecution): boolean {
 async function outcomeWithin(
   waitMs: number,
   {
-    backend,
+    router,
     drain,
     reply,
     executionId,
-  }: { backend: Backend; drain: Drain; reply: FastifyReply; executionId: string },
+  }: { router: RouterBackend; drain: Drain; reply: FastifyReply; executionId: string },
 ): Promise<ShownExecution | undefined> {
   try {
-    return await holdExecution(backend, drain, reply, executionId, Math.round(waitMs));
+    return await hold(router, drain, reply, { id: executionId, waitMs: Math.round(waitMs) });
   } catch {
     return undefined;
   }
@@ -155,8 +156,11 @@ function badTexts(
   const problems = [textProblem("project", project), textProblem("code", code)];
   for (const [name, value] of Object.entries(settings)) {
     const field = `settings.${name.replaceAll("\0", "\\0")}`;
-    const message = settingNameProblem(name);
-    if (message) problems.push({ field, message });
+    const unusable = settingNameProblem(name);
+    if (unusable) {
+      const message = `has a name that cannot be used: "${name.replaceAll("\0", "\\0")}" ${unusable}`;
+      problems.push({ field: "settings", message });
+    }
     const nameProblem = textProblem(field, name);
     if (nameProblem) problems.push({ field, message: `is not an allowed name: it ${nameProblem.message}` });
     problems.push(textProblem(field, value));

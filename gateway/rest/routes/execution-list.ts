@@ -1,7 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import { endReasonFromProto, statusFromProto, statusToProto } from "#common/execution-names.ts";
 import { ExecutionStatus, type ExecutionSummary } from "#proto/execution.ts";
-import type { Backend } from "../../backends/backend.ts";
+import type { RouterBackend } from "../../backends/router.ts";
 import { backendCall } from "../request/backend-call.ts";
 import { EXECUTION_LIST, type ExecutionList, LIST_QUERY, type ListQuery } from "../schemas/execution-list.ts";
 import { EXECUTION_LIST_LINKS } from "../schemas/links.ts";
@@ -9,7 +9,7 @@ import { problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
 
 const DEFAULT_LIMIT = 50;
 
-export function executionListRoute(app: FastifyInstance, backend: Backend): void {
+export function executionListRoute(app: FastifyInstance, router: RouterBackend): void {
   app.get<{ Querystring: ListQuery }>(
     "/executions",
     {
@@ -31,7 +31,7 @@ export function executionListRoute(app: FastifyInstance, backend: Backend): void
     },
     async (request, reply): Promise<ExecutionList> => {
       const { project = "", status, limit = DEFAULT_LIMIT, cursor = "", retry_of } = request.query;
-      const page = await backend.listExecutions(
+      const page = await router.listExecutions(
         {
           project,
           status: status === undefined ? ExecutionStatus.UNSPECIFIED : statusToProto(status),

@@ -1,8 +1,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Drain } from "#common/service/drain.ts";
-import type { Backend, BackendChange } from "../../backends/backend.ts";
+import type { BackendChange } from "../../backends/call.ts";
+import type { RouterBackend } from "../../backends/router.ts";
 import type { ShownExecution } from "../../execution-text/execution-text.ts";
-import { holdExecution, sendExecution } from "../answers/send-execution.ts";
+import { hold, sendExecution } from "../answers/send-execution.ts";
 import { dropBody } from "../body/body.ts";
 import { InvalidFields } from "../problems.ts";
 import { backendCall } from "../request/backend-call.ts";
@@ -28,7 +29,7 @@ const found = {
   content: { "application/json": { schema: EXECUTION } },
 } as const;
 
-export function executionRoutes(app: FastifyInstance, backend: Backend, drain: Drain): void {
+export function executionRoutes(app: FastifyInstance, router: RouterBackend, drain: Drain): void {
   app.get<{ Params: ExecutionParams; Querystring: ReadQuery }>(
     "/executions/:execution_id",
     {
@@ -51,7 +52,7 @@ export function executionRoutes(app: FastifyInstance, backend: Backend, drain: D
       const waitMs = Math.round((request.query.wait ?? 0) * 1_000);
       const { stdout_from: stdout = 0, stderr_from: stderr = 0 } = request.query;
       const from = stdout > 0 || stderr > 0 ? { stdout, stderr } : undefined;
-      const execution = await holdExecution(backend, drain, reply, id, waitMs, from);
+      const execution = await hold(router, drain, reply, { id, waitMs, outputFrom: from });
       return sendExecution(reply, execution, { resultAsText: request.query.result === "text" });
     },
   );
@@ -82,10 +83,10 @@ export function executionRoutes(app: FastifyInstance, backend: Backend, drain: D
       },
     },
     async (request, reply) => {
-      const answered = await answer(request, backend, backendCall(reply));
+      const answered = await answer(request, router, backendCall(reply));
       dropBody(request);
       const { wait = 0, result } = request.query;
-      const execution = wait > 0 ? await laterThan(answered, wait, { backend, drain, reply }) : answered;
+      const execution = wait > 0 ? await laterThan(answered, wait, { router, drain, reply }) : answered;
       return sendExecution(reply, execution, { resultAsText: result === "text" });
     },
   );
@@ -109,7 +110,7 @@ export function executionRoutes(app: FastifyInstance, backend: Backend, drain: D
       },
     },
     async (request, reply) =>
-      sendExecution(reply, await backend.cancel(executionId(request.params), backendCall(reply))),
+      sendExecution(reply, await router.cancel(executionId(request.params), backendCall(reply))),
   );
 }
 
@@ -120,10 +121,13 @@ export function executionRoutes(app: FastifyInstance, backend: Backend, drain: D
 async function laterThan(
   answered: ShownExecution,
   waitSeconds: number,
-  { backend, drain, reply }: { backend: Backend; drain: Drain; reply: FastifyReply },
+  { router, drain, reply }: { router: RouterBackend; drain: Drain; reply: FastifyReply },
 ): Promise<ShownExecution> {
   try {
-    return await holdExecution(backend, drain, reply, answered.executionId, Math.round(waitSeconds * 1_000));
+    return await hold(router, drain, reply, {
+      id: answered.executionId,
+      waitMs: Math.round(waitSeconds * 1_000),
+    });
   } catch {
     return answered;
   }
@@ -132,11 +136,11 @@ async function laterThan(
 /** A function of its own, so that what it holds of the body is gone when it returns. */
 async function answer(
   request: FastifyRequest<{ Params: ExecutionParams; Body: RespondBody }>,
-  backend: Backend,
+  router: RouterBackend,
   call: BackendChange,
 ): Promise<ShownExecution> {
   const { response, llm_request_id: llmRequestId } = request.body;
   const problem = textProblem("response", response);
   if (problem) throw new InvalidFields([problem]);
-  return await backend.respond({ executionId: executionId(request.params), llmRequestId, response }, call);
+  return await router.respond({ executionId: executionId(request.params), llmRequestId, response }, call);
 }

@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { AirlockError } from "#common/errors.ts";
 import type { Dependency } from "#proto/readiness.ts";
-import type { Backend, BackendCall } from "../../backends/backend.ts";
+import type { Backends } from "../../backends/backends.ts";
+import type { BackendCall } from "../../backends/call.ts";
 import { type Problem, problemHeaders, toProblem } from "../problems.ts";
 import { backendCall } from "../request/backend-call.ts";
 import { HEALTH, READINESS } from "../schemas/health.ts";
@@ -10,7 +11,7 @@ import { problemResponses } from "../schemas/problem.ts";
 const LIST_MS = 2_000;
 const tags = ["operation"];
 
-export function healthRoutes(app: FastifyInstance, backend: Backend): void {
+export function healthRoutes(app: FastifyInstance, backends: Backends): void {
   app.get(
     "/health",
     {
@@ -44,8 +45,8 @@ export function healthRoutes(app: FastifyInstance, backend: Backend): void {
     },
     async (_request, reply: FastifyReply) => {
       const [dependencies, broken] = await Promise.all([
-        backend.readiness(),
-        brokenProjects(backend, backendCall(reply)),
+        backends.readiness(),
+        brokenProjects(backends, backendCall(reply)),
       ]);
       const missing = dependencies.filter(({ ready }) => !ready);
       const services = Object.fromEntries(
@@ -60,9 +61,9 @@ export function healthRoutes(app: FastifyInstance, backend: Backend): void {
 }
 
 /** By name; empty while nobody can tell, which readiness says. */
-async function brokenProjects(backend: Backend, { principal }: BackendCall): Promise<string[]> {
+async function brokenProjects(backends: Backends, { principal }: BackendCall): Promise<string[]> {
   const call = { principal, signal: AbortSignal.timeout(LIST_MS) };
-  const listed = await backend.listProjects(call).catch(() => []);
+  const listed = await backends.poolManager.listProjects(call).catch(() => []);
   return listed.filter(({ problem }) => problem !== "").map(({ name }) => name);
 }
 

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
-import type { Backend } from "../../backends/backend.ts";
+import type { Backends } from "../../backends/backends.ts";
+import { bringUp, getProject, listProjects, takeDown } from "../../use-cases/projects.ts";
 import { projectDetails, projectState, projectSummary } from "../project-view.ts";
 import { backendCall } from "../request/backend-call.ts";
 import { NO_QUERY } from "../schemas/execution.ts";
@@ -23,7 +24,7 @@ const state = {
   content: { "application/json": { schema: PROJECT_STATE } },
 } as const;
 
-export function projectRoutes(app: FastifyInstance, backend: Backend): void {
+export function projectRoutes(app: FastifyInstance, backends: Backends): void {
   app.get(
     "/projects",
     {
@@ -44,7 +45,7 @@ export function projectRoutes(app: FastifyInstance, backend: Backend): void {
       },
     },
     async (_request, reply) => {
-      const projects = await backend.listProjects(backendCall(reply));
+      const projects = await listProjects(backends, backendCall(reply));
       return { projects: projects.map(projectSummary) };
     },
   );
@@ -70,7 +71,7 @@ export function projectRoutes(app: FastifyInstance, backend: Backend): void {
       },
     },
     async (request, reply) =>
-      projectDetails(await backend.getProject(request.params.name, backendCall(reply))),
+      projectDetails(await getProject(backends, request.params.name, backendCall(reply))),
   );
 
   app.post<{ Params: ProjectParams; Body: UpBody }>(
@@ -98,7 +99,7 @@ export function projectRoutes(app: FastifyInstance, backend: Backend): void {
       },
     },
     async ({ params, body }, reply) =>
-      projectState(await backend.upProject(params.name, body.replicas, backendCall(reply))),
+      projectState(await bringUp(backends, params.name, body.replicas, backendCall(reply))),
   );
 
   app.post<{ Params: ProjectParams; Body: DownBody }>(
@@ -118,6 +119,6 @@ export function projectRoutes(app: FastifyInstance, backend: Backend): void {
       },
     },
     async ({ params, body }, reply) =>
-      projectState(await backend.downProject(params.name, body.hold ?? false, backendCall(reply))),
+      projectState(await takeDown(backends, params.name, body.hold ?? false, backendCall(reply))),
   );
 }

@@ -1,12 +1,12 @@
 import type { FastifyInstance } from "fastify";
-import type { Backend } from "../../backends/backend.ts";
+import type { RouterBackend } from "../../backends/router.ts";
 import { backendCall } from "../request/backend-call.ts";
 import { executionId } from "../request/execution-id.ts";
 import { EXECUTION_PARAMS, type ExecutionParams, NO_QUERY, REDACTIONS } from "../schemas/execution.ts";
 import { problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
 
 /** What was redacted from an execution: for operators, and never part of what an agent polls. */
-export function redactionsRoute(app: FastifyInstance, backend: Backend): void {
+export function redactionsRoute(app: FastifyInstance, router: RouterBackend): void {
   app.get<{ Params: ExecutionParams }>(
     "/executions/:execution_id/redactions",
     {
@@ -29,7 +29,7 @@ export function redactionsRoute(app: FastifyInstance, backend: Backend): void {
     },
     async (request, reply) => {
       const id = executionId(request.params);
-      const redactions = await backend.getRedactions(id, backendCall(reply));
+      const redactions = await router.getRedactions(id, backendCall(reply));
       return {
         execution_id: id,
         redactions: redactions.map(({ secret, field, count }) => ({ secret, field, count })),

@@ -89,7 +89,12 @@ export function describeRefusals(target: () => Target): void {
 
     it("a setting without a name", async () => {
       const answer = await execute({ settings: { "": "1" } });
-      expectProblem(answer, 422, "invalid_request", /settings has a name/);
+      expectProblem(
+        answer,
+        422,
+        "invalid_request",
+        /"settings" has a name that cannot be used: "" is not an allowed name/,
+      );
       expect(answer.json.errors).toMatchObject([{ field: "settings" }]);
     });
 

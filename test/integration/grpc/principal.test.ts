@@ -18,7 +18,7 @@ import type { Principal } from "#common/identity/principal.ts";
 import { openTlsIdentity, type TlsIdentity } from "#common/identity/tls-identity.ts";
 import { PoolManagerServiceClient, PoolManagerServiceService } from "#proto/pool_manager.ts";
 import { RouterServiceClient, RouterServiceService, SubmitRequest } from "#proto/router.ts";
-import { connectBackend } from "../../../gateway/backends/grpc.ts";
+import { connectBackends } from "../../../gateway/backends/grpc/backends.ts";
 import { makeCertificates } from "../../harness/tls-services.ts";
 
 const LIMITS = { timeoutMs: 5_000 };
@@ -171,7 +171,7 @@ describe("the gateway", () => {
       await tlsOf("pool-manager"),
     );
     const addresses = { routerAddress: routerOnly.address, poolManagerAddress: poolManagerOnly.address };
-    const backend = connectBackend(
+    const backends = connectBackends(
       addresses,
       await openEdges("gateway", { tlsDirectory: join(directory, "gateway") }, log),
     );
@@ -181,21 +181,24 @@ describe("the gateway", () => {
     try {
       // Each answer is an empty message, with which not every call can do something.
       await Promise.allSettled([
-        backend.submit(SubmitRequest.create(), call),
-        backend.getExecution(executionId, 0, call, async () => undefined),
-        backend.listExecutions({ ...page, status: 0 }, call),
-        backend.respond({ executionId, response: "" }, call),
-        backend.cancel(executionId, call),
-        backend.getRedactions(executionId, call),
-        backend.listDeadLetters(page, call),
-        backend.retryDeadLetter({ executionId, again: false }, call),
-        backend.listProjects(call),
-        backend.getProject("p", call),
-        backend.upProject("p", 1, call),
-        backend.downProject("p", true, call),
+        backends.router.submit(SubmitRequest.create(), call),
+        backends.router.getExecution(executionId, 0, call, async () => undefined),
+        backends.router.listExecutions({ ...page, status: 0 }, call),
+        backends.router.respond({ executionId, response: "" }, call),
+        backends.router.cancel(executionId, call),
+        backends.router.getRedactions(executionId, call),
+        backends.router.listDeadLetters(page, call),
+        backends.router.retryDeadLetter({ executionId, again: false }, call),
+        backends.router.listHeldProjects(call),
+        backends.router.holdProject("p", call),
+        backends.router.releaseProject("p", call),
+        backends.poolManager.listProjects(call),
+        backends.poolManager.getProject("p", call),
+        backends.poolManager.upProject("p", 1, call),
+        backends.poolManager.downProject("p", call),
       ]);
     } finally {
-      backend.close();
+      backends.close();
       await routerOnly.drain(0);
       await poolManagerOnly.drain(0);
     }

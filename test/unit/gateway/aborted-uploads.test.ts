@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { afterEach, expect, it } from "vitest";
 import { createLog } from "#common/service/log.ts";
-import { startOver, type TestGateway } from "./fake-backend.ts";
+import { startOver, type TestGateway } from "./fake-backends.ts";
 
 let gateway: TestGateway | undefined;
 afterEach(() => gateway?.drain(0));

@@ -12,7 +12,7 @@ import {
   startOver,
   type TestGateway,
   until,
-} from "./fake-backend.ts";
+} from "./fake-backends.ts";
 
 const MIB = 1024 * 1024;
 const HALF = Buffer.alloc(7 * MIB, "x");
@@ -111,7 +111,7 @@ describe("bodies that the router has taken", () => {
   it("take neither room nor memory while the outcome is waited for", async () => {
     const { calls, getExecution } = holdingBackend();
     const submit = async () => ({ executionId: EXECUTION_ID, status: execution().status, replayed: false });
-    const holding = await startOver({ submit, getExecution });
+    const holding = await startOver({ router: { submit, getExecution } });
     try {
       const before = used();
       for (let n = 0; n < 4; n++) {

@@ -3,7 +3,7 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { boundConnections } from "../../../gateway/rest/connections.ts";
-import { startOver, until } from "./fake-backend.ts";
+import { startOver, until } from "./fake-backends.ts";
 
 const LIMIT = 40;
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";

@@ -4,7 +4,7 @@ import { EndReason, type Execution, ExecutionStatus, WaitingKind } from "#proto/
 import { ExecutionText } from "#proto/router.ts";
 import { executionText as executionBytes } from "../../../gateway/execution-text/execution-text.ts";
 import { longestStretchMs } from "../../support/stretches.ts";
-import { execution } from "./fake-backend.ts";
+import { execution } from "./fake-backends.ts";
 
 const executionText = async (of: Execution) => Buffer.concat([...(await executionBytes(of))]).toString();
 

@@ -17,7 +17,7 @@ import {
 } from "#proto/router.ts";
 import { startGateway } from "../../../gateway/main.ts";
 import type { RunningGateway } from "../../../gateway/serve.ts";
-import { EXECUTION_ID, execution } from "./fake-backend.ts";
+import { EXECUTION_ID, execution } from "./fake-backends.ts";
 
 const LARGE_ID = "2b4c74f6-863c-4c58-bb94-c8898baae39b";
 const BROKEN_ID = "3b4c74f6-863c-4c58-bb94-c8898baae39b";

@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { expect, it } from "vitest";
-import { LargeReads } from "../../../gateway/backends/large-reads.ts";
+import { LargeReads } from "../../../gateway/backends/grpc/large-reads.ts";
 
 function held() {
   const began: number[] = [];

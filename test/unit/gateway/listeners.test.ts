@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ExecutionStatus } from "#proto/execution.ts";
 import { restClient } from "../../harness/rest.ts";
-import { execution, startOver } from "./fake-backend.ts";
+import { execution, startOver } from "./fake-backends.ts";
 
 const MIB = 1024 * 1024;
 
@@ -12,12 +12,14 @@ describe("an answer of several megabytes", () => {
     process.on("warning", note);
     const ended = execution({ status: ExecutionStatus.COMPLETED, stdout: "x".repeat(11 * MIB) });
     const gateway = await startOver({
-      getExecution: async (_id, _waitMs, _signal, room) => {
-        await room(11 * MIB);
-        return ended;
+      router: {
+        getExecution: async (_id, _waitMs, _signal, room) => {
+          await room(11 * MIB);
+          return ended;
+        },
+        respond: async () => ended,
+        cancel: async () => ended,
       },
-      respond: async () => ended,
-      cancel: async () => ended,
     });
     try {
       const client = restClient(gateway.url);

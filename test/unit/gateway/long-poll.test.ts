@@ -1,7 +1,7 @@
 import { Agent, get } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
-import { EXECUTION_ID, holdingBackend, startOver, type TestGateway, until } from "./fake-backend.ts";
+import { EXECUTION_ID, holdingBackend, startOver, type TestGateway, until } from "./fake-backends.ts";
 
 describe("a long poll", () => {
   let gateway: TestGateway | undefined;
@@ -9,7 +9,7 @@ describe("a long poll", () => {
 
   it("passes the wait on in milliseconds", async () => {
     const { calls, getExecution } = holdingBackend();
-    gateway = await startOver({ getExecution });
+    gateway = await startOver({ router: { getExecution } });
     const response = await fetch(`${gateway.url}/executions/${EXECUTION_ID}?wait=0.05`);
     expect(response.status).toBe(200);
     expect(calls).toEqual([{ waitMs: 50, outcome: "answered" }]);
@@ -17,7 +17,7 @@ describe("a long poll", () => {
 
   it("is given up when the client goes away", async () => {
     const { calls, getExecution } = holdingBackend();
-    gateway = await startOver({ getExecution });
+    gateway = await startOver({ router: { getExecution } });
     const abort = new AbortController();
     const poll = fetch(`${gateway.url}/executions/${EXECUTION_ID}?wait=60`, { signal: abort.signal });
     await until(() => calls.length === 1);
@@ -29,7 +29,7 @@ describe("a long poll", () => {
 
   it("is answered with the current state when the gateway drains", async () => {
     const { calls, getExecution } = holdingBackend();
-    gateway = await startOver({ getExecution });
+    gateway = await startOver({ router: { getExecution } });
     const polls = Array.from({ length: 20 }, () =>
       fetch(`${gateway?.url}/executions/${EXECUTION_ID}?wait=60`),
     );
@@ -50,9 +50,11 @@ describe("a long poll", () => {
 describe("draining", () => {
   it("lets requests that are under way finish, and fails none that comes on an open connection", async () => {
     const gateway = await startOver({
-      listProjects: async () => {
-        await sleep(300);
-        return [];
+      poolManager: {
+        listProjects: async () => {
+          await sleep(300);
+          return [];
+        },
       },
     });
     const agent = new Agent({ keepAlive: true });
@@ -90,7 +92,7 @@ describe("draining", () => {
   });
 
   it("ends what is not finished after the grace period", async () => {
-    const gateway = await startOver({ listProjects: () => new Promise(() => {}) });
+    const gateway = await startOver({ poolManager: { listProjects: () => new Promise(() => {}) } });
     const slow = fetch(`${gateway.url}/projects`);
     const failed = expect(slow).rejects.toThrow();
     await sleep(50);

@@ -1,7 +1,7 @@
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ERROR_RULES, type ErrorCode, RUN_CODES } from "#common/errors.ts";
-import { startOver, type TestGateway } from "./fake-backend.ts";
+import { startOver, type TestGateway } from "./fake-backends.ts";
 
 type Response = {
   description: string;

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { AirlockError, ERROR_RULES, type ErrorCode } from "#common/errors.ts";
 import { createLog } from "#common/service/log.ts";
 import { InvalidFields, problemHeaders, toProblem } from "../../../gateway/rest/problems.ts";
-import { startOver } from "./fake-backend.ts";
+import { startOver } from "./fake-backends.ts";
 
 describe("toProblem", () => {
   it.each(Object.keys(ERROR_RULES) as ErrorCode[])("makes a document of %s", (code) => {
@@ -53,7 +53,7 @@ describe("a failure that nobody foresaw", () => {
     const listProjects = async () => {
       throw new Error("password hunter2 in /etc/shadow");
     };
-    const gateway = await startOver({ listProjects }, log);
+    const gateway = await startOver({ poolManager: { listProjects } }, log);
     const response = await fetch(`${gateway.url}/projects`);
     const text = await response.text();
     await gateway.drain(0);

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { END_REASONS, STATUSES } from "#common/execution-names.ts";
 import { LOCAL_PRINCIPAL } from "#common/identity/principal.ts";
-import { createMockBackend } from "../../../gateway/backends/mock.ts";
+import { createMockBackends } from "../../../gateway/backends/mock/backends.ts";
 import { skillPage } from "../../../gateway/rest/skill-page.ts";
+import { getProject } from "../../../gateway/use-cases/projects.ts";
 
 describe("skillPage", () => {
   it("names every status, every end reason and every call of the SDK", () => {
@@ -13,7 +14,7 @@ describe("skillPage", () => {
   });
 
   it("shows the projects with what a script finds there", async () => {
-    const project = await createMockBackend().getProject("mock-project", {
+    const project = await getProject(createMockBackends(), "mock-project", {
       principal: LOCAL_PRINCIPAL,
       signal: AbortSignal.timeout(1_000),
     });

@@ -2,8 +2,8 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Backend } from "../../../gateway/backends/backend.ts";
-import { EXECUTION_ID, execution, holdingBackend, startOver, type TestGateway } from "./fake-backend.ts";
+import type { RouterBackend } from "../../../gateway/backends/router.ts";
+import { EXECUTION_ID, execution, holdingBackend, startOver, type TestGateway } from "./fake-backends.ts";
 
 const MIB = 1024 * 1024;
 const ANSWER_BYTES = 28 * MIB;
@@ -16,14 +16,14 @@ let fetched: number;
 beforeEach(async () => {
   const holding = holdingBackend();
   fetched = 0;
-  const getExecution: Backend["getExecution"] = async (id, waitMs, call, room) => {
+  const getExecution: RouterBackend["getExecution"] = async (id, waitMs, call, room) => {
     if (waitMs > 0) return holding.getExecution(id, waitMs, call, room);
     await room(ANSWER_BYTES);
     fetched += 1;
     return execution({ stdout: "x".repeat(ANSWER_BYTES / 2), stderr: "y".repeat(ANSWER_BYTES / 2) });
   };
   start = async (options = {}) => {
-    gateway = await startOver({ getExecution }, undefined, options);
+    gateway = await startOver({ router: { getExecution } }, undefined, options);
   };
   sockets = [];
 });

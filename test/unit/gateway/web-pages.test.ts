@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterEach, describe, expect, it } from "vitest";
 import { readGatewayConfig } from "../../../gateway/config.ts";
-import { startOver, type TestGateway } from "./fake-backend.ts";
+import { startOver, type TestGateway } from "./fake-backends.ts";
 
 const ADDRESSES = { AIRLOCK_ROUTER_ADDRESS: "unix:/r", AIRLOCK_POOL_MANAGER_ADDRESS: "unix:/p" };
 

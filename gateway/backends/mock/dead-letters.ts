@@ -6,7 +6,7 @@ import {
 } from "#common/execution-names.ts";
 import { alreadyRetried, notADeadLetter } from "#common/execution-refusals.ts";
 import type { ListDeadLettersRequest, ListDeadLettersResponse } from "#proto/router.ts";
-import type { MockEntry, MockStore } from "./mock-store.ts";
+import type { MockEntry, MockStore } from "./store.ts";
 
 const MAX_SHOWN = 20;
 

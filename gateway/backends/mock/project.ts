@@ -1,28 +1,27 @@
 import { projectHeld, projectNotFound } from "#common/execution-refusals.ts";
-import { ProjectStatus } from "#proto/pool_manager.ts";
-import type { ProjectView } from "./backend.ts";
+import { type Project, ProjectStatus } from "#proto/pool_manager.ts";
 
 export const MOCK_PROJECT = "mock-project";
 const MIB = 1024 * 1024;
 
 /** The one project of the mock; it starts with one worker. */
 export type MockProject = {
-  view(): ProjectView;
+  view(): Project;
   /** Throws project_not_found unless `name` is the mock's project. */
   check(name: string): void;
   isUp(): boolean;
+  isHeld(): boolean;
   /** Throws project_held while it is held. */
   checkHold(): void;
-  /** Ends a hold. */
-  up(replicas: number): ProjectView;
-  down(hold: boolean): ProjectView;
+  hold(isHeld: boolean): void;
+  up(replicas: number): Project;
+  down(): Project;
 };
 
 export function createMockProject(paused: () => number): MockProject {
   let replicas = 1;
   let held = false;
-  const view = (): ProjectView => ({
-    held,
+  const view = (): Project => ({
     name: MOCK_PROJECT,
     description: "A mock project for testing",
     status: replicas > 0 ? ProjectStatus.UP : ProjectStatus.DOWN,
@@ -62,6 +61,7 @@ export function createMockProject(paused: () => number): MockProject {
   return {
     view,
     isUp: () => replicas > 0,
+    isHeld: () => held,
     check(name) {
       if (name === MOCK_PROJECT) return;
       throw projectNotFound([MOCK_PROJECT]);
@@ -71,12 +71,13 @@ export function createMockProject(paused: () => number): MockProject {
     },
     up(count) {
       replicas = count;
-      held = false;
       return view();
     },
-    down(hold) {
+    hold(isHeld) {
+      held = isHeld;
+    },
+    down() {
       replicas = 0;
-      held ||= hold;
       return view();
     },
   };

@@ -1,5 +1,5 @@
 import { AirlockError, ERROR_RULES, type ErrorCode } from "#common/errors.ts";
-import { playOf } from "./mock-play.ts";
+import { playOf } from "./play.ts";
 
 const MAX_SCRIPTS = 1_000;
 

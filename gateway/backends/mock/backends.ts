@@ -5,13 +5,15 @@ import { fingerprintOf } from "#common/idempotency.ts";
 import { toSubmission } from "#common/submission/submission.ts";
 import { EndReason, type Execution, ExecutionStatus, type Waiting, WaitingKind } from "#proto/execution.ts";
 import type { OutputFrom } from "#proto/router.ts";
-import type { Backend } from "./backend.ts";
-import { findMockDeadLetter, listMockDeadLetters } from "./mock-dead-letters.ts";
-import { playOf } from "./mock-play.ts";
-import { createMockProject, MOCK_PROJECT } from "./mock-project.ts";
-import { createMockRefusals } from "./mock-refusals.ts";
-import { createMockStore } from "./mock-store.ts";
-import { createMockWaits } from "./mock-waits.ts";
+import type { Backends } from "../backends.ts";
+import type { PoolManagerBackend } from "../pool-manager.ts";
+import type { RouterBackend } from "../router.ts";
+import { findMockDeadLetter, listMockDeadLetters } from "./dead-letters.ts";
+import { playOf } from "./play.ts";
+import { createMockProject, MOCK_PROJECT } from "./project.ts";
+import { createMockRefusals } from "./refusals.ts";
+import { createMockStore } from "./store.ts";
+import { createMockWaits } from "./waits.ts";
 
 const IN_THE_QUEUE: Waiting = {
   kind: WaitingKind.QUEUE,
@@ -21,9 +23,9 @@ const IN_THE_QUEUE: Waiting = {
 
 /**
  * Everything behind the gateway, from memory: a script completes at once with its own code as output, unless its comments
- * ask for something else (mock-play.ts); one that holds `llm.complete(` asks its questions first.
+ * ask for something else (play.ts); one that holds `llm.complete(` asks its questions first.
  */
-export function createMockBackend(now: () => number = Date.now, newId: () => string = randomUUID): Backend {
+export function createMockBackends(now: () => number = Date.now, newId: () => string = randomUUID): Backends {
   const store = createMockStore();
   const project = createMockProject(() => store.count(ExecutionStatus.AWAITING_LLM));
   const waits = createMockWaits();
@@ -63,7 +65,7 @@ export function createMockBackend(now: () => number = Date.now, newId: () => str
     return execution;
   };
   const refused = createMockRefusals();
-  return {
+  const router: RouterBackend = {
     async submit(request) {
       const key = request.idempotencyKey;
       const idempotency = key === undefined ? undefined : { key, fingerprint: await fingerprintOf(request) };
@@ -116,6 +118,17 @@ export function createMockBackend(now: () => number = Date.now, newId: () => str
       project.checkHold();
       return accept(accepted(newId(), execution.project, now()), code, { retryOf: executionId });
     },
+    listHeldProjects: async () => (project.isHeld() ? [MOCK_PROJECT] : []),
+    async holdProject(name) {
+      project.check(name);
+      project.hold(true);
+    },
+    async releaseProject(name) {
+      project.check(name);
+      project.hold(false);
+    },
+  };
+  const poolManager: PoolManagerBackend = {
     listProjects: async () => [project.view()],
     async getProject(name) {
       project.check(name);
@@ -125,10 +138,14 @@ export function createMockBackend(now: () => number = Date.now, newId: () => str
       project.check(name);
       return project.up(replicas);
     },
-    async downProject(name, hold) {
+    async downProject(name) {
       project.check(name);
-      return project.down(hold);
+      return project.down();
     },
+  };
+  return {
+    router,
+    poolManager,
     readiness: async () => [{ name: "mock", ready: true, detail: "" }],
     close: waits.close,
   };

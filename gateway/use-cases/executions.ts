@@ -1,0 +1,31 @@
+import { hasCode } from "#common/errors.ts";
+import type { Drain } from "#common/service/drain.ts";
+import type { OutputFrom } from "#proto/router.ts";
+import type { BackendCall } from "../backends/call.ts";
+import type { Room, RouterBackend } from "../backends/router.ts";
+import type { ShownExecution } from "../execution-text/execution-text.ts";
+
+/**
+ * The execution, held until it needs attention, has ended, or `waitMs` are over. Long polls end at once, with what there is,
+ * when the gateway is about to stop. `outputFrom`: the output that the client has, which is left out.
+ */
+export async function holdExecution(
+  router: RouterBackend,
+  drain: Drain,
+  { id, waitMs, outputFrom }: { id: string; waitMs: number; outputFrom?: OutputFrom | undefined },
+  call: BackendCall,
+  room: Room,
+): Promise<ShownExecution> {
+  if (waitMs === 0 || drain.begun) return router.getExecution(id, 0, call, room, outputFrom);
+  const hold = new AbortController();
+  call.signal.addEventListener("abort", () => hold.abort(), { once: true });
+  const release = drain.onBegin(() => hold.abort());
+  try {
+    return await router.getExecution(id, waitMs, { ...call, signal: hold.signal }, room, outputFrom);
+  } catch (error) {
+    if (!drain.begun || !hasCode(error, "cancelled")) throw error;
+    return await router.getExecution(id, 0, call, room, outputFrom);
+  } finally {
+    release();
+  }
+}
