@@ -47,7 +47,7 @@ export async function serveLease(stream: LeaseStream, { signal }: CallContext, p
     isBroken = (await Promise.race([obey(stream, lease, next), lease.lost.then(workerLost)])) === "broken";
   } finally {
     signal.removeEventListener("abort", release);
-    if (isGranted && isBroken) lease.abandon();
+    if (isGranted && isBroken) lease.abandon(project.limits.llmTimeoutMs);
     else lease.release();
   }
 }

@@ -220,6 +220,7 @@ class Worker:
         execution_id: str = "",
         epoch: int = 1,
         secrets_version: str = "",
+        llm_timeout_ms: int | None = None,
     ) -> RunCall:
         call = self.run_call(wait_for_ready=True)
         start = M.RunStart(
@@ -233,6 +234,7 @@ class Worker:
             settings=settings or {},
             memory_json=memory,
             network=network,
+            llm_timeout_ms=llm_timeout_ms,
         )
         await call.write(M.RunRequest(start=start))
         return RunCall(call)

@@ -6,6 +6,8 @@ import type { Slot } from "./slot.ts";
 export type Attaching = {
   add(workerId: string, claim: Claim): void;
   remove(claim: Claim): void;
+  /** Whether the execution is among those that wait. */
+  has(executionId: string): boolean;
   /** Serves those whose worker has come, and refuses those whose worker is not on its way. */
   serve(): void;
 };
@@ -22,6 +24,7 @@ export function createAttaching(pool: {
   return {
     add: (workerId, claim) => void waiting.set(claim, workerId),
     remove: (claim) => void waiting.delete(claim),
+    has: (executionId) => [...waiting.keys()].some((claim) => claim.executionId === executionId),
     serve() {
       for (const [claim, workerId] of waiting) {
         const slot = pool.slot(workerId);

@@ -16,8 +16,11 @@ export type Lease = {
   resume(): Promise<void>;
   /** Ends the claim. */
   release(): void;
-  /** Ends it unless another lease for the same execution takes it over within the grace period. */
-  abandon(): void;
+  /**
+   * Ends it unless another lease for the same execution takes it over within the grace period, which for a paused one is at least
+   * `pausedGraceMs`.
+   */
+  abandon(pausedGraceMs?: number): void;
   /** Has its worker replaced, with all that lives on it: it does not end what it should end. */
   condemn(): void;
   /** Resolves with the reason when its worker is gone; never rejects. */

@@ -1,6 +1,7 @@
 import { AirlockError, hasCode } from "#common/errors.ts";
 import type { Worker } from "../worker/worker.ts";
 import { createAttaching } from "./attaching.ts";
+import { claimHeldRuns, isHeldPaused } from "./held-runs.ts";
 import { type Claim, type Lease, newClaim, stopping } from "./lease.ts";
 import {
   answeredAtMs,
@@ -25,6 +26,7 @@ import {
 import {
   byLoad,
   canServeAgain,
+  giveUpPlace,
   holdOrWait,
   isBusy,
   isLeftAlone,
@@ -153,7 +155,7 @@ export function createPool(parts: PoolParts): Pool {
   /** Puts a claim on the worker that it is for, beside the queue. */
   const seat = (slot: Slot, claim: Claim) => {
     slot.claims.add(claim);
-    holdOrWait(slot, claim);
+    if (!isHeldPaused(slot.worker, claim.executionId)) holdOrWait(slot, claim);
     // It runs, for all that is known.
     if (slot.pausedSinceMs !== undefined) {
       takePlace(slot);
@@ -190,13 +192,11 @@ export function createPool(parts: PoolParts): Pool {
     const slot = newSlot(worker, clock.monotonicMs(), isTakenOver);
     slots.add(slot);
     if (slot.isAwaiting) {
+      claimHeldRuns(slot, attaching.has, { clock, release });
       clock.after(COME_BACK_MS, () => {
         slot.isAwaiting = false;
         // Some may have had no place before.
-        if (place.isOver() && !isBusy(slot)) {
-          slot.serving = false;
-          slot.isGivenUp = true;
-        }
+        if (place.isOver() && !isBusy(slot)) giveUpPlace(slot);
         dispatch();
       });
     }
@@ -262,8 +262,7 @@ export function createPool(parts: PoolParts): Pool {
       .sort(byLoad);
     if (!slot || (what === "idle" && slot.claims.size > 0) || (what !== "busy" && isBusy(slot))) return false;
     log.info({ project, workerId: slot.worker.id }, "worker goes: another project waits for a place");
-    slot.serving = false;
-    slot.isGivenUp = true;
+    giveUpPlace(slot);
     reconcile();
     return true;
   };

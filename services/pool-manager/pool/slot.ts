@@ -63,6 +63,11 @@ export function isQueuesTurn({ hadResumed, serving, isAwaiting }: Slot, waitedMs
   return hadResumed && serving && !isAwaiting && waitedMs > LONG_WAIT_MS;
 }
 
+/** Whether the claim lives on the worker and neither runs there nor is about to go on. */
+export function isPausedOn({ holder, beside, resuming }: Slot, claim: Claim): boolean {
+  return holder !== claim && !beside.has(claim) && !resuming.includes(claim);
+}
+
 /** Whether something runs on it, or is about to go on. */
 export function isBusy({ holder, resuming }: Slot): boolean {
   return holder !== undefined || resuming.length > 0;
@@ -71,6 +76,12 @@ export function isBusy({ holder, resuming }: Slot): boolean {
 /** Whether it could serve in the place that it has: it is neither to be replaced nor on its way to another project. */
 export function canServeAgain({ isRetired, isGivenUp, pausedSinceMs }: Slot): boolean {
   return !isRetired && !isGivenUp && pausedSinceMs === undefined;
+}
+
+/** Has it give its place to another project when nothing runs on it. */
+export function giveUpPlace(slot: Slot): void {
+  slot.serving = false;
+  slot.isGivenUp = true;
 }
 
 /** The one that is missed least comes first. */

@@ -3,7 +3,7 @@ import type { Clock } from "#common/resilience/clock.ts";
 import { ATTACH_GRACE_MS } from "#common/service/grace-periods.ts";
 import type { Log } from "#common/service/log.ts";
 import type { Claim, Lease } from "./lease.ts";
-import { parkClaim, type Slot } from "./slot.ts";
+import { isPausedOn, parkClaim, type Slot } from "./slot.ts";
 
 /** What a lease needs of the pool that its claim is in. */
 export type LeaseGround = {
@@ -63,11 +63,13 @@ export function takeLease(claim: Claim, ground: LeaseGround): Lease {
     release() {
       if (!isLate()) release(claim);
     },
-    abandon() {
+    abandon(pausedGraceMs = 0) {
       if (isLate()) return;
-      if (!slotOf(claim)) return release(claim);
+      const slot = slotOf(claim);
+      if (!slot) return release(claim);
+      const graceMs = isPausedOn(slot, claim) ? Math.max(ATTACH_GRACE_MS, pausedGraceMs) : ATTACH_GRACE_MS;
       log.warn({ project, executionId: claim.executionId }, "lease broken; its worker is kept for a while");
-      claim.keepOn = clock.after(ATTACH_GRACE_MS, () => release(claim));
+      claim.keepOn = clock.after(graceMs, () => release(claim));
     },
   };
 }

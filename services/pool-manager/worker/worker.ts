@@ -6,7 +6,7 @@ import type { TlsIdentity } from "#common/identity/tls-identity.ts";
 import type { Project } from "#common/projects/file.ts";
 import type { Log } from "#common/service/log.ts";
 import type { InstalledPackage, IsolationFact, IsolationLayer } from "#proto/pool_manager.ts";
-import { type WatchStatusResponse, WorkerServiceClient, WorkerState } from "#proto/worker.ts";
+import { type HeldRun, type WatchStatusResponse, WorkerServiceClient, WorkerState } from "#proto/worker.ts";
 import type { WorkerProcess } from "../drivers/driver.ts";
 import { PassingFailure } from "../drivers/transient-failure.ts";
 import type { Provision } from "./provisioning.ts";
@@ -27,6 +27,8 @@ export type Worker = {
   readonly id: string;
   readonly address: string;
   readonly posture: Posture;
+  /** What lived on it when this process first asked; empty unless it was taken over. */
+  readonly heldRuns: readonly HeldRun[];
   /** The values that it was given last; empty for one that was taken over and not brought up to date yet. */
   secretsVersion(): string;
   /** Whether its next run expects a route to the network; false as long as the version is empty. */
@@ -103,7 +105,9 @@ async function awaitWorker(
   const ending = Promise.withResolvers<string>();
   const over = new AbortController();
   void process.gone.then(() => over.abort());
+  let heldRuns: readonly HeldRun[] = [];
   const onStatus = ({ state, detail, ...measured }: WatchStatusResponse) => {
+    if (!first && measured.heldRuns.length > 0) heldRuns = measured.heldRuns;
     // One that is to be replaced still has what runs there.
     if (state === WorkerState.READY || (state === WorkerState.RETIRING && !first)) {
       ready.resolve({
@@ -142,6 +146,7 @@ async function awaitWorker(
       id: workerId,
       address: process.address,
       posture,
+      heldRuns,
       secretsVersion: () => provisioned?.request.secretsVersion ?? "",
       network: () => provisioned?.request.network ?? false,
       refresh: async () => provision(await provide()),

@@ -136,13 +136,17 @@ export function isSuperseded(error: unknown): boolean {
 
 function firstMessage(
   opening: Opening,
-  { workerId, secretsVersion }: Pick<Conversation, "workerId" | "secretsVersion">,
+  {
+    workerId,
+    secretsVersion,
+    llmTimeoutMs,
+  }: Pick<Conversation, "workerId" | "secretsVersion" | "llmTimeoutMs">,
 ): RunRequest["message"] {
   if (opening.kind === "attach") return { $case: "attach", value: { ...opening, workerId } };
   const { submission, epoch } = opening.started;
   const { executionId, code, timeoutMs, settings, memoryJson } = submission;
   const script = { executionId, code, timeoutMs, settings: { ...settings }, memoryJson };
-  const value = { ...script, epoch, workerId, secretsVersion, network: opening.network };
+  const value = { ...script, epoch, workerId, secretsVersion, llmTimeoutMs, network: opening.network };
   return { $case: "start", value };
 }
 

@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import {
   type DockerAirlock,
@@ -95,6 +96,21 @@ await describeWithEngine("the life of a worker's container", "runc", () => {
       stdout: ["on", ...Array.from({ length: 60 }, (_, n) => n), ""].join("\n"),
     });
     expect((await rest.get(paused)).status).toBe("awaiting_llm");
+    await rest.respond(paused, "an answer");
+    expect(await rest.settled(paused)).toMatchObject({ end_reason: "completed", result: "an answer" });
+  });
+
+  it("one with a paused execution keeps it while Airlock is away for more than the minute of one that runs", {
+    timeout: 150_000,
+  }, async () => {
+    const before = await only();
+    const paused = await rest.submit({ code: "set_result(llm.complete('?'))", timeout: 60 });
+    expect((await rest.settled(paused)).status).toBe("awaiting_llm");
+    expect(await airlock.stop()).toBe(0);
+    await sleep(65_000);
+    expect(await only()).toBe(before);
+    airlock = await airlock.restart();
+    rest = restClient(airlock.url);
     await rest.respond(paused, "an answer");
     expect(await rest.settled(paused)).toMatchObject({ end_reason: "completed", result: "an answer" });
   });

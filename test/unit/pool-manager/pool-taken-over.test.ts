@@ -84,6 +84,61 @@ describe("a pool that takes over workers", () => {
     expect(pool.view()).toMatchObject({ running: 1, paused: 0 });
   });
 
+  it("knows what lives on them before its routers come", async () => {
+    const held = [
+      { executionId: "paused", paused: true, graceMs: 900_000 },
+      { executionId: "running", paused: false, graceMs: 60_000 },
+    ];
+    const kept = createWorker("kept", held);
+    pool.take(1, "kept", async () => kept);
+    // This one's router has come before the worker.
+    const early = pool.attach("kept", "paused");
+    await settle();
+    acquire("next");
+    expect((await early.granted).id).toBe("kept");
+    expect(pool.view()).toMatchObject({ running: 1, paused: 1, idleWorkers: 0 });
+    await clock.advance(50_000);
+    const running = pool.attach("kept", "running");
+    expect((await running.granted).id).toBe("kept");
+    await clock.advance(20_000);
+    expect(granted).toEqual([]);
+    running.release();
+    await settle();
+    expect(granted).toEqual(["next on kept"]);
+  });
+
+  it("keeps what nobody comes for as long as its worker does", async () => {
+    const kept = createWorker("kept", [
+      { executionId: "running", paused: false, graceMs: 60_000 },
+      { executionId: "paused", paused: true, graceMs: 900_000 },
+    ]);
+    pool.take(1, "kept", async () => kept);
+    await settle();
+    kept.askToRetire("a run was killed");
+    await clock.advance(59_000);
+    expect(pool.view()).toMatchObject({ running: 1, paused: 1 });
+    await clock.advance(2_000);
+    expect(pool.view()).toMatchObject({ running: 0, paused: 1 });
+    expect(kept.stopped).toBe(false);
+    await clock.advance(900_000);
+    expect(kept.stopped).toBe(true);
+  });
+
+  it("keeps a paused one whose router went for as long as it may be answered, and a running one for a minute", async () => {
+    const [paused, running] = [acquire("paused"), acquire("running")];
+    await settle();
+    paused.park();
+    await settle();
+    expect(granted).toEqual(["paused on w1", "running on w1"]);
+    paused.abandon(900_000);
+    running.abandon(900_000);
+    await clock.advance(ATTACH_GRACE_MS + 1_000);
+    expect(pool.view()).toMatchObject({ running: 0, paused: 1 });
+    expect((await pool.attach("w1", "paused").granted).id).toBe("w1");
+    await clock.advance(1_000_000);
+    expect(pool.view()).toMatchObject({ paused: 1 });
+  });
+
   it("that stops calls none of those lost that it leaves to the next one", async () => {
     const leaving = openPool("demo", true);
     leaving.take(2, "kept", async () => createWorker("kept"));

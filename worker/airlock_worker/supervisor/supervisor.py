@@ -79,6 +79,10 @@ class Supervisor:
     async def watch_status(self, request: Any, context: Any) -> None:
         await refuse_unless_for(self._worker_id, request.worker_id, context)
         watcher = self._board.watch()
+        held_runs = [
+            self._messages.HeldRun(execution_id=execution_id, paused=held.is_paused, grace_ms=round(held.grace_s * 1000))
+            for execution_id, held in self._held.all()
+        ]
         try:
             while (status := await watcher.queue.get()) is not None:
                 layers = [
@@ -99,7 +103,9 @@ class Supervisor:
                     isolation_layers=layers,
                     isolation_facts=facts,
                     installed_packages=packages,
+                    held_runs=held_runs,
                 )
+                held_runs = []
                 await context.write(response)
                 watcher.queue.task_done()
         finally:

@@ -120,3 +120,51 @@ async def test_a_run_that_nobody_comes_for_is_killed() -> None:
             while hasty.pids_named("lonely"):
                 await asyncio.sleep(0.02)
         assert await refusal(await hasty.attach("lonely")) == "run_over"
+
+
+async def test_a_paused_run_waits_for_a_caller_as_long_as_it_may_be_answered() -> None:
+    async with worker("--grace", "0.3") as hasty:
+        asks = "print(1, flush=True)\nset_result(llm.complete('q'))"
+        waits = await hasty.start(named("waits") + asks, execution_id="waits", llm_timeout_ms=60_000)
+        # This one asks when its caller has gone.
+        late = "print(1, flush=True)\nimport time\ntime.sleep(0.1)\nset_result(llm.complete('q'))"
+        asks_late = await hasty.start(named("late") + late, execution_id="late", llm_timeout_ms=60_000)
+        short = await hasty.start(named("short") + asks, execution_id="short", llm_timeout_ms=900)
+        runs = await hasty.start(
+            named("runs") + "import time\nprint(1, flush=True)\ntime.sleep(30)", execution_id="runs", llm_timeout_ms=60_000
+        )
+        await until_printed(asks_late, b"1")
+        asks_late.cancel()
+        await waits.until_question()
+        await short.until_question()
+        await until_printed(runs, b"1")
+        for call in (waits, short, runs):
+            call.cancel()
+        async with asyncio.timeout(10):
+            while hasty.pids_named("runs") or hasty.pids_named("short"):
+                await asyncio.sleep(0.02)
+        for execution_id in ("waits", "late"):
+            again = await hasty.attach(execution_id)
+            await again.answer((await again.until_question()).id, "a")
+            assert (await again.finish()).value == "a"
+
+
+async def test_the_first_status_names_the_runs_that_are_here(shared: Worker) -> None:
+    paused = await shared.start("set_result(llm.complete('q'))", execution_id="held-paused", llm_timeout_ms=90_000)
+    await paused.until_question()
+    running = await shared.start(
+        "print(1, flush=True)\nimport time\ntime.sleep(1)\nset_result(1)", execution_id="held-running"
+    )
+    await until_printed(running, b"1")
+    watch = shared.watch()
+    status = await watch.read()
+    watch.cancel()
+    held = {run.execution_id: (run.paused, run.grace_ms) for run in status.held_runs}
+    assert held["held-paused"] == (True, 90_000)
+    assert held["held-running"] == (False, 60_000)
+    await paused.answer("llm_1", "a")
+    for call in (paused, running):
+        assert (await call.finish()).end == "completed"
+    watch = shared.watch()
+    assert not {run.execution_id for run in (await watch.read()).held_runs} & set(held)
+    watch.cancel()

@@ -101,6 +101,17 @@ export interface WatchStatusResponse {
   isolationFacts: IsolationFact[];
   /** What the same run could import, by name. */
   installedPackages: InstalledPackage[];
+  /** In the first response: the runs that are here, for a caller that takes the worker over. */
+  heldRuns: HeldRun[];
+}
+
+/** A run that somebody follows, or may attach to. */
+export interface HeldRun {
+  executionId: string;
+  /** It has asked, and waits for the answer. */
+  paused: boolean;
+  /** How long it waits for a caller when it has none. */
+  graceMs: number;
 }
 
 export interface RunRequest {
@@ -147,6 +158,11 @@ export interface RunStart {
    * code "worker_lost" when the worker has others by now, which the run's sanitizer does not know.
    */
   secretsVersion: string;
+  /**
+   * How long its questions may be answered. A paused run that has lost its caller waits so long for another one, and others as
+   * long as the worker's own grace period. Absent: a paused one, too.
+   */
+  llmTimeoutMs?: number | undefined;
 }
 
 export interface RunStart_SettingsEntry {
@@ -719,7 +735,7 @@ export const WatchStatusRequest: MessageFns<WatchStatusRequest> = {
 };
 
 function createBaseWatchStatusResponse(): WatchStatusResponse {
-  return { state: 0, detail: "", isolationLayers: [], isolationFacts: [], installedPackages: [] };
+  return { state: 0, detail: "", isolationLayers: [], isolationFacts: [], installedPackages: [], heldRuns: [] };
 }
 
 export const WatchStatusResponse: MessageFns<WatchStatusResponse> = {
@@ -738,6 +754,9 @@ export const WatchStatusResponse: MessageFns<WatchStatusResponse> = {
     }
     for (const v of message.installedPackages) {
       InstalledPackage.encode(v!, writer.uint32(42).fork()).join();
+    }
+    for (const v of message.heldRuns) {
+      HeldRun.encode(v!, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -795,6 +814,14 @@ export const WatchStatusResponse: MessageFns<WatchStatusResponse> = {
             message.installedPackages.push(InstalledPackage.decode(reader, reader.uint32()));
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.heldRuns.push(HeldRun.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -817,6 +844,86 @@ export const WatchStatusResponse: MessageFns<WatchStatusResponse> = {
     message.isolationLayers = object.isolationLayers?.map((e) => IsolationLayer.fromPartial(e)) || [];
     message.isolationFacts = object.isolationFacts?.map((e) => IsolationFact.fromPartial(e)) || [];
     message.installedPackages = object.installedPackages?.map((e) => InstalledPackage.fromPartial(e)) || [];
+    message.heldRuns = object.heldRuns?.map((e) => HeldRun.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseHeldRun(): HeldRun {
+  return { executionId: "", paused: false, graceMs: 0 };
+}
+
+export const HeldRun: MessageFns<HeldRun> = {
+  encode(message: HeldRun, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.executionId !== "") {
+      writer.uint32(10).string(message.executionId);
+    }
+    if (message.paused !== false) {
+      writer.uint32(16).bool(message.paused);
+    }
+    if (message.graceMs !== 0) {
+      writer.uint32(24).int64(message.graceMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HeldRun {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHeldRun();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.executionId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.paused = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.graceMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<HeldRun>): HeldRun {
+    return HeldRun.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HeldRun>): HeldRun {
+    const message = createBaseHeldRun();
+    message.executionId = object.executionId ?? "";
+    message.paused = object.paused ?? false;
+    message.graceMs = object.graceMs ?? 0;
     return message;
   },
 };
@@ -964,6 +1071,7 @@ function createBaseRunStart(): RunStart {
     epoch: 0,
     workerId: "",
     secretsVersion: "",
+    llmTimeoutMs: undefined,
   };
 }
 
@@ -995,6 +1103,9 @@ export const RunStart: MessageFns<RunStart> = {
     }
     if (message.secretsVersion !== "") {
       writer.uint32(74).string(message.secretsVersion);
+    }
+    if (message.llmTimeoutMs !== undefined) {
+      writer.uint32(80).int64(message.llmTimeoutMs);
     }
     return writer;
   },
@@ -1087,6 +1198,14 @@ export const RunStart: MessageFns<RunStart> = {
             message.secretsVersion = reader.string();
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.llmTimeoutMs = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1123,6 +1242,7 @@ export const RunStart: MessageFns<RunStart> = {
     message.epoch = object.epoch ?? 0;
     message.workerId = object.workerId ?? "";
     message.secretsVersion = object.secretsVersion ?? "";
+    message.llmTimeoutMs = object.llmTimeoutMs ?? undefined;
     return message;
   },
 };

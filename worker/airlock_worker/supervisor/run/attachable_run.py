@@ -38,12 +38,23 @@ class AttachableRun:
         # Resolved when another call takes over from the one that follows now.
         self._superseded: asyncio.Future[None] | None = None
         self._giving_up: asyncio.TimerHandle | None = None
+        # By the loop's clock.
+        self._left_at = 0.0
         self._stopped = False
         self._recorded = False
 
     @property
     def is_followed(self) -> bool:
         return self._superseded is not None
+
+    @property
+    def is_paused(self) -> bool:
+        return self._run.is_paused
+
+    @property
+    def grace_s(self) -> float:
+        """How long it waits for a caller. A paused one costs memory alone, so it waits as long as it may be answered."""
+        return max(self._grace_s, self._run.llm_timeout_s) if self._run.is_paused else self._grace_s
 
     async def serve(self, context: Any, epoch: int) -> None:
         """One call, from the beginning of the record until the caller is done with the run."""
@@ -92,10 +103,18 @@ class AttachableRun:
         if self._stopped or self._recorded:
             self._forget()
             return
-        log("warn", "a run has lost its caller", execution_id=self._execution_id, grace_s=self._grace_s)
-        self._giving_up = asyncio.get_running_loop().call_later(self._grace_s, self._give_up)
+        log("warn", "a run has lost its caller", execution_id=self._execution_id, grace_s=self.grace_s)
+        loop = asyncio.get_running_loop()
+        self._left_at = loop.time()
+        self._giving_up = loop.call_later(self._grace_s, self._give_up)
 
     def _give_up(self) -> None:
+        loop = asyncio.get_running_loop()
+        # It may have paused since.
+        left_s = self._left_at + self.grace_s - loop.time()
+        if left_s > 0:
+            self._giving_up = loop.call_later(left_s, self._give_up)
+            return
         log("warn", "nobody came for a run", execution_id=self._execution_id)
         self._stop()
         self._forget()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Iterator
 
 from .attachable_run import AttachableRun
 from .run import Run
@@ -51,6 +52,10 @@ class AttachableRuns:
         self._held[execution_id] = held
         self.release(execution_id)
         return held
+
+    def all(self) -> Iterator[tuple[str, AttachableRun]]:
+        """By execution."""
+        yield from self._held.items()
 
     def any_followed(self) -> bool:
         return any(held.is_followed for held in self._held.values())

@@ -114,6 +114,15 @@ class Run:
                 self._helping.cancel()
             self._process.kill()
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether the script has asked, and waits."""
+        return self._answer is not None
+
+    @property
+    def llm_timeout_s(self) -> float:
+        return self._start.llm_timeout_ms / 1000
+
     def stop(self) -> None:
         """Kills the script and all it started."""
         self._process.kill()

@@ -48,6 +48,8 @@ class Start:
     limits: Limits
     probe: bool = False
     network: Network | None = field(default=None, repr=False)
+    # How long a question may be answered; 0: not known.
+    llm_timeout_ms: int = 0
 
     def frames(self, proxy_port: int | None = None) -> bytes:
         """GIVEN and START for the child. `proxy_port`: where the run finds its proxy, if it has one.
@@ -116,4 +118,5 @@ def start_of(request: Any, provision: Provision) -> Start:
         project_settings=provision.settings,
         limits=provision.limits,
         network=network_of(request.network) if provision.network else None,
+        llm_timeout_ms=request.llm_timeout_ms,
     )
