@@ -11,7 +11,7 @@ import { type EgressConfig, readEgressConfig } from "./config.ts";
 import { readExtraAuthorities } from "./extra-authorities.ts";
 import { egressHandlers } from "./handlers.ts";
 import { createHeldRoutes } from "./held-routes.ts";
-import { type Authority, openAuthority } from "./interception-ca.ts";
+import { openAuthority } from "./interception-ca.ts";
 import { createLookUp } from "./names/lookups.ts";
 import type { Resolve } from "./names/resolve.ts";
 import { createSystemResolver } from "./names/system-resolver.ts";
@@ -22,6 +22,7 @@ import { createIntercept } from "./proxy/intercept.ts";
 import { createProxy } from "./proxy/proxy.ts";
 import { createEncrypt } from "./proxy/upstream-tls.ts";
 import { createRouteOpener } from "./route-opener.ts";
+import { openRouteKey } from "./routes/run-marks.ts";
 import { resolveBrokered } from "./secrets-client.ts";
 import { createTunnelOpener, TUNNEL_CHANNEL_OPTIONS } from "./tunnels/worker-tunnels.ts";
 
@@ -35,6 +36,7 @@ export async function startEgress(
   const edges = await openEdges("egress", config, log);
   const secrets = edges.connect(SecretsServiceClient, config.secretsAddress);
   const authority = once(() => openAuthority(config.dataDirectory, systemClock));
+  const key = once(() => openRouteKey(config.dataDirectory));
   const attemptLog = createAttemptLog(log, systemClock);
   const attempts = createAttempts(attemptLog);
   const dial = createDial(createLookUp(resolve, systemClock));
@@ -46,7 +48,7 @@ export async function startEgress(
   const openTunnels = createTunnelOpener(workers, proxy.accept, log);
   const brokered = (project: string, signal: AbortSignal) => resolveBrokered(secrets, project, signal);
   const open = createRouteOpener({
-    ...{ catalogue, brokered, authority, extraAuthorities, openTunnels, attempts },
+    ...{ catalogue, brokered, authority, key, extraAuthorities, openTunnels, attempts },
   });
   const routes = createHeldRoutes(open, systemClock);
   const server = await startGrpcServer(
@@ -70,8 +72,8 @@ export async function startEgress(
 }
 
 /** Made at the first need; a failure is not remembered. */
-function once(make: () => Promise<Authority>): () => Promise<Authority> {
-  let made: Promise<Authority> | undefined;
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
   return () => {
     made ??= make().catch((error: unknown) => {
       made = undefined;

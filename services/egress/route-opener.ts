@@ -8,6 +8,7 @@ import { responseFilters } from "./brokered/response-filter.ts";
 import type { Authority } from "./interception-ca.ts";
 import type { Attempts } from "./proxy/attempts.ts";
 import { createRoute } from "./routes/routes.ts";
+import { marksOf } from "./routes/run-marks.ts";
 import type { Brokered } from "./secrets-client.ts";
 import type { OpenTunnels } from "./tunnels/worker-tunnels.ts";
 
@@ -28,6 +29,7 @@ export function createRouteOpener(parts: {
   readonly authority: () => Promise<Authority>;
   /** PEM of those that servers may be certified by besides the public ones; empty when there are none. */
   readonly extraAuthorities: string;
+  readonly key: () => Promise<Buffer>;
   readonly openTunnels: OpenTunnels;
   readonly attempts: Attempts;
 }): OpenRouteFor {
@@ -37,21 +39,24 @@ export function createRouteOpener(parts: {
     const { network, secrets } = usableProject(parts.catalogue, name);
     const needsValues = secrets.some(({ inject }) => inject !== undefined);
     const values = needsValues ? await parts.brokered(name, signal) : [];
-    const placeholders = values.map(({ secret, ...injection }) => newPlaceholder(secret, injection));
+    const marks = marksOf(await parts.key(), { project: name, executionId, workerId });
+    const placeholders = values.map(({ secret, ...injection }) =>
+      newPlaceholder(secret, injection, marks.ofSecret(secret.name)),
+    );
     // Of values that were rotated before, or will be, this run can send none.
     const filters = responseFilters(placeholders, compiled);
     const own = placeholders.length > 0 ? (await parts.authority()).certificatePem : "";
     const authorityPem = own + parts.extraAuthorities;
-    const { route, username, password, close } = createRoute({
-      ...{ project: name, executionId, network, placeholders, filters },
-    });
+    const { route, close } = createRoute(
+      { project: name, executionId, network, placeholders, filters },
+      marks,
+    );
     const tunnels = await parts.openTunnels(route, { workerId, workerAddress });
     parts.attempts.open(route);
     return {
       network: {
-        // Superseded; the worker is called.
-        username,
-        password,
+        username: marks.username,
+        password: marks.password,
         placeholders: placeholders.map(({ secret, text, host, port, header }) => ({
           name: secret.name,
           value: text,

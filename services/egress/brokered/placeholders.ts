@@ -17,9 +17,13 @@ export type Placeholder = Injection & {
   readonly text: string;
 };
 
-/** A new placeholder: characters that every header, URL and JSON text takes as they are. */
-export function newPlaceholder(secret: Secret, injection: Injection): Placeholder {
-  const text = `${PREFIX}${randomBytes(18).toString("hex")}`;
+/** A placeholder with a mark of its run: characters that every header, URL and JSON text takes as they are. */
+export function newPlaceholder(
+  secret: Secret,
+  injection: Injection,
+  mark = randomBytes(18).toString("hex"),
+): Placeholder {
+  const text = `${PREFIX}${mark}`;
   return { ...injection, secret, text };
 }
 

@@ -1,10 +1,11 @@
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHash, timingSafeEqual } from "node:crypto";
 import type { BlockList } from "node:net";
 import { ownerOf } from "#common/event-loop/turn.ts";
 import type { ProjectNetwork } from "#common/projects/network.ts";
 import type { Placeholder } from "../brokered/placeholders.ts";
 import type { ResponseFilter } from "../brokered/response-filter.ts";
 import { permittedAddresses } from "../policy/address-policy.ts";
+import type { RunMarks } from "./run-marks.ts";
 import { Traffic } from "./traffic.ts";
 
 /** One run's way to the network. */
@@ -25,17 +26,16 @@ export type Route = {
 
 export type NewRoute = Pick<Route, "project" | "executionId" | "network" | "placeholders" | "filters">;
 
-/** A route with new credentials. */
-export function createRoute(parts: NewRoute): {
+/** A route with these credentials. */
+export function createRoute(
+  parts: NewRoute,
+  { username, password }: Pick<RunMarks, "username" | "password">,
+): {
   readonly route: Route;
-  readonly username: string;
-  readonly password: string;
   /** Aborts what is under way for the run. */
   close(): void;
 } {
   const over = new AbortController();
-  const username = randomBytes(12).toString("hex");
-  const password = randomBytes(24).toString("hex");
   const expected = digestOf(`${username}:${password}`);
   const route: Route = {
     ...parts,
@@ -49,8 +49,6 @@ export function createRoute(parts: NewRoute): {
   };
   return {
     route,
-    username,
-    password,
     close: () => over.abort(Object.assign(new Error("the run is over"), { code: "ECANCELED" })),
   };
 }

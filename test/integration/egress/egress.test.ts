@@ -24,6 +24,7 @@ let echo: EchoServer;
 let worker: TunnelWorker;
 let secretsService: RunningService;
 let service: RunningService;
+let start: (name: string) => Promise<RunningService>;
 let egress: EgressServiceClient;
 let secrets: SecretsServiceClient;
 
@@ -47,17 +48,19 @@ beforeAll(async () => {
   const log = createLog("test", "silent");
   const address = (name: string) => `unix:${join(directory, `${name}.sock`)}`;
   secretsService = await startSecrets({ listen: address("secrets"), projectsDir: directory }, log);
-  service = await startEgress(
-    {
-      listen: address("egress"),
-      secretsAddress: address("secrets"),
-      projectsDirectory: directory,
-      dataDirectory: directory,
-      extraCaPath: undefined,
-    },
-    log,
-    async () => ["127.0.0.1"],
-  );
+  start = (name) =>
+    startEgress(
+      {
+        listen: address(name),
+        secretsAddress: address("secrets"),
+        projectsDirectory: directory,
+        dataDirectory: directory,
+        extraCaPath: undefined,
+      },
+      log,
+      async () => ["127.0.0.1"],
+    );
+  service = await start("egress");
   egress = connect(EgressServiceClient, service.address);
   secrets = connect(SecretsServiceClient, secretsService.address);
 });
@@ -130,6 +133,28 @@ describe("a route", () => {
     again.stream.cancel();
     await closed;
     await expect.poll(() => worker.waiting(route.executionId)).toBe(0);
+  });
+
+  it("is the same at another egress service with this data directory", async () => {
+    const { executionId, network, stream } = await hold("broker");
+    expect(network.placeholders).toHaveLength(1);
+    const other = await hold("broker");
+    expect(other.network.password).not.toBe(network.password);
+    expect(other.network.placeholders[0]?.value).not.toBe(network.placeholders[0]?.value);
+    const second = await start("egress-2");
+    const client = connect(EgressServiceClient, second.address);
+    const again = client.holdRoute({
+      project: "broker",
+      executionId,
+      workerId: "w",
+      workerAddress: worker.address,
+    });
+    again.on("error", () => undefined);
+    const [response] = (await once(again, "data")) as [HoldRouteResponse];
+    expect(response.network).toEqual(network);
+    for (const each of [stream, other.stream, again]) each.cancel();
+    client.close();
+    await second.drain(100);
   });
 
   it("is one run's own: no other's credentials are worth anything in its tunnels", async () => {

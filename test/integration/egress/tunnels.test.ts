@@ -16,13 +16,16 @@ import {
 } from "../../../services/egress/tunnels/worker-tunnels.ts";
 import { startTunnelWorker, type TunnelWorker } from "../../harness/tunnel-worker.ts";
 
-const { route } = createRoute({
-  project: "demo",
-  executionId: "run",
-  network: { allowlist: [], allowPrivate: [], maxBytes: 1 },
-  placeholders: [],
-  filters: new Map(),
-});
+const { route } = createRoute(
+  {
+    project: "demo",
+    executionId: "run",
+    network: { allowlist: [], allowPrivate: [], maxBytes: 1 },
+    placeholders: [],
+    filters: new Map(),
+  },
+  { username: "run", password: "its-password" },
+);
 const MIB = Buffer.alloc(1024 * 1024, "x");
 
 let directory: string;

@@ -18,13 +18,16 @@ function setUp() {
     (text) => parseAllowedHost(text) ?? [],
   );
   const openRoute = (executionId: string) =>
-    createRoute({
-      project: "demo",
-      executionId,
-      network: { allowlist, allowPrivate: [], maxBytes: 1 },
-      placeholders: [],
-      filters: new Map(),
-    }).route;
+    createRoute(
+      {
+        project: "demo",
+        executionId,
+        network: { allowlist, allowPrivate: [], maxBytes: 1 },
+        placeholders: [],
+        filters: new Map(),
+      },
+      { username: "run", password: "its-password" },
+    ).route;
   /** What was logged since the last call. */
   const logged = () => lines.splice(0).map((line) => JSON.parse(line));
   return { attempts, clock, openRoute, logged };

@@ -13,13 +13,16 @@ const BYTE = Buffer.from("x");
 const ROUNDS = 2_000;
 
 const routeOf = (maxBytes: number) =>
-  createRoute({
-    project: "demo",
-    executionId: "run",
-    network: { allowlist: [], allowPrivate: [], maxBytes },
-    placeholders: [],
-    filters: new Map(),
-  }).route;
+  createRoute(
+    {
+      project: "demo",
+      executionId: "run",
+      network: { allowlist: [], allowPrivate: [], maxBytes },
+      placeholders: [],
+      filters: new Map(),
+    },
+    { username: "run", password: "its-password" },
+  ).route;
 
 /** A peer that sends `count` bytes, each as a piece of its own, and one after the other; says how many were taken of it. */
 function bytewise(count: number) {
