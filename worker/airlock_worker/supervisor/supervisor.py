@@ -80,7 +80,9 @@ class Supervisor:
         await refuse_unless_for(self._worker_id, request.worker_id, context)
         watcher = self._board.watch()
         held_runs = [
-            self._messages.HeldRun(execution_id=execution_id, paused=held.is_paused, grace_ms=round(held.grace_s * 1000))
+            self._messages.HeldRun(
+                execution_id=execution_id, paused=held.is_paused, grace_ms=round(held.grace_s * 1000)
+            )
             for execution_id, held in self._held.all()
         ]
         try:

@@ -130,9 +130,8 @@ async def test_a_paused_run_waits_for_a_caller_as_long_as_it_may_be_answered() -
         late = "print(1, flush=True)\nimport time\ntime.sleep(0.1)\nset_result(llm.complete('q'))"
         asks_late = await hasty.start(named("late") + late, execution_id="late", llm_timeout_ms=60_000)
         short = await hasty.start(named("short") + asks, execution_id="short", llm_timeout_ms=900)
-        runs = await hasty.start(
-            named("runs") + "import time\nprint(1, flush=True)\ntime.sleep(30)", execution_id="runs", llm_timeout_ms=60_000
-        )
+        sleeps = "import time\nprint(1, flush=True)\ntime.sleep(30)"
+        runs = await hasty.start(named("runs") + sleeps, execution_id="runs", llm_timeout_ms=60_000)
         await until_printed(asks_late, b"1")
         asks_late.cancel()
         await waits.until_question()

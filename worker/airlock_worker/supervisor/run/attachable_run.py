@@ -53,7 +53,7 @@ class AttachableRun:
 
     @property
     def grace_s(self) -> float:
-        """How long it waits for a caller. A paused one costs memory alone, so it waits as long as it may be answered."""
+        """How long it waits for a caller. A paused one costs memory alone, so it waits as long as its answer may."""
         return max(self._grace_s, self._run.llm_timeout_s) if self._run.is_paused else self._grace_s
 
     async def serve(self, context: Any, epoch: int) -> None:
