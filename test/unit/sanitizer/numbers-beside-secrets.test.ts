@@ -94,3 +94,20 @@ describe("a number between points", () => {
     expect(redacted("4815162342", text)).toBe(text);
   });
 });
+
+it.each([
+  ["123456", "[31, 32, 33, 34, 35, 36]"],
+  ["123456", "31,32,33,34,35,36"],
+  ["222222", "32\n32\n32\n32\n32\n32\n32"],
+  ["abcdef", "97 61 62 63 64 65 66"],
+])("a list of small numbers is no secret: %s", (value, text) => {
+  expect(redacted(value, text)).toBe(text);
+});
+
+it.each([
+  ["123456", "is 313233343536"],
+  ["48151623421088", "is 34:38:31:35:31:36:32:33:34:32:31:30:38:38"],
+  ["abcdefk", "is 61:62:63:64:65:66:6b"],
+])("the hexadecimal digits of a secret are: %s", (value, text) => {
+  expect(redacted(value, text)).toBe("is [REDACTED]");
+});

@@ -1,11 +1,12 @@
 import { ENTITIES } from "../escapes/escape-names.ts";
+import { otherNamedValues } from "./named-forms.ts";
 
 /** A name in a text, and what may be the value that the text gives it. */
 export type NamedValue = readonly [name: string, value: string];
 
 /** The values that names are given anywhere in a text, by all usual ways to write that. One name may have several readings. */
 export function namedValuesOf(text: string): NamedValue[] {
-  return [...assigned(text), ...tagged(text), ...options(text), ...ofNetrc(text)];
+  return [...assigned(text), ...tagged(text), ...options(text), ...ofNetrc(text), ...otherNamedValues(text)];
 }
 
 /** A longer value is taken apart line by line only. */

@@ -42,6 +42,9 @@ const MAX_NESTED_BYTES = 128;
 /** Node.js prints so many bytes of a Buffer, and how many more there are. */
 const INSPECTED_BYTES = 50;
 
+/** Hexadecimal digits of eight characters. */
+const MAX_LISTED_DIGITS = 16;
+
 /** Digits that are looked for of a number; how it goes on is checked where they stand. */
 const NUMBER_PREFIX_DIGITS = 6;
 
@@ -175,7 +178,8 @@ function addEncoded(needles: NeedleList, { text, source }: Text): void {
     for (const form of base64Forms(bytes)) needles.add(form, source, { marker, gaps: "base64" });
   };
   const addHex = (bytes: Uint8Array) => {
-    for (const form of hexForms(bytes)) needles.add(form, source, { marker, gaps: "hex" });
+    for (const form of hexForms(bytes))
+      needles.add(form, source, { marker, gaps: isListOfNumbers(form) ? "none" : "hex" });
   };
   const addNested = (bytes: Buffer) => {
     if (bytes.length > MAX_NESTED_BYTES) return;
@@ -199,6 +203,11 @@ function addEncoded(needles: NeedleList, { text, source }: Text): void {
   addHex(Buffer.from(text, "utf16le"));
   addNested(bytes);
   if (meant && isHex(text.replaceAll("-", ""))) addNested(meant);
+}
+
+/** Whether hexadecimal digits with signs between them are rather a list of a few small numbers: `31, 32, 33, 34, 35, 36` for `123456`. */
+function isListOfNumbers(form: string): boolean {
+  return form.length <= MAX_LISTED_DIGITS && /^\d+$/.test(form);
 }
 
 /** The beginning that Node.js prints of a long buffer. */

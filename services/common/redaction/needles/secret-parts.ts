@@ -228,8 +228,9 @@ function leaves(value: unknown, name: string, add: Add): void {
     // `{"name": "DB_PASSWORD", "value": "…"}`, as of a container's environment.
     const members = Object.entries(value);
     const [, named] = members.find(([key]) => /^(?:name|key)$/i.test(key)) ?? [];
-    for (const [key, member] of members)
-      leaves(member, typeof named === "string" && /^value$/i.test(key) ? named : key, add);
+    // A `value` without such a name has the name of its object: `{"db_password": {"type": "string", "value": "…"}}`, as Terraform writes it.
+    const given = typeof named === "string" ? named : name;
+    for (const [key, member] of members) leaves(member, /^(?:value|default)$/i.test(key) ? given : key, add);
   }
 }
 

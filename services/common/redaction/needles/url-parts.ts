@@ -6,6 +6,8 @@ export function urlsIn(text: string): string[] {
   const found = new Set<string>();
   for (const [url] of text.matchAll(URLS)) {
     found.add(url);
+    // A list of URLs, as for the servers of a cluster.
+    for (const each of url.split(/,(?=[a-z][a-z0-9+.-]{0,63}:\/\/)/i)) found.add(each);
     found.add(url.replace(/["'<>`].*$/, ""));
   }
   return [...found];
