@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import GithubSlugger from "github-slugger";
@@ -47,6 +48,21 @@ describe("the documentation", () => {
   it("says in the first line of every page whom it is for", () => {
     const pages = PAGES.filter(({ path }) => /^docs\/[\w-]+\.md$/.test(path));
     expect(pages.filter(({ text }) => !/^# .*\n\nFor /.test(text)).map(({ path }) => path)).toEqual([]);
+  });
+
+  it("names only source files that are there, by the end of their path", () => {
+    const files = execFileSync("git", ["ls-files"], { cwd: ROOT, encoding: "utf8" }).trim().split("\n");
+    const isThere = (name: string) => files.some((path) => `/${path}`.endsWith(`/${name}`));
+    const named = PAGES.flatMap(({ path, text }) =>
+      [...text.matchAll(/`([\w./-]+\.(?:ts|py|sql|proto))`/g)].map(([, name]) => ({
+        path,
+        name: name as string,
+      })),
+    );
+    expect(named.length).toBeGreaterThan(100);
+    // What a reader is told to make, and names that stand for others.
+    const isMade = (name: string) => name === "agent.py" || name.includes("NAME");
+    expect(named.filter(({ name }) => !isThere(name) && !isMade(name))).toEqual([]);
   });
 
   it("keeps the README short", () => {
