@@ -71,10 +71,12 @@ export function startLoad({
 
   /** The answer of a gateway that takes the connection. */
   const call = async (path: string, init: RequestInit = {}): Promise<Response> => {
+    // Other clients take turns meanwhile: this one has to come to each gateway nevertheless.
+    const first = turn++;
     for (let refusals = 0; ; refusals++) {
       try {
         const signal = AbortSignal.timeout(ANSWER_WITHIN_MS);
-        return await fetch(`${urls[turn++ % urls.length]}${path}`, { ...init, signal });
+        return await fetch(`${urls[(first + refusals) % urls.length]}${path}`, { ...init, signal });
       } catch (error) {
         // A server may close an idle connection in the moment in which it is used again (RFC 9112, 9.5).
         const wasReset = isReset(error);
