@@ -2,6 +2,7 @@ import { AirlockError, type ErrorCode } from "#common/errors.ts";
 import { ownerOf, Turn, takeTurns } from "#common/event-loop/turn.ts";
 import { compileSteps, type NeedleSet } from "#common/redaction/needles/needle-set.ts";
 import type { Clock } from "#common/resilience/clock.ts";
+import { every, retry } from "#common/resilience/retry.ts";
 import type { Secret } from "#common/secret.ts";
 import { TRIGGERS } from "./credentials/formats.ts";
 import { outputWithheld } from "./output-withheld.ts";
@@ -79,15 +80,14 @@ export function createNeedleCache(resolve: ResolveVersion, clock: Clock): Needle
     signal: AbortSignal,
   ): Promise<VersionValues> => {
     const until = clock.monotonicMs() + RESOLVE_WITHIN_MS;
-    for (;;) {
-      try {
-        return await resolve(project, version, signal);
-      } catch (error) {
-        if (isAnswer(error) || signal.aborted || clock.monotonicMs() >= until)
-          throw outputWithheld("its secrets could not be checked", error);
-        await new Promise<void>((wake) => clock.after(RESOLVE_RETRY_MS, wake));
-      }
-    }
+    return await retry(() => resolve(project, version, signal), {
+      mayRetry: (error) => !isAnswer(error) && clock.monotonicMs() < until,
+      delayMs: every(RESOLVE_RETRY_MS),
+      clock,
+      signal,
+    }).catch((error: unknown) => {
+      throw outputWithheld("its secrets could not be checked", error);
+    });
   };
 
   return {

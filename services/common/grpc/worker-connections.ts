@@ -3,6 +3,7 @@ import { WorkerServiceClient } from "#proto/worker.ts";
 import { AirlockError } from "../errors.ts";
 import type { TlsIdentity } from "../identity/tls-identity.ts";
 import { connect } from "./client.ts";
+import { ready } from "./ready.ts";
 
 /** Open channels to workers: a worker is used again and again, so its channel stays while it is among the last used. */
 export type WorkerConnections = {
@@ -39,12 +40,9 @@ export function createWorkerConnections(
   return {
     to,
     reach: (address) =>
-      new Promise((resolve, reject) => {
-        to(address).waitForReady(Date.now() + REACH_TIMEOUT_MS, (cause) => {
-          if (!cause) return resolve();
-          forget(address);
-          reject(new AirlockError("worker_lost", "The worker cannot be reached.", { cause }));
-        });
+      ready(to(address), REACH_TIMEOUT_MS).catch((cause: unknown) => {
+        forget(address);
+        throw new AirlockError("worker_lost", "The worker cannot be reached.", { cause });
       }),
     forget,
     close() {

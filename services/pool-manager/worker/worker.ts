@@ -2,6 +2,7 @@ import type { ServiceError } from "@grpc/grpc-js";
 import { AirlockError, asAirlockError, ERROR_RULES, isShortage } from "#common/errors.ts";
 import { callUnary, connect } from "#common/grpc/client.ts";
 import { fromGrpcError } from "#common/grpc/errors.ts";
+import { ready } from "#common/grpc/ready.ts";
 import type { TlsIdentity } from "#common/identity/tls-identity.ts";
 import type { Project } from "#common/projects/file.ts";
 import type { Log } from "#common/service/log.ts";
@@ -167,12 +168,9 @@ async function awaitWorker(
 }
 
 function connected(client: WorkerServiceClient): Promise<void> {
-  return new Promise((resolve, reject) => {
-    client.waitForReady(Date.now() + CONNECT_TIMEOUT_MS, (cause) => {
-      if (!cause) return resolve();
-      const seconds = CONNECT_TIMEOUT_MS / 1_000;
-      reject(new PassingFailure(`The worker could not be reached within ${seconds} seconds.`, { cause }));
-    });
+  return ready(client, CONNECT_TIMEOUT_MS).catch((cause: unknown) => {
+    const seconds = CONNECT_TIMEOUT_MS / 1_000;
+    throw new PassingFailure(`The worker could not be reached within ${seconds} seconds.`, { cause });
   });
 }
 

@@ -2,6 +2,7 @@ import { TextDecoder } from "node:util";
 import { AirlockError, hasCode } from "#common/errors.ts";
 import { clientDuplex } from "#common/grpc/client.ts";
 import { MAX_CHUNK_BYTES } from "#common/grpc/limits.ts";
+import { ready } from "#common/grpc/ready.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import { RESTART_MS } from "#common/service/grace-periods.ts";
 import {
@@ -61,20 +62,17 @@ const SILENCE_MS = 20_000;
  * had better not start.
  */
 export function awaitSanitizer(sanitizer: SanitizerServiceClient): Promise<void> {
-  return new Promise((resolve, reject) => {
-    sanitizer.waitForReady(Date.now() + RESTART_MS, (cause) => {
-      if (!cause) return resolve();
-      const message =
-        "The script was not started, because its output could not have been checked for secrets and would be withheld. Submit it again; if this goes on, tell the operator.";
-      reject(new AirlockError("output_withheld", message, { cause }));
-    });
+  return ready(sanitizer, RESTART_MS).catch((cause: unknown) => {
+    const message =
+      "The script was not started, because its output could not have been checked for secrets and would be withheld. Submit it again; if this goes on, tell the operator.";
+    throw new AirlockError("output_withheld", message, { cause });
   });
 }
 
 /** Resolves when there is a sanitizer again; rejects with `cause`, for which the last one was lost. */
 export function regainSanitizer(sanitizer: SanitizerServiceClient, cause: unknown): Promise<void> {
-  return new Promise((resolve, reject) => {
-    sanitizer.waitForReady(Date.now() + RESTART_MS, (away) => (away ? reject(cause) : resolve()));
+  return ready(sanitizer, RESTART_MS).catch(() => {
+    throw cause;
   });
 }
 

@@ -1,7 +1,8 @@
+import { every, retry } from "#common/resilience/retry.ts";
 import type { LeaseSession } from "../peers/lease.ts";
 import type { RunParts } from "./open-run.ts";
 
-// A worker keeps a run that has lost its caller for a minute; that it is dead its lease says at once.
+// A worker keeps a run without a caller for a minute. The lease says at once when the worker is dead.
 const REACH_AGAIN_MS = 20_000;
 
 /** Resolves when the worker can be reached, which may take a while after a fault in the network. Rejects when it is lost. */
@@ -10,13 +11,13 @@ export async function reachAgain(
   lease: LeaseSession,
   { workers, clock }: Pick<RunParts, "workers" | "clock">,
 ): Promise<void> {
-  for (const until = clock.monotonicMs() + REACH_AGAIN_MS; ; ) {
-    try {
-      return await Promise.race([workers.reach(address), lease.lost]);
-    } catch (error) {
-      if (clock.monotonicMs() > until || (await isSettled(lease.lost))) throw error;
-    }
-  }
+  const until = clock.monotonicMs() + REACH_AGAIN_MS;
+  await retry(() => Promise.race([workers.reach(address), lease.lost]), {
+    mayRetry: async () => clock.monotonicMs() <= until && !(await isSettled(lease.lost)),
+    // Each attempt waits for its connection.
+    delayMs: every(0),
+    clock,
+  });
 }
 
 async function isSettled(promise: Promise<never>): Promise<boolean> {

@@ -1,5 +1,6 @@
 import { hasCode } from "#common/errors.ts";
 import type { Clock } from "#common/resilience/clock.ts";
+import { doubling, retry } from "#common/resilience/retry.ts";
 import type { Log } from "#common/service/log.ts";
 import { type Ending, failure, NO_OUTPUT, type OutputPiece } from "../execution.ts";
 import type { ExecutionStore } from "../store/store.ts";
@@ -24,21 +25,19 @@ export async function recordEnding(
   over: AbortSignal,
 ): Promise<Ending | undefined> {
   let refusals = 0;
-  for (let attempt = 1; ; attempt++) {
+  const record = async () => {
     const whole = refusals < ATTEMPTS_WITH_OUTPUT;
-    try {
-      const recorded = whole ? ending : withoutOutput(ending, last);
-      const isRecorded = await store.finish(executionId, recorded, whole ? last : NO_OUTPUT, clock.now());
-      return isRecorded ? recorded : undefined;
-    } catch (error) {
-      log.error({ err: error, executionId, attempt }, "ending not recorded");
-      const isAway = hasCode(error, "unavailable");
-      if (!isAway) refusals += 1;
-      if (refusals === MAX_ATTEMPTS || (isAway && over.aborted)) throw error;
-    }
-    const delayMs = Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), LONGEST_DELAY_MS);
-    await new Promise<void>((resolve) => clock.after(delayMs, resolve));
-  }
+    const recorded = whole ? ending : withoutOutput(ending, last);
+    const isRecorded = await store.finish(executionId, recorded, whole ? last : NO_OUTPUT, clock.now());
+    return isRecorded ? recorded : undefined;
+  };
+  const mayRetry = (error: unknown, attempt: number) => {
+    log.error({ err: error, executionId, attempt }, "ending not recorded");
+    if (hasCode(error, "unavailable")) return !over.aborted;
+    refusals += 1;
+    return refusals < MAX_ATTEMPTS;
+  };
+  return await retry(record, { mayRetry, delayMs: doubling(FIRST_DELAY_MS, LONGEST_DELAY_MS), clock });
 }
 
 /** What is left of an ending whose output could not be stored: never a success, and it says what is missing. */

@@ -1,4 +1,5 @@
 import { AirlockError, hasCode } from "#common/errors.ts";
+import { every, retry, wait } from "#common/resilience/retry.ts";
 import type { Submission } from "#common/submission/submission.ts";
 import type { LeaseGranted } from "#proto/pool_manager.ts";
 import type { Grant } from "../execution.ts";
@@ -162,7 +163,7 @@ async function waitForWorker(run: OpenRun, parts: RunParts): Promise<LeaseGrante
       if (hasCode(error, "worker_lost") || hasCode(error, "deadline_exceeded")) lostGrants++;
       else if (!hasCode(error, "unavailable")) throw error;
       if (lostGrants === MAX_LOST_GRANTS) throw error;
-      await interruption.race(new Promise<void>((resolve) => clock.after(LEASE_RETRY_MS, resolve)));
+      await wait(LEASE_RETRY_MS, clock, interruption.signal);
     }
   }
 }
@@ -174,7 +175,7 @@ async function regainWorker(
   { poolManager, workers, clock }: RunParts,
   interruption: Interruption,
 ): Promise<{ lease: LeaseSession; address: string }> {
-  for (;;) {
+  const attach = async () => {
     const lease = openLease(poolManager, { project, executionId, workerId }, clock);
     try {
       const { workerAddress: address } = await interruption.race(lease.granted());
@@ -182,11 +183,15 @@ async function regainWorker(
       return { lease, address };
     } catch (error) {
       lease.release();
-      if (hasCode(error, "worker_lost")) throw lostInRestart(error);
-      if (!hasCode(error, "unavailable")) throw error;
-      await interruption.race(new Promise<void>((resolve) => clock.after(LEASE_RETRY_MS, resolve)));
+      throw hasCode(error, "worker_lost") ? lostInRestart(error) : error;
     }
-  }
+  };
+  return await retry(attach, {
+    mayRetry: (error) => hasCode(error, "unavailable"),
+    delayMs: every(LEASE_RETRY_MS),
+    clock,
+    signal: interruption.signal,
+  });
 }
 
 function lostInRestart(cause?: unknown): Interrupted {

@@ -4,6 +4,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
 import { AirlockError } from "#common/errors.ts";
 import type { Project } from "#common/projects/file.ts";
+import { systemClock } from "#common/resilience/clock.ts";
+import { every, retry } from "#common/resilience/retry.ts";
 import type { Log } from "#common/service/log.ts";
 import { systemReason } from "#common/system-reason.ts";
 import type { FoundWorker, WorkerDriver } from "../driver.ts";
@@ -192,15 +194,9 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
 }
 
 /** Asks a busy engine some times more: one question that it does not answer must not cost containers in which something runs. */
-async function patiently<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await ask();
-    } catch (error) {
-      if (tries === MAX_TRIES) throw error;
-      await delay(ASK_AGAIN_MS);
-    }
-  }
+function patiently<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+  const mayRetry = (_error: unknown, attempt: number) => attempt < MAX_TRIES;
+  return retry(ask, { mayRetry, delayMs: every(ASK_AGAIN_MS), clock: systemClock });
 }
 
 type EngineInfo = {

@@ -1,6 +1,8 @@
 import { PassThrough } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
+import { systemClock } from "#common/resilience/clock.ts";
+import { every, retry } from "#common/resilience/retry.ts";
 import type { Log } from "#common/service/log.ts";
 import type { WorkerProcess } from "../driver.ts";
 import { relayWorkerLog } from "../worker-log.ts";
@@ -136,15 +138,12 @@ function reportLeftover(log: Log, error: unknown): void {
 
 /** Perhaps the engine is being restarted. */
 async function removeRepeatedly(container: Docker.Container, attempts = REMOVE_ATTEMPTS): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await removeContainer(container);
-      return;
-    } catch (error) {
-      if (attempt >= attempts) throw error;
-      await delay(ASK_AGAIN_MS);
-    }
-  }
+  const mayRetry = (_error: unknown, attempt: number) => attempt < attempts;
+  await retry(() => removeContainer(container), {
+    mayRetry,
+    delayMs: every(ASK_AGAIN_MS),
+    clock: systemClock,
+  });
 }
 
 /** With its anonymous volumes, whether it runs or not; also when it is being removed already. */
