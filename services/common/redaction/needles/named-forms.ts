@@ -1,5 +1,7 @@
-import type { NamedValue } from "./named-values.ts";
 import { namesPassword } from "./secret-names.ts";
+
+/** A name in a text, and what may be the value that the text gives it. */
+export type NamedValue = readonly [name: string, value: string];
 
 /** Names and values that stand in other forms than `name=value` and `name: value`. */
 export function* otherNamedValues(text: string): Iterable<NamedValue> {

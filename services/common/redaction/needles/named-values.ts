@@ -1,8 +1,5 @@
 import { ENTITIES } from "../escapes/escape-names.ts";
-import { otherNamedValues } from "./named-forms.ts";
-
-/** A name in a text, and what may be the value that the text gives it. */
-export type NamedValue = readonly [name: string, value: string];
+import { type NamedValue, otherNamedValues } from "./named-forms.ts";
 
 /** The values that names are given anywhere in a text, by all usual ways to write that. One name may have several readings. */
 export function namedValuesOf(text: string): NamedValue[] {
