@@ -265,7 +265,8 @@ async def worker(
             process = await asyncio.create_subprocess_exec(
                 *wrapper,
                 sys.executable,
-                *("-m", "airlock_worker", "--worker-id", WORKER_ID),
+                # Its package is the one below `worker_root`, not the one in the working directory.
+                *("-P", "-m", "airlock_worker", "--worker-id", WORKER_ID),
                 *("--listen", f"unix:{socket}", "--run-dir", f"{directory}/run"),
                 *("--python", python, *arguments),
                 env={"PYTHONPATH": str(worker_root)},

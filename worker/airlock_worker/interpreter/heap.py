@@ -114,6 +114,20 @@ _SWITCH_BACK = tuple((domain, ctypes.byref(each)) for domain, each in zip(_DOMAI
 _clear_type_cache = getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache
 
 
+def number_types() -> None:
+    """Has the interpreter number all classes in one order. It numbers a class when that is first asked for an
+    attribute, and what Airlock asks follows the machine and its user. By these numbers the cache finds its places."""
+    classes: list[type] = [object]
+    known = {id(object)}
+    for each in classes:
+        with contextlib.suppress(AttributeError):
+            # No class has it, so that no code of the class is called.
+            type.__getattribute__(each, " ")
+        found: list[type] = type.__subclasses__(each)
+        classes += [kind for kind in found if id(kind) not in known]
+        known.update(map(id, found))
+
+
 class _Mallinfo(ctypes.Structure):
     _fields_ = [
         (name, ctypes.c_int)
@@ -138,6 +152,7 @@ class Heap:
 
     def begin_anew(self) -> None:
         """Leaves all memory behind that was used so far. Not in a run child, since it takes milliseconds."""
+        number_types()
         _clear_type_cache()
         gc.collect()
         self._line = _take_gaps()

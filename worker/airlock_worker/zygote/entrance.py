@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import inspect
 import json
 import os
 import re
@@ -20,7 +21,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..cgroups.cgroup_limits import Place
-from ..interpreter.heap import Heap
+from ..interpreter.heap import Heap, number_types
 from ..linux import kernel
 from ..sandbox import namespace_setup, tree
 from ..sandbox.context import SandboxContext
@@ -38,7 +39,13 @@ STANDARD_LIBRARY = (
     "importlib.util, inspect, io, json, linecache, math, mmap, pathlib, random, re, resource, select, shutil, signal, "
     "socket, stat, struct, tempfile, textwrap, threading, traceback, types, typing, weakref"
 )
-_PROGRAM = f"import {STANDARD_LIBRARY}; from airlock_worker.zygote.zygote import main; main()"
+# So do the numbers of its classes.
+_PROGRAM = f"""import {STANDARD_LIBRARY}
+{inspect.getsource(number_types)}
+number_types()
+from airlock_worker.zygote.zygote import main
+main()
+"""
 _ARGUMENTS = ["-s", "-P", "-c", _PROGRAM]
 
 
