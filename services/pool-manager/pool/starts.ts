@@ -1,7 +1,7 @@
 import { type AirlockError, asAirlockError } from "#common/errors.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import type { Log } from "#common/service/log.ts";
-import { PassingFailure } from "../drivers/transient-failure.ts";
+import { TransientFailure } from "../drivers/transient-failure.ts";
 import type { Worker } from "../worker/worker.ts";
 import { createBackOff } from "./back-off.ts";
 
@@ -43,7 +43,7 @@ export type StartsParts = {
   readonly project: string;
   /**
    * Starts one ready worker; `onProgress` says what takes long, `ready` is awaited before it begins, `signal` gives it up.
-   * Rejects with `start_failed`, as a PassingFailure when another attempt may go well.
+   * Rejects with `start_failed`, as a TransientFailure when another attempt may go well.
    */
   readonly startWorker: (
     onProgress: (step: string) => void,
@@ -84,7 +84,7 @@ export function createWorkerStarts(parts: StartsParts, pool: StartsOwner): Worke
     if (pool.isServing() || underWay > 0) return backOff.failed();
     // Nobody is left who could serve the queue.
     failuresInRow++;
-    if (reason instanceof PassingFailure && failuresInRow < ATTEMPTS) return backOff.failed();
+    if (reason instanceof TransientFailure && failuresInRow < ATTEMPTS) return backOff.failed();
     failuresInRow = 0;
     backOff.reset();
     pool.gaveUp(reason);

@@ -9,7 +9,7 @@ import type { Log } from "#common/service/log.ts";
 import type { InstalledPackage, IsolationFact, IsolationLayer } from "#proto/pool_manager.ts";
 import { type HeldRun, type WatchStatusResponse, WorkerServiceClient, WorkerState } from "#proto/worker.ts";
 import type { WorkerProcess } from "../drivers/driver.ts";
-import { PassingFailure } from "../drivers/transient-failure.ts";
+import { TransientFailure } from "../drivers/transient-failure.ts";
 import type { Provision } from "./provisioning.ts";
 import { watchWorker } from "./worker-watch.ts";
 
@@ -61,7 +61,7 @@ export type WorkerParts = {
 
 /**
  * Launches, connects, provisions and awaits one worker. Rejects with `start_failed` and the reason, the import error of a
- * package or a protection that the project demands and this machine does not give; with a PassingFailure when the worker
+ * package or a protection that the project demands and this machine does not give; with a TransientFailure when the worker
  * ended early or could not be reached. Then nothing of the worker is left. `signal` gives it up.
  */
 export async function startWorker(
@@ -170,7 +170,7 @@ async function awaitWorker(
 function connected(client: WorkerServiceClient): Promise<void> {
   return ready(client, CONNECT_TIMEOUT_MS).catch((cause: unknown) => {
     const seconds = CONNECT_TIMEOUT_MS / 1_000;
-    throw new PassingFailure(`The worker could not be reached within ${seconds} seconds.`, { cause });
+    throw new TransientFailure(`The worker could not be reached within ${seconds} seconds.`, { cause });
   });
 }
 
@@ -212,7 +212,7 @@ function refuseMissingLayers({ isolation }: Project, layers: readonly IsolationL
 }
 
 function goneTooEarly(how: string): never {
-  throw new PassingFailure(`The worker ${how} before it was ready.`);
+  throw new TransientFailure(`The worker ${how} before it was ready.`);
 }
 
 /** Settles like `work`, unless `signal` aborts or the time to get ready is over. */
@@ -239,6 +239,6 @@ function startFailed(error: unknown): AirlockError {
   if (known.code === "start_failed" || isShortage(error)) return known;
   const message = `A worker could not be started: ${known.message}`;
   return ERROR_RULES[known.code].retryAfterSeconds !== undefined
-    ? new PassingFailure(message, { cause: error })
+    ? new TransientFailure(message, { cause: error })
     : new AirlockError("start_failed", message, { cause: error });
 }

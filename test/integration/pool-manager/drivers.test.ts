@@ -10,7 +10,7 @@ import { createDockerDriver } from "../../../services/pool-manager/drivers/docke
 import { engineError, openEngine } from "../../../services/pool-manager/drivers/docker/engine.ts";
 import { namesOf } from "../../../services/pool-manager/drivers/docker/names.ts";
 import { createProcessDriver } from "../../../services/pool-manager/drivers/process/driver.ts";
-import { PassingFailure } from "../../../services/pool-manager/drivers/transient-failure.ts";
+import { TransientFailure } from "../../../services/pool-manager/drivers/transient-failure.ts";
 import { startWorker } from "../../../services/pool-manager/worker/worker.ts";
 import {
   DOCKER_ENVIRONMENT,
@@ -177,6 +177,6 @@ describe("an engine that cannot be used", () => {
   ])("%s: the reason, and whether it is worth another attempt", async (_, refusal, words, passing) => {
     const error = engineError(Object.assign(new Error("connect"), refusal));
     expect(error.message).toContain(words);
-    expect(error instanceof PassingFailure).toBe(passing);
+    expect(error instanceof TransientFailure).toBe(passing);
   });
 });

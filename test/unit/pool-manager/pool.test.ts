@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { AirlockError } from "#common/errors.ts";
-import { PassingFailure } from "../../../services/pool-manager/drivers/transient-failure.ts";
+import { TransientFailure } from "../../../services/pool-manager/drivers/transient-failure.ts";
 import {
   acquire,
   clock,
@@ -144,7 +144,7 @@ describe("a pool", () => {
   });
 
   it("tries again when a start fails by bad luck, and its queue waits", async () => {
-    startFailure = new PassingFailure("the worker exited with status 139");
+    startFailure = new TransientFailure("the worker exited with status 139");
     failNextStarts = 3;
     acquire("a");
     await settle();
@@ -160,7 +160,7 @@ describe("a pool", () => {
   });
 
   it("gives up when bad luck does not end, says why, and tries as often for the next", async () => {
-    startFailure = new PassingFailure("the worker exited with status 139");
+    startFailure = new TransientFailure("the worker exited with status 139");
     for (const execution of ["a", "b"]) {
       failNextStarts = 4;
       const lease = acquire(execution);
@@ -179,7 +179,7 @@ describe("a pool", () => {
 
   it("refuses at once when the next attempt cannot go well, also after one that could have", async () => {
     const definite = startFailure;
-    startFailure = new PassingFailure("the worker cannot be reached");
+    startFailure = new TransientFailure("the worker cannot be reached");
     failNextStarts = 2;
     const lease = acquire("a");
     await settle();
@@ -190,7 +190,7 @@ describe("a pool", () => {
   });
 
   it("starts no further attempt for a pool that is put down meanwhile", async () => {
-    startFailure = new PassingFailure("the worker cannot be reached");
+    startFailure = new TransientFailure("the worker cannot be reached");
     failNextStarts = 1;
     pool.up(1);
     await settle();

@@ -3,7 +3,7 @@ import { text } from "node:stream/consumers";
 import Docker from "dockerode";
 import { AirlockError } from "#common/errors.ts";
 import { systemReason } from "#common/system-reason.ts";
-import { PassingFailure } from "../transient-failure.ts";
+import { TransientFailure } from "../transient-failure.ts";
 
 const TIMEOUT_MS = 60_000;
 
@@ -21,7 +21,7 @@ export function openEngine(): Docker {
 
 /**
  * Makes one call to the engine, with a deadline. Rejects with `start_failed`, in words for an operator where the cause
- * is known, as a PassingFailure where nobody has to change anything; the engine's own message stands in the error's logDetail.
+ * is known, as a TransientFailure where nobody has to change anything; the engine's own message stands in the error's logDetail.
  * Usage: `ask((abortSignal) => container.inspect({ abortSignal }))`; not every call of dockerode takes the signal.
  */
 export async function ask<T>(
@@ -91,9 +91,9 @@ export function engineError(error: unknown, timedOut = false): AirlockError {
   const options = { logDetail, cause: error };
   const definite = definiteReason(known.code, logDetail);
   if (definite) return new AirlockError("start_failed", definite, options);
-  if (timedOut) return new PassingFailure("The Docker engine did not answer in time.", options);
+  if (timedOut) return new TransientFailure("The Docker engine did not answer in time.", options);
   if (known.code !== undefined) {
-    return new PassingFailure(
+    return new TransientFailure(
       `The Docker engine cannot be reached (${systemReason(error)}); the operator starts it, or names another in DOCKER_HOST.`,
       options,
     );
@@ -102,7 +102,7 @@ export function engineError(error: unknown, timedOut = false): AirlockError {
   // With 4xx it means what was asked.
   return known.statusCode !== undefined && known.statusCode < 500
     ? new AirlockError("start_failed", refused, options)
-    : new PassingFailure(refused, options);
+    : new TransientFailure(refused, options);
 }
 
 /** What somebody has to change first. */
