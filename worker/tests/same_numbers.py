@@ -131,6 +131,15 @@ def part(n): return sum(math.sqrt(k + n) for k in range(3000))
 with concurrent.futures.ThreadPoolExecutor(8) as pool:
     set_result([sum(pool.map(part, range(24))), sum({*pool.map(part, range(24))})])
 """,
+    "a set of futures": """
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, wait
+found = []
+for Pool in (ThreadPoolExecutor, ProcessPoolExecutor):
+    with Pool(4 if Pool is ThreadPoolExecutor else 2) as pool:
+        done = wait([pool.submit(round, 0.1 * n, 10) for n in range(100)]).done
+    found += [sum(each.result() for each in done), [each.result() for each in done]]
+set_result(found)
+""",
     "tasks of asyncio": """
 import asyncio, math
 async def part(n):

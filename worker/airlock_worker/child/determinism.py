@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import os
 import random
 import sys
@@ -29,7 +30,7 @@ _OF_IMPORTS = hashlib.sha256(b"imports").digest()
 # Those of Python, which each run seeds anew. Numpy's stay as they are: the same in every run of the project.
 _made_by_imports: list[weakref.ref[random.Random]] = []
 _threads: Mapping[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
-# Of a thread that was started: what distinguishes its stream.
+# Of a thread that was started, or of a pool: what distinguishes its stream. Of a future: its number.
 _KEY = "_airlock_key"
 
 
@@ -143,6 +144,7 @@ def prepare() -> None:
     _seed_unseeded(random)
     _number_starts(threading)
     random.seed(int.from_bytes(_seeds.root, "big"))
+    on_import("concurrent.futures._base", _number_futures)
     on_import("numpy.random", _seed_numpy)
     on_import("polars", _seed_polars)
     on_import("numba", _seed_numba)
@@ -197,6 +199,22 @@ def _number_starts(module: Any) -> None:
         start(self)
 
     module.Thread.start = number_and_start
+
+
+def _number_futures(base: Any) -> None:
+    """`wait` gives sets of futures, which threads make at any addresses: their order is that of their numbers."""
+    numbers, make = itertools.count(), base.Future.__init__
+
+    @functools.wraps(make)
+    def make_and_number(self: Any, *arguments: Any, **named: Any) -> None:
+        vars(self)[_KEY] = next(numbers)
+        make(self, *arguments, **named)
+
+    def number(self: Any) -> int:
+        found: int | None = vars(self).get(_KEY)
+        return object.__hash__(self) if found is None else found
+
+    base.Future.__init__, base.Future.__hash__ = make_and_number, number
 
 
 def _seed_numpy(numpy_random: Any) -> None:

@@ -75,6 +75,8 @@ class Memory:
         self._bytes = 2
         self._max_bytes = max_bytes
         self._check = check
+        # A signal handler may interrupt the thread that holds it, and set as well.
+        self._lock = RLock()
 
     def get(self, category: str, key: str, default: Any = None) -> Any:
         text = self._updates.get(category, {}).get(key)
@@ -99,12 +101,13 @@ class Memory:
         value_text = encode(value, f"memory[{category!r}][{key!r}]", _nan_is_null("memory.set", nan))
         # As if each entry stood in a category of its own: never less than what is sent.
         size = len("".join([*names, value_text, ":{:},"]).encode())
-        total = self._bytes + size - self._sizes.get((category, key), 0)
-        if total > self._max_bytes:
-            raise ResultTooLarge(f"memory updates would be {total} bytes of JSON; the limit is {self._max_bytes}")
-        self._bytes = total
-        self._sizes[category, key] = size
-        self._updates.setdefault(category, {})[key] = value_text
+        with self._lock:
+            total = self._bytes + size - self._sizes.get((category, key), 0)
+            if total > self._max_bytes:
+                raise ResultTooLarge(f"memory updates would be {total} bytes of JSON; the limit is {self._max_bytes}")
+            self._bytes = total
+            self._sizes[category, key] = size
+            self._updates.setdefault(category, {})[key] = value_text
 
     def delete(self, category: str, key: str) -> None:
         """Leaves as null in `memory_updates`."""
@@ -117,8 +120,10 @@ def updates_of(memory: Memory) -> str | None:
     def members(pairs: Mapping[str, str]) -> str:
         return "{" + ",".join(f"{encode(name, 'key')}:{text}" for name, text in pairs.items()) + "}"
 
-    updates = memory._updates
-    return members({category: members(entries) for category, entries in updates.items()}) if updates else None
+    with memory._lock:
+        # A thread that the script leaves behind may set more, which is not told any more.
+        updates = memory._updates
+        return members({category: members(entries) for category, entries in updates.items()}) if updates else None
 
 
 class Llm:

@@ -273,3 +273,42 @@ async def test_the_time_begins_when_the_script_has_its_memory(shared: Worker) ->
     memory = json.dumps({"a": {"b": [0] * 7_000_000}}, separators=(",", ":"))
     ended = await shared.run("set_result(type(memory.get('a', 'b')).__name__)", timeout_ms=600, memory=memory)
     assert (ended.end, ended.value) == ("completed", "list")
+
+
+@pytest.mark.parametrize(
+    "does",
+    [
+        "n = 0\n    while True: memory.set('progress', str(n), n); n += 1",
+        "while True: set_result('other')",
+        "while True: print(end='.')",
+    ],
+)
+async def test_a_thread_that_goes_on_at_the_end_takes_no_result_away(shared: Worker, does: str) -> None:
+    code = f"""
+import threading, time
+def work():
+    {does}
+threading.Thread(target=work, daemon=True).start()
+time.sleep(0.1); set_result("done")
+"""
+    for _ in range(6):
+        ended = await shared.run(code)
+        assert ended.end == "completed", ended.error
+        assert ended.value in ("done", "other")
+
+
+async def test_threads_that_fill_the_memory_updates_keep_to_their_limit() -> None:
+    code = """
+import sys, threading
+sys.setswitchinterval(1e-6)
+def work(k):
+    try:
+        for n in range(10**6): memory.set("c", f"{k}-{n}", "x" * 2000)
+    except Exception: pass
+threads = [threading.Thread(target=work, args=(k,)) for k in range(12)]
+for each in threads: each.start()
+for each in threads: each.join()
+"""
+    async with worker(max_result_bytes=MIB) as target:
+        for _ in range(4):
+            assert (await target.run(code)).end == "completed"
