@@ -1,5 +1,6 @@
 import { MAX_BODY_BYTES } from "../submission/limits.ts";
 import { allowPingsWhileDraining } from "./ping-while-draining.ts";
+import { letGoOfSentMessages } from "./sent-messages.ts";
 
 const MIB = 1024 * 1024;
 
@@ -16,6 +17,7 @@ export const MAX_REQUEST_BYTES = MAX_BODY_BYTES + MIB;
 export const MAX_CHUNK_BYTES = MIB;
 
 allowPingsWhileDraining();
+letGoOfSentMessages();
 
 /** Channel options of both ends: message limits, and pings that notice a peer that froze or vanished. */
 export const CHANNEL_OPTIONS = {

@@ -35,7 +35,7 @@ export function startClaims(store: ExecutionStore, dispatcher: Dispatcher, clock
     for (;;) {
       const found = await store.claimLost(BATCH);
       for (const lost of found) {
-        const { executionId, project } = lost.submission;
+        const { executionId, project } = lost;
         log.warn({ executionId, project, epoch: lost.epoch }, "taking over an execution");
         dispatcher.takeOver(lost);
       }

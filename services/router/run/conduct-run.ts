@@ -9,7 +9,7 @@ import { openOutputLog } from "./output-log.ts";
 import { recordEnding } from "./record-ending.ts";
 import { createPatience } from "./response-timer.ts";
 import { isSuperseded, type Outcome } from "./run-stream.ts";
-import { createRunningTime, longestBeginningMs, noteRunningTime, type RunningTime } from "./running-time.ts";
+import { createRunningTime, noteRunningTime, type RunningTime } from "./running-time.ts";
 import { type Stopwatch, startStopwatch } from "./stopwatch.ts";
 
 /**
@@ -43,9 +43,7 @@ export async function conductRun(
     if (!placement || !run.lease) return;
     watch = startStopwatch(clock);
     const patience = createPatience(watch);
-    const { opening } = placement;
-    const uncountedMs = opening.kind === "start" ? longestBeginningMs(opening.started.submission) : 0;
-    time = createRunningTime(patience, before?.ranMs ?? 0, uncountedMs);
+    time = createRunningTime(patience, before?.ranMs ?? 0, placement.beginningMs);
     stopNoting = noteRunningTime(executionId, time, watch, store, clock);
     const leased = { ...run, lease: run.lease, stopwatch: watch, patience, runningTime: time };
     outcome = await runOnWorker(placement, leased, parts);

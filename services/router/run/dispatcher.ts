@@ -37,7 +37,7 @@ export function createDispatcher(parts: RunParts): Dispatcher {
   return {
     dispatch: (executionId, project) =>
       own(executionId, () => runExecution(executionId, project, parts, shutdown)),
-    takeOver: (lost) => own(lost.submission.executionId, () => takeOverExecution(lost, parts, shutdown)),
+    takeOver: (lost) => own(lost.executionId, () => takeOverExecution(lost, parts, shutdown)),
     has: (executionId) => runs.has(executionId),
     async drain(graceMs) {
       draining.abort();

@@ -161,7 +161,7 @@ function armTimeout(limitMs: number, patience: Patience, clock: Clock, onOver: (
 }
 
 function epochOf(opening: Opening): number {
-  return opening.kind === "attach" ? opening.epoch : opening.started.epoch;
+  return opening.kind === "attach" ? opening.epoch : opening.script.epoch;
 }
 
 /** The worker's refusals of an attach, as what they mean for the execution. */

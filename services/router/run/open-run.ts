@@ -51,6 +51,8 @@ export type Before = OutputPiece & { readonly ranMs: number };
 export type Placement = {
   readonly grant: Grant;
   readonly timeoutMs: number;
+  /** How much later than the run its script may begin. */
+  readonly beginningMs: number;
   readonly opening: Opening;
   readonly orStart?: Opening | undefined;
 };

@@ -1,18 +1,19 @@
 import { AirlockError, hasCode } from "#common/errors.ts";
 import { every, retry, wait } from "#common/resilience/retry.ts";
-import type { Submission } from "#common/submission/submission.ts";
 import type { LeaseGranted } from "#proto/pool_manager.ts";
 import type { Grant } from "../execution.ts";
 import { type LeaseSession, openLease } from "../peers/lease.ts";
 import { openRoute, type RouteSession } from "../peers/route.ts";
 import { awaitSanitizer } from "../peers/sanitizer.ts";
-import type { LostExecution } from "../store/store.ts";
+import type { Claim, LostExecution } from "../store/store.ts";
 import { awaitStore } from "./await-store.ts";
 import { conductRun } from "./conduct-run.ts";
 import { Interrupted, type Interruption, isHandedOver } from "./interruption.ts";
 import type { OpenRun, Placement, RunParts, Shutdown } from "./open-run.ts";
 import { reachAgain } from "./reach-worker.ts";
 import { stopRun } from "./run-stream.ts";
+import { longestBeginningMs } from "./running-time.ts";
+import { scriptToStart } from "./script-to-start.ts";
 
 const LEASE_RETRY_MS = 500;
 // A worker that dies in the moment it is granted is nobody's fault once, and a broken project in the long run.
@@ -48,8 +49,11 @@ export async function runExecution(
       run.lease?.abandon();
       throw new Interrupted("handed_over", "Another router goes on with it.");
     }
-    const { timeoutMs } = started.submission;
-    return { grant, timeoutMs, opening: { kind: "start", started, network: run.route?.network } };
+    const { submission, epoch } = started;
+    const script = scriptToStart({ executionId, epoch }, store, submission);
+    const { timeoutMs } = submission;
+    const beginningMs = longestBeginningMs(submission);
+    return { grant, timeoutMs, beginningMs, opening: { kind: "start", script, network: run.route?.network } };
   });
 }
 
@@ -62,8 +66,7 @@ export async function takeOverExecution(
   parts: RunParts,
   shutdown: Shutdown,
 ): Promise<void> {
-  const { submission, epoch, grant, position } = lost;
-  const { executionId, project } = submission;
+  const { executionId, project, epoch, grant, position } = lost;
   const before = { position, ...(await soFar(executionId, parts)) };
   await conductRun({ executionId, project, before }, parts, shutdown, async (run) => {
     if (!grant) throw lostInRestart();
@@ -77,13 +80,9 @@ export async function takeOverExecution(
 }
 
 /** Has the worker again, and all that a run needs besides, as soon as it can be had: the worker keeps the run for a while only. */
-async function takeUp(
-  run: OpenRun,
-  { submission, epoch }: LostExecution,
-  grant: Grant,
-  parts: RunParts,
-): Promise<Placement> {
-  const worker = await regainWorker(submission, grant, parts, run.interruption);
+async function takeUp(run: OpenRun, lost: LostExecution, grant: Grant, parts: RunParts): Promise<Placement> {
+  const { executionId, timeoutMs, epoch } = lost;
+  const worker = await regainWorker(lost, grant, parts, run.interruption);
   run.lease = worker.lease;
   const itsGrant = { ...grant, workerAddress: worker.address };
   // One that stays away is met by what the script says, which is withheld.
@@ -96,10 +95,15 @@ async function takeUp(
   const hasWays = !grant.network || run.route !== undefined;
   return {
     grant: itsGrant,
-    timeoutMs: submission.timeoutMs,
-    opening: { kind: "attach", executionId: submission.executionId, epoch },
+    timeoutMs,
+    beginningMs: 0,
+    opening: { kind: "attach", executionId, epoch },
     orStart: hasWays
-      ? { kind: "start", started: { submission, epoch }, network: run.route?.network }
+      ? {
+          kind: "start",
+          script: scriptToStart({ executionId, epoch }, parts.store),
+          network: run.route?.network,
+        }
       : undefined,
   };
 }
@@ -170,7 +174,7 @@ async function waitForWorker(run: OpenRun, parts: RunParts): Promise<LeaseGrante
 
 /** The worker on which the execution runs already; a pool-manager that restarts is waited for, and a worker that stands still. */
 async function regainWorker(
-  { executionId, project }: Pick<Submission, "executionId" | "project">,
+  { executionId, project }: Claim,
   { workerId }: Grant,
   { poolManager, workers, clock }: RunParts,
   interruption: Interruption,

@@ -14,7 +14,7 @@ import type {
   RunResponse,
   WorkerServiceClient,
 } from "#proto/worker.ts";
-import type { Ending, Started } from "../execution.ts";
+import type { Ending } from "../execution.ts";
 import type { LeaseSession } from "../peers/lease.ts";
 import { isSanitizerLost, type SanitizerSession } from "../peers/sanitizer.ts";
 import type { ExecutionStore } from "../store/store.ts";
@@ -26,6 +26,7 @@ import { createOutputEnds, isCut, NOTHING_CUT, noteCut, type OutputEnds, within 
 import type { OutputLog } from "./output-log.ts";
 import type { Patience } from "./response-timer.ts";
 import type { RunningTime } from "./running-time.ts";
+import type { ScriptToStart } from "./script-to-start.ts";
 import type { Stopwatch } from "./stopwatch.ts";
 
 export type Conversation = {
@@ -51,7 +52,7 @@ export type Conversation = {
 export type Opening =
   | {
       readonly kind: "start";
-      readonly started: Started;
+      readonly script: ScriptToStart;
       /** Undefined: the script has no network. */
       readonly network: RunNetwork | undefined;
     }
@@ -134,17 +135,23 @@ export function isSuperseded(error: unknown): boolean {
   return hasCode(error, "run_superseded");
 }
 
-function firstMessage(
+async function firstMessage(
   opening: Opening,
   {
     workerId,
     secretsVersion,
     llmTimeoutMs,
-  }: Pick<Conversation, "workerId" | "secretsVersion" | "llmTimeoutMs">,
-): RunRequest["message"] {
+    interruption,
+    clock,
+  }: Pick<Conversation, "workerId" | "secretsVersion" | "llmTimeoutMs" | "interruption" | "clock">,
+): Promise<RunRequest["message"]> {
   if (opening.kind === "attach") return { $case: "attach", value: { ...opening, workerId } };
-  const { submission, epoch } = opening.started;
-  const { executionId, code, timeoutMs, settings, memoryJson } = submission;
+  const { epoch } = opening.script;
+  const { executionId, code, timeoutMs, settings, memoryJson } = await awaitStore(
+    opening.script.read,
+    interruption,
+    clock,
+  );
   const script = { executionId, code, timeoutMs, settings: { ...settings }, memoryJson };
   const value = { ...script, epoch, workerId, secretsVersion, llmTimeoutMs, network: opening.network };
   return { $case: "start", value };
@@ -157,11 +164,11 @@ async function follow(
   ends: OutputEnds,
   onBrokenPause: (cause: unknown) => void,
 ): Promise<{ finished: RunFinished; documents: Map<RunDocument_Kind, Uint8Array[]> }> {
-  const executionId =
-    opening.kind === "attach" ? opening.executionId : opening.started.submission.executionId;
+  const { executionId } = opening.kind === "attach" ? opening : opening.script;
   const documents = new Map<RunDocument_Kind, Uint8Array[]>();
   let paused: Promise<void> = Promise.resolve();
-  await stream.send({ message: firstMessage(opening, run) });
+  await stream.send({ message: await firstMessage(opening, run) });
+  if (opening.kind === "start") opening.script.forget();
   for (;;) {
     const response = await stream.next();
     const event = response?.event;

@@ -38,7 +38,7 @@ export function observeStore(
     },
     async claimLost(limit) {
       const lost = await store.claimLost(limit);
-      for (const { submission } of lost) projects.set(submission.executionId, submission.project);
+      for (const { executionId, project } of lost) projects.set(executionId, project);
       return lost;
     },
     async release(executionId) {

@@ -43,7 +43,12 @@ export type SubmissionRow = {
 
 export type StartedRow = SubmissionRow & { epoch: number };
 
-export type LostRow = StartedRow & { granted: string | null; next_position: number };
+export type LostRow = ClaimRow & {
+  timeout_ms: number;
+  epoch: number;
+  granted: string | null;
+  next_position: number;
+};
 
 export type ExecutionRow = SummaryRow & {
   llm_id: string | null;
@@ -173,11 +178,14 @@ export function toStarted(row: StartedRow): Started {
 export function toLost(rows: readonly LostRow[]): LostExecution[] {
   return rows
     .map((row) => ({
-      ...toStarted(row),
+      executionId: row.execution_id,
+      project: row.project,
+      timeoutMs: row.timeout_ms,
+      epoch: row.epoch,
       grant: row.granted === null ? undefined : (JSON.parse(row.granted) as Grant),
       position: row.next_position,
     }))
-    .sort((a, b) => (a.submission.executionId < b.submission.executionId ? -1 : 1));
+    .sort((a, b) => (a.executionId < b.executionId ? -1 : 1));
 }
 
 export function toSummary(row: SummaryRow): Summary {

@@ -63,7 +63,10 @@ export type Claim = { readonly executionId: string; readonly project: string };
 export type OwnExecution = Claim & { readonly hasStarted: boolean };
 
 /** An execution that had started when its router went, and that this router, and no other, may take over. */
-export type LostExecution = Started & {
+export type LostExecution = Claim & {
+  readonly timeoutMs: number;
+  /** How often the execution has changed hands. */
+  readonly epoch: number;
   /** Undefined: it is not known where it ran. */
   readonly grant: Grant | undefined;
   /** The position of the next piece of its output. */
@@ -175,6 +178,8 @@ export type ExecutionStore = {
   release(executionId: string): Promise<void>;
   /** Takes over at most `limit` of those that have started, have not ended and belong to no living router. */
   claimLost(limit: number): Promise<LostExecution[]>;
+  /** What was submitted. */
+  getSubmission(executionId: string): Promise<Submission | undefined>;
   /** pending → running, by the router that has it; resolves to what is to run, undefined when it may not. */
   start(executionId: string, startedAtMs: number, grant: Grant): Promise<Started | undefined>;
   /** running → awaiting_llm, once for each question. */

@@ -16,6 +16,7 @@ import { openOutputLog } from "../../../services/router/run/output-log.ts";
 import { createPatience } from "../../../services/router/run/response-timer.ts";
 import type { Outcome } from "../../../services/router/run/run-stream.ts";
 import { createRunningTime } from "../../../services/router/run/running-time.ts";
+import { scriptToStart } from "../../../services/router/run/script-to-start.ts";
 import { startStopwatch } from "../../../services/router/run/stopwatch.ts";
 import { openSqliteStore } from "../../../services/router/store/sqlite/store.ts";
 import type { ExecutionStore } from "../../../services/router/store/store.ts";
@@ -87,12 +88,13 @@ async function run(worker: Worker, code: string): Promise<Outcome> {
   await store.insert(submission);
   await store.start(ID, Date.now(), grant);
   const lease = { lost: new Promise<never>(() => undefined) } as LeaseSession;
-  const opening = { kind: "start", started: { submission, epoch: 1 }, network: undefined } as const;
+  const script = scriptToStart({ executionId: ID, epoch: 1 }, store, submission);
+  const opening = { kind: "start", script, network: undefined } as const;
   const parts = { store, workers, clock: systemClock, log, sanitizer: harness.sanitizerClient };
   const stopwatch = startStopwatch(systemClock);
   const patience = createPatience(stopwatch);
   return await runOnWorker(
-    { grant, timeoutMs: submission.timeoutMs, opening },
+    { grant, timeoutMs: submission.timeoutMs, beginningMs: 0, opening },
     {
       ...{ executionId: ID, project: project.name, interruption: createInterruption(), lease },
       output: openOutputLog(store, ID, systemClock, () => undefined),

@@ -98,6 +98,7 @@ async function follow(timeoutMs = 86_400_000): Promise<Outcome> {
   const placement = {
     grant: grant(),
     timeoutMs,
+    beginningMs: 0,
     opening: { kind: "attach", executionId: ID, epoch: 1 },
   } as const;
   const stopwatch = startStopwatch(clock);

@@ -47,14 +47,16 @@ export function itKeepsClaims(): void {
     expect(await store.listOwn()).toEqual([]);
     const [lost, ...more] = [...(await store.claimLost(1)), ...(await store.claimLost(10))];
     expect(lost).toMatchObject({
-      submission: { executionId: active },
+      executionId: active,
+      timeoutMs: 60_000,
       epoch: 2,
       grant: GRANT,
       position: 1,
     });
-    expect(more).toMatchObject([
-      { submission: { executionId: paused }, epoch: 2, grant: GRANT, position: 0 },
-    ]);
+    expect(more).toMatchObject([{ executionId: paused, epoch: 2, grant: GRANT, position: 0 }]);
+    const submitted = { executionId: active, code: "print('ü')\n", settings: { REGION: "eu" } };
+    expect(await store.getSubmission(active)).toMatchObject(submitted);
+    expect(await store.getSubmission("unknown")).toBeUndefined();
     expect(await store.listOwn()).toMatchObject([{ hasStarted: true }, { hasStarted: true }]);
     expect(await store.finish(active, COMPLETED, NO_OUTPUT, 3_000)).toBe(true);
   });

@@ -233,7 +233,7 @@ describe("the SQLite file", () => {
     const bytes = ROW_BYTES + "{}{}null{}".length + "one two".length;
     expect(await store.countStoredBytes()).toEqual([{ project: "demo", bytes }]);
     expect(await store.claimLost(10)).toMatchObject([
-      { submission: { executionId: "0001" }, epoch: 2, grant: undefined, position: 3 },
+      { executionId: "0001", epoch: 2, grant: undefined, position: 3 },
     ]);
     const redaction = { secret: "TOKEN", field: "stdout", count: 1 };
     await store.addRedactions("0001", [redaction]);

@@ -88,7 +88,8 @@ class RunProcess:
     def _send_some(self) -> None:
         try:
             written = os.write(self._orders, self._unsent)
-            self._unsent = self._unsent[written:]
+            # An empty view would keep all that was sent.
+            self._unsent = self._unsent[written:] if written < len(self._unsent) else memoryview(b"")
         except BlockingIOError:
             pass
         except OSError:

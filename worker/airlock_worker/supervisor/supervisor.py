@@ -114,19 +114,23 @@ class Supervisor:
             self._board.leave(watcher)
 
     async def run(self, request_iterator: Any, context: Any) -> None:
+        held, epoch = await self._opened(context)
+        if held is not None:
+            await held.serve(context, epoch)
+
+    async def _opened(self, context: Any) -> tuple[AttachableRun | None, int]:
+        """The run that a call is about, and the epoch of its caller. Apart, because the message may be megabytes, which
+        nobody needs for as long as the call lasts.
+        """
         message = await context.read()
         first = None if message is grpc.aio.EOF else message.WhichOneof("message")
         if first == "start":
             await refuse_unless_for(self._worker_id, message.start.worker_id, context)
-            held = await self._begin(message.start, context)
-            if held is not None:
-                await held.serve(context, message.start.epoch)
-        elif first == "attach":
+            return await self._begin(message.start, context), message.start.epoch
+        if first == "attach":
             await refuse_unless_for(self._worker_id, message.attach.worker_id, context)
-            held = await self._found(message.attach.execution_id, context)
-            await held.serve(context, message.attach.epoch)
-        else:
-            await refuse(context, "invalid_request", "The first message of a Run must be its start or an attach.")
+            return await self._found(message.attach.execution_id, context), message.attach.epoch
+        await refuse(context, "invalid_request", "The first message of a Run must be its start or an attach.")
 
     async def _found(self, execution_id: str, context: Any) -> AttachableRun:
         held = await self._held.find(execution_id)

@@ -12,7 +12,7 @@ import pytest
 
 from airlock_worker.linux import processes
 
-from ..harness import Worker, named, worker
+from ..harness import RunCall, Worker, named, worker
 
 ASK = "answer = llm.complete('how much?')\nset_result(answer)"
 
@@ -225,3 +225,24 @@ llm.complete("q")
     async with asyncio.timeout(20):
         ended = await call.finish()
     assert ended.end == "timeout"
+
+
+async def test_paused_runs_keep_nothing_of_their_requests_in_the_supervisor(shared: Worker) -> None:
+    def resident() -> int:
+        with open(f"/proc/{shared.process.pid}/statm") as statm:
+            return int(statm.read().split()[1]) * 4096
+
+    async def paused(memory: str) -> RunCall:
+        call = await shared.start("set_result(len(memory.get('a', 'b')) + len(llm.complete('q')))", memory=memory)
+        await call.until_question()
+        return call
+
+    first = await paused('{"a":{"b":""}}')
+    before = resident()
+    size = 12 * 2**20
+    calls = [await paused('{"a":{"b":"' + str(n) * size + '"}}') for n in range(6)]
+    # Of what was freed the allocator keeps some.
+    assert resident() - before < 5 * size
+    for call in (first, *calls):
+        await call.answer("llm_1", "four")
+    assert [(await call.finish()).value for call in (first, *calls)] == [4] + [size + 4] * 6

@@ -161,7 +161,7 @@ export const CLAIM_LOST: Statement = {
       ORDER BY execution_id LIMIT $2 FOR UPDATE SKIP LOCKED)
     UPDATE executions SET owner = $1, epoch = epoch + 1 FROM lost
     WHERE executions.execution_id = lost.execution_id
-    RETURNING ${SUBMISSION_COLUMNS}, epoch, granted, (SELECT COALESCE(max(position) + 1, 0)
+    RETURNING executions.execution_id, project, timeout_ms, epoch, granted, (SELECT COALESCE(max(position) + 1, 0)
       FROM execution_output WHERE execution_output.execution_id = executions.execution_id) AS next_position`,
 };
 
@@ -186,6 +186,11 @@ export const HEARTBEAT: Statement = {
       DELETE FROM routers WHERE router_id <> $1 AND seen_at < now() - $2 * interval '1 millisecond'
       RETURNING router_id)
     UPDATE executions SET owner = NULL WHERE ${UNFINISHED} AND owner IN (SELECT router_id FROM gone)`,
+};
+
+export const GET_SUBMISSION: Statement = {
+  name: "get-submission",
+  text: `SELECT ${SUBMISSION_COLUMNS} FROM executions WHERE execution_id = $1`,
 };
 
 /** The same router may ask twice, with the same time: the answer to the first may have been lost. */

@@ -129,6 +129,10 @@ export async function openPostgresStore(
     claimPending: async (limit) => toClaims(await db.rows<ClaimRow>(sql.CLAIM, [owner, limit])),
     listOwn: async () => toOwn(await db.rows<OwnRow>(sql.LIST_OWN, [owner])),
     claimLost: async (limit) => toLost(await db.rows<LostRow>(sql.CLAIM_LOST, [owner, limit])),
+    async getSubmission(executionId) {
+      const row = await one<SubmissionRow>(sql.GET_SUBMISSION, executionId);
+      return row && toSubmission(row);
+    },
     async release(executionId) {
       if ((await db.change(sql.RELEASE, [executionId, owner])) > 0) changes.freed();
     },

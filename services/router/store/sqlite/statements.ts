@@ -77,9 +77,10 @@ export function prepareStatements(db: DatabaseSync) {
       `UPDATE executions SET owner = ?, epoch = epoch + 1 WHERE execution_id IN
        (SELECT execution_id FROM executions WHERE status IN ('running', 'awaiting_llm') AND owner IS NULL
         ORDER BY execution_id LIMIT ?)
-       RETURNING ${SUBMISSION_COLUMNS}, epoch, granted, (SELECT COALESCE(max(position) + 1, 0)
+       RETURNING execution_id, project, timeout_ms, epoch, granted, (SELECT COALESCE(max(position) + 1, 0)
          FROM execution_output WHERE execution_output.execution_id = executions.execution_id) AS next_position`,
     ),
+    selectSubmission: db.prepare(`SELECT ${SUBMISSION_COLUMNS} FROM executions WHERE execution_id = ?`),
     start: db.prepare(
       `UPDATE executions SET status = 'running', started_at_ms = ?, granted = ?, execution_time_ms = 0
        WHERE execution_id = ? AND status = 'pending' AND owner = ?

@@ -208,8 +208,13 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       reserve.use(() => run(sql.release, executionId, owner));
     },
     async claimLost(limit) {
-      const rows = sql.claimLost.all(owner, limit) as (LostRow & Apart)[];
-      return toLost(await Promise.all(rows.map((row) => longTexts.restore(row, SUBMITTED))));
+      return toLost(sql.claimLost.all(owner, limit) as LostRow[]);
+    },
+    async getSubmission(executionId) {
+      const row = sql.selectSubmission.get(executionId) as (SubmissionRow & Apart) | undefined;
+      if (!row) return undefined;
+      const submission = toSubmission(await longTexts.restore(row, SUBMITTED));
+      return isForgotten(row) ? undefined : submission;
     },
     async start(executionId, startedAtMs, grant) {
       const row = reserve.use(() => sql.start.get(startedAtMs, JSON.stringify(grant), executionId, owner));

@@ -153,6 +153,7 @@ class Run:
             self._wait_for_beginning()
         self._run_clock()
         self._process.send(orders)
+        self._start = self._start.without_script()
 
     def _wait_for_beginning(self) -> None:
         self._beginning = asyncio.get_running_loop().call_later(_LONGEST_BEGINNING_S, self._on_beginning)

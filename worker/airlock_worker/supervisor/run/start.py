@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ...wire import frames
@@ -50,6 +50,10 @@ class Start:
     network: Network | None = field(default=None, repr=False)
     # How long a question may be answered; 0: not known.
     llm_timeout_ms: int = 0
+
+    def without_script(self) -> Start:
+        """What is needed once the child has been told: a script may be megabytes, and be paused for days."""
+        return replace(self, code="", settings={}, memory_json="")
 
     def frames(self, proxy_port: int | None = None) -> bytes:
         """GIVEN and START for the child. `proxy_port`: where the run finds its proxy, if it has one.
