@@ -55,6 +55,10 @@ export type Automaton = Stops & {
   readonly triggerLengths: Int32Array;
   /** By byte: whether some pattern has it twice in a row. */
   readonly isTwice: Uint8Array;
+  /** By byte: whether some pattern begins with it. */
+  readonly begins: Uint8Array;
+  /** By byte: whether it is a gap of any kind. */
+  readonly isAnyGap: Uint8Array;
   /** One step from any state; the slow way. */
   step(state: number, byte: number): number;
   /** Finds where the automaton has to be asked; undefined when it always has to. */
@@ -170,6 +174,8 @@ export function* automatonSteps(
     triggerLengths: Int32Array.from(triggers, ({ bytes }) => bytes.length),
     introduces: flags(introducers),
     isTwice,
+    begins: Uint8Array.from({ length: 256 }, (_, byte) => (step(0, byte) === 0 ? 0 : 1)),
+    isAnyGap: flags(gapKinds.flatMap((kind) => GAPS[kind].between)),
     gaps,
     step,
   };

@@ -1,4 +1,11 @@
-import { isQuote, isWithinRun, MAY_BE_LONG, NO_ESCAPE, SINGLES } from "../escapes/escape-bytes.ts";
+import {
+  isQuote,
+  isWithinRun,
+  MAY_BE_LONG,
+  mayBeNothing,
+  NO_ESCAPE,
+  SINGLES,
+} from "../escapes/escape-bytes.ts";
 import { EscapeReader, MAX_ESCAPE_BYTES, NOTHING, RAW_BYTE } from "../escapes/escape-reader.ts";
 import { utf8Length, utf8Of } from "../escapes/utf8.ts";
 import type { Gaps, Stops } from "./gaps.ts";
@@ -38,6 +45,8 @@ export class Beginnings {
   /** Any four bytes in a row of the first seven of a needle, or of the six that it has. */
   readonly grams: GramSet;
   readonly #prefixes: PrefixSet;
+  /** By byte: whether it is one of the first six of a needle. */
+  readonly #isInPrefix = new Uint8Array(256);
   /** Any two bytes in a row of the first six, by both. */
   readonly #pairs = new Uint8Array(0x1_0000);
   /** By two bytes: whether a gap may follow them that stands behind less than four bytes of a needle. */
@@ -59,6 +68,8 @@ export class Beginnings {
   #steps = 0;
   /** How many escapes were read the slow way, and how often the text could go on in more than one way. */
   work = 0;
+  /** How many escapes were read. */
+  escapes = 0;
 
   /** `others` are looked for as they are written only. All have six bytes and more. */
   constructor(needles: readonly Prefixed[], others: readonly Uint8Array[], { introduces, gaps }: Stops) {
@@ -69,6 +80,8 @@ export class Beginnings {
       for (let at = 0; at < 4 && at + 4 <= bytes.length; at++) this.grams.add(wordAt(bytes, at));
       this.#prefixes.add(wordAt(bytes, 0), pairAt(bytes, 4));
     }
+    for (const { bytes } of needles)
+      for (const byte of bytes.subarray(0, PREFIX_BYTES)) this.#isInPrefix[byte] = 1;
     for (const { bytes } of needles)
       for (let at = 0; at < PREFIX_BYTES - 1; at++) this.#pairs[pairAt(bytes, at)] = 1;
     this.#introduces = introduces;
@@ -162,8 +175,11 @@ export class Beginnings {
     this.#steps = MAX_STEPS;
     const sign = text[at] as number;
     if (this.#pairs[sign | (sign << 8)] === 0 && isWithinRun(text, at)) return false;
+    // What stands for nothing matters behind a byte of a needle only.
+    if (mayBeNothing(text, at) && this.#isInPrefix[text[at - 1] as number] === 0) return false;
     const code = this.#singles.read(text, at);
     if (code === NO_ESCAPE) return false;
+    this.escapes++;
     if (code !== MANY) return this.#mayStandFor(text, at, code, this.#singles.next);
     if (text[at] === BACKSLASH && this.#isPlainRun(text, at)) return false;
     this.work += READ_WORK;

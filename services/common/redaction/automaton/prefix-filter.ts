@@ -12,6 +12,11 @@ export const FILTER_MARGIN_BYTES = 16;
 /** What the text is looked at by: four bytes at a time, each of them in one word. */
 const WORD_BYTES = 4;
 
+/** So many escapes are looked at before it is told whether the text is full of them. */
+const LOOKED_ESCAPES = 16;
+/** A text is full of escapes where they stand at most so many bytes apart: the automaton, which reads each once, is faster there. */
+const DENSE_BYTES = 18;
+
 /** After so much work within one search the automaton is asked, which is as fast then. */
 const MAX_WORK = 100;
 
@@ -34,6 +39,8 @@ export class PrefixFilter {
   /** Three bytes in a row of the patterns that have no more than six. */
   readonly #triples: GramSet;
   readonly #hasTriples: boolean;
+  /** Whether the last search ended because the text is full of escapes. */
+  isDense = false;
   /** By byte: whether it may begin an escape, or be a gap. */
   readonly #kinds = new Uint8Array(256);
   /** By two bytes: the same of either, and whether a short pattern may stand there. */
@@ -101,7 +108,10 @@ export class PrefixFilter {
       return beginnings.mayBeAround(four >>> 16, after & 0xff, (after >>> 8) & 0xff);
     };
     beginnings.work = 0;
+    this.isDense = false;
+    beginnings.escapes = 0;
     let index = (from - PREFIX_BYTES + 1 - start) >> 2;
+    let countedFrom = index;
     let before = 0;
     let word = words[index - 1] as number;
     let behind = words[index] as number;
@@ -135,11 +145,16 @@ export class PrefixFilter {
           (second !== 0 && beginnings.mayHaveEscape(text, at + 1)) ||
           (third !== 0 && beginnings.mayHaveEscape(text, at + 2)) ||
           (fourth !== 0 && beginnings.mayHaveEscape(text, at + 3));
-        if (!may && beginnings.work <= MAX_WORK) continue;
+        if (beginnings.escapes >= LOOKED_ESCAPES) {
+          this.isDense = (index - countedFrom) * WORD_BYTES < LOOKED_ESCAPES * DENSE_BYTES;
+          beginnings.escapes = 0;
+          countedFrom = index;
+        }
+        if (!may && !this.isDense && beginnings.work <= MAX_WORK) continue;
       }
       const place = this.#placeIn(text, start + index * WORD_BYTES, from, found);
       if (place !== -1) return place;
-      if (beginnings.work > MAX_WORK) return Math.max(from, start + index * WORD_BYTES);
+      if (this.isDense || beginnings.work > MAX_WORK) return Math.max(from, start + index * WORD_BYTES);
     }
     return Math.max(from, start + count * WORD_BYTES);
   }

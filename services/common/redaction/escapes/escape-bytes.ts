@@ -1,6 +1,6 @@
 import { SHORT_ESCAPES } from "./escape-names.ts";
 
-const BACKSLASH = 0x5c;
+const [BACKSLASH, EQUALS, ESC, NEWLINE, RETURN] = [0x5c, 0x3d, 0x1b, 0x0a, 0x0d];
 
 /** Bytes that stand for nothing but themselves. */
 export const NO_ESCAPE = -1;
@@ -48,4 +48,10 @@ export function isQuote(byte: number): boolean {
 export function isWithinRun(text: Uint8Array, at: number): boolean {
   const sign = text[at];
   return sign === text[at + 1] && sign === text[at + 2] && sign === text[at - 1] && sign !== BACKSLASH;
+}
+
+/** Whether the sign at `at` can only stand for nothing: a soft line break, or the control sequence of a terminal. */
+export function mayBeNothing(text: Uint8Array, at: number): boolean {
+  const sign = text[at];
+  return sign === ESC || (sign === EQUALS && (text[at + 1] === NEWLINE || text[at + 1] === RETURN));
 }

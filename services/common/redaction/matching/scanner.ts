@@ -1,8 +1,9 @@
 import { type Automaton, STOP } from "../automaton/automaton.ts";
 import { PREFIX_BYTES } from "../automaton/beginnings.ts";
+import type { AutomatonGaps } from "../automaton/gaps.ts";
 import { FILTER_MARGIN_BYTES, PrefixFilter } from "../automaton/prefix-filter.ts";
 import { EITHER, MANY, SingleEscapes } from "../automaton/single-escape.ts";
-import { isWithinRun } from "../escapes/escape-bytes.ts";
+import { isWithinRun, mayBeNothing } from "../escapes/escape-bytes.ts";
 import { EscapeReader, NOTHING, RAW_BYTE } from "../escapes/escape-reader.ts";
 import { utf8Length, utf8Of } from "../escapes/utf8.ts";
 import type { NeedleSet } from "../needles/needle-set.ts";
@@ -21,6 +22,11 @@ const KEPT_WITH_ESCAPES_BYTES = 512;
 const MAX_SHORT_SKIPS = 4;
 const SHORT_SKIP_BYTES = 128;
 const UNFILTERED_BYTES = 1_024;
+/** The same in text that is full of escapes. */
+const UNFILTERED_DENSE_BYTES = 4_096;
+
+/** So many characters are looked ahead before an escape is read as what it stands for. */
+const LOOK_AHEAD = 4;
 
 const [ZERO, X] = [0x30, 0x78];
 
@@ -197,6 +203,7 @@ export class Scanner {
       this.#shortSkips = 0;
       this.#unfilteredTo = this.#text.position + at + UNFILTERED_BYTES;
     }
+    if (filter?.isDense) this.#unfilteredTo = this.#text.position + at + UNFILTERED_DENSE_BYTES;
     if (at === from) return at;
     let state = 0;
     for (let before = at - PREFIX_BYTES; before < at; before++)
@@ -297,6 +304,8 @@ export class Scanner {
       this.#passGap(state, at, byte, at + 1, earlier);
       return !earlier || byte !== ZERO || this.#passPrefix(state, at, earlier);
     }
+    // Nothing before a needle is no part of it.
+    if (state === 0 && !earlier && mayBeNothing(this.#text.bytes, at)) return true;
     if (this.#readAt !== at) {
       this.#readAt = -1;
       this.#single = this.#singles.read(this.#text.bytes, at);
@@ -308,6 +317,8 @@ export class Scanner {
       this.#singleNext = this.#singles.next;
     }
     const code = this.#single;
+    // Most escapes stand for what no needle begins with.
+    if (code < 0x80 && code >= 0 && state === 0 && this.#automaton.begins[code] === 0) return true;
     if (code >= EITHER) {
       this.#follow(state, at, code - EITHER, this.#singleNext, earlier);
       this.#follow(state, at, code - EITHER + RAW_BYTE, this.#singleNext, earlier);
@@ -322,7 +333,10 @@ export class Scanner {
 
   /** Passes over the bytes from `at` to `next`, which stand for `byte`, where the needles let it stand between their bytes. */
   #passGap(state: number, at: number, byte: number, next: number, earlier?: Reading): void {
-    for (const { states, isGap, minDepth } of this.#automaton.gaps) {
+    const { gaps, isAnyGap } = this.#automaton;
+    if (state === 0 || isAnyGap[byte] === 0) return;
+    for (let kind = 0; kind < gaps.length; kind++) {
+      const { states, isGap, minDepth } = gaps[kind] as AutomatonGaps;
       const onward = states[state] as number;
       if (onward === 0 || isGap[byte] === 0) continue;
       if (!this.#isOver(onward, next, minDepth)) this.#start(onward, at, next, 0, earlier);
@@ -368,20 +382,39 @@ export class Scanner {
   }
 
   /**
-   * Whether a reading that goes on at `at` in `state` ends with the next two bytes, which saves most of them: whether no more
-   * than `left` characters are left then of what it follows, besides those bytes.
+   * Whether a reading that goes on at `at` in `state` ends soon, which saves most of them: whether behind the next few characters, bytes or
+   * what the usual escapes stand for, no more than `left` characters are left of what it follows, besides those.
    */
   #isOver(from: number, at: number, left: number): boolean {
-    const { longest, step, depth } = this.#automaton;
+    const { longest, step, depth, introduces, isAnyGap, gaps } = this.#automaton;
+    const { bytes } = this.#text;
     let state = from;
-    for (let ahead = 0; ahead < 2; ahead++) {
-      const byte = this.#text.bytes[at + ahead];
+    let place = at;
+    for (let ahead = 0; ahead < LOOK_AHEAD; ahead++) {
+      const byte = bytes[place];
       if (byte === undefined || longest[state] !== -1) return false;
-      const isDigit =
-        byte === ZERO && at + ahead + 1 < this.#text.bytes.length && this.#text.bytes[at + ahead + 1] !== X;
-      if (!isDigit && this.#mayStopAt(byte)) return false;
-      state = step(state, byte);
-      if ((depth[state] as number) <= left + ahead) return true;
+      const most = left + ahead;
+      if (introduces[byte] === 0) {
+        if (isAnyGap[byte] === 1) return false;
+        if (byte === ZERO && (place + 1 === bytes.length || bytes[place + 1] === X)) return false;
+        state = step(state, byte);
+        place++;
+      } else {
+        const code = this.#singles.read(bytes, place);
+        if (code === MANY || code >= 0x80) return false;
+        // The sign itself must not go on either.
+        const raw = step(state, byte);
+        if ((depth[raw] as number) > most) return false;
+        if (code >= 0) {
+          if (isAnyGap[code] === 1 && gaps.some(({ states }) => states[state] !== 0)) return false;
+          state = step(state, code);
+          place = this.#singles.next;
+        } else {
+          state = raw;
+          place++;
+        }
+      }
+      if ((depth[state] as number) <= most) return true;
     }
     return false;
   }
