@@ -4,16 +4,22 @@ import { readHostNames } from "./rest/web-pages.ts";
 
 export type GatewayConfig = {
   readonly host: string;
-  /** A network such as 10.1.2.0/24: connections to this machine's address in it are closed. */
+  /**
+   * A network such as 10.1.2.0/24. Connections that arrive at this machine's address in that network are
+   * closed. Undefined: none are.
+   */
   readonly exceptNetwork?: string | undefined;
-  /** 0: any free port. */
+  /** TCP port; 0 takes any free one. */
   readonly port: number;
-  /** What it may be called besides localhost and its addresses. */
+  /** Host names that clients may use for this gateway, besides localhost and its IP addresses. */
   readonly hostNames?: readonly string[];
-  /** gRPC targets: `unix:/path` or `host:port`. */
+  /** A gRPC target, `unix:/path` or `host:port`; so is `poolManagerAddress`. */
   readonly routerAddress: string;
   readonly poolManagerAddress: string;
-  /** This service's certificates; needed where it is on a network. */
+  /**
+   * The directory of this service's certificates. Undefined only where all services are on one machine and
+   * use Unix sockets.
+   */
   readonly tlsDirectory?: string | undefined;
 };
 

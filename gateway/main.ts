@@ -7,8 +7,8 @@ import { type GatewayConfig, readGatewayConfig } from "./config.ts";
 import { type RunningGateway, serve } from "./serve.ts";
 
 /**
- * Starts the gateway over the router and the pool-manager; they need not be there yet. `hosted`: metrics of services in
- * the same process, which GET /metrics shows too.
+ * Starts the gateway, which calls the router and the pool-manager; these may still be starting. `hosted` are
+ * the metrics of services in the same process, which GET /metrics shows too.
  */
 export async function startGateway(
   config: GatewayConfig,

@@ -15,18 +15,22 @@ export type RunningGateway = RunningService & { readonly port: number };
 export type ListenAt = {
   readonly host: string;
   readonly port: number;
-  /** A network such as 10.1.2.0/24: connections to this machine's address in it are closed. */
+  /**
+   * A network such as 10.1.2.0/24. Connections that arrive at this machine's address in that network are
+   * closed. Undefined: none are.
+   */
   readonly exceptNetwork?: string | undefined;
-  /** What it may be called besides localhost and its addresses. */
+  /** Host names that clients may use for this gateway, besides localhost and its IP addresses. */
   readonly hostNames?: readonly string[];
-  /** How long a client may take nothing of an answer before its connection is closed. */
+  /** Milliseconds without progress after which the connection of an answer is closed. */
   readonly stalledAfterMs?: number;
 };
 
-// A client may be sending on an idle connection at the moment the gateway stops.
+// Idle connections stay open for so long after the gateway begins to stop, because a client may be sending at
+// that moment.
 const LINGER_MS = 100;
 
-/** Serves REST over `backends`, which it owns from here. Rejects when the port cannot be bound. */
+/** Serves the REST API and owns `backends` from here. Rejects when the port cannot be bound. */
 export async function serve(
   { host, port, exceptNetwork, hostNames = [], stalledAfterMs = STALLED_AFTER_MS }: ListenAt,
   backends: Backends,
@@ -41,7 +45,7 @@ export async function serve(
       if (socket.localAddress === undefined || isIn(socket.localAddress, exceptNetwork)) socket.destroy();
     });
   }
-  // For localhost fastify would open a second server, at ::1, which has none of the limits of this one.
+  // For the name localhost fastify would open a second server at ::1, without the limits of this one.
   await app.listen({ host: host === "localhost" ? "127.0.0.1" : host, port });
   const bound = app.server.address() as AddressInfo;
   return {
@@ -49,10 +53,11 @@ export async function serve(
     address: `${bound.family === "IPv6" ? `[${bound.address}]` : bound.address}:${bound.port}`,
     async drain(graceMs) {
       drain.begin();
-      // The close of http.Server would cut idle connections at once; this one only takes no new ones.
+      // The plain net.Server close only stops new connections. The close of http.Server would cut idle
+      // connections at once.
       Server.prototype.close.call(app.server);
       await sleep(Math.min(LINGER_MS, graceMs));
-      // What a process that stood still has not read yet has come in time.
+      // Reads requests that had already arrived while this process was stopped, because they came in time.
       await nextTurn();
       const force = setTimeout(() => app.server.closeAllConnections(), graceMs);
       await app.close();

@@ -1,10 +1,13 @@
 import type { Principal } from "#common/identity/principal.ts";
 
-/** For whom a call is made, and how it is given up: `signal` aborts when the client has gone. */
+/**
+ * The context of a call that only reads: the principal for whom the gateway calls, and a signal that aborts
+ * when the client has disconnected.
+ */
 export type BackendCall = { readonly principal: Principal; readonly signal: AbortSignal };
 
 /**
- * A call that changes something has no signal. It runs to its end, so that its outcome does not depend on how long the
- * client stayed.
+ * The context of a call that changes something. There is no signal, because the outcome must not depend on
+ * how long the client stayed connected.
  */
 export type BackendChange = Pick<BackendCall, "principal">;

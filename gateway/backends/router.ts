@@ -13,22 +13,29 @@ import type {
 import type { ShownExecution } from "../execution-text/execution-text.ts";
 import type { BackendCall, BackendChange } from "./call.ts";
 
-/** The execution that was accepted; `replayed` when an earlier request with the same idempotency key started it. */
+/**
+ * The accepted execution. `replayed` is true when an earlier request with the same idempotency key started
+ * it.
+ */
 export type Submitted = {
   readonly executionId: string;
   readonly status: ExecutionStatus;
   readonly replayed: boolean;
 };
 
-/** Resolves when so many bytes may be fetched, or rejects. */
+/**
+ * Reserves memory for a large answer: resolves when `bytes` may be fetched, rejects with `overloaded` when
+ * memory stays short.
+ */
 export type Room = (bytes: number) => Promise<void>;
 
-/** What the gateway needs of the router. Every call rejects with an AirlockError. */
+/** The calls that the gateway makes to the router. Every call rejects with an AirlockError. */
 export type RouterBackend = {
   submit(request: SubmitRequest, call: BackendChange): Promise<Submitted>;
   /**
-   * Resolves when the execution needs attention, has ended, or `waitMs` are over. A large one is fetched once `room` has
-   * resolved. `outputFrom`: the output that the client has, which is left out.
+   * Resolves when the execution is awaiting a response, has ended, or `waitMs` are over. `room` is called
+   * before a large execution is fetched, and must resolve first. `outputFrom` says how much output the client
+   * has already; that part is left out.
    */
   getExecution(
     executionId: string,
@@ -40,15 +47,15 @@ export type RouterBackend = {
   listExecutions(request: ListExecutionsRequest, call: BackendCall): Promise<ListExecutionsResponse>;
   respond(request: RespondRequest, call: BackendChange): Promise<ShownExecution>;
   cancel(executionId: string, call: BackendChange): Promise<ShownExecution>;
-  /** For operators: what was redacted from the execution's output. */
+  /** For operators: how often each secret was redacted from each part of the execution. */
   getRedactions(executionId: string, call: BackendCall): Promise<Redactions[]>;
 
-  /** For operators: what ended through Airlock's own fault. */
+  /** For operators: lists executions that ended through Airlock's or the operator's fault. */
   listDeadLetters(request: ListDeadLettersRequest, call: BackendCall): Promise<ListDeadLettersResponse>;
-  /** For operators: submits it once more. */
+  /** For operators: submits the script of a dead letter again, as a new execution. */
   retryDeadLetter(request: RetryDeadLetterRequest, call: BackendChange): Promise<Execution>;
 
-  /** The names of the projects that accept no execution. */
+  /** The names of the held projects, which accept no execution until they are brought up. */
   listHeldProjects(call: BackendCall): Promise<readonly string[]>;
   holdProject(name: string, call: BackendChange): Promise<void>;
   releaseProject(name: string, call: BackendChange): Promise<void>;

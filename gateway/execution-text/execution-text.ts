@@ -5,18 +5,18 @@ import { piecesOf } from "#common/text-pieces.ts";
 import { type Execution, type Waiting, WaitingKind } from "#proto/execution.ts";
 import { ExecutionText } from "#proto/router.ts";
 
-/** So many characters are written in less than a millisecond. */
+/** Texts are written in pieces of so many characters, because one piece takes less than a millisecond. */
 const STEP_CHARACTERS = 128 * 1024;
 
-/** The texts of an execution that came in pieces, in UTF-8; a character may be in two pieces. */
+/** The long texts of an execution, as UTF-8 in pieces. A character may be split over two pieces. */
 export type LongTexts = ReadonlyMap<ExecutionText, readonly Buffer[]>;
 
-/** An execution as it is to be shown. A text that is among its long ones is empty otherwise. */
+/** An execution to send to a client. A text that is in `longTexts` is empty in the execution itself. */
 export type ShownExecution = Execution & { readonly longTexts?: LongTexts };
 
 /**
- * A member of an object: JSON text already, a text that is to be written as JSON, what stands between the quotes of one, or an
- * object.
+ * The value of a member in the JSON to write: `json` is JSON text already, `text` is still to be quoted and
+ * escaped, `quoted` is escaped and needs only the quotes.
  */
 type Member =
   | { readonly json: string | readonly Buffer[] }
@@ -26,9 +26,12 @@ type Member =
 type Members = { readonly [key: string]: Member };
 
 export type ExecutionForm = {
-  /** `result` is a JSON string that holds the JSON text, for parsers that would lose digits. */
+  /**
+   * Whether `result` is written as a string that holds the JSON text, for clients whose JSON parser would
+   * lose digits.
+   */
   readonly resultAsText?: boolean;
-  /** Shown as the last member. */
+  /** The value of `poll_url`, the last member. Undefined: there is no such member. */
   readonly pollUrl?: string;
 };
 
@@ -37,9 +40,10 @@ const thread = createBackgroundThread<Uint8Array, { readonly bytes: Uint8Array }
 );
 
 /**
- * The execution as REST shows it. `result` and `memory_updates` go in as the text they came as: parsing and printing
- * them would turn 1.0 into 1 and 9223372036854775809 into another number. Output by the megabyte is written in turns with
- * other work, and in many pieces; long texts on another thread, and nobody else may use them from then on.
+ * Writes an execution as the JSON of the REST API. `result` and `memory_updates` are copied as text, because
+ * parsing and printing would turn 1.0 into 1 and 9223372036854775809 into another number. Megabytes of output
+ * are written in steps, so that other requests are served between them. Long texts are transferred to another
+ * thread, so the caller must not use their buffers afterwards.
  */
 export async function executionText(
   execution: ShownExecution,
@@ -53,7 +57,7 @@ export async function executionText(
   return writer.pieces;
 }
 
-/** The long texts as they stand in JSON strings; those that are JSON already are not among them. */
+/** Escapes the long texts for JSON strings. Texts that are JSON already are left out of the result. */
 async function quotedTexts({ longTexts }: ShownExecution, resultAsText: boolean): Promise<LongTexts> {
   const isJson = (text: ExecutionText) =>
     text === ExecutionText.MEMORY_UPDATES_JSON || (text === ExecutionText.RESULT_JSON && !resultAsText);
@@ -65,7 +69,7 @@ async function quotedTexts({ longTexts }: ShownExecution, resultAsText: boolean)
 }
 
 async function quote(piece: Buffer): Promise<Buffer> {
-  // A short Buffer shares its memory with others.
+  // A short Buffer shares its memory with other Buffers, so it is copied before its memory is transferred.
   const isAlone = piece.length === piece.buffer.byteLength;
   const own = isAlone ? new Uint8Array(piece.buffer) : Uint8Array.from(piece);
   const { bytes } = await thread.run(own, own);
@@ -121,7 +125,7 @@ function waitingView({ kind, queuePosition, detail }: Waiting): object {
   return { kind: WAITING_KINDS[kind] ?? "service", queue_position: queuePosition || null, detail };
 }
 
-/** Writes JSON text into buffers; what is short goes into one. */
+/** Writes JSON into a list of buffers. Short members are collected in one buffer. */
 class JsonWriter {
   readonly pieces: Buffer[] = [];
   #short = "";

@@ -11,7 +11,10 @@ const SHORT_ESCAPES: Readonly<Record<number, string>> = {
   [BACKSLASH]: "\\",
 };
 
-/** By byte, what stands for it in a JSON string; undefined: itself, as do all bytes of characters beyond ASCII. */
+/**
+ * The JSON escape of each byte. Undefined: the byte is copied as it is, as are all bytes of characters beyond
+ * ASCII.
+ */
 const ESCAPES: readonly (Uint8Array | undefined)[] = Array.from({ length: 256 }, (_, byte) => {
   const short = SHORT_ESCAPES[byte];
   if (short !== undefined) return Buffer.from(`\\${short}`);
@@ -19,7 +22,10 @@ const ESCAPES: readonly (Uint8Array | undefined)[] = Array.from({ length: 256 },
 });
 const MORE_BYTES = Uint8Array.from(ESCAPES, (spelled) => (spelled?.length ?? 1) - 1);
 
-/** UTF-8 as it stands between the quotes of a JSON string. Piece by piece it gives the same as at once. */
+/**
+ * Escapes UTF-8 for the inside of a JSON string. Escaping piece by piece gives the same bytes as escaping the
+ * whole text.
+ */
 export function escapeBytes(text: Uint8Array): Uint8Array {
   let length = text.length;
   for (let at = 0; at < text.length; at++) length += MORE_BYTES[text[at] as number] as number;

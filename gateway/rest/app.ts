@@ -19,7 +19,7 @@ import { refuseUnknownRoutes } from "./unknown-routes.ts";
 import { compileValidator } from "./validation.ts";
 import { refuseForeignPages } from "./web-pages.ts";
 
-// How long a client may take to send: all headers, then all of a request. 16 MiB in two minutes is 140 kB/s.
+// Time limits for a client to send all headers, and all of a request. 16 MiB in two minutes is 140 kB/s.
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 120_000;
 const CHECK_INTERVAL_MS = 5_000;
@@ -30,14 +30,14 @@ export type AppParts = {
   readonly drain: Drain;
   readonly registry: Registry;
   readonly log: Log;
-  /** How long a client may take nothing of an answer before its connection is closed. */
+  /** Milliseconds without progress after which the connection of an answer is closed. */
   readonly stalledAfterMs: number;
-  /** Where it will listen, and what it may be called besides. */
+  /** The address to listen at, and further host names that clients may use for it. */
   readonly host: string;
   readonly hostNames: readonly string[];
 };
 
-/** The REST edge over `backends`, ready to listen. */
+/** Builds the REST server that calls `backends`; it does not listen yet. */
 export async function buildApp({
   backends,
   drain,
@@ -50,7 +50,7 @@ export async function buildApp({
     logger: false,
     return503OnClosing: false,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    // With a slash behind, GET /executions/ would be taken for an execution without an id.
+    // Without this option GET /executions/ would be taken for an execution with an empty id.
     routerOptions: { maxParamLength: 500, ignoreTrailingSlash: true },
     http: {
       headersTimeout: HEADERS_TIMEOUT_MS,
@@ -58,20 +58,22 @@ export async function buildApp({
       maxHeaderSize: MAX_HEADER_BYTES,
       requireHostHeader: false,
     },
-    // It settles: a refusal has nothing left that could fail.
+    // `refuse` never rejects, so its promise needs no handler.
     frameworkErrors: (error, request, reply) => void refuse(error, request, reply, log),
     clientErrorHandler: refuseConnection,
   });
   app.setValidatorCompiler(compileValidator);
-  // The schemas of answers are for the document; compiling them into serializers would only cost start time.
+  // The schemas of answers are only for the OpenAPI document. Compiling them into serializers would cost
+  // start time and change nothing.
   app.setSerializerCompiler(() => JSON.stringify);
   app.addHook("onSend", async (_request, reply) => {
     if (drain.begun) reply.header("connection", "close");
   });
-  // All headers are seen, or none: by itself Node drops those after the first 2,000. Their bytes are limited.
+  // 0 turns off Node's limit of 2,000 headers, because Node would silently drop the rest. Their bytes are
+  // limited by maxHeaderSize.
   app.server.maxHeadersCount = 0;
   boundConnections(app.server, connectionLimit());
-  // Before all that may refuse a request: a refusal is an answer, too.
+  // Registered before every hook that may refuse a request, because refusals are answers that count, too.
   boundAnswers(app, stalledAfterMs);
   app.addHook("onRequest", async (request, reply) => {
     if (!(await awaitTurn(request.raw, reply.raw))) reply.hijack();
@@ -91,7 +93,7 @@ export async function buildApp({
   return app;
 }
 
-// The template, never the path or the body: those may hold what must not be written down.
+// Logs the route template, never the path or the body, because these may hold secrets.
 function logRequests(app: FastifyInstance, log: Log): void {
   app.addHook("onResponse", async (request, reply) => {
     const route = request.routeOptions.url ?? "unmatched";
@@ -101,8 +103,8 @@ function logRequests(app: FastifyInstance, log: Log): void {
 }
 
 /**
- * The OpenAPI document and its page are built when somebody first asks: what makes them takes as long to load as all
- * the rest of the gateway.
+ * Builds the OpenAPI document and its page on their first request, because the libraries for them take as
+ * long to load as the rest of the gateway.
  */
 function describeLazily(registry: Registry, log: Log, add: (app: FastifyInstance) => void): Documents {
   let document: Promise<object> | undefined;

@@ -5,25 +5,31 @@ import { maxOpenFiles } from "#common/service/open-files.ts";
 import { hasBody } from "./body/discard-rest.ts";
 
 const MAX_CONNECTIONS = 10_000;
-/** The part of the limit from which a new connection ends an idle one. */
+/** Share of the connection limit from which on each new connection closes an idle one. */
 const CROWDED = 3 / 4;
-/** So many idle ones stay in any case: a client needs a moment between its connection and its request. */
+/**
+ * Share of the limit that idle connections may always have, because a client needs a moment between its
+ * connection and its first request.
+ */
 const KEPT_IDLE = 1 / 8;
 
-/** Half of the files that this process may open: the services that share it need some, too. */
+/**
+ * The number of connections to accept: half of the files that this process may open, because other services
+ * in the process need files too.
+ */
 export function connectionLimit(): number {
   return Math.min(MAX_CONNECTIONS, Math.floor(maxOpenFiles() / 2));
 }
 
 /**
- * Bounds the connections of `server`: those beyond `limit` are closed at once. Before it comes to that, each new connection ends
- * the one that has been idle for longest, so that clients that open connections and leave them lock nobody out. A connection is
- * idle unless the gateway owes it an answer, which it does from the last byte of a request on.
+ * Limits the connections of `server`. Connections beyond `limit` are closed at once. Well below the limit,
+ * each new connection already closes the one that has been idle for longest, so that idle clients lock out no
+ * others. A connection is busy from the last byte of a request until its answer was sent, otherwise idle.
  */
 export function boundConnections(server: Server, limit: number): void {
   server.maxConnections = limit;
   let open = 0;
-  /** First the one that has been idle for longest. */
+  /** Idle connections, ordered by how long they have been idle, longest first. */
   const idle = new Set<Socket>();
   server.on("connection", (socket: Socket) => {
     open += 1;

@@ -6,10 +6,13 @@ import { refuseUnknownRoutes } from "./unknown-routes.ts";
 
 const ICON =
   '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="7" fill="#2b3a55"/><circle cx="8" cy="8" r="3" fill="#fff"/></svg>';
-// The link to the copy of the document that this page loads; the document is at /openapi.json.
+// Hides the link to swagger-ui's own copy of the document, because the document is at /openapi.json.
 const STYLE = ".swagger-ui .info hgroup.main > a { display: none }";
 
-/** Serves swagger-ui below /docs, over `document`, from an app of its own so that it loads only when it is wanted. */
+/**
+ * Serves swagger-ui below /docs for `document`. The page is a fastify app of its own, so that its libraries
+ * are loaded only on demand.
+ */
 export async function buildDocsPage(document: object, log: Log): Promise<RawHandler> {
   const { default: swagger } = await import("@fastify/swagger");
   const { default: swaggerUi } = await import("@fastify/swagger-ui");
@@ -19,7 +22,7 @@ export async function buildDocsPage(document: object, log: Log): Promise<RawHand
   await app.register(swagger, { mode: "static", specification: { document: document as never } });
   await app.register(swaggerUi, {
     routePrefix: "/docs",
-    // Without the bar that has another product's logo.
+    // This layout has no top bar, which would show the logo of another product.
     uiConfig: { deepLinking: true, layout: "BaseLayout" },
     theme: {
       title: "Airlock: the REST API",

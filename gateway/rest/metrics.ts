@@ -1,7 +1,10 @@
 import type { FastifyInstance } from "fastify";
 import { Counter, Histogram, type Registry } from "prom-client";
 
-/** Counts and times every request by route template, never by path: a path would make labels without end. */
+/**
+ * Counts and times every request by route template. Labels with the path would have no limit, because paths
+ * hold ids.
+ */
 export function observeRequests(app: FastifyInstance, registry: Registry): void {
   const labelNames = ["method", "route", "status"] as const;
   const requests = new Counter({

@@ -15,7 +15,7 @@ const TAGS = [
   { name: "operation", description: "Health, figures and this document." },
 ];
 
-/** The OpenAPI document of the routes, out of the schemas that they validate with. */
+/** Builds the OpenAPI document of the routes from the schemas that validate requests. */
 export async function describeApi(addRoutes: (app: FastifyInstance) => void): Promise<object> {
   const { default: swagger } = await import("@fastify/swagger");
   const app = fastify({ logger: false });
@@ -27,10 +27,10 @@ export async function describeApi(addRoutes: (app: FastifyInstance) => void): Pr
   });
   const bodyOptional = operationsWithOptionalBody(app);
   await app.register(swagger, {
-    // Nobody logs in: no security scheme is needed for any operation.
+    // Clients do not log in, so no operation has a security scheme.
     openapi: { openapi: "3.1.0", info: INFO, servers: [{ url: "/" }], tags: TAGS, security: [] },
     refResolver: { buildLocalReference: ({ $id }, _base, _fragment, index) => String($id ?? `def-${index}`) },
-    // The plugin takes every body for required.
+    // The plugin marks every request body as required, so optional ones are corrected here.
     transformObject: (document) => markOptionalBodies(document, bodyOptional),
   });
   await app.register(async (routes) => addRoutes(routes));

@@ -2,14 +2,14 @@ import type { ErrorObject } from "ajv";
 import { AirlockError, ERROR_RULES, type ErrorCode } from "#common/errors.ts";
 import { describeSchemaErrors, type SchemaProblem } from "#common/projects/schema-problems.ts";
 
-/** RFC 9457, with the code that a program branches on. */
+/** A problem document (RFC 9457), with a `code` for programs to branch on. */
 export type Problem = {
   readonly type: string;
   readonly title: string;
   readonly status: number;
   readonly detail: string;
   readonly code: ErrorCode;
-  /** What is wrong field by field, where fields are to blame. */
+  /** The problem of each invalid field; absent when the error is not about fields. */
   readonly errors?: readonly SchemaProblem[];
   /** Only from GET /ready: each service and whether it is ready. */
   readonly services?: Readonly<Record<string, string>>;
@@ -59,7 +59,7 @@ function fieldsOf(error: AirlockError): Pick<Problem, "errors"> {
   return error.field === undefined ? {} : { errors: [{ field: error.field, message: error.message }] };
 }
 
-/** Headers that go with a problem. */
+/** The HTTP headers of a problem document; Retry-After only for codes that may be retried. */
 export function problemHeaders({ code }: Pick<Problem, "code">): Record<string, string> {
   const seconds = ERROR_RULES[code].retryAfterSeconds;
   return {
@@ -68,7 +68,8 @@ export function problemHeaders({ code }: Pick<Problem, "code">): Record<string, 
   };
 }
 
-// The name of an unknown field is the caller's own text and may be megabytes long. A message holds no part of a value.
+// Replaces a long field name by its length, because the name of an unknown field is the client's own text and
+// may be megabytes long. A message never holds a part of a value.
 function wholeOrLength(name: string): string {
   return name.length > MAX_NAME_LENGTH ? `a name of ${name.length} characters` : name;
 }

@@ -4,7 +4,7 @@ import type { ProjectDetails, ProjectState, ProjectSummary } from "./schemas/pro
 
 const MIB = 1024 * 1024;
 
-/** A project as REST lists it. */
+/** The summary of a project in GET /projects. */
 export function projectSummary(project: ProjectView): ProjectSummary {
   return {
     name: project.name,

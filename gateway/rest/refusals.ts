@@ -7,8 +7,8 @@ import { problemHeaders, toProblem } from "./problems.ts";
 import { PAGE_HEADERS } from "./web-pages.ts";
 
 /**
- * Turns whatever a route threw into a problem document. What only the operator may know of it is logged: why something
- * failed, or what a transport says of a service that cannot be reached. The rest is the caller's to know.
+ * Answers every error of a route with a problem document. Details for the operator alone are logged: the
+ * cause of an internal error, or the message of a transport that could not reach a service.
  */
 export function answerWithProblems(app: FastifyInstance, log: Log): void {
   app.setErrorHandler((error: FastifyError, request, reply) => refuse(error, request, reply, log));
@@ -30,7 +30,7 @@ export async function refuse(
   return reply.code(problem.status).headers(problemHeaders(problem)).send(JSON.stringify(problem));
 }
 
-/** Whether all that failed is the client's connection, in the middle of its request. */
+/** Whether the error is only that the client disconnected in the middle of its request. */
 function isBrokenOff(error: Error, { raw }: FastifyRequest): boolean {
   return !(error instanceof AirlockError) && raw.destroyed && !raw.complete;
 }
@@ -41,7 +41,7 @@ function clientGone(cause: Error): AirlockError {
   });
 }
 
-// What fastify itself refuses before a handler of ours runs.
+// Translates errors of fastify itself, which it raises before a route's handler runs.
 function fromFramework(error: Error & { code?: string; statusCode?: number }): Error {
   switch (error.code) {
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
@@ -54,7 +54,7 @@ function fromFramework(error: Error & { code?: string; statusCode?: number }): E
     case "FST_ERR_MAX_PARAM_LENGTH":
       return new AirlockError("route_not_found", "A part of the path is too long to name anything.");
     default:
-      // What a plugin refuses, such as a path out of the docs page's own files, is nothing that is here.
+      // A plugin's refusal, such as a file that the docs page does not have, becomes a 404.
       return (error.statusCode ?? 500) < 500 && !(error instanceof AirlockError)
         ? new AirlockError(
             "route_not_found",
@@ -75,10 +75,10 @@ const CONNECTION_ERRORS: Readonly<Record<string, [ErrorCode, string]>> = {
   ],
 };
 
-/** Answers a connection on which no request could be read, and closes it. */
+/** Answers a connection whose bytes are no valid HTTP request, and closes it. */
 export function refuseConnection(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === "ECONNRESET" || !socket.writable || socket.bytesWritten > 0) {
-    // A byte more could be taken for a part of the answer that is under way.
+    // An answer has begun on this connection. More bytes could be taken for a part of it.
     socket.destroy();
     return;
   }

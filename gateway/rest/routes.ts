@@ -17,7 +17,7 @@ export type RouteParts = {
   readonly documents: Documents;
 };
 
-/** Every route of the REST contract. */
+/** Registers every route of the REST API. */
 export function addRoutes(app: FastifyInstance, { backends, drain, documents }: RouteParts): void {
   executeRoute(app, backends.router, drain);
   executionRoutes(app, backends.router, drain);

@@ -4,7 +4,10 @@ import type { Project } from "#proto/pool_manager.ts";
 
 const MIB = 1024 * 1024;
 
-/** The page that teaches an agent to use this instance; `projects` are those that accept executions. */
+/**
+ * The Markdown page that teaches an agent to use this instance. `projects` are the projects that accept
+ * executions.
+ */
 export function skillPage(baseUrl: string, projects: readonly Project[]): string {
   const example = projects[0]?.name ?? "PROJECT";
   return `---
@@ -132,7 +135,7 @@ function describeProject(project: Project): string {
   return `- **${name}**${description ? `: ${oneLine(description)}` : ""} (${facts.join("; ")})`;
 }
 
-// A project's description is the operator's text; it stays one item of the list.
+// Puts the description on one line, because the operator's text must stay one item of the Markdown list.
 function oneLine(text: string): string {
   return text.replace(/\s+/g, " ").trim();
 }

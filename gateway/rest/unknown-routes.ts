@@ -4,8 +4,8 @@ import { AirlockError } from "#common/errors.ts";
 type Known = { readonly pattern: RegExp; readonly methods: Set<string> };
 
 /**
- * Refuses what no route serves before its body is read: 405 with Allow where the path exists, 404 elsewhere.
- * Register it before the routes.
+ * Refuses requests that no route serves, before their body is read: 405 with an Allow header where the path
+ * exists, otherwise 404. Must be registered before the routes.
  */
 export function refuseUnknownRoutes(app: FastifyInstance): void {
   const known = new Map<string, Known>();
@@ -27,7 +27,7 @@ export function refuseUnknownRoutes(app: FastifyInstance): void {
   });
 }
 
-/** The refusal of a path at which nothing is. */
+/** The 404 error for a path that no route serves. */
 export function noSuchRoute(): AirlockError {
   return new AirlockError(
     "route_not_found",

@@ -9,16 +9,18 @@ const firstError = new Ajv({ ...OPTIONS, allErrors: false });
 const allErrors = new Ajv({ ...OPTIONS, allErrors: true });
 
 /**
- * Validates what fastify hands over. All problems are told together, except of a document so wide that an attacker
- * could have millions of them written up: there the first must do.
+ * Validates bodies and queries against their schemas. All problems are reported together. Only for objects
+ * with very many members just the first problem is reported, because an attacker could otherwise cause
+ * millions of messages.
  */
 export const compileValidator: FastifySchemaCompiler<object> = ({ schema, httpPart }) => {
-  // A path that names nothing is a 404 of the service that knows the names, not a refusal of the edge.
+  // Path parameters are not validated here: the service that knows the names answers 404.
   if (httpPart === "params") return () => true;
-  // Its route judges a header itself, in words that fit one.
+  // Headers are not validated here: each route checks its own, with a message that fits a header.
   if (httpPart === "headers") return () => true;
   const subject = httpPart === "querystring" ? "query parameter " : "";
-  // Compiled on first use: all of them together would take a tenth of the time that a start may take.
+  // Schemas are compiled on first use, because compiling all of them would take a tenth of the allowed start
+  // time.
   let isValid: ValidateFunction | undefined;
   let explain: ValidateFunction | undefined;
   return (data: unknown) => {
@@ -34,7 +36,7 @@ export const compileValidator: FastifySchemaCompiler<object> = ({ schema, httpPa
   };
 };
 
-// No schema of the gateway looks deeper than two levels.
+// Only two levels are checked, because no schema of the gateway looks deeper.
 function isNarrow(data: unknown): boolean {
   if (typeof data !== "object" || data === null) return true;
   const members = Object.values(data);

@@ -7,7 +7,10 @@ import { PLAIN_HOST } from "./request/base-url.ts";
 
 const HOST_NAME = /^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$/;
 
-/** The names in AIRLOCK_HOST_NAMES, `name,name`: what this instance may be called besides localhost and its addresses. */
+/**
+ * Reads AIRLOCK_HOST_NAMES (`name,name`): host names that clients may use for this instance besides localhost
+ * and its IP addresses.
+ */
 export function readHostNames(read: EnvironmentReader): readonly string[] {
   const names = (read.optionalText("AIRLOCK_HOST_NAMES") ?? "")
     .toLowerCase()
@@ -24,8 +27,8 @@ export function readHostNames(read: EnvironmentReader): readonly string[] {
 }
 
 /**
- * On every answer: nobody takes it for a page or script that it is not, shows it within a page of its own, where clicks could be
- * stolen, or loads it from another site.
+ * Security headers of every answer. Browsers must not guess another content type, must not show an answer in
+ * a frame of another page, where clicks could be stolen, and must not load it from another site.
  */
 export const PAGE_HEADERS = {
   "x-content-type-options": "nosniff",
@@ -33,7 +36,7 @@ export const PAGE_HEADERS = {
   "cross-origin-resource-policy": "same-origin",
 } as const;
 
-/** What a page that may call is told in answer to the question that its browser asks first (a preflight). */
+/** The answer to a browser's preflight request, for pages that may call. */
 const PREFLIGHT_HEADERS = {
   "access-control-allow-methods": "GET, POST",
   "access-control-allow-headers": "content-type, idempotency-key",
@@ -42,11 +45,12 @@ const PREFLIGHT_HEADERS = {
 const SHOWN_HEADERS = "idempotent-replayed, location, retry-after";
 
 /**
- * Keeps web pages out that somebody's browser happens to show: nobody logs in here, so a page that could call would have
- * all that the person has. A name whose owner points it to this gateway makes a page look like our own (DNS rebinding);
- * therefore the gateway answers only to names that no stranger can own, whatever address it listens on: a port of
- * 127.0.0.1 may lead to a container, and a browser within a network to any machine of it. Pages of the hosts in `hostNames`
- * may call, whatever their scheme and port, but for names without a dot: these belong to whoever runs the network that the browser is in.
+ * Refuses calls by web pages of other sites. Clients do not log in, so a hostile page in a person's browser
+ * could otherwise do all that the person can. A page can look like our own when its owner points its host
+ * name to this gateway (DNS rebinding). Therefore the gateway answers only to names that no stranger can own.
+ * This holds for every listen address, because a port of 127.0.0.1 may lead to a container, and a browser
+ * reaches any machine of its network. Pages of the hosts in `hostNames` may call with any scheme and port.
+ * Names without a dot may not, because the operator of the browser's network decides where they lead.
  */
 export function refuseForeignPages(
   app: FastifyInstance,
@@ -81,19 +85,25 @@ function isFromBrowser(headers: IncomingHttpHeaders): boolean {
   return headers.origin !== undefined || headers["sec-fetch-site"] !== undefined;
 }
 
-/** Whether a network gives this name to whom it likes, such as `gateway`: a browser completes it with the network's own domain. */
+/**
+ * Whether the name has no dot, such as `gateway`. A browser completes such a name with its network's own
+ * domain, so the network decides where it leads.
+ */
 function isOfNetwork(name: string): boolean {
   return name !== "localhost" && name !== "" && !name.includes(".") && isIP(name) === 0;
 }
 
-/** Whether a page of another site loads this (such as an image, or in a frame) and not a person who follows a link to it. */
+/**
+ * Whether a page of another site loads this URL, for example as an image or in a frame. A person who follows
+ * a link does not count.
+ */
 function isLoadedByAnotherSite(headers: IncomingHttpHeaders): boolean {
   const site = headers["sec-fetch-site"];
   if (site !== "cross-site" && site !== "same-site") return false;
   return headers["sec-fetch-mode"] !== "navigate" || headers["sec-fetch-dest"] !== "document";
 }
 
-/** The name or address in a Host header; empty when it is none. */
+/** The host name or address in a Host header, without the port; empty when the header holds none. */
 function nameIn(header: string): string {
   const hostname = (PLAIN_HOST.test(header) && URL.parse(`http://${header}`)?.hostname) || "";
   return hostname.replace(/^\[(.*)\]$/, "$1");

@@ -6,8 +6,9 @@ import type { Room, RouterBackend } from "../backends/router.ts";
 import type { ShownExecution } from "../execution-text/execution-text.ts";
 
 /**
- * The execution, held until it needs attention, has ended, or `waitMs` are over. Long polls end at once, with what there is,
- * when the gateway is about to stop. `outputFrom`: the output that the client has, which is left out.
+ * Waits until the execution is awaiting a response, has ended, or `waitMs` are over. The wait also ends when
+ * the gateway begins to stop. `outputFrom` says how much output the client has already; that part is left
+ * out.
  */
 export async function holdExecution(
   router: RouterBackend,

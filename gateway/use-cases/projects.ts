@@ -4,7 +4,10 @@ import type { BackendCall, BackendChange } from "../backends/call.ts";
 
 type ProjectBackends = Pick<Backends, "router" | "poolManager">;
 
-/** `held`: the project accepts no execution; null when that cannot be told. */
+/**
+ * A project and whether it is held, which means that it accepts no execution; null while the router does not
+ * answer.
+ */
 export type ProjectView = Project & { readonly held: boolean | null };
 
 export async function listProjects(backends: ProjectBackends, call: BackendCall): Promise<ProjectView[]> {
@@ -27,32 +30,40 @@ export async function getProject(
   return { ...project, held: isHeld(name) };
 }
 
-/** Starts the project's workers, and ends a hold. `replicas` undefined: as many as the project's file says. */
+/**
+ * Starts the project's workers and ends a hold: `replicas` workers, or as many as the project file says when
+ * undefined.
+ */
 export async function bringUp(
   { router, poolManager }: ProjectBackends,
   name: string,
   replicas: number | undefined,
   call: BackendChange,
 ): Promise<Project> {
-  // First what can refuse: a project that was not brought up stays held.
+  // The pool-manager is called first because it may refuse. The project then stays held.
   const up = await poolManager.upProject(name, replicas, call);
   await router.releaseProject(name, call);
   return up;
 }
 
-/** Stops the project's workers. `hold`: nothing is accepted until the project is brought up again. */
+/**
+ * Stops the project's workers. With `hold`, the project accepts no execution until it is brought up again.
+ */
 export async function takeDown(
   { router, poolManager }: ProjectBackends,
   name: string,
   hold: boolean,
   call: BackendChange,
 ): Promise<Project> {
-  // First the hold, so that nothing starts the workers again.
+  // The hold comes first, so that no new execution starts the workers again.
   if (hold) await router.holdProject(name, call);
   return await poolManager.downProject(name, call);
 }
 
-/** A router that is away hides no project. */
+/**
+ * Asks the router which projects are held. When the router does not answer, the projects are listed anyway,
+ * with null.
+ */
 async function heldProjects(
   { router }: ProjectBackends,
   call: BackendCall,

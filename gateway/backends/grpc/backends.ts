@@ -5,7 +5,10 @@ import type { Backends } from "../backends.ts";
 import { poolManagerOver } from "./pool-manager.ts";
 import { routerOver } from "./router.ts";
 
-/** The services behind the gateway, over gRPC. Connects on first use, and owns `edges` from here. */
+/**
+ * Connects the gateway to the router and the pool-manager over gRPC, on first use. The result owns `edges`
+ * and closes them.
+ */
 export function connectBackends(
   addresses: { readonly routerAddress: string; readonly poolManagerAddress: string },
   edges: Edges,

@@ -1,11 +1,15 @@
 import { callCancelled } from "#common/errors.ts";
 
-/** A read that takes longer, of a router that stands still perhaps, keeps the others waiting no more. */
+/**
+ * A read that takes longer than this no longer blocks the next ones. The cause may be a router that is
+ * stopped.
+ */
 const SLOW_AFTER_MS = 2_000;
 
 /**
- * Large executions are read one after the other, in the order in which they were asked for: several at once would be no
- * sooner there, and everything else would wait for all of them in each round of the event loop.
+ * Reads large executions from the router one after the other, in the order of the requests. Reads in parallel
+ * would not finish sooner, because they share one event loop, and all other requests would wait for all of
+ * them.
  */
 export class LargeReads {
   readonly #slowAfterMs: number;
@@ -16,7 +20,10 @@ export class LargeReads {
     this.#slowAfterMs = slowAfterMs;
   }
 
-  /** Resolves to what `read` does, once it may; rejects with `cancelled` when `signal` aborts before. */
+  /**
+   * Runs `read` when its turn comes, and resolves to its result. Rejects with `cancelled` when `signal`
+   * aborts before that turn.
+   */
   async run<Result>(read: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
     if (this.#isReading) await this.#turn(signal);
     this.#isReading = true;
@@ -37,7 +44,10 @@ export class LargeReads {
     }
   }
 
-  /** Resolves when another read has given way to this one. */
+  /**
+   * Resolves when the previous read has finished or has become slow. Rejects with `cancelled` when `signal`
+   * aborts before.
+   */
   #turn(signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const settle = (end: () => void) => {

@@ -2,15 +2,18 @@ import type { CallLimits } from "#common/grpc/client.ts";
 import type { BackendCall, BackendChange } from "../call.ts";
 
 export const READ_MS = 5_000;
-// The router checks a large memory in turns with other work: four at once take some seconds, on a busy machine many.
+// The router checks a large `memory` in steps between other work. Four such checks at once take seconds, and
+// longer on a busy machine.
 export const CHANGE_MS = 15_000;
 
-/** The limits of a call that only reads. */
+/** Time limit, principal and cancellation of a call that only reads. */
 export function read({ principal, signal }: BackendCall): CallLimits {
   return { timeoutMs: READ_MS, principal, signal };
 }
 
-/** The limits of a call that changes something. */
+/**
+ * Time limit and principal of a call that changes something. A disconnected client does not cancel the call.
+ */
 export function change({ principal }: BackendChange): CallLimits {
   return { timeoutMs: CHANGE_MS, principal };
 }

@@ -8,10 +8,11 @@ import type { RouterBackend } from "../router.ts";
 import { LargeReads } from "./large-reads.ts";
 import { CHANGE_MS, change, READ_MS, read } from "./limits.ts";
 
-// Whether a project is held is shown beside its pool, and does not keep that from being shown for long.
+// Time limit of the question which projects are held. The limit is short because a list of projects must not
+// wait long for a router that does not answer.
 const HELD_MS = 1_000;
 const MIB = 1024 * 1024;
-/** An execution that has no more is fetched with the first call. */
+/** Executions up to this size come with the first response; larger ones are streamed in a second call. */
 const SMALL_BYTES = 256 * 1024;
 const LARGEST_BYTES = 32 * MIB;
 const MS_PER_MIB = 3_000;
@@ -69,7 +70,10 @@ export function routerOver(router: RouterServiceClient): RouterBackend {
   };
 }
 
-/** Reads an execution of about so many bytes; what takes long is not given up before its turn has come. */
+/**
+ * Streams an execution of about `bytes` from the router. The time limit grows with the size, and starts when
+ * the read has its turn.
+ */
 async function readExecution(
   router: RouterServiceClient,
   request: ReadExecutionRequest,

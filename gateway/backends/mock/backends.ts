@@ -22,18 +22,19 @@ const IN_THE_QUEUE: Waiting = {
 };
 
 /**
- * Everything behind the gateway, from memory: a script completes at once with its own code as output, unless its comments
- * ask for something else (play.ts); one that holds `llm.complete(` asks its questions first.
+ * An in-memory stand-in for the router and the pool-manager. A script completes at once with its own code as
+ * output, unless its comments ask for something else (play.ts). A script that contains `llm.complete(` first
+ * waits for a response to each call.
  */
 export function createMockBackends(now: () => number = Date.now, newId: () => string = randomUUID): Backends {
   const store = createMockStore();
   const project = createMockProject(() => store.count(ExecutionStatus.AWAITING_LLM));
   const waits = createMockWaits();
-  /** The number of the question that an execution waits with. */
+  /** By execution id, the index of the llm request that the execution waits with. */
   const open = new Map<string, number>();
   const end = (execution: Execution, change: Partial<Execution>): Execution =>
     store.update({ ...execution, llmRequest: undefined, endedAtMs: now(), ...change });
-  /** Ends it as its script asks for, after it has run for as long. */
+  /** Ends the execution as its script's comments ask for, after the running time that they name. */
   const play = (execution: Execution, code: string): Execution => {
     const { runsForMs, ending } = playOf(code);
     const ended = { executionTimeMs: Math.max(runsForMs, 1), ...ending };
@@ -42,7 +43,10 @@ export function createMockBackends(now: () => number = Date.now, newId: () => st
     waits.after(execution.executionId, runsForMs, () => end(running, ended));
     return running;
   };
-  /** Asks the question with this number, or plays its part when there is none. */
+  /**
+   * Pauses the execution with the llm request of this index, or ends the execution when its script has no
+   * more llm requests.
+   */
   const goOn = (execution: Execution, code: string, number: number): Execution => {
     const { executionId } = execution;
     const question = playOf(code).questions[number];
@@ -54,7 +58,10 @@ export function createMockBackends(now: () => number = Date.now, newId: () => st
     const llmRequest = { id: newId(), ...question };
     return store.update({ ...execution, status: ExecutionStatus.AWAITING_LLM, llmRequest });
   };
-  /** Starts it, once whoever submitted it has the answer: there it is pending, as with the real one. */
+  /**
+   * Stores the execution as pending and starts it after the response to the submission, because a real
+   * execution is pending at that moment, too.
+   */
   const accept = (execution: Execution, code: string, more: Parameters<typeof store.add>[2]): Execution => {
     if (!project.isUp()) project.up(1);
     const { pendingForMs } = playOf(code);
@@ -176,7 +183,7 @@ function statusOf({ status }: Execution): Status {
   return statusFromProto(status) ?? "pending";
 }
 
-/** The execution without what the client has of its output. */
+/** The execution without the first bytes of its output, which the client has already. */
 function withOutputFrom(execution: Execution, from: OutputFrom): Execution {
   const rest = (text: string, bytes: number) => {
     const left = Buffer.from(text).subarray(bytes);

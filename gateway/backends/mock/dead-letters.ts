@@ -10,7 +10,10 @@ import type { MockEntry, MockStore } from "./store.ts";
 
 const MAX_SHOWN = 20;
 
-/** One page of the executions that ended through what would be Airlock's own fault. */
+/**
+ * One page of the mock's dead letters: executions whose script asked for an ending that would be Airlock's
+ * own fault.
+ */
 export function listMockDeadLetters(
   store: MockStore,
   { project, limit, cursor }: ListDeadLettersRequest,
@@ -32,7 +35,10 @@ export function listMockDeadLetters(
   return { deadLetters, nextCursor };
 }
 
-/** The dead letter that is to be retried. Throws when the execution is none, or was retried before and not `again`. */
+/**
+ * Finds the dead letter to retry. Throws when the execution is no dead letter, or when it was retried before
+ * and `again` is false.
+ */
 export function findMockDeadLetter(store: MockStore, executionId: string, again: boolean): MockEntry {
   const entry = store.get(executionId);
   if (!isDeadLetter(entry)) {

@@ -9,13 +9,16 @@ import {
 import { jsonErrorPlace } from "#common/json/json-error-place.ts";
 import type { Execution } from "#proto/execution.ts";
 
-/** What becomes of a script in the mock, as its comments `# mock: …` ask for. */
+/** How the mock plays a script, as the script's comments `# mock: …` ask for. */
 export type MockPlay = {
-  /** The first submissions of this script are refused so; `times` undefined: all of them. */
+  /**
+   * The error with which the first `times` submissions of this script are refused; all of them when `times`
+   * is undefined.
+   */
   readonly refusal: { readonly code: ErrorCode; readonly times: number | undefined } | undefined;
   readonly pendingForMs: number;
   readonly runsForMs: number;
-  /** What it asks before it runs on, one after the other. */
+  /** The llm requests that the script makes before it runs on, in order. */
   readonly questions: readonly { readonly prompt: string; readonly model: string }[];
   readonly ending: Partial<Execution>;
 };
@@ -26,7 +29,9 @@ const QUESTION =
 const REFUSALS = ["queue_full", "storage_full", "overloaded", "unavailable"] as const satisfies ErrorCode[];
 const MAX_RUNNING_S = 600;
 
-/** Reads the comments of `code`. Throws `invalid_request` for one that the mock does not know. */
+/**
+ * Reads the `# mock:` comments of `code`. Throws `invalid_request` for a comment that the mock does not know.
+ */
 export function playOf(code: string): MockPlay {
   let reason: EndReasonName = "completed";
   let resultJson = JSON.stringify({ echo: code });
@@ -53,7 +58,10 @@ export function playOf(code: string): MockPlay {
   return { refusal, pendingForMs, runsForMs, questions: questionsIn(code), ending };
 }
 
-/** The string literals that the script gives to llm.complete, or stand-ins. */
+/**
+ * The prompts and models that the script's code gives to llm.complete as string literals; a placeholder text
+ * where it computes them.
+ */
 function questionsIn(code: string): MockPlay["questions"] {
   return [...code.matchAll(QUESTION)].map(({ groups }) => ({
     prompt: groups?.prompt || "A prompt that the script computes",
@@ -75,7 +83,7 @@ function endingOf(
   return { ...ending, error: ERRORS[reason] ?? `The execution ended as ${reason}.` };
 }
 
-// As the worker says it.
+// The error texts of the real worker.
 const ERRORS: Partial<Record<EndReasonName, string>> = {
   script_error:
     'Traceback (most recent call last):\n  File "script.py", line 1, in <module>\nValueError: as the mock was asked to',

@@ -4,14 +4,14 @@ import { type Project, ProjectStatus } from "#proto/pool_manager.ts";
 export const MOCK_PROJECT = "mock-project";
 const MIB = 1024 * 1024;
 
-/** The one project of the mock; it starts with one worker. */
+/** The only project of the mock gateway. It starts with one worker. */
 export type MockProject = {
   view(): Project;
   /** Throws project_not_found unless `name` is the mock's project. */
   check(name: string): void;
   isUp(): boolean;
   isHeld(): boolean;
-  /** Throws project_held while it is held. */
+  /** Throws project_held while the project is held. */
   checkHold(): void;
   hold(isHeld: boolean): void;
   up(replicas: number): Project;

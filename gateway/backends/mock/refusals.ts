@@ -3,7 +3,10 @@ import { playOf } from "./play.ts";
 
 const MAX_SCRIPTS = 1_000;
 
-/** Throws as often as a script asks to be refused; counted by its text. */
+/**
+ * Refuses a submission as often as a comment in its script asks for. Submissions of the same script text are
+ * counted together.
+ */
 export function createMockRefusals(): (code: string) => void {
   const counts = new Map<string, number>();
   return (code) => {

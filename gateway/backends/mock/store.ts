@@ -10,39 +10,42 @@ export type MockEntry = {
   readonly code: string;
   readonly position: number;
   readonly key: string | undefined;
-  /** The dead letter that it repeats. */
+  /** The id of the dead letter that this execution retries; undefined when it is no retry. */
   readonly retryOf: string | undefined;
 };
 type KeyRecord = { readonly fingerprint: string; readonly executionId: string };
 
 export type IdempotencyClaim = { readonly key: string; readonly fingerprint: string };
 
-/** The latest executions, in memory; the oldest make room. */
+/** The mock's executions, in memory. The oldest are dropped when there are too many. */
 export type MockStore = {
   add(
     execution: Execution,
     code: string,
     more?: { readonly idempotency?: IdempotencyClaim | undefined; readonly retryOf?: string },
   ): Execution;
-  /** The execution that was added with this key. Throws when it was added with another fingerprint. */
+  /**
+   * The execution that was added with this idempotency key, if any. Throws when the fingerprint of that
+   * submission differs.
+   */
   findReplay(idempotency: IdempotencyClaim): Execution | undefined;
-  /** Replaces the execution of the same id. */
+  /** Replaces the stored execution that has this id. */
   update(execution: Execution): Execution;
   get(executionId: string): MockEntry;
   list(request: ListExecutionsRequest): ListExecutionsResponse;
-  /** One page of the entries that are wanted, newest first. */
+  /** One page of the entries that `isWanted` accepts, newest first. */
   page(
     request: Pick<ListExecutionsRequest, "project" | "limit" | "cursor">,
     isWanted: (entry: MockEntry) => boolean,
   ): { readonly entries: readonly MockEntry[]; readonly nextCursor: string };
-  /** The executions that repeat this one, oldest first. */
+  /** The ids of the executions that retry this dead letter, oldest first. */
   retriesOf(executionId: string): readonly string[];
   count(status: ExecutionStatus): number;
 };
 
 export function createMockStore(): MockStore {
   const entries = new Map<string, MockEntry>();
-  // A key goes with its execution.
+  // Idempotency keys; a key is dropped together with its execution.
   const keys = new Map<string, KeyRecord>();
   let codeCharacters = 0;
   let added = 0;

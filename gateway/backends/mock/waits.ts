@@ -1,10 +1,16 @@
-/** The mock's executions that are under way, and the calls that wait for what happens to them. */
+/** The mock's timers: the next change of each execution, and the long polls that wait for that change. */
 export type MockWaits = {
-  /** Calls `then` once after `ms`, unless it is cut off; at 0 once the call that is being answered has its answer. */
+  /**
+   * Calls `then` once after `ms`, unless `cut` is called before. At 0 ms, `then` runs after the response to
+   * the current request was made.
+   */
   after(executionId: string, ms: number, then: () => void): void;
-  /** Drops what is to be called for that execution. */
+  /** Cancels the call that is planned for this execution, if any. */
   cut(executionId: string): void;
-  /** Resolves when what is to be called for that execution was called or cut off, after `ms`, or when `signal` aborts. */
+  /**
+   * Resolves when the planned call for this execution was made or cancelled, after `ms`, or when `signal`
+   * aborts.
+   */
   until(executionId: string, ms: number, signal: AbortSignal): Promise<void>;
   close(): void;
 };

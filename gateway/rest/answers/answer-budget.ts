@@ -2,34 +2,43 @@ import { AirlockError, callCancelled } from "#common/errors.ts";
 
 const MIB = 1024 * 1024;
 
-/** Four executions at the usual limits. */
+/** The memory for large answers: four executions at the usual limits. */
 const MAX_BYTES = 128 * MIB;
-/** Smaller answers have room of their own, so that no large one keeps them waiting. */
+/** Answers up to this size have a budget of their own, so that large answers never delay them. */
 export const SMALL_BYTES = 256 * 1024;
 const MAX_SMALL_BYTES = 32 * MIB;
-/** How long a large answer waits for the room that it needs. */
+/** Milliseconds that a large answer waits for memory before it is refused with `overloaded`. */
 const WAIT_MS = 5_000;
 const LOOK_EVERY_MS = 250;
-/** An answer that is under way for longer, and slower, is given up when another needs its room. */
+/**
+ * An answer that has been sent for longer than this, at less than SLOW_BYTES_PER_MS, is cut off when another
+ * answer needs its memory.
+ */
 const SLOW_AFTER_MS = 5_000;
 const SLOW_BYTES_PER_MS = MIB / 1_000;
 
-/** How an answer leaves the process. */
+/** The client connection over which an answer is sent. */
 export type AnswerWay = {
-  /** The bytes that the client's connection has taken. */
+  /** Bytes of the answer that the client's connection has taken so far. */
   taken(): number;
-  /** Ends the connection. */
+  /** Closes the connection, so that the memory of its answer is free again. */
   giveUp(): void;
 };
 
-/** The room that one answer takes up. */
+/** The memory that is reserved for one answer. */
 export type AnswerHold = {
   readonly bytes: number;
-  /** Resolves when there is room for `bytes`, which may take five seconds; then rejects with `overloaded`. */
+  /**
+   * Resolves when `bytes` of memory are free. Rejects with `overloaded` after five seconds, or with
+   * `cancelled` when `signal` aborts.
+   */
   reserve(bytes: number, signal?: AbortSignal): Promise<void>;
-  /** The answer is being sent: it has `bytes`, whatever was reserved for it. */
+  /**
+   * Says that sending has begun: the answer counts as `bytes` from now on, not as the number that was
+   * reserved.
+   */
   sending(bytes: number, way: AnswerWay): void;
-  /** Gives the room back. */
+  /** Returns the reserved memory. */
   release(): void;
 };
 
@@ -42,8 +51,8 @@ type Asking = {
 };
 
 /**
- * Bounds the bytes of all answers that the gateway holds because their clients have not taken them. What does not fit
- * waits before it is fetched; answers that are taken slowly make room for others that need it.
+ * Limits the bytes of all answers that the gateway holds because their clients have not read them. A large
+ * answer waits for free memory before it is fetched. Slow answers are cut off when others need the memory.
  */
 export class AnswerBudget {
   #bytes = 0;
@@ -60,12 +69,12 @@ export class AnswerBudget {
     this.#maxBytes = maxBytes;
   }
 
-  /** The room of answers of up to `SMALL_BYTES` each. */
+  /** The budget for answers of up to `SMALL_BYTES` each. */
   static ofSmall(): AnswerBudget {
     return new AnswerBudget(undefined, MAX_SMALL_BYTES);
   }
 
-  /** The bytes that are held. */
+  /** Bytes of all answers in memory now. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -110,7 +119,10 @@ export class AnswerBudget {
     });
   }
 
-  /** Lets those in that there is room for, in their order, and sends those away that have waited long enough. */
+  /**
+   * Grants waiting answers their memory, in order, as far as it is free. Refuses answers that have waited for
+   * WAIT_MS.
+   */
   #serve(): void {
     for (const asking of this.#asking) {
       this.#makeRoom(asking.bytes);
@@ -141,7 +153,8 @@ export class AnswerBudget {
     return tookMs > SLOW_AFTER_MS && way.taken() < tookMs * SLOW_BYTES_PER_MS;
   }
 
-  // One answer is let through whatever its size, since its execution could never be read otherwise.
+  // A single answer is always admitted, even when it is larger than the whole budget, because its execution
+  // could never be read otherwise.
   #lacks(bytes: number): boolean {
     return this.#bytes > 0 && this.#bytes + bytes > this.#maxBytes;
   }

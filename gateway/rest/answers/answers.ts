@@ -4,19 +4,25 @@ import { clientSignal } from "../request/client-signal.ts";
 import { AnswerBudget, type AnswerHold, SMALL_BYTES } from "./answer-budget.ts";
 import { StalledAnswers, takenBy } from "./stalled-answers.ts";
 
-/** Smaller answers are not counted: the system's own buffer of a connection has more room. */
+/** Answers up to this size are not counted, because the kernel's send buffer of a connection is larger. */
 const UNCOUNTED_BYTES = 4 * 1024;
 
 declare module "fastify" {
   interface FastifyReply {
-    /** What this reply's answer takes up of what all answers may have. */
+    /** The memory that is reserved for this reply. */
     answerHold: AnswerHold;
-    /** Has to watch an answer that is sent past fastify. */
+    /**
+     * Watches for stalled answers. Routes that write to the raw response must call it, because fastify's
+     * hooks do not see such an answer.
+     */
     stalledAnswers: StalledAnswers;
   }
 }
 
-/** Bounds what clients that do not read their answers make the gateway hold, in bytes and in time (`stalledAfterMs`). */
+/**
+ * Limits the memory and the time that slow clients cost: answers share a budget of bytes, and a connection
+ * that takes nothing of its answer for `stalledAfterMs` is closed.
+ */
 export function boundAnswers(app: FastifyInstance, stalledAfterMs: number): void {
   const budget = new AnswerBudget();
   const small = AnswerBudget.ofSmall();
@@ -38,7 +44,8 @@ export function boundAnswers(app: FastifyInstance, stalledAfterMs: number): void
         reply.answerHold = hold;
         onceClosed(reply.raw, () => hold.release());
       }
-      // What changed something is answered in any case.
+      // Only GET requests wait for memory. The answer to a change is always sent, because the change has
+      // already been made.
       const mayWait = request.method === "GET" && reply.answerHold.bytes === 0;
       if (mayWait && bytes > UNCOUNTED_BYTES) await reply.answerHold.reserve(bytes, clientSignal(reply));
       countAnswer(reply, bytes);
@@ -47,7 +54,7 @@ export function boundAnswers(app: FastifyInstance, stalledAfterMs: number): void
   });
 }
 
-/** Counts an answer of `bytes` from now until its client has taken it. */
+/** Counts `bytes` against the budget until the client has read the answer or disconnected. */
 export function countAnswer({ answerHold, raw }: FastifyReply, bytes: number): void {
   const { socket } = raw;
   if (!socket || bytes <= UNCOUNTED_BYTES) {

@@ -12,7 +12,10 @@ import { holdExecution } from "../../use-cases/executions.ts";
 import { backendCall } from "../request/backend-call.ts";
 import { countAnswer } from "./answers.ts";
 
-/** Holds a long poll for the client of `reply`; the bytes of a large execution count as that answer's. */
+/**
+ * Waits for the execution until it needs the agent, has ended, or the poll's time is over. A large execution
+ * counts against the answer budget of `reply`.
+ */
 export function hold(
   router: RouterBackend,
   drain: Drain,

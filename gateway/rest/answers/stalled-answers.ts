@@ -2,15 +2,15 @@ import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { onceClosed } from "#common/http/response-closed.ts";
 
-/** A connection is ended when its client has taken nothing of an answer for so long. */
+/** Milliseconds without progress after which the connection of an answer is closed. */
 export const STALLED_AFTER_MS = 30_000;
 const LOOK_EVERY_MS = 1_000;
 
 type Sent = { readonly socket: Socket; bytes: number; movedAtMs: number };
 
 /**
- * Ends connections whose clients have stopped reading an answer. The time-outs of Node's sockets would end long polls, too,
- * and let a client that reads nothing have twice the time.
+ * Closes connections whose clients have stopped reading an answer. The time-outs of Node's sockets would not
+ * do: they would end long polls too, and would give such a client twice the time.
  */
 export class StalledAnswers {
   readonly #afterMs: number;
@@ -21,7 +21,7 @@ export class StalledAnswers {
     this.#afterMs = afterMs;
   }
 
-  /** The answer `response` begins now; it is watched until its client has taken it. */
+  /** Watches `response`, which is being sent from now on, until the client has read it or disconnected. */
   watch(response: ServerResponse): void {
     const { socket } = response;
     if (!socket) return;
@@ -46,7 +46,7 @@ export class StalledAnswers {
   }
 }
 
-/** The bytes that the system has taken for the client of this connection. */
+/** Bytes of this connection that the kernel has accepted, as a measure of the client's reading. */
 export function takenBy(socket: Socket): number {
   return socket.bytesWritten - socket.writableLength;
 }

@@ -2,41 +2,52 @@ import { AirlockError } from "#common/errors.ts";
 
 const MIB = 1024 * 1024;
 
-/** The first bytes of each body count apart from the rest, so that large bodies never keep a small one out. */
+/**
+ * The first bytes of each body have a budget of their own, so that large bodies never keep a small one out.
+ */
 const SMALL_BYTES = 64 * 1024;
-/** Half of a thousand bodies at that size, or all the scripts that a machine can start. */
+/**
+ * Budget for first bytes: enough for 500 bodies of SMALL_BYTES, or for every script that a machine can start
+ * at once.
+ */
 const MAX_SMALL_BYTES = 32 * MIB;
-/** Four bodies of the largest size. */
+/** Budget for the remaining bytes: four bodies of the largest size. */
 const MAX_LARGE_BYTES = 64 * MIB;
-/** A body moves when it begins and with each further so many bytes: fewer, sent now and then, do not keep its room. */
+/**
+ * A body counts as moving when it begins and after each so many further bytes. A client that sends a byte now
+ * and then does not keep its memory that way.
+ */
 const MOVE_BYTES = SMALL_BYTES;
-/** A body of which more is held than SMALL_BYTES keeps that room for so long after it has moved, if another needs it. */
+/** A body larger than SMALL_BYTES may be dropped for another one when it has not moved for so long. */
 const STILL_AFTER_MS = 1_000;
-/** And for so long in all. */
+/**
+ * A body larger than SMALL_BYTES may be dropped for another one when it has been arriving for so long in all.
+ */
 const SLOW_AFTER_MS = 5_000;
 
-/** The room that one body takes up. */
+/** The memory that is counted for one request body. */
 export type BodyHold = {
-  /** Counts `bytes` that arrived. Throws `overloaded` when there is no room for them. */
+  /** Counts `bytes` that arrived. Throws `overloaded` when the budget has no memory for them. */
   add(bytes: number): void;
-  /** All has arrived: from now on the hold is not given up for another body. */
+  /** Marks the body as complete. From now on it is not dropped for another body. */
   complete(): void;
-  /** Gives the room back. */
+  /** Returns the memory of this body. */
   release(): void;
 };
 
 type Receiving = { readonly beganMs: number; movedMs: number; bytes: number; readonly giveUp: () => void };
 
 /**
- * Bounds the bytes of all bodies that the gateway holds: those that arrive, and those that the router has not taken yet.
- * Bodies that are only half sent give way to others. In the room for first bytes the one that has not moved for longest
- * goes at once, so that no number of them keeps a whole small body out. In the room for the rest, where bodies take their
- * time, only those go that stand still or are slow.
+ * Limits the bytes of all request bodies in memory: bodies that are arriving, and bodies that the router has
+ * not taken yet. Incomplete bodies are dropped when others need the memory. In the budget for first bytes,
+ * the body that has not moved for longest is dropped at once, so that no number of them keeps a complete
+ * small body out. In the budget for the rest, where bodies take their time, only bodies that stand still or
+ * are slow are dropped.
  */
 export class BodyBudget {
   #small = 0;
   #large = 0;
-  /** Those that have not arrived completely; first the one that has not moved for longest. */
+  /** Incomplete bodies, ordered by their last move, oldest first. */
   readonly #receiving = new Set<Receiving>();
   readonly #now: () => number;
 
@@ -44,12 +55,15 @@ export class BodyBudget {
     this.#now = now;
   }
 
-  /** The bytes that are held. */
+  /** Bytes of all bodies in memory now. */
   get bytes(): number {
     return this.#small + this.#large;
   }
 
-  /** Opens a hold; `onGivenUp` is called when its room is needed for another body. */
+  /**
+   * Starts counting a body. `onGivenUp` is called when the body is dropped because another one needs the
+   * memory.
+   */
   open(onGivenUp: (error: AirlockError) => void): BodyHold {
     const release = () => {
       this.#receiving.delete(receiving);

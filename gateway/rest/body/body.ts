@@ -10,21 +10,30 @@ import { EMPTY_BODY, emptyBody, type JsonBody, parseJsonBody } from "./json-body
 
 declare module "fastify" {
   interface FastifyRequest {
-    /** A member of the body as the client wrote it. */
+    /**
+     * The text of a top-level member of the body exactly as the client wrote it; undefined when there is
+     * none.
+     */
     bodyText: JsonBody["textOf"];
-    /** What this request's body takes up of what all bodies may have. */
+    /** The memory that is counted for this request's body; undefined before the body arrives. */
     bodyHold: BodyHold | undefined;
   }
   interface FastifyContextConfig {
-    /** The route takes a body but does without one. */
+    /** Whether the route accepts a request without a body. */
     bodyOptional?: boolean;
   }
 }
 
-/** What came over the wire, before anybody looked at it. A refusal is kept, since fastify closes on a failing parser. */
+/**
+ * A body before it is parsed, or the error that refuses it. The error is a value, because fastify closes the
+ * connection when a body parser throws.
+ */
 type Received = Buffer | AirlockError;
 
-/** Replaces fastify's parsers: JSON objects only, limited in size and all together, with the text of every member kept. */
+/**
+ * Replaces fastify's body parsers. Only JSON objects are accepted, each body and all bodies together are
+ * limited in size, and the text of every member is kept.
+ */
 export function acceptJsonBodies(app: FastifyInstance): void {
   const budget = new BodyBudget();
   app.removeAllContentTypeParsers();
@@ -56,7 +65,10 @@ export function acceptJsonBodies(app: FastifyInstance): void {
 
 type BodySchema = { readonly properties?: Readonly<Record<string, { readonly type?: unknown }>> };
 
-/** A member that may be null is as good as left out when it is: so every default stands in one place. */
+/**
+ * Removes members that are null where the schema allows null, so that routes have one default for null and
+ * absent.
+ */
 function withoutNulls(value: JsonBody["value"], { properties = {} }: BodySchema): JsonBody["value"] {
   const mayBeNull = (name: string) => {
     const type = Object.hasOwn(properties, name) ? properties[name]?.type : undefined;
@@ -67,8 +79,8 @@ function withoutNulls(value: JsonBody["value"], { properties = {} }: BodySchema)
 }
 
 /**
- * Gives up the body, and its room, once the services behind the gateway have what they need of it: an answer may be held
- * for a minute, and take its client long to read.
+ * Frees the body once the router has taken it, because a long poll may be held for a minute, and its client
+ * may read slowly.
  */
 export function dropBody(request: FastifyRequest): void {
   request.body = undefined;
@@ -76,7 +88,7 @@ export function dropBody(request: FastifyRequest): void {
   request.bodyHold?.release();
 }
 
-/** Reads a body of at most MAX_BODY_BYTES; the rest of a larger one is left to `discardRest`. */
+/** Reads a body of at most MAX_BODY_BYTES. The rest of a larger body is left to `discardRest`. */
 async function receive(request: FastifyRequest, payload: Readable, budget: BodyBudget): Promise<Received> {
   const encoding = request.headers["content-encoding"];
   if (encoding !== undefined && encoding !== "identity") {
@@ -84,7 +96,8 @@ async function receive(request: FastifyRequest, payload: Readable, budget: BodyB
   }
   if (Number(request.headers["content-length"]) > MAX_BODY_BYTES) return tooLarge();
   return new Promise((resolve, reject) => {
-    // Not a list of the chunks: a client may send each byte as one.
+    // The bytes are copied into one buffer instead of a list of chunks, because a client may send each byte
+    // as a chunk of its own.
     let collected: ByteCollector | undefined = new ByteCollector();
     const refuse = (error: AirlockError) => {
       payload.off("data", take);
@@ -108,7 +121,7 @@ async function receive(request: FastifyRequest, payload: Readable, budget: BodyB
     payload.once("end", () => {
       hold.complete();
       if (collected) resolve(collected.bytes);
-      // The listeners live as long as the request; the bytes need not.
+      // Drops the reference to the bytes, because these listeners live as long as the request.
       collected = undefined;
     });
     payload.once("error", reject);

@@ -3,9 +3,9 @@ import type { IncomingMessage } from "node:http";
 const MAX_DISCARDED_BYTES = 128 * 1024 * 1024;
 
 /**
- * Throws away what is still to come of a request that is refused, up to the request timeout: a client that sends all
- * before it reads would see a reset connection instead of the answer. Resolves to whether the connection can be used
- * for another request.
+ * Reads and drops the rest of a refused request, because a client that sends everything before it reads would
+ * see a reset connection instead of the refusal. Resolves to whether the connection can be used for another
+ * request.
  */
 export async function discardRest(request: IncomingMessage): Promise<boolean> {
   if (request.readableEnded || !hasBody(request)) return true;
@@ -21,7 +21,7 @@ export async function discardRest(request: IncomingMessage): Promise<boolean> {
   });
 }
 
-/** Whether a body belongs to the request, arrived or not. */
+/** Whether the request has a body, even if it has not arrived yet. */
 export function hasBody({ headers }: IncomingMessage): boolean {
   const { "content-length": length, "transfer-encoding": encoding } = headers;
   return encoding !== undefined || (length !== undefined && length !== "0");

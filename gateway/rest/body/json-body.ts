@@ -6,24 +6,25 @@ import { type JsonMember, objectOf } from "./json-text.ts";
 
 export const MAX_DEPTH = 200;
 const MAX_MEMBERS = 100;
-/** More than any field of a body may have. */
+/** Members of a nested object that are looked at. No field of a body may have so many. */
 const MAX_INNER_MEMBERS = 1_000;
 const MAX_LOCATED_BYTES = 64 * 1024;
 const EXAMPLE = '{"project": "demo", "code": "print(1)"}';
 
-/** The object that a request carries, and beside it the text of each of its members. */
+/** The JSON object in a request's body, and the original text of each of its members. */
 export type JsonBody = {
-  /** Built to the second level; what is nested deeper is an empty object or array. */
+  /** The object to its second level. Objects and arrays that are nested deeper are empty here. */
   readonly value: Readonly<Record<string, unknown>>;
-  /** A member's value exactly as the client wrote it; undefined when there is none. */
+  /** The text of a member's value exactly as the client wrote it; undefined when there is no such member. */
   textOf(member: string): string | undefined;
 };
 
 export const EMPTY_BODY: JsonBody = { value: {}, textOf: () => undefined };
 
 /**
- * Parses the bytes of a body that must be one JSON object; nobody else may use them from then on. Rejects with an AirlockError that
- * says what to send instead, and with `cancelled` when `signal` aborts.
+ * Parses a body that must be one JSON object. A large buffer is transferred to another thread, so the caller
+ * must not use `bytes` afterwards. Rejects with an AirlockError that says what to send instead, or with
+ * `cancelled` when `signal` aborts.
  */
 export async function parseJsonBody(bytes: Buffer, signal?: AbortSignal): Promise<JsonBody> {
   const limits = { depth: MAX_DEPTH, outer: MAX_MEMBERS, inner: MAX_INNER_MEMBERS };
@@ -77,7 +78,8 @@ export function emptyBody(): AirlockError {
   return new AirlockError("invalid_json", `The body is empty. Send a JSON object, such as ${EXAMPLE}.`);
 }
 
-// A large body is not parsed twice.
+// Says where the JSON is wrong. The text is empty for a large body, because parsing it a second time would
+// take too long.
 function locate(text: string): string {
   const place = text === "" ? undefined : jsonErrorPlace(text);
   return place === undefined ? "" : `: ${place}`;
@@ -91,7 +93,7 @@ const DESCRIPTIONS = {
   null: "null",
 } as const;
 
-// Which of two equal keys counts differs from parser to parser, so neither may.
+// Refuses a key that is given twice, because JSON parsers differ in which of the two values they take.
 function refuseAmbiguity({
   members,
   twice,

@@ -4,10 +4,10 @@ import { takeTurns } from "#common/event-loop/turn.ts";
 import { JsonEmptyError, JsonSyntaxError } from "#common/json/json-tokens.ts";
 import { type JsonOutline, type OutlineLimits, outlineJson, TooDeep } from "./json-text.ts";
 
-/** Why a text has no outline. */
+/** The reason why a JSON text has no outline. */
 export type OutlineProblem = "not_utf8" | "empty" | "syntax" | "too_deep";
 
-/** A text's outline or its problem, and the bytes of the text. */
+/** The outline of a JSON text or its problem, and the bytes of the text without a byte order mark. */
 export type Outlined = { readonly bytes: Buffer; readonly outline: JsonOutline | OutlineProblem };
 
 export type OutlineTask = { readonly bytes: Uint8Array; readonly limits: OutlineLimits };
@@ -20,8 +20,9 @@ const thread = createBackgroundThread<OutlineTask, OutlineTaskResult>(
 );
 
 /**
- * Reads the bytes of a JSON text, which nobody else may use from then on, without its byte order mark if it has one: a short
- * one in turns with other work, a long one on another thread. Rejects with `cancelled` when `signal` aborts.
+ * Outlines a JSON text, without its byte order mark if there is one. A short text is read in steps between
+ * other work, a long one on another thread, so the caller must not use `bytes` afterwards. Rejects with
+ * `cancelled` when `signal` aborts.
  */
 export async function outlineBytes(
   bytes: Buffer,
@@ -36,7 +37,7 @@ export async function outlineBytes(
   return await takeTurns(outlineSteps(bytes, limits), signal);
 }
 
-/** The same in steps of about a millisecond. */
+/** Outlines a JSON text in steps of about a millisecond. */
 export function* outlineSteps(bytes: Buffer, limits: OutlineLimits): Generator<void, Outlined> {
   const text = withoutMark(bytes);
   if (!isUtf8(text)) return { bytes: text, outline: "not_utf8" };

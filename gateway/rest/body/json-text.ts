@@ -1,21 +1,24 @@
 import { type DecodePosition, decodeString } from "#common/json/decode-string.ts";
 import { type JsonToken, JsonTokens } from "#common/json/json-tokens.ts";
 
-/** So many bytes take about a millisecond, whatever stands in them. */
+/** Bytes of JSON that are read in one step, which takes about a millisecond for any content. */
 const STEP_BYTES = 32 * 1024;
-/** A longer string is decoded in steps. */
+/** Strings with escapes up to this size are decoded at once, longer ones in steps. */
 const SHORT_STRING_BYTES = 64 * 1024;
-/** What no reader takes, in the place of a long string that holds half of a surrogate pair. */
+/**
+ * Replaces a long string that holds half of a surrogate pair. Every route refuses this value, as it would
+ * refuse the string.
+ */
 const HALF_CHARACTER = "\ud800";
 
-/** A member of the outermost object: its key, and where its value stands in the bytes. */
+/** A member of the outermost object: its key, and the byte range of its value. */
 export type JsonMember = {
   readonly key: string;
   readonly start: number;
   readonly end: number;
-  /** The value; of what is nested deeper than two levels only whether it is an object or an array. */
+  /** The value to its second level. An object or array that is nested deeper is empty here. */
   readonly value: unknown;
-  /** The keys that the value has more than once, among those that are looked at. */
+  /** Keys that occur more than once in the value, among the members that are looked at. */
   readonly twice: ReadonlySet<string>;
 };
 
@@ -23,20 +26,23 @@ export type JsonOutline =
   | {
       readonly kind: "object";
       readonly members: readonly JsonMember[];
-      /** The keys that stand more than once. */
+      /** Keys that occur more than once in the object. */
       readonly twice: ReadonlySet<string>;
     }
   | { readonly kind: "array" | "string" | "number" | "boolean" | "null" };
 
-/** What bounds a document: how deep it may be, and how many members an object has that are looked at. */
+/**
+ * Limits of a document: its depth, and how many members of the outer and of a nested object are looked at.
+ */
 export type OutlineLimits = { readonly depth: number; readonly outer: number; readonly inner: number };
 
 export class TooDeep extends Error {}
 
 /**
- * Reads JSON once, in steps, without building what is in it: the text of a number keeps every digit, and brackets or keys
- * by the million cost little. The value of an outermost member is built to its second level. Of an object with more
- * members than its limit only the first of each kind beyond it stand for the rest. Throws a JsonSyntaxError or TooDeep.
+ * Reads JSON in one pass and in steps, without building all values. The text of a number keeps every digit,
+ * and millions of brackets or keys cost little. The value of an outermost member is built to its second
+ * level. In an object with more members than its limit, only the first member of each type beyond the limit
+ * is built. Throws a JsonSyntaxError or TooDeep.
  */
 export function* outlineJson(text: Buffer, limits: OutlineLimits): Generator<void, JsonOutline> {
   const tokens = new JsonTokens(text);
@@ -91,10 +97,10 @@ export function* outlineJson(text: Buffer, limits: OutlineLimits): Generator<voi
   return { kind: kindOf(root, text[tokens.start]) };
 }
 
-/** The members of an object that are looked at. */
+/** Collects the members of an object, up to its limit. */
 class OutlinedObject {
   readonly members: JsonMember[] = [];
-  /** The keys that stand more than once. */
+  /** Keys that occur more than once in the object. */
   readonly twice = new Set<string>();
   readonly #text: Buffer;
   readonly #limit: number;
@@ -109,14 +115,14 @@ class OutlinedObject {
     this.#limit = limit;
   }
 
-  /** Takes note of the key of the next value. */
+  /** Remembers the key of the next value. */
   at({ start, end, hasEscapes }: JsonTokens): void {
     this.#keyStart = start;
     this.#keyEnd = end;
     this.#keyEscapes = hasEscapes;
   }
 
-  /** Whether the next value, of this kind, is one that is looked at. */
+  /** Whether the next value, of this type, is to be added. */
   takes(kind: JsonToken): boolean {
     if (this.members.length > this.#limit && this.#kinds.has(kind)) return false;
     this.#kinds.add(kind);
@@ -135,7 +141,7 @@ class OutlinedObject {
   }
 }
 
-/** An object with these members, also with one that is called `__proto__`. */
+/** Builds an object from members. A member named `__proto__` becomes an ordinary property. */
 export function objectOf(members: readonly JsonMember[]): Record<string, unknown> {
   const object: Record<string, unknown> = Object.create(null);
   for (const { key, value } of members) object[key] = value;

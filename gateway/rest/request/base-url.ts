@@ -1,9 +1,12 @@
 import type { FastifyRequest } from "fastify";
 
-/** A host name or address, perhaps with a port, and nothing else. */
+/** Matches a host name or an address with an optional port, and nothing else. */
 export const PLAIN_HOST = /^([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:\d{1,5})?$/;
 
-/** Where the client reached this gateway; a Host header that is no plain host and port is not repeated. */
+/**
+ * The URL at which the client reached this gateway. A Host header that is not a plain host and port is not
+ * repeated, because it may be hostile.
+ */
 export function baseUrl(request: FastifyRequest): string {
   const { host = "", "x-forwarded-proto": forwarded } = request.headers;
   const scheme = forwarded === "https" ? "https" : "http";

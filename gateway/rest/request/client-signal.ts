@@ -4,7 +4,10 @@ import { onceClosed } from "#common/http/response-closed.ts";
 
 const signals = new WeakMap<ServerResponse, AbortSignal>();
 
-/** Aborts when the client goes away before it has its answer. One for each reply, however often it is asked for. */
+/**
+ * A signal that aborts when the client disconnects before its answer was sent. Repeated calls for a reply
+ * return the same signal.
+ */
 export function clientSignal({ raw }: FastifyReply): AbortSignal {
   const known = signals.get(raw);
   if (known) return known;

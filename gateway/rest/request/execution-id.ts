@@ -3,7 +3,7 @@ import type { ExecutionParams } from "../schemas/execution.ts";
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** The id that a path names. Throws execution_not_found when it cannot be one. */
+/** The execution id in a path, in lower case. Throws execution_not_found when the text is not a UUID. */
 export function executionId({ execution_id }: ExecutionParams): string {
   const id = execution_id.toLowerCase();
   if (UUID.test(id)) return id;

@@ -3,7 +3,7 @@ import { InvalidFields } from "../problems.ts";
 
 const QUOTED = /^"((?:[^"\\]|\\["\\])*)"$/;
 
-/** What the route says of the header in the OpenAPI document. */
+/** The schema of the Idempotency-Key header in the OpenAPI document. */
 export const IDEMPOTENCY_HEADERS = {
   type: "object",
   properties: {
@@ -19,8 +19,8 @@ export const IDEMPOTENCY_HEADERS = {
 } as const;
 
 /**
- * The key in the Idempotency-Key header; undefined without one. Throws when it is none. Quotes around it, which the header
- * has in the IETF's draft, do not belong to it.
+ * Reads the Idempotency-Key header; undefined when there is none. Quotes around the key, which the IETF draft
+ * prescribes, are removed. Throws when the key is not valid.
  */
 export function readIdempotencyKey(header: string | readonly string[] | undefined): string | undefined {
   if (header === undefined) return undefined;

@@ -1,14 +1,15 @@
 import type { FastifyInstance } from "fastify";
 import { InvalidFields } from "../problems.ts";
 
-// A plus sign is a space in a query, so that 1e+3 comes as "1e 3".
+// Matches a number in a query. A plus sign is decoded to a space there, so 1e+3 arrives as "1e 3".
 const NUMBER = /^-?\d+(\.\d+)?(e[+ -]?\d+)?$/i;
 
 type PropertySchemas = { readonly properties?: Readonly<Record<string, { readonly type?: unknown }>> };
 
 /**
- * Gives query parameters whose schema says number the number they spell, in any form that programs print numbers in.
- * Refuses one that is given more than once. Anything else stays the text it is and the schema refuses it: "0x10", "NaN", "" and " 5" are no numbers here.
+ * Converts query parameters whose schema says number, in any form in which programs print numbers. Refuses a
+ * parameter that is given more than once. Other text, such as "0x10", "NaN", "" and " 5", stays as it is, so
+ * that the schema refuses it.
  */
 export function readQueryNumbers(app: FastifyInstance): void {
   app.addHook("preValidation", async (request) => {

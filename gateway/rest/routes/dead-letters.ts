@@ -21,7 +21,7 @@ import { BODY_CODES, problemResponses, SERVICE_CODES } from "../schemas/problem.
 const DEFAULT_LIMIT = 50;
 const tags = ["operation"];
 
-/** What could not be finished for Airlock's own fault: for operators. */
+/** Routes for operators: list dead letters, and retry one. */
 export function deadLetterRoutes(app: FastifyInstance, router: RouterBackend): void {
   app.get<{ Querystring: DeadLetterQuery }>(
     "/dead-letters",

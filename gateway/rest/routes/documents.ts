@@ -20,11 +20,14 @@ export type Documents = {
   readonly registry: Registry;
   /** The OpenAPI document of every route. */
   openApi(): Promise<object>;
-  /** What serves the page for people and all that it loads, at /docs and below. */
+  /** The handler of the readable API page, at /docs, and of the files that it loads. */
   docsPage(): Promise<RawHandler>;
 };
 
-/** What describes this instance: for agents, for programs, for monitoring. */
+/**
+ * Routes that describe this instance: for agents (/skill.md), for programs (/openapi.json), for monitoring
+ * (/metrics), for people (/docs).
+ */
 export function documentRoutes(app: FastifyInstance, backends: Backends, documents: Documents): void {
   app.get(
     "/openapi.json",

@@ -97,7 +97,10 @@ export function executeRoute(app: FastifyInstance, router: RouterBackend, drain:
   );
 }
 
-/** A function of its own, so that what it holds of the body is gone when it returns. */
+/**
+ * Submits the script. This is a function of its own so that its references to the body are gone when it
+ * returns.
+ */
 async function accept(
   request: FastifyRequest<{ Body: ExecuteBody }>,
   router: RouterBackend,
@@ -124,8 +127,8 @@ function isUnderWay({ status }: ShownExecution): boolean {
 }
 
 /**
- * The execution once it has ended or asks something, or as it is after this time. Undefined when something hinders that: it was
- * accepted, and can be polled.
+ * Waits until the execution has ended, pauses with an llm request, or `waitMs` are over. Undefined when the
+ * wait fails, because the execution was accepted and can still be polled.
  */
 async function outcomeWithin(
   waitMs: number,
@@ -143,7 +146,8 @@ async function outcomeWithin(
   }
 }
 
-// At least one, since 0 would be refused as none; an absurd one stays a number that the wire can carry.
+// Rounds to at least 1 ms, because the router would refuse 0. A huge timeout becomes the largest exact
+// integer, which gRPC can encode.
 function toMilliseconds(seconds: number): number {
   return Math.min(Math.max(1, Math.round(seconds * 1_000)), Number.MAX_SAFE_INTEGER);
 }

@@ -115,8 +115,9 @@ export function executionRoutes(app: FastifyInstance, router: RouterBackend, dra
 }
 
 /**
- * The execution once it has ended or asks again, or as it is after so many seconds. As it was when it was answered when
- * something hinders that: the answer was taken, and must not look refused.
+ * Waits until the execution has ended, pauses with the next llm request, or `waitSeconds` are over. When the
+ * wait fails, the result is the execution as it was when it was answered, because the response was accepted
+ * and must not look refused.
  */
 async function laterThan(
   answered: ShownExecution,
@@ -133,7 +134,10 @@ async function laterThan(
   }
 }
 
-/** A function of its own, so that what it holds of the body is gone when it returns. */
+/**
+ * Passes the agent's response to the router. This is a function of its own so that its references to the body
+ * are gone when it returns.
+ */
 async function answer(
   request: FastifyRequest<{ Params: ExecutionParams; Body: RespondBody }>,
   router: RouterBackend,

@@ -20,7 +20,7 @@ const PAGE = `<!doctype html>
 </html>
 `;
 
-/** What a person finds who opens the instance in a browser; a program is told where the API is. */
+/** Serves a page of links to browsers at /. Programs get a 404 that names the API's routes. */
 export function frontPageRoute(app: FastifyInstance): void {
   app.get(
     "/",

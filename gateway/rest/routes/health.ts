@@ -54,13 +54,17 @@ export function healthRoutes(app: FastifyInstance, backends: Backends): void {
       );
       if (missing.length === 0) return { status: "ready", services, broken_projects: broken };
       const problem: Problem = { ...toProblem(notReady(missing)), services };
-      // A string: fastify refuses to serialize a media type that the 200 does not declare.
+      // The body is sent as a string, because fastify refuses to serialize a media type that the 200 response
+      // does not declare.
       return reply.code(503).headers(problemHeaders(problem)).send(JSON.stringify(problem));
     },
   );
 }
 
-/** By name; empty while nobody can tell, which readiness says. */
+/**
+ * The names of projects whose file or workers have a problem. Empty while the pool-manager does not answer,
+ * because the readiness of that service is reported beside.
+ */
 async function brokenProjects(backends: Backends, { principal }: BackendCall): Promise<string[]> {
   const call = { principal, signal: AbortSignal.timeout(LIST_MS) };
   const listed = await backends.poolManager.listProjects(call).catch(() => []);

@@ -5,7 +5,7 @@ import { executionId } from "../request/execution-id.ts";
 import { EXECUTION_PARAMS, type ExecutionParams, NO_QUERY, REDACTIONS } from "../schemas/execution.ts";
 import { problemResponses, SERVICE_CODES } from "../schemas/problem.ts";
 
-/** What was redacted from an execution: for operators, and never part of what an agent polls. */
+/** The route of an execution's redaction counts. It is for operators, and not a part of what agents poll. */
 export function redactionsRoute(app: FastifyInstance, router: RouterBackend): void {
   app.get<{ Params: ExecutionParams }>(
     "/executions/:execution_id/redactions",

@@ -16,7 +16,9 @@ import { PROJECT, PROJECT_LIST, PROJECT_STATE, PROJECT_SUMMARY } from "./project
 
 type Schema = { readonly $id: string };
 
-/** The schemas that have a name in the OpenAPI document, so that generated clients have one type for each. */
+/**
+ * Schemas with a name of their own in the OpenAPI document, so that generated clients have one type for each.
+ */
 const COMPONENTS: readonly Schema[] = [
   ...[EXECUTE_BODY, ACCEPTED, EXECUTED, EXECUTION, EXECUTION_SUMMARY, EXECUTION_LIST],
   ...[EXECUTION_STATUS, END_REASON, LLM_REQUEST, WAITING_ON, RESPOND_BODY, REDACTIONS],
@@ -28,8 +30,9 @@ const COMPONENTS: readonly Schema[] = [
 const NO_NUL = "^[^\\u0000]*$";
 
 /**
- * What the routes, or the router, refuse in words of their own, as patterns: for the document only. What depends on the
- * project or the machine (timeout, replicas) is in the descriptions.
+ * Patterns that stand only in the OpenAPI document, because the routes or the router check these rules in
+ * code, with better messages. Rules that depend on the project or the machine (timeout, replicas) are in the
+ * descriptions.
  */
 const PATTERNS: Readonly<Record<string, Readonly<Record<string, object>>>> = {
   ExecuteRequest: {
@@ -43,7 +46,7 @@ const PATTERNS: Readonly<Record<string, Readonly<Record<string, object>>>> = {
   RespondRequest: { response: { pattern: NO_NUL } },
 };
 
-/** Each of them, with references to the others. */
+/** All named schemas, each with references to the others. */
 export function components(): object[] {
   return COMPONENTS.map((schema) => withPatterns(referMembers(schema) as Named));
 }
@@ -60,7 +63,7 @@ function withPatterns(schema: Named): object {
   return { ...schema, properties: Object.fromEntries(properties) };
 }
 
-/** The same schema, with a reference wherever a named one stands. */
+/** Replaces every named schema inside `schema` by a reference. */
 export function withReferences(schema: unknown): unknown {
   if (COMPONENTS.includes(schema as Schema)) return { $ref: `${(schema as Schema).$id}#` };
   return referMembers(schema);

@@ -2,7 +2,7 @@ import type { FromSchema } from "json-schema-to-ts";
 import { STATUSES } from "#common/execution-names.ts";
 import { END_REASON, EXECUTION_ID, EXECUTION_STATUS, INSTANT } from "./names.ts";
 
-/** What the router gives out and takes: a UUID of any version. */
+/** A cursor or execution id: a UUID of any version. */
 const UUID = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[1-8][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$";
 
 export const LIST_QUERY = {

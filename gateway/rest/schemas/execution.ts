@@ -4,9 +4,9 @@ import { END_REASON, EXECUTION_ID, EXECUTION_STATUS, INSTANT } from "./names.ts"
 import { type Given, optional } from "./optional.ts";
 
 const nullable = <const T extends string>(type: T) => ({ type: [type, "null"] }) as const;
-/** `description` says what null means. */
+/** A schema that also allows null; `description` says what null means. */
 const orNull = (schema: object, description: string) => ({ anyOf: [schema, { type: "null" }], description });
-/** {category: {key: value}}, with any values. */
+/** The schema of memory: {category: {key: value}}, with any JSON values. */
 const categories = {
   type: "object",
   additionalProperties: { type: "object", additionalProperties: true },
@@ -229,7 +229,7 @@ export const EXECUTION = {
   },
 } as const;
 
-/** The answer to POST /execute?wait= when there is an outcome. */
+/** The answer to POST /execute?wait= when the script has ended or waits for a response. */
 export const EXECUTED = {
   $id: "Executed",
   allOf: [EXECUTION, { type: "object", required: ["poll_url"], properties: { poll_url: POLL_URL } }],

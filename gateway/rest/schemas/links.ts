@@ -8,7 +8,10 @@ const toExecution = (id: string) => {
   };
 };
 
-/** Where the answers of each operation lead, for programs that follow them; by status. */
+/**
+ * OpenAPI links from the answers of each operation to the next calls, by HTTP status, for programs that
+ * follow them.
+ */
 export const EXECUTE_LINKS = {
   200: toExecution("$response.body#/execution_id"),
   202: toExecution("$response.body#/execution_id"),

@@ -1,7 +1,10 @@
 import { ERROR_RULES, type ErrorCode, RUN_CODES } from "#common/errors.ts";
 import { END_REASONS, STATUSES } from "#common/execution-names.ts";
 
-/** Codes that no REST client meets: a client whose request is `cancelled` has gone. */
+/**
+ * Error codes that no REST client receives. For example, a client whose request is `cancelled` has
+ * disconnected.
+ */
 const UNSEEN = ["cancelled", ...RUN_CODES] as const satisfies readonly ErrorCode[];
 
 export const EXECUTION_STATUS = {

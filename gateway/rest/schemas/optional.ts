@@ -1,8 +1,9 @@
 /**
- * The type of a member of a request that may be left out. Null is the same as that, since clients that are generated from the
- * OpenAPI document send it for what was not set: `acceptJsonBodies` leaves such members out before a route sees the body.
+ * The type of a request member that may be left out or null. Null means absent, because clients generated
+ * from the OpenAPI document send null for unset members. `acceptJsonBodies` removes such members before a
+ * route sees the body.
  */
 export const optional = <const T extends string>(type: T) => ({ type: [type, "null"] }) as const;
 
-/** A body as a route sees it. */
+/** The type of a body in a route's handler, where null members have been removed. */
 export type Given<Body> = { [Name in keyof Body]: Exclude<Body[Name], null> };

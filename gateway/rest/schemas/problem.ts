@@ -2,7 +2,7 @@ import { ERROR_RULES, type ErrorCode } from "#common/errors.ts";
 import { PROBLEM_MEDIA_TYPE } from "../problems.ts";
 import { PROBLEM_CODE } from "./names.ts";
 
-/** What any path and any method can meet, before a route is chosen. */
+/** Errors that any path and method can meet before a route is chosen. */
 const OUTSIDE_ROUTES = [
   "malformed_http",
   "headers_too_large",
@@ -11,15 +11,15 @@ const OUTSIDE_ROUTES = [
   "method_not_allowed",
   "internal",
 ] as const satisfies readonly ErrorCode[];
-/** What every route can answer before it is asked. */
+/** Errors that every route can answer before its handler runs. */
 const BEFORE_ROUTES = ["host_not_allowed", "origin_not_allowed"] as const satisfies readonly ErrorCode[];
-/** What any call to a service behind the gateway can end in. */
+/** Errors that any call to a service behind the gateway can end in. */
 export const SERVICE_CODES = [
   "permission_denied",
   "unavailable",
   "deadline_exceeded",
 ] as const satisfies readonly ErrorCode[];
-/** What any route that takes a body can refuse. */
+/** Errors that any route with a request body can answer. */
 export const BODY_CODES = [
   "invalid_json",
   "invalid_request",
@@ -56,7 +56,10 @@ export const PROBLEM = {
   },
 } as const;
 
-/** The responses of a route that can answer with these problems, by HTTP status, and `default` for all the others. */
+/**
+ * The OpenAPI responses for these error codes by HTTP status, and `default` for errors that can occur outside
+ * routes.
+ */
 export function problemResponses(...own: readonly ErrorCode[]): Record<string, object> {
   const codes = [...own, ...BEFORE_ROUTES];
   const statuses = [...new Set(codes.map((code) => ERROR_RULES[code].http))].sort();
