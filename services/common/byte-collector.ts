@@ -1,4 +1,7 @@
-/** Collects chunks into one run of bytes; however small the chunks are, it takes at most twice their bytes. */
+/**
+ * Joins chunks of bytes into one buffer. The buffer doubles when it is full, so it takes at most twice the
+ * bytes of the chunks, however small they are.
+ */
 export class ByteCollector {
   length = 0;
   #buffer = Buffer.allocUnsafe(4_096);

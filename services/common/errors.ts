@@ -4,19 +4,23 @@ import { systemReason } from "./system-reason.ts";
 type ErrorRule = {
   readonly grpc: GrpcStatus;
   readonly http: number;
-  /** Short and constant: the `title` of the problem document. */
+  /** Short and constant for each code; the `title` of the problem document. */
   readonly title: string;
-  /** After how long the same call may be sent again as it is: 0 for at once; undefined when it would not do better. */
+  /**
+   * Seconds after which the same call may be sent again unchanged: 0 means at once, undefined that it would
+   * fail again.
+   */
   readonly retryAfterSeconds: number | undefined;
 };
 
-// A queue takes the time of some runs to move, which nobody knows; what is away is mostly back within seconds.
+// Estimates: a queue moves on after some runs have ended, and an unreachable service is mostly back within
+// seconds.
 const QUEUE_MOVES_SECONDS = 5;
 const IS_BACK_SECONDS = 2;
 
 /**
- * Every error that a caller can meet, with what it becomes on each edge.
- * HTTP statuses follow RFC 9110, the documents built from them RFC 9457.
+ * Every error that a caller can get, with its gRPC status, its HTTP status and its retry delay. HTTP statuses
+ * follow RFC 9110, the problem documents RFC 9457.
  */
 export const ERROR_RULES = {
   invalid_json: rule(GrpcStatus.INVALID_ARGUMENT, 400, "The body is not valid JSON"),
@@ -73,7 +77,7 @@ export const ERROR_RULES = {
 
 export type ErrorCode = keyof typeof ERROR_RULES;
 
-/** What workers say to routers of a run; no other caller meets these codes. */
+/** The codes with which a worker answers a router about a run; no other caller gets them. */
 export const RUN_CODES = [
   "run_unknown",
   "run_exists",
@@ -86,8 +90,8 @@ function rule(grpc: GrpcStatus, http: number, title: string, retryAfterSeconds?:
 }
 
 /**
- * Who says the error: this process, the service that was called, or the transport on the way to it, which tells nothing
- * of what the service did.
+ * The source of an error: this process ("local"), the service that was called ("peer"), or the connection to
+ * it ("transport"). An error of the transport does not say what the called service did.
  */
 export type ErrorOrigin = "local" | "peer" | "transport";
 
@@ -95,20 +99,20 @@ type ErrorOptions = {
   readonly logDetail?: string;
   readonly cause?: unknown;
   readonly field?: string;
-  /** "local" unless it is given. Only `fromGrpcError` gives another. */
+  /** "local" when undefined. Only `fromGrpcError` sets another origin. */
   readonly origin?: ErrorOrigin;
 };
 
 /**
- * The one error type. `message` may be shown to any caller: it says what was wrong, what is allowed and
- * what to do next, and never holds a secret or a path. `logDetail` and `cause` are for logs only.
+ * The only error type of Airlock. `message` may be shown to every caller: it says what was wrong, what is
+ * allowed and what to do next, and never holds a secret or a path. `logDetail` and `cause` are for logs only.
  */
 export class AirlockError extends Error {
   readonly code: ErrorCode;
   readonly origin: ErrorOrigin;
-  /** Undefined when the message says all. */
+  /** More about the error, for the log only; undefined when the message says all. */
   readonly logDetail: string | undefined;
-  /** The field of the request that is to blame; undefined: none alone. */
+  /** The field of the request that is wrong; undefined when no single field is. */
   readonly field: string | undefined;
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
@@ -125,27 +129,30 @@ export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === "string" && Object.hasOwn(ERROR_RULES, value);
 }
 
-// File descriptors of this process or of the machine, memory, processes.
+// Codes for a lack of file descriptors (of this process, of the machine), memory and processes.
 const SHORTAGES: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "ENOMEM", "EAGAIN"]);
 
-/** Whether the system refused because this machine lacks something for the moment: the same may go well in a while. */
+/**
+ * Whether the operating system refused because this machine lacks something for the moment, so that the same
+ * operation may succeed later.
+ */
 export function isShortage(error: unknown): boolean {
   return error instanceof Error && SHORTAGES.has((error as NodeJS.ErrnoException).code);
 }
 
-/** The error of a call that its caller gave up. */
+/** The error of a call that its caller cancelled. */
 export function callCancelled(cause?: unknown): AirlockError {
   return new AirlockError("cancelled", "The call was cancelled.", { cause });
 }
 
 /**
- * Any thrown value as an AirlockError:
+ * Turns any thrown value into an AirlockError:
  *
- * - an AirlockError is itself; so is one for which a signal was aborted
- * - an AbortError, as of a signal without a reason of ours, is `cancelled`
- * - a TimeoutError, as of `AbortSignal.timeout`, is `deadline_exceeded`
- * - a shortage of this machine is `unavailable`, because callers wait for what is unavailable
- * - everything else is `internal`: it was not meant for callers
+ * - an AirlockError stays as it is, also when it is the reason of an aborted signal
+ * - an AbortError, from a signal without such a reason, becomes `cancelled`
+ * - a TimeoutError, such as that of `AbortSignal.timeout`, becomes `deadline_exceeded`
+ * - a shortage of this machine becomes `unavailable`, because callers retry after that code
+ * - everything else becomes `internal`, because its message was not written for callers
  */
 export function asAirlockError(error: unknown): AirlockError {
   if (error instanceof AirlockError) return error;

@@ -26,7 +26,10 @@ export const STATUS_BY_END_REASON = {
 export type EndReasonName = keyof typeof STATUS_BY_END_REASON;
 export const END_REASONS = Object.keys(STATUS_BY_END_REASON) as EndReasonName[];
 
-/** How an execution ends that could not be finished for our own fault: it becomes a dead letter. */
+/**
+ * The end reasons of executions that failed through Airlock's or its operator's fault; such an execution is a
+ * dead letter.
+ */
 export const DEAD_LETTER_REASONS = [
   "output_withheld",
   "worker_lost",
@@ -37,7 +40,10 @@ export function isTerminal(status: Status): status is TerminalStatus {
   return (TERMINAL_STATUSES as readonly Status[]).includes(status);
 }
 
-/** The enum value on the wire for a name, and back; undefined for what has no name (UNSPECIFIED). */
+/**
+ * Names of statuses and end reasons to protobuf's enum values, and back. Undefined for a value without a name
+ * (UNSPECIFIED).
+ */
 export function statusToProto(status: Status): ExecutionStatus {
   return ExecutionStatus[status.toUpperCase() as Uppercase<Status>];
 }

@@ -1,9 +1,13 @@
 import { AirlockError } from "./errors.ts";
 import type { Status } from "./execution-names.ts";
 
-// What the services behind the gateway refuse, in words that its mock uses, too.
+// Errors for requests that a service behind the gateway refuses. The gateway's mock uses them too, so that
+// both refuse with the same words.
 
-/** `usable`: the names of projects that accept executions; an agent can do nothing with the `others`. */
+/**
+ * `usable`: the names of projects that accept executions. `others`: the number of projects whose files have
+ * errors; an agent can do nothing with those.
+ */
 export function projectNotFound(usable: readonly string[], others = 0): AirlockError {
   const none =
     others > 0
@@ -43,7 +47,7 @@ export function notAwaitingLlm(status: Status): AirlockError {
   );
 }
 
-/** `open`: the id of the question that waits for an answer. */
+/** `open`: the id of the llm request that waits for a response. */
 export function llmRequestMismatch(open: string): AirlockError {
   return new AirlockError(
     "llm_request_mismatch",
@@ -58,7 +62,7 @@ export function alreadyEnded(status: Status): AirlockError {
   );
 }
 
-/** `stands`: how the execution ended, or its status: "ended as timeout". */
+/** `stands`: the end of a sentence about the execution, such as "ended as timeout" or its status. */
 export function notADeadLetter(stands: string): AirlockError {
   return new AirlockError(
     "not_a_dead_letter",
@@ -66,7 +70,7 @@ export function notADeadLetter(stands: string): AirlockError {
   );
 }
 
-/** `newest`: the execution that repeats it. */
+/** `newest`: the id of the execution that repeats this one; undefined when it is not known. */
 export function alreadyRetried(newest: string | undefined): AirlockError {
   return new AirlockError(
     "already_retried",

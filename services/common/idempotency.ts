@@ -4,7 +4,7 @@ import { takeTurns } from "./event-loop/turn.ts";
 import { piecesOf } from "./text-pieces.ts";
 
 const VISIBLE_ASCII = /^[\x21-\x7e]{1,255}$/;
-/** So many characters are written and hashed in less than a millisecond. */
+/** Characters that are escaped and hashed in less than a millisecond. */
 const STEP_CHARACTERS = 64 * 1024;
 
 export const IDEMPOTENCY_KEY_RULE =
@@ -15,8 +15,9 @@ export function isIdempotencyKey(key: string): boolean {
 }
 
 /**
- * A SHA-256 by which two requests are the same: of all that the script's numbers depend on, as it came. Of two texts of a
- * memory that differ in a space alone, each is another request, because a script's random numbers depend on it.
+ * A SHA-256 that tells whether two requests are the same. It covers everything that the script's numbers
+ * depend on, exactly as it was sent. Memories that differ only in a space count as different, because a
+ * script's random numbers are seeded with the memory's text.
  */
 export async function fingerprintOf(request: SubmitRequest): Promise<string> {
   const hash = createHash("sha256");
@@ -24,7 +25,10 @@ export async function fingerprintOf(request: SubmitRequest): Promise<string> {
   return hash.digest("hex");
 }
 
-/** Hashes the JSON text of an array; the database keeps hashes of earlier releases, so that the text stays as it is. */
+/**
+ * Hashes the JSON text of an array. This text must never change, because databases hold hashes that earlier
+ * releases made.
+ */
 function* hashRequest(
   { project, code, timeoutMs, settings, memoryJson }: SubmitRequest,
   hash: Hash,

@@ -2,11 +2,11 @@ import { chmod, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 
 /**
- * Removes a directory and all in it, also where somebody took away the permission to look inside. Rejects when
- * something of it cannot be removed.
+ * Removes a directory and everything in it, also directories without the permission to look inside. Rejects
+ * when something cannot be removed.
  */
 export async function removeTree(directory: string): Promise<void> {
-  // Retries: a process that is being killed may write a last file while the directory is emptied.
+  // Retried, because a process that is being killed may still write a file while the directory is emptied.
   const remove = () => rm(directory, { recursive: true, force: true, maxRetries: 3 });
   await remove().catch(async (error: NodeJS.ErrnoException) => {
     if (error.code !== "EACCES" && error.code !== "EPERM") throw error;

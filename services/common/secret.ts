@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 
-/** A value that prints as its name only; it leaves through `reveal()`. */
+/** A secret value that prints only its name, in logs and JSON too. Only `reveal()` returns the value. */
 export class Secret {
   readonly name: string;
   readonly #value: string;
@@ -10,7 +10,7 @@ export class Secret {
     this.#value = value;
   }
 
-  /** The value in the clear. Call it only where the value is handed on. */
+  /** The plain value. Call this only where the value must be passed on. */
   reveal(): string {
     return this.#value;
   }

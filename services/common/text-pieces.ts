@@ -1,4 +1,7 @@
-/** The text in pieces of about `length` characters; no piece ends between the halves of a surrogate pair. */
+/**
+ * Splits the text into pieces of about `length` UTF-16 units; no piece ends between the halves of a surrogate
+ * pair.
+ */
 export function* piecesOf(text: string, length: number): Generator<string> {
   for (let from = 0; from < text.length; ) {
     let to = Math.min(text.length, from + length);

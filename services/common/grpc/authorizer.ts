@@ -12,8 +12,8 @@ import { toGrpcStatus } from "./errors.ts";
 const REFUSED = "This identity may not make this call.";
 
 /**
- * Lets a call through to its handler only when the certificate that the caller proved to own may make it. What TLS does
- * not verify never gets here.
+ * Passes a call to its handler only when the identity in the caller's certificate may make this call. A
+ * caller whose certificate TLS cannot verify gets no connection, so its calls never reach this interceptor.
  */
 export const authorizeCalls: ServerInterceptor = ({ path }, call) => {
   const caller = callerOf(call.getAuthContext());

@@ -5,13 +5,15 @@ type AuthContext = ReturnType<ServerUnaryCall<unknown, unknown>["getAuthContext"
 
 const LOCAL: Caller = { kind: "local" };
 
-// A certificate takes 25 µs to read, twice for each call; a deployment has a handful.
+// Identities that were read from certificates. Reading one takes 25 µs and would be done twice for each call,
+// while a deployment has only a handful of certificates.
 const MAX_KNOWN = 256;
 const known = new Map<string, Identity | undefined>();
 
 /**
- * Who made the call. Undefined for a certificate that stands for no identity. Without any certificate the call came over
- * a Unix socket: servers on a network demand a certificate, and `authorizeCalls` refuses every call there without one.
+ * The caller of a gRPC call, read from its TLS certificate. Undefined when the certificate names no identity.
+ * A call without a certificate came over a Unix socket, because servers on a network demand a certificate and
+ * `authorizeCalls` refuses every network call without one.
  */
 export function callerOf({ sslPeerCertificate }: AuthContext): Caller | undefined {
   if (!sslPeerCertificate) return LOCAL;

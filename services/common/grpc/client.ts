@@ -43,9 +43,15 @@ type StreamMethod<Req, Res> = (
 ) => ClientReadableStream<Res>;
 
 /**
- * A client for the service at `address` (`unix:/path`, or with `tls` `host:port`, or the replicas of a service as
- * `ipv4:ADDRESS:PORT,ADDRESS:PORT`); it connects on first use. Over TLS the other side must be `peer`, or else the one
- * service that answers such calls. `options` go before the usual ones.
+ * A gRPC client for the service at `address`; it connects at the first call.
+ *
+ * - `address`: `unix:/path`. With `tls` also `host:port`, or several replicas as
+ *   `ipv4:ADDRESS:PORT,ADDRESS:PORT`.
+ * - `peer`: the service that the server must prove to be over TLS; by default the one that answers this
+ *   client's calls.
+ * - `options`: channel options that override Airlock's usual ones.
+ *
+ * Throws a ConfigError for a network address without `tls`.
  */
 export function connect<C extends Client>(
   Service: ClientConstructor<C>,
@@ -57,9 +63,11 @@ export function connect<C extends Client>(
   return new Service(address, credentialsFor(address, tls, peer), {
     ...CHANNEL_OPTIONS,
     ...(!address.startsWith("unix:") && NETWORK_CLIENT_OPTIONS),
-    // An IP address is no server name in TLS, and a container has no other.
+    // TLS allows no IP address as a server name, and a worker's container has no other name. The name of the
+    // peer's service is used instead.
     ...(isIpAddress(address) && peer && { "grpc.ssl_target_name_override": peer }),
-    // A worker's socket appears some tenths of a second after its process: whoever waits for it looks often.
+    // A worker's socket appears some tenths of a second after its process starts, so a client that waits for
+    // it tries often.
     "grpc.initial_reconnect_backoff_ms": 20,
     "grpc.max_reconnect_backoff_ms": 1_000,
     ...options,
@@ -82,7 +90,10 @@ function credentialsFor(
   return tls.client(peer);
 }
 
-/** Nothing is said over a network without identities on both sides. */
+/**
+ * The error for a network address without certificates, because over a network client and server must both
+ * prove their identity.
+ */
 export function needsTls(address: string): ConfigError {
   return new ConfigError([
     `${address} is a network address and needs AIRLOCK_TLS_DIR (./airlock certs makes it); on one machine use unix:/PATH.`,
@@ -90,15 +101,19 @@ export function needsTls(address: string): ConfigError {
 }
 
 export type CallLimits = {
-  /** The call is given up after this long. */
+  /** Milliseconds after which the call ends with `deadline_exceeded`. */
   readonly timeoutMs: number;
-  /** The call is cancelled when this aborts. */
+  /** Cancels the call when it aborts; undefined when only the deadline ends the call early. */
   readonly signal?: AbortSignal;
-  /** For whom the call is made; without one it is the caller's own. Only the gateway may name one. */
+  /**
+   * The principal for whom the call is made; undefined for the calling service itself. Only the gateway may
+   * name one.
+   */
   readonly principal?: Principal;
 };
 
-// A server that stops refuses calls for no longer than it takes to be struck off the list of those that are called.
+// Milliseconds between two attempts of a refused call. A stopping server refuses calls only for a moment,
+// until this client no longer lists the server among the replicas.
 const REFUSED_AGAIN_MS = 20;
 
 function mayBeMadeAgain(error: unknown, deadline: number): boolean {
@@ -106,9 +121,9 @@ function mayBeMadeAgain(error: unknown, deadline: number): boolean {
 }
 
 /**
- * Makes one unary call. Rejects with an AirlockError; `peer` is how that error names the service. A call that was refused,
- * as those of a server that stops are, is made again until its time is over: no handler has seen it (RFC 9113 §8.7).
- * grpc-js does so once, and its second choice may be a server that stops as well.
+ * Makes one unary call. Rejects with an AirlockError, whose message names the server as `peer`. A call that a
+ * stopping server refused is repeated until the deadline, which is safe because no handler has seen it (RFC
+ * 9113 §8.7). grpc-js repeats such a call only once, perhaps to another stopping server.
  * Usage: `callUnary(client, client.getProject, { name }, 'pool-manager', { timeoutMs: 2_000 })`.
  */
 export function callUnary<Req, Res>(
@@ -136,8 +151,9 @@ export function callUnary<Req, Res>(
 }
 
 /**
- * Makes one call that is answered with a stream, message by message. Rejects with an AirlockError, also when the stream
- * breaks; a call that was refused is made again, as `callUnary` does.
+ * Makes one server-streaming call and yields its messages. Throws an AirlockError when the call fails or the
+ * stream breaks. A call that a stopping server refused is repeated until the deadline, because no handler has
+ * seen it.
  */
 export async function* callStream<Req, Res>(
   client: Client,
@@ -173,16 +189,22 @@ export async function* callStream<Req, Res>(
 }
 
 export type ClientDuplex<In, Out> = Duplex<In, Out> & {
-  /** Ends the call in good order: nothing more is sent, and the other side ends it too. */
+  /**
+   * Ends the call without an error: the client sends nothing more, and the server ends the call in turn. A
+   * server that has not done so after 5 s sees a cancellation.
+   */
   close(): void;
-  /** Gives the call up; the other side sees a cancellation. */
+  /** Ends the call at once; the server sees a cancellation. */
   cancel(): void;
 };
 
-// The other side has this long to end a call that was closed here.
+// Milliseconds that the server has to end a call after the client closed it.
 const CLOSE_TIMEOUT_MS = 5_000;
 
-/** Wraps a duplex call that was just made. */
+/**
+ * Wraps a bidirectional grpc-js call that was just made: messages with backpressure, errors that name the
+ * server as `peer`.
+ */
 export function clientDuplex<Out, In>(
   call: ClientDuplexStream<Out, In>,
   peer: string,
@@ -190,7 +212,8 @@ export function clientDuplex<Out, In>(
   return {
     ...openDuplex<In, Out>(call, peer),
     close() {
-      // A cancellation would do too, but costs both ends an error with its stack trace on every call.
+      // A cancellation would end the call as well, but creates an error with a stack trace on client and
+      // server for every call.
       call.end();
       const giveUp = setTimeout(() => call.cancel(), CLOSE_TIMEOUT_MS).unref();
       call.once("status", () => clearTimeout(giveUp));

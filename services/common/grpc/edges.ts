@@ -7,23 +7,32 @@ import type { Log } from "../service/log.ts";
 import { type ClientConstructor, connect } from "./client.ts";
 import { createReadinessCheck, mergeDependencies, type ReadinessCheck } from "./readiness.ts";
 
-/** The part of a service's configuration that its edges need. */
+/** The part of a service's configuration that its edges, its connections to other services, need. */
 export type EdgesConfig = {
-  /** This service's certificates; undefined where it is called, and calls, on Unix sockets only. */
+  /**
+   * The directory of this service's certificates; undefined when the service calls, and is called, on Unix
+   * sockets only.
+   */
   readonly tlsDirectory?: string | undefined;
 };
 
-/** What connects one service to the others: its identity, and clients for the services that it calls. */
+/** The edges of one service: its TLS identity, and gRPC clients for the services that it calls. */
 export type Edges = {
-  /** Undefined without certificates. */
+  /** The service's TLS identity; undefined without certificates, when only Unix sockets are used. */
   readonly tls: TlsIdentity | undefined;
   /** A client for the service at `address`. The client connects on first use and is closed by `close`. */
   connect<C extends Client>(Service: ClientConstructor<C>, address: string): C;
-  /** Whether `service`, to which `connect` was called, serves. Does not reject. */
+  /** Asks `service` whether it serves. Rejects only when `connect` was never called for this service. */
   health(service: ServiceIdentity): Promise<Dependency>;
-  /** Whether each service serves to which `connect` was called, in that order. Does not reject. */
+  /**
+   * Asks each connected service whether it serves; the answers are in the order of the `connect` calls. Does
+   * not reject.
+   */
   readiness(): Promise<Dependency[]>;
-  /** The same, and what these services depend on, each once. Does not reject. */
+  /**
+   * Asks each connected service whether it serves and what it depends on; lists each service and database
+   * once. Does not reject.
+   */
   deepReadiness(): Promise<Dependency[]>;
   close(): void;
 };

@@ -13,7 +13,8 @@ import { DETAILS_KEY, withRetryInfo } from "./retry-info.ts";
 const CODE_KEY = "airlock-code";
 const FIELD_KEY = "airlock-field";
 
-// What a peer that never reached a handler of ours reports: a broken transport, a deadline, a limit.
+// Airlock's code for a gRPC status that no Airlock handler sent: grpc-js reports a broken connection, a
+// deadline or a limit.
 const CODE_BY_STATUS: Partial<Record<status, ErrorCode>> = {
   [status.CANCELLED]: "cancelled",
   [status.INVALID_ARGUMENT]: "invalid_request",
@@ -25,8 +26,8 @@ const CODE_BY_STATUS: Partial<Record<status, ErrorCode>> = {
 };
 
 /**
- * What goes out for `error`: only `code`, `field` and `message`, which callers may see, and when to come again where that
- * helps.
+ * The gRPC status that a caller gets for `error`. It has only the error's `code`, `field` and `message`,
+ * which every caller may see, and a retry delay when the same call may succeed later.
  */
 export function toGrpcStatus(error: unknown): StatusObject {
   const known = asAirlockError(error);
@@ -44,9 +45,9 @@ export function isServiceError(error: unknown): error is ServiceError {
 }
 
 /**
- * The AirlockError behind what a grpc-js client threw. An error that one of our services sent keeps its code and
- * message, and its origin is "peer"; where only the transport speaks, its origin is "transport", and `peer` names the
- * service that was called.
+ * Maps an error of a grpc-js client to an AirlockError. An error that an Airlock service sent keeps its code
+ * and message, and its origin is "peer". An error of the transport has the origin "transport", and its
+ * message names the called service as `peer`.
  */
 export function fromGrpcError(error: unknown, peer: string): AirlockError {
   if (error instanceof AirlockError) return error;
@@ -67,7 +68,10 @@ export function fromGrpcError(error: unknown, peer: string): AirlockError {
   });
 }
 
-/** Whether the connection broke under a call. grpc-js calls it INTERNAL when the other side's process ends during a stream. */
+/**
+ * Whether the connection broke during a call. grpc-js reports INTERNAL, not UNAVAILABLE, when the server's
+ * process ends during a stream.
+ */
 function isConnectionBreak({ code, details }: Pick<ServiceError, "code" | "details">): boolean {
   return (
     code === status.UNAVAILABLE || (code === status.INTERNAL && details.startsWith("Received RST_STREAM"))
@@ -75,14 +79,17 @@ function isConnectionBreak({ code, details }: Pick<ServiceError, "code" | "detai
 }
 
 /**
- * Whether the connection to the peer broke under the call that failed with `error`, or there was none: nothing is known
- * of what the peer did.
+ * Whether a call failed because its connection broke or could not be made. The caller does not know then what
+ * the server did.
  */
 export function isConnectionLost(error: unknown): boolean {
   return hasCode(error, "unavailable") && error.origin === "transport";
 }
 
-/** Whether a call came to no handler, since its server takes no more of them. grpc-js tells it by these words alone. */
+/**
+ * Whether a stopping server refused the call, so that no handler has seen it. grpc-js marks such an error
+ * only by this text.
+ */
 export function wasRefused({ code, details }: Pick<ServiceError, "code" | "details">): boolean {
   return code === status.UNAVAILABLE && details === "Stream refused by server";
 }

@@ -10,13 +10,16 @@ type HealthMethod = Parameters<typeof callUnary<{ service: string }, { status: s
 
 const TIMEOUT_MS = 1_000;
 
-/** Asks the standard health service at `address` whether `name` serves; never rejects. */
+/**
+ * A client of the standard gRPC health service at `address`. `check` asks whether the service `name` serves
+ * and never rejects.
+ */
 export function createHealthCheck(
   name: ServiceIdentity,
   address: string,
   tls?: TlsIdentity,
 ): { check(): Promise<Dependency>; close(): void } {
-  // The package describes the service but has no typed client.
+  // The package grpc-health-check describes the service but has no typed client.
   const client = connect(
     makeGenericClientConstructor(healthService, "Health"),
     address,

@@ -4,22 +4,27 @@ import { letGoOfSentMessages } from "./sent-messages.ts";
 
 const MIB = 1024 * 1024;
 
-/** The largest message any edge takes. A result and two outputs at their highest limits fit into one execution. */
+/**
+ * Bytes of the largest message between two services. An execution whose result and both outputs have the
+ * largest size allowed fits into one message.
+ */
 export const MAX_MESSAGE_BYTES = 128 * MIB;
 
 /**
- * The largest message that a service takes from a caller. A client's request, which the router takes, is the largest; a little
- * is for the names of its fields.
+ * Bytes of the largest request that a service accepts. The largest is a submission: a full HTTP body, and up
+ * to 1 MiB for the names of its fields.
  */
 export const MAX_REQUEST_BYTES = MAX_BODY_BYTES + MIB;
 
-/** Documents and output cross streams in pieces of at most this size. */
+/** Bytes of the largest piece in which documents and output are sent over a stream. */
 export const MAX_CHUNK_BYTES = MIB;
 
 allowPingsWhileDraining();
 letGoOfSentMessages();
 
-/** Channel options of both ends: message limits, and pings that notice a peer that froze or vanished. */
+/**
+ * Channel options of clients and servers: message limits, and pings that notice a frozen or vanished peer.
+ */
 export const CHANNEL_OPTIONS = {
   "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
   "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
@@ -28,8 +33,8 @@ export const CHANNEL_OPTIONS = {
 } as const;
 
 /**
- * Servers on a network let go of each connection after this time, once the calls on it have ended: callers then look up
- * the name again, and find replicas that were added.
+ * A server on a network closes each connection after 10 s, once the calls on it have ended, so that its
+ * callers look up the server's name again and find added replicas.
  */
 export const NETWORK_SERVER_OPTIONS = { "grpc.max_connection_age_ms": 10_000 } as const;
 
@@ -37,6 +42,6 @@ export const NETWORK_SERVER_OPTIONS = { "grpc.max_connection_age_ms": 10_000 } a
 export const NETWORK_CLIENT_OPTIONS = {
   "grpc.service_config": JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
   "grpc.service_config_disable_resolution": 1,
-  // The default, 30 s, would hide a new replica for longer than connections live.
+  // The default, 30 s, would hide a new replica for longer than connections live (10 s).
   "grpc.dns_min_time_between_resolutions_ms": 3_000,
 } as const;

@@ -6,9 +6,10 @@ type Ping = (this: Http2Session, ...args: unknown[]) => boolean;
 let isDone = false;
 
 /**
- * Lets sessions that take no new calls be pinged. Node refuses that to them, and grpc-js takes the refusal for a dead
- * connection, with all calls that still go on there (grpc-node #3068): those on a connection whose age is over, or whose
- * server drains. To do without pings instead would leave calls to a machine that vanished open for good.
+ * Lets grpc-js ping an HTTP/2 session that takes no new calls, because its server drains or its connection is
+ * too old. Node refuses to ping such a session. grpc-js takes the refusal for a dead connection and fails the
+ * calls that are still open there (grpc-node #3068). Without any pings, calls to a machine that vanished
+ * would stay open forever.
  */
 export function allowPingsWhileDraining(): void {
   if (isDone) return;
@@ -17,7 +18,7 @@ export function allowPingsWhileDraining(): void {
   const { ping } = prototype;
   prototype.ping = function (...args) {
     if (this.destroyed || !this.closed) return ping.apply(this, args);
-    // An own property goes before the getter that says that the session is closed.
+    // During the ping, an own property `closed` hides the prototype's getter, so that Node sends the ping.
     Object.defineProperty(this, "closed", { value: false, configurable: true });
     try {
       return ping.apply(this, args);
@@ -27,7 +28,10 @@ export function allowPingsWhileDraining(): void {
   };
 }
 
-/** What client and server sessions have in common; Node exports it nowhere. */
+/**
+ * The prototype of Node's HTTP/2 sessions, of clients and servers. Node does not export it, so it is taken
+ * from a session that is made for this purpose.
+ */
 function sessionPrototype(): { ping: Ping } {
   const nowhere = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
   const session = connect("http://nowhere", { createConnection: () => nowhere });

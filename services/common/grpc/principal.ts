@@ -10,10 +10,10 @@ import {
   SYSTEM_PRINCIPAL,
 } from "../identity/principal.ts";
 
-// The only file that reads and writes this key.
+// The metadata key of a call's principal. Only this file reads and writes it.
 const PRINCIPAL_KEY = "airlock-principal-bin";
 
-/** The services that authenticate callers, and so may say for whom they call. */
+/** The services that may name a principal for their calls, because they authenticate their own clients. */
 const NAMES_PRINCIPALS: ReadonlySet<ServiceIdentity> = new Set(["gateway"]);
 
 const KINDS = {
@@ -22,7 +22,10 @@ const KINDS = {
   service: PrincipalKind.SERVICE,
 } as const satisfies Record<PrincipalKindName, PrincipalKind>;
 
-/** The metadata of a call that is made for `principal`; without one, the call is the caller's own. */
+/**
+ * The gRPC metadata of a call that is made for `principal`. Empty without one: the server then takes the
+ * caller itself as the principal.
+ */
 export function metadataFor(principal?: Principal): Metadata {
   const metadata = new Metadata();
   if (!principal) return metadata;
@@ -32,8 +35,9 @@ export function metadataFor(principal?: Principal): Metadata {
 }
 
 /**
- * For whom `caller` makes a call with this metadata. Throws `permission_denied` when a caller names a principal that may
- * not, because such a call would otherwise be done, and recorded, for the wrong one.
+ * The principal for whom `caller` makes a call with this metadata. Throws `permission_denied` when the caller
+ * may not name a principal, because the call would otherwise be done, and recorded, for the wrong principal.
+ * Throws `invalid_request` when the metadata cannot be read.
  */
 export function principalOf(caller: Caller, metadata: Metadata): Principal {
   const sent = metadata.get(PRINCIPAL_KEY);
@@ -62,7 +66,10 @@ function ownPrincipal(caller: Caller): Principal {
   }
 }
 
-/** On a Unix socket the gateway of the embedded default is the local user, as is every other process of that user. */
+/**
+ * On a Unix socket every process of the local user may name principals, because the gateway cannot be told
+ * apart from the user's other processes there.
+ */
 function mayNamePrincipals(caller: Caller): boolean {
   return caller.kind === "local" || (caller.kind === "service" && NAMES_PRINCIPALS.has(caller.name));
 }

@@ -6,13 +6,15 @@ import { callUnary, connect } from "./client.ts";
 import { toGrpcStatus } from "./errors.ts";
 import { createHealthCheck } from "./health.ts";
 
-/** Tells whether each service and database that a service depends on can be used. Does not reject. */
+/**
+ * Reports for each service and database that a service depends on whether it can be used. Does not reject.
+ */
 export type AskReadiness = () => Promise<Dependency[]>;
 
-// Longer than a service's checks of what it depends on take.
+// Milliseconds for a readiness call; longer than a service takes to check what it depends on.
 const TIMEOUT_MS = 2_000;
 
-/** ReadinessService of the service that `ask` belongs to. */
+/** The gRPC handlers of ReadinessService, which answer with what `ask` reports. */
 export function readinessHandlers(ask: AskReadiness): ReadinessServiceServer {
   return {
     getReadiness(_call, callback) {
@@ -24,11 +26,11 @@ export function readinessHandlers(ask: AskReadiness): ReadinessServiceServer {
   };
 }
 
-/** How one service that is called can be asked whether it, and what it depends on, can be used. */
+/** Checks one called service: whether it serves, and whether what it depends on can be used. */
 export type ReadinessCheck = {
   /** Whether the service serves. Does not reject. */
   health(): Promise<Dependency>;
-  /** The same, and what the service says of what it depends on. Does not reject. */
+  /** The service itself, followed by what it depends on. Does not reject. */
   readiness(): Promise<Dependency[]>;
   close(): void;
 };
@@ -59,7 +61,10 @@ export function createReadinessCheck(
   };
 }
 
-/** Each service and database once; of several words on one the first counts that says why it is not ready. */
+/**
+ * Lists each service and database once. The first report that says "not ready" wins over all others of the
+ * same name.
+ */
 export function mergeDependencies(all: readonly Dependency[]): Dependency[] {
   const merged = new Map<string, Dependency>();
   for (const dependency of all) {
@@ -68,7 +73,10 @@ export function mergeDependencies(all: readonly Dependency[]): Dependency[] {
   return [...merged.values()];
 }
 
-/** While services are upgraded one after the other, one of an earlier version may not know ReadinessService yet. */
+/**
+ * Whether the called service is of an earlier version, which has no ReadinessService. This happens while
+ * services are upgraded one after the other.
+ */
 function isUnknownCall(error: unknown): boolean {
   return hasCode(error, "permission_denied") || (hasCode(error, "internal") && error.origin === "transport");
 }

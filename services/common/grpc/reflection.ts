@@ -17,8 +17,9 @@ type Call = ServerDuplexStream<Buffer, Buffer>;
 type Method = { serve(call: Call): void };
 
 /**
- * Lets clients that have no .proto files ask `server` for them (gRPC Server Reflection, v1 and v1alpha). `services` are
- * the full names of those to list. The descriptors are read at the first question: no start pays for them.
+ * Adds gRPC Server Reflection (v1 and v1alpha) to `server`, so that clients without .proto files can ask for
+ * them. `services` are the full names of the services to list. The descriptors are loaded at the first
+ * question, so that they do not slow a start down.
  */
 export function addReflection(server: Server, services: readonly string[]): void {
   let loading: Promise<ReadonlyMap<string, Method>> | undefined;
@@ -35,7 +36,8 @@ export function addReflection(server: Server, services: readonly string[]): void
   }
 }
 
-// Bytes go through as they are: what they mean is known once the package is there.
+// A method definition that passes messages as raw bytes, because their types are known only after the
+// reflection package has been loaded.
 function lazyDefinition(path: string): ServiceDefinition {
   const asIs = (bytes: Buffer) => bytes;
   return {
@@ -56,7 +58,8 @@ function lazyHandler(
   load: () => Promise<ReadonlyMap<string, Method>>,
 ): handleBidiStreamingCall<Buffer, Buffer> {
   return (call) => {
-    // Nothing of the stream is read, and so nothing is lost, before somebody listens to its data.
+    // Messages that arrive while the descriptors load are not lost, because grpc-js reads nothing from a
+    // stream until a listener for `data` is added.
     load().then(
       (methods) => methods.get(path)?.serve(call),
       (cause: unknown) =>
@@ -68,7 +71,7 @@ function lazyHandler(
   };
 }
 
-/** What the library would have added to a server, by path. */
+/** The methods that the library @grpc/reflection would add to a server, by their path. */
 async function loadMethods(services: readonly string[]): Promise<ReadonlyMap<string, Method>> {
   const [{ ReflectionService }, airlock, health] = await Promise.all([
     import("@grpc/reflection"),
@@ -91,8 +94,9 @@ async function loadMethods(services: readonly string[]): Promise<ReadonlyMap<str
 }
 
 /**
- * The files of a descriptor set as the compiler wrote them, in the only form that the library looks at. What the
- * proto-loader makes of them is refused by clients in other languages: one file of all in a package, and no maps.
+ * The files of a descriptor set, in the only form that the reflection library looks at. They stay as the
+ * proto compiler wrote them, because clients in other languages refuse what the proto-loader makes of them:
+ * one file for a whole package, and no maps.
  */
 async function readDescriptors(name: string): Promise<PackageDefinition[string]> {
   const [{ fromBinary, toBinary }, { FileDescriptorProtoSchema, FileDescriptorSetSchema }] =
@@ -102,7 +106,9 @@ async function readDescriptors(name: string): Promise<PackageDefinition[string]>
   return { fileDescriptorProtos } as PackageDefinition[string];
 }
 
-/** A call that carries messages, on top of one that carries their bytes; the library uses no more of it than this. */
+/**
+ * Wraps a call of raw bytes as a call of messages. It has only the members that the reflection library uses.
+ */
 function translated(
   call: Call,
   parse: MethodDefinition<unknown, unknown>["requestDeserialize"],

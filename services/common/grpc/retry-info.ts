@@ -1,18 +1,25 @@
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { StatusObject } from "@grpc/grpc-js";
 
-/** The trailer in which gRPC's richer errors travel (google.rpc.Status), which clients of every language can read. */
+/**
+ * The trailer of gRPC's richer error model. It holds a google.rpc.Status, which clients of every language can
+ * read.
+ */
 export const DETAILS_KEY = "grpc-status-details-bin";
 
 const RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo";
 
-/** The status once more as a google.rpc.Status, with how long to wait before the same call is sent again. */
+/**
+ * Encodes a status as a google.rpc.Status that also says how many seconds to wait before the same call is
+ * sent again.
+ */
 export function withRetryInfo(
   { code, details }: Pick<StatusObject, "code" | "details">,
   seconds: number,
 ): Buffer {
   // RetryInfo {Duration retry_delay = 1 {int64 seconds = 1}}, in an Any {type_url = 1, value = 2}, in a
-  // Status {code = 1, message = 2, details = 3}: three messages of Google's, none of which is worth a dependency.
+  // Status {code = 1, message = 2, details = 3}. Encoded by hand, because three small messages are not worth
+  // a dependency on Google's package.
   const retryInfo = new BinaryWriter()
     .uint32(field(1))
     .fork()
@@ -30,7 +37,7 @@ export function withRetryInfo(
   return Buffer.from(status.uint32(field(2)).string(details).uint32(field(3)).bytes(any).finish());
 }
 
-/** The tag of a field of text, bytes or a message. */
+/** The protobuf tag of a length-delimited field: text, bytes or a message. */
 function field(number: number): number {
   return (number << 3) | 2;
 }

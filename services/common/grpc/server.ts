@@ -29,20 +29,24 @@ import { type AskReadiness, readinessHandlers } from "./readiness.ts";
 import { addReflection } from "./reflection.ts";
 import { type Duplex, drained, openDuplex } from "./stream.ts";
 
-/** What a handler knows of its call. */
+/** Facts about a call that its handler gets besides the request. */
 export type CallContext = {
   /** Aborts when the caller goes away or its deadline passes. */
   readonly signal: AbortSignal;
-  /** Who made the call. */
+  /** The service, client or local user that made the call. */
   readonly caller: Caller;
-  /** For whom the caller made it. */
+  /** The principal for whom the caller made the call. */
   readonly principal: Principal;
 };
 
-// Made once: an abort without a reason makes an error with a stack trace for every call that ends early.
+// One reason for all aborts, because an abort without a reason creates an error with a stack trace for every
+// call that ends early.
 const CALLER_GONE = new AirlockError("cancelled", "The caller went away.");
 
-/** Wraps handlers of one service: errors are mapped once, and no rejected promise leaves a caller waiting. */
+/**
+ * Wraps the handlers of one service. Errors are mapped to gRPC statuses and logged here, so that a rejected
+ * promise never leaves a caller waiting.
+ */
 export function handlersFor(log: Log) {
   const report = (path: string, error: unknown) => {
     const known = asAirlockError(error);
@@ -52,7 +56,7 @@ export function handlersFor(log: Log) {
     return toGrpcStatus(known);
   };
   return {
-    /** A request in, a response out. */
+    /** Wraps a handler with one request and one response. */
     unary<Req, Res>(
       handler: (request: Req, context: CallContext) => Promise<Res> | Res,
     ): handleUnaryCall<Req, Res> {
@@ -64,7 +68,10 @@ export function handlersFor(log: Log) {
         }
       };
     },
-    /** A request in, responses out as the handler yields them; it is returned early when the caller goes away. */
+    /**
+     * Wraps a handler with one request that yields responses. Its generator is ended early when the caller
+     * goes away.
+     */
     serverStream<Req, Res>(
       handler: (request: Req, context: CallContext) => AsyncIterable<Res>,
     ): handleServerStreamingCall<Req, Res> {
@@ -73,7 +80,7 @@ export function handlersFor(log: Log) {
           const context = contextOf(call);
           for await (const response of handler(call.request, context)) {
             if (context.signal.aborted) return;
-            // A caller that takes slowly is waited for, so that what waits for it is bounded.
+            // Waiting for a slow caller keeps the responses that pile up in memory bounded.
             if (!call.write(response)) await drained(call);
           }
           call.end();
@@ -82,7 +89,7 @@ export function handlersFor(log: Log) {
         }
       };
     },
-    /** Messages both ways until the handler returns. */
+    /** Wraps a handler that reads and writes messages; the call ends when the handler returns. */
     duplex<Req, Res>(
       handler: (stream: Duplex<Req, Res>, context: CallContext) => Promise<void>,
     ): handleBidiStreamingCall<Req, Res> {
@@ -98,7 +105,10 @@ export function handlersFor(log: Log) {
   };
 }
 
-/** Throws when the call names a principal that its caller may not name. */
+/**
+ * The context of a call. Throws `permission_denied` when the certificate names no identity, or when the
+ * caller names a principal that it may not name.
+ */
 function contextOf(
   call: ServerUnaryCall<unknown, unknown> | ServerDuplexStream<unknown, unknown>,
 ): CallContext {
@@ -110,18 +120,28 @@ function contextOf(
 }
 
 export type GrpcServer = {
-  /** Where it listens: `unix:/path` or `host:port` with the port that was given out. */
+  /**
+   * The address that the server listens on: `unix:/path`, or `host:port` with the actual port, even if port 0
+   * was asked for.
+   */
   readonly address: string;
-  /** Says NOT_SERVING, lets calls finish for `graceMs`, then ends the rest. */
+  /**
+   * Reports NOT_SERVING to health checks, lets open calls finish for `graceMs` milliseconds, then ends the
+   * rest.
+   */
   drain(graceMs: number): Promise<void>;
 };
 
 /**
- * Starts a gRPC server on `address` with the given services, the standard health service, ReadinessService and reflection.
- * `readiness` tells what the service depends on. The caller's identity on
- * `unix:/path` is the user of this process (mode 0600, the kernel refuses everybody else); on `host:port` (port 0 for
- * any; `NETWORK/BITS:port` for the own address in a network) it is that of its certificate, which must be allowed to make the
- * call. Rejects when the address cannot be bound.
+ * Starts a gRPC server on `address` with the given services, the standard health service, ReadinessService
+ * and reflection. `readiness` reports what the service depends on.
+ *
+ * - On `unix:/path` every caller is the user of this process, because the socket's mode is 0600 and the
+ *   kernel refuses other users.
+ * - On `host:port` a caller is the identity in its certificate, which must be allowed to make the call. Port
+ *   0 means any free port, and `NETWORK/BITS:port` this machine's own address in a network.
+ *
+ * Rejects with a ConfigError for a network address without `tls`, and when the address cannot be bound.
  */
 export async function startGrpcServer(
   address: string,
@@ -165,7 +185,7 @@ export async function startGrpcServer(
   };
 }
 
-/** `airlock.v1.RouterService`, from the path of one of its methods. */
+/** The full name of a service, such as `airlock.v1.RouterService`, from the path of its first method. */
 function nameOf(definition: ServiceDefinition): string {
   return Object.values(definition)[0]?.path.split("/")[1] ?? "";
 }

@@ -1,25 +1,34 @@
 import { once } from "node:events";
 import { fromGrpcError } from "./errors.ts";
 
-/** The part of a grpc-js stream, server or client side, that messages need. */
+/** The part of a grpc-js stream, on a server or a client, that is needed to read messages. */
 type Readable = NodeJS.EventEmitter & { read(): unknown };
 type RawStream = Readable & { write(message: never): boolean };
 
-/** Messages of the other side. */
+/** The messages that the peer sends on a stream. */
 type Messages<In> = {
-  /** The next message, or null when the other side has ended; rejects with an AirlockError when the stream broke. */
+  /**
+   * The next message; null when the peer has ended the stream. Rejects with an AirlockError when the stream
+   * broke.
+   */
   next(): Promise<In | null>;
-  /** Why the stream broke, once it has. */
+  /** The error that broke the stream; undefined while the stream works. */
   readonly failure: unknown;
 };
 
-/** A stream of messages both ways with backpressure. */
+/** A stream that receives and sends messages, with backpressure. */
 export type Duplex<In, Out> = Pick<Messages<In>, "next"> & {
-  /** Resolves when there is room for more. */
+  /**
+   * Sends one message; resolves when the stream can take the next. Rejects with an AirlockError when the
+   * stream broke.
+   */
   send(message: Out): Promise<void>;
 };
 
-/** Reads `call` message by message. A broken or cancelled stream rejects the pending and every later `next()`; `peer` names the other side in that error. */
+/**
+ * Reads `call` message by message. A broken or cancelled stream rejects the pending `next()` and every later
+ * one, with an error that names the sender as `peer`.
+ */
 export function openMessages<In>(call: Readable, peer: string): Messages<In> {
   let ended = false;
   let failure: unknown;
@@ -29,7 +38,8 @@ export function openMessages<In>(call: Readable, peer: string): Messages<In> {
     wake = undefined;
   };
   call.on("readable", signal);
-  // grpc-js reports a reset stream as ended first and as cancelled or broken just after: the second word counts.
+  // grpc-js first reports a reset stream as ended, and just after as cancelled or broken. The delay lets the
+  // second report arrive, because that one is true.
   call.on("end", () =>
     setImmediate(() => {
       ended = true;
@@ -60,7 +70,10 @@ export function openMessages<In>(call: Readable, peer: string): Messages<In> {
   };
 }
 
-/** The same with messages both ways. */
+/**
+ * Reads and writes `call` message by message. A broken or cancelled stream rejects pending and later calls of
+ * `next` and `send`, with an error that names the other end as `peer`.
+ */
 export function openDuplex<In, Out>(call: RawStream, peer: string): Duplex<In, Out> {
   const messages = openMessages<In>(call, peer);
   return {
@@ -73,7 +86,7 @@ export function openDuplex<In, Out>(call: RawStream, peer: string): Duplex<In, O
   };
 }
 
-/** Resolves when the stream takes more, or is over. */
+/** Resolves when the stream can take more data, has ended or has failed. Does not reject. */
 export async function drained(call: NodeJS.EventEmitter): Promise<void> {
   const abort = new AbortController();
   const { signal } = abort;

@@ -5,10 +5,13 @@ import type { TlsIdentity } from "../identity/tls-identity.ts";
 import { connect } from "./client.ts";
 import { ready } from "./ready.ts";
 
-/** Open channels to workers: a worker is used again and again, so its channel stays while it is among the last used. */
+/**
+ * Open gRPC channels to workers. A worker is called again and again, so its channel stays open while it is
+ * among those used last.
+ */
 export type WorkerConnections = {
   to(address: string): WorkerServiceClient;
-  /** Resolves when the worker can be reached; rejects with `worker_lost`. */
+  /** Resolves when the worker can be reached; rejects with `worker_lost` after 2 s. */
   reach(address: string): Promise<void>;
   /** Closes the channel to a worker that is gone. */
   forget(address: string): void;
@@ -17,7 +20,7 @@ export type WorkerConnections = {
 
 const REACH_TIMEOUT_MS = 2_000;
 
-/** `options` are those of each channel, on top of what all have. */
+/** `options` are added to the usual options of each channel. At most `maxConnections` channels stay open. */
 export function createWorkerConnections(
   tls?: TlsIdentity,
   options: ChannelOptions = {},
@@ -30,8 +33,8 @@ export function createWorkerConnections(
   };
   const to = (address: string) => {
     const client = clients.get(address) ?? connect(WorkerServiceClient, address, tls, "worker", options);
-    // A Map keeps the order of insertion: the first key is the one that was used longest ago. Closing its channel
-    // lets calls that are under way finish.
+    // A Map keeps the order of insertion, so its first key is the channel that was used longest ago. Closing
+    // a channel lets its open calls finish.
     clients.delete(address);
     clients.set(address, client);
     if (clients.size > maxConnections) forget(clients.keys().next().value as string);

@@ -1,7 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { onceClosed } from "./response-closed.ts";
 
-/** More than any client sends before it has read an answer. */
+/**
+ * Requests of one connection that may wait for earlier answers; more than any client sends before it reads an
+ * answer.
+ */
 const MAX_WAITING = 16;
 
 type Line = { tail: Promise<void>; waiting: number };
@@ -9,9 +12,10 @@ type Line = { tail: Promise<void>; waiting: number };
 const lines = new WeakMap<object, Line>();
 
 /**
- * Resolves to true when all answers before this one have been sent on its connection. Node's server begins every request
- * that a client sends without waiting (RFC 9112, section 9.3.2) at once, so that one connection could have thousands
- * under way. False: the connection has been closed, because too many waited.
+ * Resolves to true when all earlier answers on the request's connection have been sent. Node's server starts
+ * every pipelined request (RFC 9112, section 9.3.2) at once, so without this wait one connection could have
+ * thousands of requests under way. Resolves to false when the connection is closed, which this function does
+ * itself when too many requests wait.
  */
 export async function awaitTurn(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
   const line = lines.get(request.socket) ?? { tail: Promise.resolve(), waiting: 0 };

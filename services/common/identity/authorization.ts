@@ -1,18 +1,19 @@
 import type { Identity, ServiceIdentity } from "./identity.ts";
 
-/** Who may call: a service, or every internal system, whatever its name. */
+/** A caller in the table of rules: a service, or "client" for every internal system, whatever its name. */
 type AllowedCaller = ServiceIdentity | "client";
 
 type Rule = {
-  /** Who answers; "every": each service but the worker. */
+  /** The service that answers the call; "every" is each service except the worker. */
   readonly service: ServiceIdentity | "every";
-  /** Who may call. */
+  /** The callers that may make the call. */
   readonly callers: readonly AllowedCaller[];
 };
 
 /**
- * Who may call what, for every RPC there is; what is not here is refused to everybody. The worker, which is Python,
- * reads its own rows from supervisor/callers.py, which ./airlock generate makes from this table.
+ * The callers that may make each RPC. An RPC that is not in this table is refused to every caller. The worker
+ * is written in Python: it reads its own rows from supervisor/callers.py, which `./airlock generate` writes
+ * from this table.
  */
 export const RULES: Readonly<Record<string, Rule>> = {
   ...rules("router", "RouterService", {
@@ -36,7 +37,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
     UpProject: ["gateway", "client"],
     DownProject: ["gateway", "client"],
     GetWaiting: ["router"],
-    // A lease is of use only to whoever may run something on the worker.
+    // Only the router may ask for a lease, because only the router may run scripts on a worker.
     Lease: ["router"],
     GetPoolManagerReadiness: ["gateway", "client"],
   }),
@@ -61,14 +62,20 @@ export const RULES: Readonly<Record<string, Rule>> = {
 
 const FOR_EVERY_IDENTITY = /^\/grpc\.(health\.v1\.Health|reflection\.v1(alpha)?\.ServerReflection)\//;
 
-/** Whether `caller` may call the RPC with this path. Everybody with an identity may ask how a service is and what it offers. */
+/**
+ * Whether `caller` may make the RPC with this path. Every caller with an identity may use the standard health
+ * and reflection services.
+ */
 export function mayCall(caller: Identity, path: string): boolean {
   if (FOR_EVERY_IDENTITY.test(path)) return true;
   const allowed = caller.kind === "client" ? "client" : caller.name;
   return Object.hasOwn(RULES, path) && RULES[path]?.callers.includes(allowed) === true;
 }
 
-/** Who answers the calls of this gRPC service; undefined when the table does not know it, or several answer it. */
+/**
+ * The Airlock service that answers the calls of a gRPC service. Undefined when the table has no such gRPC
+ * service, or when several answer it.
+ */
 export function ownerOf(serviceName: string): ServiceIdentity | undefined {
   const rule = Object.entries(RULES).find(([path]) => path.startsWith(`/${serviceName}/`))?.[1];
   return rule?.service === "every" ? undefined : rule?.service;

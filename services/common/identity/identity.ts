@@ -12,21 +12,24 @@ export const SERVICES = [
 ] as const;
 export type ServiceIdentity = (typeof SERVICES)[number];
 
-/** What a certificate stands for: one of our services, or an internal system, which has a name of its own. */
+/**
+ * The identity that a certificate proves: one of Airlock's services, or an internal system with a name of its
+ * own.
+ */
 export type Identity =
   | { readonly kind: "service"; readonly name: ServiceIdentity }
   | { readonly kind: "client"; readonly name: string };
 
 /**
- * Who made a call. `local` is the user whose deployment this is, on a Unix socket: its mode is 0600, so that the kernel
- * refuses every other user.
+ * The maker of a gRPC call. `local` is the user of this deployment, who calls on a Unix socket: the socket's
+ * mode is 0600, so that the kernel refuses every other user.
  */
 export type Caller = Identity | { readonly kind: "local" };
 
 export const CLIENT_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const TRUST_DOMAIN = "spiffe://airlock/";
 
-/** The URI that stands for an identity in its certificate. */
+/** The SPIFFE URI that stands for an identity in its certificate. */
 export function spiffeId({ kind, name }: Identity): string {
   return kind === "client" ? `${TRUST_DOMAIN}client/${name}` : `${TRUST_DOMAIN}${name}`;
 }
@@ -42,8 +45,9 @@ export function identityOfUri(uri: string): Identity | undefined {
 }
 
 /**
- * The identity in a certificate (DER or PEM) that has been verified already: that of its only URI. One with several
- * URIs, or with names that need quoting, which ours never do, is nobody's.
+ * The identity in the only URI of a certificate (DER or PEM), which must have been verified already.
+ * Undefined for a certificate with several URIs, or with names that need quoting, because Airlock never makes
+ * such certificates.
  */
 export function identityOfCertificate(certificate: Buffer | string): Identity | undefined {
   const names = new X509Certificate(certificate).subjectAltName ?? "";

@@ -6,8 +6,8 @@ type CaListener = Parameters<experimental.CertificateProvider["addCaCertificateL
 type IdentityListener = Parameters<experimental.CertificateProvider["addIdentityCertificateListener"]>[0];
 
 /**
- * Tells gRPC the certificates in use. Unlike the library's own provider it never passes on a certificate and a key that
- * do not belong together, as they stand on disk while they are being replaced.
+ * Gives gRPC the certificates in use, always a certificate with its own key. grpc-js's own provider may pass
+ * on a mixed pair, because it reads the files while they are being replaced.
  */
 export class LatestCertificates implements experimental.CertificateProvider {
   #files: Files;
@@ -18,7 +18,7 @@ export class LatestCertificates implements experimental.CertificateProvider {
     this.#files = files;
   }
 
-  /** Takes these into use; false when they are the same. */
+  /** Uses `files` from now on. False when they are the same as before. */
   change(files: Files): boolean {
     const { ca, cert, key } = this.#files;
     if (ca.equals(files.ca) && cert.equals(files.cert) && key.equals(files.key)) return false;
@@ -30,7 +30,7 @@ export class LatestCertificates implements experimental.CertificateProvider {
 
   addCaCertificateListener(listener: CaListener): void {
     this.#caListeners.add(listener);
-    // Not at once: gRPC is not ready to hear it before it has come back from here.
+    // Called later, because gRPC is not ready for the certificate until this method has returned.
     process.nextTick(() => listener({ caCertificate: this.#files.ca }));
   }
 

@@ -1,21 +1,24 @@
-/** What acts: a person, a program that thinks, or a program that does not. */
+/** The kind of a principal: a person, an AI agent, or any other program. */
 export type PrincipalKind = "human" | "agent" | "service";
 
-/** For whom a call is made. The caller, which makes the call, may be another: the gateway calls for its clients. */
+/**
+ * The person or program for whom a call is made. The caller, which makes the call, may be another: the
+ * gateway calls for its clients.
+ */
 export type Principal = {
   /** Unique in this deployment. No credential can claim an id that begins with `system:`. */
   readonly id: string;
   readonly kind: PrincipalKind;
-  /** Whom the data belongs to that this principal makes. */
+  /** The tenant that owns the data this principal makes. */
   readonly tenant: string;
 };
 
-/** The only tenant until the authority knows others. */
+/** The only tenant so far. */
 export const DEFAULT_TENANT = "default";
 
 /**
- * The user of this deployment: each client of the gateway until the authority tells clients apart, and each process that
- * calls a service on its Unix socket.
+ * The user of this deployment. Every client of the gateway acts as this principal, because the gateway does
+ * not tell its clients apart yet. So does every process that calls a service on its Unix socket.
  */
 export const LOCAL_PRINCIPAL: Principal = Object.freeze({
   id: "system:local",
@@ -30,7 +33,7 @@ export const SYSTEM_PRINCIPAL: Principal = Object.freeze({
   tenant: DEFAULT_TENANT,
 });
 
-/** The internal system that shows the certificate of the client with this name. */
+/** The principal of the internal system whose client certificate has this name. */
 export function principalOfClient(name: string): Principal {
   return { id: `cert:${name}`, kind: "service", tenant: DEFAULT_TENANT };
 }

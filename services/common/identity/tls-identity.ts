@@ -8,21 +8,25 @@ import { systemReason } from "../system-reason.ts";
 import { type Identity, identityOfCertificate, isSameIdentity, type ServiceIdentity } from "./identity.ts";
 import { type Files, LatestCertificates } from "./latest-certificates.ts";
 
-// New certificates are in use this soon.
+// Milliseconds between two checks of the certificate files for new ones.
 const LOOK_EVERY_MS = 5_000;
 
-/** This service's certificate, and what it takes of others. Connections made after the files change use the new ones. */
+/**
+ * The TLS credentials of this service, as a server and as a client. Connections that are made after the files
+ * change use the new certificates.
+ */
 export type TlsIdentity = {
-  /** Callers must show a certificate of ours. */
+  /** Credentials for the service's server: callers must show a certificate of Airlock's own authority. */
   readonly server: ServerCredentials;
-  /** The other side must be `peer`, wherever it listens. */
+  /** Credentials for calls to `peer`: the server must prove to be that service, whatever its address is. */
   client(peer: ServiceIdentity): ChannelCredentials;
   close(): void;
 };
 
 /**
- * Opens `ca.pem`, `cert.pem` and `key.pem` in `directory` (`./airlock certs` makes them), which must belong to `self`.
- * Rejects with a ConfigError; files that are wrong later are reported and the earlier ones stay in use.
+ * Opens `ca.pem`, `cert.pem` and `key.pem` in `directory` (`./airlock certs` makes them), which must belong
+ * to `self`. Rejects with a ConfigError when they cannot be used. Newer files that cannot be used are logged,
+ * and the earlier ones stay in use.
  */
 export async function openTlsIdentity(
   directory: string,
@@ -47,7 +51,8 @@ export async function openTlsIdentity(
       const known =
         clients.get(peer) ??
         experimental.createCertificateProviderChannelCredentials(latest, latest, {
-          // By identity, not by address: a worker that took over another service's address would pass for it otherwise.
+          // The check compares identities, not addresses: otherwise a worker that took over another service's
+          // address would pass for that service.
           checkServerIdentity: (_host, { raw }) =>
             isSameIdentity(identityOfCertificate(raw), { kind: "service", name: peer })
               ? undefined
@@ -60,7 +65,10 @@ export async function openTlsIdentity(
   };
 }
 
-/** The TLS identity of a service when it has a directory for it; those who talk by Unix sockets need none. */
+/**
+ * The TLS identity of a service. Undefined without a directory, because a service that uses only Unix sockets
+ * needs none.
+ */
 export async function openTlsIfAny(
   directory: string | undefined,
   service: ServiceIdentity,

@@ -2,7 +2,7 @@ import { codeUnit } from "./json-tokens.ts";
 
 const BACKSLASH = 0x5c;
 
-/** What the letter behind a backslash stands for; 0 where it is no simple escape. */
+/** The byte that each letter after a backslash stands for; 0 for letters that are no simple escape. */
 const MEANING = new Uint8Array(256);
 for (const [letter, byte] of Object.entries({
   b: 8,
@@ -17,17 +17,21 @@ for (const [letter, byte] of Object.entries({
   MEANING[letter.charCodeAt(0)] = byte;
 }
 
-/** Where `decodeString` stands: in the text that it reads and in the bytes that it writes. */
+/**
+ * The progress of `decodeString`: byte offsets in the text that it reads (`from`) and in the bytes that it
+ * writes (`to`).
+ */
 export type DecodePosition = {
   from: number;
   to: number;
-  /** Whether half of a surrogate pair was read. */
+  /** Whether a surrogate without its other half was read. */
   hasLoneSurrogate?: boolean;
 };
 
 /**
- * Writes the bytes that the inside of a valid JSON string stands for, up to `end` of `text`, into `target`, which must be
- * as long as what is written; a lone surrogate becomes U+FFFD. Reads about `bytes` of the text and moves the position on.
+ * Decodes the inside of a valid JSON string, up to the offset `end` of `text`, into `target`, which must have
+ * space for all of it. A lone surrogate becomes U+FFFD. Reads about `bytes` bytes of the text from `position`
+ * and advances it, so that a long string can be decoded in steps.
  */
 export function decodeString(
   text: Uint8Array,

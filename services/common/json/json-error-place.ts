@@ -1,6 +1,9 @@
 import { type ParseError, parse, printParseErrorCode } from "jsonc-parser";
 
-/** Where `text` breaks the rules of JSON, as `line 1, column 5`, and how if it is a usual mistake; undefined when it keeps them. */
+/**
+ * The place of the first JSON error in `text`, such as `line 1, column 5`, with an explanation if the mistake
+ * is a common one. Undefined when the text is JSON.
+ */
 export function jsonErrorPlace(text: string): string | undefined {
   const errors: ParseError[] = [];
   parse(text, errors, { disallowComments: true });

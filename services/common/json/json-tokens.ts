@@ -1,4 +1,7 @@
-/** What stands in JSON text, in order. A "pause" is no token: it says that `pauseAt` is reached and that more follows. */
+/**
+ * The kinds of tokens in JSON text. A "pause" is no token: the reader has reached `pauseAt`, and more text
+ * follows.
+ */
 export type JsonToken =
   | "key"
   | "string"
@@ -21,7 +24,7 @@ export class JsonSyntaxError extends Error {
   }
 }
 
-/** There is nothing but space. */
+/** The text has nothing but white space. */
 export class JsonEmptyError extends JsonSyntaxError {}
 
 type Expect = "value" | "first-value" | "first-key" | "key" | "after-value";
@@ -37,36 +40,40 @@ const LITERALS: Readonly<Record<number, Buffer>> = {
   110: Buffer.from("null"),
 };
 
-/** 1 for each byte that stands for itself in a string. */
+/** 1 for each byte that stands for itself inside a string. */
 const PLAIN = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte >= 0x20 && byte !== QUOTE && byte !== BACKSLASH ? 1 : 0,
 );
-/** 1 for each byte that may follow a backslash; `u` is looked at by itself. */
+/** 1 for each byte that may follow a backslash, except `u`, which `#escape` reads itself. */
 const SIMPLE_ESCAPE = new Uint8Array(256);
 for (const letter of '"\\/bfnrt') SIMPLE_ESCAPE[letter.charCodeAt(0)] = 1;
 
 /**
- * Reads strict JSON (RFC 8259) token by token without decoding it; throws a JsonSyntaxError where it is not. Of the bytes
- * of a character beyond ASCII it asks nothing: the caller sees to it that the text is UTF-8.
+ * Reads strict JSON (RFC 8259) token by token, without decoding strings or numbers. Throws a JsonSyntaxError
+ * where the text is not JSON. The caller must make sure that the text is UTF-8, because the bytes of
+ * characters beyond ASCII are not checked.
  */
 export class JsonTokens {
-  /** Where the last token stands; for strings without the quotes. */
+  /** Byte offset of the last token; of a string, without the quotes. */
   start = 0;
   end = 0;
   hasEscapes = false;
-  /** Whether the last string has an escape that is half of a surrogate pair. */
+  /** Whether the last string has an escaped surrogate without its other half. */
   hasLoneSurrogate = false;
   /** Whether the last number has a fraction or an exponent. */
   isFloat = false;
   hasExponent = false;
-  /** The reader pauses at this byte or a little later, so that one stretch of work has a bound. */
+  /**
+   * Byte offset at which `next()` returns "pause", or a little later, so that the time of one call is
+   * bounded.
+   */
   pauseAt = Number.POSITIVE_INFINITY;
   readonly #text: Uint8Array;
   #at = 0;
   #expect: Expect = "value";
   #inString = false;
   #isKey = false;
-  /** For each open bracket whether it is an object. */
+  /** For each open bracket, whether it belongs to an object (1) or an array (0). */
   #brackets = new Uint8Array(64);
   #depth = 0;
 
@@ -75,12 +82,12 @@ export class JsonTokens {
     this.#at = at;
   }
 
-  /** How many brackets are open. */
+  /** The number of open brackets. */
   get depth(): number {
     return this.#depth;
   }
 
-  /** How far the text has been read. */
+  /** The number of bytes that have been read. */
   get position(): number {
     return this.#at;
   }
@@ -241,7 +248,9 @@ export class JsonTokens {
     if (at === first) throw this.#error();
   }
 
-  /** The next byte that is no space; it goes no further than `stop`. */
+  /**
+   * Skips white space up to the offset `stop`, and returns the byte there; undefined at the end of the text.
+   */
   #skipSpace(stop = Number.POSITIVE_INFINITY): number | undefined {
     const text = this.#text;
     let at = this.#at;
@@ -255,7 +264,7 @@ export class JsonTokens {
   }
 }
 
-/** The four hexadecimal digits from `at` on as a number; -1 when they are none. */
+/** The four hexadecimal digits from offset `at` on as a number; -1 when they are not four such digits. */
 export function codeUnit(text: Uint8Array, at: number): number {
   let unit = 0;
   for (let digit = at; digit < at + 4; digit++) {

@@ -1,13 +1,14 @@
 import { writeFileSync } from "node:fs";
 
 /**
- * Leaves the memory of this process, and of all that it starts, out of core dumps. A limit of 0 does not: a handler that the
- * machine has for crashes gets the dump all the same, and may keep it, secrets included.
+ * Keeps the memory of this process, and of all processes that it starts, out of core dumps, because it holds
+ * secrets. A dump size limit of 0 is not enough: a crash handler that the machine pipes dumps to gets the
+ * dump regardless of the limit, and may keep it.
  */
 export function keepMemoryOutOfCoreDumps(): void {
   try {
     writeFileSync("/proc/self/coredump_filter", "0");
   } catch {
-    // A kernel without the file writes no dumps of its own.
+    // A kernel without this file writes no core dumps.
   }
 }

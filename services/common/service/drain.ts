@@ -1,7 +1,7 @@
-/** Tells those who hold a request open that the service is about to stop. */
+/** Tells handlers of long-held requests that the service is about to stop. */
 export type Drain = {
   readonly begun: boolean;
-  /** Calls `run` when draining begins; the returned function takes that back. */
+  /** Calls `run` when draining begins. The returned function removes `run` again. */
   onBegin(run: () => void): () => void;
   begin(): void;
 };

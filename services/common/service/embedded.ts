@@ -3,27 +3,36 @@ import type { EnvironmentReader } from "./environment.ts";
 import type { Log } from "./log.ts";
 import type { RunningService } from "./run-service.ts";
 
-/** Where services that share one process find each other, and what they share. */
+/** Directories and addresses of services that run together in one process. */
 export type EmbeddedSite = {
   readonly projectsDirectory: string;
   readonly dataDirectory: string;
-  /** Sockets and scratch directories of workers; short, because a socket path has at most 107 characters. */
+  /**
+   * The directory of workers' sockets and scratch files. Its path must be short, because a socket path has at
+   * most 107 characters.
+   */
   readonly runDirectory: string;
-  /** The gRPC target of a service; the service itself listens there. */
+  /** The gRPC target of a service, which is also the address that the service listens on. */
   address(service: string): string;
-  /** The certificates of a service; undefined where all connections stay on this machine. */
+  /** The directory of a service's certificates; undefined when all connections stay on this machine. */
   tlsDirectoryOf(service: string): string | undefined;
 };
 
-/** What a service's own settings may depend on, before there is a site. */
+/** Facts that the reading of a service's settings may depend on. */
 export type EmbeddedPlace = { readonly dataDirectory: string; readonly isMock: boolean };
 
-/** How a service is started beside the others in one process; its `Settings` are what an operator may choose for it. */
+/**
+ * A service that can be started in one process with others. `Settings` are the choices that an operator has
+ * for it.
+ */
 export type EmbeddedService<Settings, Running extends RunningService = RunningService> = {
-  /** The services that it calls; they are started before it. */
+  /** The names of the services that this service calls; they are started first. */
   readonly needs: readonly string[];
-  /** Reads the service's own variables; the problems stay with `read`. */
+  /** Reads the service's own environment variables; `read` collects the problems. */
   readSettings(read: EnvironmentReader, place: EmbeddedPlace): Settings;
-  /** `hosted`: the metrics of the services that were started before. Rejects when the service cannot start. */
+  /**
+   * Starts the service. `hosted`: the metrics of the services that were started before. Rejects when it
+   * cannot start.
+   */
   start(site: EmbeddedSite, settings: Settings, log: Log, hosted: readonly Registry[]): Promise<Running>;
 };

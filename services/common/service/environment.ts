@@ -1,6 +1,6 @@
 import type { Variable } from "./variables.ts";
 
-/** What is wrong with the environment or flags, all of it, for the person who starts the service. */
+/** All problems of the environment or the flags, one a line, for the operator who starts the service. */
 export class ConfigError extends Error {
   constructor(problems: readonly string[]) {
     super(problems.join("\n"));
@@ -8,12 +8,12 @@ export class ConfigError extends Error {
   }
 }
 
-/** What `durationMsOf` reads, for errors. */
+/** Says for error messages what `durationMsOf` accepts. */
 export const A_DURATION = "a length of time such as 90s, 15m, 24h or 7d";
 
 const MS_BY_UNIT = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** The milliseconds of a length of time such as `90s`; undefined for any other text. */
+/** Parses a duration such as `90s` into milliseconds; undefined for any other text. */
 export function durationMsOf(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
   return match ? Math.round(Number(match[1]) * MS_BY_UNIT[match[2] as keyof typeof MS_BY_UNIT]) : undefined;
@@ -24,8 +24,9 @@ type DurationBounds = { readonly least?: string; readonly most?: string };
 export type EnvironmentReader = ReturnType<typeof readEnvironment>;
 
 /**
- * Reads settings from an environment and collects every problem before it complains. `written` has what the operator wrote
- * instead of a variable, such as `--port`: problems name that.
+ * Reads settings from environment variables. Problems are collected until `check()` reports them all
+ * together. `written` maps a variable to the flag, such as `--port`, that the operator used instead; problems
+ * then name the flag.
  */
 export function readEnvironment(
   env: Readonly<Record<string, string | undefined>>,
@@ -34,15 +35,15 @@ export function readEnvironment(
   const problems: string[] = [];
   const nameOf = (variable: Variable) => written[variable] ?? variable;
   return {
-    /** The text of `name`, or `fallback`; without a fallback the variable is required. */
+    /** The text of the variable `name`, or `fallback`. Without a fallback an unset variable is a problem. */
     text(name: Variable, fallback?: string): string {
       const value = env[name] || fallback;
       if (value === undefined) problems.push(`${nameOf(name)} is not set`);
       return value ?? "";
     },
-    /** The text of `name`; undefined when it is not set. */
+    /** The text of the variable `name`; undefined when it is unset or empty. */
     optionalText: (name: Variable): string | undefined => env[name] || undefined,
-    /** Adds a problem that only its reader can see. */
+    /** Adds a problem that the caller has found itself. */
     refuse(problem: string): void {
       problems.push(problem);
     },
@@ -62,7 +63,10 @@ export function readEnvironment(
       if (!found) problems.push(`${nameOf(name)} must be one of ${choices.join(", ")}, not "${raw}"`);
       return found ?? fallback;
     },
-    /** A length of time such as 90s, 15m, 24h or 7d, in milliseconds; from `least` to `most`, where these are given. */
+    /**
+     * A duration such as 90s, 15m, 24h or 7d, in milliseconds. Shorter than `least` or longer than `most`,
+     * where these are given, is a problem.
+     */
     durationMs(name: Variable, fallback: string, { least, most }: DurationBounds = {}): number {
       const raw = env[name] || fallback;
       const duration = durationMsOf(raw);

@@ -1,11 +1,15 @@
-/** How long a service that is told to stop lets finish what is under way. */
+/** Milliseconds that a stopping service gives to calls and runs that are under way. */
 export const DRAIN_GRACE_MS = 10_000;
 
-/** How long a service that restarts may be away, with its drain and its start: what has not begun waits so long for it. */
+/**
+ * Milliseconds that a restarting service may be unreachable, from its drain to the end of its start. A call
+ * that has not begun waits so long for the service.
+ */
 export const RESTART_MS = 20_000;
 
 /**
- * How long a run that lost its caller goes on, and its lease and route are kept for whoever takes it over; the worker has
- * the same (`--grace`). A router is missed after 15 seconds: another one may die before it has attached, and one more.
+ * Milliseconds that a run goes on after it lost its router, and that its lease and network route are kept for
+ * the router that takes it over. The worker has the same time (`--grace`). A dead router is noticed after 15
+ * s, so the time suffices when two more routers die before they have attached to the run.
  */
 export const ATTACH_GRACE_MS = 60_000;

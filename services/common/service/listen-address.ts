@@ -5,9 +5,9 @@ import { ConfigError } from "./environment.ts";
 const IN_NETWORK = /^(.+\/\d+):(\d+)$/;
 
 /**
- * Where to listen. `10.1.2.0/24:7000` stands for this machine's own address in that network: a container that is in several
- * networks listens in that one only, also when it is put into others later. Everything else is returned as it is.
- * Throws a ConfigError when there is no such address.
+ * The address to listen on. `10.1.2.0/24:7000` stands for this machine's own address in that network, so that
+ * a container in several networks listens in only one, even if it joins others later. Every other `listen` is
+ * returned unchanged. Throws a ConfigError when this machine has no address in the network.
  */
 export function resolveListenAddress(listen: string, interfaces = networkInterfaces()): string {
   const [, network, port] = IN_NETWORK.exec(listen) ?? [];
@@ -27,7 +27,7 @@ export function isNetwork(text: string): boolean {
   return ipaddr.isValidCIDR(text);
 }
 
-/** Whether the address is in the network. Throws a ConfigError when that is none. */
+/** Whether the address is in the network. Throws a ConfigError when `network` is not a network. */
 export function isIn(address: string, network: string): boolean {
   let range: ReturnType<typeof ipaddr.parseCIDR>;
   try {

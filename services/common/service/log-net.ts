@@ -2,10 +2,16 @@ import { pino } from "pino";
 
 const WITHHELD = "[withheld]";
 const NEVER_LOGGED = new Set(["value", "secrets", "stdout", "stderr", "password", "authorization"]);
-/** `code` is a script's text in requests, and in errors a word or a number such as ECONNREFUSED, 28P01 or 14. */
+/**
+ * The field `code` is the text of a script in requests, and must not be logged. In errors it is a word or a
+ * number such as ECONNREFUSED, 28P01 or 14, and may be.
+ */
 const ERROR_CODE = /^[\w.-]{1,40}$/;
 
-/** The same fields without what must not be in a log, however deep it stands. What holds nothing of it is not copied. */
+/**
+ * A copy of a log line's `fields` with "[withheld]" in place of fields that must not be logged, at any depth.
+ * An object without such fields is returned itself, not copied.
+ */
 export function withheld(fields: Record<string, unknown>): Record<string, unknown> {
   return withoutSecrets(fields, []) as Record<string, unknown>;
 }
@@ -15,7 +21,7 @@ function withoutSecrets(value: unknown, above: readonly object[]): unknown {
   if (above.includes(value)) return "[circular]";
   if (value instanceof Uint8Array) return `[${value.length} bytes]`;
   if (value instanceof Error) return withoutSecrets(pino.stdSerializers.err(value), [...above, value]);
-  // A Secret, among others, says itself how it is printed.
+  // A Secret prints itself safely through toJSON, as do other types with that method.
   if ("toJSON" in value && typeof value.toJSON === "function") return value;
   const inside = [...above, value];
   if (Array.isArray(value)) return value.map((item) => withoutSecrets(item, inside));

@@ -3,7 +3,9 @@ import type { AddressInfo } from "node:net";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { resolveListenAddress } from "./listen-address.ts";
 
-/** A registry with the metrics of this process (memory, CPU, event loop) and of the services that live in it. */
+/**
+ * A registry with the metrics of this process (memory, CPU, event loop) and of the services that run in it.
+ */
 export function createProcessRegistry(hosted: readonly Registry[]): Registry {
   const registry = Registry.merge([new Registry(), ...hosted]);
   collectDefaultMetrics({ register: registry });
@@ -13,8 +15,9 @@ export function createProcessRegistry(hosted: readonly Registry[]): Registry {
 export type MetricsServer = { readonly address: string; close(): void };
 
 /**
- * Answers `GET /metrics` on `listen` (`host:port`, or `NETWORK/BITS:port` for the own address in a network) with Prometheus
- * text, for services that have no other HTTP. Rejects when the address cannot be bound.
+ * Serves `GET /metrics` as Prometheus text, for services that have no other HTTP server. `listen` is
+ * `host:port`, or `NETWORK/BITS:port` for this machine's own address in a network. Rejects when the address
+ * cannot be bound.
  */
 export async function serveMetrics(listen: string, registry: Registry): Promise<MetricsServer> {
   const { hostname, port } = new URL(`http://${resolveListenAddress(listen)}`);

@@ -1,9 +1,12 @@
 import { readFileSync } from "node:fs";
 
-/** Where a system does not tell; the least that is usual. */
+/** The limit on systems without /proc; the lowest that is common. */
 const USUAL = 1_024;
 
-/** How many files this process may have open, sockets among them (`ulimit -n`; Node raises it to the hard limit). */
+/**
+ * The number of files and sockets that this process may have open (`ulimit -n`; Node raises it to the hard
+ * limit).
+ */
 export function maxOpenFiles(): number {
   try {
     const limit = /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];

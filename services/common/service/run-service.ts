@@ -4,20 +4,22 @@ import { ConfigError } from "./environment.ts";
 import { DRAIN_GRACE_MS } from "./grace-periods.ts";
 import { createLog, type Log } from "./log.ts";
 
-/** A service that listens. */
+/** A service that has started and listens. */
 export type RunningService = {
-  /** Where it listens: `unix:/path` or `host:port`. */
+  /** The address that the service listens on: `unix:/path` or `host:port`. */
   readonly address: string;
-  /** Its own metrics, if it has any; whoever hosts the service shows them. */
+  /**
+   * The service's own metrics, which the process that hosts the service serves; undefined when it has none.
+   */
   readonly registry?: Registry;
-  /** Takes no new work, lets what is under way finish for `graceMs`, then stops. */
+  /** Refuses new work, lets work that is under way finish for `graceMs` milliseconds, then stops. */
   drain(graceMs: number): Promise<void>;
 };
 
 /**
- * The life of a service that is a process of its own: configuration, start, drain on SIGTERM and SIGINT. Its metrics are at
- * `AIRLOCK_METRICS_LISTEN`, when that is set.
- * Exits 2 with one line per problem when the configuration is wrong, 1 when the start fails.
+ * Runs a service as a process of its own: reads the configuration, starts the service, drains it on SIGTERM,
+ * SIGINT and SIGHUP. Metrics are served at `AIRLOCK_METRICS_LISTEN` when that is set. Exits with 2 and one
+ * line per problem when the configuration is wrong, and with 1 when the start or the drain fails.
  */
 export async function runService<Config>(
   name: string,
@@ -42,7 +44,8 @@ export async function runService<Config>(
           },
         );
     };
-    // Before it is said that the service is there: whoever hears it may stop it.
+    // Signals are handled before "listening" is logged, because a process that waits for that line may stop
+    // the service at once.
     process.once("SIGTERM", stop);
     process.once("SIGINT", stop);
     process.once("SIGHUP", stop);

@@ -1,7 +1,7 @@
 import { lstat, rm } from "node:fs/promises";
 import { connect } from "node:net";
 
-/** Whether a process listens on this socket, frozen or not. */
+/** Whether a process listens on this Unix socket, even a frozen one. */
 export function isServed(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);
@@ -9,14 +9,18 @@ export function isServed(path: string): Promise<boolean> {
       socket.destroy();
       resolve(true);
     });
-    // A full queue (EAGAIN) is somebody's; only these say that nobody is there.
+    // Only these three errors mean that no process listens. Any other, such as a full queue (EAGAIN), comes
+    // from a socket with a process behind it.
     socket.once("error", ({ code }: NodeJS.ErrnoException) =>
       resolve(code !== "ECONNREFUSED" && code !== "ENOENT" && code !== "ENOTSOCK"),
     );
   });
 }
 
-/** Removes the socket that a killed process left at `path`: it could not be bound again. One that is served stays. */
+/**
+ * Removes the socket that a killed process left at `path`, because the path could not be bound again. A
+ * socket that a process still listens on stays.
+ */
 export async function removeStaleSocket(path: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined);
   if (found?.isSocket() && !(await isServed(path))) await rm(path, { force: true });

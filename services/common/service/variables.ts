@@ -1,6 +1,6 @@
 /**
- * Every environment variable that a service or a command of Airlock reads, with what it sets. docs/configuration.md has the same names, with
- * their defaults, and a test holds the two together.
+ * Every environment variable that a service or a command of Airlock reads, with what it sets.
+ * docs/configuration.md lists the same names with their defaults; a test compares the two.
  */
 export const VARIABLES = {
   AIRLOCK_CALLERS_LABEL: "`name=value`, the label of the containers that dial workers",
