@@ -7,29 +7,35 @@ export type RouterConfig = {
   readonly sanitizerAddress: string;
   readonly egressAddress: string;
   readonly database: DatabaseConfig;
-  /** How many executions of all projects may not have ended. */
+  /** The largest number of unfinished executions over all projects. */
   readonly maxUnfinished: number;
-  /** What the executions of all projects may store together. */
+  /** The most that executions of all projects may store together, in bytes. */
   readonly maxStoredBytes: number;
-  /** Whether workers outlive this process although no other router is there, so that the next start goes on with what runs; not unless said. */
+  /**
+   * Whether workers outlive this process, so that the next start of a single router takes their runs over. False
+   * unless given.
+   */
   readonly leavesRuns?: boolean;
-  /** How long an ended execution can be polled. */
+  /** How long an ended execution is kept, in milliseconds. */
   readonly retentionMs: number;
-  /** This service's certificates; needed where it is on a network. */
+  /** The directory of this service's certificates; undefined when it listens on a Unix socket. */
   readonly tlsDirectory?: string | undefined;
 };
 
-/** AIRLOCK_QUEUE, which `./airlock up` has too. */
+/** AIRLOCK_QUEUE; `./airlock up` reads it too. */
 export function readMaxUnfinished(read: EnvironmentReader): number {
   return read.integer("AIRLOCK_QUEUE", 10_000, 1, 1_000_000);
 }
 
-/** AIRLOCK_DISK_MB, likewise. */
+/** AIRLOCK_DISK_MB in bytes; `./airlock up` reads it too. */
 export function readMaxStoredBytes(read: EnvironmentReader): number {
   return read.integer("AIRLOCK_DISK_MB", 10_000, 100, 1_000_000_000) * 1024 * 1024;
 }
 
-/** AIRLOCK_RETENTION, likewise. A result that is gone as soon as it is there could not be polled. */
+/**
+ * AIRLOCK_RETENTION in milliseconds; `./airlock up` reads it too. At least a second, so that a result can still be
+ * polled.
+ */
 export function readRetentionMs(read: EnvironmentReader): number {
   return read.durationMs("AIRLOCK_RETENTION", "24h", { least: "1s" });
 }

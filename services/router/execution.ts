@@ -1,7 +1,10 @@
 import { type EndReasonName, STATUS_BY_END_REASON, type TerminalStatus } from "#common/execution-names.ts";
 import type { Submission } from "#common/submission/submission.ts";
 
-/** The worker that an execution was given, and what it was given there: all that whoever takes it over has to know. */
+/**
+ * The worker that runs an execution, and the settings of that run. A router that takes the execution over needs
+ * nothing else.
+ */
 export type Grant = {
   readonly workerId: string;
   readonly workerAddress: string;
@@ -10,7 +13,7 @@ export type Grant = {
   readonly network: boolean;
 };
 
-/** An execution that its router may run. The epoch counts how often it has changed hands. */
+/** An execution that this router may run. The epoch grows each time that a router takes the execution. */
 export type Started = { readonly submission: Submission; readonly epoch: number };
 
 export type LlmQuestion = { readonly id: string; readonly prompt: string; readonly model: string };
@@ -18,7 +21,7 @@ export type LlmQuestion = { readonly id: string; readonly prompt: string; readon
 /** Sanitized text of both output channels. */
 export type Output = { readonly stdout: string; readonly stderr: string };
 
-/** A piece of an execution's output. Positions count up; a piece that is written again keeps its own. */
+/** A piece of an execution's output. Positions grow by one; a piece that is written again keeps its position. */
 export type OutputPiece = Output & { readonly position: number };
 
 export const NO_OUTPUT: OutputPiece = { position: 0, stdout: "", stderr: "" };
@@ -43,7 +46,7 @@ export type Ending = {
   readonly executionTimeMs: number | null;
 };
 
-/** Where an execution stands; each state has only what belongs to it. */
+/** The state of an execution; each kind has only its own fields. */
 export type State =
   | { readonly status: "pending" }
   | { readonly status: "running"; readonly startedAtMs: number }

@@ -14,7 +14,7 @@ import { readOutputFrom, readStatus, readWait } from "./request-fields.ts";
 import { readWhole } from "./store/reading.ts";
 import type { ExecutionStore } from "./store/store.ts";
 
-/** RouterService on top of the domain. */
+/** The handlers of RouterService. They translate messages and contain no rules. */
 export function createHandlers({
   admission,
   executions,
@@ -33,7 +33,7 @@ export function createHandlers({
   readonly log: Log;
 }): UntypedServiceImplementation {
   const { unary, serverStream } = handlersFor(log);
-  /** Undefined when it stores more than `maxBytes`, unless these are 0. */
+  /** The execution as a message; undefined when it stores more than `maxBytes`. 0 means no bound. */
   const shown = async (executionId: string, bytes: number, maxBytes = 0) =>
     maxBytes > 0 && bytes > maxBytes ? undefined : await executions.get(executionId, bytes);
   const changed = async (executionId: string, maxBytes?: number) => {

@@ -26,7 +26,7 @@ import { observeStore } from "./store/observed.ts";
 import { openStore } from "./store/open.ts";
 import { startRetention } from "./store/retention.ts";
 
-/** Starts the router: it takes up what an earlier one left, then listens. */
+/** Starts the router. It takes over the executions of an earlier router before it listens. */
 export async function startRouter(config: RouterConfig, log: Log): Promise<RunningService> {
   const circuits = createCircuits("airlock_router", clock, log);
   const { store, registry } = observeStore(
@@ -69,7 +69,7 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
   const readiness = async () => (await Promise.all([edges.readiness(), checkStore(store, clock)])).flat();
   const parts = { admission, executions, store, holds, askWaiting, readiness, log };
   const claims = startClaims(store, dispatcher, clock, log);
-  // Before anything new comes in, so that what waits already is first.
+  // Waiting executions are claimed before the server listens, so that they stay ahead of new ones.
   await claims.takeUp();
   const server = await startGrpcServer(
     config.listen,

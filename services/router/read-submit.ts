@@ -9,9 +9,9 @@ const LOST_NAME = "__proto__";
 const refusals = new WeakMap<SubmitRequest, AirlockError>();
 
 /**
- * Reads the bytes of a SubmitRequest. So many settings that they would hold the router up are counted and not read, and the
- * one name that an object would lose is kept; what is refused is told by `refuseUnread`, since an error here would be
- * an internal one.
+ * Reads the bytes of a SubmitRequest. So many settings that they would hold the router up are counted and not read,
+ * and the one name that an object would lose is kept; what is refused is told by `refuseUnread`, since an error here
+ * would be an internal one.
  */
 export function readSubmit(bytes: Buffer): SubmitRequest {
   const reader = new BinaryReader(bytes);

@@ -17,16 +17,16 @@ import { findLetter } from "./dead-letters.ts";
 import { hasShare, queueFull } from "./queue-limits.ts";
 
 /**
- * An execution that was accepted, now or by an earlier request with the same idempotency key; without the long texts that it
- * has by now.
+ * An execution that was accepted, now or by an earlier request with the same idempotency key. A replayed one comes
+ * without its result, output and error, because they may be large.
  */
 export type Acceptance = { readonly execution: Execution; readonly replayed: boolean };
 
-/** The way in: what is accepted here ends exactly once. */
+/** Accepts executions. Each accepted execution reaches exactly one ending. */
 export type Admission = {
   /** Rejects with `cancelled` when `signal` aborts before the execution is stored. */
   submit(request: SubmitRequest, signal: AbortSignal): Promise<Acceptance>;
-  /** Submits what a dead letter had once more; when it was retried before, only if `again` says so. */
+  /** Submits the request of a dead letter once more. A dead letter that was retried before needs `again`. */
   retry(executionId: string, again: boolean): Promise<Execution>;
 };
 
@@ -37,7 +37,7 @@ export function createAdmission(parts: {
   readonly dispatcher: Dispatcher;
   readonly clock: Clock;
   readonly newId: () => string;
-  /** Executions of all projects that may not have ended. */
+  /** The largest number of unfinished executions over all projects. */
   readonly maxUnfinished: number;
   readonly log: Log;
 }): Admission {
@@ -53,8 +53,8 @@ export function createAdmission(parts: {
   };
 
   /**
-   * Adds the execution unless it was added before, which `isTaken` knows. Throws when there is no room in the storage or in
-   * a queue.
+   * Adds the execution unless an earlier request with its idempotency key added one (`isTaken`). Throws when the
+   * storage or a queue is full.
    */
   const insert = async (
     submission: Submission,
@@ -69,7 +69,7 @@ export function createAdmission(parts: {
       inserted = await insertInto(submission, limits?.queue, conditions, isTaken);
       return inserted;
     } catch (error) {
-      // When the database is away, the submission may be stored all the same.
+      // A database that went away may have stored the submission although its answer is missing.
       inserted = !(hasCode(error, "queue_full") || hasCode(error, "project_held"));
       throw error;
     } finally {
@@ -96,7 +96,7 @@ export function createAdmission(parts: {
     throw queueFull(submission.project, queues, queue, maxUnfinished);
   };
 
-  /** What was added runs from here on. */
+  /** Hands a stored execution to the dispatcher, which runs it. */
   const accept = (submission: Submission, retryOf?: string): Acceptance => {
     const { executionId, project, timeoutMs } = submission;
     log.info({ executionId, project, timeoutMs, retryOf }, "execution accepted");
@@ -107,17 +107,19 @@ export function createAdmission(parts: {
   return {
     async submit(request, signal) {
       const idempotency = await idempotencyOf(request);
-      // First of all: what was accepted once is told again, though its project may have changed or be full by now.
+      // Replays come before every check, because the project may have changed or be full since the execution was
+      // accepted.
       const replay = idempotency && (await replayOf(idempotency));
       if (replay) return replay;
       const project = await projects.get(request.project);
       const submission = await toSubmission(request, project, parts.newId(), clock.now(), signal);
-      // The caller was told that nothing came of it, and would run it twice by sending it again.
+      // The caller was told that the submission failed. If it were stored now, the caller's next attempt would run
+      // the script twice.
       if (signal.aborted) throw callCancelled();
       const isTaken = async () =>
         idempotency !== undefined && (await store.getIdempotencyKey(idempotency.key)) !== undefined;
       if (await insert(submission, project.limits, { idempotency }, isTaken)) return accept(submission);
-      // Another request with this key was faster.
+      // Another request with the same key was stored first.
       const winner = idempotency && (await replayOf(idempotency));
       if (winner) return winner;
       throw new AirlockError("unavailable", "The execution could not be added. Try again in a few seconds.");
@@ -127,7 +129,7 @@ export function createAdmission(parts: {
       const { letter, submission: first } = await findLetter(store, executionId);
       if (letter.retries > 0 && !again) throw alreadyRetried(letter.newestRetries.at(-1));
       const project = await projects.get(first.project);
-      // The limits of today, like those of any other request.
+      // A retry is checked against today's limits, as every other submission is.
       const request = SubmitRequest.fromPartial({ ...first, settings: { ...first.settings } });
       const submission = await toSubmission(request, project, parts.newId(), clock.now());
       const retry = { of: executionId, number: letter.retries + 1 };

@@ -4,7 +4,7 @@ import type { ExecutionStore } from "../store/store.ts";
 
 type Found = NonNullable<Awaited<ReturnType<ExecutionStore["getDeadLetter"]>>>;
 
-/** A dead letter and what was submitted. Rejects, saying why, when the execution is none. */
+/** A dead letter and the request that was submitted. Rejects when the execution is no dead letter, with the reason. */
 export async function findLetter(store: ExecutionStore, executionId: string): Promise<Found> {
   const found = await store.getDeadLetter(executionId);
   if (found) return found;

@@ -2,9 +2,9 @@ import { AirlockError } from "#common/errors.ts";
 import type { Queues } from "../store/store.ts";
 
 /**
- * Whether a project may go on though all of them together were at their limit: it has less than it would have if each
- * that has something had the same, or some have ended meanwhile. So floods leave room for whoever has little; n projects
- * together come to at most (1 + 1/2 + … + 1/n) times the limit.
+ * Whether a project may submit although all projects together have reached the limit. It may while it has fewer
+ * unfinished executions than the limit divided by the projects that have any, so that a flood of one project leaves
+ * room for the others. With n flooding projects the total reaches at most (1 + 1/2 + … + 1/n) times the limit.
  */
 export function hasShare({ ofProject, inTotal, otherProjects }: Queues, maxUnfinished: number): boolean {
   if (inTotal.unfinished < maxUnfinished) return true;

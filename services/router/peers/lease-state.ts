@@ -12,7 +12,10 @@ type Placed =
   | { readonly kind: "parked" }
   | { readonly kind: "resuming"; readonly done: Settled };
 
-/** `condemned`: the worker does not obey and is to be replaced; `heard` resolves when the pool-manager has ended the lease for it. */
+/**
+ * `condemned`: the worker does not obey and is to be replaced; `heard` resolves when the pool-manager has ended the
+ * lease for it.
+ */
 export type Holding =
   | Placed
   | { readonly kind: "condemned"; readonly heard: Settled; readonly before: Placed };
@@ -25,7 +28,10 @@ export type Holding =
 export type LeaseState =
   | { readonly kind: "waiting" }
   | Holding
-  /** The stream broke, and a new one asks for the worker. `goal`: what the lease is to be when the worker is there again. */
+  /**
+   * The stream broke, and a new one asks for the worker. `goal`: what the lease is to be when the worker is there
+   * again.
+   */
   | { readonly kind: "recovering"; readonly goal: Holding }
   /** `lost`: why the worker cannot be had any more; undefined when the router gave it back or left it. */
   | { readonly kind: "over"; readonly lost: unknown };
@@ -40,8 +46,8 @@ export function granted(state: LeaseState): LeaseState {
 }
 
 /**
- * The router asks to park or to resume. `done` settles when the pool-manager has answered. Throws why the worker is lost when it is, and
- * when there is no worker to ask for.
+ * The router asks to park or to resume. `done` settles when the pool-manager has answered. Throws why the worker is
+ * lost when it is, and when there is no worker to ask for.
  */
 export function asked(state: LeaseState, kind: "park" | "resume", done: Settled): LeaseState {
   const next: Placed = { kind: kind === "park" ? "parking" : "resuming", done };
@@ -58,7 +64,10 @@ export function asked(state: LeaseState, kind: "park" | "resume", done: Settled)
   }
 }
 
-/** The pool-manager answered; the request of `state` is done. Throws when the answer is to another request than the router's. */
+/**
+ * The pool-manager answered; the request of `state` is done. Throws when the answer is to another request than the
+ * router's.
+ */
 export function answered(state: LeaseState, event: LeaseEvent["$case"]): Holding {
   if (state.kind === "condemned") return { ...state, before: answered(state.before, event) as Placed };
   if (state.kind === "parking" && event === "parked") {
@@ -90,7 +99,10 @@ export function actionOf({ kind }: LeaseState): LeaseAction | undefined {
   return kind === "resuming" ? { $case: "resume", value: {} } : undefined;
 }
 
-/** The worker does not obey. The same state when there is no worker to condemn: it is not granted yet, or the lease is over. */
+/**
+ * The worker does not obey. The same state when there is no worker to condemn: it is not granted yet, or the lease is
+ * over.
+ */
 export function condemned(state: LeaseState, heard: Settled): LeaseState {
   switch (state.kind) {
     case "waiting":
@@ -104,7 +116,10 @@ export function condemned(state: LeaseState, heard: Settled): LeaseState {
   }
 }
 
-/** The worker cannot be had any more: requests that wait are refused with the reason, and a condemnation has been heard. */
+/**
+ * The worker cannot be had any more: requests that wait are refused with the reason, and a condemnation has been
+ * heard.
+ */
 export function lostFor(state: LeaseState, lost: unknown): LeaseState {
   const goal = state.kind === "recovering" ? state.goal : state;
   const placed = goal.kind === "condemned" ? goal.before : goal;

@@ -24,7 +24,10 @@ import {
 
 type LeaseStream = ClientDuplex<LeaseResponse, LeaseRequest>;
 
-/** What is asked for: any worker of the project, or the one on which the execution runs already. */
+/**
+ * The worker that a router asks for. `workerId` is empty for any worker of the project, or names the one that runs
+ * the execution already.
+ */
 export type LeaseWish = {
   readonly project: string;
   readonly executionId: string;
@@ -32,8 +35,8 @@ export type LeaseWish = {
 };
 
 /**
- * A worker that this router may use for one execution, for as long as the session is open. Once it is granted, a
- * pool-manager that restarts is waited for, and asked for the same worker again.
+ * The right to use one worker for one execution, for as long as the lease is open. After the grant, the lease
+ * survives a restart of the pool-manager: the router asks the new one for the same worker.
  */
 export type LeaseSession = {
   /** Rejects when the worker is gone; never resolves. */
@@ -48,9 +51,9 @@ export type LeaseSession = {
   resume(): Promise<void>;
   /** Gives the worker back. */
   release(): void;
-  /** Gives the worker back as one that does not obey: it is replaced. */
+  /** Gives the worker back and has it replaced, because it did not end the run. */
   condemn(): Promise<void>;
-  /** Leaves the worker to whoever takes the execution over. */
+  /** Ends the lease without freeing the worker, so that another router can take the execution over. */
   abandon(): void;
 };
 
@@ -89,7 +92,7 @@ export function openLease(
     }
   };
 
-  /** After the stream broke: has the worker again, or the state says why not. */
+  /** Asks a new stream for the same worker, until it is granted or lost. */
   const recover = async (workerId: string, cause: unknown) => {
     for (let error = cause; state.kind === "recovering"; ) {
       if (!isTransient(error)) return lose(error);
@@ -124,14 +127,16 @@ export function openLease(
     stream.close();
   };
 
-  /** Tells the pool-manager what the state now asks for. While a new stream asks for the worker, it must hear of nothing else. */
+  /**
+   * Sends the request that the state waits for. While a new stream acquires the worker, no other request may be sent.
+   */
   const say = async () => {
     const action = actionOf(state);
     // When the stream breaks here, `recover` sends it again.
     if (action) await stream.send({ action }).catch(() => undefined);
   };
 
-  // One at a time: a pause that broke off while it waited for its slot leaves its question behind.
+  // Requests go out one at a time, because a pause that broke off may still wait for the answer to its own.
   let earlier: Promise<void> = Promise.resolve();
   const ask = (kind: "park" | "resume") => {
     const done = Promise.withResolvers<void>();
@@ -169,7 +174,7 @@ export function openLease(
     release() {
       if (isOver()) return;
       state = { kind: "over", lost: undefined };
-      // Both go out together; a stream that has broken needs neither.
+      // The message and the end of the stream go out together. A broken stream needs neither.
       stream.send({ action: { $case: "release", value: {} } }).catch(() => undefined);
       stream.close();
     },
@@ -190,7 +195,7 @@ async function nextEvent(stream: LeaseStream): Promise<LeaseEvent> {
   return event;
 }
 
-/** Whether the pool-manager, and not the worker, is away: it may come back with the worker. */
+/** Whether the pool-manager cannot be reached, which says nothing about the worker. */
 function isTransient(error: unknown): boolean {
   return ["unavailable", "cancelled", "deadline_exceeded"].some((code) =>
     hasCode(error, code as "unavailable"),

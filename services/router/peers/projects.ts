@@ -3,13 +3,17 @@ import { callUnary } from "#common/grpc/client.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import type { PoolManagerServiceClient, Project } from "#proto/pool_manager.ts";
 
-// Long enough to spare a call per execution in a burst, short enough that a changed limit counts at once.
+// A second spares one call for each execution of a burst, and lets a changed limit count almost at once.
 const FRESH_MS = 1_000;
 const TIMEOUT_MS = 2_000;
-// Longer than a pool-manager takes to end and start again: its runs have ten seconds, and it may have a lot to take over.
+// A restart of the pool-manager takes less: its runs have ten seconds to end, and the new process takes over many
+// workers.
 const KNOWN_FOR_MS = 60_000;
 
-/** What the router knows of projects: asked from the pool-manager, remembered for a second, and for a minute while nobody answers. */
+/**
+ * Projects as the pool-manager knows them. Answers are cached for a second, and for a minute while the pool-manager
+ * is away.
+ */
 export type ProjectDirectory = {
   /** Rejects with `project_not_found` (naming the known ones) or `unavailable`. */
   get(name: string): Promise<Project>;
@@ -20,7 +24,7 @@ export function createProjectDirectory(
   clock: Clock,
 ): ProjectDirectory {
   const known = new Map<string, { project: Project; askedAtMs: number }>();
-  // A burst asks once: else each of its submissions would, and the pool-manager has enough to do then.
+  // A burst of submissions shares one call, because the pool-manager is busy enough during a burst.
   const asked = new Map<string, Promise<Project>>();
 
   const ask = async (name: string): Promise<Project> => {
@@ -42,7 +46,7 @@ export function createProjectDirectory(
         return await asking;
       } catch (error) {
         const isAway = hasCode(error, "unavailable") || hasCode(error, "deadline_exceeded");
-        // What is accepted meanwhile waits for the pool-manager like everything else that is pending.
+        // An execution that is accepted without the pool-manager stays pending until it is back.
         if (cached && isAway && ageMs < KNOWN_FOR_MS) return cached.project;
         known.delete(name);
         throw error;

@@ -7,8 +7,9 @@ import type { EgressServiceClient, HoldRouteRequest, HoldRouteResponse } from "#
 import type { RunNetwork } from "#proto/worker.ts";
 
 /**
- * A run's way to the network, open until it is closed or this process is gone. An egress service that goes away breaks the
- * connections that are open, which the script sees; the next one that is there knows the run by what its script was given.
+ * A run's way to the network, open until it is closed or this process is gone. An egress service that goes away
+ * breaks the connections that are open, which the script sees; the next one that is there knows the run by what its
+ * script was given.
  */
 export type RouteSession = { readonly network: RunNetwork; close(): void };
 
@@ -20,9 +21,10 @@ const LONGEST_DELAY_MS = 5_000;
 const PASSING: readonly ErrorCode[] = ["unavailable", "deadline_exceeded", "worker_lost"];
 
 /**
- * Opens a route through the egress service, and opens it again when that goes away. Rejects with `start_failed`, `project_invalid` or
- * `project_not_found`: a script of a project that reaches the network does not start without. An egress or secrets service that restarts
- * or stands still is waited for, and so is a worker that the egress service does not reach: whoever asks is told when that is lost.
+ * Opens a route through the egress service, and opens it again when that goes away. Rejects with `start_failed`,
+ * `project_invalid` or `project_not_found`: a script of a project that reaches the network does not start without. An
+ * egress or secrets service that restarts or stands still is waited for, and so is a worker that the egress service
+ * does not reach: whoever asks is told when that is lost.
  */
 export async function openRoute(
   egress: EgressServiceClient,

@@ -16,10 +16,10 @@ import type { Redaction } from "../execution.ts";
 export type OutputChannel = typeof SanitizeChannel.STDOUT | typeof SanitizeChannel.STDERR;
 export type DocumentChannel = Exclude<SanitizeChannel, OutputChannel | -1 | 0>;
 
-/** A document as it leaves: clean text, and how many bytes were dropped at a cut. */
+/** A redacted document, and how many bytes were dropped where it was cut. */
 export type CleanDocument = { readonly text: string; readonly droppedBytes: number };
 
-/** The way out of one execution. After any failure nothing more comes out of it. */
+/** Redacts all output of one execution. After a failure the session gives out nothing more. */
 export type SanitizerSession = {
   /** Sends output in; the clean text arrives at `onOutput`. */
   write(channel: OutputChannel, data: Uint8Array): Promise<void>;
@@ -27,7 +27,7 @@ export type SanitizerSession = {
   endOutput(channel: OutputChannel, cut: boolean): Promise<number>;
   /** Cleans a whole document. */
   clean(channel: DocumentChannel, data: Uint8Array): Promise<string>;
-  /** Cleans a text that was cut off at its end: without what could be the beginning of a secret there. */
+  /** Redacts a text that was cut at its end, and drops from the end what could be the beginning of a secret. */
   cleanCut(channel: DocumentChannel, data: Uint8Array): Promise<CleanDocument>;
   /** Rejects with `output_withheld` as soon as the session has failed; never resolves. */
   readonly failed: Promise<never>;
@@ -42,7 +42,7 @@ type Pending = {
   readonly done: PromiseWithResolvers<CleanDocument>;
 };
 
-/** How operators read the channels: as the fields of an execution where they are some. */
+/** The names of channels in redaction reports: the field of the execution that the channel carries. */
 const FIELDS: Partial<Record<SanitizeChannel, string>> = {
   [SanitizeChannel.STDOUT]: "stdout",
   [SanitizeChannel.STDERR]: "stderr",
@@ -53,13 +53,13 @@ const FIELDS: Partial<Record<SanitizeChannel, string>> = {
   [SanitizeChannel.MEMORY_UPDATES]: "memory_updates",
 };
 
-// A sanitizer that is at work says something each second, once it has heard from the secrets service, for which it waits for
-// up to 14. How long a document takes depends on what others have to be cleaned.
+// A working sanitizer sends an empty message each second, after it has had the values from the secrets service, which
+// may take up to 14 s. The time for a document itself depends on the load.
 const SILENCE_MS = 20_000;
 
 /**
- * Resolves when the sanitizer can be reached. Rejects with `output_withheld`: a script whose output could not leave
- * had better not start.
+ * Resolves when the sanitizer can be reached. Rejects with `output_withheld`, because a script must not start whose
+ * output could not be redacted.
  */
 export function awaitSanitizer(sanitizer: SanitizerServiceClient): Promise<void> {
   return ready(sanitizer, RESTART_MS).catch((cause: unknown) => {
@@ -69,14 +69,14 @@ export function awaitSanitizer(sanitizer: SanitizerServiceClient): Promise<void>
   });
 }
 
-/** Resolves when there is a sanitizer again; rejects with `cause`, for which the last one was lost. */
+/** Resolves when a sanitizer can be reached again. Rejects with `cause`, the error that ended the last session. */
 export function regainSanitizer(sanitizer: SanitizerServiceClient, cause: unknown): Promise<void> {
   return ready(sanitizer, RESTART_MS).catch(() => {
     throw cause;
   });
 }
 
-/** A sanitizer that stops ends its streams in good order. */
+/** The sanitizer ended the stream without an error, because it is stopping. */
 class StreamEnded extends Error {
   constructor() {
     super("the sanitizer ended the stream");
@@ -85,8 +85,9 @@ class StreamEnded extends Error {
 }
 
 /**
- * Whether the sanitizer went away, and not its judgement: another one, or the same after a restart, may clean what the
- * script said, from the beginning. One that does not answer in time has perhaps got stuck in just that.
+ * Whether the connection to the sanitizer was lost, so that another sanitizer may redact the output again from the
+ * start. A sanitizer that does not answer in time does not count as lost, because the output itself may be what it
+ * cannot process.
  */
 export function isSanitizerLost(error: unknown): boolean {
   if (!hasCode(error, "output_withheld")) return false;
@@ -96,7 +97,7 @@ export function isSanitizerLost(error: unknown): boolean {
   return isTransport && (hasCode(cause, "unavailable") || hasCode(cause, "cancelled"));
 }
 
-/** Opens the way out for one execution. `secretsVersion` names the values that the worker was given. */
+/** Opens a session for one execution. `secretsVersion` names the values that the worker was given. */
 export function openSanitizer(
   sanitizer: SanitizerServiceClient,
   open: { project: string; executionId: string; secretsVersion: string },
@@ -105,7 +106,7 @@ export function openSanitizer(
 ): SanitizerSession {
   const stream = clientDuplex<SanitizeRequest, SanitizeResponse>(sanitizer.sanitize(), "sanitizer");
   const failed = Promise.withResolvers<never>();
-  // Whoever cares listens; a session that fails after its last use must not end the process.
+  // A session may fail after its last use, and an unhandled rejection would end the process.
   failed.promise.catch(() => undefined);
   const pending = new Map<SanitizeChannel, Pending>();
   let redacted: Redaction[] = [];
@@ -143,7 +144,7 @@ export function openSanitizer(
       if (response === null) throw new StreamEnded();
       heardMs = clock.monotonicMs();
       const { channel, data, end, droppedBytes, redactions } = response;
-      // The sanitizer is at work.
+      // An empty message says that the sanitizer is still working.
       if (data.length === 0 && !end) continue;
       const document = documentOn(channel);
       const text = document.decoder.decode(data, { stream: !end });
@@ -178,7 +179,7 @@ export function openSanitizer(
       },
     });
 
-  /** The whole document on this channel; until it is there the sanitizer may not be silent for long. */
+  /** Resolves to the whole document of a channel. Rejects when the sanitizer is silent for too long meanwhile. */
   const answerOn = (channel: SanitizeChannel): Promise<CleanDocument> => {
     let stopTimer = () => {};
     const watch = (fromMs: number) => {

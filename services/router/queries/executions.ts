@@ -20,15 +20,17 @@ const CANCEL_WAIT_MS = 5_000;
 
 /** What callers can do with executions that were accepted. Every refusal is an AirlockError written for an agent. */
 export type Executions = {
-  /** Resolves when the execution is neither pending nor running, or the time is over: to the bytes that it stores. */
+  /**
+   * Resolves to the stored bytes of the execution when it is neither pending nor running, or when `waitMs` are over.
+   */
   awaitAttention(executionId: string, waitMs: number, signal: AbortSignal): Promise<number>;
-  /** What it stores. */
+  /** How many bytes the execution stores. */
   bytesOf(executionId: string): Promise<number>;
-  /** `bytes`: what it stores, by which its way of being read is chosen. */
+  /** `bytes`: how much the execution stores; large executions are read in turns with other work. */
   get(executionId: string, bytes: number): Promise<Execution>;
   /**
-   * The pieces come in turns with other work, and reject when the execution is forgotten meanwhile. Without what the caller has of
-   * its output.
+   * Reads a large execution in pieces, in turns with other work. Rejects when the execution is removed meanwhile.
+   * `from`: the output that the caller has already, which is left out.
    */
   read(executionId: string, signal: AbortSignal, from?: OutputFrom): Promise<Reading>;
   respond(executionId: string, llmRequestId: string | undefined, response: string): Promise<void>;
@@ -37,7 +39,9 @@ export type Executions = {
   redactions(executionId: string): Promise<Redaction[]>;
 };
 
-/** Whoever waits for an execution is answered with what there is when `drain` begins, and waits on at another router. */
+/**
+ * Answers long polls with the present state when `drain` begins, so that clients continue to wait at another router.
+ */
 export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clock, log: Log): Executions {
   const known = async <T>(found: Promise<T | undefined>): Promise<T> => {
     const value = await found;
@@ -45,7 +49,7 @@ export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clo
     return value;
   };
   const bytesOf = async (executionId: string) => (await known(store.getOutline(executionId))).bytes;
-  /** Without its long texts. */
+  /** The execution without its result, output and error. */
   const find = async (executionId: string) => (await known(store.read(executionId))).execution;
 
   return {
@@ -69,7 +73,7 @@ export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clo
             yield piece;
             if (turn.isOver) await turn.next(signal);
           }
-          // With the execution the rest of its pieces would be gone.
+          // Rejects when the execution was removed, because its remaining pieces are gone with it.
           await bytesOf(executionId);
         },
       };
@@ -117,7 +121,8 @@ export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clo
       const limits = { waitMs: CANCEL_WAIT_MS, signal };
       const outline = await watchExecution(store, executionId, ended, clock, limits);
       if (outline && ended(outline)) return;
-      // Whoever ran it does not react; what it may still report comes too late.
+      // The router that ran the execution did not react in time. Its own ending, should it come, is refused by the
+      // store.
       const ending = failure("cancelled", "The execution was cancelled.", outline?.executionTimeMs);
       const isEnded = await store.forceFinish(executionId, ending, clock.now());
       const { project } = await find(executionId);

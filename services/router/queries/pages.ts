@@ -5,7 +5,10 @@ import type { ListFilter } from "../store/store.ts";
 
 type PageRequest = { readonly project: string; readonly limit: number; readonly cursor: string };
 
-/** One page of a list that goes by ids, newest first, and the cursor of the next; empty on the last. */
+/**
+ * One page of a list, ordered by id from the newest, and the cursor of the next page; the cursor is empty on the last
+ * page.
+ */
 export async function readPage<T extends { readonly executionId: string }>(
   { project, limit, cursor }: PageRequest,
   list: (filter: Omit<ListFilter, "status" | "retryOf">) => Promise<T[]>,

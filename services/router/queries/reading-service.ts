@@ -2,7 +2,8 @@ import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { ReadExecutionResponse, RouterServiceService } from "#proto/router.ts";
 import { readSubmit } from "../read-submit.ts";
 
-// It keeps its memory. With a new one for each message each piece is copied five times, and its memory is for the garbage collector.
+// One writer is used for all messages, because a new writer per message copies each piece five times and leaves the
+// memory to the garbage collector.
 const writer = new BinaryWriter();
 
 function serialize(message: ReadExecutionResponse): Buffer {
@@ -10,7 +11,7 @@ function serialize(message: ReadExecutionResponse): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength);
 }
 
-/** RouterService, whose large executions cost less on their way, and whose submissions are bounded before they are read. */
+/** RouterService with cheaper serialization of large executions, and with a bound on the size of submissions. */
 export const ROUTER_SERVICE: typeof RouterServiceService = {
   ...RouterServiceService,
   submit: { ...RouterServiceService.submit, requestDeserialize: readSubmit },

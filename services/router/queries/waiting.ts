@@ -6,13 +6,13 @@ import type { Dependency } from "#proto/readiness.ts";
 import type { Execution } from "../execution.ts";
 import type { Storage } from "../storage/storage.ts";
 
-// Less than a poll without `wait` may take.
+// A poll without `wait` may take longer than this.
 const TIMEOUT_MS = 1_000;
 
 /** What an execution waits for; undefined when it is not pending. Does not reject. */
 export type AskWaiting = (execution: Execution) => Promise<Waiting | undefined>;
 
-/** Asks the pool-manager, which has the queues and knows what its pools are busy with, unless there is no room to start. */
+/** Asks the pool-manager, which knows the queues and pools. A full storage is known without asking. */
 export function createAskWaiting(
   poolManager: PoolManagerServiceClient,
   storage: Pick<Storage, "mayStart">,
@@ -30,7 +30,7 @@ export function createAskWaiting(
       const { waiting } = await callUnary(poolManager, poolManager.getWaiting, request, "pool-manager", {
         timeoutMs: TIMEOUT_MS,
       });
-      // A worker is there; no script starts while its output could not leave.
+      // A worker is free, and the script waits for the sanitizer, because its output could not be redacted.
       if (waiting?.kind !== WaitingKind.QUEUE || waiting.queuePosition > 0) return waiting;
       const { ready, detail } = await checkSanitizer();
       return ready ? waiting : { kind: WaitingKind.SERVICE, queuePosition: 0, detail };

@@ -2,8 +2,8 @@ import type { Clock } from "#common/resilience/clock.ts";
 import type { ExecutionStore, Outline } from "../store/store.ts";
 
 /**
- * Reads the execution's outline, again after each change, until `isEnough` says so, `waitMs` are over or `signal` aborts;
- * resolves to what was read last, undefined when there is no such execution.
+ * Reads the execution's outline, again after each change, until `isEnough` says so, `waitMs` are over or `signal`
+ * aborts; resolves to what was read last, undefined when there is no such execution.
  */
 export async function watchExecution(
   store: ExecutionStore,
@@ -30,7 +30,8 @@ export async function watchExecution(
   try {
     for (;;) {
       changed = false;
-      // Not all of it: many may wait for an execution with much output, and each change wakes them all.
+      // Only the outline is read, because each change wakes every long poll of the execution, and its output may be
+      // large.
       const outline = await store.getOutline(executionId);
       if (!outline || over || isEnough(outline)) return outline;
       if (!changed) {

@@ -6,8 +6,8 @@ import type { Interruption } from "./interruption.ts";
 const RETRY_MS = 500;
 
 /**
- * Repeats a call of the store for as long as the database is away, because a run outlives a database that restarts. Rejects as `work`
- * does for any other reason, and with the interruption when the run is interrupted.
+ * Repeats a call of the store for as long as the database is away, because a run outlives a database that restarts.
+ * Rejects as `work` does for any other reason, and with the interruption when the run is interrupted.
  */
 export async function awaitStore<T>(
   work: () => Promise<T>,

@@ -1,16 +1,16 @@
 import type { Clock } from "#common/resilience/clock.ts";
 
-/** Counts how often in a row a conversation has broken. */
+/** Counts how often in a row the stream of a run has broken. */
 export type BreakCount = {
-  /** A conversation begins. */
+  /** A stream begins. */
   began(): void;
-  /** It broke; returns the break's place in the row, 1 for the first. */
+  /** The stream broke. Returns how many breaks in a row that makes, 1 for the first. */
   broke(): number;
 };
 
-// A break that lies in the run itself, output that no sanitizer survives, comes back as soon as all is said again, and a
-// way that leads nowhere is given up by the pings after 30 seconds. What went on for longer than both went well. Time
-// counts, and not what was said meanwhile: after an attach much is, none of it new, and a silent script says nothing.
+// After a minute without a break, earlier breaks are forgotten. A break that is caused by the run's own output recurs
+// as soon as the output is replayed, and pings notice a dead connection within 30 s. Messages do not count as
+// progress, because an attach replays old ones.
 const WENT_WELL_MS = 60_000;
 
 export function createBreakCount(clock: Clock): BreakCount {

@@ -4,17 +4,18 @@ import type { ExecutionStore } from "../store/store.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 
 const LOOK_EVERY_MS = 3_000;
-// Routers that look at the same time share what there is in pieces of this size.
+// Routers that claim at the same time take batches of this size in turn.
 const BATCH = 50;
 
 /**
- * Takes up what no router has, now and whenever there is something. What a router accepts it runs by itself; this is
- * for what others gave back or left behind, and the net below a submission whose answer from the database was lost.
+ * Claims executions that no router owns, now and whenever the store reports some. A router runs what it accepts
+ * without claiming it; claims are for executions that other routers released or left behind. They also find
+ * submissions whose commit succeeded although the router never got the reply.
  */
 export type Claims = {
-  /** Dispatches all that is free, pending or started. */
+  /** Claims and dispatches every execution without a router, pending or started. */
   takeUp(): Promise<void>;
-  /** Takes no more; resolves when nothing is on its way. */
+  /** Claims nothing more; resolves when no claim is under way. */
   stop(): Promise<void>;
 };
 
@@ -50,7 +51,7 @@ export function startClaims(store: ExecutionStore, dispatcher: Dispatcher, clock
       else if (!dispatcher.has(executionId)) await store.release(executionId);
     }
   };
-  /** One look at a time; whoever asks during one is served by another after it. */
+  /** Runs one claim at a time. A request during a claim causes another claim after it. */
   const lookSoon = () => {
     if (stopped) return;
     again = looking !== undefined;

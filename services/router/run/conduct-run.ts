@@ -13,8 +13,8 @@ import { createRunningTime, noteRunningTime, type RunningTime } from "./running-
 import { type Stopwatch, startStopwatch } from "./stopwatch.ts";
 
 /**
- * Brings an execution to its end, from `prepare`, which finds its worker, to exactly one recorded ending. `prepare`
- * resolves to undefined when the execution may not start any more. `before`: of one that had started.
+ * Takes one execution to exactly one recorded ending. `prepare` gets its worker; it resolves to undefined when the
+ * execution may not start any more. `before` is given for an execution that another router had started.
  */
 export async function conductRun(
   { executionId, project, before }: { executionId: string; project: string; before?: Before },

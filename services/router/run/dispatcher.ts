@@ -2,14 +2,17 @@ import type { LostExecution } from "../store/store.ts";
 import type { RunParts } from "./open-run.ts";
 import { runExecution, takeOverExecution } from "./run-execution.ts";
 
-/** Owns the runs of this router: every unfinished execution that it has, has one. */
+/** Owns the runs of this router: one for each unfinished execution that the router owns. */
 export type Dispatcher = {
-  /** Starts the run of an execution that this router has claimed, unless it is on its way already. */
+  /** Starts the run of an execution that this router owns, unless it has one already. */
   dispatch(executionId: string, project: string): void;
-  /** The same for one that had started when its router went. */
+  /** Takes over the run of an execution whose router is gone. */
   takeOver(lost: LostExecution): void;
   has(executionId: string): boolean;
-  /** Starts nothing more, lets what runs end for `graceMs`, then ends it; resolves when all is recorded. */
+  /**
+   * Starts no more runs, gives those under way `graceMs` to end, then ends them. Resolves when every ending is
+   * recorded.
+   */
   drain(graceMs: number): Promise<void>;
 };
 
@@ -26,7 +29,7 @@ export function createDispatcher(parts: RunParts): Dispatcher {
     const done = work
       .catch(async (error: unknown) => {
         log.error({ err: error, executionId }, "execution could not be recorded");
-        // Whoever claims it, this router perhaps, finds what its worker still has.
+        // The router that claims the execution next attaches to the run that the worker still has.
         await store.release(executionId);
       })
       .catch((error: unknown) => log.error({ err: error, executionId }, "execution could not be given back"))

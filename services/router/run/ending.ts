@@ -7,10 +7,10 @@ import type { DocumentChannel, SanitizerSession } from "../peers/sanitizer.ts";
 import { Interrupted } from "./interruption.ts";
 import { cleanError } from "./redact-error.ts";
 
-/** The pieces of the documents that a run left behind, not yet clean. */
+/** Result, memory updates and error of a run, as the worker sent them: not yet redacted. */
 export type RunDocuments = ReadonlyMap<RunDocument_Kind, readonly Uint8Array[]>;
 
-/** The ending that the worker reports, with its documents cleaned. Rejects when they cannot be. */
+/** The ending that the worker reports, with its documents redacted. Rejects when they cannot be redacted. */
 export async function endingOfFinished(
   finished: RunFinished,
   documents: RunDocuments,
@@ -54,8 +54,8 @@ async function cleanedError(
 }
 
 /**
- * The ending of a run that broke off because of `cause`; `executionTimeMs` is null when the script never started. `hadStarted`: another router
- * had started it, so that no reason for which it cannot go on says that nothing of it ran.
+ * The ending of a run that broke off because of `cause`. `executionTimeMs` is null when the script never started.
+ * `hadStarted`: another router had started the script, so the ending must not say that nothing of it ran.
  */
 export function endingOfFailure(cause: unknown, executionTimeMs: number | null, hadStarted: boolean): Ending {
   if (cause instanceof Interrupted && cause.reason !== "handed_over") {
@@ -70,7 +70,7 @@ export function endingOfFailure(cause: unknown, executionTimeMs: number | null, 
     case "project_invalid":
     case "project_not_found":
       return failure("start_failed", error.message, executionTimeMs);
-    // Only a worker says this of a submission that the router had accepted.
+    // The router has accepted the submission, so only a worker can have refused it.
     case "invalid_request":
       return failure(
         "start_failed",

@@ -10,22 +10,23 @@ import { reachAgain } from "./reach-worker.ts";
 import type { Patience } from "./response-timer.ts";
 import { converse, type Opening, type Outcome, stopRun } from "./run-stream.ts";
 
-// The worker ends a run at its timeout; this is how much later the router no longer believes in the worker. A fork bomb in
-// gVisor, which has no shares of the processor for its processes, leaves a worker little to end it with: five seconds and more.
+// The worker ends a run at its timeout. After this much longer the router takes the worker for hung. A fork bomb in
+// gVisor, which gives the worker no share of the processor, delays that end by more than five seconds.
 const TIMEOUT_GRACE_MS = 10_000;
 const CONDEMN_TIMEOUT_MS = 2_000;
 const LOOK_AGAIN_MS = 100;
 const MAX_BREAKS_IN_ROW = 5;
 
 /**
- * Follows the run to its end, over as many connections as that takes, to its worker and to the sanitizer: the worker
- * repeats all that was said. Rejects when the worker or the sanitizer is lost for good, or the run is interrupted.
+ * Follows a run to its end. When the connection to the worker or to the sanitizer breaks, the router attaches again
+ * and the worker replays the output. Rejects when the worker or the sanitizer is lost for good, or the run is
+ * interrupted.
  */
 export async function runOnWorker(placement: Placement, run: LeasedRun, parts: RunParts): Promise<Outcome> {
   const { grant, opening: first } = placement;
   const { patience } = run;
   const stopTimer = boundRun(placement.timeoutMs, patience, run, parts);
-  // A start that never came to the worker may be said again.
+  // A start that never reached the worker is sent again.
   const orStart = placement.orStart ?? first;
   const attach = { kind: "attach", executionId: run.executionId, epoch: epochOf(first) } as const;
   const breaks = createBreakCount(parts.clock);
@@ -36,7 +37,7 @@ export async function runOnWorker(placement: Placement, run: LeasedRun, parts: R
       patience.listen();
       if (opening.kind === "attach") {
         run.output.rewind();
-        // A pause that broke off has stopped it; an open question will again.
+        // The pause that broke off has stopped the stopwatch. A question that is still open will stop it again.
         run.stopwatch.resume();
       }
       try {
@@ -46,7 +47,7 @@ export async function runOnWorker(placement: Placement, run: LeasedRun, parts: R
           opening = orStart;
           continue;
         }
-        // A worker that stood still has read a start that was sent earlier, after all.
+        // The worker read an earlier start late, after it had stood still.
         if (opening.kind === "start" && hasCode(error, "run_exists")) {
           opening = attach;
           continue;
@@ -65,7 +66,10 @@ export async function runOnWorker(placement: Placement, run: LeasedRun, parts: R
   }
 }
 
-/** Has the way again that broke. Rejects when it stays away, or has broken too often in a row. */
+/**
+ * Re-establishes the lost connection, to the worker or to the sanitizer. Rejects after 20 s, or after more than five
+ * breaks in a row.
+ */
 async function regain(
   cause: unknown,
   { workerAddress }: Grant,
@@ -74,7 +78,7 @@ async function regain(
   breaksInRow: number,
 ): Promise<void> {
   if (breaksInRow > MAX_BREAKS_IN_ROW) throw cause;
-  // Whether the worker is late is not to be judged while nobody listens to it.
+  // The worker cannot be late while the router does not listen to it.
   stopwatch.pause();
   if (isConnectionLost(cause)) {
     parts.workers.forget(workerAddress);
@@ -117,9 +121,9 @@ async function converseOnce(
     throw error;
   } finally {
     sanitizer.close();
-    // What is said again is counted again.
+    // Output that is replayed is redacted and counted again.
     const redactions = isLost ? [] : sanitizer.takeRedactions();
-    // Before the ending: whoever sees that finds these, too.
+    // Redactions are stored before the ending, so that a reader of the ending finds them.
     const store = () => parts.store.addRedactions(executionId, redactions);
     await run.patience
       .whileBusy(store)
@@ -127,7 +131,10 @@ async function converseOnce(
   }
 }
 
-/** Ends the run when the worker has not ended it long after its time; the returned function stops that. */
+/**
+ * Ends the run as worker_lost when the worker has not ended it after its timeout and the grace. The returned function
+ * cancels that.
+ */
 function boundRun(
   timeoutMs: number,
   patience: Patience,
@@ -146,13 +153,13 @@ function boundRun(
   });
 }
 
-/** Calls `onOver` when the patience has lasted this long; the returned function stops that. */
+/** Calls `onOver` when the router has waited this long for the worker. The returned function cancels that. */
 function armTimeout(limitMs: number, patience: Patience, clock: Clock, onOver: () => void): () => void {
   let cancel: () => void = () => undefined;
   const arm = () => {
     const leftMs = limitMs - patience.elapsedMs();
-    // A pause stops the patience, not this timer: it looks again when it fires too early. And a router that was stopped
-    // may be busy with what has come meanwhile, when all of its time seems to be over.
+    // A pause stops the response timer and not this clock timer, so a timer that fires early is armed again. A router
+    // that was stopped may still be processing messages that came in time.
     if (leftMs > 0 || patience.isBusy()) cancel = clock.after(Math.max(leftMs, LOOK_AGAIN_MS), arm);
     else onOver();
   };
@@ -164,7 +171,7 @@ function epochOf(opening: Opening): number {
   return opening.kind === "attach" ? opening.epoch : opening.script.epoch;
 }
 
-/** The worker's refusals of an attach, as what they mean for the execution. */
+/** The worker's refusal of an attach as the error of the execution. */
 function asWorkerError(error: unknown): unknown {
   if (!hasCode(error, "run_unknown") && !hasCode(error, "run_over")) return error;
   return new AirlockError("worker_lost", "The worker does not have the run any more.", { cause: error });

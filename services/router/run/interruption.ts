@@ -1,7 +1,10 @@
 import { AirlockError } from "#common/errors.ts";
 import type { EndReasonName } from "#common/execution-names.ts";
 
-/** Why a run is ended from outside the script; `handed_over`: it is not, another router goes on with it. */
+/**
+ * Why this router stops following a run. `handed_over`: the run goes on with another router; every other reason ends
+ * it.
+ */
 export type InterruptReason =
   | Extract<EndReasonName, "cancelled" | "llm_timeout" | "worker_lost">
   | "handed_over";
@@ -25,7 +28,7 @@ export function isHandedOver(error: unknown): boolean {
   return error instanceof Interrupted && error.reason === "handed_over";
 }
 
-/** One run's way to be interrupted: the first reason counts. */
+/** Interrupts one run. Only the first reason counts. */
 export type Interruption = {
   readonly signal: AbortSignal;
   interrupt(reason: InterruptReason, message: string): void;
@@ -46,7 +49,7 @@ export function createInterruption(): Interruption {
       abort.abort(error);
     },
     race: (work) => {
-      // When the interruption wins, the loser's rejection has nobody else to catch it.
+      // When the interruption wins, the rejection of `work` would be unhandled.
       work.catch(() => undefined);
       return Promise.race([interrupted.promise, work]);
     },

@@ -8,8 +8,8 @@ import { awaitStore } from "./await-store.ts";
 import type { Interruption } from "./interruption.ts";
 
 /**
- * Holds an execution while its agent thinks: shows the question, gives the slot back, and takes a slot again once the
- * answer is there. Resolves to the answer; interrupts the run when `llmTimeoutMs` pass without one.
+ * Pauses an execution until its agent responds: stores the llm request, parks the lease, and resumes it when the
+ * response is there. Resolves to the response; interrupts the run when `llmTimeoutMs` pass without one.
  */
 export async function awaitAnswer(
   question: LlmQuestion,
@@ -27,7 +27,7 @@ export async function awaitAnswer(
 ): Promise<string> {
   const { executionId, project, interruption } = run;
   const answered = Promise.withResolvers<string>();
-  // It may be rejected while nobody waits for it yet.
+  // The promise may reject before it is awaited.
   answered.promise.catch(() => undefined);
   const look = () => {
     awaitStore(() => store.getAnswer(executionId, question.id), interruption, clock).then(
@@ -43,7 +43,7 @@ export async function awaitAnswer(
     ),
   );
   let isPaused = true;
-  // The lease says why the worker is gone. The worker itself does not know when another project needed its memory.
+  // The reason comes from the lease, because the worker does not know that another project needed its memory.
   run.lease.lost.catch((error: unknown) => {
     const { message } = asAirlockError(error);
     const advice = "Part of the script may have run. Check for side effects, then submit it again.";
@@ -52,7 +52,8 @@ export async function awaitAnswer(
   try {
     const open = () => store.markAwaiting(executionId, question, run.executionTimeMs);
     const isNew = await awaitStore(open, interruption, clock);
-    // It was asked before the way to the worker broke, and may have its answer: no change will tell of that.
+    // The llm request was stored before the connection broke. Its response may be there already, and then no change
+    // event will come.
     if (isNew) log.info({ executionId, project, llmRequestId: question.id }, "execution asks");
     else look();
     await interruption.race(run.lease.park());

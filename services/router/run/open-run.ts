@@ -25,14 +25,20 @@ export type RunParts = {
   readonly workers: WorkerConnections;
   readonly clock: Clock;
   readonly log: Log;
-  /** Whether the next start goes on with what runs, although no other router is there; not unless said. */
+  /** Whether the next start of a single router takes over the runs of this one. False unless given. */
   readonly leavesRuns?: boolean | undefined;
 };
 
-/** How the router stops: first nothing new starts and pauses end, then what still runs is ended. */
+/**
+ * The two steps of a shutdown: `draining` starts nothing new and hands pauses over; `over` ends the runs that are
+ * left.
+ */
 export type Shutdown = { readonly draining: AbortSignal; readonly over: AbortSignal };
 
-/** One execution in this router's hands; whoever opens the lease and the route puts them here, to be closed at the end. */
+/**
+ * One execution that this router runs. Its lease and route are put here when they are opened, so that they are closed
+ * at its end.
+ */
 export type OpenRun = {
   readonly executionId: string;
   readonly project: string;
@@ -44,10 +50,13 @@ export type OpenRun = {
   route?: RouteSession | undefined;
 };
 
-/** Of an execution that had started when another router had it: its output, and how long it had run. */
+/** Stored output and running time of an execution that another router had started. */
 export type Before = OutputPiece & { readonly ranMs: number };
 
-/** Where an execution runs, and how its conversation begins; `orStart`: when the worker has never had the run. */
+/**
+ * Where an execution runs, and the first message to its worker. `orStart` is sent instead when the worker has never
+ * had the run.
+ */
 export type Placement = {
   readonly grant: Grant;
   readonly timeoutMs: number;

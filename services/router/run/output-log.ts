@@ -4,25 +4,26 @@ import { NO_OUTPUT, type OutputPiece, type Truncated } from "../execution.ts";
 import type { OutputChannel } from "../peers/sanitizer.ts";
 import type { ExecutionStore } from "../store/store.ts";
 
-// Whoever watches a long script sees its output this soon; a short one costs no write of its own.
+// Pollers see output of a long script after this time. A short script ends before, so that its output needs no write
+// of its own.
 const FLUSH_AFTER_MS = 100;
 
-/** The clean output of one execution on its way into the store. */
+/** Writes the redacted output of one execution to the store, in pieces. */
 export type OutputLog = {
   add(channel: OutputChannel, text: string): void;
-  /** Writes what is there; what could not be written is kept. */
+  /** Writes the pending output. Output that could not be written is kept for the next attempt. */
   flush(): Promise<void>;
-  /** What is added from now on begins again with what was there already, which is passed over. */
+  /** The worker replays its output from the start: as much as was added before is skipped. */
   rewind(): void;
-  /** So many bytes of this output are missing by now. */
+  /** The worker has cut so many bytes of this output in all. */
   noteCut(channel: OutputChannel, bytes: number): void;
-  /** How many bytes are missing, as far as is known. */
+  /** How many bytes of each output were cut, as last reported. */
   cut(): Truncated;
-  /** Stops writing and hands out what is not written, for the ending's own commit. */
+  /** Stops writing. Resolves to the output that is not written yet, which is stored in the commit of the ending. */
   close(): Promise<OutputPiece>;
 };
 
-/** `before`: what is stored already, with the position of the next piece. */
+/** `before`: the output that is stored already, with the position of the next piece. */
 export function openOutputLog(
   store: ExecutionStore,
   executionId: string,
@@ -33,7 +34,7 @@ export function openOutputLog(
   let stdout = "";
   let stderr = "";
   let position = before.position;
-  // In characters, by channel: how many there have been, and how many of the next ones have been there before.
+  // Characters by channel: `added` were added in all, and the next `skip` of them are replays.
   const added = { stdout: before.stdout.length, stderr: before.stderr.length };
   const repeated = { stdout: 0, stderr: 0 };
   const cut = { stdout: 0, stderr: 0 };
@@ -52,8 +53,8 @@ export function openOutputLog(
       await store.appendOutput(executionId, piece);
       position += 1;
     } catch (error) {
-      // It is tried again with what comes after it, at the latest with the ending. Under the same position, since it
-      // may be there: a connection can break between a commit and its answer.
+      // The piece is written again together with later output, at the latest with the ending. It keeps its position,
+      // since it may be there: a connection can break between a commit and its answer.
       stdout = piece.stdout + stdout;
       stderr = piece.stderr + stderr;
       onError(error);
@@ -62,7 +63,7 @@ export function openOutputLog(
   const flush = async () => {
     cancelTimer?.();
     cancelTimer = undefined;
-    // One at a time, so that a piece that failed is not overtaken.
+    // Writes go one at a time, so that no later piece overtakes one that failed.
     writing = writing.then(write);
     await writing;
   };
@@ -85,7 +86,7 @@ export function openOutputLog(
     },
     noteCut(channel, bytes) {
       const name = nameOf(channel);
-      // A worker that repeats what the script said counts anew.
+      // A worker that replays the output counts from 0 again.
       cut[name] = Math.max(cut[name], bytes);
     },
     cut: () => ({ ...cut }),

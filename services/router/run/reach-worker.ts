@@ -5,7 +5,10 @@ import type { RunParts } from "./open-run.ts";
 // A worker keeps a run without a caller for a minute. The lease says at once when the worker is dead.
 const REACH_AGAIN_MS = 20_000;
 
-/** Resolves when the worker can be reached, which may take a while after a fault in the network. Rejects when it is lost. */
+/**
+ * Resolves when the worker can be reached, which may take a while after a fault in the network. Rejects when it is
+ * lost.
+ */
 export async function reachAgain(
   address: string,
   lease: LeaseSession,

@@ -11,9 +11,9 @@ const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 5_000;
 
 /**
- * Records how an execution ended, and does not give up at once. A store that is away is waited for, until `over`. One
- * that is full or locked may take a small row where it did not take the output; when nothing could be recorded for
- * about half a minute, this rejects. Resolves to what was recorded; to undefined when it has ended already, or is another router's by now.
+ * Records the ending of an execution. While the store is away, this waits until `over`. When the store refuses (a
+ * full disk, a lock), the last attempts leave the output out; after about half a minute of refusals this rejects.
+ * Resolves to the recorded ending, or to undefined when the execution has ended already or belongs to another router.
  */
 export async function recordEnding(
   store: ExecutionStore,
@@ -40,7 +40,9 @@ export async function recordEnding(
   return await retry(record, { mayRetry, delayMs: doubling(FIRST_DELAY_MS, LONGEST_DELAY_MS), clock });
 }
 
-/** What is left of an ending whose output could not be stored: never a success, and it says what is missing. */
+/**
+ * The ending without its output, as output_withheld: an execution whose output is missing never counts as completed.
+ */
 function withoutOutput(ending: Ending, last: OutputPiece): Ending {
   const truncated = {
     stdout: ending.truncated.stdout + Buffer.byteLength(last.stdout),

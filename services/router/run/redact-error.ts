@@ -1,12 +1,13 @@
 import { SanitizeChannel } from "#proto/sanitizer.ts";
 import type { SanitizerSession } from "../peers/sanitizer.ts";
 
-/** The line that the worker leaves where it took the middle out of a long error. */
+/** The line that the worker writes where it cut the middle out of a long error. */
 const CUT = /\n… (\d+) bytes cut …\n/;
 
 /**
- * The error as it may leave. On both sides of a cut may stand a part of a secret, which nobody would find: before it the
- * sanitizer takes away what could be the beginning of one, after it the text goes on with the next whole line.
+ * The redacted error. A cut may leave a part of a secret on either side, which no needle would match. So the
+ * sanitizer drops from the text before the cut what could be the beginning of a secret, and the text after the cut
+ * continues with its next whole line.
  */
 export async function cleanError(
   text: string,
@@ -21,6 +22,6 @@ export async function cleanError(
   const lost = Buffer.byteLength(rest) - Buffer.byteLength(tail);
   const { text: clean, droppedBytes } = await sanitizer.cleanCut(SanitizeChannel.ERROR, head);
   const notice = `${clean}\n… ${Number(found[1]) + droppedBytes + lost} bytes cut …`;
-  // A script may have written such a line, too: what follows is looked at in the same way.
+  // A script may have printed such a line itself, so the rest is treated in the same way.
   return tail === "" ? notice : `${notice}\n${await cleanError(tail, sanitizer)}`;
 }

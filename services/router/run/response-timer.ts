@@ -1,13 +1,13 @@
 import type { Stopwatch } from "./stopwatch.ts";
 
 /**
- * How long the router has waited for a worker to say more, as the stopwatch counts: a worker is not late while the router
- * itself is busy with what it has said, and does not listen.
+ * How long the router has waited for the next message of a worker, pauses left out. Time that the router spends
+ * processing messages does not count against the worker.
  */
 export type Patience = {
   elapsedMs(): number;
   isBusy(): boolean;
-  /** The router listens, whatever it was busy with in a conversation that broke. */
+  /** The router waits for messages again, after a stream has broken. */
   listen(): void;
   /** Does not count the time of `work`, after which the router listens again. */
   whileBusy<Value>(work: () => Promise<Value>): Promise<Value>;

@@ -16,15 +16,15 @@ import { longestBeginningMs } from "./running-time.ts";
 import { scriptToStart } from "./script-to-start.ts";
 
 const LEASE_RETRY_MS = 500;
-// A worker that dies in the moment it is granted is nobody's fault once, and a broken project in the long run.
+// One worker that dies as it is granted is bad luck; ten in a row mean that the project is broken.
 const MAX_LOST_GRANTS = 10;
-// A router that stood still for longer may be missed: another may have the execution, and have ended it by now.
+// After a longer standstill another router may have taken the execution over and even ended it.
 const LATE_START_MS = 10_000;
 
 /**
- * Brings one pending execution to its end: waits for a worker, runs the script there, and records exactly one ending.
- * In a shutdown a pending execution is given back, for another router or the next start; so is a running one where
- * there are other routers, and else it ends as worker_lost.
+ * Takes one pending execution to its ending: waits for a worker, runs the script there, and records exactly one
+ * ending. In a shutdown a pending execution is released for another router or the next start. A running one is
+ * released where other routers exist, and ends as worker_lost where none does.
  */
 export async function runExecution(
   executionId: string,
@@ -58,8 +58,8 @@ export async function runExecution(
 }
 
 /**
- * Takes over an execution whose router went while it ran, and brings it to its end: what its worker still has goes on,
- * and what never came to its worker is started there. Else it ends as worker_lost.
+ * Takes over an execution whose router is gone, and takes it to its ending. A run that the worker still has goes on;
+ * a start that never reached the worker is sent again. Otherwise the execution ends as worker_lost.
  */
 export async function takeOverExecution(
   lost: LostExecution,
@@ -72,23 +72,26 @@ export async function takeOverExecution(
     if (!grant) throw lostInRestart();
     return await takeUp(run, lost, grant, parts).catch((error: unknown) => {
       const worker = parts.workers.to(grant.workerAddress);
-      // What runs there unheard would share its slot with the next one.
+      // A run that no router follows would share its slot with the next run.
       if (!isHandedOver(error)) stopRun(worker, { executionId, epoch, workerId: grant.workerId });
       throw error;
     });
   });
 }
 
-/** Has the worker again, and all that a run needs besides, as soon as it can be had: the worker keeps the run for a while only. */
+/**
+ * Gets the lease of the worker, the sanitizer and the route again, in parallel because the worker keeps the run for a
+ * limited time.
+ */
 async function takeUp(run: OpenRun, lost: LostExecution, grant: Grant, parts: RunParts): Promise<Placement> {
   const { executionId, timeoutMs, epoch } = lost;
   const worker = await regainWorker(lost, grant, parts, run.interruption);
   run.lease = worker.lease;
   const itsGrant = { ...grant, workerAddress: worker.address };
-  // One that stays away is met by what the script says, which is withheld.
+  // If the sanitizer does not come back, the run's output is withheld later, so a failed wait is ignored here.
   const sanitizer = awaitSanitizer(parts.sanitizer).catch(() => undefined);
   if (grant.network) {
-    // Without its route the script goes on, and its connections fail.
+    // Without a route the script goes on, and its connections fail.
     run.route = await routeOf(run, worker.lease, itsGrant, parts).catch(unlessInterrupted);
   }
   await run.interruption.race(sanitizer);
@@ -117,7 +120,7 @@ async function soFar(
   return { stdout: execution?.stdout ?? "", stderr: execution?.stderr ?? "", ranMs };
 }
 
-/** Gives up when the worker is lost for which the route would be. */
+/** Opens the run's route through the egress service. Rejects when the worker of the lease is lost. */
 async function routeOf(
   { interruption, executionId, project }: OpenRun,
   lease: LeaseSession,
@@ -131,7 +134,7 @@ async function routeOf(
     return await interruption.race(Promise.race([opened, lease.lost]));
   } catch (error) {
     over.abort();
-    // When it was the lease that failed, nobody else hears of this.
+    // When the lease failed first, this rejection would be unhandled.
     opened.catch(() => undefined);
     throw error;
   }
@@ -141,7 +144,9 @@ function unlessInterrupted(error: unknown): undefined {
   if (error instanceof Interrupted) throw error;
 }
 
-/** Puts the lease of a worker into `run`, and the route from there if the project reaches the network. */
+/**
+ * Acquires a worker, and a route if the project has a network. Both are put into `run`, which closes them at its end.
+ */
 async function waitForWorker(run: OpenRun, parts: RunParts): Promise<LeaseGranted> {
   const { executionId, project, interruption } = run;
   const { poolManager, workers, sanitizer, storage, clock } = parts;
@@ -151,19 +156,19 @@ async function waitForWorker(run: OpenRun, parts: RunParts): Promise<LeaseGrante
     run.lease = lease;
     try {
       const granted = await interruption.race(lease.granted());
-      // The disk may have filled while it stood in the queue; the worker is for others then.
+      // The disk may have filled while the execution waited. The worker then goes to another execution.
       if (!storage.mayStart(project)) throw new AirlockError("unavailable", "There is no room to start it.");
-      // A worker that died a moment ago may be granted still; as long as nothing runs there, another will do.
+      // The pool-manager may grant a worker that has just died. Nothing runs there yet, so another worker will do.
       await interruption.race(workers.reach(granted.workerAddress));
       await interruption.race(awaitSanitizer(sanitizer));
       run.route = granted.network ? await routeOf(run, lease, granted, parts) : undefined;
-      // Its address may be another's by now, of one that is being started.
+      // The address may belong to a newly started worker by now; the lease knows.
       lease.check();
       return granted;
     } catch (error) {
       run.route?.close();
       lease.release();
-      // Nothing has run yet, so asking again is safe; a pool-manager that restarts is waited for.
+      // Nothing has run yet, so asking again is safe, also while the pool-manager restarts.
       if (hasCode(error, "worker_lost") || hasCode(error, "deadline_exceeded")) lostGrants++;
       else if (!hasCode(error, "unavailable")) throw error;
       if (lostGrants === MAX_LOST_GRANTS) throw error;
@@ -172,7 +177,10 @@ async function waitForWorker(run: OpenRun, parts: RunParts): Promise<LeaseGrante
   }
 }
 
-/** The worker on which the execution runs already; a pool-manager that restarts is waited for, and a worker that stands still. */
+/**
+ * A new lease of the worker that runs the execution. Waits while the pool-manager restarts or the worker stands
+ * still.
+ */
 async function regainWorker(
   { executionId, project }: Claim,
   { workerId }: Grant,

@@ -48,7 +48,7 @@ export type Conversation = {
   readonly log: Log;
 };
 
-/** How a conversation begins: with a script, or with a run that the worker has. */
+/** The first message to the worker: start a script, or attach to a run that the worker has. */
 export type Opening =
   | {
       readonly kind: "start";
@@ -58,23 +58,23 @@ export type Opening =
     }
   | { readonly kind: "attach"; readonly executionId: string; readonly epoch: number };
 
-/** What a run came to, and what is still to be said to its worker. */
+/** The ending of a run, and the two ways to leave its worker. */
 export type Outcome = {
   readonly ending: Ending;
-  /** It is recorded: the worker may forget the run. */
+  /** The ending is recorded: tells the worker to forget the run. */
   recorded(): void;
-  /** It is not recorded: the worker keeps the run for whoever takes the execution over. */
+  /** The ending is not recorded: the worker keeps the run for a router that takes the execution over. */
   leave(): void;
 };
 
-// A worker that is told to stop a run says within milliseconds how much of its output is missing.
+// A worker that stops a run reports within milliseconds how much of the output was cut.
 const STOP_TIMEOUT_MS = 2_000;
 
 type WorkerStream = ClientDuplex<RunResponse, RunRequest>;
 
 /**
- * Runs a script on a leased worker, or takes up a run there, and follows it to its end; everything that the script says
- * goes through the sanitizer. Rejects when the worker, the sanitizer or the lease is lost, or the run is interrupted.
+ * Starts a script on a leased worker, or attaches to a run there, and follows it to its end. All output goes through
+ * the sanitizer. Rejects when the worker, the sanitizer or the lease is lost, or the run is interrupted.
  */
 export async function converse(opening: Opening, run: Conversation): Promise<Outcome> {
   const { sanitizer } = run;
@@ -82,7 +82,7 @@ export async function converse(opening: Opening, run: Conversation): Promise<Out
   const ends = createOutputEnds(sanitizer, run.patience);
   const broken = Promise.withResolvers<never>();
   broken.promise.catch(() => undefined);
-  // A pause must not outlive its conversation: the next one asks the same question again.
+  // A pause ends with its stream, because the next stream repeats the same llm request.
   const interruption = {
     ...run.interruption,
     race: <T>(work: Promise<T>) => run.interruption.race(Promise.race([work, broken.promise])),
@@ -110,7 +110,7 @@ export async function converse(opening: Opening, run: Conversation): Promise<Out
     }
     stream.send({ message: { $case: "stop", value: {} } }).catch(() => undefined);
     stream.close();
-    // What was printed before the break is worth having; a secret that was being written is not.
+    // Output before the break is kept. An unfinished match at its end is dropped, because it may be a part of a secret.
     const last = isInterrupted(error) ? await within(STOP_TIMEOUT_MS, followed, run.clock) : undefined;
     const dropped = await ends.end(() => true).catch(() => NOTHING_CUT);
     noteCut(run.output, last?.finished.truncated, dropped);
@@ -118,14 +118,14 @@ export async function converse(opening: Opening, run: Conversation): Promise<Out
   }
 }
 
-/** Ends a run that nobody follows at the moment, so that its slot is free when the lease is. */
+/** Tells a worker to end a run that this router does not follow, so that its slot is free when the lease is. */
 export function stopRun(worker: WorkerServiceClient, run: RunAttach): void {
   const stream: WorkerStream = clientDuplex(worker.run(), "worker");
   const say = async () => {
     await stream.send({ message: { $case: "attach", value: run } });
     await stream.send({ message: { $case: "stop", value: {} } });
   };
-  // A worker that does not hear it ends the run when nobody has come for a while.
+  // A worker that misses this message ends the run after a while without a router.
   say().catch(() => undefined);
   stream.close();
 }
@@ -183,8 +183,9 @@ async function follow(
         break;
       }
       case "llmRequest":
-        // The worker is heard on while the agent thinks: it may be lost in the meantime. And it asks the next question when
-        // somebody else's answer to this one has come first; then this one is open here for a moment more.
+        // The router listens to the worker during the pause, because it may be lost meanwhile. The worker also sends
+        // its next llm request when a response reached it through another router first; this pause then ends a moment
+        // later.
         paused = paused.then(() =>
           pause(event.value, response?.executionTimeMs ?? 0, stream, executionId, run),
         );

@@ -5,14 +5,14 @@ import type { Patience } from "./response-timer.ts";
 import type { Stopwatch } from "./stopwatch.ts";
 
 const NOTE_INTERVAL_MS = 1_000;
-// In characters. Of a larger request the worker takes the script's time from the moment in which the script has all of it.
+// In characters. The time of a script with a larger request begins when the script has received all of it.
 const LARGE_REQUEST = 64 * 1024;
-/** The longest time that the worker leaves out then. */
+/** The longest time that the worker leaves out for that. */
 const LONGEST_BEGINNING_MS = 5_000;
 
 /**
- * How long a script has run: what its worker said at the last pause, and how long the router has listened to the worker since.
- * The worker's count at the end is exact, and never less than this one, because what is shown must not go down.
+ * How long a script has run: the worker's count at the last pause, plus the time that the router has listened since.
+ * The shown time must not go down, so this count stays below the worker's exact count at the end.
  */
 export type RunningTime = {
   elapsedMs(): number;
@@ -20,7 +20,7 @@ export type RunningTime = {
   correct(elapsedMs: number): void;
 };
 
-/** `beforeMs`: how long it had run when another router had it. `uncountedMs`: how much later than now the script may begin. */
+/** `beforeMs`: the running time under earlier routers. `uncountedMs`: how much later than now the script may begin. */
 export function createRunningTime(
   patience: Pick<Patience, "elapsedMs">,
   beforeMs: number,
@@ -37,7 +37,7 @@ export function createRunningTime(
   };
 }
 
-/** How much later than now a script may begin that is started with this request. */
+/** How much later than its start message a script may begin, in milliseconds. */
 export function longestBeginningMs({ code, memoryJson }: Pick<Submission, "code" | "memoryJson">): number {
   return code.length + memoryJson.length > LARGE_REQUEST ? LONGEST_BEGINNING_MS : 0;
 }
@@ -60,7 +60,7 @@ export function noteRunningTime(
   };
   const note = () => {
     if (!stopwatch.isRunning()) return again();
-    // A store that is away misses a second; the next one has all of them.
+    // A write that fails is made up by the next one, because each stores the whole time.
     store.noteRunningTime(executionId, time.elapsedMs()).then(again, again);
   };
   again();

@@ -1,27 +1,31 @@
 import { AirlockError } from "#common/errors.ts";
 
 const MIB = 1024 * 1024;
-// Room on a scarce disk with which a pending execution starts: of a project that has its share, and of others.
+// Free bytes that a pending execution needs to start on a scarce disk: for a project that stores its share or more,
+// and for the others.
 const START_ROOM = 128 * MIB;
 const LEAST_START_ROOM = 32 * MIB;
-// So much is free after a removal, so that not each submission needs one; of the whole deployment, the last twentieth is
-// for projects that store less than their share.
+// A removal frees this part of the bound, so that not every submission needs a removal. The last twentieth of the
+// total is kept for projects that store less than their share.
 const KEPT_FREE = 0.05;
 
-/** Bytes that each project stores. */
+/** Stored bytes by project. */
 export type Usage = ReadonlyMap<string, number>;
 
-/** In bytes. `project` is undefined when the project's own limit is not known. */
+/** Bounds in bytes. `project` is undefined when the project's own limit is not known. */
 export type StorageLimits = {
   readonly project: number | undefined;
   readonly total: number;
-  /** Set where the total is less than AIRLOCK_DISK_MB because the disk has room for no more: what it has free, and keeps free. */
+  /**
+   * Given when the disk has less room than AIRLOCK_DISK_MB, which lowers the total: its free bytes, and how many stay
+   * free.
+   */
   readonly disk?: { readonly freeBytes: number; readonly keptFreeBytes: number };
 };
 
 /**
- * A bound that would be exceeded, and how many bytes have to go: `bytes` so that there is room for a while, `leastBytes` so
- * that the bound is kept at all.
+ * A bound that would be exceeded, and how many bytes have to be removed: `leastBytes` to keep the bound, `bytes` to
+ * leave room for the next submissions too.
  */
 export type Excess = {
   readonly bound: "project" | "total";
@@ -30,9 +34,9 @@ export type Excess = {
 };
 
 /**
- * What has to go before `project` may store `bytes` more; undefined: nothing. A project that has its share of the whole
- * or more (the total divided by the projects that store something) meets the total bound a twentieth earlier than others, so
- * that a flood leaves room for them.
+ * How much has to be removed before `project` may store `bytes` more; undefined when nothing has to. A project that
+ * stores its share of the total or more (the total divided by the projects that store anything) meets the bound a
+ * twentieth earlier, so that a flood leaves room for the others.
  */
 export function excessOf(
   usage: Usage,
@@ -52,18 +56,18 @@ export function excessOf(
   return { bound: "total", bytes: total - limits.total * (1 - 2 * KEPT_FREE), leastBytes: total - open };
 }
 
-/** What decides whether a pending execution may start, in bytes. */
+/** The figures that decide whether a pending execution may start, in bytes. */
 export type StartBounds = {
-  /** What has started and not ended stores, by project. */
+  /** Bytes that started and unfinished executions store, by project. */
   readonly started: Usage;
   readonly stored: Usage;
   readonly limits: StorageLimits;
 };
 
 /**
- * Whether a pending execution of `project` may start: not while what the project has under way stores more than the project
- * may, and not on a disk that has little room left, where scripts under way may still write. A project that has its share
- * of what is under way stops earlier than others.
+ * Whether a pending execution of `project` may start. It may not while the project's started executions store more
+ * than its limit, nor while the disk has little room, because started scripts may still write. A project whose
+ * started executions store its share or more has to wait earlier.
  */
 export function mayStart(project: string, { started, stored, limits }: StartBounds): boolean {
   const own = started.get(project) ?? 0;
@@ -72,19 +76,19 @@ export function mayStart(project: string, { started, stored, limits }: StartBoun
   const hasShare = own > 0 && own >= all / started.size;
   if (!limits.disk) return all <= limits.total || !hasShare;
   const room = limits.total - bytesOf(stored);
-  // With nothing under way nothing will end either; what waits may use a part of what is kept free.
+  // Without any started execution none will end and free room, so a pending one may use a part of what is kept free.
   if (all === 0) return room > -LEAST_START_ROOM;
   return room > (hasShare ? START_ROOM : LEAST_START_ROOM);
 }
 
-/** What all of them store together. */
+/** The sum over all projects. */
 export function bytesOf(usage: Usage): number {
   let sum = 0;
   for (const bytes of usage.values()) sum += bytes;
   return sum;
 }
 
-/** The project that stores most, which gives way when all together store too much; undefined: there is none but `except`. */
+/** The project that stores most, whose executions are removed first; undefined when every project is in `except`. */
 export function largestOf(usage: Usage, except: ReadonlySet<string>): string | undefined {
   let largest: string | undefined;
   for (const [project, bytes] of usage) {
@@ -93,7 +97,7 @@ export function largestOf(usage: Usage, except: ReadonlySet<string>): string | u
   return largest;
 }
 
-/** The refusal of `bytes` more, when nothing that has ended is left to be forgotten. */
+/** The refusal of a submission of `bytes` when no ended execution is left to be removed. */
 export function storageFull(
   { bound }: Excess,
   project: string,
@@ -129,7 +133,7 @@ function diskTooFull(
   );
 }
 
-/** The refusal of a request that does not fit even where nothing is stored. */
+/** The refusal of a request that is larger than the whole bound. */
 export function neverFits(bytes: number, limitBytes: number): AirlockError {
   return new AirlockError(
     "payload_too_large",

@@ -16,35 +16,38 @@ import {
 } from "./storage-bounds.ts";
 
 const LOOK_EVERY_MS = 1_000;
-// Older than this, the count is read before it decides anything: the database was away.
+// A count that is older than this is read again before it decides anything, because the database was away.
 const FRESH_MS = 5_000;
-// Small enough that a removal never holds up a submission.
+// Rows of one removal; few enough that a submission never waits long for it.
 const BATCH = 100;
-// Taken from the project that stores most before it is seen again which one that is.
+// Bytes that are removed from the largest project before the largest project is determined again.
 const STEP_BYTES = 64 * 1024 * 1024;
 const BUSY_WAIT_MS = 50;
-// No project file allows a lower limit: what stores less needs no look at the file.
+// The lowest limit that a project file may have, so a project that stores less needs no look at its file.
 const LOWEST_LIMIT_BYTES = 16 * 1024 * 1024;
 
-/** Keeps what executions store within the bounds: of each project, and of all together. */
+/**
+ * Keeps the stored bytes within the bounds of each project and of the deployment, by removing the oldest ended
+ * executions.
+ */
 export type Storage = {
   /**
-   * Reserves room for a submission of so many bytes, forgetting the oldest ended executions if it must. Rejects with
-   * `storage_full` when none is left to forget, with `payload_too_large` when it would never fit.
+   * Reserves room for a submission of so many bytes, and removes the oldest ended executions if it must. Rejects with
+   * `storage_full` when none is left to remove, and with `payload_too_large` when the submission would never fit.
    */
   reserve(project: string, limitBytes: number | undefined, bytes: number): Promise<Reservation>;
   /** Whether a pending execution of the project may start now. */
   mayStart(project: string): boolean;
-  /** Resolves when it may, or `signal` aborts. */
+  /** Resolves when a pending execution of the project may start, or when `signal` aborts. */
   awaitStart(project: string, signal: AbortSignal): Promise<void>;
   stop(): Promise<void>;
 };
 
-/** Room for one submission, which counts until the database counts it. */
+/** Room for one submission; it counts as stored until the database counts it. */
 export type Reservation = {
   /** The submission is stored. */
   used(): void;
-  /** It is not, and never will be. */
+  /** The submission was not stored and will not be. */
   giveBack(): void;
 };
 
@@ -53,7 +56,7 @@ type Reserved = { readonly project: string; readonly bytes: number; isUsed: bool
 export function startStorage(parts: {
   readonly store: ExecutionStore;
   readonly projects: ProjectDirectory;
-  /** What all projects may store together, in bytes. */
+  /** The most that all projects may store together, in bytes. */
   readonly totalBytes: number;
   readonly registry: Registry;
   readonly clock: Clock;
@@ -62,11 +65,11 @@ export function startStorage(parts: {
   const { store, projects, totalBytes, clock, log } = parts;
   const metrics = createStorageMetrics(parts.registry, () => stored);
   const reserved = new Set<Reserved>();
-  // As the database counted it last, and the same with what is reserved.
+  // Bytes by project: as the database counted them last, and with the reservations added.
   let stored = new Map<string, number>();
   let usage = new Map<string, number>();
   let started = new Map<string, number>();
-  // What can be forgotten, and the limits of projects that had much under way at the last look.
+  // Bytes of ended executions, and the limits of projects whose started executions stored much at the last count.
   let endedBytes = 0;
   const projectLimits = new Map<string, number>();
   const waitingToStart = new Set<{ readonly project: string; readonly start: () => void }>();
@@ -109,25 +112,28 @@ export function startStorage(parts: {
     return reading;
   };
 
-  /** What the database has of a project: what it counted last, and what was stored since. */
+  /** Stored bytes of a project: the last count of the database, and what was stored since. */
   const storedNow = (project: string) => {
     const since = [...reserved].filter((each) => each.isUsed && each.project === project);
     return since.reduce((sum, { bytes }) => sum + bytes, stored.get(project) ?? 0);
   };
 
-  /** Whether a project stores, with what is reserved, no more than the total divided by the projects that store something. */
+  /**
+   * Whether a project stores, with what is reserved, no more than the total divided by the projects that store
+   * something.
+   */
   const isWithinShare = (project: string) =>
     (usage.get(project) ?? 0) * Math.max(1, usage.size) <= total.total;
 
-  /** Forgets some executions; resolves to false when none is left whose end would help. */
+  /** Removes some ended executions. Resolves to false when no removal would help. */
   const removeSome = async ({ bound, bytes, leastBytes }: Excess, project: string): Promise<boolean> => {
-    // What others have is not forgotten for nothing.
+    // Executions of other projects are not removed when that would not make enough room.
     if (bound === "total" && endedBytes < leastBytes) return false;
     const spent = new Set<string>();
     for (;;) {
       const from = bound === "project" ? project : largestOf(stored, spent);
       if (from === undefined || spent.has(from)) return false;
-      // What projects within their share have ended makes no room for one that is beyond its own.
+      // A project beyond its share gets no room from a project within its share.
       if (bound === "total" && from !== project && isWithinShare(from) && !isWithinShare(project))
         return false;
       const share = bound === "project" ? bytes : Math.min(bytes, STEP_BYTES);
@@ -142,7 +148,7 @@ export function startStorage(parts: {
         metrics.removed(from, removed);
         log.info({ project: from, removed, bound }, "ended executions forgotten to make room");
       }
-      // One that began before the removal knows nothing of it.
+      // A count that began before the removal does not include it.
       await reading?.catch(() => undefined);
       await read();
       return true;
@@ -150,7 +156,7 @@ export function startStorage(parts: {
   };
   const pause = (ms: number) => new Promise<void>((resolve) => clock.after(ms, resolve));
 
-  /** The same, one at a time: whoever comes meanwhile looks again after it. */
+  /** Runs one removal at a time. A submission that comes meanwhile checks the bounds again after it. */
   const remove = async (excess: Excess, project: string): Promise<boolean> => {
     if (removing) {
       await removing.catch(() => undefined);
@@ -160,14 +166,14 @@ export function startStorage(parts: {
       removing = undefined;
     });
     const helped = await removing;
-    // SQLite removes at one stretch; what else this process does comes in between.
+    // SQLite removes a batch without a break, so other work of this process gets a turn between batches.
     await new Promise<void>((resolve) => setImmediate(resolve));
     return helped;
   };
 
   const limitsOf = async (project: string, bytes: number): Promise<StorageLimits> => {
     if (bytes < LOWEST_LIMIT_BYTES) return { project: undefined, ...total };
-    // A project whose file is gone, or that nobody can be asked for, is bounded by the total.
+    // A project whose file is gone, or that the pool-manager cannot be asked for, has only the total bound.
     const known = await projects.get(project).catch(() => undefined);
     return { project: known?.limits?.storedBytes, ...total };
   };
@@ -175,7 +181,7 @@ export function startStorage(parts: {
   const mayStartNow = (project: string) =>
     mayStart(project, { started, stored, limits: { project: projectLimits.get(project), ...total } });
 
-  /** What executions wrote since they were let in. */
+  /** Counts the stored bytes again, because executions write after they were accepted. */
   const look = async () => {
     try {
       await read();

@@ -6,7 +6,9 @@ import type { Log } from "#common/service/log.ts";
 import type { DatabaseConfig } from "./config.ts";
 import type { ExecutionStore } from "./store.ts";
 
-/** Opens the configured store for the router `owner`, an id that no other router has. Rejects when it cannot be used. */
+/**
+ * Opens the configured store for the router `owner`, an id that no other router has. Rejects when it cannot be used.
+ */
 export async function openStore(
   database: DatabaseConfig,
   owner: string,

@@ -35,7 +35,10 @@ export type Reading = {
   readonly execution: Execution;
   /** How many bytes of its output are left out. */
   readonly skippedBytes: number;
-  /** The long texts, each from its beginning, as they were when `execution` was read; fewer if it is forgotten meanwhile. */
+  /**
+   * The long texts, each from its beginning, as they were when `execution` was read; fewer if it is forgotten
+   * meanwhile.
+   */
   pieces(): AsyncIterable<TextPiece>;
 };
 

@@ -36,8 +36,9 @@ export const REDACTIONS = `COALESCE((SELECT octet_length(counts) FROM redaction_
 export const BESIDE = `${outputBytes()} + ${REDACTIONS}`;
 
 /**
- * SQL, for both databases, of the bytes that an execution takes once a statement has set the columns of `next` to these
- * parameters. In the databases octet_length reads no value, only its length. `beside`: SQL of the bytes in other tables.
+ * SQL, for both databases, of the bytes that an execution takes once a statement has set the columns of `next` to
+ * these parameters. In the databases octet_length reads no value, only its length. `beside`: SQL of the bytes in
+ * other tables.
  */
 export function storedBytes(
   next: Partial<Record<(typeof COLUMNS)[number], string>> = {},

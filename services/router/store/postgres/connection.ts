@@ -15,7 +15,8 @@ const STATEMENT_TIMEOUT_MS = 10_000;
 // The server gives up first; this is for one that cannot be heard any more.
 const ANSWER_TIMEOUT_MS = 12_000;
 const LOCK_TIMEOUT_MS = 5_000;
-// Less than the gateway gives a submission. Statements take milliseconds: this is a queue of thousands, or a server that hangs.
+// Less than the gateway gives a submission. Statements take milliseconds: this is a queue of thousands, or a server
+// that hangs.
 const TURN_TIMEOUT_MS = 10_000;
 const INT8 = 20;
 const BYTEA = 17;
@@ -71,9 +72,9 @@ export async function readClientConfig({ address, url }: PostgresConfig): Promis
 }
 
 /**
- * A pool of at most `max` connections, which are opened when they are needed. A statement first waits for its turn: to the
- * driver the wait for a connection of its pool and the wait for the server are one, and only the second says that the
- * server is away. `circuit` spares callers that wait.
+ * A pool of at most `max` connections, which are opened when they are needed. A statement first waits for its turn:
+ * to the driver the wait for a connection of its pool and the wait for the server are one, and only the second says
+ * that the server is away. `circuit` spares callers that wait.
  */
 export function openPool(
   client: ClientConfig,

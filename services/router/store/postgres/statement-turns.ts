@@ -1,7 +1,9 @@
 import { AirlockError } from "#common/errors.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 
-/** Lets so many statements be under way at a time as there are connections; the others wait, first come, first served. */
+/**
+ * Lets so many statements be under way at a time as there are connections; the others wait, first come, first served.
+ */
 export type StatementTurns = {
   /** Settles as `work` does. Rejects with `unavailable` when its turn has not come in time; then it never runs. */
   run<T>(work: () => Promise<T>, isUrgent?: boolean): Promise<T>;

@@ -29,8 +29,8 @@ const REPLACE_PIECE = `ON CONFLICT (execution_id, position)
     AND length(execution_output.stderr) <= length(excluded.stderr)`;
 
 /**
- * Of racing submissions with one key the key's row lets one in; the others wait here for its commit and add nothing. Where
- * there is no room, the key stays free.
+ * Of racing submissions with one key the key's row lets one in; the others wait here for its commit and add nothing.
+ * Where there is no room, the key stays free.
  */
 export const INSERT: Statement = {
   name: "insert",

@@ -6,7 +6,10 @@ type SizedRow = { readonly execution_id: string; readonly stored_bytes: number }
 
 type Deletions = Pick<ExecutionStore, "deleteEndedBefore" | "deleteOldestEnded" | "countStoredBytes">;
 
-/** What the SQLite store forgets, and the count of what it holds. A deletion blocks this process, so each is bounded in bytes. */
+/**
+ * What the SQLite store forgets, and the count of what it holds. A deletion blocks this process, so each is bounded
+ * in bytes.
+ */
 export function createSqliteDeletions(
   sql: ReturnType<typeof prepareStatements>,
   inTransaction: <T>(work: () => T) => T,

@@ -26,13 +26,14 @@ type RowWithTexts = { readonly execution_id: string; readonly apart_bytes: numbe
 export type InRow<Field extends string> = Readonly<Record<Field, string>> & { readonly apartBytes: number };
 
 /**
- * The long texts of executions, in pieces beside their rows. SQLite writes a whole row anew for each change of it, and
- * reads past long columns to those behind them; and a text of fifteen megabytes in one statement holds the process up for a
- * tenth of a second. Pieces are written, in turns with other work, before the row that they belong to tells of them.
+ * The long texts of executions, in pieces beside their rows. SQLite writes a whole row anew for each change of it,
+ * and reads past long columns to those behind them; and a text of fifteen megabytes in one statement holds the
+ * process up for a tenth of a second. Pieces are written, in turns with other work, before the row that they belong
+ * to tells of them.
  */
 export function createLongTexts(db: DatabaseSync, reserve: Reserve) {
-  // Of executions that were never accepted, and of endings that were not recorded: a row whose texts stand apart has empty
-  // ones.
+  // Of executions that were never accepted, and of endings that were not recorded: a row whose texts stand apart has
+  // empty ones.
   db.exec(
     `DELETE FROM long_texts WHERE NOT EXISTS (SELECT 1 FROM executions WHERE executions.execution_id = long_texts.execution_id
      AND (long_texts.field NOT IN ('result', 'memory_updates') OR executions.result = ''))`,

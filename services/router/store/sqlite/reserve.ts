@@ -15,8 +15,8 @@ export type Reserve = {
   /** Takes what is missing, as far as the disk has it. */
   refill(): Promise<void>;
   /**
-   * Does `work`, a small statement; on a full disk the reserve gives back as much as that needs. Throws `unavailable` when
-   * nothing is left.
+   * Does `work`, a small statement; on a full disk the reserve gives back as much as that needs. Throws `unavailable`
+   * when nothing is left.
    */
   use<T>(work: () => T): T;
   close(): void;

@@ -60,8 +60,8 @@ const SMALL_ENDING_CHARACTERS = 128 * 1024;
 
 /**
  * Opens the store in one SQLite file, for one router in one process. What was committed outlives the death of the
- * process; a power cut may take the last moments with it (docs/decisions/0001). `owner` is the router that opens it; what
- * an earlier one had belongs to nobody then. Throws when the file cannot be opened.
+ * process; a power cut may take the last moments with it (docs/decisions/0001). `owner` is the router that opens it;
+ * what an earlier one had belongs to nobody then. Throws when the file cannot be opened.
  */
 export function openSqliteStore(path: string, owner: string): ExecutionStore {
   // SQLite gives its other files the mode of this one; what agents sent is nobody else's to read.
