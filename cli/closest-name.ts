@@ -1,4 +1,4 @@
-/** The one of `names` that `typed` was probably meant to be; undefined when none is near. */
+/** The name in `names` that `typed` probably stands for; undefined when none is similar. */
 export function closestName(typed: string, names: readonly string[]): string | undefined {
   const most = typed.length < 5 ? 1 : 2;
   const near = names
@@ -8,7 +8,7 @@ export function closestName(typed: string, names: readonly string[]): string | u
   return near[0]?.name;
 }
 
-/** How many letters have to be put in, taken out, replaced, or swapped with their neighbour. */
+/** The edit distance of two words: insertions, deletions, replacements, and swaps of neighbours. */
 function editsBetween(a: string, b: string): number {
   const rows = [Array.from({ length: b.length + 1 }, (_, at) => at)];
   for (let i = 1; i <= a.length; i++) {

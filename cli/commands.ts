@@ -1,4 +1,4 @@
-/** A command resolves to its exit status; it throws a ConfigError for wrong usage. */
+/** Runs a command and resolves to its exit status. Throws a ConfigError for wrong usage. */
 type Run = (args: readonly string[]) => Promise<number>;
 
 export type Command = {
@@ -6,7 +6,7 @@ export type Command = {
   readonly usage: string;
   readonly summary: string;
   readonly options?: readonly (readonly [string, string])[];
-  /** Imports what the command needs, and no more. */
+  /** Imports the command's module, so that no other command's code is loaded. */
   load(args: readonly string[]): Promise<Run>;
 };
 

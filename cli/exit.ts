@@ -1,4 +1,7 @@
-/** Ends the process once its output is written: a pipe takes 64 KiB, and the rest waits for its reader. */
+/**
+ * Ends the process after its output is written, because a pipe takes 64 KiB and the rest waits for the
+ * reader.
+ */
 export async function exit(status: number): Promise<never> {
   const written = [process.stdout, process.stderr].map(
     (stream) => new Promise<void>((resolve) => stream.write("", () => resolve())),

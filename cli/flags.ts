@@ -1,7 +1,10 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { ConfigError } from "#common/service/environment.ts";
 
-/** Parses flags and positionals; a ConfigError says in one line what is wrong and where help is. */
+/**
+ * Parses flags and positional arguments. Throws a ConfigError that says in one line what is wrong and where
+ * help is.
+ */
 export function parseFlags<const Options extends NonNullable<ParseArgsConfig["options"]>>(
   command: string,
   args: readonly string[],
@@ -18,7 +21,10 @@ export function usageError(command: string, sentence: string): ConfigError {
   return new ConfigError([`${sentence} See ./airlock help ${command}.`]);
 }
 
-/** Node's own texts are of several lines and speak of its functions. */
+/**
+ * Rewrites Node's error about a flag in one line, because Node's text has several lines and names its
+ * functions.
+ */
 function sentenceOf({ code, message }: NodeJS.ErrnoException): string {
   const flags = [...(/'([^']*)'/.exec(message)?.[1] ?? "").matchAll(/--?[\w-]+/g)].map(([name]) => name);
   const flag = flags.at(-1) ?? "a flag";

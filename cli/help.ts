@@ -1,6 +1,6 @@
 import { COMMANDS, type Command } from "./commands.ts";
 
-/** The page of one command, or of all of them when `name` is none. */
+/** The help page of one command, or of all commands when `name` is no command. */
 export function helpText(name?: string): string {
   const command = COMMANDS.find((each) => each.name === name);
   return command ? pageOf(command) : overview();

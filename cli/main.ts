@@ -11,7 +11,7 @@ import { helpText } from "./help.ts";
 import { watchOutput } from "./terminal/closed-output.ts";
 import { guardTerminal } from "./terminal/terminal.ts";
 
-/** The whole command line; resolves to the exit status. Only the command that is asked for gets loaded. */
+/** Runs the command line and resolves to the exit status. Only the chosen command's code is loaded. */
 async function main([name = "help", ...args]: readonly string[]): Promise<number> {
   if (name === "--version" || name === "version") {
     const { version } = JSON.parse(readFileSync(join(import.meta.dirname, "..", "package.json"), "utf8"));
@@ -52,7 +52,8 @@ try {
 } catch (error) {
   const isForPeople =
     error instanceof ConfigError || error instanceof RestError || error instanceof AirlockError;
-  // Written here, because what Node prints of an error it did not catch passes no guard.
+  // The error is printed here, because Node would print an uncaught error past the guard against control
+  // characters.
   process.stderr.write(`${isForPeople ? error.message : inspect(error)}\n`);
   await exit(error instanceof ConfigError ? 2 : 1);
 }

@@ -4,18 +4,21 @@ import { join } from "node:path";
 export const ROOT = join(import.meta.dirname, "..");
 const BIN = join(ROOT, "node_modules", ".bin");
 
-/** The worker's Python, which the launcher makes. */
+/** The Python of the virtual environment, which ./airlock makes, or AIRLOCK_PYTHON. */
 export const PYTHON = process.env.AIRLOCK_PYTHON || join(ROOT, ".venv", "bin", "python");
 
 export type ToolOptions = { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> };
 export type ToolResult = { readonly ok: boolean; readonly output: string };
 
-// The tools of node_modules come first, and with them the pinned Node.
+// The tools of node_modules come first in PATH, among them the pinned Node.
 function environment(extra: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
   return { ...process.env, PATH: `${BIN}:${process.env.PATH ?? ""}`, ...extra };
 }
 
-/** Runs a tool and keeps what it prints. */
+/**
+ * Runs a tool and collects its output. `ok` is false when the exit status is not 0 or the tool does not
+ * start.
+ */
 export function runQuietly(command: readonly string[], options: ToolOptions = {}): Promise<ToolResult> {
   return new Promise((resolve) => {
     const [file = "", ...args] = command;
@@ -33,7 +36,10 @@ export function runQuietly(command: readonly string[], options: ToolOptions = {}
   });
 }
 
-/** Runs a tool on this terminal; resolves to its exit status, or null when a signal ended it or it did not start. */
+/**
+ * Runs a tool with this process's terminal. Resolves to its exit status, or null when a signal ended it or it
+ * did not start.
+ */
 export function runVisibly(command: readonly string[], options: ToolOptions = {}): Promise<number | null> {
   return new Promise((resolve) => {
     const [file = "", ...args] = command;

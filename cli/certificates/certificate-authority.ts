@@ -1,4 +1,5 @@
-// The library finds its parts by decorators, which need this before it is loaded.
+// This import must come first, because the certificate library finds its parts by decorators, which need
+// reflect-metadata.
 import "reflect-metadata";
 import { randomBytes, webcrypto } from "node:crypto";
 import {
@@ -15,9 +16,9 @@ import {
   X509CertificateGenerator,
 } from "@peculiar/x509";
 
-/** Issues the certificates of one deployment. */
+/** A certificate authority, which issues the certificates of one deployment. */
 export type Authority = {
-  /** Its own certificate. */
+  /** The authority's own certificate, PEM. */
   readonly pem: string;
   readonly certificate: X509Certificate;
   readonly validTo: Date;
@@ -27,7 +28,7 @@ export type Authority = {
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const AUTHORITY_DAYS = 5 * 365;
 const DAY_MS = 86_400_000;
-// For machines whose clocks are a little behind.
+// Certificates are valid from five minutes ago, because the clocks of some machines are a little behind.
 const BACKDATED_MS = 5 * 60_000;
 
 export async function makeAuthority(
@@ -36,7 +37,7 @@ export async function makeAuthority(
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
   const validTo = new Date(now.getTime() + AUTHORITY_DAYS * DAY_MS);
   const certificate = await X509CertificateGenerator.createSelfSigned({
-    // Two of the same name would be told apart only by whoever looks at their keys.
+    // The name has a random part, because two authorities of one name could be told apart only by their keys.
     name: `CN=Airlock ${now.toISOString().slice(0, 10)} ${randomBytes(4).toString("hex")}`,
     notBefore: new Date(now.getTime() - BACKDATED_MS),
     notAfter: validTo,
@@ -59,7 +60,10 @@ export async function readAuthority(pem: string, keyPem: string): Promise<Author
   return { pem: pemOf(certificate), certificate, validTo: certificate.notAfter, signingKey };
 }
 
-/** A certificate with a key of its own: for both ends of a connection, or without hosts for a caller only. */
+/**
+ * Issues a certificate and its private key, both PEM. With `hosts` the certificate is for a server that also
+ * calls; without, for a caller only.
+ */
 export async function issue(
   authority: Authority,
   subject: {

@@ -13,7 +13,10 @@ export type Renewal = {
   readonly now: Date;
 };
 
-/** `trusted`: how many authorities the services trust from now on; `dropped`: how many were forgotten. */
+/**
+ * The outcome of a renewal: `trusted` is the number of authorities that services trust from now on, `dropped`
+ * the number of removed ones.
+ */
 export type Renewed = {
   readonly names: readonly string[];
   readonly validTo: Date;
@@ -25,9 +28,9 @@ const DAY_MS = 86_400_000;
 const CLIENT_PREFIX = "client-";
 
 /**
- * Writes `ca.pem`, `cert.pem` and `key.pem` for every service, and for the clients that are named or were named before.
- * A new authority is trusted one run before it issues: services that still have the old `ca.pem` would refuse what it
- * issued.
+ * Writes `ca.pem`, `cert.pem` and `key.pem` for every service, and for every client that is named now or was
+ * named before. A new authority only becomes trusted in this run and issues certificates from the next run
+ * on, because services that still have the old `ca.pem` would refuse its certificates.
  */
 export async function renewCertificates(directory: string, renewal: Renewal): Promise<Renewed> {
   const caDirectory = join(directory, "ca");
@@ -68,7 +71,7 @@ function hostsOf(service: ServiceIdentity): string[] {
 
 type Named = { readonly name: string; readonly authority: Authority };
 
-/** Those that have not expired, oldest first. */
+/** Reads the authorities that have not expired, oldest first. */
 async function readAuthorities(caDirectory: string, now: Date): Promise<Named[]> {
   const names = (await readdir(caDirectory)).flatMap((file) => /^(\d{4})\.pem$/.exec(file)?.[1] ?? []).sort();
   const all = await Promise.all(
@@ -111,7 +114,7 @@ async function clientsIn(directory: string): Promise<string[]> {
     .filter((name) => CLIENT_NAME.test(name));
 }
 
-/** Whole at every moment, and never readable by others than it will be. */
+/** Writes a file atomically. The file never has wider permissions than `mode`, even while it is written. */
 async function replace(path: string, text: string, mode: number): Promise<void> {
   const temporary = `${path}.${randomBytes(4).toString("hex")}`;
   await writeFile(temporary, text, { mode: 0o600, flag: "wx" });

@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import { findNodeAtLocation, parseTree } from "jsonc-parser";
 
-/** An execution as the service shows it. */
+/** An execution in an answer of the REST API. */
 export type Execution = {
   readonly execution_id: string;
   readonly status: "pending" | "running" | "awaiting_llm" | "completed" | "error" | "timeout";
@@ -18,16 +18,20 @@ export function hasEnded({ status }: Execution): boolean {
   return status === "completed" || status === "error" || status === "timeout";
 }
 
-// What the worker says of a script that ended by itself (report.py), and of one that a signal ended (verdict.py).
+// Patterns for the worker's error texts: of a script that exited by itself (report.py), and of one that a
+// signal killed (verdict.py).
 const EXITED = /^The script ended with exit status (-?\d+)\./;
 const KILLED = /^The script's process was killed by (SIG\w+)/;
 
-/** What a shell would see of the script: its own exit status, 128 and the signal that killed it, 124 as of timeout(1). */
+/**
+ * The exit status that the command returns for the script: the script's own, 128 plus the number of the
+ * signal that killed it, or 124 for a timeout as in timeout(1).
+ */
 export function exitStatusOf({ status, end_reason: reason, error }: Execution): number {
   if (status === "completed") return 0;
   if (status === "timeout") return 124;
   const exited = reason === "exit_nonzero" ? EXITED.exec(error ?? "")?.[1] : undefined;
-  // 0 would say that all went well.
+  // A status that is 0 modulo 256 becomes 1, because 0 would mean success.
   if (exited !== undefined) return Number(exited) & 0xff || 1;
   const signal = reason === "killed" ? KILLED.exec(error ?? "")?.[1] : undefined;
   return signal && isSignal(signal) ? 128 + constants.signals[signal] : 1;
@@ -37,7 +41,7 @@ function isSignal(name: string): name is NodeJS.Signals {
   return Object.hasOwn(constants.signals, name);
 }
 
-/** A member exactly as it stands in the service's answer; undefined when it is null. */
+/** The text of a member exactly as it stands in the JSON `body`; undefined when it is null or absent. */
 export function memberText(body: string, name: string): string | undefined {
   const tree = parseTree(body);
   const member = tree && findNodeAtLocation(tree, [name]);

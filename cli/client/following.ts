@@ -7,25 +7,28 @@ import { RestError } from "./rest-error.ts";
 
 const POLL_MS = 150;
 const RETRY_MS = 500;
-// What passes within a moment is not worth a line, and neither is each place in a long queue.
+// Milliseconds before and between lines about waiting, because a short wait or each step in a long queue is
+// not worth a line.
 const TELL_WAITING_MS = 2_000;
-// Longer than an Airlock that restarts takes: its runs have ten seconds, its workers some more.
+// Milliseconds to retry while Airlock does not answer. A restart takes less: ten seconds for its runs, some
+// more for its workers.
 const AWAY_MS = 60_000;
-// More than any output has.
+// An offset beyond the end of any output, so that the answer holds no output.
 const ALL_BYTES = 2 ** 40;
 const AWAY_STATUSES: readonly (number | undefined)[] = [undefined, 502, 503, 504];
 
-/** Follows one execution to its end. */
+/** Polls one execution until it ends, for `./airlock run`. */
 export class Following {
   readonly #client: RestClient;
   readonly #executionId: string;
   readonly #path: string;
   readonly #shown: boolean;
   readonly #stdinIsTaken: boolean;
-  // In bytes of UTF-8; what is not shown is not asked for before the end.
+  // Bytes of UTF-8 that were printed so far. With --json nothing is printed before the end, so no output is
+  // requested before.
   readonly #printed = { stdout: 0, stderr: 0 };
   #answers: LineReader | undefined;
-  /** Whether the standard output that was shown ends without a line end. */
+  /** Whether the standard output that was printed ends without a line end. */
   endsWithinLine = false;
   #toldWaiting = "";
   #toldWaitingMs = performance.now();
@@ -39,8 +42,8 @@ export class Following {
   }
 
   /**
-   * Shows output, asks for answers, cancels when `interrupt` aborts. Resolves to the final execution as it was sent, without the
-   * output that was shown before.
+   * Prints output, asks the user for responses, and cancels the execution when `interrupt` aborts. Resolves
+   * to the JSON text of the ended execution, without the output that was printed before.
    */
   async toTheEnd(interrupt: AbortSignal): Promise<string> {
     let isCancelled = false;
@@ -70,7 +73,10 @@ export class Following {
     }
   }
 
-  /** Asks for an answer and sends it; false when there is nobody to ask and the execution is being cancelled. */
+  /**
+   * Asks the user to respond to an llm request and sends the response. Resolves to false when standard input
+   * has ended; the execution is then cancelled.
+   */
   async #answer({ llm_request: request }: Execution, interrupt: AbortSignal): Promise<boolean> {
     process.stderr.write(`\n${quoted(request?.prompt ?? "")}\n[${quoted(request?.model ?? "")}] answer> `);
     this.#answers ??= openLineReader(this.#stdinIsTaken);
@@ -85,7 +91,10 @@ export class Following {
     return true;
   }
 
-  /** The execution may have ended, or been answered by another caller, in the meantime: the next poll tells. */
+  /**
+   * Posts a change and ignores a 409, because the execution may have ended or another client may have
+   * responded. The next poll shows the outcome.
+   */
   async #postUnlessTooLate(action: "cancel" | "respond", body?: string): Promise<void> {
     await this.#patiently(() => this.#client.post(`${this.#path}/${action}`, body)).catch(
       (error: unknown) => {
@@ -94,7 +103,10 @@ export class Following {
     );
   }
 
-  /** Makes the call again while Airlock is away: one that restarts knows the execution afterwards. */
+  /**
+   * Repeats the call while Airlock does not answer, because a restarted Airlock still knows the execution.
+   * Rejects after AWAY_MS.
+   */
   async #patiently(call: () => Promise<string>): Promise<string> {
     const startedMs = performance.now();
     let isTold = false;
@@ -119,7 +131,7 @@ export class Following {
     );
   }
 
-  /** Says what a pending execution waits for, when that has changed and some time has passed. */
+  /** Prints what a pending execution waits for, when the text has changed and TELL_WAITING_MS have passed. */
   #tellWaiting({ waiting_on: waitingOn }: Execution): void {
     const detail = waitingOn?.detail ?? "";
     if (!this.#shown || detail === "" || detail === this.#toldWaiting) return;
@@ -129,7 +141,7 @@ export class Following {
     this.#toldWaitingMs = performance.now();
   }
 
-  /** Leaves out the output that is here already. */
+  /** The query that leaves out the output that was printed already. */
   #query(): string {
     const { stdout, stderr } = this.#shown ? this.#printed : { stdout: ALL_BYTES, stderr: ALL_BYTES };
     return `?stdout_from=${stdout}&stderr_from=${stderr}`;

@@ -2,10 +2,13 @@ import { openSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { ReadStream } from "node:tty";
 
-/** Reads answers line by line; null when there are no more. */
+/**
+ * Reads lines that the user types. `next` resolves to null when there are no more lines, or when `signal`
+ * aborts.
+ */
 export type LineReader = { next(signal: AbortSignal): Promise<string | null>; close(): void };
 
-/** Lines from standard input, or from the terminal when standard input was used for something else. */
+/** Reads lines from standard input, or from the terminal when the script itself came from standard input. */
 export function openLineReader(stdinIsTaken: boolean): LineReader {
   const input = stdinIsTaken ? openTerminal() : process.stdin;
   if (!input) return { next: async () => null, close: () => undefined };
@@ -27,12 +30,15 @@ export function openLineReader(stdinIsTaken: boolean): LineReader {
   };
 }
 
-/** As a terminal and not as a file: a file is read on a thread, for which the end of the process would wait until a line is typed. */
+/**
+ * Opens the terminal as a TTY stream and not as a file, because a file is read on a thread, and the process
+ * could not exit before the user types a line.
+ */
 function openTerminal(): ReadStream | undefined {
   try {
     return new ReadStream(openSync("/dev/tty", "r"));
   } catch {
-    // There is no terminal: nobody can be asked.
+    // There is no terminal, so no user can be asked.
     return undefined;
   }
 }

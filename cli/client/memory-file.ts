@@ -10,17 +10,20 @@ import { readBytes } from "./script-file.ts";
 
 const LONGEST_WRITE_MS = 60_000;
 
-/** Values by category and key, each as the JSON text that it came as, so that numbers keep their digits. */
+/** Memory values by category and key. Each value stays JSON text, so that numbers keep their digits. */
 type Memory = ReadonlyMap<string, ReadonlyMap<string, string>>;
 
-/** The text of `path`; throws a ConfigError that names the file when it is not what `memory` of a request may be. */
+/**
+ * Reads a memory file; undefined when it may be missing and is. Throws a ConfigError that names the file when
+ * its text is not valid as a request's `memory`.
+ */
 export async function readMemoryFile(
   path: string,
   { mayBeMissing }: { readonly mayBeMissing: boolean },
 ): Promise<string | undefined> {
   if (mayBeMissing && !existsSync(path)) return undefined;
   const bytes = await readBytes(path);
-  // Its values would arrive changed, and be saved so.
+  // Other encodings are refused, because values would arrive changed at the script and be saved changed.
   if (!isUtf8(bytes)) {
     throw new ConfigError([
       `${path} is not encoded as UTF-8. Convert it first, such as with: iconv -f latin1 -t utf-8.`,
@@ -37,8 +40,8 @@ export async function readMemoryFile(
 }
 
 /**
- * Writes what was in the memory before (`text`) and the updates over it to `path`. The file has the one or the other, whole,
- * whatever ends the write.
+ * Writes the memory in `text`, with `updates` merged over it, to `path`. After any crash the file has either
+ * the old or the new content, complete.
  */
 export async function saveMemoryFile(path: string, text: string, updates: string): Promise<void> {
   await replaceFile(path, mergedMemory(text, updates)).catch((error: unknown) => {
@@ -48,7 +51,10 @@ export async function saveMemoryFile(path: string, text: string, updates: string
   });
 }
 
-/** Writes beside the file and renames; a link stays, with what it leads to replaced. */
+/**
+ * Writes a temporary file beside the target and renames it. A symbolic link stays, and its target is
+ * replaced.
+ */
 async function replaceFile(path: string, text: string): Promise<void> {
   const known = await stat(path).catch(() => undefined);
   if (known && !known.isFile()) return await writeFile(path, text);
@@ -70,14 +76,15 @@ async function replaceFile(path: string, text: string): Promise<void> {
   }
 }
 
-/** Removes what commands have left beside the file that were killed while they wrote. */
+/** Removes temporary files of commands that were killed while they wrote. */
 async function removeLeftovers(target: string): Promise<void> {
   const [directory, prefix] = [dirname(target), `${basename(target)}.`];
   for (const name of await readdir(directory)) {
     const pid = name.startsWith(prefix) ? /^(\d+)\.new$/.exec(name.slice(prefix.length))?.[1] : undefined;
     if (pid === undefined || isAlive(Number(pid))) continue;
     const path = join(directory, name);
-    // One of another machine that shares the directory is alive without being here.
+    // A process on another machine that shares the directory does not appear here as alive, so young files
+    // are kept.
     const { mtimeMs } = await stat(path);
     if (Date.now() - mtimeMs > LONGEST_WRITE_MS) await rm(path, { force: true });
   }
@@ -92,7 +99,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** One memory of two, in which the values of `updates` win. */
+/** Merges two memories; the values of `updates` win. */
 export function mergedMemory(text: string, updates: string): string {
   const merged = new Map(
     [...(memoryIn(text) ?? [])].map(([category, values]) => [category, new Map(values)]),
@@ -109,7 +116,7 @@ export function mergedMemory(text: string, updates: string): string {
 
 const EXAMPLE = '{"customers": {"last": 42}}';
 
-/** Undefined when `text` is no object of objects. */
+/** Parses a memory; undefined when `text` is not an object of objects. */
 function memoryIn(text: string): Memory | undefined {
   const root = parseTree(text);
   if (root?.type !== "object") return undefined;

@@ -3,7 +3,7 @@ import { ConfigError, readEnvironment } from "#common/service/environment.ts";
 import { systemReason } from "#common/system-reason.ts";
 import { RestError } from "./rest-error.ts";
 
-/** Calls the REST API. Bodies go in and come out as JSON text, so that no number is changed on the way. */
+/** A client of the REST API. Bodies are passed as JSON text in both directions, so that no number changes. */
 export type RestClient = {
   readonly url: string;
   get(path: string): Promise<string>;
@@ -12,7 +12,10 @@ export type RestClient = {
 
 const CALL_TIMEOUT_MS = 60_000;
 
-/** A client for AIRLOCK_URL, or for the port of AIRLOCK_PORT on this machine. Its calls reject with a RestError. */
+/**
+ * Makes a client for AIRLOCK_URL, or for the port AIRLOCK_PORT of this machine. Its calls reject with a
+ * RestError.
+ */
 export function createRestClient(env: Readonly<Record<string, string | undefined>>): RestClient {
   const url = addressIn(env);
   const call = async (method: string, path: string, body?: string) => {
@@ -40,13 +43,13 @@ function sentenceFrom(text: string, status: number): string {
     const problem: { title?: string; detail?: string } = JSON.parse(text);
     if (problem.detail || problem.title) return problem.detail ?? `${problem.title}.`;
   } catch {
-    // Something else than Airlock answered.
+    // The body is no problem document, so a server other than Airlock sent it, such as a proxy.
   }
   return `The service answered with HTTP status ${status}.`;
 }
 
 function unreachable(fullUrl: string, error: unknown): string {
-  // AIRLOCK_URL may hold the password of a proxy before it.
+  // AIRLOCK_URL may hold the password of a reverse proxy.
   const url = withoutUrlCredentials(fullUrl);
   const reason = error instanceof Error ? error : new Error(String(error));
   if (reason.name === "TimeoutError")
@@ -62,7 +65,10 @@ function whyNot({ cause, message }: Error, code: string | undefined): string {
   return cause === undefined ? withoutUrlCredentials(message) : systemReason(cause);
 }
 
-/** Throws a ConfigError, which does not repeat a URL: it may hold the password of a proxy. */
+/**
+ * Reads the service's URL from the environment. Throws a ConfigError that does not repeat a wrong URL,
+ * because it may hold the password of a reverse proxy.
+ */
 function addressIn(env: Readonly<Record<string, string | undefined>>): string {
   if (env.AIRLOCK_URL) {
     const url = URL.parse(env.AIRLOCK_URL);

@@ -1,6 +1,6 @@
-/** Why a call to the service failed, as one sentence for the person at the terminal. */
+/** The failure of a call to the service. The message is one sentence for the person at the terminal. */
 export class RestError extends Error {
-  /** The HTTP status, if the service answered at all. */
+  /** The HTTP status; undefined when the service did not answer. */
   readonly status: number | undefined;
 
   constructor(message: string, status?: number) {

@@ -1,18 +1,18 @@
 import { parseFlags, usageError } from "../flags.ts";
 
 export type RunArguments = {
-  /** A path, or - for standard input. */
+  /** The path of the script, or - for standard input. */
   readonly file: string;
   readonly project: string;
   readonly timeoutSeconds: number | undefined;
   readonly settings: Readonly<Record<string, string>>;
   readonly memoryFile: string | undefined;
-  /** Where the memory with its updates is written. */
+  /** The file that gets the memory with the script's updates; undefined: they are not saved. */
   readonly saveMemory: string | undefined;
   readonly json: boolean;
 };
 
-/** Parses what follows `./airlock run`; throws a ConfigError. */
+/** Parses the arguments of `./airlock run`. Throws a ConfigError. */
 export function parseRunArguments(args: readonly string[]): RunArguments {
   const { values, positionals } = parseFlags("run", args, {
     project: { type: "string", short: "p" },
@@ -50,12 +50,14 @@ function parseTimeout(text: string | undefined): number | undefined {
 
 function parseSetting(text: string): [string, string] {
   const at = text.indexOf("=");
-  // The text itself could be a secret that was meant to stay on the command line.
+  // The message does not repeat the text, because it may be a secret.
   if (at < 1) throw usageError("run", "--setting must be KEY=VALUE.");
   return [text.slice(0, at), text.slice(at + 1)];
 }
 
-/** The body of POST /execute. `memoryJson` is put in as it is, so that its numbers keep their digits. */
+/**
+ * Builds the body of POST /execute. `memoryJson` is inserted as text, so that its numbers keep their digits.
+ */
 export function executeBody(run: RunArguments, code: string, memoryJson: string | undefined): string {
   const members = [
     `"project":${JSON.stringify(run.project)}`,

@@ -3,11 +3,14 @@ import { readFile } from "node:fs/promises";
 import { ConfigError } from "#common/service/environment.ts";
 import { systemReason } from "#common/system-reason.ts";
 
-// PEP 263: in one of the first two lines.
+// An encoding declaration (PEP 263), which may stand in one of the first two lines.
 const CODING_COOKIE = /^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)/;
 const UTF8_NAMES = /^utf[-_]?8([-_]sig)?$/i;
 
-/** The text of the script in `path`, or from standard input for `-`. Rejects with a ConfigError when it is not UTF-8 text. */
+/**
+ * Reads the script in `path`, or from standard input for `-`. Rejects with a ConfigError when it is not UTF-8
+ * text.
+ */
 export async function readScript(path: string): Promise<string> {
   return path === "-"
     ? decodeScript("standard input", await readStdin())
@@ -15,8 +18,8 @@ export async function readScript(path: string): Promise<string> {
 }
 
 /**
- * The text of a script as CPython reads it from `bytes`. What CPython would read by another encoding is refused, because
- * Airlock sends text: it would arrive changed.
+ * Decodes a script as CPython would. A script in another encoding is refused, because Airlock sends text, so
+ * its characters would arrive changed.
  */
 export function decodeScript(name: string, bytes: Buffer): string {
   const nul = bytes.indexOf(0);
@@ -36,11 +39,11 @@ export function decodeScript(name: string, bytes: Buffer): string {
       `${name} says that it is encoded as ${cookie}, and is encoded as UTF-8: Python would read other characters than stand there. Correct its coding line (PEP 263).`,
     ]);
   }
-  // Without the byte order mark that editors put before a text.
+  // TextDecoder removes the byte order mark that some editors write.
   return new TextDecoder().decode(bytes);
 }
 
-/** The bytes of a file; a ConfigError says in words why it cannot be read. */
+/** Reads a file. Rejects with a ConfigError that says why it cannot be read. */
 export async function readBytes(path: string): Promise<Buffer> {
   return await readFile(path).catch((error: unknown) => {
     throw new ConfigError([`${path} cannot be read: ${systemReason(error)}.`]);
@@ -59,7 +62,8 @@ function lineAt(bytes: Buffer, offset: number): number {
 function firstBadByte(bytes: Buffer): number {
   let good = 0;
   let end = bytes.length;
-  // The longest beginning that is UTF-8, up to the three bytes of a character that it may be cut in.
+  // Binary search for the longest valid UTF-8 prefix. A prefix that ends within a character is shortened to
+  // that character's start.
   while (good < end) {
     const middle = Math.ceil((good + end) / 2);
     if (isUtf8(bytes.subarray(0, startOfCharacter(bytes, middle)))) good = middle;

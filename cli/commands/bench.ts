@@ -1,7 +1,10 @@
 import { join } from "node:path";
 import { ROOT, runVisibly } from "../tools.ts";
 
-/** `./airlock bench`: a process of its own, because the command line needs nothing of what measures it. */
+/**
+ * `./airlock bench` runs in a process of its own, so that the command line does not load the benchmark's
+ * code.
+ */
 export async function bench(args: readonly string[]): Promise<number> {
   const program = join(ROOT, "bench", "main.ts");
   return (

@@ -11,7 +11,9 @@ const OPTIONS = {
 } as const;
 const MAX_DAYS = 397;
 
-/** `./airlock certs DIR`: an authority, if there is none, and fresh certificates for every service. */
+/**
+ * `./airlock certs DIR` makes an authority, if there is none, and issues new certificates for every service.
+ */
 export async function certs(args: readonly string[]): Promise<number> {
   const { positionals, values } = parseFlags("certs", args, OPTIONS);
   const [directory, ...more] = positionals;
@@ -41,7 +43,10 @@ export async function certs(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** Which step of a new authority this was, and which is next; empty where there is one authority. */
+/**
+ * Says which of the three steps to a new authority this was, and the next one; empty when there is only one
+ * authority.
+ */
 function stepOf(
   directory: string,
   asked: { readonly "new-ca": boolean; readonly "drop-old-ca": boolean },

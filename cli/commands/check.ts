@@ -7,7 +7,7 @@ import { GENERATED, generateInto } from "./generate.ts";
 type Check = { readonly name: string; run(): Promise<ToolResult> };
 
 const WORKER = { cwd: join(ROOT, "worker") };
-// The worker's rules hold for the examples and the benchmark too.
+// The Python rules of the worker also apply to the examples, the benchmark and the schemathesis tests.
 const RUFF = ["--config", "pyproject.toml", ".", "../examples", "../bench", "../test/schemathesis"];
 const tool = (name: string, ...command: string[]): Check => ({ name, run: () => runQuietly(command) });
 const python = (name: string, ...args: string[]): Check => ({
@@ -34,7 +34,7 @@ const CHECKS: readonly Check[] = [
   ),
 ];
 
-/** `./airlock check`: a line per check, what a tool says only when it fails. */
+/** `./airlock check` prints a line per check, and the output of a tool only when it fails. */
 export async function check(): Promise<number> {
   let failed = 0;
   for (const { name, run } of CHECKS) {

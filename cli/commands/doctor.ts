@@ -29,7 +29,7 @@ const OPTIONS = {
   json: { type: "boolean", default: false },
 } as const;
 
-/** `./airlock doctor`: what really protects a run on this machine, measured by a worker that is started for it. */
+/** `./airlock doctor` starts a worker and shows which protections of a run it measured on this machine. */
 export async function doctor(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseFlags("doctor", args, OPTIONS);
   if (positionals.length > 0) throw usageError("doctor", "doctor takes only flags.");
@@ -64,7 +64,7 @@ export async function doctor(args: readonly string[]): Promise<number> {
   }
 }
 
-/** As GET /projects/{name} shows them. */
+/** The measurements in the JSON form of GET /projects/{name}. */
 function asJson(layers: Worker["posture"]["layers"], facts: Worker["posture"]["facts"]): object {
   return {
     isolation_layers: layers.map(({ name, inForce, detail }) => ({

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { workerCallers } from "../generated/worker-callers.ts";
 import { ROOT, runQuietly, type ToolResult } from "../tools.ts";
 
-/** Where generated code stands, relative to the top. */
+/** Paths of generated files and directories, relative to the repository. */
 export const GENERATED = [
   join("proto", "gen"),
   join("proto", "airlock.binpb"),
@@ -11,10 +11,13 @@ export const GENERATED = [
   join("worker", "airlock_worker", "supervisor", "callers.py"),
 ] as const;
 
-// The standard health service, which reflection tells of beside our own.
+// The proto of gRPC's standard health service, which our reflection service describes too.
 const HEALTH_PROTO = join("node_modules", "grpc-health-check", "proto");
 
-/** Writes below `directory` all that is generated: from .proto files, and from the table of who may call what. */
+/**
+ * Writes all generated files below `directory`: code from .proto files, and the worker's table of allowed
+ * callers.
+ */
 export async function generateInto(directory: string): Promise<ToolResult> {
   const [, airlock, health, callers] = GENERATED;
   const commands = [
@@ -33,7 +36,7 @@ export async function generateInto(directory: string): Promise<ToolResult> {
   return { ok: true, output };
 }
 
-/** `./airlock generate` */
+/** `./airlock generate` writes all generated files of this repository. */
 export async function generate(): Promise<number> {
   const { ok, output } = await generateInto(ROOT);
   process.stdout.write(ok ? `Generated ${GENERATED.join(", ")}.\n` : output);

@@ -5,13 +5,13 @@ import { ConfigError } from "#common/service/environment.ts";
 import { renewCertificates } from "../certificates/certs-directory.ts";
 import { parseFlags, usageError } from "../flags.ts";
 
-// Whom the containers run as where the operator is root; nobody of the machine.
+// User id of the containers where the operator is root. No account of the machine should have it.
 const UNPRIVILEGED = 10_001;
 const DOCKER_SOCKET = "/var/run/docker.sock";
 
 /**
- * `./airlock init`: what docker-compose.yml needs on this machine. Makes `deployment/` (certificates, the database's
- * password, a place for secret files) and `.env`; run again it renews the certificates and leaves the rest alone.
+ * `./airlock init` prepares docker-compose.yml for this machine. It makes `deployment/` (certificates, the
+ * database's password, a directory for secret files) and `.env`. A second run only renews the certificates.
  */
 export async function init(args: readonly string[]): Promise<number> {
   const directory = parse(args);
@@ -26,9 +26,10 @@ export async function init(args: readonly string[]): Promise<number> {
     now: new Date(),
   });
   const password = randomBytes(24).toString("hex");
-  // The database's image reads its password as a user of its own. Others of this machine do not get into the directory.
+  // The file is world-readable, because the database's container reads it as a user of its own. Its directory
+  // is closed to other users of this machine.
   if (await written(join(deployment, "database-password"), password, 0o644)) {
-    // Only the routers and the database are in that network.
+    // TLS is off, because only the routers and the database are in this container network.
     const url = `postgres://airlock:${password}@postgres:5432/airlock?sslmode=disable`;
     await writeFile(join(deployment, "database-url"), url, { mode: 0o600 });
   }
@@ -68,7 +69,7 @@ DOCKER_GID=${docker.gid}
 `;
 }
 
-/** Whether the file was written; one that is there stays as it is. */
+/** Writes a file unless it exists. Resolves to whether it was written. */
 async function written(path: string, text: string, mode: number): Promise<boolean> {
   try {
     await writeFile(path, text, { mode, flag: "wx" });
@@ -82,7 +83,10 @@ async function written(path: string, text: string, mode: number): Promise<boolea
   }
 }
 
-/** Everything but the authority, whose key no container may read. */
+/**
+ * Gives the files to the containers' user, except the certificate authority, because no container may read
+ * its key.
+ */
 async function giveTo({ uid, gid }: Owner, deployment: string): Promise<void> {
   const services = (await readdir(join(deployment, "tls"))).filter((name) => name !== "ca");
   const places = [...services.map((name) => join("tls", name)), "secrets"];

@@ -6,7 +6,7 @@ import { compileLock } from "../../services/pool-manager/packages/environments.t
 import { uvBeside } from "../../services/pool-manager/packages/uv.ts";
 import { readEmbeddedConfig } from "../embedded/config.ts";
 
-/** `./airlock lock NAME`: pins the project's packages, with hashes, in NAME.lock beside its file. */
+/** `./airlock lock NAME` pins the project's packages, with hashes, in NAME.lock beside the project file. */
 export async function lock(args: readonly string[]): Promise<number> {
   const [name, ...flags] = args;
   if (name === undefined || name.startsWith("-")) {
@@ -21,7 +21,7 @@ export async function lock(args: readonly string[]): Promise<number> {
     return 1;
   }
   const path = join(projectsDirectory, `${name}.lock`);
-  // A lock file that is there already has pins that are no longer wanted.
+  // An existing lock file is rewritten even without packages, because its old pins are no longer wanted.
   if (project.packages.length === 0 && !existsSync(path)) {
     process.stdout.write(`Project "${name}" has no packages, so it needs no lock file.\n`);
     return 0;

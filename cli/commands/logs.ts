@@ -9,7 +9,7 @@ import { LOG_LEVELS, type LogFilter, readableLogLine } from "../terminal/log-lin
 
 const POLL_MS = 200;
 
-/** `./airlock logs`: one readable line per event. */
+/** `./airlock logs` prints one readable line per event. */
 export async function logs(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseFlags("logs", args, {
     follow: { type: "boolean", short: "f", default: false },
@@ -62,7 +62,7 @@ export async function logs(args: readonly string[]): Promise<number> {
   });
 }
 
-/** Prints lines as they come, or with `tail` the last ones of them at the end. */
+/** Prints lines at once, or with `tail` only the last ones at the end. */
 function lastLines(tail: number | undefined) {
   const kept: string[] = [];
   let count = 0;
@@ -75,7 +75,7 @@ function lastLines(tail: number | undefined) {
         if (kept.length > tail) kept.shift();
       }
     },
-    /** Resolves to how many there were. */
+    /** Prints the kept lines and returns the number of all lines that were added. */
     end(): number {
       for (const line of kept) process.stdout.write(`${line}\n`);
       return count;
@@ -109,7 +109,7 @@ function nothingFound({ executionId, project, sinceMs, minLevel }: LogFilter): s
   return `The log has no line${about}${narrowed}.`;
 }
 
-/** The files that were written before `path` and rotated away, oldest first. */
+/** Paths of rotated log files, oldest first. */
 async function rotatedBefore(path: string): Promise<string[]> {
   const directory = dirname(path);
   const names = await readdir(directory).catch(() => []);
@@ -117,7 +117,7 @@ async function rotatedBefore(path: string): Promise<string[]> {
   return rotated.map((name) => join(directory, name));
 }
 
-/** Prints what is appended, also after the file was rotated away. Never resolves. */
+/** Prints lines that are appended to the log, also after the file is rotated. Never resolves. */
 async function follow(
   path: string,
   firstInode: number | undefined,
@@ -140,7 +140,7 @@ async function identityOf(path: string): Promise<{ ino: number; size: number } |
   return await stat(path).catch(() => undefined);
 }
 
-/** Prints the complete lines from `start` on; resolves to where the next one begins. */
+/** Prints the complete lines from byte `start` on. Resolves to the byte at which the next line begins. */
 async function printFrom(path: string, start: number, print: (line: string) => void): Promise<number> {
   let rest = "";
   let position = start;

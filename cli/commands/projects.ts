@@ -19,7 +19,7 @@ type ProjectView = {
 
 const POLL_MS = 300;
 
-/** `./airlock projects` */
+/** `./airlock projects` lists the projects. */
 export async function listProjects(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseFlags("projects", args, {
     json: { type: "boolean", default: false },
@@ -53,7 +53,7 @@ function remarkOn({ problem, detail, description }: ProjectView): string {
   return (problem || detail || description || "").replaceAll(/\s*\n\s*/g, "; ");
 }
 
-/** `./airlock up NAME`: resolves once a worker is ready, or says why none is. */
+/** `./airlock up NAME` starts a project's workers and waits until one is ready, or prints why none is. */
 export async function upProject(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseFlags("up", args, { replicas: { type: "string" } });
   const replicas = values.replicas;
@@ -81,7 +81,10 @@ export async function upProject(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** Waits for the first worker, which an installation of packages may come before; says on standard error what goes on. */
+/**
+ * Polls until the first worker is ready or the project is down. Prints the project's progress, such as an
+ * installation of packages, on standard error.
+ */
 async function untilSettled(client: RestClient, name: string): Promise<ProjectView> {
   let told: string | null | undefined;
   for (;;) {
@@ -94,7 +97,7 @@ async function untilSettled(client: RestClient, name: string): Promise<ProjectVi
   }
 }
 
-/** `./airlock down NAME` */
+/** `./airlock down NAME` stops a project's workers. */
 export async function downProject(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseFlags("down", args, { hold: { type: "boolean", default: false } });
   const name = nameIn("down", positionals);

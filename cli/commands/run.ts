@@ -7,14 +7,15 @@ import { readScript } from "../client/script-file.ts";
 import { watchForInterruption } from "../terminal/interruption.ts";
 import { forOutput, quoted } from "../terminal/terminal.ts";
 
-/** `./airlock run`: posts a script and follows it to its end. Resolves to the exit status. */
+/** `./airlock run` sends a script and follows it until it ends. Resolves to the exit status. */
 export async function run(args: readonly string[]): Promise<number> {
   const parsed = parseRunArguments(args);
   const { json, saveMemory } = parsed;
   const code = await readScript(parsed.file);
   const memory = await readMemory(parsed);
   const client = createRestClient(process.env);
-  // Before the script is sent: an interrupt while the answer is on its way would leave it running.
+  // Signals are caught before the script is sent, because an interrupt before the answer arrives would leave
+  // the script running.
   const interruption = watchForInterruption();
   const accepted: Execution = JSON.parse(await client.post("/execute", executeBody(parsed, code, memory)));
   const { execution_id: id } = accepted;
@@ -32,7 +33,10 @@ export async function run(args: readonly string[]): Promise<number> {
   return interruption.exitStatus() ?? exitStatusOf(execution);
 }
 
-/** Undefined: there is none. A file that the updates go into may be missing before the first run. */
+/**
+ * Reads the memory file; undefined without one. A file that also receives the updates may be missing, because
+ * the first run creates it.
+ */
 async function readMemory({ memoryFile, saveMemory }: RunArguments): Promise<string | undefined> {
   if (memoryFile === undefined) return undefined;
   return await readMemoryFile(memoryFile, { mayBeMissing: memoryFile === saveMemory });
@@ -49,6 +53,6 @@ function report(execution: Execution, body: string, isWithinLine: boolean): void
   }
   const result = memberText(body, "result");
   if (result === undefined) return;
-  // Behind output without a line end the result would be taken for a part of it.
+  // A line end separates the result from output that does not end with one.
   process.stdout.write(`${isWithinLine ? "\n" : ""}${forOutput(result)}\n`);
 }

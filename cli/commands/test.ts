@@ -17,7 +17,7 @@ import { PYTHON, ROOT, runVisibly } from "../tools.ts";
 const WORKER = join(ROOT, "worker");
 const WORKER_FILTER = /^(\.\/)?worker\//;
 
-/** `./airlock test`: every runner, then one line over all of them. */
+/** `./airlock test` runs the tests of the services and of the worker, then prints one line of totals. */
 export async function test(filters: readonly string[]): Promise<number> {
   const forWorker = filters.filter((filter) => WORKER_FILTER.test(filter));
   const forServices = filters.filter((filter) => !WORKER_FILTER.test(filter));
@@ -51,7 +51,7 @@ async function runVitest(filters: readonly string[], reports: string): Promise<F
   return status !== 0 && failed === 0 ? { ...tallies, errorsOutside: 1 } : tallies;
 }
 
-/** Runs one file of the services' tests by itself, after it failed beside others. */
+/** Runs one test file by itself, after it failed beside others. */
 async function runAgain(file: string, reports: string): Promise<Tally> {
   process.stdout.write(`\nOnce more, by itself: ${file}\n`);
   const { files, errorsOutside } = await runVitest([file], reports);
@@ -68,7 +68,7 @@ async function runPytest(filters: readonly string[], reports: string): Promise<T
   return withExitStatus((await readReport(report, tallyOfJunit)) ?? CRASHED, status);
 }
 
-/** What a runner reported; undefined when there is no report, or half of one, because the runner crashed. */
+/** Reads a runner's report; undefined when it is missing or incomplete because the runner crashed. */
 async function readReport<Report>(
   path: string,
   parse: (text: string) => Report,

@@ -11,12 +11,14 @@ const COUNT_MS = 2_000;
 
 type Running = {
   readonly url: string;
-  /** The gRPC target of the router; the mock has none. */
+  /** The gRPC target of the router; undefined for the mock, which has none. */
   readonly routerAddress?: string;
   drain(graceMs: number): Promise<void>;
 };
 
-/** `./airlock up`: starts everything in this process and serves until Ctrl-C. Resolves to the exit status. */
+/**
+ * `./airlock up` starts all services in this process and serves until Ctrl-C. Resolves to the exit status.
+ */
 export async function up(args: readonly string[]): Promise<number> {
   keepMemoryOutOfCoreDumps();
   let running: Running;
@@ -31,7 +33,8 @@ export async function up(args: readonly string[]): Promise<number> {
     process.stderr.write(`${sentence}\n`);
     return 2;
   }
-  // Whoever waits for the banner may end it at once.
+  // Signals are handled before the banner is printed, because a program that waits for the banner may stop
+  // Airlock at once.
   const stopped = untilStopped();
   process.stdout.write(banner(running, config, config.mock ? "mock-project" : await exampleProject(config)));
   await stopped;
@@ -63,12 +66,15 @@ async function startReal(config: EmbeddedConfig): Promise<Running> {
       `The data directory ${dataDirectory} cannot be made: ${systemReason(error)}; name another with --data DIR.`,
     ]);
   });
-  // Before anything in there is opened, the log included.
+  // The lock is taken before any file of the data directory is opened, also before the log.
   const lock = await lockDataDirectory(dataDirectory, (sentence) => process.stderr.write(`${sentence}\n`));
   return await startEmbedded(config, lock, openLogs(dataDirectory, config.logLevel));
 }
 
-/** A deployment's database in the terminal that starts another Airlock: executions would go where nobody looks for them. */
+/**
+ * Refuses database variables, which the terminal may have from another deployment. `./airlock up` ignores
+ * them, so executions would not be in the database that they name.
+ */
 function refuseOtherDatabase(): void {
   const set = (["AIRLOCK_DATABASE_URL", "AIRLOCK_DATABASE_URL_FILE", "AIRLOCK_DATABASE"] as const).filter(
     (name) => process.env[name],
@@ -79,10 +85,13 @@ function refuseOtherDatabase(): void {
   ]);
 }
 
-/** A project to try with: demo, or the first whose file is in order. */
+/**
+ * The name of a project for the example in the banner: demo, or the first with a valid file; undefined when
+ * there is none.
+ */
 async function exampleProject({ projectsDirectory }: EmbeddedConfig): Promise<string | undefined> {
   const { isUsable, openProjectCatalogue } = await import("#common/projects/catalogue.ts");
-  // It was readable a moment ago, and is only for a hint.
+  // The name is only a hint, so an error is ignored.
   const catalogue = await openProjectCatalogue(projectsDirectory).catch(() => undefined);
   const names =
     catalogue
@@ -108,7 +117,7 @@ async function requireProjects(directory: string): Promise<void> {
   });
 }
 
-/** What the operator has to mend; undefined when the error tells of no such thing. */
+/** A sentence about an error that the operator can mend; undefined for any other error. */
 function explain(error: unknown, args: readonly string[]): string | undefined {
   if (error instanceof ConfigError) return error.message;
   const { code, errno, path, errstr } = error as NodeJS.ErrnoException & { errstr?: string };
@@ -162,11 +171,11 @@ ${example}${url}/skill.md teaches it to an agent, ${url}/docs shows it all.
 ${clients}${grpc}${ways}`;
 }
 
-/** Which executions have not ended, and what becomes of them; empty when there are none. */
+/** Says how many executions are still open and what happens to them; empty when there are none. */
 async function whatIsOpen(url: string, { mock, settings }: EmbeddedConfig): Promise<string> {
   if (mock) return "";
   const [running, paused] = await Promise.all([countOf(url, "running"), countOf(url, "awaiting_llm")]);
-  // A container stays, and the next start takes it over.
+  // A worker in a container survives this process, and the next start takes it over.
   const fates =
     settings["pool-manager"].driver === "docker"
       ? ["is", "are", " taken over by the next start"]
@@ -191,23 +200,23 @@ async function countOf(url: string, status: string): Promise<number> {
     });
     return ((await answer.json()) as { executions: unknown[] }).executions.length;
   } catch {
-    // It only explains.
+    // The count is only for a message, so an error counts as 0.
     return 0;
   }
 }
 
 /**
- * Resolves at the first SIGINT, SIGTERM, or SIGHUP (a terminal that is closed, an ssh connection that breaks); the second
- * one ends the process at once.
+ * Resolves at the first SIGINT, SIGTERM or SIGHUP (a closed terminal or a broken ssh connection). The second
+ * signal ends the process at once.
  */
 function untilStopped(): Promise<void> {
   return new Promise((resolve) => {
     let asked = false;
     const stop = () => {
-      // Workers notice the end of this process by themselves.
+      // Workers exit by themselves when this process has ended.
       if (asked) process.exit(130);
       asked = true;
-      // A terminal that is gone does not end what still runs.
+      // A closed terminal must not end the process while runs are finishing.
       whenOutputCloses(() => undefined);
       resolve();
     };

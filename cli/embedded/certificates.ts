@@ -5,19 +5,22 @@ import type { ServiceIdentity } from "#common/identity/identity.ts";
 import type { Log } from "#common/service/log.ts";
 import { tlsDirectoryIn } from "../../services/pool-manager/config.ts";
 
-/** Certificates of the embedded services, made and renewed without anybody's doing. */
+/** Certificates of the embedded services, which are made and renewed automatically. */
 export type KeptCertificates = { directoryOf(service: ServiceIdentity): string; close(): void };
 
 const DAYS = 30;
 const RENEW_BEFORE_MS = 10 * 86_400_000;
 const LOOK_EVERY_MS = 6 * 3_600_000;
 
-/** Rejects when they cannot be made. */
+/**
+ * Makes the certificates now and renews them ten days before they expire. Rejects when they cannot be made.
+ */
 export async function keepCertificates(dataDirectory: string, log: Log): Promise<KeptCertificates> {
   const directory = tlsDirectoryIn(dataDirectory);
   const renew = async () => {
     if ((await validUntil(directory)) - Date.now() > RENEW_BEFORE_MS) return;
-    // Loaded only now: it takes a tenth of a second, which a start with good certificates need not pay.
+    // The import is late because it takes a tenth of a second, which a start with valid certificates does not
+    // need.
     const { renewCertificates } = await import("../certificates/certs-directory.ts");
     await renewCertificates(directory, {
       clients: [],
@@ -35,10 +38,10 @@ export async function keepCertificates(dataDirectory: string, log: Log): Promise
   return { directoryOf: (service) => join(directory, service), close: () => clearInterval(timer) };
 }
 
-/** Epoch milliseconds; 0 when there are none. */
+/** The time at which the certificates expire, in epoch milliseconds; 0 when there are none. */
 async function validUntil(directory: string): Promise<number> {
   try {
-    // The last one that is written.
+    // The worker's certificate is the last one that a renewal writes, so when it is valid, all are.
     const certificate = new X509Certificate(await readFile(join(directory, "worker", "cert.pem")));
     return new Date(certificate.validTo).getTime();
   } catch {

@@ -6,21 +6,24 @@ import { readSettings, type Settings } from "../../services/composition.ts";
 import { parseFlags, usageError } from "../flags.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
-// A Unix socket path has at most 107 characters; a worker's is this much longer than the run directory, whose name gets a
-// random end where another user has taken it.
+// The path of a Unix socket has at most 107 characters. A worker's socket path adds this suffix to the run
+// directory. The suffix has a random part, because another user may have taken the plain name.
 const LONGEST_RUN_DIRECTORY = 107 - "-random/00000000-0000-0000-0000-000000000000/worker.sock".length;
 
-/** What `./airlock up` starts with: flags first, then the environment, then the defaults. */
+/** The configuration of `./airlock up`: from flags first, then from the environment, then defaults. */
 export type EmbeddedConfig = {
   readonly projectsDirectory: string;
   readonly dataDirectory: string;
-  /** Sockets and scratch directories of this data directory; outside it, so that paths stay short. */
+  /**
+   * The directory for sockets and scratch directories. It is outside the data directory, so that socket paths
+   * stay short.
+   */
   readonly runDirectory: string;
-  /** How long runs may go on after the first Ctrl-C. */
+  /** Milliseconds that runs may go on after the first Ctrl-C. */
   readonly graceMs: number;
   readonly logLevel: string;
   readonly mock: boolean;
-  /** What each service reads for itself. */
+  /** Each service's own configuration. */
   readonly settings: Settings;
 };
 
@@ -33,7 +36,7 @@ const OPTIONS = {
   mock: { type: "boolean", default: false },
 } as const;
 
-/** The environment variable that a flag stands for. */
+/** The environment variable that each flag sets. */
 const VARIABLES = {
   port: "AIRLOCK_PORT",
   projects: "AIRLOCK_PROJECTS_DIR",

@@ -7,9 +7,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ConfigError } from "#common/service/environment.ts";
 import { systemReason } from "#common/system-reason.ts";
 
-/** A data directory that is this process's alone until `release`, or until the process ends, however it ends. */
+/** The exclusive use of a data directory, until `release` or until the process ends in any way. */
 export type DataDirectoryLock = {
-  /** Tells an Airlock that is started now that this one is about to end, once its runs have had `graceMs`. */
+  /**
+   * Records that this process is stopping and gives its runs `graceMs`, so that an Airlock that is started
+   * now waits for it.
+   */
   markStopping(graceMs: number): Promise<void>;
   release(): void;
 };
@@ -18,20 +21,21 @@ type Holder = {
   readonly pid: number;
   readonly host: string;
   readonly stopping: boolean;
-  /** How long its runs may go on. */
+  /** Milliseconds that the stopping process gives its runs. */
   readonly graceMs: number;
 };
 
 const POLL_MS = 100;
-// One that was told to stop a moment ago has not said so yet.
+// Milliseconds to wait for a lock whose holder has not marked itself as stopping, because it may do so in a
+// moment.
 const RUNNING_WAIT_MS = 2_000;
-// Longer than workers and services take to end once the runs have had their time.
+// Milliseconds that workers and services may take to end after their runs.
 const ENDING_MS = 20_000;
 const SQLITE_BUSY = 5;
 
 /**
- * Takes the lock. Waits for an Airlock that stops, and says so with `tell`. Throws a ConfigError when another one goes on
- * using the directory.
+ * Takes the lock of a data directory. Waits for another Airlock that is stopping, and reports that with
+ * `tell`. Throws a ConfigError when another Airlock keeps using the directory.
  */
 export async function lockDataDirectory(
   directory: string,
@@ -41,7 +45,8 @@ export async function lockDataDirectory(
   const holderPath = join(directory, "lock-holder.json");
   const say = async (stopping: boolean, graceMs = 0) => {
     const holder: Holder = { pid: process.pid, host: hostname(), stopping, graceMs };
-    // It only explains: a full disk must not keep anybody from starting or ending.
+    // The file only explains who holds the lock. A failed write is ignored, because a full disk must not
+    // prevent a start or a stop.
     await writeFile(holderPath, JSON.stringify(holder), { mode: 0o600 }).catch(() => undefined);
   };
   const startedMs = performance.now();
@@ -63,13 +68,14 @@ export async function lockDataDirectory(
 }
 
 /**
- * By SQLite, since Node has no flock: the kernel lets go of its locks when the process ends, and a process id that is used
- * again means nothing. Nothing else in this process may open the file: closing it would end the lock.
+ * Takes the lock; undefined when another process has it. The lock is SQLite's, because Node has no flock. The
+ * kernel releases it when the process ends, so a reused process id does no harm. No other code in this
+ * process may open the file, because closing it would release the lock.
  */
 function tryToLock(path: string): DatabaseSync | undefined {
   let database: DatabaseSync | undefined;
   try {
-    // Whoever may read the file could hold it, too.
+    // Mode 0600, because any user who can read the file could lock it.
     closeSync(openSync(path, "a", 0o600));
     database = new DatabaseSync(path);
     database.exec("PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE");

@@ -11,13 +11,17 @@ export type Embedded = {
   readonly url: string;
   /** The gRPC target of the router, for callers on this machine. */
   readonly routerAddress: string;
-  /** Ends from the outside in: no new requests, runs finish for `graceMs`, then workers, then the rest. */
+  /**
+   * Stops in this order: new requests are refused, runs finish within `graceMs`, workers end, then the
+   * services.
+   */
   drain(graceMs: number): Promise<void>;
 };
 
 /**
- * Starts every service in this process, each on its own Unix socket, as compose runs them in containers of their own.
- * Rejects, with nothing left running and the lock released, when one of them cannot start.
+ * Starts every service in this process, each on its own Unix socket; docker-compose.yml runs the same
+ * services as containers. When a service cannot start, all others are stopped, the lock is released, and the
+ * call rejects.
  */
 export async function startEmbedded(
   config: EmbeddedConfig,
@@ -54,7 +58,7 @@ export async function startEmbedded(
     }
   };
   try {
-    // Containers are spoken to over a network, and there only with certificates.
+    // Workers in containers are called over a network, and only with certificates.
     if (settings["pool-manager"].driver === "docker")
       certificates = await keepCertificates(dataDirectory, logFor("certificates"));
     for (const name of START_ORDER.filter((each) => each !== "gateway")) await composition.start(name);

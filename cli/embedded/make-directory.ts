@@ -2,8 +2,8 @@ import { mkdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /**
- * Makes a directory for this user only, and those above it that are missing. Node's own `recursive` never ends where the
- * system says of a new directory that it does not exist, as /proc does.
+ * Makes a directory, and missing ones above it, for this user only. Node's own `recursive` never ends where
+ * the system says of a new directory that it does not exist, as /proc does.
  */
 export async function makeDirectory(path: string): Promise<void> {
   const found = await stat(path).catch(() => undefined);

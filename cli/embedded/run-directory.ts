@@ -6,17 +6,17 @@ import { ConfigError } from "#common/service/environment.ts";
 import { isServed } from "#common/service/unix-socket.ts";
 import { systemReason } from "#common/system-reason.ts";
 
-/** An empty directory of this process's own. */
+/** An empty directory that only this process uses, for sockets and scratch files. */
 export type RunDirectory = {
   readonly path: string;
-  /** Removes it, unless another one has taken its place meanwhile. */
+  /** Removes the directory, unless another directory has its name by now. */
   remove(): Promise<void>;
 };
 
 /**
- * Takes the run directory and empties it of what a killed Airlock left; the lock of the data directory must be held. Where
- * another user made it first, which anybody may in a directory for temporary files, one with a longer name is taken.
- * Throws a ConfigError when sockets in it are served.
+ * Makes an empty run directory, and removes files that a killed Airlock left there. The lock of the data
+ * directory must be held. When another user owns the name, which is possible in a shared directory such as
+ * /tmp, a longer random name is used. Throws a ConfigError when sockets in the directory are still served.
  */
 export async function claimRunDirectory(directory: string): Promise<RunDirectory> {
   for (const left of await leftBeside(directory)) await empty(left);
@@ -43,10 +43,10 @@ async function runDirectory(path: string): Promise<RunDirectory> {
   };
 }
 
-/** Those with a longer name that are ours. */
+/** Directories with a longer random name that an earlier Airlock of this user left. */
 async function leftBeside(directory: string): Promise<string[]> {
   const prefix = `${basename(directory)}-`;
-  // A directory for temporary files may be one that nobody may list.
+  // The parent directory may not be listable, so an error means that nothing is found.
   const all = await readdir(dirname(directory)).catch(() => []);
   const names = all.filter((name) => name.startsWith(prefix));
   const paths = names.map((name) => join(dirname(directory), name));
@@ -60,7 +60,10 @@ function isOurs(found: Stats | undefined): boolean {
   return found?.isDirectory() === true && found.uid === process.getuid?.() && (found.mode & 0o077) === 0;
 }
 
-/** Removes it. The lock says that it is nobody's, but a data directory that was removed took its lock along. */
+/**
+ * Removes a left directory. The lock should prove that no Airlock uses it. The sockets are checked all the
+ * same, because the lock is lost when the data directory is removed while an Airlock runs.
+ */
 async function empty(directory: string): Promise<void> {
   const sockets = (await readdir(directory)).filter((name) => name.endsWith(".sock"));
   const served = await Promise.all(sockets.map((name) => isServed(join(directory, name))));

@@ -1,8 +1,8 @@
 import { RULES } from "#common/identity/authorization.ts";
 
 /**
- * The worker's rows of the table of who may call what, as a Python module: the worker checks its callers itself, and
- * must not judge them by other rules than the services do.
+ * The authorization table of the worker's methods, as a Python module. It is generated because the worker
+ * checks its callers itself and must use the same rules as the services.
  */
 export function workerCallers(): string {
   const rows = Object.entries(RULES)
@@ -19,7 +19,7 @@ ${rows.join("")}}
 }
 
 function quoted(callers: readonly string[]): string {
-  // A certificate of a client is that of "client/NAME", which the worker does not look for.
+  // A client's certificate has the identity "client/NAME", which the worker does not look for.
   if (callers.includes("client")) throw new Error("a worker takes no calls of clients");
   return callers.map((caller) => `"${caller}"`).join(", ");
 }

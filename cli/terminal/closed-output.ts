@@ -2,12 +2,15 @@ type Handler = (status: number) => void;
 
 let handler: Handler = (status) => process.exit(status);
 
-/** What happens instead of the end of the process when there is nobody left to read what it prints. */
+/**
+ * Sets a handler for a closed standard output; without one the process ends. The handler gets the exit
+ * status.
+ */
 export function whenOutputCloses(then: Handler): void {
   handler = then;
 }
 
-/** A reader that has seen enough, such as head, ends a command without a complaint; so does a terminal that is closed. */
+/** Ends the command quietly when its output is closed, for example by `head` or a closed terminal. */
 export function watchOutput(): void {
   process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => handler(code === "EPIPE" ? 0 : 1));
   process.stderr.on("error", () => undefined);

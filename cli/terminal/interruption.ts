@@ -3,16 +3,16 @@ import { whenOutputCloses } from "./closed-output.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** That the command is to end before its work is done. */
+/** A request to end the command before its work is done. */
 export type Interruption = {
   readonly signal: AbortSignal;
-  /** The exit status that tells a shell of it; undefined while nothing has interrupted. */
+  /** The exit status for the interruption; undefined when there was none. */
   exitStatus(): number | undefined;
 };
 
 /**
- * Aborts at Ctrl-C, at SIGTERM, when the terminal is closed, and when the reader of the output is gone. A second signal ends
- * the process at once.
+ * Watches for Ctrl-C, SIGTERM, a closed terminal and a closed output; each aborts the signal. A second signal
+ * ends the process at once.
  */
 export function watchForInterruption(): Interruption {
   const abort = new AbortController();

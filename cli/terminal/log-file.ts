@@ -8,14 +8,15 @@ import { printable } from "./log-lines.ts";
 
 const REOPEN_AFTER_MS = 5_000;
 
-/** Where the log of a data directory stands. */
+/** The path of the log in a data directory. */
 export function logPathOf(dataDirectory: string): string {
   return join(dataDirectory, "logs", "airlock.log");
 }
 
 /**
- * Logs of the embedded services: JSON lines in the data directory, at most 40 MB of them, and warnings on standard
- * error for the person who watches. `reopenAfterMs`: how soon a file that could not be written is tried again.
+ * Opens the log of the embedded services. Events are written as JSON lines to the data directory, at most 40
+ * MB, and warnings also to standard error. `reopenAfterMs` is the time until a file that could not be written
+ * is opened again.
  */
 export function openLogs(
   dataDirectory: string,
@@ -32,8 +33,8 @@ export function openLogs(
 }
 
 /**
- * The log's file. A full disk costs lines of the log, not the service: a stream that has failed takes nothing more, so the next
- * line after a while goes to a new one.
+ * Opens the log file. A full disk loses lines of the log but does not stop the services. A stream that has
+ * failed accepts no more lines, so a new one is opened after `reopenAfterMs`.
  */
 function openLogFile(path: string, reopenAfterMs: number): { write(line: string): void } {
   let file: RotatingFileStream | undefined;
@@ -56,7 +57,7 @@ function openLogFile(path: string, reopenAfterMs: number): { write(line: string)
         );
       failedAtMs = performance.now();
     });
-    // The last line is perhaps a half one.
+    // A line end, because the last line before the failure may be incomplete.
     if (failedAtMs !== undefined) opened.write("\n");
     return opened;
   };
@@ -92,6 +93,6 @@ function readable(line: string): string {
   };
   const reason = err?.message ?? detail ?? verdict;
   const text = `${service}: ${project ? `${project}: ` : ""}${msg}${reason ? `: ${reason}` : ""}`;
-  // Indented, so that no text can look like an event of its own.
+  // Further lines are indented, so that text from a script cannot look like an event of its own.
   return `${text.split("\n").map(printable).join("\n  ")}\n`;
 }

@@ -11,17 +11,17 @@ export type LogFilter = {
   readonly minLevel: number;
   readonly executionId: string | undefined;
   readonly project: string | undefined;
-  /** Epoch milliseconds; what is older is left out. */
+  /** Epoch milliseconds; older events are left out. Undefined: none are. */
   readonly sinceMs?: number | undefined;
-  /** Whether the stack of an error is shown, which only developers read. */
+  /** Whether the stack of an error is shown, which only Airlock's developers need. */
   readonly stack?: boolean;
-  /** Whether a line stays the JSON that it is. */
+  /** Whether lines are printed as the JSON that the services wrote. */
   readonly json?: boolean;
 };
 
 /**
- * A JSON line of the log as people read it, with further lines of an error, and its stack if the filter wants it, indented below;
- * undefined when the filter leaves it out or it is none.
+ * Formats a JSON line of the log for people. More lines of an error, and its stack if `filter` asks for it,
+ * follow with an indent. Undefined when the filter excludes the event or the line is not JSON.
  */
 export function readableLogLine(line: string, filter: LogFilter): string | undefined {
   const event = parse(line);
@@ -34,13 +34,13 @@ export function readableLogLine(line: string, filter: LogFilter): string | undef
   if (filter.json) return printable(line);
   const name = [...LOG_LEVELS].find(([, value]) => value === level)?.[0] ?? String(level);
   const error = errorIn(err);
-  // Of a reason that the error has already, once is enough.
+  // A fact that equals the error's message is left out, so that it is not printed twice.
   const others = Object.entries({ ...rest, ...error.facts }).filter(([, value]) => value !== error.message);
   const [texts, facts] = partition(others, ([key, value]) => key === "detail" && typeof value === "string");
   const details = facts.map(([key, value]) => `${key}=${shown(value)}`);
   const first = [time, name.toUpperCase().padEnd(5), String(service).padEnd(12), msg, ...details].join(" ");
   const sentences = [...texts.map(([key, value]) => `${key}=${value}`), ...error.text];
-  // A sentence stands on the line of its event, and its further lines below.
+  // The first line of a text follows on the line of its event; its other lines are indented below.
   const [before = "", ...below] = [first, ...sentences].join(" ").split(/\s*\r?\n/);
   return [before, ...below, ...(filter.stack ? error.stack : [])].map(printable).join("\n    ");
 }
@@ -51,13 +51,13 @@ function partition<T>(all: readonly T[], isFirst: (each: T) => boolean): [T[], T
 
 type LoggedError = {
   readonly message: string | undefined;
-  /** Kind and message, if there is an error. */
+  /** The error's type and message; empty when the event has no error. */
   readonly text: readonly string[];
   readonly facts: object;
   readonly stack: readonly string[];
 };
 
-/** What `err` of an event tells. */
+/** Splits the `err` of a log event into message, facts and stack. */
 function errorIn(err: unknown): LoggedError {
   if (typeof err !== "object" || err === null) {
     return { message: undefined, text: [], facts: err === undefined ? {} : { err }, stack: [] };
@@ -83,7 +83,10 @@ function errorIn(err: unknown): LoggedError {
   };
 }
 
-/** `text` as a terminal may have it: what controls it, or reorders what people see, is spelled out. */
+/**
+ * Makes `text` safe for a terminal: control characters and characters that reorder text are replaced by their
+ * escapes.
+ */
 export function printable(text: string): string {
   return text.replaceAll(
     /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
@@ -100,7 +103,7 @@ function parse(line: string): Record<string, unknown> | undefined {
   }
 }
 
-/** Text without spaces and control characters as it is, everything else as JSON on the one line. */
+/** A value in one line: plain text without spaces as it is, all else as JSON. */
 function shown(value: unknown): string {
   return typeof value === "string" && /^[\x21-\x7e]+$/.test(value) ? value : JSON.stringify(value);
 }

@@ -1,7 +1,8 @@
 import { printable } from "./log-lines.ts";
 
 /**
- * Rows under a heading, in columns as wide as they need; the last one is not padded. A cell is one line, whatever it holds.
+ * Formats rows under a heading in aligned columns. Each cell becomes one line, because line ends in it are
+ * escaped.
  */
 export function table(heading: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [heading, ...rows].map((row) => row.map(printable));

@@ -1,12 +1,13 @@
 import type { WriteStream } from "node:tty";
 
-// Control characters of ASCII and of C1, line separators, and what changes the direction of text.
+// Matches the control characters of ASCII and C1, line separators, and characters that change the direction
+// of text.
 const CONTROLS = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
 /**
- * Spells out, as long as the stream is a terminal, what would control it: anything that is printed may come from a hostile
- * script, and a terminal obeys. Line ends, tabs and carriage returns pass, which progress bars need; a script has its own
- * lines to overwrite. What goes to a pipe or a file stays as it is.
+ * Escapes control characters in everything written to `stream`, if it is a terminal, because output may come
+ * from a hostile script. Line ends, tabs and carriage returns pass, because progress bars need them, and a
+ * script can only overwrite its own lines. Output to a pipe or a file is not changed.
  */
 export function guardTerminal(stream: Pick<WriteStream, "isTTY" | "write">): void {
   if (!stream.isTTY) return;
@@ -18,19 +19,25 @@ export function guardTerminal(stream: Pick<WriteStream, "isTTY" | "write">): voi
     )) as WriteStream["write"];
 }
 
-/** A text of several lines that is not Airlock's own, to stand between words of Airlock's. */
+/**
+ * Escapes control characters in a foreign text that stands within Airlock's own words. Line ends and tabs
+ * stay.
+ */
 export function quoted(text: string): string {
   return spelledOut(text, "\n\t");
 }
 
-/** JSON for people to see: the same value, with escapes for what would control a terminal. */
+/** Replaces control characters in JSON text by JSON escapes; the value stays the same. */
 function visibleJson(json: string): string {
   return json.replaceAll(CONTROLS, (character) =>
     "\n\t\r".includes(character) ? character : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }
 
-/** JSON as it was sent; on a terminal the same value, without what would control it. */
+/**
+ * JSON text for standard output: unchanged for a pipe or file, with control characters escaped for a
+ * terminal.
+ */
 export function forOutput(json: string): string {
   return process.stdout.isTTY ? visibleJson(json) : json;
 }

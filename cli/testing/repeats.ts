@@ -1,8 +1,9 @@
 import { CRASHED, type FileTallies, sumOf, type Tally } from "./tally.ts";
 
 /**
- * The suites that break real things, wait for them, or measure beside other programs: chaos, network faults, soak, load, floods and
- * containers. A race in one of them is reported and does not hold up other work. Every other file has to pass the first time.
+ * Test files that may be repeated after a failure, because they depend on timing: chaos, network faults,
+ * soak, load, floods and containers. A race there is reported as flaky and does not block other work. Every
+ * other file must pass the first time.
  */
 const REPEATED = [
   /^test\/(chaos|integration\/faults|e2e\/docker)\//,
@@ -11,10 +12,16 @@ const REPEATED = [
   /^test\/([^/]+\/)*([^/]*-)?docker(-[^/]*)?\.test\.ts$/,
 ];
 
-/** With more failing files than these, the change is at fault and not a race. */
+/**
+ * With more failing files than this nothing is repeated, because the change is probably at fault and not a
+ * race.
+ */
 const MAX_REPEATED = 4;
 
-/** The sum of a run in which some files were run twice; `flaky` are those that failed first and passed then. */
+/**
+ * The totals of a test run in which some files were run twice. `flaky` are files that failed first and then
+ * passed.
+ */
 export type RepeatedTally = { readonly tally: Tally; readonly flaky: readonly string[] };
 
 export function mayRepeat(file: string): boolean {
@@ -22,8 +29,8 @@ export function mayRepeat(file: string): boolean {
 }
 
 /**
- * Runs each failed file that may be repeated once more by itself; what the second run says of it counts.
- * `runAgain` takes a file's path and resolves to what came of its tests.
+ * Runs each failed file that may be repeated once more by itself; the second outcome counts. `runAgain` takes
+ * a file's path and resolves to the totals of its tests.
  */
 export async function repeatFailed(
   first: FileTallies,

@@ -2,7 +2,10 @@ import { writeFileSync } from "node:fs";
 import type { Reporter, TestModule } from "vitest/node";
 import type { FileTallies, Tally } from "./tally.ts";
 
-/** Writes FileTallies to AIRLOCK_TEST_TALLY; vitest's own JSON report does not say why a test was skipped. */
+/**
+ * A vitest reporter that writes FileTallies to the file AIRLOCK_TEST_TALLY, because vitest's own JSON report
+ * does not say why a test was skipped.
+ */
 export default class TallyReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
     const files: Record<string, Tally> = {};
@@ -15,7 +18,7 @@ export default class TallyReporter implements Reporter {
 
 function tallyOf(module: TestModule): Tally {
   let passed = 0;
-  // A file that does not load has no tests to fail.
+  // Errors of a file that cannot be loaded count as failures, because such a file has no tests.
   let failed = module.errors().length;
   const skipped: string[] = [];
   for (const test of module.children.allTests()) {

@@ -1,12 +1,12 @@
-/** What came of tests; `skipped` says why, one line each. */
+/** Totals of tests. `skipped` has a line with name and reason for each skipped test. */
 export type Tally = { readonly passed: number; readonly failed: number; readonly skipped: readonly string[] };
 
-/** What came of the tests of each file, by its path, and how many errors no file can be blamed for. */
+/** Totals of the tests of each file, by path, and the number of errors that belong to no file. */
 export type FileTallies = { readonly files: Readonly<Record<string, Tally>>; readonly errorsOutside: number };
 
 export const CRASHED: Tally = { passed: 0, failed: 1, skipped: [] };
 
-/** A runner that failed and reports no failed test has failed all the same. */
+/** Counts one failure when the runner's exit status is not 0 although it reports no failed test. */
 export function withExitStatus(tally: Tally, exitStatus: number | null): Tally {
   return exitStatus !== 0 && tally.failed === 0 ? { ...tally, failed: 1 } : tally;
 }
@@ -19,18 +19,18 @@ export function sumOf(tallies: readonly Tally[]): Tally {
   };
 }
 
-/** `N passed, N failed`, and what was skipped only if anything was. */
+/** The summary `N passed, N failed`, with the number of skipped tests only if there are any. */
 export function tallyLine({ passed, failed, skipped }: Tally): string {
   const tail = skipped.length > 0 ? `, ${skipped.length} skipped` : "";
   return `${passed} passed, ${failed} failed${tail}`;
 }
 
-/** In CI nothing may be skipped. */
+/** Whether the run has failed. In CI a skipped test fails it, too. */
 export function tallyFails({ failed, skipped }: Tally, inCi: boolean): boolean {
   return failed > 0 || (inCi && skipped.length > 0);
 }
 
-/** Counts the cases of a JUnit file as pytest writes it. Text in it is escaped, so that every `<` begins a tag. */
+/** Counts the test cases of pytest's JUnit XML. Text is escaped there, so every `<` begins a tag. */
 export function tallyOfJunit(xml: string): Tally {
   let passed = 0;
   let failed = 0;
