@@ -2,39 +2,43 @@ import { setImmediate } from "node:timers/promises";
 import { move, Piscina } from "piscina";
 import { callCancelled } from "../errors.ts";
 
-/** Data of more bytes is worked on by a BackgroundThread; less costs the event loop a few milliseconds, in turns. */
+/**
+ * Data of more bytes is processed by a BackgroundThread. Less data costs the event loop a few milliseconds,
+ * which it takes in turns with other work.
+ */
 export const LARGE_BYTES = 256 * 1024;
 
 const IDLE_MS = 60_000;
-/** A task's share of the thread until the next one works. */
+/** Milliseconds that one task works before the next task of the thread. */
 const SLICE_MS = 2;
-/** Tasks that share the thread; more wait in the order in which they came. */
+/** The number of tasks that share the thread; further tasks wait in the order in which they came. */
 const MAX_AT_ONCE = 64;
 
-/** What a task is given. */
+/** The argument of a task. */
 export type Task<Input> = {
   readonly input: Input;
-  /** Not 0 once the caller has gone; both threads see the same. */
+  /** Not 0 once the caller has given up the task. Shared memory, so that the thread sees the change. */
   readonly abandoned: Int32Array;
 };
 
 /**
- * One more thread of this process, for work that would hold the event loop up. The thread has the priority of every other:
- * scripts that compute would keep one of a lower priority from its work for longer than callers wait.
+ * A thread of this process for work that would block the event loop. It has the usual priority. With a lower
+ * one, busy scripts on the same machine would delay its work for longer than callers wait.
  */
 export type BackgroundThread<Input, Output> = {
   /**
-   * Hands over a copy of `input`, and `bytes` of it as they are: nobody else may use these. Rejects with what the task throws,
-   * and with `cancelled` when `signal` aborts, because the task is given up then.
+   * Runs the task with a copy of `input`. `bytes` are handed over without a copy, so the caller must not use
+   * them any more. Rejects with the task's error, and with `cancelled` when `signal` aborts, which also ends
+   * the task.
    */
   run(input: Input, bytes?: Uint8Array, signal?: AbortSignal): Promise<Output>;
 };
 
 /**
- * A thread that does one `task`: the URL of a module whose default export takes a Task and returns its output. Tasks that work
- * `inSlices` take turns, so that a short one does not wait for the end of long ones. The thread starts when it is first needed
- * and ends when it was idle for a minute. How much may wait for it is bounded by whoever bounds the inputs, which are held
- * in memory anyhow.
+ * Makes a thread for one kind of `task`: the URL of a module whose default export takes a Task and returns
+ * its output. Tasks that use `inSlices` take turns, so that a short task need not wait for the end of a long
+ * one. The thread starts at the first task and ends after a minute without one. The queue has no limit of its
+ * own, because callers limit the size of the inputs, which are in memory anyway.
  */
 export function createBackgroundThread<Input, Output>(task: URL): BackgroundThread<Input, Output> {
   let pool: Piscina<Task<Input>, Output> | undefined;
@@ -50,7 +54,8 @@ export function createBackgroundThread<Input, Output>(task: URL): BackgroundThre
       const abandoned = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
       const abandon = () => void Atomics.store(abandoned, 0, 1);
       if (signal?.aborted) abandon();
-      // Not Piscina's own signal, which ends the thread with the tasks of all others.
+      // Piscina's own signal is not used, because it would end the thread and with it the tasks of all other
+      // callers.
       signal?.addEventListener("abort", abandon, { once: true });
       try {
         const options = bytes && { transferList: [bytes.buffer as ArrayBuffer] };
@@ -65,8 +70,8 @@ export function createBackgroundThread<Input, Output>(task: URL): BackgroundThre
 }
 
 /**
- * For a task: does all `steps`, each of which takes at most about a millisecond, in turns with the thread's other tasks.
- * Rejects when the caller has gone.
+ * For use in a task: performs all `steps`, each of about a millisecond at most, in turns with the thread's
+ * other tasks. Rejects when the caller has given up the task.
  */
 export async function inSlices<Result>(
   steps: Iterator<void, Result>,
@@ -83,7 +88,7 @@ export async function inSlices<Result>(
   }
 }
 
-/** Marks the output of a task: its bytes are handed back and not copied. */
+/** Marks the output of a task so that its bytes are moved to the caller and not copied. */
 export function handBack<Output extends { readonly bytes: Uint8Array }>(output: Output): Output {
   const { buffer } = output.bytes;
   const movable = {

@@ -1,7 +1,10 @@
-/** The front is moved over before it is cut off, as cutting each time would take quadratic time. */
+/**
+ * Removed items that stay in the array before they are cut off, because cutting at each removal would take
+ * quadratic time.
+ */
 const MAX_STALE = 1_024;
 
-/** A queue whose front can be taken away in constant time, however long it is. */
+/** A queue whose first item can be removed in constant time, however long the queue is. */
 export class Fifo<Item> {
   readonly #items: Item[] = [];
   #head = 0;
@@ -23,7 +26,7 @@ export class Fifo<Item> {
     this.#items.push(item);
   }
 
-  /** Forgets the first item, which there must be. */
+  /** Removes the first item, which must exist. */
   shift(): void {
     this.#head++;
     if (this.#head < MAX_STALE || this.#head * 2 < this.#items.length) return;

@@ -5,12 +5,15 @@ const SMALLEST_STEP_BYTES = 512;
 const FIRST_STEP_BYTES = 4 * 1024;
 const LARGEST_STEP_BYTES = 128 * 1024;
 
-/** How many bytes of a text take about a millisecond, told by how long the bytes before took: some texts are made to take long. */
+/**
+ * Estimates how many bytes of a text take about a millisecond, from the time that the bytes before took. A
+ * fixed number would not do, because attackers can make texts that take long.
+ */
 export class StepBytes {
   readonly #smallest: number;
   #bytes: number;
 
-  /** Where a step costs something besides its bytes, it is to have so many at least. */
+  /** `smallest`: the least bytes of a step; larger where each step costs time besides its bytes. */
   constructor(smallest = SMALLEST_STEP_BYTES) {
     this.#smallest = smallest;
     this.#bytes = Math.max(smallest, FIRST_STEP_BYTES);
@@ -20,13 +23,13 @@ export class StepBytes {
     return this.#bytes;
   }
 
-  /** Learns from the time that the last `bytes` took. */
+  /** Adapts the estimate to the milliseconds that the last `bytes` took. */
   took(ms: number): void {
     if (ms < 0.5) this.#bytes = Math.min(LARGEST_STEP_BYTES, this.#bytes * 2);
     else if (ms > 1) this.#bytes = Math.max(this.#smallest, this.#bytes / (ms > 4 ? 4 : 2));
   }
 
-  /** Does `step` with so many bytes, and learns from the time that it takes. */
+  /** Performs `step` with `bytes` bytes and adapts the estimate to the time it takes. */
   measure(step: () => void): void {
     const time = new WorkTime();
     step();
@@ -34,7 +37,7 @@ export class StepBytes {
   }
 }
 
-/** A text's work in steps of at most about a millisecond. */
+/** Processes a text in steps of at most about a millisecond, in turns with other work. */
 export class TextSteps {
   readonly #turn: Turn;
   readonly #size: StepBytes;
@@ -44,12 +47,12 @@ export class TextSteps {
     this.#size = new StepBytes(smallestStep);
   }
 
-  /** Does `step` with all of `text`, one part after the other, in turns with other work. */
+  /** Calls `step` with one part of `text` after the other. Rejects with `cancelled` when `signal` aborts. */
   async each(text: Uint8Array, step: (part: Uint8Array) => void, signal?: AbortSignal): Promise<void> {
     for await (const _ of this.turns(text, step, signal));
   }
 
-  /** The same for callers that have something to do after each turn. */
+  /** Like `each`, but yields after each turn, for callers that have something to do then. */
   async *turns(
     text: Uint8Array,
     step: (part: Uint8Array) => void,

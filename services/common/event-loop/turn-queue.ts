@@ -2,40 +2,50 @@ import { setImmediate, setTimeout } from "node:timers/promises";
 import { Fifo } from "./fifo.ts";
 import { WorkTime } from "./work-time.ts";
 
-/** For so long no long computation works after each turn, so that all of them together leave others half of the process. */
+/**
+ * Milliseconds without any long computation after each turn, so that all of them together leave half of the
+ * process to other work.
+ */
 const REST_MS = 2;
-/** Others are at work where a round of the event loop took more of the processor, and for a while after. */
+/**
+ * Other work is assumed when a round of the event loop took more than IDLE_ROUND_MS of processor time, and
+ * for BUSY_FOR_MS after.
+ */
 const IDLE_ROUND_MS = 0.2;
 const BUSY_FOR_MS = 100;
 
-/** An owner that has used more than the others waits for at most so much of their work. */
+/** An owner that has used more than the others waits for at most so many milliseconds of their work. */
 const MAX_AHEAD_MS = 100;
 
-/** One on whose behalf computations work: usually a project. */
+/** The project, or other party, for which computations work. */
 type Owner = {
   readonly waiting: Fifo<() => void>;
-  /** Processor time of its computations; time in which it wanted nothing counts as if it had used as much as the others. */
+  /**
+   * Processor time of the owner's computations, in milliseconds. While an owner had no computations, it is
+   * charged as much as the others used.
+   */
   usedMs: number;
 };
 
 /**
- * The computations of this process that wait for their turn. The next turn belongs to the owner whose turns took the least time: an owner
- * with many computations, or with texts that are made to take long, gets as much of the process as one with a single short one.
+ * The computations of this process that wait for their turn. The next turn goes to the owner that has used
+ * the least time. An owner with many computations, or with texts made to take long, therefore gets no more of
+ * the process than an owner with one short computation.
  */
 class TurnQueue {
   readonly #owners = new Map<string, Owner>();
-  /** What the owner of the last turn had used before it. */
+  /** The processor time that the owner of the last turn had used before that turn, in milliseconds. */
   #usedMs = 0;
   #lastBusyMs = Number.NEGATIVE_INFINITY;
   #isHandingOut = false;
 
-  /** A computation of `name` took so much of the processor. */
+  /** Charges the owner `name` with processor time of one of its computations. */
   charge(name: string, ms: number): void {
     const owner = this.#owner(name);
     owner.usedMs = Math.min(owner.usedMs + ms, this.#usedMs + MAX_AHEAD_MS);
   }
 
-  /** Resolves when a computation of `name` may work. */
+  /** Resolves when a computation of the owner `name` may work. */
   wait(name: string): Promise<void> {
     const turn = Promise.withResolvers<void>();
     this.#owner(name).waiting.push(turn.resolve);
@@ -53,7 +63,8 @@ class TurnQueue {
   async #handOut(): Promise<void> {
     this.#isHandingOut = true;
     for (;;) {
-      // The turn before the next one is worked off in the same round of the event loop, before this resolves.
+      // The computation that got the last turn works in the same round of the event loop, before this await
+      // resolves.
       await setImmediate();
       await this.#letOthersWork();
       const next = this.#next();
@@ -65,7 +76,10 @@ class TurnQueue {
     this.#isHandingOut = false;
   }
 
-  /** The owner of the next turn; those that have nothing to wait for and used no more than others are forgotten. */
+  /**
+   * The owner of the next turn; undefined when none waits. Owners that wait for nothing and used no more than
+   * the others are forgotten.
+   */
   #next(): Owner | undefined {
     let least: Owner | undefined;
     for (const [name, owner] of this.#owners) {
@@ -76,7 +90,10 @@ class TurnQueue {
     return least;
   }
 
-  /** Rests while others work in this process; alone, a computation goes on after a round of the event loop. */
+  /**
+   * Pauses while other work uses the process. Without other work, a computation continues after one round of
+   * the event loop.
+   */
   async #letOthersWork(): Promise<void> {
     const time = new WorkTime();
     await setImmediate();

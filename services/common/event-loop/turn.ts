@@ -2,27 +2,30 @@ import { callCancelled } from "../errors.ts";
 import { turnQueue } from "./turn-queue.ts";
 import { WorkTime } from "./work-time.ts";
 
-/** A long computation stops after this time: a call that needs many steps of the process must not be late at each. */
+/**
+ * Milliseconds of a turn. Short, because a call that needs the process at many steps waits for a turn's end
+ * at each.
+ */
 const TURN_MS = 2;
 
-/** Computations that are done for no project take turns as one. */
+/** The owner of computations that serve no project; all of them share one owner's time. */
 export const NO_OWNER = "";
 
-/** The owner of computations that are done for a project. */
+/** The owner of computations that serve this project. */
 export function ownerOf(project: string): string {
   return `project ${project}`;
 }
 
 /**
- * A long computation's share of the process: it works while its turn lasts, then lets other work go first. Of several that wait, the one
- * whose `owner` has used the least is next.
+ * A long computation's share of the process. The computation works while its turn lasts, then lets other work
+ * go first. Of several waiting computations, the next is that of the owner that has used the least time.
  * Usage: `if (turn.isOver) await turn.next(signal)`, at least once in a millisecond of work.
  */
 export class Turn {
   readonly #owner: string;
   readonly #time = new WorkTime();
   #isCharged = false;
-  /** How long the last step of `work` took. */
+  /** Milliseconds that the last step of `work` took. */
   lastStepMs = 0;
 
   constructor(owner = NO_OWNER) {
@@ -33,7 +36,10 @@ export class Turn {
     return this.#time.ms >= TURN_MS;
   }
 
-  /** Does `step`, whose time is its owner's. A turn without such steps counts as a whole one. */
+  /**
+   * Performs `step` and charges its time to the owner. A turn without any such step is charged as a whole
+   * turn.
+   */
   work<Result>(step: () => Result): Result {
     const time = new WorkTime();
     try {
@@ -45,7 +51,10 @@ export class Turn {
     }
   }
 
-  /** Resolves when the computation may go on; rejects with `cancelled` when nobody waits for it any more. */
+  /**
+   * Waits for the next turn. Rejects with `cancelled` when `signal` has aborted, because the caller no longer
+   * waits for the result.
+   */
   async next(signal?: AbortSignal): Promise<void> {
     if (!this.#isCharged) turnQueue.charge(this.#owner, TURN_MS);
     await turnQueue.wait(this.#owner);
@@ -55,7 +64,10 @@ export class Turn {
   }
 }
 
-/** Does all `steps`, each of which takes at most about a millisecond, in turns with other work; resolves to what they return. */
+/**
+ * Performs all `steps`, each of about a millisecond at most, in turns with other work; resolves to their
+ * result.
+ */
 export async function takeTurns<Result>(
   steps: Iterator<void, Result>,
   signal?: AbortSignal,
@@ -68,7 +80,7 @@ export async function takeTurns<Result>(
   }
 }
 
-/** The same for callers that have something to do after each turn. */
+/** Like `takeTurns`, but yields after each turn, for callers that have something to do then. */
 export async function* turnsOf<Result>(
   steps: Iterator<void, Result>,
   signal?: AbortSignal,
@@ -83,7 +95,7 @@ export async function* turnsOf<Result>(
   }
 }
 
-/** Does all `steps` at once. */
+/** Performs all `steps` without a pause and returns their result. */
 export function atOnce<Result>(steps: Iterator<void, Result>): Result {
   for (;;) {
     const { done, value } = steps.next();

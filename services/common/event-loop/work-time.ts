@@ -1,9 +1,10 @@
-/** The kernel counts the processor time of a thread that goes on working only about so often. */
+/** Milliseconds between two updates of the kernel's count of a busy thread's processor time. */
 const COUNTED_EACH_MS = 4;
 
 /**
- * How long this thread has worked since it was asked to look. A short time is told by the clock, because the kernel counts too seldom; a long
- * one by the processor time, because on a busy machine time passes in which the thread does not work.
+ * Measures how long this thread has worked, in milliseconds. A short time is measured by the clock, because
+ * the kernel updates its count too seldom. A long time is measured by processor time, because on a busy
+ * machine time passes in which the thread does not work.
  */
 export class WorkTime {
   #fromMs = performance.now();

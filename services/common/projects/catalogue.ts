@@ -8,14 +8,17 @@ import { MAX_PROJECT_FILE_BYTES, type Project, type ProjectProblem, parseProject
 type Entry = Project | ProjectProblem;
 type Cached = { readonly stamp: string; readonly entry: Entry };
 
-/** The projects of one directory, read again when a file changes. */
+/** The projects of one directory. Files that have changed are read again at each `refresh`. */
 export type ProjectCatalogue = {
-  /** All projects by name, those with a broken file too, sorted. */
+  /** All projects sorted by name, also those whose file has an error. */
   list(): Entry[];
   get(name: string): Entry | undefined;
-  /** Looks at the directory again; resolves to whether anything changed. What cannot be read goes on as it was known. */
+  /**
+   * Reads the directory again; resolves to whether anything changed. When the directory cannot be read, the
+   * projects stay as they were.
+   */
   refresh(): Promise<boolean>;
-  /** Why the last look at the directory failed, in words; undefined when it did not. */
+  /** The reason, in words, why the last `refresh` failed; undefined when it succeeded. */
   unreadable(): string | undefined;
 };
 

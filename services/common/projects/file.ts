@@ -19,60 +19,81 @@ export type ProjectLimits = {
   readonly pids: number;
   readonly cpus: number;
   readonly queue: number;
-  /** What its executions may store together, ended or not. */
+  /** Bytes that all executions of the project may store together, whether or not they have ended. */
   readonly storedBytes: number;
 };
 
-/** A secret as the project file names it: `reference` is `${env:NAME}`, `${file:path}`, `${vault:mount/path#field}` or plain text. */
+/**
+ * A secret as the project file writes it: `reference` is `${env:NAME}`, `${file:path}`,
+ * `${vault:mount/path#field}` or plain text.
+ */
 export type SecretReference = {
   readonly name: string;
   readonly reference: string;
-  /** A brokered secret: no script holds it, the egress service puts it into requests. */
+  /**
+   * Set for a brokered secret: scripts get a placeholder, and the egress service puts the value into
+   * requests.
+   */
   readonly inject?: Injection;
 };
 
-/** A project whose file is in order. */
+/** A project whose file has no error. */
 export type Project = {
   readonly name: string;
   readonly description: string;
   readonly packages: readonly string[];
-  /** Modules that the zygote imports; undefined: all that the packages provide. */
+  /** Modules that the zygote imports; undefined means all modules that the packages provide. */
   readonly preload: readonly string[] | undefined;
-  /** Of the machine that its workers run on, by name; `coreutils` stands for those of GNU. */
+  /**
+   * Names of programs of the worker's machine that scripts may run; `coreutils` stands for all of GNU
+   * coreutils.
+   */
   readonly programs: readonly string[];
   readonly settings: Readonly<Record<string, string>>;
   readonly secrets: readonly SecretReference[];
   readonly limits: ProjectLimits;
   readonly network: ProjectNetwork;
-  /** Workers that `up` starts. */
+  /** The number of workers that `up` starts. */
   readonly replicas: number;
-  /** Within what the pool follows its queue; undefined: it keeps `replicas`. */
+  /**
+   * Bounds within which the number of workers follows the queue; undefined means always `replicas` workers.
+   */
   readonly scaling: { readonly min: number; readonly max: number; readonly targetWaitMs: number } | undefined;
   readonly isolation: Isolation;
-  /** The OCI runtime that its containers demand; undefined: any. */
+  /** The OCI runtime that the project's containers need; undefined means any. */
   readonly runtime: string | undefined;
-  /** Changes when anything changes that a running worker cannot take over. */
+  /** Changes with every setting that a running worker cannot adopt, so that its worker must be replaced. */
   readonly poolRevision: string;
-  /** Changes when a worker that is bounded as a whole, as a container is, would need another size. */
+  /**
+   * Changes with the limits that bound a worker as a whole. A worker in a container must then be replaced by
+   * one of another size.
+   */
   readonly sizeRevision: string;
-  /** Changes when settings, secrets or run limits change. */
+  /** Changes with settings, secrets and run limits, which a running worker can be given anew. */
   readonly provisionRevision: string;
 };
 
-/** Why a project file cannot be used, for the operator: file, line and field are named. */
+/** The reason why a project file cannot be used, for the operator. It names file, line and field. */
 export type ProjectProblem = { readonly name: string; readonly problem: string };
 
-/** What a script finds of the machine's programs unless its project lists others; the worker leaves out what is not there. */
+/**
+ * Programs of the machine that scripts may run when their project lists none; the worker leaves out those
+ * that do not exist.
+ */
 export const DEFAULT_PROGRAMS: readonly string[] = ["sh", "coreutils"];
 
-/** A larger file is not read: what parses and checks it takes longer than in proportion. */
+/**
+ * Bytes of the largest project file that is read, because the time to parse and check a file grows faster
+ * than its size.
+ */
 export const MAX_PROJECT_FILE_BYTES = 64 * 1024;
 
-// The first of them tell what is wrong.
+// The number of problems that are reported of one file; the first ones suffice to find the cause.
 const MAX_PROBLEMS = 20;
 
 const MIB = 1024 * 1024;
-// The schema is a constant that a test checks; checking it at every start would take a tenth of the start.
+// ajv does not check the schema itself, because that would take a tenth of each start. The schema is a
+// constant, and a test checks it.
 const validate = new Ajv({
   allErrors: true,
   verbose: true,
@@ -82,8 +103,8 @@ const validate = new Ajv({
 }).compile<ProjectDocument>(PROJECT_SCHEMA);
 
 /**
- * Parses the text of `fileName` (`NAME.yaml`). All problems are reported together, one line each; a value never
- * stands in a problem, since it could be a secret.
+ * Parses the text of the project file `fileName` (`NAME.yaml`). All problems are reported together, one a
+ * line. Values never appear in a problem, because they could be secrets.
  */
 export function parseProjectFile(fileName: string, text: string): Project | ProjectProblem {
   const name = fileName.replace(/\.ya?ml$/, "");
@@ -124,7 +145,8 @@ export function parseProjectFile(fileName: string, text: string): Project | Proj
   return toProject(value);
 }
 
-// What the worker, its proxy, Python, the loader, shells and common clients read; as a secret it would break them.
+// Environment variables that steer the worker, its proxy, Python, the loader, shells or common clients; a
+// secret of such a name would break them.
 const RESERVED_NAME =
   /^(PATH|HOME|TMPDIR|IFS|BASH_ENV|TZ|LANG|LANGUAGE|COLUMNS|NO_COLOR|(LC|LD|GLIBC|MALLOC|MIMALLOC|AIRLOCK)_.*|PYTHON.*|[Hh][Tt][Tt][Pp][Ss]?_(PROXY|proxy)|(ALL|all|NO|no|FTP|ftp)_(PROXY|proxy)|[A-Z]+_NUM_THREADS|(REQUESTS|CURL|AWS)_CA_BUNDLE|HTTPLIB2_CA_CERTS|SSL_CERT_(FILE|DIR)|NODE_EXTRA_CA_CERTS|NODE_OPTIONS)$/;
 const REFERENCE = /\$\{(env|file|vault):/;
@@ -171,7 +193,7 @@ function brokenRules(value: ProjectDocument, fileStem: string): { field: string;
   }
   for (const [index, requirement] of (value.packages ?? []).entries()) {
     if (isRequirement(requirement)) continue;
-    // The text is not repeated: it may be a URL with a password.
+    // The requirement is not repeated, because it may be a URL with a password.
     const message =
       'is no package as PEP 508 writes it, such as "pandas>=3,<4" or "name @ https://host/file.whl"';
     rules.push({ field: `packages.${index}`, message });
@@ -191,10 +213,13 @@ function brokenRules(value: ProjectDocument, fileStem: string): { field: string;
   return rules;
 }
 
-// The largest request, and a little for what Airlock writes itself.
+// Megabytes of the largest request, 16, and one for what Airlock itself stores with an execution.
 const REQUEST_MB = 17;
 
-/** Both outputs, the result and the memory updates have their limit each. */
+/**
+ * Megabytes that one execution may store at most: its request, stdout and stderr (`max_output_mb` each), its
+ * result and its memory updates (`max_result_mb` each).
+ */
 function largestExecutionMb({ limits = {} }: ProjectDocument): number {
   return Math.ceil(REQUEST_MB + 2 * (limits.max_output_mb ?? 10) + 2 * (limits.max_result_mb ?? 10));
 }

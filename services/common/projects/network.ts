@@ -2,30 +2,30 @@ import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 import type { ProjectDocument } from "./schema.ts";
 
-/** One entry of an allowlist: an exact host, or with `wildcard` every host below it. */
+/** One entry of an allowlist: exactly `host`, or, with `wildcard`, every host below it. */
 export type AllowedHost = {
   readonly host: string;
   readonly wildcard: boolean;
-  /** Undefined: 443 and 80. */
+  /** Undefined means 443 and 80. */
   readonly port: number | undefined;
 };
 
-/** Where a brokered secret goes: into one header toward one host, nowhere else. */
+/** The only place where a brokered secret may be sent: one header in requests to one host. */
 export type Injection = {
   readonly host: string;
   readonly port: number;
   readonly header: string;
-  /** What the header holds, with {} in place of the value. */
+  /** The text of the header, with {} in place of the secret's value. */
   readonly format: string;
 };
 
-/** What the scripts of a project may reach. */
+/** The hosts that the scripts of a project may reach. */
 export type ProjectNetwork = {
-  /** The project's entries and the hosts of its brokered secrets; empty: no network at all. */
+  /** The project's entries and the hosts of its brokered secrets; empty means no network at all. */
   readonly allowlist: readonly AllowedHost[];
-  /** Addresses and CIDR ranges that are not public and yet permitted. */
+  /** Addresses and CIDR ranges that are allowed although they are not public. */
   readonly allowPrivate: readonly string[];
-  /** For each direction and run. */
+  /** The most bytes that one run may send, and the most that it may receive. */
   readonly maxBytes: number;
 };
 
@@ -33,14 +33,15 @@ type Problem = { readonly field: string; readonly message: string };
 
 const DEFAULT_PORTS = [443, 80];
 const HEADER_PATTERN = /^[A-Za-z0-9-]+$/;
-// They frame the message or steer the connection.
+// Headers that frame the HTTP message or steer the connection.
 const RESERVED_HEADERS =
   /^(host|content-.*|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|range|accept-encoding|proxy-.*)$/i;
 const HEADER_VALUE_PATTERN = /^[\x20-\x7e]*$/;
 
 /**
- * A host as every part of Airlock compares it: lower case, IDNA, no final dot, and an address in its one usual form, by the
- * rules of WHATWG URLs (0x7f.1 is 127.0.0.1). Undefined when it is none.
+ * The form of a host name in which all services compare it: lower case, IDNA, without a final dot. An IP
+ * address gets its usual form by the rules of WHATWG URLs (0x7f.1 becomes 127.0.0.1). Undefined when the text
+ * is no host.
  */
 export function normalHost(text: string): string | undefined {
   if (/[/?#@\\\s]/.test(text) || /:\d*$/.test(text.replace(/\[.*\]/, ""))) return undefined;
@@ -49,7 +50,7 @@ export function normalHost(text: string): string | undefined {
   return host === "" ? undefined : host;
 }
 
-/** Parses `host`, `*.suffix`, each perhaps with `:port`; undefined when it is none of them. */
+/** Parses `host` or `*.suffix`, with or without `:port`. Undefined for any other text. */
 export function parseAllowedHost(text: string): AllowedHost | undefined {
   const match = /^(\*\.)?([^*:]+)(?::(\d{1,5}))?$/.exec(text);
   const host = match && normalHost(match[2] as string);
@@ -59,12 +60,12 @@ export function parseAllowedHost(text: string): AllowedHost | undefined {
   return { host, wildcard, port };
 }
 
-/** The entry as the project file spells it. */
+/** Writes an entry as in a project file. */
 export function describeAllowedHost({ host, wildcard, port }: AllowedHost): string {
   return `${wildcard ? "*." : ""}${host}${port === undefined ? "" : `:${port}`}`;
 }
 
-/** Whether one of the entries is `host`, in its normal form, at `port`. */
+/** Whether the allowlist has an entry for `host`, which is in its normal form, and `port`. */
 export function allows(allowlist: readonly AllowedHost[], host: string, port: number): boolean {
   return allowlist.some((entry) => {
     const portFits = entry.port === undefined ? DEFAULT_PORTS.includes(port) : entry.port === port;
@@ -73,7 +74,9 @@ export function allows(allowlist: readonly AllowedHost[], host: string, port: nu
   });
 }
 
-/** Where a secret of the project file is injected; undefined for one that scripts may hold. */
+/**
+ * The place where a secret of a project file is injected; undefined for a secret that scripts get themselves.
+ */
 export function injectionOf(secret: SecretEntry): Injection | undefined {
   if (typeof secret === "string" || !secret.inject) return undefined;
   const { host, header, format = "{}" } = secret.inject;
@@ -81,7 +84,7 @@ export function injectionOf(secret: SecretEntry): Injection | undefined {
   return { host: target?.host ?? host, port: target?.port ?? 443, header: header.toLowerCase(), format };
 }
 
-/** What the file allows. The host of a brokered secret is allowed by naming it. */
+/** The hosts that a project file allows. A brokered secret's host is allowed without an entry of its own. */
 export function networkOf(value: ProjectDocument): ProjectNetwork {
   const listed = (value.network_allowlist ?? []).flatMap((text) => parseAllowedHost(text) ?? []);
   const injected = Object.values(value.secrets ?? {})
@@ -96,7 +99,7 @@ export function networkOf(value: ProjectDocument): ProjectNetwork {
   };
 }
 
-/** What is wrong with the parts of a project file that concern the network. */
+/** Problems in the parts of a project file that concern the network. */
 export function networkProblems(value: ProjectDocument): Problem[] {
   const allowlist = (value.network_allowlist ?? []).flatMap((text, index) =>
     parseAllowedHost(text)

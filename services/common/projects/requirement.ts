@@ -1,4 +1,5 @@
-// The grammar of PEP 508, with the versions of PEP 440. Each part is tried at one place only, so no text makes it slow.
+// The grammar of PEP 508, with the versions of PEP 440. Each part is tried at one position only, so that no
+// input makes matching slow.
 const SPACE = "[ \\t]*";
 const NAME = "[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?";
 const EXTRAS = `\\[${SPACE}(?:${NAME}${SPACE}(?:,${SPACE}${NAME}${SPACE})*)?\\]`;

@@ -1,12 +1,19 @@
 import type { ErrorObject } from "ajv";
 
-/** One thing wrong with a document: where (`limits.timeout`, empty for the whole) and a sentence on what is allowed. */
+/**
+ * One problem of a document: its `field` (`limits.timeout`; empty for the whole document), and a sentence
+ * that says what is allowed.
+ */
 export type SchemaProblem = { readonly field: string; readonly message: string };
 
-/** ajv's errors as sentences that name the field, what is allowed, and never the offending value. */
+/**
+ * Turns ajv's errors into sentences that name the field and what is allowed, and never repeat the wrong
+ * value.
+ */
 export function describeSchemaErrors(errors: readonly ErrorObject[]): SchemaProblem[] {
   const problems = errors
-    // A branch of a oneOf, and the key behind a bad name, are told by the error that stands above them.
+    // ajv also reports each branch of a failed oneOf and the key behind a bad name; the error of the oneOf or
+    // the name itself says enough.
     .filter(
       (error) =>
         error.keyword !== "if" && !error.schemaPath.includes("/oneOf/") && error.propertyName === undefined,
@@ -28,7 +35,7 @@ function fieldOf(error: ErrorObject): string {
 }
 
 function sentence({ keyword, params, parentSchema, schema }: ErrorObject): string {
-  // What a pattern or a choice of forms means, in words.
+  // Words that describe a pattern or a choice of forms.
   const meant: string | undefined = parentSchema?.$comment;
   switch (keyword) {
     case "additionalProperties":
@@ -71,7 +78,7 @@ function knownFields(names: readonly string[]): string {
   return names.length > 0 ? `the known fields are ${names.join(", ")}` : "there are none here";
 }
 
-/** Null is not named: where it is allowed, it stands for a field that is left out. */
+/** Null is left out, because a field that may be null may also be omitted. */
 function nameOfType(type: string | readonly string[]): string {
   return [type]
     .flat()

@@ -1,18 +1,18 @@
 import type { FromSchema } from "json-schema-to-ts";
 
-/** Project names are DNS labels: they become container and network names. */
+/** Project names are DNS labels, because containers and networks are named after projects. */
 export const PROJECT_NAME_PATTERN = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 
 const HOST_PATTERN = "^(\\*\\.)?[A-Za-z0-9.-]+(:[0-9]{1,5})?$";
 
-// A result and two outputs at their limits must fit one message (see grpc/limits.ts).
+// A result and two outputs of this size must fit into one message (see grpc/limits.ts).
 const MAX_CHANNEL_MB = 32;
 
-// A byte.
+// One byte, in MB.
 const LEAST_MB = 0.000_001;
 
 const text = { type: "string", maxLength: 10_000 } as const;
-// pip and uv read a leading dash as an option.
+// A leading dash is refused, because pip and uv would read the text as an option.
 const requirement = {
   type: "string",
   minLength: 1,
@@ -26,7 +26,10 @@ const environmentName = {
   $comment: "letters, digits and _, with no digit first",
 } as const;
 
-/** The project file of `projects/NAME.yaml`. The `$comment` of a pattern is what people are told instead of it. */
+/**
+ * The schema of project files, `projects/NAME.yaml`. The `$comment` of a pattern describes it in error
+ * messages.
+ */
 export const PROJECT_SCHEMA = {
   type: "object",
   required: ["name"],
@@ -48,7 +51,8 @@ export const PROJECT_SCHEMA = {
       },
       maxItems: 200,
     },
-    // Names, not paths. The worker's arguments have commas between them.
+    // Names, not paths. Commas are not allowed, because the worker gets the names as one argument with commas
+    // between them.
     programs: {
       type: "array",
       items: {
@@ -109,7 +113,7 @@ export const PROJECT_SCHEMA = {
         max_result_mb: { type: "number", minimum: LEAST_MB, maximum: MAX_CHANNEL_MB },
         disk_mb: { type: "integer", minimum: 1, maximum: 1_048_576 },
         pids: { type: "integer", minimum: 1, maximum: 100_000 },
-        // The kernel gives no smaller share.
+        // The kernel grants no smaller share of a CPU.
         cpus: { type: "number", minimum: 0.01, maximum: 1_024 },
         network_mb: { type: "integer", minimum: 1, maximum: 1_048_576 },
         queue: { type: "integer", minimum: 1, maximum: 1_000_000 },

@@ -1,18 +1,23 @@
 import { requirementUrl } from "./requirement.ts";
 
-// Up to the last @ of the authority: a password may hold one that nobody encoded, and quotes and brackets.
+// User and password of a URL, up to the authority's last @, because a password may itself have an unencoded
+// @, quotes and brackets.
 const USER_INFO = /\/\/[^/?#\s]*@/g;
 const QUERY = /(\/\/[^\s?#]+)\?[^\s#]*/g;
 
 /**
- * `text` without what its URLs may hold for their host only: user and password, and the query, where signed URLs have their
- * signature. A fragment stays, as it has the hash or the subdirectory of a package.
+ * Removes from the URLs in `text` everything that may be meant for their host only: user and password, and
+ * the query, which has the signature of signed URLs. A fragment stays, because it has the hash or the
+ * subdirectory of a package.
  */
 export function withoutUrlCredentials(text: string): string {
   return text.replaceAll(USER_INFO, "//****@").replaceAll(QUERY, "$1?****");
 }
 
-/** A package of a project file without the credentials of its URL, as the parser that took the URL reads them. */
+/**
+ * A project's package requirement without the credentials of its URL. The URL is read by the same parser that
+ * accepted it in the project file.
+ */
 export function shownRequirement(requirement: string): string {
   const url = requirementUrl(requirement);
   return url === undefined ? requirement : requirement.replace(url, () => shownUrl(url));
@@ -21,7 +26,7 @@ export function shownRequirement(requirement: string): string {
 function shownUrl(text: string): string {
   const url = URL.parse(text);
   if (!url) return "****";
-  // Where the parser sees no host, a user may stand in the path.
+  // Without a host, the user and password may stand in the path.
   if (url.host === "" && !url.protocol.endsWith("file:")) return `${url.protocol}****`;
   if (url.username === "" && url.password === "" && url.search === "") return text;
   if (url.username !== "" || url.password !== "") url.username = "****";
@@ -31,8 +36,8 @@ function shownUrl(text: string): string {
 }
 
 /**
- * The end of what a program printed, at most `maxCharacters` of it. A word that is cut at the beginning is left out: it
- * could be the password of a URL whose beginning is gone.
+ * The last `maxCharacters` characters of a program's output, or fewer. A word that is cut at its beginning is
+ * removed, because it could be the password of a URL whose beginning is cut off.
  */
 export function endOfText(text: string, maxCharacters: number): string {
   if (text.length <= maxCharacters) return text;

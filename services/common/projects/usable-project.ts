@@ -3,7 +3,9 @@ import { projectNotFound } from "../execution-refusals.ts";
 import { isUsable, type ProjectCatalogue } from "./catalogue.ts";
 import type { Project, ProjectProblem } from "./file.ts";
 
-/** The project of this name. Throws `project_not_found` or `project_invalid`. */
+/**
+ * The project with this name. Throws `project_not_found`, or `project_invalid` when its file has an error.
+ */
 export function usableProject(catalogue: Pick<ProjectCatalogue, "get" | "list">, name: string): Project {
   const entry = catalogue.get(name);
   if (!entry) throw projectUnknown(catalogue);
@@ -11,7 +13,10 @@ export function usableProject(catalogue: Pick<ProjectCatalogue, "get" | "list">,
   throw projectInvalid(entry);
 }
 
-/** Names the projects that can be used, because an agent can do nothing with the others. */
+/**
+ * The error for an unknown project. It names the projects that can be used, because an agent can do nothing
+ * with those whose file has an error.
+ */
 export function projectUnknown(catalogue: Pick<ProjectCatalogue, "list">): AirlockError {
   const all = catalogue.list();
   const names = all.filter(isUsable).map(({ name }) => name);

@@ -1,11 +1,11 @@
 import { type Document, type ErrorCode, isScalar, visit } from "yaml";
 
-// For each alias that is resolved the library looks through the whole document.
+// The number of aliases in a file is limited, because the library searches the whole document for each alias.
 const MAX_ALIASES = 100;
 
 /**
- * What is wrong with a YAML text, in words of our own: the library's messages repeat pieces of the text, which could be
- * a secret.
+ * Airlock's own sentences for the YAML library's error codes, because the library's messages repeat pieces of
+ * the file, which could be a secret.
  */
 const SENTENCES: Readonly<Record<ErrorCode, string>> = {
   ALIAS_PROPS: "an alias (*name) cannot have a tag or an anchor",
@@ -36,12 +36,13 @@ const SENTENCES: Readonly<Record<ErrorCode, string>> = {
     "something stands where YAML expects nothing more; perhaps a quote, a bracket or an indentation is wrong",
 };
 
-/** Where a mistake stands in the text, in characters from its beginning, and what it is. */
+/** A mistake in a YAML text; `position` is its UTF-16 offset from the beginning. */
 export type YamlMistake = { readonly position: number; readonly text: string };
 
-/** The value of `document`, or what keeps it from being read as it was meant. */
+/** The value of `document`, or the mistakes because of which it cannot be read as it was meant. */
 export function valueOfYaml(document: Document): { readonly value: unknown } | readonly YamlMistake[] {
-  // The library goes on without a tag that it does not know: the value would be another one than the file has.
+  // The library only warns of a tag that it does not know and drops the tag, so that the value would differ
+  // from what the file says.
   const tags = document.warnings.filter(({ code }) => code === "TAG_RESOLVE_FAILED");
   const mistakes = [...document.errors, ...tags].map(({ pos, code }) => mistake(pos[0], code));
   const anchors = new Set<string>();
@@ -59,7 +60,7 @@ export function valueOfYaml(document: Document): { readonly value: unknown } | r
     },
     Map(_key, { anchor, items }) {
       if (anchor !== undefined) anchors.add(anchor);
-      // The library compares each key with all that stand before it.
+      // Duplicate keys are found here, because the library compares each key with all keys before it.
       const keys = new Set<unknown>();
       for (const { key } of items) {
         if (!isScalar(key)) continue;
@@ -72,7 +73,7 @@ export function valueOfYaml(document: Document): { readonly value: unknown } | r
   try {
     return { value: document.toJS() };
   } catch {
-    // A few lines of aliases could stand for gigabytes; the library counts them.
+    // The library refuses to resolve too many aliases, because a few lines of them could stand for gigabytes.
     return [mistake(0, "RESOURCE_EXHAUSTION")];
   }
 }

@@ -1,19 +1,25 @@
 import type { Clock } from "./clock.ts";
 
-/** What it counts, and what it does then. */
+/** When a circuit breaker opens, how long it stays open, and what it then answers. */
 export type CircuitRules = {
-  /** So many failures in a row open it. */
+  /** The number of consecutive failures that opens the circuit. */
   readonly failuresToOpen: number;
-  /** It is open so long the first time, and twice as long each time that the probe fails, up to the longest. */
+  /**
+   * Milliseconds that the circuit stays open at first. The time doubles each time that the probe fails, up to
+   * `longestOpenMs`.
+   */
   readonly openMs: number;
   readonly longestOpenMs: number;
-  /** Whether this rejection says that the other side is not there; every other answer shows that it is. */
+  /**
+   * Whether an error means that the called service cannot be reached. Any other error shows that the service
+   * is there.
+   */
   readonly isFailure: (error: unknown) => boolean;
-  /** What callers get instead of an attempt; `last` is the failure that opened it. */
+  /** Makes the error that callers get while the circuit is open. `last` is the failure that opened it. */
   readonly refusal: (last: unknown, retryInMs: number) => Error;
 };
 
-/** Each state has only what it needs. */
+/** The state of a circuit; each kind has only the fields that it needs. */
 export type CircuitState =
   | { readonly kind: "closed"; readonly failures: number }
   | { readonly kind: "open"; readonly untilMs: number; readonly openMs: number; readonly last: unknown }
@@ -25,14 +31,18 @@ export type CircuitEvents = {
 };
 
 /**
- * Spares callers the wait for somebody who is not there: after some failures in a row it refuses at once, and from time to
- * time lets one call through to see. It never repeats a call.
+ * Saves callers the wait for a service that cannot be reached. After some consecutive failures the circuit
+ * opens: calls are refused at once, and from time to time one call is let through as a probe. A call is never
+ * repeated.
  */
 export type CircuitBreaker = {
-  /** Settles as `work` does, which needs a deadline of its own; rejects with the refusal while the circuit is open. */
+  /**
+   * Runs `work`, which needs a deadline of its own, and settles as it does. Rejects with the refusal while
+   * the circuit is open.
+   */
   run<T>(work: () => Promise<T>): Promise<T>;
   state(): CircuitState;
-  /** Somebody says that it works again. */
+  /** Closes the circuit, because the caller knows that the service works again. */
   close(): void;
 };
 
@@ -42,7 +52,8 @@ export function createCircuitBreaker(
   { onCall, onState }: CircuitEvents,
 ): CircuitBreaker {
   let state: CircuitState = { kind: "closed", failures: 0 };
-  // Counts the changes from one kind to another: a call that began before the last one says nothing of now.
+  // Counts the changes of state. The result of a call that began before the last change is ignored, because
+  // it says nothing about the present.
   let generation = 0;
 
   const enter = (next: CircuitState) => {
@@ -63,7 +74,7 @@ export function createCircuitBreaker(
     if (failures >= rules.failuresToOpen) open(rules.openMs, error);
     else state = { kind: "closed", failures };
   };
-  /** The refusal, if there is one; otherwise the caller may go, perhaps as the probe. */
+  /** The error to refuse a call with; undefined when the call may go ahead, perhaps as the probe. */
   const refusal = (): Error | undefined => {
     if (state.kind === "closed") return undefined;
     const { openMs, last } = state;

@@ -8,16 +8,16 @@ import {
 } from "./circuit-breaker.ts";
 import type { Clock } from "./clock.ts";
 
-/** The circuit breakers of a service, and what becomes of their calls as metrics. */
+/** The circuit breakers of one service, with metrics of their states and calls. */
 export type Circuits = {
-  /** A new one; `project` where each has its own. */
+  /** Makes a circuit breaker with the name `circuit`; `project` when each project has its own. */
   add(circuit: string, rules: CircuitRules, project?: string): CircuitBreaker;
   readonly registry: Registry;
 };
 
 const STATES: Readonly<Record<CircuitState["kind"], number>> = { closed: 0, half_open: 1, open: 2 };
 
-/** `prefix`: what the names of the service's metrics begin with. */
+/** `prefix`: the beginning of the metrics' names. */
 export function createCircuits(prefix: string, clock: Clock, log: Log): Circuits {
   const registry = new Registry();
   const registers = [registry];

@@ -1,17 +1,21 @@
-/** Where time comes from, so that tests can bring their own. */
+/** The source of time, which tests replace. */
 export type Clock = {
-  /** Epoch milliseconds: for moments that are stored or shown. The system's clock may be set, so two of them make no length of time. */
+  /**
+   * Epoch milliseconds, for moments that are stored or shown. Never for durations, because the system's clock
+   * may be set.
+   */
   now(): number;
-  /** Milliseconds since some moment: for lengths of time, deadlines and ages within this process. */
+  /** Milliseconds since an arbitrary moment, for durations, deadlines and ages within this process. */
   monotonicMs(): number;
-  /** Calls `run` once after `delayMs`; the returned function takes that back. */
+  /** Calls `run` once after `delayMs`. The returned function cancels that. */
   after(delayMs: number, run: () => void): () => void;
 };
 
-// setTimeout fires at once for anything longer.
+// Milliseconds of the longest timer, because setTimeout fires at once for anything longer.
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
-// In a process that was stopped all timers are over at once, those too that what came meanwhile would have ended: an answer
-// that was in time is still to be dealt with. So a timer that comes much too late leaves it a moment.
+// When a stopped process continues, all overdue timers fire at once, before the answers that arrived
+// meanwhile are read. A timer that is more than LATE_MS late therefore waits MOMENT_MS more, so that an
+// answer that came in time still counts.
 const LATE_MS = 1_000;
 const MOMENT_MS = 250;
 

@@ -1,8 +1,8 @@
 import type { Clock } from "./clock.ts";
 
 /**
- * Does `work` every `everyMs`, counted from the end of one to the beginning of the next; `work` handles its own errors.
- * The returned function ends that and resolves when nothing is on its way.
+ * Calls `work` again and again, with `everyMs` between the end of one call and the beginning of the next.
+ * `work` handles its own errors. The returned function stops this and resolves when no call is running.
  */
 export function repeat(everyMs: number, work: () => Promise<void>, clock: Clock): () => Promise<void> {
   let stopped = false;

@@ -1,19 +1,25 @@
 import type { Clock } from "./clock.ts";
 
-/** When a failed attempt is repeated; the mechanism is `retry`. */
+/** A policy that says when a failed attempt is repeated; `retry` follows it. */
 export type RetryPolicy = {
-  /** Whether the error may pass by itself. `attempt` counts from 1; the time that is over is the caller's to judge. */
+  /**
+   * Whether to try again after `error`. `attempt` counts from 1. A limit on the total time must be part of
+   * this function.
+   */
   readonly mayRetry: (error: unknown, attempt: number) => boolean | Promise<boolean>;
-  /** Milliseconds until the next attempt, after so many. */
+  /** Milliseconds to wait after the failed attempt number `attempt`. */
   readonly delayMs: (attempt: number) => number;
   readonly clock: Clock;
-  /** Ends the wait between two attempts; an attempt that is under way has to heed its own signal. Never, unless given. */
+  /**
+   * Ends the wait between two attempts when it aborts; an attempt that is under way must watch its own
+   * signal. Undefined: nothing ends the wait early.
+   */
   readonly signal?: AbortSignal | undefined;
 };
 
 /**
- * Resolves as the first attempt does that succeeds. Rejects as the last one did when the policy gives up, and with the signal's reason when it is
- * aborted between two attempts. Only for work that is safe to repeat.
+ * Calls `work` until an attempt succeeds, and resolves to its result. Rejects with the last error when the
+ * policy gives up, and with the signal's reason when the signal aborts. Only for work that is safe to repeat.
  */
 export async function retry<T>(
   work: (attempt: number) => Promise<T>,
@@ -30,7 +36,7 @@ export async function retry<T>(
   }
 }
 
-/** Resolves after `delayMs` of the clock; rejects with the signal's reason when it is aborted before. */
+/** Waits for `delayMs` milliseconds. Rejects with the signal's reason when the signal aborts before. */
 export async function wait(delayMs: number, clock: Clock, signal?: AbortSignal): Promise<void> {
   signal?.throwIfAborted();
   await new Promise<void>((resolve, reject) => {
@@ -46,12 +52,12 @@ export async function wait(delayMs: number, clock: Clock, signal?: AbortSignal):
   });
 }
 
-/** The same delay after each attempt. */
+/** A delay of always `delayMs` milliseconds. */
 export function every(delayMs: number): RetryPolicy["delayMs"] {
   return () => delayMs;
 }
 
-/** Twice the delay after each attempt, up to the longest. */
+/** A delay that doubles after each attempt, up to `longestMs`. */
 export function doubling(firstMs: number, longestMs: number): RetryPolicy["delayMs"] {
   return (attempt) => Math.min(firstMs * 2 ** (attempt - 1), longestMs);
 }

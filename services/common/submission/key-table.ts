@@ -3,22 +3,25 @@ import { type DecodePosition, decodeString } from "../json/decode-string.ts";
 
 const PARTS = 64;
 const FIRST_SLOTS = 16;
-/** A slot holds the object of a key, where its bytes begin, how many there are, and their hash; object 0 is a free slot. */
+/**
+ * Numbers in a slot: the number of the key's object (0 for a free slot), the key's position, its length in
+ * bytes, its hash.
+ */
 const FIELDS = 4;
 const FIRST_DECODED_BYTES = 1_024;
 
 type Part = { slots: Int32Array; used: number };
 
 /**
- * The keys of all objects of one JSON text, found twice without a string for each: a million keys take a tenth of a second.
- * It grows in parts, so that no step of that takes long. The hash depends on a random number, so that nobody can make keys
- * that meet in it.
+ * A hash table of the keys of all objects in one JSON text, to find duplicates without a string for each key:
+ * a million keys take a tenth of a second. The table grows in parts, so that no single step takes long. The
+ * hash has a random seed, so that an attacker cannot prepare keys that collide.
  */
 export class KeyTable {
   readonly #text: Uint8Array;
   readonly #parts: (Part | undefined)[] = new Array(PARTS).fill(undefined);
   readonly #seed = randomBytes(4).readInt32LE();
-  /** What keys with escapes stand for. Positions behind the end of the text lie here. */
+  /** The decoded bytes of keys with escapes. A position behind the end of the text is an offset in here. */
   #decoded = Buffer.alloc(0);
   #decodedLength = 0;
 
@@ -26,7 +29,10 @@ export class KeyTable {
     this.#text = text;
   }
 
-  /** Takes note of a key, `start` to `end` of the text, of the object with this number (1 and up); false when it has it. */
+  /**
+   * Adds a key, the bytes `start` to `end` of the text, to the object with the number `object` (from 1).
+   * False when the object has this key already.
+   */
   add(object: number, start: number, end: number, hasEscapes: boolean): boolean {
     if (!hasEscapes) return this.#add(object, this.#text, start, start, end - start);
     const length = this.#decode(start, end);
@@ -36,7 +42,9 @@ export class KeyTable {
     return isNew;
   }
 
-  /** `start` is the position of the key; its bytes stand at `from` of `bytes`. */
+  /**
+   * `start` is the position to store for the key. The key's bytes are `length` bytes of `bytes`, from `from`.
+   */
   #add(object: number, bytes: Uint8Array, from: number, start: number, length: number): boolean {
     const hash = this.#hash(object, bytes, from, length);
     const index = hash & (PARTS - 1);

@@ -5,9 +5,9 @@ import { KeyTable } from "./key-table.ts";
 
 const MAX_DEPTH = 200;
 const SHAPE = 'memory must be an object of categories, each an object of keys: {"category": {"key": value}}.';
-/** So many bytes take about a millisecond, whatever stands in them. */
+/** Bytes that are checked in about a millisecond, whatever they contain. */
 const STEP_BYTES = 16 * 1024;
-/** A number without an exponent that is no longer fits into a float. */
+/** A number of at most so many characters, and without an exponent, is never too large for a float. */
 const MAX_FITTING_DIGITS = 300;
 
 const thread = createBackgroundThread<MemoryTask, MemoryTaskResult>(
@@ -18,9 +18,10 @@ export type MemoryTask = { readonly bytes: Uint8Array };
 export type MemoryTaskResult = { readonly problem: string | undefined };
 
 /**
- * Why a script could not read this memory as it was meant; undefined when it can. The text itself goes on as it is:
- * what is refused here is what two readers of the same text would understand differently. A memory may have millions of
- * keys: a short one is read in turns with other work, a long one on another thread. Rejects with `cancelled` when `signal` aborts.
+ * The reason why a request's memory is refused; undefined when it is fine. Refused is JSON that two readers
+ * could understand differently, because the script reads the same text that was sent. A memory may have
+ * millions of keys. A small one is checked on the event loop, in turns with other work; a large one on
+ * another thread. Rejects with `cancelled` when `signal` aborts.
  */
 export async function memoryProblem(memoryJson: string, signal?: AbortSignal): Promise<string | undefined> {
   if (memoryJson === "{}") return undefined;
@@ -30,7 +31,10 @@ export async function memoryProblem(memoryJson: string, signal?: AbortSignal): P
   return (await thread.run({ bytes }, bytes, signal)).problem;
 }
 
-/** Checks the bytes of a memory in steps of about a millisecond. */
+/**
+ * Checks the bytes of a memory in steps of about a millisecond. Returns the problem; undefined when there is
+ * none.
+ */
 export function* checkMemory(bytes: Buffer): Generator<void, string | undefined> {
   const check = new MemoryCheck(bytes);
   try {
@@ -51,12 +55,18 @@ class MemoryCheck {
   readonly #text: Buffer;
   readonly #tokens: JsonTokens;
   readonly #keys: KeyTable;
-  /** The numbers of the open objects; arrays have the number of the object around them. */
+  /**
+   * The number of the object that belongs to each open object. Inside an array, the last one is that of the
+   * object around it.
+   */
   readonly #objects: number[] = [];
   #lastObject = 0;
   #shape: string | undefined;
   #depth: string | undefined;
-  /** What two readers would understand differently: the first such thing. */
+  /**
+   * The first thing found that two readers of the text could understand differently; undefined when there is
+   * none.
+   */
   #ambiguity: string | undefined;
 
   constructor(text: Buffer) {
@@ -69,7 +79,10 @@ class MemoryCheck {
     return this.#shape ?? this.#depth ?? this.#ambiguity;
   }
 
-  /** Goes on for a step; true when the memory is done, or nested so deep that the rest does not matter. */
+  /**
+   * Checks the next STEP_BYTES. True when the check is complete, or the memory is nested so deep that the
+   * rest does not matter.
+   */
   advance(): boolean {
     const tokens = this.#tokens;
     tokens.pauseAt = tokens.position + STEP_BYTES;
@@ -116,12 +129,15 @@ class MemoryCheck {
     if (!this.#keys.add(object, start, end, hasEscapes)) this.#ambiguity = TWO_KEYS;
   }
 
-  /** Only objects stand where the memory itself and its categories do. */
+  /** Checks that a value other than an object stands neither as the memory itself nor as a category. */
   #value(): void {
     if (this.#tokens.depth < 2) this.#shape ??= SHAPE;
   }
 
-  /** An integer may have any length; a float is at most as large as a float. */
+  /**
+   * Checks that a number with a fraction or an exponent is not too large for a float. An integer may have any
+   * length, because Python's integers have no limit.
+   */
   #number(): void {
     const { start, end, isFloat, hasExponent } = this.#tokens;
     if (!isFloat || (!hasExponent && end - start <= MAX_FITTING_DIGITS)) return;

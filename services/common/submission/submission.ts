@@ -6,21 +6,22 @@ import { memoryProblem } from "./memory.ts";
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 
-/** What was submitted: everything that the script's numbers depend on. */
+/** A checked submission: everything that the script's numbers depend on. */
 export type Submission = {
   readonly executionId: string;
   readonly project: string;
   readonly code: string;
   readonly timeoutMs: number;
   readonly settings: Readonly<Record<string, string>>;
-  /** JSON text, {category: {key: value}}. */
+  /** JSON text of the form {category: {key: value}}. */
   readonly memoryJson: string;
   readonly createdAtMs: number;
 };
 
 /**
- * What `request` asks of `project`, checked: rejects with `project_invalid` or `invalid_request`. The memory stays
- * the text that it came as; parsing it here only shows that it is what it should be.
+ * Checks a request to `project` and turns it into a submission. Rejects with `project_invalid` or
+ * `invalid_request`. The memory stays the text that was sent, because parsing and printing it again could
+ * change its numbers.
  */
 export async function toSubmission(
   request: SubmitRequest,
