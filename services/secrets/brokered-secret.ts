@@ -1,7 +1,7 @@
 import type { Injection } from "#common/projects/network.ts";
 import { Secret } from "#common/secret.ts";
 
-/** A secret that no script may hold: the egress service puts it into requests. */
+/** A secret that no script may hold, because the egress service puts it into requests. */
 export class BrokeredSecret extends Secret {
   readonly injection: Injection;
 

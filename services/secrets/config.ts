@@ -5,11 +5,11 @@ export type SecretsConfig = {
   /** `unix:/path` or `host:port`. */
   readonly listen: string;
   readonly projectsDir: string;
-  /** Absent: `${vault:}` references are refused. */
+  /** How to reach the vault; undefined means that `${vault:}` references are refused. */
   readonly vault?: VaultSettings | undefined;
-  /** Where the key of the versions is kept; absent: they end with this process. */
+  /** The file with the key of versions; undefined means that versions are lost when this process ends. */
   readonly versionKeyPath?: string | undefined;
-  /** This service's certificates; needed where it is on a network. */
+  /** The directory of this service's certificates; needed when the service listens on a network. */
   readonly tlsDirectory?: string | undefined;
 };
 

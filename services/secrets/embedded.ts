@@ -5,7 +5,7 @@ import { readVaultSettings, type VaultSettings } from "./sources/vault-settings.
 
 export type SecretsSettings = {
   readonly vault: VaultSettings | undefined;
-  /** Where the key of the versions is kept; undefined: versions end with the process. */
+  /** The file with the key of versions; undefined means that versions are lost when the process ends. */
   readonly versionKeyPath: string | undefined;
 };
 

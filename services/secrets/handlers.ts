@@ -8,8 +8,9 @@ import type { ProjectSecrets } from "./project-secrets.ts";
 import { createWeakValueWarnings } from "./weak-value-warnings.ts";
 
 /**
- * What each caller is given. Brokered values go to the egress service and to nobody else: what a sanitizer holds back
- * depends on the values that it looks for, so it may know only what the scripts of a run hold themselves.
+ * The gRPC handlers of the secrets service. Only the egress service gets brokered values. A sanitizer gets
+ * exactly the values that scripts of a run hold, because a script could guess any further value from what the
+ * sanitizer removes.
  */
 export function secretsHandlers(projects: ProjectSecrets, log: Log): SecretsServiceServer {
   const { unary } = handlersFor(log);

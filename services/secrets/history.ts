@@ -3,11 +3,14 @@ import type { Clock } from "#common/resilience/clock.ts";
 import type { Secret } from "#common/secret.ts";
 import { isBrokered } from "./brokered-secret.ts";
 
-/** So long after it was replaced a version is still known to a sanitizer that asks for it anew. */
+/** Milliseconds that a replaced version stays known, so that a sanitizer can ask for its values again. */
 const REPLACED_FOR_MS = 24 * 3_600_000;
 const MAX_REPLACED = 100;
 
-/** The secrets of one project at one time: their values, and which of them are brokered where. */
+/**
+ * The secrets of one project at one time. The version stands for their values, and for where brokered secrets
+ * are injected.
+ */
 export type Resolved = {
   readonly version: string;
   readonly secrets: readonly Secret[];
@@ -15,15 +18,21 @@ export type Resolved = {
 
 type Replaced = Resolved & { readonly sinceMs: number };
 
-/** What each project's values were: gives each set of values its version, and remembers those that were replaced. */
+/**
+ * The current and earlier secret values of each project. Each set of values has a version; replaced versions
+ * are remembered for a day.
+ */
 export type SecretHistory = {
-  /** Takes note of the values that are current from now on. */
+  /** Records the values that are current from now on, and returns them with their version. */
   record(project: string, secrets: readonly Secret[]): Resolved;
-  /** Exactly the values of this version; undefined: it was never current here, or has been replaced too long ago. */
+  /**
+   * The values of exactly this version. Undefined when the version was never current in this process, or was
+   * replaced more than a day ago.
+   */
   find(project: string, version: string): Resolved | undefined;
 };
 
-/** `key`: so that a version tells nothing about the values behind it. */
+/** `key` makes versions an HMAC of the values, so that a version reveals nothing about them. */
 export function createSecretHistory(clock: Clock, key: Buffer): SecretHistory {
   const currentOf = new Map<string, Resolved>();
   const replacedOf = new Map<string, readonly Replaced[]>();
@@ -41,7 +50,7 @@ export function createSecretHistory(clock: Clock, key: Buffer): SecretHistory {
         ...replacedIn(project),
         ...(isReplaced ? [{ ...before, sinceMs: clock.monotonicMs() }] : []),
       ];
-      // The last time counts for a version that came back and was replaced again.
+      // A version that became current again and was replaced once more is kept from its last replacement on.
       const latest = replaced.filter(
         ({ version }, index) => replaced.findLastIndex((each) => each.version === version) === index,
       );
@@ -57,7 +66,8 @@ export function createSecretHistory(clock: Clock, key: Buffer): SecretHistory {
 }
 
 function versionOf(key: Buffer, project: string, secrets: readonly Secret[]): string {
-  // How a secret is used, too: a brokered value is given to no script, and a sanitizer must not look for it.
+  // The version also covers how a secret is used, because no script gets a brokered value, and a sanitizer
+  // must not search for it.
   const pairs = secrets
     .map((secret) =>
       JSON.stringify([secret.name, secret.reveal(), isBrokered(secret) ? secret.injection : null]),

@@ -1,4 +1,7 @@
-/** Runs tasks with the same key one after another, in the order of the calls; other keys do not wait. */
+/**
+ * Runs tasks with the same key one after another, in the order of the calls. Tasks with different keys do not
+ * wait for each other.
+ */
 export type InOrder = <T>(key: string, task: () => Promise<T>) => Promise<T>;
 
 export function createInOrder(): InOrder {

@@ -17,7 +17,7 @@ import { vaultSource } from "./sources/vault.ts";
 import { checkVaultAuthorities } from "./sources/vault-settings.ts";
 import { readVersionKey } from "./version-key.ts";
 
-/** The only holder of secret values. */
+/** Starts the secrets service, the only service that reads secret values from their sources. */
 export async function startSecrets(config: SecretsConfig, log: Log): Promise<RunningService> {
   const catalogue = await openProjectCatalogue(config.projectsDir);
   await checkVaultAuthorities(config.vault);

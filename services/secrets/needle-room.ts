@@ -5,12 +5,12 @@ import { needleSteps } from "#common/redaction/needles/needles.ts";
 import type { Secret } from "#common/secret.ts";
 import { isBrokered } from "./brokered-secret.ts";
 
-/** Values of fewer bytes together always fit. */
+/** Values of up to so many bytes together always fit, so their needles are not made here. */
 const SURE_BYTES = 16 * 1024;
 
 /**
- * Says why output could not be searched for these secrets of a project; undefined when it can. The same answer as the sanitizer's, before a
- * script has run: its output would be withheld.
+ * Checks before a script runs whether the sanitizer can search output for these secrets, because otherwise
+ * the run's output would be withheld. Resolves to the sanitizer's own reason why not; undefined when it can.
  */
 export type NeedleRoom = (project: string, secrets: readonly Secret[]) => Promise<string | undefined>;
 

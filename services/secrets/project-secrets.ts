@@ -8,13 +8,16 @@ import type { NeedleRoom } from "./needle-room.ts";
 import { localSecrets, resolveSecrets } from "./resolver.ts";
 import type { SecretSources } from "./sources/source.ts";
 
-/** The values of each project. */
+/** The secret values of each project, now and at earlier versions. */
 export type ProjectSecrets = {
-  /** As they are now. */
+  /**
+   * The values as their sources hold them now. Rejects with the AirlockErrors of `usableProject` and
+   * `resolveSecrets`, and with `start_failed` when the values are too large to be searched for in output.
+   */
   current(projectName: string): Promise<Resolved>;
-  /** As they were under this version. Rejects with `output_withheld` when it is not known any more. */
+  /** The values of this version. Rejects with `output_withheld` when the version is no longer known. */
   ofVersion(projectName: string, version: string): Promise<Resolved>;
-  /** What is wrong with the secrets of usable projects, in sentences; no vault is asked. */
+  /** A sentence for each usable project whose secrets have a problem. Secrets in a vault are not checked. */
   problems(): Promise<{ readonly project: string; readonly problem: string }[]>;
 };
 
@@ -24,7 +27,8 @@ export function createProjectSecrets(
   history: SecretHistory,
   room: NeedleRoom,
 ): ProjectSecrets {
-  // Of two that overlap, the one that read earlier could finish later, as if the old value were the new one.
+  // Readings of one project run one after the other. If two overlapped, the earlier one could finish last,
+  // and its old values would be recorded as the new ones.
   const inOrder = createInOrder();
   const current = (projectName: string): Promise<Resolved> =>
     inOrder(`project ${projectName}`, async () => {
@@ -47,7 +51,7 @@ export function createProjectSecrets(
     async ofVersion(projectName, version) {
       const known = history.find(projectName, version);
       if (known) return known;
-      // After a restart only what is current now is known.
+      // After a restart, only the values that are current now are known.
       const now = await current(projectName);
       if (now.version === version) return now;
       throw new AirlockError(
@@ -60,7 +64,7 @@ export function createProjectSecrets(
       const found = await Promise.all(
         catalogue.list().map(async (entry) => ({
           project: entry.name,
-          // An unforeseen error of one project hides no mistake of another.
+          // An unexpected error in one project must not hide the problems of another.
           problem: isUsable(entry)
             ? await problemOf(entry).catch(() => "Its secrets cannot be checked now.")
             : "",

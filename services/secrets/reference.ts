@@ -1,11 +1,19 @@
-/** What the project file says a secret is: which source holds it and where in that source. */
+/**
+ * A parsed reference to a secret's value: the kind of source that holds the value, and its location there.
+ */
 export type Reference = {
   readonly kind: "env" | "file" | "vault" | "plain";
-  /** A variable's name, a path, `mount/path#field` of a vault, or for plain text the value itself. */
+  /**
+   * The name of an environment variable, the path of a file, `mount/path#field` of a vault, or, for plain
+   * text, the value itself.
+   */
   readonly location: string;
 };
 
-/** Parses a reference; undefined when it starts like one, or has one in it, and is none of the known forms. */
+/**
+ * Parses a secret's text in a project file. Text without a reference is the value itself ("plain"). Undefined
+ * for a malformed reference, and for a reference with other text around it.
+ */
 export function parseReference(text: string): Reference | undefined {
   if (!text.startsWith("${") && !/\$\{(env|file|vault):/.test(text)) return { kind: "plain", location: text };
   const match = /^\$\{(env|file|vault):([^}\0]+)\}$/.exec(text);
@@ -15,14 +23,14 @@ export function parseReference(text: string): Reference | undefined {
   return { kind, location };
 }
 
-/** A field of one secret in a KV v2 engine. */
+/** The location of one field of a secret in a KV v2 engine of a vault. */
 export type VaultLocation = {
   readonly mount: string;
   readonly path: readonly string[];
   readonly field: string;
 };
 
-/** Parses `mount/path#field`; the mount is the first part. */
+/** Parses `mount/path#field`; the mount is the first part of the path. Undefined for any other text. */
 export function parseVaultLocation(location: string): VaultLocation | undefined {
   const [, where = "", field = ""] = /^([^#]+)#([^#]+)$/.exec(location) ?? [];
   const [mount = "", ...path] = where.split("/");

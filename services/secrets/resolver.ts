@@ -6,19 +6,26 @@ import { BrokeredSecret } from "./brokered-secret.ts";
 import { parseReference } from "./reference.ts";
 import { type SecretSources, UnresolvedSecret } from "./sources/source.ts";
 
-/** A shorter value would turn up in innocent output, and redacting it there would mangle every line. */
+/**
+ * Bytes of the shortest secret value. A shorter one would also occur in harmless output, and redacting it
+ * there would mangle every line.
+ */
 const MIN_VALUE_BYTES = 6;
 
 /**
- * The proxy replaces a brokered value in what its own host sends back. Where that host repeats what a script sends, this
- * tells the script whether a guess was right, and a script can send many millions of guesses.
+ * Characters of the shortest brokered value. The egress proxy redacts such a value in its host's responses.
+ * If the host echoes what a script sends, the script learns whether a guess was right, and it can send many
+ * millions of guesses.
  */
 const MIN_BROKERED_CHARACTERS = 16;
 
 /**
- * The current values of a project's secrets. Rejects with one AirlockError that names every secret in trouble and
- * the kind of its reference: `project_invalid` when the file must change, `unavailable` when only what passes
- * stands in the way (a vault that cannot be reached, a file that is being written), else `start_failed`.
+ * Reads the current values of a project's secrets. Rejects with one AirlockError that names every secret with
+ * a problem and the kind of its reference:
+ *
+ * - `project_invalid` when the project file must change
+ * - `unavailable` when all problems are transient: an unreachable vault, a file that is being written
+ * - `start_failed` otherwise
  */
 export async function resolveSecrets(project: Project, sources: SecretSources): Promise<Secret[]> {
   const results = await Promise.all(project.secrets.map((reference) => resolveOne(reference, sources)));
@@ -30,10 +37,16 @@ export async function resolveSecrets(project: Project, sources: SecretSources): 
   );
 }
 
-/** The secrets of a project for which no other system has to be asked, and a sentence for each of these that could not be used now. */
+/**
+ * The secrets of a project that can be read without asking another system, and a sentence for each one that
+ * could not be used.
+ */
 export type LocalSecrets = { readonly secrets: readonly Secret[]; readonly problems: readonly string[] };
 
-/** What an operator can be told of a project's secrets as soon as the project file is there. */
+/**
+ * Reads the secrets that need no other system, so that problems can be reported as soon as the project file
+ * exists.
+ */
 export async function localSecrets(project: Project, sources: SecretSources): Promise<LocalSecrets> {
   const local = project.secrets.filter(({ reference }) => {
     const kind = parseReference(reference)?.kind;
@@ -42,7 +55,7 @@ export async function localSecrets(project: Project, sources: SecretSources): Pr
   const results = await Promise.all(local.map((reference) => resolveOne(reference, sources)));
   return {
     secrets: results.filter((result) => result instanceof Secret),
-    // What passes by itself is no mistake: an execution waits for it.
+    // A transient problem is not reported, because an execution waits until it is over.
     problems: results.flatMap((result) =>
       "problem" in result && result.code !== "unavailable" ? result.problem : [],
     ),
@@ -102,7 +115,10 @@ function brokeredFaultOf(value: string): string | undefined {
   return undefined;
 }
 
-/** What of a brokered value a script cannot know: without the word before it, out of Base64, and without the user. */
+/**
+ * The part of a brokered value that a script cannot guess: without a word such as `Basic` before it, decoded
+ * from Base64, and without the user name.
+ */
 function unknownPartOf(value: string): string {
   const bare = value.replace(/^[A-Za-z]+\s+/, "");
   const meant = textMeant(bare) ?? bare;

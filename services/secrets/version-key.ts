@@ -5,9 +5,10 @@ import { ConfigError } from "#common/service/environment.ts";
 const KEY_BYTES = 32;
 
 /**
- * The key by which sets of values get their versions, so that a version tells nothing about the values behind it. With
- * a file, made when it is not there, the same values have the same version after a restart: runs that outlive it keep
- * their way out. Without, the key dies with this process.
+ * The secret key from which versions of secret values are made, so that a version reveals nothing about the
+ * values. The key is read from the file at `path`, or made and stored there. Then the same values keep their
+ * version after a restart, so that runs which outlive the restart can still have their output redacted.
+ * Without `path`, the key ends with this process. Throws a ConfigError when the file holds no key.
  */
 export async function readVersionKey(path: string | undefined): Promise<Buffer> {
   const fresh = randomBytes(KEY_BYTES);
@@ -16,7 +17,7 @@ export async function readVersionKey(path: string | undefined): Promise<Buffer> 
     await writeFile(path, fresh.toString("hex"), { mode: 0o600, flag: "wx" });
     return fresh;
   } catch {
-    // It is there, or belongs to somebody who only lets this service read it.
+    // The file exists already, perhaps as one that this service may read and not write.
     const key = Buffer.from((await readFile(path, "utf8")).trim(), "hex");
     if (key.length === KEY_BYTES) return key;
     throw new ConfigError([`${path} holds no key; remove it, and the next start makes one.`]);

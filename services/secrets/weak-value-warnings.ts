@@ -3,8 +3,9 @@ import type { Secret } from "#common/secret.ts";
 import type { Log } from "#common/service/log.ts";
 
 /**
- * Warns once about each secret that is a word or a short number: in other words and numbers it is not redacted, because
- * that would take them out of every output.
+ * Logs one warning for each secret whose value is a word or a short number. Such a value is redacted only
+ * where it stands alone, because redacting it inside other words and numbers would remove them from every
+ * output.
  */
 export function createWeakValueWarnings(log: Log): (project: string, secrets: readonly Secret[]) => void {
   const warned = new Set<string>();

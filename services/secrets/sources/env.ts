@@ -1,11 +1,11 @@
 import { type SecretSource, UnresolvedSecret } from "./source.ts";
 
-/** Values from the environment of this process. */
+/** A source that reads secret values from environment variables of this process. */
 export function envSource(env: Readonly<Record<string, string | undefined>>): SecretSource {
   return {
     isRemote: false,
     async read(name) {
-      // What every object has, such as `toString`, is no variable.
+      // Names that every JavaScript object has, such as `toString`, are no variables.
       const value = Object.hasOwn(env, name) ? env[name] : undefined;
       if (value === undefined) throw new UnresolvedSecret(`the environment variable ${name} is not set`);
       return value;

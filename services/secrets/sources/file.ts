@@ -6,7 +6,10 @@ import { type SecretSource, UnresolvedSecret } from "./source.ts";
 
 const MAX_FILE_BYTES = 64 * 1024;
 
-/** Values from files, read anew each time; paths are relative to `directory`, one newline at the end is not part of the value. */
+/**
+ * A source that reads secret values from files, anew each time. Paths are relative to `directory`. One line
+ * end at the end of the file is not part of the value.
+ */
 export function fileSource(directory: string, clock: Clock): SecretSource {
   return {
     isRemote: false,
@@ -25,7 +28,7 @@ export function fileSource(directory: string, clock: Clock): SecretSource {
   };
 }
 
-/** Agents may read it: they are told no directory of this machine that the project file does not name by itself. */
+/** The path as errors show it. Agents may read errors, so an absolute path is reduced to its last name. */
 function shown(path: string): string {
   return JSON.stringify(isAbsolute(path) ? `…/${basename(path)}` : path);
 }

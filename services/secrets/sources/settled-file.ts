@@ -4,29 +4,36 @@ import { dirname } from "node:path";
 import type { Clock } from "#common/resilience/clock.ts";
 import { UnresolvedSecret } from "./source.ts";
 
-/** A file that nothing has written to for so long is complete. */
+/** Milliseconds since the last write after which a file counts as complete. */
 const QUIET_MS = 100;
-/** A younger file is complete when two readings with this pause between them are the same. */
+/**
+ * Milliseconds between two readings. A file that was written more recently is complete when two readings are
+ * the same.
+ */
 const PAUSE_MS = 20;
-/** For so long after the last write a file without content may still be about to get some. */
+/** Milliseconds since the last write during which an empty file may still be about to get its content. */
 const EMPTY_MS = 1_000;
-/** A file that is replaced by removing it is back within this time. */
+/** Milliseconds that a file may be missing while it is replaced by removing it and writing it anew. */
 const MISSING_MS = 250;
-/** Less than the pool-manager waits for the values of a project. */
+/** Milliseconds until reading is given up; less than the pool-manager waits for the values of a project. */
 const WITHIN_MS = 1_500;
 
 type Reading = {
   readonly content: Buffer;
-  /** Changes with each write, and when another file takes the place of this one. */
+  /**
+   * Device, inode and time of the last write: changes with each write, and when another file takes this one's
+   * place.
+   */
   readonly mark: string;
   readonly writtenMs: number;
-  /** Whether nothing was written while the file was read. */
+  /** Whether the file did not change while it was read. */
   readonly isWhole: boolean;
 };
 
 /**
- * The content of the file at `path`, or its first `maxBytes` + 1 bytes. A file that is rewritten in place is empty for a moment,
- * and holds a part of its content for another: this waits until both are over. Rejects with an UnresolvedSecret, or as `open` does.
+ * Reads the file at `path`, or its first `maxBytes` + 1 bytes, when it is complete. A file that is rewritten
+ * in place is first empty and then has only a part of its content; this function waits until both are over.
+ * Rejects with an UnresolvedSecret, or with the error of `open`.
  */
 export async function readSettled(path: string, maxBytes: number, clock: Clock): Promise<Buffer> {
   const untilMs = clock.monotonicMs() + WITHIN_MS;
@@ -40,7 +47,8 @@ export async function readSettled(path: string, maxBytes: number, clock: Clock):
     });
     if (reading && isSettled(reading, before, clock)) return reading.content;
     if (clock.monotonicMs() >= untilMs) {
-      // Of a file that is written all the time each whole reading is what it held then.
+      // When a file is written all the time, every reading without a change during it is what the file held
+      // then.
       if (reading?.isWhole && reading.content.length > 0) return reading.content;
       throw new UnresolvedSecret("this file is being written again and again", { isPassing: true });
     }
@@ -53,12 +61,12 @@ function isSettled(reading: Reading, before: Reading | undefined, clock: Clock):
   if (!reading.isWhole) return false;
   const ageMs = clock.now() - reading.writtenMs;
   if (reading.content.length === 0) return ageMs >= EMPTY_MS;
-  // Twice the same also settles a file whose times another machine's clock has given.
+  // Two equal readings also settle a file whose time of writing comes from another machine's clock.
   return ageMs >= QUIET_MS || (before?.mark === reading.mark && before.content.equals(reading.content));
 }
 
 async function readOnce(path: string, maxBytes: number): Promise<Reading> {
-  // Without O_NONBLOCK a pipe without a writer would hold the call for ever.
+  // Without O_NONBLOCK, opening a pipe that has no writer would block forever.
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const begun = await file.stat();
@@ -79,7 +87,7 @@ async function readOnce(path: string, maxBytes: number): Promise<Reading> {
   }
 }
 
-/** Whether a file was made, removed or renamed in `directory` just now. */
+/** Whether a file in `directory` was made, removed or renamed in the last MISSING_MS. */
 async function hasChanged(directory: string, clock: Clock): Promise<boolean> {
   const changed = await stat(directory).catch(() => undefined);
   return changed !== undefined && clock.now() - changed.mtimeMs < MISSING_MS;

@@ -1,9 +1,12 @@
 import type { Reference } from "../reference.ts";
 
-/** Why a source has no value, as the end of a sentence: never a value, a path or a file's content. */
+/**
+ * The error of a source that cannot give a value. `reason` is the end of a sentence and never has a value, a
+ * path or a file's content in it.
+ */
 export class UnresolvedSecret extends Error {
   readonly reason: string;
-  /** The source cannot be asked just now; the same reference may work in a moment. */
+  /** Whether the problem is transient: the same reference may work in a moment. */
   readonly isPassing: boolean;
 
   constructor(reason: string, options: ErrorOptions & { readonly isPassing?: boolean } = {}) {
@@ -14,11 +17,11 @@ export class UnresolvedSecret extends Error {
   }
 }
 
-/** Where values come from. */
+/** A place that secret values are read from. */
 export type SecretSource = {
-  /** Rejects with an UnresolvedSecret. */
+  /** Reads the value at `location`. Rejects with an UnresolvedSecret. */
   read(location: string): Promise<string>;
-  /** Whether reading asks another system, which may be away. */
+  /** Whether reading asks another system, which may be unreachable. */
   readonly isRemote: boolean;
 };
 

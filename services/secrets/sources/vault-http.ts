@@ -5,16 +5,16 @@ import { Secret } from "#common/secret.ts";
 import { UnresolvedSecret } from "./source.ts";
 import type { VaultSettings } from "./vault-settings.ts";
 
-/** `body` is undefined when it is not JSON. */
+/** A response of the vault. `body` is its parsed JSON; undefined when it is not JSON. */
 export type VaultAnswer = { readonly status: number; readonly body: unknown };
 
-// Less than those who ask this service wait for it.
+// Milliseconds for one request to the vault; less than the callers of the secrets service wait for it.
 const TIMEOUT_MS = 1_500;
 const MAX_ANSWER_BYTES = 2 * 1024 * 1024;
 
 /**
- * One GET. Redirects are not followed: the token is for this address only. Rejects with an UnresolvedSecret when there
- * is no answer; no error carries the token or what the vault said.
+ * Sends one GET to the vault. Redirects are not followed, because the token is for this address only. Rejects
+ * with an UnresolvedSecret when there is no response. Errors never contain the token or the response.
  */
 export async function askVault(vault: VaultSettings, path: string): Promise<VaultAnswer> {
   const headers: Record<string, string> = {
@@ -27,7 +27,8 @@ export async function askVault(vault: VaultSettings, path: string): Promise<Vaul
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   try {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      // No agent: a connection that is kept open would outlive a change of certificates.
+      // No agent, because a connection that is kept open would still use the old certificates after they
+      // change.
       const options = { headers, signal, agent: false, ...(ca !== undefined && { ca }) };
       const start = url.protocol === "https:" ? httpsRequest : httpRequest;
       start(url, options, resolve).on("error", reject).end();

@@ -3,20 +3,26 @@ import { Secret } from "#common/secret.ts";
 import { ConfigError, type EnvironmentReader } from "#common/service/environment.ts";
 import { systemReason } from "#common/system-reason.ts";
 
-/** How to reach HashiCorp Vault or OpenBao. */
+/** How to reach a vault: HashiCorp Vault or OpenBao. */
 export type VaultSettings = {
-  /** Without a slash at its end. */
+  /** The vault's URL, without a slash at its end. */
   readonly address: string;
-  /** The token itself, or the file that holds it and is read anew for every request. */
+  /** The token itself, or the file with the token, which is read anew for every request. */
   readonly token: Secret | { readonly file: string };
   readonly namespace: string | undefined;
-  /** A PEM file with the authorities to trust instead of the system's. */
+  /** A PEM file with the authorities to trust instead of the system's; undefined means the system's. */
   readonly caFile: string | undefined;
-  /** A value is asked for again after this time: so long a rotation may go unnoticed. */
+  /**
+   * Milliseconds that a value is used before the vault is asked again. A rotation may go unnoticed for so
+   * long.
+   */
   readonly cacheMs: number;
 };
 
-/** Rejects with a ConfigError when the file of the vault's authorities, if there is to be one, cannot be read. */
+/**
+ * Checks that the file of the vault's authorities can be read; rejects with a ConfigError if not. Without
+ * such a file there is nothing to check.
+ */
 export async function checkVaultAuthorities(vault: VaultSettings | undefined): Promise<void> {
   if (vault?.caFile === undefined) return;
   await readFile(vault.caFile).catch((error: unknown) => {
@@ -24,7 +30,7 @@ export async function checkVaultAuthorities(vault: VaultSettings | undefined): P
   });
 }
 
-/** Reads AIRLOCK_VAULT_*; undefined when no address is set. */
+/** Reads AIRLOCK_VAULT_*; undefined when no address is set. `read` collects the problems. */
 export function readVaultSettings(read: EnvironmentReader): VaultSettings | undefined {
   const address = read.optionalText("AIRLOCK_VAULT_ADDR");
   const token = read.optionalText("AIRLOCK_VAULT_TOKEN");

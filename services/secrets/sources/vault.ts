@@ -4,12 +4,12 @@ import { type SecretSource, UnresolvedSecret } from "./source.ts";
 import { askVault, type VaultAnswer } from "./vault-http.ts";
 import type { VaultSettings } from "./vault-settings.ts";
 
-/** The fields of one secret, as JSON gave them. */
+/** The fields of one secret, as parsed from JSON. */
 type Fields = ReadonlyMap<string, unknown>;
 
 /**
- * Values from KV v2 engines of HashiCorp Vault or OpenBao. What was read is kept for a short time, one answer for all
- * the fields of a secret, and read again after it, so that a rotation takes effect.
+ * A source that reads secret values from KV v2 engines of HashiCorp Vault or OpenBao. One response with all
+ * fields of a secret is cached for `cacheMs`, and read again after that, so that a rotation takes effect.
  */
 export function vaultSource(settings: VaultSettings | undefined, clock: Clock): SecretSource {
   const kept = new Map<string, { readonly fields: Promise<Fields>; readonly until: number }>();
@@ -22,7 +22,7 @@ export function vaultSource(settings: VaultSettings | undefined, clock: Clock): 
     const fields = askVault(vault, `/v1/${parts}`).then(fieldsOf);
     const entry = { fields, until: clock.monotonicMs() + vault.cacheMs };
     kept.set(parts, entry);
-    // What failed is asked for again at once.
+    // A failed request is not cached, so the next call asks the vault again at once.
     fields.catch(() => kept.get(parts) === entry && kept.delete(parts));
     return fields;
   };
@@ -43,7 +43,7 @@ export function vaultSource(settings: VaultSettings | undefined, clock: Clock): 
   };
 }
 
-/** The fields in an answer, or why there are none. */
+/** The fields in a response of the vault. Throws an UnresolvedSecret with the reason when there are none. */
 function fieldsOf({ status, body }: VaultAnswer): Fields {
   switch (status) {
     case 200:
