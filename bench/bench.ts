@@ -15,21 +15,24 @@ import { startEmbeddedStack } from "./stacks/embedded.ts";
 import { startPostgresStack } from "./stacks/postgres.ts";
 import type { Stack } from "./stacks/stack.ts";
 
-/** What the rows of one run share: everything is started at its first need and stays until the end. */
+/**
+ * The services and programs that the rows of one benchmark run share. Each is started on first use and stays
+ * until the end.
+ */
 export type Bench = {
   readonly plan: Plan;
   pool(kind: ProjectName): Promise<Pool>;
-  /** Every pool of the plan that this machine can have. */
+  /** Every pool of the plan that can be started on this machine. */
   pools(): Promise<readonly Pool[]>;
   contenders(): Promise<readonly Contender[]>;
-  /** Notes, once, what cannot be measured here and why. */
+  /** Adds a note that `what` is not measured, and why; the same note only once. */
   missing(what: string, why: string): void;
   readonly notes: readonly string[];
   say(progress: string): void;
   close(): Promise<void>;
 };
 
-/** One or several rows of the table, which share their measurement. */
+/** A measurement of the benchmark, which gives one or several rows of the table. */
 export type Row = {
   readonly name: RowName;
   readonly title: string;
@@ -125,7 +128,10 @@ export function openBench(plan: Plan, say: (progress: string) => void): Bench {
   };
 }
 
-/** A script that uses pandas has to import it first where no zygote has done so. */
+/**
+ * Puts `import pandas` before each script, because this contender has no process that has imported pandas
+ * already.
+ */
 function withPandas(contender: Contender): Contender {
   return { ...contender, run: (code) => contender.run(`import pandas\n${code}`) };
 }

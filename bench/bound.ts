@@ -1,9 +1,9 @@
 import type { Figure } from "./figure.ts";
 import type { RowName } from "./row-names.ts";
 
-/** What one figure, or its ratio to the floor, has to keep. */
+/** A limit for one figure, or for its ratio to the floor. */
 export type Bound = {
-  /** What is promised, for people. */
+  /** The promise in words, for people. */
   readonly says: string;
   readonly row: RowName;
   readonly subject: string;
@@ -13,12 +13,12 @@ export type Bound = {
 
 export type Judgement = {
   readonly bound: Bound;
-  /** Undefined: it was not measured. */
+  /** The measured value; undefined when the figure was not measured. */
   readonly value: number | undefined;
   readonly holds: boolean;
 };
 
-/** Holds figures against bounds; a figure that was not measured, or is no number, does not hold. */
+/** Compares figures with bounds. A figure that was not measured, or is NaN, fails its bound. */
 export function judge(bounds: readonly Bound[], figures: readonly Figure[]): Judgement[] {
   return bounds.map((bound) => {
     const figure = figures.find(
@@ -30,7 +30,7 @@ export function judge(bounds: readonly Bound[], figures: readonly Figure[]): Jud
   });
 }
 
-/** `≤ 3` or `≥ 0.5`. */
+/** The limit as text, `≤ 3` or `≥ 0.5`. */
 export function limitOf(bound: Bound): string {
   return "atMost" in bound ? `≤ ${bound.atMost}` : `≥ ${bound.atLeast}`;
 }

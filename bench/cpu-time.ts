@@ -1,21 +1,23 @@
 import { readFile } from "node:fs/promises";
 import { childrenOf, treeOf } from "../test/support/process-tree.ts";
 
-// The unit of /proc/PID/stat on every machine that Linux runs on.
+// Milliseconds per tick, the unit of CPU time in /proc/PID/stat, which is the same on all Linux machines.
 const MS_PER_TICK = 10;
 
-/** CPU that was used so far, those included that ended and were waited for. */
+/**
+ * CPU time in milliseconds of a process tree so far, including children that have ended and were waited for.
+ */
 export type CpuMs = {
   readonly all: number;
-  /** The process itself. */
+  /** The root process, which runs the services. */
   readonly services: number;
-  /** Those that it started: the supervisors of workers. */
+  /** Its child processes: the supervisors of workers. */
   readonly supervisors: number;
-  /** All below those: zygotes, spares, the sandboxes and the scripts in them. */
+  /** All further descendants: zygotes, spares, sandboxes and scripts. */
   readonly runs: number;
 };
 
-/** Of a process and all below it. */
+/** CPU time of a process and its descendants. */
 export async function cpuMsOfTree(pid: number): Promise<CpuMs> {
   const all = await Promise.all((await treeOf(pid)).map(ticksOf));
   const supervisors = await Promise.all((await childrenOf(pid)).map(ticksOf));
@@ -27,7 +29,8 @@ export async function cpuMsOfTree(pid: number): Promise<CpuMs> {
 
 async function ticksOf(pid: number): Promise<{ readonly own: number; readonly children: number }> {
   const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
-  // The second field, in parentheses, may hold spaces: user, system, and the same of the children are the 14th to the 17th.
+  // The text after the second field, because that field is in parentheses and may hold spaces. Fields 14 to
+  // 17 are user and system time, then both for ended children.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   const ms = (at: number) => Number(fields[at] ?? 0) * MS_PER_TICK;
   return { own: ms(11) + ms(12), children: ms(13) + ms(14) };

@@ -2,22 +2,24 @@ import { median, quantile } from "./statistics.ts";
 
 export type Unit = "ms" | "per s" | "MB" | "MB/s" | "×";
 
-/** One cell of the table. */
+/** One measured value of the table. */
 export type Figure = {
   readonly row: string;
   readonly subject: string;
   readonly metric: string;
   readonly unit: Unit;
   readonly median: number;
-  /** The quartiles over the rounds: half of them lie between. */
+  /** The quartiles over the rounds: half of the rounds lie between them. */
   readonly low: number;
   readonly high: number;
-  /** To the floor of the same round, the median over the rounds; null where there is no floor to compare with. */
+  /** The ratio to the floor in the same round, as the median over the rounds; null when there is no floor. */
   readonly ratio: number | null;
   readonly rounds: number;
 };
 
-/** What the rounds of one subject make of a metric; `floors` are the floor's values in the same rounds. */
+/**
+ * Summarizes the rounds of one subject for one metric. `floors` are the floor's values in the same rounds.
+ */
 export function figureOf(
   name: Pick<Figure, "row" | "subject" | "metric" | "unit">,
   values: readonly number[],
@@ -33,10 +35,10 @@ export function figureOf(
   };
 }
 
-// With half of the rounds further apart than this part of their median, another run would say something else.
+// When the quartiles are further apart than this share of the median, a second measurement would differ.
 const TOO_WIDE = 0.5;
 
-/** Whether the rounds differ too much for the figure to mean anything. */
+/** Whether the rounds differ too much for the figure to be meaningful. */
 export function isNoisy({ low, high, median: middle }: Figure): boolean {
   return high - low > TOO_WIDE * Math.abs(middle);
 }

@@ -1,7 +1,8 @@
-"""The floor: a bare fork of a zygote that has imported what a worker's zygote imports, running a script, and reaped.
+"""The floor of the benchmark: a bare fork that runs a script and is reaped.
 
-It answers each line {"code": text, "count": n} with {"ms": [n times], "bytes": what the last script wrote}. No
-sandbox, no RPC, no store: nothing that starts a fresh interpreter for each script by forking can be faster.
+The forking process has imported the same modules as a worker's zygote. It answers each line {"code": text, "count": n}
+with {"ms": [n times], "bytes": length of the last script's output}. There is no sandbox, no RPC and no store, so no
+service that forks a fresh interpreter for each script can be faster.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 import time
 from typing import NoReturn
 
-# The whole of the zygote's own modules, so that there is as much memory to be copied by a fork.
+# All modules of a zygote are imported, so that a fork copies as much memory as a worker's.
 from airlock_worker.zygote import preload, zygote  # noqa: F401
 
 

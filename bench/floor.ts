@@ -3,17 +3,17 @@ import { join } from "node:path";
 import { ROOT } from "../cli/tools.ts";
 import { type LineProcess, startLineProcess } from "./line-process.ts";
 
-/** A zygote that only forks, runs a script and reaps; what everything else is compared with. */
+/** A process that only forks, runs a script and reaps it. All other figures are compared with it. */
 export type Floor = {
-  /** Of the zygote; of the client that attaches to it where it is in a container. */
+  /** The process id of the forking process; in a container, of the docker client that is attached to it. */
   readonly pid: number;
-  /** Milliseconds of each of `count` forks, one after the other. */
+  /** Forks `count` times, one after the other, and resolves to the milliseconds of each. */
   run(code: string, count: number): Promise<number[]>;
   close(): Promise<void>;
 };
 
 const PROGRAM = join(import.meta.dirname, "floor.py");
-// What a worker gives its zygote.
+// The environment that a worker gives its zygote.
 const ENVIRONMENT = {
   PATH: "/usr/local/bin:/usr/bin:/bin",
   LANG: "C.UTF-8",
@@ -23,13 +23,13 @@ const ENVIRONMENT = {
   OPENBLAS_NUM_THREADS: "1",
 };
 
-/** On this machine, with the interpreter that has the distributions. */
+/** Starts the floor on this machine, with an interpreter that has `distributions` installed. */
 export async function startFloor(python: string, distributions: readonly string[]): Promise<Floor> {
   const env = { ...ENVIRONMENT, PYTHONPATH: join(ROOT, "worker") };
   return floorOf(await startLineProcess([python, "-s", "-P", PROGRAM, ...distributions], env));
 }
 
-/** In a container of a worker's image, bounded as a worker's is. */
+/** Starts the floor in a container of a worker's image, with the same limits as a worker's container. */
 export async function startContainerFloor(
   image: string,
   runArguments: readonly string[],

@@ -8,11 +8,15 @@ import { digits } from "./numbers.ts";
 import type { Plan } from "./plan.ts";
 import { isRowName, ROW_NAMES, type RowName } from "./row-names.ts";
 
-// What disturbed the machine once, such as a neighbour that fills its caches, is over after a while; what became slower is not.
+// A bound that fails is measured up to five times. A disturbance of the machine, such as another program that
+// fills its caches, passes; slower code stays slow.
 const ATTEMPTS = 5;
 const PAUSE_MS = 10_000;
 
-/** Measures what the bounds are about, what slipped again, and resolves to what each of them came to at last. */
+/**
+ * Measures the rows of the bounds in the file at `path`, failed ones repeatedly, and resolves to the last
+ * judgement of each bound.
+ */
 export async function guard(
   plan: Plan,
   path: string,
@@ -29,7 +33,10 @@ export async function guard(
   });
 }
 
-/** Measures the rows of the bounds, and those of what did not hold again, until all hold or it was tried so often. */
+/**
+ * Measures the rows of all bounds, then again the rows of failed ones, until all bounds hold or `attempts`
+ * are used up.
+ */
 export async function judgeRepeatedly(
   bounds: readonly Bound[],
   attempts: number,
@@ -49,7 +56,7 @@ export async function judgeRepeatedly(
 async function readBounds(path: string): Promise<readonly Bound[]> {
   try {
     const { bounds } = JSON.parse(await readFile(path, "utf8")) as { bounds: Bound[] };
-    // Without a bound the guard would pass whatever happens.
+    // An empty file is refused, because the guard would then always pass.
     if (bounds.length === 0) throw new Error("it holds no bound");
     const stranger = bounds.find(({ row }) => !isRowName(row));
     if (stranger) throw new Error(`there is no row "${stranger.row}"`);
@@ -59,7 +66,7 @@ async function readBounds(path: string): Promise<readonly Bound[]> {
   }
 }
 
-/** A line for each bound; those that slipped are named with their row. */
+/** Prints a line for each bound; failed ones are marked as slipped. */
 export function guardText(judgements: readonly Judgement[]): string {
   return judgements
     .map(({ bound, value, holds }) => {

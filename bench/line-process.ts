@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
-/** A process that answers every line of JSON with one. */
+/** A process that answers each line of JSON on its standard input with one line of JSON. */
 export type LineProcess = {
   readonly pid: number;
-  /** What it said first, once it was ready. */
+  /** The process's first line, which says that it is ready. */
   readonly greeting: unknown;
   ask<Answer>(question: unknown): Promise<Answer>;
   close(): Promise<void>;
@@ -12,7 +12,9 @@ export type LineProcess = {
 
 const KEPT_ERROR_CHARACTERS = 4_000;
 
-/** Starts it and waits for its first line. Rejects with what it wrote to standard error when it ends before. */
+/**
+ * Starts the process and waits for its first line. Rejects with its standard error when it ends before that.
+ */
 export async function startLineProcess(
   command: readonly string[],
   env: NodeJS.ProcessEnv,
@@ -23,7 +25,7 @@ export async function startLineProcess(
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     errors = (errors + text).slice(-KEPT_ERROR_CHARACTERS);
   });
-  // One that died is noticed by the next question.
+  // A write to a process that has died fails quietly, because the next `ask` reports its end.
   child.stdin.on("error", () => undefined);
   const closed = new Promise<void>((resolve) => child.once("close", () => resolve()));
   const failed = Promise.withResolvers<never>();

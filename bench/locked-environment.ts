@@ -4,7 +4,10 @@ import { join } from "node:path";
 import { PYTHON, ROOT, runQuietly } from "../cli/tools.ts";
 import { uvBeside } from "../services/pool-manager/packages/uv.ts";
 
-/** A Python environment with exactly what the lock file names, made once for each lock; resolves to its directory. */
+/**
+ * Makes a Python environment with exactly the packages of the lock file, once for each content of that file.
+ * Resolves to its directory.
+ */
 export async function lockedEnvironment(name: string, lock: string): Promise<string> {
   const key = createHash("sha256")
     .update(await readFile(lock))

@@ -6,12 +6,12 @@ import { PYTHON, ROOT } from "../cli/tools.ts";
 
 export type Machine = Readonly<Record<string, string>>;
 
-/** How many cores the benchmark and what it measures share. */
+/** The number of cores that the benchmark and the measured programs share. */
 export function cpus(): number {
   return availableParallelism();
 }
 
-/** What the figures were measured on and with. */
+/** A description of the machine and of the versions of the measured programs. */
 export function describeMachine(): Machine {
   return {
     date: new Date().toISOString().slice(0, 10),

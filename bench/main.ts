@@ -7,7 +7,10 @@ import { type Options, readOptions } from "./options.ts";
 const RESULTS = join(import.meta.dirname, "results");
 const BOUNDS = join(import.meta.dirname, "bounds.json");
 
-/** `./airlock bench`: measures, prints a table, leaves plots in bench/results. Exit status 1 when the guard finds a slip. */
+/**
+ * `./airlock bench` measures, prints a table, and writes plots to bench/results. The exit status is 1 when
+ * the guard finds a bound that fails.
+ */
 async function bench(args: readonly string[]): Promise<number> {
   const options = readOptions(args);
   if (options.guard) return await runGuard(options);

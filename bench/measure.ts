@@ -8,7 +8,7 @@ import type { RowName } from "./row-names.ts";
 import { ROWS } from "./rows.ts";
 import { targetsOf } from "./targets.ts";
 
-/** Measures these rows and stops all that it started. */
+/** Measures the rows and stops everything that was started for them. */
 export async function measure(
   plan: Plan,
   rows: readonly RowName[],
@@ -19,7 +19,7 @@ export async function measure(
   const figures: Figure[] = [];
   try {
     for (const row of rows) {
-      // What one row cannot do here does not cost the others their figures.
+      // An error in one row becomes a note, so that the figures of the other rows are kept.
       const measured = await ROWS[row]
         .measure(bench)
         .catch((error: Error) => bench.missing(row, error.message));

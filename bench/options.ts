@@ -22,7 +22,7 @@ const FLAGS = {
   "write-readme": { type: "boolean", default: false },
 } as const;
 
-/** Reads the flags of `./airlock bench`; throws a ConfigError that says what is wrong. */
+/** Reads the flags of `./airlock bench`. Throws a ConfigError that says what is wrong. */
 export function readOptions(args: readonly string[]): Options {
   const { values, positionals } = parseFlags("bench", args, FLAGS);
   const refuse = (sentence: string) => usageError("bench", sentence);

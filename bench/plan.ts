@@ -1,17 +1,17 @@
 import type { StackName } from "./stacks/stack.ts";
 
-/** How much is measured; the figures mean the same, only their spread differs. */
+/** How much is measured. A smaller plan gives the same figures with a larger spread. */
 export type Plan = {
   readonly name: "full" | "quick" | "guard";
   readonly stacks: readonly StackName[];
-  /** Whether what users would pick instead is measured too. */
+  /** Whether other ways to run scripts are measured too, such as `docker run`. */
   readonly contenders: boolean;
-  /** Whether the Docker pools run pandas as well. */
+  /** Whether projects in Docker are measured with pandas too. */
   readonly pandasInContainers: boolean;
   readonly rounds: number;
-  /** Executions in a round of a latency. */
+  /** Executions in one round of a latency measurement. */
   readonly perRound: number;
-  /** For what takes a quarter of a second each. */
+  /** Executions in one round of a subject that takes a quarter of a second for each, such as `docker run`. */
   readonly perSlowRound: number;
   readonly bursts: number;
   readonly clients: readonly number[];
@@ -25,7 +25,7 @@ export type Plan = {
 };
 
 export const BURST = 50;
-/** The level of clients that design and guard look at. */
+/** The number of clients for which the design and the guard set limits. */
 export const TARGET_CLIENTS = 16;
 
 export const PLANS: Readonly<Record<Plan["name"], Plan>> = {

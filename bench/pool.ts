@@ -3,19 +3,19 @@ import { DISTRIBUTIONS, type ProjectName } from "./projects.ts";
 import { dockerProject, type Runtime, workerContainer } from "./stacks/docker.ts";
 import { type Stack, type StackName, warmUp } from "./stacks/stack.ts";
 
-/** A project on a stack, warm, and the fork that it is compared with. */
+/** A project with warm workers on one stack, and the bare fork that it is compared with. */
 export type Pool = {
   readonly stack: Stack;
-  /** As the stack calls it. */
+  /** The project's name on this stack. */
   readonly project: string;
   readonly kind: ProjectName;
-  /** Where it runs, in the table. */
+  /** The name of the stack and runtime in the table. */
   readonly where: string;
   readonly floor: { readonly name: string; readonly fork: Floor };
   close(): Promise<void>;
 };
 
-/** How a pool and its floor are called in the table. */
+/** The names of a pool and its floor in the table. */
 export function poolNames(stack: Exclude<StackName, "docker"> | Runtime, kind: ProjectName) {
   const machine = {
     embedded: "embedded",

@@ -4,17 +4,19 @@ import { treeOf } from "../test/support/process-tree.ts";
 const MB = 1_000_000;
 
 export type ProcessMemory = {
-  /** What is in memory, shared pages included. */
+  /** Memory in RAM, shared pages included. */
   readonly residentMb: number;
-  /** The same, shared pages divided by those that share them. */
+  /** Memory in RAM, each shared page divided by the number of processes that share it. */
   readonly shareMb: number;
-  /** What would be free if it went. */
+  /** Memory that would be freed if the process ended. */
   readonly privateMb: number;
 };
 
 const NOTHING: ProcessMemory = { residentMb: 0, shareMb: 0, privateMb: 0 };
 
-/** Nothing for a process that is gone. Rejects where the kernel tells only root. */
+/**
+ * Memory of a process; zeros when the process has ended. Rejects where the kernel shows this only to root.
+ */
 export async function memoryOf(pid: number): Promise<ProcessMemory> {
   let text: string;
   try {
@@ -32,7 +34,7 @@ export async function memoryOf(pid: number): Promise<ProcessMemory> {
   };
 }
 
-/** Of the process and all below it. */
+/** Memory of a process and its descendants. */
 export async function memoryOfTree(pid: number): Promise<ProcessMemory> {
   return await memoryOfAll(await treeOf(pid));
 }
@@ -49,7 +51,7 @@ export async function memoryOfAll(pids: readonly number[]): Promise<ProcessMemor
   );
 }
 
-/** What the whole machine could still give out. */
+/** Memory that the machine has available, in MB. */
 export async function availableMb(): Promise<number> {
   const text = await readFile("/proc/meminfo", "utf8");
   return (Number(/^MemAvailable:\s+(\d+) kB/m.exec(text)?.[1] ?? 0) * 1_024) / MB;

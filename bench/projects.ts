@@ -1,4 +1,4 @@
-/** The projects that are measured, as their files are after the name. */
+/** The measured projects: the text of each project file after its name. */
 export const PROJECTS = {
   plain: file(""),
   pandas: file('packages: ["pandas>=3,<4"]\n'),
@@ -6,13 +6,16 @@ export const PROJECTS = {
 
 export type ProjectName = keyof typeof PROJECTS;
 
-/** What a fork has to have imported to be the floor of a project. */
+/** The packages that the floor must import to be comparable with each project. */
 export const DISTRIBUTIONS: Readonly<Record<ProjectName, readonly string[]>> = {
   plain: [],
   pandas: ["pandas"],
 };
 
-/** A question is open as long as a benchmark takes, and more is printed and waits than the defaults allow. */
+/**
+ * The text of a project file. The limits are higher than the defaults, because llm requests stay open for the
+ * whole benchmark, and more executions print and wait.
+ */
 function file(own: string): string {
   return `${own}replicas: 2
 limits: {timeout: 300, llm_timeout: 3600, max_output_mb: 16, queue: 20000}

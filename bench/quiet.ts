@@ -3,12 +3,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 const LOOK_MS = 100;
 const BUSY_AT_MOST = 0.1;
-// On a machine that others use too it never comes.
+// The wait ends after so many looks, because a machine with other users may never be quiet.
 const LOOKS_AT_MOST = 20;
 
 /**
- * Waits until the cores have next to nothing to do: what was measured last has its spares again, and has put away what it
- * had left. Whoever is measured next would pay for that.
+ * Waits until the cores are nearly idle. The previous subject has then prepared new spares and cleaned up;
+ * otherwise the next subject would lose that CPU time.
  */
 export async function untilQuiet(): Promise<void> {
   let before = coreMs();
@@ -20,7 +20,7 @@ export async function untilQuiet(): Promise<void> {
   }
 }
 
-/** What all cores together have done so far. */
+/** CPU time of all cores since boot, in milliseconds. */
 function coreMs(): { readonly busy: number; readonly all: number } {
   const each = cpus().map(({ times }) => times);
   const all = each.reduce((sum, times) => sum + Object.values(times).reduce((a, b) => a + b, 0), 0);

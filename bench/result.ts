@@ -3,7 +3,7 @@ import type { Figure } from "./figure.ts";
 import type { Machine } from "./machine.ts";
 import type { Plan } from "./plan.ts";
 
-/** All that one run of the benchmark found; `--json` prints it. */
+/** The complete result of a benchmark run, which `--json` prints. */
 export type Result = {
   readonly plan: Plan["name"];
   readonly machine: Machine;
@@ -11,6 +11,6 @@ export type Result = {
   readonly titles: Readonly<Record<string, string>>;
   readonly figures: readonly Figure[];
   readonly targets: readonly Judgement[];
-  /** What was not measured, and why. */
+  /** Notes on figures that were not measured, and why. */
   readonly notes: readonly string[];
 };

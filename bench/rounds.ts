@@ -1,26 +1,30 @@
 import { type Figure, figureOf, type Unit } from "./figure.ts";
 import { untilQuiet } from "./quiet.ts";
 
-/** What one round of a subject gave, by metric. */
+/** The values of one round of a subject, by metric. */
 export type Sample<Metric extends string = string> = Readonly<Record<Metric, number>>;
 
-/** Something that is measured round by round. */
+/** A subject that is measured in rounds, such as a pool or a contender. */
 export type Subject<Metric extends string = string> = {
   readonly name: string;
-  /** What its figures are compared with: the name of another subject. */
+  /** The name of another subject, with whose values this one is compared; undefined: there is no ratio. */
   readonly floor?: string;
   round(): Promise<Sample<Metric>>;
 };
 
 export type Rounds<Metric extends string = string> = {
   samples(subject: string): readonly Sample<Metric>[];
-  /** A figure for each subject and metric; ratios are to `floorMetric` of the subject's floor. */
+  /**
+   * Summarizes the rounds as a figure for each subject and metric. Ratios are to `floorMetric` of the
+   * subject's floor, or to the same metric when undefined.
+   */
   figures(row: string, unit: Unit, floorMetric?: Metric): Figure[];
 };
 
 /**
- * Measures the subjects in turn, round after round, so that what disturbs the machine disturbs all alike; every other
- * round goes backwards, so that nobody always comes first. `settle`: what is waited for before each.
+ * Measures the subjects in turn, round after round, so that a disturbance of the machine affects all of them.
+ * Every other round goes backwards, so that no subject is always first. `settle` runs before each
+ * measurement.
  */
 export async function interleave<Metric extends string>(
   subjects: readonly Subject<Metric>[],
@@ -50,14 +54,14 @@ export async function interleave<Metric extends string>(
   };
 }
 
-/** Milliseconds that `work` takes. */
+/** Runs `work` and resolves to the milliseconds that it took. */
 export async function timed(work: () => Promise<unknown>): Promise<number> {
   const from = performance.now();
   await work();
   return performance.now() - from;
 }
 
-/** Does `work` so often, one after the other, and resolves to the milliseconds of each. */
+/** Runs `work` `count` times, one after the other, and resolves to the milliseconds of each. */
 export async function timedEach(count: number, work: () => Promise<unknown>): Promise<number[]> {
   const times: number[] = [];
   for (let each = 0; each < count; each++) times.push(await timed(work));

@@ -1,4 +1,4 @@
-/** The rows of the table in their order; what needs a quiet machine most comes first. */
+/** The rows of the table in order. Rows that most need a quiet machine come first. */
 export const ROW_NAMES = [
   "latency",
   "cpu",

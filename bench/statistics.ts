@@ -1,4 +1,4 @@
-/** The value below which this part of the values lies, between neighbours by proportion. */
+/** The quantile `part` (0 to 1) of the values, interpolated between neighbours. */
 export function quantile(values: readonly number[], part: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   const at = (sorted.length - 1) * part;

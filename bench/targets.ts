@@ -3,11 +3,11 @@ import { type Plan, TARGET_CLIENTS } from "./plan.ts";
 import { poolNames } from "./pool.ts";
 import { pausedName } from "./rows/paused.ts";
 
-/** The speed that Airlock answers for. */
+/** The speed targets that Airlock promises. */
 export function targetsOf(plan: Plan): Bound[] {
   const embedded = poolNames("embedded", "pandas").where;
   const stored = `${plan.storedExecutions.toLocaleString("en")} stored`;
-  // More than that may not fit into a machine.
+  // At most 1,000 paused executions, because more may not fit into a machine's memory.
   const many = plan.pausedCounts.findLast((count) => count <= 1_000) ?? 0;
   return [
     {

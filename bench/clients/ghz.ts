@@ -15,7 +15,10 @@ export type GhzCall = {
   readonly count: number;
 };
 
-/** On PATH, or where `.ci/tools/build DIR ghz` put it when AIRLOCK_CI_TOOLS names that directory. */
+/**
+ * The path of ghz, a gRPC load generator: on PATH, or in the directory AIRLOCK_CI_TOOLS where
+ * `.ci/tools/build DIR ghz` puts it. Undefined when there is none.
+ */
 export async function findGhz(env: NodeJS.ProcessEnv): Promise<string | undefined> {
   for (const directory of [...(env.PATH ?? "").split(delimiter), env.AIRLOCK_CI_TOOLS ?? ""]) {
     const path = join(directory, "ghz");
@@ -28,7 +31,7 @@ export async function findGhz(env: NodeJS.ProcessEnv): Promise<string | undefine
   return undefined;
 }
 
-/** Makes one call over and over. Rejects when one of them failed. */
+/** Repeats one gRPC call with ghz. Rejects when any of the calls fails. */
 export async function runGhz(ghz: string, call: GhzCall): Promise<GhzReport> {
   const { stdout } = await promisify(execFile)(
     ghz,

@@ -5,12 +5,12 @@ import { RouterServiceClient, SubmitRequest } from "#proto/router.ts";
 const WAIT_MS = 60_000;
 
 export type GrpcClient = {
-  /** From submit to the result that was seen. */
+  /** Runs a script and resolves to its execution id when its result has arrived. */
   execute(project: string, code: string): Promise<string>;
   close(): void;
 };
 
-/** An internal system that calls the router past the gateway. */
+/** A gRPC client that calls the router directly, as an internal system does, past the gateway. */
 export function grpcClient(routerAddress: string): GrpcClient {
   const router = connect(RouterServiceClient, routerAddress);
   return {

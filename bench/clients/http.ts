@@ -1,6 +1,6 @@
 import { Agent, request } from "node:http";
 
-/** A client as light as Node has: what it costs itself is in every figure. */
+/** The lightest HTTP client that Node allows, because its own cost is part of every figure. */
 export type HttpClient = {
   get(path: string): Promise<string>;
   post(path: string, body: unknown): Promise<string>;
@@ -9,7 +9,10 @@ export type HttpClient = {
 
 const TIMEOUT_MS = 120_000;
 
-/** Connections are kept, as an agent's are. Anything but 2xx rejects with what the service answered. */
+/**
+ * Makes a client that keeps connections open, as agents do. A status other than 2xx rejects with the text of
+ * the answer.
+ */
 export function httpClient(url: string): HttpClient {
   const agent = new Agent({ keepAlive: true, maxSockets: 256 });
   const { hostname, port } = new URL(url);

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { HttpClient } from "./http.ts";
 
-/** As much of an execution as is looked at here. */
+/** The members of an execution that the benchmark reads. */
 export type ExecutionView = {
   readonly execution_id: string;
   readonly status: string;
@@ -10,10 +10,10 @@ export type ExecutionView = {
   readonly llm_request: { readonly id: string } | null;
 };
 
-/** How an agent learns that an execution has ended: by asking again, or by a call that is held. */
+/** How a client learns that an execution has ended: by repeated calls, or by a long poll (`?wait=60`). */
 export type Following = "poll" | "wait";
 
-/** Between two polls. */
+/** Milliseconds between two polls. */
 export const POLL_MS = 2;
 
 export async function submit(http: HttpClient, project: string, code: string): Promise<string> {
@@ -21,7 +21,7 @@ export async function submit(http: HttpClient, project: string, code: string): P
   return (JSON.parse(text) as ExecutionView).execution_id;
 }
 
-/** The execution once it is neither pending nor running. */
+/** Waits until the execution is neither pending nor running. */
 export async function settled(
   http: HttpClient,
   id: string,
@@ -35,7 +35,10 @@ export async function settled(
   }
 }
 
-/** From submit to the result that was seen. Rejects unless it completed: a figure of failures would be a fine one. */
+/**
+ * Runs a script and waits for its result. Rejects unless it completes, because failures are fast and would
+ * make good figures.
+ */
 export async function execute(
   http: HttpClient,
   project: string,

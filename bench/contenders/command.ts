@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
 import type { Contender } from "./contender.ts";
 
-/** A process for each script, with a fresh interpreter: `python3 -c`. */
+/** Starts `python3 -c`, a fresh interpreter, for each script. */
 export function pythonContender(python: string, name: string): Contender {
   return commandContender(name, (code) => [python, "-c", code]);
 }
 
-/** A container for each script: `docker run`. */
+/** Starts a container by `docker run` for each script. */
 export function dockerRunContender(image: string): Contender {
   return commandContender("docker run", (code) => [
     ...["docker", "run", "--rm", "--network", "none", image],

@@ -1,9 +1,9 @@
-/** What a user would pick instead of Airlock. */
+/** A way to run scripts that a user could choose instead of Airlock. */
 export type Contender = {
   readonly name: string;
-  /** Runs one script to its end and sees what it printed. */
+  /** Runs one script and waits until it has ended and its output has arrived. */
   run(code: string): Promise<void>;
-  /** Whether many can run at once; one that cannot queues them. */
+  /** Whether scripts can run at the same time; otherwise they run one after the other. */
   readonly parallel: boolean;
   close(): Promise<void>;
 };

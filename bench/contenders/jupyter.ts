@@ -5,12 +5,15 @@ import type { Contender } from "./contender.ts";
 
 const DIRECTORY = join(import.meta.dirname, "..", "jupyter");
 
-/** A kernel that is warm and stays: fast, because it starts nothing and forgets nothing. */
+/**
+ * A warm Jupyter kernel that runs all scripts. It is fast because it starts no process and resets no state
+ * between scripts.
+ */
 export async function startJupyter(): Promise<Contender> {
   const environment = await lockedEnvironment("jupyter", join(DIRECTORY, "requirements.lock"));
   const python = join(environment, "bin", "python");
   const kernel = await startLineProcess([python, join(DIRECTORY, "kernel.py")], process.env);
-  // One kernel runs one script at a time.
+  // Scripts wait for each other, because a kernel runs one at a time.
   let last: Promise<unknown> = Promise.resolve();
   return {
     name: "Jupyter kernel",

@@ -1,6 +1,6 @@
 """A warm Jupyter kernel: answers each line {"code": text, "count": n} with {"ms": [n times]}.
 
-The kernel keeps its state between scripts: what one defines, imports or breaks is there for the next.
+The kernel keeps its state between scripts: variables, imports and damage of one script are there for the next.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-// Loaded into `./airlock up` before anything else: notes when calls, messages and statements pass, in memory, and writes it all
-// to AIRLOCK_PROFILE at the end. The services know nothing of it and carry no hook.
+// Loaded into `./airlock up` before all other code, for the profile. It records in memory when gRPC calls,
+// messages and SQL statements pass, and writes the records to AIRLOCK_PROFILE at exit. The services' own code
+// has no hooks for this.
 import { subscribe } from "node:diagnostics_channel";
 import { writeFileSync } from "node:fs";
 import { DatabaseSync, StatementSync } from "node:sqlite";
@@ -16,14 +17,14 @@ function stamp(what: string): void {
   stamps.push([Number(process.hrtime.bigint()) / 1e6, what]);
 }
 
-/** `Run start`, from the path of the call and what kind of message it is. */
+/** The name of a message, such as `Run start`, from the path of its call and its kind. */
 function nameOf(call: string, message?: unknown): string {
   const { message: request, event, end } = (message ?? {}) as Message;
   const rpc = call.slice(call.lastIndexOf("/") + 1);
   return [rpc, request?.$case ?? event?.$case, end === true ? "end" : undefined].filter(Boolean).join(" ");
 }
 
-/** Puts `note` before a method of `target`. */
+/** Wraps a method of `target` so that `note` is called first. */
 function before(target: object, method: string, note: (...args: never[]) => void): void {
   const methods = target as Record<string, Method>;
   const own = methods[method] as Method;
@@ -62,7 +63,10 @@ function hookServer(): void {
   };
 }
 
-/** Calls are made long after grpc-js has taken its client's methods to pieces; all of them go through a channel. */
+/**
+ * Hooks gRPC calls at the channel, because grpc-js builds a client's methods long before they are called, and
+ * every call goes through a channel.
+ */
 function hookClient(): void {
   const { createCall } = Channel.prototype;
   Channel.prototype.createCall = function (path, ...rest) {

@@ -14,13 +14,16 @@ import { type Step, stepsOf } from "./steps.ts";
 
 const WARM_UP = 40;
 const EXECUTIONS = 150;
-// So that what is tidied up after one is not in the time of the next.
+// Milliseconds between executions, so that the clean-up of one does not delay the next.
 const PAUSE_MS = 25;
 
-/** The way of one execution through the embedded service, by REST with `wait`, step by step. */
+/** The steps of one execution through the embedded service, over REST with `wait`. */
 export type Profile = { readonly executions: number; readonly steps: readonly Step[] };
 
-/** Runs the same script over and over with hooks at every hop, which services and worker get from outside. */
+/**
+ * Runs the same script many times and records each step. The hooks are added from outside to the services and
+ * the worker.
+ */
 export async function measureProfile(say: (progress: string) => void): Promise<Profile> {
   say("profile");
   const directory = await mkdtemp(join(tmpdir(), "airlock-bench-"));
@@ -56,7 +59,7 @@ export async function measureProfile(say: (progress: string) => void): Promise<P
   }
 }
 
-/** The client's own stamps are at its calls, which `execute` makes. */
+/** Runs the script once and records when the client sends each request and has its answer. */
 async function executeWithStamps(http: HttpClient): Promise<Stamp[]> {
   const stamps: Stamp[] = [];
   const stamp = (what: string) => stamps.push([Number(process.hrtime.bigint()) / 1e6, `client: ${what}`]);
@@ -72,7 +75,10 @@ async function executeWithStamps(http: HttpClient): Promise<Stamp[]> {
   return stamps;
 }
 
-/** An interpreter that is the worker's, but runs `airlock_worker` with hooks. Its environment is the worker's own. */
+/**
+ * Writes a wrapper of the worker's interpreter that adds hooks to `airlock_worker`. The wrapper sets
+ * AIRLOCK_PROFILE, because the pool-manager starts workers with an environment of their own.
+ */
 async function pythonWithHooks(directory: string, path: string): Promise<string> {
   const python = join(directory, "python");
   const hooks = join(import.meta.dirname, "worker.py");
@@ -91,7 +97,7 @@ exec '${PYTHON}' "$@"
   return python;
 }
 
-/** What `./airlock bench --profile` prints. */
+/** The text that `./airlock bench --profile` prints. */
 export function profileText({ executions, steps }: Profile): string {
   const lines = steps.map(({ atMs, sinceMs, what }) => [digits(atMs), digits(sinceMs), what]);
   return `The way of \`${SCRIPT}\`, median of ${executions} executions, ms:\n${table(["at", "+", "what"], lines)}`;

@@ -1,2 +1,2 @@
-/** When something passed, in milliseconds of the machine's monotonic clock, which Node and Python share. */
+/** A step with its time, in milliseconds of the machine's monotonic clock, which Node and Python share. */
 export type Stamp = readonly [atMs: number, what: string];

@@ -3,12 +3,12 @@ import type { Stamp } from "./stamp.ts";
 
 export type Step = { readonly atMs: number; readonly sinceMs: number; readonly what: string };
 
-// Of the executions, that pass a point for it to be one of all their ways.
+// Share of the executions that must have a step for it to appear in the profile.
 const MOST = 0.8;
 
 /**
- * The points that most executions passed, by their median time since each began; what passed one several times has so many. The
- * step before the first answer to the client's last call is where its time ends.
+ * The steps that most executions have in common, with their median time since the execution began. A step
+ * that occurs several times in an execution gets a number. The order is by time.
  */
 export function stepsOf(stamps: readonly Stamp[], begins: readonly number[]): Step[] {
   const sorted = stamps.toSorted(([a], [b]) => a - b);

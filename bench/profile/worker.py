@@ -1,4 +1,4 @@
-"""A worker that notes when a run passes which point, and writes it to AIRLOCK_PROFILE at its end."""
+"""A worker that records when each run passes which step, and writes the records to AIRLOCK_PROFILE at exit."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _before(owner: Any, method: str, what: str) -> None:
         _stamp(what)
         return own(self, *args, **options)
 
-    # gRPC looks whether a handler is a coroutine function.
+    # A coroutine function needs a wrapper that is one too, because gRPC treats the two kinds of handlers differently.
     @functools.wraps(own)
     async def noting_async(self: Any, *args: Any, **options: Any) -> Any:
         _stamp(what)

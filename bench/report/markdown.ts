@@ -4,7 +4,7 @@ import { amount, digits, spread } from "../numbers.ts";
 import type { Profile } from "../profile/profile.ts";
 import type { Result } from "../result.ts";
 
-/** The tables of bench/README.md. */
+/** Formats a result as the tables of bench/README.md. */
 export function resultMarkdown(result: Result): string {
   const machine = Object.entries(result.machine).map(([name, value]) => `${name} ${value}`);
   const parts = [
@@ -47,7 +47,7 @@ function noiseMarkdown({ figures }: Result): string {
     : `**The machine was not quiet**: the rounds of ${noisy} of ${figures.length} figures differ by more than half of their median. Those mean little.`;
 }
 
-/** The table of the profile. */
+/** Formats a profile as a Markdown table. */
 export function profileMarkdown({ executions, steps }: Profile): string {
   const lines = steps.map(({ atMs, sinceMs, what }) => [digits(atMs), digits(sinceMs), what]);
   return `Median of ${executions} executions, ms:\n\n${tableMarkdown(["at", "+", "what"], lines)}`;

@@ -7,12 +7,13 @@ const LABEL_WIDTH = 330;
 const VALUE_WIDTH = 110;
 const LINE = 22;
 const TOP = 58;
-// With more than this between the smallest and the largest, the small ones would not be seen.
+// With a larger ratio between the largest and smallest value the scale is logarithmic, because small bars
+// would be invisible.
 const LINEAR_UP_TO = 30;
 const STYLE =
   "text{font:13px system-ui,sans-serif;fill:#24292f}.title{font-weight:600}.small{font-size:11px;fill:#57606a}";
 
-/** A drawing for each row of the table, by file name: bars with the quartiles as whiskers. */
+/** Draws an SVG for each row of the table, by file name: bars, with the quartiles as whiskers. */
 export function plotsOf(result: Result): [name: string, svg: string][] {
   return Object.entries(result.titles).flatMap(([row, title]): [string, string][] => {
     const figures = result.figures.filter(
@@ -43,7 +44,8 @@ function scaleOf(figures: readonly Figure[]): { readonly at: At; readonly isLoga
   const least = Math.min(...figures.map(({ median }) => median));
   const width = WIDTH - LABEL_WIDTH - VALUE_WIDTH;
   const isLogarithmic = most / least > LINEAR_UP_TO;
-  // A logarithm has no zero: the smallest bar still has to be one.
+  // The scale begins at half of the smallest value, because a logarithm has no zero and the smallest bar must
+  // be visible.
   const from = least / 2;
   const part: At = isLogarithmic
     ? (value) => Math.log(Math.max(value, from) / from) / Math.log(most / from)

@@ -7,7 +7,7 @@ import { plotsOf } from "./plots.ts";
 
 const BENCH = join(import.meta.dirname, "..");
 
-/** Writes the measured parts of bench/README.md anew, and the plots that it shows. */
+/** Replaces the measured parts of bench/README.md, and writes the plots that it shows. */
 export async function writeReadme(result: Result, profile: Profile): Promise<void> {
   const path = join(BENCH, "README.md");
   const text = await readFile(path, "utf8");
@@ -17,7 +17,7 @@ export async function writeReadme(result: Result, profile: Profile): Promise<voi
   for (const [name, svg] of plotsOf(result)) await writeFile(join(BENCH, "plots", name), svg);
 }
 
-/** The text with another part between the marks of this name. */
+/** Replaces the part of `text` between the marks of this name. Throws when the marks are missing. */
 export function withPart(text: string, name: string, part: string): string {
   const [begin, end] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
   const [from, to] = [text.indexOf(begin), text.indexOf(end)];

@@ -6,7 +6,7 @@ import type { Result } from "../result.ts";
 
 const HEADING = ["", "", "median", "spread", "× floor", ""] as const;
 
-/** What `./airlock bench` prints. */
+/** The text that `./airlock bench` prints. */
 export function textOf(result: Result): string {
   const rows = Object.entries(result.titles).map(([row, title]) => {
     const figures = result.figures.filter((figure) => figure.row === row);
@@ -41,7 +41,7 @@ export function targetsText({ targets, figures }: Pick<Result, "targets" | "figu
   return table(["target", "limit", "measured", "", ""], lines);
 }
 
-/** A warning when the machine was too busy for the figures to mean anything. */
+/** A warning when the machine was too busy for the figures to be meaningful; otherwise empty. */
 export function noiseText(figures: readonly Figure[]): string {
   const noisy = figures.filter(isNoisy).length;
   if (noisy === 0) return "";

@@ -7,7 +7,10 @@ import { interleave, type Subject, timed } from "../rounds.ts";
 import { median, quantile } from "../statistics.ts";
 import { SCRIPT } from "./latency.ts";
 
-/** Many scripts at the same moment: how long until most of them, and all, have answered. */
+/**
+ * Measures many scripts that are sent at the same moment: the time until half, 95 % and all of them have
+ * answered.
+ */
 export const burst: Row = {
   name: "burst",
   title: `${BURST} scripts at once; ratio to ${BURST} × fork ÷ ${cpus()} cores`,
@@ -23,7 +26,8 @@ export const burst: Row = {
       ...new Map(pools.map(({ floor }) => [floor.name, floor.fork])),
     ].map(([name, fork]) => ({
       name,
-      // What the cores could do with nothing but forks, if they shared them evenly.
+      // The floor of a burst: the time that the cores would need for the forks alone, if they shared them
+      // evenly.
       round: async () => {
         const all = (median(await fork.run(SCRIPT, BURST)) * BURST) / cpus();
         return { p50: all, p95: all, all };
@@ -35,7 +39,8 @@ export const burst: Row = {
       subjects.push({ name: where, floor: floor.name, round });
     }
     for (const contender of await bench.contenders()) {
-      // A container each, or pandas each, keeps a small machine busy for half a minute.
+      // These contenders are left out of smaller plans, because 50 containers or imports of pandas keep a
+      // small machine busy for half a minute.
       if (/docker|pandas/.test(contender.name) && plan.name !== "full") continue;
       const floor = contender.name.endsWith("pandas") ? "fork, pandas" : "fork";
       subjects.push({ name: contender.name, floor, round: () => burstOf(() => contender.run(SCRIPT)) });

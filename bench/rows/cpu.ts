@@ -5,12 +5,15 @@ import { type CpuMs, cpuMsOfTree } from "../cpu-time.ts";
 import { interleave, type Subject } from "../rounds.ts";
 import { SCRIPT } from "./latency.ts";
 
-// The kernel counts in steps of 10 ms, which a few executions would not be enough for.
+// Executions in a round. A few would not be enough, because the kernel counts CPU time in steps of 10 ms.
 const EXECUTIONS = 60;
 const FORKS = 200;
 const ROUNDS = 3;
 
-/** CPU that a script costs in all processes together. A busy machine makes it wait for that, but hardly use more. */
+/**
+ * Measures the CPU time of a script in all processes together. It depends little on other load, because a
+ * busy machine makes a script wait, but hardly use more CPU.
+ */
 export const cpu: Row = {
   name: "cpu",
   title: "CPU of one execution, in all processes but the client's",
@@ -37,7 +40,7 @@ export const cpu: Row = {
         };
         const pid = stack.processes["all services"] as number;
         return [
-          // Nothing of it is a service.
+          // A fork uses no service, so all of its CPU time counts as the run's.
           {
             name,
             round: async () => {

@@ -8,7 +8,10 @@ import { SCRIPT, withHttp } from "./latency.ts";
 
 const READS = 300;
 
-/** Single calls of the router by ghz, without a client of ours: accepting an execution, and reading one that has ended. */
+/**
+ * Measures single calls of the router with ghz instead of our own client: submitting an execution, and
+ * reading one that has ended.
+ */
 export const grpc: Row = {
   name: "grpc",
   title: "one call of the router, by ghz",
@@ -27,7 +30,7 @@ export const grpc: Row = {
       const { execution_id: executionId } = await execute(http, project, SCRIPT);
       const calling = (call: Omit<GhzCall, "address">) => async (): Promise<Percentiles> => {
         const { p50, p95, p99 } = await runGhz(ghz, { ...call, address: stack.routerAddress });
-        // What was accepted has run before anything else is measured: first come, first served.
+        // Waits until the submitted executions have run, because this one is queued behind them.
         await execute(http, project, SCRIPT);
         return { p50, p95, p99 };
       };

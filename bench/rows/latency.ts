@@ -11,7 +11,7 @@ export const SCRIPT = 'print("hello")';
 
 type Latency = Subject<keyof Percentiles>;
 
-/** One script after the other, by one client, from submit to the result that was seen. */
+/** Measures one script after the other, by one client, from the submission until its result has arrived. */
 export const latency: Row = {
   name: "latency",
   title: 'latency of `print("hello")`, 1 client',
@@ -68,7 +68,10 @@ export const latency: Row = {
   },
 };
 
-/** How many times as long as Airlock's p50 with pandas imported it takes to start a container for the script. */
+/**
+ * The ratio of the start of a container for a script to Airlock's p50 with pandas imported; empty without
+ * Docker.
+ */
 function timesAirlock(row: string, rounds: Rounds<keyof Percentiles>): Figure[] {
   const containers = rounds.samples("docker run");
   if (containers.length === 0) return [];
@@ -79,7 +82,9 @@ function timesAirlock(row: string, rounds: Rounds<keyof Percentiles>): Figure[] 
   ];
 }
 
-/** Subjects of the other rows want the client of a pool for as long as they are measured. */
+/**
+ * Runs `work` with a pool and an HTTP client for it, which is closed afterwards. Other rows use this, too.
+ */
 export async function withHttp<Value>(
   bench: Bench,
   kind: "plain" | "pandas",

@@ -7,7 +7,7 @@ import { PROJECTS } from "../projects.ts";
 import { startEmbeddedStack } from "../stacks/embedded.ts";
 import { type Stack, warmUp } from "../stacks/stack.ts";
 
-/** What each service keeps in memory after some work. */
+/** Measures the memory of each service after some work. */
 export const memory: Row = {
   name: "memory",
   title: "resident memory; ratio to Node alone",

@@ -6,7 +6,7 @@ import { median } from "../statistics.ts";
 
 const SIZES = { "1 kB": 1_000, "1 MB": 1_000_000, "10 MB": 10_000_000 } as const;
 
-/** Scripts that print much, in lines, until the last byte of it was read. */
+/** Measures scripts that print much, until the client has read the last byte. */
 export const output: Row = {
   name: "output",
   title: "output of 1 kB, 1 MB and 10 MB; ratio to a fork that prints as much",

@@ -8,7 +8,10 @@ import { SCRIPT } from "./latency.ts";
 
 const ASKING = 'print(llm.complete("A question?"))';
 
-/** A script that asks: until the agent sees the question, and from its answer until it sees the result. */
+/**
+ * Measures a script that calls llm.complete: the time until the client sees the llm request, and the time
+ * from the response to the result.
+ */
 export const pause: Row = {
   name: "pause",
   title: "llm.complete: submit to question seen, answer to result seen",

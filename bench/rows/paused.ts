@@ -9,10 +9,10 @@ import { startEmbeddedStack } from "../stacks/embedded.ts";
 import { warmUp } from "../stacks/stack.ts";
 
 const CLIENTS = 16;
-// As much of the machine's memory stays free.
+// Share of the machine's memory that must stay free.
 const SPARE_PART = 0.2;
 
-/** Executions that wait for their agent, and the memory that each costs. */
+/** Measures how much memory each paused execution needs. */
 export const paused: Row = {
   name: "paused",
   title: "memory of a paused execution",
@@ -55,7 +55,7 @@ export const paused: Row = {
   },
 };
 
-/** How so many paused executions are called in the table. */
+/** The name of a number of paused executions in the table. */
 export function pausedName(count: number): string {
   return `${count.toLocaleString("en")} paused`;
 }

@@ -12,12 +12,15 @@ import { interleave, type Rounds, type Subject } from "../rounds.ts";
 
 const COUNTS = [1, 10, 100, 1_000] as const;
 const FLOOR = "reading every byte";
-// As a worker sends it.
+// The size of chunks that a worker sends.
 const CHUNK_BYTES = 64 * 1_024;
 const MB = 1_000_000;
 const ROUNDS = 5;
 
-/** A session of the sanitizer, as the service has one for each execution, with its second pass; without gRPC. */
+/**
+ * Measures a session of the sanitizer, which the service has for each execution, with its second pass for
+ * unknown credentials, but without gRPC.
+ */
 export const sanitizer: Row = {
   name: "sanitizer",
   title: "sanitizer, MB per CPU second; ratio to a loop that adds up the bytes",
@@ -29,7 +32,7 @@ export const sanitizer: Row = {
       { name: FLOOR, round: async () => ({ rate: await rateOf(bytes, async (text) => void sum(text)) }) },
       ...COUNTS.map((count) => sessionOf(count, judge, bytes)),
     ];
-    // Until the code is compiled for what it is given, it is another program.
+    // One round that is not counted, because V8 first has to compile the code.
     await interleave(subjects, 1);
     const rounds = await interleave(subjects, ROUNDS);
     return [...rounds.figures(this.name, "MB/s"), flatness(this.name, rounds)];
@@ -69,7 +72,7 @@ function sessionOf(count: number, judge: Judge, bytes: number): Subject<"rate"> 
   };
 }
 
-/** Of the fastest and the slowest count. */
+/** The ratio of the fastest to the slowest number of secrets. */
 function flatness(row: string, rounds: Rounds<"rate">): Figure {
   const rates = COUNTS.map((count) => rounds.samples(subjectName(count)).map(({ rate }) => rate));
   const factors = (rates[0] ?? []).map((_, round) => {
@@ -83,14 +86,15 @@ function flatness(row: string, rounds: Rounds<"rate">): Figure {
 }
 
 setFlagsFromString("--expose-gc");
-// A collection would throw compiled code away, too.
+// Without this flag a garbage collection would drop compiled code, too.
 setFlagsFromString("--no-flush-bytecode");
 const collectGarbage = runInNewContext("gc") as () => void;
 
-/** MB of text per second of this process's CPU. */
+/** Megabytes of text per second of this process's CPU time. */
 async function rateOf(bytes: number, work: (text: Buffer) => Promise<void>): Promise<number> {
   const text = Buffer.from(lines(bytes));
-  // Megabytes of text make V8 collect on its other threads for a while, and that would count for what is measured next.
+  // Garbage is collected first, because V8 would otherwise collect these megabytes later on other threads,
+  // and that CPU time would count for the next measurement.
   collectGarbage();
   const before = process.cpuUsage();
   await work(text);
@@ -98,7 +102,7 @@ async function rateOf(bytes: number, work: (text: Buffer) => Promise<void>): Pro
   return text.length / (user + system);
 }
 
-/** What scripts print: numbers, names, paths, digests. */
+/** Text as scripts print it: numbers, names, paths, digests. */
 function lines(bytes: number): string {
   const page = Array.from({ length: 500 }, (_, index) => {
     const id = digest(`line ${index}`);

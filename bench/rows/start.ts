@@ -15,7 +15,7 @@ const FLOOR = "Node alone";
 const LOOK_AGAIN_MS = 2;
 const DEADLINE_MS = 60_000;
 
-/** From the command to the first answer of GET /health. */
+/** Measures the time from the command `./airlock up` to the first answer of GET /health. */
 export const start: Row = {
   name: "start",
   title: "`./airlock up` to the first health; ratio to the start of Node",
@@ -25,7 +25,7 @@ export const start: Row = {
     await mkdir(join(directory, "projects"));
     await writeFile(join(directory, "projects", "plain.yaml"), `name: plain\n${PROJECTS.plain}`);
     try {
-      // The first one makes what later ones find.
+      // One start that is not counted, because it makes the data directory that later starts find.
       await startOnce(directory);
       const subjects = [
         { name: FLOOR, round: async () => ({ health: await timed(runNode) }) },

@@ -14,7 +14,7 @@ import { SCRIPT } from "./latency.ts";
 const EMPTY = "1 stored";
 const POLLS_PER_EXECUTION = 10;
 
-/** GET /executions/{id} of an ended execution, in an empty store and in a full one. */
+/** Measures GET /executions/{id} of an ended execution, in an empty store and in a full one. */
 export const stored: Row = {
   name: "stored",
   title: "GET /executions/{id}; ratio to a store with one execution",
@@ -67,7 +67,7 @@ async function startWith(count: number): Promise<Filled> {
   };
 }
 
-/** Copies of an execution that took place, under ids of their own. */
+/** Fills the store with copies of an execution that has run, each with an id of its own. */
 function fill(path: string, executionId: string, count: number): void {
   if (count === 0) return;
   const db = new DatabaseSync(path);
@@ -90,7 +90,7 @@ function fill(path: string, executionId: string, count: number): void {
   db.close();
 }
 
-/** From all over the table, in an order without a pattern, always the same. */
+/** The same 1,000 ids on every run, spread over the whole table in an irregular order. */
 function idsAmong(count: number): string[] {
   return Array.from({ length: 1_000 }, (_, index) => {
     const number = ((index * 7_919_123) % count) + 1;

@@ -9,7 +9,7 @@ import { SCRIPT } from "./latency.ts";
 
 const FORKS = "fork on all cores";
 
-/** Scripts per second, as many clients asking all the time. */
+/** Measures scripts per second while a number of clients submit one after the other. */
 export const throughput: Row = {
   name: "throughput",
   title: "scripts per second",
@@ -53,7 +53,9 @@ function subject(name: string, clients: number, forMs: number, work: () => Promi
   };
 }
 
-/** What was begun in the time is waited for, and counted with the time that it took. */
+/**
+ * Completed scripts per second. Scripts that began within `forMs` are waited for, and that time counts too.
+ */
 async function ratePerSecond(clients: number, forMs: number, work: () => Promise<unknown>): Promise<number> {
   const from = performance.now();
   let done = 0;

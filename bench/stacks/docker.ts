@@ -6,25 +6,26 @@ import { PROJECTS, type ProjectName } from "../projects.ts";
 import { routerAddressOf } from "./embedded.ts";
 import type { Stack } from "./stack.ts";
 
-/** The classes of containers that are measured, and what each adds to a project's file. */
+/** The measured container runtimes, and the text that each adds to a project file. */
 export const RUNTIMES = { runc: "runtime: runc\n", runsc: "isolation: gvisor\n" } as const;
 export type Runtime = keyof typeof RUNTIMES;
 
-// Always the same, so that images are built once; a start takes away what a crashed benchmark left.
+// A fixed deployment name, so that images are built only once, and a start removes containers that a crashed
+// benchmark left.
 const DEPLOYMENT = "bench";
 
-/** The runtimes of the engine here; rejects when there is no engine. */
+/** The measured runtimes that this machine's Docker engine has. Rejects when there is no engine. */
 export async function engineRuntimes(): Promise<Runtime[]> {
   const { Runtimes } = await new Docker().info();
   return (Object.keys(RUNTIMES) as Runtime[]).filter((runtime) => Object.hasOwn(Runtimes, runtime));
 }
 
-/** A project of a class of containers. */
+/** The name of a project that runs in containers of this runtime. */
 export function dockerProject(project: ProjectName, runtime: Runtime): string {
   return `${project}-${runtime}`;
 }
 
-/** `./airlock up --driver docker`, with every project once for each runtime. */
+/** Starts `./airlock up --driver docker`, with every project once for each runtime. */
 export async function startDockerStack(runtimes: readonly Runtime[]): Promise<Stack> {
   const projects = runtimes.flatMap((runtime) =>
     (Object.keys(PROJECTS) as ProjectName[]).map((project) => [
@@ -54,7 +55,7 @@ export async function startDockerStack(runtimes: readonly Runtime[]): Promise<St
   };
 }
 
-/** The image of a project's workers, and the bounds of their containers as arguments of `docker run`. */
+/** The image of a project's workers, and the limits of their containers as arguments of `docker run`. */
 export async function workerContainer(
   project: string,
 ): Promise<{ readonly image: string; readonly runArguments: string[] }> {

@@ -4,7 +4,7 @@ import { PROJECTS } from "../projects.ts";
 import { environmentPython } from "./environment.ts";
 import type { Stack } from "./stack.ts";
 
-/** `./airlock up`: one process, SQLite, workers as processes. */
+/** Starts `./airlock up`: all services in one process, SQLite, workers as processes. */
 export async function startEmbeddedStack(options: TestAirlockOptions = {}): Promise<Stack> {
   const airlock = await startAirlock({ projects: PROJECTS, ...options });
   return {
@@ -17,7 +17,7 @@ export async function startEmbeddedStack(options: TestAirlockOptions = {}): Prom
   };
 }
 
-/** Where the router of `./airlock up` listens. */
+/** The gRPC address of the router of `./airlock up`. */
 export function routerAddressOf(dataDirectory: string): string {
   const { runDirectory } = readEmbeddedConfig(["--data", dataDirectory], process.env);
   return `unix:${runDirectory}/router.sock`;

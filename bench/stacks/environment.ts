@@ -2,7 +2,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { ProjectName } from "../projects.ts";
 
-/** The interpreter that the process driver made for a project. */
+/** The path of the interpreter that the process driver installed for a project. */
 export async function environmentPython(dataDirectory: string, project: ProjectName): Promise<string> {
   const environments = join(dataDirectory, "environments");
   for (const name of await readdir(environments)) {

@@ -10,7 +10,7 @@ import { PROJECTS } from "../projects.ts";
 import { environmentPython } from "./environment.ts";
 import type { Stack } from "./stack.ts";
 
-/** Each service as a process of its own, and a PostgreSQL whose commits reach the disk. */
+/** Starts each service as a process of its own, with a PostgreSQL whose commits reach the disk. */
 export async function startPostgresStack(): Promise<Stack> {
   const directory = await mkdtemp(join(tmpdir(), "ab-"));
   const projects = join(directory, "projects");

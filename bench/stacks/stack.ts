@@ -3,24 +3,24 @@ import { httpClient } from "../clients/http.ts";
 import { execute } from "../clients/rest.ts";
 import type { ProjectName } from "../projects.ts";
 
-/** A way to run Airlock that is measured. */
+/** The deployments of Airlock that are measured. */
 export type StackName = "embedded" | "postgres" | "docker";
 
-/** All of Airlock, started. */
+/** A running Airlock with all its services. */
 export type Stack = {
   readonly name: StackName;
   readonly url: string;
   readonly routerAddress: string;
-  /** Which process each service is in; several may share one. */
+  /** The process id of each service; services may share a process. */
   readonly processes: Readonly<Record<string, number>>;
-  /** The interpreter with a project's packages, where it is on this machine. */
+  /** The path of the interpreter with a project's packages. Rejects when it is in a container. */
   pythonOf(project: ProjectName): Promise<string>;
   close(): Promise<void>;
 };
 
 const WARM_UP = 20;
 
-/** Starts a project's workers, and lets the code that each run goes through become fast. */
+/** Starts a project's workers and runs some scripts, so that V8 has compiled the code that each run uses. */
 export async function warmUp(stack: Stack, project: string): Promise<void> {
   const http = httpClient(stack.url);
   const grpc = grpcClient(stack.routerAddress);
