@@ -1,9 +1,12 @@
 import { SanitizeChannel } from "#proto/sanitizer.ts";
 
-/** How the documents of a channel are redacted: as they stream by, or as JSON when they are complete. */
+/**
+ * How an output channel is redacted: piece by piece as text arrives, or as one JSON document when it is
+ * complete.
+ */
 export type DocumentKind = "text" | "json";
 
-/** The kind of every channel; undefined for numbers that name none. */
+/** The kind of an output channel; undefined for an unknown channel number. */
 export function kindOf(channel: SanitizeChannel): DocumentKind | undefined {
   switch (channel) {
     case SanitizeChannel.STDOUT:

@@ -4,7 +4,7 @@ export type SanitizerConfig = {
   /** `unix:/path` or `host:port`. */
   readonly listen: string;
   readonly secretsAddress: string;
-  /** This service's certificates; needed where it is on a network. */
+  /** The directory of this service's certificates; needed when the service listens on a network. */
   readonly tlsDirectory?: string | undefined;
 };
 

@@ -20,7 +20,8 @@ export function sanitizerHandlers(
       const { project, executionId, secretsVersion } = first.value;
       let signs: NodeJS.Timeout | undefined;
       const compile = () => {
-        // The needles of a project may take many seconds, in turns with the work of others.
+        // Making the needles of a project may take many seconds, because it takes turns with other work. The
+        // messages tell the router that this session is alive.
         signs = setInterval(() => void stream.send(AT_WORK).catch(() => undefined), SIGN_MS);
       };
       const [needles, judge] = await Promise.all([

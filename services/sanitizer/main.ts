@@ -11,7 +11,7 @@ import { createNeedleCache } from "./needle-cache.ts";
 import { createSanitizerMetrics } from "./sanitizer-metrics.ts";
 import { resolveWith } from "./secrets-client.ts";
 
-/** The only way out: redacts every byte that leaves a run. */
+/** Starts the sanitizer, the only service through which a run's output leaves: it redacts every byte. */
 export async function startSanitizer(config: SanitizerConfig, log: Log): Promise<RunningService> {
   const edges = await openEdges("sanitizer", config, log);
   const secrets = edges.connect(SecretsServiceClient, config.secretsAddress);

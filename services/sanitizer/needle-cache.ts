@@ -7,22 +7,31 @@ import type { Secret } from "#common/secret.ts";
 import { TRIGGERS } from "./credentials/formats.ts";
 import { outputWithheld } from "./output-withheld.ts";
 
-/** A version that no run asked for in this time is forgotten, unless an open stream holds it. */
+/** Milliseconds after which an unused version is forgotten, unless an open stream holds it. */
 const KEPT_FOR_MS = 24 * 3_600_000;
 const MAX_VERSIONS = 100;
-/** Compiled needles of a project that no stream holds; more are compiled again from their values when they are asked for. */
+/**
+ * The number of a project's versions whose needles stay compiled without an open stream. The needles of other
+ * versions are compiled again from their values when they are needed.
+ */
 const MAX_COMPILED = 3;
-/** Long enough for a secrets service that is being restarted or that was stopped for ten seconds. */
+/**
+ * Milliseconds in which the secrets service must answer; long enough for its restart, or a stop of ten
+ * seconds.
+ */
 const RESOLVE_WITHIN_MS = 12_000;
 const RESOLVE_RETRY_MS = 200;
 
 export type VersionValues = {
-  /** The version that these values belong to; of a secrets service that does not know the wanted one, another. */
+  /**
+   * The version that these values belong to. This is another version than was asked for when the secrets
+   * service does not know that one.
+   */
   readonly version: string;
   readonly secrets: readonly Secret[];
 };
 
-/** Asks for the values that scripts were given under this version of a project. */
+/** Asks the secrets service for the values that scripts were given under this version of a project. */
 export type ResolveVersion = (
   project: string,
   version: string,
@@ -31,20 +40,23 @@ export type ResolveVersion = (
 
 type Version = {
   readonly secrets: readonly Secret[];
-  /** A refusal is kept as well: the same values would be refused again. */
+  /**
+   * The compiled needles, or the refusal to compile them, because the same values would be refused again.
+   * Undefined when they are not compiled now.
+   */
   needles: Promise<NeedleSet> | undefined;
   usedMs: number;
   holders: number;
 };
 
 /**
- * The needles of each version of each project's secrets. A run's output is searched for exactly the values that the run
- * was given: whatever else were looked for could be guessed from what is held back.
+ * The needles of each version of each project's secrets. A run's output is searched for exactly the values
+ * that the run was given, because a script could guess any further value from what is redacted.
  */
 export type NeedleCache = {
   /**
-   * The needles for a run that was given `version`; `onValues` is called when their values are known, before they are compiled. Rejects with
-   * `output_withheld` when the values cannot be had.
+   * The needles for a run that was given `version` of the secrets. `onValues` is called when the values are
+   * known and before they are compiled. Rejects with `output_withheld` when the values cannot be had.
    */
   needlesFor(
     project: string,
@@ -52,7 +64,7 @@ export type NeedleCache = {
     signal: AbortSignal,
     onValues?: () => void,
   ): Promise<NeedleSet>;
-  /** Keeps a version that is known from being forgotten until the returned function is called. */
+  /** Keeps a known version from being forgotten until the returned function is called. */
   hold(project: string, version: string): () => void;
 };
 
@@ -73,7 +85,10 @@ export function createNeedleCache(resolve: ResolveVersion, clock: Clock): Needle
     return needles;
   };
 
-  /** Asks until the secrets service answers. Rejects with `output_withheld` when it does not in time, or has no values. */
+  /**
+   * Asks the secrets service until it answers. Rejects with `output_withheld` when it does not answer within
+   * RESOLVE_WITHIN_MS, or has no values.
+   */
   const resolveSoon = async (
     project: string,
     version: string,
@@ -102,7 +117,7 @@ export function createNeedleCache(resolve: ResolveVersion, clock: Clock): Needle
       onValues?.();
       if (resolved.version !== version)
         throw outputWithheld("its secrets could not be checked: they are not those that the run was given");
-      // Another run may have learned it meanwhile.
+      // Another run may have added this version in the meantime.
       const known = versions.get(version);
       if (known) return use(project, versions, known);
       const learned: Version = { secrets: resolved.secrets, needles: undefined, usedMs: 0, holders: 0 };
@@ -126,7 +141,10 @@ const CANNOT_GIVE: readonly ErrorCode[] = [
   "unavailable",
 ];
 
-/** The service itself answered that it cannot give the values: asking again is of no use. */
+/**
+ * Whether the secrets service itself answered that it cannot give the values, so that asking again is of no
+ * use.
+ */
 function isAnswer(error: unknown): boolean {
   return error instanceof AirlockError && error.origin === "peer" && CANNOT_GIVE.includes(error.code);
 }
@@ -140,9 +158,12 @@ function tidy(versions: Map<string, Version>, nowMs: number): void {
   });
 }
 
-/** In turns with other work, because the values of one project may take seconds, and no other project may wait for that. */
+/**
+ * Compiles needles in turns with other work, because the values of one project may take seconds, and other
+ * projects must not wait for that.
+ */
 function compile(secrets: readonly Secret[], project: string): Promise<NeedleSet> {
-  // Of two secrets with one value the first names it.
+  // When two secrets have the same value, redactions are counted under the name of the first.
   const nameOf = new Map<string, string>();
   for (const secret of secrets) {
     if (!nameOf.has(secret.reveal())) nameOf.set(secret.reveal(), secret.name);

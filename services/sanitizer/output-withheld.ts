@@ -1,6 +1,9 @@
 import { AirlockError } from "#common/errors.ts";
 
-/** The way this service fails: nothing leaves. `reason` follows "because" and is read by agents. */
+/**
+ * The error with which the sanitizer fails: no output is sent on. `reason` follows the word "because" and is
+ * read by agents.
+ */
 export function outputWithheld(reason: string, cause?: unknown): AirlockError {
   return new AirlockError("output_withheld", `The output is withheld because ${reason}.`, { cause });
 }

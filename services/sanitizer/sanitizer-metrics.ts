@@ -1,6 +1,6 @@
 import { Counter, Registry } from "prom-client";
 
-/** What went through the sanitizer, by project. */
+/** Metrics of the sanitizer, by project. */
 export type SanitizerMetrics = {
   readonly registry: Registry;
   tookIn(project: string, bytes: number): void;
@@ -8,7 +8,10 @@ export type SanitizerMetrics = {
   withheld(project: string): void;
 };
 
-/** No label names a secret: which one was redacted stands in an execution's redactions, for operators only. */
+/**
+ * Metrics have no label for the secret's name, because only operators may see which secrets were redacted. An
+ * execution's redactions list the names.
+ */
 export function createSanitizerMetrics(): SanitizerMetrics {
   const registry = new Registry();
   const common = { labelNames: ["project"] as const, registers: [registry] };

@@ -5,7 +5,7 @@ import type { ResolveVersion } from "./needle-cache.ts";
 
 const RESOLVE_TIMEOUT_MS = 2_000;
 
-/** Asks the secrets service. */
+/** Reads the values of a version with a gRPC call to the secrets service. */
 export function resolveWith(client: SecretsServiceClient): ResolveVersion {
   return async (project, version, signal) => {
     const limits = { timeoutMs: RESOLVE_TIMEOUT_MS, signal };

@@ -15,10 +15,13 @@ import { outputWithheld } from "./output-withheld.ts";
 
 const MAX_COLLECTED_BYTES = MAX_MESSAGE_BYTES;
 
-/** The router hears that often from a session that is at work, and takes one that says nothing for lost. */
+/**
+ * Milliseconds between signs of life to the router while the session works, because the router gives up a
+ * session that sends nothing.
+ */
 export const SIGN_MS = 1_000;
 
-/** What it hears then. */
+/** The sign of life: a response without data. */
 export const AT_WORK: SanitizeResponse = {
   channel: SanitizeChannel.UNSPECIFIED,
   data: Buffer.alloc(0),
@@ -33,7 +36,7 @@ type OpenText = {
   readonly steps: TextSteps;
 };
 
-/** The redaction of one execution's output: the open document of each channel. */
+/** Redacts the output of one execution. Each output channel has one open document at a time. */
 export class SanitizerSession {
   readonly #needles: NeedleSet;
   readonly #judge: Judge;
@@ -43,7 +46,7 @@ export class SanitizerSession {
   readonly #owner: string | undefined;
   #saidMs = performance.now();
 
-  /** `owner` takes turns for this session. */
+  /** `owner`: the owner, usually a project, in whose turns this session works. */
   constructor(needles: NeedleSet, judge: Judge, signal: AbortSignal, owner?: string) {
     this.#needles = needles;
     this.#judge = judge;
@@ -51,7 +54,7 @@ export class SanitizerSession {
     this.#owner = owner;
   }
 
-  /** What may leave now that `chunk` has come in. */
+  /** Processes a chunk and yields the redacted output that is certain by now. */
   take(chunk: SanitizeChunk): AsyncGenerator<SanitizeResponse> {
     switch (kindOf(chunk.channel)) {
       case "text":
@@ -107,7 +110,10 @@ export class SanitizerSession {
     };
   }
 
-  /** Says after a turn of `work`, when nothing was said for a second, that the work goes on: with a response that has no data. */
+  /**
+   * Performs `work`. Yields a sign of life after a turn of the work when the session has sent nothing for a
+   * second.
+   */
   async *#signs<Result>(work: AsyncGenerator<void, Result>): AsyncGenerator<SanitizeResponse, Result> {
     for (;;) {
       const { done, value } = await work.next();

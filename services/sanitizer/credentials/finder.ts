@@ -7,21 +7,30 @@ import { CONTEXT_BYTES, FORMATS_OF, type Format, WORD_AND_HYPHEN } from "./forma
 import type { Judge, RuleName } from "./rules.ts";
 import { ShapeWalk, type Stretch } from "./shape.ts";
 
-/** Where something stands that must not leave. */
+/**
+ * The position of an unknown credential: a text that has the form of a credential and is no secret of the
+ * project.
+ */
 export type Credential = {
   readonly start: number;
   readonly end: number;
-  /** Of several that overlap the marker is made of the first, which ends here. */
+  /**
+   * The end of the credential, or, where several overlap and count as one, of the first of them. The marker
+   * is made of the first.
+   */
   readonly firstEnd: number;
-  /** How it is counted. The colon keeps it apart from the names of secrets, which have none. */
+  /**
+   * The name under which redactions are counted. Names of secrets have no colon, so that the two cannot be
+   * confused.
+   */
   readonly name: `unknown:${RuleName}`;
 };
 
 type Candidate = { readonly format: Format; readonly start: number; readonly walk: ShapeWalk };
 
-/** Finds credentials behind triggers, in a stretch of text that comes in pieces. */
+/** Finds unknown credentials after triggers, in a stretch of text that arrives in pieces. */
 export class CredentialFinder {
-  /** Those found and not yet taken: in order, apart from each other. */
+  /** Credentials that were found and not yet removed from this list; sorted, without overlaps. */
   readonly found: Credential[] = [];
   readonly #open = new Fifo<Candidate>();
   readonly #judge: Judge;
@@ -32,12 +41,12 @@ export class CredentialFinder {
     this.#allowance = allowance;
   }
 
-  /** Where the first candidate begins that is not decided yet. */
+  /** The position of the first undecided candidate; undefined when there is none. */
   get openFrom(): number | undefined {
     return this.#open.first?.start;
   }
 
-  /** Where the first byte stands that one of these may make a secret. */
+  /** The first position that an undecided candidate may turn into a secret; Infinity when there is none. */
   get holdFrom(): number {
     let first = Number.POSITIVE_INFINITY;
     for (const { format, start, walk } of this.#open) {
@@ -46,7 +55,10 @@ export class CredentialFinder {
     return first;
   }
 
-  /** Looks on from the triggers that begin before the end of `text`, and takes them from `hits`; those before `from` are void. */
+  /**
+   * Starts a candidate at each trigger that begins before the end of `text`, and removes those triggers from
+   * `hits`. Triggers that begin before `from` are ignored.
+   */
   search(hits: Hits, from: number, text: Stretch): void {
     this.settle(text, false);
     const end = text.from + text.bytes.length;
@@ -63,15 +75,16 @@ export class CredentialFinder {
       const first = format.shape[0];
       if (first && first.min > 0 && next !== undefined && first.bytes[next] === 0) continue;
       const candidate = { format, start, walk: new ShapeWalk(format.shape, end) };
-      // One after another, so that the allowance is spent in the same order however the text is cut.
+      // Candidates are decided in order, so that the allowance is used in the same order however the text is
+      // split.
       if (this.openFrom === undefined && this.#isSettled(candidate, text, false)) continue;
       if (isPreceded(candidate, text)) this.#open.push(candidate);
     }
   }
 
   /**
-   * Decides, in order, what `text` allows to be decided: all, if it `ended`. It begins `CONTEXT_BYTES` before what is
-   * open, unless there is nothing.
+   * Decides candidates in order, as far as `text` allows; all of them when the text `ended`. `text` must
+   * begin CONTEXT_BYTES before the first undecided candidate.
    */
   settle(text: Stretch, ended: boolean): void {
     for (let first = this.#open.first; first; first = this.#open.first) {
@@ -111,7 +124,7 @@ export class CredentialFinder {
   }
 }
 
-/** What leaves in the place of a credential that stands in `text`. */
+/** The marker that replaces a credential in `text`. */
 export function markerOf({ start, firstEnd }: Credential, { bytes, from }: Stretch): string {
   return markerFor(Buffer.from(bytes.subarray(start - from, firstEnd - from)).toString());
 }
@@ -120,13 +133,16 @@ function latin1({ bytes, from }: Stretch, start: number, end: number): string {
   return Buffer.from(bytes.subarray(start - from, end - from)).toString("latin1");
 }
 
-/** Whether what must stand before the candidate does. */
+/** Whether the text before the candidate is what its format demands there. */
 function isPreceded({ format, start }: Candidate, text: Stretch): boolean {
   if (!format.after) return true;
   return format.after.test(latin1(text, Math.max(text.from, start - CONTEXT_BYTES), start));
 }
 
-/** Whether the rule reports anything in the bytes from `start` to `end`, seeing what stands before and behind them. */
+/**
+ * Whether the rule reports a credential in the bytes from `start` to `end`. The rule also sees some text
+ * before and one byte after them.
+ */
 function isReported(
   judge: Judge,
   rule: RuleName,
@@ -135,13 +151,13 @@ function isReported(
   end: number,
 ): boolean {
   const context = decode(bytes.subarray(Math.max(0, start - CONTEXT_BYTES - from), start - from));
-  // One byte more, as some rules want to see that nothing goes on.
+  // One byte more, because some rules check that the credential ends there.
   const text =
     context + decode(bytes.subarray(start - from, end - from)) + latin1({ bytes, from }, end, end + 1);
   return judge(rule, text).some(([, reportedTo]) => reportedTo > context.length);
 }
 
-/** As UTF-8 where it is that, from its first whole character on. */
+/** Decodes bytes as UTF-8, from the first whole character on; as Latin-1 when they are not UTF-8. */
 function decode(bytes: Uint8Array): string {
   let first = 0;
   while (((bytes[first] ?? 0) & 0xc0) === 0x80) first++;
@@ -149,7 +165,7 @@ function decode(bytes: Uint8Array): string {
   return whole.toString(isUtf8(whole) ? "utf8" : "latin1");
 }
 
-/** Whether what follows this byte is in the middle of a word. */
+/** Whether this byte belongs to a word, so that the text after it begins in the middle of the word. */
 export function continuesWord(before: number | undefined): boolean {
   return before !== undefined && WORD_AND_HYPHEN[before] === 1;
 }

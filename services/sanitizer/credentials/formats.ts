@@ -3,36 +3,43 @@ import type { RuleName } from "./rules.ts";
 import type { Segment } from "./shape.ts";
 
 /**
- * How the credentials of one rule look from outside: enough to tell, byte by byte, where one could be, so that the rule is
- * asked about little else. What a format refuses its rule refuses too, but for what docs/decisions/0006 lists.
+ * The outer form of one rule's credentials. A byte-by-byte comparison with it finds the few places that the
+ * rule must be asked about. A text that a format refuses is refused by its rule as well, except for the cases
+ * in docs/decisions/0006.
  */
 export type Format = {
   readonly rule: RuleName;
-  /** What it begins with. */
+  /** The texts that the credential begins with. */
   readonly triggers: readonly string[];
   readonly shape: readonly Segment[];
   /**
-   * It must not leave as a whole, trigger included, and is looked at only where no letter, digit, `_` or `-` stands
-   * before it. Of the others only the secret segment must not leave.
+   * True: the whole credential with its trigger is redacted, and it counts only where no letter, digit, `_`
+   * or `-` stands before it. False: only its secret segments are redacted.
    */
   readonly isToken: boolean;
-  /** It is one by its structure alone, so that no rule is asked. */
+  /** Set when the structure alone makes it a credential, so that no rule is asked. */
   readonly isUnjudged?: true;
-  /** What must stand before the trigger; it sees up to `CONTEXT_BYTES`. */
+  /**
+   * A pattern for the text before the trigger, of which it sees up to CONTEXT_BYTES; undefined means any
+   * text.
+   */
   readonly after?: RegExp;
 };
 
-/** So many bytes before a trigger are looked at; none of the rules looks further back. */
+/** Bytes of text that are checked before a trigger; no rule looks further back. */
 export const CONTEXT_BYTES = 16;
 
 const ALNUM = bytesOf(/[A-Za-z0-9]/);
 const WORD = bytesOf(/[A-Za-z0-9_]/);
-/** What tokens are made of. */
+/** The characters of tokens. */
 export const WORD_AND_HYPHEN = bytesOf(/[A-Za-z0-9_-]/);
 const HEX = bytesOf(/[A-Fa-f0-9]/);
 const BASE64 = bytesOf(/[A-Za-z0-9+/=]/);
 
-/** What user and password of a URL may be made of: all but what ends its authority, or the quotes around it. */
+/**
+ * The characters of a user and a password in a URL: all except those that end the URL's authority or the
+ * quotes around it.
+ */
 const USER = bytesOf(/[^\s/?#"'<>\\:@]/);
 const PASSWORD = bytesOf(/[^\s/?#"'<>\\@]/);
 
@@ -56,7 +63,7 @@ function token(rule: RuleName, triggers: readonly string[], ...shape: Segment[])
 export const FORMATS: readonly Format[] = [
   token("1password", ["ops_"], run(BASE64, 104, 1_286)),
   token("anthropic", ["sk-ant-api0"], run(WORD_AND_HYPHEN, 94, 132)),
-  // Of the ids that the rule knows, these two belong to keys.
+  // The rule knows more kinds of ids; only these two belong to keys.
   token("aws", ["AKIA", "ASIA"], run(bytesOf(/[A-Z0-9]/), 16)),
   {
     rule: "aws",
@@ -70,7 +77,8 @@ export const FORMATS: readonly Format[] = [
   {
     rule: "basicauth",
     triggers: ["://"],
-    // Of the databases that a rule knows, it tells passwords from words such as `root`.
+    // Database URLs are left to the rule `database-connection-string`, because that rule distinguishes
+    // passwords from words such as `root`.
     after: /(?<!mongodb(?:\+srv)?|mysqlx?|postgres(?:ql)?)(?<=[a-z0-9])$/i,
     isToken: false,
     isUnjudged: true,
@@ -86,7 +94,7 @@ export const FORMATS: readonly Format[] = [
     triggers: ["://"],
     after: /(?:mongodb(?:\+srv)?|mysqlx?|postgres(?:ql)?)$/i,
     isToken: false,
-    // The rule allows 100 and 200 UTF-16 units of any script.
+    // The rule allows 100 and 200 UTF-16 units of any script, each of up to three bytes.
     shape: [
       run(bytesOf(/[^:/\s]/), 1, 300),
       run(bytesOf(/[^@/\s]/), 1, 600, { opens: ":", secret: true }),
@@ -134,8 +142,8 @@ export const FORMATS: readonly Format[] = [
     ],
   },
   {
-    // Its lines as lists, logs and JSON in JSON have them, with anything but a hyphen between them. The first line tells it
-    // from prose, so that other text is not held back.
+    // A private key whose lines are written as in lists, logs and JSON within JSON, with anything except a
+    // hyphen between them. The first line must be Base64, so that prose about keys is not held back.
     rule: "privatekey",
     triggers: KEY_BEGINNINGS,
     isToken: false,
@@ -149,7 +157,7 @@ export const FORMATS: readonly Format[] = [
   },
   token("sendgrid", ["SG."], run(WORD, 22), run(WORD_AND_HYPHEN, 43, 44, { opens: ".", longer: "cut" })),
   token("shopify", ["shppa_", "shpca_", "shpat_", "shpss_"], run(ALNUM, 32, 64)),
-  // Shorter ones, and those of other kinds that the rule knows, are words with hyphens.
+  // Shorter tokens, and the other kinds that the rule knows, could be words with hyphens.
   token(
     "slack",
     ["xoxb-", "xoxp-", "xoxa-", "xoxr-", "xapp-1-"],
@@ -179,12 +187,12 @@ export const FORMATS: readonly Format[] = [
 
 const TEXTS = [...new Set(FORMATS.flatMap(({ triggers }) => triggers))];
 
-/** The formats that begin with each of the triggers. */
+/** For each trigger, by its index, the formats that begin with it. */
 export const FORMATS_OF: readonly (readonly Format[])[] = TEXTS.map((text) =>
   FORMATS.filter(({ triggers }) => triggers.includes(text)),
 );
 
-/** All triggers, each once. */
+/** All triggers, each once. `held` is true when text from the trigger on may have to be redacted with it. */
 export const TRIGGERS: readonly Trigger[] = TEXTS.map((text, index) => ({
   bytes: Buffer.from(text),
   held: FORMATS_OF[index]?.some(({ isToken }) => isToken) === true,
@@ -192,7 +200,10 @@ export const TRIGGERS: readonly Trigger[] = TEXTS.map((text, index) => ({
 
 export const LONGEST_TRIGGER = Math.max(...TEXTS.map((text) => text.length));
 
-/** Bytes beyond ASCII are in the class if it is one of exclusion; which characters they make is for the rule to judge. */
+/**
+ * The class of a pattern as a table: 1 for each byte that matches. All bytes beyond ASCII belong to a class
+ * that excludes characters, because the rule judges which characters they make.
+ */
 function bytesOf(characters: RegExp): Uint8Array {
   return Uint8Array.from({ length: 256 }, (_, byte) => {
     const character = byte < 0x80 ? String.fromCharCode(byte) : "\ufffd";

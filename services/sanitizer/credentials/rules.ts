@@ -3,11 +3,15 @@ import { outputWithheld } from "../output-withheld.ts";
 
 const PREFIX = "@secretlint/secretlint-rule-";
 
-/** The rules in use, with the options that differ from their own; docs/decisions/0006 says why the others are not. */
+/**
+ * The secretlint rules in use, with options that differ from the rule's defaults. docs/decisions/0006 says
+ * why other rules are left out.
+ */
 const OPTIONS = {
   "1password": {},
   anthropic: {},
-  // Without it access key ids are not reported; with it account ids are too, see IGNORED.
+  // Without this option access key ids are not reported. With it account ids are reported as well, see
+  // IGNORED.
   aws: { enableIDScanRule: true },
   basicauth: {},
   cloudflare: {},
@@ -23,7 +27,7 @@ const OPTIONS = {
   huggingface: {},
   linear: {},
   notion: {},
-  // Names of environment variables that npm sets; some happen to be as long as a token.
+  // Names of environment variables that npm sets; some are as long as a token.
   npm: { allows: ["/^npm_(?:config|package|lifecycle|node)_/"] },
   openai: {},
   privatekey: {},
@@ -35,20 +39,26 @@ const OPTIONS = {
   vercel: {},
 } as const;
 
-/** An account id is twelve digits after the word "account": ordinary data, and no secret. */
+/**
+ * Reports to ignore. An AWS account id is any twelve digits after the word "account": ordinary data, no
+ * secret.
+ */
 const IGNORED: readonly string[] = ["AWSAccountID"];
 
 export type RuleName = keyof typeof OPTIONS;
 
-/** Start and end in the text, in UTF-16 units. */
+/** Start and end of a report in the text, in UTF-16 units. */
 export type Range = readonly [start: number, end: number];
 
-/** What a rule reports of a text. */
+/** Asks one rule about a text; returns the ranges that it reports. */
 export type Judge = (rule: RuleName, text: string) => readonly Range[];
 
 let loading: Promise<Judge> | undefined;
 
-/** Secretlint's rules, loaded at the first need. Rejects with `output_withheld` when they cannot be had. */
+/**
+ * Loads secretlint's rules at the first call, and returns the same rules after that. Rejects with
+ * `output_withheld` when they cannot be loaded.
+ */
 export function loadRules(): Promise<Judge> {
   loading ??= load().catch((cause: unknown) => {
     loading = undefined;
@@ -73,8 +83,9 @@ async function load(): Promise<Judge> {
 type Scan = (text: string) => readonly Range[];
 
 /**
- * Runs one rule by itself: secretlint's own engine takes a hundred times as long, and obeys comments in the text that
- * switch rules off. Its messages, which quote what was found, are never made.
+ * Runs one rule without secretlint's engine, because the engine takes a hundred times as long and obeys
+ * comments in the text that switch rules off. The rule's messages are never made, because they quote the
+ * credential.
  */
 function scannerOf(rule: SecretLintRuleCreator<unknown>, options: object): Scan {
   let found: Range[] = [];
@@ -89,7 +100,8 @@ function scannerOf(rule: SecretLintRuleCreator<unknown>, options: object): Scan 
   const handler = rule.create(context, options);
   return (text) => {
     found = [];
-    // All that these rules read of it. A path would make some of them open files.
+    // These rules read only `content`. The path is undefined, because with a path some rules would open
+    // files.
     const source = { content: text, filePath: undefined, ext: "" };
     const later = handler.file?.(source as unknown as SecretLintSourceCode);
     if (later) throw new Error(`secretlint's rule ${rule.meta.id} does not answer at once`);

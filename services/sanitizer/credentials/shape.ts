@@ -1,25 +1,31 @@
-/** A run of bytes of one kind. */
+/** A part of a credential's shape: a run of bytes from one class. */
 export type Segment = {
-  /** The byte that comes before it; without one it follows at once. */
+  /** The byte that must stand before the run; undefined when the run follows directly. */
   readonly opens?: number;
-  /** By byte: 1 if it belongs to the run. */
+  /** A table by byte: 1 for each byte of the class. */
   readonly bytes: Uint8Array;
   readonly min: number;
   readonly max: number;
-  /** What a longer run is: none of this kind, one of which the beginning suffices, or one too long to be judged. */
+  /**
+   * The verdict on a run longer than `max`: no credential ("refused"), a credential that ends at `max`
+   * ("cut"), or too long for the rule to judge, and so a credential without asking ("overlong").
+   */
   readonly longer: "refused" | "cut" | "overlong";
-  /** This segment is what must not leave, with others that are; in a shape without one it is all, with the trigger. */
+  /**
+   * Whether this segment is part of the secret to redact. In a shape without any such segment, the whole
+   * credential with its trigger is the secret.
+   */
   readonly secret: boolean;
 };
 
-/** Some bytes of a text; `from` is the position of the first. */
+/** Some bytes of a text; `from` is the position of the first byte in the whole text. */
 export type Stretch = { readonly bytes: Uint8Array; readonly from: number };
 
 export type Outcome = "open" | "refused" | "fits" | "overlong";
 
-/** Follows a shape through a text that comes in pieces. */
+/** Compares a text that arrives in pieces with a shape, segment by segment. */
 export class ShapeWalk {
-  /** Where it stands; when it has come to an end, where what it followed ends. */
+  /** The position up to which the text was compared; in the end, the end of the credential. */
   at: number;
   secretFrom: number | undefined;
   secretTo = 0;
@@ -33,13 +39,13 @@ export class ShapeWalk {
     this.at = from;
   }
 
-  /** The first byte that the secret segment may hold. */
+  /** The position of the first byte that could belong to the secret. */
   get holdFrom(): number {
     const isInSecret = this.#shape[this.#index]?.secret === true;
     return this.secretFrom ?? (isInSecret ? this.#runFrom : this.at);
   }
 
-  /** Goes on through `text`, after which nothing comes if it `ended`. */
+  /** Compares the next piece of text. `ended`: no more text follows. */
   advance({ bytes, from }: Stretch, ended: boolean): Outcome {
     const end = from + bytes.length;
     for (;;) {

@@ -4,12 +4,13 @@ import type { Stretch } from "./shape.ts";
 
 type Region = { readonly start: number; readonly end: number };
 
-/** The rules may be asked about all that stands in so many bytes within a few milliseconds. */
+/** Bytes of text in which the rules can be asked about every candidate within a few milliseconds. */
 const STEP_BYTES = 4 * 1024;
 
 /**
- * The unknown credentials in a whole text, between the `needles` that were found in it (sorted, disjoint). Takes the
- * triggers that begin in the text, or before it, from `hits`.
+ * Finds the unknown credentials of a whole text, in the parts between the matches of needles (sorted, without
+ * overlaps). Removes the triggers that begin in the text, or before it, from `hits`. Works in steps of a few
+ * milliseconds.
  */
 export function* credentialsBetween(
   needles: readonly Region[],

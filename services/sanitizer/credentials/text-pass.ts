@@ -5,19 +5,25 @@ import { CredentialFinder, continuesWord, markerOf } from "./finder.ts";
 import { CONTEXT_BYTES, LONGEST_TRIGGER } from "./formats.ts";
 import type { Judge } from "./rules.ts";
 
-/** A trigger whose last byte comes next, and what stands before it, must still be there. */
+/**
+ * Bytes that are kept of text that has already been sent on, because a trigger may be completed by the next
+ * byte, and its format checks the text before it.
+ */
 const LOOK_BACK_BYTES = LONGEST_TRIGGER + CONTEXT_BYTES;
 
-/** Marks unknown credentials in a text that streams by. It holds back only what one could have begun in. */
+/**
+ * Replaces unknown credentials by markers in a text that arrives in pieces. Text is held back only while it
+ * could be the beginning of a credential.
+ */
 export class CredentialPass implements SecondPass {
   readonly #finder: CredentialFinder;
   readonly #counts: RedactionCounts;
-  /** The end of the text so far: what is held back, and a little before it. */
+  /** The last bytes of the text so far: those held back, and LOOK_BACK_BYTES before them. */
   #tail: Uint8Array = new Uint8Array();
   #tailFrom = 0;
-  /** Where the text began after the last gap. */
+  /** The position where the text began after the last redacted needle. */
   #stretchFrom = 0;
-  /** All before this position has left. */
+  /** The position up to which the text has been sent on. */
   #done = 0;
 
   constructor(judge: Judge, counts: RedactionCounts) {
@@ -66,7 +72,10 @@ export class CredentialPass implements SecondPass {
     return end - this.#done;
   }
 
-  /** Lets everything before `settled` leave, but for a credential that reaches beyond it and may yet grow. */
+  /**
+   * Adds the text up to `settled` to `pieces`, with markers in place of credentials. The text stops before a
+   * credential that reaches beyond `settled`, because that one may still grow.
+   */
   #release(bytes: Uint8Array, settled: number, pieces: Uint8Array[]): void {
     const plain = (to: number) => {
       if (to > this.#done) pieces.push(bytes.subarray(this.#done - this.#tailFrom, to - this.#tailFrom));
@@ -86,7 +95,7 @@ export class CredentialPass implements SecondPass {
 
   #keep(bytes: Uint8Array, from: number, neededFrom: number): void {
     this.#tailFrom = Math.max(from, neededFrom - LOOK_BACK_BYTES);
-    // A copy: a few bytes must not keep a whole message in memory.
+    // Copied, because a view of a few bytes would keep the whole message in memory.
     this.#tail = Buffer.from(bytes.subarray(this.#tailFrom - from));
   }
 }

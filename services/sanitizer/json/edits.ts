@@ -1,9 +1,9 @@
 const STEP_EDITS = 1_000;
 
-/** A piece that is full of edits takes some milliseconds. */
+/** Bytes of the largest piece of an edited document; a piece full of edits takes some milliseconds. */
 const PIECE_BYTES = 64 * 1024;
 
-/** Replacements in a document, in the order of their places; all other bytes stay. */
+/** The replacements in a JSON document, in the order of their positions. All other bytes stay. */
 export class JsonEdits {
   readonly #text: Buffer;
   readonly #starts: number[] = [];
@@ -24,12 +24,15 @@ export class JsonEdits {
     this.#replacements.push(replacement);
   }
 
-  /** Gives an edit another replacement. */
+  /** Gives the edit at `index` another replacement. */
   change(index: number, replacement: string): void {
     this.#replacements[index] = replacement;
   }
 
-  /** What `start` to `end` reads after the edits from `firstEdit` on, which must all lie in it; in steps. */
+  /**
+   * The text from `start` to `end` after the edits from the index `firstEdit` on, which must all lie in that
+   * range. Works in steps.
+   */
   *reading(start: number, end: number, firstEdit: number): Generator<void, string> {
     let reading = "";
     let at = start;
@@ -66,7 +69,7 @@ export class JsonEdits {
     let replacement = Buffer.alloc(0);
     for (let index = 0; index < this.count; index++) {
       yield this.#text.subarray(at, this.#starts[index]);
-      // Many edits in a row are alike.
+      // Consecutive edits often have the same replacement, so its bytes are kept.
       if (this.#replacements[index] !== written) {
         written = this.#replacements[index] as string;
         replacement = Buffer.from(written);

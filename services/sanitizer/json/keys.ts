@@ -5,23 +5,23 @@ type RedactedKey = {
   readonly start: number;
   readonly end: number;
   readonly name: string;
-  /** The empty edit behind the key, where a suffix may go. */
+  /** The index of an empty edit after the key, where a number may be added later. */
   readonly suffixEdit: number;
 };
 
 type OpenObject = { readonly firstKey: number; redacted: RedactedKey[] | undefined };
 
 const BACKSLASH = 0x5c;
-/** Every name that a redaction makes holds the first character of a marker. */
+/** The byte `[`, with which every marker begins. A key without it cannot be equal to a redacted key. */
 const MARKER_BEGINS = 0x5b;
 const STEP_KEYS = 1_000;
 
-/** Keeps the keys of each object apart: redacted ones that would become equal to another key get a number. */
+/** Keeps the keys of each object distinct: a redacted key that would equal another key gets a number. */
 export class KeyNames {
   readonly #text: Buffer;
   readonly #edits: JsonEdits;
   readonly #open: OpenObject[] = [];
-  /** Start and end of every key of the open objects. */
+  /** Start and end offsets of all keys of the open objects, one after the other. */
   readonly #spans: number[] = [];
 
   constructor(text: Buffer, edits: JsonEdits) {
@@ -33,7 +33,9 @@ export class KeyNames {
     this.#open.push({ firstKey: this.#spans.length, redacted: undefined });
   }
 
-  /** Takes note of a key of the innermost object, in steps; its edits are those from `firstEdit` on. */
+  /**
+   * Adds a key to the innermost object, in steps. The key's edits are those from the index `firstEdit` on.
+   */
   *key(start: number, end: number, firstEdit: number): Generator<void> {
     this.#spans.push(start, end);
     if (this.#edits.count === firstEdit) return;
@@ -44,7 +46,10 @@ export class KeyNames {
     this.#edits.add(end, end, "");
   }
 
-  /** Whether the keys of the innermost object have to be told apart when it is closed. */
+  /**
+   * Whether a key of the innermost object was redacted, so that its keys must be made distinct when it
+   * closes.
+   */
   get isRedacted(): boolean {
     return this.#open[this.#open.length - 1]?.redacted !== undefined;
   }
@@ -56,7 +61,7 @@ export class KeyNames {
     this.#spans.length = firstKey;
   }
 
-  /** The names of the other keys that a redacted one could be equal to. */
+  /** The names of keys that were not redacted and could equal a redacted key. */
   *#untouched(firstKey: number, redacted: readonly RedactedKey[]): Generator<void, PartedNames> {
     const names = new PartedNames();
     let next = 0;

@@ -2,8 +2,8 @@ const PARTS = 64;
 const SAMPLES = 8;
 
 /**
- * Numbers that are kept for names, in parts: a single map of a million names takes a tenth of a second to grow once more,
- * at one stretch.
+ * A map from names to numbers that is split into parts, because a single map of a million names grows by a
+ * tenth of a second in one stretch, which would block the event loop.
  */
 export class PartedNames {
   readonly #parts = Array.from({ length: PARTS }, () => new Map<string, number>());

@@ -15,16 +15,19 @@ import { JsonEdits } from "./edits.ts";
 import { KeyNames } from "./keys.ts";
 import { StringEdits } from "./string-edits.ts";
 
-/** So many bytes, whose tokens are looked at one by one, take about a millisecond. */
+/** Bytes whose tokens are checked one by one in about a millisecond. */
 const WALK_BYTES = 16 * 1024;
-/** The same of strings with escapes, whose text is decoded and searched once more; where that is made to take long, a few milliseconds. */
+/**
+ * Bytes of strings with escapes, which are decoded and searched again, that are processed in one step. This
+ * takes about a millisecond; a few milliseconds when an attacker has made the text.
+ */
 const DECODED_BYTES = 2 * 1024;
-/** To look up a number takes about as long as to search so many. */
+/** Looking up a number takes about as long as searching so many bytes. */
 const NUMBER_BYTES = 16;
-/** A string up to this length is done in one step. */
+/** Bytes of the longest string that is processed in one step. */
 const SHORT_STRING_BYTES = 1024;
 
-/** A document, and who waits for it. */
+/** A JSON document to redact, with what the redaction needs. It ends when `signal` aborts. */
 export type JsonWork = {
   readonly text: Buffer;
   readonly needles: NeedleSet;
@@ -35,9 +38,9 @@ export type JsonWork = {
 };
 
 /**
- * Redacts a whole JSON document: strings and keys by their decoded text, numbers by their spelling and value. Unknown
- * credentials are looked for in strings and keys only. All other bytes stay. Gives nothing after each turn that the work took, and the edits
- * at the end. Throws `output_withheld` when the document is not JSON.
+ * Redacts a whole JSON document: strings and keys by their decoded text, numbers by their text and value.
+ * Unknown credentials are searched for in strings and keys only. All other bytes stay. Yields after each turn
+ * of the work, and returns the edits. Throws `output_withheld` when the document is not JSON.
  */
 export async function* jsonRedaction(work: JsonWork): AsyncGenerator<void, JsonEdits> {
   const { text, needles, judge, counts, signal, turn } = work;
@@ -51,7 +54,7 @@ export async function* jsonRedaction(work: JsonWork): AsyncGenerator<void, JsonE
   return edits;
 }
 
-/** The same for callers that only wait for the end. */
+/** Redacts a whole JSON document like `jsonRedaction`, for callers that only need the result. */
 export async function redactJson(
   text: Buffer,
   needles: NeedleSet,
@@ -94,9 +97,12 @@ class DocumentWalk {
   readonly #strings: StringEdits;
   readonly #tokens: JsonTokens;
   readonly #keys: KeyNames;
-  /** Where the last token that was changed ends. */
+  /** Byte offset of the end of the last token that was changed. */
   #changedTo = 0;
-  /** Bytes of strings that were decoded since the last pause, and of numbers what these take. */
+  /**
+   * Work since the last pause, in bytes: decoded strings, and NUMBER_BYTES for each number that was looked
+   * up.
+   */
   #decoded = 0;
 
   constructor(
@@ -118,7 +124,7 @@ class DocumentWalk {
     this.#keys = new KeyNames(text, edits);
   }
 
-  /** Walks through the whole document, in steps of about a millisecond. */
+  /** Redacts the whole document token by token, in steps of about a millisecond. */
   *steps(): Generator<void> {
     const tokens = this.#tokens;
     tokens.pauseAt = WALK_BYTES;
@@ -164,7 +170,10 @@ class DocumentWalk {
     this.#tokens.pauseAt = this.#tokens.position + WALK_BYTES;
   }
 
-  /** Whether anything was found in the string or at its edges, or may be found once it is decoded. */
+  /**
+   * Whether anything was found in the string or across its quotes, or could be found once the string is
+   * decoded.
+   */
   #needsSearch(): boolean {
     const { start, end, hasEscapes } = this.#tokens;
     if (this.#hasRegionBefore(end + 1) || this.#hasHitBefore(end)) return true;
@@ -207,8 +216,8 @@ class DocumentWalk {
   }
 
   /**
-   * In JSON a comma between numbers groups no digits: `[48,151,623]` is three numbers. Numbers that are a secret each are found by
-   * what they are.
+   * Drops matches that span several numbers, because a comma between JSON numbers does not group digits:
+   * `[48,151,623]` is three numbers. A number that is a secret by itself is still found by its value.
    */
   #dropGroupsBefore(end: number): void {
     const { start } = this.#tokens;
@@ -221,7 +230,10 @@ class DocumentWalk {
     }
   }
 
-  /** The needle of a raw region that touches the token but does not lie within its inside. */
+  /**
+   * The needle of a match in the raw text that overlaps the token and reaches beyond its inside, such as over
+   * a string's quotes. Undefined when there is none.
+   */
   #crossing(outerStart: number, outerEnd: number, start: number, end: number): Needle | undefined {
     this.#dropRegionsBefore(outerStart);
     const { starts, ends, head } = this.#raw.regions;
@@ -247,7 +259,10 @@ class DocumentWalk {
     return this.#needles.needles[this.#raw.regions.patterns[region] as number] as Needle;
   }
 
-  /** A secret that is made of brackets, commas and literals only cannot be taken out of a document. */
+  /**
+   * Throws `output_withheld` when a match was in no string and no number. A secret of brackets, commas and
+   * literals cannot be removed without breaking the JSON.
+   */
   #dropRegionsBefore(position: number): void {
     const { regions } = this.#raw;
     while ((regions.ends[regions.head] ?? position + 1) <= position) {

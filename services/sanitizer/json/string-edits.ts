@@ -12,7 +12,10 @@ import { credentialsBetween } from "../credentials/string-pass.ts";
 import type { JsonEdits } from "./edits.ts";
 import { type Span, wholeEscapes, writtenSpans } from "./string.ts";
 
-/** What is looked for in the strings of a document, and where what was found is written down. */
+/**
+ * The needles and credentials to search the strings of a document for, and where edits and counts are
+ * recorded.
+ */
 export type StringSearch = {
   readonly needles: NeedleSet;
   readonly finder: CredentialFinder;
@@ -22,7 +25,7 @@ export type StringSearch = {
 
 type Found = Span & { readonly name: string; readonly inJson: string };
 
-/** A string of one document, `start` to `end` of `text`. */
+/** A string of a document: the bytes `start` to `end` of `text`, without the quotes. */
 type Place = {
   readonly text: Buffer;
   readonly start: number;
@@ -30,14 +33,17 @@ type Place = {
   readonly hasEscapes: boolean;
 };
 
-/** A longer string is not decoded twice, and takes more than one step. */
+/**
+ * Bytes of the longest string that `isClean` decodes; a longer one is decoded only once, by `add`, in several
+ * steps.
+ */
 const SHORT_BYTES = 1024;
 const STEP_REGIONS = 1_000;
 
 /** Finds the edits that the strings of one document need. */
 export class StringEdits {
   readonly #search: StringSearch;
-  /** One for all strings: a document may have millions with an escape. */
+  /** One scanner for all strings, because a document may have millions of strings with escapes. */
   readonly #scanner: Scanner;
   readonly #scratch = Buffer.allocUnsafe(SHORT_BYTES);
 
@@ -46,7 +52,10 @@ export class StringEdits {
     this.#scanner = new Scanner(search.needles);
   }
 
-  /** Whether nothing is found in what this string with escapes stands for; false when it is long. */
+  /**
+   * Whether the decoded text of this string with escapes holds nothing to redact. False for a string of more
+   * than SHORT_BYTES, which is not checked here.
+   */
   isClean(text: Buffer, start: number, end: number): boolean {
     if (end - start > SHORT_BYTES) return false;
     const position = { from: start, to: 0 };
@@ -59,8 +68,8 @@ export class StringEdits {
   }
 
   /**
-   * Adds the edits that a string needs, in steps of about a millisecond. `raw` holds, first in line, what was found in the
-   * string as it is written; a string with escapes is searched in its decoded form as well.
+   * Adds the edits for one string, in steps of about a millisecond. `raw` has the matches in the document's
+   * raw text, those of this string first. A string with escapes is also searched in its decoded form.
    */
   *add(place: Place, raw: Scanner): Generator<void> {
     const { text, start, end, hasEscapes } = place;
@@ -100,7 +109,7 @@ export class StringEdits {
     return yield* united(fromDecoded, asWritten);
   }
 
-  /** `needles`, and the unknown credentials between them, in order. */
+  /** The matches of needles and the unknown credentials between them, in order. */
   *#withCredentials(
     bytes: Buffer,
     from: number,
@@ -121,7 +130,10 @@ export class StringEdits {
   }
 }
 
-/** A marker inside a JSON string: that of the needle, or with these last characters as they were written. */
+/**
+ * Makes the marker for a match inside a JSON string. It shows the needle's last characters, or `shown`, these
+ * characters as the script wrote them.
+ */
 type MarkerInJson = (needle: Needle, shown: Shown) => string;
 
 const decodedMarker: MarkerInJson = (needle, shown) =>
@@ -132,7 +144,10 @@ const writtenMarker: MarkerInJson = (needle, shown) => {
   return isInsideOfString(marker) ? marker : PLAIN_MARKER;
 };
 
-/** The last characters of a secret may have been written with a part of an escape. */
+/**
+ * Whether the text is valid inside a JSON string, because the last characters of a match may include a part
+ * of an escape.
+ */
 function isInsideOfString(text: string): boolean {
   try {
     return typeof JSON.parse(`"${text}"`) === "string";
@@ -169,8 +184,8 @@ function* named(spans: readonly Span[], from: readonly Found[]): Generator<void,
 }
 
 /**
- * The regions of both lists, each of which is in order, in one. Overlapping regions become one, called after the one that
- * begins first, or else after the one in `first`.
+ * Merges two sorted lists of regions. Overlapping regions become one, with the name of the region that begins
+ * first. If both begin together, the region from `first` names it.
  */
 function* united(first: readonly Found[], second: readonly Found[]): Generator<void, readonly Found[]> {
   const result: Found[] = [];

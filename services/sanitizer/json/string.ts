@@ -1,13 +1,16 @@
 import { codeUnit } from "#common/json/json-tokens.ts";
 
 const BACKSLASH = 0x5c;
-/** So many bytes of escapes, or spans, take less than a millisecond. */
+/** Bytes of escapes (or the number of spans) that take less than a millisecond. */
 const STEP_BYTES = 16 * 1024;
 const STEP_SPANS = 1_000;
 
 export type Span = { start: number; end: number };
 
-/** Turns spans of decoded bytes (sorted, disjoint, counted from `start`) into the spans of `text` that were written for them. */
+/**
+ * Maps spans of a string's decoded bytes to the spans of the JSON text that they were decoded from. The spans
+ * are sorted, do not overlap, and are counted from `start`.
+ */
 export function writtenSpans(
   text: Buffer,
   start: number,
@@ -17,7 +20,10 @@ export function writtenSpans(
   return mapSpans(new StringUnits(text, start, end), decoded, start, (units) => units.decodedLength);
 }
 
-/** Widens spans of `text` (sorted, disjoint) so that they cut through no escape. */
+/**
+ * Widens spans of JSON text so that none begins or ends inside an escape. The spans are sorted and do not
+ * overlap.
+ */
 export function wholeEscapes(
   text: Buffer,
   start: number,
@@ -27,7 +33,10 @@ export function wholeEscapes(
   return mapSpans(new StringUnits(text, start, end), written, start, (units) => units.end - units.start);
 }
 
-/** `origin` and `lengthOf` say how the spans' own positions are counted. */
+/**
+ * Maps spans of one way of counting to positions in the JSON text. `origin` is the position of the first unit
+ * in that counting, `lengthOf` the length of a unit.
+ */
 function* mapSpans(
   units: StringUnits,
   spans: readonly Span[],
@@ -44,7 +53,8 @@ function* mapSpans(
       pauseAt = units.start + STEP_BYTES;
     }
     const to = from + lengthOf(units);
-    // Even edges open a span, odd ones close it; an opening one belongs to the unit that follows it.
+    // Each span has two edges: an even one opens it, an odd one closes it. An opening edge belongs to the
+    // unit after it.
     for (; edge < spans.length * 2; edge++) {
       const span = spans[edge >> 1] as Span;
       if (edge % 2 === 0) {
@@ -62,7 +72,10 @@ function* mapSpans(
   return mapped;
 }
 
-/** Walks over a JSON string as it is written: runs of plain bytes, escapes, and pairs of escapes that are one character. */
+/**
+ * Splits the text of a JSON string into units: runs of plain bytes, single escapes, and pairs of escapes that
+ * make one character.
+ */
 class StringUnits {
   start = 0;
   end: number;
