@@ -8,7 +8,7 @@ import { router } from "./router/embedded.ts";
 import { sanitizer } from "./sanitizer/embedded.ts";
 import { secrets } from "./secrets/embedded.ts";
 
-/** Every service of Airlock. A new one is added here, in docker-compose.yml, and nowhere else. */
+/** All services of Airlock. A new service is added here and in docker-compose.yml, and nowhere else. */
 export const SERVICES = {
   secrets,
   sanitizer,
@@ -22,21 +22,22 @@ export type ServiceName = keyof typeof SERVICES;
 type SettingsOf<Name extends ServiceName> = Parameters<(typeof SERVICES)[Name]["start"]>[1];
 type RunningOf<Name extends ServiceName> = Awaited<ReturnType<(typeof SERVICES)[Name]["start"]>>;
 
-/** What an operator may choose, by service. */
+/** The settings that an operator may choose, by service. */
 export type Settings = { readonly [Name in ServiceName]: SettingsOf<Name> };
 
-/** All names, each behind the services that it needs. */
+/** All service names, each after the services that it needs. */
 export const START_ORDER: readonly ServiceName[] = inOrder();
 
-/** Reads the variables of all services; the problems stay with `read`. */
+/** Reads the environment variables of all services; `read` collects the problems. */
 export function readSettings(read: EnvironmentReader, place: EmbeddedPlace): Settings {
   const entries = START_ORDER.map((name) => [name, SERVICES[name].readSettings(read, place)]);
   return Object.fromEntries(entries) as Settings;
 }
 
 /**
- * The variables that tell a service of its own where it listens and where the services that it calls are. `address` is asked for the
- * service itself and for each that it needs. The gateway listens on a port for REST, which is no part of this.
+ * The environment variables with the addresses for a service that runs as its own process: where it listens,
+ * and where the services are that it calls. `address` returns the address of a service. The gateway's own
+ * port for REST is not among them.
  */
 export function wiringOf(
   name: ServiceName,
@@ -50,17 +51,20 @@ export function wiringOf(
   };
 }
 
-/** Services of one process, on the way from their start to their end. */
+/** Services that run together in one process, from their start to their stop. */
 export type Composition = {
-  /** Rejects when the service cannot start. */
+  /** Starts a service. Rejects when it cannot start. */
   start<Name extends ServiceName>(name: Name): Promise<RunningOf<Name>>;
-  /** Ends a service that runs; one that does not is left alone. */
+  /** Stops a running service; does nothing for a service that does not run. */
   stop(name: ServiceName, graceMs: number): Promise<void>;
-  /** Ends from the outside in what was started: no new requests, runs finish for `graceMs`, then workers, then the rest. */
+  /**
+   * Stops all started services in reverse order of their start: new requests are refused, runs may finish for
+   * `graceMs` milliseconds, then workers stop, then all other services.
+   */
   drain(graceMs: number): Promise<void>;
 };
 
-/** Nothing is started yet. */
+/** Prepares a composition in which no service is started yet. */
 export function compose(
   site: EmbeddedSite,
   settings: Settings,

@@ -6,8 +6,9 @@ import { resolveListenAddress } from "#common/service/listen-address.ts";
 import { createLog } from "#common/service/log.ts";
 
 /**
- * `node services/health-probe.ts NAME`, for a container's health check: asks the service of this name, whose
- * environment this is, over the same mutual TLS as everybody. Exits 1 with the reason when it does not serve.
+ * Command for a container's health check: `node services/health-probe.ts NAME`. It runs with the environment
+ * of the service NAME and asks that service for its health over mutual TLS, as every caller does. Exits with
+ * 1 and prints the reason when the service does not serve.
  */
 const name = process.argv[2] as ServiceIdentity;
 const read = readEnvironment(process.env);
