@@ -9,8 +9,8 @@ import { RedactionCounts } from "./redaction-counts.ts";
 export type SecondPass = {
   /** Text from this position on. It takes what it needs of the triggers that were found in it, or begin in it. */
   text(bytes: Uint8Array, from: number, triggers: Triggers, pieces: Uint8Array[]): void;
-  /** A needle stood here; what comes next is not of one piece with what was before. */
-  gap(pieces: Uint8Array[]): void;
+  /** A needle stood here, up to the position `to`; what comes next is not of one piece with what was before. */
+  gap(pieces: Uint8Array[], to: number): void;
   /** Ends the text; returns how many bytes were dropped because it was `cut`. */
   end(cut: boolean, pieces: Uint8Array[]): number;
 };
@@ -75,7 +75,8 @@ export class TextRedactor {
     const { starts, head, patterns, shown } = regions;
     const start = starts[head];
     // A region that began earlier is a whole secret already, even if another may begin inside it.
-    if (start !== undefined && start < settled) this.#replace(patterns[head] as number, shown[head], pieces);
+    if (start !== undefined && start < settled)
+      this.#replace(patterns[head] as number, shown[head], settled, pieces);
     return received - keptFrom;
   }
 
@@ -94,7 +95,7 @@ export class TextRedactor {
       plain(start);
       // A match may still begin inside this region and make it longer.
       if (end > settled) return end;
-      this.#replace(regions.patterns[regions.head] as number, regions.shown[regions.head], pieces);
+      this.#replace(regions.patterns[regions.head] as number, regions.shown[regions.head], end, pieces);
       this.#done = end;
       regions.shift();
     }
@@ -121,10 +122,10 @@ export class TextRedactor {
     if (inChunk < to) pieces.push(chunk.subarray(inChunk - chunkFrom, to - chunkFrom));
   }
 
-  #replace(pattern: number, shown: Shown, pieces: Uint8Array[]): void {
+  #replace(pattern: number, shown: Shown, to: number, pieces: Uint8Array[]): void {
     const needle = this.#needles.needles[pattern] as Needle;
     const { source } = needle;
-    this.#second?.gap(pieces);
+    this.#second?.gap(pieces, to);
     pieces.push(shown ? Buffer.from(markerAsWritten(shown)) : needle.replacement);
     this.#counts.add(this.#needles.names[source] ?? "");
   }

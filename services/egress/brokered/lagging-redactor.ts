@@ -4,7 +4,12 @@ import { type SecondPass, TextRedactor, type Triggers } from "#common/redaction/
 import type { ResponseFilter } from "./response-filter.ts";
 
 /** A part of the text as it leaves: plain, or what stands in the place of secrets. */
-type Piece = { readonly bytes: Uint8Array; readonly from: number; to: number; readonly isPlain: boolean };
+type Piece = {
+  readonly bytes: Uint8Array;
+  readonly from: number;
+  readonly to: number;
+  readonly isPlain: boolean;
+};
 
 /** Secrets that overlap without end are no response that anybody needs. */
 const MAX_REGION_BYTES = 64 * 1024;
@@ -58,24 +63,23 @@ export class LaggingRedactor {
 
   #pieces(): Piece[] {
     const plainFrom = new Map<Uint8Array, number>();
+    const secretsTo: number[] = [];
     const positions: SecondPass = {
       text: (bytes: Uint8Array, from: number, _triggers: Triggers, pieces: Uint8Array[]) => {
         plainFrom.set(bytes, from);
         pieces.push(bytes);
       },
-      gap: () => undefined,
+      gap: (_pieces, to) => void secretsTo.push(to),
       end: () => 0,
     };
     const redactor = new TextRedactor(this.#needles, new RedactionCounts(), positions);
     const pieces: Piece[] = [];
     for (const bytes of [...redactor.push(this.#window), ...redactor.end(false).pieces]) {
-      const from = plainFrom.get(bytes);
-      const isPlain = from !== undefined;
-      const last = pieces.at(-1);
-      // What stands in the place of secrets reaches to the next plain text.
-      if (last && isPlain && !last.isPlain) last.to = from;
-      const start = from ?? last?.to ?? 0;
-      pieces.push({ bytes, from: start, to: isPlain ? start + bytes.length : this.#window.length, isPlain });
+      const plain = plainFrom.get(bytes);
+      const isPlain = plain !== undefined;
+      const from = plain ?? pieces.at(-1)?.to ?? 0;
+      const to = isPlain ? from + bytes.length : (secretsTo.shift() ?? this.#window.length);
+      pieces.push({ bytes, from, to, isPlain });
     }
     return pieces;
   }

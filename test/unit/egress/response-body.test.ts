@@ -49,6 +49,19 @@ it.each(["text/plain", "application/json", "text/event-streams", ""])(
   },
 );
 
+it("secrets right behind each other hold nothing back", async () => {
+  const secret = newPlaceholder(new Secret("KEY", "Zk9wQx7LmT2vRb4NcY8sPq3W"), INJECTION);
+  const body = "Zk9wQx7LmT2vRb4NcY8sPq3W".repeat(3) + "x".repeat(300_000);
+  for (const size of [1_000, 65_536, body.length]) {
+    const chunks = Array.from({ length: Math.ceil(body.length / size) }, (_, at) =>
+      body.slice(at * size, (at + 1) * size),
+    );
+    expect((await filtered(chunks, "text/plain", secret)).join("")).toBe(
+      secret.text.repeat(3) + "x".repeat(300_000),
+    );
+  }
+});
+
 it("a body in which secrets overlap without end is broken off with an error", async () => {
   const periodic = newPlaceholder(new Secret("KEY", "ab".repeat(10)), INJECTION);
   const chunks = Array.from({ length: 100 }, () => "ab".repeat(32_768));

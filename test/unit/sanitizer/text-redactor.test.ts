@@ -94,8 +94,10 @@ describe("the redaction of a text", () => {
   });
 
   it("goes through a long run of colours behind the beginning of a secret in linear time", () => {
-    const colours = "\x1b[31m".repeat(200_000);
-    expect(redacted(["my-secret-value"], `m${colours}y-secret-value`)).toBe("[REDACTED]");
+    const written = (colours: number) => `m${"\x1b[31m".repeat(colours)}y-secret-value`;
+    expect(redacted(["my-secret-value"], written(25))).toBe("[REDACTED]");
+    // More of them than 128 bytes would hold back all of a script's output.
+    expect(redacted(["my-secret-value"], written(200_000))).toBe(written(200_000));
   });
 
   it("reads a plus sign as a blank at the end of the text", () => {

@@ -53,6 +53,12 @@ export class Reading {
     return (depth[this.state] as number) > this.at - this.#escape.to;
   }
 
+  /** How many bytes in a row stand for nothing, up to where the reading goes on. */
+  get nothingBytes(): number {
+    const { from, to, countFrom, countTo } = this.#escape;
+    return countTo === countFrom ? to - from : 0;
+  }
+
   /** Whether the last `length` characters reach back beyond the last escape. */
   covers(length: number): boolean {
     return length > this.at - this.#escape.to;

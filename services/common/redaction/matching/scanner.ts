@@ -25,6 +25,9 @@ const UNFILTERED_BYTES = 1_024;
 /** The same in text that is full of escapes. */
 const UNFILTERED_DENSE_BYTES = 4_096;
 
+/** So many bytes between two characters of a secret may stand for nothing: a line end with its indentation, or some colours. */
+const MAX_NOTHING_BYTES = 128;
+
 /** So many characters are looked ahead before an escape is read as what it stands for. */
 const LOOK_AHEAD = 4;
 
@@ -378,6 +381,8 @@ export class Scanner {
   #start(state: number, at: number, next: number, count: number, earlier?: Reading): void {
     if (state === 0 || this.#isOver(state, next, 1)) return;
     const reading = Reading.of(state, this.#text.position + at, this.#text.position + next, count, earlier);
+    // What is behind a longer run goes on with no secret: a script could have all of its output held back by blanks.
+    if (reading.nothingBytes > MAX_NOTHING_BYTES) return;
     if (reading.spansEscape(this.#automaton)) this.#readings.push(reading);
   }
 
