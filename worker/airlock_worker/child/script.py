@@ -41,6 +41,7 @@ _LEAST_RECURSION = 1000
 _SIGNALS = valid_signals()
 _ATTEMPTS = 100
 _CUT_OFF = "This was raised while Airlock waited for the script's threads; those that still ran were ended."
+_NO_MEMORY = ascii_of({"end": "out_of_memory", "error": "There was no memory left to hand over the result."})
 _told: list[bool] = []
 # Not where streams would write to, if the script has closed its outputs.
 _FIRST_OF_COPIES = 64
@@ -266,6 +267,8 @@ def has_told() -> bool:
 
 
 def _tell(channel: ScriptChannel, outcome: Outcome, result: sdk.Result, memory: sdk.Memory) -> None:
+    # A script may have come to its end with no memory left.
+    privileges.allow_reporting()
     words: list[tuple[bytes, bytes]] = []
     if outcome.end == "completed" and result.text is not None:
         words.append((frames.RESULT, result.text))
@@ -286,6 +289,10 @@ def _tell(channel: ScriptChannel, outcome: Outcome, result: sdk.Result, memory: 
             return
         except BaseException:
             pass
+    try:
+        channel.say_last((frames.DONE, _NO_MEMORY))
+    except BaseException:
+        pass
 
 
 def _call_no_handlers() -> None:

@@ -74,7 +74,8 @@ class ScriptChannel:
         self._sending.acquire()
         if self._last is not words:
             self._send_rest()
-            last = b"".join(frames.pack(kind, payload) for kind, payload in words)
+            # One copy: the script may have used nearly all of its memory.
+            last = b"".join([part for kind, text in words for part in (_HEADER.pack(kind, len(text)), text)])
             self._outgoing = _Outgoing(last, self._outgoing.asked)
             self._last = words
         self._send_rest()

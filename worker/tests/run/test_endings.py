@@ -312,3 +312,21 @@ for each in threads: each.join()
     async with worker(max_result_bytes=MIB) as target:
         for _ in range(4):
             assert (await target.run(code)).end == "completed"
+
+
+async def test_a_script_that_ends_with_no_memory_left_keeps_its_result() -> None:
+    code = """
+import sys, time
+set_result("r" * 9_900_000)
+sys.keep = k = []
+try:
+    while True: k.append(bytearray(1 << 20)); time.sleep(0.0005)
+except MemoryError: pass
+try:
+    while True: k.append(bytearray(1 << 14))
+except MemoryError: pass
+"""
+    async with worker(memory_bytes=256 * MIB) as target:
+        ended = await target.run(code)
+    assert ended.end == "completed", ended.error
+    assert len(ended.value) == 9_900_000
