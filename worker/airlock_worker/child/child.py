@@ -28,7 +28,7 @@ from ..wire.error_text import cut
 from ..wire.limits import Limits
 from . import init, long_texts, network, own_meminfo, posture, script
 from .encoding.plain_json import ascii_of
-from .last_output import flush_all
+from .last_output import flush_outputs
 from .report import NAME_OF_TYPE, safe_string
 
 # To the supervisor.
@@ -141,7 +141,7 @@ def _say(error: BaseException, begun: bool, limits: Limits) -> None:
     end = "script_error" if begun else "start_failed"
     failed = "Airlock failed when the script had begun" if begun else "Airlock could not start the script"
     try:
-        flush_all()
+        flush_outputs()
         text = cut(long_texts.slices(f"{failed}: {NAME_OF_TYPE(type(error))}: {safe_string(error, 'message')}"))
         if issubclass(type(error), MemoryError) and not begun:
             # It is the request that takes so much: another attempt would end the same way.

@@ -10,27 +10,48 @@ import sys
 from collections.abc import Callable
 from gc import collect, get_objects
 from io import BufferedRandom, BufferedWriter, TextIOWrapper
+from os import fstat
+from os.path import samestat
 from sys import _current_frames
 from typing import Any
 
 _flush_c_streams = ctypes.CDLL(None).fflush
-# A text stream writes into one of the others.
 _KINDS: tuple[tuple[type[Any], ...], ...] = ((TextIOWrapper,), (BufferedWriter, BufferedRandom))
+_ALL_KINDS = (TextIOWrapper, BufferedWriter, BufferedRandom)
+
+
+def flush_outputs() -> None:
+    """What the agent sees while the script goes on: Python's streams to the outputs, whoever made them, then those of C
+    libraries. Another stream may be in the hands of a thread that waits for what nobody reads then."""
+    _flush_streams(_flush_if_output)
 
 
 def flush_all() -> None:
-    """Python's streams, whoever made them, then those of C libraries."""
+    """At the end: all streams, unless a thread still runs."""
+    _flush_streams(_flush if len(_current_frames()) == 1 else _flush_if_output)
+
+
+def _flush_streams(flush: Callable[[Any], None]) -> None:
     for name in ("stdout", "stderr", "__stdout__", "__stderr__"):
         _try(_flush, getattr(sys, name, None))
+    found: list[Any] = []
+    _try(_find_streams, found)
+    # A text stream writes into one of the others.
     for kinds in _KINDS:
-        _try(_flush_each, kinds)
+        for stream in found:
+            if issubclass(type(stream), kinds):
+                _try(flush, stream)
     _try(_flush_c_streams, None)
 
 
-def _flush_each(kinds: tuple[type[Any], ...]) -> None:
+def _find_streams(found: list[Any]) -> None:
     # Not by isinstance, which asks the object, and so calls code of the script.
-    for stream in [each for each in get_objects() if issubclass(type(each), kinds)]:
-        _try(_flush, stream)
+    found += [each for each in get_objects() if issubclass(type(each), _ALL_KINDS)]
+
+
+def _flush_if_output(stream: Any) -> None:
+    if any(samestat(fstat(stream.fileno()), fstat(output)) for output in (1, 2)):
+        _flush(stream)
 
 
 def _flush(stream: Any) -> None:

@@ -29,7 +29,7 @@ from .display import call_hook
 from .encoding.encode import encode
 from .encoding.plain_json import ascii_of, value_of
 from .hints import Hints
-from .last_output import flush_all, let_go
+from .last_output import flush_all, flush_outputs, let_go
 from .report import Outcome, keep_source, outcome_of
 from .script_channel import ScriptChannel
 from .signals_heard import SignalsHeard
@@ -226,7 +226,7 @@ def _give_up(channel: ScriptChannel, main_process: int, error: str) -> None:
     """Ends the run with this error, from whichever thread."""
     if getpid() != main_process:
         raise RuntimeError(error)
-    flush_all()
+    flush_outputs()
     try:
         channel.say_last((frames.DONE, ascii_of({"end": "script_error", "error": error})))
     finally:
@@ -307,6 +307,6 @@ def _call_no_handlers() -> None:
 
 
 def _ask(channel: ScriptChannel, question: bytes) -> str:
-    flush_all()
+    flush_outputs()
     response: str = value_of(channel.ask(question).decode())
     return response

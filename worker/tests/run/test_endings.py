@@ -330,3 +330,19 @@ except MemoryError: pass
         ended = await target.run(code)
     assert ended.end == "completed", ended.error
     assert len(ended.value) == 9_900_000
+
+
+FEEDS = """
+import subprocess, threading, time
+p = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+def feed(): p.stdin.write(b"x" * 1_000_000); p.stdin.close()
+thread = threading.Thread(target=feed, daemon=True); thread.start(); time.sleep(0.2)
+"""
+
+
+async def test_a_thread_that_waits_in_a_stream_holds_up_neither_a_question_nor_the_end(shared: Worker) -> None:
+    ended = await shared.run(f"{FEEDS}set_result(p.stdout.read(10).decode())", timeout_ms=5_000)
+    assert (ended.end, ended.value) == ("completed", "x" * 10), ended
+    code = f"{FEEDS}name = llm.complete('?'); data = p.stdout.read(); thread.join(); set_result([name, len(data)])"
+    ended = await shared.run(code, ["a name"], timeout_ms=5_000)
+    assert (ended.end, ended.value) == ("completed", ["a name", 1_000_000]), ended
