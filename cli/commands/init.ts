@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { chown, mkdir, readdir, stat, writeFile } from "node:fs/promises";
+import { chown, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ConfigError } from "#common/service/environment.ts";
+import { systemReason } from "#common/system-reason.ts";
 import { renewCertificates } from "../certificates/certs-directory.ts";
 import { parseFlags, usageError } from "../flags.ts";
 
@@ -25,14 +26,15 @@ export async function init(args: readonly string[]): Promise<number> {
     dropOldAuthorities: false,
     now: new Date(),
   });
-  const password = randomBytes(24).toString("hex");
   // The file is world-readable, because the database's container reads it as a user of its own. Its directory
   // is closed to other users of this machine.
-  if (await written(join(deployment, "database-password"), password, 0o644)) {
-    // TLS is off, because only the routers and the database are in this container network.
-    const url = `postgres://airlock:${password}@postgres:5432/airlock?sslmode=disable`;
-    await writeFile(join(deployment, "database-url"), url, { mode: 0o600 });
-  }
+  const passwordPath = join(deployment, "database-password");
+  await written(passwordPath, randomBytes(24).toString("hex"), 0o644);
+  // The password is read back, because an earlier init may have been interrupted between the two files.
+  const password = (await readFile(passwordPath, "utf8")).trim();
+  // TLS is off, because only the routers and the database are in this container network.
+  const url = `postgres://airlock:${encodeURIComponent(password)}@postgres:5432/airlock?sslmode=disable`;
+  await written(join(deployment, "database-url"), url, 0o600);
   await written(join(deployment, "version-key"), randomBytes(32).toString("hex"), 0o600);
   await written(join(directory, ".env"), await environmentFile(owner), 0o644);
   if (process.getuid?.() === 0) await giveTo(owner, deployment);
@@ -69,17 +71,19 @@ DOCKER_GID=${docker.gid}
 `;
 }
 
-/** Writes a file unless it exists. Resolves to whether it was written. */
-async function written(path: string, text: string, mode: number): Promise<boolean> {
+/** Writes a file, whole or not at all, unless it exists. An empty file counts as missing, because a full disk leaves such files. */
+async function written(path: string, text: string, mode: number): Promise<void> {
+  const known = await stat(path).catch(() => undefined);
+  if (known && !known.isFile())
+    throw new ConfigError([`${path} is no file; remove it, and ./airlock init writes one.`]);
+  if (known && known.size > 0) return;
+  const draft = `${path}.${process.pid}.new`;
   try {
-    await writeFile(path, text, { mode, flag: "wx" });
-    return true;
+    await writeFile(draft, text, { mode, flag: "wx" });
+    await rename(draft, path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") {
-      if ((await stat(path)).isFile()) return false;
-      throw new ConfigError([`${path} is no file; remove it, and ./airlock init writes one.`]);
-    }
-    throw error;
+    await rm(draft, { force: true });
+    throw new ConfigError([`${path} cannot be written: ${systemReason(error)}.`]);
   }
 }
 

@@ -1,0 +1,39 @@
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { expect, it } from "vitest";
+
+const MAIN = join(import.meta.dirname, "..", "..", "..", "cli", "main.ts");
+
+it.skipIf(!existsSync("/var/run/docker.sock"))(
+  "./airlock init completes what an earlier one that was interrupted has left, and changes nothing that is there",
+  { timeout: 60_000 },
+  async () => {
+    const directory = await mkdtemp(join(tmpdir(), "airlock-init-"));
+    const init = () => promisify(execFile)(process.execPath, [MAIN, "init"], { cwd: directory });
+    const read = (name: string) => readFile(join(directory, "deployment", name), "utf8");
+    try {
+      await init();
+      const [password, key] = [await read("database-password"), await read("version-key")];
+      const url = `postgres://airlock:${password}@postgres:5432/airlock?sslmode=disable`;
+      expect(await read("database-url")).toBe(url);
+      await rm(join(directory, "deployment", "database-url"));
+      // As a full disk leaves a file.
+      await writeFile(join(directory, ".env"), "");
+      await init();
+      expect(await read("database-url")).toBe(url);
+      expect([await read("database-password"), await read("version-key")]).toEqual([password, key]);
+      expect(await readFile(join(directory, ".env"), "utf8")).toContain("AIRLOCK_UID=");
+      await writeFile(join(directory, "deployment", "database-url"), "postgres://mine@elsewhere/airlock");
+      await init();
+      expect(await read("database-url")).toBe("postgres://mine@elsewhere/airlock");
+      const names = [...(await readdir(directory)), ...(await readdir(join(directory, "deployment")))];
+      expect(names.filter((name) => name.endsWith(".new"))).toEqual([]);
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  },
+);
