@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -14,6 +14,7 @@ const MIB = 1024 * 1024;
 
 type Disk = {
   readonly store: ExecutionStore;
+  crash(): Promise<void>;
   reopen(): Promise<ExecutionStore>;
   fill(bytes: number): Promise<void>;
   fillAll(): Promise<void>;
@@ -39,8 +40,16 @@ async function onDisk(mib: number, context: TestContext, work: (disk: Disk) => P
   };
   const disk: Disk = {
     store,
-    reopen: async () => {
+    // What a process leaves that is killed: the log is not written into the file.
+    crash: async () => {
+      const names = ["airlock.db", "airlock.db-wal", "airlock.db-shm", "airlock.db-reserve"];
+      await mkdir(join(directory, "killed"));
+      for (const name of names) await copyFile(join(directory, name), join(directory, "killed", name));
       await store.close();
+      for (const name of names) await rename(join(directory, "killed", name), join(directory, name));
+    },
+    reopen: async () => {
+      await store.close().catch(() => undefined);
       store = openSqliteStore(path, "router");
       return store;
     },
@@ -59,8 +68,9 @@ async function onDisk(mib: number, context: TestContext, work: (disk: Disk) => P
   try {
     await work(disk);
   } finally {
-    await store.close();
-    execFileSync("umount", [directory]);
+    // One that could not be opened again is closed.
+    await store.close().catch(() => undefined);
+    execFileSync("umount", ["--lazy", directory]);
     await rm(directory, { recursive: true });
   }
 }
@@ -113,6 +123,23 @@ describe.skipIf(process.getuid?.() !== 0)("a disk that is full", () => {
       }
       expect(await store.deleteEndedBefore(3, 10)).toBe(2);
       expect(textsOf()).toEqual([]);
+    });
+  });
+
+  it("lets a router start again, which takes up what was under way, as long as there is a reserve", async (context) => {
+    await onDisk(340, context, async ({ store, reopen, fill, fillAll, crash }) => {
+      for (const id of ["one", "two"]) {
+        await store.insert(submission(id, 100_000));
+        await store.start(id, 1, GRANT);
+      }
+      // The reserve is held where there is little room.
+      await store.capacity();
+      await fill(150 * MIB);
+      await crash();
+      await fillAll();
+      const again = await reopen();
+      expect((await again.claimLost(10)).map(({ executionId }) => executionId)).toEqual(["one", "two"]);
+      expect(await again.finish("one", failure("worker_lost", "gone"), NO_OUTPUT, 2)).toBe(true);
     });
   });
 

@@ -34,10 +34,12 @@ export type InRow<Field extends string> = Readonly<Record<Field, string>> & { re
 export function createLongTexts(db: DatabaseSync, reserve: Reserve) {
   // Of executions that were never accepted, and of endings that were not recorded: a row whose texts stand apart has
   // empty ones.
-  db.exec(
-    `DELETE FROM long_texts WHERE NOT EXISTS (SELECT 1 FROM executions WHERE executions.execution_id = long_texts.execution_id
+  const sweep = () =>
+    db.exec(
+      `DELETE FROM long_texts WHERE NOT EXISTS (SELECT 1 FROM executions WHERE executions.execution_id = long_texts.execution_id
      AND (long_texts.field NOT IN ('result', 'memory_updates') OR executions.result = ''))`,
-  );
+    );
+  reserve.use(sweep);
   const insert = db.prepare(
     "INSERT INTO long_texts (execution_id, field, position, piece) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET piece = ?4",
   );

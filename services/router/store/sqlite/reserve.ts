@@ -7,6 +7,8 @@ const RESERVE_BYTES = 32 * MIB;
 /** What is given back for one statement: whatever else fills the disk could take the rest. */
 const STEP_BYTES = MIB;
 const SQLITE_FULL = 13;
+/** The index of the log has no room. */
+const SQLITE_IOERR_SHMSIZE = 4_874;
 
 /** Room on the disk of the database that nothing else can take. */
 export type Reserve = {
@@ -78,7 +80,8 @@ export function refusalOfFull(error: unknown): unknown {
 }
 
 function isFull(error: unknown): boolean {
-  return error instanceof Error && (error as { errcode?: number }).errcode === SQLITE_FULL;
+  const code = error instanceof Error ? (error as { errcode?: number }).errcode : undefined;
+  return code === SQLITE_FULL || code === SQLITE_IOERR_SHMSIZE;
 }
 
 function diskFull(cause: unknown): AirlockError {

@@ -66,15 +66,18 @@ const SMALL_ENDING_CHARACTERS = 128 * 1024;
 export function openSqliteStore(path: string, owner: string): ExecutionStore {
   // SQLite gives its other files the mode of this one; what agents sent is nobody else's to read.
   closeSync(openSync(path, "a", 0o600));
-  const lock = lockStore(`${path}-lock`);
-  const db = new DatabaseSync(path);
-  db.exec(
-    `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 2000; PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = ${PAGES_WITHOUT_THREAD}`,
-  );
-  migrate(db, path);
-  db.exec(`UPDATE executions SET owner = NULL WHERE owner IS NOT NULL AND ${UNFINISHED}`);
-  const checkpoints = startCheckpoints(db, path);
+  // First of all: on a full disk what follows needs room of it, the lock's journal too.
   const reserve = openReserve(`${path}-reserve`);
+  const lock = reserve.use(() => lockStore(`${path}-lock`));
+  const db = new DatabaseSync(path);
+  const prepareFile = () =>
+    db.exec(
+      `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 2000; PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = ${PAGES_WITHOUT_THREAD}`,
+    );
+  reserve.use(prepareFile);
+  reserve.use(() => migrate(db, path));
+  reserve.use(() => db.exec(`UPDATE executions SET owner = NULL WHERE owner IS NOT NULL AND ${UNFINISHED}`));
+  const checkpoints = startCheckpoints(db, path);
   const changes = new EventEmitter().setMaxListeners(0);
 
   const sql = prepareStatements(db);
@@ -208,7 +211,7 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       reserve.use(() => run(sql.release, executionId, owner));
     },
     async claimLost(limit) {
-      return toLost(sql.claimLost.all(owner, limit) as LostRow[]);
+      return toLost(reserve.use(() => sql.claimLost.all(owner, limit)) as LostRow[]);
     },
     async getSubmission(executionId) {
       const row = sql.selectSubmission.get(executionId) as (SubmissionRow & Apart) | undefined;
@@ -328,8 +331,13 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
 function lockStore(path: string): DatabaseSync {
   closeSync(openSync(path, "a", 0o600));
   const lock = new DatabaseSync(path);
-  lock.exec("PRAGMA busy_timeout = 2000; BEGIN EXCLUSIVE");
-  return lock;
+  try {
+    lock.exec("PRAGMA busy_timeout = 2000; BEGIN EXCLUSIVE");
+    return lock;
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
 }
 
 function migrate(db: DatabaseSync, path: string): void {
