@@ -26,14 +26,17 @@ export const protobufFileName = "airlock/v1/egress.proto";
 export interface HoldRouteRequest {
   project: string;
   executionId: string;
-  /** Where the egress service opens the run's tunnels: "unix:/path" or "host:port", as in the lease. */
+  /**
+   * The worker's gRPC target, "unix:/path" or "host:port", from the lease. The egress service opens the run's
+   * tunnels there.
+   */
   workerAddress: string;
-  /** As in the lease. */
+  /** The worker's id from the lease. */
   workerId: string;
 }
 
 export interface HoldRouteResponse {
-  /** What the worker is to be given, as it is. */
+  /** The network settings of the run, which the router passes to the worker unchanged. */
   network: RunNetwork | undefined;
 }
 
@@ -185,13 +188,14 @@ export const HoldRouteResponse: MessageFns<HoldRouteResponse> = {
   },
 };
 
-/** EgressService is the only way to the network: one route per run, open as long as the run. */
+/** EgressService is the only way for scripts to reach the network. Each run has a network route of its own. */
 export type EgressServiceService = typeof EgressServiceService;
 export const EgressServiceService = {
   /**
-   * Opens a route for one run and keeps it open as long as the caller holds the stream; afterwards until the run is
-   * over, at most for a grace period, in which whoever takes the execution over gets the same route by the same request.
-   * The first message describes the route; what it may reach is the project's allowlist.
+   * Opens the network route of one run and keeps it open until the caller ends the stream. After that the
+   * route stays for a grace period, at most until the run is over, so that a router that takes the execution
+   * over gets the same route with the same request. The first response describes the route. The hosts that it
+   * reaches are the project's allowlist.
    */
   holdRoute: {
     path: "/airlock.v1.EgressService/HoldRoute" as const,
@@ -206,18 +210,20 @@ export const EgressServiceService = {
 
 export interface EgressServiceServer extends UntypedServiceImplementation {
   /**
-   * Opens a route for one run and keeps it open as long as the caller holds the stream; afterwards until the run is
-   * over, at most for a grace period, in which whoever takes the execution over gets the same route by the same request.
-   * The first message describes the route; what it may reach is the project's allowlist.
+   * Opens the network route of one run and keeps it open until the caller ends the stream. After that the
+   * route stays for a grace period, at most until the run is over, so that a router that takes the execution
+   * over gets the same route with the same request. The first response describes the route. The hosts that it
+   * reaches are the project's allowlist.
    */
   holdRoute: handleServerStreamingCall<HoldRouteRequest, HoldRouteResponse>;
 }
 
 export interface EgressServiceClient extends Client {
   /**
-   * Opens a route for one run and keeps it open as long as the caller holds the stream; afterwards until the run is
-   * over, at most for a grace period, in which whoever takes the execution over gets the same route by the same request.
-   * The first message describes the route; what it may reach is the project's allowlist.
+   * Opens the network route of one run and keeps it open until the caller ends the stream. After that the
+   * route stays for a grace period, at most until the run is over, so that a router that takes the execution
+   * over gets the same route with the same request. The first response describes the route. The hosts that it
+   * reaches are the project's allowlist.
    */
   holdRoute(request: HoldRouteRequest, options?: Partial<CallOptions>): ClientReadableStream<HoldRouteResponse>;
   holdRoute(

@@ -11,7 +11,7 @@ export const protobufPackage = "airlock.v1";
 
 export const protobufFileName = "airlock/v1/execution.proto";
 
-/** Where an execution stands. COMPLETED, ERROR and TIMEOUT are terminal and never change. */
+/** The status of an execution. COMPLETED, ERROR and TIMEOUT are final and never change. */
 export const ExecutionStatus = {
   UNSPECIFIED: 0,
   PENDING: 1,
@@ -36,7 +36,7 @@ export namespace ExecutionStatus {
   export type UNRECOGNIZED = typeof ExecutionStatus.UNRECOGNIZED;
 }
 
-/** Why an execution ended. The set is closed: every ended execution carries exactly one. */
+/** The reason why an execution ended. The set is closed, and every ended execution has exactly one. */
 export const EndReason = {
   UNSPECIFIED: 0,
   COMPLETED: 1,
@@ -75,14 +75,17 @@ export namespace EndReason {
   export type UNRECOGNIZED = typeof EndReason.UNRECOGNIZED;
 }
 
-/** Why an execution has not started. */
+/** The kind of reason why an execution has not started. */
 export const WaitingKind = {
   UNSPECIFIED: 0,
   /** WORKER - No worker of the project is ready: packages are being installed, or workers are being started. */
   WORKER: 1,
-  /** QUEUE - Every worker of the project is busy with executions that came before, or what those have stored leaves no room for more. */
+  /**
+   * QUEUE - Every worker of the project is busy with earlier executions, or the storage limit of executions is
+   * reached.
+   */
   QUEUE: 2,
-  /** SERVICE - A part of Airlock cannot be reached; the execution starts when that part is back. */
+  /** SERVICE - A service of Airlock cannot be reached. The execution starts when that service is back. */
   SERVICE: 3,
   UNRECOGNIZED: -1,
 } as const;
@@ -97,71 +100,87 @@ export namespace WaitingKind {
   export type UNRECOGNIZED = typeof WaitingKind.UNRECOGNIZED;
 }
 
-/** A question that a paused script put to the agent. */
+/** A prompt that a paused script sent to the agent with llm.complete. */
 export interface LlmRequest {
-  /** Unique within the execution; an answer may name it so that it cannot reach another question. */
+  /**
+   * The id is unique within the execution. A response may name it, so that it cannot answer another llm
+   * request by mistake.
+   */
   id: string;
   prompt: string;
   model: string;
 }
 
-/** Bytes that were cut from each output channel because they were over the project's limit. */
+/** Bytes that were cut from each output because it was longer than the project's limit. 0: nothing was cut. */
 export interface Truncated {
   stdoutBytes: number;
   stderrBytes: number;
 }
 
-/** What a pending execution waits for. */
+/** The reason why a pending execution has not started. */
 export interface Waiting {
   kind: WaitingKind;
-  /** The execution's place among those of its project that wait for a worker; 1 is next, 0 is unknown. */
+  /** The position among the project's executions that wait for a worker; 1 is next, 0 means unknown. */
   queuePosition: number;
-  /** A sentence that the reader of the script can act on. */
+  /** A sentence about the wait that tells the script's author what to do, if anything. */
   detail: string;
 }
 
-/** One execution as any caller may see it: everything in it has passed the sanitizer. */
+/** One execution, as callers may see it. All text in it has passed the sanitizer. */
 export interface Execution {
   executionId: string;
   project: string;
   status: ExecutionStatus;
-  /** Unspecified until the execution has ended. */
+  /** UNSPECIFIED until the execution has ended. */
   endReason: EndReason;
-  /** JSON text exactly as the worker wrote it (numbers keep their digits); "null" when nothing was set. */
+  /**
+   * JSON text exactly as the worker wrote it, so that numbers keep their digits; "null" when the script set
+   * no result.
+   */
   resultJson: string;
   stdout: string;
   stderr: string;
-  /** Absent unless the execution ended in error or timeout. */
+  /** The error message; absent unless the execution ended with the status ERROR or TIMEOUT. */
   error?:
     | string
     | undefined;
-  /** Present only while the status is AWAITING_LLM. */
+  /** The llm request that waits for a response; present only while the status is AWAITING_LLM. */
   llmRequest:
     | LlmRequest
     | undefined;
-  /** JSON text, {category: {key: value}}; "{}" unless the execution completed. */
+  /**
+   * JSON text, {category: {key: value}}, of the values that the script wrote; "{}" unless the execution
+   * completed.
+   */
   memoryUpdatesJson: string;
   truncated:
     | Truncated
     | undefined;
   /**
-   * Milliseconds of running, pauses excluded; absent until the script has started. While it runs, as of the last full
-   * second or pause. It never goes down.
+   * Milliseconds of running, pauses excluded; absent until the script has started. During the run the number
+   * is updated every second and at each pause. It never decreases.
    */
   executionTimeMs?:
     | number
     | undefined;
-  /** Epoch milliseconds. */
+  /** The time of acceptance, in epoch milliseconds. */
   createdAtMs: number;
-  startedAtMs?: number | undefined;
+  /** Epoch milliseconds; absent until the script has started. */
+  startedAtMs?:
+    | number
+    | undefined;
+  /** Epoch milliseconds; absent until the execution has ended. */
   endedAtMs?:
     | number
     | undefined;
-  /** Present only in the answer of GetExecution while the status is PENDING. */
+  /**
+   * The reason why the execution has not started; present only in responses of GetExecution while the status
+   * is PENDING.
+   */
   waitingOn: Waiting | undefined;
 }
 
-/** The part of an execution that a list shows. */
+/** The members of an execution that a list contains. */
 export interface ExecutionSummary {
   executionId: string;
   project: string;

@@ -38,7 +38,7 @@ export namespace ProjectStatus {
   export type UNRECOGNIZED = typeof ProjectStatus.UNRECOGNIZED;
 }
 
-/** The limits of a project that a caller has to know to judge a request. */
+/** The limits of a project. The router needs them to check a request. */
 export interface ProjectLimits {
   timeoutMs: number;
   llmTimeoutMs: number;
@@ -46,51 +46,60 @@ export interface ProjectLimits {
   maxResultBytes: number;
   memoryBytes: number;
   queue: number;
-  /** That one run may move over the network, in each direction. */
+  /** Bytes that one run may send over the network, and as many that it may receive. */
   networkBytes: number;
-  /** What the project's executions may store together, ended or not. */
+  /** Bytes that all executions of the project together may store, ended ones included. */
   storedBytes: number;
-  /** Files of one run. */
+  /** Bytes of all files that one run may have. */
   diskBytes: number;
-  /** Processes and threads of one run. */
+  /** Number of processes and threads that one run may have. */
   pids: number;
-  /** CPUs' worth of time for one run. */
+  /** CPU time of one run, in CPUs: 0.5 is half of one. */
   cpus: number;
 }
 
-/** What the scripts of a project may reach, and which secrets wait for them there. */
+/** The network that a project's scripts may reach, and the secrets that the egress service inserts there. */
 export interface ProjectNetwork {
-  /** "host", "*.suffix", each perhaps with ":port", the hosts of injected secrets included; empty: no network. */
+  /**
+   * Entries are "host" or "*.suffix", each with an optional ":port". Hosts of injected secrets are included.
+   * Empty: scripts have no network.
+   */
   allowlist: string[];
-  /** Addresses and CIDR ranges that are not public and yet permitted. */
+  /** Addresses and CIDR ranges that are not public but permitted; empty: none. */
   allowPrivate: string[];
   injectedSecrets: InjectedSecret[];
 }
 
-/** A secret that no script holds: where its placeholder is replaced by it. Its value is never here. */
+/**
+ * A brokered secret. A script holds a placeholder, which the egress service replaces by the value in one
+ * header to one host. The value is never in this message.
+ */
 export interface InjectedSecret {
   name: string;
-  /** "host" or "host:port", reached by https. */
+  /** "host" or "host:port" of an https server. */
   host: string;
   header: string;
 }
 
 /** One protection around a run, and whether it is in force. */
 export interface IsolationLayer {
-  /** "scratch_directory", "descendants_killed", "rlimits", "no_new_privs", "mount_namespace", … */
+  /**
+   * The layer's name: "scratch_directory", "descendants_killed", "rlimits", "no_new_privs",
+   * "mount_namespace", …
+   */
   name: string;
   inForce: boolean;
-  /** Why it is not in force; empty when it is. */
+  /** The reason why the layer is not in force; empty when it is. */
   detail: string;
 }
 
-/** Something that the probe run found out about itself, such as "writable_paths". */
+/** A measurement that the worker's probe run made in its sandbox, such as "writable_paths". */
 export interface IsolationFact {
   name: string;
   values: string[];
 }
 
-/** A Python package as it was installed for the workers. */
+/** An installed Python package of the project's workers. */
 export interface InstalledPackage {
   name: string;
   version: string;
@@ -100,38 +109,45 @@ export interface Project {
   name: string;
   description: string;
   status: ProjectStatus;
-  /** Workers that there should be; 0 when the project is down. */
+  /** The wanted number of workers; 0 when the project is down. */
   replicas: number;
   idleWorkers: number;
   packages: string[];
   limits:
     | ProjectLimits
     | undefined;
-  /** Executions waiting for a worker. */
+  /** Number of executions that wait for a worker. */
   queueDepth: number;
-  /** Executions that hold a worker, and executions that wait for an answer without holding one. */
+  /** Number of executions that hold a worker. */
   running: number;
+  /** Number of executions that wait for a response, without holding a worker. */
   paused: number;
-  /** What the project demands: "standard", "strict" or "gvisor". */
+  /** The isolation that the project file demands: "standard", "strict" or "gvisor". */
   isolation: string;
-  /** What its workers measured; empty until the first worker is ready. */
+  /** The protections that the project's workers measured; empty until the first worker is ready. */
   isolationLayers: IsolationLayer[];
-  /** What the pool is busy with ("installing packages"), or why it last failed; empty when all is well. */
+  /**
+   * The current activity of the pool ("installing packages"), or the reason of its last failure; empty when
+   * there is neither.
+   */
   detail: string;
-  /** Why the project file cannot be used; empty when it can. Such a project accepts no execution. */
+  /** The reason why the project file cannot be used; empty when it can. Such a project accepts no execution. */
   problem: string;
-  /** Names only of the settings and secrets that a script can read. */
+  /** The names, without values, of the settings and secrets that a script can read. */
   settingKeys: string[];
   network:
     | ProjectNetwork
     | undefined;
-  /** What its workers measured, beside the verdicts in isolation_layers. */
+  /** Further measurements by the project's workers, besides isolation_layers. */
   isolationFacts: IsolationFact[];
-  /** Of the machine that its workers run on, those that its scripts can start. */
+  /** The programs that scripts can start, out of those on the workers' machine or in their image. */
   programs: string[];
-  /** What its workers found installed, dependencies included, by name; empty until the first worker is ready. */
+  /**
+   * The packages that the project's workers found installed, dependencies included, ordered by name; empty
+   * until the first worker is ready.
+   */
   installedPackages: InstalledPackage[];
-  /** Of setting_keys those whose value is a secret, or its placeholder; no request can set them. */
+  /** The names in setting_keys whose value is a secret or its placeholder. No request can set them. */
   secretNames: string[];
 }
 
@@ -152,7 +168,7 @@ export interface GetProjectResponse {
 
 export interface UpProjectRequest {
   name: string;
-  /** Absent: the project's configured replicas. */
+  /** The wanted number of workers; absent: the number in the project file. */
   replicas?: number | undefined;
 }
 
@@ -180,21 +196,22 @@ export interface GetWaitingResponse {
 export interface LeaseRequest {
   action:
     | //
-    /** First message, once: ask for a worker. */
+    /** First message, once: asks for a worker. */
     { $case: "acquire"; value: LeaseAcquire }
     | //
-    /** The script waits for an answer: give the slot back, keep the worker alive. */
+    /** The script waits for a response: the caller returns the slot, and the worker keeps the paused run. */
     { $case: "park"; value: LeasePark }
     | //
-    /** The answer is here: ask for a slot on the same worker again. */
+    /** The response has arrived: the caller asks for a slot on the same worker again. */
     { $case: "resume"; value: LeaseResume }
     | //
-    /** Last message: the worker did not end a run that was over, so it is not to be trusted with another. */
+    /** Last message: the worker failed to end a run, so it must be replaced and gets no other run. */
     { $case: "condemn"; value: LeaseCondemn }
     | //
     /**
-     * Last message: the run is over, the worker is free for another. A stream that ends without it has broken, as far as the
-     * pool-manager can tell, and the worker is kept for a while for the router that takes the execution over.
+     * Last message: the run is over, and the worker is free for another one. A stream that ends without
+     * release or condemn counts as broken, and the worker is kept for a grace period for the router that
+     * takes the execution over.
      */
     { $case: "release"; value: LeaseRelease }
     | undefined;
@@ -204,8 +221,8 @@ export interface LeaseAcquire {
   project: string;
   executionId: string;
   /**
-   * The worker that the execution was granted by a lease that has broken: it is granted again at once, running or
-   * parked as before. Airlock's code "worker_lost" when it is gone. Empty: any worker.
+   * The worker of a lease that has broken. The execution gets this worker again at once, running or parked as
+   * before. Refused with Airlock's code "worker_lost" when the worker is gone. Empty: any worker.
    */
   workerId: string;
 }
@@ -225,35 +242,36 @@ export interface LeaseRelease {
 export interface LeaseResponse {
   event:
     | //
-    /** The caller waits in the queue. */
+    /** The caller waits in the project's queue. */
     { $case: "queued"; value: LeaseQueued }
     | //
     /** The caller has a slot on this worker. */
     { $case: "granted"; value: LeaseGranted }
     | { $case: "parked"; value: LeaseParked }
     | //
-    /** The caller has its slot again, on the worker it was granted. */
+    /** The caller has a slot again, on the worker of its grant. */
     { $case: "resumed"; value: LeaseResumed }
     | undefined;
 }
 
 export interface LeaseQueued {
-  /** 1 is next. */
+  /** The caller's position in the queue; 1 is next. */
   position: number;
 }
 
 export interface LeaseGranted {
   workerId: string;
-  /** A gRPC target: "unix:/path" or "host:port". */
+  /** The worker's gRPC target: "unix:/path" or "host:port". */
   workerAddress: string;
   /**
-   * Which values the worker was given; the sanitizer must know them before anything leaves. Of no meaning, like `network`,
-   * for an execution that comes back: what it was granted first still holds.
+   * The version of the secret values that the worker was given. The sanitizer must know these values before
+   * any output leaves. For an execution that gets its worker back after a broken lease, this member and
+   * `network` have no meaning, because the first grant still holds.
    */
   secretsVersion: string;
-  /** How long a script of this project may wait for an answer. */
+  /** Milliseconds that a script of this project may wait for a response. */
   llmTimeoutMs: number;
-  /** The project reaches the network: its runs need a route through the egress service. */
+  /** Whether the project has a network. Its runs then need a network route through the egress service. */
   network: boolean;
 }
 
@@ -2546,7 +2564,7 @@ export const GetPoolManagerReadinessResponse: MessageFns<GetPoolManagerReadiness
   },
 };
 
-/** PoolManagerService owns workers: starts, provisions, leases, heals and stops them. */
+/** PoolManagerService owns the workers. It starts, provisions, leases, replaces and stops them. */
 export type PoolManagerServiceService = typeof PoolManagerServiceService;
 export const PoolManagerServiceService = {
   listProjects: {
@@ -2568,7 +2586,7 @@ export const PoolManagerServiceService = {
     responseSerialize: (value: GetProjectResponse): Buffer => Buffer.from(GetProjectResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetProjectResponse => GetProjectResponse.decode(value),
   },
-  /** Starts the project's workers, or changes how many there are. */
+  /** Starts the project's workers, or changes their number. */
   upProject: {
     path: "/airlock.v1.PoolManagerService/UpProject" as const,
     requestStream: false as const,
@@ -2578,7 +2596,7 @@ export const PoolManagerServiceService = {
     responseSerialize: (value: UpProjectResponse): Buffer => Buffer.from(UpProjectResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): UpProjectResponse => UpProjectResponse.decode(value),
   },
-  /** Drains the project's workers: what is running or queued is finished, then they stop. */
+  /** Drains the project's workers: running and queued executions finish, then the workers stop. */
   downProject: {
     path: "/airlock.v1.PoolManagerService/DownProject" as const,
     requestStream: false as const,
@@ -2588,7 +2606,7 @@ export const PoolManagerServiceService = {
     responseSerialize: (value: DownProjectResponse): Buffer => Buffer.from(DownProjectResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DownProjectResponse => DownProjectResponse.decode(value),
   },
-  /** What an execution waits for that has asked for a worker, or is about to. */
+  /** Says what a pending execution waits for. */
   getWaiting: {
     path: "/airlock.v1.PoolManagerService/GetWaiting" as const,
     requestStream: false as const,
@@ -2599,8 +2617,9 @@ export const PoolManagerServiceService = {
     responseDeserialize: (value: Buffer): GetWaitingResponse => GetWaitingResponse.decode(value),
   },
   /**
-   * One stream is one lease: it lasts until the caller ends the stream. When it breaks, the worker is kept for a grace
-   * period for whoever takes the execution over, then it is free. Waiters of a project are served first come, first served.
+   * One stream is one lease. It lasts until the caller ends the stream with release or condemn. When the
+   * stream breaks, the worker is kept for a grace period for the router that takes the execution over; then
+   * it is free. Waiting callers of a project are served first come, first served.
    */
   lease: {
     path: "/airlock.v1.PoolManagerService/Lease" as const,
@@ -2612,7 +2631,7 @@ export const PoolManagerServiceService = {
     responseDeserialize: (value: Buffer): LeaseResponse => LeaseResponse.decode(value),
   },
   /**
-   * As ReadinessService.GetReadiness, which every service answers.
+   * Deprecated: call ReadinessService.GetReadiness, which every service answers.
    *
    * @deprecated
    */
@@ -2633,19 +2652,20 @@ export const PoolManagerServiceService = {
 export interface PoolManagerServiceServer extends UntypedServiceImplementation {
   listProjects: handleUnaryCall<ListProjectsRequest, ListProjectsResponse>;
   getProject: handleUnaryCall<GetProjectRequest, GetProjectResponse>;
-  /** Starts the project's workers, or changes how many there are. */
+  /** Starts the project's workers, or changes their number. */
   upProject: handleUnaryCall<UpProjectRequest, UpProjectResponse>;
-  /** Drains the project's workers: what is running or queued is finished, then they stop. */
+  /** Drains the project's workers: running and queued executions finish, then the workers stop. */
   downProject: handleUnaryCall<DownProjectRequest, DownProjectResponse>;
-  /** What an execution waits for that has asked for a worker, or is about to. */
+  /** Says what a pending execution waits for. */
   getWaiting: handleUnaryCall<GetWaitingRequest, GetWaitingResponse>;
   /**
-   * One stream is one lease: it lasts until the caller ends the stream. When it breaks, the worker is kept for a grace
-   * period for whoever takes the execution over, then it is free. Waiters of a project are served first come, first served.
+   * One stream is one lease. It lasts until the caller ends the stream with release or condemn. When the
+   * stream breaks, the worker is kept for a grace period for the router that takes the execution over; then
+   * it is free. Waiting callers of a project are served first come, first served.
    */
   lease: handleBidiStreamingCall<LeaseRequest, LeaseResponse>;
   /**
-   * As ReadinessService.GetReadiness, which every service answers.
+   * Deprecated: call ReadinessService.GetReadiness, which every service answers.
    *
    * @deprecated
    */
@@ -2683,7 +2703,7 @@ export interface PoolManagerServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetProjectResponse) => void,
   ): ClientUnaryCall;
-  /** Starts the project's workers, or changes how many there are. */
+  /** Starts the project's workers, or changes their number. */
   upProject(
     request: UpProjectRequest,
     callback: (error: ServiceError | null, response: UpProjectResponse) => void,
@@ -2699,7 +2719,7 @@ export interface PoolManagerServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: UpProjectResponse) => void,
   ): ClientUnaryCall;
-  /** Drains the project's workers: what is running or queued is finished, then they stop. */
+  /** Drains the project's workers: running and queued executions finish, then the workers stop. */
   downProject(
     request: DownProjectRequest,
     callback: (error: ServiceError | null, response: DownProjectResponse) => void,
@@ -2715,7 +2735,7 @@ export interface PoolManagerServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DownProjectResponse) => void,
   ): ClientUnaryCall;
-  /** What an execution waits for that has asked for a worker, or is about to. */
+  /** Says what a pending execution waits for. */
   getWaiting(
     request: GetWaitingRequest,
     callback: (error: ServiceError | null, response: GetWaitingResponse) => void,
@@ -2732,14 +2752,15 @@ export interface PoolManagerServiceClient extends Client {
     callback: (error: ServiceError | null, response: GetWaitingResponse) => void,
   ): ClientUnaryCall;
   /**
-   * One stream is one lease: it lasts until the caller ends the stream. When it breaks, the worker is kept for a grace
-   * period for whoever takes the execution over, then it is free. Waiters of a project are served first come, first served.
+   * One stream is one lease. It lasts until the caller ends the stream with release or condemn. When the
+   * stream breaks, the worker is kept for a grace period for the router that takes the execution over; then
+   * it is free. Waiting callers of a project are served first come, first served.
    */
   lease(): ClientDuplexStream<LeaseRequest, LeaseResponse>;
   lease(options: Partial<CallOptions>): ClientDuplexStream<LeaseRequest, LeaseResponse>;
   lease(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<LeaseRequest, LeaseResponse>;
   /**
-   * As ReadinessService.GetReadiness, which every service answers.
+   * Deprecated: call ReadinessService.GetReadiness, which every service answers.
    *
    * @deprecated
    */

@@ -11,13 +11,13 @@ export const protobufPackage = "airlock.v1";
 
 export const protobufFileName = "airlock/v1/principal.proto";
 
-/** What acts. */
+/** The kind of a principal. */
 export const PrincipalKind = {
   UNSPECIFIED: 0,
   HUMAN: 1,
-  /** AGENT - A program that thinks. */
+  /** AGENT - A program that decides by itself, such as an LLM agent. */
   AGENT: 2,
-  /** SERVICE - A program that does not. */
+  /** SERVICE - A program that only does what it was written for. */
   SERVICE: 3,
   UNRECOGNIZED: -1,
 } as const;
@@ -33,14 +33,17 @@ export namespace PrincipalKind {
 }
 
 /**
- * Principal is for whom a call is made. It travels with the call, in the metadata key "airlock-principal-bin", from the
- * gateway to the services behind it. Services refuse it from every other caller.
+ * Principal says for whom a call is made. The gateway sends it to the services behind it with each call, in
+ * the metadata key "airlock-principal-bin". Services refuse it from every other caller.
  */
 export interface Principal {
-  /** "system:local", "system:airlock", "cert:NAME" and, once Airlock has keys and tokens, "key:NAME" and "jwt:ISSUER#SUB". */
+  /**
+   * One of "system:local", "system:airlock", "cert:NAME" and, once Airlock has keys and tokens, "key:NAME"
+   * and "jwt:ISSUER#SUB".
+   */
   id: string;
   kind: PrincipalKind;
-  /** Whom the data belongs to. */
+  /** The tenant to whom the data belongs. */
   tenant: string;
 }
 

@@ -27,16 +27,16 @@ export interface GetReadinessRequest {
 }
 
 export interface GetReadinessResponse {
-  /** Every service and database that the answering service depends on; empty when it needs none. */
+  /** Every service and database that the called service depends on; empty when there is none. */
   dependencies: Dependency[];
 }
 
-/** Whether one service or database that the answering service depends on can be used. */
+/** One service or database that the called service depends on, and whether it can be used. */
 export interface Dependency {
-  /** "secrets", "sanitizer", "egress", "pool-manager" or "database". */
+  /** One of "secrets", "sanitizer", "egress", "pool-manager" and "database". */
   name: string;
   ready: boolean;
-  /** Why it is not ready; empty when it is. */
+  /** The reason why the dependency is not ready; empty when it is. */
   detail: string;
 }
 
@@ -217,10 +217,16 @@ export const Dependency: MessageFns<Dependency> = {
   },
 };
 
-/** ReadinessService says whether a service can do its work. Every service but the worker answers it, beside grpc.health.v1. */
+/**
+ * ReadinessService says whether a service can do its work. Every service except the worker has it, besides
+ * grpc.health.v1.
+ */
 export type ReadinessServiceService = typeof ReadinessServiceService;
 export const ReadinessServiceService = {
-  /** Asks what the answering service depends on. The answering service itself is ready, or else it does not answer. */
+  /**
+   * Checks the services and databases that the called service depends on. The called service itself is ready
+   * whenever it responds.
+   */
   getReadiness: {
     path: "/airlock.v1.ReadinessService/GetReadiness" as const,
     requestStream: false as const,
@@ -234,12 +240,18 @@ export const ReadinessServiceService = {
 } as const;
 
 export interface ReadinessServiceServer extends UntypedServiceImplementation {
-  /** Asks what the answering service depends on. The answering service itself is ready, or else it does not answer. */
+  /**
+   * Checks the services and databases that the called service depends on. The called service itself is ready
+   * whenever it responds.
+   */
   getReadiness: handleUnaryCall<GetReadinessRequest, GetReadinessResponse>;
 }
 
 export interface ReadinessServiceClient extends Client {
-  /** Asks what the answering service depends on. The answering service itself is ready, or else it does not answer. */
+  /**
+   * Checks the services and databases that the called service depends on. The called service itself is ready
+   * whenever it responds.
+   */
   getReadiness(
     request: GetReadinessRequest,
     callback: (error: ServiceError | null, response: GetReadinessResponse) => void,

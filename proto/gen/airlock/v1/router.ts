@@ -55,11 +55,15 @@ export interface SubmitRequest {
   /** Milliseconds of running, pauses excluded. Absent: 60 s or the project's limit, whichever is less. */
   timeoutMs?: number | undefined;
   settings: { [key: string]: string };
-  /** JSON text, {category: {key: value}}; passed on as it is. The script reads it as Python's json does. Empty means {}. */
+  /**
+   * JSON text, {category: {key: value}}, which services pass on unchanged and the script parses with Python's
+   * json. Empty means {}.
+   */
   memoryJson: string;
   /**
-   * 1 to 255 visible ASCII characters. Whoever sends the same key with the same request again gets the execution that the
-   * first one started; with another request the call is refused. Kept for 24 hours, and as long as the execution is.
+   * A key of 1 to 255 visible ASCII characters. A repeated request with this key gets the execution that the
+   * first one started. A different request with this key is refused. The router keeps the key for 24 hours,
+   * and as long as the execution exists.
    */
   idempotencyKey?: string | undefined;
 }
@@ -70,33 +74,37 @@ export interface SubmitRequest_SettingsEntry {
 }
 
 export interface SubmitResponse {
-  /** As it stands now, without result_json, memory_updates_json, stdout and stderr where it was replayed: GetExecution has them. */
+  /**
+   * The execution in its current state. In a replayed response its result_json, memory_updates_json, stdout
+   * and stderr are empty; GetExecution has them.
+   */
   execution:
     | Execution
     | undefined;
-  /** An earlier call with this idempotency key started it. */
+  /** Whether an earlier request with this idempotency key started the execution. */
   replayed: boolean;
 }
 
 export interface GetExecutionRequest {
   executionId: string;
   /**
-   * Hold the call up to this long while the status is PENDING or RUNNING; 0 answers at once, at most 60,000.
-   * Anything else is refused.
+   * Milliseconds to hold the response while the status is PENDING or RUNNING, 0 to 60,000; 0 responds at
+   * once. Other values are refused.
    */
   waitMs: number;
   /**
-   * In bytes: an execution that stores more is left out of the response, so that the caller can make room for it first.
-   * 0: the execution comes whatever its size, in one message, which is slow for both sides where it is large.
+   * Bytes of the largest execution that the response may contain. A larger one is left out, so that the
+   * caller can reserve memory before ReadExecution. 0: an execution of any size comes in one message, which
+   * is slow for both sides when it is large.
    */
   maxBytes: number;
-  /** Absent: all output comes. */
+  /** The output that the caller has already. Absent: all output is sent. */
   outputFrom?: OutputFrom | undefined;
 }
 
 /**
- * How much of the output the caller has already, in bytes of UTF-8: it is left out. Where that ends within a character, so is the
- * rest of the character. Less than 0 is refused.
+ * Bytes of UTF-8 of each output that the caller has already; they are left out. When they end within a
+ * character, the rest of that character is left out, too. Negative numbers are refused.
  */
 export interface OutputFrom {
   stdout: number;
@@ -104,76 +112,91 @@ export interface OutputFrom {
 }
 
 export interface GetExecutionResponse {
-  /** Unset when it stores more than max_bytes. */
+  /** Absent when the execution is larger than max_bytes. */
   execution:
     | Execution
     | undefined;
-  /** What the execution stores, in bytes and without what output_from names, when it was left out; else 0. ReadExecution has it. */
+  /**
+   * Bytes of the execution when it was left out, without the output that output_from names; otherwise 0.
+   * ReadExecution sends it.
+   */
   leftOutBytes: number;
 }
 
 export interface ReadExecutionRequest {
   executionId: string;
-  /** Absent: all output comes. */
+  /** The output that the caller has already. Absent: all output is sent. */
   outputFrom?: OutputFrom | undefined;
 }
 
 export interface TextPiece {
   text: ExecutionText;
-  /** UTF-8, at most 1 MiB, behind the piece of this text that came before; a character may be in two pieces. */
+  /**
+   * At most 1 MiB of UTF-8, which follows the previous piece of the same text. A character may be split over
+   * two pieces.
+   */
   piece: Buffer;
 }
 
 export interface ReadExecutionResponse {
   part:
     | //
-    /** The first: the execution without the texts that come as pieces. */
+    /** First message: the execution, in which texts that come as pieces are empty. */
     { $case: "execution"; value: Execution }
     | { $case: "textPiece"; value: TextPiece }
     | undefined;
 }
 
 export interface ListExecutionsRequest {
-  /** Empty: every project. */
+  /** Only executions of this project; empty: of every project. */
   project: string;
-  /** Unspecified: every status; a value that the enum does not have is refused. */
+  /** Only executions with this status; UNSPECIFIED: with any. Unknown values are refused. */
   status: ExecutionStatus;
-  /** 1 to 200; 0 means 50. Anything else is refused. */
+  /** The size of a page, 1 to 200; 0 means 50. Other values are refused. */
   limit: number;
-  /** next_cursor of the page before; empty for the first. */
+  /** The next_cursor of the previous page; empty for the first page. */
   cursor: string;
-  /** Only executions that repeat this dead letter. Absent or empty: all. */
+  /** Only executions that retry this dead letter. Absent or empty: all. */
   retryOf?: string | undefined;
 }
 
 export interface ListExecutionsResponse {
   executions: ExecutionSummary[];
-  /** Empty on the last page. */
+  /** The cursor of the next page; empty on the last page. */
   nextCursor: string;
 }
 
 export interface RespondRequest {
   executionId: string;
-  /** When given, the answer is refused unless this is the open question. */
+  /**
+   * The llm request that the response is for. When it is not the open one, the response is refused. Absent:
+   * the open one.
+   */
   llmRequestId?: string | undefined;
   response: string;
-  /** In bytes: an execution that stores more is left out of the response. Absent or 0: it comes whatever its size. */
+  /**
+   * Bytes of the largest execution that the response may contain; a larger one is left out. Absent or 0: any
+   * size.
+   */
   maxBytes?: number | undefined;
 }
 
 export interface RespondResponse {
-  /** Unset when it stores more than max_bytes: ReadExecution has it. */
+  /** Absent when the execution is larger than max_bytes; ReadExecution sends it. */
   execution: Execution | undefined;
 }
 
 export interface CancelRequest {
   executionId: string;
-  /** In bytes: an execution that stores more is left out of the response. Absent or 0: it comes whatever its size. */
+  /**
+   * Bytes of the largest execution that the response may contain; a larger one is left out. Absent or 0: any
+   * size.
+   */
   maxBytes?: number | undefined;
 }
 
 export interface CancelResponse {
-  /** Unset when it stores more than max_bytes: ReadExecution has it. */
+  /** Absent when the execution is larger than max_bytes; ReadExecution sends it. */
   execution: Execution | undefined;
 }
 
@@ -183,30 +206,36 @@ export interface GetRedactionsRequest {
 
 export interface Redactions {
   /**
-   * The secret's name in the project file; of a credential that is none of its secrets, "unknown:" and the rule that
-   * knows its form.
+   * The secret's name in the project file. For an unknown credential, "unknown:" and the rule that detected
+   * it.
    */
   secret: string;
-  /** Where it stood: "stdout", "stderr", "error", "llm_prompt", "llm_model", "result" or "memory_updates". */
+  /**
+   * The part of the execution: "stdout", "stderr", "error", "llm_prompt", "llm_model", "result" or
+   * "memory_updates".
+   */
   field: string;
   count: number;
 }
 
 export interface GetRedactionsResponse {
-  /** By secret, then by field. */
+  /** Ordered by secret, then by field. */
   redactions: Redactions[];
 }
 
 export interface ListDeadLettersRequest {
-  /** Empty: every project. */
+  /** Only executions of this project; empty: of every project. */
   project: string;
-  /** 1 to 200; 0 means 50. Anything else is refused. */
+  /** The size of a page, 1 to 200; 0 means 50. Other values are refused. */
   limit: number;
-  /** next_cursor of the page before; empty for the first. */
+  /** The next_cursor of the previous page; empty for the first page. */
   cursor: string;
 }
 
-/** An execution that ended as OUTPUT_WITHHELD, WORKER_LOST or START_FAILED. Forgotten when the execution is. */
+/**
+ * An execution that ended as OUTPUT_WITHHELD, WORKER_LOST or START_FAILED. The router deletes it together
+ * with the execution.
+ */
 export interface DeadLetter {
   executionId: string;
   project: string;
@@ -214,21 +243,24 @@ export interface DeadLetter {
   error: string;
   createdAtMs: number;
   endedAtMs: number;
-  /** The newest 20 executions that repeat it, oldest first; ListExecutions with retry_of has all. */
+  /**
+   * The ids of the newest 20 executions that retry this dead letter, oldest first. ListExecutions with
+   * retry_of has all.
+   */
   retriedAs: string[];
-  /** How often it was repeated. */
+  /** The number of retries of this dead letter. */
   retries: number;
 }
 
 export interface ListDeadLettersResponse {
   deadLetters: DeadLetter[];
-  /** Empty on the last page. */
+  /** The cursor of the next page; empty on the last page. */
   nextCursor: string;
 }
 
 export interface RetryDeadLetterRequest {
   executionId: string;
-  /** Also when it was retried before. */
+  /** Whether to retry a dead letter that was retried before. When false, such a retry is refused. */
   again: boolean;
 }
 
@@ -249,7 +281,7 @@ export interface ReleaseProjectRequest {
 }
 
 export interface ReleaseProjectResponse {
-  /** The project had been held. */
+  /** Whether the project was held before the call. */
   wasHeld: boolean;
 }
 
@@ -257,7 +289,7 @@ export interface ListHeldProjectsRequest {
 }
 
 export interface ListHeldProjectsResponse {
-  /** Names, sorted. */
+  /** The names of the held projects, sorted. */
   projects: string[];
 }
 
@@ -2429,12 +2461,12 @@ export const GetRouterReadinessResponse: MessageFns<GetRouterReadinessResponse> 
   },
 };
 
-/** RouterService owns an execution from accepted to ended. */
+/** RouterService owns each execution from its acceptance to its end. */
 export type RouterServiceService = typeof RouterServiceService;
 export const RouterServiceService = {
   /**
-   * Accepts an execution: once this has answered, the execution ends exactly once. With an idempotency key it may be sent
-   * again when the answer was lost.
+   * Accepts an execution. After a successful response the execution ends exactly once. With an idempotency
+   * key the request may be repeated when the response was lost.
    */
   submit: {
     path: "/airlock.v1.RouterService/Submit" as const,
@@ -2445,7 +2477,7 @@ export const RouterServiceService = {
     responseSerialize: (value: SubmitResponse): Buffer => Buffer.from(SubmitResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): SubmitResponse => SubmitResponse.decode(value),
   },
-  /** Reads one execution, optionally holding the call until it needs attention. */
+  /** Reads one execution. With wait_ms the response is held until the execution needs the caller or has ended. */
   getExecution: {
     path: "/airlock.v1.RouterService/GetExecution" as const,
     requestStream: false as const,
@@ -2457,8 +2489,8 @@ export const RouterServiceService = {
     responseDeserialize: (value: Buffer): GetExecutionResponse => GetExecutionResponse.decode(value),
   },
   /**
-   * Reads one execution in pieces, so that a long one holds neither side up. NOT_FOUND after some of the pieces: it was
-   * forgotten meanwhile.
+   * Reads one execution in pieces, so that a long one delays neither the router nor the caller. NOT_FOUND
+   * after some pieces means that the router has deleted the execution meanwhile.
    */
   readExecution: {
     path: "/airlock.v1.RouterService/ReadExecution" as const,
@@ -2482,7 +2514,10 @@ export const RouterServiceService = {
       Buffer.from(ListExecutionsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListExecutionsResponse => ListExecutionsResponse.decode(value),
   },
-  /** Answers the open question of a paused execution. One of several racing answers wins. */
+  /**
+   * Sends the agent's response to the open llm request of a paused execution. Of several concurrent responses
+   * one is accepted.
+   */
   respond: {
     path: "/airlock.v1.RouterService/Respond" as const,
     requestStream: false as const,
@@ -2502,7 +2537,10 @@ export const RouterServiceService = {
     responseSerialize: (value: CancelResponse): Buffer => Buffer.from(CancelResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CancelResponse => CancelResponse.decode(value),
   },
-  /** For operators: how often which secret was redacted from the output of an execution, so far as it has been stored. */
+  /**
+   * For operators: says how often each secret was redacted from an execution's output, as far as the output
+   * is stored.
+   */
   getRedactions: {
     path: "/airlock.v1.RouterService/GetRedactions" as const,
     requestStream: false as const,
@@ -2513,7 +2551,10 @@ export const RouterServiceService = {
       Buffer.from(GetRedactionsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetRedactionsResponse => GetRedactionsResponse.decode(value),
   },
-  /** For operators: lists the executions that could not be finished for Airlock's own fault, newest first. */
+  /**
+   * For operators: lists the dead letters, which are executions that ended through Airlock's or the
+   * operator's fault, newest first.
+   */
   listDeadLetters: {
     path: "/airlock.v1.RouterService/ListDeadLetters" as const,
     requestStream: false as const,
@@ -2525,7 +2566,10 @@ export const RouterServiceService = {
       Buffer.from(ListDeadLettersResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListDeadLettersResponse => ListDeadLettersResponse.decode(value),
   },
-  /** For operators: submits such an execution's script once more, as it was. Part of it may have run before. */
+  /**
+   * For operators: submits the script of a dead letter again, unchanged, as a new execution. Parts of the
+   * script may have run before.
+   */
   retryDeadLetter: {
     path: "/airlock.v1.RouterService/RetryDeadLetter" as const,
     requestStream: false as const,
@@ -2538,8 +2582,8 @@ export const RouterServiceService = {
     responseDeserialize: (value: Buffer): RetryDeadLetterResponse => RetryDeadLetterResponse.decode(value),
   },
   /**
-   * For operators: refuses new executions of a project until ReleaseProject; what was accepted before runs to its end.
-   * Does not stop workers: DownProject does.
+   * For operators: refuses new executions of a project until ReleaseProject. Accepted executions run to their
+   * end. The workers go on; DownProject stops them.
    */
   holdProject: {
     path: "/airlock.v1.RouterService/HoldProject" as const,
@@ -2550,7 +2594,10 @@ export const RouterServiceService = {
     responseSerialize: (value: HoldProjectResponse): Buffer => Buffer.from(HoldProjectResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): HoldProjectResponse => HoldProjectResponse.decode(value),
   },
-  /** For operators: accepts executions of the project again. Does not start workers: the next execution or UpProject does. */
+  /**
+   * For operators: accepts executions of the project again. Starts no worker; the next execution or UpProject
+   * does.
+   */
   releaseProject: {
     path: "/airlock.v1.RouterService/ReleaseProject" as const,
     requestStream: false as const,
@@ -2562,7 +2609,7 @@ export const RouterServiceService = {
       Buffer.from(ReleaseProjectResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ReleaseProjectResponse => ReleaseProjectResponse.decode(value),
   },
-  /** For operators: the projects that are held. */
+  /** For operators: lists the held projects. */
   listHeldProjects: {
     path: "/airlock.v1.RouterService/ListHeldProjects" as const,
     requestStream: false as const,
@@ -2575,7 +2622,7 @@ export const RouterServiceService = {
     responseDeserialize: (value: Buffer): ListHeldProjectsResponse => ListHeldProjectsResponse.decode(value),
   },
   /**
-   * As ReadinessService.GetReadiness, which every service answers.
+   * Deprecated: call ReadinessService.GetReadiness, which every service answers.
    *
    * @deprecated
    */
@@ -2594,40 +2641,55 @@ export const RouterServiceService = {
 
 export interface RouterServiceServer extends UntypedServiceImplementation {
   /**
-   * Accepts an execution: once this has answered, the execution ends exactly once. With an idempotency key it may be sent
-   * again when the answer was lost.
+   * Accepts an execution. After a successful response the execution ends exactly once. With an idempotency
+   * key the request may be repeated when the response was lost.
    */
   submit: handleUnaryCall<SubmitRequest, SubmitResponse>;
-  /** Reads one execution, optionally holding the call until it needs attention. */
+  /** Reads one execution. With wait_ms the response is held until the execution needs the caller or has ended. */
   getExecution: handleUnaryCall<GetExecutionRequest, GetExecutionResponse>;
   /**
-   * Reads one execution in pieces, so that a long one holds neither side up. NOT_FOUND after some of the pieces: it was
-   * forgotten meanwhile.
+   * Reads one execution in pieces, so that a long one delays neither the router nor the caller. NOT_FOUND
+   * after some pieces means that the router has deleted the execution meanwhile.
    */
   readExecution: handleServerStreamingCall<ReadExecutionRequest, ReadExecutionResponse>;
   /** Lists executions, newest first. */
   listExecutions: handleUnaryCall<ListExecutionsRequest, ListExecutionsResponse>;
-  /** Answers the open question of a paused execution. One of several racing answers wins. */
+  /**
+   * Sends the agent's response to the open llm request of a paused execution. Of several concurrent responses
+   * one is accepted.
+   */
   respond: handleUnaryCall<RespondRequest, RespondResponse>;
   /** Ends an execution that has not ended yet. */
   cancel: handleUnaryCall<CancelRequest, CancelResponse>;
-  /** For operators: how often which secret was redacted from the output of an execution, so far as it has been stored. */
+  /**
+   * For operators: says how often each secret was redacted from an execution's output, as far as the output
+   * is stored.
+   */
   getRedactions: handleUnaryCall<GetRedactionsRequest, GetRedactionsResponse>;
-  /** For operators: lists the executions that could not be finished for Airlock's own fault, newest first. */
+  /**
+   * For operators: lists the dead letters, which are executions that ended through Airlock's or the
+   * operator's fault, newest first.
+   */
   listDeadLetters: handleUnaryCall<ListDeadLettersRequest, ListDeadLettersResponse>;
-  /** For operators: submits such an execution's script once more, as it was. Part of it may have run before. */
+  /**
+   * For operators: submits the script of a dead letter again, unchanged, as a new execution. Parts of the
+   * script may have run before.
+   */
   retryDeadLetter: handleUnaryCall<RetryDeadLetterRequest, RetryDeadLetterResponse>;
   /**
-   * For operators: refuses new executions of a project until ReleaseProject; what was accepted before runs to its end.
-   * Does not stop workers: DownProject does.
+   * For operators: refuses new executions of a project until ReleaseProject. Accepted executions run to their
+   * end. The workers go on; DownProject stops them.
    */
   holdProject: handleUnaryCall<HoldProjectRequest, HoldProjectResponse>;
-  /** For operators: accepts executions of the project again. Does not start workers: the next execution or UpProject does. */
+  /**
+   * For operators: accepts executions of the project again. Starts no worker; the next execution or UpProject
+   * does.
+   */
   releaseProject: handleUnaryCall<ReleaseProjectRequest, ReleaseProjectResponse>;
-  /** For operators: the projects that are held. */
+  /** For operators: lists the held projects. */
   listHeldProjects: handleUnaryCall<ListHeldProjectsRequest, ListHeldProjectsResponse>;
   /**
-   * As ReadinessService.GetReadiness, which every service answers.
+   * Deprecated: call ReadinessService.GetReadiness, which every service answers.
    *
    * @deprecated
    */
@@ -2636,8 +2698,8 @@ export interface RouterServiceServer extends UntypedServiceImplementation {
 
 export interface RouterServiceClient extends Client {
   /**
-   * Accepts an execution: once this has answered, the execution ends exactly once. With an idempotency key it may be sent
-   * again when the answer was lost.
+   * Accepts an execution. After a successful response the execution ends exactly once. With an idempotency
+   * key the request may be repeated when the response was lost.
    */
   submit(
     request: SubmitRequest,
@@ -2654,7 +2716,7 @@ export interface RouterServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: SubmitResponse) => void,
   ): ClientUnaryCall;
-  /** Reads one execution, optionally holding the call until it needs attention. */
+  /** Reads one execution. With wait_ms the response is held until the execution needs the caller or has ended. */
   getExecution(
     request: GetExecutionRequest,
     callback: (error: ServiceError | null, response: GetExecutionResponse) => void,
@@ -2671,8 +2733,8 @@ export interface RouterServiceClient extends Client {
     callback: (error: ServiceError | null, response: GetExecutionResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Reads one execution in pieces, so that a long one holds neither side up. NOT_FOUND after some of the pieces: it was
-   * forgotten meanwhile.
+   * Reads one execution in pieces, so that a long one delays neither the router nor the caller. NOT_FOUND
+   * after some pieces means that the router has deleted the execution meanwhile.
    */
   readExecution(
     request: ReadExecutionRequest,
@@ -2699,7 +2761,10 @@ export interface RouterServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListExecutionsResponse) => void,
   ): ClientUnaryCall;
-  /** Answers the open question of a paused execution. One of several racing answers wins. */
+  /**
+   * Sends the agent's response to the open llm request of a paused execution. Of several concurrent responses
+   * one is accepted.
+   */
   respond(
     request: RespondRequest,
     callback: (error: ServiceError | null, response: RespondResponse) => void,
@@ -2731,7 +2796,10 @@ export interface RouterServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CancelResponse) => void,
   ): ClientUnaryCall;
-  /** For operators: how often which secret was redacted from the output of an execution, so far as it has been stored. */
+  /**
+   * For operators: says how often each secret was redacted from an execution's output, as far as the output
+   * is stored.
+   */
   getRedactions(
     request: GetRedactionsRequest,
     callback: (error: ServiceError | null, response: GetRedactionsResponse) => void,
@@ -2747,7 +2815,10 @@ export interface RouterServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetRedactionsResponse) => void,
   ): ClientUnaryCall;
-  /** For operators: lists the executions that could not be finished for Airlock's own fault, newest first. */
+  /**
+   * For operators: lists the dead letters, which are executions that ended through Airlock's or the
+   * operator's fault, newest first.
+   */
   listDeadLetters(
     request: ListDeadLettersRequest,
     callback: (error: ServiceError | null, response: ListDeadLettersResponse) => void,
@@ -2763,7 +2834,10 @@ export interface RouterServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListDeadLettersResponse) => void,
   ): ClientUnaryCall;
-  /** For operators: submits such an execution's script once more, as it was. Part of it may have run before. */
+  /**
+   * For operators: submits the script of a dead letter again, unchanged, as a new execution. Parts of the
+   * script may have run before.
+   */
   retryDeadLetter(
     request: RetryDeadLetterRequest,
     callback: (error: ServiceError | null, response: RetryDeadLetterResponse) => void,
@@ -2780,8 +2854,8 @@ export interface RouterServiceClient extends Client {
     callback: (error: ServiceError | null, response: RetryDeadLetterResponse) => void,
   ): ClientUnaryCall;
   /**
-   * For operators: refuses new executions of a project until ReleaseProject; what was accepted before runs to its end.
-   * Does not stop workers: DownProject does.
+   * For operators: refuses new executions of a project until ReleaseProject. Accepted executions run to their
+   * end. The workers go on; DownProject stops them.
    */
   holdProject(
     request: HoldProjectRequest,
@@ -2798,7 +2872,10 @@ export interface RouterServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: HoldProjectResponse) => void,
   ): ClientUnaryCall;
-  /** For operators: accepts executions of the project again. Does not start workers: the next execution or UpProject does. */
+  /**
+   * For operators: accepts executions of the project again. Starts no worker; the next execution or UpProject
+   * does.
+   */
   releaseProject(
     request: ReleaseProjectRequest,
     callback: (error: ServiceError | null, response: ReleaseProjectResponse) => void,
@@ -2814,7 +2891,7 @@ export interface RouterServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ReleaseProjectResponse) => void,
   ): ClientUnaryCall;
-  /** For operators: the projects that are held. */
+  /** For operators: lists the held projects. */
   listHeldProjects(
     request: ListHeldProjectsRequest,
     callback: (error: ServiceError | null, response: ListHeldProjectsResponse) => void,
@@ -2831,7 +2908,7 @@ export interface RouterServiceClient extends Client {
     callback: (error: ServiceError | null, response: ListHeldProjectsResponse) => void,
   ): ClientUnaryCall;
   /**
-   * As ReadinessService.GetReadiness, which every service answers.
+   * Deprecated: call ReadinessService.GetReadiness, which every service answers.
    *
    * @deprecated
    */

@@ -24,14 +24,14 @@ export const protobufFileName = "airlock/v1/sanitizer.proto";
 
 export const SanitizeChannel = {
   UNSPECIFIED: 0,
-  /** STDOUT - Byte streams: cleaned text comes back as it is certain. */
+  /** STDOUT - Byte streams: redacted text is returned as soon as it cannot be a part of a secret. */
   STDOUT: 1,
   STDERR: 2,
   /** ERROR - Text documents. */
   ERROR: 3,
   LLM_PROMPT: 4,
   LLM_MODEL: 5,
-  /** RESULT - JSON documents: keys and values are redacted, all other text stays as it is. */
+  /** RESULT - JSON documents: keys and values are redacted, all other text is unchanged. */
   RESULT: 6,
   MEMORY_UPDATES: 7,
   UNRECOGNIZED: -1,
@@ -63,34 +63,46 @@ export interface SanitizeRequest {
 export interface SanitizeOpen {
   project: string;
   executionId: string;
-  /** The values that the run was given. If they cannot be had, the stream fails: nothing leaves. */
+  /**
+   * The version of the secret values that the run was given. If the sanitizer cannot get these values, the
+   * stream fails, and no output leaves.
+   */
   secretsVersion: string;
 }
 
 export interface SanitizeChunk {
   channel: SanitizeChannel;
   data: Buffer;
-  /** The document is complete. */
+  /** Whether the document is complete. */
   end: boolean;
-  /** With `end`: the document was cut off here, so a held-back beginning of a secret must not leave. */
+  /**
+   * With `end`: whether the document was cut off here. The sanitizer then drops the text that may be the
+   * beginning of a secret.
+   */
   cut: boolean;
 }
 
-/** One without data and without an end says that the work goes on; it comes about once a second. */
+/**
+ * A part of a redacted document. About once a second a response without data and without `end` says that the
+ * work goes on.
+ */
 export interface SanitizeResponse {
   channel: SanitizeChannel;
   data: Buffer;
   end: boolean;
-  /** With `end`: bytes that were dropped because `cut` was set. */
+  /** With `end`: the number of bytes that were dropped because `cut` was set. */
   droppedBytes: number;
-  /** With `end`: how often each secret was replaced in this document; those that were not are left out. */
+  /**
+   * With `end`: how often each secret was replaced in this document. Secrets that were not replaced are left
+   * out.
+   */
   redactions: SecretRedactions[];
 }
 
 export interface SecretRedactions {
   /**
-   * The secret's name in the project file; of a credential that is none of its secrets, "unknown:" and the rule that
-   * knows its form.
+   * The secret's name in the project file. For an unknown credential, "unknown:" and the rule that detected
+   * it.
    */
   secret: string;
   count: number;
@@ -517,12 +529,13 @@ export const SecretRedactions: MessageFns<SecretRedactions> = {
   },
 };
 
-/** SanitizerService is the only way out: every byte that leaves a run passes through it. */
+/** SanitizerService redacts all output of runs. Every byte that leaves a run passes through it. */
 export type SanitizerServiceService = typeof SanitizerServiceService;
 export const SanitizerServiceService = {
   /**
-   * One stream per execution. Each channel carries documents one after another; a document ends with
-   * a chunk whose `end` is set, and its last response carries `end` too. Channels are independent.
+   * One stream serves one execution. On each channel documents are sent one after another; a document ends
+   * with a chunk whose `end` is set, and the last response for it has `end` set, too. Channels are
+   * independent of each other.
    */
   sanitize: {
     path: "/airlock.v1.SanitizerService/Sanitize" as const,
@@ -537,16 +550,18 @@ export const SanitizerServiceService = {
 
 export interface SanitizerServiceServer extends UntypedServiceImplementation {
   /**
-   * One stream per execution. Each channel carries documents one after another; a document ends with
-   * a chunk whose `end` is set, and its last response carries `end` too. Channels are independent.
+   * One stream serves one execution. On each channel documents are sent one after another; a document ends
+   * with a chunk whose `end` is set, and the last response for it has `end` set, too. Channels are
+   * independent of each other.
    */
   sanitize: handleBidiStreamingCall<SanitizeRequest, SanitizeResponse>;
 }
 
 export interface SanitizerServiceClient extends Client {
   /**
-   * One stream per execution. Each channel carries documents one after another; a document ends with
-   * a chunk whose `end` is set, and its last response carries `end` too. Channels are independent.
+   * One stream serves one execution. On each channel documents are sent one after another; a document ends
+   * with a chunk whose `end` is set, and the last response for it has `end` set, too. Channels are
+   * independent of each other.
    */
   sanitize(): ClientDuplexStream<SanitizeRequest, SanitizeResponse>;
   sanitize(options: Partial<CallOptions>): ClientDuplexStream<SanitizeRequest, SanitizeResponse>;

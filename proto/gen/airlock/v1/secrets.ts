@@ -27,28 +27,31 @@ export interface ResolveSecretsRequest {
   project: string;
 }
 
-/** One secret in the clear. Never log a message that contains it. */
+/** One secret value as plain text. Never log a message that contains it. */
 export interface SecretValue {
   name: string;
   value: string;
 }
 
 export interface ResolveSecretsResponse {
-  /** Changes whenever a name or a value changes; says nothing about the values. */
+  /** The version changes whenever a name or a value changes, and reveals nothing about the values. */
   version: string;
   secrets: SecretValue[];
 }
 
 export interface ResolveNeedlesRequest {
   project: string;
-  /** The version that ResolveSecrets gave with the values. Empty: the current one. */
+  /** The version that ResolveSecrets returned with the values. Empty: the current one. */
   version: string;
 }
 
 export interface ResolveNeedlesResponse {
-  /** The version that was asked for. One that the service does not know any more is Airlock's code "output_withheld". */
+  /**
+   * The version of the request. A version that the service no longer knows is refused with Airlock's code
+   * "output_withheld".
+   */
   version: string;
-  /** What ResolveSecrets gave under that version. */
+  /** The values that ResolveSecrets returned with this version. */
   secrets: SecretValue[];
 }
 
@@ -60,15 +63,15 @@ export interface ResolveBrokeredResponse {
   secrets: BrokeredSecret[];
 }
 
-/** One brokered secret in the clear. Never log a message that contains it. */
+/** One brokered secret value as plain text. Never log a message that contains it. */
 export interface BrokeredSecret {
   name: string;
   value: string;
-  /** The only host and port it is sent to, and the only header it is sent in. */
+  /** The only host to which the value is sent, at this port and in this header only. */
   host: string;
   port: number;
   header: string;
-  /** What the header holds, with {} in place of the value. */
+  /** The content of the header, with {} in place of the value. */
   format: string;
 }
 
@@ -76,14 +79,14 @@ export interface CheckSecretsRequest {
 }
 
 export interface CheckSecretsResponse {
-  /** Projects whose secrets are in order, and projects whose file cannot be read, are not among them. */
+  /** Only projects with a problem are listed. Projects whose file cannot be read are left out, too. */
   problems: SecretsProblem[];
 }
 
-/** Why a project cannot be given its secrets. */
+/** The reason why the secrets of a project cannot be resolved. */
 export interface SecretsProblem {
   project: string;
-  /** Sentences that name secrets and the kinds of their references; no value and no path is in them. */
+  /** Sentences that name secrets and the kinds of their references. They contain no values and no paths. */
   problem: string;
 }
 
@@ -800,10 +803,13 @@ export const SecretsProblem: MessageFns<SecretsProblem> = {
   },
 };
 
-/** SecretsService is the only holder of secret values: it resolves the references of project files. */
+/** SecretsService is the only service that resolves the secret references of project files to values. */
 export type SecretsServiceService = typeof SecretsServiceService;
 export const SecretsServiceService = {
-  /** The values that scripts of one project may hold, for the pool-manager, which provisions workers with them. */
+  /**
+   * For the pool-manager: returns the secret values that scripts of a project may hold. The pool-manager
+   * sends them to workers.
+   */
   resolveSecrets: {
     path: "/airlock.v1.SecretsService/ResolveSecrets" as const,
     requestStream: false as const,
@@ -816,8 +822,9 @@ export const SecretsServiceService = {
     responseDeserialize: (value: Buffer): ResolveSecretsResponse => ResolveSecretsResponse.decode(value),
   },
   /**
-   * The values that one set of runs was given, for the sanitizer, which looks for them in the output of these runs. Values
-   * that no script may hold are never among them: what the sanitizer holds back would tell a script about a guess.
+   * For the sanitizer: returns the secret values that runs of one version were given. The sanitizer redacts
+   * them in the output of these runs. Brokered values, which no script holds, are never included, because a
+   * script could test a guess by watching which output the sanitizer holds back.
    */
   resolveNeedles: {
     path: "/airlock.v1.SecretsService/ResolveNeedles" as const,
@@ -830,7 +837,10 @@ export const SecretsServiceService = {
       Buffer.from(ResolveNeedlesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ResolveNeedlesResponse => ResolveNeedlesResponse.decode(value),
   },
-  /** The values that no script may hold, for the egress service, which puts them into requests. */
+  /**
+   * For the egress service: returns the brokered secret values, which no script may hold. The egress service
+   * inserts them into requests.
+   */
   resolveBrokered: {
     path: "/airlock.v1.SecretsService/ResolveBrokered" as const,
     requestStream: false as const,
@@ -843,8 +853,8 @@ export const SecretsServiceService = {
     responseDeserialize: (value: Buffer): ResolveBrokeredResponse => ResolveBrokeredResponse.decode(value),
   },
   /**
-   * What is wrong with the secrets that project files name, for the pool-manager, which shows it to operators. No vault is
-   * asked.
+   * For the pool-manager: returns the problems of the secrets that project files name, to show them to
+   * operators. Vaults are not contacted.
    */
   checkSecrets: {
     path: "/airlock.v1.SecretsService/CheckSecrets" as const,
@@ -859,24 +869,34 @@ export const SecretsServiceService = {
 } as const;
 
 export interface SecretsServiceServer extends UntypedServiceImplementation {
-  /** The values that scripts of one project may hold, for the pool-manager, which provisions workers with them. */
+  /**
+   * For the pool-manager: returns the secret values that scripts of a project may hold. The pool-manager
+   * sends them to workers.
+   */
   resolveSecrets: handleUnaryCall<ResolveSecretsRequest, ResolveSecretsResponse>;
   /**
-   * The values that one set of runs was given, for the sanitizer, which looks for them in the output of these runs. Values
-   * that no script may hold are never among them: what the sanitizer holds back would tell a script about a guess.
+   * For the sanitizer: returns the secret values that runs of one version were given. The sanitizer redacts
+   * them in the output of these runs. Brokered values, which no script holds, are never included, because a
+   * script could test a guess by watching which output the sanitizer holds back.
    */
   resolveNeedles: handleUnaryCall<ResolveNeedlesRequest, ResolveNeedlesResponse>;
-  /** The values that no script may hold, for the egress service, which puts them into requests. */
+  /**
+   * For the egress service: returns the brokered secret values, which no script may hold. The egress service
+   * inserts them into requests.
+   */
   resolveBrokered: handleUnaryCall<ResolveBrokeredRequest, ResolveBrokeredResponse>;
   /**
-   * What is wrong with the secrets that project files name, for the pool-manager, which shows it to operators. No vault is
-   * asked.
+   * For the pool-manager: returns the problems of the secrets that project files name, to show them to
+   * operators. Vaults are not contacted.
    */
   checkSecrets: handleUnaryCall<CheckSecretsRequest, CheckSecretsResponse>;
 }
 
 export interface SecretsServiceClient extends Client {
-  /** The values that scripts of one project may hold, for the pool-manager, which provisions workers with them. */
+  /**
+   * For the pool-manager: returns the secret values that scripts of a project may hold. The pool-manager
+   * sends them to workers.
+   */
   resolveSecrets(
     request: ResolveSecretsRequest,
     callback: (error: ServiceError | null, response: ResolveSecretsResponse) => void,
@@ -893,8 +913,9 @@ export interface SecretsServiceClient extends Client {
     callback: (error: ServiceError | null, response: ResolveSecretsResponse) => void,
   ): ClientUnaryCall;
   /**
-   * The values that one set of runs was given, for the sanitizer, which looks for them in the output of these runs. Values
-   * that no script may hold are never among them: what the sanitizer holds back would tell a script about a guess.
+   * For the sanitizer: returns the secret values that runs of one version were given. The sanitizer redacts
+   * them in the output of these runs. Brokered values, which no script holds, are never included, because a
+   * script could test a guess by watching which output the sanitizer holds back.
    */
   resolveNeedles(
     request: ResolveNeedlesRequest,
@@ -911,7 +932,10 @@ export interface SecretsServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ResolveNeedlesResponse) => void,
   ): ClientUnaryCall;
-  /** The values that no script may hold, for the egress service, which puts them into requests. */
+  /**
+   * For the egress service: returns the brokered secret values, which no script may hold. The egress service
+   * inserts them into requests.
+   */
   resolveBrokered(
     request: ResolveBrokeredRequest,
     callback: (error: ServiceError | null, response: ResolveBrokeredResponse) => void,
@@ -928,8 +952,8 @@ export interface SecretsServiceClient extends Client {
     callback: (error: ServiceError | null, response: ResolveBrokeredResponse) => void,
   ): ClientUnaryCall;
   /**
-   * What is wrong with the secrets that project files name, for the pool-manager, which shows it to operators. No vault is
-   * asked.
+   * For the pool-manager: returns the problems of the secrets that project files name, to show them to
+   * operators. Vaults are not contacted.
    */
   checkSecrets(
     request: CheckSecretsRequest,

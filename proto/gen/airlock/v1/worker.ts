@@ -32,12 +32,15 @@ export const protobufFileName = "airlock/v1/worker.proto";
 
 export const WorkerState = {
   UNSPECIFIED: 0,
-  /** STARTING - The zygote is importing packages. */
+  /** STARTING - The worker's zygote is importing the project's packages. */
   STARTING: 1,
   READY: 2,
-  /** RETIRING - Finishes what it has and should be replaced; `detail` says why. */
+  /** RETIRING - The worker finishes its runs and should be replaced; `detail` says why. */
   RETIRING: 3,
-  /** FAILED - Cannot run anything; `detail` says why (an import that failed, with the package's own error). */
+  /**
+   * FAILED - The worker cannot run scripts; `detail` says why, for example a failed import with the package's own
+   * error.
+   */
   FAILED: 4,
   UNRECOGNIZED: -1,
 } as const;
@@ -57,12 +60,12 @@ export interface ProvisionRequest {
   project: string;
   secretsVersion: string;
   secrets: SecretValue[];
-  /** The project's defaults. */
+  /** The project's default settings. */
   settings: { [key: string]: string };
   limits:
     | RunLimits
     | undefined;
-  /** Runs of this project reach the network, each through the route that its start names; without it they have none. */
+  /** Whether runs of this project may have a network. Each run uses the network route in its RunStart. */
   network: boolean;
   workerId: string;
 }
@@ -72,16 +75,16 @@ export interface ProvisionRequest_SettingsEntry {
   value: string;
 }
 
-/** What one run may use: all of its processes together, where the worker may make cgroups. */
+/** The limits of one run. They apply to all its processes together where the worker can use cgroups. */
 export interface RunLimits {
   maxOutputBytes: number;
   maxResultBytes: number;
-  /** Besides what the project's packages take when they are imported. */
+  /** Bytes of memory, in addition to the memory of the project's imported packages. */
   memoryBytes: number;
-  /** Of files; they are in memory, and not counted with it. */
+  /** Bytes of files. Files are in memory, but do not count as memory_bytes. */
   diskBytes: number;
   pids: number;
-  /** CPUs' worth of time: 0.5 is half of one. */
+  /** CPU time, in CPUs: 0.5 is half of one. */
   cpus: number;
 }
 
@@ -95,45 +98,55 @@ export interface WatchStatusRequest {
 export interface WatchStatusResponse {
   state: WorkerState;
   detail: string;
-  /** Measured once by a probe run; empty before READY. */
+  /** The protections that a probe run measured once; empty before READY. */
   isolationLayers: IsolationLayer[];
-  /** The same run's measurements as they are. */
+  /** Further measurements of the probe run. */
   isolationFacts: IsolationFact[];
-  /** What the same run could import, by name. */
+  /** The packages that the probe run could import, ordered by name. */
   installedPackages: InstalledPackage[];
-  /** In the first response: the runs that are here, for a caller that takes the worker over. */
+  /** The runs on this worker, for a pool-manager that takes the worker over. Only in the first response. */
   heldRuns: HeldRun[];
 }
 
-/** A run that somebody follows, or may attach to. */
+/** A run on the worker, to which a router is or may be attached. */
 export interface HeldRun {
   executionId: string;
-  /** It has asked, and waits for the answer. */
+  /** Whether the run is paused, waiting for a response. */
   paused: boolean;
-  /** How long it waits for a caller when it has none. */
+  /** Milliseconds that the run waits for a router when none is attached. */
   graceMs: number;
 }
 
 export interface RunRequest {
   message:
     | //
-    /** First message, once. Refused with Airlock's code "run_exists" when the run is or was here. */
+    /**
+     * First message, once: starts the run. Refused with Airlock's code "run_exists" when the worker has or
+     * had this run.
+     */
     { $case: "start"; value: RunStart }
     | //
-    /** Answers the open question; the script goes on and its clock with it. One that it has already is passed over. */
+    /**
+     * The agent's response to the open llm request. The script and its timeout go on. A response that the
+     * script already has is ignored.
+     */
     { $case: "answer"; value: RunAnswer }
     | //
     /**
-     * First message, once, in place of start: the router that followed the run before no longer does, and its call ends with
-     * Airlock's code "run_superseded". The attach is refused as "run_unknown" when the run has never been here, as "run_over"
-     * when it was and has ended, and as "run_superseded" when a router with a later epoch follows it.
+     * First message, once, instead of start: attaches to the run in place of the router before, whose call
+     * ends with Airlock's code "run_superseded". Refused with "run_unknown" when the worker never had the
+     * run, with "run_over" when the run has ended, and with "run_superseded" when a router with a later epoch
+     * is attached.
      */
     { $case: "attach"; value: RunAttach }
     | //
-    /** The script and all it started are killed, and the run is over whether or not the caller waits for its end. */
+    /**
+     * Stops the run: the script and all processes that it started are killed, even if the caller does not
+     * wait for the end.
+     */
     { $case: "stop"; value: RunStop }
     | //
-    /** After Finished: the outcome is recorded, and the worker may forget the run. */
+    /** Sent after RunFinished: the outcome is recorded, and the worker may forget the run. */
     { $case: "recorded"; value: RunRecorded }
     | undefined;
 }
@@ -142,25 +155,30 @@ export interface RunStart {
   executionId: string;
   code: string;
   timeoutMs: number;
-  /** The request's own settings: above the project's defaults, below its secrets. */
+  /** The settings of the request. They override the project's defaults, but not its secrets. */
   settings: { [key: string]: string };
   /** JSON text, {category: {key: value}}. */
   memoryJson: string;
-  /** Absent: the run has no network. */
+  /** The network settings; absent: the run has no network. */
   network:
     | RunNetwork
     | undefined;
-  /** How often the execution has changed hands; only a caller with the same or a later one may attach. */
+  /**
+   * The execution's epoch, which grows with each router that takes the execution over. Only a router with the
+   * same or a later epoch may attach.
+   */
   epoch: number;
   workerId: string;
   /**
-   * The values that the run is to be given, as its lease named them. Empty: whatever the worker has. Refused with Airlock's
-   * code "worker_lost" when the worker has others by now, which the run's sanitizer does not know.
+   * The version of the secret values from the lease. Empty: the values that the worker has. Refused with
+   * Airlock's code "worker_lost" when the worker has other values by now, because the run's sanitizer does
+   * not know them.
    */
   secretsVersion: string;
   /**
-   * How long its questions may be answered. A paused run that has lost its caller waits so long for another one, and others as
-   * long as the worker's own grace period. Absent: a paused one, too.
+   * Milliseconds that an llm request of the run may wait for a response. A paused run without a router waits
+   * so long for another one; a run that is not paused waits for the worker's grace period. Absent: both wait
+   * for the grace period.
    */
   llmTimeoutMs?: number | undefined;
 }
@@ -170,7 +188,10 @@ export interface RunStart_SettingsEntry {
   value: string;
 }
 
-/** Everything is said again from the beginning, but for questions that have been answered. */
+/**
+ * Attaches to a run. The worker repeats all responses from the beginning, except llm requests that have been
+ * answered.
+ */
 export interface RunAttach {
   executionId: string;
   epoch: number;
@@ -183,26 +204,27 @@ export interface RunStop {
 export interface RunRecorded {
 }
 
-/** The route of one run through the egress service. */
+/** The network route of one run through the egress service. */
 export interface RunNetwork {
-  /** What the script's proxy settings carry, so that every connection is known to be this run's. */
+  /** The credentials in the script's proxy settings. They prove that a connection belongs to this run. */
   username: string;
   password: string;
-  /** Stand in for the secrets that the script does not get. */
+  /** The placeholders that the script gets instead of brokered secrets. */
   placeholders: Placeholder[];
   /**
-   * PEM. What the script trusts besides the public authorities: the one behind the certificates that it meets where a
-   * placeholder is replaced, and those of AIRLOCK_EGRESS_EXTRA_CA. Empty when there are none.
+   * Certificates (PEM) of the authorities that the script trusts besides the public ones: the one that signs
+   * for hosts where a placeholder is replaced, and those of AIRLOCK_EGRESS_EXTRA_CA. Empty when there are
+   * none.
    */
   authorityPem: string;
 }
 
-/** A text, unique to the run, that the egress service replaces by a secret in one header toward one host. */
+/** A text, unique to the run, that the egress service replaces by a brokered secret in one header to one host. */
 export interface Placeholder {
-  /** The secret's name. */
+  /** The secret's name in the project file. */
   name: string;
   value: string;
-  /** "host" or "host:port". */
+  /** The host, "host" or "host:port". */
   host: string;
   header: string;
 }
@@ -216,26 +238,29 @@ export interface RunResponse {
   event:
     | { $case: "output"; value: RunOutput }
     | //
-    /** The script is paused, frozen, and its clock is stopped until the answer comes. */
+    /**
+     * The script called llm.complete. Its processes are frozen, and its timeout is stopped until the response
+     * arrives.
+     */
     { $case: "llmRequest"; value: LlmRequest }
     | //
-    /** Pieces of the documents of a run that is ending, each at most 1 MiB, in order. */
+    /** A piece, of at most 1 MiB, of a document of a run that is ending. Pieces are in order. */
     { $case: "document"; value: RunDocument }
     | //
-    /** Last message, once: nothing of the run is left. */
+    /** Last message, once: the run has ended, and none of its processes and files are left. */
     { $case: "finished"; value: RunFinished }
     | undefined;
-  /** With a question: milliseconds of running until then, pauses excluded. */
+  /** With llm_request: milliseconds of running until then, pauses excluded; otherwise 0. */
   executionTimeMs: number;
 }
 
-/** Data, or news of what is cut. */
+/** A piece of output, or the number of bytes that were cut. */
 export interface RunOutput {
   isStderr: boolean;
   data: Buffer;
   /**
-   * How many bytes of this output were cut until now; 0: nothing new of that. It is said when the limit is reached, from time to
-   * time after that, and before a question.
+   * The number of bytes of this output that were cut so far; 0 when this message does not report it. The
+   * worker reports it when the limit is reached, from time to time after that, and before an llm request.
    */
   cutBytes: number;
 }
@@ -270,16 +295,16 @@ export interface TunnelRequest {
     /** First message, once. */
     { $case: "open"; value: TunnelOpen }
     | //
-    /** At most 64 KiB. */
+    /** At most 64 KiB of the connection's bytes. */
     { $case: "data"; value: Buffer }
     | //
-    /** Nothing more goes this way; the other way stays open. */
+    /** The sender sends no more data; the opposite direction stays open. */
     { $case: "end"; value: TunnelEnd }
     | undefined;
 }
 
 export interface TunnelOpen {
-  /** A run that the worker has, or will have within seconds. */
+  /** The id of a run that is on the worker or will start there within seconds. */
   executionId: string;
   workerId: string;
 }
@@ -287,19 +312,19 @@ export interface TunnelOpen {
 export interface TunnelResponse {
   message:
     | //
-    /** First message, once: something in the run has connected. */
+    /** First message, once: a process of the run has connected. */
     { $case: "opened"; value: TunnelOpened }
     | //
-    /** At most 64 KiB. */
+    /** At most 64 KiB of the connection's bytes. */
     { $case: "data"; value: Buffer }
     | //
-    /** Nothing more goes this way; the other way stays open. */
+    /** The sender sends no more data; the opposite direction stays open. */
     { $case: "end"; value: TunnelEnd }
     | undefined;
 }
 
 export interface TunnelOpened {
-  /** Connections that still want a tunnel, each its own. */
+  /** Number of the run's connections that still wait for a tunnel of their own. */
   queued: number;
 }
 
@@ -2444,14 +2469,15 @@ export const TunnelEnd: MessageFns<TunnelEnd> = {
 };
 
 /**
- * WorkerService runs scripts. A worker calls nobody. An address may come to be another worker's when its own has gone, so
- * every call names the worker that it is for; every other refuses it with Airlock's code "worker_lost".
+ * WorkerService runs scripts. A worker calls no other service. A worker may get the address of an earlier
+ * worker that has ended, so every call names the worker that it is for. Any other worker refuses the call
+ * with Airlock's code "worker_lost".
  */
 export type WorkerServiceService = typeof WorkerServiceService;
 export const WorkerServiceService = {
   /**
-   * Gives the worker its project's values and limits; again whenever they change. Runs that are
-   * already under way keep what they started with.
+   * Gives the worker its project's values and limits. Called again whenever they change. Runs that have
+   * started keep the earlier values.
    */
   provision: {
     path: "/airlock.v1.WorkerService/Provision" as const,
@@ -2462,7 +2488,7 @@ export const WorkerServiceService = {
     responseSerialize: (value: ProvisionResponse): Buffer => Buffer.from(ProvisionResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ProvisionResponse => ProvisionResponse.decode(value),
   },
-  /** Tells how the worker is, at once and at every change, for as long as the caller listens. */
+  /** Reports the worker's status, at once and at every change, until the caller ends the call. */
   watchStatus: {
     path: "/airlock.v1.WorkerService/WatchStatus" as const,
     requestStream: false as const,
@@ -2473,9 +2499,9 @@ export const WorkerServiceService = {
     responseDeserialize: (value: Buffer): WatchStatusResponse => WatchStatusResponse.decode(value),
   },
   /**
-   * Runs one script in a fresh interpreter, or follows a run that has lost its caller. A call that breaks or ends before
-   * its caller has said that the outcome is recorded leaves the run to whoever attaches to it within a grace period; if
-   * nobody does, the script and all it started are killed.
+   * Runs one script in a fresh interpreter, or attaches to a run whose router is gone. When a call breaks or
+   * ends before RunRecorded, another router may attach to the run within a grace period. After that the
+   * script and all processes that it started are killed.
    */
   run: {
     path: "/airlock.v1.WorkerService/Run" as const,
@@ -2487,10 +2513,11 @@ export const WorkerServiceService = {
     responseDeserialize: (value: Buffer): RunResponse => RunResponse.decode(value),
   },
   /**
-   * Carries one connection of one run to the egress service. The egress service opens tunnels ahead, before the run or
-   * while it goes on; each waits here until something in the run connects to its proxy. The end of the requests says that
-   * the egress service is done with the connection: it is closed once it has taken what was sent. Cancelling the call
-   * breaks the connection. The worker ends the call when the connection is over or broken, and when the run is over.
+   * Transports the bytes of one connection of a run to the egress service. The egress service opens tunnels
+   * in advance, before the run or during it; each waits until a process of the run connects to its proxy.
+   * When the requests end, the worker closes the connection after it has taken the data sent so far. When the
+   * egress service cancels the call, the connection is broken. The worker ends the call when the connection
+   * is closed or broken, and when the run is over.
    */
   tunnel: {
     path: "/airlock.v1.WorkerService/Tunnel" as const,
@@ -2505,31 +2532,32 @@ export const WorkerServiceService = {
 
 export interface WorkerServiceServer extends UntypedServiceImplementation {
   /**
-   * Gives the worker its project's values and limits; again whenever they change. Runs that are
-   * already under way keep what they started with.
+   * Gives the worker its project's values and limits. Called again whenever they change. Runs that have
+   * started keep the earlier values.
    */
   provision: handleUnaryCall<ProvisionRequest, ProvisionResponse>;
-  /** Tells how the worker is, at once and at every change, for as long as the caller listens. */
+  /** Reports the worker's status, at once and at every change, until the caller ends the call. */
   watchStatus: handleServerStreamingCall<WatchStatusRequest, WatchStatusResponse>;
   /**
-   * Runs one script in a fresh interpreter, or follows a run that has lost its caller. A call that breaks or ends before
-   * its caller has said that the outcome is recorded leaves the run to whoever attaches to it within a grace period; if
-   * nobody does, the script and all it started are killed.
+   * Runs one script in a fresh interpreter, or attaches to a run whose router is gone. When a call breaks or
+   * ends before RunRecorded, another router may attach to the run within a grace period. After that the
+   * script and all processes that it started are killed.
    */
   run: handleBidiStreamingCall<RunRequest, RunResponse>;
   /**
-   * Carries one connection of one run to the egress service. The egress service opens tunnels ahead, before the run or
-   * while it goes on; each waits here until something in the run connects to its proxy. The end of the requests says that
-   * the egress service is done with the connection: it is closed once it has taken what was sent. Cancelling the call
-   * breaks the connection. The worker ends the call when the connection is over or broken, and when the run is over.
+   * Transports the bytes of one connection of a run to the egress service. The egress service opens tunnels
+   * in advance, before the run or during it; each waits until a process of the run connects to its proxy.
+   * When the requests end, the worker closes the connection after it has taken the data sent so far. When the
+   * egress service cancels the call, the connection is broken. The worker ends the call when the connection
+   * is closed or broken, and when the run is over.
    */
   tunnel: handleBidiStreamingCall<TunnelRequest, TunnelResponse>;
 }
 
 export interface WorkerServiceClient extends Client {
   /**
-   * Gives the worker its project's values and limits; again whenever they change. Runs that are
-   * already under way keep what they started with.
+   * Gives the worker its project's values and limits. Called again whenever they change. Runs that have
+   * started keep the earlier values.
    */
   provision(
     request: ProvisionRequest,
@@ -2546,7 +2574,7 @@ export interface WorkerServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ProvisionResponse) => void,
   ): ClientUnaryCall;
-  /** Tells how the worker is, at once and at every change, for as long as the caller listens. */
+  /** Reports the worker's status, at once and at every change, until the caller ends the call. */
   watchStatus(request: WatchStatusRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchStatusResponse>;
   watchStatus(
     request: WatchStatusRequest,
@@ -2554,18 +2582,19 @@ export interface WorkerServiceClient extends Client {
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchStatusResponse>;
   /**
-   * Runs one script in a fresh interpreter, or follows a run that has lost its caller. A call that breaks or ends before
-   * its caller has said that the outcome is recorded leaves the run to whoever attaches to it within a grace period; if
-   * nobody does, the script and all it started are killed.
+   * Runs one script in a fresh interpreter, or attaches to a run whose router is gone. When a call breaks or
+   * ends before RunRecorded, another router may attach to the run within a grace period. After that the
+   * script and all processes that it started are killed.
    */
   run(): ClientDuplexStream<RunRequest, RunResponse>;
   run(options: Partial<CallOptions>): ClientDuplexStream<RunRequest, RunResponse>;
   run(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<RunRequest, RunResponse>;
   /**
-   * Carries one connection of one run to the egress service. The egress service opens tunnels ahead, before the run or
-   * while it goes on; each waits here until something in the run connects to its proxy. The end of the requests says that
-   * the egress service is done with the connection: it is closed once it has taken what was sent. Cancelling the call
-   * breaks the connection. The worker ends the call when the connection is over or broken, and when the run is over.
+   * Transports the bytes of one connection of a run to the egress service. The egress service opens tunnels
+   * in advance, before the run or during it; each waits until a process of the run connects to its proxy.
+   * When the requests end, the worker closes the connection after it has taken the data sent so far. When the
+   * egress service cancels the call, the connection is broken. The worker ends the call when the connection
+   * is closed or broken, and when the run is over.
    */
   tunnel(): ClientDuplexStream<TunnelRequest, TunnelResponse>;
   tunnel(options: Partial<CallOptions>): ClientDuplexStream<TunnelRequest, TunnelResponse>;
