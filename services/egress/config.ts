@@ -5,17 +5,29 @@ export type EgressConfig = {
   readonly listen: string;
   readonly secretsAddress: string;
   readonly projectsDirectory: string;
-  /** The authority behind intercepted connections is kept here. */
+  /** The directory that keeps the authority for intercepted connections, and the key of run marks. */
   readonly dataDirectory: string;
-  /** PEM file of authorities that servers may be certified by, besides the public ones; scripts trust them, too. */
+  /**
+   * PEM file of further authorities that may certify servers, besides the public ones. Scripts trust them,
+   * too. Undefined: none.
+   */
   readonly extraCaPath: string | undefined;
-  /** `address` or `address:port` of the DNS servers for names that scripts ask for; empty: those of this machine. */
+  /**
+   * DNS servers for names that scripts ask for, each `address` or `address:port`. Empty: the servers of this
+   * machine.
+   */
   readonly dnsServers?: readonly string[];
-  /** This service's certificates; needed where it is on a network. */
+  /**
+   * The directory of this service's certificates. Undefined only where all services are on one machine and
+   * use Unix sockets.
+   */
   readonly tlsDirectory?: string | undefined;
 };
 
-/** Reads the egress service's environment; throws a ConfigError that names every problem. */
+/**
+ * Reads the egress service's configuration from the environment. Throws a ConfigError that names every
+ * problem.
+ */
 export function readEgressConfig(env: NodeJS.ProcessEnv): EgressConfig {
   const read = readEnvironment(env);
   const config = {

@@ -5,11 +5,11 @@ import { readDnsServers } from "./names/dns-servers.ts";
 import type { Resolve } from "./names/resolve.ts";
 
 export type EgressSettings = {
-  /** PEM file of authorities that servers may be certified by, besides the public ones. */
+  /** PEM file of further authorities that may certify servers, besides the public ones. Undefined: none. */
   readonly extraCaPath: string | undefined;
-  /** For names that scripts ask for; empty: the servers of this machine. */
+  /** DNS servers for names that scripts ask for. Empty: the servers of this machine. */
   readonly dnsServers: readonly string[];
-  /** Resolves names in place of DNS; undefined unless a test gives it. */
+  /** A replacement of DNS for tests; otherwise undefined. */
   readonly resolve?: Resolve | undefined;
 };
 

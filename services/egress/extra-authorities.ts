@@ -5,8 +5,8 @@ import { ConfigError } from "#common/service/environment.ts";
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 /**
- * The certificates in the file that AIRLOCK_EGRESS_EXTRA_CA names, as PEM and without what stands between them; empty
- * without a path. Rejects with a ConfigError.
+ * Reads the certificates in the file that AIRLOCK_EGRESS_EXTRA_CA names, as PEM and without other text
+ * between them. Empty when `path` is undefined. Rejects with a ConfigError when the file cannot be used.
  */
 export async function readExtraAuthorities(path: string | undefined): Promise<string> {
   if (path === undefined) return "";

@@ -4,7 +4,10 @@ import type { Log } from "#common/service/log.ts";
 import type { EgressServiceServer } from "#proto/egress.ts";
 import type { OpenRouteFor } from "./route-opener.ts";
 
-/** A route lives as long as the stream that asked for it. */
+/**
+ * The gRPC methods of the egress service. A network route is held as long as the stream of the router that
+ * asked for it.
+ */
 export function egressHandlers(openRoute: OpenRouteFor, log: Log): EgressServiceServer {
   const { serverStream } = handlersFor(log);
   return {

@@ -3,20 +3,21 @@ import type { Clock } from "#common/resilience/clock.ts";
 import { ATTACH_GRACE_MS } from "#common/service/grace-periods.ts";
 import type { OpenRoute, OpenRouteFor } from "./route-opener.ts";
 
-/** The routes of this service, each held by one caller at a time. */
+/** The open network routes of this service. Each is held by one caller at a time, a router. */
 export type HeldRoutes = {
   /**
-   * Opens a route, or takes over the one that the execution has on this worker: what its script was given is still good
-   * there. `close` lets go of it. It is closed when its run is over, or when nobody takes it over for a while.
+   * Opens the network route of a run, or takes over the route that the execution already has on this worker,
+   * so that the script's credentials stay valid. `close` ends the holding. The route itself is closed when
+   * its run is over, or when no router takes it over within the grace period.
    */
   readonly hold: OpenRouteFor;
-  /** Closes all. */
+  /** Closes all routes. */
   close(): void;
 };
 
 type Held = {
   readonly route: OpenRoute;
-  /** Counts who has held it: only the last one holds it now. */
+  /** The number of holders so far. Only the latest one holds the route. */
   holders: number;
   isOver: boolean;
   stopWaiting: () => void;
@@ -57,7 +58,8 @@ export function createHeldRoutes(open: OpenRouteFor, clock: Clock): HeldRoutes {
       const known = held.get(key);
       if (known) return heldBy(key, known);
       const route = await open(request, signal);
-      // Whoever asked may have given up and asked again meanwhile, and a run has one route.
+      // While the route was being opened, the router may have cancelled its request and repeated it. A run
+      // has only one route, so this one is dropped.
       const other = held.get(key);
       if (signal.aborted || other) route.close();
       if (signal.aborted) throw callCancelled();

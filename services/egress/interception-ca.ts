@@ -4,10 +4,13 @@ import { join } from "node:path";
 import { createSecureContext, type SecureContext } from "node:tls";
 import type { Clock } from "#common/resilience/clock.ts";
 
-/** Certifies, inside this deployment's sandboxes and nowhere else, that the proxy is a host with a brokered secret. */
+/**
+ * The certificate authority for intercepted connections. With it the proxy can act as a host that gets a
+ * brokered secret. Only the sandboxes of this deployment trust it.
+ */
 export type Authority = {
   readonly certificatePem: string;
-  /** What the proxy shows as `host`. */
+  /** The certificate and key with which the proxy acts as `host`. */
   contextFor(host: string): Promise<SecureContext>;
 };
 
@@ -19,10 +22,11 @@ const RENEW_BEFORE_MS = DAY_MS / 2;
 const CLOCK_SKEW_MS = 3_600_000;
 const MAX_LEAVES = 1_000;
 
-/** Opens the authority of this data directory; the first time it is made, readable by its owner only. */
+/** Opens the authority in this data directory. On first use it is made, and readable by its owner only. */
 export async function openAuthority(directory: string, clock: Clock): Promise<Authority> {
   const pem = (await read(directory)) ?? (await create(directory, clock));
-  // Loaded here: it takes a while, and few deployments have brokered secrets at their start.
+  // The import is late because the library loads slowly, and few deployments have brokered secrets when they
+  // start.
   const x509 = await import("./x509.ts");
   const certificate = new x509.X509Certificate(pem.certificate);
   const keyBytes = x509.PemConverter.decodeFirst(pem.key);
@@ -34,7 +38,8 @@ export async function openAuthority(directory: string, clock: Clock): Promise<Au
     const nowMs = clock.now();
     const leaf = await x509.X509CertificateGenerator.create({
       serialNumber: serialNumber(),
-      // At most 64 characters fit a common name; clients look at the alternative name.
+      // The host is not in the common name, which has at most 64 characters. Clients look at the alternative
+      // name.
       subject: "CN=Airlock egress",
       issuer: certificate.subject,
       notBefore: new Date(nowMs - CLOCK_SKEW_MS),
@@ -112,13 +117,13 @@ async function create(directory: string, clock: Clock): Promise<Pem> {
     "PRIVATE KEY",
   );
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  // Whole or not at all: another replica may look at the same moment.
+  // The file appears complete or not at all, because another replica may read it at this moment.
   const draft = `${fileIn(directory)}.${randomBytes(6).toString("hex")}`;
   await writeFile(draft, `${key}\n${certificate.toString("pem")}\n`, { mode: 0o600, flag: "wx" });
   try {
     await link(draft, fileIn(directory));
   } catch (error) {
-    // Another one was first: its authority is everybody's.
+    // Another replica has written the file first, so all replicas use that replica's authority.
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   } finally {
     await unlink(draft);
@@ -129,6 +134,6 @@ async function create(directory: string, clock: Clock): Promise<Pem> {
 }
 
 function serialNumber(): string {
-  // Positive and without a leading zero byte, as X.509 wants it.
+  // A serial number must be positive and have no leading zero byte (X.509).
   return `4${randomBytes(16).toString("hex").slice(1)}`;
 }

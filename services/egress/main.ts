@@ -26,7 +26,7 @@ import { openRouteKey } from "./routes/run-marks.ts";
 import { resolveBrokered } from "./secrets-client.ts";
 import { createTunnelOpener, TUNNEL_CHANNEL_OPTIONS } from "./tunnels/worker-tunnels.ts";
 
-/** The only way to the network. */
+/** Starts the egress service, through which alone scripts reach the network. */
 export async function startEgress(
   config: EgressConfig,
   log: Log,
@@ -71,7 +71,7 @@ export async function startEgress(
   };
 }
 
-/** Made at the first need; a failure is not remembered. */
+/** Calls `make` on first use and keeps its result. After a failure the next use tries again. */
 function once<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined;
   return () => {

@@ -12,22 +12,27 @@ import { marksOf } from "./routes/run-marks.ts";
 import type { Brokered } from "./secrets-client.ts";
 import type { OpenTunnels } from "./tunnels/worker-tunnels.ts";
 
-/** A route as its holder sees it. */
+/** An open network route, as its holder uses it. */
 export type OpenRoute = {
   readonly network: RunNetwork;
-  /** Resolves when the worker says that the run is over. */
+  /** Resolves when the worker has said that the run is over. */
   readonly over: Promise<void>;
   close(): void;
 };
 
-/** Opens the route of one run. Rejects with an AirlockError when a part of it cannot be had: then the run has none. */
+/**
+ * Opens the network route of one run. Rejects with an AirlockError when a part of it fails; the run then has
+ * no network.
+ */
 export type OpenRouteFor = (request: HoldRouteRequest, signal: AbortSignal) => Promise<OpenRoute>;
 
 export function createRouteOpener(parts: {
   readonly catalogue: ProjectCatalogue;
   readonly brokered: (project: string, signal: AbortSignal) => Promise<readonly Brokered[]>;
   readonly authority: () => Promise<Authority>;
-  /** PEM of those that servers may be certified by besides the public ones; empty when there are none. */
+  /**
+   * PEM of further authorities that may certify servers, besides the public ones; empty when there are none.
+   */
   readonly extraAuthorities: string;
   readonly key: () => Promise<Buffer>;
   readonly openTunnels: OpenTunnels;
@@ -43,7 +48,8 @@ export function createRouteOpener(parts: {
     const placeholders = values.map(({ secret, ...injection }) =>
       newPlaceholder(secret, injection, marks.ofSecret(secret.name)),
     );
-    // Of values that were rotated before, or will be, this run can send none.
+    // Only the current values are searched for in responses, because this run cannot send values from before
+    // or after a rotation.
     const filters = responseFilters(placeholders, compiled);
     const own = placeholders.length > 0 ? (await parts.authority()).certificatePem : "";
     const authorityPem = own + parts.extraAuthorities;

@@ -7,7 +7,7 @@ export type Brokered = Injection & { readonly secret: Secret };
 
 const TIMEOUT_MS = 5_000;
 
-/** Asks the secrets service for the values that no script may hold. */
+/** Fetches a project's brokered secret values, which no script may hold, from the secrets service. */
 export async function resolveBrokered(
   client: SecretsServiceClient,
   project: string,

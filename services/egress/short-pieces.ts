@@ -1,20 +1,25 @@
 import { Turn } from "#common/event-loop/turn.ts";
 
-/** A high-water mark: the stream keeps one piece. It counts bytes, and else a peer could make it keep 65,536 Buffers of one byte. */
+/**
+ * A high-water mark with which a stream keeps a single piece. Node's mark counts bytes, so a peer could
+ * otherwise make a stream keep 65,536 Buffers of one byte.
+ */
 export const ONE_PIECE = 1;
-/** A piece costs about as much as so many bytes, however short it is. */
+/** Bytes that a piece counts at least, because even a short piece costs about as much as so many bytes. */
 export const MIN_COUNTED_BYTES = 64;
 
 const SHORT_BYTES = 1_024;
-/** So many short pieces, of all connections together, take about two milliseconds. */
+/** The number of short pieces, of all connections together, that take about two milliseconds. */
 const MANY_PIECES = 64;
 
 let pieces = 0;
 let piecesInRound = 0;
 
 /**
- * What comes after `piece` on its connection has to wait for this. Undefined: for nothing. Peers that send each byte apart cost
- * this process no more than half of its time while others need it; meanwhile the system puts together what they send. `owner` takes turns for the connection.
+ * A promise that a connection must wait for before it reads on after `piece`; undefined when it need not
+ * wait. Peers that send single bytes then use at most half of this process's time while others need it.
+ * Meanwhile the kernel joins the bytes that they send. `owner` is the project that the work counts for when
+ * projects take turns.
  */
 export function restAfter(piece: Uint8Array, owner: string): Promise<void> | undefined {
   if (piece.length >= SHORT_BYTES) return undefined;

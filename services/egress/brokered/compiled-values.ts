@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { compileValues, type NeedleSet } from "#common/redaction/needles/needle-set.ts";
 
 /**
- * The compiled needles of each set of values, one for all routes that look for the same: compiled needles take megabytes,
- * and a thousand paused runs hold a route each. They live as long as a route refers to them.
+ * Shares compiled needles between all routes that search for the same values, because compiled needles take
+ * megabytes, and a thousand paused runs hold a route each. Needles are freed when no route refers to them.
  */
 export class CompiledValues {
   readonly #sets = new Map<string, WeakRef<NeedleSet>>();
@@ -12,7 +12,7 @@ export class CompiledValues {
   });
 
   of(values: readonly string[]): NeedleSet {
-    // A hash, so that no value is kept longer than its route.
+    // The key is a hash, so that no secret value is kept longer than its route.
     const key = createHash("sha256").update(JSON.stringify(values)).digest("base64");
     const known = this.#sets.get(key)?.deref();
     if (known) return known;

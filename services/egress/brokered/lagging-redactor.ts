@@ -3,7 +3,10 @@ import { RedactionCounts } from "#common/redaction/redaction-counts.ts";
 import { type SecondPass, TextRedactor, type Triggers } from "#common/redaction/text-redactor.ts";
 import type { ResponseFilter } from "./response-filter.ts";
 
-/** A part of the text as it leaves: plain, or what stands in the place of secrets. */
+/**
+ * A part of the redacted text: plain text, or the replacement of secrets. `from` and `to` are positions in
+ * the unredacted text.
+ */
 type Piece = {
   readonly bytes: Uint8Array;
   readonly from: number;
@@ -11,20 +14,22 @@ type Piece = {
   readonly isPlain: boolean;
 };
 
-/** Secrets that overlap without end are no response that anybody needs. */
+/** The longest run of overlapping secrets. No useful response has a longer one. */
 const MAX_REGION_BYTES = 64 * 1024;
 
 /**
- * Redacts one text and lets each byte of it go exactly when `lagBytes` more have come, or at the end. A redactor alone
- * lets go of what cannot be a secret and keeps what may become one: a script whose words a server repeats could read from
- * that, letter by letter, how a secret begins. Here only a whole secret makes a difference.
+ * Redacts a text and releases each byte exactly when `lagBytes` more bytes have arrived, or at the end. A
+ * plain redactor releases text that cannot be a secret and holds back text that may become one. A script
+ * whose words a server repeats could watch that and guess a secret letter by letter. With a constant lag,
+ * only a complete secret makes a difference.
  *
- * So nothing of a redactor's state is kept: what may leave is decided by a new one that has the lag in view as well.
+ * Therefore the state of a redactor is not kept between pieces: a new redactor, which sees the lag as well,
+ * decides what is released.
  */
 export class LaggingRedactor {
   readonly #needles: NeedleSet;
   readonly #lagBytes: number;
-  /** What has not left. */
+  /** Text that has arrived and is not released yet. */
   #window: Buffer = Buffer.alloc(0);
 
   constructor(filter: ResponseFilter) {
@@ -32,9 +37,13 @@ export class LaggingRedactor {
     this.#lagBytes = filter.lagBytes;
   }
 
-  /** Takes the next bytes and returns those that leave now. Throws when secrets overlap for longer than any text would. */
+  /**
+   * Takes the next bytes and returns the bytes that are released now. Throws when secrets overlap for longer
+   * than MAX_REGION_BYTES.
+   */
   push(chunk: Uint8Array): Uint8Array[] {
-    // A copy also of what is left of it: a few bytes that are held must not keep a whole message in memory.
+    // Concatenation copies the rest of the window as well, so that a few held bytes do not keep a whole
+    // message in memory.
     this.#window = Buffer.concat([this.#window, chunk]);
     const lagBytes = this.#lagBytes;
     const released = this.#releaseTo(this.#window.length - lagBytes);
@@ -42,7 +51,7 @@ export class LaggingRedactor {
     return released;
   }
 
-  /** Ends the text; returns what is left of it. */
+  /** Ends the text and returns the rest of it. */
   end(): Uint8Array[] {
     return this.#releaseTo(Number.POSITIVE_INFINITY);
   }
@@ -52,7 +61,8 @@ export class LaggingRedactor {
     const released: Uint8Array[] = [];
     let done = 0;
     for (const { bytes, from, to, isPlain } of this.#pieces()) {
-      // Another secret may have begun inside one that has just ended.
+      // A replacement that reaches beyond `position` is not released yet, because another secret may have
+      // begun inside the last one.
       if (from >= position || (!isPlain && to > position)) break;
       done = Math.min(to, position);
       released.push(isPlain ? bytes.subarray(0, done - from) : bytes);

@@ -7,17 +7,20 @@ import { compileTexts, type NeedleSet } from "#common/redaction/needles/needle-s
 import type { Secret } from "#common/secret.ts";
 import { Refusal } from "../policy/refusal.ts";
 
-/** What every placeholder begins with. */
+/** The beginning of every placeholder. */
 const PREFIX = "airlock-placeholder-";
 const PREFIX_NEEDLES = compileTexts([PREFIX]);
 
-/** A text that stands in for a secret, in one run. */
+/** A text that a script holds instead of a brokered secret, during one run. */
 export type Placeholder = Injection & {
   readonly secret: Secret;
   readonly text: string;
 };
 
-/** A placeholder with a mark of its run: characters that every header, URL and JSON text takes as they are. */
+/**
+ * Makes a placeholder from a mark of the run. It has only characters that headers, URLs and JSON text take
+ * unescaped.
+ */
 export function newPlaceholder(
   secret: Secret,
   injection: Injection,
@@ -27,14 +30,17 @@ export function newPlaceholder(
   return { ...injection, secret, text };
 }
 
-/** Throws a Refusal when `text` holds a placeholder. */
+/** Throws a Refusal when `text` contains a placeholder. */
 export function refusePlaceholders(placeholders: readonly Placeholder[], text: string, where: string): void {
   for (const placeholder of placeholders) {
     if (text.includes(placeholder.text)) throw misplaced(placeholder, where);
   }
 }
 
-/** The value of one request header toward `host`, with its placeholder replaced. Throws a Refusal for one that stands wrongly. */
+/**
+ * The value of a request header to `target`, in which a placeholder is replaced by its secret. Throws a
+ * Refusal when the placeholder belongs to another host, port or header.
+ */
 export function injectHeader(
   placeholders: readonly Placeholder[],
   target: { readonly host: string; readonly port: number },
@@ -53,7 +59,10 @@ export function injectHeader(
   return found.format.replace("{}", () => found.secret.reveal());
 }
 
-/** A stream that passes a body on and breaks when a placeholder stands in it. What came before has left: it is no secret. */
+/**
+ * A stream that passes a request body on, and fails when a placeholder stands in it. The part before has been
+ * sent, which is harmless, because a placeholder is no secret.
+ */
 export function placeholderGuard(placeholders: readonly Placeholder[], owner?: string): Transform {
   const search = new PlaceholderSearch(placeholders);
   const steps = new TextSteps(owner);
@@ -72,21 +81,22 @@ export function placeholderGuard(placeholders: readonly Placeholder[], owner?: s
 }
 
 /**
- * Looks for placeholders in a text that comes in pieces. All runs share the search for what they begin with: it suffices
- * for most texts, and only the search for whole ones has to be compiled for the run.
+ * Searches for placeholders in a text that arrives in pieces. All runs share one search for the prefix of
+ * placeholders, which is enough for most texts. Only when the prefix is found is a search for the run's whole
+ * placeholders compiled.
  */
 class PlaceholderSearch {
   readonly #placeholders: readonly Placeholder[];
   readonly #beginnings = new Scanner(PREFIX_NEEDLES);
   #whole: Scanner | undefined;
-  /** The end of what came, in which a placeholder may have begun. */
+  /** The last bytes, in which the prefix may have begun. */
   #open: Uint8Array = Buffer.alloc(0);
 
   constructor(placeholders: readonly Placeholder[]) {
     this.#placeholders = placeholders;
   }
 
-  /** Takes the next bytes; returns the placeholder that ends in them, if one does. */
+  /** Takes the next bytes and returns a placeholder that ends in them; undefined when none does. */
   push(chunk: Uint8Array): Placeholder | undefined {
     const text = this.#whole ? chunk : this.#begun(chunk);
     if (!this.#whole) return undefined;
@@ -107,7 +117,10 @@ class PlaceholderSearch {
 
 const compiled = new WeakMap<readonly Placeholder[], WeakRef<NeedleSet>>();
 
-/** All of one run. They are large when they are compiled, so that they are kept only while bodies are under way. */
+/**
+ * The compiled needles for all placeholders of a run. They are large, so they are kept only while a body is
+ * transferred.
+ */
 function needlesOf(placeholders: readonly Placeholder[]): NeedleSet {
   const known = compiled.get(placeholders)?.deref();
   if (known) return known;

@@ -5,13 +5,14 @@ import { LaggingRedactor } from "./lagging-redactor.ts";
 import type { ResponseFilter } from "./response-filter.ts";
 
 const LINE_END = 0x0a;
-/** Each step searches the lag as well. */
+/** The smallest step, because each step searches the held-back bytes again. */
 const SMALLEST_STEP_BYTES = 4 * 1024;
 
 /**
- * The body of a response without the needles of its host. It leaves with a constant lag; one that breaks off lacks as many
- * bytes at its end. Streams of lines, such as events, leave at the end of a line: who waits for an event must not wait
- * for the next one. `owner` takes turns for the work.
+ * Redacts the body of a response from a host that knows secrets. The body leaves with a constant lag, so a
+ * body that breaks off lacks that many bytes at its end. Streams of lines, such as events, are released at
+ * each line end, because a client that waits for an event must not have to wait for the next one. `owner` is
+ * the project that the work counts for when projects take turns on the event loop.
  */
 export function filterBody(filter: ResponseFilter, { headers }: IncomingMessage, owner?: string): Transform {
   const hasLines = isStreamOfLines(headers["content-type"] ?? "");
@@ -28,7 +29,8 @@ export function filterBody(filter: ResponseFilter, { headers }: IncomingMessage,
         const lines = hasLines ? chunk.lastIndexOf(LINE_END) + 1 : 0;
         if (lines === 0) return await redact(chunk);
         const pieces = [...(await redact(chunk.subarray(0, lines))), ...redactor.end()];
-        // No value goes on behind the end of a line, so nothing that has come by now may decide over what comes next.
+        // No secret spans a line end. The redactor starts anew, so that earlier text has no influence on what
+        // is released later.
         redactor = new LaggingRedactor(filter);
         return [...pieces, ...(await redact(chunk.subarray(lines)))];
       });
@@ -39,7 +41,7 @@ export function filterBody(filter: ResponseFilter, { headers }: IncomingMessage,
   });
 }
 
-/** Where one piece ends and the next begins is for nobody to see. */
+/** Sends all pieces as one chunk, so that the script cannot see where a redactor divided the text. */
 function sendAsOne(
   done: (error: Error | null, bytes?: Buffer) => void,
   take: () => Promise<readonly Uint8Array[]>,

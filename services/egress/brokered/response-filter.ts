@@ -3,23 +3,30 @@ import { TextRedactor } from "#common/redaction/text-redactor.ts";
 import { CompiledValues } from "./compiled-values.ts";
 import type { Placeholder } from "./placeholders.ts";
 
-/** What is looked for in the responses of one host: the brokered values that it is sent, and so knows. */
+/**
+ * The search in responses of one host: for the brokered secret values that are sent to this host, and that it
+ * therefore knows.
+ */
 export type ResponseFilter = {
   readonly needles: NeedleSet;
-  /** How many bytes a body leaves later than it comes. */
+  /** The number of bytes that a body is held back. */
   readonly lagBytes: number;
 };
 
-/** No spelling of a value is longer than the value by more than this factor: `&#x2b;` escaped twice more. */
+/**
+ * The longest spelling of a value has at most so many times its bytes; for example `&#x2b;` escaped twice
+ * more.
+ */
 const LONGEST_SPELLING = 24;
-/** The lag comes in steps of this size, so that it does not tell how long a value is. */
+/** The lag is a multiple of this size, so that it does not reveal the length of a secret value. */
 const LAG_STEP_BYTES = 4_096;
 
 /**
- * The filters of one run by host. A host that has no secret of the run's is not filtered: what is taken out, and what is
- * held back, would tell a script at any such host whether a guess of a value was right.
+ * The response filters of one run, by host. Responses of a host that gets no secret of the run are not
+ * filtered, because redactions and delays there would tell a script whether its guess of a value was right.
  *
- * In place of a value the script reads the placeholder that it sent: a usual marker would tell the last four characters.
+ * A found value is replaced by the script's placeholder, because a usual marker would reveal the last four
+ * characters.
  */
 export function responseFilters(
   placeholders: readonly Placeholder[],
@@ -38,8 +45,9 @@ export function responseFilters(
 }
 
 /**
- * Looks for whole values only. A part that were found by itself, such as a window of a long value or a field of a
- * structured one, could be guessed by itself: with a known beginning (`eyJhbGci…`) one character after the other.
+ * Makes a filter that finds only complete values. If a part of a value was found by itself, such as a section
+ * of a long value or a field of a structured one, a script could guess it by itself: after a known beginning
+ * (`eyJhbGci…`) one character after the other.
  */
 function filterOf(placeholders: readonly Placeholder[], compiled: CompiledValues): ResponseFilter {
   const values = placeholders.map(({ secret }) => secret.reveal());
@@ -47,7 +55,7 @@ function filterOf(placeholders: readonly Placeholder[], compiled: CompiledValues
   const longest = Math.max(...values.map((value) => Buffer.byteLength(value))) * LONGEST_SPELLING;
   const lagBytes = Math.ceil(longest / LAG_STEP_BYTES) * LAG_STEP_BYTES;
   return {
-    // Made for each search, so that a route holds nothing of its own while its run is paused.
+    // The needles are made for each search, so that a route keeps no copy while its run is paused.
     get needles() {
       return withReplacements(
         shared,
@@ -59,8 +67,9 @@ function filterOf(placeholders: readonly Placeholder[], compiled: CompiledValues
 }
 
 /**
- * Lines of a response's head without the needles, each by itself. Lines are bytes that Node shows as Latin-1. All are searched at once, and
- * halves of them only where something was found, because a search of its own for each of thousands of lines takes a second.
+ * Redacts the lines of a response's head, each line by itself. The lines are bytes that Node represents as
+ * Latin-1. All lines are searched together first, and then halves of them where a secret was found, because a
+ * separate search of each of thousands of lines takes a second.
  */
 export function redactLines({ needles }: ResponseFilter, lines: readonly string[]): string[] {
   const found = needles;

@@ -1,22 +1,26 @@
-/** So many pieces of work may be under way at once. */
+/** The numbers of tasks that may run at the same time. */
 export type FairLimits = {
   readonly total: number;
   readonly perProject: number;
   readonly perRun: number;
 };
 
-/** Who waits: `run` stands for one run by its identity. */
+/** A waiting task: the project's name, and an object that identifies the run. */
 export type Waiter = { readonly project: string; readonly run: object };
 
-/** Resolves when it is this waiter's turn, to what ends it. Rejects with the signal's reason when that aborts first. */
+/**
+ * Waits for a turn. Resolves to a function that ends the turn; rejects with the signal's reason when `signal`
+ * aborts first.
+ */
 export type FairLine = (waiter: Waiter, signal: AbortSignal) => Promise<() => void>;
 
 type Run = { running: number; readonly waiting: Set<() => void> };
 type Project = { running: number; readonly runs: Map<object, Run> };
 
 /**
- * A line in which projects take turns, and in a project its runs: whoever has many in the line holds up only itself.
- * What was served goes to the end of its Map, which keeps the order of insertion.
+ * Makes a queue in which projects take turns, and within a project its runs, so that a run with many tasks
+ * delays only itself. A Map keeps the order of insertion, so a project or run that was served is inserted
+ * again at the end.
  */
 export function createFairLine(limits: FairLimits): FairLine {
   const projects = new Map<string, Project>();
@@ -36,7 +40,7 @@ export function createFairLine(limits: FairLimits): FairLine {
     project.runs.delete(key);
     if (project.runs.size === 0) projects.delete(name);
   };
-  /** The next whose turn it is. */
+  /** The next run that has a turn; undefined when the limits allow none. */
   const next = () => {
     for (const [name, project] of projects) {
       if (project.running >= limits.perProject) continue;

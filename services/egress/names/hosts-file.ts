@@ -1,12 +1,18 @@
 import { readFile, stat } from "node:fs/promises";
 import { isIP } from "node:net";
 
-/** The addresses that this machine's hosts file gives a name, in its order; empty when it has none. */
+/**
+ * Looks a name up in this machine's hosts file. Resolves to its addresses in the order of the file; empty
+ * when there are none.
+ */
 export type HostsFile = (host: string) => Promise<readonly string[]>;
 
 const ADDRESS = /^[^%]+/;
 
-/** Reads the file again when it has changed. A file that cannot be read names nobody. */
+/**
+ * Opens a hosts file, which is read again whenever it has changed. A file that cannot be read counts as
+ * empty.
+ */
 export function openHostsFile(path: string): HostsFile {
   let known = { version: "", addresses: new Map<string, string[]>() };
   return async (host) => {

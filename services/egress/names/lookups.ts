@@ -3,22 +3,23 @@ import { createFairLine, type FairLimits } from "./fair-line.ts";
 import type { Resolve } from "./resolve.ts";
 import { saysNoSuchName } from "./system-resolver.ts";
 
-/** The run that asks. `over` aborts when it has ended. */
+/** The run that asks for a name; `over` aborts when the run has ended. */
 export type AskingRun = { readonly project: string; readonly over: AbortSignal };
 
-/** Looks a name up for a run. Rejects as soon as `signal` aborts or the run is over. */
+/** Resolves a name to its addresses for a run. Rejects as soon as `signal` aborts or the run is over. */
 export type LookUp = (run: AskingRun, host: string, signal: AbortSignal) => Promise<readonly string[]>;
 
-/** The names before this one, of the same run or project, took too long. */
+/** The lookup waited too long, because earlier lookups of the same run or project were slow. */
 export class WaitedTooLong extends Error {
   override name = "WaitedTooLong";
 }
 
-/** At once. Each lookup has one or two UDP sockets. */
+/** Limits of simultaneous lookups. Each lookup has one or two UDP sockets. */
 export const LOOKUP_LIMITS: FairLimits = { total: 128, perProject: 16, perRun: 8 };
 const LINE_TIMEOUT_MS = 10_000;
 const LOOKUP_TIMEOUT_MS = 10_000;
-// Long enough for the connections of one page or loop. The addresses are judged anew for each connection.
+// Milliseconds that an answer is reused, long enough for the connections of one page or loop. Addresses are
+// checked again for each connection.
 const KEPT_MS = 5_000;
 const MISSING_KEPT_MS = 1_000;
 const MAX_KEPT_NAMES = 256;
@@ -26,22 +27,26 @@ const MAX_KEPT_NAMES = 256;
 type Lookup = {
   readonly answer: Promise<readonly string[]>;
   readonly controller: AbortController;
-  /** Connections that wait for the answer. */
+  /** The number of connections that wait for the answer. */
   waiting: number;
-  /** Epoch milliseconds until which the answer counts; undefined while there is none. */
+  /**
+   * Time on the monotonic clock, in milliseconds, until which the answer is reused; undefined while there is
+   * no answer.
+   */
   untilMs: number | undefined;
 };
 
 /**
- * Looks names up a few at a time for each run and project, in turns, so that no run's slow names hold up another's. A
- * lookup ends with the run, or when no connection waits for it any more. Answers are kept for the run alone: kept
- * for others they would tell which names those had asked for.
+ * Makes a lookup with limits per run and project. Projects and runs take turns, so that slow names of one run
+ * do not delay others. A lookup ends with its run, or when no connection waits for it. Answers are kept for
+ * one run only, because an answer shared between runs would reveal by its speed which names other runs have
+ * looked up.
  */
 export function createLookUp(resolve: Resolve, clock: Clock, limits: FairLimits = LOOKUP_LIMITS): LookUp {
   const line = createFairLine(limits);
   const namesByRun = new WeakMap<AskingRun, Map<string, Lookup>>();
 
-  /** Its turn, and then the lookup itself, each with a time limit of its own. */
+  /** Waits for a turn, then looks the name up; each step has a time limit of its own. */
   const work = async (run: AskingRun, host: string, controller: AbortController) => {
     const { signal } = controller;
     const tooLate = () => controller.abort(new WaitedTooLong("the names before it were not answered"));
@@ -121,7 +126,7 @@ function unanswered(): Error {
   return Object.assign(new Error("the name was not resolved"), { code: "ETIMEDOUT" });
 }
 
-/** `work`, unless `signal` aborts before it settles. */
+/** Settles as `work` does, or rejects when `signal` aborts before. */
 async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const aborted = Promise.withResolvers<never>();
   const abort = () => aborted.reject(signal.reason);

@@ -1,14 +1,16 @@
 import { readFile } from "node:fs/promises";
 
-/** The full names to look up for a host, in order: the domains of the search list are added to short names. */
+/**
+ * The full names to look up for a host, in order. The domains of the search list are added to short names.
+ */
 export type SearchList = (host: string) => Promise<readonly string[]>;
 
-// As in glibc: so many dots make a name that is looked up as it is before the search list is tried.
+// The number of dots from which on a name is tried unchanged before the search list, as in glibc.
 const DEFAULT_NDOTS = 1;
 const MAX_NDOTS = 15;
 const MAX_DOMAINS = 6;
 
-/** The search list of resolv.conf(5), which compose and Kubernetes need for the names of services. */
+/** Reads the search list of resolv.conf(5), which Compose and Kubernetes need for the names of services. */
 export function readSearchList(path: string): SearchList {
   return async (host) => {
     const { domains, ndots } = parse(await readFile(path, "utf8").catch(() => ""));

@@ -4,21 +4,23 @@ import type { Resolve } from "./resolve.ts";
 import { readSearchList, type SearchList } from "./search-list.ts";
 
 export type ResolverOptions = {
-  /** `address` or `address:port` of the DNS servers to ask; empty: those of resolv.conf. */
+  /** DNS servers to ask, each `address` or `address:port`. Empty: the servers in resolv.conf. */
   readonly servers?: readonly string[];
   readonly hostsPath?: string;
   readonly resolvConfPath?: string;
 };
 
-// When one of the two kinds of address is there, the other one may be this late (RFC 8305, section 3).
+// Milliseconds to wait for the second kind of address (IPv4 or IPv6) after the first has arrived (RFC 8305,
+// section 3).
 const OTHER_KIND_MS = 300;
 const LOOPBACK = ["127.0.0.1", "::1"];
 const NO_SUCH_NAME = ["ENOTFOUND", "ENODATA"];
 
 /**
- * Resolves names as this machine does: the hosts file first, then DNS, with the search list of resolv.conf. Not by
- * getaddrinfo, of which Node runs four at a time for the whole process and cancels none: names that nobody answers
- * for would hold up all others, those of Airlock's own services included.
+ * Resolves names as this machine does: from the hosts file first, then by DNS with the search list of
+ * resolv.conf. getaddrinfo is not used, because Node runs only four calls of it at a time for the whole
+ * process and cannot cancel them. Names that no server answers would delay all other lookups, also those for
+ * Airlock's own services.
  */
 export function createSystemResolver(options: ResolverOptions = {}): Resolve {
   const { servers = [], hostsPath = "/etc/hosts", resolvConfPath = "/etc/resolv.conf" } = options;
@@ -27,7 +29,7 @@ export function createSystemResolver(options: ResolverOptions = {}): Resolve {
   return async (host, signal) => {
     const listed = await hostsFile(host);
     if (listed.length > 0) return listed;
-    // RFC 6761: never a question for DNS.
+    // localhost is never looked up by DNS (RFC 6761).
     if (host === "localhost" || host.endsWith(".localhost")) return LOOPBACK;
     let missing: unknown;
     for (const name of await searchList(host)) {
@@ -43,13 +45,17 @@ export function createSystemResolver(options: ResolverOptions = {}): Resolve {
   };
 }
 
-/** IPv4 addresses first; what one kind lacks does not hide the other. */
+/**
+ * Asks DNS for both kinds of addresses, IPv4 first in the result. When one kind is missing, the other one is
+ * used.
+ */
 async function askDns(
   name: string,
   servers: readonly string[],
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  // One for each name, because it cancels all its questions together. It reads resolv.conf, which may have changed.
+  // Each name gets a resolver of its own, because `cancel` ends all queries of a resolver. A new resolver
+  // also reads resolv.conf again, which may have changed.
   const resolver = new Resolver();
   if (servers.length > 0) resolver.setServers(servers);
   const cancel = () => resolver.cancel();
@@ -68,7 +74,7 @@ async function askDns(
     const answers = [ipv4, ipv6];
     const found = answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
     if (found.length > 0) return found;
-    // That a name may exist counts more than that it lacks one kind of address.
+    // A failed query is reported rather than a missing kind of address, because the name may exist after all.
     const reasons = answers.flatMap((answer) => (answer.status === "rejected" ? [answer.reason] : []));
     throw reasons.find((reason) => !saysNoSuchName(reason)) ?? reasons[0];
   } finally {
@@ -77,7 +83,7 @@ async function askDns(
   }
 }
 
-/** Whether the error says that the name does not exist, which an answer of DNS has said. */
+/** Whether a DNS server answered that the name does not exist. */
 export function saysNoSuchName(error: unknown): boolean {
   return error instanceof Error && NO_SUCH_NAME.includes((error as NodeJS.ErrnoException).code ?? "");
 }

@@ -1,7 +1,7 @@
 import { BlockList, isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 
-/** The addresses that an operator permits although they are not public. */
+/** The addresses that the operator permits although they are not public. */
 export function permittedAddresses(entries: readonly string[]): BlockList {
   const list = new BlockList();
   for (const entry of entries) {
@@ -14,7 +14,7 @@ export function permittedAddresses(entries: readonly string[]): BlockList {
   return list;
 }
 
-/** The kind of `address` when it may not be dialled; undefined for a public one and one that is permitted. */
+/** The kind of an address that must not be dialled; undefined when the address is public or permitted. */
 export function refusedKind(address: string, permitted: BlockList): string | undefined {
   const known = parse(address);
   if (!known) return "no IP address";
@@ -22,13 +22,14 @@ export function refusedKind(address: string, permitted: BlockList): string | und
   if ([known, judged].some((each) => permitted.check(each.toString(), each.kind()))) return undefined;
   const range = judged.range();
   if (range !== "unicast") return range;
-  // Outside 2000::/3 nothing is global unicast, whatever is not listed as special yet.
+  // Addresses outside 2000::/3 are refused as well, because no others are global unicast, even if their range
+  // is not listed as special yet.
   return judged instanceof ipaddr.IPv6 && ((judged.parts[0] as number) & 0xe000) !== 0x2000
     ? "reserved"
     : undefined;
 }
 
-/** By way of the URL parser, which reads `::1.2.3.4` as systems do. */
+/** Parses an address with the URL parser, which reads `::1.2.3.4` as operating systems do. */
 function parse(address: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   const [bare = ""] = address.split("%");
   if (isIP(bare) === 0) return undefined;
@@ -36,7 +37,10 @@ function parse(address: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   return ipaddr.parse(host);
 }
 
-/** Addresses that only wrap an IPv4 address (mapped, NAT64) are judged by what is inside. */
+/**
+ * The IPv4 address inside a mapped or NAT64 address, because the connection would reach that one; other
+ * addresses are returned unchanged.
+ */
 function embeddedIPv4(address: ipaddr.IPv4 | ipaddr.IPv6): ipaddr.IPv4 | ipaddr.IPv6 {
   if (address instanceof ipaddr.IPv4) return address;
   if (address.isIPv4MappedAddress()) return address.toIPv4Address();

@@ -1,6 +1,6 @@
 import { describeAllowedHost, type ProjectNetwork } from "#common/projects/network.ts";
 
-/** How an attempt to reach the network went, for counters and logs. */
+/** The outcome of an attempt to reach the network, for counters and logs. */
 export type Verdict =
   | "allowed"
   | "unauthenticated"
@@ -13,7 +13,7 @@ export type Verdict =
   | "unchecked_response"
   | "unreachable";
 
-/** Why something does not pass. The message is ASCII, one line, and may be shown to the script. */
+/** The reason why a request is refused. The message is ASCII in one line and may be shown to the script. */
 export class Refusal extends Error {
   readonly status: number;
   readonly verdict: Verdict;
@@ -26,7 +26,7 @@ export class Refusal extends Error {
   }
 }
 
-// Longer lists make a status line that clients cut off.
+// The number of allowlist entries in a message, because clients cut off long status lines.
 const SHOWN_ENTRIES = 20;
 
 export function notListed(project: string, network: ProjectNetwork, host: string, port: number): Refusal {
@@ -44,7 +44,7 @@ export function malformed(what: string): Refusal {
   return new Refusal(400, "malformed", `Airlock refused a malformed request: ${what}`);
 }
 
-// Of Node's TLS: the certificate leads to no authority that is trusted.
+// Error codes of Node's TLS for a certificate that no trusted authority has issued.
 const UNKNOWN_AUTHORITY: ReadonlySet<string> = new Set([
   "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
   "UNABLE_TO_GET_ISSUER_CERT",
@@ -53,7 +53,10 @@ const UNKNOWN_AUTHORITY: ReadonlySet<string> = new Set([
   "SELF_SIGNED_CERT_IN_CHAIN",
 ]);
 
-/** Any thrown value as a Refusal; what was not meant for scripts says only that the host could not be reached. */
+/**
+ * Converts a thrown value to a Refusal. For errors that are not meant for scripts the message says only that
+ * the host could not be reached, with the error's code.
+ */
 export function asRefusal(error: unknown, host: string, port: number): Refusal {
   if (error instanceof Refusal) return error;
   const reason = error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.name) : "unknown";

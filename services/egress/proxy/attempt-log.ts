@@ -6,23 +6,26 @@ import type { Verdict } from "../policy/refusal.ts";
 import type { Route } from "../routes/routes.ts";
 import type { Target } from "./destination.ts";
 
-/** Logs attempts: the first of each run line by line, the others as one sum, so that no script floods the log. */
+/**
+ * Logs attempts to reach the network. The first attempts of each run get a line each, and the others are
+ * summed up, so that no script floods the log.
+ */
 export type AttemptLog = {
   note(route: Route | undefined, target: Target | undefined, verdict: Verdict, cause?: unknown): void;
-  /** Says how many attempts of a route that closes had no line of their own. */
+  /** Logs the number of further attempts when a route closes. */
   close(route: Route): void;
-  /** The same for those that named no route; nothing is noted afterwards. */
+  /** Logs the number of further attempts without a route. Must be the last call. */
   end(): void;
 };
 
 type Tally = { lines: number; readonly further: Map<Verdict, number> };
 
 const MAX_LINES = 20;
-// Attempts without valid credentials are nobody's, so no end of a run sums them up.
+// Attempts without valid credentials belong to no run, so they are summed up once a minute.
 const ANONYMOUS_WINDOW_MS = 60_000;
 const SHOWN_LABELS = 2;
 const SHOWN_CHARACTERS = 3;
-/** Of sixteen bits each. */
+/** The number of 16-bit groups of an IPv6 address that a log line shows. */
 const SHOWN_GROUPS = 2;
 
 export function createAttemptLog(log: Log, clock: Clock): AttemptLog {
@@ -82,8 +85,9 @@ export function createAttemptLog(log: Log, clock: Clock): AttemptLog {
 }
 
 /**
- * A script may try a host name, or an IPv6 address, that is made of a secret, and no log may hold one. Of what the project file does
- * not say, the log shows the end of a name, cut, and the beginning of an address, which is enough to recognise it.
+ * The host as a log line may show it. A script can put a secret into a host name or an IPv6 address, and no
+ * log may contain a secret. A host that the project file names is shown. Otherwise only the shortened end of
+ * a name, or the beginning of an address, is shown, which is enough to recognise it.
  */
 function loggable(route: Route | undefined, { host, port }: Target): string {
   if (isIP(host) === 4) return host;

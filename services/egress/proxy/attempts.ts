@@ -4,16 +4,19 @@ import type { Route } from "../routes/routes.ts";
 import type { AttemptLog } from "./attempt-log.ts";
 import type { Target } from "./destination.ts";
 
-/** Counts every attempt to reach the network, and has it logged. */
+/** Counts every attempt to reach the network and writes it to the log. */
 export type Attempts = {
   readonly registry: Registry;
   open(route: Route): void;
   note(route: Route | undefined, target: Target | undefined, verdict: Verdict, cause?: unknown): void;
-  /** Takes the bytes of a route that closes into the counters. */
+  /** Adds the bytes of a closing route to the counters. */
   close(route: Route): void;
 };
 
-/** Labels are a project of the files or a word of ours: never a host, of which scripts can make up as many as they like. */
+/**
+ * Makes the counters. Labels are project names or fixed words, never hosts, because scripts can invent hosts
+ * without limit.
+ */
 export function createAttempts(log: AttemptLog): Attempts {
   const registry = new Registry();
   const registers = [registry];

@@ -5,14 +5,14 @@ const ENCRYPTED_CLIENT_HELLO = 0xfe0d;
 const RECORD_HEADER_BYTES = 5;
 const MAX_RECORD_BYTES = 16_384;
 
-/** What a client says before anything is encrypted. */
+/** The ClientHello of a TLS connection, which is not encrypted. */
 export type ClientHello =
   | { readonly state: "incomplete" }
-  /** `serverName` is in lower case; undefined when there is none, or when the real one is encrypted. */
+  /** `serverName` is in lower case; undefined when there is none, or when the real name is encrypted. */
   | { readonly state: "complete"; readonly serverName: string | undefined }
   | { readonly state: "invalid"; readonly reason: string };
 
-/** Reads the first TLS record of a connection, which must hold the whole ClientHello. */
+/** Parses the first TLS record of a connection, which must contain the whole ClientHello. */
 export function readClientHello(bytes: Buffer): ClientHello {
   if (bytes.length >= 1 && bytes[0] !== HANDSHAKE_RECORD) return invalid("this is not TLS");
   if (bytes.length < RECORD_HEADER_BYTES) return { state: "incomplete" };
@@ -64,7 +64,7 @@ function invalid(reason: string): ClientHello {
 
 class Malformed extends Error {}
 
-/** Reads numbers and length-prefixed vectors, never past the end. */
+/** Reads numbers and length-prefixed vectors. Throws Malformed instead of reading past the end. */
 class Cursor {
   readonly #bytes: Buffer;
   #at = 0;

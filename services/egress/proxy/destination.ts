@@ -10,24 +10,28 @@ import { ONE_PIECE } from "../short-pieces.ts";
 
 export type Target = { readonly host: string; readonly port: number };
 /**
- * Connects to a target of a route, or rejects with a Refusal or the network's own error. `signal` aborts when the script
- * has given the connection up.
+ * Connects to a target that the route's allowlist permits. Rejects with a Refusal or with the network's own
+ * error. `signal` aborts when the script has closed the connection.
  */
 export type Dial = (route: Route, target: Target, signal: AbortSignal) => Promise<Socket>;
 
 const CONNECT_TIMEOUT_MS = 10_000;
-/** So long a connection waits for others of its run, its project and this service to end. */
+/** Milliseconds that a new connection waits for others of its run, its project or this service to end. */
 const WAIT_TIMEOUT_MS = 10_000;
-/** Half of what all projects together may have: one alone keeps none of the others out. */
+/** The share of all connections that one project may have, so that no project locks out the others. */
 const PROJECTS_SHARE = 0.5;
 const MAX_CONNECTIONS = 4_096;
-/** As many as a run may have to the proxy, each of which leads to one server at a time. */
+/**
+ * The number of connections of a run to servers. A run may have as many to the proxy, and each of those leads
+ * to one server at a time.
+ */
 const CONNECTIONS_PER_RUN = 256;
 const IDLE_TIMEOUT_MS = 300_000;
 
 /**
- * Dials what the route's allowlist names. A name is looked up once, only after the allowlist has let it pass, so that it
- * can carry nothing out; every address must be permitted, and exactly those are dialled.
+ * Makes a function that dials targets. A name is looked up only after the allowlist has permitted it, because
+ * a DNS query for any name could transport data to the outside. The name is looked up once, every address is
+ * checked, and exactly those addresses are dialled.
  */
 export function createDial(lookUp: LookUp, connections = createConnectionLine()): Dial {
   return async (route, target, signal) => {
@@ -59,7 +63,10 @@ export function createDial(lookUp: LookUp, connections = createConnectionLine())
   };
 }
 
-/** Bounds the connections to servers: well below the files that this process may have open, which others need, too. */
+/**
+ * Limits the connections to servers to a quarter of the files that this process may open, because other parts
+ * of the process need files, too.
+ */
 export function createConnectionLine(maxFiles = maxOpenFiles()): FairLine {
   const total = Math.min(MAX_CONNECTIONS, Math.floor(maxFiles / 4));
   return createFairLine({
@@ -88,7 +95,7 @@ async function turn(
   }
 }
 
-/** Throws a Refusal unless the allowlist has the target. */
+/** Throws a Refusal unless the allowlist contains the target. */
 export function refuseUnlisted({ project, network }: Route, { host, port }: Target): void {
   if (!allows(network.allowlist, host, port)) throw notListed(project, network, host, port);
 }
@@ -111,13 +118,13 @@ async function addressesOf(
 
 function open({ host, port }: Target, addresses: readonly string[], signal: AbortSignal): Promise<Socket> {
   const found = addresses.map((address) => ({ address, family: isIP(address) }));
-  // Node tries them one after the other; it never asks a resolver again.
+  // Node tries these addresses one after the other and never looks the name up again.
   const known: LookupFunction = (_host, options, done) => {
     if (options.all) done(null, found);
     else done(null, found[0]?.address as string, found[0]?.family);
   };
   return new Promise((resolve, reject) => {
-    // Not in the types of Node, which gives it to the stream.
+    // Node's types lack this option, but Node passes it to the stream.
     const reads = { readableHighWaterMark: ONE_PIECE };
     const socket = connect({
       host,
@@ -143,7 +150,8 @@ function open({ host, port }: Target, addresses: readonly string[], signal: Abor
       settle();
       socket.setNoDelay(true);
       socket.setTimeout(IDLE_TIMEOUT_MS, () => socket.destroy());
-      // From here on whoever uses the socket listens too; one that breaks in between must not end the process.
+      // The caller of `open` adds its own error listener later. An error before that must not end the
+      // process.
       socket.on("error", () => undefined);
       resolve(socket);
     });

@@ -16,29 +16,34 @@ import { gathered } from "./gathered.ts";
 import { hasTooManyLines, MAX_HEADER_LINES } from "./http-edge.ts";
 import { endToEndHeaders, type Header } from "./http-headers.ts";
 
-/** One request of a run on its way to a server. */
+/** A request of a run that is to be sent to a server. */
 export type Forward = {
   readonly route: Route;
   readonly target: Target;
-  /** Path and query as the script wrote them. */
+  /** The path and query exactly as the script wrote them. */
   readonly path: string;
-  /** Only a connection that is encrypted may carry a secret. */
+  /** Whether the connection to the server is encrypted. A secret is sent only over an encrypted one. */
   readonly secure: boolean;
   /** Connects to the target. */
   readonly connect: () => Promise<Duplex>;
 };
 
 const MAX_HEADER_BYTES = 64 * 1024;
-/** Responses like `103 Early Hints` before the one that counts. */
+/** The number of interim responses (such as `103 Early Hints`) that may come before the final one. */
 const MAX_INTERIM = 16;
-/** What a header line, or a response without one, costs at least. */
+/** The bytes that a header line, or a response without one, counts at least. */
 const LEAST_LINE_BYTES = 64;
-/** `Range`, `If-Range`, what some servers take for it (`Request-Range`, `x-ms-range`), and `A-IM` (RFC 3229). */
+/**
+ * Headers that ask for a response that could not be searched for secrets: `Range`, `If-Range`, other
+ * spellings that some servers accept (`Request-Range`, `x-ms-range`), `Accept-Encoding`, and `A-IM` (RFC
+ * 3229).
+ */
 const ASKS_FOR_UNREADABLE = /^(?:accept-encoding|a-im)$|(^|-)range$/i;
 
 /**
- * Sends a request on and its response back, both written anew: what framed them on one side frames nothing on the other.
- * Rejects, mostly with a Refusal, when nothing of a response was sent yet; later it breaks the connection.
+ * Sends a request to the server and the response back to the script. Both are written anew, so that the
+ * framing of one connection has no effect on the other. Rejects, mostly with a Refusal, when no part of a
+ * response was sent yet; later the connection is broken instead.
  */
 export async function forward(
   request: IncomingMessage,
@@ -50,7 +55,7 @@ export async function forward(
   route.traffic.count("out", path.length + bytesOf(headers));
   const connection = await connect();
   if (response.destroyed) {
-    // The script has gone meanwhile; nobody would end this connection.
+    // The script has closed its connection meanwhile, so no later event would close this one.
     connection.destroy();
     return;
   }
@@ -69,7 +74,8 @@ export async function forward(
     maxHeaderSize: MAX_HEADER_BYTES,
     signal: abort.signal,
   });
-  // All header lines, whose bytes are limited: behind the first 1,000 one could say that the body is encoded.
+  // 0 turns off Node's limit of 1,000 header lines, because a line beyond it could say that the body is
+  // encoded. Their bytes are limited by maxHeaderSize.
   upstream.maxHeadersCount = 0;
   const answered = new Promise<IncomingMessage>((resolve, reject) => {
     upstream.once("response", resolve);
@@ -78,7 +84,7 @@ export async function forward(
       upstream.on(event, () => {
         route.traffic.count("in", LEAST_LINE_BYTES);
         if (++interim <= MAX_INTERIM) return;
-        // At once, because the response may be in the same bytes.
+        // The rejection comes at once, because the final response may be in the same bytes.
         reject(tooManyInterim());
         upstream.destroy();
       });
@@ -87,7 +93,7 @@ export async function forward(
       socket.destroy();
       reject(new Refusal(502, "unchecked_response", "Airlock refused a response that changes the protocol"));
     });
-    // Listened to for good: an error after the response must not end the process.
+    // The listener is never removed, because an error after the response must not end the process.
     upstream.on("error", reject);
   });
   const refused = sendBody(request, upstream, route);
@@ -105,7 +111,10 @@ export async function forward(
   }
 }
 
-/** Sends the body on. Rejects with a Refusal when a part of it may not pass, and never settles otherwise: a server may answer before the body is over. */
+/**
+ * Sends the request's body to the server. Rejects with a Refusal when a part of it must not pass. Otherwise
+ * the promise never settles, because a server may answer before the body has ended.
+ */
 function sendBody(
   request: IncomingMessage,
   upstream: ClientRequest,
@@ -115,17 +124,21 @@ function sendBody(
     upstream.end();
     return new Promise(() => undefined);
   }
-  // Not the request itself: a pipeline would close the script's connection before the script knows why.
+  // The pipeline gets a stream of its own, because on an error it would close the request and with it the
+  // script's connection, before the script has read the reason.
   const body = gathered(request, traffic, "out");
   return new Promise((_, reject) => {
     pipeline(body, placeholderGuard(placeholders, traffic.owner), upstream).catch((error: unknown) => {
-      // What else goes wrong with the connection, its own listeners hear.
+      // Other errors of the connection are handled by its own listeners.
       if (error instanceof Refusal) reject(error);
     });
   });
 }
 
-/** How the body is framed on its way on; empty: there is none. Never copied, so that no header can take it out. */
+/**
+ * The framing headers of the body; empty when there is no body. They are set anew, so that a Connection
+ * header of the script cannot remove them.
+ */
 function framingOf({ headers }: IncomingMessage): Header[] {
   if (headers["transfer-encoding"] !== undefined) return [["Transfer-Encoding", "chunked"]];
   const length = headers["content-length"];
@@ -143,12 +156,13 @@ function requestHeaders(
   }: Pick<Forward, "target" | "path" | "secure"> & { readonly filter: ResponseFilter | undefined },
 ): Header[] {
   refusePlaceholders(placeholders, path, "in the URL");
-  // What comes back must be readable, and whole: a secret that is cut into ranges has no pattern.
+  // Requests for encoded or partial responses are removed, because the response must be searched for secrets:
+  // a secret that is cut into ranges cannot be found.
   const passed = endToEndHeaders(request.rawHeaders, ["host", "expect", "content-length"]).filter(
     ([name]) => !filter || !ASKS_FOR_UNREADABLE.test(name),
   );
   const injected = passed.map(([name, value]): Header => {
-    // Clients write names as they like: case says nothing there.
+    // Header names are compared in lower case, because clients may change their case.
     refusePlaceholders(placeholders, name.toLowerCase(), "in a header's name");
     if (secure) return [name, injectHeader(placeholders, target, name, value)];
     refusePlaceholders(placeholders, value, `in the header ${name} of a request that is not encrypted`);
@@ -181,7 +195,7 @@ async function sendBack(
   if (filter && hasBody) refuseUnreadable(incoming, status);
   let headers = endToEndHeaders(incoming.rawHeaders);
   let reason = incoming.statusMessage ?? "";
-  // As they came: a placeholder has another length than what it stands for.
+  // Bytes are counted before the redaction, because a placeholder has another length than its secret.
   traffic.count("in", reason.length + bytesOf(headers));
   if (filter) {
     const clean = redactLines(filter, [reason, ...headers.flat()]);
@@ -198,7 +212,8 @@ async function sendBack(
     response.end();
     return;
   }
-  // The body comes with a lag, and who waits for events wants to see first that they are on their way.
+  // The headers are sent at once, because the body comes with a lag, and a client that waits for events needs
+  // to see that the stream has begun.
   if (filter) response.flushHeaders();
   const body = gathered(incoming, traffic, "in");
   if (filter) await pipeline(body, filterBody(filter, incoming, traffic.owner), response);
@@ -221,7 +236,7 @@ function tooManyInterim(): Refusal {
 }
 
 function refuseUnreadable({ headers }: IncomingMessage, status: number): void {
-  // A server may send a part unasked.
+  // A server may send a partial response although no range was requested.
   const isPart =
     status === 206 ||
     headers["content-range"] !== undefined ||
@@ -233,7 +248,7 @@ function refuseUnreadable({ headers }: IncomingMessage, status: number): void {
       "Airlock refused the response: it is only a part, so it could not be checked for secrets",
     );
   }
-  // An instance manipulation (RFC 3229) is an encoding by another name.
+  // An instance manipulation (RFC 3229) is another kind of encoding.
   const isManipulated = status === 226 || headers.im !== undefined;
   const encoding = isManipulated ? "manipulated" : (headers["content-encoding"] ?? "identity");
   const transfer = headers["transfer-encoding"] ?? "chunked";

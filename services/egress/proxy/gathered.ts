@@ -5,15 +5,19 @@ import { Turn } from "#common/event-loop/turn.ts";
 import type { Direction, Traffic } from "../routes/traffic.ts";
 import { MIN_COUNTED_BYTES, ONE_PIECE } from "../short-pieces.ts";
 
-/** So many bytes are kept while the reader takes none; the socket is read no further then. */
+/** Bytes that are kept while the reader takes none. Beyond that the socket is not read. */
 const MAX_HELD_BYTES = 64 * 1024;
-/** So many chunks in one round of the event loop are short ones, and others work before the next are read. */
+/**
+ * With more chunks than this in one round of the event loop the chunks are short, and other work gets a turn
+ * before the next ones are read.
+ */
 const MANY_CHUNKS = 1_000;
 
 /**
- * The body of a message in a few pieces, and counted. The parser makes a Buffer of each chunk, and a peer may send each byte
- * as one: a stream's high-water mark counts bytes, so that each stream behind the parser would keep 65,536 Buffers.
- * Errors with the Refusal of `traffic`, or when the message breaks off; the connection of the message stays open.
+ * Reads a message's body in a few large pieces and counts its bytes. Node's parser makes a Buffer of each
+ * chunk, and a peer may send each byte as a chunk. A stream's high-water mark counts bytes only, so each
+ * stream behind the parser would otherwise keep 65,536 Buffers. The result fails with the Refusal of
+ * `traffic`, or when the message breaks off. The message's connection stays open.
  */
 export function gathered(message: IncomingMessage, traffic: Traffic, direction: Direction): Readable {
   let held: ByteCollector | undefined;
@@ -53,7 +57,8 @@ export function gathered(message: IncomingMessage, traffic: Traffic, direction: 
       isWanted = pieces.push(bytes);
     }
     if (isOver && !held) return void pieces.push(null);
-    // Not `message.pause()`: the parser's Buffers would pile up in the message.
+    // The socket is paused and not the message, because the parser's Buffers would otherwise accumulate in
+    // the message.
     if (isFull()) message.socket?.pause();
     else message.socket?.resume();
   };

@@ -8,37 +8,44 @@ import {
 import { type Duplex, finished } from "node:stream";
 import { malformed, Refusal } from "../policy/refusal.ts";
 
-// Strict: what could be understood in two ways is refused by the parser.
+// The parser is strict: it refuses messages that two readers could understand differently.
 const OPTIONS: ServerOptions = {
   insecureHTTPParser: false,
-  // The proxy itself says so, as it does for CONNECT, which Node leaves out.
+  // The proxy checks the Host header itself, also for CONNECT, where Node does not.
   requireHostHeader: false,
   joinDuplicateHeaders: false,
   maxHeaderSize: 64 * 1024,
   headersTimeout: 30_000,
-  // A run ends long before; an upload may take as long as the run.
+  // 0: no limit, because an upload may take as long as its run, and the end of the run closes the connection.
   requestTimeout: 0,
   keepAliveTimeout: 60_000,
 };
 
-/** Far more than clients send or take; each costs microseconds at several places, and 64 KiB hold thousands. */
+/**
+ * The number of header lines in a message, far more than clients and servers use. Each line costs
+ * microseconds in several places, and 64 KiB can hold thousands of lines.
+ */
 export const MAX_HEADER_LINES = 256;
 
 const DRAIN_TIMEOUT_MS = 30_000;
 
-/** A server that listens nowhere: `emit("connection", stream)` gives it its connections. */
+/**
+ * Makes an HTTP server that does not listen. Connections are given to it with `emit("connection", stream)`.
+ */
 export function createHttpEdge(): Server {
   const server = createServer(OPTIONS);
-  // All headers are seen, so that a request with too many hears why. Their bytes are limited.
+  // 0 turns off Node's limit of headers, so that a request with too many gets an explanation. Their bytes are
+  // limited by maxHeaderSize.
   server.maxHeadersCount = 0;
-  // Node looks after the time limits and the connections of a server from this event on.
+  // From this event on Node enforces the time limits of the server's connections.
   server.emit("listening");
   return server;
 }
 
 /**
- * Throws a Refusal for a request that two readers could understand differently, though the parser takes it: one of another
- * version, one that does not name its host exactly once (RFC 9112, sections 2.3 and 3.2), or one of more lines than may be.
+ * Refuses requests that two readers could understand differently, although Node's parser accepts them: other
+ * HTTP versions, and requests without exactly one host name (RFC 9112, sections 2.3 and 3.2). Refuses
+ * requests with too many header lines, too.
  */
 export function refuseAmbiguous({ httpVersion, rawHeaders }: IncomingMessage): void {
   if (httpVersion !== "1.1" && httpVersion !== "1.0") throw malformed("it is not HTTP/1.1");
@@ -51,12 +58,18 @@ export function refuseAmbiguous({ httpVersion, rawHeaders }: IncomingMessage): v
   if (hosts === 0 && httpVersion === "1.1") throw malformed("it has no Host header, which HTTP/1.1 demands");
 }
 
-/** Whether a head has more lines than may be. `rawHeaders` has names and values in turns. */
+/**
+ * Whether a message has more than MAX_HEADER_LINES header lines. `rawHeaders` holds names and values in
+ * turns.
+ */
 export function hasTooManyLines(rawHeaders: readonly string[]): boolean {
   return rawHeaders.length > 2 * MAX_HEADER_LINES;
 }
 
-/** Aborts when a connection or a response is closed: then the script has gone, or has all that it asked for. */
+/**
+ * A signal that aborts when a connection or response is closed: the script has disconnected, or has the whole
+ * response.
+ */
 export function closeSignal(closes: Duplex | ServerResponse): AbortSignal {
   const closed = new AbortController();
   const abort = () => closed.abort(Object.assign(new Error("the script has gone"), { code: "ECANCELED" }));
@@ -65,7 +78,10 @@ export function closeSignal(closes: Duplex | ServerResponse): AbortSignal {
   return closed.signal;
 }
 
-/** Answers with the refusal; the reason is in the status line too, because clients show no body when CONNECT fails. */
+/**
+ * Sends a refusal as the response. The message is in the status line as well, because clients show no body
+ * when CONNECT fails.
+ */
 export function refuseRequest(request: IncomingMessage, response: ServerResponse, refusal: Refusal): void {
   if (response.headersSent || response.destroyed) return void response.destroy();
   const body = `${refusal.message}\n`;
@@ -75,7 +91,8 @@ export function refuseRequest(request: IncomingMessage, response: ServerResponse
     ...(refusal.status === 407 && { "proxy-authenticate": 'Basic realm="airlock"' }),
   });
   response.write(body);
-  // Most clients send the whole body before they read; a connection that is closed then takes the answer with it.
+  // The rest of the request is read first, because most clients send the whole body before they read, and
+  // would lose the answer when the connection is closed.
   const giveUp = setTimeout(() => response.end(), DRAIN_TIMEOUT_MS);
   finished(request.resume(), () => {
     clearTimeout(giveUp);
@@ -83,7 +100,7 @@ export function refuseRequest(request: IncomingMessage, response: ServerResponse
   });
 }
 
-/** The same on a bare connection, which ends with it. */
+/** Sends a refusal on a connection without a parsed request, and closes it. */
 export function refuseConnection(socket: Duplex, refusal: Refusal): void {
   if (socket.destroyed || socket.writableEnded) return;
   const body = `${refusal.message}\n`;

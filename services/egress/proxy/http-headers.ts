@@ -1,4 +1,4 @@
-// Of one connection only, by RFC 9110 section 7.6.1.
+// Headers that apply to one connection only (RFC 9110, section 7.6.1).
 const HOP_BY_HOP = new Set([
   "connection",
   "keep-alive",
@@ -13,7 +13,7 @@ const HOP_BY_HOP = new Set([
 
 export type Header = readonly [name: string, value: string];
 
-/** The headers that go on to the other side, in their order; `also` names more that do not. */
+/** The headers to pass on to the next connection, in order. `also` names further headers to remove. */
 export function endToEndHeaders(rawHeaders: readonly string[], also: readonly string[] = []): Header[] {
   const headers: Header[] = [];
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {

@@ -14,7 +14,10 @@ import type { Encrypt } from "./upstream-tls.ts";
 
 type Context = { readonly route: Route; readonly target: Target };
 
-/** Ends TLS toward hosts with a brokered secret, so that the secret can be put into requests. */
+/**
+ * Decrypts the script's TLS connections to hosts that get a brokered secret, so that the secret can be
+ * inserted into requests.
+ */
 export type Intercept = {
   take(socket: Duplex, route: Route, target: Target): Promise<void>;
   close(): void;
@@ -38,7 +41,8 @@ export function createIntercept(parts: {
       refuseAmbiguous(request);
       const path = request.url ?? "";
       if (!path.startsWith("/") && path !== "*") throw malformed("its target is no path");
-      // Behind one address there may be others: the secret is for the host that was asked for.
+      // The Host header must match, because one address may serve several hosts, and the secret is only for
+      // the host in CONNECT.
       const named = parseTarget(request.headers.host ?? "", 443);
       if (named.host !== target.host || named.port !== target.port) {
         throw malformed("its Host header names another server than CONNECT does");
@@ -46,7 +50,8 @@ export function createIntercept(parts: {
       const gone = closeSignal(response);
       const connect = async () => {
         const socket = await parts.dial(route, target, gone);
-        // A server may take the connection and never answer in TLS.
+        // The socket is closed when the script has disconnected, because a server may accept the connection
+        // and never answer in TLS.
         const letGo = () => socket.destroy();
         if (gone.aborted) letGo();
         else gone.addEventListener("abort", letGo, { once: true });

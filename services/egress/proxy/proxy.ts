@@ -18,13 +18,13 @@ import type { Intercept } from "./intercept.ts";
 import { carry, expectServerName } from "./tls-passthrough.ts";
 
 export type Proxy = {
-  /** Serves a connection of the run that `route` belongs to. */
+  /** Serves a connection from inside the run that `route` belongs to. */
   accept(socket: TunnelSocket, route: Route): void;
-  /** Ends all connections. */
+  /** Closes all connections. */
   close(): void;
 };
 
-/** The forward proxy that runs speak to: plain requests with a whole URL, and CONNECT for TLS. */
+/** Makes the forward proxy that scripts use: for plain requests with a full URL, and CONNECT for TLS. */
 export function createProxy(parts: {
   readonly dial: Dial;
   readonly intercept: Intercept;
@@ -36,13 +36,14 @@ export function createProxy(parts: {
 
   const routeOf = (request: IncomingMessage): Route => {
     const route = routes.get(request.socket);
-    // Where runs share a loopback address, one could connect to another's proxy, and so not with credentials of its own.
+    // The credentials must belong to this very route. Where runs share a loopback address, a script could
+    // connect to another run's proxy, but it has no credentials for it.
     if (!route?.admits(request.headers["proxy-authorization"]))
       throw new Refusal(407, "unauthenticated", "Airlock does not know the credentials of this run");
     return route;
   };
 
-  /** Runs one attempt and notes how it went; `refuse` tells the script. */
+  /** Runs one attempt, counts its outcome, and answers the script with `refuse` when it fails. */
   const attempt = async (
     request: IncomingMessage,
     work: (route: Route, aim: (target: Target) => Target) => Promise<void>,
@@ -87,7 +88,8 @@ export function createProxy(parts: {
       request,
       async (route, aim) => {
         const target = aim(parseTarget(request.url ?? ""));
-        // On every port of a host that knows a secret: what it was sent on one it may show on another.
+        // All ports of a host that gets a secret are intercepted, because the host may show on one port a
+        // secret that was sent to another.
         const isRead = route.filters.has(target.host);
         if (isRead) refuseUnlisted(route, target);
         const upstream = isRead ? undefined : await dial(route, target, gone);
@@ -104,7 +106,7 @@ export function createProxy(parts: {
         attempts.note(route, target, "allowed");
         await carry(socket, upstream, route).catch((error: unknown) => {
           if (error instanceof Refusal) throw error;
-          // Either side broke off; both know it.
+          // The script or the server has closed the connection, and both notice that by themselves.
         });
       },
       (refusal) => {

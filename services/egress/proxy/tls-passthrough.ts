@@ -6,12 +6,13 @@ import type { Route } from "../routes/routes.ts";
 import { readClientHello } from "./client-hello.ts";
 
 const HELLO_TIMEOUT_MS = 10_000;
-// Fatal, unrecognized_name: the client says so instead of "connection reset".
+// A fatal TLS alert, unrecognized_name, because the client then shows this error instead of "connection
+// reset".
 const ALERT = Buffer.from([21, 3, 3, 0, 2, 2, 112]);
 
 /**
- * Waits for the ClientHello on `socket` and leaves it there to be read again. Rejects with a Refusal unless it names
- * `host`: another name would reach another server behind the same address.
+ * Waits for the ClientHello on `socket` and puts it back to be read again. Rejects with a Refusal unless it
+ * names `host`, because another name could reach another server at the same address.
  */
 export async function expectServerName(socket: Duplex, host: string): Promise<void> {
   const said = new ByteCollector();
@@ -36,7 +37,7 @@ export async function expectServerName(socket: Duplex, host: string): Promise<vo
   }
 }
 
-/** Carries bytes both ways until both sides have ended. */
+/** Copies bytes in both directions until the script and the server have ended. */
 export async function carry(client: Duplex, server: Duplex, { traffic }: Route): Promise<void> {
   try {
     await Promise.all([

@@ -2,10 +2,13 @@ import type { Socket } from "node:net";
 import { connect, createSecureContext, rootCertificates, type SecureContext, type TLSSocket } from "node:tls";
 import { ONE_PIECE } from "../short-pieces.ts";
 
-/** Encrypts a connection to `host`, whose certificate must be valid for that name. */
+/** Starts TLS on a connection to `host`. Rejects unless the server's certificate is valid for that name. */
 export type Encrypt = (socket: Socket, host: string) => Promise<TLSSocket>;
 
-/** Trusts the public authorities and those in `extraAuthorities` (PEM, empty: none). */
+/**
+ * Makes a function that starts TLS. It trusts the public authorities and those in `extraAuthorities` (PEM;
+ * empty: none).
+ */
 export function createEncrypt(extraAuthorities: string): Encrypt {
   let secureContext: SecureContext | undefined;
   return (socket, host) => {
@@ -14,7 +17,7 @@ export function createEncrypt(extraAuthorities: string): Encrypt {
       ...(extraAuthorities !== "" && { ca: [...rootCertificates, extraAuthorities] }),
     });
     return new Promise((resolve, reject) => {
-      // Not in the types of Node, which gives it to the stream.
+      // Node's types lack this option, but Node passes it to the stream.
       const keeps = { highWaterMark: ONE_PIECE };
       const secured = connect({
         socket,

@@ -8,31 +8,31 @@ import { permittedAddresses } from "../policy/address-policy.ts";
 import type { RunMarks } from "./run-marks.ts";
 import { Traffic } from "./traffic.ts";
 
-/** One run's way to the network. */
+/** The network route of one run. */
 export type Route = {
   readonly project: string;
   readonly executionId: string;
   readonly network: ProjectNetwork;
   readonly permitted: BlockList;
   readonly placeholders: readonly Placeholder[];
-  /** What must not come back, by the host that it could come back from. */
+  /** The search for secrets in responses, by the host that gets these secrets. */
   readonly filters: ReadonlyMap<string, ResponseFilter>;
   readonly traffic: Traffic;
-  /** Aborts when the route is closed: what was begun for its run ends. */
+  /** Aborts when the route is closed; all work for its run then ends. */
   readonly over: AbortSignal;
-  /** Whether these are the credentials of this very route (`Basic …`). */
+  /** Whether the header (`Basic …`) holds the credentials of this route. */
   admits(authorization: string | undefined): boolean;
 };
 
 export type NewRoute = Pick<Route, "project" | "executionId" | "network" | "placeholders" | "filters">;
 
-/** A route with these credentials. */
+/** Makes a route with these credentials. */
 export function createRoute(
   parts: NewRoute,
   { username, password }: Pick<RunMarks, "username" | "password">,
 ): {
   readonly route: Route;
-  /** Aborts what is under way for the run. */
+  /** Closes the route and aborts the work for its run. */
   close(): void;
 } {
   const over = new AbortController();

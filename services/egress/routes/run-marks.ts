@@ -3,11 +3,14 @@ import { link, mkdir, readFile, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { HoldRouteRequest } from "#proto/egress.ts";
 
-/** What a run is given once, in its environment, and is known by until its end. */
+/**
+ * The credentials and placeholder marks of one run. The script gets them in its environment, and they do not
+ * change during the run.
+ */
 export type RunMarks = {
   readonly username: string;
   readonly password: string;
-  /** What makes the placeholder of this secret the run's own. */
+  /** The part of this secret's placeholder that is unique to the run. */
   ofSecret(name: string): string;
 };
 
@@ -15,8 +18,9 @@ const KEY_BYTES = 32;
 const FILE = "egress-route-key";
 
 /**
- * The marks of a run follow from it and from a key, so that whichever egress service has the run's route later, another replica or this
- * one after a restart, knows the run by what its script was given. Without the key they tell nothing.
+ * Derives the marks of a run from its ids and a key. Any replica of the egress service, also after a restart,
+ * derives the same marks and so recognises the run by what its script was given. Without the key the marks
+ * reveal nothing.
  */
 export function marksOf(
   key: Buffer,
@@ -34,19 +38,22 @@ export function marksOf(
   };
 }
 
-/** The key of this data directory, which all replicas share; the first time it is made, readable by its owner only. */
+/**
+ * Opens the key in this data directory, which all replicas share. On first use it is made, and readable by
+ * its owner only.
+ */
 export async function openRouteKey(directory: string): Promise<Buffer> {
   const path = join(directory, FILE);
   const known = await read(path);
   if (known) return known;
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  // Whole or not at all: another replica may look at the same moment.
+  // The file appears complete or not at all, because another replica may read it at this moment.
   const draft = `${path}.${randomBytes(6).toString("hex")}`;
   await writeFile(draft, randomBytes(KEY_BYTES).toString("hex"), { mode: 0o600, flag: "wx" });
   try {
     await link(draft, path);
   } catch (error) {
-    // Another one was first: its key is everybody's.
+    // Another replica has written the file first, so all replicas use that replica's key.
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   } finally {
     await unlink(draft);

@@ -5,11 +5,11 @@ import { MIN_COUNTED_BYTES, ONE_PIECE, restAfter } from "../short-pieces.ts";
 
 export type Direction = "in" | "out";
 
-/** Bytes that one run may still move, each way. */
+/** Counts the bytes that one run sends and receives, and limits each direction. */
 export class Traffic {
   readonly bytes: Record<Direction, number> = { in: 0, out: 0 };
   readonly #maxBytes: number;
-  /** Takes turns for what the run moves. */
+  /** The project that the run's work counts for when projects take turns on the event loop. */
   readonly owner: string;
 
   constructor(maxBytes: number, owner = NO_OWNER) {
@@ -17,7 +17,7 @@ export class Traffic {
     this.owner = owner;
   }
 
-  /** Throws a Refusal once the run has moved more than it may. */
+  /** Counts bytes. Throws a Refusal when the run has moved more than its limit in this direction. */
   count(direction: Direction, bytes: number): void {
     this.bytes[direction] += bytes;
     if (this.bytes[direction] <= this.#maxBytes) return;
@@ -29,7 +29,7 @@ export class Traffic {
     );
   }
 
-  /** A stream that passes everything on, piece by piece, and breaks when the limit is reached. */
+  /** A stream that passes all bytes on, counts them, and fails when the limit is reached. */
   meter(direction: Direction): Transform {
     return new Transform({
       highWaterMark: ONE_PIECE,

@@ -9,16 +9,21 @@ import {
   WorkerServiceService,
 } from "#proto/worker.ts";
 
-/** One tunnel, from its first message on. */
+/** A tunnel: one gRPC call to a worker, which transports the bytes of one connection of a run. */
 export type TunnelCall = ClientDuplexStream<TunnelRequest, TunnelResponse>;
 
-// It keeps its memory. With a new one for each message a download spends half its time in garbage collection.
+// The writer is reused with its memory. With a new writer for each message, a download spends half of its
+// time in garbage collection.
 const writer = new BinaryWriter();
 
-/** Opens a tunnel for a run; it waits at the worker until the run connects to its proxy. */
+/**
+ * Opens a tunnel for a run. The tunnel waits at the worker until a process of the run connects to its proxy.
+ */
 export function openTunnel(worker: WorkerServiceClient, open: TunnelOpen): TunnelCall {
   const { path, responseDeserialize } = WorkerServiceService.tunnel;
-  // A stream reads 16 messages ahead: with 64 KiB in each a run could fill this process. It takes no other number.
+  // A gRPC stream reads 16 messages ahead, the default of Node's streams. With 64 KiB in each, a run could
+  // fill this process's memory. grpc-js has no option for this number, so the default is changed for the
+  // moment of the call.
   const usual = getDefaultHighWaterMark(true);
   setDefaultHighWaterMark(true, 1);
   try {

@@ -5,13 +5,14 @@ import { ONE_PIECE, restAfter } from "../short-pieces.ts";
 import type { TunnelCall } from "./call.ts";
 
 const MAX_DATA_BYTES = 64 * 1024;
-/** So many bytes are kept while nobody reads; the call is read no further then. */
+/** Bytes that are kept while the reader takes none. Beyond that the call is not read. */
 const MAX_HELD_BYTES = 64 * 1024;
 
 /**
- * A connection of a run, at the other end of a tunnel that was opened just now. It has what HTTP and TLS expect of a
- * net.Socket that may be half open. Destroyed, it reads nothing more, and what was written still arrives. It emits no
- * errors: a connection that breaks off is closed. What nobody reads yet is gathered into one piece, however many messages it came in.
+ * A connection of a run, as the egress service sees it at its end of a tunnel. It has the members of a
+ * net.Socket that HTTP and TLS need, and can be half open. After `destroy` nothing more is read, and bytes
+ * that were written still arrive. The socket emits no errors: when the connection breaks, the socket closes.
+ * Unread bytes are joined into one piece, however many messages they came in.
  */
 export class TunnelSocket extends Duplex {
   readonly #call: TunnelCall;
@@ -23,7 +24,9 @@ export class TunnelSocket extends Duplex {
   #isOver = false;
   #isResting = false;
 
-  /** `owner` takes turns for what the connection brings. */
+  /**
+   * `owner` is the project that the connection's work counts for when projects take turns on the event loop.
+   */
   constructor(call: TunnelCall, owner: string) {
     super({ allowHalfOpen: true, highWaterMark: ONE_PIECE });
     this.#owner = owner;
@@ -73,14 +76,14 @@ export class TunnelSocket extends Duplex {
     if (this.destroyed || !(isFull || this.#isResting)) this.#call.resume();
   }
 
-  /** Emits `timeout` after this long, unless it is called again; 0 for never. */
+  /** Emits `timeout` after so many milliseconds, unless it is called again before; 0: never. */
   setTimeout(ms: number): this {
     clearTimeout(this.#idle);
     this.#idle = ms > 0 ? setTimeout(() => this.emit("timeout"), ms) : undefined;
     return this;
   }
 
-  /** Ends, and destroys as soon as everything is on its way. */
+  /** Ends the connection, and destroys it after all bytes were sent. */
   destroySoon(): void {
     this.end(() => this.destroy());
   }
@@ -117,7 +120,7 @@ export class TunnelSocket extends Duplex {
   override _destroy(_error: Error | null, done: (error?: Error | null) => void): void {
     clearTimeout(this.#idle);
     this.#call.end();
-    // What still comes is let through to the end of the call.
+    // Remaining messages are read and dropped, so that the call can end.
     this.#call.resume();
     done();
   }

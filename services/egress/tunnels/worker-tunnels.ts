@@ -8,25 +8,28 @@ import type { Route } from "../routes/routes.ts";
 import { openTunnel } from "./call.ts";
 import { TunnelSocket } from "./socket.ts";
 
-/** The connections of one run. */
+/** The tunnels of one run. */
 export type WorkerTunnels = {
-  /** Resolves when the worker has ended an unused one: then the run is over, or never came. */
+  /**
+   * Resolves when the worker has ended a tunnel that no connection has used, because the run is over or never
+   * started.
+   */
   readonly over: Promise<void>;
-  /** Breaks all of them. */
+  /** Breaks all tunnels. */
   close(): void;
 };
 
-/** Whose runs the tunnels are for, as the lease says. */
+/** The worker that the tunnels lead to, from the lease. */
 export type TunnelledWorker = Pick<HoldRouteRequest, "workerId" | "workerAddress">;
 
-/** Rejects with `worker_lost` when the worker cannot be reached. */
+/** Opens the tunnels of a run. Rejects with `worker_lost` when the worker cannot be reached. */
 export type OpenTunnels = (route: Route, worker: TunnelledWorker) => Promise<WorkerTunnels>;
 
-/** For channels that carry tunnels. */
+/** The options of gRPC channels for tunnels. */
 export const TUNNEL_CHANNEL_OPTIONS = {
-  // What is kept for retries counts as written before it is.
+  // No buffer for retries, because bytes in it would count as written before they are sent.
   "grpc.per_rpc_retry_buffer_size": 0,
-  // A connection of their own, whatever else this process says to the same worker.
+  // Tunnels use a connection of their own, apart from this process's other calls to the worker.
   "grpc.use_local_subchannel_pool": 1,
   "grpc.client_idle_timeout_ms": 60_000,
 } as const;
@@ -35,7 +38,7 @@ const WAITING = 2;
 const MAX_CONNECTIONS = 256;
 const RETRY_MS = 500;
 
-/** `accept` is given every connection that is made inside the run of a route. */
+/** Makes a function that opens tunnels. `accept` gets every connection that a process of the run makes. */
 export function createTunnelOpener(
   workers: WorkerConnections,
   accept: (socket: TunnelSocket, route: Route) => void,
@@ -44,7 +47,7 @@ export function createTunnelOpener(
   return async (route, { workerId, workerAddress }) => {
     await workers.reach(workerAddress);
     return keepTunnels({
-      // Asked for each time: a channel that others used later may have been closed.
+      // The client is fetched for each tunnel, because a channel from before may have been closed.
       worker: () => workers.to(workerAddress),
       open: { executionId: route.executionId, workerId },
       owner: route.traffic.owner,
@@ -59,8 +62,8 @@ export function createTunnelOpener(
 }
 
 /**
- * Keeps a few tunnels to the run's worker waiting, and hands over each that is used. One that ends unused is replaced a
- * little later; `onLost` is told of the first that could not be had.
+ * Keeps two unused tunnels to the run's worker open, and passes each tunnel on when a connection uses it. A
+ * tunnel that ends unused is replaced after RETRY_MS. `onLost` gets the first error of a tunnel that failed.
  */
 function keepTunnels(parts: {
   readonly worker: () => WorkerServiceClient;
