@@ -20,6 +20,7 @@ import { ROUTER_SERVICE } from "./queries/reading-service.ts";
 import { createAskWaiting } from "./queries/waiting.ts";
 import { startClaims } from "./run/claims.ts";
 import { createDispatcher } from "./run/dispatcher.ts";
+import { createStopElsewhere } from "./run/stop-elsewhere.ts";
 import { startStorage } from "./storage/storage.ts";
 import { checkStore } from "./store/check.ts";
 import { observeStore } from "./store/observed.ts";
@@ -63,7 +64,8 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
     log,
   });
   const polls = createDrain();
-  const executions = createExecutions(store, polls, clock, log);
+  const stopElsewhere = createStopElsewhere({ store, workers, poolManager, clock, log });
+  const executions = createExecutions(store, polls, stopElsewhere, clock, log);
   const holds = createHolds(store, projects, clock, log);
   const askWaiting = createAskWaiting(poolManager, storage, () => edges.health("sanitizer"));
   const readiness = async () => (await Promise.all([edges.readiness(), checkStore(store, clock)])).flat();

@@ -12,6 +12,7 @@ import type { Drain } from "#common/service/drain.ts";
 import type { Log } from "#common/service/log.ts";
 import { type Execution, failure, type Redaction } from "../execution.ts";
 import { logEnded } from "../run/log-ended.ts";
+import type { StopElsewhere } from "../run/stop-elsewhere.ts";
 import { readWhole } from "../store/reading.ts";
 import type { ExecutionStore, Outline, OutputFrom, Reading } from "../store/store.ts";
 import { watchExecution } from "./watch.ts";
@@ -42,7 +43,13 @@ export type Executions = {
 /**
  * Answers long polls with the present state when `drain` begins, so that clients continue to wait at another router.
  */
-export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clock, log: Log): Executions {
+export function createExecutions(
+  store: ExecutionStore,
+  drain: Drain,
+  stopElsewhere: StopElsewhere,
+  clock: Clock,
+  log: Log,
+): Executions {
   const known = async <T>(found: Promise<T | undefined>): Promise<T> => {
     const value = await found;
     if (value === undefined) throw executionNotFound();
@@ -121,11 +128,13 @@ export function createExecutions(store: ExecutionStore, drain: Drain, clock: Clo
       const limits = { waitMs: CANCEL_WAIT_MS, signal };
       const outline = await watchExecution(store, executionId, ended, clock, limits);
       if (outline && ended(outline)) return;
+      // The script is stopped before anybody is told that it has ended.
+      const { project } = await find(executionId);
+      await stopElsewhere(executionId, project);
       // The router that ran the execution did not react in time. Its own ending, should it come, is refused by the
       // store.
       const ending = failure("cancelled", "The execution was cancelled.", outline?.executionTimeMs);
       const isEnded = await store.forceFinish(executionId, ending, clock.now());
-      const { project } = await find(executionId);
       if (isEnded) logEnded(log, { executionId, project, ending });
     },
 

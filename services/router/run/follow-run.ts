@@ -55,7 +55,7 @@ export async function runOnWorker(placement: Placement, run: LeasedRun, parts: R
         if (!isConnectionLost(error) && !isSanitizerLost(error)) throw asWorkerError(error);
         await regain(error, grant, run, parts, breaks.broke()).catch((reason: unknown) => {
           if (!isHandedOver(reason))
-            stopRun(parts.workers.to(grant.workerAddress), { ...attach, workerId: grant.workerId });
+            void stopRun(parts.workers.to(grant.workerAddress), { ...attach, workerId: grant.workerId });
           throw reason;
         });
         opening = attach;

@@ -73,7 +73,7 @@ export async function takeOverExecution(
     return await takeUp(run, lost, grant, parts).catch((error: unknown) => {
       const worker = parts.workers.to(grant.workerAddress);
       // A run that no router follows would share its slot with the next run.
-      if (!isHandedOver(error)) stopRun(worker, { executionId, epoch, workerId: grant.workerId });
+      if (!isHandedOver(error)) void stopRun(worker, { executionId, epoch, workerId: grant.workerId });
       throw error;
     });
   });

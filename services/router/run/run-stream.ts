@@ -118,8 +118,11 @@ export async function converse(opening: Opening, run: Conversation): Promise<Out
   }
 }
 
-/** Tells a worker to end a run that this router does not follow, so that its slot is free when the lease is. */
-export function stopRun(worker: WorkerServiceClient, run: RunAttach): void {
+/**
+ * Tells a worker to end a run that this router does not follow, so that its slot is free when the lease is. Resolves when the worker
+ * has ended the call, and never rejects.
+ */
+export function stopRun(worker: WorkerServiceClient, run: RunAttach): Promise<void> {
   const stream: WorkerStream = clientDuplex(worker.run(), "worker");
   const say = async () => {
     await stream.send({ message: { $case: "attach", value: run } });
@@ -128,6 +131,11 @@ export function stopRun(worker: WorkerServiceClient, run: RunAttach): void {
   // A worker that misses this message ends the run after a while without a router.
   say().catch(() => undefined);
   stream.close();
+  // What the run says is read to its end, or the end of the call would never be seen.
+  const readAll = async () => {
+    while ((await stream.next()) !== null);
+  };
+  return readAll().catch(() => undefined);
 }
 
 /** Whether another router follows the run now. */

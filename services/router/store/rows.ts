@@ -175,6 +175,12 @@ export function toStarted(row: StartedRow): Started {
 }
 
 /** Oldest first. */
+export type PlaceRow = { granted: string; epoch: number };
+
+export function toPlace({ granted, epoch }: PlaceRow): { grant: Grant; epoch: number } {
+  return { grant: JSON.parse(granted) as Grant, epoch };
+}
+
 export function toLost(rows: readonly LostRow[]): LostExecution[] {
   return rows
     .map((row) => ({

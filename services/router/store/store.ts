@@ -182,6 +182,8 @@ export type ExecutionStore = {
   /** Takes over at most `limit` of those that have started, have not ended and belong to no living router. */
   claimLost(limit: number): Promise<LostExecution[]>;
   /** What was submitted. */
+  /** Where an execution runs, and how often it has changed hands; undefined when it is not known to run anywhere. */
+  getPlace(executionId: string): Promise<{ readonly grant: Grant; readonly epoch: number } | undefined>;
   getSubmission(executionId: string): Promise<Submission | undefined>;
   /** pending → running, by the router that has it; resolves to what is to run, undefined when it may not. */
   start(executionId: string, startedAtMs: number, grant: Grant): Promise<Started | undefined>;

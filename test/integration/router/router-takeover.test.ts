@@ -63,13 +63,7 @@ describe.skipIf(missing)(`a router that is killed${missing ? ` (${missing})` : "
     return await services.get(id);
   };
   const hasEnded = ({ endReason }: Execution) => endReason !== EndReason.UNSPECIFIED;
-  const isAsking = ({ status }: Execution) => status === ExecutionStatus.AWAITING_LLM;
-
-  it("loses no output, no question and no result, and nothing runs twice", SLOW, async () => {
-    database = await postgres.newDatabase();
-    server = await startEchoServer();
-    const listed = `replicas: 1\nnetwork_allowlist: ["127.0.0.1:${server.port}"]\nallow_private: [127.0.0.1]\n`;
-    services = await startServices({ demo: "replicas: 4\n", listed }, { database: database.config });
+  const startDoomed = async () => {
     const socket = `unix:${services.directory}/doomed.sock`;
     doomed = await startServiceProcess("router", {
       AIRLOCK_LISTEN: socket,
@@ -79,6 +73,15 @@ describe.skipIf(missing)(`a router that is killed${missing ? ` (${missing})` : "
       AIRLOCK_DATABASE_URL: database.url,
     });
     client = connect(RouterServiceClient, socket);
+  };
+  const isAsking = ({ status }: Execution) => status === ExecutionStatus.AWAITING_LLM;
+
+  it("loses no output, no question and no result, and nothing runs twice", SLOW, async () => {
+    database = await postgres.newDatabase();
+    server = await startEchoServer();
+    const listed = `replicas: 1\nnetwork_allowlist: ["127.0.0.1:${server.port}"]\nallow_private: [127.0.0.1]\n`;
+    services = await startServices({ demo: "replicas: 4\n", listed }, { database: database.config });
+    await startDoomed();
     const runs = await Promise.all([submit(RUNS), submit(RUNS)]);
     const asks = await submit(ASKS);
     const answered = await submit(ASKS);
@@ -128,5 +131,23 @@ describe.skipIf(missing)(`a router that is killed${missing ? ` (${missing})` : "
     };
     await expect.poll(project).toMatchObject({ running: 0, paused: 0, queueDepth: 0, idleWorkers: 4 });
     poolManager.close();
+  });
+
+  it("leaves no script going on that is cancelled before its router is missed", SLOW, async () => {
+    database = await postgres.newDatabase();
+    await services?.close();
+    services = await startServices({ demo: "replicas: 1\n" }, { database: database.config });
+    await startDoomed();
+    const id = await submit("import time\nprint('on', flush=True)\ntime.sleep(50)");
+    await until(id, ({ stdout }) => stdout === "on\n");
+    await doomed.kill();
+    const { router } = services;
+    const { execution } = await callUnary(router, router.cancel, { executionId: id }, "router", {
+      timeoutMs: 20_000,
+    });
+    expect(execution?.endReason).toBe(EndReason.CANCELLED);
+    // Its worker is for the next one at once.
+    const next = await services.submit({ project: "demo", code: "set_result(1)" });
+    expect(await services.get(next, 10_000)).toMatchObject({ resultJson: "1" });
   });
 });

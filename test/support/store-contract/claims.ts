@@ -57,6 +57,8 @@ export function itKeepsClaims(): void {
     const submitted = { executionId: active, code: "print('ü')\n", settings: { REGION: "eu" } };
     expect(await store.getSubmission(active)).toMatchObject(submitted);
     expect(await store.getSubmission("unknown")).toBeUndefined();
+    expect(await store.getPlace(active)).toEqual({ grant: GRANT, epoch: 2 });
+    expect(await store.getPlace(ended)).toBeUndefined();
     expect(await store.listOwn()).toMatchObject([{ hasStarted: true }, { hasStarted: true }]);
     expect(await store.finish(active, COMPLETED, NO_OUTPUT, 3_000)).toBe(true);
   });

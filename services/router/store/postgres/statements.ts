@@ -188,6 +188,11 @@ export const HEARTBEAT: Statement = {
     UPDATE executions SET owner = NULL WHERE ${UNFINISHED} AND owner IN (SELECT router_id FROM gone)`,
 };
 
+export const GET_PLACE: Statement = {
+  name: "get-place",
+  text: `SELECT granted, epoch FROM executions WHERE execution_id = $1 AND granted IS NOT NULL AND ${UNFINISHED}`,
+};
+
 export const GET_SUBMISSION: Statement = {
   name: "get-submission",
   text: `SELECT ${SUBMISSION_COLUMNS} FROM executions WHERE execution_id = $1`,

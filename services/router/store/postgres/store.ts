@@ -13,6 +13,7 @@ import {
   type LostRow,
   type OutlineRow,
   type OwnRow,
+  type PlaceRow,
   type QueuesRow,
   type RemovalRow,
   type StartedRow,
@@ -25,6 +26,7 @@ import {
   toLost,
   toOutline,
   toOwn,
+  toPlace,
   toQueues,
   toStarted,
   toSubmission,
@@ -129,6 +131,10 @@ export async function openPostgresStore(
     claimPending: async (limit) => toClaims(await db.rows<ClaimRow>(sql.CLAIM, [owner, limit])),
     listOwn: async () => toOwn(await db.rows<OwnRow>(sql.LIST_OWN, [owner])),
     claimLost: async (limit) => toLost(await db.rows<LostRow>(sql.CLAIM_LOST, [owner, limit])),
+    async getPlace(executionId) {
+      const row = await one<PlaceRow>(sql.GET_PLACE, executionId);
+      return row && toPlace(row);
+    },
     async getSubmission(executionId) {
       const row = await one<SubmissionRow>(sql.GET_SUBMISSION, executionId);
       return row && toSubmission(row);

@@ -80,6 +80,9 @@ export function prepareStatements(db: DatabaseSync) {
        RETURNING execution_id, project, timeout_ms, epoch, granted, (SELECT COALESCE(max(position) + 1, 0)
          FROM execution_output WHERE execution_output.execution_id = executions.execution_id) AS next_position`,
     ),
+    selectPlace: db.prepare(
+      `SELECT granted, epoch FROM executions WHERE execution_id = ? AND granted IS NOT NULL AND ${UNFINISHED}`,
+    ),
     selectSubmission: db.prepare(`SELECT ${SUBMISSION_COLUMNS} FROM executions WHERE execution_id = ?`),
     start: db.prepare(
       `UPDATE executions SET status = 'running', started_at_ms = ?, granted = ?, execution_time_ms = 0

@@ -17,6 +17,7 @@ import {
   type LostRow,
   type OutlineRow,
   type OwnRow,
+  type PlaceRow,
   type QueuesRow,
   type StartedRow,
   SUMMARY_COLUMNS,
@@ -29,6 +30,7 @@ import {
   toLost,
   toOutline,
   toOwn,
+  toPlace,
   toQueues,
   toStarted,
   toSubmission,
@@ -212,6 +214,10 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
     },
     async claimLost(limit) {
       return toLost(reserve.use(() => sql.claimLost.all(owner, limit)) as LostRow[]);
+    },
+    async getPlace(executionId) {
+      const row = sql.selectPlace.get(executionId) as PlaceRow | undefined;
+      return row && toPlace(row);
     },
     async getSubmission(executionId) {
       const row = sql.selectSubmission.get(executionId) as (SubmissionRow & Apart) | undefined;
