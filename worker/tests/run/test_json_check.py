@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -211,3 +213,25 @@ def test_two_texts_and_nothing_else(text: bytes, members: dict[str, str] | None)
 )
 def test_a_memory_is_categories_of_keys(text: bytes, is_one: bool) -> None:
     assert is_memory(text) == is_one
+
+
+N = 8 << 20
+LONG_PIECES = {
+    "digits": b"[" + b"1" * N,
+    "digits behind a point": b"[1." + b"1" * N,
+    "blanks": b"[" + b" " * N + b"x",
+    "a string without end": b'["' + b"a" * N,
+    "characters beyond U+FFFF": b'"' + rb"\ud83d\ude00" * (N // 12) + b'"',
+    "half of one at the end": b'"' + rb"\ud83d\ude00" * (N // 12) + rb'\ud83d"',
+}
+
+
+@pytest.mark.parametrize("name", LONG_PIECES)
+def test_a_long_piece_of_a_text_is_gone_through_a_few_times_and_not_given_back(name: str) -> None:
+    """As long as a pattern is being matched no other thread of the supervisor runs."""
+    began = time.thread_time()
+    assert re.fullmatch(rb"(?:[0-9][0-9])*+", b"1" * N)
+    scan_s = time.thread_time() - began
+    began = time.thread_time()
+    problem_of(LONG_PIECES[name])
+    assert time.thread_time() - began < 8 * scan_s, scan_s

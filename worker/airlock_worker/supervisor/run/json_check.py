@@ -17,17 +17,21 @@ _TOO_DEEP = f"it is nested deeper than {MAX_DEPTH} levels"
 _NO_JSON = "it is not JSON in UTF-8"
 
 # A character beyond U+FFFF as many encoders write it: two escapes, of which neither means anything alone.
-_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-_NO_ESCAPE = re.compile(rb"\\(?![/bfnrt]|u[0-9a-fA-F]{4})")
+_PAIR = rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_ESCAPE = rb"\\[/bfnrt]|\\u(?:[0-9a-cefA-CEF][0-9a-fA-F]|[dD][0-7])[0-9a-fA-F]{2}|" + _PAIR
+# Some that follow each other.
+_ESCAPES = re.compile(rb"(?:(?:%b)[^\\]{0,64}+){1,1000}" % _ESCAPE)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 # `re` needs memory for each repetition of a group. One of a single character needs none.
 _AT_ONCE = 1000
 _PIECE_BYTES = 64 * 1024
-_WS = rb"[ \t\n\r]*"
+# What has been taken is not given back (`*+`): it could not be of use elsewhere. To try takes long, and no other thread
+# runs meanwhile.
+_WS = rb"[ \t\n\r]*+"
 # Of JSON without escaped quotes and backslashes.
-_STRING = rb'"[^"\x00-\x1f]*"'
-_NUMBER = rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
+_STRING = rb'"[^"\x00-\x1f]*+"'
+_NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+"
 _SCALAR = rb"%b|%b|true|false|null" % (_STRING, _NUMBER)
 _EMPTY_OBJECT = rb"\{%b\}" % _WS
 # Containers of nothing, or of one scalar.
@@ -52,10 +56,7 @@ def problem_of(text: bytes) -> str | None:
     plain = _without_escapes(text)
     try:
         _check_utf8(text)
-        if _SURROGATE.search(plain) and _SURROGATE.search(_PAIR.sub(b"", plain)):
-            return "it escapes half a character"
-        if _NO_ESCAPE.search(plain):
-            return _NO_JSON
+        _check_escapes(plain)
         _walk(text, plain, _level)
     except _Refused as refused:
         return str(refused)
@@ -97,6 +98,15 @@ def _check_utf8(text: bytes) -> None:
     for at in range(0, len(text), _PIECE_BYTES):
         decoder.decode(text[at : at + _PIECE_BYTES])
     decoder.decode(b"", final=True)
+
+
+def _check_escapes(plain: bytes) -> None:
+    at = 0
+    while (at := plain.find(b"\\", at)) >= 0:
+        found = _ESCAPES.match(plain, at)
+        if found is None:
+            raise _Refused("it escapes half a character" if _SURROGATE.match(plain, at) else _NO_JSON)
+        at = found.end()
 
 
 class _Level:
