@@ -3,7 +3,7 @@ import type { RowName } from "./row-names.ts";
 
 /** A limit for one figure, or for its ratio to the floor. */
 export type Bound = {
-  /** The promise in words, for people. */
+  /** The promise behind the bound, in words. */
   readonly says: string;
   readonly row: RowName;
   readonly subject: string;

@@ -9,11 +9,11 @@ const MS_PER_TICK = 10;
  */
 export type CpuMs = {
   readonly all: number;
-  /** The root process, which runs the services. */
+  /** CPU time of the root process, which runs the services. */
   readonly services: number;
-  /** Its child processes: the supervisors of workers. */
+  /** CPU time of the root's child processes, which are the supervisors of workers. */
   readonly supervisors: number;
-  /** All further descendants: zygotes, spares, sandboxes and scripts. */
+  /** CPU time of all further descendants: zygotes, spares, sandboxes and scripts. */
   readonly runs: number;
 };
 

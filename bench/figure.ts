@@ -35,7 +35,8 @@ export function figureOf(
   };
 }
 
-// When the quartiles are further apart than this share of the median, a second measurement would differ.
+// The largest distance of the quartiles, as a share of the median. With a wider spread, a second measurement
+// would give another figure.
 const TOO_WIDE = 0.5;
 
 /** Whether the rounds differ too much for the figure to be meaningful. */

@@ -56,7 +56,7 @@ export async function judgeRepeatedly(
 async function readBounds(path: string): Promise<readonly Bound[]> {
   try {
     const { bounds } = JSON.parse(await readFile(path, "utf8")) as { bounds: Bound[] };
-    // An empty file is refused, because the guard would then always pass.
+    // A file without bounds is refused, because the guard would then always pass.
     if (bounds.length === 0) throw new Error("it holds no bound");
     const stranger = bounds.find(({ row }) => !isRowName(row));
     if (stranger) throw new Error(`there is no row "${stranger.row}"`);
@@ -66,7 +66,7 @@ async function readBounds(path: string): Promise<readonly Bound[]> {
   }
 }
 
-/** Prints a line for each bound; failed ones are marked as slipped. */
+/** Formats the guard's report: a line for each bound, with failed ones marked as slipped. */
 export function guardText(judgements: readonly Judgement[]): string {
   return judgements
     .map(({ bound, value, holds }) => {

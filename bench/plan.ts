@@ -1,6 +1,6 @@
 import type { StackName } from "./stacks/stack.ts";
 
-/** How much is measured. A smaller plan gives the same figures with a larger spread. */
+/** The amount of measurement. A smaller plan gives the same figures with a larger spread. */
 export type Plan = {
   readonly name: "full" | "quick" | "guard";
   readonly stacks: readonly StackName[];

@@ -1,4 +1,4 @@
-/** The measured projects: the text of each project file after its name. */
+/** The measured projects, each with the text of its project file (without the `name` line). */
 export const PROJECTS = {
   plain: file(""),
   pandas: file('packages: ["pandas>=3,<4"]\n'),

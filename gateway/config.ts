@@ -13,8 +13,9 @@ export type GatewayConfig = {
   readonly port: number;
   /** Host names that clients may use for this gateway, besides localhost and its IP addresses. */
   readonly hostNames?: readonly string[];
-  /** A gRPC target, `unix:/path` or `host:port`; so is `poolManagerAddress`. */
+  /** The gRPC target of the router, `unix:/path` or `host:port`. */
   readonly routerAddress: string;
+  /** The gRPC target of the pool-manager, `unix:/path` or `host:port`. */
   readonly poolManagerAddress: string;
   /**
    * The directory of this service's certificates. Undefined only where all services are on one machine and

@@ -10,7 +10,10 @@ export type ExecutionView = {
   readonly llm_request: { readonly id: string } | null;
 };
 
-/** How a client learns that an execution has ended: by repeated calls, or by a long poll (`?wait=60`). */
+/**
+ * The method by which a client learns that an execution has ended: repeated calls, or a long poll
+ * (`?wait=60`).
+ */
 export type Following = "poll" | "wait";
 
 /** Milliseconds between two polls. */

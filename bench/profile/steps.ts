@@ -7,8 +7,9 @@ export type Step = { readonly atMs: number; readonly sinceMs: number; readonly w
 const MOST = 0.8;
 
 /**
- * The steps that most executions have in common, with their median time since the execution began. A step
- * that occurs several times in an execution gets a number. The order is by time.
+ * The steps that most executions have in common, ordered by their median time since the execution began. A
+ * step that occurs several times in an execution gets a number. The time of an execution ends with the step
+ * before the first answer to the client's last call.
  */
 export function stepsOf(stamps: readonly Stamp[], begins: readonly number[]): Step[] {
   const sorted = stamps.toSorted(([a], [b]) => a - b);

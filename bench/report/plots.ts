@@ -7,7 +7,7 @@ const LABEL_WIDTH = 330;
 const VALUE_WIDTH = 110;
 const LINE = 22;
 const TOP = 58;
-// With a larger ratio between the largest and smallest value the scale is logarithmic, because small bars
+// The largest ratio of two values for a linear scale. Beyond it the scale is logarithmic, because small bars
 // would be invisible.
 const LINEAR_UP_TO = 30;
 const STYLE =

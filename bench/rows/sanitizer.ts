@@ -32,7 +32,7 @@ export const sanitizer: Row = {
       { name: FLOOR, round: async () => ({ rate: await rateOf(bytes, async (text) => void sum(text)) }) },
       ...COUNTS.map((count) => sessionOf(count, judge, bytes)),
     ];
-    // One round that is not counted, because V8 first has to compile the code.
+    // A first round is not counted, because V8 has to compile the code.
     await interleave(subjects, 1);
     const rounds = await interleave(subjects, ROUNDS);
     return [...rounds.figures(this.name, "MB/s"), flatness(this.name, rounds)];
@@ -72,7 +72,7 @@ function sessionOf(count: number, judge: Judge, bytes: number): Subject<"rate"> 
   };
 }
 
-/** The ratio of the fastest to the slowest number of secrets. */
+/** The ratio of the fastest rate to the slowest, over all numbers of secrets. */
 function flatness(row: string, rounds: Rounds<"rate">): Figure {
   const rates = COUNTS.map((count) => rounds.samples(subjectName(count)).map(({ rate }) => rate));
   const factors = (rates[0] ?? []).map((_, round) => {

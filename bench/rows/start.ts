@@ -25,7 +25,7 @@ export const start: Row = {
     await mkdir(join(directory, "projects"));
     await writeFile(join(directory, "projects", "plain.yaml"), `name: plain\n${PROJECTS.plain}`);
     try {
-      // One start that is not counted, because it makes the data directory that later starts find.
+      // A first start is not counted, because it makes the data directory that later starts find.
       await startOnce(directory);
       const subjects = [
         { name: FLOOR, round: async () => ({ health: await timed(runNode) }) },

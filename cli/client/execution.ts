@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import { findNodeAtLocation, parseTree } from "jsonc-parser";
 
-/** An execution in an answer of the REST API. */
+/** An execution as the REST API returns it. */
 export type Execution = {
   readonly execution_id: string;
   readonly status: "pending" | "running" | "awaiting_llm" | "completed" | "error" | "timeout";

@@ -99,7 +99,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Merges two memories; the values of `updates` win. */
+/** Merges two JSON texts of script memory ({category: {key: value}}); the values of `updates` win. */
 export function mergedMemory(text: string, updates: string): string {
   const merged = new Map(
     [...(memoryIn(text) ?? [])].map(([category, values]) => [category, new Map(values)]),
@@ -116,7 +116,7 @@ export function mergedMemory(text: string, updates: string): string {
 
 const EXAMPLE = '{"customers": {"last": 42}}';
 
-/** Parses a memory; undefined when `text` is not an object of objects. */
+/** Parses JSON text of script memory; undefined when it is not an object of objects. */
 function memoryIn(text: string): Memory | undefined {
   const root = parseTree(text);
   if (root?.type !== "object") return undefined;

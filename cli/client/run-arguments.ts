@@ -50,7 +50,7 @@ function parseTimeout(text: string | undefined): number | undefined {
 
 function parseSetting(text: string): [string, string] {
   const at = text.indexOf("=");
-  // The message does not repeat the text, because it may be a secret.
+  // The error does not repeat the given text, because it may hold a secret.
   if (at < 1) throw usageError("run", "--setting must be KEY=VALUE.");
   return [text.slice(0, at), text.slice(at + 1)];
 }

@@ -91,7 +91,7 @@ function refuseOtherDatabase(): void {
  */
 async function exampleProject({ projectsDirectory }: EmbeddedConfig): Promise<string | undefined> {
   const { isUsable, openProjectCatalogue } = await import("#common/projects/catalogue.ts");
-  // The name is only a hint, so an error is ignored.
+  // An error is ignored, because the project's name only serves an example in the banner.
   const catalogue = await openProjectCatalogue(projectsDirectory).catch(() => undefined);
   const names =
     catalogue
@@ -200,7 +200,7 @@ async function countOf(url: string, status: string): Promise<number> {
     });
     return ((await answer.json()) as { executions: unknown[] }).executions.length;
   } catch {
-    // The count is only for a message, so an error counts as 0.
+    // An error counts as 0, because the number of open executions is only shown to the operator.
     return 0;
   }
 }

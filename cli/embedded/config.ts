@@ -23,7 +23,7 @@ export type EmbeddedConfig = {
   readonly graceMs: number;
   readonly logLevel: string;
   readonly mock: boolean;
-  /** Each service's own configuration. */
+  /** The configuration of each service, by its name. */
   readonly settings: Settings;
 };
 

@@ -57,7 +57,7 @@ function openLogFile(path: string, reopenAfterMs: number): { write(line: string)
         );
       failedAtMs = performance.now();
     });
-    // A line end, because the last line before the failure may be incomplete.
+    // A line end is written first, because the last line before the failure may be incomplete.
     if (failedAtMs !== undefined) opened.write("\n");
     return opened;
   };

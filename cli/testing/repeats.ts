@@ -13,7 +13,7 @@ const REPEATED = [
 ];
 
 /**
- * With more failing files than this nothing is repeated, because the change is probably at fault and not a
+ * The largest number of failing files that are repeated. With more, the change is probably at fault and not a
  * race.
  */
 const MAX_REPEATED = 4;

@@ -25,7 +25,7 @@ export function tallyLine({ passed, failed, skipped }: Tally): string {
   return `${passed} passed, ${failed} failed${tail}`;
 }
 
-/** Whether the run has failed. In CI a skipped test fails it, too. */
+/** Whether a test run counts as failed. In CI a skipped test fails it, too. */
 export function tallyFails({ failed, skipped }: Tally, inCi: boolean): boolean {
   return failed > 0 || (inCi && skipped.length > 0);
 }

@@ -11,7 +11,7 @@ export type Problem = {
   readonly code: ErrorCode;
   /** The problem of each invalid field; absent when the error is not about fields. */
   readonly errors?: readonly SchemaProblem[];
-  /** Only from GET /ready: each service and whether it is ready. */
+  /** The readiness of each service, by name; only in answers of GET /ready. */
   readonly services?: Readonly<Record<string, string>>;
 };
 

@@ -36,7 +36,8 @@ export const compileValidator: FastifySchemaCompiler<object> = ({ schema, httpPa
   };
 };
 
-// Only two levels are checked, because no schema of the gateway looks deeper.
+// Whether no object in the first two levels has too many members for a full report. No schema of the gateway
+// looks deeper.
 function isNarrow(data: unknown): boolean {
   if (typeof data !== "object" || data === null) return true;
   const members = Object.values(data);

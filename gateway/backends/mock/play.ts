@@ -83,7 +83,7 @@ function endingOf(
   return { ...ending, error: ERRORS[reason] ?? `The execution ended as ${reason}.` };
 }
 
-// The error texts of the real worker.
+// Error texts, the same as those of a real worker.
 const ERRORS: Partial<Record<EndReasonName, string>> = {
   script_error:
     'Traceback (most recent call last):\n  File "script.py", line 1, in <module>\nValueError: as the mock was asked to',

@@ -29,7 +29,7 @@ export type MockStore = {
    * submission differs.
    */
   findReplay(idempotency: IdempotencyClaim): Execution | undefined;
-  /** Replaces the stored execution that has this id. */
+  /** Replaces the stored execution with the same id. */
   update(execution: Execution): Execution;
   get(executionId: string): MockEntry;
   list(request: ListExecutionsRequest): ListExecutionsResponse;

@@ -5,11 +5,11 @@ export type MockWaits = {
    * the current request was made.
    */
   after(executionId: string, ms: number, then: () => void): void;
-  /** Cancels the call that is planned for this execution, if any. */
+  /** Cancels the callback that is planned for this execution, if any. */
   cut(executionId: string): void;
   /**
-   * Resolves when the planned call for this execution was made or cancelled, after `ms`, or when `signal`
-   * aborts.
+   * Resolves when the planned callback of this execution was called or cancelled, after `ms`, or when
+   * `signal` aborts.
    */
   until(executionId: string, ms: number, signal: AbortSignal): Promise<void>;
   close(): void;

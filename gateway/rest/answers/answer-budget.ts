@@ -38,7 +38,7 @@ export type AnswerHold = {
    * reserved.
    */
   sending(bytes: number, way: AnswerWay): void;
-  /** Returns the reserved memory. */
+  /** Frees the reserved memory. */
   release(): void;
 };
 
@@ -56,9 +56,9 @@ type Asking = {
  */
 export class AnswerBudget {
   #bytes = 0;
-  /** Oldest first. */
+  /** Answers that count against the budget, oldest first. */
   readonly #all = new Set<Held>();
-  /** Oldest first. */
+  /** Answers that wait for memory, oldest first. */
   readonly #asking = new Set<Asking>();
   readonly #now: () => number;
   readonly #maxBytes: number;

@@ -31,7 +31,7 @@ export type BodyHold = {
   add(bytes: number): void;
   /** Marks the body as complete. From now on it is not dropped for another body. */
   complete(): void;
-  /** Returns the memory of this body. */
+  /** Frees the memory that is counted for this body. */
   release(): void;
 };
 

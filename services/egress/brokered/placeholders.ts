@@ -89,7 +89,7 @@ class PlaceholderSearch {
   readonly #placeholders: readonly Placeholder[];
   readonly #beginnings = new Scanner(PREFIX_NEEDLES);
   #whole: Scanner | undefined;
-  /** The last bytes, in which the prefix may have begun. */
+  /** The last bytes of the text so far, which may be the beginning of a placeholder. */
   #open: Uint8Array = Buffer.alloc(0);
 
   constructor(placeholders: readonly Placeholder[]) {

@@ -9,7 +9,7 @@ import type { Placeholder } from "./placeholders.ts";
  */
 export type ResponseFilter = {
   readonly needles: NeedleSet;
-  /** The number of bytes that a body is held back. */
+  /** The number of bytes by which the body of a response lags behind. */
   readonly lagBytes: number;
 };
 

@@ -1,4 +1,4 @@
-/** The numbers of tasks that may run at the same time. */
+/** The numbers of tasks that may run at the same time: in all, for each project, and for each run. */
 export type FairLimits = {
   readonly total: number;
   readonly perProject: number;
@@ -40,7 +40,7 @@ export function createFairLine(limits: FairLimits): FairLine {
     project.runs.delete(key);
     if (project.runs.size === 0) projects.delete(name);
   };
-  /** The next run that has a turn; undefined when the limits allow none. */
+  /** The waiting task whose turn is next; undefined when the limits allow none. */
   const next = () => {
     for (const [name, project] of projects) {
       if (project.running >= limits.perProject) continue;

@@ -14,7 +14,7 @@ export class WaitedTooLong extends Error {
   override name = "WaitedTooLong";
 }
 
-/** Limits of simultaneous lookups. Each lookup has one or two UDP sockets. */
+/** Limits for simultaneous name lookups. Each lookup has one or two UDP sockets. */
 export const LOOKUP_LIMITS: FairLimits = { total: 128, perProject: 16, perRun: 8 };
 const LINE_TIMEOUT_MS = 10_000;
 const LOOKUP_TIMEOUT_MS = 10_000;

@@ -12,7 +12,7 @@ import type { Target } from "./destination.ts";
  */
 export type AttemptLog = {
   note(route: Route | undefined, target: Target | undefined, verdict: Verdict, cause?: unknown): void;
-  /** Logs the number of further attempts when a route closes. */
+  /** Logs how many further attempts to reach the network a closing route had. */
   close(route: Route): void;
   /** Logs the number of further attempts without a route. Must be the last call. */
   end(): void;

@@ -124,7 +124,7 @@ function open({ host, port }: Target, addresses: readonly string[], signal: Abor
     else done(null, found[0]?.address as string, found[0]?.family);
   };
   return new Promise((resolve, reject) => {
-    // Node's types lack this option, but Node passes it to the stream.
+    // Node's types lack this option for a high-water mark, but Node passes it to the stream.
     const reads = { readableHighWaterMark: ONE_PIECE };
     const socket = connect({
       host,

@@ -31,7 +31,7 @@ export type Forward = {
 const MAX_HEADER_BYTES = 64 * 1024;
 /** The number of interim responses (such as `103 Early Hints`) that may come before the final one. */
 const MAX_INTERIM = 16;
-/** The bytes that a header line, or a response without one, counts at least. */
+/** The least number of bytes that a header line counts, as does an interim response. */
 const LEAST_LINE_BYTES = 64;
 /**
  * Headers that ask for a response that could not be searched for secrets: `Range`, `If-Range`, other

@@ -17,7 +17,7 @@ export function createEncrypt(extraAuthorities: string): Encrypt {
       ...(extraAuthorities !== "" && { ca: [...rootCertificates, extraAuthorities] }),
     });
     return new Promise((resolve, reject) => {
-      // Node's types lack this option, but Node passes it to the stream.
+      // Node's types lack this option for a high-water mark, but Node passes it to the stream.
       const keeps = { highWaterMark: ONE_PIECE };
       const secured = connect({
         socket,

@@ -15,7 +15,7 @@ export type WorkerTunnels = {
    * started.
    */
   readonly over: Promise<void>;
-  /** Breaks all tunnels. */
+  /** Closes all tunnels and breaks their connections. */
   close(): void;
 };
 

@@ -131,7 +131,7 @@ export interface Execution {
   executionId: string;
   project: string;
   status: ExecutionStatus;
-  /** UNSPECIFIED until the execution has ended. */
+  /** The reason why the execution ended; UNSPECIFIED until then. */
   endReason: EndReason;
   /**
    * JSON text exactly as the worker wrote it, so that numbers keep their digits; "null" when the script set
@@ -180,7 +180,7 @@ export interface Execution {
   waitingOn: Waiting | undefined;
 }
 
-/** The members of an execution that a list contains. */
+/** An execution as lists contain it. */
 export interface ExecutionSummary {
   executionId: string;
   project: string;

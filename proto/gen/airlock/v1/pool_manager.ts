@@ -76,7 +76,7 @@ export interface ProjectNetwork {
  */
 export interface InjectedSecret {
   name: string;
-  /** "host" or "host:port" of an https server. */
+  /** The https server that gets the secret: "host" or "host:port". */
   host: string;
   header: string;
 }

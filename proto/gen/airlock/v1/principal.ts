@@ -11,7 +11,7 @@ export const protobufPackage = "airlock.v1";
 
 export const protobufFileName = "airlock/v1/principal.proto";
 
-/** The kind of a principal. */
+/** The kind of actor that a principal is. */
 export const PrincipalKind = {
   UNSPECIFIED: 0,
   HUMAN: 1,
@@ -38,8 +38,8 @@ export namespace PrincipalKind {
  */
 export interface Principal {
   /**
-   * One of "system:local", "system:airlock", "cert:NAME" and, once Airlock has keys and tokens, "key:NAME"
-   * and "jwt:ISSUER#SUB".
+   * The principal's id: "system:local", "system:airlock", "cert:NAME" and, once Airlock has keys and tokens,
+   * "key:NAME" and "jwt:ISSUER#SUB".
    */
   id: string;
   kind: PrincipalKind;

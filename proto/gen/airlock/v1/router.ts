@@ -50,14 +50,14 @@ export namespace ExecutionText {
 
 export interface SubmitRequest {
   project: string;
-  /** Python source. */
+  /** The script's Python source. */
   code: string;
   /** Milliseconds of running, pauses excluded. Absent: 60 s or the project's limit, whichever is less. */
   timeoutMs?: number | undefined;
   settings: { [key: string]: string };
   /**
-   * JSON text, {category: {key: value}}, which services pass on unchanged and the script parses with Python's
-   * json. Empty means {}.
+   * The script's memory as JSON text, {category: {key: value}}. Services pass it on unchanged, and the script
+   * parses it with Python's json. Empty means {}.
    */
   memoryJson: string;
   /**

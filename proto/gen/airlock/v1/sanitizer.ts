@@ -24,14 +24,14 @@ export const protobufFileName = "airlock/v1/sanitizer.proto";
 
 export const SanitizeChannel = {
   UNSPECIFIED: 0,
-  /** STDOUT - Byte streams: redacted text is returned as soon as it cannot be a part of a secret. */
+  /** STDOUT - Channels of byte streams: redacted text is returned as soon as it cannot be a part of a secret. */
   STDOUT: 1,
   STDERR: 2,
-  /** ERROR - Text documents. */
+  /** ERROR - Channels of text documents. */
   ERROR: 3,
   LLM_PROMPT: 4,
   LLM_MODEL: 5,
-  /** RESULT - JSON documents: keys and values are redacted, all other text is unchanged. */
+  /** RESULT - Channels of JSON documents: keys and values are redacted, all other text is unchanged. */
   RESULT: 6,
   MEMORY_UPDATES: 7,
   UNRECOGNIZED: -1,
@@ -54,7 +54,7 @@ export namespace SanitizeChannel {
 export interface SanitizeRequest {
   message:
     | //
-    /** First message, once. */
+    /** First message, once: opens the stream. */
     { $case: "open"; value: SanitizeOpen }
     | { $case: "chunk"; value: SanitizeChunk }
     | undefined;

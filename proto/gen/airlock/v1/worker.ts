@@ -157,7 +157,7 @@ export interface RunStart {
   timeoutMs: number;
   /** The settings of the request. They override the project's defaults, but not its secrets. */
   settings: { [key: string]: string };
-  /** JSON text, {category: {key: value}}. */
+  /** The script's memory as JSON text, {category: {key: value}}. */
   memoryJson: string;
   /** The network settings; absent: the run has no network. */
   network:
@@ -224,7 +224,7 @@ export interface Placeholder {
   /** The secret's name in the project file. */
   name: string;
   value: string;
-  /** The host, "host" or "host:port". */
+  /** The https server that gets the secret: "host" or "host:port". */
   host: string;
   header: string;
 }
@@ -292,7 +292,7 @@ export interface RunFinished {
 export interface TunnelRequest {
   message:
     | //
-    /** First message, once. */
+    /** First message, once: names the run. */
     { $case: "open"; value: TunnelOpen }
     | //
     /** At most 64 KiB of the connection's bytes. */
