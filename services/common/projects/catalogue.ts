@@ -59,10 +59,12 @@ export async function openProjectCatalogue(directory: string): Promise<ProjectCa
       return false;
     }
   };
-  const list = () =>
-    [...new Map([...files.values()].map(({ entry }) => [entry.name, entry])).values()].sort((a, b) =>
-      a.name < b.name ? -1 : 1,
-    );
+  const list = () => {
+    const byName = Map.groupBy(files, ([, { entry }]) => entry.name);
+    return [...byName]
+      .map(([name, found]) => (found.length === 1 && found[0]?.[1].entry) || twice(name, found))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  };
   return {
     refresh,
     unreadable: () => unreadable,
@@ -98,4 +100,10 @@ async function readProject(path: string, fileName: string): Promise<Entry> {
 
 function unread(fileName: string, why: string): ProjectProblem {
   return { name: fileName.replace(/\.ya?ml$/i, ""), problem: `${fileName}: ${why}` };
+}
+
+/** A project with several files, because nothing tells which of them the operator edits. */
+function twice(name: string, found: readonly (readonly [string, Cached])[]): ProjectProblem {
+  const names = found.map(([fileName]) => fileName).join(" and ");
+  return { name, problem: `the project has several files: ${names}. Keep one of them.` };
 }

@@ -61,6 +61,17 @@ describe("a projects directory", () => {
     expect(demo()).not.toHaveProperty("problem");
   });
 
+  it("has no project of which there are two files, until one is gone", async () => {
+    await writeFile(join(directory, "demo.yml"), "name: demo\ndescription: second\n");
+    await catalogue.refresh();
+    expect(catalogue.list()).toEqual([
+      { name: "demo", problem: "the project has several files: demo.yaml and demo.yml. Keep one of them." },
+    ]);
+    await rm(join(directory, "demo.yml"));
+    await catalogue.refresh();
+    expect(demo()).toMatchObject({ description: "first" });
+  });
+
   it("goes on as it was known while it is away", async () => {
     const before = demo();
     await rename(directory, `${directory}-away`);
