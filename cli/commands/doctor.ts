@@ -64,7 +64,7 @@ export async function doctor(args: readonly string[]): Promise<number> {
   }
 }
 
-/** The measurements in the JSON form of GET /projects/{name}. */
+/** The measurements as JSON, in the form of GET /projects/{name}. */
 function asJson(layers: Worker["posture"]["layers"], facts: Worker["posture"]["facts"]): object {
   return {
     isolation_layers: layers.map(({ name, inForce, detail }) => ({

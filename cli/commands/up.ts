@@ -72,8 +72,8 @@ async function startReal(config: EmbeddedConfig): Promise<Running> {
 }
 
 /**
- * Refuses database variables, which the terminal may have from another deployment. `./airlock up` ignores
- * them, so executions would not be in the database that they name.
+ * Refuses database variables, which the terminal may have from another deployment. `./airlock up` keeps
+ * executions in its data directory, so they would not be in the database that the operator expects.
  */
 function refuseOtherDatabase(): void {
   const set = (["AIRLOCK_DATABASE_URL", "AIRLOCK_DATABASE_URL_FILE", "AIRLOCK_DATABASE"] as const).filter(

@@ -24,7 +24,10 @@ const MAX_NAME_LENGTH = 100;
 export class InvalidFields extends AirlockError {
   readonly fields: readonly SchemaProblem[];
 
-  /** `subject` is how a field is called in the sentence, with a trailing space: "", "query parameter ". */
+  /**
+   * `subject` stands before each field's name in the message, with a trailing space: "query parameter ", or
+   * "" for a field of the body.
+   */
   constructor(fields: readonly SchemaProblem[], subject = "") {
     const listed = fields
       .slice(0, MAX_LISTED)

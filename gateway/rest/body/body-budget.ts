@@ -18,10 +18,10 @@ const MAX_LARGE_BYTES = 64 * MIB;
  * and then does not keep its memory that way.
  */
 const MOVE_BYTES = SMALL_BYTES;
-/** A body larger than SMALL_BYTES may be dropped for another one when it has not moved for so long. */
+/** Milliseconds without a move after which a body larger than SMALL_BYTES may be dropped for another one. */
 const STILL_AFTER_MS = 1_000;
 /**
- * A body larger than SMALL_BYTES may be dropped for another one when it has been arriving for so long in all.
+ * Milliseconds since its beginning after which a body larger than SMALL_BYTES may be dropped for another one.
  */
 const SLOW_AFTER_MS = 5_000;
 

@@ -13,7 +13,7 @@ const EXAMPLE = '{"project": "demo", "code": "print(1)"}';
 
 /** The JSON object in a request's body, and the original text of each of its members. */
 export type JsonBody = {
-  /** The object to its second level. Objects and arrays that are nested deeper are empty here. */
+  /** The parsed object, to its second level. Deeper objects and arrays are empty here. */
   readonly value: Readonly<Record<string, unknown>>;
   /** The text of a member's value exactly as the client wrote it; undefined when there is no such member. */
   textOf(member: string): string | undefined;

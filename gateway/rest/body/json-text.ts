@@ -41,8 +41,8 @@ export class TooDeep extends Error {}
 /**
  * Reads JSON in one pass and in steps, without building all values. The text of a number keeps every digit,
  * and millions of brackets or keys cost little. The value of an outermost member is built to its second
- * level. In an object with more members than its limit, only the first member of each type beyond the limit
- * is built. Throws a JsonSyntaxError or TooDeep.
+ * level. In an object with more members than its limit, a further member is built only when its type has not
+ * occurred before. Throws a JsonSyntaxError or TooDeep.
  */
 export function* outlineJson(text: Buffer, limits: OutlineLimits): Generator<void, JsonOutline> {
   const tokens = new JsonTokens(text);

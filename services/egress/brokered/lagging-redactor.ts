@@ -51,7 +51,7 @@ export class LaggingRedactor {
     return released;
   }
 
-  /** Ends the text and returns the rest of it. */
+  /** Marks the end of the text and returns the rest of the redacted text. */
   end(): Uint8Array[] {
     return this.#releaseTo(Number.POSITIVE_INFINITY);
   }

@@ -43,7 +43,10 @@ export function createProxy(parts: {
     return route;
   };
 
-  /** Runs one attempt, counts its outcome, and answers the script with `refuse` when it fails. */
+  /**
+   * Runs one attempt to reach the network, counts its outcome, and answers the script with `refuse` when it
+   * fails.
+   */
   const attempt = async (
     request: IncomingMessage,
     work: (route: Route, aim: (target: Target) => Target) => Promise<void>,

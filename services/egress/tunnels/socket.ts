@@ -83,7 +83,7 @@ export class TunnelSocket extends Duplex {
     return this;
   }
 
-  /** Ends the connection, and destroys it after all bytes were sent. */
+  /** Ends the socket, and destroys it after all bytes were sent. */
   destroySoon(): void {
     this.end(() => this.destroy());
   }

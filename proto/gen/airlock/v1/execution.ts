@@ -126,7 +126,7 @@ export interface Waiting {
   detail: string;
 }
 
-/** One execution, as callers may see it. All text in it has passed the sanitizer. */
+/** An execution, as callers may see it. All text in it has passed the sanitizer. */
 export interface Execution {
   executionId: string;
   project: string;
