@@ -5,7 +5,7 @@ import type { ExecutionStore } from "./store.ts";
 
 const TIMEOUT_MS = 1_000;
 
-/** Whether the database can be used; never rejects. */
+/** Whether the database answers within a second. Never rejects. */
 export async function checkStore(store: ExecutionStore, clock: Clock): Promise<Dependency> {
   const tooLate = Promise.withResolvers<never>();
   const stopTimer = clock.after(TIMEOUT_MS, () =>

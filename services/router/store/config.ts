@@ -7,9 +7,12 @@ import { type PostgresAddress, readPostgresUrl } from "./postgres/url.ts";
 export type PostgresConfig = {
   readonly kind: "postgres";
   readonly address: PostgresAddress;
-  /** The URL again, for its password; a file is read anew for every connection. */
+  /**
+   * The URL again, because it contains the password. A file is read anew for every connection, so that a
+   * changed password takes effect.
+   */
   readonly url: Secret | { readonly file: string };
-  /** At most so many connections at once, besides the one that listens. */
+  /** The largest number of connections for statements. One more connection listens for notices. */
   readonly maxConnections: number;
 };
 
@@ -17,7 +20,10 @@ export type DatabaseConfig = { readonly kind: "sqlite"; readonly path: string } 
 
 const NAMES = "AIRLOCK_DATABASE, AIRLOCK_DATABASE_URL and AIRLOCK_DATABASE_URL_FILE";
 
-/** Reads AIRLOCK_DATABASE* and refuses what cannot be used; no problem that it names has the URL in it. */
+/**
+ * Reads AIRLOCK_DATABASE* and refuses values that cannot be used. Reported problems never contain the URL,
+ * because the URL contains the password.
+ */
 export function readDatabaseConfig(read: EnvironmentReader): DatabaseConfig {
   const path = read.optionalText("AIRLOCK_DATABASE");
   const url = read.optionalText("AIRLOCK_DATABASE_URL");

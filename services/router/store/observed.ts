@@ -1,7 +1,7 @@
 import { Counter, type Registry } from "prom-client";
 import type { ExecutionStore } from "./store.ts";
 
-/** A store that counts in `registry` what this router accepts and ends. */
+/** Wraps the store so that `registry` counts the executions that this router accepts and ends. */
 export function observeStore(
   store: ExecutionStore,
   registry: Registry,
@@ -19,7 +19,7 @@ export function observeStore(
     labelNames: ["project", "end_reason"],
     registers,
   });
-  // Of those that this router has and that have not ended.
+  // The project of each unfinished execution of this router, by execution id.
   const projects = new Map<string, string>();
   const observed: ExecutionStore = {
     ...store,

@@ -7,7 +7,8 @@ import type { DatabaseConfig } from "./config.ts";
 import type { ExecutionStore } from "./store.ts";
 
 /**
- * Opens the configured store for the router `owner`, an id that no other router has. Rejects when it cannot be used.
+ * Opens the configured store for the router `owner`, an id that no other router has. Rejects when the
+ * database cannot be used.
  */
 export async function openStore(
   database: DatabaseConfig,
@@ -16,7 +17,8 @@ export async function openStore(
   log: Log,
   circuits: Circuits,
 ): Promise<ExecutionStore> {
-  // Only what is used is loaded: the start of the embedded default counts every millisecond.
+  // Only the module of the configured database is loaded, because each module delays the start of an embedded
+  // router by milliseconds.
   if (database.kind === "postgres") {
     const { openPostgresStore } = await import("./postgres/store.ts");
     return await openPostgresStore(database, owner, clock, log, circuits);

@@ -1,8 +1,9 @@
 import type { OutputFrom } from "./store.ts";
 
 /**
- * SQL, for both databases, that finds the first piece of output of which the caller has not all. `stdout_before` and
- * `stderr_before`: the bytes of the pieces before it; `stdout` and `stderr`: those of all pieces up to `last`.
+ * SQL, for both databases, that finds the first piece of output that the caller does not have completely.
+ * `stdout_before` and `stderr_before` are the bytes of the pieces before it, `stdout` and `stderr` the bytes
+ * of all pieces up to `last`.
  */
 export function findStart(parameters: Record<"id" | "last" | "stdout" | "stderr", string>): string {
   const { id, last, stdout, stderr } = parameters;
@@ -22,17 +23,19 @@ export type StartRow = Readonly<Record<"stdout_before" | "stderr_before" | "stdo
   readonly position: number | null;
 };
 
-/** Where the output begins that is read: behind the piece `after`, and so many bytes from there. */
+/**
+ * The point from which output is read: behind the piece with position `after`, and `from` bytes further on.
+ */
 export type OutputStart = {
   readonly after: number;
   readonly from: OutputFrom;
-  /** How many bytes are left out in all. */
+  /** The bytes of both channels before that point. */
   readonly skippedBytes: number;
 };
 
 export const BEGINNING: OutputStart = { after: -1, from: { stdout: 0, stderr: 0 }, skippedBytes: 0 };
 
-/** `last`: the position of the last piece. */
+/** The start of reading from a row of `findStart`. `last` is the position of the last piece. */
 export function startOf(from: OutputFrom, row: StartRow, last: number): OutputStart {
   return {
     after: row.position === null ? last : row.position - 1,
@@ -41,7 +44,7 @@ export function startOf(from: OutputFrom, row: StartRow, last: number): OutputSt
   };
 }
 
-/** What is left to be passed over while pieces are read. */
+/** Counts the bytes that still have to be skipped while pieces are read. */
 export class Skip {
   readonly #left: { stdout: number; stderr: number };
 
@@ -49,7 +52,7 @@ export class Skip {
     this.#left = { stdout, stderr };
   }
 
-  /** How much of the next value of this text, which has so many bytes, is passed over. */
+  /** How many bytes at the beginning of the next value are skipped. `bytes` is the length of that value. */
   next(text: "stdout" | "stderr", bytes: number): number {
     const passed = Math.min(this.#left[text], bytes);
     this.#left[text] -= passed;
@@ -57,7 +60,7 @@ export class Skip {
   }
 }
 
-/** `bytes` from the first whole character on. */
+/** The bytes from the first whole UTF-8 character on, because a skip may end within a character. */
 export function fromCharacter(bytes: Uint8Array): Uint8Array {
   let first = 0;
   while (((bytes[first] ?? 0) & 0xc0) === 0x80) first++;

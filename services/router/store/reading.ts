@@ -3,13 +3,15 @@ import { Turn } from "#common/event-loop/turn.ts";
 import type { Execution } from "../execution.ts";
 import type { LongText, Reading, TextPiece } from "./store.ts";
 
-/** In bytes: longer values are read in slices, and shorter ones put together to pieces, of about this size. */
+/**
+ * Bytes. Longer values are read in slices of about this size, and shorter ones are joined to about this size.
+ */
 export const SLICE_BYTES = 512 * 1024;
 
-/** A value and the text that it is a part of. */
+/** A slice of a long text, with the name of the text. */
 export type Slice = { readonly text: LongText; readonly bytes: Uint8Array };
 
-/** What is short and of one text as one piece; `slices` may change from one text to the other and back. */
+/** Joins short slices of a text to larger pieces. `slices` may switch between the texts at any time. */
 export async function* piecesOfSlices(slices: AsyncIterable<Slice>): AsyncGenerator<TextPiece> {
   const waiting = new Map<LongText, Uint8Array[]>();
   const sizeOf = (parts: readonly Uint8Array[]) => parts.reduce((sum, { length }) => sum + length, 0);
@@ -26,7 +28,10 @@ export async function* piecesOfSlices(slices: AsyncIterable<Slice>): AsyncGenera
   for (const [text, parts] of waiting) if (sizeOf(parts) > 0) yield { text, piece: Buffer.concat(parts) };
 }
 
-/** The execution with its long texts, put together in turns with other work. */
+/**
+ * Reads an execution with its long texts. Yields to other work meanwhile, so that a large execution does not
+ * block the event loop.
+ */
 export async function readWhole({ execution, pieces }: Reading): Promise<Execution> {
   const decoders = new Map<LongText, StringDecoder>();
   const texts: Record<LongText, string> = { result: "", memoryUpdates: "", stdout: "", stderr: "" };

@@ -1,12 +1,12 @@
 import type { Redaction } from "../execution.ts";
 
 /**
- * What was redacted from an execution is one JSON object, `{"FIELD:SECRET": COUNT}`, because a row for each secret and
- * field takes ten times as much room as it says. No field has a colon in its name.
+ * The redaction counts of an execution, stored as one JSON object `{"FIELD:SECRET": COUNT}`. A row for each
+ * secret and field would take ten times the space. No field name contains a colon.
  */
 type Counts = Readonly<Record<string, number>>;
 
-/** The JSON of `redactions`, added to that of `before`. */
+/** The JSON of the counts in `before`, with `redactions` added. */
 export function addCounts(redactions: readonly Redaction[], before = "{}"): string {
   const counts = new Map(Object.entries(JSON.parse(before) as Counts));
   for (const { secret, field, count } of redactions) {
@@ -16,7 +16,7 @@ export function addCounts(redactions: readonly Redaction[], before = "{}"): stri
   return JSON.stringify(Object.fromEntries(counts));
 }
 
-/** The redactions in that JSON, by secret and field. */
+/** The redactions in the JSON of `addCounts`, sorted by secret and field. */
 export function toRedactions(counts: string): Redaction[] {
   const redactions = Object.entries(JSON.parse(counts) as Counts).map(([name, count]) => {
     const colon = name.indexOf(":");

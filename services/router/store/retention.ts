@@ -3,15 +3,16 @@ import type { Log } from "#common/service/log.ts";
 import type { ExecutionStore } from "./store.ts";
 
 const SWEEP_EVERY_MS = 60_000;
-// Small enough that a sweep never holds up a submission.
+// Executions, or keys, that one statement deletes: few enough that a submission does not have to wait for it.
 const BATCH = 200;
 
-// Whoever sends a request again does so within a day; from then on a key lives as long as its execution.
+// A caller that repeats a request does so within a day. An older idempotency key is deleted once its
+// execution is.
 const KEEP_KEYS_MS = 24 * 3_600_000;
 
 /**
- * Forgets executions `retentionMs` after they ended, and idempotency keys after a day at the earliest; the returned
- * function stops it.
+ * Deletes executions `retentionMs` after they ended, and idempotency keys after a day at the earliest. The
+ * returned function stops the deletions.
  */
 export function startRetention(
   store: ExecutionStore,

@@ -26,7 +26,10 @@ export type SummaryRow = {
 
 export type OutlineRow = { status: Status; execution_time_ms: number | null; bytes: number };
 
-/** Columns of what projects store that has not ended. */
+/**
+ * Columns for the bytes that a project's pending executions store, and those that its started executions
+ * store.
+ */
 export const UNFINISHED_BYTES_COLUMNS = `project,
   CAST(sum(CASE status WHEN 'pending' THEN stored_bytes ELSE 0 END) AS BIGINT) AS pending,
   CAST(sum(CASE status WHEN 'pending' THEN 0 ELSE stored_bytes END) AS BIGINT) AS started`;
@@ -87,20 +90,23 @@ export type QueuesRow = {
 
 export const SUMMARY_COLUMNS =
   "execution_id, project, status, end_reason, execution_time_ms, created_at_ms, ended_at_ms";
-/** What was submitted is not among them, it may be megabytes. */
+/** The columns of an execution without its submission, which may be megabytes. */
 export const EXECUTION_COLUMNS = `${SUMMARY_COLUMNS}, llm_id, llm_prompt, llm_model, error,
   result, memory_updates, truncated_stdout, truncated_stderr, started_at_ms`;
 
-/** The same without its long texts. */
+/** The columns of an execution with empty long texts, because these are read in pieces. */
 export const HEAD_COLUMNS = EXECUTION_COLUMNS.replace(
   "result, memory_updates",
   "'' AS result, '' AS memory_updates",
 );
 
-/** An index is made for exactly these words. */
+/**
+ * The SQL condition for dead letters. An index has exactly this condition; with other words it would not be
+ * used.
+ */
 export const IS_DEAD_LETTER = `end_reason IN (${DEAD_LETTER_REASONS.map((reason) => `'${reason}'`).join(", ")})`;
 
-/** Of a dead letter that was retried often, a list shows the newest executions. */
+/** The largest number of retries of a dead letter whose ids a list shows. */
 const SHOWN_RETRIES = 20;
 
 export const DEAD_LETTER_COLUMNS = `execution_id, project, end_reason, error, created_at_ms, ended_at_ms,
@@ -110,7 +116,10 @@ export const DEAD_LETTER_COLUMNS = `execution_id, project, end_reason, error, cr
   (SELECT COALESCE(max(retry.retry_number), 0) FROM executions AS retry
    WHERE retry.retry_of = executions.execution_id) AS retries`;
 
-/** What `$1` and all projects have, among the executions that have not ended. */
+/**
+ * Columns that count unfinished executions, those of project `$1` and those of all projects. The query itself
+ * must select unfinished executions only.
+ */
 export const QUEUE_COLUMNS = `count(*) AS unfinished, count(*) FILTER (WHERE status = 'pending') AS pending,
   count(*) FILTER (WHERE project = $1) AS project_unfinished,
   count(*) FILTER (WHERE project = $1 AND status = 'pending') AS project_pending,
@@ -174,13 +183,13 @@ export function toStarted(row: StartedRow): Started {
   return { submission: toSubmission(row), epoch: row.epoch };
 }
 
-/** Oldest first. */
 export type PlaceRow = { granted: string; epoch: number };
 
 export function toPlace({ granted, epoch }: PlaceRow): { grant: Grant; epoch: number } {
   return { grant: JSON.parse(granted) as Grant, epoch };
 }
 
+/** Oldest first. */
 export function toLost(rows: readonly LostRow[]): LostExecution[] {
   return rows
     .map((row) => ({
@@ -248,7 +257,9 @@ export function toQueues(row: QueuesRow | undefined): Queues {
   };
 }
 
-/** Claims, oldest first; what a database returns from an update comes in any order. */
+/**
+ * Claims, oldest first. They are sorted here, because a database returns the rows of an update in any order.
+ */
 export function toClaims(rows: readonly ClaimRow[]): Claim[] {
   return rows
     .map((row) => ({ executionId: row.execution_id, project: row.project }))

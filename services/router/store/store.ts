@@ -2,6 +2,10 @@ import type { EndReasonName, Status } from "#common/execution-names.ts";
 import type { Submission } from "#common/submission/submission.ts";
 import type { Ending, Execution, Grant, LlmQuestion, OutputPiece, Redaction, Started } from "../execution.ts";
 
+/**
+ * An execution as a list shows it. `endReason` and `endedAtMs` are null until it has ended, `executionTimeMs`
+ * is null unless its script was started.
+ */
 export type Summary = {
   readonly executionId: string;
   readonly project: string;
@@ -12,83 +16,84 @@ export type Summary = {
   readonly endedAtMs: number | null;
 };
 
-/** What is read of an execution at each of its changes. */
+/** The few fields of an execution that the router reads at each of its changes. */
 export type Outline = {
   readonly status: Status;
   readonly executionTimeMs: number | null;
-  /** What it stores. */
+  /** The bytes that the execution stores. */
   readonly bytes: number;
 };
 
 /** The texts of an execution that may be megabytes each. */
 export type LongText = "result" | "memoryUpdates" | "stdout" | "stderr";
 
-/** UTF-8, at most a megabyte; a character may be in two pieces. */
+/** A piece of a long text: UTF-8, at most a megabyte. A character may be split between two pieces. */
 export type TextPiece = { readonly text: LongText; readonly piece: Uint8Array };
 
-/** How many bytes of its output, in UTF-8, a caller has already. */
+/** The bytes (UTF-8) of each output channel that the caller has already. They are not read again. */
 export type OutputFrom = { readonly stdout: number; readonly stderr: number };
 
-/** An execution that is read piece by piece. */
+/** An execution whose long texts are read piece by piece. */
 export type Reading = {
-  /** Its long texts are empty here. */
+  /** The execution with empty long texts, because `pieces` yields them. */
   readonly execution: Execution;
-  /** How many bytes of its output are left out. */
+  /** The bytes of output that are left out because the caller has them. */
   readonly skippedBytes: number;
   /**
-   * The long texts, each from its beginning, as they were when `execution` was read; fewer if it is forgotten
-   * meanwhile.
+   * Yields the pieces of each long text in order, as they were when `execution` was read. Yields fewer pieces
+   * when the execution is deleted meanwhile.
    */
   pieces(): AsyncIterable<TextPiece>;
 };
 
-/** In bytes; `started`: of executions that run or are paused. */
+/** The bytes that the unfinished executions of a project store. `started`: those that run or are paused. */
 export type UnfinishedBytes = {
   readonly project: string;
   readonly pending: number;
   readonly started: number;
 };
 
+/** Selects the executions of a list. An undefined field selects all. */
 export type ListFilter = {
   readonly project: string | undefined;
   readonly status: Status | undefined;
   readonly limit: number;
-  /** Only executions older than this id; ids sort by creation. */
+  /** Only executions with a smaller id. They are older, because ids sort by creation. */
   readonly before: string | undefined;
-  /** Only executions that repeat this dead letter. */
+  /** Only the retries of this dead letter. */
   readonly retryOf?: string | undefined;
 };
 
-/** A pending execution that one router, and no other, may start. */
+/** A pending execution that this router has claimed. No other router may start it. */
 export type Claim = { readonly executionId: string; readonly project: string };
 
-/** An execution that a router has. */
+/** An unfinished execution that this router owns. */
 export type OwnExecution = Claim & { readonly hasStarted: boolean };
 
-/** An execution that had started when its router went, and that this router, and no other, may take over. */
+/** A started execution that this router has taken over, because its earlier router died or gave it up. */
 export type LostExecution = Claim & {
   readonly timeoutMs: number;
-  /** How often the execution has changed hands. */
+  /** The execution's epoch after the takeover. It grows each time a router takes the execution. */
   readonly epoch: number;
-  /** Undefined: it is not known where it ran. */
+  /** The worker that runs the execution; undefined when it is not known. */
   readonly grant: Grant | undefined;
-  /** The position of the next piece of its output. */
+  /** The position that the next piece of its output gets. */
   readonly position: number;
 };
 
-/** What has to hold for an execution to be added. */
+/** The conditions for adding an execution. An undefined condition always holds. */
 export type InsertConditions = {
-  /** So many of its project may not have ended, this one included. */
+  /** The largest number of unfinished executions of the project, including the new one. */
   readonly maxUnfinished?: number | undefined;
-  /** So many of all projects. */
+  /** The largest number of unfinished executions of all projects, including the new one. */
   readonly maxUnfinishedInTotal?: number;
-  /** Nobody has used this key; from then on this execution has. */
+  /** The key must be unused. The new execution uses it. */
   readonly idempotency?: { readonly key: string; readonly fingerprint: string } | undefined;
-  /** Nobody has made this repetition of the dead letter; the first one has number 1. */
+  /** The dead letter must not have a retry of this number yet. The first retry has number 1. */
   readonly retry?: { readonly of: string; readonly number: number };
 };
 
-/** An execution that could not be finished for our own fault. */
+/** An execution that ended through a fault of Airlock or of its operator, not of its script. */
 export type DeadLetter = {
   readonly executionId: string;
   readonly project: string;
@@ -96,143 +101,173 @@ export type DeadLetter = {
   readonly error: string;
   readonly createdAtMs: number;
   readonly endedAtMs: number;
-  /** The newest executions that repeat it, oldest first. */
+  /** The ids of the newest retries (at most 20), oldest first; empty when there are none. */
   readonly newestRetries: readonly string[];
-  /** The number of the last one of all. */
+  /** The number of the last retry; 0 when there are none. */
   readonly retries: number;
 };
 
-/** What an idempotency key was used for. */
+/** The use of an idempotency key. */
 export type IdempotencyRecord = {
+  /** SHA-256 of the request that used the key, in hex. */
   readonly fingerprint: string;
-  /** Undefined when the execution has been forgotten. */
+  /** Undefined when the execution has been deleted. */
   readonly executionId: string | undefined;
 };
 
+/** Numbers of executions. */
 export type Load = {
   /** Executions that wait for a worker. */
   readonly pending: number;
-  /** Those that have not ended, the waiting ones included. */
+  /** Executions that have not ended, including the pending ones. */
   readonly unfinished: number;
 };
 
+/** The unfinished executions of a project, beside those of all projects. */
 export type Queues = {
   readonly ofProject: Load;
   readonly inTotal: Load;
-  /** How many other projects have executions that have not ended. */
+  /** The number of other projects that have unfinished executions. */
   readonly otherProjects: number;
 };
 
-/** What the executions of a project take: all that was submitted and written, ended or not. */
+/** The bytes that all executions of a project store, ended or not: their submissions, output and results. */
 export type StoredBytes = { readonly project: string; readonly bytes: number };
 
-/** `isBusy`: another router is removing for this project, so this one has removed nothing. */
+/**
+ * The result of a removal. `isBusy`: another router is removing for the project, so this router removed
+ * nothing.
+ */
 export type Removal = { readonly removed: number; readonly isBusy: boolean };
 
-/**
- * The port to the database, as one router sees it. Every change is conditional on the state it starts from and says
- * whether it took place, so that of two racing callers exactly one wins; a terminal state never changes. What a run
- * changes, only the router may change that has it: one that was taken for dead and is not comes too late. While the
- * database is away, everything rejects with `unavailable`; whether a change took place is then unknown, and each may
- * be asked for again.
- */
-/** In bytes, infinite where the store does not know. */
+/** The disk capacity of the database, in bytes. Infinity when the store does not know it. */
 export type Capacity = {
-  /** What all projects together could store, now and with what is stored already. */
+  /** The bytes that all projects together could store, including those stored already. */
   readonly bytes: number;
-  /** What the disk has free, and how much of it is left free. */
+  /** The free bytes of the disk, and how many of them executions must leave free. */
   readonly freeBytes: number;
   readonly keptFreeBytes: number;
 };
 
+/**
+ * The port to the database, as one router sees it. The contract of all methods:
+ * - A change depends on the state that it starts from, and resolves to whether it took place. Of two racing
+ *   callers exactly one succeeds. A terminal state never changes.
+ * - The writes of a run take place only for the router that owns the execution. A router that was wrongly
+ *   declared dead cannot write any more.
+ * - All methods reject with `unavailable` while the database is away. A rejected change may have taken place;
+ *   every change may be repeated.
+ */
 export type ExecutionStore = {
-  /** Adds a pending execution of this router; false when its project is held or one of the conditions does not hold. */
+  /**
+   * Adds a pending execution that this router owns. False when its project is held or a condition does not
+   * hold.
+   */
   insert(submission: Submission, conditions?: InsertConditions): Promise<boolean>;
+  /** The use of the key; undefined when it is unused. */
   getIdempotencyKey(key: string): Promise<IdempotencyRecord | undefined>;
-  /** Forgets at most `limit` keys that were first used before this time and whose execution is forgotten. */
+  /**
+   * Deletes at most `limit` keys that were first used before this time and whose execution is deleted.
+   * Resolves to the number of deleted keys.
+   */
   deleteIdempotencyKeysBefore(usedBeforeMs: number, limit: number): Promise<number>;
-  /** Lets nothing more be added to the project, for all routers; false when that was so before. */
+  /** Holds the project, so that no router can add executions to it. False when it was held before. */
   holdProject(project: string, heldAtMs: number): Promise<boolean>;
-  /** Ends that; false when the project was not held. */
+  /** Ends the hold of a project. False when the project was not held. */
   releaseProject(project: string): Promise<boolean>;
-  /** Names, sorted. */
+  /** The names of the held projects, sorted. */
   listHeldProjects(): Promise<string[]>;
-  /** What has not ended, over all routers. */
+  /** Counts the unfinished executions of all routers. */
   countQueues(project: string): Promise<Queues>;
+  /** The whole execution; undefined when it is unknown. */
   get(executionId: string): Promise<Execution | undefined>;
-  /** The same, for executions that may be large; without the beginning of the output if the caller has it. */
+  /**
+   * Reads an execution that may be large, piece by piece, without the output in `from`. Undefined when it is
+   * unknown.
+   */
   read(executionId: string, from?: OutputFrom): Promise<Reading | undefined>;
-  /** What executions store that have not ended, by project. */
+  /** The bytes that unfinished executions store, by project. */
   countUnfinishedBytes(): Promise<UnfinishedBytes[]>;
   getOutline(executionId: string): Promise<Outline | undefined>;
   /** Newest first. */
   list(filter: ListFilter): Promise<Summary[]>;
   /** Newest first. */
   listDeadLetters(filter: Omit<ListFilter, "status" | "retryOf">): Promise<DeadLetter[]>;
-  /** One dead letter and what was submitted; undefined when the execution is none. */
+  /** A dead letter and its submission; undefined when the execution is no dead letter. */
   getDeadLetter(
     executionId: string,
   ): Promise<{ readonly letter: DeadLetter; readonly submission: Submission } | undefined>;
-  /** Takes at most `limit` pending executions that no living router has, oldest first. */
+  /** Claims at most `limit` pending executions that no living router owns, oldest first. */
   claimPending(limit: number): Promise<Claim[]>;
-  /** What this router has and has not ended, oldest first. */
+  /** The unfinished executions of this router, oldest first. */
   listOwn(): Promise<OwnExecution[]>;
-  /** Gives an execution of this router back, for any router to claim. */
+  /** Gives up an execution of this router, so that any router can claim it. */
   release(executionId: string): Promise<void>;
-  /** Takes over at most `limit` of those that have started, have not ended and belong to no living router. */
+  /** Takes over at most `limit` started, unfinished executions that no living router owns. */
   claimLost(limit: number): Promise<LostExecution[]>;
-  /** What was submitted. */
-  /** Where an execution runs, and how often it has changed hands; undefined when it is not known to run anywhere. */
+  /** The worker and epoch of an unfinished run; undefined when the execution is not known to run anywhere. */
   getPlace(executionId: string): Promise<{ readonly grant: Grant; readonly epoch: number } | undefined>;
+  /** The submission of an execution; undefined when the execution is unknown. */
   getSubmission(executionId: string): Promise<Submission | undefined>;
-  /** pending → running, by the router that has it; resolves to what is to run, undefined when it may not. */
+  /**
+   * pending → running, by the router that owns the execution. Undefined when that router may not start it.
+   */
   start(executionId: string, startedAtMs: number, grant: Grant): Promise<Started | undefined>;
-  /** running → awaiting_llm, once for each question. */
+  /** running → awaiting_llm. False when the execution has already paused for this question. */
   markAwaiting(executionId: string, question: LlmQuestion, executionTimeMs: number): Promise<boolean>;
-  /** How long the script has run, while it does. It never goes down, whatever is stored when. */
+  /**
+   * Records how long a running script has run, in milliseconds. A smaller number than the recorded one
+   * changes nothing.
+   */
   noteRunningTime(executionId: string, elapsedMs: number): Promise<void>;
-  /** awaiting_llm → running, keeping the answer; `questionId` undefined answers whatever is open. */
+  /**
+   * awaiting_llm → running, and stores the response. An undefined `questionId` stands for any open question.
+   */
   answer(executionId: string, questionId: string | undefined, response: string): Promise<boolean>;
-  /** The answer to this question, once it was given. */
+  /** The response to this question; undefined until it is given. */
   getAnswer(executionId: string, questionId: string): Promise<string | undefined>;
-  /** Adds to the output of an execution that has not ended, or replaces what has the same position. */
+  /** Adds a piece to the output of an unfinished execution, or replaces the piece with the same position. */
   appendOutput(executionId: string, piece: OutputPiece): Promise<boolean>;
-  /** Adds to what was redacted from an execution; nothing happens when it is unknown. */
+  /** Adds to the redaction counts of an execution. Does nothing when the execution is unknown. */
   addRedactions(executionId: string, redactions: readonly Redaction[]): Promise<void>;
-  /** What was redacted, by secret and field; undefined when the execution is unknown. */
+  /** The redaction counts by secret and field; undefined when the execution is unknown. */
   getRedactions(executionId: string): Promise<Redaction[] | undefined>;
-  /** Asks whoever runs the execution to end it; false when it has ended. */
+  /** Asks the router that owns the execution to end it. False when it has ended. */
   requestCancel(executionId: string): Promise<boolean>;
+  /** Whether `requestCancel` was called for the execution. */
   isCancelRequested(executionId: string): Promise<boolean>;
-  /** Any state that is not terminal → the ending's status, together with the last piece of the output. */
+  /**
+   * Any state that is not terminal → the ending's status. The last piece of output is stored in the same
+   * transaction.
+   */
   finish(executionId: string, ending: Ending, last: OutputPiece, endedAtMs: number): Promise<boolean>;
-  /** The same without output, whoever has the execution. */
+  /** Ends an execution without more output, whichever router owns it. */
   forceFinish(executionId: string, ending: Ending, endedAtMs: number): Promise<boolean>;
   /**
-   * Forgets at most `limit` executions that ended before this time, fewer where they are large; resolves to how many, 0
-   * when there are none.
+   * Deletes at most `limit` executions that ended before this time, fewer when they are large. Resolves to
+   * the number of deleted executions, 0 when there were none.
    */
   deleteEndedBefore(endedBeforeMs: number, limit: number): Promise<number>;
-  /** What each project that stores anything stores. */
+  /** The stored bytes of each project that stores anything. */
   countStoredBytes(): Promise<StoredBytes[]>;
-  /** What the disk of the database has room for. */
+  /** The disk capacity of the database. */
   capacity(): Promise<Capacity>;
   /**
-   * Forgets ended executions of the project, the oldest first, until the project stores at most `keepBytes`; at most
-   * `limit` of them at once, and fewer where they are large.
+   * Deletes the oldest ended executions of the project until it stores at most `keepBytes`. One call deletes
+   * at most `limit` executions, fewer when they are large.
    */
   deleteOldestEnded(project: string, keepBytes: number, limit: number): Promise<Removal>;
   /**
-   * Calls `listener` after each change of the execution's state, by whichever router; it may be called without one.
-   * The returned function stops that.
+   * Calls `listener` after each change of the execution's state, whichever router made it. May also call it
+   * without a change. The returned function removes the listener.
    */
   onChange(executionId: string, listener: () => void): () => void;
-  /** Calls `listener` when there may be something to claim; the returned function stops that. */
+  /** Calls `listener` when there may be executions to claim. The returned function removes the listener. */
   onClaimable(listener: () => void): () => void;
   /** Rejects when the database cannot be used. */
   ping(): Promise<void>;
-  /** Whether other routers may share the database. */
+  /** True when several routers may share the database. */
   readonly isShared: boolean;
-  /** Gives back what this router has, then lets go of the database. */
+  /** Gives up the executions of this router, then closes the database. */
   close(): Promise<void>;
 };

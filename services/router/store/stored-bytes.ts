@@ -1,6 +1,6 @@
 import type { Submission } from "#common/submission/submission.ts";
 
-/** The columns of an execution that hold what was sent or written; each may be megabytes. */
+/** The columns of an execution that hold submitted or written texts. Each text may be megabytes. */
 const COLUMNS = [
   "code",
   "settings",
@@ -13,32 +13,37 @@ const COLUMNS = [
   "memory_updates",
 ] as const;
 
-/** What an execution counts for itself, in bytes: its row, and its places in the indexes. */
+/** The bytes that an execution counts besides its texts, for its row and its index entries. */
 export const ROW_BYTES = 1_024;
-/** The same for each piece of its output: a script that prints a little now and then has many short ones. */
+/**
+ * The bytes that a piece of output counts besides its text. A script that prints a little now and then has
+ * many short pieces.
+ */
 export const PIECE_BYTES = 128;
 
-/** In bytes: a deletion takes no more at once, but for its last execution. SQLite needs 10 ms for 45 MB. */
+/**
+ * The most bytes that one deletion removes; its last execution may exceed them. SQLite needs 10 ms for 45 MB.
+ */
 export const DELETE_BYTES = 32 * 1024 * 1024;
 
 const PIECE = `octet_length(stdout) + octet_length(stderr) + ${PIECE_BYTES}`;
 
-/** SQL of the bytes of an execution's output; `which` is a condition for its pieces. */
+/** SQL of the bytes of an execution's output. `which` is a condition that selects its pieces. */
 export function outputBytes(which = "TRUE"): string {
   return `(SELECT COALESCE(sum(${PIECE}), 0) FROM execution_output
     WHERE execution_output.execution_id = executions.execution_id AND ${which})`;
 }
 
-/** SQL of the bytes of what is known of redactions from an execution. */
+/** SQL of the bytes of an execution's redaction counts. */
 export const REDACTIONS = `COALESCE((SELECT octet_length(counts) FROM redaction_counts
   WHERE redaction_counts.execution_id = executions.execution_id), 0)`;
-/** SQL of the bytes that stand in other tables. */
+/** SQL of the bytes that an execution stores in other tables than `executions`. */
 export const BESIDE = `${outputBytes()} + ${REDACTIONS}`;
 
 /**
- * SQL, for both databases, of the bytes that an execution takes once a statement has set the columns of `next` to
- * these parameters. In the databases octet_length reads no value, only its length. `beside`: SQL of the bytes in
- * other tables.
+ * SQL, for both databases, of the bytes that an execution stores once a statement has set the columns of
+ * `next` to these parameters. The length is cheap, because octet_length does not read the value. `beside` is
+ * SQL of the bytes in other tables.
  */
 export function storedBytes(
   next: Partial<Record<(typeof COLUMNS)[number], string>> = {},
@@ -48,13 +53,13 @@ export function storedBytes(
   return [ROW_BYTES, ...lengths, beside].join(" + ");
 }
 
-/** The same for a new execution, which has only what was submitted. */
+/** SQL of the bytes of a new execution, which has only its submission. */
 export function submittedBytes(code: string, settings: string, memory: string): string {
-  // What the columns `result` and `memory_updates` begin with is part of the row.
+  // The default values of `result` and `memory_updates` count as a part of the row.
   return [ROW_BYTES, ...[code, settings, memory].map((value) => `octet_length(${value})`)].join(" + ");
 }
 
-/** The same, before it is stored. */
+/** The bytes that a submission will count once it is stored. */
 export function bytesOfSubmission({
   code,
   settings,

@@ -7,16 +7,20 @@ import type { Database } from "./connection.ts";
 import { openListener } from "./listener.ts";
 import { LOOK } from "./statements.ts";
 
-// How late a change is seen whose notice never came: its router died before it sent it, or nobody listened.
+// The interval of the look for changes whose notice was lost, because their router died before it sent the
+// notice or this router was not connected.
 const LOOK_EVERY_MS = 5_000;
 
-/** Who is to be told when what changes: by this router at once, by others through notices, and a net below them. */
+/**
+ * Tells listeners of this router about changes: its own at once, those of other routers through notices of
+ * the database, and changes without a notice through a periodic look at the watched executions.
+ */
 export type Changes = {
   onChange(executionId: string, listener: () => void): () => void;
   onClaimable(listener: () => void): () => void;
-  /** This router has changed the execution. */
+  /** Reports a change that this router made, to its own listeners and to the other routers. */
   changed(executionId: string): void;
-  /** This router has freed executions, for others to claim. */
+  /** Tells the other routers that there are executions to claim. */
   freed(): void;
   close(): Promise<void>;
 };
@@ -40,7 +44,8 @@ export async function openChanges(
       const now = new Map(rows.map((row) => [row.execution_id, row.state]));
       const before = seen;
       seen = now;
-      // What is seen for the first time may have changed since its listener read it.
+      // An execution seen for the first time may have changed since its listener read it, so that counts as a
+      // change.
       for (const id of watched) if (now.get(id) !== before.get(id)) executions.emit(id);
     } catch (error) {
       log.debug({ err: error }, "changes not looked for");

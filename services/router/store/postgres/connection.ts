@@ -9,40 +9,44 @@ import { describe, toStoreError } from "./errors.ts";
 import { createStatementTurns } from "./statement-turns.ts";
 import { passwordIn } from "./url.ts";
 
-// Less than a caller waits for an answer, so that it hears of a database that does not answer.
+// Less than a caller waits for an answer, so that the caller learns that the database does not answer.
 const CONNECT_TIMEOUT_MS = 3_000;
 const STATEMENT_TIMEOUT_MS = 10_000;
-// The server gives up first; this is for one that cannot be heard any more.
+// Longer than the statement timeout, because the server normally gives up first. This timeout is for a server
+// that the router cannot hear any more.
 const ANSWER_TIMEOUT_MS = 12_000;
 const LOCK_TIMEOUT_MS = 5_000;
-// Less than the gateway gives a submission. Statements take milliseconds: this is a queue of thousands, or a server
-// that hangs.
+// Less than the gateway's timeout for a submission. Statements take milliseconds, so a longer wait means a
+// queue of thousands or a server that hangs.
 const TURN_TIMEOUT_MS = 10_000;
 const INT8 = 20;
 const BYTEA = 17;
 
-/** A statement that each connection prepares once under its name, or plans anew when it has none. */
+/**
+ * An SQL statement. With a name, each connection prepares it once; without a name, the server plans it at
+ * each use.
+ */
 export type Statement = {
   readonly name?: string;
   readonly text: string;
-  /** Goes before all that waits for a connection. */
+  /** True puts the statement before all others that wait for a connection. */
   readonly isUrgent?: true;
 };
 
-/** Statements on whichever connection is free; both reject with an AirlockError. */
+/** Runs statements on any free connection. The methods reject with an AirlockError. */
 export type Database = {
   rows<Row>(statement: Statement, values?: readonly unknown[]): Promise<Row[]>;
-  /** Resolves to how many rows were changed. */
+  /** Resolves to the number of changed rows. */
   change(statement: Statement, values?: readonly unknown[]): Promise<number>;
   close(): Promise<void>;
 };
 
-/** A text as BYTEA, which can hold what TEXT cannot: U+0000. It comes back as a text. */
+/** A text as BYTEA, because TEXT cannot hold U+0000. A row returns it as a text. */
 export function bytes(text: string | null): Buffer | null {
   return text === null ? null : Buffer.from(text);
 }
 
-/** What every connection of this router has in common. Rejects when a certificate cannot be read. */
+/** The settings of every connection of this router. Rejects when a certificate cannot be read. */
 export async function readClientConfig({ address, url }: PostgresConfig): Promise<ClientConfig> {
   const { host, port, user, database, tls } = address;
   const pem = async (file: string | undefined) =>
@@ -72,9 +76,9 @@ export async function readClientConfig({ address, url }: PostgresConfig): Promis
 }
 
 /**
- * A pool of at most `max` connections, which are opened when they are needed. A statement first waits for its turn:
- * to the driver the wait for a connection of its pool and the wait for the server are one, and only the second says
- * that the server is away. `circuit` spares callers that wait.
+ * A pool of at most `max` connections, which are opened when they are needed. A statement waits here for a
+ * free connection, and not in the driver, because the driver's timeout does not tell a busy pool from a
+ * server that is away. `circuit` refuses statements at once while the server is away.
  */
 export function openPool(
   client: ClientConfig,
@@ -101,7 +105,10 @@ export function openPool(
   };
 }
 
-/** Rows look as SQLite's do: BIGINT is a number (ours are milliseconds and counts), BYTEA a text. */
+/**
+ * Parsers that make rows look as SQLite's do: BIGINT becomes a number (ours are milliseconds, bytes and
+ * counts), BYTEA a text.
+ */
 function rowTypes(): TypeOverrides {
   const types = new TypeOverrides();
   types.setTypeParser(INT8, Number);

@@ -2,20 +2,22 @@ import { DatabaseError } from "pg";
 import { AirlockError } from "#common/errors.ts";
 import type { CircuitRules } from "#common/resilience/circuit-breaker.ts";
 
-// Classes of SQLSTATE that say nothing about the statement: connection (08), rollback to be repeated (40), resources
-// such as connections and disk (53), lock not had in time (55), operator intervention and time-outs (57), system (58);
-// and how a standby (25006) and a server that no longer knows us (28) answer.
+// Classes of SQLSTATE that say nothing about the statement, so that a later attempt may succeed: connection
+// (08), rollback to be repeated (40), resources such as connections and disk (53), lock not obtained in time
+// (55), operator intervention and timeouts (57), system (58). Two more codes come from a standby (25006) and
+// from a server that no longer accepts our user (28).
 const AWAY = /^(08|40|53|55|57|58|25006|28)/;
-// Those of them that say that the server is not there for us at all.
+// The classes among them that say that the server cannot be used for any statement.
 const GONE = /^(08|53|57P|58|25006|28)/;
 const NUL_IN_TEXT = "22021";
 const AWAY_MESSAGE = "The database cannot be reached. Try again in a few seconds.";
 const BUSY_MESSAGE = "The database was too busy to do this in time. Try again in a few seconds.";
 
 /**
- * Whatever the driver threw as an AirlockError: `unavailable` when asking again later may help, `internal` otherwise.
- * Of the server's error only code and message go on, to logs: its detail quotes rows, and the driver's own errors hold
- * the whole client.
+ * Converts an error of the driver to an AirlockError: `unavailable` when a later attempt may succeed,
+ * `invalid_request` for a NUL character, `internal` otherwise. Logs get only the code and message of the
+ * server's error, because its detail quotes rows. The driver's own errors contain the whole client, so they
+ * are not logged either.
  */
 export function toStoreError(error: unknown): AirlockError {
   if (error instanceof AirlockError) return error;
@@ -37,7 +39,10 @@ export function toStoreError(error: unknown): AirlockError {
   );
 }
 
-/** Nobody needs to ask for a moment: the server was gone the last times. */
+/**
+ * The circuit breaker of the database. After five statements in a row that did not reach the server,
+ * statements are refused at once for 0.5 to 2 s.
+ */
 export const DATABASE_CIRCUIT: CircuitRules = {
   failuresToOpen: 5,
   openMs: 500,
@@ -51,14 +56,15 @@ export const DATABASE_CIRCUIT: CircuitRules = {
 
 function isAway(error: unknown, codes = AWAY): boolean {
   if (error instanceof DatabaseError) return codes.test(error.code ?? "");
-  // What the driver and Node say of connections are plain errors; these are said of a value, which stays what it is.
+  // The driver and Node report connection problems as plain errors. TypeError and RangeError are about a
+  // value, so another attempt would fail too.
   return !(error instanceof TypeError || error instanceof RangeError);
 }
 
-/** What went wrong, for the operator. */
+/** The reason of an error, for the operator. */
 export function describe(error: unknown): string {
   if (error instanceof DatabaseError) return `PostgreSQL says ${error.code}: ${error.message}`;
-  // Node tries several addresses and puts what each said below one error without a message.
+  // Node tries several addresses and puts the error of each below one error without a message.
   if (error instanceof AggregateError) return error.errors.map(describe).join("; ");
   return error instanceof Error ? error.message : String(error);
 }

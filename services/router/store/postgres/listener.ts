@@ -7,32 +7,34 @@ const CHANGES = "airlock_changes";
 const CLAIMABLE = "airlock_claimable";
 const RECONNECT_AFTER_MS = 500;
 const CHECK_EVERY_MS = 10_000;
-// A payload has less than 8,000 bytes.
+// Execution ids in one notice, because the payload of a notice has less than 8,000 bytes.
 const MAX_IDS = 200;
-// While there is no connection; what is beyond is found by those who look.
+// Execution ids kept while there is no connection. Other routers find changes beyond it with their periodic
+// look.
 const MAX_WAITING = 10_000;
 
-/** What a router hears of the others. */
+/** The notices that a router receives from other routers. */
 export type Hearing = {
   changed(executionId: string): void;
   claimable(): void;
-  /** Something may have been missed: the connection is new. */
+  /** The connection is new, so notices may have been missed. */
   missed(): void;
 };
 
-/** One connection on which a router hears of the others' changes and tells them of its own. */
+/** One database connection that receives the notices of other routers and sends those of this router. */
 export type Listener = {
   /**
-   * Tells the others soon, in one message with what else there is. Apart from the change's own transaction: a
-   * commit with a NOTIFY holds a lock that every other one waits for, while the disk is written.
+   * Sends a notice soon, together with others that wait. The notice is not a part of the change's
+   * transaction, because a commit with a NOTIFY holds a lock while the disk is written, and every other such
+   * commit waits for it.
    */
   tellChanged(executionId: string): void;
   tellClaimable(): void;
-  /** Sends what there is, if it can, and closes. */
+  /** Sends the notices that wait, if there is a connection, and closes it. */
   close(): Promise<void>;
 };
 
-/** Opens the connection and, from then on, opens it again whenever it is lost. Rejects when the first one fails. */
+/** Opens the connection, and opens it again whenever it is lost. Rejects when the first attempt fails. */
 export async function openListener(
   config: ClientConfig,
   self: string,
@@ -98,11 +100,11 @@ export async function openListener(
     } catch {
       for (const id of ids) changes.add(id);
       claimable ||= due.claimable;
-      // A connection that does not answer is lost, though nobody said so.
+      // A connection that does not answer is treated as lost, even when the driver has not reported an error.
       await client.end();
     }
   };
-  /** One statement at a time; what comes meanwhile goes out together. */
+  /** Sends one statement at a time. Notices that are added meanwhile are sent together. */
   const send = () => {
     if (!connected || sending || (changes.size === 0 && !claimable && !checkIsDue)) return;
     sending = sendAll(connected).finally(() => {

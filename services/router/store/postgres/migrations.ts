@@ -5,7 +5,10 @@ import { Client, type ClientConfig, DatabaseError } from "pg";
 import type { Log } from "#common/service/log.ts";
 import { describe } from "./errors.ts";
 
-/** One step of the schema: a file `NNNN-name.sql`. Once a database has it, it never changes. */
+/**
+ * One step of the schema, from a file `NNNN-name.sql`. Databases remember its checksum, so the file must
+ * never change.
+ */
 export type Migration = { readonly name: string; readonly sql: string; readonly checksum: string };
 
 type Applied = { number: number; name: string; checksum: string };
@@ -14,11 +17,11 @@ export const MIGRATIONS_DIRECTORY = join(import.meta.dirname, "..", "migrations"
 const OLDEST_SERVER = 14;
 const LOCK_WAIT_MS = 5 * 60_000;
 const LONGEST_STEP_MS = 30 * 60_000;
-// Any number that nobody else locks in this database; this one is "airlock" in ASCII.
+// The number of an advisory lock that no other program takes in this database: "airlock" in ASCII.
 const LOCK = "27424471910902635";
 const LOCK_NOT_HAD = "55P03";
 
-/** The migrations in a directory; the first file is number 1. */
+/** Reads the migrations of a directory. The first file is number 1. Rejects when a number is missing. */
 export async function readMigrations(directory = MIGRATIONS_DIRECTORY): Promise<Migration[]> {
   const files = (await readdir(directory)).filter((file) => file.endsWith(".sql")).sort();
   return await Promise.all(
@@ -37,9 +40,10 @@ export async function readMigrations(directory = MIGRATIONS_DIRECTORY): Promise<
 }
 
 /**
- * Brings the database to the last migration, each in a transaction of its own: whatever dies in the middle, the next
- * start goes on from the last one that is whole. Routers that start together take turns. Rejects, saying why, when
- * the database is not fit, was written by a newer Airlock, or has a migration that is not ours.
+ * Applies the missing migrations to the database, each in its own transaction. After a crash, the next start
+ * continues behind the last complete one. Routers that start together take turns. Rejects with the reason
+ * when the server is unsuitable, the database was written by a newer Airlock, or one of its migrations
+ * differs from ours.
  */
 export async function migrate(
   config: ClientConfig,
@@ -56,7 +60,7 @@ export async function migrate(
   try {
     await client.connect();
     await checkServer(client);
-    // A server that learns late of the death of a router would keep its lock until then.
+    // Without this setting, a server may notice the death of a router late, and keep its lock until then.
     await client.query("SET client_connection_check_interval = '1s'");
     await client.query(`SELECT pg_advisory_lock(${LOCK})`);
     await client.query(
@@ -73,7 +77,7 @@ export async function migrate(
   } catch (error) {
     throw new Error(`The database cannot be used: ${reasonOf(error)}`);
   } finally {
-    // Whatever is open ends with the connection.
+    // An open transaction ends with the connection.
     await client.end();
   }
 }

@@ -15,14 +15,16 @@ import type { Database, Statement } from "./connection.ts";
 type HeadRow = ExecutionRow & { readonly last_position: number | null };
 type OutputRow = {
   readonly position: number;
-  /** Each begins with its first bytes, in hexadecimal digits. */
+  /** The first bytes of each channel's text, in hexadecimal digits. */
   readonly stdout: string;
   readonly stderr: string;
   readonly stdout_bytes: number;
   readonly stderr_bytes: number;
 };
 
-/** In bytes. The server reads the whole value for each slice. */
+/**
+ * The bytes of a slice of a large value. Slices are large, because the server reads the whole value for each.
+ */
 const LARGE_SLICE_BYTES = 1024 * 1024;
 
 const GET_HEAD: Statement = {
@@ -32,7 +34,7 @@ const GET_HEAD: Statement = {
     FROM executions WHERE execution_id = $1`,
 };
 
-/** The next rows, so many of them as are short, and at least one. */
+/** Reads the next pieces of output until they have `SLICE_BYTES` together, and at least one. */
 const READ_OUTPUT: Statement = {
   name: "read-output",
   text: `WITH next AS (
@@ -77,7 +79,10 @@ function writtenSlice(column: string): Statement {
   };
 }
 
-/** Reads executions in slices: what the driver is sent in one row, it decodes at one stretch. */
+/**
+ * Reads executions in slices, because the driver decodes a whole row at once and a long row would block the
+ * event loop.
+ */
 export function createPostgresReading(db: Database) {
   const slice = async (statement: Statement, ...values: unknown[]) => {
     const [row] = await db.rows<{ hex: string }>(statement, values);

@@ -2,14 +2,18 @@ import { AirlockError } from "#common/errors.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 
 /**
- * Lets so many statements be under way at a time as there are connections; the others wait, first come, first served.
+ * Limits the statements that run at a time to the number of connections. The others wait, first come, first
+ * served.
  */
 export type StatementTurns = {
-  /** Settles as `work` does. Rejects with `unavailable` when its turn has not come in time; then it never runs. */
+  /**
+   * Settles as `work` does. Rejects with `unavailable` when its turn does not come in time; `work` is not
+   * called then. An urgent statement goes to the front of the queue.
+   */
   run<T>(work: () => Promise<T>, isUrgent?: boolean): Promise<T>;
 };
 
-/** `max`: statements at a time. `maxWaitMs`: how long one waits for its turn. */
+/** `max` is the number of statements at a time, `maxWaitMs` how long a statement waits for its turn. */
 export function createStatementTurns(max: number, maxWaitMs: number, clock: Clock): StatementTurns {
   let underWay = 0;
   const waiting: (() => void)[] = [];
@@ -32,7 +36,8 @@ export function createStatementTurns(max: number, maxWaitMs: number, clock: Cloc
     else waiting.push(begin);
     return come.promise;
   };
-  // Whoever is next takes over the place, so that nobody who comes now is before it.
+  // The next statement in the queue takes the free turn at once, so that a statement that arrives now cannot
+  // overtake it.
   const leave = () => {
     const next = waiting.shift();
     if (next) next();

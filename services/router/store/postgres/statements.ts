@@ -21,16 +21,18 @@ const UNFINISHED = "status IN ('pending', 'running', 'awaiting_llm')";
 const SUBMISSION_COLUMNS =
   "executions.execution_id, project, code, timeout_ms, settings, memory, created_at_ms";
 
-// A piece that arrives a second time, because nobody knew that the first did, replaces it. One that was held up on its
-// way and comes after its successor is shorter than that, and does not.
+// A piece that is sent again, because the answer to its first insert was lost, replaces the first. A
+// duplicate that arrives late, after a newer version of its piece, replaces nothing: newer versions are
+// longer.
 const REPLACE_PIECE = `ON CONFLICT (execution_id, position)
   DO UPDATE SET stdout = excluded.stdout, stderr = excluded.stderr
   WHERE length(execution_output.stdout) <= length(excluded.stdout)
     AND length(execution_output.stderr) <= length(excluded.stderr)`;
 
 /**
- * Of racing submissions with one key the key's row lets one in; the others wait here for its commit and add nothing.
- * Where there is no room, the key stays free.
+ * Adds an execution, and its idempotency key if there is one. Of racing submissions with one key, the first
+ * inserts the row of the key; the others wait for its commit and add nothing. When a queue is full, the key
+ * stays unused.
  */
 export const INSERT: Statement = {
   name: "insert",
@@ -120,7 +122,10 @@ export function listDeadLetters(filter: Omit<ListFilter, "status" | "retryOf">):
   return page(DEAD_LETTER_COLUMNS, { ...filter, status: undefined }, IS_DEAD_LETTER);
 }
 
-/** A page, newest first. It has no name: with a plan for any limit, the server would not trust the index. */
+/**
+ * A page of a list, newest first. The statement has no name, because a prepared plan has to fit any limit and
+ * would not use the index.
+ */
 function page(
   columns: string,
   { project, status, limit, before, retryOf }: ListFilter,
@@ -139,7 +144,7 @@ function page(
   return { statement: { text }, values };
 }
 
-/** Passes over what another router is claiming in this moment. */
+/** Claims pending executions, without those that another router is claiming at this moment. */
 export const CLAIM: Statement = {
   name: "claim",
   text: `WITH free AS (
@@ -198,7 +203,10 @@ export const GET_SUBMISSION: Statement = {
   text: `SELECT ${SUBMISSION_COLUMNS} FROM executions WHERE execution_id = $1`,
 };
 
-/** The same router may ask twice, with the same time: the answer to the first may have been lost. */
+/**
+ * Starts an execution. The same router may send it twice with the same time, because the answer to the first
+ * may have been lost.
+ */
 export const START: Statement = {
   name: "start",
   text: `UPDATE executions SET status = 'running', started_at_ms = $2, granted = $4,
@@ -233,7 +241,7 @@ export const GET_ANSWER: Statement = {
   text: "SELECT llm_answer FROM executions WHERE execution_id = $1 AND llm_id = $2",
 };
 
-/** The lock keeps an ending from coming between the look at the status and the output. */
+/** Adds a piece of output. The row lock prevents an ending between the check of the status and the insert. */
 export const APPEND_OUTPUT: Statement = {
   name: "append-output",
   text: `WITH unfinished AS (
@@ -242,7 +250,10 @@ export const APPEND_OUTPUT: Statement = {
     SELECT execution_id, $2::bigint, $3::bytea, $4::bytea FROM unfinished ${REPLACE_PIECE}`,
 };
 
-/** What comes before the end is counted with the next change of the execution. */
+/**
+ * Adds to the redaction counts. The execution's bytes are updated here only after its ending; before that,
+ * the next change of the execution updates them.
+ */
 export const ADD_REDACTIONS: Statement = {
   name: "add-redactions",
   text: `WITH known AS (SELECT execution_id FROM executions WHERE execution_id = $1 FOR KEY SHARE),
@@ -259,7 +270,10 @@ export const ADD_REDACTIONS: Statement = {
     FROM added WHERE executions.execution_id = added.execution_id AND end_reason IS NOT NULL`,
 };
 
-/** One row when the execution is known; `rows` are those of routers of an earlier release. */
+/**
+ * Reads the redaction counts: one row when the execution is known. `rows`: redactions that routers of an
+ * earlier release stored.
+ */
 export const GET_REDACTIONS: Statement = {
   name: "get-redactions",
   text: `SELECT counts, (SELECT json_agg(json_build_object('secret', secret, 'field', field, 'count', count))
@@ -278,11 +292,12 @@ export const GET_CANCEL: Statement = {
 };
 
 const LAST_PIECE = "octet_length($12::bytea) + octet_length($13::bytea)";
-// The last piece may be there already: a connection can break between a commit and its answer.
+// The last piece may be stored already, because a connection can break between a commit and its answer. The
+// sum counts it once.
 const BESIDE_WITH_LAST = `${LAST_PIECE} + CASE ${LAST_PIECE} WHEN 0 THEN 0 ELSE ${PIECE_BYTES} END
   + ${outputBytes("position <> $11::bigint")} + ${REDACTIONS}`;
 
-/** The ending and the last of the output in one commit, and in one exchange with the server. */
+/** Stores the ending and the last piece of output, in one transaction and one exchange with the server. */
 export const FINISH: Statement = {
   name: "finish",
   text: `WITH ended AS (
@@ -307,7 +322,7 @@ export const FORCE_FINISH: Statement = {
     WHERE execution_id = $1 AND ${UNFINISHED}`,
 };
 
-/** Routers that clean up at the same time take different rows. */
+/** Deletes ended executions. Routers that delete at the same time take different rows. */
 export const DELETE_ENDED: Statement = {
   name: "delete-ended",
   text: `WITH old AS (
@@ -324,12 +339,13 @@ export const COUNT_STORED_BYTES: Statement = {
   text: "SELECT project, sum(bytes)::bigint AS bytes FROM stored_bytes GROUP BY project HAVING sum(bytes) > 0",
 };
 
-// Beside the project's hash it makes the key of an advisory lock; "size" in ASCII.
+// The first number of an advisory lock, "size" in ASCII. The second number is the hash of the project's name.
 const REMOVAL_LOCK = 0x73697a65;
 
 /**
- * One router at a time removes for a project: two would remove twice what is too much. One that comes late has an old
- * picture, and finds the rows that it picks gone.
+ * Deletes the oldest ended executions of a project. Only one router at a time does so, because two would
+ * together delete twice the excess. A router that comes late selects by an old snapshot, and finds the
+ * selected rows gone.
  */
 export const DELETE_OLDEST_ENDED: Statement = {
   name: "delete-oldest-ended",
@@ -349,7 +365,7 @@ export const DELETE_OLDEST_ENDED: Statement = {
     SELECT NOT turn.is_mine AS is_busy, (SELECT count(*) FROM gone) AS removed FROM turn`,
 };
 
-/** All that a change of state changes, for the executions that somebody watches. */
+/** The state of watched executions, as one text that differs after each change of state. */
 export const LOOK: Statement = {
   name: "look",
   text: `SELECT execution_id, concat_ws(' ', status, cancel_requested, llm_id) AS state FROM executions

@@ -43,12 +43,12 @@ import * as sql from "./statements.ts";
 type CountsRow = { readonly counts: string | null; readonly rows: Redaction[] | null };
 
 const HEARTBEAT_EVERY_MS = 3_000;
-// Five heartbeats: a router that is merely busy is not taken for dead.
+// Five heartbeats, so that a router that is merely busy is not declared dead.
 const DEAD_AFTER_MS = 15_000;
 
 /**
- * Opens the store in a PostgreSQL database that any number of routers share, `owner` being one of them; brings the
- * database to this Airlock's schema first. Rejects, saying why, when it cannot be used.
+ * Opens the store in a PostgreSQL database that any number of routers share. `owner` is the id of this
+ * router. Applies missing migrations first. Rejects with the reason when the database cannot be used.
  */
 export async function openPostgresStore(
   config: PostgresConfig,
@@ -196,7 +196,7 @@ export async function openPostgresStore(
     forceFinish: (executionId, ending, endedAtMs) =>
       change(sql.FORCE_FINISH, executionId, statusOf(ending), ending.reason, bytes(ending.error), endedAtMs),
     deleteEndedBefore: (endedBeforeMs, limit) => db.change(sql.DELETE_ENDED, [endedBeforeMs, limit]),
-    // The disk is the server's, who may compress or not.
+    // The capacity is unknown, because the disk belongs to the database server, which may also compress.
     capacity: async () => ({
       bytes: Number.POSITIVE_INFINITY,
       freeBytes: Number.POSITIVE_INFINITY,

@@ -1,4 +1,4 @@
-/** Where a PostgreSQL database is and how the way there is protected. */
+/** The address of a PostgreSQL database, and how the connection to it is protected. */
 export type PostgresAddress = {
   /** A host name, or the directory of a Unix socket. */
   readonly host: string;
@@ -9,9 +9,9 @@ export type PostgresAddress = {
   readonly tls: PostgresTls | undefined;
 };
 
-/** PEM files. */
+/** The paths of PEM files. */
 export type PostgresTls = {
-  /** The authorities to trust instead of the public ones. */
+  /** The authorities to trust; undefined for the public ones. */
   readonly caFile: string | undefined;
   readonly certFile: string | undefined;
   readonly keyFile: string | undefined;
@@ -20,7 +20,10 @@ export type PostgresTls = {
 const PARAMETERS = ["sslmode", "sslrootcert", "sslcert", "sslkey"];
 const EXAMPLE = "postgres://airlock:PASSWORD@db.example:5432/airlock?sslmode=verify-full";
 
-/** What a `postgres://` URL says but for its password; tells `refuse` what is wrong, without the URL. */
+/**
+ * Parses a `postgres://` URL without its password. When it is wrong, returns undefined and reports the
+ * problems to `refuse`; they never contain the URL.
+ */
 export function readPostgresUrl(
   text: string,
   refuse: (problem: string) => void,
@@ -32,7 +35,8 @@ export function readPostgresUrl(
   }
   const host = decodeURIComponent(url.hostname).replace(/^\[(.+)\]$/, "$1");
   const database = decodeURIComponent(url.pathname.slice(1));
-  // A parameter that nobody knows is not named: it may be the rest of a password that was not encoded.
+  // An unknown parameter is not named in the problem, because it may be the rest of a password that was not
+  // encoded.
   const isUnknown = [...url.searchParams.keys()].some((name) => !PARAMETERS.includes(name));
   const problems = [
     ...(url.username === "" ? ["must name a user before the host"] : []),

@@ -1,7 +1,10 @@
 import { DatabaseSync } from "node:sqlite";
 import type { Task } from "#common/event-loop/background-thread.ts";
 
-/** What the other thread does for `startCheckpoints`. PASSIVE: writers and readers never wait for it. */
+/**
+ * Writes the write-ahead log into the database file, on the background thread of `startCheckpoints`. PASSIVE:
+ * writers and readers never wait for it.
+ */
 export default function checkpoint({ input: path }: Task<string>): void {
   const db = new DatabaseSync(path);
   try {

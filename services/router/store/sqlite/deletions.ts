@@ -7,14 +7,16 @@ type SizedRow = { readonly execution_id: string; readonly stored_bytes: number }
 type Deletions = Pick<ExecutionStore, "deleteEndedBefore" | "deleteOldestEnded" | "countStoredBytes">;
 
 /**
- * What the SQLite store forgets, and the count of what it holds. A deletion blocks this process, so each is bounded
- * in bytes.
+ * The deletions of the SQLite store, and its count of stored bytes. A deletion blocks this process, so each
+ * is bounded in bytes.
  */
 export function createSqliteDeletions(
   sql: ReturnType<typeof prepareStatements>,
   inTransaction: <T>(work: () => T) => T,
 ): Deletions {
-  /** Deletes from the front until `bytes` are deleted; returns how many executions that were. */
+  /**
+   * Deletes executions from the front until `bytes` are deleted. Returns the number of deleted executions.
+   */
   const deleteFirst = (rows: readonly SizedRow[], bytes: number): number => {
     const first = rows.slice(0, countUpTo(rows, bytes));
     if (first.length === 0) return 0;
@@ -38,7 +40,10 @@ export function createSqliteDeletions(
   };
 }
 
-/** How many of the rows, from the front, come to so many bytes together. */
+/**
+ * The number of rows, from the front, that together have at least this many bytes; all rows when they have
+ * fewer.
+ */
 function countUpTo(rows: readonly SizedRow[], bytes: number): number {
   let sum = 0;
   const last = rows.findIndex((row) => {

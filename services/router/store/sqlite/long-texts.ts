@@ -3,9 +3,9 @@ import { Turn } from "#common/event-loop/turn.ts";
 import { piecesOf } from "#common/text-pieces.ts";
 import type { Reserve } from "./reserve.ts";
 
-/** Texts of an execution that are longer together are kept apart from its row. */
+/** Characters. Texts of an execution that are longer together are stored apart from its row. */
 const ROW_CHARACTERS = 64 * 1024;
-/** SQLite needs about two milliseconds to write so much. */
+/** The length of a piece, in characters. SQLite needs about 2 ms to write one. */
 const PIECE_CHARACTERS = 256 * 1024;
 
 export const LONG_TEXTS_SCHEMA = `
@@ -22,18 +22,21 @@ export const LONG_TEXTS_SCHEMA = `
 
 type RowWithTexts = { readonly execution_id: string; readonly apart_bytes: number };
 
-/** What a row holds of its texts: all of them, or empty ones and how many bytes stand apart. */
+/**
+ * The texts as the row holds them: complete with `apartBytes` 0, or empty with `apartBytes` the bytes stored
+ * apart.
+ */
 export type InRow<Field extends string> = Readonly<Record<Field, string>> & { readonly apartBytes: number };
 
 /**
- * The long texts of executions, in pieces beside their rows. SQLite writes a whole row anew for each change of it,
- * and reads past long columns to those behind them; and a text of fifteen megabytes in one statement holds the
- * process up for a tenth of a second. Pieces are written, in turns with other work, before the row that they belong
- * to tells of them.
+ * Stores the long texts of executions in pieces, in a table beside their rows. SQLite writes the whole row
+ * for each change of it, and reads past its long columns to the columns behind them. A text of 15 MB in one
+ * statement would block the process for 100 ms. The pieces are written before the row that refers to them, in
+ * turns with other work.
  */
 export function createLongTexts(db: DatabaseSync, reserve: Reserve) {
-  // Of executions that were never accepted, and of endings that were not recorded: a row whose texts stand apart has
-  // empty ones.
+  // Deletes the pieces of executions that were never accepted, and of endings that were not recorded. A row
+  // whose result is stored apart has an empty `result`.
   const sweep = () =>
     db.exec(
       `DELETE FROM long_texts WHERE NOT EXISTS (SELECT 1 FROM executions WHERE executions.execution_id = long_texts.execution_id
@@ -59,7 +62,7 @@ export function createLongTexts(db: DatabaseSync, reserve: Reserve) {
     }
   };
 
-  // What could not be removed because the disk was full, and the reserve used up.
+  // Deletions that failed because the disk was full and the reserve used up, by execution and field.
   const left = new Map<string, () => void>();
   const removeLeft = () => {
     for (const [name, removeOne] of left) {
@@ -73,7 +76,7 @@ export function createLongTexts(db: DatabaseSync, reserve: Reserve) {
   };
 
   return {
-    /** Writes the texts apart if they are long, and says what the row is to hold. */
+    /** Stores the texts apart if they are long. Resolves to the values for the row. */
     async write<Field extends string>(
       executionId: string,
       texts: Readonly<Record<Field, string>>,
@@ -96,7 +99,7 @@ export function createLongTexts(db: DatabaseSync, reserve: Reserve) {
       return { ...empty, apartBytes };
     },
 
-    /** The row with those of its fields that stand apart, which are empty in it. */
+    /** The row with its texts: a field that is empty in the row is read from the pieces stored apart. */
     async restore<Row extends RowWithTexts>(row: Row, fields: readonly (keyof Row & string)[]): Promise<Row> {
       if (row.apart_bytes === 0) return row;
       const restored = { ...row };
@@ -106,13 +109,13 @@ export function createLongTexts(db: DatabaseSync, reserve: Reserve) {
       return restored;
     },
 
-    /** Forgets texts that no row tells of, as soon as the disk allows it. */
+    /** Deletes texts that no row refers to, as soon as the disk allows it. */
     forget(executionId: string, fields: readonly string[]): void {
       for (const field of fields) left.set(`${executionId} ${field}`, () => remove.run(executionId, field));
       removeLeft();
     },
 
-    /** Tries again to forget what could not be forgotten. */
+    /** Repeats the deletions that failed on a full disk. */
     removeLeft,
   };
 }

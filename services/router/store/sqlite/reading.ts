@@ -19,7 +19,10 @@ type OutputRow = {
   readonly stderr_bytes: number;
 };
 
-/** SQLite reads a value from its beginning for each part of it, some milliseconds for so many bytes. */
+/**
+ * The bytes of one read. SQLite reads a value from its beginning for each part of it, which takes some
+ * milliseconds for so many bytes.
+ */
 const READ_BYTES = 16 * 1024 * 1024;
 
 const WRITTEN = [
@@ -28,8 +31,7 @@ const WRITTEN = [
 ] as const satisfies readonly (readonly [LongText, string])[];
 
 /**
- * Reads executions in slices. Bytes go on as they are stored, and no text is made
- * of them on the way.
+ * Reads executions in slices. The bytes are passed on as they are stored, without decoding them to strings.
  */
 export function createSqliteReading(db: DatabaseSync) {
   const selectHead = db.prepare(

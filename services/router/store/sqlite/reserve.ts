@@ -4,27 +4,33 @@ import { AirlockError } from "#common/errors.ts";
 
 const MIB = 1024 * 1024;
 const RESERVE_BYTES = 32 * MIB;
-/** What is given back for one statement: whatever else fills the disk could take the rest. */
+/**
+ * The bytes that the reserve gives back at a time. Few, because another program that fills the disk could
+ * take the rest.
+ */
 const STEP_BYTES = MIB;
 const SQLITE_FULL = 13;
-/** The index of the log has no room. */
+/** SQLite's error when the index of its log (the -shm file) cannot grow on a full disk. */
 const SQLITE_IOERR_SHMSIZE = 4_874;
 
-/** Room on the disk of the database that nothing else can take. */
+/**
+ * A file that occupies space on the disk of the database, so that small statements can use that space once
+ * the disk is full.
+ */
 export type Reserve = {
-  /** What it holds now. */
+  /** The bytes that the reserve holds now. */
   readonly bytes: number;
-  /** Takes what is missing, as far as the disk has it. */
+  /** Grows the reserve to its full size, as far as the disk has free space. */
   refill(): Promise<void>;
   /**
-   * Does `work`, a small statement; on a full disk the reserve gives back as much as that needs. Throws `unavailable`
-   * when nothing is left.
+   * Runs `work`, a small statement. On a full disk the reserve gives back space until `work` succeeds. Throws
+   * `unavailable` when the reserve is used up.
    */
   use<T>(work: () => T): T;
   close(): void;
 };
 
-/** The reserve in the file at `path`, which there is once it is filled for the first time. */
+/** Opens the reserve in the file at `path`. The first `refill` creates the file. */
 export function openReserve(path: string): Reserve {
   let file = existsSync(path) ? openSync(path, "r+") : undefined;
   let held = file === undefined ? 0 : fstatSync(file).size;
@@ -39,7 +45,7 @@ export function openReserve(path: string): Reserve {
         await nextTurn();
       }
     } catch {
-      // There is no more room now; the next refill tries again.
+      // The disk has no more space now; the next refill tries again.
     }
   };
 
@@ -74,7 +80,9 @@ export function openReserve(path: string): Reserve {
   };
 }
 
-/** What a caller is told where `error` says that the disk is full; any other error as it is. */
+/**
+ * The error for the caller: `unavailable` when `error` says that the disk is full, otherwise `error` itself.
+ */
 export function refusalOfFull(error: unknown): unknown {
   return isFull(error) ? diskFull(error) : error;
 }

@@ -1,9 +1,9 @@
 import { LONG_TEXTS_SCHEMA } from "./long-texts.ts";
 
 /**
- * The tables, as numbered migrations: a database remembers the last one it has in `user_version`. The constraints
- * hold the invariants (six statuses, a question exactly while waiting, a reason exactly at the end, terminal is
- * final) whatever the code above them does.
+ * The tables, as numbered migrations. A database stores the number of its last migration in `user_version`.
+ * The constraints enforce the invariants, whatever the router's code does: six statuses, an open question
+ * exactly while waiting, an end reason exactly in a terminal status, and terminal statuses that never change.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -133,7 +133,8 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX executions_dead_letters_of_project ON executions (project, execution_id)
     WHERE end_reason IN ('output_withheld', 'worker_lost', 'start_failed')
   `,
-  // Of an ended execution its bytes alone may change: redactions that come after its end count, too.
+  // After an execution has ended, only its byte count may change, because redactions that come later count
+  // too.
   `
   CREATE TABLE redaction_counts (
     execution_id TEXT PRIMARY KEY REFERENCES executions (execution_id) ON DELETE CASCADE,

@@ -13,10 +13,10 @@ export const UNFINISHED = "status IN ('pending', 'running', 'awaiting_llm')";
 
 const SUBMISSION_COLUMNS =
   "execution_id, project, code, timeout_ms, settings, memory, created_at_ms, apart_bytes";
-/** What stands beside the row, the pieces of long texts included. */
+/** SQL of the bytes that an execution stores outside its row, including the pieces of long texts. */
 const BESIDE = `${IN_TABLES} + apart_bytes`;
 
-/** Every statement of the SQLite store but the list's, which depends on its filter. */
+/** All statements of the SQLite store except those of lists, which depend on the filter. */
 export function prepareStatements(db: DatabaseSync) {
   return {
     insert: db.prepare(
@@ -126,7 +126,8 @@ export function prepareStatements(db: DatabaseSync) {
        ON CONFLICT (execution_id) DO UPDATE SET counts = excluded.counts`,
     ),
     selectRedactions: db.prepare("SELECT counts FROM redaction_counts WHERE execution_id = ?"),
-    // What comes before the end is counted with the next change of the execution.
+    // Only redactions that come after the ending need this count. Earlier ones are counted by the execution's
+    // next change.
     recountEnded: db.prepare(
       `UPDATE executions SET stored_bytes = ${storedBytes({}, BESIDE)} WHERE execution_id = ? AND end_reason IS NOT NULL`,
     ),
@@ -142,7 +143,7 @@ export function prepareStatements(db: DatabaseSync) {
          freelist_count AS free, page_size AS page_bytes
        FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
     ),
-    // The indexes have all that these read.
+    // The two queries for ended executions read only indexes, which contain these columns.
     selectEndedBefore: db.prepare(
       `SELECT execution_id, stored_bytes FROM executions WHERE ended_at_ms < ?
        ORDER BY ended_at_ms, execution_id LIMIT ?`,
@@ -155,7 +156,7 @@ export function prepareStatements(db: DatabaseSync) {
   };
 }
 
-/** A page of a list, newest first; the statement depends on what the filter names. */
+/** A page of a list, newest first. The statement depends on the fields that the filter sets. */
 export function pageQuery(
   columns: string,
   { project, status, before, retryOf, limit }: Partial<ListFilter> & { readonly limit: number },

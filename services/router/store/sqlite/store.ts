@@ -45,7 +45,10 @@ import { openReserve, refusalOfFull } from "./reserve.ts";
 import { MIGRATIONS } from "./schema.ts";
 import { pageQuery, prepareStatements, UNFINISHED } from "./statements.ts";
 
-/** `pages`: of the file, `free` ones among them. */
+/**
+ * The row of the capacity query. `counted`: the bytes that all projects store. `pages`: pages of the
+ * database, including the `free` ones.
+ */
 type RoomRow = Readonly<Record<"counted" | "pages" | "free" | "page_bytes", number>>;
 type CountsRow = { readonly counts: string };
 type Apart = { readonly execution_id: string; readonly apart_bytes: number };
@@ -53,22 +56,26 @@ type Apart = { readonly execution_id: string; readonly apart_bytes: number };
 const SUBMITTED = ["code", "settings", "memory"] as const;
 const WRITTEN = ["result", "memory_updates"] as const;
 
-// For the database's own log, and for what runs at that moment to be recorded.
+// Disk space that executions must leave free, for SQLite's log and for the endings of scripts that run when
+// it is reached.
 const KEPT_FREE_BYTES = 256 * 1024 * 1024;
-// With less than this on the disk, room for endings, answers and cancellations is held by a file.
+// With less free disk space than this, the reserve file is filled. It holds space for endings, answers and
+// cancellations.
 const SCARCE_BYTES = 2 * 1024 * 1024 * 1024;
-// An ending without more than this is recorded from the reserve, and a larger one without its output.
+// A smaller ending may use the reserve. A larger one fails on a full disk, and is then recorded without its
+// output.
 const SMALL_ENDING_CHARACTERS = 128 * 1024;
 
 /**
- * Opens the store in one SQLite file, for one router in one process. What was committed outlives the death of the
- * process; a power cut may take the last moments with it (docs/decisions/0001). `owner` is the router that opens it;
- * what an earlier one had belongs to nobody then. Throws when the file cannot be opened.
+ * Opens the store in one SQLite file, for one router in one process. Commits survive the death of the
+ * process; a power cut may lose the last moments (docs/decisions/0001). `owner` is the id of this router.
+ * Unfinished executions of an earlier router belong to no router afterwards. Throws when the file cannot be
+ * opened.
  */
 export function openSqliteStore(path: string, owner: string): ExecutionStore {
-  // SQLite gives its other files the mode of this one; what agents sent is nobody else's to read.
+  // SQLite gives its other files the mode of this one. Other users must not read what agents sent.
   closeSync(openSync(path, "a", 0o600));
-  // First of all: on a full disk what follows needs room of it, the lock's journal too.
+  // The reserve comes first, because on a full disk all steps below need its space, the lock's journal too.
   const reserve = openReserve(`${path}-reserve`);
   const lock = reserve.use(() => lockStore(`${path}-lock`));
   const db = new DatabaseSync(path);
@@ -92,7 +99,7 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
   };
   const run = (statement: StatementSync, ...values: SQLInputValue[]) =>
     Number(statement.run(...values).changes);
-  /** Whether an execution went while its long texts were read, so that they are not whole. */
+  /** Whether the execution was deleted while its long texts were read, so that they are incomplete. */
   const isForgotten = (row: Apart) => row.apart_bytes > 0 && !sql.selectExists.get(row.execution_id);
   const inTransaction = <T>(work: () => T): T => {
     db.exec("BEGIN IMMEDIATE");
@@ -101,7 +108,7 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       db.exec("COMMIT");
       return result;
     } catch (cause) {
-      // Of a full disk SQLite has rolled back already; another ROLLBACK would hide the cause.
+      // On a full disk SQLite has rolled back already, and another ROLLBACK would hide the cause.
       if (db.isTransaction) db.exec("ROLLBACK");
       throw cause;
     }
@@ -109,21 +116,24 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
   const addOutput = (executionId: string, { position, stdout, stderr }: OutputPiece) =>
     stdout === "" && stderr === "" ? 0 : run(sql.insertOutput, position, stdout, stderr, executionId, owner);
 
-  /** Writes long texts for a row that `tell` changes; they are forgotten if it throws, or tells of none. */
+  /**
+   * Stores long texts, then lets `changeRow` change the row that refers to them. The texts are deleted again
+   * when `changeRow` throws or changes no row.
+   */
   const withTexts = async <Field extends string>(
     executionId: string,
     texts: Readonly<Record<Field, string>>,
-    tell: (inRow: InRow<Field>) => boolean,
+    changeRow: (inRow: InRow<Field>) => boolean,
   ): Promise<boolean> => {
-    let isTold = false;
+    let isStored = false;
     try {
-      isTold = tell(await longTexts.write(executionId, texts));
+      isStored = changeRow(await longTexts.write(executionId, texts));
     } finally {
-      // Where another ending was faster, its own texts have the same names.
-      if (!isTold && sql.selectResult.get(executionId)?.result !== "")
+      // When another ending was recorded first, its texts have the same names and must stay.
+      if (!isStored && sql.selectResult.get(executionId)?.result !== "")
         longTexts.forget(executionId, Object.keys(texts));
     }
-    return isTold;
+    return isStored;
   };
 
   const page = (columns: string, filter: Partial<ListFilter> & { limit: number }, only?: string) => {
@@ -308,8 +318,8 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       const freeBytes = isScarce ? await freeNow() : found;
       const { size } = await stat(path);
       const { counted, pages, free, page_bytes } = sql.selectRoom.get() as RoomRow;
-      // What is only in the log so far makes the file grow later. An execution takes more than its count, so what is
-      // there is asked of the pages and not of the count.
+      // Pages that are only in the log so far will make the file grow. The stored data is measured in pages,
+      // because an execution takes more disk space than its counted bytes.
       const inFile = size + free * page_bytes - pages * page_bytes;
       const bytes = Math.max(0, counted + inFile + freeBytes + reserve.bytes - KEPT_FREE_BYTES);
       return { bytes, freeBytes, keptFreeBytes: KEPT_FREE_BYTES };
@@ -318,7 +328,8 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       changes.on(executionId, listener);
       return () => changes.off(executionId, listener);
     },
-    // Only an earlier router gives anything back, and that was before this one opened the file.
+    // No listener is ever called: only an earlier router leaves executions to claim, and it did so before
+    // this router opened the file.
     onClaimable: () => () => undefined,
     isShared: false,
     async ping() {
@@ -333,7 +344,10 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
   };
 }
 
-/** Keeps a second router from the file. The kernel lets go of the lock when the process ends, however it ends. */
+/**
+ * Keeps a second router from opening the file. The kernel releases the lock when the process ends, however it
+ * ends.
+ */
 function lockStore(path: string): DatabaseSync {
   closeSync(openSync(path, "a", 0o600));
   const lock = new DatabaseSync(path);
