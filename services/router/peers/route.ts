@@ -7,24 +7,24 @@ import type { EgressServiceClient, HoldRouteRequest, HoldRouteResponse } from "#
 import type { RunNetwork } from "#proto/worker.ts";
 
 /**
- * A run's way to the network, open until it is closed or this process is gone. An egress service that goes away
- * breaks the connections that are open, which the script sees; the next one that is there knows the run by what its
- * script was given.
+ * A run's route to the network through the egress service, open until `close` or the end of this process.
+ * When the egress service goes away, the script's open connections break. The next egress service recognizes
+ * the run by the same credentials and placeholders.
  */
 export type RouteSession = { readonly network: RunNetwork; close(): void };
 
-// An egress service that is there has asked for the project's brokered secrets by then; it or the secrets service may
-// stand still, and is asked again.
+// A healthy egress service has read the project's brokered secrets within this time. After it the router asks
+// again, because the egress service or the secrets service may stand still.
 const OPEN_TIMEOUT_MS = 5_000;
 const ASK_AGAIN_MS = 300;
 const LONGEST_DELAY_MS = 5_000;
-const PASSING: readonly ErrorCode[] = ["unavailable", "deadline_exceeded", "worker_lost"];
+const TRANSIENT: readonly ErrorCode[] = ["unavailable", "deadline_exceeded", "worker_lost"];
 
 /**
- * Opens a route through the egress service, and opens it again when that goes away. Rejects with `start_failed`,
- * `project_invalid` or `project_not_found`: a script of a project that reaches the network does not start without. An
- * egress or secrets service that restarts or stands still is waited for, and so is a worker that the egress service
- * does not reach: whoever asks is told when that is lost.
+ * Opens a route through the egress service, and opens it again when that service goes away. Rejects with
+ * `start_failed`, `project_invalid` or `project_not_found`, because a script whose project has an allowlist
+ * does not start without its route. Waits for an egress or secrets service that restarts or stands still.
+ * Also waits for a worker that the egress service does not reach; `signal` aborts when that worker is lost.
  */
 export async function openRoute(
   egress: EgressServiceClient,
@@ -34,14 +34,14 @@ export async function openRoute(
   const closed = new AbortController();
   const close = () => closed.abort();
   const first = await openFirst(egress, request, signal);
-  // Whoever gives up at this very moment does not know the route.
+  // A caller that aborts at this moment never gets the route to close it.
   signal.addEventListener("abort", close, { once: true });
   if (signal.aborted) close();
   void holdOpen(egress, request, first, closed.signal);
   return { network: first.network, close };
 }
 
-/** A route for as long as one stream lasts. */
+/** A route that is open as long as one gRPC stream. */
 type HeldRoute = { readonly network: RunNetwork; readonly ended: Promise<void>; close(): void };
 
 async function openFirst(
@@ -54,14 +54,14 @@ async function openFirst(
     try {
       return await openOnce(egress, request, signal);
     } catch (error) {
-      const mayPass = PASSING.some((code) => hasCode(error, code));
-      if (!mayPass || signal.aborted || systemClock.monotonicMs() > until) throw notOpened(error);
+      const isTransient = TRANSIENT.some((code) => hasCode(error, code));
+      if (!isTransient || signal.aborted || systemClock.monotonicMs() > until) throw notOpened(error);
       await sleep(ASK_AGAIN_MS);
     }
   }
 }
 
-/** Opens the route again, however long that takes, until it is closed. */
+/** Opens the route again whenever its stream ends, however long that takes, until `closed` aborts. */
 async function holdOpen(
   egress: EgressServiceClient,
   request: HoldRouteRequest,
@@ -92,7 +92,7 @@ async function openOnce(
 ): Promise<HeldRoute> {
   const stream = egress.holdRoute(request);
   const cancel = () => stream.cancel();
-  // Whoever gave up waiting does not know the route that opens later.
+  // A caller that has given up would never close a route that opens later.
   signal.addEventListener("abort", cancel, { once: true });
   if (signal.aborted) cancel();
   const ended = Promise.withResolvers<void>();

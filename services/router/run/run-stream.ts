@@ -138,7 +138,7 @@ export function stopRun(worker: WorkerServiceClient, run: RunAttach): Promise<vo
   return readAll().catch(() => undefined);
 }
 
-/** Whether another router follows the run now. */
+/** Whether the error says that another router follows the run now. */
 export function isSuperseded(error: unknown): boolean {
   return hasCode(error, "run_superseded");
 }
