@@ -39,11 +39,12 @@ export async function startPoolManager(config: PoolManagerConfig, log: Log): Pro
   const shared = { catalogue, files, driver, values, circuits, places, maxWorkers };
   const pools = createPools({ ...shared, clock, newId, log, tls: edges.tls });
   await pools.takeOver();
+  const readiness = async () => (await Promise.all([edges.readiness(), driver.readiness()])).flat();
   const server = await startGrpcServer(
     config.listen,
-    [[PoolManagerServiceService, createHandlers(pools, edges.readiness, log)]],
+    [[PoolManagerServiceService, createHandlers(pools, readiness, log)]],
     edges.tls,
-    edges.readiness,
+    readiness,
   );
   return {
     address: server.address,

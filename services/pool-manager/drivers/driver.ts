@@ -1,4 +1,5 @@
 import type { Project } from "#common/projects/file.ts";
+import type { Dependency } from "#proto/readiness.ts";
 
 /** A worker as its driver sees it: something that runs at an address until it does not. */
 export type WorkerProcess = {
@@ -30,6 +31,8 @@ export type WorkerDriver = {
   readonly keepsWorkers: boolean;
   /** The memory of the machine that its workers run on, in bytes. */
   memoryBytes(): Promise<number>;
+  /** Whether it can start workers now, by what it needs besides this process. Does not reject. */
+  readiness(): Promise<Dependency[]>;
   /** Why this driver can never run the project; undefined when it can. */
   refusal(project: Project): string | undefined;
   /**

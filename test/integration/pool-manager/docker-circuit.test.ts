@@ -8,6 +8,7 @@ import { isUsable } from "#common/projects/catalogue.ts";
 import { parseProjectFile } from "#common/projects/file.ts";
 import { createCircuits } from "#common/resilience/circuits.ts";
 import { guardEngine } from "../../../services/pool-manager/drivers/docker/circuit.ts";
+import { engineHealth } from "../../../services/pool-manager/drivers/docker/engine.ts";
 import type { WorkerDriver } from "../../../services/pool-manager/drivers/driver.ts";
 import { describeWithEngine } from "../../harness/docker/classes.ts";
 import { createFakeClock } from "../../support/fake-clock.ts";
@@ -47,9 +48,12 @@ await describeWithEngine("an engine that is not there", "runc", () => {
       code: "start_failed",
       message: expect.stringContaining("cannot be reached (no such file or directory)"),
     };
+    const engine = new Docker({ socketPath });
+    expect(await engineHealth(engine)).toEqual({ name: "docker", ready: false, detail: away.message });
     for (let n = 0; n < 6; n++) expect(await prepare()).toMatchObject(away);
     expect(await calls()).toEqual({ failed: 3, refused: 3 });
     await symlink(SOCKET, socketPath);
+    expect(await engineHealth(engine)).toEqual({ name: "docker", ready: true, detail: "" });
     expect(await prepare()).toMatchObject(away);
     expect(prepared).toBe(0);
     await clock.advance(1_000);

@@ -11,7 +11,7 @@ import { systemReason } from "#common/system-reason.ts";
 import type { FoundWorker, WorkerDriver } from "../driver.ts";
 import { createCallers } from "./callers.ts";
 import { type ContainerParts, containerOptions, forWorker, revisionOf } from "./container.ts";
-import { ask, refusedWith, unlessGone } from "./engine.ts";
+import { ask, engineHealth, refusedWith, unlessGone } from "./engine.ts";
 import { createImages, type ImageOptions } from "./image.ts";
 import { LABEL, namesOf } from "./names.ts";
 import { createNetworks } from "./network.ts";
@@ -103,6 +103,7 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
     boundsWorkers: true,
     keepsWorkers: true,
     // An engine that does not answer starts no worker either, and says so then.
+    readiness: async () => [await engineHealth(docker)],
     memoryBytes: () =>
       ask(() => docker.info(), MEMORY_TIMEOUT_MS).then(
         (info) => (info as EngineInfo).MemTotal,

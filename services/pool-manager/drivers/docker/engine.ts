@@ -1,11 +1,14 @@
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import Docker from "dockerode";
-import { AirlockError } from "#common/errors.ts";
+import { AirlockError, asAirlockError } from "#common/errors.ts";
 import { systemReason } from "#common/system-reason.ts";
+import type { Dependency } from "#proto/readiness.ts";
 import { TransientFailure } from "../transient-failure.ts";
 
 const TIMEOUT_MS = 60_000;
+// A question about readiness has two seconds itself.
+const HEALTH_TIMEOUT_MS = 1_000;
 
 export const DISK_IS_FULL = "The disk of the Docker engine is full; the operator makes room there.";
 
@@ -116,4 +119,14 @@ function definiteReason(code: string | undefined, detail: string): string | unde
   }
   const runtime = /unknown or invalid runtime name: (\S+)/i.exec(detail)?.[1];
   return runtime && `The Docker engine knows no runtime "${runtime}".`;
+}
+
+/** Whether the engine answers. Does not reject. */
+export async function engineHealth(docker: Docker): Promise<Dependency> {
+  try {
+    await ask(() => docker.ping(), HEALTH_TIMEOUT_MS);
+    return { name: "docker", ready: true, detail: "" };
+  } catch (error) {
+    return { name: "docker", ready: false, detail: asAirlockError(error).message };
+  }
 }

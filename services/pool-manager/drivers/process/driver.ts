@@ -38,6 +38,7 @@ export function createProcessDriver(options: ProcessDriverOptions): WorkerDriver
     boundsWorkers: false,
     keepsWorkers: false,
     memoryBytes: async () => ownMemoryBytes(),
+    readiness: async () => [],
     refusal(project) {
       const demand =
         project.isolation === "gvisor"
