@@ -9,7 +9,7 @@ const POLL_MS = 150;
 const RETRY_MS = 500;
 // Milliseconds before and between lines about waiting, because a short wait or each step in a long queue is
 // not worth a line.
-const TELL_WAITING_MS = 2_000;
+const REPORT_WAITING_MS = 2_000;
 // Milliseconds to retry while Airlock does not answer. A restart takes less: ten seconds for its runs, some
 // more for its workers.
 const AWAY_MS = 60_000;
@@ -30,8 +30,8 @@ export class Following {
   #answers: LineReader | undefined;
   /** Whether the standard output that was printed ends without a line end. */
   endsWithinLine = false;
-  #toldWaiting = "";
-  #toldWaitingMs = performance.now();
+  #reportedWaiting = "";
+  #reportedWaitingMs = performance.now();
 
   constructor(client: RestClient, executionId: string, shown: boolean, stdinIsTaken: boolean) {
     this.#client = client;
@@ -53,13 +53,13 @@ export class Following {
           isCancelled = true;
           await this.#postUnlessTooLate("cancel");
         }
-        const body = await this.#patiently(() => this.#client.get(this.#path + this.#query()));
+        const body = await this.#withRetries(() => this.#client.get(this.#path + this.#query()));
         const execution: Execution = JSON.parse(body);
         this.#print(execution);
-        this.#tellWaiting(execution);
+        this.#reportWaiting(execution);
         if (hasEnded(execution)) {
           if (this.#shown) return body;
-          return await this.#patiently(() => this.#client.get(this.#path));
+          return await this.#withRetries(() => this.#client.get(this.#path));
         }
         if (execution.status === "awaiting_llm" && !isCancelled) {
           isCancelled = !(await this.#answer(execution, interrupt));
@@ -96,7 +96,7 @@ export class Following {
    * responded. The next poll shows the outcome.
    */
   async #postUnlessTooLate(action: "cancel" | "respond", body?: string): Promise<void> {
-    await this.#patiently(() => this.#client.post(`${this.#path}/${action}`, body)).catch(
+    await this.#withRetries(() => this.#client.post(`${this.#path}/${action}`, body)).catch(
       (error: unknown) => {
         if (!(error instanceof RestError && error.status === 409)) throw error;
       },
@@ -107,18 +107,18 @@ export class Following {
    * Repeats the call while Airlock does not answer, because a restarted Airlock still knows the execution.
    * Rejects after AWAY_MS.
    */
-  async #patiently(call: () => Promise<string>): Promise<string> {
+  async #withRetries(call: () => Promise<string>): Promise<string> {
     const startedMs = performance.now();
-    let isTold = false;
+    let isReported = false;
     for (;;) {
       try {
         return await call();
       } catch (error) {
         if (!(error instanceof RestError && AWAY_STATUSES.includes(error.status))) throw error;
         if (performance.now() - startedMs > AWAY_MS) throw this.#lostSight(error);
-        if (!isTold)
+        if (!isReported)
           process.stderr.write(`(Airlock does not answer; trying again for ${AWAY_MS / 1_000} s)\n`);
-        isTold = true;
+        isReported = true;
       }
       await sleep(RETRY_MS);
     }
@@ -131,14 +131,16 @@ export class Following {
     );
   }
 
-  /** Prints what a pending execution waits for, when the text has changed and TELL_WAITING_MS have passed. */
-  #tellWaiting({ waiting_on: waitingOn }: Execution): void {
+  /**
+   * Prints what a pending execution waits for, when the text has changed and REPORT_WAITING_MS have passed.
+   */
+  #reportWaiting({ waiting_on: waitingOn }: Execution): void {
     const detail = waitingOn?.detail ?? "";
-    if (!this.#shown || detail === "" || detail === this.#toldWaiting) return;
-    if (performance.now() - this.#toldWaitingMs < TELL_WAITING_MS) return;
+    if (!this.#shown || detail === "" || detail === this.#reportedWaiting) return;
+    if (performance.now() - this.#reportedWaitingMs < REPORT_WAITING_MS) return;
     process.stderr.write(`(waiting: ${quoted(detail)})\n`);
-    this.#toldWaiting = detail;
-    this.#toldWaitingMs = performance.now();
+    this.#reportedWaiting = detail;
+    this.#reportedWaitingMs = performance.now();
   }
 
   /** The query that leaves out the output that was printed already. */

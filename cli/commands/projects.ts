@@ -86,13 +86,13 @@ export async function upProject(args: readonly string[]): Promise<number> {
  * installation of packages, on standard error.
  */
 async function untilSettled(client: RestClient, name: string): Promise<ProjectView> {
-  let told: string | null | undefined;
+  let reported: string | null | undefined;
   for (;;) {
     const project: ProjectView = JSON.parse(await client.get(pathOf(name)));
     const { status, detail, idle_workers: idle, running = 0 } = project;
     if (status !== "up" || idle + running > 0) return project;
-    if (detail && detail !== told) process.stderr.write(`${name}: ${quoted(detail)}\n`);
-    told = detail;
+    if (detail && detail !== reported) process.stderr.write(`${name}: ${quoted(detail)}\n`);
+    reported = detail;
     await sleep(POLL_MS);
   }
 }

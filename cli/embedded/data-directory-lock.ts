@@ -35,11 +35,11 @@ const SQLITE_BUSY = 5;
 
 /**
  * Takes the lock of a data directory. Waits for another Airlock that is stopping, and reports that with
- * `tell`. Throws a ConfigError when another Airlock keeps using the directory.
+ * `report`. Throws a ConfigError when another Airlock keeps using the directory.
  */
 export async function lockDataDirectory(
   directory: string,
-  tell: (sentence: string) => void,
+  report: (sentence: string) => void,
 ): Promise<DataDirectoryLock> {
   const path = join(directory, "lock");
   const holderPath = join(directory, "lock-holder.json");
@@ -50,15 +50,15 @@ export async function lockDataDirectory(
     await writeFile(holderPath, JSON.stringify(holder), { mode: 0o600 }).catch(() => undefined);
   };
   const startedMs = performance.now();
-  let isTold = false;
+  let isReported = false;
   let database = tryToLock(path);
   while (!database) {
     const holder = await readHolder(holderPath);
     const waitedMs = performance.now() - startedMs;
     if (waitedMs > (holder?.stopping ? stoppingWaitMs(holder) : RUNNING_WAIT_MS)) throw inUse(holder);
-    if (holder?.stopping && !isTold) {
-      tell(`Another Airlock${nameOf(holder)} is stopping in this data directory; waiting for it to end.`);
-      isTold = true;
+    if (holder?.stopping && !isReported) {
+      report(`Another Airlock${nameOf(holder)} is stopping in this data directory; waiting for it to end.`);
+      isReported = true;
     }
     await sleep(POLL_MS);
     database = tryToLock(path);

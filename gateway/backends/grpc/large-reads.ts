@@ -28,19 +28,19 @@ export class LargeReads {
     if (this.#isReading) await this.#turn(signal);
     this.#isReading = true;
     let isOver = false;
-    const giveWay = () => {
+    const startNext = () => {
       if (isOver) return;
       isOver = true;
       const [next] = this.#waiting;
       if (next) next();
       else this.#isReading = false;
     };
-    const late = setTimeout(giveWay, this.#slowAfterMs).unref();
+    const late = setTimeout(startNext, this.#slowAfterMs).unref();
     try {
       return await read();
     } finally {
       clearTimeout(late);
-      giveWay();
+      startNext();
     }
   }
 

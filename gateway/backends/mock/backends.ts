@@ -47,7 +47,7 @@ export function createMockBackends(now: () => number = Date.now, newId: () => st
    * Pauses the execution with the llm request of this index, or ends the execution when its script has no
    * more llm requests.
    */
-  const goOn = (execution: Execution, code: string, number: number): Execution => {
+  const continueScript = (execution: Execution, code: string, number: number): Execution => {
     const { executionId } = execution;
     const question = playOf(code).questions[number];
     if (!question) {
@@ -67,7 +67,7 @@ export function createMockBackends(now: () => number = Date.now, newId: () => st
     const { pendingForMs } = playOf(code);
     store.add({ ...execution, waitingOn: pendingForMs > 0 ? IN_THE_QUEUE : undefined }, code, more);
     waits.after(execution.executionId, pendingForMs, () => {
-      goOn({ ...execution, startedAtMs: now(), executionTimeMs: 0, waitingOn: undefined }, code, 0);
+      continueScript({ ...execution, startedAtMs: now(), executionTimeMs: 0, waitingOn: undefined }, code, 0);
     });
     return execution;
   };
@@ -102,7 +102,7 @@ export function createMockBackends(now: () => number = Date.now, newId: () => st
       if (llmRequestId !== undefined && llmRequestId !== execution.llmRequest.id) {
         throw llmRequestMismatch(execution.llmRequest.id);
       }
-      return goOn(execution, code, (open.get(executionId) ?? 0) + 1);
+      return continueScript(execution, code, (open.get(executionId) ?? 0) + 1);
     },
     async cancel(executionId) {
       const { execution } = store.get(executionId);

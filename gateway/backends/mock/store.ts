@@ -49,7 +49,7 @@ export function createMockStore(): MockStore {
   const keys = new Map<string, KeyRecord>();
   let codeCharacters = 0;
   let added = 0;
-  const makeRoom = () => {
+  const dropOldest = () => {
     for (const [id, { code, key }] of entries) {
       if (entries.size <= MAX_EXECUTIONS && codeCharacters <= MAX_CODE_CHARACTERS) return;
       entries.delete(id);
@@ -82,7 +82,7 @@ export function createMockStore(): MockStore {
       entries.set(executionId, { execution, code, position: ++added, key: idempotency?.key, retryOf });
       if (idempotency) keys.set(idempotency.key, { fingerprint: idempotency.fingerprint, executionId });
       codeCharacters += code.length;
-      makeRoom();
+      dropOldest();
       return execution;
     },
     findReplay({ key, fingerprint }) {

@@ -89,7 +89,7 @@ export class AnswerBudget {
       sending: (bytes, way) => {
         this.#count(held, bytes);
         held.sent = { way, beganMs: this.#now() };
-        this.#makeRoom(0);
+        this.#freeMemory(0);
       },
       release: () => {
         this.#count(held, 0);
@@ -125,7 +125,7 @@ export class AnswerBudget {
    */
   #serve(): void {
     for (const asking of this.#asking) {
-      this.#makeRoom(asking.bytes);
+      this.#freeMemory(asking.bytes);
       if (this.#lacks(asking.bytes)) break;
       this.#count(asking.held, asking.bytes);
       asking.settle();
@@ -139,7 +139,7 @@ export class AnswerBudget {
     }
   }
 
-  #makeRoom(bytes: number): void {
+  #freeMemory(bytes: number): void {
     for (const held of this.#all) {
       if (!this.#lacks(bytes)) return;
       if (!held.sent || !this.#isSlow(held.sent)) continue;

@@ -79,7 +79,7 @@ export class BodyBudget {
     return {
       add: (more) => {
         const before = receiving.bytes;
-        this.#makeRoom(before, before + more, receiving);
+        this.#freeMemory(before, before + more, receiving);
         this.#count(before, before + more);
         receiving.bytes += more;
         if (before === 0 || moves(before) !== moves(receiving.bytes)) this.#moved(receiving);
@@ -95,7 +95,7 @@ export class BodyBudget {
     this.#receiving.add(receiving);
   }
 
-  #makeRoom(before: number, after: number, asking: Receiving): void {
+  #freeMemory(before: number, after: number, asking: Receiving): void {
     const small = smallPart(after) - smallPart(before);
     const large = after - before - small;
     const lacksSmall = () => this.#small + small > MAX_SMALL_BYTES;
