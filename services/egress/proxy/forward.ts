@@ -6,6 +6,7 @@ import {
 } from "node:http";
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { searchTimeOver } from "../brokered/even-pace.ts";
 import { injectHeader, placeholderGuard, refusePlaceholders } from "../brokered/placeholders.ts";
 import { filterBody } from "../brokered/response-body.ts";
 import { type ResponseFilter, redactLines } from "../brokered/response-filter.ts";
@@ -198,7 +199,9 @@ async function sendBack(
   // Bytes are counted before the redaction, because a placeholder has another length than its secret.
   traffic.count("in", reason.length + bytesOf(headers));
   if (filter) {
+    const fromMs = performance.now();
     const clean = redactLines(filter, [reason, ...headers.flat()]);
+    await searchTimeOver(fromMs, reason.length + bytesOf(headers));
     reason = clean[0] as string;
     headers = headers.flatMap(([name], index): Header[] => {
       const [cleanName, cleanValue = ""] = clean.slice(2 * index + 1, 2 * index + 3);

@@ -94,7 +94,7 @@ describe("the redaction of a text", () => {
   });
 
   it("goes through a long run of colours behind the beginning of a secret in linear time", () => {
-    const written = (colours: number) => `m${"\x1b[31m".repeat(colours)}y-secret-value`;
+    const written = (sequences: number) => `m${"\x1b[31K".repeat(sequences)}y-secret-value`;
     expect(redacted(["my-secret-value"], written(25))).toBe("[REDACTED]");
     // More of them than 128 bytes would hold back all of a script's output.
     expect(redacted(["my-secret-value"], written(200_000))).toBe(written(200_000));

@@ -1,10 +1,12 @@
 import {
+  behindNothing,
   isQuote,
   isWithinRun,
   MAY_BE_LONG,
   mayBeNothing,
   NO_ESCAPE,
   SINGLES,
+  UNKNOWN,
 } from "../escapes/escape-bytes.ts";
 import { EscapeReader, MAX_ESCAPE_BYTES, NOTHING, RAW_BYTE } from "../escapes/escape-reader.ts";
 import { utf8Length, utf8Of } from "../escapes/utf8.ts";
@@ -176,7 +178,12 @@ export class Beginnings {
     const sign = text[at] as number;
     if (this.#pairs[sign | (sign << 8)] === 0 && isWithinRun(text, at)) return false;
     // What stands for nothing matters behind a byte of a needle only.
-    if (mayBeNothing(text, at) && this.#isInPrefix[text[at - 1] as number] === 0) return false;
+    if (mayBeNothing(text, at)) {
+      const behind = behindNothing(text, at);
+      if (behind < 0 || this.#isInPrefix[text[at - 1] as number] === 0) return behind === UNKNOWN;
+      this.escapes++;
+      return this.#mayHoldNothing(text, at, behind);
+    }
     const code = this.#singles.read(text, at);
     if (code === NO_ESCAPE) return false;
     this.escapes++;
@@ -320,6 +327,10 @@ export class Beginnings {
       if (next < 0 || this.#leads(text, next, four, two, count, isWhole, depth + 1)) return true;
     }
     if (this.#introduces[byte] === 0) return false;
+    if (mayBeNothing(text, at)) {
+      const behind = behindNothing(text, at);
+      return behind >= 0 && this.#leads(text, behind, four, two, count, isWhole, depth + 1);
+    }
     const code = this.#singles.read(text, at);
     if (code === NO_ESCAPE) return false;
     if (code !== MANY)

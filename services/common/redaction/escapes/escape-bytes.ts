@@ -1,6 +1,6 @@
 import { SHORT_ESCAPES } from "./escape-names.ts";
 
-const [BACKSLASH, EQUALS, ESC, NEWLINE, RETURN] = [0x5c, 0x3d, 0x1b, 0x0a, 0x0d];
+const [BACKSLASH, EQUALS, ESC, NEWLINE, RETURN, BRACKET] = [0x5c, 0x3d, 0x1b, 0x0a, 0x0d, 0x5b];
 
 /** Bytes that stand for nothing but themselves. */
 export const NO_ESCAPE = -1;
@@ -55,3 +55,28 @@ export function mayBeNothing(text: Uint8Array, at: number): boolean {
   const sign = text[at];
   return sign === ESC || (sign === EQUALS && (text[at + 1] === NEWLINE || text[at + 1] === RETURN));
 }
+
+/** No control sequence that a program writes is longer. */
+const MAX_SEQUENCE_BYTES = 32;
+
+/** Where the text goes on behind a soft line break or a control sequence at `at`; `NO_ESCAPE` for neither, and `UNKNOWN` at the end of what came. */
+export function behindNothing(text: Uint8Array, at: number): number {
+  const next = text[at + 1];
+  if (next === undefined) return UNKNOWN;
+  if (text[at] === EQUALS) {
+    if (next === NEWLINE) return at + 2;
+    if (text[at + 2] === undefined) return UNKNOWN;
+    return text[at + 2] === NEWLINE ? at + 3 : NO_ESCAPE;
+  }
+  if (next !== BRACKET) return NO_ESCAPE;
+  for (let place = at + 2; place < at + MAX_SEQUENCE_BYTES; place++) {
+    const byte = text[place];
+    if (byte === undefined) return UNKNOWN;
+    if (byte >= 0x40 && byte <= 0x7e) return place + 1;
+    if (byte < 0x20 || byte > 0x3f) return NO_ESCAPE;
+  }
+  return NO_ESCAPE;
+}
+
+/** More bytes have to come before it is known. */
+export const UNKNOWN = -2;

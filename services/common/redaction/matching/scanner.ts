@@ -3,7 +3,7 @@ import { PREFIX_BYTES } from "../automaton/beginnings.ts";
 import type { AutomatonGaps } from "../automaton/gaps.ts";
 import { FILTER_MARGIN_BYTES, PrefixFilter } from "../automaton/prefix-filter.ts";
 import { EITHER, MANY, SingleEscapes } from "../automaton/single-escape.ts";
-import { isWithinRun, mayBeNothing } from "../escapes/escape-bytes.ts";
+import { behindNothing, isWithinRun, mayBeNothing, UNKNOWN } from "../escapes/escape-bytes.ts";
 import { EscapeReader, NOTHING, RAW_BYTE } from "../escapes/escape-reader.ts";
 import { utf8Length, utf8Of } from "../escapes/utf8.ts";
 import type { NeedleSet } from "../needles/needle-set.ts";
@@ -307,8 +307,7 @@ export class Scanner {
       this.#passGap(state, at, byte, at + 1, earlier);
       return !earlier || byte !== ZERO || this.#passPrefix(state, at, earlier);
     }
-    // Nothing before a needle is no part of it.
-    if (state === 0 && !earlier && mayBeNothing(this.#text.bytes, at)) return true;
+    if (mayBeNothing(this.#text.bytes, at)) return this.#passNothing(state, at, earlier);
     if (this.#readAt !== at) {
       this.#readAt = -1;
       this.#single = this.#singles.read(this.#text.bytes, at);
@@ -331,6 +330,18 @@ export class Scanner {
     for (let index = 0; index < count; index++) {
       this.#follow(state, at, codes[index] as number, nexts[index] as number, earlier);
     }
+    return true;
+  }
+
+  /** Passes over a soft line break or the control sequence of a terminal; nothing before a needle is no part of it. */
+  #passNothing(state: number, at: number, earlier?: Reading): boolean {
+    if (state === 0) return true;
+    const next = behindNothing(this.#text.bytes, at);
+    if (next === UNKNOWN && !this.#text.isAll) {
+      this.#waitsAt = at;
+      return false;
+    }
+    if (next >= 0) this.#start(state, at, next, 0, earlier);
     return true;
   }
 
