@@ -52,7 +52,9 @@ export class TextSteps {
     for await (const _ of this.turns(text, step, signal));
   }
 
-  /** Like `each`, but yields after each turn, for callers that have something to do then. */
+  /**
+   * Processes a text like `each`, but yields after each turn, so that the caller can do something in between.
+   */
   async *turns(
     text: Uint8Array,
     step: (part: Uint8Array) => void,

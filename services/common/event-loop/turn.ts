@@ -80,7 +80,10 @@ export async function takeTurns<Result>(
   }
 }
 
-/** Like `takeTurns`, but yields after each turn, for callers that have something to do then. */
+/**
+ * Performs `steps` like `takeTurns`, but yields after each turn, so that the caller can do something in
+ * between.
+ */
 export async function* turnsOf<Result>(
   steps: Iterator<void, Result>,
   signal?: AbortSignal,

@@ -102,7 +102,10 @@ function unread(fileName: string, why: string): ProjectProblem {
   return { name: fileName.replace(/\.ya?ml$/i, ""), problem: `${fileName}: ${why}` };
 }
 
-/** A project with several files, because nothing tells which of them the operator edits. */
+/**
+ * The problem of a project with several files. None of them is used, because nothing says which one the
+ * operator edits.
+ */
 function twice(name: string, found: readonly (readonly [string, Cached])[]): ProjectProblem {
   const names = found.map(([fileName]) => fileName).join(" and ");
   return { name, problem: `the project has several files: ${names}. Keep one of them.` };

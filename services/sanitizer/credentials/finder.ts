@@ -15,8 +15,8 @@ export type Credential = {
   readonly start: number;
   readonly end: number;
   /**
-   * The end of the credential, or, where several overlap and count as one, of the first of them. The marker
-   * is made of the first.
+   * The end of the first credential where several overlap and count as one; otherwise the same as `end`. The
+   * marker is made of this first credential.
    */
   readonly firstEnd: number;
   /**
@@ -46,7 +46,10 @@ export class CredentialFinder {
     return this.#open.first?.start;
   }
 
-  /** The first position that an undecided candidate may turn into a secret; Infinity when there is none. */
+  /**
+   * The position of the first byte that may turn out to be part of a secret; Infinity when there is no
+   * undecided candidate.
+   */
   get holdFrom(): number {
     let first = Number.POSITIVE_INFINITY;
     for (const { format, start, walk } of this.#open) {

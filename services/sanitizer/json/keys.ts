@@ -54,7 +54,7 @@ export class KeyNames {
     return this.#open[this.#open.length - 1]?.redacted !== undefined;
   }
 
-  /** Closes the innermost object, in steps of about a millisecond. */
+  /** Ends the innermost object and makes its keys distinct, in steps of about a millisecond. */
   *close(): Generator<void> {
     const { firstKey, redacted } = this.#open.pop() as OpenObject;
     if (redacted) yield* this.#number(redacted, yield* this.#untouched(firstKey, redacted));

@@ -7,8 +7,8 @@ import { UnresolvedSecret } from "./source.ts";
 /** Milliseconds since the last write after which a file counts as complete. */
 const QUIET_MS = 100;
 /**
- * Milliseconds between two readings. A file that was written more recently is complete when two readings are
- * the same.
+ * Milliseconds between two readings. A file that was written less than QUIET_MS ago is complete when two
+ * readings are the same.
  */
 const PAUSE_MS = 20;
 /** Milliseconds since the last write during which an empty file may still be about to get its content. */
