@@ -6,8 +6,9 @@ type Word = { readonly kind: "word" };
 type Piece = { readonly kind: "piece"; readonly of: Buffer; readonly at: number };
 
 /**
- * What must hold around a needle before it is one: a word stands alone, a number is written whole and is that number, and a
- * sample of a long secret stands in a longer piece of it.
+ * The condition on the surrounding text under which a needle counts. A word must stand alone. A number must
+ * be written completely and be this number. A sample of a long secret must be inside a longer piece of it.
+ * Undefined means no condition.
  */
 export type NeedleCheck =
   | Word
@@ -15,28 +16,31 @@ export type NeedleCheck =
   | Piece
   | undefined;
 
-/** The same for a pattern: of all numbers that begin with the same digits one is looked up. Their items are their needles. */
+/**
+ * The condition for a pattern of the automaton, which several needles may share. Of all numbers that begin
+ * with the same digits, the printed one is looked up in an index; its items are indexes of needles.
+ */
 export type MatchCheck =
   | Word
   | { readonly kind: "number"; readonly numbers: NumberIndex<number> }
   | Piece
   | undefined;
 
-/** The bytes around a match that a check may look at. */
+/** The bytes in and around a match that a check may read. */
 type Surroundings = {
   readonly before: Uint8Array;
-  /** The match and what follows it. */
+  /** The match and the bytes after it. */
   readonly from: Uint8Array;
   readonly matchBytes: number;
 };
 
-/** A piece begins at most this far before the first sample in it. */
+/** Bytes that a piece may have before its first sample. */
 const MAX_BEFORE_SAMPLE = MIN_PIECE_CHARACTERS - 1;
 
-/** The longest escape that is looked for before a match, with zeros behind it. */
+/** Bytes of the longest escape, with zeros after it, that is recognized before a match. */
 const MAX_ESCAPE_BEFORE = 32;
 
-/** No printed number is longer. */
+/** Bytes of the longest printed number. */
 const MAX_NUMBER_BYTES = 64;
 
 const CONTINUES_NUMBER = new Uint8Array(256);
@@ -44,13 +48,16 @@ for (const byte of Buffer.from("0123456789.,_'+-eE \u00a0\u2009\u2019\u202f")) C
 
 const CONTINUES_WORD = /[\p{L}\p{N}_]/u;
 
-/** How many bytes on either side of a match a check looks at. */
+/** The number of bytes before and after a match that its check reads. */
 export function checkedBytes(check: MatchCheck): { readonly before: number; readonly behind: number } {
   if (check?.kind === "piece") return { before: MAX_BEFORE_SAMPLE, behind: check.of.length - check.at };
   return { before: MAX_ESCAPE_BEFORE, behind: MAX_NUMBER_BYTES };
 }
 
-/** Whether what follows a match of `matchBytes` is known far enough to check it; `text` holds it from `at` on. */
+/**
+ * Whether enough bytes after a match have arrived to check it. The match has `matchBytes` bytes; the bytes
+ * after it begin at offset `at` of `text`.
+ */
 export function isKnownBehind(check: MatchCheck, text: Uint8Array, at: number, matchBytes: number): boolean {
   switch (check?.kind) {
     case "number":
@@ -73,18 +80,21 @@ export function isKnownBehind(check: MatchCheck, text: Uint8Array, at: number, m
   }
 }
 
-/** How many bytes a character of UTF-8 has that begins with this byte. */
+/** The number of bytes of the UTF-8 character that begins with this byte. */
 function characterBytes(first: number): number {
   if (first < 0xc0) return 1;
   return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
 }
 
-/** What a match is: how many bytes from its beginning are the secret's, and which needle it is, if that is not the pattern's own. */
+/**
+ * The result of a check: the number of bytes, from the match's beginning, that belong to the secret, and the
+ * index of the needle. An undefined needle means the one that was checked.
+ */
 export type Meant = { readonly bytes: number; readonly needle?: number };
 
 /**
- * What a match means; undefined when it is none, such as `postgres` in `postgresql`. What stands before a match has left already, so
- * it never counts.
+ * Checks a match. Undefined when it is no secret, such as `postgres` in `postgresql`. Bytes before the match
+ * never belong to the secret, because they may have been sent on already.
  */
 export function meantBy(check: MatchCheck, around: Surroundings): Meant | undefined {
   switch (check?.kind) {
@@ -97,12 +107,12 @@ export function meantBy(check: MatchCheck, around: Surroundings): Meant | undefi
   }
 }
 
-/** What begins a control sequence of a terminal, as it is and escaped. */
+/** The beginning of a terminal's control sequence, plain or escaped. */
 const CONTROL = String.raw`(?:\x1b|\\x1b|\\u001b|\\033|\\e|%1b)`;
 
 /**
- * An escape or a control sequence before a word or a number is no part of it, such as `\\n`, `\\u0022`, `\\251`, `%22` or `ESC [31m`; zeros
- * of the number may follow it.
+ * An escape or control sequence directly before a word or a number, such as `\\n`, `\\u0022`, `\\251`, `%22`
+ * or `ESC [31m`, which does not belong to it. Zeros of the number may stand between.
  */
 const ESCAPE_BEFORE = new RegExp(
   String.raw`(?:\\(?:[abefnrtv]|u[0-9a-f]{4}|U[0-9a-f]{8}|x[0-9a-f]{2}|[0-3][0-7]{2})|%(?:25){0,2}[0-9a-f]{2}|%u[0-9a-f]{4}` +
@@ -111,12 +121,13 @@ const ESCAPE_BEFORE = new RegExp(
 );
 
 /**
- * The same of quoted-printable, which writes blanks, signs and characters beyond ASCII so, and neither letters nor digits: `=AB` in `x=ABcde` and
- * `=12` in `total=12345` are none.
+ * An escape of quoted-printable directly before a word or a number. Quoted-printable escapes blanks,
+ * punctuation and characters beyond ASCII, but no letters and digits. So `=AB` in `x=ABcde` and `=12` in
+ * `total=12345` are no escapes.
  */
 const QUOTED_BEFORE =
   /=(?:0[9AD]|2[0-9A-F]|3[A-F]|40|5[B-F]|60|7[B-E]|[89A-F][0-9A-F](?:=[89A-F][0-9A-F])+)(0*)$/i;
-/** Two decimal digits behind `=` are rather the beginning of a longer number. */
+/** Two decimal digits after `=` are more likely the beginning of a longer number than an escape. */
 const TWO_DIGITS_BEFORE = /=\d\d0*$/;
 
 function leftOf(before: Uint8Array): string {

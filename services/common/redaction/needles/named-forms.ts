@@ -1,9 +1,9 @@
 import { namesPassword } from "./secret-names.ts";
 
-/** A name in a text, and what may be the value that the text gives it. */
+/** A name in a text, and a value that the text may give it. */
 export type NamedValue = readonly [name: string, value: string];
 
-/** Names and values that stand in other forms than `name=value` and `name: value`. */
+/** Finds names with values that are not written as `name=value` or `name: value`. */
 export function* otherNamedValues(text: string): Iterable<NamedValue> {
   yield* besideEachOther(text);
   yield* inAttributes(text);
@@ -14,20 +14,23 @@ export function* otherNamedValues(text: string): Iterable<NamedValue> {
   yield* ofCommands(text);
 }
 
-/** Elements beside each other: `<name>…</name><value>…</value>` of Hadoop, `<key>…</key><string>…</string>` of property lists. */
+/**
+ * XML elements next to each other: `<name>…</name><value>…</value>` of Hadoop,
+ * `<key>…</key><string>…</string>` of property lists.
+ */
 function* besideEachOther(text: string): Iterable<NamedValue> {
   const pairs = /<(?:name|key)>([^<>]{1,200})<\/(?:name|key)>\s{0,100}<(?:value|string)>([^<>]+)<\//gi;
   for (const [, name = "", value = ""] of text.matchAll(pairs)) yield [name.trim(), value.trim()];
 }
 
-/** `<add key="Password" value="…"/>`. */
+/** XML attributes: `<add key="Password" value="…"/>`. */
 function* inAttributes(text: string): Iterable<NamedValue> {
   const pairs =
     /\b(?:name|key)\s?=\s?(["'])([^"'<>\n]{1,200})\1\s{1,20}value\s?=\s?(["'])([^<>\n]{1,4096}?)\3/gi;
   for (const [, , name = "", , value = ""] of text.matchAll(pairs)) yield [name, value];
 }
 
-/** Quotes and braces that a value holds are written twice in connection strings: `Password="a""b"`, `PWD={a}}b}`. */
+/** Values of connection strings in which quotes or braces are doubled: `Password="a""b"`, `PWD={a}}b}`. */
 function* inDoubledQuotes(text: string): Iterable<NamedValue> {
   for (const [quote, end] of ['""', "''", "{}"] as const) {
     const pairs = new RegExp(
@@ -40,7 +43,7 @@ function* inDoubledQuotes(text: string): Iterable<NamedValue> {
   }
 }
 
-/** Strings of several lines in TOML. */
+/** Multi-line strings in TOML. */
 function* inTripleQuotes(text: string): Iterable<NamedValue> {
   for (const quotes of ['"""', "'''"]) {
     const parts = text.split(quotes);
@@ -51,7 +54,10 @@ function* inTripleQuotes(text: string): Iterable<NamedValue> {
   }
 }
 
-/** Lines `name value`, as of Java's properties and of GnuPG; only where the value is no word, because a sentence may stand there. */
+/**
+ * Lines `name value`, as in Java's properties and GnuPG's options. A value that is a word is skipped, because
+ * the line may be a sentence.
+ */
 function* behindBlanks(text: string): Iterable<NamedValue> {
   for (const line of text.split(/\r?\n/)) {
     const [, name = "", value = ""] =
@@ -60,7 +66,7 @@ function* behindBlanks(text: string): Iterable<NamedValue> {
   }
 }
 
-/** A table whose first line calls a column a password. */
+/** Tables whose first line names a column of passwords. */
 function* inColumns(text: string): Iterable<NamedValue> {
   const [head = "", ...rows] = text.split(/\r?\n/);
   const separator = [",", ";", "\t"].find((sign) => head.includes(sign));
@@ -76,7 +82,7 @@ function* inColumns(text: string): Iterable<NamedValue> {
   }
 }
 
-/** Passwords that commands take by a short option. */
+/** Passwords that commands take as a short option, such as `mysql -p…`. */
 function* ofCommands(text: string): Iterable<NamedValue> {
   const options =
     /(?<![\w-])(?:sshpass|mysql\w*|mariadb[\w-]*)(?:\s+[^\s|;&]+)*?\s+-p\s?["']?([^\s"'|;&-][^\s"'|;&]*)/g;

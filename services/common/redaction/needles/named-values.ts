@@ -1,15 +1,20 @@
 import { ENTITIES } from "../escapes/escape-names.ts";
 import { type NamedValue, otherNamedValues } from "./named-forms.ts";
 
-/** The values that names are given anywhere in a text, by all usual ways to write that. One name may have several readings. */
+/**
+ * Finds all names with values in a text, in every usual notation. A name may have several possible values.
+ */
 export function namedValuesOf(text: string): NamedValue[] {
   return [...assigned(text), ...tagged(text), ...options(text), ...ofNetrc(text), ...otherNamedValues(text)];
 }
 
-/** A longer value is taken apart line by line only. */
+/** Characters of the longest value that is found by its name; a longer one is only split into lines. */
 const MAX_VALUE_CHARACTERS = 4_096;
 
-/** `name=`, `name:` and `name=>` with what follows, which is looked at from the next name on once more. */
+/**
+ * `name=`, `name:` or `name=>`, and the value after it. The value is a look-ahead, so that names inside it
+ * are found as well.
+ */
 const ASSIGNMENT = new RegExp(
   String.raw`(?<![\w.-])(["']?)([A-Za-z_][\w.-]{0,63})\1\s{0,8}(=>|=|:)[^\S\n]{0,8}` +
     String.raw`(?=(?:"((?:[^"\\\n]|\\.){1,${MAX_VALUE_CHARACTERS}})"|'((?:[^'\\\n]|\\.){1,${MAX_VALUE_CHARACTERS}})'|'([^'\n]{1,${MAX_VALUE_CHARACTERS}})'` +
@@ -17,7 +22,10 @@ const ASSIGNMENT = new RegExp(
   "g",
 );
 
-/** What ends a value that has no quotes, unless the value itself holds it. */
+/**
+ * Characters that may end a value without quotes. The value may also contain them, so both readings are
+ * returned.
+ */
 const END = /["'&;,<>})\]]/;
 
 function* assigned(text: string): Iterable<NamedValue> {
@@ -28,7 +36,7 @@ function* assigned(text: string): Iterable<NamedValue> {
       continue;
     }
     if (bare.startsWith("{")) {
-      // Braces quote in ODBC, and begin a mapping in YAML and JavaScript.
+      // Braces are quotes in ODBC, and begin a mapping in YAML and JavaScript.
       const braced = sign === "=" ? /^\{([^}]+)\}/.exec(bare) : null;
       if (braced) yield [name, braced[1] as string];
       continue;
@@ -41,7 +49,7 @@ function* assigned(text: string): Iterable<NamedValue> {
   }
 }
 
-/** Elements of XML. */
+/** XML elements, whose tag is the name. */
 function* tagged(text: string): Iterable<NamedValue> {
   for (const [, name = "", value = ""] of text.matchAll(/<([A-Za-z][\w.:-]*)[^<>]*>([^<>]+)<\//g))
     yield [name, value.trim()];
@@ -57,13 +65,16 @@ function* options(text: string): Iterable<NamedValue> {
     yield ["password", value];
 }
 
-/** Where names and values stand in turns, with nothing but blanks between. */
+/** Passwords in .netrc files, where names and values alternate with only blanks between them. */
 function* ofNetrc(text: string): Iterable<NamedValue> {
   if (!/(?:^|\s)(?:machine\s+\S+|default)\s+login\s/.test(text)) return;
   for (const [, value = ""] of text.matchAll(/\spassword\s+(\S+)/g)) yield ["password", value];
 }
 
-/** A value without the escapes of the format that it stands in: `\\x` of properties and DSNs, `&amp;` of XML. */
+/**
+ * Removes from a value the escapes of the format around it: `\\x` of properties files and DSNs, `&amp;` of
+ * XML.
+ */
 export function unescaped(text: string): string {
   return text.replaceAll(/\\(.)/gs, "$1").replaceAll(/&([A-Za-z]+);/g, (all, name: string) => {
     const code = ENTITIES.get(name);

@@ -5,26 +5,32 @@ import type { MatchCheck } from "./match-checks.ts";
 import { type Needle, needleSteps, textNeedle, wholeNeedlesOf } from "./needles.ts";
 import { NumberIndex } from "./number-index.ts";
 
-/** All that is looked for in the output of one project, compiled. */
+/** The needles of one project's secrets, compiled to search its output for them. */
 export type NeedleSet = {
-  /** First those that the automaton finds, in its order, then others with the bytes of one of them. */
+  /**
+   * All needles. First one needle for each pattern of the automaton, in the automaton's order, then the
+   * needles that share bytes with one of them.
+   */
   readonly needles: readonly Needle[];
   readonly automaton: Automaton;
-  /** By pattern of the automaton: the needles with these bytes, by their place in `needles`; of all that are numbers the first. */
+  /**
+   * For each pattern of the automaton, the indexes of the needles with its bytes. Of several numbers only the
+   * first is listed.
+   */
   readonly sameBytes: readonly (readonly number[])[];
-  /** By needle: what must hold around it. */
+  /** For each needle, the condition on the text around it; undefined means none. */
   readonly checks: readonly MatchCheck[];
-  /** By needle: how many of its last bytes its marker shows. */
+  /** For each needle, the number of its last bytes that its marker shows. */
   readonly tails: Uint8Array;
-  /** Secrets that are numbers, with the places of their needles. */
+  /** The secrets that are numbers, with the indexes of their needles. */
   readonly numbers: NumberIndex<number>;
-  /** The secret that each value belongs to, by the values' order. */
+  /** The name of each value's secret, in the order of the values. */
   readonly names: readonly string[];
 };
 
 /**
- * Compiles the needles of these values, whose secrets have these names; `triggers` are found in the same scan. Throws
- * `output_withheld` when the needles are too many to be looked for.
+ * Compiles the needles of these values. `names` are the names of the values' secrets, and `triggers` are
+ * found in the same scan. Throws `output_withheld` when the needles are too large to be searched for.
  */
 export function compileNeedles(
   values: readonly string[],
@@ -34,7 +40,10 @@ export function compileNeedles(
   return atOnce(compileSteps(values, names, triggers));
 }
 
-/** The same in steps of about a millisecond, to be done in turns with other work. */
+/**
+ * Compiles needles like `compileNeedles`, in steps of about a millisecond, so that the caller can take turns
+ * with other work.
+ */
 export function* compileSteps(
   values: readonly string[],
   names: readonly string[],
@@ -43,7 +52,7 @@ export function* compileSteps(
   return yield* setSteps(yield* needleSteps(values, names), names, triggers);
 }
 
-/** The same of values that are looked for as a whole, whose markers show nothing. */
+/** Compiles needles of whole values only, without their parts. Markers show no characters of the values. */
 export function compileValues(values: readonly string[]): NeedleSet {
   return compiled(
     wholeNeedlesOf(values).map((needle) => ({ ...needle, tail: 0 })),
@@ -51,7 +60,10 @@ export function compileValues(values: readonly string[]): NeedleSet {
   );
 }
 
-/** `set` with these texts, by the values' order, in place of the markers. What was compiled is shared with `set`. */
+/**
+ * A copy of `set` that replaces each value by its text in `texts`, in the order of the values, instead of by
+ * a marker. The compiled data is shared with `set`.
+ */
 export function withReplacements(set: NeedleSet, texts: readonly string[]): NeedleSet {
   const replacements = texts.map((text) => Buffer.from(text));
   const needles = set.needles.map((needle) => ({
@@ -61,7 +73,7 @@ export function withReplacements(set: NeedleSet, texts: readonly string[]): Need
   return { ...set, needles };
 }
 
-/** The needles of texts that are looked for as they are or with escapes, and in no other form. */
+/** Compiles needles of texts that are searched for as they are or with escapes, and in no other form. */
 export function compileTexts(texts: readonly string[]): NeedleSet {
   return compiled(texts.map(textNeedle), []);
 }
@@ -96,10 +108,13 @@ function* setSteps(
   };
 }
 
-/** So many numbers are put into an index within a millisecond. */
+/** Numbers that are added to an index in less than a millisecond. */
 const NUMBERS_PER_STEP = 16;
 
-/** Puts all numbers into `all`, and those of each pattern into an index of its own, which the first of them has as its check. */
+/**
+ * Adds all numbers to the index `all`, and the numbers of each pattern to an index of their own, which
+ * becomes the check of the first of them.
+ */
 function* lookedUp(
   needles: readonly Needle[],
   sameBytes: readonly (readonly number[])[],
@@ -129,7 +144,7 @@ function* lookedUp(
   return { sameBytes: lists, checks };
 }
 
-/** One pattern for all needles with the same bytes, which may be written with the gaps of any of them. */
+/** Makes one pattern of all needles with the same bytes. The pattern allows the gaps of any of them. */
 function sorted(needles: readonly Needle[]) {
   const groups = new Map<string, Needle[]>();
   for (const needle of needles) {

@@ -14,41 +14,47 @@ import { jsonForms } from "./spellings/json.ts";
 import { utf16Forms } from "./spellings/utf16.ts";
 import { cutsOf } from "./url-parts.ts";
 
-/** A run of bytes that must not leave, as it is or with escapes, and what leaves in its place. */
+/**
+ * A sequence of bytes that must not appear in output, as it is or written with escapes, and the marker that
+ * replaces it.
+ */
 export type Needle = {
   readonly bytes: Uint8Array;
-  /** What may stand between the bytes. */
+  /** The kind of separators that may stand between the bytes. */
   readonly gaps: Gaps;
-  /** What must hold around the bytes before they are the secret's. */
+  /** The condition on the surrounding text under which the bytes are the secret's; undefined means none. */
   readonly check: NeedleCheck;
   /** The marker as plain text. */
   readonly marker: string;
-  /** The marker as it is written where the needle stood. */
+  /** The bytes of the marker, which replace the needle in text. */
   readonly replacement: Uint8Array;
-  /** The same inside a JSON string. */
+  /** The marker as the inside of a JSON string. */
   readonly inJson: string;
-  /** How many of its last bytes the marker shows. */
+  /** The number of the needle's last bytes that the marker shows; 0 means none. */
   readonly tail: number;
-  /** Which of the values it was made of. */
+  /** The index of the secret value that the needle was made of. */
   readonly source: number;
 };
 
-/** More would take seconds and hundreds of megabytes to compile; a thousand secrets of 40 bytes make 3 MB. */
+/**
+ * Bytes of all needles together. More would take seconds and hundreds of megabytes to compile; a thousand
+ * secrets of 40 bytes make 3 MB.
+ */
 const MAX_NEEDLE_BYTES = 8 * 1024 * 1024;
 
-/** Base64 of Base64 and the like are looked for of values up to this size. */
+/** Bytes of the largest value for which double encodings, such as Base64 of Base64, are searched for. */
 const MAX_NESTED_BYTES = 128;
 
-/** Node.js prints so many bytes of a Buffer, and how many more there are. */
+/** Bytes that Node.js prints of a long Buffer, followed by the number of further bytes. */
 const INSPECTED_BYTES = 50;
 
-/** Hexadecimal digits of eight characters. */
+/** The number of hexadecimal digits of eight characters. */
 const MAX_LISTED_DIGITS = 16;
 
-/** Digits that are looked for of a number; how it goes on is checked where they stand. */
+/** The number of a number's first digits that are searched for. The rest is checked where these are found. */
 const NUMBER_PREFIX_DIGITS = 6;
 
-/** Of a longer number what follows the first digits is more than a check looks at. */
+/** Digits of the longest number that a check can read to its end. */
 const MAX_CHECKED_DIGITS = 40;
 
 type Text = { readonly text: string; readonly source: number };
@@ -56,19 +62,22 @@ type Text = { readonly text: string; readonly source: number };
 type Item = Text & {
   readonly isNamedSecret: boolean;
   readonly isPart: boolean;
-  /** What stands in the text and is no secret. */
+  /** Texts inside this text that are no secret. */
   readonly commonTexts: readonly string[];
 };
 
 /**
- * All needles of these secret values. Those with equal bytes differ in their checks, such as two numbers that begin alike; the first whose check
- * holds counts. `names` are the secrets'.
+ * Makes all needles of these secret values; `names` are the secrets' names. Needles may have the same bytes
+ * and different checks, such as two numbers that begin alike. The first needle whose check passes counts.
  */
 export function needlesOf(values: readonly string[], names: readonly string[] = []): Needle[] {
   return atOnce(needleSteps(values, names));
 }
 
-/** The same in steps. Throws `output_withheld` when the needles are too many to be looked for. */
+/**
+ * Makes all needles of these secret values, in steps. Throws `output_withheld` when the needles are too large
+ * to be searched for.
+ */
 export function* needleSteps(values: readonly string[], names: readonly string[]): Generator<void, Needle[]> {
   const items = itemsOf(values, names);
   yield;
@@ -80,7 +89,8 @@ export function* needleSteps(values: readonly string[], names: readonly string[]
     addText(needles, item);
     yield;
   }
-  // After all that is looked for as a whole, which has the better markers.
+  // Encoded forms come last, because for equal bytes the first needle is kept, and needles of whole texts
+  // have the better markers.
   for (const item of items) {
     addEncoded(needles, item);
     yield;
@@ -97,8 +107,8 @@ export function* needleSteps(values: readonly string[], names: readonly string[]
 }
 
 /**
- * The needles of whole values alone: a part that is found by itself can be guessed by itself, and so can the digits of a
- * number that is found rounded. The text that a value in Base64 stands for is as much as the value.
+ * Makes needles of whole values only. There are none of parts or of rounded numbers, because a script could
+ * guess a part alone if it were found alone. The text that a value encodes in Base64 counts as a whole value.
  */
 export function wholeNeedlesOf(values: readonly string[]): Needle[] {
   const needles = new NeedleList(values);
@@ -111,12 +121,12 @@ export function wholeNeedlesOf(values: readonly string[]): Needle[] {
   return needles.all;
 }
 
-/** A needle of this text alone, whose marker shows nothing. */
+/** A needle of exactly this text, whose marker shows no characters of it. */
 export function textNeedle(text: string, source: number): Needle {
   return needleOf(Buffer.from(text), source, "", {});
 }
 
-/** The values first, then their parts. */
+/** The texts to make needles of: first the values, then their parts. */
 function itemsOf(values: readonly string[], names: readonly string[]): Item[] {
   const whole: Item[] = [];
   const parts: Item[] = [];
@@ -131,7 +141,8 @@ function itemsOf(values: readonly string[], names: readonly string[]): Item[] {
       commonTexts,
     });
     for (const part of apart.parts) {
-      // What is called a password is one, also if it holds the name of a project.
+      // A part with the name of a password is secret even if it contains a common text, such as a project's
+      // name.
       parts.push({ ...part, source, isPart: true, commonTexts: part.isNamedSecret ? [] : commonTexts });
     }
   });
@@ -146,7 +157,8 @@ function addText(needles: NeedleList, { text, source }: Text): void {
     const prefix = number.digits.slice(0, NUMBER_PREFIX_DIGITS);
     needles.add(prefix, source, { gaps: "number", check: { kind: "number", number } });
     for (const form of utf16Forms(text)) needles.add(form, source);
-    // A token such as `80126e24` is a number by chance, and nothing harmless has so many digits: each is found as it is too.
+    // A token such as `80126e24` is a number only by chance, and no harmless number has so many digits. Both
+    // are also searched for as text.
     if (/e/i.test(text) || number.digits.length > MAX_CHECKED_DIGITS) addWholeText(needles, { text, source });
     return;
   }
@@ -159,11 +171,11 @@ function addText(needles: NeedleList, { text, source }: Text): void {
   addWholeText(needles, { text, source });
 }
 
-/** A text as it is and in its other forms; digits also in groups. Nothing less than all of it is found. */
+/** Adds a text and its other forms, and digits also in groups. Only the complete text is found. */
 function addWholeText(needles: NeedleList, { text, source }: Text): void {
   if (/^\d+$/.test(text)) needles.add(text, source, { gaps: "number" });
   for (const form of [text, ...textFormsOf(text)]) {
-    // A key in hexadecimal is printed as bytes too: `4a:6f:…`.
+    // A hexadecimal key is also printed as separate bytes: `4a:6f:…`.
     const gaps = isHex(form) ? "hex" : "none";
     needles.add(form, source, { shows: form, gaps });
   }
@@ -171,7 +183,9 @@ function addWholeText(needles: NeedleList, { text, source }: Text): void {
   for (const form of utf16Forms(text)) needles.add(form, source);
 }
 
-/** What is made of a value by Base64 and hexadecimal digits, of its JSON, and of the bytes that it stands for. */
+/**
+ * Adds the Base64 and the hexadecimal digits of a value, of its JSON forms, and of the bytes that it encodes.
+ */
 function addEncoded(needles: NeedleList, { text, source }: Text): void {
   const marker = needles.markerOf(text);
   const addBase64 = (bytes: Uint8Array) => {
@@ -197,20 +211,23 @@ function addEncoded(needles: NeedleList, { text, source }: Text): void {
     addBase64(each);
   }
   for (const form of jsonForms(text)) addBase64(Buffer.from(form));
-  // Shells of Windows take their commands so.
+  // Windows shells take encoded commands as Base64 of UTF-16.
   addBase64(Buffer.from(text, "utf16le"));
-  // SQL Server shows its texts so as bytes.
+  // SQL Server shows the bytes of its texts as hexadecimal digits of UTF-16.
   addHex(Buffer.from(text, "utf16le"));
   addNested(bytes);
   if (meant && isHex(text.replaceAll("-", ""))) addNested(meant);
 }
 
-/** Whether hexadecimal digits with signs between them are rather a list of a few small numbers: `31, 32, 33, 34, 35, 36` for `123456`. */
+/**
+ * Whether hexadecimal digits with separators would look like a list of small numbers: `31, 32, 33, 34, 35,
+ * 36` for `123456`.
+ */
 function isListOfNumbers(form: string): boolean {
   return form.length <= MAX_LISTED_DIGITS && /^\d+$/.test(form);
 }
 
-/** The beginning that Node.js prints of a long buffer. */
+/** Adds the beginning of a long value as Node.js prints it for a Buffer. */
 function addInspected(needles: NeedleList, { text, source }: Text): void {
   const bytes = Buffer.from(text);
   if (bytes.length <= INSPECTED_BYTES) return;
@@ -219,7 +236,7 @@ function addInspected(needles: NeedleList, { text, source }: Text): void {
   }
 }
 
-/** The samples by which pieces of a long value are found. */
+/** Adds samples of a long value, by which pieces of the value are found. */
 function addPieces(needles: NeedleList, item: Item): void {
   const { text, source, isNamedSecret, isPart, commonTexts } = item;
   for (const stretch of stretchesOf(text, isNamedSecret, isPart, commonTexts)) {
@@ -232,18 +249,18 @@ function addPieces(needles: NeedleList, item: Item): void {
 type Options = {
   readonly gaps?: Gaps;
   readonly check?: NeedleCheck;
-  /** The text whose last characters the marker shows, as they are written. */
+  /** The text whose last characters the marker shows; undefined means that the marker shows none. */
   readonly shows?: string;
   readonly marker?: string;
 };
 
-/** Needles by their bytes. */
+/** Collects needles without duplicates, by their bytes. */
 class NeedleList {
   readonly #needles = new Map<string, Needle[]>();
   #bytes = 0;
-  /** Values so short that they could stand in the marker of another. */
+  /** Values so short that the marker of another value could contain them. */
   readonly #tiny: readonly string[];
-  /** Parts so short that the end of a text would show much of them. */
+  /** Parts so short that the last characters of a longer text would show much of them. */
   readonly #shortParts: readonly string[];
 
   constructor(texts: readonly string[], parts: readonly string[] = []) {
@@ -255,7 +272,7 @@ class NeedleList {
     return [...this.#needles.values()].flat();
   }
 
-  /** The marker of a text, which shows no other secret. */
+  /** The marker of a text; it shows no other secret. */
   markerOf(text: string): string {
     return this.#showsAnother(text) ? PLAIN_MARKER : markerFor(text);
   }
@@ -324,7 +341,7 @@ export function inJson(text: string): string {
   return JSON.stringify(text).slice(1, -1);
 }
 
-/** Four characters of four bytes each. */
+/** The most bytes that a marker shows: four characters of four bytes each. */
 const MAX_SHOWN_BYTES = 16;
 
 function keyOf(bytes: Buffer): string {

@@ -1,11 +1,16 @@
 import { canonicalForm, isNumber, MAX_MORE_CHARACTERS, type SecretNumber } from "./printed-numbers.ts";
 
-/** JavaScript rounds to no more digits. */
+/** The largest number of digits that JavaScript can round to. */
 const MAX_PRECISION = 100;
 
-/** Numbers that are secrets, each with an item. A printed number is looked up among all of them at once, however many there are. */
+/**
+ * An index of secret numbers, each with an item. A lookup takes the same time however many numbers there are.
+ */
 export class NumberIndex<Item> {
-  /** By what a number of them may be printed as, exactly or rounded; the first that fits is it. */
+  /**
+   * The numbers by each canonical form that they may be printed in, exact or rounded. The first number that
+   * fits is the result of a lookup.
+   */
   readonly #entries = new Map<string, { readonly number: SecretNumber; readonly item: Item }[]>();
   #longestDigits = 0;
 
@@ -22,9 +27,9 @@ export class NumberIndex<Item> {
     }
   }
 
-  /** The item of the number that `text` is; undefined when it is none of them. */
+  /** The item of the secret number that `text` prints; undefined when it prints none of them. */
   find(text: string): Item | undefined {
-    // A script may write a number of ten million digits: it is not read to its end.
+    // Longer texts are not parsed, because a script may print a number of ten million digits.
     if (text.length > this.#longestDigits + MAX_MORE_CHARACTERS) return undefined;
     const form = canonicalForm(text);
     const entries = form === undefined ? undefined : this.#entries.get(form);
@@ -32,7 +37,7 @@ export class NumberIndex<Item> {
   }
 }
 
-/** The canonical forms of all that `isNumber` takes for the number. */
+/** The canonical forms of all texts that `isNumber` accepts for the number. */
 function formsOf({ canonical, double }: SecretNumber): Set<string> {
   const forms = new Set([canonical]);
   if (!Number.isFinite(double) || double === 0) return forms;

@@ -1,4 +1,7 @@
-/** The same value as programs also write it: keys in hexadecimal in the other case, UUIDs without dashes, Base64 in the other alphabet. */
+/**
+ * Other texts that programs write for the same value: hexadecimal digits in the other case, UUIDs without
+ * dashes, Base64 in the other alphabet.
+ */
 export function textFormsOf(value: string): string[] {
   const forms = new Set<string>();
   if (/^[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}$/i.test(value)) {
@@ -15,7 +18,10 @@ export function textFormsOf(value: string): string[] {
   return [...forms];
 }
 
-/** A value of several lines with the line ends of other systems and of the network. */
+/**
+ * A multi-line value with the line ends of other systems and of network protocols. Empty for a value of one
+ * line.
+ */
 export function lineEndFormsOf(value: string): string[] {
   const lines = value.split(/\r\n|\n/);
   return lines.length === 1
@@ -23,19 +29,22 @@ export function lineEndFormsOf(value: string): string[] {
     : ["\n", "\r\n"].map((end) => lines.join(end)).filter((form) => form !== value);
 }
 
-/** The bytes that a key in hexadecimal or Base64 stands for, at least eight; undefined for other values. */
+/** Decodes a key of at least eight bytes from hexadecimal digits or Base64; undefined for other values. */
 export function bytesMeant(value: string): Buffer | undefined {
   const digits = value.replaceAll("-", "");
   if (isHex(digits)) return Buffer.from(digits, "hex");
   return isBase64(value) ? Buffer.from(value, "base64") : undefined;
 }
 
-/** Whether a value is a key in hexadecimal digits, of eight bytes and more. */
+/** Whether a value consists of the hexadecimal digits of eight bytes or more. */
 export function isHex(value: string): boolean {
   return /^(?:[0-9a-fA-F]{2}){8,}$/.test(value);
 }
 
-/** Long enough, and not a word or a number, which could be Base64 as well. */
+/**
+ * Whether a value looks like Base64: long enough, and neither a word nor a number, which could be Base64 as
+ * well.
+ */
 function isBase64(value: string): boolean {
   return (
     /^[A-Za-z0-9+/_-]{16,}={0,2}$/.test(value) &&

@@ -1,18 +1,28 @@
-/** So many characters in a row of a long secret never leave; one less may, in a table's cell, a wrapped line, or a cut. */
+/**
+ * The number of consecutive characters of a long secret that are always redacted. Fewer may remain in a
+ * table's cell, a wrapped line, or a truncated text.
+ */
 export const MIN_PIECE_CHARACTERS = 13;
 
-/** Bits for each character of a piece; random digits have 2.6, ten zeros and three other characters 1.4. */
+/**
+ * The entropy in bits per character below which a piece is padding. Random digits have 2.6; ten zeros and
+ * three other characters have 1.4.
+ */
 const MIN_PIECE_ENTROPY = 1.7;
 
-/** So many characters that each follow the one before, as in `456789`, are no chance. */
+/**
+ * The number of characters in a piece, each following the one before as in `456789`, from which the piece is
+ * padding.
+ */
 const MAX_COUNTED = 10;
 
-/** A piece with so many different characters has more than that. */
+/** The number of different characters from which a piece surely has enough entropy. */
 const SURE_CHARACTERS = 7;
 
 /**
- * The parts of a run of characters without its padding: `0000…`, `AAAA…`, `0101…` and `0123…` stand in many texts and numbers. No part holds
- * a piece of padding, and each piece that is none is in one of them.
+ * The parts of a run of characters between its padding. Padding such as `0000…`, `AAAA…`, `0101…` and `0123…`
+ * is common in texts and numbers that are no secret. No part contains a piece of padding, and every other
+ * piece is inside a part.
  */
 export function withoutPadding(run: string): string[] {
   const parts: string[] = [];
@@ -29,7 +39,10 @@ export function withoutPadding(run: string): string[] {
   return parts;
 }
 
-/** The pieces of a run, one after the other: what each has is counted from what the one before had. */
+/**
+ * The pieces of a run, one after the other. The counts of a piece are derived from those of the piece before
+ * it, so that all together take linear time.
+ */
 class Pieces {
   readonly #run: string;
   readonly #counts = new Map<string, number>();
@@ -62,7 +75,7 @@ class Pieces {
   }
 }
 
-/** Bits for each character, by how often it stands there. */
+/** The entropy of a text in bits per character, by the characters' frequencies. */
 export function entropyOf(text: string): number {
   const counts = new Map<string, number>();
   for (const character of text) counts.set(character, (counts.get(character) ?? 0) + 1);

@@ -1,30 +1,39 @@
-/** Fewer digits are too common in output that has nothing to do with the secret. */
+/**
+ * Digits of the shortest number that is searched for; shorter ones are too common in output that has nothing
+ * to do with the secret.
+ */
 const MIN_NUMBER_DIGITS = 6;
 
-/** A double has about so many digits that count; of fewer only a rounded number is meant. */
+/** Significant digits of a double. A text with fewer digits can only be a rounded number. */
 const DOUBLE_DIGITS = 15;
 
-/** JavaScript rounds to no more digits. */
+/** The largest number of digits that JavaScript can round to. */
 const MAX_PRECISION = 100;
 
-/** pandas and C print so many digits of a large number: `4.815162e+13`. */
+/** Digits that pandas and C print of a large number: `4.815162e+13`. */
 const MIN_ROUNDED_DIGITS = 7;
 
-/** So many more characters than the digits of a secret no program writes for it: zeros, an exponent, a point, a sign. */
+/**
+ * Characters of a printed number beyond the digits of the secret: zeros, an exponent, a point, a sign. No
+ * program prints more.
+ */
 export const MAX_MORE_CHARACTERS = 1_000;
 
 const NUMBER = /^[+-]?(\d+)(?:\.(\d*))?(?:[eE]([+-]?\d{1,4}))?$/;
 
 /** A number that is a secret, without its sign. */
 export type SecretNumber = {
-  /** Its digits without leading zeros, as many as are printed of it: `250000` for `+250000.00`. */
+  /** The digits as they are printed, without leading zeros: `250000` for `+250000.00`. */
   readonly digits: string;
-  /** The same for all that means the number, such as `25e4`. */
+  /** The canonical form, which all texts of this number share, such as `25e4`. */
   readonly canonical: string;
   readonly double: number;
 };
 
-/** The number that a value is, or undefined where it is none, or has too few digits to be looked for. */
+/**
+ * Parses a secret value as a number. Undefined when it is no number, or has too few digits to be searched
+ * for.
+ */
 export function secretNumber(value: string): SecretNumber | undefined {
   const match = NUMBER.exec(value);
   const canonical = match ? canonicalOf(match) : undefined;
@@ -38,7 +47,7 @@ export function secretNumber(value: string): SecretNumber | undefined {
 
 /** Whether `text`, a number as JSON writes it, is this number: exactly, as a double, or rounded as large numbers are printed. */
 export function isNumber(text: string, number: SecretNumber): boolean {
-  // A script may write a number of ten million digits: it is not read to its end.
+  // Longer texts are not parsed, because a script may print a number of ten million digits.
   if (text.length > number.digits.length + MAX_MORE_CHARACTERS) return false;
   const match = NUMBER.exec(text);
   if (!match) return false;
@@ -47,7 +56,8 @@ export function isNumber(text: string, number: SecretNumber): boolean {
   const count = (whole + fraction).replace(/^0+/, "").length;
   if (!Number.isFinite(number.double) || number.double === 0) return false;
   if (count >= DOUBLE_DIGITS) {
-    // As programs print the double: with 15 to 17 digits, or all. A neighbour that only has the same double is another number.
+    // Programs print a double with 15 to 17 digits, or with all of them. Another number that is rounded to
+    // the same double does not count.
     const significant = withoutZerosAtEnd((whole + fraction).replace(/^0+/, "")).length;
     if (significant < 1 || significant > MAX_PRECISION) return false;
     const printed = NUMBER.exec(number.double.toPrecision(significant));
@@ -57,18 +67,18 @@ export function isNumber(text: string, number: SecretNumber): boolean {
   return number.double.toExponential(count - 1) === Math.abs(Number(text)).toExponential(count - 1);
 }
 
-/** The same for all texts that mean one number; undefined for a text that is no number. */
+/** The canonical form, which all texts of one number share; undefined for a text that is no number. */
 export function canonicalForm(text: string): string | undefined {
   const match = NUMBER.exec(text);
   return match ? canonicalOf(match) : undefined;
 }
 
-/** A printed number that is a secret: where it ends, and which one it is. */
+/** A printed number that is a secret: the offset of its end, and the item that was found for it. */
 export type FoundNumber<Item> = { readonly end: number; readonly item: Item };
 
 /**
- * The printed number whose first digits stand at `at` of `text`, if `find` knows it; undefined when it is another one.
- * Digits may be grouped (`48,151`, `48_151`, `48 151`, `48.151`).
+ * Reads the number whose first digits are at offset `at` of `text`, and looks it up with `find`. Undefined
+ * when `find` does not know it. Digits may be grouped (`48,151`, `48_151`, `48 151`, `48.151`).
  */
 export function numberAt<Item>(
   text: string,
@@ -78,7 +88,7 @@ export function numberAt<Item>(
   const dotted = standsInDots(text, at);
   const alone = dotted === undefined ? undefined : find(dotted);
   if (dotted !== undefined && alone !== undefined) return { end: at + dotted.length, item: alone };
-  // `0.00` before the digits is a part of the number that they belong to.
+  // A `0.00` before the digits belongs to their number.
   const [lead = ""] = LEADING_ZEROS.exec(text.slice(0, at)) ?? [];
   if (isWithinNumber(text, at - lead.length)) return undefined;
   const rest = text.slice(at);
@@ -97,7 +107,10 @@ export function numberAt<Item>(
   return undefined;
 }
 
-/** The digits at `at`, if the points around them are no decimal points: in file names, versions, object identifiers and addresses. */
+/**
+ * The digits at offset `at`, if the points around them are no decimal points, as in file names, versions,
+ * object identifiers and addresses; undefined otherwise.
+ */
 function standsInDots(text: string, at: number): string | undefined {
   const before = withoutZerosAtEnd(text.slice(0, at));
   if (/\d$/.test(before)) return undefined;
@@ -111,12 +124,15 @@ function standsInDots(text: string, at: number): string | undefined {
   return points > 1 || (points === 1 && isName) ? digits : undefined;
 }
 
-/** A longer run of digits and points is looked at no further. */
+/** Characters before the digits that are searched for further digits and points. */
 const MAX_DOTTED_BEFORE = 64;
 
 const LEADING_ZEROS = /(?<!\d\.?)0*\.0*$/;
 
-/** Whether the digits at `at` go on with a number that began before: `1250000`, `0.250000`, `1,250,000`. */
+/**
+ * Whether the digits at offset `at` continue a number that began before them: `1250000`, `0.250000`,
+ * `1,250,000`.
+ */
 function isWithinNumber(text: string, at: number): boolean {
   const before = withoutZerosAtEnd(text.slice(0, at));
   if (/\d$/.test(before)) return true;
@@ -129,7 +145,7 @@ function isWithinNumber(text: string, at: number): boolean {
 type Form = {
   readonly written: RegExp;
   plain(written: string): string;
-  /** What follows, if it belongs to the number. */
+  /** Text after the digits that would belong to the number, which is then another number. */
   readonly goesOn: RegExp;
 };
 
@@ -151,7 +167,7 @@ const FORMS: readonly Form[] = [
   group("'"),
   group("[ \u00a0\u2009\u202f]"),
   group("\u2019"),
-  // In India, and as of cards.
+  // Digit groups of India, and of payment cards.
   {
     written: /^\d{1,2}(?:,\d{2})+,\d{3}(?!\d)(?:\.\d+)?/,
     plain: (written) => written.replaceAll(",", ""),
@@ -169,14 +185,20 @@ const FORMS: readonly Form[] = [
   },
 ];
 
-/** By a pattern that ends in `$` each zero would be tried as a beginning. */
+/**
+ * Removes zeros at the end of a text. A loop, because a regular expression that ends in `$` would try each
+ * zero as a beginning.
+ */
 function withoutZerosAtEnd(text: string): string {
   let end = text.length;
   while (text[end - 1] === "0") end--;
   return text.slice(0, end);
 }
 
-/** Digits without zeros at either end, and the power of ten of the last. */
+/**
+ * The canonical form of a number: its digits without zeros at either end, and the power of ten of the last
+ * digit.
+ */
 function canonicalOf([, whole = "", fraction = "", exponent = "0"]: RegExpExecArray): string {
   const all = (whole + fraction).replace(/^0+/, "");
   const digits = withoutZerosAtEnd(all);

@@ -1,24 +1,32 @@
 import { entropyOf, MIN_PIECE_CHARACTERS, withoutPadding } from "./padding.ts";
 
-/** Any `MIN_PIECE_CHARACTERS` in a row hold one of the samples that are taken every so many characters. */
+/**
+ * Characters of a sample, and distance between the beginnings of two samples. Any MIN_PIECE_CHARACTERS
+ * consecutive characters of a value therefore contain a whole sample.
+ */
 const SAMPLE_CHARACTERS = 7;
 
-/** A shorter value is looked for as a whole only. */
+/**
+ * Bytes of the shortest value whose pieces are searched for; a shorter one is searched for only as a whole.
+ */
 const MIN_PIECED_BYTES = 16;
 
-/** Of a larger value only pieces of its first bytes are looked for, besides the whole. */
+/** Bytes at the beginning of a value whose pieces are searched for; of the rest, pieces are not. */
 const MAX_PIECED_BYTES = 16 * 1024;
 
-/** Bits for each character; hexadecimal digits have close to 4, English words written together below 3. */
+/**
+ * The least entropy of random-looking text, in bits per character. Hexadecimal digits have close to 4,
+ * English words written together below 3.
+ */
 const MIN_ENTROPY = 2.9;
 
-/** So many small letters in a row are taken for a word. */
+/** The number of consecutive small letters that count as a word. */
 const MIN_WORD_LETTERS = 5;
 
-/** A stretch of a value, of which any piece is looked for. */
+/** A part of a value of which any piece is searched for. */
 export type Stretch = {
   readonly text: string;
-  /** Where its samples stand. Each piece holds one of them. */
+  /** Offsets of the samples in `text`. Every piece contains one of them. */
   readonly samples: readonly number[];
 };
 
@@ -27,9 +35,15 @@ export function sampleAt({ text }: Stretch, at: number): string {
 }
 
 /**
- * The stretches of a value that look random. Words, the scheme and the host of a URL, and the headers of keys and of
- * JSON Web Tokens, which are the same for many, do not; of a value with a secret's name all but words do. A value without a
- * structure, which is a password or a phrase, is taken with its signs and blanks. `commonTexts` stand in the value and are no secret.
+ * The stretches of a value that look random. Words, the scheme and host of a URL, and the headers of keys and
+ * JSON Web Tokens do not, because many values share them.
+ *
+ * - `isNamedSecret`: the value has the name of a secret; then everything except words looks random.
+ * - `isPart`: the value is a part of a secret.
+ * - `commonTexts`: texts inside the value that are no secret.
+ *
+ * A value without a known structure is a password or a phrase, so its punctuation and blanks belong to the
+ * stretch.
  */
 export function stretchesOf(
   value: string,
@@ -40,7 +54,8 @@ export function stretchesOf(
   if (Buffer.byteLength(value) < MIN_PIECED_BYTES) return [];
   const start = without(commonTexts, value.slice(0, MAX_PIECED_BYTES));
   const runs = runsOf(start, isNamedSecret);
-  // A part with blanks and without such a name may be any text: a line of a file, a program's name.
+  // A part with blanks and without the name of a secret may be any text, such as a line of a file or a
+  // program's name.
   const isText = isPart && !isNamedSecret && start.includes(" ");
   const texts = isText || hasStructure(start) ? runs : unlessWithin(linesOf(start, isNamedSecret), runs);
   return texts.map((text) => {
@@ -49,12 +64,12 @@ export function stretchesOf(
   });
 }
 
-/** Blanks stand in the place of `texts` in what is left of a value. */
+/** Replaces `texts` in a value by blanks. */
 function without(texts: readonly string[], value: string): string {
   return texts.reduce((left, text) => left.replaceAll(text, " "), value);
 }
 
-/** Runs of the characters of Base64, without those that are words or known to everybody. */
+/** Runs of Base64 characters in a value, without those that are words or common knowledge. */
 function runsOf(value: string, isNamedSecret: boolean): string[] {
   const paths: string[] = [];
   const searched = value
@@ -65,7 +80,8 @@ function runsOf(value: string, isNamedSecret: boolean): string[] {
     .replace(KEY_HEADERS, " ");
   const isTelling = (run: string) =>
     isNamedSecret ? !/^[A-Za-z]+$|^[a-z_/=-]+$/.test(run) : isRandomLooking(run);
-  // A path such as `/o/oauth2/auth` stands in many secrets and is known to everybody.
+  // A URL's path must always look random, because a path such as `/o/oauth2/auth` is in many secrets and
+  // publicly known.
   const runs = [
     ...paths.flatMap(longRuns).flatMap((run) => partsIf(isRandomLooking, run)),
     ...longRuns(searched).flatMap((run) => partsIf(isTelling, run)),
@@ -77,13 +93,19 @@ function longRuns(text: string): string[] {
   return text.match(/[A-Za-z0-9+/=_-]{13,}/g) ?? [];
 }
 
-/** The parts of a run that are no padding, if the run itself or the part is telling: padding makes a run look like less than it is. */
+/**
+ * The parts of a run between its padding, if the run or the part satisfies `isTelling`. The part is checked
+ * too, because padding makes a run look less random than its parts.
+ */
 function partsIf(isTelling: (run: string) => boolean, run: string): string[] {
   const isRunTelling = isTelling(run);
   return withoutPadding(run).filter((part) => isRunTelling || isTelling(part));
 }
 
-/** What most signs of a value with a structure are for; everybody knows them. */
+/**
+ * Patterns of values with a known structure. Most punctuation in them belongs to the structure and is no
+ * secret.
+ */
 const STRUCTURES: readonly RegExp[] = [
   // URLs, keys in PEM, documents.
   /:\/\/|-----|^\s*["']?[[{<]|^eyJ/,
@@ -91,7 +113,7 @@ const STRUCTURES: readonly RegExp[] = [
   /(?:^|[\s;&?,{"'])[A-Za-z_][\w.-]{2,}["'\\]*(?:\s?=|:[\s"'\\])/,
   // Names of resources, and public keys.
   /^(?:arn|urn|mailto):|^(?:ssh|ecdsa)-\S+ /,
-  // Paths, addresses of mail, hosts.
+  // Paths, e-mail addresses, hosts.
   /^(?:[.~]{0,2}\/|[A-Za-z]:\\)/,
   /^[^@\s]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+/,
   /^[a-z0-9-]+(?:\.[a-z0-9-]+)+(?:[:/].*)?$/,
@@ -101,7 +123,9 @@ function hasStructure(value: string): boolean {
   return STRUCTURES.some((structure) => structure.test(value));
 }
 
-/** The lines of a value without a structure: what looks random, and words that do not make a sentence. */
+/**
+ * The lines of a value without a known structure: those that look random, and words that make no sentence.
+ */
 function linesOf(value: string, isNamedSecret: boolean): string[] {
   return (value.replace(KEY_HEADERS, "\n").match(/[\x20-\x7e]{13,}/g) ?? []).flatMap((each) => {
     const line = each.trim();
@@ -115,23 +139,23 @@ function linesOf(value: string, isNamedSecret: boolean): string[] {
   });
 }
 
-/** Words that few people have in a pass phrase, and that make a text like other texts. */
+/** Words of ordinary sentences, which few pass phrases have. */
 const SENTENCE =
   /(?<![a-z])(?:an?|and|are|as|at|by|for|from|has|have|in|is|it|not|of|on|or|that|the|this|to|was|with|you|your)(?![a-z])/i;
 
-/** Both, without those of the second that stand within one of the first. */
+/** Both lists together, without texts of the second list that a text of the first contains. */
 function unlessWithin(first: readonly string[], second: readonly string[]): string[] {
   return [...first, ...second.filter((text) => !first.some((other) => other.includes(text)))];
 }
 
-/** A URL up to its query: its user info, and its path. */
+/** A URL up to its query; the groups are its user info and its path. */
 const URL_BEGINNING = /[A-Za-z][A-Za-z0-9+.-]*:\/\/(?:([^/?#@\s]*)@)?[^/?#@\s]*([A-Za-z0-9+/=_.~%-]*)/g;
 
-/** How all keys of RSA and of the curve P-256 begin in PEM, the public ones too. */
+/** The beginning that all RSA and P-256 keys have in PEM, public keys too. */
 const KEY_HEADERS =
   /MII.{1,12}ANBgkqhkiG9w0BAQEFAA(?:.{4,28}AgEAAo.{1,4}BAQ)?|MIG.{1,8}MBMGByqGSM49AgEGCCqGSM49AwEHB[HG]0wawIBAQQg/g;
 
-/** Whether a run of letters and digits was made by chance rather than by people. */
+/** Whether a run of letters and digits looks random rather than written by a person. */
 function isRandomLooking(run: string): boolean {
   const kinds = [/[a-z]/, /[A-Z]/, /[0-9]/].filter((kind) => kind.test(run)).length;
   if (kinds < 2) return false;

@@ -1,16 +1,19 @@
-/** Names of values that are secret whatever they look like. */
+/** Names under which a value is secret, whatever the value looks like. */
 export const SECRET_NAME =
   /key|token|secret|pass(?!ive|port|enger|ed|ing|age|through)|pwd|phrase|mnemonic|credential|signature|auth|(?<![a-z])(?:pw|pin|psk|pat|sig|seed)(?![a-z])/i;
 
-/** Names under which even a word is secret. Under `auth`, `key` and the like words are settings: `"auth": "service_account"`. */
+/**
+ * Names under which even a word is secret. Under other names, such as `auth` and `key`, a word is a setting:
+ * `"auth": "service_account"`.
+ */
 const PASSWORD_NAME =
   /pass(?!ive|port|enger|ed|ing|age|through)|pwd|secret|token|phrase|mnemonic|(?:api|access|account|private|signing|encryption|master)[_. -]?key|(?<![a-z])(?:pw|pin|psk|pat|seed)(?![a-z])/i;
 
-/** How the name of a setting ends that only belongs to a secret: `token_type`, `password_file`. */
+/** Endings of names that describe a secret and do not hold one: `token_type`, `password_file`. */
 const SETTING_NAME =
   /(?:type|kind|ur[il]|name|method|mode|provider|scheme|alg|algorithm|user|file|path|host|endpoint|format|version|issuer|store|policy|plugin|backend|server|class|module|scope|audience|realm|strategy|enabled|required|id)s?$/i;
 
-/** How the name of a number ends that only belongs to a secret: `token_ttl`, `password_expiry`. */
+/** Endings of names whose number describes a secret and is none: `token_ttl`, `password_expiry`. */
 const NUMBER_SETTING =
   /(?:ttl|timeout|expir\w*|size|length|len|count|limit|lifetime|validity|interval|iterations|retries|seconds?|minutes?|hours?|days?)$|(?:^|[_. -])(?:max|min|age|port|bits?|rounds|cost|secs?|mins?|ms|at|date|time|in)$/i;
 
@@ -19,7 +22,7 @@ export function namesSecretNumber(name: string): boolean {
   return namesPassword(name) && !NUMBER_SETTING.test(name);
 }
 
-/** What stands under the name of a secret where none is given. */
+/** Words that stand under the name of a secret when no secret is given. */
 const PLACEHOLDER_WORD =
   /^(?:true|false|null|none|undefined|enabled?|disabled?|required?|optional|default|bearer|basic|digest|negotiate|apikey|token|password|secret)$/i;
 
@@ -28,16 +31,21 @@ export function namesPassword(name: string): boolean {
   return PASSWORD_NAME.test(name) && !SETTING_NAME.test(name);
 }
 
-/** Whether a word stands under the name of a secret where none is given, such as `bearer`. */
+/**
+ * Whether a text is a word that stands under the name of a secret when no secret is given, such as `bearer`.
+ */
 export function isPlaceholderWord(text: string): boolean {
   return PLACEHOLDER_WORD.test(text);
 }
 
-/** Names of settings whose values stand in much other output: `universe_domain`, `region`, `start_date`. */
+/**
+ * Names of settings whose values are common in output that has nothing to do with the secret:
+ * `universe_domain`, `region`, `start_date`.
+ */
 const COMMON_SETTING =
   /(?:^|[_. -])(?:domain|region|zone|location|country|locale|lang(?:uage)?|currency|date|time|timezone|tz|env(?:ironment)?|stage|project(?:_?id)?)$/i;
 
-/** Whether what stands under this name is a setting that is no secret. */
+/** Whether a value under this name is such a common setting and no secret. */
 export function namesCommonSetting(name: string): boolean {
   return COMMON_SETTING.test(name);
 }

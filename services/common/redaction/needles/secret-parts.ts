@@ -12,18 +12,24 @@ import {
 } from "./secret-names.ts";
 import { decoded, queryOf, urlsIn, userInfosOf } from "./url-parts.ts";
 
-/** A piece of a secret that leaves on its own when ordinary code takes the secret apart. */
+/**
+ * A part of a secret that ordinary code takes out of it, such as the password in a URL, so that it appears in
+ * output by itself.
+ */
 export type Part = { readonly text: string; readonly isNamedSecret: boolean };
 
 const MIN_LINE_BYTES = 12;
 const MIN_LEAF_CHARACTERS = 8;
-/** What is called a password, or stands where one stands, is one from here on. */
+/** Characters of the shortest part that has the name or the place of a password. */
 const MIN_NAMED_CHARACTERS = 6;
-/** Base64 of fewer characters could be any word. */
+/**
+ * Characters of the shortest Base64 under the name of a secret that is decoded; shorter text could be any
+ * word.
+ */
 const MIN_NAMED_BASE64_CHARACTERS = 8;
 const MAX_DEPTH = 4;
 
-/** Letters of one case, as of a word or a name. */
+/** A word or a name: letters of one case, perhaps with a capital first. */
 const WORD = /^(?:\p{Lu}?[\p{Ll}]+|\p{Lu}+)(?:[_ -](?:\p{Lu}?[\p{Ll}]+|\p{Lu}+))*$/u;
 const MAX_WORD_CHARACTERS = 12;
 
@@ -33,29 +39,33 @@ export function isWord(value: string): boolean {
 }
 
 /**
- * Why a text is a part. A `field` has no name that says so, and is none if it is made of words, or a host, a date or a media
- * type; a `setting` has a name that says it is no secret; what stands under the name of a secret is one from fewer characters on;
- * a `password` and the `same` value written otherwise may be words.
+ * The reason why a text is a part of a secret:
+ *
+ * - `field`: any text in the secret, except words, hosts, dates and media types.
+ * - `setting`: its name says that it is no secret, so it is no part.
+ * - `named`: its name says that it is a secret, so fewer characters suffice.
+ * - `password`: like `named`, but may be a word.
+ * - `same`: the whole value, written otherwise; may be a word.
  */
 type Role = "field" | "setting" | "named" | "password" | "same";
 
-/** Takes a text for a part, unless it is too short or too common. */
+/** Adds a text as a part, unless it is too short or too common. */
 type Add = (text: string, role?: Role) => void;
 
-/** What a value is made of. */
+/** The parts of a secret value, and the texts in it that are no secret. */
 export type Parts = {
   /** All parts, without the value itself, each once. */
   readonly parts: readonly Part[];
-  /** Texts that stand in the value and are no secret: hosts, and what settings such as `project_id` are given. */
+  /** Texts inside the value that are no secret: hosts, and values of settings such as `project_id`. */
   readonly commonTexts: readonly string[];
 };
 
-/** Of a value that has no common texts the parts alone. */
+/** The parts of a value, for callers that need no common texts. */
 export function partsOf(value: string): Part[] {
   return [...takenApart(value).parts];
 }
 
-/** The parts of a value, and what in it is none. */
+/** Takes a secret value apart into its parts and its common texts. */
 export function takenApart(value: string): Parts {
   const commonTexts = new Set<string>();
   const parts = new Map<string, Part>();
@@ -85,14 +95,18 @@ export function takenApart(value: string): Parts {
     addAll(text, add);
   };
   takeApart(value, 0);
-  // A password that is also the user, as in `postgres://postgres:postgres@host`, is told by the other.
+  // A password that is also the user, as in `postgres://postgres:postgres@host`, is no part, because the user
+  // name reveals it anyway.
   return {
     parts: [...parts.values()].filter(({ text }) => !fields.has(text)),
     commonTexts: [...commonTexts],
   };
 }
 
-/** Names of projects and hosts, as people write them. A shorter one is no piece of a secret. */
+/**
+ * Whether a text is a name of a project or a host, as people write them. A shorter name is no piece of a
+ * secret, so it needs no exception.
+ */
 function isCommonName(text: string): boolean {
   const isName = /^[a-z0-9]+(?:[-_][a-z0-9]+)+$/.test(text) || /^[a-z0-9-]+(?:\.[a-z0-9-]+){2,}$/.test(text);
   return isName && text.length >= MIN_PIECE_CHARACTERS;
@@ -116,7 +130,10 @@ function addAll(value: string, add: Add): void {
   credentials(value, add);
 }
 
-/** What `text` is under this name. A number is a date, a size or an amount more often than a secret. */
+/**
+ * The role of `text` under this name. A number is secret only under the name of a password, because most
+ * numbers are dates, sizes or amounts.
+ */
 function roleOf(name: string, text: string): Role {
   if (/^[+-]?\d[\d.,_' ]*(?:e[+-]?\d+)?$/i.test(text))
     return namesSecretNumber(name) ? "password" : "setting";
@@ -125,7 +142,7 @@ function roleOf(name: string, text: string): Role {
   return namesCommonSetting(name) ? "setting" : "field";
 }
 
-/** What stands in much output that has nothing to do with a secret. */
+/** Patterns of texts that are common in output that has nothing to do with a secret. */
 const COMMON: readonly RegExp[] = [
   // Hosts, whose labels have one case each, and addresses, with a port or without.
   /^(?:tcp:)?(?:(?:[a-z0-9-]+|[A-Z0-9-]+)\.)+(?:[a-z]{2,}|[A-Z]{2,})(?:[:,]\d{1,5})?$/,
@@ -143,7 +160,10 @@ function isCommon(text: string): boolean {
   return COMMON.some((common) => common.test(text));
 }
 
-/** The text that a value in Base64 under the name of a secret stands for, as in a Secret of Kubernetes. */
+/**
+ * The text that Base64 under the name of a secret encodes, as in a Kubernetes Secret; undefined when it
+ * encodes no printable text.
+ */
 function namedBase64(text: string): string | undefined {
   if (text.length < MIN_NAMED_BASE64_CHARACTERS || text.length % 4 !== 0) return undefined;
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text)) return undefined;
@@ -152,27 +172,29 @@ function namedBase64(text: string): string | undefined {
   return isUtf8(bytes) && /^[\P{C}\r\n\t]+$/u.test(meant) ? meant : undefined;
 }
 
-/** Without blanks, quotes, and the padding of Base64. */
+/** Adds the value without surrounding blanks and quotes, and without the padding of Base64. */
 function bare(value: string, add: Add): void {
   const trimmed = value.trim();
   add(trimmed, "same");
   const quoted = /^(["'`])(.+)\1$/s.exec(trimmed);
   if (quoted) {
     add(quoted[2] as string, "same");
-    // JSON in a string of JSON.
+    // A JSON string may itself hold JSON.
     const text = quoted[1] === '"' ? jsonOf(trimmed) : undefined;
     if (typeof text === "string") add(text, "same");
   }
   if (/^[A-Za-z0-9+/_-]{6,}={1,2}$/.test(value)) add(value.replace(/=+$/, ""));
 }
 
-/** The text that a value in Base64 or hexadecimal digits stands for, such as `user:password`. */
+/** Adds the text that a value in Base64 or hexadecimal digits encodes, such as `user:password`. */
 function meant(value: string, add: Add): void {
   const text = textMeant(value);
   if (text !== undefined) add(text, "same");
 }
 
-/** The printable text that a value in Base64 or hexadecimal digits stands for, if it stands for one. */
+/**
+ * The printable text that a value in Base64 or hexadecimal digits encodes; undefined when it encodes none.
+ */
 export function textMeant(value: string): string | undefined {
   const bytes = bytesMeant(value.trim());
   if (bytes === undefined || !isUtf8(bytes)) return undefined;
@@ -184,20 +206,23 @@ function parsedJson(value: string): unknown {
   return /^\s*[[{]/.test(value) ? jsonOf(value) : undefined;
 }
 
-/** Numbers that are passwords are given as they are written, because a double would lose digits. */
+/**
+ * Parses JSON; undefined when the text is not JSON. Numbers under the name of a password are returned as
+ * text, because a double would lose digits.
+ */
 function jsonOf(value: string): unknown {
   const written = (key: string, member: unknown, context?: { readonly source?: string }) =>
     typeof member === "number" && namesSecretNumber(key) ? (context?.source ?? member) : member;
   try {
-    // TypeScript does not know the third parameter yet.
+    // TypeScript does not know the third parameter of the reviver yet.
     return JSON.parse(value, written as (key: string, member: unknown) => unknown);
   } catch {
-    // Text that only begins like JSON.
+    // The text only begins like JSON.
     return undefined;
   }
 }
 
-/** The documents of a text of several lines in YAML; none of another text. */
+/** The YAML documents in a multi-line text; empty for any other text. */
 function parsedYaml(value: string): unknown[] {
   if (value.length > MAX_YAML_CHARACTERS || !YAML_MAPPING.test(value)) return [];
   const documents = parseAllDocuments(value, { intAsBigInt: true, logLevel: "silent" });
@@ -205,19 +230,19 @@ function parsedYaml(value: string): unknown[] {
   try {
     return documents.map((document) => document.toJS({ maxAliasCount: 100 }) as unknown);
   } catch {
-    // More aliases than that.
+    // The text has more aliases than that.
     return [];
   }
 }
 
 const MAX_YAML_CHARACTERS = 64 * 1024;
-/** A name with a value below it or beside it, and another line. */
+/** A line with a name and a colon, with or without a value, and another line after it. */
 const YAML_MAPPING = /^[ \t]*(?:- )?["']?[A-Za-z_][\w.-]*["']?:(?: .*)?\r?\n/m;
 
-/** Strings of a document; numbers under the name of a password, too. */
+/** Adds the strings of a parsed document, and the numbers under the name of a password. */
 function leaves(value: unknown, name: string, add: Add): void {
   if (typeof value === "string") {
-    // An address is no secret, but what it carries may be; `add` would take it whole.
+    // A URL without a user is no secret, but its query may have secrets; `add` would take the whole URL.
     if (isUrlWithoutUser(value)) query(value, add);
     else add(value.trim(), roleOf(name, value.trim()));
   } else if (typeof value === "number" || typeof value === "bigint") {
@@ -225,7 +250,7 @@ function leaves(value: unknown, name: string, add: Add): void {
   } else if (Array.isArray(value)) {
     for (const member of value) leaves(member, name, add);
   } else if (value !== null && typeof value === "object") {
-    // `{"name": "DB_PASSWORD", "value": "…"}`, as of a container's environment.
+    // Objects such as `{"name": "DB_PASSWORD", "value": "…"}`, as in a container's environment.
     const members = Object.entries(value);
     const [, named] = members.find(([key]) => /^(?:name|key)$/i.test(key)) ?? [];
     // A `value` without such a name has the name of its object: `{"db_password": {"type": "string", "value": "…"}}`, as Terraform writes it.
@@ -238,7 +263,10 @@ function isUrlWithoutUser(text: string): boolean {
   return /^[a-z][a-z0-9+.-]*:\/\/[^@]*$/i.test(text);
 }
 
-/** Long lines of more than one kind of character: not `enabled: true`, nor the first line of a private key. */
+/**
+ * Adds long lines with more than one kind of character. Lines such as `enabled: true`, or the first line of a
+ * private key, are left out.
+ */
 function lines(value: string, add: Add): void {
   const all = value.split(/\r\n|\r|\n/);
   if (all.length === 1) return;
@@ -248,12 +276,15 @@ function lines(value: string, add: Add): void {
   }
 }
 
-/** How many of small letters, capitals and digits a text has. */
+/** The number of kinds of characters in a text: small letters, capitals, digits. */
 function kindsOf(text: string): number {
   return [/[a-z]/, /[A-Z]/, /[0-9]/].filter((kind) => kind.test(text)).length;
 }
 
-/** `KEY=value`, `key: value` and `Server=…;Password=…`, with quotes or without, each as far as its line or semicolon goes. */
+/**
+ * Adds the values of `KEY=value`, `key: value` and `Server=…;Password=…`, with quotes or without, each up to
+ * the end of its line or a semicolon.
+ */
 function assignments(value: string, add: Add): void {
   for (const item of value.split(/[\r\n;]+/)) {
     const match = /^\s*(?:export\s+|-\s+)?["']?([A-Za-z_][\w. -]*?)["']?\s*(?:=|:\s)\s*(.+?)\s*,?$/.exec(
@@ -262,18 +293,21 @@ function assignments(value: string, add: Add): void {
     if (!match) continue;
     const [, name = "", text = ""] = match;
     const quoted = /^(["'])(.*)\1$/.exec(text);
-    // Of a URL only what it carries is secret.
+    // A URL is not added as a whole, because only its user info and query may be secret.
     const given = quoted ? (quoted[2] as string) : text;
     if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) add(given, roleOf(name, given));
   }
 }
 
-/** What a name says is secret, anywhere in a value; under other names what looks like it. */
+/**
+ * Adds values under the name of a secret, anywhere in the text, and under other names values that look like a
+ * secret.
+ */
 function named(value: string, add: Add): void {
   for (const [name, text] of namedValuesOf(value)) {
     if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) continue;
     const role = roleOf(name, text);
-    // An address such as `host=db.internal` is no secret.
+    // A text such as the host in `host=db.internal` is no secret.
     if (role === "field" && (kindsOf(text) < 3 || !/^[^\s=:]+$/.test(text) || !isGiven(value, text)))
       continue;
     for (const each of new Set([text, decoded(text), unescaped(text)])) add(each, role);
@@ -284,7 +318,7 @@ function isGiven(value: string, text: string): boolean {
   return ["=", '="', "='"].some((sign) => value.includes(sign + text));
 }
 
-/** Of `scheme://user:password@host`, as it stands and decoded. */
+/** Adds user and password of `scheme://user:password@host`, as written and decoded. */
 function userInfo(url: string, add: Add): void {
   for (const { user, password } of userInfosOf(url)) {
     for (const text of new Set([password, decoded(password)])) add(text, "password");
@@ -292,7 +326,7 @@ function userInfo(url: string, add: Add): void {
   }
 }
 
-/** What a query gives secret names. */
+/** Adds the values under the names of secrets in a query string. */
 function query(value: string, add: Add): void {
   for (const [name, text] of queryOf(value)) {
     if (!SECRET_NAME.test(name)) continue;
@@ -300,7 +334,7 @@ function query(value: string, add: Add): void {
   }
 }
 
-/** The credentials of `Bearer …`, `Basic …` and the like. */
+/** Adds the credentials of `Bearer …`, `Basic …` and similar headers. */
 function authorization(value: string, add: Add): void {
   const match = /^(?:bearer|basic|token|apikey|digest|negotiate)\s+(\S+)$/i.exec(value.trim());
   const text = match?.[1] ?? "";
@@ -308,7 +342,10 @@ function authorization(value: string, add: Add): void {
   if (/^basic\s/i.test(value)) add(Buffer.from(text, "base64").toString());
 }
 
-/** Passwords that stand behind a user: `user:password`, with `@host` behind it or not, PostgreSQL's `.pgpass`, and Oracle's `user/password@host:port`. */
+/**
+ * Adds passwords that follow a user: `user:password`, with or without `@host`, PostgreSQL's `.pgpass`, and
+ * Oracle's `user/password@host:port`.
+ */
 function credentials(value: string, add: Add): void {
   const pair = /^([^\s:/]+):(?!\S*:\/\/|\/\/)(\S+)$/.exec(value.trim());
   if (pair) {

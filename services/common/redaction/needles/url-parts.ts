@@ -1,12 +1,12 @@
-/** Where a URL may be in a text. Schemes are short, so that the search takes linear time. */
+/** A URL in a text. The length of its scheme is limited, so that the search takes linear time. */
 const URLS = /(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,63}:\/\/\S+/gi;
 
-/** All URLs of a text, each also without what stands behind a quote or a bracket. */
+/** All URLs in a text. A URL with a quote or an angle bracket in it is also returned up to that character. */
 export function urlsIn(text: string): string[] {
   const found = new Set<string>();
   for (const [url] of text.matchAll(URLS)) {
     found.add(url);
-    // A list of URLs, as for the servers of a cluster.
+    // A list of URLs with commas between them, such as the servers of a cluster.
     for (const each of url.split(/,(?=[a-z][a-z0-9+.-]{0,63}:\/\/)/i)) found.add(each);
     found.add(url.replace(/["'<>`].*$/, ""));
   }
@@ -16,8 +16,8 @@ export function urlsIn(text: string): string[] {
 type UserInfo = { readonly user: string; readonly password: string };
 
 /**
- * The user and the password of a URL. Readers take the password up to the first `@`, or up to the last, with slashes in it
- * or without.
+ * The possible users and passwords of a URL. URL parsers end the password at the first `@` or at the last
+ * one, and some allow slashes in it.
  */
 export function userInfosOf(url: string): UserInfo[] {
   const authority = /^[a-z][a-z0-9+.-]*:\/\/(.*)$/is.exec(url)?.[1] ?? "";
@@ -36,18 +36,18 @@ export function userInfosOf(url: string): UserInfo[] {
   return [...infos.values()];
 }
 
-/** What a query gives names, of a URL or alone. */
+/** The names and values in a query string, of a URL or by itself. */
 export function* queryOf(text: string): Iterable<readonly [name: string, value: string]> {
   for (const [, name = "", value = ""] of text.matchAll(/[?&;]([^=&;#\s?]+)=([^&;#\s]+)/g))
     yield [name, value];
 }
 
-/** A text without its percent escapes. */
+/** Decodes the percent escapes of a text. */
 export function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    // A lone percent sign: it was not encoded.
+    // A lone percent sign shows that the text was not encoded.
     return text;
   }
 }
@@ -56,11 +56,12 @@ const MIN_CUT_CHARACTERS = 8;
 const MAX_CUT_CHARACTERS = 128;
 
 /**
- * What readers of URLs make of a password with their signs in it: they take what is before or behind one for a host, a port
- * or a path, and name it in their errors. Only what looks like a password.
+ * Pieces of a password with URL delimiters in it. URL parsers take the text before or after a delimiter for a
+ * host, a port or a path, and repeat it in their errors. Only pieces that look like a password are returned.
  */
 export function cutsOf(password: string): string[] {
-  // Of a path, a URL, a text or a key in Base64 each part may be known to everybody, or is found by its pieces.
+  // Paths, URLs, prose and Base64 keys have no such pieces, because their parts may be common knowledge, or
+  // are found as pieces of a long secret.
   if (/\s|:\/\/|^[.~]{0,2}\/|^[\w+/-]{25,}={0,2}$/.test(password) || password.length > MAX_CUT_CHARACTERS)
     return [];
   const cuts = new Set(password.split(/[@/#?:]/));

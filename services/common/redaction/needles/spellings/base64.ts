@@ -1,8 +1,8 @@
 const ALIGNMENTS = [0, 1, 2] as const;
 
 /**
- * Base64 of bytes that begin somewhere in what was encoded: at each of three alignments, in both alphabets. Only the
- * characters are written that the bytes alone decide; those at the edges also hold bits of the neighbours.
+ * The Base64 of `bytes` as a part of longer encoded data: at each of three alignments, in both alphabets.
+ * Characters at the edges are left out, because they also depend on the neighbouring bytes.
  */
 export function base64Forms(bytes: Uint8Array): string[] {
   const forms = new Set<string>();

@@ -1,6 +1,7 @@
 /**
- * A text as the inside of a JSON string: with characters beyond ASCII as they are, and escaped as Python does. Escapes under
- * Base64 or hexadecimal digits have to be written out, since the scanner cannot read them there.
+ * A text as the inside of a JSON string: with characters beyond ASCII as they are, and with these escaped, as
+ * Python does. Needles in Base64 or hexadecimal digits are made of both, because the scanner cannot read JSON
+ * escapes inside such encodings.
  */
 export function jsonForms(text: string): string[] {
   const inside = JSON.stringify(text).slice(1, -1);
