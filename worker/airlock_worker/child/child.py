@@ -103,8 +103,12 @@ def live(ends: Ends, context: SandboxContext, limits: Limits, cgroup: RunCgroup,
     except BaseException as error:
         # Only Airlock's own code gets here: the script's exceptions are caught where it runs. A process that the script
         # forked has nothing to tell.
-        if not script.has_told() and (not begun or getpid() == process):
-            _say(error, begun, limits)
+        try:
+            if not script.has_told() and (not begun or getpid() == process):
+                _say(error, begun, limits)
+        finally:
+            # Behind this are the template's own lines.
+            _exit(0)
     _exit(0)
 
 

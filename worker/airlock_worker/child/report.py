@@ -102,9 +102,11 @@ def _exit_text(code: object) -> str:
 
 def _chain(error: BaseException) -> list[BaseException]:
     found: list[BaseException] = []
+    known: set[int] = set()
     following: BaseException | None = error
-    while following is not None and not any(each is following for each in found):
+    while following is not None and id(following) not in known:
         found.append(following)
+        known.add(id(following))
         following = following.__cause__ or following.__context__
     return found
 

@@ -12,12 +12,12 @@ import sys
 import types
 from _thread import get_ident
 from atexit import _run_exitfuncs
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fcntl import F_DUPFD_CLOEXEC, fcntl
 from functools import partial
 from os import _exit, close, getpid
-from signal import SIG_BLOCK, pthread_sigmask, valid_signals
+from signal import SIG_BLOCK, SIG_SETMASK, pthread_sigmask, valid_signals
 from sys import getrecursionlimit, modules, setprofile, setrecursionlimit, settrace
 from typing import Any
 
@@ -120,7 +120,7 @@ def _run(
     main_process: int,
     limits: Limits,
 ) -> None:
-    failed = _execute(code, names, result, limits)
+    failed, mask = _executed(code, names, result, limits)
     if getpid() != main_process and failed is not None:
         try:
             print(failed.error, file=sys.stderr)
@@ -129,8 +129,13 @@ def _run(
     # An object of the script may hold the control pipe, and closes it when it is let go.
     last = _copy_of(control)
     channel.move_to(last)
-    raised = _join_threads()
-    _wind_down(names)
+    try:
+        raised = _join_threads(mask)
+    except BaseException as error:
+        # Of a handler, in the lines around the wait.
+        raised = error
+    _call_no_handlers()
+    _wind_down(names, mask)
     if getpid() != main_process:
         # A process that the script forked came to its end like any program; it has nothing to tell the supervisor.
         _exit(0 if failed is None else failed.status)
@@ -192,6 +197,19 @@ def _main_module(code: str, names: dict[str, Any]) -> dict[str, Any]:
     return module.__dict__
 
 
+def _executed(
+    code: str, names: dict[str, Any], result: sdk.Result, limits: Limits
+) -> tuple[Outcome | None, Iterable[int]]:
+    """And the signals that the script has blocked. From here on no handler of the script's runs, unless it is let: what
+    it raised would cut off Airlock's own work."""
+    try:
+        return _execute(code, names, result, limits), _call_no_handlers()
+    except BaseException as error:
+        # Of a handler, in Airlock's own lines.
+        mask = _call_no_handlers()
+        return outcome_of(error, result.problem, Hints(limits).of), mask
+
+
 def _execute(code: str, names: dict[str, Any], result: sdk.Result, limits: Limits) -> Outcome | None:
     """None when the script came to its last line."""
     try:
@@ -213,13 +231,22 @@ def _look_at_nothing() -> None:
     setrecursionlimit(max(getrecursionlimit(), _LEAST_RECURSION))
 
 
-def _wind_down(names: dict[str, Any]) -> None:
-    """What else an interpreter does at its end. The script may have broken any of it."""
-    for step in (_run_exitfuncs, flush_all, partial(let_go, names), flush_all):
+def _wind_down(names: dict[str, Any], mask: Iterable[int]) -> None:
+    """What else an interpreter does at its end. The script may have broken any of it. Its handlers do not run any more
+    once what they need is let go."""
+    for step in (partial(_run_exit_functions, mask), _call_no_handlers, partial(let_go, names), flush_all):
         try:
             step()
         except BaseException:
             pass
+
+
+def _run_exit_functions(mask: Iterable[int]) -> None:
+    pthread_sigmask(SIG_SETMASK, mask)
+    try:
+        _run_exitfuncs()
+    finally:
+        flush_all()
 
 
 def _give_up(channel: ScriptChannel, main_process: int, error: str) -> None:
@@ -233,7 +260,7 @@ def _give_up(channel: ScriptChannel, main_process: int, error: str) -> None:
         _exit(1)
 
 
-def _join_threads() -> BaseException | None:
+def _join_threads(mask: Iterable[int]) -> BaseException | None:
     """What ended the wait for the script's threads: an exception of a signal handler is the script's as any other. What
     else is raised comes of something that the script has replaced, and changes no ending."""
     # As the interpreter does it: a library may have put its own way of waiting there.
@@ -242,8 +269,10 @@ def _join_threads() -> BaseException | None:
     with SignalsHeard() as signals:
         for _ in range(_ATTEMPTS):
             try:
+                pthread_sigmask(SIG_SETMASK, mask)
                 if step is not None:
                     step()
+                _call_no_handlers()
                 return exited
             except SystemExit as error:
                 if not signals.came():
@@ -295,15 +324,15 @@ def _tell(channel: ScriptChannel, outcome: Outcome, result: sdk.Result, memory: 
         pass
 
 
-def _call_no_handlers() -> None:
-    """A handler of the script that raises would cut the last words off."""
+def _call_no_handlers() -> Iterable[int]:
+    """A handler of the script that raises would cut the last words off. Gives the signals that were blocked before."""
     for _ in range(_ATTEMPTS):
         try:
-            pthread_sigmask(SIG_BLOCK, _SIGNALS)
-            return
+            return pthread_sigmask(SIG_BLOCK, _SIGNALS)
         except BaseException:
             # Of a signal that came before.
             pass
+    return ()
 
 
 def _ask(channel: ScriptChannel, question: bytes) -> str:

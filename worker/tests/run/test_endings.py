@@ -346,3 +346,32 @@ async def test_a_thread_that_waits_in_a_stream_holds_up_neither_a_question_nor_t
     code = f"{FEEDS}name = llm.complete('?'); data = p.stdout.read(); thread.join(); set_result([name, len(data)])"
     ended = await shared.run(code, ["a name"], timeout_ms=5_000)
     assert (ended.end, ended.value) == ("completed", ["a name", 1_000_000]), ended
+
+
+# Its handler runs at any moment, also while Airlock ends the run.
+TICKS = """
+import signal
+ticks = 0
+def tick(*_):
+    global ticks
+    ticks += 1
+    %s
+signal.signal(signal.SIGALRM, tick); signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+set_result(sum(n * n for n in range(10**4)))
+"""
+
+
+async def test_a_handler_that_runs_at_the_end_changes_no_ending(shared: Worker) -> None:
+    for _ in range(30):
+        ended = await shared.run(TICKS % "pass")
+        assert ended.end == "completed", ended.error
+    for _ in range(15):
+        ended = await shared.run(TICKS % "if ticks > 20: raise TimeoutError('tick')")
+        assert ended.end == "completed" or (ended.end == "script_error" and "TimeoutError: tick" in str(ended.error))
+        assert "Airlock failed" not in str(ended.error)
+
+
+async def test_a_long_chain_of_exceptions_is_told_within_the_time(shared: Worker) -> None:
+    code = "last = None\nfor n in range(20_000): new = ValueError(n); new.__context__ = last; last = new\nraise last"
+    ended = await shared.run(code, timeout_ms=20_000)
+    assert ended.end == "script_error" and "ValueError: 19999" in (ended.error or ""), ended
