@@ -97,6 +97,7 @@ function faultOf(value: string): string | undefined {
   if (bytes < MIN_VALUE_BYTES) {
     return `its value is shorter than ${MIN_VALUE_BYTES} bytes, and redacting so short a text would mangle every output`;
   }
+  if (value.trim() === "") return "its value is nothing but blanks";
   if (value.includes("\0")) return "its value holds a NUL byte";
   if (!value.isWellFormed()) return "its value is not well-formed Unicode";
   return undefined;

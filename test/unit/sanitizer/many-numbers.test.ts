@@ -70,6 +70,21 @@ describe("many secrets that are numbers", () => {
     ]);
   });
 
+  it("of sixteen digits are found where they stand, and not within other numbers", async () => {
+    const set = compileNeedles(["4111111111111234", "4815162342108642"], ["CARD", "API_KEY"]);
+    const redactor = new TextRedactor(set);
+    const text =
+      "total 41111111111112347 EUR; 4111111111111234.25; rows 41,11,11,11,11,11,12,34; 48151623421086421";
+    const output = [...redactor.push(Buffer.from(text)), ...redactor.end(false).pieces];
+    expect(Buffer.concat(output).toString()).toBe(text);
+    const document =
+      '[41111111111112340,94111111111111234,4111111111111234.5,4111111111111234,"4815162342108642"]';
+    const edits = await redactJson(Buffer.from(document), set, () => [], never);
+    expect(Buffer.concat([...edits.pieces()]).toString()).toBe(
+      '[41111111111112340,94111111111111234,4111111111111234.5,"[REDACTED]","[REDACTED]"]',
+    );
+  });
+
   const pins = Array.from({ length: 400 }, (_, index) => `481516${String(index * 7919).padStart(7, "0")}`);
   const documents = {
     "floats of a result": JSON.stringify(Array.from({ length: 100_000 }, (_, index) => index * 1.37e-7)),

@@ -65,6 +65,7 @@ describe("references", () => {
     ["${file:nul}", "start_failed", "NUL byte"],
     ["${file:binary}", "start_failed", "not UTF-8"],
     ["${file:short}", "start_failed", "shorter than 6 bytes"],
+    ["${file:blank}", "start_failed", "nothing but blanks"],
     ["${file:empty}", "start_failed", "empty"],
     ["${env:SHORT}", "start_failed", "shorter than 6 bytes"],
     ["short", "project_invalid", "shorter than 6 bytes"],
@@ -84,6 +85,7 @@ describe("references", () => {
     await writeFile(join(directory, "nul"), "secret\0value");
     await writeFile(join(directory, "binary"), Buffer.from([0xff, 0xfe, 1, 2, 3, 4, 5]));
     await writeFile(join(directory, "short"), "abcde\n");
+    await writeFile(join(directory, "blank"), "        \n");
     await writeFile(join(directory, "empty"), "\n");
     const error = await resolved({ TOKEN: reference }, { SHORT: "12345" }).catch((thrown) => thrown);
     expect(error).toMatchObject({ code });

@@ -204,7 +204,8 @@ function addEncoded(needles: NeedleList, { text, source }: Text): void {
     }
   };
   const bytes = Buffer.from(text);
-  const meant = bytesMeant(text);
+  // The digits of a number are no key in hexadecimal: they would be found within other numbers.
+  const meant = isCheckedNumber(text) ? undefined : bytesMeant(text);
   const forms = textFormsOf(text).map((form) => Buffer.from(form));
   for (const each of [bytes, ...forms, ...(meant ? [meant] : [])]) {
     addHex(each);
@@ -217,6 +218,11 @@ function addEncoded(needles: NeedleList, { text, source }: Text): void {
   addHex(Buffer.from(text, "utf16le"));
   addNested(bytes);
   if (meant && isHex(text.replaceAll("-", ""))) addNested(meant);
+}
+
+/** Whether a text is a number that is found only where it stands as that number. */
+function isCheckedNumber(text: string): boolean {
+  return /^\d+$/.test(text) && text.length <= MAX_CHECKED_DIGITS;
 }
 
 /**
@@ -239,6 +245,7 @@ function addInspected(needles: NeedleList, { text, source }: Text): void {
 /** Adds samples of a long value, by which pieces of the value are found. */
 function addPieces(needles: NeedleList, item: Item): void {
   const { text, source, isNamedSecret, isPart, commonTexts } = item;
+  if (isCheckedNumber(text)) return;
   for (const stretch of stretchesOf(text, isNamedSecret, isPart, commonTexts)) {
     const of = Buffer.from(stretch.text);
     for (const at of stretch.samples)
