@@ -1,13 +1,13 @@
 import { EndReason, ExecutionStatus } from "#proto/execution.ts";
 
-/** The six statuses as REST, the store and the logs spell them. */
+/** The six statuses of an execution, as REST, the store and the logs spell them. */
 export const STATUSES = ["pending", "running", "awaiting_llm", "completed", "error", "timeout"] as const;
 export type Status = (typeof STATUSES)[number];
 
 export const TERMINAL_STATUSES = ["completed", "error", "timeout"] as const satisfies readonly Status[];
 export type TerminalStatus = (typeof TERMINAL_STATUSES)[number];
 
-/** The closed set of end reasons, each with the terminal status that it belongs to. */
+/** All reasons for which an execution can end, each with the terminal status that it belongs to. */
 export const STATUS_BY_END_REASON = {
   completed: "completed",
   script_error: "error",

@@ -1,7 +1,7 @@
 import { readEnvironment } from "#common/service/environment.ts";
 
 export type SanitizerConfig = {
-  /** `unix:/path` or `host:port`. */
+  /** The address that the service listens on: `unix:/path` or `host:port`. */
   readonly listen: string;
   readonly secretsAddress: string;
   /** The directory of this service's certificates; needed when the service listens on a network. */

@@ -2,7 +2,7 @@ import { readEnvironment } from "#common/service/environment.ts";
 import { readVaultSettings, type VaultSettings } from "./sources/vault-settings.ts";
 
 export type SecretsConfig = {
-  /** `unix:/path` or `host:port`. */
+  /** The address that the service listens on: `unix:/path` or `host:port`. */
   readonly listen: string;
   readonly projectsDir: string;
   /** How to reach the vault; undefined means that `${vault:}` references are refused. */

@@ -23,7 +23,7 @@ import { CHANNEL_OPTIONS, NETWORK_CLIENT_OPTIONS } from "./limits.ts";
 import { metadataFor } from "./principal.ts";
 import { type Duplex, openDuplex, openMessages } from "./stream.ts";
 
-/** The class of a generated client. */
+/** The class of a generated gRPC client, such as RouterServiceClient. */
 export type ClientConstructor<C extends Client> = {
   new (address: string, creds: ChannelCredentials, options: Record<string, unknown>): C;
   readonly serviceName?: string;

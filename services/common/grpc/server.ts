@@ -31,7 +31,7 @@ import { type Duplex, drained, openDuplex } from "./stream.ts";
 
 /** Facts about a call that its handler gets besides the request. */
 export type CallContext = {
-  /** Aborts when the caller goes away or its deadline passes. */
+  /** Aborts when the caller goes away or the call's deadline passes. */
   readonly signal: AbortSignal;
   /** The service, client or local user that made the call. */
   readonly caller: Caller;

@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto";
 
-/** The processes of a deployment that have a certificate each. */
+/** The names of Airlock's processes, each of which has a certificate. */
 export const SERVICES = [
   "gateway",
   "router",

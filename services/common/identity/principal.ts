@@ -6,7 +6,9 @@ export type PrincipalKind = "human" | "agent" | "service";
  * gateway calls for its clients.
  */
 export type Principal = {
-  /** Unique in this deployment. No credential can claim an id that begins with `system:`. */
+  /**
+   * The principal's id, unique in this deployment. No credential can claim an id that begins with `system:`.
+   */
   readonly id: string;
   readonly kind: PrincipalKind;
   /** The tenant that owns the data this principal makes. */
@@ -26,7 +28,7 @@ export const LOCAL_PRINCIPAL: Principal = Object.freeze({
   tenant: DEFAULT_TENANT,
 });
 
-/** Airlock itself, for a service's own work, such as a check of readiness. */
+/** The principal for a service's own work, such as a check of readiness: Airlock itself. */
 export const SYSTEM_PRINCIPAL: Principal = Object.freeze({
   id: "system:airlock",
   kind: "service",

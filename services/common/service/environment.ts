@@ -47,7 +47,7 @@ export function readEnvironment(
     refuse(problem: string): void {
       problems.push(problem);
     },
-    /** A whole number from `min` to `max`. */
+    /** Reads a variable as a whole number from `min` to `max`; `fallback` when it is unset. */
     integer(name: Variable, fallback: number, min: number, max: number): number {
       const raw = env[name];
       if (raw === undefined || raw === "") return fallback;
@@ -56,7 +56,7 @@ export function readEnvironment(
       problems.push(`${nameOf(name)} must be a whole number from ${min} to ${max}, not "${raw}"`);
       return fallback;
     },
-    /** One of `choices`. */
+    /** Reads a variable as one of `choices`; `fallback` when it is unset. */
     choice<T extends string>(name: Variable, choices: readonly T[], fallback: T): T {
       const raw = env[name] || fallback;
       const found = choices.find((choice) => choice === raw);
@@ -64,8 +64,8 @@ export function readEnvironment(
       return found ?? fallback;
     },
     /**
-     * A duration such as 90s, 15m, 24h or 7d, in milliseconds. Shorter than `least` or longer than `most`,
-     * where these are given, is a problem.
+     * Reads a variable as a duration such as 90s, 15m, 24h or 7d; returns milliseconds. A duration shorter
+     * than `least` or longer than `most`, where these are given, is a problem.
      */
     durationMs(name: Variable, fallback: string, { least, most }: DurationBounds = {}): number {
       const raw = env[name] || fallback;

@@ -25,5 +25,5 @@ export type SecretSource = {
   readonly isRemote: boolean;
 };
 
-/** One source for every kind of reference. */
+/** The sources of secret values, one for every kind of reference. */
 export type SecretSources = Readonly<Record<Reference["kind"], SecretSource>>;

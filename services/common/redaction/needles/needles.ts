@@ -343,7 +343,7 @@ function needleOf(bytes: Buffer, source: number, shown: string, options: Options
   };
 }
 
-/** `text` as it is written inside a JSON string. */
+/** Escapes `text` for the inside of a JSON string. */
 export function inJson(text: string): string {
   return JSON.stringify(text).slice(1, -1);
 }

@@ -45,7 +45,10 @@ export function secretNumber(value: string): SecretNumber | undefined {
   return { digits, canonical, double: Math.abs(Number(value)) };
 }
 
-/** Whether `text`, a number as JSON writes it, is this number: exactly, as a double, or rounded as large numbers are printed. */
+/**
+ * Whether `text`, a number in JSON's notation, prints this number: exactly, as a double, or rounded as
+ * programs print large numbers.
+ */
 export function isNumber(text: string, number: SecretNumber): boolean {
   // Longer texts are not parsed, because a script may print a number of ten million digits.
   if (text.length > number.digits.length + MAX_MORE_CHARACTERS) return false;
@@ -98,7 +101,8 @@ export function numberAt<Item>(
     const end = at + match[0].length;
     if (form.goesOn.test(text.slice(end))) continue;
     const plain = form.plain(match[0]);
-    // In `report.250000` the point may be no decimal point.
+    // In a text such as `report.250000` the point may be no decimal point, so the digits are also looked up
+    // without it.
     const item =
       (lead.startsWith("0") ? undefined : find(plain)) ??
       (lead === "" ? undefined : find(`0${lead}${plain}`));

@@ -107,13 +107,13 @@ function partsIf(isTelling: (run: string) => boolean, run: string): string[] {
  * secret.
  */
 const STRUCTURES: readonly RegExp[] = [
-  // URLs, keys in PEM, documents.
+  // Structured values: URLs, keys in PEM, documents.
   /:\/\/|-----|^\s*["']?[[{<]|^eyJ/,
-  // Names with values, also within a string of JSON.
+  // Structured values: names with values, also within a string of JSON.
   /(?:^|[\s;&?,{"'])[A-Za-z_][\w.-]{2,}["'\\]*(?:\s?=|:[\s"'\\])/,
-  // Names of resources, and public keys.
+  // Structured values: names of resources, and public keys.
   /^(?:arn|urn|mailto):|^(?:ssh|ecdsa)-\S+ /,
-  // Paths, e-mail addresses, hosts.
+  // Structured values: paths, e-mail addresses, hosts.
   /^(?:[.~]{0,2}\/|[A-Za-z]:\\)/,
   /^[^@\s]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+/,
   /^[a-z0-9-]+(?:\.[a-z0-9-]+)+(?:[:/].*)?$/,

@@ -144,14 +144,14 @@ function roleOf(name: string, text: string): Role {
 
 /** Patterns of texts that are common in output that has nothing to do with a secret. */
 const COMMON: readonly RegExp[] = [
-  // Hosts, whose labels have one case each, and addresses, with a port or without.
+  // Common texts: hosts, whose labels have one case each, and addresses, with a port or without.
   /^(?:tcp:)?(?:(?:[a-z0-9-]+|[A-Z0-9-]+)\.)+(?:[a-z]{2,}|[A-Z]{2,})(?:[:,]\d{1,5})?$/,
   /^(?:tcp:)?\d{1,3}(?:\.\d{1,3}){3}(?:[:,/]\d{1,5})?$/,
   /^\[?[\da-f:]*::[\da-f:.]*\]?(?::\d{1,5}|\/\d{1,3})?$/i,
-  // Dates.
+  // Common texts: dates.
   /^\d{1,4}([-./])\d{1,2}\1\d{1,4}(?:[T ,][\d:., +Z-]*)?$/,
   /^\d{8}T?\d{0,6}Z?$|^\d{4}[-/]\d{2,4}$/,
-  // Media types, and names such as `eu-north-1`.
+  // Common texts: media types, and names such as `eu-north-1`.
   /^[a-z]+\/[a-z0-9.+-]+$/,
   /^[a-z]+(?:[-_][a-z]+)+[-_]\d{1,2}$/,
 ];
@@ -253,7 +253,8 @@ function leaves(value: unknown, name: string, add: Add): void {
     // Objects such as `{"name": "DB_PASSWORD", "value": "…"}`, as in a container's environment.
     const members = Object.entries(value);
     const [, named] = members.find(([key]) => /^(?:name|key)$/i.test(key)) ?? [];
-    // A `value` without such a name has the name of its object: `{"db_password": {"type": "string", "value": "…"}}`, as Terraform writes it.
+    // A member `value` takes the name of its object when no name is given: `{"db_password": {"type":
+    // "string", "value": "…"}}`, as Terraform writes it.
     const given = typeof named === "string" ? named : name;
     for (const [key, member] of members) leaves(member, /^(?:value|default)$/i.test(key) ? given : key, add);
   }

@@ -29,7 +29,7 @@ export function userInfosOf(url: string): UserInfo[] {
     const colon = info.indexOf(":");
     const user = colon < 0 ? info : info.slice(0, colon);
     const password = colon < 0 ? "" : info.slice(colon + 1);
-    // `https://host:8080/path?mail=a@b` has no user.
+    // A URL such as `https://host:8080/path?mail=a@b` has no user, so its `@` ends no password.
     if (/[/?#]/.test(user) || /^\d{1,5}[/?#]/.test(password)) continue;
     infos.set(info, { user, password });
   }
