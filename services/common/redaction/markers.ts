@@ -1,20 +1,23 @@
 const SHOWN_CHARACTERS = 4;
-/** Four characters are less than a quarter of any secret that shows them. */
+/**
+ * Characters of the shortest secret whose marker shows four of them, because four are less than a quarter of
+ * it.
+ */
 const MIN_CHARACTERS_TO_SHOW = 17;
 
 export const PLAIN_MARKER = "[REDACTED]";
 
-/** A marker with these last characters, as they are written. */
+/** A marker that shows these last characters of a secret. */
 export function markerShowing(last: string): string {
   return `[REDACTED...${last}]`;
 }
 
 /**
- * The last four characters of `text` that its marker shows: from seventeen characters up, if they can be printed, and
- * none of a number. Empty when it shows none.
+ * The last four characters of `text`, which its marker shows. Empty for a text of fewer than 17 characters,
+ * for a number, and when the characters cannot be printed.
  */
 export function shownOf(text: string): string {
-  // A character is one or two units; of a long text only the end is taken apart.
+  // Only the end of a long text is split into characters, each of which has one or two UTF-16 units.
   const characters = [
     ...(text.length < MIN_CHARACTERS_TO_SHOW * 2 ? text : text.slice(-MIN_CHARACTERS_TO_SHOW * 2)),
   ];
@@ -23,7 +26,7 @@ export function shownOf(text: string): string {
   return /[\p{C}\p{Zl}\p{Zp}]/u.test(shown) ? "" : shown;
 }
 
-/** What stands in the place of `text`. */
+/** The marker that replaces `text`. */
 export function markerFor(text: string): string {
   const shown = shownOf(text);
   return shown === "" ? PLAIN_MARKER : markerShowing(shown);

@@ -1,6 +1,6 @@
 import type { SecretRedactions } from "#proto/sanitizer.ts";
 
-/** How often each secret was replaced in one document. */
+/** Counts how often each secret was replaced in one document. */
 export class RedactionCounts {
   readonly #counts = new Map<string, number>();
 

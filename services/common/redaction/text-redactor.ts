@@ -5,11 +5,17 @@ import type { NeedleSet } from "./needles/needle-set.ts";
 import type { Needle } from "./needles/needles.ts";
 import { RedactionCounts } from "./redaction-counts.ts";
 
-/** Looks once more at the text between the needles. What may leave goes into `pieces`, in order. */
+/** A second search, of the text between the needles. Its redacted text is added to `pieces`, in order. */
 export type SecondPass = {
-  /** Text from this position on. It takes what it needs of the triggers that were found in it, or begin in it. */
+  /**
+   * Searches a text that begins at the position `from`, and removes the triggers that it needs from
+   * `triggers`.
+   */
   text(bytes: Uint8Array, from: number, triggers: Triggers, pieces: Uint8Array[]): void;
-  /** A needle stood here, up to the position `to`; what comes next is not of one piece with what was before. */
+  /**
+   * Says that a needle up to the position `to` was redacted, so that the text before and after it do not
+   * belong together.
+   */
   gap(pieces: Uint8Array[], to: number): void;
   /** Ends the text; returns how many bytes were dropped because it was `cut`. */
   end(cut: boolean, pieces: Uint8Array[]): number;
@@ -18,15 +24,16 @@ export type SecondPass = {
 export type Triggers = Pick<Scanner, "hits" | "triggerFrom">;
 
 /**
- * Redacts one text as it streams by: the same bytes come out however they were cut into chunks. Only the
- * beginning of a possible match is held back, never more than the longest needle, and what the second pass holds.
+ * Redacts one text that arrives in chunks. The output does not depend on how the text was cut into chunks.
+ * Only the beginning of a possible match is held back, never more than the longest needle, and what the
+ * second search holds back.
  */
 export class TextRedactor {
   readonly #needles: NeedleSet;
   readonly #scanner: Scanner;
-  /** All before this position has left, or is covered by the region that is still open. */
+  /** The position up to which text has been returned, or is covered by a region that may still grow. */
   #done = 0;
-  /** The bytes from `#heldFrom` on, which came with earlier chunks and are still needed. */
+  /** The bytes from the position `#heldFrom` on that came with earlier chunks and are still needed. */
   #held: Uint8Array = new Uint8Array();
   #heldFrom = 0;
   readonly #counts: RedactionCounts;
@@ -39,7 +46,10 @@ export class TextRedactor {
     this.#scanner = new Scanner(needles);
   }
 
-  /** Takes the next bytes and returns what is certain by now. The pieces may share memory with `chunk`. */
+  /**
+   * Takes the next bytes and returns the redacted text that is certain by now. The pieces may share memory
+   * with `chunk`.
+   */
   push(chunk: Uint8Array): Uint8Array[] {
     const scanner = this.#scanner;
     const chunkFrom = scanner.received;
@@ -48,13 +58,16 @@ export class TextRedactor {
     const heldFrom = this.#release(scanner.settled, chunk, chunkFrom, pieces);
     const held: Uint8Array[] = [];
     this.#slice(heldFrom, scanner.received, chunk, chunkFrom, held);
-    // A copy: a few held bytes must not keep a whole message in memory.
+    // Copied, because a view of a few held bytes would keep the whole message in memory.
     this.#held = Buffer.concat(held);
     this.#heldFrom = heldFrom;
     return pieces;
   }
 
-  /** Ends the text; with `cut` what could be the beginning of a secret is dropped and counted. */
+  /**
+   * Ends the text and returns its rest. When the text was `cut` off, bytes that could be the beginning of a
+   * secret are dropped and counted.
+   */
   end(cut: boolean): { readonly pieces: Uint8Array[]; readonly droppedBytes: number } {
     const pieces: Uint8Array[] = [];
     const droppedFirst = this.#endNeedles(cut, pieces);
@@ -80,7 +93,10 @@ export class TextRedactor {
     return received - keptFrom;
   }
 
-  /** Puts all that is certain up to `settled` into `pieces` and returns from where on bytes are still needed. */
+  /**
+   * Adds everything that is certain up to `settled` to `pieces`, and returns the position from which bytes
+   * are still needed.
+   */
   #release(settled: number, chunk: Uint8Array, chunkFrom: number, pieces: Uint8Array[]): number {
     const { regions } = this.#scanner;
     const plain = (to: number) => {
@@ -131,7 +147,10 @@ export class TextRedactor {
   }
 }
 
-/** The marker with the last characters as they were written, so that what surrounds it stays well-formed. */
+/**
+ * A marker with the last characters as they were written, so that the text around it stays well-formed. Shows
+ * none when they cannot be printed.
+ */
 export function markerAsWritten(shown: Uint8Array): string {
   const text = Buffer.from(shown).toString();
   return text === "" || /[\p{C}\p{Zl}\p{Zp}\ufffd]/u.test(text) ? PLAIN_MARKER : markerShowing(text);

@@ -3,10 +3,10 @@ import { GAP_KINDS, GAPS, type GapKind, type Gaps, type Stops } from "./gaps.ts"
 import { PrefixFilter } from "./prefix-filter.ts";
 import { type Trie, trieSteps } from "./trie.ts";
 
-/** After so many states about a millisecond is over. */
+/** States that are built in about a millisecond, after which other work may run. */
 const STATES_PER_STEP = 1_024;
 
-/** Rows of transitions take at most this much: 4 MiB, about what a core's caches hold. */
+/** The most entries of the table of transitions: 4 MiB, about what a core's caches hold. */
 const MAX_TABLE_ENTRIES = 1 << 20;
 
 /** A table entry that makes the scanner stop before a byte, because that byte can be read in more than one way. */
@@ -15,62 +15,72 @@ export const STOP = -0x8000_0000;
 /** A short prefix (`ghp_`, `://`) that starts the search for unknown credentials. */
 export type Trigger = {
   readonly bytes: Uint8Array;
-  /** The prefix is part of the credential, so its beginning must not leave before the rest has come. */
+  /**
+   * Whether the prefix is part of the credential. The beginning of such a prefix is held back until the rest
+   * of it has arrived.
+   */
   readonly held: boolean;
 };
 
 type Pattern = { readonly bytes: Uint8Array; readonly gaps: Gaps };
 
 /**
- * An Aho–Corasick automaton over bytes. State 0 is the start; states are numbered by depth, so that those near
- * the start, where nearly all input stays, have rows in `table`. The few deep ones walk fail links, which keeps
- * both memory and time linear.
+ * An Aho–Corasick automaton over bytes. State 0 is the start. States are numbered by depth, so that the
+ * states near the start have rows in `table`, because nearly all input stays there. The few deep states
+ * follow fail links, which keeps both memory and time linear.
  */
 export type Automaton = Stops & {
-  /** Bytes that no pattern tells apart share a class; class 0 is in no pattern. */
+  /** For each byte, its class. All bytes that are in no pattern share class 0. */
   readonly classOf: Uint8Array;
   readonly classes: number;
-  /** Classes from 1 to this number are of bytes that the scanner may have to stop at. */
+  /** The classes from 1 to this number belong to bytes at which the scanner may have to stop. */
   readonly stopClasses: number;
-  /** States with a row: all below this number. */
+  /** The number of states with a row in `table`: all states below this number. */
   readonly rows: number;
   /**
-   * By row and class: the next state times `classes`; or, if that state ends something or has no row, its complement; or
-   * `STOP`.
+   * For each state with a row, and each class, the next state times `classes`. If a pattern or a trigger ends
+   * in the next state, or that state has no row, the entry is the complement (`~`) of the state. Where the
+   * scanner must stop, the entry is `STOP`.
    */
   readonly table: Int32Array;
-  /** How many bytes back the longest match of a pattern began that more bytes could complete, or make longer. */
+  /**
+   * For each state, the number of bytes since the beginning of the longest pattern that further bytes could
+   * still complete; 0 when there is none.
+   */
   readonly reach: Int32Array;
-  /** The same of the triggers that are held. */
+  /**
+   * For each state, the number of bytes since the beginning of the longest held trigger that further bytes
+   * could still complete; 0 when there is none.
+   */
   readonly triggerReach: Int32Array;
-  /** How many characters lead from the start to a state. */
+  /** For each state, the number of bytes that lead from the start to it. */
   readonly depth: Int32Array;
-  /** The state of the longest proper suffix. */
+  /** For each state, the state of its longest proper suffix. */
   readonly fail: Int32Array;
-  /** The longest pattern that ends in a state, or -1. */
+  /** For each state, the index of the longest pattern that ends there, or -1. */
   readonly longest: Int32Array;
   readonly lengths: Int32Array;
-  /** The trigger that ends in a state, or -1. */
+  /** For each state, the index of the trigger that ends there, or -1. */
   readonly triggerIn: Int32Array;
   readonly triggerLengths: Int32Array;
-  /** By byte: whether some pattern has it twice in a row. */
+  /** For each byte, 1 if a pattern has it twice in a row. */
   readonly isTwice: Uint8Array;
-  /** By byte: whether some pattern begins with it. */
+  /** For each byte, 1 if a pattern or a trigger begins with it. */
   readonly begins: Uint8Array;
-  /** By byte: whether it is a gap of any kind. */
+  /** For each byte, 1 if it is a gap of any kind. */
   readonly isAnyGap: Uint8Array;
-  /** One step from any state; the slow way. */
+  /** The state after `state` and `byte`. Works for every state, but is slower than `table`. */
   step(state: number, byte: number): number;
-  /** Finds where the automaton has to be asked; undefined when it always has to. */
+  /** Finds the places where the automaton is needed; undefined when it is needed everywhere. */
   readonly filter: PrefixFilter | undefined;
-  /** States below this number stand for fewer bytes than `filter` looks up. */
+  /** The number of states that are reached by fewer bytes than `filter` looks up; 0 without a filter. */
   readonly shallow: number;
 };
 
 /**
- * Compiles patterns, which must all be different and not empty, and triggers, none of which may end with another.
- * Triggers are found wherever they stand, also within a pattern. The scanner stops before every byte of `introducers`. In steps, because
- * thousands of patterns take a second.
+ * Compiles patterns and triggers into an automaton, in steps, because thousands of patterns take a second.
+ * The patterns must all be different and not empty, and no trigger may end with another trigger. Triggers are
+ * found everywhere, also inside a pattern. The scanner stops before every byte of `introducers`.
  */
 export function* automatonSteps(
   patterns: readonly Pattern[],
@@ -92,7 +102,7 @@ export function* automatonSteps(
   const { classOf, classes, stopClasses } = classesOf(trie, stops);
   const rows = Math.min(size, Math.max(1, Math.floor(MAX_TABLE_ENTRIES / classes)));
   const table = new Int32Array(rows * classes);
-  // What stands in the table before `STOP` is written over it.
+  // The entries of the table that `STOP` overwrites.
   const stepped = new Int32Array(rows * stopClasses);
   const fail = new Int32Array(size);
   let isComplete = false;
@@ -124,7 +134,7 @@ export function* automatonSteps(
       const byte = byteInto[child] as number;
       const link = state === 0 ? 0 : step(failed, byte);
       fail[child] = link;
-      // The pattern that ends in the state itself is longer than any that its fail link knows.
+      // A pattern that ends in the state itself is longer than any that ends in its fail link.
       if (longest[child] === -1) longest[child] = longest[link] as number;
       if (triggerIn[child] === -1) triggerIn[child] = triggerIn[link] as number;
       if (reach[child] === 0) reach[child] = reach[link] as number;
@@ -189,7 +199,7 @@ export function* automatonSteps(
   return { ...automaton, filter, shallow: filter === undefined ? 0 : deep < 0 ? size : deep };
 }
 
-/** Bytes that may stop the scanner have the first classes, each one of its own. */
+/** Numbers the classes of bytes. Bytes at which the scanner may stop get the first classes, each its own. */
 function classesOf({ size, byteInto }: Trie, stops: readonly number[]) {
   const classOf = new Uint8Array(256);
   let classes = 1;
@@ -197,13 +207,16 @@ function classesOf({ size, byteInto }: Trie, stops: readonly number[]) {
   const stopClasses = classes - 1;
   for (let node = 1; node < size; node++) {
     const byte = byteInto[node] as number;
-    // With all 256 bytes in use the last one shares class 0, whose entry is then exact for it too.
+    // When all 256 bytes are in use, class 0 belongs to the last of them alone.
     if (classOf[byte] === 0 && classes < 256) classOf[byte] = classes++;
   }
   return { classOf, classes, stopClasses };
 }
 
-/** For every state the longest suffix, itself included, that is a part of a pattern with these gaps and may be followed by one. */
+/**
+ * For every state, the longest suffix (or the state itself) that belongs to a pattern with these gaps and
+ * after which a gap may stand; 0 when there is none.
+ */
 function gapStatesOf(
   { size, depth, endOf, parent }: Trie,
   patterns: readonly Pattern[],
@@ -214,21 +227,21 @@ function gapStatesOf(
   const states = new Int32Array(size);
   patterns.forEach((pattern, index) => {
     if (pattern.gaps !== kind) return;
-    // The end of a pattern needs no gap behind it. Shared beginnings were walked before.
+    // After the end of a pattern no gap matters. Nodes shared with earlier patterns have been set already.
     for (let node = parent[endOf[index] as number] as number; node > 0; node = parent[node] as number) {
       if (states[node] !== 0) break;
       const at = depth[node] as number;
       states[node] = at >= minDepth && at % every === 0 ? node : -1;
     }
   });
-  // Shorter suffixes have smaller numbers, so a fail link is complete before it is asked.
+  // Shorter suffixes have smaller numbers, so the entry of a fail link is complete before it is read.
   for (let node = 1; node < size; node++) {
     if ((states[node] as number) <= 0) states[node] = states[fail[node] as number] as number;
   }
   return states;
 }
 
-/** The depth of every node below which one of the chosen patterns ends; 0 for the others. */
+/** For every node, its depth if a chosen pattern ends below it; 0 otherwise. */
 function openDepths(
   { size, firstChild, depth, endOf }: Trie,
   isChosen: (index: number) => boolean,

@@ -14,10 +14,13 @@ import type { Gaps, Stops } from "./gaps.ts";
 import { GramSet, PrefixSet, pairAt, wordAt } from "./gram-set.ts";
 import { EITHER, MANY, SingleEscapes } from "./single-escape.ts";
 
-/** So many bytes of a needle are looked up before the automaton is asked. */
+/** The number of bytes at a needle's beginning that are looked up before the automaton is used. */
 export const PREFIX_BYTES = 6;
 
-/** Of a longer run of gaps, and of more escapes that can be read in many ways, the automaton tells what is behind. */
+/**
+ * Limits of the look-ahead: gaps in a row, backslashes in a row, escapes within one another, steps. Beyond them the
+ * answer is yes, so that the automaton decides. READ_WORK is the cost of an escape with several readings.
+ */
 const MAX_GAP_BYTES = 32;
 const MAX_RUN_BYTES = 7;
 const MAX_DEPTH = 10;
@@ -26,54 +29,54 @@ const READ_WORK = 8;
 
 const [ZERO, X, BACKSLASH] = [0x30, 0x78, 0x5c];
 
-/** Behind how many bytes a gap may stand before the automaton is at work, shorter beginnings first. */
+/** For each kind of gap, after how many bytes of a needle its first gap may stand, in ascending order. */
 const BEFORE_GAP = { base64: [4, 5, 6], hex: [2, 4, 6], number: [1, 2, 3, 4, 5, 6] } as const;
 
 type Prefixed = { readonly bytes: Uint8Array; readonly gaps: Gaps };
 
 type Gap = {
   readonly isGap: Uint8Array;
-  /** Whether a byte is one that such a needle begins with. */
+  /** For each byte, 1 if it is among the first bytes of a needle with this kind of gap. */
   readonly isAround: Uint8Array;
   readonly behind: readonly number[];
 };
 
 /**
- * Tells whether a needle may be on its way where the text has a gap or an escape: whether its first six bytes may be what
- * stands before it, as it is written, and what it and the text behind it stand for. A needle is missed by neither, and where
- * there is none the answer is seldom yes.
+ * Decides at a gap or an escape in a text whether the first six bytes of a needle may be there. The bytes before are
+ * taken as they are written; the gap or escape, and the text after it, as what they stand for. No needle is missed, and
+ * a wrong yes is rare.
  */
 export class Beginnings {
-  /** Any four bytes in a row of the first seven of a needle, or of the six that it has. */
+  /** All sequences of four bytes within the first seven bytes of a needle, or six if it has no more. */
   readonly grams: GramSet;
   readonly #prefixes: PrefixSet;
-  /** By byte: whether it is one of the first six of a needle. */
+  /** For each byte, 1 if it is among the first six bytes of a needle. */
   readonly #isInPrefix = new Uint8Array(256);
-  /** Any two bytes in a row of the first six, by both. */
+  /** For each pair of bytes, 1 if it is within the first six bytes of a needle. */
   readonly #pairs = new Uint8Array(0x1_0000);
-  /** By two bytes: whether a gap may follow them that stands behind less than four bytes of a needle. */
+  /** For each pair of bytes, 1 if a gap may follow it after fewer than four bytes of a needle. */
   readonly beforeGap = new Uint8Array(0x1_0000);
-  /** The four bytes before a gap that stands behind four to six of a needle. */
+  /** The four bytes before a gap that stands after four to six bytes of a needle. */
   readonly beforeLateGap: GramSet;
-  /** The two bytes of `beforeGap`, and the two behind the gap. */
+  /** The two bytes of `beforeGap` together with the two bytes after the gap. */
   readonly #aroundGap: GramSet;
   readonly #introduces: Uint8Array;
   readonly #gaps: readonly Gap[];
-  /** The same for all kinds of gaps together. */
+  /** `isGap` and `isAround` of all kinds of gaps together. */
   readonly #isGap = new Uint8Array(256);
   readonly #isAround = new Uint8Array(256);
-  /** By byte: whether it may be a gap or begin an escape. */
+  /** For each byte, 1 if it may be a gap or begin an escape. */
   readonly #isSplit: Uint8Array;
-  /** One for each escape behind the other that is read in more than one way. */
+  /** One reader for each of several escapes that follow one another and have more than one reading. */
   readonly #readers: readonly EscapeReader[];
   readonly #singles: SingleEscapes;
   #steps = 0;
-  /** How many escapes were read the slow way, and how often the text could go on in more than one way. */
+  /** The cost of a search so far: escapes read slowly, and places with more than one reading. */
   work = 0;
-  /** How many escapes were read. */
+  /** The number of escapes that were read. */
   escapes = 0;
 
-  /** `others` are looked for as they are written only. All have six bytes and more. */
+  /** `others` are searched for only as they are written. All texts must have at least six bytes. */
   constructor(needles: readonly Prefixed[], others: readonly Uint8Array[], { introduces, gaps }: Stops) {
     const all = [...needles.map(({ bytes }) => bytes), ...others];
     this.grams = new GramSet(all.length * 4);
@@ -128,7 +131,7 @@ export class Beginnings {
     }
   }
 
-  /** Whether a gap may stand between these two bytes and these, behind less than four bytes of a needle. */
+  /** Whether a gap may stand between the pair `before` and these two bytes, within the first four of a needle. */
   mayBeAround(before: number, first: number, second: number): boolean {
     if (this.beforeGap[before] === 0) return false;
     if (this.#isSplit[first] !== 0 || this.#isSplit[second] !== 0 || (first === ZERO && second === X))
@@ -136,24 +139,24 @@ export class Beginnings {
     return this.#aroundGap.has(before | (first << 16) | (second << 24));
   }
 
-  /** Whether `byte` may stand before `gap` in a needle. */
+  /** Whether a needle may have `byte` directly before the gap `gap`. */
   mayPrecedeGap(byte: number, gap: number): boolean {
     return this.#gaps.some(({ isGap, isAround }) => isGap[gap] === 1 && isAround[byte] === 1);
   }
 
-  /** Whether six bytes from `at` on, as they are written, are those that a needle begins with. */
+  /** Whether the six bytes at `at`, as they are written, are the beginning of a needle. */
   areAt(text: Uint8Array, at: number): boolean {
     return this.#prefixes.has(wordAt(text, at), pairAt(text, at + 4));
   }
 
-  /** Whether the gap `byte`, which is written from `at` to `next`, may be the first one in a needle. */
+  /** Whether the gap `byte`, which is written from `at` to `next`, may be the first gap in a needle. */
   mayHaveGap(text: Uint8Array, at: number, byte: number, next: number): boolean {
     this.#steps = MAX_STEPS;
     return this.#gapGoesOn(text, at, byte, next);
   }
 
   #gapGoesOn(text: Uint8Array, at: number, byte: number, next: number): boolean {
-    // With four bytes and more before it the last four tell of all kinds.
+    // After four bytes or more of a needle, the four bytes before the gap decide for all kinds of gaps.
     const isLate = this.beforeLateGap.has(wordAt(text, at - 4));
     const isEarly = this.mayBeAround(pairAt(text, at - 2), text[next] as number, text[next + 1] as number);
     if (!isLate && !isEarly) return false;
@@ -171,13 +174,13 @@ export class Beginnings {
     return false;
   }
 
-  /** Whether the escape that may begin at `at` may be the first one in a needle. */
+  /** Whether an escape that may begin at `at` may be the first escape in a needle. */
   mayHaveEscape(text: Uint8Array, at: number): boolean {
     if (at + MAX_ESCAPE_BYTES >= text.length) return true;
     this.#steps = MAX_STEPS;
     const sign = text[at] as number;
     if (this.#pairs[sign | (sign << 8)] === 0 && isWithinRun(text, at)) return false;
-    // What stands for nothing matters behind a byte of a needle only.
+    // An escape that stands for nothing matters only after a byte of a needle.
     if (mayBeNothing(text, at)) {
       const behind = behindNothing(text, at);
       if (behind < 0 || this.#isInPrefix[text[at - 1] as number] === 0) return behind === UNKNOWN;
@@ -214,8 +217,8 @@ export class Beginnings {
   }
 
   /**
-   * Whether no needle can hold what a run of backslashes and the character behind it stand for: backslashes, and that
-   * character or what one backslash makes of it. False where that is not told easily.
+   * Whether no needle can contain what a run of backslashes and the character after it stand for. They stand for
+   * backslashes, and for that character or its meaning after a backslash. False when a quick check cannot decide this.
    */
   #isPlainRun(text: Uint8Array, at: number): boolean {
     let end = at + 1;
@@ -236,7 +239,7 @@ export class Beginnings {
     return !this.#mayFollow(text, end + 1, meant);
   }
 
-  /** Whether a needle may go on behind what is written from `at` to `next` and stands for nothing. */
+  /** Whether a needle may continue after the text from `at` to `next`, which stands for nothing. */
   #mayHoldNothing(text: Uint8Array, at: number, next: number): boolean {
     if (this.areAt(text, at - PREFIX_BYTES)) return true;
     if (!this.#mayFollow(text, next, text[at - 1] as number)) return false;
@@ -245,9 +248,10 @@ export class Beginnings {
     return false;
   }
 
-  /** Whether a needle may hold the `count` bytes of `four` for what is written from `at` to `next`. */
+  /** Whether a needle may contain the lowest `count` bytes of `four`, which `at` to `next` stand for. */
   #mayHold(text: Uint8Array, at: number, four: number, count: number, next: number): boolean {
-    // With three bytes and more before it the four up to its first tell; with fewer the four from its first on.
+    // After three bytes or more of a needle, the four bytes up to the first of these decide. After fewer, the four
+    // bytes from the first of these on decide.
     if (this.grams.has((wordAt(text, at - 4) >>> 8) | (four << 24))) {
       for (let ahead = 3; ahead <= PREFIX_BYTES; ahead++)
         if (this.#goesOn(text, at, ahead, four, count, next)) return true;
@@ -258,7 +262,7 @@ export class Beginnings {
     return false;
   }
 
-  /** Whether what the text from `at` on stands for may follow `byte` in the beginning of a needle: a look that ends most searches. */
+  /** Whether the meaning of the text at `at` may follow `byte` in a needle; this quick check ends most searches. */
   #mayFollow(text: Uint8Array, at: number, byte: number): boolean {
     const written = text[at] as number;
     if (this.#pairs[byte | (written << 8)] === 1) return true;
@@ -279,7 +283,10 @@ export class Beginnings {
     return this.#pairs[byte | (first << 8)] === 1;
   }
 
-  /** Whether a needle may begin `ahead` bytes before `at` and go on with the `count` bytes of `four` and those at `next`. */
+  /**
+   * Whether a needle may begin `ahead` bytes before `at`, and continue with the lowest `count` bytes of `four` and then
+   * with the text at `next`.
+   */
   #goesOn(text: Uint8Array, at: number, ahead: number, four: number, count: number, next: number): boolean {
     let [first, last] = [0, 0];
     for (let index = 0; index < Math.min(ahead + count, PREFIX_BYTES); index++) {
@@ -292,8 +299,8 @@ export class Beginnings {
   }
 
   /**
-   * Whether a needle may hold the `known` bytes of `first` and `last`, and after them what the text from `from` on stands for:
-   * from its beginning on (`isWhole`), or from one of its first three bytes on.
+   * Whether a needle may contain the `known` bytes of `first` and `last`, followed by what the text at `from` stands
+   * for. With `isWhole` these are the needle's beginning; without, they begin at one of its first three bytes.
    */
   #leads(
     text: Uint8Array,
@@ -345,7 +352,7 @@ export class Beginnings {
     return false;
   }
 
-  /** The same when `code` comes next. */
+  /** Like `#leads`, when the next character of the text is `code`. */
   #read(
     text: Uint8Array,
     at: number,
@@ -374,7 +381,7 @@ export class Beginnings {
     return this.#pushed(text, at, first, last, count, utf8Of(code), utf8Length(code), isWhole, depth);
   }
 
-  /** The same when the `more` bytes of `four` come next. */
+  /** Like `#leads`, when the next bytes of the text are the lowest `more` bytes of `four`. */
   #pushed(
     text: Uint8Array,
     at: number,
@@ -396,13 +403,13 @@ export class Beginnings {
     return this.#leads(text, at, nextFirst, nextLast, count + more, isWhole, depth);
   }
 
-  /** Whether the last of `count` bytes is one of a needle that lets gaps stand between its bytes. */
+  /** Whether the last of the `count` known bytes belongs to a needle that allows gaps. */
   #isAroundAt(first: number, last: number, count: number): boolean {
     const byte = count > 4 ? last >>> (8 * (count - 5)) : first >>> (8 * (count - 1));
     return count > 0 && this.#isAround[byte & 0xff] === 1;
   }
 
-  /** Where the text goes on behind a run of gaps; -1 for a long run. */
+  /** The offset after a run of gaps; -1 when the run is too long. */
   #behindGap(text: Uint8Array, at: number): number {
     let next = at + 1;
     while (this.#isGap[text[next] as number] === 1) if (++next > at + MAX_GAP_BYTES) return -1;

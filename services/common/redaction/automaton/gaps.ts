@@ -1,35 +1,38 @@
-/** Which bytes may stand between the characters of a pattern without breaking it. */
+/** The kind of separators that may stand between the characters of a pattern; "none" means no separators. */
 export type Gaps = "none" | GapKind;
 
 export const GAP_KINDS = ["base64", "hex", "number"] as const;
 export type GapKind = (typeof GAP_KINDS)[number];
 
-/** The bytes that encoders put between characters, and how much of a pattern must have come before they are passed over. */
+/**
+ * The separators of each kind that encoders write, and where they may stand: after `minDepth` characters of a
+ * pattern, and then after every `every` characters.
+ */
 export const GAPS = {
   base64: { between: bytesOf("\n\r\t "), minDepth: 4, every: 1 },
   // Digits come in pairs: `4a:6f`, `4a 6f`, `4a-6f`, `0x4a, 0x6f`.
   hex: { between: bytesOf("\n\r\t ,:-"), minDepth: 2, every: 2 },
-  // Decimal points and what groups digits, no-break spaces in UTF-8 among them.
+  // Decimal points and separators of digit groups, with no-break spaces in UTF-8 among them.
   number: { between: bytesOf(".,_' \u00a0\u2009\u2019\u202f"), minDepth: 1, every: 1 },
 } as const satisfies Record<GapKind, unknown>;
 
-/** Where a kind of gap may be passed over, by state of the automaton. */
+/** The states of an automaton in which one kind of gap may be skipped. */
 export type AutomatonGaps = {
   readonly kind: GapKind;
-  /** By state: the state in which the scanner goes on behind the gap, or 0. */
+  /** For each state, the state in which the scanner continues after the gap; 0 when no gap is allowed. */
   readonly states: Int32Array;
   readonly isGap: Uint8Array;
-  /** How many characters must have come before a gap. */
+  /** The number of characters of a pattern that must stand before a gap. */
   readonly minDepth: number;
-  /** Gaps stand behind so many characters each. */
+  /** Gaps stand only after a multiple of this number of characters. */
   readonly every: number;
 };
 
-/** What the filter has to know of the automaton: bytes that stop the scanner, and gaps. */
+/** The facts about an automaton that its filter needs: bytes that stop the scanner, and gaps. */
 export type Stops = {
-  /** Whether a byte always stops the scanner, by the byte. */
+  /** For each byte, 1 if it always stops the scanner, because it may begin an escape. */
   readonly introduces: Uint8Array;
-  /** What may be passed over where; only kinds that some pattern has. */
+  /** The gaps of each kind that a pattern has. */
   readonly gaps: readonly AutomatonGaps[];
 };
 

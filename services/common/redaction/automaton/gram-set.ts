@@ -1,16 +1,25 @@
-/** Spreads the bits of a number; odd constants near 2^32 divided by the golden ratio, and by the square root of 3. */
+/**
+ * Factors that spread the bits of a number: odd constants near 2^32 divided by the golden ratio, and by the
+ * square root of 3.
+ */
 const [FIRST, SECOND] = [0x9e3779b1 | 0, 0x93c467e3 | 0];
 
-/** Bits for each member: of other numbers one in sixteen is taken for a member, or with two bits each one in three hundred. */
+/**
+ * Bits of the table for each member. Of other numbers, one in sixteen is taken for a member, or one in three
+ * hundred when each member sets two bits.
+ */
 const BITS_PER_GRAM = 16;
 const BITS_PER_PREFIX = 32;
-/** From 8 KiB, which the first cache of a core holds beside much else, to 2 MiB. */
+/**
+ * The smallest and the largest table, as powers of two in bits: 8 KiB, which fits into the first cache of a
+ * core beside much else, and 2 MiB.
+ */
 const [MIN_SIZE, MAX_SIZE] = [16, 24];
 
-/** A set of 32-bit numbers that may hold a few more than were added. */
+/** A set of 32-bit numbers that may report a few numbers as members that were never added. */
 export class GramSet {
   readonly bits: Int32Array;
-  /** A number's bit is what is left of its product with `GRAM_FACTOR` after this shift. */
+  /** A number's bit is its product with `GRAM_FACTOR`, shifted right by this many bits. */
   readonly shift: number;
 
   constructor(count: number) {
@@ -30,10 +39,16 @@ export class GramSet {
   }
 }
 
-/** For loops that look into `bits` by themselves, because a call for each word would cost more than the look. */
+/**
+ * The factor for loops that read `bits` themselves, because a call for each word would cost more than the
+ * lookup.
+ */
 export const GRAM_FACTOR = FIRST;
 
-/** The same for beginnings of six bytes: the first four as one number, and the two behind them. */
+/**
+ * A set of six-byte prefixes that may report a few as members that were never added. A prefix is given as its
+ * first four bytes in one number, and the two bytes after them in another.
+ */
 export class PrefixSet {
   readonly #bits: Int32Array;
   readonly #shift: number;
@@ -71,7 +86,7 @@ function sizeOf(bits: number): number {
   return Math.min(MAX_SIZE, Math.max(MIN_SIZE, Math.ceil(Math.log2(Math.max(1, bits)))));
 }
 
-/** The four bytes from `at` on as one number, the first lowest. */
+/** The four bytes from `at` on as one number, the first byte lowest. */
 export function wordAt(bytes: Uint8Array, at: number): number {
   return (
     (bytes[at] as number) |

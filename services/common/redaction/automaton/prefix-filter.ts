@@ -6,47 +6,61 @@ import { SingleEscapes } from "./single-escape.ts";
 
 type Pattern = { readonly bytes: Uint8Array; readonly gaps: Gaps };
 
-/** Before the first place where the filter may begin, and behind the last, so many bytes are left to the automaton. */
+/**
+ * Bytes at each end of a text that are left to the automaton, because the filter reads before and behind its
+ * position.
+ */
 export const FILTER_MARGIN_BYTES = 16;
 
-/** What the text is looked at by: four bytes at a time, each of them in one word. */
+/** Bytes of a word. The filter reads a text in words, so that each byte belongs to one word. */
 const WORD_BYTES = 4;
 
-/** So many escapes are looked at before it is told whether the text is full of them. */
+/** Escapes that are read before the filter decides whether the text is full of them. */
 const LOOKED_ESCAPES = 16;
-/** A text is full of escapes where they stand at most so many bytes apart: the automaton, which reads each once, is faster there. */
+/**
+ * Bytes between escapes, on average, below which a text is full of escapes. The automaton is faster in such
+ * text, because it reads each escape once.
+ */
 const DENSE_BYTES = 18;
 
-/** After so much work within one search the automaton is asked, which is as fast then. */
+/** The cost of one search from which the automaton takes over, because it is as fast by then. */
 const MAX_WORK = 100;
 
-/** A shorter text is left to the automaton. */
+/** Bytes of the shortest text that is filtered; a shorter one is left to the automaton. */
 const MIN_BYTES = 64;
 const NO_WORDS = new Int32Array();
 
-/** What two bytes in a row may be: the beginning of an escape, a gap behind a needle's byte, and a piece of a short pattern. */
+/**
+ * Flags of a pair of bytes: the beginning of an escape, a needle's byte with a gap after it, a piece of a
+ * short pattern.
+ */
 const [ESCAPE, GAP, SHORT] = [1, 2, 4];
-/** The same of four: a piece of a needle's beginning. */
+/** Flag of four bytes: a piece of a needle's beginning. */
 const GRAM = 8;
 
 /**
- * Passes over text in which no pattern begins. Most text is of this kind, and looking up one word in four bytes, in tables
- * that a core's cache holds, is faster than following each byte through a large one.
+ * Skips text in which no pattern begins, which is most text. Looking up one word of four bytes in tables that
+ * fit into a core's cache is faster than following each byte through a large automaton.
  */
 export class PrefixFilter {
   readonly #beginnings: Beginnings;
   readonly #shorts: ShortPatterns;
-  /** Three bytes in a row of the patterns that have no more than six. */
+  /** All sequences of three bytes in the patterns that have only six bytes. */
   readonly #triples: GramSet;
   readonly #hasTriples: boolean;
   /** Whether the last search ended because the text is full of escapes. */
   isDense = false;
-  /** By byte: whether it may begin an escape, or be a gap. */
+  /** For each byte, flags: whether it may begin an escape, or be a gap. */
   readonly #kinds = new Uint8Array(256);
-  /** By two bytes: the same of either, and whether a short pattern may stand there. */
+  /**
+   * For each pair of bytes, flags: whether it may begin an escape, have a gap, or belong to a short pattern.
+   */
   readonly #pairs = new Uint8Array(0x1_0000);
 
-  /** Undefined when a pattern is too short to be looked up. `triggers` are looked for as they are written only. */
+  /**
+   * Makes a filter. Undefined when a pattern is too short to be looked up, or when there are none. `triggers`
+   * are searched for only as they are written, without escapes and gaps.
+   */
   static of(
     needles: readonly Pattern[],
     triggers: readonly Uint8Array[],
@@ -82,7 +96,7 @@ export class PrefixFilter {
     }
   }
 
-  /** The words of a text, to be handed to `next`; none of a short one. */
+  /** The words of a text, for `next`; empty for a short text. */
   static wordsOf(text: Uint8Array): Int32Array {
     if (text.length < MIN_BYTES) return NO_WORDS;
     const start = -text.byteOffset & (WORD_BYTES - 1);
@@ -90,8 +104,9 @@ export class PrefixFilter {
   }
 
   /**
-   * The place of the first byte, from `from` on, at which the automaton is needed again: where the first six bytes of a
-   * pattern, or a short one, are complete, or where the text may go on in more than one way. It stands between the margins.
+   * The offset of the first byte, from `from` on, at which the automaton is needed again. There the first six
+   * bytes of a pattern, or a short pattern, are complete, or the text has more than one reading. The offset
+   * is between the margins of the text.
    */
   next(text: Uint8Array, words: Int32Array, from: number): number {
     const start = -text.byteOffset & (WORD_BYTES - 1);
@@ -131,7 +146,7 @@ export class PrefixFilter {
       }
       if (found === 0) continue;
       if (found === GAP) {
-        // Most gaps stand behind what no needle begins with.
+        // Most gaps follow bytes with which no needle begins.
         const may =
           (first !== 0 && mayPrecede((before >>> 8) | (word << 24), word >>> 16)) ||
           (second !== 0 && mayPrecede((before >>> 16) | (word << 16), (word >>> 24) | (behind << 8))) ||
@@ -159,7 +174,7 @@ export class PrefixFilter {
     return Math.max(from, start + count * WORD_BYTES);
   }
 
-  /** The place that `next` looks for, if it is one that the word at `at` tells of; otherwise -1. */
+  /** The offset that `next` searches for, if the word at `at` has it; otherwise -1. */
   #placeIn(text: Uint8Array, at: number, from: number, found: number): number {
     let place = (found & (ESCAPE | GAP)) === 0 ? -1 : this.#splitIn(text, at, from);
     if ((found & SHORT) !== 0) {
@@ -176,14 +191,17 @@ export class PrefixFilter {
         break;
       }
     }
-    // What stands in between is in words that were not looked at yet.
+    // The bytes between belong to words that have not been checked yet.
     for (let between = Math.max(from, at + WORD_BYTES); between < place; between++) {
       if (this.#kinds[text[between] as number] !== 0) return between;
     }
     return place;
   }
 
-  /** Where an escape or a gap that may be a needle's first stands in the word at `at`, or behind it; -1 for nowhere. */
+  /**
+   * The offset of an escape or a gap, in the word at `at` or right after it, that may be the first in a
+   * needle; -1 when there is none.
+   */
   #splitIn(text: Uint8Array, at: number, from: number): number {
     for (let place = at; place < at + WORD_BYTES; place++) {
       const found = this.#pairs[(text[place] as number) | ((text[place + 1] as number) << 8)] as number;

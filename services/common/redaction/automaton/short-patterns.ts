@@ -4,9 +4,12 @@ const SHORTEST = 2;
 
 type Place = { readonly bytes: Uint8Array; readonly offset: number };
 
-/** Finds patterns too short to be found by their first six bytes, such as `://`, by two bytes of theirs. */
+/**
+ * Finds patterns that are too short to be found by their first six bytes, such as `://`. Each is found by a
+ * pair of its bytes.
+ */
 export class ShortPatterns {
-  /** By two bytes in a row: the patterns that are found by them, and where the two stand in each. */
+  /** For each pair of bytes, the patterns that are found by it, and the pair's offset in each. */
   readonly #places = new Map<number, Place[]>();
 
   constructor(patterns: readonly Uint8Array[]) {
@@ -25,7 +28,10 @@ export class ShortPatterns {
     return this.#places.has(pair);
   }
 
-  /** Where the first pattern ends, at `from` or behind it, that is found by the pair at `at`; -1 for none. */
+  /**
+   * The offset of the last byte of a pattern that is found by the pair at `at`; the first such offset that is
+   * not before `from`, or -1.
+   */
   endNear(text: Uint8Array, at: number, from: number): number {
     let first = -1;
     for (const { bytes, offset } of this.#places.get(pairAt(text, at)) ?? []) {
@@ -37,7 +43,7 @@ export class ShortPatterns {
   }
 }
 
-/** Where in a pattern the two bytes stand that ordinary text has most seldom. */
+/** The offset of the two bytes of a pattern that are rarest in ordinary text. */
 function rarestPair(bytes: Uint8Array): number {
   let best = 0;
   let rarest = -1;
@@ -50,7 +56,10 @@ function rarestPair(bytes: Uint8Array): number {
 
 const LETTERS = Buffer.from("etaoinsrhldcumfpgwybvkxjqz");
 
-/** Letters come in this order in English text; signs and capital letters are rarer. */
+/**
+ * A rank that is higher for rarer bytes. LETTERS has the order of frequency in English text; punctuation and
+ * capital letters are rarer than all of them.
+ */
 function rarityOf(byte: number): number {
   const rank = LETTERS.indexOf(byte);
   return rank === -1 ? LETTERS.length : rank;

@@ -12,10 +12,13 @@ import { ENTITIES, MAX_ENTITY_BYTES } from "../escapes/escape-names.ts";
 import { RAW_BYTE } from "../escapes/escape-reader.ts";
 import { wordAt } from "./gram-set.ts";
 
-/** The answer that is no code, besides `NO_ESCAPE`: there may be more than one reading, or what follows has to be known. */
+/** The result when an escape may have more than one reading, or depends on the bytes after it. */
 export const MANY = -2;
 
-/** Added to a code from 0x80 to 0xff that is a character or a byte, such as `\xe9` in the repr of a text, or of bytes. */
+/**
+ * Added to a code from 0x80 to 0xff that is either a character or a byte, such as `\xe9` in the repr of a
+ * Python text, or of bytes.
+ */
 export const EITHER = 0x80_0000;
 
 const [BACKSLASH, PERCENT, AMPERSAND, EQUALS, PLUS, SPACE] = [0x5c, 0x25, 0x26, 0x3d, 0x2b, 0x20];
@@ -25,20 +28,23 @@ const [LETTER_U, LETTER_X] = [0x75, 0x78];
 const [QUOT, AMP] = ["quot", "amp;"].map((name) => wordAt(Buffer.from(name), 0));
 const [FIRST_OCTAL, LAST_OCTAL] = [0x30, 0x37];
 
-/** Reads the usual escapes, which stand for one thing besides themselves, fast. */
+/** A fast reader of common escapes, which have only one reading besides the bytes themselves. */
 export class SingleEscapes {
-  /** Where the text goes on behind the escape that was read. */
+  /** The offset after the escape that was read last. */
   next = 0;
   readonly #introduces: Uint8Array;
-  /** Only one escape behind another is looked at, which bounds the work. */
+  /**
+   * Whether an escape after another escape is being read. Only one such level is read, so that the work is
+   * bounded.
+   */
   #isNested = false;
 
-  /** `introduces` says by byte which of them may begin an escape that matters. */
+  /** `introduces`: for each byte, 1 if it may begin an escape that matters for the needles. */
   constructor(introduces: Uint8Array) {
     this.#introduces = introduces;
   }
 
-  /** By two bytes: whether the first may begin an escape, as far as the second tells. */
+  /** Whether `first` may begin an escape if `second` follows it. */
   static mayBegin(introduces: Uint8Array, first: number, second: number): boolean {
     if (introduces[first] === 0) return false;
     if (introduces[second] === 1 || first === PLUS) return true;
@@ -54,14 +60,15 @@ export class SingleEscapes {
       case ESC:
         return second === BRACKET;
       default:
-        // Of a shell's `'"'"'` the second need not introduce.
+        // In a shell's `'"'"'` the second quote may be one that begins no escape.
         return isQuote(second);
     }
   }
 
   /**
-   * The only thing that the bytes from `at` on may stand for, besides themselves: a code point, a byte with `RAW_BYTE`, or
-   * one of both with `EITHER`; `NO_ESCAPE`, or `MANY` when `EscapeReader` has to tell.
+   * The only reading of the bytes at `at`, besides the bytes themselves: a code point, a byte plus
+   * `RAW_BYTE`, or a code plus `EITHER` that may be both. `NO_ESCAPE` when there is none, and `MANY` when
+   * `EscapeReader` has to decide.
    */
   read(bytes: Uint8Array, at: number): number {
     const next = bytes[at + 1];
@@ -69,7 +76,7 @@ export class SingleEscapes {
     const byte = bytes[at] as number;
     if (this.#introduces[next] === 1 && byte !== PLUS) {
       if (!isQuote(next) || byte === APOSTROPHE || byte === next) return MANY;
-      // Quotes stand for nothing else, so they are no digit, letter or bracket of another escape.
+      // A quote has no other meaning, so it is no digit, letter or bracket of another escape.
       if (byte !== BACKSLASH) return NO_ESCAPE;
     }
     switch (byte) {
@@ -92,12 +99,13 @@ export class SingleEscapes {
         this.next = at + 1;
         return this.#alone(bytes, SPACE);
       default:
-        // A doubled quote has a quote behind it, which introduces; of a shell's `'"'"'` the second need not.
+        // A doubled quote was handled above, because its second quote begins an escape. In a shell's `'"'"'`
+        // the second quote may begin none.
         return isQuote(next) ? MANY : NO_ESCAPE;
     }
   }
 
-  /** `%2B` or `=3D`. */
+  /** Reads `%2B` or `=3D`. */
   #hexByte(bytes: Uint8Array, at: number, first: number): number {
     const high = HEX_DIGIT[first] as number;
     if (high < 0) return NO_ESCAPE;
@@ -112,7 +120,7 @@ export class SingleEscapes {
     return code < 0x80 ? this.#alone(bytes, code) : code + RAW_BYTE;
   }
 
-  /** `\xe9`, `\u00e9` or `\351`; of what looks otherwise the other reader tells. */
+  /** Reads `\xe9`, `\u00e9` or `\351`. Any other form is left to EscapeReader. */
   #longBackslash(bytes: Uint8Array, at: number, letter: number): number {
     let code = 0;
     if (letter >= FIRST_OCTAL && letter <= LAST_OCTAL) {
@@ -136,7 +144,7 @@ export class SingleEscapes {
     return this.#character(bytes, code, true);
   }
 
-  /** `code`, or `MANY` when it may begin an escape with what follows it at `next`. */
+  /** Returns `code`, or `MANY` when `code` may begin an escape together with the bytes at `next`. */
   #alone(bytes: Uint8Array, code: number): number {
     if (code < 0 || this.#introduces[code] === 0) return code;
     const next = bytes[this.next];
@@ -145,7 +153,10 @@ export class SingleEscapes {
     return SingleEscapes.mayBegin(this.#introduces, code, next) ? MANY : code;
   }
 
-  /** Whether `code` is a quote, and what the bytes at `next` may stand for are no quotes. */
+  /**
+   * Whether `code` is a quote that begins no escape, because the bytes at `next` cannot stand for a quote or
+   * a backslash.
+   */
   #isBeforeOther(bytes: Uint8Array, code: number): boolean {
     const next = this.next;
     if (!isQuote(code) || this.#isNested || isQuote(bytes[next] as number)) return false;
@@ -162,7 +173,7 @@ export class SingleEscapes {
     return (code >= 0xd800 && code <= 0xdfff) || code > 0x10_ffff ? MANY : code;
   }
 
-  /** `&#39;` or `&#x27;`. */
+  /** Reads `&#39;` or `&#x27;`. */
   #reference(bytes: Uint8Array, at: number): number {
     const isHex = ((bytes[at] as number) | 0x20) === LETTER_X;
     const base = isHex ? 16 : 10;
@@ -180,7 +191,7 @@ export class SingleEscapes {
   }
 
   #entity(bytes: Uint8Array, at: number): number {
-    // These two are most of all.
+    // `&quot;` and `&amp;` are the most frequent entities.
     const word = wordAt(bytes, at);
     if (word === QUOT && bytes[at + 4] === SEMICOLON) {
       this.next = at + 5;

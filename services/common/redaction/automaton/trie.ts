@@ -1,18 +1,21 @@
-/** The prefixes of all patterns as a tree, numbered breadth first: the children of a node are neighbours. */
+/**
+ * The prefixes of all patterns as a tree. Nodes are numbered breadth first, so that the children of a node
+ * have consecutive numbers.
+ */
 export type Trie = {
   readonly size: number;
   /** The children of `node` are `firstChild[node]` up to, not including, `firstChild[node + 1]`. */
   readonly firstChild: Int32Array;
-  /** The byte that leads into a node. */
+  /** For each node, the byte that leads to it from its parent. */
   readonly byteInto: Uint8Array;
   readonly depth: Int32Array;
-  /** The node that a node is a child of; the first node is its own. */
+  /** For each node, its parent; the root is its own parent. */
   readonly parent: Int32Array;
-  /** The node in which each pattern ends. */
+  /** For each pattern, the node in which it ends. */
   readonly endOf: Int32Array;
 };
 
-/** After so many nodes about a millisecond is over. */
+/** Nodes that are built in about a millisecond, after which other work may run. */
 const NODES_PER_STEP = 8_192;
 
 /** Builds the tree of `patterns`, which must not be empty, in steps. */

@@ -2,10 +2,10 @@ import { SHORT_ESCAPES } from "./escape-names.ts";
 
 const [BACKSLASH, EQUALS, ESC, NEWLINE, RETURN, BRACKET] = [0x5c, 0x3d, 0x1b, 0x0a, 0x0d, 0x5b];
 
-/** Bytes that stand for nothing but themselves. */
+/** The result for bytes that are no escape. */
 export const NO_ESCAPE = -1;
 
-/** By byte: the value of a hexadecimal digit, or -1. */
+/** For each byte, its value as a hexadecimal digit, or -1. */
 export const HEX_DIGIT = new Int8Array(256).fill(-1);
 for (let digit = 0; digit < 16; digit++) {
   const character = digit.toString(16);
@@ -13,10 +13,13 @@ for (let digit = 0; digit < 16; digit++) {
   HEX_DIGIT[character.toUpperCase().charCodeAt(0)] = digit;
 }
 
-/** By the byte behind a backslash: what both stand for, and whether more bytes belong to them. */
+/**
+ * For each byte after a backslash: in SINGLES the byte that both stand for, in MAY_BE_LONG 1 if more bytes
+ * may belong to the escape.
+ */
 export const SINGLES = new Int8Array(256).fill(NO_ESCAPE);
 export const MAY_BE_LONG = new Uint8Array(256);
-// A shell escapes blanks as well, and regular expressions escape all of these.
+// Shells also escape blanks and line ends, and regular expressions escape all punctuation.
 for (const byte of [0x09, 0x0a, 0x0d]) SINGLES[byte] = byte;
 for (let byte = 0x20; byte < 0x7f; byte++) if (!isLetterOrDigit(byte)) SINGLES[byte] = byte;
 for (const [letter, code] of SHORT_ESCAPES) SINGLES[letter] = code;
@@ -41,25 +44,31 @@ export function isQuote(byte: number): boolean {
 }
 
 /**
- * Whether the sign at `at` of `text` stands within a run of itself, such as `{{{{`. Where no needle has the sign twice in a
- * row it begins nothing that is new there: where the run begins, and where it ends, tells all that the signs may stand for.
- * Backslashes are no such run, since each of them may take the next one with it.
+ * Whether the character at `at` is inside a run of itself, such as `{{{{`. If no needle has the character
+ * twice in a row, no escape that begins there matters, because the beginning and the end of the run give all
+ * readings. Runs of backslashes are excluded, because each backslash may escape the next one.
  */
 export function isWithinRun(text: Uint8Array, at: number): boolean {
   const sign = text[at];
   return sign === text[at + 1] && sign === text[at + 2] && sign === text[at - 1] && sign !== BACKSLASH;
 }
 
-/** Whether the sign at `at` can only stand for nothing: a soft line break, or the control sequence of a terminal. */
+/**
+ * Whether an escape at `at` can only stand for nothing: a soft line break, or the control sequence of a
+ * terminal.
+ */
 export function mayBeNothing(text: Uint8Array, at: number): boolean {
   const sign = text[at];
   return sign === ESC || (sign === EQUALS && (text[at + 1] === NEWLINE || text[at + 1] === RETURN));
 }
 
-/** No control sequence that a program writes is longer. */
+/** Bytes of the longest control sequence of a terminal that is read; no program writes a longer one. */
 const MAX_SEQUENCE_BYTES = 32;
 
-/** Where the text goes on behind a soft line break or a control sequence at `at`; `NO_ESCAPE` for neither, and `UNKNOWN` at the end of what came. */
+/**
+ * The offset after a soft line break or a control sequence at `at`. `NO_ESCAPE` when there is none, and
+ * `UNKNOWN` when its end has not arrived yet.
+ */
 export function behindNothing(text: Uint8Array, at: number): number {
   const next = text[at + 1];
   if (next === undefined) return UNKNOWN;
@@ -78,5 +87,5 @@ export function behindNothing(text: Uint8Array, at: number): number {
   return NO_ESCAPE;
 }
 
-/** More bytes have to come before it is known. */
+/** The result when more bytes must arrive before an escape can be read. */
 export const UNKNOWN = -2;

@@ -1,4 +1,4 @@
-/** The entities of HTML that stand for ASCII characters and are written by ordinary escapers, by name. */
+/** The HTML entities that ordinary escapers write, by name. */
 export const ENTITIES: ReadonlyMap<string, number> = new Map(
   Object.entries({
     ...{ amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: "\u00a0", Tab: "\t", NewLine: "\n" },
@@ -11,10 +11,13 @@ export const ENTITIES: ReadonlyMap<string, number> = new Map(
 
 export const LONGEST_ENTITY = Math.max(...[...ENTITIES.keys()].map((name) => name.length));
 
-/** `#x10ffff` is longer than every name. */
+/** Bytes of the longest entity after `&`, with its semicolon. `#x10ffff` is longer than every name. */
 export const MAX_ENTITY_BYTES = Math.max(8, LONGEST_ENTITY) + 1;
 
-/** What a backslash and a letter stand for in JSON, JavaScript, Python, C and the shell's `$'…'`. */
+/**
+ * The character that a backslash and each letter stand for in JSON, JavaScript, Python, C and the shell's
+ * `$'…'`.
+ */
 export const SHORT_ESCAPES: ReadonlyMap<number, number> = new Map(
   Object.entries({ n: 10, r: 13, t: 9, b: 8, f: 12, v: 11, a: 7, e: 27 }).map(([letter, code]) => [
     letter.charCodeAt(0),

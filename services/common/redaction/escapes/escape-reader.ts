@@ -1,38 +1,38 @@
 import { HEX_DIGIT, isLetterOrDigit, SINGLES } from "./escape-bytes.ts";
 import { ENTITIES, LONGEST_ENTITY, SHORT_ESCAPES } from "./escape-names.ts";
 
-/** How many escapings may lie over each other: JSON in JSON in a URL has three. */
+/** The number of escapings within one another that are read; JSON in JSON in a URL has three. */
 const MAX_LAYERS = 3;
 
-/** No escape that a program writes without intent is longer; it bounds the work for each byte. */
+/** Bytes of the longest escape that is read. No program writes a longer one by chance; this bounds the work. */
 export const MAX_ESCAPE_BYTES = 112;
 
-/** So many backslashes stand for one another after three layers. */
+/** The number of backslashes that stand for one after three layers of escaping. */
 const LONGEST_RUN = 8;
 
-/** Three layers of introducers, each with three of what follows, and bytes apart from characters. */
+/** The most readings of one place: three layers, each with three of what follows, and bytes apart from characters. */
 const MAX_FOUND = 16;
 
-/** What was decoded is remembered for so many places: more than the bytes of an escape, and a power of two. */
+/** Places whose decoded characters are remembered: more than the bytes of an escape, and a power of two. */
 const REMEMBERED = 256;
 
-/** Added to a byte of 0x80 and more that is a byte and no character, such as `\xc3` in the repr of bytes. */
+/** Added to a code from 0x80 on that is a byte and no character, such as `\xc3` in the repr of Python bytes. */
 export const RAW_BYTE = 0x20_0000;
 
-/** The reading of bytes that stand for nothing, such as a soft line break or a colour. */
+/** The reading of bytes that stand for nothing, such as a soft line break or a terminal's colour. */
 export const NOTHING = 0x40_0000;
 
 const [BACKSLASH, PERCENT, AMPERSAND, EQUALS, PLUS, SPACE] = [0x5c, 0x25, 0x26, 0x3d, 0x2b, 0x20];
-/** `$`, `{`, `}`, `]` and a grave accent, which templates, ODBC and SQL write twice. */
+/** Characters that templates, ODBC and SQL escape by doubling: `$`, `{`, `}`, `]` and a grave accent. */
 const DOUBLED: readonly number[] = [0x24, 0x7b, 0x7d, 0x5d, 0x60];
 const LETTER_U = 0x75;
-/** Characters behind it take two escapes of `\\uXXXX`. */
+/** The last character that one `\\uXXXX` can write; later characters take two. */
 const LAST_OF_PLANE_0 = 0xffff;
 const [QUOTATION_MARK, APOSTROPHE, ESC, NEWLINE, RETURN, SEMICOLON] = [0x22, 0x27, 0x1b, 0x0a, 0x0d, 0x3b];
 
 /**
- * The bytes that an escape may begin with, for patterns that hold the given bytes: a doubled quote matters only where a
- * pattern has a quote, a plus sign that means a blank only where it has a blank.
+ * The bytes that may begin an escape, for patterns that have the given bytes. A doubled quote matters only if a pattern
+ * has a quote, and a plus sign for a blank only if a pattern has a blank.
  */
 export function introducersFor(bytes: Uint8Array): number[] {
   const optional = [
@@ -46,16 +46,16 @@ export function introducersFor(bytes: Uint8Array): number[] {
 }
 
 /**
- * Reads what escapes stand for: those of JSON, Python, C and shells (`\"`, `\u00e9`, `\xe9`, `\303`), of URLs (`%2B`), HTML
- * (`&#x27;`) and quoted-printable (`=3D`), doubled quotes of CSV, SQL and YAML, and colours of terminals, which stand for
- * nothing. Escapings may lie over each other, up to three, in any mix.
+ * Reads escapes of JSON, Python, C and shells (`\"`, `\u00e9`, `\xe9`, `\303`), URLs (`%2B`), HTML (`&#x27;`) and
+ * quoted-printable (`=3D`), doubled quotes of CSV, SQL and YAML, and colours of terminals, which stand for nothing. Up
+ * to three escapings may be within one another, in any mix.
  */
 export class EscapeReader {
-  /** How many things `read` found that the bytes may stand for. */
+  /** The number of readings that `read` found. */
   count = 0;
-  /** Code points, bytes with `RAW_BYTE`, or `NOTHING`. */
+  /** For each reading, a code point, a byte plus `RAW_BYTE`, or `NOTHING`. */
   readonly codes = new Int32Array(MAX_FOUND);
-  /** Where the text goes on behind each of them. */
+  /** For each reading, the offset at which the text continues after it. */
   readonly nexts = new Int32Array(MAX_FOUND);
   readonly #introduces: Uint8Array;
   #bytes: Uint8Array = new Uint8Array();
@@ -64,22 +64,22 @@ export class EscapeReader {
   #isShort = false;
   #code = 0;
   #next = 0;
-  /** How many escapings lay over `#code`. */
+  /** The number of escapings that were removed to get `#code`. */
   #depth = 0;
-  /** By layer and place, what `#decoded` found there: the place, the code, where the text goes on, and the depth. */
+  /** Results of `#decoded`, by layer and place: the place, the code, the offset after it, and the depth. */
   readonly #places = new Int32Array(MAX_LAYERS * REMEMBERED);
   readonly #placeCodes = new Int32Array(MAX_LAYERS * REMEMBERED);
   readonly #placeNexts = new Int32Array(MAX_LAYERS * REMEMBERED);
   readonly #placeDepths = new Uint8Array(MAX_LAYERS * REMEMBERED);
 
-  /** `introduces` says by byte which of them may begin an escape that matters. */
+  /** `introduces`: for each byte, 1 if it may begin an escape that matters for the needles. */
   constructor(introduces: Uint8Array) {
     this.#introduces = introduces;
   }
 
   /**
-   * Finds all that the bytes from `at` on may stand for, besides themselves. Returns false, having found nothing, when
-   * that depends on bytes behind the end of `bytes`, unless these are all there are (`isAll`).
+   * Finds all readings of the bytes at `at`, besides the bytes themselves. Returns false, and finds none, when they
+   * depend on bytes that have not arrived yet. `isAll`: no bytes will follow `bytes`.
    */
   read(bytes: Uint8Array, at: number, isAll: boolean): boolean {
     this.count = 0;
@@ -103,7 +103,8 @@ export class EscapeReader {
       if (layer > 0) {
         if (!this.#decoded(layer, at)) break;
         if (this.#next === next) {
-          // Only a quote may begin its own escaped form, as in a shell's `'"'"'`, under a layer that keeps it.
+          // Only a quote may begin its own escaped form, as in a shell's `'"'"'`, when this layer leaves the quote as
+          // it is.
           if (code === APOSTROPHE || code === QUOTATION_MARK) continue;
           break;
         }
@@ -112,7 +113,7 @@ export class EscapeReader {
         depth = this.#depth;
         if (!this.#mayIntroduce(code)) break;
       }
-      // What follows may be escaped once more than the introducer: JSON in HTML has `\&quot;`.
+      // The bytes after the introducer may be escaped once more than the introducer: JSON in HTML has `\&quot;`.
       for (let inner = layer; inner < MAX_LAYERS; inner++) {
         if (inner > layer && !this.#mayIntroduce(bytes[next] as number) && !this.#breaksSoon(next)) break;
         if (this.#escape(inner, code, depth, next)) this.#found(code);
@@ -121,7 +122,7 @@ export class EscapeReader {
     return true;
   }
 
-  /** Whether a soft line break may part an escape whose other characters begin at `at`. */
+  /** Whether a soft line break may split an escape whose other characters begin at `at`. */
   #breaksSoon(at: number): boolean {
     for (let next = at; next < at + 5 && next < this.#limit; next++)
       if (this.#bytes[next] === EQUALS) return true;
@@ -129,8 +130,8 @@ export class EscapeReader {
   }
 
   /**
-   * The same for the usual case, at once: a run of backslashes before a character that begins no other escape. Each
-   * layer halves the run. False for all other cases.
+   * Finds all readings at once in the most frequent case: a run of backslashes before a character that begins no other
+   * escape. Each layer of escaping halves the run. Returns false in all other cases.
    */
   #readRun(at: number): boolean {
     const bytes = this.#bytes;
@@ -144,14 +145,15 @@ export class EscapeReader {
       this.count = 0;
       return false;
     }
-    // The second half of a pair of surrogates has a run of its own, and a colour's `ESC` begins more.
+    // These cases are left to `#readLayers`: a surrogate pair, whose second half has backslashes of its own, and an
+    // `ESC`, which begins a colour.
     const isRead = this.#escape(0, BACKSLASH, 0, at + length);
     if (isRead ? this.#mayIntroduce(this.#code) || this.#code > LAST_OF_PLANE_0 : last === LETTER_U) {
       this.count = 0;
       return false;
     }
     if (!isRead) return true;
-    // With 3, 5, 6 or 7 backslashes the character itself was escaped as well, which only signs, blanks and line ends are.
+    // With 3, 5, 6 or 7 backslashes the character itself was escaped too. Only punctuation, blanks and line ends are.
     const isOnce = (length & (length - 1)) === 0;
     if (isOnce || (this.#code < 0x80 && SINGLES[this.#code] === this.#code)) this.#found(BACKSLASH);
     return true;
@@ -159,7 +161,7 @@ export class EscapeReader {
 
   #found(introducer: number): void {
     this.#add(this.#code, this.#next);
-    // `\xe9` is a character in the repr of a text and a byte in that of bytes.
+    // `\xe9` is a character in the repr of a Python text, and a byte in that of bytes.
     if (introducer === BACKSLASH && this.#code >= 0x80 && this.#code <= 0xff)
       this.#add(this.#code + RAW_BYTE, this.#next);
   }
@@ -174,8 +176,8 @@ export class EscapeReader {
   }
 
   /**
-   * The character at `at` after so many layers were decoded; false at the end of what there is. Each place is decoded once for a layer: what
-   * escapes within escapes stand for is asked for again and again, by all that may begin before it.
+   * Decodes the character at `at` through `layers` layers of escaping. Returns false at the end of the text. Each place
+   * is decoded once for each layer and remembered, because every escape that may begin before a place reads it again.
    */
   #decoded(layers: number, at: number): boolean {
     if (at >= this.#limit) {
@@ -225,18 +227,18 @@ export class EscapeReader {
   }
 
   /**
-   * Reads the escape that `introducer` begins, over which `depth` escapings lay, and whose other characters, from `at` on,
-   * are escaped up to `layers` times.
+   * Reads the escape that begins with `introducer`, which was itself escaped `depth` times. Its other characters begin
+   * at `at` and are escaped up to `layers` times. Returns false when it is no escape.
    */
   #escape(layers: number, introducer: number, depth: number, at: number): boolean {
-    // A blank of a form has no other characters, so it may end the text.
+    // A plus sign for a blank has no other characters, so it may end the text.
     if (introducer === PLUS) return this.#is(SPACE, at);
     if (!this.#decoded(layers, at)) return false;
     const second = this.#code;
     const next = this.#next;
     switch (introducer) {
       case BACKSLASH:
-        // An encoder writes both backslashes alike, so `\\\` is one and a half and never a single one.
+        // An encoder escapes both backslashes alike, so `\\\` is one and a half backslashes and never one.
         if (second === BACKSLASH && this.#depth !== depth) return false;
         return this.#backslash(layers, second, next);
       case PERCENT:
@@ -271,7 +273,7 @@ export class EscapeReader {
       default:
         if (short !== undefined) return this.#is(short, next);
         if (second >= 0x30 && second <= 0x37) return this.#octal(layers, second - 0x30, next);
-        // The other reader knows blanks and line ends, too.
+        // Blanks and line ends count as well, as for SingleEscapes.
         return second < 0x80 && SINGLES[second] === second && this.#is(second, next);
     }
   }
@@ -305,7 +307,7 @@ export class EscapeReader {
     return code <= 0xff && this.#is(code, next);
   }
 
-  /** From `min` to `max` hexadecimal digits. */
+  /** Reads `min` to `max` hexadecimal digits. */
   #hexBytes(layers: number, at: number, min: number, max: number): boolean {
     let code = 0;
     let next = at;
@@ -320,7 +322,7 @@ export class EscapeReader {
     return digits >= min && code <= 0x10_ffff && this.#is(code, next);
   }
 
-  /** `&#39;` or `&#x27;`. */
+  /** Reads `&#39;` or `&#x27;`. */
   #reference(layers: number, at: number): boolean {
     if (!this.#decoded(layers, at)) return false;
     if (this.#code === 0x78 || this.#code === 0x58) {
@@ -358,7 +360,7 @@ export class EscapeReader {
     return this.#hexBytes(layers, at, 2, 2) && !isLetterOrDigit(this.#code) && this.#isByte();
   }
 
-  /** What follows `ESC [`: parameters and one letter, such as `1;31m`. */
+  /** Reads the text after `ESC [`: parameters and one letter, such as `1;31m`. */
   #controlSequence(layers: number, at: number): boolean {
     let next = at;
     while (this.#decoded(layers, next)) {
@@ -369,7 +371,7 @@ export class EscapeReader {
     return false;
   }
 
-  /** Reads exactly `text`, which then means `code`. */
+  /** Reads exactly `text`, which then stands for `code`. */
   #text(layers: number, at: number, text: string, code: number): boolean {
     let next = at;
     for (let index = 0; index < text.length; index++) {
@@ -383,7 +385,7 @@ export class EscapeReader {
     return code < 128 && this.#introduces[code] === 1;
   }
 
-  /** What was read is a byte; from 0x80 on it is a part of a character. */
+  /** Marks the code that was read as a byte. From 0x80 on a byte is only a part of a character. */
   #isByte(): true {
     if (this.#code >= 0x80) this.#code += RAW_BYTE;
     return true;

@@ -1,10 +1,13 @@
-/** How many bytes a character of UTF-8 has. */
+/** The number of bytes of a character in UTF-8. */
 export function utf8Length(code: number): number {
   if (code < 0x80) return 1;
   return code < 0x800 ? 2 : code < 0x1_0000 ? 3 : 4;
 }
 
-/** The bytes of a character as one number, the first lowest; a half of a pair of surrogates is U+FFFD, as in `Buffer.from`. */
+/**
+ * The UTF-8 bytes of a character as one number, the first byte lowest. A lone surrogate becomes U+FFFD, as in
+ * `Buffer.from`.
+ */
 export function utf8Of(character: number): number {
   const code = character >= 0xd800 && character <= 0xdfff ? 0xfffd : character;
   if (code < 0x80) return code;

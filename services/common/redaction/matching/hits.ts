@@ -1,12 +1,15 @@
 import { Fifo } from "../../event-loop/fifo.ts";
 
-/** Where a trigger stands in a stream. */
+/** The position of a trigger in a stream; `trigger` is its index. */
 export type Hit = { readonly start: number; readonly end: number; readonly trigger: number };
 
-/** There are fewer triggers, so that a place and a trigger fit into one number. */
+/** More than the number of triggers, so that a position and a trigger fit into one number. */
 const TRIGGERS = 1_024;
 
-/** The triggers found and not yet taken, in the order of their ends; eight bytes each, as a hostile text is full of them. */
+/**
+ * The triggers that were found and not yet removed, in the order of their ends. Each takes eight bytes,
+ * because a hostile text is full of them.
+ */
 export class Hits {
   readonly #packed = new Fifo<number>();
   readonly #lengths: Int32Array;
@@ -23,12 +26,12 @@ export class Hits {
     this.#packed.clear();
   }
 
-  /** Whether the first begins before `position`. */
+  /** Whether the first trigger begins before `position`. */
   beginBefore(position: number): boolean {
     return this.#startOf(this.#packed.first ?? Number.POSITIVE_INFINITY) < position;
   }
 
-  /** Takes the first, if it begins before `position`. */
+  /** Removes and returns the first trigger if it begins before `position`; undefined otherwise. */
   takeBefore(position: number): Hit | undefined {
     const packed = this.#packed.first;
     if (packed === undefined || this.#startOf(packed) >= position) return undefined;

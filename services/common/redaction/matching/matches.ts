@@ -5,7 +5,7 @@ import type { Reading } from "./reading.ts";
 import { Regions } from "./regions.ts";
 import type { ScannedText } from "./scanned-text.ts";
 
-/** Looks at what the automaton has found, and keeps the regions that are needles. */
+/** Checks the patterns that the automaton has found, and keeps the regions that are needles. */
 export class Matches {
   readonly regions = new Regions();
   readonly #automaton: Automaton;
@@ -22,7 +22,10 @@ export class Matches {
     this.#text = text;
   }
 
-  /** Notes the longest needle that ends at `at`, if one does; false when what follows has to be known first. */
+  /**
+   * Adds the longest needle that ends at `at`, if there is one. Returns false when its check needs bytes that
+   * have not arrived yet.
+   */
   add(state: number, at: number, reading?: Reading): boolean {
     const { longest, lengths, depth, fail } = this.#automaton;
     const { position, bytes, isAll } = this.#text;
@@ -37,14 +40,14 @@ export class Matches {
       for (const needle of this.#sameBytes[pattern] as readonly number[]) {
         const check = this.#checks[needle];
         if (check?.kind === "piece" && this.#isInPiece(check.of, start, position + at)) {
-          // Another stretch that begins alike may go on for longer.
+          // Another stretch with the same beginning may match for longer.
           isCovered = true;
           continue;
         }
         const isCompared = check && !(check.kind === "piece" && reading);
         if (isCompared && !isAll && !isKnownBehind(check, bytes, at, length)) return false;
         isNeedle = this.#note(needle, start, position + at, reading) || isNeedle;
-        // Of the pieces that begin alike the longest counts.
+        // Of several pieces with the same beginning, the longest one counts.
         if (isNeedle && check?.kind !== "piece") return true;
       }
       if (isNeedle || isCovered) return true;
@@ -53,20 +56,23 @@ export class Matches {
     }
   }
 
-  /** Whether the last region is a piece of the same stretch, and holds all of the match: its other samples add nothing. */
+  /**
+   * Whether the last region is a piece of the same stretch and contains the match, so that further samples in
+   * it add nothing.
+   */
   #isInPiece(of: Buffer, start: number, end: number): boolean {
     const last = this.#checks[this.regions.covering(start, end) ?? -1];
     return last?.kind === "piece" && last.of === of;
   }
 
-  /** Adds a match to the regions, if what must hold around it does. */
+  /** Adds a match to the regions if its check passes. */
   #note(pattern: number, start: number, end: number, reading?: Reading): boolean {
     const check = this.#checks[pattern];
     if (!check) {
       this.regions.add(start, end, pattern, reading ? this.#shown(pattern, end, reading) : undefined);
       return true;
     }
-    // The bytes of a piece are compared as they are written.
+    // Pieces are compared only as they are written, without escapes.
     if (check.kind === "piece" && reading) return false;
     const { before, behind } = checkedBytes(check);
     const meant = meantBy(check, {
@@ -79,7 +85,9 @@ export class Matches {
     return true;
   }
 
-  /** The last characters of a match as they were written, where that differs from what they are. */
+  /**
+   * The last characters of a match as they were written; undefined when they were written without escapes.
+   */
   #shown(pattern: number, end: number, reading: Reading): Uint8Array | undefined {
     const tail = this.#tails[pattern] as number;
     const from = reading.startOf(tail);

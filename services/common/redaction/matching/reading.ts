@@ -1,8 +1,9 @@
 import type { Automaton } from "../automaton/automaton.ts";
 
 /**
- * Where an escape was read as what it stands for: its place in the text, and the same in characters as a pattern counts
- * them. Both counts agree up to the first escape.
+ * An escape that was read as what it stands for. `from` and `to` are its positions in the text. `countFrom`
+ * and `countTo` are the same positions, counted in characters of a pattern. Both counts agree up to the first
+ * escape. `before` is the escape before this one.
  */
 type Escape = {
   readonly from: number;
@@ -13,14 +14,14 @@ type Escape = {
 };
 
 /**
- * One way to read the text in which a pattern may be on its way: with the last escape, and perhaps others before, read as
- * what they stand for. The text as it is written is read by the scanner itself.
+ * One reading of a text in which a pattern may have begun. The last escape, and perhaps earlier ones, are
+ * read as what they stand for. The scanner itself reads the text as it is written.
  */
 export class Reading {
   state: number;
-  /** Where in the text it goes on. */
+  /** The position at which the reading continues. */
   at: number;
-  /** Whether the patterns that end at `at` were looked at. */
+  /** Whether the patterns that end at `at` have been checked. */
   isChecked: boolean;
   readonly #escape: Escape;
 
@@ -28,15 +29,19 @@ export class Reading {
     this.state = state;
     this.at = read.to;
     this.#escape = read;
-    // Bytes that stand for nothing end no match.
+    // Bytes that stand for nothing cannot end a match.
     this.isChecked = read.countTo === read.countFrom;
   }
 
-  /** Reads the bytes `from` to `to` as `count` characters that led to `state`; what was before is read as `earlier` does. */
+  /**
+   * A reading of the bytes `from` to `to` as `count` characters that lead to `state`. The text before them is
+   * read as in `earlier`; without it, as it is written.
+   */
   static of(state: number, from: number, to: number, count: number, earlier?: Reading): Reading {
     const countFrom = earlier ? earlier.#countAt(from) : from;
     const last = earlier ? earlier.#escape : undefined;
-    // A run of what stands for nothing is one escape, because each place is looked for from the end of the list.
+    // Consecutive escapes that stand for nothing are stored as one, because every position is searched from
+    // the end of the list.
     const isOneRun = count === 0 && last?.to === from && last.countTo === last.countFrom;
     const read = {
       from: isOneRun ? last.from : from,
@@ -48,23 +53,26 @@ export class Reading {
     return new Reading(state, read);
   }
 
-  /** Whether what `state` stands for reaches back beyond the last escape; without it this is no reading of its own. */
+  /**
+   * Whether the bytes of `state` include a part of the last escape. If not, the reading equals that of the
+   * scanner.
+   */
   spansEscape({ depth }: Automaton): boolean {
     return (depth[this.state] as number) > this.at - this.#escape.to;
   }
 
-  /** How many bytes in a row stand for nothing, up to where the reading goes on. */
+  /** The number of consecutive bytes before `at` that stand for nothing. */
   get nothingBytes(): number {
     const { from, to, countFrom, countTo } = this.#escape;
     return countTo === countFrom ? to - from : 0;
   }
 
-  /** Whether the last `length` characters reach back beyond the last escape. */
+  /** Whether the last `length` characters include a part of the last escape. */
   covers(length: number): boolean {
     return length > this.at - this.#escape.to;
   }
 
-  /** Where the last `length` characters begin in the text. */
+  /** The position in the text at which the last `length` characters begin. */
   startOf(length: number): number {
     const count = this.#countAt(this.at) - length;
     for (let read: Escape | undefined = this.#escape; read; read = read.before) {
@@ -80,10 +88,16 @@ export class Reading {
   }
 }
 
-/** More ways to read one place than any encoder makes; of more, the longest matches are followed. */
+/**
+ * The number of readings that are followed at one place, which is more than any encoder makes. Of more, those
+ * with the longest matches are followed.
+ */
 const MAX_READINGS = 16;
 
-/** Without the readings at `position` that others include, and of too many those with the shortest matches. */
+/**
+ * Removes the readings at `position` that another reading includes, and, if there are too many, those with
+ * the shortest matches.
+ */
 export function prunedReadings(
   automaton: Automaton,
   readings: readonly Reading[],
@@ -93,8 +107,9 @@ export function prunedReadings(
   const includes = (other: Reading, reading: Reading) => {
     if (other === reading || other.at !== position) return false;
     if (!isSuffixState(automaton, reading.state, other.state)) return false;
-    // Of two that have read the same, the one that began earlier takes more of the text with it, but it may have read what a
-    // shorter match begins with in another way.
+    // Of two readings that have read the same, the earlier beginning covers more of the text. The reading
+    // includes the other only if no shorter match begins later in it, because it may have read the beginning
+    // of a shorter match in another way.
     let isSame = reading.state === other.state;
     for (let suffix = reading.state; suffix > 0; suffix = automaton.fail[suffix] as number) {
       const length = automaton.depth[suffix] as number;
@@ -111,7 +126,7 @@ export function prunedReadings(
   return kept.sort((a, b) => lengthOf(b) - lengthOf(a)).slice(0, MAX_READINGS);
 }
 
-/** Whether all that `state` stands for is also the end of what `other` stands for. */
+/** Whether the bytes of `state` are the end of the bytes of `other`. */
 function isSuffixState({ depth, fail }: Automaton, state: number, other: number): boolean {
   const length = depth[state] as number;
   let longer = other;

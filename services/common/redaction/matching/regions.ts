@@ -1,19 +1,25 @@
-/** What a match shows of its secret in its marker: the last characters, as they were written. */
+/**
+ * The last characters of a match as they were written, for its marker; undefined means that the needle's own
+ * marker is used.
+ */
 export type Shown = Uint8Array | undefined;
 
 /**
- * The places in a stream that must not leave, in order. Matches that overlap become one region, so that no byte of either
- * is left over; a region is called after its leftmost, then longest match.
+ * The regions of a stream that must be redacted, in order. Overlapping matches become one region, so that no
+ * byte of either is left. A region has the name of its leftmost, then longest match.
  */
 export class Regions {
-  /** The regions found and not yet taken; the first is at `head`. */
+  /** The regions that were found and not yet removed; the first is at `head`. */
   readonly starts: number[] = [];
   readonly ends: number[] = [];
   readonly patterns: number[] = [];
   readonly shown: Shown[] = [];
   head = 0;
 
-  /** The pattern of the last region, if that holds all from `start` to `end`. */
+  /**
+   * The pattern of the last region, if that region contains everything from `start` to `end`; undefined
+   * otherwise.
+   */
   covering(start: number, end: number): number | undefined {
     const last = this.starts.length - 1;
     const isInside =
@@ -21,7 +27,7 @@ export class Regions {
     return isInside ? this.patterns[last] : undefined;
   }
 
-  /** Adds a match, which must not begin behind the end of a match that is added later. */
+  /** Adds a match. It must not begin after the end of a match that is added later. */
   add(from: number, to: number, found: number, shows: Shown): void {
     const { starts, ends, patterns, shown } = this;
     let start = from;
@@ -45,10 +51,10 @@ export class Regions {
     shown.push(text);
   }
 
-  /** Forgets the first region. */
+  /** Removes the first region. */
   shift(): void {
     this.head++;
-    // Cleared now and then rather than each time, which would take quadratic time.
+    // Removed only now and then, because removing each time would take quadratic time.
     if (this.head === this.starts.length) this.#drop(this.head);
     else if (this.head >= 1_024 && this.head * 2 > this.starts.length) this.#drop(this.head);
   }

@@ -2,10 +2,10 @@ const NO_BYTES = new Uint8Array();
 
 /** The part of a stream that is being scanned, and the last bytes before it. */
 export class ScannedText {
-  /** How many bytes of the stream come before `bytes`. */
+  /** The number of bytes of the stream before `bytes`. */
   position: number;
   bytes: Uint8Array = NO_BYTES;
-  /** Whether nothing comes behind `bytes`. */
+  /** Whether the stream ends after `bytes`. */
   isAll = false;
   #kept: Uint8Array = NO_BYTES;
 
@@ -13,7 +13,7 @@ export class ScannedText {
     this.position = position;
   }
 
-  /** Begins anew at `position`. */
+  /** Starts again with a stream at `position`. */
   reset(position: number): void {
     this.position = position;
     this.#kept = NO_BYTES;
@@ -24,10 +24,12 @@ export class ScannedText {
     this.isAll = isAll;
   }
 
-  /** The bytes up to `at` were scanned, of which the last `size` are kept; returns the rest. */
+  /**
+   * Marks the bytes up to `at` as scanned, keeps the last `size` of them, and returns the bytes after `at`.
+   */
   close(at: number, size: number): Uint8Array {
     const { bytes } = this;
-    // Copies: a few bytes must not keep a whole message in memory.
+    // Copied, because a view of a few bytes would keep the whole message in memory.
     this.#kept = Buffer.from(this.slice(this.position + at - size, this.position + at));
     const rest = at === bytes.length ? NO_BYTES : Buffer.from(bytes.subarray(at));
     this.position += at;
@@ -35,7 +37,7 @@ export class ScannedText {
     return rest;
   }
 
-  /** The bytes between two positions of the stream, as far as they are still there. */
+  /** The bytes between two positions of the stream, as far as they are still kept. */
   slice(from: number, to: number): Uint8Array {
     const { bytes, position } = this;
     const inBytes = bytes.subarray(Math.max(0, from - position), Math.max(0, to - position));

@@ -13,22 +13,22 @@ import { prunedReadings, Reading } from "./reading.ts";
 import type { Regions } from "./regions.ts";
 import { ScannedText } from "./scanned-text.ts";
 
-/** Bytes that were scanned are kept for the last characters of a match, and for what stands before a number or a piece. */
+/** Scanned bytes that are kept for the last characters of a match, and for checks of the text before it. */
 const KEPT_BYTES = 64;
-/** While an escape is read, the last characters may have been written with so many bytes. */
+/** Scanned bytes that are kept while an escape is read, because a few characters may take so many bytes. */
 const KEPT_WITH_ESCAPES_BYTES = 512;
 
-/** After so many skips in a row that passed over less, the filter is not asked for a while. */
+/** The filter pauses for UNFILTERED_BYTES after more than MAX_SHORT_SKIPS skips in a row below SHORT_SKIP_BYTES. */
 const MAX_SHORT_SKIPS = 4;
 const SHORT_SKIP_BYTES = 128;
 const UNFILTERED_BYTES = 1_024;
-/** The same in text that is full of escapes. */
+/** Bytes for which the filter is not used in text that is full of escapes. */
 const UNFILTERED_DENSE_BYTES = 4_096;
 
-/** So many bytes between two characters of a secret may stand for nothing: a line end with its indentation, or some colours. */
+/** The most bytes inside a secret that may stand for nothing, such as a line end with indentation, or colours. */
 const MAX_NOTHING_BYTES = 128;
 
-/** So many characters are looked ahead before an escape is read as what it stands for. */
+/** Characters that are looked ahead before an escape is read as what it stands for. */
 const LOOK_AHEAD = 4;
 
 const [ZERO, X] = [0x30, 0x78];
@@ -36,31 +36,31 @@ const [ZERO, X] = [0x30, 0x78];
 const NO_BYTES = new Uint8Array();
 
 /**
- * Finds where needles stand in a stream, as they are or written with escapes. Where the text has an escape, the automaton
- * goes on twice: with the bytes as they are, and with what they stand for.
+ * Finds needles in a stream, as they are or written with escapes. At an escape the automaton continues twice: with the
+ * bytes as they are, and with what they stand for.
  */
 export class Scanner {
   readonly hits: Hits;
   readonly #automaton: Automaton;
   readonly #text: ScannedText;
   readonly #matches: Matches;
-  /** Bytes that came and are not scanned yet, because what follows decides how they are read. */
+  /** Arrived bytes that are not scanned yet, because the bytes after them decide how they are read. */
   #carried: Uint8Array = NO_BYTES;
   #state = 0;
   #readings: Reading[] = [];
   readonly #reader: EscapeReader;
   readonly #singles: SingleEscapes;
-  /** Where in the text the escape begins that was read last, for all readings that come there; what it stands for, if that is one thing. */
+  /** The offset of the escape that was read last, or -1; its only reading, if it has one, and the offset after it. */
   #readAt = -1;
   #single = 0;
   #singleNext = 0;
-  /** Where in the text that is being scanned an escape begins whose rest has not come; -1 for nowhere. */
+  /** The offset of an escape whose rest has not arrived yet; -1 when there is none. */
   #waitsAt = -1;
   #words = PrefixFilter.wordsOf(NO_BYTES);
-  /** Up to here the automaton goes from byte to byte, because the filter saved nothing. */
+  /** The position up to which the filter is not used, because it saved nothing. */
   #unfilteredTo = 0;
   #shortSkips = 0;
-  /** What has a match at the end of what was scanned that waits for what follows it. */
+  /** Whether the text or a reading has a match at its end that can be checked only with the bytes after it. */
   #unchecked: "nothing" | "text" | "reading" = "nothing";
 
   constructor(needles: NeedleSet, from = 0) {
@@ -73,20 +73,20 @@ export class Scanner {
     this.#singles = new SingleEscapes(automaton.introduces);
   }
 
-  /** Where needles stand. */
+  /** The regions of the needles that were found. */
   get regions(): Regions {
     return this.#matches.regions;
   }
 
-  /** How many bytes came in. */
+  /** The number of bytes that have arrived. */
   get received(): number {
     return this.#text.position + this.#carried.length;
   }
 
-  /** Where the longest match began that may still come; nothing before it can change any more. */
+  /** The position before which nothing can change any more: the beginning of the longest match still possible. */
   get settled(): number {
     const { reach, depth } = this.#automaton;
-    // A match that was not looked at yet may be a whole needle already.
+    // A match that has not been checked yet may be a whole needle already.
     const isChecked = this.#unchecked !== "text";
     let settled = this.#text.position - ((isChecked ? reach : depth)[this.#state] as number);
     for (const reading of this.#readings) {
@@ -96,22 +96,22 @@ export class Scanner {
     return settled;
   }
 
-  /** Where the longest held trigger began that may still come. */
+  /** The position at which the longest held trigger begins that may still be completed. */
   get triggerFrom(): number {
     return this.#text.position - (this.#automaton.triggerReach[this.#state] as number);
   }
 
-  /** Takes the next bytes. The beginning of an escape at their end waits for the rest. */
+  /** Scans the next bytes. The beginning of an escape at their end waits for the rest. */
   scan(chunk: Uint8Array): void {
     this.#scan(this.#carried.length === 0 ? chunk : Buffer.concat([this.#carried, chunk]), false);
   }
 
-  /** Ends the text: an escape whose rest did not come is none. */
+  /** Ends the text. An escape whose rest did not arrive is none. */
   finish(): void {
     this.#scan(this.#carried, true);
   }
 
-  /** Begins anew at `position`, as a new scanner would. */
+  /** Starts again at `position`, as a new scanner would. */
   reset(position: number): void {
     this.#text.reset(position);
     this.#state = 0;
@@ -139,7 +139,7 @@ export class Scanner {
     this.#advance(at);
   }
 
-  /** Scans from `at` on until a byte begins an escape that matters. Returns where it stopped. */
+  /** Scans from the offset `from` on until an escape that matters; returns the offset where the scan stopped. */
   #scanPlain(from: number): number {
     const text = this.#text.bytes;
     const { table, classOf, classes, rows, longest, triggerIn, stopClasses, shallow, filter } =
@@ -147,7 +147,7 @@ export class Scanner {
     const length = text.length;
     let state = this.#state;
     let at = from;
-    // Near the ends of the text the automaton goes from byte to byte.
+    // Near the ends of the text the filter is not used.
     const filterTo = this.#words.length > 0 && filter ? length - 2 * FILTER_MARGIN_BYTES : 0;
     while (at < length) {
       const filterFrom = Math.max(at, FILTER_MARGIN_BYTES, this.#unfilteredTo - this.#text.position);
@@ -194,10 +194,7 @@ export class Scanner {
     return at;
   }
 
-  /**
-   * Passes over what is plain from `at` on. Returns where the automaton is needed again, in the state that the bytes before
-   * lead to.
-   */
+  /** Skips plain text. Returns the offset at which the automaton is needed again, and sets the state for it. */
   #skip(from: number): number {
     const { filter, step } = this.#automaton;
     const at = filter?.next(this.#text.bytes, this.#words, from) ?? from;
@@ -215,7 +212,7 @@ export class Scanner {
     return at;
   }
 
-  /** Scans byte by byte, as long as some escape is read as what it stands for. Returns where it stopped. */
+  /** Scans byte by byte while an escape is read as what it stands for; returns the offset where it stopped. */
   #scanReadings(from: number): number {
     const text = this.#text.bytes;
     const { step } = this.#automaton;
@@ -243,11 +240,11 @@ export class Scanner {
 
   #mayStopAt(byte: number): boolean {
     const { classOf, stopClasses } = this.#automaton;
-    // `0` may begin `0x` in a list of digits.
+    // A `0` may begin `0x` in a list of digits.
     return ((classOf[byte] as number) > 0 && (classOf[byte] as number) <= stopClasses) || byte === ZERO;
   }
 
-  /** The first `count` readings go on with `byte`, if they are there; those that have nothing left to follow end. */
+  /** Advances the first `count` readings by `byte`; removes those that no longer reach back into an escape. */
   #stepReadings(at: number, byte: number, count: number): void {
     const readings = this.#readings;
     let kept = 0;
@@ -264,7 +261,7 @@ export class Scanner {
     if (kept < readings.length) readings.length = kept;
   }
 
-  /** Looks at the matches that end at `at`; false when what follows has to be known first. */
+  /** Checks the matches that end at `at`. False when a check needs bytes that have not arrived yet. */
   #check(at: number): boolean {
     const wasUnchecked = this.#unchecked;
     this.#unchecked = "nothing";
@@ -284,7 +281,7 @@ export class Scanner {
     return reading.at === this.#text.position + at && !reading.isChecked;
   }
 
-  /** The text as it is written has come to `state` at `at`; false when what follows has to be known first. */
+  /** Adds the needle and the trigger that end at `at`. False when a check needs bytes that have not arrived. */
   #arrive(state: number, at: number): boolean {
     if (!this.#matches.add(state, at)) {
       this.#unchecked = "text";
@@ -296,8 +293,8 @@ export class Scanner {
   }
 
   /**
-   * Starts a reading for all that the byte at `at` may begin: an escape, or a gap that the needles let pass. False when
-   * that is not known yet.
+   * Starts readings for an escape that begins at `at`, or for a gap that needles allow there. Returns false when that
+   * depends on bytes that have not arrived yet.
    */
   #branch(state: number, at: number, earlier?: Reading): boolean {
     const byte = this.#text.bytes[at] as number;
@@ -319,7 +316,7 @@ export class Scanner {
       this.#singleNext = this.#singles.next;
     }
     const code = this.#single;
-    // Most escapes stand for what no needle begins with.
+    // Most escapes stand for a byte with which no needle begins.
     if (code < 0x80 && code >= 0 && state === 0 && this.#automaton.begins[code] === 0) return true;
     if (code >= EITHER) {
       this.#follow(state, at, code - EITHER, this.#singleNext, earlier);
@@ -333,7 +330,7 @@ export class Scanner {
     return true;
   }
 
-  /** Passes over a soft line break or the control sequence of a terminal; nothing before a needle is no part of it. */
+  /** Skips a soft line break or control sequence, which matters only inside a needle. False when its end is missing. */
   #passNothing(state: number, at: number, earlier?: Reading): boolean {
     if (state === 0) return true;
     const next = behindNothing(this.#text.bytes, at);
@@ -345,7 +342,7 @@ export class Scanner {
     return true;
   }
 
-  /** Passes over the bytes from `at` to `next`, which stand for `byte`, where the needles let it stand between their bytes. */
+  /** Skips the bytes from `at` to `next`, which stand for `byte`, if needles allow it as a gap here. */
   #passGap(state: number, at: number, byte: number, next: number, earlier?: Reading): void {
     const { gaps, isAnyGap } = this.#automaton;
     if (state === 0 || isAnyGap[byte] === 0) return;
@@ -357,7 +354,10 @@ export class Scanner {
     }
   }
 
-  /** Passes over `0x` in a list of digits, `0x4a, 0x6f`, of which the first has no gap before it. */
+  /**
+   * Skips the `0x` in a list of digits such as `0x4a, 0x6f`, from the second number on: before the first there is no
+   * gap. Returns false when the byte after `0` has not arrived yet.
+   */
   #passPrefix(state: number, at: number, earlier: Reading): boolean {
     const hex = this.#automaton.gaps.find(({ kind }) => kind === "hex");
     if (hex?.states[state] !== state) return true;
@@ -369,7 +369,7 @@ export class Scanner {
     return true;
   }
 
-  /** The bytes from `at` to `next` stand for `code`. */
+  /** Starts readings of the bytes from `at` to `next` as `code`. */
   #follow(state: number, at: number, code: number, next: number, earlier?: Reading): void {
     if (code === NOTHING) {
       if (state !== 0) this.#start(state, at, next, 0, earlier);
@@ -392,14 +392,16 @@ export class Scanner {
   #start(state: number, at: number, next: number, count: number, earlier?: Reading): void {
     if (state === 0 || this.#isOver(state, next, 1)) return;
     const reading = Reading.of(state, this.#text.position + at, this.#text.position + next, count, earlier);
-    // What is behind a longer run goes on with no secret: a script could have all of its output held back by blanks.
+    // No secret continues after a longer run, because otherwise a script could have all of its output held back by
+    // blanks.
     if (reading.nothingBytes > MAX_NOTHING_BYTES) return;
     if (reading.spansEscape(this.#automaton)) this.#readings.push(reading);
   }
 
   /**
-   * Whether a reading that goes on at `at` in `state` ends soon, which saves most of them: whether behind the next few characters, bytes or
-   * what the usual escapes stand for, no more than `left` characters are left of what it follows, besides those.
+   * Whether a reading that continues at `at` in the state `from` ends soon, so that it need not be started. This saves
+   * most readings. The next few characters, as they are or as common escapes, are followed. The reading ends soon when
+   * no more than `left` characters besides these remain of what it follows.
    */
   #isOver(from: number, at: number, left: number): boolean {
     const { longest, step, depth, introduces, isAnyGap, gaps } = this.#automaton;
@@ -418,7 +420,7 @@ export class Scanner {
       } else {
         const code = this.#singles.read(bytes, place);
         if (code === MANY || code >= 0x80) return false;
-        // The sign itself must not go on either.
+        // The byte as it is written must not continue a needle either.
         const raw = step(state, byte);
         if ((depth[raw] as number) > most) return false;
         if (code >= 0) {
@@ -435,7 +437,7 @@ export class Scanner {
     return false;
   }
 
-  /** The text was scanned up to `at`; the rest waits for what follows. */
+  /** Ends a scan at the offset `at`; the bytes after it wait for what follows them. */
   #advance(at: number): void {
     const size = this.#readings.length > 0 ? KEPT_WITH_ESCAPES_BYTES : KEPT_BYTES;
     this.#carried = this.#text.close(at, size);
