@@ -9,9 +9,10 @@ const LOST_NAME = "__proto__";
 const refusals = new WeakMap<SubmitRequest, AirlockError>();
 
 /**
- * Reads the bytes of a SubmitRequest. So many settings that they would hold the router up are counted and not read,
- * and the one name that an object would lose is kept; what is refused is told by `refuseUnread`, since an error here
- * would be an internal one.
+ * Reads the bytes of a SubmitRequest. Too many settings are counted and not read, because reading them would
+ * block the router. The setting `__proto__` is kept, although a plain object would lose it. Errors are
+ * reported later by `refuseUnread`, because an error in a deserializer would reach the caller as an internal
+ * one.
  */
 export function readSubmit(bytes: Buffer): SubmitRequest {
   const reader = new BinaryReader(bytes);
@@ -39,7 +40,7 @@ export function readSubmit(bytes: Buffer): SubmitRequest {
   return request;
 }
 
-/** Throws why the request was not read. */
+/** Throws the error for a request that `readSubmit` refused to read. */
 export function refuseUnread(request: SubmitRequest): void {
   const refusal = refusals.get(request);
   if (refusal) throw refusal;

@@ -9,7 +9,7 @@ export type Holds = {
   hold(project: string): Promise<void>;
   /** Resolves to whether the project was held. */
   release(project: string): Promise<boolean>;
-  /** Names, sorted. */
+  /** The names of the held projects, sorted. */
   list(): Promise<string[]>;
 };
 

@@ -5,7 +5,9 @@ export type LeaseEvent = NonNullable<LeaseResponse["event"]>;
 export type LeaseAction = NonNullable<LeaseRequest["action"]>;
 type Settled = PromiseWithResolvers<void>;
 
-/** A granted worker: with its slot, without it, or on the way from one to the other. */
+/**
+ * A granted worker: it has its slot, has given it back, or waits for the pool-manager's answer in between.
+ */
 type Placed =
   | { readonly kind: "held" }
   | { readonly kind: "parking"; readonly done: Settled }
@@ -46,8 +48,8 @@ export function granted(state: LeaseState): LeaseState {
 }
 
 /**
- * The router asks to park or to resume. `done` settles when the pool-manager has answered. Throws why the worker is
- * lost when it is, and when there is no worker to ask for.
+ * The router asks to park or to resume. `done` settles when the pool-manager has answered. Throws the reason
+ * when the worker is lost, and throws when no worker was granted.
  */
 export function asked(state: LeaseState, kind: "park" | "resume", done: Settled): LeaseState {
   const next: Placed = { kind: kind === "park" ? "parking" : "resuming", done };
@@ -81,18 +83,20 @@ export function answered(state: LeaseState, event: LeaseEvent["$case"]): Holding
   throw brokenProtocol();
 }
 
-/** The stream broke: what the router asked for and had no answer to is asked for again. */
+/** The stream broke. The router's unanswered request is sent again later. */
 export function broken(state: LeaseState): LeaseState {
   const isHolding = state.kind !== "waiting" && state.kind !== "recovering" && state.kind !== "over";
   return isHolding ? { kind: "recovering", goal: state } : state;
 }
 
-/** A worker that is granted again comes with its slot: whether that is given back before anything else is asked for. */
+/**
+ * Whether a worker that is granted again must first be parked, because a new grant always comes with a slot.
+ */
 export function isParkedFirst({ kind }: Holding): boolean {
   return kind === "parked" || kind === "resuming";
 }
 
-/** The request that a holding waits for the answer to; undefined when it waits for none. */
+/** The request that the state waits to have answered; undefined when it waits for none. */
 export function actionOf({ kind }: LeaseState): LeaseAction | undefined {
   if (kind === "parking") return { $case: "park", value: {} };
   if (kind === "condemned") return { $case: "condemn", value: {} };

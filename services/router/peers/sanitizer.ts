@@ -23,15 +23,18 @@ export type CleanDocument = { readonly text: string; readonly droppedBytes: numb
 export type SanitizerSession = {
   /** Sends output in; the clean text arrives at `onOutput`. */
   write(channel: OutputChannel, data: Uint8Array): Promise<void>;
-  /** Ends an output channel; resolves when all its clean text has arrived, with the bytes dropped at the cut. */
+  /**
+   * Ends an output channel. Resolves when all its clean text has arrived, to the number of bytes dropped at
+   * the cut.
+   */
   endOutput(channel: OutputChannel, cut: boolean): Promise<number>;
-  /** Cleans a whole document. */
+  /** Redacts a whole document. Rejects with `output_withheld`. */
   clean(channel: DocumentChannel, data: Uint8Array): Promise<string>;
   /** Redacts a text that was cut at its end, and drops from the end what could be the beginning of a secret. */
   cleanCut(channel: DocumentChannel, data: Uint8Array): Promise<CleanDocument>;
   /** Rejects with `output_withheld` as soon as the session has failed; never resolves. */
   readonly failed: Promise<never>;
-  /** What was redacted from the documents that are complete, since this was last asked. */
+  /** The redactions in documents that are complete, since the last call. */
   takeRedactions(): Redaction[];
   close(): void;
 };

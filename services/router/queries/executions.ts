@@ -36,7 +36,7 @@ export type Executions = {
   read(executionId: string, signal: AbortSignal, from?: OutputFrom): Promise<Reading>;
   respond(executionId: string, llmRequestId: string | undefined, response: string): Promise<void>;
   cancel(executionId: string, signal: AbortSignal): Promise<void>;
-  /** For operators. */
+  /** How often each secret was redacted from the execution, for operators. */
   redactions(executionId: string): Promise<Redaction[]>;
 };
 
@@ -128,7 +128,8 @@ export function createExecutions(
       const limits = { waitMs: CANCEL_WAIT_MS, signal };
       const outline = await watchExecution(store, executionId, ended, clock, limits);
       if (outline && ended(outline)) return;
-      // The script is stopped before anybody is told that it has ended.
+      // The script is stopped before its ending is recorded, so that no caller sees the ending of a script
+      // that still runs.
       const { project } = await find(executionId);
       await stopElsewhere(executionId, project);
       // The router that ran the execution did not react in time. Its own ending, should it come, is refused by the

@@ -47,7 +47,7 @@ export async function runOnWorker(placement: Placement, run: LeasedRun, parts: R
           opening = orStart;
           continue;
         }
-        // The worker read an earlier start late, after it had stood still.
+        // The worker has the run already, because it read an earlier start message late.
         if (opening.kind === "start" && hasCode(error, "run_exists")) {
           opening = attach;
           continue;

@@ -16,11 +16,14 @@ const KILLED: ReadonlySet<EndReason> = new Set([
   EndReason.WORKER_LOST,
 ]);
 
-/** The ends of a run's two outputs on their way through the sanitizer. */
+/** Ends a run's two output channels at the sanitizer. */
 export type OutputEnds = {
-  /** Something of it came: it has an end. */
+  /** Notes that the channel has output. A channel without output is not ended. */
   wrote(channel: OutputChannel): void;
-  /** Ends both, once; resolves to the bytes that were dropped because they may begin a secret that was cut. */
+  /**
+   * Ends both channels, once. Resolves to the bytes that were dropped because they may begin a secret that
+   * was cut.
+   */
   end(isCut: (channel: OutputChannel) => boolean): Promise<Truncated>;
 };
 
@@ -46,13 +49,19 @@ export function createOutputEnds(sanitizer: SanitizerSession, patience: Patience
   };
 }
 
-/** Whether the output may end in the middle of something: it was too long, or the script was killed while it wrote. */
+/**
+ * Whether the output may end in the middle of a secret, because it was too long or the script was killed
+ * while it wrote.
+ */
 export function isCut({ truncated, endReason }: RunFinished, channel: OutputChannel): boolean {
   const cutBytes = channel === SanitizeChannel.STDOUT ? truncated?.stdoutBytes : truncated?.stderrBytes;
   return (cutBytes ?? 0) > 0 || KILLED.has(endReason);
 }
 
-/** Adds up what is missing of a run that broke off. `truncated`: as its worker says, where it still could. */
+/**
+ * Notes the bytes that are missing of a run that broke off. `truncated` is the worker's count; undefined when
+ * the worker could not report it.
+ */
 export function noteCut(output: OutputLog, truncated: RunFinished["truncated"], dropped: Truncated): void {
   const known = output.cut();
   output.noteCut(
@@ -65,7 +74,7 @@ export function noteCut(output: OutputLog, truncated: RunFinished["truncated"], 
   );
 }
 
-/** What it resolves to; undefined when it rejects, or the time is over. */
+/** Resolves to the result of `work`; undefined when `work` rejects, or after `ms`. */
 export async function within<T>(ms: number, work: Promise<T>, clock: Clock): Promise<T | undefined> {
   const over = Promise.withResolvers<undefined>();
   const stopTimer = clock.after(ms, () => over.resolve(undefined));

@@ -16,7 +16,7 @@ import { longestBeginningMs } from "./running-time.ts";
 import { scriptToStart } from "./script-to-start.ts";
 
 const LEASE_RETRY_MS = 500;
-// One worker that dies as it is granted is bad luck; ten in a row mean that the project is broken.
+// A single worker may die while it is granted. Ten in a row mean that the project is broken.
 const MAX_LOST_GRANTS = 10;
 // After a longer standstill another router may have taken the execution over and even ended it.
 const LATE_START_MS = 10_000;

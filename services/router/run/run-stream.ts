@@ -119,8 +119,8 @@ export async function converse(opening: Opening, run: Conversation): Promise<Out
 }
 
 /**
- * Tells a worker to end a run that this router does not follow, so that its slot is free when the lease is. Resolves when the worker
- * has ended the call, and never rejects.
+ * Tells a worker to end a run that this router does not follow, so that its slot is free when the lease is
+ * released. Resolves when the worker has ended the call, and never rejects.
  */
 export function stopRun(worker: WorkerServiceClient, run: RunAttach): Promise<void> {
   const stream: WorkerStream = clientDuplex(worker.run(), "worker");
@@ -131,7 +131,7 @@ export function stopRun(worker: WorkerServiceClient, run: RunAttach): Promise<vo
   // A worker that misses this message ends the run after a while without a router.
   say().catch(() => undefined);
   stream.close();
-  // What the run says is read to its end, or the end of the call would never be seen.
+  // The worker's messages are read to the end, because the end of the call is not seen otherwise.
   const readAll = async () => {
     while ((await stream.next()) !== null);
   };

@@ -7,7 +7,9 @@ import type { Stopwatch } from "./stopwatch.ts";
 const NOTE_INTERVAL_MS = 1_000;
 // In characters. The time of a script with a larger request begins when the script has received all of it.
 const LARGE_REQUEST = 64 * 1024;
-/** The longest time that the worker leaves out for that. */
+/**
+ * The longest time, in milliseconds, that the worker leaves out while the script receives a large request.
+ */
 const LONGEST_BEGINNING_MS = 5_000;
 
 /**

@@ -2,17 +2,20 @@ import { AirlockError } from "#common/errors.ts";
 import type { Submission } from "#common/submission/submission.ts";
 import type { ExecutionStore } from "../store/store.ts";
 
-/** What a run is started with. It may be megabytes, so that it is at hand only until its worker has it. */
+/**
+ * The submission that a run is started with. It may be megabytes, so it is kept in memory only until its
+ * worker has it.
+ */
 export type ScriptToStart = {
   readonly executionId: string;
-  /** How often the execution has changed hands. */
+  /** The execution's epoch, which grows each time a router takes the execution. */
   readonly epoch: number;
-  /** Reads it again where it has been forgotten. */
+  /** The submission, from memory or from the store. Rejects when the execution has been deleted. */
   read(): Promise<Submission>;
   forget(): void;
 };
 
-/** `submission`: what is at hand already. */
+/** `submission` is undefined when it has to be read from the store. */
 export function scriptToStart(
   { executionId, epoch }: Pick<ScriptToStart, "executionId" | "epoch">,
   store: Pick<ExecutionStore, "getSubmission">,

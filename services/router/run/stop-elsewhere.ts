@@ -6,7 +6,10 @@ import { openLease } from "../peers/lease.ts";
 import type { ExecutionStore } from "../store/store.ts";
 import { stopRun } from "./run-stream.ts";
 
-/** Ends a run that another router started and does not look after. Resolves, whatever becomes of it, within a few seconds. */
+/**
+ * Ends a run that another router started and does not follow any more. Resolves within a few seconds, whether
+ * or not it succeeded.
+ */
 export type StopElsewhere = (executionId: string, project: string) => Promise<void>;
 
 const LONGEST_MS = 3_000;
@@ -24,7 +27,8 @@ export function createStopElsewhere(parts: {
     if (!place) return;
     const { workerId, workerAddress } = place.grant;
     await stopRun(workers.to(workerAddress), { executionId, epoch: place.epoch, workerId });
-    // The slot would be kept for a router that takes the execution over.
+    // The lease is acquired and released, because the pool-manager would otherwise keep the slot for a router
+    // that takes the execution over.
     const lease = openLease(poolManager, { project, executionId, workerId }, clock);
     try {
       await Promise.race([lease.granted(), lease.lost]);
