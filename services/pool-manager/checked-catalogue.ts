@@ -3,15 +3,19 @@ import type { Project } from "#common/projects/file.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import type { Log } from "#common/service/log.ts";
 
-/** Asks what is wrong with projects beside their files: sentences by project. Rejects while it cannot be told. */
+/**
+ * Looks for problems of projects outside their files. Resolves to a sentence for each broken project; rejects
+ * while that is not known.
+ */
 export type AskProblems = () => Promise<ReadonlyMap<string, string>>;
 
-// A secrets service that stands still must not hold up every question about a project.
+// A secrets service that stands still must not delay every request about a project.
 const LONGEST_WAIT_MS = 1_000;
 
 /**
- * The projects of `files`; one that this deployment cannot run (`refusalOf`) and one of which a check tells a problem are like one
- * whose file cannot be read. What breaks, and what is in order again, is logged once.
+ * The projects of `files`. A project is listed with a problem, like one whose file cannot be read, when this
+ * deployment cannot run it (`refusalOf`) or one of the checks reports a problem. A problem is logged once
+ * when it appears, and once when it is gone.
  */
 export function createCheckedCatalogue(
   files: ProjectCatalogue,
@@ -20,7 +24,7 @@ export function createCheckedCatalogue(
   clock: Clock,
   log: Log,
 ): ProjectCatalogue {
-  // What each check told last.
+  // The latest result of each check.
   const found: ReadonlyMap<string, string>[] = checks.map(() => new Map());
   let checking: Promise<void> | undefined;
   const logged = new Map<string, string>();
@@ -50,7 +54,8 @@ export function createCheckedCatalogue(
     try {
       found[index] = await ask();
     } catch {
-      // The secrets service is away, for one: what it said last still holds.
+      // The check could not be made, because the secrets service is away for example. Its latest result still
+      // holds.
     }
     logChanges();
   };
@@ -62,7 +67,7 @@ export function createCheckedCatalogue(
     get: (name) => list().find((entry) => entry.name === name),
     async refresh() {
       const changed = await files.refresh();
-      // One that began before the change does not know it.
+      // A check that began before the change does not know it, so another check follows.
       if (changed && checking) await atMost(LONGEST_WAIT_MS, checking, clock);
       checking ??= Promise.all(checks.map(check)).then(() => {
         checking = undefined;

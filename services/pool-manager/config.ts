@@ -4,16 +4,21 @@ import { DEPLOYMENT_NAME, deploymentOf } from "./drivers/docker/names.ts";
 
 export const DRIVERS = ["process", "docker"] as const;
 
-/** How the docker driver works; every name that an operator can read in the engine begins with the deployment's. */
+/**
+ * The settings of the docker driver. The names of all containers, networks and images contain the name of the
+ * deployment.
+ */
 export type DockerConfig = {
   readonly deployment: string;
-  /** What the images of workers are built on. */
+  /** The base image of the workers' images. */
   readonly pythonImage: string;
-  /** The network of the steps of a build; undefined: the engine's default. */
+  /** The network of the steps of a build; undefined for the engine's default. */
   readonly buildNetwork: string | undefined;
-  /** The certificates that workers are given. */
+  /** The directory of the certificates that workers are given. */
   readonly workerTlsDirectory: string;
-  /** `name=value`: the label of the containers that dial workers; undefined: who dials them is no container. */
+  /**
+   * The label (`name=value`) of the containers that dial workers; undefined when the callers run on the host.
+   */
   readonly callersLabel: string | undefined;
 };
 
@@ -22,25 +27,28 @@ export type PoolManagerConfig = {
   readonly secretsAddress: string;
   readonly projectsDirectory: string;
   readonly dataDirectory: string;
-  /** Sockets and scratch directories of workers that are processes; short, since a socket path has at most 107 characters. */
+  /**
+   * The directory of workers' sockets and scratch files; empty for the docker driver. The path must be short,
+   * because a socket path has at most 107 characters.
+   */
   readonly runDirectory: string;
   readonly driver: (typeof DRIVERS)[number];
-  /** The interpreter that has the worker's own packages; the docker driver needs none. */
+  /** The interpreter that has the worker's own packages; empty for the docker driver. */
   readonly python: string;
-  /** Workers of all projects together. */
+  /** The largest number of workers of all projects together. */
   readonly maxWorkers: number;
-  /** Needed by the docker driver. */
+  /** Undefined for the process driver. */
   readonly docker?: DockerConfig | undefined;
-  /** This service's certificates; needed where it is on a network. */
+  /** The directory of this service's certificates; undefined when it listens on a Unix socket. */
   readonly tlsDirectory?: string | undefined;
 };
 
-/** Where the certificates of the connections to containers lie, in the embedded default. */
+/** The directory of the certificates for connections to containers, in an embedded deployment. */
 export function tlsDirectoryIn(dataDirectory: string): string {
   return join(dataDirectory, "tls");
 }
 
-/** AIRLOCK_MAX_WORKERS, which `./airlock up` has too. */
+/** AIRLOCK_MAX_WORKERS; `./airlock up` reads it too. */
 export function readMaxWorkers(read: EnvironmentReader): number {
   return read.integer("AIRLOCK_MAX_WORKERS", 32, 1, 10_000);
 }
@@ -68,7 +76,7 @@ export function readPoolManagerConfig(env: NodeJS.ProcessEnv): PoolManagerConfig
   return config;
 }
 
-/** The settings of the docker driver that have defaults. */
+/** Reads the settings of the docker driver that have defaults. */
 export function readDockerConfig(
   read: EnvironmentReader,
   dataDirectory: string,

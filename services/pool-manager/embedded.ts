@@ -14,11 +14,11 @@ const ROOT = join(import.meta.dirname, "..", "..");
 
 export type PoolManagerSettings = {
   readonly driver: PoolManagerConfig["driver"];
-  /** Needed by the docker driver. */
+  /** Undefined for the process driver. */
   readonly docker: DockerConfig | undefined;
-  /** The interpreter that has the worker's own packages; empty where none is needed. */
+  /** The interpreter that has the worker's own packages; empty for the docker driver and in mock mode. */
   readonly python: string;
-  /** Workers of all projects together. */
+  /** The largest number of workers of all projects together. */
   readonly maxWorkers: number;
 };
 

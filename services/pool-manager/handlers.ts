@@ -7,7 +7,7 @@ import { serveLease } from "./lease-handler.ts";
 import { toProjectMessage } from "./messages.ts";
 import type { Pools } from "./pool/pools.ts";
 
-/** PoolManagerService on top of the domain. */
+/** The handlers of PoolManagerService. They translate messages and contain no rules. */
 export function createHandlers(
   pools: Pools,
   readiness: () => Promise<Dependency[]>,

@@ -7,7 +7,7 @@ import type { Pools } from "./pool/pools.ts";
 
 type LeaseStream = Duplex<LeaseRequest, LeaseResponse>;
 
-/** One lease stream from its first message to its end. */
+/** Serves one lease stream, from its first message to its end. */
 export async function serveLease(stream: LeaseStream, { signal }: CallContext, pools: Pools): Promise<void> {
   const first = (await stream.next())?.action;
   if (first?.$case !== "acquire") throw brokenProtocol("The first message of a lease must be acquire.");
@@ -20,12 +20,13 @@ export async function serveLease(stream: LeaseStream, { signal }: CallContext, p
   let isGranted = false;
   let isBroken = true;
   const release = () => lease.release();
-  // A caller that dies while it waits would otherwise be served before it is missed.
+  // A caller that dies while it waits leaves the queue at once. Otherwise it could get a worker before its
+  // death is noticed.
   signal.addEventListener("abort", release, { once: true });
   try {
     const position = lease.position();
     if (position > 0) await stream.send({ event: { $case: "queued", value: { position } } });
-    // Nothing is said before the grant but that the caller does not want it any more.
+    // Before the grant, the only message that a router may send is that it gives the lease up.
     const next = stream.next();
     const worker = await Promise.race([lease.granted, next.then(gaveUp)]);
     if (!worker) return;
@@ -53,8 +54,9 @@ export async function serveLease(stream: LeaseStream, { signal }: CallContext, p
 }
 
 /**
- * Does what the router asks for. A router that is done with a lease says so: the end of a stream looks the same whether its caller has ended or broken
- * it.
+ * Serves the router's requests after the grant. Resolves to `over` when the router released or condemned the
+ * worker. A stream that ends without such a message is `broken`, because the end of a stream looks the same
+ * whether its caller has finished or died.
  */
 async function obey(
   stream: LeaseStream,

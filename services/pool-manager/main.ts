@@ -22,7 +22,10 @@ import { watchProvisioning } from "./worker/refused-values.ts";
 
 const CHECK_MS = 1_000;
 
-/** Starts the pool-manager; pools start on first use. */
+/**
+ * Starts the pool-manager. It takes over the workers of an earlier pool-manager before it listens. Other
+ * workers start when their project is first used.
+ */
 export async function startPoolManager(config: PoolManagerConfig, log: Log): Promise<RunningService> {
   const files = await openProjectCatalogue(config.projectsDirectory);
   const edges = await openEdges("pool-manager", config, log);
@@ -31,7 +34,7 @@ export async function startPoolManager(config: PoolManagerConfig, log: Log): Pro
   const driver = await createOwnDriver(config, log, circuits);
   const checks = [createLockProblems(config.projectsDirectory, files), () => askSecretProblems(secrets)];
   const catalogue = createCheckedCatalogue(files, driver.refusal, checks, clock, log);
-  // The first check, for which the start does not wait.
+  // The first check of all projects. The start does not wait for it, because the secrets service may be slow.
   void catalogue.refresh().catch(() => undefined);
   const values = watchProvisioning(createProvisioning(secrets, clock), log);
   const { maxWorkers } = config;

@@ -5,7 +5,7 @@ import { shownRequirement } from "#common/projects/url-credentials.ts";
 import { Project as ProjectMessage, ProjectStatus } from "#proto/pool_manager.ts";
 import type { ProjectState } from "./pool/view.ts";
 
-/** A project and its pool as the proto spells them. */
+/** A project and its pool as a message of the proto. */
 export function toProjectMessage({ entry, pool }: ProjectState): ProjectMessage {
   const state = {
     name: entry.name,

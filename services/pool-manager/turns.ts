@@ -1,15 +1,24 @@
 import type { Clock } from "#common/resilience/clock.ts";
 
-/** Lets a few do something at a time. Who has been at it for long does not count any more, so nobody waits for one that hangs. */
+/**
+ * Limits how many tasks run at a time. A task that takes longer than `TURN_COUNTS_MS` does not count any
+ * more, so that a task that hangs blocks no other.
+ */
 export type Turns<T> = {
-  /** Resolves when `who` may begin, to a function that says that it is done. */
+  /** Resolves when `who` may begin, to a function that ends its turn. */
   enter(who: T): Promise<() => void>;
 };
 
-/** After this time it only waits: for a network, or for a machine that is busy. */
+/**
+ * After this time a task hardly uses the machine: it waits for the network, or the machine is busy with other
+ * work.
+ */
 export const TURN_COUNTS_MS = 5_000;
 
-/** `mayEnter` decides by who is at it; among those who may, the first by `compare` begins, then whoever came first. */
+/**
+ * `mayEnter` decides from the tasks that run and still count. Among the waiting tasks that may enter, the
+ * first by `compare` begins; equal ones begin in the order of their arrival.
+ */
 export function createTurns<T>(
   rules: {
     mayEnter(who: T, inside: readonly T[]): boolean;

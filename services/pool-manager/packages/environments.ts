@@ -7,15 +7,15 @@ import { createInstalls } from "./installs.ts";
 import { isLockFor, lockHeader } from "./requirements.ts";
 import { runInstaller, uvBeside } from "./uv.ts";
 
-/** Virtual environments with exactly a project's packages, made once per set of packages. */
+/** Virtual environments that contain exactly a project's packages. Each set of packages is installed once. */
 export type Environments = {
   prepare(project: Project, onProgress: (step: string) => void, signal: AbortSignal): Promise<void>;
-  /** The interpreter of a prepared project. */
+  /** The path of the interpreter of a prepared project. Throws when the project was not prepared. */
   pythonOf(project: Project): string;
 };
 
 const COMPLETE = ".complete";
-// Left in an environment by Airlock before it kept URLs from scripts.
+// A file that earlier releases left in an environment. Scripts can read it, and its URLs may hold passwords.
 const EARLIER_LOCK = "requirements.lock";
 
 export function createEnvironments(options: {
@@ -35,14 +35,15 @@ export function createEnvironments(options: {
     onProgress: (step: string) => void,
     signal: AbortSignal,
   ) => {
-    // What an interrupted build left behind cannot be trusted.
+    // The files of an interrupted build cannot be trusted.
     await rm(directory, { recursive: true, force: true });
     await mkdir(directory, { recursive: true });
     onProgress("making a Python environment");
     await runInstaller(options.python, ["-m", "venv", "--without-pip", directory], [], signal);
     const python = join(directory, "bin", "python");
     if (project.packages.length > 0) {
-      // Beside the environment, since scripts can read what is in it, and a URL in a lock may hold a password.
+      // The lock lies beside the environment, because scripts can read files in it, and a URL in a lock may
+      // hold a password.
       const lockPath = `${directory}.lock`;
       try {
         if (lock === undefined) {
@@ -54,7 +55,8 @@ export function createEnvironments(options: {
         onProgress("installing packages");
         await runInstaller(
           uv,
-          // Scripts cannot write into the environment: each Python that they start would compile what it imports.
+          // Bytecode is compiled here. Scripts cannot write into the environment, so otherwise each Python
+          // that they start would compile its imports anew.
           [
             "pip",
             "install",
@@ -107,8 +109,9 @@ export function createEnvironments(options: {
 }
 
 /**
- * Removes what installers note of where packages came from (PEP 610): scripts can read it, and a URL may hold a password.
- * With `onlyIf`: only where that file is there, which goes, too.
+ * Removes the files in which installers note where packages came from (PEP 610). Scripts can read these
+ * files, and a URL in them may hold a password. With `onlyIf`, this happens only when that file exists, and
+ * the file is removed too.
  */
 async function forgetSources(directory: string, onlyIf?: string): Promise<void> {
   if (onlyIf !== undefined && !(await exists(join(directory, onlyIf)))) return;
@@ -119,7 +122,10 @@ async function forgetSources(directory: string, onlyIf?: string): Promise<void> 
   if (onlyIf !== undefined) await rm(join(directory, onlyIf));
 }
 
-/** Writes a lock file with hashes for `packages` to `lockPath`, good for every supported Python and platform. */
+/**
+ * Writes a lock file with hashes for `packages` to `lockPath`. It fits every supported Python version and
+ * platform.
+ */
 export async function compileLock(
   uv: string,
   packages: readonly string[],
@@ -145,7 +151,10 @@ export async function compileLock(
   }
 }
 
-/** The operator's lock file; undefined when there is none. Rejects with `start_failed` when it is for other packages. */
+/**
+ * The text of the operator's lock file; undefined when there is none. Rejects with `start_failed` when it was
+ * made for other packages.
+ */
 export async function readLock(projectsDirectory: string, project: Project): Promise<string | undefined> {
   let lock: string;
   try {

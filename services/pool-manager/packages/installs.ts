@@ -5,7 +5,10 @@ import { createTurns } from "../turns.ts";
 
 const MAX_AT_ONCE = Math.max(2, availableParallelism());
 
-/** Installs the packages of a few projects at a time; one that takes long makes nobody wait for longer than a turn. */
+/**
+ * Installs the packages of a few projects at a time. An installation that takes long stops counting after a
+ * while, so that it does not block those of other projects.
+ */
 export type Installs = <T>(
   onProgress: (step: string) => void,
   signal: AbortSignal,

@@ -6,7 +6,9 @@ import type { Project } from "#common/projects/file.ts";
 import { systemReason } from "#common/system-reason.ts";
 import { readLock } from "./environments.ts";
 
-/** Finds the projects whose lock file was made for other packages; a file that did not change is not read again. */
+/**
+ * Finds projects whose lock file was made for other packages. A file that has not changed is not read again.
+ */
 export function createLockProblems(
   projectsDirectory: string,
   projects: Pick<ProjectCatalogue, "list">,
@@ -28,7 +30,7 @@ export function createLockProblems(
       () => undefined,
       (error: unknown) => {
         if (error instanceof AirlockError) return error.message;
-        // What was found last still holds.
+        // A shortage on this machine says nothing about the file, so the latest result still holds.
         if (isShortage(error)) throw error;
         return `${project.name}.lock cannot be read: ${systemReason(error)}.`;
       },

@@ -3,12 +3,12 @@ import { withoutUrlCredentials } from "#common/projects/url-credentials.ts";
 
 const SOURCE_SETTING = /^(UV|PIP)_|_PROXY$/i;
 
-/** What an installer prints, for agents and logs. */
+/** Removes credentials from an installer's output, so that agents and logs may show it. */
 export type ShowOutput = (text: string) => string;
 
 /**
- * Leaves out of what an installer prints the credentials of the URLs that `packages` have, and of URLs in the settings of
- * the installer all but the host, because some indexes have a token in the path.
+ * Removes credentials from an installer's output: those in the URLs of `packages`, and everything but the
+ * host of URLs in the installer's settings, because some indexes have a token in the path.
  */
 export function outputWithoutCredentials(packages: readonly string[], env: NodeJS.ProcessEnv): ShowOutput {
   const replacements = [...ofPackages(packages), ...ofSettings(env)].sort(([a], [b]) => b.length - a.length);
@@ -29,12 +29,15 @@ function ofSettings(env: NodeJS.ProcessEnv): Replacement[] {
   const values = Object.entries(env).flatMap(([name, value]) =>
     SOURCE_SETTING.test(name) ? [value ?? ""] : [],
   );
-  // Several URLs are parted by blanks or commas, and `UV_INDEX` takes `name=url`.
+  // Several URLs are separated by blanks or commas, and `UV_INDEX` takes `name=url`.
   const urls = values.flatMap((value) => value.split(/[\s,]+/)).map((each) => each.replace(/^[\w.-]+=/, ""));
   return urls.flatMap((url) => [...userInfo(url), ...path(url)]);
 }
 
-/** User and password as they are written, and as the installer's own parser writes them. */
+/**
+ * Replacements for a URL's user and password, both as the setting has them and as the installer's URL parser
+ * prints them.
+ */
 function userInfo(text: string): Replacement[] {
   const url = URL.parse(text);
   if (!url || (url.username === "" && url.password === "")) return [];

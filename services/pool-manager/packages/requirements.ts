@@ -1,11 +1,14 @@
 import type { Project } from "#common/projects/file.ts";
 
-/** The distribution that a PEP 508 requirement names: `pandas[excel]>=3,<4` is `pandas`. */
+/** The name of the distribution in a PEP 508 requirement: `pandas` for `pandas[excel]>=3,<4`. */
 export function distributionName(requirement: string): string {
   return /^[A-Za-z0-9][A-Za-z0-9._-]*/.exec(requirement)?.[0] ?? requirement;
 }
 
-/** Tells a worker what its runs find: what is imported before the first of them, and the machine's programs. */
+/**
+ * The worker's command-line arguments for a project: the modules to import before the first run, and the
+ * programs that scripts may start.
+ */
 export function projectArguments({
   preload,
   packages,
@@ -21,7 +24,7 @@ export function projectArguments({
 
 const MARK = "# airlock packages: ";
 
-/** The first line of a lock file: it says for which packages the lock was made. */
+/** The first line of a lock file. It names the packages that the lock was made for. */
 export function lockHeader(packages: readonly string[]): string {
   return `${MARK}${JSON.stringify([...packages].sort())}`;
 }

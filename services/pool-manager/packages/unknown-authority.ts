@@ -3,7 +3,10 @@ const SAYS_SO =
 const REMEDY =
   "(The package index is certified by an authority that is not trusted here. The operator names a file with that authority in SSL_CERT_FILE of Airlock's environment; under Compose in AIRLOCK_BUILD_CA of .env.)";
 
-/** What an installer said, and the remedy where it is one of Airlock's settings: the tool's own hints name flags that do not exist here. */
+/**
+ * Adds a remedy to an installer's error when the cause is an unknown certificate authority, because the
+ * installer's own hints name flags that do not exist in Airlock.
+ */
 export function withAuthorityRemedy(reason: string): string {
   return SAYS_SO.test(reason) ? `${reason}\n${REMEDY}` : reason;
 }

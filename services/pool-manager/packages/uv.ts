@@ -10,12 +10,13 @@ import { withAuthorityRemedy } from "./unknown-authority.ts";
 const TIMEOUT_MS = 15 * 60_000;
 const KEPT_ERROR_CHARACTERS = 2_000;
 
-// What an installer needs of the operator's environment. Everything else stays out: a package's build script is
-// somebody else's code, and the values behind ${env:} references may be there.
+// The variables of the operator's environment that an installer gets. All others stay out, because a
+// package's build script is foreign code, and the values behind ${env:} references may be among them.
 const PASSED_ON = /^(PATH|HOME|TMPDIR|LANG|LC_ALL|SSL_CERT_(FILE|DIR)|UV_.*|(HTTPS?|ALL|NO)_PROXY)$/i;
 
 /**
- * Runs an installer step for `packages` to its end. Rejects with `start_failed` and the end of the tool's own error.
+ * Runs an installer step for `packages` to its end. Rejects with `start_failed` and the end of the tool's own
+ * error.
  */
 export async function runInstaller(
   command: string,
@@ -30,7 +31,7 @@ export async function runInstaller(
     signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
   });
   let errors = "";
-  // Without descriptors for it there is no pipe, whatever the type says.
+  // The pipe is missing when this process has no file descriptors left, although the type says otherwise.
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     errors = endOfText(errors + text, KEPT_ERROR_CHARACTERS);
   });
@@ -50,12 +51,12 @@ export async function runInstaller(
   throw installFailed(shown, shown === reason ? undefined : reason);
 }
 
-/** `uv`, which stands beside the interpreter that the worker runs on. */
+/** The path of `uv`, which is installed beside the worker's interpreter. */
 export function uvBeside(python: string): string {
   return join(dirname(python), "uv");
 }
 
-/** `logDetail`: what only the operator may read. */
+/** `logDetail` is the full reason, for the log only; undefined when `reason` is complete. */
 function installFailed(reason: string, logDetail?: string): AirlockError {
   const message = `The project's packages could not be installed: ${reason}`;
   return new AirlockError("start_failed", message, logDetail === undefined ? {} : { logDetail });

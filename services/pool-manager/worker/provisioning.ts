@@ -6,7 +6,7 @@ import { Secret } from "#common/secret.ts";
 import type { ResolveSecretsResponse, SecretsServiceClient } from "#proto/secrets.ts";
 import type { ProvisionRequest } from "#proto/worker.ts";
 
-/** What a worker is given, and a mark that changes whenever it does. */
+/** The values that a worker is given: settings, limits and secrets. `revision` changes whenever they do. */
 export type Provision = {
   readonly revision: string;
   readonly request: Omit<ProvisionRequest, "workerId" | "secrets">;
@@ -14,12 +14,15 @@ export type Provision = {
   readonly secrets: readonly Secret[];
 };
 
-// A rotated secret reaches the next run within this time.
+// Values are reused for this long, so a rotated secret reaches the next run within this time.
 const FRESH_MS = 1_000;
 // Longer than the secrets service waits for a vault.
 const TIMEOUT_MS = 5_000;
 
-/** Fetches what the project's workers need, at most once a second. Rejects with `start_failed` or `unavailable`. */
+/**
+ * Returns a function that fetches the values for a project's workers, at most once a second. The function
+ * rejects with `start_failed` or `unavailable`.
+ */
 export function createProvisioning(
   secrets: SecretsServiceClient,
   clock: Clock,
@@ -41,7 +44,8 @@ export function createProvisioning(
         },
       );
     } catch (error) {
-      // The file broke or went while its pool runs: what was accepted before still gets the values of then.
+      // The project file broke or was removed while its pool runs. Executions that were accepted earlier
+      // still get the last values.
       if (known && (hasCode(error, "project_invalid") || hasCode(error, "project_not_found")))
         return known.provision;
       throw error;

@@ -3,16 +3,24 @@ import type { Project } from "#common/projects/file.ts";
 import type { Log } from "#common/service/log.ts";
 import type { Provision } from "./provisioning.ts";
 
-/** Provisioning that remembers for which projects it fails. */
+/** Fetches values for workers, and remembers the projects for which that fails. */
 export type WatchedProvisioning = {
   readonly provide: (project: Project) => Promise<Provision>;
-  /** Why the project cannot be given its secrets now; undefined when it can, as far as is known. */
+  /**
+   * Why the project cannot be given its secrets; undefined when the last attempt succeeded, or none was made.
+   */
   problemOf(project: string): string | undefined;
-  /** Tries `project` again if it failed last, so that what an operator has mended is not shown as broken. Does not reject. */
+  /**
+   * Tries a project again that failed last, so that a problem that the operator has solved is not shown any
+   * more. Does not reject.
+   */
   askAgain(project: Project): Promise<void>;
 };
 
-/** Logs once that a project cannot be given its secrets, again when the reason is another, and once that it can. */
+/**
+ * Wraps `provision`. Logs once when a project cannot be given its secrets, again when the reason changes, and
+ * once when it can be given them again.
+ */
 export function watchProvisioning(
   provision: (project: Project) => Promise<Provision>,
   log: Log,

@@ -5,16 +5,18 @@ import { fromGrpcError } from "#common/grpc/errors.ts";
 import { systemClock } from "#common/resilience/clock.ts";
 import type { WatchStatusResponse, WorkerServiceClient } from "#proto/worker.ts";
 
-// A connection that broke is made anew within moments. What still runs on the worker is kept there for a minute, so that
-// one that does not answer is found out early enough for its runs to end as lost, and not as forgotten.
+// A worker that has not answered for this long is taken for lost. A broken connection is replaced much
+// sooner. A worker keeps its runs without a router for a minute; this limit is far below, so that those runs
+// end as worker_lost before the worker forgets them.
 const ANSWER_WITHIN_MS = 10_000;
 const FIRST_ANSWER_MS = 5_000;
 const ASK_AGAIN_MS = 500;
 
 /**
- * Hears what the worker says of itself, over as many connections as that takes. Resolves when the worker has ended the
- * stream in good order, or with the last error when it has not answered for some seconds, or another worker has; also soon
- * after `signal` aborts, which says that the worker is gone.
+ * Follows the worker's own status, over as many connections as that takes. Resolves to undefined when the
+ * worker ends the stream in good order, and soon after `signal` aborts because the worker is gone. Resolves
+ * to the last error when the worker has not answered for some seconds, or when another worker answers at its
+ * address.
  */
 export async function watchWorker(
   client: WorkerServiceClient,
@@ -24,7 +26,7 @@ export async function watchWorker(
   signal: AbortSignal,
 ): Promise<ServiceError | undefined> {
   let silentSince = systemClock.monotonicMs();
-  // A client that was closed, as it is when the worker is gone, throws.
+  // The loop ends when the worker is gone, because its client is closed then and would throw.
   while (!signal.aborted) {
     let isHeard = false;
     const error = await listen(client, workerId, signal, (said) => {
@@ -43,7 +45,10 @@ export async function watchWorker(
   return undefined;
 }
 
-/** One stream to its end; a worker says at once how it is. Resolves with what broke it. */
+/**
+ * Follows one stream to its end. A healthy worker sends its status at once. Resolves to the error that broke
+ * the stream, undefined when it ended in good order.
+ */
 function listen(
   client: WorkerServiceClient,
   workerId: string,

@@ -13,13 +13,13 @@ import { TransientFailure } from "../drivers/transient-failure.ts";
 import type { Provision } from "./provisioning.ts";
 import { watchWorker } from "./worker-watch.ts";
 
-/** What a worker's probe run measured from inside. */
+/** The measurements that a worker's probe run made inside the sandbox. */
 export type Posture = {
-  /** Each protection, and whether it is in force. */
+  /** Each layer, and whether it is in force. */
   readonly layers: readonly IsolationLayer[];
-  /** What it found besides, as it is. */
+  /** Further facts about the sandbox, for operators to read. */
   readonly facts: readonly IsolationFact[];
-  /** What scripts can import, by name. */
+  /** The packages that scripts can import, by name. */
   readonly packages: readonly InstalledPackage[];
 };
 
@@ -28,29 +28,35 @@ export type Worker = {
   readonly id: string;
   readonly address: string;
   readonly posture: Posture;
-  /** What lived on it when this process first asked; empty unless it was taken over. */
+  /**
+   * The runs that were on the worker when this process connected to it; empty unless the worker was taken
+   * over.
+   */
   readonly heldRuns: readonly HeldRun[];
-  /** The values that it was given last; empty for one that was taken over and not brought up to date yet. */
+  /**
+   * The version of the values that the worker was given last; empty for a taken-over worker that has been
+   * given none yet.
+   */
   secretsVersion(): string;
-  /** Whether its next run expects a route to the network; false as long as the version is empty. */
+  /** Whether the worker's next run expects a network route; false as long as the version is empty. */
   network(): boolean;
-  /** Brings the worker up to date. Rejects when the values cannot be had. */
+  /** Gives the worker the current values. Rejects when they cannot be fetched. */
   refresh(): Promise<void>;
-  /** Resolves with the reason when the worker asks to be replaced; until then it can do what it could. */
+  /** Resolves with the reason when the worker asks to be replaced. The worker can still run scripts then. */
   readonly retiring: Promise<string>;
-  /** Resolves with the reason when nothing can be sent to it any more. */
+  /** Resolves with the reason when no script may be sent to the worker any more. */
   readonly ending: Promise<string>;
-  /** Resolves with the reason when it is gone. */
+  /** Resolves with the reason when the worker is gone. */
   readonly gone: Promise<string>;
   stop(): Promise<void>;
 };
 
-// It answers before it imports anything.
+// Short, because a worker answers before it imports any package.
 const CONNECT_TIMEOUT_MS = 30_000;
 const READY_TIMEOUT_MS = 120_000;
 const PROVISION_TIMEOUT_MS = 10_000;
 
-/** What a worker needs all its life. */
+/** The dependencies of one worker, for its whole life. */
 export type WorkerParts = {
   readonly project: Project;
   readonly workerId: string;
@@ -60,9 +66,10 @@ export type WorkerParts = {
 };
 
 /**
- * Launches, connects, provisions and awaits one worker. Rejects with `start_failed` and the reason, the import error of a
- * package or a protection that the project demands and this machine does not give; with a TransientFailure when the worker
- * ended early or could not be reached. Then nothing of the worker is left. `signal` gives it up.
+ * Launches one worker, connects to it, gives it its values and waits until it is ready. Rejects with
+ * `start_failed` and the reason: the import error of a package, or a layer that the project demands and this
+ * machine does not have. Rejects with a TransientFailure when the worker ended early or could not be reached.
+ * A rejection leaves nothing of the worker. `signal` gives the start up.
  */
 export async function startWorker(
   launch: () => Promise<WorkerProcess>,
@@ -74,8 +81,8 @@ export async function startWorker(
 }
 
 /**
- * The same for a worker that runs already. What runs there must not end because the values cannot be had now: it is
- * brought up to date before its next run.
+ * Waits for a worker that runs already. Its values are fetched before its next run and not here, because its
+ * runs must not end when the values cannot be fetched.
  */
 export async function takeOverWorker(
   process: WorkerProcess,
@@ -109,7 +116,7 @@ async function awaitWorker(
   let heldRuns: readonly HeldRun[] = [];
   const onStatus = ({ state, detail, ...measured }: WatchStatusResponse) => {
     if (!first && measured.heldRuns.length > 0) heldRuns = measured.heldRuns;
-    // One that is to be replaced still has what runs there.
+    // A taken-over worker that asks to be replaced is ready too, because runs still live on it.
     if (state === WorkerState.READY || (state === WorkerState.RETIRING && !first)) {
       ready.resolve({
         layers: measured.isolationLayers,
@@ -126,11 +133,11 @@ async function awaitWorker(
       log.warn({ ...about, err }, "the connection to a worker broke; asking again how it is");
     const error = await watchWorker(client, workerId, onStatus, onBreak, over.signal);
     if (over.signal.aborted) return;
-    // Until its end is noticed, which takes an engine that restarts a while, nobody is to be sent to it.
+    // Stop granting this worker at once, because a restarting Docker engine may report its exit late.
     ending.resolve(error ? "does not answer" : "is ending");
     if (!error) return;
     ready.reject(fromGrpcError(error, "worker"));
-    // One that froze breaks its stream by the pings that it does not answer; it is replaced like one that died.
+    // A frozen worker does not answer pings, which breaks its stream. It is replaced like a worker that died.
     log.warn({ ...about, err: error }, "worker does not answer; it is replaced");
     await process.stop().catch(() => undefined);
   };
@@ -175,8 +182,8 @@ function connected(client: WorkerServiceClient): Promise<void> {
 }
 
 const GVISOR = "gvisor_kernel";
-// What gVisor's kernel does not have. Landlock says the tree's file rules once more; the limits of a run as a whole are
-// those of its container.
+// Layers that gVisor's kernel does not have. Landlock would only repeat the file rules of the sandbox's own
+// tree. The limits of the container replace those of the cgroup.
 const NOT_IN_GVISOR: ReadonlySet<string> = new Set(["landlock", "cgroup"]);
 
 /** Whether the worker measured that it runs on gVisor's kernel. */
@@ -184,7 +191,7 @@ export function isGvisor(layers: readonly IsolationLayer[]): boolean {
   return layers.some(({ name, inForce }) => name === GVISOR && inForce);
 }
 
-/** The layers that this isolation demands, and that are not in force. */
+/** The layers that this isolation demands and that are not in force. */
 export function missingLayers(
   isolation: Project["isolation"],
   layers: readonly IsolationLayer[],
@@ -215,7 +222,7 @@ function goneTooEarly(how: string): never {
   throw new TransientFailure(`The worker ${how} before it was ready.`);
 }
 
-/** Settles like `work`, unless `signal` aborts or the time to get ready is over. */
+/** Settles like `work`, unless `signal` aborts or the worker is not ready within `READY_TIMEOUT_MS`. */
 async function givenUpAfter<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(READY_TIMEOUT_MS)]);
   const over = Promise.withResolvers<never>();
@@ -235,7 +242,7 @@ async function givenUpAfter<T>(work: Promise<T>, signal: AbortSignal): Promise<T
 
 function startFailed(error: unknown): AirlockError {
   const known = asAirlockError(error);
-  // What the machine lacks is waited for, however long.
+  // A shortage on this machine keeps its code `unavailable`, because a router then waits until it is over.
   if (known.code === "start_failed" || isShortage(error)) return known;
   const message = `A worker could not be started: ${known.message}`;
   return ERROR_RULES[known.code].retryAfterSeconds !== undefined
