@@ -1,4 +1,5 @@
 import { access, constants, readdir } from "node:fs/promises";
+import { AirlockError } from "#common/errors.ts";
 import { keepMemoryOutOfCoreDumps } from "#common/service/core-dumps.ts";
 import { ConfigError } from "#common/service/environment.ts";
 import { systemReason } from "#common/system-reason.ts";
@@ -120,6 +121,9 @@ async function requireProjects(directory: string): Promise<void> {
 /** A sentence about an error that the operator can mend; undefined for any other error. */
 function explain(error: unknown, args: readonly string[]): string | undefined {
   if (error instanceof ConfigError) return error.message;
+  // A disk that is full is the store's own error; its cause names the database.
+  if (error instanceof AirlockError)
+    return error.cause === undefined ? undefined : explain(error.cause, args);
   const { code, errno, path, errstr } = error as NodeJS.ErrnoException & { errstr?: string };
   const { dataDirectory, settings } = readEmbeddedConfig(args, process.env);
   const { host, port } = settings.gateway;
