@@ -5,8 +5,8 @@ import type { Status } from "./execution-names.ts";
 // both refuse with the same words.
 
 /**
- * `usable`: the names of projects that accept executions. `others`: the number of projects whose files have
- * errors; an agent can do nothing with those.
+ * The error for an unknown project. `usable`: the names of projects that accept executions. `others`: the
+ * number of projects whose files have errors; an agent can do nothing with those.
  */
 export function projectNotFound(usable: readonly string[], others = 0): AirlockError {
   const none =
@@ -47,7 +47,10 @@ export function notAwaitingLlm(status: Status): AirlockError {
   );
 }
 
-/** `open`: the id of the llm request that waits for a response. */
+/**
+ * The error for a response to another llm request. `open`: the id of the llm request that waits for a
+ * response.
+ */
 export function llmRequestMismatch(open: string): AirlockError {
   return new AirlockError(
     "llm_request_mismatch",
@@ -62,7 +65,10 @@ export function alreadyEnded(status: Status): AirlockError {
   );
 }
 
-/** `stands`: the end of a sentence about the execution, such as "ended as timeout" or its status. */
+/**
+ * The error for a retry of an execution that is no dead letter. `stands`: the end of a sentence about the
+ * execution, such as "ended as timeout" or its status.
+ */
 export function notADeadLetter(stands: string): AirlockError {
   return new AirlockError(
     "not_a_dead_letter",
@@ -70,7 +76,10 @@ export function notADeadLetter(stands: string): AirlockError {
   );
 }
 
-/** `newest`: the id of the execution that repeats this one; undefined when it is not known. */
+/**
+ * The error for a second retry of a dead letter. `newest`: the id of the execution that repeats it; undefined
+ * when that is not known.
+ */
 export function alreadyRetried(newest: string | undefined): AirlockError {
   return new AirlockError(
     "already_retried",

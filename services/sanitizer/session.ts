@@ -21,7 +21,7 @@ const MAX_COLLECTED_BYTES = MAX_MESSAGE_BYTES;
  */
 export const SIGN_MS = 1_000;
 
-/** The sign of life: a response without data. */
+/** The sign of life: a response without data, which shows the router that the sanitizer still works. */
 export const AT_WORK: SanitizeResponse = {
   channel: SanitizeChannel.UNSPECIFIED,
   data: Buffer.alloc(0),
@@ -46,7 +46,7 @@ export class SanitizerSession {
   readonly #owner: string | undefined;
   #saidMs = performance.now();
 
-  /** `owner`: the owner, usually a project, in whose turns this session works. */
+  /** `owner`: the owner of this session's turns on the event loop, usually a project; undefined for none. */
   constructor(needles: NeedleSet, judge: Judge, signal: AbortSignal, owner?: string) {
     this.#needles = needles;
     this.#judge = judge;

@@ -7,7 +7,10 @@ export type SecretsConfig = {
   readonly projectsDir: string;
   /** How to reach the vault; undefined means that `${vault:}` references are refused. */
   readonly vault?: VaultSettings | undefined;
-  /** The file with the key of versions; undefined means that versions are lost when this process ends. */
+  /**
+   * The file that keeps the key from which versions of secret values are made. Undefined means a new key at
+   * each start, so that versions from before a restart are unknown.
+   */
   readonly versionKeyPath?: string | undefined;
   /** The directory of this service's certificates; needed when the service listens on a network. */
   readonly tlsDirectory?: string | undefined;

@@ -5,7 +5,10 @@ import { readVaultSettings, type VaultSettings } from "./sources/vault-settings.
 
 export type SecretsSettings = {
   readonly vault: VaultSettings | undefined;
-  /** The file with the key of versions; undefined means that versions are lost when the process ends. */
+  /**
+   * The file that keeps the key from which versions of secret values are made. Undefined means a new key at
+   * each start, so that versions from before a restart are unknown.
+   */
   readonly versionKeyPath: string | undefined;
 };
 

@@ -5,7 +5,7 @@ import { needleSteps } from "#common/redaction/needles/needles.ts";
 import type { Secret } from "#common/secret.ts";
 import { isBrokered } from "./brokered-secret.ts";
 
-/** Values of up to so many bytes together always fit, so their needles are not made here. */
+/** Bytes of values, all together, whose needles surely fit, so that they need not be made to find out. */
 const SURE_BYTES = 16 * 1024;
 
 /**

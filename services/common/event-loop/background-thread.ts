@@ -14,7 +14,7 @@ const SLICE_MS = 2;
 /** The number of tasks that share the thread; further tasks wait in the order in which they came. */
 const MAX_AT_ONCE = 64;
 
-/** The argument of a task. */
+/** The argument that a task gets: its input, and whether its caller has given it up. */
 export type Task<Input> = {
   readonly input: Input;
   /** Not 0 once the caller has given up the task. Shared memory, so that the thread sees the change. */

@@ -34,7 +34,10 @@ type Owner = {
  */
 class TurnQueue {
   readonly #owners = new Map<string, Owner>();
-  /** The processor time that the owner of the last turn had used before that turn, in milliseconds. */
+  /**
+   * Milliseconds of processor time that the owner of the last turn had used before it. An owner that returns
+   * after a pause continues from this value.
+   */
   #usedMs = 0;
   #lastBusyMs = Number.NEGATIVE_INFINITY;
   #isHandingOut = false;

@@ -30,7 +30,10 @@ export function readinessHandlers(ask: AskReadiness): ReadinessServiceServer {
 export type ReadinessCheck = {
   /** Whether the service serves. Does not reject. */
   health(): Promise<Dependency>;
-  /** The service itself, followed by what it depends on. Does not reject. */
+  /**
+   * Whether the service serves, followed by what it reports of the services and databases it depends on. Does
+   * not reject.
+   */
   readiness(): Promise<Dependency[]>;
   close(): void;
 };

@@ -20,7 +20,10 @@ export type WorkerConnections = {
 
 const REACH_TIMEOUT_MS = 2_000;
 
-/** `options` are added to the usual options of each channel. At most `maxConnections` channels stay open. */
+/**
+ * Makes a pool of channels to workers. `options` are added to the usual options of each channel. At most
+ * `maxConnections` channels stay open.
+ */
 export function createWorkerConnections(
   tls?: TlsIdentity,
   options: ChannelOptions = {},

@@ -15,7 +15,7 @@ export type Principal = {
   readonly tenant: string;
 };
 
-/** The only tenant so far. */
+/** The only tenant so far, to which all data belongs. */
 export const DEFAULT_TENANT = "default";
 
 /**

@@ -6,7 +6,7 @@ import type { ProjectDocument } from "./schema.ts";
 export type AllowedHost = {
   readonly host: string;
   readonly wildcard: boolean;
-  /** Undefined means 443 and 80. */
+  /** The allowed port; undefined means 443 and 80. */
   readonly port: number | undefined;
 };
 

@@ -8,7 +8,7 @@ const HOST_PATTERN = "^(\\*\\.)?[A-Za-z0-9.-]+(:[0-9]{1,5})?$";
 // A result and two outputs of this size must fit into one message (see grpc/limits.ts).
 const MAX_CHANNEL_MB = 32;
 
-// One byte, in MB.
+// The smallest limit, in MB: one byte.
 const LEAST_MB = 0.000_001;
 
 const text = { type: "string", maxLength: 10_000 } as const;

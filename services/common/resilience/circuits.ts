@@ -17,7 +17,7 @@ export type Circuits = {
 
 const STATES: Readonly<Record<CircuitState["kind"], number>> = { closed: 0, half_open: 1, open: 2 };
 
-/** `prefix`: the beginning of the metrics' names. */
+/** Makes the circuit breakers of a service. `prefix`: the beginning of the names of their metrics. */
 export function createCircuits(prefix: string, clock: Clock, log: Log): Circuits {
   const registry = new Registry();
   const registers = [registry];

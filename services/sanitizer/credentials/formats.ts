@@ -31,7 +31,7 @@ export const CONTEXT_BYTES = 16;
 
 const ALNUM = bytesOf(/[A-Za-z0-9]/);
 const WORD = bytesOf(/[A-Za-z0-9_]/);
-/** The characters of tokens. */
+/** A table with 1 for each byte that tokens consist of: letters, digits, `_` and `-`. */
 export const WORD_AND_HYPHEN = bytesOf(/[A-Za-z0-9_-]/);
 const HEX = bytesOf(/[A-Fa-f0-9]/);
 const BASE64 = bytesOf(/[A-Za-z0-9+/=]/);

@@ -45,7 +45,10 @@ export class ShapeWalk {
     return this.secretFrom ?? (isInSecret ? this.#runFrom : this.at);
   }
 
-  /** Compares the next piece of text. `ended`: no more text follows. */
+  /**
+   * Compares the next piece of a text with the shape. Returns "open" while further text could decide
+   * otherwise. `ended`: no further text follows.
+   */
   advance({ bytes, from }: Stretch, ended: boolean): Outcome {
     const end = from + bytes.length;
     for (;;) {

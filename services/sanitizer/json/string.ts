@@ -34,8 +34,8 @@ export function wholeEscapes(
 }
 
 /**
- * Maps spans of one way of counting to positions in the JSON text. `origin` is the position of the first unit
- * in that counting, `lengthOf` the length of a unit.
+ * Maps spans to positions in the JSON text. The spans are counted in decoded or in written bytes: `origin` is
+ * the position of the first unit in that count, and `lengthOf` the length of a unit.
  */
 function* mapSpans(
   units: StringUnits,

@@ -283,10 +283,7 @@ export class Beginnings {
     return this.#pairs[byte | (first << 8)] === 1;
   }
 
-  /**
-   * Whether a needle may begin `ahead` bytes before `at`, and continue with the lowest `count` bytes of `four` and then
-   * with the text at `next`.
-   */
+  /** Whether a needle may begin `ahead` bytes before `at`, go on with `count` bytes of `four`, then with `next`. */
   #goesOn(text: Uint8Array, at: number, ahead: number, four: number, count: number, next: number): boolean {
     let [first, last] = [0, 0];
     for (let index = 0; index < Math.min(ahead + count, PREFIX_BYTES); index++) {

@@ -34,8 +34,8 @@ export class SingleEscapes {
   next = 0;
   readonly #introduces: Uint8Array;
   /**
-   * Whether an escape after another escape is being read. Only one such level is read, so that the work is
-   * bounded.
+   * Whether `read` is called for an escape that follows another one. Only one such level is followed, so that
+   * the work is bounded.
    */
   #isNested = false;
 

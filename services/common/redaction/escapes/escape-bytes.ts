@@ -54,8 +54,8 @@ export function isWithinRun(text: Uint8Array, at: number): boolean {
 }
 
 /**
- * Whether an escape at `at` can only stand for nothing: a soft line break, or the control sequence of a
- * terminal.
+ * Whether an escape at `at` can only stand for no character at all: a soft line break, or the control
+ * sequence of a terminal.
  */
 export function mayBeNothing(text: Uint8Array, at: number): boolean {
   const sign = text[at];

@@ -278,7 +278,7 @@ export class EscapeReader {
     }
   }
 
-  /** `é`, a pair of surrogates, or `\u{1f600}`. */
+  /** Reads `\u00e9`, a pair of surrogates, or `\u{1f600}`. */
   #unicode(layers: number, at: number): boolean {
     if (!this.#hexBytes(layers, at, 4, 4)) return this.#braced(layers, at);
     const high = this.#code;

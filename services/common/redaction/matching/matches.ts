@@ -47,7 +47,7 @@ export class Matches {
         const isCompared = check && !(check.kind === "piece" && reading);
         if (isCompared && !isAll && !isKnownBehind(check, bytes, at, length)) return false;
         isNeedle = this.#note(needle, start, position + at, reading) || isNeedle;
-        // Of several pieces with the same beginning, the longest one counts.
+        // The longest of several pieces with the same beginning counts.
         if (isNeedle && check?.kind !== "piece") return true;
       }
       if (isNeedle || isCovered) return true;
@@ -72,7 +72,7 @@ export class Matches {
       this.regions.add(start, end, pattern, reading ? this.#shown(pattern, end, reading) : undefined);
       return true;
     }
-    // Pieces are compared only as they are written, without escapes.
+    // Pieces of a long secret are compared only as they are written, without escapes.
     if (check.kind === "piece" && reading) return false;
     const { before, behind } = checkedBytes(check);
     const meant = meantBy(check, {

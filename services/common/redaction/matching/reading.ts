@@ -107,9 +107,8 @@ export function prunedReadings(
   const includes = (other: Reading, reading: Reading) => {
     if (other === reading || other.at !== position) return false;
     if (!isSuffixState(automaton, reading.state, other.state)) return false;
-    // Of two readings that have read the same, the earlier beginning covers more of the text. The reading
-    // includes the other only if no shorter match begins later in it, because it may have read the beginning
-    // of a shorter match in another way.
+    // The earlier of two readings in one state covers more of the text. It includes the other only if no shorter match
+    // begins later in it, because it may have read the beginning of a shorter match in another way.
     let isSame = reading.state === other.state;
     for (let suffix = reading.state; suffix > 0; suffix = automaton.fail[suffix] as number) {
       const length = automaton.depth[suffix] as number;

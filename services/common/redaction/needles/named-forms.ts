@@ -43,7 +43,7 @@ function* inDoubledQuotes(text: string): Iterable<NamedValue> {
   }
 }
 
-/** Multi-line strings in TOML. */
+/** Names with multi-line strings as values, in TOML. */
 function* inTripleQuotes(text: string): Iterable<NamedValue> {
   for (const quotes of ['"""', "'''"]) {
     const parts = text.split(quotes);

@@ -24,7 +24,7 @@ export type Needle = {
   readonly gaps: Gaps;
   /** The condition on the surrounding text under which the bytes are the secret's; undefined means none. */
   readonly check: NeedleCheck;
-  /** The marker as plain text. */
+  /** The marker that replaces the needle, as plain text. */
   readonly marker: string;
   /** The bytes of the marker, which replace the needle in text. */
   readonly replacement: Uint8Array;

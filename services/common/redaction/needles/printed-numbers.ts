@@ -149,7 +149,10 @@ function isWithinNumber(text: string, at: number): boolean {
 type Form = {
   readonly written: RegExp;
   plain(written: string): string;
-  /** Text after the digits that would belong to the number, which is then another number. */
+  /**
+   * A pattern for text after the digits that continues the number, which is then another number than the
+   * secret.
+   */
   readonly goesOn: RegExp;
 };
 
