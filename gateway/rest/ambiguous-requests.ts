@@ -2,9 +2,9 @@ import type { IncomingMessage } from "node:http";
 import { AirlockError } from "#common/errors.ts";
 
 /**
- * Refuses requests that this gateway and a proxy in front of it could understand differently, although Node's
- * parser accepts them: other HTTP versions, and requests without exactly one host name (RFC 9112, sections
- * 2.3 and 3.2).
+ * Refuses requests that this gateway and a proxy in front of it could understand differently, although Node's parser
+ * accepts them: HTTP versions other than 1.0 and 1.1, more than one Host header, HTTP/1.1 without one, and a full URL
+ * that names another host than the Host header (RFC 9112, sections 2.3 and 3.2).
  */
 export function refuseAmbiguous({ httpVersion, rawHeaders, headers, url = "" }: IncomingMessage): void {
   if (httpVersion !== "1.1" && httpVersion !== "1.0") {

@@ -3,7 +3,8 @@ import { AirlockError } from "#common/errors.ts";
 const MIB = 1024 * 1024;
 
 /**
- * The first bytes of each body have a budget of their own, so that large bodies never keep a small one out.
+ * Bytes of a body that count as its first. They have a budget of their own, so that large bodies never keep a
+ * small one out.
  */
 const SMALL_BYTES = 64 * 1024;
 /**

@@ -51,8 +51,8 @@ export const PROJECT_SCHEMA = {
       },
       maxItems: 200,
     },
-    // Names, not paths. Commas are not allowed, because the worker gets the names as one argument with commas
-    // between them.
+    // Names of programs, not paths. Commas are not allowed, because the worker gets the names as one
+    // argument with commas between them.
     programs: {
       type: "array",
       items: {

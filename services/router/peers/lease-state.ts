@@ -42,7 +42,7 @@ export const WAITING: LeaseState = { kind: "waiting" };
 export const HELD: Placed = { kind: "held" };
 const PARKED: Placed = { kind: "parked" };
 
-/** The pool-manager granted the worker. */
+/** The state after the pool-manager has granted the worker. Only a waiting lease changes. */
 export function granted(state: LeaseState): LeaseState {
   return state.kind === "waiting" ? HELD : state;
 }

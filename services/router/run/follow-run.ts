@@ -153,7 +153,10 @@ function boundRun(
   });
 }
 
-/** Calls `onOver` when the router has waited this long for the worker. The returned function cancels that. */
+/**
+ * Calls `onOver` when the router has waited `limitMs` for a response of the worker, as `patience` counts the
+ * time. The returned function cancels that.
+ */
 function armTimeout(limitMs: number, patience: Patience, clock: Clock, onOver: () => void): () => void {
   let cancel: () => void = () => undefined;
   const arm = () => {

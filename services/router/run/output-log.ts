@@ -86,7 +86,7 @@ export function openOutputLog(
     },
     noteCut(channel, bytes) {
       const name = nameOf(channel);
-      // A worker that replays the output counts from 0 again.
+      // The larger count stays, because a worker that replays the output counts the cut bytes from 0 again.
       cut[name] = Math.max(cut[name], bytes);
     },
     cut: () => ({ ...cut }),

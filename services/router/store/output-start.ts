@@ -35,7 +35,10 @@ export type OutputStart = {
 
 export const BEGINNING: OutputStart = { after: -1, from: { stdout: 0, stderr: 0 }, skippedBytes: 0 };
 
-/** The start of reading from a row of `findStart`. `last` is the position of the last piece. */
+/**
+ * The place where reading starts, from a row of `findStart`. A row without a position means that all stored
+ * output is skipped; reading then starts after `last`, the position of the last piece.
+ */
 export function startOf(from: OutputFrom, row: StartRow, last: number): OutputStart {
   return {
     after: row.position === null ? last : row.position - 1,

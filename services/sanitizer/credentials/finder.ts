@@ -78,8 +78,8 @@ export class CredentialFinder {
       const first = format.shape[0];
       if (first && first.min > 0 && next !== undefined && first.bytes[next] === 0) continue;
       const candidate = { format, start, walk: new ShapeWalk(format.shape, end) };
-      // Candidates are decided in order, so that the allowance is used in the same order however the text is
-      // split.
+      // A candidate is decided at once only while no earlier one is open, so that the allowance is used in
+      // the same order however the text is split.
       if (this.openFrom === undefined && this.#isSettled(candidate, text, false)) continue;
       if (isPreceded(candidate, text)) this.#open.push(candidate);
     }
@@ -168,7 +168,10 @@ function decode(bytes: Uint8Array): string {
   return whole.toString(isUtf8(whole) ? "utf8" : "latin1");
 }
 
-/** Whether this byte belongs to a word, so that the text after it begins in the middle of the word. */
+/**
+ * Whether this byte belongs to a word (a hyphen counts), so that the text after it begins in the middle of the
+ * word.
+ */
 export function continuesWord(before: number | undefined): boolean {
   return before !== undefined && WORD_AND_HYPHEN[before] === 1;
 }

@@ -61,7 +61,10 @@ export class KeyNames {
     this.#spans.length = firstKey;
   }
 
-  /** The names of keys that were not redacted and could equal a redacted key. */
+  /**
+   * Collects, in steps, the names of keys that were not redacted but may hold a marker. Only such a name can
+   * equal a redacted key.
+   */
   *#untouched(firstKey: number, redacted: readonly RedactedKey[]): Generator<void, PartedNames> {
     const names = new PartedNames();
     let next = 0;

@@ -5,8 +5,8 @@ export const GAP_KINDS = ["base64", "hex", "number"] as const;
 export type GapKind = (typeof GAP_KINDS)[number];
 
 /**
- * The separators of each kind that encoders write, and where they may stand: after `minDepth` characters of a
- * pattern, and then after every `every` characters.
+ * For each encoding (base64, hex, decimal numbers): the separators that encoders write into it, and where one
+ * may stand: first after `minDepth` characters of a pattern, then after each further `every` characters.
  */
 export const GAPS = {
   base64: { between: bytesOf("\n\r\t "), minDepth: 4, every: 1 },

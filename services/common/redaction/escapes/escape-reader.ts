@@ -113,7 +113,8 @@ export class EscapeReader {
         depth = this.#depth;
         if (!this.#mayIntroduce(code)) break;
       }
-      // The bytes after the introducer may be escaped once more than the introducer: JSON in HTML has `\&quot;`.
+      // The bytes after the introducer may be escaped in further layers, which the introducer is not: JSON
+      // in HTML has `\&quot;`.
       for (let inner = layer; inner < MAX_LAYERS; inner++) {
         if (inner > layer && !this.#mayIntroduce(bytes[next] as number) && !this.#breaksSoon(next)) break;
         if (this.#escape(inner, code, depth, next)) this.#found(code);

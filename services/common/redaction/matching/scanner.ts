@@ -147,7 +147,7 @@ export class Scanner {
     const length = text.length;
     let state = this.#state;
     let at = from;
-    // Near the ends of the text the filter is not used.
+    // Near the ends of the text the filter is not used, because it reads bytes beside the position.
     const filterTo = this.#words.length > 0 && filter ? length - 2 * FILTER_MARGIN_BYTES : 0;
     while (at < length) {
       const filterFrom = Math.max(at, FILTER_MARGIN_BYTES, this.#unfilteredTo - this.#text.position);

@@ -17,7 +17,8 @@ export const MIGRATIONS_DIRECTORY = join(import.meta.dirname, "..", "migrations"
 const OLDEST_SERVER = 14;
 const LOCK_WAIT_MS = 5 * 60_000;
 const LONGEST_STEP_MS = 30 * 60_000;
-// The number of an advisory lock that no other program takes in this database: "airlock" in ASCII.
+// The number of an advisory lock that no other program takes in this database. It stays the same for ever,
+// so that routers of two versions exclude each other.
 const LOCK = "27424471910902635";
 const LOCK_NOT_HAD = "55P03";
 
