@@ -137,8 +137,18 @@ set_result([answer[0], find(halves[0].encode(), halves[1].encode()), find(key[:2
       `get("https://wrong2.example:${stage.other.port}/", X_Key=settings.get("ERP"))`,
     );
     expect([status, text]).toEqual([502, expect.stringContaining("could not reach wrong2.example")]);
-    expect(text).toContain("the operator adds one with AIRLOCK_EGRESS_EXTRA_CA");
+    expect(text).not.toContain("AIRLOCK_EGRESS_EXTRA_CA");
     expect(stage.other.seen).toEqual([]);
+  });
+
+  it("stays out of a connection to a server of an unknown authority, and the error names the setting that helps", async () => {
+    const [status, text] = await stage.evaluate(
+      "unknown-authority",
+      `get("https://wrong2.example:${stage.stranger.port}/", X_Key=settings.get("ERP"))`,
+    );
+    expect([status, text]).toEqual([502, expect.stringContaining("could not reach wrong2.example")]);
+    expect(text).toContain("the operator adds one with AIRLOCK_EGRESS_EXTRA_CA");
+    expect(stage.stranger.seen).toEqual([]);
   });
 
   it("is a placeholder of one run only", async () => {

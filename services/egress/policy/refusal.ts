@@ -44,13 +44,15 @@ export function malformed(what: string): Refusal {
   return new Refusal(400, "malformed", `Airlock refused a malformed request: ${what}`);
 }
 
-// Error codes of Node's TLS for a certificate that no trusted authority has issued.
+// Error codes of Node's TLS for a certificate that no trusted authority has issued. CERT_SIGNATURE_FAILURE is one of
+// them, because an authority may have the name of a trusted one and another key, as one that was made anew has.
 const UNKNOWN_AUTHORITY: ReadonlySet<string> = new Set([
   "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
   "UNABLE_TO_GET_ISSUER_CERT",
   "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
   "DEPTH_ZERO_SELF_SIGNED_CERT",
   "SELF_SIGNED_CERT_IN_CHAIN",
+  "CERT_SIGNATURE_FAILURE",
 ]);
 
 /**

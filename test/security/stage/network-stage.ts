@@ -16,6 +16,8 @@ export type NetworkStage = {
   readonly plain: EchoServer;
   readonly secure: EchoServer;
   readonly other: EchoServer;
+  /** Its certificate is of an authority that Airlock does not trust. */
+  readonly stranger: EchoServer;
   /** What each name resolves to, one answer after the other; the last one stays. */
   readonly names: Map<string, string[][]>;
   /** The names that were looked up. */
@@ -39,6 +41,8 @@ export async function startNetworkStage(): Promise<NetworkStage> {
   const plain = await startEchoServer();
   const secure = await startEchoServer(await certificates.issue(["erp.example"]));
   const other = await startEchoServer(await certificates.issue(["other.example", "wrong.example"]));
+  const unknownAuthority = await createTestCertificates();
+  const stranger = await startEchoServer(await unknownAuthority.issue(["wrong2.example"]));
   const names = new Map<string, string[][]>();
   const asked: string[] = [];
   const logged: string[] = [];
@@ -51,7 +55,11 @@ export async function startNetworkStage(): Promise<NetworkStage> {
   };
   process.env.AIRLOCK_TEST_BROKERED = BROKERED_SECRET;
   const log = createLog("test", "debug", { write: (line) => void logged.push(line) });
-  const services = await startServices(projectsOf({ plain, secure, other }), { resolve, extraCaPath, log });
+  const services = await startServices(projectsOf({ plain, secure, other, stranger }), {
+    resolve,
+    extraCaPath,
+    log,
+  });
   const ended = async (id: string): Promise<Execution> => {
     for (;;) {
       const execution = await services.get(id, 10_000);
@@ -59,7 +67,7 @@ export async function startNetworkStage(): Promise<NetworkStage> {
     }
   };
   return {
-    ...{ services, plain, secure, other, names, asked, logged, ended },
+    ...{ services, plain, secure, other, stranger, names, asked, logged, ended },
     async evaluate<T>(project: string, expression: string): Promise<T> {
       const code = `${HTTP_HELPERS}\nset_result(${expression})\n`;
       const execution = await ended(await services.submit({ project, code, timeoutMs: 30_000 }));
@@ -67,7 +75,7 @@ export async function startNetworkStage(): Promise<NetworkStage> {
       return JSON.parse(execution.resultJson) as T;
     },
     reset() {
-      for (const server of [plain, secure, other]) server.seen.length = 0;
+      for (const server of [plain, secure, other, stranger]) server.seen.length = 0;
       asked.length = 0;
       names.clear();
       for (const name of ["echo", "erp", "other", "a.sub", "wrong2"])
@@ -75,15 +83,15 @@ export async function startNetworkStage(): Promise<NetworkStage> {
     },
     async close() {
       await services.close();
-      await Promise.all([plain, secure, other].map((server) => server.close()));
+      await Promise.all([plain, secure, other, stranger].map((server) => server.close()));
       await rm(directory, { recursive: true });
     },
   };
 }
 
-type Servers = Pick<NetworkStage, "plain" | "secure" | "other">;
+type Servers = Pick<NetworkStage, "plain" | "secure" | "other" | "stranger">;
 
-function projectsOf({ plain, secure, other }: Servers): Record<string, string> {
+function projectsOf({ plain, secure, other, stranger }: Servers): Record<string, string> {
   const listed = [
     `echo.example:${plain.port}`,
     `*.sub.example:${plain.port}`,
@@ -106,6 +114,7 @@ function projectsOf({ plain, secure, other }: Servers): Record<string, string> {
       `  ERP: {value: "\${env:AIRLOCK_TEST_BROKERED}", inject: {host: "erp.example:${secure.port}", header: Authorization, format: "Bearer {}"}}`,
       "",
     ].join("\n"),
+    "unknown-authority": `secrets: {ERP: {value: another-brokered-value, inject: {host: "wrong2.example:${stranger.port}", header: X-Key}}}\nallow_private: [127.0.0.1]\n`,
     untrusted: `secrets: {ERP: {value: another-brokered-value, inject: {host: "wrong2.example:${other.port}", header: X-Key}}}\nallow_private: [127.0.0.1]\n`,
   };
 }
