@@ -1,4 +1,4 @@
-import { PREFIX_BYTES } from "./beginnings.ts";
+import { PREFIX_BYTES } from "./gap-tables.ts";
 import { GAP_KINDS, GAPS, type GapKind, type Gaps, type Stops } from "./gaps.ts";
 import { PrefixFilter } from "./prefix-filter.ts";
 import { type Trie, trieSteps } from "./trie.ts";

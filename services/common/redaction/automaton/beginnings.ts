@@ -10,12 +10,10 @@ import {
 } from "../escapes/escape-bytes.ts";
 import { EscapeReader, MAX_ESCAPE_BYTES, NOTHING, RAW_BYTE } from "../escapes/escape-reader.ts";
 import { utf8Length, utf8Of } from "../escapes/utf8.ts";
-import type { Gaps, Stops } from "./gaps.ts";
+import { type GapKindTable, gapTablesOf, PREFIX_BYTES, type Prefixed } from "./gap-tables.ts";
+import type { Stops } from "./gaps.ts";
 import { GramSet, PrefixSet, pairAt, wordAt } from "./gram-set.ts";
 import { EITHER, MANY, SingleEscapes } from "./single-escape.ts";
-
-/** The number of bytes at a needle's beginning that are looked up before the automaton is used. */
-export const PREFIX_BYTES = 6;
 
 /**
  * Limits of the look-ahead: gaps in a row, backslashes in a row, escapes within one another, steps. Beyond them the
@@ -28,18 +26,6 @@ const MAX_STEPS = 100;
 const READ_WORK = 8;
 
 const [ZERO, X, BACKSLASH] = [0x30, 0x78, 0x5c];
-
-/** For each kind of gap, after how many bytes of a needle its first gap may stand, in ascending order. */
-const BEFORE_GAP = { base64: [4, 5, 6], hex: [2, 4, 6], number: [1, 2, 3, 4, 5, 6] } as const;
-
-type Prefixed = { readonly bytes: Uint8Array; readonly gaps: Gaps };
-
-type Gap = {
-  readonly isGap: Uint8Array;
-  /** For each byte, 1 if it is among the first bytes of a needle with this kind of gap. */
-  readonly isAround: Uint8Array;
-  readonly behind: readonly number[];
-};
 
 /**
  * Decides at a gap or an escape in a text whether the first six bytes of a needle may be there. The bytes before are
@@ -55,16 +41,16 @@ export class Beginnings {
   /** For each pair of bytes, 1 if it is within the first six bytes of a needle. */
   readonly #pairs = new Uint8Array(0x1_0000);
   /** For each pair of bytes, 1 if a gap may follow it after fewer than four bytes of a needle. */
-  readonly beforeGap = new Uint8Array(0x1_0000);
+  readonly beforeGap: Uint8Array;
   /** The four bytes before a gap that stands after four to six bytes of a needle. */
   readonly beforeLateGap: GramSet;
   /** The two bytes of `beforeGap` together with the two bytes after the gap. */
   readonly #aroundGap: GramSet;
   readonly #introduces: Uint8Array;
-  readonly #gaps: readonly Gap[];
+  readonly #gaps: readonly GapKindTable[];
   /** `isGap` and `isAround` of all kinds of gaps together. */
-  readonly #isGap = new Uint8Array(256);
-  readonly #isAround = new Uint8Array(256);
+  readonly #isGap: Uint8Array;
+  readonly #isAround: Uint8Array;
   /** For each byte, 1 if it may be a gap or begin an escape. */
   readonly #isSplit: Uint8Array;
   /** One reader for each of several escapes that follow one another and have more than one reading. */
@@ -90,45 +76,16 @@ export class Beginnings {
     for (const { bytes } of needles)
       for (let at = 0; at < PREFIX_BYTES - 1; at++) this.#pairs[pairAt(bytes, at)] = 1;
     this.#introduces = introduces;
-    const gapped = needles.filter((needle) => needle.gaps !== "none");
-    const isNumber = gapped.some((needle) => needle.gaps === "number");
-    this.#aroundGap = new GramSet(gapped.length * (isNumber ? 256 : 2));
-    this.beforeLateGap = new GramSet(gapped.length * 3);
-    this.#gaps = gaps.map(({ kind, isGap }) => {
-      const isAround = new Uint8Array(256);
-      for (const needle of needles) {
-        if (needle.gaps === kind)
-          for (const byte of needle.bytes.subarray(0, PREFIX_BYTES)) isAround[byte] = 1;
-      }
-      for (let byte = 0; byte < 256; byte++) {
-        if (isGap[byte] === 1) this.#isGap[byte] = 1;
-        if (isAround[byte] === 1) this.#isAround[byte] = 1;
-      }
-      const behind = BEFORE_GAP[kind];
-      for (const needle of needles) if (needle.gaps === kind) this.#addBeforeGap(needle.bytes, behind);
-      return { isGap, isAround, behind };
-    });
+    const tables = gapTablesOf(needles, gaps);
+    this.#gaps = tables.kinds;
+    this.#isGap = tables.isGap;
+    this.#isAround = tables.isAround;
+    this.beforeGap = tables.beforeGap;
+    this.beforeLateGap = tables.beforeLateGap;
+    this.#aroundGap = tables.aroundGap;
     this.#isSplit = this.#isGap.map((isGap, byte) => isGap | (introduces[byte] as number));
     this.#singles = new SingleEscapes(introduces);
     this.#readers = Array.from({ length: MAX_DEPTH }, () => new EscapeReader(introduces));
-  }
-
-  #addBeforeGap(bytes: Uint8Array, behind: readonly number[]): void {
-    for (const count of behind) {
-      if (count >= 4) {
-        this.beforeLateGap.add(wordAt(bytes, count - 4));
-        continue;
-      }
-      const after = pairAt(bytes, count) << 16;
-      const firsts =
-        count > 1
-          ? [pairAt(bytes, count - 2)]
-          : Array.from({ length: 256 }, (_, any) => any | ((bytes[0] as number) << 8));
-      for (const before of firsts) {
-        this.beforeGap[before] = 1;
-        this.#aroundGap.add(before | after);
-      }
-    }
   }
 
   /** Whether a gap may stand between the pair `before` and these two bytes, within the first four of a needle. */
@@ -162,7 +119,7 @@ export class Beginnings {
     if (!isLate && !isEarly) return false;
     const last = text[at - 1] as number;
     for (let kind = 0; kind < this.#gaps.length; kind++) {
-      const { isGap, isAround, behind } = this.#gaps[kind] as Gap;
+      const { isGap, isAround, behind } = this.#gaps[kind] as GapKindTable;
       if (isGap[byte] === 0 || isAround[last] === 0) continue;
       for (let index = 0; index < behind.length; index++) {
         const count = behind[index] as number;

@@ -1,4 +1,5 @@
-import { Beginnings, PREFIX_BYTES } from "./beginnings.ts";
+import { Beginnings } from "./beginnings.ts";
+import { PREFIX_BYTES } from "./gap-tables.ts";
 import type { Gaps, Stops } from "./gaps.ts";
 import { GRAM_FACTOR, GramSet, wordAt } from "./gram-set.ts";
 import { ShortPatterns } from "./short-patterns.ts";

@@ -132,3 +132,28 @@ function isSuffixState({ depth, fail }: Automaton, state: number, other: number)
   while ((depth[longer] as number) > length) longer = fail[longer] as number;
   return longer === state;
 }
+
+/**
+ * Advances the first `count` readings that stand at `position` by `byte`, and removes those that no longer reach back
+ * into an escape.
+ */
+export function stepReadings(
+  readings: Reading[],
+  count: number,
+  byte: number,
+  position: number,
+  automaton: Automaton,
+): void {
+  let kept = 0;
+  for (let index = 0; index < readings.length; index++) {
+    const reading = readings[index] as Reading;
+    if (index < count && reading.at === position) {
+      reading.state = automaton.step(reading.state, byte);
+      reading.at++;
+      reading.isChecked = false;
+      if (!reading.spansEscape(automaton)) continue;
+    }
+    readings[kept++] = reading;
+  }
+  if (kept < readings.length) readings.length = kept;
+}

@@ -1,5 +1,5 @@
 import { type Automaton, STOP } from "../automaton/automaton.ts";
-import { PREFIX_BYTES } from "../automaton/beginnings.ts";
+import { PREFIX_BYTES } from "../automaton/gap-tables.ts";
 import type { AutomatonGaps } from "../automaton/gaps.ts";
 import { FILTER_MARGIN_BYTES, PrefixFilter } from "../automaton/prefix-filter.ts";
 import { EITHER, MANY, SingleEscapes } from "../automaton/single-escape.ts";
@@ -8,8 +8,9 @@ import { EscapeReader, NOTHING, RAW_BYTE } from "../escapes/escape-reader.ts";
 import { utf8Length, utf8Of } from "../escapes/utf8.ts";
 import type { NeedleSet } from "../needles/needle-set.ts";
 import { Hits } from "./hits.ts";
+import { LookAhead } from "./look-ahead.ts";
 import { Matches } from "./matches.ts";
-import { prunedReadings, Reading } from "./reading.ts";
+import { prunedReadings, Reading, stepReadings } from "./reading.ts";
 import type { Regions } from "./regions.ts";
 import { ScannedText } from "./scanned-text.ts";
 
@@ -27,9 +28,6 @@ const UNFILTERED_DENSE_BYTES = 4_096;
 
 /** The most bytes inside a secret that may stand for nothing, such as a line end with indentation, or colours. */
 const MAX_NOTHING_BYTES = 128;
-
-/** Characters that are looked ahead before an escape is read as what it stands for. */
-const LOOK_AHEAD = 4;
 
 const [ZERO, X] = [0x30, 0x78];
 
@@ -50,6 +48,7 @@ export class Scanner {
   #readings: Reading[] = [];
   readonly #reader: EscapeReader;
   readonly #singles: SingleEscapes;
+  readonly #lookAhead: LookAhead;
   /** The offset of the escape that was read last, or -1; its only reading, if it has one, and the offset after it. */
   #readAt = -1;
   #single = 0;
@@ -71,6 +70,7 @@ export class Scanner {
     this.hits = new Hits(automaton.triggerLengths);
     this.#reader = new EscapeReader(automaton.introduces);
     this.#singles = new SingleEscapes(automaton.introduces);
+    this.#lookAhead = new LookAhead(automaton, this.#singles);
   }
 
   /** The regions of the needles that were found. */
@@ -232,7 +232,7 @@ export class Scanner {
         }
       }
       this.#state = step(this.#state, byte);
-      this.#stepReadings(at, byte, count);
+      stepReadings(this.#readings, count, byte, this.#text.position + at, this.#automaton);
       if (!this.#arrive(this.#state, at + 1)) return at + 1;
     }
     return at;
@@ -242,23 +242,6 @@ export class Scanner {
     const { classOf, stopClasses } = this.#automaton;
     // A `0` may begin `0x` in a list of digits.
     return ((classOf[byte] as number) > 0 && (classOf[byte] as number) <= stopClasses) || byte === ZERO;
-  }
-
-  /** Advances the first `count` readings by `byte`; removes those that no longer reach back into an escape. */
-  #stepReadings(at: number, byte: number, count: number): void {
-    const readings = this.#readings;
-    let kept = 0;
-    for (let index = 0; index < readings.length; index++) {
-      const reading = readings[index] as Reading;
-      if (index < count && reading.at === this.#text.position + at) {
-        reading.state = this.#automaton.step(reading.state, byte);
-        reading.at++;
-        reading.isChecked = false;
-        if (!reading.spansEscape(this.#automaton)) continue;
-      }
-      readings[kept++] = reading;
-    }
-    if (kept < readings.length) readings.length = kept;
   }
 
   /** Checks the matches that end at `at`. False when a check needs bytes that have not arrived yet. */
@@ -350,7 +333,8 @@ export class Scanner {
       const { states, isGap, minDepth } = gaps[kind] as AutomatonGaps;
       const onward = states[state] as number;
       if (onward === 0 || isGap[byte] === 0) continue;
-      if (!this.#isOver(onward, next, minDepth)) this.#start(onward, at, next, 0, earlier);
+      if (!this.#lookAhead.endsSoon(this.#text.bytes, onward, next, minDepth))
+        this.#start(onward, at, next, 0, earlier);
     }
   }
 
@@ -390,51 +374,12 @@ export class Scanner {
   }
 
   #start(state: number, at: number, next: number, count: number, earlier?: Reading): void {
-    if (state === 0 || this.#isOver(state, next, 1)) return;
+    if (state === 0 || this.#lookAhead.endsSoon(this.#text.bytes, state, next, 1)) return;
     const reading = Reading.of(state, this.#text.position + at, this.#text.position + next, count, earlier);
     // No secret continues after a longer run, because otherwise a script could have all of its output held back by
     // blanks.
     if (reading.nothingBytes > MAX_NOTHING_BYTES) return;
     if (reading.spansEscape(this.#automaton)) this.#readings.push(reading);
-  }
-
-  /**
-   * Whether a reading that continues at `at` in the state `from` ends soon, so that it need not be started. This saves
-   * most readings. The next few characters, as they are or as common escapes, are followed. The reading ends soon when
-   * no more than `left` characters besides these remain of what it follows.
-   */
-  #isOver(from: number, at: number, left: number): boolean {
-    const { longest, step, depth, introduces, isAnyGap, gaps } = this.#automaton;
-    const { bytes } = this.#text;
-    let state = from;
-    let place = at;
-    for (let ahead = 0; ahead < LOOK_AHEAD; ahead++) {
-      const byte = bytes[place];
-      if (byte === undefined || longest[state] !== -1) return false;
-      const most = left + ahead;
-      if (introduces[byte] === 0) {
-        if (isAnyGap[byte] === 1) return false;
-        if (byte === ZERO && (place + 1 === bytes.length || bytes[place + 1] === X)) return false;
-        state = step(state, byte);
-        place++;
-      } else {
-        const code = this.#singles.read(bytes, place);
-        if (code === MANY || code >= 0x80) return false;
-        // The byte as it is written must not continue a needle either.
-        const raw = step(state, byte);
-        if ((depth[raw] as number) > most) return false;
-        if (code >= 0) {
-          if (isAnyGap[code] === 1 && gaps.some(({ states }) => states[state] !== 0)) return false;
-          state = step(state, code);
-          place = this.#singles.next;
-        } else {
-          state = raw;
-          place++;
-        }
-      }
-      if ((depth[state] as number) <= most) return true;
-    }
-    return false;
   }
 
   /** Ends a scan at the offset `at`; the bytes after it wait for what follows them. */
