@@ -97,9 +97,9 @@ describe("computations of several owners", () => {
     );
     await nextRound();
     const before = workedMs("hostile");
-    await Promise.all(["one", "two"].map((owner) => work(owner, 300, 1)));
+    await Promise.all(["one", "two"].map((owner) => work(owner, 600, 1)));
     // With one queue for all computations each turn of the others took 200 ms of the hostile ones.
-    expect(workedMs("hostile") - before).toBeLessThan(700);
+    expect(workedMs("hostile") - before).toBeLessThan(2_000);
     expect(workedMs("hostile") - before).toBeGreaterThan(20);
     abort.abort();
     await Promise.all(hostile);
@@ -107,10 +107,11 @@ describe("computations of several owners", () => {
 
   it("do not wait for as long as they worked alone before", async () => {
     const abort = new AbortController();
-    for (let call = 0; call < 300; call++) await work("often", 1.5, 1.5);
+    for (let call = 0; call < 1_200; call++) await work("often", 1.5, 1.5);
     const others = work("new", 60_000, 1, abort.signal).catch(() => undefined);
     await work("often", 20, 1);
-    expect(workedMs("new")).toBeLessThan(250);
+    // All that it worked alone is 1,800 ms.
+    expect(workedMs("new")).toBeLessThan(900);
     abort.abort();
     await others;
   });
