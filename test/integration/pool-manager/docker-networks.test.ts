@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
-import { afterEach, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import { createCallers } from "../../../services/pool-manager/drivers/docker/callers.ts";
 import { openEngine } from "../../../services/pool-manager/drivers/docker/engine.ts";
 import { namesOf } from "../../../services/pool-manager/drivers/docker/names.ts";
@@ -9,6 +9,8 @@ import { describeWithEngine, docker, removeDeployment } from "../../harness/dock
 
 const LINGER_MS = 300;
 const CALLER = "airlock-test-caller";
+// A network of the test's own, because engines of other tests may remove the default bridge of this machine.
+const CALLERS_NETWORK = `airlock-test-callers-${process.pid}`;
 const names = namesOf(`networks-${process.pid}`);
 const log = pino({ level: "silent" });
 const ENGINE_CALLS = { timeout: 60_000 };
@@ -45,9 +47,13 @@ await describeWithEngine("the network of a project", "runc", () => {
     const { Containers } = (await docker.getNetwork(network).inspect()) as { Containers: object };
     return Object.keys(Containers).sort();
   };
+  beforeEach(async () => {
+    await docker.createNetwork({ Name: CALLERS_NETWORK, Internal: true });
+  });
   afterEach(async () => {
     await networks.close();
     await Promise.all([...containers].map(remove));
+    await docker.getNetwork(CALLERS_NETWORK).remove();
     await removeDeployment(names.deployment);
   });
 
@@ -56,7 +62,7 @@ await describeWithEngine("the network of a project", "runc", () => {
     ENGINE_CALLS,
     async () => {
       start();
-      const router = await caller("bridge");
+      const router = await caller(CALLERS_NETWORK);
       const id = await networks.hold("demo");
       // One that cannot be put into any network: the engine refuses that.
       const odd = await caller("host");
@@ -73,7 +79,7 @@ await describeWithEngine("the network of a project", "runc", () => {
 
   it("that cannot be removed, because a container lives in it, keeps its callers", ENGINE_CALLS, async () => {
     start();
-    const router = await caller("bridge");
+    const router = await caller(CALLERS_NETWORK);
     const id = await networks.hold("demo");
     const other = await container(id, {});
     networks.release("demo");
