@@ -136,7 +136,7 @@ class MemoryCheck {
 
   /**
    * Checks that a number with a fraction or an exponent is not too large for a float. An integer may have any
-   * length, because Python's integers have no limit.
+   * length.
    */
   #number(): void {
     const { start, end, isFloat, hasExponent } = this.#tokens;
