@@ -7,7 +7,7 @@ import { getSystemErrorMessage } from "node:util";
 export function systemReason(error: unknown): string {
   const { errno, code } = error as NodeJS.ErrnoException;
   if (errno !== undefined && errno < 0) return getSystemErrorMessage(errno);
-  // fetch's message for a port that browsers refuse too.
+  // The message with which fetch refuses a port that browsers refuse too.
   if (error instanceof Error && error.message === "bad port") return "fetch calls no such port";
   return code ?? "unknown error";
 }

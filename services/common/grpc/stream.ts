@@ -27,7 +27,7 @@ export type Duplex<In, Out> = Pick<Messages<In>, "next"> & {
 
 /**
  * Reads `call` message by message. A broken or cancelled stream rejects the pending `next()` and every later
- * one, with an error that names the sender as `peer`.
+ * one, with an error whose message calls the remote process `peer`.
  */
 export function openMessages<In>(call: Readable, peer: string): Messages<In> {
   let ended = false;
@@ -72,7 +72,7 @@ export function openMessages<In>(call: Readable, peer: string): Messages<In> {
 
 /**
  * Reads and writes `call` message by message. A broken or cancelled stream rejects pending and later calls of
- * `next` and `send`, with an error that names the other end as `peer`.
+ * `next` and `send`, with an error whose message calls the remote process `peer`.
  */
 export function openDuplex<In, Out>(call: RawStream, peer: string): Duplex<In, Out> {
   const messages = openMessages<In>(call, peer);

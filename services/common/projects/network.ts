@@ -60,7 +60,7 @@ export function parseAllowedHost(text: string): AllowedHost | undefined {
   return { host, wildcard, port };
 }
 
-/** Writes an entry as in a project file. */
+/** Writes an entry of the allowlist as a project file spells it. */
 export function describeAllowedHost({ host, wildcard, port }: AllowedHost): string {
   return `${wildcard ? "*." : ""}${host}${port === undefined ? "" : `:${port}`}`;
 }

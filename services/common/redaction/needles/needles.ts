@@ -305,7 +305,7 @@ class NeedleList {
     const from = text.length - shown.length;
     return (
       this.#tiny.some((tiny) => shown.includes(tiny)) ||
-      // `[REDACTED...kQ2p]` would show half of the password that ends `…;Password=Zx9!kQ2p`.
+      // Example: `[REDACTED...kQ2p]` would show half of the password that ends `…;Password=Zx9!kQ2p`.
       this.#shortParts.some((part) => {
         const at = text.lastIndexOf(part);
         return at >= 0 && at + part.length > from;
