@@ -18,7 +18,10 @@ export type DriverConfig = Pick<
   "driver" | "python" | "docker" | "runDirectory" | "dataDirectory" | "projectsDirectory"
 >;
 
-/** The driver that the configuration names. Rejects with a ConfigError when what it drives cannot be had. */
+/**
+ * Creates the driver that the configuration names. Rejects with a ConfigError when the Docker engine cannot
+ * be used.
+ */
 export async function createDriver(
   config: DriverConfig,
   log: Log,
@@ -30,7 +33,7 @@ export async function createDriver(
     return createProcessDriver({ ...config, ...WORKER, log });
   }
   if (!config.docker) throw new Error("the docker driver has no configuration");
-  // Loaded only where it is used: it would cost every other start its time.
+  // The modules of the docker driver are loaded only here, because they would slow down every other start.
   const { createDockerDriver } = await import("./docker/driver.ts");
   const { ask, openEngine } = await import("./docker/engine.ts");
   const { guardEngine } = await import("./docker/circuit.ts");
@@ -43,7 +46,10 @@ export async function createDriver(
   return circuits ? guardEngine(driver, engine, circuits) : driver;
 }
 
-/** The same for a pool-manager, which is alone in its deployment: rejects with a ConfigError while there is another one. */
+/**
+ * Creates the driver for a pool-manager, which must be the only one of its deployment. Rejects with a
+ * ConfigError while another one runs.
+ */
 export async function createOwnDriver(
   config: DriverConfig,
   log: Log,

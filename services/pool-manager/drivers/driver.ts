@@ -1,52 +1,58 @@
 import type { Project } from "#common/projects/file.ts";
 import type { Dependency } from "#proto/readiness.ts";
 
-/** A worker as its driver sees it: something that runs at an address until it does not. */
+/** A running worker as its driver sees it: a process or a container that has an address. */
 export type WorkerProcess = {
-  /** A gRPC target; it may take a moment before it answers. */
+  /** The worker's gRPC target. The worker may need a moment before it answers. */
   readonly address: string;
-  /** Resolves, never rejects, when the worker is gone, with a sentence on how it went. */
+  /**
+   * Resolves when the worker is gone, to the end of a sentence such as "exited with status 1". Never rejects.
+   */
   readonly gone: Promise<string>;
-  /** Ends the worker and all it started; resolves when nothing of it is left. May be called again. */
+  /** Ends the worker and all that it started. Resolves when nothing of it is left. May be called again. */
   stop(): Promise<void>;
 };
 
-/** A worker that an earlier process of this deployment started and that runs on. */
+/** A running worker that an earlier process of this deployment started. */
 export type FoundWorker = {
   /** The project's name. */
   readonly project: string;
   readonly workerId: string;
   readonly process: WorkerProcess;
-  /** Why it is to be replaced when what lives on it has ended; undefined: it would be started just so today. */
+  /**
+   * Why the worker is to be replaced once its executions have ended; undefined when it would be started in
+   * the same way today.
+   */
   readonly outdated: string | undefined;
 };
 
-/** The port to whatever runs workers. */
+/** The port to the system that runs workers: child processes or a Docker engine. */
 export type WorkerDriver = {
   /** "process" or "docker". */
   readonly name: string;
-  /** Whether its workers have a size of their own, made from the project's limits. */
+  /** Whether each worker has limits of its own, made from the project's limits. */
   readonly boundsWorkers: boolean;
-  /** Whether its workers run on when this process has gone, so that the next one finds them. */
+  /** Whether workers run on after this process has ended, so that the next process finds them. */
   readonly keepsWorkers: boolean;
-  /** The memory of the machine that its workers run on, in bytes. */
+  /** The memory of the machine that runs the workers, in bytes; infinity when it is unknown. */
   memoryBytes(): Promise<number>;
   /** Whether it can start workers now, by what it needs besides this process. Does not reject. */
   readiness(): Promise<Dependency[]>;
   /** Why this driver can never run the project; undefined when it can. */
   refusal(project: Project): string | undefined;
   /**
-   * Makes the project's packages ready, which may take minutes the first time; `onProgress` tells what is being
-   * done. Rejects with `start_failed` and the package's own error.
+   * Prepares the project's packages, which may take minutes the first time. `onProgress` reports the present
+   * step. Rejects with `start_failed` and the package's own error.
    */
   prepare(project: Project, onProgress: (step: string) => void, signal: AbortSignal): Promise<void>;
   /** Starts one worker of a prepared project. Rejects with `start_failed`. */
   start(project: Project, workerId: string): Promise<WorkerProcess>;
   /**
-   * The workers that still run; `projectNamed` gives the projects that can be used. Whatever else of this deployment an
-   * earlier process left is removed. Asked once, before anything is started.
+   * Resolves to the workers that still run. `projectNamed` returns a usable project, undefined otherwise.
+   * Everything else that an earlier process of this deployment left is removed. Called once, before any
+   * worker is started.
    */
   findRunning(projectNamed: (name: string) => Project | undefined): Promise<readonly FoundWorker[]>;
-  /** Removes what it made besides workers, except what those need that run on. */
+  /** Removes everything that the driver made besides workers, except what workers need that run on. */
   close(): Promise<void>;
 };

@@ -1,12 +1,12 @@
 import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 
-/** What tells a process of some machine from every other, also after it has ended. */
+/** Identifies a process of any machine, and stays unique after the process has ended. */
 export type ProcessIdentity = {
   readonly machine: string;
-  /** New at each start of the machine. */
+  /** An id that changes at each start of the machine. */
   readonly boot: string;
-  /** Numbers of processes mean something only within it. */
+  /** The namespace of `pid`, because process ids have a meaning only within one. */
   readonly pidNamespace: string;
   readonly pid: number;
   readonly startedAt: string;
@@ -14,7 +14,7 @@ export type ProcessIdentity = {
 
 export function ownIdentity(): ProcessIdentity {
   return {
-    // Copies of a machine may share its id.
+    // The host name is included, because copies of a machine may share its id.
     machine: `${hostname()} ${read("/etc/machine-id")}`.trim(),
     boot: read("/proc/sys/kernel/random/boot_id"),
     pidNamespace: link("/proc/self/ns/pid"),
@@ -23,7 +23,7 @@ export function ownIdentity(): ProcessIdentity {
   };
 }
 
-/** Whether that process still runs; undefined where that cannot be seen from here. */
+/** Whether the other process still runs; undefined when this process cannot see that. */
 export function isRunning(other: ProcessIdentity): boolean | undefined {
   const own = ownIdentity();
   if (other.boot !== own.boot) return other.machine === own.machine ? false : undefined;
@@ -31,10 +31,10 @@ export function isRunning(other: ProcessIdentity): boolean | undefined {
   return startOf(other.pid) === other.startedAt;
 }
 
-/** When it was started, in the kernel's own count; undefined when there is no such process. */
+/** The start time of a process in the kernel's own count; undefined when there is no such process. */
 function startOf(pid: number): string | undefined {
   if (!existsSync("/proc/self/stat")) return isThere(pid) ? "some time" : undefined;
-  // The second field, a name in brackets, may hold anything.
+  // The second field, a name in brackets, may contain any character.
   const fields = read(`/proc/${pid}/stat`).split(") ").at(-1)?.split(" ") ?? [];
   const [state, started] = [fields[0], fields[19]];
   return state === "Z" || state === "X" ? undefined : started;

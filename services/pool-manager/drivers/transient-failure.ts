@@ -1,6 +1,6 @@
 import { AirlockError } from "#common/errors.ts";
 
-/** A `start_failed` by bad luck: nothing says that the next attempt meets it too. */
+/** A `start_failed` with a passing cause: the next attempt may succeed without any change. */
 export class TransientFailure extends AirlockError {
   constructor(message: string, options: ConstructorParameters<typeof AirlockError>[2] = {}) {
     super("start_failed", message, options);

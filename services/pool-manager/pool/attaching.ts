@@ -2,22 +2,25 @@ import type { AirlockError } from "#common/errors.ts";
 import type { Claim } from "./lease.ts";
 import type { Slot } from "./slot.ts";
 
-/** Claims on workers that run already, some of which are being taken over and are not here yet. */
+/**
+ * Claims on certain workers, from routers whose executions run there already. Some of these workers are still
+ * being taken over from an earlier pool-manager.
+ */
 export type Attaching = {
   add(workerId: string, claim: Claim): void;
   remove(claim: Claim): void;
-  /** Whether the execution is among those that wait. */
+  /** Whether a claim of the execution waits here. */
   has(executionId: string): boolean;
-  /** Serves those whose worker has come, and refuses those whose worker is not on its way. */
+  /** Serves the claims whose worker has come, and refuses those whose worker is not on its way. */
   serve(): void;
 };
 
 export function createAttaching(pool: {
   slot(workerId: string): Slot | undefined;
   isComing(workerId: string): boolean;
-  /** Puts a claim on the worker that it is for. */
+  /** Puts a claim on its worker. */
   seat(slot: Slot, claim: Claim): void;
-  /** What is said of a worker that is not here. */
+  /** The error for a worker that is not in the pool. */
   missing(): AirlockError;
 }): Attaching {
   const waiting = new Map<Claim, string>();

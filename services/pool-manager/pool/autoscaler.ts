@@ -6,12 +6,12 @@ import { ScalingPolicy, type ScalingRange } from "./scaling-policy.ts";
 const LOOK_EVERY_MS = 500;
 
 export type Autoscaler = {
-  /** An execution got its worker after this time in the queue. */
+  /** Reports how long an execution waited in the queue for its worker. */
   waited(waitedMs: number): void;
   stop(): void;
 };
 
-/** Keeps a pool as large as its queue needs, as long as `range` gives one; a pool that is down stays down. */
+/** Adapts the size of a pool to its queue, while `range` returns a range. A pool that is down stays down. */
 export function startAutoscaler(parts: {
   readonly project: string;
   readonly pool: Pool;

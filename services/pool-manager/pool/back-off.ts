@@ -2,19 +2,19 @@ import type { Clock } from "#common/resilience/clock.ts";
 
 /** A pause before the next attempt, longer after each failure. */
 export type BackOff = {
-  /** Begins a pause, unless there is one. */
+  /** Begins a pause, unless one is running. */
   failed(): void;
   isWaiting(): boolean;
   /** Ends the pause now. */
   end(): void;
-  /** Ends it and forgets the failures. */
+  /** Ends the pause and forgets the failures. */
   reset(): void;
 };
 
 const FIRST_MS = 500;
 const LONGEST_MS = 30_000;
 
-/** `onOver`: a pause has passed. */
+/** `onOver` is called when a pause has passed. */
 export function createBackOff(clock: Clock, onOver: () => void): BackOff {
   let failures = 0;
   let failedAtMs = Number.NEGATIVE_INFINITY;
@@ -25,7 +25,7 @@ export function createBackOff(clock: Clock, onOver: () => void): BackOff {
   };
   return {
     failed() {
-      // Old troubles do not make a new one worse.
+      // Failures from more than a minute ago do not lengthen the pause.
       failures = clock.monotonicMs() - failedAtMs > LONGEST_MS * 2 ? 1 : failures + 1;
       failedAtMs = clock.monotonicMs();
       cancel ??= clock.after(Math.min(FIRST_MS * 2 ** (failures - 1), LONGEST_MS), () => {

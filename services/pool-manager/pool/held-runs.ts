@@ -4,9 +4,10 @@ import { type Claim, newClaim } from "./lease.ts";
 import { holdOrWait, type Slot } from "./slot.ts";
 
 /**
- * Gives the runs that live on a worker that was taken over their claims before their routers come, which may take a while: what
- * runs has the slot, and the worker does not look idle. Each waits as long as the worker keeps its run. `isWaitedFor`: the router has
- * come before the worker.
+ * Makes a claim for each run on a taken-over worker before its router attaches, which may take a while. A
+ * running execution gets the slot, so that the worker does not look idle. Each claim lasts as long as the
+ * worker keeps its run (`graceMs`). `isWaitedFor` returns true for an execution whose router attached before
+ * the worker was connected.
  */
 export function claimHeldRuns(
   slot: Slot,
@@ -23,7 +24,7 @@ export function claimHeldRuns(
   }
 }
 
-/** Whether the worker said of the execution, when it was taken over, that it is paused. */
+/** Whether the worker reported the execution as paused when it was taken over. */
 export function isHeldPaused({ heldRuns }: Worker, executionId: string): boolean {
   return heldRuns.some((run) => run.paused && run.executionId === executionId);
 }

@@ -6,40 +6,42 @@ import type { Worker } from "../worker/worker.ts";
  * queued → held ⇄ parked, with resuming between parked and held; any of them → over.
  */
 export type Lease = {
-  /** Resolves when a worker is free for it; rejects with `start_failed` or `worker_lost`. */
+  /** Resolves when a worker is free for the execution. Rejects with `start_failed` or `worker_lost`. */
   readonly granted: Promise<Worker>;
-  /** Place in the queue, 1 is next; 0 when it does not wait. */
+  /** The place in the queue: 1 is next, 0 when the lease does not wait. */
   position(): number;
   /** Gives the slot back and keeps the worker alive. */
   park(): void;
-  /** Resolves when it has a slot on its worker again. */
+  /** Resolves when the execution has a slot on its worker again. */
   resume(): Promise<void>;
   /** Ends the claim. */
   release(): void;
   /**
-   * Ends it unless another lease for the same execution takes it over within the grace period, which for a paused one is at least
-   * `pausedGraceMs`.
+   * Ends the claim unless another lease of the same execution takes it over within the grace period. The
+   * grace period of a paused execution is at least `pausedGraceMs`.
    */
   abandon(pausedGraceMs?: number): void;
-  /** Has its worker replaced, with all that lives on it: it does not end what it should end. */
+  /** Has the worker replaced, with all runs on it, because it does not end a run. */
   condemn(): void;
-  /** Resolves with the reason when its worker is gone; never rejects. */
+  /** Resolves with the reason when the worker is gone; never rejects. */
   readonly lost: Promise<string>;
 };
 
-/** A lease from the pool's side. */
+/** A lease as the pool sees it. */
 export type Claim = {
   readonly executionId: string;
-  /** When it was made. */
+  /** When the claim was made, on the monotonic clock. */
   readonly sinceMs: number;
   readonly granted: PromiseWithResolvers<Worker>;
   readonly lost: PromiseWithResolvers<string>;
   resumed: PromiseWithResolvers<void> | undefined;
-  /** When it asked for its slot again; counts while it waits for that. */
+  /** When the execution asked for its slot again; used while it waits for that slot. */
   answeredAtMs: number;
-  /** Counts the leases that have had it: only the last one has it now. */
+  /** The number of leases that have had the claim. Only the last one has it now. */
   holders: number;
-  /** Set while nobody holds its lease: stops the end of the grace period. */
+  /**
+   * Set while no lease has the claim. Calling it stops the timer that ends the claim after the grace period.
+   */
   keepOn: (() => void) | undefined;
 };
 
@@ -54,12 +56,12 @@ export function newClaim(executionId: string, sinceMs: number): Claim {
     holders: 0,
     keepOn: undefined,
   };
-  // The caller may have gone before it looked.
+  // A caller that is gone never awaits the grant, and an unhandled rejection would end the process.
   claim.granted.promise.catch(() => undefined);
   return claim;
 }
 
-/** What those hear that wait, or come, while the pool stops for good. */
+/** The error for executions that wait, or arrive, while the pool stops for good. */
 export function stopping(): AirlockError {
   return new AirlockError("unavailable", "The pool-manager is stopping. Try again in a few seconds.");
 }

@@ -2,17 +2,17 @@ import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { Worker } from "../worker/worker.ts";
 import type { PoolView } from "./view.ts";
 
-/** What the pools do, by project. */
+/** Records what the pools do, by project. */
 export type PoolMetrics = {
-  /** An execution got its worker after this time in the queue. */
+  /** Records how long an execution waited in the queue for its worker. */
   granted(project: string, waitedMs: number): void;
-  /** Passes on what `start` comes to, and takes its time; the worker's end is counted, too. */
+  /** Settles like `start`, and records how long it took. Also counts the later end of the worker. */
   timeStart(project: string, start: () => Promise<Worker>): Promise<Worker>;
 };
 
 const WAIT_BUCKETS_S = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
-/** `views`: the pools as they are when the metrics are read; `broken`: the projects that cannot be used. */
+/** `views` returns the present state of each pool. `broken` returns the projects that cannot be used. */
 export function createPoolMetrics(
   registry: Registry,
   views: () => Iterable<readonly [string, PoolView]>,

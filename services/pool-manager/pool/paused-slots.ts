@@ -1,35 +1,44 @@
 import { isBusy, type Slot } from "./slot.ts";
 
-/** The workers without a place: each is kept for its paused executions alone. */
+/** The paused workers: they have no place, and are kept for their paused executions alone. */
 export function pausedSlots(slots: Iterable<Slot>): Slot[] {
   return [...slots].filter(({ pausedSinceMs }) => pausedSinceMs !== undefined);
 }
 
-/** The paused worker that lost its place first, of those without an answered execution. */
+/**
+ * The worker that has been paused for longest, of those without an answered execution; undefined when there
+ * is none.
+ */
 export function longestPaused(slots: Iterable<Slot>): Slot | undefined {
   return pausedSlots(slots)
     .filter((slot) => !isBusy(slot))
     .sort((a, b) => (a.pausedSinceMs ?? 0) - (b.pausedSinceMs ?? 0))[0];
 }
 
-/** The paused worker whose answered execution has waited longest. */
+/** The paused worker whose answered execution has waited longest; undefined when there is none. */
 export function longestAnswered(slots: Iterable<Slot>): Slot | undefined {
   return pausedSlots(slots)
     .filter(isBusy)
     .sort((a, b) => answeredAtMs(a) - answeredAtMs(b))[0];
 }
 
-/** When the execution was answered that is the next on this worker; later than any when there is none. */
+/** When the next answered execution of this worker was answered; infinity when there is none. */
 export function answeredAtMs({ resuming }: Slot): number {
   return resuming[0]?.answeredAtMs ?? Number.POSITIVE_INFINITY;
 }
 
-/** The paused worker that is the next to have a place: one with an answered execution, else one that the pool lacks. */
+/**
+ * The paused worker that gets the next place. A worker with an answered execution comes first. Without one,
+ * any usable paused worker is taken while the pool lacks workers. Undefined when there is none.
+ */
 export function nextPaused(slots: Iterable<Slot>, lacking: number): Slot | undefined {
   return longestAnswered(slots) ?? (lacking > 0 ? pausedSlots(slots).find(canServe) : undefined);
 }
 
-/** How many places a pool wants that lacks so many serving workers. `mayStart`: others than the paused ones count, too. */
+/**
+ * How many places a pool wants. `lacking` is the number of serving workers that it lacks. With `mayStart`,
+ * the pool also wants places for workers that are to be started, otherwise only for paused ones.
+ */
 export function placesWanted(slots: Iterable<Slot>, lacking: number, mayStart: boolean): number {
   const paused = pausedSlots(slots);
   const returning = paused.filter(isBusy);

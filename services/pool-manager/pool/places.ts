@@ -1,74 +1,90 @@
 import type { Clock } from "#common/resilience/clock.ts";
 import { createTurns } from "../turns.ts";
 
-/** What the places need to know of a pool, and may ask of it. */
+/** A pool, as the places see it. */
 export type Member = {
-  /** Its workers that have a place, those that are on their way or ending included. */
+  /** The number of its workers that have a place, including those that are starting or ending. */
   count(): number;
-  /** Executions that wait for a worker, and paused workers whose executions are to go on. */
+  /** The number of executions that wait for a worker, plus the paused workers with an answered execution. */
   queueDepth(): number;
-  /** Starts one worker, which may begin when `ready`, called once all is prepared, resolves; resolves to whether it came. */
+  /**
+   * Prepares one worker, awaits `ready`, and launches it. Resolves to whether it became ready to run scripts.
+   */
   start(ready: () => Promise<void>): Promise<boolean>;
   /** Whether its next worker is a paused one, which need not be started. */
   canBringBack(): boolean;
-  /** Gives that one a place; the member then says anew how many it wants. */
+  /** Gives that paused worker a place. The pool calls `want` again afterwards. */
   bringBack(): void;
-  /** Gives a worker up for other projects. Returns false when it has none of this kind. */
+  /**
+   * Gives up a worker in favour of other projects. Returns false when the pool has no worker of this kind.
+   */
   giveUp(what: Donation): boolean;
   /**
-   * Its paused workers: those without a place, kept for their paused executions alone. `sinceMs`: since when the longest
-   * paused one is, of those without an answered execution; undefined when there is none.
+   * Its paused workers: those without a place, kept for their paused executions alone. `sinceMs`: when the
+   * longest paused one lost its place, of those without an answered execution; undefined when there is none.
    */
   paused(): { readonly count: number; readonly sinceMs: number | undefined };
-  /** Ends that one; its executions are lost, because it did what `how` says. */
+  /** Ends that longest paused worker. Its executions are lost with the reason `how`. */
   endPaused(how: string): void;
 };
 
 /**
- * What a worker that a project gives up may have: nothing, paused executions at most, or something that runs. Its place is
- * free when it has ended, at once, or when what runs there has ended or paused.
+ * What may be on a worker that a project gives up. `idle`: nothing; the place is free when the worker has
+ * ended. `paused`: paused executions at most; the place is free at once. `busy`: a running script; the place
+ * is free when it has ended or paused.
  */
 export type Donation = "idle" | "paused" | "busy";
 
-/** One pool's side of the places. */
+/** The places, as one pool sees them. */
 export type Place = {
-  /** How many workers the pool wants started now. */
+  /** Reports how many workers the pool wants started now. */
   want(lacking: number): void;
-  /** Why workers that it wants are not started; empty when they are. */
+  /** Why the workers that the pool wants are not started, as a sentence; empty when they are started. */
   reason(): string;
-  /** Whether more workers have a place than there are places, as after an earlier process that had paused ones. */
+  /**
+   * Whether more workers have a place than there are places. That happens after a takeover, because paused
+   * workers of the earlier process had no place.
+   */
   isOver(): boolean;
 };
 
 /**
- * The places for workers that all projects share. It says who starts a worker when: a few at a time, the project with the
- * fewest workers first, so that neither a project with many workers nor one whose starts fail keeps another waiting. Paused
- * workers have no place; there are as many of them as there are places at most.
+ * The places for workers, shared by all projects. They decide which project starts a worker next: a few at a
+ * time, the project with the fewest workers first. So neither a project with many workers nor one whose
+ * starts fail delays another. Paused workers have no place; at most as many are kept as there are places.
  */
 export type WorkerPlaces = {
   join(member: Member): Place;
 };
 
-/** A project that has no worker waits so long before the only worker of another one goes, after its run. */
+/**
+ * How long a project without a worker waits before another project gives up its only worker, once its run has
+ * ended.
+ */
 const TURN_MS = 10_000;
 const LOOK_AGAIN_MS = 1_000;
 
 type Entry = {
   readonly member: Member;
   lacking: number;
-  /** Since when it has executions and no worker; undefined: it has one, or no executions. */
+  /**
+   * Since when the project has executions and no worker; undefined while it has a worker, or no executions.
+   */
   starvingSinceMs: number | undefined;
   startedAtMs: number;
-  /** How its last start ended; "unknown" before the first one has. */
+  /** How the project's last start ended; "unknown" before its first start has ended. */
   lastStart: "came" | "failed" | "unknown";
-  /** Starts that are not over. */
+  /** The number of starts that have not ended. */
   underWay: number;
 };
 
-/** A start whose worker is about to begin. */
+/** A start whose worker is about to be launched. `workers`: how many workers its project has already. */
 type Launch = { readonly kind: "first" | "more" | "failing"; readonly workers: number };
 
-/** `maxWorkers`: of all projects. `maxStarts`: workers that begin at the same time, besides those of failing projects. */
+/**
+ * `maxWorkers`: the number of places. `maxStarts`: how many workers may be launched at the same time, not
+ * counting projects whose last start failed.
+ */
 export function createWorkerPlaces(
   { maxWorkers, maxStarts }: { readonly maxWorkers: number; readonly maxStarts: number },
   clock: Clock,
@@ -80,10 +96,10 @@ export function createWorkerPlaces(
       mayEnter({ kind }, inside) {
         const count = (...kinds: readonly Launch["kind"][]) =>
           inside.filter((other) => kinds.includes(other.kind)).length;
-        // Projects whose last start failed have turns of their own.
+        // Projects whose last start failed have turns of their own, so that they do not delay the others.
         if (kind === "failing") return count("failing") < maxStarts;
         if (count("first", "more") >= maxStarts) return false;
-        // The last turn is for first workers.
+        // The last turn is kept for projects without a worker.
         return kind === "first" || count("more") < Math.max(1, maxStarts - 1);
       },
       compare: (a, b) => a.workers - b.workers,
@@ -93,12 +109,15 @@ export function createWorkerPlaces(
   let isLooking = false;
   let lookAgain = false;
   let stopTimer: (() => void) | undefined;
-  // A worker was asked for and its place is not free yet.
+  // When a project was last asked to give up a worker, while that worker's place is not free yet.
   let askedAtMs = Number.NEGATIVE_INFINITY;
 
   const total = () => [...members].reduce((sum, { member }) => sum + member.count(), 0);
   const isStarving = ({ member }: Entry) => member.count() === 0 && member.queueDepth() > 0;
-  /** Whoever has executions and no worker is first, then whoever has fewest, then whoever has waited longest. */
+  /**
+   * Projects with executions and no worker come first, then those with the fewest workers, then those that
+   * got a worker longest ago.
+   */
   const inOrder = () =>
     [...wanting].sort(
       (a, b) =>
@@ -106,7 +125,8 @@ export function createWorkerPlaces(
         a.member.count() - b.member.count() ||
         a.startedAtMs - b.startedAtMs,
     );
-  // Where one start may hang, more of them would take all places.
+  // A project whose last start did not succeed starts one worker at a time, because hanging starts would take
+  // all places.
   const mayStart = ({ lastStart, underWay }: Entry) => underWay < (lastStart === "came" ? maxStarts : 1);
 
   const mayHaveOne = (entry: Entry) => entry.member.canBringBack() || mayStart(entry);
@@ -140,7 +160,7 @@ export function createWorkerPlaces(
     entry.member.bringBack();
   };
 
-  /** Has another project give a worker up for `entry`. */
+  /** Asks another project to give up a worker for `entry`. */
   const askFor = (entry: Entry) => {
     if (clock.monotonicMs() - askedAtMs < TURN_MS) return;
     const own = entry.member.count();
@@ -159,7 +179,10 @@ export function createWorkerPlaces(
     if (gives && total() >= before) askedAtMs = clock.monotonicMs();
   };
 
-  /** Ends paused workers beyond their bound: of the project with most of them, then the one paused for longest. */
+  /**
+   * Ends paused workers beyond their bound: from the project with most of them, the one that has been paused
+   * for longest.
+   */
   const endPausedBeyondBound = () => {
     for (;;) {
       const all = [...members].map(({ member }) => ({ member, ...member.paused() }));
@@ -196,13 +219,14 @@ export function createWorkerPlaces(
 
   const look = () => {
     lookAgain = true;
-    // A pool that gives up a worker looks, too.
+    // A pool that gives up a worker calls `look` again within this one.
     if (isLooking) return;
     isLooking = true;
     while (lookAgain) {
       lookAgain = false;
       lookOnce();
-      // One that leaves its place to another one is beyond the bound until that one has it.
+      // The bound is checked last, because a worker that passes its place to a paused one exceeds the bound
+      // for a moment.
       if (!lookAgain) endPausedBeyondBound();
     }
     isLooking = false;

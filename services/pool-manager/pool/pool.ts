@@ -43,44 +43,42 @@ import { createWorkerEnds } from "./worker-ends.ts";
 
 /** The workers of one project and the executions that wait for them. */
 export type Pool = {
-  /** Asks for a worker, starting `defaultReplicas` if the pool is down. First come, first served. */
+  /** Asks for a worker, first come, first served. Starts `defaultReplicas` workers if the pool is down. */
   acquire(defaultReplicas: number, executionId: string): Lease;
-  /**
-   * The lease of an execution that runs already, on this worker; the one that it had has broken. It rejects with
-   * `worker_lost` when the worker is gone.
-   */
+  /** A new lease for an execution on this worker whose lease broke. Rejects with `worker_lost` when it is gone. */
   attach(workerId: string, executionId: string): Lease;
   up(replicas: number): void;
-  /** Another number of workers for a pool that is up; 0 ends it when it has nothing to do. */
+  /** Changes the number of workers of a pool that is up. 0 takes the pool down once it has no more work. */
   resize(replicas: number): void;
-  /** Takes in a worker that runs already; the pool is up with `replicas` of them, or as many as are taken in and live on. */
+  /** Adopts a running worker. The pool is then up with `replicas` workers, or with all adopted ones that live. */
   take(replicas: number, workerId: string, takeOver: (signal: AbortSignal) => Promise<Worker>): void;
-  /** Finishes what runs or waits, then stops every worker. */
+  /** Finishes runs and queue, then stops every worker. */
   down(): void;
-  /** Replaces every worker, each when it has finished what lives on it. */
+  /** Replaces every worker, each once its executions have ended. */
   roll(reason: string): void;
   view(): PoolView;
-  /** The execution's place among those that wait for a worker, 1 is next; 0 when it does not wait. */
+  /** The execution's place in the queue: 1 is next, 0 when it does not wait. */
   position(executionId: string): number;
   /**
-   * Stops for good: nothing more is granted; workers end when idle, or when `graceMs` are over. Where workers outlive this process, those on which
-   * something is paused, or still runs then, are left to the next one.
+   * Stops for good. Nothing more is granted, and workers end when they are idle, or after `graceMs`. When workers
+   * outlive this process, a worker with paused executions, or with runs after `graceMs`, is left to the next
+   * pool-manager.
    */
   close(graceMs: number): Promise<void>;
 };
 
 export type PoolParts = StartsParts & {
-  /** The places for workers that it shares with other pools. */
+  /** The places for workers, shared with the other pools. */
   readonly places: WorkerPlaces;
-  /** Whether workers run on when this process has gone; not unless said. */
+  /** Whether workers run on after this process has ended. False unless given. */
   readonly keepsWorkers?: boolean;
 };
 
-// A worker that lives this long was started well, whatever ends it later.
+// A worker that ends earlier than this delays the next start. A later end has other causes.
 const SETTLED_AFTER_MS = 10_000;
-// Routers ask every half second for the worker of a lease that has broken, over a connection that is made anew.
+// An adopted worker serves only its own executions for this long. Routers ask for it every half second meanwhile.
 const COME_BACK_MS = 3_000;
-// The routers are to hear the reason before they hear of the end from the worker.
+// Between the report to the routers and the end of a worker, so that routers get the reason before the stream breaks.
 const TOLD_AFTER_MS = 1_000;
 
 export function createPool(parts: PoolParts): Pool {
@@ -100,9 +98,9 @@ export function createPool(parts: PoolParts): Pool {
   const longestWaitMs = () => clock.monotonicMs() - (queue[0]?.sinceMs ?? clock.monotonicMs());
   const slotOf = (claim: Claim) => [...slots].find((slot) => slot.claims.has(claim));
 
-  /** Hands free workers to whoever waits longest: on each worker the answered first, and in turns with a queue that waits for long. */
+  /** Grants free workers: answered executions come first, in turns with a queue that has waited for long. */
   const dispatch = () => {
-    // A paused worker that is to go on gets a place of its own if there is one.
+    // A paused worker with an answered execution gets a place of its own, if one is free.
     if (longestAnswered(slots)) reconcile();
     for (const slot of slots) {
       if (slot.holder || slot.pausedSinceMs !== undefined) continue;
@@ -124,7 +122,7 @@ export function createPool(parts: PoolParts): Pool {
     reconcile();
   };
 
-  /** Has the paused worker go on in the place of one on which nothing runs. */
+  /** Gives a paused worker the place of a worker on which nothing runs. */
   const passPlace = (from: Slot, to: Slot) => {
     from.serving = false;
     from.pausedSinceMs = clock.monotonicMs();
@@ -145,18 +143,18 @@ export function createPool(parts: PoolParts): Pool {
       (error: unknown) => {
         claim.granted.reject(error);
         removeClaim(slot, claim);
-        // That its container has gone may be known later.
+        // The worker does not answer at its address. The end of its container may be noticed later.
         if (hasCode(error, "worker_lost")) retire(slot, "is not at its address");
         dispatch();
       },
     );
   };
 
-  /** Puts a claim on the worker that it is for, beside the queue. */
+  /** Puts a claim on its worker without waiting in the queue. */
   const seat = (slot: Slot, claim: Claim) => {
     slot.claims.add(claim);
     if (!isHeldPaused(slot.worker, claim.executionId)) holdOrWait(slot, claim);
-    // It runs, for all that is known.
+    // The execution may be running, so its worker needs a place.
     if (slot.pausedSinceMs !== undefined) {
       takePlace(slot);
       reconcile();
@@ -172,7 +170,7 @@ export function createPool(parts: PoolParts): Pool {
     surplus.length = Math.max(0, Math.min(surplus.length, surplus.length + starts.underWay() - desired()));
     for (const slot of surplus) slot.serving = false;
     for (const slot of slots) {
-      // Of one that finishes what runs on it another one may be wanted meanwhile; it is there already.
+      // A worker that is finishing its runs serves again when the pool lacks workers.
       if (!slot.serving && canServeAgain(slot) && lacking() > 0) slot.serving = true;
       if (slot.serving || (slot.isAwaiting && !isClosing())) continue;
       if (slot.claims.size === 0) end(slot);
@@ -195,7 +193,7 @@ export function createPool(parts: PoolParts): Pool {
       claimHeldRuns(slot, attaching.has, { clock, release });
       clock.after(COME_BACK_MS, () => {
         slot.isAwaiting = false;
-        // Some may have had no place before.
+        // Some taken-over workers had no place under the earlier pool-manager.
         if (place.isOver() && !isBusy(slot)) giveUpPlace(slot);
         dispatch();
       });
@@ -212,7 +210,7 @@ export function createPool(parts: PoolParts): Pool {
     dispatch();
   };
 
-  /** Tells the queue why it waits for nothing, now; the next execution finds a pool that is down. */
+  /** Refuses all waiting executions with the reason. The next execution finds a pool that is down. */
   const refuse = (reason: AirlockError) => {
     state = asked(state, 0);
     for (const claim of queue.splice(0)) claim.granted.reject(reason);
@@ -237,7 +235,7 @@ export function createPool(parts: PoolParts): Pool {
     reconcile();
   };
 
-  /** Replaces a worker that asked for it, unless as many as the pool is to have wait for their paused executions already. */
+  /** Replaces a worker that asked for it, unless too many retired workers still wait for their paused executions. */
   const grantWish = (slot: Slot, reason: string) => {
     const retired = [...slots].filter(({ isRetired }) => isRetired).length;
     if (slot.claims.size === 0 || retired < Math.max(1, desired())) retire(slot, reason);
@@ -248,14 +246,14 @@ export function createPool(parts: PoolParts): Pool {
     ends.end(slot.worker, { hasPlace: slot.pausedSinceMs === undefined });
   };
 
-  /** Leaves a worker to the next pool-manager, with what lives on it. */
+  /** Leaves a worker to the next pool-manager, together with its executions. */
   const leave = (slot: Slot) => {
     slots.delete(slot);
     const { size: executions } = slot.claims;
     log.info({ project, workerId: slot.worker.id, executions }, "worker is left to the next pool-manager");
   };
 
-  /** Has a worker leave its place to other projects; it is kept for the paused executions that it has. */
+  /** Gives the place of a worker to other projects. The worker is kept for its paused executions. */
   const giveUp = (what: Donation): boolean => {
     const [slot] = serving()
       .filter(({ isAwaiting }) => !isAwaiting)
@@ -279,7 +277,7 @@ export function createPool(parts: PoolParts): Pool {
 
   const slotWith = (workerId: string) => [...slots].find(({ worker }) => worker.id === workerId);
   const isComing = (workerId: string) => starts.comingOver.has(workerId);
-  // One that was left to the next pool-manager lives on, for all that is known here.
+  // A worker that was left to the next pool-manager may still live, so its router must ask again.
   const missing = () => (isClosing() ? stopping() : new AirlockError("worker_lost", "The worker is gone."));
   const attaching = createAttaching({ slot: slotWith, isComing, seat, missing });
   const ends = createWorkerEnds(parts, () => reconcile());
@@ -342,7 +340,7 @@ export function createPool(parts: PoolParts): Pool {
     },
     up(replicas) {
       state = asked(state, replicas);
-      // An operator who asks by hand has perhaps mended what kept workers from starting.
+      // An operator who runs `up` may have removed the cause of failed starts, so the next start does not wait.
       starts.hurry();
       dispatch();
     },
@@ -367,7 +365,7 @@ export function createPool(parts: PoolParts): Pool {
         desired: desired(),
         draining: state.kind === "draining",
         posture,
-        // A start that is under way in a pool that goes down is given up as soon as it is ready.
+        // Starts in a pool that goes down are not shown, because their workers are ended as soon as they are ready.
         detail:
           (state.kind === "draining" || desired() === 0) && starts.underWay() > 0
             ? ""

@@ -22,40 +22,47 @@ import { START_CIRCUIT } from "./start-circuit.ts";
 import type { PoolView, ProjectState } from "./view.ts";
 import { describeWaiting } from "./waiting.ts";
 
-// How long a changed project file may go unnoticed.
+// A request reads the project files again when they were read longer ago than this.
 const LOOK_AGAIN_MS = 500;
 const WATCH_MS = 2_000;
 
 /** The pools of all projects, by project name. */
 export type Pools = {
-  /** Every project, also those with a broken file. */
+  /** All projects, including those with a broken file. */
   list(): Promise<ProjectState[]>;
-  /** Rejects with `project_not_found`, naming the known ones. */
+  /** Rejects with `project_not_found`, which names the known projects. */
   find(name: string): Promise<ProjectState>;
   /** What an execution of the project waits for. Rejects with `project_not_found`. */
   waiting(name: string, executionId: string): Promise<Waiting>;
   /** Drains the project's pool. Rejects with `project_not_found`. */
   down(name: string): Promise<ProjectState>;
   /**
-   * The pool of a usable project. Rejects with `project_not_found` or `project_invalid`. With `isAttaching` also that of another one,
-   * for what its workers run already.
+   * The pool of a usable project. Rejects with `project_not_found` or `project_invalid`. With `isAttaching`,
+   * also the pool of a project whose file is broken, for executions that run on its workers already.
    */
   open(name: string, isAttaching?: boolean): Promise<{ project: Project; pool: Pool }>;
   /**
-   * Starts a project's workers by hand, `replicas` or as many as its file says; what kept them from starting has perhaps been
-   * mended. Rejects with `invalid_request` when that many may not be.
+   * Starts a project's workers by hand: `replicas`, or as many as its file says. Delayed starts are tried at
+   * once, because the operator may have removed the cause. Rejects with `invalid_request` when `replicas` is
+   * out of range.
    */
   up(name: string, replicas: number | undefined): Promise<ProjectState>;
-  /** An execution of the project got its worker after this time in the queue. */
+  /** Reports how long an execution waited in the queue for its worker. */
   granted(project: string, waitedMs: number): void;
-  /** Takes over what an earlier process of this deployment left running; what does not fit any more is replaced when it has ended. */
+  /**
+   * Takes over the workers that an earlier process of this deployment left running. A worker that does not
+   * fit its project any more is replaced once its executions have ended.
+   */
   takeOver(): Promise<void>;
   close(graceMs: number): Promise<void>;
 };
 
 type Entry = {
   project: Project;
-  /** Its file could not be used when its workers were taken over: `project` has its name alone, and nothing is started. */
+  /**
+   * True when the project's file was broken at the takeover of its workers. `project` then has only its name,
+   * and no worker is started.
+   */
   isBare: boolean;
   readonly pool: Pool;
   readonly autoscaler: Autoscaler;
@@ -64,18 +71,18 @@ type Entry = {
 
 export function createPools(parts: {
   readonly catalogue: ProjectCatalogue;
-  /** The project files alone, whatever is wrong with their secrets. */
+  /** The project files alone, without the checks of their secrets. */
   readonly files: Pick<ProjectCatalogue, "get">;
   readonly driver: WorkerDriver;
   readonly values: WatchedProvisioning;
   readonly circuits: Circuits;
   readonly places: WorkerPlaces;
-  /** Workers of all projects; more are never started. */
+  /** The largest number of workers of all projects together. */
   readonly maxWorkers: number;
   readonly clock: Clock;
   readonly newId: () => string;
   readonly log: Log;
-  /** Needed for workers that are not on this machine. */
+  /** This service's TLS identity; undefined when all workers run on this machine. */
   readonly tls?: TlsIdentity | undefined;
 }): Pools {
   const { catalogue, files, driver, values, circuits, places, maxWorkers, clock, newId, log, tls } = parts;
@@ -89,7 +96,7 @@ export function createPools(parts: {
   let lookedAtMs = clock.monotonicMs();
 
   let unreadable: string | undefined;
-  // Also without any call: what breaks is said when it breaks.
+  // Project files are watched without requests too, so that a mistake is logged when it is made.
   const stopWatching = repeat(WATCH_MS, () => look(true), clock);
 
   const look = async (force: boolean) => {
@@ -97,7 +104,7 @@ export function createPools(parts: {
     lookedAtMs = clock.monotonicMs();
     if (await catalogue.refresh()) log.info("project files changed");
     const detail = catalogue.unreadable();
-    // Once, not every time.
+    // Logged once, not at each look.
     if (detail !== undefined && unreadable === undefined)
       log.error({ detail }, "the projects directory cannot be read; its projects go on as they were");
     unreadable = detail;
@@ -107,24 +114,27 @@ export function createPools(parts: {
     }
   };
 
-  /** The pool of a project as it is shown: what keeps its scripts from starting comes before what the pool is busy with. */
+  /**
+   * The state of a project's pool for operators. A problem with the project's secrets is shown instead of the
+   * pool's own detail.
+   */
   const viewOf = (name: string): PoolView | undefined => {
     const view = pools.get(name)?.pool.view();
     return view && { ...view, detail: values.problemOf(name) ?? view.detail };
   };
 
-  /** Takes a changed project file over into its running pool. */
+  /** Applies a changed project file to its running pool. */
   const takeChange = (name: string, entry: Entry) => {
     const current = catalogue.get(name);
     if (!current) return entry.pool.down();
-    // A file that broke: the pool goes on with what it last was, for what was accepted by then.
+    // With a broken file the pool goes on as before, for executions that were accepted earlier.
     if (!isUsable(current)) return;
     const { poolRevision, sizeRevision } = entry.project;
     entry.isBare = false;
     const rolls =
       current.poolRevision !== poolRevision ||
       (driver.boundsWorkers && current.sizeRevision !== sizeRevision);
-    // Within a range it is the queue that decides.
+    // With a scaling range, the autoscaler decides the number of workers.
     const resizes = current.replicas !== entry.project.replicas && !current.scaling;
     if (resizes) warnOfFile(current);
     entry.project = current;
@@ -186,14 +196,15 @@ export function createPools(parts: {
     await look(false);
     const serves = (entry: Entry | undefined) => entry !== undefined && (isAttaching || !entry.isBare);
     const project = serves(pools.get(name)) ? catalogue.get(name) : await find(name);
-    // After everything that is waited for: of calls that come at the same time, another one has perhaps made the pool.
+    // Looked up after the awaits above, because another call may have created the pool meanwhile.
     const known = pools.get(name);
     if (isClosing && !known) throw stopping();
     if (project && isUsable(project)) {
       if (known?.isBare) takeChange(name, known);
       return known ?? create(project);
     }
-    // What was accepted while the file was in order is still served as it was then; the router accepts nothing new.
+    // Executions that were accepted with the earlier file are still served as that file says. The router
+    // accepts no new ones.
     if (known && serves(known)) return known;
     throw projectInvalid(project as ProjectProblem);
   };
@@ -218,7 +229,7 @@ export function createPools(parts: {
     },
     open,
     async up(name, replicas) {
-      // The operator has perhaps mended the file a moment ago.
+      // The operator may have corrected the file a moment ago.
       await look(true);
       const current = catalogue.get(name);
       if (current && !isUsable(current)) throw projectInvalid(current);
@@ -237,7 +248,7 @@ export function createPools(parts: {
       return { entry: entry.project, pool: viewOf(name) };
     },
     async down(name) {
-      // Also of a project whose file has broken or gone: its workers are there to be stopped.
+      // A project whose file is broken or removed can be taken down too, because its workers still run.
       const pool = pools.get(name)?.pool;
       if (pool) pool.down();
       else await find(name);
@@ -246,7 +257,7 @@ export function createPools(parts: {
     },
     async takeOver() {
       const found = await driver.findRunning((name) => {
-        // A worker that runs has its secrets.
+        // Problems with secrets are ignored here, because a running worker has its secrets already.
         const entry = files.get(name);
         return entry && isUsable(entry) ? entry : undefined;
       });
@@ -255,7 +266,8 @@ export function createPools(parts: {
         const project = current && isUsable(current) ? current : bareProject(name);
         const isBare = project !== current;
         const entry = pools.get(name) ?? create(project, isBare);
-        // What it was started with is in force in it; what the file demands now is for those that come after it.
+        // An outdated worker is checked against no demand of the present file, because it keeps the layers it
+        // was started with. The present file counts for later workers.
         const own = outdated === undefined ? project : bareProject(name);
         entry.pool.take(isBare ? 0 : project.replicas, workerId, async (signal) => {
           const worker = await takeOverWorker(process, partsOf(entry, own, workerId), signal);
@@ -273,7 +285,7 @@ export function createPools(parts: {
   };
 }
 
-/** A project that is known by its name alone. */
+/** A project of which only the name is known; all settings have their defaults. */
 function bareProject(name: string): Project {
   return parseProjectFile(`${name}.yaml`, `name: ${JSON.stringify(name)}`) as Project;
 }

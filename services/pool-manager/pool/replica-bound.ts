@@ -1,18 +1,21 @@
 import type { Project } from "#common/projects/file.ts";
 
 const MIB = 1024 * 1024;
-/** In bytes, beside what its run may use: a worker's supervisor and zygote. */
+/** The bytes of memory that a worker's supervisor and zygote use, besides those that its run may use. */
 const WORKER_BYTES = 128 * MIB;
 
-/** How many workers a project may be given by hand, and a sentence that says why no more. */
+/** The largest number of workers that `up` may ask for, with a sentence that explains the number. */
 export type ReplicaBound = { readonly max: number; readonly reason: string };
 
-/** What bounds the workers of a deployment: their number, and the memory of the machine that they run on, in bytes. */
+/**
+ * The bounds of a deployment: its number of workers, and the memory of the machine that runs them, in bytes.
+ */
 export type Deployment = { readonly maxWorkers: number; readonly memoryBytes: number };
 
 /**
- * What the project file says, an operator has weighed: its `max` counts, and its fixed number may be more than the memory's
- * share. Nothing is more than the deployment may have.
+ * The bound on the workers of a project. An operator has considered the numbers in the project file, so its
+ * `max` is allowed, and its fixed number may exceed what the memory allows. The bound of the deployment is
+ * never exceeded.
  */
 export function replicaBound(project: Project, { maxWorkers, memoryBytes }: Deployment): ReplicaBound {
   const { scaling, replicas, limits } = project;
@@ -32,7 +35,10 @@ export function replicaBound(project: Project, { maxWorkers, memoryBytes }: Depl
   return { max, reason };
 }
 
-/** What to tell the operator of a project file that asks for more workers than the deployment may have. */
+/**
+ * A warning for a project file that asks for more workers than the deployment may have; undefined for all
+ * others.
+ */
 export function tooManyInFile({ replicas, scaling }: Project, maxWorkers: number): string | undefined {
   const wanted = scaling?.max ?? replicas;
   if (wanted <= maxWorkers) return undefined;

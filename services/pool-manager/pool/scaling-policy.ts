@@ -1,20 +1,21 @@
-/** `replicas: {min, max, target_wait_ms}` of a project. */
+/** The setting `replicas: {min, max, target_wait_ms}` of a project. */
 export type ScalingRange = { readonly min: number; readonly max: number; readonly targetWaitMs: number };
 
-/** A pool at one moment. */
+/** The state of a pool at one moment. */
 export type Observation = {
   readonly atMs: number;
-  /** Workers it is to have, and those that are ready and have nothing to do. */
+  /** The workers that the pool is to have, and those that are ready and idle. */
   readonly replicas: number;
   readonly idleWorkers: number;
   readonly queueDepth: number;
-  /** How long the first in the queue has waited; 0 without a queue. */
+  /** How long the first execution in the queue has waited; 0 without a queue. */
   readonly longestWaitMs: number;
 };
 
-/** After a change in one direction none goes the other way for this long, so that a pool does not flap. */
+/** Workers are removed at the earliest this long after a change, so that a pool does not flap. */
 export const COOL_DOWN_MS = 30_000;
-// What an addition brings shows only once its workers have started.
+// Workers are added at the earliest this long after a change, because an addition takes effect only once its
+// workers have started.
 const SETTLE_MS = 3_000;
 const WAITS_COUNT_FOR_MS = 10_000;
 const MAX_WAITS = 10_000;
@@ -26,15 +27,16 @@ export class ScalingPolicy {
   #changedAtMs = Number.NEGATIVE_INFINITY;
   #watchedSinceMs: number | undefined;
 
-  /** An execution got its worker after this time. */
+  /** Reports how long an execution waited for its worker. */
   waited(atMs: number, waitedMs: number): void {
     if (this.#waits.length === MAX_WAITS) this.#waits.shift();
     this.#waits.push({ atMs, waitedMs });
   }
 
   /**
-   * The number of workers the pool should have from now on. Adds when the 95th percentile of recent waits, those in the
-   * queue included, is over the target; takes away what was never needed during a cool-down.
+   * The number of workers that the pool should have from now on. Adds workers when the 95th percentile of
+   * recent waits, including those in the queue, is over the target. Removes workers that were idle during a
+   * whole cool-down.
    */
   decide(now: Observation, range: ScalingRange): number {
     const { atMs, replicas } = now;

@@ -4,32 +4,44 @@ import type { Claim } from "./lease.ts";
 
 const LONG_WAIT_MS = 1_000;
 
-/** One worker in a pool: at most one claim holds it, any number of paused ones live on it. */
+/** One worker in a pool. At most one claim holds it, and any number of paused claims live on it. */
 export type Slot = {
   readonly worker: Worker;
   readonly startedAtMs: number;
   holder: Claim | undefined;
-  /** Claims that came back while another one held it: until they say that they are paused, they may be what runs there. */
+  /**
+   * Claims that came back while another claim held the worker. Their scripts may be running, until they are
+   * parked.
+   */
   readonly beside: Set<Claim>;
-  /** Every claim that lives on the worker, the holder too. */
+  /** All claims that live on the worker, including the holder. */
   readonly claims: Set<Claim>;
-  /** Answered claims that wait for their turn on it, oldest first. */
+  /** Answered claims that wait for their turn on the worker, oldest first. */
   readonly resuming: Claim[];
-  /** Whether an answered claim had the last turn on it. */
+  /** Whether an answered claim had the last turn on the worker. */
   hadResumed: boolean;
-  /** False: takes nothing new, finishes what lives on it, then stops. */
+  /** False when the worker takes no new execution, finishes those it has, and then stops. */
   serving: boolean;
-  /** It is to be replaced, so it never serves again. */
+  /** Whether the worker is to be replaced, so that it never serves again. */
   isRetired: boolean;
-  /** Why the worker asked to be replaced. It serves until few enough others are on their way out. */
+  /**
+   * Why the worker asked to be replaced; undefined when it has not. The worker serves until few enough other
+   * workers are being replaced.
+   */
   wish: string | undefined;
-  /** It goes for another project: when nothing runs on it, it gives its place back. */
+  /** Whether the worker gives its place to another project as soon as nothing runs on it. */
   isGivenUp: boolean;
-  /** Since when it has no place among the workers of all projects, and is kept for its paused executions alone. */
+  /**
+   * When the worker lost its place, after which it is kept for its paused executions alone; undefined while
+   * it has one.
+   */
   pausedSinceMs: number | undefined;
-  /** An earlier process had started it. */
+  /** Whether an earlier pool-manager started the worker. */
   readonly isTakenOver: boolean;
-  /** What lives on it may not have come back yet: it is for nobody else. */
+  /**
+   * Whether routers of its executions may still come back after a takeover. Until then the worker serves no
+   * other execution.
+   */
   isAwaiting: boolean;
 };
 
@@ -52,44 +64,50 @@ export function newSlot(worker: Worker, startedAtMs: number, isTakenOver: boolea
   };
 }
 
-/** Whether nothing runs on the worker for a caller that is there: what lives on it is paused, or waits for another router. */
+/**
+ * Whether nothing runs on the worker for a connected router: its executions are paused, or wait for another
+ * router.
+ */
 export function isLeftAlone({ claims, holder, beside }: Slot): boolean {
   const running = holder ? [holder, ...beside] : [];
   return claims.size > 0 && running.every(({ keepOn }) => keepOn !== undefined);
 }
 
-/** Whether the queue has the next turn on it: scripts that are answered at once would keep it to themselves for ever. */
+/**
+ * Whether the queue has the next turn on the worker. Without such turns, scripts that are answered at once
+ * would keep the worker for ever.
+ */
 export function isQueuesTurn({ hadResumed, serving, isAwaiting }: Slot, waitedMs: number): boolean {
   return hadResumed && serving && !isAwaiting && waitedMs > LONG_WAIT_MS;
 }
 
-/** Whether the claim lives on the worker and neither runs there nor is about to go on. */
+/** Whether the claim is paused on the worker: it neither runs nor waits for its turn. */
 export function isPausedOn({ holder, beside, resuming }: Slot, claim: Claim): boolean {
   return holder !== claim && !beside.has(claim) && !resuming.includes(claim);
 }
 
-/** Whether something runs on it, or is about to go on. */
+/** Whether an execution runs on the worker, or waits for its turn there. */
 export function isBusy({ holder, resuming }: Slot): boolean {
   return holder !== undefined || resuming.length > 0;
 }
 
-/** Whether it could serve in the place that it has: it is neither to be replaced nor on its way to another project. */
+/** Whether the worker could serve again: it is not to be replaced, and keeps its place. */
 export function canServeAgain({ isRetired, isGivenUp, pausedSinceMs }: Slot): boolean {
   return !isRetired && !isGivenUp && pausedSinceMs === undefined;
 }
 
-/** Has it give its place to another project when nothing runs on it. */
+/** Marks the worker to give its place to another project when nothing runs on it. */
 export function giveUpPlace(slot: Slot): void {
   slot.serving = false;
   slot.isGivenUp = true;
 }
 
-/** The one that is missed least comes first. */
+/** Sorts workers so that the one with the least work comes first. */
 export function byLoad(a: Slot, b: Slot): number {
   return Number(isBusy(a)) - Number(isBusy(b)) || a.claims.size - b.claims.size;
 }
 
-/** Tells all that lives on the worker that it is gone, and how. */
+/** Tells all claims on the worker that it is gone, and how. */
 export function tellLost(slot: Slot, how: string): void {
   for (const claim of slot.claims) {
     const error = new AirlockError("worker_lost", `The worker was lost: it ${how}.`);
@@ -99,13 +117,16 @@ export function tellLost(slot: Slot, how: string): void {
   }
 }
 
-/** Takes `claim` off the worker. */
+/** Removes the claim from the worker. */
 export function removeClaim(slot: Slot, claim: Claim): void {
   slot.claims.delete(claim);
   parkClaim(slot, claim);
 }
 
-/** Takes the slot from `claim`, and its turn, if a lease that is over has waited for one. */
+/**
+ * Takes the slot from the claim, and removes it from the claims that wait for a turn. The slot passes to a
+ * claim in `beside`, if there is one.
+ */
 export function parkClaim(slot: Slot, claim: Claim): void {
   slot.beside.delete(claim);
   const index = slot.resuming.indexOf(claim);
@@ -116,7 +137,10 @@ export function parkClaim(slot: Slot, claim: Claim): void {
   if (next) slot.beside.delete(next);
 }
 
-/** Gives the slot to a claim that came back, or keeps it for the claim until the one that holds it now has parked or ended. */
+/**
+ * Gives the slot to a claim that came back. While another claim holds the slot, the claim waits in `beside`
+ * until that one parks or ends.
+ */
 export function holdOrWait(slot: Slot, claim: Claim): void {
   if (slot.holder) slot.beside.add(claim);
   else slot.holder = claim;

@@ -2,8 +2,9 @@ import { AirlockError, asAirlockError, hasCode } from "#common/errors.ts";
 import type { CircuitRules } from "#common/resilience/circuit-breaker.ts";
 
 /**
- * For the starts of one project's workers: once some have failed in a row, executions hear the reason at once instead of
- * each waiting for a start that fails as the last ones did. A vault that is away is no such failure, it is waited for.
+ * The circuit breaker for the starts of one project's workers. After some failures in a row, executions get
+ * the reason at once and do not each wait for a start that fails like the last ones. A vault that is away is
+ * no such failure, because the pool waits for it.
  */
 export const START_CIRCUIT: CircuitRules = {
   failuresToOpen: 5,

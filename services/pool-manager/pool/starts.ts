@@ -5,45 +5,49 @@ import { TransientFailure } from "../drivers/transient-failure.ts";
 import type { Worker } from "../worker/worker.ts";
 import { createBackOff } from "./back-off.ts";
 
-/** How workers come into one pool. */
+/** Starts workers of one pool, and takes running ones over. */
 export type WorkerStarts = {
-  /** How many are on their way. */
+  /** The number of workers that are being started or taken over. */
   underWay(): number;
-  /** Starts one more, which begins once `ready` resolves; resolves to whether it came. */
+  /**
+   * Starts one worker, which is launched once `ready` resolves. Resolves to whether it became ready to run
+   * scripts.
+   */
   start(ready: () => Promise<void>): Promise<boolean>;
-  /** Waits for one that runs already; the signal gives it up. */
+  /** Waits for a worker that runs already. The signal gives the takeover up. */
   takeOver(workerId: string, takeOne: (signal: AbortSignal) => Promise<Worker>): void;
-  /** The ids of those that run already and are on their way. */
+  /** The ids of the workers that are being taken over. */
   readonly comingOver: ReadonlySet<string>;
-  /** Puts the next start off, since a worker that had come was lost. */
+  /** Delays the next start, because a worker was lost soon after its start. */
   putOff(why: string): void;
-  /** Whether the next start is put off. */
+  /** Whether the next start is delayed. */
   isWaiting(): boolean;
-  /** The next start need not wait any more. */
+  /** Ends the delay of the next start. */
   hurry(): void;
-  /** Gives up what is on its way. */
+  /** Gives up all starts and takeovers that have not ended. */
   giveUp(): void;
-  /** What is going on, or what went wrong last; empty when all is well. */
+  /** The present step, or the last problem; empty when all is well. */
   detail(): string;
 };
 
-/** What a pool does when a start is over. */
+/** The reactions of a pool to the end of a start. */
 export type StartsOwner = {
   came(worker: Worker, isTakenOver: boolean): void;
-  /** Another one did not come. */
+  /** A start or a takeover failed. */
   failed(): void;
   isServing(): boolean;
-  /** It failed for good, or too often, and nobody serves. */
+  /** A start failed for good, or too often in a row, while the pool has no serving worker. */
   gaveUp(reason: AirlockError): void;
-  /** A start that was put off may be tried. */
+  /** The delay is over, and the next start may be tried. */
   mayStart(): void;
 };
 
 export type StartsParts = {
   readonly project: string;
   /**
-   * Starts one ready worker; `onProgress` says what takes long, `ready` is awaited before it begins, `signal` gives it up.
-   * Rejects with `start_failed`, as a TransientFailure when another attempt may go well.
+   * Starts one worker and resolves when it is ready. `onProgress` reports steps that take long. `ready` is
+   * awaited before the worker is launched. `signal` gives the start up. Rejects with `start_failed`, as a
+   * TransientFailure when another attempt may succeed.
    */
   readonly startWorker: (
     onProgress: (step: string) => void,
@@ -54,7 +58,8 @@ export type StartsParts = {
   readonly log: Log;
 };
 
-// In a row and with nobody serving; with the back-off between them, a few seconds.
+// Failures in a row, without a serving worker, after which the queue is refused. With the delays between them
+// they take a few seconds.
 const ATTEMPTS = 4;
 
 export function createWorkerStarts(parts: StartsParts, pool: StartsOwner): WorkerStarts {
@@ -82,7 +87,7 @@ export function createWorkerStarts(parts: StartsParts, pool: StartsOwner): Worke
     log.warn({ project, err: reason, detail: reason.logDetail }, "worker did not start");
     detail = reason.message;
     if (pool.isServing() || underWay > 0) return backOff.failed();
-    // Nobody is left who could serve the queue.
+    // No worker is left that could serve the queue.
     failuresInRow++;
     if (reason instanceof TransientFailure && failuresInRow < ATTEMPTS) return backOff.failed();
     failuresInRow = 0;

@@ -5,29 +5,29 @@ import type { Log } from "#common/service/log.ts";
 import type { Claim, Lease } from "./lease.ts";
 import { isPausedOn, parkClaim, type Slot } from "./slot.ts";
 
-/** What a lease needs of the pool that its claim is in. */
+/** The parts of a pool that a lease uses. */
 export type LeaseGround = {
   readonly project: string;
   readonly clock: Clock;
   readonly log: Log;
-  /** The worker that the claim lives on. */
+  /** The worker that the claim lives on; undefined when there is none. */
   slotOf(claim: Claim): Slot | undefined;
-  /** What is said of a worker that is not here. */
+  /** The error for a worker that is not in the pool. */
   missing(): AirlockError;
   position(claim: Claim): number;
-  /** A worker may be free for somebody else. */
+  /** Called when a worker may be free for another execution. */
   dispatch(): void;
-  /** Takes the claim out of the pool. */
+  /** Removes the claim from the pool. */
   release(claim: Claim): void;
 };
 
-/** A lease on the claim, which takes it from whoever had one before. */
+/** A new lease on the claim. Earlier leases on it have no effect any more. */
 export function takeLease(claim: Claim, ground: LeaseGround): Lease {
   const { project, clock, log, slotOf, dispatch, release } = ground;
   claim.keepOn?.();
   claim.keepOn = undefined;
   const holder = ++claim.holders;
-  // Another lease has taken it over; what this one's caller says comes too late.
+  // Another lease has taken the claim over, so requests on this lease come too late.
   const isLate = () => claim.holders !== holder;
   return {
     granted: claim.granted.promise,
@@ -43,7 +43,7 @@ export function takeLease(claim: Claim, ground: LeaseGround): Lease {
       const slot = isLate() ? undefined : slotOf(claim);
       if (!slot) return Promise.reject(ground.missing());
       if (slot.holder === claim) return Promise.resolve();
-      // A paused one that has come back and was answered before it could say so.
+      // The claim may be in `beside`, when its execution was answered before its router reported the pause.
       slot.beside.delete(claim);
       claim.resumed = Promise.withResolvers();
       claim.answeredAtMs = clock.now();
@@ -57,7 +57,7 @@ export function takeLease(claim: Claim, ground: LeaseGround): Lease {
       log.warn({ project, workerId: slot.worker.id }, "worker condemned: it did not end a run");
       slot.serving = false;
       slot.isRetired = true;
-      // Its end is noticed like any other worker's death.
+      // The end of the worker is noticed like the death of any other worker.
       slot.worker.stop().catch((error: unknown) => log.error({ project, err: error }, "worker did not stop"));
     },
     release() {

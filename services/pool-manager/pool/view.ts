@@ -3,7 +3,7 @@ import type { Worker } from "../worker/worker.ts";
 import { pausedSlots } from "./paused-slots.ts";
 import type { Slot } from "./slot.ts";
 
-/** What a pool is doing, for operators. */
+/** The state of a pool, for operators. */
 export type PoolView = {
   readonly up: boolean;
   readonly replicas: number;
@@ -11,19 +11,21 @@ export type PoolView = {
   /** Workers without a place, kept for their paused executions alone. */
   readonly pausedWorkers: number;
   readonly queueDepth: number;
-  /** How long the first in the queue has waited; 0 without a queue. */
+  /** How long the first execution in the queue has waited; 0 without a queue. */
   readonly longestWaitMs: number;
   readonly running: number;
   readonly paused: number;
   readonly posture: Worker["posture"];
-  /** What it is busy with, or why it last failed. */
+  /** The pool's present step, or its last problem; empty when all is well. */
   readonly detail: string;
 };
 
-/** A project of the directory, and its pool once it has had one. */
+/**
+ * A project of the projects directory, with its pool. The pool is undefined until the project is first used.
+ */
 export type ProjectState = { readonly entry: Project | ProjectProblem; readonly pool: PoolView | undefined };
 
-/** The pool's state in an operator's terms. */
+/** Summarizes a pool's workers and queue for operators. */
 export function viewPool(pool: {
   readonly slots: ReadonlySet<Slot>;
   readonly queueDepth: number;

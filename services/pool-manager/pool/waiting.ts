@@ -3,8 +3,8 @@ import { type Waiting, WaitingKind } from "#proto/execution.ts";
 import type { ProjectState } from "./view.ts";
 
 /**
- * What an execution of the project waits for. `position` is its place in the queue, 0 when it has none; `refused`: why the
- * project cannot be given its secrets now.
+ * Describes what an execution of the project waits for. `position` is its place in the queue, 0 when it has
+ * none. `refused` says why the project cannot be given its secrets; undefined when it can.
  */
 export function describeWaiting({ entry, pool }: ProjectState, position: number, refused?: string): Waiting {
   const waiting = (kind: WaitingKind, detail: string): Waiting => ({ kind, queuePosition: position, detail });

@@ -2,18 +2,18 @@ import type { Clock } from "#common/resilience/clock.ts";
 import type { Log } from "#common/service/log.ts";
 import type { Worker } from "../worker/worker.ts";
 
-/** The workers of one pool that are ending. */
+/** Stops the workers of one pool, and keeps count of those that are still ending. */
 export type WorkerEnds = {
-  /** Stops the worker, at once or after a while. `hasPlace`: it keeps its place until it has ended. */
+  /** Stops the worker, at once or after `afterMs`. With `hasPlace`, it keeps its place until it has ended. */
   end(worker: Worker, how: { readonly hasPlace: boolean; readonly afterMs?: number }): void;
-  /** How many are ending, and how many of them have a place. */
+  /** The number of workers that are ending, and the number of those that have a place. */
   count(): number;
   inPlace(): number;
-  /** Resolves soon, at the latest when one has ended. */
+  /** Resolves when a worker has ended, or after 20 ms. */
   soon(): Promise<void>;
 };
 
-/** `ended` is called when a worker has ended, and its place is free. */
+/** `ended` is called when a worker has ended and its place is free. */
 export function createWorkerEnds(
   parts: { readonly project: string; readonly clock: Clock; readonly log: Log },
   ended: () => void,

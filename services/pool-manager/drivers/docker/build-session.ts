@@ -12,7 +12,8 @@ export type BuildSession = { readonly id: string; close(): void };
 
 const GET_SECRET = "/moby.buildkit.secrets.v1.Secrets/GetSecret";
 
-// BuildKit's messages, as far as they are needed here: GetSecretRequest{string ID = 1}, GetSecretResponse{bytes data = 1}.
+// The parts of BuildKit's messages that are used: GetSecretRequest{string ID = 1}, GetSecretResponse{bytes
+// data = 1}.
 const SECRETS: ServiceDefinition = {
   GetSecret: {
     path: GET_SECRET,
@@ -25,7 +26,10 @@ const SECRETS: ServiceDefinition = {
   },
 };
 
-/** Opens a session at the engine, in which this process is the server. Rejects with `start_failed`. */
+/**
+ * Opens a build session at the engine, in which the engine is the client and this process the server. Rejects
+ * with `start_failed`.
+ */
 export async function openBuildSession(docker: Docker, secrets: BuildSecrets): Promise<BuildSession> {
   const id = randomUUID();
   const socket = await upgrade(docker, id);
@@ -37,7 +41,7 @@ export async function openBuildSession(docker: Docker, secrets: BuildSecrets): P
       else callback({ code: status.NOT_FOUND, details: "there is no such build secret" });
     },
   });
-  // The engine gives a session up whose health it cannot see.
+  // The engine drops a session when it cannot check its health.
   new HealthImplementation({ "": "SERVING" }).addToServer(server);
   server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(socket);
   return {

@@ -2,15 +2,21 @@ import { readFile } from "node:fs/promises";
 import { AirlockError } from "#common/errors.ts";
 import { systemReason } from "#common/system-reason.ts";
 
-/** What installers in a build are told and no layer keeps: by the names under which the Dockerfile mounts them. */
+/**
+ * Files that installers in a build can read and no image layer keeps, by the names under which the Dockerfile
+ * mounts them.
+ */
 export type BuildSecrets = ReadonlyMap<string, Buffer>;
 
-// Where packages come from, and how to get there. Everything else of the operator's environment stays out: a package's
-// build script is somebody else's code.
+// The variables that say where packages come from, and how to connect there. All others of the operator's
+// environment stay out, because a package's build script is foreign code.
 const PASSED_ON =
   /^((UV|PIP)_(DEFAULT_INDEX|INDEX|INDEX_URL|EXTRA_INDEX_URL|TRUSTED_HOST|INSECURE_HOST|INDEX_STRATEGY|TIMEOUT|DEFAULT_TIMEOUT|HTTP_TIMEOUT)|UV_INDEX_[A-Z0-9_]+_(USERNAME|PASSWORD)|(HTTPS?|ALL|NO)_PROXY)$/i;
 
-/** `settings`: lines of a shell's assignments; `authorities`: the PEM file that SSL_CERT_FILE names. */
+/**
+ * Makes the build's secret files. `settings`: shell assignments, one a line. `authorities`: the PEM file that
+ * SSL_CERT_FILE names, empty without one.
+ */
 export async function readBuildSecrets(env: NodeJS.ProcessEnv): Promise<BuildSecrets> {
   const passed = Object.entries(env).filter(([name, value]) => PASSED_ON.test(name) && value);
   // The worker's own packages are installed by pip, which does not know uv's names.

@@ -1,19 +1,19 @@
 import { BinaryReader } from "@bufbuild/protobuf/wire";
 
-/** What a piece of BuildKit's trace tells, as far as it is of use here. */
+/** The steps and the output in one piece of BuildKit's trace. A step's `error` is empty unless it failed. */
 export type BuildTrace = {
   readonly steps: readonly { readonly id: string; readonly name: string; readonly error: string }[];
   readonly output: readonly { readonly step: string; readonly text: string }[];
 };
 
-// moby.buildkit.v1: StatusResponse{vertexes = 1, logs = 3}, Vertex{digest = 1, name = 3, error = 7},
-// VertexLog{vertex = 1, msg = 4}.
+// Field numbers of moby.buildkit.v1: StatusResponse{vertexes = 1, logs = 3}, Vertex{digest = 1, name = 3,
+// error = 7}, VertexLog{vertex = 1, msg = 4}.
 const STEPS = 1;
 const LOGS = 3;
 const STEP = { id: 1, name: 3, error: 7 };
 const LOG = { step: 1, text: 4 };
 
-/** Decodes the `aux` of a line of a build's answer, which is base64. */
+/** Decodes `aux`, a base64 text in a line of the build's response. */
 export function decodeTrace(aux: string): BuildTrace {
   const parts = fieldsOf(Buffer.from(aux, "base64"));
   const decode = (number: number) => (parts.get(number) ?? []).map(fieldsOf);
@@ -30,7 +30,7 @@ export function decodeTrace(aux: string): BuildTrace {
 
 type Fields = ReadonlyMap<number, readonly Buffer[]>;
 
-/** The fields of a message that hold bytes, texts or messages. */
+/** The fields of a message that contain bytes, texts or messages, by field number. */
 function fieldsOf(message: Buffer): Fields {
   const reader = new BinaryReader(message);
   const fields = new Map<number, Buffer[]>();

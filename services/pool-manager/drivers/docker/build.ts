@@ -12,29 +12,29 @@ import { decodeTrace } from "./build-trace.ts";
 import { DISK_IS_FULL, engineError, saysDiskIsFull } from "./engine.ts";
 
 export type Build = {
-  /** A directory that holds the Dockerfile and all it copies. */
+  /** The directory with the Dockerfile and all files that it copies. */
   readonly context: string;
   readonly tag: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly args: Readonly<Record<string, string>>;
-  /** The network of the build's steps; undefined: the engine's default. */
+  /** The network of the build's steps; undefined for the engine's default. */
   readonly network: string | undefined;
   readonly secrets: BuildSecrets;
-  /** Of what the build prints, what others may read. */
+  /** Removes credentials from the build's output, so that agents and logs may show it. */
   readonly show: ShowOutput;
 };
 
 const TIMEOUT_MS = 30 * 60_000;
 const KEPT_ERROR_CHARACTERS = 2_000;
 const TRACE = "moby.buildkit.trace";
-// The stages of the Dockerfile that take long.
+// The steps of the Dockerfile that take long, by stage.
 const STEP = /^\[(worker|project) +\d+\/\d+\] RUN/;
 const STAGES: Readonly<Record<string, string>> = {
   worker: "building the image: the worker's packages",
   project: "building the image: installing packages",
 };
 
-/** Builds an image. Rejects with `start_failed` and the end of what the failing step printed. */
+/** Builds an image. Rejects with `start_failed` and the end of the failing step's output. */
 export async function buildImage(
   docker: Docker,
   build: Build,
@@ -58,7 +58,8 @@ async function startBuild(
   session: string,
   abortSignal: AbortSignal,
 ): Promise<NodeJS.ReadableStream> {
-  // As a query of its own: dockerode's `version: "2"` would open another session, one without secrets.
+  // The whole query is given here, because dockerode's `version: "2"` would open another session, without the
+  // secrets.
   const _query = {
     version: "2",
     session,
@@ -75,7 +76,9 @@ async function startBuild(
   }
 }
 
-/** Reads one line of a build's answer; throws `start_failed` when it tells of the build's failure. */
+/**
+ * Reads one line of the build's response. Throws `start_failed` when the line reports that the build failed.
+ */
 type ReadLine = (line: string) => void;
 
 function createReporter(onProgress: (step: string) => void, show: ShowOutput, log: Log): ReadLine {
@@ -101,21 +104,21 @@ function createReporter(onProgress: (step: string) => void, show: ShowOutput, lo
   };
 }
 
-/** Resolves when the build has ended well. */
+/** Reads the build's response to its end. Rejects with `start_failed` unless the build succeeded. */
 async function followed(output: NodeJS.ReadableStream, signal: AbortSignal, read: ReadLine): Promise<void> {
   try {
     for await (const line of createInterface({ input: output, signal })) if (line.trim() !== "") read(line);
   } catch (error) {
     throw engineError(error);
   } finally {
-    // The engine ends a build that nobody listens to.
+    // The engine ends a build whose response is not read any more.
     (output as Readable).destroy();
   }
   if (signal.aborted) throw buildFailed("it was given up, or took longer than half an hour.");
 }
 
 function buildFailed(reason: string): AirlockError {
-  // Whichever step met it first, in words of its own.
+  // Any step may meet the full disk, each with a message of its own.
   const cause = saysDiskIsFull(reason) ? `${DISK_IS_FULL} ${reason}` : reason;
   return new AirlockError(
     "start_failed",

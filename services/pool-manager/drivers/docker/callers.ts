@@ -3,21 +3,21 @@ import type { Log } from "#common/service/log.ts";
 import { ask, refusedWith, unlessGone } from "./engine.ts";
 
 /**
- * The services that dial workers, where they are containers themselves: routers, egress services, this pool-manager.
- * Each is put into every project's network, those too that are started later.
+ * The services that dial workers and run in containers: routers, egress services, this pool-manager. Each of
+ * them is put into every project's network, also when it starts later.
  */
 export type Callers = {
-  /** Puts all of them into the network, and keeps looking for new ones. */
+  /** Puts all callers into the network, and from then on new callers too. */
   join(networkId: string): Promise<void>;
-  /** Takes all of them out again, so that the network can be removed. */
+  /** Takes all callers out of the network, so that it can be removed. */
   leave(networkId: string): Promise<void>;
   close(): void;
 };
 
-// A replica that was just started gets its first execution no sooner.
+// A replica that has just started gets its first execution later than this.
 const LOOK_EVERY_MS = 1_000;
 
-/** `label`: `name=value`, by which the engine finds them. */
+/** `label` (`name=value`) marks the containers of callers. */
 export function createCallers(docker: Docker, label: string, log: Log): Callers {
   const joined = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
@@ -42,7 +42,7 @@ export function createCallers(docker: Docker, label: string, log: Log): Callers 
     } catch (error) {
       log.warn({ err: error }, "a service could not be put into a project's network");
     }
-    // The last network may have gone meanwhile.
+    // Without a network, there is nothing to look for until the next `join`.
     timer = joined.size > 0 ? setTimeout(() => void look(), LOOK_EVERY_MS).unref() : undefined;
   };
 
@@ -78,7 +78,7 @@ async function connect(docker: Docker, networkId: string, containerId: string): 
     const network = docker.getNetwork(networkId);
     await ask(() => network.connect({ Container: containerId }));
   } catch (error) {
-    // It is there already, or was stopped in this moment.
+    // The container is in the network already, or was stopped at this moment.
     const status = refusedWith(error);
     if (status !== 403 && status !== 404 && status !== 409) throw error;
   }

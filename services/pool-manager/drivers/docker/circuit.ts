@@ -5,7 +5,8 @@ import type { Circuits } from "#common/resilience/circuits.ts";
 import type { WorkerDriver } from "../driver.ts";
 import { ask } from "./engine.ts";
 
-// Longer than an engine that is busy or is being restarted takes, and far less than all the calls of a start.
+// Longer than a busy or restarting engine takes to answer, and much shorter than all calls of a start
+// together.
 const PING_TIMEOUT_MS = 20_000;
 
 const RULES: CircuitRules = {
@@ -17,8 +18,8 @@ const RULES: CircuitRules = {
 };
 
 /**
- * A driver that asks before each start of a worker whether the engine is there, and does not even ask after it was not a
- * few times: executions of all projects hear at once what otherwise each of them would wait for.
+ * Wraps a driver so that it pings the engine before each start of a worker. After a few failed pings, starts
+ * fail without a ping, because otherwise the executions of all projects would each wait for the timeout.
  */
 export function guardEngine(driver: WorkerDriver, docker: Docker, circuits: Circuits): WorkerDriver {
   const circuit = circuits.add("docker", RULES);

@@ -7,18 +7,21 @@ export const WORKER_PORT = 50_051;
 
 const MIB = 1024 * 1024;
 const USER = 61_733;
-// What supervisor and zygote with its spares need beside the run; measured with pandas imported, 150 MB.
+// The memory that supervisor, zygote and spares need besides the run. Measured with pandas imported: 150 MB.
 const OVERHEAD_BYTES = 256 * MIB;
-// A sandbox of gVisor that runs out of memory ends as a whole, not by one process. So there is room for as many as a
-// fork bomb can make before it is noticed (privileges.py); measured, 12 MB for one that has done nothing yet.
+// A gVisor sandbox that runs out of memory ends as a whole and does not lose only one process. So it gets
+// memory for as many processes as a fork bomb can make before it is noticed (privileges.py). Measured for a
+// process that has done nothing yet: 12 MB.
 const GVISOR_BYTES_PER_PROCESS = 12 * MIB;
 const GVISOR_OTHER_PROCESSES = 64;
-// Only for the size of the container: what it is, the worker proves.
+// Names of runtimes that are gVisor. They decide only the size of the container; the worker's probe proves
+// the kernel.
 const GVISOR_NAMES = /runsc|gvisor/i;
-// Supervisor, zygote, spares and paused runs. In gVisor its own threads count too, and a full table would end all of it:
-// there the limits inside have to hold.
+// Processes besides those of the run: supervisor, zygote, spares and paused runs. In gVisor its own threads
+// count too, and a full process table would end the whole sandbox, so the limits inside the sandbox have to
+// act first.
 const OVERHEAD_PIDS = 1_024;
-// So that the worker can answer while a script uses all it may.
+// CPUs besides those of the run, so that the worker can answer while a script uses all of its own.
 const OVERHEAD_CPUS = 0.25;
 const NO_DISK = "noexec,nosuid,nodev";
 
@@ -26,13 +29,16 @@ export type ContainerParts = {
   readonly project: Project;
   readonly image: string;
   readonly runtime: string | undefined;
-  /** The text of the system call filter. */
+  /** The text of the system call filter (seccomp profile). */
   readonly seccomp: string;
-  /** How many the engine's machine has: it refuses a limit above. */
+  /** The CPUs of the engine's machine, because the engine refuses a limit above them. */
   readonly machineCpus: number;
 };
 
-/** How a worker's container is made; nothing in it is secret, since everybody who may ask the engine can read it. */
+/**
+ * The options of a project's worker containers. They contain no secret, because every user of the engine can
+ * read them.
+ */
 export function containerOptions(
   names: DeploymentNames,
   { project, image, runtime, seccomp, machineCpus }: ContainerParts,
@@ -50,12 +56,12 @@ export function containerOptions(
     ],
     User: `${USER}:${USER}`,
     Labels: names.labels(project.name),
-    // The worker gets its certificates here after its start, and again when they are renewed.
+    // The worker gets its certificates on standard input after its start, and again when they are renewed.
     OpenStdin: true,
     StdinOnce: false,
     HostConfig: {
       NetworkMode: names.network(project.name),
-      // Asked outside the container's own names, the engine's resolver finds nobody to ask.
+      // Blocks external DNS: the engine's resolver is pointed at an address where no DNS server listens.
       Dns: ["127.0.0.1"],
       DnsSearch: ["."],
       DnsOptions: ["timeout:1", "attempts:1"],
@@ -69,8 +75,8 @@ export function containerOptions(
       },
       CapDrop: ["ALL"],
       SecurityOpt: ["no-new-privileges", `seccomp=${seccomp}`],
-      // A run gets a /proc of its own pid namespace, which the kernel refuses where one is masked. What the masks hide
-      // belongs to root, and root of this machine is nobody here.
+      // A run mounts the /proc of its own pid namespace, which the kernel refuses while parts of /proc are
+      // masked. The masks would hide files of root, and no process in the container is root of this machine.
       MaskedPaths: [],
       ReadonlyPaths: [],
       Memory: memory,
@@ -84,12 +90,15 @@ export function containerOptions(
   };
 }
 
-/** Changes when a container of the project would be made differently, and never by its worker's id. */
+/**
+ * A hash that changes when a container of the project would be made differently. It does not depend on the
+ * worker's id.
+ */
 export function revisionOf(project: Project, options: Docker.ContainerCreateOptions): string {
   return digest(JSON.stringify([project.poolRevision, options])).slice(0, 16);
 }
 
-/** The same for one worker, by name. */
+/** The options of the container of one worker, with its name and labels. */
 export function forWorker(
   names: DeploymentNames,
   options: Docker.ContainerCreateOptions,

@@ -18,14 +18,16 @@ import { createNetworks } from "./network.ts";
 import { discard, handOver, removeContainer, superviseContainer, type WorkerCertificates } from "./worker.ts";
 
 export type DockerDriverOptions = ImageOptions & {
-  /** What this deployment's containers are told from others' by. */
+  /** The name by which this deployment's containers differ from those of other deployments. */
   readonly deployment: string;
-  /** `ca.pem`, `cert.pem` and `key.pem` of the worker. */
+  /** The directory with `ca.pem`, `cert.pem` and `key.pem` of the workers. */
   readonly workerTlsDirectory: string;
-  /** The label of the containers that dial workers; undefined: who dials them is no container. */
+  /**
+   * The label (`name=value`) of the containers that dial workers; undefined when the callers run on the host.
+   */
   readonly callersLabel?: string | undefined;
   readonly log: Log;
-  /** How often it looks for renewed certificates. */
+  /** How often the driver looks for renewed certificates; a minute unless given. */
   readonly lookEveryMs?: number;
 };
 
@@ -35,7 +37,7 @@ const MAX_TRIES = 5;
 const ASK_AGAIN_MS = 1_000;
 const REMOVAL_GRACE_MS = 10_000;
 const SECCOMP_PATH = join(import.meta.dirname, "seccomp.json");
-// For `isolation: gvisor` without a `runtime:` of its own: how gVisor is called unless somebody chose another name.
+// The usual name of gVisor's runtime, for `isolation: gvisor` without `runtime:`.
 const GVISOR_RUNTIME = "runsc";
 
 /** Runs each worker in a container of a Docker engine. */
@@ -55,7 +57,7 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
     handed ??= latest.cert;
     return latest;
   };
-  /** Workers outlive their certificates: those that run get the renewed ones. */
+  /** Hands renewed certificates to the running workers, because workers outlive their certificates. */
   const renew = async () => {
     const latest = await certificates();
     if (latest.cert === handed) return;
@@ -89,7 +91,7 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
     return process;
   };
 
-  /** Lets go of the project's network when a container in it has been removed. */
+  /** Releases the project's network when a container in it has been removed. */
   const leave = (project: string, removed: Promise<void>) => {
     const removal = removed.finally(() => {
       removals.delete(removal);
@@ -102,7 +104,7 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
     name: "docker",
     boundsWorkers: true,
     keepsWorkers: true,
-    // An engine that does not answer starts no worker either, and says so then.
+    // An engine that does not answer starts no worker either, and the start then reports the reason.
     readiness: async () => [await engineHealth(docker)],
     memoryBytes: () =>
       ask(() => docker.info(), MEMORY_TIMEOUT_MS).then(
@@ -120,7 +122,8 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
       const general = containerOptions(names, parts);
       const own = forWorker(names, general, workerId, revisionOf(parts.project, general));
       await networks.hold(project.name);
-      // By its name: the engine may die when it has made it and before it says so.
+      // The container is addressed by its name, because the engine may die after it made the container and
+      // before it answers.
       let container = docker.getContainer(names.container(workerId));
       let isAnswered = false;
       try {
@@ -148,12 +151,12 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
             const outdated = await whyOutdated(projectNamed(project), Labels[LABEL.revision]);
             await networks.hold(project);
             try {
-              // The earlier process may have died before it did.
+              // The earlier process may have died before it handed the certificates over.
               await handOver(container, await certificates());
               return [{ project, workerId, outdated, process: await watch(container, project, workerId) }];
             } catch (error) {
               networks.release(project);
-              // Refused: it has ended since it was listed.
+              // The engine refused, because the container has ended since it was listed.
               if ((refusedWith(error) ?? 500) >= 500) throw error;
             }
           }
@@ -173,7 +176,10 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
     },
   };
 
-  /** Why a container of this revision is to be replaced. Nothing is a reason to end what runs in it, least of all an engine that is busy. */
+  /**
+   * Why a container of this revision is to be replaced; undefined when it fits. Never rejects, because
+   * neither a mismatch nor a busy engine may end the executions in it.
+   */
   async function whyOutdated(
     project: Project | undefined,
     revision: string | undefined,
@@ -194,7 +200,10 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
   }
 }
 
-/** Asks a busy engine some times more: one question that it does not answer must not cost containers in which something runs. */
+/**
+ * Asks a busy engine again a few times, because one missing answer must not cost containers with running
+ * scripts.
+ */
 function patiently<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
   const mayRetry = (_error: unknown, attempt: number) => attempt < MAX_TRIES;
   return retry(ask, { mayRetry, delayMs: every(ASK_AGAIN_MS), clock: systemClock });

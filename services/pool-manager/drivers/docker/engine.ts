@@ -12,20 +12,21 @@ const HEALTH_TIMEOUT_MS = 1_000;
 
 export const DISK_IS_FULL = "The disk of the Docker engine is full; the operator makes room there.";
 
-/** Whether these words, of the engine or of a step of a build, come from a full disk. */
+/** Whether a message of the engine or of a build step comes from a full disk. */
 export function saysDiskIsFull(words: string): boolean {
   return /no space left on device/i.test(words);
 }
 
-/** The engine that DOCKER_HOST names, or the one of this machine. */
+/** Opens the engine that DOCKER_HOST names, by default the one of this machine. */
 export function openEngine(): Docker {
   return new Docker();
 }
 
 /**
- * Makes one call to the engine, with a deadline. Rejects with `start_failed`, in words for an operator where the cause
- * is known, as a TransientFailure where nobody has to change anything; the engine's own message stands in the error's logDetail.
- * Usage: `ask((abortSignal) => container.inspect({ abortSignal }))`; not every call of dockerode takes the signal.
+ * Makes one call to the engine, with a deadline. Rejects with `start_failed`, and a message for the operator
+ * when the cause is known. A TransientFailure means that another attempt may succeed without any change. The
+ * engine's own message is in the error's logDetail. Usage: `ask((abortSignal) => container.inspect({
+ * abortSignal }))`; not every call of dockerode takes the signal.
  */
 export async function ask<T>(
   call: (abortSignal: AbortSignal) => Promise<T>,
@@ -45,8 +46,9 @@ export async function ask<T>(
 }
 
 /**
- * Resolves when the container has come so far. Rejects when the engine goes away: dockerode's own `wait` hears nothing of
- * that, since the engine begins its answer at once and ends it when there is one.
+ * Resolves when the container is in the state of `condition`. Rejects when the engine goes away. dockerode's
+ * own `wait` does not notice that, because the engine begins its response at once and completes it when the
+ * state is reached.
  */
 export async function waitUntil(
   { id, modem }: Docker.Container,
@@ -65,13 +67,13 @@ export async function waitUntil(
 
 type WaitAnswer = { readonly StatusCode?: number; readonly Error?: { readonly Message?: string } | null };
 
-/** The HTTP status with which the engine refused; undefined when it was not reached. */
+/** The HTTP status with which the engine refused; undefined when the engine was not reached. */
 export function refusedWith(error: unknown): number | undefined {
   const cause = error instanceof AirlockError ? error.cause : error;
   return (cause as { statusCode?: number } | undefined)?.statusCode;
 }
 
-/** For calls whose aim is reached when the thing is not there. */
+/** Settles like `call`, but resolves to undefined when the object does not exist. */
 export async function unlessGone<T>(call: Promise<T>): Promise<T | undefined> {
   try {
     return await call;
@@ -81,7 +83,10 @@ export async function unlessGone<T>(call: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** An error of the engine, or of the way to it, in words. */
+/**
+ * Converts an error of the engine, or of the connection to it, to an AirlockError with a message for the
+ * operator.
+ */
 export function engineError(error: unknown, timedOut = false): AirlockError {
   if (error instanceof AirlockError) return error;
   const known = error as {
@@ -102,13 +107,15 @@ export function engineError(error: unknown, timedOut = false): AirlockError {
     );
   }
   const refused = "The Docker engine refused; the operator finds its reason in the log.";
-  // With 4xx it means what was asked.
+  // A 4xx status means that the request itself is wrong, so another attempt would fail too.
   return known.statusCode !== undefined && known.statusCode < 500
     ? new AirlockError("start_failed", refused, options)
     : new TransientFailure(refused, options);
 }
 
-/** What somebody has to change first. */
+/**
+ * The message for a cause that the operator has to remove before another attempt; undefined for other causes.
+ */
 function definiteReason(code: string | undefined, detail: string): string | undefined {
   if (code === "EACCES" || code === "EPERM") {
     return "Airlock may not use the Docker engine: the operator gives its user access to the engine's socket (usually the group docker).";

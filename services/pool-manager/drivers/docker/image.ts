@@ -15,26 +15,26 @@ import { ask, engineError, unlessGone } from "./engine.ts";
 import { type DeploymentNames, LABEL } from "./names.ts";
 
 export type ImageOptions = {
-  /** Where the worker package and its Dockerfile lie. */
+  /** The directory with the worker package and its Dockerfile. */
   readonly workerDirectory: string;
-  /** The descriptor image of the protos. */
+  /** The path of the descriptor image of the protos. */
   readonly descriptorsPath: string;
   readonly projectsDirectory: string;
   readonly pythonImage: string;
   readonly buildNetwork: string | undefined;
 };
 
-/** One image per project, made anew only when something that goes into it has changed. */
+/** One image per project, built again only when one of its inputs has changed. */
 export type Images = {
-  /** Resolves to the image's name. Rejects with `start_failed`. */
+  /** Builds the image unless the engine has it. Resolves to the image's name. Rejects with `start_failed`. */
   ensure(project: Project, onProgress: (step: string) => void, signal: AbortSignal): Promise<string>;
-  /** The name it would have now; undefined while that cannot be known. */
+  /** The name that the project's image would have now; undefined while it cannot be determined. */
   nameOf(project: Project): Promise<string | undefined>;
-  /** Removes what an earlier process of this deployment left of its builds. */
+  /** Removes the build directories that an earlier process of this deployment left. */
   sweep(): Promise<void>;
 };
 
-// The one in use and the one before it, for whoever takes a change back.
+// The image in use, and the one before it for an operator who reverts a change.
 const KEPT_IMAGES = 2;
 const PULL_TIMEOUT_MS = 15 * 60_000;
 
@@ -108,14 +108,14 @@ export function createImages(
       const isContext = (name: string) =>
         name.startsWith(contexts) && /^\w{6}$/.test(name.slice(contexts.length));
       for (const name of (await readdir(tmpdir())).filter(isContext)) {
-        // It may be another user's, who happens to use the same name.
+        // The directory may belong to another user, whose Airlock happens to have the same deployment name.
         await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => undefined);
       }
     },
   };
 }
 
-/** Fills the build's context and resolves to the hash of all that goes into the image. */
+/** Fills the build's context. Resolves to the hash of everything that goes into the image. */
 async function layOut(
   context: string,
   project: Project,
@@ -144,7 +144,7 @@ async function layOut(
   return hash.digest("hex").slice(0, 16);
 }
 
-/** The id of the image that all are built on, which is pulled when the engine does not have it. */
+/** The id of the base image, which is pulled when the engine does not have it. */
 async function baseImage(docker: Docker, name: string, onProgress: (step: string) => void): Promise<string> {
   const inspect = () => unlessGone(ask(() => docker.getImage(name).inspect()));
   const known = await inspect();
@@ -189,7 +189,7 @@ async function removeOld(
       .sort((a, b) => b.Created - a.Created)
       .slice(KEPT_IMAGES - 1);
     for (const { Id } of others) {
-      // One that a container still uses is refused, and goes with a later build.
+      // The engine refuses to remove an image that a container uses. A later build tries again.
       await docker
         .getImage(Id)
         .remove({ force: false })

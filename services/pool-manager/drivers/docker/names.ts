@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
 
-/** What this deployment's containers, networks and images carry: by these they are found again. */
+/** Labels of this deployment's containers, networks and images, by which they are found again. */
 export const LABEL = {
   deployment: "airlock.deployment",
   project: "airlock.project",
   worker: "airlock.worker",
-  /** Changes when a container would be made differently today. */
+  /** Of a container: a hash that changes when the container would be made differently today. */
   revision: "airlock.revision",
-  /** Of a volume: the pool-manager that it announces. */
+  /** Of a volume: the pool-manager that the volume announces. */
   owner: "airlock.pool-manager",
 } as const;
 
@@ -15,18 +15,24 @@ export const DEPLOYMENT_NAME = /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/;
 
 export type DeploymentNames = ReturnType<typeof namesOf>;
 
-/** Everything of one deployment is named by it, so that several can share an engine. */
+/**
+ * The names of a deployment's objects. Each contains the deployment's name, so that several deployments can
+ * share an engine.
+ */
 export function namesOf(deployment: string) {
   return {
     deployment,
     container: (workerId: string) => `airlock-${deployment}-${workerId}`,
     owner: (id: string) => `airlock-${deployment}-pool-manager-${id}`,
     network: (project: string) => `airlock-${deployment}-${project}`,
-    /** An interface's name has at most 15 characters; all begin alike, so that one firewall rule fits them. */
+    /**
+     * The name of a network interface has at most 15 characters. All begin alike, so that one firewall rule
+     * matches them.
+     */
     bridge: (project: string) => `airlock${digest(`${deployment}/${project}`).slice(0, 8)}`,
     image: (project: string, tag: string) => `airlock-${deployment}/${project}:${tag}`,
     labels: (project: string) => ({ [LABEL.deployment]: deployment, [LABEL.project]: project }),
-    /** Finds what is this deployment's, or one project's of it. */
+    /** Finds the objects of this deployment, or of one project in it. */
     filter: (project?: string) => ({
       label: [
         `${LABEL.deployment}=${deployment}`,
@@ -36,7 +42,7 @@ export function namesOf(deployment: string) {
   };
 }
 
-/** The name of a deployment that was given none: that of its data directory. */
+/** The default name of a deployment, made from the path of its data directory. */
 export function deploymentOf(dataDirectory: string): string {
   return digest(dataDirectory).slice(0, 12);
 }

@@ -5,28 +5,37 @@ import type { Callers } from "./callers.ts";
 import { ask, refusedWith, unlessGone } from "./engine.ts";
 import type { DeploymentNames } from "./names.ts";
 
-/** One internal network per project: its workers reach neither each other nor anything else, and are dialled only. */
+/**
+ * One internal network per project. Its workers reach neither each other nor anything else; callers connect
+ * to them.
+ */
 export type Networks = {
-  /** The id of the project's network, which is made when there is none; it stays until as many `release` as `hold`. */
+  /**
+   * Resolves to the id of the project's network, which is made when there is none. The network stays until
+   * `release` was called as often as `hold`.
+   */
   hold(project: string): Promise<string>;
   release(project: string): void;
-  /** Removes those that nobody holds. */
+  /** Removes the networks of this deployment that are not held. */
   sweep(): Promise<void>;
-  /** Removes all of them. */
+  /** Removes all networks in which no worker runs. */
   close(): Promise<void>;
 };
 
-// A worker that is replaced does not cost its project the network.
+// A network stays this long without workers, so that it survives the replacement of its last worker.
 const LINGER_MS = 5_000;
 
 type Held = {
-  /** Undefined: it has to be looked for. */
+  /** The id of the network; undefined when it has to be looked for. */
   id: Promise<string> | undefined;
   holders: number;
   removal?: NodeJS.Timeout;
 };
 
-/** `callers` are put into each network: between its containers there is a way then, which is shut otherwise. */
+/**
+ * `callers` are put into each network. Containers of a network can reach each other only when `callers` is
+ * given.
+ */
 export function createNetworks(
   docker: Docker,
   names: DeploymentNames,
@@ -68,7 +77,8 @@ export function createNetworks(
       await unlessGone(ask((abortSignal) => network.remove({ abortSignal })));
     } catch (error) {
       log.warn({ err: error, network: id }, "a network could not be removed");
-      // A container lives in it, perhaps one of ours: it goes on being called.
+      // A container still runs in the network, perhaps a worker of this deployment, so the callers are put
+      // back.
       await callers
         ?.join(id)
         .catch((cause: unknown) => log.warn({ err: cause, network: id }, "a network has lost its callers"));
@@ -89,7 +99,10 @@ export function createNetworks(
     await removal;
   };
 
-  /** Drops the project's network unless a worker lives on in it. The engine may know first that the last one has gone. */
+  /**
+   * Removes the project's network unless a worker runs in it. The engine is asked, because it may know first
+   * that the last worker is gone.
+   */
   const dropUnlessNeeded = async (project: string) => {
     const filters = names.filter(project);
     const workers = await ask((abortSignal) => docker.listContainers({ filters, abortSignal })).catch(
@@ -105,14 +118,14 @@ export function createNetworks(
     entry.removal = setTimeout(() => void drop(project), lingerMs).unref();
   };
 
-  /** The id of the network that is held, made anew where it was removed by hand since. */
+  /** The id of a held network. A network that was removed by hand is made again. */
   const there = async (project: string, entry: Held): Promise<string> => {
     entry.id ??= find(project).then((id) => id ?? make(project));
     const looked = entry.id;
     try {
       const known = await looked;
       const isThere = await unlessGone(ask(() => docker.getNetwork(known).inspect()));
-      // Of holders that miss it at the same time one makes it.
+      // When several holders miss the network at the same time, only one of them makes it.
       if (!isThere && entry.id === looked) entry.id = make(project);
       return await (entry.id ?? looked);
     } catch (error) {
@@ -140,7 +153,7 @@ export function createNetworks(
         await callers?.join(id);
         return id;
       } catch (error) {
-        // Others may hold it all the same.
+        // Other holders may still have the network.
         letGo(project, entry);
         throw error;
       }
@@ -151,7 +164,7 @@ export function createNetworks(
     },
     async close() {
       await Promise.all([...held.keys()].map(dropUnlessNeeded));
-      // One that the engine made without saying so, or did not remove while it was away.
+      // The sweep finds networks that the engine made without answering, or did not remove while it was away.
       await sweep().catch((error: unknown) => log.warn({ err: error }, "networks could not be looked for"));
       callers?.close();
     },
@@ -166,13 +179,13 @@ function networkOptions(
   return {
     Name: names.network(project),
     Driver: "bridge",
-    // Nothing is routed out of it, or into it from elsewhere than this machine.
+    // No traffic is routed out of the network, or into it from outside this machine.
     Internal: true,
     CheckDuplicate: true,
     Labels: names.labels(project),
     Options: {
       "com.docker.network.bridge.name": names.bridge(project),
-      // Between the workers of a project: nothing, unless who dials them is a container among them.
+      // Containers of the network cannot reach each other, unless the callers are containers among them.
       "com.docker.network.bridge.enable_icc": String(hasCallers),
       "com.docker.network.bridge.enable_ip_masquerade": "false",
     },

@@ -8,23 +8,28 @@ import { isRunning, ownIdentity, type ProcessIdentity } from "../process-identit
 import { ask, unlessGone } from "./engine.ts";
 import { type DeploymentNames, LABEL } from "./names.ts";
 
-/** Who manages a deployment's pools: a container of this engine, since a certain start of it, or a process of some machine. */
+/**
+ * The identity of a pool-manager: a container of this engine with the time of its start, or a process of any
+ * machine.
+ */
 type Owner = { readonly container: string; readonly startedAt: string } | ProcessIdentity;
 
-/** The right to a deployment's containers and networks, which one process at a time has. */
+/** The exclusive right of one process to a deployment's containers and networks. */
 export type Ownership = { release(): Promise<void> };
 
-// Two that are started in the same moment both step back; one of them comes first the next time.
+// Two pool-managers that start at the same moment may both step back. After random delays, one of them comes
+// first.
 const ATTEMPTS = 5;
 const LONGEST_STEP_BACK_MS = 600;
-// Somebody may tidy up volumes that no container uses.
+// The announcement is repeated, because an operator may prune volumes that no container uses.
 const ANNOUNCE_EVERY_MS = 30_000;
 const OWN_CONTAINER = /\/containers\/([0-9a-f]{64})\/(?:hostname|hosts|resolv\.conf) /;
 
 /**
- * Makes this process the only pool-manager of the deployment on its engine. Each one announces itself first, as an empty
- * volume, and looks for others then: of two at the same time at least one sees the other and steps back. An announcement
- * says who made it, so that one who was killed is in nobody's way. Rejects with a ConfigError while another one is there.
+ * Makes this process the only pool-manager of the deployment on its engine. Each pool-manager first announces
+ * itself with an empty volume, and then looks for others. Of two at the same time, at least one sees the
+ * other and steps back. An announcement names its process, so that one of a killed process can be ignored.
+ * Rejects with a ConfigError while another pool-manager is there.
  */
 export async function ownDeployment(docker: Docker, names: DeploymentNames, log: Log): Promise<Ownership> {
   const owner = await whoAmI(docker);
@@ -48,7 +53,7 @@ export async function ownDeployment(docker: Docker, names: DeploymentNames, log:
     async release() {
       clearInterval(timer);
       await remove(docker, name).catch((error: unknown) =>
-        // Whoever comes next sees that this process has ended.
+        // The next pool-manager sees that this process has ended.
         log.warn({ err: error }, "the announcement of this pool-manager could not be removed"),
       );
     },
@@ -57,7 +62,10 @@ export async function ownDeployment(docker: Docker, names: DeploymentNames, log:
 
 type Other = { readonly volume: string; readonly owner: Owner; readonly isSeen: boolean };
 
-/** One that is there, or may be; the announcements of those that have ended are removed. */
+/**
+ * Another pool-manager that runs, or may run; undefined when there is none. Removes the announcements of
+ * those that have ended.
+ */
 async function findOther(docker: Docker, names: DeploymentNames, own: string): Promise<Other | undefined> {
   const filters = JSON.stringify({ label: [`${LABEL.deployment}=${names.deployment}`, LABEL.owner] });
   const { Volumes } = await ask((abortSignal) => docker.listVolumes({ filters, abortSignal }));
@@ -81,7 +89,7 @@ async function isRunningContainer(
 
 async function whoAmI(docker: Docker): Promise<Owner> {
   const container = OWN_CONTAINER.exec(mounts())?.[1];
-  // It may be one of another engine.
+  // The container may belong to another engine.
   const known =
     container && (await unlessGone(ask(() => docker.getContainer(container).inspect())))?.State.StartedAt;
   return container && known ? { container, startedAt: known } : ownIdentity();

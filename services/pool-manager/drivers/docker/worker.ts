@@ -9,21 +9,25 @@ import { relayWorkerLog } from "../worker-log.ts";
 import { WORKER_PORT } from "./container.ts";
 import { ask, engineError, refusedWith, unlessGone, waitUntil } from "./engine.ts";
 
-/** Certificates by which a worker and its callers know each other, PEM. */
+/** The certificates by which a worker and its callers recognize each other, as PEM texts. */
 export type WorkerCertificates = { readonly ca: string; readonly cert: string; readonly key: string };
 
 const STOP_GRACE_S = 5;
 const HAND_OVER_TIMEOUT_MS = 10_000;
-// One question is open at most so long: an engine that died without a word is noticed.
+// The longest time of one wait for the end of a container, so that an engine that died silently is noticed.
 const WAIT_MS = 60_000;
 const ASK_AGAIN_MS = 500;
-// Whoever stops Airlock while the engine is away does not wait longer than ten seconds; the next start tidies up.
+// Attempts to remove a container when Airlock stops: ten seconds, because the operator waits and the next
+// start removes the rest.
 const STOP_ATTEMPTS = 20;
 const REMOVE_ATTEMPTS = 1_200;
-// An engine that answers again has done by then what it was asked before.
+// After 10 s any create request from before the outage has either happened or failed.
 const UNANSWERED_MS = 10_000;
 
-/** Gives a running worker its certificates, on its standard input: nothing that the engine shows has them. */
+/**
+ * Gives a running worker its certificates on standard input, so that nothing that the engine shows contains
+ * them.
+ */
 export async function handOver(container: Docker.Container, certificates: WorkerCertificates): Promise<void> {
   const abortSignal = AbortSignal.timeout(HAND_OVER_TIMEOUT_MS);
   try {
@@ -41,11 +45,13 @@ export async function handOver(container: Docker.Container, certificates: Worker
 }
 
 export type ContainerProcess = WorkerProcess & {
-  /** Resolves, never rejects, when nothing of the container is left, or when that was tried long enough. */
+  /**
+   * Resolves when nothing of the container is left, or after the last attempt to remove it. Never rejects.
+   */
   readonly removed: Promise<void>;
 };
 
-/** Watches over a running container until it is gone, and leaves nothing of it. */
+/** Watches a running container until it is gone, and then removes what is left of it. */
 export async function superviseContainer(
   docker: Docker,
   container: Docker.Container,
@@ -74,7 +80,10 @@ export async function superviseContainer(
   };
 }
 
-/** Resolves with how it ended, however often the engine is restarted meanwhile. */
+/**
+ * Resolves when the container has ended, to the end of a sentence such as "was removed". Survives restarts of
+ * the engine.
+ */
 async function untilEnded(container: Docker.Container): Promise<string> {
   for (;;) {
     try {
@@ -99,20 +108,22 @@ function sentenceFor({ State, HostConfig }: Docker.ContainerInspectInfo): string
 
 async function stopAndRemove(container: Docker.Container, log: Log): Promise<void> {
   const abortSignal = AbortSignal.timeout(STOP_GRACE_S * 4_000);
-  // Whatever comes of it: what does not stop is killed when it is removed.
+  // A failure is ignored here, because a container that does not stop is killed when it is removed.
   await container.stop({ t: STOP_GRACE_S, abortSignal }).catch(() => undefined);
   try {
     await removeRepeatedly(container, STOP_ATTEMPTS);
   } catch (error) {
-    // The container may outlive the engine that is away, and nobody else will ask for its end.
+    // The removal goes on in the background, because no later call ends a container that outlives an absent
+    // engine.
     removeRepeatedly(container).catch((reason: unknown) => reportLeftover(log, reason));
     throw error;
   }
 }
 
 /**
- * Removes a container whose start failed, now or, when the engine does not let it, later: `discarded` settles when nothing
- * of it is left. `isAnswered`: the engine has said that it made it, or why not; else it may make it yet.
+ * Removes a container whose start failed, now or as soon as the engine allows it. `discarded` settles when
+ * nothing of the container is left. `isAnswered` is false when the engine has not answered the create
+ * request, so that it may still make the container.
  */
 export async function discard(
   container: Docker.Container,
@@ -136,7 +147,7 @@ function reportLeftover(log: Log, error: unknown): void {
   log.error({ err: error }, "the container of a worker could not be removed");
 }
 
-/** Perhaps the engine is being restarted. */
+/** Repeats the removal, because the engine may be restarting. */
 async function removeRepeatedly(container: Docker.Container, attempts = REMOVE_ATTEMPTS): Promise<void> {
   const mayRetry = (_error: unknown, attempt: number) => attempt < attempts;
   await retry(() => removeContainer(container), {
@@ -146,7 +157,10 @@ async function removeRepeatedly(container: Docker.Container, attempts = REMOVE_A
   });
 }
 
-/** With its anonymous volumes, whether it runs or not; also when it is being removed already. */
+/**
+ * Removes a container and its anonymous volumes, whether it runs or not. Waits when it is being removed
+ * already.
+ */
 export async function removeContainer(container: Docker.Container): Promise<void> {
   try {
     await ask((abortSignal) => container.remove({ force: true, v: true, abortSignal }));
@@ -160,7 +174,7 @@ async function untilRemoved(container: Docker.Container): Promise<void> {
   await unlessGone(ask((abortSignal) => waitUntil(container, "removed", abortSignal), WAIT_MS));
 }
 
-/** Passes on what the worker logs from now on, also after the engine was restarted under a running container. */
+/** Passes on the worker's log from now on, also after a restart of the engine under the running container. */
 function followLog(docker: Docker, container: Docker.Container, log: Log, ended: () => boolean): void {
   const lines = new PassThrough();
   relayWorkerLog(lines, log);

@@ -13,15 +13,18 @@ import { removeLeftovers } from "./leftovers.ts";
 import { ownMemoryBytes } from "./own-memory.ts";
 
 export type ProcessDriverOptions = {
-  /** The interpreter that runs the supervisor: it has gRPC, and `uv` beside it. */
+  /** The interpreter that runs the supervisor. It has gRPC, and `uv` is installed beside it. */
   readonly python: string;
-  /** Where the worker package lies. */
+  /** The directory of the worker package. */
   readonly workerDirectory: string;
-  /** The descriptor image of the protos. */
+  /** The path of the descriptor image of the protos. */
   readonly descriptorsPath: string;
-  /** Sockets and scratch directories; short, since a socket path has at most 107 characters. */
+  /**
+   * The directory of workers' sockets and scratch files. The path must be short, because a socket path has at
+   * most 107 characters.
+   */
   readonly runDirectory: string;
-  /** Project environments live here and are kept. */
+  /** The directory in which the environments of projects are kept. */
   readonly dataDirectory: string;
   readonly projectsDirectory: string;
   readonly log: Log;
@@ -51,7 +54,8 @@ export function createProcessDriver(options: ProcessDriverOptions): WorkerDriver
     async prepare(project, onProgress, signal) {
       await environments.prepare(project, onProgress, signal);
     },
-    // A worker goes with the process that started it; what it has written stays.
+    // No worker is found, because workers end with the process that started them. The files that they left
+    // are removed.
     async findRunning() {
       stopRemoving = await removeLeftovers(options.runDirectory, options.log);
       return [];
@@ -65,11 +69,13 @@ export function createProcessDriver(options: ProcessDriverOptions): WorkerDriver
         options.python,
         workerArguments(options, project, workerId, directory, address, environments.pythonOf(project)),
         {
-          // Nothing of this process's environment: it may hold the values behind ${env:} references.
+          // The worker gets nothing of this process's environment, because that may contain the values behind
+          // ${env:} references.
           env: { PATH: "/usr/local/bin:/usr/bin:/bin", LANG: "C.UTF-8", PYTHONPATH: options.workerDirectory },
-          // Standard input is the lifeline: when this process dies, however it dies, the worker reads its end and goes.
+          // When this process dies, however it dies, the worker reads the end of its standard input and
+          // exits.
           stdio: ["pipe", "ignore", "pipe"],
-          // A Ctrl-C on the terminal is for the service, which then drains its workers.
+          // A Ctrl-C on the terminal must reach only the service, which then drains its workers.
           detached: true,
         },
       );
@@ -80,7 +86,8 @@ export function createProcessDriver(options: ProcessDriverOptions): WorkerDriver
           resolve(signal ? `was killed by ${signal}` : `exited with status ${code}`),
         );
       });
-      // Its scratch directories were written by scripts: whatever they did to them must not matter here.
+      // `removeTree` is used, because scripts wrote the scratch directories and may have made them hard to
+      // remove.
       const removed = gone
         .then(() => removeTree(directory))
         .catch((error: unknown) => {
@@ -111,7 +118,7 @@ function workerArguments(
 ): string[] {
   return [
     ...["-m", "airlock_worker", "--worker-id", workerId, "--listen", address, "--run-dir", directory],
-    // On a disk: the run directory may be in memory.
+    // Output is kept on a disk, because the run directory may be in memory.
     ...["--output-dir", options.dataDirectory],
     ...["--python", projectPython, "--descriptors", options.descriptorsPath],
     ...projectArguments(project),
