@@ -67,7 +67,8 @@ export function createCheckedCatalogue(
     get: (name) => list().find((entry) => entry.name === name),
     async refresh() {
       const changed = await files.refresh();
-      // A check that began before the change does not know it, so another check follows.
+      // A check that began before the project files changed does not know the change, so another check
+      // follows.
       if (changed && checking) await atMost(LONGEST_WAIT_MS, checking, clock);
       checking ??= Promise.all(checks.map(check)).then(() => {
         checking = undefined;

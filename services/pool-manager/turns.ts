@@ -10,8 +10,8 @@ export type Turns<T> = {
 };
 
 /**
- * After this time a task hardly uses the machine: it waits for the network, or the machine is busy with other
- * work.
+ * The time after which a task does not count any more. A task that takes longer mostly waits for the network
+ * or for a busy machine.
  */
 export const TURN_COUNTS_MS = 5_000;
 

@@ -36,7 +36,10 @@ export type WorkerDriver = {
   readonly keepsWorkers: boolean;
   /** The memory of the machine that runs the workers, in bytes; infinity when it is unknown. */
   memoryBytes(): Promise<number>;
-  /** Whether it can start workers now, by what it needs besides this process. Does not reject. */
+  /**
+   * The readiness of the systems that the driver needs to start workers, such as the Docker engine. Does not
+   * reject.
+   */
   readiness(): Promise<Dependency[]>;
   /** Why this driver can never run the project; undefined when it can. */
   refusal(project: Project): string | undefined;

@@ -30,7 +30,7 @@ export function createLockProblems(
       () => undefined,
       (error: unknown) => {
         if (error instanceof AirlockError) return error.message;
-        // A shortage on this machine says nothing about the file, so the latest result still holds.
+        // A shortage on this machine says nothing about the lock file, so the latest result still holds.
         if (isShortage(error)) throw error;
         return `${project.name}.lock cannot be read: ${systemReason(error)}.`;
       },

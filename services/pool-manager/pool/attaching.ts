@@ -11,7 +11,10 @@ export type Attaching = {
   remove(claim: Claim): void;
   /** Whether a claim of the execution waits here. */
   has(executionId: string): boolean;
-  /** Serves the claims whose worker has come, and refuses those whose worker is not on its way. */
+  /**
+   * Gives each claim its worker once that is in the pool. Refuses a claim whose worker is not being taken
+   * over.
+   */
   serve(): void;
 };
 

@@ -27,7 +27,7 @@ export type Lease = {
   readonly lost: Promise<string>;
 };
 
-/** A lease as the pool sees it. */
+/** A claim: a lease as the pool sees it. */
 export type Claim = {
   readonly executionId: string;
   /** When the claim was made, on the monotonic clock. */
@@ -37,7 +37,7 @@ export type Claim = {
   resumed: PromiseWithResolvers<void> | undefined;
   /** When the execution asked for its slot again; used while it waits for that slot. */
   answeredAtMs: number;
-  /** The number of leases that have had the claim. Only the last one has it now. */
+  /** The number of leases that have had the claim. Requests of all but the last one are ignored. */
   holders: number;
   /**
    * Set while no lease has the claim. Calling it stops the timer that ends the claim after the grace period.

@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { Worker } from "../worker/worker.ts";
 import type { PoolView } from "./view.ts";
 
-/** Records what the pools do, by project. */
+/** Records queue times, starts and ends of workers as metrics, by project. */
 export type PoolMetrics = {
   /** Records how long an execution waited in the queue for its worker. */
   granted(project: string, waitedMs: number): void;

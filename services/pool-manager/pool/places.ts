@@ -1,7 +1,9 @@
 import type { Clock } from "#common/resilience/clock.ts";
 import { createTurns } from "../turns.ts";
 
-/** A pool, as the places see it. */
+/**
+ * The parts of a pool that the places use. A place is the right of a worker to be one of AIRLOCK_MAX_WORKERS.
+ */
 export type Member = {
   /** The number of its workers that have a place, including those that are starting or ending. */
   count(): number;
@@ -35,7 +37,7 @@ export type Member = {
  */
 export type Donation = "idle" | "paused" | "busy";
 
-/** The places, as one pool sees them. */
+/** The functions of the places for one pool. */
 export type Place = {
   /** Reports how many workers the pool wants started now. */
   want(lacking: number): void;
@@ -109,7 +111,8 @@ export function createWorkerPlaces(
   let isLooking = false;
   let lookAgain = false;
   let stopTimer: (() => void) | undefined;
-  // When a project was last asked to give up a worker, while that worker's place is not free yet.
+  // When a project was last asked to give up a worker, so that no second one is asked while that worker still
+  // has its place.
   let askedAtMs = Number.NEGATIVE_INFINITY;
 
   const total = () => [...members].reduce((sum, { member }) => sum + member.count(), 0);
@@ -125,8 +128,8 @@ export function createWorkerPlaces(
         a.member.count() - b.member.count() ||
         a.startedAtMs - b.startedAtMs,
     );
-  // A project whose last start did not succeed starts one worker at a time, because hanging starts would take
-  // all places.
+  // A project whose last start did not succeed starts one worker at a time, because several hanging starts
+  // would take all places.
   const mayStart = ({ lastStart, underWay }: Entry) => underWay < (lastStart === "came" ? maxStarts : 1);
 
   const mayHaveOne = (entry: Entry) => entry.member.canBringBack() || mayStart(entry);

@@ -45,7 +45,7 @@ import { createWorkerEnds } from "./worker-ends.ts";
 export type Pool = {
   /** Asks for a worker, first come, first served. Starts `defaultReplicas` workers if the pool is down. */
   acquire(defaultReplicas: number, executionId: string): Lease;
-  /** A new lease for an execution on this worker whose lease broke. Rejects with `worker_lost` when it is gone. */
+  /** Leases the worker anew to an execution that runs there. Rejects with `worker_lost` when the worker is gone. */
   attach(workerId: string, executionId: string): Lease;
   up(replicas: number): void;
   /** Changes the number of workers of a pool that is up. 0 takes the pool down once it has no more work. */

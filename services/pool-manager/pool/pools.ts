@@ -30,9 +30,9 @@ const WATCH_MS = 2_000;
 export type Pools = {
   /** All projects, including those with a broken file. */
   list(): Promise<ProjectState[]>;
-  /** Rejects with `project_not_found`, which names the known projects. */
+  /** A project and its pool. Rejects with `project_not_found`, which names the known projects. */
   find(name: string): Promise<ProjectState>;
-  /** What an execution of the project waits for. Rejects with `project_not_found`. */
+  /** Describes what an execution of the project waits for. Rejects with `project_not_found`. */
   waiting(name: string, executionId: string): Promise<Waiting>;
   /** Drains the project's pool. Rejects with `project_not_found`. */
   down(name: string): Promise<ProjectState>;
@@ -104,7 +104,7 @@ export function createPools(parts: {
     lookedAtMs = clock.monotonicMs();
     if (await catalogue.refresh()) log.info("project files changed");
     const detail = catalogue.unreadable();
-    // Logged once, not at each look.
+    // An unreadable directory is logged once, not at each look.
     if (detail !== undefined && unreadable === undefined)
       log.error({ detail }, "the projects directory cannot be read; its projects go on as they were");
     unreadable = detail;
@@ -266,8 +266,8 @@ export function createPools(parts: {
         const project = current && isUsable(current) ? current : bareProject(name);
         const isBare = project !== current;
         const entry = pools.get(name) ?? create(project, isBare);
-        // An outdated worker is checked against no demand of the present file, because it keeps the layers it
-        // was started with. The present file counts for later workers.
+        // An outdated worker is checked only against defaults, because it keeps the layers that it was
+        // started with. The demands of the present file count for later workers.
         const own = outdated === undefined ? project : bareProject(name);
         entry.pool.take(isBare ? 0 : project.replicas, workerId, async (signal) => {
           const worker = await takeOverWorker(process, partsOf(entry, own, workerId), signal);

@@ -4,21 +4,24 @@ import type { Claim } from "./lease.ts";
 
 const LONG_WAIT_MS = 1_000;
 
-/** One worker in a pool. At most one claim holds it, and any number of paused claims live on it. */
+/**
+ * One worker in a pool, with the claims (leases) of the executions on it. At most one claim holds the worker;
+ * any number of paused claims may be on it.
+ */
 export type Slot = {
   readonly worker: Worker;
   readonly startedAtMs: number;
   holder: Claim | undefined;
   /**
-   * Claims that came back while another claim held the worker. Their scripts may be running, until they are
-   * parked.
+   * Claims whose routers came back after a break while another claim held the worker. Their scripts may be
+   * running, until the routers park them.
    */
   readonly beside: Set<Claim>;
-  /** All claims that live on the worker, including the holder. */
+  /** All claims on the worker, including the holder. */
   readonly claims: Set<Claim>;
-  /** Answered claims that wait for their turn on the worker, oldest first. */
+  /** Claims whose executions were answered and wait for their turn on the worker, oldest first. */
   readonly resuming: Claim[];
-  /** Whether an answered claim had the last turn on the worker. */
+  /** Whether the last turn on the worker went to an answered execution, and not to the queue. */
   hadResumed: boolean;
   /** False when the worker takes no new execution, finishes those it has, and then stops. */
   serving: boolean;
@@ -91,7 +94,7 @@ export function isBusy({ holder, resuming }: Slot): boolean {
   return holder !== undefined || resuming.length > 0;
 }
 
-/** Whether the worker could serve again: it is not to be replaced, and keeps its place. */
+/** Whether the worker may serve again: it is not to be replaced, and has not lost its place. */
 export function canServeAgain({ isRetired, isGivenUp, pausedSinceMs }: Slot): boolean {
   return !isRetired && !isGivenUp && pausedSinceMs === undefined;
 }

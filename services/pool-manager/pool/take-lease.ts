@@ -10,12 +10,12 @@ export type LeaseGround = {
   readonly project: string;
   readonly clock: Clock;
   readonly log: Log;
-  /** The worker that the claim lives on; undefined when there is none. */
+  /** The worker on which the claim's execution runs or is paused; undefined when there is none. */
   slotOf(claim: Claim): Slot | undefined;
   /** The error for a worker that is not in the pool. */
   missing(): AirlockError;
   position(claim: Claim): number;
-  /** Called when a worker may be free for another execution. */
+  /** Grants free workers; called when a worker may have become free. */
   dispatch(): void;
   /** Removes the claim from the pool. */
   release(claim: Claim): void;

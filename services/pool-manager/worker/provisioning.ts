@@ -16,7 +16,7 @@ export type Provision = {
 
 // Values are reused for this long, so a rotated secret reaches the next run within this time.
 const FRESH_MS = 1_000;
-// Longer than the secrets service waits for a vault.
+// The timeout of the secrets service's answer: longer than that service waits for a vault.
 const TIMEOUT_MS = 5_000;
 
 /**

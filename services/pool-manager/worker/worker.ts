@@ -15,7 +15,7 @@ import { watchWorker } from "./worker-watch.ts";
 
 /** The measurements that a worker's probe run made inside the sandbox. */
 export type Posture = {
-  /** Each layer, and whether it is in force. */
+  /** The layers (protections around runs), and whether each is in force. */
   readonly layers: readonly IsolationLayer[];
   /** Further facts about the sandbox, for operators to read. */
   readonly facts: readonly IsolationFact[];
@@ -51,7 +51,8 @@ export type Worker = {
   stop(): Promise<void>;
 };
 
-// Short, because a worker answers before it imports any package.
+// The time until a worker answers at its address. It may be short, because a worker answers before it imports
+// any package.
 const CONNECT_TIMEOUT_MS = 30_000;
 const READY_TIMEOUT_MS = 120_000;
 const PROVISION_TIMEOUT_MS = 10_000;

@@ -128,7 +128,7 @@ export function stopRun(worker: WorkerServiceClient, run: RunAttach): Promise<vo
     await stream.send({ message: { $case: "attach", value: run } });
     await stream.send({ message: { $case: "stop", value: {} } });
   };
-  // A worker that misses this message ends the run after a while without a router.
+  // A worker that does not get the stop message ends the run by itself, after a while without a router.
   say().catch(() => undefined);
   stream.close();
   // The worker's messages are read to the end, because the end of the call is not seen otherwise.

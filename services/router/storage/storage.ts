@@ -173,7 +173,7 @@ export function startStorage(parts: {
 
   const limitsOf = async (project: string, bytes: number): Promise<StorageLimits> => {
     if (bytes < LOWEST_LIMIT_BYTES) return { project: undefined, ...total };
-    // A project whose file is gone, or that the pool-manager cannot be asked for, has only the total bound.
+    // When the project's file is removed or the pool-manager cannot be reached, only the total bound applies.
     const known = await projects.get(project).catch(() => undefined);
     return { project: known?.limits?.storedBytes, ...total };
   };

@@ -205,15 +205,15 @@ export type ExecutionStore = {
   release(executionId: string): Promise<void>;
   /** Takes over at most `limit` started, unfinished executions that no living router owns. */
   claimLost(limit: number): Promise<LostExecution[]>;
-  /** The worker and epoch of an unfinished run; undefined when the execution is not known to run anywhere. */
+  /**
+   * The worker and the epoch of an unfinished run; undefined when the execution is not known to run anywhere.
+   */
   getPlace(executionId: string): Promise<{ readonly grant: Grant; readonly epoch: number } | undefined>;
   /** The submission of an execution; undefined when the execution is unknown. */
   getSubmission(executionId: string): Promise<Submission | undefined>;
-  /**
-   * pending → running, by the router that owns the execution. Undefined when that router may not start it.
-   */
+  /** Starts an execution of this router: pending → running. Undefined when this router may not start it. */
   start(executionId: string, startedAtMs: number, grant: Grant): Promise<Started | undefined>;
-  /** running → awaiting_llm. False when the execution has already paused for this question. */
+  /** Pauses an execution: running → awaiting_llm. False when it has already paused for this question. */
   markAwaiting(executionId: string, question: LlmQuestion, executionTimeMs: number): Promise<boolean>;
   /**
    * Records how long a running script has run, in milliseconds. A smaller number than the recorded one
@@ -221,7 +221,8 @@ export type ExecutionStore = {
    */
   noteRunningTime(executionId: string, elapsedMs: number): Promise<void>;
   /**
-   * awaiting_llm → running, and stores the response. An undefined `questionId` stands for any open question.
+   * Resumes an execution: awaiting_llm → running, and stores the response. An undefined `questionId` stands
+   * for any open question.
    */
   answer(executionId: string, questionId: string | undefined, response: string): Promise<boolean>;
   /** The response to this question; undefined until it is given. */
@@ -236,10 +237,7 @@ export type ExecutionStore = {
   requestCancel(executionId: string): Promise<boolean>;
   /** Whether `requestCancel` was called for the execution. */
   isCancelRequested(executionId: string): Promise<boolean>;
-  /**
-   * Any state that is not terminal → the ending's status. The last piece of output is stored in the same
-   * transaction.
-   */
+  /** Ends an execution of this router, and stores its last piece of output in the same transaction. */
   finish(executionId: string, ending: Ending, last: OutputPiece, endedAtMs: number): Promise<boolean>;
   /** Ends an execution without more output, whichever router owns it. */
   forceFinish(executionId: string, ending: Ending, endedAtMs: number): Promise<boolean>;

@@ -118,7 +118,7 @@ async function followed(output: NodeJS.ReadableStream, signal: AbortSignal, read
 }
 
 function buildFailed(reason: string): AirlockError {
-  // Any step may meet the full disk, each with a message of its own.
+  // A full disk is named here, because each build step reports it in a message of its own.
   const cause = saysDiskIsFull(reason) ? `${DISK_IS_FULL} ${reason}` : reason;
   return new AirlockError(
     "start_failed",

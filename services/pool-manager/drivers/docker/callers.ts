@@ -14,7 +14,8 @@ export type Callers = {
   close(): void;
 };
 
-// A replica that has just started gets its first execution later than this.
+// The interval of the look for new callers. A replica that has just started gets its first execution later
+// than this.
 const LOOK_EVERY_MS = 1_000;
 
 /** `label` (`name=value`) marks the containers of callers. */

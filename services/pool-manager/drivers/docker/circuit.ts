@@ -5,8 +5,8 @@ import type { Circuits } from "#common/resilience/circuits.ts";
 import type { WorkerDriver } from "../driver.ts";
 import { ask } from "./engine.ts";
 
-// Longer than a busy or restarting engine takes to answer, and much shorter than all calls of a start
-// together.
+// The timeout of a ping: longer than a busy or restarting engine takes to answer, and much shorter than all
+// calls of a start together.
 const PING_TIMEOUT_MS = 20_000;
 
 const RULES: CircuitRules = {

@@ -7,7 +7,7 @@ import type { Dependency } from "#proto/readiness.ts";
 import { TransientFailure } from "../transient-failure.ts";
 
 const TIMEOUT_MS = 60_000;
-// A question about readiness has two seconds itself.
+// Less than the two seconds that a readiness check as a whole may take.
 const HEALTH_TIMEOUT_MS = 1_000;
 
 export const DISK_IS_FULL = "The disk of the Docker engine is full; the operator makes room there.";
@@ -128,7 +128,7 @@ function definiteReason(code: string | undefined, detail: string): string | unde
   return runtime && `The Docker engine knows no runtime "${runtime}".`;
 }
 
-/** Whether the engine answers. Does not reject. */
+/** Whether the Docker engine answers, as an entry of the readiness response. Does not reject. */
 export async function engineHealth(docker: Docker): Promise<Dependency> {
   try {
     await ask(() => docker.ping(), HEALTH_TIMEOUT_MS);

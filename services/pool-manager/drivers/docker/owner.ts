@@ -89,7 +89,7 @@ async function isRunningContainer(
 
 async function whoAmI(docker: Docker): Promise<Owner> {
   const container = OWN_CONTAINER.exec(mounts())?.[1];
-  // The container may belong to another engine.
+  // The container of this process may belong to another engine.
   const known =
     container && (await unlessGone(ask(() => docker.getContainer(container).inspect())))?.State.StartedAt;
   return container && known ? { container, startedAt: known } : ownIdentity();
