@@ -37,7 +37,7 @@ export type PoolManagerConfig = {
   readonly python: string;
   /** The largest number of workers of all projects together. */
   readonly maxWorkers: number;
-  /** Undefined for the process driver. */
+  /** The settings of the docker driver; undefined for the process driver. */
   readonly docker?: DockerConfig | undefined;
   /** The directory of this service's certificates; undefined when it listens on a Unix socket. */
   readonly tlsDirectory?: string | undefined;

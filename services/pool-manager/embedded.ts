@@ -14,7 +14,7 @@ const ROOT = join(import.meta.dirname, "..", "..");
 
 export type PoolManagerSettings = {
   readonly driver: PoolManagerConfig["driver"];
-  /** Undefined for the process driver. */
+  /** The settings of the docker driver; undefined for the process driver. */
   readonly docker: DockerConfig | undefined;
   /** The interpreter that has the worker's own packages; empty for the docker driver and in mock mode. */
   readonly python: string;

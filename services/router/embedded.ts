@@ -15,7 +15,7 @@ export const router: EmbeddedService<RouterSettings> = {
     maxUnfinished: readMaxUnfinished(read),
     maxStoredBytes: readMaxStoredBytes(read),
     retentionMs: readRetentionMs(read),
-    // Containers outlive this process, and the next start goes on with them.
+    // Containers outlive this process, so the next router goes on with the runs in them.
     leavesRuns: read.optionalText("AIRLOCK_DRIVER") === "docker",
   }),
   start: (site, settings, log) =>

@@ -8,7 +8,7 @@ import {
 import type { Execution } from "./execution.ts";
 import type { DeadLetter, LongText, Summary, TextPiece } from "./store/store.ts";
 
-/** An execution as the proto spells it. */
+/** An execution as a message of the proto. */
 export function toExecutionMessage(execution: Execution): ExecutionMessage {
   const { state } = execution;
   const message = ExecutionMessage.create({
@@ -53,12 +53,12 @@ const TEXTS = {
   stderr: ExecutionText.STDERR,
 } as const satisfies Record<LongText, ExecutionText>;
 
-/** A piece of a long text as the proto spells it. */
+/** A piece of a long text as a message of the proto. */
 export function toPieceMessage({ text, piece }: TextPiece): TextPieceMessage {
   return { text: TEXTS[text], piece: Buffer.from(piece.buffer, piece.byteOffset, piece.length) };
 }
 
-/** A line of a list as the proto spells it. */
+/** An entry of a list of executions as a message of the proto. */
 export function toSummaryMessage(summary: Summary): ExecutionSummary {
   return {
     executionId: summary.executionId,
@@ -71,7 +71,7 @@ export function toSummaryMessage(summary: Summary): ExecutionSummary {
   };
 }
 
-/** A dead letter as the proto spells it. */
+/** A dead letter as a message of the proto. */
 export function toDeadLetterMessage({ endReason, newestRetries, ...letter }: DeadLetter): DeadLetterMessage {
   return DeadLetterMessage.create({
     ...letter,

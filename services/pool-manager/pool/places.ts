@@ -76,7 +76,7 @@ type Entry = {
   startedAtMs: number;
   /** How the project's last start ended; "unknown" before its first start has ended. */
   lastStart: "came" | "failed" | "unknown";
-  /** The number of starts that have not ended. */
+  /** The number of the project's starts that have not ended. */
   underWay: number;
 };
 

@@ -74,11 +74,12 @@ export type PoolParts = StartsParts & {
   readonly keepsWorkers?: boolean;
 };
 
-// A worker that ends earlier than this delays the next start. A later end has other causes.
+// A worker that ends sooner after its start delays the next start. A later end says nothing about the start.
 const SETTLED_AFTER_MS = 10_000;
 // An adopted worker serves only its own executions for this long. Routers ask for it every half second meanwhile.
 const COME_BACK_MS = 3_000;
-// Between the report to the routers and the end of a worker, so that routers get the reason before the stream breaks.
+// A worker ends this much later than its routers are told why, so that they get the reason before their stream
+// breaks.
 const TOLD_AFTER_MS = 1_000;
 
 export function createPool(parts: PoolParts): Pool {

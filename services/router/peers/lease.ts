@@ -79,7 +79,7 @@ export function openLease(
     }
   };
 
-  /** Reads for as long as the lease lasts. */
+  /** Reads the pool-manager's messages until the lease ends. */
   const follow = async (workerId: string) => {
     while (!isOver()) {
       try {

@@ -3,11 +3,12 @@ import { callUnary } from "#common/grpc/client.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import type { PoolManagerServiceClient, Project } from "#proto/pool_manager.ts";
 
-// A second spares one call for each execution of a burst, and lets a changed limit count almost at once.
+// Answers are reused for a second. That saves one call for each execution of a burst, and lets a changed
+// limit take effect almost at once.
 const FRESH_MS = 1_000;
 const TIMEOUT_MS = 2_000;
-// A restart of the pool-manager takes less: its runs have ten seconds to end, and the new process takes over many
-// workers.
+// Answers are kept for this long while the pool-manager is away. Its restart takes less: its runs have ten
+// seconds to end, and the new process takes over many workers.
 const KNOWN_FOR_MS = 60_000;
 
 /**

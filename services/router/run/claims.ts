@@ -15,7 +15,7 @@ const BATCH = 50;
 export type Claims = {
   /** Claims and dispatches every execution without a router, pending or started. */
   takeUp(): Promise<void>;
-  /** Claims nothing more; resolves when no claim is under way. */
+  /** Stops claiming. Resolves when no claim is under way. */
   stop(): Promise<void>;
 };
 

@@ -27,7 +27,7 @@ export async function awaitAnswer(
 ): Promise<string> {
   const { executionId, project, interruption } = run;
   const answered = Promise.withResolvers<string>();
-  // The promise may reject before it is awaited.
+  // The promise may reject before it is awaited, and an unhandled rejection would end the process.
   answered.promise.catch(() => undefined);
   const look = () => {
     awaitStore(() => store.getAnswer(executionId, question.id), interruption, clock).then(

@@ -53,8 +53,8 @@ export function openOutputLog(
       await store.appendOutput(executionId, piece);
       position += 1;
     } catch (error) {
-      // The piece is written again together with later output, at the latest with the ending. It keeps its position,
-      // since it may be there: a connection can break between a commit and its answer.
+      // The piece is written again together with later output, at the latest with the ending. It keeps its
+      // position, because it may be stored already: a connection can break between a commit and its answer.
       stdout = piece.stdout + stdout;
       stderr = piece.stderr + stderr;
       onError(error);

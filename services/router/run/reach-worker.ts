@@ -6,8 +6,8 @@ import type { RunParts } from "./open-run.ts";
 const REACH_AGAIN_MS = 20_000;
 
 /**
- * Resolves when the worker can be reached, which may take a while after a fault in the network. Rejects when it is
- * lost.
+ * Resolves when the worker can be reached, which may take a while after a fault in the network. Rejects when
+ * the worker is lost.
  */
 export async function reachAgain(
   address: string,

@@ -9,7 +9,7 @@ export type Patience = {
   isBusy(): boolean;
   /** The router waits for messages again, after a stream has broken. */
   listen(): void;
-  /** Does not count the time of `work`, after which the router listens again. */
+  /** Runs `work` without counting its time. The router waits for messages again after it. */
   whileBusy<Value>(work: () => Promise<Value>): Promise<Value>;
 };
 

@@ -162,7 +162,8 @@ async function waitForWorker(run: OpenRun, parts: RunParts): Promise<LeaseGrante
       await interruption.race(workers.reach(granted.workerAddress));
       await interruption.race(awaitSanitizer(sanitizer));
       run.route = granted.network ? await routeOf(run, lease, granted, parts) : undefined;
-      // The address may belong to a newly started worker by now; the lease knows.
+      // The address may belong to a newly started worker by now. The lease knows whether the granted worker
+      // is lost.
       lease.check();
       return granted;
     } catch (error) {

@@ -18,7 +18,7 @@ const LONGEST_BEGINNING_MS = 5_000;
  */
 export type RunningTime = {
   elapsedMs(): number;
-  /** The worker's own count, which is exact. */
+  /** Replaces the running time by the worker's own count, which is exact. */
   correct(elapsedMs: number): void;
 };
 

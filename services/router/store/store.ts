@@ -111,7 +111,7 @@ export type DeadLetter = {
 export type IdempotencyRecord = {
   /** SHA-256 of the request that used the key, in hex. */
   readonly fingerprint: string;
-  /** Undefined when the execution has been deleted. */
+  /** The execution that used the key; undefined when it has been deleted. */
   readonly executionId: string | undefined;
 };
 

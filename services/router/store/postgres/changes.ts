@@ -44,8 +44,8 @@ export async function openChanges(
       const now = new Map(rows.map((row) => [row.execution_id, row.state]));
       const before = seen;
       seen = now;
-      // An execution seen for the first time may have changed since its listener read it, so that counts as a
-      // change.
+      // An execution that is looked at for the first time may have changed since its listener read it, so the
+      // listener is called.
       for (const id of watched) if (now.get(id) !== before.get(id)) executions.emit(id);
     } catch (error) {
       log.debug({ err: error }, "changes not looked for");

@@ -30,9 +30,9 @@ const REPLACE_PIECE = `ON CONFLICT (execution_id, position)
     AND length(execution_output.stderr) <= length(excluded.stderr)`;
 
 /**
- * Adds an execution, and its idempotency key if there is one. Of racing submissions with one key, the first
- * inserts the row of the key; the others wait for its commit and add nothing. When a queue is full, the key
- * stays unused.
+ * Adds an execution, and its idempotency key if there is one. Of racing submissions with one key, the first inserts
+ * the row of the key; the others wait for its commit and add nothing. When the project is held or a queue is full,
+ * the key stays unused.
  */
 export const INSERT: Statement = {
   name: "insert",

@@ -76,7 +76,10 @@ export function createLongTexts(db: DatabaseSync, reserve: Reserve) {
   };
 
   return {
-    /** Stores the texts apart if they are long. Resolves to the values for the row. */
+    /**
+     * Stores long texts in pieces, apart from the row. Resolves to the values for the row: short texts, or
+     * empty ones.
+     */
     async write<Field extends string>(
       executionId: string,
       texts: Readonly<Record<Field, string>>,
