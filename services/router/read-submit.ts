@@ -9,10 +9,10 @@ const LOST_NAME = "__proto__";
 const refusals = new WeakMap<SubmitRequest, AirlockError>();
 
 /**
- * Reads the bytes of a SubmitRequest. Too many settings are counted and not read, because reading them would
- * block the router. The setting `__proto__` is kept, although a plain object would lose it. Errors are
- * reported later by `refuseUnread`, because an error in a deserializer would reach the caller as an internal
- * one.
+ * Reads the bytes of a SubmitRequest. When it has too many settings, they are counted and not read, because
+ * reading them would block the router. The setting `__proto__` is kept, although a plain object would lose
+ * it. Errors are reported later by `refuseUnread`, because an error in a deserializer would reach the caller
+ * as an internal one.
  */
 export function readSubmit(bytes: Buffer): SubmitRequest {
   const reader = new BinaryReader(bytes);

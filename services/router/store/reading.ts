@@ -4,7 +4,8 @@ import type { Execution } from "../execution.ts";
 import type { LongText, Reading, TextPiece } from "./store.ts";
 
 /**
- * Bytes. Longer values are read in slices of about this size, and shorter ones are joined to about this size.
+ * The bytes of a slice. Longer values are read in slices of about this size, and shorter ones are joined up
+ * to it.
  */
 export const SLICE_BYTES = 512 * 1024;
 

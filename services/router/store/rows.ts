@@ -189,7 +189,7 @@ export function toPlace({ granted, epoch }: PlaceRow): { grant: Grant; epoch: nu
   return { grant: JSON.parse(granted) as Grant, epoch };
 }
 
-/** Oldest first. */
+/** Lost executions, oldest first, because their ids sort by creation. */
 export function toLost(rows: readonly LostRow[]): LostExecution[] {
   return rows
     .map((row) => ({
@@ -221,7 +221,7 @@ export function toOutline({ status, execution_time_ms, bytes }: OutlineRow): Out
 
 export type OwnRow = ClaimRow & { status: Status };
 
-/** Oldest first. */
+/** A router's own executions, oldest first, because their ids sort by creation. */
 export function toOwn(rows: readonly OwnRow[]): OwnExecution[] {
   return rows
     .map((row) => ({

@@ -189,9 +189,9 @@ export type ExecutionStore = {
   /** The bytes that unfinished executions store, by project. */
   countUnfinishedBytes(): Promise<UnfinishedBytes[]>;
   getOutline(executionId: string): Promise<Outline | undefined>;
-  /** Newest first. */
+  /** The executions of a list, newest first. */
   list(filter: ListFilter): Promise<Summary[]>;
-  /** Newest first. */
+  /** The dead letters of a list, newest first. */
   listDeadLetters(filter: Omit<ListFilter, "status" | "retryOf">): Promise<DeadLetter[]>;
   /** A dead letter and its submission; undefined when the execution is no dead letter. */
   getDeadLetter(

@@ -9,15 +9,16 @@ import { describe, toStoreError } from "./errors.ts";
 import { createStatementTurns } from "./statement-turns.ts";
 import { passwordIn } from "./url.ts";
 
-// Less than a caller waits for an answer, so that the caller learns that the database does not answer.
+// The timeout for a new connection: less than a caller waits for an answer, so that the caller learns that
+// the database does not answer.
 const CONNECT_TIMEOUT_MS = 3_000;
 const STATEMENT_TIMEOUT_MS = 10_000;
-// Longer than the statement timeout, because the server normally gives up first. This timeout is for a server
-// that the router cannot hear any more.
+// The timeout for an answer: longer than the statement timeout, because the server normally gives up first.
+// This one is for a server that the router cannot hear any more.
 const ANSWER_TIMEOUT_MS = 12_000;
 const LOCK_TIMEOUT_MS = 5_000;
-// Less than the gateway's timeout for a submission. Statements take milliseconds, so a longer wait means a
-// queue of thousands or a server that hangs.
+// The timeout for a free connection: less than the gateway's timeout for a submission. Statements take
+// milliseconds, so a longer wait means a queue of thousands or a server that hangs.
 const TURN_TIMEOUT_MS = 10_000;
 const INT8 = 20;
 const BYTEA = 17;

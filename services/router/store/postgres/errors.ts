@@ -15,9 +15,9 @@ const BUSY_MESSAGE = "The database was too busy to do this in time. Try again in
 
 /**
  * Converts an error of the driver to an AirlockError: `unavailable` when a later attempt may succeed,
- * `invalid_request` for a NUL character, `internal` otherwise. Logs get only the code and message of the
- * server's error, because its detail quotes rows. The driver's own errors contain the whole client, so they
- * are not logged either.
+ * `invalid_request` for a NUL character, `internal` otherwise. Logs get only the code and the message,
+ * because the details of a server's error quote rows, and the driver's error objects contain the whole
+ * client.
  */
 export function toStoreError(error: unknown): AirlockError {
   if (error instanceof AirlockError) return error;

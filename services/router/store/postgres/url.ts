@@ -5,7 +5,7 @@ export type PostgresAddress = {
   readonly port: number;
   readonly user: string;
   readonly database: string;
-  /** Undefined: no TLS. Otherwise the server must prove that it is `host`. */
+  /** The TLS settings; undefined for no TLS. With TLS, the server must prove that it is `host`. */
   readonly tls: PostgresTls | undefined;
 };
 

@@ -3,7 +3,10 @@ import { Turn } from "#common/event-loop/turn.ts";
 import { piecesOf } from "#common/text-pieces.ts";
 import type { Reserve } from "./reserve.ts";
 
-/** Characters. Texts of an execution that are longer together are stored apart from its row. */
+/**
+ * The most characters that the texts of an execution may have in its row. Longer texts are stored apart from
+ * the row.
+ */
 const ROW_CHARACTERS = 64 * 1024;
 /** The length of a piece, in characters. SQLite needs about 2 ms to write one. */
 const PIECE_CHARACTERS = 256 * 1024;

@@ -56,8 +56,8 @@ type Apart = { readonly execution_id: string; readonly apart_bytes: number };
 const SUBMITTED = ["code", "settings", "memory"] as const;
 const WRITTEN = ["result", "memory_updates"] as const;
 
-// Disk space that executions must leave free, for SQLite's log and for the endings of scripts that run when
-// it is reached.
+// Disk space that executions must leave free, for SQLite's log and for the endings of scripts that run
+// already.
 const KEPT_FREE_BYTES = 256 * 1024 * 1024;
 // With less free disk space than this, the reserve file is filled. It holds space for endings, answers and
 // cancellations.
