@@ -1,1 +1,1 @@
-"""One run, as the supervisor sees it: what the child says is checked here, because a script may have written it."""
+"""The supervisor's part of a run. Everything that the child sends is checked, because a script may have written it."""

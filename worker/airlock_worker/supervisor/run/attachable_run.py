@@ -1,4 +1,4 @@
-"""A run and its caller, who may be lost: the run goes on for a while, and another takes over."""
+"""A run whose caller, a router, may be lost: the run goes on for a grace period, and another router may take over."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from ..log import log
 from ..refusals import refuse
 from .run import Run
 
-# For a message that is on its way to a caller who reads.
+# Seconds to let a message be written before its call is ended, if the caller still reads.
 _LAST_WRITE_S = 1.0
 _SUPERSEDED = "Another router follows this run now."
 
 
 class CallerBrokeProtocol(Exception):
-    """The text may be shown to the caller."""
+    """The caller sent a message that is not allowed here. The text may be shown to the caller."""
 
 
 class AttachableRun:
     def __init__(self, run: Run, execution_id: str, grace_s: float, forget: Callable[[], None]) -> None:
-        """`forget` is called once, when nobody can attach any more."""
+        """`grace_s`: seconds that a run without a caller goes on. `forget` is called once, when no caller can attach
+        any more.
+        """
 
         def forget_all() -> None:
             forget()
@@ -35,10 +37,10 @@ class AttachableRun:
         self._grace_s = grace_s
         self._forget = forget_all
         self._epoch = 0
-        # Resolved when another call takes over from the one that follows now.
+        # Resolved when another call takes over from the present one; None while no call follows the run.
         self._superseded: asyncio.Future[None] | None = None
         self._giving_up: asyncio.TimerHandle | None = None
-        # By the loop's clock.
+        # When the last caller was lost, in seconds of the event loop's clock; 0 before.
         self._left_at = 0.0
         self._stopped = False
         self._recorded = False
@@ -53,11 +55,13 @@ class AttachableRun:
 
     @property
     def grace_s(self) -> float:
-        """How long it waits for a caller. A paused one costs memory alone, so it waits as long as its answer may."""
+        """Seconds that the run waits for a new caller. A paused run waits at least as long as its llm request may stay
+        open, because it uses only memory.
+        """
         return max(self._grace_s, self._run.llm_timeout_s) if self._run.is_paused else self._grace_s
 
     async def serve(self, context: Any, epoch: int) -> None:
-        """One call, from the beginning of the record until the caller is done with the run."""
+        """Serves one Run call: sends the record from its beginning, and obeys the caller until the call ends."""
         if epoch < self._epoch:
             await refuse(context, "run_superseded", _SUPERSEDED)
         if self._stopped:
@@ -68,7 +72,7 @@ class AttachableRun:
         teller = asyncio.ensure_future(self._tell(context, writing))
         listener = asyncio.ensure_future(self._listen(context))
         over: asyncio.Future[Any] = asyncio.gather(teller, listener)
-        # Nobody asks what became of it when the call breaks; asyncio would complain of that in the log.
+        # Fetches the exception of a call that breaks, because asyncio logs an exception that is never fetched.
         over.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             await asyncio.wait({over, superseded}, return_when=asyncio.FIRST_COMPLETED)
@@ -82,7 +86,8 @@ class AttachableRun:
             await _silence(teller, writing)
             await refuse(context, "invalid_request", str(problem))
         finally:
-            # Not `over`: it is done when one of them is, and the other may wait for a caller that stands still.
+            # Cancels both tasks, not `over`: `over` is done as soon as one of them fails, and the other may still wait
+            # for a caller that does not read.
             teller.cancel()
             listener.cancel()
             if not superseded.done():
@@ -110,7 +115,7 @@ class AttachableRun:
 
     def _give_up(self) -> None:
         loop = asyncio.get_running_loop()
-        # It may have paused since.
+        # The run may have been paused since the timer was set, which extends its grace period.
         left_s = self._left_at + self.grace_s - loop.time()
         if left_s > 0:
             self._giving_up = loop.call_later(left_s, self._give_up)
@@ -129,7 +134,7 @@ class AttachableRun:
                 await context.write(message)
 
     async def _listen(self, context: Any) -> None:
-        """Obeys the caller until the end of its requests."""
+        """Handles the caller's messages until the caller ends its side of the call. Raises CallerBrokeProtocol."""
         while (message := await context.read()) is not grpc.aio.EOF:
             match message.WhichOneof("message"):
                 case "answer":
@@ -145,7 +150,7 @@ class AttachableRun:
 
 
 async def _silence(teller: asyncio.Future[None], writing: asyncio.Lock) -> None:
-    """Ends the telling between two messages: gRPC does not end a call of which a write was cancelled."""
+    """Stops sending between two messages, because gRPC does not end a call whose write was cancelled."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_LAST_WRITE_S), writing:
             teller.cancel()

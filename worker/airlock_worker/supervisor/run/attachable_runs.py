@@ -1,4 +1,4 @@
-"""The runs of this worker that somebody follows, or may attach to."""
+"""The runs of this worker that a router follows or may attach to, by execution id."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from .attachable_run import AttachableRun
 from .run import Run
 
-# Enough that no execution that could come back is forgotten, and little memory.
+# Number of ended runs that are remembered: enough to refuse every execution that could be sent again, in little memory.
 _KEPT_IDS = 10_000
 
 
@@ -17,33 +17,39 @@ class AttachableRuns:
     def __init__(self, grace_s: float) -> None:
         self._grace_s = grace_s
         self._held: dict[str, AttachableRun] = {}
-        # What is about to run here; each is resolved when that is decided.
+        # Executions whose run is being started. Each future resolves when the run has started or was refused.
         self._starting: dict[str, asyncio.Future[None]] = {}
-        # What did, and cannot be attached to.
+        # Executions whose run is over or could not be started: they can neither be attached to nor started again.
         self._over: OrderedDict[str, None] = OrderedDict()
 
     def has_had(self, execution_id: str) -> bool:
         return execution_id in self._held or execution_id in self._starting or execution_id in self._over
 
     async def find(self, execution_id: str) -> AttachableRun | None:
-        """Waits for a start that is on its way: its caller may have gone meanwhile."""
+        """The run of this execution, or None. Waits for a start that is under way, because its caller may have been
+        lost.
+        """
         while (starting := self._starting.get(execution_id)) is not None:
             await asyncio.shield(starting)
         return self._held.get(execution_id)
 
     def reserve(self, execution_id: str) -> bool:
-        """False: it is or was here, and must not run a second time."""
+        """Claims the execution before its run starts. False: its run is or was here, and must not start a second
+        time.
+        """
         if self.has_had(execution_id):
             return False
         self._starting[execution_id] = asyncio.get_running_loop().create_future()
         return True
 
     def release(self, execution_id: str) -> None:
-        """Of what was reserved nothing has run."""
+        """Gives the reservation back: no run was started, and a later start is allowed."""
         self._starting.pop(execution_id).set_result(None)
 
     def refuse(self, execution_id: str) -> None:
-        """What was reserved could not be started here, and its caller is told so."""
+        """Ends the reservation of a run that could not be started. The caller has been given that end, so a second
+        start is refused.
+        """
         self.release(execution_id)
         self._end(execution_id)
 
@@ -54,7 +60,7 @@ class AttachableRuns:
         return held
 
     def all(self) -> Iterator[tuple[str, AttachableRun]]:
-        """By execution."""
+        """Pairs of execution id and run."""
         yield from self._held.items()
 
     def any_followed(self) -> bool:

@@ -1,4 +1,4 @@
-"""Where UTF-8 text may be cut."""
+"""Finds where UTF-8 text may be cut without cutting a character in two."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ _LONGEST = 4
 
 
 def begun_bytes(data: bytes) -> int:
-    """How many of the last bytes begin a character whose end is missing.
+    """Number of bytes at the end of `data` that begin a character whose rest is missing.
 
-    0 when the text ends in a whole character, or in bytes that are no UTF-8.
+    0 when the text ends in a whole character, or in bytes that are not UTF-8.
     """
     for count in range(1, min(_LONGEST - 1, len(data)) + 1):
         byte = data[-count]

@@ -1,4 +1,4 @@
-"""What one run child says over its control pipe: checked frame by frame, for kind, order, size and content."""
+"""Reads what one run child sends over its control pipe, and checks each frame's kind, order, size and content."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...wire.limits import MAX_MODEL_BYTES, MAX_PROMPT_BYTES, Limits
 from .json_check import texts_of
 from .verdict import CLAIMABLE, CLAIMABLE_BEFORE, Verdict, of_large_result, of_violation
 
-# JSON may write a character of one byte with six.
+# JSON can need six bytes for a character of one byte (\u0000).
 _QUESTION_BYTES = 6 * (MAX_PROMPT_BYTES + MAX_MODEL_BYTES) + 64
 _DONE_BYTES = 12 * MAX_ERROR_BYTES + 64
 _PROBE_BYTES = 64 * 1024
@@ -27,10 +27,10 @@ class Question:
 
 
 class ControlChannel:
-    """The child's side of it, as far as it came."""
+    """The frames that a run child has sent so far, checked."""
 
     def __init__(self, limits: Limits, has_begun: Callable[[], bool], probe: bool = False) -> None:
-        """`has_begun`: whether the script's code may have run."""
+        """`has_begun`: whether the script's code may have run. `probe`: whether a PROBE frame is allowed."""
         sizes = {
             frames.QUESTION: _QUESTION_BYTES,
             frames.RESULT: limits.max_result_bytes,
@@ -43,15 +43,15 @@ class ControlChannel:
         self.result: bytes | None = None
         self.memory: bytes | None = None
         self.probe: bytes | None = None
-        # What the child claims, or what is held against it.
+        # The end that the child reported, or the violation that it is stopped for. None: neither yet.
         self.verdict: Verdict | None = None
         self.violated = False
-        # Whether nobody can write to the pipe any more and all that was written has been read.
+        # Whether every process has closed the pipe and everything written to it has been read.
         self.is_at_end = False
         self._bytes = 0
 
     def read(self, fd: int) -> None:
-        """Takes in some of what stands in the pipe."""
+        """Reads the pipe once, without waiting, and handles the complete frames."""
         try:
             data = os.read(fd, _READ_BYTES)
         except BlockingIOError:
@@ -71,7 +71,7 @@ class ControlChannel:
                 self._condemn(of_large_result(large.size, large.limit) if ours else of_violation(str(large)))
 
     def read_all(self, fd: int) -> None:
-        """Of a child that has ended: takes in what it left in the pipe."""
+        """Reads all that a child which has ended left in the pipe."""
         before = -1
         while not self.violated and before != self._bytes:
             before = self._bytes
@@ -90,7 +90,8 @@ class ControlChannel:
                 raise ProtocolViolation("a frame out of turn")
             self.question = _question(payload)
             return
-        # A script that ends while a thread that it leaves behind asks does not wait for the answer.
+        # A question that is followed by another frame came from a thread that the ending script left behind. It gets no
+        # answer.
         self.question = None
         if kind == frames.DONE:
             self.verdict = _claim(payload, CLAIMABLE if begun else CLAIMABLE_BEFORE)
@@ -105,7 +106,7 @@ class ControlChannel:
 
 
 def _members(payload: bytes) -> dict[str, str]:
-    """Of a question or an end: two texts, before objects are made of anything else."""
+    """The members of a question or of a DONE frame: two texts. Checked before any object is made of other JSON."""
     members = texts_of(payload, 2)
     if members is None:
         raise ProtocolViolation("a frame that is no JSON object of two texts")

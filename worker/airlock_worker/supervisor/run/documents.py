@@ -1,4 +1,6 @@
-"""The documents of a run that has ended: checked as JSON, cut into pieces, in the order of the contract."""
+"""The documents of a run that has ended (result, memory updates, error): checked as JSON, and cut into pieces in the
+order that the proto prescribes.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,15 @@ from .json_check import is_memory, problem_of
 from .verdict import Verdict
 
 _PIECE_BYTES = 1 << 20
-# Checking a longer text takes longer than other runs should wait for the loop.
+# Texts longer than this are checked in a thread, because the check would hold up the event loop for other runs.
 _INLINE_BYTES = 64 * 1024
 _EMPTY_MEMORY = b"{}"
 
 
 async def checked(claimed: Verdict, talk: ControlChannel) -> Verdict:
-    """A completed run whose documents are no JSON has not completed."""
+    """Turns `completed` into `result_invalid` when a document is not valid JSON; leaves every other verdict as it
+    is.
+    """
     if claimed.end != "completed":
         return claimed
     size = len(talk.result or b"") + len(talk.memory or b"")
@@ -34,7 +38,7 @@ def _check(claimed: Verdict, talk: ControlChannel) -> Verdict:
 
 
 def documents_of(ended: Verdict, talk: ControlChannel) -> Iterator[tuple[str, bytes]]:
-    """Kind and piece. Result and memory updates of a completed run, the error of any other."""
+    """Pairs of kind and piece. A completed run has a result and memory updates, any other run has its error."""
     if ended.end != "completed":
         yield from _pieces("KIND_ERROR", ended.error.encode())
         return

@@ -1,7 +1,7 @@
-"""Whether a text that a run child sent is JSON, strictly. The text itself goes on as it came.
+"""Checks strictly whether a text from a run child is JSON. The text itself is passed on unchanged.
 
-No object is made of a value: objects may take fifty times the bytes of the text that they are made of, in the
-supervisor and outside of the run's limits. Patterns take the text in pieces, so that other threads run in between.
+The text is not parsed into objects, because they may take fifty times its bytes, in the supervisor and outside the
+run's limits. Patterns match the text in pieces, so that other threads run in between.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ MAX_DEPTH = 200
 _TOO_DEEP = f"it is nested deeper than {MAX_DEPTH} levels"
 _NO_JSON = "it is not JSON in UTF-8"
 
-# A character beyond U+FFFF as many encoders write it: two escapes, of which neither means anything alone.
+# A character beyond U+FFFF, as many encoders write it: a pair of escapes, neither of which is valid alone.
 _PAIR = rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _ESCAPE = rb"\\[/bfnrt]|\\u(?:[0-9a-cefA-CEF][0-9a-fA-F]|[dD][0-7])[0-9a-fA-F]{2}|" + _PAIR
-# Some that follow each other.
+# Several escapes in a row, with up to 64 characters after each.
 _ESCAPES = re.compile(rb"(?:(?:%b)[^\\]{0,64}+){1,1000}" % _ESCAPE)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
-# `re` needs memory for each repetition of a group. One of a single character needs none.
+# Items matched at once: `re` needs memory for each repetition of a group, but none for a repeated single character.
 _AT_ONCE = 1000
 _PIECE_BYTES = 64 * 1024
-# What has been taken is not given back (`*+`): it could not be of use elsewhere. To try takes long, and no other thread
-# runs meanwhile.
+# Possessive repetitions (`*+`) never backtrack: no shorter match could succeed, and trying takes long, during which no
+# other thread runs.
 _WS = rb"[ \t\n\r]*+"
-# Of JSON without escaped quotes and backslashes.
+# A string in text whose escaped quotes and backslashes were replaced by `_without_escapes`.
 _STRING = rb'"[^"\x00-\x1f]*+"'
 _NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+"
 _SCALAR = rb"%b|%b|true|false|null" % (_STRING, _NUMBER)
 _EMPTY_OBJECT = rb"\{%b\}" % _WS
-# Containers of nothing, or of one scalar.
+# Containers that are empty or hold one scalar.
 _SMALL_ARRAY = rb"\[%b(?:(?:%b)%b)?\]" % (_WS, _SCALAR, _WS)
 _SMALL_OBJECT = rb"\{%b(?:%b%b:%b(?:%b)%b)?\}" % (_WS, _STRING, _WS, _WS, _SCALAR, _WS)
-# One that is no small array begins behind the last of them.
+# Opening brackets; the last of a row must not begin a small array.
 _OPENINGS = rb"\[{1,%d}(?!%b\])|\{" % (MAX_DEPTH + 1, _WS)
 _STRING_OR_CONSTANT = re.compile(rb"%b|NaN|-?Infinity" % _STRING)
 _BLANKS = re.compile(_WS)
 _OPENING, _CLOSING = frozenset((b"[", b"{")), frozenset((b"]", b"}"))
 
-# From so many keys on an object's keys are kept as hashes, in so many parts of which one is looked at a time.
+# An object with more keys than this has them kept as hashes, divided over `_PARTS` arrays that are checked one by one.
 _MANY_KEYS, _PARTS = 1024, 256
 
 
@@ -52,7 +52,9 @@ class _Refused(ValueError):
 
 
 def problem_of(text: bytes) -> str | None:
-    """None when it is one JSON value: UTF-8, no NaN or Infinity, no key twice, at most MAX_DEPTH levels."""
+    """Why the text is refused, or None. Allowed is one JSON value: UTF-8, no NaN or Infinity, no key twice, at most
+    MAX_DEPTH levels.
+    """
     plain = _without_escapes(text)
     try:
         _check_utf8(text)
@@ -75,7 +77,7 @@ def is_memory(text: bytes) -> bool:
 
 
 def texts_of(text: bytes, count: int) -> dict[str, str] | None:
-    """The members of an object that has so many, all of them texts. None when it is anything else."""
+    """The members of a JSON object that has exactly `count`, all of them texts. None for any other text."""
     member = rb"%b%b:%b%b" % (_STRING, _WS, _WS, _STRING)
     whole = rb"\{%b%b(?:%b,%b%b){%d}%b\}" % (_WS, member, _WS, _WS, member, count - 1, _WS)
     if not re.fullmatch(whole, _without_escapes(text)):
@@ -88,8 +90,9 @@ def texts_of(text: bytes, count: int) -> dict[str, str] | None:
 
 
 def _without_escapes(text: bytes) -> bytes:
-    """Without escaped backslashes and quotes; each character stays in its place. Every backslash that is left begins
-    another escape."""
+    """Replaces escaped backslashes and quotes by underscores, so that every other character keeps its position. Each
+    backslash that is left begins another escape.
+    """
     return text.replace(rb"\\", b"__").replace(rb"\"", b"__") if b"\\" in text else text
 
 
@@ -110,7 +113,9 @@ def _check_escapes(plain: bytes) -> None:
 
 
 class _Level:
-    """What may stand inside a container. `leaf`: values that are taken in one piece; `opening`: of the others."""
+    """Patterns for what may stand inside a container. `leaf`: values that are matched whole; `opening`: beginning of
+    others.
+    """
 
     def __init__(self, leaf: bytes, opening: bytes) -> None:
         value = rb"(?:%b)%b" % (leaf, _WS)
@@ -119,7 +124,8 @@ class _Level:
             rb"(?:%b%b,%b){0,%d}%b(?:%b(,|%b)|(%b))" % (name, value, _WS, _AT_ONCE, name, value, end, opening)
             for name, end in ((b"", rb"\]+"), (key, rb"\}"))
         )
-        # From an opening bracket or a comma, and from behind a value: each to the next place where something changes.
+        # Matches from an opening bracket or a comma (items, members), or from behind a value (more_items,
+        # more_members), up to the next bracket or the end of `_AT_ONCE` items.
         self.items, self.members = re.compile(item + _WS), re.compile(member + _WS)
         self.more_items = re.compile(rb"(?:(\]+)|,%b%b)%b" % (_WS, item, _WS))
         self.more_members = re.compile(rb"(?:(\})|,%b%b)%b" % (_WS, member, _WS))
@@ -141,7 +147,7 @@ def _level_of_memory(depth: int) -> _Level:
 
 
 class _Keys:
-    """Of one object, to see whether one comes twice."""
+    """The keys of one object, to refuse an object that has a key twice."""
 
     def __init__(self) -> None:
         self._few: set[bytes] = set()
@@ -174,12 +180,12 @@ def _once(is_so: bool) -> None:
 
 
 def _walk(text: bytes, plain: bytes, level: Callable[[int], _Level]) -> None:
-    """`plain`: the text without escapes. Raises _Refused where it is no JSON of these levels."""
+    """Raises _Refused unless the text is JSON of these levels. `plain`: the text from `_without_escapes`."""
     blanks = _BLANKS.match(plain)
     at = blanks.end() if blanks else 0
     found = level(0).whole.match(plain, at)
     is_escaped = b"\\" in text
-    # The containers that are open; None is an array.
+    # Open containers, innermost last; None stands for an array.
     opened: list[_Keys | None] = []
     while found is not None:
         change: bytes = found[found.lastindex] if found.lastindex else b""
@@ -207,7 +213,7 @@ def _walk(text: bytes, plain: bytes, level: Callable[[int], _Level]) -> None:
 
 
 def _close(opened: list[_Keys | None], brackets: bytes) -> None:
-    """Several brackets are of arrays."""
+    """Closes containers. Several brackets at once are always those of arrays."""
     is_array = brackets[:1] == b"]"
     for _ in brackets:
         if not opened or (opened[-1] is None) != is_array:
@@ -218,7 +224,7 @@ def _close(opened: list[_Keys | None], brackets: bytes) -> None:
 
 
 def _keys_in(text: bytes, plain: bytes, at: int, end: int, level: _Level) -> list[bytes]:
-    """As two of them compare, whichever way their characters are escaped."""
+    """The object's keys in one form, however their characters are escaped, so that equal keys compare equal."""
     return [_key(text[slice(*each.span(1))]) for each in level.keys.finditer(plain, at, end)]
 
 

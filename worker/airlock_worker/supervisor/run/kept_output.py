@@ -1,8 +1,8 @@
-"""One output of a run, kept until its outcome is recorded: a little in memory, the rest in a file.
+"""Keeps one output of a run until its outcome is recorded: a little in memory, the rest in a file.
 
-A run may be paused for days, and a thousand of them wait beside each other. The file has no name, so that it is gone
-with the supervisor, however that ends. It holds what the script printed before redaction, secrets included, so it is
-encrypted with a key that exists in the supervisor's memory alone.
+A run may be paused for days, next to a thousand others. The file has no name, so that it vanishes with the supervisor,
+even after a crash. It holds what the script printed before redaction, secrets included, so it is encrypted with a key
+that exists only in the supervisor's memory.
 """
 
 from __future__ import annotations
@@ -14,19 +14,21 @@ from typing import BinaryIO
 
 from ..log import log
 
-# While the script runs: enough that most never need a file.
+# Bytes kept in memory while the script runs; most runs never need a file.
 _MOST_IN_MEMORY = 2 << 20
-# What stays in memory then, since whoever follows the run has not read it yet.
+# Newest bytes that stay in memory when the rest moves to the file, because the router has usually not read them yet.
 _TAIL = 1 << 20
-# While it is paused.
+# Bytes kept in memory while the run is paused.
 _MOST_WHILE_PAUSED = 64 << 10
 _KEY_BYTES = 32
-# The key stream is made in blocks of this size.
+# The key stream is generated in blocks of this many bytes.
 _BLOCK = 32 << 10
 
 
 class KeptOutput:
-    """`directory`: where the file is made. Bytes are found at their place from the beginning of the output."""
+    """One output, whose bytes are addressed by their position from its beginning. `directory`: where the file is
+    created.
+    """
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
@@ -34,7 +36,7 @@ class KeptOutput:
         self._file: BinaryIO | None = None
         self._in_file = 0
         self._key = b""
-        # After a failure all stays in memory, as far as the limit of the run's output lets it grow.
+        # After a failed write everything stays in memory, which the run's output limit bounds.
         self._failed = False
 
     def append(self, data: bytes) -> None:
@@ -43,12 +45,12 @@ class KeptOutput:
             self._move(len(self._memory) - _TAIL)
 
     def pause(self) -> None:
-        """Nothing is added for a long time."""
+        """Moves output of more than 64 KiB to the file, because a paused run adds none for a long time."""
         if len(self._memory) > _MOST_WHILE_PAUSED:
             self._move(len(self._memory))
 
     def read(self, at: int, size: int) -> bytes:
-        """At most `size` bytes; fewer do not mean that it is the end, none do."""
+        """At most `size` bytes from position `at`. Fewer bytes do not mean the end; no bytes do."""
         if at >= self._in_file:
             start = at - self._in_file
             return bytes(self._memory[start : start + size])
@@ -76,7 +78,7 @@ class KeptOutput:
             log("warn", "the output of a run stays in memory", reason=error.strerror)
             return
         self._in_file += count
-        # A new object: one that has shrunk may keep its memory.
+        # A copy, because a bytearray that shrinks may keep its memory.
         self._memory = self._memory[count:]
 
 
@@ -88,7 +90,7 @@ def _write_all(fd: int, data: bytes, at: int) -> None:
 
 
 def _crypt(key: bytes, at: int, data: bytes | bytearray) -> bytes:
-    """Adds the key stream of this place, which encrypts, or decrypts what was encrypted. No place is written twice."""
+    """Encrypts or decrypts `data` at position `at`, by XOR with the key stream. No position is ever written twice."""
     result = []
     done = 0
     while done < len(data):

@@ -1,10 +1,9 @@
-"""Sees to it that a run uses no more memory than it may, as far as the kernel does not.
+"""Holds a run to its memory limit where the kernel does not.
 
-What the kernel limits for one process is what the process has asked for (RLIMIT_DATA), and much of that is never used:
-the stacks of threads, what allocators keep in reserve. So the limit of each process is set anew all the time, to what
-it has asked for and what it may still use. A script that comes to it gets a MemoryError where it asked. A process that
-grows faster than it is looked at is stopped, and so is a run whose processes together use too much where no cgroup
-counts them.
+The kernel can limit only the memory that a process asks for (RLIMIT_DATA), and much of that is never used: stacks of
+threads, reserves of allocators. So each process's limit is reset at every look, to what it has asked for plus what it
+may still use. A script that reaches the limit gets a MemoryError at the call that asked. A process that grows faster
+than the looks come is stopped. So is a run whose processes together use too much, unless a cgroup counts them.
 """
 
 from __future__ import annotations
@@ -27,24 +26,24 @@ from .verdict import Verdict
 
 _FIRST_LOOK_S = 0.01
 _INTERVAL_S = 0.02
-# Looking takes at most this part of the time.
+# Looking takes at most this share of the time.
 _SHARE = 0.05
-# From the moment in which a process is seen beyond its limit: time for its MemoryError, and to tell of that.
+# Seconds that a process may stay above its limit: time for its MemoryError, and to report that error.
 _GRACE_S = 0.25
-# So many looks later the page tables are read again.
+# Page tables are read at least at every tenth look.
 _LOOKS_AT_TABLES = 10
-# Of one process, what its program and packages need.
+# Page tables of one process that its program and packages need, in bytes; not counted against the run.
 _USUAL_TABLES_BYTES = 2 << 20
 
 
 @dataclass(frozen=True)
 class _Process:
     pid: int
-    # All that it has asked for and may write to; 0 where this kernel does not tell.
+    # Writable memory that the process has asked for, in bytes; 0 where this kernel does not report it.
     asked: int
-    # What of it is there, beyond what every run has before its script.
+    # Private memory in use, in bytes, without what every run has before its script.
     used: int
-    # What it has of memory that can be another's too: of files, and of what processes share.
+    # Memory in use that other processes may share, in bytes: of files and of shared mappings.
     shared: int
 
 
@@ -52,18 +51,20 @@ class MemoryWatch:
     def __init__(
         self, root: ProcessHandle, *, is_init: bool, limits: Limits, base: int, ring: Callable[[Verdict], None]
     ) -> None:
-        """`base`: what every process of a run has in memory before its script."""
+        """`base`: bytes that each run's process has in memory before its script. `ring` is called with the verdict when
+        the run uses too much.
+        """
         self._root = root
         self._is_init = is_init
         self._limits = limits
-        # What all processes of the run may use together.
+        # Bytes that all processes of the run may use together.
         self._most = limits.memory_bytes + limits.disk_bytes + REPORTING_BYTES
         self._base = base
         self._ring = ring
-        # By pid, when each process that uses too much was first seen to.
+        # By pid: when a process was first seen above its limit, in seconds of the monotonic clock.
         self._beyond: dict[int, float] = {}
         self._count = SharedMemoryCount(self._on_counted)
-        # By pid: page tables, in bytes, beyond what every process has.
+        # By pid: bytes of page tables beyond `_USUAL_TABLES_BYTES`.
         self._tables: dict[int, int] = {}
         self._looks = 0
         self._next: asyncio.TimerHandle | None = None
@@ -93,7 +94,7 @@ class MemoryWatch:
         root = self._root.pid
         pids = processes.descendants_of(root)
         if not self._root.is_there():
-            # They may be another's: a limit must not be set for them.
+            # The root has ended, so its pid may belong to another process now, whose limits must not be changed.
             return None
         found = [each for pid in (pids if self._is_init else [root, *pids]) if (each := self._seen(pid))]
         most = self._most
@@ -107,8 +108,9 @@ class MemoryWatch:
         return None
 
     def _may_be_beyond_together(self, found: list[_Process]) -> bool:
-        """Whether they would be, if they shared nothing. To know it, what they share has to be counted once, and that
-        takes longer."""
+        """Whether the run's processes would use too much if they shared no memory. Only then is their shared memory
+        counted, because that takes longer.
+        """
         self._looks += 1
         is_over = self._sum_of(found, {}) > self._most
         if not is_over and self._looks % _LOOKS_AT_TABLES != 1:
@@ -118,7 +120,9 @@ class MemoryWatch:
         return self._sum_of(found, {pid: status.shared for pid, status in statuses.items()}) > self._most
 
     def _sum_of(self, found: list[_Process], shared: dict[int, int]) -> int:
-        """`shared`: by pid what is known to be memory of what is mapped shared; else all of it counts."""
+        """Bytes that the processes use. `shared`: by pid, how much of the shared memory is real memory; without an
+        entry, all.
+        """
         return sum(
             process.used
             + min(process.shared, shared.get(process.pid, process.shared))
@@ -130,7 +134,7 @@ class MemoryWatch:
         pids = [self._root.pid, *processes.descendants_of(self._root.pid)]
         if self._next is None or not self._root.is_there():
             return
-        # The memory of a process that has ended meanwhile may be counted with others that shared it.
+        # The shared memory of a process that has ended meanwhile may now be counted with those that shared it.
         used = sum(shares[pid] + self._tables.get(pid, 0) for pid in pids if pid in shares) - self._base
         if used > self._most:
             self.stop()
@@ -146,16 +150,17 @@ class MemoryWatch:
     def _seen(self, pid: int) -> _Process | None:
         found = processes.of_a_thread(pid, shared_memory.of_statm)
         if found is None:
-            # Gone meanwhile.
+            # The process has ended.
             return None
         return _Process(pid, found.asked, max(0, found.resident - found.shared - self._base), found.shared)
 
 
 def _limit(process: _Process, limits: Limits) -> None:
-    # Gone, or of a user whose limits are not ours to set: then what it uses is still watched.
+    # The process has ended, or belongs to a user whose limits this process may not set. Its use is watched all the
+    # same.
     with contextlib.suppress(OSError, ValueError):
         soft, hard = limit(process.pid, RLIMIT_DATA)
-        # One that is telling of its MemoryError has what there is, and one that the script made stays.
+        # Equal limits are left alone: the process has lifted its limit to report a MemoryError, or the script set them.
         if soft != hard:
             wanted = process.asked + allowance(limits, process.used)
             limit(process.pid, RLIMIT_DATA, min(wanted, hard - 1))

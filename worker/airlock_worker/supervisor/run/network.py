@@ -1,6 +1,6 @@
-"""What a run with a network is given: proxy settings, placeholders for brokered secrets, certificates to trust.
+"""The network of a run: proxy settings, placeholders for brokered secrets, and certificates to trust.
 
-The supervisor works it out, and the child takes it over (`child/network.py`). Neither holds a brokered secret.
+The supervisor computes these, and the child applies them (`child/network.py`). Neither holds a brokered secret.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Network:
     authority_pem: str
 
     def for_child(self, port: int) -> dict[str, Any]:
-        """For the GIVEN frame; the proxy is at this port of the run's own 127.0.0.1."""
+        """The network part of the GIVEN frame. `port`: where the run's proxy listens on the run's own 127.0.0.1."""
         return {
             "proxy": f"http://{_user_info(self.username, self.password)}@127.0.0.1:{port}",
             "placeholders": {each.name: each.value for each in self.placeholders},
@@ -46,7 +46,7 @@ class Network:
 
 
 def _user_info(*parts: str) -> str:
-    # All but what RFC 3986 calls unreserved.
+    # Percent-encodes all characters but those that RFC 3986 calls unreserved.
     return ":".join(quote(part, safe="") for part in parts)
 
 
@@ -55,6 +55,6 @@ def _system_authorities() -> str:
 
 
 def network_of(message: Any) -> Network:
-    """From the RunNetwork of a RunStart."""
+    """The network from the RunNetwork message of a RunStart."""
     placeholders = tuple(Placeholder(each.name, each.value, each.host, each.header) for each in message.placeholders)
     return Network(message.username, message.password, placeholders, message.authority_pem)

@@ -1,4 +1,4 @@
-"""One output pipe of a run: what it gives is sent up to a limit, and counted beyond."""
+"""Reads one output pipe of a run. Output up to the limit is kept to be sent; output beyond it is only counted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from collections.abc import Callable
 from .characters import begun_bytes
 
 _READ_BYTES = 64 * 1024
-# Enough to fill a message while the one before is being written; more waits in the pipe and slows the script down.
+# Unsent bytes after which reading stops: enough to fill a message while the previous one is written. The rest waits in
+# the pipe and slows the script down (backpressure).
 MAX_PENDING_BYTES = 1 << 20
 
 
@@ -19,13 +20,13 @@ class OutputPipe:
         self._cut_bytes = 0
         self._fd = fd
         self._left = max_bytes
-        # The beginning of a character of which the rest is still to come.
+        # First bytes of a character whose rest has not come yet.
         self._begun = b""
         self._wake = wake
         self._pending = bytearray()
         self._reading = False
         self._ended = False
-        # When so many bytes are cut, whoever follows is told again.
+        # Number of cut bytes at which the router is informed again; it doubles each time.
         self._next_told = 1
 
     def resume(self) -> None:
@@ -48,7 +49,7 @@ class OutputPipe:
             self._wake()
 
     def _read(self) -> bool:
-        """Whether there may be more."""
+        """Reads the pipe once. Returns whether there may be more to read."""
         try:
             data = os.read(self._fd, _READ_BYTES)
         except BlockingIOError:
@@ -61,7 +62,7 @@ class OutputPipe:
         return True
 
     def _keep(self, data: bytes) -> None:
-        """As much of it as the limit allows, in whole characters."""
+        """Keeps as much of the data as the limit allows, in whole characters, and counts the rest as cut."""
         fits = data[: self._left]
         whole = fits[: len(fits) - begun_bytes(fits)]
         self._pending += whole
@@ -73,8 +74,8 @@ class OutputPipe:
             self._begun = fits[len(whole) :]
 
     def end(self, *, is_killed: bool) -> bytes:
-        """What is still to be sent, once, when all has been taken. Of a script that was killed in the middle of a
-        character that is nothing; of another one these bytes are all that it wrote.
+        """Last bytes to send, after all else was taken: an unfinished character. It is dropped if the script was
+        killed, because the kill may have cut it; otherwise the script wrote no more than these bytes.
         """
         last = b"" if is_killed else self._begun
         self._cut_bytes += len(self._begun) - len(last)
@@ -87,18 +88,18 @@ class OutputPipe:
 
     @property
     def is_at_end(self) -> bool:
-        """Whether nobody can write to the pipe any more and all that was written has been taken."""
+        """Whether every process has closed the pipe and everything written to it has been taken."""
         return self._ended and not self._pending
 
     def take(self) -> bytes:
-        """What is to be sent now, at most one message of it."""
+        """Bytes to send now, at most one message of them; empty when there are none."""
         piece = bytes(self._pending[:MAX_PENDING_BYTES])
         del self._pending[:MAX_PENDING_BYTES]
         self.resume()
         return piece
 
     def drain(self) -> bytes:
-        """After `take` gave nothing: what still stands in the pipe, at most one message of it. Empty: it is empty."""
+        """Like `take`, but reads what is left in the pipe first. Empty: the pipe is empty."""
         while len(self._pending) < MAX_PENDING_BYTES and not self._ended and self._read():
             pass
         return self.take()

@@ -1,4 +1,6 @@
-"""Looks now and then whether a paused run stands still, because a timer of its own may have woken it (SIGCONT)."""
+"""Checks every 1 to 2 seconds that a paused run stands still, because a timer of the script's may have woken it
+(SIGCONT).
+"""
 
 from __future__ import annotations
 
@@ -9,25 +11,26 @@ from collections.abc import Callable
 
 from ...linux import processes
 
-# A script that knew the moment of the next look could be still by then.
+# Seconds between looks. Random, because a script that knew the moment of the next look could be still by then.
 _SHORTEST_S, _LONGEST_S = 1.0, 2.0
-# What a process that is being stopped may still use.
+# Seconds of CPU time that a process may still use while it is being stopped.
 _STILL_S = 0.05
 
 
 class PauseWatch:
     def __init__(self, pid: int, *, is_init: bool, ring: Callable[[], None]) -> None:
         """`ring` is called once, when processes of the run have used the CPU, ended, or started others since `start`.
-        `is_init`: whether the process goes on, and reaps what has ended before."""
+        `is_init`: the process is process 1 of the run's namespace, which keeps running and reaps orphans.
+        """
         self._pid = pid
         self._is_init = is_init
         self._ring = ring
-        # By pid, what each process has used of the CPU.
+        # By pid: CPU time used before the pause, in clock ticks.
         self._ticks: dict[int, int] = {}
         self._next: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Once the run is stopped."""
+        """Begins to watch. Call it after the run was frozen."""
         self._ticks = self._seen()
         self._look_later()
 
@@ -43,7 +46,8 @@ class PauseWatch:
     def _look(self) -> None:
         self._next = None
         seen = self._seen()
-        # Process by process: what one that has ended had used is no time that the others may use.
+        # Compared process by process, because a process that has ended must not leave its share of CPU time to the
+        # others.
         used = sum(ticks - self._ticks.get(pid, 0) for pid, ticks in seen.items())
         if seen.keys() != self._ticks.keys() or used > _STILL_S * os.sysconf("SC_CLK_TCK"):
             self._ring()
@@ -51,7 +55,7 @@ class PauseWatch:
             self._look_later()
 
     def _seen(self) -> dict[int, int]:
-        """Of the processes that have not ended: what they, and their children that have, used of the CPU."""
+        """CPU ticks, by pid, of each living process of the run and of its children that have ended."""
         pids = {self._pid, *processes.descendants_of(self._pid)}
         return {pid: self._ticks_of(pid) for pid in pids if processes.exists(pid)}
 

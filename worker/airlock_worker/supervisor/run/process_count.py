@@ -1,4 +1,4 @@
-"""Counts a run's processes now and then: where the kernel holds no limit on them, a fork bomb still ends early."""
+"""Counts a run's processes every 0.2 s, so that a fork bomb ends early where the kernel enforces no limit on them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ProcessCount:
 
     def _count(self) -> None:
         self._next = None
-        # One more: where there is a pid namespace, its process 1 stands above the script.
+        # The limit plus one, because process 1 of a pid namespace is not the script's.
         if processes.more_than(self._limit + 1, self._pid):
             self._ring()
         else:

@@ -1,4 +1,6 @@
-"""What one run has said so far, kept until its caller has recorded the outcome."""
+"""The messages of one run so far, kept until the router has recorded the outcome, so that a new caller gets them
+again.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +15,20 @@ _PIECE_BYTES = 1 << 20
 
 
 class BrokenOff(Exception):
-    """The run has no end, by a fault of ours."""
+    """The run will have no end, because of an error in the supervisor."""
 
 
 class Record:
-    """Its size is bounded by the run's limits: they hold for what is put in. Little of it is in memory while the run
-    waits for an answer.
+    """Output, open question and ending of one run.
+
+    The run's limits bound the record's size. Most of it is in files while the run waits for an answer.
     """
 
     def __init__(self, messages: Messages, directory: str) -> None:
-        """`directory`: for files that hold output."""
+        """`directory`: where files that hold output are created."""
         self._messages = messages
         self._out, self._err = KeptOutput(directory), KeptOutput(directory)
-        # By `is_stderr`: how many bytes were cut until now.
+        # By `is_stderr`: number of bytes cut so far.
         self._cut = {False: 0, True: 0}
         self._question: Any = None
         self._ending: list[Any] = []
@@ -37,13 +40,15 @@ class Record:
         self._wake()
 
     def note_cut(self, count: int, *, is_stderr: bool) -> None:
-        """`count`: how many bytes were cut in all. They are told of in case that there is no Finished to do so."""
+        """Notes that `count` bytes were cut in all. They are reported while the run goes on, in case it never
+        reaches Finished.
+        """
         if count != self._cut[is_stderr]:
             self._cut[is_stderr] = count
             self._wake()
 
     def ask(self, request: Any, execution_time_ms: int) -> None:
-        """The question stays open until `answered`. `execution_time_ms`: of the script until then."""
+        """Opens a question, until `answered`. `execution_time_ms`: milliseconds that the script has run so far."""
         self._question = self._messages.RunResponse(llm_request=request, execution_time_ms=execution_time_ms)
         self._out.pause()
         self._err.pause()
@@ -53,17 +58,17 @@ class Record:
         self._question = None
 
     def finish(self, ending: list[Any]) -> None:
-        """The last messages, Finished at their end."""
+        """Adds the last messages; Finished is the last of them."""
         self._ending = ending
         self._wake()
 
     def break_off(self) -> None:
-        """No end will ever come; whoever follows is told so."""
+        """Ends the record without Finished: each router that follows the run gets BrokenOff."""
         self._broke_off = True
         self._wake()
 
     def discard(self) -> None:
-        """Nobody can follow any more."""
+        """Frees the kept output. No caller can follow afterwards."""
         self._out.discard()
         self._err.discard()
 
@@ -77,7 +82,9 @@ class Record:
                 grown.set_result(None)
 
     async def follow(self) -> AsyncIterator[Any]:
-        """From the beginning to Finished, as there is more. A question that was answered is not told any more."""
+        """Yields the messages from the beginning to Finished, and waits for more in between. Questions that were
+        already answered are left out. Raises BrokenOff.
+        """
         told_out = told_err = 0
         told_cut = {False: 0, True: 0}
         told_question: Any = None

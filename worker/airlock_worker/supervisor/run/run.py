@@ -1,4 +1,4 @@
-"""One run from its start to its record's end. It goes on by itself, whoever follows it."""
+"""Conducts one run, from its start to the end of its record. The run continues while no router follows it."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ from .start import Start
 from .stopwatch import Stopwatch
 from .verdict import Verdict
 
-# Between a child's last word and its end: longer, and it is helped along.
+# Seconds to wait between a child's DONE and its end, before the child is killed.
 _LAST_WORD_S = 2.0
-# Of a larger request the child needs a while to read it, which is not the script's time.
+# A request larger than this takes the child a while to read, which must not count as the script's time.
 _LARGE_START_BYTES = 64 * 1024
-# The script's time begins at the latest after this. The router knows this number.
+# The script's time begins after this many seconds at the latest, even if the child has not begun. The router uses the
+# same number.
 _LONGEST_BEGINNING_S = 5.0
 
 
@@ -49,7 +50,7 @@ class Run:
     ) -> None:
         self._process = process
         self._outer = outer
-        # As it was when the script went on last, or was paused.
+        # The container's counters of OOM kills and refused processes when the script last began or resumed.
         self._counted = outer.counts()
         self._start = start
         self._messages = messages
@@ -62,7 +63,7 @@ class Run:
             OutputPipe(process.err, True, start.limits.max_output_bytes, self._woken.set),
         ]
         self._clock = Stopwatch(start.timeout_ms, self._on_timeout)
-        # Until the script begins, where its time does not begin before.
+        # Timer that starts the clock if the script has not begun by then; None when the clock starts without waiting.
         self._beginning: asyncio.TimerHandle | None = None
         self._process_count = ProcessCount(process.pid, start.limits.pids, self._on_crowd)
         self._memory_watch = MemoryWatch(
@@ -72,9 +73,9 @@ class Run:
             base=process.base_memory,
             ring=self._stop,
         )
-        # A run that wakes itself is not paused: its time counts, and so do its memory and its processes.
+        # A paused run that wakes itself counts as running: its time, memory and processes are watched again.
         self._pause_watch = PauseWatch(process.pid, is_init=process.is_init, ring=self._run_clock)
-        # Held against the script from outside, in the order in which it happened.
+        # Why the supervisor stopped the script; the first reason wins. None: it did not stop the script.
         self._stopped: Verdict | None = None
         self._helping: asyncio.TimerHandle | None = None
         self._questions = 0
@@ -83,12 +84,12 @@ class Run:
         self.record = Record(messages, output_dir)
 
     async def conduct(self) -> None:
-        """Returns when the record is finished; the process is left to release."""
+        """Returns when the record is finished. The caller must still release the process."""
         async with contextlib.AsyncExitStack() as stack:
             await self._conduct(await self._open_proxy(stack))
 
     async def _open_proxy(self, stack: contextlib.AsyncExitStack) -> int | None:
-        """The port of the run's own proxy, which is there as long as `stack`; None without a network."""
+        """Port of the run's own proxy, which stays open as long as `stack`; None for a run without a network."""
         if self._start.network is None:
             return None
         assert self._process.listener is not None
@@ -116,7 +117,7 @@ class Run:
 
     @property
     def is_paused(self) -> bool:
-        """Whether the script has asked, and waits."""
+        """Whether the script waits for the response to an llm request."""
         return self._answer is not None
 
     @property
@@ -124,12 +125,12 @@ class Run:
         return self._start.llm_timeout_ms / 1000
 
     def stop(self) -> None:
-        """Kills the script and all it started."""
+        """Kills the script and all processes that it started."""
         self._process.kill()
 
     def answer(self, request_id: str, response: str) -> str | None:
-        """Gives what is wrong, if that is not the open question. An answer that came twice counts once: a caller that
-        took over was asked the same question while the answer of the one before was on its way.
+        """Returns what is wrong with the answer, None if it is accepted. A second answer to the same question is
+        ignored, because after a takeover both routers may answer it.
         """
         if request_id == self._answered_id:
             return None
@@ -177,7 +178,7 @@ class Run:
         if self._talk.violated:
             self._process.kill()
         elif self._talk.verdict is not None:
-            # The script may have written its last words itself: what it uses is watched until it is gone.
+            # The script may have forged this DONE frame. Its processes are therefore watched until they are gone.
             self._end_beginning()
             self._clock.stop()
             self._woken.set()
@@ -221,10 +222,10 @@ class Run:
             self.record.note_cut(output.truncated_bytes, is_stderr=output.is_stderr)
 
     async def _pause(self) -> None:
-        """The script has asked: its tree stands still until there is an answer."""
+        """Freezes the run's processes until the script's question is answered."""
         self._hold_clock()
         await self._process.freeze()
-        # Until it stood still the script may have gone on, in another thread than the one that asks.
+        # Before the freeze took effect, another thread of the script may have sent more frames.
         self._on_control()
         question, self._talk.question = self._talk.question, None
         if question is None:
@@ -248,7 +249,7 @@ class Run:
         self._answer = None
         self.record.answered()
         if not answer.done():
-            # One that is on its way comes too late, and is no mistake.
+            # The run ended before its answer came. An answer still in transit is then ignored, not refused.
             self._answered_id = request_id
             return
         self._run_clock()
@@ -256,11 +257,13 @@ class Run:
         self._process.send(frames.pack(frames.ANSWER, json.dumps(answer.result()).encode()))
 
     def _has_told_all(self) -> bool:
-        """Whether a script that completed can say no more. It is not waited for then: until its processes are gone
-        takes longer than many a script, and cannot change its end. But without process 1 its children may outlive it.
+        """Whether a completed script can send nothing more, so that the end of its processes need not be awaited.
+
+        Waiting would take longer than many scripts run, and could not change the verdict. Without a process 1 of its
+        own, a run is always waited for, because its children may outlive it.
         """
         told = self._talk.verdict
-        # The end that came may be forged: as long as the pipe it came by is open, the script's own may follow.
+        # A script may have forged this DONE frame. While the pipe is open, the child's real one may follow.
         is_completed = told is not None and told.end == "completed" and self._talk.is_at_end
         return is_completed and self._process.is_init and all(output.is_at_end for output in self._outputs)
 
@@ -303,8 +306,9 @@ class Run:
         )
 
     def _held_against_it(self, status: int) -> Verdict | None:
-        """What the script was stopped for. It was not, if it had ended by itself and this process stood still until the
-        clock rang.
+        """The reason why the supervisor stopped the script; None if it did not.
+
+        A timeout does not count if the script had exited by itself and only the supervisor noticed too late.
         """
         is_timeout = self._stopped is not None and self._stopped.end == "timeout"
         return None if is_timeout and not verdict.is_sigkill(status) else self._stopped

@@ -1,4 +1,4 @@
-"""A value that prints as its name only; it leaves through `reveal`."""
+"""A secret's value. It prints as its name only; the value leaves through `reveal`."""
 
 from __future__ import annotations
 

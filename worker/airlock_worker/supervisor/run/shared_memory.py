@@ -1,6 +1,6 @@
-"""What processes use together, each page counted once: read apart from the event loop, because it can take seconds.
+"""Counts the memory of several processes, with each shared page counted once, in a thread because it can take seconds.
 
-The kernel walks through all page tables of a process to tell its share, and a script can make these large.
+The kernel walks all page tables of a process to compute its share, and a script can make these large.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from functools import partial
 from ...linux import kernel, processes
 
 _KCMP_VM = 1
-# Counting takes at most this part of the time,
+# Counting takes at most this share of the time,
 _SHARE = 0.05
-# unless the next count would be later than this: meanwhile the processes may make pages their own.
+# unless that would delay the next count beyond this: meanwhile the processes may turn shared pages into private ones.
 _LONGEST_PAUSE_S = 1.0
 
 
 class SharedMemoryCount:
-    """Counts one group of processes at a time, and tells when it is done."""
+    """Counts one group of processes at a time, in a thread of its own."""
 
     def __init__(self, done: Callable[[dict[int, int]], None]) -> None:
-        """`done` is given each process's part of the memory in bytes, by pid."""
+        """`done` is called in the event loop with each process's share of the memory in bytes, by pid."""
         self._done = done
         self._reader: ThreadPoolExecutor | None = None
-        # The count that runs.
+        # The count in progress; None between counts.
         self._running: _Count | None = None
         self._not_before = 0.0
 
     def begin(self, used: dict[int, int]) -> None:
-        """Unless a count runs, or has just been. `used`: by pid what each process has of its own, in bytes."""
+        """Starts a count, unless one is in progress or has just ended. `used`: by pid, bytes of private memory."""
         if self._running is None and time.monotonic() >= self._not_before:
             self._reader = self._reader or ThreadPoolExecutor(1, "memory-of-a-run")
             self._running = count = _Count(used)
@@ -44,7 +44,7 @@ class SharedMemoryCount:
             future.add_done_callback(lambda counted: self._end(count, counted))
 
     def stop(self) -> None:
-        """`done` is not called any more, until `begin`."""
+        """Ends the count in progress: `done` is not called until the next `begin`."""
         if self._running is not None:
             self._running.is_wanted = False
             self._running = None
@@ -72,15 +72,17 @@ class _Count:
             if not self.is_wanted:
                 break
             share = processes.of_a_thread(pid, partial(_own_share, self._used[pid]))
-            # One that has ended may have used its parent's memory until then.
+            # A process that has ended is counted as 0. It may have used its parent's memory until then.
             found[pid] = 0 if share is None else share
         self.took_s = time.thread_time() - began
         return found
 
 
 def _without_those_in_their_parents_memory(pids: Collection[int]) -> list[int]:
-    """A program is started by vfork: until its exec a process has the very memory of its parent, and the kernel shows
-    all of it for both. Where the kernel does not compare memories (kcmp), all are counted."""
+    """Leaves out processes that still use their parent's memory, because the kernel shows that memory for both.
+
+    vfork makes such processes, until they call exec. Where the kernel cannot compare memories (kcmp), none is left out.
+    """
     return [pid for pid in pids if not _is_in_memory_of(pid, processes.parent_of(pid), pids)]
 
 
@@ -96,8 +98,9 @@ def _with_memory(thread: int) -> int | None:
 
 
 def _own_share(used: int, thread: int) -> int | None:
-    """The memory of its process, of what that shares with others a part; files that it maps and that are no memory left
-    out. None: the thread has ended."""
+    """Bytes of memory of the thread's process: all of its private memory and its share of shared memory, without mapped
+    files on disk. `used` where the kernel has no such file. None: the thread has ended.
+    """
     try:
         with open(f"/proc/{thread}/smaps_rollup", "rb") as file:
             fields = dict(line.split(b":", 1) for line in file.read().splitlines()[1:])
@@ -105,23 +108,23 @@ def _own_share(used: int, thread: int) -> int | None:
     except ProcessLookupError:
         return None
     except (OSError, KeyError, ValueError):
-        # A kernel without the file; or the process is gone.
+        # The kernel has no smaps_rollup, or the process has ended.
         return used if os.path.exists(f"/proc/{thread}") else None
 
 
 @dataclass(frozen=True)
 class Statm:
-    """Of one process, in bytes."""
+    """Memory of one process, in bytes, from /proc/PID/statm."""
 
     resident: int
-    # Of it, what can be another's too: of files, and of what processes share.
+    # Part of `resident` that other processes may share: of files and of shared mappings.
     shared: int
-    # All that it has asked for and may write to; 0 where this kernel does not tell.
+    # Writable memory that the process has asked for; 0 where this kernel does not report it.
     asked: int
 
 
 def of_statm(thread: int) -> Statm | None:
-    """None: the thread has ended."""
+    """Reads /proc/THREAD/statm. None: the thread has ended."""
     page = resource.getpagesize()
     try:
         with open(f"/proc/{thread}/statm", "rb") as file:
@@ -133,11 +136,11 @@ def of_statm(thread: int) -> Statm | None:
 
 @dataclass(frozen=True)
 class Status:
-    """Of one process, in bytes; 0 where this kernel does not tell."""
+    """Memory of one process, in bytes, from /proc/PID/status; 0 where this kernel does not report it."""
 
-    # Memory that is mapped shared: what is no memory, such as libraries, left out.
+    # Shared memory; mapped files such as libraries are left out, because they are no memory of the run.
     shared: int = 0
-    # Page tables, which are the kernel's own memory.
+    # Page tables, which are the kernel's memory and not the process's.
     tables: int = 0
 
 

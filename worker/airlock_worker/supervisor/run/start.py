@@ -1,4 +1,4 @@
-"""What a run starts from: the request, what the worker was provisioned with, and whether both are in order."""
+"""The input of a run: its request and the worker's provision, both checked."""
 
 from __future__ import annotations
 
@@ -13,30 +13,32 @@ from .json_check import is_memory, problem_of
 from .network import Network, network_of
 from .secret import Secret
 
-# The check of a longer text takes longer than other runs should wait for the event loop. The router has read it byte by
-# byte, and the child refuses one of another form.
+# A longer memory text is not checked here, because that would hold up the event loop for other runs. The router has
+# checked its bytes, and the child refuses a text of another form.
 _CHECKED_BYTES = 64 * 1024
 
 
 class BadStart(ValueError):
-    """The caller's request cannot be run; the text may be shown to it."""
+    """The caller's request cannot be run. The text may be shown to the caller."""
 
 
 @dataclass(frozen=True)
 class Provision:
     project: str
-    # Which of the project's values these are.
+    # Version of the project's secrets and settings, from the pool-manager.
     version: str
     secrets: tuple[Secret, ...]
     settings: dict[str, str]
     limits: Limits
-    # Whether runs expect a route to the network.
+    # Whether the project's runs get a route to the network, through the egress service.
     network: bool = False
 
 
 @dataclass(frozen=True)
 class Start:
-    """Prints without what the request carries."""
+    """Everything that one run starts with. `repr` leaves out code, settings, memory and network, so that no log
+    shows them.
+    """
 
     execution_id: str
     code: str = field(repr=False)
@@ -48,17 +50,20 @@ class Start:
     limits: Limits
     probe: bool = False
     network: Network | None = field(default=None, repr=False)
-    # How long a question may be answered; 0: not known.
+    # Milliseconds that an llm request may stay open; 0: not known.
     llm_timeout_ms: int = 0
 
     def without_script(self) -> Start:
-        """What is needed once the child has been told: a script may be megabytes, and be paused for days."""
+        """A copy without code, settings and memory, for after they were sent: they may be megabytes, and a pause may
+        last days.
+        """
         return replace(self, code="", settings={}, memory_json="")
 
     def frames(self, proxy_port: int | None = None) -> bytes:
-        """GIVEN and START for the child. `proxy_port`: where the run finds its proxy, if it has one.
+        """GIVEN and START frames for the child. `proxy_port`: port of the run's own proxy, None without a network.
 
-        Apart, because the script's numbers may depend on what stands in START, and must not on secrets.
+        Secrets are sent in a frame of their own (GIVEN), because a script's random numbers may depend on START and must
+        not depend on secrets.
         """
         given = {
             "probe": self.probe,
@@ -76,7 +81,9 @@ class Start:
 
 
 def provision_of(request: Any) -> Provision:
-    """Raises BadStart when a limit is missing: 0 would stop every run, and none would be no limit."""
+    """The provision from a ProvisionRequest. Raises BadStart when a limit is missing or 0, because 0 would stop every
+    run.
+    """
     limits = Limits(
         max_output_bytes=request.limits.max_output_bytes,
         max_result_bytes=request.limits.max_result_bytes,
@@ -96,7 +103,9 @@ def provision_of(request: Any) -> Provision:
 
 
 def _sorted(settings: Mapping[str, str]) -> dict[str, str]:
-    """Because a map of protobuf's has another order in each process, and a script's objects would lie elsewhere."""
+    """The settings sorted by name, because a protobuf map has another order in each process, and a script's
+    objects would then be at other addresses from run to run.
+    """
     return dict(sorted(settings.items()))
 
 
@@ -104,7 +113,7 @@ def start_of(request: Any, provision: Provision) -> Start:
     if request.timeout_ms <= 0:
         raise BadStart(f"timeout_ms must be above 0; got {request.timeout_ms}")
     if provision.network != request.HasField("network"):
-        # Without its route a run would have another network than its project's file says.
+        # A run without its route would have another network than its project's file says.
         raise BadStart(f"network must be given exactly for a project with one; this has {provision.network}")
     memory_json: str = request.memory_json
     text = memory_json.encode()

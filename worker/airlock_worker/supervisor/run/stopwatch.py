@@ -1,4 +1,4 @@
-"""The clock of a run: counts only while the script may run, and rings when its time is over."""
+"""The clock of a run: counts only while the script may run, and calls `ring` when the run's time is used up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""How a run ended, from all that is known of it. Exactly one verdict, and none that calls something lost a success."""
+"""Decides how a run ended, from all that is known of it: exactly one verdict, and never a success if something was
+lost.
+"""
 
 from __future__ import annotations
 
@@ -10,38 +12,41 @@ from ...wire import limits_text
 from ...wire.limits import Limits
 from ..run_process import signal_name
 
-# The ends a child may claim once the script has begun. Each says that the script ran, and a script can bring each about
-# by itself: a claim costs nobody else. The other ends are seen from outside.
+# Ends that a child's DONE frame may report once the script has begun. Each says that the script ran, and a script can
+# cause each by itself, so a forged one harms no other run. All other ends are observed by the supervisor.
 CLAIMABLE = frozenset(
     {"completed", "script_error", "exit_nonzero", "out_of_memory", "result_invalid", "result_too_large"}
 )
-# "Nothing ran" is believed only until then: whoever reads it may run the script again.
+# Ends that a DONE frame may report before the script begins. They mean that no code ran, so the caller may start the
+# script again; for that reason they are not accepted later.
 CLAIMABLE_BEFORE = frozenset({"start_failed", "out_of_memory"})
 
 
-# The script was stopped wherever it was.
+# Ends that stop a script at any point, so its output may end within a character.
 KILLS = frozenset({"timeout", "killed", "out_of_memory", "worker_lost"})
 
 
 @dataclass(frozen=True)
 class Verdict:
-    # The name of an EndReason, in lower case and without its prefix.
+    # Name of an EndReason, in lower case and without its prefix.
     end: str
-    # Empty when completed.
+    # The error's text; empty when completed.
     error: str
-    # Why the worker should be replaced; empty when nothing speaks against it.
+    # Why the worker should be replaced; empty when it may go on.
     retire: str = ""
 
 
 def of_status(status: int | None, killed_by_us: bool, *, own_pids: bool) -> Verdict:
-    """The verdict on a child that ended without its last word. `own_pids`: the run saw no processes but its own."""
+    """The verdict on a child that ended without a DONE frame. `status`: its wait status, None when the zygote was lost.
+    `own_pids`: the run had a pid namespace of its own.
+    """
     if status is None:
         return Verdict("worker_lost", "The worker process that ran the script was lost.")
     if os.WIFSIGNALED(status):
         name = signal_name(os.WTERMSIG(status))
         if is_sigkill(status) and not killed_by_us:
             text = "The script's process was killed by SIGKILL: by itself, or by the kernel for lack of memory."
-            # Who can send this signal to other processes may have sent it to those that the worker needs.
+            # A script that can signal other processes may also have killed some that the worker needs.
             retire = "" if own_pids else "a run was killed by a SIGKILL that was not the worker's"
             return Verdict("killed", text, retire)
         return Verdict("killed", f"The script's process was killed by {name}.")
@@ -56,13 +61,15 @@ def of_status(status: int | None, killed_by_us: bool, *, own_pids: bool) -> Verd
 
 
 def of_no_beginning(status: int) -> Verdict:
-    """The verdict on a child that ended before it came to the script's code, and without a word."""
+    """The verdict on a child that ended before the script's code, and without a DONE frame."""
     name = signal_name(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else f"exit status {os.WEXITSTATUS(status)}"
     return Verdict("start_failed", f"The script was not started: the process made for it ended before ({name}).")
 
 
 def of_memory(limits: Limits) -> Verdict:
-    """The kernel's own kill says nothing against the worker: it stays within the run's cgroup."""
+    """The verdict on a run that its own cgroup's limit ended. The worker can go on, because no other run is
+    affected.
+    """
     return Verdict("out_of_memory", f"The kernel killed the script for lack of memory: {_of_run(limits)} All was used.")
 
 
@@ -93,7 +100,9 @@ def _of_run(limits: Limits) -> str:
 
 
 def with_oom_kills(ended: Verdict, kills: int) -> Verdict:
-    """Tells what the script itself may not know: why a process that it started is gone."""
+    """Adds to the error that the kernel killed processes of the run, because the script itself may not know why they
+    ended.
+    """
     if kills == 0 or ended.end in ("completed", "out_of_memory"):
         return ended
     text = f"(The kernel killed {kills} of the run's processes for lack of memory.)"
@@ -101,7 +110,9 @@ def with_oom_kills(ended: Verdict, kills: int) -> Verdict:
 
 
 def with_refusals(ended: Verdict, limits: Limits, most_processes: int | None) -> Verdict:
-    """Tells a script that failed what it cannot know: that it was not its own limit for which a process was refused."""
+    """Replaces the hint at the script's own limit: the worker's limit on processes was the one that refused a
+    process.
+    """
     if ended.end not in ("script_error", "exit_nonzero"):
         return ended
     error = ended.error.replace(f"\n({limits_text.of_pids(limits)})", "")
