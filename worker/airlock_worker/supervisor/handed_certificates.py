@@ -1,6 +1,6 @@
-"""Certificates that are handed over on standard input: no file, no argument and no environment holds the key.
+"""Reads TLS certificates from standard input, so that no file, argument or environment holds the key.
 
-Each line is JSON, `{"ca": PEM, "cert": PEM, "key": PEM}`; the last one counts, for connections made from then on.
+Each line is JSON, `{"ca": PEM, "cert": PEM, "key": PEM}`. The latest line is used for all new connections.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ class HandedCertificates:
         asyncio.get_running_loop().add_reader(0, self._on_readable)
 
     async def first(self, stopped: asyncio.Future[str]) -> None:
-        """Returns when there are some. Raises BadCertificates when nobody hands any over."""
+        """Returns when certificates have come, or when `stopped` is done. Raises BadCertificates if none came within 60
+        s.
+        """
         arrived = asyncio.ensure_future(self._arrived.wait())
         either: set[asyncio.Future[Any]] = {arrived, stopped}
         await asyncio.wait(either, timeout=_FIRST_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
@@ -41,7 +43,7 @@ class HandedCertificates:
     def _on_readable(self) -> None:
         data = os.read(0, 65_536)
         if not data:
-            # Whoever handed them over is gone; what it gave stays good. Nothing more will come to wait for.
+            # The pool-manager has closed its end. The last certificates stay valid, and no more will come.
             asyncio.get_running_loop().remove_reader(0)
             self._arrived.set()
             return

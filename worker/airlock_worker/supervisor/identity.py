@@ -1,6 +1,7 @@
-"""Who may call this worker over a network, and the certificates by which both sides know each other.
+"""Decides who may call this worker over a network, and makes the TLS credentials by which both ends identify
+themselves.
 
-On a Unix socket the identity is the user of this process: mode 0600, the kernel refuses everybody else.
+On a Unix socket no check is needed: the socket has mode 0600, so the kernel refuses every other user.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _TRUST_DOMAIN = "spiffe://airlock/"
 
 def may_call(auth_context: dict[str, list[bytes]], rpc: str) -> bool:
     """Whether the owner of the certificate that TLS has verified may make this call."""
-    # gRPC tells it only of a certificate with exactly one URI.
+    # gRPC reports a SPIFFE id only for a certificate with exactly one URI.
     uris = auth_context.get("peer_spiffe_id") or []
     if len(uris) != 1:
         return False
@@ -29,7 +30,7 @@ def may_call(auth_context: dict[str, list[bytes]], rpc: str) -> bool:
 
 
 def for_callers_only(rpc: str, behaviour: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """The same behaviour, for those who may call it."""
+    """Wraps an RPC handler: a caller whose certificate does not allow this RPC is refused with permission_denied."""
 
     async def guarded(request: Any, context: Any) -> Any:
         if not may_call(context.auth_context(), rpc):
@@ -44,7 +45,9 @@ class BadCertificates(Exception):
 
 
 class Certificates(NamedTuple):
-    """PEM: whose certificates callers need, and our own with its key."""
+    """Certificates as PEM: the authority that signs callers' certificates, and this worker's own certificate with its
+    key.
+    """
 
     ca: bytes
     cert: bytes
@@ -52,16 +55,18 @@ class Certificates(NamedTuple):
 
 
 def server_credentials(read: Callable[[], Certificates]) -> grpc.ServerCredentials:
-    """TLS that demands a certificate of ours from callers.
+    """TLS credentials that demand a client certificate.
 
-    `read` is asked for each connection, so that new certificates need no restart. Raises BadCertificates when there are
-    none at first.
+    `read` is called for each connection, so that new certificates need no restart. Raises BadCertificates when the
+    first read fails.
     """
     latest = read()
 
     def fetch() -> grpc.ServerCertificateConfiguration | None:
-        """Only what is new: replacing a configuration, even by itself, frees what connections that are just being made
-        still use, and the process crashes (grpc/grpc issue 36693). Once a renewal nobody meets that moment."""
+        """The new configuration, or None for no change. An unchanged one must not be set again, because replacing it
+        frees what connections that are being made still use, and the process crashes (grpc/grpc issue 36693). At a
+        renewal the risk is accepted, because renewals are rare.
+        """
         nonlocal latest
         try:
             found = read()
@@ -81,7 +86,7 @@ def server_credentials(read: Callable[[], Certificates]) -> grpc.ServerCredentia
 
 
 def in_directory(directory: Path) -> Callable[[], Certificates]:
-    """`ca.pem`, `cert.pem` and `key.pem` as they are when they are asked for."""
+    """A function that reads `ca.pem`, `cert.pem` and `key.pem` anew each time. It raises BadCertificates."""
 
     def read() -> Certificates:
         try:

@@ -1,4 +1,4 @@
-"""JSON lines on stderr. Never code, output, settings, memory or secrets: callers pass names, ids and counts."""
+"""Writes the log: JSON lines on stderr. Callers pass names, ids and counts, never code, output, settings or secrets."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ def log(level: str, msg: str, **fields: str | int | float | bool | None) -> None
         sys.stderr.write(json.dumps({"time": time, "level": level, "msg": msg, **fields}) + "\n")
         sys.stderr.flush()
     except OSError:
-        # Whoever read the log is gone, and is about to be noticed elsewhere.
+        # The reader of the log has closed its end. The supervisor notices elsewhere that its parent is gone.
         pass

@@ -1,4 +1,6 @@
-"""Message classes built from the descriptor image that the other services are generated from: no side can drift."""
+"""Builds the protobuf message classes from the descriptor image that the TypeScript services are generated from, so
+that both always match.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ class Messages:
         return {value.name: value.number for value in found.values}
 
     def methods(self) -> list[tuple[str, Any, Any, bool, bool]]:
-        """Name, request class, response class, whether requests and responses are streams."""
+        """For each RPC: name, request class, response class, whether requests are a stream, whether responses are."""
         service = self._pool.FindServiceByName(SERVICE)
         return [
             (

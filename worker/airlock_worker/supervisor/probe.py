@@ -1,4 +1,6 @@
-"""The supervisor's side of the probe run: what a real run child measured, and what became of its daemon."""
+"""Conducts the probe run: a real run child measures which layers of the sandbox are in force, and the supervisor checks
+what remains of it.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ class ProbeFailed(Exception):
 
 
 async def measure(process: RunProcess, cgroups: WorkerCgroups, overhead: Overhead) -> Posture:
-    """Takes the child up entirely: it has ended and is released afterwards."""
+    """Returns what the probe run measured. Uses the child up: it has ended and is released afterwards. Raises
+    ProbeFailed.
+    """
     start = Start("probe", "", 0, {}, "", (), {}, LIMITS, probe=True)
     process.send(start.frames())
     talk = ControlChannel(LIMITS, process.has_begun, probe=True)
@@ -47,14 +51,14 @@ async def measure(process: RunProcess, cgroups: WorkerCgroups, overhead: Overhea
     left = {
         "descendants_killed": "a daemon outlived its run" if outlived else None,
         "cgroup": limited,
-        # From outside nothing of a private directory was ever there.
+        # A private scratch directory is never visible from outside the run, so this checks only the other kind.
         "scratch_directory": "it outlived its run" if os.path.exists(found["scratch"]) else None,
     }
     measured = {**found["layers"]}
     for name, detail in left.items():
         measured[name] = measured.get(name) or detail
     layers = tuple(Layer(name, detail is None, detail or "") for name, detail in measured.items())
-    # Not one that could be missing: elsewhere it is no part of the sandbox.
+    # This layer is never reported as missing, because without gVisor it is no part of the sandbox.
     kernel = (Layer("gvisor_kernel", True, ""),) if gvisor.is_kernel() else ()
     return Posture(
         (*kernel, *layers),
@@ -64,7 +68,7 @@ async def measure(process: RunProcess, cgroups: WorkerCgroups, overhead: Overhea
 
 
 async def _until_measured(process: RunProcess, talk: ControlChannel) -> None:
-    """Or until it has ended."""
+    """Returns when the child has sent its measurements, or has ended."""
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
     process.exited.add_done_callback(lambda _: told.set())
@@ -80,7 +84,9 @@ async def _until_measured(process: RunProcess, talk: ControlChannel) -> None:
 
 
 async def _stays_held(output: int) -> bool:
-    """Whether a process of the run goes on: a kernel that ends them one by one, as gVisor does, takes a moment."""
+    """Whether a process of the run outlives it by more than a second. gVisor's kernel ends processes one by one, which
+    takes a moment.
+    """
     deadline = asyncio.get_running_loop().time() + _LAST_BREATH_S
     while _is_held(output):
         if asyncio.get_running_loop().time() > deadline:
@@ -90,7 +96,7 @@ async def _stays_held(output: int) -> bool:
 
 
 def _is_held(output: int) -> bool:
-    """Whether a process of the run still has the other end of its output."""
+    """Whether a process of the run still holds the writing end of its output pipe."""
     try:
         return os.read(output, 1) != b""
     except BlockingIOError:

@@ -8,7 +8,7 @@ import grpc
 
 _CODE_KEY = "airlock-code"
 
-# The rows of services/common/errors.ts that a worker uses; the same as docs/errors.md.
+# The rows of services/common/errors.ts that a worker uses; docs/errors.md lists the same.
 STATUSES = {
     "invalid_request": grpc.StatusCode.INVALID_ARGUMENT,
     "permission_denied": grpc.StatusCode.PERMISSION_DENIED,
@@ -23,6 +23,6 @@ STATUSES = {
 
 
 async def refuse(context: Any, code: str, text: str) -> NoReturn:
-    """Ends the call with one of the codes above. `text` may be shown to any caller."""
+    """Ends the call with one of the codes above. `text` may be shown to any caller. Never returns."""
     await context.abort(STATUSES[code], text, ((_CODE_KEY, code),))
     raise AssertionError("gRPC ends the handler of an aborted call")

@@ -1,4 +1,4 @@
-"""A run child as the supervisor holds it: its descriptors, its end, and the hand on its whole process tree."""
+"""A run child in the supervisor: its descriptors, its end, and control over its whole process tree."""
 
 from __future__ import annotations
 
@@ -34,52 +34,54 @@ class RunProcess:
         cgroup: str,
         base_memory: int = 0,
     ) -> None:
-        # Signals go by it: the template may have reaped the process before the supervisor hears of its end.
+        # Handle for signals. A pid alone would not do, because the template may reap the process before the supervisor
+        # learns of its end, and the kernel may then give the pid to another process.
         self.handle = ProcessHandle(pid, pidfd)
         self.pid = pid
-        # What the child says.
+        # Pipe for frames from the child.
         self.control = control
-        # What it is told.
+        # Pipe for frames to the child.
         self._orders = orders
         self.out = out
         self.err = err
         self._begun = begun
         self._has_begun = False
-        # Whether it is not the script itself but process 1 of its namespace, whose end ends all of it.
+        # Whether this process is process 1 of the run's pid namespace, not the script. Its end kills the whole
+        # namespace.
         self.is_init = is_init
-        # What it has in memory before its script, in bytes.
+        # Bytes that the process has in memory before its script.
         self.base_memory = base_memory
-        # The name of its cgroup below the worker's.
+        # Name of the run's cgroup, a directory below the worker's own cgroup.
         self.cgroup = cgroup
-        # Where the run's connections to the egress proxy arrive; None: it has no network.
+        # Socket on which the run's connections to the egress proxy arrive; None for a run without a network.
         self.listener = listener
         self._run_dir = run_dir
         for fd in (control, orders, out, err, begun):
             os.set_blocking(fd, False)
-        # The wait status once the process is reaped and nothing of its tree is left; None: the zygote was lost. A task
-        # that is cancelled must not cancel it: see `gone`.
+        # Resolves with the wait status when the process is reaped and all its tree is gone; None if the zygote was
+        # lost. Await it through `gone`, because cancelling a task that awaits it directly would cancel it.
         self.exited: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
-        # Of its processes, as many as the kernel has killed for lack of memory; known when it has exited.
+        # Number of the run's processes that the kernel killed for lack of memory; set when `exited` resolves.
         self.oom_kills = 0
-        # Whether a SIGKILL that ends it was ours.
+        # Whether the supervisor sent the SIGKILL that ends the process.
         self.killed_by_us = False
         self._unsent = memoryview(b"")
         self._sending = False
 
     def has_begun(self) -> bool:
-        """Whether the script's code may have run. The script cannot take that back."""
+        """Whether the script's code may have run. A script cannot undo this."""
         if not self._has_begun:
             with contextlib.suppress(BlockingIOError):
                 self._has_begun = os.read(self._begun, 1) != b""
         return self._has_begun
 
     def send(self, data: bytes) -> None:
-        """Writes to the orders pipe, now or as the child reads; a child that is gone is no error here."""
+        """Writes to the orders pipe, at once or as the child reads. A child that has ended is no error here."""
         self._unsent = memoryview(bytes(self._unsent) + data)
         self._send_some()
 
     def tell_beginning(self, ring: Callable[[], None] | None) -> None:
-        """Calls `ring` when the script begins, or the child ends before; None: no more."""
+        """Calls `ring` when the script begins, or the child ends before that. None: calls nothing any more."""
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._begun)
         if ring is not None:
@@ -88,7 +90,7 @@ class RunProcess:
     def _send_some(self) -> None:
         try:
             written = os.write(self._orders, self._unsent)
-            # An empty view would keep all that was sent.
+            # A new empty view, because a slice of the old one would keep all sent bytes in memory.
             self._unsent = self._unsent[written:] if written < len(self._unsent) else memoryview(b"")
         except BlockingIOError:
             pass
@@ -103,7 +105,7 @@ class RunProcess:
             self._sending = False
 
     async def freeze(self) -> None:
-        """Stops the whole tree. It may end meanwhile."""
+        """Stops all processes of the run. Returns early if the run ends meanwhile."""
         for _ in range(_FREEZE_STEPS):
             if self.exited.done() or processes.freeze_tree(self.handle, spare_root=self.is_init):
                 return
@@ -122,11 +124,11 @@ class RunProcess:
                 processes.kill_tree(self.handle)
 
     async def gone(self) -> int | None:
-        """Waits for `exited`, which goes on when the task that waits is cancelled."""
+        """Waits for `exited`, and leaves it intact if the waiting task is cancelled."""
         return await asyncio.shield(self.exited)
 
     async def release(self) -> None:
-        """Once the process has ended: closes what is open and removes what it left. Call it once."""
+        """Waits until the process has ended, closes its descriptors and removes its scratch directory. Call it once."""
         await self.gone()
         loop = asyncio.get_running_loop()
         loop.remove_writer(self._orders)

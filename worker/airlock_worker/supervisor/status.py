@@ -1,4 +1,4 @@
-"""How the worker is, and who wants to be told."""
+"""The worker's state, and the watchers that are informed of each change."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 State = Literal["starting", "ready", "retiring", "failed"]
 
-# A watcher that does not read must not hold up the end of a run.
+# Seconds to wait for watchers to read a change: a watcher that does not read must not delay the end of a run.
 _TELL_TIMEOUT_S = 0.5
 
 
@@ -33,7 +33,7 @@ class Package:
 
 @dataclass(frozen=True)
 class Posture:
-    """What the probe run measured: a verdict for each layer, what it found besides, and what it could import."""
+    """Results of the probe run: one for each layer, further facts, and the packages that it could import."""
 
     layers: tuple[Layer, ...] = ()
     facts: tuple[Fact, ...] = ()
@@ -49,13 +49,13 @@ class Status:
 
 @dataclass(eq=False)
 class Watcher:
-    """One listener: `queue` holds what it has not been told, and None at the end."""
+    """A WatchStatus call. `queue`: changes that were not yet sent; None in it means the end."""
 
     queue: asyncio.Queue[Status | None] = field(default_factory=asyncio.Queue)
 
 
 class StatusBoard:
-    """`retiring` is never left for `ready`, and `failed` is never left."""
+    """Holds the current status. `retiring` never goes back to `ready`, and `failed` is final."""
 
     _ORDER: tuple[State, ...] = ("starting", "ready", "retiring", "failed")
 
@@ -83,7 +83,9 @@ class StatusBoard:
             watcher.queue.put_nowait(self.current)
 
     async def told(self) -> None:
-        """Returns when every watcher has been told all there is, or is too slow to wait for."""
+        """Returns when every watcher has been sent all changes; a watcher that takes longer than 0.5 s is not waited
+        for.
+        """
         waiting = [asyncio.ensure_future(watcher.queue.join()) for watcher in self._watchers]
         if waiting:
             _, late = await asyncio.wait(waiting, timeout=_TELL_TIMEOUT_S)
@@ -91,6 +93,8 @@ class StatusBoard:
                 waiter.cancel()
 
     def close(self) -> None:
-        """Ends every listener's stream: one that the server has to cancel looks like a crash in its log."""
+        """Ends every watcher's stream in order, because gRPC logs a stream that the server has to cancel like a
+        crash.
+        """
         for watcher in self._watchers:
             watcher.queue.put_nowait(None)

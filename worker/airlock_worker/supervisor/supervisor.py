@@ -1,4 +1,4 @@
-"""The worker's gRPC service. It runs no script: it hands each to a run child and watches over it."""
+"""The worker's gRPC service. It runs no script: it hands each script to a run child and supervises that."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .tunnels.tunnels import Tunnels
 from .worker_id_check import refuse_unless_for
 from .zygote_link import NoSpare, ZygoteLink
 
-# From the kill of a run's processes until they are gone.
+# Seconds to wait for a run's processes to be gone after they were killed.
 _GONE_S = 5.0
 
 
@@ -40,8 +40,8 @@ class Supervisor:
         output_dir: str,
         outer: OuterCgroup,
     ) -> None:
-        """`worker_id`: how callers name this worker. `grace_s`: so long a run goes on that has lost its caller.
-        `output_dir`: for files that hold what scripts printed.
+        """`worker_id`: id by which callers name this worker. `grace_s`: seconds that a run without a caller goes on.
+        `output_dir`: where files with the scripts' output are created.
         """
         self._messages = messages
         self._worker_id = worker_id
@@ -53,9 +53,9 @@ class Supervisor:
         self._held = AttachableRuns(grace_s)
         self._provision: Provision | None = None
         self._endings: set[asyncio.Task[None]] = set()
-        # Until the processes are gone, which may be after the run has told its end.
+        # Runs whose processes still exist, also after the run has reported its end.
         self._processes: dict[Run, RunProcess] = {}
-        # Until the probe run is over, no spare is made.
+        # Number of spares to keep; None until the probe run is over, so that no spare is made before.
         self._spares: int | None = None
 
     def use_spares(self, count: int) -> None:
@@ -119,8 +119,9 @@ class Supervisor:
             await held.serve(context, epoch)
 
     async def _opened(self, context: Any) -> tuple[AttachableRun | None, int]:
-        """The run that a call is about, and the epoch of its caller. Apart, because the message may be megabytes, which
-        nobody needs for as long as the call lasts.
+        """The run that a Run call is about, and its caller's epoch. None: the run was not started.
+
+        A method of its own, so that the first message, which may be megabytes, is freed while the call goes on.
         """
         message = await context.read()
         first = None if message is grpc.aio.EOF else message.WhichOneof("message")
@@ -141,13 +142,13 @@ class Supervisor:
         return held
 
     async def _begin(self, message: Any, context: Any) -> AttachableRun | None:
-        """None: it was not started, and the caller has been told why."""
+        """Starts a run. None: it could not be started, and the caller has received the reason."""
         if self._board.current.state in ("starting", "failed"):
             await refuse(context, "worker_lost", f"The worker takes no run: it is {self._board.current.state}.")
         if self._provision is None:
             await refuse(context, "worker_lost", "The worker takes no run: it has not been provisioned.")
         if message.secrets_version not in ("", self._provision.version):
-            # The sanitizer looks for the values that the caller named, and for no others.
+            # The sanitizer searches only for the values of the version that the caller named.
             await refuse(context, "worker_lost", "The worker has other secrets by now than its lease named.")
         try:
             start = start_of(message, self._provision)
@@ -173,7 +174,7 @@ class Supervisor:
         return self._held.hold(start.execution_id, run)
 
     async def _conduct(self, run: Run, process: RunProcess) -> None:
-        """Not part of the call: it goes on when that breaks."""
+        """Conducts the run in a task of its own, because the run goes on when the call breaks."""
         self._processes[run] = process
         try:
             await run.conduct()
@@ -190,7 +191,9 @@ class Supervisor:
             await process.release()
 
     async def _make_room(self) -> None:
-        """What the processes of runs that have told their end still hold of the worker's memory is the next run's."""
+        """Waits for the processes of runs that have reported their end, because their memory is needed for the next
+        run.
+        """
         going = {process.exited for run, process in self._processes.items() if run.record.finished}
         if going:
             await asyncio.wait(going, timeout=_GONE_S)
@@ -202,7 +205,7 @@ class Supervisor:
             end_reason="END_REASON_START_FAILED", truncated=self._messages.Truncated()
         )
         await context.write(self._messages.RunResponse(finished=finished))
-        # Nothing of it is kept; the call ends like every other, when its caller is done with it.
+        # No record is kept of a run that was not started. Like every call, this one ends when its caller ends it.
         while await context.read() is not grpc.aio.EOF:
             pass
 
@@ -212,7 +215,7 @@ class Supervisor:
         task.add_done_callback(self._endings.discard)
 
     async def runs_ended(self, timeout_s: float) -> None:
-        """Waits until every run has sent its end to whoever follows it, but not for ever."""
+        """Waits until every run has sent its end to the router that follows it, at most `timeout_s` seconds."""
         deadline = asyncio.get_running_loop().time() + timeout_s
         while (self._endings or self._held.any_followed()) and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.005)

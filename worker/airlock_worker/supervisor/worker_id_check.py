@@ -1,4 +1,4 @@
-"""Whom a call is for: the address of a worker that has gone may be another's by now, who must not take its place."""
+"""Refuses calls for another worker: after a worker is gone, its address may belong to the next one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .refusals import refuse
 
 
 async def refuse_unless_for(own_id: str, worker_id: str, context: Any) -> None:
-    """Ends the call when it is for another worker than this one."""
+    """Ends the call with worker_lost unless `worker_id` is this worker's id."""
     if worker_id != own_id:
         text = "The worker that this call is for is gone; another one has its address."
         await refuse(context, "worker_lost", text)

@@ -1,4 +1,6 @@
-"""The supervisor's side of the zygote: starts it, takes spares from it, learns from it which children ended."""
+"""The supervisor's connection to the zygote: starts it, takes spares from it, and learns from it which children
+ended.
+"""
 
 from __future__ import annotations
 
@@ -21,33 +23,34 @@ from ..wire.limits import Limits
 from .log import log
 from .run_process import RunProcess, signal_name
 
-# Control, orders, stdout, stderr, begun; a pidfd where there are some; the listener of a run with a network.
+# Descriptors with one spare: control, orders, stdout, stderr, begun; its pidfd where the kernel has pidfds; the
+# listener of a run with a network.
 _FDS_PER_SPARE = 7
 _MAX_PACKET = 64 * 1024
 _STOP_S = 2.0
-# A fork takes the memory and a core away from a run that starts or ends at the same time; spares can wait.
+# Seconds to delay new spares, because a fork slows down a run that starts or ends at the same time.
 _TOP_UP_DELAY_S = 0.01
 _AFTER_RUN_S = 0.002
-# Where each spare ends at once the next is made after twice the time, and that at most.
+# While spares keep ending at once, the delay before the next doubles, up to this many seconds.
 _LONGEST_DELAY_S = 2.0
 
-# All that a run, or a package that is imported, finds in its environment besides HOME, TMPDIR and its secrets.
+# The whole environment of imports and runs, besides HOME, TMPDIR and the run's secrets.
 CLEAN_ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "LANG": "C.UTF-8",
     "LC_ALL": "C.UTF-8",
     "TZ": "UTC",
     "PYTHONHASHSEED": "0",
-    # Several threads add up numbers in the order in which they come, and there are as many as the machine has CPUs.
+    # A single thread, because several add up numbers in varying order, and their number depends on the machine's CPUs.
     **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA", "RAYON")},
     "VECLIB_MAXIMUM_THREADS": "1",
     "POLARS_MAX_THREADS": "1",
-    # DuckDB has no variable of its own: it takes its default for `threads` from this one.
+    # DuckDB has no variable of its own; its default for `threads` comes from this one.
     "SLURM_CPUS_ON_NODE": "1",
-    # Arrow's allocator would ask for a gigabyte at once that it may write to, which counts as if it were used.
+    # Arrow's allocator would ask for a gigabyte of writable memory at once, which counts as if it were used.
     "MIMALLOC_ARENA_EAGER_COMMIT": "0",
-    # Libraries that lay out text wrap and cut it at 80 columns where there is no terminal, and colour it if they may:
-    # of a secret in it only the parts would be left to find.
+    # Without a terminal, libraries wrap or cut text at 80 columns, and colour it. The sanitizer could not find a secret
+    # that is split that way.
     "COLUMNS": "200",
     "NO_COLOR": "1",
     "POLARS_FMT_STR_LEN": "100000",
@@ -55,7 +58,7 @@ CLEAN_ENVIRONMENT = {
 
 
 class NoSpare(Exception):
-    """No run child can be had; the text says why."""
+    """No run child is available; the text says why."""
 
 
 class ZygoteLink:
@@ -68,7 +71,9 @@ class ZygoteLink:
         programs: str,
         cgroups: WorkerCgroups,
     ) -> None:
-        """`programs`: those of the tree, with commas between."""
+        """`modules`, `distributions`: what the project imports. `programs`: names of the sandbox tree's programs, with
+        commas between.
+        """
         self._command = [python, "-s", "-P", "-m", "airlock_worker.zygote.zygote", "--run-dir", run_dir]
         self._command += [f"--import={module}" for module in modules]
         self._command += [f"--import-of={distribution}" for distribution in distributions]
@@ -80,19 +85,20 @@ class ZygoteLink:
         self._waiting: deque[asyncio.Future[RunProcess]] = deque()
         self._alive: dict[int, RunProcess] = {}
         self._releases: set[asyncio.Task[None]] = set()
-        # How many spares are wanted, and what each is made for; a series is the spares made for the same limits.
+        # Number of spares to keep, and the limits that they are made for. A series is all spares made for the same
+        # limits.
         self._wanted = 0
         self._limits: Limits | None = None
         self._series = 0
-        # Of the current series, asked for and not here yet.
+        # Number of spares of the current series that were ordered and have not come yet.
         self._ordered = 0
-        # In a row.
+        # Consecutive spares that ended before a run used them.
         self._spares_ended = 0
-        # With what every run child has before its script starts.
+        # Resolves with the memory and processes that every run child has before its script. Rejects with NoSpare.
         self.ready: asyncio.Future[Overhead] = asyncio.get_running_loop().create_future()
-        # Modules of packages that cannot be imported beforehand, each with the reason; known when ready.
+        # Modules that cannot be imported beforehand, each with the reason; set when `ready` resolves.
         self.left_out: tuple[str, ...] = ()
-        # Resolved with the reason when the zygote is gone and everything below it too.
+        # Resolves with the reason when the zygote and all processes below it are gone.
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def start(self) -> None:
@@ -110,7 +116,7 @@ class ZygoteLink:
                 stderr=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno(), *self._cgroups.descriptors()],
                 start_new_session=True,
-                # Another user of this directory is to read the .pyc files that it writes.
+                # The .pyc files that the zygote writes must be readable for the other users of this directory.
                 umask=0o022,
             )
         finally:
@@ -118,7 +124,7 @@ class ZygoteLink:
         asyncio.get_running_loop().add_reader(ours, self._on_readable)
 
     def keep_spares(self, count: int, limits: Limits) -> None:
-        """Has this many run children ready, made for these limits; those made for others are given up."""
+        """Keeps this many spares ready, made for these limits. Spares for other limits are killed."""
         if limits != self._limits:
             self._limits = limits
             self._series += 1
@@ -129,7 +135,7 @@ class ZygoteLink:
         self._top_up()
 
     async def take(self) -> RunProcess:
-        """A spare, at once when there is one."""
+        """Returns a spare, without waiting if one is ready. Raises NoSpare."""
         if self.lost.done():
             raise NoSpare("the worker has lost its zygote")
         loop = asyncio.get_running_loop()
@@ -169,7 +175,7 @@ class ZygoteLink:
         task.add_done_callback(self._releases.discard)
 
     def _on_readable(self) -> None:
-        # One call may find several packets; each costs less than another round of the loop.
+        # Reads all packets that are ready, because each costs less than another turn of the event loop.
         while True:
             try:
                 packet, fds = self._receive()
@@ -238,7 +244,7 @@ class ZygoteLink:
     def _end(self, process: RunProcess, status: int) -> None:
         process.exited.set_result(status)
         if process in self._spares:
-            # A script may have found and killed it; or what it needs cannot be had.
+            # A script may have killed the spare, or the spare could not get what it needs.
             self._spares.remove(process)
             self._own(process.release())
             self._spares_ended += 1
@@ -253,7 +259,9 @@ class ZygoteLink:
         return waiting
 
     def _lose(self) -> None:
-        """The zygote is gone, by whatever hand: what it leaves behind are our orphans now."""
+        """Handles the end of the zygote, whatever its cause. Its descendants are now orphans of the supervisor, and are
+        killed.
+        """
         if self.lost.done():
             return
         asyncio.get_running_loop().remove_reader(self._socket)
@@ -275,7 +283,7 @@ class ZygoteLink:
         self._alive.clear()
 
     def stop(self) -> None:
-        """Kills the zygote and all below it."""
+        """Kills the zygote and all processes below it."""
         if not self.lost.done():
             for process in self._alive.values():
                 process.kill()

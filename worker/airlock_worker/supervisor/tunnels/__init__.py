@@ -1,1 +1,1 @@
-"""The connections of runs to the egress service, through the supervisor."""
+"""Connections from runs to the egress service, relayed by the supervisor through Tunnel calls."""

@@ -1,4 +1,4 @@
-"""Carries the bytes of one connection through one Tunnel call. It reads none of them."""
+"""Copies the bytes of one connection through one Tunnel call, in both directions, without looking at them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ CHUNK_BYTES = 64 * 1024
 
 @dataclass(frozen=True, eq=False)
 class Connection:
-    """What has connected inside a run."""
+    """A connection from inside a run to the run's proxy."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
 
 async def carry(connection: Connection, queued: int, context: Any, messages: Messages) -> None:
-    """Until the egress service is done with the connection, or its other end has broken off.
+    """Copies until the egress service closes the connection, or the run breaks it off.
 
-    `queued`: how many connections of the run wait for a tunnel of their own.
+    `queued`: number of the run's connections that still wait for a tunnel.
     """
     try:
         await context.write(messages.TunnelResponse(opened=messages.TunnelOpened(queued=queued)))
@@ -33,10 +33,10 @@ async def carry(connection: Connection, queued: int, context: Any, messages: Mes
             await _receive(connection.writer, context)
             sending.cancel()
         connection.writer.close()
-        # What was sent is on its way still.
+        # Waits until the last bytes are written.
         await connection.writer.wait_closed()
     except* OSError:
-        # The egress service is told by the end of the call.
+        # The connection inside the run broke. The egress service notices it by the end of the call.
         pass
 
 

@@ -1,4 +1,4 @@
-"""Gives what connects inside a run to the run's tunnels. It reads none of the bytes."""
+"""Passes connections from inside a run to the run's tunnels, without looking at the bytes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .run_tunnels import RunTunnels
 
 @contextlib.asynccontextmanager
 async def relaying(listener: socket.socket, tunnels: RunTunnels) -> AsyncIterator[None]:
-    """As long as the context: `tunnels` take over what connects to `listener`, any listening socket.
+    """While the context lasts, `tunnels` get every connection to `listener`, a listening socket of any family.
 
-    Takes the socket over too; at the end nothing of it is left.
+    Owns the socket: it is closed at the end.
     """
     try:
         server = await asyncio.start_server(tunnels.take, sock=listener, limit=CHUNK_BYTES)

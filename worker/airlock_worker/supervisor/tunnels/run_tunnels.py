@@ -1,4 +1,4 @@
-"""Brings the connections of one run together with the tunnels that the egress service keeps open for it."""
+"""Matches the connections of one run with the tunnels that the egress service keeps open for that run."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ..log import log
 from ..messages import Messages
 from .carry import Connection, carry
 
-# As many as the egress service carries.
+# Connections of one run at a time; the egress service has the same limit.
 _MAX_CONNECTIONS = 256
-# So long a tunnel waits for its run to start, and a connection for a tunnel.
+# Seconds that a tunnel waits for its run to start, and that a connection waits for a tunnel.
 _PATIENCE_S = 30.0
 
 
 class RunTunnels:
-    """Either may come first: a tunnel, before the run itself even, or a connection."""
+    """Pairs each connection with a tunnel. Either may come first; a tunnel may even come before the run starts."""
 
     def __init__(self) -> None:
         self.has_run = False
@@ -28,11 +28,11 @@ class RunTunnels:
 
     @property
     def waiting(self) -> int:
-        """How many tunnels wait for a connection."""
+        """Number of tunnels that wait for a connection."""
         return len(self._idle)
 
     def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Takes over a connection from inside the run; the next tunnel carries it."""
+        """Takes over a connection from inside the run, for the next free tunnel."""
         if not self.has_run or len(self._connections) >= _MAX_CONNECTIONS:
             writer.transport.abort()
             return
@@ -57,7 +57,9 @@ class RunTunnels:
         connection.writer.transport.abort()
 
     async def serve(self, context: Any, messages: Messages) -> None:
-        """One tunnel: waits for a connection and carries it. Returns at its end, and when there is no run."""
+        """Serves one Tunnel call: waits for a connection and copies its bytes. Returns at its end, or when the run is
+        over.
+        """
         connection = await self._next()
         if connection is None:
             return
@@ -84,7 +86,7 @@ class RunTunnels:
             return await idle if idle.done() or self.has_run else None
         except asyncio.CancelledError:
             if idle.done() and not idle.cancelled() and (connection := idle.result()) is not None:
-                # It was given to this tunnel in the moment in which that was cancelled.
+                # The tunnel was cancelled in the same moment in which it got a connection; another tunnel takes that.
                 self._offer(connection)
             raise
         finally:
@@ -92,7 +94,7 @@ class RunTunnels:
                 self._idle.remove(idle)
 
     def close(self) -> None:
-        """The run is over: nothing of it is carried any further."""
+        """Ends all tunnels and connections, because the run is over."""
         self.has_run = False
         while self._idle:
             self._idle.popleft().set_result(None)

@@ -1,4 +1,4 @@
-"""The tunnels that the egress service keeps open to this worker, by the run that each is for."""
+"""Serves Tunnel calls, which the egress service keeps open to this worker, each for one run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..refusals import refuse
 from ..worker_id_check import refuse_unless_for
 from .run_tunnels import RunTunnels
 
-# Of all runs together; each has a few.
+# Idle tunnels of all runs together; each run has a few.
 _MAX_WAITING = 1024
 _FIRST_MESSAGE_TIMEOUT_S = 10.0
 
@@ -27,7 +27,7 @@ class Tunnels:
 
     @contextlib.contextmanager
     def of_run(self, execution_id: str) -> Iterator[RunTunnels]:
-        """As long as the context, the run is there."""
+        """The tunnels of a run that has started; they end with the context."""
         run = self._runs.setdefault(execution_id, RunTunnels())
         run.has_run = True
         try:
@@ -37,11 +37,11 @@ class Tunnels:
             run.close()
 
     def waiting(self) -> int:
-        """How many tunnels wait for a connection."""
+        """Number of tunnels that wait for a connection."""
         return sum(run.waiting for run in self._runs.values())
 
     async def serve(self, request_iterator: Any, context: Any) -> None:
-        """The Tunnel call. One for a run that does not come ends after a while."""
+        """Handles the Tunnel call. A tunnel whose run does not start ends after 30 s."""
         execution_id = await self._execution_id(context)
         if self.waiting() >= _MAX_WAITING:
             await refuse(context, "overloaded", f"{_MAX_WAITING} tunnels wait at this worker already.")
