@@ -1,4 +1,4 @@
-"""The process that imports the project's packages once and forks run children.
+"""The zygote: the process that sets the sandbox up, starts the template, and has run children forked from it.
 
 The zygote knows no secret, because scripts can read its memory.
 """

@@ -1,8 +1,8 @@
-"""How the zygote gets into its tree: by starting anew there, as a program that knows nothing of the machine.
+"""How the zygote enters the sandbox's directory tree: by a second exec inside it, without any data of the machine.
 
-Whatever a script can read about its own process, `/proc/self/cmdline`, `/proc/self/environ`, `sys.orig_argv` and
-`sys.path` among it, is what the second start was given: the same for every worker. What the first one was told and has
-found out crosses in a file in memory, whose descriptor is closed before anything else happens.
+A script can read `/proc/self/cmdline`, `/proc/self/environ`, `sys.orig_argv` and `sys.path`. All of these are given to
+the second start and are the same for every worker. The supervisor's orders, and what the first start found out, are
+passed in a file in memory, whose descriptor is closed before anything else happens.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from ..sandbox.mounts import PRIVATE_SCRATCH
 from ..sandbox.programs import ProgramsMissing
 from . import preload
 
-# Above all that the supervisor hands over.
+# Descriptor of the order file, above all that the supervisor passes.
 _ORDER_FD = 200
-# All of the standard library that the zygote imports. It comes before the first module of Airlock, because its classes
-# would lie elsewhere when Airlock's modules are compiled, which follows whether their .pyc files can be read.
+# All modules of the standard library that the zygote imports. They are imported before the first module of Airlock,
+# because Airlock's modules are compiled or not, depending on their .pyc files, and compiling would move these classes.
 STANDARD_LIBRARY = (
     "__future__, _json, _socket, argparse, array, ast, atexit, collections.abc, contextlib, ctypes, dataclasses, "
     "datetime, decimal, difflib, enum, errno, fcntl, functools, gc, hashlib, importlib.machinery, importlib.metadata, "
     "importlib.util, inspect, io, json, linecache, math, mmap, pathlib, random, re, resource, select, shutil, signal, "
     "socket, stat, struct, tempfile, textwrap, threading, traceback, types, typing, weakref"
 )
-# So do the numbers of its classes.
+# The type numbers of its classes are fixed before Airlock's modules, for the same reason.
 _PROGRAM = f"""import {STANDARD_LIBRARY}
 {inspect.getsource(number_types)}
 number_types()
@@ -51,23 +51,26 @@ _ARGUMENTS = ["-s", "-P", "-c", _PROGRAM]
 
 @dataclass(frozen=True)
 class Order:
-    """What the supervisor wants of the zygote, which stands where its runs will be."""
+    """The supervisor's order, as it reaches the zygote inside the tree."""
 
     link: socket.socket
     context: SandboxContext
     modules: list[str]
     distributions: list[str]
     cgroups: list[Place]
-    # Why there are not all; empty when there are.
+    # Why cgroups are missing; empty when all are there.
     cgroup_problem: str
 
 
 def enter() -> Order:
-    """Returns in the second start. Ends the process when no tree can be made as it was asked for."""
+    """Starts anew inside the tree, and returns the order there. Exits with status 1 when a listed program is
+    missing.
+    """
     if len(sys.argv) > 1:
         _start_anew(_parsed())
-    # The standard library lies the same in every worker. Airlock's modules may have been compiled, and what comes next
-    # follows the machine. Of Airlock's, a script's `re.purge()` must free nothing.
+    # Up to here the heap is the same in every worker. Airlock's modules may have been compiled, and the next steps
+    # depend on the machine, so a new heap begins. The cache of `re` is emptied first, because a script's `re.purge()`
+    # must not free Airlock's objects.
     re.purge()
     Heap().begin_anew()
     if os.geteuid() != 0:
@@ -97,9 +100,9 @@ def _parsed() -> argparse.Namespace:
 
 
 def _start_anew(options: argparse.Namespace) -> None:
-    # The kernel keeps it over the start that follows.
+    # This setting outlives the exec.
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-    # The supervisor lets nobody else look at what it makes; the tree is for runs, which are other users.
+    # The supervisor's umask is 077, but the tree is read by runs, which are other users.
     os.umask(0o022)
     context = SandboxContext(options.run_dir)
     contents = tree.Contents(
@@ -118,7 +121,7 @@ def _start_anew(options: argparse.Namespace) -> None:
     python, environment = sys.executable, dict(os.environ)
     if context.minimal_tree:
         python = tree.inside(python, contents)
-        # As in a run, since packages keep what they find when they are imported.
+        # This directory has the same path as in a run, because packages may keep the path that they find at import.
         os.mkdir(PRIVATE_SCRATCH, 0o700)
         os.chdir(PRIVATE_SCRATCH)
         environment.update(HOME=PRIVATE_SCRATCH, TMPDIR=PRIVATE_SCRATCH, PYTHONPATH=tree.WORKER)
@@ -139,10 +142,10 @@ def _exec(python: str, environment: Mapping[str, str], order: Mapping[str, Any])
     os.lseek(text, 0, os.SEEK_SET)
     os.dup2(text, _ORDER_FD)
     with contextlib.suppress(OSError):
-        # Addresses decide the order of some sets.
+        # Fixed addresses, because they decide the order of some sets.
         kernel.fix_addresses()
     if os.geteuid() != 0:
-        # Those of a user namespace of our own, where there is one.
+        # Keeps the capabilities of the zygote's own user namespace, where there is one.
         with contextlib.suppress(OSError):
             kernel.keep_capabilities_over_exec()
     os.execve(python, [python, *_ARGUMENTS], environment)

@@ -1,4 +1,4 @@
-"""What the zygote imports before the first fork, so that no run has to."""
+"""Imports the project's packages in the template, before the first fork, so that no run has to."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from ..linux import kernel, processes
 from ..sandbox import tree
 
 _ERROR_LINES = 12
-# They cross the link in one packet.
+# Limits for the list of modules left out (entries, characters of a reason), because it is sent in one packet.
 _MAX_LEFT_OUT, _MAX_REASON = 20, 300
-# What some distributions install by mistake, and nobody imports.
+# Top-level names that some distributions install by mistake, and no script imports.
 _NO_LIBRARY = frozenset({"test", "tests", "docs", "doc", "example", "examples", "benchmarks"})
 PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 
 
 @dataclass(frozen=True)
 class Imported:
-    # The import that failed, in the package's own words; None: none that had to succeed.
+    # Error text of the import that failed; None: every required import succeeded.
     problem: str | None = None
-    # Modules of packages that cannot be imported beforehand, each with the reason. Scripts may import them, or not.
+    # Modules that could not be imported beforehand, each with the reason. A script can still try to import them.
     left_out: tuple[str, ...] = ()
 
 
@@ -42,17 +42,19 @@ def import_all(
     begins: Callable[[str | None], None],
     left_processes: Callable[[str], NoReturn],
 ) -> Imported:
-    """The project names `modules` itself, and each must be there. A distribution may bring modules that need packages
-    which the project does not have, and `skipped`, each with its reason, are not even tried. `begins` is told which of
-    a distribution's modules comes next, since an import may end the process. `left_processes` is called, and must not
-    return, when that module has started processes which are still there: they would be no run's.
+    """Imports `modules`, all of which must succeed, and the modules of `distributions`, which may fail.
+
+    A distribution may contain modules that need packages which the project does not have. `skipped`: modules that are
+    not tried, each with the reason. `begins` is called with each module of a distribution before its import, because an
+    import may end the process, and with None at the end. `left_processes` is called, and must not return, when that
+    import has started processes that still exist, because they would belong to no run.
     """
     name, left_out = "", []
     tls_contexts.watch()
     try:
         for name in modules:
             importlib.import_module(name)
-        # What the project has imported in any case cannot be left out.
+        # Required imports stay, so the processes that they started are ended.
         _end_processes()
         for distribution in distributions:
             name = distribution
@@ -65,7 +67,7 @@ def import_all(
                     left_out.append(f"{name}: {problem}"[:_MAX_REASON])
         begins(None)
         if "numpy" in sys.modules:
-            # numpy loads it on first use; every run seeds it.
+            # numpy loads it on first use, and every run seeds it.
             importlib.import_module("numpy.random")
     except BaseException as error:
         lines = "".join(traceback.format_exception(error, limit=-3)).strip().splitlines()
@@ -86,7 +88,7 @@ def _attempt(module: str) -> str | None:
 
 
 def _has_processes() -> bool:
-    """Whether a package has started any that did not end by themselves."""
+    """Whether a package has started processes that still exist."""
     _stop_resource_tracker()
     _reap()
     return bool(processes.children_of(os.getpid()))
@@ -104,7 +106,9 @@ def _end_processes() -> None:
 
 
 def _stop_resource_tracker() -> None:
-    """A package may have made multiprocessing start this process. Run children could not speak to it."""
+    """Ends the helper process that a package may have made multiprocessing start, because run children cannot use
+    it.
+    """
     tracker = sys.modules.get("multiprocessing.resource_tracker")
     if tracker is not None:
         with contextlib.suppress(Exception):
@@ -112,12 +116,12 @@ def _stop_resource_tracker() -> None:
 
 
 def _show_whole_cells(pandas: Any) -> None:
-    """A printed table has the usual rows and columns, but cuts no text: a part of a secret would not be found."""
+    """Lets pandas print table cells uncut, because the sanitizer would not find a part of a secret."""
     pandas.set_option("display.max_colwidth", None)
 
 
 def top_level_modules(distribution: str) -> list[str]:
-    """The importable names of an installed distribution, private ones and namespaces of data left out."""
+    """The importable names of an installed distribution, without private names and directories of data."""
     wanted = importlib.metadata.distribution(distribution).metadata["Name"]
     packages = importlib.metadata.packages_distributions()
     names = [module for module, owners in packages.items() if wanted in owners]
@@ -127,16 +131,16 @@ def top_level_modules(distribution: str) -> list[str]:
 
 
 def paths_to_keep() -> tuple[str, ...]:
-    """Directories the interpreter needs; they stay reachable when private mounts hide the rest."""
+    """Directories that the interpreter needs. They stay reachable when private mounts hide the rest."""
     paths = {sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.path.realpath(sys.executable)), *sys.path}
-    # A venv's interpreter may be a link to one that is a link.
+    # Both ends of links, because a venv's interpreter may link to another link.
     return tuple({os.path.abspath(path) for path in paths if os.path.isdir(path)})
 
 
 def forget_worker_path() -> None:
-    """Scripts have no business with the worker's own modules, all of which are loaded by now."""
+    """Takes the worker's own modules off the path of scripts. All of them are loaded by now."""
     sys.path[:] = [path for path in sys.path if path != PACKAGE_ROOT]
-    # Where there is no tree it is no mount.
+    # Without a tree it is not a mount, and unmounting fails.
     with contextlib.suppress(OSError):
         kernel.unmount(tree.WORKER)
     own_builtins.leave()

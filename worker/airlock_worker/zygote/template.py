@@ -1,15 +1,15 @@
 """The template: the process that all run children are copies of.
 
-It imports the project's packages, and from then on does nothing but fork: what it would keep of one child, or of the
-outside world, would move the objects of the next. The zygote, its parent, does all the rest.
+It imports the project's packages and then only forks, because anything that it kept of one child, or of the outside
+world, would move the objects of the next child. The zygote, its parent, does all other work.
 
-Messages are JSON, one a packet. From the template: `{"importing": module or null, "started_processes": bool}`, as often
-as it begins with a module that it could do without, and once more, with true, when it ends because of one; then
-`{"failed": text}` or `{"ready": what every run child has before its script, "left_out": [modules that could not be
-imported]}`. Then to it: `{"limits": {...}, "born_in_cgroup": bool}` with descriptors (the child's ends of control,
-orders, stdout, stderr, status and begun, the cgroup's directory when the child is to be born in it, files to move by),
-and from it: `{"pid": pid}` with a pidfd where the kernel has them, or `{"no_fork": [errno, text]}`. On a socket of its
-own: `{"exit": pid, "status": n}`.
+Messages are JSON, one per packet. First from the template: `{"importing": module or null, "started_processes": bool}`
+before each module that may be left out, and once more with true when it exits because of that module; then `{"failed":
+text}`, or `{"ready": memory and processes of every run child before its script, "left_out": [modules that could not be
+imported]}`. Then per child, to the template: `{"limits": {...}, "born_in_cgroup": bool}` with descriptors (the child's
+ends of control, orders, stdout, stderr, status and begun; the cgroup's directory when the child is born in it; the
+files that move it into cgroups); and from the template: `{"pid": pid}` with a pidfd where the kernel has them, or
+`{"no_fork": [errno, text]}`. On a socket of its own: `{"exit": pid, "status": wait status}`.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ _REHEARSALS = 20
 _INSTANCES = 40
 _MAX_PACKET = 4096
 _MAX_DESCRIPTORS = 16
-# The template's file for the kernel's choice when memory is short, and what stands in it.
+# The template's oom_score_adj file (-1: not opened) and its usual content.
 _oom_file, _oom_score = -1, b""
 
 
 class Template:
-    """As the zygote holds it."""
+    """The zygote's side of the template."""
 
     def __init__(
         self,
@@ -62,13 +62,15 @@ class Template:
     ) -> None:
         """`skipped`: modules that are not imported, each with the reason."""
         self._orders, its_orders = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        # Where it says which children have ended; and those that were taken before somebody asked.
+        # Ended children (pid, wait status) that were read while waiting for another message.
         self.early: deque[tuple[int, int]] = deque()
-        # The module that it is importing and could do without, and whether that has started processes.
+        # The optional module that the template is importing (None: none), and whether it exits because that module
+        # started processes.
         self.importing: str | None = None
         self.started_processes = False
         self.endings, its_endings = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        # Collections in the template leave alone what is frozen here, so that the two go on sharing it.
+        # Objects frozen here are not touched by the template's garbage collections, so the two processes keep sharing
+        # them.
         gc.collect()
         gc.freeze()
         self.pid = os.fork()
@@ -80,7 +82,7 @@ class Template:
         its_endings.close()
 
     def until_ready(self) -> dict[str, Any] | None:
-        """Its first message but those about imports; None when it ended without one."""
+        """The template's first message after those about imports; None when it ended without one."""
         while True:
             message = _receive(self._orders)
             if message is None or "importing" not in message:
@@ -89,8 +91,10 @@ class Template:
             self.started_processes = message["started_processes"]
 
     def ended_by_import(self) -> str | None:
-        """Once it is gone: how an import that it could do without ended it, and nothing is left of it then. None: it
-        ended otherwise. SIGKILL comes from outside, for lack of memory or as somebody's order.
+        """How the import of an optional module ended the template, which is then reaped; None: something else ended it.
+
+        Call it when the template has ended. A SIGKILL is never blamed on the import, because it comes from outside: for
+        lack of memory, or from the operator.
         """
         how = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         assert how is not None
@@ -107,7 +111,9 @@ class Template:
         return f"the import was killed by {signal.Signals(how.si_status).name}"
 
     def fork(self, limits: Limits, ends: child.Ends, cgroup: RunCgroup) -> tuple[int, list[int]]:
-        """The pid of the new child, and its pidfd where the kernel has them."""
+        """Has the template fork a child. Returns its pid, and its pidfd in a list where the kernel has them. Raises
+        OSError.
+        """
         born_in = [] if cgroup.clone_fd is None else [cgroup.clone_fd]
         order = {"limits": asdict(limits), "born_in_cgroup": cgroup.clone_fd is not None}
         socket.send_fds(self._orders, [json.dumps(order).encode()], [*ends, *born_in, *cgroup.entry_fds])
@@ -119,7 +125,9 @@ class Template:
         return int(answer["pid"]), pidfd
 
     def _answer(self) -> tuple[dict[str, Any] | None, list[int]]:
-        """Takes endings meanwhile: with that socket full the template would wait for us, and we for it."""
+        """Waits for the answer and reads endings meanwhile: with that socket full, template and zygote would wait for
+        each other.
+        """
         while True:
             readable, _, _ = select.select([self._orders, self.endings], [], [])
             if self._orders in readable:
@@ -133,12 +141,14 @@ class Template:
             self.early.append(ending)
 
     def next_ending(self) -> tuple[int, int] | None:
-        """Pid and wait status of a child; None when the template itself is gone."""
+        """Pid and wait status of the next ended child; None when the template itself is gone."""
         message = _receive(self.endings)
         return None if message is None else (message["exit"], message["status"])
 
     def end_like_it(self) -> NoReturn:
-        """Once it is gone: what ended it, such as a package that it imported, is told as the zygote's end."""
+        """Ends the zygote the way the template ended, so that the supervisor reports what ended it, such as a
+        package.
+        """
         status = os.waitpid(self.pid, 0)[1]
         if os.WIFSIGNALED(status):
             os.kill(os.getpid(), os.WTERMSIG(status))
@@ -164,21 +174,22 @@ def _live(
     try:
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
         heap = Heap()
-        # What was done so far follows the machine, its user and the worker's directory.
+        # A new heap, because the old one depends on the machine, its user and the worker's directory.
         heap.begin_anew()
         determinism.prepare()
         own_meminfo.install()
-        # Packages that ask for it when they are imported think of a person at a terminal where there is none.
+        # Without a `__file__`, some packages take the program for an interactive session.
         sys.modules["__main__"].__file__ = script.FILE_NAME
         imported = preload.import_all(modules, dists, skipped, partial(_tell_import, orders), partial(_give_up, orders))
         if imported.problem is None:
-            # Before the heap takes all gaps between mappings.
+            # Must come before the heap takes all gaps between mappings.
             context.shared_mappings = shared_mappings.make_private()
             _get_ready(context, heap)
-            # Packages come out of Python's caches or are compiled, and look at the machine.
+            # A new heap, because packages come from .pyc files or are compiled, and depend on the machine.
             heap.begin_anew()
             gc.freeze()
-            # A collection would come after some number of forks, and leave the children from there on another heap.
+            # No automatic collections, because after one the later children would have another heap than the earlier
+            # ones.
             gc.disable()
             hints.look_around()
             context.base_address_space, context.base_data = address_space_bytes(), data_bytes()
@@ -211,22 +222,23 @@ def _get_ready(context: SandboxContext, heap: Heap) -> None:
     _oom_file, _oom_score = oom_score.opened()
     limits = Limits(1, 1, 1, 1, 1, 1.0)
     for _ in range(_REHEARSALS):
-        # An interpreter rewrites code as it finds out how it is used: better here, once, than in every child.
+        # The interpreter rewrites code as it learns how it is used; doing that here spares every child the copied
+        # pages.
         script.rehearse()
         script.rehearse_preparation(limits)
         privileges.rehearse(context, limits)
         child.rehearse(heap)
         oom_score.put(_oom_file, _oom_score)
     for _ in range(_INSTANCES):
-        # The first few dozen instances of a class take less and less memory each.
+        # Makes the first instances of the class, because each of them takes less memory than the one before.
         RunCgroup("", Limits(1, 1, 1, 1, 1, 1.0))
-    # A script's take their place.
+    # A run sets these to the script's.
     sys.argv, sys.orig_argv = [], []
     sys.modules["__main__"] = types.ModuleType("__main__")
 
 
 def _serve(orders: socket.socket, endings: socket.socket, context: SandboxContext, heap: Heap) -> None:
-    """Returns when the zygote is gone."""
+    """Forks children on the zygote's orders, and reports those that ended. Returns when the zygote is gone."""
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_read, False)
     os.set_blocking(wake_write, False)
@@ -248,7 +260,7 @@ def _serve(orders: socket.socket, endings: socket.socket, context: SandboxContex
                 socket.send_fds(orders, [answer], pidfd)
                 for fd in pidfd:
                     os.close(fd)
-                # Python keeps some freed objects at hand, more from fork to fork.
+                # Collected after each fork, because Python caches some freed objects, more from fork to fork.
                 gc.collect()
 
 
@@ -262,7 +274,7 @@ def _fork(order: dict[str, Any], fds: list[int], context: SandboxContext, heap: 
         pid = namespaces.fork(context, cgroup.clone_fd)
         if pid == 0:
             child.live((fds[0], fds[1], fds[2], fds[3], fds[4], fds[5]), context, limits, cgroup, heap)
-        # Its number is sure to be its own until `_reap`.
+        # Until `_reap` the kernel gives this pid to no other process.
         pidfd = pidfd_of(pid)
         return json.dumps({"pid": pid}).encode(), [] if pidfd is None else [pidfd]
     except OSError as error:

@@ -1,15 +1,14 @@
-"""The zygote: makes the place that runs live in, and has the template fork a child for each.
+"""The zygote: sets up the sandbox that runs live in, and has the template fork a child for each run.
 
-Single-threaded, standard library only, started with the project's own interpreter. It holds no secret and no socket
-but the link to its supervisor: whatever is in its memory can be read by every script.
+Single-threaded, standard library only, run by the project's own interpreter. It holds no secret, and no socket but the
+link to its supervisor, because every script can read its memory.
 
-Messages over the link are JSON, one a packet. From the zygote: `{"failed": text}`, `{"ready": what every run child has
-before its script, "left_out": [modules that could not be imported]}`, `{"spare": pid, "series": n, "init": whether it
-is process 1 of a pid namespace, "cgroup": name, "pidfd": whether there is one}` with five descriptors (control, orders,
-stdout, stderr, begun), the pidfd and, when the limits say `network`, the listener for the egress proxy on 127.0.0.1 in
-the child's network namespace;
-`{"exit": pid, "status": wait status, "oom_kills": n}`, `{"no_fork": text}`. From the supervisor: `{"fork": n, "limits":
-{...}, "series": n}`.
+Messages over the link are JSON, one per packet. From the zygote: `{"failed": text}`; `{"ready": memory and processes of
+every run child before its script, "left_out": [modules that could not be imported]}`; `{"spare": pid, "series": n,
+"init": whether it is process 1 of a pid namespace, "cgroup": name, "pidfd": whether there is one}` with five
+descriptors (control, orders, stdout, stderr, begun), the pidfd and, when the limits say `network`, the listener for the
+egress proxy on 127.0.0.1 in the child's network namespace; `{"exit": pid, "status": wait status, "oom_kills": n}`;
+`{"no_fork": text}`. From the supervisor: `{"fork": n, "limits": {...}, "series": n}`.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from .template import Template
 
 @dataclass(frozen=True)
 class _Child:
-    # The other end of its status socket.
+    # The zygote's end of the child's status socket.
     word: socket.socket
     cgroup: RunCgroup
 
@@ -48,18 +47,18 @@ class Zygote:
         self._context = context
         self._cgroups = cgroups
         self._template = template
-        # By pid.
+        # Living run children, by pid.
         self._children: dict[int, _Child] = {}
 
     def serve(self, overhead: Overhead) -> bool:
-        """Returns when the supervisor is gone; False when it is the template."""
+        """Serves the supervisor's orders. Returns True when the supervisor is gone, False when the template is."""
         self._cgroups.overhead = overhead
         poll = select.poll()
         poll.register(self._link, select.POLLIN)
         poll.register(self._template.endings, select.POLLIN)
         while True:
             readable = [fd for fd, _ in poll.poll()]
-            # First: a fork takes what is there.
+            # Endings come first, because a fork may reuse their cgroups.
             if self._template.endings.fileno() in readable:
                 ending = self._template.next_ending()
                 if ending is None:
@@ -77,8 +76,8 @@ class Zygote:
                         self._end(*self._template.early.popleft())
 
     def _fork(self, limits: Limits, series: int) -> None:
-        # Two pipes, because over a socket a script could send descriptors: the supervisor closes these as it reads,
-        # and that takes as long as the script likes (SO_LINGER).
+        # Two pipes and not a socket, because over a socket a script could send descriptors. The supervisor would close
+        # them as it reads, and a close can take as long as the script likes (SO_LINGER).
         control, childs_control = os.pipe()
         childs_orders, orders = os.pipe()
         status, childs_status = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -128,11 +127,11 @@ class Zygote:
     def _end(self, pid: int, status: int) -> None:
         child = self._children.pop(pid, None)
         if child is None:
-            # A thread that a package left in the template may start processes.
+            # The process was no run child: a thread that a package left in the template may start processes.
             return
         with child.word as word:
             status = init.status_from(word, status)
-        # Told only when nothing that a dead run started is left: it fell to us, not to the template.
+        # The end is reported only when all processes of the run are gone; they have become children of the zygote.
         processes.kill_orphans((self._template.pid,))
         oom_kills = self._cgroups.oom_kills(child.cgroup)
         self.send({"exit": pid, "status": status, "oom_kills": oom_kills})
@@ -145,7 +144,9 @@ class Zygote:
 
 
 def _start_template(order: entrance.Order, context: SandboxContext) -> tuple[Template, dict[str, Any] | None]:
-    """With its first message. A module that ends the process when it is imported is left out by the next template."""
+    """Starts the template and waits for its first message (None: it ended without one). A module whose import ends the
+    process is left out by the next template.
+    """
     closed_in_it = [order.link.fileno(), *(place.directory for place in order.cgroups)]
     skipped: dict[str, str] = {}
     while True:
@@ -162,11 +163,11 @@ def main() -> None:
     order = entrance.enter()
     link, context = order.link, order.context
     os.umask(0o022)
-    # The supervisor ignores it, and a script finds what every Python program does.
+    # The supervisor ignores SIGINT; a script gets Python's usual handler.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # gVisor lets a script stop process 1 of its namespace, and tells the session that has a stopped member left alone.
+    # gVisor lets a script stop process 1 of its namespace, and then sends SIGHUP to a session with a stopped member.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    # While packages are imported nobody reads the link, so the kernel has to notice a supervisor that dies.
+    # The kernel must end the zygote with its supervisor, because the zygote does not read the link during imports.
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     namespace_setup.prepare(context, preload.paths_to_keep())
@@ -177,14 +178,14 @@ def main() -> None:
     kernel.prctl(kernel.PR_SET_PDEATHSIG, 0)
     zygote = Zygote(link, context, cgroups, template)
     try:
-        # What packages started and left alone has come here.
+        # Processes that packages started and left have become children of the zygote.
         processes.kill_orphans((template.pid,))
         if first is not None:
             zygote.send(first)
         if first is None or ("ready" in first and not zygote.serve(Overhead(**first["ready"]))):
             template.end_like_it()
     finally:
-        # The template too, if it is still there.
+        # Also ends the template, if it still exists.
         processes.kill_orphans(())
 
 
