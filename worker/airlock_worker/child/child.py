@@ -1,4 +1,6 @@
-"""A run child, from forked to dead. It waits as a spare in its sandbox until a run comes over the orders pipe."""
+"""The life of a run child: after the fork it waits as a spare in its sandbox, until a run arrives on the orders
+pipe.
+"""
 
 from __future__ import annotations
 
@@ -31,30 +33,32 @@ from .encoding.plain_json import ascii_of
 from .last_output import flush_outputs
 from .report import NAME_OF_TYPE, safe_string
 
-# To the supervisor.
+# Pipe to the supervisor.
 CONTROL_FD = 3
-# From the supervisor.
+# Pipe from the supervisor.
 ORDERS_FD = 4
-# To the zygote, until the sandbox is entered.
+# Socket to the zygote, closed before the sandbox is entered.
 _STATUS_FD = 5
-# To the supervisor, until the script begins: one byte says that it does. The script finds this descriptor closed,
-# because through it the script could open the pipe's other end and take the byte back.
+# Pipe to the supervisor, until the script begins: one byte reports the beginning. It is closed before the script runs,
+# because a script could open the pipe's other end through it and take the byte back.
 _BEGUN_FD = 6
 Ends = tuple[int, int, int, int, int, int]
-# What the environment holds before the script, for as long as the process lives.
+# The environment before the script. These objects live as long as the process.
 _environment: dict[bytes, bytes] = {}
-# The same for libc, as the addresses of its entries: putenv(3) makes no copy.
+# The entries of the environment for libc, by address, because putenv(3) makes no copy.
 _entries: list[int] = []
 _libc = ctypes.CDLL(None)
 _clearenv, _strdup, _putenv = _libc.clearenv, _libc.strdup, _libc.putenv
 _strdup.argtypes, _strdup.restype = [ctypes.c_char_p], ctypes.c_size_t
 _putenv.argtypes = [ctypes.c_size_t]
-# Around it stands what makes an enumeration's member of the handler before, which costs a child 60 pages of memory.
+# The function inside `signal.signal`, which would make an Enum of the old handler and so cost each child 60 pages.
 _set_handler = inspect.unwrap(signal.signal)
 
 
 def live(ends: Ends, context: SandboxContext, limits: Limits, cgroup: RunCgroup, heap: Heap) -> NoReturn:
-    """Called right after the fork, never returns. `ends`: of control, orders, stdout, stderr, status and begun."""
+    """Runs the whole life of a child; called right after the fork, never returns. `ends`: control, orders, stdout,
+    stderr, status and begun.
+    """
     begun, process = False, 0
     try:
         problem = _enter(cgroup)
@@ -72,7 +76,7 @@ def live(ends: Ends, context: SandboxContext, limits: Limits, cgroup: RunCgroup,
             _hand_out_listener(context)
         os.close(_STATUS_FD)
         sandbox.enter(context, limits)
-        # The last is what DuckDB takes its default for `memory_limit` from, which is 80 % of it.
+        # DuckDB takes its default for `memory_limit`, 80 % of it, from SLURM_MEM_PER_NODE.
         os.environ.update(
             HOME=context.scratch, TMPDIR=context.scratch, SLURM_MEM_PER_NODE=f"{limits.memory_bytes >> 20}M"
         )
@@ -82,7 +86,7 @@ def live(ends: Ends, context: SandboxContext, limits: Limits, cgroup: RunCgroup,
         script.rehearse()
         gc.enable()
         heap.settle(UNTIL_GIVEN)
-        # Secrets are of any length, and must not move what the script will make.
+        # Made outside the script's heap, because secrets of other lengths must not move the script's objects.
         with heap.aside():
             message = _receive(frames.GIVEN)
             given = None if message is None else _take(message, context)
@@ -101,25 +105,25 @@ def live(ends: Ends, context: SandboxContext, limits: Limits, cgroup: RunCgroup,
             begun, process = True, getpid()
             work()
     except BaseException as error:
-        # Only Airlock's own code gets here: the script's exceptions are caught where it runs. A process that the script
-        # forked has nothing to tell.
+        # Only exceptions of Airlock's own code get here, because the script's are caught where it runs. A process that
+        # the script forked reports nothing.
         try:
             if not script.has_told() and (not begun or getpid() == process):
                 _say(error, begun, limits)
         finally:
-            # Behind this are the template's own lines.
+            # Never returns, because the callers' frames are the template's.
             _exit(0)
     _exit(0)
 
 
 def _receive(kind: bytes) -> dict[str, Any] | None:
-    """The next frame, if it is of this kind; None when the supervisor is gone."""
+    """The next frame, if it is of this kind; None when it is not, or the supervisor is gone."""
     message = frames.receive(ORDERS_FD)
     return json.loads(message[1]) if message is not None and message[0] == kind else None
 
 
 def rehearse(heap: Heap) -> None:
-    """In the template: what a child does when it is given something."""
+    """Receives a frame once in the template, so that children share the memory that this needs."""
     read, write = os.pipe()
     try:
         frames.send(write, (frames.GIVEN, b"{}"))
@@ -131,12 +135,12 @@ def rehearse(heap: Heap) -> None:
 
 
 def _take(message: dict[str, Any], context: SandboxContext) -> script.Given:
-    """Puts into the environment what the project gives its runs."""
+    """Puts the project's secrets and network settings into the environment, and returns what scripts read by name."""
     _add_to_environment(message["secrets"])
     if message["network"] is not None:
         network.enter(message["network"], context.scratch)
     if not message["probe"]:
-        # A script finds it in the frames below its own.
+        # A script can reach the context through the frames below its own, so it must name nothing of the machine.
         context.forget_outside()
     return script.given_of(message)
 
@@ -148,7 +152,7 @@ def _say(error: BaseException, begun: bool, limits: Limits) -> None:
         flush_outputs()
         text = cut(long_texts.slices(f"{failed}: {NAME_OF_TYPE(type(error))}: {safe_string(error, 'message')}"))
         if issubclass(type(error), MemoryError) and not begun:
-            # It is the request that takes so much: another attempt would end the same way.
+            # The request's memory and settings fill the memory, so another attempt would end the same way.
             end = "out_of_memory"
             text = (
                 f"The memory and settings of the request take more than the {limits.memory_bytes >> 20} MB that the "
@@ -156,20 +160,22 @@ def _say(error: BaseException, begun: bool, limits: Limits) -> None:
             )
         frames.send(CONTROL_FD, (frames.DONE, ascii_of({"end": end, "error": text})))
     except BaseException:
-        # The supervisor sees an end without a word.
+        # The supervisor then sees an end without a DONE frame.
         pass
 
 
 def _measure(context: SandboxContext, limits: Limits) -> None:
-    """The probe run, in place of a script."""
+    """The probe run: measures the sandbox instead of running a script."""
     frames.send(CONTROL_FD, (frames.PROBE, json.dumps(posture.measure(context, limits)).encode()))
-    # Until the supervisor has looked from outside.
+    # Waits until the supervisor has measured the child from outside.
     frames.receive(ORDERS_FD)
     frames.send(CONTROL_FD, (frames.DONE, json.dumps({"end": "completed", "error": ""}).encode()))
 
 
 def _enter(cgroup: RunCgroup) -> OSError | None:
-    """What went wrong, to be told once there is a descriptor to tell it by: no script starts without its limits."""
+    """Enters the cgroup. Returns the error, to be reported once the pipes are in place, because no script may start
+    without its limits.
+    """
     try:
         cgroup.enter()
     except OSError as error:
@@ -183,12 +189,12 @@ def _hand_out_listener(context: SandboxContext) -> None:
 
 
 def _settle(ends: Ends) -> None:
-    """Leaves everything that is the zygote's: session, signals, descriptors."""
+    """Gives up what belongs to the zygote: session, signal handlers and descriptors."""
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGHUP):
         _set_handler(number, signal.SIG_DFL)
     os.setsid()
-    # First out of the way of the numbers they go to, then there.
+    # Duplicated first to high numbers, so that no target number overwrites another end.
     high = [os.dup(fd) for fd in ends]
     with contextlib.suppress(OSError):
         null = os.open(os.devnull, os.O_RDONLY)
@@ -203,9 +209,9 @@ def _settle(ends: Ends) -> None:
 
 
 def prepare_output() -> None:
-    """In the zygote: makes the streams that every child will have on its own descriptors 1 and 2.
+    """Makes the streams that every child will have on its own descriptors 1 and 2, in the template.
 
-    They are made on a pipe, as they will stand on one: a stream asks its descriptor only once whether it can seek.
+    They are made on a pipe, as in a run, because a stream asks its descriptor only once whether it can seek.
     """
     read, write = os.pipe()
     os.dup2(write, 1)
@@ -217,20 +223,26 @@ def prepare_output() -> None:
 
 
 def _output(fd: int) -> io.TextIOWrapper:
-    """Line by line, so that what was printed is out when a script crashes; no character can make a print fail."""
+    """A text stream, flushed line by line so that printed lines are out when a script crashes. No character makes it
+    fail.
+    """
     return open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 def _add_to_environment(secrets: dict[str, str]) -> None:
     for name, value in secrets.items():
-        # What an environment cannot hold can still be read with settings.get.
+        # A value that no environment can hold (NUL bytes) is still found by settings.get.
         with contextlib.suppress(ValueError, OSError):
             os.environ[name] = value
 
 
 def _set_environment_aside() -> None:
-    """A variable that the script deletes must not be freed, because the script's next large objects would lie where it
-    was, and that place follows the length of secrets. So do the places of the dictionary's own table and of libc's."""
+    """Copies the environment out of the script's heap, because a variable that the script deletes must not be freed
+    there.
+
+    The script's next large objects would take its place, which depends on the length of secrets. That also applies to
+    the table of the dictionary and to that of libc.
+    """
     variables: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
     _environment.update(variables)
     variables.clear()

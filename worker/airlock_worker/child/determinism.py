@@ -1,10 +1,10 @@
-"""Same code, same settings, same memory: same pseudo-random numbers.
+"""Makes pseudo-random numbers repeatable: same code, same settings and same memory give the same numbers.
 
 Python's global generator and numpy's are seeded from a SHA-256, and so is each generator that a script makes without a
-seed: `random.Random()`, `numpy.random.default_rng()`, `RandomState()` and numpy's bit generators. They draw their seeds
-from one stream for each thread and each process that was forked, so that only the order within a thread counts. A
-thread has its stream from the thread that starts it, because the order of the starts is the script's own.
-`os.urandom`, `secrets`, `uuid4` and `random.SystemRandom` stay truly random.
+seed: `random.Random()`, `numpy.random.default_rng()`, `RandomState()` and numpy's bit generators. Seeds come from one
+stream for each thread and each forked process, so that only the order within a thread counts. A thread gets its stream
+from the thread that starts it, because the script decides the order of those starts. `os.urandom`, `secrets`, `uuid4`
+and `random.SystemRandom` stay truly random.
 """
 
 from __future__ import annotations
@@ -25,20 +25,17 @@ from typing import Any
 from ..interpreter.import_hooks import on_import
 
 _SEED_BITS = 256
-# Of generators that packages make while they are imported, which is before any run.
+# Seed for generators that packages make while they are imported, before any run.
 _OF_IMPORTS = hashlib.sha256(b"imports").digest()
-# Those of Python, which each run seeds anew. Numpy's stay as they are: the same in every run of the project.
+# Python's generators from imports, which each run seeds anew. Numpy's keep their numbers, the same in every run.
 _made_by_imports: list[weakref.ref[random.Random]] = []
 _threads: Mapping[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
-# Of a thread that was started, or of a pool: what distinguishes its stream. Of a future: its number.
+# Attribute of a started thread or of a pool: the key of its stream. Of a future: its number.
 _KEY = "_airlock_key"
 
 
 def seed_of(code: str, settings: Mapping[str, str], memory_json: str) -> bytes:
-    """`memory_json`: in one form for equal values. Secrets do not count.
-
-    Each part is preceded by its length, so that no two inputs share one byte string.
-    """
+    """The seed of a run, 32 bytes. `memory_json`: in a form that is the same for equal values. Secrets do not count."""
     digest = hashlib.sha256()
     parts = [code, memory_json or "{}", *(text for key in sorted(settings) for text in (key, settings[key]))]
     for part in parts:
@@ -49,13 +46,13 @@ def seed_of(code: str, settings: Mapping[str, str], memory_json: str) -> bytes:
 
 
 class _Stream:
-    """Seeds for one thread."""
+    """The stream of seeds for one thread."""
 
     def __init__(self, root: bytes, key: bytes) -> None:
         self.root = root
         self._prefix = root + key
         self._drawn = 0
-        # How many threads of each kind it has started.
+        # By kind: number of threads that this thread has started.
         self._started: dict[bytes, int] = {}
 
     def draw(self, bits: int) -> int:
@@ -66,7 +63,7 @@ class _Stream:
         return int.from_bytes(b"".join(blocks), "big") >> (len(blocks) * _SEED_BITS - bits)
 
     def key_of_next_thread(self, kind: bytes) -> bytes:
-        """Without a draw: a thread that draws nothing moves no numbers."""
+        """The next thread's key. It draws no seed, so that starting a thread that draws none moves no numbers."""
         self._started[kind] = number = self._started.get(kind, 0) + 1
         return hashlib.sha256(b"thread" + self._prefix + number.to_bytes(8, "big") + kind).digest()
 
@@ -75,7 +72,7 @@ class _Seeds:
     def __init__(self) -> None:
         self.root = _OF_IMPORTS
         self._of_thread = ThreadLocal()
-        # How many threads of a name have drawn, of those that `threading.Thread` did not start.
+        # By name: number of threads that have drawn, of those that `threading.Thread` did not start.
         self._names: dict[str, int] = {}
 
     def begin(self, root: bytes) -> None:
@@ -98,7 +95,9 @@ class _Seeds:
         return stream
 
     def _stream_of_pool(self, pool: Any) -> _Stream:
-        """How many threads a pool has is a race, because it starts one unless one is idle just then."""
+        """The stream of a whole pool, because the number of its threads is a race: a pool starts one unless one
+        is idle.
+        """
         stream: _Stream | None = vars(pool).get(_KEY)
         if stream is None or stream.root is not self.root:
             stream = vars(pool)[_KEY] = _Stream(self.root, self._stream().key_of_next_thread(b"pool"))
@@ -120,13 +119,14 @@ def _pool_of(thread: threading.Thread) -> Any:
         module = sys.modules.get("concurrent.futures.thread")
         return arguments[0]() if module is not None and target is module._worker else None
     except Exception:
-        # Another release of Python, or a script's own.
+        # Another release of Python, or a thread class of the script's own.
         return None
 
 
 def _kind_of(thread: threading.Thread) -> bytes:
-    """Its class and what it runs: other libraries have pools as well, which must not move the numbers of a script's own
-    threads."""
+    """A thread's kind: its class and the function that it runs. Threads of libraries are counted apart by it, so that
+    they do not move the numbers of the script's own threads.
+    """
     try:
         target = getattr(thread, "_target", None)
         parts = (type(thread), *(() if target is None else (target,)))
@@ -140,7 +140,7 @@ _seeds = _Seeds()
 
 
 def prepare() -> None:
-    """In the template, before any package is imported."""
+    """Installs the seeding of generators, in the template before any package is imported."""
     _seed_unseeded(random)
     _number_starts(threading)
     random.seed(int.from_bytes(_seeds.root, "big"))
@@ -151,13 +151,13 @@ def prepare() -> None:
 
 
 def seed_generators(seed: bytes) -> None:
-    """In the run child. From now on a process that the script forks has seeds of its own."""
+    """Seeds all generators, in the run child. From now on a process that the script forks gets seeds of its own."""
     _seed_all(seed)
     os.register_at_fork(before=_forks.before, after_in_child=_forks.after_in_child)
 
 
 def rehearse() -> None:
-    """Touches the memory that `seed_generators` writes to; it is seeded again before any script runs."""
+    """Writes to the memory that `seed_generators` writes to, in advance; a run seeds again before its script."""
     _seed_all(seed_of("", {"name": "value"}, ""))
 
 
@@ -180,7 +180,7 @@ def _seed_unseeded(module: Any) -> None:
     @functools.wraps(seed)
     def seed_or_draw(self: random.Random, a: Any = None, version: int = 2) -> None:
         if _seeds.root is _OF_IMPORTS:
-            # One that is given a seed later keeps that.
+            # A generator that is given a seed later keeps that seed.
             _made_by_imports[:] = [made for made in _made_by_imports if made() is not self]
             if a is None:
                 _made_by_imports.append(weakref.ref(self))
@@ -202,7 +202,9 @@ def _number_starts(module: Any) -> None:
 
 
 def _number_futures(base: Any) -> None:
-    """`wait` gives sets of futures, which threads make at any addresses: their order is that of their numbers."""
+    """Numbers futures and hashes them by number, because `wait` returns sets of them, and threads make them at any
+    address.
+    """
     numbers, make = itertools.count(), base.Future.__init__
 
     @functools.wraps(make)
@@ -218,7 +220,7 @@ def _number_futures(base: Any) -> None:
 
 
 def _seed_numpy(numpy_random: Any) -> None:
-    # What all its generators ask that are given no seed.
+    # numpy's generators call this function when they get no seed.
     numpy_random.bit_generator.randbits = _seeds.draw
     numpy_random.seed([int.from_bytes(_seeds.root[at : at + 4], "big") for at in range(0, len(_seeds.root), 4)])
 
@@ -228,14 +230,16 @@ def _seed_polars(polars: Any) -> None:
 
 
 def _seed_numba(numba: Any) -> None:
-    """The generators of compiled code: `np.random` and `random` within `@njit`."""
+    """Seeds the generators of compiled code: `np.random` and `random` within `@njit`."""
     helper = sys.modules["numba._helperlib"]
     for at, state in enumerate((helper.rnd_get_np_state_ptr(), helper.rnd_get_py_state_ptr())):
         helper.rnd_seed(state, int.from_bytes(_seeds.root[8 + 4 * at : 12 + 4 * at], "big"))
 
 
 class _Forks:
-    """Two processes that made the same generators would draw the same numbers and take them for independent ones."""
+    """Gives forked processes seeds of their own, because two processes with the same seeds would take equal numbers for
+    independent ones.
+    """
 
     def __init__(self) -> None:
         self._of_child = b""
@@ -245,7 +249,7 @@ class _Forks:
 
     def after_in_child(self) -> None:
         _seeds.begin(self._of_child)
-        # CPython seeds it from the system here.
+        # CPython has just seeded the global generator from the system.
         random.seed(int.from_bytes(self._of_child, "big"))
 
 

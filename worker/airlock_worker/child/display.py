@@ -1,8 +1,7 @@
-"""Shows exceptions on stderr as the interpreter does, with the script's lines.
+"""Shows exceptions on stderr as the interpreter does, with the script's source lines.
 
-Until Python 3.12 the interpreter does that in C, and looks for the lines in a file; a script has none. So the hooks are
-ours from the beginning. A script may put its own in their place, and what it put there is called like the interpreter
-calls it.
+Until Python 3.12 the interpreter does that in C and reads the lines from a file, which a script does not have. So
+Airlock installs its own hooks. A script may replace them, and its hook is then called as the interpreter would.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ _WRITTEN_AT_ONCE = 1 << 20
 
 
 def install() -> None:
-    """In the template, for all runs."""
+    """Installs the hooks, in the template for all runs."""
     sys.excepthook = sys.__excepthook__ = _show
     threading.excepthook = threading.__excepthook__ = _show_of_thread
     sys.unraisablehook = sys.__unraisablehook__ = _show_unraisable
 
 
 def _write(before: str, error: BaseException, traceback: TracebackType | None) -> None:
-    """In one piece, so that it stands together where several threads write, unless it is long."""
+    """Writes the text in one piece, so that it stays together when several threads write; a long text in several."""
     stream = getattr(sys, "stderr", None)
     if stream is None:
         return
@@ -60,7 +59,9 @@ def _show_unraisable(what: Any) -> None:
 
 
 def call_hook(error: BaseException) -> BaseException:
-    """Calls the script's own sys.excepthook, if it has one; returns what the script has ended by after that."""
+    """Calls the script's own sys.excepthook, if it has one. Returns the exception that the script has ended by after
+    that.
+    """
     hook = getattr(sys, "excepthook", None)
     if hook is None or hook is _show or issubclass(type(error), SystemExit):
         return error
@@ -68,7 +69,7 @@ def call_hook(error: BaseException) -> BaseException:
     try:
         hook(type(error), error, traceback)
     except SystemExit as ended:
-        # A script that raised does not end well, whatever its hook says.
+        # A script that raised has not succeeded, even if its hook exits with 0.
         return error if _is_success(ended.code) else ended
     except BaseException as trouble:
         trouble.__context__ = None

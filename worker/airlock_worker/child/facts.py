@@ -1,6 +1,7 @@
-"""What a run finds about itself, as it is and without a verdict: operators read it, tests compare it.
+"""Collects what a run can see of itself and its surroundings, without judging it. Operators read it, and tests compare
+it.
 
-On its own feet, standard library only: the tests send this file as a script, to measure runs of other kinds.
+Imports only the standard library, because the tests send this file as a script, to measure other kinds of runs.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from collections.abc import Iterable, Mapping
 
 _LIMITS = ("AS", "CORE", "DATA", "FSIZE", "NOFILE", "NPROC")
 _CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapAmb")
-# Of each kind one: this machine, a private network, a cloud's metadata, the Internet.
+# An address of each kind: this machine, a private network, a cloud's metadata, the Internet.
 _ADDRESSES = ("127.0.0.1", "::1", "10.0.0.1", "169.254.169.254", "192.0.2.1", "2001:db8::1")
 _MOST_SHOWN = 40
 
 
 def measure(outside: Mapping[str, str]) -> dict[str, list[str]]:
-    """`outside`: the worker's namespaces, {"net": "net:[4026531840]"}, to tell the run's own from them."""
+    """The facts by name, each a list of texts. `outside`: the worker's namespaces, {"net": "net:[4026531840]"}, which
+    tell the run's own namespaces from them.
+    """
     status = _status()
     return {
         "python": [".".join(map(str, sys.version_info[:3]))],
@@ -61,13 +64,15 @@ def _descriptors() -> list[str]:
         try:
             found.append(f"{number} {os.readlink(f'/proc/self/fd/{number}').partition(':')[0]}")
         except OSError:
-            # The listing's own, closed by now.
+            # The descriptor of the listing itself, which is closed by now.
             continue
     return found
 
 
 def _directories() -> set[str]:
-    """Mount points, two levels of the tree, and where modules come from: whole trees would take too long."""
+    """Directories to test: mount points, two levels of the tree, and where modules come from. Whole trees would take
+    too long.
+    """
     with open("/proc/self/mountinfo") as file:
         found = {line.split()[4].encode().decode("unicode_escape") for line in file}
     found |= {"/", os.getcwd(), sys.prefix, sys.base_prefix, *sys.path}
@@ -86,7 +91,7 @@ def _below(path: str) -> set[str]:
 
 
 def _can_write(path: str) -> bool:
-    """Tried with a file that never gets a name: Landlock, for one, is not asked by access()."""
+    """Whether a file can be created, tried with a nameless one, because access() does not know Landlock's rules."""
     if not os.access(path, os.W_OK | os.X_OK):
         return False
     try:
@@ -99,7 +104,7 @@ def _can_write(path: str) -> bool:
 
 
 def _can_create(path: str) -> bool:
-    """For file systems without nameless files."""
+    """Like `_can_write`, for file systems without nameless files."""
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except OSError:
@@ -114,7 +119,7 @@ def _limit(name: str) -> str:
 
 
 def _is_reachable(address: str) -> bool:
-    """Whether there is a way to it: connecting a datagram socket sends nothing."""
+    """Whether there is a route to the address. Connecting a datagram socket sends no packet."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as any_socket:
@@ -125,7 +130,7 @@ def _is_reachable(address: str) -> bool:
 
 
 def _listeners(table: str, family: socket.AddressFamily) -> list[str]:
-    """TCP sockets of this network namespace that wait for connections, as host:port."""
+    """Listening TCP sockets of this network namespace, as host:port."""
     try:
         with open(f"/proc/self/net/{table}") as file:
             rows = [line.split() for line in file.readlines()[1:]]
@@ -136,6 +141,6 @@ def _listeners(table: str, family: socket.AddressFamily) -> list[str]:
 
 
 def _address(family: socket.AddressFamily, words: str) -> str:
-    """The kernel prints the words of an address as numbers of this machine's byte order."""
+    """The address as text. The kernel prints its 32-bit parts as numbers in this machine's byte order."""
     numbers = [int(words[at : at + 8], 16) for at in range(0, len(words), 8)]
     return socket.inet_ntop(family, struct.pack(f"={len(numbers)}I", *numbers))

@@ -1,4 +1,4 @@
-"""Which limit or rule of the project an exception comes from, where the exception itself does not say so."""
+"""Adds hints to a script's error: which limit or rule of the project caused it, where the exception does not say so."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _MODULE_NAME = ImportError.__dict__["name"].__get__
 _SYNTAX_TEXT = SyntaxError.__dict__["text"].__get__
 _FENCE = "```"
 _NEXT = BaseException.__dict__["__traceback__"].__get__
-# As resolvers of other libraries than Python's say it.
+# How libraries other than Python's report a name that could not be resolved.
 _search_unresolved = re.compile(
     "name or service not known|name resolution|could not (resolve|translate) host|failed to resolve|dns error",
     re.IGNORECASE,
 ).search
-# Characters.
+# Characters at each end of a message that are searched.
 _END = 32 * 1024
 
 
@@ -34,7 +34,7 @@ _before_script = 0
 
 
 def look_around() -> None:
-    """In the template, which has in memory what every run has before its script."""
+    """Measures in the template the memory that every run has before its script."""
     global _before_script
     _before_script = private_memory_bytes()
 
@@ -44,20 +44,20 @@ class Hints:
         self._limits = limits
 
     def of(self, chain: list[BaseException]) -> list[str]:
-        """Each hint once. `chain`: the exception that ended the script, and those that led to it."""
+        """The hints, each once. `chain`: the exception that ended the script, and those that led to it."""
         found: dict[str, None] = {}
         for error in chain:
             try:
                 found.update(dict.fromkeys(self._of_one(error)))
             except BaseException:
-                # Its methods are the script's.
+                # The exception's methods are the script's, and may raise.
                 pass
         return list(found)
 
     def _of_one(self, error: BaseException) -> Iterator[str]:
         kind, limits = type(error), self._limits
         number = _ERRNO(error) if issubclass(kind, OSError) else None
-        # The last is DuckDB's, whose own words advise a larger memory_limit than the run has.
+        # OutOfMemoryException is DuckDB's, and its text advises a larger memory_limit than the run has.
         if issubclass(kind, MemoryError) or number == ENOMEM or kind.__name__ == "OutOfMemoryException":
             yield limits_text.of_memory_error(max(0, private_memory_bytes() - _before_script), limits)
         elif number in (ENOSPC, EDQUOT, EFBIG):
@@ -81,7 +81,9 @@ class Hints:
 
 
 def _of_missing_module(error: BaseException) -> Iterator[str]:
-    """Of a part of a package nothing: the package is there."""
+    """Hints at a module that is not installed. A missing part of a package (with a dot) gets none: the package is
+    there.
+    """
     name = _MODULE_NAME(error)
     if name == "airlock":
         yield "settings, memory, llm and set_result are there without an import."
@@ -108,7 +110,9 @@ def _of_network(error: BaseException, number: object) -> Iterator[str]:
 
 
 def _said(error: BaseException) -> str:
-    """Its message; of a long one the two ends, since a search takes as long as the text is."""
+    """The exception's message; only both ends of a long one, because the search takes time in proportion to its
+    length.
+    """
     text = str(error)
     return text if len(text) <= 2 * _END else f"{text[:_END]}\n{text[-_END:]}"
 
@@ -125,6 +129,6 @@ def _places(error: BaseException) -> Iterator[tuple[str, int]]:
 
 
 def _last_line(error: BaseException) -> str:
-    """The source text of the line that raised it."""
+    """The source line that raised the exception; empty when it is unknown."""
     places = list(_places(error))
     return source_line(*places[-1]) if places else ""

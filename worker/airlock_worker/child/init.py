@@ -1,7 +1,8 @@
-"""Process 1 of a run's pid namespace: waits for the script and says how it ended. Its own end kills all that is left.
+"""Process 1 of a run's pid namespace: waits for the script and reports its wait status. Its own end kills the
+namespace.
 
-The script is not process 1 itself, because the kernel lets that one ignore the signals it sends to itself: abort(),
-os.kill and a shell's exit status would not work as everywhere.
+The script is not process 1 itself, because the kernel ignores signals that process 1 sends to itself: abort(), os.kill
+and a shell's exit status would not work as elsewhere.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from typing import NoReturn
 
 from ..linux import kernel
 
-# The zygote holds a few for itself and one for each child; one system call closes the whole range.
+# Above every descriptor of the zygote, which has a few and one for each child. One system call closes the range.
 MAX_DESCRIPTORS = 1 << 20
 _STATUS = struct.Struct("=I")
 
 
 def split(status: int) -> None:
-    """Returns in the script's process; this one stays behind, having touched as little of its memory as possible."""
+    """Forks: returns in the script's process; process 1 stays here and writes to as little memory as possible."""
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-    # Its memory, and with it the word on how the script ended, is for nobody who looks from inside.
+    # Process 1 must not be readable from inside the run, because its memory holds the report on how the script ended.
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     pid = os.fork()
     if pid == 0:
@@ -30,10 +31,10 @@ def split(status: int) -> None:
         return
     kernel.drop_capabilities()
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-    # A signal that process 1 has a handler for would reach it from inside.
+    # Default handlers, because the kernel delivers signals from inside to process 1 only if it handles them.
     for number in (signal.SIGCHLD, signal.SIGINT):
         kernel.reset_signal(number)
-    # Otherwise the ends of the pipes would outlive the script's.
+    # Otherwise process 1 would keep the pipes open after the script's end.
     os.closerange(0, status)
     os.closerange(status + 1, MAX_DESCRIPTORS)
     _wait_for(pid, status)
@@ -48,6 +49,6 @@ def _wait_for(script: int, status: int) -> NoReturn:
 
 
 def status_from(word: socket.socket, own: int) -> int:
-    """The script's wait status; that of process 1 itself when it ended without a word on the script."""
+    """The script's wait status; `own`, that of process 1, when process 1 ended without reporting it."""
     data = word.recv(_STATUS.size)
     return int(_STATUS.unpack(data)[0]) if len(data) == _STATUS.size else own

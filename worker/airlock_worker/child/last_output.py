@@ -1,6 +1,6 @@
-"""Brings out what a script has printed and what still waits in a buffer somewhere, as an interpreter does that ends.
+"""Flushes what a script has printed and what is still in buffers, as an interpreter does when it ends.
 
-The child ends by _exit, because the interpreter's own end can take long and cannot be told apart from the script's.
+The child ends by _exit, because the interpreter's own shutdown can take long, and looks like the script still running.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ _ALL_KINDS = (TextIOWrapper, BufferedWriter, BufferedRandom)
 
 
 def flush_outputs() -> None:
-    """What the agent sees while the script goes on: Python's streams to the outputs, whoever made them, then those of C
-    libraries. Another stream may be in the hands of a thread that waits for what nobody reads then."""
+    """Flushes streams to stdout and stderr, Python's first and then those of C libraries, before the script pauses or
+    ends. Other streams are left alone, because a thread may hold one and wait for a reader.
+    """
     _flush_streams(_flush_if_output)
 
 
 def flush_all() -> None:
-    """At the end: all streams, unless a thread still runs."""
+    """At the script's end: flushes all streams, or only stdout and stderr while another thread still runs."""
     _flush_streams(_flush if len(_current_frames()) == 1 else _flush_if_output)
 
 
@@ -36,7 +37,7 @@ def _flush_streams(flush: Callable[[Any], None]) -> None:
         _try(_flush, getattr(sys, name, None))
     found: list[Any] = []
     _try(_find_streams, found)
-    # A text stream writes into one of the others.
+    # Text streams come first, because they write into the binary ones.
     for kinds in _KINDS:
         for stream in found:
             if issubclass(type(stream), kinds):
@@ -45,7 +46,8 @@ def _flush_streams(flush: Callable[[Any], None]) -> None:
 
 
 def _find_streams(found: list[Any]) -> None:
-    # Not by isinstance, which asks the object, and so calls code of the script.
+    # issubclass of the type and not isinstance, which reads the object's `__class__` and so may call code of the
+    # script.
     found += [each for each in get_objects() if issubclass(type(each), _ALL_KINDS)]
 
 
@@ -60,8 +62,8 @@ def _flush(stream: Any) -> None:
 
 
 def let_go(names: dict[str, Any]) -> None:
-    """Of the script's module: what only its names hold comes to its end now. A generator runs its `finally`, a file is
-    written out. Not while a thread still runs that would miss them.
+    """Removes the names of the script's module, so that their objects end now: a generator runs its `finally`, a file
+    is written. Does nothing while another thread still runs, because that would miss the names.
     """
     if len(_current_frames()) > 1:
         return
@@ -77,5 +79,5 @@ def _try(do: Callable[..., Any], *arguments: Any) -> None:
     try:
         do(*arguments)
     except BaseException:
-        # The script may have broken any of it, and its end is told all the same.
+        # The script may have broken any part of this. Its ending is reported all the same.
         pass

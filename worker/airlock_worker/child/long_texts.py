@@ -1,7 +1,7 @@
-"""Long texts on their way to where they are shown: none is copied as a whole.
+"""Passes long error messages through `traceback` without copying them whole.
 
-`traceback` makes several copies of a message: as a line, with its margin, with the lines around it. So the middle of
-a long one is left out on the way in, with a mark in its place, and comes back on the way out, slice by slice.
+`traceback` copies a message several times: as a line, with its margin, with the lines around it. So a long message's
+middle is replaced by a mark on the way in, and is restored on the way out, slice by slice.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from _thread import _local
 from collections.abc import Iterator
 from os import urandom
 
-# Characters of each end of a long text that stand beside its mark.
+# Characters at each end of a long text that stay beside its mark.
 _END = 64 * 1024
 _SLICE = 64 * 1024
-# Of the part of a mark that no text of a script has by chance, or can foresee.
+# Random bytes of a mark, so that no text of a script contains it by chance or on purpose.
 _MARK_BYTES = 16
 
 
 class _Open(_local):
-    # One for each `LongTexts` that this thread is in.
+    # The `LongTexts` that this thread has entered, innermost last.
     stack: tuple[LongTexts, ...] = ()
 
 
@@ -26,14 +26,14 @@ _open = _Open()
 
 
 class LongTexts:
-    """As long as it is entered, `shortened` leaves out the middles of long texts in this thread."""
+    """While entered, `shortened` leaves out the middle of long texts in this thread."""
 
     def __init__(self) -> None:
         self._mark = urandom(_MARK_BYTES).hex()
         self._texts: list[str] = []
 
     def __enter__(self) -> LongTexts:
-        # An exception's own `__str__` may show another exception.
+        # A stack, because an exception's own `__str__` may show another exception.
         _open.stack = (*_open.stack, self)
         return self
 
@@ -47,7 +47,7 @@ class LongTexts:
         return f"{text[:_END]}{self._mark}{len(self._texts) - 1}.{text[-_END:]}"
 
     def slices(self, text: str) -> Iterator[str]:
-        """`text` with its long texts in full."""
+        """`text` in slices, with its marks replaced by the full texts."""
         before, *marked = text.split(self._mark) if self._texts else [text]
         yield from slices(before)
         for part in marked:
@@ -58,7 +58,7 @@ class LongTexts:
 
 
 def shortened(text: str) -> str:
-    # What `str` gives may be of a subclass, with methods of the script's own.
+    # Only exact strings, because a subclass may have methods of the script's own.
     return _open.stack[-1].keep(text) if _open.stack and type(text) is str else text
 
 

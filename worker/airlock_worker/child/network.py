@@ -1,4 +1,6 @@
-"""The child's side of a run's network: environment variables and certificates, so that clients find the proxy."""
+"""Sets up the network in a run child: environment variables and certificates, so that clients find and trust the
+proxy.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,13 @@ from typing import Any
 from ..interpreter import tls_contexts
 
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-# Of OpenSSL, requests, curl, and of what has a list of authorities of its own: boto3, gRPC, httplib2, git and pip.
+# Variables of OpenSSL, requests and curl, and of clients with their own list of authorities: boto3, gRPC, httplib2,
+# git, pip.
 _CA_VARIABLES = (
     *("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "HTTPLIB2_CA_CERTS"),
     *("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "GIT_SSL_CAINFO", "PIP_CERT"),
 )
-# Where systems keep the public authorities in one file.
+# Files in which systems keep the public authorities.
 _PUBLIC_AUTHORITIES = (
     *("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"),
     *("/etc/ssl/ca-bundle.pem", "/etc/pki/tls/cert.pem"),
@@ -23,7 +26,9 @@ _BUNDLE_NAME = ".airlock-authorities.pem"
 
 
 def enter(network: dict[str, Any], scratch: str) -> None:
-    """In the child: lets everything that reads the usual variables find the proxy."""
+    """Sets the usual proxy and certificate variables, in the child before the script. `network`: from the GIVEN
+    frame.
+    """
     environment = {"NO_PROXY": "", **dict.fromkeys(_PROXY_VARIABLES, network["proxy"])}
     environment |= {name.lower(): value for name, value in environment.items()}
     if network["authority_pem"]:
@@ -36,10 +41,12 @@ def enter(network: dict[str, Any], scratch: str) -> None:
 
 
 def _write_bundle(path: str, system_authorities: str, authority_pem: str) -> None:
-    """Takes the place of the lists that clients bring along, so the public authorities are in it as well."""
+    """Writes the file that replaces the clients' own lists of authorities; it therefore contains the public ones
+    too.
+    """
     public = b""
     for source in (system_authorities, *_PUBLIC_AUTHORITIES, *(f"{entry}/certifi/cacert.pem" for entry in sys.path)):
-        # Of those outside of the tree there is only the name.
+        # A path outside the sandbox's tree does not exist here.
         if os.path.isfile(source):
             with open(source, "rb") as file:
                 public = file.read()

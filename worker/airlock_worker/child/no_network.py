@@ -1,7 +1,7 @@
-"""In a project without a network: lets the errors of sockets and names say that it has none.
+"""Adds to errors of sockets and name lookups that the project has no network.
 
-The kernel's own words, "Name or service not known" and "Operation not permitted", send a script's author looking for
-another mistake. Type and number of each error stay, and so does the text, with the reason behind it.
+The kernel's own messages, "Name or service not known" and "Operation not permitted", would make a script's author look
+for another mistake. Type, number and text of each error stay; the reason is appended.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _is_so = False
 
 
 def install() -> None:
-    """In the template: a run makes as few objects as it can before its script."""
+    """Wraps the functions in the template, because a run should make as few objects as possible before its script."""
     for name in _RESOLVERS:
         setattr(socket, name, _explained(getattr(socket, name)))
     make: Any = socket.socket.__init__
@@ -28,7 +28,7 @@ def install() -> None:
 
 
 def explain(*, is_so: bool) -> None:
-    """In a run, before its script: whether the project has none."""
+    """Sets whether the project has no network, in a run before its script."""
     global _is_so
     _is_so = is_so
 

@@ -1,6 +1,6 @@
-"""What psutil finds for `/proc/meminfo`, which a run does not have: the memory that the run may use.
+"""Gives psutil a `/proc/meminfo`, which a run does not have: it shows the memory that the run may use.
 
-Packages ask when they are imported (`psutil.virtual_memory()`), and could not be imported otherwise.
+Some packages call `psutil.virtual_memory()` at import, and could not be imported otherwise.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from ..linux.proc import private_memory_bytes
 from ..wire.limits import Limits
 
 _NAME = "/meminfo"
-# Bytes; 0: no limit is known yet, because packages are being imported.
+# Memory to show, in bytes; 0 while packages are imported, which shows the machine's memory.
 _limit = 0
 
 
 def install() -> None:
-    """In the template, before any package is imported."""
+    """Installs the replacement, in the template before any package is imported."""
     on_import("psutil", _answer)
 
 
 def tell(limits: Limits) -> None:
-    """In a run child."""
+    """Sets the memory to show, in a run child."""
     global _limit
     _limit = limits.memory_bytes
 

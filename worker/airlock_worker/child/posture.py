@@ -1,4 +1,4 @@
-"""The probe run: measures, in a real run child, which layers are in force. Believed is only what is seen here."""
+"""The probe run's measurements: tries in a real run child which layers are in force, and believes nothing else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from . import facts
 
 
 def measure(context: SandboxContext, limits: Limits) -> dict[str, Any]:
-    """Leaves behind a process that escaped as far as a script can; the supervisor looks whether it survives the run."""
+    """Returns layers, facts, packages and the scratch directory. Leaves a daemon behind that escaped as far as a script
+    can, so that the supervisor can check whether it survives the run.
+    """
     layers = sandbox.measure(context, limits)
     found = facts.measure(context.outside)
     _start_daemon()
@@ -24,10 +26,10 @@ def measure(context: SandboxContext, limits: Limits) -> dict[str, Any]:
 
 
 def _packages() -> list[tuple[str, str]]:
-    """Name and version of every distribution on the path that scripts import from; the first of equal names counts."""
+    """Name and version of every distribution on the import path of scripts; of equal names the first counts."""
     found: dict[str, str] = {}
     for distribution in importlib.metadata.distributions():
-        # What an interrupted installation left has no name.
+        # The remains of an interrupted installation have no name.
         name = distribution.metadata["Name"]
         if name:
             found.setdefault(name, distribution.version)
@@ -35,7 +37,7 @@ def _packages() -> list[tuple[str, str]]:
 
 
 def _start_daemon() -> None:
-    """It holds the run's standard output, by which it is known outside."""
+    """Starts the daemon. It keeps the run's standard output open, by which the supervisor detects it."""
     with contextlib.suppress(OSError):
         kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 0)
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""How a script ended, in words: which end, and the error text with a traceback of the script's own frames."""
+"""Describes how a script ended: the end reason, and the error text with a traceback of the script's own frames."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 else:
     _, _, linecache, traceback = own_builtins.copy_of("contextlib", "textwrap", "linecache", "traceback")
 
-# A metaclass of the script may have a `__name__` of its own.
+# Read from `type` itself, because a script's metaclass may have another `__name__`.
 NAME_OF_TYPE = type.__dict__["__name__"].__get__
 _ERROR_PARTS = {name: BaseException.__dict__[name].__get__ for name in ("args", "__traceback__")}
 safe_string = traceback._safe_string  # type: ignore[attr-defined]
@@ -35,10 +35,10 @@ _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 @dataclass(frozen=True)
 class Outcome:
-    # An end reason as the protocol spells it, in lower case.
+    # Name of an EndReason, in lower case and without its prefix.
     end: str
     error: str
-    # Exit status of a process that the script forked and that ended this way.
+    # Exit status for a process that the script forked and that ended this way.
     status: int = 1
 
 
@@ -47,8 +47,9 @@ def outcome_of(
     result_problem: NotJson | None,
     hints: Callable[[list[BaseException]], list[str]] = lambda chain: [],
 ) -> Outcome:
-    """`error` is what the script let out, `result_problem` why its last set_result failed; `hints` gives sentences that
-    are added to the error."""
+    """The outcome of a script. `error`: the exception that it did not catch; `result_problem`: why its last set_result
+    failed; `hints` returns sentences that are added to the error.
+    """
     if error is None:
         return _ended_by_itself(result_problem)
     try:
@@ -58,7 +59,7 @@ def outcome_of(
             return replace(outcome, error=cut(long_texts.slices("\n".join(lines))))
         return outcome
     except BaseException as trouble:
-        # The script's exception has methods of the script's own, and so much is true of any.
+        # A method of the script's exception failed; this text needs none.
         return Outcome("script_error", _without_traceback(error, trouble))
 
 
@@ -69,7 +70,7 @@ def _ended_by_itself(result_problem: NotJson | None) -> Outcome:
 
 
 def _raised(error: BaseException, result_problem: NotJson | None) -> Outcome:
-    # Not by isinstance, which believes what the exception says its class is.
+    # issubclass of the type and not isinstance, because an exception can lie about its `__class__`.
     kind = type(error)
     if issubclass(kind, SystemExit):
         code = error.code  # type: ignore[attr-defined]
@@ -80,7 +81,7 @@ def _raised(error: BaseException, result_problem: NotJson | None) -> Outcome:
         status = int.__int__(code)
         if status == 0:
             return _ended_by_itself(result_problem)
-        # All that a system keeps of it, unless it would look like success.
+        # The low eight bits, which is all that a system keeps, unless they would look like success.
         shown = status & 0xFF or status
         return Outcome("exit_nonzero", f"The script ended with exit status {shown}.", status & 0xFF)
     if result_problem is not None and any(each is result_problem for each in _chain(error)):
@@ -115,7 +116,7 @@ def traceback_text(error: BaseException) -> str:
     try:
         return _formatted(error)
     except Exception:
-        # What a script did to `os` keeps the lines of packages from being read; those of the script are here.
+        # The script has broken `os`, so the lines of packages cannot be read; those of the script are in the cache.
         linecache.updatecache = lambda *_: []
         linecache.checkcache = lambda *_: None
     try:
@@ -125,7 +126,9 @@ def traceback_text(error: BaseException) -> str:
 
 
 def _formatted(error: BaseException) -> str:
-    """Of long messages in exception groups the margins are not counted as bytes that are cut."""
+    """The traceback's text, cut to its limit. Margins of long messages in exception groups do not count as cut
+    bytes.
+    """
     with LongTexts() as texts:
         report = _report_of(error, error.__traceback__)
         return cut(each for part in report.format() for each in texts.slices(part)).rstrip()
@@ -138,7 +141,7 @@ def _report_of(error: BaseException, where: TracebackType | None) -> traceback.T
 
 
 def _kept_short(value: Any, what: str, func: Callable[[Any], str] = str) -> str:
-    """What `traceback` takes its messages and notes by."""
+    """Replaces the function by which `traceback` gets messages and notes, so that long ones are shortened."""
     return long_texts.shortened(safe_string(value, what, func))
 
 
@@ -146,9 +149,9 @@ traceback._safe_string = _kept_short  # type: ignore[attr-defined]
 
 
 def display_slices(error: BaseException, where: TracebackType | None) -> Iterator[str]:
-    """As the interpreter shows it on stderr."""
+    """The exception's text in slices, as the interpreter prints it on stderr."""
     if any(issubclass(type(each), BaseExceptionGroup) for each in _chain(error)):
-        # Each line of their messages has a margin, so they are not shortened.
+        # Messages in groups are not shortened, because each of their lines gets a margin.
         return iter(_parts(error, where))
     with LongTexts() as texts:
         parts = _parts(error, where)
@@ -163,7 +166,7 @@ def _parts(error: BaseException, where: TracebackType | None) -> list[str]:
 
 
 def without_our_frames(error: BaseException) -> TracebackType | None:
-    """Takes Airlock's frames off the beginning of its traceback, which is returned."""
+    """Removes Airlock's frames from the beginning of the traceback, and returns the rest."""
     where: TracebackType | None = _ERROR_PARTS["__traceback__"](error)
     while where is not None and where.tb_frame.f_code.co_filename.startswith(_OURS):
         where = where.tb_next
@@ -172,7 +175,7 @@ def without_our_frames(error: BaseException) -> TracebackType | None:
 
 
 def _without_traceback(error: BaseException, trouble: BaseException) -> str:
-    """By the interpreter's own means alone, for what the script has broken the rest of."""
+    """A simple traceback that uses only built-in means, for when the script has broken the `traceback` module."""
     where = _ERROR_PARTS["__traceback__"](error)
     lines = []
     while where is not None:
@@ -193,31 +196,32 @@ def _without_traceback(error: BaseException, trouble: BaseException) -> str:
 
 
 def keep_source(file_name: str, code: str) -> None:
-    """The text that tracebacks quote, Airlock's and the script's own."""
+    """Stores the script's source for tracebacks, both for Airlock's `linecache` and for the script's own."""
     lines = io.StringIO(code, newline=None).readlines()
     if lines and not lines[-1].endswith("\n"):
-        # Where carets stand is reckoned with it.
+        # A newline at the end, because the position of carets is computed with it.
         lines[-1] += "\n"
     for cache in (linecache.cache, scripts_linecache.cache):
-        # Without a modification time linecache never looks for the file.
+        # No modification time (None), so that linecache never looks for a file.
         cache[file_name] = (len(code), None, lines, file_name)
 
 
 def source_line(file_name: str, line: int) -> str:
-    """Empty when there is none."""
+    """The line's text; empty when there is no such line."""
     return linecache.getline(file_name, line)
 
 
 def _complete(report: traceback.TracebackException, error: BaseException) -> None:
-    """Takes Airlock's frames out, and puts in what `traceback` does not know, here and in everything that the exception
-    was raised from."""
+    """Removes Airlock's frames and adds suggestions and shortened messages, in the exception and in all exceptions that
+    it was raised from.
+    """
     open_ends: list[tuple[traceback.TracebackException | None, Any]] = [(report, error)]
     while open_ends:
         part, its_error = open_ends.pop()
         if part is None or its_error is None:
             continue
         kept = [frame for frame in part.stack if not frame.filename.startswith(_OURS)]
-        # As for a script that could not be compiled: none of it was on the stack.
+        # No stack at all, as for a script that could not be compiled.
         part.stack = traceback.StackSummary.from_list(kept) if kept or not part.stack else None  # type: ignore[assignment]
         if issubclass(type(its_error), SyntaxError):
             part.msg = long_texts.shortened(part.msg)
@@ -229,8 +233,9 @@ def _complete(report: traceback.TracebackException, error: BaseException) -> Non
 
 
 def _set_line(part: traceback.TracebackException, is_indentation: bool) -> None:
-    """The source line of a SyntaxError as the interpreter shows it. Of one that is found after parsing the interpreter
-    looks for the line in a file."""
+    """Sets the source line of a SyntaxError as the interpreter shows it. For an error found after parsing, the
+    interpreter would look for the line in a file.
+    """
     source = linecache.cache.get(part.filename)
     if part.text is None and part.lineno and source is not None and len(source) == 4:
         lines, line = source[2], int(part.lineno)

@@ -1,6 +1,6 @@
-"""Runs the script as `__main__` and tells the supervisor how it ended.
+"""Runs the script as `__main__` and reports to the supervisor how it ended.
 
-Between the script's first line and the end of the process everything here must work whatever the script has replaced
+From the script's first line to the end of the process, everything here must work whatever the script has replaced
 (`own_builtins.py`) and whatever it raises.
 """
 
@@ -36,20 +36,20 @@ from .signals_heard import SignalsHeard
 
 FILE_NAME = "script.py"
 _SECRET = "a secret of the project: its value is redacted wherever it leaves the run"
-# A script may have set a limit that Airlock's own calls exceed.
+# Recursion limit for Airlock's own calls; the script may have set a lower one.
 _LEAST_RECURSION = 1000
 _SIGNALS = valid_signals()
 _ATTEMPTS = 100
 _CUT_OFF = "This was raised while Airlock waited for the script's threads; those that still ran were ended."
 _NO_MEMORY = ascii_of({"end": "out_of_memory", "error": "There was no memory left to hand over the result."})
 _told: list[bool] = []
-# Not where streams would write to, if the script has closed its outputs.
+# Lowest number for copies of descriptors: low numbers would become stdout and stderr if the script has closed those.
 _FIRST_OF_COPIES = 64
 
 
 @dataclass(frozen=True)
 class Given:
-    """What the project gives its runs: values by the names that `settings` and the environment have them by."""
+    """Secrets and placeholders of the project, by the names that `settings` and the environment use."""
 
     secrets: dict[str, str]
     descriptions: dict[str, str]
@@ -57,7 +57,7 @@ class Given:
 
 
 def given_of(message: dict[str, Any]) -> Given:
-    """From the GIVEN frame."""
+    """The values from a GIVEN frame."""
     network = message["network"] or {"placeholders": {}, "descriptions": {}}
     return Given(
         {**message["secrets"], **network["placeholders"]},
@@ -67,11 +67,11 @@ def given_of(message: dict[str, Any]) -> Given:
 
 
 def prepare(given: Given, start: dict[str, Any], limits: Limits, control: int, orders: int) -> Callable[[], None]:
-    """All that can be done before the script begins. What it gives runs the script, once."""
+    """Does everything that can be done before the script begins. Returns a function that runs the script, once."""
     code: str = start["code"]
     plain_settings = {**start["project_settings"], **start["settings"]}
     carried = _carried(start["memory_json"])
-    # By its values: one client writes blanks where another writes none.
+    # Seeded with the memory's values and not its text, because clients write blanks differently.
     determinism.seed_generators(determinism.seed_of(code, plain_settings, sdk.canonical_json(carried)))
     no_network.explain(is_so=not given.has_network)
     channel = ScriptChannel(control, orders)
@@ -104,9 +104,9 @@ def _prepared(
         "llm": sdk.Llm(partial(_ask, channel), check),
         "set_result": sdk.set_result_of(result),
     }
-    # As in a file that begins with a byte order mark.
+    # A byte order mark is ignored, as at the beginning of a file.
     code = code.removeprefix("\ufeff")
-    # Its pid from here: a large number is an object, and takes a place that another run's script would have.
+    # The pid is read here, because a large number is an object, and would take a place on the script's heap.
     return partial(_run, code, _main_module(code, names), result, memory, channel, control, getpid(), limits)
 
 
@@ -126,22 +126,23 @@ def _run(
             print(failed.error, file=sys.stderr)
         except BaseException:
             pass
-    # An object of the script may hold the control pipe, and closes it when it is let go.
+    # Continues on a copy of the control pipe, because an object of the script may hold the pipe and close it when
+    # freed.
     last = _copy_of(control)
     channel.move_to(last)
     try:
         raised = _join_threads(mask)
     except BaseException as error:
-        # Of a handler, in the lines around the wait.
+        # A signal handler of the script raised in Airlock's lines around the wait.
         raised = error
     _call_no_handlers()
     _wind_down(names, mask)
     if getpid() != main_process:
-        # A process that the script forked came to its end like any program; it has nothing to tell the supervisor.
+        # A process that the script forked ends like any program, and reports nothing to the supervisor.
         _exit(0 if failed is None else failed.status)
-    # Nothing can follow from here: the supervisor need not wait for the process to be gone, to know it.
+    # Closes the outputs, so that the supervisor sees their end and need not wait for the process to be gone.
     _close(1, 2)
-    # A thread or an exit handler may have set the result after the script's last line.
+    # The outcome is taken only now, because a thread or an exit handler may have set the result after the last line.
     if failed is None:
         failed = outcome_of(raised, result.problem, lambda chain: [*Hints(limits).of(chain), _CUT_OFF])
     _tell(channel, failed, result, memory)
@@ -152,7 +153,7 @@ def _copy_of(descriptor: int) -> int:
     try:
         return fcntl(descriptor, F_DUPFD_CLOEXEC, _FIRST_OF_COPIES)
     except OSError:
-        # The script has closed it, or holds as many as it may.
+        # The script has closed the descriptor, or has as many as it may.
         return descriptor
 
 
@@ -165,7 +166,9 @@ def _close(*descriptors: int) -> None:
 
 
 def rehearse() -> None:
-    """Goes once through what every run does, so that a spare has its own copy of the memory pages it will write to."""
+    """Does once in a spare what every run does, so that the spare has its own copies of the memory pages that it
+    writes.
+    """
     memory_json = '{"category": {"key": 1}}'
     sdk.parse_json(memory_json)
     determinism.rehearse()
@@ -177,7 +180,7 @@ def rehearse() -> None:
 
 
 def rehearse_preparation(limits: Limits) -> None:
-    """The same for what is done before a script; in the template, which makes a new __main__ afterwards."""
+    """Does once in the template what precedes a script. The template makes a new __main__ afterwards."""
     given = given_of({"secrets": {}, "network": None})
     carried = _carried("")
     sdk.canonical_json(carried)
@@ -189,7 +192,7 @@ def _main_module(code: str, names: dict[str, Any]) -> dict[str, Any]:
     module = types.ModuleType("__main__")
     module.__dict__.update(__builtins__=builtins, __file__=FILE_NAME, **names)
     if sys.version_info < (3, 14):
-        # As the interpreter makes it for a file.
+        # The interpreter makes this for a file, too.
         module.__annotations__ = {}
     modules["__main__"] = module
     sys.argv, sys.orig_argv = [FILE_NAME], [sys.executable, FILE_NAME]
@@ -200,22 +203,25 @@ def _main_module(code: str, names: dict[str, Any]) -> dict[str, Any]:
 def _executed(
     code: str, names: dict[str, Any], result: sdk.Result, limits: Limits
 ) -> tuple[Outcome | None, Iterable[int]]:
-    """And the signals that the script has blocked. From here on no handler of the script's runs, unless it is let: what
-    it raised would cut off Airlock's own work."""
+    """Runs the script. Returns its outcome (None: it reached its last line) and the signals that it had blocked.
+
+    Afterwards the script's signal handlers are blocked, because an exception of theirs would interrupt Airlock's own
+    work.
+    """
     try:
         return _execute(code, names, result, limits), _call_no_handlers()
     except BaseException as error:
-        # Of a handler, in Airlock's own lines.
+        # A signal handler of the script raised in Airlock's own lines.
         mask = _call_no_handlers()
         return outcome_of(error, result.problem, Hints(limits).of), mask
 
 
 def _execute(code: str, names: dict[str, Any], result: sdk.Result, limits: Limits) -> Outcome | None:
-    """None when the script came to its last line."""
+    """Runs the script's code. None when it reached its last line."""
     try:
         exec(compile(code, FILE_NAME, "exec", dont_inherit=True), names)
     except BaseException as error:
-        # Not by isinstance, which asks the exception.
+        # issubclass of the type and not isinstance, because an exception can lie about its `__class__`.
         if issubclass(type(error), MemoryError):
             privileges.allow_reporting()
         _look_at_nothing()
@@ -225,15 +231,18 @@ def _execute(code: str, names: dict[str, Any], result: sdk.Result, limits: Limit
 
 
 def _look_at_nothing() -> None:
-    """Takes the script's hands off Airlock's own calls: its tracing functions would be called in each."""
+    """Removes the script's tracing functions and a low recursion limit, because they would affect Airlock's own
+    calls.
+    """
     settrace(None)
     setprofile(None)
     setrecursionlimit(max(getrecursionlimit(), _LEAST_RECURSION))
 
 
 def _wind_down(names: dict[str, Any], mask: Iterable[int]) -> None:
-    """What else an interpreter does at its end. The script may have broken any of it. Its handlers do not run any more
-    once what they need is let go."""
+    """Does what an interpreter does at its end; the script may have broken any step. Signal handlers no longer run once
+    the objects that they need are freed.
+    """
     for step in (partial(_run_exit_functions, mask), _call_no_handlers, partial(let_go, names), flush_all):
         try:
             step()
@@ -250,7 +259,7 @@ def _run_exit_functions(mask: Iterable[int]) -> None:
 
 
 def _give_up(channel: ScriptChannel, main_process: int, error: str) -> None:
-    """Ends the run with this error, from whichever thread."""
+    """Ends the run with this error, from any thread. In a process that the script forked it raises RuntimeError."""
     if getpid() != main_process:
         raise RuntimeError(error)
     flush_outputs()
@@ -261,9 +270,12 @@ def _give_up(channel: ScriptChannel, main_process: int, error: str) -> None:
 
 
 def _join_threads(mask: Iterable[int]) -> BaseException | None:
-    """What ended the wait for the script's threads: an exception of a signal handler is the script's as any other. What
-    else is raised comes of something that the script has replaced, and changes no ending."""
-    # As the interpreter does it: a library may have put its own way of waiting there.
+    """Waits for the script's threads. Returns the exception that ended the wait, None if there was none.
+
+    Only an exception of a signal handler counts, because it is the script's own. Any other comes from something that
+    the script has replaced, and does not change the ending.
+    """
+    # The interpreter's own way to wait; a library may have replaced it.
     step: Callable[[], None] | None = getattr(modules.get("threading"), "_shutdown", None)
     exited = None
     with SignalsHeard() as signals:
@@ -277,7 +289,8 @@ def _join_threads(mask: Iterable[int]) -> BaseException | None:
             except SystemExit as error:
                 if not signals.came():
                     return exited
-                # It ends no wait, as in the script's own lines. But a second `_shutdown` would not wait.
+                # A SystemExit of a handler does not end the wait, but a second `_shutdown` would not wait, so threads
+                # are joined.
                 exited, step = error, _join_each
             except BaseException as error:
                 return error if signals.came() else exited
@@ -291,12 +304,12 @@ def _join_each() -> None:
 
 
 def has_told() -> bool:
-    """Whether the last words were begun: others behind them would come out of turn."""
+    """Whether the last frames were begun; further frames would be out of order."""
     return bool(_told)
 
 
 def _tell(channel: ScriptChannel, outcome: Outcome, result: sdk.Result, memory: sdk.Memory) -> None:
-    # A script may have come to its end with no memory left.
+    # The script may have ended with no memory left.
     privileges.allow_reporting()
     words: list[tuple[bytes, bytes]] = []
     if outcome.end == "completed" and result.text is not None:
@@ -308,13 +321,13 @@ def _tell(channel: ScriptChannel, outcome: Outcome, result: sdk.Result, memory: 
     last = tuple(words)
     _call_no_handlers()
     _told.append(True)
-    # Another thread may set an exception in the middle of them.
+    # Repeated, because another thread may raise an exception in the middle of the frames.
     for _ in range(_ATTEMPTS):
         try:
             channel.say_last(*last)
             return
         except OSError:
-            # The script closed the control pipe. The supervisor sees an exit without a last word.
+            # The script closed the control pipe. The supervisor sees an end without a DONE frame.
             return
         except BaseException:
             pass
@@ -325,12 +338,14 @@ def _tell(channel: ScriptChannel, outcome: Outcome, result: sdk.Result, memory: 
 
 
 def _call_no_handlers() -> Iterable[int]:
-    """A handler of the script that raises would cut the last words off. Gives the signals that were blocked before."""
+    """Blocks all signals, because a handler that raises would interrupt the last frames. Returns those blocked
+    before.
+    """
     for _ in range(_ATTEMPTS):
         try:
             return pthread_sigmask(SIG_BLOCK, _SIGNALS)
         except BaseException:
-            # Of a signal that came before.
+            # The handler of a signal that came before the block raised.
             pass
     return ()
 

@@ -1,8 +1,8 @@
-"""The script's end of the control pipe and of the orders pipe: questions, answers, last words.
+"""The script's end of the control pipe and of the orders pipe: questions, answers, last frames.
 
-Any line here may be cut off by an exception: a signal handler of the script raises, or another thread sets one. What
-was sent or read in part stays known, so that the next call goes on where the last one was cut off. For that, each step
-that moves bytes also counts them, in one call of C code, within which no handler runs.
+An exception can interrupt any line here, because a signal handler of the script raises, or another thread sets one.
+Partly sent or read frames are remembered, so that the next call continues there. For that, each step that moves bytes
+also counts them, in one call of C code, within which no handler runs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _HEADER = Struct(">cI")
 
 
 class _Outgoing:
-    """A frame on its way. `asked`: how many questions were asked once it is sent."""
+    """A frame that is being sent. `asked`: number of questions asked, this frame included."""
 
     def __init__(self, data: bytes, asked: int) -> None:
         self.rest = memoryview(data)
@@ -29,12 +29,12 @@ class _Outgoing:
 
 
 class _Incoming:
-    """The next frame to come. `answered`: how many answers came before it."""
+    """The frame that is being read. `answered`: number of answers before it."""
 
     def __init__(self, answered: int) -> None:
         self.header = bytearray(_HEADER.size)
         self.header_read = [0]
-        # In one place: in how many pieces it comes must not decide where later objects lie.
+        # A single buffer for the whole frame, because the number of pieces it arrives in must not move later objects.
         self.payload: bytearray | None = None
         self.payload_read = [0]
         self.answered = answered
@@ -44,23 +44,25 @@ class ScriptChannel:
     def __init__(self, control: int, orders: int) -> None:
         self._control = control
         self._orders = orders
-        # A thread that the script leaves behind must not send in the middle of another's frame.
+        # Keeps a thread that the script left behind from sending in the middle of another frame.
         self._sending = RLock()
         self._last: tuple[tuple[bytes, bytes], ...] = ()
         self._outgoing = _Outgoing(b"", 0)
         self._incoming = _Incoming(0)
 
     def move_to(self, control: int) -> None:
-        """The control pipe is written to by this descriptor from now on."""
+        """From now on writes the control pipe through this descriptor."""
         self._control = control
 
     def ask(self, question: bytes) -> bytearray:
-        """The answer, as JSON. One thread at a time. Raises RuntimeError when the supervisor is gone."""
-        # A question whose answer cannot be read is not asked: what the script says next would come out of turn.
+        """Sends a question and returns the answer as JSON. One thread at a time. Raises RuntimeError when the
+        supervisor is gone.
+        """
+        # Raises before the question is sent if its answer cannot be read, because the next frame would be out of order.
         fstat(self._orders)
         with self._sending:
             self._send_rest()
-        # An exception may have made the script give up on an earlier question. Its answer comes first.
+        # An exception may have made the script abandon an earlier question, whose answer comes first.
         while self._incoming.answered < self._outgoing.asked:
             self._next_answer()
         with self._sending:
@@ -69,12 +71,13 @@ class ScriptChannel:
         return self._next_answer()
 
     def say_last(self, *words: tuple[bytes, bytes]) -> None:
-        """Sends these frames; nothing is sent behind them. Call it again with the same after an exception: it goes on.
-        Raises OSError when the control pipe is closed."""
+        """Sends the last frames. After an exception, call it again with the same frames: it continues. Raises OSError
+        when the control pipe is closed.
+        """
         self._sending.acquire()
         if self._last is not words:
             self._send_rest()
-            # One copy: the script may have used nearly all of its memory.
+            # Only one copy, because the script may have used nearly all of its memory.
             last = b"".join([part for kind, text in words for part in (_HEADER.pack(kind, len(text)), text)])
             self._outgoing = _Outgoing(last, self._outgoing.asked)
             self._last = words
@@ -107,17 +110,19 @@ class ScriptChannel:
 
 
 def _move(total: list[int], move: Callable[[int, Any], int], fd: int, data: Any) -> None:
-    """Adds to `total` how many bytes `move` has moved, with no line of Python in between."""
+    """Calls `move` and adds the bytes moved to `total`, with no line of Python in between."""
     try:
         total[0:1] = map(add, total, map(move, (fd,), (data,)))
     except BlockingIOError:
-        # A script has made every descriptor one that does not wait.
+        # The script has made the descriptor non-blocking.
         set_blocking(fd, True)
         total[0:1] = map(add, total, map(move, (fd,), (data,)))
 
 
 def rehearse() -> None:
-    """Asks and says once what nobody hears, so that a run child has its own copy of no page for that."""
+    """Sends and receives once over pipes of its own, in the template, so that children share the memory pages
+    that this needs.
+    """
     heard, control = pipe()
     orders, answers = pipe()
     try:

@@ -1,4 +1,4 @@
-"""What a script finds among its globals: `settings`, `memory`, `llm`, `set_result`."""
+"""The objects that a script finds among its globals: `settings`, `memory`, `llm`, `set_result`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class Settings:
     """
 
     def __init__(self, plain: Mapping[str, str], secrets: Mapping[str, str], descriptions: Mapping[str, str]) -> None:
-        # Not one dict of both: its size would follow the number of secrets, and move what the script makes.
+        # Two dictionaries, because the size of one would depend on the number of secrets, and move the script's
+        # objects.
         self._plain = plain
         self._secrets = secrets
         self._descriptions = descriptions
@@ -53,7 +54,7 @@ class Settings:
         return len(self.keys())
 
     def describe(self, key: str) -> str | None:
-        """What kind of value `get` gives, in words for people and agents; None if nobody has it."""
+        """A description of the value that `get` returns, for people and agents; None if there is no such setting."""
         return self._descriptions.get(key, "a setting") if key in self else None
 
     def __repr__(self) -> str:
@@ -62,20 +63,20 @@ class Settings:
 
 
 class Memory:
-    """What the request carried, and what the script adds: `get` sees both, only the latter leaves.
+    """The request's memory and the script's changes. `get` sees both; only the changes are sent to the caller.
 
-    An entry that is None counts as not there, so that the caller can tell from `memory_updates` what was deleted.
+    An entry that is None counts as missing, so that the caller can tell from `memory_updates` what was deleted.
     """
 
     def __init__(self, carried: Mapping[str, Mapping[str, Any]], max_bytes: int, check: Callable[[str], None]) -> None:
         self._carried = carried
-        # By category and key, as JSON text.
+        # JSON texts, by category and key.
         self._updates: dict[str, dict[str, str]] = {}
         self._sizes: dict[tuple[str, str], int] = {}
         self._bytes = 2
         self._max_bytes = max_bytes
         self._check = check
-        # A signal handler may interrupt the thread that holds it, and set as well.
+        # Re-entrant, because a signal handler may interrupt the thread that holds it, and call `set` too.
         self._lock = RLock()
 
     def get(self, category: str, key: str, default: Any = None) -> Any:
@@ -99,7 +100,7 @@ class Memory:
                 raise TypeError(f"memory.set: {name} must be a str, not {type(text).__name__}")
             names.append(encode(text, name))
         value_text = encode(value, f"memory[{category!r}][{key!r}]", _nan_is_null("memory.set", nan))
-        # As if each entry stood in a category of its own: never less than what is sent.
+        # Counts each entry as if it had a category of its own, which is never less than what is sent.
         size = len("".join([*names, value_text, ":{:},"]).encode())
         with self._lock:
             total = self._bytes + size - self._sizes.get((category, key), 0)
@@ -110,18 +111,18 @@ class Memory:
             self._updates.setdefault(category, {})[key] = value_text
 
     def delete(self, category: str, key: str) -> None:
-        """Leaves as null in `memory_updates`."""
+        """Deletes an entry; `memory_updates` has null for it."""
         self.set(category, key, None)
 
 
 def updates_of(memory: Memory) -> str | None:
-    """JSON text of what the script has set; None if it has set nothing."""
+    """JSON text of the entries that the script has set; None if it has set none."""
 
     def members(pairs: Mapping[str, str]) -> str:
         return "{" + ",".join(f"{encode(name, 'key')}:{text}" for name, text in pairs.items()) + "}"
 
     with memory._lock:
-        # A thread that the script leaves behind may set more, which is not told any more.
+        # A thread that the script left behind may set more, which is no longer reported.
         updates = memory._updates
         return members({category: members(entries) for category, entries in updates.items()}) if updates else None
 
@@ -176,7 +177,9 @@ class Result:
 
 
 def set_result_of(result: Result) -> Callable[..., None]:
-    """`set_result` as a script has it: a function, so that the interpreter counts its arguments as the script does."""
+    """The function `set_result` for a script. Not a method, so that errors about its arguments count them as the script
+    does.
+    """
 
     def set_result(data: Any, *, nan: Any = ...) -> None:
         result.set_result(data, nan=nan)
@@ -186,14 +189,14 @@ def set_result_of(result: Result) -> Callable[..., None]:
 
 
 def _nan_is_null(call: str, nan: Any) -> bool:
-    """Whether `nan`, what to write for each NaN, was given."""
+    """Whether NaN is written as null. Raises TypeError for a `nan` other than None."""
     if nan is not None and nan is not ...:
         raise TypeError(f"{call}: nan can only be None, which writes each NaN as null")
     return nan is None
 
 
 def only_in_process(pid: int) -> Callable[[str], None]:
-    """A process that the script forked has copies of all this which lead nowhere: better said than lost."""
+    """A check that raises RuntimeError in a process that the script forked, because calls there would lead nowhere."""
 
     def check(call: str) -> None:
         if getpid() != pid:
@@ -203,7 +206,7 @@ def only_in_process(pid: int) -> Callable[[str], None]:
 
 
 def canonical_json(value: Any) -> str:
-    """One text for equal values of `parse_json`."""
+    """JSON text that is the same for equal values of `parse_json`."""
     with any_digits():
         return sorted_of(value)
 

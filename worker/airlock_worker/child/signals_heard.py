@@ -1,4 +1,4 @@
-"""Whether a signal came that has a handler in Python: what is raised then may be the handler's."""
+"""Detects whether a signal with a Python handler has come, because an exception may then be the handler's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from sys import _current_frames
 
 
 class SignalsHeard:
-    """Listens while it is entered, in the main thread; not in a script of one thread, which waits for nothing."""
+    """Detects signals while entered, in the main thread. Does nothing in a script of one thread, which waits for
+    nothing.
+    """
 
     def __init__(self) -> None:
         self._pipe: tuple[int, int] | None = None
@@ -22,12 +24,12 @@ class SignalsHeard:
                 set_blocking(self._pipe[1], False)
                 self._before = set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
             except (OSError, ValueError):
-                # The script has as many descriptors as it may, or has forked in another thread.
+                # The script has as many descriptors as it may, or this is a thread of a forked process.
                 pass
         return self
 
     def came(self) -> bool:
-        """Since it was asked last."""
+        """Whether a signal has come since the last call."""
         try:
             return self._pipe is not None and read(self._pipe[0], 4096) != b""
         except OSError:

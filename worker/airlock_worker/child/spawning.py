@@ -1,7 +1,7 @@
 """Lets scripts use the start methods of multiprocessing that run the script anew: `spawn` and `forkserver`.
 
-A run's script is no file, because few need one. It becomes a file when the first such process starts. And a Pool whose
-processes cannot begin ends the run: left to itself it starts new ones for ever.
+The script is written to a file only when the first such process starts, because few scripts need one. A Pool whose
+processes cannot start ends the run, because a Pool starts new ones for ever.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from ..interpreter.import_hooks import on_import
 
 _DIRECTORY = ".airlock-script"
-# Read now: a run does not see Airlock's own files.
+# Read at import, because a run does not see Airlock's own files.
 _SPAWNED_MAIN = Path(__file__).with_name("spawned_main.py").read_text()
 _GIVEN_UP = (
     "A process of a multiprocessing.Pool ended by an error of its own, outside of the pool's tasks; stderr has it. "
@@ -26,7 +26,7 @@ _GIVEN_UP = (
 
 
 def allow(code: str, give_up: Callable[[str], None]) -> None:
-    """`give_up` ends the run with this error."""
+    """`give_up` ends the run with the error that it is given."""
     place = os.path.abspath(_DIRECTORY)
     on_import("multiprocessing.spawn", lambda spawn: _leave_script(spawn, code, place))
     on_import("multiprocessing.popen_forkserver", _spawn_instead)
@@ -47,14 +47,14 @@ def _leave_script(spawn: Any, code: str, place: str) -> None:
 
 
 def _spawn_instead(popen_forkserver: Any) -> None:
-    """A fork server is spoken to over a named socket, and the sandbox has none. A process that is spawned differs from
-    one of its forks only in that it takes longer to start.
+    """Replaces `forkserver` by `spawn`, because a fork server needs a named socket, which the sandbox refuses. A
+    spawned process differs only in that it takes longer to start.
     """
     popen_forkserver.Popen = importlib.import_module("multiprocessing.popen_spawn_posix").Popen
 
 
 def _write(code: str, place: str) -> None:
-    """It counts as the run's own disk, and says so where there is no room."""
+    """Writes the script and its starter. They count against the run's disk limit; a full disk raises OSError."""
     if os.path.exists(f"{place}/main.py"):
         return
     os.makedirs(place, mode=0o700, exist_ok=True)
@@ -68,7 +68,7 @@ def _bound_failures(module: Any, give_up: Callable[[str], None]) -> None:
     join: Callable[[list[Any]], bool] = module.Pool._join_exited_workers
 
     def join_exited_workers(pool: list[Any]) -> bool:
-        # What a task raises does not end the process that runs it. One that ends so takes a task with it, and the
+        # A process of the pool ended by itself, which an exception in a task does not cause. Its task is lost, so the
         # script would wait for the result for ever.
         if any(each.exitcode == 1 and each._start_method in ("spawn", "forkserver") for each in pool):
             give_up(_GIVEN_UP)

@@ -1,6 +1,6 @@
-"""The "Did you mean" of a NameError or AttributeError, as the interpreter prints it.
+"""Adds the "Did you mean" of a NameError or AttributeError, as the interpreter prints it.
 
-From Python 3.12 on `traceback` knows it by itself; in 3.11 only the interpreter's own printer does, in C.
+From Python 3.12 on `traceback` does this itself; in 3.11 only the interpreter's own printer does, in C.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MOVE, _CASE = 2, 1
 
 
 def suggestion(error: BaseException, traceback: TracebackType | None) -> str:
-    """What is added to the error's message; empty when there is nothing to add."""
+    """Text to add to the error's message; empty when there is no suggestion."""
     name = getattr(error, "name", None)
     if not _ARE_MISSING or type(name) is not str:
         return ""
@@ -48,7 +48,7 @@ def _closest(name: str, candidates: list[Any]) -> str | None:
     least = sys.maxsize
     for candidate in candidates:
         if type(candidate) is str and candidate != name:
-            # A third of the letters may differ.
+            # Up to a third of the letters may differ.
             most = min((len(name) + len(candidate) + 3) * _MOVE // 6, least - 1)
             distance = _distance(name, candidate, most)
             if distance <= most:
@@ -57,7 +57,7 @@ def _closest(name: str, candidates: list[Any]) -> str | None:
 
 
 def _distance(a: str, b: str, most: int) -> int:
-    """Levenshtein's, where a letter in the other case is half a change; more than `most` when it is larger."""
+    """Levenshtein distance, where a letter in the other case is half a change; more than `most` when it is larger."""
     while a and b and a[0] == b[0]:
         a, b = a[1:], b[1:]
     while a and b and a[-1] == b[-1]:

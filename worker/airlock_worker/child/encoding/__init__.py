@@ -1,1 +1,1 @@
-"""How values of a script become JSON text."""
+"""Turns values of a script into JSON text."""

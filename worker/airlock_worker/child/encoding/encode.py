@@ -1,7 +1,6 @@
-"""The JSON text of a Python value: what `set_result` and `memory.set` accept. How each type is written stands in
-docs/results.md.
+"""Encodes a Python value as JSON, for `set_result` and `memory.set`. docs/results.md lists the form of each type.
 
-Each type has one form, whatever the data, because an agent writes code for the shape that it saw once.
+Each type has one form, whatever its data, because an agent writes code for the form that it saw once.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ MAX_DEPTH = 200
 
 
 def encode(value: Any, name: str, nan_is_null: bool = False) -> str:
-    """`name` is what the value is called in the message of a NotJson."""
+    """The JSON text. Raises NotJson, in whose message the value is called `name`."""
     problem: NotJson
     try:
         text = exact_text(_Plain(nan_is_null).convert(value))
@@ -35,7 +34,7 @@ def encode(value: Any, name: str, nan_is_null: bool = False) -> str:
         problem = NotJson("holds a lone surrogate, half a character that UTF-8 cannot hold")
     else:
         return text
-    # Raised here so that a traceback does not show the way through nested values.
+    # Raised here, so that a traceback does not show the calls for nested values.
     raise NotJson(problem.sentence(name)) from None
 
 
@@ -65,7 +64,7 @@ class _Plain:
         if isinstance(value, float):
             return self._finite(value)
         if isinstance(value, Decimal):
-            # A signalling NaN has no float.
+            # A signalling NaN cannot be converted to float.
             return Decimal.__str__(value) if value.is_finite() else self._finite(nan if value.is_nan() else inf)
         for scalar, write in _SCALARS:
             if isinstance(value, scalar):
@@ -116,7 +115,7 @@ class _Plain:
             self._open.discard(id(value))
 
     def nested_items(self, value: Any, items: list[Any]) -> list[Any]:
-        """For tables: `items` are what `value` holds."""
+        """Converts the items of a table or array. `value`: the object that holds them, to detect nesting in itself."""
         converted: list[Any] = self._nested(value, lambda _: self._array(items))
         return converted
 
@@ -130,7 +129,7 @@ class _Plain:
         return converted
 
     def _elements(self, items: Any) -> list[Any]:
-        """Of a set: no position finds an element again."""
+        """Converts the elements of a set. Errors name no position, because a set has none."""
         converted = []
         for item in items:
             try:
@@ -153,7 +152,7 @@ class _Plain:
 
     def _fields(self, value: Any) -> dict[str, Any]:
         converted = {}
-        # ClassVar and InitVar stand there, too, and are no fields.
+        # ClassVar and InitVar are listed there, too, and are not fields.
         for field in (each for each in value.__dataclass_fields__.values() if each._field_type is _FIELD):
             try:
                 converted[field.name] = self.convert(getattr(value, field.name))

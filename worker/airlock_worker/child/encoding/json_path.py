@@ -1,4 +1,4 @@
-"""Why a value cannot be JSON, and the path to where it stands: `result["rows"][3].price`."""
+"""Describes why a value cannot be JSON, and the path to the part at fault: `result["rows"][3].price`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ _MAX_SHOWN = 80
 
 
 class NotJson(ValueError):
-    """`sentence` puts the name of the whole in front of the path that the problem gathered on its way out."""
+    """A value has no JSON form. The path to the part at fault is added from the inside out; `sentence` puts a name
+    before it.
+    """
 
-    # What tracebacks of scripts call it by.
+    # The module that tracebacks of scripts show for it.
     __module__ = "airlock"
 
     def __init__(self, problem: str) -> None:
@@ -24,7 +26,7 @@ class NotJson(ValueError):
         return self
 
     def take_position(self) -> int | None:
-        """Of the outermost item, which the path has no longer then. None: the problem lies not in an item."""
+        """Removes the outermost position from the path and returns it. None: the problem is not in an item."""
         return int(self._segments.pop()[1:-1]) if self._segments else None
 
     def sentence(self, name: str) -> str:
@@ -36,7 +38,7 @@ class NotJson(ValueError):
 
 
 def in_element(problem: NotJson) -> NotJson:
-    """Elements of a set, which has no positions."""
+    """The problem of an element of a set, which has no position."""
     where = problem.sentence("")
     return NotJson(f"has an element that{where}" if where.startswith(" ") else f"has an element whose {where}")
 
@@ -46,7 +48,7 @@ def at_item(problem: NotJson, key: str | int) -> NotJson:
 
 
 def at_attribute(problem: NotJson, name: str) -> NotJson:
-    """Fields of dataclasses and columns of tables."""
+    """Adds a dataclass's field or a table's column to the path."""
     return problem.prefix(f".{name}" if name.isidentifier() else f"[{_short(name)}]")
 
 
@@ -55,7 +57,7 @@ def _short(key: str) -> str:
 
 
 def whole(text: str) -> str:
-    """For a message: the text as it is or, where it is long, its length. A part of a secret is not found where errors
-    are cleaned, so a message never holds a part of a value.
+    """The text for a message, or only its length if it is long. A message never holds a part of a value, because the
+    sanitizer would not find a part of a secret.
     """
     return text if len(text) <= _MAX_SHOWN else f"one of {len(text)} characters"

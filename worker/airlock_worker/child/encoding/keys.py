@@ -1,4 +1,4 @@
-"""How a key of a dict, or a label of a table, is written as the key of a JSON object."""
+"""Writes keys of dicts, and labels of tables, as keys of JSON objects."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from .plain_json import text_of
 
 
 def key_text(key: Any, convert: Callable[[Any], Any], called: str = "key") -> str:
-    """The text that the key has as a value. A key that is no text as a value has its JSON text.
+    """The key as text: its own text, or its JSON text if its value is not a text. Raises NotJson; `called` names it
+    there.
 
-    Missing values share the text `null`, because pandas has several of them for one thing.
+    All missing values become `null`, because pandas has several of them for one thing.
     """
     try:
         plain = _plain_number(key) if isinstance(key, float) else convert(key)
@@ -51,13 +52,15 @@ def full_name(kind: type) -> str:
 
 
 def exact_text(plain: Any) -> str:
-    """JSON text of a plain value, with every digit."""
+    """JSON text of a plain value, with all digits."""
     with any_digits():
         return text_of(plain)
 
 
 class any_digits:
-    """Integers of any length: the interpreter's limit protects parsers of strangers' text, this is the script's own."""
+    """While entered, integers may have any length. The interpreter's limit protects from foreign text; this text is the
+    script's own.
+    """
 
     def __enter__(self) -> None:
         self._limit = get_int_max_str_digits()

@@ -1,4 +1,4 @@
-"""JSON by the C functions beneath the module `json`: what a script does to that module does not reach them."""
+"""JSON by the C functions beneath the module `json`, because a script may have changed that module."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def _refuse(value: object) -> Any:
 
 
 class _Strict:
-    """What the scanner asks of a JSONDecoder."""
+    """The attributes that the C scanner reads from a JSONDecoder."""
 
     strict = True
     object_hook = None
@@ -30,20 +30,20 @@ _scan = make_scanner(_Strict)  # type: ignore[arg-type]
 
 
 def text_of(value: Any) -> str:
-    """Of str, int, float, bool, None, and lists and dicts of these. ValueError for NaN and infinity."""
+    """JSON text of str, int, float, bool, None, and lists and dicts of these. ValueError for NaN and infinity."""
     return "".join(_exact(value, 0))
 
 
 def ascii_of(value: Any) -> bytes:
-    """The same in ASCII, which can carry half a character that UTF-8 cannot."""
+    """JSON in ASCII, which can represent lone surrogates, unlike UTF-8."""
     return "".join(_ascii(value, 0)).encode()
 
 
 def sorted_of(value: Any) -> str:
-    """One text for equal values, however they were written: names in order, no blanks, ASCII."""
+    """JSON text that is the same for equal values: names in order, no blanks, ASCII."""
     return "".join(_sorted(value, 0))
 
 
 def value_of(text: str) -> Any:
-    """Of a text that is known to be JSON."""
+    """The value of a text that is known to be JSON."""
     return _scan(text.lstrip(_BLANKS), 0)[0]

@@ -1,4 +1,6 @@
-"""Less common types of the standard library. No module is imported: a value of its type means the script has."""
+"""Encodes less common types of the standard library. No module is imported here: if the script has not imported it, no
+value of its types exists.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from collections.abc import Mapping
 from sys import modules
 from typing import Any
 
-# By module; subclasses count as well.
+# Types written as text, by module; subclasses count as well.
 _TEXTS = {
     "uuid": ("UUID",),
     "pathlib": ("PurePath",),
@@ -24,16 +26,16 @@ _HINTS = {
     "map": "wrap it in list()",
     "filter": "wrap it in list()",
     "zip": "wrap it in list()",
-    # Of sqlite3.
+    # sqlite3.Row.
     "Row": "use dict(row)",
     "Fraction": "use str() or float()",
 }
-# How other packages' types give plain values, the best first.
+# Methods by which other packages' types give plain values, the best first.
 _METHODS = ("to_dicts", "to_pylist", "to_pandas", "model_dump", "to_dict", "tolist", "to_list", "toarray", "_asdict")
 
 
 def is_text(value: Any) -> bool:
-    """Whether `str` gives all there is to the value."""
+    """Whether `str` gives everything that the value holds."""
     for module, names in _TEXTS.items():
         found = modules.get(module)
         if found is not None and any(isinstance(value, getattr(found, name, ())) for name in names):
@@ -50,7 +52,7 @@ def object_of(value: Any) -> dict[Any, Any] | None:
 
 
 def hint_of(kind: type) -> str:
-    """What to do with a value of a type that has no JSON form."""
+    """Advice for a value of a type that has no JSON form."""
     if kind.__name__ in _HINTS:
         return _HINTS[kind.__name__]
     if kind.__name__.lower().endswith("dtype"):

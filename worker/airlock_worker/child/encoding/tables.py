@@ -1,4 +1,6 @@
-"""numpy and pandas values as plain ones. Neither package is imported: a value of theirs means the script has."""
+"""Turns values of numpy and pandas into plain ones. Neither package is imported here: if the script has not imported
+it, no value of it exists.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,11 @@ class Converter(Protocol):
 
 
 def convert(value: Any, plain: Converter) -> tuple[bool, Any]:
-    """Whether the value is one of theirs, and its plain form."""
+    """Whether the value is of numpy or pandas, and its plain form."""
     if is_missing(value):
         return True, None
     numpy, pandas = modules.get("numpy"), modules.get("pandas")
-    # Either may be half imported, or a script's own module of that name.
+    # A module may be half imported, or be a module of the script's own with that name.
     if pandas is not None and hasattr(pandas, "DataFrame"):
         if isinstance(value, pandas.DataFrame):
             return True, _rows(value, plain)
@@ -47,7 +49,7 @@ def _scalar(numpy: Any, value: Any, plain: Converter) -> Any:
 
 
 def _masked(numpy: Any, array: Any, plain: Converter) -> Any:
-    # What lies beneath the mask may be anything.
+    # Masked items are filled first, because their values may be anything.
     items = _array(numpy, array.filled(numpy.zeros((), array.dtype)[()]), plain)
     return _without(items, numpy.ma.getmaskarray(array).tolist())
 
@@ -85,7 +87,7 @@ def _floats(numpy: Any, array: Any, plain: Converter) -> Any:
         raise NotJson(f"is of dtype {array.dtype}, and a JSON number would lose digits; convert it with .astype(float)")
     items = doubles.tolist()
     if not numpy.isfinite(doubles).all():
-        # The slow way finds and names the place.
+        # The slower conversion finds and names the item.
         return plain.nested_items(array, items) if array.ndim else plain.convert(items)
     return items
 
@@ -108,7 +110,7 @@ def _each(array: Any, write: Any, items: Any, depth: int = 0) -> Any:
 
 
 def _is_row_numbers(index: Any) -> bool:
-    """Whether an index says nothing but which row it is. Its data have no part in that."""
+    """Whether an index only numbers the rows. Decided by its type and name, not by its data."""
     pandas = modules["pandas"]
     if isinstance(index, pandas.MultiIndex) or index.name is not None:
         return False
@@ -116,7 +118,7 @@ def _is_row_numbers(index: Any) -> bool:
 
 
 def _column(column: Any, plain: Converter) -> list[Any]:
-    """The values of a Series, an Index or an array of pandas, one after the other."""
+    """The values of a Series, an Index or an array of pandas, in order."""
     numpy = modules["numpy"]
     dtype = column.dtype
     if isinstance(dtype, numpy.dtype) and dtype.kind in "biufMm":
@@ -124,7 +126,7 @@ def _column(column: Any, plain: Converter) -> list[Any]:
         return converted
     items = column.astype(object).tolist()
     if not isinstance(dtype, numpy.dtype) and getattr(dtype, "kind", "O") != "f":
-        # None of its values is a NaN that stands for a number.
+        # In these types a NaN is a missing value, not a number.
         items = [None if missing else item for item, missing in zip(items, column.isna(), strict=True)]
         if dtype.name in ("str", "string"):
             return items
@@ -147,7 +149,7 @@ def _series(series: Any, plain: Converter) -> Any:
 
 def _rows(frame: Any, plain: Converter) -> list[dict[str, Any]]:
     if not _is_row_numbers(frame.index):
-        # Columns with several levels would give the index as many.
+        # Column labels become texts first, because labels of several levels would give the index as many.
         frame = frame.set_axis(_names(frame.columns, plain, "column"), axis=1)
         try:
             frame = frame.reset_index()

@@ -1,4 +1,6 @@
-"""Times as ISO 8601 text: fractions have six digits, nine where microseconds do not hold them, none when they are 0."""
+"""Writes times as ISO 8601 text: fractions have six digits, nine if microseconds do not suffice, none when they
+are 0.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +9,25 @@ from typing import Any
 
 
 def iso_text(value: Any) -> str:
-    """Of a date, time, datetime or pandas Timestamp."""
+    """ISO text of a date, time, datetime or pandas Timestamp."""
     text: str = value.isoformat()
     return text
 
 
 def trim_fraction(text: str) -> str:
-    """`2024-01-01T00:00:00.500000000` as datetime writes it: `2024-01-01T00:00:00.500000`."""
+    """Shortens a fraction to the digits that datetime writes: `2024-01-01T00:00:00.500000000` to
+    `2024-01-01T00:00:00.500000`.
+    """
     whole, point, fraction = text.partition(".")
     if not point or not fraction.strip("0"):
         return whole
-    # Nine digits at most matter to anyone, but atto-second arrays exist: nothing is cut that is not 0.
+    # Cuts only zeros, because numpy also has times with attoseconds.
     digits = fraction.rstrip("0")
     return f"{whole}.{digits.ljust(6 if len(digits) <= 6 else 9, '0')}"
 
 
 def duration_text(value: datetime.timedelta) -> str:
-    # A pandas Timedelta carries nanoseconds besides.
+    # A pandas Timedelta has nanoseconds besides.
     nanoseconds = (value.days * 86400 + value.seconds) * 10**9 + value.microseconds * 1000
     return duration_of(nanoseconds + getattr(value, "nanoseconds", 0))
 
