@@ -1,1 +1,1 @@
-"""The layers around a run child: each is applied by the zygote or the child, and measured in the child."""
+"""The layers of the sandbox around a run child. The zygote or the child applies each, and the child measures each."""

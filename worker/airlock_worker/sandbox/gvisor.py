@@ -1,7 +1,7 @@
-"""Whether the kernel below is gVisor's: then no system call of a run reaches the machine's kernel.
+"""Detects whether the kernel is gVisor's; then no system call of a run reaches the machine's own kernel.
 
-What a runtime is called proves nothing. The log of the running kernel cannot be had on Linux without privileges, and
-there it does not begin so.
+The runtime's name proves nothing. The kernel's log does: on Linux it cannot be read without privileges, and it does not
+begin with gVisor's line.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""Landlock: what a run may do to files, said once more apart from mounts and owners; and TCP, signals, other processes.
+"""Landlock: limits what a run may do to files, independently of mounts and owners; also TCP, signals and other
+processes.
 
-A process in a Landlock domain can trace no process outside of it, which counts where there is no /proc of its own.
+A process in a Landlock domain cannot trace a process outside of it, which matters where the run has no /proc of its
+own.
 """
 
 from __future__ import annotations
@@ -18,10 +20,10 @@ _RULE_PATH_BENEATH = 1
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _TRUNCATE, _IOCTL_DEV = 1 << 14, 1 << 15
 _READING = _EXECUTE | _READ_FILE | _READ_DIR
-# What may be asked of a thing that is no directory.
+# Rights that exist for files that are no directories.
 _OF_FILES = _EXECUTE | _READ_FILE | _WRITE_FILE | _TRUNCATE | _IOCTL_DEV
 _MAKE_CHAR, _MAKE_BLOCK = 1 << 6, 1 << 11
-# Of files, by ABI: all up to MAKE_SYM, then REFER, TRUNCATE, IOCTL_DEV.
+# File rights by ABI version: all up to MAKE_SYM, then also REFER, TRUNCATE, IOCTL_DEV.
 _FILE_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
 _NET_RIGHTS, _NET_ABI = 0b11, 4
 _SCOPES, _SCOPE_ABI = 0b11, 6
@@ -62,7 +64,9 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
 
 
 def measure(context: SandboxContext, limits: Limits) -> str | None:
-    """No file says whether a process is in a domain; one file that everybody may write to, and that no rule names."""
+    """Opens a file that every user may write to and that no rule names, because the kernel does not report domains.
+    None when it is refused.
+    """
     if "landlock" in context.problems:
         return context.problems["landlock"]
     try:

@@ -1,7 +1,7 @@
-"""Mounts of a run child: what it writes exists for it alone and is gone with it.
+"""Mounts of a run child: files that a run writes exist only for it, and are gone with it.
 
-One private tmpfs, bounded by the disk limit, stands on /tmp, /var/tmp and /dev/shm; everything else is read-only. The
-scratch directory lies in it under a path that is the same in every run, so that no path differs between two runs.
+One private tmpfs, bounded by the disk limit, is mounted on /tmp, /var/tmp and /dev/shm; everything else is read-only.
+The scratch directory in it has the same path in every run, so that no path differs between two runs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def enter_private_places(context: SandboxContext, size_bytes: int) -> None:
     kernel.mount("tmpfs", places[0], "tmpfs", _FLAGS, f"size={size_bytes},nr_inodes={_MAX_FILES},mode=0755")
     context.private_mounts = True
     for number, place in reversed(list(enumerate(places))):
-        # The first place last: it hides the directories of the others.
+        # The first place is mounted last, because it hides the directories of the others.
         part = f"{places[0]}/{number}"
         os.mkdir(part)
         os.chmod(part, 0o1777)
@@ -36,7 +36,7 @@ def enter_private_places(context: SandboxContext, size_bytes: int) -> None:
             os.chown(part, context.script_uid, context.script_uid)
         kernel.mount(part, place, None, kernel.MS_BIND)
     for path, handle in handles.items():
-        # Shorter paths came first, and one of them may show this one already.
+        # Shorter paths come first, and a shorter one may show this one already.
         if not os.path.exists(path):
             os.makedirs(path)
             kernel.mount(f"/proc/self/fd/{handle}", path, None, kernel.MS_BIND | kernel.MS_REC)
@@ -50,7 +50,9 @@ def enter_private_places(context: SandboxContext, size_bytes: int) -> None:
 
 
 def enter_proc(context: SandboxContext) -> None:
-    """Shows the processes of this pid namespace, and nothing of the machine where the kernel can leave that out."""
+    """Mounts a /proc that shows only this pid namespace, without data of the machine where the kernel can leave that
+    out.
+    """
     if not context.own_pids:
         raise OSError(errno.ENOTSUP, "there is no pid namespace to show")
     flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
@@ -68,7 +70,7 @@ def enter_scratch(context: SandboxContext) -> None:
 
 
 def scratch_outside(run_dir: str, pid: int) -> str:
-    """Where a run keeps its files when it has no mounts of its own; the supervisor removes it."""
+    """Scratch directory of a run without private mounts; the supervisor removes it."""
     return f"{run_dir}/scratch-{pid}"
 
 

@@ -1,6 +1,8 @@
-"""What the zygote does once, so that no run child has to: finds out which namespaces can be had, and makes the tree.
+"""Finds out which namespaces the kernel allows, and makes the sandbox's directory tree. The zygote does this once, so
+that no run child has to.
 
-As root it may make namespaces itself; anybody else gets that right from a user namespace of the zygote's own.
+As root the zygote may make namespaces itself; as any other user it first makes a user namespace, which gives that
+right.
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ from ..linux.kernel_files import write
 from . import gvisor, tree
 from .context import HOST_NAME, SandboxContext
 
-# The kernel's "nobody": a run shares it with no file of the machine.
+# The kernel's "nobody". No file of the machine should belong to it.
 _NOBODY = 65534
-# Users that no system gives to accounts, services or containers.
+# User ids that no system gives to accounts, services or containers.
 _FIRST_OF_RUNS, _RUNS = 0x7000_0000, 1 << 28
 _OF_CHILDREN = {
     "mount_namespace": kernel.CLONE_NEWNS,
@@ -30,7 +32,7 @@ _OF_CHILDREN = {
 
 
 def make_tree(context: SandboxContext, contents: tree.Contents) -> None:
-    """Raises ProgramsMissing. What the kernel refuses stands in the room's problems."""
+    """Makes the tree and enters it. Raises ProgramsMissing. The context's problems get what the kernel refused."""
     context.worker_is_root = _is_root_outside()
     context.on_gvisor = gvisor.is_kernel()
     try:
@@ -50,7 +52,7 @@ def make_tree(context: SandboxContext, contents: tree.Contents) -> None:
 
 
 def prepare(context: SandboxContext, keep_paths: Iterable[str]) -> None:
-    """In the tree, where there is one."""
+    """Tries out the namespaces and users that runs will get. Runs inside the tree, where there is one."""
     for name, flag in _OF_CHILDREN.items():
         problem = problem_of(lambda flag=flag: kernel.unshare(flag))  # type: ignore[misc]
         if problem is None:
@@ -58,10 +60,10 @@ def prepare(context: SandboxContext, keep_paths: Iterable[str]) -> None:
         else:
             context.problems[name] = problem
     if context.clone_flags & kernel.CLONE_NEWNET:
-        # For the packages that are imported next: they reach nobody. Each run gets a namespace of its own besides.
+        # Packages have no network while they are imported. Each run gets a network namespace of its own besides.
         kernel.unshare(kernel.CLONE_NEWNET)
     if context.clone_flags & kernel.CLONE_NEWUTS:
-        # They keep the host's name if they ask for it.
+        # Packages may store the host name that they see at import.
         with contextlib.suppress(OSError):
             kernel.unshare(kernel.CLONE_NEWUTS)
             socket.sethostname(HOST_NAME)
@@ -69,7 +71,7 @@ def prepare(context: SandboxContext, keep_paths: Iterable[str]) -> None:
         problem = problem_of(lambda: _look_as_nobody(keep_paths))
         if problem is None:
             context.script_uid = _NOBODY
-            # A user namespace around all this may have no more users than that one.
+            # A user namespace around the worker may have no other users than "nobody".
             context.user_per_run = problem_of(lambda: become(_FIRST_OF_RUNS)) is None
         else:
             context.problems["unprivileged_user"] = problem
@@ -91,14 +93,14 @@ def _enter_own_mounts() -> None:
 
 
 def map_user(inside_uid: int, inside_gid: int, uid: int, gid: int) -> None:
-    """In a fresh user namespace: the one user and group that exist there."""
+    """Sets the one user and the one group that exist in a new user namespace."""
     texts = {"setgroups": "deny", "uid_map": f"{inside_uid} {uid} 1", "gid_map": f"{inside_gid} {gid} 1"}
     for name, text in texts.items():
         write(f"/proc/self/{name}", text)
 
 
 def _is_root_outside() -> bool:
-    """Root of a user namespace that somebody else made is only called so."""
+    """Whether this process is root of the machine. Root of a user namespace around it does not count."""
     with open("/proc/self/uid_map") as file:
         return os.geteuid() == 0 and file.read().split() == ["0", "0", "4294967295"]
 
@@ -110,12 +112,12 @@ def become(uid: int) -> None:
 
 
 def new_user() -> int:
-    """For one run: the kernel counts epoll watches, inotify instances and more by user, for all that are the same."""
+    """A random user id for one run, because the kernel counts epoll watches, inotify instances and more by user."""
     return _FIRST_OF_RUNS + int.from_bytes(os.urandom(4)) % _RUNS
 
 
 def _look_as_nobody(keep_paths: Iterable[str]) -> None:
-    """The packages may be readable for their owner only; then runs cannot be somebody else."""
+    """Becomes "nobody" and checks that it can read interpreter and packages. Raises PermissionError."""
     become(_NOBODY)
     for path in (sys.executable, *(path for path in keep_paths if os.path.isdir(path))):
         if not os.access(path, os.R_OK | os.X_OK):
@@ -123,7 +125,7 @@ def _look_as_nobody(keep_paths: Iterable[str]) -> None:
 
 
 def problem_of(attempt: Callable[[], None]) -> str | None:
-    """What the attempt fails with, made in a process of its own since it cannot be taken back."""
+    """The attempt's error text, None if it succeeds. Made in a process of its own, because it cannot be undone."""
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:

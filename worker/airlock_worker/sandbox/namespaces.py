@@ -1,6 +1,6 @@
-"""The namespaces of a run child: made by its fork, except for the user namespace, which it enters at the end.
+"""The namespaces of a run child: its fork makes them, except for the user namespace, which it enters last.
 
-The mounts belong to the namespace outside, so that even all capabilities of the inner one change nothing about them.
+Mounts belong to the namespace outside, so that even all capabilities of the inner user namespace cannot change them.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ from . import namespace_setup
 from .context import HOST_NAME, SandboxContext
 
 USER_INSIDE = 1000
-# The same in every run: it has this network for itself.
+# Port of the egress proxy, the same in every run, because each run has a network namespace of its own.
 PROXY_PORT = 3128
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 
 
 def fork(context: SandboxContext, cgroup_fd: int | None) -> int:
-    """Like os.fork, into the namespaces that can be had, and into the cgroup of this directory; None: the parent's."""
+    """Like os.fork, into the namespaces that are possible. `cgroup_fd`: directory of the child's cgroup, None for the
+    parent's.
+    """
     pid = kernel.clone(context.clone_flags, cgroup_fd) if context.own_pids else os.fork()
     if pid == 0:
-        # The /proc is still that of the zygote's pid namespace.
+        # /proc still shows the zygote's pid namespace.
         context.host_pid = int(os.readlink("/proc/self"))
         if context.clone_flags and not context.own_pids:
             kernel.unshare(context.clone_flags)
@@ -41,13 +43,15 @@ def enter_host_name(context: SandboxContext, limits: Limits) -> None:
 
 
 def listener(context: SandboxContext) -> socket.socket:
-    """Where the egress proxy is reached from this run. Without a namespace of its own the port is any free one."""
+    """The socket on which a run reaches its egress proxy. Without a network namespace of its own it gets any free
+    port.
+    """
     own = bool(context.clone_flags & kernel.CLONE_NEWNET)
     with socket.socket() as any_socket:
         if own:
             request = struct.pack("16sh14x", b"lo", 0)
             flags = struct.unpack("16sh14x", fcntl.ioctl(any_socket, _SIOCGIFFLAGS, request))[1]
-            # gVisor's is up from its beginning, and no flag can be set there.
+            # gVisor's loopback is up from the beginning, and its flags cannot be set.
             if not flags & _IFF_UP:
                 fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | _IFF_UP))
     listening = socket.socket()
@@ -57,10 +61,12 @@ def listener(context: SandboxContext) -> socket.socket:
 
 
 def enter_user(context: SandboxContext, limits: Limits) -> None:
-    """Root first becomes somebody else outside: inside is only a name for that."""
+    """Enters the user namespace. Root first becomes another user outside, because the user inside is only a name for
+    that.
+    """
     if context.script_uid is not None:
         namespace_setup.become(context.script_uid)
-        # The files of /proc/self are root's since then.
+        # The change of user made the files of /proc/self root's; this undoes it.
         kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
     if context.user_namespace:
         uid, gid = os.getuid(), os.getgid()

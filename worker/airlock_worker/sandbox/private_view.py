@@ -1,8 +1,8 @@
-"""Shows directories and files of the machine in the tree under inodes of the tree's own.
+"""Shows directories and files of the machine in the sandbox's tree, with inodes of the tree's own.
 
-Locks, leases and watches stand on an inode. On a bind mount that is the machine's: who locks a file there stops all
-who use it, in every project. An overlay of the same directory has inodes of its own and shares only the page cache. Its
-top layer lies in memory, so that `statvfs` tells of that, and holds what the tree shows differently.
+Locks, leases and watches belong to an inode. A bind mount has the machine's inodes, so a script that locks a file there
+would stop all users of the file, in every project. An overlay of the same directory has inodes of its own and shares
+only the page cache. Its top layer is in memory, so that `statvfs` describes that, and holds the files that differ.
 
 Where the kernel refuses an overlay, a bind mount is made, and `problem` says why.
 """
@@ -14,34 +14,34 @@ from collections.abc import Callable
 
 from ..linux import kernel
 
-# Not to be told by the mount table: it would show where things lie outside.
+# Paths by descriptor, because the mount table shows these options, and must not name places outside.
 _LOWER = "lowerdir=/proc/self/fd/{top}:/proc/self/fd/{source}"
 _FLAGS = kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
 
 
 class PrivateViews:
-    """Of one tree, which is built on top of the directory `site`."""
+    """The overlays of one tree, which is built on top of the directory `site`."""
 
     def __init__(self, site: str) -> None:
         self._site = site
         self._layers = f"{site}/.layers"
         self._made = 0
         self._mount_points = kernel.mount_points()
-        # Why the last overlay could not be had.
+        # Why the last refused overlay was refused; None: none was.
         self.problem: str | None = None
         os.mkdir(self._layers)
-        # Small fixed numbers: without them the kernel would tell of the machine's memory.
+        # Fixed sizes, because the default would reveal the size of the machine's memory.
         kernel.mount("tmpfs", self._layers, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=16m,nr_inodes=16384")
 
     def show(self, source: str, place: str, change: Callable[[str], None] | None = None) -> None:
-        """The directory `source` at `place`. `change` fills a directory with what stands above the source's own."""
+        """Shows the directory `source` at `place`. `change` fills a directory whose files replace the source's own."""
         target = self._site + place
         os.makedirs(target, exist_ok=True)
         try:
             self._overlay(source, target, change)
         except OSError as error:
             self.problem = f"{place}: {error.strerror}"
-            # With what is mounted below: a user namespace may not show a directory without it.
+            # Includes mounts below it, because a user namespace may not show a directory without them.
             kernel.mount(source, target, None, kernel.MS_BIND | kernel.MS_REC)
             return
         for below in self._mount_points:
@@ -60,17 +60,17 @@ class PrivateViews:
             self.problem = f"{place}: {error.strerror}"
             kernel.mount(source, target, None, kernel.MS_BIND)
             return
-        # Of the directory nothing else can be reached from it.
+        # Nothing else of the directory can be reached through the file's mount.
         kernel.mount(f"{directory}/{os.path.basename(source)}", target, None, kernel.MS_BIND)
         kernel.unmount(directory)
 
     def close(self) -> None:
-        """The overlays hold their layers by themselves."""
+        """Removes the directory of layers; the overlays keep their layers."""
         kernel.unmount(self._layers)
         os.rmdir(self._layers)
 
     def _show_mounted(self, source: str, place: str) -> None:
-        """An overlay shows nothing that is mounted below its source."""
+        """Shows a mount below an overlay's source, because the overlay leaves it out."""
         if os.path.isdir(source):
             try:
                 self._overlay(source, self._site + place, None)
@@ -95,8 +95,9 @@ class PrivateViews:
 
 
 def measure(problem: str | None) -> str | None:
-    """None when a run shares no inode with anybody outside, but for devices. `problem`: what the tree met, which no
-    mount shows where the machine's own directories are overlays."""
+    """None when a run shares no inode with the machine, except for devices. `problem`: from building the tree, because
+    mounts do not show it where the machine's own directories are overlays.
+    """
     if problem is not None:
         return problem
     shared = [place for place, kind in kernel.mounts() if kind not in ("overlay", "tmpfs", "proc")]

@@ -1,4 +1,4 @@
-"""What a run child may ask of the kernel: resource limits, no privileges to gain, none to keep."""
+"""Limits what a run child may ask of the kernel: resource limits, no capabilities, and no way to gain privileges."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from .context import SandboxContext
 
 _MAX_OPEN_FILES = 1024
 _ROOM_FOR_OTHERS = 64
-# What a process may use beyond its limit, to report a MemoryError with.
+# Bytes that a process may use beyond its limit, so that it can report a MemoryError.
 REPORTING_BYTES = 32 << 20
-# What processes ask for and never use: stacks of threads, and what allocators keep in reserve.
+# Sizes that processes ask for and rarely use: stacks of threads, and reserves of allocators.
 _STACK_BYTES = 8 << 20
 _SMALL_POOL = 10
 _RESERVED_BYTES = 256 << 20
-# The same without end. What is shared, or cannot be written to, counts here alone.
+# Limit for the address space, which also counts shared and read-only memory.
 _MOST_RESERVED_BYTES = 8 << 30
 
 
-# The limits of RLIMIT_DATA when all is let in; made before the script.
+# Soft and hard RLIMIT_DATA for reporting a MemoryError; made before the script, so that setting them needs no memory.
 _all_data = (-1, -1)
 
 
@@ -39,7 +39,7 @@ def enter_resources(context: SandboxContext, limits: Limits) -> None:
 
 
 def rehearse(context: SandboxContext, limits: Limits) -> None:
-    """In the template: goes through what every child does."""
+    """Does once what every child does, in the template, so that children share the memory that it needs."""
     _wanted(context, limits)
 
 
@@ -53,22 +53,24 @@ def _wanted(context: SandboxContext, limits: Limits) -> list[tuple[int, int, int
     if context.base_data:
         wanted.append((resource.RLIMIT_DATA, context.base_data + allowance(limits, 0), context.base_data + most))
     else:
-        # gVisor does not tell what a process may write to.
+        # gVisor does not report how much writable memory a process has.
         most = allowance(limits, 0) + REPORTING_BYTES + _RESERVED_BYTES
     wanted.append((resource.RLIMIT_AS, context.base_address_space + most, context.base_address_space + most))
-    # Elsewhere this limit counts every process of the user, of other runs and programs too.
+    # Without a user namespace of its own this limit would also count processes of other runs and programs of the user.
     if os.getuid() != 0 and os.readlink("/proc/self/ns/user") != context.outside["user"] and kernel_at_least(5, 14):
         wanted.append((resource.RLIMIT_NPROC, limits.pids, limits.pids))
     elif context.on_gvisor:
-        # It counts the worker and its paused runs too, so that the census has to find the exact number. A bomb that
-        # grew faster than that would take the memory of the whole sandbox.
+        # Here the limit also counts the worker and its paused runs, so the supervisor's count enforces the exact
+        # number. Without this limit a fast fork bomb could use up the memory of the whole sandbox.
         wanted.append((resource.RLIMIT_NPROC, limits.pids + _ROOM_FOR_OTHERS, limits.pids + _ROOM_FOR_OTHERS))
     return wanted
 
 
 def allowance(limits: Limits, used: int) -> int:
-    """How much more a process may ask for that uses so much: what it may still use, and as much again that it will not.
-    At first that is a stack for each thread that it may have, and later one for each of a small pool's.
+    """Bytes of address space that a process may still ask for when it uses `used`: what it may still use, and a
+    reserve.
+
+    The reserve is at most as much again, and at least stacks: first for each thread of the run, later for a small pool.
     """
     free = max(0, limits.memory_bytes - used)
     threads = limits.pids if free > limits.memory_bytes // 2 else min(limits.pids, _SMALL_POOL)
@@ -76,9 +78,11 @@ def allowance(limits: Limits, used: int) -> int:
 
 
 def allow_reporting() -> None:
-    """After a MemoryError: lets a process tell of it. What is used is still watched."""
+    """Raises the process's limit after a MemoryError, so that it can report that. The supervisor still watches
+    its use.
+    """
     try:
-        # Without asking for memory.
+        # Uses the prepared tuple, which needs no memory.
         setrlimit(RLIMIT_DATA, _all_data)
     except (ValueError, OSError):
         pass

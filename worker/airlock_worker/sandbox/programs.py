@@ -1,4 +1,4 @@
-"""The programs of a tree: those that the project file lists by name, and no others of the machine's."""
+"""Puts programs into the sandbox's tree: those that the project file lists by name, and no others of the machine."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import os
 import shutil
 from collections.abc import Iterable, Sequence
 
-# Where programs are looked for, in this order.
+# Directories that are searched for programs, in this order.
 DIRECTORIES = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")
-# Of a project that lists none; what of it is not on the machine is left out.
+# Programs of a project that lists none; those missing on the machine are left out.
 DEFAULT = ("sh", "coreutils")
-# A name that stands for others: those of them that the machine has.
+# Names that stand for several programs; those that the machine has are used.
 SETS = {
     "coreutils": (
         *("[", "arch", "b2sum", "base32", "base64", "basename", "basenc", "cat", "chcon", "chgrp", "chmod"),
@@ -30,18 +30,19 @@ _SCRIPT_HEAD_BYTES = 256
 
 
 class ProgramsMissing(Exception):
-    """The text names the programs and says what to do; it may be shown to anybody."""
+    """The text names the missing programs and the next step; it may be shown to any caller."""
 
 
 def place_all(listed: Sequence[str], site: str, shown: Iterable[str]) -> tuple[str, ...]:
-    """Puts the listed programs into the tree at `site`, each where it is outside.
+    """Puts the listed programs into the tree at `site`, at the same paths as outside. Returns their names.
 
-    Copies, since each mount would be copied again for every run. A program that lies in one of the directories that are
-    `shown` stays there, with its own files around it, and gets a link. Returns their names. Raises ProgramsMissing."""
+    Programs are copied, because each mount would be copied again for every run. A program inside a directory that is
+    `shown` stays there, with its own files around it, and gets a link. Raises ProgramsMissing.
+    """
     is_default = tuple(listed) == DEFAULT
     problems: list[str] = []
     placed: dict[str, str] = {}
-    # By what a program really is: one file may stand for many names.
+    # By real path, because one file may have many names.
     copies: dict[str, str] = {}
     for name in listed:
         members = [(member, path) for member in SETS.get(name, (name,)) if (path := _find(member)) is not None]
@@ -85,13 +86,15 @@ def _place(path: str, site: str, shown: Iterable[str], copies: dict[str, str]) -
         os.link(copies[real], target)
     else:
         shutil.copyfile(real, target)
-        # Nothing of a set-user-ID program but the program.
+        # The copy of a set-user-ID program loses that bit.
         os.chmod(target, 0o755)
         copies[real] = target
 
 
 def _without_interpreter(name: str, path: str, site: str) -> str | None:
-    """What to list besides, for a script whose interpreter is not in the tree."""
+    """Names the interpreter to list too, for a program that is a script and whose interpreter is not in the tree;
+    else None.
+    """
     with open(os.path.realpath(path), "rb") as file:
         head = file.read(_SCRIPT_HEAD_BYTES)
     if not head.startswith(b"#!"):
@@ -108,7 +111,7 @@ def _without_interpreter(name: str, path: str, site: str) -> str | None:
 
 
 def measure(names: Iterable[str], interpreters: Iterable[str]) -> str | None:
-    """None when the directories of programs hold nothing but these."""
+    """None when the directories of programs contain only these."""
     there = {entry for directory in DIRECTORIES if os.path.isdir(directory) for entry in os.listdir(directory)}
     others = sorted(there - {*names, *interpreters})
     return f"programs that the project does not list: {len(others)}, {others[0]} among them" if others else None

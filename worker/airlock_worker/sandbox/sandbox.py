@@ -1,8 +1,8 @@
-"""The layers around a run child, from the outside in.
+"""The layers of the sandbox around a run child, in the order in which they are entered.
 
-A child enters them while it is a spare, so that no run waits for it.
-A layer that the kernel refuses is noted and the run goes on without it: whether that is enough for a project is the
-pool-manager's decision, which it takes from `measure`, made in a real child by the probe run at start.
+A child enters them while it is a spare, so that no run waits for it. If the kernel refuses a layer, that is recorded
+and the run goes on without it. The pool-manager decides whether the rest is enough for a project, from the results of
+`measure`, which the probe run takes in a real child at start.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .context import SandboxContext
 @dataclass(frozen=True)
 class Layer:
     name: str
-    # None when the layer is in force, else why it is not.
+    # Returns None when the layer is in force, else why it is not.
     measure: Callable[[SandboxContext, Limits], str | None]
     enter: Callable[[SandboxContext, Limits], None] | None = None
 
@@ -38,7 +38,7 @@ def _enter_mounts(context: SandboxContext, limits: Limits) -> None:
     mounts.enter_private_places(context, limits.disk_bytes)
 
 
-# In the order in which they are entered: what needs rights comes before these are given up.
+# In the order of entering: layers that need rights come before the rights are given up.
 LAYERS: tuple[Layer, ...] = (
     Layer("minimal_tree", _of_room(mounts.measure_tree)),
     Layer("private_files", _of_room(mounts.measure_private_files)),
@@ -57,12 +57,12 @@ LAYERS: tuple[Layer, ...] = (
         enter=lambda context, limits: mounts.enter_scratch(context),
     ),
     Layer("rlimits", privileges.measure_resources, enter=privileges.enter_resources),
-    # Entered before all others, and measured from outside: a run sees nothing of its cgroup.
+    # Entered before all others, and measured by the supervisor, because a run cannot see its cgroup.
     Layer("cgroup", _of_room(lambda context: context.problems.get("cgroup"))),
     Layer("capabilities_dropped", _of_room(privileges.measure_capabilities), enter=privileges.enter_capabilities),
     Layer("no_new_privs", _of_room(privileges.measure_new_privileges), enter=privileges.enter_new_privileges),
     Layer("landlock", landlock.measure, enter=landlock.enter),
-    # Last: it refuses what the others need.
+    # Last, because it refuses system calls that the other layers need.
     Layer("seccomp", seccomp.measure, enter=seccomp.enter),
 )
 

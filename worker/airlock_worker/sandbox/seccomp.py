@@ -1,11 +1,11 @@
-"""The system call filter of a run child: classic BPF, assembled here since no binding is in the standard library.
+"""The system call filter of a run child: classic BPF, assembled here because the standard library has no binding.
 
-A list of what is refused, not of what is allowed: any package may be imported. A refused call fails with EPERM, one
-that is hidden with ENOSYS, as on a kernel without it, so that libraries fall back. Only entry points of another
-architecture, which no Python uses, kill.
+The filter lists what is refused, not what is allowed, because any package may be imported. A refused call fails with
+EPERM. A hidden call fails with ENOSYS, as on a kernel without it, so that libraries fall back. Only calls by another
+architecture's entry points, which Python never uses, kill the process.
 
-A filter sees numbers, not files: locks are for the tree to keep apart (tree.py), since SQLite needs them on files of
-the run's own.
+The filter sees numbers, not files. So the tree keeps the locks of runs apart (tree.py), because SQLite needs locks on
+the run's own files.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32_BIT = 0x40000000
 
 _REFUSED = (
-    # Other processes' memory and descriptors.
+    # Memory and descriptors of other processes.
     *("ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "process_mrelease", "kcmp", "pidfd_getfd"),
     # Mounts and namespaces.
     *("mount", "umount2", "pivot_root", "chroot", "move_mount", "open_tree", "open_tree_attr", "fsopen", "fsconfig"),
@@ -43,28 +43,29 @@ _REFUSED = (
     *("kexec_load", "kexec_file_load", "create_module", "init_module", "finit_module", "delete_module", "reboot"),
     *("swapon", "swapoff", "quotactl", "quotactl_fd", "acct", "settimeofday", "clock_settime", "clock_adjtime"),
     *("adjtimex", "sethostname", "setdomainname", "syslog", "vhangup", "iopl", "ioperm", "modify_ldt", "uselib"),
-    # They tell of file systems by their number, whoever has mounted them.
+    # Report on file systems by device number, including those of other users.
     *("ustat", "sysfs"),
 )
 _HIDDEN = (
-    # Its flags lie in memory, where a filter cannot look; libc falls back to clone.
+    # clone3 has its flags in memory, where a filter cannot look; libc falls back to clone.
     "clone3",
     *("io_uring_setup", "io_uring_enter", "io_uring_register"),
-    # The machine has a fixed number of contexts for all.
+    # Asynchronous I/O: the whole machine shares a fixed number of contexts.
     *("io_setup", "io_destroy", "io_getevents", "io_pgetevents", "io_submit", "io_cancel"),
-    # They tell what others do with the files that a run shares with them: watches, and what is in the page cache.
+    # Reveal what other processes do with files that a run shares with them: watches, and contents of the page cache.
     *("inotify_init", "inotify_init1", "mincore", "cachestat"),
 )
-# A run's own files are in memory, and the whole machine would wait for its disks.
+# Would make the whole machine wait for its disks; a run's own files are in memory.
 _WITHOUT_EFFECT = ("sync",)
-# They tell who opens a file, make who opens it wait, or leave a word on it for others.
+# Commands that reveal which process opens a file, make it wait, or leave a hint on the file for other processes.
 _F_SETLEASE, _F_NOTIFY, _F_SET_RW_HINT, _F_SETDELEG = 1024, 1026, 1036, 1040
-# Locks of open files. All eventfds and epolls of the machine are one file to the kernel, so that the place of such a
-# lock is a word to any other run. Few programs use them; SQLite's are of the other kind.
+# Locks of open file descriptions. All eventfds and epolls of the machine are one file to the kernel, so two runs could
+# signal each other by such locks. Few programs use them; SQLite's locks are of the other kind.
 _F_OFD_GETLK, _F_OFD_SETLK, _F_OFD_SETLKW = 36, 37, 38
-# Huge pages are reserved for somebody on this machine, and no limit counts them.
+# By call: argument and flag that ask for huge pages, which are reserved for another use of the machine, and which no
+# limit counts.
 _HUGE_PAGES = {"mmap": (3, 0x40000), "memfd_create": (1, 0x4), "shmget": (2, 0x800)}
-# Reads only what is in the page cache already.
+# Flag that reads only what is in the page cache already, and so reveals it.
 _RWF_NOWAIT = 8
 _NEW_NAMESPACES = (
     kernel.CLONE_NEWNS
@@ -75,7 +76,7 @@ _NEW_NAMESPACES = (
     | kernel.CLONE_NEWPID
     | kernel.CLONE_NEWNET
 )
-# They put words into a terminal's mouth.
+# Requests that put input into a terminal.
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _PERSONALITY_QUERY = 0xFFFFFFFF
 
@@ -99,12 +100,14 @@ def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
 
 
 def _when(test: int, value: int, action: int) -> bytes:
-    """`action` when the test of what is loaded holds, else on."""
+    """BPF steps that return `action` if the test of the loaded value holds, else continue."""
     return _step(test, value, 0, 1) + _step(_RETURN, action)
 
 
 def _of_argument(name: str, argument: int, *steps: bytes) -> bytes:
-    """For the call `name`: loads one argument (its low half; all those looked at are ints), does the steps, allows."""
+    """BPF steps for the call `name`: load one argument, run `steps`, then allow. Only the low half is loaded: all
+    are ints.
+    """
     number = known_number(name)
     assert number is not None
     body = _step(_LOAD, _ARGUMENTS + 8 * argument) + b"".join(steps) + _step(_RETURN, _ALLOW)
@@ -121,13 +124,14 @@ def assemble(network: bool) -> bytes:
     parts.append(_step(_LOAD, _NUMBER))
     if machine == "x86_64":
         parts.append(_when(_JUMP_GREATER_EQUAL, _X32_BIT, _KILL))
-    # Newer than this list: nobody has looked at it yet.
+    # Calls newer than the table in syscalls.py, which have not been reviewed.
     parts.append(_when(_JUMP_ABOVE, LAST_KNOWN, enosys))
     for names, action in ((_REFUSED, eperm), (_HIDDEN, enosys), (_WITHOUT_EFFECT, _errno(0))):
         parts += [_when(_JUMP_EQUAL, number, action) for name in names if (number := known_number(name)) is not None]
-    # The last makes a child of somebody else's: without a pid namespace no limit and no end of the run would reach it.
+    # CLONE_PARENT makes a child of the parent process, which no limit and no end of the run would reach without a pid
+    # namespace.
     parts.append(_of_argument("clone", 0, _when(_JUMP_ANY_BIT, _NEW_NAMESPACES | kernel.CLONE_PARENT, eperm)))
-    # A run without a pid namespace keeps its orphans by it.
+    # A run without a pid namespace keeps its orphans by being a subreaper, so it must stay one.
     no_reaper = _step(_LOAD, _ARGUMENTS + 8) + _when(_JUMP_EQUAL, 0, eperm)
     is_reaper = _step(_JUMP_EQUAL, kernel.PR_SET_CHILD_SUBREAPER, 0, len(no_reaper) // 8)
     parts.append(_of_argument("prctl", 0, is_reaper + no_reaper))
@@ -153,9 +157,9 @@ def _only(*families: int) -> bytes:
 
 
 def prepare() -> None:
-    """In the zygote: a filter takes half a millisecond to assemble, and is the same in every run."""
+    """Assembles both filters in the template, because each takes half a millisecond and is the same in every run."""
     for network in (False, True):
-        # On a machine that there is no filter for, each child says so.
+        # For an architecture without a filter, each child reports the error.
         with contextlib.suppress(OSError):
             assemble(network)
 
@@ -167,7 +171,7 @@ def enter(context: SandboxContext, limits: Limits) -> None:
 
 
 def measure(context: SandboxContext, limits: Limits) -> str | None:
-    """Tries what must fail, whoever filters: an outer filter may hide ours."""
+    """Tries calls that must fail, because an outer filter may hide this one. None when all fail."""
     if status_field("Seccomp") != "2":
         return context.problems.get("seccomp") or "the kernel filters no system calls"
     attempts: dict[str, Callable[[], object]] = {

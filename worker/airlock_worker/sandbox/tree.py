@@ -1,8 +1,8 @@
 """The directory tree that the zygote and its runs live in: the interpreter, its packages, the system's libraries, and
 the programs that the project lists.
 
-Everything else of the machine is not hidden in it but absent: homes, data, sockets, /sys, /run, all other programs.
-Each run has its own copy of these mounts and puts its private places on top; so there are few of them.
+Everything else of the machine does not exist in it: home directories, data, sockets, /sys, /run, all other programs.
+Each run gets a copy of these mounts and puts its private places on top, so there are few of them.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from ..linux import kernel
 from . import programs
 from .private_view import PrivateViews
 
-# Where a project's environment and the worker's own modules are in every tree, wherever they lie outside.
+# Fixed paths of a project's environment and of the worker's modules in every tree, independent of their paths outside.
 ENVIRONMENT = "/opt/airlock/project"
 WORKER = "/opt/airlock/lib"
 
-# Of these only libraries, and what belongs to them.
+# Directories of which only libraries and their data are shown.
 _SPLIT = ("/usr", "/usr/local")
 _OF_LIBRARIES = ("lib", "lib32", "lib64", "libx32", "share")
 _OTHER_SYSTEM = ("/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
@@ -31,7 +31,7 @@ _CONFIGURATION = (
     *("ssl/certs", "ssl/openssl.cnf", "ssl/cert.pem", "ca-certificates", "pki/tls/certs", "pki/ca-trust"),
     *("fonts", "magic"),
 )
-# By name: major and minor number.
+# Devices by name: major and minor number.
 _DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9)}
 _LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
 _WRITTEN = {
@@ -41,22 +41,22 @@ _WRITTEN = {
     "hostname": "airlock\n",
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }
-# In an environment's `bin`; larger files are programs.
+# Largest file in an environment's `bin` that is taken for a script; larger files are programs.
 _MAX_SCRIPT_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a tree is to hold, as paths outside of it."""
+    """The contents of a tree that is to be made, as paths outside of it."""
 
-    # The project's interpreter, which may be a link; and its virtual environment, unless it has none.
+    # The project's interpreter, which may be a link, and its virtual environment, None if it has none.
     interpreter: str
     environment: str | None
     # The directory of the worker's package.
     worker: str
-    # Directories that the interpreter needs besides.
+    # Further directories that the interpreter needs.
     keep: Iterable[str]
-    # By name, as in programs.py.
+    # Names of programs and sets, as in programs.py.
     programs: Sequence[str]
 
 
@@ -65,18 +65,19 @@ class Built:
     programs: tuple[str, ...]
     # Names of the interpreter in the directories of programs.
     interpreters: tuple[str, ...]
-    # Why the tree shares inodes with the machine; None: it does not.
+    # Why the tree shares inodes with the machine; None: it shares none.
     shared: str | None
 
 
 def build(site: str, contents: Contents) -> Built:
-    """In a mount namespace of one's own: makes the tree, on top of the directory `site`, and makes it the root.
+    """Makes the tree on top of the directory `site` and makes it the root, in a mount namespace of the process's own.
 
-    Raises ProgramsMissing."""
+    Raises ProgramsMissing, and OSError when the kernel refuses.
+    """
     kernel.mount("tmpfs", site, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=512m,nr_inodes=65536,mode=0755")
     for place in ("/tmp", "/var/tmp", "/proc", "/etc", "/dev"):
         os.makedirs(site + place)
-    # For what packages do when they are imported; each run has its own above it.
+    # A small /tmp for packages while they are imported; each run mounts its own over it.
     flags = kernel.MS_NOSUID | kernel.MS_NODEV
     kernel.mount("tmpfs", f"{site}/tmp", "tmpfs", flags, "size=16m,nr_inodes=4096,mode=1777")
     views = PrivateViews(site)
@@ -106,7 +107,7 @@ def build(site: str, contents: Contents) -> Built:
 
 
 def inside(path: str, contents: Contents) -> str:
-    """Where a file of the environment is in the tree; any other stays where it is."""
+    """The path inside the tree. Only files of the environment move; any other path stays the same."""
     environment = contents.environment
     return path if environment is None or not _is_in(path, [environment]) else ENVIRONMENT + path[len(environment) :]
 
@@ -116,7 +117,7 @@ def _is_in(path: str, directories: Iterable[str]) -> bool:
 
 
 def _show_system(site: str, views: PrivateViews) -> Iterable[str]:
-    """The directories that are shown."""
+    """Shows the system's directories, and yields their paths."""
     for directory in _SPLIT:
         os.makedirs(site + directory, exist_ok=True)
     for path in (*programs.DIRECTORIES, *(f"{top}/{name}" for top in _SPLIT for name in _OF_LIBRARIES), *_OTHER_SYSTEM):
@@ -130,10 +131,10 @@ def _show_system(site: str, views: PrivateViews) -> Iterable[str]:
 
 
 def _move_environment(environment: str, top: str) -> None:
-    """What names an environment's own place names the one in the tree."""
+    """Rewrites the environment's scripts, so that they name its path inside the tree."""
     old = environment.encode()
     with open(f"{environment}/pyvenv.cfg", encoding="utf-8") as file:
-        # The command that made it names paths outside.
+        # Leaves out the command that made the environment, because it names paths outside.
         lines = [line for line in file if not line.startswith("command")]
     with open(f"{top}/pyvenv.cfg", "w", encoding="utf-8") as file:
         file.writelines(lines)
@@ -152,7 +153,9 @@ def _move_environment(environment: str, top: str) -> None:
 
 
 def _show_interpreter(contents: Contents, site: str, views: PrivateViews, shown: Iterable[str]) -> tuple[str, ...]:
-    """The file, and the links on the way to it; returns their names in the directories of programs."""
+    """Shows the interpreter's file and the links that lead to it. Returns their names in the directories of
+    programs.
+    """
     path = contents.interpreter
     names = []
     while True:
@@ -170,11 +173,11 @@ def _show_interpreter(contents: Contents, site: str, views: PrivateViews, shown:
 
 
 def _fill_etc(site: str) -> None:
-    """Copies: a mount for each would be copied for each run."""
+    """Copies configuration files, because a mount for each would be copied for each run."""
     for name in _CONFIGURATION:
         source, target = f"/etc/{name}", f"{site}/etc/{name}"
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        # What cannot be read is left out.
+        # Unreadable files are left out.
         with contextlib.suppress(OSError, shutil.Error):
             if os.path.isdir(source):
                 shutil.copytree(source, target, symlinks=True, copy_function=shutil.copy)
@@ -186,11 +189,11 @@ def _fill_etc(site: str) -> None:
 
 
 def _fill_dev(site: str) -> None:
-    """Devices of the tree's own where the kernel lets them be made, since the machine's would be shared by all runs."""
+    """Makes devices of the tree's own where the kernel allows it, because all runs would share the machine's."""
     kernel.mount(
         "tmpfs", f"{site}/dev", "tmpfs", kernel.MS_NOSUID | kernel.MS_NOEXEC, "size=64k,nr_inodes=64,mode=0755"
     )
-    # As /tmp: for packages that make semaphores to see whether there are any. Each run has its own above it.
+    # For packages that create semaphores at import, as a test; each run mounts its own over it.
     os.mkdir(f"{site}/dev/shm")
     flags = kernel.MS_NOSUID | kernel.MS_NODEV
     kernel.mount("tmpfs", f"{site}/dev/shm", "tmpfs", flags, "size=16m,nr_inodes=4096,mode=1777")
@@ -199,7 +202,7 @@ def _fill_dev(site: str) -> None:
         try:
             os.mknod(path, stat.S_IFCHR, os.makedev(major, minor))
             os.chmod(path, 0o666)
-            # Making one may be allowed where using it is not.
+            # A device may be made and still not be usable.
             os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
         except OSError:
             with contextlib.suppress(FileNotFoundError):
