@@ -1,4 +1,4 @@
-"""Version 2 of cgroups: which part of the tree is for this worker to divide, and how it is made ready for that."""
+"""Cgroups of version 2: finds the part of the tree that the worker may divide, and prepares it for that."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from collections.abc import Iterable
 from ..linux.kernel_files import words, write
 from .cgroup_membership import Membership
 
-# Where the processes go that stood where children are to be.
+# Name of the leaf that takes the processes of a cgroup that gets children.
 _LEAF = "airlock-services"
 _PASSES = 10
 
 
 def delegated(membership: Membership) -> str:
-    """The directory of the worker's own cgroup or, when it is in a leaf of what it was given, of the one above."""
+    """The cgroup that the worker may divide: its own, or the one above when it is in a leaf. Raises OSError (EPERM)."""
     own, above = membership.directory, os.path.dirname(membership.directory)
-    # What a process sees as the top is its container's, or the machine's for root.
+    # The top that a process sees is its container's or, for root, the machine's.
     if own == membership.mount or _is_marked(own):
         return own
     if os.path.basename(own) == _LEAF or _is_marked(above):
         return above
-    # In another it would go round the limits that somebody set, or stand in the way of who manages it.
+    # Any other cgroup must not be divided: that would bypass limits set by the system, or disturb its manager.
     raise OSError(errno.EPERM, "the worker's cgroup is not delegated to it (with systemd: Delegate=yes)")
 
 
 def _is_marked(directory: str) -> bool:
-    """As systemd marks what it delegates."""
+    """Whether systemd has marked the cgroup as delegated."""
     for name in ("user.delegate", "trusted.delegate"):
         with contextlib.suppress(OSError):
             if os.getxattr(directory, name) == b"1":
@@ -37,7 +37,7 @@ def _is_marked(directory: str) -> bool:
 
 
 def enable(directory: str, controllers: Iterable[str]) -> None:
-    """Lets the children of a cgroup have these controllers, which it must have itself."""
+    """Enables controllers for the children of a cgroup, which must have these itself."""
     file = f"{directory}/cgroup.subtree_control"
     there = words(file)
     wanted = " ".join(f"+{name}" for name in controllers if name not in there)
@@ -53,7 +53,9 @@ def enable(directory: str, controllers: Iterable[str]) -> None:
 
 
 def move_down(directory: str) -> None:
-    """A cgroup has processes or children with controllers, never both: its processes go to a leaf."""
+    """Moves the processes of a cgroup to a leaf, because it may not have both processes and children with
+    controllers.
+    """
     leaf = f"{directory}/{_LEAF}"
     os.makedirs(leaf, exist_ok=True)
     for _ in range(_PASSES):

@@ -1,4 +1,4 @@
-"""The limits of a run as the kernel takes them: files of its cgroup, on version 1 and on version 2."""
+"""Writes the limits of a run into the files of its cgroup, on version 1 and on version 2."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from dataclasses import dataclass
 from ..sandbox.privileges import REPORTING_BYTES
 from ..wire.limits import Limits
 
-# What the kernel begins with on both versions.
+# CPU period in microseconds, the kernel's default on both versions.
 _CPU_PERIOD_US = 100_000
-# The kernel takes no less.
+# Smallest CPU quota in microseconds that the kernel accepts.
 _MIN_CPU_QUOTA_US = 1_000
-# Not there where the kernel does not count swap.
+# Files that are missing where the kernel does not count swap.
 OPTIONAL = frozenset({"memory.memsw.limit_in_bytes", "memory.swap.max"})
 
 
 @dataclass(frozen=True)
 class Place:
-    """The worker's own cgroup in one tree; those of its runs are below it."""
+    """The worker's own cgroup in one tree. The cgroups of its runs are below it."""
 
     version: int
     controllers: tuple[str, ...]
-    # A descriptor that the supervisor opened: runs and their zygote do not see the tree.
+    # Descriptor of the directory, opened by the supervisor, because the zygote and runs do not see the tree.
     directory: int
-    # On version 1 the kernel refuses a child more than its parents have.
+    # CPUs of the cgroups above on version 1, where the kernel refuses a child more than that; None: unlimited.
     max_cpus: float | None = None
 
 
 @dataclass(frozen=True)
 class Overhead:
-    """What a run child has before its script starts, which is not counted against the project's limits."""
+    """Resources that a run child uses before its script starts; they do not count against the project's limits."""
 
-    # The zygote's private memory: a child that writes to all of it has a copy of its own.
+    # The template's private memory in bytes: a child that writes to all of it has a copy of its own.
     memory_bytes: int = 0
-    # Process 1 of its namespace.
+    # 1 for process 1 of its pid namespace; 0 without one.
     processes: int = 0
 
 
 def limits_as_files(place: Place, limits: Limits, overhead: Overhead) -> Iterator[tuple[str, str]]:
-    """The files of a run's cgroup and what stands in them."""
-    # A run's files are in its tmpfs, so they are memory: within its disk limit it must not be killed for them. The rest
-    # lets a single process come to its own limit first, where it gets an exception with a traceback and not a SIGKILL.
+    """Pairs of file and content for a run's cgroup."""
+    # A run's files are memory, because they are in a tmpfs; within its disk limit it must not be killed for them. The
+    # rest lets a single process reach its own limit first, which gives a MemoryError with a traceback, not a SIGKILL.
     page = resource.getpagesize()
     memory = limits.memory_bytes + limits.disk_bytes + REPORTING_BYTES + overhead.memory_bytes
     memory = memory // page * page
@@ -57,7 +57,8 @@ def limits_as_files(place: Place, limits: Limits, overhead: Overhead) -> Iterato
         }
     else:
         by_controller = {
-            # A script that misses one of its processes hangs or goes wrong: one kill ends all of the run.
+            # One kill ends the whole run, because a script that loses one of its processes may hang or compute wrong
+            # results.
             "memory": [("memory.max", memory), ("memory.swap.max", 0), ("memory.oom.group", 1)],
             "cpu": [("cpu.max", f"{quota} {_CPU_PERIOD_US}")],
         }
@@ -68,7 +69,7 @@ def limits_as_files(place: Place, limits: Limits, overhead: Overhead) -> Iterato
 
 
 def write(place: Place, name: str, file: str, value: str) -> None:
-    """Into a file of the cgroup `name`."""
+    """Writes a file of the cgroup `name`. Raises OSError, but not for an optional file that is missing."""
     try:
         fd = os.open(f"{name}/{file}", os.O_WRONLY, dir_fd=place.directory)
     except FileNotFoundError:

@@ -1,6 +1,6 @@
-"""Where a process stands in the kernel's trees of cgroups: version 2 has one, version 1 one for each controller.
+"""Finds the cgroups of a process. Version 2 has one tree, version 1 has one for each controller.
 
-A machine may have both, each controller being in exactly one of its trees.
+A machine may use both; each controller is then in exactly one of the trees.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ CONTROLLERS = ("memory", "pids", "cpu")
 
 @dataclass(frozen=True)
 class Membership:
-    """A cgroup as a directory, for the controllers of `CONTROLLERS` that its tree may have."""
+    """A cgroup as a directory, with the controllers of `CONTROLLERS` that its tree may have."""
 
     version: Literal[1, 2]
     controllers: tuple[str, ...]
-    # Where the tree is mounted, and the cgroup in it.
+    # Mount point of the tree, and the cgroup's directory in it.
     mount: str
     directory: str
 
 
 def memberships(pid: int | Literal["self"] = "self") -> list[Membership]:
-    """Of a process; trees that are not mounted here, or not as far up as the process is, are left out."""
+    """The cgroups of a process, without trees that are not mounted here or do not show the process's part."""
     try:
         with open(f"/proc/{pid}/cgroup") as cgroup, open("/proc/self/mountinfo") as mountinfo:
             return parse(cgroup.read(), mountinfo.read())
     except OSError:
-        # The process is gone, or this kernel has no cgroups.
+        # The process has ended, or this kernel has no cgroups.
         return []
 
 
 def parse(cgroup: str, mountinfo: str) -> list[Membership]:
-    """`cgroup`: the text of /proc/PID/cgroup, lines of `hierarchy:controllers:path`."""
+    """The cgroups from two texts. `cgroup`: of /proc/PID/cgroup, lines of `hierarchy:controllers:path`."""
     lines = [line.split(":", 2) for line in cgroup.splitlines()]
     of_version_1 = {name for _, names, _ in lines for name in names.split(",")}
     found = []
@@ -56,7 +56,7 @@ def _place(path: str, mountinfo: str, controllers: set[str] | None) -> tuple[str
         kind, _, options = right.partition(" ")
         names = options.rpartition(" ")[2].split(",")
         ours = kind == "cgroup2" if controllers is None else kind == "cgroup" and controllers <= set(names)
-        # A container may see no more of the tree than a part of it.
+        # A container may see only a part of the tree.
         if ours and f"{path}/".startswith(root.rstrip("/") + "/"):
             below = path[len(root.rstrip("/")) :].strip("/")
             return point, f"{point}/{below}" if below else point
@@ -64,5 +64,7 @@ def _place(path: str, mountinfo: str, controllers: set[str] | None) -> tuple[str
 
 
 def _plain(field: str) -> str:
-    """mountinfo writes blanks and backslashes, which systemd uses in the names of units, as octal numbers."""
+    """Decodes a field of mountinfo, which writes blanks and backslashes as octal numbers; systemd uses them in unit
+    names.
+    """
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)

@@ -1,6 +1,6 @@
-"""What the kernel has counted for the cgroup that the worker was started in: in a container, for all of the container.
+"""Reads the kernel's counters for the cgroup that the worker was started in; in a container they cover the container.
 
-There it tells what nobody else does: that the kernel has killed a process for lack of memory, or refused one.
+Only these counters show that the kernel killed a process for lack of memory, or refused to create one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ..linux.kernel_files import field
 from .cgroup_membership import Membership, memberships
 
-# By controller and version: the file, and the field in it.
+# By controller and version: the counter's file, and the field in it.
 _COUNTERS = {
     ("memory", 1): ("memory.oom_control", "oom_kill"),
     ("memory", 2): ("memory.events", "oom_kill"),
@@ -24,11 +24,11 @@ _COUNTERS = {
 
 @dataclass(frozen=True)
 class Counts:
-    """Both are 0 where the kernel does not tell."""
+    """Counters of the worker's outer cgroup; both are 0 where the kernel does not report them."""
 
-    # Processes that it killed for lack of memory.
+    # Processes that the kernel killed for lack of memory.
     oom_kills: int = 0
-    # Processes and threads that it did not allow.
+    # Processes and threads that the kernel refused to create.
     refused: int = 0
 
     def __sub__(self, before: Counts) -> Counts:
@@ -37,7 +37,9 @@ class Counts:
 
 class OuterCgroup:
     def __init__(self, found: Iterable[Membership] | None = None) -> None:
-        """Before the worker divides its cgroup: then it stands elsewhere."""
+        """Finds the counters' files. Must be created before the worker divides its cgroup, because that moves the
+        worker to another one.
+        """
         self._places: dict[str, tuple[str, str, str]] = {}
         for membership in memberships() if found is None else found:
             for controller in membership.controllers:
@@ -50,7 +52,7 @@ class OuterCgroup:
         return Counts(self._read("memory"), self._read("pids"))
 
     def most_processes(self) -> int | None:
-        """Processes and threads that may be in it; None where there is no limit, or none that can be read."""
+        """Limit of processes and threads; None without a limit, or when it cannot be read."""
         place = self._places.get("pids")
         with contextlib.suppress(OSError, ValueError):
             if place is not None:
@@ -69,8 +71,8 @@ class OuterCgroup:
 
 
 def _directory_of(membership: Membership, file: str) -> str | None:
-    """Version 2 counts for all cgroups below, too: the top of a container has what the worker moves down. The top of
-    the machine has no such files.
+    """The directory whose counters count. On version 2 that is the top, because its counters include all cgroups below,
+    also those that the worker makes; but the machine's top has no such files.
     """
     tops = (membership.mount, membership.directory) if membership.version == 2 else (membership.directory,)
     return next((top for top in tops if os.access(f"{top}/{file}", os.R_OK)), None)

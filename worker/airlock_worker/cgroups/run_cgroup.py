@@ -1,11 +1,11 @@
-"""The cgroup of a run: what all of its processes and files together may take of memory, processes and CPU.
+"""The cgroup of a run: limits the memory, processes and CPU of all its processes and files together.
 
-The zygote has one for each child, in every tree that the supervisor has a place in. To move a process, the kernel stops
-all forks of the machine and waits for up to 20 ms. So on version 2 the child is born in its cgroup (CLONE_INTO_CGROUP),
-and on version 1 its one thread moves itself (`tasks`), which needs no such stop.
+The zygote has one for each child, in every tree where the supervisor has a cgroup. Moving a process makes the kernel
+stop all forks of the machine, for up to 20 ms. So on version 2 the child is born in its cgroup (CLONE_INTO_CGROUP), and
+on version 1 its one thread moves itself (`tasks`), which needs no such stop.
 
-A cgroup whose run has ended serves another: to make and to remove one costs twice as much, and the kernel keeps those
-that were removed for as long as a page of a file is charged to them.
+A cgroup is reused after its run has ended, because making and removing one costs twice as much, and because the kernel
+keeps a removed cgroup for as long as a page of a file is charged to it.
 """
 
 from __future__ import annotations
@@ -24,30 +24,32 @@ from .cgroup_limits import Overhead, Place, limits_as_files, read, write
 
 _TRIAL = "trial"
 _TRIAL_LIMITS = Limits(1, 1, memory_bytes=64 << 20, disk_bytes=1 << 20, pids=8, cpus=1.0)
-# Kept for the next children; as many as there are spares, and some that are just ending.
+# Free cgroups to keep: as many as there are spares, and some for runs that are just ending.
 _MAX_FREE = 8
-# An ended run leaves some 0.5 MB, of files that it was the first to read and of what each CPU keeps ready.
+# An ended run leaves about 0.5 MB, for files that it read first and for caches of each CPU; with more than this many
+# bytes its cgroup is not reused.
 _EMPTY_BYTES = 8 << 20
 
 
 @dataclass
 class RunCgroup:
-    """For one run child at a time. Where there is no tree it has no limits."""
+    """The cgroup of one run child at a time. Without places it limits nothing."""
 
     name: str
     limits: Limits
-    # Of its processes, as many as the kernel had killed for lack of memory before this child.
+    # OOM kills counted before this child; subtracted from the cgroup's total.
     earlier_oom_kills: int = 0
-    # Open while a child is forked: files that it moves itself by. What counts is the rights of whoever opened them.
+    # Files by which the child moves itself into the cgroup, open during its fork. The kernel checks the rights of the
+    # process that opened them.
     entry_fds: list[int] = field(default_factory=list)
-    # Likewise: its directory on version 2, to be born in.
+    # Directory of the cgroup on version 2, open while a child is forked into it; None: the child moves itself.
     clone_fd: int | None = None
 
     def enter(self) -> None:
-        """In the child, before it forks."""
+        """Moves the child into the cgroup. Call it in the child, before that forks. Raises OSError."""
         for fd in self.entry_fds:
             os.write(fd, b"0")
-        # From now on it sees its own place as the top: the path would tell about the machine.
+        # From now on the run sees its own cgroup as the top, because the path would reveal names of the machine.
         with contextlib.suppress(OSError):
             kernel.unshare(kernel.CLONE_NEWCGROUP)
 
@@ -58,7 +60,7 @@ class RunCgroup:
 
 
 class RunCgroups:
-    """The zygote's."""
+    """All cgroups of runs, made and reused by the zygote."""
 
     def __init__(self, places: Sequence[Place], *, clone_into: bool) -> None:
         self._places = list(places)
@@ -67,11 +69,11 @@ class RunCgroups:
         self.overhead = Overhead()
         self._made = 0
         self._free: deque[RunCgroup] = deque()
-        # Names of those that the kernel did not want to remove yet.
+        # Names of cgroups that the kernel refused to remove so far.
         self._left: list[str] = []
 
     def try_out(self) -> str | None:
-        """Gives up the places in which no process can be limited; says why."""
+        """Drops the places in which no process can be limited. Returns why, None if all work."""
         if self._problem_of(self._places) is None:
             return None
         problems = []
@@ -100,7 +102,7 @@ class RunCgroups:
         cgroup.enter()
 
     def take(self, limits: Limits) -> RunCgroup:
-        """One without processes, open. Raises OSError when the kernel refuses: then there must be no child either."""
+        """An open cgroup without processes. Raises OSError when the kernel refuses; then no child may be started."""
         while self._free:
             cgroup = self._free.popleft()
             if cgroup.limits == limits:
@@ -140,14 +142,16 @@ class RunCgroups:
                 cgroup.entry_fds.append(os.open(f"{cgroup.name}/{file}", os.O_WRONLY, dir_fd=place.directory))
 
     def _refill(self, cgroup: RunCgroup) -> None:
-        """What the last run has used of its CPU time in this period must not be missing to the next."""
+        """Resets the CPU quota, because CPU time that the last run used in this period must not be missing for the
+        next.
+        """
         for place in self._places:
             if "cpu" in place.controllers:
                 for file, value in limits_as_files(replace(place, controllers=("cpu",)), cgroup.limits, self.overhead):
                     write(place, cgroup.name, file, value)
 
     def oom_kills(self, cgroup: RunCgroup) -> int:
-        """How many processes of this child the kernel has killed for lack of memory."""
+        """Number of processes of this child that the kernel killed for lack of memory."""
         with contextlib.suppress(OSError):
             for place in self._places:
                 if "memory" in place.controllers:
@@ -156,7 +160,7 @@ class RunCgroups:
         return 0
 
     def give_back(self, cgroup: RunCgroup, oom_kills: int = 0) -> None:
-        """Once its processes have ended, `oom_kills` of them in that way."""
+        """Takes the cgroup back when its processes have ended. `oom_kills`: how many of them the kernel killed."""
         cgroup.earlier_oom_kills += oom_kills
         if self._places and len(self._free) < _MAX_FREE and self._is_empty(cgroup):
             self._free.append(cgroup)
@@ -164,7 +168,9 @@ class RunCgroups:
             self._remove(cgroup.name)
 
     def _is_empty(self, cgroup: RunCgroup) -> bool:
-        """The kernel gives some memory of dead processes back late, such as System V segments: not to the next run."""
+        """Whether the cgroup uses little memory. The kernel frees some memory of ended processes late, such as
+        System V segments, and the next run must not be charged for it.
+        """
         with contextlib.suppress(OSError):
             for place in self._places:
                 if "memory" in place.controllers:

@@ -1,7 +1,7 @@
-"""The worker's own cgroup in each tree: made when it starts, locked while it lives, removed with all below it.
+"""The worker's own cgroup in each tree: made when it starts, locked while it lives, removed with all cgroups below it.
 
-The kernel drops the lock of a worker that dies, however it dies. So whoever can lock such a cgroup has found an orphan,
-also where the worker was in another pid namespace, and removes it.
+The kernel drops the lock when the worker dies, for whatever reason. So a worker that can lock such a cgroup has found
+an orphan, even of a worker in another pid namespace, and removes it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _USAGE = (("memory.current", "memory"), ("memory.usage_in_bytes", "memory"), ("p
 
 
 class WorkerCgroups:
-    """Settles wherever it can; where it cannot, `problem` says why."""
+    """Makes a cgroup in every tree that allows it; `problem` says why others do not, empty if all do."""
 
     def __init__(self) -> None:
         self.places: list[Place] = []
@@ -49,7 +49,7 @@ class WorkerCgroups:
         )
 
     def _settle(self, membership: Membership) -> tuple[str, ...]:
-        """The controllers that can be used there."""
+        """Makes the worker's cgroup in one tree. Returns the controllers that it has; raises OSError."""
         parent, controllers = membership.directory, membership.controllers
         if membership.version == 2:
             parent = cgroup_delegation.delegated(membership)
@@ -73,7 +73,9 @@ class WorkerCgroups:
         return [f"--cgroups={places}", f"--cgroup-problem={self.problem}"]
 
     def descriptors(self) -> list[int]:
-        """For the zygote to inherit. They share the lock: a worker is dead when both are."""
+        """Directories for the zygote to inherit. They share the lock, which lasts until supervisor and zygote are both
+        dead.
+        """
         return [place.directory for place in self.places]
 
     def measure(self, pid: int, name: str, limits: Limits, overhead: Overhead) -> str | None:
@@ -93,7 +95,7 @@ class WorkerCgroups:
         return None
 
     async def remove(self) -> None:
-        """Once every process below it has ended."""
+        """Removes the cgroups. Call it when every process in them has ended."""
         for place, directory in self._directories.items():
             for _ in range(_REMOVE_STEPS):
                 with contextlib.suppress(OSError):
@@ -106,7 +108,7 @@ class WorkerCgroups:
 
 
 def _quota_above(membership: Membership) -> float | None:
-    """The fewest CPUs that the worker's own cgroup of version 1 or one above it may use; None: all."""
+    """The fewest CPUs that the worker's own cgroup of version 1, or one above it, may use; None: unlimited."""
     found = []
     directory = membership.directory
     while directory.startswith(membership.mount):
@@ -122,7 +124,7 @@ def _make_locked(parent: str) -> tuple[str, int]:
     for _ in range(_ATTEMPTS):
         directory = f"{parent}/{_PREFIX}{secrets.token_hex(4)}"
         os.mkdir(directory, 0o755)
-        # Another worker that starts may take it for an orphan before it is locked.
+        # Before the lock is taken, another worker that starts may take the cgroup for an orphan and remove it.
         with contextlib.suppress(FileNotFoundError, BlockingIOError):
             descriptor = _lock(directory)
             if os.path.exists(directory):
@@ -144,7 +146,7 @@ def _lock(directory: str) -> int:
 def remove_orphans(parent: str) -> None:
     for name in os.listdir(parent):
         if name.startswith(_PREFIX):
-            # What lives cannot be locked; what is still busy goes when the next worker starts.
+            # The cgroup of a living worker cannot be locked. A busy one is removed when the next worker starts.
             with contextlib.suppress(OSError):
                 descriptor = _lock(f"{parent}/{name}")
                 try:
@@ -167,10 +169,10 @@ def _kill(directory: str) -> None:
         write(f"{directory}/cgroup.kill", "1")
     except FileNotFoundError:
         for pid in map(int, words(f"{directory}/cgroup.procs")):
-            # 0 stands for a process of a pid namespace above, and would mean all of ours.
+            # 0 stands for a process outside this pid namespace; a signal to it would reach our own process group.
             if pid > 0:
                 with handle_of(pid) as process:
-                    # Its number may have been another's before it was held.
+                    # Read again, because the pid may have become another process's before the handle was taken.
                     if str(pid) in words(f"{directory}/cgroup.procs"):
                         process.send(signal.SIGKILL)
 
