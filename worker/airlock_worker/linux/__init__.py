@@ -1,1 +1,1 @@
-"""System calls and files of /proc that more than one process of the worker uses."""
+"""System calls and files of /proc, for more than one of the worker's processes."""

@@ -12,7 +12,7 @@ import signal
 from .syscalls import number_of
 
 _libc = ctypes.CDLL(None, use_errno=True)
-# ctypes makes a function when it is first looked up: once here, and not in every run child.
+# Functions are looked up once here, because ctypes makes each at its first look-up, which would cost every run child.
 for _name in ("prctl", "unshare", "mount", "umount2", "syscall", "capget", "capset", "personality", "signal"):
     getattr(_libc, _name)
 
@@ -44,7 +44,7 @@ MS_PRIVATE = 1 << 18
 MNT_DETACH = 2
 
 ADDR_NO_RANDOMIZE = 0x0040000
-# The kernel leaves 128 MiB for a stack in any case.
+# Stack limits in bytes; up to the larger one, the kernel reserves the same 128 MiB.
 _USUAL_STACK, _LARGEST_STACK = 8 << 20, 64 << 20
 
 _SYS_MOUNT_SETATTR = 442
@@ -53,7 +53,7 @@ _AT_RECURSIVE = 0x8000
 _MOUNT_ATTR_RDONLY = 1
 _MOUNT_ATTR_NOSUID = 2
 _CAPABILITY_VERSION_3 = 0x20080522
-# Made once: what a child makes for itself is memory of its own.
+# Made once, because objects that a child makes are memory of its own.
 _OWN_CAPABILITIES = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
 _NONE = (ctypes.c_uint32 * 6)()
 
@@ -88,10 +88,11 @@ def unshare(flags: int) -> None:
 
 
 def clone(flags: int, cgroup: int | None = None) -> int:
-    """Forks into new namespaces and, where it is given, a cgroup of version 2: the descriptor of its directory.
+    """Forks into new namespaces and into `cgroup`, the descriptor of a version 2 directory (None: the parent's cgroup).
 
-    The child must do no more than settle and fork again, properly, by os.fork: neither libc nor Python has been told of
-    it. Only for a process of one thread."""
+    The child must only set itself up and fork again with os.fork, because libc and Python do not know of this fork.
+    Only for a process with one thread. Raises OSError.
+    """
     if cgroup is None:
         return call("clone", flags | signal.SIGCHLD, 0, 0, 0, 0)
     arguments = _CloneArgs(flags=flags | CLONE_INTO_CGROUP, exit_signal=signal.SIGCHLD, cgroup=cgroup)
@@ -99,7 +100,7 @@ def clone(flags: int, cgroup: int | None = None) -> int:
 
 
 def syscall(name: str, *arguments: object) -> int:
-    """-1 and an errno on failure."""
+    """The call's result; -1 and an errno on failure."""
     words = [ctypes.c_ulong(word) if isinstance(word, int) else word for word in arguments]
     result: int = _libc.syscall(ctypes.c_long(number_of(name)), *words)
     return result
@@ -110,16 +111,16 @@ def call(name: str, *arguments: object) -> int:
 
 
 def change_root(path: str) -> None:
-    """Makes the mount point `path` the root; what was the root is gone from this mount namespace."""
+    """Makes the mount point `path` the root. The old root is gone from this mount namespace."""
     os.chdir(path)
-    # Old root on top of the new one, which needs no directory for it.
+    # Puts the old root on top of the new one, so that no directory is needed for it.
     call("pivot_root", b".", b".")
     _check(_libc.umount2(b".", MNT_DETACH), "umount2")
     os.chdir("/")
 
 
 def unmount(path: str) -> None:
-    """At once from the tree; for good when nothing uses it any more."""
+    """Removes the mount from the tree at once; it ends when nothing uses it any more."""
     _check(_libc.umount2(os.fsencode(path), MNT_DETACH), f"umount {path}")
 
 
@@ -130,13 +131,13 @@ def mount(source: str | None, target: str, kind: str | None, flags: int, data: s
 
 
 def make_tree_read_only(path: str) -> None:
-    """Every mount at and below `path`."""
+    """Makes every mount at and below `path` read-only."""
     try:
         _mount_setattr(path, _MountAttr(_MOUNT_ATTR_RDONLY | _MOUNT_ATTR_NOSUID, 0, 0, 0), _AT_RECURSIVE)
     except OSError as error:
         if error.errno != errno.ENOSYS:
             raise
-        # Before Linux 5.12, and in gVisor: one by one.
+        # Linux before 5.12 and gVisor cannot change all at once.
         for place in _mounts_at_or_below(path):
             _remount(place, _flags_of(place) | MS_RDONLY | MS_NOSUID)
 
@@ -155,7 +156,7 @@ def _remount(path: str, flags: int) -> None:
 
 
 def _flags_of(path: str) -> int:
-    # statvfs spells them like mount does. A flag left out would be taken away, which a user namespace may not.
+    # statvfs and mount use the same flags. A flag left out would be cleared, which a user namespace may not do.
     return os.statvfs(path).f_flag & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
 
@@ -164,12 +165,12 @@ def _mounts_at_or_below(path: str) -> list[str]:
 
 
 def mount_points() -> list[str]:
-    """In the order in which they were made."""
+    """All mount points, in the order in which they were made."""
     return [place for place, _ in mounts()]
 
 
 def mounts() -> list[tuple[str, str]]:
-    """Of this mount namespace: where each is, and the type of its file system."""
+    """Mount point and file system type of each mount of this mount namespace."""
     with open("/proc/self/mountinfo") as file:
         lines = [line.split() for line in file]
     return [
@@ -185,18 +186,19 @@ def _mount_setattr(path: str, attributes: _MountAttr, flags: int) -> None:
 
 
 def keep_memory_out_of_core_dumps() -> None:
-    """Of this process and of all that it starts. A limit of 0 does not: a handler that the machine has for crashes
-    gets the dump all the same, and may keep it, secrets included."""
-    # A kernel without the file writes no dumps of its own.
+    """Keeps memory out of core dumps, for this process and all that it starts. RLIMIT_CORE of 0 is not enough, because
+    a crash handler of the machine gets the dump all the same, and may keep it, secrets included.
+    """
+    # A kernel without this file writes no core dumps of its own.
     with contextlib.suppress(OSError), open("/proc/self/coredump_filter", "w") as file:
         file.write("0")
 
 
 def keep_capabilities_over_exec() -> None:
-    """Of a user namespace whose user is not called root there: exec would take them away."""
+    """Keeps the capabilities of a user namespace whose user is not root there, because exec would drop them."""
     held = (ctypes.c_uint32 * 6)()
     _check(_libc.capget(_OWN_CAPABILITIES, held), "capget")
-    # Effective, permitted, inheritable; twice, for 64 of them.
+    # Effective, permitted, inheritable; twice, for 64 capabilities.
     held[2], held[5] = held[1], held[4]
     _check(_libc.capset(_OWN_CAPABILITIES, held), "capset")
     for number in range(64):
@@ -205,7 +207,7 @@ def keep_capabilities_over_exec() -> None:
 
 
 def keep_capabilities_to_oneself() -> None:
-    """The opposite: for this process, and no program that it starts."""
+    """Keeps this process's capabilities from the programs that it starts."""
     held = (ctypes.c_uint32 * 6)()
     _check(_libc.capget(_OWN_CAPABILITIES, held), "capget")
     held[2] = held[5] = 0
@@ -214,20 +216,21 @@ def keep_capabilities_to_oneself() -> None:
 
 
 def drop_capabilities() -> None:
-    """Gives up every capability; with no_new_privs no program started later can have them again."""
+    """Gives up every capability. With no_new_privs, no program started later can regain them."""
     _check(_libc.capset(_OWN_CAPABILITIES, _NONE), "capset")
 
 
 def reset_signal(number: int) -> None:
-    """Has the kernel do with the signal what it does by default. Python is not told: only for a process whose Python
-    does nothing more."""
+    """Restores the kernel's default for a signal. Python does not notice, so only for a process that runs no more
+    Python code.
+    """
     _check(_libc.signal(number, None), "signal")
 
 
 def fix_addresses() -> None:
-    """From the next exec on this process and its children are laid out the same each time."""
+    """From the next exec on, this process and its children get the same addresses each time."""
     soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
-    # Room for a larger stack moves all below it, and for one without limit the kernel begins at the other end.
+    # A larger stack limit moves everything below the stack, and without a limit the kernel assigns addresses bottom up.
     if soft == resource.RLIM_INFINITY or soft > _LARGEST_STACK:
         resource.setrlimit(resource.RLIMIT_STACK, (_USUAL_STACK, hard))
     _check(_libc.personality(ctypes.c_ulong(_personality() | ADDR_NO_RANDOMIZE)), "personality")

@@ -1,4 +1,6 @@
-"""Files that are the kernel's ear and mouth: each write is one order, which it takes or refuses as a whole."""
+"""Reads and writes control files of the kernel, as in /proc and cgroups. The kernel accepts or refuses each write
+whole.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ def words(path: str) -> list[str]:
 
 
 def field(text: str, name: str) -> int:
-    """Of a file with a name and a number in each line; 0 when the name is not there."""
+    """The number after `name`, from a text with a name and a number in each line; 0 when the name is missing."""
     for line in text.splitlines():
         key, _, value = line.partition(" ")
         if key == name:
@@ -20,7 +22,7 @@ def field(text: str, name: str) -> int:
 
 
 def write(path: str, text: str) -> None:
-    """In one system call, and with nothing of a stream's around it: every run child does it."""
+    """Writes with one system call and without a stream, because every run child does it. Raises OSError."""
     fd = os.open(path, os.O_WRONLY)
     try:
         os.write(fd, text.encode())

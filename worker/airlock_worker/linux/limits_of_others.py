@@ -1,7 +1,7 @@
-"""Sets a resource limit of another process, also where root lacks the right to (CAP_SYS_RESOURCE), as in containers.
+"""Sets a resource limit of another process, also where root lacks CAP_SYS_RESOURCE, as in containers.
 
-The kernel lets a process set the limits of one that has the same real user. So root takes that user on for the moment
-of the call: as its real user only, and in the calling thread only. Its rights follow from the effective user, and stay.
+The kernel lets a process set the limits of processes with the same real user. So root takes that real user on for the
+moment of the call, in the calling thread only. Its rights stay, because they follow from the effective user.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from . import kernel
 
 
 def limit(pid: int, kind: int, soft: int | None = None) -> tuple[int, int]:
-    """The soft and the hard limit, after the soft one was set if it is given. Raises OSError."""
+    """The soft and the hard limit of process `pid`; first sets the soft one unless `soft` is None. Raises OSError."""
     try:
         return _limit(pid, kind, soft)
     except PermissionError:
@@ -34,7 +34,7 @@ def _limit(pid: int, kind: int, soft: int | None) -> tuple[int, int]:
 
 
 def _user_of(pid: int) -> tuple[int, int]:
-    """Real user and group, as this process sees them."""
+    """Real user and group of a process, as this process sees them."""
     with open(f"/proc/{pid}/status", "rb") as file:
         fields = dict(line.split(b":", 1) for line in file.read().splitlines() if b":" in line)
     return int(fields[b"Uid"].split()[0]), int(fields[b"Gid"].split()[0])
@@ -42,7 +42,7 @@ def _user_of(pid: int) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def _real_user(uid: int, gid: int) -> Iterator[None]:
-    # As system calls: libc would have all threads do the same.
+    # Raw system calls, because libc would change the user of all threads.
     own_uid, own_gid = os.getuid(), os.getgid()
     kernel.call("setresgid", gid, -1, -1)
     try:

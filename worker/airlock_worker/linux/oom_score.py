@@ -1,7 +1,7 @@
-"""Where a machine or container runs out of memory, the kernel kills a run, and neither the worker nor a service.
+"""Makes the kernel kill runs first when a machine or container is out of memory, not the worker or a service.
 
-A child has the template's score from its fork on, because to set its own would take memory of each. A run cannot go
-back: Landlock closes the file.
+A child gets its score from the template at the fork, because setting its own would cost memory in each child. A run
+cannot lower it, because Landlock closes the file.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _FILE = "/proc/self/oom_score_adj"
 
 
 def opened() -> tuple[int, bytes]:
-    """In the template: the file, and what stands in it; -1 where there is none."""
+    """A descriptor of the score's file, and its content; -1 where there is no such file. Called in the template."""
     try:
         fd = os.open(_FILE, os.O_RDWR | os.O_CLOEXEC)
         return fd, os.read(fd, 16)
@@ -22,7 +22,7 @@ def opened() -> tuple[int, bytes]:
 
 
 def put(fd: int, score: bytes) -> None:
-    # Each object that is made around a fork may move those of the children.
+    # No contextlib here, because each object that is made around a fork may move the children's objects.
     try:  # noqa: SIM105
         os.pwrite(fd, score, 0)
     except OSError:

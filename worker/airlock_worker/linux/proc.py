@@ -1,4 +1,4 @@
-"""What the kernel tells a process about itself."""
+"""Reads what the kernel reports to a process about itself, from /proc/self."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def address_space_bytes() -> int:
 
 
 def data_bytes() -> int:
-    """What is this process's own to write to, in memory or not."""
+    """Writable memory that this process has asked for, in bytes, used or not."""
     return _statm()[5]
 
 
 def private_memory_bytes() -> int:
-    """What is this process's own, not read from files."""
+    """Memory that this process uses and that is not read from files, in bytes."""
     _, resident, shared = _statm()[:3]
     return resident - shared
 
@@ -40,7 +40,7 @@ def _link(path: str) -> str:
 
 
 def status_field(name: str) -> str:
-    """Of this process, as the kernel sees it; "-1" when this kernel does not tell."""
+    """A field of /proc/self/status as text; "-1" when this kernel does not report it."""
     with open("/proc/self/status") as file:
         for line in file:
             field_name, _, value = line.partition(":")

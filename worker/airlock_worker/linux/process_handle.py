@@ -1,4 +1,6 @@
-"""A process by a descriptor (pidfd) and not by its number, which is another process's once it has been reaped."""
+"""Refers to a process by a descriptor (pidfd), because its pid may belong to another process once it has been
+reaped.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from collections.abc import Iterator
 
 
 class ProcessHandle:
-    """`fd` None: this kernel has no pidfds (gVisor, Linux before 5.3), and the number has to do."""
+    """A process to signal. `fd` None: this kernel has no pidfds (gVisor, Linux before 5.3), and the pid is used."""
 
     def __init__(self, pid: int, fd: int | None) -> None:
         self.pid = pid
@@ -17,12 +19,12 @@ class ProcessHandle:
         self._is_closed = False
 
     def send(self, number: signal.Signals) -> None:
-        """A process that is gone gets nothing, whichever process has its number now."""
+        """Sends a signal. A process that has ended gets none, and neither does the next process with its pid."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             self._send(number)
 
     def is_there(self) -> bool:
-        """Whether the number is still this process's: true until it is reaped."""
+        """Whether the pid still belongs to this process, which is true until it is reaped."""
         try:
             self._send(0)
         except PermissionError:
@@ -40,14 +42,14 @@ class ProcessHandle:
             signal.pidfd_send_signal(self._fd, number)
 
     def close(self) -> None:
-        """From then on it sends nothing: the descriptor's number is another descriptor's as well."""
+        """Closes the descriptor. Later signals are not sent, because its number may be another descriptor's by then."""
         if self._fd is not None and not self._is_closed:
             os.close(self._fd)
         self._is_closed = True
 
 
 def pidfd_of(pid: int) -> int | None:
-    """Only for a child that the caller has not reaped. None: there are no pidfds, or no descriptors."""
+    """The pidfd of a child that the caller has not reaped. None: no pidfds on this kernel, or no descriptor left."""
     try:
         return os.pidfd_open(pid)
     except OSError:
@@ -56,7 +58,7 @@ def pidfd_of(pid: int) -> int | None:
 
 @contextlib.contextmanager
 def handle_of(pid: int) -> Iterator[ProcessHandle]:
-    """Of the process that has this number now; the caller then looks whether it is the one that is meant."""
+    """A handle on the process that has this pid now. The caller must check that it is the intended one."""
     handle = ProcessHandle(pid, pidfd_of(pid))
     try:
         yield handle

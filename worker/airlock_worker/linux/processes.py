@@ -1,7 +1,8 @@
-"""Finding, freezing and killing whole process trees through /proc.
+"""Finds, freezes and kills whole process trees through /proc.
 
-A run child is a child subreaper, so all that it starts stays below it while it lives, double-forked daemons too. When
-it dies its orphans fall to the zygote, and when the zygote dies to the supervisor: both are subreapers as well.
+A run child is a child subreaper, so all processes that it starts stay below it while it lives, even daemons that forked
+twice. When it dies, its orphans become children of the zygote, and those of the zygote the supervisor's: both are
+subreapers too.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from .process_handle import ProcessHandle, handle_of
 
 Found = TypeVar("Found")
 
-# Passes over a tree that keeps growing before the next step is taken anyway: what escapes a pass is an orphan later.
+# Most passes over a tree that keeps growing, before the next step is taken anyway; a process that escapes becomes an
+# orphan.
 _MAX_PASSES = 200
-# Likewise over the threads of a process, which may end while they are looked at.
+# Most passes over the threads of a process, which may end while they are read.
 _MAX_PASSES_OF_THREADS = 10
 _ENDED = ("", "Z", "X")
 
@@ -32,7 +34,7 @@ def children_of(pid: int) -> list[int]:
                 with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
                     found.update(dict.fromkeys(map(int, file.read().split())))
             except OSError:
-                # The thread has ended, and another of the process has its children; or this kernel has no such file.
+                # The thread has ended, and its children belong to another thread now; or this kernel has no such file.
                 gone = True
         if not gone:
             break
@@ -42,7 +44,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def threads_of(pid: int) -> list[int]:
-    """Empty when the process is gone."""
+    """Threads of a process; empty when it is gone."""
     try:
         return [int(thread) for thread in os.listdir(f"/proc/{pid}/task")]
     except OSError:
@@ -50,9 +52,11 @@ def threads_of(pid: int) -> list[int]:
 
 
 def of_a_thread(pid: int, read: Callable[[int], Found | None]) -> Found | None:
-    """What `read` finds under /proc for the process: by its own number, or by that of another thread. When the first
-    thread has ended before the others, /proc/PID calls the process a zombie, and tells nothing of its memory. None: no
-    thread gives anything, or they end faster than they are looked at."""
+    """The first result that `read` finds under /proc for a process, by its pid or by the number of another of its
+    threads. None: no thread gives a result, or they end faster than they are read.
+
+    When the first thread ends before the others, /proc/PID calls the process a zombie and does not show its memory.
+    """
     found = read(pid)
     for _ in range(_MAX_PASSES_OF_THREADS):
         others = [thread for thread in threads_of(pid) if thread != pid]
@@ -76,7 +80,7 @@ def _stat(pid: int) -> tuple[str, int]:
     """State letter and parent; ("", 0) when the process is gone."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            # The command name stands in parentheses and may hold any character.
+            # The command name is in parentheses and may contain any character.
             fields = file.read().rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return "", 0
@@ -84,14 +88,14 @@ def _stat(pid: int) -> tuple[str, int]:
 
 
 def cpu_ticks_of(pid: int, and_children: bool = True) -> int:
-    """What the process used, and its children that it has reaped; 0 when it is gone."""
+    """CPU time in clock ticks of the process and of its children that it has reaped; 0 when it is gone."""
     with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
         return sum(map(int, file.read().rpartition(b")")[2].split()[11 : 15 if and_children else 13]))
     return 0
 
 
 def parent_of(pid: int) -> int:
-    """0 when the process is gone."""
+    """Pid of the parent; 0 when the process is gone."""
     return _stat(pid)[1]
 
 
@@ -106,7 +110,7 @@ def descendants_of(pid: int) -> list[int]:
 
 
 def more_than(limit: int, pid: int) -> bool:
-    """Whether the tree has more than `limit` processes; looks at no more than it must."""
+    """Whether the tree has more than `limit` processes. Stops counting when it has."""
     count = 0
     open_ends = [pid]
     while open_ends and count <= limit:
@@ -116,8 +120,10 @@ def more_than(limit: int, pid: int) -> bool:
 
 
 def _members_of(root: ProcessHandle) -> Iterator[ProcessHandle]:
-    """All below a process, parents before their children. Each is held while it is looked at: a number that was read is
-    the child's only if its parent is still there once the number is held.
+    """All descendants of a process, parents before their children.
+
+    A handle is held on each while it is examined. A pid from /proc is the child's only if its parent still exists once
+    the handle is taken.
     """
     open_ends = [(root.pid, root)]
     with contextlib.ExitStack() as held:
@@ -131,9 +137,9 @@ def _members_of(root: ProcessHandle) -> Iterator[ProcessHandle]:
 
 
 def freeze_tree(root: ProcessHandle, spare_root: bool = False) -> bool:
-    """Stops the process, unless it is to be spared, and all below it.
+    """Stops the process, unless `spare_root`, and all its descendants.
 
-    False when some of it was still moving: call again a little later.
+    False when some were still running: call it again a little later.
     """
     stopped: set[int] = set()
     if not spare_root:
@@ -158,7 +164,9 @@ def thaw_tree(root: ProcessHandle) -> None:
 
 
 def kill_tree(root: ProcessHandle) -> None:
-    """Freezes first, so that nothing forks faster than it is found; the root goes last, it keeps the tree together."""
+    """Kills a process and all its descendants. Freezes them first, so that none forks faster than it is found; the root
+    is killed last, because it keeps the tree together.
+    """
     freeze_tree(root)
     for member in _members_of(root):
         member.send(signal.SIGKILL)
@@ -166,7 +174,7 @@ def kill_tree(root: ProcessHandle) -> None:
 
 
 def kill_orphans(keep: Container[int]) -> None:
-    """Kills and reaps every child of this process that is not in `keep`, with its tree, until there is none."""
+    """Kills and reaps every child of this process that is not in `keep`, with its descendants, until none is left."""
     while orphans := [pid for pid in children_of(os.getpid()) if pid not in keep]:
         for pid in orphans:
             with handle_of(pid) as orphan:
@@ -177,7 +185,9 @@ def kill_orphans(keep: Container[int]) -> None:
 
 
 def exists(pid: int) -> bool:
-    """True also while the process runs its last instructions, false once all of its threads have ended."""
+    """Whether the process exists: true while it executes its last instructions, false once all its threads have
+    ended.
+    """
     return of_a_thread(pid, _living) is not None
 
 

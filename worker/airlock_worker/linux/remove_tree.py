@@ -1,4 +1,4 @@
-"""Removes a directory whose contents a hostile script arranged: no recursion, no links followed, modes put right."""
+"""Removes a directory that a hostile script may have filled: no recursion, no links followed, modes corrected."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import secrets
 
 
 def remove_tree(root: str) -> None:
-    """Deep trees are taken apart from below: a directory found is moved up to the root, so that no path gets long."""
-    # A script must not have a directory of the name already.
+    """Removes the directory. Each subdirectory is first moved up to the root, so that no path gets long. Raises
+    nothing.
+    """
+    # Random, so that a script cannot have a directory of that name already.
     prefix = secrets.token_hex(8)
     moved = 0
     pending = [root]

@@ -1,8 +1,8 @@
-"""Memory that packages share when they are imported: locks and counters of `multiprocessing`, `mmap.mmap(-1, size)`.
+"""Memory that packages share at import: locks and counters of `multiprocessing`, `mmap.mmap(-1, size)`.
 
-All run children would have it in common, so that one run's numbers would go on in the next and a dead run would hold
-its locks. The template keeps a private copy at the same addresses, which no child can change. Each child makes it
-shared anew, for itself and the processes that it starts.
+All run children would share it, so that one run would see another's numbers, and a dead run would hold its locks. The
+template keeps a private copy at the same addresses, which no child can change. Each child turns its copy into shared
+memory again, for itself and the processes that it starts.
 """
 
 from __future__ import annotations
@@ -29,12 +29,14 @@ class Mapping:
     size: int
     # PROT_ flags.
     protection: int
-    # Offsets of the pages that are not empty.
+    # Offsets in bytes of the pages that are not empty.
     pages: tuple[int, ...]
 
 
 def make_private() -> tuple[Mapping, ...]:
-    """In the template, after the imports. What it gives is for `share_anew`."""
+    """Replaces shared mappings by private copies, in the template after the imports. Returns the input of
+    `share_anew`.
+    """
     found = []
     for begin, size, protection in _found():
         with open("/proc/self/mem", "rb", buffering=0) as memory:
@@ -44,13 +46,15 @@ def make_private() -> tuple[Mapping, ...]:
                 data = _page(memory, begin + at)
                 _memmove(copy + at, data, len(data))
         _put(copy, size, begin)
-        # The private copy stays readable, for the children to copy from.
+        # The private copy stays readable, because the children copy from it.
         found.append(Mapping(begin, size, protection, pages))
     return tuple(found)
 
 
 def share_anew(mappings: tuple[Mapping, ...]) -> None:
-    """In a child, before anything else has these addresses. Raises OSError, and the memory stays private then."""
+    """Makes the memory shared again, in a child before any other mapping takes these addresses. Raises OSError;
+    then the memory stays private.
+    """
     for each in mappings:
         copy = _new(each.size, _SHARED)
         for at in each.pages:
@@ -61,7 +65,9 @@ def share_anew(mappings: tuple[Mapping, ...]) -> None:
 
 
 def _page(memory: object, address: int) -> bytes:
-    """Beyond the end of its file a mapping has no page: touched, it would end the process."""
+    """The content of a page; empty beyond the end of the mapped file, where touching the memory would kill the
+    process.
+    """
     try:
         memory.seek(address)  # type: ignore[attr-defined]
         data: bytes = memory.read(mmap.PAGESIZE)  # type: ignore[attr-defined]
@@ -83,7 +89,7 @@ def _put(copy: int, size: int, begin: int) -> None:
 
 
 def _found() -> list[tuple[int, int, int]]:
-    """Shared mappings that a process can write to, or can make so: address, size and PROT_ flags."""
+    """Shared mappings that the process can write to, or could make writable: address, size and PROT_ flags."""
     found = []
     mapping, shared_writable = (0, 0, 0), False
     with open("/proc/self/smaps") as file:

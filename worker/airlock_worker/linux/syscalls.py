@@ -1,4 +1,4 @@
-"""Numbers of system calls, by architecture. None stands for a call that the architecture never had."""
+"""Numbers of system calls, by architecture. None: the architecture never had the call."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ _TABLE: dict[str, tuple[int | None, int | None]] = {
     "vhangup": (153, 58),
     "vmsplice": (278, 75),
 }
-# The last call that was known when the table was written (listxattrat): a later one is in no list of ours.
+# The newest call when the table was written (listxattrat). Later calls are in none of Airlock's lists.
 LAST_KNOWN = 469
 
 
