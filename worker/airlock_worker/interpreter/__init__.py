@@ -1,1 +1,1 @@
-"""What the zygote and the run child change in their Python interpreter before a script runs."""
+"""Changes that the zygote and the run child make to their Python interpreter before a script runs."""

@@ -1,9 +1,9 @@
-"""Where the next object will lie: made the same in every run, whatever happened in the process before.
+"""Makes the addresses of new objects the same in every run, whatever happened in the process before.
 
-The default hash of an object, a class, a function or a NaN is its address, so the order of a set follows three
-allocators: CPython's for what is small, libc's for what is large (a class is), and the kernel's, which has the places
-for both. Each hands out what was freed before it takes anything new. So all that is free is taken here, for good. What
-comes then is new and begins at a round address.
+The default hash of an object, a class, a function or a NaN is its address, so the order of a set depends on three
+allocators: CPython's for small objects, libc's for large ones such as classes, and the kernel's, which has the memory
+for both. Each reuses freed memory before it takes new memory. So all free memory is taken here and never given back.
+Later objects are in new memory, which begins at a round address.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from collections.abc import Iterator
 from ..linux import kernel
 
 _MIB = 1 << 20
-# Of the round addresses in the kernel's part. What is left out counts as address space.
+# Step of the kernel's round addresses. The gap that this leaves counts as address space.
 _STEP = 64 * _MIB
 
-# CPython's: blocks of 16, 32, … 512 bytes; those of one size lie in pools of their own.
+# CPython's allocator: blocks of 16, 32, … 512 bytes. Blocks of one size are in pools of their own.
 _BLOCKS = tuple(range(512, 15, -16))
 _BLOCK_OF_NUMBERS = 32
 _POOL, _POOL_HEADER = 16 << 10, 48
 
 
 def _counts(usual: int, more: dict[int, int], before: tuple[int, ...] = (0,) * len(_BLOCKS)) -> tuple[int, ...]:
-    """For each size the count `before`, and `usual` blocks more, or those that `more` says."""
+    """A number of blocks for each size: the count in `before`, plus `usual` or the number in `more`."""
     return tuple(count + more.get(size, usual) for count, size in zip(before, _BLOCKS, strict=True))
 
 
-# So many blocks of each pool are for what the template and a child do until a run comes, so many until the request
-# comes, and so many until the script begins: half as many again as they were seen to use, and a few, since each page
-# of a pool is memory of every run.
+# Blocks of each pool that template and child may use until a run comes, then until the request comes, then until the
+# script begins. Half as many again as they were seen to use, and a few, because each page of a pool is memory of every
+# run.
 UNTIL_GIVEN = _counts(
     4,
     {512: 5, 256: 6, 240: 8, 224: 36, 208: 8, 176: 8, 160: 12, 144: 46, 128: 20, 112: 8, 96: 20, 80: 54, 64: 88}
@@ -45,17 +45,17 @@ UNTIL_START = _counts(2, {512: 1, 80: 8, 64: 16, 48: 12, 32: 12, 16: 12}, UNTIL_
 UNTIL_SCRIPT = _counts(
     2, {512: 1, 400: 3, 272: 7, 240: 5, 160: 9, 128: 16, 96: 12, 80: 16, 64: 56, 48: 24, 32: 20, 16: 12}, UNTIL_START
 )
-# libc's: sizes that find each of its lists of free places, the larger ones first, since they are split for smaller.
+# libc's allocator: sizes that reach each of its lists of free chunks; larger ones first, because they are split.
 _LARGE = tuple(1 << shift for shift in range(19, 10, -1))
 _LISTED = range(1032, 23, -16)
-# Of its own in front of each place, and the least that it hands out.
+# Bytes of libc's header before each chunk, and its smallest chunk.
 _HEADER, _LEAST = 16, 32
-# Larger ones are the kernel's, and go back to it; libc raises that by itself, to the largest that was freed.
+# Larger chunks come from the kernel, and go back to it. libc raises this limit itself, to the largest chunk freed.
 _OWN_MAPPING = 1 * _MIB
-# Behind what was taken aside libc's heap begins anew at a multiple of it. All secrets of a project take less, of which
-# there are copies for a moment.
+# After `aside`, libc's heap begins anew at a multiple of this. All secrets of a project take less, even copied for a
+# moment.
 _ASIDE_BYTES = 8 * _MIB
-# No loop goes on for ever on an allocator of another kind.
+# Ends loops that would never end with another kind of allocator.
 _ENOUGH = 1 << 18
 
 # MAP_PRIVATE, MAP_ANONYMOUS and MAP_NORESERVE.
@@ -71,7 +71,7 @@ _mmap.restype = ctypes.c_size_t
 _madvise = _libc.madvise
 _madvise.argtypes = [ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int]
 _munmap.argtypes = [ctypes.c_size_t, ctypes.c_size_t]
-# No types of arguments: for each there would be an object, in a block of its own.
+# No argtypes, because ctypes would make an object for each argument, in a block of its own.
 _block = ctypes.pythonapi["PyObject_Malloc"]
 _block.restype = ctypes.c_size_t
 _block_of_no_name = ctypes.pythonapi["PyObject_Malloc"]
@@ -96,7 +96,9 @@ def _allocator_of(domain: int) -> _Allocator:
 
 
 def _from_libc(usual: _Allocator) -> _Allocator:
-    """Takes new memory from libc. What it frees and moves may lie in CPython's pools; `usual` tells by the address."""
+    """An allocator that takes new memory from libc. Freed and resized memory may be in CPython's pools; `usual` tells
+    them apart by address.
+    """
     raw = _allocator_of(_RAW)
     return _Allocator(usual.context, raw.malloc, raw.calloc, usual.realloc, usual.free)
 
@@ -104,24 +106,25 @@ def _from_libc(usual: _Allocator) -> _Allocator:
 _DOMAINS = (_MEM, _OBJECTS)
 _USUAL = tuple(_allocator_of(domain) for domain in _DOMAINS)
 _ASIDE = tuple(_from_libc(usual) for usual in _USUAL)
-# Made here: to switch must need no memory.
+# Made in advance, because a switch of allocators must need no memory.
 _SWITCH_ASIDE = tuple((domain, ctypes.byref(each)) for domain, each in zip(_DOMAINS, _ASIDE, strict=True))
 _SWITCH_BACK = tuple((domain, ctypes.byref(each)) for domain, each in zip(_DOMAINS, _USUAL, strict=True))
 
 
-# The cache of attributes holds the names that were asked for, and it alone holds those that C code makes for a call
-# (`__subclasses__`). Which other name pushes such a name out, and leaves a free place, follows their addresses.
+# Empties the cache of attributes, which holds names that were looked up, and is the only holder of those that C code
+# makes for a call (`__subclasses__`). Which other name evicts such a name, and frees its memory, depends on their
+# addresses.
 _clear_type_cache = getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache
 
 
 def number_types() -> None:
-    """Has the interpreter number all classes in one order. It numbers a class when that is first asked for an
-    attribute, and what Airlock asks follows the machine and its user. By these numbers the cache finds its places."""
+    """Lets the interpreter number all classes in one order, because its attribute cache is indexed by these numbers.
+    A class gets its number at its first look-up of an attribute, which depends on the machine and its user."""
     classes: list[type] = [object]
     known = {id(object)}
     for each in classes:
         with contextlib.suppress(AttributeError):
-            # No class has it, so that no code of the class is called.
+            # No class has this name, so no code of a class is called.
             type.__getattribute__(each, " ")
         found: list[type] = type.__subclasses__(each)
         classes += [kind for kind in found if id(kind) not in known]
@@ -135,7 +138,7 @@ class _Mallinfo(ctypes.Structure):
     ] + [("keepcost", ctypes.c_int)]
 
 
-# Only of glibc.
+# None without glibc.
 _mallinfo = getattr(_libc, "mallinfo", None)
 if _mallinfo is not None:
     _mallinfo.restype = _Mallinfo
@@ -143,15 +146,17 @@ if _mallinfo is not None:
 
 class Heap:
     def __init__(self) -> None:
-        # Below it all is new. 0: this kernel gives out addresses as it likes, and nothing is promised.
+        # Addresses below this are new memory. 0: the kernel's addresses cannot be predicted, and nothing is promised.
         self._line = 0
-        # For each size the pool that new blocks come from, as its address and as the count of its used blocks, with
-        # which it begins.
+        # For each block size: address of the pool that new blocks come from, and its count of used blocks, the pool's
+        # first field.
         self._pools: list[int] = []
         self._used: list[ctypes.c_uint] = []
 
     def begin_anew(self) -> None:
-        """Leaves all memory behind that was used so far. Not in a run child, since it takes milliseconds."""
+        """Takes all free memory, so that later objects are in new memory. Not for a run child, because it takes
+        milliseconds.
+        """
         number_types()
         _clear_type_cache()
         gc.collect()
@@ -159,7 +164,7 @@ class Heap:
         if not self._line:
             return
         if _mallinfo is not None:
-            # From now on all that is smaller is libc's, whatever was freed before.
+            # From now on libc's own heap serves all smaller requests, independent of what was freed before.
             _free(_malloc(_OWN_MAPPING))
             _take_freed(16 * _MIB)
         self._take_pools()
@@ -168,8 +173,9 @@ class Heap:
         self._used = [ctypes.c_uint.from_address(pool) for pool in self._pools]
 
     def _take_pools(self) -> None:
-        """Those from before that are free as a whole. All but the page in which they say that they are full goes back
-        to the kernel: each fork would copy the entries for it."""
+        """Takes pools that are wholly free. Their memory, except for the page that marks them as full, goes back to the
+        kernel, because each fork would copy the page table entries.
+        """
         size, page = _BLOCKS[0], mmap.PAGESIZE
         taken: Counter[int] = Counter()
         while (block := _block(size)) >= self._line and taken.total() < _ENOUGH:
@@ -180,7 +186,9 @@ class Heap:
 
     @contextlib.contextmanager
     def aside(self) -> Iterator[None]:
-        """What comes meanwhile takes no block of CPython's pools, however much it is: `settle` leaves it behind."""
+        """While entered, new objects take no blocks of CPython's pools, however many they are. `settle` leaves their
+        memory unused.
+        """
         for domain, allocator in _SWITCH_ASIDE:
             _set_allocator(domain, allocator)
         try:
@@ -190,8 +198,9 @@ class Heap:
                 _set_allocator(domain, allocator)
 
     def settle(self, blocks: tuple[int, ...], after_aside: bool = False) -> None:
-        """In a run child: leaves behind what it and the template have used of the new memory, and `blocks` of each
-        pool. `after_aside`: also what was taken aside since the last time."""
+        """Begins new memory in a run child, after what it and the template have used, and after `blocks` of each
+        pool. `after_aside`: also after what was allocated `aside` since the last call.
+        """
         _clear_type_cache()
         gc.collect()
         if not self._line:
@@ -208,14 +217,14 @@ class Heap:
             at += 1
 
     def _take_old(self) -> None:
-        """All free blocks from before."""
-        # Python keeps lists of freed objects, too.
+        """Takes all free blocks of old memory."""
+        # Empties Python's own lists of freed objects.
         gc.collect()
-        # No iterator, which would free its own block behind the others.
+        # A loop without an iterator, because that would free its own block afterwards.
         at = 0
         while at < len(_BLOCKS):
             size = _BLOCKS[at]
-            # In a row: the numbers that are compared here lie in blocks as well.
+            # Several new blocks in a row, because the numbers compared here are in blocks of this size, too.
             enough = 3 if size == _BLOCK_OF_NUMBERS else 1
             new = taken = 0
             while new < enough and taken < _ENOUGH:
@@ -225,8 +234,9 @@ class Heap:
 
 
 def _take_gaps() -> int:
-    """Takes all gaps between the process's mappings, so that the kernel puts the next one below: returns where, or 0 if
-    it does not."""
+    """Fills all gaps between the process's mappings, so that the kernel puts the next mapping below them. Returns that
+    address, or 0 if the kernel does not.
+    """
     mappings = _mappings() if kernel.addresses_are_fixed() else []
     line = at = (mappings[0][0] - 1) // _STEP * _STEP if mappings else 0
     for begin, end in mappings:
@@ -239,7 +249,7 @@ def _take_gaps() -> int:
 
 
 def _mappings() -> list[tuple[int, int]]:
-    """Those that the kernel finds places for: above the program and its heap, below the stack."""
+    """Mappings that the kernel places: above the program and its heap, below the stack."""
     found: list[tuple[int, int]] = []
     heap_end = _sbrk(0)
     with open("/proc/self/maps") as file:
@@ -253,22 +263,23 @@ def _mappings() -> list[tuple[int, int]]:
 
 
 def _take_freed(step: int) -> None:
-    """Of libc's heap: all that is free. What comes next begins at a multiple of `step`."""
+    """Takes all free memory of libc's heap. The next allocation begins at a multiple of `step`."""
     assert _mallinfo is not None
     info = _mallinfo()
     top, free = _sbrk(0) - info.keepcost, info.fordblks - info.keepcost
     for size in _LARGE:
-        # An attempt that nothing can satisfy would write to a page of what is new.
+        # Skipped, because a request that cannot be satisfied would write to a page of new memory.
         if size > free:
             continue
         while 0 < (place := _malloc(size)) < top:
             pass
-        # It borders on what is new, and becomes part of that again.
+        # This chunk borders on new memory and becomes part of it again.
         _free(place)
     for size in _LISTED:
         while 0 < _malloc(size) < top:
             pass
-    # Of what libc has from the kernel all but the least, which it leaves alone when the heap's end has been moved.
+    # Takes all but the smallest rest of libc's newest memory; libc does not use that rest once the heap's end has
+    # moved.
     while (rest := _mallinfo().keepcost - _LEAST) >= _LEAST:
         _malloc(min(rest, _OWN_MAPPING) - _HEADER // 2)
     _sbrk(-_sbrk(0) % step)

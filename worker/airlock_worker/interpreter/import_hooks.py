@@ -1,4 +1,4 @@
-"""Does something with a module as soon as a script, or one of its libraries, has imported it."""
+"""Calls a function as soon as a script, or one of its libraries, has imported a module."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import ModuleType
 
 
 def on_import(name: str, do: Callable[[ModuleType], None]) -> None:
-    """At once when it is there already. What `do` raises changes nothing for whoever imports it."""
+    """Calls `do` with the module after its import, at once if it is imported already. Errors of `do` are ignored."""
     module = sys.modules.get(name)
     if module is not None:
         _try(do, module)
@@ -22,7 +22,7 @@ def _try(do: Callable[[ModuleType], None], module: ModuleType) -> None:
     try:
         do(module)
     except Exception:
-        # Another release of the package, or a script's own module of that name.
+        # Another release of the package, or a module of the script's own with that name.
         pass
 
 
@@ -34,7 +34,7 @@ class _Finder:
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Lets the others find it, and does its own once it is loaded."""
+        """Lets the other finders find the module, and calls the function after it is loaded."""
         if name != self._name:
             return None
         if self in sys.meta_path:

@@ -1,7 +1,7 @@
-"""TLS contexts that packages make while they are imported.
+"""Lets TLS contexts that packages make at import trust the run's certificate authority.
 
 A context reads the authorities that it trusts when it is made. Those of a run are known only when the run begins, so
-they are added then to the contexts that are there already.
+they are added to the existing contexts then.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _is_watching = False
 
 
 def watch() -> None:
-    """From now on contexts that load authorities are noted, until `stop_watching`."""
+    """Notes every context that loads authorities, until `stop_watching`."""
     global _is_watching
     _is_watching = True
     on_import("ssl", _note_contexts)
@@ -28,12 +28,12 @@ def stop_watching(ssl: Any) -> None:
     _is_watching = False
     for name in _LOADERS:
         if ssl is not None and name in vars(ssl.SSLContext):
-            # The C type below has the method itself.
+            # The method of the C base class shows again.
             delattr(ssl.SSLContext, name)
 
 
 def trust(authorities_pem: str) -> None:
-    """In a run child: adds these authorities to the noted contexts."""
+    """Adds these authorities to the noted contexts, in a run child."""
     for context in _made:
         context.load_verify_locations(cadata=authorities_pem)
 
