@@ -1,1 +1,1 @@
-"""What crosses the pipes between supervisor, zygote and child: frames, limits, and texts about limits."""
+"""Formats shared by supervisor, zygote and child: frames, limits, and texts about limits."""

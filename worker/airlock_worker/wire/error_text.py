@@ -1,4 +1,4 @@
-"""The text of an error, short enough for its frame."""
+"""Shortens the text of an error so that it fits its frame."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ MAX_ERROR_BYTES = 64 * 1024
 
 
 def cut(slices: Iterable[str]) -> str:
-    """At most MAX_ERROR_BYTES of UTF-8; the middle goes, since the first and the last lines tell most."""
+    """At most MAX_ERROR_BYTES of UTF-8. The middle is cut, because the first and last lines are the most useful."""
     half = MAX_ERROR_BYTES // 2 - 64
     head, tail, size = b"", b"", 0
     for text in slices:

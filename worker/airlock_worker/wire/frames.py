@@ -1,7 +1,7 @@
-"""How a run child and the supervisor talk: frames of one kind byte, four length bytes (big endian) and a JSON text.
+"""The frames between a run child and the supervisor: one kind byte, four length bytes (big endian), and a JSON text.
 
-Nothing here unpickles or evaluates anything. The supervisor reads through `FrameReader`, which believes no length
-before it has looked at the kind: what arrives may be garbage that a script wrote to the descriptor.
+Nothing is unpickled or evaluated. The supervisor reads through `FrameReader`, which checks the kind before it believes
+the length, because a script may have written the bytes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from os import readv, set_blocking, write
 from struct import Struct
 
-# To the child. GIVEN is what the project gives its runs, START what the request asks for.
+# To the child. GIVEN: what the project gives its runs; START: what the request asks for.
 GIVEN = b"G"
 START = b"S"
 ANSWER = b"A"
@@ -25,7 +25,7 @@ _HEADER = Struct(">cI")
 
 
 class ProtocolViolation(Exception):
-    """What came cannot have been written by Airlock's side of the child."""
+    """The bytes cannot come from Airlock's code in the child."""
 
 
 class FrameTooLarge(Exception):
@@ -43,18 +43,18 @@ def pack(kind: bytes, payload: bytes) -> bytes:
 
 
 def send(fd: int, *frames: tuple[bytes, bytes]) -> None:
-    """Blocking; for the child. What is sent together arrives with one wake-up of the reader."""
+    """Sends frames, blocking; for the child. Frames sent together wake the reader once."""
     view = memoryview(b"".join(pack(kind, payload) for kind, payload in frames))
     while view:
         try:
             view = view[write(fd, view) :]
         except BlockingIOError:
-            # A script has made every descriptor one that does not wait.
+            # The script has made the descriptor non-blocking.
             set_blocking(fd, True)
 
 
 def receive(fd: int) -> tuple[bytes, bytes | bytearray] | None:
-    """Blocking; for the child, which trusts the supervisor. None at the end of the stream."""
+    """Receives one frame, blocking; for the child, which trusts the supervisor. None at the end of the stream."""
     header = _read_exactly(fd, _HEADER.size)
     if header is None:
         return None
@@ -64,7 +64,7 @@ def receive(fd: int) -> tuple[bytes, bytes | bytearray] | None:
 
 
 def _read_exactly(fd: int, size: int) -> bytearray | None:
-    # In one place: in how many pieces it comes must not decide where later objects lie.
+    # A single buffer for the whole frame, because the number of pieces it arrives in must not move later objects.
     data = bytearray(size)
     with memoryview(data) as view:
         at = 0
@@ -77,7 +77,7 @@ def _read_exactly(fd: int, size: int) -> bytearray | None:
 
 
 class FrameReader:
-    """Cuts what arrives into frames; `limits` says which kinds there are and how large each may be."""
+    """Cuts a stream into frames. `limits`: the allowed kinds, each with its largest payload in bytes."""
 
     def __init__(self, limits: Mapping[bytes, int]) -> None:
         self._limits = limits

@@ -1,4 +1,4 @@
-"""What one run may use, and what may cross its pipes."""
+"""Limits on what one run may use, and on texts in its frames."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ MAX_MODEL_BYTES = 256
 
 @dataclass(frozen=True)
 class Limits:
-    """What one run may use."""
+    """Limits of one run, from its project."""
 
     max_output_bytes: int
     max_result_bytes: int
     memory_bytes: int
     disk_bytes: int
     pids: int
-    # CPUs' worth of time.
+    # CPUs that the run may use; 0.5 is half of a CPU's time.
     cpus: float
-    # Whether runs reach the egress proxy through a listener in their network namespace.
+    # Whether runs have a network: an egress proxy, through a listener in their network namespace.
     network: bool = False

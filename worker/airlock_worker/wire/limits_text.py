@@ -1,4 +1,4 @@
-"""What is said of a limit of the project when a script comes to it."""
+"""Texts for errors of scripts that reach a limit of their project."""
 
 from __future__ import annotations
 
