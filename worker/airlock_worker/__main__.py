@@ -1,4 +1,4 @@
-"""`python -m airlock_worker`: the supervisor process, from its arguments to its last signal."""
+"""`python -m airlock_worker`: the supervisor's process, from its arguments to its exit."""
 
 from __future__ import annotations
 
@@ -27,13 +27,12 @@ from .supervisor.zygote_link import NoSpare, ZygoteLink, ensure_directory
 
 _MAX_MESSAGE_BYTES = 128 * 1024 * 1024
 _SERVER_OPTIONS = [
-    # What a run does not read waits here, up to this size for each of its connections. Left to itself, gRPC lets that
-    # grow to megabytes.
+    # Bytes that wait here for each connection of a run that does not read; gRPC's own default would grow to megabytes.
     ("grpc.http2.bdp_probe", 0),
     ("grpc.http2.lookahead_bytes", 128 * 1024),
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
-    # Callers ping every 20 s to notice a frozen peer, between calls as well; that is no misbehaviour.
+    # Callers ping every 20 s, also between calls, to notice a frozen peer; gRPC must not treat that as abuse.
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 0),
@@ -55,7 +54,7 @@ def main() -> None:
     parser.add_argument("--import-of", dest="distributions", action="append", default=[], metavar="DISTRIBUTION")
     parser.add_argument("--programs", default="sh,coreutils", metavar="NAME,NAME", help="of the machine, for scripts")
     parser.add_argument("--spares", type=int, default=2, help="run children kept forked ahead")
-    # As long as a lease and a route are kept: ATTACH_GRACE_MS in services/common/service/grace-periods.ts.
+    # Must equal ATTACH_GRACE_MS in services/common/service/grace-periods.ts, for which leases and routes are kept.
     parser.add_argument("--grace", type=float, default=60, help="seconds that a run goes on without its caller")
     parser.add_argument("--descriptors", type=Path, default=DEFAULT_DESCRIPTORS)
     options = parser.parse_args()
@@ -66,7 +65,7 @@ def main() -> None:
 
 async def serve(options: argparse.Namespace) -> int:
     kernel.keep_memory_out_of_core_dumps()
-    # The socket must be nobody else's, from its first moment.
+    # Only the worker's own user may use the socket, from its first moment.
     os.umask(0o077)
     ensure_directory(options.run_dir)
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
@@ -87,7 +86,7 @@ async def serve(options: argparse.Namespace) -> int:
         outer=outer,
     )
     stopped = _stop_signals(stdin_is_lifeline=not options.tls_stdin)
-    # Before gRPC exists in this process: a fork beside its threads is a hang in waiting.
+    # Before gRPC starts its threads, because a fork in a process with threads may hang.
     problem = _start_zygote(link)
     try:
         certificates = await _certificates(options, stopped)
@@ -106,7 +105,7 @@ async def serve(options: argparse.Namespace) -> int:
         starting = asyncio.ensure_future(_become_ready(link, cgroups, supervisor, board, options.spares))
         await asyncio.wait({stopped, link.lost}, return_when=asyncio.FIRST_COMPLETED)
         if link.lost.done() and link.ready.exception() is not None:
-            # It tells why, and hears of it only after this.
+            # `starting` records why the start failed, but learns of it only after this.
             told: set[asyncio.Future[Any]] = {starting, stopped}
             await asyncio.wait(told, return_when=asyncio.FIRST_COMPLETED)
         starting.cancel()
@@ -117,7 +116,7 @@ async def serve(options: argparse.Namespace) -> int:
         log("error", "the zygote was lost", how=link.lost.result())
         await board.told()
     else:
-        # A worker that never got ready stays to say why, until it is told to go.
+        # A worker that failed to get ready stays up to report why, until it is stopped.
         await stopped
     lost = not stopped.done()
     if problem is None:
@@ -131,7 +130,7 @@ async def serve(options: argparse.Namespace) -> int:
 
 
 async def _certificates(options: argparse.Namespace, stopped: asyncio.Future[str]) -> grpc.ServerCredentials | None:
-    """What to serve with on a network; on a Unix socket none is needed. Raises BadCertificates."""
+    """TLS credentials for a network address; None for a Unix socket. Raises BadCertificates."""
     if options.listen.startswith("unix:"):
         return None
     if options.tls_dir is not None:
@@ -144,7 +143,9 @@ async def _certificates(options: argparse.Namespace, stopped: asyncio.Future[str
 def _bind(
     server: grpc.aio.Server, supervisor: Supervisor, listen: str, certificates: grpc.ServerCredentials | None
 ) -> str:
-    """The address; on a network it ends in the port that was given out, and callers need a certificate."""
+    """Binds the server and returns the address; on a network it ends in the actual port, and callers need a
+    certificate.
+    """
     server.add_generic_rpc_handlers((supervisor.handlers(check_identity=certificates is not None),))
     if certificates is None:
         server.add_insecure_port(listen)
@@ -165,7 +166,7 @@ async def _become_ready(
     link: ZygoteLink, cgroups: WorkerCgroups, supervisor: Supervisor, board: StatusBoard, spares: int
 ) -> None:
     try:
-        # Cancelled when the worker is told to go; the link's own future is not.
+        # This task is cancelled when the worker is stopped; the shield keeps the link's own future intact.
         overhead = await asyncio.shield(link.ready)
         link.keep_spares(0, probe.LIMITS)
         posture = await probe.measure(await link.take(), cgroups, overhead)
@@ -177,7 +178,7 @@ async def _become_ready(
         log("error", "cannot get ready")
         board.change("failed", str(error))
         return
-    # What is here now stays: no collection has to look at it again.
+    # Objects that exist now stay, so later garbage collections can skip them.
     gc.collect()
     gc.freeze()
     board.change("ready", posture=posture)
@@ -185,9 +186,9 @@ async def _become_ready(
 
 
 def _stop_signals(*, stdin_is_lifeline: bool) -> asyncio.Future[str]:
-    """Resolved by SIGTERM, or when the parent that holds our standard input is gone.
+    """Resolves on SIGTERM, or when standard input is closed because the parent process is gone.
 
-    A container has no such parent: it outlives a pool-manager, whose successor finds it and goes on.
+    A container has no such parent: it outlives its pool-manager, whose successor takes the worker over.
     """
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[str] = loop.create_future()
@@ -203,7 +204,7 @@ def _stop_signals(*, stdin_is_lifeline: bool) -> asyncio.Future[str]:
             stop("standard input was closed")
 
     loop.add_signal_handler(signal.SIGTERM, stop, "SIGTERM")
-    # A Ctrl-C at the terminal reaches the whole group; our parent decides what becomes of us.
+    # Ctrl-C at a terminal reaches the whole process group; the parent decides whether the worker stops.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if stdin_is_lifeline:
         try:

@@ -1,13 +1,13 @@
 """Keeps Airlock's code in the run child working, whatever a script replaces or deletes.
 
-A script may set `builtins.len` or `json.dumps` to something else, for itself and for its libraries. Airlock's own code
-runs in the same interpreter and must not notice. Three rules see to that:
+A script may set `builtins.len` or `json.dumps` to something else, for itself and its libraries. Airlock's own code runs
+in the same interpreter and must not be affected. Three rules ensure that:
 
-1. Modules of this package see a copy of the builtins that was made before any script ran (`install`).
-2. They take functions out of other modules when they are imported (`from os import write`), as far as they are called
-   once a script may have run.
-3. Of a module in Python, whose functions look up their own module's names, they use a copy (`copy_of`), or the C
-   functions beneath it.
+1. Modules of this package use a copy of the builtins that was made before any script ran (`install`).
+2. They import functions from other modules by name (`from os import write`), if these may be called after a script
+   has run.
+3. Functions of a Python module look up names of their own module, so of such modules they use a copy (`copy_of`), or
+   the C functions beneath.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BUILTINS = dict(vars(builtins))
 
 class _Loader(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
-        # Functions take the builtins from here when they are made.
+        # New functions take their builtins from this entry.
         vars(module)["__builtins__"] = _BUILTINS
         super().exec_module(module)
 
@@ -42,13 +42,13 @@ class _Finder:
 
 
 def install() -> None:
-    """From now on modules of this package are loaded with builtins of their own."""
+    """From now on, modules of this package are loaded with builtins of their own."""
     sys.meta_path.insert(0, _Finder)
 
 
 def leave() -> None:
-    """Takes out of sight what a script could patch by accident, as libraries do that look through all modules. The code
-    goes on working, but no module of this package can be imported any more.
+    """Removes this package from `sys.modules`, because libraries that look through all modules could patch it by
+    accident. The code goes on working, but no module of this package can be imported any more.
     """
     sys.meta_path.remove(_Finder)
     for name in [name for name in sys.modules if f"{name}.".startswith(_PACKAGE)]:
@@ -56,7 +56,7 @@ def leave() -> None:
 
 
 def copy_of(*names: str) -> list[ModuleType]:
-    """Modules of the standard library, loaded a second time beside those that scripts find. Each uses those before
+    """Loads modules of the standard library a second time, beside those that scripts find. Each uses the copies before
     it.
     """
     found = {name: sys.modules.get(name) for name in names}
@@ -82,7 +82,7 @@ def copy_of(*names: str) -> list[ModuleType]:
 
 
 def _detach(module: ModuleType, known: dict[int, ModuleType]) -> None:
-    """Puts images of modules in place of those that `module` has imported: their names can be replaced as well."""
+    """Replaces the modules that `module` has imported by copies, because a script could replace their names as well."""
     for name, value in list(vars(module).items()):
         if isinstance(value, ModuleType) and value is not sys:
             if id(value) not in known:
