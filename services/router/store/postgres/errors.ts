@@ -7,7 +7,7 @@ import type { CircuitRules } from "#common/resilience/circuit-breaker.ts";
 // (55), operator intervention and timeouts (57), system (58). Two more codes come from a standby (25006) and
 // from a server that no longer accepts our user (28).
 const AWAY = /^(08|40|53|55|57|58|25006|28)/;
-// Classes of SQLSTATE that say that the server cannot be used for any statement.
+// The beginnings of codes that say that the server cannot be used for any statement.
 const GONE = /^(08|53|57P|58|25006|28)/;
 const NUL_IN_TEXT = "22021";
 const AWAY_MESSAGE = "The database cannot be reached. Try again in a few seconds.";
