@@ -18,7 +18,7 @@ _PASSES = 10
 def delegated(membership: Membership) -> str:
     """The cgroup that the worker may divide: its own, or the one above when it is in a leaf. Raises OSError (EPERM)."""
     own, above = membership.directory, os.path.dirname(membership.directory)
-    # The top that a process sees is its container's or, for root, the machine's.
+    # The top of the tree that the worker sees may be divided: it is its container's or, for root, the machine's.
     if own == membership.mount or _is_marked(own):
         return own
     if os.path.basename(own) == _LEAF or _is_marked(above):
@@ -53,7 +53,7 @@ def enable(directory: str, controllers: Iterable[str]) -> None:
 
 
 def move_down(directory: str) -> None:
-    """Moves the processes of a cgroup to a leaf, because it may not have both processes and children with
+    """Moves the processes of a cgroup to a leaf, because a cgroup must not have both processes and children with
     controllers.
     """
     leaf = f"{directory}/{_LEAF}"

@@ -58,7 +58,7 @@ _ASIDE_BYTES = 8 * _MIB
 # Ends loops that would never end with another kind of allocator.
 _ENOUGH = 1 << 18
 
-# MAP_PRIVATE, MAP_ANONYMOUS and MAP_NORESERVE.
+# Arguments of mmap: PROT_NONE; MAP_PRIVATE, MAP_ANONYMOUS and MAP_NORESERVE; MAP_FIXED_NOREPLACE.
 _PROT_NONE, _RESERVED, _MAP_FIXED_NOREPLACE = 0, 0x02 | 0x20 | 0x4000, 0x100000
 
 _libc = ctypes.CDLL(None)
@@ -138,7 +138,7 @@ class _Mallinfo(ctypes.Structure):
     ] + [("keepcost", ctypes.c_int)]
 
 
-# None without glibc.
+# glibc's statistics of its heap; None with another libc.
 _mallinfo = getattr(_libc, "mallinfo", None)
 if _mallinfo is not None:
     _mallinfo.restype = _Mallinfo
@@ -273,7 +273,7 @@ def _take_freed(step: int) -> None:
             continue
         while 0 < (place := _malloc(size)) < top:
             pass
-        # This chunk borders on new memory and becomes part of it again.
+        # The last chunk borders on new memory, and becomes part of it again when it is freed.
         _free(place)
     for size in _LISTED:
         while 0 < _malloc(size) < top:

@@ -64,8 +64,8 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
 
 
 def measure(context: SandboxContext, limits: Limits) -> str | None:
-    """Opens a file that every user may write to and that no rule names, because the kernel does not report domains.
-    None when it is refused.
+    """Why the layer is not in force, else None. The kernel does not report Landlock domains, so a file is opened
+    that every user may write to and that no rule names: the layer must refuse it.
     """
     if "landlock" in context.problems:
         return context.problems["landlock"]

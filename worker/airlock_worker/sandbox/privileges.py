@@ -39,7 +39,9 @@ def enter_resources(context: SandboxContext, limits: Limits) -> None:
 
 
 def rehearse(context: SandboxContext, limits: Limits) -> None:
-    """Does once what every child does, in the template, so that children share the memory that it needs."""
+    """Computes the limits once in the template, as every child does, so that children share the memory that this
+    needs.
+    """
     _wanted(context, limits)
 
 

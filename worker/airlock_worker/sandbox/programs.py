@@ -42,7 +42,7 @@ def place_all(listed: Sequence[str], site: str, shown: Iterable[str]) -> tuple[s
     is_default = tuple(listed) == DEFAULT
     problems: list[str] = []
     placed: dict[str, str] = {}
-    # By real path, because one file may have many names.
+    # Copies made so far, by the program's real path, because one file may have many names.
     copies: dict[str, str] = {}
     for name in listed:
         members = [(member, path) for member in SETS.get(name, (name,)) if (path := _find(member)) is not None]

@@ -30,16 +30,16 @@ _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32_BIT = 0x40000000
 
 _REFUSED = (
-    # Memory and descriptors of other processes.
+    # Access to memory and descriptors of other processes.
     *("ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "process_mrelease", "kcmp", "pidfd_getfd"),
-    # Mounts and namespaces.
+    # Changes of mounts and namespaces, which are part of the sandbox.
     *("mount", "umount2", "pivot_root", "chroot", "move_mount", "open_tree", "open_tree_attr", "fsopen", "fsconfig"),
     *("fsmount", "fspick", "mount_setattr", "statmount", "listmount", "setns", "unshare"),
     # Large parts of the kernel that scripts have no use for, and that have had many holes.
     *("bpf", "userfaultfd", "keyctl", "add_key", "request_key", "perf_event_open", "vmsplice", "memfd_secret"),
     *("fanotify_init", "fanotify_mark", "name_to_handle_at", "open_by_handle_at", "lookup_dcookie", "nfsservctl"),
     *("mbind", "set_mempolicy", "set_mempolicy_home_node", "migrate_pages", "move_pages"),
-    # The machine itself.
+    # Changes of the machine itself: its kernel, clock, name, swap and ports.
     *("kexec_load", "kexec_file_load", "create_module", "init_module", "finit_module", "delete_module", "reboot"),
     *("swapon", "swapoff", "quotactl", "quotactl_fd", "acct", "settimeofday", "clock_settime", "clock_adjtime"),
     *("adjtimex", "sethostname", "setdomainname", "syslog", "vhangup", "iopl", "ioperm", "modify_ldt", "uselib"),
@@ -50,7 +50,7 @@ _HIDDEN = (
     # clone3 has its flags in memory, where a filter cannot look; libc falls back to clone.
     "clone3",
     *("io_uring_setup", "io_uring_enter", "io_uring_register"),
-    # Asynchronous I/O: the whole machine shares a fixed number of contexts.
+    # Asynchronous I/O is hidden, because the whole machine shares a fixed number of contexts for it.
     *("io_setup", "io_destroy", "io_getevents", "io_pgetevents", "io_submit", "io_cancel"),
     # Reveal what other processes do with files that a run shares with them: watches, and contents of the page cache.
     *("inotify_init", "inotify_init1", "mincore", "cachestat"),

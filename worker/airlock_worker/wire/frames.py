@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from os import readv, set_blocking, write
 from struct import Struct
 
-# To the child. GIVEN: what the project gives its runs; START: what the request asks for.
+# Kinds of frames to the child. GIVEN: what the project gives its runs; START: what the request asks for.
 GIVEN = b"G"
 START = b"S"
 ANSWER = b"A"
-# From the child.
+# Kinds of frames from the child.
 QUESTION = b"Q"
 RESULT = b"R"
 MEMORY = b"M"

@@ -133,7 +133,7 @@ def top_level_modules(distribution: str) -> list[str]:
 def paths_to_keep() -> tuple[str, ...]:
     """Directories that the interpreter needs. They stay reachable when private mounts hide the rest."""
     paths = {sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.path.realpath(sys.executable)), *sys.path}
-    # Both ends of links, because a venv's interpreter may link to another link.
+    # Links are not resolved, because a venv's interpreter may link to another link, whose directory is needed too.
     return tuple({os.path.abspath(path) for path in paths if os.path.isdir(path)})
 
 

@@ -230,7 +230,8 @@ def _get_ready(context: SandboxContext, heap: Heap) -> None:
         child.rehearse(heap)
         oom_score.put(_oom_file, _oom_score)
     for _ in range(_INSTANCES):
-        # Makes the first instances of the class, because each of them takes less memory than the one before.
+        # Makes the first few dozen instances of the class, because each takes less memory than the one before, and all
+        # children must be the same.
         RunCgroup("", Limits(1, 1, 1, 1, 1, 1.0))
     # A run sets these to the script's.
     sys.argv, sys.orig_argv = [], []
