@@ -20,18 +20,18 @@ describe("a bound", () => {
     [bound({ atMost: 8 }, "median"), false],
     [{ ...bound({ atLeast: 0.2 }), ...rate }, true],
     [{ ...bound({ atLeast: 0.21 }), ...rate }, false],
-  ])("%j holds: %j", (each, holds) => {
+  ])("the bound %j holds: %j", (each, holds) => {
     expect(judge([each], figures)).toMatchObject([{ holds }]);
   });
 
-  it("does not hold when its figure was not measured, or is no number", () => {
+  it("a bound does not hold when its figure was not measured, or is no number", () => {
     const absent = { ...bound({ atMost: 3 }), subject: "of another name" };
     expect(judge([absent], figures)).toMatchObject([{ value: undefined, holds: false }]);
     const broken = figureOf({ ...latency, unit: "ms" }, [Number.NaN], [1]);
     expect(judge([bound({ atMost: 3 })], [broken])).toMatchObject([{ holds: false }]);
   });
 
-  it("is named with its row when it slipped", () => {
+  it("a bound is named with its row when it slipped", () => {
     const lines = guardText(judge([bound({ atMost: 3 }), bound({ atMost: 2 })], figures)).split("\n");
     expect(lines).toEqual([
       "✓ latency: embedded, p50 3.00 (ratio ≤ 3; promised)",
@@ -47,7 +47,7 @@ describe("the guard", () => {
   const steady = figureOf({ ...rate, unit: "per s" }, [20], [100]);
   const bounds = [bound({ atMost: 2 }), { ...bound({ atLeast: 0.1 }), ...rate }];
 
-  it("measures only what slipped again, and lets a disturbance pass", async () => {
+  it("the guard measures only what slipped again, and lets a disturbance pass", async () => {
     const asked: unknown[] = [];
     const judgements = await judgeRepeatedly(bounds, 3, async (rows) => {
       asked.push(rows);
@@ -60,7 +60,7 @@ describe("the guard", () => {
     ]);
   });
 
-  it("gives up on what slips each time", async () => {
+  it("the guard gives up on what slips each time", async () => {
     let times = 0;
     const judgements = await judgeRepeatedly(bounds, 3, async () => {
       times++;

@@ -4,7 +4,7 @@ import { readOptions } from "../../../bench/options.ts";
 import { ROW_NAMES } from "../../../bench/row-names.ts";
 
 describe("./airlock bench", () => {
-  it("measures everything unless told otherwise", () => {
+  it("./airlock bench measures everything unless told otherwise", () => {
     expect(readOptions([])).toMatchObject({ plan: { name: "full" }, rows: ROW_NAMES, json: false });
     expect(readOptions(["--quick", "--only", "burst,latency", "--json"])).toMatchObject({
       plan: { name: "quick" },
@@ -20,7 +20,7 @@ describe("./airlock bench", () => {
     [["--write-readme", "--only", "cpu"], /--write-readme writes every row/],
     [["latency"], /latency is no flag/],
     [["--fast"], /Unknown option '--fast'/],
-  ])("refuses %j", (args, sentence) => {
+  ])("./airlock bench refuses %j", (args, sentence) => {
     expect(() => readOptions(args)).toThrow(ConfigError);
     expect(() => readOptions(args)).toThrow(sentence);
   });

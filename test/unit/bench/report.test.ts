@@ -32,14 +32,14 @@ const result: Result = {
 describe("the table", () => {
   const text = textOf(result);
 
-  it("shows median, spread and ratio, and says which spread is too large", () => {
+  it("the benchmark's table shows median, spread and ratio, and says which spread is too large", () => {
     expect(text).toMatch(
       /^embedded, pandas: REST, wait\s+p50\s+8\.00 ms\s+6\.00–12\.0\s+4\.00\s+spread too large$/m,
     );
     expect(text).toContain("1 of 2 figures differ by more than half of their median");
   });
 
-  it("says of each target whether it holds, and of what was not measured why", () => {
+  it("the benchmark's table says of each target whether it holds, and why a figure was not measured", () => {
     expect(text).toMatch(/pandas imported: p50 at most 3 × fork\s+≤ 3\s+4\.00\s+misses/);
     expect(text).toMatch(/at most 1\/40 of docker run\s+≥ 40\s+not measured/);
     expect(text).toContain("Docker is not measured: there is no engine\n");
@@ -48,7 +48,7 @@ describe("the table", () => {
 });
 
 describe("the plots", () => {
-  it("are one a row, as well-formed XML", () => {
+  it("the benchmark's plots are one per row, as well-formed XML", () => {
     const plots = plotsOf(result);
     expect(plots.map(([name]) => name)).toEqual(["latency.svg"]);
     const [, svg] = plots[0] as [string, string];
@@ -59,7 +59,7 @@ describe("the plots", () => {
 });
 
 describe("bench/README.md", () => {
-  it("has a place for what is measured, and keeps the rest", async () => {
+  it("bench/README.md has a place for what is measured, and keeps the rest", async () => {
     const path = join(import.meta.dirname, "..", "..", "..", "bench", "README.md");
     const text = await readFile(path, "utf8");
     for (const part of ["measured", "profile"]) {

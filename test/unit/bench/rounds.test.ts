@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { interleave } from "../../../bench/rounds.ts";
 
-it("measures in turn, and every other round backwards", async () => {
+it("the benchmark measures its subjects in turn, and backwards in every other round", async () => {
   const order: string[] = [];
   const subject = (name: string) => ({
     name,
@@ -17,7 +17,7 @@ it("measures in turn, and every other round backwards", async () => {
   expect(order.join(" ")).toBe("· floor · a · b · b · a · floor · floor · a · b");
 });
 
-it("compares with the floor's own metric, or the one that is named", async () => {
+it("the benchmark compares a subject with the floor's same metric, or with the metric that is named", async () => {
   const subjects = [
     { name: "floor", round: async () => ({ p50: 2, p95: 4 }) },
     { name: "subject", floor: "floor", round: async () => ({ p50: 6, p95: 8 }) },

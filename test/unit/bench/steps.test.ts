@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { stepsOf } from "../../../bench/profile/steps.ts";
 
-it("shows the points that most executions passed, in the order of their median times", () => {
+it("the steps of an execution are the points that most executions passed, in the order of their median times", () => {
   const begins = [0, 100, 200];
   const stamps = begins.flatMap((begin): [number, string][] => [
     [begin, "client"],

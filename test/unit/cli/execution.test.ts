@@ -3,7 +3,7 @@ import { type Execution, exitStatusOf, memberText } from "../../../cli/client/ex
 
 describe("the result of an execution", () => {
   it.each(["1.0", "9223372036854775809", "5e-324", "-0.0", '{"result": [1.0, "}"]}', '"text"', "false"])(
-    "is shown as it was sent: %s",
+    "the result of an execution is shown as it was sent: %s",
     (result) => {
       expect(
         memberText(
@@ -14,12 +14,12 @@ describe("the result of an execution", () => {
     },
   );
 
-  it("is not shown when there is none", () => {
+  it("the result of an execution is not shown when there is none", () => {
     expect(memberText('{"result":null,"stdout":""}', "result")).toBeUndefined();
   });
 });
 
-describe("the exit status", () => {
+describe("the exit status of ./airlock run", () => {
   it.each([
     ["exit_nonzero", "The script ended with exit status 3.", 3],
     ["exit_nonzero", "The script ended with exit status -1.", 255],
@@ -33,15 +33,18 @@ describe("the exit status", () => {
     ],
     ["killed", "The script's process was killed by signal 40.", 1],
     ["script_error", "The script ended with exit status 3.", 1],
-  ])("of an error by %s (%s) is %i", (end_reason, error, exitStatus) => {
-    expect(exitStatusOf({ status: "error", end_reason, error } as Execution)).toBe(exitStatus);
-  });
+  ])(
+    "the exit status of ./airlock run for the end reason %s (error: %s) is %i",
+    (end_reason, error, exitStatus) => {
+      expect(exitStatusOf({ status: "error", end_reason, error } as Execution)).toBe(exitStatus);
+    },
+  );
 
   it.each([
     ["completed", 0],
     ["error", 1],
     ["timeout", 124],
-  ] as const)("of %s is %i", (status, exitStatus) => {
+  ] as const)("the exit status of ./airlock run for the status %s is %i", (status, exitStatus) => {
     expect(exitStatusOf({ status } as Execution)).toBe(exitStatus);
   });
 });

@@ -3,7 +3,7 @@ import { COMMANDS } from "../../../cli/commands.ts";
 import { helpText } from "../../../cli/help.ts";
 
 describe("help", () => {
-  it("names every command, and fits a wide terminal", () => {
+  it("./airlock help names every command, and fits a wide terminal", () => {
     const overview = helpText();
     for (const name of [...COMMANDS.map((command) => command.name), "version"])
       expect(overview).toContain(`\n  ${name} `);
@@ -12,7 +12,7 @@ describe("help", () => {
     }
   });
 
-  it("has a page for each command that loads", async () => {
+  it("./airlock help has a page for each command, and each page loads", async () => {
     for (const command of COMMANDS) {
       expect(helpText(command.name)).toContain(`./airlock ${command.usage.split("\n")[0]}`);
       expect(await command.load([])).toBeInstanceOf(Function);

@@ -9,7 +9,7 @@ import { expect, it } from "vitest";
 const MAIN = join(import.meta.dirname, "..", "..", "..", "cli", "main.ts");
 
 it.skipIf(!existsSync("/var/run/docker.sock"))(
-  "./airlock init completes what an earlier one that was interrupted has left, and changes nothing that is there",
+  "./airlock init completes an init that was interrupted, and changes no file that is there already",
   { timeout: 60_000 },
   async () => {
     const directory = await mkdtemp(join(tmpdir(), "airlock-init-"));

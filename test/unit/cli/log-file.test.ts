@@ -11,7 +11,7 @@ afterEach(() => {
 });
 
 it.skipIf(process.getuid?.() !== 0)(
-  "a log that a full disk interrupted is written again when there is room, and says so once",
+  "a log that a full disk interrupted is written again when the disk has space, and reports the gap once",
   async (context) => {
     const disk = await mkdtemp(join(tmpdir(), "airlock-log-"));
     try {

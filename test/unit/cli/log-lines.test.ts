@@ -13,13 +13,13 @@ const LINE = JSON.stringify({
 });
 
 describe("a line of the log", () => {
-  it("is one readable line without control characters", () => {
+  it("a line of the log is one readable line without control characters", () => {
     expect(readableLogLine(LINE, ALL)).toBe(
       '2026-11-21T12:00:00.000Z WARN  router       run ended executionId=019a project=demo reason="two\\nlines\\u001b[31m"',
     );
   });
 
-  it("spells out what would steer a terminal, wherever it stands", () => {
+  it("a line of the log spells out characters that would control a terminal, wherever they stand", () => {
     const line = JSON.stringify({
       ...JSON.parse(LINE),
       msg: "a\u009b2J",
@@ -31,7 +31,7 @@ describe("a line of the log", () => {
     );
   });
 
-  it("has the code and the message of an error in it, further lines indented below, and the stack when asked", () => {
+  it("a line of the log has an error's code and message, further lines indented below, and the stack when asked", () => {
     const err = {
       type: "TypeError",
       message: "no\nway\u009b",
@@ -51,7 +51,7 @@ describe("a line of the log", () => {
     ]);
   });
 
-  it("has the sentences of its detail as text, further ones indented, so that none looks like an event", () => {
+  it("a line of the log has the sentences of its detail as text, further ones indented, so that none looks like an event", () => {
     const detail = 'a.yaml:1: field "x" is wrong\n2026-11-21T12:00:00.000Z WARN forged';
     const line = JSON.stringify({ ...JSON.parse(LINE), reason: undefined, detail });
     expect(readableLogLine(line, ALL)?.split("\n")).toEqual([
@@ -60,26 +60,29 @@ describe("a line of the log", () => {
     ]);
   });
 
-  it("says a reason once that stands in the event and in its error", () => {
+  it("a line of the log shows a reason once that stands in both the event and its error", () => {
     const err = { type: "AirlockError", message: "no disk", stack: "AirlockError: no disk" };
     const line = JSON.stringify({ ...JSON.parse(LINE), reason: "no disk", err });
     expect(readableLogLine(line, ALL)).toMatch(/project=demo err=AirlockError: no disk$/);
   });
 
-  it("is left out when it is older, and stays JSON when asked", () => {
+  it("a line of the log is left out when it is older than asked, and stays JSON when asked", () => {
     const at = Date.parse("2026-11-21T12:00:00.000Z");
     expect(readableLogLine(LINE, { ...ALL, sinceMs: at + 1 })).toBeUndefined();
     expect(readableLogLine(LINE, { ...ALL, sinceMs: at, json: true })).toBe(LINE);
   });
 
-  it("is left out by level, execution or project", () => {
+  it("a line of the log is left out by level, execution or project", () => {
     expect(readableLogLine(LINE, { ...ALL, minLevel: 50 })).toBeUndefined();
     expect(readableLogLine(LINE, { ...ALL, executionId: "other" })).toBeUndefined();
     expect(readableLogLine(LINE, { ...ALL, project: "other" })).toBeUndefined();
     expect(readableLogLine(LINE, { minLevel: 40, executionId: "019a", project: "demo" })).toBeDefined();
   });
 
-  it.each(["", "not JSON", "null", "[]", '{"level":"x"}'])("that is none (%j) is left out", (line) => {
-    expect(readableLogLine(line, ALL)).toBeUndefined();
-  });
+  it.each(["", "not JSON", "null", "[]", '{"level":"x"}'])(
+    "a line that is not a line of the log (%j) is left out",
+    (line) => {
+      expect(readableLogLine(line, ALL)).toBeUndefined();
+    },
+  );
 });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { saveMemoryFile } from "../../../cli/client/memory-file.ts";
 
-it("a memory that is saved leaves nothing beside it, also what commands left that were killed while they wrote", async () => {
+it("saving a memory file leaves no temporary files, and removes those of commands that were killed while writing", async () => {
   const directory = await mkdtemp(join(tmpdir(), "airlock-memory-"));
   try {
     const { pid: dead } = spawnSync("true");

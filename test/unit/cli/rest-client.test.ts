@@ -18,12 +18,12 @@ async function answering(status: number, body: string) {
 }
 
 describe("the REST client", () => {
-  it("hands on the text of an answer", async () => {
+  it("the REST client returns the text of an answer", async () => {
     const client = await answering(200, '{"result": 1.0}');
     expect(await client.get("/x")).toBe('{"result": 1.0}');
   });
 
-  it("turns a problem into its sentence", async () => {
+  it("the REST client turns a problem document into its sentence", async () => {
     const problem = {
       title: "No such project",
       detail: "There is no project of this name. Use one of: demo.",
@@ -32,12 +32,12 @@ describe("the REST client", () => {
     await expect(client.post("/x", "{}")).rejects.toMatchObject({ message: problem.detail, status: 404 });
   });
 
-  it("says the status when something else than Airlock answers", async () => {
+  it("the REST client reports the status when a server other than Airlock answers", async () => {
     const client = await answering(502, "<html>");
     await expect(client.get("/x")).rejects.toThrow("HTTP status 502");
   });
 
-  it("says how to start a service that is not running", async () => {
+  it("the REST client says how to start a service that is not running", async () => {
     const { url } = await answering(200, "");
     server?.close();
     await expect(createRestClient({ AIRLOCK_URL: `${url}/` }).get("/x")).rejects.toThrow(
@@ -49,17 +49,17 @@ describe("the REST client", () => {
     [{ AIRLOCK_URL: "127.0.0.1:8000" }, /^AIRLOCK_URL must be a URL such as/],
     [{ AIRLOCK_URL: "http://user:PASSWORD@[" }, /^AIRLOCK_URL must be a URL such as [^@]*$/],
     [{ AIRLOCK_PORT: "http" }, /^AIRLOCK_PORT must be a whole number from 1 to 65535, not "http"$/],
-  ])("refuses an address that is none: %j", (env, told) => {
+  ])("the REST client refuses an address that is not one: %j", (env, told) => {
     expect(() => createRestClient(env)).toThrow(told);
   });
 
-  it("says in words why it cannot be reached", async () => {
+  it("the REST client says in words why a server cannot be reached", async () => {
     const client = createRestClient({ AIRLOCK_URL: "http://no-such-host.invalid" });
     const message = await client.get("/x").catch((error: Error) => error.message);
     expect(message).toMatch(/^Airlock at http:\/\/no-such-host\.invalid cannot be reached: [a-z ]+\.$/);
   });
 
-  it("never shows a password that AIRLOCK_URL holds", async () => {
+  it("the REST client never shows a password that AIRLOCK_URL holds", async () => {
     const client = createRestClient({ AIRLOCK_URL: "http://user:PASSWORD@127.0.0.1:1" });
     const message = await client.get("/x").catch((error: Error) => error.message);
     expect(message).toMatch(/^Airlock at http:\/\/\*{4}@127\.0\.0\.1:1 cannot be reached/);

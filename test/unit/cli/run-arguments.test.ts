@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { executeBody, parseRunArguments } from "../../../cli/client/run-arguments.ts";
 
-describe("the arguments of run", () => {
-  it("are a file, a project and what else the request may carry", () => {
+describe("the arguments of ./airlock run", () => {
+  it("the arguments of ./airlock run are a file, a project and the request's other fields", () => {
     const args =
       "job.py --project demo --timeout 2.5 --setting A=1 --setting B=x=y --memory m.json --json".split(" ");
     expect(parseRunArguments(args)).toEqual({
@@ -16,7 +16,7 @@ describe("the arguments of run", () => {
     });
   });
 
-  it("take - as standard input and settings without a value", () => {
+  it("the arguments of ./airlock run take - as standard input, and settings without a value", () => {
     expect(parseRunArguments(["--project=demo", "-", "--setting", "EMPTY="])).toMatchObject({
       file: "-",
       settings: { EMPTY: "" },
@@ -35,7 +35,7 @@ describe("the arguments of run", () => {
     [["a.py", "--project", "demo", "--setting", "=x"], "KEY=VALUE"],
     [["a.py", "--project", "demo", "--setting", "K=1", "--setting", "K=1"], "--setting K is given more than"],
     [["a.py", "--project", "demo", "--nonsense"], "--nonsense"],
-  ])("such as %j are refused in one line that says where help is", (args, hint) => {
+  ])("arguments of ./airlock run such as %j are refused in one line that names the help", (args, hint) => {
     let message = "";
     try {
       parseRunArguments(args);
@@ -48,10 +48,10 @@ describe("the arguments of run", () => {
   });
 });
 
-describe("the request", () => {
+describe("the request of ./airlock run", () => {
   const run = parseRunArguments(["a.py", "--project", "demo", "--setting", 'K="\n']);
 
-  it("leaves out what was not given", () => {
+  it("the request of ./airlock run leaves out what was not given", () => {
     expect(JSON.parse(executeBody(run, "print(1)", undefined))).toEqual({
       project: "demo",
       code: "print(1)",
@@ -59,7 +59,7 @@ describe("the request", () => {
     });
   });
 
-  it("carries the memory text untouched", () => {
+  it("the request of ./airlock run holds the memory text untouched", () => {
     const memory = '{"c": {"k": 9007199254740993, "f": 1.0}}';
     expect(executeBody({ ...run, timeoutSeconds: 5 }, "", memory)).toContain(
       `"timeout":5,"memory":${memory}}`,

@@ -22,7 +22,7 @@ async function repeated(first: FileTallies, second: Readonly<Record<string, Tall
 }
 
 describe("a failed test file", () => {
-  it("of a suite that breaks real things counts as its second run says, and is named as flaky", async () => {
+  it("a failed test file of a suite that breaks real things counts as its second run, and is named as flaky", async () => {
     const first = { files: { [CHAOS]: tally(3, 1), [UNIT]: tally(9, 0) }, errorsOutside: 0 };
     const { tally: sum, flaky, runs } = await repeated(first, { [CHAOS]: tally(4, 0) });
     expect(sum).toEqual(tally(13, 0));
@@ -30,35 +30,35 @@ describe("a failed test file", () => {
     expect(runs).toEqual([CHAOS]);
   });
 
-  it("that fails twice has failed", async () => {
+  it("a failed test file that fails twice has failed", async () => {
     const first = { files: { [SOAK]: tally(1, 1) }, errorsOutside: 0 };
     expect(await repeated(first, { [SOAK]: tally(0, 2) })).toMatchObject({ tally: tally(0, 2), flaky: [] });
   });
 
-  it("that runs no test the second time is not called flaky", async () => {
+  it("a failed test file that runs no test the second time is not called flaky", async () => {
     const first = { files: { [SOAK]: tally(1, 1) }, errorsOutside: 0 };
     expect(await repeated(first, { [SOAK]: tally(0, 0) })).toMatchObject({ flaky: [] });
   });
 
-  it("of any other suite is not run again", async () => {
+  it("a failed test file of any other suite is not run again", async () => {
     const first = { files: { [UNIT]: tally(3, 1) }, errorsOutside: 0 };
     expect(await repeated(first, {})).toEqual({ tally: tally(3, 1), flaky: [], runs: [] });
   });
 
-  it("is not run again when many failed", async () => {
+  it("a failed test file is not run again when many files failed", async () => {
     const names = ["a", "b", "c", "d", "e"].map((name) => `test/chaos/${name}.test.ts`);
     const first = { files: Object.fromEntries(names.map((name) => [name, tally(0, 1)])), errorsOutside: 0 };
     expect(await repeated(first, {})).toEqual({ tally: tally(0, 5), flaky: [], runs: [] });
   });
 
-  it("does not hide an error outside of all tests", async () => {
+  it("a failed test file does not hide an error outside of all tests", async () => {
     const first = { files: { [CHAOS]: tally(0, 1) }, errorsOutside: 1 };
     expect((await repeated(first, { [CHAOS]: tally(1, 0) })).tally).toEqual(tally(1, 1));
   });
 });
 
 describe("the suites that may be repeated", () => {
-  it("are those of chaos, network faults, soak, load, floods and containers", async () => {
+  it("the suites that may be repeated are those of chaos, network faults, soak, load, floods and containers", async () => {
     const files = await readdir(join(ROOT, "test"), { recursive: true });
     const paths = files.map((file) => `test/${file}`).filter((file) => file.endsWith(".test.ts"));
     for (const one of [

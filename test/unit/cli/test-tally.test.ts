@@ -54,7 +54,7 @@ async function reported(
 }
 
 describe("the tally of vitest", () => {
-  it("counts every test once and says why some were skipped", async () => {
+  it("the tally of vitest counts every test once and says why some were skipped", async () => {
     const { tally, exitStatus } = await reported({ "a.test.ts": FIXTURE });
     expect(tally).toEqual({
       passed: 1,
@@ -68,7 +68,7 @@ describe("the tally of vitest", () => {
     expect(exitStatus).toBe(1);
   });
 
-  it("counts a file that does not load, and an error outside of tests, as failures", async () => {
+  it("the tally of vitest counts a file that does not load, and an error outside of tests, as failures", async () => {
     const broken = 'throw new Error("does not load");';
     const stray = 'import { it } from "vitest"; it("passes", () => { Promise.reject(new Error("stray")); });';
     const { tallies, exitStatus } = await reported({ "broken.test.ts": broken, "stray.test.ts": stray });
@@ -84,7 +84,7 @@ describe("the tally of vitest", () => {
 });
 
 describe("the tally of pytest", () => {
-  it("counts failures and errors as failed, and skips and expected failures as skipped", async () => {
+  it("the tally of pytest counts failures and errors as failed, and skips and expected failures as skipped", async () => {
     const xml = await readFile(join(import.meta.dirname, "pytest-report.xml"), "utf8");
     expect(tallyOfJunit(xml)).toEqual({
       passed: 1,
@@ -101,19 +101,19 @@ describe("the last line", () => {
     skipped,
   });
 
-  it("sums all runners and names skips only if there are any", () => {
+  it("the last line of a test run sums all runners and names skips only if there are any", () => {
     expect(tallyLine(sumOf([tally(3, 0), tally(4, 1)]))).toBe("7 passed, 1 failed");
     expect(tallyLine(sumOf([tally(3, 0, "x"), tally(4, 1, "y")]))).toBe("7 passed, 1 failed, 2 skipped");
   });
 
-  it("counts a runner that ended badly without a failed test", () => {
+  it("the last line of a test run counts a runner that ended badly without a failed test", () => {
     expect(withExitStatus(tally(3, 0), 5)).toEqual(tally(3, 1));
     expect(withExitStatus(tally(3, 0), null)).toEqual(tally(3, 1));
     expect(withExitStatus(tally(3, 2), 1)).toEqual(tally(3, 2));
     expect(withExitStatus(tally(3, 0), 0)).toEqual(tally(3, 0));
   });
 
-  it("means failure when a test failed, and in CI when one was skipped", () => {
+  it("the last line of a test run means failure when a test failed, and in CI when one was skipped", () => {
     expect(tallyFails(tally(3, 0, "x"), false)).toBe(false);
     expect(tallyFails(tally(3, 0, "x"), true)).toBe(true);
     expect(tallyFails(tally(3, 1), false)).toBe(true);

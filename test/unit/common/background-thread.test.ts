@@ -21,7 +21,7 @@ async function niceValues(): Promise<Set<number>> {
 }
 
 describe("a background thread", () => {
-  it("takes bytes over and hands them back, and leaves no copy of them", async () => {
+  it("a background thread takes bytes over and returns them, and leaves no copy of them", async () => {
     const bytes = Buffer.allocUnsafeSlow(300_000).fill("x");
     const handed = thread.run({ bytes }, bytes);
     const back = await handed;
@@ -29,19 +29,19 @@ describe("a background thread", () => {
     expect(Buffer.from(back.bytes).equals(Buffer.alloc(300_000, "x"))).toBe(true);
   });
 
-  it("has the priority of this process, because scripts that compute would starve a lower one", async () => {
+  it("a background thread has the priority of this process, because scripts that compute would starve a lower one", async () => {
     const own = Number((await readFile("/proc/self/stat", "utf8")).split(") ")[1]?.split(" ")[16]);
     await thread.run({ bytes: new Uint8Array(1) });
     expect(await niceValues()).toEqual(new Set([own]));
   });
 
-  it("rejects with what its task throws, and when the thread ends, and works again after that", async () => {
+  it("a background thread rejects with its task's error, and when the thread ends, and works again after that", async () => {
     await expect(thread.run({ bytes: new Uint8Array(1), end: "throw" })).rejects.toThrow("as told");
     await expect(thread.run({ bytes: new Uint8Array(1), end: "exit" })).rejects.toThrow();
     expect(await thread.run({ bytes: new Uint8Array([7]) })).toEqual({ bytes: new Uint8Array([7]) });
   });
 
-  it("does its work in the order in which it came", async () => {
+  it("a background thread does its tasks in the order in which they came", async () => {
     const ends: number[] = [];
     const runs = [1, 2, 3].map(async (n) => {
       await thread.run({ bytes: new Uint8Array([n]) });
@@ -51,7 +51,7 @@ describe("a background thread", () => {
     expect(ends).toEqual([1, 2, 3]);
   });
 
-  it("does a short task while long ones go on that came before it", async () => {
+  it("a background thread does a short task while longer tasks go on that came before it", async () => {
     const ends: number[] = [];
     const run = (ms: number) => working.run(ms).then((done) => ends.push(done));
     const long = [run(400), run(400), run(400)];
@@ -60,7 +60,7 @@ describe("a background thread", () => {
     await Promise.all(long);
   });
 
-  it("gives a task up whose caller has gone, before it began or in the middle, and no other", async () => {
+  it("a background thread gives up the task of a caller that has gone, before or during its work, and no other task", async () => {
     const gone = new AbortController();
     const began = performance.now();
     const others = working.run(50);

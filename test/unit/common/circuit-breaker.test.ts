@@ -38,7 +38,7 @@ function create() {
 }
 
 describe("a circuit breaker", () => {
-  it("passes everything on while it is closed, and opens after some failures in a row", async () => {
+  it("a circuit breaker passes every call on while it is closed, and opens after some failures in a row", async () => {
     const { circuit, call, outcomes, kinds } = create();
     expect(await call()).toBe("done");
     for (const error of [AWAY, AWAY, undefined, AWAY, AWAY, WRONG, AWAY, AWAY]) await call(error);
@@ -49,7 +49,7 @@ describe("a circuit breaker", () => {
     expect(outcomes.filter((outcome) => outcome === "refused")).toEqual([]);
   });
 
-  it("refuses at once while it is open, with the failure that opened it", async () => {
+  it("a circuit breaker refuses at once while it is open, with the failure that opened it", async () => {
     const { clock, circuit, openIt, outcomes } = create();
     await openIt();
     await clock.advance(400);
@@ -62,7 +62,7 @@ describe("a circuit breaker", () => {
     expect(outcomes.at(-1)).toBe("refused");
   });
 
-  it("lets one call through when its time is over, and closes when that succeeds", async () => {
+  it("a circuit breaker lets one call through when its time is over, and closes when that succeeds", async () => {
     const { clock, circuit, call, openIt, kinds } = create();
     await openIt();
     await clock.advance(1_000);
@@ -75,7 +75,7 @@ describe("a circuit breaker", () => {
     expect(kinds).toEqual(["open", "half_open", "closed"]);
   });
 
-  it("opens for twice as long when the probe fails, up to the longest", async () => {
+  it("a circuit breaker opens for twice as long when the probe fails, up to the longest", async () => {
     const { clock, circuit, call, openIt } = create();
     await openIt();
     for (const openMs of [1_000, 2_000, 3_000, 3_000]) {
@@ -91,7 +91,7 @@ describe("a circuit breaker", () => {
     expect(circuit.state()).toMatchObject({ kind: "open", openMs: 1_000 });
   });
 
-  it("closes when the probe's answer is a refusal of another kind", async () => {
+  it("a circuit breaker closes when the probe's answer is a refusal of another kind", async () => {
     const { clock, circuit, call, openIt } = create();
     await openIt();
     await clock.advance(1_000);
@@ -99,7 +99,7 @@ describe("a circuit breaker", () => {
     expect(circuit.state().kind).toBe("closed");
   });
 
-  it("ignores what comes late from before it opened", async () => {
+  it("a circuit breaker ignores late results of calls from before it opened", async () => {
     const { clock, circuit, openIt } = create();
     const slow = Promise.withResolvers<void>();
     const calling = circuit.run(() => slow.promise);
@@ -116,14 +116,14 @@ describe("a circuit breaker", () => {
     expect(circuit.state()).toEqual({ kind: "closed", failures: 0 });
   });
 
-  it("closes when it is told to", async () => {
+  it("a circuit breaker closes when its owner closes it", async () => {
     const { circuit, call, openIt } = create();
     await openIt();
     circuit.close();
     expect(await call()).toBe("done");
   });
 
-  it("never tries more than one call in a row of failures that is long enough, whatever happens", async () => {
+  it("a circuit breaker never tries more than one call at a time once enough calls in a row have failed", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.oneof(fc.constant(undefined), fc.constant(AWAY), fc.constant(WRONG), fc.nat(4_000))),

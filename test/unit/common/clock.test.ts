@@ -32,7 +32,7 @@ async function begin(): Promise<void> {
   await expect.poll(() => told).toBe("begun\n");
 }
 
-it("a timer of a process that was stopped leaves time for what came meanwhile", async () => {
+it("a timer of a process that was stopped lets messages that came meanwhile be handled first", async () => {
   await begin();
   child.stdin?.write("answer");
   await sleep(2_500);
@@ -41,7 +41,7 @@ it("a timer of a process that was stopped leaves time for what came meanwhile", 
   expect(told).toBe("begun\nin time\n");
 });
 
-it("a timer fires in a process to which nothing comes", async () => {
+it("a timer fires in a process that receives nothing", async () => {
   await begin();
   await sleep(2_500);
   child.kill("SIGCONT");

@@ -14,7 +14,7 @@ describe("the place of a mistake in JSON", () => {
       "line 1, column 10 (a string must end on its line: write a line end within it as \\n)",
     ],
     ['{"code": "x', "line 1, column 10"],
-  ])("%j: %s", (text, place) => {
+  ])("the mistake in the JSON text %j is found at %s", (text, place) => {
     expect(jsonErrorPlace(text)).toBe(place);
   });
 });

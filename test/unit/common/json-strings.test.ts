@@ -16,7 +16,7 @@ const writtenString = fc
   .map((parts) => `"${parts.join("")}"`);
 
 describe("a string in JSON", () => {
-  it("stands for the bytes that JSON.parse says, in however many steps it is decoded", () => {
+  it("a string in JSON decodes to the bytes that JSON.parse gives, in however many steps", () => {
     fc.assert(
       fc.property(writtenString, fc.integer({ min: 1, max: 20 }), (written, step) => {
         const text = Buffer.from(written);
@@ -29,7 +29,7 @@ describe("a string in JSON", () => {
     );
   });
 
-  it("is read alike wherever the reader pauses, and its half surrogates are noticed", () => {
+  it("a string in JSON is read alike wherever the reader pauses, and its half surrogates are noticed", () => {
     fc.assert(
       fc.property(writtenString, fc.integer({ min: 1, max: 9 }), (written, step) => {
         const text = Buffer.from(`[${written}, {${written} :1}]`);

@@ -15,14 +15,14 @@ describe("an address to listen on", () => {
     ["fd00::/64:7000", "[fd00::3]:7000"],
     ["localhost:7000", "localhost:7000"],
     ["unix:/run/airlock/router.sock", "unix:/run/airlock/router.sock"],
-  ])("%s is %s", (listen, address) => {
+  ])("the address to listen on %s is read as %s", (listen, address) => {
     expect(resolveListenAddress(listen, interfaces)).toBe(address);
   });
 
   it.each([
     ["192.168.0.0/16:7000", /no address in 192.168.0.0\/16/],
     ["router/24:7000", /is not a network/],
-  ])("%s is refused", (listen, problem) => {
+  ])("the address to listen on %s is refused", (listen, problem) => {
     expect(() => resolveListenAddress(listen, interfaces)).toThrow(problem);
   });
 });

@@ -25,7 +25,7 @@ describe("a line of the log", () => {
     ],
     ["an error of PostgreSQL's", Object.assign(new Error("no such user"), { code: "28P01" }), "28P01"],
     ["an error of gRPC's", Object.assign(new Error("14 UNAVAILABLE"), { code: 14 }), 14],
-  ])("has the code of %s, its type, message and stack", (_, err, code) => {
+  ])("a line of the log has the code of %s, its type, message and stack", (_, err, code) => {
     for (const write of [
       (log: ReturnType<typeof createLog>) => log.error({ err }, "failed"),
       (log: ReturnType<typeof createLog>) => log.error(err),
@@ -52,7 +52,7 @@ describe("a line of the log", () => {
     ],
     ["as bytes", { chunk: { data: Buffer.from(VALUE), channel: 1 } }],
     ["as a secret", { held: [new Secret("KEY", VALUE)] }],
-  ])("holds no value, script or output that was handed to it %s", (_, fields) => {
+  ])("a line of the log holds no value, script or output that was handed to it %s", (_, fields) => {
     const { text } = logged((log) => log.info(fields, "careless"));
     expect(text).not.toContain(VALUE);
     expect(text).not.toContain("import os");
@@ -60,7 +60,7 @@ describe("a line of the log", () => {
     expect(text).toMatch(/\[withheld\]|\[21 bytes\]|\[secret KEY\]/);
   });
 
-  it("has all other fields as they were, in any depth, and those that were handed over are not changed", () => {
+  it("a line of the log has all other fields unchanged, in any depth, and the caller's objects are not changed", () => {
     const fields = {
       project: "demo",
       at: new Date(0),
@@ -79,7 +79,7 @@ describe("a line of the log", () => {
     expect(fields.list[2]).toEqual({ deep: { secrets: 3, name: "KEY" } });
   });
 
-  it("is written where fields refer to themselves", () => {
+  it("a line of the log is written where fields refer to themselves", () => {
     const fields: Record<string, unknown> = { name: "loop", err: new Error("bad") };
     fields.again = { fields };
     expect(logged((log) => log.info(fields, "said")).line).toMatchObject({ name: "loop", again: {} });

@@ -29,7 +29,7 @@ afterEach(() => {
 });
 
 describe("requests that a client sends without waiting for answers", () => {
-  it("begin one after the other, and are all answered in order", async () => {
+  it("requests that a client sends without waiting for answers begin one after the other, and are all answered in order", async () => {
     await send(3);
     const received = text(client);
     for (let n = 1; n <= 3; n++) {
@@ -41,13 +41,13 @@ describe("requests that a client sends without waiting for answers", () => {
     expect(await received).toMatch(/answer 1.*answer 2.*answer 3/s);
   });
 
-  it("end with their connection when there are more than a client needs", async () => {
+  it("requests that a client sends without waiting for answers end with their connection when there are too many", async () => {
     await send(1_000);
     await once(client, "close");
     expect(begun.length).toBe(1);
   });
 
-  it("wait for nothing that was sent on another connection", async () => {
+  it("requests that a client sends without waiting for answers wait for nothing that was sent on another connection", async () => {
     await send(1);
     await expect.poll(() => begun.length).toBe(1);
     const other = connect((server.address() as AddressInfo).port, "127.0.0.1");

@@ -33,7 +33,7 @@ const demo = () => catalogue.get("demo");
 
 describe("a projects directory", () => {
   it.each(["readdir", "stat", "readFile"] as const)(
-    "goes on as it was known while this process has no descriptors left for %s",
+    "a projects directory keeps its known projects while this process has no descriptors left for %s",
     async (call) => {
       const before = demo();
       expect(before).not.toHaveProperty("problem");
@@ -53,7 +53,7 @@ describe("a projects directory", () => {
     ["large.yaml", `name: large\n#${"x".repeat(64 * 1024)}`, "large.yaml: is larger than 64 KiB"],
     ["latin1.yaml", Buffer.from("name: latin1\ndescription: caf\xe9\n", "latin1"), "is not encoded as UTF-8"],
     ["upper.YAML", "name: upper\n", "upper.YAML: must end in .yaml or .yml, in small letters"],
-  ])("says why it does not read %s", async (fileName, content, told) => {
+  ])("a projects directory says why it does not read %s", async (fileName, content, told) => {
     await writeFile(join(directory, fileName), content);
     await catalogue.refresh();
     const entry = catalogue.get(fileName.split(".")[0] ?? "");
@@ -61,7 +61,7 @@ describe("a projects directory", () => {
     expect(demo()).not.toHaveProperty("problem");
   });
 
-  it("has no project of which there are two files, until one is gone", async () => {
+  it("a projects directory has no project that has two files, until one of them is gone", async () => {
     await writeFile(join(directory, "demo.yml"), "name: demo\ndescription: second\n");
     await catalogue.refresh();
     expect(catalogue.list()).toEqual([
@@ -72,7 +72,7 @@ describe("a projects directory", () => {
     expect(demo()).toMatchObject({ description: "first" });
   });
 
-  it("goes on as it was known while it is away", async () => {
+  it("a projects directory keeps its known projects while the directory is away", async () => {
     const before = demo();
     await rename(directory, `${directory}-away`);
     expect(await catalogue.refresh()).toBe(false);
@@ -85,14 +85,17 @@ describe("a projects directory", () => {
 });
 
 describe("a shortage of the machine", () => {
-  it.each(["EMFILE", "ENFILE", "ENOMEM", "EAGAIN"])("is told as unavailable: %s", (code) => {
-    const error = asAirlockError(Object.assign(new Error("open '/secret/path'"), { code }));
-    expect(error).toBeInstanceOf(AirlockError);
-    expect(error.code).toBe("unavailable");
-    expect(error.message).not.toContain("/secret");
-  });
+  it.each(["EMFILE", "ENFILE", "ENOMEM", "EAGAIN"])(
+    "a shortage of the machine is reported as unavailable: %s",
+    (code) => {
+      const error = asAirlockError(Object.assign(new Error("open '/secret/path'"), { code }));
+      expect(error).toBeInstanceOf(AirlockError);
+      expect(error.code).toBe("unavailable");
+      expect(error.message).not.toContain("/secret");
+    },
+  );
 
-  it("is not what the system refuses for good", () => {
+  it("a permanent refusal by the system is no shortage of the machine", () => {
     expect(asAirlockError(Object.assign(new Error("no"), { code: "EACCES" })).code).toBe("internal");
   });
 });

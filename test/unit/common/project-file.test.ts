@@ -16,11 +16,11 @@ function problem(text: string, fileName = "demo.yaml"): string {
 }
 
 describe("a project file", () => {
-  it("has a schema that is one", () => {
+  it("a project file has a valid JSON schema", () => {
     expect(() => new Ajv({ strict: true, allowUnionTypes: true }).compile(PROJECT_SCHEMA)).not.toThrow();
   });
 
-  it("needs only a name", () => {
+  it("a project file needs only a name", () => {
     expect(parse("name: demo")).toMatchObject({
       name: "demo",
       packages: [],
@@ -31,7 +31,7 @@ describe("a project file", () => {
     });
   });
 
-  it("names programs, and no paths", () => {
+  it("a project file names programs, and cannot name paths", () => {
     expect(parse("name: demo\nprograms: []").programs).toEqual([]);
     const listed = parse("name: demo\nprograms: [git, x86_64-linux-gnu-g++, python3.11]");
     expect(listed.programs).toEqual(["git", "x86_64-linux-gnu-g++", "python3.11"]);
@@ -42,7 +42,7 @@ describe("a project file", () => {
       );
   });
 
-  it("has every limit in seconds and megabytes", () => {
+  it("a project file has every limit in seconds and megabytes", () => {
     const { limits } = parse(
       "name: demo\nlimits: {timeout: 1.5, memory_mb: 64, max_output_mb: 0.5, max_result_mb: 2}",
     );
@@ -54,7 +54,7 @@ describe("a project file", () => {
     });
   });
 
-  it("names secrets as values or as objects", () => {
+  it("a project file lists secrets as values or as objects", () => {
     const { secrets } = parse(
       'name: demo\nsecrets:\n  A: "${env:A}"\n  B: {value: "${file:b}"}\n  C: "${vault:kv/a#b}"',
     );
@@ -65,7 +65,7 @@ describe("a project file", () => {
     ]);
   });
 
-  it("allows the hosts that it lists and those of its brokered secrets", () => {
+  it("a project file allows the hosts that it lists and the hosts of its brokered secrets", () => {
     const { network, secrets } = parse(
       'name: demo\nnetwork_allowlist: [API.Example, "*.w.example:8443"]\nallow_private: [10.1.2.3]\nlimits: {network_mb: 2}\n' +
         'secrets: {T: {value: "${env:T}", inject: {host: erp.example, header: Authorization, format: "Bearer {}"}}}',
@@ -88,7 +88,7 @@ describe("a project file", () => {
     ]);
   });
 
-  it("changes its pool only for what a running worker cannot take over", () => {
+  it("a changed project file replaces its pool only for settings that a running worker cannot take over", () => {
     const before = parse("name: demo\nsettings: {A: one}");
     const setting = parse("name: demo\nsettings: {A: two}");
     const packages = parse("name: demo\npackages: [requests]\nsettings: {A: one}");
@@ -107,7 +107,7 @@ describe("a project file", () => {
     }
   });
 
-  it("limits what all executions store to 1,000 MB, or to what one may store and more", () => {
+  it("a project file limits what all executions store to 1,000 MB, or to what one may store and more", () => {
     expect(parse("name: demo").limits.storedBytes).toBe(1_000 * 2 ** 20);
     expect(parse("name: demo\nlimits: {stored_mb: 57}").limits.storedBytes).toBe(57 * 2 ** 20);
     const small = "name: demo\nlimits: {stored_mb: 19, max_output_mb: 0.5, max_result_mb: 0.5}";
@@ -186,7 +186,7 @@ describe("a project file", () => {
     ["name: [", "demo.yaml:1: not valid YAML"],
     ["", "demo.yaml:1: the file must be an object"],
     ["- name", "demo.yaml:1: the file must be an object"],
-  ])("says what is wrong with %j", (text, expected) => {
+  ])("a project file is refused with a sentence about the mistake in %j", (text, expected) => {
     expect(problem(text)).toContain(expected);
   });
 
@@ -204,13 +204,13 @@ describe("a project file", () => {
       "name: demo\n  A: hunter2secret",
       "name: demo\nA: hunter2secret\n---\nB: hunter2secret",
     ].map((text) => [text] as const),
-  )("says in words and without a value what YAML cannot read in %j", (text) => {
+  )("a project file's YAML error is explained in words and without a value: %j", (text) => {
     expect(problem(text)).toMatch(/^demo\.yaml:\d: not valid YAML: [a-z]/);
     expect(problem(text)).not.toMatch(/hunter2|[A-Z]+_[A-Z]/);
   });
 
   it.each(["PATH", "LD_PRELOAD", "HTTPS_PROXY", "no_proxy", "PYTHONPATH", "AIRLOCK_URL", "SSL_CERT_FILE"])(
-    "gives no secret the name %s",
+    "a project file cannot name a secret %s",
     (name) => {
       expect(problem(`name: demo\nsecrets: {${name}: abcdef}`)).toContain(
         `demo.yaml:2: field "secrets.${name}" has a name by which programs are steered`,
@@ -218,7 +218,7 @@ describe("a project file", () => {
     },
   );
 
-  it("gives a secret a name that only resembles one that steers programs", () => {
+  it("a project file may name a secret almost like a variable that steers programs", () => {
     for (const name of ["LDAP_PASSWORD", "MY_PATH", "PROXY_KEY", "LC", "MY_HTTPS_PROXY", "TZ_KEY"])
       expect(problem(`name: demo\nsecrets: {${name}: abcdef}`)).toBe("no problem");
   });
@@ -229,7 +229,7 @@ describe("a project file", () => {
     ["fields twice", "a: 1\n".repeat(12_000)],
     ["settings", `settings:\n${Array.from({ length: 4_500 }, (_, n) => `  A${n}: 1\n`).join("")}`],
   ])(
-    "of the largest size is refused with the first of its mistakes, in time in proportion: %s",
+    "a project file of the largest size is refused with its first mistake, in time in proportion: %s",
     (_of, text) => {
       const lines = problem(`name: demo\n${text}\n`).split("\n");
       expect(lines.length).toBeLessThanOrEqual(21);
@@ -237,7 +237,7 @@ describe("a project file", () => {
     },
   );
 
-  it("has no regular expression in what it says", () => {
+  it("an error of a project file shows no regular expression", () => {
     const patterns = JSON.stringify(PROJECT_SCHEMA).match(/"pattern":/g) ?? [];
     const meanings =
       JSON.stringify(PROJECT_SCHEMA).match(
@@ -247,13 +247,13 @@ describe("a project file", () => {
     expect(meanings).toHaveLength(patterns.length);
   });
 
-  it("reports every problem at once, and no value", () => {
+  it("a project file reports every problem at once, and no value", () => {
     const told = problem("name: demo\nisolation: hunter2secret\nnetwork: hunter2secret");
     expect(told.split("\n")).toHaveLength(2);
     expect(told).not.toContain("hunter2secret");
   });
 
-  it("takes its name from the file when the file is broken", () => {
+  it("a project with a broken file takes its name from the file's name", () => {
     expect(parseProjectFile("billing.yml", "name: [")).toMatchObject({ name: "billing" });
   });
 });

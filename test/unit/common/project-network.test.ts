@@ -27,7 +27,7 @@ describe("a host", () => {
     ["::1", undefined],
     ["", undefined],
     ["1.2.3.4.5", undefined],
-  ])("%s is %s", (text, expected) => expect(normalHost(text)).toBe(expected));
+  ])("the host %s is read as %s", (text, expected) => expect(normalHost(text)).toBe(expected));
 });
 
 describe("an allowlist", () => {
@@ -40,7 +40,9 @@ describe("an allowlist", () => {
     ["a.b.w.example", 8443],
     ["a.v.example", 443],
     ["10.0.0.1", 80],
-  ] as const)("has %s at %i", (host, port) => expect(allows(allowlist, host, port)).toBe(true));
+  ] as const)("an allowlist allows %s at %i", (host, port) =>
+    expect(allows(allowlist, host, port)).toBe(true),
+  );
 
   it.each([
     ["api.example", 8443],
@@ -52,12 +54,14 @@ describe("an allowlist", () => {
     ["v.example", 443],
     ["10.0.0.2", 80],
     ["", 443],
-  ] as const)("has not %s at %i", (host, port) => expect(allows(allowlist, host, port)).toBe(false));
+  ] as const)("an allowlist does not allow %s at %i", (host, port) =>
+    expect(allows(allowlist, host, port)).toBe(false),
+  );
 
   it.each(["*", "*.", "a*.example", "*.*.example", "*.127.0.0.1", "h:0", "h:70000", "h:", "h:1:2"])(
-    "cannot have %s",
+    "an allowlist cannot contain %s",
     (entry) => expect(parseAllowedHost(entry)).toBeUndefined(),
   );
 
-  it("has nothing when it is empty", () => expect(allows([], "api.example", 443)).toBe(false));
+  it("an empty allowlist allows no host", () => expect(allows([], "api.example", 443)).toBe(false));
 });

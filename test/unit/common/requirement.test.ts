@@ -83,7 +83,7 @@ const WHOLE = [
 ];
 
 describe("a requirement", () => {
-  it("is what the packaging library of Python takes for one", () => {
+  it("a text is a requirement where Python's packaging library takes it for one", () => {
     const texts = [
       ...WHOLE,
       ...NAMES.flatMap((name) => EXTRAS.map((extras) => name + extras)),
@@ -99,7 +99,7 @@ describe("a requirement", () => {
     expect(texts.filter((_, at) => ours[at] !== judged[at])).toEqual([]);
   });
 
-  it("takes no longer for a hostile text", () => {
+  it("a hostile text takes no longer to check as a requirement", () => {
     const before = performance.now();
     for (const part of ["a-", "a.", "[a,", ">=1,", ">=1.", "(", " ", "; os_name == 'a' and "]) {
       isRequirement(`pandas${part.repeat(500 / part.length)}!`);

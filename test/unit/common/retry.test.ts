@@ -17,13 +17,13 @@ function failing(times: number) {
 const always: Pick<RetryPolicy, "mayRetry"> = { mayRetry: () => true };
 
 describe("retry", () => {
-  it("an attempt that succeeds is the only one", async () => {
+  it("retry stops after an attempt that succeeds", async () => {
     const { work, attempts } = failing(0);
     expect(await retry(work, { ...always, delayMs: every(10), clock: createFakeClock() })).toBe("after 1");
     expect(attempts()).toBe(1);
   });
 
-  it("attempts are as far apart as the policy says", async () => {
+  it("retry waits between attempts for as long as the policy says", async () => {
     const clock = createFakeClock();
     const { work, attempts } = failing(3);
     const result = retry(work, { ...always, delayMs: doubling(100, 300), clock });
@@ -36,7 +36,7 @@ describe("retry", () => {
     expect(await result).toBe("after 4");
   });
 
-  it("an error that does not pass is thrown at once, and the last one when the policy gives up", async () => {
+  it("retry throws a permanent error at once, and the last error when the policy gives up", async () => {
     const clock = createFakeClock();
     const never = retry(failing(9).work, { mayRetry: () => false, delayMs: every(1), clock });
     await expect(never).rejects.toThrow("failure 1");
@@ -50,7 +50,7 @@ describe("retry", () => {
     await expect(thrice).rejects.toThrow("failure 3");
   });
 
-  it("a signal ends the wait with its reason, and leaves no timer", async () => {
+  it("retry ends its wait with the signal's reason, and leaves no timer", async () => {
     const clock = createFakeClock();
     const abort = new AbortController();
     const { work, attempts } = failing(9);
@@ -63,7 +63,7 @@ describe("retry", () => {
     expect([attempts(), clock.waiting()]).toEqual([1, 0]);
   });
 
-  it("an attempt that fails after the signal is not repeated", async () => {
+  it("retry does not repeat an attempt that fails after the signal", async () => {
     const abort = new AbortController();
     const work = async () => {
       abort.abort(new Error("enough"));

@@ -4,7 +4,7 @@ import { TextSteps } from "#common/event-loop/text-steps.ts";
 import { Turn, takeTurns } from "#common/event-loop/turn.ts";
 
 describe("long computations", () => {
-  it("of which several are under way have a round of the event loop each", async () => {
+  it("several long computations that are under way run one per round of the event loop", async () => {
     let round = 0;
     let isDone = false;
     const workedIn = new Map<number, Set<number>>();
@@ -26,7 +26,7 @@ describe("long computations", () => {
     expect(Math.max(...atOnce)).toBe(1);
   });
 
-  it("end with the error `cancelled` when nobody waits for them any more", async () => {
+  it("long computations end with the error `cancelled` when their caller is gone", async () => {
     function* endless(): Generator<void> {
       for (;;) yield;
     }
@@ -37,7 +37,7 @@ describe("long computations", () => {
   });
 });
 
-it("a text whose bytes take long is worked on in small steps, between which other work goes on", async () => {
+it("a text whose bytes take long to process is processed in small steps, between which other work goes on", async () => {
   const parts: number[] = [];
   const work = (part: Uint8Array) => {
     parts.push(part.length);
@@ -54,7 +54,7 @@ it("a text whose bytes take long is worked on in small steps, between which othe
   expect(parts.slice(1).every((length) => length <= 4_096)).toBe(true);
 });
 
-it("a text of usual bytes is worked on in few steps", async () => {
+it("a text of usual bytes is processed in few steps", async () => {
   let steps = 0;
   await new TextSteps().each(new Uint8Array(1024 * 1024), () => void steps++);
   expect(steps).toBeLessThan(20);
@@ -90,7 +90,7 @@ describe("computations of several owners", () => {
   const work = (owner: string, totalMs: number, stepMs: number, signal?: AbortSignal) =>
     takeTurns(steps(owner, totalMs, stepMs), signal, new Turn(owner));
 
-  it("share the process by the time that they take, whatever their number and the length of their steps", async () => {
+  it("computations of several owners share the process by the time they take, whatever their number and step length", async () => {
     const abort = new AbortController();
     const hostile = Array.from({ length: 10 }, () =>
       work("hostile", 60_000, 20, abort.signal).catch(() => undefined),
@@ -105,7 +105,7 @@ describe("computations of several owners", () => {
     await Promise.all(hostile);
   });
 
-  it("do not wait for as long as they worked alone before", async () => {
+  it("computations of an owner that worked alone before do not wait for that time", async () => {
     const abort = new AbortController();
     for (let call = 0; call < 1_200; call++) await work("often", 1.5, 1.5);
     const others = work("new", 60_000, 1, abort.signal).catch(() => undefined);

@@ -11,14 +11,18 @@ it.each([
     'Failed to fetch: "http://u:p@host/simple/", or http://v:q@other?t=1',
     'Failed to fetch: "http://****@host/simple/", or http://****@other?****',
   ],
-])("%s", (text, shown) => expect(withoutUrlCredentials(text)).toBe(shown));
+])("%s is shown without its URL's credentials", (text, shown) =>
+  expect(withoutUrlCredentials(text)).toBe(shown),
+);
 
 it.each([
   "pandas>=3,<4",
   "foo[bar]; python_version < '3.13'",
   "foo @ https://host/foo@1.whl",
   "a // b @ c? d",
-])("nothing of %s is hidden", (text) => expect(withoutUrlCredentials(text)).toBe(text));
+])("nothing of %s is hidden as a URL's credentials", (text) =>
+  expect(withoutUrlCredentials(text)).toBe(text),
+);
 
 it("a text that is cut does not begin in the middle of a URL", () => {
   const text = `${"x".repeat(100)} https://user:PASSWORD@host/a fails`;

@@ -17,7 +17,7 @@ const HARMLESS = [
 const cutsIn = (text: string) => [...text.matchAll(CUT)].map(([cut]) => cut);
 
 describe("Airlock's own sentences", () => {
-  it("hold a value whole or not at all, because a part of a secret is not found where texts are cleaned", () => {
+  it("Airlock's own sentences hold a value whole or not at all, because a part of a secret is not found by redaction", () => {
     const files = globSync(["services/**/*.ts", "gateway/**/*.ts", "cli/**/*.ts"], {
       exclude: ["**/gen/**"],
     });
@@ -26,7 +26,7 @@ describe("Airlock's own sentences", () => {
     expect(found.filter((cut) => !HARMLESS.some((harmless) => cut.includes(harmless)))).toEqual([]);
   });
 
-  it("are searched by a pattern that finds a cut", () => {
+  it("Airlock's own sentences are searched by a pattern that finds a cut", () => {
     expect(cutsIn("throw new Error(`no field ${name.slice(0, 80)}…`)")).toHaveLength(1);
     expect(cutsIn("`${text.length > 9 ? text.substring(0, 9) : text}`")).toHaveLength(1);
     expect(cutsIn("`${text.length} characters`")).toEqual([]);

@@ -34,16 +34,16 @@ const listed = rowsOf(await readPage("docs/configuration.md")).flatMap(
 );
 
 describe("docs/configuration.md", () => {
-  it("lists every variable once", () => {
+  it("docs/configuration.md lists every variable once", () => {
     expect([...new Set(listed)]).toEqual(listed);
     expect(listed.length).toBeGreaterThan(50);
   });
 
-  it("has every variable that services and commands read", () => {
+  it("docs/configuration.md has every variable that services and commands read", () => {
     expect(Object.keys(VARIABLES).filter((name) => !listed.includes(name))).toEqual([]);
   });
 
-  it("has every AIRLOCK_ name of the code, and the code every name of the page", async () => {
+  it("docs/configuration.md has every AIRLOCK_ name of the code, and the code has every name of the page", async () => {
     const product = await namesIn(SOURCES, /AIRLOCK_[A-Z]+(?:_[A-Z]+)*\b(?!_)/g);
     const tests = [...(await namesIn(TEST_SOURCES, STEERED))].filter((name) => !FIXTURES.test(name));
     const read = new Set([...product, ...tests]);

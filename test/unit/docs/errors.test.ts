@@ -4,7 +4,7 @@ import { ERROR_RULES } from "#common/errors.ts";
 import { readPage, rowsOf } from "../../support/pages.ts";
 
 describe("docs/errors.md", () => {
-  it("has every error code with its statuses and when to send again, and no other", async () => {
+  it("docs/errors.md has every error code with its statuses and when to send again, and no other", async () => {
     const listed = rowsOf(await readPage("docs/errors.md"))
       .filter(([code]) => code?.startsWith("`"))
       .map(([code, http, grpc, again]) => [code, http, grpc, again]);

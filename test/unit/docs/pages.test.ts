@@ -30,13 +30,13 @@ function problemOf(page: Page, link: string): string | undefined {
 }
 
 describe("the documentation", () => {
-  it("has no link to a file or a heading that is not there", () => {
+  it("the documentation has no link to a file or a heading that is not there", () => {
     const links = PAGES.flatMap((page) => linksOf(page).map((link) => ({ page, link })));
     expect(links.length).toBeGreaterThan(100);
     expect(links.flatMap(({ page, link }) => problemOf(page, link) ?? [])).toEqual([]);
   });
 
-  it("lists every page of docs/ in its index", async () => {
+  it("the documentation lists every page of docs/ in its index", async () => {
     const index = PAGES.find(({ path }) => path === "docs/README.md") as Page;
     const listed = new Set(linksOf(index));
     const missing = PAGES.map(({ path }) => /^docs\/([\w-]+\.md)$/.exec(path)?.[1])
@@ -45,12 +45,12 @@ describe("the documentation", () => {
     expect(missing).toEqual([]);
   });
 
-  it("says in the first line of every page whom it is for", () => {
+  it("the documentation says in the first line of every page whom it is for", () => {
     const pages = PAGES.filter(({ path }) => /^docs\/[\w-]+\.md$/.test(path));
     expect(pages.filter(({ text }) => !/^# .*\n\nFor /.test(text)).map(({ path }) => path)).toEqual([]);
   });
 
-  it("names only source files that are there, by the end of their path", () => {
+  it("the documentation names only source files that are there, by the end of their path", () => {
     const files = execFileSync("git", ["ls-files"], { cwd: ROOT, encoding: "utf8" }).trim().split("\n");
     const isThere = (name: string) => files.some((path) => `/${path}`.endsWith(`/${name}`));
     const named = PAGES.flatMap(({ path, text }) =>
@@ -65,7 +65,7 @@ describe("the documentation", () => {
     expect(named.filter(({ name }) => !isThere(name) && !isMade(name))).toEqual([]);
   });
 
-  it("keeps the README short", () => {
+  it("the documentation keeps the README short", () => {
     const readme = PAGES.find(({ path }) => path === "README.md") as Page;
     expect(readme.text.split("\n").length).toBeLessThanOrEqual(170);
   });

@@ -6,7 +6,7 @@ const nothing = permittedAddresses([]);
 
 describe("the address policy", () => {
   it.each(["1.1.1.1", "93.184.216.34", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"])(
-    "lets the public address %s pass",
+    "the address policy lets the public address %s pass",
     (address) => expect(refusedKind(address, nothing)).toBeUndefined(),
   );
 
@@ -43,9 +43,11 @@ describe("the address policy", () => {
     ["4000::1", "reserved"],
     ["fe80::1%eth0", "linkLocal"],
     ["no address", "no IP address"],
-  ])("refuses %s as %s", (address, kind) => expect(refusedKind(address, nothing)).toBe(kind));
+  ])("the address policy refuses %s as %s", (address, kind) =>
+    expect(refusedKind(address, nothing)).toBe(kind),
+  );
 
-  it("lets pass what the operator permits, in every spelling, and nothing beside it", () => {
+  it("the address policy passes addresses that the operator permits, in every spelling, and no others", () => {
     const permitted = permittedAddresses(["10.1.0.0/16", "127.0.0.1", "fd00::/8", "::1"]);
     for (const address of [
       "10.1.2.3",
@@ -62,7 +64,7 @@ describe("the address policy", () => {
     }
   });
 
-  it("judges a wrapped IPv4 address as the address itself", () => {
+  it("the address policy judges a wrapped IPv4 address like the address itself", () => {
     fc.assert(
       fc.property(fc.ipV4(), (address) => {
         const parts = address.split(".").map(Number) as [number, number, number, number];

@@ -47,12 +47,12 @@ describe("the log of an attempt", () => {
     return line.host;
   }
 
-  it("names hosts that the project file names, and addresses", () => {
+  it("the log of a connection attempt names addresses, and hosts that the project file names", () => {
     expect(loggedHost("api.billing.example")).toBe("api.billing.example");
     expect(loggedHost("169.254.169.254")).toBe("169.254.169.254");
   });
 
-  it("shows a host that a script made up only in part, since it may hold a secret", () => {
+  it("the log of a connection attempt shows a host that a script made up only in part, because it may hold a secret", () => {
     expect(loggedHost("sk-live-0123456789abcdef.evil.example")).toBe("….evi…4.exa…7");
     expect(loggedHost("s3cr3t-value.warehouse.example")).toBe("*.warehouse.example");
     expect(loggedHost("a.b.c.d.e.f")).toBe("….e.f");
@@ -63,8 +63,8 @@ describe("the log of an attempt", () => {
   });
 });
 
-describe("a script that floods the log", () => {
-  it("gets twenty lines, and one with what the others came to when its route closes", () => {
+describe("a script that floods the log of attempts", () => {
+  it("a script that floods the log of attempts gets twenty lines, and a sum of the others when its route closes", () => {
     const { attempts, openRoute, logged } = setUp();
     const [flooding, other] = [openRoute("execution-1"), openRoute("execution-2")];
     for (let n = 0; n < 500; n++) attempts.note(flooding, TARGET, n % 5 === 0 ? "unreachable" : "not_listed");
@@ -83,7 +83,7 @@ describe("a script that floods the log", () => {
     ]);
   });
 
-  it("is no warning where everything was allowed", () => {
+  it("a script that floods the log of attempts causes no warning where everything was allowed", () => {
     const { attempts, openRoute, logged } = setUp();
     const route = openRoute("execution-1");
     for (let n = 0; n < 21; n++) attempts.note(route, TARGET, "allowed");
@@ -91,7 +91,7 @@ describe("a script that floods the log", () => {
     expect(logged().map(({ level }) => level)).toEqual(Array(21).fill(30));
   });
 
-  it("without credentials shares twenty lines a minute with whoever has none either", async () => {
+  it("scripts without credentials share twenty lines a minute in the log of attempts", async () => {
     const { attempts, clock, logged } = setUp();
     const knock = (times: number) => {
       for (let n = 0; n < times; n++) attempts.note(undefined, undefined, "unauthenticated");

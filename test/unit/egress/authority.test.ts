@@ -18,7 +18,7 @@ afterEach(() => rm(directory, { recursive: true }));
 const file = () => join(directory, "egress-authority.pem");
 
 describe("the egress authority", () => {
-  it("is made once, for its owner only, and is the same for all who start at the same time", async () => {
+  it("the egress authority is made once, is readable for its owner only, and is the same for services that start together", async () => {
     const all = await Promise.all([1, 2, 3].map(() => openAuthority(directory, systemClock)));
     expect(new Set(all.map(({ certificatePem }) => certificatePem)).size).toBe(1);
     expect((await stat(file())).mode & 0o777).toBe(0o600);
@@ -28,7 +28,7 @@ describe("the egress authority", () => {
     expect(await readFile(file(), "utf8")).toContain("PRIVATE KEY");
   });
 
-  it("certifies one host at a time, below itself, for a day", async () => {
+  it("the egress authority certifies one host at a time, directly, for a day", async () => {
     const authority = await openAuthority(directory, systemClock);
     const root = new X509Certificate(authority.certificatePem);
     expect(root.ca).toBe(true);
@@ -58,7 +58,7 @@ describe("the egress authority", () => {
     server.close();
   });
 
-  it("renews what is about to end", async () => {
+  it("the egress authority renews certificates that are about to expire", async () => {
     let nowMs = Date.now();
     const authority = await openAuthority(directory, { ...systemClock, now: () => nowMs });
     const first = await authority.contextFor("erp.example");
@@ -66,7 +66,7 @@ describe("the egress authority", () => {
     expect(await authority.contextFor("erp.example")).not.toBe(first);
   });
 
-  it("says what to do about a damaged file, and keeps it", async () => {
+  it("the egress authority says what to do about a damaged file, and keeps it", async () => {
     await writeFile(file(), "no PEM");
     await expect(openAuthority(directory, systemClock)).rejects.toThrow("egress-authority.pem is damaged");
     expect(await readFile(file(), "utf8")).toBe("no PEM");

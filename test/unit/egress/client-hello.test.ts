@@ -51,7 +51,7 @@ function serverName(...names: string[]): readonly [number, Buffer] {
 }
 
 describe("the reader of a ClientHello", () => {
-  it("finds the server name of a real one, however it is cut", async () => {
+  it("the reader of a ClientHello finds the server name in a real one, however it is cut", async () => {
     const bytes = await helloOf("Api.Example");
     expect(readClientHello(bytes)).toEqual({ state: "complete", serverName: "api.example" });
     for (let length = 0; length < bytes.length; length++) {
@@ -59,18 +59,18 @@ describe("the reader of a ClientHello", () => {
     }
   });
 
-  it("finds none where there is none", async () => {
+  it("the reader of a ClientHello finds no server name where there is none", async () => {
     expect(readClientHello(await helloOf(undefined))).toEqual({ state: "complete", serverName: undefined });
   });
 
-  it("finds none where the real one is encrypted", () => {
+  it("the reader of a ClientHello finds no server name where the real one is encrypted", () => {
     const plain = hello([serverName("api.example")]);
     expect(readClientHello(plain)).toEqual({ state: "complete", serverName: "api.example" });
     const encrypted = hello([serverName("api.example"), [0xfe0d, Buffer.from([0])]]);
     expect(readClientHello(encrypted)).toEqual({ state: "complete", serverName: undefined });
   });
 
-  it("refuses two names, two lists of names, and what is no TLS", () => {
+  it("the reader of a ClientHello refuses two names, two lists of names, and bytes that are not TLS", () => {
     const states = [
       hello([serverName("api.example", "evil.example")]),
       hello([serverName("api.example"), serverName("evil.example")]),
@@ -82,7 +82,7 @@ describe("the reader of a ClientHello", () => {
     expect(states).toEqual(["invalid", "invalid", "invalid", "invalid", "invalid", "invalid"]);
   });
 
-  it("survives every damage", () => {
+  it("the reader of a ClientHello survives every kind of damage", () => {
     const bytes = hello([serverName("api.example"), [16, Buffer.from([0, 3, 2, 104, 50])]]);
     fc.assert(
       fc.property(fc.nat(bytes.length - 1), fc.nat(255), (at, value) => {

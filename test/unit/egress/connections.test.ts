@@ -5,7 +5,7 @@ const RUN = {};
 const never = () => new AbortController().signal;
 
 describe("the connections to servers", () => {
-  it("of one project leave half of the room to the others", async () => {
+  it("the connections to servers of one project leave half of all connections to other projects", async () => {
     const line = createConnectionLine(80);
     const ends = await Promise.all(
       Array.from({ length: 10 }, () => line({ project: "a", run: {} }, never())),
@@ -22,7 +22,7 @@ describe("the connections to servers", () => {
     other();
   });
 
-  it("of one run are as many as it may have to the proxy", async () => {
+  it("the connections to servers of one run are as many as the run may have to the proxy", async () => {
     const line = createConnectionLine(1_000_000);
     await Promise.all(Array.from({ length: 256 }, () => line({ project: "a", run: RUN }, never())));
     await expect(line({ project: "a", run: RUN }, AbortSignal.timeout(20))).rejects.toThrow();

@@ -9,7 +9,7 @@ const servers = (text: string) => {
   return found;
 };
 
-it("are addresses, with or without a port", () => {
+it("AIRLOCK_DNS_SERVERS takes addresses, with or without a port", () => {
   expect(servers("")).toEqual([]);
   expect(servers("10.0.0.53, 10.0.0.53:5353,fd00::53 ,[fd00::53]:5353")).toEqual([
     "10.0.0.53",
@@ -20,6 +20,6 @@ it("are addresses, with or without a port", () => {
 });
 
 it.each(["dns.example", "10.0.0.53:", "10.0.0.53:0", "10.0.0.53:65536", "[10.0.0.53]:53", "fd00::53]:53"])(
-  "are refused by name when one is none: %s",
+  "AIRLOCK_DNS_SERVERS is refused when an entry is not an address, and the refusal names it: %s",
   (text) => expect(() => servers(`10.0.0.1,${text}`)).toThrow(`not "${text}"`),
 );

@@ -43,7 +43,7 @@ it.each<readonly [string, (guess: string) => string]>([
   ["percent escapes", percent],
   ["the text itself", (guess) => `${guess} `],
 ])(
-  "a body takes as long with the beginning of a value as without: %s",
+  "a body with the beginning of a brokered value takes as long as a body without it: %s",
   async (_what, bodyOf) => {
     const right = await timeOf(bodyOf(VALUE.slice(0, 20)));
     const wrong = await timeOf(bodyOf(`${VALUE.slice(0, 19)}t`.replace("Z", "Y")));

@@ -20,11 +20,11 @@ async function read(text: string): Promise<string> {
   return await readExtraAuthorities(path);
 }
 
-it("gives the certificates without what stands between them", async () => {
+it("AIRLOCK_EGRESS_EXTRA_CA gives the certificates of its file without the text between them", async () => {
   expect(await read(`# ours\n${authority}\nsubject=x\n${authority}\n`)).toBe(`${authority}\n${authority}\n`);
 });
 
-it("gives nothing without a path", async () => {
+it("AIRLOCK_EGRESS_EXTRA_CA gives no certificates when it is not set", async () => {
   expect(await readExtraAuthorities(undefined)).toBe("");
 });
 
@@ -35,10 +35,10 @@ it.each([
     "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
     /holds a certificate that cannot be read, number 1\./,
   ],
-])("refuses a file with %s", async (_, text, message) => {
+])("AIRLOCK_EGRESS_EXTRA_CA refuses a file with %s", async (_, text, message) => {
   await expect(read(text)).rejects.toThrow(message);
 });
 
-it("refuses a file that is not there", async () => {
+it("AIRLOCK_EGRESS_EXTRA_CA refuses a file that does not exist", async () => {
   await expect(readExtraAuthorities(join(directory, "none"))).rejects.toThrow("none does not exist.");
 });

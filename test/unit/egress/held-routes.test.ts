@@ -25,7 +25,7 @@ function slowRoutes() {
   return { routes, open, opening };
 }
 
-it("a call that was given up while its route opened leaves none", async () => {
+it("a call that was given up while its route opened leaves no route", async () => {
   const { routes, open, opening } = slowRoutes();
   const caller = new AbortController();
   const held = routes.hold(REQUEST, caller.signal);
@@ -35,7 +35,7 @@ it("a call that was given up while its route opened leaves none", async () => {
   expect([...open]).toEqual([]);
 });
 
-it("whoever asks again while the first route opens has the one that is there, and no second stays", async () => {
+it("a second call while the first route opens gets that route, and no second route stays", async () => {
   const { routes, open, opening } = slowRoutes();
   const { signal } = new AbortController();
   const [first, second] = [routes.hold(REQUEST, signal), routes.hold(REQUEST, signal)];

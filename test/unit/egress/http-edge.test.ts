@@ -11,7 +11,7 @@ import {
 } from "../../../services/egress/proxy/http-edge.ts";
 
 describe("a server that listens nowhere", () => {
-  it("looks after the connections that it is given, which its time limits need", async () => {
+  it("an HTTP server that listens nowhere watches the connections that it is given, so that its time limits hold", async () => {
     const server = createHttpEdge();
     const [near, far] = duplexPair();
     server.emit("connection", far);
@@ -28,7 +28,7 @@ describe("a request", () => {
     ["as many header lines as may be", MAX_HEADER_LINES, undefined],
     ["one more", MAX_HEADER_LINES + 1, 431],
     ["thousands, which fit into the bytes of a head", 12_000, 431],
-  ])("with %s is taken, or refused as a whole", async (_what, lines, status) => {
+  ])("a request with %s is taken, or refused as a whole", async (_what, lines, status) => {
     const server = createHttpEdge();
     const [near, far] = duplexPair();
     const seen = new Promise<unknown>((resolve) => {
@@ -50,7 +50,7 @@ describe("a request", () => {
 });
 
 describe("a connection that is refused", () => {
-  it("is told why, once, and ends when the other end does", async () => {
+  it("a refused connection is told why, once, and ends when the other end does", async () => {
     const [near, far] = duplexPair();
     const refusal = new Refusal(403, "not_listed", "Airlock refused it");
     refuseConnection(far, refusal);

@@ -26,7 +26,7 @@ const harmless = fc
   .map((parts) => parts.join(""))
   .filter((text) => !SECRETS.some((secret) => text.includes(secret)));
 
-it("the body leaves exactly when as many bytes as the lag have come after it", () => {
+it("a body leaves the lagging redactor exactly when as many bytes as the lag have followed it", () => {
   const property = fc.property(
     fc.array(harmless, { maxLength: 12 }),
     fc.integer({ min: 200, max: 300 }),
@@ -46,7 +46,7 @@ it("the body leaves exactly when as many bytes as the lag have come after it", (
   fc.assert(property, { numRuns: 500 });
 });
 
-it("a secret is its placeholder however the body is cut into chunks", () => {
+it("a brokered secret in a body is replaced by its placeholder however the body is cut into chunks", () => {
   const between = fc.string({ unit: "grapheme-ascii", maxLength: 400 });
   const property = fc.property(
     fc.array(fc.tuple(between, fc.nat({ max: SECRETS.length - 1 })), { maxLength: 20 }),
@@ -70,7 +70,7 @@ it("a secret is its placeholder however the body is cut into chunks", () => {
   fc.assert(property, { numRuns: 300 });
 });
 
-it("secrets one right behind the other are each their placeholder, and those that overlap are one", () => {
+it("brokered secrets right behind each other become a placeholder each, and overlapping ones become one", () => {
   const [first = "", periodic = ""] = SECRETS;
   const [firstText, periodicText] = placeholders.map(({ text }) => text);
   for (const size of [1, 7, 64, 4_000]) {
@@ -83,7 +83,7 @@ it("secrets one right behind the other are each their placeholder, and those tha
   }
 });
 
-it("secrets that overlap without end break the body off", () => {
+it("brokered secrets that overlap without end make the body break off", () => {
   const redactor = new LaggingRedactor(filter);
   const chunk = Buffer.from("xy".repeat(32_768));
   expect(() => {
@@ -91,7 +91,7 @@ it("secrets that overlap without end break the body off", () => {
   }).toThrow("overlap without end");
 });
 
-it("a long body is passed on in linear time, also byte by byte", () => {
+it("a long body passes the lagging redactor in linear time, also byte by byte", () => {
   for (const [size, count] of [
     [1, 20_000],
     [65_536, 500],
@@ -106,7 +106,7 @@ it("a long body is passed on in linear time, also byte by byte", () => {
   }
 }, 20_000);
 
-it("the filters know of each host its own secrets only, and their lag does not tell a length", () => {
+it("the filters of a host search for that host's own secrets only, and their lag does not reveal a length", () => {
   const other = newPlaceholder(new Secret("OTHER", "another-value-of-this"), {
     ...INJECTION,
     host: "crm.example",

@@ -32,7 +32,7 @@ function stage() {
 }
 
 describe("lookups", () => {
-  it("of one run go on a few at a time", async () => {
+  it("DNS lookups of one run go on a few at a time", async () => {
     const { asked, open, runOf, flood } = stage();
     const answers = flood(runOf("red").run, "a", 100);
     await settle();
@@ -43,7 +43,7 @@ describe("lookups", () => {
     expect(asked.slice(LOOKUP_LIMITS.perRun)).toEqual(["a8"]);
   });
 
-  it("of many runs of one project leave other projects and their own place", async () => {
+  it("DNS lookups of many runs of one project leave other projects their share", async () => {
     const { asked, runOf, flood, ask } = stage();
     for (const name of ["a", "b", "c", "d"]) flood(runOf("red").run, name, 100);
     await settle();
@@ -53,7 +53,7 @@ describe("lookups", () => {
     expect(asked.at(-1)).toBe("quiet.example");
   });
 
-  it("of many projects take turns when all places are taken", async () => {
+  it("DNS lookups of many projects take turns when the limit is reached", async () => {
     const { asked, open, runOf, flood, ask } = stage();
     for (let project = 0; project < 20; project++) {
       flood(runOf(`red${project}`).run, `a${project}-`, 50);
@@ -73,7 +73,7 @@ describe("lookups", () => {
     expect(ended).toBeLessThanOrEqual(21);
   });
 
-  it("end with their run, at once", async () => {
+  it("DNS lookups end with their run, at once", async () => {
     const { asked, open, clock, runOf, flood } = stage();
     const { run, end } = runOf("red");
     const answers = flood(run, "a", 100);
@@ -85,7 +85,7 @@ describe("lookups", () => {
     expect(asked).toHaveLength(LOOKUP_LIMITS.perRun);
   });
 
-  it("are given up when the last connection that waits for them is", async () => {
+  it("DNS lookups are given up when the last connection that waits for them is", async () => {
     const { asked, open, runOf, ask } = stage();
     const { run } = runOf("red");
     const [first, second] = [new AbortController(), new AbortController()];
@@ -99,7 +99,7 @@ describe("lookups", () => {
     expect([asked, open.size]).toEqual([["slow.example"], 0]);
   });
 
-  it("have a time limit in the line and another for the answer", async () => {
+  it("DNS lookups have a time limit in the queue and another for the answer", async () => {
     const { clock, runOf, flood } = stage();
     const [first, ...others] = flood(runOf("red").run, "a", 9);
     await clock.advance(10_000);
@@ -110,7 +110,7 @@ describe("lookups", () => {
 });
 
 describe("an answer", () => {
-  it("counts for the same run for five seconds, and for no other run", async () => {
+  it("an answer to a DNS lookup is used again by the same run for five seconds, and by no other run", async () => {
     const { asked, open, clock, runOf, ask } = stage();
     const { run } = runOf("red");
     const first = ask(run, "erp.example");
@@ -129,7 +129,7 @@ describe("an answer", () => {
     expect(asked).toHaveLength(3);
   });
 
-  it("that there is no such name counts for a second, and that nobody answered not at all", async () => {
+  it("a DNS answer that a name does not exist is used again for a second, and a missing answer not at all", async () => {
     const { asked, open, clock, runOf, ask } = stage();
     const { run } = runOf("red");
     const missing = ask(run, "nobody.example");
@@ -149,7 +149,7 @@ describe("an answer", () => {
     expect(asked.at(-1)).toBe("nobody.example");
   });
 
-  it("is kept for a bounded number of names", async () => {
+  it("answers to DNS lookups are kept for a bounded number of names", async () => {
     const { asked, open, runOf, ask } = stage();
     const { run } = runOf("red");
     for (let at = 0; at < 300; at++) {

@@ -31,7 +31,7 @@ function usedBytes(): number {
   return heapUsed + arrayBuffers;
 }
 
-it("the routes of many paused runs share what is compiled of their values, and each writes its own placeholder", async () => {
+it("the routes of many paused runs share the compiled forms of their values, and each writes its own placeholder", async () => {
   const compiled = new CompiledValues();
   const first = newRoute(compiled);
   const before = usedBytes();
@@ -62,7 +62,7 @@ it.each([1, 7, 1_000])(
   },
 );
 
-it("the guard of a body passes on what only begins like a placeholder", async () => {
+it("the guard of a body passes on text that only begins like a placeholder", async () => {
   const { placeholders } = newRoute(new CompiledValues());
   const guard = placeholderGuard(placeholders);
   const body = `airlock-placeholder-of-another, ${placeholders[0]?.text.slice(0, -1)}`;

@@ -27,7 +27,7 @@ it.each([
   "application/x-ndjson",
   "application/jsonl ; a=b",
   "Application/NDJSON",
-])("a body of type %s leaves line by line", async (type) => {
+])("a response body of type %s leaves line by line", async (type) => {
   const chunks = [`one ${SECRET.slice(0, 5)}\ntwo\nthr`, `ee ${SECRET}\n`, `${SECRET.slice(0, 9)}`];
   expect(await filtered(chunks, type)).toEqual([
     `one ${SECRET.slice(0, 5)}\ntwo\n`,
@@ -37,7 +37,7 @@ it.each([
 });
 
 it.each(["text/plain", "application/json", "text/event-streams", ""])(
-  "a body of type %j leaves with its lag, in one piece for what came in one",
+  "a response body of type %j leaves with its lag, one piece out for each piece in",
   async (type) => {
     const chunks = [`${"a".repeat(5_000)}\n${SECRET}`, SECRET.slice(0, 7), "end"];
     expect(await filtered(chunks, type)).toEqual([
@@ -49,7 +49,7 @@ it.each(["text/plain", "application/json", "text/event-streams", ""])(
   },
 );
 
-it("secrets right behind each other hold nothing back", async () => {
+it("brokered secrets right behind each other in a response body hold nothing back", async () => {
   const secret = newPlaceholder(new Secret("KEY", "Zk9wQx7LmT2vRb4NcY8sPq3W"), INJECTION);
   const body = "Zk9wQx7LmT2vRb4NcY8sPq3W".repeat(3) + "x".repeat(300_000);
   for (const size of [1_000, 65_536, body.length]) {
@@ -62,7 +62,7 @@ it("secrets right behind each other hold nothing back", async () => {
   }
 });
 
-it("a body in which secrets overlap without end is broken off with an error", async () => {
+it("a response body in which secrets overlap without end breaks off with an error", async () => {
   const periodic = newPlaceholder(new Secret("KEY", "ab".repeat(10)), INJECTION);
   const chunks = Array.from({ length: 100 }, () => "ab".repeat(32_768));
   await expect(filtered(chunks, "text/plain", periodic)).rejects.toThrow("overlap without end");
@@ -78,7 +78,7 @@ it.each([
   ["what Base64 stands for", BASIC, "wrong: admin:S3cr3t-P@ssword-1999"],
   ["what Base64 stands for, in JSON", BASIC, JSON.stringify({ auth: ["admin:S3cr3t-P@ssword-1999"] })],
   ["what Base64 stands for, in a URL", BASIC, encodeURIComponent("admin:S3cr3t-P@ssword-1999")],
-])("a body holds no brokered value: %s", async (_what, value, body) => {
+])("a response body holds no brokered value: %s", async (_what, value, body) => {
   const secret = newPlaceholder(new Secret("KEY", value), INJECTION);
   expect((await filtered([body], "text/plain", secret)).join("")).toContain(secret.text);
 });
@@ -89,7 +89,10 @@ it.each([
   ["a number without its first zeros", "0004815162342007788", "4815162342007788"],
   ["the password alone", BASIC, "S3cr3t-P@ssword-1999 admin:"],
   ["most of it", BASIC, "admin:S3cr3t-P@ssword-199"],
-])("a body leaves as it is where it holds less than the whole value: %s", async (_what, value, body) => {
-  const secret = newPlaceholder(new Secret("KEY", value), INJECTION);
-  expect((await filtered([body], "text/plain", secret)).join("")).toBe(body);
-});
+])(
+  "a response body leaves unchanged where it holds less than the whole value: %s",
+  async (_what, value, body) => {
+    const secret = newPlaceholder(new Secret("KEY", value), INJECTION);
+    expect((await filtered([body], "text/plain", secret)).join("")).toBe(body);
+  },
+);

@@ -17,7 +17,7 @@ const placeholder = newPlaceholder(new Secret("KEY", VALUE), {
 const filter = responseFilters([placeholder]).get("erp.example") as ResponseFilter;
 
 describe("the head of a response", () => {
-  it("has the placeholder wherever the value stood, and all other lines as they came", () => {
+  it("the head of a response has the placeholder wherever the value stood, and all other lines unchanged", () => {
     const lines = Array.from({ length: 3_000 }, (_, at) =>
       at % 700 === 3 ? `x=${VALUE}; ${at}` : `line ${at}`,
     );
@@ -25,7 +25,7 @@ describe("the head of a response", () => {
     expect(redactLines(filter, [])).toEqual([]);
   });
 
-  it("has no value that begins in one line and ends in the next", () => {
+  it("the head of a response leaves a value unchanged that begins in one line and ends in the next", () => {
     const lines = [VALUE.slice(0, 20), VALUE.slice(20), Buffer.from(VALUE).toString("base64").slice(0, 30)];
     expect(redactLines(filter, lines)).toEqual(lines);
   });

@@ -64,7 +64,7 @@ const rounds = async (count = ROUNDS) => {
 };
 
 describe("pieces of one byte", () => {
-  it("of a server are not taken while the run reads nothing", async () => {
+  it("pieces of one byte from a server are not read while the run reads nothing", async () => {
     const { peer, taken } = bytewise(200_000);
     const client = deaf();
     void carry(client, peer, routeOf(1e9)).catch(() => undefined);
@@ -73,7 +73,7 @@ describe("pieces of one byte", () => {
     expect(taken()).toBeLessThan(200);
   });
 
-  it("of a run are kept as few pieces while its server takes nothing", async () => {
+  it("pieces of one byte from a run are joined into few while its server reads nothing", async () => {
     const socket = tunnelOf(40_000);
     // The first read asks for what comes, the second has all that came meanwhile.
     socket.read();
@@ -89,7 +89,7 @@ describe("pieces of one byte", () => {
     socket.destroy();
   });
 
-  it("arrive whole, and leave the event loop to others between them", async () => {
+  it("pieces of one byte arrive whole, and leave the event loop to other work between them", async () => {
     const socket = tunnelOf(20_000);
     let bytes = 0;
     socket.on("data", (piece: Buffer) => {
@@ -100,7 +100,7 @@ describe("pieces of one byte", () => {
     expect(longestMs).toBeLessThan(50);
   });
 
-  it("count as 64 bytes each, so that the run's limit ends the connection", async () => {
+  it("pieces of one byte count as 64 bytes each, so that the run's limit ends the connection", async () => {
     const { peer, taken } = bytewise(1_000_000);
     const client = new Duplex({
       read: () => undefined,

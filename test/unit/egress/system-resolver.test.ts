@@ -31,7 +31,7 @@ beforeEach(async () => {
 });
 
 describe("a name", () => {
-  it("has its addresses of both kinds, by way of an alias too", async () => {
+  it("a host name resolves to its addresses of both kinds, also by an alias", async () => {
     entries.set("both.example", { ipv4: ["192.0.2.1", "192.0.2.2"], ipv6: ["2001:db8::1"] });
     entries.set("alias.example", { alias: "both.example" });
     entries.set("six.example", { ipv6: ["2001:db8::6"] });
@@ -41,18 +41,18 @@ describe("a name", () => {
     expect(await resolve("six.example", signal)).toEqual(["2001:db8::6"]);
   });
 
-  it("is there although questions for one kind of address are never answered", async () => {
+  it("a host name resolves although questions for one kind of address are never answered", async () => {
     entries.set("half.example", { ipv4: ["192.0.2.1"], silent: ["AAAA"] });
     expect(await resolve("half.example", signal)).toEqual(["192.0.2.1"]);
   });
 
-  it("that does not exist, or has no address, is refused as that", async () => {
+  it("a host name that does not exist, or has no address, is refused with that reason", async () => {
     entries.set("empty.example", {});
     await expect(resolve("nobody.example", signal)).rejects.toMatchObject({ code: "ENOTFOUND" });
     await expect(resolve("empty.example", signal)).rejects.toMatchObject({ code: "ENODATA" });
   });
 
-  it("that nobody answers for is given up as soon as nobody wants it", async () => {
+  it("the lookup of a host name that no server answers for is given up as soon as its caller is gone", async () => {
     entries.set("slow.example", SILENT);
     const asking = new AbortController();
     const answer = resolve("slow.example", asking.signal);
@@ -67,7 +67,7 @@ describe("a name", () => {
 describe("the hosts file", () => {
   const hosts = (text: string) => writeFile(join(directory, "hosts"), text);
 
-  it("comes before DNS, and a change counts at once", async () => {
+  it("the hosts file comes before DNS, and a change of it counts at once", async () => {
     entries.set("erp.example", { ipv4: ["192.0.2.9"] });
     await hosts("10.1.1.1 ERP.example erp # the old one\n10.1.1.2\terp.example\nfd00::1 erp\nnonsense erp\n");
     expect(await resolve("erp.example", signal)).toEqual(["10.1.1.1", "10.1.1.2"]);
@@ -77,7 +77,7 @@ describe("the hosts file", () => {
     expect(await resolve("erp.example", signal)).toEqual(["192.0.2.9"]);
   });
 
-  it("may say what localhost is; DNS is never asked for it", async () => {
+  it("the hosts file may define localhost; DNS is never asked for it", async () => {
     expect(await resolve("localhost", signal)).toEqual(["127.0.0.1", "::1"]);
     expect(await resolve("db.localhost", signal)).toEqual(["127.0.0.1", "::1"]);
     await hosts("127.0.0.1 localhost\n");
@@ -89,7 +89,7 @@ describe("the hosts file", () => {
 describe("the search list", () => {
   const resolvConf = (text: string) => writeFile(join(directory, "resolv.conf"), text);
 
-  it("completes names of one label, as those of compose services", async () => {
+  it("the DNS search list completes names of one label, such as those of compose services", async () => {
     await resolvConf("search prod.example. example\n");
     entries.set("db.example", { ipv4: ["10.0.0.1"] });
     entries.set("web", { ipv4: ["10.0.0.2"] });
@@ -101,7 +101,7 @@ describe("the search list", () => {
     ]);
   });
 
-  it("comes first for names with fewer dots than ndots, as in Kubernetes", async () => {
+  it("the DNS search list is tried first for names with fewer dots than ndots, as in Kubernetes", async () => {
     await resolvConf("search shop.svc.cluster.local svc.cluster.local\noptions timeout:1 ndots:5\n");
     entries.set("db.shop.svc.cluster.local", { ipv4: ["10.0.0.3"] });
     entries.set("api.example", { ipv4: ["192.0.2.3"] });

@@ -34,7 +34,7 @@ const WRITERS: readonly ((text: string) => string)[] = [
 ];
 
 it(
-  "a text that lacks three characters of a brokered value leaves as it is, however it is written",
+  "a text that lacks three characters of a brokered value leaves unchanged, however it is written",
   () => {
     fc.assert(
       fc.property(value, fc.nat(), fc.constantFrom(...WRITERS), (secret, place, write) => {
@@ -54,7 +54,7 @@ it(
 );
 
 it(
-  "a number is found with all of its own digits only, never rounded",
+  "a brokered number is found with all of its own digits only, never rounded",
   () => {
     fc.assert(
       fc.property(

@@ -17,7 +17,7 @@ async function abort(sent: string): Promise<void> {
   await once(socket, "close");
 }
 
-it("an upload that the client aborts is no error of Airlock's, however it is framed", async () => {
+it("an upload that the client aborts is not logged as an error of Airlock, however it is framed", async () => {
   const lines: string[] = [];
   gateway = await startOver({}, createLog("gateway", "debug", { write: (line) => void lines.push(line) }));
   const head = "HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";

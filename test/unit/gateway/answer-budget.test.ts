@@ -25,7 +25,7 @@ describe("the budget of answers", () => {
     return hold;
   }
 
-  it("lets answers wait for room, in their order", async () => {
+  it("the budget of answers lets answers wait for memory, in their order", async () => {
     const first = await send("first", 100 * MIB, 2 * MIB);
     const order: string[] = [];
     const large = all.open();
@@ -46,7 +46,7 @@ describe("the budget of answers", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it("refuses what has waited for five seconds, and lets those go whose client has gone", async () => {
+  it("the budget of answers refuses an answer that has waited for five seconds, and drops answers whose client has gone", async () => {
     await send("quick", 128 * MIB, 2 * MIB);
     const gone = new AbortController();
     const left = all.open().reserve(MIB, gone.signal);
@@ -60,7 +60,7 @@ describe("the budget of answers", () => {
     expect(all.bytes).toBe(128 * MIB);
   });
 
-  it("gives up answers that are taken slowly once another needs their room, and no others", async () => {
+  it("the budget of answers gives up slowly read answers once another answer needs their memory, and no others", async () => {
     await send("still", 60 * MIB, 0);
     await send("quick", 40 * MIB, 2 * MIB);
     await send("slow", 28 * MIB, 1_000);
@@ -72,7 +72,7 @@ describe("the budget of answers", () => {
     expect(givenUp).toEqual(["still", "slow"]);
   });
 
-  it("lets an answer through that is larger than all may be, when there is no other", async () => {
+  it("the budget of answers lets an answer through that exceeds the whole budget, when there is no other", async () => {
     const hold = all.open();
     await hold.reserve(300 * MIB);
     expect(hold.bytes).toBe(300 * MIB);

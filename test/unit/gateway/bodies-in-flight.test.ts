@@ -51,7 +51,7 @@ async function sendHalf(): Promise<{ finish(): Promise<string> }> {
 }
 
 describe("bodies that are half sent", () => {
-  it("are bounded together: those beyond are answered with 503 and when to come again, and small ones still pass", async () => {
+  it("bodies that are half sent are bounded together: further ones get 503 with Retry-After, and small ones still pass", async () => {
     const before = process.memoryUsage().arrayBuffers;
     const senders = await Promise.all(Array.from({ length: 30 }, sendHalf));
     await sleep(200);
@@ -67,7 +67,7 @@ describe("bodies that are half sent", () => {
     expect(refused[0]).toContain('"code":"overloaded"');
   });
 
-  it("make room for a whole body once they have stood still for a second", async () => {
+  it("bodies that are half sent are given up for a whole body once they have stood still for a second", async () => {
     await Promise.all(Array.from({ length: 9 }, sendHalf));
     await sleep(1_500);
     const client = restClient(gateway.url);
@@ -77,7 +77,7 @@ describe("bodies that are half sent", () => {
 });
 
 describe("beginnings of bodies, each as much as has room of its own", () => {
-  it("keep no small body out, however many they are", async () => {
+  it("small bodies pass, however many others have stopped after their first 64 KiB", async () => {
     const head =
       "POST /execute HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 70000\r\n\r\n";
     const beginning = Buffer.concat([Buffer.from(head), Buffer.alloc(64 * 1024, " ")]);
@@ -108,7 +108,7 @@ describe("bodies that the router has taken", () => {
     return arrayBuffers + heapUsed;
   };
 
-  it("take neither room nor memory while the outcome is waited for", async () => {
+  it("bodies that the router has accepted hold neither budget nor memory while the outcome is waited for", async () => {
     const { calls, getExecution } = holdingBackend();
     const submit = async () => ({ executionId: EXECUTION_ID, status: execution().status, replayed: false });
     const holding = await startOver({ router: { submit, getExecution } });

@@ -18,7 +18,7 @@ function budget() {
 }
 
 describe("the budget of bodies", () => {
-  it("has room for four of the largest bodies at once, and again when one is answered", () => {
+  it("the budget of bodies has space for four of the largest bodies at once, and again when one is answered", () => {
     const { all, open } = budget();
     const holds = ["a", "b", "c", "d"].map((name) => {
       const hold = open(name);
@@ -33,7 +33,7 @@ describe("the budget of bodies", () => {
     expect(all.bytes).toBe(49 * MIB);
   });
 
-  it("has room for small bodies however many large ones there are", () => {
+  it("the budget of bodies has space for small bodies however many large ones there are", () => {
     const { open } = budget();
     for (let n = 0; n < 4; n++) open("large").add(16 * MIB);
     expect(() => {
@@ -41,7 +41,7 @@ describe("the budget of bodies", () => {
     }).not.toThrow();
   });
 
-  it("bounds small bodies, too", () => {
+  it("the budget of bodies bounds small bodies, too", () => {
     const { all, open } = budget();
     expect(() => {
       for (let n = 0; n < 10_000; n++) {
@@ -53,7 +53,7 @@ describe("the budget of bodies", () => {
     expect(all.bytes).toBe(32 * MIB);
   });
 
-  it("takes a small body in at once where many others have stopped halfway, and gives up the one that did so first", () => {
+  it("the budget of bodies admits a small body at once where many others have stopped halfway, and gives up the first of them", () => {
     const { all, givenUp, pass, open } = budget();
     for (let n = 0; n < 512; n++) {
       open(`half ${n}`).add(64 * 1024);
@@ -66,7 +66,7 @@ describe("the budget of bodies", () => {
     expect(all.bytes).toBe(32 * MIB - 64 * 1024 + 100);
   });
 
-  it("gives up no large body that goes on arriving for small ones that stop, nor keeps one for a byte now and then", () => {
+  it("the budget of bodies keeps a moving large body when small ones stop, and gives up one that sends a byte now and then", () => {
     const { givenUp, pass, open } = budget();
     const upload = open("upload");
     const trickle = open("trickle");
@@ -83,7 +83,7 @@ describe("the budget of bodies", () => {
     expect(givenUp[0]).toBe("trickle: overloaded");
   });
 
-  it("gives up a large body that stands still for a second when the room is needed, but none that moves", () => {
+  it("the budget of bodies gives up a large body that stands still for a second when the space is needed, but none that moves", () => {
     const { givenUp, pass, open } = budget();
     const moving = ["a", "b", "c"].map((name) => {
       const hold = open(name);
@@ -99,7 +99,7 @@ describe("the budget of bodies", () => {
     expect(givenUp).toEqual(["still: overloaded"]);
   });
 
-  it("gives up bodies that have not arrived after five seconds, oldest first, when the room is needed", () => {
+  it("the budget of bodies gives up bodies that have not arrived after five seconds, oldest first, when the space is needed", () => {
     const { givenUp, pass, open } = budget();
     for (const name of ["a", "b", "c", "d"]) {
       open(name).add(16 * MIB);
@@ -111,7 +111,7 @@ describe("the budget of bodies", () => {
     expect(givenUp).toEqual(["a: overloaded", "b: overloaded"]);
   });
 
-  it("keeps what has arrived completely", () => {
+  it("the budget of bodies keeps bodies that have arrived completely", () => {
     const { givenUp, pass, open } = budget();
     for (let n = 0; n < 4; n++) {
       const hold = open("whole");

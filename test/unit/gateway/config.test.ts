@@ -4,7 +4,7 @@ import { readGatewayConfig } from "../../../gateway/config.ts";
 const ADDRESSES = { AIRLOCK_ROUTER_ADDRESS: "unix:/r", AIRLOCK_POOL_MANAGER_ADDRESS: "localhost:1" };
 
 describe("readGatewayConfig", () => {
-  it("listens on 127.0.0.1:8000 unless told otherwise", () => {
+  it("readGatewayConfig listens on 127.0.0.1:8000 unless told otherwise", () => {
     expect(readGatewayConfig(ADDRESSES)).toEqual({
       host: "127.0.0.1",
       exceptNetwork: undefined,
@@ -19,13 +19,13 @@ describe("readGatewayConfig", () => {
     });
   });
 
-  it("names every problem at once", () => {
+  it("readGatewayConfig names every problem at once", () => {
     const message =
       /AIRLOCK_PORT must be .+65536[\s\S]+ROUTER_ADDRESS is not set[\s\S]+POOL_MANAGER_ADDRESS is not set/;
     expect(() => readGatewayConfig({ AIRLOCK_PORT: "65536" })).toThrow(message);
   });
 
-  it("knows a network that it does not serve in", () => {
+  it("readGatewayConfig reads the network that the gateway does not serve in", () => {
     const read = (network: string) =>
       readGatewayConfig({ ...ADDRESSES, AIRLOCK_HOST_EXCEPT: network }).exceptNetwork;
     expect(read("10.1.2.0/24")).toBe("10.1.2.0/24");

@@ -51,7 +51,7 @@ async function answered(sent: string): Promise<Client> {
 
 const isOpen = ({ closed }: Client) => !closed;
 
-it.each(["0.0.0.0", "::"])("serves at %s, but not in a network that is excepted", async (host) => {
+it.each(["0.0.0.0", "::"])("a gateway serves at %s, but not in a network that is excepted", async (host) => {
   const gateway = await startOver({}, undefined, { host, exceptNetwork: "127.0.1.0/24" });
   const at = (address: string) =>
     fetch(`http://${address}:${gateway.port}/health`).then(({ status }) => status);
@@ -70,16 +70,19 @@ describe("the connections of a server", () => {
     ["have sent half of a request", "GET / HTT"],
     ["have sent half of a body", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf"],
     ["have sent nothing", ""],
-  ])("leave room for others when they %s: the one that is idle for longest goes", async (_, sent) => {
-    const flood: Client[] = [];
-    for (let n = 0; n < 3 * LIMIT; n++) flood.push(await (sent === GET ? answered(sent) : open(sent)));
-    for (let n = 0; n < 5; n++) expect((await answered(GET)).received).toContain("200 OK");
-    expect(flood.filter(isOpen).length).toBeLessThanOrEqual(LIMIT);
-    expect(flood.slice(0, 2 * LIMIT).filter(isOpen)).toEqual([]);
-    expect(flood.slice(-5).filter(isOpen).length).toBe(5);
-  });
+  ])(
+    "connections of a server that %s are closed, the longest idle first, to let others in",
+    async (_, sent) => {
+      const flood: Client[] = [];
+      for (let n = 0; n < 3 * LIMIT; n++) flood.push(await (sent === GET ? answered(sent) : open(sent)));
+      for (let n = 0; n < 5; n++) expect((await answered(GET)).received).toContain("200 OK");
+      expect(flood.filter(isOpen).length).toBeLessThanOrEqual(LIMIT);
+      expect(flood.slice(0, 2 * LIMIT).filter(isOpen)).toEqual([]);
+      expect(flood.slice(-5).filter(isOpen).length).toBe(5);
+    },
+  );
 
-  it("stay while they are owed an answer, and others are let in until the limit", async () => {
+  it("the connections of a server stay while they wait for an answer, and new ones are accepted until the limit", async () => {
     const holding = await Promise.all(
       Array.from({ length: LIMIT - 10 }, () => open("GET /held HTTP/1.1\r\nHost: a\r\n\r\n")),
     );
@@ -90,7 +93,7 @@ describe("the connections of a server", () => {
     await until(() => holding.every(({ received }) => received.endsWith("late ok")));
   });
 
-  it("count as idle again once all of several requests on one are answered", async () => {
+  it("the connections of a server count as idle again once all of their requests are answered", async () => {
     const twice = await open(`${GET}GET /held HTTP/1.1\r\nHost: a\r\n\r\n`);
     await until(() => held.length === 1 && twice.received.endsWith("ok"));
     for (let n = 0; n < 2 * LIMIT; n++) await answered(GET);

@@ -9,7 +9,7 @@ import { execution } from "./fake-backends.ts";
 const executionText = async (of: Execution) => Buffer.concat([...(await executionBytes(of))]).toString();
 
 describe("executionText", () => {
-  it("shows the fields in the order of the contract", async () => {
+  it("the JSON of an execution has its fields in the order of the contract", async () => {
     expect(JSON.parse(await executionText(execution()))).toEqual({
       execution_id: execution().executionId,
       project: "demo",
@@ -33,7 +33,7 @@ describe("executionText", () => {
     );
   });
 
-  it("leaves result and memory_updates as the worker wrote them", async () => {
+  it("the JSON of an execution has result and memory_updates as the worker wrote them", async () => {
     const resultJson = '{"big": 9223372036854775809, "float": 1.0, "tiny": 5e-324, "neg": -0.0}';
     const memoryUpdatesJson = '{"a": {"b": 9007199254740993}}';
     const text = await executionText(execution({ resultJson, memoryUpdatesJson }));
@@ -41,7 +41,7 @@ describe("executionText", () => {
     expect(text).toContain(`"memory_updates":${memoryUpdatesJson},`);
   });
 
-  it("gives the result as a string with the exact text where a parser would lose digits", async () => {
+  it("the JSON of an execution has the result as a string with the exact text where a parser would lose digits", async () => {
     const resultJson =
       '{"big": 9223372036854775809, "float": 1.0, "tiny": 5e-324, "neg": -0.0, "text": "a\\n\\"ü"}';
     const shown = (await executionBytes(execution({ resultJson }), { resultAsText: true })).toString();
@@ -52,7 +52,7 @@ describe("executionText", () => {
     expect(JSON.parse(none)).toMatchObject({ result: "null", poll_url: "/executions/x" });
   });
 
-  it("says what a pending execution waits for", async () => {
+  it("the JSON of an execution says what a pending execution waits for", async () => {
     const waitingOn = { kind: WaitingKind.QUEUE, queuePosition: 2, detail: "All are busy." };
     expect(JSON.parse(await executionText(execution({ waitingOn }))).waiting_on).toEqual({
       kind: "queue",
@@ -61,7 +61,7 @@ describe("executionText", () => {
     });
   });
 
-  it("is JSON whatever the script printed", async () => {
+  it("the JSON of an execution is valid whatever the script printed", async () => {
     await fc.assert(
       fc.asyncProperty(fc.string({ unit: "binary" }), fc.jsonValue(), async (printed, result) => {
         const shown = JSON.parse(
@@ -80,7 +80,7 @@ describe("executionText", () => {
     );
   });
 
-  it("writes long texts that came in pieces as it writes others, wherever a piece ends", async () => {
+  it("the JSON of an execution is the same for long texts that came in pieces, wherever a piece ends", async () => {
     const every = Array.from({ length: 0x250 }, (_, code) => String.fromCharCode(code)).join("");
     const text = `${every}\u2028😀"\\`;
     const pieces = (of: string, length: number) => {
@@ -106,7 +106,7 @@ describe("executionText", () => {
     }
   });
 
-  it("writes long output in turns, and none of its characters in halves", async () => {
+  it("the JSON of an execution is written in turns for long output, and no character is cut", async () => {
     const stdout = '😀\n"'.repeat(2_000_000);
     const resultJson = `"${"日".repeat(3_000_000)}"`;
     const llmRequest = { id: "q1", prompt: stdout, model: "default" };
@@ -123,7 +123,7 @@ describe("executionText", () => {
     expect(text.includes(resultJson)).toBe(true);
   });
 
-  it("names how it ended and what was cut", async () => {
+  it("the JSON of an execution names how it ended and what was cut", async () => {
     const ended = execution({
       status: ExecutionStatus.TIMEOUT,
       endReason: EndReason.LLM_TIMEOUT,
@@ -140,7 +140,7 @@ describe("executionText", () => {
     });
   });
 
-  it("shows the open question and nothing else of it", async () => {
+  it("the JSON of an execution shows the open llm request and nothing else of it", async () => {
     const llmRequest = { id: "q1", prompt: "Why?", model: "default" };
     const paused = execution({ status: ExecutionStatus.AWAITING_LLM, llmRequest });
     expect(JSON.parse(await executionText(paused)).llm_request).toEqual(llmRequest);

@@ -114,7 +114,7 @@ describe("the gateway over a router that speaks gRPC", () => {
   const post = (path: string, body: string) =>
     fetch(`${url}${path}`, { method: "POST", headers: { "content-type": "application/json" }, body });
 
-  it("passes memory on as the text it is, and the timeout in milliseconds", async () => {
+  it("the gateway passes memory on as its exact text, and the timeout in milliseconds", async () => {
     const memory = '{ "a" : {"n": 9007199254740993, "f": 1.0, "s": "\\u00e9\\ud83d\\ude80"} }';
     const settings = { REGION: "eu-north", constructor: "x" };
     const body = `{"memory": ${memory} , "project":"demo","code":"é","timeout":0.25,"settings":${JSON.stringify(settings)}}`;
@@ -128,7 +128,7 @@ describe("the gateway over a router that speaks gRPC", () => {
     });
   });
 
-  it("leaves out what the request leaves out", async () => {
+  it("the gateway leaves out of its call to the router the fields that the request leaves out", async () => {
     await post("/execute", '{"project":"demo","code":""}');
     expect(submitted.at(-1)).toEqual({
       project: "demo",
@@ -139,14 +139,14 @@ describe("the gateway over a router that speaks gRPC", () => {
     });
   });
 
-  it("gives the result's text to the client byte for byte", async () => {
+  it("the gateway over a router that speaks gRPC gives the result's text to the client byte for byte", async () => {
     const text = await (await fetch(`${url}/executions/${EXECUTION_ID}?wait=1.5`)).text();
     expect(text).toContain(`"result":${RESULT},`);
     expect(JSON.parse(text).stdout).toBe(PRINTED);
     expect(reads.at(-1)).toEqual({ executionId: EXECUTION_ID, waitMs: 1_500, maxBytes: 256 * 1024 });
   });
 
-  it("fetches a large execution in pieces, which end where they will, for which it has made room", async () => {
+  it("the gateway reserves memory for a large execution and fetches it in pieces, wherever they end", async () => {
     const text = await (await fetch(`${url}/executions/${LARGE_ID}?wait=1`)).text();
     expect(text).toContain(`"result":${RESULT},`);
     expect(JSON.parse(text).stdout).toBe(PRINTED);
@@ -154,19 +154,19 @@ describe("the gateway over a router that speaks gRPC", () => {
     expect(pieceReads).toEqual([LARGE_ID]);
   });
 
-  it("shows nothing of a large execution whose pieces break off", async () => {
+  it("the gateway shows nothing of a large execution whose pieces break off", async () => {
     const response = await fetch(`${url}/executions/${BROKEN_ID}`);
     expect(response.status).toBe(404);
     expect(await response.json()).toMatchObject({ code: "execution_not_found" });
   });
 
-  it("reads a large execution once it was cancelled", async () => {
+  it("the gateway reads a large execution after cancelling it", async () => {
     const response = await post(`/executions/${LARGE_ID}/cancel`, "{}");
     expect(response.status).toBe(200);
     expect(await response.text()).toContain(`"result":${RESULT},`);
   });
 
-  it("asks for the page that the query names", async () => {
+  it("the gateway asks the router for the page that the query names", async () => {
     const response = await fetch(
       `${url}/executions?project=demo&status=awaiting_llm&limit=7&cursor=${EXECUTION_ID}`,
     );
@@ -194,7 +194,7 @@ describe("the gateway over a router that speaks gRPC", () => {
     expect(lists.at(-1)).toEqual({ project: "", status: ExecutionStatus.UNSPECIFIED, limit: 50, cursor: "" });
   });
 
-  it("shows operators what was redacted, and nothing of it to those who poll", async () => {
+  it("the gateway shows operators what was redacted, and nothing of it to clients that poll", async () => {
     const answer = await fetch(`${url}/executions/${EXECUTION_ID.toUpperCase()}/redactions`);
     expect(await answer.json()).toEqual({
       execution_id: EXECUTION_ID,
@@ -203,7 +203,7 @@ describe("the gateway over a router that speaks gRPC", () => {
     expect(await (await fetch(`${url}/executions/${EXECUTION_ID}`)).text()).not.toContain("TOKEN");
   });
 
-  it("passes the router's refusals on, and nothing of its failures", async () => {
+  it("the gateway passes the router's refusals on, and nothing of its failures", async () => {
     const unknown = await post("/execute", '{"project":"x","code":""}');
     expect(unknown.status).toBe(404);
     expect(await unknown.json()).toMatchObject({
@@ -216,7 +216,7 @@ describe("the gateway over a router that speaks gRPC", () => {
     expect(await failed.text()).not.toContain("private");
   });
 
-  it("answers 503 with Retry-After while a service is away, which the log explains, and /ready names it", async () => {
+  it("the gateway answers 503 with Retry-After while a service is away; the log explains it, and /ready names the service", async () => {
     const projects = await fetch(`${url}/projects`);
     expect(projects.status).toBe(503);
     expect(projects.headers.get("retry-after")).toMatch(/^\d+$/);

@@ -58,7 +58,7 @@ function shallow(value: object): unknown {
 }
 
 describe("outlineJson", () => {
-  it("gives each outermost member's value back as it was written, in order", () => {
+  it("outlineJson returns each outermost member's value as it was written, in order", () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(whitespace, stringText, whitespace, jsonText)),
@@ -75,7 +75,7 @@ describe("outlineJson", () => {
     );
   });
 
-  it("builds what JSON.parse builds, to the second level", () => {
+  it("outlineJson builds what JSON.parse builds, to the second level", () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), fc.nat(4), (value, indent) => {
         const text = JSON.stringify(value, null, indent);
@@ -88,13 +88,13 @@ describe("outlineJson", () => {
     );
   });
 
-  it("keeps the digits that a float would lose", () => {
+  it("outlineJson keeps the digits that a float would lose", () => {
     const numbers = ["9007199254740993", "1.0", "5e-324", "-0.0", "9223372036854775809", "1E400", "0.10"];
     const text = asObject(numbers.map((number, index) => [`"n${index}"`, ` ${number}\n`]));
     expect(outline(text).members.map((member) => member.text)).toEqual(numbers);
   });
 
-  it("takes and refuses what JSON.parse takes and refuses", () => {
+  it("outlineJson accepts and refuses the same texts as JSON.parse", () => {
     const isTaken = (read: () => unknown, ...refusals: (new (...args: never[]) => Error)[]) => {
       try {
         read();
@@ -123,7 +123,7 @@ describe("outlineJson", () => {
   it.each([
     [200, false],
     [201, true],
-  ])("says of %i levels that they are too deep: %s", (depth, tooDeep) => {
+  ])("outlineJson says of %i levels that they are too deep: %s", (depth, tooDeep) => {
     for (const text of [
       "[".repeat(depth) + "]".repeat(depth),
       `${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`,
@@ -133,17 +133,17 @@ describe("outlineJson", () => {
     }
   });
 
-  it("does not count brackets in strings", () => {
+  it("outlineJson does not count brackets in strings", () => {
     expect(outline(JSON.stringify({ a: "[".repeat(1_000), "{{{{": '\\"[[' }), 2).kind).toBe("object");
   });
 
-  it("notices keys that stand twice, on both levels, however they are written", () => {
+  it("outlineJson notices keys that are given twice, on both levels, however they are written", () => {
     const found = outline('{"a":{"k":1,"\\u006b":2,"l":{"x":1,"x":2}},"b":1,"\\u0062":2}');
     expect(found.innerTwice).toEqual([["k"], [], []]);
     expect("twice" in found && [...found.twice]).toEqual(["b"]);
   });
 
-  it("has the first of each kind stand for the rest of a wide object", () => {
+  it("outlineJson of a wide object keeps the first members of each kind", () => {
     const wide = Array.from({ length: 50 }, (_, n) => `"k${n}":{}`).join(",");
     const { value } = outline(`{"memory":{${wide},"last":7,"more":8,"s":"x"}}`, 10, 10, 5);
     expect(value.memory).toEqual({ k0: {}, k1: {}, k2: {}, k3: {}, k4: {}, k5: {}, last: 7, s: "x" });

@@ -28,7 +28,7 @@ const BODIES: Readonly<Record<string, () => string>> = {
 };
 
 describe("a large body", () => {
-  it.each(Object.keys(BODIES))("does not hold the process up for long: %s", async (name) => {
+  it.each(Object.keys(BODIES))("a large body does not block the process for long: %s", async (name) => {
     const bytes = Buffer.from(BODIES[name]?.() ?? "");
     const longestMs = await longestStretchMs(async () => {
       const body = await parseJsonBody(bytes).catch(() => undefined);
@@ -37,7 +37,7 @@ describe("a large body", () => {
     expect(longestMs).toBeLessThan(MAX_STRETCH_MS);
   });
 
-  it("comes through digit for digit", async () => {
+  it("a large body arrives digit for digit", async () => {
     const memory = `{"a": {"n": 9007199254740993, "x": [1.0, -0.0, 5e-324], "😀\\n": "\\u00e9"}}`;
     const body = await parseJsonBody(Buffer.from(`\ufeff {"code" : "a\\nb", "memory" : ${memory} } `));
     expect(body.textOf("memory")).toBe(memory);
@@ -45,7 +45,7 @@ describe("a large body", () => {
     expect(body.textOf("settings")).toBeUndefined();
   });
 
-  it("with a setting that is given twice is refused, and says which", async () => {
+  it("a large body with a setting that is given twice is refused, and the refusal names the setting", async () => {
     const body = parseJsonBody(Buffer.from('{"settings":{"A":"1","\\u0041":"2"}}'));
     await expect(body).rejects.toThrow('"settings.A" is given more than once');
   });

@@ -19,7 +19,7 @@ function held() {
   };
 }
 
-it("large executions are read one after the other, whatever became of those before", async () => {
+it("large executions are read one after the other, however the earlier reads ended", async () => {
   const reads = new LargeReads();
   const { began, read, end, fail } = held();
   const all = [0, 1, 2].map((n) => reads.run(read(n)));
@@ -37,7 +37,7 @@ it("large executions are read one after the other, whatever became of those befo
   expect(began).toEqual([0, 1, 2, 3]);
 });
 
-it("whoever goes away while they wait leaves their place", async () => {
+it("a client that goes away while its large read waits leaves its place in the queue", async () => {
   const reads = new LargeReads();
   const { began, read, end } = held();
   const first = reads.run(read(0));
@@ -55,7 +55,7 @@ it("whoever goes away while they wait leaves their place", async () => {
   expect(await last).toBe(2);
 });
 
-it("a slow read keeps the others waiting for a while only, and gives way once", async () => {
+it("a slow read of a large execution delays the others for a while only, and gives way once", async () => {
   const reads = new LargeReads(20);
   const { began, read, end } = held();
   const slow = reads.run(read(0));

@@ -6,7 +6,7 @@ import { execution, startOver } from "./fake-backends.ts";
 const MIB = 1024 * 1024;
 
 describe("an answer of several megabytes", () => {
-  it("puts no more listeners on its response than Node finds usual, whichever call it answers", async () => {
+  it("an answer of several megabytes adds no more listeners to its response than Node expects, whichever call it answers", async () => {
     const warnings: string[] = [];
     const note = (warning: Error) => warnings.push(warning.message);
     process.on("warning", note);

@@ -7,7 +7,7 @@ describe("a long poll", () => {
   let gateway: TestGateway | undefined;
   afterEach(() => gateway?.drain(0));
 
-  it("passes the wait on in milliseconds", async () => {
+  it("a long poll passes the wait on in milliseconds", async () => {
     const { calls, getExecution } = holdingBackend();
     gateway = await startOver({ router: { getExecution } });
     const response = await fetch(`${gateway.url}/executions/${EXECUTION_ID}?wait=0.05`);
@@ -15,7 +15,7 @@ describe("a long poll", () => {
     expect(calls).toEqual([{ waitMs: 50, outcome: "answered" }]);
   });
 
-  it("is given up when the client goes away", async () => {
+  it("a long poll is given up when the client goes away", async () => {
     const { calls, getExecution } = holdingBackend();
     gateway = await startOver({ router: { getExecution } });
     const abort = new AbortController();
@@ -27,7 +27,7 @@ describe("a long poll", () => {
     expect(calls).toHaveLength(1);
   });
 
-  it("is answered with the current state when the gateway drains", async () => {
+  it("a long poll is answered with the current state when the gateway drains", async () => {
     const { calls, getExecution } = holdingBackend();
     gateway = await startOver({ router: { getExecution } });
     const polls = Array.from({ length: 20 }, () =>
@@ -48,7 +48,7 @@ describe("a long poll", () => {
 });
 
 describe("draining", () => {
-  it("lets requests that are under way finish, and fails none that comes on an open connection", async () => {
+  it("a draining gateway lets requests that are under way finish, and fails no request on an open connection", async () => {
     const gateway = await startOver({
       poolManager: {
         listProjects: async () => {
@@ -69,7 +69,7 @@ describe("draining", () => {
     await expect(status(agent, `${gateway.url}/health`)).rejects.toThrow();
   });
 
-  it("fails no request of clients that keep sending: the next one finds the port closed", async () => {
+  it("a draining gateway fails no request of clients that keep sending: the next one finds the port closed", async () => {
     const gateway = await startOver({});
     const agent = new Agent({ keepAlive: true });
     const failures: string[] = [];
@@ -91,7 +91,7 @@ describe("draining", () => {
     expect(new Set(failures)).toEqual(new Set(["ECONNREFUSED"]));
   });
 
-  it("ends what is not finished after the grace period", async () => {
+  it("a draining gateway ends requests that are not finished after the grace period", async () => {
     const gateway = await startOver({ poolManager: { listProjects: () => new Promise(() => {}) } });
     const slow = fetch(`${gateway.url}/projects`);
     const failed = expect(slow).rejects.toThrow();

@@ -20,14 +20,14 @@ const project = "mock-project";
 const post = (code: string) => rest.post("/execute", { project, code });
 
 describe("a script for the mock", () => {
-  it.each(END_REASONS)("ends as %s when a comment asks for it", async (reason) => {
+  it.each(END_REASONS)("a script for the mock ends as %s when a comment asks for it", async (reason) => {
     const execution = await rest.run({ project, code: `print(1)\n  # mock: ${reason}\n` });
     expect(execution).toMatchObject({ end_reason: reason, status: STATUS_BY_END_REASON[reason] });
     if (reason === "completed") expect(execution.error).toBeNull();
     else expect([execution.error, execution.result]).toEqual([expect.stringMatching(/\w/), null]);
   });
 
-  it("has the result and the output that it asks for", async () => {
+  it("a script for the mock has the result and the output that it asks for", async () => {
     const id = await rest.submit({
       project,
       code: '# mock: result {"big": 9223372036854775809, "x": 1.0}\n# mock: stdout two words',
@@ -37,7 +37,7 @@ describe("a script for the mock", () => {
     );
   });
 
-  it("runs for as long as it asks, and a poll is held meanwhile", async () => {
+  it("a script for the mock runs for as long as it asks, and a poll waits meanwhile", async () => {
     const startedMs = performance.now();
     const id = await rest.submit({ project, code: "# mock: running 0.6\n# mock: timeout" });
     expect((await rest.get(id)).status).toBe("running");
@@ -48,7 +48,7 @@ describe("a script for the mock", () => {
     expect(tookMs).toBeLessThan(10_000);
   });
 
-  it("is pending without a wait, and shows its status of the moment when a wait is over", async () => {
+  it("a script for the mock is pending without a wait, and shows its current status when a wait is over", async () => {
     const code = "# mock: running 60";
     for (const [wait, status] of [
       ["0", "pending"],
@@ -59,7 +59,7 @@ describe("a script for the mock", () => {
     }
   });
 
-  it("can be cancelled while it runs, and stays as it ended", async () => {
+  it("a script for the mock can be cancelled while it runs, and stays as it ended", async () => {
     const id = await rest.submit({ project, code: "# mock: running 0.3" });
     expect((await rest.cancel(id)).status).toBe(200);
     expect((await rest.get(id, 1)).end_reason).toBe("cancelled");
@@ -67,7 +67,7 @@ describe("a script for the mock", () => {
     expect((await rest.get(id)).end_reason).toBe("cancelled");
   });
 
-  it("plays its part after its question was answered", async () => {
+  it("a script for the mock runs and ends as its comments say after its question was answered", async () => {
     const id = await rest.submit({
       project,
       code: "llm.complete('?')\n# mock: running 0.2\n# mock: out_of_memory",
@@ -78,7 +78,7 @@ describe("a script for the mock", () => {
     expect((await rest.settled(id)).end_reason).toBe("out_of_memory");
   });
 
-  it("asks all of its questions, one after the other, with the model that it names", async () => {
+  it("a script for the mock asks all of its questions, one after the other, of the model that it names", async () => {
     const code = 'first = llm.complete("One?")\nllm.complete(f"{first}", model="big")\nllm.complete(first)';
     const id = await rest.submit({ project, code });
     const asked = [];
@@ -97,7 +97,7 @@ describe("a script for the mock", () => {
     expect((await rest.settled(named)).llm_request).toMatchObject({ prompt: "q", model: "big" });
   });
 
-  it("waits in the queue for as long as it asks, and has run for as long as it says", async () => {
+  it("a script for the mock waits in the queue for as long as it asks, and reports the running time that it names", async () => {
     const id = await rest.submit({ project, code: "# mock: pending 0.4\n# mock: running 0.2" });
     expect(await rest.get(id)).toMatchObject({
       status: "pending",
@@ -112,7 +112,7 @@ describe("a script for the mock", () => {
     });
   });
 
-  it("has stderr and memory updates, and its comments may stand behind code", async () => {
+  it("a script for the mock has stderr and memory updates, and its comments may stand behind code", async () => {
     const memory = '{"a": {"b": 1.50}}';
     const code = `x = 1  # mock: stderr a warning\n# mock: memory_updates ${memory}`;
     const text = await rest.settledText(await rest.submit({ project, code }));
@@ -120,7 +120,7 @@ describe("a script for the mock", () => {
     expect(text).toContain(`"memory_updates":${memory}`);
   });
 
-  it("can be retried when it ended through what would be Airlock's own fault", async () => {
+  it("a script for the mock can be retried when its end_reason would be Airlock's own fault", async () => {
     const list = async () => {
       const answer = await fetch(`${rest.url}/dead-letters?limit=1`);
       return ((await answer.json()) as { dead_letters: Record<string, unknown>[] }).dead_letters[0];
@@ -144,13 +144,13 @@ describe("a script for the mock", () => {
     ["storage_full", 429],
     ["overloaded", 503],
     ["unavailable", 503],
-  ])("is refused as %s with Retry-After", async (code, status) => {
+  ])("a script for the mock is refused as %s with Retry-After", async (code, status) => {
     const answer = await post(`# mock: refuse ${code}`);
     expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([status, code]);
     expect(Number(answer.headers.get("retry-after"))).toBeGreaterThan(0);
   });
 
-  it("is accepted once it was refused as often as it asks", async () => {
+  it("a script for the mock is accepted after as many refusals as it asks for", async () => {
     const statuses: number[] = [];
     for (let n = 0; n < 4; n++) statuses.push((await post("# mock: refuse queue_full 2")).status);
     expect(statuses).toEqual([429, 429, 202, 202]);
@@ -168,7 +168,7 @@ describe("a script for the mock", () => {
     "",
     "pending x",
     "memory_updates [1]",
-  ])("is refused with what the mock knows when it asks for %j", async (asked) => {
+  ])("a script for the mock is refused with the known directives when it asks for %j", async (asked) => {
     const answer = await post(`# mock: ${asked}`);
     expect(answer.status).toBe(422);
     expect(((await answer.json()) as { detail: string }).detail).toContain(

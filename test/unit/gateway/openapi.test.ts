@@ -52,13 +52,13 @@ describe("openapi.json", () => {
       Object.values(responses).flatMap(({ content }) => content["application/problem+json"]?.schema ?? []),
     );
 
-  it("is valid OpenAPI 3.1", async () => {
+  it("openapi.json is valid OpenAPI 3.1", async () => {
     expect(document.openapi).toBe("3.1.0");
     const { valid, errors } = await new Validator().validate(structuredClone(document));
     expect({ valid, errors }).toEqual({ valid: true, errors: undefined });
   });
 
-  it("has every route, each with a name of its own", () => {
+  it("openapi.json has every route, each with a name of its own", () => {
     const routes = Object.entries(document.paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
@@ -88,21 +88,21 @@ describe("openapi.json", () => {
     for (const { summary } of operations()) expect(summary).toBeTruthy();
   });
 
-  it("shows every error code that somebody can see, and no other", () => {
+  it("openapi.json shows every error code that a client can see, and no other", () => {
     const shown = new Set(problems().map(({ code }) => code));
     const unseen: readonly string[] = ["cancelled", ...RUN_CODES];
     const expected = Object.keys(ERROR_RULES).filter((code) => !unseen.includes(code));
     expect([...shown].sort()).toEqual(expected.sort());
   });
 
-  it("shows each code under the status that the catalogue gives it", () => {
+  it("openapi.json shows each code under the status that the catalogue gives it", () => {
     for (const { operationId, status, code } of problems()) {
       if (status === "default") continue;
       expect(`${operationId} ${code} ${status}`).toBe(`${operationId} ${code} ${ERROR_RULES[code].http}`);
     }
   });
 
-  it("says which bodies may be left out", () => {
+  it("openapi.json says which bodies may be left out", () => {
     const required = operations()
       .filter(({ requestBody }) => requestBody)
       .map(({ operationId, requestBody }) => [operationId, requestBody?.required]);
@@ -116,7 +116,7 @@ describe("openapi.json", () => {
     });
   });
 
-  it("has the Idempotency-Key of POST /execute, which may be left out", () => {
+  it("openapi.json has the Idempotency-Key of POST /execute, which may be left out", () => {
     const parameters = document.paths["/execute"]?.post?.parameters ?? [];
     const key = parameters.find((parameter) => "name" in parameter && parameter.name === "Idempotency-Key");
     expect(key).toMatchObject({ in: "header", required: false });
@@ -124,7 +124,7 @@ describe("openapi.json", () => {
     expect(JSON.stringify(key)).not.toContain("example");
   });
 
-  it("has every schema that it refers to", () => {
+  it("openapi.json has every schema that it refers to", () => {
     const refs = JSON.stringify(document).match(/"#\/components\/schemas\/[^"]+"/g) ?? [];
     expect(refs.length).toBeGreaterThan(10);
     for (const ref of new Set(refs)) {
@@ -132,7 +132,7 @@ describe("openapi.json", () => {
     }
   });
 
-  it("has one schema for each thing, so that a generated client has one type for it", () => {
+  it("openapi.json has one schema for each thing, so that a generated client has one type for it", () => {
     expect(Object.keys(document.components.schemas)).toEqual(
       expect.arrayContaining([
         ...["ExecuteRequest", "Accepted", "Execution", "ExecutionSummary", "ExecutionStatus", "EndReason"],
@@ -145,7 +145,7 @@ describe("openapi.json", () => {
     expect(untypedEnums(document)).toEqual([]);
   });
 
-  it("lets memory hold any values", () => {
+  it("openapi.json lets memory hold any values", () => {
     const { ExecuteRequest, Execution } = document.components.schemas as Record<
       string,
       { properties: Record<string, { additionalProperties: object }> }
@@ -155,7 +155,7 @@ describe("openapi.json", () => {
     expect(Execution?.properties.memory_updates?.additionalProperties).toEqual(values);
   });
 
-  it("says that no operation needs a login, and what each may refuse", () => {
+  it("openapi.json says that no operation needs a login, and what each may refuse", () => {
     expect(document.security).toEqual([]);
     for (const { operationId, responses } of operations())
       expect(

@@ -5,7 +5,7 @@ import { InvalidFields, problemHeaders, toProblem } from "../../../gateway/rest/
 import { startOver } from "./fake-backends.ts";
 
 describe("toProblem", () => {
-  it.each(Object.keys(ERROR_RULES) as ErrorCode[])("makes a document of %s", (code) => {
+  it.each(Object.keys(ERROR_RULES) as ErrorCode[])("toProblem makes a problem document of %s", (code) => {
     const problem = toProblem(
       new AirlockError(code, "What to do.", { logDetail: "for the log", cause: "secret" }),
     );
@@ -19,7 +19,7 @@ describe("toProblem", () => {
     });
   });
 
-  it("names fields, not more of them than anybody reads, and none at full length", () => {
+  it("toProblem names a bounded number of fields, and cuts long names", () => {
     const fields = Array.from({ length: 50 }, (_, n) => ({
       field: `f${n}`.repeat(500),
       message: "is wrong",
@@ -30,7 +30,7 @@ describe("toProblem", () => {
     expect(problem.detail.length).toBeLessThan(3_000);
   });
 
-  it("says how long to wait where waiting helps", () => {
+  it("toProblem says how long to wait where waiting helps", () => {
     for (const code of [
       "queue_full",
       "overloaded",
@@ -46,8 +46,8 @@ describe("toProblem", () => {
   });
 });
 
-describe("a failure that nobody foresaw", () => {
-  it("is a 500 that tells the caller nothing, and the log everything", async () => {
+describe("an unforeseen failure", () => {
+  it("an unforeseen failure is a 500 that tells the caller nothing, and the log everything", async () => {
     const lines: string[] = [];
     const log = createLog("gateway", "info", { write: (line) => lines.push(line) });
     const listProjects = async () => {
@@ -65,7 +65,7 @@ describe("a failure that nobody foresaw", () => {
 });
 
 describe("the request log", () => {
-  it("holds method, route, status and time at debug level, never a path, a query or a body", async () => {
+  it("the request log holds method, route, status and time at debug level, never a path, a query or a body", async () => {
     const lines: string[] = [];
     const log = createLog("gateway", "debug", { write: (line) => lines.push(line) });
     const gateway = await startOver({}, log);

@@ -6,14 +6,14 @@ import { skillPage } from "../../../gateway/rest/skill-page.ts";
 import { getProject } from "../../../gateway/use-cases/projects.ts";
 
 describe("skillPage", () => {
-  it("names every status, every end reason and every call of the SDK", () => {
+  it("the page for agents names every status, every end reason and every call of the SDK", () => {
     const page = skillPage("http://host:1", []);
     const calls = ["settings.get", "settings.keys", "memory.get", "memory.set", "llm.complete", "set_result"];
     for (const name of [...STATUSES, ...END_REASONS]) expect(page).toContain(`\`${name}\``);
     for (const call of calls) expect(page).toContain(`${call}(`);
   });
 
-  it("shows the projects with what a script finds there", async () => {
+  it("the page for agents shows the projects with what a script finds in each", async () => {
     const project = await getProject(createMockBackends(), "mock-project", {
       principal: LOCAL_PRINCIPAL,
       signal: AbortSignal.timeout(1_000),

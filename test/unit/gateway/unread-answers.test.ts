@@ -43,7 +43,7 @@ async function askOnly(): Promise<Socket> {
 }
 
 describe("answers that their clients do not read", () => {
-  it("keep no small answer waiting", async () => {
+  it("answers that their clients do not read delay no small answer", async () => {
     await start();
     await Promise.all(Array.from({ length: 12 }, askOnly));
     await sleep(500);
@@ -54,7 +54,7 @@ describe("answers that their clients do not read", () => {
     expect(performance.now() - beganMs).toBeLessThan(4_000);
   });
 
-  it("are bounded together, and make room for a client that reads", async () => {
+  it("answers that their clients do not read are bounded together, and are given up for a client that reads", async () => {
     await start();
     const before = process.memoryUsage().rss;
     await Promise.all(Array.from({ length: CLIENTS }, askOnly));
@@ -67,7 +67,7 @@ describe("answers that their clients do not read", () => {
     expect((await reader.text()).length).toBeGreaterThan(ANSWER_BYTES);
   }, 60_000);
 
-  it("end with their connection after a while, and a long poll does not", async () => {
+  it("answers that their clients do not read end with their connection after a while, and a long poll does not", async () => {
     // Half a minute unless said.
     await start({ stalledAfterMs: 1_000 });
     const poll = fetch(`${gateway.url}/executions/${EXECUTION_ID}?wait=6`);

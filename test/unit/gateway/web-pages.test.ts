@@ -24,7 +24,7 @@ async function ask(
 }
 
 describe("a gateway that has names", () => {
-  it("answers to them, and to pages that come from there", async () => {
+  it("a gateway with host names answers to them, and to web pages that come from them", async () => {
     gateway = await startOver({}, undefined, { hostNames: ["airlock.corp.example"] });
     expect(await ask({ host: "airlock.corp.example" })).toMatchObject({ status: 200 });
     expect(await ask({ host: "Airlock.Corp.Example:8443" })).toMatchObject({ status: 200 });
@@ -36,7 +36,7 @@ describe("a gateway that has names", () => {
     });
   });
 
-  it("reads them from AIRLOCK_HOST_NAMES", () => {
+  it("a gateway reads its host names from AIRLOCK_HOST_NAMES", () => {
     const read = (names: string) => readGatewayConfig({ ...ADDRESSES, AIRLOCK_HOST_NAMES: names }).hostNames;
     expect(read(" Airlock.example, second ")).toEqual(["airlock.example", "second"]);
     expect(read("")).toEqual([]);
@@ -47,7 +47,7 @@ describe("a gateway that has names", () => {
 });
 
 describe("a gateway on more than loopback", () => {
-  it("answers to addresses and to its own names only: a page's owner may point any other name to it", async () => {
+  it("a gateway on more than loopback answers to addresses and its own names only, because a page may point other names to it", async () => {
     gateway = await startOver({}, undefined, { host: "0.0.0.0", hostNames: ["gateway"] });
     expect((await ask({ host: "gateway:8000" })).body).toContain("http://gateway:8000/execute");
     // The network that a browser is in gives such a name to whom it likes.
@@ -67,14 +67,14 @@ describe("a gateway on more than loopback", () => {
     });
   });
 
-  it("repeats nothing of a Host header that is no name", async () => {
+  it("a gateway on more than loopback repeats no Host header that is not a host name", async () => {
     gateway = await startOver({}, undefined, { host: "0.0.0.0" });
     const { code, body } = await ask({ host: "x/ evil`$(id)`" });
     expect(code).toBe("host_not_allowed");
     expect(body).not.toContain("evil");
   });
 
-  it("answers to the name that it listens on", async () => {
+  it("a gateway on more than loopback answers to the name that it listens on", async () => {
     gateway = await startOver({}, undefined, { host: "localhost" });
     expect(await ask({ host: "localhost" })).toMatchObject({ status: 200 });
   });
@@ -84,7 +84,7 @@ describe("a page of another origin whose host is listed", () => {
   const page = { host: "127.0.0.1:8000", origin: "http://localhost:3000" };
   const json = { ...page, "content-type": "application/json" };
 
-  it("may send what a browser asks for first, and read the answer, be it a refusal", async () => {
+  it("a page of a listed origin may send a browser's preflight request, and read the answer, also a refusal", async () => {
     gateway = await startOver({}, undefined, { hostNames: ["localhost"] });
     const asked = {
       "access-control-request-method": "POST",
@@ -110,7 +110,7 @@ describe("a page of another origin whose host is listed", () => {
     expect(accepted.headers["access-control-expose-headers"]).toContain("retry-after");
   });
 
-  it("is the only one: others get neither an answer nor such headers, nor do programs", async () => {
+  it("pages of other origins than the listed one get no answer and no CORS headers, and programs get no CORS headers", async () => {
     gateway = await startOver({}, undefined, { hostNames: ["localhost"] });
     const preflight = { "access-control-request-method": "POST" };
     for (const origin of [
@@ -129,7 +129,7 @@ describe("a page of another origin whose host is listed", () => {
     expect((await ask({ host: "127.0.0.1:8000" }, { method: "OPTIONS", path: "/execute" })).status).toBe(405);
   });
 
-  it("does not exist unless a host is listed", async () => {
+  it("no page of another origin is answered unless its host is listed", async () => {
     gateway = await startOver({});
     expect(await ask(page)).toMatchObject({ status: 403, code: "origin_not_allowed" });
   });
@@ -139,7 +139,7 @@ describe("a request without an Origin header", () => {
   const from = (site: string, mode: string, dest: string) =>
     ask({ "sec-fetch-site": site, "sec-fetch-mode": mode, "sec-fetch-dest": dest }, { path: "/executions" });
 
-  it("is refused when a page of another site loads it, and not when a person follows a link to it", async () => {
+  it("a request without an Origin header is refused when a page of another site loads it, and not when a person follows a link to it", async () => {
     gateway = await startOver({});
     for (const site of ["cross-site", "same-site"]) {
       expect(await from(site, "no-cors", "image")).toMatchObject({ status: 403, code: "origin_not_allowed" });
@@ -156,7 +156,7 @@ describe("a request without an Origin header", () => {
 });
 
 describe("every answer", () => {
-  it("says that it is nothing else than it claims, in no frame, and of this origin", async () => {
+  it("every answer forbids content sniffing and frames, and restricts its use to this origin", async () => {
     gateway = await startOver({});
     const paths = [
       "/",

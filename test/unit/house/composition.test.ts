@@ -18,7 +18,7 @@ const services: Record<string, { environment?: Record<string, string> } | undefi
 ).services;
 
 describe("services/composition.ts", () => {
-  it("every service starts behind those that it needs", () => {
+  it("services/composition.ts starts every service after the services that it needs", () => {
     expect(START_ORDER.toSorted()).toEqual(Object.keys(SERVICES).sort());
     for (const name of START_ORDER)
       for (const needed of SERVICES[name].needs as readonly ServiceName[])
@@ -27,7 +27,7 @@ describe("services/composition.ts", () => {
         );
   });
 
-  it("a service is told its own address and those of the services that it needs, and no other", () => {
+  it("services/composition.ts gives a service its own address and those of the services that it needs, and no other", () => {
     expect(wiringOf("router", (name) => `at-${name}`)).toEqual({
       AIRLOCK_LISTEN: "at-router",
       AIRLOCK_POOL_MANAGER_ADDRESS: "at-pool-manager",
@@ -37,7 +37,7 @@ describe("services/composition.ts", () => {
     expect(Object.keys(wiringOf("gateway", () => ""))).not.toContain("AIRLOCK_LISTEN");
   });
 
-  it("the settings of all services are read together, with every problem", () => {
+  it("services/composition.ts reads the settings of all services together, with every problem", () => {
     const read = readEnvironment({ AIRLOCK_PORT: "many", AIRLOCK_QUEUE: "none", AIRLOCK_DRIVER: "podman" });
     readSettings(read, { dataDirectory: "/data", isMock: false });
     for (const name of ["AIRLOCK_PORT", "AIRLOCK_QUEUE", "AIRLOCK_DRIVER must be one of process, docker"])
@@ -46,9 +46,12 @@ describe("services/composition.ts", () => {
 });
 
 describe("docker-compose.yml", () => {
-  it.each(START_ORDER)("%s is told the addresses of exactly the services that it needs", (name) => {
-    const told = Object.keys(services[name]?.environment ?? {}).filter((key) => key.endsWith("_ADDRESS"));
-    const needed = Object.keys(wiringOf(name, () => "")).filter((key) => key.endsWith("_ADDRESS"));
-    expect(told.sort()).toEqual(needed.sort());
-  });
+  it.each(START_ORDER)(
+    "docker-compose.yml gives %s the addresses of exactly the services that it needs",
+    (name) => {
+      const told = Object.keys(services[name]?.environment ?? {}).filter((key) => key.endsWith("_ADDRESS"));
+      const needed = Object.keys(wiringOf(name, () => "")).filter((key) => key.endsWith("_ADDRESS"));
+      expect(told.sort()).toEqual(needed.sort());
+    },
+  );
 });

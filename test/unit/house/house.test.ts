@@ -78,12 +78,12 @@ describe("the worker", () => {
       workerImports.filter((each) => from.includes(folderOf(each.from)) && to.includes(folderOf(each.to))),
     );
 
-  it("the supervisor, which knows secrets, loads nothing that runs in the zygote or in a child", () => {
+  it("the worker's supervisor, which knows secrets, loads no module of the zygote or of a child", () => {
     expect(workerImports.length).toBeGreaterThan(200);
     expect(between(["supervisor"], ["zygote", "child"])).toEqual([]);
   });
 
-  it("zygote and child load nothing of the supervisor", () => {
+  it("the worker's zygote and child load no module of the supervisor", () => {
     expect(
       between(["zygote", "child", "sandbox", "interpreter", "cgroups", "linux", "wire"], ["supervisor"]),
     ).toEqual([]);
@@ -109,7 +109,7 @@ describe("the size of rooms", () => {
 });
 
 describe("the check itself", () => {
-  it("finds circles of files and of folders, and none where there is none", () => {
+  it("the check of imports finds circles of files and of folders, and none where there is none", () => {
     const edge = (from: string, to: string) => ({ from, to });
     const straight = [edge("a/x.ts", "b/y.ts"), edge("b/y.ts", "c/z.ts")];
     expect(circlesOf(straight)).toEqual([]);

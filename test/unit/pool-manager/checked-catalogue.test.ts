@@ -54,8 +54,8 @@ async function refresh(): Promise<void> {
   await settle();
 }
 
-describe("projects with what is wrong with them", () => {
-  it("are broken by their file, by what the deployment cannot run, and by their secrets", async () => {
+describe("projects with their problems", () => {
+  it("a project is broken by its file, by settings that the deployment cannot run, and by its secrets", async () => {
     entries = [WELL, BROKEN, { name: "demanding" } as Project, { name: "secretive" } as Project];
     refusalOf = ({ name }) => (name === "demanding" ? "needs containers" : undefined);
     ask = async () => new Map([["secretive", "Secret KEY cannot be used."]]);
@@ -72,7 +72,7 @@ describe("projects with what is wrong with them", () => {
     expect(logged).toHaveLength(3);
   });
 
-  it("are logged when they break and when they are in order again, once each", async () => {
+  it("a broken project is logged when it breaks and when it is in order again, once each", async () => {
     ask = async () => new Map([["well", "no KEY"]]);
     await refresh();
     await refresh();
@@ -87,7 +87,7 @@ describe("projects with what is wrong with them", () => {
     ]);
   });
 
-  it("stay as the secrets service said last while it is away", async () => {
+  it("a project stays as the secrets service last said while that service is away", async () => {
     ask = async () => new Map([["well", "no KEY"]]);
     await refresh();
     ask = () => Promise.reject(new Error("away"));
@@ -95,7 +95,7 @@ describe("projects with what is wrong with them", () => {
     expect(problemOf("well")).toBe("no KEY");
   });
 
-  it("are told at once while the secrets service stands still, and after a second when it matters", async () => {
+  it("problems of projects are answered at once while the secrets service hangs, and after a second when secrets matter", async () => {
     const standing = Promise.withResolvers<ReadonlyMap<string, string>>();
     let asked = 0;
     ask = () => {

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { outputWithoutCredentials } from "../../../services/pool-manager/packages/package-sources.ts";
 
-it("a package's credentials are left out as the file and as the installer writes them", () => {
+it("a package's credentials are left out of the installer's output as the file and as the installer writes them", () => {
   const show = outputWithoutCredentials(["foo @ https:user:pa'SECRET<x@host/foo.whl"], {});
   expect(show("error: https:user:pa'SECRET<x@host/foo.whl")).toBe("error: https:****@host/foo.whl");
   expect(show("error: https://user:pa%27SECRET%3Cx@host/foo.whl")).toBe("error: https://****@host/foo.whl");
@@ -11,7 +11,7 @@ it.each([
   ["UV_INDEX_URL", "http://bob:PASSWORD@127.0.0.1:9/TOKEN/simple/"],
   ["UV_INDEX", "https://elsewhere/simple inner=http://bob:PASSWORD@127.0.0.1:9/TOKEN/simple"],
   ["PIP_EXTRA_INDEX_URL", "https://elsewhere/simple http://127.0.0.1:9/TOKEN/simple"],
-])("of the index in %s the host alone is shown", (name, value) => {
+])("of the package index in %s the installer's output shows the host alone", (name, value) => {
   const show = outputWithoutCredentials([], { [name]: value, HTTPS_PROXY: "http://me:PROXY@proxy:3128" });
   expect(show("Failed to fetch: http://127.0.0.1:9/TOKEN/simple/foo/")).toBe(
     "Failed to fetch: http://127.0.0.1:9/****/foo/",
@@ -21,7 +21,7 @@ it.each([
   );
 });
 
-it("what other settings hold stays", () => {
+it("a URL in a setting that names no package index stays in the output of the installer", () => {
   const show = outputWithoutCredentials([], { HOME_PAGE: "https://host/path" });
   expect(show("see https://host/path")).toBe("see https://host/path");
 });

@@ -51,7 +51,7 @@ function resume(lease: Lease): { isOn: boolean } {
 }
 
 describe("a worker that has paused executions alone", () => {
-  it("leaves its place to another project at once, and lives on", async () => {
+  it("a worker with paused executions only leaves its place to another project at once, and lives on", async () => {
     await pause("a");
     acquire("b", 1, other);
     await settle();
@@ -60,7 +60,7 @@ describe("a worker that has paused executions alone", () => {
     expect(pool.view()).toMatchObject({ up: true, replicas: 1, idleWorkers: 0, paused: 1 });
   });
 
-  it("has a place again before its execution goes on, and the other's worker is done by then", async () => {
+  it("a worker with paused executions only gets a place before its execution goes on, when the other worker is done", async () => {
     const paused = await pause("a");
     const running = acquire("b", 1, other);
     await settle();
@@ -74,7 +74,7 @@ describe("a worker that has paused executions alone", () => {
     expect([resumed.isOn, stopped()]).toEqual([true, ["w2"]]);
   });
 
-  it("takes an idle worker's place at once when its execution is answered", async () => {
+  it("a worker with paused executions only takes an idle worker's place at once when its execution is answered", async () => {
     const paused = await pause("a");
     await finish("b", other);
     const resumed = resume(paused);
@@ -86,7 +86,7 @@ describe("a worker that has paused executions alone", () => {
     expect(granted).toEqual(["a on w1", "b on w2", "c on w1"]);
   });
 
-  it("serves again rather than that another one is started", async () => {
+  it("a worker with paused executions only serves again before another worker is started", async () => {
     await pause("a");
     const running = acquire("b", 1, other);
     await settle();
@@ -98,7 +98,7 @@ describe("a worker that has paused executions alone", () => {
     expect(started).toHaveLength(2);
   });
 
-  it("ends when its last execution does", async () => {
+  it("a worker with paused executions only ends when its last execution does", async () => {
     const paused = await pause("a");
     acquire("b", 1, other);
     await settle();
@@ -107,7 +107,7 @@ describe("a worker that has paused executions alone", () => {
     expect(stopped()).toEqual(["w1"]);
   });
 
-  it("is the same for a router that takes the execution over", async () => {
+  it("a worker with paused executions only goes on the same way for a router that takes the execution over", async () => {
     const paused = await pause("a");
     const running = acquire("b", 1, other);
     await settle();
@@ -122,7 +122,7 @@ describe("a worker that has paused executions alone", () => {
     expect(resumed.isOn).toBe(true);
   });
 
-  it("has a place at once for an execution that the pool did not know, since it may run", async () => {
+  it("a worker with paused executions only gets a place at once for an execution unknown to the pool, because it may run", async () => {
     const paused = await pause("a");
     acquire("b", 1, other);
     await settle();
@@ -133,7 +133,7 @@ describe("a worker that has paused executions alone", () => {
     expect(stopped()).toEqual([]);
   });
 
-  it("dies like any other", async () => {
+  it("a worker with paused executions only is reported lost when it dies", async () => {
     const paused = await pause("a");
     acquire("b", 1, other);
     await settle();
@@ -142,7 +142,7 @@ describe("a worker that has paused executions alone", () => {
     await expect(paused.resume()).rejects.toMatchObject({ code: "worker_lost" });
   });
 
-  it("is ended for its bound, and says so to its executions", async () => {
+  it("a worker with paused executions only is ended beyond their bound, and its executions are told why", async () => {
     const paused = await pause("a");
     await pause("b", other);
     const third = openPool("third");
@@ -155,7 +155,7 @@ describe("a worker that has paused executions alone", () => {
     expect(stopped()).toEqual(["w1"]);
   });
 
-  it("stays until its executions are over when its project is put down, and serves when it is up again", async () => {
+  it("a worker with paused executions only stays while its project is down until they are over, and serves again after up", async () => {
     const paused = await pause("a");
     pool.down();
     await clock.advance(60_000);
@@ -168,7 +168,7 @@ describe("a worker that has paused executions alone", () => {
     expect(stopped()).toEqual([]);
   });
 
-  it("that is to be replaced goes on with its execution in the place of the one that came for it", async () => {
+  it("a worker that is to be replaced takes its replacement's place to go on with its paused execution", async () => {
     const paused = await pause("a");
     pool.roll("the project file changed");
     await settle();
@@ -188,7 +188,7 @@ describe("a worker that has paused executions alone", () => {
     expect(started[0]?.stopped).toBe(true);
   });
 
-  it("does not end with its pool before the grace of a close is over", async () => {
+  it("a worker with paused executions only does not end with its pool before the grace of a close is over", async () => {
     const paused = await pause("a");
     await finish("b", other);
     const closed = pool.close(5_000);
@@ -204,7 +204,7 @@ describe("a worker that has paused executions alone", () => {
 });
 
 describe("workers that ask to be replaced", () => {
-  it("serve on while as many as the pool may have wait for their paused executions already", async () => {
+  it("workers that ask to be replaced serve on while the pool already keeps its maximum for paused executions", async () => {
     const first = await pause("a");
     started[0]?.askToRetire("a run was killed");
     await settle();
@@ -223,7 +223,7 @@ describe("workers that ask to be replaced", () => {
 });
 
 describe("workers that were taken over", () => {
-  it("have no more places than there are, and each execution goes on", async () => {
+  it("workers that were taken over have no more places than there are, and each execution goes on", async () => {
     const kept = [createWorker("x"), createWorker("y")] as const;
     pool.take(1, "x", async () => kept[0]);
     other.take(1, "y", async () => kept[1]);

@@ -15,11 +15,11 @@ const up = (replicas: number, keepsAdopted = false) => ({ kind: "up", replicas, 
 const draining = (replicas: number): PoolState => ({ kind: "draining", was: up(replicas) });
 
 describe("how many workers a pool is to have", () => {
-  it("a pool that is down, draining to nothing, or closing counts by its state", () => {
+  it("the desired size of a pool that is down, draining to nothing, or closing follows from its state", () => {
     expect([DOWN, up(3), draining(2), CLOSING].map((state) => desiredOf(state, 5))).toEqual([0, 3, 2, 0]);
   });
 
-  it("a pool of adopted workers keeps all that live, and at least as many as its file says", () => {
+  it("the desired size of a pool of adopted workers is all that live, and at least as many as its file says", () => {
     expect([0, 2, 5].map((adoptedWorkers) => desiredOf(up(2, true), adoptedWorkers))).toEqual([2, 2, 5]);
   });
 });
@@ -42,9 +42,9 @@ describe("the arrows of a pool", () => {
     ["the autoscaler's 0 drains", resized(up(1), 0), draining(1)],
     ["the autoscaler changes no pool that drains", resized(draining(1), 4), draining(1)],
     ["the autoscaler changes no pool that is down", resized(DOWN, 4), DOWN],
-  ])("%s", (_what, state, expected) => expect(state).toEqual(expected));
+  ])("a pool changes its state: %s", (_what, state, expected) => expect(state).toEqual(expected));
 
-  it("a pool that closes stays so, whatever is asked of it", () => {
+  it("a pool that closes stays closing, whatever is asked of it", () => {
     const after = [
       asked(CLOSING, 2),
       wanted(CLOSING, 2),

@@ -18,7 +18,7 @@ import { settle } from "../../support/fake-clock.ts";
 poolForEachTest();
 
 describe("a pool that takes over workers", () => {
-  it("is up with them, and starts what is missing", async () => {
+  it("a pool that takes over workers is up with them, and starts the missing ones", async () => {
     const kept = createWorker("kept");
     pool.take(2, "kept", async () => kept);
     await settle();
@@ -30,7 +30,7 @@ describe("a pool that takes over workers", () => {
     expect(granted).toEqual(["a on w1", "b on kept"]);
   });
 
-  it("gives what they have to nobody else before what lives on them has come back", async () => {
+  it("a pool that takes over workers grants them to no other execution before their own have come back", async () => {
     acquire("queued");
     pool.take(1, "kept", async () => createWorker("kept"));
     await clock.advance(500);
@@ -43,7 +43,7 @@ describe("a pool that takes over workers", () => {
   });
 
   it.each(["parks", "ends"])(
-    "belongs to what runs there once a paused one that came back first %s",
+    "a worker that was taken over belongs to its running execution once a paused one that came back first %s",
     async (how) => {
       pool.take(1, "kept", async () => createWorker("kept"));
       const paused = pool.attach("kept", "paused");
@@ -71,7 +71,7 @@ describe("a pool that takes over workers", () => {
     },
   );
 
-  it("keeps a worker that two have come back to, of which one ends", async () => {
+  it("a worker that was taken over stays when two executions have come back to it and one ends", async () => {
     const kept = createWorker("kept");
     pool.take(1, "kept", async () => kept);
     const [first, second] = [pool.attach("kept", "first"), pool.attach("kept", "second")];
@@ -84,7 +84,7 @@ describe("a pool that takes over workers", () => {
     expect(pool.view()).toMatchObject({ running: 1, paused: 0 });
   });
 
-  it("knows what lives on them before its routers come", async () => {
+  it("a pool that takes over workers knows their executions before the routers come", async () => {
     const held = [
       { executionId: "paused", paused: true, graceMs: 900_000 },
       { executionId: "running", paused: false, graceMs: 60_000 },
@@ -107,7 +107,7 @@ describe("a pool that takes over workers", () => {
     expect(granted).toEqual(["next on kept"]);
   });
 
-  it("keeps what nobody comes for as long as its worker does", async () => {
+  it("a pool keeps an execution that no router comes for as long as its worker does", async () => {
     const kept = createWorker("kept", [
       { executionId: "running", paused: false, graceMs: 60_000 },
       { executionId: "paused", paused: true, graceMs: 900_000 },
@@ -124,7 +124,7 @@ describe("a pool that takes over workers", () => {
     expect(kept.stopped).toBe(true);
   });
 
-  it("keeps a paused one whose router went for as long as it may be answered, and a running one for a minute", async () => {
+  it("a pool keeps an abandoned paused execution for as long as it may be answered, and a running one for a minute", async () => {
     const [paused, running] = [acquire("paused"), acquire("running")];
     await settle();
     paused.park();
@@ -139,7 +139,7 @@ describe("a pool that takes over workers", () => {
     expect(pool.view()).toMatchObject({ paused: 1 });
   });
 
-  it("that stops calls none of those lost that it leaves to the next one", async () => {
+  it("a pool that stops reports no execution lost that it leaves to the next pool-manager", async () => {
     const leaving = openPool("demo", true);
     leaving.take(2, "kept", async () => createWorker("kept"));
     leaving.take(2, "busy", async () => createWorker("busy"));
@@ -164,7 +164,7 @@ describe("a pool that takes over workers", () => {
     expect(await codeOf(leaving.acquire(1, "new").granted)).toBe("unavailable");
   });
 
-  it("keeps one that is to be replaced until what lives on it has come back and ended", async () => {
+  it("a worker that was taken over and is to be replaced stays until its executions have come back and ended", async () => {
     const kept = createWorker("kept");
     pool.take(1, "kept", async () => kept);
     kept.askToRetire("a run was killed");
@@ -178,7 +178,7 @@ describe("a pool that takes over workers", () => {
     expect(kept.stopped).toBe(true);
   });
 
-  it("replaces none of those that there were too many of", async () => {
+  it("a pool that took over too many workers replaces none of the surplus", async () => {
     const [going, dying, staying] = [createWorker("x"), createWorker("y"), createWorker("z")];
     for (const worker of [going, dying, staying]) pool.take(1, worker.id, async () => worker);
     pool.take(1, "late", async () => {
@@ -196,7 +196,7 @@ describe("a pool that takes over workers", () => {
     expect(started).toHaveLength(1);
   });
 
-  it("ends one that is to be replaced when nothing comes back to it", async () => {
+  it("a worker that was taken over and is to be replaced ends when no execution comes back to it", async () => {
     const kept = createWorker("kept");
     pool.take(1, "kept", async () => kept);
     kept.askToRetire("a run was killed");
@@ -204,14 +204,14 @@ describe("a pool that takes over workers", () => {
     expect(kept.stopped).toBe(true);
   });
 
-  it("keeps all of them when there were more than the project says", async () => {
+  it("a pool that takes over workers keeps all of them when they are more than the project says", async () => {
     for (const id of ["x", "y", "z"]) pool.take(1, id, async () => createWorker(id));
     await settle();
     expect(started).toEqual([]);
     expect(pool.view()).toMatchObject({ up: true, replicas: 3, idleWorkers: 3 });
   });
 
-  it("goes on without those that do not get ready", async () => {
+  it("a pool that takes over workers goes on without those that do not get ready", async () => {
     pool.take(1, "kept", async () => {
       throw new AirlockError("start_failed", "it does not answer");
     });
@@ -224,7 +224,7 @@ describe("a pool that takes over workers", () => {
 });
 
 describe("a lease that broke", () => {
-  it("keeps its worker for whoever takes the execution over", async () => {
+  it("a lease that broke keeps its worker for the router that takes the execution over", async () => {
     const lease = acquire("a");
     await settle();
     lease.abandon();
@@ -240,7 +240,7 @@ describe("a lease that broke", () => {
     expect(granted).toEqual(["a on w1", "b on w1"]);
   });
 
-  it("frees its worker when nobody came in time", async () => {
+  it("a lease that broke frees its worker when no router came in time", async () => {
     const lease = acquire("a");
     await settle();
     lease.abandon();
@@ -253,7 +253,7 @@ describe("a lease that broke", () => {
     expect(granted).toEqual(["a on w1", "b on w1"]);
   });
 
-  it("has nothing more to say once another has taken over", async () => {
+  it("a lease that broke has no effect any more once another router has taken over", async () => {
     const late = acquire("a");
     await settle();
     const again = pool.attach("w1", "a");
@@ -270,7 +270,7 @@ describe("a lease that broke", () => {
     expect(granted).toEqual(["a on w1", "b on w1"]);
   });
 
-  it("leaves no turn behind for which it waited", async () => {
+  it("a lease that broke while it waited for its turn leaves no turn behind", async () => {
     const first = acquire("a");
     await settle();
     first.park();
@@ -293,7 +293,7 @@ describe("a lease that broke", () => {
     expect(granted).toContain("d on w1");
   });
 
-  it("frees a place in the queue at once", async () => {
+  it("a lease that broke frees a place in the queue at once", async () => {
     const first = acquire("a");
     acquire("b").abandon();
     acquire("c");
@@ -303,7 +303,7 @@ describe("a lease that broke", () => {
     expect(granted).toEqual(["a on w1", "c on w1"]);
   });
 
-  it("is taken over on a worker that is itself being taken over, and on no other", async () => {
+  it("a lease that broke is taken over on a worker that is itself being taken over, and on no other", async () => {
     const coming = Promise.withResolvers<Worker>();
     pool.take(1, "w1", () => coming.promise);
     const here = pool.attach("w1", "a");

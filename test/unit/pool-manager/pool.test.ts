@@ -26,7 +26,7 @@ poolForEachTest(() => {
 });
 
 describe("a pool", () => {
-  it("says why it waits when a worker dies young", async () => {
+  it("a pool says why it waits when a worker dies young", async () => {
     acquire("a").release();
     await settle();
     started[0]?.die("ran out of memory");
@@ -36,20 +36,20 @@ describe("a pool", () => {
     );
   });
 
-  it("that goes down while a worker starts does not look like one that starts", async () => {
+  it("a pool that goes down while a worker starts does not look like one that starts", async () => {
     acquire("a").release();
     pool.down();
     expect(pool.view()).toMatchObject({ up: false, detail: "" });
   });
 
-  it("starts on first use with the configured replicas", async () => {
+  it("a pool starts on first use with the configured replicas", async () => {
     acquire("a", 2);
     await settle();
     expect(granted).toEqual(["a on w1"]);
     expect(pool.view()).toMatchObject({ up: true, replicas: 2, idleWorkers: 1, running: 1 });
   });
 
-  it("serves first come, first served", async () => {
+  it("a pool serves first come, first served", async () => {
     const first = acquire("a");
     const leases = ["b", "c", "d"].map((id) => acquire(id));
     await settle();
@@ -61,7 +61,7 @@ describe("a pool", () => {
     expect(granted).toEqual(["a on w1", "b on w1", "c on w1"]);
   });
 
-  it("forgets a waiter that went away", async () => {
+  it("a pool forgets a waiter that went away", async () => {
     const first = acquire("a");
     const second = acquire("b");
     acquire("c");
@@ -72,7 +72,7 @@ describe("a pool", () => {
     expect(granted).toEqual(["a on w1", "c on w1"]);
   });
 
-  it("gives the slot of a paused execution to the next, and resumes it on its own worker", async () => {
+  it("a pool gives the slot of a paused execution to the next, and resumes it on its own worker", async () => {
     const paused = acquire("a");
     await settle();
     paused.park();
@@ -91,7 +91,7 @@ describe("a pool", () => {
     expect(pool.view()).toMatchObject({ running: 1, paused: 0 });
   });
 
-  it("lets an answered execution go before the queue", async () => {
+  it("a pool lets an answered execution go before the queue", async () => {
     const paused = acquire("a");
     await settle();
     paused.park();
@@ -104,7 +104,7 @@ describe("a pool", () => {
     expect(granted).toEqual(["a on w1", "b on w1"]);
   });
 
-  it("replaces a worker that dies, and tells who was on it", async () => {
+  it("a pool replaces a worker that dies, and its execution is told", async () => {
     const lease = acquire("a");
     await settle();
     started[0]?.die("killed by SIGKILL");
@@ -116,7 +116,7 @@ describe("a pool", () => {
     expect(granted).toEqual(["a on w1", "b on w2"]);
   });
 
-  it("backs off when workers die young", async () => {
+  it("a pool backs off when workers die young", async () => {
     pool.up(1);
     for (let deaths = 0; deaths < 4; deaths++) {
       await settle();
@@ -130,7 +130,7 @@ describe("a pool", () => {
     expect(started.length).toBe(5);
   });
 
-  it("tells every waiter why no worker starts, and is down afterwards", async () => {
+  it("a pool tells every waiter why no worker starts, and is down afterwards", async () => {
     failNextStarts = 1;
     const leases = [acquire("a"), acquire("b")];
     expect(await Promise.all(leases.map((lease) => codeOf(lease.granted)))).toEqual([
@@ -143,7 +143,7 @@ describe("a pool", () => {
     expect(granted).toEqual(["c on w1"]);
   });
 
-  it("tries again when a start fails by bad luck, and its queue waits", async () => {
+  it("a pool tries again when a start fails for a passing reason, and its queue waits", async () => {
     startFailure = new TransientFailure("the worker exited with status 139");
     failNextStarts = 3;
     acquire("a");
@@ -159,7 +159,7 @@ describe("a pool", () => {
     expect(granted).toEqual(["a on w1"]);
   });
 
-  it("gives up when bad luck does not end, says why, and tries as often for the next", async () => {
+  it("a pool gives up when passing failures do not end, says why, and tries as often for the next execution", async () => {
     startFailure = new TransientFailure("the worker exited with status 139");
     for (const execution of ["a", "b"]) {
       failNextStarts = 4;
@@ -177,7 +177,7 @@ describe("a pool", () => {
     expect(granted).toEqual(["c on w1"]);
   });
 
-  it("refuses at once when the next attempt cannot go well, also after one that could have", async () => {
+  it("a pool refuses at once when the next start cannot succeed, also after a failure that could have passed", async () => {
     const definite = startFailure;
     startFailure = new TransientFailure("the worker cannot be reached");
     failNextStarts = 2;
@@ -189,7 +189,7 @@ describe("a pool", () => {
     expect(pool.view()).toMatchObject({ up: false, detail: "pandas is broken" });
   });
 
-  it("starts no further attempt for a pool that is put down meanwhile", async () => {
+  it("a pool starts no further attempt for a pool that is put down meanwhile", async () => {
     startFailure = new TransientFailure("the worker cannot be reached");
     failNextStarts = 1;
     pool.up(1);
@@ -200,7 +200,7 @@ describe("a pool", () => {
     expect(pool.view()).toMatchObject({ up: false, replicas: 0 });
   });
 
-  it("finishes what runs and what waits before it goes down", async () => {
+  it("a pool finishes the executions that run and wait before it goes down", async () => {
     const running = acquire("a");
     const waiting = acquire("b");
     await settle();
@@ -215,7 +215,7 @@ describe("a pool", () => {
     expect(started[0]?.stopped).toBe(true);
   });
 
-  it("starts again for an execution that comes after down", async () => {
+  it("a pool starts again for an execution that comes after down", async () => {
     pool.up(2);
     await settle();
     pool.down();
@@ -226,7 +226,7 @@ describe("a pool", () => {
     expect(granted).toEqual(["a on w3"]);
   });
 
-  it("grows and shrinks, idle workers first", async () => {
+  it("a pool grows and shrinks, idle workers first", async () => {
     const lease = acquire("a");
     await settle();
     pool.up(3);
@@ -240,7 +240,7 @@ describe("a pool", () => {
     expect(started[0]?.stopped).toBe(false);
   });
 
-  it("replaces a worker that asks for it, once its paused executions are over", async () => {
+  it("a pool replaces a worker that asks for it, once its paused executions are over", async () => {
     const paused = acquire("a");
     await settle();
     paused.park();
@@ -256,7 +256,7 @@ describe("a pool", () => {
     expect(started[0]?.stopped).toBe(true);
   });
 
-  it("rolls onto new workers when its project changes", async () => {
+  it("a pool rolls onto new workers when its project changes", async () => {
     pool.up(2);
     await settle();
     pool.roll("the project file changed");
@@ -265,7 +265,7 @@ describe("a pool", () => {
     expect(pool.view()).toMatchObject({ replicas: 2, idleWorkers: 2 });
   });
 
-  it("closes: waiters are told to come again, workers stop", async () => {
+  it("a pool that closes tells waiters to come again, and stops its workers", async () => {
     const running = acquire("a");
     const waiting = acquire("b");
     await settle();
@@ -278,7 +278,7 @@ describe("a pool", () => {
     expect(started[0]?.stopped).toBe(true);
   });
 
-  it("ends what does not finish within the grace of a close", async () => {
+  it("a pool that closes ends executions that do not finish within the grace", async () => {
     acquire("a");
     await settle();
     const closed = pool.close(5_000);
@@ -291,7 +291,7 @@ describe("a pool", () => {
 });
 
 describe("scripts that ask and are answered at once", () => {
-  it("take turns with the queue once its first has waited for a second", async () => {
+  it("scripts that ask and are answered at once take turns with the queue once its first execution has waited for a second", async () => {
     const [first, second] = [acquire("a"), acquire("b")];
     await settle();
     first.park();

@@ -13,7 +13,7 @@ import { startSecrets } from "../../../services/secrets/main.ts";
 
 const VALUE = "value-of-a-secret";
 
-it("what the pool-manager holds of a project's values prints no value, and logs none", async () => {
+it("the pool-manager prints and logs no value of a project's secrets", async () => {
   const directory = await mkdtemp(join(tmpdir(), "airlock-provisioning-"));
   const text = JSON.stringify({ name: "demo", secrets: { KEY: VALUE } });
   await writeFile(join(directory, "demo.yaml"), text);

@@ -7,7 +7,7 @@ const project = (lines: string) => parseProjectFile("demo.yaml", `name: demo\n${
 const machine = (mb: number, maxWorkers = 32) => ({ maxWorkers, memoryBytes: mb * MIB });
 
 describe("how many workers a project may be given", () => {
-  it("is what the machine's memory allows, where that is less than the deployment may have", () => {
+  it("a project may be given as many workers as the machine's memory allows, where that is less than the deployment's limit", () => {
     expect(replicaBound(project(""), machine(6_400))).toEqual({
       max: 10,
       reason:
@@ -17,7 +17,7 @@ describe("how many workers a project may be given", () => {
     expect(replicaBound(project("limits: {memory_mb: 3072}"), machine(500)).max).toBe(1);
   });
 
-  it("is what the deployment may have, where the memory allows more or nobody knows it", () => {
+  it("a project may be given as many workers as the deployment allows, where memory allows more or is unknown", () => {
     for (const memoryMb of [640 * 32, 100_000, Number.POSITIVE_INFINITY]) {
       expect(replicaBound(project(""), machine(memoryMb))).toEqual({
         max: 32,
@@ -26,7 +26,7 @@ describe("how many workers a project may be given", () => {
     }
   });
 
-  it("is what the project file says, as long as the deployment may have so many", () => {
+  it("a project may be given as many workers as its file says, within the deployment's limit", () => {
     const ranged = project("replicas: {min: 1, max: 20}");
     expect(replicaBound(ranged, machine(640))).toEqual({
       max: 20,
@@ -39,7 +39,7 @@ describe("how many workers a project may be given", () => {
 });
 
 describe("a project file", () => {
-  it("that asks for more than the deployment may have is told of", () => {
+  it("a project file that asks for more workers than the deployment allows is reported", () => {
     expect(tooManyInFile(project("replicas: 40"), 32)).toMatch(
       /^the project file asks for 40 workers, and this deployment may have 32 /,
     );

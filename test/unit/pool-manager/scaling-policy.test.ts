@@ -23,7 +23,7 @@ const busy = (atMs: number, replicas: number, queueDepth = 20, longestWaitMs = 2
 });
 
 describe("a pool that scales", () => {
-  it("grows while executions wait longer than the target, and no further than max", () => {
+  it("a pool that scales grows while executions wait longer than the target, and no further than max", () => {
     const policy = new ScalingPolicy();
     let replicas = 1;
     const course: number[] = [];
@@ -35,24 +35,24 @@ describe("a pool that scales", () => {
     expect(course).toEqual([2, 4, 8]);
   });
 
-  it("adds no more than what waits", () => {
+  it("a pool that scales adds no more workers than executions that wait", () => {
     expect(new ScalingPolicy().decide(busy(0, 4, 1), RANGE)).toBe(5);
   });
 
-  it("grows for waits that are over, too", () => {
+  it("a pool that scales grows for waits that are over, too", () => {
     const policy = new ScalingPolicy();
     for (let n = 0; n < 20; n++) policy.waited(1_000, 600);
     expect(policy.decide(quiet(1_500, 2, 0), RANGE)).toBe(3);
   });
 
-  it("does not grow for one slow execution in a hundred", () => {
+  it("a pool that scales does not grow for one slow execution in a hundred", () => {
     const policy = new ScalingPolicy();
     for (let n = 0; n < 99; n++) policy.waited(1_000, 10);
     policy.waited(1_000, 5_000);
     expect(policy.decide(quiet(1_500, 2, 0), RANGE)).toBe(2);
   });
 
-  it("shrinks by what was idle during the whole cool-down", () => {
+  it("a pool that scales shrinks by the workers that were idle during the whole cool-down", () => {
     const policy = new ScalingPolicy();
     for (let atMs = 0; atMs < COOL_DOWN_MS; atMs += 1_000) {
       expect(policy.decide(quiet(atMs, 8, atMs === 5_000 ? 3 : 6), RANGE)).toBe(8);
@@ -60,7 +60,7 @@ describe("a pool that scales", () => {
     expect(policy.decide(quiet(COOL_DOWN_MS, 8, 6), RANGE)).toBe(5);
   });
 
-  it("shrinks to min and not below", () => {
+  it("a pool that scales shrinks to min and not below", () => {
     const policy = new ScalingPolicy();
     for (let atMs = 0; atMs < COOL_DOWN_MS; atMs += 1_000) policy.decide(quiet(atMs, 8), RANGE);
     expect(policy.decide(quiet(COOL_DOWN_MS, 8), RANGE)).toBe(1);
@@ -70,12 +70,12 @@ describe("a pool that scales", () => {
     expect(toNone.decide(quiet(COOL_DOWN_MS, 2), { ...RANGE, min: 0 })).toBe(0);
   });
 
-  it("follows a range that was changed", () => {
+  it("a pool that scales follows a range that was changed", () => {
     expect(new ScalingPolicy().decide(quiet(0, 8), { ...RANGE, max: 3 })).toBe(3);
     expect(new ScalingPolicy().decide(quiet(0, 1), { ...RANGE, min: 2 })).toBe(2);
   });
 
-  it("never shrinks within a cool-down after it grew, whatever happens", () => {
+  it("a pool that scales never shrinks within a cool-down after it grew, whatever happens", () => {
     const moment = fc.record({
       afterMs: fc.integer({ min: 100, max: 5_000 }),
       queueDepth: fc.integer({ min: 0, max: 50 }),

@@ -44,15 +44,18 @@ it.each([
     WaitingKind.WORKER,
     'No worker of project "demo" is ready yet: A worker ended soon after its start; another is started in a while.',
   ],
-])("an execution learns of a pool of %j at position %d what it waits for", (pool, position, kind, detail) => {
-  expect(describeWaiting({ entry, pool: { ...POOL, ...pool } }, position)).toEqual({
-    kind,
-    queuePosition: position,
-    detail,
-  });
-});
+])(
+  "an execution that waits for a pool of %j at position %d learns what it waits for",
+  (pool, position, kind, detail) => {
+    expect(describeWaiting({ entry, pool: { ...POOL, ...pool } }, position)).toEqual({
+      kind,
+      queuePosition: position,
+      detail,
+    });
+  },
+);
 
-it("learns that there is no pool yet, or that the file has broken", () => {
+it("an execution that waits learns that there is no pool yet, or that the project file has broken", () => {
   expect(describeWaiting({ entry, pool: undefined }, 0).detail).toBe(
     'No worker of project "demo" is ready yet: starting workers.',
   );
@@ -63,7 +66,7 @@ it("learns that there is no pool yet, or that the file has broken", () => {
   });
 });
 
-it("learns why the project cannot be given its secrets, although a worker is there", () => {
+it("an execution that waits learns why the project cannot be given its secrets, although a worker is there", () => {
   const why =
     'Project "demo" cannot be given its secrets. Secret K (a ${vault:} reference) cannot be used: the vault cannot be reached.';
   expect(describeWaiting({ entry, pool: { ...POOL, running: 0, idleWorkers: 1 } }, 0, why)).toEqual({

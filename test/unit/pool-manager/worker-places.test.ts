@@ -138,7 +138,7 @@ async function joinWith(name: string, workers: number, busy = 0): Promise<TestPo
 }
 
 describe("starts", () => {
-  it("of a project's first worker come one by one, of the others a few at a time", async () => {
+  it("starts of a project's first worker come one by one, of its further workers a few at a time", async () => {
     open(32, 4);
     const many = join("many");
     await many.desire(20);
@@ -151,7 +151,7 @@ describe("starts", () => {
     expect(many.workers).toBe(20);
   });
 
-  it("leave the last lane to a project without a worker, and the next one to whoever has fewest", async () => {
+  it("starts leave the last lane to a project without a worker, and the next one to the project with the fewest", async () => {
     open(32, 3);
     const many = await joinWith("many", 2);
     const few = await joinWith("few", 1);
@@ -165,7 +165,7 @@ describe("starts", () => {
     expect([many.starts.length, few.starts.length]).toEqual([1, 1]);
   });
 
-  it("that fail, or take long, hold no other project up", async () => {
+  it("starts that fail, or take long, hold no other project up", async () => {
     open(32, 2);
     const broken = [join("broken-1"), join("broken-2"), join("broken-3")] as const;
     for (const pool of broken) {
@@ -191,7 +191,7 @@ describe("starts", () => {
 });
 
 describe("a project whose packages are being installed", () => {
-  it("has one start under way, and keeps none from beginning", async () => {
+  it("a project whose packages are being installed has one start under way, and keeps none from beginning", async () => {
     open(32, 2);
     const slow = join("slow");
     slow.hangs = true;
@@ -205,8 +205,8 @@ describe("a project whose packages are being installed", () => {
   });
 });
 
-describe("where all places are taken", () => {
-  it("nobody starts more, and the project says why", async () => {
+describe("while all places of workers are taken", () => {
+  it("while all places are taken, no project starts more workers, and the project says why", async () => {
     open(3, 8);
     const many = await joinWith("many", 3, 3);
     await many.desire(5);
@@ -216,7 +216,7 @@ describe("where all places are taken", () => {
     expect(many.place.reason()).toBe("");
   });
 
-  it("a project without a worker has an idle one of the largest go", async () => {
+  it("while all places are taken, a project without a worker gets the place of an idle worker of the largest project", async () => {
     open(3, 8);
     const [many, other] = [await joinWith("many", 2, 1), await joinWith("other", 1, 1)];
     const quiet = join("quiet");
@@ -225,7 +225,7 @@ describe("where all places are taken", () => {
     expect([many.workers, other.workers, quiet.starts.length]).toEqual([1, 1, 1]);
   });
 
-  it("or one that is busy, when its runs are over", async () => {
+  it("while all places are taken, a project without a worker gets the place of a busy worker when its runs are over", async () => {
     open(3, 8);
     const many = await joinWith("many", 3, 3);
     many.queue = 50;
@@ -241,7 +241,7 @@ describe("where all places are taken", () => {
     expect([many.workers, quiet.workers]).toEqual([2, 1]);
   });
 
-  it("the only worker of another project goes at once when that has nothing to do, else after a turn", async () => {
+  it("while all places are taken, another project's only worker gives its place up at once when idle, else after a turn", async () => {
     open(1, 8);
     const first = await joinWith("first", 1, 0);
     const second = join("second");
@@ -265,7 +265,7 @@ describe("where all places are taken", () => {
     expect([first.starts.length, second.workers]).toEqual([1, 0]);
   });
 
-  it("one with an idle worker gives it to another that has two fewer, and no more than that", async () => {
+  it("while all places are taken, a project gives an idle worker's place to a project that has two fewer, and no more", async () => {
     open(4, 8);
     const many = await joinWith("many", 3, 2);
     const other = await joinWith("other", 1, 1);
@@ -293,7 +293,7 @@ describe("a worker that has paused executions alone", () => {
     return pool;
   };
 
-  it("leaves its place to a project without a worker at once, and has one again when there is one", async () => {
+  it("a worker with paused executions only leaves its place to a project without a worker, and gets a free place again", async () => {
     open(2, 8);
     const many = await joinAsking("many", 2);
     const quiet = await joinStarving("quiet");
@@ -308,7 +308,7 @@ describe("a worker that has paused executions alone", () => {
     expect([many.workers, many.pausedSince.length, many.starts.length]).toEqual([2, 0, 0]);
   });
 
-  it("goes to as many projects at once as it takes, also where more have places than there are", async () => {
+  it("workers with paused executions only leave as many places as projects need, also when more are used than exist", async () => {
     open(8, 8);
     const all = [await joinAsking("a", 3), await joinAsking("b", 3), await joinAsking("c", 2)];
     // As an earlier process may leave them.
@@ -321,7 +321,7 @@ describe("a worker that has paused executions alone", () => {
     expect(all.reduce((sum, { workers }) => sum + workers, 0)).toBe(6);
   });
 
-  it("keeps its place beside a project that has no execution for it", async () => {
+  it("a worker with paused executions keeps its place beside a project that has no execution for it", async () => {
     open(3, 8);
     const many = await joinAsking("many", 3);
     const idle = join("idle");
@@ -329,7 +329,7 @@ describe("a worker that has paused executions alone", () => {
     expect([many.workers, idle.starts.length]).toEqual([3, 0]);
   });
 
-  it("is ended beyond as many as there are places: of the project with most, the longest first", async () => {
+  it("workers with paused executions only are ended beyond the number of places: the longest of the project with most", async () => {
     open(2, 8);
     const [many, few] = [await joinAsking("many", 1), await joinAsking("few", 1)];
     await clock.advance(1_000);
@@ -340,7 +340,7 @@ describe("a worker that has paused executions alone", () => {
     expect(many.ended[0]).toContain("no more than 2 workers (AIRLOCK_MAX_WORKERS)");
   });
 
-  it("is there for a project whose other starts fail or hang", async () => {
+  it("a worker with paused executions only comes back for a project whose other starts fail or hang", async () => {
     open(2, 8);
     const many = await joinAsking("many", 1);
     many.hangs = true;

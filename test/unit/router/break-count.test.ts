@@ -20,6 +20,6 @@ async function countedFor(seconds: readonly number[]): Promise<number[]> {
 it.each([
   ["that follow one another are counted", [1, 0, 59], [1, 2, 3]],
   ["after a conversation that went well for a minute begin a new row", [1, 2, 60, 3], [1, 2, 1, 2]],
-] as const)("breaks %s", async (_, seconds, counted) => {
+] as const)("breaks of a run's connection %s", async (_, seconds, counted) => {
   expect(await countedFor(seconds)).toEqual(counted);
 });

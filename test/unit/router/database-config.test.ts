@@ -30,7 +30,7 @@ describe("the database of a router", () => {
     directory = undefined;
   });
 
-  it("is one SQLite file or one PostgreSQL database", () => {
+  it("the database of a router is one SQLite file or one PostgreSQL database", () => {
     expect(read({ AIRLOCK_DATABASE: "/data/airlock.db" })).toEqual({
       kind: "sqlite",
       path: "/data/airlock.db",
@@ -43,7 +43,7 @@ describe("the database of a router", () => {
     }
   });
 
-  it("is read from a URL, which is printed nowhere", () => {
+  it("the database of a router is read from a URL, which is printed nowhere", () => {
     const database = readUrl("postgres://air%40lock:p%2Fass%20word@localhost/runs");
     expect(database).toMatchObject({
       kind: "postgres",
@@ -61,11 +61,11 @@ describe("the database of a router", () => {
       "postgres://u@db.example/d?sslmode=verify-full&sslrootcert=/ca.pem&sslcert=/c.pem&sslkey=/k.pem",
       { tls: { caFile: "/ca.pem", certFile: "/c.pem", keyFile: "/k.pem" } },
     ],
-  ])("may be %s", (url, address) => {
+  ])("the URL of a router's database may be %s", (url, address) => {
     expect(readUrl(url)).toMatchObject({ address });
   });
 
-  it("is read from a file, as compose gives secrets", async () => {
+  it("the URL of a router's database is read from a file, as compose gives secrets", async () => {
     directory = await mkdtemp(join(tmpdir(), "airlock-config-"));
     const file = join(directory, "url");
     await writeFile(file, "postgres://u:file-word@localhost/d\n");
@@ -96,7 +96,7 @@ describe("the database of a router", () => {
     ["postgres://u:s3cret@localhost", "must name one database"],
     ["postgres://u:s3cret@localhost/d/e", "must name one database"],
     ["s3cret", "must be a URL"],
-  ])("is refused as %s, and the refusal does not quote it", (url, problem) => {
+  ])("the URL of a router's database is refused as %s, and the refusal does not quote it", (url, problem) => {
     const message = refusal({ AIRLOCK_DATABASE_URL: url });
     expect(message).toContain(`AIRLOCK_DATABASE_URL `);
     expect(message).toContain(problem);

@@ -50,7 +50,7 @@ function holdings() {
   return { states, parking, resuming };
 }
 
-describe("a lease on its way round", () => {
+describe("a lease without a fault", () => {
   it("a waiting lease is held once it is granted, and a grant changes no other state", () => {
     expect(granted(WAITING)).toBe(HELD);
     expect(granted(OVER)).toBe(OVER);
@@ -86,16 +86,16 @@ describe("a lease on its way round", () => {
 });
 
 describe("a lease whose stream breaks", () => {
-  it("every lease with a worker recovers to what it was", () => {
+  it("a lease with a worker whose stream breaks recovers to its earlier state", () => {
     for (const state of holdings().states) expect(broken(state)).toEqual({ kind: "recovering", goal: state });
   });
 
-  it("leases that wait, recover or are over stay so", () => {
+  it("a lease that waits, recovers or is over keeps its state when its stream breaks", () => {
     const recovering: LeaseState = { kind: "recovering", goal: PARKED };
     for (const state of [WAITING, recovering, OVER]) expect(broken(state)).toBe(state);
   });
 
-  it("a worker that comes back with its slot is parked first where the lease had none", () => {
+  it("a lease that recovers a worker with its slot parks it first if it had given the slot back", () => {
     expect(holdings().states.map((state) => [state.kind, isParkedFirst(state)])).toEqual([
       ["held", false],
       ["parked", true],
@@ -104,7 +104,7 @@ describe("a lease whose stream breaks", () => {
     ]);
   });
 
-  it("what the router asks for meanwhile becomes the goal, and nothing is sent before", () => {
+  it("a request of the router while a lease recovers becomes its goal, and nothing is sent before", () => {
     const state = asked({ kind: "recovering", goal: HELD }, "park", settled().done);
     expect(state).toMatchObject({ kind: "recovering", goal: { kind: "parking" } });
     expect(actionOf(state)).toBeUndefined();
@@ -112,7 +112,7 @@ describe("a lease whose stream breaks", () => {
 });
 
 describe("a lease that is over", () => {
-  it("a lost worker rejects what waits for an answer, also while the lease recovers", async () => {
+  it("a lease with a lost worker rejects the request that waits for an answer, also while it recovers", async () => {
     const { states, parking, resuming } = holdings();
     for (const state of states) {
       expect(lostFor(state, LOST)).toEqual({ kind: "over", lost: LOST });
@@ -121,7 +121,7 @@ describe("a lease that is over", () => {
     expect([await parking.outcome(), await resuming.outcome()]).toEqual([LOST, LOST]);
   });
 
-  it("a request on a lost worker throws why it is lost, and on one that was given back that it was", () => {
+  it("a request on a lease that is over throws the reason: the worker was lost, or the lease was given back", () => {
     expect(() => asked({ kind: "over", lost: LOST }, "park", settled().done)).toThrow(LOST);
     expect(() => asked(OVER, "resume", settled().done)).toThrow("was given back");
     expect(() => asked(WAITING, "park", settled().done)).toThrow("cannot park");
@@ -129,7 +129,7 @@ describe("a lease that is over", () => {
 });
 
 describe("a worker that does not obey", () => {
-  it("every lease with a worker can condemn it; it is told, and told again after a break", async () => {
+  it("a lease with a worker can condemn it; the pool-manager is told, and told again after a break", async () => {
     for (const state of holdings().states) {
       const heard = settled();
       const told = condemned(state, heard.done);
@@ -140,19 +140,19 @@ describe("a worker that does not obey", () => {
     }
   });
 
-  it("a lease that recovers condemns the worker when it has it again", () => {
+  it("a lease that recovers condemns the worker once it has it again", () => {
     const state = condemned({ kind: "recovering", goal: HELD }, settled().done);
     expect(state).toMatchObject({ kind: "recovering", goal: { kind: "condemned", before: HELD } });
   });
 
-  it("an answer that was on its way still reaches the request before", async () => {
+  it("an answer that was on its way when its lease condemned the worker still reaches the earlier request", async () => {
     const park = settled();
     const state = condemned({ kind: "parking", done: park.done }, settled().done);
     expect(answered(state, "parked")).toMatchObject({ kind: "condemned", before: PARKED });
     expect(await park.outcome()).toBe("resolved");
   });
 
-  it("a lease without a worker has none to condemn", () => {
+  it("a lease without a worker has no worker to condemn", () => {
     const told: LeaseState = { kind: "condemned", heard: settled().done, before: { kind: "held" } };
     for (const state of [WAITING, OVER, told]) expect(condemned(state, settled().done)).toBe(state);
     expect(() => asked(told, "park", settled().done)).toThrow("cannot park");

@@ -9,7 +9,7 @@ function setUp() {
   return { clock, stopwatch, patience: createPatience(stopwatch) };
 }
 
-it("counts the time in which the worker is listened to, and neither pauses nor what keeps the router busy", async () => {
+it("the response timer counts while the router listens to the worker, not during pauses or the router's own work", async () => {
   const { clock, stopwatch, patience } = setUp();
   await clock.advance(1_000);
   const work = Promise.withResolvers<void>();
@@ -26,7 +26,7 @@ it("counts the time in which the worker is listened to, and neither pauses nor w
   expect(patience.elapsedMs()).toBe(1_100);
 });
 
-it("counts again after work that failed, and in a conversation that follows one whose work never ends", async () => {
+it("the response timer counts again after work that failed, and in a new conversation after work that never ends", async () => {
   const { clock, patience } = setUp();
   await expect(patience.whileBusy(() => Promise.reject(new Error("lost")))).rejects.toThrow("lost");
   await clock.advance(10);

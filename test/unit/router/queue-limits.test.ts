@@ -9,7 +9,7 @@ const queues = (own: number, total: number, otherProjects: number) => ({
 });
 
 describe("the share of a project where all are full", () => {
-  it("is the limit divided by the projects that have something, its own included", () => {
+  it("the share of a project where all queues are full is the limit divided by the projects with executions, its own included", () => {
     expect(hasShare(queues(0, 100, 1), 100)).toBe(true);
     expect(hasShare(queues(49, 149, 1), 100)).toBe(true);
     expect(hasShare(queues(50, 150, 1), 100)).toBe(false);
@@ -17,12 +17,12 @@ describe("the share of a project where all are full", () => {
     expect(hasShare(queues(34, 134, 2), 100)).toBe(false);
   });
 
-  it("is all of it for one that is alone", () => {
+  it("the share of a project where all queues are full is the whole limit for a project that is alone", () => {
     expect(hasShare(queues(99, 99, 0), 100)).toBe(true);
     expect(hasShare(queues(100, 100, 0), 100)).toBe(false);
   });
 
-  it("lets each newcomer in, and keeps all within the bound, in whatever order they flood", () => {
+  it("the share of a project lets each newcomer in, and keeps all within the bound, in whatever order they flood", () => {
     const limit = 60;
     const flood = fc.record({ project: fc.nat(9), count: fc.integer({ min: 1, max: 70 }) });
     fc.assert(
@@ -46,8 +46,8 @@ describe("the share of a project where all are full", () => {
   });
 });
 
-describe("the refusal", () => {
-  it("names the limit that was met, and how many wait before", () => {
+describe("the refusal of a full queue", () => {
+  it("the refusal of a full queue names the limit that was met, and how many executions wait already", () => {
     const own = queueFull("demo", queues(4, 9, 2), 4, 100);
     expect(own).toMatchObject({
       code: "queue_full",

@@ -67,7 +67,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-it("is recorded whole when the store recovers soon", async () => {
+it("an ending is recorded whole when the store recovers soon", async () => {
   const clock = createFakeClock();
   failures = 2;
   const recorded = recordEnding(failing, ID, completed, OUT, clock, log, NEVER);
@@ -79,7 +79,7 @@ it("is recorded whole when the store recovers soon", async () => {
   });
 });
 
-it("is recorded without its output, as no success, when only little fits", async () => {
+it("an ending is recorded without its output, as no success, when the disk has little space", async () => {
   const clock = createFakeClock();
   failures = 3;
   const recorded = recordEnding(
@@ -102,7 +102,7 @@ it("is recorded without its output, as no success, when only little fits", async
   });
 });
 
-it("is given up when the store stays away, and the execution is found unfinished", async () => {
+it("the recording of an ending is given up when the store stays away, and the execution is found unfinished", async () => {
   const clock = createFakeClock();
   failures = 1_000;
   const recorded = recordEnding(failing, ID, completed, NO_OUTPUT, clock, log, NEVER);
@@ -125,7 +125,7 @@ describe("while the database is away", () => {
     away = true;
   });
 
-  it("waits for it, and is recorded whole", async () => {
+  it("an ending waits while the database is away, and is recorded whole", async () => {
     const clock = createFakeClock();
     const recorded = recordEnding(unreliable(), ID, completed, OUT, clock, log, NEVER);
     await clock.advance(600_000);
@@ -138,7 +138,7 @@ describe("while the database is away", () => {
     });
   });
 
-  it("is given up when the router has to stop", async () => {
+  it("the recording of an ending is given up when the router has to stop while the database is away", async () => {
     const clock = createFakeClock();
     const stop = new AbortController();
     const recorded = recordEnding(unreliable(), ID, completed, OUT, clock, log, stop.signal);
@@ -150,7 +150,7 @@ describe("while the database is away", () => {
   });
 });
 
-it("comes with each piece of output once, though the answer to one was lost", async () => {
+it("an ending has each piece of output once, even if the answer to one write was lost", async () => {
   const clock = createFakeClock();
   const forgetful: ExecutionStore = {
     ...store,
@@ -171,7 +171,7 @@ it("comes with each piece of output once, though the answer to one was lost", as
   expect((await store.get(ID))?.stdout).toBe("one two three four");
 });
 
-it("comes with all output in order, though a piece could not be written at first", async () => {
+it("an ending has all output in order, even if a piece could not be written at first", async () => {
   const clock = createFakeClock();
   const told: unknown[] = [];
   const output = openOutputLog(failing, ID, clock, (error) => told.push(error));

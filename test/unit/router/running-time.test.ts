@@ -10,7 +10,7 @@ function setUp(uncountedMs?: number) {
   return { clock, patience, time: createRunningTime(patience, 0, uncountedMs) };
 }
 
-it("leaves out how long the router waits for the sanitizer: the worker's own count must not be less", async () => {
+it("the running time leaves out the router's waits for the sanitizer, because the worker's own count must not be less", async () => {
   const { clock, patience, time } = setUp();
   await clock.advance(6);
   const cleaned = Promise.withResolvers<void>();
@@ -23,7 +23,7 @@ it("leaves out how long the router waits for the sanitizer: the worker's own cou
   expect(time.elapsedMs()).toBe(16);
 });
 
-it("does not count what a script with a large request may still be waiting for, until the worker says", async () => {
+it("the running time of a script with a large request starts when the worker reports it, or after the longest start", async () => {
   const { clock, time } = setUp(longestBeginningMs({ code: "1", memoryJson: "x".repeat(70_000) }));
   await clock.advance(4_000);
   expect(time.elapsedMs()).toBe(0);

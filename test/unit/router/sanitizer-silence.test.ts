@@ -51,7 +51,7 @@ beforeEach(() => {
 });
 afterEach(() => session.close());
 
-it("waits for a sanitizer for as long as that says that it is at work", async () => {
+it("the router waits for a sanitizer as long as the sanitizer reports that it is at work", async () => {
   const text = session.clean(RESULT, Buffer.from("[1]"));
   for (let sign = 0; sign < 10; sign++) {
     await sleep(50);
@@ -65,7 +65,7 @@ it("waits for a sanitizer for as long as that says that it is at work", async ()
   expect(clock.waiting()).toBe(0);
 });
 
-it("withholds the output when the sanitizer has been silent for twenty seconds", async () => {
+it("the router withholds the output when the sanitizer has been silent for twenty seconds", async () => {
   const text = session.clean(RESULT, Buffer.from("[1]")).catch((error) => error.code);
   await sleep(50);
   await clock.advance(15_000);

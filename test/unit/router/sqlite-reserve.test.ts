@@ -30,7 +30,7 @@ function needing(mb: number): () => string {
   };
 }
 
-it("takes no room before the disk is scarce", () => {
+it("the disk reserve of SQLite takes no space before it is filled", () => {
   expect(existsSync(path)).toBe(false);
   expect(reserve.use(() => "recorded")).toBe("recorded");
   expect(() =>
@@ -40,7 +40,7 @@ it("takes no room before the disk is scarce", () => {
   ).toThrow(expect.objectContaining({ code: "unavailable" }));
 });
 
-it("gives back as much as a statement needs, and takes it again", async () => {
+it("the disk reserve of SQLite gives back as much space as a statement needs, and takes it again", async () => {
   await Promise.all([reserve.refill(), reserve.refill()]);
   expect(statSync(path).blocks * 512).toBeGreaterThanOrEqual(32 * MIB);
   expect(reserve.use(needing(3))).toBe("recorded");
@@ -49,7 +49,7 @@ it("gives back as much as a statement needs, and takes it again", async () => {
   expect(statSync(path).size).toBe(32 * MIB);
 });
 
-it("says that the disk is full when nothing is left, and passes other failures on", async () => {
+it("the disk reserve of SQLite reports a full disk when nothing is left, and passes other failures on", async () => {
   await reserve.refill();
   expect(() => reserve.use(needing(40))).toThrow(expect.objectContaining({ code: "unavailable" }));
   expect(reserve.bytes).toBe(0);
@@ -61,7 +61,7 @@ it("says that the disk is full when nothing is left, and passes other failures o
   ).toThrow(other);
 });
 
-it("has what an earlier process held", async () => {
+it("the disk reserve of SQLite is taken over from an earlier process", async () => {
   await reserve.refill();
   reserve.close();
   reserve = openReserve(path);

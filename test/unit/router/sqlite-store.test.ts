@@ -38,7 +38,7 @@ describe("the SQLite file", () => {
     createdAtMs: 1,
   };
 
-  it("still has everything when it is opened again", async () => {
+  it("the SQLite file still has everything when it is opened again", async () => {
     const path = newPath();
     const first = openSqliteStore(path, "router");
     await first.insert(submission);
@@ -49,7 +49,7 @@ describe("the SQLite file", () => {
     await second.close();
   });
 
-  it("lets nothing of an ended execution change but the bytes that it is counted with", async () => {
+  it("the SQLite file lets nothing of an ended execution change but its counted bytes", async () => {
     const path = newPath();
     await openSqliteStore(path, "router").close();
     const db = new DatabaseSync(path);
@@ -66,7 +66,7 @@ describe("the SQLite file", () => {
     db.close();
   });
 
-  it("gives long texts back as they were, counts them, and forgets them with their execution", async () => {
+  it("the SQLite file gives long texts back unchanged, counts them, and forgets them with their execution", async () => {
     const path = newPath();
     const store = openSqliteStore(path, "router");
     const long = {
@@ -102,7 +102,7 @@ describe("the SQLite file", () => {
     expect(rest).toEqual({ pieces: 0 });
   });
 
-  it("moves what was written into its file while it is open", async () => {
+  it("the SQLite file receives the contents of its log while it is open", async () => {
     const path = newPath();
     const store = openSqliteStore(path, "router");
     await store.insert({ ...submission, code: "x".repeat(8 * 1024 * 1024) });
@@ -119,7 +119,7 @@ describe("the SQLite file", () => {
     await store.close();
   });
 
-  it("is one router's: a second one is refused until the first has closed it", async () => {
+  it("the SQLite file belongs to one router: a second one is refused until the first has closed it", async () => {
     const path = newPath();
     const store = openSqliteStore(path, "router");
     expect(() => openSqliteStore(path, "other")).toThrow("database is locked");
@@ -127,7 +127,7 @@ describe("the SQLite file", () => {
     await openSqliteStore(path, "other").close();
   });
 
-  it("keeps no long texts of what is not accepted", async () => {
+  it("the SQLite file keeps no long texts of a submission that is not accepted", async () => {
     const path = newPath();
     const store = openSqliteStore(path, "router");
     expect(await store.insert({ ...submission, code: "x".repeat(1_000_000) }, { maxUnfinished: 0 })).toBe(
@@ -145,7 +145,7 @@ describe("the SQLite file", () => {
     again.close();
   });
 
-  it("forgets at its start what an ending that was not recorded had written", async () => {
+  it("the SQLite file forgets, when it is opened, the output of an ending that was not recorded", async () => {
     const path = newPath();
     const first = openSqliteStore(path, "router");
     const grant = { workerId: "", workerAddress: "", secretsVersion: "", llmTimeoutMs: 1, network: false };
@@ -165,7 +165,7 @@ describe("the SQLite file", () => {
     await store.close();
   });
 
-  it("shows no piece that no row tells of", async () => {
+  it("the SQLite file shows no piece of output that no row refers to", async () => {
     const path = newPath();
     const store = openSqliteStore(path, "router");
     await store.insert({ ...submission, code: "x".repeat(100_000) });
@@ -182,7 +182,7 @@ describe("the SQLite file", () => {
     other.close();
   });
 
-  it("takes and gives the largest texts without holding the process up for long", async () => {
+  it("the SQLite file writes and reads the largest texts without blocking the process for long", async () => {
     const store = openSqliteStore(newPath(), "router");
     const memoryJson = `{"a":{"k":"${"x".repeat(15 * 1024 * 1024)}"}}`;
     const grant = { workerId: "", workerAddress: "", secretsVersion: "", llmTimeoutMs: 1, network: false };
@@ -203,7 +203,7 @@ describe("the SQLite file", () => {
     await store.close();
   });
 
-  it("shows nothing of an execution that is forgotten while its result is read", async () => {
+  it("the SQLite file shows nothing of an execution that is forgotten while its result is read", async () => {
     const store = openSqliteStore(newPath(), "router");
     await store.insert(submission);
     const resultJson = `"${"x".repeat(15 * 1024 * 1024)}"`;
@@ -215,7 +215,7 @@ describe("the SQLite file", () => {
     await store.close();
   });
 
-  it("of the first schema is taken over", async () => {
+  it("a SQLite file of the first schema is migrated", async () => {
     const path = newPath();
     const old = new DatabaseSync(path);
     old.exec(`${MIGRATIONS[0]}; PRAGMA user_version = 1;`);
@@ -245,7 +245,7 @@ describe("the SQLite file", () => {
     ["80 secrets redacted everywhere", 0, 80],
     ["output in many small pieces", 400, 0],
     ["neither", 0, 0],
-  ])("takes about as much as is counted: %s", async (_name, pieces, secrets) => {
+  ])("the SQLite file takes about as much space as is counted: %s", async (_name, pieces, secrets) => {
     const path = newPath();
     const store = openSqliteStore(path, "router");
     const grant = { workerId: "", workerAddress: "", secretsVersion: "", llmTimeoutMs: 1, network: false };
@@ -284,7 +284,7 @@ describe("the SQLite file", () => {
     await store.close();
   });
 
-  it("uses the room of what was removed again, and its log stays small", async () => {
+  it("the SQLite file reuses the space of removed executions, and its log stays small", async () => {
     const path = newPath();
     const store = openSqliteStore(path, "router");
     const write = async (round: number) => {
@@ -311,7 +311,7 @@ describe("the SQLite file", () => {
     await store.close();
   });
 
-  it("is refused to a second router while the first has it open", async () => {
+  it("the SQLite file is refused to a second router while the first has it open", async () => {
     const path = newPath();
     const first = openSqliteStore(path, "router");
     await first.insert(submission);
@@ -342,20 +342,23 @@ describe("the plan of a SQLite statement", () => {
     [{ project: "demo", ...completed }, undefined, "project=? AND status=?"],
     [{}, IS_DEAD_LETTER, ""],
     [{ project: "demo" }, IS_DEAD_LETTER, "project=?"],
-  ])("of a page of %j %s searches by all that the filter names", (filter, only, searched) => {
-    const columns = only ? DEAD_LETTER_COLUMNS : SUMMARY_COLUMNS;
-    const index = only ? /USING INDEX executions_dead_letters/ : /USING INDEX/;
-    for (const before of [undefined, "id"]) {
-      const { text, values } = pageQuery(columns, { ...filter, before, limit: 10 }, only);
-      const conditions = [searched, before ? "execution_id<?" : ""].filter(Boolean).join(" AND ");
-      const [page = "", ...others] = planOf(text, values);
-      expect(page).toMatch(index);
-      expect(/\((.*)\)$/.exec(page)?.[1] ?? "").toBe(conditions);
-      expect(others).not.toContain("USE TEMP B-TREE FOR ORDER BY");
-    }
-  });
+  ])(
+    "the plan of a SQLite statement for a page of %j %s searches by all fields of the filter",
+    (filter, only, searched) => {
+      const columns = only ? DEAD_LETTER_COLUMNS : SUMMARY_COLUMNS;
+      const index = only ? /USING INDEX executions_dead_letters/ : /USING INDEX/;
+      for (const before of [undefined, "id"]) {
+        const { text, values } = pageQuery(columns, { ...filter, before, limit: 10 }, only);
+        const conditions = [searched, before ? "execution_id<?" : ""].filter(Boolean).join(" AND ");
+        const [page = "", ...others] = planOf(text, values);
+        expect(page).toMatch(index);
+        expect(/\((.*)\)$/.exec(page)?.[1] ?? "").toBe(conditions);
+        expect(others).not.toContain("USE TEMP B-TREE FOR ORDER BY");
+      }
+    },
+  );
 
-  it("reads no executions, outputs or keys without an index", () => {
+  it("the plan of a SQLite statement reads no executions, outputs or keys without an index", () => {
     for (const [name, statement] of Object.entries(prepareStatements(db))) {
       const scans = planOf(statement.sourceSQL).filter((step) =>
         /^SCAN (executions|execution_|idempotency)(?!.* USING)/.test(step),

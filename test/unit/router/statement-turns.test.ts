@@ -28,7 +28,7 @@ beforeEach(() => {
 });
 
 describe("statements over two connections", () => {
-  it("are two at a time, first come, first served, and an urgent one is next", async () => {
+  it("statements over two connections are two at a time, first come, first served, and an urgent one is next", async () => {
     const all = ["a", "b", "c", "d"].map((name) => statement(name));
     const urgent = statement("urgent", true);
     await settle();
@@ -44,7 +44,7 @@ describe("statements over two connections", () => {
     expect(await Promise.all(all.map(({ outcome }) => outcome))).toEqual(["a", "failed", "c", "d"]);
   });
 
-  it("are refused when their turn does not come in time, and those behind them move up", async () => {
+  it("statements over two connections are refused when their turn does not come in time, and those behind them move up", async () => {
     const [first, second] = [statement("a"), statement("b")];
     const late = statement("late");
     await clock.advance(600);

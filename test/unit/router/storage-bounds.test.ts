@@ -13,10 +13,10 @@ import {
 const MIB = 1024 * 1024;
 const usageOf = (bytes: Readonly<Record<string, number>>) => new Map(Object.entries(bytes));
 
-describe("what has to go before a project may store more", () => {
+describe("the bytes to remove before a project may store more", () => {
   const limits = { project: 100, total: 1_000 };
 
-  it("is nothing up to its limit, and then as much as leaves a twentieth free", () => {
+  it("a project removes nothing up to its storage limit, and beyond it as much as leaves a twentieth free", () => {
     expect(excessOf(usageOf({ demo: 90 }), "demo", 10, limits)).toBeUndefined();
     expect(excessOf(usageOf({ demo: 90 }), "demo", 11, limits)).toEqual({
       bound: "project",
@@ -28,7 +28,7 @@ describe("what has to go before a project may store more", () => {
     expect(excessOf(usageOf({ demo: 500 }), "demo", 500, unknown)).toBeUndefined();
   });
 
-  it("is decided by the total for one that is alone", () => {
+  it("a project that is alone removes stored executions by the total limit", () => {
     const alone = { project: undefined, total: 1_000 };
     expect(excessOf(usageOf({ demo: 990 }), "demo", 10, alone)).toBeUndefined();
     expect(excessOf(usageOf({ demo: 990 }), "demo", 11, alone)).toEqual({
@@ -38,7 +38,7 @@ describe("what has to go before a project may store more", () => {
     });
   });
 
-  it("leaves the last twentieth of the total to projects that have less than their share", () => {
+  it("the last twentieth of the total storage is left to projects that store less than their share", () => {
     const usage = usageOf({ flood: 930, quiet: 20 });
     const large = { project: 10_000, total: 1_000 };
     expect(excessOf(usage, "flood", 1, large)).toMatchObject({ bound: "total" });
@@ -47,7 +47,7 @@ describe("what has to go before a project may store more", () => {
     expect(excessOf(usage, "new", 51, large)).toMatchObject({ bound: "total" });
   });
 
-  it("keeps all together within the total, in whatever order they come", () => {
+  it("the total storage limit holds for all projects together, in whatever order they submit", () => {
     const submission = fc.record({ project: fc.constantFrom("a", "b", "c", "d"), bytes: fc.nat(300) });
     fc.assert(
       fc.property(fc.array(submission, { maxLength: 40 }), (submissions) => {
@@ -63,8 +63,8 @@ describe("what has to go before a project may store more", () => {
   });
 });
 
-describe("where all together store too much", () => {
-  it("the one that stores most gives way, and the next one when it has nothing left", () => {
+describe("while all projects together store too much", () => {
+  it("while all projects together store too much, the largest gives way, and the next one when it has nothing left", () => {
     const usage = usageOf({ a: 5, b: 9, c: 7 });
     expect(largestOf(usage, new Set())).toBe("b");
     expect(largestOf(usage, new Set(["b"]))).toBe("c");
@@ -72,11 +72,11 @@ describe("where all together store too much", () => {
   });
 });
 
-describe("the refusal", () => {
+describe("the refusal of full storage", () => {
   const usage = usageOf({ demo: 95.5 * MIB, other: 10 * MIB });
   const limits = { project: 100 * MIB, total: 110 * MIB };
 
-  it("names the limit that was met, what is stored, and what to do", () => {
+  it("the refusal of full storage names the limit that was met, what is stored, and what to do", () => {
     const own = storageFull({ bound: "project", bytes: 1, leastBytes: 1 }, "demo", 8 * MIB, usage, limits);
     expect(own).toMatchObject({
       code: "storage_full",
@@ -89,7 +89,7 @@ describe("the refusal", () => {
     );
   });
 
-  it("names the disk where it is full, what is free there and what is left free", () => {
+  it("the refusal of full storage names the disk where it is full, its free space and the space that is kept free", () => {
     const disk = { freeBytes: 99 * MIB, keptFreeBytes: 256 * MIB };
     const full = (stored: Usage) =>
       storageFull({ bound: "total", bytes: 1, leastBytes: 1 }, "demo", MIB, stored, { ...limits, disk });
@@ -103,7 +103,7 @@ describe("the refusal", () => {
     );
   });
 
-  it("says that a request never fits, where it does not", () => {
+  it("the refusal of full storage says that a request never fits, where it does not", () => {
     expect(neverFits(20 * MIB, 17 * MIB)).toMatchObject({
       code: "payload_too_large",
       message: expect.stringMatching(/take 20 MB, and no more than 17 MB may be stored\. Send less/),
@@ -115,7 +115,7 @@ describe("a pending execution", () => {
   const none = usageOf({});
   const disk = { project: 1_000 * MIB, total: 444 * MIB, disk: { freeBytes: 0, keptFreeBytes: 0 } };
 
-  it("starts unless its project has more under way than it may store", () => {
+  it("a pending execution starts unless its project has more under way than it may store", () => {
     const limits = { project: 100, total: 1_000 };
     const starts = (own: number) =>
       mayStart("demo", { started: usageOf({ demo: own }), stored: none, limits });
@@ -124,7 +124,7 @@ describe("a pending execution", () => {
     expect(mayStart("other", { started: usageOf({ demo: 101 }), stored: none, limits })).toBe(true);
   });
 
-  it("waits where all together have too much under way, in a project that has its share of that", () => {
+  it("a pending execution waits while all projects have too much under way and its own project has its share of that", () => {
     const started = usageOf({ flood: 900, quiet: 200 });
     const limits = { project: undefined, total: 1_000 };
     expect(mayStart("flood", { started, stored: none, limits })).toBe(false);
@@ -132,7 +132,7 @@ describe("a pending execution", () => {
     expect(mayStart("new", { started, stored: none, limits })).toBe(true);
   });
 
-  it("waits on a disk with little room, sooner in a project that has its share of what is under way", () => {
+  it("a pending execution waits on a nearly full disk, sooner in a project that has its share of what is under way", () => {
     const started = usageOf({ flood: 300 * MIB, quiet: MIB });
     const at = (project: string, mb: number) =>
       mayStart(project, { started, stored: usageOf({ flood: mb * MIB }), limits: disk });
@@ -140,7 +140,7 @@ describe("a pending execution", () => {
     expect([at("quiet", 411), at("quiet", 413)]).toEqual([true, false]);
   });
 
-  it("starts when nothing is under way, even if the disk has a little less than is kept free", () => {
+  it("a pending execution starts when nothing is under way, even if the disk has a little less than is kept free", () => {
     const at = (mb: number) =>
       mayStart("demo", { started: none, stored: usageOf({ demo: mb * MIB }), limits: disk });
     expect([at(470), at(480)]).toEqual([true, false]);

@@ -78,8 +78,8 @@ async function look(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await settle();
 }
 
-describe("the room of a project", () => {
-  it("counts what is reserved until it is given back or stored", async () => {
+describe("the storage of a project", () => {
+  it("the storage of a project counts reserved bytes until they are given back or stored", async () => {
     const rooms = [await reserve(40), await reserve(40)];
     await expect(reserve(40)).rejects.toMatchObject({ code: "storage_full" });
     rooms[0]?.giveBack();
@@ -91,20 +91,20 @@ describe("the room of a project", () => {
     await expect(reserve(40)).rejects.toMatchObject({ code: "storage_full" });
   });
 
-  it("is made by forgetting what ended first, and only as much as is needed", async () => {
+  it("the storage of a project is freed by forgetting what ended first, and only as much as is needed", async () => {
     await fill(9, 10);
     (await reserve(30)).used();
     expect(await store.get("demo-2")).toBeUndefined();
     expect(await store.get("demo-3")).toBeDefined();
   });
 
-  it("is never had by a request that is larger than all of it, and nothing is forgotten for that", async () => {
+  it("the storage of a project refuses a request that is larger than all of it, and forgets nothing for it", async () => {
     await fill(2, 10);
     await expect(reserve(101)).rejects.toMatchObject({ code: "payload_too_large" });
     expect(await store.get("demo-0")).toBeDefined();
   });
 
-  it("follows its project file", async () => {
+  it("the storage of a project follows its project file", async () => {
     await fill(9, 10);
     limit = 50 * MIB;
     await look();
@@ -113,8 +113,8 @@ describe("the room of a project", () => {
   });
 });
 
-describe("a disk that has less room than it may use", () => {
-  it("is the limit, and the operator is told once", async () => {
+describe("a disk that has less space than Airlock may use", () => {
+  it("a disk that has less space than Airlock may use is the limit, and the operator is told once", async () => {
     await fill(3, 10);
     await fill(5, 10, "other");
     capacity = 60 * MIB;
@@ -149,7 +149,7 @@ describe("a project that has much under way", () => {
     }
   };
 
-  it("makes no other's results forgotten where that would not help", async () => {
+  it("a project that has much under way does not make another's results be forgotten where that would not help", async () => {
     await fill(2, 2, "quiet");
     await pause(9, 10, "flood");
     capacity = 60 * MIB;
@@ -161,7 +161,7 @@ describe("a project that has much under way", () => {
     expect(await store.get("quiet-0")).toBeDefined();
   });
 
-  it("makes nothing forgotten of projects that store less than their share", async () => {
+  it("a project that has much under way does not make projects that store less than their share forget results", async () => {
     limit = 200 * MIB;
     await fill(4, 10, "innocent");
     await pause(14, 10, "demo");
@@ -179,7 +179,7 @@ describe("a project that has much under way", () => {
     await storage.reserve("innocent", limit, 5 * MIB);
   });
 
-  it("starts nothing more until some of it has ended, and others do", async () => {
+  it("a project that has much under way starts nothing more until some of it has ended, and other projects start", async () => {
     limit = 50 * MIB;
     await pause(6, 10, "flood");
     await look();
@@ -203,7 +203,7 @@ describe("a project that has much under way", () => {
 });
 
 describe("while the database is away", () => {
-  it("nothing is let in once the last count is old", async () => {
+  it("no submission is accepted while the database is away once the last count is old", async () => {
     await reserve(1);
     isAway = true;
     await clock.advance(6_000);

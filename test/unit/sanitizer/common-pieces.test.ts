@@ -33,7 +33,7 @@ function redacted(values: readonly string[], names: readonly string[], text: str
   return Buffer.concat([...redactor.push(Buffer.from(text)), ...redactor.end(false).pieces]).toString();
 }
 
-describe.each(["SIGNING_KEY", "GOOGLE", "CONFIG"])("of a secret called %s", (name) => {
+describe.each(["SIGNING_KEY", "GOOGLE", "CONFIG"])("secret name %s", (name) => {
   it.each([
     ["zeros", PADDED_HEX, "total 10000000000000000 25000000000000000 0x00000000000000000000 1230000000000"],
     ["Base64 of zeros", PADDED_BASE64, "AAAAAAAAAAAAAAAAAAAAAA== /AAAAAAAAAAAAAAAA"],
@@ -43,11 +43,11 @@ describe.each(["SIGNING_KEY", "GOOGLE", "CONFIG"])("of a secret called %s", (nam
     ["an address in JSON", GOOGLE, "https://www.googleapis.com/robot/v1/metadata/x509/"],
     ["a project in an environment", ENV, "bucket gs://acme-prod-481516/x of acme-prod-481516"],
     ["a project in YAML", YAML, "acme-prod-481516 at db-7f3k2m9x1q.eu-west-3.rds.example.com"],
-  ])("what everybody may have written is no piece: %s", (_what, value, text) => {
+  ])("text that may come from anywhere is no piece of a secret: %s", (_what, value, text) => {
     expect(redacted([value], [name], text)).toBe(text);
   });
 
-  it("numbers in a result that have the digits of its padding stay numbers", async () => {
+  it("numbers in a result that have the digits of a secret's padding stay numbers", async () => {
     const text = '{"cells":10000000000000000,"n":[300000000000000,-25000000000000000,1e16]}';
     const set = compileNeedles([PADDED_HEX, PADDED_BASE64], [name, name]);
     const edits = await redactJson(Buffer.from(text), set, () => [], new AbortController().signal);
@@ -61,16 +61,16 @@ describe.each(["SIGNING_KEY", "GOOGLE", "CONFIG"])("of a secret called %s", (nam
     [GOOGLE, GOOGLE.slice(GOOGLE.indexOf("private_key_id") + 20, GOOGLE.indexOf("private_key_id") + 36)],
     [ENV, "Xq7kP2mZ9vL4c"],
     [YAML, "Xq7kP2mZ9vL4c"],
-  ])("what looks random is still found, beside that: %#", (value, piece) => {
+  ])("a random piece of a secret is found beside its common pieces: %#", (value, piece) => {
     expect(redacted([value], [name], `(${piece})`)).toMatch(/^\(.{0,6}\[REDACTED/);
   });
 });
 
-it("what stands beside a period under the name of a secret is found", () => {
+it("the text beside a period in a secret is found under the secret's name", () => {
   expect(redacted([PERIODIC], ["SIGNING_KEY"], "(e7c1a94f020101)")).toBe("([REDACTED])");
 });
 
-it("a password that is called as its project is a secret where it stands", () => {
+it("a password that equals its project's id is redacted as a secret", () => {
   const value = JSON.stringify({ project_id: "acme-prod-481516", password: "acme-prod-481516" });
   expect(redacted([value], ["CONFIG"], "acme-prod-481516")).toBe("[REDACTED]");
 });

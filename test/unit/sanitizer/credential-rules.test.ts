@@ -15,7 +15,7 @@ async function loadFrom(preset: () => Promise<unknown>) {
 }
 
 describe("the rules for unknown credentials", () => {
-  it("withhold the output while they cannot be loaded, and are tried again", async () => {
+  it("the rules for unknown credentials withhold the output while they cannot be loaded, and are tried again", async () => {
     let isGone = true;
     const { creator } = await import("@secretlint/secretlint-rule-preset-recommend");
     const loadRules = await loadFrom(async () => ({
@@ -33,7 +33,7 @@ describe("the rules for unknown credentials", () => {
     expect(judge("gitlab", `glpat-${"aB3".repeat(7)}`)).toEqual([[0, 27]]);
   });
 
-  it("withhold the output when one of them is missing", async () => {
+  it("the rules for unknown credentials withhold the output when a rule is missing", async () => {
     const { creator } = await import("@secretlint/secretlint-rule-preset-recommend");
     const rules = creator.rules.filter(({ meta }) => !meta.id.endsWith("-github"));
     const loadRules = await loadFrom(async () => ({ creator: { ...creator, rules } }));

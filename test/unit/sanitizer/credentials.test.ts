@@ -49,7 +49,7 @@ function marked({ before, secret, after }: Sample): string {
 
 describe("unknown credentials", () => {
   it.each(SAMPLES.map((sample) => [sample.rule, sample.secret.slice(0, 12), sample] as const))(
-    "of %s (%s…) are marked and counted, however the text is cut",
+    "unknown credentials of %s (%s…) are marked and counted, however the text is cut",
     async (rule, _, sample) => {
       const text = `x = ${textOf(sample)} end`;
       const expected = {
@@ -67,11 +67,11 @@ describe("unknown credentials", () => {
     },
   );
 
-  it("are sought by every rule that is in use", () => {
+  it("unknown credentials are sought by every rule that is in use", () => {
     expect(new Set(SAMPLES.map(({ rule }) => rule))).toEqual(new Set(FORMATS.map(({ rule }) => rule)));
   });
 
-  it("begin with triggers that do not get in each other's way", () => {
+  it("unknown credentials begin with triggers that do not hide each other", () => {
     const texts = FORMATS.flatMap(({ triggers }) => triggers);
     for (const text of texts) {
       expect(text.length).toBeLessThan(48);
@@ -100,7 +100,7 @@ describe("unknown credentials", () => {
   });
 
   it(
-    "are marked wherever they stand, and nothing else is",
+    "unknown credentials are marked wherever they stand, and no other text is",
     () => {
       const cases = pieces.chain((parts) => {
         const text = parts
@@ -121,7 +121,7 @@ describe("unknown credentials", () => {
   );
 
   it(
-    "are found alike however a text of half credentials is cut, and whatever it is written in",
+    "unknown credentials are found the same way however a text of half credentials is cut, and in every encoding",
     async () => {
       const fragment = fc.oneof(
         fc.constantFrom(...TRIGGERS),
@@ -175,7 +175,7 @@ describe("text without credentials", () => {
   );
 
   it(
-    "stays as it is, byte for byte",
+    "text without credentials stays unchanged, byte for byte",
     async () => {
       const cases = fc
         .array(fc.tuple(ordinary, fc.constantFrom(" ", "\n", ",", "\t", "=", ": ", '"', "")), {
@@ -224,22 +224,22 @@ describe("text without credentials", () => {
     ["a public key", `-----BEGIN PUBLIC KEY-----\nMIIB${body(300)}\n-----END PUBLIC KEY-----`],
     ["a certificate", `-----BEGIN CERTIFICATE-----\nMIIB${body(300)}\n-----END CERTIFICATE-----`],
     ["hashes and ids", `git commit ${createHash("sha1").update("x").digest("hex")} request ${randomUUID()}`],
-  ])("stays as it is: %s", (_what, text) => {
+  ])("text without credentials stays unchanged: %s", (_what, text) => {
     expect(redacted(text)).toBe(text);
     expect(redact(bytewise(text)).text).toBe(text);
   });
 });
 
-describe("the second pass", () => {
+describe("the search for unknown credentials", () => {
   const github = `ghp_${body(36)}`;
   const shown = markerFor(github);
 
-  it("cannot be switched off by what the text says", () => {
+  it("the search for unknown credentials cannot be switched off by the text itself", () => {
     const text = `# secretlint-disable\n${github} # secretlint-disable-line\n`;
     expect(redacted(text)).toBe(text.replace(github, shown));
   });
 
-  it("looks at what the project's own secrets leave", () => {
+  it("the search for unknown credentials covers the text that the project's own secrets leave", () => {
     const other = `gho_${[...github.slice(4)].reverse().join("")}`;
     const needles = compileNeedles([github, "s3cr3t-pw-1", "known-value"], ["A", "B", "C"], TRIGGERS);
     const text = `${github} known-value${other} https://user:s3cr3t-pw-1@host.example`;
@@ -257,7 +257,7 @@ describe("the second pass", () => {
     expect(redact(bytewise(text), { needles })).toEqual(expected);
   });
 
-  it("holds nothing back but what a credential may have begun in", () => {
+  it("the search for unknown credentials holds nothing back but a possible beginning of one", () => {
     const { redactor } = redactorFor();
     const pushed = (text: string) => Buffer.concat(redactor.push(Buffer.from(text))).toString();
     expect(pushed("progress 10 %")).toBe("progress 10 %");
@@ -273,7 +273,7 @@ describe("the second pass", () => {
     expect(pushed("hz")).toBe("ghz");
   });
 
-  it("holds back no more than the longest credential that it knows", () => {
+  it("the search for unknown credentials holds back no more than the longest credential that it knows", () => {
     const { redactor } = redactorFor();
     let held = 0;
     let most = 0;
@@ -284,7 +284,7 @@ describe("the second pass", () => {
     expect(most).toBeLessThan(10_100);
   });
 
-  it("masks a key that is too long to be judged as far as it looked", () => {
+  it("the search for unknown credentials masks a key that is too long to be judged as far as it looked", () => {
     const text = `-----BEGIN PRIVATE KEY-----${body(20_000)}-----END PRIVATE KEY-----`;
     const masked = 10_002;
     const expected = `-----BEGIN PRIVATE KEY-----${markerFor(body(masked))}${text.slice(27 + masked)}`;
@@ -292,7 +292,7 @@ describe("the second pass", () => {
     expect(redact(bytewise(text)).text).toBe(expected);
   });
 
-  it("drops at a cut what could be the beginning of a credential, and counts it", () => {
+  it("the search for unknown credentials drops at a cut a possible beginning of one, and counts it", () => {
     const text = `text ${github} ${github.slice(0, 30)}`;
     expect(redact([Buffer.from(text)], { cut: true })).toMatchObject({
       text: `text ${shown} `,
@@ -305,7 +305,7 @@ describe("the second pass", () => {
     expect(redact([Buffer.from(text)]).text).toBe(`text ${shown} ${github.slice(0, 30)}`);
   });
 
-  it("finds what stands in text that is no valid UTF-8, and keeps the rest of it", () => {
+  it("the search for unknown credentials works in text that is not valid UTF-8, and keeps the rest of it", () => {
     const noise = Buffer.from([0xff, 0xc3, 0x20]);
     const text = Buffer.concat([noise, Buffer.from(github), noise]);
     const { redactor } = redactorFor();
@@ -313,7 +313,7 @@ describe("the second pass", () => {
     expect(output).toEqual(Buffer.concat([noise, Buffer.from(shown), noise]));
   });
 
-  it("keeps JSON valid when a marker shows quotes, and keys apart", async () => {
+  it("the search for unknown credentials keeps JSON valid when a marker shows quotes, and keeps keys distinct", async () => {
     const url = 'postgres://app:more-than-enough-"\\é@db.example';
     const output = await redactedJson(
       JSON.stringify({ [url]: 1, [`ghp_${body(36)}`]: 2, [`gho_${body(36)}`]: 3 }),
@@ -325,12 +325,12 @@ describe("the second pass", () => {
     });
   });
 
-  it("touches no number and no literal of a JSON document", async () => {
+  it("the search for unknown credentials changes no number and no literal of a JSON document", async () => {
     const json = `[1.0, -0.0, 9223372036854775809, 5e-324, true, null, "${github}"]`;
     expect(await redactedJson(json)).toBe(json.replace(github, shown));
   });
 
-  it("asks the rules about so many candidates only, and masks further ones without asking", () => {
+  it("the search for unknown credentials asks the rules about a bounded number of candidates, and masks further ones", () => {
     // The rule lets this one pass, as its password is its user's name.
     const example = "mysql://root:root@db\n";
     const text = example.repeat(1_200);
@@ -361,15 +361,18 @@ describe("the second pass", () => {
     ["keys of SendGrid without letters", `SG.${"_".repeat(22)}.${"_".repeat(43)} `],
     ["tokens of Slack", `xoxb-${"a-".repeat(600)} `],
     ["tokens of 1Password", `ops_ey${body(1_200)}fQ `],
-  ])("gives a hostile script no way to burn its processor with %s", (_what, pattern) => {
-    const size = 2 * 1024 * 1024;
-    const chunks = chunked(pattern.repeat(Math.ceil(size / pattern.length)), 65_536);
-    const before = process.cpuUsage();
-    redact(chunks);
-    const { user, system } = process.cpuUsage(before);
-    // It takes up to 0.2 s; a rule that met this text as a whole would take minutes for some of these.
-    expect((user + system) / 1e6).toBeLessThan(2);
-  });
+  ])(
+    "the search for unknown credentials stays fast in the output of a hostile script with %s",
+    (_what, pattern) => {
+      const size = 2 * 1024 * 1024;
+      const chunks = chunked(pattern.repeat(Math.ceil(size / pattern.length)), 65_536);
+      const before = process.cpuUsage();
+      redact(chunks);
+      const { user, system } = process.cpuUsage(before);
+      // It takes up to 0.2 s; a rule that met this text as a whole would take minutes for some of these.
+      expect((user + system) / 1e6).toBeLessThan(2);
+    },
+  );
 });
 
 function chunked(text: string, size: number): Buffer[] {

@@ -94,7 +94,7 @@ describe("every spelling of a secret by a library", () => {
   let cases = 0;
 
   it.each(SPELLED_SECRETS)(
-    "of $kind is redacted wherever it stands, or is named as not covered",
+    "a secret in the spelling of $kind is redacted wherever it stands, or is named as not covered",
     { timeout: 120_000 },
     async ({ kind, value, telling = [value], means }) => {
       const set = compileNeedles([value]);
@@ -118,13 +118,13 @@ describe("every spelling of a secret by a library", () => {
     },
   );
 
-  it("is one of thousands, and what is named as not covered is not redacted", () => {
+  it("the spellings of secrets are thousands, and one that is named as not covered is not redacted", () => {
     expect(cases).toBe(spelled.length);
     expect(cases).toBeGreaterThan(2_000);
     expect([...uncovered].filter(([, count]) => count === 0)).toEqual([]);
   });
 
-  it("is named in docs/security.md where it is not covered", () => {
+  it("each spelling of secrets that is not covered is named in docs/security.md", () => {
     const docs = readFileSync(join(import.meta.dirname, "..", "..", "..", "docs", "security.md"), "utf8");
     const text = docs.replace(/\s+/g, " ");
     expect(NOT_COVERED.map(({ named }) => named).filter((named) => !text.includes(named))).toEqual([]);

@@ -39,7 +39,7 @@ const set = compileNeedles(
 );
 
 describe("harmless output", () => {
-  it(`leaves as it is: ${TEXTS} texts and numbers beside ${values.length} secrets of all kinds`, {
+  it(`harmless output stays as it is: ${TEXTS} texts and numbers beside ${values.length} secrets of all kinds`, {
     timeout: 120_000,
   }, async () => {
     const texts = new HarmlessTexts(SEED, numbers);
@@ -61,13 +61,15 @@ describe("harmless output", () => {
     expect(changed.length, JSON.stringify(changed.slice(0, 5))).toBe(0);
   });
 
-  it("leaves as it is in one stream, where each text stands between others", { timeout: 60_000 }, () => {
+  it("harmless output stays as it is in one stream, where each text stands between others", {
+    timeout: 60_000,
+  }, () => {
     const texts = new HarmlessTexts(SEED + 1, numbers);
     const stream = Buffer.from(Array.from({ length: TEXTS / 10 }, () => texts.next()).join("\n"));
     expect(redacted(stream, 4_096).equals(stream)).toBe(true);
   });
 
-  it("is told apart from the secrets themselves", () => {
+  it("harmless output is told apart from the secrets themselves", () => {
     for (const value of values)
       expect(redacted(Buffer.from(value), 7).toString(), value).toContain("[REDACTED");
   });

@@ -19,7 +19,7 @@ it.each([
   ["soft line breaks", SECRET.slice(0, 12), "=\n"],
   ["escaped blanks", HEX.slice(0, 24), "%20"],
   ["colours and blanks in turns", HEX.slice(0, 24), " \x1b[0m"],
-])("what may begin a secret is not held back without end: %s", (_what, beginning, filling) => {
+])("a possible beginning of a secret is not held back without end: %s", (_what, beginning, filling) => {
   const redactor = new TextRedactor(compileNeedles([SECRET, NUMBER]));
   const text = Buffer.from(beginning + filling.repeat(100_000));
   let left = 0;
@@ -35,7 +35,7 @@ it.each([
     "a coloured text",
     `${SECRET.slice(0, 9)}\x1b[0m\x1b[1m\x1b[38;2;255;100;100m\x1b[48;5;12m${SECRET.slice(9)}`,
   ],
-])("a secret is found with what programs write between its characters: %s", (_what, text) => {
+])("a secret is found with the characters that programs write between its own: %s", (_what, text) => {
   const redactor = new TextRedactor(compileNeedles([SECRET]));
   const pieces = [...redactor.push(Buffer.from(`is ${text} here`)), ...redactor.end(false).pieces];
   expect(Buffer.concat(pieces).toString()).toMatch(/^is \[REDACTED\S*\]\s* here$/);

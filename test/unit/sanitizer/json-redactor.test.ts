@@ -23,12 +23,12 @@ function escapedThroughout(json: string): string {
 }
 
 describe("the redaction of JSON", () => {
-  it("lets no needle stand across the escapes of another text", async () => {
+  it("the redaction of JSON finds no needle across the escapes of another text", async () => {
     expect(await redact(["a日本-secret"], '"\\u000a\\u65e5\\u672c-secret"')).toBe('"[REDACTED]"');
   });
 
   it(
-    "redacts each string as the text that it stands for",
+    "the redaction of JSON redacts each string as the text that it stands for",
     async () => {
       const cases = secretValues.chain((values) => fc.tuple(fc.constant(values), textAround(values)));
       await fc.assert(
@@ -52,7 +52,7 @@ describe("the redaction of JSON", () => {
     PROPERTY_TIMEOUT_MS,
   );
 
-  it("takes no backslash before a secret for a half of its first one", async () => {
+  it("the redaction of JSON takes no backslash before a secret for a half of its first one", async () => {
     const value = "\\é-a-secret";
     const text = `😀\\\\${value}`;
     for (const written of [JSON.stringify(text), escapedThroughout(JSON.stringify(text))])
@@ -60,7 +60,7 @@ describe("the redaction of JSON", () => {
   });
 
   it(
-    "gives valid JSON without any needle, in whatever way the document was written",
+    "the redaction of JSON gives valid JSON without any needle, in whatever way the document was written",
     async () => {
       const cases = secretValues.chain((values) => {
         const text = textAround(values);
@@ -94,49 +94,49 @@ describe("the redaction of JSON", () => {
     PROPERTY_TIMEOUT_MS,
   );
 
-  it("keeps the bytes of all that it does not change", async () => {
+  it("the redaction of JSON keeps the bytes of all that it does not change", async () => {
     const json =
       ' { "a" :\t1.0,"big":9223372036854775809, "t":5e-324,"n":-0.0,"é\\u00e9\\/":"\\ud800","s":"my-secret"}\n';
     expect(await redact(["my-secret"], json)).toBe(json.replace("my-secret", "[REDACTED]"));
     expect(await redact(["other-secret"], json)).toBe(json);
   });
 
-  it("keeps the spelling of the rest of a string that it changes", async () => {
+  it("the redaction of JSON keeps the spelling of the rest of a string that it changes", async () => {
     expect(await redact(["my-secret"], '"\\u00e9\\/ my-\\u0073ecret \\ud83d\\ude00\\ud800\\n"')).toBe(
       '"\\u00e9\\/ [REDACTED] \\ud83d\\ude00\\ud800\\n"',
     );
   });
 
-  it("shows no last four that are a line of the secret", async () => {
+  it("the redaction of JSON shows no last four characters that are a line of the secret", async () => {
     const value = "a long first line 1\n😀😀😀😀";
     expect(await redact([value], JSON.stringify([value]))).toBe('["[REDACTED]"]');
   });
 
-  it("escapes the characters that a marker shows", async () => {
+  it("the redaction of JSON escapes the characters that a marker shows", async () => {
     const value = 'a long secret "\\é';
     expect(JSON.parse(await redact([value], JSON.stringify([value])))).toEqual(['[REDACTED... "\\é]']);
   });
 
-  it("keeps JSON inside a JSON string well-formed", async () => {
+  it("the redaction of JSON keeps JSON inside a JSON string well-formed", async () => {
     const value = 'a long secret\n "\\é';
     const output = await redact([value], JSON.stringify(JSON.stringify({ key: value })));
     expect(JSON.parse(JSON.parse(output))).toEqual({ key: '[REDACTED... "\\é]' });
   });
 
-  it("redacts keys and loses none when two become equal", async () => {
+  it("the redaction of JSON redacts keys and loses none when two become equal", async () => {
     const json = '{"one-secret":1,"x":{"one-secret":2},"two-secret":3,"[REDACTED] (2)":4,"[REDACTED]":5}';
     expect(await redact(["one-secret", "two-secret"], json)).toBe(
       '{"[REDACTED] (3)":1,"x":{"[REDACTED]":2},"[REDACTED] (4)":3,"[REDACTED] (2)":4,"[REDACTED]":5}',
     );
   });
 
-  it("leaves duplicate keys alone that hold no secret", async () => {
+  it("the redaction of JSON leaves duplicate keys alone that hold no secret", async () => {
     const json = '{"a":1,"a":2,"k":"my-secret"}';
     expect(await redact(["my-secret"], json)).toBe('{"a":1,"a":2,"k":"[REDACTED]"}');
   });
 
   it.each(["8675309", "8675309.0", "8.675309e6", "8.675309E+6", "86753090e-1", "-8675309"])(
-    "turns the number %s into a marker when the secret is 8675309",
+    "the redaction of JSON turns the number %s into a marker when the secret is 8675309",
     async (number) => {
       expect(await redact(["8675309"], `{"a":${number},"b":[${number}]}`)).toBe(
         '{"a":"[REDACTED]","b":["[REDACTED]"]}',
@@ -145,14 +145,14 @@ describe("the redaction of JSON", () => {
   );
 
   it.each(["18675309", "8675309123", "0.8675309", "8675309.5", "86753090"])(
-    "leaves the number %s alone when the secret is 8675309",
+    "the redaction of JSON leaves the number %s alone when the secret is 8675309",
     async (number) => {
       const json = `{"a":${number},"b":[${number}]}`;
       expect(await redact(["8675309"], json)).toBe(json);
     },
   );
 
-  it("finds a long number that went through a double", async () => {
+  it("the redaction of JSON finds a long number that was converted to a double", async () => {
     expect(await redact(["12345678901234567890"], "[1.2345678901234567e+19, 7]")).toBe('["[REDACTED]", 7]');
   });
 
@@ -160,17 +160,17 @@ describe("the redaction of JSON", () => {
     ["48151623", "[1,48,151,623]"],
     ["481516", '{"xy":[481,516]}'],
     ["1122334455667788", "[11,22,33,44,55,66,77,88,99]"],
-  ])("takes numbers beside each other for no digits of %s: %s", async (value, json) => {
+  ])("the redaction of JSON takes numbers beside each other for no digits of %s: %s", async (value, json) => {
     expect(await redact([value], json)).toBe(json);
   });
 
-  it("takes the same digits out where they are one number, or stand in one text", async () => {
+  it("the redaction of JSON finds a secret's digits where they are one number, or stand in one text", async () => {
     expect(await redact(["48151623"], '[48151623,"48,151,623",4.8151623e7]')).toBe(
       '["[REDACTED]","[REDACTED]","[REDACTED]"]',
     );
   });
 
-  it("takes apart a secret that spans several tokens", async () => {
+  it("the redaction of JSON breaks up a secret that spans several tokens", async () => {
     const key = '{"type": "service", "id": 7}';
     const output = await redact([key], `{"a": ${key}, "b": 7}`);
     expect(JSON.parse(output).b).toBe(7);
@@ -178,11 +178,11 @@ describe("the redaction of JSON", () => {
     expect(output).not.toContain("7}, ");
   });
 
-  it("redacts a secret with quotes that is the spelling of a whole string", async () => {
+  it("the redaction of JSON finds a secret with quotes that is the spelling of a whole string", async () => {
     expect(await redact(['"abcdef"'], '["abcdef"]')).toBe('["[REDACTED]"]');
   });
 
-  it("is withheld when a secret stands in brackets and literals only", async () => {
+  it("JSON is withheld when a secret stands in brackets and literals only", async () => {
     await expect(redact(["[[[[[["], "[[[[[[[[1]]]]]]]]")).rejects.toMatchObject({ code: "output_withheld" });
     await expect(redact(["null,null"], "[null,null,null]")).rejects.toMatchObject({
       code: "output_withheld",
@@ -219,18 +219,18 @@ describe("the redaction of JSON", () => {
     "[}",
     "\ufeff1",
     "[1]\0",
-  ])("refuses %j, which is not JSON", async (text) => {
+  ])("the redaction of JSON refuses %j, which is not JSON", async (text) => {
     await expect(redact(["my-secret"], text)).rejects.toMatchObject({ code: "output_withheld" });
   });
 
-  it("refuses bytes that are not UTF-8", async () => {
+  it("the redaction of JSON refuses bytes that are not UTF-8", async () => {
     await expect(redact([], Buffer.from([0x22, 0xff, 0x22]))).rejects.toMatchObject({
       code: "output_withheld",
     });
   });
 
   it(
-    "accepts exactly what JSON.parse accepts",
+    "the redaction of JSON accepts exactly the texts that JSON.parse accepts",
     async () => {
       const fragment = fc.constantFrom(
         "{",
@@ -269,7 +269,7 @@ describe("the redaction of JSON", () => {
     PROPERTY_TIMEOUT_MS,
   );
 
-  it("goes through a hundred thousand brackets", async () => {
+  it("the redaction of JSON handles a hundred thousand nested brackets", async () => {
     const json = `${"[".repeat(100_000)}"my-secret"${"]".repeat(100_000)}`;
     expect(await redact(["my-secret"], json)).toBe(json.replace("my-secret", "[REDACTED]"));
   });

@@ -14,12 +14,15 @@ const LONG = {
 };
 
 describe("a number of a script", () => {
-  it.each(Object.entries(LONG))("costs little however long it is: %s", async (_what, text) => {
-    const { totalMs } = await measureStretches(async () => expect(isNumber(text, account)).toBe(false));
-    expect(totalMs).toBeLessThan(MAX_MS);
-  });
+  it.each(Object.entries(LONG))(
+    "a number of a script is searched at little cost however long it is: %s",
+    async (_what, text) => {
+      const { totalMs } = await measureStretches(async () => expect(isNumber(text, account)).toBe(false));
+      expect(totalMs).toBeLessThan(MAX_MS);
+    },
+  );
 
-  it("is looked at within a text by its end, however many zeros stand before it", async () => {
+  it("a number of a script within a text is compared from its end, however many zeros stand before it", async () => {
     const text = `${"0".repeat(100_000)}1${"0".repeat(100_000)}481516`;
     const { totalMs } = await measureStretches(async () =>
       expect(
@@ -29,7 +32,7 @@ describe("a number of a script", () => {
     expect(totalMs).toBeLessThan(MAX_MS);
   });
 
-  it("is the secret with as many zeros as programs write", () => {
+  it("a number of a script matches the secret with as many zeros as programs write", () => {
     for (const text of ["481516", "481516.000", "4.81516e5", "4.81516e+05", `481516.${"0".repeat(300)}`])
       expect(isNumber(text, account), text).toBe(true);
   });

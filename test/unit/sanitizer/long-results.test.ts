@@ -40,13 +40,16 @@ describe("the redaction of a long result", () => {
     judge = await loadRules();
   });
 
-  it.each(Object.keys(RESULTS))("does not hold the process up for long: %s", async (name) => {
-    const text = Buffer.from(RESULTS[name]?.() ?? "");
-    const longestMs = await longestStretchMs(() => redactJson(text, needles, judge, never), MAX_STRETCH_MS);
-    expect(longestMs).toBeLessThan(MAX_STRETCH_MS);
-  });
+  it.each(Object.keys(RESULTS))(
+    "the redaction of a long result does not block the process for long: %s",
+    async (name) => {
+      const text = Buffer.from(RESULTS[name]?.() ?? "");
+      const longestMs = await longestStretchMs(() => redactJson(text, needles, judge, never), MAX_STRETCH_MS);
+      expect(longestMs).toBeLessThan(MAX_STRETCH_MS);
+    },
+  );
 
-  it("tells redacted keys apart from keys that spell the same marker, with and without escapes", async () => {
+  it("the redaction of a long result keeps redacted keys apart from keys that spell the same marker, escaped or not", async () => {
     const text = Buffer.from(
       `{"[REDACTED]":0,"\\u005bREDACTED] (3)":0,"${SECRET}":1,"a":2,"x${SECRET}":3,"other-value-1-of-a-secret":4}`,
     );

@@ -36,7 +36,7 @@ const printed = (text: string) =>
 
 describe("many secrets that are numbers", () => {
   it(
-    "are found by an index as they are one by one",
+    "many secrets that are numbers are found by an index like by a search one by one",
     () => {
       const cases = fc
         .array(secret, { minLength: 1, maxLength: 8 })
@@ -56,7 +56,7 @@ describe("many secrets that are numbers", () => {
     PROPERTY_TIMEOUT_MS,
   );
 
-  it("are counted under the name of the one that stands there, also where they begin alike", () => {
+  it("many secrets that are numbers are counted under the name of the one that matches, also where they begin alike", () => {
     const secrets = ["48151623421088", "48151623420099", "481516"];
     const counts = new RedactionCounts();
     const redactor = new TextRedactor(compileNeedles(secrets, ["A", "B", "C"]), counts);
@@ -70,7 +70,7 @@ describe("many secrets that are numbers", () => {
     ]);
   });
 
-  it("of sixteen digits are found where they stand, and not within other numbers", async () => {
+  it("secrets that are numbers of sixteen digits are found where they stand, and not within other numbers", async () => {
     const set = compileNeedles(["4111111111111234", "4815162342108642"], ["CARD", "API_KEY"]);
     const redactor = new TextRedactor(set);
     const text =
@@ -92,7 +92,7 @@ describe("many secrets that are numbers", () => {
     "numbers that begin as they do": `[${"48151612345,".repeat(100_000)}1]`,
   };
   it.each(Object.entries(documents))(
-    "cost little more than one, and hold nothing up: %s",
+    "many secrets that are numbers cost little more than one, and do not block the process: %s",
     async (_what, document) => {
       const [one, many] = [compileNeedles(pins.slice(0, 1)), compileNeedles(pins)];
       const text = Buffer.from(document);
@@ -104,7 +104,7 @@ describe("many secrets that are numbers", () => {
     },
   );
 
-  it("cost little more than one in a text of the digits that they begin with", async () => {
+  it("many secrets that are numbers cost little more than one in a text of the digits that they begin with", async () => {
     const text = Buffer.from("48151612345 ".repeat(20_000));
     const run = async (secrets: readonly string[]) => {
       const set = compileNeedles(secrets);

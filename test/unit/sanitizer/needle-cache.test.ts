@@ -38,13 +38,13 @@ function texts(set: NeedleSet): string[] {
 }
 
 describe("the needle cache", () => {
-  it("asks once for a version", async () => {
+  it("the needle cache asks the secrets service once for a version", async () => {
     expect(texts(await cache.needlesFor("p", "v1", never))).toEqual(["value-one"]);
     await cache.needlesFor("p", "v1", never);
     expect(asked).toBe(1);
   });
 
-  it("gives each version the needles of its own values, and of no other version's", async () => {
+  it("the needle cache gives each version the needles of its own values, and of no other version's", async () => {
     known = { v1: ["value-one", "value-same"], v2: ["value-two", "value-same"] };
     for (let turn = 0; turn < 2; turn++) {
       expect(texts(await cache.needlesFor("p", "v1", never))).toEqual(["value-one", "value-same"]);
@@ -53,14 +53,14 @@ describe("the needle cache", () => {
     expect(asked).toBe(2);
   });
 
-  it("withholds when the values that the run was given are not known", async () => {
+  it("the needle cache withholds output when the values that the run was given are not known", async () => {
     await expect(cache.needlesFor("p", "v0", never)).rejects.toMatchObject({
       code: "output_withheld",
       message: expect.stringContaining("could not be checked"),
     });
   });
 
-  it("withholds when it is given the values of another version", async () => {
+  it("the needle cache withholds output when it is given the values of another version", async () => {
     const other = createNeedleCache(
       async () => ({ version: "v2", secrets: [new Secret("KEY", "value-two")] }),
       { now: () => nowMs, monotonicMs: () => nowMs, after: () => () => undefined },
@@ -71,7 +71,7 @@ describe("the needle cache", () => {
     });
   });
 
-  it("withholds when secrets cannot be reached, unless it knows the version", async () => {
+  it("the needle cache withholds output when the secrets service cannot be reached, unless it knows the version", async () => {
     await cache.needlesFor("p", "v1", never);
     known = undefined;
     await expect(cache.needlesFor("p", "v2", never)).rejects.toMatchObject({ code: "output_withheld" });
@@ -79,7 +79,7 @@ describe("the needle cache", () => {
     expect(texts(await cache.needlesFor("p", "v1", never))).toEqual(["value-one"]);
   });
 
-  it("waits for a secrets service that does not answer, and withholds after twelve seconds", async () => {
+  it("the needle cache waits for a secrets service that does not answer, and withholds output after twelve seconds", async () => {
     let answers = false;
     const unreachable = new AirlockError("unavailable", "It cannot be reached.", {
       origin: "transport",
@@ -106,13 +106,13 @@ describe("the needle cache", () => {
     expect(texts(await own.needlesFor("p", "v1", never))).toEqual(["value-one"]);
   });
 
-  it("does not mix the secrets of projects", async () => {
+  it("the needle cache does not mix the secrets of projects", async () => {
     await cache.needlesFor("p", "v1", never);
     known = { v1: ["value-two"] };
     expect(texts(await cache.needlesFor("q", "v1", never))).toEqual(["value-two"]);
   });
 
-  it("forgets a version a day after its last use", async () => {
+  it("the needle cache forgets a version a day after its last use", async () => {
     await cache.needlesFor("p", "v1", never);
     nowMs = 20 * HOUR_MS;
     await cache.needlesFor("p", "v1", never);
@@ -126,7 +126,7 @@ describe("the needle cache", () => {
     await expect(cache.needlesFor("p", "v1", never)).rejects.toMatchObject({ code: "output_withheld" });
   });
 
-  it("does not forget a version that an open stream holds, until it lets go", async () => {
+  it("the needle cache does not forget a version that an open stream holds, until the stream releases it", async () => {
     await cache.needlesFor("p", "v1", never);
     const letGo = cache.hold("p", "v1");
     known = { v2: ["value-two"], v3: ["value-three"] };
@@ -139,7 +139,7 @@ describe("the needle cache", () => {
     await expect(cache.needlesFor("p", "v1", never)).rejects.toMatchObject({ code: "output_withheld" });
   });
 
-  it("keeps few needles compiled of versions that nobody holds, and the values of all", async () => {
+  it("the needle cache keeps few compiled needles of versions that no stream holds, and the values of all", async () => {
     known = Object.fromEntries(Array.from({ length: 10 }, (_, index) => [`v${index}`, [`value-${index}`]]));
     const first = await cache.needlesFor("p", "v0", never);
     for (const version of Object.keys(known)) {
@@ -153,12 +153,12 @@ describe("the needle cache", () => {
     expect(asked).toBe(10);
   });
 
-  it("withholds when a project's secrets are too large to be looked for", async () => {
+  it("the needle cache withholds output when a project's secrets are too large to be searched for", async () => {
     known = { v1: Array.from({ length: 20 }, (_, index) => `value-${index}-${"x".repeat(60_000)}`) };
     await expect(cache.needlesFor("p", "v1", never)).rejects.toMatchObject({ code: "output_withheld" });
   });
 
-  it("gives 50 runs that start at once the same compiled needles", async () => {
+  it("the needle cache gives 50 runs that start at once the same compiled needles", async () => {
     const sets = await Promise.all(Array.from({ length: 50 }, () => cache.needlesFor("p", "v1", never)));
     expect(new Set(sets).size).toBe(1);
   });

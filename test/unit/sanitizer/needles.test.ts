@@ -12,30 +12,30 @@ function texts(values: string[]): string[] {
 }
 
 describe("markers", () => {
-  it("show the last four characters from seventeen characters up", () => {
+  it("markers show the last four characters from seventeen characters up", () => {
     expect(markerFor("a234567890123456")).toBe("[REDACTED]");
     expect(markerFor("a2345678901234567")).toBe("[REDACTED...4567]");
   });
 
-  it("show nothing of a number", () => {
+  it("markers show no character of a number", () => {
     expect(markerFor("12345678901234567890")).toBe("[REDACTED]");
     expect(markerFor("-1234567890.12345678")).toBe("[REDACTED]");
   });
 
-  it("count characters, not bytes or UTF-16 units, and cut none in two", () => {
+  it("markers count characters, not bytes or UTF-16 units, and cut no character in two", () => {
     expect(markerFor("日".repeat(16))).toBe("[REDACTED]");
     expect(markerFor("😀".repeat(16))).toBe("[REDACTED]");
     expect(markerFor("😀".repeat(17))).toBe("[REDACTED...😀😀😀😀]");
   });
 
-  it("show nothing of an ending that cannot be printed", () => {
+  it("markers show nothing of an ending that cannot be printed", () => {
     expect(markerFor("line number one\nline number two\n")).toBe("[REDACTED]");
     expect(markerFor("a2345678901234567\u202e")).toBe("[REDACTED]");
   });
 });
 
 describe("the needles of a value", () => {
-  it("hold it, its hexadecimal digits and its Base64 at each alignment", () => {
+  it("the needles of a value include it, its hexadecimal digits and its Base64 at each alignment", () => {
     expect(texts(["plain-value"])).toEqual(
       expect.arrayContaining([
         "plain-value",
@@ -49,7 +49,7 @@ describe("the needles of a value", () => {
   });
 
   it(
-    "catch Base64 of whatever a value is embedded in, in both alphabets",
+    "the needles of a value find Base64 of any text that the value is embedded in, in both alphabets",
     () => {
       const value = fc
         .string({ unit: "binary", minLength: 6 })
@@ -68,7 +68,7 @@ describe("the needles of a value", () => {
     PROPERTY_TIMEOUT_MS,
   );
 
-  it("stand once even if several secrets share them", () => {
+  it("the needles of a value exist once even if several secrets share them", () => {
     expect(texts(["same-value", "same-value"])).toEqual(texts(["same-value"]));
   });
 
@@ -76,7 +76,7 @@ describe("the needles of a value", () => {
     ["a key in hexadecimal", "00a1b2c3d4e5f607", "00A1B2C3D4E5F607"],
     ["a UUID", "6f1d2c3b-4a59-4c1e-8b7a-0123456789ab", "6f1d2c3b4a594c1e8b7a0123456789ab"],
     ["Base64", "ab+/cdefghij1234", "ab-_cdefghij1234"],
-  ])("hold the other ways to write %s", (_what, value, other) => {
+  ])("the needles of a value include the other ways to write %s", (_what, value, other) => {
     expect(texts([value])).toContain(other);
   });
 });
@@ -115,11 +115,11 @@ describe("the parts of a value", () => {
     ["an escaped value of properties", "spring.datasource.password=Zx9\\!kQ2p", "Zx9!kQ2p"],
     ["an escaped value of a DSN", "host=db password='Zx9 \\'kQ2p'", "Zx9 'kQ2p"],
     ["an escaped value of XML", "<db><password>Zx9&amp;kQ2p</password></db>", "Zx9&kQ2p"],
-  ])("hold %s", (_what, value, part) => {
+  ])("the searched parts of a value include %s", (_what, value, part) => {
     expect(partTexts(value)).toContain(part);
   });
 
-  it("hold the passwords of a value with hundreds of fields, to the last", () => {
+  it("the searched parts of a value include the passwords of a value with hundreds of fields, to the last", () => {
     const lines = Array.from({ length: 600 }, (_, index) => `DB_PASSWORD_${index}=Zx9!kQ${1_000 + index}`);
     expect(partTexts(lines.join("\n"))).toEqual(expect.arrayContaining(["Zx9!kQ1000", "Zx9!kQ1599"]));
   });
@@ -134,7 +134,7 @@ describe("the parts of a value", () => {
       '{"start": "2024-01-01", "where": "eu-north-1", "what": "application/json"}',
     ],
     ["settings that no secret is", '{"project_id": "acme-billing-347719", "universe_domain": "x9.example1"}'],
-  ])("hold no %s", (_what, value) => {
+  ])("the searched parts of a value include no %s", (_what, value) => {
     expect(partTexts(value).filter((text) => text !== value.trim())).toEqual([]);
   });
 });
@@ -142,7 +142,7 @@ describe("the parts of a value", () => {
 describe("the stretches of a long value", () => {
   const stretches = (value: string, isNamed = false) => stretchesOf(value, isNamed).map(({ text }) => text);
 
-  it("are what looks random", () => {
+  it("the searched stretches of a long value are its random ones", () => {
     expect(stretches("https://host-name-x1.example/T1/B2c3D4e5F6g7H8i9J0k1")).toEqual([
       "/T1/B2c3D4e5F6g7H8i9J0k1",
     ]);
@@ -151,7 +151,7 @@ describe("the stretches of a long value", () => {
     expect(stretches("short-1A2b3C4d5")).toEqual([]);
   });
 
-  it("are the lines of a pass phrase", () => {
+  it("the searched stretches of a long value include the lines of a pass phrase", () => {
     expect(stretches("correct horse battery staple\npurple monkey dishwasher")).toEqual([
       "correct horse battery staple",
       "purple monkey dishwasher",
@@ -160,7 +160,7 @@ describe("the stretches of a long value", () => {
   });
 
   it.each(["xK9#mP2$vL5@nQ8!wR3%tY6^zB4&", "abc8Q~aBcD.efgh1234-xyZ_0987", "AB12.CD34.EF56.GH78.IJ90"])(
-    "hold the signs of a password: %s",
+    "the searched stretches of a long value include the signs of a password: %s",
     (value) => {
       expect(stretches(value)).toEqual([value]);
     },
@@ -173,21 +173,21 @@ describe("the stretches of a long value", () => {
     "Server=db.internal;User Id=application2",
     "robot@things-42.example.com",
     "/usr/local/lib/python3.11/Lib2",
-  ])("are not what others write too: %s", (value) => {
+  ])("the searched stretches of a long value include no text that other programs write too: %s", (value) => {
     expect(stretches(value)).toEqual([]);
   });
 
-  it("are all but words in a value with the name of a secret", () => {
+  it("the searched stretches of a value with the name of a secret are all but words", () => {
     expect(stretches("my-project-is-called-airlock-1", true)).toEqual(["my-project-is-called-airlock-1"]);
     expect(stretches("service_account_of_the_project", true)).toEqual([]);
   });
 
-  it("leave out the header that JSON Web Tokens share", () => {
+  it("the searched stretches of a long value leave out the header that JSON Web Tokens share", () => {
     const header = Buffer.from('{"alg":"HS256","typ":"JWT"}').toString("base64url");
     expect(stretches(`${header}.eyJzdWIiOiI5OTg4Nzc2NiJ9x.Zm9vYmFyMTIzNDU2Nzg5`)).not.toContain(header);
   });
 
-  it("have a sample in every thirteen characters", () => {
+  it("the searched stretches of a long value have a sample in every thirteen characters", () => {
     const [stretch] = stretchesOf("4c8a9f31b7e2d6058192aa73cc40ffee", false);
     const { text, samples } = stretch ?? { text: "", samples: [] };
     for (let at = 0; at + 13 <= text.length; at++)
@@ -196,19 +196,19 @@ describe("the stretches of a long value", () => {
 });
 
 describe("a secret that is a number", () => {
-  it("is known by its value", () => {
+  it("a secret that is a number is found by its numeric value", () => {
     const digits = ["8675309", "-12345.50", "001234567", "250000.00", "1.5e7"].map(
       (value) => secretNumber(value)?.digits,
     );
     expect(digits).toEqual(["8675309", "123455", "1234567", "250000", "15000000"]);
   });
 
-  it("is left to its spelling when it has fewer than six digits", () => {
+  it("a secret that is a number of fewer than six digits is found by its spelling only", () => {
     for (const value of ["000000", "1.00000", "00000042", "1e999999", "12 34 56", "0x1234", "NaN", "0001000"])
       expect(secretNumber(value)).toBeUndefined();
   });
 
-  it("is that number however JSON writes it, and no other", () => {
+  it("a secret that is a number matches that number however JSON writes it, and no other", () => {
     const number = secretNumber("48151623421088");
     if (!number) throw new Error("The value is a number.");
     for (const text of [

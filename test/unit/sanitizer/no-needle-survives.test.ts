@@ -46,7 +46,7 @@ function redact(redactor: TextRedactor, chunks: readonly Buffer[]): Buffer {
 
 describe("the sanitizer", () => {
   it(
-    "lets no needle survive, whatever a secret stands in, is written as and is cut into, and changes nothing else",
+    "no needle survives the sanitizer, in whatever text, spelling and chunks, and nothing else changes",
     async () => {
       const names = Object.keys(ENCODERS);
       const seen = new Set<string>();
@@ -94,7 +94,7 @@ describe("the sanitizer", () => {
   );
 
   it(
-    "lets no number survive that is a secret, however JSON writes it",
+    "no number that is a secret survives the sanitizer, however JSON writes it",
     async () => {
       const number = fc.oneof(
         fc.integer({ min: 100_000 }),

@@ -29,7 +29,7 @@ const number = fc
 
 describe("a secret that is a number, or looks like one", () => {
   it(
-    "is not in the output as it is written, whatever stands around it",
+    "a secret that is or looks like a number is not in the output in any spelling, whatever stands around it",
     () => {
       const around = fc.constantFrom(
         ["", ""],
@@ -56,7 +56,7 @@ describe("a secret that is a number, or looks like one", () => {
     ["0.123456", "ratio .1234560"],
     ["0.00012345678", "1.2345678e-05 0.00012345678"],
     ["250000", "report.250000 PIN==3D250000 a=0A250000"],
-  ])("%s is found in %j", (value, text) => {
+  ])("the number %s is found in %j", (value, text) => {
     expect(redact(text, value)).not.toContain(value.replace(/^0\.0*/, ""));
   });
 
@@ -65,7 +65,7 @@ describe("a secret that is a number, or looks like one", () => {
     ["250000", "https://h.example/?amount=20250000"],
     ["0.123456", "10.123456 0.1234567 0.0123456"],
     ["123456", "0.123456"],
-  ])("%s is not found in %j, where another number stands", (value, text) => {
+  ])("the number %s is not found in %j, where another number stands", (value, text) => {
     expect(redact(text, value)).toBe(text);
   });
 });
@@ -75,13 +75,13 @@ describe("two secrets that begin alike", () => {
     ["4815162342", "481516"],
     ["481516", "4815162342"],
     ["4815169999", "4815160000"],
-  ])("are both found: %s and %s", (first, second) => {
+  ])("two secrets that begin alike are both found: %s and %s", (first, second) => {
     const exponent = Number(second).toExponential();
     const text = redact(`${first} ${second} {"a": ${second}} ${exponent}`, first, second);
     for (const value of [first, second, exponent]) expect(text.split(/[ ,{}"]+/)).not.toContain(value);
   });
 
-  it("show no more than 12 characters of a piece of either", () => {
+  it("two secrets that begin alike show no more than 12 characters of a piece of either", () => {
     const [first, second] = [
       "WY+aJMc9NzrbMgrqoxrXGop5rS7lnQRuiHtTUeqc2nI2",
       "WY+aJMc9NzrbMgHIOnBJCgqLDSL+QUGYZH9I7CHB",
@@ -117,17 +117,20 @@ describe("a long number", () => {
       [String(2n ** 1100n), String(3n ** 700n), String(10n ** 310n + 1n)],
       [String(7n ** 730n)],
     ],
-  ])("%s is found as programs print it, and its neighbours are not", (_length, secret, others, same) => {
-    for (const other of others) expect(redact(`n=${other}`, secret)).toBe(`n=${other}`);
-    for (const written of same) expect(redact(`n=${written}`, secret)).toBe("n=[REDACTED]");
-  });
+  ])(
+    "the long number %s is found as programs print it, and its neighbours are not",
+    (_length, secret, others, same) => {
+      for (const other of others) expect(redact(`n=${other}`, secret)).toBe(`n=${other}`);
+      for (const written of same) expect(redact(`n=${written}`, secret)).toBe("n=[REDACTED]");
+    },
+  );
 
   it.each([
     "48\u2019151\u2019623\u2019421\u2019088",
     "48\u2009151\u2009623\u2009421\u2009088",
     "4,81,51,62,34,21,088",
     "48 1516 2342 1088",
-  ])("is found in groups: %s", (written) =>
+  ])("a long number is found in groups of digits: %s", (written) =>
     expect(redact(`n=${written};`, "48151623421088")).toBe("n=[REDACTED];"),
   );
 });
@@ -158,14 +161,14 @@ describe.each(["48151623421088", "swordfish"])(
         "\\033[K",
         "%1B%5B2K",
       ],
-    ])("is found behind %j", (before) => {
+    ])("a secret is found behind the escape or control sequence %j", (before) => {
       expect(redact(`x ${before}${value} y`, value)).not.toContain(value);
     });
   },
 );
 
 describe("a secret that is a word", () => {
-  it("is not found behind letters that look like quoted-printable, and is behind what that writes", () => {
+  it("a secret that is a word is found behind real quoted-printable, and not behind letters that only look like it", () => {
     expect(redact("x=ABswordfish y=C3=A9swordfish z=20swordfish", "swordfish")).toBe(
       "x=ABswordfish y=C3=A9[REDACTED] z=20[REDACTED]",
     );

@@ -37,12 +37,12 @@ describe("settings beside a secret", () => {
       "20251231 31/12/2025 31.12.2025 20251231T000000Z 2024-2025 123456789012 DB01.corp.local",
     ],
     ["ADO", ADO, "10.20.30.40,1433 tcp:x.database.windows.net,1433 x.database.windows.net"],
-  ])("leave as they are, while the secret does not: %s", (_what, value, text) => {
+  ])("settings beside a secret leave unchanged, while the secret is redacted: %s", (_what, value, text) => {
     expect(redacted(value, `${text} Zk9wQx7LmT2vRb4`)).toMatch(/ \[REDACTED\S*$/);
     expect(redacted(value, text)).toBe(text);
   });
 
-  it("leave a result as it is", async () => {
+  it("settings beside a secret leave a result unchanged", async () => {
     const text =
       '{"rows":[{"day":20240131,"total":10000000},{"day":20251231,"total":25000000.0}],"10000000":1}';
     const edits = await redactJson(
@@ -62,7 +62,7 @@ describe("settings beside a secret", () => {
     ["Server=x;Password=48151623", "48151623"],
     ["https://h.example/?token=4815162342", "4815162342"],
     ["admin:48151623", "48151623"],
-  ])("are told apart from numbers that are secrets: %j", (value, number) => {
+  ])("settings beside a secret are told apart from numbers that are secrets: %j", (value, number) => {
     expect(redacted(value, `is ${number}`)).toBe("is [REDACTED]");
   });
 });
@@ -79,7 +79,7 @@ describe("a number between points", () => {
     "log.#.1",
     "10.0.#",
     "a/#.2024.01.31/b",
-  ])("is found: %s", (text) => {
+  ])("a secret number between points is found: %s", (text) => {
     expect(redacted("4815162342", text.replace("#", "4815162342"))).toBe(text.replace("#", "[REDACTED]"));
   });
 
@@ -90,7 +90,7 @@ describe("a number between points", () => {
     "14815162342.1.2",
     "4815162342.5e3",
     "4815162342.5 kg",
-  ])("is another where it is a part of one: %s", (text) => {
+  ])("a number between points is another number where it is a part of one: %s", (text) => {
     expect(redacted("4815162342", text)).toBe(text);
   });
 });
@@ -108,6 +108,6 @@ it.each([
   ["123456", "is 313233343536"],
   ["48151623421088", "is 34:38:31:35:31:36:32:33:34:32:31:30:38:38"],
   ["abcdefk", "is 61:62:63:64:65:66:6b"],
-])("the hexadecimal digits of a secret are: %s", (value, text) => {
+])("the hexadecimal digits of a secret are a secret: %s", (value, text) => {
   expect(redacted(value, text)).toBe("is [REDACTED]");
 });

@@ -26,7 +26,7 @@ it.each([
   ["sshpass", "sshpass -p hG7kd9Q ssh bob@h", "hG7kd9Q"],
   ["mysql", "mysql -u bob -phG7kd9Q db", "hG7kd9Q"],
   ["redis-cli", "redis-cli -h h -a hG7kd9Q ping", "hG7kd9Q"],
-])("the password is found that ordinary code takes out of %s", (_what, value, password) => {
+])("the password that ordinary code takes out of %s is found", (_what, value, password) => {
   const redactor = new TextRedactor(compileNeedles([value], ["CONFIG"]));
   const pieces = [...redactor.push(Buffer.from(`is ${password} here`)), ...redactor.end(false).pieces];
   expect(Buffer.concat(pieces).toString()).toMatch(/^is \[REDACTED\S*\] here$/);
@@ -49,6 +49,6 @@ it.each([
   ["names", "<name>".repeat(10_000)],
   ["names and equals", "a=".repeat(8_000)],
   ["attributes", 'key="a" '.repeat(8_000)],
-])("a secret file takes no long time to be taken apart: %s", async (_what, value) => {
+])("the parts of a secret file are found in little time: %s", async (_what, value) => {
   expect((await measureStretches(async () => partsOf(value))).totalMs).toBeLessThan(500);
 });

@@ -17,7 +17,7 @@ const characters = (min: number, max: number) =>
   fc.stringMatching(new RegExp(`^[A-Za-z0-9]{${min},${max}}$`));
 
 describe("secrets that begin alike", () => {
-  it("leave the same output however it was cut, and no more than twelve characters of the longer one", () => {
+  it("secrets that begin alike leave the same output however it was cut, and at most twelve characters of the longer", () => {
     const secrets = ["FBSMWeguNQEnYXgvvL", "FBSMWeguNQEnYXgvvL2awfQ9zKd81mPqRt"];
     const text = `${secrets[1]?.slice(0, 20)}! end`;
     const whole = redacted(secrets, text, 1_000);
@@ -26,7 +26,7 @@ describe("secrets that begin alike", () => {
   });
 
   it(
-    "leave the same output however it was cut: random ones",
+    "random secrets that begin alike leave the same output however it was cut",
     () => {
       const cases = fc.tuple(characters(13, 24), characters(0, 20), characters(0, 20), fc.nat(44), fc.nat(9));
       fc.assert(

@@ -12,14 +12,17 @@ function redacted(values: readonly string[], text: string, names: readonly strin
 }
 
 describe("the password in a structured secret", () => {
-  it.each(STRUCTURED_SECRETS)("is found by itself: %s", (_what, value, ...passwords) => {
-    for (const password of passwords) {
-      expect(redacted([value], `login failed with ${password}.`)).not.toContain(password);
-      expect(redacted([value], JSON.stringify({ password }))).not.toContain(password);
-    }
-  });
+  it.each(STRUCTURED_SECRETS)(
+    "the password in a structured secret is found by itself: %s",
+    (_what, value, ...passwords) => {
+      for (const password of passwords) {
+        expect(redacted([value], `login failed with ${password}.`)).not.toContain(password);
+        expect(redacted([value], JSON.stringify({ password }))).not.toContain(password);
+      }
+    },
+  );
 
-  it("is found where it stands alone only if it is a word", () => {
+  it("the password in a structured secret is found as a whole word only, if it is a word", () => {
     const values = ["redis://:swordfish@cache:6379/0"];
     expect(redacted(values, "swordfish, swordfishes")).toBe("[REDACTED], swordfishes");
   });
@@ -36,7 +39,7 @@ describe("the password in a structured secret", () => {
     ],
     ["the word password", "password: password\n", "password"],
     ["a user", "deployer:open_sesame_now", "deployer"],
-  ])("is not %s", (_what, value, text) => {
+  ])("the password in a structured secret is not %s", (_what, value, text) => {
     expect(redacted([value], `the ${text} of it`)).toBe(`the ${text} of it`);
   });
 });
@@ -47,12 +50,12 @@ describe("the marker of a structured secret", () => {
     ["a pair", "deploy-bot@corp.example:hT7#mW3x"],
     ["JSON", '{"user":"somebody","password":"hT7#mW3x"}'],
     ["a query", "redis://cache.internal/0?password=hT7#mW3x"],
-  ])("shows nothing of a short password at its end: %s", (_what, value) => {
+  ])("the marker of a structured secret shows nothing of a short password at its end: %s", (_what, value) => {
     expect(redacted([value], `it is ${value}`)).toBe("it is [REDACTED]");
     expect(redacted([value], `it is ${base64(value)}`)).toMatch(/^it is \[REDACTED\]/);
   });
 
-  it("shows the last four characters of a value that ends otherwise", () => {
+  it("the marker of a structured secret shows the last four characters of a value that does not end in its password", () => {
     const value = "postgres://app:Zx9!kQ2p@db.internal/application";
     expect(redacted([value], value)).toBe("[REDACTED...tion]");
   });
@@ -68,15 +71,18 @@ describe("a password with the signs of URLs", () => {
     ["redis://:y#Wq8Zn3Rt6Hb@cache:6379/0", "fragment Wq8Zn3Rt6Hb@cache:6379/0", "Wq8Zn3Rt6Hb"],
     ["Zx9kQ2pLm4T/abcQ", "nonnumeric port: 'Zx9kQ2pLm4T'", "Zx9kQ2pLm4T"],
     ["Zx9kQ2pL?m4T/abcQ", "Failed to parse: 'app:Zx9kQ2pL'", "Zx9kQ2pL"],
-  ])("is not quoted from a sign on: %s", (value, error, leaves) => {
-    expect(redacted([value], error, ["API_PW"])).toBe(error.replace(leaves, "[REDACTED]"));
-  });
+  ])(
+    "a part of a password with the signs of URLs is found in an error that quotes it: %s",
+    (value, error, leaves) => {
+      expect(redacted([value], error, ["API_PW"])).toBe(error.replace(leaves, "[REDACTED]"));
+    },
+  );
 
   it.each([
     ["keys1.example.com:443/v2", "keys1.example.com"],
     ["/etc/private1/Server.key", "private1"],
     ["https://login1.example.com/Oauth2-app", "Oauth2-app login1.example.com"],
-  ])("is not a host or a path: %s", (value, text) => {
+  ])("a password with the signs of URLs is not taken for a host or a path: %s", (value, text) => {
     expect(redacted([value], text, ["AUTH_KEY"])).toBe(text);
   });
 });
@@ -93,29 +99,35 @@ function wrapped(text: string, width: number): string[] {
 }
 
 describe("a password or a phrase that is wrapped or cut", () => {
-  it.each(WRAPPED_SECRETS)("shows no more than twelve characters in a row: %s", (value, width) => {
-    const lines = wrapped(value, width);
-    const outputs = [
-      lines.join("\n"),
-      lines.map((line) => `'${line} '`).join("\n             "),
-      value.replaceAll("\n", "\r\n    "),
-      value.slice(0, -1),
-      value.slice(0, width),
-      `${value.slice(0, Math.max(13, width - 1))}…`,
-      `invalid literal for int() with base 10: '${value.slice(1, 24)}`,
-    ];
-    for (const output of outputs) {
-      const left = redacted([value], output);
-      for (let at = 0; at + MAX_SHOWN < value.length; at++)
-        expect(left).not.toContain(value.slice(at, at + MAX_SHOWN + 1));
-    }
-  });
+  it.each(WRAPPED_SECRETS)(
+    "a password or a phrase that is wrapped or cut shows no more than twelve characters in a row: %s",
+    (value, width) => {
+      const lines = wrapped(value, width);
+      const outputs = [
+        lines.join("\n"),
+        lines.map((line) => `'${line} '`).join("\n             "),
+        value.replaceAll("\n", "\r\n    "),
+        value.slice(0, -1),
+        value.slice(0, width),
+        `${value.slice(0, Math.max(13, width - 1))}…`,
+        `invalid literal for int() with base 10: '${value.slice(1, 24)}`,
+      ];
+      for (const output of outputs) {
+        const left = redacted([value], output);
+        for (let at = 0; at + MAX_SHOWN < value.length; at++)
+          expect(left).not.toContain(value.slice(at, at + MAX_SHOWN + 1));
+      }
+    },
+  );
 
-  it.each(["\n", "\r\n"])("is found with other line ends than %j", (end) => {
-    const value = ["correct", "horse", "battery"].join(end);
-    expect(redacted([value], "a correct\r\nhorse\r\nbattery b")).toMatch(/^a \[REDACTED[^\]]*\] b$/);
-    expect(redacted([value], "a correct\nhorse\nbattery b")).toMatch(/^a \[REDACTED[^\]]*\] b$/);
-  });
+  it.each(["\n", "\r\n"])(
+    "a password or a phrase that is wrapped or cut is found with other line ends than %j",
+    (end) => {
+      const value = ["correct", "horse", "battery"].join(end);
+      expect(redacted([value], "a correct\r\nhorse\r\nbattery b")).toMatch(/^a \[REDACTED[^\]]*\] b$/);
+      expect(redacted([value], "a correct\nhorse\nbattery b")).toMatch(/^a \[REDACTED[^\]]*\] b$/);
+    },
+  );
 
   it.each([
     ["a sentence", "this is the text of a message", "the text of a message"],
@@ -124,7 +136,7 @@ describe("a password or a phrase that is wrapped or cut", () => {
       "Welcome = Hello World Number 1\nGoodbye = Hello World Number 2\n",
       "Hello World Number 3",
     ],
-  ])("is not %s", (_what, value, text) => {
+  ])("a text that is no pass phrase is left unchanged: %s", (_what, value, text) => {
     expect(redacted([value], text)).toBe(text);
   });
 });
@@ -143,8 +155,11 @@ const NOT_LOOKED_FOR: readonly (readonly [named: string, value: string, text: st
 describe("what is not looked for", () => {
   const docs = readFileSync(join(import.meta.dirname, "..", "..", "..", "docs", "security.md"), "utf8");
 
-  it.each(NOT_LOOKED_FOR)("is named in docs/security.md: %s", (named, value, text) => {
-    expect(docs.replace(/\s+/g, " ")).toContain(named);
-    expect(redacted([value], text)).toBe(text);
-  });
+  it.each(NOT_LOOKED_FOR)(
+    "a value that is not searched for is named in docs/security.md: %s",
+    (named, value, text) => {
+      expect(docs.replace(/\s+/g, " ")).toContain(named);
+      expect(redacted([value], text)).toBe(text);
+    },
+  );
 });

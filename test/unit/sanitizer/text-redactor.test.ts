@@ -40,14 +40,14 @@ describe("the redaction of a text", () => {
     ["a bracket of T-SQL", "a]Vw2Lz8RkT4nQ9xM7b", (text) => text.replaceAll("]", "]]")],
     ["a grave accent of SQL", "a`Vw2Lz8RkT4nQ9xM7b", (text) => text.replaceAll("`", "``")],
   ] as [string, string, (text: string) => string][])(
-    "finds a value by what is written for %s, when no other secret has such a sign",
+    "the redaction of a text finds a value by the sign written for %s, when no other secret has such a sign",
     (_what, value, write) => {
       expect(redacted([value], `x ${write(value)} y`)).toBe(`x ${markerFor(value).toString()} y`);
     },
   );
 
   it(
-    "agrees with the plain reading of the rules, however the text is cut into chunks",
+    "the redaction of a text agrees with a naive implementation of the rules, however the text is cut into chunks",
     () => {
       const cases = valuesAndText.chain(([values, text]) =>
         fc.tuple(fc.constant(values), fc.constant(text), chunksOf(Buffer.from(text))),
@@ -66,7 +66,7 @@ describe("the redaction of a text", () => {
   );
 
   it(
-    "agrees with it in the middle of a long text too, where most bytes are passed over",
+    "the redaction of a text agrees with a naive implementation in a long text, where most bytes are skipped",
     () => {
       const written = fc
         .tuple(valuesAndText, fc.constantFrom(...Object.keys(ENCODERS)), fc.nat(3))
@@ -88,24 +88,24 @@ describe("the redaction of a text", () => {
     PROPERTY_TIMEOUT_MS,
   );
 
-  it("takes the first half of a backslash with a secret, also within what may be another secret", () => {
+  it("the redaction of a text takes the first half of a backslash with a secret, also within a possible other secret", () => {
     const values = ["\\abé-one", "1\\éa\\\\é-two"];
     expect(redacted(values, "1\\éa\\\\\\abé-one")).toBe("1\\éa\\[REDACTED]");
   });
 
-  it("goes through a long run of colours behind the beginning of a secret in linear time", () => {
+  it("the redaction of a text takes linear time for a long run of colours behind the beginning of a secret", () => {
     const written = (sequences: number) => `m${"\x1b[31K".repeat(sequences)}y-secret-value`;
     expect(redacted(["my-secret-value"], written(25))).toBe("[REDACTED]");
     // More of them than 128 bytes would hold back all of a script's output.
     expect(redacted(["my-secret-value"], written(200_000))).toBe(written(200_000));
   });
 
-  it("reads a plus sign as a blank at the end of the text", () => {
+  it("the redaction of a text reads a plus sign as a blank at the end of the text", () => {
     expect(redacted(["aaaaa "], "aaaaa+")).toBe("[REDACTED]");
   });
 
   it(
-    "leaves no needle behind",
+    "the redaction of a text leaves no needle behind",
     () => {
       fc.assert(
         fc.property(valuesAndText, ([values, text]) => {
@@ -121,7 +121,7 @@ describe("the redaction of a text", () => {
     PROPERTY_TIMEOUT_MS,
   );
 
-  it("changes no byte when there are no secrets, valid UTF-8 or not", () => {
+  it("the redaction of a text changes no byte when there are no secrets, valid UTF-8 or not", () => {
     const needles = compileNeedles([]);
     fc.assert(
       fc.property(fc.uint8Array(), (bytes) => {
@@ -131,7 +131,7 @@ describe("the redaction of a text", () => {
   });
 
   it(
-    "drops at a cut what could be the beginning of a secret, and counts it",
+    "the redaction of a text drops at a cut a possible beginning of a secret, and counts it",
     () => {
       fc.assert(
         fc.property(valuesAndText, ([values, text]) => {
@@ -159,20 +159,20 @@ describe("the redaction of a text", () => {
     PROPERTY_TIMEOUT_MS,
   );
 
-  it("covers the union of overlapping secrets with one marker", () => {
+  it("the redaction of a text covers the union of overlapping secrets with one marker", () => {
     expect(redacted(["ab1def", "defgh2"], "-ab1defgh2-")).toBe("-[REDACTED]-");
     expect(redacted(["ab1def", "b1defghijklmn"], "ab1defghijklmn")).toBe("[REDACTED]");
     expect(redacted(["abcdefghijklmnop1jkl", "jkl-12"], "abcdefghijklmnop1jkl-12")).toBe("[REDACTED...1jkl]");
     expect(redacted(["a-a-a-"], "a-".repeat(5_000))).toBe("[REDACTED]");
   });
 
-  it("gives each of two secrets side by side its marker", () => {
+  it("the redaction of a text gives each of two secrets side by side its marker", () => {
     expect(redacted(["ab-def", "x2345678901234567"], "ab-defx2345678901234567ab-def")).toBe(
       "[REDACTED][REDACTED...4567][REDACTED]",
     );
   });
 
-  it("takes the longer of two secrets that begin, or end, alike", () => {
+  it("the redaction of a text takes the longer of two secrets that begin, or end, alike", () => {
     expect(redacted(["token-1", "token-1-and-1-more"], "token-1 token-1-and-1-more token-1-and")).toBe(
       "[REDACTED] [REDACTED...more] [REDACTED]-and",
     );
@@ -181,7 +181,7 @@ describe("the redaction of a text", () => {
     );
   });
 
-  it("finds secrets inside a longer one that broke off", () => {
+  it("the redaction of a text finds secrets inside a longer one that broke off", () => {
     expect(
       redacted(
         ["-------------------in-side-------------------", "in-side"],
@@ -190,28 +190,28 @@ describe("the redaction of a text", () => {
     ).toBe("-------------------[REDACTED]----");
   });
 
-  it("lets text that only begins like a secret leave at the end, and drops it at a cut", () => {
+  it("the redaction of a text sends text that only begins like a secret at the end, and drops it at a cut", () => {
     const needles = compileNeedles(["password-one"]);
     const text = [Buffer.from("it was passw")];
     expect(redact(needles, text)).toEqual({ text: Buffer.from("it was passw"), droppedBytes: 0 });
     expect(redact(needles, text, true)).toEqual({ text: Buffer.from("it was "), droppedBytes: 5 });
   });
 
-  it("keeps a secret redacted that stands right before a cut", () => {
+  it("the redaction of a text keeps a secret redacted that stands right before a cut", () => {
     const needles = compileNeedles(["abcabc1", "c1abcabX"]);
     const result = redact(needles, [Buffer.from("-abcabc1ab")], true);
     expect(result.text.toString()).toBe("-[REDACTED]");
     expect(result.droppedBytes).toBe(2);
   });
 
-  it("sends on at once what no secret begins with", () => {
+  it("the redaction of a text sends at once text that no secret begins with", () => {
     const redactor = new TextRedactor(compileNeedles(["secret-value"]));
     expect(Buffer.concat(redactor.push(Buffer.from("plain text")))).toEqual(Buffer.from("plain text"));
     expect(redactor.push(Buffer.from("secret-"))).toEqual([]);
     expect(Buffer.concat(redactor.push(Buffer.from("s!")))).toEqual(Buffer.from("secret-s!"));
   });
 
-  it("finds a thousand long secrets of any bytes, also those deeper than the table", () => {
+  it("the redaction of a text finds a thousand long secrets of any bytes, also those deeper than the table", () => {
     const values = Array.from(
       { length: 1_000 },
       (_, index) => `${"長い".repeat(20)}${index}-${"x".repeat(60)}-end${index}`,
@@ -223,7 +223,7 @@ describe("the redaction of a text", () => {
     expect(output.toString()).toBe(values.map((value, index) => `${index}:${markerFor(value)}`).join("\n"));
   });
 
-  it("tells all 256 byte values apart", () => {
+  it("the redaction of a text tells all 256 byte values apart", () => {
     const values = Array.from({ length: 64 }, (_, i) =>
       String.fromCodePoint(...Array.from({ length: 40 }, (_, j) => 1 + i * 1_000 + j * 17)),
     );
@@ -232,7 +232,7 @@ describe("the redaction of a text", () => {
     expect(redact(needles, bytewise(text)).text).toEqual(naivelyRedacted(text, needles.needles));
   });
 
-  it("counts what it replaces by the secret's name, however the text is cut", () => {
+  it("the redaction of a text counts replacements by the secret's name, however the text is cut", () => {
     const needles = compileNeedles(["first-value", "second-value"], ["ONE", "TWO"]);
     const text = Buffer.from(
       `first-value second-value ${Buffer.from("second-value").toString("hex")} first-val`,

@@ -26,14 +26,14 @@ function historyAt() {
   return { time, record, recordSecrets, find };
 }
 
-describe("the version", () => {
-  it("stays while names and values stay, in whatever order", () => {
+describe("the version of a project's secrets", () => {
+  it("the version of a project's secrets stays while names and values stay, in whatever order", () => {
     const { record } = historyAt();
     const { version } = record({ A: "value-1", B: "value-2" });
     expect(record({ B: "value-2", A: "value-1" }).version).toBe(version);
   });
 
-  it("changes with every name, every value and every project", () => {
+  it("the version of a project's secrets changes with every name, every value and every project", () => {
     const { record } = historyAt();
     const versions = [
       record({ A: "value-1" }),
@@ -46,7 +46,7 @@ describe("the version", () => {
     expect(new Set(versions).size).toBe(versions.length);
   });
 
-  it("changes with where a value is brokered, since a sanitizer looks for none that is", () => {
+  it("the version of a project's secrets changes with where a value is brokered, because sanitizers skip brokered values", () => {
     const { recordSecrets } = historyAt();
     const value = "a-value-of-some-length";
     const injection = { host: "erp.example", port: 443, header: "Authorization", format: "Bearer {}" };
@@ -59,7 +59,7 @@ describe("the version", () => {
     expect(new Set(versions).size).toBe(versions.length);
   });
 
-  it("says nothing about the values", () => {
+  it("the version of a project's secrets says nothing about the values", () => {
     const first = historyAt().record({ A: "value-1" }).version;
     expect(historyAt().record({ A: "value-1" }).version).not.toBe(first);
     const plain = createHash("sha256").update('["p",[["A","value-1"]]]').digest("base64url");
@@ -67,8 +67,8 @@ describe("the version", () => {
   });
 });
 
-describe("a version that is asked for", () => {
-  it("has exactly its own values, current or replaced", () => {
+describe("a requested version of secrets", () => {
+  it("a requested version of secrets has exactly its own values, current or replaced", () => {
     const { record, find } = historyAt();
     const first = record({ A: "value-1", B: "value-b" }).version;
     const second = record({ A: "value-2", B: "value-b" }).version;
@@ -78,7 +78,7 @@ describe("a version that is asked for", () => {
     expect(find(first, "other")).toBeUndefined();
   });
 
-  it("is known for a day after it was replaced, however often it was asked for", () => {
+  it("a version of secrets is known for a day after it was replaced, however often it was requested", () => {
     const { time, record, find } = historyAt();
     const first = record({ A: "value-1" }).version;
     time.nowMs = 100 * HOUR_MS;
@@ -91,7 +91,7 @@ describe("a version that is asked for", () => {
     expect(find(first)).toBeUndefined();
   });
 
-  it("is known for a day after it was replaced for the last time", () => {
+  it("a version of secrets is known for a day after it was replaced for the last time", () => {
     const { time, record, find } = historyAt();
     const first = record({ A: "value-1" }).version;
     record({ A: "value-2" });
@@ -104,7 +104,7 @@ describe("a version that is asked for", () => {
     expect(find(first)).toBeUndefined();
   });
 
-  it("is one of the last hundred that were replaced", () => {
+  it("a version of secrets is known while it is one of the last hundred that were replaced", () => {
     const { record, find } = historyAt();
     const versions = Array.from({ length: 300 }, (_, index) => record({ A: `value-${index}` }).version);
     expect(versions.filter((version) => find(version))).toEqual(versions.slice(199));

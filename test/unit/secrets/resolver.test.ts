@@ -33,8 +33,8 @@ async function resolved(secrets: Record<string, string | object>, env: Record<st
   return Object.fromEntries(values.map((secret) => [secret.name, secret.reveal()]));
 }
 
-describe("references", () => {
-  it("to variables, files and plain text give their values", async () => {
+describe("references to secrets", () => {
+  it("references to secrets in variables, files and plain text give their values", async () => {
     await writeFile(join(directory, "token"), "from the file\n");
     expect(
       await resolved(
@@ -49,7 +49,7 @@ describe("references", () => {
     ["a-value\r\n", "a-value"],
     ["two\nlines", "two\nlines"],
     [" a-value ", " a-value "],
-  ])("to a file with %j strip one newline at most", async (content, value) => {
+  ])("references to secrets in a file with %j strip one newline at most", async (content, value) => {
     await writeFile(join(directory, "token"), content);
     expect(await resolved({ A: "${file:token}" })).toEqual({ A: value });
   });
@@ -80,7 +80,7 @@ describe("references", () => {
     ["${vault:kv/app}", "project_invalid", "neither"],
     ["${vault:kv/../sys#token}", "project_invalid", "neither"],
     ["${vault:kv//app#token}", "project_invalid", "neither"],
-  ])("such as %s are refused with a reason", async (reference, code, reason) => {
+  ])("references to secrets such as %s are refused with a reason", async (reference, code, reason) => {
     await writeFile(join(directory, "large"), "x".repeat(64 * 1024 + 1));
     await writeFile(join(directory, "nul"), "secret\0value");
     await writeFile(join(directory, "binary"), Buffer.from([0xff, 0xfe, 1, 2, 3, 4, 5]));
@@ -96,13 +96,13 @@ describe("references", () => {
     expect(error.message).not.toContain(directory);
   });
 
-  it("in trouble are reported together", async () => {
+  it("references to secrets that fail are reported together", async () => {
     const error = await resolved({ ONE: "${env:A}", TWO: "${file:missing}" }).catch((thrown) => thrown);
     expect(error.message).toContain("ONE (a ${env:} reference)");
     expect(error.message).toContain("TWO (a ${file:} reference)");
   });
 
-  it("accept a file of exactly 64 KiB", async () => {
+  it("references to secrets accept a file of exactly 64 KiB", async () => {
     await writeFile(join(directory, "full"), "x".repeat(64 * 1024));
     expect((await resolved({ A: "${file:full}" })).A).toHaveLength(64 * 1024);
   });
@@ -114,14 +114,17 @@ describe("a brokered secret", () => {
   it.each([
     ["fifteen-letters", "project_invalid"],
     ["${env:SHORT}", "start_failed"],
-  ])("of fewer than 16 characters is refused with the reason: %s", async (reference, code) => {
-    const error = await resolved(brokered(reference), { SHORT: "0123456789" }).catch((thrown) => thrown);
-    expect(error).toMatchObject({ code });
-    expect(error.message).toMatch(
-      /KEY .*shorter than 16 characters, so that a script could find it by trying/,
-    );
-    expect(inspect(error)).not.toMatch(/fifteen|0123456789/);
-  });
+  ])(
+    "a brokered secret of fewer than 16 characters is refused with the reason: %s",
+    async (reference, code) => {
+      const error = await resolved(brokered(reference), { SHORT: "0123456789" }).catch((thrown) => thrown);
+      expect(error).toMatchObject({ code });
+      expect(error.message).toMatch(
+        /KEY .*shorter than 16 characters, so that a script could find it by trying/,
+      );
+      expect(inspect(error)).not.toMatch(/fifteen|0123456789/);
+    },
+  );
 
   it.each([
     ["a user and a password in Base64", Buffer.from("admin:qzkvwt").toString("base64")],
@@ -129,11 +132,14 @@ describe("a brokered secret", () => {
     ["a short text in hexadecimal digits", Buffer.from("pass-word").toString("hex")],
     ["a word before a short token", "Authorization abc123"],
     ["a user before a short password", "billing-service:abc123"],
-  ])("is refused where a script knows all but a few characters: %s", async (_what, value) => {
-    await expect(resolved(brokered(value))).rejects.toThrow(/shorter than 16 characters/);
-  });
+  ])(
+    "a brokered secret is refused where a script knows all but a few of its characters: %s",
+    async (_what, value) => {
+      await expect(resolved(brokered(value))).rejects.toThrow(/shorter than 16 characters/);
+    },
+  );
 
-  it("of 16 characters is taken, and so is a shorter one that scripts are given", async () => {
+  it("a brokered secret of 16 characters is accepted, and so is a shorter secret that scripts are given", async () => {
     expect(await resolved(brokered("sixteen--letters"))).toEqual({ KEY: "sixteen--letters" });
     const long = Buffer.from("admin:sixteen--letters").toString("base64");
     expect(await resolved(brokered(long))).toEqual({ KEY: long });

@@ -49,7 +49,7 @@ async function rewrite(text: string, pauseMs: number): Promise<void> {
   await file.close();
 }
 
-it("a file that is rewritten in place gives its old or its new value, whenever it is read", async () => {
+it("a secret's file that is rewritten in place gives its old or its new value, whenever it is read", async () => {
   await writeFile(path, VALUES[0] as string);
   let isOver = false;
   const writing = (async () => {
@@ -69,7 +69,7 @@ it("a file that is rewritten in place gives its old or its new value, whenever i
   expect([...seen].sort()).toEqual(VALUES);
 });
 
-it("a file that is removed and made anew is waited for", async () => {
+it("a secret's file that is removed and made anew is waited for", async () => {
   await writeFile(path, "the-value-before");
   await rm(path);
   const reading = value();
@@ -78,7 +78,7 @@ it("a file that is removed and made anew is waited for", async () => {
   expect(await reading).toBe("the-value-after");
 });
 
-it("a file that stays empty is a mistake, and one that is emptied again and again is waited for", async () => {
+it("a secret's file that stays empty is refused, and one that is emptied again and again is waited for", async () => {
   await writeFile(path, "");
   await expect(value()).rejects.toMatchObject({
     code: "start_failed",
@@ -101,7 +101,7 @@ it("a file that stays empty is a mistake, and one that is emptied again and agai
   await writing;
 });
 
-it("an old file is read at once", async () => {
+it("a secret's file that is old is read at once", async () => {
   await writeFile(path, "a-value-of-old");
   await utimes(path, new Date("2026-01-01"), new Date("2026-01-01"));
   await sleep(150);

@@ -7,12 +7,12 @@ const BASE = { AIRLOCK_LISTEN: "unix:/s", AIRLOCK_PROJECTS_DIR: "/p" };
 const read = (env: Record<string, string>) => readSecretsConfig({ ...BASE, ...env });
 
 describe("the settings of a vault", () => {
-  it("are none without an address", () => {
+  it("the settings of a vault are empty without an address", () => {
     expect(read({}).vault).toBeUndefined();
     expect(read({ AIRLOCK_VAULT_TOKEN: "t" }).vault).toBeUndefined();
   });
 
-  it("have defaults, and print no token", () => {
+  it("the settings of a vault have defaults, and print no token", () => {
     const { vault } = read({
       AIRLOCK_VAULT_ADDR: "https://vault.example:8200/",
       AIRLOCK_VAULT_TOKEN: "hvs.token",
@@ -25,7 +25,7 @@ describe("the settings of a vault", () => {
     expect(inspect(vault) + JSON.stringify(vault)).not.toContain("hvs.token");
   });
 
-  it("are read whole", () => {
+  it("the settings of a vault are all read", () => {
     const { vault } = read({
       AIRLOCK_VAULT_ADDR: "http://127.0.0.1:8200",
       AIRLOCK_VAULT_TOKEN_FILE: "/run/token",
@@ -42,7 +42,7 @@ describe("the settings of a vault", () => {
     });
   });
 
-  it("are refused at the start where the file of authorities cannot be read", async () => {
+  it("the settings of a vault are refused at the start when the file of authorities cannot be read", async () => {
     const { vault } = read({
       AIRLOCK_VAULT_ADDR: "https://v",
       AIRLOCK_VAULT_TOKEN: "t",
@@ -68,7 +68,7 @@ describe("the settings of a vault", () => {
       "needs one of AIRLOCK_VAULT_TOKEN and AIRLOCK_VAULT_TOKEN_FILE, and both are set",
     ],
     [{ AIRLOCK_VAULT_CACHE_TTL: "soon" }, "AIRLOCK_VAULT_CACHE_TTL must be a length of time"],
-  ])("refuse %j", (env, reason) => {
+  ])("the settings of a vault refuse %j", (env, reason) => {
     expect(() => read(env as Record<string, string>)).toThrow(reason);
   });
 });

@@ -4,7 +4,7 @@ import { createLog } from "#common/service/log.ts";
 import { createWeakValueWarnings } from "../../../services/secrets/weak-value-warnings.ts";
 
 describe("secrets that are words or short numbers", () => {
-  it("are warned of once, by name and without their value", () => {
+  it("secrets that are words or short numbers are reported once in a warning, by name and without their value", () => {
     const lines: string[] = [];
     const log = createLog("secrets", "info", { write: (line: string) => void lines.push(line) });
     const warn = createWeakValueWarnings(log);

@@ -22,7 +22,7 @@ const problemsOf = (stdout: string, endReason = "worker_lost") => {
   return judge(witness, faults, { worker_lost: ["kill supervisor"] });
 };
 
-it("a lost execution may show any beginning of what its script prints", () => {
+it("the judgement of chaos tests accepts any beginning of a lost execution's output", () => {
   const beginnings = Array.from(PRINTED, (_, length) => PRINTED.slice(0, length));
   expect(beginnings.flatMap((stdout) => problemsOf(stdout))).toEqual([]);
 });
@@ -35,11 +35,11 @@ it.each([
   ["a letter is missing later", PRINTED.replace(" 7", "7")],
   ["the last line is another run's", PRINTED.replace("ran 0", "ran 1")],
   ["there is more than it prints", `${PRINTED}x`],
-])("a lost execution is at fault when %s", (_, stdout) => {
+])("the judgement of chaos tests finds fault with a lost execution when %s", (_, stdout) => {
   expect(problemsOf(stdout)).toEqual([expect.stringContaining("its output is none of its own")]);
 });
 
-it("a completed execution is at fault when its first line is cut", () => {
+it("the judgement of chaos tests finds fault with a completed execution whose first line is cut", () => {
   expect(problemsOf(PRINTED, "completed")).toEqual([]);
   expect(problemsOf(RUN.slice(0, 20), "completed").length).toBeGreaterThan(0);
 });

@@ -8,7 +8,7 @@ import { expect, it } from "vitest";
 const ROOT = join(import.meta.dirname, "..", "..", "..");
 const MOST_CHARACTERS = 300;
 
-it("a title names its payload and does not hold it, where payloads are long", {
+it("a test's title names a long payload and does not contain it", {
   timeout: 180_000,
 }, async () => {
   const directory = await mkdtemp(join(tmpdir(), "airlock-titles-"));

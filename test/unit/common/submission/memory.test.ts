@@ -118,7 +118,7 @@ const LARGE: Readonly<Record<string, () => string>> = {
 };
 
 describe("the check of a memory", () => {
-  it("finds what a plain reading finds", async () => {
+  it("the check of a memory finds the same mistakes as a plain parser", async () => {
     await fc.assert(
       fc.asyncProperty(memory, async (text) => {
         const expected = plainly(text);
@@ -133,30 +133,33 @@ describe("the check of a memory", () => {
   it.each([
     [198, undefined],
     [199, /deeper than 200/],
-  ])("of %i arrays in two objects says %s", async (depth, expected) => {
+  ])("the check of a memory of %i arrays in two objects says %s", async (depth, expected) => {
     const found = await memoryProblem(`{"a":{"k":${"[".repeat(depth)}${"]".repeat(depth)}}}`);
     if (expected) expect(found).toMatch(expected);
     else expect(found).toBeUndefined();
   });
 
-  it.each(Object.keys(LARGE))("does not hold the process up for long by a large one: %s", async (name) => {
-    const text = LARGE[name]?.() ?? "";
-    let problem: string | undefined;
-    const longestMs = await longestStretchMs(async () => {
-      problem = await memoryProblem(text);
-    }, MAX_STRETCH_MS);
-    expect(problem).toBeUndefined();
-    expect(longestMs).toBeLessThan(MAX_STRETCH_MS);
-  });
+  it.each(Object.keys(LARGE))(
+    "the check of a large memory does not block the process for long: %s",
+    async (name) => {
+      const text = LARGE[name]?.() ?? "";
+      let problem: string | undefined;
+      const longestMs = await longestStretchMs(async () => {
+        problem = await memoryProblem(text);
+      }, MAX_STRETCH_MS);
+      expect(problem).toBeUndefined();
+      expect(longestMs).toBeLessThan(MAX_STRETCH_MS);
+    },
+  );
 
-  it("finds the one key of a million that stands twice", async () => {
+  it("the check of a memory finds the one key of a million that is given twice", async () => {
     const text = `{"a":${members(1_000_001, (n) => `"k${n % 1_000_000}":1`)}}`;
     expect(await memoryProblem(text)).toMatch(/same key twice/);
   });
 });
 
 describe("the table of keys", () => {
-  it("knows exactly what was added to it, by object and key", () => {
+  it("the table of keys knows exactly the keys that were added, by object and key", () => {
     const entries = fc.array(fc.tuple(fc.integer({ min: 1, max: 3 }), fc.string({ maxLength: 3 })), {
       maxLength: 300,
     });

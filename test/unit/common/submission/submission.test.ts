@@ -31,13 +31,13 @@ async function refusal(request: Partial<SubmitRequest>, of = project): Promise<s
 }
 
 describe("a submission", () => {
-  it("has 60 seconds unless the project allows less", async () => {
+  it("a submission has a timeout of 60 seconds unless the project allows less", async () => {
     const strict = Project.create({ ...project, limits: { ...project.limits, timeoutMs: 5_000 } as never });
     expect((await submit({})).timeoutMs).toBe(60_000);
     expect((await submit({}, strict)).timeoutMs).toBe(5_000);
   });
 
-  it("keeps the text of its memory", async () => {
+  it("a submission keeps the text of its memory unchanged", async () => {
     const memoryJson = '{"a": {"n": 9007199254740993,  "x": 1.0}}';
     expect((await submit({ memoryJson })).memoryJson).toBe(memoryJson);
     expect((await submit({})).memoryJson).toBe("{}");
@@ -61,7 +61,7 @@ describe("a submission", () => {
     [{ memoryJson: '{"a": {"\\udc00\\ud800": 1}}' }, "half of a surrogate pair"],
     [{ memoryJson: '{"a": {"k": [-1e400]}}' }, "a number that no float can hold"],
     [{ memoryJson: `{"a": {"k": ${"[".repeat(20_000)}${"]".repeat(20_000)}}}` }, "nested deeper than 200"],
-  ])("is refused with %j", async (request, expected) => {
+  ])("a submission is refused with %j", async (request, expected) => {
     expect(await refusal(request)).toContain("invalid_request");
     expect(await refusal(request)).toContain(expected);
   });
@@ -72,11 +72,11 @@ describe("a submission", () => {
     `{"a": {"k": "${"x".repeat(5_000_000)}"}}`,
     '{"a": {"k": {"x": 1}}, "b": {"k": {"x": 1}}}',
     '{"a": {"k": 5e-324, "__proto__": 1, "n": -0.0}}',
-  ])("takes memory that any reader understands the same way", async (memoryJson) => {
+  ])("a submission may have memory that every JSON reader understands the same way", async (memoryJson) => {
     expect((await submit({ memoryJson })).memoryJson).toBe(memoryJson);
   });
 
-  it("is refused by a project whose file is broken", async () => {
+  it("a submission is refused by a project whose file is broken", async () => {
     const broken = Project.create({ name: "demo", problem: "demo.yaml:2: field x" });
     expect(await refusal({}, broken)).toMatch(/^project_invalid: .*demo\.yaml:2/);
   });
