@@ -52,18 +52,22 @@ export function describeDriverContract(start: () => Promise<DriverStage>): void 
   const ready = async (id: string, launch = () => driver.start(project, id)): Promise<Worker> =>
     await startWorker(launch, partsOf(id), signal);
 
-  it("refuses to start what was not prepared", async () => {
+  it("a worker driver refuses to start a project that was not prepared", async () => {
     await expect(driver.start(project, "early")).rejects.toThrow("was not prepared");
   });
 
-  it("says what it does while it prepares, and has it at once the second time", TIMEOUT, async () => {
-    const steps: string[] = [];
-    await driver.prepare(project, (step) => steps.push(step), signal);
-    expect(steps.length).toBeGreaterThan(0);
-    await driver.prepare(project, (step) => expect.fail(`it did "${step}" again`), signal);
-  });
+  it(
+    "a worker driver reports its steps while it prepares, and prepares at once the second time",
+    TIMEOUT,
+    async () => {
+      const steps: string[] = [];
+      await driver.prepare(project, (step) => steps.push(step), signal);
+      expect(steps.length).toBeGreaterThan(0);
+      await driver.prepare(project, (step) => expect.fail(`it did "${step}" again`), signal);
+    },
+  );
 
-  it("starts a worker that gets ready, and stops it, also twice", TIMEOUT, async () => {
+  it("a worker driver starts a worker that gets ready, and stops it, also twice", TIMEOUT, async () => {
     const worker = await ready("first");
     expect(worker.posture.layers.length).toBeGreaterThan(0);
     await worker.stop();
@@ -71,30 +75,34 @@ export function describeDriverContract(start: () => Promise<DriverStage>): void 
     expect(await worker.gone).toMatch(/\w/);
   });
 
-  it("starts several at once", TIMEOUT, async () => {
+  it("a worker driver starts several workers at once", TIMEOUT, async () => {
     const workers = await Promise.all(["a", "b", "c"].map((id) => ready(id)));
     expect(new Set(workers.map(({ address }) => address)).size).toBe(3);
     await Promise.all(workers.map((worker) => worker.stop()));
   });
 
-  it("tells when a worker is gone", TIMEOUT, async () => {
+  it("a worker driver reports when a worker is gone", TIMEOUT, async () => {
     const process = await driver.start(project, "harmed");
     await stage.harm(process, "harmed");
     expect(await process.gone).toMatch(/^(was|exited|ran)/);
     await process.stop();
   });
 
-  it("tells the package's own error when packages cannot be had", TIMEOUT, async () => {
-    const impossible = projectOf("packages: [airlock-has-no-such-package]\n");
-    await expect(driver.prepare(impossible, () => {}, signal)).rejects.toMatchObject({
-      code: "start_failed",
-      message: expect.stringContaining("airlock-has-no-such-package"),
-    });
-  });
+  it(
+    "a worker driver reports the package's own error when packages cannot be installed",
+    TIMEOUT,
+    async () => {
+      const impossible = projectOf("packages: [airlock-has-no-such-package]\n");
+      await expect(driver.prepare(impossible, () => {}, signal)).rejects.toMatchObject({
+        code: "start_failed",
+        message: expect.stringContaining("airlock-has-no-such-package"),
+      });
+    },
+  );
 
   describe("after a restart", () => {
     it(
-      "finds the workers that run on, and they get ready again, also while nothing can be had for them",
+      "a restarted worker driver finds running workers, and they get ready again, also while services are away",
       TIMEOUT,
       async () => {
         const before = await ready("kept");
@@ -117,18 +125,22 @@ export function describeDriverContract(start: () => Promise<DriverStage>): void 
     it.each([
       ["is made differently now", () => projectOf("preload: [json]\n")],
       ["cannot be used now", () => undefined],
-    ])("has those go when they are done whose project %s", TIMEOUT, async (_, projectNamed) => {
-      const before = await ready("outdated");
-      const next = await stage.open();
-      const found = await next.findRunning(projectNamed);
-      const outdated = expect.stringMatching(/^its project /);
-      const expected = { project: project.name, workerId: "outdated", outdated };
-      expect(found).toEqual(stage.outlive ? [expect.objectContaining(expected)] : []);
-      for (const { process } of found) await process.stop();
-      if (!stage.outlive) await before.stop();
-      expect(await before.gone).toMatch(/\w/);
-      await next.close();
-    });
+    ])(
+      "a restarted worker driver marks workers to go when they are done if their project %s",
+      TIMEOUT,
+      async (_, projectNamed) => {
+        const before = await ready("outdated");
+        const next = await stage.open();
+        const found = await next.findRunning(projectNamed);
+        const outdated = expect.stringMatching(/^its project /);
+        const expected = { project: project.name, workerId: "outdated", outdated };
+        expect(found).toEqual(stage.outlive ? [expect.objectContaining(expected)] : []);
+        for (const { process } of found) await process.stop();
+        if (!stage.outlive) await before.stop();
+        expect(await before.gone).toMatch(/\w/);
+        await next.close();
+      },
+    );
   });
 }
 

@@ -34,7 +34,7 @@ export function itReadsInPieces(store: () => ExecutionStore, running: () => Prom
     }
   };
 
-  it("reads a long execution in pieces, of which none is large, and short output in one", async () => {
+  it("the store reads a long execution in pieces of bounded size, and short output in one piece", async () => {
     const id = await running();
     await write(id);
     expect(await store().finish(id, ENDING, { position: 40, stdout: "last", stderr: "" }, 9)).toBe(true);
@@ -52,7 +52,7 @@ export function itReadsInPieces(store: () => ExecutionStore, running: () => Prom
     expect(await readWhole(reading)).toEqual(await store().get(id));
   });
 
-  it("reads what was there when it began, and nothing of an ending that came later", async () => {
+  it("the store reads an execution as it was when the read began, and nothing of a later ending", async () => {
     const id = await running();
     await write(id);
     const before = await store().get(id);
@@ -68,7 +68,7 @@ export function itReadsInPieces(store: () => ExecutionStore, running: () => Prom
     ["what begins within a long piece", { stdout: 3 * MIB, stderr: 5 }],
     ["what begins at a piece", { stdout: 20 * "10é\0\n".length + 30, stderr: 40 }],
     ["what begins within a character", { stdout: MIB + 1, stderr: 2 }],
-  ])("leaves out what the caller has: %s", async (_name, from) => {
+  ])("the store leaves out of a read what the caller has: %s", async (_name, from) => {
     const id = await running();
     await write(id);
     const whole = await readWhole(await readingOf(id));
@@ -86,13 +86,13 @@ export function itReadsInPieces(store: () => ExecutionStore, running: () => Prom
     );
   });
 
-  it("leaves nothing out of one that has printed nothing", async () => {
+  it("the store leaves nothing out of an execution that has printed nothing", async () => {
     const reading = await store().read(await running(), { stdout: 5, stderr: 5 });
     expect(reading?.skippedBytes).toBe(0);
     expect(await piecesOf(reading as Reading)).toEqual([]);
   });
 
-  it("reads less of one that is forgotten meanwhile, and nothing of an unknown one", async () => {
+  it("the store reads less of an execution that is forgotten meanwhile, and nothing of an unknown one", async () => {
     const id = await running();
     await store().finish(id, ENDING, NO_OUTPUT, 9);
     const reading = await readingOf(id);

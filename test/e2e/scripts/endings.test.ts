@@ -99,7 +99,7 @@ describe("an execution ends once, with its reason, after", () => {
 
   it("garbage on every descriptor", async () => {
     const code =
-      "import os\nfor fd in range(3, 64):\n    try:\n        os.write(fd, os.urandom(4096))\n    except OSError: pass\nset_result(1)";
+      "import os\nfor fd in range(3, 64):\n    try:\n        os.write(fd, b'\\xff' + os.urandom(4095))\n    except OSError: pass\nset_result(1)";
     const execution = await rest.run({ code, timeout: 5 });
     expect(execution).toMatchObject({
       end_reason: "script_error",

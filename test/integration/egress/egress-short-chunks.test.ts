@@ -107,7 +107,7 @@ async function growth(begin: () => void): Promise<number> {
 }
 
 describe("a body of chunks of one byte", () => {
-  it("of which the server reads nothing takes little memory", async () => {
+  it("a request body in chunks of one byte takes little memory while the server reads nothing", async () => {
     const { connection, head, close } = await open();
     const bytes = await growth(() => {
       connection.write(`${head("POST")}Transfer-Encoding: chunked\r\n\r\n`);
@@ -119,7 +119,7 @@ describe("a body of chunks of one byte", () => {
     expect(bytes).toBeLessThan(25 * MIB);
   });
 
-  it("arrives whole at the server", async () => {
+  it("a request body in chunks of one byte arrives whole at the server", async () => {
     const { connection, head, close } = await open();
     connection.write(`${head("POST")}Transfer-Encoding: chunked\r\n\r\n`);
     connection.write(`${BODY}0\r\n\r\n`);
@@ -135,7 +135,7 @@ describe("a body of chunks of one byte", () => {
     expect(text.length).toBeLessThan(CHUNKS * 2);
   });
 
-  it("arrives whole at a script that reads late, and takes little memory until then", async () => {
+  it("a response body in chunks of one byte arrives whole at a script that reads late, and takes little memory until then", async () => {
     const { connection, head, close } = await open();
     connection.write(`${head("GET")}\r\n`);
     const socket = await accepted.promise;
@@ -153,7 +153,7 @@ describe("a body of chunks of one byte", () => {
     expect(bytes).toBeLessThan(25 * MIB);
   });
 
-  it("counts each chunk as 64 bytes, so that the run's limit ends it", async () => {
+  it("each chunk of one byte in a body counts as 64 bytes, so that the run's limit ends it", async () => {
     const { connection, head, close } = await open();
     void accepted.promise.then((socket) => socket.resume());
     connection.write(`${head("POST")}Transfer-Encoding: chunked\r\n\r\n`);

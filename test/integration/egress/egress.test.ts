@@ -112,10 +112,10 @@ async function ask({ executionId }: Held, credentials: RunNetwork, url: string):
   return response.statusCode ?? 0;
 }
 
-describe("a route", () => {
+describe("a network route", () => {
   const url = () => `http://echo.example:${echo.port}/`;
 
-  it("is there for whoever takes the run over, with its connections, until the run is over", async () => {
+  it("a network route stays for the router that takes the run over, with its connections, until the run is over", async () => {
     const route = await hold("open");
     expect(await ask(route, route.network, url())).toBe(200);
     const idle = await worker.connect(route.executionId);
@@ -135,7 +135,7 @@ describe("a route", () => {
     await expect.poll(() => worker.waiting(route.executionId)).toBe(0);
   });
 
-  it("is the same at another egress service with this data directory", async () => {
+  it("a network route is the same at another egress service with this data directory", async () => {
     const { executionId, network, stream } = await hold("broker");
     expect(network.placeholders).toHaveLength(1);
     const other = await hold("broker");
@@ -157,7 +157,7 @@ describe("a route", () => {
     await second.drain(100);
   });
 
-  it("is one run's own: no other's credentials are worth anything in its tunnels", async () => {
+  it("a network route belongs to one run: another run's credentials are refused in its tunnels", async () => {
     const [first, second] = [await hold("open"), await hold("open")];
     const { password } = second.network;
     expect(password).not.toBe(first.network.password);
@@ -171,7 +171,7 @@ describe("a route", () => {
     second.stream.cancel();
   });
 
-  it("is not opened to a worker that cannot be reached", async () => {
+  it("a network route is not opened to a worker that cannot be reached", async () => {
     await expect(hold("open", `unix:${join(directory, "nobody.sock")}`)).rejects.toMatchObject({
       details: expect.stringContaining("worker cannot be reached"),
     });
@@ -181,12 +181,12 @@ describe("a route", () => {
     await expect(hold("open", "worker.example:443")).rejects.toMatchObject({ code: status.INTERNAL });
   });
 
-  it("is not opened without the values of its project's brokered secrets", async () => {
+  it("a network route is not opened without the values of its project's brokered secrets", async () => {
     await expect(hold("broken")).rejects.toMatchObject({ details: expect.stringContaining("ERP") });
     await expect(hold("nobody")).rejects.toMatchObject({ details: expect.stringContaining("no project") });
   });
 
-  it("is counted", async () => {
+  it("network routes are counted in the metrics", async () => {
     const route = await hold("open");
     await ask(route, route.network, url());
     await ask(route, route.network, "http://evil.example/");
@@ -200,7 +200,7 @@ describe("a route", () => {
   });
 });
 
-describe("a request that two readers could understand differently is refused with 400", () => {
+describe("a request that two readers could understand differently", () => {
   const answerTo = async (lines: readonly string[]) => {
     const route = await hold("open");
     const connection = await worker.connect(route.executionId);
@@ -240,15 +240,18 @@ describe("a request that two readers could understand differently is refused wit
     ["HTTP/2.0", get, ["HTTP/2.0", "Host: echo.example"], "not HTTP/1.1"],
     ["HTTP/2.0 of CONNECT", connectTo, ["HTTP/2.0", "Host: echo.example"], "not HTTP/1.1"],
     ["HTTP/0.9", get, ["HTTP/0.9", "Host: echo.example"], ""],
-  ])("%s", async (_, begin, [version, ...headers], reason) => {
-    const seen = echo.seen.length;
-    const answer = await answerTo([`${begin()} ${version}`, ...headers]);
-    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
-    expect(answer).toContain(reason);
-    expect(echo.seen).toHaveLength(seen);
-  });
+  ])(
+    "a request that two readers could understand differently is refused with 400: %s",
+    async (_, begin, [version, ...headers], reason) => {
+      const seen = echo.seen.length;
+      const answer = await answerTo([`${begin()} ${version}`, ...headers]);
+      expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+      expect(answer).toContain(reason);
+      expect(echo.seen).toHaveLength(seen);
+    },
+  );
 
-  it("a second Host header behind many others", async () => {
+  it("a request with a second Host header behind many others is refused with 400", async () => {
     const lines = (count: number) => Array.from({ length: count }, (_, at) => `X${at}: 1`);
     const behind = (count: number) =>
       answerTo([`${get()} HTTP/1.1`, "Host: a.example", ...lines(count), "Host: b.example"]);
@@ -256,7 +259,7 @@ describe("a request that two readers could understand differently is refused wit
     expect(await behind(3_000)).toMatch(/^HTTP\/1\.1 431 .*more than 256 header lines/);
   });
 
-  it("but a Host header that is not the target is replaced by it", async () => {
+  it("a request whose Host header is not its target is sent with the target as Host header", async () => {
     expect(await answerTo([`${get()} HTTP/1.1`, "Host: evil.example"])).toBe("HTTP/1.1 200 OK");
     expect(echo.seen.at(-1)?.headers.host).toBe(`echo.example:${echo.port}`);
     expect(await answerTo([`${get()} HTTP/1.0`])).toBe("HTTP/1.1 200 OK");
@@ -274,7 +277,7 @@ describe("a brokered secret", () => {
     return { forWorkers, forSanitizer, forEgress };
   };
 
-  it("is given to the egress service, never to workers or the sanitizer, also when it is rotated", async () => {
+  it("a brokered secret is given to the egress service, never to workers or the sanitizer, also when it is rotated", async () => {
     const { forWorkers, forSanitizer, forEgress } = await resolve();
     expect(forWorkers.secrets).toEqual([{ name: "PLAIN", value: "a-plain-value" }]);
     expect(forSanitizer).toEqual(forWorkers);
@@ -296,7 +299,7 @@ describe("a brokered secret", () => {
     expect(rotated.forEgress.secrets.map(({ value }) => value)).toEqual(["second-brokered-value"]);
   });
 
-  it("has a new placeholder in every route, and the same authority", async () => {
+  it("a brokered secret has a new placeholder in every route, and the same authority", async () => {
     const [first, second] = [await hold("broker"), await hold("broker")];
     const text = ({ network }: Held) => network.placeholders[0]?.value ?? "";
     expect(text(first)).toMatch(/^airlock-placeholder-/);
@@ -316,7 +319,7 @@ describe("the egress service as a process of its own", () => {
       stdio: ["ignore", "pipe", "pipe"],
     });
 
-  it("names everything that is not configured", async () => {
+  it("the egress service as its own process names every setting that is missing", async () => {
     const child = start({});
     let told = "";
     child.stderr.on("data", (data) => {
@@ -328,7 +331,7 @@ describe("the egress service as a process of its own", () => {
     }
   });
 
-  it("serves by its environment and drains on SIGTERM", async () => {
+  it("the egress service as its own process serves by its environment and drains on SIGTERM", async () => {
     const listen = `unix:${join(directory, "alone.sock")}`;
     const child = start({
       AIRLOCK_LISTEN: listen,

@@ -46,16 +46,20 @@ set_result(seen[-3:])`;
   expect(await services.get(id, 50_000)).toMatchObject({ resultJson: "[200,200,200]" });
 });
 
-it("one that was paused meanwhile has it, too", SLOW, async () => {
-  const code = `${fetching()}
+it(
+  "a script that was paused while the egress service was restarted has its network again, too",
+  SLOW,
+  async () => {
+    const code = `${fetching()}
 before = fetch()
 llm.complete("?")
 set_result([before, fetch()])`;
-  const id = await services.submit({ project: "open", code });
-  expect(await services.get(id, 50_000)).toMatchObject({ status: ExecutionStatus.AWAITING_LLM });
-  await restartEgress();
-  const { router } = services;
-  const answer = { executionId: id, response: "go on" };
-  await callUnary(router, router.respond, answer, "router", { timeoutMs: 10_000 });
-  expect(await services.get(id, 50_000)).toMatchObject({ resultJson: "[200,200]" });
-});
+    const id = await services.submit({ project: "open", code });
+    expect(await services.get(id, 50_000)).toMatchObject({ status: ExecutionStatus.AWAITING_LLM });
+    await restartEgress();
+    const { router } = services;
+    const answer = { executionId: id, response: "go on" };
+    await callUnary(router, router.respond, answer, "router", { timeoutMs: 10_000 });
+    expect(await services.get(id, 50_000)).toMatchObject({ resultJson: "[200,200]" });
+  },
+);

@@ -83,7 +83,7 @@ const slowNamesAsked = () =>
     dns.asked.map((question) => question.split(" ")[1]).filter((name) => name?.endsWith(".slow.example")),
   );
 
-it("names that nobody answers for hold up their own run only, and are let go of when it ends", async () => {
+it("lookups that no DNS server answers delay their own run only, and are dropped when it ends", async () => {
   await quietP95("warm");
   const before = await quietP95("before");
   const flood = await services.submit({ project: "red", code: FLOOD, timeoutMs: 60_000 });

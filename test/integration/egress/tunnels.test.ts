@@ -70,20 +70,20 @@ async function connected(queued = 0): Promise<[run: Duplex, egress: TunnelSocket
 }
 
 describe("the tunnels of a run", () => {
-  it("wait in twos, and one more is opened for each that is used", async () => {
+  it("the tunnels of a run wait in twos, and one more is opened for each that is used", async () => {
     await waiting().toBe(2);
     await connected();
     await waiting().toBe(2);
     expect(accepted).toHaveLength(1);
   });
 
-  it("are as many as the worker has connections for", async () => {
+  it("the tunnels of a run are as many as the worker has connections for", async () => {
     await waiting().toBe(2);
     await connected(30);
     await waiting().toBe(32);
   });
 
-  it("are no more than 256 with the connections", async () => {
+  it("the tunnels of a run and its connections are together no more than 256", async () => {
     await waiting().toBe(2);
     const [first] = await connected(1_000);
     await waiting().toBe(255);
@@ -95,14 +95,14 @@ describe("the tunnels of a run", () => {
     await waiting().toBe(254);
   });
 
-  it("are opened again when they end unused", async () => {
+  it("the tunnels of a run are opened again when they end unused", async () => {
     await waiting().toBe(2);
     worker.end("run");
     expect(worker.waiting("run")).toBe(0);
     await waiting().toBe(2);
   });
 
-  it("end with their route, and so do its connections", async () => {
+  it("the tunnels of a run end with its network route, and so do its connections", async () => {
     const [run] = await connected();
     const closed = once(run, "close");
     await waiting().toBe(2);
@@ -112,7 +112,7 @@ describe("the tunnels of a run", () => {
     expect(accepted[0]?.destroyed).toBe(true);
   });
 
-  it("break with their worker, which is said once", async () => {
+  it("the tunnels of a run break with their worker, which is reported once", async () => {
     const [, egress] = await connected();
     const closed = once(egress, "close");
     await worker.close();
@@ -123,7 +123,7 @@ describe("the tunnels of a run", () => {
 });
 
 describe("a connection through a tunnel", () => {
-  it("carries bytes both ways, however many and whichever way they were written", async () => {
+  it("a connection through a tunnel carries any number of bytes both ways, however they were written", async () => {
     const [run, egress] = await connected();
     egress.on("data", (data: Buffer) => void egress.write(data.toString().toUpperCase()));
     egress.on("end", () => egress.end());
@@ -139,7 +139,7 @@ describe("a connection through a tunnel", () => {
     );
   });
 
-  it("is half open in either direction", async () => {
+  it("a connection through a tunnel can be half open in either direction", async () => {
     const [run, egress] = await connected();
     egress.end("from egress");
     expect(await text(run)).toBe("from egress");
@@ -152,7 +152,7 @@ describe("a connection through a tunnel", () => {
     expect(await text(other)).toBe("from egress");
   });
 
-  it("delivers what was written before it was destroyed", async () => {
+  it("a connection through a tunnel delivers the bytes that were written before it was destroyed", async () => {
     const [run, egress] = await connected();
     const all = buffer(run);
     egress.write(MIB);
@@ -166,7 +166,7 @@ describe("a connection through a tunnel", () => {
     await expect.poll(() => other.closed).toBe(true);
   });
 
-  it("is closed when the run closes its end, or breaks off", async () => {
+  it("a connection through a tunnel is closed when the run closes its end, or breaks off", async () => {
     const [run, egress] = await connected();
     const closed = once(egress, "close");
     egress.resume();
@@ -176,7 +176,7 @@ describe("a connection through a tunnel", () => {
     expect(egress.destroyed).toBe(true);
   });
 
-  it("holds its writer back when the other end reads nothing, and no other connection with it", async () => {
+  it("a connection through a tunnel makes its writer wait when the other end reads nothing, and delays no other connection", async () => {
     // The stand-in for the worker reads further ahead than a worker does.
     for (const [away, limit] of [["run", 1.5 * MIB.length] as const, ["egress", MIB.length / 2] as const]) {
       const [run, egress] = await connected();
@@ -205,7 +205,7 @@ describe("a connection through a tunnel", () => {
     }
   });
 
-  it("says when it was idle, unless that is called off", async () => {
+  it("a connection through a tunnel reports that it was idle, unless the idle timeout is cancelled", async () => {
     const [, egress] = await connected();
     let timeouts = 0;
     egress.on("timeout", () => timeouts++);

@@ -78,12 +78,16 @@ const GROUPS: readonly {
   {
     ways: "to sanitizer, egress and secrets",
     edges: ["router→sanitizer", "router→egress", "egress→secrets"],
-    hole: ["router→sanitizer", "an execution ends, as one whose output is withheld", beforeSanitizer],
+    hole: ["router→sanitizer", "an execution ends as output_withheld", beforeSanitizer],
   },
   {
     ways: "to pool-manager and database",
     edges: ["router→pool-manager", "router→postgres"],
-    hole: ["router→pool-manager", "what is accepted waits, and runs when it is over", beforePoolManager],
+    hole: [
+      "router→pool-manager",
+      "an accepted execution waits, and runs when the fault is over",
+      beforePoolManager,
+    ],
   },
   { ways: "to workers", edges: ["router→worker", "pool-manager→worker", "egress→worker"] },
 ];
@@ -99,7 +103,7 @@ describe.skipIf(missing)(`faults in the network${missing ? ` (${missing})` : ""}
     await postgres?.remove();
   });
 
-  describe.each(GROUPS)("on the ways $ways", { concurrent: true }, ({ edges, hole }) => {
+  describe.each(GROUPS)("on the connections $ways", { concurrent: true }, ({ edges, hole }) => {
     const inTurn = { concurrent: false, timeout: SLOW };
     let stage: FaultStage;
     beforeAll(async () => {
@@ -114,7 +118,7 @@ describe.skipIf(missing)(`faults in the network${missing ? ` (${missing})` : ""}
     };
 
     it.for(edges)(
-      "on %s lose nothing, turn nothing back and run nothing twice",
+      "faults on the connection %s lose no execution, refuse no request and run nothing twice",
       inTurn,
       async (edge, { expect }) => {
         const load = startLoad({ urls: stage.deployment.urls, perSecond: 2, server });
@@ -146,7 +150,7 @@ describe.skipIf(missing)(`faults in the network${missing ? ` (${missing})` : ""}
     );
 
     it.for(hole ? [hole] : [])(
-      "in a black hole on %s that stays: %s",
+      "while messages on the connection %s are lost for long, %s",
       inTurn,
       async ([edge, , work], { expect }) => {
         const rest = restClient(stage.deployment.urls[0] ?? "");

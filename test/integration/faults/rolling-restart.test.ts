@@ -32,34 +32,38 @@ describe.skipIf(missing)(`a rolling restart under load${missing ? ` (${missing})
     await postgres?.remove();
   });
 
-  it("fails no request and loses no execution, whichever service it is", SLOW, async () => {
-    // Longer than a service may take to end, where only a pool-manager takes its workers with it.
-    let answerAfterMs = 14_000;
-    const load = startLoad({
-      urls: deployment.urls,
-      perSecond: 3,
-      server,
-      answerAfterMs: () => answerAfterMs,
-    });
-    const goOn = async () => {
-      const before = load.count();
-      await expect.poll(() => load.count(), { timeout: 60_000 }).toBeGreaterThan(before + 8);
-    };
-    await goOn();
-    for (const name of deployment.names.filter((each) => each !== "pool-manager")) {
-      expect([name, await deployment.restart(name)]).toEqual([name, 0]);
-      // It has work again before the next one goes.
+  it(
+    "a rolling restart of any service under load fails no request and loses no execution",
+    SLOW,
+    async () => {
+      // Longer than a service may take to end, where only a pool-manager takes its workers with it.
+      let answerAfterMs = 14_000;
+      const load = startLoad({
+        urls: deployment.urls,
+        perSecond: 3,
+        server,
+        answerAfterMs: () => answerAfterMs,
+      });
+      const goOn = async () => {
+        const before = load.count();
+        await expect.poll(() => load.count(), { timeout: 60_000 }).toBeGreaterThan(before + 8);
+      };
       await goOn();
-    }
-    answerAfterMs = 500;
-    await sleep(16_000);
-    expect(await deployment.restart("pool-manager")).toBe(0);
-    await goOn();
-    const { failures, repeatedPosts, broken, reasons, ended } = await load.stop();
-    const lost = [...ended.values()].filter(({ last }) => last.end_reason !== "completed");
-    expect({ failures, broken, lost }).toEqual({ failures: [], broken: [], lost: [] });
-    // An idle connection may be closed just then; a gateway that drops what it took would show in more.
-    expect(repeatedPosts).toBeLessThan(4);
-    expect(reasons).toEqual({ completed: ended.size });
-  });
+      for (const name of deployment.names.filter((each) => each !== "pool-manager")) {
+        expect([name, await deployment.restart(name)]).toEqual([name, 0]);
+        // It has work again before the next one goes.
+        await goOn();
+      }
+      answerAfterMs = 500;
+      await sleep(16_000);
+      expect(await deployment.restart("pool-manager")).toBe(0);
+      await goOn();
+      const { failures, repeatedPosts, broken, reasons, ended } = await load.stop();
+      const lost = [...ended.values()].filter(({ last }) => last.end_reason !== "completed");
+      expect({ failures, broken, lost }).toEqual({ failures: [], broken: [], lost: [] });
+      // An idle connection may be closed just then; a gateway that drops what it took would show in more.
+      expect(repeatedPosts).toBeLessThan(4);
+      expect(reasons).toEqual({ completed: ended.size });
+    },
+  );
 });

@@ -54,7 +54,7 @@ afterEach(async () => {
 const lease = () => clientDuplex(client.lease(), "pool-manager");
 
 describe("a unary call", () => {
-  it("carries code and message of our errors, and nothing else", async () => {
+  it("a unary call passes code and message of Airlock's errors on, and nothing else", async () => {
     const call = callUnary(client, client.getProject, { name: "x" }, "pool-manager", { timeoutMs: 1_000 });
     await expect(call).rejects.toMatchObject({
       code: "project_not_found",
@@ -64,7 +64,7 @@ describe("a unary call", () => {
     });
   });
 
-  it("hides an error that was not meant for callers", async () => {
+  it("a unary call hides an error that was not meant for callers", async () => {
     const call = callUnary(client, client.listProjects, {}, "pool-manager", { timeoutMs: 1_000 });
     await expect(call).rejects.toMatchObject({
       code: "internal",
@@ -72,12 +72,12 @@ describe("a unary call", () => {
     });
   });
 
-  it("ends at its deadline", async () => {
+  it("a unary call ends at its deadline", async () => {
     const call = callUnary(client, client.upProject, { name: "x" }, "pool-manager", { timeoutMs: 50 });
     await expect(call).rejects.toMatchObject({ code: "deadline_exceeded", origin: "transport" });
   });
 
-  it("ends when its signal aborts", async () => {
+  it("a unary call ends when its signal aborts", async () => {
     const abort = new AbortController();
     const limits = { timeoutMs: 5_000, signal: abort.signal };
     const call = callUnary(client, client.upProject, { name: "x" }, "pool-manager", limits);
@@ -85,7 +85,7 @@ describe("a unary call", () => {
     await expect(call).rejects.toMatchObject({ code: "cancelled" });
   });
 
-  it("says who cannot be reached", async () => {
+  it("a unary call names the service that cannot be reached", async () => {
     const nobody = connect(PoolManagerServiceClient, `unix:${join(directory, "nobody.sock")}`);
     const call = callUnary(nobody, nobody.listProjects, {}, "pool-manager", { timeoutMs: 1_000 });
     await expect(call).rejects.toMatchObject({
@@ -98,7 +98,7 @@ describe("a unary call", () => {
 });
 
 describe("a duplex call", () => {
-  it("carries messages both ways in order until the handler returns", async () => {
+  it("a duplex call carries messages both ways in order until the handler returns", async () => {
     handler = async (stream) => {
       for (let position = 1; (await stream.next()) !== null; position++) await stream.send(queued(position));
     };
@@ -113,7 +113,7 @@ describe("a duplex call", () => {
     expect(await stream.next()).toBeNull();
   });
 
-  it("that was closed ends for the handler without a cancellation", async () => {
+  it("a duplex call that was closed ends for the handler without a cancellation", async () => {
     const ended = Promise.withResolvers<string>();
     handler = async (stream, { signal }) => {
       while ((await stream.next()) !== null);
@@ -126,14 +126,14 @@ describe("a duplex call", () => {
     expect(await ended.promise).toBe("aborted: false");
   });
 
-  it("hands the handler's error to the caller", async () => {
+  it("a duplex call passes the handler's error to the caller", async () => {
     handler = async () => {
       throw new AirlockError("start_failed", "pandas is broken");
     };
     await expect(lease().next()).rejects.toMatchObject({ code: "start_failed", message: "pandas is broken" });
   });
 
-  it("tells the handler at once when the caller goes away", async () => {
+  it("a duplex call tells the handler at once when the caller goes away", async () => {
     const seen = Promise.withResolvers<string>();
     const arrived = Promise.withResolvers<void>();
     handler = async (stream, { signal }) => {
@@ -148,7 +148,7 @@ describe("a duplex call", () => {
     expect(await seen.promise).toBe("cancelled true");
   });
 
-  it("breaks for the caller when the server dies", async () => {
+  it("a duplex call breaks for the caller when the server dies", async () => {
     handler = async (stream) => {
       await stream.next();
       await new Promise(() => undefined);
@@ -160,7 +160,7 @@ describe("a duplex call", () => {
     await expect(broken).rejects.toMatchObject({ code: expect.stringMatching(/unavailable|cancelled/) });
   });
 
-  it("makes a sender wait for a slow reader", async () => {
+  it("a duplex call makes a sender wait for a slow reader", async () => {
     let sent = 0;
     const big = {
       event: {

@@ -94,13 +94,13 @@ const addressOf = (rpc: Rpc) => {
 };
 
 describe("every RPC", () => {
-  it("is in the table, and the table has no other", () => {
+  it("every RPC is in the table of callers, and the table has no other", () => {
     expect(Object.keys(RULES).sort()).toEqual(RPCS.map(({ path }) => path).sort());
   });
 
   describe.each(RPCS)("$path", (rpc) => {
     it.each(Object.entries(IDENTITIES) as [Caller, Identity][])(
-      "is judged for %s",
+      `${rpc.path} is judged for the caller %s by the table`,
       async (caller, identity) => {
         const code = await call(addressOf(rpc), rpc, credentialsOf(caller));
         if (mayCall(identity, rpc.path))
@@ -109,7 +109,7 @@ describe("every RPC", () => {
       },
     );
 
-    it("is out of reach without a certificate, with one of another authority, and in plain text", async () => {
+    it(`${rpc.path} is refused without a certificate, with one of another authority, and in plain text`, async () => {
       const ca = file(join(services.certificates, "router"), "ca.pem");
       const anyHost = { checkServerIdentity: () => undefined };
       expect(await call(addressOf(rpc), rpc, credentials.createSsl(ca, null, null, anyHost))).toBe(
@@ -123,8 +123,8 @@ describe("every RPC", () => {
   });
 });
 
-describe("the table", () => {
-  it("opens nothing to a worker, and what design §3 says to the others", () => {
+describe("the table of callers", () => {
+  it("the table of callers opens nothing to a worker, and to each other caller the RPCs that design §3 names", () => {
     const openTo = (caller: Identity) =>
       [
         ...new Set(
@@ -143,7 +143,7 @@ describe("the table", () => {
     expect(openTo(service("router"))).toEqual(["egress", "pool-manager", "sanitizer", "worker"]);
   });
 
-  it("gives values, workers and ways out to one caller each", () => {
+  it("the table of callers gives secret values, workers and network routes to one caller each", () => {
     const callersOf = (path: string) => RULES[`/airlock.v1.${path}`]?.callers;
     expect(callersOf("SecretsService/ResolveSecrets")).toEqual(["pool-manager"]);
     expect(callersOf("SecretsService/ResolveNeedles")).toEqual(["sanitizer"]);
@@ -155,7 +155,7 @@ describe("the table", () => {
     expect(callersOf("EgressService/HoldRoute")).toEqual(["router"]);
   });
 
-  it("refuses what it does not know", () => {
+  it("the table of callers refuses RPCs that it does not know", () => {
     expect(mayCall(service("router"), "/airlock.v1.RouterService/constructor")).toBe(false);
     expect(mayCall(service("router"), "constructor")).toBe(false);
     expect(mayCall(service("router"), "/airlock.v1.NewService/Call")).toBe(false);
@@ -167,7 +167,7 @@ describe("the health service", () => {
   const rpc = { path: HEALTH_CHECK };
 
   it.each(owners)(
-    "of %s is open to every identity, and to nobody else",
+    "the health service of %s is open to every identity, and to no certificate of another authority",
     async (owner: Exclude<ServiceIdentity, "gateway">) => {
       for (const caller of Object.keys(IDENTITIES) as Caller[]) {
         expect(await call(services.addresses[owner], rpc, credentialsOf(caller))).toBe(status.OK);
@@ -180,7 +180,7 @@ describe("the health service", () => {
 });
 
 describe("all services over TLS", () => {
-  it("run a script between them", async () => {
+  it("all services over TLS run a script together", async () => {
     const gateway = await startGateway(
       {
         host: "127.0.0.1",
@@ -201,7 +201,7 @@ describe("all services over TLS", () => {
     }
   });
 
-  it("carry a run's connection, for which the egress service calls the worker", async () => {
+  it("all services over TLS carry a run's connection, for which the egress service calls the worker", async () => {
     const echo = await startEchoServer();
     await writeFile(
       join(services.directory, "projects", "open.yaml"),
@@ -270,7 +270,7 @@ describe("all services over TLS", () => {
 
 // The last one, since it changes the authority that all of the above trust.
 describe("a worker", () => {
-  it("takes new certificates into use, and forgets an authority that is dropped, without a restart", async () => {
+  it("a worker starts using new certificates, and rejects an authority that is dropped, without a restart", async () => {
     const rpc = { path: "/airlock.v1.WorkerService/WatchStatus" };
     const renewal = { clients: [], days: 1, newAuthority: false, dropOldAuthorities: false, now: new Date() };
     const old = credentialsOf("pool-manager");

@@ -9,8 +9,8 @@ import { freePort } from "../../support/free-port.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..", "..");
 
-describe("the metrics of a service of its own", () => {
-  it("are at GET /metrics, with those of the process, and nothing else is there", async () => {
+describe("the metrics of a service's own process", () => {
+  it("the metrics of a service's own process are at GET /metrics, with those of the process, and nothing else is there", async () => {
     const own = new Registry();
     new Counter({ name: "airlock_test_total", help: "One.", registers: [own] }).inc();
     const server = await serveMetrics("127.0.0.0/8:0", createProcessRegistry([own]));
@@ -27,7 +27,7 @@ describe("the metrics of a service of its own", () => {
     }
   });
 
-  it("are served by the process where AIRLOCK_METRICS_LISTEN says", async () => {
+  it("the metrics of a service's own process are served at AIRLOCK_METRICS_LISTEN", async () => {
     const directory = await mkdtemp(join(tmpdir(), "airlock-metrics-"));
     const port = await freePort();
     const child = spawn(process.execPath, ["services/sanitizer/main.ts"], {

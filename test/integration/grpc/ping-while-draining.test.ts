@@ -6,7 +6,7 @@ import { allowPingsWhileDraining } from "#common/grpc/ping-while-draining.ts";
 const PINGS = { "grpc.keepalive_time_ms": 300, "grpc.keepalive_timeout_ms": 5_000 };
 const asIs = (value: Buffer) => value;
 
-it("a call outlives the age of its connection and the pings that follow", async () => {
+it("a call outlives the maximum age of its connection and the pings that follow", async () => {
   allowPingsWhileDraining();
   const server = new Server({ ...PINGS, "grpc.max_connection_age_ms": 200 });
   const path = "/test/slow";

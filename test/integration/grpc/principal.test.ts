@@ -102,7 +102,7 @@ async function seenOf(client: RouterServiceClient, principal?: Principal) {
 }
 
 describe("on a network, a handler", () => {
-  it("sees a client by the name in its certificate, and takes it for the principal", async () => {
+  it("a handler on a network sees a client by the name in its certificate, and takes it for the principal", async () => {
     const billing = await routerAs("client-billing", { kind: "client", name: "billing" });
     expect(await seenOf(billing)).toEqual({
       caller: { kind: "client", name: "billing" },
@@ -110,7 +110,7 @@ describe("on a network, a handler", () => {
     });
   });
 
-  it("sees the principal that the gateway names, on a unary call and on a stream", async () => {
+  it("a handler on a network sees the principal that the gateway names, on a unary call and on a stream", async () => {
     const gateway = await routerAs("gateway", { kind: "service", name: "gateway" });
     const expected = { caller: { kind: "service", name: "gateway" }, principal: ALICE };
     expect(await seenOf(gateway, ALICE)).toEqual(expected);
@@ -120,7 +120,7 @@ describe("on a network, a handler", () => {
     expect(seen).toEqual(expected);
   });
 
-  it("takes the gateway's own calls for Airlock's", async () => {
+  it("a handler on a network takes the gateway's own calls for Airlock's", async () => {
     const gateway = await routerAs("gateway", { kind: "service", name: "gateway" });
     expect(await seenOf(gateway)).toEqual({
       caller: { kind: "service", name: "gateway" },
@@ -128,7 +128,7 @@ describe("on a network, a handler", () => {
     });
   });
 
-  it("sees no call of a client that names a principal", async () => {
+  it("a handler on a network is not called by a client that names a principal", async () => {
     const billing = await routerAs("client-billing", { kind: "client", name: "billing" });
     seen = undefined;
     const call = callUnary(billing, billing.listHeldProjects, {}, "router", { ...LIMITS, principal: ALICE });
@@ -142,7 +142,7 @@ describe("on a network, a handler", () => {
     expect(seen).toBeUndefined();
   });
 
-  it("sees no call of another service that names a principal", async () => {
+  it("a handler on a network is not called by a service other than the gateway that names a principal", async () => {
     const router = await tlsOf("router");
     const client = connect(PoolManagerServiceClient, onNetwork.poolManager.address, router);
     opened.push(client);
@@ -158,7 +158,7 @@ describe("on a network, a handler", () => {
 });
 
 describe("the gateway", () => {
-  it("names the principal of a request on every call that it makes for the request", async () => {
+  it("the gateway names the principal of a request on every call that it makes for the request", async () => {
     const principals: [string, Principal][] = [];
     const routerOnly = await startGrpcServer(
       "127.0.0.1:0",
@@ -248,14 +248,14 @@ describe("on a Unix socket, a handler", () => {
     return client;
   };
 
-  it("sees the user of this deployment, who is the principal", async () => {
+  it("a handler on a Unix socket sees the user of this deployment, who is the principal", async () => {
     expect(await seenOf(router())).toEqual({
       caller: { kind: "local" },
       principal: { id: "system:local", kind: "human", tenant: "default" },
     });
   });
 
-  it("sees the principal that the gateway of the embedded default names", async () => {
+  it("a handler on a Unix socket sees the principal that the gateway of the embedded default names", async () => {
     expect(await seenOf(router(), ALICE)).toEqual({ caller: { kind: "local" }, principal: ALICE });
   });
 
@@ -264,7 +264,7 @@ describe("on a Unix socket, a handler", () => {
     ["an empty one", [Buffer.alloc(0)]],
     ["one without a tenant", [Buffer.from("\x0a\x01x\x10\x01", "latin1")]],
     ["two of them", [1, 2].map(() => metadataFor(ALICE).get("airlock-principal-bin")[0] as Buffer)],
-  ])("sees no call whose principal is %s", async (_name, values) => {
+  ])("a handler on a Unix socket gets no call whose principal is %s", async (_name, values) => {
     const metadata = new Metadata();
     for (const value of values) metadata.add("airlock-principal-bin", value);
     const client = router();

@@ -46,7 +46,7 @@ describe("the readiness of each service", () => {
     ["sanitizer", ["secrets"]],
     ["egress", ["secrets"]],
     ["secrets", []],
-  ] as const)("the %s depends on %j", async (service, names) => {
+  ] as const)("the readiness of the %s depends on %j", async (service, names) => {
     const client = connect(ReadinessServiceClient, services.addresses[service], gateway, service);
     try {
       const answer = await callUnary(client, client.getReadiness, {}, service, { timeoutMs: 5_000 });
@@ -56,7 +56,7 @@ describe("the readiness of each service", () => {
     }
   });
 
-  it("the RPCs of old say the same", async () => {
+  it("the earlier readiness RPCs of router and pool-manager give the same answer", async () => {
     const router = connect(RouterServiceClient, services.addresses.router, gateway);
     const pool = connect(PoolManagerServiceClient, services.addresses["pool-manager"], gateway);
     try {
@@ -92,7 +92,7 @@ describe("the edges of a service", () => {
     await rm(directory, { recursive: true });
   });
 
-  it("tell which services serve, and what these depend on", async () => {
+  it("the edges of a service report which services serve, and what these depend on", async () => {
     const edges = await openEdges("gateway", {}, log);
     edges.connect(RouterServiceClient, at("router"));
     edges.connect(PoolManagerServiceClient, at("pool-manager"));
@@ -112,7 +112,7 @@ describe("the edges of a service", () => {
     }
   });
 
-  it("take a service of an earlier version, which has no ReadinessService, at its health service's word", async () => {
+  it("the edges of a service accept a service without a ReadinessService by its health service's answer", async () => {
     const earlier = new Server();
     new HealthImplementation({ "": "SERVING" }).addToServer(earlier);
     const bind = (done: () => void) =>
@@ -129,7 +129,7 @@ describe("the edges of a service", () => {
   });
 });
 
-it("of several words on one service the first counts that says why it is not ready", () => {
+it("the first answer that a service is not ready counts, when several services report on it", () => {
   const word = (name: ServiceIdentity, detail = "") => ({ name, ready: detail === "", detail });
   const all = [word("secrets"), word("secrets", "one"), word("secrets", "two"), word("egress")];
   expect(mergeDependencies(all)).toEqual([word("secrets", "one"), word("egress")]);

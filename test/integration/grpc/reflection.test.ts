@@ -80,14 +80,14 @@ describe.each(["v1", "v1alpha"])("reflection %s", (version) => {
     ["secrets", "airlock.v1.SecretsService"],
     ["sanitizer", "airlock.v1.SanitizerService"],
     ["egress", "airlock.v1.EgressService"],
-  ] as const)("of the %s lists what it serves", async (service, name) => {
+  ] as const)("reflection of the %s lists the services that it serves", async (service, name) => {
     const { listServicesResponse } = await ask(service, version, { listServices: "*" });
     expect(listServicesResponse?.service.map((each) => each.name).sort()).toEqual(
       [name, "airlock.v1.ReadinessService", "grpc.health.v1.Health"].sort(),
     );
   });
 
-  it("says what it does not know", async () => {
+  it("reflection reports a symbol that it does not know", async () => {
     const { errorResponse } = await ask("router", version, { fileContainingSymbol: "airlock.v1.Nothing" });
     expect(errorResponse?.errorCode).toBe(5);
   });
@@ -102,7 +102,7 @@ describe("the descriptors", () => {
     return createFileRegistry(create(FileDescriptorSetSchema, { file }));
   };
 
-  it("are those of the .proto files: one file each, with maps and optional fields", async () => {
+  it("the descriptors of reflection are those of the .proto files: one file each, with maps and optional fields", async () => {
     const registry = await registryOf("router", "airlock.v1.RouterService");
     expect([...registry.files].map((file) => file.proto.name).sort()).toEqual([
       "airlock/v1/execution.proto",
@@ -114,7 +114,7 @@ describe("the descriptors", () => {
     expect(timeoutMs?.proto.proto3Optional).toBe(true);
   });
 
-  it("of the health service have its maps too", async () => {
+  it("the descriptors of reflection for the health service have its maps too", async () => {
     const registry = await registryOf("secrets", "grpc.health.v1.Health");
     const { statuses } = registry.getMessage("grpc.health.v1.HealthListResponse")?.field ?? {};
     expect(statuses?.fieldKind).toBe("map");
@@ -122,7 +122,7 @@ describe("the descriptors", () => {
 });
 
 describe("a client made of what reflection told it", () => {
-  it("calls the router", async () => {
+  it("a client made from the answers of reflection calls the router", async () => {
     const { fileDescriptorResponse } = await ask("router", "v1", {
       fileContainingSymbol: "airlock.v1.RouterService",
     });

@@ -43,13 +43,13 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-it("makes a call that was refused again, however often", async () => {
+it("a refused gRPC call is made again, however often", async () => {
   await refuse(5);
   expect(await list({ timeoutMs: 5_000 })).toEqual({ projects: [] });
   expect(calls).toBe(6);
 });
 
-it("says so when it is refused until its time is over", async () => {
+it("a gRPC call that is refused until its deadline is reported as such", async () => {
   await refuse(Number.POSITIVE_INFINITY);
   // Its last attempt may be under way by then.
   await expect(list({ timeoutMs: 300 })).rejects.toMatchObject({
@@ -61,7 +61,7 @@ it("says so when it is refused until its time is over", async () => {
   expect(calls).toBe(made);
 });
 
-it("does not make it again for a caller who has gone", async () => {
+it("a refused gRPC call is not made again for a caller that has gone", async () => {
   await refuse(Number.POSITIVE_INFINITY);
   await expect(list({ timeoutMs: 5_000, signal: AbortSignal.timeout(100) })).rejects.toMatchObject({
     code: "cancelled",

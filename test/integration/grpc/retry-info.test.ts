@@ -53,11 +53,11 @@ const failWith = (code: ErrorCode) =>
   });
 
 describe("an error over gRPC", () => {
-  it.each(HELPS)("%s says when to come again", async (code) => {
+  it.each(HELPS)("the gRPC error %s says when to come again", async (code) => {
     expect(retryDelayOf(await failWith(code))).toBeGreaterThan(0);
   });
 
-  it.each(CODES)("%s says the same as over REST", async (code) => {
+  it.each(CODES)("the gRPC error %s says the same as over REST", async (code) => {
     const { "retry-after": seconds } = problemHeaders({ code });
     expect(retryDelayOf(await failWith(code))).toBe(seconds && Number(seconds));
   });

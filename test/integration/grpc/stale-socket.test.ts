@@ -47,7 +47,7 @@ it("a service that was killed listens again on its socket", async () => {
 it.each([
   ["lives", () => undefined],
   ["is frozen", (first: ServiceProcess) => first.signal("SIGSTOP")],
-])("a second one does not take the socket of one that %s", async (_, change) => {
+])("a second service does not take the socket of a service that %s", async (_, change) => {
   const first = await start();
   change(first);
   await expect(start()).rejects.toThrow(/EADDRINUSE/);
@@ -55,7 +55,7 @@ it.each([
   expect(await versionOf("demo")).not.toBe("");
 });
 
-it("what is no socket stays where it is", async () => {
+it("a file that is not a socket stays where a service should listen", async () => {
   const path = join(directory, "secrets.sock");
   await writeFile(path, "a file");
   await expect(start()).rejects.toThrow(/EADDRINUSE/);

@@ -37,7 +37,7 @@ it.each([
   ["ask", "print(llm.complete('?'))"],
   ["run out of time", "import time; time.sleep(20)"],
   ["are cancelled", "import time; time.sleep(20)"],
-] as const)("nothing is kept of the streams of executions that %s", async (how, code) => {
+] as const)("the gRPC streams of executions that %s are released", async (how, code) => {
   const timeoutMs = how === "run out of time" ? 200 : 15_000;
   const ids = await Promise.all(Array.from({ length: EACH }, () => services.submit({ code, timeoutMs })));
   expect(streams()).toBeGreaterThan(0);

@@ -71,7 +71,7 @@ async function startPair() {
 }
 
 describe("renewed certificates", () => {
-  it("are taken into use without a restart, through a change of the authority too", async () => {
+  it("renewed certificates are used without a restart, also through a change of the authority", async () => {
     await renew();
     const pair = await startPair();
     const steps: [string, Partial<Renewal>][] = [
@@ -102,7 +102,7 @@ describe("renewed certificates", () => {
     await pair.stop();
   });
 
-  it("of an authority that was dropped open nothing any more", async () => {
+  it("certificates of an authority that was dropped open no connection any more", async () => {
     await renew();
     const kept = join(directory, "kept");
     await mkdir(kept);
@@ -120,7 +120,7 @@ describe("renewed certificates", () => {
     await pair.stop();
   });
 
-  it("that are wrong are reported, and the earlier ones stay in use", async () => {
+  it("renewed certificates that are wrong are reported, and the earlier ones stay in use", async () => {
     await renew();
     const pair = await startPair();
     const key = join(directory, "secrets", "key.pem");
@@ -138,7 +138,7 @@ describe("renewed certificates", () => {
 });
 
 describe("a service", () => {
-  it("does not start with another's, an expired or no certificate", async () => {
+  it("a service does not start with another's, an expired or no certificate", async () => {
     await renew();
     const opened = (from: string) =>
       openTlsIdentity(join(directory, from), { kind: "service", name: "secrets" }, log);
@@ -148,12 +148,12 @@ describe("a service", () => {
     await expect(opened("secrets")).rejects.toThrow(/expired/);
   });
 
-  it("neither listens nor calls on a network without an identity", async () => {
+  it("a service neither listens nor calls on a network without an identity", async () => {
     await expect(startGrpcServer("localhost:0", [])).rejects.toThrow(/AIRLOCK_TLS_DIR/);
     expect(() => connect(SecretsServiceClient, "secrets:7000")).toThrow(/AIRLOCK_TLS_DIR/);
   });
 
-  it("does not talk to whoever took over another's address", async () => {
+  it("a service does not talk to another service that took over an address", async () => {
     await renew();
     const impostor = await open("router");
     const { unary } = handlersFor(log);
@@ -179,7 +179,7 @@ describe("a service", () => {
 });
 
 describe("./airlock certs", () => {
-  it("gives each service a directory of its own, with a key that only its owner reads", async () => {
+  it("./airlock certs gives each service a directory of its own, with a key that only its owner reads", async () => {
     const target = join(directory, "made");
     const { status, stdout } = await runAirlock(["certs", target, "--client", "billing", "--days", "7"]);
     expect(status).toBe(0);
@@ -200,7 +200,7 @@ describe("./airlock certs", () => {
     expect(again.stdout).toContain("client-billing");
   });
 
-  it("says which step of a new authority it has done, and which is next", async () => {
+  it("./airlock certs says which step of a new authority it has done, and which is next", async () => {
     const target = join(directory, "made");
     const step = async (...flags: string[]) => (await runAirlock(["certs", target, ...flags])).stdout;
     expect(await step()).not.toContain("Step");
@@ -218,7 +218,7 @@ describe("./airlock certs", () => {
     [["DIR", "--client", "../x"], "--client"],
     [["DIR", "--new-ca", "--drop-old-ca"], "two steps"],
     [["DIR", "--nonsense"], "nonsense"],
-  ])("refuses %j", async (args, reason) => {
+  ])("./airlock certs refuses %j", async (args, reason) => {
     const { status, stderr } = await runAirlock([
       "certs",
       ...args.map((arg) => (arg === "DIR" ? directory : arg)),
@@ -242,7 +242,7 @@ describe("a SPIFFE URI", () => {
     ["spiffe://elsewhere/router", undefined],
     ["spiffe://airlock/toString", undefined],
     ["router", undefined],
-  ])("%s stands for %s", (uri, identity) => {
+  ])("the SPIFFE URI %s stands for %s", (uri, identity) => {
     expect(identityOfUri(uri)).toEqual(identity);
   });
 });

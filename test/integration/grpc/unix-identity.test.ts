@@ -80,15 +80,18 @@ describe.each(STRANGERS)("a service of $name, and a caller", (owner, stranger) =
       await rm(directory, { recursive: true });
     });
 
-    it("every socket is its user's only", async () => {
+    it("every Unix socket of a deployment is open to its own user only", async () => {
       const { sockets } = await listenersOf(airlock.pid);
       for (const path of sockets) expect([path, (await stat(path)).mode & 0o777]).toEqual([path, 0o600]);
     });
 
-    it.each(RPCS)("$path is out of reach, and in reach of its own user", ({ path }) => {
-      expect(refused[path]).toBe(status.UNAVAILABLE);
-      expect(answered[path]).toBeDefined();
-      expect(answered[path]).not.toBe(status.UNAVAILABLE);
-    });
+    it.each(RPCS)(
+      "the RPC $path is out of another user's reach on a Unix socket, and in reach of its own user",
+      ({ path }) => {
+        expect(refused[path]).toBe(status.UNAVAILABLE);
+        expect(answered[path]).toBeDefined();
+        expect(answered[path]).not.toBe(status.UNAVAILABLE);
+      },
+    );
   });
 });

@@ -106,7 +106,7 @@ async function run(worker: Worker, code: string): Promise<Outcome> {
   );
 }
 
-it("a run whose worker is gone does not run again on the worker that has the address now", async () => {
+it("a run whose worker is gone does not run again on the worker that has its address now", async () => {
   const first = await startWorkerHere("first");
   const followed = run(first, "import time\nprint('on', flush=True)\ntime.sleep(30)");
   const ended = expect(followed).rejects.toMatchObject({ code: "worker_lost" });
@@ -120,7 +120,7 @@ it("a run whose worker is gone does not run again on the worker that has the add
   await expect(seek.next()).rejects.toMatchObject({ code: "run_unknown", origin: "peer" });
 });
 
-it("a start that the worker has had already is followed", async () => {
+it("a run that is started again on a worker that has started it already is followed", async () => {
   const worker = await startWorkerHere("w");
   const code = "import time\nprint('on', flush=True)\ntime.sleep(0.5)\nprint('off')";
   const earlier = clientDuplex<RunRequest, RunResponse>(workers.to(`unix:${addressPath()}`).run(), "worker");

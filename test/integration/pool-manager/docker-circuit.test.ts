@@ -22,7 +22,7 @@ await describeWithEngine("an engine that is not there", "runc", () => {
   });
   afterEach(() => rm(directory, { recursive: true }));
 
-  it("is asked a few times, then not for a while, and is found again when it is back", async () => {
+  it("a Docker engine that does not answer is called a few times, then not for a while, and is found again when it is back", async () => {
     const clock = createFakeClock();
     const circuits = createCircuits("airlock_pool", clock, pino({ level: "silent" }));
     const socketPath = join(directory, "docker.sock");

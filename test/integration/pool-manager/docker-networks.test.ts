@@ -58,7 +58,7 @@ await describeWithEngine("the network of a project", "runc", () => {
   });
 
   it(
-    "stays for those that hold it when a further one could not, and goes with the last",
+    "the network of a project stays for the workers that hold it when a further one failed, and goes with the last",
     ENGINE_CALLS,
     async () => {
       start();
@@ -77,13 +77,17 @@ await describeWithEngine("the network of a project", "runc", () => {
     },
   );
 
-  it("that cannot be removed, because a container lives in it, keeps its callers", ENGINE_CALLS, async () => {
-    start();
-    const router = await caller(CALLERS_NETWORK);
-    const id = await networks.hold("demo");
-    const other = await container(id, {});
-    networks.release("demo");
-    await sleep(6 * LINGER_MS);
-    await expect.poll(() => membersOf(id)).toEqual([router, other].sort());
-  });
+  it(
+    "the network of a project that cannot be removed, because a container lives in it, keeps its callers",
+    ENGINE_CALLS,
+    async () => {
+      start();
+      const router = await caller(CALLERS_NETWORK);
+      const id = await networks.hold("demo");
+      const other = await container(id, {});
+      networks.release("demo");
+      await sleep(6 * LINGER_MS);
+      await expect.poll(() => membersOf(id)).toEqual([router, other].sort());
+    },
+  );
 });

@@ -26,26 +26,34 @@ await describeWithEngine("the right to a deployment", "runc", () => {
   };
   afterEach(() => removeDeployment(names.deployment));
 
-  it("belongs to one until it lets go, and leaves nothing", ENGINE_CALLS, async () => {
-    const first = await own();
-    const refusal = await own().catch((error: unknown) => error);
-    expect(refusal).toBeInstanceOf(ConfigError);
-    expect(String(refusal)).toMatch(
-      /Another pool-manager \(process \d+ on .*\) manages the deployment "owner-/,
-    );
-    await first.release();
-    await (await own()).release();
-    expect(await announcements()).toEqual([]);
-  });
+  it(
+    "the right to a deployment belongs to one pool-manager until it is released, and leaves nothing in the engine",
+    ENGINE_CALLS,
+    async () => {
+      const first = await own();
+      const refusal = await own().catch((error: unknown) => error);
+      expect(refusal).toBeInstanceOf(ConfigError);
+      expect(String(refusal)).toMatch(
+        /Another pool-manager \(process \d+ on .*\) manages the deployment "owner-/,
+      );
+      await first.release();
+      await (await own()).release();
+      expect(await announcements()).toEqual([]);
+    },
+  );
 
-  it("goes to one of many that ask in the same moment, never to two", ENGINE_CALLS, async () => {
-    const asked = await Promise.allSettled(Array.from({ length: 6 }, own));
-    const owners = asked.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
-    expect(owners.length).toBeLessThanOrEqual(1);
-    const owner: Ownership = owners[0] ?? (await own());
-    expect(await announcements()).toHaveLength(1);
-    await owner.release();
-  });
+  it(
+    "the right to a deployment goes to one of many pool-managers that ask in the same moment, never to two",
+    ENGINE_CALLS,
+    async () => {
+      const asked = await Promise.allSettled(Array.from({ length: 6 }, own));
+      const owners = asked.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+      expect(owners.length).toBeLessThanOrEqual(1);
+      const owner: Ownership = owners[0] ?? (await own());
+      expect(await announcements()).toHaveLength(1);
+      await owner.release();
+    },
+  );
 
   it.each([
     ["a process that has ended", async () => ({ ...ownIdentity(), pid: await endedProcess() })],
@@ -56,7 +64,7 @@ await describeWithEngine("the right to a deployment", "runc", () => {
       "a container that was started again since",
       async () => ({ container: await runningContainer(), startedAt: "x" }),
     ],
-  ])("is taken over from %s", ENGINE_CALLS, async (_, owner) => {
+  ])("the right to a deployment is taken over from %s", ENGINE_CALLS, async (_, owner) => {
     const stale = await announced(await owner());
     const next = await own();
     expect(await announcements()).not.toContain(stale);
@@ -64,7 +72,7 @@ await describeWithEngine("the right to a deployment", "runc", () => {
     await next.release();
   });
 
-  it("stays with a container that runs", ENGINE_CALLS, async () => {
+  it("the right to a deployment stays with a container that runs", ENGINE_CALLS, async () => {
     const container = await runningContainer();
     const { State } = await docker.getContainer(container).inspect();
     await announced({ container, startedAt: State.StartedAt });
@@ -72,7 +80,7 @@ await describeWithEngine("the right to a deployment", "runc", () => {
   });
 
   it(
-    "stays with one that cannot be seen, and the refusal says what to do when it has ended",
+    "the right to a deployment stays with a process that cannot be seen, and the refusal says what to do when it has ended",
     ENGINE_CALLS,
     async () => {
       const volume = await announced({ ...ownIdentity(), machine: "elsewhere", boot: "another" });
@@ -98,7 +106,7 @@ async function endedProcess(): Promise<number> {
   return child.pid as number;
 }
 
-it("a process is known to run until it is dead, also while nobody has asked how it ended", async () => {
+it("a process counts as running until it is dead, also while its parent has not read its exit status", async () => {
   const other = spawn("sh", ["-c", "sleep 60 & echo $!; exec sleep 60"]);
   const [line] = (await once(other.stdout, "data")) as [Buffer];
   const pid = Number(String(line));

@@ -40,52 +40,11 @@ await describeWithEngine(
       await rm(directory, { recursive: true });
     });
 
-    it(
-      "and says once how it is only with an error: containers that run are found all the same",
-      SLOW,
-      async () => {
-        const certificates = join(directory, "certificates");
-        await makeCertificates(certificates);
-        const engine = new Docker({ socketPath: SOCKET });
-        const options = {
-          deployment,
-          workerDirectory: join(ROOT, "worker"),
-          descriptorsPath: join(ROOT, "proto", "airlock.binpb"),
-          projectsDirectory: directory,
-          pythonImage: "python:3.12-slim",
-          buildNetwork: DOCKER_ENVIRONMENT.AIRLOCK_BUILD_NETWORK,
-          workerTlsDirectory: join(certificates, "worker"),
-          log: pino({ level: "silent" }),
-        };
-        const first = createDockerDriver(engine, options);
-        const project = projectOf("");
-        await first.prepare(project, () => undefined, new AbortController().signal);
-        await first.start(project, "kept");
-        const busy = new Docker({ socketPath: SOCKET });
-        const { info } = busy;
-        let asked = 0;
-        busy.info = (async () => {
-          if (asked++ === 0) throw Object.assign(new Error("context deadline exceeded"), { statusCode: 500 });
-          return info.call(busy);
-        }) as typeof info;
-        const next = createDockerDriver(busy, options);
-        const found = await next.findRunning((name) => (name === project.name ? project : undefined));
-        expect(found.map(({ workerId }) => workerId)).toEqual(["kept"]);
-        await Promise.all(found.map(({ process }) => process.stop()));
-        await Promise.all([first.close(), next.close()]);
-      },
-    );
-
-    it.each([
-      ["made a network", "POST /networks/create"],
-      ["made a container", "POST /containers/create"],
-      ["started a container", "/start "],
-      ["been told to attach to one", "/attach?"],
-    ])("and had %s: nothing is left of that start", SLOW, async (_, request) => {
+    it("running containers are found although the engine's first answer is an error", SLOW, async () => {
       const certificates = join(directory, "certificates");
       await makeCertificates(certificates);
-      const mortal = new Docker({ socketPath: join(directory, "docker.sock") });
-      const driver = createDockerDriver(mortal, {
+      const engine = new Docker({ socketPath: SOCKET });
+      const options = {
         deployment,
         workerDirectory: join(ROOT, "worker"),
         descriptorsPath: join(ROOT, "proto", "airlock.binpb"),
@@ -94,23 +53,64 @@ await describeWithEngine(
         buildNetwork: DOCKER_ENVIRONMENT.AIRLOCK_BUILD_NETWORK,
         workerTlsDirectory: join(certificates, "worker"),
         log: pino({ level: "silent" }),
-      });
+      };
+      const first = createDockerDriver(engine, options);
       const project = projectOf("");
-      fatal = undefined;
-      await driver.prepare(project, () => undefined, new AbortController().signal);
-      fatal = request;
-      await expect(driver.start(project, "lost")).rejects.toMatchObject({ code: "start_failed" });
-      const containers = () => docker.listContainers({ all: true, filters: filter() });
-      await expect.poll(containers, { timeout: 30_000 }).toEqual([]);
-      const isBack = () =>
-        mortal.ping().then(
-          () => true,
-          () => false,
-        );
-      await expect.poll(isBack).toBe(true);
-      await driver.close();
-      expect(await docker.listNetworks({ filters: filter() })).toEqual([]);
+      await first.prepare(project, () => undefined, new AbortController().signal);
+      await first.start(project, "kept");
+      const busy = new Docker({ socketPath: SOCKET });
+      const { info } = busy;
+      let asked = 0;
+      busy.info = (async () => {
+        if (asked++ === 0) throw Object.assign(new Error("context deadline exceeded"), { statusCode: 500 });
+        return info.call(busy);
+      }) as typeof info;
+      const next = createDockerDriver(busy, options);
+      const found = await next.findRunning((name) => (name === project.name ? project : undefined));
+      expect(found.map(({ workerId }) => workerId)).toEqual(["kept"]);
+      await Promise.all(found.map(({ process }) => process.stop()));
+      await Promise.all([first.close(), next.close()]);
     });
+
+    it.each([
+      ["made a network", "POST /networks/create"],
+      ["made a container", "POST /containers/create"],
+      ["started a container", "/start "],
+      ["been told to attach to one", "/attach?"],
+    ])(
+      "a worker's start leaves nothing behind when the engine dies after it has %s and before it answers",
+      SLOW,
+      async (_, request) => {
+        const certificates = join(directory, "certificates");
+        await makeCertificates(certificates);
+        const mortal = new Docker({ socketPath: join(directory, "docker.sock") });
+        const driver = createDockerDriver(mortal, {
+          deployment,
+          workerDirectory: join(ROOT, "worker"),
+          descriptorsPath: join(ROOT, "proto", "airlock.binpb"),
+          projectsDirectory: directory,
+          pythonImage: "python:3.12-slim",
+          buildNetwork: DOCKER_ENVIRONMENT.AIRLOCK_BUILD_NETWORK,
+          workerTlsDirectory: join(certificates, "worker"),
+          log: pino({ level: "silent" }),
+        });
+        const project = projectOf("");
+        fatal = undefined;
+        await driver.prepare(project, () => undefined, new AbortController().signal);
+        fatal = request;
+        await expect(driver.start(project, "lost")).rejects.toMatchObject({ code: "start_failed" });
+        const containers = () => docker.listContainers({ all: true, filters: filter() });
+        await expect.poll(containers, { timeout: 30_000 }).toEqual([]);
+        const isBack = () =>
+          mortal.ping().then(
+            () => true,
+            () => false,
+          );
+        await expect.poll(isBack).toBe(true);
+        await driver.close();
+        expect(await docker.listNetworks({ filters: filter() })).toEqual([]);
+      },
+    );
   },
 );
 

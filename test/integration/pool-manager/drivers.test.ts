@@ -53,8 +53,8 @@ describe("the process driver", () => {
   });
 });
 
-describe("a process driver after one that was killed", () => {
-  it("removes what its workers have written, but not while somebody serves there", async () => {
+describe("a process driver that follows a killed one", () => {
+  it("a process driver removes the files of a killed driver's workers, but not while a worker still serves there", async () => {
     const directory = await mkdtemp(join(tmpdir(), "airlock-"));
     const [gone, dying] = [uuidv7(), uuidv7()].map((id) => join(directory, id)) as [string, string];
     await mkdir(join(gone, "scratch"), { recursive: true });
@@ -128,7 +128,9 @@ await describeWithEngine("the docker driver", "runc", () => {
 
   describeDriverContract(openStage);
 
-  it("hands renewed certificates to the workers that run", { timeout: 120_000 }, async () => {
+  it("the docker driver gives renewed certificates to the workers that run", {
+    timeout: 120_000,
+  }, async () => {
     const stage = await openStage(50);
     const driver = await stage.open();
     const project = projectOf("");
@@ -150,7 +152,7 @@ await describeWithEngine("the docker driver", "runc", () => {
     await stage.close();
   });
 
-  it("cannot be fooled by a network of its name that is somebody else's", async () => {
+  it("the docker driver refuses a network of its name that is not Airlock's", async () => {
     const stage = await openStage();
     const driver = await stage.open();
     const project = projectOf("");
@@ -174,9 +176,12 @@ describe("an engine that cannot be used", () => {
     ["is not for this user", { code: "EACCES" }, "may not use the Docker engine", false],
     ["does not take the question", { statusCode: 400 }, "refused", false],
     ["has a full disk", { statusCode: 500, message: "write: no space left on device" }, "disk", false],
-  ])("%s: the reason, and whether it is worth another attempt", async (_, refusal, words, passing) => {
-    const error = engineError(Object.assign(new Error("connect"), refusal));
-    expect(error.message).toContain(words);
-    expect(error instanceof TransientFailure).toBe(passing);
-  });
+  ])(
+    "a Docker engine that %s gives the reason, and whether it is worth another attempt",
+    async (_, refusal, words, passing) => {
+      const error = engineError(Object.assign(new Error("connect"), refusal));
+      expect(error.message).toContain(words);
+      expect(error instanceof TransientFailure).toBe(passing);
+    },
+  );
 });

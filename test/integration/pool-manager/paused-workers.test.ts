@@ -56,7 +56,7 @@ async function answer(ids: readonly string[]): Promise<void> {
 }
 
 describe("paused executions", { timeout: 240_000 }, () => {
-  it("of a project that has all places leave other projects and their own its turn, and go on when answered", async () => {
+  it("paused executions of a project that has all places leave other projects and their own its turn, and go on when answered", async () => {
     await start({ demo: "replicas: 3\n", other: "" }, 3);
     await up("demo", 3);
     const ids = await pause("demo", 9);
@@ -67,7 +67,7 @@ describe("paused executions", { timeout: 240_000 }, () => {
     await expect.poll(workers, SOON).toBeLessThanOrEqual(3);
   });
 
-  it("of as many projects as there are places leave more projects their turn", async () => {
+  it("paused executions of as many projects as there are places leave further projects their turn", async () => {
     await start({ first: "", second: "", third: "", fourth: "" }, 2);
     const first = await pause("first", 1);
     const second = await pause("second", 1);
@@ -79,22 +79,25 @@ describe("paused executions", { timeout: 240_000 }, () => {
   it.each([
     ["kill themselves", KILL],
     ["write to Airlock's own descriptor", FORGE],
-  ])("keep no more workers than their project may have while scripts %s", async (_what, code) => {
-    await start({ evil: "", victim: "" }, 3);
-    const ids: string[] = [];
-    for (let n = 0; n < 4; n++) {
-      ids.push(...(await pause("evil", 1)));
-      const hostile = await gateway.submit({ project: "evil", code });
-      await expect.poll(() => statusOf(hostile), SOON).toBe("error");
-    }
-    await finish("evil");
-    // One that serves, and one that is to be replaced and waits for its answers.
-    expect(await workers()).toBeLessThanOrEqual(2);
-    await finish("victim");
-    await answer(ids);
-  });
+  ])(
+    "paused executions keep no more workers than their project may have while scripts %s",
+    async (_what, code) => {
+      await start({ evil: "", victim: "" }, 3);
+      const ids: string[] = [];
+      for (let n = 0; n < 4; n++) {
+        ids.push(...(await pause("evil", 1)));
+        const hostile = await gateway.submit({ project: "evil", code });
+        await expect.poll(() => statusOf(hostile), SOON).toBe("error");
+      }
+      await finish("evil");
+      // One that serves, and one that is to be replaced and waits for its answers.
+      expect(await workers()).toBeLessThanOrEqual(2);
+      await finish("victim");
+      await answer(ids);
+    },
+  );
 
-  it("that need more workers than are kept for them are lost, those first that have been paused for longest", async () => {
+  it("paused executions beyond the workers that are kept for them are lost, the longest paused first", async () => {
     await start({ first: "", second: "", third: "" }, 1);
     const [longest = ""] = await pause("first", 1);
     const ids = await pause("second", 1);

@@ -26,7 +26,7 @@ afterEach(async () => {
   await rm(packages, { recursive: true });
 });
 
-it("a project whose workers fail to start says why at once, and its neighbours do not notice", async () => {
+it("a project whose workers fail to start says why at once, and other projects are not affected", async () => {
   const errors: string[] = [];
   await expect
     .poll(
@@ -45,7 +45,7 @@ it("a project whose workers fail to start says why at once, and its neighbours d
   expect(await gateway.run({ project: "well", code: "set_result(2)" })).toMatchObject({ result: 2 });
 });
 
-it("tries again when somebody starts its workers by hand", async () => {
+it("a project whose workers failed to start tries again when an operator starts its workers", async () => {
   await expect
     .poll(async () => (await gateway.run({ code: "set_result(1)" })).error, { timeout: 30_000 })
     .toContain("The last starts failed");

@@ -14,7 +14,7 @@ let services: TestServices;
 afterEach(() => services.close());
 
 describe("a project whose executions under way store more than it may", () => {
-  it("starts its pending ones when some of those have ended, and no other project waits", async () => {
+  it("a project whose executions under way store too much starts pending ones when some have ended; no other project waits", async () => {
     services = await startServices({ demo: LIMITS, quiet: "" });
     const all: string[] = [];
     for (let n = 0; n < 6; n++) all.push(await services.submit({ code: PRINTS_AND_ASKS }));

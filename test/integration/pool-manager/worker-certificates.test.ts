@@ -68,7 +68,7 @@ async function answers(): Promise<string> {
   }
 }
 
-it("a worker answers any number of connections with the certificates that it was handed, then with renewed ones", async () => {
+it("a worker answers any number of connections with its first certificates, then with renewed ones", async () => {
   await handOver();
   await expect.poll(() => said).toContain('"listening"');
   const many = () => Promise.all(Array.from({ length: CONNECTIONS }, answers));

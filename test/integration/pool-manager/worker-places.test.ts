@@ -47,7 +47,7 @@ async function p95(project: string, count: number): Promise<number> {
 }
 
 describe("POST /projects/NAME/up", () => {
-  it("makes one pool of all calls and executions that come at once, which down stops", async () => {
+  it("POST /projects/NAME/up makes one pool of all calls and executions that come at once, which down stops", async () => {
     // While a project is broken, each call waits for one and the same look at the files.
     await start({ demo: "", broken: 'secrets: {NOPE: "${env:NOT_SET_ANYWHERE}"}\n' });
     const ups = Array.from({ length: 6 }, () => up("demo"));
@@ -62,7 +62,7 @@ describe("POST /projects/NAME/up", () => {
     await expect.poll(workers, { timeout: 10_000 }).toBe(0);
   });
 
-  it("is refused for more workers than may be, with the bound and why", async () => {
+  it("POST /projects/NAME/up is refused for too many workers, with the bound and its reason", async () => {
     await start(
       { plain: "", ranged: "replicas: {min: 1, max: 2}\n", huge: "limits: {memory_mb: 1048576}\n" },
       3,
@@ -87,7 +87,7 @@ describe("POST /projects/NAME/up", () => {
 });
 
 describe("the workers of all projects", { timeout: 60_000 }, () => {
-  it("are no more than the deployment may have, and each project that has executions gets one", async () => {
+  it("the workers of all projects are no more than the deployment may have, and each project that has executions gets one", async () => {
     await start({ many: "replicas: 4\n", late: "" }, 2);
     const code = "import time; time.sleep(0.2)";
     let most = 0;
@@ -117,7 +117,7 @@ describe("the workers of all projects", { timeout: 60_000 }, () => {
 });
 
 describe("a project that answers", { timeout: 120_000 }, () => {
-  it("does so as before while another one starts many workers, a few at a time", async () => {
+  it("a project that answers stays as fast while another one starts many workers, a few at a time", async () => {
     await start({ many: "replicas: 24\n", quiet: "" });
     await p95("quiet", 3);
     const before = await p95("quiet", 20);
@@ -138,7 +138,7 @@ describe("a project that answers", { timeout: 120_000 }, () => {
     expect(during).toBeLessThan(Math.max(2 * before, before + 300));
   });
 
-  it("or that only starts, does so beside projects whose starts fail slowly", async () => {
+  it("a project that starts is not delayed by projects whose starts fail slowly", async () => {
     index = createServer((_request, response) => {
       setTimeout(() => response.writeHead(404).end(), 4_000);
     }).listen(0, "127.0.0.1");

@@ -60,7 +60,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-it("a worker stays when the connection to it breaks, however often, and is heard again", async () => {
+it("a worker stays when the connection to it breaks, however often, and its messages arrive again", async () => {
   for (let n = 0; n < 3; n++) {
     const before = way.count();
     way.cut();
@@ -69,7 +69,7 @@ it("a worker stays when the connection to it breaks, however often, and is heard
   expect(gone).toBeUndefined();
 });
 
-it("a worker stays that cannot be reached for some seconds", async () => {
+it("a worker that cannot be reached for some seconds stays", async () => {
   way.close();
   await sleep(4_000);
   const before = way.count();
@@ -79,7 +79,7 @@ it("a worker stays that cannot be reached for some seconds", async () => {
   expect(gone).toBeUndefined();
 });
 
-it("a worker that stays away is replaced", async () => {
+it("a worker that cannot be reached for long is replaced", async () => {
   way.close();
   await expect.poll(() => gone, { timeout: 25_000 }).toBe("exited with status 0");
 });
@@ -91,7 +91,7 @@ it("a worker that takes connections and does not answer is replaced", { timeout:
   await expect.poll(() => gone, { timeout: 35_000 }).toBe("was killed by SIGKILL");
 });
 
-it("a worker that somebody else stops serves nobody before its end is noticed", async () => {
+it("a worker that another process stops gets no run before its end is noticed", async () => {
   heardLaterMs = 1_000;
   const [supervisor = 0] = await belowOf(process.pid);
   process.kill(supervisor, "SIGTERM");
@@ -99,7 +99,7 @@ it("a worker that somebody else stops serves nobody before its end is noticed", 
   expect(await worker.gone).toBe("exited with status 0");
 });
 
-it("a worker is replaced at once when another one has its address", async () => {
+it("a worker is replaced at once when another worker has its address", async () => {
   const { address, stop } = await driver.start(project, "another");
   const another = address.replace("unix:", "");
   await expect.poll(() => isServed(another)).toBe(true);

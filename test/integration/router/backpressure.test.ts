@@ -30,7 +30,7 @@ async function flood(project: string, count: number): Promise<string[]> {
 }
 
 describe("a project whose queue is full", () => {
-  it("answers 429 with the numbers and when to come again, and takes more when one has ended", async () => {
+  it("a project whose queue is full answers 429 with the numbers and Retry-After, and accepts more when one has ended", async () => {
     services = await startServices({ small: "replicas: 1\nlimits: {queue: 4}\n" });
     gateway = await openGateway(services);
     const [first = ""] = await flood("small", 4);
@@ -54,7 +54,7 @@ describe("a project whose queue is full", () => {
 });
 
 describe("when all projects together are full", () => {
-  it("the one that floods is refused, and the others go on", async () => {
+  it("a project that floods is refused when all projects together are full, and the others go on", async () => {
     services = await startServices(
       { flood: "replicas: 1\n", quiet: "replicas: 1\n", other: "replicas: 1\n" },
       { maxUnfinished: 20 },
@@ -86,7 +86,7 @@ describe("when all projects together are full", () => {
 });
 
 describe("one project's flood", () => {
-  it("does not keep another waiting", async () => {
+  it("a flood of one project does not delay another project", async () => {
     services = await startServices({ flood: "replicas: 1\n", quiet: "replicas: 1\n" });
     const flooding = await flood("flood", 500);
     for (let n = 0; n < 3; n++) {
@@ -99,7 +99,7 @@ describe("one project's flood", () => {
 
   const missing = postgresMissing();
   it.skipIf(missing)(
-    "does not keep another waiting when a router takes over from another",
+    "a flood of one project does not delay another project when a router takes over from another",
     async () => {
       postgres = await startPostgres();
       const { config } = await postgres.newDatabase();

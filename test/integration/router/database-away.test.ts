@@ -47,7 +47,7 @@ describe.skipIf(missing)(`while PostgreSQL is away${missing ? ` (${missing})` : 
       body: JSON.stringify({ project: "demo", code: "set_result(7)" }),
     });
 
-  it("every call says so and when to come again, readiness names it, and all recovers by itself", async () => {
+  it("while PostgreSQL is away, every call says so and when to come again, readiness names it, and all recovers by itself", async () => {
     const asks = await gateway.submit({ code: "set_result(llm.complete('?'))" });
     expect((await gateway.settled(asks)).status).toBe("awaiting_llm");
     expect((await ready()).status).toBe(200);
@@ -106,7 +106,7 @@ describe.skipIf(missing)(`while PostgreSQL hangs${missing ? ` (${missing})` : ""
       new RegExp(`^airlock_router_circuit_${metric} (\\d+)$`, "m").exec(await services.routerMetrics())?.[1],
     );
 
-  it("callers soon need not wait to hear it, and all recovers by itself", async () => {
+  it("while PostgreSQL hangs, callers soon get an error without waiting, and all recovers by itself", async () => {
     const id = await gateway.submit({ code: "set_result(1)" });
     expect(await gateway.settled(id)).toMatchObject({ result: 1 });
     expect(await circuit('state{circuit="database",project=""}')).toBe(0);
@@ -143,7 +143,7 @@ describe("while another service is away", () => {
     await services.close();
   });
 
-  it("what needs the pool-manager says so and when to come again, and recovers by itself", async () => {
+  it("calls that need the pool-manager say when it is away and when to come again, and recover by themselves", async () => {
     await services.stop("pool-manager");
     const calls = [
       () => gateway.post("/execute", { project: "demo", code: "set_result(1)" }),

@@ -42,7 +42,7 @@ const mend = async () => {
   await gateway.post("/projects/demo/up", {});
 };
 
-it("lists what could not be finished with its reason, page by page", async () => {
+it("dead letters are listed with their reasons, page by page", async () => {
   const ids: string[] = [];
   for (let n = 0; n < 3; n++) {
     const { execution_id: id, end_reason } = await gateway.run({ code: `set_result(${n})` });
@@ -68,7 +68,7 @@ it("lists what could not be finished with its reason, page by page", async () =>
   expect((await list("?project=other")).dead_letters).toEqual([]);
 });
 
-it("runs the same submission once more, as a new execution, once unless asked again", async () => {
+it("a dead letter runs the same submission again as a new execution, once unless asked again", async () => {
   const { execution_id: id } = await gateway.run(SUBMISSION);
   await mend();
   const answers = await Promise.all(Array.from({ length: 20 }, () => retry(id)));
@@ -114,7 +114,7 @@ it("runs the same submission once more, as a new execution, once unless asked ag
   expect((await repeated(again.execution_id)).executions).toEqual([]);
 });
 
-it("lists a run whose output was withheld, and the repetition that ends so too", async () => {
+it("dead letters include a run whose output was withheld, and its repetition that ends the same way", async () => {
   await mend();
   await gateway.run({ code: "pass" });
   const id = await gateway.submit({ code: "import time; print('x', flush=True); time.sleep(2); print('y')" });
@@ -130,7 +130,7 @@ it("lists a run whose output was withheld, and the repetition that ends so too",
   expect((await list()).dead_letters).toMatchObject([{ execution_id: id, end_reason: "output_withheld" }]);
 }, 60_000);
 
-it("refuses what did not end through Airlock's fault, and what its project cannot take", async () => {
+it("a retry is refused for an execution that is no dead letter, and when its project cannot accept it", async () => {
   const { execution_id: own } = await gateway.run({ project: "other", code: "1 / 0" });
   const refused = await retry(own);
   expect(refused.status).toBe(409);

@@ -85,7 +85,7 @@ const completed = (characters: number): Ending => ({
 });
 
 describe.skipIf(process.getuid?.() !== 0)("a disk that is full", () => {
-  it("refuses a submission that it has no room for as unavailable, and keeps nothing of it", async (context) => {
+  it("a full disk refuses a submission that does not fit as unavailable, and keeps nothing of it", async (context) => {
     await onDisk(8, context, async ({ store, fill, fillAll, empty, textsOf }) => {
       await fill(6 * MIB);
       const long = store.insert(submission("long", 4 * MIB));
@@ -103,7 +103,7 @@ describe.skipIf(process.getuid?.() !== 0)("a disk that is full", () => {
     });
   });
 
-  it("keeps nothing of the result of an ending that was recorded without it", async (context) => {
+  it("a full disk keeps nothing of the result of an ending that was recorded without it", async (context) => {
     await onDisk(8, context, async ({ store, fill, empty, textsOf }) => {
       await store.insert(submission("ended", 100_000));
       await store.insert(submission("small", 1));
@@ -126,7 +126,7 @@ describe.skipIf(process.getuid?.() !== 0)("a disk that is full", () => {
     });
   });
 
-  it("lets a router start again, which takes up what was under way, as long as there is a reserve", async (context) => {
+  it("a full disk lets a router start again and go on with unfinished executions, as long as there is a reserve", async (context) => {
     await onDisk(340, context, async ({ store, reopen, fill, fillAll, crash }) => {
       for (const id of ["one", "two"]) {
         await store.insert(submission(id, 100_000));
@@ -143,7 +143,7 @@ describe.skipIf(process.getuid?.() !== 0)("a disk that is full", () => {
     });
   });
 
-  it("counts as room what its pages take, keys of submissions included", async (context) => {
+  it("the space of a full disk includes all pages of the file, also those of submission keys", async (context) => {
     await onDisk(400, context, async ({ store, reopen }) => {
       const before = await store.capacity();
       for (let n = 0; n < 3_000; n++) {

@@ -40,7 +40,7 @@ describe("an idempotency key, by gRPC", () => {
   });
   afterAll(() => services.close());
 
-  it("is checked as the REST edge checks it", async () => {
+  it("an idempotency key by gRPC is checked like by REST", async () => {
     for (const idempotencyKey of ["", "x".repeat(256), "two words", "\u00e9"]) {
       await expect(submit(services.router, { idempotencyKey })).rejects.toMatchObject({
         code: "invalid_request",
@@ -49,7 +49,7 @@ describe("an idempotency key, by gRPC", () => {
     }
   });
 
-  it("gives its execution back though its project is full by now, or gone", async () => {
+  it("an idempotency key by gRPC returns its execution even if its project is full by now, or gone", async () => {
     const code = "import time; time.sleep(60)";
     for (const project of ["full", "passing"]) {
       const request = { project, code, idempotencyKey: randomUUID() };
@@ -66,7 +66,7 @@ describe("an idempotency key, by gRPC", () => {
     }
   });
 
-  it("does not run again what has been forgotten", async () => {
+  it("an idempotency key by gRPC does not run a forgotten execution again", async () => {
     const request = { idempotencyKey: randomUUID() };
     const { id } = await submit(services.router, request);
     await services.get(id, 20_000);
@@ -101,7 +101,7 @@ describe.skipIf(missing)(`an idempotency key at two routers${missing ? ` (${miss
   });
   afterEach(() => services.close());
 
-  it("starts one execution of 100 racing requests", async () => {
+  it("an idempotency key at two routers starts one execution of 100 racing requests", async () => {
     const request = { idempotencyKey: randomUUID() };
     let repeated = 0;
     // A machine that stands still for seconds makes some wait too long for a connection; the key makes it safe to repeat.
@@ -122,7 +122,7 @@ describe.skipIf(missing)(`an idempotency key at two routers${missing ? ` (${miss
     expect(await database.sql("SELECT count(*)::int FROM executions")).toEqual([{ count: 1 }]);
   });
 
-  it("starts one of two requests that race with different bodies, and refuses the other", async () => {
+  it("an idempotency key at two routers starts one of two racing requests with different bodies, and refuses the other", async () => {
     for (let round = 0; round < 10; round++) {
       const idempotencyKey = randomUUID();
       const answers = await Promise.allSettled([
@@ -135,7 +135,7 @@ describe.skipIf(missing)(`an idempotency key at two routers${missing ? ` (${miss
     }
   });
 
-  it("finds what a router accepted that died before it could answer, and that runs once", async () => {
+  it("an idempotency key at two routers finds an execution whose router died before it could answer, and it runs once", async () => {
     const idempotencyKey = randomUUID();
     const request = SubmitRequest.fromPartial({ project: "demo", code: "set_result(6 * 7)", idempotencyKey });
     // All that is left of such a router: its row, and a heartbeat that is old. Its clock never moves on.

@@ -19,7 +19,7 @@ afterAll(async () => {
   await services?.close();
 });
 
-it("an execution of 28 MB that several clients read holds neither router nor gateway up", async () => {
+it("an execution of 28 MB that several clients read blocks neither router nor gateway", async () => {
   const module = new URL("../../e2e/load/floods/repeated-reads.ts", import.meta.url).href;
   const flood = await startFlood({ module, url: gateway.url, project: "loud" });
   const longestMs = await longestStretchMs(() => flood.awaitAnswers(READS), MAX_STRETCH_MS);
@@ -28,7 +28,7 @@ it("an execution of 28 MB that several clients read holds neither router nor gat
   expect(longestMs).toBeLessThan(MAX_STRETCH_MS);
 }, 300_000);
 
-it("a refused answer or cancellation and a repeated submission read nothing of its long texts", async () => {
+it("a refused answer or cancellation and a repeated submission read nothing of the execution's long texts", async () => {
   const { router } = services;
   const { executions } = await callUnary(
     router,

@@ -31,7 +31,7 @@ const stored = async () => {
 };
 
 describe("a large submission", () => {
-  it("whose caller no longer waits is not stored", async () => {
+  it("a large submission whose caller no longer waits is not stored", async () => {
     await submit("{}");
     const late = Promise.allSettled([submit(LARGE, 600), submit(LARGE, 600), submit(LARGE, 600)]);
     for (const outcome of await late) {
@@ -42,7 +42,7 @@ describe("a large submission", () => {
     expect(await stored()).toBe(2);
   });
 
-  it("does not wait for the end of larger ones that came before it", async () => {
+  it("a large submission does not wait for the end of larger ones that came before it", async () => {
     const ends: string[] = [];
     const send = (name: string, memory: string) => submit(memory).then(() => ends.push(name));
     const before = [send("large", LARGE), send("large", LARGE), send("large", LARGE)];

@@ -68,7 +68,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-it("a paused execution does not take the slot from the others when the pool-manager is restarted", async () => {
+it("a paused execution does not take another's slot when the pool-manager is restarted", async () => {
   const paused = leaseOf("paused");
   await paused.granted();
   await paused.park();
@@ -86,7 +86,7 @@ it("a paused execution does not take the slot from the others when the pool-mana
   await expect.poll(() => pool.view()).toMatchObject({ running: 0, paused: 0 });
 });
 
-it("an execution that pauses while the restarted pool-manager looks for its worker keeps it", async () => {
+it("an execution that pauses while the restarted pool-manager looks for its worker keeps its worker", async () => {
   const lease = leaseOf("pauses");
   await lease.granted();
   await server.drain(0);

@@ -29,7 +29,7 @@ async function held(): Promise<number> {
   return heapUsed + external;
 }
 
-it("paused executions keep nothing of what was submitted in the router's memory", {
+it("paused executions keep nothing of their submissions in the router's memory", {
   timeout: 120_000,
 }, async () => {
   const pause = async (memoryJson: string) => {

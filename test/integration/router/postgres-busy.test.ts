@@ -37,7 +37,7 @@ describe.skipIf(missing)(`a router whose database is busy${missing ? ` (${missin
     return () => client.end();
   };
 
-  it("adds 200 executions over two connections, and none of them hears of an outage", async () => {
+  it("a router whose database is busy adds 200 executions over two connections, and no caller gets an outage error", async () => {
     const lines: string[] = [];
     const log = pino({ level: "info" }, { write: (line: string) => void lines.push(line) });
     const store = await stores.open("a", { maxConnections: 2, log });
@@ -49,7 +49,7 @@ describe.skipIf(missing)(`a router whose database is busy${missing ? ` (${missin
     expect(lines.filter((line) => line.includes("circuit opened"))).toEqual([]);
   });
 
-  it("says that it is busy, not away, when a statement waits for too long", async () => {
+  it("a router whose database is busy says that it is busy, not away, when a statement waits for too long", async () => {
     const store = await stores.open("a", { maxConnections: 1 });
     const unlock = await lockExecutions();
     const error = await insert(store, 1);
@@ -59,7 +59,7 @@ describe.skipIf(missing)(`a router whose database is busy${missing ? ` (${missin
     expect(await insert(store, 2)).toBe(true);
   });
 
-  it("accepts 200 submissions at once, and runs them all", async () => {
+  it("a router whose database is busy accepts 200 submissions at once, and runs them all", async () => {
     const { config } = stores.database;
     const services = await startServices({ demo: "" }, { database: { ...config, maxConnections: 2 } });
     const submissions = Array.from({ length: AT_ONCE }, () =>

@@ -13,7 +13,7 @@ import { configOf, postgresMissing, startPostgres, type TestPostgres } from "../
 const missing = postgresMissing();
 const log = pino({ level: "silent" });
 
-describe.skipIf(missing)(`the way to a real PostgreSQL${missing ? ` (${missing})` : ""}`, () => {
+describe.skipIf(missing)(`the connection to a real PostgreSQL${missing ? ` (${missing})` : ""}`, () => {
   let directory: string;
   let postgres: TestPostgres;
   let ca: string;
@@ -42,7 +42,7 @@ describe.skipIf(missing)(`the way to a real PostgreSQL${missing ? ` (${missing})
     await rm(directory, { recursive: true });
   });
 
-  it("is encrypted to the server that the authority vouches for", async () => {
+  it("the connection to PostgreSQL is encrypted to the server that the authority certifies", async () => {
     const store = await openUrl(`sslmode=verify-full&sslrootcert=${ca}`);
     const { sql } = await postgres.newDatabase();
     const connections = await sql(
@@ -61,13 +61,16 @@ describe.skipIf(missing)(`the way to a real PostgreSQL${missing ? ` (${missing})
     ],
     ["the public authorities", () => "sslmode=verify-full", "localhost"],
     ["another name than it is reached by", () => `sslmode=verify-full&sslrootcert=${ca}`, "127.0.0.1"],
-  ])("does not lead to a server known by %s", async (_what, parameters, host) => {
-    const error = await openUrl(parameters(), host).catch((reason: unknown) => reason);
-    expect(String(error)).toMatch(/cannot be used: .*(certificate|altnames)/i);
-    expect(inspect(error, { depth: 10, showHidden: true })).not.toContain(postgres.password);
-  });
+  ])(
+    "the connection to PostgreSQL is refused when the server is checked against %s",
+    async (_what, parameters, host) => {
+      const error = await openUrl(parameters(), host).catch((reason: unknown) => reason);
+      expect(String(error)).toMatch(/cannot be used: .*(certificate|altnames)/i);
+      expect(inspect(error, { depth: 10, showHidden: true })).not.toContain(postgres.password);
+    },
+  );
 
-  it("says that the password is wrong, not which it was", async () => {
+  it("the connection to PostgreSQL reports a wrong password without the password", async () => {
     const { url } = await postgres.newDatabase();
     const wrong = url.replace(/:[^:@]*@/, ":wrong-word@");
     const error = await open(configOf(wrong)).catch((reason: unknown) => reason);
@@ -75,7 +78,7 @@ describe.skipIf(missing)(`the way to a real PostgreSQL${missing ? ` (${missing})
     expect(inspect(error, { depth: 10, showHidden: true })).not.toContain("wrong-word");
   });
 
-  it("takes a rotated password from its file without a restart", async () => {
+  it("the connection to PostgreSQL takes a rotated password from its file without a restart", async () => {
     const database = await postgres.newDatabase();
     const file = join(directory, "url");
     const write = (password: string) =>

@@ -66,7 +66,7 @@ describe.skipIf(missing)(`migrations of a real PostgreSQL${missing ? ` (${missin
     await rm(directory, { recursive: true });
   });
 
-  it("are applied once, in order, by five routers that start together", async () => {
+  it("migrations of PostgreSQL are applied once, in order, by five routers that start together", async () => {
     await write(`${next()}-added`, "CREATE TABLE added (id INTEGER)");
     await Promise.all(Array.from({ length: 5 }, () => migrateHere()));
     await expectApplied(`${next()}-added`);
@@ -74,7 +74,7 @@ describe.skipIf(missing)(`migrations of a real PostgreSQL${missing ? ` (${missin
     await expectApplied(`${next()}-added`);
   });
 
-  it("are refused when one that the database has has changed", async () => {
+  it("migrations of PostgreSQL are refused when one that the database has was changed", async () => {
     await migrateHere();
     const [first = ""] = own;
     await write(first, "CREATE TABLE executions ()");
@@ -83,7 +83,7 @@ describe.skipIf(missing)(`migrations of a real PostgreSQL${missing ? ` (${missin
     );
   });
 
-  it("are refused when the database has more of them, and nothing is changed", async () => {
+  it("migrations of PostgreSQL are refused when the database has more of them, and nothing is changed", async () => {
     await write(`${next()}-later`, "CREATE TABLE later (id INTEGER)");
     await migrateHere();
     await expect(migrateHere(MIGRATIONS_DIRECTORY)).rejects.toThrow(
@@ -92,7 +92,7 @@ describe.skipIf(missing)(`migrations of a real PostgreSQL${missing ? ` (${missin
     await expectApplied(`${next()}-later`);
   });
 
-  it("that fail leave nothing of themselves, and what was before stays", async () => {
+  it("migrations of PostgreSQL that fail leave no trace, and the earlier data stays", async () => {
     await write(`${next()}-broken`, "CREATE TABLE half (id INTEGER); SELECT 1 / 0;");
     await expect(migrateHere()).rejects.toThrow(/PostgreSQL says 22012: division by zero/);
     await expectApplied();
@@ -102,7 +102,7 @@ describe.skipIf(missing)(`migrations of a real PostgreSQL${missing ? ` (${missin
     expect(await tables()).toContain("half");
   });
 
-  it("are refused by a database of another encoding", async () => {
+  it("migrations of PostgreSQL are refused by a database of another encoding", async () => {
     await database.sql(
       "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'",
     );
@@ -111,13 +111,13 @@ describe.skipIf(missing)(`migrations of a real PostgreSQL${missing ? ` (${missin
     await expect(migrateHere()).rejects.toThrow(/its encoding is LATIN1; create one with/);
   });
 
-  it("say why when there is no such database", async () => {
+  it("migrations of PostgreSQL report a database that does not exist", async () => {
     const { address } = database.config;
     database = { ...database, config: { ...database.config, address: { ...address, database: "none" } } };
     await expect(migrateHere()).rejects.toThrow(/cannot be used: .* database "none" does not exist/);
   });
 
-  it("count what executions store that were there before", async () => {
+  it("migrations of PostgreSQL count the stored bytes of executions that existed before", async () => {
     await rm(join(directory, "0005-stored-bytes.sql"));
     for (const name of own.slice(5)) await rm(join(directory, `${name}.sql`));
     await migrateHere();
@@ -146,12 +146,12 @@ describe.skipIf(missing)(`migrations of a real PostgreSQL${missing ? ` (${missin
     await expect(database.sql("UPDATE executions SET code = 'x'")).rejects.toThrow(/never goes back/);
   });
 
-  it("are numbered without a gap", async () => {
+  it("migrations of PostgreSQL are numbered without a gap", async () => {
     await write("0099-far", "SELECT 1");
     await expect(migrateHere()).rejects.toThrow(/0099-far\.sql is not migration/);
   });
 
-  describe("killed in their middle", () => {
+  describe("interrupted in their middle", () => {
     let gate: Client;
     let router: ChildProcess;
     /** Its exit status; null when a signal ended it. */
@@ -176,7 +176,7 @@ describe.skipIf(missing)(`migrations of a real PostgreSQL${missing ? ` (${missin
     it.each([
       ["in a statement", HALTS_IN_A_STATEMENT],
       ["before it is recorded", HALTS_BEFORE_IT_IS_RECORDED],
-    ])("%s, with their router: the next start does them whole", async (_where, migration) => {
+    ])("migrations whose router is killed %s are done whole by the next start", async (_where, migration) => {
       await startUntilItHalts(migration);
       router.kill("SIGKILL");
       await exited;
@@ -190,7 +190,7 @@ describe.skipIf(missing)(`migrations of a real PostgreSQL${missing ? ` (${missin
       expect(await database.sql("SELECT id FROM half")).toEqual([{ id: 1 }]);
     });
 
-    it("with the server: the next start does them whole", async () => {
+    it("migrations whose server is killed in their middle are done whole by the next start", async () => {
       await startUntilItHalts(HALTS_IN_A_STATEMENT);
       await postgres.crash();
       expect(await exited).toBe(1);
@@ -202,7 +202,7 @@ describe.skipIf(missing)(`migrations of a real PostgreSQL${missing ? ` (${missin
       expect(await database.sql("SELECT id FROM half")).toEqual([{ id: 1 }]);
     });
 
-    it("not at all, but slow: another router waits for its turn", async () => {
+    it("a slow migration makes another router wait for its turn", async () => {
       await startUntilItHalts(HALTS_BEFORE_IT_IS_RECORDED);
       const second = migrateHere();
       await expect.poll(() => database.sql(WAITS)).toHaveLength(2);

@@ -19,7 +19,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
   const openStill = (owner: string) => stores.open(owner, { clock: createFakeClock() });
 
   describe("with several routers", () => {
-    it("gives each of 200 pending executions to exactly one of eight claimers, oldest first", async () => {
+    it("several routers on PostgreSQL claim each of 200 pending executions exactly once, oldest first", async () => {
       const first = await stores.open("router-0");
       const ids = Array.from({ length: 200 }, (_, index) => `id-${String(index).padStart(3, "0")}`);
       for (const [index, id] of ids.entries()) await submit(first, id, index % 2 ? "odd" : "even");
@@ -45,7 +45,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       expect(await stores.database.sql("SELECT DISTINCT epoch FROM executions")).toEqual([{ epoch: "2" }]);
     });
 
-    it("lets nobody but its router start an execution, and that one again when it could not hear the answer", async () => {
+    it("an execution on PostgreSQL is started by its own router only, and again if that router did not get the answer", async () => {
       const [a, b] = [await stores.open("a"), await stores.open("b")];
       const id = await submit(a);
       expect(await b.start(id, 1, GRANT)).toBeUndefined();
@@ -55,7 +55,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       expect(await b.start(id, 1, GRANT)).toBeUndefined();
     });
 
-    it("wakes whoever watches at another router", async () => {
+    it("a change at one router wakes a watcher at another router", async () => {
       const [a, b] = [await stores.open("a"), await openStill("b")];
       const id = await running(a);
       let reads = 0;
@@ -70,7 +70,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       expect(await b.get(id)).toMatchObject({ state: { question: QUESTION } });
     });
 
-    it("takes one of eight answers that race over two routers, and the one that runs it hears of it", async () => {
+    it("of eight answers that race over two routers one is taken, and the router of the run is notified", async () => {
       const [a, b] = [await openStill("a"), await stores.open("b")];
       const id = await running(a);
       await a.markAwaiting(id, QUESTION, 1);
@@ -84,7 +84,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       expect([await a.getAnswer(id, "llm_1"), await b.getAnswer(id, "llm_1")]).toEqual([answer, answer]);
     });
 
-    it("tells the router that runs an execution of a cancellation at another one", async () => {
+    it("a cancellation at one router is notified to the router that runs the execution", async () => {
       const [a, b] = [await openStill("a"), await stores.open("b")];
       const id = await running(a);
       const heard = hear(a, id);
@@ -98,7 +98,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       expect(endings.filter(Boolean)).toHaveLength(1);
     });
 
-    it("forgets each ended execution once, though two routers clean up at the same time", async () => {
+    it("an ended execution is forgotten once, even if two routers clean up at the same time", async () => {
       const [a, b] = [await stores.open("a"), await stores.open("b")];
       await stores.database.sql(
         `INSERT INTO executions (execution_id, project, status, end_reason, code, timeout_ms, settings, memory, created_at_ms, ended_at_ms)
@@ -115,7 +115,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       expect(await stores.database.sql(left)).toEqual([{ count: 100, min: 301 }]);
     });
 
-    it("says which executions a router gave back when it stopped", async () => {
+    it("the executions that a stopping router gives back are announced to the other routers", async () => {
       const [a, b] = [await stores.open("a"), await openStill("b")];
       const pending = await submit(a, "0001");
       await running(a, "0002");
@@ -129,7 +129,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       expect(await stores.database.sql("SELECT router_id FROM routers")).toEqual([{ router_id: "b" }]);
     });
 
-    it("frees what a router has that is not seen any more, and nothing of one that is", async () => {
+    it("the executions of a router that is not seen any more are freed, and those of a live router are not", async () => {
       const clock = createFakeClock();
       const [dead, alive] = [await openStill("dead"), await stores.open("alive", { clock })];
       const other = await openStill("other");
@@ -157,7 +157,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
   });
 
   describe("when notices do not come", () => {
-    it("sees a change that nobody told of by looking", async () => {
+    it("a router without notices sees a change by looking", async () => {
       const clock = createFakeClock();
       const store = await stores.open("a", { clock });
       const id = await running(store);
@@ -174,7 +174,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       expect(heard.count).toBe(2);
     });
 
-    it("listens again after its connection was cut, and looks for what it missed", async () => {
+    it("a router listens again after its connection for notices was cut, and looks for missed changes", async () => {
       const [a, b] = [await stores.open("a"), await stores.open("b")];
       const id = await running(b);
       const heard = hear(a, id);

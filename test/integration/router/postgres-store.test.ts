@@ -38,7 +38,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
     openPostgresStore(stores.database.config, "router-1", systemClock, pino({ level: "silent" })),
   );
 
-  it("shows redactions that routers of an earlier release have stored", async () => {
+  it("the PostgreSQL store shows redactions that routers of an earlier release have stored", async () => {
     const store = await stores.open("router-1");
     const id = await running(store);
     await stores.database.sql(
@@ -52,7 +52,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
   });
 
   describe("the database itself", () => {
-    it("lets nothing of an ended execution change but the bytes that it is counted with", async () => {
+    it("the PostgreSQL database lets nothing of an ended execution change but its counted bytes", async () => {
       const namesOf = async (from: string) =>
         (await stores.database.sql<{ name: string }>(`SELECT ${from} ORDER BY 1`)).map(({ name }) => name);
       const columns = await namesOf(
@@ -95,20 +95,23 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
         "UPDATE executions SET status = 'completed', end_reason = 'killed', ended_at_ms = 1 WHERE execution_id = 'running'",
       ],
       [
-        "one waits without a question",
+        "an execution waits without an llm request",
         "UPDATE executions SET status = 'awaiting_llm' WHERE execution_id = 'running'",
       ],
       [
-        "one waits for a question that is answered",
+        "an execution waits for an llm request that is answered",
         "UPDATE executions SET llm_answer = 'x' WHERE execution_id = 'waiting'",
       ],
-      ["one runs since no time", "UPDATE executions SET status = 'running' WHERE execution_id = 'pending'"],
-      ["output belongs to nothing", "INSERT INTO execution_output VALUES ('none', 0, '', '')"],
+      [
+        "an execution runs without a start time",
+        "UPDATE executions SET status = 'running' WHERE execution_id = 'pending'",
+      ],
+      ["output belongs to no execution", "INSERT INTO execution_output VALUES ('none', 0, '', '')"],
       [
         "an id is taken twice",
         "INSERT INTO executions SELECT * FROM executions WHERE execution_id = 'ended'",
       ],
-    ])("refuses that %s", async (_what, statement) => {
+    ])("the PostgreSQL database refuses that %s", async (_what, statement) => {
       const store = await stores.open("a");
       await submit(store, "pending");
       await running(store, "running");
@@ -124,7 +127,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       expect(await stores.database.sql(all)).toEqual(before);
     });
 
-    it("lets no output follow an ending that was on its way first", async () => {
+    it("the PostgreSQL database lets no output follow an ending that was committed first", async () => {
       const store = await stores.open("a");
       const id = await running(store);
       const other = await otherTransaction(
@@ -142,7 +145,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
     });
   });
 
-  it("routers that remove at the same time remove no more than is too much", async () => {
+  it("routers that remove executions at the same time remove no more than is too much", async () => {
     const [a, b] = [await stores.open("a"), await stores.open("b")];
     for (let n = 0; n < 10; n++) {
       const id = await running(a, `r-${n}`);
@@ -183,13 +186,13 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       { project: "project-3", status: "timeout" as const },
       { project: "none", status: "completed" as const },
       { before: "id-00010000" },
-    ])("finds a page of %j by an index", async (filter) => {
+    ])("the PostgreSQL store with many executions finds a page of %j by an index", async (filter) => {
       const { statement, values } = list({ ...ALL, ...filter });
       await fill();
       await expectIndex(statement.text, values);
     });
 
-    it("finds dead letters, what is unfinished and whether there is room by indexes", async () => {
+    it("the PostgreSQL store finds dead letters, unfinished executions and the free space of queues by indexes", async () => {
       const { statement, values } = listDeadLetters({ ...ALL, limit: 50 });
       await fill();
       await expectIndex(statement.text, values);
@@ -198,7 +201,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       await expectIndex(INSERT.text, [...submission, 1_000, 10_000, "key", "print", "id-00000001", 1]);
     });
 
-    it("finds the dead letters of a project that has few without those of the others", async () => {
+    it("the PostgreSQL store finds the dead letters of a project that has few without reading those of the others", async () => {
       const { statement, values } = listDeadLetters({ ...ALL, project: "none", limit: 50 });
       await fill();
       await stores.database.sql(
@@ -210,7 +213,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       expect(plan).toContain("executions_dead_letters_of_project");
     });
 
-    it("finds what ended first by indexes", async () => {
+    it("the PostgreSQL store finds the executions that ended first by indexes", async () => {
       await fill();
       await expectIndex(DELETE_ENDED.text, [Date.now(), 200]);
       await expectIndex(DELETE_OLDEST_ENDED.text, ["project-3", 0, 100]);
@@ -218,7 +221,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
   });
 
   describe("when the server is away", () => {
-    it("says so to callers without a word of the way to it, and goes on when it is back", async () => {
+    it("the PostgreSQL store reports a server that is away without its address, and goes on when it is back", async () => {
       const lines: string[] = [];
       const heardLog = pino({ level: "debug" }, { write: (line: string) => lines.push(line) });
       const store = await stores.open("a", { log: heardLog });
@@ -251,7 +254,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       expect(lines.join("")).not.toContain(stores.postgres.password);
     });
 
-    it("keeps to its connections, and lets callers wait for one", async () => {
+    it("the PostgreSQL store keeps to its number of connections, and lets callers wait for one", async () => {
       const store = await stores.open("a", { maxConnections: 2 });
       const id = await submit(store);
       const lock = await otherTransaction("LOCK TABLE executions IN ACCESS EXCLUSIVE MODE");
@@ -267,7 +270,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       expect((await reads).every((execution) => execution?.executionId === id)).toBe(true);
     });
 
-    it("does not wait for a lock for ever", async () => {
+    it("the PostgreSQL store does not wait for a lock for ever", async () => {
       const store = await stores.open("a");
       const id = await running(store);
       const other = await otherTransaction("SELECT 1 FROM executions WHERE execution_id = $1 FOR UPDATE", id);

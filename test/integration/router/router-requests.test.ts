@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => services.close());
 
-describe("the router refuses over gRPC what REST refuses", () => {
+describe("the router refuses over gRPC the same as REST", () => {
   const list = (change: object) =>
     callUnary(
       services.router,
@@ -34,11 +34,11 @@ describe("the router refuses over gRPC what REST refuses", () => {
     [{ status: 99 as ExecutionStatus }, /^status must be one of pending, running, .+, not 99\.$/],
     [{ limit: -1 }, /^limit must be from 1 to 200, or 0 for 50, not -1\.$/],
     [{ limit: 201 }, /^limit must be/],
-  ])("a list with %j", async (change, message) => {
+  ])("the router refuses over gRPC a list with %j", async (change, message) => {
     await expect(list(change)).rejects.toMatchObject({ code: "invalid_request", message });
   });
 
-  it.each([-1, 60_001])("a wait of %d ms", async (waitMs) => {
+  it.each([-1, 60_001])("the router refuses over gRPC a wait of %d ms", async (waitMs) => {
     await expect(services.get(UNKNOWN_ID, waitMs)).rejects.toMatchObject({
       code: "invalid_request",
       message: `wait_ms must be from 0 to 60000, not ${waitMs}.`,
@@ -60,11 +60,17 @@ describe("the router refuses over gRPC what REST refuses", () => {
       "invalid_request",
     ],
     ['a setting with "="', { settings: { "A=B": "x" } }, "invalid_request"],
-  ])("a submission with %s", { timeout: SLOW.timeoutMs }, async (_name, change, code) => {
-    await expect(submit(change)).rejects.toMatchObject({ code });
-  });
+  ])(
+    "the router refuses over gRPC a submission with %s",
+    { timeout: SLOW.timeoutMs },
+    async (_name, change, code) => {
+      await expect(submit(change)).rejects.toMatchObject({ code });
+    },
+  );
 
-  it("and takes as much as REST", { timeout: SLOW.timeoutMs }, async () => {
+  it("the router accepts over gRPC a submission as large as by REST", {
+    timeout: SLOW.timeoutMs,
+  }, async () => {
     const memoryJson = `{"a":{"b":"${"x".repeat(15 * MIB)}"}}`;
     const code = "set_result([len(settings.keys()), len(memory.get('a', 'b'))])";
     const { execution } = await submit({ code, settings: settingsOf(1_000), memoryJson });
@@ -72,14 +78,14 @@ describe("the router refuses over gRPC what REST refuses", () => {
     expect(ended).toMatchObject({ resultJson: `[1000,${15 * MIB}]` });
   });
 
-  it("and takes what it documents", async () => {
+  it("the router accepts over gRPC the documented limits of lists and waits", async () => {
     expect(
       (await list({ project: "demo", status: ExecutionStatus.COMPLETED, limit: 200 })).executions,
     ).toEqual([]);
     await expect(services.get(UNKNOWN_ID, 60_000)).rejects.toMatchObject({ code: "execution_not_found" });
   });
 
-  it("without a word of REST", async () => {
+  it("the router's refusals over gRPC do not mention REST", async () => {
     const { router } = services;
     const ended = await services.submit({ project: "demo", code: "pass" });
     await services.get(ended, 60_000);
@@ -104,7 +110,7 @@ it.each([
   ["sanitizer", "airlock.v1.SanitizerService"],
   ["secrets", "airlock.v1.SecretsService"],
   ["egress", "airlock.v1.EgressService"],
-])("the health of the %s can be asked by the name of its service", async (service, name) => {
+])("the health of the %s can be requested by the name of its service", async (service, name) => {
   const client = connect(
     makeGenericClientConstructor(healthService, "Health") as never,
     services.address(service),

@@ -76,78 +76,86 @@ describe.skipIf(missing)(`a router that is killed${missing ? ` (${missing})` : "
   };
   const isAsking = ({ status }: Execution) => status === ExecutionStatus.AWAITING_LLM;
 
-  it("loses no output, no question and no result, and nothing runs twice", SLOW, async () => {
-    database = await postgres.newDatabase();
-    server = await startEchoServer();
-    const listed = `replicas: 1\nnetwork_allowlist: ["127.0.0.1:${server.port}"]\nallow_private: [127.0.0.1]\n`;
-    services = await startServices({ demo: "replicas: 4\n", listed }, { database: database.config });
-    await startDoomed();
-    const runs = await Promise.all([submit(RUNS), submit(RUNS)]);
-    const asks = await submit(ASKS);
-    const answered = await submit(ASKS);
-    const connects = await submit(CONNECTS.replace("PORT", String(server.port)), "listed");
-    for (const id of runs) await until(id, ({ stdout }) => stdout.includes("\n3\n"));
-    for (const id of [asks, answered, connects]) await until(id, isAsking);
-    await doomed.kill();
+  it(
+    "a router that is killed loses no output, no llm request and no result, and nothing runs twice",
+    SLOW,
+    async () => {
+      database = await postgres.newDatabase();
+      server = await startEchoServer();
+      const listed = `replicas: 1\nnetwork_allowlist: ["127.0.0.1:${server.port}"]\nallow_private: [127.0.0.1]\n`;
+      services = await startServices({ demo: "replicas: 4\n", listed }, { database: database.config });
+      await startDoomed();
+      const runs = await Promise.all([submit(RUNS), submit(RUNS)]);
+      const asks = await submit(ASKS);
+      const answered = await submit(ASKS);
+      const connects = await submit(CONNECTS.replace("PORT", String(server.port)), "listed");
+      for (const id of runs) await until(id, ({ stdout }) => stdout.includes("\n3\n"));
+      for (const id of [asks, answered, connects]) await until(id, isAsking);
+      await doomed.kill();
 
-    const answer = (executionId: string, response: string) =>
-      callUnary(
-        services.router,
-        services.router.respond,
-        { executionId, llmRequestId: undefined, response },
-        "router",
-        { timeoutMs: 5_000 },
-      );
-    await answer(answered, "while nobody had it");
-    await answer(connects, "again");
-    const counted = Array.from({ length: 60 }, (_, n) => `${n}\n`).join("");
-    for (const id of runs) {
-      const { endReason, stdout, resultJson } = await until(id, hasEnded);
-      expect([endReason, resultJson]).toEqual([EndReason.COMPLETED, "9223372036854775809"]);
-      expect(stdout).toMatch(/^run [0-9a-f-]{36}\n/);
-      expect(stdout.slice(stdout.indexOf("\n") + 1)).toBe(counted);
-    }
-    expect(await until(answered, hasEnded)).toMatchObject({
-      endReason: EndReason.COMPLETED,
-      stdout: "before\nwhile nobody had it\n",
-    });
-    expect(await until(connects, hasEnded)).toMatchObject({
-      endReason: EndReason.COMPLETED,
-      resultJson: "[200,200]",
-    });
-    expect((await services.get(asks)).status).toBe(ExecutionStatus.AWAITING_LLM);
-    await answer(asks, "after it was taken over");
-    expect(await until(asks, hasEnded)).toMatchObject({
-      endReason: EndReason.COMPLETED,
-      stdout: "before\nafter it was taken over\n",
-    });
-    expect(await database.sql("SELECT DISTINCT epoch::int FROM executions")).toEqual([{ epoch: 2 }]);
-    const poolManager = connect(PoolManagerServiceClient, services.address("pool-manager"));
-    const project = async () => {
-      const asked = callUnary(poolManager, poolManager.getProject, { name: "demo" }, "pool-manager", {
-        timeoutMs: 5_000,
+      const answer = (executionId: string, response: string) =>
+        callUnary(
+          services.router,
+          services.router.respond,
+          { executionId, llmRequestId: undefined, response },
+          "router",
+          { timeoutMs: 5_000 },
+        );
+      await answer(answered, "while nobody had it");
+      await answer(connects, "again");
+      const counted = Array.from({ length: 60 }, (_, n) => `${n}\n`).join("");
+      for (const id of runs) {
+        const { endReason, stdout, resultJson } = await until(id, hasEnded);
+        expect([endReason, resultJson]).toEqual([EndReason.COMPLETED, "9223372036854775809"]);
+        expect(stdout).toMatch(/^run [0-9a-f-]{36}\n/);
+        expect(stdout.slice(stdout.indexOf("\n") + 1)).toBe(counted);
+      }
+      expect(await until(answered, hasEnded)).toMatchObject({
+        endReason: EndReason.COMPLETED,
+        stdout: "before\nwhile nobody had it\n",
       });
-      return (await asked).project;
-    };
-    await expect.poll(project).toMatchObject({ running: 0, paused: 0, queueDepth: 0, idleWorkers: 4 });
-    poolManager.close();
-  });
+      expect(await until(connects, hasEnded)).toMatchObject({
+        endReason: EndReason.COMPLETED,
+        resultJson: "[200,200]",
+      });
+      expect((await services.get(asks)).status).toBe(ExecutionStatus.AWAITING_LLM);
+      await answer(asks, "after it was taken over");
+      expect(await until(asks, hasEnded)).toMatchObject({
+        endReason: EndReason.COMPLETED,
+        stdout: "before\nafter it was taken over\n",
+      });
+      expect(await database.sql("SELECT DISTINCT epoch::int FROM executions")).toEqual([{ epoch: 2 }]);
+      const poolManager = connect(PoolManagerServiceClient, services.address("pool-manager"));
+      const project = async () => {
+        const asked = callUnary(poolManager, poolManager.getProject, { name: "demo" }, "pool-manager", {
+          timeoutMs: 5_000,
+        });
+        return (await asked).project;
+      };
+      await expect.poll(project).toMatchObject({ running: 0, paused: 0, queueDepth: 0, idleWorkers: 4 });
+      poolManager.close();
+    },
+  );
 
-  it("leaves no script going on that is cancelled before its router is missed", SLOW, async () => {
-    database = await postgres.newDatabase();
-    await services?.close();
-    services = await startServices({ demo: "replicas: 1\n" }, { database: database.config });
-    await startDoomed();
-    const id = await submit("import time\nprint('on', flush=True)\ntime.sleep(50)");
-    await until(id, ({ stdout }) => stdout === "on\n");
-    await doomed.kill();
-    const { router } = services;
-    const { execution } = await callUnary(router, router.cancel, { executionId: id }, "router", {
-      timeoutMs: 20_000,
-    });
-    expect(execution?.endReason).toBe(EndReason.CANCELLED);
-    // Its worker is for the next one at once.
-    const next = await services.submit({ project: "demo", code: "set_result(1)" });
-    expect(await services.get(next, 10_000)).toMatchObject({ resultJson: "1" });
-  });
+  it(
+    "a router that is killed leaves no script running that is cancelled before its router is missed",
+    SLOW,
+    async () => {
+      database = await postgres.newDatabase();
+      await services?.close();
+      services = await startServices({ demo: "replicas: 1\n" }, { database: database.config });
+      await startDoomed();
+      const id = await submit("import time\nprint('on', flush=True)\ntime.sleep(50)");
+      await until(id, ({ stdout }) => stdout === "on\n");
+      await doomed.kill();
+      const { router } = services;
+      const { execution } = await callUnary(router, router.cancel, { executionId: id }, "router", {
+        timeoutMs: 20_000,
+      });
+      expect(execution?.endReason).toBe(EndReason.CANCELLED);
+      // Its worker is for the next one at once.
+      const next = await services.submit({ project: "demo", code: "set_result(1)" });
+      expect(await services.get(next, 10_000)).toMatchObject({ resultJson: "1" });
+    },
+  );
 });

@@ -143,7 +143,7 @@ it("a run whose conversation breaks again and again is given up", async () => {
   await expect(followed).rejects.toMatchObject({ code: "unavailable" });
 });
 
-it("a worker that has said how its run ended is not late while the sanitizer waits for the secrets service", async () => {
+it("a worker that has reported how its run ended is not late while the sanitizer waits for the secrets service", async () => {
   (await harness.open("demo", secretsVersion)).cancel();
   const followed = follow(1_000);
   await expect.poll(() => begun).toBe(1);
@@ -159,7 +159,7 @@ it("a worker that has said how its run ended is not late while the sanitizer wai
   expect((await followed).ending).toMatchObject({ reason: "completed" });
 });
 
-it("a worker that says nothing is condemned ten seconds after its run's time", async () => {
+it("a worker that sends nothing is condemned ten seconds after its run's timeout", async () => {
   const followed = follow(1_000);
   followed.catch(() => undefined);
   await expect.poll(() => begun).toBe(1);
@@ -170,7 +170,7 @@ it("a worker that says nothing is condemned ten seconds after its run's time", a
   await expect(followed).rejects.toMatchObject({ reason: "worker_lost" });
 });
 
-it("a question that comes while the one before is open here is asked after it", async () => {
+it("an llm request that comes while the router still has the one before open is asked after it", async () => {
   const submission = { executionId: ID, project: "demo", code: "", settings: {}, memoryJson: "" };
   await store.insert({ ...submission, timeoutMs: 1_000, createdAtMs: 0 });
   await store.start(ID, 0, grant());

@@ -65,7 +65,7 @@ describe.skipIf(missing)(`two routers on a real PostgreSQL${missing ? ` (${missi
     await services.close();
   });
 
-  it("show an execution to whoever polls, lists or waits at the other one", async () => {
+  it("an execution at one router is shown to clients that poll, list or wait at another router", async () => {
     const id = await submit(a, "print('out'); set_result(2**63 + 1)");
     const execution = await get(b.client, id, 20_000);
     expect(execution).toMatchObject({
@@ -81,7 +81,7 @@ describe.skipIf(missing)(`two routers on a real PostgreSQL${missing ? ` (${missi
     expect(list.executions.map(({ executionId }) => executionId)).toEqual([id]);
   });
 
-  it("wake a long poll at the other one as soon as there is something to see", async () => {
+  it("a change at one router wakes a long poll at another router as soon as there is something to see", async () => {
     await get(a, await submit(a, "1"), 20_000);
     const id = await submit(a, "import time; time.sleep(1); set_result(1)");
     const execution = await get(b.client, id, 20_000);
@@ -91,7 +91,7 @@ describe.skipIf(missing)(`two routers on a real PostgreSQL${missing ? ` (${missi
     expect(lateMs).toBeLessThan(4_000);
   });
 
-  it("take an answer for a script that the other one runs", async () => {
+  it("an answer at one router reaches the script that another router runs", async () => {
     const id = await submit(a, ASKS);
     expect(await get(b.client, id, 20_000)).toMatchObject({
       status: ExecutionStatus.AWAITING_LLM,
@@ -106,7 +106,7 @@ describe.skipIf(missing)(`two routers on a real PostgreSQL${missing ? ` (${missi
     expect(await get(b.client, id, 20_000)).toMatchObject({ resultJson: '"hello\\u0000"' });
   });
 
-  it("cancel what the other one runs, and what waits there for a worker", async () => {
+  it("a cancellation at one router reaches an execution that another router runs, or that waits there for a worker", async () => {
     const running = await submit(a, SLEEPS, "one");
     const pending = await submit(a, "1", "one");
     await started(b.client, running);
@@ -120,7 +120,7 @@ describe.skipIf(missing)(`two routers on a real PostgreSQL${missing ? ` (${missi
     }
   });
 
-  it("keep to the project's queue together", async () => {
+  it("two routers keep to the limit of a project's queue together", async () => {
     await services.close();
     services = await startServices(
       { one: "replicas: 1\nlimits: {queue: 3}\n" },
@@ -132,7 +132,7 @@ describe.skipIf(missing)(`two routers on a real PostgreSQL${missing ? ` (${missi
     await expect(submit(b.client, "1", "one")).rejects.toMatchObject({ code: "queue_full" });
   });
 
-  it("run what a router gave back when it was scaled away, and lose nothing of what it ran", async () => {
+  it("a router that stops gives back its pending executions to another router, and loses nothing of its runs", async () => {
     const runs = await submit(
       b.client,
       "import time; print('started', flush=True); time.sleep(6); set_result(1)",
@@ -155,7 +155,7 @@ describe.skipIf(missing)(`two routers on a real PostgreSQL${missing ? ` (${missi
     ]);
   });
 
-  it("go on with what the other one ran or held paused when it was stopped, at once", async () => {
+  it("a stopped router's running and paused executions go on at another router at once", async () => {
     const asks = await submit(b.client, ASKS);
     const runs = await submit(
       b.client,
@@ -172,7 +172,7 @@ describe.skipIf(missing)(`two routers on a real PostgreSQL${missing ? ` (${missi
     });
   });
 
-  it("run each of 60 executions once, however they came in", async () => {
+  it("two routers run each of 60 executions once, however they came in", async () => {
     const code = "import os, uuid; print(uuid.uuid4()); set_result(1)";
     const ids = await Promise.all(Array.from({ length: 60 }, (_, n) => submit(n % 2 ? a : b.client, code)));
     const executions = await Promise.all(ids.map((id, n) => get(n % 3 ? a : b.client, id, 20_000)));
@@ -183,7 +183,7 @@ describe.skipIf(missing)(`two routers on a real PostgreSQL${missing ? ` (${missi
   });
 
   describe("while the database restarts", () => {
-    it("say so to callers, and lose nothing that was accepted", async () => {
+    it("two routers tell callers that the database restarts, and lose nothing that was accepted", async () => {
       const prints = await submit(
         a,
         "import time\nfor n in range(30):\n    print(n, flush=True)\n    time.sleep(0.1)\nset_result('all')",
@@ -238,7 +238,7 @@ describe.skipIf(missing)(`two routers on a real PostgreSQL${missing ? ` (${missi
       expect(await get(a, pending, 20_000)).toMatchObject({ resultJson: '"later"' });
     });
 
-    it("start, ask and end when it is back", async () => {
+    it("executions at two routers start, ask and end once the restarted database is back", async () => {
       const steps = {
         first: "time.sleep(1)",
         next: "set_result('next')",

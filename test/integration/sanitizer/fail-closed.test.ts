@@ -27,7 +27,7 @@ async function ended(id: string): Promise<Execution> {
 
 describe("when the sanitizer cannot be reached", () => {
   it(
-    "a script does not start, and the execution says so",
+    "a script does not start when the sanitizer cannot be reached, and the execution says so",
     async () => {
       services = await startServices({ demo: "" });
       await services.stop("sanitizer");
@@ -47,7 +47,7 @@ describe("when the sanitizer cannot be reached", () => {
   );
 
   it(
-    "a script that runs is ended, and only what was clean before is kept",
+    "a script that runs is ended when the sanitizer cannot be reached, and only its redacted output is kept",
     async () => {
       services = await startServices({ demo: "" });
       const id = await services.submit({ code: PRINTS_FOR_LONG });
@@ -62,7 +62,7 @@ describe("when the sanitizer cannot be reached", () => {
   );
 
   it(
-    "a script that runs goes on when it is back in time, and loses nothing",
+    "a script that runs goes on when the sanitizer is back in time, and loses nothing",
     async () => {
       services = await startServices({ demo: "" });
       const id = await services.submit({ code: PRINTS_FOR_LONG });
@@ -78,7 +78,7 @@ describe("when the sanitizer cannot be reached", () => {
 });
 
 describe("when the sanitizer is restarted", () => {
-  it("a script that runs or asks outlives it, and no byte is lost, said twice or leaked", async () => {
+  it("a script that runs or asks outlives a restart of the sanitizer, and no byte is lost, repeated or leaked", async () => {
     process.env.AIRLOCK_TEST_TOKEN = "token-of-a-longer-test";
     services = await startServices({ demo: 'replicas: 2\nsecrets: {TOKEN: "${env:AIRLOCK_TEST_TOKEN}"}\n' });
     const code = `import sys, time
@@ -106,7 +106,7 @@ for n in range(40):
 });
 
 describe("when the sanitizer is restarted while an answered script waits for its slot", () => {
-  it("it goes on with its answer once the slot is free", async () => {
+  it("an answered script that waits for its slot goes on with its answer, even if the sanitizer is restarted meanwhile", async () => {
     services = await startServices({ demo: "replicas: 1\n" });
     const asks = await services.submit({ code: "set_result(llm.complete('?'))" });
     await expect.poll(async () => (await services.get(asks)).status).toBe(ExecutionStatus.AWAITING_LLM);
@@ -124,7 +124,7 @@ describe("when the sanitizer is restarted while an answered script waits for its
 });
 
 describe("when the secrets service cannot be reached", () => {
-  it("a pending execution waits for it, since no worker starts without its values", async () => {
+  it("a pending execution waits for the secrets service, because no worker starts without its values", async () => {
     process.env.AIRLOCK_TEST_TOKEN = "token-of-a-longer-test";
     services = await startServices({ demo: 'secrets: {TOKEN: "${env:AIRLOCK_TEST_TOKEN}"}\n' });
     await services.stop("secrets");
@@ -136,7 +136,7 @@ describe("when the secrets service cannot be reached", () => {
 });
 
 describe("when the secrets service goes away in the middle of a run", () => {
-  it("the run goes on: the sanitizer has the values that the run was given", async () => {
+  it("a run goes on without the secrets service, because the sanitizer has the values that the run was given", async () => {
     process.env.AIRLOCK_TEST_TOKEN = "token-of-a-longer-test";
     services = await startServices({ demo: 'secrets: {TOKEN: "${env:AIRLOCK_TEST_TOKEN}"}\n' });
     const id = await services.submit({
@@ -151,7 +151,7 @@ describe("when the secrets service goes away in the middle of a run", () => {
     );
   }, 30_000);
 
-  it("a run outlives its restart", async () => {
+  it("a run outlives a restart of the secrets service", async () => {
     process.env.AIRLOCK_TEST_TOKEN = "token-of-a-longer-test";
     services = await startServices({ demo: 'secrets: {TOKEN: "${env:AIRLOCK_TEST_TOKEN}"}\n' });
     const id = await services.submit({
@@ -169,7 +169,7 @@ describe("when the secrets service goes away in the middle of a run", () => {
 });
 
 describe("when the pool-manager is away", () => {
-  it("a pending execution waits for it", async () => {
+  it("a pending execution waits for a pool-manager that is away", async () => {
     services = await startServices({ demo: "replicas: 1\n" });
     await services.submit({ code: "import time; time.sleep(2)" });
     const id = await services.submit({ code: "set_result('late')" });
@@ -179,7 +179,7 @@ describe("when the pool-manager is away", () => {
     expect(await ended(id)).toMatchObject({ endReason: EndReason.COMPLETED, resultJson: '"late"' });
   });
 
-  it("is named by the router's readiness", async () => {
+  it("a pool-manager that is away is named by the router's readiness", async () => {
     services = await startServices({ demo: "" });
     await services.stop("pool-manager");
     const { router } = services;
@@ -194,7 +194,7 @@ describe("when the pool-manager is away", () => {
 });
 
 describe("when the egress service is away", () => {
-  it("a script that waits for its route gets another worker when its own dies", async () => {
+  it("a script that waits for its network route gets another worker when its own dies", async () => {
     services = await startServices({ demo: "replicas: 1\nnetwork_allowlist: [api.example.com]\n" });
     await services.stop("egress");
     const id = await services.submit({ code: "set_result('started')" });
@@ -208,7 +208,7 @@ describe("when the egress service is away", () => {
 });
 
 describe("when the egress service stands still", () => {
-  it("a script that waits for its route starts when it goes on", async () => {
+  it("a script that waits for its network route starts when a hanging egress service is back", async () => {
     services = await startServices({ demo: "replicas: 1\nnetwork_allowlist: [api.example.com]\n" });
     await services.stop("egress");
     const calls: Http2Session[] = [];

@@ -42,7 +42,7 @@ async function flood(channel: SanitizeChannel, isOver: () => boolean): Promise<v
   await read;
 }
 
-it("cleans a result beside twenty hostile outputs of another project in a few times the time it takes alone", async () => {
+it("the sanitizer redacts a result beside twenty hostile outputs of another project in a few times its time alone", async () => {
   const quiet = await harness.open("quiet");
   await cleanedIn(quiet);
   const alone = await cleanedIn(quiet);

@@ -29,7 +29,7 @@ describe("the sanitizer", () => {
     ["error", ERROR],
     ["prompt", LLM_PROMPT],
     ["model", LLM_MODEL],
-  ])("redacts %s, split anywhere", async (_, channel) => {
+  ])("the sanitizer redacts %s, split anywhere", async (_, channel) => {
     const stream = await harness.open("demo");
     const text = `before ${KEY} between abcdef, file-token-number-one after`;
     const expected = "before [REDACTED...6789] between [REDACTED], [REDACTED...-one] after";
@@ -42,7 +42,7 @@ describe("the sanitizer", () => {
   it.each([
     ["result", RESULT],
     ["memory updates", MEMORY_UPDATES],
-  ])("redacts the JSON of %s and keeps its numbers", async (_, channel) => {
+  ])("the sanitizer redacts the JSON of %s and keeps its numbers", async (_, channel) => {
     const stream = await harness.open("demo");
     const json = `{"${KEY}": {"v": "x\\u002f${KEY}"}, "big": 9223372036854775809, "f": 1.0, "n": -0.0}`;
     const { text } = await document(stream, channel, [json.slice(0, 30), json.slice(30)]);
@@ -53,7 +53,7 @@ describe("the sanitizer", () => {
   });
 
   it.each([STDOUT, STDERR, ERROR, LLM_PROMPT, LLM_MODEL])(
-    "marks credentials that are none of the project's on channel %s, split anywhere",
+    "the sanitizer marks credentials that are none of the project's on channel %s, split anywhere",
     async (channel) => {
       const stream = await harness.open("demo");
       const text = `# secretlint-disable\n${GITHUB_TOKEN} https://user:${KEY}@host.example`;
@@ -64,16 +64,19 @@ describe("the sanitizer", () => {
     },
   );
 
-  it.each([RESULT, MEMORY_UPDATES])("marks them in the JSON on channel %s", async (channel) => {
-    const stream = await harness.open("none");
-    const json = `{"${GITHUB_TOKEN}": ["x\\n${GITHUB_TOKEN}", 1.0, -0.0, 9223372036854775809]}`;
-    expect((await document(stream, channel, [json])).text).toBe(
-      '{"[REDACTED...a1B2]": ["x\\n[REDACTED...a1B2]", 1.0, -0.0, 9223372036854775809]}',
-    );
-    stream.cancel();
-  });
+  it.each([RESULT, MEMORY_UPDATES])(
+    "the sanitizer marks unknown credentials in the JSON on channel %s",
+    async (channel) => {
+      const stream = await harness.open("none");
+      const json = `{"${GITHUB_TOKEN}": ["x\\n${GITHUB_TOKEN}", 1.0, -0.0, 9223372036854775809]}`;
+      expect((await document(stream, channel, [json])).text).toBe(
+        '{"[REDACTED...a1B2]": ["x\\n[REDACTED...a1B2]", 1.0, -0.0, 9223372036854775809]}',
+      );
+      stream.cancel();
+    },
+  );
 
-  it("counts them by the rule that knows them, apart from the secrets", async () => {
+  it("the sanitizer counts unknown credentials by their rule, apart from the project's secrets", async () => {
     const stream = await harness.open("demo");
     const data = Buffer.from(`${GITHUB_TOKEN} ${KEY} ${GITHUB_TOKEN}`);
     await stream.send({
@@ -88,7 +91,7 @@ describe("the sanitizer", () => {
     stream.cancel();
   });
 
-  it("keeps channels apart that take turns", async () => {
+  it("the sanitizer keeps channels apart that take turns", async () => {
     const stream = await harness.open("demo");
     const send = (channel: SanitizeChannel, data: string, end = false) =>
       stream.send({
@@ -109,7 +112,7 @@ describe("the sanitizer", () => {
     stream.cancel();
   });
 
-  it("sends on what is certain before the document ends", async () => {
+  it("the sanitizer sends certain output before the document ends", async () => {
     const stream = await harness.open("demo");
     const value = { channel: STDOUT, data: Buffer.from("progress 10 %\n"), end: false, cut: false };
     await stream.send({ message: { $case: "chunk", value } });
@@ -117,7 +120,7 @@ describe("the sanitizer", () => {
     stream.cancel();
   });
 
-  it("drops the beginning of a secret at a cut and says how many bytes", async () => {
+  it("the sanitizer drops the beginning of a secret at a cut and says how many bytes", async () => {
     const stream = await harness.open("demo");
     expect(await document(stream, STDOUT, ["text sk-live-01"], true)).toEqual({
       text: "text ",
@@ -130,7 +133,7 @@ describe("the sanitizer", () => {
     stream.cancel();
   });
 
-  it("redacts in each run the value that it was given, and not the one before or after a rotation", async () => {
+  it("the sanitizer redacts in each run the value that the run was given, and not the value before or after a rotation", async () => {
     const before = (await harness.resolve("demo")).version;
     const early = await harness.open("demo", before);
     expect((await document(early, STDOUT, ["file-token-number-one"])).text).toBe("[REDACTED...-one]");
@@ -154,7 +157,7 @@ describe("the sanitizer", () => {
     }
   });
 
-  it("does not redact another project's secret", async () => {
+  it("the sanitizer does not redact another project's secret", async () => {
     const stream = await harness.open("none");
     expect((await document(stream, STDOUT, [KEY])).text).toBe(KEY);
     stream.cancel();
@@ -164,7 +167,7 @@ describe("the sanitizer", () => {
     ["a project that does not exist", "missing", "v"],
     ["a version that never was", "demo", "never"],
     ["no version", "demo", ""],
-  ])("withholds the output of %s", async (_, project, version) => {
+  ])("the sanitizer withholds the output of %s", async (_, project, version) => {
     const stream = await harness.open(project, version);
     await expect(document(stream, STDOUT, ["text"])).rejects.toMatchObject({
       code: "output_withheld",
@@ -172,12 +175,12 @@ describe("the sanitizer", () => {
     });
   });
 
-  it("withholds a result that is not JSON", async () => {
+  it("the sanitizer withholds a result that is not JSON", async () => {
     const stream = await harness.open("demo");
     await expect(document(stream, RESULT, ['{"a": NaN}'])).rejects.toMatchObject({ code: "output_withheld" });
   });
 
-  it("withholds JSON of more than 128 MiB", async () => {
+  it("the sanitizer withholds JSON of more than 128 MiB", async () => {
     const stream = await harness.open("demo");
     const piece = Buffer.alloc(8 * MIB, 0x20);
     await expect(document(stream, RESULT, Array(17).fill(piece))).rejects.toMatchObject({
@@ -185,7 +188,7 @@ describe("the sanitizer", () => {
     });
   });
 
-  it("refuses messages out of order", async () => {
+  it("the sanitizer refuses messages out of order", async () => {
     const version = (await harness.resolve("demo")).version;
     const twice = await harness.open("demo", version);
     const value = { project: "demo", executionId: "execution", secretsVersion: version };
@@ -197,7 +200,7 @@ describe("the sanitizer", () => {
     await expect(unknown.next()).rejects.toMatchObject({ code: "invalid_request" });
   });
 
-  it("finds 1000 secrets", async () => {
+  it("the sanitizer finds 1000 secrets", async () => {
     const values = Array.from(
       { length: 1_000 },
       (_, index) => `secret-value-${index}-${(index * 7919).toString(36)}-end`,
@@ -209,7 +212,7 @@ describe("the sanitizer", () => {
     stream.cancel();
   });
 
-  it("streams 200 MB without keeping them", async () => {
+  it("the sanitizer streams 200 MB without keeping them", async () => {
     const stream = await harness.open("demo");
     const line = Buffer.from(`${"x".repeat(1_000)} ${KEY} \n`.repeat(1_000));
     const chunks = 200;
@@ -237,7 +240,7 @@ describe("the sanitizer", () => {
     stream.cancel();
   });
 
-  it("takes no more in while nobody reads what comes out", async () => {
+  it("the sanitizer reads no more input while its output is not read", async () => {
     const stream = await harness.open("demo");
     const data = Buffer.alloc(MIB, "x");
     let taken = 0;
@@ -255,7 +258,7 @@ describe("the sanitizer", () => {
     await flood.catch(() => undefined);
   });
 
-  it("ends quietly when the caller cancels in the middle of a document", async () => {
+  it("the sanitizer ends quietly when the caller cancels in the middle of a document", async () => {
     const stream = await harness.open("demo");
     const value = { channel: RESULT, data: Buffer.from("[1, 2"), end: false, cut: false };
     await stream.send({ message: { $case: "chunk", value } });
@@ -266,13 +269,13 @@ describe("the sanitizer", () => {
     other.cancel();
   });
 
-  it("writes none of it to its log", () => {
+  it("the sanitizer writes no secret and no credential to its log", () => {
     expect(harness.logged.join("")).not.toMatch(/sk-live|file-token|abcdef|ghp_|a1B2/);
   });
 });
 
 describe("the sanitizer without the secrets service", () => {
-  it("goes on for a version that it knows, and withholds every other", async () => {
+  it("the sanitizer without the secrets service goes on for a version that it knows, and withholds every other", async () => {
     const own = await startHarness();
     try {
       await own.project("demo", { KEY });
@@ -308,7 +311,7 @@ describe("the sanitizer without the secrets service", () => {
     }
   });
 
-  it("withholds within the router's patience, twenty seconds, when the secrets service hangs", async () => {
+  it("the sanitizer withholds within the router's limit of twenty seconds when the secrets service hangs", async () => {
     const { createServer } = await import("node:net");
     const { startSanitizer } = await import("../../../services/sanitizer/main.ts");
     const { createLog } = await import("#common/service/log.ts");

@@ -27,7 +27,7 @@ async function values(project: string) {
 }
 
 describe("the secrets service", () => {
-  it("resolves a project, and again when its file or a secret's file changes", async () => {
+  it("the secrets service resolves a project, and again when its file or a secret's file changes", async () => {
     await harness.project("demo", { TOKEN: "${file:token}" });
     const first = await values("demo");
     expect(first).toMatchObject({ secrets: { TOKEN: "first-token" } });
@@ -40,7 +40,7 @@ describe("the secrets service", () => {
     expect((await values("demo")).secrets).toEqual({ TOKEN: "second-token", MORE: "one-more-secret" });
   });
 
-  it("tells the sanitizer the values of exactly one version, also when they cannot be resolved now", async () => {
+  it("the secrets service tells the sanitizer the values of exactly one version, also when they cannot be resolved now", async () => {
     await harness.project("gone", { TOKEN: "${file:token}", SAME: "the-same-value" });
     const { version } = await values("gone");
     await harness.write("token", "second-token");
@@ -72,13 +72,13 @@ describe("the secrets service", () => {
     });
   });
 
-  it("gives 50 callers at once the same answer", async () => {
+  it("the secrets service gives 50 callers at once the same answer", async () => {
     await harness.project("busy", { TOKEN: "${file:token}" });
     const answers = await Promise.all(Array.from({ length: 50 }, () => values("busy")));
     expect(new Set(answers.map(({ version }) => version)).size).toBe(1);
   });
 
-  it("names the known projects when one does not exist", async () => {
+  it("the secrets service names the known projects when the requested project does not exist", async () => {
     await harness.project("demo", {});
     await expect(harness.resolve("demi")).rejects.toMatchObject({
       code: "project_not_found",
@@ -87,7 +87,7 @@ describe("the secrets service", () => {
     await expect(harness.resolve("")).rejects.toMatchObject({ code: "invalid_request" });
   });
 
-  it("says what is wrong with a broken project file, while others work", async () => {
+  it("the secrets service says what is wrong with a broken project file, while other projects work", async () => {
     await harness.write("broken.yaml", "name: broken\nsecrets:\n  KEY: [hidden-value]\n");
     await harness.project("demo", { KEY: "a-plain-value" });
     const error = await harness.resolve("broken").catch((thrown) => thrown);
@@ -102,7 +102,7 @@ describe("the secrets service", () => {
     ["an environment", envOf(1_100), envOf(200)],
     ["keys in Base64", randomBytes(200_000).toString("base64"), randomBytes(40_000).toString("base64")],
   ])(
-    "gives no script more than its output can be searched for, and says so beforehand: %s",
+    "the secrets service gives no script a secret too large to search for, and says so beforehand: %s",
     async (_, large, small) => {
       const files = (text: string) => text.match(/[\s\S]{1,60000}/g) ?? [];
       for (const [name, text] of Object.entries({ large, small })) {
@@ -124,7 +124,7 @@ describe("the secrets service", () => {
     60_000,
   );
 
-  it("listens on a socket of its owner only, says that it is healthy, and logs no value", async () => {
+  it("the secrets service listens on a socket of its owner only, reports that it is healthy, and logs no value", async () => {
     const socket = join(harness.directory, "secrets.sock");
     expect((await stat(socket)).mode & 0o777).toBe(0o600);
     const { makeGenericClientConstructor } = await import("@grpc/grpc-js");

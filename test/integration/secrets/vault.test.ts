@@ -50,7 +50,7 @@ describe.skipIf(missing)(`a real vault${missing ? ` (${missing})` : ""}`, () => 
     await rm(directory, { recursive: true });
   });
 
-  it("gives the fields of a secret, whatever they are called", async () => {
+  it("a real vault gives the fields of a secret, whatever their names", async () => {
     expect(await read("secret/erp/prod#token")).toBe(TOKEN);
     expect(await read("secret/erp/prod#odd name")).toBe("ünïcode\nline");
   });
@@ -61,14 +61,14 @@ describe.skipIf(missing)(`a real vault${missing ? ` (${missing})` : ""}`, () => 
     ["secret/erp/none#token", "no secret at this path"],
     ["nomount/erp#token", "no secret at this path"],
     ["cubbyhole/erp#token", "no secret at this path"],
-  ])("refuses %s with a reason that will not pass", async (location, reason) => {
+  ])("a real vault refuses %s with a permanent reason", async (location, reason) => {
     await expect(read(location)).rejects.toMatchObject({
       reason: expect.stringContaining(reason),
       isPassing: false,
     });
   });
 
-  it("says that a secret was deleted", async () => {
+  it("a real vault reports that a secret was deleted", async () => {
     await put("gone", { token: TOKEN });
     await bao.call("DELETE", "secret/data/gone");
     await expect(read("secret/gone#token")).rejects.toMatchObject({
@@ -76,7 +76,7 @@ describe.skipIf(missing)(`a real vault${missing ? ` (${missing})` : ""}`, () => 
     });
   });
 
-  it("denies what the token may not read, and no error shows the token", async () => {
+  it("a real vault denies secrets that the token may not read, and no error shows the token", async () => {
     await bao.call("PUT", "sys/policies/acl/erp", {
       policy: 'path "secret/data/erp/*" { capabilities = ["read"] }',
     });
@@ -93,7 +93,7 @@ describe.skipIf(missing)(`a real vault${missing ? ` (${missing})` : ""}`, () => 
     });
   });
 
-  it("takes the token from a file that is read anew", async () => {
+  it("the token of a vault is taken from a file that is read anew", async () => {
     const file = join(directory, "token");
     await writeFile(file, "wrong-token\n");
     const source = vaultSource(settings(bao.address, { token: { file } }), clock);
@@ -106,7 +106,7 @@ describe.skipIf(missing)(`a real vault${missing ? ` (${missing})` : ""}`, () => 
     );
   });
 
-  it("is asked again after the cache time, and once for callers at the same time", async () => {
+  it("a real vault is asked again after the cache time, and once for callers at the same time", async () => {
     const source = vaultSource(settings(bao.address), clock);
     await put("rotated", { a: "first-a", b: "first-b" });
     const both = await Promise.all([source.read("secret/rotated#a"), source.read("secret/rotated#b")]);
@@ -119,7 +119,7 @@ describe.skipIf(missing)(`a real vault${missing ? ` (${missing})` : ""}`, () => 
     expect(await source.read("secret/rotated#b")).toBe("second-b");
   });
 
-  it("serves ./airlock up, and its token is nowhere", async () => {
+  it("a real vault serves ./airlock up, and its token appears nowhere", async () => {
     await put("up", { token: TOKEN });
     const airlock = await startAirlock({
       projects: { demo: 'secrets: {TOKEN: "${vault:secret/up#token}"}\n' },
@@ -164,14 +164,14 @@ describe.skipIf(missing)(`a real vault${missing ? ` (${missing})` : ""}`, () => 
       return (await services.get(id, 30_000)).stdout;
     };
 
-    it("a rotation reaches the next run, redacted", async () => {
+    it("a rotation in a real vault reaches the next run, redacted", async () => {
       await put("live", { token: "the-first-token-aaaa" });
       expect(await run()).toBe("[REDACTED...aaaa] 20\n");
       await put("live", { token: "the-second-token-bbbb" });
       await expect.poll(run, { timeout: 10_000 }).toBe("[REDACTED...bbbb] 21\n");
     });
 
-    it("an execution waits while the vault is sealed", async () => {
+    it("an execution waits while its vault is sealed", async () => {
       await put("live", { token: "first-token-aaaa" });
       await bao.call("PUT", "sys/seal");
       const id = await services.submit({ code: "print(1)" });
@@ -209,12 +209,15 @@ describe("a vault in trouble", () => {
     [200, "not json", "not a secret of a KV version 2", false],
     [200, '{"data":{"b":"a KV version 1 value"}}', "not a secret of a KV version 2", false],
     [200, '{"data":{"data":null,"metadata":{}}}', "not a secret of a KV version 2", false],
-  ])("that answers %i %j is told apart", async (status, body, reason, isPassing) => {
-    const error = await answerWith((_request, response) => response.writeHead(status).end(body));
-    expect(error).toMatchObject({ reason: expect.stringContaining(reason), isPassing });
-  });
+  ])(
+    "a vault that answers %i %j is told apart from other failures",
+    async (status, body, reason, isPassing) => {
+      const error = await answerWith((_request, response) => response.writeHead(status).end(body));
+      expect(error).toMatchObject({ reason: expect.stringContaining(reason), isPassing });
+    },
+  );
 
-  it("that answers without end is cut off", async () => {
+  it("a vault that answers without end is cut off", async () => {
     const error = await answerWith((_request, response) => {
       const more = () => response.destroyed || response.write("x".repeat(65_536), () => setImmediate(more));
       more();
@@ -222,7 +225,7 @@ describe("a vault in trouble", () => {
     expect(error).toMatchObject({ reason: expect.stringContaining("larger than 2 MiB") });
   });
 
-  it("that never answers is given up", async () => {
+  it("a vault that never answers is given up", async () => {
     const started = Date.now();
     expect(await answerWith(() => undefined)).toMatchObject({
       reason: "the vault cannot be reached",
@@ -231,7 +234,7 @@ describe("a vault in trouble", () => {
     expect(Date.now() - started).toBeLessThan(5_000);
   });
 
-  it("is believed only with a certificate of an authority that is trusted", async () => {
+  it("a vault is trusted only with a certificate of a trusted authority", async () => {
     const directory = await mkdtemp(join(tmpdir(), "airlock-vault-tls-"));
     const renewal = { clients: [], days: 1, newAuthority: false, dropOldAuthorities: false, now: new Date() };
     await renewCertificates(directory, renewal);
@@ -257,7 +260,7 @@ describe("a vault in trouble", () => {
     await rm(directory, { recursive: true });
   });
 
-  it("that is not there may be there later", async () => {
+  it("a vault that cannot be reached is a passing failure", async () => {
     await expect(vaultSource(settings("http://127.0.0.1:1"), clock).read("kv/a#b")).rejects.toMatchObject({
       reason: "the vault cannot be reached",
       isPassing: true,

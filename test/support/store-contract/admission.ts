@@ -5,7 +5,7 @@ import { COMPLETED, SUBMISSION, store, submit } from "./stage.ts";
 
 /** What is added: as much as there is room for, and once for an idempotency key. */
 export function itAdmits(): void {
-  it("takes no more than the project may have, and again when one has ended", async () => {
+  it("the store accepts no more executions than the project may have, and accepts again when one has ended", async () => {
     const insert = (executionId: string) =>
       store.insert({ ...SUBMISSION, project: "full", executionId }, { maxUnfinished: 2 });
     expect(await insert("f-1")).toBe(true);
@@ -18,7 +18,7 @@ export function itAdmits(): void {
     expect(await insert("f-3")).toBe(true);
   });
 
-  it("takes no more than all projects may have together", async () => {
+  it("the store accepts no more executions than all projects may have together", async () => {
     const insert = (executionId: string, project: string) =>
       store.insert({ ...SUBMISSION, executionId, project }, { maxUnfinished: 2, maxUnfinishedInTotal: 3 });
     expect(await insert("t-1", "one")).toBe(true);
@@ -40,7 +40,7 @@ export function itAdmits(): void {
     });
   });
 
-  it("adds one execution for an idempotency key, however many race", async () => {
+  it("the store adds one execution for an idempotency key, however many requests race", async () => {
     const insert = (n: number) =>
       store.insert(
         { ...SUBMISSION, executionId: `k-${n}` },
@@ -57,7 +57,7 @@ export function itAdmits(): void {
     expect(await insert(9)).toBe(false);
   });
 
-  it("does not use up an idempotency key where there is no room", async () => {
+  it("the store does not use up an idempotency key where the queue is full", async () => {
     const idempotency = { key: "key", fingerprint: "print" };
     const insert = (maxUnfinished: number) =>
       store.insert({ ...SUBMISSION, executionId: "k-1" }, { maxUnfinished, idempotency });
@@ -66,7 +66,7 @@ export function itAdmits(): void {
     expect(await insert(1)).toBe(true);
   });
 
-  it("keeps an idempotency key as long as its execution, and for its time when that is forgotten", async () => {
+  it("the store keeps an idempotency key as long as its execution, and for its own time when that is forgotten", async () => {
     const insert = (executionId: string, createdAtMs: number) =>
       store.insert(
         { ...SUBMISSION, executionId, createdAtMs },

@@ -5,7 +5,7 @@ import { awaiting, COMPLETED, QUESTION, running, store, submit } from "./stage.t
 
 /** Lists of executions, and which router has which. */
 export function itKeepsClaims(): void {
-  it("pages newest first, filtered", async () => {
+  it("the store lists executions in pages, newest first, filtered", async () => {
     const ids = [await submit(), await submit({ project: "other" }), await submit()];
     await store.start(ids[0] as string, 1, GRANT);
     const list = async (filter: object) =>
@@ -20,7 +20,7 @@ export function itKeepsClaims(): void {
     expect(await list({ status: "running", project: "other" })).toEqual([]);
   });
 
-  it("has what it was given until it gives it back, then whoever claims it", async () => {
+  it("a router has its executions until it gives them back, then the router that claims them", async () => {
     const ids = [await submit(), await submit({ project: "other" }), await submit()];
     expect(await store.claimPending(10)).toEqual([]);
     expect((await store.listOwn()).map((own) => own.executionId)).toEqual(ids);
@@ -37,7 +37,7 @@ export function itKeepsClaims(): void {
     expect(await store.claimPending(2)).toEqual([]);
   });
 
-  it("gives back what has started with all that is known of it, and nothing that has ended", async () => {
+  it("the store gives a claimed run back with all its data, and nothing that has ended", async () => {
     const [active, paused, ended] = [await running(), await awaiting(), await submit()];
     await store.appendOutput(active, { position: 0, stdout: "one", stderr: "" });
     await store.finish(ended, failure("cancelled", "no"), NO_OUTPUT, 3);
@@ -63,7 +63,7 @@ export function itKeepsClaims(): void {
     expect(await store.finish(active, COMPLETED, NO_OUTPUT, 3_000)).toBe(true);
   });
 
-  it("lets nobody change a run but the router that has it, and everybody end it by force", async () => {
+  it("the store lets only the owning router change a run, and every router end it by force", async () => {
     const id = await running();
     await store.release(id);
     expect(await store.appendOutput(id, { position: 0, stdout: "late", stderr: "" })).toBe(false);

@@ -5,7 +5,7 @@ import { COMPLETED, count, running, SUBMISSION, store, submit } from "./stage.ts
 
 /** What ended through our own fault, and its repetitions. */
 export function itKeepsDeadLetters(): void {
-  it("lists as dead letters what ended through our own fault, newest first, filtered", async () => {
+  it("the store lists as dead letters the executions that ended through Airlock's fault, newest first, filtered", async () => {
     const ids: Record<string, string> = {};
     for (const reason of END_REASONS) {
       const id = await running();
@@ -41,7 +41,7 @@ export function itKeepsDeadLetters(): void {
     expect(idsOf(await list({ before: ids.worker_lost }))).toEqual([ids.output_withheld]);
   });
 
-  it("makes each repetition of a dead letter once, and remembers which", async () => {
+  it("the store makes each repetition of a dead letter once, and remembers its execution", async () => {
     const id = await running();
     expect(await store.getDeadLetter(id)).toBeUndefined();
     expect(await store.getDeadLetter("missing")).toBeUndefined();
@@ -69,7 +69,7 @@ export function itKeepsDeadLetters(): void {
     expect(letter).toMatchObject({ newestRetries: [first, "a-2"], retries: 2 });
   });
 
-  it("shows the newest twenty repetitions, lists all in pages, and counts those that are forgotten", async () => {
+  it("the store shows the newest twenty repetitions, lists all in pages, and counts the forgotten ones", async () => {
     const id = await running();
     await store.finish(id, failure("worker_lost", "gone", 3), NO_OUTPUT, 3_000);
     const idOf = (number: number) => `r-${String(number).padStart(3, "0")}`;

@@ -7,7 +7,7 @@ import { awaiting, COMPLETED, count, QUESTION, running, store, submit } from "./
 
 /** An execution from its submission to its end, and until it is forgotten. */
 export function itKeepsExecutions(): void {
-  it("gives back what was submitted, digit for digit", async () => {
+  it("the store gives a submission back unchanged, digit for digit", async () => {
     const id = await submit();
     expect(await store.get(id)).toMatchObject({ project: "demo", state: { status: "pending" } });
     expect(await store.start(id, 1, GRANT)).toEqual({
@@ -24,7 +24,7 @@ export function itKeepsExecutions(): void {
     });
   });
 
-  it("outlines an execution with the bytes that it stores, its output among them", async () => {
+  it("the outline of an execution in the store has the bytes that it stores, its output among them", async () => {
     const id = await running();
     const before = await store.getOutline(id);
     expect(before).toMatchObject({ status: "running" });
@@ -34,7 +34,7 @@ export function itKeepsExecutions(): void {
     expect(await store.getOutline("unknown")).toBeUndefined();
   });
 
-  it("counts what has not ended stores, apart from what has started", async () => {
+  it("the store counts the bytes of unfinished executions, apart from the started ones", async () => {
     await submit({ project: "other", memoryJson: `"${"x".repeat(998)}"` });
     const started = await running();
     await store.markAwaiting(started, QUESTION, 1);
@@ -50,20 +50,20 @@ export function itKeepsExecutions(): void {
     expect(other?.pending).toBeGreaterThan(ROW_BYTES + 1_000);
   });
 
-  it("knows nothing of an unknown id", async () => {
+  it("the store has nothing under an unknown id", async () => {
     expect(await store.get("missing")).toBeUndefined();
     expect(await store.start("missing", 1, GRANT)).toBeUndefined();
     expect(await store.requestCancel("missing")).toBe(false);
     expect(await store.finish("missing", COMPLETED, NO_OUTPUT, 1)).toBe(false);
   });
 
-  it("starts an execution once", async () => {
+  it("the store starts an execution once", async () => {
     const id = await submit();
     const won = await Promise.all([store.start(id, 1, GRANT), store.start(id, 2, GRANT)]);
     expect(won.filter(Boolean)).toHaveLength(1);
   });
 
-  it("keeps the result's text and adds up the output", async () => {
+  it("the store keeps the result's text and adds up the output", async () => {
     const id = await running();
     await store.appendOutput(id, { position: 0, stdout: "one ", stderr: "" });
     await store.appendOutput(id, { position: 1, stdout: "two ", stderr: "err\0" });
@@ -77,7 +77,7 @@ export function itKeepsExecutions(): void {
     });
   });
 
-  it("keeps how long a script has run, and never less than it has shown", async () => {
+  it("the store keeps how long a script has run, and never less than it has shown", async () => {
     const id = await submit();
     const shown = async () => (await store.get(id))?.executionTimeMs;
     await store.noteRunningTime(id, 7);
@@ -104,21 +104,21 @@ export function itKeepsExecutions(): void {
   it.each([
     [null, 1_000],
     [1_200, 1_200],
-  ])("records an ending after %j ms", async (ranMs, expected) => {
+  ])("the store records an ending after %j ms", async (ranMs, expected) => {
     const id = await running();
     await store.noteRunningTime(id, 1_000);
     await store.finish(id, failure("worker_lost", "gone", ranMs), NO_OUTPUT, 3_000);
     expect((await store.get(id))?.executionTimeMs).toBe(expected);
   });
 
-  it.each(END_REASONS)("records %s under its status", async (reason) => {
+  it.each(END_REASONS)("the store records %s under its status", async (reason) => {
     const ending = reason === "completed" ? COMPLETED : failure(reason, "why", 3);
     const id = await running();
     await store.finish(id, ending, NO_OUTPUT, 3_000);
     expect((await store.get(id))?.state).toMatchObject({ status: statusOf(ending), ending: { reason } });
   });
 
-  it("lets the first ending stand", async () => {
+  it("the store keeps the first ending of an execution", async () => {
     const id = await running();
     const won = await Promise.all([
       store.finish(id, COMPLETED, NO_OUTPUT, 3_000),
@@ -133,7 +133,7 @@ export function itKeepsExecutions(): void {
     expect((await store.get(id))?.state.status).toBe(winner);
   });
 
-  it("takes one of eight racing answers", async () => {
+  it("the store takes one of eight racing answers", async () => {
     const id = await awaiting();
     const answers = await Promise.all(
       Array.from({ length: 8 }, (_, index) => store.answer(id, undefined, `answer ${index}`)),
@@ -143,7 +143,7 @@ export function itKeepsExecutions(): void {
     expect((await store.get(id))?.state.status).toBe("running");
   });
 
-  it("keeps an answer to the question that it names", async () => {
+  it("the store keeps an answer to the llm request that it names", async () => {
     const id = await awaiting();
     expect(await store.answer(id, "llm_2", "wrong")).toBe(false);
     expect((await store.get(id))?.state).toMatchObject({ status: "awaiting_llm", question: QUESTION });
@@ -151,7 +151,7 @@ export function itKeepsExecutions(): void {
     expect(await store.getAnswer(id, "llm_2")).toBeUndefined();
   });
 
-  it("forgets the last answer when the next question opens", async () => {
+  it("the store forgets the last answer when the next llm request opens", async () => {
     const id = await awaiting();
     await store.answer(id, undefined, "first");
     await store.markAwaiting(id, { ...QUESTION, id: "llm_2" }, 6);
@@ -159,7 +159,7 @@ export function itKeepsExecutions(): void {
     expect(await store.getAnswer(id, "llm_1")).toBeUndefined();
   });
 
-  it("adds up what was redacted, until the execution is forgotten", async () => {
+  it("the store adds up what was redacted, until the execution is forgotten", async () => {
     const id = await running();
     const other = await running();
     expect(await store.getRedactions(id)).toEqual([]);
@@ -181,19 +181,19 @@ export function itKeepsExecutions(): void {
     expect(await store.getRedactions(id)).toBeUndefined();
   });
 
-  it("knows no redactions of an unknown execution", async () => {
+  it("the store has no redactions of an unknown execution", async () => {
     await store.addRedactions("missing", [{ secret: "TOKEN", field: "stdout", count: 1 }]);
     expect(await store.getRedactions("missing")).toBeUndefined();
   });
 
-  it("remembers that a cancellation was asked for", async () => {
+  it("the store remembers that a cancellation was requested", async () => {
     const id = await running();
     expect(await store.isCancelRequested(id)).toBe(false);
     expect(await store.requestCancel(id)).toBe(true);
     expect(await store.isCancelRequested(id)).toBe(true);
   });
 
-  it("tells listeners of each change of state until they stop listening", async () => {
+  it("the store notifies listeners of each change of state until they stop listening", async () => {
     const id = await submit();
     const other = await submit();
     let heard = 0;
@@ -210,14 +210,14 @@ export function itKeepsExecutions(): void {
     expect(heard).toBe(2);
   });
 
-  it("opens a question once, though it is told twice", async () => {
+  it("the store opens an llm request once, even if it is told twice", async () => {
     const id = await awaiting();
     await store.answer(id, "llm_1", "first");
     expect(await store.markAwaiting(id, QUESTION, 6)).toBe(false);
     expect(await store.getAnswer(id, "llm_1")).toBe("first");
   });
 
-  it("keeps one of two pieces of output with the same position, the later one", async () => {
+  it("the store keeps the later of two pieces of output with the same position", async () => {
     const id = await running();
     await store.appendOutput(id, { position: 0, stdout: "one ", stderr: "" });
     await store.appendOutput(id, { position: 0, stdout: "one two ", stderr: "e" });
@@ -225,7 +225,7 @@ export function itKeepsExecutions(): void {
     expect(await store.get(id)).toMatchObject({ stdout: "one two three", stderr: "e" });
   });
 
-  it("keeps every character that a script or an agent may send", async () => {
+  it("the store keeps every character that a script or an agent may send", async () => {
     const id = await running();
     // A half of a surrogate pair is no character; both adapters store what UTF-8 makes of it.
     const text = "\0 \x01\\ \\x00 \\000 ' \u2028 ü \u{1F600} \ufffe \uffff\0";
@@ -246,7 +246,7 @@ export function itKeepsExecutions(): void {
     expect(await store.get(id)).toMatchObject({ stdout: text + text, stderr: text, state: { ending } });
   });
 
-  it("forgets only what ended before the given time, a batch at a time", async () => {
+  it("the store forgets only executions that ended before the given time, a batch at a time", async () => {
     const old = [await running(), await running(), await running()];
     for (const id of old) await store.finish(id, COMPLETED, { ...NO_OUTPUT, stdout: "x" }, 3_000);
     const recent = await running();

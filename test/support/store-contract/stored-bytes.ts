@@ -6,7 +6,7 @@ import { COMPLETED, QUESTION, running, SUBMISSION, store, stored, submit } from 
 
 /** The bytes that projects store, and what is forgotten to make room. */
 export function itCountsBytes(): void {
-  it("adds nothing to a project that is held, until it is released", async () => {
+  it("the store adds nothing to a project that is on hold, until it is released", async () => {
     expect(await store.holdProject("demo", 1)).toBe(true);
     expect(await store.holdProject("demo", 2)).toBe(false);
     expect(await store.holdProject("apart", 3)).toBe(true);
@@ -27,7 +27,7 @@ export function itCountsBytes(): void {
     expect(await insert("0001", "demo")).toBe(true);
   });
 
-  it("counts every byte that an execution stores, from its submission until it is forgotten", async () => {
+  it("the store counts every byte of an execution, from its submission until it is forgotten", async () => {
     expect(await store.countStoredBytes()).toEqual([]);
     const id = await submit({ code: "ü".repeat(500), settings: { A: "b" }, memoryJson: '{"c":{}}' });
     let expected = ROW_BYTES + 1_000 + '{"A":"b"}'.length + '{"c":{}}'.length;
@@ -54,7 +54,7 @@ export function itCountsBytes(): void {
     expect(await store.countStoredBytes()).toEqual([{ project: "other", bytes: expect.any(Number) }]);
   });
 
-  it("counts the error, and what was written before an ending by force", async () => {
+  it("the store counts the error, and the output written before an ending by force", async () => {
     const id = await running();
     const before = await stored();
     await store.appendOutput(id, { position: 0, stdout: "one", stderr: "" });
@@ -62,7 +62,7 @@ export function itCountsBytes(): void {
     expect(await stored()).toBe(before + PIECE_BYTES + "one".length + "no\0".length + "null{}".length);
   });
 
-  it("counts what is known of redactions, also when the execution has ended before", async () => {
+  it("the store counts the bytes of redactions, also when the execution has ended before", async () => {
     const redactions = (field: string) =>
       Array.from({ length: 200 }, (_, n) => ({
         secret: `SECRET_${String(n).padStart(3, "0")}`,
@@ -89,7 +89,7 @@ export function itCountsBytes(): void {
     expect(await store.countStoredBytes()).toEqual([]);
   });
 
-  it("forgets a project's oldest ended executions until it stores no more than it may", async () => {
+  it("the store forgets a project's oldest ended executions until it stores no more than it may", async () => {
     const end = async (id: string, endedAtMs: number) => {
       await store.start(id, 1, GRANT);
       await store.finish(id, failure("worker_lost", "x".repeat(10_000)), NO_OUTPUT, endedAtMs);
@@ -114,7 +114,7 @@ export function itCountsBytes(): void {
     expect(await store.deleteOldestEnded("unknown", 0, 10)).toEqual({ removed: 0, isBusy: false });
   });
 
-  it("forgets large executions a few at a time", async () => {
+  it("the store forgets large executions a few at a time", async () => {
     const ids = [await running(), await running(), await running()];
     for (const [index, id] of ids.entries()) {
       const large = { position: 0, stdout: "x".repeat(20 * 1024 * 1024), stderr: "" };
@@ -125,7 +125,7 @@ export function itCountsBytes(): void {
     expect(await store.deleteEndedBefore(5_000, 10)).toBe(1);
   });
 
-  it("counts right under 200 submissions at once, of a few projects, that end at once", async () => {
+  it("the store counts correctly under 200 submissions at once, of a few projects, that end at once", async () => {
     const ids = Array.from({ length: 200 }, (_, n) => `m-${String(n).padStart(3, "0")}`);
     await Promise.all(
       ids.map((executionId, n) =>
