@@ -16,8 +16,10 @@ const HOOK_MS = 240_000;
 const FAULT_EVERY_MS = [2_000, 5_000] as const;
 const missing = postgresMissing() ?? (await privateEngineMissing());
 
-describe("whatever dies, with workers in containers", () => {
-  if (missing) return it("every accepted execution ends", (context) => context.skip(missing));
+describe("chaos with workers in containers", () => {
+  if (missing)
+    return it("every accepted execution ends, with workers in containers", (context) =>
+      context.skip(missing));
   let engine: PrivateEngine;
   beforeAll(async () => {
     engine = await startPrivateEngine(BASE);

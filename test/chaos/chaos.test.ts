@@ -8,6 +8,6 @@ import { workersAsProcesses } from "./workers-as-processes.ts";
 // worker_lost and 2 killed, each explained by a fault that it met.
 const missing = postgresMissing();
 
-describe.skipIf(missing)(`whatever dies${missing ? ` (${missing})` : ""}`, () => {
+describe.skipIf(missing)(`chaos with workers as processes${missing ? ` (${missing})` : ""}`, () => {
   itEndsOnce({ openPlace: () => workersAsProcesses, executions: 150, faultEveryMs: [3_000, 8_000] });
 });

@@ -56,7 +56,7 @@ except OSError as error:
     print("refused")
 `);
 
-    it("is nobody's, without capabilities, read-only, bounded", () => {
+    it(`a worker's container of ${runtime} runs as an unprivileged user, without capabilities, read-only, bounded`, () => {
       for (const { Config, HostConfig } of containers) {
         expect(Config.User).toMatch(/^\d{5}:\d{5}$/);
         expect(HostConfig).toMatchObject({
@@ -79,7 +79,7 @@ except OSError as error:
       }
     });
 
-    it("shows no secret and no key to whoever may ask the engine", async () => {
+    it(`a worker's container of ${runtime} shows no secret and no key to a user of the engine`, async () => {
       expect((await rest.run({ code: "set_result(len(settings.get('ERP_TOKEN')))" })).result).toBe(
         SECRET.length,
       );
@@ -113,7 +113,7 @@ print(found, ${JSON.stringify(SECRET)} in str(os.environ))`);
       expect(files).toBe("[] False");
     });
 
-    it("cannot write where it stands, or become somebody else", async () => {
+    it(`a worker's container of ${runtime} cannot write into its system, or become another user`, async () => {
       for (const place of ["/", "/opt/airlock/lib/x", "/etc/x", "/usr/bin/x"]) {
         expect(await tries(`open(${JSON.stringify(place)} + "x", "w")`), place).toBe("refused");
       }
@@ -126,20 +126,20 @@ print(found, ${JSON.stringify(SECRET)} in str(os.environ))`);
       );
     });
 
-    describe("reaches nobody", () => {
+    describe("the network of a worker's container", () => {
       const reaches = (address: string, port: number) =>
         tries(`socket.create_connection((${JSON.stringify(address)}, ${port}), 1.5)`);
 
-      it("but could reach itself, so that the attempts mean something", async () => {
+      it(`a worker's container of ${runtime} reaches itself, so that its other attempts mean something`, async () => {
         expect(await reaches(addressOf(first()), 50051)).toBe("worked");
       });
 
-      it("no other worker, of its own project or another", async () => {
+      it(`a worker's container of ${runtime} reaches no other worker, of its own project or another`, async () => {
         expect(await reaches(addressOf(ofProject("demo")[1] as never), 50051)).toBe("refused");
         expect(await reaches(addressOf(ofProject("other")[0] as never), 50051)).toBe("refused");
       });
 
-      it("no service of Airlock on this machine", async () => {
+      it(`a worker's container of ${runtime} reaches no service of Airlock on this machine`, async () => {
         const gateway = Object.values(first().NetworkSettings.Networks)[0]?.Gateway as string;
         const port = Number(new URL(airlock.url).port);
         for (const address of [gateway, "127.0.0.1", "host.docker.internal", "172.17.0.1"].filter(Boolean)) {
@@ -147,7 +147,7 @@ print(found, ${JSON.stringify(SECRET)} in str(os.environ))`);
         }
       });
 
-      it("no socket of the engine, no metadata service, nobody outside", async () => {
+      it(`a worker's container of ${runtime} reaches no socket of the engine, no metadata service and no outside host`, async () => {
         for (const path of ["/var/run/docker.sock", "/run/docker.sock", "/run/containerd/containerd.sock"]) {
           expect(await tries(`os.stat(${JSON.stringify(path)})`), path).toBe("refused");
         }
@@ -156,7 +156,7 @@ print(found, ${JSON.stringify(SECRET)} in str(os.environ))`);
         }
       });
 
-      it("no server on another address of this machine", async () => {
+      it(`a worker's container of ${runtime} reaches no server on another address of this machine`, async () => {
         const server = createServer((socket) => socket.end());
         await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
         const { port } = server.address() as { port: number };
@@ -165,7 +165,7 @@ print(found, ${JSON.stringify(SECRET)} in str(os.environ))`);
         await new Promise((resolve) => server.close(resolve));
       });
 
-      it("and no name is known to it", async () => {
+      it(`a worker's container of ${runtime} resolves no name`, async () => {
         const other = ofProject("demo")[1]?.Name.slice(1) as string;
         const names = ["example.com", "localhost.localdomain.example", "pool-manager", "router", "gateway"];
         for (const name of [...names, "docker.for.mac.localhost", `x${other}`]) {

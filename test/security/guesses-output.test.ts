@@ -74,7 +74,7 @@ describe("the sanitizer", () => {
     };
   }
 
-  it("shows and counts the same for right and wrong guesses of what the run was not given", async () => {
+  it("the sanitizer shows and counts the same for right and wrong guesses of a secret that the run was not given", async () => {
     const [brokered, before, later] = [drawn(), drawn(), drawn()];
     await harness.project("demo", secretsOf(brokered, before));
     const [value = ""] = before;
@@ -150,7 +150,7 @@ describe("an execution", () => {
     return (await callUnary(router, router.getRedactions, { executionId }, "router", limits)).redactions;
   };
 
-  it("shows the same at every pause, and is told of no redaction", async () => {
+  it("an execution shows the same at every pause, and is told of no redaction", async () => {
     const id = await services.submit({
       project: "demo",
       code: `import sys
@@ -239,7 +239,7 @@ set_result([text])`,
     };
 
   it.each(Object.keys(WAYS))(
-    "that %s ends the same for right and wrong guesses",
+    "an execution that %s ends the same for right and wrong guesses",
     async (way) => {
       // A worker whose run was killed is replaced, which takes its time.
       const count = way.startsWith("kills") ? 16 : 100;
@@ -263,7 +263,7 @@ set_result([text])`,
 });
 
 describe("the secrets service", () => {
-  it("tells the sanitizer no value that the runs of that version were not given", async () => {
+  it("the secrets service gives the sanitizer no value that the runs of that version were not given", async () => {
     const harness = await startHarness();
     try {
       const brokered = drawn();

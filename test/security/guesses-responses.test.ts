@@ -161,7 +161,7 @@ const guesses = (accept: (guess: Guess) => boolean): Guess[] => {
 };
 
 describe("a response of a host without a secret", () => {
-  it("comes as it is and when it is, whatever it says of another host's secret", async () => {
+  it("a response of a host without a secret leaves unchanged and undelayed, whatever it holds of another host's secret", async () => {
     const bound = await trial(
       guesses(() => true),
       async ({ text }) => {
@@ -177,7 +177,7 @@ describe("a response of a host without a secret", () => {
 });
 
 describe("a response of a secret's own host", () => {
-  it("comes with a lag that does not depend on whether it ends like a secret begins", async () => {
+  it("a response of a secret's own host comes with a lag that does not depend on whether it ends like a secret begins", async () => {
     const bound = await trial(
       guesses(({ part }) => part === "beginning"),
       async ({ text }) => {
@@ -196,7 +196,7 @@ describe("a response of a secret's own host", () => {
     expect(bound).toBeLessThan(0.015);
   }, 60_000);
 
-  it("is left as it is where it holds less than a whole value, wherever that begins and however it is written", async () => {
+  it("a response of a secret's own host leaves unchanged where it holds less than the whole value, however it is written", async () => {
     const written: readonly ((text: string) => string)[] = [
       (text) => text,
       (text) => JSON.stringify({ text }),
@@ -216,7 +216,7 @@ describe("a response of a secret's own host", () => {
     }
   });
 
-  it("has the placeholder in place of a whole value: this much a host tells that repeats what it is told", async () => {
+  it("a response of a secret's own host that repeats a whole value has the placeholder in its place, which reveals that much", async () => {
     for (const value of values) {
       const { body, headers } = await ask("own", [`so ${value}`, "."], 0);
       expect(body).toMatch(/^so airlock-placeholder-[0-9a-f]{36}\.$/);
@@ -224,7 +224,7 @@ describe("a response of a secret's own host", () => {
     }
   });
 
-  it("that is a stream of lines comes line by line", async () => {
+  it("a response of a secret's own host that is a stream of lines comes line by line", async () => {
     const [value = ""] = values;
     for (const type of ["text/event-stream", "application/x-ndjson; charset=utf-8"]) {
       const first = `data: ${value.slice(0, 8)}\n\ndata: ${value.slice(0, 9)}\n`;

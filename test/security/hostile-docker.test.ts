@@ -58,7 +58,8 @@ for (const { runtime, line } of RUNTIMES) {
     }, 300_000);
     afterAll(() => stage?.close(), 120_000);
 
-    it("what its scripts must not reach answers from outside", () => expectToAnswer(stage));
+    it(`the hosts and sockets that scripts in containers of ${runtime} must not reach answer from outside`, () =>
+      expectToAnswer(stage));
 
     playGroups(
       () => stage,
@@ -69,6 +70,7 @@ for (const { runtime, line } of RUNTIMES) {
       }),
     );
 
-    it("no secret can be read in what is stored, logged or counted", () => expectNothingStored(stage));
+    it(`no secret of hostile scripts in containers of ${runtime} can be read in what is stored, logged or counted`, () =>
+      expectNothingStored(stage));
   });
 }

@@ -10,7 +10,7 @@ afterAll(() => stage.close());
 beforeEach(() => stage.reset());
 
 describe("a script that wants an address that is not public", () => {
-  it("cannot use a name that changes its address after it was judged", async () => {
+  it("a script that wants an address that is not public cannot use a name that changes its address after it was judged", async () => {
     stage.names.set("rebind.example", [["127.0.0.1"], ["10.0.0.1"]]);
     expect((await stage.evaluate("open", `get("http://rebind.example:${stage.plain.port}/")`))[0]).toBe(200);
     expect(stage.asked).toEqual(["rebind.example"]);
@@ -18,7 +18,7 @@ describe("a script that wants an address that is not public", () => {
     expect([status, text]).toEqual([403, expect.stringContaining("its address is not public (private)")]);
   });
 
-  it("cannot use a name with one address that is not permitted", async () => {
+  it("a script that wants an address that is not public cannot use a name with one address that is not permitted", async () => {
     stage.names.set("mixed.example", [["127.0.0.1", "169.254.169.254"]]);
     expect((await stage.evaluate("open", `get("http://mixed.example:${stage.plain.port}/")`))[0]).toBe(403);
     expect(stage.plain.seen).toEqual([]);
@@ -40,11 +40,14 @@ describe("a script that wants an address that is not public", () => {
     "64:ff9b::a9fe:a9fe",
     "2002:a9fe:a9fe::1",
     "::",
-  ])("cannot reach a listed name that resolves to %s, unless the operator permits it", async (address) => {
-    stage.names.set("meta.example", [[address]]);
-    const [status, text] = await stage.evaluate("public", 'get("http://meta.example/")');
-    expect([status, text]).toEqual([403, expect.stringContaining("its address is not public")]);
-  });
+  ])(
+    "a script that wants an address that is not public cannot reach a listed name that resolves to %s, unless the operator permits it",
+    async (address) => {
+      stage.names.set("meta.example", [[address]]);
+      const [status, text] = await stage.evaluate("public", 'get("http://meta.example/")');
+      expect([status, text]).toEqual([403, expect.stringContaining("its address is not public")]);
+    },
+  );
 
   it.each([
     "169.254.169.254",
@@ -56,14 +59,17 @@ describe("a script that wants an address that is not public", () => {
     "[::ffff:a9fe:a9fe]",
     "127.1",
     "0x7f.0.0.1",
-  ])("cannot reach the address %s, however it is spelled", async (host) => {
-    // Through the proxy by hand: Python's own client would spell it differently.
-    for (const project of ["public", "open"]) {
-      const [answer] = await stage.evaluate<string[]>(
-        project,
-        `[raw("GET http://${host}/ HTTP/1.1\\r\\nHost: x\\r\\nAUTH\\r\\nConnection: close\\r\\n\\r\\n")]`,
-      );
-      expect(answer).toMatch(/^HTTP\/1.1 403 Airlock refused /);
-    }
-  });
+  ])(
+    "a script that wants an address that is not public cannot reach the address %s, however it is spelled",
+    async (host) => {
+      // Through the proxy by hand: Python's own client would spell it differently.
+      for (const project of ["public", "open"]) {
+        const [answer] = await stage.evaluate<string[]>(
+          project,
+          `[raw("GET http://${host}/ HTTP/1.1\\r\\nHost: x\\r\\nAUTH\\r\\nConnection: close\\r\\n\\r\\n")]`,
+        );
+        expect(answer).toMatch(/^HTTP\/1.1 403 Airlock refused /);
+      }
+    },
+  );
 });

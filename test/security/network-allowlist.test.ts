@@ -13,7 +13,7 @@ afterAll(() => stage.close());
 beforeEach(() => stage.reset());
 
 describe("a script of a project with a network_allowlist", () => {
-  it("reaches a listed host by http and by https", async () => {
+  it("a script of a project with a network_allowlist reaches a listed host by http and by https", async () => {
     const [status, body] = await stage.evaluate(
       "open",
       `get("http://echo.example:${stage.plain.port}/path?q=1")`,
@@ -34,7 +34,7 @@ describe("a script of a project with a network_allowlist", () => {
     expect([secureStatus, JSON.parse(secureBody).path]).toEqual([200, "/tls"]);
   });
 
-  it("has one list of authorities: the public ones and those of the operator", async () => {
+  it("a script of a project with a network_allowlist has one list of authorities: the public ones and the operator's", async () => {
     const names = await stage.evaluate<string[][]>(
       "open",
       `[sorted({os.environ[name] for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")}),
@@ -44,13 +44,13 @@ describe("a script of a project with a network_allowlist", () => {
     expect(names).toEqual([["/tmp/airlock/.airlock-authorities.pem"], [expect.any(String)], ["True"]]);
   });
 
-  it("sends bodies of both framings", async () => {
+  it("a script of a project with a network_allowlist sends bodies of both framings", async () => {
     const url = `http://echo.example:${stage.plain.port}/`;
     await stage.evaluate("open", `[get("${url}", b"abc" * 1000), get("${url}", iter([b"chunk", b"ed"]))]`);
     expect(stage.plain.seen.map(({ body }) => body)).toEqual(["abc".repeat(1000), "chunked"]);
   });
 
-  it("reaches every host below a listed suffix, and not the suffix itself", async () => {
+  it("a script of a project with a network_allowlist reaches every host below a listed suffix, and not the suffix itself", async () => {
     expect((await stage.evaluate("open", `get("http://a.sub.example:${stage.plain.port}/")`))[0]).toBe(200);
     expect((await stage.evaluate("open", `get("http://sub.example:${stage.plain.port}/")`))[0]).toBe(403);
   });
@@ -60,24 +60,27 @@ describe("a script of a project with a network_allowlist", () => {
     "https://evil.example/",
     "http://echo.example/",
     "https://echo.example:22/",
-  ])("is told what is allowed when it asks for %s, and the name is not even looked up", async (url) => {
-    const [status, text] = await stage.evaluate("open", `get("${url}")`);
-    expect([0, 403]).toContain(status);
-    expect(text).toContain(`Airlock refused ${new URL(url).hostname}:`);
-    expect(text).toContain(
-      `not in the network_allowlist of project open, which allows echo.example:${stage.plain.port}, *.sub.example:`,
-    );
-    expect(stage.asked).toEqual([]);
-  });
+  ])(
+    "a script of a project with a network_allowlist is told the allowed hosts when it asks for %s, which is not looked up",
+    async (url) => {
+      const [status, text] = await stage.evaluate("open", `get("${url}")`);
+      expect([0, 403]).toContain(status);
+      expect(text).toContain(`Airlock refused ${new URL(url).hostname}:`);
+      expect(text).toContain(
+        `not in the network_allowlist of project open, which allows echo.example:${stage.plain.port}, *.sub.example:`,
+      );
+      expect(stage.asked).toEqual([]);
+    },
+  );
 
-  it("is refused where a listed host redirects to an unlisted one", async () => {
+  it("a script of a project with a network_allowlist is refused where a listed host redirects to an unlisted one", async () => {
     const url = `http://echo.example:${stage.plain.port}/redirect?http%3A%2F%2Fevil.example%2F`;
     const [status, text] = await stage.evaluate("open", `get("${url}")`);
     expect(status).toBe(403);
     expect(text).toContain("Airlock refused evil.example:80");
   });
 
-  it("moves no more bytes than its project allows, each way", async () => {
+  it("a script of a project with a network_allowlist moves no more bytes than its project allows, each way", async () => {
     const url = `http://echo.example:${stage.plain.port}`;
     const received = await stage
       .evaluate<number[]>("small", `[len(get("${url}/big")[1]) for _ in range(3)]`)
@@ -88,7 +91,7 @@ describe("a script of a project with a network_allowlist", () => {
     expect(stage.plain.seen.filter(({ body }) => body.length > 1024 * 1024)).toEqual([]);
   });
 
-  it("reaches nothing beside its proxy, exactly where the posture says that network_namespace is in force", async () => {
+  it("a script of a project with a network_allowlist reaches only its proxy where network_namespace is in force", async () => {
     const [refused] = await stage.evaluate<number[]>(
       "open",
       `[socket.socket().connect_ex(("127.0.0.1", ${stage.plain.port}))]`,
@@ -109,12 +112,14 @@ describe("a script of a project with a network_allowlist", () => {
     expect(refused !== 0).toBe(layer?.inForce);
   });
 
-  it("of another project has no proxy at all", async () => {
+  it("a script of a project without a network_allowlist has no proxy at all", async () => {
     const [proxy] = await stage.evaluate<(string | null)[]>("none", '[os.environ.get("HTTP_PROXY")]');
     expect(proxy).toBeNull();
   });
 
-  it("does not start while the egress service is away", { timeout: 90_000 }, async () => {
+  it("a script of a project with a network_allowlist does not start while the egress service is away", {
+    timeout: 90_000,
+  }, async () => {
     await stage.services.stop("egress");
     const execution = await stage.ended(await stage.services.submit({ project: "open", code: "print(1)" }));
     expect(execution).toMatchObject({

@@ -15,7 +15,7 @@ beforeEach(() => stage.reset());
 describe("a brokered secret", () => {
   const url = () => `https://erp.example:${stage.secure.port}`;
 
-  it("reaches its host in its header, while the script holds a placeholder", async () => {
+  it("a brokered secret reaches its host in its header, while the script holds a placeholder", async () => {
     const [key, environment, described, answer] = await stage.evaluate<
       [string, string, string, [number, string]]
     >(
@@ -32,12 +32,12 @@ describe("a brokered secret", () => {
     expect(answer[1]).not.toContain(SECRET.slice(-4));
   });
 
-  it("is written by its format when the script sends the placeholder alone", async () => {
+  it("a brokered secret is written in its format when the script sends the placeholder alone", async () => {
     await stage.evaluate("broker", `get("${url()}/", Authorization=settings.get("ERP"))`);
     expect(stage.secure.seen[0]?.headers.authorization).toBe(`Bearer ${SECRET}`);
   });
 
-  it("is not in the script's memory, environment or files", async () => {
+  it("a brokered secret is not in the script's memory, environment or files", async () => {
     // The script looks for the value without holding it: only its halves, apart from each other.
     const code = `${HTTP_HELPERS}
 answer = get("${url()}/slow", Authorization=settings.get("ERP"))
@@ -68,7 +68,7 @@ set_result([answer[0], find(halves[0].encode(), halves[1].encode()), find(key[:2
     expect(stage.secure.seen[0]?.headers.authorization).toBe(`Bearer ${SECRET}`);
   });
 
-  it("is its placeholder again in the response's headers and body, also byte by byte", async () => {
+  it("a brokered secret is its placeholder again in the response's headers and body, also byte by byte", async () => {
     const [key, [, body, headers], [, slow]] = await stage.evaluate<
       [string, [number, string, Record<string, string>], [number, string]]
     >(
@@ -87,7 +87,7 @@ set_result([answer[0], find(halves[0].encode(), halves[1].encode()), find(key[:2
     ["/manipulated", "could not be checked"],
     ["/gzip-late", "more than 256 header lines"],
     ["/interim", "more than 16 interim responses"],
-  ])("comes in no response that cannot be read: %s", async (path, reason) => {
+  ])("a brokered secret arrives in no response that cannot be read: %s", async (path, reason) => {
     const [status, text] = await stage.evaluate(
       "broker",
       `get("${url()}${path}", Authorization=settings.get("ERP"))`,
@@ -110,7 +110,7 @@ set_result([answer[0], find(halves[0].encode(), halves[1].encode()), find(key[:2
     ["plain http to its host", `get("PLAIN/", Authorization=settings.get("ERP"))`],
     ["plain http to another host", `get("ECHO/", Authorization="Bearer " + settings.get("ERP"))`],
     ["plain http in a body", `get("ECHO/", settings.get("ERP").encode())`],
-  ])("is refused in %s", async (_where, code) => {
+  ])("a brokered secret is refused in %s", async (_where, code) => {
     const [status, text] = await stage.evaluate(
       "broker",
       code
@@ -122,7 +122,7 @@ set_result([answer[0], find(halves[0].encode(), halves[1].encode()), find(key[:2
     expect([...stage.secure.seen, ...stage.plain.seen]).toEqual([]);
   });
 
-  it("goes to no other host behind the same address", async () => {
+  it("a brokered secret goes to no other host behind the same address", async () => {
     const [status] = await stage.evaluate(
       "broker",
       `get("${url()}/", Host="evil.example", Authorization=settings.get("ERP"))`,
@@ -131,7 +131,7 @@ set_result([answer[0], find(halves[0].encode(), halves[1].encode()), find(key[:2
     expect(stage.secure.seen).toEqual([]);
   });
 
-  it("stays out of a connection to a server without a valid certificate", async () => {
+  it("a brokered secret is not sent to a server without a valid certificate", async () => {
     const [status, text] = await stage.evaluate(
       "untrusted",
       `get("https://wrong2.example:${stage.other.port}/", X_Key=settings.get("ERP"))`,
@@ -141,7 +141,7 @@ set_result([answer[0], find(halves[0].encode(), halves[1].encode()), find(key[:2
     expect(stage.other.seen).toEqual([]);
   });
 
-  it("stays out of a connection to a server of an unknown authority, and the error names the setting that helps", async () => {
+  it("a brokered secret stays out of a connection to a server of an unknown authority, and the error names the setting that helps", async () => {
     const [status, text] = await stage.evaluate(
       "unknown-authority",
       `get("https://wrong2.example:${stage.stranger.port}/", X_Key=settings.get("ERP"))`,
@@ -151,7 +151,7 @@ set_result([answer[0], find(halves[0].encode(), halves[1].encode()), find(key[:2
     expect(stage.stranger.seen).toEqual([]);
   });
 
-  it("is a placeholder of one run only", async () => {
+  it("the placeholder of a brokered secret is valid in one run only", async () => {
     const first = await stage.evaluate<string>("broker", 'settings.get("ERP")');
     expect(await stage.evaluate<string>("broker", 'settings.get("ERP")')).not.toBe(first);
     const [status] = await stage.evaluate("broker", `get("${url()}/", Authorization="${first}")`);
@@ -159,14 +159,14 @@ set_result([answer[0], find(halves[0].encode(), halves[1].encode()), find(key[:2
     expect(stage.secure.seen[0]?.headers.authorization).toBe(first);
   });
 
-  it("is no secret of a run's output: what a script was not given, it cannot ask about", async () => {
+  it("a brokered secret is not redacted in a run's output, because a script cannot ask about a value it was not given", async () => {
     const execution = await stage.ended(
       await stage.services.submit({ project: "broker", code: `print("${SECRET}")` }),
     );
     expect(execution.stdout).toBe(`${SECRET}\n`);
   });
 
-  it("leaves no trace in logs, and its authority is its owner's only", async () => {
+  it("a brokered secret leaves no trace in logs, and its authority is readable for its owner only", async () => {
     const text = stage.logged.join("");
     expect(text).toContain('"verdict":"placeholder_misplaced"');
     expect(text).toContain('"verdict":"allowed"');

@@ -11,7 +11,7 @@ afterAll(() => stage.close());
 beforeEach(() => stage.reset());
 
 describe("a script that writes its requests by hand", () => {
-  it("is refused without its credentials", async () => {
+  it("a script that writes its requests by hand is refused without its run's credentials", async () => {
     const answers = await stage.evaluate<string[]>(
       "open",
       `[raw("GET http://echo.example:${stage.plain.port}/ HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n"), raw("CONNECT other.example:${stage.other.port} HTTP/1.1\\r\\nHost: x\\r\\nProxy-Authorization: Basic YTpi\\r\\n\\r\\n")]`,
@@ -30,7 +30,7 @@ describe("a script that writes its requests by hand", () => {
     ["a folded header", "X-A: b\\r\\n c\\r\\nTransfer-Encoding:\\r\\n chunked\\r\\n\\r\\n0\\r\\n\\r\\n"],
     ["a bare line feed", "X-A: b\\nX-C: d\\r\\n\\r\\n"],
     ["a chunk size that is none", "Transfer-Encoding: chunked\\r\\n\\r\\n0x5\\r\\nabcde\\r\\n0\\r\\n\\r\\n"],
-  ])("cannot smuggle a request with %s", async (_what, rest) => {
+  ])("a script that writes its requests by hand cannot smuggle a request with %s", async (_what, rest) => {
     const [answer] = await stage.evaluate<string[]>(
       "open",
       `[raw("POST http://echo.example:${stage.plain.port}/ HTTP/1.1\\r\\nHost: x\\r\\nAUTH\\r\\n${rest}")]`,
@@ -39,7 +39,7 @@ describe("a script that writes its requests by hand", () => {
     expect(stage.plain.seen).toEqual([]);
   });
 
-  it("cannot take the framing away by calling it a header of the connection", async () => {
+  it("a script that writes its requests by hand cannot remove the framing as a header of the connection", async () => {
     const inner = "GET /inner HTTP/1.1\\r\\nHost: evil.example\\r\\n\\r\\n";
     const bytes = inner.replaceAll("\\r\\n", "..").length;
     for (const framing of [
@@ -58,7 +58,7 @@ describe("a script that writes its requests by hand", () => {
     expect(stage.plain.seen[0]?.headers.host).toBe(`echo.example:${stage.plain.port}`);
   });
 
-  it("may frame a request in either way, written by hand", async () => {
+  it("a script that writes its requests by hand may frame a request in either way", async () => {
     for (const rest of [
       "Content-Length: 5\\r\\n\\r\\nabcde",
       "Transfer-Encoding: chunked\\r\\n\\r\\n5\\r\\nabcde\\r\\n0\\r\\n\\r\\n",
@@ -72,7 +72,7 @@ describe("a script that writes its requests by hand", () => {
     expect(stage.plain.seen.map(({ body }) => body)).toEqual(["abcde", "abcde"]);
   });
 
-  it("cannot have TLS to another name than it asked for, nor anything but TLS", async () => {
+  it("a script that writes its requests by hand cannot speak TLS to another name than it asked for, nor anything but TLS", async () => {
     const connect = `CONNECT other.example:${stage.other.port} HTTP/1.1\\r\\nHost: x\\r\\nAUTH\\r\\n\\r\\n`;
     const [answer] = await stage.evaluate<string[]>(
       "open",

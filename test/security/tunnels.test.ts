@@ -56,7 +56,7 @@ const run = (code: string) =>
 const ended = (id: string) => until(id, ({ endReason }) => endReason !== EndReason.UNSPECIFIED);
 
 describe("the connections of a run", () => {
-  it("are worth nothing with the credentials of another run that goes on", async () => {
+  it("the connections of a run are refused with the credentials of another run that goes on", async () => {
     const status = `int(ask(PROXY, ${echo.port}).recv(100).split()[1])`;
     const own = status.replace("PROXY", 'os.environ["HTTP_PROXY"]');
     const first = await run(`llm.complete(os.environ["HTTP_PROXY"])\nset_result(${own})`);
@@ -69,7 +69,7 @@ describe("the connections of a run", () => {
     expect((await ended(first)).resultJson).toBe("200");
   });
 
-  it("end with its worker, the servers' side too", async () => {
+  it("the connections of a run end with its worker, the servers' side too", async () => {
     const { port } = silent.address() as AddressInfo;
     const id = await run(`ask(os.environ["HTTP_PROXY"], ${port}).recv(1)`);
     await expect.poll(() => silentConnections, { timeout: 10_000 }).toBe(1);

@@ -121,12 +121,15 @@ beforeAll(async () => {
 afterAll(() => airlock.remove());
 
 describe("what a run as a whole may use is limited where the layer cgroup is in force", () => {
-  it.each(CASES)("$name", async ({ code, whereLimited, elsewhere }) => {
-    const before = await longLived(airlock.pid);
-    const execution = await rest.run({ code, timeout: 30 });
-    (limited ? whereLimited : elsewhere)(execution);
-    const next = await rest.run({ code: "x = bytearray(50 << 20)\nset_result(len(x))" });
-    expect([next.end_reason, next.result]).toEqual(["completed", 50 << 20]);
-    expect(await longLived(airlock.pid)).toEqual(before);
-  });
+  it.each(CASES)(
+    "a run with $name is limited as a whole where the layer cgroup is in force",
+    async ({ code, whereLimited, elsewhere }) => {
+      const before = await longLived(airlock.pid);
+      const execution = await rest.run({ code, timeout: 30 });
+      (limited ? whereLimited : elsewhere)(execution);
+      const next = await rest.run({ code: "x = bytearray(50 << 20)\nset_result(len(x))" });
+      expect([next.end_reason, next.result]).toEqual(["completed", 50 << 20]);
+      expect(await longLived(airlock.pid)).toEqual(before);
+    },
+  );
 });

@@ -8,7 +8,7 @@ os.write(1, b'ready\\n' + token[:10])
 time.sleep(8)
 `;
 const ENDINGS = {
-  "prints on and on":
+  "prints without end":
     "os.write(1, token[10:])\nfor _ in range(600): os.write(1, token + b'\\n'); os.write(2, token); time.sleep(0.02)",
   "ends with a result":
     "os.write(1, token[10:]); memory.set('m', quoted, [quoted]); set_result([quoted, settings.get('TOKEN')] * 5000)",
@@ -19,24 +19,28 @@ const ENDINGS = {
 const ASIDE = { concurrent: true, timeout: 60_000 };
 const IN_TURN = { concurrent: false };
 
-describe.each(Object.entries(ENDINGS))("a script that %s", ASIDE, (_, ending) => {
+describe.each(Object.entries(ENDINGS))("a script that %s", ASIDE, (how, ending) => {
   let stage: WithheldStage;
   beforeAll(async () => {
     stage = await openStage();
   });
   afterAll(() => stage?.stop());
 
-  it("leaves nothing when the sanitizer is killed while it runs", IN_TURN, async ({ expect }) => {
-    const id = await stage.rest.submit({ code: BEGINS + ending });
-    await stage.begun(id, expect);
-    await stage.process("sanitizer").kill();
-    await stage.expectWithheld(id, expect);
-    await stage.restart("sanitizer");
-    await stage.expectHealthy(expect);
-  });
+  it(
+    `a script that ${how} leaves nothing when the sanitizer is killed while it runs`,
+    IN_TURN,
+    async ({ expect }) => {
+      const id = await stage.rest.submit({ code: BEGINS + ending });
+      await stage.begun(id, expect);
+      await stage.process("sanitizer").kill();
+      await stage.expectWithheld(id, expect);
+      await stage.restart("sanitizer");
+      await stage.expectHealthy(expect);
+    },
+  );
 
   it(
-    "leaves nothing when the sanitizer stands still, and is killed with all that it was given",
+    `a script that ${how} leaves nothing when the sanitizer hangs, and is killed with all its input`,
     IN_TURN,
     async ({ expect }) => {
       const id = await stage.rest.submit({ code: BEGINS + ending });
@@ -51,7 +55,7 @@ describe.each(Object.entries(ENDINGS))("a script that %s", ASIDE, (_, ending) =>
   );
 });
 
-describe("a script that prints on and on", ASIDE, () => {
+describe("a script that prints without end", ASIDE, () => {
   const CHECKED = /^ready\n(\[REDACTED\.\.\.wxyz\]\n?){601}$/;
   let stage: WithheldStage;
   beforeAll(async () => {
@@ -63,7 +67,7 @@ describe("a script that prints on and on", ASIDE, () => {
     ["is killed", "SIGKILL"],
     ["stands still", "SIGSTOP"],
   ] as const)(
-    "goes on, and leaves nothing unchecked, when the secrets service %s while it runs",
+    "a script that prints without end goes on, and leaves nothing unredacted, when the secrets service %s while it runs",
     IN_TURN,
     async ([, signal], { expect }) => {
       const id = await stage.rest.submit({ code: BEGINS + ENDINGS["prints on and on"] });

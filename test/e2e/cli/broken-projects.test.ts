@@ -62,7 +62,7 @@ afterAll(async () => {
 });
 
 describe.each(Object.entries(MISTAKES))("a project with a mistake (%s)", (name, [, problem]) => {
-  it("is named with its reason on the terminal, in GET /projects and by ./airlock projects", async () => {
+  it("a broken project is named with its reason on the terminal, in GET /projects and by ./airlock projects", async () => {
     await expect.poll(airlock.output).toContain(problem);
     const { projects } = JSON.parse(await text("/projects")) as {
       projects: { name: string; problem: string | null }[];
@@ -73,19 +73,19 @@ describe.each(Object.entries(MISTAKES))("a project with a mistake (%s)", (name, 
     expect(stdout).toContain(problem);
   });
 
-  it("shows no limits that look like its own", async () => {
+  it("a broken project shows no limits that look like its own", async () => {
     const project = JSON.parse(await text(`/projects/${name}`)) as { limits: unknown; isolation: unknown };
     expect(project).toMatchObject({ limits: null, isolation: null });
   });
 
-  it("is in GET /ready and in a metric, and nothing is less ready for it", async () => {
+  it("a broken project is in GET /ready and in a metric, and leaves Airlock ready", async () => {
     const ready = await fetch(`${airlock.url}/ready`);
     expect(ready.status).toBe(200);
     expect(((await ready.json()) as { broken_projects: string[] }).broken_projects).toContain(name);
     expect(await text("/metrics")).toContain(`airlock_pool_project_broken{project="${name}"} 1\n`);
   });
 
-  it("accepts no execution and starts no workers, with the reason", async () => {
+  it("a broken project accepts no execution and starts no workers, with the reason", async () => {
     const answer = await submit(name);
     const refusal = (await answer.json()) as { code: string; detail: string };
     expect([answer.status, refusal.code]).toEqual([409, "project_invalid"]);
@@ -95,7 +95,7 @@ describe.each(Object.entries(MISTAKES))("a project with a mistake (%s)", (name, 
     expect(stderr).toContain(problem);
   });
 
-  it("is offered to no agent", async () => {
+  it("a broken project is not offered to agents", async () => {
     expect(await text("/skill.md")).not.toContain(`**${name}**`);
     expect(await text("/skill.md")).toContain("**demo**");
     const { detail } = (await (await submit("nope")).json()) as { detail: string };
@@ -103,7 +103,7 @@ describe.each(Object.entries(MISTAKES))("a project with a mistake (%s)", (name, 
   });
 });
 
-it("no value of a secret and no path of the server is shown", async () => {
+it("errors about broken projects show no value of a secret and no path of the server", async () => {
   const answers = await Promise.all(Object.keys(MISTAKES).map(async (name) => (await submit(name)).text()));
   const pages = await Promise.all(["/projects", "/ready", "/metrics", "/skill.md"].map(text));
   for (const page of [...answers, ...pages]) {
@@ -114,14 +114,14 @@ it("no value of a secret and no path of the server is shown", async () => {
 });
 
 describe("while Airlock runs", { timeout: 60_000 }, () => {
-  it("a file that breaks is said on the terminal, and one that is mended counts at once", async () => {
+  it("a project file that breaks while Airlock runs is reported on the terminal, and a mended one counts at once", async () => {
     await write("well", "limits: {timeouts: 5}\n");
     await expect.poll(airlock.output, { timeout: 20_000 }).toContain('well.yaml:2: field "limits.timeouts"');
     await write("well", "");
     expect((await runAirlock(["up", "well"], { env })).stdout).toBe("well is up, 1 replica\n");
   });
 
-  it("a secret's file that comes or goes counts, too", async () => {
+  it("a secret's file that appears or disappears while Airlock runs counts, too", async () => {
     await writeFile(join(airlock.projectsDirectory, "later"), "a-value-of-some-length");
     await write("later", 'secrets: {KEY: "${file:later}"}\n');
     expect((await submit("later")).status).toBe(202);
@@ -134,7 +134,7 @@ describe("while Airlock runs", { timeout: 60_000 }, () => {
     expect((await runAirlock(["up", "later"], { env })).status).toBe(0);
   });
 
-  it("a projects directory that goes away is said once, and counts again when it is back", async () => {
+  it("a projects directory that disappears while Airlock runs is reported once, and counts again when it is back", async () => {
     const aside = join(airlock.directory, "aside");
     await rename(airlock.projectsDirectory, aside);
     const said =
@@ -146,7 +146,7 @@ describe("while Airlock runs", { timeout: 60_000 }, () => {
     await expect.poll(async () => (await submit("demo")).status, { timeout: 20_000 }).toBe(202);
   });
 
-  it("a package that cannot be installed keeps ./airlock up from success, and names no directory", async () => {
+  it("a package that cannot be installed makes ./airlock up fail, and the error names no directory", async () => {
     await write("install", "packages: [no-such-package-of-airlock]\n");
     const { status, stdout, stderr } = await runAirlock(["up", "install"], { env });
     expect([status, stdout]).toEqual([1, ""]);
@@ -156,7 +156,7 @@ describe("while Airlock runs", { timeout: 60_000 }, () => {
 });
 
 describe("a script that has run, and whose project file is broken when Airlock is back after a crash", () => {
-  it("ends as worker_lost, because start_failed would say that it may run once more", async () => {
+  it("a script that had run before a crash, and whose project file is broken since, ends as worker_lost, not start_failed", async () => {
     const own = await startAirlock({ projects: { small: "" } });
     let again: TestAirlock | undefined;
     try {

@@ -81,12 +81,12 @@ describe.each([
 ])("$page.path", ({ page, languages }) => {
   const examples = examplesOf(page);
 
-  it("has the examples that this test looks for", () => {
+  it(`${page.path} has the examples that this test looks for`, () => {
     expect(examples.map((example) => example.language)).toEqual(languages);
   });
 
   it.each(examples)(
-    "prints what it shows for\n$text",
+    `${page.path} shows the output of its example:\n$text`,
     async ({ language, text, shown }) => {
       const python = (code: string) =>
         promisify(execFile)("python3", ["-c", code.replaceAll(PAGE_URL, airlock.url)]);
@@ -98,7 +98,7 @@ describe.each([
 });
 
 describe("README.md", () => {
-  it("has every end reason with its status, and no other", () => {
+  it("README.md has every end reason with its status, and no other", () => {
     const rows = rowsOf(README).filter(([reason, status]) => reason?.startsWith("`") && status);
     expect(rows.map(([reason, status]) => [reason?.replaceAll("`", ""), status])).toEqual(
       END_REASONS.map((reason) => [reason, STATUS_BY_END_REASON[reason]]),
@@ -107,7 +107,7 @@ describe("README.md", () => {
 });
 
 describe("docs/projects.md", () => {
-  it("explains a project file that is one", async () => {
+  it("docs/projects.md explains a project file that is valid", async () => {
     const yaml = blocksOf(await readPage("docs/projects.md")).find((block) => block.language === "yaml");
     const entry = parseProjectFile("billing.yaml", yaml?.text ?? "");
     expect(isUsable(entry) ? entry.name : entry.problem).toBe("billing");
@@ -120,7 +120,7 @@ describe("the Python that pages show as parts of scripts", () => {
       .filter(({ language }) => language === "python")
       .map(({ text }) => text);
 
-  it("runs as docs/scripts.md shows it, question included", async () => {
+  it("the script of docs/scripts.md runs as the page shows it, llm request included", async () => {
     const rest = restClient(airlock.url);
     const [sdk] = await pythonOf(SCRIPTS.path);
     const started = await rest.submit({
@@ -140,7 +140,7 @@ describe("the Python that pages show as parts of scripts", () => {
     });
   });
 
-  it("runs as docs/network.md shows it", async () => {
+  it("the script of docs/network.md runs as the page shows it", async () => {
     const [request] = await pythonOf("docs/network.md");
     const code = `${request}set_result(request.get_header("Authorization")[:7])`;
     const erp = await startAirlock({
@@ -155,7 +155,7 @@ describe("the Python that pages show as parts of scripts", () => {
     }
   });
 
-  it("runs as docs/results.md shows it", async () => {
+  it("the script of docs/results.md runs as the page shows it", async () => {
     const [missing] = await pythonOf("docs/results.md");
     const ended = await restClient(airlock.url).run({
       project: "reports",
@@ -166,7 +166,7 @@ describe("the Python that pages show as parts of scripts", () => {
 });
 
 describe("docs/cli.md", () => {
-  it("says how to call another Airlock", async () => {
+  it("docs/cli.md says how to call another Airlock", async () => {
     const command = blocksOf(await readPage("docs/cli.md"))
       .flatMap(({ text }) => text.split("\n"))
       .find((line) => line.startsWith("AIRLOCK_URL="));
@@ -176,7 +176,7 @@ describe("docs/cli.md", () => {
 });
 
 describe("docs/mock.md", () => {
-  it("has an example that asks, runs and ends as it says", async () => {
+  it("docs/mock.md has an example that asks, runs and ends as the page says", async () => {
     const mock = await startAirlock({ mock: true, projects: {} });
     try {
       const example = blocksOf(await readPage("docs/mock.md")).find(({ language }) => language === "sh");

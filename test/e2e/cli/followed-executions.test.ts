@@ -53,7 +53,7 @@ afterAll(async () => {
 });
 
 describe("the log of an execution", () => {
-  it("has a line when it is accepted, started, asks, is answered and ends, and nothing that it holds", async () => {
+  it("the log of an execution has a line when it is accepted, started, asks, is answered and ends, and none of its contents", async () => {
     const id = await rest.submit({ project: "demo", code: ASKING });
     const { llm_request: question } = await rest.settled(id);
     await rest.respond(id, "what was answered", question?.id);
@@ -66,7 +66,7 @@ describe("the log of an execution", () => {
     for (const secret of SECRETS_OF_A_RUN) expect(lines.join("\n")).not.toContain(secret);
   });
 
-  it("tells how a script failed, and one that was cancelled", async () => {
+  it("the log of an execution says how a script failed, and that one was cancelled", async () => {
     const failed = await rest.submit({ project: "demo", code: "raise ValueError('what it printed')" });
     await rest.settled(failed);
     expect((await logOf(failed)).at(-1)).toMatch(/execution ended .*endReason=script_error/);
@@ -79,7 +79,7 @@ describe("the log of an execution", () => {
 });
 
 describe("what a pending execution waits for", () => {
-  it("is its place in the queue while all workers are busy", async () => {
+  it("a pending execution waits for its place in the queue while all workers are busy", async () => {
     const busy = await rest.submit({ project: "demo", code: "import time; time.sleep(60)" });
     await expect.poll(async () => (await rest.get(busy)).status).toBe("running");
     expect(await waitingOn(busy)).toBeNull();
@@ -95,7 +95,7 @@ describe("what a pending execution waits for", () => {
     expect((await rest.settled(second)).waiting_on).toBeNull();
   });
 
-  it("is a worker while packages are installed, and GET /projects/{name} then has their versions", async () => {
+  it("a pending execution waits for a worker while packages are installed, and GET /projects/{name} then has their versions", async () => {
     const id = await rest.submit({ project: "late", code: `import ${NAME}; set_result(${NAME}.VALUE)` });
     await expect
       .poll(async () => (await waitingOn(id))?.detail)
@@ -118,7 +118,7 @@ describe("what a pending execution waits for", () => {
 });
 
 describe("a project that is held", () => {
-  it("stays down when Airlock starts again, and finishes what it had accepted", async () => {
+  it("a project that is held stays down when Airlock starts again, and finishes its accepted executions", async () => {
     const asking = await rest.submit({ project: "demo", code: "set_result(llm.complete('x'))" });
     const { llm_request: question } = await rest.settled(asking);
     await rest.post("/projects/demo/down", { hold: true });

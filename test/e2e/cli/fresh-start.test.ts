@@ -21,8 +21,8 @@ async function result(code: string): Promise<unknown> {
   return execution.result;
 }
 
-describe("one run leaves nothing to the next:", () => {
-  it("builtins, modules and globals", async () => {
+describe("the state that one run could leave to the next", () => {
+  it("one run leaves no builtins, modules and globals to the next", async () => {
     await result(
       "import builtins, json, sys\nbuiltins.sum = lambda _: 7\njson.left = 1\nsys.modules['left'] = sys\nleft = 1",
     );
@@ -33,7 +33,7 @@ describe("one run leaves nothing to the next:", () => {
     ).toEqual([2, false, false, false]);
   });
 
-  it("environment, working directory and umask", async () => {
+  it("one run leaves no environment, working directory and umask to the next", async () => {
     await result(
       "import os\nos.environ['LEFT'] = '1'\nos.putenv('LEFT2', '1')\nos.chdir('/')\nos.umask(0o777)",
     );
@@ -44,7 +44,7 @@ describe("one run leaves nothing to the next:", () => {
     ).toEqual([null, false, false, false]);
   });
 
-  it("files, wherever a script may write", async () => {
+  it("one run leaves no files to the next, wherever a script may write", async () => {
     const places = "[os.getcwd(), os.environ['HOME'], tempfile.gettempdir(), '/tmp', '/var/tmp', '/dev/shm']";
     const code = (action: string) =>
       `import os, tempfile\nfor place in ${places}:\n    path = os.path.join(place, 'airlock-left-behind')\n    ${action}`;
@@ -54,7 +54,7 @@ describe("one run leaves nothing to the next:", () => {
     ).toEqual(Array(6).fill(false));
   });
 
-  it("child processes, double-forked ones too", async () => {
+  it("one run leaves no child processes to the next, also double-forked ones", async () => {
     await result(`
 import ctypes, os, subprocess, time
 child = subprocess.Popen(["sleep", "1000.125"], stdout=subprocess.DEVNULL)
@@ -86,7 +86,7 @@ set_result(1)
     expect(names.filter((name) => /left-behind|1000\.125/.test(name))).toEqual([]);
   });
 
-  it("shared memory", async () => {
+  it("one run leaves no shared memory to the next", async () => {
     await result(`
 from multiprocessing import shared_memory, resource_tracker
 block = shared_memory.SharedMemory(name="airlock-left", create=True, size=16)
@@ -104,7 +104,7 @@ set_result([os.path.exists("/dev/shm/airlock-left"), libc.shmget(4711, 0, 0)])
     ).toEqual([false, -1]);
   });
 
-  it("its result, memory and settings", async () => {
+  it("one run leaves no result, memory and settings to the next", async () => {
     await rest.run({ code: "set_result(1); memory.set('a', 'b', 1)", settings: { LEFT: "1" } });
     expect(await result("set_result([settings.get('LEFT'), memory.get('a', 'b')])")).toEqual([null, null]);
     expect(await result("pass")).toBeNull();

@@ -58,7 +58,7 @@ describe("the launcher on a fresh checkout", () => {
     [["up", "demo"], false],
     [["up", "--mock"], false],
     [["projects"], false],
-  ])("of %j makes the Python environment: %s", async (args, isMade) => {
+  ])("the launcher on a fresh checkout of %j makes the Python environment: %s", async (args, isMade) => {
     await rm(join(home, ".venv"), { recursive: true, force: true });
     const { status, text } = await launched(args);
     expect(text).toMatch(/started: .*cli\/main\.ts/);
@@ -66,7 +66,7 @@ describe("the launcher on a fresh checkout", () => {
     expect(status).toBe(0);
   });
 
-  it("says in one line that what another user made cannot be replaced", async () => {
+  it("the launcher says in one line that files of another user cannot be replaced", async () => {
     const refusing = join(home, "refusing");
     await mkdir(refusing);
     await symlink(join(stubs, "python3"), join(refusing, "python3"));

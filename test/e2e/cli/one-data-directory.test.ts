@@ -33,7 +33,7 @@ async function poll({ url }: TestAirlock, path: string): Promise<{ status: strin
 const isReady = async ({ url }: TestAirlock) => (await fetch(`${url}/ready`)).status;
 
 describe("a data directory", () => {
-  it("is one Airlock's until it has ended: one that is started over it waits, and keeps its sockets", async () => {
+  it("a data directory belongs to one Airlock until it has ended: a second one waits, and the first keeps its sockets", async () => {
     const first = await start();
     const path = await submit(first, "import time; time.sleep(9); set_result('finished')");
     const text = async () => await (await fetch(first.url + path)).text();
@@ -50,7 +50,7 @@ describe("a data directory", () => {
     expect(await poll(second, await submit(second, "set_result(1)"))).toMatchObject({ result: 1 });
   });
 
-  it("is refused to another one soon, also by another path, and nothing of the first is lost", async () => {
+  it("a data directory is refused to a second Airlock, also by another path, and the first loses nothing", async () => {
     const first = await start();
     const link = join(first.directory, "link");
     await symlink(first.dataDirectory, link);
@@ -67,7 +67,7 @@ describe("a data directory", () => {
     expect(await poll(first, await submit(first, "set_result(1)"))).toMatchObject({ result: 1 });
   });
 
-  it("is free at once when its Airlock was killed", async () => {
+  it("a data directory is free at once when its Airlock was killed", async () => {
     const first = await start();
     await first.kill();
     const second = await start({ directory: first.directory, projects: {} });
@@ -75,7 +75,7 @@ describe("a data directory", () => {
     expect(await isReady(second)).toBe(200);
   });
 
-  it("that was removed under a running Airlock does not cost that one its sockets", async () => {
+  it("a data directory that is removed under a running Airlock leaves it its sockets", async () => {
     const first = await start();
     await rm(first.dataDirectory, { recursive: true });
     const { status, stderr } = await runAirlock(["up", "--port", "0", "--data", first.dataDirectory]);
@@ -83,7 +83,7 @@ describe("a data directory", () => {
     expect((await readdir(runDirectoryOf(first))).filter((name) => name.endsWith(".sock"))).toHaveLength(5);
   });
 
-  it("takes two that are started at the same moment for one, and the other is refused", async () => {
+  it("a data directory goes to one of two Airlocks that start at the same moment, and the other is refused", async () => {
     const first = await start();
     await first.stop();
     const both = await Promise.allSettled(
@@ -96,7 +96,7 @@ describe("a data directory", () => {
 });
 
 describe.skipIf(process.getuid?.() !== 0)("the directory for sockets", () => {
-  it("cannot be taken away by a user who made it first", async () => {
+  it("the directory for sockets cannot be taken away by a user who made it first", async () => {
     const first = await start();
     const taken = runDirectoryOf(first);
     await first.stop();

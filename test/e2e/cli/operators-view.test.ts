@@ -36,8 +36,8 @@ beforeAll(async () => {
 });
 afterAll(() => airlock.remove());
 
-describe("what a project's scripts may reach", () => {
-  it("stands in GET /projects/{name}, with brokered secrets by name and place", async () => {
+describe("the network that a project's scripts may reach", () => {
+  it("the network of a project stands in GET /projects/{name}, with brokered secrets by name and host", async () => {
     expect(await rest.project("net")).toMatchObject({
       limits: { network_mb: 7 },
       network_allowlist: ["api.example", "*.warehouse.example:8443", "erp.example:443", "crm.example:8443"],
@@ -56,7 +56,7 @@ describe("what a project's scripts may reach", () => {
     });
   });
 
-  it("stands in GET /skill.md, for agents", async () => {
+  it("the network of a project stands in GET /skill.md, for agents", async () => {
     const page = await (await fetch(`${airlock.url}/skill.md`)).text();
     expect(page).toMatch(/^- \*\*demo\*\* \(.*; no network\)$/m);
     expect(page).toMatch(
@@ -65,15 +65,15 @@ describe("what a project's scripts may reach", () => {
     expect(page).toContain("`HTTPS_PROXY`");
   });
 
-  it("comes without the value of a secret", async () => {
+  it("the network of a project is shown without the value of a secret", async () => {
     const paths = ["/projects", "/projects/net", "/skill.md", "/metrics"];
     const texts = await Promise.all(paths.map(async (path) => (await fetch(airlock.url + path)).text()));
     expect(texts.join("")).not.toMatch(/brokered-value|a-plain-secret/);
   });
 });
 
-describe("what a run measured around itself", () => {
-  it("stands in GET /projects/{name}, beside the verdicts", async () => {
+describe("the measured isolation of a worker", () => {
+  it("the measured isolation of a worker stands in GET /projects/{name}, beside the verdicts", async () => {
     const { isolation_facts: facts, isolation_layers: layers } = await rest.project("net");
     expect(facts).toMatchObject({
       descriptors: ["0 /dev/null", "1 pipe", "2 pipe", "3 pipe", "4 pipe"],
@@ -86,8 +86,8 @@ describe("what a run measured around itself", () => {
   });
 });
 
-describe("what a hostile script tried on the network", () => {
-  it("is counted in GET /metrics, whole and without any name that the script made up", async () => {
+describe("the network attempts of a hostile script", () => {
+  it("the network attempts of a hostile script are counted in GET /metrics, without any name that the script made up", async () => {
     await expect.poll(metrics).toMatch(/^airlock_egress_bytes_total\{project="net",direction="out"\} \d+$/m);
     const text = await metrics();
     expect(text).toContain('airlock_egress_attempts_total{project="net",verdict="not_listed"} 100\n');
@@ -96,7 +96,7 @@ describe("what a hostile script tried on the network", () => {
     expect(text).not.toContain("made-up");
   });
 
-  it("is in the log, with a bound, and readable", async () => {
+  it("the network attempts of a hostile script are in the log, bounded and readable", async () => {
     const args = ["logs", executionId, "--data", airlock.dataDirectory];
     const { stdout } = await runAirlock(args);
     const lines = stdout.split("\n").filter((line) => line.includes("egress attempt"));

@@ -56,7 +56,7 @@ function expectNoPassword(text: string): void {
 }
 
 describe("the password and the signature of a package's URL", () => {
-  it("are shown to nobody who asks for the project", async () => {
+  it("the password and the signature of a package's URL are not shown to clients that ask for the project", async () => {
     for (const path of ["/projects", "/projects/good", "/skill.md"]) {
       const text = await (await fetch(airlock.url + path)).text();
       expect(text).toContain(`${NAME} @ http://****@127.0.0.1:`);
@@ -72,7 +72,7 @@ describe("the password and the signature of a package's URL", () => {
     expectNoPassword(JSON.stringify(answer));
   });
 
-  it("are in no file that a script of the project can read", async () => {
+  it("the password and the signature of a package's URL are in no file that a script of the project can read", async () => {
     const code = `
 import ${NAME}, os, sys
 found = []
@@ -98,7 +98,7 @@ set_result([${NAME}.VALUE, found])
     expect(await rest.run({ project: "good", code })).toMatchObject({ result: [42, []] });
   });
 
-  it("are in no error, log or command's output", async () => {
+  it("the password and the signature of a package's URL are in no error, log or command's output", async () => {
     const execution = await rest.run({ project: "bad", code: "1" });
     expect(execution).toMatchObject({ end_reason: "start_failed", error: expect.stringContaining(NAME) });
     expectNoPassword(JSON.stringify(execution));

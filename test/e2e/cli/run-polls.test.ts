@@ -38,8 +38,8 @@ afterAll(async () => {
 });
 
 it.each([
-  ["shown", []],
-  ["wanted at the end alone", ["--json"]],
+  ["shown as it comes", []],
+  ["printed at the end only", ["--json"]],
 ])("./airlock run fetches output once: %s", async (_name, options) => {
   polls = [];
   const file = join(airlock.directory, "script.py");

@@ -32,7 +32,7 @@ async function run(code: string, args: readonly string[] = [], input?: string) {
 }
 
 describe("./airlock run", () => {
-  it("shows the output, and the result with its digits", async () => {
+  it("./airlock run shows the output, and the result with its digits", async () => {
     const { status, stdout, stderr } = await run(
       "import sys\nprint('out')\nprint('err', file=sys.stderr)\nset_result({'x': 1.0, 'n': 2**64})",
     );
@@ -43,13 +43,13 @@ describe("./airlock run", () => {
     });
   });
 
-  it("names the execution, so that it can be looked up", async () => {
+  it("./airlock run names the execution, so that the user can look it up", async () => {
     const { stderr } = await run("pass");
     const [, id] = /^\(execution (\S+)\)$/m.exec(stderr) ?? [];
     expect((await fetch(`${airlock.url}/executions/${id}`)).status).toBe(200);
   });
 
-  it("shows output as it comes", async () => {
+  it("./airlock run shows output as it comes", async () => {
     const file = join(airlock.directory, "slow.py");
     await writeFile(file, "import time\nprint('early', flush=True)\ntime.sleep(8)\nprint('late')");
     const child = spawnAirlock(["run", file, "--project", "demo"], env);
@@ -62,7 +62,7 @@ describe("./airlock run", () => {
     expect(stdout).toBe("early\nlate\n");
   });
 
-  it("asks for the answer when the script pauses", async () => {
+  it("./airlock run asks for the answer when the script pauses", async () => {
     const { status, stdout, stderr } = await run(
       "print(llm.complete('Which region?'), llm.complete('Sure?'))",
       [],
@@ -73,7 +73,7 @@ describe("./airlock run", () => {
     expect(stderr).toContain("Sure?");
   });
 
-  it("cancels when there is nobody to ask", async () => {
+  it("./airlock run cancels an execution that asks when it has no terminal", async () => {
     expect(await run("llm.complete('Anybody?')", [], "")).toMatchObject({ status: 1 });
   });
 
@@ -85,20 +85,20 @@ describe("./airlock run", () => {
     ["import os; os.kill(os.getpid(), 15)", 143, "killed"],
     ["1/0", 1, "ZeroDivisionError"],
     ["while True: pass", 124, "timeout"],
-  ])("exits with the outcome of %j", async (code, status, told) => {
+  ])("./airlock run exits with the outcome of %j", async (code, status, told) => {
     const result = await run(`import sys\n${code}`, ["--timeout", status === 124 ? "1" : "20"]);
     expect(result.status).toBe(status);
     expect(result.stderr).toContain(told);
   });
 
-  it("prints the execution for machines with --json", async () => {
+  it("./airlock run prints the execution for machines with --json", async () => {
     const { status, stdout } = await run("print('x'); set_result([1.0])", ["--json"]);
     expect(status).toBe(0);
     expect(stdout).toContain('"result":[1.0]');
     expect(JSON.parse(stdout) as ExecutionView).toMatchObject({ status: "completed", stdout: "x\n" });
   });
 
-  it("hands over settings and memory", async () => {
+  it("./airlock run passes settings and memory to the script", async () => {
     const memory = join(airlock.directory, "memory.json");
     await writeFile(memory, '{"a": {"n": 9007199254740993}}');
     const { stdout } = await run("set_result([settings.get('REGION'), memory.get('a', 'n')])", [
@@ -107,7 +107,7 @@ describe("./airlock run", () => {
     expect(stdout).toBe('["us=east",9007199254740993]\n');
   });
 
-  it("shows what the script remembers, or saves it over what it was given", async () => {
+  it("./airlock run shows the script's memory updates, or saves the memory over its input file", async () => {
     const code = "memory.set('a', 'n', 2**64); memory.set('b', 'x', [1.0])";
     expect((await run(code)).stderr).toContain(
       '(memory updates: {"a":{"n":18446744073709551616},"b":{"x":[1.0]}})',
@@ -122,7 +122,7 @@ describe("./airlock run", () => {
     );
   });
 
-  it("leaves the file of a memory that is not UTF-8, as it was", async () => {
+  it("./airlock run leaves the file of a memory that is not UTF-8, as it was", async () => {
     const memory = join(airlock.directory, "latin1.json");
     const latin1 = Buffer.from('{"c": {"name": "Jos\u00e9"}}', "latin1");
     await writeFile(memory, latin1);
@@ -133,7 +133,7 @@ describe("./airlock run", () => {
     expect(await readFile(memory)).toEqual(latin1);
   });
 
-  it("replaces the file that a link of a memory leads to, with its mode", async () => {
+  it("./airlock run replaces the file that a memory's link leads to, and keeps its mode", async () => {
     const [memory, link] = [join(airlock.directory, "private.json"), join(airlock.directory, "link.json")];
     await writeFile(memory, "{}", { mode: 0o600 });
     await symlink(memory, link);
@@ -151,7 +151,7 @@ describe("./airlock run", () => {
     ],
     ["[1]", /m\.json holds no memory; it must be JSON such as .*\n$/],
     ["", /m\.json is empty; .*\n$/],
-  ])("names the file of a memory that is none: %s", async (text, told) => {
+  ])("./airlock run names the file of a memory that is not valid: %s", async (text, told) => {
     const memory = join(airlock.directory, "m.json");
     await writeFile(memory, text);
     const { status, stderr } = await run("pass", ["--memory", memory]);
@@ -172,15 +172,18 @@ describe("./airlock run", () => {
       /is encoded as cp1252, and is/,
     ],
     ["print(1)\n\0", "utf8", /has a NUL byte in line 2\./],
-  ] as const)("refuses a script that would arrive changed: %j in %s", async (text, encoding, told) => {
-    const file = join(airlock.directory, "encoded.py");
-    await writeFile(file, Buffer.from(text, encoding));
-    const { status, stderr } = await runAirlock(["run", file, "-p", "demo"], { env });
-    expect(stderr).toMatch(told);
-    expect(status).toBe(2);
-  });
+  ] as const)(
+    "./airlock run refuses a script that would arrive changed: %j in %s",
+    async (text, encoding, told) => {
+      const file = join(airlock.directory, "encoded.py");
+      await writeFile(file, Buffer.from(text, encoding));
+      const { status, stderr } = await runAirlock(["run", file, "-p", "demo"], { env });
+      expect(stderr).toMatch(told);
+      expect(status).toBe(2);
+    },
+  );
 
-  it("takes a script in ASCII whatever encoding it names, and UTF-8 that says so", async () => {
+  it("./airlock run accepts a script in ASCII whatever encoding it names, and UTF-8 that says so", async () => {
     expect((await run("# coding: latin-1\nprint('e')")).stdout).toBe("e\n");
     expect((await run("# coding: utf-8\nprint('\u00e9')")).stdout).toBe("\u00e9\n");
   });
@@ -188,27 +191,30 @@ describe("./airlock run", () => {
   it.each([
     ["SIGTERM", 143],
     ["SIGHUP", 129],
-  ] as const)("cancels the execution on %s", async (signal, status) => {
+  ] as const)("./airlock run cancels the execution on %s", async (signal, status) => {
     await runUntil((child) => child.kill(signal), status, airlock.url);
   });
 
-  it.each(["run", "run --json"])("%s writes all of it to a pipe whose reader is slow", async (command) => {
-    const file = join(airlock.directory, "large.py");
-    await writeFile(file, "print('x' * 200_000); set_result('y' * 300_000)");
-    const line = `./airlock ${command} '${file}' --project demo | (sleep 1; wc -c)`;
-    const { stdout } = await promisify(execFile)("bash", ["-c", line], { env: { ...process.env, ...env } });
-    expect(Number(stdout)).toBeGreaterThan(500_000);
-  });
+  it.each(["run", "run --json"])(
+    "./airlock %s writes all of its output to a pipe whose reader is slow",
+    async (command) => {
+      const file = join(airlock.directory, "large.py");
+      await writeFile(file, "print('x' * 200_000); set_result('y' * 300_000)");
+      const line = `./airlock ${command} '${file}' --project demo | (sleep 1; wc -c)`;
+      const { stdout } = await promisify(execFile)("bash", ["-c", line], { env: { ...process.env, ...env } });
+      expect(Number(stdout)).toBeGreaterThan(500_000);
+    },
+  );
 
-  it("begins the result on a line of its own", async () => {
+  it("./airlock run begins the result on a line of its own", async () => {
     expect((await run("print(4, end=''); set_result(2)")).stdout).toBe("4\n2\n");
   });
 
-  it("cancels the execution when the reader of its output is gone", async () => {
+  it("./airlock run cancels the execution when the reader of its output is gone", async () => {
     await runUntil((child) => child.stdout?.destroy(), 0, airlock.url, []);
   });
 
-  it("waits for an Airlock that restarts, and shows how the execution ended", async () => {
+  it("./airlock run waits for an Airlock that restarts, and shows how the execution ended", async () => {
     const own = await startAirlock();
     const file = join(own.directory, "long.py");
     await writeFile(file, "import time\nprint('begun', flush=True)\ntime.sleep(4)\nprint('ended')");
@@ -247,10 +253,10 @@ describe("./airlock run", () => {
 
   const runUntilCtrlC = (url: string) => runUntil((child) => child.kill("SIGINT"), 130, url);
 
-  it("cancels the execution on Ctrl-C", () => runUntilCtrlC(airlock.url));
+  it("./airlock run cancels the execution on Ctrl-C", () => runUntilCtrlC(airlock.url));
 
   it.skipIf(toxiproxyMissing())(
-    "cancels it though the answer that names it is still on its way",
+    "./airlock run cancels an execution on Ctrl-C before the answer that names it has arrived",
     async () => {
       const toxiproxy = await startToxiproxy();
       const port = await toxiproxy.proxy("gateway", Number(new URL(airlock.url).port));
@@ -279,14 +285,14 @@ describe("./airlock run", () => {
       2,
       '--since must be a length of time such as 90s, 15m, 24h or 7d, not "soon"',
     ],
-  ])("refuses %j with a sentence", async (args, status, told) => {
+  ])("./airlock run refuses %j with a sentence", async (args, status, told) => {
     const result = await runAirlock(args, { env, input: "print(1)" });
     expect(result.stderr).toContain(told);
     expect(result.stderr).not.toMatch(/^\s+at /m);
     expect(result.status).toBe(status);
   });
 
-  it("says when nothing runs there", async () => {
+  it("./airlock run says when no Airlock runs at its address", async () => {
     const server = createServer().listen(0, "127.0.0.1");
     await once(server, "listening");
     const url = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
@@ -300,7 +306,7 @@ describe("./airlock run", () => {
 });
 
 describe("./airlock projects, up, down and logs", () => {
-  it("show and steer the workers of a project", async () => {
+  it("./airlock projects, up and down show and change the workers of a project", async () => {
     expect((await runAirlock(["up", "tables", "--replicas", "2"], { env })).status).toBe(0);
     await expect.poll(async () => (await restClient(airlock.url).project("tables")).idle_workers).toBe(2);
     expect((await runAirlock(["projects"], { env })).stdout).toMatch(/tables\s+up\s+2/);
@@ -308,7 +314,7 @@ describe("./airlock projects, up, down and logs", () => {
     expect((await runAirlock(["projects"], { env })).stdout).toMatch(/tables\s+down\s+0/);
   });
 
-  it("say which workers are still to come, and which executions go on", async () => {
+  it("./airlock up and down say which workers are still to come, and which executions go on", async () => {
     const up = await runAirlock(["up", "tables", "--replicas", "3"], { env });
     expect(up.stdout).toBe("tables is up, 3 replicas\n");
     expect(up.stderr).toMatch(/^([12] of 3 workers (is|are) ready; more are starting\.\n)?$/m);
@@ -328,7 +334,7 @@ describe("./airlock projects, up, down and logs", () => {
     expect([none.status, none.stderr]).toEqual([2, expect.stringContaining("./airlock down NAME")]);
   });
 
-  it("keep a project down with --hold until it is brought up again", async () => {
+  it("./airlock down --hold keeps a project down until it is brought up again", async () => {
     const held = await runAirlock(["down", "tables", "--hold"], { env });
     expect(held.stdout).toBe(
       "tables is down, 0 replicas\nIt takes no executions until ./airlock up tables.\n",
@@ -342,14 +348,14 @@ describe("./airlock projects, up, down and logs", () => {
     expect((await runAirlock(["down", "tables"], { env })).status).toBe(0);
   });
 
-  it("say which log they show where AIRLOCK_URL names another Airlock", async () => {
+  it("./airlock logs says which log it shows where AIRLOCK_URL names another Airlock", async () => {
     const elsewhere = { AIRLOCK_URL: "http://127.0.0.1:1", AIRLOCK_DATA_DIR: airlock.dataDirectory };
     const { stdout, stderr } = await runAirlock(["logs", "--tail", "1"], { env: elsewhere });
     expect(stdout).not.toBe("");
     expect(stderr).toContain("AIRLOCK_URL is not asked for its log: under Compose use docker compose logs");
   });
 
-  it("read the log", async () => {
+  it("./airlock logs reads the log", async () => {
     const { status, stdout } = await runAirlock([
       "logs",
       "--data",
@@ -364,7 +370,7 @@ describe("./airlock projects, up, down and logs", () => {
   const logs = async (...args: string[]) =>
     await runAirlock(["logs", "--data", airlock.dataDirectory, ...args]);
 
-  it("read the end of the log, what is young in it, and its lines as JSON", async () => {
+  it("./airlock logs reads the end of the log, its recent lines, and its lines as JSON", async () => {
     const all = (await logs()).stdout.trimEnd().split("\n");
     expect((await logs("--tail", "2")).stdout.trimEnd().split("\n")).toEqual(all.slice(-2));
     expect((await logs("--since", "1h")).stdout.trimEnd().split("\n").length).toBeGreaterThanOrEqual(
@@ -375,7 +381,7 @@ describe("./airlock projects, up, down and logs", () => {
     expect(lines.map((line) => JSON.parse(line).project)).toEqual(lines.map(() => "tables"));
   });
 
-  it("say so when the log has nothing about a project or an execution", async () => {
+  it("./airlock logs says so when the log has nothing about a project or an execution", async () => {
     expect(await logs("--project", "nope")).toMatchObject({
       status: 0,
       stdout: "",
@@ -384,7 +390,7 @@ describe("./airlock projects, up, down and logs", () => {
     expect((await logs("019a")).stderr).toBe("The log has no line about execution 019a.\n");
   });
 
-  it("print what the service sent with --json", async () => {
+  it("./airlock projects, up and down print the service's answer with --json", async () => {
     const { stdout } = await runAirlock(["projects", "--json"], { env });
     expect((JSON.parse(stdout) as { projects: { name: string }[] }).projects.map(({ name }) => name)).toEqual(
       ["demo", "tables"],

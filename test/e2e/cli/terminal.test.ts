@@ -35,8 +35,8 @@ async function script(code: string, before = ""): Promise<string[]> {
   return ["run", file, "--project", "demo"];
 }
 
-describe("what ./airlock prints on a terminal does not control it", () => {
-  it("the output of a script, where only tabs and carriage returns pass", async () => {
+describe("text on a terminal does not control it", () => {
+  it("the output of a script does not control a terminal; only tabs and carriage returns pass", async () => {
     const args = await script(
       "import sys\nprint('a\\tb' + evil)\nprint(evil, file=sys.stderr)\nprint('1%\\r2%')\n",
     );
@@ -49,20 +49,20 @@ describe("what ./airlock prints on a terminal does not control it", () => {
     expect([stdout, withoutId(stderr)]).toEqual([`a\tb${EVIL}\n1%\r2%\n`, `${EVIL}\n`]);
   });
 
-  it("a question and the name of a model", async () => {
+  it("an llm request and the name of a model do not control a terminal", async () => {
     const args = await script("print(llm.complete('one\\n' + evil + '\\rtwo', model='m\\r' + evil))");
     const { text } = await runInTerminal(args, env, "yes\n");
     expect(text).toContain(`one\n${SHOWN}\\u{d}two\n[m\\u{d}${SHOWN}] answer> `);
     expect(text).not.toMatch(CONTROLS);
   });
 
-  it("an error", async () => {
+  it("an error does not control a terminal", async () => {
     const { status, text } = await runInTerminal(await script("raise ValueError('\\r' + evil)"), env);
     expect([status, text]).toEqual([1, expect.stringContaining(`ValueError: \\u{d}${SHOWN}`)]);
     expect(text).not.toMatch(CONTROLS);
   });
 
-  it("a result, which stays JSON of the same value", async () => {
+  it("a result does not control a terminal, and stays JSON of the same value", async () => {
     const args = await script("set_result(evil)");
     for (const json of [[], ["--json"]]) {
       const { text } = await runInTerminal([...args, ...json], env);
@@ -73,7 +73,7 @@ describe("what ./airlock prints on a terminal does not control it", () => {
     expect((await runAirlock(args, { env })).stdout).toContain("\u009b31m\u202e");
   });
 
-  it("the list of projects, and refusals", async () => {
+  it("the list of projects and refusals do not control a terminal", async () => {
     const { text } = await runInTerminal(["projects"], env);
     expect(text).toContain(`Monthly ${SHOWN}`);
     expect(text).not.toMatch(CONTROLS);
@@ -85,7 +85,7 @@ describe("what ./airlock prints on a terminal does not control it", () => {
     expect(missing.text).not.toMatch(CONTROLS);
   });
 
-  it("what something else than Airlock answers", async () => {
+  it("an answer of a server other than Airlock does not control a terminal", async () => {
     const server = createServer((_request, response) => response.end(`${EVIL}{`)).listen(0, "127.0.0.1");
     await once(server, "listening");
     const { port } = server.address() as AddressInfo;
@@ -96,7 +96,7 @@ describe("what ./airlock prints on a terminal does not control it", () => {
   });
 });
 
-it("./airlock run takes a file that begins with a byte order mark", async () => {
+it("./airlock run accepts a script that begins with a byte order mark", async () => {
   const { stdout, stderr } = await runAirlock(await script("print('read')", "\ufeff"), { env });
   expect([stdout, withoutId(stderr)]).toEqual(["read\n", ""]);
 });

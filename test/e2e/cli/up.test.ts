@@ -23,17 +23,17 @@ afterAll(async () => {
 });
 
 describe("./airlock up", () => {
-  it("prints where it is, and a first curl", () => {
+  it("./airlock up prints its address, and a first curl", () => {
     expect(airlock.output()).toContain(`Airlock is up at ${airlock.url}`);
     expect(airlock.output()).toContain(`curl -s ${airlock.url}/execute`);
   });
 
-  it("names file, line and field of a broken project file, and serves the others", async () => {
+  it("./airlock up names file, line and field of a broken project file, and serves the others", async () => {
     expect(airlock.output()).toContain('broken.yaml:3: field "limits.timeouts" is not a known field');
     expect((await fetch(`${airlock.url}/projects/demo`)).status).toBe(200);
   });
 
-  it("says which services are ready", async () => {
+  it("./airlock up says which services are ready", async () => {
     const ready = await fetch(`${airlock.url}/ready`);
     expect(ready.status).toBe(200);
     expect(await ready.json()).toMatchObject({
@@ -42,7 +42,7 @@ describe("./airlock up", () => {
     });
   });
 
-  it("refuses a port in use with one sentence", async () => {
+  it("./airlock up refuses a port in use with one sentence", async () => {
     const server = createServer().listen(0, "127.0.0.1");
     await once(server, "listening");
     const { port } = server.address() as { port: number };
@@ -58,7 +58,7 @@ describe("./airlock up", () => {
     expect(stderr.trim()).toBe(`Port ${port} is in use; stop what uses it, or choose another with --port.`);
   });
 
-  it("refuses a data directory that another one uses", async () => {
+  it("./airlock up refuses a data directory that another Airlock uses", async () => {
     const { status, stderr } = await runAirlock(["up", "--port", "0", "--data", airlock.dataDirectory]);
     expect(status).toBe(2);
     expect(stderr).toMatch(/^Another Airlock \(process \d+\) already uses this data directory; .*\n$/);
@@ -99,7 +99,7 @@ describe("./airlock up", () => {
       { AIRLOCK_VAULT_ADDR: "foo", AIRLOCK_VAULT_TOKEN: "t" },
       /^AIRLOCK_VAULT_ADDR must be a URL such as .*, not "foo"\n$/,
     ],
-  ])("refuses %j %j with one sentence", async (args, env, sentence) => {
+  ])("./airlock up refuses %j %j with one sentence", async (args, env, sentence) => {
     const { status, stderr } = await runAirlock(["up", "--data", `${airlock.directory}/other`, ...args], {
       env,
     });
@@ -107,7 +107,7 @@ describe("./airlock up", () => {
     expect(status).toBe(2);
   });
 
-  it("says what clients and gRPC callers need to reach it", async () => {
+  it("./airlock up prints what clients and gRPC callers need to reach it", async () => {
     expect(airlock.output()).toContain(`export AIRLOCK_URL=${airlock.url}\n`);
     const [, socket = ""] = /gRPC, for your user only: (unix:\S+)/.exec(airlock.output()) ?? [];
     const router = connect(RouterServiceClient, socket);
@@ -118,7 +118,7 @@ describe("./airlock up", () => {
     expect(executions).toEqual([]);
   });
 
-  it("names a project that there is to try with, and that whoever reaches it runs scripts", async () => {
+  it("./airlock up names a project to try, and says that every client that reaches it runs scripts", async () => {
     expect(airlock.output()).toContain('"project": "demo"');
     expect(airlock.output()).not.toContain("has no login");
     const other = await startAirlock({
@@ -133,13 +133,13 @@ describe("./airlock up", () => {
   it.each([
     [["--runtime", "runsc"], /^--runtime needs --driver docker\. See .*\n$/],
     [["--driver", "podman"], /^--driver must be one of process, docker, not "podman"\n$/],
-  ])("and doctor refuses %j with one sentence", async (args, sentence) => {
+  ])("./airlock up and doctor refuse %j with one sentence", async (args, sentence) => {
     const { status, stderr } = await runAirlock(["doctor", ...args]);
     expect(stderr).toMatch(sentence);
     expect(status).toBe(2);
   });
 
-  it("says on Ctrl-C what still runs and how long it may, and keeps to --grace", async () => {
+  it("./airlock up says on Ctrl-C which executions run and how long they may, and obeys --grace", async () => {
     const other = await startAirlock({
       projects: { demo: "replicas: 2\n" },
       env: { AIRLOCK_GRACE: "2.5s" },
@@ -168,7 +168,7 @@ describe("./airlock up", () => {
     await again.remove();
   }, 60_000);
 
-  it("lets runs finish for as long as --grace says", async () => {
+  it("./airlock up lets runs finish for as long as --grace says", async () => {
     const other = await startAirlock({ env: { AIRLOCK_GRACE: "60s" } });
     const rest = restClient(other.url);
     const id = await rest.submit({ code: "import time; time.sleep(14); set_result('finished')" });
@@ -225,7 +225,7 @@ describe("./airlock up", () => {
       /^\S+\/version-key holds no key; remove it, .*\n$/,
     ],
     ["in /proc", async () => undefined, /^The data directory \/proc\/\S+ cannot be made: .*\n$/],
-  ])("refuses %s as data directory with one sentence", async (what, make, told) => {
+  ])("./airlock up refuses %s as data directory with one sentence", async (what, make, told) => {
     const inProc = what === "in /proc";
     const path = inProc ? "/proc/airlock-data" : join(airlock.directory, what.replaceAll(/\W/g, "-"), "data");
     if (!inProc) await mkdir(join(path, ".."));
@@ -237,7 +237,7 @@ describe("./airlock up", () => {
   });
 
   it.skipIf(process.getuid?.() !== 0)(
-    "refuses a full or read-only disk as data directory with one sentence",
+    "./airlock up refuses a full or read-only disk as data directory with one sentence",
     async (context) => {
       const disk = join(airlock.directory, "disk");
       await mkdir(disk);
@@ -265,11 +265,14 @@ describe("./airlock up", () => {
     90_000,
   );
 
-  it.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)("drains and exits 0 on %s", async (signal) => {
-    const other = await startAirlock();
-    expect(await other.stop(signal)).toBe(0);
-    expect(other.output()).toContain("Finishing what runs");
-    await expect(fetch(`${other.url}/health`)).rejects.toThrow();
-    await other.remove();
-  });
+  it.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
+    "./airlock up drains and exits 0 on %s",
+    async (signal) => {
+      const other = await startAirlock();
+      expect(await other.stop(signal)).toBe(0);
+      expect(other.output()).toContain("Finishing what runs");
+      await expect(fetch(`${other.url}/health`)).rejects.toThrow();
+      await other.remove();
+    },
+  );
 });

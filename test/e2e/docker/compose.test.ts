@@ -53,11 +53,11 @@ await describeWithEngine("a deployment with docker compose", "runc", () => {
     return endings;
   };
 
-  it("is what ./airlock init names as the next step", () => {
+  it("a deployment with docker compose is what ./airlock init names as the next step", () => {
     expect(deployment.initSaid).toMatch(/^Next: docker compose up --build --wait$/m);
   });
 
-  it("is ready, and runs a script with a secret that pauses for an answer", async () => {
+  it("a deployment with docker compose is ready, and runs a script with a secret that pauses for an answer", async () => {
     const ready = await fetch(`${rest.url}/ready`);
     expect([ready.status, await ready.text()]).toEqual([200, expect.stringContaining("ready")]);
     const id = await rest.submit({
@@ -73,7 +73,7 @@ await describeWithEngine("a deployment with docker compose", "runc", () => {
     });
   }, 120_000);
 
-  it("shows no secret in docker inspect, of services or workers", async () => {
+  it("a deployment with docker compose shows no secret in docker inspect, of services or workers", async () => {
     const inspected = await docker("inspect", ...(await deployment.containers()));
     expect(inspected).toContain(`airlock-${deployment.name}-`);
     expect(inspected).not.toContain(SECRET);
@@ -81,7 +81,7 @@ await describeWithEngine("a deployment with docker compose", "runc", () => {
     expect(inspected).not.toMatch(/postgres:\/\/[^"@]*:[^"@]+@/);
   });
 
-  it("lets no service but the gateway itself reach the REST API", async () => {
+  it("a deployment with docker compose lets no service but the gateway itself reach the REST API", async () => {
     const call = (address: string) =>
       `fetch("http://${address}:8000/projects").then(() => console.log("reached"), () => console.log("closed"))`;
     for (const service of ["router", "pool-manager", "secrets", "sanitizer", "egress"]) {
@@ -92,7 +92,7 @@ await describeWithEngine("a deployment with docker compose", "runc", () => {
     );
   });
 
-  it("lets a worker's container reach no service's port, name, socket or the metadata address", async () => {
+  it("a worker's container with docker compose reaches no service's port, name, socket or the metadata address", async () => {
     const worker = await docker(
       "ps",
       "-q",
@@ -131,7 +131,7 @@ print(open_)
     expect(reached).toBe("[]");
   }, 120_000);
 
-  it("spreads new executions over routers that are added under load, and loses none", async () => {
+  it("a deployment with docker compose spreads executions over routers that are added under load, and loses none", async () => {
     let stopped = false;
     const running = load(6, () => stopped);
     await deployment.compose("up", "--detach", "--wait", "--no-recreate", "--scale", "router=3");
@@ -153,7 +153,7 @@ print(open_)
     await expect.poll(() => deployment.compose("exec", "-T", "postgres", ...psql)).toBe("0");
   }, 240_000);
 
-  it("ends every execution once though the pool-manager is killed, and workers are taken over", async () => {
+  it("a deployment with docker compose ends every execution once though the pool-manager is killed, and adopts its workers", async () => {
     const own = async () =>
       await docker(
         "ps",
@@ -174,7 +174,7 @@ print(open_)
     }
   }, 240_000);
 
-  it("keeps a second pool-manager from starting, which says why", async () => {
+  it("a deployment with docker compose refuses a second pool-manager with the reason", async () => {
     const second = deployment.compose("run", "--rm", "--no-deps", "-T", "pool-manager");
     await expect(second).rejects.toThrow(
       /Another pool-manager \(container [0-9a-f]{12}\) manages the deployment/,
@@ -182,7 +182,7 @@ print(open_)
     expect(await rest.run({ code: "set_result(1)" })).toMatchObject({ status: "completed" });
   }, 120_000);
 
-  it("serves through several gateways and sanitizers, and each gateway has a port", async () => {
+  it("a deployment with docker compose serves through several gateways and sanitizers, and each gateway has a port", async () => {
     await deployment.compose(
       ...["up", "--detach", "--wait", "--no-recreate"],
       ...["--scale", "gateway=2", "--scale", "sanitizer=2"],

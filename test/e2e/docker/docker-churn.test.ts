@@ -39,16 +39,20 @@ await describeWithEngine("workers in containers that come and go", "runc", () =>
     });
   };
 
-  it(`${CYCLES} times up and down leave nothing, and each time the script runs`, SLOW, async () => {
-    for (let cycle = 0; cycle < CYCLES; cycle++) {
-      expect((await rest.run({ code: `set_result(${cycle})` })).result).toBe(cycle);
-      await rest.post("/projects/demo/down", {});
-    }
-    await leavesNothing();
-  });
+  it(
+    `a project that goes up and down ${CYCLES} times leaves nothing, and its script runs each time`,
+    SLOW,
+    async () => {
+      for (let cycle = 0; cycle < CYCLES; cycle++) {
+        expect((await rest.run({ code: `set_result(${cycle})` })).result).toBe(cycle);
+        await rest.post("/projects/demo/down", {});
+      }
+      await leavesNothing();
+    },
+  );
 
   it(
-    `${KILLS} containers killed by hand lose what ran in them and nothing else (seed ${SEED})`,
+    `${KILLS} containers killed by hand lose the runs in them and nothing else (seed ${SEED})`,
     SLOW,
     async () => {
       process.stdout.write(`containers are killed with AIRLOCK_TEST_SEED=${SEED}\n`);

@@ -33,21 +33,28 @@ const tests = () => {
     await engine?.close();
   }, SLOW.timeout);
 
-  it("says so when an image cannot be built, and builds it when there is room", SLOW, async () => {
-    // Enough for the first small steps, which do not say what they lacked.
-    await engine.fill(40 * MIB);
-    const execution = await rest.run({ code: "pass" });
-    expect(execution.end_reason).toBe("start_failed");
-    expect(execution.error).toContain("The disk of the Docker engine is full");
-    expect(await rest.project("demo")).toMatchObject({
-      status: "down",
-      detail: expect.stringContaining("The disk of the Docker engine is full"),
-    });
-    expect(await engine.docker.listContainers({ all: true })).toEqual([]);
-    await engine.unfill();
-    expect((await rest.run({ code: "set_result(1)" })).result).toBe(1);
-  });
+  it(
+    "a full disk of the Docker engine is reported when an image cannot be built; the image is built when there is space",
+    SLOW,
+    async () => {
+      // Enough for the first small steps, which do not say what they lacked.
+      await engine.fill(40 * MIB);
+      const execution = await rest.run({ code: "pass" });
+      expect(execution.end_reason).toBe("start_failed");
+      expect(execution.error).toContain("The disk of the Docker engine is full");
+      expect(await rest.project("demo")).toMatchObject({
+        status: "down",
+        detail: expect.stringContaining("The disk of the Docker engine is full"),
+      });
+      expect(await engine.docker.listContainers({ all: true })).toEqual([]);
+      await engine.unfill();
+      expect((await rest.run({ code: "set_result(1)" })).result).toBe(1);
+    },
+  );
 };
 
-if (missing) describe(NAME, () => it("is reported", (context) => context.skip(missing)));
+if (missing)
+  describe(NAME, () =>
+    it("a full disk of the Docker engine is reported", (context) => context.skip(missing)),
+  );
 else describe(NAME, tests);

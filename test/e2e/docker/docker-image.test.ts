@@ -40,31 +40,39 @@ await describeWithEngine("the image of a project's workers", "runc", () => {
     rest = restClient(airlock.url);
   };
 
-  it("has the project's packages", BUILD_TIMEOUT, async () => {
+  it("the image of a project's workers has the project's packages", BUILD_TIMEOUT, async () => {
     await write("demo", SIX);
     await afterRestart();
     expect((await rest.run({ code: six })).result).toMatch(/^1\./);
   });
 
-  it("is made once, and anew when the project's packages change", BUILD_TIMEOUT, async () => {
-    const before = await imageInUse();
-    await afterRestart();
-    await rest.run({ code: six });
-    expect(await imageInUse()).toBe(before);
-    await write("demo", "packages: [six<1.17]\n");
-    await expect.poll(async () => (await rest.run({ code: six })).result, BUILD_TIMEOUT).toBe("1.16.0");
-    await expect.poll(() => imageInUse(), BUILD_TIMEOUT).not.toBe(before);
-  });
+  it(
+    "the image of a project's workers is made once, and anew when the project's packages change",
+    BUILD_TIMEOUT,
+    async () => {
+      const before = await imageInUse();
+      await afterRestart();
+      await rest.run({ code: six });
+      expect(await imageInUse()).toBe(before);
+      await write("demo", "packages: [six<1.17]\n");
+      await expect.poll(async () => (await rest.run({ code: six })).result, BUILD_TIMEOUT).toBe("1.16.0");
+      await expect.poll(() => imageInUse(), BUILD_TIMEOUT).not.toBe(before);
+    },
+  );
 
-  it("is kept with the one before it, and older ones are removed", BUILD_TIMEOUT, async () => {
-    await write("demo", "packages: [six<1.16]\n");
-    await expect.poll(async () => (await rest.run({ code: six })).result, BUILD_TIMEOUT).toBe("1.15.0");
-    await write("demo", "packages: [six<1.15]\n");
-    await expect.poll(async () => (await rest.run({ code: six })).result, BUILD_TIMEOUT).toBe("1.14.0");
-    expect((await airlock.images()).length).toBe(2);
-  });
+  it(
+    "the image of a project's workers is kept with the one before it, and older ones are removed",
+    BUILD_TIMEOUT,
+    async () => {
+      await write("demo", "packages: [six<1.16]\n");
+      await expect.poll(async () => (await rest.run({ code: six })).result, BUILD_TIMEOUT).toBe("1.15.0");
+      await write("demo", "packages: [six<1.15]\n");
+      await expect.poll(async () => (await rest.run({ code: six })).result, BUILD_TIMEOUT).toBe("1.14.0");
+      expect((await airlock.images()).length).toBe(2);
+    },
+  );
 
-  it("keeps nothing of the installers' settings", async () => {
+  it("the image of a project's workers keeps nothing of the installers' settings", async () => {
     for (const { Id } of await airlock.images()) {
       const image = docker.getImage(Id);
       expect(JSON.stringify([await image.inspect(), await image.history()])).not.toContain(PASSWORD);
@@ -82,7 +90,7 @@ await describeWithEngine("the image of a project's workers", "runc", () => {
   });
 
   it(
-    "that cannot be built says why in the package's own words, without credentials",
+    "an image of a project's workers that cannot be built says why in the package's own words, without credentials",
     BUILD_TIMEOUT,
     async () => {
       await write("absent", "packages: [airlock-has-no-such-package]\n");

@@ -38,7 +38,7 @@ await describeWithEngine("the life of a worker's container", "runc", () => {
     ["is killed", (id: string) => docker.getContainer(id).kill()],
     ["is removed by hand", (id: string) => docker.getContainer(id).remove({ force: true })],
     ["is stopped by hand", (id: string) => docker.getContainer(id).stop({ t: 0 })],
-  ])("one that %s loses its execution and is replaced", async (_, harm) => {
+  ])("a worker's container that %s loses its execution and is replaced", async (_, harm) => {
     const before = await only();
     const id = await running(WAITS);
     await harm(before);
@@ -48,7 +48,7 @@ await describeWithEngine("the life of a worker's container", "runc", () => {
     expect(await only()).not.toBe(before);
   });
 
-  it("one that the pool lets go is gone, and then its network", async () => {
+  it("a worker's container that the pool stops is removed, and then its network", async () => {
     await fetch(`${airlock.url}/projects/demo/down`, { method: "POST" });
     await expect.poll(airlock.traces, FAST).toEqual({ containers: [], networks: [] });
     expect((await rest.run({ code: "set_result(2)" })).result).toBe(2);
@@ -56,7 +56,7 @@ await describeWithEngine("the life of a worker's container", "runc", () => {
     expect((await airlock.traces()).networks).toHaveLength(1);
   });
 
-  it("one that outlives a crash is taken over, and what it runs goes on", async () => {
+  it("a worker's container that outlives a crash is taken over, and its runs go on", async () => {
     await rest.run({ code: "pass" });
     const before = await only();
     const id = await running(
@@ -78,7 +78,7 @@ await describeWithEngine("the life of a worker's container", "runc", () => {
     expect(await only()).toBe(before);
   });
 
-  it("one with a run that outlasts a stop in good order, or with a paused one, is left to the next start", {
+  it("a worker's container with a paused run, or with a run that outlasts a normal stop, is left to the next start", {
     timeout: 90_000,
   }, async () => {
     const before = await only();
@@ -100,7 +100,7 @@ await describeWithEngine("the life of a worker's container", "runc", () => {
     expect(await rest.settled(paused)).toMatchObject({ end_reason: "completed", result: "an answer" });
   });
 
-  it("one with a paused execution keeps it while Airlock is away for more than the minute of one that runs", {
+  it("a worker's container keeps its paused execution while Airlock is away for longer than the minute of a running one", {
     timeout: 150_000,
   }, async () => {
     const before = await only();
@@ -115,7 +115,7 @@ await describeWithEngine("the life of a worker's container", "runc", () => {
     expect(await rest.settled(paused)).toMatchObject({ end_reason: "completed", result: "an answer" });
   });
 
-  it("one that outlives a crash and does not fit its project any more goes when what lives in it has ended", async () => {
+  it("a worker's container that outlives a crash and does not fit its project any more goes when its runs have ended", async () => {
     const before = await only();
     const id = await rest.submit({ code: "set_result(llm.complete('?'))", timeout: 60 });
     expect((await rest.settled(id)).status).toBe("awaiting_llm");
@@ -133,7 +133,7 @@ await describeWithEngine("the life of a worker's container", "runc", () => {
     expect(HostConfig.Memory).toBe((300 + 256 + 256) * 1024 * 1024);
   });
 
-  it("a stop in good order leaves nothing in the engine", async () => {
+  it("a normal stop leaves no container, network or volume in the engine", async () => {
     await rest.run({ code: "pass" });
     expect(await airlock.stop()).toBe(0);
     expect(await airlock.traces()).toEqual({ containers: [], networks: [] });

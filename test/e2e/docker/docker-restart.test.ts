@@ -34,22 +34,28 @@ const tests = () => {
     await engine?.close();
   }, SLOW.timeout);
 
-  it("loses the run that it ends, and the next one runs when it is back", SLOW, async () => {
-    expect((await rest.run({ code: "set_result(1)" })).result).toBe(1);
-    const id = await rest.submit({
-      code: "import time\nprint('on', flush=True)\ntime.sleep(90)",
-      timeout: 100,
-    });
-    await expect.poll(async () => (await rest.get(id)).stdout, SLOW).toBe("on\n");
-    await engine.stop();
-    const lost = await rest.settled(id);
-    expect([lost.status, lost.end_reason]).toEqual(["error", "worker_lost"]);
-    await engine.start();
-    await expect.poll(async () => (await rest.run({ code: "set_result(2)" })).result, SLOW).toBe(2);
-    await expect.poll(() => engine.docker.listContainers({ all: true })).toHaveLength(1);
-  });
+  it(
+    "a restart of the Docker engine loses the run that it ends, and the next one runs when the engine is back",
+    SLOW,
+    async () => {
+      expect((await rest.run({ code: "set_result(1)" })).result).toBe(1);
+      const id = await rest.submit({
+        code: "import time\nprint('on', flush=True)\ntime.sleep(90)",
+        timeout: 100,
+      });
+      await expect.poll(async () => (await rest.get(id)).stdout, SLOW).toBe("on\n");
+      await engine.stop();
+      const lost = await rest.settled(id);
+      expect([lost.status, lost.end_reason]).toEqual(["error", "worker_lost"]);
+      await engine.start();
+      await expect.poll(async () => (await rest.run({ code: "set_result(2)" })).result, SLOW).toBe(2);
+      await expect.poll(() => engine.docker.listContainers({ all: true })).toHaveLength(1);
+    },
+  );
 
-  it("and had died tells when it is back whose containers went with it", { timeout: 50_000 }, async () => {
+  it("a Docker engine that had died reports when it is back whose containers ended with it", {
+    timeout: 50_000,
+  }, async () => {
     const container = await engine.docker.createContainer({
       Image: BASE,
       Cmd: ["sleep", "100"],
@@ -66,17 +72,21 @@ const tests = () => {
     await expect.poll(async () => (await rest.run({ code: "set_result(4)" })).result, SLOW).toBe(4);
   });
 
-  it("while it is away, executions end with the reason, and Airlock stops in good order", SLOW, async () => {
-    await engine.stop();
-    await expect
-      .poll(async () => (await rest.run({ code: "pass" })).error, SLOW)
-      .toContain("The Docker engine cannot be reached");
-    await engine.start();
-    await expect.poll(async () => (await rest.run({ code: "set_result(3)" })).result, SLOW).toBe(3);
-    expect(await airlock.stop()).toBe(0);
-    expect(await engine.docker.listContainers({ all: true })).toEqual([]);
-  });
+  it(
+    "while the Docker engine is away, executions end with the reason, and Airlock stops normally",
+    SLOW,
+    async () => {
+      await engine.stop();
+      await expect
+        .poll(async () => (await rest.run({ code: "pass" })).error, SLOW)
+        .toContain("The Docker engine cannot be reached");
+      await engine.start();
+      await expect.poll(async () => (await rest.run({ code: "set_result(3)" })).result, SLOW).toBe(3);
+      expect(await airlock.stop()).toBe(0);
+      expect(await engine.docker.listContainers({ all: true })).toEqual([]);
+    },
+  );
 };
 
-if (missing) describe(NAME, () => it("heals", (context) => context.skip(missing)));
+if (missing) describe(NAME, () => it("a killed Docker engine recovers", (context) => context.skip(missing)));
 else describe(NAME, tests);

@@ -23,13 +23,13 @@ await describeWithEngine("what a worker's container has no more of", "runc", () 
   }, 180_000);
   afterAll(() => airlock?.remove());
 
-  it("memory: a run that the kernel kills for it ends as out_of_memory", async () => {
+  it("a run in a container that the kernel kills for its memory ends as out_of_memory", async () => {
     const ended = await rest.run({ code: MEMFDS });
     expect(ended).toMatchObject({ status: "error", end_reason: "out_of_memory" });
     expect(ended.error).toContain("The kernel killed the script for lack of memory");
   }, 60_000);
 
-  it("processes: a run that is refused one hears of those that are paused", async () => {
+  it("a run in a container that is refused a process is told about the paused executions that hold processes", async () => {
     const paused: string[] = [];
     let refused: string | null | undefined;
     while (refused === undefined && paused.length < MOST_RUNS) {

@@ -30,13 +30,13 @@ async function guardWith(
 }
 
 describe("./airlock bench --guard", { timeout: TIMEOUT_MS }, () => {
-  it("passes when every ratio keeps its bound", async () => {
+  it("./airlock bench --guard passes when every ratio keeps its bound", async () => {
     const { status, stdout } = await guardWith({ bounds: [start] });
     expect(stdout).toMatch(/^✓ start: embedded, health \d/);
     expect(status).toBe(0);
   });
 
-  it("fails naming the row that slipped, and no other", async () => {
+  it("./airlock bench --guard fails and names the row that slipped, and no other", async () => {
     // Faster than Node itself starts.
     const slipped = { ...start, atMost: 0.5 };
     const { status, stdout } = await guardWith({ bounds: [start, slipped] });
@@ -47,13 +47,13 @@ describe("./airlock bench --guard", { timeout: TIMEOUT_MS }, () => {
     expect(status).toBe(1);
   });
 
-  it("fails when what a bound is about is not measured any more", async () => {
+  it("./airlock bench --guard fails when a bounded figure is not measured any more", async () => {
     const { status, stdout } = await guardWith({ bounds: [{ ...start, subject: "by another name" }] });
     expect(stdout).toContain("✗ slipped: start: by another name, health not measured");
     expect(status).toBe(1);
   });
 
-  it("refuses bounds that hold nothing", async () => {
+  it("./airlock bench --guard refuses bounds that hold nothing", async () => {
     const { status, stderr } = await guardWith({ bounds: [] });
     expect(stderr).toContain("bounds.json cannot be used: it holds no bound");
     expect(status).toBe(2);
@@ -61,7 +61,7 @@ describe("./airlock bench --guard", { timeout: TIMEOUT_MS }, () => {
 });
 
 describe("./airlock bench", { timeout: TIMEOUT_MS }, () => {
-  it("prints its figures as JSON, and leaves them with a plot", async () => {
+  it("./airlock bench prints its figures as JSON, and writes them to a file with a plot", async () => {
     const { status, stdout } = await runAirlock(["bench", "--quick", "--only", "start", "--json"]);
     expect(status).toBe(0);
     const result = JSON.parse(stdout) as Result;
@@ -73,7 +73,7 @@ describe("./airlock bench", { timeout: TIMEOUT_MS }, () => {
     await access(join(RESULTS, "start.svg"));
   });
 
-  it("shows the way of one execution through every service, in order", async () => {
+  it("./airlock bench shows the path of one execution through every service, in order", async () => {
     const { status, stdout } = await runAirlock(["bench", "--profile", "--json"]);
     expect(status).toBe(0);
     const { steps } = JSON.parse(stdout) as Profile;

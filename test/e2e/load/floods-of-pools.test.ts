@@ -16,7 +16,7 @@ describe("a project that stores much, or starts workers", () => {
   });
 
   it.each(FLOODS)(
-    "leaves another as quick as it was, and nothing of it fails: %s",
+    "a project that stores much, or starts workers, leaves another as quick as it was, and nothing of it fails: %s",
     async (name, loud) => {
       stage = await openFloodStage({ loud });
       await expectCalm(stage, new URL(`./floods/${name}.ts`, import.meta.url));

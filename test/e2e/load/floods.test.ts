@@ -12,7 +12,7 @@ describe("a flood of one project", () => {
   afterAll(() => stage?.remove());
 
   it.each(FLOODS)(
-    "leaves another as quick as it was, and nothing of it fails: %s",
+    "a flood of one project leaves another project as quick as it was, and nothing of it fails: %s",
     async (name) => {
       await expectCalm(stage, new URL(`./floods/${name}.ts`, import.meta.url));
     },

@@ -69,7 +69,7 @@ describe("under load", () => {
 });
 
 describe("when a worker is killed", () => {
-  it("its execution ends as worker_lost and the pool heals, with nothing left behind", async () => {
+  it("an execution whose worker is killed ends as worker_lost, and the pool starts a new worker and leaves nothing behind", async () => {
     const id = await rest.submit({
       code: "import subprocess, time\nsubprocess.Popen(['sleep', '1000'])\nprint('up', flush=True)\ntime.sleep(100)",
     });
@@ -89,7 +89,7 @@ describe("when a worker is killed", () => {
 });
 
 describe("when a worker stops answering", () => {
-  it("its execution ends as worker_lost, and the worker is replaced", async () => {
+  it("an execution whose worker stops answering ends as worker_lost, and the worker is replaced", async () => {
     const frozen = await startAirlock({ projects: { demo: "replicas: 1\n" } });
     try {
       const client = restClient(frozen.url);
@@ -108,7 +108,7 @@ describe("when a worker stops answering", () => {
 });
 
 describe("when a worker freezes before a script with a network has its way there", () => {
-  it("the script waits for it, and starts", async () => {
+  it("a script waits for a worker that freezes before its network is connected, and starts", async () => {
     const frozen = await startAirlock({
       projects: {
         listed: 'replicas: 1\nnetwork_allowlist: ["127.0.0.1:1"]\nallow_private: [127.0.0.1]\n',
@@ -135,7 +135,7 @@ describe("when a worker freezes before a script with a network has its way there
 });
 
 describe("when the whole service is killed and started again", () => {
-  it("finished executions are there, running ones have ended with a reason, pending ones run", async () => {
+  it("after Airlock was killed, finished executions are there, running ones have ended with a reason, and pending ones run", async () => {
     const finished = await rest.submit({ code: "print('kept'); set_result({'x': 1.0})" });
     const finishedBody = await rest.settledText(finished);
     const running = [1, 2].map(() =>
@@ -161,7 +161,7 @@ describe("when the whole service is killed and started again", () => {
     await expect.poll(() => family.filter(isAlive), { timeout: 5_000 }).toEqual([]);
   }, 60_000);
 
-  it("a drained one lets what runs finish", async () => {
+  it("an Airlock that is drained lets its runs finish", async () => {
     const id = await rest.submit({
       code: "import time; print('up', flush=True); time.sleep(1.5); set_result('finished')",
     });
@@ -173,7 +173,7 @@ describe("when the whole service is killed and started again", () => {
 });
 
 describe("retention", () => {
-  it("forgets finished executions after AIRLOCK_RETENTION", async () => {
+  it("retention forgets finished executions after AIRLOCK_RETENTION", async () => {
     const brief = await startAirlock({ env: { AIRLOCK_RETENTION: "4s" } });
     try {
       const client = restClient(brief.url);

@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => airlock.remove());
 
-it("a step load makes a pool grow to max, and its end shrink to min, without flapping", async () => {
+it("a step load makes a pool grow to max, and its end makes it shrink to min, without flapping", async () => {
   const course: number[] = [];
   const watch = async () => {
     const replicas = (await rest.project("demo")).replicas as number;

@@ -70,7 +70,7 @@ describe.skipIf(missing)(`${MINUTES} minutes of steady load${missing ? ` (${miss
   };
 
   it(
-    "add nothing to the memory, descriptors, processes and disk of any service",
+    `${MINUTES} minutes of steady load add nothing to the memory, descriptors, processes and disk of any service`,
     async () => {
       const load = startLoad({ urls: deployment.urls, perSecond: PER_SECOND, server, keepEnded: false });
       const startedAt = Date.now();

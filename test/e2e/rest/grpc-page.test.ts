@@ -68,31 +68,31 @@ function grpcurlMissing(): boolean {
 }
 
 describe("docs/grpc.md", () => {
-  it("prints what it shows, from Python over TLS as the client billing", async () => {
+  it("docs/grpc.md's Python example prints what the page shows over TLS as the client billing", async () => {
     const outcome = await typed(overTls.replace(ROUTER, services.addresses.router));
     expect(outcome).toEqual({ status: 0, stdout: fromPython, stderr: "" });
   });
 
-  it("prints what it shows, from Python over a Unix socket", async () => {
+  it("docs/grpc.md's Python example prints what the page shows over a Unix socket", async () => {
     const typedThere = overSocket.replace(PRINTED_SOCKET, socketOf(airlock));
     expect(await typed(typedThere)).toEqual({ status: 0, stdout: fromPython, stderr: "" });
   });
 
-  it("prints what it shows, from grpcurl", async (context) => {
+  it("docs/grpc.md's grpcurl example prints what the page shows", async (context) => {
     if (grpcurlMissing()) context.skip("no grpcurl here, on PATH or in AIRLOCK_CI_TOOLS");
     const { stdout, stderr } = await typed(withGrpcurl.replaceAll(ROUTER, services.addresses.router));
     expect(stderr).toBe("");
     expect(stable(stdout)).toBe(stable(fromGrpcurl));
   });
 
-  it("lists executions by grpcurl on that socket", async (context) => {
+  it("docs/grpc.md's grpcurl example lists executions on a Unix socket", async (context) => {
     if (grpcurlMissing()) context.skip("no grpcurl here, on PATH or in AIRLOCK_CI_TOOLS");
     const { stdout, stderr } = await typed(grpcurlOnSocket.replace(PRINTED_SOCKET, socketOf(airlock)));
     expect(stderr).toBe("");
     expect(JSON.parse(stdout)).toHaveProperty("executions");
   });
 
-  it("has every RPC that a client may call, and no other", () => {
+  it("docs/grpc.md has every RPC that a client may call, and no other", () => {
     const told = [...PAGE.matchAll(/^\| (`.+`) \| `(\w+)` \| /gm)].flatMap(([, rpcs = "", service]) =>
       [...rpcs.matchAll(/`(\w+)`/g)].map(([, rpc]) => `/airlock.v1.${service}/${rpc}`),
     );
@@ -110,26 +110,26 @@ describe("examples/python", () => {
       ].join(" "),
     );
 
-  it("is refused without a certificate", async () => {
+  it("examples/python is refused without a certificate", async () => {
     const { status, stdout } = await call(services.addresses.router, "client-billing", ["cacert"]);
     expect(status).toBe(1);
     expect(stdout).toMatch(/^UNAVAILABLE .*\n$/);
   });
 
-  it("is refused with a certificate that opens nothing, by the table", async () => {
+  it("examples/python is refused with a certificate that the table of callers opens nothing to", async () => {
     const { status, stdout } = await call(services.addresses.router, "worker", ["cacert", "cert", "key"]);
     expect(status).toBe(1);
     expect(stdout).toMatch(/^PERMISSION_DENIED permission_denied .*\n$/);
   });
 
-  it("refuses a service that is not the router", async () => {
+  it("examples/python refuses a service that is not the router", async () => {
     const files = ["cacert", "cert", "key"];
     const { status, stdout } = await call(services.addresses.sanitizer, "client-billing", files);
     expect(status).toBe(1);
     expect(stdout).toMatch(/^UNAVAILABLE .*\n$/);
   });
 
-  it("asks for the versions that it is tested with", async () => {
+  it("examples/python requires the versions that it is tested with", async () => {
     const pinsOf = async (path: string) =>
       [...(await readFile(join(ROOT, path), "utf8")).matchAll(/^\S+==\S+/gm)].map(([pin]) => pin);
     const tested = await pinsOf("worker/requirements-dev.lock");

@@ -30,7 +30,7 @@ async function samples(): Promise<Map<string, number>> {
 }
 
 describe("GET /metrics", () => {
-  it("shows each pool as it is now", async () => {
+  it("GET /metrics shows each pool as it is now", async () => {
     const now = await samples();
     expect(now.get('airlock_pool_replicas{project="demo"}')).toBe(1);
     expect(now.get('airlock_pool_leases_paused{project="demo"}')).toBe(1);
@@ -39,7 +39,7 @@ describe("GET /metrics", () => {
     expect(now.get('airlock_pool_queue_depth{project="demo"}')).toBe(0);
   });
 
-  it("times the queue and the starts of workers", async () => {
+  it("GET /metrics times the queue and the starts of workers", async () => {
     const now = await samples();
     expect(now.get('airlock_pool_queue_wait_seconds_count{project="demo"}')).toBe(2);
     // The first execution waited for its worker to start.
@@ -47,31 +47,31 @@ describe("GET /metrics", () => {
     expect(now.get('airlock_pool_worker_start_seconds_count{project="demo",outcome="ready"}')).toBe(1);
   });
 
-  it("counts executions as they are accepted, and by how they ended", async () => {
+  it("GET /metrics counts executions as they are accepted, and by how they ended", async () => {
     const now = await samples();
     expect(now.get('airlock_executions_accepted_total{project="demo"}')).toBe(2);
     expect(now.get('airlock_executions_ended_total{project="demo",end_reason="completed"}')).toBe(1);
   });
 
-  it("counts what the sanitizer read and replaced", async () => {
+  it("GET /metrics counts the bytes that the sanitizer read and its redactions", async () => {
     const now = await samples();
     expect(now.get('airlock_sanitizer_redactions_total{project="demo"}')).toBe(2);
     expect(now.get('airlock_sanitizer_bytes_total{project="demo"}')).toBeGreaterThan(2 * SECRET.length);
   });
 });
 
-describe("the metrics that operators are told of", () => {
+describe("the documented metrics", () => {
   const page = async () => await (await fetch(`${airlock.url}/metrics`)).text();
   const there = async () =>
     new Set([...(await page()).matchAll(/^# TYPE (airlock_\w+)/gm)].map((match) => match[1] as string));
   const read = (path: string) => readFile(join(import.meta.dirname, "../../../docs", path), "utf8");
 
-  it("are all there is, in docs/operations.md", async () => {
+  it("the documented metrics are all metrics of Airlock, in docs/operations.md", async () => {
     const documented = new Set((await read("operations.md")).match(/\bairlock_\w+/g));
     expect([...(await there())].sort()).toEqual([...documented].sort());
   });
 
-  it("are drawn in docs/grafana-dashboard.json", async () => {
+  it("the documented metrics are drawn in docs/grafana-dashboard.json", async () => {
     const drawn = (await read("grafana-dashboard.json")).match(/\bairlock_\w+/g) ?? [];
     const known = await there();
     const base = (name: string) => name.replace(/_(bucket|count|sum)$/, "");

@@ -12,7 +12,7 @@ export function describeIdempotency(target: () => Target): void {
   const listed = async () => (await get(target(), "/executions?limit=200")).json.executions.length;
 
   describe("with an Idempotency-Key", () => {
-    it("a request that is sent again names the first execution, as it stands by then", async () => {
+    it("a request that is sent again with its Idempotency-Key names the first execution in its current state", async () => {
       const key = randomUUID();
       const first = await execute(key);
       expect(first.status).toBe(202);
@@ -26,7 +26,7 @@ export function describeIdempotency(target: () => Target): void {
       expect(again.headers.get("idempotent-replayed")).toBe("true");
     });
 
-    it("another body is refused, whatever differs", async () => {
+    it("a request with a used Idempotency-Key and another body is refused, whatever differs", async () => {
       const body = { code: "pass", timeout: 10, settings: { A: "1" }, memory: { a: { b: 1 } } };
       const key = randomUUID();
       const first = await execute(key, body);
@@ -49,7 +49,7 @@ export function describeIdempotency(target: () => Target): void {
       expect(again.json.execution_id).toBe(first.json.execution_id);
     });
 
-    it("null for what may be left out is the same request, as generated clients send it", async () => {
+    it("null for an optional field is the same request under an Idempotency-Key, as generated clients send it", async () => {
       const key = randomUUID();
       const nulls = await execute(key, { timeout: null, settings: null, memory: null });
       expect(nulls.status).toBe(202);
@@ -64,7 +64,7 @@ export function describeIdempotency(target: () => Target): void {
       );
     });
 
-    it("100 racing requests start one execution", async () => {
+    it("100 racing requests with one Idempotency-Key start one execution", async () => {
       const before = await listed();
       const key = randomUUID();
       const answers = await Promise.all(Array.from({ length: 100 }, () => execute(key)));
@@ -75,20 +75,20 @@ export function describeIdempotency(target: () => Target): void {
       expect(await listed()).toBe(before + 1);
     });
 
-    it("a request that was refused leaves its key free", async () => {
+    it("a request that was refused leaves its Idempotency-Key free", async () => {
       const key = randomUUID();
       expectProblem(await execute(key, { project: "no-such-project" }), 404, "project_not_found");
       expectProblem(await execute(key, { timeout: 1e9 }), 422, "invalid_request");
       expect((await execute(key)).status).toBe(202);
     });
 
-    it("quotes around the key, as the IETF's draft has them, do not belong to it", async () => {
+    it("quotes around an Idempotency-Key, as the IETF's draft has them, do not belong to it", async () => {
       const key = randomUUID();
       const first = await execute(`"${key}"`);
       expect((await execute(key)).json.execution_id).toBe(first.json.execution_id);
     });
 
-    it("every visible character of ASCII counts, and 255 of them are taken", async () => {
+    it("an Idempotency-Key may have every visible character of ASCII, and 255 of them", async () => {
       const visible = Array.from({ length: 94 }, (_, n) => String.fromCharCode(0x21 + n)).join("");
       const key = `${randomUUID()}${visible}`;
       const first = await execute(key);
@@ -97,10 +97,13 @@ export function describeIdempotency(target: () => Target): void {
       expect((await execute(randomUUID().padEnd(255, "x"))).status).toBe(202);
     });
 
-    it.each(["", "x".repeat(256), "two words", "é", '""', "tab\tbed"])("refuses the key %j", async (key) => {
-      const answer = await execute(key);
-      expectProblem(answer, 422, "invalid_request", /"Idempotency-Key" must be 1 to 255 visible ASCII/);
-      expect(answer.json.errors).toEqual([{ field: "Idempotency-Key", message: expect.any(String) }]);
-    });
+    it.each(["", "x".repeat(256), "two words", "é", '""', "tab\tbed"])(
+      "the Idempotency-Key %j is refused",
+      async (key) => {
+        const answer = await execute(key);
+        expectProblem(answer, 422, "invalid_request", /"Idempotency-Key" must be 1 to 255 visible ASCII/);
+        expect(answer.json.errors).toEqual([{ field: "Idempotency-Key", message: expect.any(String) }]);
+      },
+    );
   });
 }

@@ -16,7 +16,7 @@ async function start(): Promise<Target> {
 describeRestContract("the mock", start);
 
 describe("the mock", () => {
-  it("completes with the code itself as result and output", async () => {
+  it("the mock completes with the code itself as result and output", async () => {
     const target = await start();
     const code = 'print("é\u{1f680}\\n")\n';
     const { json } = await settled(target, await submit(target, code));
@@ -24,7 +24,7 @@ describe("the mock", () => {
     await target.stop();
   });
 
-  it("has one project, up with one idle worker", async () => {
+  it("the mock has one project, up with one idle worker", async () => {
     const target = await start();
     expect((await get(target, "/projects")).json.projects).toEqual([
       expect.objectContaining({

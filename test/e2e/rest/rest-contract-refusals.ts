@@ -10,8 +10,8 @@ export function describeRefusals(target: () => Target): void {
     post(target(), "/execute", { project: target().project, code: "pass", ...more });
   const executeText = (text: string | Uint8Array) => post(target(), "/execute", text);
 
-  describe("refuses", () => {
-    it("an unknown project, naming the known ones", async () => {
+  describe("refusals", () => {
+    it("REST refuses an unknown project, and names the known ones", async () => {
       const { project } = target();
       const unknown = await execute({ project: "no-such-project" });
       expectProblem(unknown, 404, "project_not_found", project);
@@ -25,7 +25,7 @@ export function describeRefusals(target: () => Target): void {
       );
     });
 
-    it("an unknown field, naming it and the known ones", async () => {
+    it("REST refuses an unknown field, and names it and the known ones", async () => {
       const callback = await execute({ callback_url: "http://x" });
       expectProblem(
         callback,
@@ -53,7 +53,7 @@ export function describeRefusals(target: () => Target): void {
       );
     });
 
-    it("missing fields and wrong types, all of them at once", async () => {
+    it("REST refuses missing fields and wrong types, all of them at once", async () => {
       const answer = await post(target(), "/execute", {
         code: 3,
         timeout: "60",
@@ -75,19 +75,19 @@ export function describeRefusals(target: () => Target): void {
       for (const settings of [[], "x"]) expectProblem(await execute({ settings }), 422, "invalid_request");
     });
 
-    it.each([0, -1, "60", true, 1e9, 1e308])("a timeout of %j", async (timeout) => {
+    it.each([0, -1, "60", true, 1e9, 1e308])("REST refuses a timeout of %j", async (timeout) => {
       const answer = await execute({ timeout });
       expectProblem(answer, 422, "invalid_request", /timeout/);
       expect(answer.json.errors).toMatchObject([{ field: "timeout" }]);
     });
 
-    it.each(["", "   ", "\n\t"])("the script %j", async (code) => {
+    it.each(["", "   ", "\n\t"])("REST refuses the script %j", async (code) => {
       const answer = await execute({ code });
       expectProblem(answer, 422, "invalid_request", /code is empty/);
       expect(answer.json.errors).toMatchObject([{ field: "code" }]);
     });
 
-    it("a setting without a name", async () => {
+    it("REST refuses a setting without a name", async () => {
       const answer = await execute({ settings: { "": "1" } });
       expectProblem(
         answer,
@@ -98,7 +98,7 @@ export function describeRefusals(target: () => Target): void {
       expect(answer.json.errors).toMatchObject([{ field: "settings" }]);
     });
 
-    it("an answer without a response", async () => {
+    it("REST refuses an answer without a response", async () => {
       const path = `/executions/${UNKNOWN_ID}/respond`;
       expectProblem(await post(target(), path, {}), 422, "invalid_request", /"response" is missing/);
       expectProblem(
@@ -110,21 +110,24 @@ export function describeRefusals(target: () => Target): void {
       expectProblem(await post(target(), path), 400, "invalid_json", /empty/);
     });
 
-    it.each([0, 101, 1.5, "2"])("%j replicas", async (replicas) => {
+    it.each([0, 101, 1.5, "2"])("REST refuses %j replicas", async (replicas) => {
       const answer = await post(target(), `/projects/${target().project}/up`, { replicas });
       expectProblem(answer, 422, "invalid_request", /"replicas"/);
     });
 
-    it.each(["-1", "61", "abc", "", "1e2", "1e", "0x10", "NaN", "1&wait=2"])("a wait of %s", async (wait) => {
-      expectProblem(
-        await get(target(), `/executions/${UNKNOWN_ID}?wait=${wait}`),
-        422,
-        "invalid_request",
-        /"wait"/,
-      );
-    });
+    it.each(["-1", "61", "abc", "", "1e2", "1e", "0x10", "NaN", "1&wait=2"])(
+      "REST refuses a wait of %s",
+      async (wait) => {
+        expectProblem(
+          await get(target(), `/executions/${UNKNOWN_ID}?wait=${wait}`),
+          422,
+          "invalid_request",
+          /"wait"/,
+        );
+      },
+    );
 
-    it("a query parameter that is given twice, and one where there are none", async () => {
+    it("REST refuses a query parameter that is given twice, or that a path without parameters gets", async () => {
       const twice = await get(target(), "/executions?status=completed&status=error");
       expectProblem(twice, 422, "invalid_request", 'query parameter "status" is given more than once.');
       const none = await get(target(), `/projects/${target().project}?x=1`);
@@ -132,7 +135,7 @@ export function describeRefusals(target: () => Target): void {
     });
 
     it.each(["/execute", "/projects/x/up", "/projects/x/down", `/executions/${UNKNOWN_ID}/cancel`])(
-      "an unknown query parameter of POST %s",
+      "REST refuses an unknown query parameter of POST %s",
       async (path) => {
         const answer = await post(
           target(),
@@ -152,7 +155,7 @@ export function describeRefusals(target: () => Target): void {
       "status=",
       "cursor=%00nonsense",
       "project=",
-    ])("a list with %s", async (query) => {
+    ])("REST refuses a list with %s", async (query) => {
       const [field = ""] = query.split("=");
       expectProblem(await get(target(), `/executions?${query}`), 422, "invalid_request", field);
     });
@@ -166,21 +169,21 @@ export function describeRefusals(target: () => Target): void {
       "\u0000",
       '{"a": 01}',
       "{}{}",
-    ])("malformed JSON: %j", async (text) => {
+    ])("REST refuses malformed JSON: %j", async (text) => {
       expectProblem(await executeText(text), 400, "invalid_json", /line 1, column \d+/);
     });
 
-    it("an empty body", async () => {
+    it("REST refuses an empty body", async () => {
       expectProblem(await executeText(""), 400, "invalid_json", /empty/);
       expectProblem(await executeText(" \n"), 400, "invalid_json", /empty/);
       expectProblem(await post(target(), "/execute"), 400, "invalid_json", /empty/);
     });
 
-    it.each(["[]", '"text"', "1", "null", "true"])("%s instead of an object", async (text) => {
+    it.each(["[]", '"text"', "1", "null", "true"])("REST refuses %s instead of an object", async (text) => {
       expectProblem(await executeText(text), 422, "invalid_request", /JSON object/);
     });
 
-    it("bytes that are no UTF-8", async () => {
+    it("REST refuses bytes that are not UTF-8", async () => {
       const bytes = Buffer.concat([
         Buffer.from('{"project":"a","code":"'),
         Buffer.from([0xff, 0xfe]),
@@ -189,7 +192,7 @@ export function describeRefusals(target: () => Target): void {
       expectProblem(await executeText(bytes), 400, "invalid_json", /UTF-8/);
     });
 
-    it("NUL characters, saying where", async () => {
+    it("REST refuses NUL characters, and says where they are", async () => {
       expectProblem(await execute({ code: "a\0b" }), 422, "invalid_request", /"code" holds a NUL/);
       expectProblem(await execute({ project: "a\0b" }), 422, "invalid_request", /"project" holds a NUL/);
       expectProblem(
@@ -201,12 +204,12 @@ export function describeRefusals(target: () => Target): void {
       expectProblem(await execute({ settings: { "A\0": "" } }), 422, "invalid_request", /NUL/);
     });
 
-    it("half a surrogate pair", async () => {
+    it("REST refuses half a surrogate pair", async () => {
       const text = `{"project":"${target().project}","code":"\\ud800"}`;
       expectProblem(await executeText(text), 422, "invalid_request", /"code".+surrogate/);
     });
 
-    it("a field that is given twice", async () => {
+    it("REST refuses a field that is given twice", async () => {
       const text = `{"project":"${target().project}","code":"pass","co\\u0064e":"other"}`;
       expectProblem(await executeText(text), 422, "invalid_request", /"code" is given more than once/);
       const setting = `{"project":"${target().project}","code":"pass","settings":{"A":"1","\\u0041":"1"}}`;
@@ -220,7 +223,7 @@ export function describeRefusals(target: () => Target): void {
       expectProblem(await executeText(memory), 422, "invalid_request", /"memory.a" is given more than once/);
     });
 
-    it("20,000 nested brackets, wherever they stand", async () => {
+    it("REST refuses 20,000 nested brackets, wherever they stand", async () => {
       const deep = "[".repeat(20_000) + "]".repeat(20_000);
       const memory = `{"project":"${target().project}","code":"pass","memory":{"a":{"b":${deep}}}}`;
       expectProblem(await executeText(memory), 422, "invalid_request", /deeper than 200/);
@@ -229,7 +232,7 @@ export function describeRefusals(target: () => Target): void {
       expectProblem(await executeText('{"a":'.repeat(20_000)), 422, "invalid_request", /deeper than 200/);
     });
 
-    it("a body as wide as it may be", async () => {
+    it("REST refuses a body of 400,000 unknown fields, settings or memory values", async () => {
       const wide = Array.from({ length: 400_000 }, (_, n) => `"k${n}":${n}`).join(",");
       expectProblem(await executeText(`{${wide}}`), 422, "invalid_request");
       expectProblem(
@@ -244,12 +247,12 @@ export function describeRefusals(target: () => Target): void {
       );
     });
 
-    it("a body over 16 MiB", async () => {
+    it("REST refuses a body over 16 MiB", async () => {
       const body = { project: target().project, code: "#".repeat(16 * MIB) };
       expectProblem(await post(target(), "/execute", body), 413, "payload_too_large", /16 MiB/);
     });
 
-    it("anything but JSON", async () => {
+    it("REST refuses a body that is not JSON", async () => {
       const body = JSON.stringify({ project: target().project, code: "pass" });
       for (const type of ["application/x-www-form-urlencoded", "text/plain", "application/xml", "nonsense"]) {
         const answer = await call(target(), "POST", "/execute", { headers: { "content-type": type }, body });
@@ -262,7 +265,7 @@ export function describeRefusals(target: () => Target): void {
       expect((await call(target(), "POST", "/execute", { headers: charset, body })).status).toBe(202);
     });
 
-    it("paths that do not exist, and methods that a path does not take", async () => {
+    it("REST refuses paths that do not exist, and methods that a path does not accept", async () => {
       expectProblem(await get(target(), "/"), 404, "route_not_found", /POST \/execute/);
       expectProblem(await get(target(), "/execute/"), 404, "route_not_found");
       expectProblem(await get(target(), "/executions/%ff"), 404, "route_not_found");
@@ -279,7 +282,7 @@ export function describeRefusals(target: () => Target): void {
       }
     });
 
-    it("and goes on serving", async () => {
+    it("REST goes on serving after all refusals", async () => {
       expect((await get(target(), "/health")).status).toBe(200);
       expect((await execute({})).status).toBe(202);
     });

@@ -7,7 +7,7 @@ const CLOSE = "connection: close\r\n";
 /** What HTTP itself brings along: sizes that lie, broken requests, HEAD, clients that write before they read. */
 export function describeTransport(target: () => Target): void {
   describe("over raw HTTP", () => {
-    it("gives a 40 MB body its 413 although the client sends all of it first", async () => {
+    it("the server gives a 40 MB body its 413 although the client sends all of it first", async () => {
       const body = Buffer.alloc(40 * MIB, "x");
       const head = `POST /execute HTTP/1.1\r\nhost: localhost\r\n${CLOSE}content-type: application/json\r\n`;
       const sized = await exchange(target(), [`${head}content-length: ${body.length}\r\n\r\n`, body]);
@@ -26,7 +26,7 @@ export function describeTransport(target: () => Target): void {
       expectProblem(elsewhere, 404, "route_not_found");
     });
 
-    it("keeps the connection usable after a 413", async () => {
+    it("the server keeps the connection usable after a 413", async () => {
       const head = `POST /execute HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n`;
       const raw = await exchangeRaw(target(), [
         `${head}content-length: ${40 * MIB}\r\n\r\n`,
@@ -36,13 +36,13 @@ export function describeTransport(target: () => Target): void {
       expect(raw.match(/HTTP\/1\.1 \d+/g)).toEqual(["HTTP/1.1 413", "HTTP/1.1 200"]);
     });
 
-    it("answers HEAD like GET, without a body", async () => {
+    it("the server answers HEAD like GET, without a body", async () => {
       const head = await call(target(), "HEAD", "/health");
       expect({ status: head.status, text: head.text }).toEqual({ status: 200, text: "" });
       expect(head.headers.get("content-length")).toBe("15");
     });
 
-    it("takes cancel, up and down without a body, whatever the content type", async () => {
+    it("the server accepts cancel, up and down without a body, whatever the content type", async () => {
       for (const headers of [
         "content-length: 0\r\n",
         "content-type: application/json\r\ncontent-length: 0\r\n",
@@ -59,7 +59,7 @@ export function describeTransport(target: () => Target): void {
       }
     });
 
-    it("asks for the header when a body has no content type", async () => {
+    it("the server asks for the Content-Type header when a body has none", async () => {
       const raw = `POST /execute HTTP/1.1\r\nhost: localhost\r\n${CLOSE}content-length: 2\r\n\r\n{}`;
       expectProblem(
         await exchange(target(), [raw]),
@@ -69,7 +69,7 @@ export function describeTransport(target: () => Target): void {
       );
     });
 
-    it("refuses what is no HTTP, and headers without end", async () => {
+    it("the server refuses bytes that are not HTTP, and headers without end", async () => {
       expectProblem(await exchange(target(), ["NONSENSE\r\n\r\n"]), 400, "malformed_http");
       expectProblem(
         await exchange(target(), [`GET /health HTTP/1.1\r\n${CLOSE}\r\n`]),
@@ -84,7 +84,7 @@ export function describeTransport(target: () => Target): void {
       expectProblem(await exchange(target(), [smuggled]), 400, "malformed_http");
     });
 
-    it("refuses a request that names its host twice, or in two ways, and other versions of HTTP", async () => {
+    it("the server refuses a request that names its host twice, or in two ways, and other versions of HTTP", async () => {
       const execute = JSON.stringify({ project: target().project, code: "1" });
       const ask = (line: string, ...headers: string[]) =>
         exchange(target(), [
@@ -115,7 +115,7 @@ export function describeTransport(target: () => Target): void {
       expect((await ask("POST /execute HTTP/1.0", "host: localhost")).status).toBe(202);
     });
 
-    it("is closed to web pages: to names that a stranger may own, and to other origins", async () => {
+    it("the server refuses web pages: names that a stranger may own, and other origins", async () => {
       const from = (headers: string, request = "GET /projects") =>
         exchange(target(), [`${request} HTTP/1.1\r\n${headers}${CLOSE}\r\n`]);
       for (const host of ["evil.example", "localhost.evil.example", "x", "127.0.0.1.evil.example:8000"]) {
@@ -132,7 +132,7 @@ export function describeTransport(target: () => Target): void {
       }
     });
 
-    it("does not repeat a Host header that is no host", async () => {
+    it("the server does not repeat a Host header that is not a host", async () => {
       const raw = `GET /skill.md HTTP/1.1\r\nhost: x/ evil\`$(id)\`\r\n${CLOSE}\r\n`;
       const answer = await exchange(target(), [raw]);
       expectProblem(answer, 403, "host_not_allowed");

@@ -21,7 +21,7 @@ export function describeSubmitAndWait(target: () => Target): void {
     });
 
   describe("POST /execute?wait=", () => {
-    it("answers with the execution as GET shows it, and its poll_url", async () => {
+    it("POST /execute?wait= answers with the execution as GET shows it, and its poll_url", async () => {
       const answer = await execute("?wait=60", SCRIPT);
       expect(answer.status).toBe(200);
       const { poll_url: pollUrl, ...execution } = answer.json;
@@ -33,7 +33,7 @@ export function describeSubmitAndWait(target: () => Target): void {
       );
     });
 
-    it("answers with the question of a script that asks one", async () => {
+    it("POST /execute?wait= answers with the llm request of a script that asks", async () => {
       const { status, json } = await execute("?wait=60", "llm.complete('Say hello')");
       expect({ status, state: json.status, prompt: json.llm_request?.prompt }).toEqual({
         status: 200,
@@ -42,7 +42,7 @@ export function describeSubmitAndWait(target: () => Target): void {
       });
     });
 
-    it("answers a repetition with the same key in the same way", async () => {
+    it("POST /execute?wait= answers a repetition with the same key in the same way", async () => {
       const headers = { "idempotency-key": `wait-${crypto.randomUUID()}` };
       const first = await execute("?wait=60", SCRIPT, headers);
       const again = await execute("?wait=60", SCRIPT, headers);
@@ -58,16 +58,19 @@ export function describeSubmitAndWait(target: () => Target): void {
       });
     });
 
-    it.each(["-1", "61", "soon"])("refuses a wait of %s, and runs nothing", async (wait) => {
-      expectProblem(await execute(`?wait=${wait}`, SCRIPT), 422, "invalid_request", /"wait"/);
-    });
+    it.each(["-1", "61", "soon"])(
+      "POST /execute?wait= refuses a wait of %s, and runs nothing",
+      async (wait) => {
+        expectProblem(await execute(`?wait=${wait}`, SCRIPT), 422, "invalid_request", /"wait"/);
+      },
+    );
   });
 
   describe("POST /executions/{id}/respond?wait=", () => {
     const respond = (id: string, query: string): Promise<Answer> =>
       post(target(), `/executions/${id}/respond${query}`, { response: "Hello!" });
 
-    it("answers with the outcome, in the form that is asked for", async () => {
+    it("POST /executions/{id}/respond?wait= answers with the outcome, in the requested form", async () => {
       const { json } = await execute("?wait=60", `answer = llm.complete('Say hello')\n${SCRIPT}`);
       const outcome = await respond(json.execution_id, "?wait=60&result=text");
       expect(outcome.status).toBe(200);
@@ -75,13 +78,13 @@ export function describeSubmitAndWait(target: () => Target): void {
       expect(typeof outcome.json.result).toBe("string");
     });
 
-    it("answers with the next question", async () => {
+    it("POST /executions/{id}/respond?wait= answers with the next llm request", async () => {
       const { json } = await execute("?wait=60", "llm.complete('First')\nllm.complete('Second')");
       const { status, llm_request } = (await respond(json.execution_id, "?wait=60")).json;
       expect({ status, prompt: llm_request?.prompt }).toEqual({ status: "awaiting_llm", prompt: "Second" });
     });
 
-    it("refuses a wait of 61, and takes no answer", async () => {
+    it("POST /executions/{id}/respond?wait= refuses a wait of 61, and does not accept the response", async () => {
       const { json } = await execute("?wait=60", "llm.complete('Say hello')");
       expectProblem(await respond(json.execution_id, "?wait=61"), 422, "invalid_request", /"wait"/);
       expect((await get(target(), json.poll_url)).json.status).toBe("awaiting_llm");
@@ -90,7 +93,7 @@ export function describeSubmitAndWait(target: () => Target): void {
 
   describe("GET /executions/{id}", () => {
     it.each(["0.9557155332134883", "3.3333333333333335", "1e1", "1e-7", "5E+0", "0.0"])(
-      "takes wait=%s, as programs print numbers",
+      "GET /executions/{id} accepts wait=%s, as programs print numbers",
       async (wait) => {
         const id = await submit(target(), "pass");
         await settled(target(), id);
@@ -98,7 +101,7 @@ export function describeSubmitAndWait(target: () => Target): void {
       },
     );
 
-    it("gives the result as text with ?result=text, and POST /execute too", async () => {
+    it("GET /executions/{id} gives the result as text with ?result=text, and POST /execute too", async () => {
       const { json, text } = await execute("?wait=60", SCRIPT);
       const [, result = ""] = /"result":(.*?),"stdout"/.exec(text) ?? [];
       const shown = await get(target(), `/executions/${json.execution_id}?result=text`);

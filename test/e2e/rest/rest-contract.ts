@@ -38,12 +38,12 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
     }, START_TIMEOUT_MS);
     afterAll(() => target?.stop());
 
-    it("answers GET /health with ok", async () => {
+    it("GET /health answers with ok", async () => {
       const { status, json } = await get(target, "/health");
       expect({ status, json }).toEqual({ status: 200, json: { status: "ok" } });
     });
 
-    it("accepts POST /execute with 202 and says where to poll", async () => {
+    it("POST /execute answers 202 and says where to poll", async () => {
       const { status, headers, json } = await post(target, "/execute", {
         project: target.project,
         code: "print(1)",
@@ -55,7 +55,7 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
       expect(headers.get("location")).toBe(pollUrl);
     });
 
-    it("shows the completed result to whoever polls", async () => {
+    it("GET /executions/{id} shows the completed result to every client", async () => {
       const id = await submit(target, "print('hello')\nset_result({'answer': 42})");
       const { json } = await settled(target, id);
       expect(Object.keys(json)).toEqual(EXECUTION_FIELDS);
@@ -78,7 +78,7 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
       expect(json.execution_time_ms).toBeGreaterThanOrEqual(0);
     });
 
-    it("answers 404 for an execution that does not exist", async () => {
+    it("GET /executions/{id} answers 404 for an execution that does not exist", async () => {
       for (const id of [UNKNOWN_ID, "no-uuid", "%F0%9F%92%A9", "a".repeat(5_000)]) {
         const answer = await get(target, `/executions/${id}`);
         expect(answer.status).toBe(404);
@@ -90,7 +90,7 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
       expectProblem(await post(target, `/executions/${UNKNOWN_ID}/cancel`), 404, "execution_not_found");
     });
 
-    it("shows operators what was redacted: nothing from a script without secrets", async () => {
+    it("REST shows operators the redactions of an execution: none for a script without secrets", async () => {
       const id = await submit(target, "print('hello')");
       await settled(target, id);
       const { status, json } = await get(target, `/executions/${id}/redactions`);
@@ -100,18 +100,18 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
       }
     });
 
-    it("serves a path with a slash behind it as the one without", async () => {
+    it("REST serves a path with a slash at its end like the path without", async () => {
       const { status, json } = await get(target, "/executions/?limit=1");
       expect({ status, listed: json.executions.length }).toEqual({ status: 200, listed: 1 });
       expect((await get(target, "/docs/")).status).toBe(200);
     });
 
-    it("finds an execution whatever the case of its id", async () => {
+    it("GET /executions/{id} finds an execution whatever the case of its id", async () => {
       const id = await submit(target, "pass");
       expect((await get(target, `/executions/${id.toUpperCase()}`)).json.execution_id).toBe(id);
     });
 
-    it("refuses an answer to a finished execution with 409", async () => {
+    it("REST refuses an answer to a finished execution with 409", async () => {
       const id = await submit(target, "pass");
       await settled(target, id);
       expectProblem(
@@ -121,7 +121,7 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
       );
     });
 
-    it("takes null for what may be left out of a body", async () => {
+    it("REST accepts null for every optional field of a body", async () => {
       const id = await submit(target, "set_result(llm.complete('Say hello'))");
       await settled(target, id);
       const answer = { response: "hello", llm_request_id: null };
@@ -132,7 +132,7 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
       expect((await post(target, `${path}/up`, { hold: null })).status).toBe(422);
     });
 
-    it("pauses for llm.complete, takes the answer to the open question only, and goes on", async () => {
+    it("a script pauses for llm.complete, gets the answer to the open llm request only, and goes on", async () => {
       const id = await submit(target, "set_result(llm.complete('Say hello'))");
       const { json: paused } = await settled(target, id);
       expect(paused).toMatchObject({ status: "awaiting_llm", end_reason: null, result: null });
@@ -156,7 +156,7 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
       expect((await settled(target, id)).json).toMatchObject({ status: "completed", llm_request: null });
     });
 
-    it("cancels what has not ended, once", async () => {
+    it("POST cancel ends an execution that has not ended, once", async () => {
       const id = await submit(target, "llm.complete('wait')");
       await settled(target, id);
       const first = await post(target, `/executions/${id}/cancel`);
@@ -165,7 +165,7 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
       expectProblem(await post(target, `/executions/${id}/cancel`, {}), 409, "already_ended");
     });
 
-    it("lists executions newest first, filtered, page by page", async () => {
+    it("GET /executions lists executions newest first, filtered, page by page", async () => {
       const ids: string[] = [];
       for (let n = 0; n < 3; n++) ids.unshift(await submit(target, `print(${n})`));
       for (const id of ids) await settled(target, id);
@@ -192,7 +192,7 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
       expect(none.json).toEqual({ executions: [], next_cursor: null });
     });
 
-    it("shows operators what it could not finish: nothing here, and nothing else can be retried", async () => {
+    it("GET /dead-letters shows operators none here, and no other execution can be retried", async () => {
       const { status, json } = await get(target, "/dead-letters?limit=1");
       expect({ status, json }).toEqual({ status: 200, json: { dead_letters: [], next_cursor: null } });
       for (const query of ["status=error", "limit=0", "page=2"]) {
@@ -213,7 +213,7 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
       expectProblem(wrong, 422, "invalid_request", /"force".+again/);
     });
 
-    it("lists projects, and shows one of them whole", async () => {
+    it("GET /projects lists projects, and shows one of them whole", async () => {
       const { status, json } = await get(target, "/projects");
       expect(status).toBe(200);
       const found = json.projects.find((project: { name: string }) => project.name === target.project);
@@ -240,7 +240,7 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
       });
     });
 
-    it("is ready, and describes itself to agents, programs and monitoring", async () => {
+    it("Airlock is ready, and describes itself to agents, programs and monitoring", async () => {
       expect((await get(target, "/ready")).json.status).toBe("ready");
       const skill = await get(target, "/skill.md");
       expect(skill.headers.get("content-type")).toMatch(/^text\/markdown/);
@@ -259,7 +259,7 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
       expect((await get(target, "/metrics")).text).toContain("airlock_http_requests_total{");
     });
 
-    it("shows a person with a browser where to go", async () => {
+    it("REST shows a person with a browser where to go", async () => {
       const page = await call(target, "GET", "/", { headers: { accept: "text/html,*/*;q=0.8" } });
       expect(page.status).toBe(200);
       for (const path of ["docs", "skill.md", "openapi.json"]) {
@@ -274,21 +274,21 @@ export function describeRestContract(name: string, start: () => Promise<Target>)
     describeRefusals(() => target);
     describeTransport(() => target);
 
-    it("starts a project's workers", async () => {
+    it("POST up starts a project's workers", async () => {
       const { status, json } = await post(target, `/projects/${target.project}/up`, { replicas: 1 });
       expect(status).toBe(200);
       expect(json).toEqual({ name: target.project, status: "up", replicas: 1 });
       expect((await post(target, `/projects/${target.project}/up`)).status).toBe(200);
     });
 
-    it("stops a project's workers: 0 replicas, until the next execution starts them again", async () => {
+    it("POST down stops a project's workers: 0 replicas, until the next execution starts them again", async () => {
       const { status, json } = await post(target, `/projects/${target.project}/down`);
       expect(status).toBe(200);
       expect(json).toEqual({ name: target.project, status: "down", replicas: 0 });
       expect((await settled(target, await submit(target, "pass"))).json.status).toBe("completed");
     });
 
-    it("keeps a held project down until it is brought up", async () => {
+    it("POST down with hold keeps a project down until it is brought up", async () => {
       const path = `/projects/${target.project}`;
       const held = await post(target, `${path}/down`, { hold: true });
       expect(held.json).toEqual({ name: target.project, status: "down", replicas: 0 });

@@ -37,7 +37,7 @@ describe.each([
   ["forwards", HOUR_MS],
   ["backwards", -HOUR_MS],
 ])("the system's clock is set an hour %s", (_direction, stepMs) => {
-  it("and a script that paused and one that runs go on, with the time that they really took", async () => {
+  it("a script that paused and one that runs go on when the system's clock is set, with their real running time", async () => {
     const code = "import time; answer = llm.complete('q'); time.sleep(3); set_result(answer)";
     const [asked, bystander] = await Promise.all(
       [code, "set_result(llm.complete('wait'))"].map((each) => rest.submit({ code: each, timeout: 10 })),
@@ -55,7 +55,7 @@ describe.each([
     await step(0);
   }, 60_000);
 
-  it("and a rotated secret reaches the next runs", async () => {
+  it("a rotated secret reaches the next runs when the system's clock is set", async () => {
     const code = "import hashlib; set_result(hashlib.sha256(settings.get('KEY').encode()).hexdigest())";
     const before = (await rest.run({ project: "rotated", code })).result;
     await step(stepMs);

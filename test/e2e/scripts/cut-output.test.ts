@@ -37,11 +37,11 @@ const untilPrinted = async (id: string) => {
   await expect.poll(lengths, { timeout: 20_000 }).toEqual([LIMIT, LIMIT]);
 };
 
-describe("output beyond the limit is counted", () => {
+describe("the count of output beyond the limit", () => {
   it.each([
     ["a script that runs", "time.sleep(60)"],
     ["a script that goes on printing", "while True: print('x' * 1000, flush=True)"],
-  ])("of %s when it is cancelled", async (_, then) => {
+  ])("output of %s beyond the limit is counted when it is cancelled", async (_, then) => {
     const id = await rest.submit({ project: "patient", code: FLOOD + then });
     await untilPrinted(id);
     expect((await rest.cancel(id)).status).toBe(200);
@@ -51,14 +51,14 @@ describe("output beyond the limit is counted", () => {
     expect(truncated.stdout).toBeGreaterThanOrEqual(CUT.stdout);
   });
 
-  it("of a script that waits for an answer when it is cancelled", async () => {
+  it("output beyond the limit of a script that waits for an answer is counted when it is cancelled", async () => {
     const id = await rest.submit({ project: "patient", code: `${FLOOD}llm.complete("?")` });
     expect((await rest.settled(id)).status).toBe("awaiting_llm");
     expect((await rest.cancel(id)).status).toBe(200);
     expect(await rest.settled(id)).toMatchObject({ end_reason: "cancelled", truncated: CUT });
   });
 
-  it("of a script that is not answered", async () => {
+  it("output beyond the limit of a script that is not answered is counted", async () => {
     const id = await rest.submit({ code: `${FLOOD}llm.complete("?")` });
     const ended = async (): Promise<Pick<ExecutionView, "end_reason" | "truncated">> => await rest.get(id);
     const end = { end_reason: "llm_timeout", truncated: CUT };
@@ -68,19 +68,22 @@ describe("output beyond the limit is counted", () => {
   it.each([
     ["runs", "time.sleep(60)", "running"],
     ["waits for an answer", "llm.complete('?')", "awaiting_llm"],
-  ])("as far as it is known, when the worker dies while the script %s", async (_, then, status) => {
-    const id = await rest.submit({ project: "patient", code: FLOOD + then });
-    await untilPrinted(id);
-    await expect.poll(async () => (await rest.get(id)).status).toBe(status);
-    // The output that was cut comes a moment later than the last that was not.
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    for (const pid of (await treeOf(airlock.pid)).slice(1)) send(pid, "SIGKILL");
-    await expect.poll(async () => (await rest.get(id)).end_reason, { timeout: 20_000 }).toBe("worker_lost");
-    const { truncated } = await rest.get(id);
-    expect(truncated.stdout).toBeGreaterThan(0);
-    expect(truncated.stdout).toBeLessThanOrEqual(CUT.stdout);
-    expect(truncated.stderr).toBeGreaterThan(0);
-    expect(truncated.stderr).toBeLessThanOrEqual(CUT.stderr);
-    if (status === "awaiting_llm") expect(truncated).toEqual(CUT);
-  });
+  ])(
+    "output beyond the limit is counted as far as it is known, when the worker dies while the script %s",
+    async (_, then, status) => {
+      const id = await rest.submit({ project: "patient", code: FLOOD + then });
+      await untilPrinted(id);
+      await expect.poll(async () => (await rest.get(id)).status).toBe(status);
+      // The output that was cut comes a moment later than the last that was not.
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      for (const pid of (await treeOf(airlock.pid)).slice(1)) send(pid, "SIGKILL");
+      await expect.poll(async () => (await rest.get(id)).end_reason, { timeout: 20_000 }).toBe("worker_lost");
+      const { truncated } = await rest.get(id);
+      expect(truncated.stdout).toBeGreaterThan(0);
+      expect(truncated.stdout).toBeLessThanOrEqual(CUT.stdout);
+      expect(truncated.stderr).toBeGreaterThan(0);
+      expect(truncated.stderr).toBeLessThanOrEqual(CUT.stderr);
+      if (status === "awaiting_llm") expect(truncated).toEqual(CUT);
+    },
+  );
 });

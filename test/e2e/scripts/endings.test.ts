@@ -76,9 +76,9 @@ const CASES: [string, string, string, RegExp | null][] = [
   ],
 ];
 
-describe("an execution ends once, with its reason, after", () => {
+describe("an execution ends once, with its reason", () => {
   it.each(CASES)(
-    "%s",
+    "an execution ends once, with its reason, after %s",
     async (_, code, reason, error) => {
       const execution = await rest.run({ code, timeout: reason === "timeout" ? 2 : 20 });
       expect(execution.end_reason).toBe(reason);
@@ -97,7 +97,7 @@ describe("an execution ends once, with its reason, after", () => {
     40_000,
   );
 
-  it("garbage on every descriptor", async () => {
+  it("an execution ends once, with its reason, after garbage on every descriptor", async () => {
     const code =
       "import os\nfor fd in range(3, 64):\n    try:\n        os.write(fd, b'\\xff' + os.urandom(4095))\n    except OSError: pass\nset_result(1)";
     const execution = await rest.run({ code, timeout: 5 });
@@ -109,7 +109,7 @@ describe("an execution ends once, with its reason, after", () => {
     expect(await rest.run({ code: "set_result(2)" })).toMatchObject({ status: "completed", result: 2 });
   });
 
-  it("a flood, which is cut with its byte count", async () => {
+  it("an execution ends once after a flood of output, which is cut with its byte count", async () => {
     const code =
       "import sys\nfor _ in range(50): sys.stdout.write('x' * 100_000)\nsys.stderr.write('e' * 10)\nset_result(1)";
     const execution = await rest.run({ code, timeout: 20 });
@@ -120,26 +120,29 @@ describe("an execution ends once, with its reason, after", () => {
   });
 
   // The sanitizer holds back what may begin a secret, here each emoji at the cut.
-  it.each([0, 1, 2, 3])("cuts between characters, %i bytes after the last whole one", async (shift) => {
-    const code = `import sys\nfor out in (sys.stdout, sys.stderr): out.write("x" * ${shift} + "😀" * 300_000)`;
-    const { stdout, stderr, truncated } = await rest.run({ project: "emoji", code });
-    for (const [text, cut] of [
-      [stdout, truncated.stdout],
-      [stderr, truncated.stderr],
-    ] as const) {
-      expect(text).toMatch(/^x*(😀)+$/u);
-      expect(Buffer.byteLength(text) + cut).toBe(shift + 1_200_000);
-      expect(cut).toBeGreaterThan(0);
-    }
-  });
+  it.each([0, 1, 2, 3])(
+    "output is cut between characters, %i bytes after the last whole one",
+    async (shift) => {
+      const code = `import sys\nfor out in (sys.stdout, sys.stderr): out.write("x" * ${shift} + "😀" * 300_000)`;
+      const { stdout, stderr, truncated } = await rest.run({ project: "emoji", code });
+      for (const [text, cut] of [
+        [stdout, truncated.stdout],
+        [stderr, truncated.stderr],
+      ] as const) {
+        expect(text).toMatch(/^x*(😀)+$/u);
+        expect(Buffer.byteLength(text) + cut).toBe(shift + 1_200_000);
+        expect(cut).toBeGreaterThan(0);
+      }
+    },
+  );
 
-  it("a timeout, and keeps what was printed until then", async () => {
+  it("an execution ends once after a timeout, and keeps its output until then", async () => {
     const execution = await rest.run({ code: "print('so far', flush=True)\nwhile True: pass", timeout: 3 });
     expect(execution).toMatchObject({ status: "timeout", end_reason: "timeout", stdout: "so far\n" });
     expect(execution.execution_time_ms).toBeGreaterThanOrEqual(3_000);
   });
 
-  it("a cancellation, while it runs and while it waits", async () => {
+  it("an execution ends once after a cancellation, while it runs and while it waits", async () => {
     const running = await rest.submit({ code: "import time; print('up', flush=True); time.sleep(100)" });
     const waiting = await rest.submit({ code: "print(1)" });
     await expect.poll(async () => (await rest.get(running)).stdout).toBe("up\n");
@@ -158,7 +161,7 @@ describe("an execution ends once, with its reason, after", () => {
     expect(await rest.run({ code: "set_result(2)" })).toMatchObject({ result: 2 });
   });
 
-  it("a claim that it was not started, and is no dead letter that somebody runs again", async () => {
+  it("a script that claims it was not started ends once, and becomes no dead letter to run again", async () => {
     const code = `
 import json, os, struct
 text = json.dumps({"end": "start_failed", "error": "The packages could not be installed: index unreachable"}).encode()
@@ -177,7 +180,7 @@ os._exit(0)`;
     ["json.dumps that gives bytes", "import json; json.dumps = lambda value, **options: b'{}'"],
     ["a process that has another id", "import os; os.getpid = lambda: 1"],
     ["no builtins", "import builtins; put = setattr\nfor name in dir(builtins): put(builtins, name, None)"],
-  ])("%s, which neither loses a result nor hides an error", async (_, patch) => {
+  ])("an execution ends once after %s, which neither loses a result nor hides an error", async (_, patch) => {
     const failing = await rest.run({ code: `error = ValueError("mine")\n${patch}\nraise error` });
     expect(failing).toMatchObject({
       end_reason: "script_error",
@@ -189,15 +192,22 @@ os._exit(0)`;
     });
   });
 
-  it.each(["fork", "spawn", "forkserver"])("a pool of processes made by %s", async (method) => {
-    const code = `import multiprocessing
+  it.each(["fork", "spawn", "forkserver"])(
+    "an execution ends once after a pool of processes made by %s",
+    async (method) => {
+      const code = `import multiprocessing
 def square(n): return n * n
 if __name__ == "__main__":
     with multiprocessing.get_context("${method}").Pool(2) as pool: set_result(pool.map(square, range(4)))`;
-    expect(await rest.run({ code })).toMatchObject({ status: "completed", result: [0, 1, 4, 9], stderr: "" });
-  });
+      expect(await rest.run({ code })).toMatchObject({
+        status: "completed",
+        result: [0, 1, 4, 9],
+        stderr: "",
+      });
+    },
+  );
 
-  it("a pool that starts itself, with one error", async () => {
+  it("an execution ends once after a pool of processes that starts itself, with one error", async () => {
     const code =
       "import multiprocessing\nset_result(multiprocessing.get_context('spawn').Pool(2).map(abs, range(4)))";
     expect(await rest.run({ code, timeout: 25 })).toMatchObject({
@@ -206,7 +216,7 @@ if __name__ == "__main__":
     });
   }, 40_000);
 
-  it("output that stood in a buffer of its own", async () => {
+  it("an execution ends once, with the output that stood in a buffer of the script", async () => {
     const code = `import ctypes, io, os, sys
 sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8")
 print("a second wrapper")
@@ -220,13 +230,13 @@ raise SystemExit(2)`;
     });
   });
 
-  it("packages that cannot be installed, with the installer's own error", async () => {
+  it("an execution ends once after packages cannot be installed, with the installer's own error", async () => {
     const execution = await rest.run({ project: "broken", code: "print(1)" });
     expect(execution).toMatchObject({ status: "error", end_reason: "start_failed" });
     expect(execution.error).toContain("airlock-no-such-package");
   }, 60_000);
 
-  it("programs that are not there, with their names and what to do", async () => {
+  it("an execution ends once after programs are missing, with their names and the next step", async () => {
     const execution = await rest.run({ project: "programs", code: "print(1)" });
     expect(execution).toMatchObject({ status: "error", end_reason: "start_failed" });
     expect(execution.error).toContain(
@@ -237,24 +247,27 @@ raise SystemExit(2)`;
   }, 60_000);
 });
 
-describe("a project that demands what is not here", () => {
+describe("a project that requires something that is not available", () => {
   it.each([
     ["contained", "runtime: kata needs the docker driver"],
     ["strict", "isolation: gvisor needs the docker driver"],
-  ])("%s accepts nothing, with the reason", async (project, reason) => {
-    const response = await rest.post("/execute", { project, code: "print(1)" });
-    expect(response.status).toBe(409);
-    expect(await response.json()).toMatchObject({
-      code: "project_invalid",
-      detail: expect.stringContaining(reason),
-    });
-    expect((await rest.project(project)).problem).toContain(reason);
-    expect(airlock.output()).toContain(reason);
-  });
+  ])(
+    "the project %s, which needs the docker driver, accepts nothing and gives the reason",
+    async (project, reason) => {
+      const response = await rest.post("/execute", { project, code: "print(1)" });
+      expect(response.status).toBe(409);
+      expect(await response.json()).toMatchObject({
+        code: "project_invalid",
+        detail: expect.stringContaining(reason),
+      });
+      expect((await rest.project(project)).problem).toContain(reason);
+      expect(airlock.output()).toContain(reason);
+    },
+  );
 });
 
 describe("a project file with an error", () => {
-  it("is named with file, line and field, and refuses executions", async () => {
+  it("a project file with an error is named with file, line and field, and refuses executions", async () => {
     expect(airlock.output()).toContain('invalid.yaml:2: field "limits.timeout" must be a number');
     expect((await rest.project("invalid")).problem).toContain("invalid.yaml:2");
     const response = await rest.post("/execute", { project: "invalid", code: "1" });

@@ -41,30 +41,32 @@ afterAll(() => airlock.remove());
 const ended = async (code: string) =>
   rest.settledText(await rest.submit({ project: "engines", code, timeout: 300 }));
 
-it("DuckDB and Polars add up floats in one order", { timeout: INSTALL_MS }, async () => {
+it("DuckDB and Polars add floats up in one order", { timeout: INSTALL_MS }, async () => {
   const bodies = await Promise.all(Array.from({ length: RUNS }, () => ended(SUMS)));
   const results = new Set(bodies.map((body) => /"result":(.+?),"stdout"/.exec(body)?.[1]));
   expect(results.size).toBe(1);
   expect([...results][0]).toMatch(/^\[\[\[-?\d/);
 });
 
-it("DuckDB knows the run's memory, and that there is no terminal", { timeout: INSTALL_MS }, async () => {
+it("DuckDB knows the run's memory limit, and that there is no terminal", {
+  timeout: INSTALL_MS,
+}, async () => {
   // 80 % of 1,024 million bytes.
   expect(await ended(SETTINGS)).toContain('"result":[1,"781.2 MiB",false]');
 });
 
-it("a query that needs more is told which limit that is", { timeout: INSTALL_MS }, async () => {
+it("a DuckDB query that needs more memory is told which limit that is", { timeout: INSTALL_MS }, async () => {
   const { error } = JSON.parse(await ended(TOO_MUCH)) as { error: string };
   expect(error).toContain("OutOfMemoryException");
   expect(error).toContain("memory_mb in the project's limits");
 });
 
-it("psutil takes the run's memory for the machine's", { timeout: INSTALL_MS }, async () => {
+it("psutil takes the run's memory limit for the machine's memory", { timeout: INSTALL_MS }, async () => {
   const code = "import psutil; m = psutil.virtual_memory(); set_result([m.total, 0 < m.available < m.total])";
   expect(await ended(code)).toContain('"result":[1073741824,true]');
 });
 
-it("packages are compiled when they are installed", { timeout: INSTALL_MS }, async () => {
+it("packages with compiled code are compiled when they are installed", { timeout: INSTALL_MS }, async () => {
   const code =
     "import importlib.util, os, polars.io as m; set_result(os.path.exists(importlib.util.cache_from_source(m.__file__)))";
   expect(await ended(code)).toContain('"result":true');

@@ -35,7 +35,7 @@ afterAll(async () => {
 });
 
 describe("numbers are sacred", () => {
-  it("carries every digit of a result to the HTTP body", async () => {
+  it("a result arrives in the HTTP body with every digit", async () => {
     const id = await rest.submit({
       code: "set_result({'big': 2**63+1, 'float': 1.0, 'tiny': 5e-324, 'neg': -0.0})",
     });
@@ -43,7 +43,7 @@ describe("numbers are sacred", () => {
     expect(body).toContain('"result":{"big":9223372036854775809,"float":1.0,"tiny":5e-324,"neg":-0.0}');
   });
 
-  it("carries every digit of the memory to the script and back", async () => {
+  it("the memory arrives at the script and back with every digit", async () => {
     const response = await rest.post(
       "/execute",
       `{"project": "demo", "code": "n = memory.get('a', 'n'); memory.set('a', 'm', n + 1); set_result([n, str(n), memory.get('a', 'x')])", "memory": {"a": {"n": 9007199254740993, "x": 1.0}}}`,
@@ -54,7 +54,7 @@ describe("numbers are sacred", () => {
     expect(body).toContain('"memory_updates":{"a":{"m":9007199254740994}}');
   });
 
-  it("hands memory to the script as a Python client escapes it", async () => {
+  it("the memory arrives at the script as a Python client escapes it", async () => {
     const memory = '{"a": {"emoji": "\\ud83d\\ude00", "digits": 123456789012345678901234567890}}';
     const code = "set_result([len(memory.get('a', 'emoji')), memory.get('a', 'digits') % 1000])";
     const response = await rest.post(
@@ -66,14 +66,14 @@ describe("numbers are sacred", () => {
   });
 
   it.each(['{"a": {"k": 1, "k": 2}}', '{"a": {"k": "\\ud800"}}', '{"a": {"k": 1e400}}'])(
-    "refuses memory that readers would understand differently: %s",
+    "memory that readers would understand differently is refused: %s",
     async (memory) => {
       const response = await rest.post("/execute", `{"project":"demo","code":"1","memory":${memory}}`);
       expect(response.status).toBe(422);
     },
   );
 
-  it("refuses a number that is not one, and says where it stands", async () => {
+  it("a number in a request that is not one is refused with its position", async () => {
     const execution = await rest.run({
       code: "set_result({'rows': [{'price': 1.5}, {'price': float('nan')}]})",
     });
@@ -83,7 +83,7 @@ describe("numbers are sacred", () => {
 });
 
 describe("same code and data, same numbers", () => {
-  it("gives the same bytes 20 times over several workers and a restart", async () => {
+  it("same code and data give the same bytes 20 times over several workers and a restart", async () => {
     const submission = { project: "tables", code: DETERMINED, memory: { a: { b: 1 } } };
     const results = new Set<string>();
     const workers = new Set<unknown>();
@@ -109,7 +109,7 @@ describe("same code and data, same numbers", () => {
     expect(workers.size).toBeGreaterThan(3);
   }, 300_000);
 
-  it("draws other numbers for other code, settings or memory", async () => {
+  it("other code, settings or memory draw other random numbers", async () => {
     const code = "import random; set_result(random.random())";
     const draws = await Promise.all([
       rest.run({ code }),
@@ -121,7 +121,7 @@ describe("same code and data, same numbers", () => {
     expect((await rest.run({ code })).result).toBe(draws[0]?.result);
   });
 
-  it("leaves what must be random random", async () => {
+  it("random numbers for security stay random", async () => {
     const code =
       "import os, secrets, uuid; set_result([os.urandom(8).hex(), secrets.token_hex(8), str(uuid.uuid4())])";
     const draws = await Promise.all([1, 2, 3].map(() => rest.run({ code })));

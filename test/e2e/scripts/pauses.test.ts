@@ -23,7 +23,7 @@ afterAll(async () => {
 });
 
 describe("llm.complete", () => {
-  it("pauses for each question in order", async () => {
+  it("a script pauses for each llm.complete in order", async () => {
     const id = await rest.submit({ code: TWO_QUESTIONS });
     const first = await rest.settled(id);
     expect(first).toMatchObject({
@@ -45,7 +45,7 @@ describe("llm.complete", () => {
     });
   });
 
-  it("takes one of eight racing answers", async () => {
+  it("llm.complete takes one of eight racing answers", async () => {
     const id = await rest.submit({ code: "set_result(llm.complete('Which?'))" });
     await rest.settled(id);
     const answers = await Promise.all(
@@ -57,7 +57,7 @@ describe("llm.complete", () => {
     expect((await rest.settled(id)).result).toBe(`answer ${statuses.indexOf(200)}`);
   });
 
-  it("refuses an answer to another question, and keeps the open one", async () => {
+  it("llm.complete refuses an answer to another llm request, and keeps the open one", async () => {
     const id = await rest.submit({ code: "set_result(llm.complete('Which?'))" });
     await rest.settled(id);
     const wrong = await rest.respond(id, "x", "llm_99");
@@ -67,13 +67,13 @@ describe("llm.complete", () => {
     expect((await rest.settled(id)).result).toBe("y");
   });
 
-  it("shows what was printed before the question", async () => {
+  it("a script that pauses shows the output that it printed before the llm request", async () => {
     const id = await rest.submit({ code: "print('before'); llm.complete('Go on?')" });
     expect(await rest.settled(id)).toMatchObject({ status: "awaiting_llm", stdout: "before\n" });
     await rest.cancel(id);
   });
 
-  it("ends as llm_timeout when nobody answers", async () => {
+  it("an execution ends as llm_timeout when no answer comes", async () => {
     const id = await rest.submit({ project: "hasty", code: "llm.complete('Anybody?')" });
     const end = async () => (await rest.get(id, 1)).status;
     await expect.poll(end, { timeout: 10_000 }).toBe("timeout");
@@ -81,7 +81,7 @@ describe("llm.complete", () => {
     expect((await rest.respond(id, "late")).status).toBe(409);
   });
 
-  it("does not count a pause towards the timeout", async () => {
+  it("a pause of a script does not count towards the timeout", async () => {
     const id = await rest.submit({ code: "llm.complete('Wait'); set_result(1)", timeout: 4 });
     await rest.settled(id);
     await new Promise((resolve) => setTimeout(resolve, 5_000));
@@ -91,7 +91,7 @@ describe("llm.complete", () => {
     expect(execution.execution_time_ms).toBeLessThan(4_000);
   });
 
-  it("can be cancelled", async () => {
+  it("a script that waits for llm.complete can be cancelled", async () => {
     const id = await rest.submit({ code: "llm.complete('Wait')" });
     await rest.settled(id);
     expect(await (await rest.cancel(id)).json()).toMatchObject({ status: "error", end_reason: "cancelled" });
@@ -99,7 +99,7 @@ describe("llm.complete", () => {
 });
 
 describe("paused scripts", () => {
-  it("hold no worker: 50 wait on 2 workers while others run at full speed", async () => {
+  it("paused scripts hold no worker: 50 wait on 2 workers while others run at full speed", async () => {
     const plain = async () => {
       const start = performance.now();
       expect(await rest.run({ code: "set_result(sum(range(1000)))" })).toMatchObject({ status: "completed" });

@@ -44,12 +44,16 @@ describe("a project with one of the most downloaded packages starts without prel
   });
   afterAll(() => airlock.remove());
 
-  it.each(examples)("$name", { timeout: INSTALL_MS }, async ({ name, code, result }) => {
-    const id = await rest.submit({ project: name, code, timeout: 300 });
-    const execution = await rest.settled(id);
-    expect(execution).toMatchObject({ status: "completed", error: null });
-    const text = await rest.settledText(id);
-    expect(text).toContain(`"result":${result},"stdout"`);
-    await rest.post(`/projects/${name}/down`, {});
-  });
+  it.each(examples)(
+    "a project with the popular package $name starts without preload and runs lines of its README",
+    { timeout: INSTALL_MS },
+    async ({ name, code, result }) => {
+      const id = await rest.submit({ project: name, code, timeout: 300 });
+      const execution = await rest.settled(id);
+      expect(execution).toMatchObject({ status: "completed", error: null });
+      const text = await rest.settledText(id);
+      expect(text).toContain(`"result":${result},"stdout"`);
+      await rest.post(`/projects/${name}/down`, {});
+    },
+  );
 });

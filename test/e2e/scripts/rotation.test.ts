@@ -24,7 +24,7 @@ const seen = async () => (await rest.run({ code: REPORT })).result;
 const hashOf = (value: string) => createHash("sha256").update(value).digest("hex");
 
 describe("a secret that is rotated while a script runs", () => {
-  it("is redacted in that run in the value that it was given, and the next run has the new one", async () => {
+  it("a secret that is rotated while a script runs is redacted in that run's own value, and the next run has the new one", async () => {
     await rotate(OLD);
     // The project could not be used without it.
     await expect
@@ -56,7 +56,7 @@ set_result({'old': old, old: settings.get('TOKEN') == old})
     expect(later.stdout).toBe(`${OLD} [REDACTED...bbbb]\n`);
   });
 
-  it("again and again reaches each next run without a restart", async () => {
+  it("a secret that is rotated again and again reaches each next run without a restart", async () => {
     for (const value of ["value-number-one", "value-number-two", "value-number-one"]) {
       await rotate(value);
       await sleep(1_100);
@@ -73,7 +73,7 @@ describe("a secret that becomes brokered, or is no longer", () => {
   const printed = async (code: string) => (await rest.run({ project: "switch", code })).stdout;
   const hasPlaceholder = async () => (await printed("print(settings.get('TOK'))")).startsWith("airlock");
 
-  it("is redacted exactly in the runs that hold its value", async () => {
+  it("a secret that becomes brokered, or is no longer, is redacted exactly in the runs that have its value", async () => {
     for (let round = 0; round < 2; round++) {
       await write(`secrets: {TOK: {value: ${VALUE}, ${INJECT}}}\n`);
       await expect.poll(hasPlaceholder).toBe(true);

@@ -40,7 +40,7 @@ async function followed(code: string): Promise<{ shown: (number | null)[]; last:
 }
 
 describe("execution_time_ms", () => {
-  it("never goes down over pauses, and leaves them out", async () => {
+  it("execution_time_ms never goes down over pauses, and leaves them out", async () => {
     const began = performance.now();
     const { shown, last } = await followed(TWO_PAUSES);
     expect(last.end_reason).toBe("completed");
@@ -50,7 +50,7 @@ describe("execution_time_ms", () => {
     expect(last.execution_time_ms).toBeLessThan(performance.now() - began - 800);
   });
 
-  it("is given while a script runs that says nothing", async () => {
+  it("execution_time_ms is given while a script runs and prints nothing", async () => {
     const { shown, last } = await followed("import time; time.sleep(3.5)");
     expect(last.end_reason).toBe("completed");
     // As of each full second: the third may have come late on a busy machine.
@@ -58,7 +58,7 @@ describe("execution_time_ms", () => {
     expect(shown).toEqual([...shown].sort((a, b) => Number(a) - Number(b)));
   });
 
-  it("is known of a run that was lost with the whole of Airlock", async () => {
+  it("execution_time_ms is known of a run that was lost with the whole of Airlock", async () => {
     const id = await rest.submit({
       code: "import time\nfor n in range(60): print(n, flush=True); time.sleep(0.5)",
     });

@@ -71,12 +71,12 @@ for (const { runtime, line } of RUNTIMES) {
     }, HOUR_MS);
     afterAll(() => airlock?.remove(), HOUR_MS);
 
-    it("gives the same bytes in every run, on every worker, first or later", () => {
+    it(`scripts in containers of ${runtime} compute the same bytes in every run, on every worker, first or later`, () => {
       const differing = same.filter((name) => given.get(name)?.size !== 1);
       expect(differing).toEqual([]);
     });
 
-    it("gives the same bytes as the other class of containers, where nothing follows addresses", () => {
+    it("scripts whose values follow no addresses compute the same bytes in both classes of containers", () => {
       for (const name of Object.keys(followingNone)) {
         const [gave = ""] = given.get(name) ?? [];
         expect(gave).toBe(anywhere.get(name) ?? gave);

@@ -69,14 +69,14 @@ function expectClean(text: string): void {
 }
 
 describe("a secret", () => {
-  it("is readable by the script, in settings and in the environment", async () => {
+  it("a secret is readable by the script, in settings and in the environment", async () => {
     const execution = await run(
       "import os, hashlib\nset_result([hashlib.sha256(settings.get(k).encode()).hexdigest() == hashlib.sha256(os.environ[k].encode()).hexdigest() for k in ('TOKEN', 'QUOTED', 'KEY')] + [len(settings.get('TOKEN'))])",
     );
     expect(execution.result).toEqual([true, true, true, TOKEN.length]);
   });
 
-  it("is not overridden by a request's settings", async () => {
+  it("a secret is not overridden by a request's settings", async () => {
     const execution = await rest.run({
       code: "set_result(len(settings.get('TOKEN')))",
       settings: { TOKEN: "mine" },
@@ -84,7 +84,7 @@ describe("a secret", () => {
     expect(execution.result).toBe(TOKEN.length);
   });
 
-  it("does not leave by stdout or stderr", async () => {
+  it("a secret does not leave by stdout or stderr", async () => {
     const execution = await run(
       "import sys\nprint(settings.get('TOKEN'))\nprint(settings.get('QUOTED'), settings.get('KEY'), file=sys.stderr)",
     );
@@ -92,7 +92,7 @@ describe("a secret", () => {
     expect(execution.stderr).toContain("[REDACTED");
   });
 
-  it("does not leave in the parts and lines that ordinary code makes of it", async () => {
+  it("a secret does not leave in the parts and lines that ordinary code makes of it", async () => {
     const code = [
       "import base64, pprint, urllib.request",
       "from urllib.parse import urlsplit",
@@ -115,14 +115,14 @@ describe("a secret", () => {
       expect(body).not.toContain(text);
   });
 
-  it("does not leave byte by byte with flushes", async () => {
+  it("a secret does not leave byte by byte with flushes", async () => {
     const execution = await run(
       "import os\nfor byte in settings.get('TOKEN').encode():\n    os.write(1, bytes([byte]))\nos.write(1, b'!')",
     );
     expect(execution.stdout).toBe("[REDACTED...wxyz]!");
   });
 
-  it("does not leave as value or key of the result", async () => {
+  it("a secret does not leave as value or key of the result", async () => {
     const execution = await run(
       "t, q = settings.get('TOKEN'), settings.get('QUOTED')\nset_result({'v': [t, f'x{q}y', {t: 1.0, q: 2}], t: 5e-324})",
     );
@@ -132,7 +132,7 @@ describe("a secret", () => {
     expect(bodies.at(-1)).toContain("1.0");
   });
 
-  it("does not leave in an exception", async () => {
+  it("a secret does not leave in an exception", async () => {
     const execution = await run(
       "raise RuntimeError(settings.get('TOKEN') + settings.get('QUOTED') + settings.get('KEY'))",
     );
@@ -140,7 +140,7 @@ describe("a secret", () => {
     expect(execution.error).toContain("RuntimeError: [REDACTED...wxyz]");
   });
 
-  it("does not leave in a prompt or a model's name", async () => {
+  it("a secret does not leave in a prompt or a model's name", async () => {
     const id = await rest.submit({
       code: "llm.complete('use ' + settings.get('TOKEN'), model=settings.get('QUOTED'))",
     });
@@ -150,14 +150,14 @@ describe("a secret", () => {
     await rest.cancel(id);
   });
 
-  it("does not leave in memory updates", async () => {
+  it("a secret does not leave in memory updates", async () => {
     const execution = await run(
       "memory.set('keys', settings.get('TOKEN'), settings.get('QUOTED')); memory.set(settings.get('TOKEN'), 'n', 1.50)",
     );
     expect(JSON.stringify(execution.memory_updates)).toContain("[REDACTED...wxyz]");
   });
 
-  it("does not leave by an exit message", async () => {
+  it("a secret does not leave by an exit message", async () => {
     const execution = await run("import sys; sys.exit(settings.get('TOKEN'))");
     expect(execution).toMatchObject({
       end_reason: "exit_nonzero",
@@ -165,7 +165,7 @@ describe("a secret", () => {
     });
   });
 
-  it("does not leave at the edge of an output that is cut", async () => {
+  it("a secret does not leave at the edge of an output that is cut", async () => {
     const limit = Math.round(0.001 * 2 ** 20);
     const before = limit - 6;
     const code = `import os\nos.write(1, b"x" * ${before} + settings.get("TOKEN").encode())`;
@@ -174,12 +174,12 @@ describe("a secret", () => {
     expect(execution.truncated.stdout).toBe(TOKEN.length);
   });
 
-  it("does not leave at the edge of an output that is killed", async () => {
+  it("a secret does not leave at the edge of an output that is killed", async () => {
     await run("import os, time\nos.write(1, settings.get('TOKEN')[:-1].encode())\nos.kill(os.getpid(), 9)");
     expect(bodies.at(-1)).not.toContain(TOKEN.slice(0, 12));
   });
 
-  it("is counted for operators by name and field, and not in what agents poll", async () => {
+  it("a secret is counted for operators by name and field, and not in what agents poll", async () => {
     const code = `
 import sys
 t, q = settings.get('TOKEN'), settings.get('QUOTED')
@@ -207,7 +207,7 @@ set_result({'v': [t, t], t: 1, 'n': 2})
     ]);
   });
 
-  it("that is none of the project's leaves nowhere either, if its form is known", async () => {
+  it("a credential that is not one of the project's secrets does not leave either, if its form is known", async () => {
     const token = `ghp_${"a1B2".repeat(9)}`;
     const shown = "[REDACTED...a1B2]";
     const code = `
@@ -249,13 +249,13 @@ set_result({t: [1.0, 2**70, "postgres://app:" + t + "@db.example"]})
     expect(failed.error).toContain(`ValueError: ${shown}`);
   });
 
-  it("of one project is an ordinary text in another, which would otherwise be an oracle", async () => {
+  it("a secret of one project is an ordinary text in another, because redaction there would be an oracle", async () => {
     const execution = await rest.run({ project: "other", code: `print("${SHARED}")` });
     expect(execution.stdout).toBe(`${SHARED}\n`);
     expect((await run(`print("${SHARED}")`)).stdout).toBe("[REDACTED...ects]\n");
   });
 
-  it("that cannot be resolved keeps scripts from being accepted, and names itself", async () => {
+  it("a secret that cannot be resolved keeps scripts from being accepted, and the error names it", async () => {
     const answer = await rest.post("/execute", { project: "unset", code: "print(1)" });
     expect(answer.status).toBe(409);
     expect(await answer.json()).toMatchObject({
@@ -264,7 +264,7 @@ set_result({t: [1.0, 2**70, "postgres://app:" + t + "@db.example"]})
     });
   });
 
-  it("is in no response, log line or file", async () => {
+  it("a secret is in no response, log line or file", async () => {
     expect(bodies.length).toBeGreaterThan(8);
     for (const body of bodies) expectClean(body);
     expectClean(airlock.output());

@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => airlock.remove());
 
 describe("docs/security.md", () => {
-  it("is right about what redaction cannot do, and brokering can", async () => {
+  it("docs/security.md is right about what redaction cannot do, and brokering can", async () => {
     const { stdout, end_reason } = await restClient(airlock.url).run({
       project: "billing",
       code: block("python"),
@@ -30,7 +30,7 @@ describe("docs/security.md", () => {
     expect(stdout).not.toContain(spaced(VALUES.ERP_TOKEN));
   });
 
-  it("names only files that are there", async () => {
+  it("docs/security.md names only files that exist", async () => {
     const found = [...PAGE.matchAll(/`([\w/-]+\.(?:py|ts))`/g)].map(([, name]) => name as string);
     expect(found.length).toBeGreaterThan(10);
     const places = ["worker/airlock_worker", "services/egress", "."].map((place) =>

@@ -61,14 +61,18 @@ describe("a server that an authority of AIRLOCK_EGRESS_EXTRA_CA has certified", 
       "none",
     ],
     ["is reached by all of them where its secret is brokered", "brokered", SECRET],
-  ])("%s", { timeout: 600_000 }, async (_, project, sent) => {
-    server.seen.length = 0;
-    const code = `URL = "https://localhost:${server.port}/"\n${CLIENTS}`;
-    const execution = await rest.run({ project, code, timeout: 60 });
-    expect(execution).toMatchObject({
-      error: null,
-      result: [["aiohttp", "httpx", "requests"], 200, 200, 200, 200, 200],
-    });
-    expect(server.seen.map(({ headers }) => headers.authorization)).toEqual(Array(5).fill(sent));
-  });
+  ])(
+    "a server that an authority of AIRLOCK_EGRESS_EXTRA_CA has certified %s",
+    { timeout: 600_000 },
+    async (_, project, sent) => {
+      server.seen.length = 0;
+      const code = `URL = "https://localhost:${server.port}/"\n${CLIENTS}`;
+      const execution = await rest.run({ project, code, timeout: 60 });
+      expect(execution).toMatchObject({
+        error: null,
+        result: [["aiohttp", "httpx", "requests"], 200, 200, 200, 200, 200],
+      });
+      expect(server.seen.map(({ headers }) => headers.authorization)).toEqual(Array(5).fill(sent));
+    },
+  );
 });

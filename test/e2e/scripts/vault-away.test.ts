@@ -45,7 +45,7 @@ const warnings = async () => {
 };
 const settle = { timeout: 20_000, interval: 200 };
 
-it("a sealed vault is what an execution waits for, although a worker is up; operators are told once", async () => {
+it("an execution waits for a sealed vault, although a worker is up; operators are told once", async () => {
   status = 503;
   // Values that a worker was given a second ago are taken as they are.
   await sleep(1_100);
@@ -64,7 +64,7 @@ it("a sealed vault is what an execution waits for, although a worker is up; oper
   expect(await warnings()).toHaveLength(1);
 });
 
-it("a vault that denies permission is shown until it gives again, without another execution", async () => {
+it("a vault that denies permission is shown until it permits again, without another execution", async () => {
   status = 403;
   await sleep(1_100);
   const { end_reason } = await rest.settled(await rest.submit({ project: "billing", code: "set_result(3)" }));

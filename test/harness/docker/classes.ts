@@ -25,7 +25,8 @@ async function engineMissing(runtime = "runc"): Promise<string | undefined> {
 /** Describes what needs an engine with this runtime; without one the reason stands in place of the tests. */
 export async function describeWithEngine(name: string, runtime: string, tests: () => void): Promise<void> {
   const missing = await engineMissing(runtime);
-  if (missing) describe(name, () => it("needs an engine", (context) => context.skip(missing)));
+  if (missing)
+    describe(name, () => it(`${name}: the tests need a Docker engine`, (context) => context.skip(missing)));
   else describe(name, tests);
 }
 

@@ -30,10 +30,12 @@ export function playGroups(
   stage: () => HostileStage,
   hereOf: (hostile: HostileCase) => HostileCase = (hostile) => hostile,
 ): void {
-  describe.each(GROUPS)("%s: a hostile script ends as it should and leaves no trace", (_, cases) => {
+  describe.each(GROUPS)("hostile scripts: %s", (_, cases) => {
     // One by one: a name that `it.each` puts into a title is cut.
     for (const hostile of cases.map(hereOf)) {
-      it(hostile.name, { timeout: 90_000 }, async () => {
+      it(`the hostile script "${hostile.name}" ends as it should and leaves no trace`, {
+        timeout: 90_000,
+      }, async () => {
         const { rest } = stage();
         const before = await stage().longLived();
         const execution = await play(hostile, rest, stage());

@@ -26,21 +26,24 @@ export function hostileSuite(account: Account): void {
     });
     afterAll(() => stage?.close());
 
-    it("the service has this account's rights and no others", () =>
+    it(`the service that ${account.name} runs has this account's rights and no others`, () =>
       expectOnlyItsProcesses(stage.airlock.pid, account));
-    it("its runs are the users that they should be", () => expectRunsOfTheirOwn(stage.airlock.pid, account));
-    it("the layers around its runs are those that are expected of a full machine", () =>
+    it(`the runs of a service of ${account.name} have the expected users`, () =>
+      expectRunsOfTheirOwn(stage.airlock.pid, account));
+    it(`the layers around the runs of ${account.name} are those that are expected of a full machine`, () =>
       expectItsPosture(stage.rest, account));
-    it("isolation: strict is obeyed", async () => {
+    it(`isolation: strict is obeyed by a service of ${account.name}`, async () => {
       await expectStrictToBeObeyed(stage.rest);
       await stage.rest.post("/projects/strict/down", {});
       await expectNoGrowth(stage, {});
     });
-    it("what its scripts must not reach answers from outside", () => expectToAnswer(stage));
+    it(`the hosts and sockets that scripts of ${account.name} must not reach answer from outside`, () =>
+      expectToAnswer(stage));
 
     playGroups(() => stage);
 
-    it("no secret can be read in what is stored, logged or counted", () => expectNothingStored(stage));
+    it(`no secret of hostile scripts of ${account.name} can be read in what is stored, logged or counted`, () =>
+      expectNothingStored(stage));
   });
 }
 
