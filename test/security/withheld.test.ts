@@ -70,7 +70,7 @@ describe("a script that prints without end", ASIDE, () => {
     "a script that prints without end goes on, and leaves nothing unredacted, when the secrets service %s while it runs",
     IN_TURN,
     async ([, signal], { expect }) => {
-      const id = await stage.rest.submit({ code: BEGINS + ENDINGS["prints on and on"] });
+      const id = await stage.rest.submit({ code: BEGINS + ENDINGS["prints without end"] });
       await stage.begun(id, expect);
       stage.process("secrets").signal(signal);
       await stage.expectCompleted(id, expect, expect.stringMatching(CHECKED));

@@ -172,16 +172,13 @@ describe("./airlock run", () => {
       /is encoded as cp1252, and is/,
     ],
     ["print(1)\n\0", "utf8", /has a NUL byte in line 2\./],
-  ] as const)(
-    "./airlock run refuses a script that would arrive changed: %j in %s",
-    async (text, encoding, told) => {
-      const file = join(airlock.directory, "encoded.py");
-      await writeFile(file, Buffer.from(text, encoding));
-      const { status, stderr } = await runAirlock(["run", file, "-p", "demo"], { env });
-      expect(stderr).toMatch(told);
-      expect(status).toBe(2);
-    },
-  );
+  ] as const)("./airlock run refuses a text that would change: %j in %s", async (text, encoding, told) => {
+    const file = join(airlock.directory, "encoded.py");
+    await writeFile(file, Buffer.from(text, encoding));
+    const { status, stderr } = await runAirlock(["run", file, "-p", "demo"], { env });
+    expect(stderr).toMatch(told);
+    expect(status).toBe(2);
+  });
 
   it("./airlock run accepts a script in ASCII whatever encoding it names, and UTF-8 that says so", async () => {
     expect((await run("# coding: latin-1\nprint('e')")).stdout).toBe("e\n");
@@ -195,16 +192,13 @@ describe("./airlock run", () => {
     await runUntil((child) => child.kill(signal), status, airlock.url);
   });
 
-  it.each(["run", "run --json"])(
-    "./airlock %s writes all of its output to a pipe whose reader is slow",
-    async (command) => {
-      const file = join(airlock.directory, "large.py");
-      await writeFile(file, "print('x' * 200_000); set_result('y' * 300_000)");
-      const line = `./airlock ${command} '${file}' --project demo | (sleep 1; wc -c)`;
-      const { stdout } = await promisify(execFile)("bash", ["-c", line], { env: { ...process.env, ...env } });
-      expect(Number(stdout)).toBeGreaterThan(500_000);
-    },
-  );
+  it.each(["run", "run --json"])("./airlock %s writes all output to a slow pipe", async (command) => {
+    const file = join(airlock.directory, "large.py");
+    await writeFile(file, "print('x' * 200_000); set_result('y' * 300_000)");
+    const line = `./airlock ${command} '${file}' --project demo | (sleep 1; wc -c)`;
+    const { stdout } = await promisify(execFile)("bash", ["-c", line], { env: { ...process.env, ...env } });
+    expect(Number(stdout)).toBeGreaterThan(500_000);
+  });
 
   it("./airlock run begins the result on a line of its own", async () => {
     expect((await run("print(4, end=''); set_result(2)")).stdout).toBe("4\n2\n");
