@@ -1,11 +1,14 @@
 import { expect } from "vitest";
+import type { ChaosHarness } from "./chaos-harness.ts";
 import type { Client, Witness } from "./client.ts";
 import { firstLineOf } from "./judgement.ts";
-import type { Stage } from "./stage.ts";
 
 const MINUTE_MS = 60_000;
 
-/** Each call of a script at the ledger counts; so does a second id for one key, which the rows would show. */
+/**
+ * Reports executions that ran twice: more than one call at the ledger, or the same first line of output in two
+ * executions.
+ */
 export function ranTwice(witnesses: readonly Witness[], paths: readonly string[]): string[] {
   const problems: string[] = [];
   for (const { n, script, id } of witnesses) {
@@ -18,7 +21,7 @@ export function ranTwice(witnesses: readonly Witness[], paths: readonly string[]
   return problems;
 }
 
-/** An end is final, whoever is asked. */
+/** Reports executions whose ended state differs later, at either gateway. */
 export async function changedLater(witnesses: readonly Witness[], client: Client): Promise<string[]> {
   const problems: string[] = [];
   for (const { id, body } of witnesses) {
@@ -31,18 +34,18 @@ export async function changedLater(witnesses: readonly Witness[], client: Client
   return problems;
 }
 
-/** Of executions, leases and workers: nothing but idle workers, as many as each project wants. */
+/** Fails the test unless all executions have ended and each project has its number of idle workers and nothing else. */
 export async function nothingIsLeft(
-  stage: Stage,
+  harness: ChaosHarness,
   witnesses: readonly Witness[],
   replicas: Readonly<Record<string, number>>,
 ): Promise<void> {
-  const { sql } = stage.database;
+  const { sql } = harness.database;
   const rows = await sql<{ execution_id: string }>("SELECT execution_id FROM executions ORDER BY 1");
   expect(rows.map((row) => row.execution_id)).toEqual(witnesses.map(({ id }) => id).sort());
   expect(await sql("SELECT execution_id FROM executions WHERE ended_at_ms IS NULL")).toEqual([]);
   const projects = async () => {
-    const response = await fetch(`${stage.urls[0]}/projects`);
+    const response = await fetch(`${harness.urls[0]}/projects`);
     const { projects: all } = (await response.json()) as { projects: Record<string, unknown>[] };
     return all.map(({ name, idle_workers, queue_depth }) => ({ name, idle_workers, queue_depth }));
   };
@@ -51,18 +54,18 @@ export async function nothingIsLeft(
     idle_workers: count,
     queue_depth: 0,
   }));
-  // A lease whose router was killed is kept for a minute.
+  // The pool-manager keeps a lease for a minute after its router was killed.
   await expect.poll(projects, { timeout: 2 * MINUTE_MS, interval: 500 }).toEqual(idle);
-  // A worker whose container its engine has lost sight of ends by itself, a minute after nobody gave it certificates.
+  // A worker whose container the engine has forgotten gets no certificates, and ends by itself after a minute.
   await expect
-    .poll(stage.place.census, { timeout: 2 * MINUTE_MS, interval: 500 })
-    .toEqual(stage.place.expected(replicas));
+    .poll(harness.workerHost.counts, { timeout: 2 * MINUTE_MS, interval: 500 })
+    .toEqual(harness.workerHost.expected(replicas));
 }
 
-/** What the services wrote of the executions that have problems, to find out why. */
-export function logsOf(stage: Stage, problems: readonly string[]): string {
+/** The log lines of all services about the executions that have problems. */
+export function logsOf(harness: ChaosHarness, problems: readonly string[]): string {
   const ids = problems.flatMap((problem) => /[0-9a-f]{8}-[0-9a-f-]{27}/.exec(problem)?.[0] ?? []);
-  return [...stage.services]
+  return [...harness.services]
     .flatMap(([name, service]) =>
       service
         .output()

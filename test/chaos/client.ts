@@ -2,25 +2,25 @@ import type { ExecutionView } from "../harness/rest.ts";
 import type { Random } from "./random.ts";
 import type { Script } from "./scripts.ts";
 
-/** One execution, as its caller saw it from the outside. */
+/** One execution, as its client saw it over REST. */
 export type Witness = {
   readonly n: number;
   readonly script: Script;
   id: string;
   acceptedAtMs: number;
   endedAtMs: number;
-  /** The body that said that it had ended. */
+  /** The response body with the ending. */
   body: string;
   view: ExecutionView;
 };
 
 export type Client = {
-  /** Submits, polls and answers until the execution has ended, whatever dies meanwhile. */
+  /** Submits the n-th execution, and polls and answers until it has ended. */
   run(n: number, script: Script, random: Random): Promise<Witness>;
   /** The body of one poll, at the gateway with this index. */
   poll(id: string, gateway: number): Promise<string>;
   readonly accepted: readonly Witness[];
-  /** What must never be seen, and was. */
+  /** Responses that must never occur and did, as sentences. */
   readonly violations: string[];
   /** Calls whose answer was 429, 503, 504 or none at all. */
   retries(): number;
@@ -32,14 +32,14 @@ const RETRY_MS = 300;
 const RANKS: Readonly<Record<string, number>> = { pending: 0, running: 1, awaiting_llm: 1 };
 const ENDED_RANK = 2;
 
-/** `captured` is given every byte that a gateway answered. */
+/** A REST client over several gateways that repeats failed calls. `captured` gets the text of every response. */
 export function createClient(urls: readonly string[], captured: (text: string) => void): Client {
   const accepted: Witness[] = [];
   const violations: string[] = [];
   const over = new AbortController();
   let retries = 0;
 
-  /** Asks until somebody answers for good: 429, 503, 504 and broken connections are asked again. */
+  /** Repeats a call after 429, 503, 504 and broken connections, until there is another answer. */
   const call = async (path: string, gateway: () => number, init: RequestInit = {}) => {
     for (;;) {
       over.signal.throwIfAborted();
@@ -111,7 +111,7 @@ export function createClient(urls: readonly string[], captured: (text: string) =
           response: question.prompt.replace("question", "answer"),
         };
         const said = await post(`/executions/${id}/respond`, response, anyGateway);
-        // An answer whose 200 was lost is not open any more when it is repeated.
+        // A repeated answer gets 409 when the 200 of the first one was lost.
         if (said.status === 200 || said.status === 409) answered.add(question.id);
         else complain(`an answer was refused with ${said.status}: ${said.text}`);
       }
@@ -119,7 +119,7 @@ export function createClient(urls: readonly string[], captured: (text: string) =
   };
 }
 
-/** Where two texts that begin alike part. */
+/** Describes the first difference of two texts. */
 export function differs(expected: string, seen: string): string {
   let at = 0;
   while (at < expected.length && expected[at] === seen[at]) at++;

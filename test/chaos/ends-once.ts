@@ -2,38 +2,43 @@ import { randomBytes } from "node:crypto";
 import { expect, it } from "vitest";
 import { startEchoServer } from "../harness/echo-server.ts";
 import { changedLater, logsOf, nothingIsLeft, ranTwice } from "./aftermath.ts";
+import { openChaosHarness } from "./chaos-harness.ts";
 import { createClient } from "./client.ts";
-import { deckOf, type FaultName } from "./faults.ts";
+import { type FaultName, faultsToInject } from "./faults.ts";
 import { AS_WRITTEN, endingOf, judge, tableOf } from "./judgement.ts";
-import { play } from "./run-schedule.ts";
-import { openStage } from "./stage.ts";
+import { runSchedule } from "./run-schedule.ts";
 import { holdsToken, MARKER, rowsWithToken, TOKEN } from "./token.ts";
-import type { OpenPlace } from "./worker-host.ts";
+import type { OpenWorkerHost } from "./worker-host.ts";
 
 const SEED = Number(process.env.AIRLOCK_CHAOS_SEED ?? randomBytes(4).readUInt32BE());
 const REPLICAS = { demo: 4, listed: 2 };
 const MINUTE_MS = 60_000;
 
-export type Whatever = {
-  readonly openPlace: () => OpenPlace;
-  /** As many unless AIRLOCK_CHAOS_EXECUTIONS says. */
+export type EndsOnceOptions = {
+  readonly openWorkerHost: () => OpenWorkerHost;
+  /** Number of executions; AIRLOCK_CHAOS_EXECUTIONS overrides it. */
   readonly executions: number;
-  /** All that there is to be struck, unless only these. */
+  /** The faults to inject; undefined means all of them. */
   readonly faults?: readonly FaultName[];
-  /** From one fault to the next. */
+  /** Least and most milliseconds between two faults. */
   readonly faultEveryMs: readonly [number, number];
 };
 
-/** The test that every accepted execution ends exactly once, and that nothing is left. */
-export function itEndsOnce({ openPlace, executions, faults: only, faultEveryMs }: Whatever): void {
+/** Defines the test that every accepted execution ends exactly once, and that nothing is left behind. */
+export function itEndsOnce({
+  openWorkerHost,
+  executions,
+  faults: only,
+  faultEveryMs,
+}: EndsOnceOptions): void {
   it(
     `every accepted execution ends exactly once (AIRLOCK_CHAOS_SEED=${SEED})`,
     async () => {
       const ledger = await startEchoServer();
       const base = 'secrets: {TOKEN: "${env:CHAOS_TOKEN}"}\nlimits: {max_output_mb: 1}\n';
       const listed = `network_allowlist: ["127.0.0.1:${ledger.port}"]\nallow_private: [127.0.0.1]\n`;
-      const stage = await openStage(
-        openPlace(),
+      const harness = await openChaosHarness(
+        openWorkerHost(),
         {
           demo: `${base}replicas: ${REPLICAS.demo}\n`,
           listed: `${base}replicas: ${REPLICAS.listed}\n${listed}`,
@@ -44,16 +49,18 @@ export function itEndsOnce({ openPlace, executions, faults: only, faultEveryMs }
       const captured = (text: string) => {
         if (holdsToken(text)) leaks.push(text.slice(0, 1_000));
       };
-      const client = createClient(stage.urls, captured);
+      const client = createClient(harness.urls, captured);
       try {
-        const score = {
+        const schedule = {
           seed: SEED,
           executions: Number(process.env.AIRLOCK_CHAOS_EXECUTIONS ?? executions),
-          deck: deckOf(stage.place).filter(({ deed, target }) => !only || only.includes(`${deed} ${target}`)),
+          faults: faultsToInject(harness.workerHost).filter(
+            ({ action, target }) => !only || only.includes(`${action} ${target}`),
+          ),
           faultEveryMs,
           world: { marker: MARKER, ledgerPort: ledger.port },
         };
-        const { witnesses, faults } = await play(score, stage, client);
+        const { witnesses, faults } = await runSchedule(schedule, harness, client);
         process.stdout.write(`\n${tableOf(faults, witnesses)}\n${client.retries()} calls were repeated\n`);
         for (const witness of process.env.AIRLOCK_CHAOS_VERBOSE ? witnesses : []) {
           const { script, id, view } = witness;
@@ -62,28 +69,30 @@ export function itEndsOnce({ openPlace, executions, faults: only, faultEveryMs }
         }
 
         const problems = witnesses.flatMap((witness) =>
-          judge(witness, faults, stage.place.causes).map(
+          judge(witness, faults, harness.workerHost.causes).map(
             (problem) => `${witness.script.kind} ${witness.n} ${witness.id}: ${problem}`,
           ),
         );
         problems.push(...client.violations);
-        for (const service of stage.services.values()) problems.push(...service.crashes);
+        for (const service of harness.services.values()) problems.push(...service.crashes);
         const paths = ledger.seen.map(({ path }) => path);
         problems.push(...ranTwice(witnesses, paths), ...(await changedLater(witnesses, client)));
-        if (problems.length > 0) process.stdout.write(`${logsOf(stage, problems)}\n`);
+        if (problems.length > 0) process.stdout.write(`${logsOf(harness, problems)}\n`);
         expect(problems).toEqual([]);
 
-        await nothingIsLeft(stage, witnesses, REPLICAS);
-        expect(await rowsWithToken(stage.database)).toEqual([]);
-        await stage.stop();
-        await expect.poll(stage.place.census, { timeout: MINUTE_MS }).toEqual(stage.place.expected({}));
-        for (const service of stage.services.values()) captured(service.output());
+        await nothingIsLeft(harness, witnesses, REPLICAS);
+        expect(await rowsWithToken(harness.database)).toEqual([]);
+        await harness.stop();
+        await expect
+          .poll(harness.workerHost.counts, { timeout: MINUTE_MS })
+          .toEqual(harness.workerHost.expected({}));
+        for (const service of harness.services.values()) captured(service.output());
         expect(leaks).toEqual([]);
         const asWritten = witnesses.filter((witness) => endingOf(witness) === AS_WRITTEN).length;
         expect(asWritten).toBeGreaterThan(witnesses.length / 2);
       } finally {
         client.stop();
-        await stage.remove();
+        await harness.remove();
         await ledger.close();
       }
     },

@@ -1,83 +1,86 @@
 import { childrenOf, send, treeOf } from "../support/process-tree.ts";
+import type { ChaosHarness } from "./chaos-harness.ts";
 import type { KeptService } from "./kept-service.ts";
 import type { Random } from "./random.ts";
-import type { Stage } from "./stage.ts";
-import type { Place } from "./worker-host.ts";
+import type { WorkerHost } from "./worker-host.ts";
 
 const EVERYWHERE = [
   ...["gateway", "router", "pool-manager", "secrets", "sanitizer", "egress"],
   ...["supervisor", "zygote", "template", "run child", "postgres"],
 ] as const;
 export type Target = (typeof EVERYWHERE)[number] | "container" | "engine";
-export type Deed = "kill" | "freeze" | "hang";
-export type FaultName = `${Deed} ${Target}`;
+export type Action = "kill" | "freeze" | "hang";
+/** A fault that a schedule injects into one target. */
+export type PlannedFault = { readonly action: Action; readonly target: Target };
+export type FaultName = `${Action} ${Target}`;
 
-/** One thing that was done to the stage. */
+/** A fault that was injected. */
 export type Fault = {
-  readonly deed: Deed;
+  readonly action: Action;
   readonly target: Target;
   readonly atMs: number;
-  /** When what was struck was back; undefined until then. */
+  /** When the target was back, Unix time in milliseconds; undefined until then. */
   overAtMs?: number;
 };
 
 export const FREEZE_MS = 10_000;
-// A router is missed after 15 seconds, and then comes too late.
+// Longer than the 15 seconds after which other routers take a silent router for dead, so that its writes come too late.
 export const HANG_MS = 20_000;
 
-/** Each target killed and frozen once, and one router frozen until it has lost what it has. */
-export function deckOf({ targets }: Place): { deed: Deed; target: Target }[] {
+/** Kills and freezes each target once, and freezes one router until the others have taken its executions over. */
+export function faultsToInject({ targets }: WorkerHost): PlannedFault[] {
   const both = [...EVERYWHERE, ...targets].flatMap((target) => [
-    { deed: "kill" as const, target },
-    { deed: "freeze" as const, target },
+    { action: "kill" as const, target },
+    { action: "freeze" as const, target },
   ]);
-  return [...both, { deed: "hang", target: "router" }];
+  return [...both, { action: "hang", target: "router" }];
 }
 
 /**
- * Does it to a process that is there, and waits for one; in vain when `isOver`, since nobody starts a worker then any more.
- * Resolves when it is done; `thawed`, when it is over.
+ * Injects a fault into a process of the target, and waits until there is one. Resolves once the fault is injected;
+ * `resumed` resolves when the target is back. Resolves with undefined when `isOver`, because then no new worker
+ * starts.
  */
-export async function strike(
-  { deed, target }: { deed: Deed; target: Target },
-  stage: Stage,
+export async function injectFault(
+  { action, target }: PlannedFault,
+  harness: ChaosHarness,
   random: Random,
   isOver: () => boolean,
-): Promise<{ fault: Fault; thawed: Promise<void> } | undefined> {
-  const since = (atMs: number, thawed: Promise<void> = Promise.resolve()) => {
-    const fault: Fault = { deed, target, atMs };
-    const over = thawed.then(() => {
+): Promise<{ fault: Fault; resumed: Promise<void> } | undefined> {
+  const since = (atMs: number, resumed: Promise<void> = Promise.resolve()) => {
+    const fault: Fault = { action, target, atMs };
+    const over = resumed.then(() => {
       fault.overAtMs = Date.now();
     });
-    return { fault, thawed: over };
+    return { fault, resumed: over };
   };
-  const done = (thawed?: Promise<void>) => since(Date.now(), thawed);
+  const done = (resumed?: Promise<void>) => since(Date.now(), resumed);
   if (target === "postgres") {
-    if (deed === "kill") {
-      await stage.postgres.kill();
-      return done(stage.postgres.start());
+    if (action === "kill") {
+      await harness.postgres.kill();
+      return done(harness.postgres.start());
     }
-    await stage.postgres.freeze();
-    return done(later(() => stage.postgres.thaw()));
+    await harness.postgres.freeze();
+    return done(later(() => harness.postgres.resume()));
   }
   while (!isOver()) {
-    const names = [...stage.services.keys()].filter((name) => name.replace(/-\d$/, "") === target);
+    const names = [...harness.services.keys()].filter((name) => name.replace(/-\d$/, "") === target);
     if (names.length > 0) {
-      const service = stage.services.get(random.pick(names));
+      const service = harness.services.get(random.pick(names));
       const pid = service?.pid();
       if (service && pid) {
-        if (deed !== "kill") return done(frozen(pid, deed === "hang" ? HANG_MS : FREEZE_MS));
+        if (action !== "kill") return done(frozen(pid, action === "hang" ? HANG_MS : FREEZE_MS));
         const atMs = Date.now();
         await service.kill();
         return since(atMs, untilBack(service));
       }
     } else {
       const atMs = Date.now();
-      const struck = await stage.place.strike(deed, target, random);
-      if (struck) return since(atMs, struck.thawed);
-      const pid = await processOfWorker(target, stage, random);
-      if (pid && send(pid, deed === "kill" ? "SIGKILL" : "SIGSTOP")) {
-        return deed === "kill" ? done() : done(later(() => void send(pid, "SIGCONT")));
+      const injected = await harness.workerHost.injectFault(action, target, random);
+      if (injected) return since(atMs, injected.resumed);
+      const pid = await processOfWorker(target, harness, random);
+      if (pid && send(pid, action === "kill" ? "SIGKILL" : "SIGSTOP")) {
+        return action === "kill" ? done() : done(later(() => void send(pid, "SIGCONT")));
       }
     }
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -85,14 +88,18 @@ export async function strike(
   return undefined;
 }
 
-async function processOfWorker(target: Target, stage: Stage, random: Random): Promise<number | undefined> {
+async function processOfWorker(
+  target: Target,
+  harness: ChaosHarness,
+  random: Random,
+): Promise<number | undefined> {
   if (target === "container") return undefined;
-  const supervisors = await stage.place.supervisors();
+  const supervisors = await harness.workerHost.supervisors();
   const [supervisor] = random.shuffle(supervisors);
   if (!supervisor || target === "supervisor") return supervisor;
   const [zygote] = await childrenOf(supervisor);
   if (!zygote || target === "zygote") return zygote;
-  // The oldest runs a script, if any does: what waits for one is taken in the order in which it was forked.
+  // The template's oldest child runs a script if any child does, because spares are used in the order of their forks.
   const [template] = await childrenOf(zygote);
   if (!template || target === "template") return template;
   const [oldest] = await childrenOf(template);
@@ -108,7 +115,7 @@ function frozen(pid: number, forMs: number): Promise<void> {
   return later(() => void send(pid, "SIGCONT"), forMs);
 }
 
-async function later(thaw: () => void | Promise<void>, afterMs = FREEZE_MS): Promise<void> {
+async function later(resume: () => void | Promise<void>, afterMs = FREEZE_MS): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, afterMs));
-  await thaw();
+  await resume();
 }

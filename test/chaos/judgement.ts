@@ -3,25 +3,25 @@ import type { Fault, FaultName } from "./faults.ts";
 
 const FIRST_LINE = /^run [0-9a-f]{8}-[0-9a-f-]{27}\n/;
 const ANY_FIRST_LINE = "run 00000000-0000-0000-0000-000000000000\n";
-// How long before an execution was accepted a fault may have been over that still explains its end: a worker starts anew.
+// A fault may explain the end of an execution that was accepted this long after it, because a worker starts again.
 const AFTERMATH_MS = 20_000;
 
-/** By end reason: what may end an execution that did nothing wrong; the rest leaves no trace on any. */
+/** By end reason, the faults that may end a correct execution so; other faults must not affect any execution. */
 export type Causes = Readonly<Record<string, readonly FaultName[]>>;
 
-// A worker that has not ended a run ten seconds after its time is not believed in any more.
+// The router gives a worker up that has not ended a run ten seconds after the run's timeout.
 const CAUSES_OF_LATE_LOSS: Causes = {
   worker_lost: ["freeze supervisor", "freeze zygote", "freeze template"],
 };
 
 export const AS_WRITTEN = "as written";
 
-/** The end reason that its script does not say, if it is one. */
+/** AS_WRITTEN when an execution ended as its script says, else its end reason. */
 export function endingOf({ script, view }: Witness): string {
   return view.end_reason === script.endReason ? AS_WRITTEN : (view.end_reason ?? "none");
 }
 
-/** What is wrong with how an execution ended. */
+/** The problems of an execution's ending; empty when it is right or a fault explains it. */
 export function judge(witness: Witness, faults: readonly Fault[], causes: Causes): string[] {
   const { script, view, body } = witness;
   const problems: string[] = [];
@@ -33,8 +33,8 @@ export function judge(witness: Witness, faults: readonly Fault[], causes: Causes
       ...(script.timeout === undefined ? [] : (CAUSES_OF_LATE_LOSS[reason] ?? [])),
     ];
     const isExplained = faults.some(
-      ({ deed, target, atMs, overAtMs = Number.POSITIVE_INFINITY }) =>
-        itsCauses.includes(`${deed} ${target}`) &&
+      ({ action, target, atMs, overAtMs = Number.POSITIVE_INFINITY }) =>
+        itsCauses.includes(`${action} ${target}`) &&
         overAtMs + AFTERMATH_MS >= witness.acceptedAtMs &&
         atMs <= witness.endedAtMs,
     );
@@ -55,24 +55,27 @@ export function judge(witness: Witness, faults: readonly Fault[], causes: Causes
   return problems;
 }
 
-/** The first line of what the run has printed. Empty when it is missing or cut. */
+/** The first line of a run's output; empty when the line is missing or cut. */
 export function firstLineOf(stdout: string): string {
   return FIRST_LINE.exec(stdout)?.[0] ?? "";
 }
 
-/** The end of a first line that was cut is not known: the sanitizer had kept it, since a secret may begin like that. */
+/**
+ * The expected output. The rest of a cut first line is unknown, because the sanitizer held it back as a possible
+ * secret.
+ */
 function expectedStdout({ script, view }: Witness): string {
   const completed = view.stdout + ANY_FIRST_LINE.slice(view.stdout.length);
   const first = firstLineOf(completed) || ANY_FIRST_LINE;
   return `${first}${script.stdout}${script.signs ? first.replace("run", "ran") : ""}`;
 }
 
-/** A row for each fault: how often, and how the executions ended that had not when it came. */
+/** A table with a row per fault: its count, and the endings of the executions that were under way when it came. */
 export function tableOf(faults: readonly Fault[], witnesses: readonly Witness[]): string {
   const endings = [...new Set(witnesses.map(endingOf))].sort();
   const rows = new Map<string, Map<string, number>>();
-  for (const { deed, target, atMs } of faults) {
-    const name = `${deed} ${target}`;
+  for (const { action, target, atMs } of faults) {
+    const name = `${action} ${target}`;
     const row = rows.get(name) ?? new Map<string, number>();
     rows.set(name, row.set("count", (row.get("count") ?? 0) + 1));
     for (const witness of witnesses) {

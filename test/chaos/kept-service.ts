@@ -2,26 +2,26 @@ import type { ServiceProcess } from "../harness/service-process.ts";
 
 /** A service that is started again whenever it dies, as compose's restart policy does. */
 export type KeptService = {
-  /** Undefined while it starts. */
+  /** Process id; undefined while the service starts. */
   pid(): number | undefined;
-  /** It is not started again. */
+  /** True when the service is not started again. */
   isOver(): boolean;
-  /** All that it wrote in all its lives. */
+  /** The output of all its processes, the earlier ones first. */
   output(): string;
-  /** Ends of it that nobody of this test brought about. */
+  /** Ends that the test did not cause, each with the last lines of output. */
   readonly crashes: readonly string[];
-  /** The next end is this test's doing. */
+  /** Kills the process; that end counts as no crash. */
   kill(): Promise<void>;
-  /** SIGTERM, and its end; it is not started again. */
+  /** Sends SIGTERM and waits for the end; the service is not started again. */
   stop(): Promise<void>;
-  /** Whatever is left of it. */
+  /** Kills the process if it still runs; the service is not started again. */
   remove(): Promise<void>;
 };
 
 const RESTART_AFTER_MS = 200;
 const LAST_LINES = 5;
 
-/** `launch` starts it, each time. */
+/** Starts a service with `launch`, and starts it again whenever it ends. */
 export async function keepService(
   name: string,
   launch: () => Promise<ServiceProcess>,
@@ -40,7 +40,7 @@ export async function keepService(
         current = await launch();
         break;
       } catch (error) {
-        // It may refuse to start while the database is away, and is started again then.
+        // A service refuses to start while its database is away; the loop tries again.
         earlier.push(String(error));
         if (isOver || earlier.length > 1_000) throw error;
       }

@@ -1,13 +1,16 @@
-/** Numbers that look random and are the same for the same seed. */
+/** Pseudorandom choices that are the same for the same seed. */
 export type Random = {
-  /** From `low`, below `high`. */
+  /** A number from `low`, below `high`. */
   between(low: number, high: number): number;
   integer(low: number, high: number): number;
   pick<T>(from: readonly T[]): T;
   shuffle<T>(these: readonly T[]): T[];
 };
 
-/** mulberry32. `stream`: independent numbers of the same seed, so that what runs at the same time does not mix them up. */
+/**
+ * The generator mulberry32. Each `stream` of a seed gives numbers of its own, so that parallel clients do not change
+ * each other's choices.
+ */
 export function seededRandom(seed: number, stream: number): Random {
   let state = (seed ^ Math.imul(stream + 1, 0x9e3779b9)) >>> 0;
   const next = () => {

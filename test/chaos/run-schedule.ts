@@ -1,71 +1,78 @@
+import type { ChaosHarness } from "./chaos-harness.ts";
 import type { Client, Witness } from "./client.ts";
-import { type Deed, type Fault, strike, type Target } from "./faults.ts";
+import { type Fault, injectFault, type PlannedFault } from "./faults.ts";
 import { AS_WRITTEN, endingOf } from "./judgement.ts";
 import { seededRandom } from "./random.ts";
 import { KINDS, type ScriptWorld, scriptOf } from "./scripts.ts";
-import type { Stage } from "./stage.ts";
 
-export type Score = {
+/** A chaos run: how many executions are submitted, and which faults are injected meanwhile. */
+export type Schedule = {
+  /** Seed of all random choices. */
   readonly seed: number;
-  /** The faults go round until as many have ended, at least once. */
+  /** Rounds of faults go on until this many executions were submitted; there is at least one round. */
   readonly executions: number;
-  readonly deck: readonly { readonly deed: Deed; readonly target: Target }[];
-  /** From one fault to the next. */
+  /** The faults of one round, in any order. */
+  readonly faults: readonly PlannedFault[];
+  /** Least and most milliseconds between two faults. */
   readonly faultEveryMs: readonly [number, number];
   readonly world: ScriptWorld;
 };
 
-// At the same time: more than there are workers, so that some always wait.
+// Clients that submit at the same time: more than there are workers, so that some executions always wait.
 const CLIENTS = 16;
-// Before a fault all is back that was struck before the last few: a busy machine would never get up between two faults.
+// At most so many targets are away at once, because a busy machine would never recover between two faults.
 const AWAY_AT_ONCE = 3;
-// Who comes first is served, so that there are workers to be struck, and so is who comes afterwards: the pool is started
-// anew of a pool-manager that died last and found no worker.
+// One execution per project completes before the faults, so that there are workers to hit, and one after them, because
+// the pool of a pool-manager that died last and found no worker has to be started again.
 const ONE_OF_EACH_PROJECT = ["quick", "calls"] as const;
 const HEALED_AFTER_MS = 60_000;
 
-/** Somebody who is not disturbed; then clients and faults at the same time, until both have had enough; then as at first. */
-export async function play(
-  { seed, executions, deck, faultEveryMs, world }: Score,
-  stage: Stage,
+/**
+ * Runs one execution per project without faults, then clients and faults together until the schedule is done, then
+ * again one execution per project. Resolves with all executions and faults.
+ */
+export async function runSchedule(
+  { seed, executions, faults: planned, faultEveryMs, world }: Schedule,
+  harness: ChaosHarness,
   client: Client,
 ): Promise<{ witnesses: Witness[]; faults: Fault[] }> {
   const witnesses: Witness[] = [];
   const faults: Fault[] = [];
   let isOver = false;
-  let wasRound = false;
+  let isRoundDone = false;
   let next = 0;
   const submit = async () => {
-    while (next < executions || !wasRound) {
+    while (next < executions || !isRoundDone) {
       const n = next++;
       const random = seededRandom(seed, n + 1);
       witnesses.push(await client.run(n, scriptOf(random.pick(KINDS), n, random, world), random));
     }
   };
-  const destroy = async () => {
+  const injectFaults = async () => {
     const random = seededRandom(seed, 0);
-    const thaws: Promise<void>[] = [];
+    const resumptions: Promise<void>[] = [];
     while (!isOver) {
-      for (const deed of random.shuffle(deck)) {
+      for (const fault of random.shuffle(planned)) {
         await new Promise((resolve) => setTimeout(resolve, random.between(...faultEveryMs)));
-        await thaws.at(-AWAY_AT_ONCE);
-        const struck = isOver ? undefined : await strike(deed, stage, random, () => isOver);
-        if (!struck) break;
-        const { fault, thawed } = struck;
-        thaws.push(thawed);
-        faults.push(fault);
+        await resumptions.at(-AWAY_AT_ONCE);
+        const injected = isOver ? undefined : await injectFault(fault, harness, random, () => isOver);
+        if (!injected) break;
+        const { fault: done, resumed } = injected;
+        resumptions.push(resumed);
+        faults.push(done);
         if (process.env.AIRLOCK_CHAOS_VERBOSE) {
           process.stdout.write(
-            `${new Date(fault.atMs).toISOString()} ${fault.deed} ${fault.target}, ${witnesses.length} ended\n`,
+            `${new Date(done.atMs).toISOString()} ${done.action} ${done.target}, ${witnesses.length} ended\n`,
           );
         }
-        // Two at once are enough of postgres.
-        if (deed.target === "postgres") await thawed;
+        // No other fault starts while PostgreSQL is away.
+        if (fault.target === "postgres") await resumed;
       }
-      wasRound = true;
+      isRoundDone = true;
     }
-    await Promise.all(thaws);
+    await Promise.all(resumptions);
   };
+  /** Submits until an execution of this kind ends as its script says; rejects after HEALED_AFTER_MS. */
   const serve = async (kind: (typeof KINDS)[number]) => {
     const until = Date.now() + HEALED_AFTER_MS;
     for (;;) {
@@ -82,8 +89,8 @@ export async function play(
   const submitted = Promise.all(Array.from({ length: CLIENTS }, submit)).finally(() => {
     isOver = true;
   });
-  // Whichever fails first: without faults the clients would go on for ever.
-  await Promise.all([submitted, destroy()]);
+  // Rejects with the first failure of either, because clients without faults would submit for ever.
+  await Promise.all([submitted, injectFaults()]);
   await Promise.all(ONE_OF_EACH_PROJECT.map(serve));
   return { witnesses, faults };
 }

@@ -1,27 +1,27 @@
 import type { Random } from "./random.ts";
 
-/** A script, and all that is to come of it when nobody hinders it. */
+/** A script, and its expected outcome when no fault disturbs it. */
 export type Script = {
   readonly kind: string;
   readonly project: "demo" | "listed";
   readonly code: string;
   readonly timeout?: number;
-  /** After the first line, which says `run` and a number that is new each time. */
+  /** Expected output after the first line, which is `run` and a UUID that is new in each run. */
   readonly stdout: string;
-  /** The last line says `ran` and the same number, so that a run that was begun again midway is seen. */
+  /** Whether the last line is `ran` and the UUID of the first, which shows a run that was begun again midway. */
   readonly signs: boolean;
   readonly endReason: string;
-  /** JSON, as it stands in the body. */
+  /** The expected result, as JSON text of the response body. */
   readonly result: string;
   readonly error?: string;
-  /** Bytes of stdout that are over the limit. */
+  /** Bytes of stdout beyond the output limit; undefined means 0. */
   readonly truncated?: number;
 };
 
 export type ScriptWorld = {
-  /** What TOKEN looks like when it has left. */
+  /** The marker that replaces TOKEN in output. */
   readonly marker: string;
-  /** Where the ledger listens that counts who ran. */
+  /** Port of the HTTP server that counts the calls of scripts. */
   readonly ledgerPort: number;
 };
 
@@ -31,13 +31,13 @@ const HEAD =
   "import sys, time, uuid\nme = uuid.uuid4()\nprint('run', me, flush=True)\ntoken = settings.get('TOKEN')\n";
 const SIGNATURE = "\nprint('ran', me)";
 
-/** Every kind that there is, the short ones more often. */
+/** All kinds of scripts, the short ones more often. */
 export const KINDS = [
   ...["quick", "quick", "quick", "quick", "long", "long", "paused", "paused", "twice"],
   ...["raises", "exits", "late", "flood", "overflow", "calls", "calls"],
 ] as const;
 
-/** What a caller of the n-th execution submits, which knows what it must come to. */
+/** The script of the n-th execution, with its expected outcome. */
 export function scriptOf(
   kind: (typeof KINDS)[number],
   n: number,
@@ -57,7 +57,7 @@ export function scriptOf(
       });
     case "long": {
       const lines = random.integer(10, 50);
-      // The secret leaves the script in two halves, with time for somebody to die between them.
+      // The script prints the secret in two halves, with time for a fault between them.
       const body = `
 for line in range(${lines}):
     sys.stdout.write(f'{line} {token[:9]}')
@@ -107,7 +107,7 @@ set_result(first + second)`;
       return signed(body, { stdout: stdout.join(""), result: String(lines) });
     }
     case "overflow": {
-      // No form of a secret begins with it: what could be a beginning is dropped at a cut.
+      // No form of a secret begins with `!`, so that redaction drops nothing at the cut.
       const stdout = "!".repeat(MAX_OUTPUT_BYTES - FIRST_LINE_BYTES);
       return of(`print('!' * 3_000_000, end='')\nset_result(${n})`, {
         stdout,
@@ -116,7 +116,7 @@ set_result(first + second)`;
       });
     }
     case "calls": {
-      // Once only: an egress service that is killed breaks the connection, and that is no reason to ask again.
+      // One call without a retry, because a killed egress service breaks the connection and the ledger counts calls.
       const body = `
 import urllib.request
 try:

@@ -3,17 +3,17 @@ import type { TestDatabase } from "../harness/postgres.ts";
 
 /** A secret that scripts print. */
 export const TOKEN = `chaos-${randomBytes(12).toString("hex")}-last`;
-/** What it looks like when it has left. */
+/** The marker that replaces TOKEN in output. */
 export const MARKER = "[REDACTED...last]";
 
-/** As it is, or encoded. */
+/** Whether a text contains TOKEN, plain, in hexadecimal digits or in Base64. */
 export function holdsToken(text: string): boolean {
   return FORMS.some((form) => text.includes(form));
 }
 
 const FORMS = [TOKEN, Buffer.from(TOKEN).toString("hex"), Buffer.from(TOKEN).toString("base64").slice(0, -4)];
 
-/** Tables that hold it, in columns of bytes as well, which are written as hexadecimal digits here. */
+/** Names of the tables with TOKEN in a row; PostgreSQL shows columns of bytes as hexadecimal digits. */
 export async function rowsWithToken(database: TestDatabase): Promise<string[]> {
   const tables = await database.sql<{ name: string }>(
     "SELECT quote_ident(tablename) AS name FROM pg_tables WHERE schemaname = 'public'",

@@ -1,29 +1,42 @@
-import type { Deed, Target } from "./faults.ts";
+import type { Action, Target } from "./faults.ts";
 import type { Causes } from "./judgement.ts";
 import type { KeptService } from "./kept-service.ts";
 import type { Random } from "./random.ts";
 
-/** Where the workers of a stage are: as what they run, and how they are seen and struck from outside. */
-export type Place = {
-  /** What it needs to run; started before every service of Airlock, stopped after all of them. */
+/** What runs the workers of a chaos test, and how the test counts and disturbs them from outside. */
+export type WorkerHost = {
+  /**
+   * Services that the workers need, such as a Docker engine; they start before Airlock's services and stop after
+   * them.
+   */
   readonly services: ReadonlyMap<string, KeptService>;
-  /** What can be struck here only. */
+  /** Targets of faults that only this host has, besides those of every host. */
   readonly targets: readonly Target[];
-  /** What may end an execution here that did nothing wrong. */
+  /** The faults that may end a correct execution on this host, by end reason. */
   readonly causes: Causes;
-  /** What a service of Airlock is told because of it. */
+  /** Environment variables that one of Airlock's services needs with this host. */
   environmentOf(service: string): Readonly<Record<string, string>>;
-  /** The supervisors of the workers that live. */
+  /** Process ids of the live workers' supervisors. */
   supervisors(): Promise<number[]>;
-  /** Strikes a target that is no process, if one is there: resolves to the end of it. */
-  strike(deed: Deed, target: Target, random: Random): Promise<{ thawed: Promise<void> } | undefined>;
-  /** All that there is of workers, in numbers. */
-  census(): Promise<Readonly<Record<string, number>>>;
-  /** What the census has to say when so many workers are idle, and no more. */
+  /**
+   * Injects a fault into a target that is not a process. Resolves with `resumed`, which resolves when the target is
+   * back, or with undefined when there is no such target.
+   */
+  injectFault(
+    action: Action,
+    target: Target,
+    random: Random,
+  ): Promise<{ resumed: Promise<void> } | undefined>;
+  /** Counts everything that belongs to workers, by name. */
+  counts(): Promise<Readonly<Record<string, number>>>;
+  /** The counts that are right when this many workers per project are idle and nothing else is left. */
   expected(workers: Readonly<Record<string, number>>): Readonly<Record<string, number>>;
-  /** Removes what is left of it. */
+  /** Removes everything that is left of the workers. */
   remove(): Promise<void>;
 };
 
-/** `poolManager`: its process, while it has one. */
-export type OpenPlace = (directory: string, poolManager: () => number | undefined) => Promise<Place>;
+/** Starts a worker host. `poolManager` returns the pool-manager's process id; undefined while it does not run. */
+export type OpenWorkerHost = (
+  directory: string,
+  poolManager: () => number | undefined,
+) => Promise<WorkerHost>;

@@ -1,13 +1,13 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { childrenOf, commandLine, processesNaming, treeOf } from "../support/process-tree.ts";
-import type { OpenPlace } from "./worker-host.ts";
+import type { OpenWorkerHost } from "./worker-host.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const PYTHON = process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python");
 
-/** Workers are processes of this machine, children of the pool-manager. */
-export const workersAsProcesses: OpenPlace = async (directory, poolManager) => {
+/** Runs workers as processes of this machine, as children of the pool-manager. */
+export const workersAsProcesses: OpenWorkerHost = async (directory, poolManager) => {
   const run = join(directory, "run");
   const own = async () => (poolManager() ? await childrenOf(poolManager() as number) : []);
   const supervisors = async () => {
@@ -19,21 +19,21 @@ export const workersAsProcesses: OpenPlace = async (directory, poolManager) => {
     services: new Map(),
     targets: [],
     causes: {
-      // They go with their pool-manager.
+      // Workers end with their pool-manager.
       worker_lost: ["kill pool-manager", "kill supervisor", "kill zygote", "kill template", "kill run child"],
       killed: ["kill run child", "kill zygote", "kill template"],
-      // A start that reaches one while it goes is refused.
+      // A run is refused when it starts on a worker that is ending.
       start_failed: ["kill zygote", "kill template", "kill pool-manager"],
     },
     environmentOf: (service) =>
       service === "pool-manager" ? { AIRLOCK_RUN_DIR: run, AIRLOCK_PYTHON: PYTHON } : {},
     supervisors,
-    strike: async () => undefined,
-    async census() {
+    injectFault: async () => undefined,
+    async counts() {
       const tree = new Set(poolManager() ? await treeOf(poolManager() as number) : []);
       return {
         supervisors: (await supervisors()).length,
-        // Whoever is their parent by now.
+        // Processes that name the directory and are not below the pool-manager, whatever their parent is by now.
         strays: (await processesNaming(run)).filter((pid) => !tree.has(pid)).length,
         directories: (await readdir(run).catch(() => [])).length,
       };

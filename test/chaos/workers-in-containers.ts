@@ -7,20 +7,20 @@ import { makeCertificates } from "../harness/tls-services.ts";
 import { childrenOf, commandLine, processesNaming } from "../support/process-tree.ts";
 import { FREEZE_MS } from "./faults.ts";
 import { keepService } from "./kept-service.ts";
-import type { OpenPlace } from "./worker-host.ts";
+import type { OpenWorkerHost } from "./worker-host.ts";
 
-// One for all stages on an engine: its images are built once.
+// One deployment for all harnesses on an engine, so that images are built once.
 const DEPLOYMENT = "chaos";
-// As systemd does with a Docker engine that died.
+// systemd, too, starts a Docker engine again two seconds after it died.
 const RESTART_ENGINE_AFTER_MS = 2_000;
-// The engine may be frozen, or away.
-const STRIKE_TIMEOUT_MS = 20_000;
+// Limits each call, because the engine may be frozen or away.
+const FAULT_TIMEOUT_MS = 20_000;
 const UNPAUSE_TIMEOUT_MS = 60_000;
-// As a company's builds need them; nothing else of this process's environment.
+// Variables of this process that image builds may need behind a company's proxy; no others are passed on.
 const BUILDS = /^((PIP|UV)_.+|SSL_CERT_FILE|(https?|all|no)_proxy)$/i;
 
-/** Workers are containers of an engine of the test's own, which is killed and frozen like everything else. */
-export function workersInContainers(engine: PrivateEngine): OpenPlace {
+/** Runs workers as containers of the test's own engine, which is a target of faults, too. */
+export function workersInContainers(engine: PrivateEngine): OpenWorkerHost {
   return async (directory) => {
     const certificates = join(directory, "certificates");
     await makeCertificates(certificates);
@@ -30,7 +30,7 @@ export function workersInContainers(engine: PrivateEngine): OpenPlace {
     const buildEnvironment = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => BUILDS.test(name)),
     ) as Record<string, string>;
-    /** By what watches over each, so that they are seen while the engine is away. */
+    /** The containerd-shim of each container, so that containers are counted while the engine is away. */
     const shims = async () => {
       const named = await processesNaming(engine.directory);
       const lines = await Promise.all(named.map(commandLine));
@@ -52,7 +52,7 @@ export function workersInContainers(engine: PrivateEngine): OpenPlace {
             "kill run child",
             "kill container",
           ] as const),
-          // A pool-manager that is started meanwhile does not take over what does not run.
+          // A pool-manager that starts meanwhile does not take over a container that is paused.
           "freeze container",
           ...(liveRestore ? [] : (["kill engine"] as const)),
         ],
@@ -74,32 +74,32 @@ export function workersInContainers(engine: PrivateEngine): OpenPlace {
           }),
         };
       },
-      // Between what watches over a container and its worker stands an init.
+      // An init process stands between a container's shim and its worker.
       supervisors: async () => (await Promise.all((await shims()).map(grandchildren))).flat(),
-      async strike(deed, target, random) {
+      async injectFault(action, target, random) {
         if (target !== "container") return undefined;
-        const abortSignal = AbortSignal.timeout(STRIKE_TIMEOUT_MS);
+        const abortSignal = AbortSignal.timeout(FAULT_TIMEOUT_MS);
         try {
           const running = await engine.docker.listContainers({ abortSignal });
           const { Id } = random.pick(running);
           const container = engine.docker.getContainer(Id);
-          if (deed === "kill") {
+          if (action === "kill") {
             await container.kill({ abortSignal });
-            return { thawed: Promise.resolve() };
+            return { resumed: Promise.resolve() };
           }
           await container.pause({ abortSignal });
-          return { thawed: unpauseLater(container) };
+          return { resumed: unpauseLater(container) };
         } catch {
           return undefined;
         }
       },
-      async census() {
+      async counts() {
         const all = await containers();
         const { Volumes } = await engine.docker.listVolumes();
         return {
           containers: all.length,
           running: all.filter(({ State }) => State === "running").length,
-          // An engine that dies while it starts a container leaves what would have watched over it, and nothing in there.
+          // Children of shims, because an engine that dies while it starts a container leaves a shim without a child.
           alive: (await Promise.all((await shims()).map(childrenOf))).flat().length,
           networks: (await engine.docker.listNetworks({ filters: { type: ["custom"] } })).length,
           volumes: Volumes?.length ?? 0,
@@ -109,7 +109,7 @@ export function workersInContainers(engine: PrivateEngine): OpenPlace {
       expected(workers) {
         const all = Object.values(workers).reduce((sum, each) => sum + each, 0);
         const projects = Object.keys(workers).length;
-        // The pool-manager announces itself by one volume.
+        // The pool-manager announces its ownership by one volume.
         const volumes = all > 0 ? 1 : 0;
         return { containers: all, running: all, alive: all, networks: projects, volumes, files: 0 };
       },
@@ -123,12 +123,12 @@ export function workersInContainers(engine: PrivateEngine): OpenPlace {
 
 async function unpauseLater(container: Docker.Container): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, FREEZE_MS));
-  // The engine may be away in this moment.
+  // The engine may be away at this moment, so the call is repeated.
   for (const until = Date.now() + UNPAUSE_TIMEOUT_MS; Date.now() < until; ) {
     try {
-      return await container.unpause({ abortSignal: AbortSignal.timeout(STRIKE_TIMEOUT_MS) });
+      return await container.unpause({ abortSignal: AbortSignal.timeout(FAULT_TIMEOUT_MS) });
     } catch (error) {
-      // It has gone meanwhile.
+      // An answer with a status: the container has ended meanwhile.
       if ((error as { statusCode?: number }).statusCode !== undefined) return;
     }
     await new Promise((resolve) => setTimeout(resolve, 500));

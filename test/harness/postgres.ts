@@ -36,7 +36,7 @@ export type TestPostgres = {
   kill(): Promise<void>;
   /** Stops it as a machine does that hangs: connections stay, and nothing answers. */
   freeze(): Promise<void>;
-  thaw(): Promise<void>;
+  resume(): Promise<void>;
   /** Starts it again after a crash. */
   start(): Promise<void>;
   remove(): Promise<void>;
@@ -145,7 +145,7 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
       await exited;
     },
     freeze: () => signalAll("SIGSTOP"),
-    thaw: () => signalAll("SIGCONT"),
+    resume: () => signalAll("SIGCONT"),
     async newDatabase() {
       databases += 1;
       const name = `airlock_${databases}`;

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeWithEngine, RUNTIMES } from "../harness/docker/classes.ts";
 import type { HostileCase } from "./cases/cases.ts";
-import { playGroups } from "./stage/groups.ts";
-import { type HostileStage, startHostileStage } from "./stage/hostile-stage.ts";
-import { inContainers } from "./stage/in-containers.ts";
-import { expectNothingStored, expectToAnswer } from "./stage/suite.ts";
+import { runGroups } from "./harness/groups.ts";
+import { type HostileHarness, startHostileHarness } from "./harness/hostile-harness.ts";
+import { inContainers } from "./harness/in-containers.ts";
+import { expectNothingStored, expectToAnswer } from "./harness/suite.ts";
 
 // The image has Python 3.13, whose stack a recursion may use up before its memory.
 const IN_CONTAINERS: Readonly<Record<string, Partial<HostileCase>>> = {
@@ -52,17 +52,17 @@ const ON_GVISOR: Readonly<Record<string, Partial<HostileCase>>> = {
 
 for (const { runtime, line } of RUNTIMES) {
   await describeWithEngine(`in containers of ${runtime}`, runtime, () => {
-    let stage: HostileStage;
+    let harness: HostileHarness;
     beforeAll(async () => {
-      stage = await startHostileStage(inContainers(line));
+      harness = await startHostileHarness(inContainers(line));
     }, 300_000);
-    afterAll(() => stage?.close(), 120_000);
+    afterAll(() => harness?.close(), 120_000);
 
     it(`the hosts and sockets that scripts in containers of ${runtime} must not reach answer from outside`, () =>
-      expectToAnswer(stage));
+      expectToAnswer(harness));
 
-    playGroups(
-      () => stage,
+    runGroups(
+      () => harness,
       (hostile) => ({
         ...hostile,
         ...IN_CONTAINERS[hostile.name],
@@ -71,6 +71,6 @@ for (const { runtime, line } of RUNTIMES) {
     );
 
     it(`no secret of hostile scripts in containers of ${runtime} can be read in what is stored, logged or counted`, () =>
-      expectNothingStored(stage));
+      expectNothingStored(harness));
   });
 }

@@ -1,4 +1,4 @@
 import { ROOT_ACCOUNT } from "../harness/account.ts";
-import { hostileSuite } from "./stage/suite.ts";
+import { hostileSuite } from "./harness/suite.ts";
 
 hostileSuite(ROOT_ACCOUNT);

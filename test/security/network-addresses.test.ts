@@ -1,27 +1,34 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type NetworkStage, startNetworkStage } from "./stage/network-stage.ts";
+import { type NetworkHarness, startNetworkHarness } from "./harness/network-harness.ts";
 
-let stage: NetworkStage;
+let harness: NetworkHarness;
 
 beforeAll(async () => {
-  stage = await startNetworkStage();
+  harness = await startNetworkHarness();
 });
-afterAll(() => stage.close());
-beforeEach(() => stage.reset());
+afterAll(() => harness.close());
+beforeEach(() => harness.reset());
 
 describe("a script that wants an address that is not public", () => {
   it("a script that wants an address that is not public cannot use a name that changes its address after it was judged", async () => {
-    stage.names.set("rebind.example", [["127.0.0.1"], ["10.0.0.1"]]);
-    expect((await stage.evaluate("open", `get("http://rebind.example:${stage.plain.port}/")`))[0]).toBe(200);
-    expect(stage.asked).toEqual(["rebind.example"]);
-    const [status, text] = await stage.evaluate("open", `get("http://rebind.example:${stage.plain.port}/")`);
+    harness.names.set("rebind.example", [["127.0.0.1"], ["10.0.0.1"]]);
+    expect((await harness.evaluate("open", `get("http://rebind.example:${harness.plain.port}/")`))[0]).toBe(
+      200,
+    );
+    expect(harness.asked).toEqual(["rebind.example"]);
+    const [status, text] = await harness.evaluate(
+      "open",
+      `get("http://rebind.example:${harness.plain.port}/")`,
+    );
     expect([status, text]).toEqual([403, expect.stringContaining("its address is not public (private)")]);
   });
 
   it("a script that wants an address that is not public cannot use a name with one address that is not permitted", async () => {
-    stage.names.set("mixed.example", [["127.0.0.1", "169.254.169.254"]]);
-    expect((await stage.evaluate("open", `get("http://mixed.example:${stage.plain.port}/")`))[0]).toBe(403);
-    expect(stage.plain.seen).toEqual([]);
+    harness.names.set("mixed.example", [["127.0.0.1", "169.254.169.254"]]);
+    expect((await harness.evaluate("open", `get("http://mixed.example:${harness.plain.port}/")`))[0]).toBe(
+      403,
+    );
+    expect(harness.plain.seen).toEqual([]);
   });
 
   it.each([
@@ -43,8 +50,8 @@ describe("a script that wants an address that is not public", () => {
   ])(
     "a script that wants an address that is not public cannot reach a listed name that resolves to %s, unless the operator permits it",
     async (address) => {
-      stage.names.set("meta.example", [[address]]);
-      const [status, text] = await stage.evaluate("public", 'get("http://meta.example/")');
+      harness.names.set("meta.example", [[address]]);
+      const [status, text] = await harness.evaluate("public", 'get("http://meta.example/")');
       expect([status, text]).toEqual([403, expect.stringContaining("its address is not public")]);
     },
   );
@@ -64,7 +71,7 @@ describe("a script that wants an address that is not public", () => {
     async (host) => {
       // Through the proxy by hand: Python's own client would spell it differently.
       for (const project of ["public", "open"]) {
-        const [answer] = await stage.evaluate<string[]>(
+        const [answer] = await harness.evaluate<string[]>(
           project,
           `[raw("GET http://${host}/ HTTP/1.1\\r\\nHost: x\\r\\nAUTH\\r\\nConnection: close\\r\\n\\r\\n")]`,
         );

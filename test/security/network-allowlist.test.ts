@@ -2,40 +2,40 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { callUnary, connect } from "#common/grpc/client.ts";
 import { EndReason } from "#proto/execution.ts";
 import { PoolManagerServiceClient } from "#proto/pool_manager.ts";
-import { type NetworkStage, startNetworkStage } from "./stage/network-stage.ts";
+import { type NetworkHarness, startNetworkHarness } from "./harness/network-harness.ts";
 
-let stage: NetworkStage;
+let harness: NetworkHarness;
 
 beforeAll(async () => {
-  stage = await startNetworkStage();
+  harness = await startNetworkHarness();
 });
-afterAll(() => stage.close());
-beforeEach(() => stage.reset());
+afterAll(() => harness.close());
+beforeEach(() => harness.reset());
 
 describe("a script of a project with a network_allowlist", () => {
   it("a script of a project with a network_allowlist reaches a listed host by http and by https", async () => {
-    const [status, body] = await stage.evaluate(
+    const [status, body] = await harness.evaluate(
       "open",
-      `get("http://echo.example:${stage.plain.port}/path?q=1")`,
+      `get("http://echo.example:${harness.plain.port}/path?q=1")`,
     );
     expect(status).toBe(200);
     expect(JSON.parse(body)).toMatchObject({
       method: "GET",
       path: "/path?q=1",
-      headers: { host: `echo.example:${stage.plain.port}` },
+      headers: { host: `echo.example:${harness.plain.port}` },
     });
     expect(body).not.toMatch(/proxy-authorization/i);
-    expect(stage.plain.seen[0]?.headers.connection).toBe("close");
+    expect(harness.plain.seen[0]?.headers.connection).toBe("close");
     // Its authority is one of AIRLOCK_EGRESS_EXTRA_CA, and the script checks the certificate itself.
-    const [secureStatus, secureBody] = await stage.evaluate(
+    const [secureStatus, secureBody] = await harness.evaluate(
       "open",
-      `get("https://other.example:${stage.other.port}/tls")`,
+      `get("https://other.example:${harness.other.port}/tls")`,
     );
     expect([secureStatus, JSON.parse(secureBody).path]).toEqual([200, "/tls"]);
   });
 
   it("a script of a project with a network_allowlist has one list of authorities: the public ones and the operator's", async () => {
-    const names = await stage.evaluate<string[][]>(
+    const names = await harness.evaluate<string[][]>(
       "open",
       `[sorted({os.environ[name] for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")}),
         [__import__("ssl").create_default_context().get_ca_certs()[-1]["subject"][0][0][1]],
@@ -45,14 +45,16 @@ describe("a script of a project with a network_allowlist", () => {
   });
 
   it("a script of a project with a network_allowlist sends bodies of both framings", async () => {
-    const url = `http://echo.example:${stage.plain.port}/`;
-    await stage.evaluate("open", `[get("${url}", b"abc" * 1000), get("${url}", iter([b"chunk", b"ed"]))]`);
-    expect(stage.plain.seen.map(({ body }) => body)).toEqual(["abc".repeat(1000), "chunked"]);
+    const url = `http://echo.example:${harness.plain.port}/`;
+    await harness.evaluate("open", `[get("${url}", b"abc" * 1000), get("${url}", iter([b"chunk", b"ed"]))]`);
+    expect(harness.plain.seen.map(({ body }) => body)).toEqual(["abc".repeat(1000), "chunked"]);
   });
 
   it("a script of a project with a network_allowlist reaches every host below a listed suffix, and not the suffix itself", async () => {
-    expect((await stage.evaluate("open", `get("http://a.sub.example:${stage.plain.port}/")`))[0]).toBe(200);
-    expect((await stage.evaluate("open", `get("http://sub.example:${stage.plain.port}/")`))[0]).toBe(403);
+    expect((await harness.evaluate("open", `get("http://a.sub.example:${harness.plain.port}/")`))[0]).toBe(
+      200,
+    );
+    expect((await harness.evaluate("open", `get("http://sub.example:${harness.plain.port}/")`))[0]).toBe(403);
   });
 
   it.each([
@@ -63,40 +65,40 @@ describe("a script of a project with a network_allowlist", () => {
   ])(
     "a script of a project with a network_allowlist is told the allowed hosts when it asks for %s, which is not looked up",
     async (url) => {
-      const [status, text] = await stage.evaluate("open", `get("${url}")`);
+      const [status, text] = await harness.evaluate("open", `get("${url}")`);
       expect([0, 403]).toContain(status);
       expect(text).toContain(`Airlock refused ${new URL(url).hostname}:`);
       expect(text).toContain(
-        `not in the network_allowlist of project open, which allows echo.example:${stage.plain.port}, *.sub.example:`,
+        `not in the network_allowlist of project open, which allows echo.example:${harness.plain.port}, *.sub.example:`,
       );
-      expect(stage.asked).toEqual([]);
+      expect(harness.asked).toEqual([]);
     },
   );
 
   it("a script of a project with a network_allowlist is refused where a listed host redirects to an unlisted one", async () => {
-    const url = `http://echo.example:${stage.plain.port}/redirect?http%3A%2F%2Fevil.example%2F`;
-    const [status, text] = await stage.evaluate("open", `get("${url}")`);
+    const url = `http://echo.example:${harness.plain.port}/redirect?http%3A%2F%2Fevil.example%2F`;
+    const [status, text] = await harness.evaluate("open", `get("${url}")`);
     expect(status).toBe(403);
     expect(text).toContain("Airlock refused evil.example:80");
   });
 
   it("a script of a project with a network_allowlist moves no more bytes than its project allows, each way", async () => {
-    const url = `http://echo.example:${stage.plain.port}`;
-    const received = await stage
+    const url = `http://echo.example:${harness.plain.port}`;
+    const received = await harness
       .evaluate<number[]>("small", `[len(get("${url}/big")[1]) for _ in range(3)]`)
       .catch((error: unknown) => error);
     // What is cut off in the middle breaks the connection; the script sees it as such.
     expect(JSON.stringify(received)).not.toContain(`${1024 * 1024},${1024 * 1024}`);
-    await stage.evaluate("small", `get("${url}/", b"x" * 3_000_000)`);
-    expect(stage.plain.seen.filter(({ body }) => body.length > 1024 * 1024)).toEqual([]);
+    await harness.evaluate("small", `get("${url}/", b"x" * 3_000_000)`);
+    expect(harness.plain.seen.filter(({ body }) => body.length > 1024 * 1024)).toEqual([]);
   });
 
   it("a script of a project with a network_allowlist reaches only its proxy where network_namespace is in force", async () => {
-    const [refused] = await stage.evaluate<number[]>(
+    const [refused] = await harness.evaluate<number[]>(
       "open",
-      `[socket.socket().connect_ex(("127.0.0.1", ${stage.plain.port}))]`,
+      `[socket.socket().connect_ex(("127.0.0.1", ${harness.plain.port}))]`,
     );
-    const poolManager = connect(PoolManagerServiceClient, stage.services.address("pool-manager"));
+    const poolManager = connect(PoolManagerServiceClient, harness.services.address("pool-manager"));
     const { project } = await callUnary(
       poolManager,
       poolManager.getProject,
@@ -113,26 +115,30 @@ describe("a script of a project with a network_allowlist", () => {
   });
 
   it("a script of a project without a network_allowlist has no proxy at all", async () => {
-    const [proxy] = await stage.evaluate<(string | null)[]>("none", '[os.environ.get("HTTP_PROXY")]');
+    const [proxy] = await harness.evaluate<(string | null)[]>("none", '[os.environ.get("HTTP_PROXY")]');
     expect(proxy).toBeNull();
   });
 
   it("a script of a project with a network_allowlist does not start while the egress service is away", {
     timeout: 90_000,
   }, async () => {
-    await stage.services.stop("egress");
-    const execution = await stage.ended(await stage.services.submit({ project: "open", code: "print(1)" }));
+    await harness.services.stop("egress");
+    const execution = await harness.ended(
+      await harness.services.submit({ project: "open", code: "print(1)" }),
+    );
     expect(execution).toMatchObject({
       endReason: EndReason.START_FAILED,
       stdout: "",
       error: expect.stringContaining("egress"),
     });
     expect(
-      await stage.ended(await stage.services.submit({ project: "none", code: "print(1)" })),
+      await harness.ended(await harness.services.submit({ project: "none", code: "print(1)" })),
     ).toMatchObject({
       stdout: "1\n",
     });
-    await stage.services.start("egress");
-    expect((await stage.evaluate("open", `get("http://echo.example:${stage.plain.port}/")`))[0]).toBe(200);
+    await harness.services.start("egress");
+    expect((await harness.evaluate("open", `get("http://echo.example:${harness.plain.port}/")`))[0]).toBe(
+      200,
+    );
   });
 });

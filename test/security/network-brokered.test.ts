@@ -2,21 +2,25 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { HTTP_HELPERS } from "./cases/script-helpers.ts";
-import { type NetworkStage, BROKERED_SECRET as SECRET, startNetworkStage } from "./stage/network-stage.ts";
+import {
+  type NetworkHarness,
+  BROKERED_SECRET as SECRET,
+  startNetworkHarness,
+} from "./harness/network-harness.ts";
 
-let stage: NetworkStage;
+let harness: NetworkHarness;
 
 beforeAll(async () => {
-  stage = await startNetworkStage();
+  harness = await startNetworkHarness();
 });
-afterAll(() => stage.close());
-beforeEach(() => stage.reset());
+afterAll(() => harness.close());
+beforeEach(() => harness.reset());
 
 describe("a brokered secret", () => {
-  const url = () => `https://erp.example:${stage.secure.port}`;
+  const url = () => `https://erp.example:${harness.secure.port}`;
 
   it("a brokered secret reaches its host in its header, while the script holds a placeholder", async () => {
-    const [key, environment, described, answer] = await stage.evaluate<
+    const [key, environment, described, answer] = await harness.evaluate<
       [string, string, string, [number, string]]
     >(
       "broker",
@@ -24,17 +28,17 @@ describe("a brokered secret", () => {
     );
     expect(key).toMatch(/^airlock-placeholder-[0-9a-f]{36}$/);
     expect(environment).toBe(key);
-    expect(described).toContain(`in the header authorization to https://erp.example:${stage.secure.port}`);
+    expect(described).toContain(`in the header authorization to https://erp.example:${harness.secure.port}`);
     expect(answer[0]).toBe(200);
-    expect(stage.secure.seen[0]?.headers.authorization).toBe(`Bearer ${SECRET}`);
-    expect(stage.secure.seen[0]?.headers.host).toBe(`erp.example:${stage.secure.port}`);
+    expect(harness.secure.seen[0]?.headers.authorization).toBe(`Bearer ${SECRET}`);
+    expect(harness.secure.seen[0]?.headers.host).toBe(`erp.example:${harness.secure.port}`);
     expect(answer[1]).toContain(`Bearer ${key}`);
     expect(answer[1]).not.toContain(SECRET.slice(-4));
   });
 
   it("a brokered secret is written in its format when the script sends the placeholder alone", async () => {
-    await stage.evaluate("broker", `get("${url()}/", Authorization=settings.get("ERP"))`);
-    expect(stage.secure.seen[0]?.headers.authorization).toBe(`Bearer ${SECRET}`);
+    await harness.evaluate("broker", `get("${url()}/", Authorization=settings.get("ERP"))`);
+    expect(harness.secure.seen[0]?.headers.authorization).toBe(`Bearer ${SECRET}`);
   });
 
   it("a brokered secret is not in the script's memory, environment or files", async () => {
@@ -60,16 +64,16 @@ def starts(place, text):
 key = settings.get("ERP").encode()
 set_result([answer[0], find(halves[0].encode(), halves[1].encode()), find(key[:20], key[20:]) > 0, len(places)])
 `;
-    const execution = await stage.ended(await stage.services.submit({ project: "broker", code }));
+    const execution = await harness.ended(await harness.services.submit({ project: "broker", code }));
     expect(execution.error).toBeUndefined();
     const [status, secrets, hasPlaceholder, places] = JSON.parse(execution.resultJson);
     expect([status, secrets, hasPlaceholder]).toEqual([200, 0, true]);
     expect(places).toBeGreaterThan(5);
-    expect(stage.secure.seen[0]?.headers.authorization).toBe(`Bearer ${SECRET}`);
+    expect(harness.secure.seen[0]?.headers.authorization).toBe(`Bearer ${SECRET}`);
   });
 
   it("a brokered secret is its placeholder again in the response's headers and body, also byte by byte", async () => {
-    const [key, [, body, headers], [, slow]] = await stage.evaluate<
+    const [key, [, body, headers], [, slow]] = await harness.evaluate<
       [string, [number, string, Record<string, string>], [number, string]]
     >(
       "broker",
@@ -88,12 +92,12 @@ set_result([answer[0], find(halves[0].encode(), halves[1].encode()), find(key[:2
     ["/gzip-late", "more than 256 header lines"],
     ["/interim", "more than 16 interim responses"],
   ])("a brokered secret arrives in no response that cannot be read: %s", async (path, reason) => {
-    const [status, text] = await stage.evaluate(
+    const [status, text] = await harness.evaluate(
       "broker",
       `get("${url()}${path}", Authorization=settings.get("ERP"))`,
     );
     expect([status, text]).toEqual([502, expect.stringContaining(reason)]);
-    expect(stage.secure.seen[0]?.headers["accept-encoding"]).toBe("identity");
+    expect(harness.secure.seen[0]?.headers["accept-encoding"]).toBe("identity");
   });
 
   it.each([
@@ -111,66 +115,66 @@ set_result([answer[0], find(halves[0].encode(), halves[1].encode()), find(key[:2
     ["plain http to another host", `get("ECHO/", Authorization="Bearer " + settings.get("ERP"))`],
     ["plain http in a body", `get("ECHO/", settings.get("ERP").encode())`],
   ])("a brokered secret is refused in %s", async (_where, code) => {
-    const [status, text] = await stage.evaluate(
+    const [status, text] = await harness.evaluate(
       "broker",
       code
         .replace("URL", url())
-        .replace("PLAIN", `http://erp.example:${stage.plain.port}`)
-        .replace("ECHO", `http://echo.example:${stage.plain.port}`),
+        .replace("PLAIN", `http://erp.example:${harness.plain.port}`)
+        .replace("ECHO", `http://echo.example:${harness.plain.port}`),
     );
     expect([status, text]).toEqual([403, expect.stringContaining("the placeholder of secret ERP stands")]);
-    expect([...stage.secure.seen, ...stage.plain.seen]).toEqual([]);
+    expect([...harness.secure.seen, ...harness.plain.seen]).toEqual([]);
   });
 
   it("a brokered secret goes to no other host behind the same address", async () => {
-    const [status] = await stage.evaluate(
+    const [status] = await harness.evaluate(
       "broker",
       `get("${url()}/", Host="evil.example", Authorization=settings.get("ERP"))`,
     );
     expect(status).toBe(400);
-    expect(stage.secure.seen).toEqual([]);
+    expect(harness.secure.seen).toEqual([]);
   });
 
   it("a brokered secret is not sent to a server without a valid certificate", async () => {
-    const [status, text] = await stage.evaluate(
+    const [status, text] = await harness.evaluate(
       "untrusted",
-      `get("https://wrong2.example:${stage.other.port}/", X_Key=settings.get("ERP"))`,
+      `get("https://wrong2.example:${harness.other.port}/", X_Key=settings.get("ERP"))`,
     );
     expect([status, text]).toEqual([502, expect.stringContaining("could not reach wrong2.example")]);
     expect(text).not.toContain("AIRLOCK_EGRESS_EXTRA_CA");
-    expect(stage.other.seen).toEqual([]);
+    expect(harness.other.seen).toEqual([]);
   });
 
   it("a brokered secret stays out of a connection to a server of an unknown authority, and the error names the setting that helps", async () => {
-    const [status, text] = await stage.evaluate(
+    const [status, text] = await harness.evaluate(
       "unknown-authority",
-      `get("https://wrong2.example:${stage.stranger.port}/", X_Key=settings.get("ERP"))`,
+      `get("https://wrong2.example:${harness.stranger.port}/", X_Key=settings.get("ERP"))`,
     );
     expect([status, text]).toEqual([502, expect.stringContaining("could not reach wrong2.example")]);
     expect(text).toContain("the operator adds one with AIRLOCK_EGRESS_EXTRA_CA");
-    expect(stage.stranger.seen).toEqual([]);
+    expect(harness.stranger.seen).toEqual([]);
   });
 
   it("the placeholder of a brokered secret is valid in one run only", async () => {
-    const first = await stage.evaluate<string>("broker", 'settings.get("ERP")');
-    expect(await stage.evaluate<string>("broker", 'settings.get("ERP")')).not.toBe(first);
-    const [status] = await stage.evaluate("broker", `get("${url()}/", Authorization="${first}")`);
+    const first = await harness.evaluate<string>("broker", 'settings.get("ERP")');
+    expect(await harness.evaluate<string>("broker", 'settings.get("ERP")')).not.toBe(first);
+    const [status] = await harness.evaluate("broker", `get("${url()}/", Authorization="${first}")`);
     expect(status).toBe(200);
-    expect(stage.secure.seen[0]?.headers.authorization).toBe(first);
+    expect(harness.secure.seen[0]?.headers.authorization).toBe(first);
   });
 
   it("a brokered secret is not redacted in a run's output, because a script cannot ask about a value it was not given", async () => {
-    const execution = await stage.ended(
-      await stage.services.submit({ project: "broker", code: `print("${SECRET}")` }),
+    const execution = await harness.ended(
+      await harness.services.submit({ project: "broker", code: `print("${SECRET}")` }),
     );
     expect(execution.stdout).toBe(`${SECRET}\n`);
   });
 
   it("a brokered secret leaves no trace in logs, and its authority is readable for its owner only", async () => {
-    const text = stage.logged.join("");
+    const text = harness.logged.join("");
     expect(text).toContain('"verdict":"placeholder_misplaced"');
     expect(text).toContain('"verdict":"allowed"');
     expect(text).not.toContain(SECRET);
-    expect((await stat(join(stage.services.directory, "egress-authority.pem"))).mode & 0o777).toBe(0o600);
+    expect((await stat(join(harness.services.directory, "egress-authority.pem"))).mode & 0o777).toBe(0o600);
   });
 });

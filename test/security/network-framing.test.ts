@@ -1,23 +1,23 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { HTTP_HELPERS } from "./cases/script-helpers.ts";
-import { type NetworkStage, startNetworkStage } from "./stage/network-stage.ts";
+import { type NetworkHarness, startNetworkHarness } from "./harness/network-harness.ts";
 
-let stage: NetworkStage;
+let harness: NetworkHarness;
 
 beforeAll(async () => {
-  stage = await startNetworkStage();
+  harness = await startNetworkHarness();
 });
-afterAll(() => stage.close());
-beforeEach(() => stage.reset());
+afterAll(() => harness.close());
+beforeEach(() => harness.reset());
 
 describe("a script that writes its requests by hand", () => {
   it("a script that writes its requests by hand is refused without its run's credentials", async () => {
-    const answers = await stage.evaluate<string[]>(
+    const answers = await harness.evaluate<string[]>(
       "open",
-      `[raw("GET http://echo.example:${stage.plain.port}/ HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n"), raw("CONNECT other.example:${stage.other.port} HTTP/1.1\\r\\nHost: x\\r\\nProxy-Authorization: Basic YTpi\\r\\n\\r\\n")]`,
+      `[raw("GET http://echo.example:${harness.plain.port}/ HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n"), raw("CONNECT other.example:${harness.other.port} HTTP/1.1\\r\\nHost: x\\r\\nProxy-Authorization: Basic YTpi\\r\\n\\r\\n")]`,
     );
     for (const answer of answers) expect(answer).toMatch(/^HTTP\/1.1 407 /);
-    expect(stage.plain.seen).toEqual([]);
+    expect(harness.plain.seen).toEqual([]);
   });
 
   it.each([
@@ -31,12 +31,12 @@ describe("a script that writes its requests by hand", () => {
     ["a bare line feed", "X-A: b\\nX-C: d\\r\\n\\r\\n"],
     ["a chunk size that is none", "Transfer-Encoding: chunked\\r\\n\\r\\n0x5\\r\\nabcde\\r\\n0\\r\\n\\r\\n"],
   ])("a script that writes its requests by hand cannot smuggle a request with %s", async (_what, rest) => {
-    const [answer] = await stage.evaluate<string[]>(
+    const [answer] = await harness.evaluate<string[]>(
       "open",
-      `[raw("POST http://echo.example:${stage.plain.port}/ HTTP/1.1\\r\\nHost: x\\r\\nAUTH\\r\\n${rest}")]`,
+      `[raw("POST http://echo.example:${harness.plain.port}/ HTTP/1.1\\r\\nHost: x\\r\\nAUTH\\r\\n${rest}")]`,
     );
     expect(answer).toMatch(/^HTTP\/1.1 400 Airlock refused a malformed request/);
-    expect(stage.plain.seen).toEqual([]);
+    expect(harness.plain.seen).toEqual([]);
   });
 
   it("a script that writes its requests by hand cannot remove the framing as a header of the connection", async () => {
@@ -46,16 +46,16 @@ describe("a script that writes its requests by hand", () => {
       `Content-Length: ${bytes}\\r\\n\\r\\n${inner}`,
       `Transfer-Encoding: chunked\\r\\n\\r\\n${bytes.toString(16)}\\r\\n${inner}\\r\\n0\\r\\n\\r\\n`,
     ]) {
-      await stage.evaluate(
+      await harness.evaluate(
         "open",
-        `[raw("GET http://echo.example:${stage.plain.port}/outer HTTP/1.1\\r\\nHost: x\\r\\nConnection: close, content-length, transfer-encoding, host\\r\\nAUTH\\r\\n${framing}")]`,
+        `[raw("GET http://echo.example:${harness.plain.port}/outer HTTP/1.1\\r\\nHost: x\\r\\nConnection: close, content-length, transfer-encoding, host\\r\\nAUTH\\r\\n${framing}")]`,
       );
     }
-    expect(stage.plain.seen.map(({ path, body }) => [path, body.length])).toEqual([
+    expect(harness.plain.seen.map(({ path, body }) => [path, body.length])).toEqual([
       ["/outer", bytes],
       ["/outer", bytes],
     ]);
-    expect(stage.plain.seen[0]?.headers.host).toBe(`echo.example:${stage.plain.port}`);
+    expect(harness.plain.seen[0]?.headers.host).toBe(`echo.example:${harness.plain.port}`);
   });
 
   it("a script that writes its requests by hand may frame a request in either way", async () => {
@@ -63,18 +63,18 @@ describe("a script that writes its requests by hand", () => {
       "Content-Length: 5\\r\\n\\r\\nabcde",
       "Transfer-Encoding: chunked\\r\\n\\r\\n5\\r\\nabcde\\r\\n0\\r\\n\\r\\n",
     ]) {
-      const [answer] = await stage.evaluate<string[]>(
+      const [answer] = await harness.evaluate<string[]>(
         "open",
-        `[raw("POST http://echo.example:${stage.plain.port}/ HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\nAUTH\\r\\n${rest}")]`,
+        `[raw("POST http://echo.example:${harness.plain.port}/ HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\nAUTH\\r\\n${rest}")]`,
       );
       expect(answer).toMatch(/^HTTP\/1.1 200/);
     }
-    expect(stage.plain.seen.map(({ body }) => body)).toEqual(["abcde", "abcde"]);
+    expect(harness.plain.seen.map(({ body }) => body)).toEqual(["abcde", "abcde"]);
   });
 
   it("a script that writes its requests by hand cannot speak TLS to another name than it asked for, nor anything but TLS", async () => {
-    const connect = `CONNECT other.example:${stage.other.port} HTTP/1.1\\r\\nHost: x\\r\\nAUTH\\r\\n\\r\\n`;
-    const [answer] = await stage.evaluate<string[]>(
+    const connect = `CONNECT other.example:${harness.other.port} HTTP/1.1\\r\\nHost: x\\r\\nAUTH\\r\\n\\r\\n`;
+    const [answer] = await harness.evaluate<string[]>(
       "open",
       `[raw("${connect}GET / HTTP/1.1\\r\\nHost: other.example\\r\\n\\r\\n")]`,
     );
@@ -84,7 +84,7 @@ import ssl, base64
 auth = base64.b64encode(os.environ["HTTP_PROXY"][7:].rpartition("@")[0].encode()).decode()
 address = os.environ["HTTP_PROXY"].rpartition("@")[2].split(":")
 connection = socket.create_connection((address[0], int(address[1])))
-connection.sendall(f"CONNECT other.example:${stage.other.port} HTTP/1.1\\r\\nHost: x\\r\\nProxy-Authorization: Basic {auth}\\r\\n\\r\\n".encode())
+connection.sendall(f"CONNECT other.example:${harness.other.port} HTTP/1.1\\r\\nHost: x\\r\\nProxy-Authorization: Basic {auth}\\r\\n\\r\\n".encode())
 assert b" 200 " in connection.recv(4096)
 try:
     ssl._create_unverified_context().wrap_socket(connection, server_hostname=${name})
@@ -93,11 +93,14 @@ except OSError as error:
     set_result(str(error))
 `;
     const outcome = async (name: string) =>
-      (await stage.ended(await stage.services.submit({ project: "open", code: HTTP_HELPERS + sni(name) })))
-        .resultJson;
+      (
+        await harness.ended(
+          await harness.services.submit({ project: "open", code: HTTP_HELPERS + sni(name) }),
+        )
+      ).resultJson;
     expect(await outcome("'other.example'")).toBe('"connected"');
     expect(await outcome("'evil.example'")).toMatch(/unrecognized|UNRECOGNIZED/i);
     expect(await outcome("None")).toMatch(/unrecognized|UNRECOGNIZED/i);
-    expect(stage.other.seen).toEqual([]);
+    expect(harness.other.seen).toEqual([]);
   });
 });

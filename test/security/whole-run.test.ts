@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startAirlock, type TestAirlock } from "../harness/airlock.ts";
 import { type ExecutionView, type RestClient, restClient } from "../harness/rest.ts";
-import { longLived } from "./stage/traces.ts";
+import { longLived } from "./harness/traces.ts";
 
 const PROJECT =
   "replicas: 1\nlimits: {timeout: 60, memory_mb: 64, disk_mb: 32, pids: 32, cpus: 0.25, max_result_mb: 1}\n";

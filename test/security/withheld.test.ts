@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, it } from "vitest";
-import { openStage, type WithheldStage } from "./stage/withheld-stage.ts";
+import { openWithheldHarness, type WithheldHarness } from "./harness/withheld-harness.ts";
 
 const BEGINS = `
 import json, os, time
@@ -15,27 +15,27 @@ const ENDINGS = {
   "ends with an exception": "raise ValueError(settings.get('TOKEN') + quoted)",
   "asks a question": "llm.complete(settings.get('TOKEN') + quoted)",
 };
-// Each group has a stage of its own and waits most of its time, for a sanitizer that does not come back: side by side.
+// Each group has a harness of its own and waits most of its time, for a sanitizer that does not come back: side by side.
 const ASIDE = { concurrent: true, timeout: 60_000 };
 const IN_TURN = { concurrent: false };
 
 describe.each(Object.entries(ENDINGS))("a script that %s", ASIDE, (how, ending) => {
-  let stage: WithheldStage;
+  let harness: WithheldHarness;
   beforeAll(async () => {
-    stage = await openStage();
+    harness = await openWithheldHarness();
   });
-  afterAll(() => stage?.stop());
+  afterAll(() => harness?.stop());
 
   it(
     `a script that ${how} leaves nothing when the sanitizer is killed while it runs`,
     IN_TURN,
     async ({ expect }) => {
-      const id = await stage.rest.submit({ code: BEGINS + ending });
-      await stage.begun(id, expect);
-      await stage.process("sanitizer").kill();
-      await stage.expectWithheld(id, expect);
-      await stage.restart("sanitizer");
-      await stage.expectHealthy(expect);
+      const id = await harness.rest.submit({ code: BEGINS + ending });
+      await harness.begun(id, expect);
+      await harness.process("sanitizer").kill();
+      await harness.expectWithheld(id, expect);
+      await harness.restart("sanitizer");
+      await harness.expectHealthy(expect);
     },
   );
 
@@ -43,25 +43,25 @@ describe.each(Object.entries(ENDINGS))("a script that %s", ASIDE, (how, ending) 
     `a script that ${how} leaves nothing when the sanitizer hangs, and is killed with all its input`,
     IN_TURN,
     async ({ expect }) => {
-      const id = await stage.rest.submit({ code: BEGINS + ending });
-      await stage.begun(id, expect);
-      stage.process("sanitizer").signal("SIGSTOP");
+      const id = await harness.rest.submit({ code: BEGINS + ending });
+      await harness.begun(id, expect);
+      harness.process("sanitizer").signal("SIGSTOP");
       await new Promise((resolve) => setTimeout(resolve, 8_500));
-      await stage.process("sanitizer").kill();
-      await stage.expectWithheld(id, expect);
-      await stage.restart("sanitizer");
-      await stage.expectHealthy(expect);
+      await harness.process("sanitizer").kill();
+      await harness.expectWithheld(id, expect);
+      await harness.restart("sanitizer");
+      await harness.expectHealthy(expect);
     },
   );
 });
 
 describe("a script that prints without end", ASIDE, () => {
   const CHECKED = /^ready\n(\[REDACTED\.\.\.wxyz\]\n?){601}$/;
-  let stage: WithheldStage;
+  let harness: WithheldHarness;
   beforeAll(async () => {
-    stage = await openStage();
+    harness = await openWithheldHarness();
   });
-  afterAll(() => stage?.stop());
+  afterAll(() => harness?.stop());
 
   it.for([
     ["is killed", "SIGKILL"],
@@ -70,13 +70,13 @@ describe("a script that prints without end", ASIDE, () => {
     "a script that prints without end goes on, and leaves nothing unredacted, when the secrets service %s while it runs",
     IN_TURN,
     async ([, signal], { expect }) => {
-      const id = await stage.rest.submit({ code: BEGINS + ENDINGS["prints without end"] });
-      await stage.begun(id, expect);
-      stage.process("secrets").signal(signal);
-      await stage.expectCompleted(id, expect, expect.stringMatching(CHECKED));
-      await stage.process("secrets").kill();
-      await stage.restart("secrets");
-      await stage.expectHealthy(expect);
+      const id = await harness.rest.submit({ code: BEGINS + ENDINGS["prints without end"] });
+      await harness.begun(id, expect);
+      harness.process("secrets").signal(signal);
+      await harness.expectCompleted(id, expect, expect.stringMatching(CHECKED));
+      await harness.process("secrets").kill();
+      await harness.restart("secrets");
+      await harness.expectHealthy(expect);
     },
   );
 });

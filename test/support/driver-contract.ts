@@ -9,7 +9,7 @@ import type { Provision } from "../../services/pool-manager/worker/provisioning.
 import { startWorker, takeOverWorker, type Worker } from "../../services/pool-manager/worker/worker.ts";
 
 /** A driver under test. */
-export type DriverStage = {
+export type DriverHarness = {
   /** Another one of the same deployment, as after a restart. */
   open(): Promise<WorkerDriver>;
   /** How its workers are called; undefined where they are on this machine. */
@@ -31,22 +31,22 @@ export function projectOf(text: string): Project {
 }
 
 /** What the pool-manager relies on, whoever runs the workers. */
-export function describeDriverContract(start: () => Promise<DriverStage>): void {
+export function describeDriverContract(start: () => Promise<DriverHarness>): void {
   const project = projectOf("");
   const signal = new AbortController().signal;
-  let stage: DriverStage;
+  let harness: DriverHarness;
   let driver: WorkerDriver;
   beforeAll(async () => {
-    stage = await start();
-    driver = await stage.open();
+    harness = await start();
+    driver = await harness.open();
   }, 180_000);
   afterAll(async () => {
     await driver?.close();
-    await stage?.close();
+    await harness?.close();
   });
 
   const partsOf = (workerId: string) => ({
-    ...{ project, workerId, log, tls: stage.tls },
+    ...{ project, workerId, log, tls: harness.tls },
     provide: async () => provision(project),
   });
   const ready = async (id: string, launch = () => driver.start(project, id)): Promise<Worker> =>
@@ -83,7 +83,7 @@ export function describeDriverContract(start: () => Promise<DriverStage>): void 
 
   it("a worker driver reports when a worker is gone", TIMEOUT, async () => {
     const process = await driver.start(project, "harmed");
-    await stage.harm(process, "harmed");
+    await harness.harm(process, "harmed");
     expect(await process.gone).toMatch(/^(was|exited|ran)/);
     await process.stop();
   });
@@ -106,9 +106,9 @@ export function describeDriverContract(start: () => Promise<DriverStage>): void 
       TIMEOUT,
       async () => {
         const before = await ready("kept");
-        const next = await stage.open();
+        const next = await harness.open();
         const found = await next.findRunning((name) => (name === project.name ? project : undefined));
-        expect(found.map(({ workerId }) => workerId)).toEqual(stage.outlive ? ["kept"] : []);
+        expect(found.map(({ workerId }) => workerId)).toEqual(harness.outlive ? ["kept"] : []);
         for (const { workerId, process } of found) {
           const provide = () =>
             Promise.reject(new AirlockError("unavailable", "The secrets service is away."));
@@ -116,7 +116,7 @@ export function describeDriverContract(start: () => Promise<DriverStage>): void 
           expect(again.address).toBe(before.address);
           await again.stop();
         }
-        if (!stage.outlive) await before.stop();
+        if (!harness.outlive) await before.stop();
         expect(await before.gone).toMatch(/\w/);
         await next.close();
       },
@@ -130,13 +130,13 @@ export function describeDriverContract(start: () => Promise<DriverStage>): void 
       TIMEOUT,
       async (_, projectNamed) => {
         const before = await ready("outdated");
-        const next = await stage.open();
+        const next = await harness.open();
         const found = await next.findRunning(projectNamed);
         const outdated = expect.stringMatching(/^its project /);
         const expected = { project: project.name, workerId: "outdated", outdated };
-        expect(found).toEqual(stage.outlive ? [expect.objectContaining(expected)] : []);
+        expect(found).toEqual(harness.outlive ? [expect.objectContaining(expected)] : []);
         for (const { process } of found) await process.stop();
-        if (!stage.outlive) await before.stop();
+        if (!harness.outlive) await before.stop();
         expect(await before.gone).toMatch(/\w/);
         await next.close();
       },

@@ -4,7 +4,7 @@ import { itAdmits } from "./store-contract/admission.ts";
 import { itKeepsClaims } from "./store-contract/claims.ts";
 import { itKeepsDeadLetters } from "./store-contract/dead-letters.ts";
 import { itKeepsExecutions } from "./store-contract/executions.ts";
-import { running, store, storeForEachTest } from "./store-contract/stage.ts";
+import { running, store, storeForEachTest } from "./store-contract/test-store.ts";
 import { itCountsBytes } from "./store-contract/stored-bytes.ts";
 import { itReadsInPieces } from "./store-reading-contract.ts";
 

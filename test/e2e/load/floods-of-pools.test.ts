@@ -1,5 +1,5 @@
 import { afterEach, describe, it } from "vitest";
-import { expectCalm, type FloodStage, openFloodStage } from "./flooding/flood-harness.ts";
+import { expectCalm, type FloodHarness, openFloodHarness } from "./flooding/flood-harness.ts";
 
 // Each with the file of the project that is flooded.
 const FLOODS = [
@@ -9,17 +9,17 @@ const FLOODS = [
 ] as const;
 
 describe("a project that stores much, or starts workers", () => {
-  let stage: FloodStage | undefined;
+  let harness: FloodHarness | undefined;
   afterEach(async () => {
-    await stage?.remove();
-    stage = undefined;
+    await harness?.remove();
+    harness = undefined;
   });
 
   it.each(FLOODS)(
     "a project that stores much, or starts workers, leaves another as quick as it was, and nothing of it fails: %s",
     async (name, loud) => {
-      stage = await openFloodStage({ loud });
-      await expectCalm(stage, new URL(`./floods/${name}.ts`, import.meta.url));
+      harness = await openFloodHarness({ loud });
+      await expectCalm(harness, new URL(`./floods/${name}.ts`, import.meta.url));
     },
     300_000,
   );

@@ -10,15 +10,15 @@ const ROOT = join(import.meta.dirname, "..", "..", "..");
 const PYTHON = process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python");
 
 /** Every service as a process, with Toxiproxy on every way between two of them. */
-export type FaultStage = {
+export type FaultHarness = {
   readonly deployment: Deployment;
   readonly toxiproxy: Toxiproxy;
   readonly database: TestDatabase;
   stop(): Promise<void>;
 };
 
-/** `postgres` and `server` may be other stages' too. */
-export async function openFaultStage(postgres: TestPostgres, server: EchoServer): Promise<FaultStage> {
+/** `postgres` and `server` may be other harnesses' too. */
+export async function openFaultHarness(postgres: TestPostgres, server: EchoServer): Promise<FaultHarness> {
   const database = await postgres.newDatabase();
   const toxiproxy = await startToxiproxy();
   const directory = await mkdtemp(join(tmpdir(), "airlock-f-"));

@@ -6,7 +6,7 @@ import { type EchoServer, startEchoServer } from "../../harness/echo-server.ts";
 import { postgresMissing, startPostgres, type TestPostgres } from "../../harness/postgres.ts";
 import { type RestClient, restClient } from "../../harness/rest.ts";
 import { type Fault, toxiproxyMissing } from "../../harness/toxiproxy.ts";
-import { type FaultStage, openFaultStage } from "./fault-harness.ts";
+import { type FaultHarness, openFaultHarness } from "./fault-harness.ts";
 
 const missing = postgresMissing() ?? toxiproxyMissing();
 const SLOW = 300_000;
@@ -60,7 +60,7 @@ const beforePoolManager: Hole = async (rest, expect) => {
   return async () => expect(await rest.settled(id)).toMatchObject({ result: "late" });
 };
 
-// Each group has a stage of its own and mostly waits for pings, deadlines and the ends of faults: side by side.
+// Each group has a harness of its own and mostly waits for pings, deadlines and the ends of faults: side by side.
 const GROUPS: readonly {
   readonly ways: string;
   readonly edges: readonly Edge[];
@@ -105,11 +105,11 @@ describe.skipIf(missing)(`faults in the network${missing ? ` (${missing})` : ""}
 
   describe.each(GROUPS)("on the connections $ways", { concurrent: true }, ({ edges, hole }) => {
     const inTurn = { concurrent: false, timeout: SLOW };
-    let stage: FaultStage;
+    let harness: FaultHarness;
     beforeAll(async () => {
-      stage = await openFaultStage(postgres, server);
+      harness = await openFaultHarness(postgres, server);
     }, 120_000);
-    afterAll(() => stage?.stop());
+    afterAll(() => harness?.stop());
 
     const goesOn = async (load: SteadyLoad, expect: ExpectStatic) => {
       const before = load.count();
@@ -121,10 +121,10 @@ describe.skipIf(missing)(`faults in the network${missing ? ` (${missing})` : ""}
       "faults on the connection %s lose no execution, refuse no request and run nothing twice",
       inTurn,
       async (edge, { expect }) => {
-        const load = startLoad({ urls: stage.deployment.urls, perSecond: 2, server });
+        const load = startLoad({ urls: harness.deployment.urls, perSecond: 2, server });
         await goesOn(load, expect);
         for (const fault of Object.values(FAULTS)) {
-          const faults = await stage.toxiproxy.on(edge);
+          const faults = await harness.toxiproxy.on(edge);
           await (fault === "cut" ? faults.cut() : faults.hurt(fault));
           await sleep(FAULT_MS);
           await faults.heal();
@@ -142,7 +142,7 @@ describe.skipIf(missing)(`faults in the network${missing ? ` (${missing})` : ""}
         expect({ broken, others }).toEqual({ broken: [], others: [] });
         // All that the gateway waits for has a deadline; the longest is that of a change.
         expect(slowestMs).toBeLessThan(40_000);
-        const open = await stage.database.sql(
+        const open = await harness.database.sql(
           "SELECT execution_id FROM executions WHERE status NOT IN ('completed', 'error', 'timeout')",
         );
         expect(open).toEqual([]);
@@ -153,9 +153,9 @@ describe.skipIf(missing)(`faults in the network${missing ? ` (${missing})` : ""}
       "while messages on the connection %s are lost for long, %s",
       inTurn,
       async ([edge, , work], { expect }) => {
-        const rest = restClient(stage.deployment.urls[0] ?? "");
+        const rest = restClient(harness.deployment.urls[0] ?? "");
         await rest.run({ code: "set_result(1)" });
-        const faults = await stage.toxiproxy.on(edge);
+        const faults = await harness.toxiproxy.on(edge);
         await faults.hurt(BLACK_HOLE);
         const afterwards = await work(rest, expect).finally(() => faults.heal());
         const next = () => rest.run({ code: "set_result(2)" }).catch(() => undefined);

@@ -20,7 +20,7 @@ import {
 } from "../../harness/docker/classes.ts";
 import { makeCertificates } from "../../harness/tls-services.ts";
 import {
-  type DriverStage,
+  type DriverHarness,
   describeDriverContract,
   projectOf,
   provision,
@@ -35,7 +35,7 @@ const WORKER = {
 };
 
 describe("the process driver", () => {
-  describeDriverContract(async (): Promise<DriverStage> => {
+  describeDriverContract(async (): Promise<DriverHarness> => {
     const directory = await mkdtemp(join(tmpdir(), "airlock-"));
     return {
       open: async () =>
@@ -92,7 +92,7 @@ async function listenerAt(address: string): Promise<number> {
 
 await describeWithEngine("the docker driver", "runc", () => {
   const deployment = `test-${process.pid}`;
-  const openStage = async (lookEveryMs?: number) => {
+  const openHarness = async (lookEveryMs?: number) => {
     const directory = await mkdtemp(join(tmpdir(), "airlock-"));
     const certificates = join(directory, "certificates");
     await makeCertificates(certificates);
@@ -126,35 +126,35 @@ await describeWithEngine("the docker driver", "runc", () => {
     };
   };
 
-  describeDriverContract(openStage);
+  describeDriverContract(openHarness);
 
   it("the docker driver gives renewed certificates to the workers that run", {
     timeout: 120_000,
   }, async () => {
-    const stage = await openStage(50);
-    const driver = await stage.open();
+    const harness = await openHarness(50);
+    const driver = await harness.open();
     const project = projectOf("");
     const { signal } = new AbortController();
     await driver.prepare(project, () => {}, signal);
     const launched = await driver.start(project, "renewed");
     const parts = { project, workerId: "renewed", provide: async () => provision(project), log };
-    const again = () => startWorker(async () => launched, { ...parts, tls: stage.tls }, signal);
+    const again = () => startWorker(async () => launched, { ...parts, tls: harness.tls }, signal);
     await again();
     // A new authority for all: whoever still has the old certificate cannot be spoken to.
-    const before = await readFile(join(stage.certificates, "worker", "cert.pem"), "utf8");
-    await rm(join(stage.certificates, "ca"), { recursive: true });
-    await makeCertificates(stage.certificates);
-    expect(await readFile(join(stage.certificates, "worker", "cert.pem"), "utf8")).not.toBe(before);
+    const before = await readFile(join(harness.certificates, "worker", "cert.pem"), "utf8");
+    await rm(join(harness.certificates, "ca"), { recursive: true });
+    await makeCertificates(harness.certificates);
+    expect(await readFile(join(harness.certificates, "worker", "cert.pem"), "utf8")).not.toBe(before);
     const { stop, gone } = await again();
     await stop();
     expect(await gone).toMatch(/\w/);
     await driver.close();
-    await stage.close();
+    await harness.close();
   });
 
   it("the docker driver refuses a network of its name that is not Airlock's", async () => {
-    const stage = await openStage();
-    const driver = await stage.open();
+    const harness = await openHarness();
+    const driver = await harness.open();
     const project = projectOf("");
     const network = await docker.createNetwork({ Name: namesOf(deployment).network("contract") });
     try {
@@ -163,7 +163,7 @@ await describeWithEngine("the docker driver", "runc", () => {
     } finally {
       await network.remove();
       await driver.close();
-      await stage.close();
+      await harness.close();
     }
   });
 });

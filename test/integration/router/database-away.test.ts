@@ -96,7 +96,7 @@ describe.skipIf(missing)(`while PostgreSQL hangs${missing ? ` (${missing})` : ""
     gateway = await openGateway(services);
   });
   afterAll(async () => {
-    await postgres.thaw();
+    await postgres.resume();
     await gateway.stop();
     await services.close();
     await postgres.remove();
@@ -124,7 +124,7 @@ describe.skipIf(missing)(`while PostgreSQL hangs${missing ? ` (${missing})` : ""
       .poll(async () => [(await poll()).status, (await circuit(refused)) > 0], { timeout: 40_000 })
       .toEqual([503, true]);
     expect(await circuit('opened_total{circuit="database",project=""}')).toBeGreaterThan(0);
-    await postgres.thaw();
+    await postgres.resume();
     await expect.poll(async () => (await poll()).status, { timeout: 40_000 }).toBe(200);
     await expect.poll(() => circuit('state{circuit="database",project=""}'), { timeout: 40_000 }).toBe(0);
     expect(await gateway.run({ code: "set_result(2)" })).toMatchObject({ result: 2 });

@@ -1,5 +1,5 @@
 import type { ExecutionView } from "../../harness/rest.ts";
-import type { HostileStage, ProjectName } from "../stage/hostile-stage.ts";
+import type { HostileHarness, ProjectName } from "../harness/hostile-harness.ts";
 
 /** One hostile script: what it does, and the end it must come to. */
 export type HostileCase = {
@@ -17,9 +17,9 @@ export type HostileCase = {
   /** More about the ended execution, compared in part. */
   readonly shows?: Readonly<Partial<Record<keyof ExecutionView, unknown>>>;
   /** What happens while the script waits in llm.complete, each time. Its result is the answer. */
-  readonly meanwhile?: (stage: HostileStage, execution: ExecutionView) => Promise<string>;
+  readonly meanwhile?: (harness: HostileHarness, execution: ExecutionView) => Promise<string>;
   /** What else must be true once it has ended. */
-  readonly afterwards?: (stage: HostileStage, execution: ExecutionView) => Promise<void> | void;
+  readonly afterwards?: (harness: HostileHarness, execution: ExecutionView) => Promise<void> | void;
 };
 
 type More = Omit<HostileCase, "name" | "code" | "ends">;

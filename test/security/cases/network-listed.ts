@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { HostileStage } from "../stage/hostile-stage.ts";
+import type { HostileHarness } from "../harness/hostile-harness.ts";
 import { attempts, type HostileCase, hostile, yields } from "./cases.ts";
 import { FAMILIES, METADATA } from "./network-none.ts";
 import { HTTP_HELPERS } from "./script-helpers.ts";
@@ -11,16 +11,16 @@ def by_hand(*lines):
     return raw('\\r\\n'.join(lines))
 `;
 
-export const nothingSeen = ({ plain, secure, other }: HostileStage) =>
+export const nothingSeen = ({ plain, secure, other }: HostileHarness) =>
   expect([...plain.seen, ...secure.seen, ...other.seen]).toEqual([]);
 
 /** A script whose request the proxy must refuse with these words; no server hears of it. */
 function refused(what: string, request: string, words: RegExp): HostileCase {
   return hostile(what, "completed", `${HTTP}\nset_result(str(${request}))`, {
     ...LISTED,
-    afterwards(stage, { result }) {
+    afterwards(harness, { result }) {
       expect(result).toMatch(words);
-      nothingSeen(stage);
+      nothingSeen(harness);
     },
   });
 }
@@ -32,9 +32,9 @@ const unlisted = (host: string) =>
 /** No name is looked up for a request that is refused: it could carry something out. */
 const unasked = (hostileCase: HostileCase): HostileCase => ({
   ...hostileCase,
-  async afterwards(stage, execution) {
-    await hostileCase.afterwards?.(stage, execution);
-    expect(await stage.asked()).toEqual([]);
+  async afterwards(harness, execution) {
+    await hostileCase.afterwards?.(harness, execution);
+    expect(await harness.asked()).toEqual([]);
   },
 });
 
@@ -60,9 +60,9 @@ direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 const past = (name: string, tries: Readonly<Record<string, string>>) =>
   attempts(name, tries, PAST_THE_PROXY, {
     ...LISTED,
-    afterwards(stage) {
-      nothingSeen(stage);
-      expect(stage.outsiders.reached()).toBe(0);
+    afterwards(harness) {
+      nothingSeen(harness);
+      expect(harness.outsiders.reached()).toBe(0);
     },
   });
 

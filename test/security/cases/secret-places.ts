@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { expect } from "vitest";
-import { keeps, nothingLeaks, TOKEN_MARKER } from "../stage/no-leak.ts";
+import { keeps, nothingLeaks, TOKEN_MARKER } from "../harness/no-leak.ts";
 import { type HostileCase, hostile, yields } from "./cases.ts";
 import { leaksOf } from "./leaks.ts";
 import { NEIGHBOURS, ROTATED } from "./planted.ts";

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { keeps, nothingLeaks, TOKEN_MARKER } from "../stage/no-leak.ts";
+import { keeps, nothingLeaks, TOKEN_MARKER } from "../harness/no-leak.ts";
 import { type HostileCase, hostile } from "./cases.ts";
 import { BRIEF_BYTES, PLANTED } from "./planted.ts";
 

@@ -1,4 +1,4 @@
-import type { HostileStage } from "../stage/hostile-stage.ts";
+import type { HostileHarness } from "../harness/hostile-harness.ts";
 import { type HostileCase, yields } from "./cases.ts";
 
 /** Files that every project's runs and the machine's own programs use. */
@@ -13,7 +13,7 @@ shared = [open(os.open(path, os.O_RDONLY), 'rb', closefd=True, buffering=0) if o
 /** What another project's run is refused while the script waits: nothing, where the two share no inode. */
 const neighbours =
   (attempt: string) =>
-  async ({ rest }: HostileStage): Promise<string> => {
+  async ({ rest }: HostileHarness): Promise<string> => {
     const code = `${SHARED}
 refused = []
 for path, file in zip([path for path in wanted if os.path.exists(path)], shared):

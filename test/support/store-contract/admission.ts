@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { NO_OUTPUT } from "../../../services/router/execution.ts";
 import { GRANT } from "../grant.ts";
-import { COMPLETED, SUBMISSION, store, submit } from "./stage.ts";
+import { COMPLETED, SUBMISSION, store, submit } from "./test-store.ts";
 
 /** What is added: as much as there is room for, and once for an idempotency key. */
 export function itAdmits(): void {

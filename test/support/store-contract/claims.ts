@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { failure, NO_OUTPUT } from "../../../services/router/execution.ts";
 import { GRANT } from "../grant.ts";
-import { awaiting, COMPLETED, QUESTION, running, store, submit } from "./stage.ts";
+import { awaiting, COMPLETED, QUESTION, running, store, submit } from "./test-store.ts";
 
 /** Lists of executions, and which router has which. */
 export function itKeepsClaims(): void {

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { END_REASONS } from "#common/execution-names.ts";
 import { failure, NO_OUTPUT } from "../../../services/router/execution.ts";
-import { COMPLETED, count, running, SUBMISSION, store, submit } from "./stage.ts";
+import { COMPLETED, count, running, SUBMISSION, store, submit } from "./test-store.ts";
 
 /** What ended through our own fault, and its repetitions. */
 export function itKeepsDeadLetters(): void {

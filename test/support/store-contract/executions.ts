@@ -3,7 +3,7 @@ import { END_REASONS } from "#common/execution-names.ts";
 import { failure, NO_OUTPUT, statusOf } from "../../../services/router/execution.ts";
 import { PIECE_BYTES, ROW_BYTES } from "../../../services/router/store/stored-bytes.ts";
 import { GRANT } from "../grant.ts";
-import { awaiting, COMPLETED, count, QUESTION, running, store, submit } from "./stage.ts";
+import { awaiting, COMPLETED, count, QUESTION, running, store, submit } from "./test-store.ts";
 
 /** An execution from its submission to its end, and until it is forgotten. */
 export function itKeepsExecutions(): void {

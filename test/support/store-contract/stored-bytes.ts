@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { failure, NO_OUTPUT } from "../../../services/router/execution.ts";
 import { PIECE_BYTES, ROW_BYTES } from "../../../services/router/store/stored-bytes.ts";
 import { GRANT } from "../grant.ts";
-import { COMPLETED, QUESTION, running, SUBMISSION, store, stored, submit } from "./stage.ts";
+import { COMPLETED, QUESTION, running, SUBMISSION, store, stored, submit } from "./test-store.ts";
 
 /** The bytes that projects store, and what is forgotten to make room. */
 export function itCountsBytes(): void {

@@ -5,7 +5,7 @@ import { createFakeClock, settle } from "../../support/fake-clock.ts";
 const { signal: untilTheEnd } = new AbortController();
 
 /** Lookups that end when they are told to; `asked` has the names that were begun, in order. */
-function stage() {
+function setUp() {
   const clock = createFakeClock();
   const asked: string[] = [];
   const open = new Map<string, PromiseWithResolvers<readonly string[]>>();
@@ -33,7 +33,7 @@ function stage() {
 
 describe("lookups", () => {
   it("DNS lookups of one run go on a few at a time", async () => {
-    const { asked, open, runOf, flood } = stage();
+    const { asked, open, runOf, flood } = setUp();
     const answers = flood(runOf("red").run, "a", 100);
     await settle();
     expect(asked).toHaveLength(LOOKUP_LIMITS.perRun);
@@ -44,7 +44,7 @@ describe("lookups", () => {
   });
 
   it("DNS lookups of many runs of one project leave other projects their share", async () => {
-    const { asked, runOf, flood, ask } = stage();
+    const { asked, runOf, flood, ask } = setUp();
     for (const name of ["a", "b", "c", "d"]) flood(runOf("red").run, name, 100);
     await settle();
     expect(asked).toHaveLength(LOOKUP_LIMITS.perProject);
@@ -54,7 +54,7 @@ describe("lookups", () => {
   });
 
   it("DNS lookups of many projects take turns when the limit is reached", async () => {
-    const { asked, open, runOf, flood, ask } = stage();
+    const { asked, open, runOf, flood, ask } = setUp();
     for (let project = 0; project < 20; project++) {
       flood(runOf(`red${project}`).run, `a${project}-`, 50);
       flood(runOf(`red${project}`).run, `b${project}-`, 50);
@@ -74,7 +74,7 @@ describe("lookups", () => {
   });
 
   it("DNS lookups end with their run, at once", async () => {
-    const { asked, open, clock, runOf, flood } = stage();
+    const { asked, open, clock, runOf, flood } = setUp();
     const { run, end } = runOf("red");
     const answers = flood(run, "a", 100);
     await settle();
@@ -86,7 +86,7 @@ describe("lookups", () => {
   });
 
   it("DNS lookups are given up when the last connection that waits for them is", async () => {
-    const { asked, open, runOf, ask } = stage();
+    const { asked, open, runOf, ask } = setUp();
     const { run } = runOf("red");
     const [first, second] = [new AbortController(), new AbortController()];
     const answers = [ask(run, "slow.example", first.signal), ask(run, "slow.example", second.signal)];
@@ -100,7 +100,7 @@ describe("lookups", () => {
   });
 
   it("DNS lookups have a time limit in the queue and another for the answer", async () => {
-    const { clock, runOf, flood } = stage();
+    const { clock, runOf, flood } = setUp();
     const [first, ...others] = flood(runOf("red").run, "a", 9);
     await clock.advance(10_000);
     await expect(first).rejects.toMatchObject({ code: "ETIMEDOUT" });
@@ -111,7 +111,7 @@ describe("lookups", () => {
 
 describe("an answer", () => {
   it("an answer to a DNS lookup is used again by the same run for five seconds, and by no other run", async () => {
-    const { asked, open, clock, runOf, ask } = stage();
+    const { asked, open, clock, runOf, ask } = setUp();
     const { run } = runOf("red");
     const first = ask(run, "erp.example");
     await settle();
@@ -130,7 +130,7 @@ describe("an answer", () => {
   });
 
   it("a DNS answer that a name does not exist is used again for a second, and a missing answer not at all", async () => {
-    const { asked, open, clock, runOf, ask } = stage();
+    const { asked, open, clock, runOf, ask } = setUp();
     const { run } = runOf("red");
     const missing = ask(run, "nobody.example");
     const broken = ask(run, "broken.example");
@@ -150,7 +150,7 @@ describe("an answer", () => {
   });
 
   it("answers to DNS lookups are kept for a bounded number of names", async () => {
-    const { asked, open, runOf, ask } = stage();
+    const { asked, open, runOf, ask } = setUp();
     const { run } = runOf("red");
     for (let at = 0; at < 300; at++) {
       const answer = ask(run, `a${at}`);

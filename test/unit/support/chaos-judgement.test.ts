@@ -18,7 +18,7 @@ const problemsOf = (stdout: string, endReason = "worker_lost") => {
     ...{ n: 7, script, id: "id", acceptedAtMs: 0, endedAtMs: 10, view },
     body: `"result":${script.result},`,
   };
-  const faults = [{ deed: "kill", target: "supervisor", atMs: 5, overAtMs: 6 }] as const;
+  const faults = [{ action: "kill", target: "supervisor", atMs: 5, overAtMs: 6 }] as const;
   return judge(witness, faults, { worker_lost: ["kill supervisor"] });
 };
 

@@ -15,15 +15,15 @@ const ATTEMPTS = 2;
 const BUSY_LOAD = 1.5;
 
 /** Two projects beside each other: `loud`, which is flooded, and `quiet`, whose client measures. */
-export type FloodStage = {
+export type FloodHarness = {
   readonly airlock: TestAirlock;
   remove(): Promise<void>;
 };
 
-export async function openFloodStage(
+export async function openFloodHarness(
   projects: { readonly loud?: string; readonly quiet?: string } = {},
   options: Omit<TestAirlockOptions, "projects"> = {},
-): Promise<FloodStage> {
+): Promise<FloodHarness> {
   const texts = { loud: projects.loud ?? "replicas: 1\n", quiet: projects.quiet ?? "replicas: 1\n" };
   const airlock = await startAirlock({ ...options, projects: texts });
   const client = restClient(airlock.url);
@@ -38,7 +38,7 @@ export type Calm = {
 };
 
 /** What a quiet client meets that runs one small script after the other. */
-export async function measureQuiet({ airlock }: FloodStage, samples = SAMPLES): Promise<Calm> {
+export async function measureQuiet({ airlock }: FloodHarness, samples = SAMPLES): Promise<Calm> {
   const times: number[] = [];
   const failures: string[] = [];
   for (let n = 0; n < samples; n++) {
@@ -73,13 +73,13 @@ async function runOnce(url: string, n: number): Promise<string | undefined> {
  * flooding client is answered nothing but what it may be. `flood` is a module with a `Flood` as its default export; it runs
  * in a thread of its own, so that its work is not measured. A machine may be disturbed otherwise: once more counts.
  */
-export async function expectCalm(stage: FloodStage, flood: URL): Promise<FloodReport> {
+export async function expectCalm(harness: FloodHarness, flood: URL): Promise<FloodReport> {
   for (let attempt = 1; ; attempt++) {
     // Where other programs keep the machine busy, times say nothing of this one; that nothing fails must hold there, too.
     const isBusy = (loadavg()[0] ?? 0) > BUSY_LOAD * availableParallelism();
-    const before = await measureQuiet(stage);
-    const running = await startFlood({ module: flood.href, url: stage.airlock.url, project: "loud" });
-    const during = await measureQuiet(stage);
+    const before = await measureQuiet(harness);
+    const running = await startFlood({ module: flood.href, url: harness.airlock.url, project: "loud" });
+    const during = await measureQuiet(harness);
     const report = await running.stop();
     expect(before.failures).toEqual([]);
     expect(during.failures).toEqual([]);

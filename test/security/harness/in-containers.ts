@@ -1,10 +1,11 @@
 import { LABEL } from "../../../services/pool-manager/drivers/docker/names.ts";
 import { execIn, startDockerAirlock } from "../../harness/docker/classes.ts";
 import { tracesOf } from "./traces.ts";
-import type { Place } from "./worker-host.ts";
+import type { WorkerHost } from "./worker-host.ts";
 
 const PYTHON = ["/opt/airlock/worker/bin/python", "-I", "-S", "-c"];
-// Counted by a process of the worker's own user in its container, which leaves itself out.
+// Prints counts of processes, descriptors, mounts and files in a worker's container, without the counting process
+// itself.
 const COUNT = `
 import os
 def entries(path):
@@ -14,8 +15,11 @@ pids = [pid for pid in os.listdir("/proc") if pid.isdigit() and int(pid) != os.g
 files = sum(len(d) + len(f) for top in ("/tmp", "/var/tmp", "/dev/shm", "/run/airlock") for _, d, f in os.walk(top))
 print(len(pids), sum(entries(f"/proc/{pid}/fd") for pid in pids), len(open("/proc/self/mountinfo").readlines()), files)`;
 
-/** Workers are containers, made as `line` of each project file says; the service itself is a process of this machine. */
-export function inContainers(line: string): Place {
+/**
+ * Runs workers as containers; `line` of each project file chooses their runtime. Airlock itself is a process of this
+ * machine.
+ */
+export function inContainers(line: string): WorkerHost {
   return {
     line,
     async start(options) {
@@ -42,7 +46,7 @@ export function inContainers(line: string): Place {
             counts.filter((_, index) => index % 4 === column).reduce((total, count) => total + count, 0),
           ) as [number, number, number, number];
           const { networks } = await airlock.traces();
-          // Not the mounts: it shares those of this machine, where others make and remove some.
+          // Mounts are left out, because Airlock shares the machine's mounts, which other processes change.
           const { mounts: _, ...outside } = await tracesOf(airlock.pid, directories);
           return {
             ...Object.fromEntries(Object.entries(outside).map(([name, count]) => [`${name} outside`, count])),

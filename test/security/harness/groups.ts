@@ -13,8 +13,8 @@ import { PLACES } from "../cases/secret-places.ts";
 import { CUT, SPELLED } from "../cases/secrets.ts";
 import { SHARED_FILES } from "../cases/shared-files.ts";
 import { SYSTEM_CALLS } from "../cases/system-calls.ts";
-import { type HostileStage, untilIdle } from "./hostile-stage.ts";
-import { expectItsEnd, play } from "./run-case.ts";
+import { type HostileHarness, untilIdle } from "./hostile-harness.ts";
+import { expectItsEnd, runCase } from "./run-case.ts";
 
 const GROUPS: readonly (readonly [string, readonly HostileCase[]])[] = [
   ["resources", RESOURCES],
@@ -25,39 +25,39 @@ const GROUPS: readonly (readonly [string, readonly HostileCase[]])[] = [
   ["network", [...WITHOUT_NETWORK, ...WITH_NETWORK, ...REQUESTS]],
 ];
 
-/** Plays every case; `hereOf` says how one is where this stage stands. */
-export function playGroups(
-  stage: () => HostileStage,
+/** Defines a test for every case; `hereOf` adapts a case to this harness, where it ends in another way. */
+export function runGroups(
+  harness: () => HostileHarness,
   hereOf: (hostile: HostileCase) => HostileCase = (hostile) => hostile,
 ): void {
   describe.each(GROUPS)("hostile scripts: %s", (_, cases) => {
-    // One by one: a name that `it.each` puts into a title is cut.
+    // A loop instead of `it.each`, because `it.each` cuts long names in titles.
     for (const hostile of cases.map(hereOf)) {
       it(`the hostile script "${hostile.name}" ends as it should and leaves no trace`, {
         timeout: 90_000,
       }, async () => {
-        const { rest } = stage();
-        const before = await stage().longLived();
-        const execution = await play(hostile, rest, stage());
-        await hostile.afterwards?.(stage(), execution);
+        const { rest } = harness();
+        const before = await harness().longLived();
+        const execution = await runCase(hostile, rest, harness());
+        await hostile.afterwards?.(harness(), execution);
         await expectItsEnd(hostile, execution, rest);
-        await expectTheSame(stage(), hostile, before);
-        await expectNoGrowth(stage(), hostile);
+        await expectTheSame(harness(), hostile, before);
+        await expectNoGrowth(harness(), hostile);
       });
     }
   });
 }
 
 export async function expectNoGrowth(
-  stage: HostileStage,
+  harness: HostileHarness,
   { project = "demo" }: Pick<HostileCase, "project">,
 ): Promise<void> {
-  await expect.poll(() => stage.grown(project)).toEqual({});
+  await expect.poll(() => harness.grown(project)).toEqual({});
 }
 
-/** All that lived before, or all but the one worker that the script has had replaced. */
+/** Fails the test unless all long-lived processes still live, except the one worker that the script's end replaced. */
 async function expectTheSame(
-  { rest, longLived, ofWorker }: HostileStage,
+  { rest, longLived, ofWorker }: HostileHarness,
   { project = "demo", replacesWorker }: HostileCase,
   before: readonly (number | string)[],
 ): Promise<void> {

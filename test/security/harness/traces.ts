@@ -1,18 +1,19 @@
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { childrenOf, treeOf } from "../../support/process-tree.ts";
 
-/** What a hostile script might leave, counted by name. */
+/** Counts of everything that a hostile script could leave behind, by name. */
 export type Traces = Readonly<Record<string, number>>;
 
-// Where a script that got out of its mounts would leave something; all that the suite's scripts leave is called so.
+// Directories where a script outside its mounts would leave files; the suite's scripts name all their files
+// `hostile-…`.
 const SHARED_PLACES = ["/tmp", "/var/tmp", "/dev/shm", "/"];
 const MARK = /^hostile-/;
-// Containers of the tests that run beside this one come and go.
+// Mounts of containers, which other tests start and stop meanwhile.
 const OF_AN_ENGINE = / \/(run|var\/run|var\/lib)\/(docker|containerd)\b/;
-// Connections that the test itself or gRPC has open at the moment.
+// Descriptors that may be added for connections that the test or gRPC has open at the moment.
 const PASSING_DESCRIPTORS = 16;
 
-/** On this machine, of a process and all below it. `directories`: where the service keeps what is temporary. */
+/** Traces on this machine, of a process and all its descendants. `directories` hold the service's temporary files. */
 export async function tracesOf(pid: number, directories: readonly string[]): Promise<Traces> {
   const tree = await treeOf(pid);
   const marked = await Promise.all(SHARED_PLACES.map((place) => readdir(place).catch(() => [])));
@@ -25,7 +26,7 @@ export async function tracesOf(pid: number, directories: readonly string[]): Pro
   };
 }
 
-/** What there is more of than before, by name: [before, now]. Empty: nothing has grown. */
+/** The counts that have grown, by name: [before, now]; empty when none has. */
 export function growth(before: Traces, now: Traces): Record<string, [number, number]> {
   const grown = Object.entries(now)
     .map(([name, count]) => [name, before[name] ?? 0, count] as const)
@@ -33,7 +34,7 @@ export function growth(before: Traces, now: Traces): Record<string, [number, num
   return Object.fromEntries(grown.map(([name, was, is]) => [name, [was, is]]));
 }
 
-/** The service's own processes, which no script may end: itself, and its workers' supervisors, zygotes and templates. */
+/** Processes that no script may end: Airlock's own, and its workers' supervisors, zygotes and templates. */
 export async function longLived(pid: number): Promise<number[]> {
   const supervisors = await childrenOf(pid);
   const zygotes = await Promise.all(supervisors.map(childrenOf));

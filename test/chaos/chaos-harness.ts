@@ -7,26 +7,28 @@ import { startPostgres, type TestDatabase, type TestPostgres } from "../harness/
 import { startServiceProcess } from "../harness/service-process.ts";
 import { freePort } from "../support/free-port.ts";
 import { type KeptService, keepService } from "./kept-service.ts";
-import type { OpenPlace, Place } from "./worker-host.ts";
+import type { OpenWorkerHost, WorkerHost } from "./worker-host.ts";
 
-/** Every service as a process of its own that is started again when it dies, over a PostgreSQL of their own. */
-export type Stage = {
+/** All services as processes that are started again when they die, with a PostgreSQL of their own. */
+export type ChaosHarness = {
   /** Two gateways, each before a router of its own. */
   readonly urls: readonly string[];
   readonly services: ReadonlyMap<string, KeptService>;
-  readonly place: Place;
+  readonly workerHost: WorkerHost;
   readonly postgres: TestPostgres;
   readonly database: TestDatabase;
-  /** Ends the services of Airlock in good order. */
+  /** Stops Airlock's services with SIGTERM, the last started first. */
   stop(): Promise<void>;
+  /** Kills all processes and removes all files. */
   remove(): Promise<void>;
 };
 
-export async function openStage(
-  openPlace: OpenPlace,
+/** Starts all services; `secrets` are environment variables of the secrets service. */
+export async function openChaosHarness(
+  openWorkerHost: OpenWorkerHost,
   projects: Readonly<Record<string, string>>,
   secrets: Readonly<Record<string, string>>,
-): Promise<Stage> {
+): Promise<ChaosHarness> {
   const directory = await mkdtemp(join(tmpdir(), "airlock-chaos-"));
   const projectsDirectory = join(directory, "projects");
   await mkdir(projectsDirectory);
@@ -38,7 +40,7 @@ export async function openStage(
   const socket = (name: string) => `unix:${join(directory, `${name}.sock`)}`;
   const ports = [await freePort(), await freePort()];
   const files = { AIRLOCK_PROJECTS_DIR: projectsDirectory, AIRLOCK_DATA_DIR: join(directory, "data") };
-  /** A service that others call by its name, or one of several routers and gateways. */
+  /** The addresses of a service whose own socket is `own`; `itsRouter` is the router that it calls. */
   const wired = (service: ServiceName, own: string, itsRouter = "router") =>
     wiringOf(service, (name) => socket(name === service ? own : name === "router" ? itsRouter : name));
   const router = (name: string) => ({ ...wired("router", name), AIRLOCK_DATABASE_URL: database.url });
@@ -60,22 +62,22 @@ export async function openStage(
     "gateway-2": gateway(ports[1] as number, "router-2"),
   };
   const airlock = new Map<string, KeptService>();
-  const place = await openPlace(directory, () => airlock.get("pool-manager")?.pid());
+  const workerHost = await openWorkerHost(directory, () => airlock.get("pool-manager")?.pid());
   for (const [name, env] of Object.entries(environments)) {
     const launch = () =>
-      startServiceProcess(name.replace(/-\d$/, ""), { ...env, ...place.environmentOf(name) });
+      startServiceProcess(name.replace(/-\d$/, ""), { ...env, ...workerHost.environmentOf(name) });
     airlock.set(name, await keepService(name, launch));
   }
-  const services = new Map([...place.services, ...airlock]);
+  const services = new Map([...workerHost.services, ...airlock]);
   return {
     urls: ports.map((port) => `http://127.0.0.1:${port}`),
-    ...{ services, place, postgres, database },
+    ...{ services, workerHost, postgres, database },
     async stop() {
       for (const service of [...airlock.values()].reverse()) await service.stop();
     },
     async remove() {
       for (const service of airlock.values()) await service.remove();
-      await place.remove();
+      await workerHost.remove();
       await postgres.remove();
       await removeTree(directory);
     },

@@ -11,48 +11,51 @@ import {
   expectOnlyItsProcesses,
   expectRunsOfTheirOwn,
   expectStrictToBeObeyed,
-} from "./grounds.ts";
-import { expectNoGrowth, playGroups } from "./groups.ts";
-import { type HostileStage, startHostileStage } from "./hostile-stage.ts";
+} from "./account-checks.ts";
+import { expectNoGrowth, runGroups } from "./groups.ts";
+import { type HostileHarness, startHostileHarness } from "./hostile-harness.ts";
 import { onMachine } from "./on-machine.ts";
 
-/** Every hostile script, over REST, against the real service that this account runs. */
+/** Defines the tests that run every hostile script over REST against an Airlock that this account runs. */
 export function hostileSuite(account: Account): void {
   const missing = accountMissing(account);
   describe.skipIf(missing)(`run by ${account.name}${missing ? ` (${missing})` : ""}`, () => {
-    let stage: HostileStage;
+    let harness: HostileHarness;
     beforeAll(async () => {
-      stage = await startHostileStage(onMachine(account));
+      harness = await startHostileHarness(onMachine(account));
     });
-    afterAll(() => stage?.close());
+    afterAll(() => harness?.close());
 
     it(`the service that ${account.name} runs has this account's rights and no others`, () =>
-      expectOnlyItsProcesses(stage.airlock.pid, account));
+      expectOnlyItsProcesses(harness.airlock.pid, account));
     it(`the runs of a service of ${account.name} have the expected users`, () =>
-      expectRunsOfTheirOwn(stage.airlock.pid, account));
+      expectRunsOfTheirOwn(harness.airlock.pid, account));
     it(`the layers around the runs of ${account.name} are those that are expected of a full machine`, () =>
-      expectItsPosture(stage.rest, account));
+      expectItsPosture(harness.rest, account));
     it(`isolation: strict is obeyed by a service of ${account.name}`, async () => {
-      await expectStrictToBeObeyed(stage.rest);
-      await stage.rest.post("/projects/strict/down", {});
-      await expectNoGrowth(stage, {});
+      await expectStrictToBeObeyed(harness.rest);
+      await harness.rest.post("/projects/strict/down", {});
+      await expectNoGrowth(harness, {});
     });
     it(`the hosts and sockets that scripts of ${account.name} must not reach answer from outside`, () =>
-      expectToAnswer(stage));
+      expectToAnswer(harness));
 
-    playGroups(() => stage);
+    runGroups(() => harness);
 
     it(`no secret of hostile scripts of ${account.name} can be read in what is stored, logged or counted`, () =>
-      expectNothingStored(stage));
+      expectNothingStored(harness));
   });
 }
 
-// Of this machine.
+// The last entries of ADDRESSES are this machine's own addresses.
 const OTHER_ADDRESSES = 3;
 
-/** What no script reaches can be reached: otherwise the network's cases would show nothing. */
-export async function expectToAnswer(stage: HostileStage): Promise<void> {
-  const { airlock, facts, listeners, outsiders, plain } = stage;
+/**
+ * Fails the test unless every target of the network cases answers from outside; otherwise those cases would prove
+ * nothing.
+ */
+export async function expectToAnswer(harness: HostileHarness): Promise<void> {
+  const { airlock, facts, listeners, outsiders, plain } = harness;
   const names = listeners.sockets.map((path) => basename(path, ".sock"));
   expect(names).toEqual(expect.arrayContaining(["secrets", "sanitizer", "egress", "pool-manager", "router"]));
   const addresses = (JSON.parse(facts.ADDRESSES ?? "") as string[]).slice(0, -OTHER_ADDRESSES);
@@ -66,13 +69,14 @@ export async function expectToAnswer(stage: HostileStage): Promise<void> {
   expect(await outsiders.echoes()).toBe(true);
 }
 
-export async function expectNothingStored({ airlock, rest }: HostileStage): Promise<void> {
+/** Fails the test if a secret is readable in the output, in REST responses or in the stored files. */
+export async function expectNothingStored({ airlock, rest }: HostileHarness): Promise<void> {
   const secrets = { ...PLANTED, BROKERED, ...ROTATED };
   const texts: [string, string | Buffer][] = [["standard output", airlock.output()]];
   for (const path of ["/metrics", "/projects", "/executions?limit=100"])
     texts.push([path, await (await fetch(rest.url + path)).text()]);
   const files = await readdir(airlock.dataDirectory, { recursive: true, withFileTypes: true });
-  // The environments hold Python packages only.
+  // Files of the environments are skipped, because they hold Python packages only.
   for (const file of files.filter((each) => each.isFile() && !each.parentPath.includes("environments")))
     texts.push([file.name, await readFile(join(file.parentPath, file.name))]);
   expect(texts.map(([name]) => name)).toEqual(

@@ -8,17 +8,17 @@ import { childrenOf } from "../../support/process-tree.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..", "..");
 const PYTHON = process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python");
-// Of their own: these differ with where the checkout lies and with the project's limits.
+// Facts that are not compared, because they depend on the checkout's path and the project's limits.
 const OF_THE_MACHINE = ["limits", "writable_directories"];
 
-/** Fails the test unless the service and the supervisors run as the account in every respect that the kernel knows. */
+/** Fails the test unless the service and the supervisors have the account's user and group, and no other rights. */
 export async function expectOnlyItsProcesses(pid: number, { uid }: Account): Promise<void> {
   const every = Array(4).fill(String(uid));
   const none = "0".repeat(16);
   for (const each of [pid, ...(await childrenOf(pid))]) {
     const status = await statusOf(each);
     expect([status.Uid, status.Gid], status.Name?.join()).toEqual([every, every]);
-    // A crash must leave none of the secrets that they hold in a file.
+    // A core dump would write the secrets of these processes to a file.
     expect((await readFile(`/proc/${each}/coredump_filter`, "utf8")).trim()).toBe("00000000");
     if (uid === 0) continue;
     expect(status.Groups ?? []).toEqual([]);
@@ -28,8 +28,8 @@ export async function expectOnlyItsProcesses(pid: number, { uid }: Account): Pro
 }
 
 /**
- * Fails the test unless root's runs, those that wait as spares too, are each a user of their own. The kernel counts much by
- * user, epoll watches and inotify instances among it: what one run uses up, others would lack.
+ * Fails the test unless each of root's runs, spares included, has a user of its own, because the kernel limits many
+ * things per user, such as epoll watches and inotify instances: one run could use up the share of the others.
  */
 export async function expectRunsOfTheirOwn(pid: number, { uid }: Account): Promise<void> {
   const childrenOfAll = async (parents: number[]) => (await Promise.all(parents.map(childrenOf))).flat();
@@ -39,13 +39,13 @@ export async function expectRunsOfTheirOwn(pid: number, { uid }: Account): Promi
   const users = await Promise.all(scripts.map(async (each) => Number((await statusOf(each)).Uid?.[0])));
   expect(users.length).toBeGreaterThan(5);
   if (uid === 0) expect(new Set(users).size).toBe(users.length);
-  for (const user of users) expect(user).toSatisfy(uid === 0 ? isNobodyElse : (its) => its === uid);
+  for (const user of users) expect(user).toSatisfy(uid === 0 ? isUnassigned : (its) => its === uid);
 }
 
-// A range that no system gives to accounts, services or containers.
-const isNobodyElse = (user: number) => user >= 0x7000_0000 && user < 0x8000_0000;
+// A range of user ids that no system gives to accounts, services or containers.
+const isUnassigned = (user: number) => user >= 0x7000_0000 && user < 0x8000_0000;
 
-/** Fails the test unless the project's posture, as REST shows it, is the one that is checked in for this account. */
+/** Fails the test unless the isolation layers and facts of the project in REST are those of worker/tests/posture.py. */
 export async function expectItsPosture(rest: RestClient, { uid }: Account): Promise<void> {
   const script = "import json; from tests.posture import EXPECTED; print(json.dumps(EXPECTED))";
   const { stdout } = spawnSync(PYTHON, ["-c", script], { cwd: join(ROOT, "worker"), encoding: "utf8" });
@@ -61,7 +61,10 @@ export async function expectItsPosture(rest: RestClient, { uid }: Account): Prom
   expect(comparable(view.isolation_facts)).toEqual(comparable(facts));
 }
 
-/** Fails the test unless a project that demands every layer starts exactly where all are, and says otherwise which are not. */
+/**
+ * Fails the test unless a project with `isolation: strict` starts exactly when all layers are in force, and else
+ * names those that are not.
+ */
 export async function expectStrictToBeObeyed(rest: RestClient): Promise<void> {
   const execution = await rest.run({ project: "strict", code: "pass" });
   const view = (await rest.project("demo")) as { isolation_layers: { name: string; in_force: boolean }[] };

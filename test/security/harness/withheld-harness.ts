@@ -12,24 +12,26 @@ export const SECRETS = { TOKEN: "tok-5f2c9a7e41d0-wxyz", QUOTED: `pass"word\\wit
 
 type Killable = "secrets" | "sanitizer";
 
-/** All services, of which secrets and sanitizer are processes of their own that can be killed. */
-export type WithheldStage = {
+/** All services; the secrets service and the sanitizer are separate processes that a test can kill. */
+export type WithheldHarness = {
   readonly rest: RestClient;
   process(service: Killable): ServiceProcess;
-  /** After it was killed. */
+  /** Starts a service again that was killed. */
   restart(service: Killable): Promise<void>;
-  /** Resolves when the script has said that it is ready. */
+  /** Resolves when the script has printed `ready`. */
   begun(id: string, expect: ExpectStatic): Promise<void>;
+  /** Fails the test unless the execution ends as output_withheld, and no secret is readable anywhere. */
   expectWithheld(id: string, expect: ExpectStatic): Promise<void>;
-  /** `stdout`: all of it, checked. */
+  /** Fails the test unless the execution completes with `stdout` (a text or a matcher), and no secret is readable anywhere. */
   expectCompleted(id: string, expect: ExpectStatic, stdout: unknown): Promise<void>;
+  /** Fails the test unless a new execution completes with redacted output soon. */
   expectHealthy(expect: ExpectStatic): Promise<void>;
   stop(): Promise<void>;
 };
 
-export async function openStage(): Promise<WithheldStage> {
+export async function openWithheldHarness(): Promise<WithheldHarness> {
   const logged: string[] = [];
-  /** All that REST said. */
+  /** All REST response bodies. */
   const bodies: string[] = [];
   const log = createLog("test", "debug", { write: (line) => void logged.push(line) });
   const project = 'secrets: {TOKEN: "${env:AIRLOCK_TEST_TOKEN}", QUOTED: "${env:AIRLOCK_TEST_QUOTED}"}\n';
@@ -64,7 +66,7 @@ export async function openStage(): Promise<WithheldStage> {
     bodies.push(text);
     return text;
   };
-  /** The execution as it ends, looked at all the while. */
+  /** Polls the execution every 50 ms until it has ended, and keeps all responses. */
   const watched = async (id: string): Promise<ExecutionView> => {
     for (;;) {
       const execution = JSON.parse(await look(`/executions/${id}`)) as ExecutionView;
@@ -72,7 +74,7 @@ export async function openStage(): Promise<WithheldStage> {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   };
-  /** Nothing that anybody can read afterwards holds a secret: answers, logs of all processes, and every stored byte. */
+  /** Fails the test if a REST response, a log line or a stored file holds a secret. */
   const expectNothingRaw = async (expect: ExpectStatic): Promise<void> => {
     for (const path of ["/executions?limit=50", "/metrics", "/projects/demo"]) await look(path);
     const texts: [string, string | Buffer][] = [
@@ -82,7 +84,7 @@ export async function openStage(): Promise<WithheldStage> {
       ["sanitizer", running.sanitizer.output()],
     ];
     const files = await readdir(services.directory, { recursive: true, withFileTypes: true });
-    // The environments hold Python packages only.
+    // Files of the environments are skipped, because they hold Python packages only.
     for (const file of files.filter((each) => each.isFile() && !each.parentPath.includes("environments"))) {
       texts.push([file.name, await readFile(join(file.parentPath, file.name))]);
     }
@@ -117,7 +119,6 @@ export async function openStage(): Promise<WithheldStage> {
       await look(`/executions/${id}/redactions`);
       await expectNothingRaw(expect);
     },
-    /** Soon: who was talking to a service that is gone finds the new one at its next attempt. */
     async expectHealthy(expect) {
       const code = "print(settings.get('TOKEN')); set_result(1)";
       const next = async () => {

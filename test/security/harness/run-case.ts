@@ -1,34 +1,34 @@
 import { expect } from "vitest";
 import type { ExecutionView, RestClient } from "../../harness/rest.ts";
 import type { HostileCase } from "../cases/cases.ts";
-import type { HostileStage } from "./hostile-stage.ts";
+import type { HostileHarness } from "./hostile-harness.ts";
 
 const STOPPED_AFTER_S = 1;
 const LONG_ENOUGH_S = 20;
 
-/** Runs a case to its end, whatever it asks meanwhile. A case that needs nothing around it is played without a stage. */
-export async function play(
+/** Runs a case to its end and answers its llm requests. A case that attacks nothing around it needs no harness. */
+export async function runCase(
   hostile: HostileCase,
   rest: RestClient,
-  stage?: HostileStage,
+  harness?: HostileHarness,
 ): Promise<ExecutionView> {
   const { project = "demo", code, ends, timeout } = hostile;
   const usual = ends.includes("timeout") ? STOPPED_AFTER_S : LONG_ENOUGH_S;
-  await stage?.forget();
+  await harness?.forget();
   const id = await rest.submit({
     ...{ project, code, timeout: timeout ?? usual },
-    ...(stage && { settings: stage.facts }),
+    ...(harness && { settings: harness.facts }),
   });
   for (;;) {
     const execution = await rest.settled(id);
-    stage?.said.push(JSON.stringify(execution));
+    harness?.said.push(JSON.stringify(execution));
     if (execution.status !== "awaiting_llm") return execution;
-    const answer = stage && (await hostile.meanwhile?.(stage, execution));
+    const answer = harness && (await hostile.meanwhile?.(harness, execution));
     await rest.respond(id, answer ?? "an answer");
   }
 }
 
-/** Fails the test unless the script came to its expected end, and the next run in its place is healthy. */
+/** Fails the test unless the script ended as expected, and the next run of the project completes. */
 export async function expectItsEnd(
   hostile: HostileCase,
   execution: ExecutionView,

@@ -10,30 +10,30 @@ import { HTTP_HELPERS } from "../cases/script-helpers.ts";
 
 export const BROKERED_SECRET = "brokered-7c1f0a94e2-value";
 
-/** Real scripts, real workers, real connections; only names are resolved by the test. */
-export type NetworkStage = {
+/** All services with real workers and connections; only host names are resolved by the test. */
+export type NetworkHarness = {
   readonly services: TestServices;
   readonly plain: EchoServer;
   readonly secure: EchoServer;
   readonly other: EchoServer;
   /** Its certificate is of an authority that Airlock does not trust. */
   readonly stranger: EchoServer;
-  /** What each name resolves to, one answer after the other; the last one stays. */
+  /** The addresses of each host name, one answer per lookup; the last answer stays. */
   readonly names: Map<string, string[][]>;
-  /** The names that were looked up. */
+  /** The host names that were looked up. */
   readonly asked: string[];
-  /** What the services logged. */
+  /** Log lines of the services. */
   readonly logged: readonly string[];
-  /** The execution when it has ended. */
+  /** Waits until the execution has ended. */
   ended(id: string): Promise<Execution>;
   /** Runs `expression` after the HTTP helpers and gives its value; fails the test unless it completes. */
   evaluate<T = [number, string, Record<string, string>]>(project: string, expression: string): Promise<T>;
-  /** Forgets what was seen, and resolves the usual names to this machine. */
+  /** Forgets all requests and lookups, and resolves the usual host names to 127.0.0.1. */
   reset(): void;
   close(): Promise<void>;
 };
 
-export async function startNetworkStage(): Promise<NetworkStage> {
+export async function startNetworkHarness(): Promise<NetworkHarness> {
   const directory = await mkdtemp(join(tmpdir(), "airlock-network-"));
   const certificates = await createTestCertificates();
   const extraCaPath = join(directory, "authority.pem");
@@ -89,7 +89,7 @@ export async function startNetworkStage(): Promise<NetworkStage> {
   };
 }
 
-type Servers = Pick<NetworkStage, "plain" | "secure" | "other" | "stranger">;
+type Servers = Pick<NetworkHarness, "plain" | "secure" | "other" | "stranger">;
 
 function projectsOf({ plain, secure, other, stranger }: Servers): Record<string, string> {
   const listed = [

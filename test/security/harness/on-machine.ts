@@ -1,10 +1,10 @@
 import type { Account } from "../../harness/account.ts";
 import { startAirlock } from "../../harness/airlock.ts";
 import { longLived, tracesOf } from "./traces.ts";
-import type { Place } from "./worker-host.ts";
+import type { WorkerHost } from "./worker-host.ts";
 
-/** Workers are processes of this machine, and all is run by one account. */
-export function onMachine(account: Account): Place {
+/** Runs Airlock and its workers as processes of this machine, under one account. */
+export function onMachine(account: Account): WorkerHost {
   return {
     line: "",
     async start(options) {
@@ -12,7 +12,7 @@ export function onMachine(account: Account): Place {
       return {
         airlock,
         longLived: () => longLived(airlock.pid),
-        // Supervisor, zygote and template.
+        // A worker has three long-lived processes: supervisor, zygote and template.
         ofWorker: 3,
         addresses: async () => [],
         traces: (_, directories) => tracesOf(airlock.pid, directories),

@@ -2,18 +2,18 @@ import { expect } from "vitest";
 import { type HostileCase, hostile } from "../cases/cases.ts";
 import { leaksOf } from "../cases/leaks.ts";
 import { PLANTED } from "../cases/planted.ts";
-import type { HostileStage } from "./hostile-stage.ts";
+import type { HostileHarness } from "./hostile-harness.ts";
 
-/** How the secret TOKEN looks when it leaves. */
+/** The marker that replaces the secret TOKEN. */
 export const TOKEN_MARKER = "[REDACTED...wxyz]";
 
-/** Nothing that was said over REST about an execution, while it ran and afterwards, lets a reader make out a secret. */
-export function nothingLeaks({ said }: HostileStage): void {
+/** Fails the test if any REST response about the execution, during the run or after it, reveals a secret. */
+export function nothingLeaks({ said }: HostileHarness): void {
   const leaks = said.flatMap((text) => leaksOf(text, PLANTED).map((name) => [name, text.slice(0, 2_000)]));
   expect(leaks).toEqual([]);
 }
 
-/** A script of a project with secrets that completes, and keeps them all whatever it does with them. */
+/** A case whose script handles secrets in some way and completes, and whose responses reveal none of them. */
 export function keeps(
   name: string,
   code: string,

@@ -9,36 +9,40 @@ import { type Listeners, listenersOf } from "../../support/listeners.ts";
 import { type Outsiders, startOutsiders } from "../cases/outsiders.ts";
 import { BROKERED, NEIGHBOURS, PLANTED, ROTATED } from "../cases/planted.ts";
 import { growth, type Traces } from "./traces.ts";
-import type { Place, PlacedAirlock } from "./worker-host.ts";
+import type { HostedAirlock, WorkerHost } from "./worker-host.ts";
 
-/** The real service, as a process of its own, and what there is around it for scripts to attack. */
-export type HostileStage = Omit<PlacedAirlock, "traces" | "addresses"> & {
+/** A real Airlock as a process of its own, and the servers around it that hostile scripts attack. */
+export type HostileHarness = Omit<HostedAirlock, "traces" | "addresses"> & {
   readonly rest: RestClient;
-  /** Servers on this machine: plain, with a brokered secret's name, and with another name. */
+  /**
+   * HTTP servers on this machine: without TLS, with TLS for a brokered secret's host, and with TLS for another host.
+   */
   readonly plain: EchoServer;
   readonly secure: EchoServer;
   readonly other: EchoServer;
-  /** Where the service listens on this machine, its workers included where they are processes of it. */
+  /** The sockets and ports of Airlock on this machine, with those of its workers where they are processes. */
   readonly listeners: Listeners;
-  /** Of this machine, and no service's: an abstract Unix socket, and a UDP port that echoes, at `address`. */
+  /** Listeners that do not belong to Airlock: an abstract Unix socket, and a UDP port at `address` that echoes. */
   readonly outsiders: Outsiders;
-  /** What scripts are told of all that, as settings. */
+  /** Settings for scripts that name all these targets. */
   readonly facts: Readonly<Record<string, string>>;
-  /** All that was said over REST about the case's execution. */
+  /** All REST responses about the case's execution. */
   readonly said: string[];
-  /** What there is more of than when all was at rest, by name: [then, now]; a script of `project` ended last. */
+  /** The traces that have grown since all was idle, by name: [then, now]; a script of `project` ended last. */
   grown(project: ProjectName): Promise<Record<string, [number, number]>>;
-  /** The names that the case had looked up. */
+  /** The host names that the egress service looked up for the case. */
   asked(): Promise<string[]>;
-  /** Forgets what was said, what the servers saw and which names were looked up. */
+  /** Forgets the responses, the requests at the servers and the names that were looked up. */
   forget(): Promise<void>;
+  /** Writes a new value into the file of the secret TOKEN. */
   rotate(value: string): Promise<void>;
   close(): Promise<void>;
 };
 
 export type ProjectName = keyof ReturnType<typeof projectsOf>;
 
-export async function startHostileStage(place: Place): Promise<HostileStage> {
+/** Starts Airlock on a worker host, with a project for each kind of case, and waits until all projects are idle. */
+export async function startHostileHarness(workerHost: WorkerHost): Promise<HostileHarness> {
   const directory = await mkdtemp(join(tmpdir(), "airlock-e2e-"));
   const certificates = await createTestCertificates();
   const extraCa = join(directory, "authority.pem");
@@ -49,8 +53,8 @@ export async function startHostileStage(place: Place): Promise<HostileStage> {
   const secure = await startEchoServer(await certificates.issue(["erp.example"]));
   const other = await startEchoServer(await certificates.issue(["other.example"]));
   const outsiders = await startOutsiders();
-  const projects = projectsOf(place.line, { plain, secure, other });
-  const placed = await place.start({
+  const projects = projectsOf(workerHost.line, { plain, secure, other });
+  const hosted = await workerHost.start({
     ...{ directory, projects },
     preload: join(import.meta.dirname, "..", "..", "harness", "example-names.ts"),
     env: {
@@ -61,11 +65,11 @@ export async function startHostileStage(place: Place): Promise<HostileStage> {
       ...Object.fromEntries(Object.entries(PLANTED).map(([name, value]) => [`AIRLOCK_TEST_${name}`, value])),
     },
   });
-  const { airlock } = placed;
+  const { airlock } = hosted;
   const rest = restClient(airlock.url);
   const rotate = (value: string) => writeFile(join(airlock.projectsDirectory, "token"), value);
   await rotate(ROTATED.before);
-  // The file of the secret came after the project that names it.
+  // The secret's file was written after the start, so that the project that names it is broken at first.
   await vi.waitFor(
     async () => expect(await (await fetch(`${airlock.url}/projects`)).text()).not.toContain("TOKEN"),
     { timeout: 15_000 },
@@ -81,11 +85,11 @@ export async function startHostileStage(place: Place): Promise<HostileStage> {
   const said: string[] = [];
   const listeners = await listenersOf(airlock.pid);
   const traces = (project: string) =>
-    placed.traces(project, [join(directory, "home"), airlock.dataDirectory]);
+    hosted.traces(project, [join(directory, "home"), airlock.dataDirectory]);
   const atRest = new Map<ProjectName, Traces>();
   for (const project of began) atRest.set(project, await settled(() => traces(project)));
   return {
-    ...placed,
+    ...hosted,
     ...{ rest, plain, secure, other, listeners, outsiders, rotate },
     grown: async (project) => growth(atRest.get(project) ?? {}, await traces(project)),
     facts: {
@@ -97,7 +101,7 @@ export async function startHostileStage(place: Place): Promise<HostileStage> {
       OTHER_PORT: String(other.port),
       UDP_PORT: String(outsiders.udpPort),
       ADDRESS: outsiders.address,
-      ADDRESSES: JSON.stringify([...(await placed.addresses()), outsiders.address, "127.0.0.1", "::1"]),
+      ADDRESSES: JSON.stringify([...(await hosted.addresses()), outsiders.address, "127.0.0.1", "::1"]),
       ABSTRACT_NAME: outsiders.abstractName,
       SOCKETS: JSON.stringify(listeners.sockets),
       PORTS: JSON.stringify([...listeners.ports, WORKER_PORT]),
@@ -118,7 +122,7 @@ export async function startHostileStage(place: Place): Promise<HostileStage> {
   };
 }
 
-/** Spares are made while nothing else goes on; descriptors come and go with the connections of the moment. */
+/** The traces once they no longer change: spares are made after a run, and descriptors vary with open connections. */
 async function settled(traces: () => Promise<Traces>): Promise<Traces> {
   let last = await traces();
   const isSettled = async () => {
