@@ -9,19 +9,20 @@ import { type Account, asAccount, type Command } from "./account.ts";
 const ROOT = join(import.meta.dirname, "..", "..");
 const START_TIMEOUT_MS = 60_000;
 
+/** A running Airlock, started as `./airlock up` does. */
 export type TestAirlock = {
   readonly url: string;
   readonly pid: number;
   readonly directory: string;
   readonly dataDirectory: string;
   readonly projectsDirectory: string;
-  /** What it wrote to standard output and standard error so far. */
+  /** Standard output and standard error so far. */
   output(): string;
-  /** Ends it as Ctrl-C does, unless another signal is named; resolves to the exit status. */
+  /** Stops it with SIGINT, as Ctrl-C does, or with another signal; resolves to the exit status, null after a kill. */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
-  /** Ends it as a crash does. */
+  /** Kills it with SIGKILL, as a crash would. */
   kill(): Promise<void>;
-  /** Starts it again on the same data. */
+  /** Stops it and starts it again with the same data. */
   restart(): Promise<TestAirlock>;
   /** Stops it and removes its files. */
   remove(): Promise<void>;
@@ -32,17 +33,17 @@ export type TestAirlockOptions = {
   readonly projects?: Readonly<Record<string, string>>;
   readonly env?: Readonly<Record<string, string>>;
   readonly directory?: string;
-  /** A free one unless said. */
+  /** The REST port; undefined means a free one. */
   readonly port?: number;
-  /** Serves from memory, without Python. */
+  /** Starts the mock, which needs no Python. */
   readonly mock?: boolean;
-  /** Who runs it; the tests' own user unless said. */
+  /** The user that runs Airlock; undefined means the tests' own user. */
   readonly account?: Account;
-  /** A module that its process loads first. */
+  /** A module that Airlock's process loads first. */
   readonly preload?: string;
 };
 
-/** Starts the whole embedded service as a process of its own, as `./airlock up` does, on a free port. */
+/** Starts all services in one process, as `./airlock up` does, on a free port. */
 export async function startAirlock(options: TestAirlockOptions = {}): Promise<TestAirlock> {
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), "airlock-e2e-")));
   const projectsDirectory = join(directory, "projects");
@@ -114,6 +115,7 @@ export function spawnAirlock(
   return spawn(command.file, command.args, { cwd: ROOT, env: environment(env) });
 }
 
+/** The command line of an `./airlock` command; Node loads the module `preload` first. */
 export function airlockCommand(args: readonly string[], preload?: string): Command {
   const first = preload === undefined ? [] : ["--import", preload];
   return {
@@ -122,11 +124,15 @@ export function airlockCommand(args: readonly string[], preload?: string): Comma
   };
 }
 
+/** This process's environment with the checkout's Python, and `extra`. */
 export function environment(extra: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
   return { AIRLOCK_PYTHON: join(ROOT, ".venv", "bin", "python"), ...process.env, ...extra };
 }
 
-/** By another user, to whom all in `directory` belongs then; its home and its temporary files are in `directory/home`. */
+/**
+ * Spawns a command as another user, and gives that user all of `directory`. Home and temporary files are in
+ * `directory/home`.
+ */
 async function spawnAs(
   account: Account,
   directory: string,
@@ -143,7 +149,7 @@ async function spawnAs(
   return spawn(file, args, { cwd: "/", env: { ...env, HOME: home, TMPDIR: home } });
 }
 
-/** Runs a command to its end. */
+/** Runs an `./airlock` command to its end, with `input` as its standard input. */
 export async function runAirlock(
   args: readonly string[],
   options: { env?: Readonly<Record<string, string>>; input?: string } = {},

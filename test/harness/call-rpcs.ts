@@ -1,4 +1,5 @@
-// Run by the tests as somebody else: calls each RPC of {"/service/Rpc": "unix:/path"} and prints the statuses as JSON.
+// A program that tests run as another user: calls each RPC of {"/service/Rpc": "unix:/path"} and prints gRPC statuses
+// as JSON.
 import { Client, credentials } from "@grpc/grpc-js";
 
 const DEADLINE_MS = 10_000;

@@ -9,37 +9,37 @@ import { makeCertificates } from "./tls-services.ts";
 const ROOT = join(import.meta.dirname, "..", "..");
 const STOP_TIMEOUT_MS = 60_000;
 
-/** A way from one part to another, as `from→to`. */
+/** The connections from one service to another, as `from→to`. */
 export type Edge = `${Part}→${Part}`;
 type Part = ServiceName | "worker" | "postgres";
 
 export type DeploymentOptions = {
   readonly projects: Readonly<Record<string, string>>;
-  /** `postgres://` with the address of PostgreSQL; undefined: a router of its own SQLite file. */
+  /** The URL of PostgreSQL; undefined means that the router uses a SQLite file. */
   readonly databaseUrl?: string | undefined;
-  /** Options of Node for every service. */
+  /** NODE_OPTIONS of every service. */
   readonly nodeOptions?: string;
-  /** How long ended executions are kept. */
+  /** AIRLOCK_RETENTION of the router; undefined means its default. */
   readonly retention?: string;
   readonly gateways?: number;
   readonly routers?: number;
-  /** Where a caller is told that `port` of 127.0.0.1 is, for whoever stands between the two; `port` unless said. */
+  /** The port that callers get in place of `port`, so that a proxy can stand between; undefined means no proxies. */
   readonly between?: (edge: Edge, port: number) => Promise<number>;
-  /** Runs the workers; the checkout's own unless said. */
+  /** The Python that runs the workers; undefined means the checkout's own. */
   readonly python?: string;
 };
 
-/** Every service as a process of its own, on loopback with mutual TLS, as compose runs them in containers. */
+/** All services as separate processes on loopback with mutual TLS, as compose runs them in containers. */
 export type Deployment = {
   readonly directory: string;
-  /** REST, one for each gateway. */
+  /** The REST URL of each gateway. */
   readonly urls: readonly string[];
-  /** All names: `gateway-1`, `router-1`, `secrets` and so on. */
+  /** The names of all processes, such as `gateway-1`, `router-1` and `secrets`. */
   readonly names: readonly string[];
   process(name: string): ServiceProcess;
-  /** Ends it with SIGTERM, waits for that, and starts it anew; resolves to its exit status. */
+  /** Stops a service with SIGTERM, waits for its end, and starts it again; resolves to the exit status. */
   restart(name: string): Promise<number | null>;
-  /** All that the services wrote, with those that were restarted. */
+  /** The output of all services, with that of restarted ones. */
   output(): string;
   remove(): Promise<void>;
 };
@@ -47,7 +47,7 @@ export type Deployment = {
 export async function startDeployment(options: DeploymentOptions): Promise<Deployment> {
   const { gateways = 1, routers = 1, between = async (_edge, port) => port } = options;
   const directory = await mkdtemp(join(tmpdir(), "airlock-d-"));
-  // Workers may run as somebody else.
+  // Workers may run as another user, who has to enter the directory.
   await chmod(directory, 0o755);
   const certificates = join(directory, "certificates");
   const projects = join(directory, "projects");
@@ -66,7 +66,7 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
   const to = async (edge: Edge, name: string) => local(await between(edge, await portOf(name)));
   const nodeOptions = options.nodeOptions ? { NODE_OPTIONS: options.nodeOptions } : {};
   const routerNames = Array.from({ length: routers }, (_, n) => `router-${n + 1}`);
-  /** Each service's own address, and by edge the address of each that it calls. */
+  /** Environment variables of a service: its own address, and the address of each service that it calls. */
   const wired = async (name: string, service: ServiceName) => {
     const addresses = new Map<string, string>([[service, local(await portOf(name))]]);
     for (const needed of SERVICES[service].needs) {

@@ -2,7 +2,7 @@ import { createSocket, type RemoteInfo } from "node:dgram";
 import { once } from "node:events";
 import { isIPv6 } from "node:net";
 
-/** What a name has. A name of CNAMEs has `alias`; one without an entry does not exist. */
+/** The records of a host name. `alias` is the target of its CNAME; a name without an entry does not exist. */
 export type DnsEntry = {
   readonly ipv4?: readonly string[];
   readonly ipv6?: readonly string[];
@@ -14,9 +14,9 @@ export type DnsEntry = {
 /** A DNS server on a port of the loopback interface. */
 export type DnsServer = {
   readonly address: string;
-  /** The questions that came, as `A name`. */
+  /** The questions so far, such as `A api.example`. */
   readonly asked: string[];
-  /** Undefined: there is no such name. */
+  /** The records of a name; undefined when the name does not exist. */
   entryOf: (name: string) => DnsEntry | undefined;
   close(): void;
 };
@@ -81,7 +81,7 @@ function answerTo(
   return Buffer.concat([header, query.subarray(12, questionEnd), ...records]);
 }
 
-/** A record of the name that was asked for, or of `owner`. */
+/** A resource record of `owner`; undefined means the name in the question. */
 function record(type: number, data: Buffer, owner?: string): Buffer {
   const fixed = Buffer.alloc(10);
   fixed.writeUInt16BE(type, 0);

@@ -4,7 +4,7 @@ import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import * as x509 from "../../services/egress/x509.ts";
 
-/** A request as a server saw it. */
+/** A request that the server received. */
 export type Seen = {
   readonly method: string;
   readonly path: string;
@@ -14,15 +14,15 @@ export type Seen = {
 
 export type EchoServer = {
   readonly port: number;
-  /** All requests that came so far. */
+  /** All requests so far. */
   readonly seen: Seen[];
   close(): Promise<void>;
 };
 
 export type TestCertificates = {
-  /** PEM of the authority. */
+  /** The authority's certificate, in PEM form. */
   readonly authority: string;
-  /** Key and certificate of a server with these names. */
+  /** A new key and certificate for a server with these host names, in PEM form. */
   issue(names: readonly string[]): Promise<{ key: string; cert: string }>;
 };
 
@@ -59,8 +59,10 @@ export async function createTestCertificates(): Promise<TestCertificates> {
 }
 
 /**
- * Answers every request with what it saw, as JSON: `/redirect?URL` redirects there, `/header` sends the headers back as headers too,
- * `/gzip` claims an encoding, `/gzip-late` does so behind 1,100 other header lines, `/manipulated` does so as RFC 3229 has it, `/interim` sends 100 interim responses first, `/part` sends the first ten bytes as a part, `/big` sends a megabyte, `/slow` sends the echo byte by byte.
+ * Answers every request with what it saw, as JSON: `/redirect?URL` redirects there, `/header` sends the headers back
+ * as headers too, `/gzip` claims an encoding, `/gzip-late` does so behind 1,100 other header lines, `/manipulated`
+ * does so as RFC 3229 has it, `/interim` sends 100 interim responses first, `/part` sends the first ten bytes as a
+ * part, `/big` sends a megabyte, `/slow` sends the echo byte by byte.
  */
 export async function startEchoServer(tls?: { key: string; cert: string }): Promise<EchoServer> {
   const seen: Seen[] = [];

@@ -1,4 +1,5 @@
-// Loaded first by an Airlock of the tests: what names resolve to. Nothing else of it is another than a user's.
+// A module that an Airlock under test loads first: it resolves the names below `.example`. Nothing else differs from
+// production.
 
 import { Resolver } from "node:dns/promises";
 import { appendFileSync } from "node:fs";
@@ -6,7 +7,7 @@ import { appendFileSync } from "node:fs";
 const asked = process.env.AIRLOCK_TEST_ASKED ?? "";
 let rebinds = 0;
 
-/** The addresses of a name; none: nobody knows it. */
+/** The addresses of a host name; empty when the name does not exist. */
 function addressesOf(host: string): string[] {
   // The first address is permitted, the next is not.
   if (host === "rebind.example") return [["127.0.0.1"], ["169.254.169.254"]][rebinds++ % 2] ?? [];

@@ -3,7 +3,7 @@ import { startGateway } from "../../gateway/main.ts";
 import { restClient } from "./rest.ts";
 import type { TestServices } from "./services.ts";
 
-/** A gateway over these services, for REST calls. */
+/** Starts a gateway before these services, with a REST client. */
 export async function openGateway(services: Pick<TestServices, "address">) {
   const gateway = await startGateway(
     {

@@ -8,7 +8,7 @@ const BAO = process.env.AIRLOCK_BAO || join(import.meta.dirname, "..", "..", ".v
 const START_TIMEOUT_MS = 30_000;
 export const ROOT_TOKEN = "root-token-of-a-test";
 
-/** Why there is no OpenBao here; undefined when there is. `./airlock test` installs it on Linux. */
+/** The reason why this machine has no OpenBao; undefined when it has. `./airlock test` installs it on Linux. */
 export function openBaoMissing(): string | undefined {
   try {
     accessSync(BAO, constants.X_OK);
@@ -20,16 +20,16 @@ export function openBaoMissing(): string | undefined {
 
 export type OpenBao = {
   readonly address: string;
-  /** A call as root; resolves to the answer's body. Rejects unless it succeeds. */
+  /** Calls the API with the root token; resolves to the response body, rejects unless the status is 2xx. */
   call(method: string, path: string, body?: unknown): Promise<Record<string, never>>;
   stop(): Promise<void>;
 };
 
-/** Starts a real server in memory, unsealed, with a KV v2 engine at `secret/`. */
+/** Starts a real OpenBao server in memory, unsealed, with a KV v2 engine at `secret/`. */
 export async function startOpenBao(): Promise<OpenBao> {
   const port = await freePort();
   const address = `http://127.0.0.1:${port}`;
-  // An argument would show the token to every user of the machine.
+  // The token is an environment variable, because every user of the machine can read arguments.
   const server: ChildProcess = spawn(
     BAO,
     ["server", "-dev", `-dev-listen-address=127.0.0.1:${port}`, "-dev-no-store-token"],

@@ -20,7 +20,7 @@ export let granted: string[];
 let places: WorkerPlaces;
 let nextFailure: () => AirlockError | undefined;
 
-/** A new pool for each test. `failure`: how the next start of a worker fails, if it does. */
+/** Makes a new pool for each test. `failure` gives the error of the next worker start; undefined means success. */
 export function poolForEachTest(
   failure: () => AirlockError | undefined = () => undefined,
   maxWorkers = 32,
@@ -35,7 +35,7 @@ export function poolForEachTest(
   });
 }
 
-/** A pool that shares the places for workers with `pool`. */
+/** A pool of another project that shares the worker places with `pool`. */
 export function openPool(project: string, keepsWorkers = false): Pool {
   return createPool({
     ...{ project, keepsWorkers },

@@ -14,13 +14,13 @@ export type StoreOptions = { readonly clock?: Clock; readonly maxConnections?: n
 export type PostgresStores = {
   readonly postgres: TestPostgres;
   readonly database: TestDatabase;
-  /** A store as the router `owner` has it; it is closed after the test. */
+  /** Opens a store as the router `owner`; it is closed after the test. */
   open(owner: string, options?: StoreOptions): Promise<ExecutionStore>;
-  /** Closes it before that. */
+  /** Closes a store before the end of the test. */
   close(store: ExecutionStore): Promise<void>;
 };
 
-/** A server for the tests of a file, and for each of them a database of its own. */
+/** Starts a PostgreSQL server for the tests of a file, and makes a new database for each test. */
 export function usePostgresStores(): PostgresStores {
   let postgres: TestPostgres;
   let database: TestDatabase;
@@ -57,22 +57,22 @@ export function usePostgresStores(): PostgresStores {
   };
 }
 
-/** A pending execution of this store's router. */
+/** Adds a pending execution of this store's router. */
 export async function submit(store: ExecutionStore, executionId = "0001", project = "demo"): Promise<string> {
   const submission = { executionId, project, code: "1", timeoutMs: 1, settings: {}, memoryJson: "{}" };
   expect(await store.insert({ ...submission, createdAtMs: 1 })).toBe(true);
   return executionId;
 }
 
-/** One that runs. */
+/** Adds a running execution of this store's router. */
 export async function running(store: ExecutionStore, executionId = "0001"): Promise<string> {
   await submit(store, executionId);
   expect(await store.start(executionId, 1, GRANT)).toBeDefined();
   return executionId;
 }
 
-/** Counts the changes of an execution that a store tells of. */
-export function hear(store: ExecutionStore, executionId: string): { count: number } {
+/** Counts the changes of an execution that a store reports from now on. */
+export function countChanges(store: ExecutionStore, executionId: string): { count: number } {
   const heard = { count: 0 };
   store.onChange(executionId, () => {
     heard.count += 1;

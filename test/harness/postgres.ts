@@ -14,30 +14,31 @@ const DEBIAN = "/usr/lib/postgresql";
 const START_TIMEOUT_MS = 30_000;
 const PASSWORD = "pässword/of@a-test";
 const FAST = ["-c", "fsync=off", "-c", "full_page_writes=off"];
-// After a crash the server syncs all that it has, file by file unless it is told otherwise: ten seconds instead of two.
+// After a crash the server syncs its data; `syncfs` takes two seconds, the default file by file takes ten.
 const DURABLE = process.platform === "linux" ? ["-c", "recovery_init_sync_method=syncfs"] : [];
 
-/** Why there is no PostgreSQL here; undefined when there is. */
+/** The reason why this machine has no PostgreSQL; undefined when it has. */
 export function postgresMissing(): string | undefined {
   if (binaries()) return undefined;
   return `no PostgreSQL server here: initdb is neither on PATH nor below ${DEBIAN}`;
 }
 
-/** A real server of this test's own, on a Unix socket, with a password. */
+/** A real PostgreSQL server of the test's own, on a Unix socket, with a password. */
 export type TestPostgres = {
-  /** Where it listens on this machine, with TLS or without, if it does. */
+  /** The TCP port, with the options `tls` or `tcp`. */
   readonly port: number;
   readonly password: string;
   /** A fresh, empty database. */
   newDatabase(): Promise<TestDatabase>;
-  /** Ends it as a crash does: nothing is written any more. */
+  /** Ends the server with SIGQUIT, as a crash would: it writes nothing any more. */
   crash(): Promise<void>;
-  /** Ends all its processes in the middle of whatever they do. */
+  /** Kills all its processes with SIGKILL. */
   kill(): Promise<void>;
-  /** Stops it as a machine does that hangs: connections stay, and nothing answers. */
+  /** Stops all its processes with SIGSTOP, as a hanging machine would: connections stay, and nothing answers. */
   freeze(): Promise<void>;
+  /** Lets frozen processes go on. */
   resume(): Promise<void>;
-  /** Starts it again after a crash. */
+  /** Starts the server again after `crash` or `kill`. */
   start(): Promise<void>;
   remove(): Promise<void>;
 };
@@ -45,16 +46,19 @@ export type TestPostgres = {
 export type TestDatabase = {
   readonly url: string;
   readonly config: PostgresConfig;
-  /** One statement on a connection of its own. */
+  /** Runs one statement on a new connection; resolves to its rows. */
   sql<Row extends QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]>;
 };
 
 export type TestPostgresOptions = {
-  /** Commits reach the disk, as in production; without, a crash of the machine would lose them, a crash of the server not. */
+  /**
+   * Whether commits reach the disk, as in production. Without it a crash of the machine loses commits; one of the
+   * server does not.
+   */
   readonly durable?: boolean;
-  /** PEM texts: it listens on `localhost` too, with this certificate. */
+  /** Certificate and key in PEM form, with which the server listens on `localhost`, too. */
   readonly tls?: { readonly certificate: string; readonly key: string };
-  /** It listens on 127.0.0.1 too, without TLS. */
+  /** Whether the server listens on 127.0.0.1, too, without TLS. */
   readonly tcp?: boolean;
 };
 
@@ -121,7 +125,7 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
         return;
       } catch (error) {
         if (Date.now() > deadline) throw error;
-        // It does not start beside processes that a killed one left, and that are just going.
+        // PostgreSQL refuses to start while processes of a killed server are still ending.
         if (server.exitCode !== null) spawnServer();
       }
       await new Promise((resolve) => setTimeout(resolve, 50));
@@ -160,7 +164,7 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
   };
 }
 
-/** What a router makes of this URL. */
+/** The configuration that a router reads from this URL. */
 export function configOf(url: string): PostgresConfig {
   const read = readEnvironment({ AIRLOCK_DATABASE_URL: url });
   const config = readDatabaseConfig(read);
@@ -208,7 +212,10 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** PostgreSQL refuses to run as root, and wants a user that has a name. */
+/**
+ * A user for the server, because PostgreSQL refuses to run as root and needs a user with a name. Undefined unless
+ * root.
+ */
 function ordinaryUser(): { uid: number; gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined;
   for (const name of ["postgres", "nobody"]) {
@@ -217,7 +224,7 @@ function ordinaryUser(): { uid: number; gid: number } | undefined {
         Number(execFileSync("id", [flag, name], { encoding: "utf8", stdio: "pipe" }));
       return { uid: id("-u"), gid: id("-g") };
     } catch {
-      // Not here; the next one.
+      // This machine has no such user; the next name is tried.
     }
   }
   throw new Error("PostgreSQL does not run as root, and there is neither a user postgres nor nobody");

@@ -1,7 +1,8 @@
-"""An interpreter for the process driver whose workers are reached through Toxiproxy, one proxy for each caller.
+"""A Python interpreter for the process driver that puts Toxiproxy before each worker, one proxy for each caller.
 
-The worker listens on a socket beside the one it was told; here whoever connects to that one is sent through the proxy
-of its service. Usage: `proxied-worker.py PYTHON API ARGUMENTS...`, with what the driver says to PYTHON as ARGUMENTS.
+The worker listens on another socket than the driver asked for. This program listens on the requested socket and
+forwards each connection through the proxy of the calling service. Usage: `proxied-worker.py PYTHON API ARGUMENTS...`,
+where API is Toxiproxy's URL and ARGUMENTS are the driver's arguments to PYTHON.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ def main() -> None:
 
 
 async def forward(shown: str, hidden: str, api: str) -> None:
+    """Listens on the socket `shown`, and forwards each connection to `hidden` through its caller's proxy."""
     async def to_worker(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await join(reader, writer, asyncio.open_unix_connection(hidden))
 
@@ -65,6 +67,7 @@ def make_proxy(api: str, name: str, upstream: int) -> int:
 
 
 def caller_of(connection: socket.socket) -> str:
+    """The name of the connecting service, from the command line of its process."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     pid, _, _ = struct.unpack("3i", credentials)
     with open(f"/proc/{pid}/cmdline", encoding="utf-8") as file:
@@ -73,7 +76,7 @@ def caller_of(connection: socket.socket) -> str:
 
 
 async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, other: object) -> None:
-    """Carries bytes both ways until one side ends; a reset goes on as the end."""
+    """Copies bytes both ways until one side ends; a reset becomes a normal end on the other side."""
     try:
         far_reader, far_writer = await other  # type: ignore[misc]
     except OSError:

@@ -28,7 +28,7 @@ export type Submission = {
 
 export type RestClient = ReturnType<typeof restClient>;
 
-/** The calls that an agent makes, over real HTTP. */
+/** A client for the REST calls of an agent, over real HTTP. */
 export function restClient(url: string) {
   const post = (path: string, body: unknown) =>
     fetch(`${url}${path}`, {
@@ -45,7 +45,7 @@ export function restClient(url: string) {
   };
   const get = (id: string, waitSeconds = 0) =>
     json<ExecutionView>(fetch(`${url}/executions/${id}?wait=${waitSeconds}`));
-  /** Polls until it is neither pending nor running. */
+  /** Polls until the execution is neither pending nor running. */
   const settled = async (id: string): Promise<ExecutionView> => {
     for (;;) {
       const execution = await get(id, 20);
@@ -58,7 +58,7 @@ export function restClient(url: string) {
     submit,
     get,
     settled,
-    /** The body of the final poll, as text. */
+    /** Waits like `settled`; resolves to the response body as text. */
     async settledText(id: string): Promise<string> {
       await settled(id);
       return await (await fetch(`${url}/executions/${id}`)).text();

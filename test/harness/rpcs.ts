@@ -9,7 +9,7 @@ const descriptors = loadFileDescriptorSetFromBuffer(
   readFileSync(join(import.meta.dirname, "..", "..", "proto", "airlock.binpb")),
 );
 
-/** Every RPC of every service that there is, by its path: those of the protos, not of a list. */
+/** Every RPC of every service in the .proto files. */
 export const RPCS: readonly Rpc[] = Object.values(descriptors)
   .filter((definition) => !("format" in definition))
   .flatMap((service) => Object.values(service as ServiceDefinition));

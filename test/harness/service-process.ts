@@ -5,17 +5,17 @@ import { createInterface } from "node:readline";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 
-/** A service as a process of its own, as compose runs it. */
+/** A service that runs as a separate process, as with compose. */
 export type ServiceProcess = {
   readonly pid: number;
-  /** All that it wrote. */
+  /** Standard output and standard error so far. */
   output(): string;
   signal(name: NodeJS.Signals): void;
-  /** Resolves to how it ended. */
+  /** Resolves at the end to the reason, such as `exited with status 1` or `was killed by SIGKILL`. */
   readonly exited: Promise<string>;
-  /** Ends it with SIGTERM; resolves to its exit status, rejects when it does not end in time. */
+  /** Sends SIGTERM; resolves to the exit status, rejects when the process has not ended after `timeoutMs`. */
   stop(timeoutMs: number): Promise<number | null>;
-  /** Ends it as a crash does. */
+  /** Kills the process with SIGKILL, as a crash would. */
   kill(): Promise<void>;
 };
 
@@ -35,7 +35,7 @@ export async function startServiceProcess(
   const lines = createInterface({ input: child.stdout });
   await new Promise<void>((resolve, reject) => {
     lines.on("line", (line) => {
-      // A pool-manager logs what its workers log, too, before it listens itself.
+      // A pool-manager's log has its workers' lines, too, which may come before its own `listening`.
       if (line.includes('"msg":"listening"') && !line.includes('"workerId"')) resolve();
     });
     child.once("close", () => reject(new Error(`the service ${name} did not start:\n${service.output()}`)));
@@ -43,7 +43,7 @@ export async function startServiceProcess(
   return service;
 }
 
-/** A child whose standard output and standard error are pipes. */
+/** Wraps a child process whose standard output and standard error are pipes. */
 export function serviceProcessOf(child: ChildProcess, name: string): ServiceProcess {
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {

@@ -19,16 +19,16 @@ import type { VaultSettings } from "../../services/secrets/sources/vault-setting
 
 const ROOT = join(import.meta.dirname, "..", "..");
 
-/** The services behind the gateway, each of which a test may stop and start again, spoken to by gRPC. */
+/** The services behind the gateway, which a test calls over gRPC and may stop and start one by one. */
 export type TestServices = {
   readonly router: RouterServiceClient;
-  /** Starts one more router on the same database, which must be one that routers can share. */
+  /** Starts one more router on the same database, which must be PostgreSQL. */
   addRouter(): Promise<TestRouter>;
   readonly address: (service: string) => string;
   readonly directory: string;
   submit(request: Partial<SubmitRequest>): Promise<string>;
   get(executionId: string, waitMs?: number): Promise<Execution>;
-  /** Of the first router. */
+  /** The first router's metrics, as Prometheus reads them. */
   routerMetrics(): Promise<string>;
   stop(service: "secrets" | "sanitizer" | "egress" | "pool-manager"): Promise<void>;
   start(service: "secrets" | "sanitizer" | "egress" | "pool-manager"): Promise<void>;
@@ -37,28 +37,28 @@ export type TestServices = {
 
 export type TestRouter = {
   readonly client: RouterServiceClient;
-  /** Its metrics, as Prometheus reads them. */
+  /** The router's metrics, as Prometheus reads them. */
   metrics(): Promise<string>;
-  /** Stops it as a scale-down does. */
+  /** Drains the router as a scale-down does. */
   stop(graceMs: number): Promise<void>;
 };
 
 export type TestServicesOptions = {
-  /** Where executions are kept; a SQLite file unless told otherwise. */
+  /** The router's database; undefined means a SQLite file. */
   readonly database?: DatabaseConfig;
-  /** How many executions of all projects may not have ended. */
+  /** Most executions of all projects that may be unfinished. */
   readonly maxUnfinished?: number;
-  /** What the executions of all projects may store together. */
+  /** Most bytes that the executions of all projects may store. */
   readonly maxStoredBytes?: number;
-  /** Workers of all projects together. */
+  /** Most workers of all projects together. */
   readonly maxWorkers?: number;
-  /** How long ended executions are kept. */
+  /** Milliseconds that ended executions are kept; undefined means a minute. */
   readonly retentionMs?: number;
-  /** How the egress service resolves names. */
+  /** Resolves host names for the egress service; undefined means by DNS. */
   readonly resolve?: Resolve;
-  /** The DNS servers that it asks unless `resolve` is given; this machine's unless said. */
+  /** The DNS servers of the egress service without `resolve`; undefined means this machine's. */
   readonly dnsServers?: readonly string[];
-  /** PEM file of authorities that it trusts besides the public ones. */
+  /** PEM file of authorities that the egress service trusts besides the public ones. */
   readonly extraCaPath?: string;
   readonly log?: Log;
   readonly vault?: VaultSettings;

@@ -1,4 +1,5 @@
-// Loaded before a service, it makes the system's clock one that is set: by as many milliseconds as the file STEP_FILE says.
+// A module that a service loads first: it moves `Date.now` by the milliseconds in the file STEP_FILE, like a clock
+// that is set.
 import { readFileSync } from "node:fs";
 
 const file = process.env.STEP_FILE ?? "";

@@ -8,8 +8,9 @@ const PIPED = 'text=$1; shift; printf %s "$text" | "$@"';
 const IN_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
 
 /**
- * Runs a command to its end in a terminal of its own. `text` is what the terminal was sent, without carriage returns before line
- * ends. `input` is typed there; with `piped` the command's standard input is a pipe with that text.
+ * Runs an `./airlock` command to its end in a new terminal. The terminal receives `text`, shown here without carriage
+ * returns before line ends. `input` is typed at the terminal; with `piped` the command's standard input is a pipe
+ * with that text.
  */
 export async function runInTerminal(
   args: readonly string[],

@@ -17,18 +17,18 @@ import { startSecrets } from "../../services/secrets/main.ts";
 const ROOT = join(import.meta.dirname, "..", "..");
 const PYTHON = process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python");
 const LISTEN = "localhost:0";
-/** How callers name its worker. */
+/** The id of the worker, which callers send. */
 export const WORKER_ID = "w";
 
 export type TlsServices = {
   readonly directory: string;
-  /** Where certificates lie, as `./airlock certs` makes them. */
+  /** The directory of all certificates, laid out as `./airlock certs` does. */
   readonly certificates: string;
   readonly addresses: Readonly<Record<Exclude<ServiceIdentity, "gateway">, string>>;
   stop(): Promise<void>;
 };
 
-/** Fresh certificates for everybody and for the client `billing`. */
+/** Makes new certificates for all services and for the client `billing`. */
 export async function makeCertificates(directory: string): Promise<void> {
   await renewCertificates(directory, {
     clients: ["billing"],
@@ -39,7 +39,7 @@ export async function makeCertificates(directory: string): Promise<void> {
   });
 }
 
-/** Every service that there is, on TCP ports of this machine, as compose runs them; and one worker. */
+/** Starts all services with mutual TLS on TCP ports of this machine, as with compose, and one worker. */
 export async function startTlsServices(): Promise<TlsServices> {
   const directory = await mkdtemp(join(tmpdir(), "airlock-tls-"));
   const certificates = join(directory, "certificates");

@@ -7,10 +7,10 @@ import { freePort } from "../support/free-port.ts";
 const PROGRAM = "toxiproxy-server";
 const START_TIMEOUT_MS = 10_000;
 
-/** What Toxiproxy does to a connection, in both directions: its toxics by type, with their attributes. */
+/** A fault of a connection in both directions: one of Toxiproxy's toxics, with its attributes. */
 export type Fault =
   | { readonly type: "latency"; readonly attributes: { readonly latency: number; readonly jitter: number } }
-  /** Cuts all into pieces of about this size, each after a while in microseconds. */
+  /** Cuts the data into pieces of about this size in bytes, each `delay` microseconds after the one before. */
   | {
       readonly type: "slicer";
       readonly attributes: {
@@ -19,35 +19,37 @@ export type Fault =
         readonly delay: number;
       };
     }
-  /** After this time the connection is reset. */
+  /** Resets the connection after `timeout` milliseconds. */
   | { readonly type: "reset_peer"; readonly attributes: { readonly timeout: number } }
-  /** Nothing goes through, and nobody is told. */
+  /** Drops all data and reports nothing. */
   | { readonly type: "timeout"; readonly attributes: { readonly timeout: 0 } };
 
+/** The faults of some proxies. */
 export type Faults = {
-  /** Every connection, those that are open and those that come, until `heal`. */
-  hurt(fault: Fault): Promise<void>;
-  /** Ends every connection and takes no new ones, until `heal`. */
+  /** Adds a fault to all open and new connections, until `heal`. */
+  inject(fault: Fault): Promise<void>;
+  /** Closes all connections and accepts no new ones, until `heal`. */
   cut(): Promise<void>;
+  /** Removes all faults. */
   heal(): Promise<void>;
 };
 
 export type Toxiproxy = {
-  /** Where its API is, for whoever makes proxies of his own. */
+  /** The URL of Toxiproxy's API, for programs that make their own proxies. */
   readonly api: string;
-  /** Listens on a port of its own, which it resolves to, and forwards to this one of 127.0.0.1. */
+  /** Makes a proxy to `port` of 127.0.0.1; resolves to the proxy's port. */
   proxy(name: string, port: number): Promise<number>;
-  /** All proxies that there are now and whose names begin with this. */
+  /** The faults of all current proxies whose names begin with `prefix`. */
   on(prefix: string): Promise<Faults>;
   stop(): Promise<void>;
 };
 
-/** Why there is no Toxiproxy here; undefined when there is. */
+/** The reason why this machine has no Toxiproxy; undefined when it has. */
 export function toxiproxyMissing(): string | undefined {
   return program() ? undefined : `no ${PROGRAM} here, on PATH or in AIRLOCK_CI_TOOLS`;
 }
 
-/** A real Toxiproxy of this test's own, on free ports. */
+/** Starts a real Toxiproxy of the test's own, on free ports. */
 export async function startToxiproxy(): Promise<Toxiproxy> {
   const file = program();
   if (!file) throw new Error(toxiproxyMissing());
@@ -91,7 +93,7 @@ export async function startToxiproxy(): Promise<Toxiproxy> {
       if (proxies.length === 0) throw new Error(`there is no proxy ${prefix}`);
       const toxics = new Set<string>();
       return {
-        async hurt({ type, attributes }) {
+        async inject({ type, attributes }) {
           for (const stream of ["upstream", "downstream"]) {
             const name = `${type}_${stream}`;
             const toxic = { name, type, stream, toxicity: 1, attributes };
@@ -104,7 +106,7 @@ export async function startToxiproxy(): Promise<Toxiproxy> {
         },
         async heal() {
           for (const each of proxies) {
-            // What a black hole has swallowed nobody sends again: such a connection must not go on.
+            // Connections with dropped data are closed, because that data is never sent again.
             if (toxics.has("timeout_upstream")) await stop(each);
             for (const name of toxics) await call("DELETE", `${pathOf(each)}/toxics/${name}`);
             await start(each);

@@ -6,14 +6,17 @@ import { type TunnelRequest, type TunnelResponse, WorkerServiceService } from "#
 
 type Tunnel = ServerDuplexStream<TunnelRequest, TunnelResponse>;
 
-/** A worker's end of tunnels, where a test is what connects inside a run. */
+/** A worker's end of tunnels, with a test in place of the programs that connect inside a run. */
 export type TunnelWorker = {
   readonly address: string;
-  /** How many tunnels of this run wait for a connection. */
+  /** The number of tunnels of this run that wait for a connection. */
   waiting(executionId: string): number;
-  /** A connection through the next tunnel of this run; `queued` says that so many more wait for one. */
+  /**
+   * Opens a connection through the next tunnel of this run; `queued` is the number of connections that wait for a
+   * tunnel.
+   */
   connect(executionId: string, queued?: number): Promise<Duplex>;
-  /** Ends the tunnels of this run that wait. */
+  /** Ends the waiting tunnels of this run. */
   end(executionId: string): void;
   close(): Promise<void>;
 };
@@ -75,7 +78,7 @@ function connectionOf(call: Tunnel): Duplex {
     if (message?.$case !== "data") connection.push(null);
     else if (!connection.push(message.value)) call.pause();
   });
-  // The egress service is done with it.
+  // The egress service has ended the tunnel.
   call.on("end", () => {
     connection.push(null);
     connection.end();

@@ -1,18 +1,20 @@
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 
-/** A Unix socket that leads to another one, and on which connections break. */
-export type Way = {
-  /** How many connections were made over it. */
+/** A Unix socket that forwards to another one, and whose connections a test breaks. */
+export type BreakableSocket = {
+  /** The number of connections so far. */
   count(): number;
-  /** Breaks every connection; new ones are taken. */
+  /** Breaks all connections; new ones are accepted. */
   cut(): void;
-  /** Breaks every connection and takes none. */
+  /** Breaks all connections and accepts no new ones, until `open`. */
   close(): void;
+  /** Accepts connections again after `close`. */
   open(): Promise<void>;
 };
 
-export async function openWay(from: string, to: string): Promise<Way> {
+/** Listens on the path `from` and forwards each connection to the path `to`. */
+export async function openBreakableSocket(from: string, to: string): Promise<BreakableSocket> {
   const connections = new Set<Socket>();
   let made = 0;
   let server: Server;

@@ -8,15 +8,15 @@ import type { WorkerDriver, WorkerProcess } from "../../services/pool-manager/dr
 import type { Provision } from "../../services/pool-manager/worker/provisioning.ts";
 import { startWorker, takeOverWorker, type Worker } from "../../services/pool-manager/worker/worker.ts";
 
-/** A driver under test. */
+/** A worker driver under test, and what the tests need around it. */
 export type DriverHarness = {
-  /** Another one of the same deployment, as after a restart. */
+  /** Opens another driver of the same deployment, as after a restart. */
   open(): Promise<WorkerDriver>;
-  /** How its workers are called; undefined where they are on this machine. */
+  /** The certificates for calls to workers; undefined where workers use Unix sockets. */
   readonly tls?: TlsIdentity;
-  /** Ends the worker as no driver would. */
+  /** Ends the worker from outside the driver. */
   harm(process: WorkerProcess, workerId: string): Promise<unknown>;
-  /** Whether workers outlive the process that started them. */
+  /** Whether workers outlive the pool-manager that started them. */
   readonly outlive: boolean;
   close(): Promise<void>;
 };
@@ -30,7 +30,7 @@ export function projectOf(text: string): Project {
   return project;
 }
 
-/** What the pool-manager relies on, whoever runs the workers. */
+/** Defines the tests of everything that the pool-manager expects of a worker driver. */
 export function describeDriverContract(start: () => Promise<DriverHarness>): void {
   const project = projectOf("");
   const signal = new AbortController().signal;

@@ -1,9 +1,9 @@
 import type { Clock } from "#common/resilience/clock.ts";
 
-/** A clock that moves only when told to, and then fires what is due in order. */
+/** A clock that moves only by `advance`, which fires the due timers in order. */
 export type FakeClock = Clock & {
   advance(ms: number): Promise<void>;
-  /** How many timers are set. */
+  /** The number of timers that are set. */
   waiting(): number;
 };
 
@@ -37,7 +37,7 @@ export function createFakeClock(startMs = 1_000_000): FakeClock {
   };
 }
 
-/** Lets promises that are due settle. */
+/** Waits a few rounds of the event loop, so that resolved promises settle. */
 export async function settle(): Promise<void> {
   for (let turn = 0; turn < 5; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
 }

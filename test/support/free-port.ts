@@ -1,14 +1,14 @@
 import { createServer } from "node:net";
 
-// Below the ports that Linux gives to connections and to listeners without a wish: what is free now is not taken by one of
-// them before whoever asked for it listens there.
+// Ports below Linux's ephemeral range, so that no connection and no listener on port 0 takes a free port before the
+// caller listens on it.
 const LOWEST = 12_000;
 const COUNT = 20_000;
 
-// Each process goes on from somewhere else, and comes back to a port after all the others.
+// Each process begins at a random port and tries all others before it returns to one.
 let next = Math.floor(Math.random() * COUNT);
 
-/** A TCP port of 127.0.0.1 that nobody uses at the moment. */
+/** A TCP port of 127.0.0.1 on which no process listens at the moment. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = LOWEST + (next++ % COUNT);

@@ -1,6 +1,6 @@
 import type { Grant } from "../../services/router/execution.ts";
 
-/** Where the executions of store tests run. */
+/** The worker that runs the executions of store tests. */
 export const GRANT: Grant = {
   workerId: "w-1",
   workerAddress: "unix:/run/w-1.sock",

@@ -2,13 +2,16 @@ import { readdir, readFile, readlink } from "node:fs/promises";
 import { createConnection } from "node:net";
 import { treeOf } from "./process-tree.ts";
 
-/** Where processes listen: paths of Unix sockets (with a leading NUL: abstract ones), and TCP ports of this machine. */
+/**
+ * The sockets of processes that listen: Unix paths (with a leading NUL for abstract ones), and TCP ports of this
+ * machine.
+ */
 export type Listeners = { readonly sockets: readonly string[]; readonly ports: readonly number[] };
 
 const LISTENING_TCP = "0A";
 const LISTENING_UNIX = "00010000";
 
-/** Of a process and all below it, as the kernel knows them. */
+/** The listening sockets of a process and all its descendants, from /proc. */
 export async function listenersOf(pid: number): Promise<Listeners> {
   const inodes = new Set((await Promise.all((await treeOf(pid)).map(socketInodesOf))).flat());
   const unix = (await rowsOf("/proc/net/unix"))
@@ -20,10 +23,10 @@ export async function listenersOf(pid: number): Promise<Listeners> {
   return { sockets: unix.map((path) => path.replace(/^@/, "\0")), ports: tcp };
 }
 
-/** Whether somebody takes the connection. */
-export function answers(place: { path: string } | { port: number; host?: string }): Promise<boolean> {
+/** Whether a connection to the address succeeds. */
+export function answers(address: { path: string } | { port: number; host?: string }): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = createConnection("port" in place ? { host: "127.0.0.1", ...place } : place);
+    const socket = createConnection("port" in address ? { host: "127.0.0.1", ...address } : address);
     const settle = (connected: boolean) => {
       socket.destroy();
       resolve(connected);

@@ -19,7 +19,7 @@ export async function readPage(path: string): Promise<Page> {
   return { path, text: await readFile(join(ROOT, path), "utf8") };
 }
 
-/** The rows of all tables of a page, as the texts of their cells; the lines under the headings are no rows. */
+/** The rows of all tables of a page, as the texts of their cells; the lines under headings are left out. */
 export function rowsOf({ text }: Page): string[][] {
   return [...text.matchAll(/^\| (.*) \|$/gm)].map(([, row]) =>
     (row as string).split(/ \| /).map((cell) => cell.trim()),

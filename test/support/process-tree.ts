@@ -1,12 +1,12 @@
 import { readdir, readFile } from "node:fs/promises";
 
-/** The process and all below it. */
+/** The ids of a process and all its descendants. */
 export async function treeOf(pid: number): Promise<number[]> {
   const children = await childrenOf(pid);
   return [pid, ...(await Promise.all(children.map(treeOf))).flat()];
 }
 
-/** Of all threads of the process; none when it is gone. */
+/** The ids of the children of all threads of a process; empty when the process has ended. */
 export async function childrenOf(pid: number): Promise<number[]> {
   const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
   const texts = await Promise.all(
@@ -15,19 +15,19 @@ export async function childrenOf(pid: number): Promise<number[]> {
   return texts.join(" ").split(" ").filter(Boolean).map(Number);
 }
 
-/** Those whose command line has this text in it. */
+/** The ids of all processes with this text on their command line. */
 export async function processesNaming(text: string): Promise<number[]> {
   const pids = (await readdir("/proc")).map(Number).filter((pid) => pid > 0);
   const lines = await Promise.all(pids.map(commandLine));
   return pids.filter((_, index) => lines[index]?.includes(text));
 }
 
-/** Empty when the process is gone, or waits to be reaped. */
+/** A process's command line, with NUL after each argument; empty when the process has ended. */
 export async function commandLine(pid: number): Promise<string> {
   return await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
 }
 
-/** False: it is gone. */
+/** Sends a signal; returns false when the process has ended. */
 export function send(pid: number, signal: NodeJS.Signals): boolean {
   try {
     process.kill(pid, signal);

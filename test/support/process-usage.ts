@@ -2,15 +2,15 @@ import { lstat, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { treeOf } from "./process-tree.ts";
 
-/** What a process and all below it take up. */
-export type Footprint = {
+/** Memory, descriptors and number of some processes together. */
+export type ProcessUsage = {
   readonly memoryMb: number;
   readonly descriptors: number;
   readonly processes: number;
 };
 
-/** Of the process alone, or with what is below it. */
-export async function footprintOf(pids: readonly number[]): Promise<Footprint> {
+/** The usage of these processes together; a process that has ended counts without memory and descriptors. */
+export async function processUsageOf(pids: readonly number[]): Promise<ProcessUsage> {
   const each = await Promise.all(
     pids.map(async (pid) => ({ kb: await rssKb(pid), fds: await openFiles(pid) })),
   );
@@ -21,7 +21,7 @@ export async function footprintOf(pids: readonly number[]): Promise<Footprint> {
   };
 }
 
-/** The processes below this one, without it. */
+/** The ids of all descendants of a process. */
 export async function belowOf(pid: number): Promise<number[]> {
   return (await treeOf(pid)).slice(1);
 }

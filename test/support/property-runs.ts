@@ -1,6 +1,6 @@
 /**
- * How many times its stated number of cases a property test tries: `AIRLOCK_PROPERTY_RUNS`, such as 20 for a long search.
- * Unset it is 1 in CI and a quarter elsewhere, because a developer's machine runs them many times a day.
+ * The factor by which property tests multiply their number of cases: `AIRLOCK_PROPERTY_RUNS`, such as 20 for a long
+ * search. The default is 1 in CI and 0.25 elsewhere, because a developer's machine runs the tests many times a day.
  */
 const FACTOR = Number(process.env.AIRLOCK_PROPERTY_RUNS ?? (process.env.CI ? 1 : 0.25));
 if (!(FACTOR > 0)) throw new Error("AIRLOCK_PROPERTY_RUNS must be a number above 0, such as 20.");
@@ -10,5 +10,5 @@ export function propertyRuns(count: number): { readonly numRuns: number } {
   return { numRuns: Math.max(1, Math.round(count * FACTOR)) };
 }
 
-/** For property tests; more cases take longer. */
+/** The timeout of property tests, in milliseconds; it grows with the number of cases. */
 export const PROPERTY_TIMEOUT_MS = 120_000 * Math.max(1, FACTOR);

@@ -15,12 +15,15 @@ type Status = {
 
 type RetryInfo = { readonly retryDelay: { readonly seconds: number; readonly nanos: number } };
 
-/** After how many seconds the call may be sent again, as a client of any language reads it; undefined: not said. */
+/**
+ * Seconds until the call may be sent again, read from the error as gRPC clients do; undefined when the error does not
+ * say.
+ */
 export function retryDelayOf(error: ServiceError): number | undefined {
   const [bytes] = error.metadata.get("grpc-status-details-bin");
   if (bytes === undefined) return undefined;
   const { code, message, details } = read<Status>("ReadStatus", bytes as Buffer);
-  // Clients refuse details that are of another status.
+  // Clients ignore details with another code or message than the error.
   if (code !== error.code || message !== error.details) throw new Error("the details are of another status");
   const found = details.find((each) => each.type_url === RETRY_INFO);
   if (!found) return undefined;

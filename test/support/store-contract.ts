@@ -4,11 +4,11 @@ import { itAdmits } from "./store-contract/admission.ts";
 import { itKeepsClaims } from "./store-contract/claims.ts";
 import { itKeepsDeadLetters } from "./store-contract/dead-letters.ts";
 import { itKeepsExecutions } from "./store-contract/executions.ts";
-import { running, store, storeForEachTest } from "./store-contract/test-store.ts";
 import { itCountsBytes } from "./store-contract/stored-bytes.ts";
+import { running, store, storeForEachTest } from "./store-contract/test-store.ts";
 import { itReadsInPieces } from "./store-reading-contract.ts";
 
-/** What every adapter of the store port must do; `open` gives a fresh, empty store. */
+/** Defines the tests that every adapter of the store port must pass; `open` gives a fresh, empty store. */
 export function describeStoreContract(name: string, open: () => Promise<ExecutionStore>): void {
   describe(`${name} keeps the store contract`, () => {
     storeForEachTest(open);

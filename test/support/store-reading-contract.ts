@@ -4,7 +4,7 @@ import { readWhole } from "../../services/router/store/reading.ts";
 import type { ExecutionStore, Reading, TextPiece } from "../../services/router/store/store.ts";
 
 const MIB = 1024 * 1024;
-/** Three bytes to a character, so that slices of bytes end within one. */
+/** A text of 3 MB whose characters have three bytes each, so that slices of bytes cut characters. */
 const LONG = "日".repeat(MIB);
 const ENDING: Ending = {
   ...failure("killed", ""),
@@ -15,7 +15,7 @@ const ENDING: Ending = {
   executionTimeMs: 12,
 };
 
-/** What every adapter must do with executions that are read piece by piece; `running` gives one that has started. */
+/** Defines the tests of reading executions piece by piece, for every adapter; `running` gives a started execution. */
 export function itReadsInPieces(store: () => ExecutionStore, running: () => Promise<string>): void {
   const readingOf = async (id: string): Promise<Reading> => {
     const reading = await store().read(id);

@@ -1,11 +1,11 @@
-/** How a piece of work used this thread, in milliseconds of its processor time: what other programs do does not count. */
+/** Processor time of this thread for some work, in milliseconds; time of other programs does not count. */
 export type Usage = {
-  /** The longest stretch during which nothing else could run. */
+  /** The longest time without a round of the event loop, so that nothing else could run. */
   readonly longestMs: number;
   readonly totalMs: number;
 };
 
-/** Does `work` and measures its stretches between two rounds of the event loop. */
+/** Runs `work` and measures the processor time between rounds of the event loop. */
 export async function measureStretches(work: () => Promise<unknown>): Promise<Usage> {
   let isDone = false;
   let longestMs = 0;
@@ -27,10 +27,10 @@ export async function measureStretches(work: () => Promise<unknown>): Promise<Us
   return { longestMs, totalMs: lastMs - beganMs };
 }
 
-/** Of up to this many times, since a collection of the garbage that the test itself has made may fall into one. */
+/** Attempts of a measurement, because a garbage collection of the test itself may fall into one. */
 const ATTEMPTS = 3;
 
-/** The longest stretch of `work` in the first of a few times that stays below `maxMs`, or in the last. */
+/** The longest time that `work` blocked the event loop, in the first attempt below `maxMs`, or in the last one. */
 export async function longestStretchMs(work: () => Promise<unknown>, maxMs: number): Promise<number> {
   for (let attempt = 1; ; attempt++) {
     const { longestMs } = await measureStretches(work);

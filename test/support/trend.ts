@@ -2,8 +2,8 @@
 export type Sample = { readonly atMinutes: number; readonly value: number };
 
 /**
- * By how much the samples rise in a minute: the median of the slopes between all pairs (Theil and Sen), which no single
- * sample moves.
+ * The rise of the samples per minute: the median of the slopes between all pairs (Theil and Sen), because a single
+ * sample cannot change it.
  */
 export function slopePerMinute(samples: readonly Sample[]): number {
   const slopes = samples.flatMap((a, n) =>

@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 
-/** A wheel, version 1.0, with one module of this name and text. */
+/** A Python wheel, version 1.0, with one module of this name and text. */
 export function wheel(name: string, text: string): Buffer {
   const info = `${name}-1.0.dist-info`;
   return zip({
@@ -11,7 +11,7 @@ export function wheel(name: string, text: string): Buffer {
   });
 }
 
-/** An archive in which nothing is compressed. */
+/** A ZIP archive without compression. */
 function zip(files: Readonly<Record<string, string>>): Buffer {
   const parts: Buffer[] = [];
   const directory: Buffer[] = [];
@@ -19,7 +19,8 @@ function zip(files: Readonly<Record<string, string>>): Buffer {
   for (const [name, text] of Object.entries(files)) {
     const path = Buffer.from(name);
     const data = Buffer.from(text);
-    // Version, flags, method, time, date, checksum, two sizes, length of the name, no extra field.
+    // The 26 bytes that the local and the central header share: version, flags, method, time, date, checksum, two
+    // sizes, name length.
     const common = Buffer.alloc(26);
     common.writeUInt16LE(20, 0);
     common.writeUInt16LE(0x21, 8);

@@ -4,50 +4,50 @@ import { dirname, join } from "node:path";
 const OTHERS_MAY_ENTER = 0o001;
 
 /**
- * Shell commands for root in a mount namespace of its own, after which every user can reach these directories where they
- * are: a checkout or an interpreter may lie in one that is its owner's only. A tmpfs covers that one there, and has
- * nothing in it but the way to them. `aside` is an empty directory.
+ * Shell commands after which every user can reach these directories under their paths, because a checkout or an
+ * interpreter may lie in a directory that only its owner may enter. A tmpfs covers that directory and contains only
+ * the path to them. The commands need root and a mount namespace of their own. `aside` is an empty directory.
  */
-export function openDoorsScript(directories: readonly string[], aside: string): string {
+export function worldReadableScript(directories: readonly string[], aside: string): string {
   const wanted = directories.flatMap((directory) => {
-    const door = closedDoor(directory);
-    return door === undefined ? [] : { directory, door };
+    const closedAt = closedDirectory(directory);
+    return closedAt === undefined ? [] : { directory, closedAt };
   });
-  const doors = [...new Set(wanted.map(({ door }) => door))];
-  const places = wanted.flatMap(({ directory, door }) =>
-    directory === door ? entriesOf(directory) : { path: directory, kind: "directory" as const },
+  const closed = [...new Set(wanted.map(({ closedAt }) => closedAt))];
+  const entries = wanted.flatMap(({ directory, closedAt }) =>
+    directory === closedAt ? entriesOf(directory) : { path: directory, kind: "directory" as const },
   );
   const commands = [
     `mount -t tmpfs -o mode=755 tmpfs ${quoted(aside)}`,
-    ...places.flatMap((place, number) => bind(place, place.path, join(aside, String(number)))),
-    ...doors.map((door) => `mount -t tmpfs -o mode=755 tmpfs ${quoted(door)}`),
-    ...places.flatMap((place, number) => bind(place, join(aside, String(number)), place.path)),
+    ...entries.flatMap((entry, number) => bind(entry, entry.path, join(aside, String(number)))),
+    ...closed.map((closedAt) => `mount -t tmpfs -o mode=755 tmpfs ${quoted(closedAt)}`),
+    ...entries.flatMap((entry, number) => bind(entry, join(aside, String(number)), entry.path)),
   ];
-  return doors.length === 0 ? "" : commands.join("\n");
+  return closed.length === 0 ? "" : commands.join("\n");
 }
 
-type Place = { readonly path: string; readonly kind: "directory" | "file" | "link" };
+type Entry = { readonly path: string; readonly kind: "directory" | "file" | "link" };
 
-/** The first directory on the way that others may not enter. */
-function closedDoor(directory: string): string | undefined {
+/** The first directory of a path that other users may not enter. */
+function closedDirectory(directory: string): string | undefined {
   const above = dirname(directory);
-  const door = above === directory ? undefined : closedDoor(above);
-  return door ?? ((statSync(directory).mode & OTHERS_MAY_ENTER) === 0 ? directory : undefined);
+  const closedAt = above === directory ? undefined : closedDirectory(above);
+  return closedAt ?? ((statSync(directory).mode & OTHERS_MAY_ENTER) === 0 ? directory : undefined);
 }
 
-function entriesOf(directory: string): Place[] {
+function entriesOf(directory: string): Entry[] {
   return readdirSync(directory, { withFileTypes: true }).map((entry) => ({
     path: join(directory, entry.name),
     kind: kindOf(entry),
   }));
 }
 
-function kindOf(entry: Dirent): Place["kind"] {
+function kindOf(entry: Dirent): Entry["kind"] {
   if (entry.isSymbolicLink()) return "link";
   return entry.isDirectory() ? "directory" : "file";
 }
 
-function bind({ path, kind }: Place, from: string, to: string): string[] {
+function bind({ path, kind }: Entry, from: string, to: string): string[] {
   if (kind === "link") return [`ln -sfn ${quoted(readlinkSync(path))} ${quoted(to)}`];
   const make = kind === "directory" ? "mkdir -p" : "touch";
   return [

@@ -255,7 +255,7 @@ describe("./airlock run", () => {
       const toxiproxy = await startToxiproxy();
       const port = await toxiproxy.proxy("gateway", Number(new URL(airlock.url).port));
       const way = await toxiproxy.on("gateway");
-      await way.hurt({ type: "latency", attributes: { latency: 1_000, jitter: 0 } });
+      await way.inject({ type: "latency", attributes: { latency: 1_000, jitter: 0 } });
       await runUntilCtrlC(`http://127.0.0.1:${port}`);
       await toxiproxy.stop();
     },

@@ -8,7 +8,7 @@ import {
   type TestDatabase,
   type TestPostgres,
 } from "../../harness/postgres.ts";
-import { belowOf, diskMb, footprintOf } from "../../support/process-usage.ts";
+import { belowOf, diskMb, processUsageOf } from "../../support/process-usage.ts";
 import { median, type Sample, slopePerMinute } from "../../support/trend.ts";
 import { startLoad } from "./flooding/steady-load.ts";
 
@@ -18,10 +18,11 @@ const PER_SECOND = Number(process.env.AIRLOCK_SOAK_PER_SECOND || 3);
 const SAMPLE_MS = Math.max(2_000, (MINUTES * 60_000) / 300);
 // Caches fill, code is compiled and the first executions are forgotten: no trend of these minutes says anything.
 const WARM_UP = 0.4;
-// V8 lets a heap grow for minutes before it looks for garbage in all of it, unless it may not be large: else the trend of
-// a short run would be that of its patience.
+// V8 lets a heap grow for minutes before it looks for garbage in all of it, unless it may not be large: else the
+// trend of a short run would be that of its patience.
 const SMALL_HEAP = "--max-old-space-size=96 --max-semi-space-size=2";
-// What may be added from the first sample to the last, however long that takes: a leak shows all the better in a long run.
+// What may be added from the first sample to the last, however long that takes: a leak shows all the better in a long
+// run.
 const ALLOWED: Readonly<Record<string, { readonly share: number; readonly least: number }>> = {
   memoryMb: { share: 0.15, least: 30 },
   descriptors: { share: 0.1, least: 10 },
@@ -58,10 +59,10 @@ describe.skipIf(missing)(`${MINUTES} minutes of steady load${missing ? ` (${miss
   const sample = async (): Promise<Record<string, Record<string, number>>> => {
     const found: Record<string, Record<string, number>> = {};
     for (const name of deployment.names) {
-      found[name] = { ...(await footprintOf([deployment.process(name).pid])) };
+      found[name] = { ...(await processUsageOf([deployment.process(name).pid])) };
     }
     const workers = await belowOf(deployment.process("pool-manager").pid);
-    found.workers = { ...(await footprintOf(workers)), diskMb: await diskMb(deployment.directory) };
+    found.workers = { ...(await processUsageOf(workers)), diskMb: await diskMb(deployment.directory) };
     const [size] = await database.sql<{ mb: number }>(
       "SELECT pg_database_size(current_database())::float / 1048576 AS mb",
     );

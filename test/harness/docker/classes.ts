@@ -6,13 +6,13 @@ import { startAirlock, type TestAirlock, type TestAirlockOptions } from "../airl
 
 export const docker = new Docker();
 
-/** The classes of containers that the suites run on; each line is one of a project file. */
+/** The container runtimes that the suites use, each with the line of a project file that chooses it. */
 export const RUNTIMES = [
   { runtime: "runc", line: "runtime: runc\n" },
   { runtime: "runsc", line: "isolation: gvisor\n" },
 ] as const;
 
-/** Why there is no such engine here; undefined when there is. */
+/** The reason why this machine has no engine with that runtime; undefined when it has. */
 async function engineMissing(runtime = "runc"): Promise<string | undefined> {
   try {
     const { Runtimes } = await docker.info();
@@ -22,7 +22,7 @@ async function engineMissing(runtime = "runc"): Promise<string | undefined> {
   }
 }
 
-/** Describes what needs an engine with this runtime; without one the reason stands in place of the tests. */
+/** Defines tests that need an engine with this runtime; without one, one skipped test gives the reason. */
 export async function describeWithEngine(name: string, runtime: string, tests: () => void): Promise<void> {
   const missing = await engineMissing(runtime);
   if (missing)
@@ -31,15 +31,15 @@ export async function describeWithEngine(name: string, runtime: string, tests: (
 }
 
 export type DockerAirlock = Omit<TestAirlock, "restart"> & {
-  /** All that this deployment has in the engine, by id; containers that do not run as well. */
+  /** The deployment's containers, also stopped ones, and the ids of its networks. */
   traces(): Promise<{ containers: Docker.ContainerInfo[]; networks: string[] }>;
   images(): Promise<Docker.ImageInfo[]>;
-  /** Its volumes by name, and those without a name of anybody: a container's could be among them. */
+  /** The deployment's volumes, and all unnamed volumes, because a container of the deployment may own them. */
   volumes(): Promise<string[]>;
   restart(): Promise<DockerAirlock>;
 };
 
-/** Like startAirlock, with workers in containers; its images go with it. */
+/** Starts an Airlock like `startAirlock`, with workers in containers; `remove` removes its images, too. */
 export async function startDockerAirlock(options: TestAirlockOptions = {}): Promise<DockerAirlock> {
   const airlock = await startAirlock({ ...options, env: { ...DOCKER_ENVIRONMENT, ...options.env } });
   return withEngine(airlock, options.env?.AIRLOCK_DEPLOYMENT ?? deploymentOf(airlock.dataDirectory));
@@ -47,9 +47,9 @@ export async function startDockerAirlock(options: TestAirlockOptions = {}): Prom
 
 export const DOCKER_ENVIRONMENT = {
   AIRLOCK_DRIVER: "docker",
-  // No Python of this machine is needed.
+  // A path that does not exist, because the Docker driver needs no Python of this machine.
   AIRLOCK_PYTHON: "/nowhere/python",
-  // As on a machine whose containers reach no package index by themselves.
+  // Image builds use the host's network, because containers of the tests may reach no package index by themselves.
   AIRLOCK_BUILD_NETWORK: process.env.AIRLOCK_BUILD_NETWORK ?? "host",
 };
 
@@ -76,7 +76,7 @@ function withEngine(airlock: TestAirlock, deployment: string): DockerAirlock {
   };
 }
 
-/** What a command prints that runs in the container, past the sandbox of a run, as the container's user. */
+/** Runs a command as the container's user, outside the sandbox of runs; resolves to its output. */
 export async function execIn(containerId: string, command: readonly string[]): Promise<string> {
   const exec = await docker
     .getContainer(containerId)
@@ -87,7 +87,7 @@ export async function execIn(containerId: string, command: readonly string[]): P
   return output.trim().replaceAll("\r\n", "\n");
 }
 
-/** Removes all that a deployment has in the engine, images too. */
+/** Removes a deployment's containers, networks, volumes and images from the engine. */
 export async function removeDeployment(deployment: string): Promise<void> {
   const filters = filtersOf(deployment);
   for (const { Id } of await docker.listContainers({ all: true, filters })) {

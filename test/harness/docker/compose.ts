@@ -17,24 +17,24 @@ const SOURCES = [
   ],
   ...["proto", "services", "gateway", "worker"],
 ];
-// Of nobody else, so that a deployment which is there already is left alone.
+// A name of this test run only, so that other deployments are left alone.
 const DEPLOYMENT = `airlock-test-${process.pid}`;
 const SUBNET = "10.213.98.0/24";
 
 export type Deployment = {
   readonly name: string;
-  /** What `./airlock init` printed. */
+  /** The output of `./airlock init`. */
   readonly initSaid: string;
-  /** `docker compose …`; resolves to what it wrote to standard output. */
+  /** Runs `docker compose` with these arguments; resolves to its standard output. */
   compose(...args: string[]): Promise<string>;
   /** The URL of the first gateway. */
   url(): Promise<string>;
-  /** All containers, the workers' too, by id. */
+  /** The ids of all containers, also those of workers. */
   containers(): Promise<string[]>;
   remove(): Promise<void>;
 };
 
-/** The deployment of docs/operations.md in a directory of its own; `up` is left to the caller. */
+/** Prepares the deployment of docs/operations.md in a new directory; the caller runs `up`. */
 export async function prepareDeployment(
   projects: Readonly<Record<string, string>>,
   secrets: Readonly<Record<string, string>>,
@@ -48,7 +48,7 @@ export async function prepareDeployment(
   for (const [name, text] of Object.entries(projects)) {
     await writeFile(join(directory, "projects", `${name}.yaml`), `name: ${name}\n${text}`);
   }
-  // As on a machine whose containers reach no package index by themselves.
+  // Image builds use the host's network, because containers of the tests may reach no package index by themselves.
   const env = {
     ...process.env,
     AIRLOCK_DEPLOYMENT: DEPLOYMENT,

@@ -14,35 +14,35 @@ const run = promisify(execFile);
 const READY = { timeout: 60_000, interval: 100 };
 const STOP_MS = 20_000;
 
-/** An engine of a test's own, which it may stop without harm to others. */
+/** A Docker engine of a test's own, which the test may stop without disturbing other tests. */
 export type PrivateEngine = {
   readonly host: string;
   readonly docker: Docker;
-  /** Where all lies that is its own; what watches over a container of it names this on its command line. */
+  /** The directory of all its files. The containerd-shim of each container names it on its command line. */
   readonly directory: string;
-  /** Whether its containers live on when it dies and is started again; what is set counts from its next start. */
+  /** Whether containers run on when the engine dies and starts again; a change counts from the next start. */
   liveRestore: boolean;
   start(): Promise<ServiceProcess>;
-  /** Ends it with all its containers, as a restart of the machine's engine does. */
+  /** Stops the engine and all its containers, as a restart of the machine's engine does. */
   stop(): Promise<void>;
-  /** Ends it as a crash does: its containers run on until it is started again. */
+  /** Kills the engine as a crash would: its containers run on until the engine starts again. */
   kill(): Promise<void>;
-  /** Leaves only so much room on its disk; it must have one of its own. */
+  /** Fills the engine's disk up to `leftBytes` of free space; needs `diskBytes`. */
   fill(leftBytes: number): Promise<void>;
-  /** Makes room again. */
+  /** Frees the space that `fill` took. */
   unfill(): Promise<void>;
-  /** Stops it with no containers, networks and volumes left, whatever has become of it. */
+  /** Removes all containers, networks and volumes, and stops the engine, in whatever state it is. */
   clear(): Promise<void>;
-  /** The same, and removes it. */
+  /** Does the same as `clear`, and removes the engine's files. */
   close(): Promise<void>;
 };
 
 export type PrivateEngineOptions = {
-  /** The size of a disk of its own, in memory. */
+  /** Bytes of the engine's own disk, in memory; undefined means the disk of the temporary directory. */
   readonly diskBytes?: number;
 };
 
-/** Why none can be started here; undefined when one can. */
+/** The reason why this machine can start no private engine; undefined when it can. */
 export async function privateEngineMissing(): Promise<string | undefined> {
   if (process.getuid?.() !== 0) return "an engine of one's own needs root";
   const places = (process.env.PATH ?? "").split(":").concat("/usr/sbin");
@@ -55,7 +55,7 @@ export async function privateEngineMissing(): Promise<string | undefined> {
   return undefined;
 }
 
-/** It knows the image `base` of the machine's engine; networks are bridges without firewall rules. */
+/** Starts an engine with the image `base` of the machine's engine; its networks are bridges without firewall rules. */
 export async function startPrivateEngine(
   base: string,
   { diskBytes }: PrivateEngineOptions = {},
@@ -68,10 +68,11 @@ export async function startPrivateEngine(
     await run("mount", ["-t", "tmpfs", "-o", `size=${diskBytes}`, "tmpfs", data]);
   }
   const socket = join(directory, "docker.sock");
-  // Not the one of the machine's engine.
+  // A configuration file of its own, so that the engine does not read that of the machine's engine.
   const configuration = join(directory, "daemon.json");
   const engine = new Docker({ socketPath: socket });
-  // One that dockerd starts dies with it, and would leave what it was doing half done. In an installation it is a service.
+  // A containerd that dockerd starts would die with dockerd in the middle of its work. In an installation it is a
+  // service.
   const containerd = await startContainerd(directory);
   let daemon: ServiceProcess | undefined;
   const start = async () => {
@@ -82,7 +83,7 @@ export async function startPrivateEngine(
         ...["--host", `unix://${socket}`, "--data-root", data],
         ...["--exec-root", join(directory, "exec"), "--pidfile", join(directory, "pid")],
         ...["--containerd", containerd.address],
-        // Beside the machine's engine: no interface and no rules that both would want.
+        // No bridge and no firewall rules, because the machine's engine has them already.
         ...["--bridge=none", "--iptables=false", "--ip-forward=false", "--ip6tables=false"],
         ...["--default-address-pool", "base=10.213.0.0/16,size=24", "--config-file", configuration],
       ],
@@ -122,7 +123,7 @@ export async function startPrivateEngine(
     },
     unfill: () => rm(filler),
     async clear() {
-      // Its networks are interfaces of this machine, which only an engine takes away.
+      // The engine's networks are interfaces of this machine, which only a running engine removes.
       if (!(await isRunning())) await start().catch(() => undefined);
       await removeAll(engine).catch(() => undefined);
       await stop();
@@ -133,7 +134,7 @@ export async function startPrivateEngine(
       for (const pid of await processesNaming(directory)) {
         for (const each of await treeOf(pid)) send(each, "SIGKILL");
       }
-      // What the engine had mounted must be gone before its directory is removed.
+      // The engine's mounts must be removed before its directory.
       const mounts = (await run("findmnt", ["-rno", "TARGET"])).stdout.split("\n");
       for (const mount of mounts.filter((each) => each.startsWith(directory)).reverse()) {
         await run("umount", ["-l", mount]).catch(() => undefined);
@@ -180,7 +181,7 @@ path = "${join(own, "opt")}"
   return { address, process: started };
 }
 
-/** Whatever of it cannot be removed does not keep the rest. */
+/** Removes all containers, networks and volumes; failures to remove one are ignored. */
 async function removeAll(engine: Docker): Promise<void> {
   const tried = (removals: readonly Promise<unknown>[]) => Promise.allSettled(removals);
   const containers = await engine.listContainers({ all: true });

@@ -113,7 +113,8 @@ describe.skipIf(missing)(`faults in the network${missing ? ` (${missing})` : ""}
 
     const goesOn = async (load: SteadyLoad, expect: ExpectStatic) => {
       const before = load.count();
-      // Pings miss a connection into a black hole within 30 seconds, and what was on it has then still to be done again.
+      // Pings miss a connection into a black hole within 30 seconds, and what was on it has then still to be done
+      // again.
       await expect.poll(() => load.count(), { timeout: 90_000, interval: 100 }).toBeGreaterThan(before + 3);
     };
 
@@ -125,7 +126,7 @@ describe.skipIf(missing)(`faults in the network${missing ? ` (${missing})` : ""}
         await goesOn(load, expect);
         for (const fault of Object.values(FAULTS)) {
           const faults = await harness.toxiproxy.on(edge);
-          await (fault === "cut" ? faults.cut() : faults.hurt(fault));
+          await (fault === "cut" ? faults.cut() : faults.inject(fault));
           await sleep(FAULT_MS);
           await faults.heal();
           await goesOn(load, expect);
@@ -156,7 +157,7 @@ describe.skipIf(missing)(`faults in the network${missing ? ` (${missing})` : ""}
         const rest = restClient(harness.deployment.urls[0] ?? "");
         await rest.run({ code: "set_result(1)" });
         const faults = await harness.toxiproxy.on(edge);
-        await faults.hurt(BLACK_HOLE);
+        await faults.inject(BLACK_HOLE);
         const afterwards = await work(rest, expect).finally(() => faults.heal());
         const next = () => rest.run({ code: "set_result(2)" }).catch(() => undefined);
         await expect.poll(next, { timeout: 60_000 }).toMatchObject({ result: 2 });

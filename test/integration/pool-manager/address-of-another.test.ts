@@ -20,12 +20,12 @@ import { scriptToStart } from "../../../services/router/run/script-to-start.ts";
 import { startStopwatch } from "../../../services/router/run/stopwatch.ts";
 import { openSqliteStore } from "../../../services/router/store/sqlite/store.ts";
 import type { ExecutionStore } from "../../../services/router/store/store.ts";
-import { openWay, type Way } from "../../support/breakable-socket.ts";
+import { type BreakableSocket, openBreakableSocket } from "../../support/breakable-socket.ts";
 import { projectOf, provision } from "../../support/driver-contract.ts";
 import { startHarness } from "../sanitizer/sanitizer-harness.ts";
 
-// As with containers: when one is gone, the next that is started may be given its address. The lease, which would say so,
-// comes late here, as it does while the pool-manager is away, too.
+// As with containers: when one is gone, the next that is started may be given its address. The lease, which would say
+// so, comes late here, as it does while the pool-manager is away, too.
 const ROOT = join(import.meta.dirname, "..", "..", "..");
 const ID = "0001";
 const log = pino({ level: "silent" });
@@ -36,7 +36,7 @@ let harness: Awaited<ReturnType<typeof startHarness>>;
 let driver: WorkerDriver;
 let store: ExecutionStore;
 let workers: WorkerConnections;
-let way: Way | undefined;
+let way: BreakableSocket | undefined;
 const started: Worker[] = [];
 
 const addressPath = () => join(harness.directory, "way.sock");
@@ -73,7 +73,7 @@ async function startWorkerHere(id: string): Promise<Worker> {
   const parts = { project, workerId: id, provide, log };
   const worker = await startWorker(launch, parts, signal);
   started.push(worker);
-  way = await openWay(addressPath(), worker.address.replace("unix:", ""));
+  way = await openBreakableSocket(addressPath(), worker.address.replace("unix:", ""));
   return worker;
 }
 

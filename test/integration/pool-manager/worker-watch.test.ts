@@ -8,7 +8,7 @@ import { isServed } from "#common/service/unix-socket.ts";
 import type { WorkerDriver } from "../../../services/pool-manager/drivers/driver.ts";
 import { createProcessDriver } from "../../../services/pool-manager/drivers/process/driver.ts";
 import { startWorker, type Worker } from "../../../services/pool-manager/worker/worker.ts";
-import { openWay, type Way } from "../../support/breakable-socket.ts";
+import { type BreakableSocket, openBreakableSocket } from "../../support/breakable-socket.ts";
 import { projectOf, provision } from "../../support/driver-contract.ts";
 import { belowOf } from "../../support/process-usage.ts";
 
@@ -19,7 +19,7 @@ const { signal } = new AbortController();
 
 let directory: string;
 let driver: WorkerDriver;
-let way: Way;
+let way: BreakableSocket;
 let worker: Worker;
 /** How the worker went; undefined while it is there. */
 let gone: string | undefined;
@@ -38,7 +38,7 @@ beforeEach(async () => {
   const launch = async () => {
     const launched = await driver.start(project, "w");
     const address = join(directory, "way.sock");
-    way = await openWay(address, launched.address.replace("unix:", ""));
+    way = await openBreakableSocket(address, launched.address.replace("unix:", ""));
     const heard = launched.gone.then((how) => sleep(heardLaterMs, how));
     return { ...launched, gone: heard, address: `unix:${address}` };
   };
@@ -104,7 +104,7 @@ it("a worker is replaced at once when another worker has its address", async () 
   const another = address.replace("unix:", "");
   await expect.poll(() => isServed(another)).toBe(true);
   way.close();
-  way = await openWay(join(directory, "way.sock"), another);
+  way = await openBreakableSocket(join(directory, "way.sock"), another);
   expect(await worker.ending).toBe("does not answer");
   await expect.poll(() => gone).toMatch(/\w/);
   await stop();

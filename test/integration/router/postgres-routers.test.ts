@@ -4,7 +4,7 @@ import { type Ending, failure, NO_OUTPUT } from "../../../services/router/execut
 import { watchExecution } from "../../../services/router/queries/watch.ts";
 import type { Outline } from "../../../services/router/store/store.ts";
 import { postgresMissing } from "../../harness/postgres.ts";
-import { hear, QUESTION, running, submit, usePostgresStores } from "../../harness/postgres-stores.ts";
+import { countChanges, QUESTION, running, submit, usePostgresStores } from "../../harness/postgres-stores.ts";
 import { createFakeClock } from "../../support/fake-clock.ts";
 import { GRANT } from "../../support/grant.ts";
 
@@ -74,7 +74,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       const [a, b] = [await openStill("a"), await stores.open("b")];
       const id = await running(a);
       await a.markAwaiting(id, QUESTION, 1);
-      const heard = hear(a, id);
+      const heard = countChanges(a, id);
       const answers = await Promise.all(
         [a, b, a, b, a, b, a, b].map((store, index) => store.answer(id, "llm_1", `answer ${index}`)),
       );
@@ -87,7 +87,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
     it("a cancellation at one router is notified to the router that runs the execution", async () => {
       const [a, b] = [await openStill("a"), await stores.open("b")];
       const id = await running(a);
-      const heard = hear(a, id);
+      const heard = countChanges(a, id);
       expect(await b.requestCancel(id)).toBe(true);
       await expect.poll(() => heard.count).toBeGreaterThan(0);
       expect(await a.isCancelRequested(id)).toBe(true);
@@ -161,7 +161,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       const clock = createFakeClock();
       const store = await stores.open("a", { clock });
       const id = await running(store);
-      const heard = hear(store, id);
+      const heard = countChanges(store, id);
       const mute = "UPDATE executions SET cancel_requested = TRUE WHERE execution_id = $1";
       await clock.advance(5 * SECOND);
       await expect.poll(() => heard.count).toBe(1);
@@ -177,7 +177,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
     it("a router listens again after its connection for notices was cut, and looks for missed changes", async () => {
       const [a, b] = [await stores.open("a"), await stores.open("b")];
       const id = await running(b);
-      const heard = hear(a, id);
+      const heard = countChanges(a, id);
       const theirs = "application_name = 'airlock-router-notices' AND datname = current_database()";
       const cut = await stores.database.sql(
         `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ${theirs}`,

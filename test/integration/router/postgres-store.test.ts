@@ -15,7 +15,7 @@ import {
 } from "../../../services/router/store/postgres/statements.ts";
 import { openPostgresStore } from "../../../services/router/store/postgres/store.ts";
 import { postgresMissing } from "../../harness/postgres.ts";
-import { hear, QUESTION, running, submit, usePostgresStores } from "../../harness/postgres-stores.ts";
+import { countChanges, QUESTION, running, submit, usePostgresStores } from "../../harness/postgres-stores.ts";
 import { describeStoreContract } from "../../support/store-contract.ts";
 
 const missing = postgresMissing();
@@ -247,7 +247,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
         )
         .toBe("up");
       expect(await store.get(id)).toMatchObject({ state: { status: "running" } });
-      const heard = hear(store, id);
+      const heard = countChanges(store, id);
       await (await stores.open("b")).requestCancel(id);
       await expect.poll(() => heard.count).toBeGreaterThan(0);
       await expect.poll(() => lines.join("")).toContain("heard again");

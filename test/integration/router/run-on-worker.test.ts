@@ -22,7 +22,7 @@ import { createRunningTime } from "../../../services/router/run/running-time.ts"
 import { startStopwatch } from "../../../services/router/run/stopwatch.ts";
 import { openSqliteStore } from "../../../services/router/store/sqlite/store.ts";
 import type { ExecutionStore } from "../../../services/router/store/store.ts";
-import { openWay, type Way } from "../../support/breakable-socket.ts";
+import { type BreakableSocket, openBreakableSocket } from "../../support/breakable-socket.ts";
 import { createFakeClock, type FakeClock } from "../../support/fake-clock.ts";
 import { GRANT } from "../../support/grant.ts";
 import { startHarness } from "../sanitizer/sanitizer-harness.ts";
@@ -36,7 +36,7 @@ let store: ExecutionStore;
 let workers: WorkerConnections;
 let clock: FakeClock;
 let worker: GrpcServer;
-let way: Way;
+let way: BreakableSocket;
 /** How many conversations have begun. */
 let begun: number;
 let isOver: PromiseWithResolvers<void>;
@@ -75,7 +75,7 @@ beforeEach(async () => {
   questions = [];
   isOver = Promise.withResolvers();
   await startWorker();
-  way = await openWay(socketOf("way"), socketOf("worker"));
+  way = await openBreakableSocket(socketOf("way"), socketOf("worker"));
 });
 afterEach(async () => {
   isOver.resolve();

@@ -3,7 +3,7 @@ import { NO_OUTPUT } from "../../../services/router/execution.ts";
 import { GRANT } from "../grant.ts";
 import { COMPLETED, SUBMISSION, store, submit } from "./test-store.ts";
 
-/** What is added: as much as there is room for, and once for an idempotency key. */
+/** Tests which submissions a store accepts: within the limits, and once for an idempotency key. */
 export function itAdmits(): void {
   it("the store accepts no more executions than the project may have, and accepts again when one has ended", async () => {
     const insert = (executionId: string) =>

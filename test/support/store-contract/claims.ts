@@ -3,7 +3,7 @@ import { failure, NO_OUTPUT } from "../../../services/router/execution.ts";
 import { GRANT } from "../grant.ts";
 import { awaiting, COMPLETED, QUESTION, running, store, submit } from "./test-store.ts";
 
-/** Lists of executions, and which router has which. */
+/** Tests lists of executions, and which router owns which execution. */
 export function itKeepsClaims(): void {
   it("the store lists executions in pages, newest first, filtered", async () => {
     const ids = [await submit(), await submit({ project: "other" }), await submit()];

@@ -3,7 +3,7 @@ import { END_REASONS } from "#common/execution-names.ts";
 import { failure, NO_OUTPUT } from "../../../services/router/execution.ts";
 import { COMPLETED, count, running, SUBMISSION, store, submit } from "./test-store.ts";
 
-/** What ended through our own fault, and its repetitions. */
+/** Tests dead letters and their repetitions. */
 export function itKeepsDeadLetters(): void {
   it("the store lists as dead letters the executions that ended through Airlock's fault, newest first, filtered", async () => {
     const ids: Record<string, string> = {};

@@ -5,7 +5,7 @@ import { PIECE_BYTES, ROW_BYTES } from "../../../services/router/store/stored-by
 import { GRANT } from "../grant.ts";
 import { awaiting, COMPLETED, count, QUESTION, running, store, submit } from "./test-store.ts";
 
-/** An execution from its submission to its end, and until it is forgotten. */
+/** Tests an execution in the store from its submission to its end, and until it is forgotten. */
 export function itKeepsExecutions(): void {
   it("the store gives a submission back unchanged, digit for digit", async () => {
     const id = await submit();
@@ -227,7 +227,7 @@ export function itKeepsExecutions(): void {
 
   it("the store keeps every character that a script or an agent may send", async () => {
     const id = await running();
-    // A half of a surrogate pair is no character; both adapters store what UTF-8 makes of it.
+    // A half of a surrogate pair is no character; both adapters store its replacement in UTF-8.
     const text = "\0 \x01\\ \\x00 \\000 ' \u2028 ü \u{1F600} \ufffe \uffff\0";
     const half = "\ud800";
     await store.markAwaiting(id, { id: "llm_1", prompt: text + half, model: text }, 1);

@@ -4,7 +4,7 @@ import { PIECE_BYTES, ROW_BYTES } from "../../../services/router/store/stored-by
 import { GRANT } from "../grant.ts";
 import { COMPLETED, QUESTION, running, SUBMISSION, store, stored, submit } from "./test-store.ts";
 
-/** The bytes that projects store, and what is forgotten to make room. */
+/** Tests the bytes that projects store, and the executions that are forgotten to free space. */
 export function itCountsBytes(): void {
   it("the store adds nothing to a project that is on hold, until it is released", async () => {
     expect(await store.holdProject("demo", 1)).toBe(true);
@@ -18,7 +18,7 @@ export function itCountsBytes(): void {
       );
     expect(await insert("0001", "demo")).toBe(false);
     expect(await store.get("0001")).toBeUndefined();
-    // What was refused leaves its key free.
+    // A refused submission leaves its key free.
     expect(await store.getIdempotencyKey("key-of-0001")).toBeUndefined();
     expect(await insert("0002", "other")).toBe(true);
     expect(await store.releaseProject("demo")).toBe(true);
@@ -35,7 +35,7 @@ export function itCountsBytes(): void {
     await store.start(id, 1, GRANT);
     await store.appendOutput(id, { position: 0, stdout: "o".repeat(300), stderr: "e\0" });
     await store.markAwaiting(id, { ...QUESTION, prompt: "p".repeat(200) }, 5);
-    // The result and the memory updates of an execution that has none are "null" and "{}".
+    // An execution without result and memory updates stores "null" and "{}".
     expected += PIECE_BYTES + 302 + 200 + QUESTION.model.length + "null{}".length;
     expect(await stored()).toBe(expected);
     await store.answer(id, undefined, "a".repeat(100));
@@ -77,7 +77,7 @@ export function itCountsBytes(): void {
     const paused = await stored();
     expect(paused).toBeGreaterThan(before + least);
     expect(paused).toBeLessThan(before + 3 * least);
-    // The same secrets again make numbers larger, and nothing longer.
+    // Redactions of the same secrets again increase counts, and add no bytes.
     await store.addRedactions(id, redactions("stdout"));
     await store.forceFinish(id, failure("cancelled", ""), 3_000);
     expect(await stored()).toBeLessThan(paused + least / 4);
@@ -98,7 +98,7 @@ export function itCountsBytes(): void {
     await end(other, 1);
     const pending = await submit();
     const ids = [await submit(), await submit(), await submit(), await submit()];
-    // The order of their ends counts, not that of their submission.
+    // The order of the endings counts, not that of the submissions.
     for (const [index, id] of [...ids].reverse().entries()) await end(id, 3_000 + index);
     const all = await stored();
     expect(await store.deleteOldestEnded("demo", all, 10)).toEqual({ removed: 0, isBusy: false });

@@ -26,10 +26,10 @@ export const COMPLETED: Ending = {
 };
 
 export let store: ExecutionStore;
-/** Of submissions, in all tests. */
+/** The number of submissions so far, in all tests of the file. */
 export let count = 0;
 
-/** `open` gives each test a fresh, empty store. */
+/** Opens a fresh, empty store with `open` before each test. */
 export function storeForEachTest(open: () => Promise<ExecutionStore>): void {
   beforeEach(async () => {
     store = await open();
