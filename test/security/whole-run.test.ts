@@ -120,7 +120,7 @@ beforeAll(async () => {
 });
 afterAll(() => airlock.remove());
 
-describe("what a run as a whole may use is limited where the layer cgroup is in force", () => {
+describe("the limits of a run as a whole", () => {
   it.each(CASES)(
     "a run with $name is limited as a whole where the layer cgroup is in force",
     async ({ code, whereLimited, elsewhere }) => {

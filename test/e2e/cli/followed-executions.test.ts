@@ -78,7 +78,7 @@ describe("the log of an execution", () => {
   });
 });
 
-describe("what a pending execution waits for", () => {
+describe("the wait of a pending execution", () => {
   it("a pending execution waits for its place in the queue while all workers are busy", async () => {
     const busy = await rest.submit({ project: "demo", code: "import time; time.sleep(60)" });
     await expect.poll(async () => (await rest.get(busy)).status).toBe("running");

@@ -121,7 +121,7 @@ describe("the descriptors", () => {
   });
 });
 
-describe("a client made of what reflection told it", () => {
+describe("a client made from the answers of reflection", () => {
   it("a client made from the answers of reflection calls the router", async () => {
     const { fileDescriptorResponse } = await ask("router", "v1", {
       fileContainingSymbol: "airlock.v1.RouterService",

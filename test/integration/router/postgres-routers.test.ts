@@ -70,7 +70,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       expect(await b.get(id)).toMatchObject({ state: { question: QUESTION } });
     });
 
-    it("of eight answers that race over two routers one is taken, and the router of the run is notified", async () => {
+    it("one of eight answers that race over two routers is taken, and the router of the run is notified", async () => {
       const [a, b] = [await openStill("a"), await stores.open("b")];
       const id = await running(a);
       await a.markAwaiting(id, QUESTION, 1);

@@ -58,7 +58,7 @@ async function fill(project: string, count: number, key?: string): Promise<strin
 describe.each([
   ["SQLite", false],
   ["PostgreSQL", true],
-] as const)("what a project stores (%s)", { timeout: 60_000 }, (_name, isPostgres) => {
+] as const)("the storage of a project (%s)", { timeout: 60_000 }, (_name, isPostgres) => {
   const missing = isPostgres ? postgresMissing() : undefined;
   const start = async (projects: Record<string, string>, options = {}) => {
     if (isPostgres) postgres = await startPostgres();

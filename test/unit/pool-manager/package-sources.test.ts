@@ -11,7 +11,7 @@ it.each([
   ["UV_INDEX_URL", "http://bob:PASSWORD@127.0.0.1:9/TOKEN/simple/"],
   ["UV_INDEX", "https://elsewhere/simple inner=http://bob:PASSWORD@127.0.0.1:9/TOKEN/simple"],
   ["PIP_EXTRA_INDEX_URL", "https://elsewhere/simple http://127.0.0.1:9/TOKEN/simple"],
-])("of the package index in %s the installer's output shows the host alone", (name, value) => {
+])("the installer's output shows only the host of the package index in %s", (name, value) => {
   const show = outputWithoutCredentials([], { [name]: value, HTTPS_PROXY: "http://me:PROXY@proxy:3128" });
   expect(show("Failed to fetch: http://127.0.0.1:9/TOKEN/simple/foo/")).toBe(
     "Failed to fetch: http://127.0.0.1:9/****/foo/",

@@ -152,7 +152,7 @@ const NOT_LOOKED_FOR: readonly (readonly [named: string, value: string, text: st
   ["under a name that does not call it secret", "host: db\nlogin: swordfish\n", "swordfish"],
 ];
 
-describe("what is not looked for", () => {
+describe("values that are not searched for", () => {
   const docs = readFileSync(join(import.meta.dirname, "..", "..", "..", "docs", "security.md"), "utf8");
 
   it.each(NOT_LOOKED_FOR)(
