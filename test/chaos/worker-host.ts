@@ -3,7 +3,7 @@ import type { Causes } from "./judgement.ts";
 import type { KeptService } from "./kept-service.ts";
 import type { Random } from "./random.ts";
 
-/** What runs the workers of a chaos test, and how the test counts and disturbs them from outside. */
+/** The host of a chaos test's workers: it starts, counts and disturbs them from outside. */
 export type WorkerHost = {
   /**
    * Services that the workers need, such as a Docker engine; they start before Airlock's services and stop after

@@ -43,7 +43,7 @@ for (const { runtime, line } of RUNTIMES) {
     const addressOf = ({ NetworkSettings }: Docker.ContainerInspectInfo) =>
       Object.values(NetworkSettings.Networks)[0]?.IPAddress as string;
 
-    /** Runs Python in the worker's container, past its sandbox, as whoever broke out of a run could. */
+    /** Runs Python in the worker's container outside the sandbox, as a script that broke out of it could. */
     const inside = (code: string, container = first()): Promise<string> =>
       execIn(container.Id, ["/opt/airlock/project/bin/python", "-c", code]);
     const tries = (expression: string) =>

@@ -174,7 +174,7 @@ set_result("done")`,
     };
     const arms = new Arms();
     let question = await asked("");
-    // What its project has from now on, this run does not have.
+    // This run does not have the secrets that its project gets from now on.
     const later = drawn();
     await rewrite("demo", `replicas: 1\n${asYaml(secretsOf(brokered, later))}`);
     await ended(await services.submit({ project: "demo", code: 'assert settings.get("G0")' }));

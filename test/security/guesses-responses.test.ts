@@ -23,10 +23,10 @@ import { Arms, type Guess, guessOf, pick, randomText, randomUrl, randomValue } f
 /** So long after what must come has come, nothing more comes. */
 const QUIET_MS = 15;
 const TRIALS = 250;
-/** A server that breaks off in the middle says so here, for want of another place. */
+/** The content type of responses that the server breaks off in their middle; no other field can say so. */
 const BREAKS = "text/breaks";
 const headerOf = (text: string) => text.slice(-200).replaceAll("\n", " ").trim();
-/** As many bytes as the bodies of a secret's own host leave later than they come. */
+/** The lag in bytes of bodies from a secret's own host. */
 const LAG_BYTES = 4_096;
 
 let directory: string;
@@ -38,7 +38,7 @@ let stop: () => void;
 const pauses = new Map<string, PromiseWithResolvers<void>>();
 const values = [...Array.from({ length: 6 }, randomValue), randomUrl()];
 
-/** What a script reads of a response, and when. */
+/** A response as a script reads it. */
 type Answer = {
   readonly headers: IncomingMessage["headers"];
   /** The length of the body before its second part was sent, and all of it. */

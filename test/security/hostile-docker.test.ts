@@ -11,15 +11,15 @@ const IN_CONTAINERS: Readonly<Record<string, Partial<HostileCase>>> = {
   "a recursion without limit": { ends: ["out_of_memory", "timeout", "killed"] },
 };
 
-// gVisor has no limit of processes for one run: who counts them from outside ends the run.
+// gVisor has no limit of processes for one run; the worker counts them from outside and ends the run.
 const COUNTED: Partial<HostileCase> = { ends: ["killed", "timeout", "script_error"] };
-// It lets a script end or stop process 1 of its namespace, and all of its own run with it; a run that was killed by no one
-// that the worker knows has its worker replaced.
+// gVisor lets a script end or stop process 1 of its namespace, and with it its whole run. The worker is replaced when
+// a run was killed for an unknown reason.
 const ENDS_ITSELF: Partial<HostileCase> = {
   ends: ["completed", "script_error", "killed"],
   replacesWorker: "perhaps",
 };
-// What it calls writable is more; what counts is that nothing was there before.
+// gVisor reports more directories as writable; only the list of files that were there before is compared.
 const NOTHING_LEFT: Partial<HostileCase> = { value: [[], expect.any(Array), true] };
 
 const ON_GVISOR: Readonly<Record<string, Partial<HostileCase>>> = {
@@ -35,7 +35,7 @@ const ON_GVISOR: Readonly<Record<string, Partial<HostileCase>>> = {
   "limits cannot be raised": { value: ["priority"] },
   // The descriptors cannot be opened; the namespaces are the run's own.
   "the memory of process 1": { value: ["descriptors", "namespaces"] },
-  // They are gVisor's own.
+  // These files are gVisor's own.
   "reading /proc/cmdline": { value: ["/proc/cmdline"] },
   "reading /proc/sys": { value: expect.arrayContaining(["kernel", "fs", "vm", "net"]) },
   "writing outside its own places": {
@@ -44,7 +44,7 @@ const ON_GVISOR: Readonly<Record<string, Partial<HostileCase>>> = {
   // An option without effect: there is nothing in its network whose traffic could be taken.
   "another shape for its network": { value: ["transparent"] },
   "leftovers in every writable place: files": NOTHING_LEFT,
-  "leftovers in every writable place: directories nobody may enter": NOTHING_LEFT,
+  "leftovers in every writable place: directories without permissions": NOTHING_LEFT,
   "leftovers in every writable place: links out": NOTHING_LEFT,
   "leftovers in every writable place: hard links": NOTHING_LEFT,
   "leftovers in every writable place: pipes": NOTHING_LEFT,

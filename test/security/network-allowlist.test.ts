@@ -87,7 +87,7 @@ describe("a script of a project with a network_allowlist", () => {
     const received = await harness
       .evaluate<number[]>("small", `[len(get("${url}/big")[1]) for _ in range(3)]`)
       .catch((error: unknown) => error);
-    // What is cut off in the middle breaks the connection; the script sees it as such.
+    // A transfer that is cut off in its middle breaks the connection, and the script sees that.
     expect(JSON.stringify(received)).not.toContain(`${1024 * 1024},${1024 * 1024}`);
     await harness.evaluate("small", `get("${url}/", b"x" * 3_000_000)`);
     expect(harness.plain.seen.filter(({ body }) => body.length > 1024 * 1024)).toEqual([]);

@@ -33,7 +33,7 @@ function examplesOf(page: Page) {
   });
 }
 
-/** What differs from run to run: ids and times. */
+/** Parts of the output that differ from run to run: ids and times. */
 const stable = (text: string) =>
   text
     .replaceAll(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, "ID")

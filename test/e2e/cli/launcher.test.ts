@@ -70,7 +70,7 @@ describe("the launcher on a fresh checkout", () => {
     const refusing = join(home, "refusing");
     await mkdir(refusing);
     await symlink(join(stubs, "python3"), join(refusing, "python3"));
-    // What rm says of each file of an environment that belongs to another user.
+    // The message of rm for each file of an environment that belongs to another user.
     await executable(
       join(refusing, "rm"),
       'case "$*" in *.venv*) for n in 1 2 3; do echo "rm: cannot remove $n" >&2; done; exit 1;; esac; exec /bin/rm "$@"',

@@ -111,7 +111,7 @@ describe.skipIf(process.getuid?.() !== 0)("the directory for sockets", () => {
       const own = (await readdir(dirname(taken))).filter((name) =>
         join(dirname(taken), name).startsWith(`${taken}-`),
       );
-      // What the killed one left is gone.
+      // The files that the killed Airlock left are removed.
       expect(own).toHaveLength(1);
       expect((await stat(join(dirname(taken), own[0] as string))).mode & 0o777).toBe(0o700);
       await third.stop();

@@ -15,7 +15,7 @@ let env: Record<string, string>;
 beforeAll(async () => {
   airlock = await startAirlock({ projects: { demo: "settings: {REGION: eu}\n", tables: "" } });
   env = { AIRLOCK_URL: airlock.url };
-  // Of a worker that takes long to come, on a machine with much to do, the first run would tell.
+  // The first run would print a line about a worker that starts slowly on a busy machine.
   await restClient(airlock.url).run({ code: "pass" });
 });
 afterAll(async () => {
@@ -222,7 +222,7 @@ describe("./airlock run", () => {
     }
     const ended = once(child, "close");
     await expect.poll(() => output).toContain("begun");
-    // It lets the run finish, and is away by then.
+    // Airlock lets the run finish, and has stopped by then.
     await own.stop();
     await expect.poll(() => output).toContain("(Airlock does not answer; trying again for 60 s)");
     const again = await startAirlock({ directory: own.directory, projects: {}, port });

@@ -26,7 +26,7 @@ afterAll(async () => {
   await airlock.remove();
 });
 
-/** What was printed besides the line that names the execution. */
+/** The output without the line that names the execution. */
 const withoutId = (text: string) => text.replace(/^\(execution [0-9a-f-]{36}\)\n/, "");
 
 async function script(code: string, before = ""): Promise<string[]> {

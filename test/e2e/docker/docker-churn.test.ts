@@ -86,7 +86,7 @@ await describeWithEngine("workers in containers that come and go", "runc", () =>
           () => 1,
           () => 0,
         );
-        // Workers that die young are replaced more and more slowly, unless somebody says that it is mended.
+        // Workers that die young are replaced more and more slowly, until `up` resets the delay.
         await rest.post("/projects/demo/up", { replicas: 2 });
       }
       over = true;
@@ -109,7 +109,7 @@ await describeWithEngine("workers in containers that come and go", "runc", () =>
   );
 });
 
-/** The same numbers from 0 to 1 for the same seed (mulberry32). */
+/** A generator of numbers from 0 to 1, the same for the same seed (mulberry32). */
 function randomOf(seed: number): () => number {
   let state = seed;
   return () => {

@@ -8,7 +8,7 @@ const THREADS = `
 import threading, time
 for _ in range(60): threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
 llm.complete("?")`;
-// As many as fill the 1,088 processes and threads of the container, and a few more.
+// More runs than fill the 1,088 processes and threads of the container.
 const MOST_RUNS = 24;
 
 await describeWithEngine("what a worker's container has no more of", "runc", () => {

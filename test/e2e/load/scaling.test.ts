@@ -39,7 +39,7 @@ it("a step load makes a pool grow to max, and its end makes it shrink to min, wi
   }
   await load;
   expect(course.at(-1)).toBe(MAX);
-  // In two steps of half a minute when not all were seen idle at once.
+  // The pool shrinks in two steps of half a minute when not all workers were seen idle at once.
   await expect.poll(watch, { timeout: 90_000, interval: 200 }).toBe(MIN);
   await expect.poll(async () => (await rest.project("demo")).idle_workers, { timeout: 10_000 }).toBe(MIN);
   const directions = course.slice(1).map((replicas, at) => Math.sign(replicas - (course[at] as number)));

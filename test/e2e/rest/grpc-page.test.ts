@@ -19,7 +19,7 @@ const [, , overTls = "", overSocket = "", withGrpcurl = "", grpcurlOnSocket = ""
 const PRINTED_SOCKET = "/tmp/airlock-1000-3f9c2a7be01d/router.sock";
 const [fromPython, fromGrpcurl = ""] = texts("");
 
-/** What differs from run to run: ids and times. */
+/** Parts of the output that differ from run to run: ids and times. */
 const stable = (text: string) =>
   text
     .replaceAll(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, "ID")

@@ -12,7 +12,7 @@ export type Answer = {
   readonly json: any;
 };
 
-/** One request, and its answer read to the end. */
+/** Sends one request and reads its answer to the end. */
 export async function call(
   target: Target,
   method: string,
@@ -70,7 +70,7 @@ export function expectProblem(
   expect(answer.text).not.toMatch(/node_modules|\bat .+:\d+:\d+|file:\/\/|\.ts\b/);
 }
 
-/** Writes bytes to a connection of its own and reads until the other side closes it. */
+/** Writes bytes to a new connection and reads until the server closes it. */
 export async function exchange(target: Target, parts: readonly (string | Uint8Array)[]): Promise<Answer> {
   return parseAnswer(await exchangeRaw(target, parts));
 }

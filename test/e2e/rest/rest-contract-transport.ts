@@ -4,7 +4,7 @@ import { call, exchange, exchangeRaw, expectProblem, get, type Target } from "./
 const MIB = 1024 * 1024;
 const CLOSE = "connection: close\r\n";
 
-/** What HTTP itself brings along: sizes that lie, broken requests, HEAD, clients that write before they read. */
+/** Tests of HTTP itself: wrong sizes, broken requests, HEAD, clients that write before they read. */
 export function describeTransport(target: () => Target): void {
   describe("over raw HTTP", () => {
     it("the server gives a 40 MB body its 413 although the client sends all of it first", async () => {

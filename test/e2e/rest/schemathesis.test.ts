@@ -41,7 +41,7 @@ describe.each([
 ])("schemathesis on %s", (_name, mock) => {
   let airlock: TestAirlock;
   beforeAll(async () => {
-    // What it sends starts and stops workers as it likes.
+    // Requests of schemathesis start and stop workers at random.
     airlock = await startAirlock({ mock, env: { AIRLOCK_MAX_WORKERS: "2" } });
   }, 120_000);
   afterAll(() => airlock.remove());

@@ -27,7 +27,7 @@ type Scripts = Readonly<Record<string, string>>;
 const { stdout } = await promisify(execFile)("python3", ["-c", READ], { cwd: DIRECTORY });
 const [followingAddresses, followingNone] = JSON.parse(stdout) as [Scripts, Scripts];
 const scripts = Object.entries({ ...followingAddresses, ...followingNone });
-/** What the first class of containers has given. */
+/** The results of the first class of containers, by script. */
 const anywhere = new Map<string, string>();
 
 for (const { runtime, line } of RUNTIMES) {

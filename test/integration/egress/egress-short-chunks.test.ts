@@ -131,7 +131,7 @@ describe("a body of chunks of one byte", () => {
     }
     close();
     expect(text.slice(text.indexOf("\r\n\r\n")).match(/X/g)).toHaveLength(CHUNKS);
-    // One chunk on the wire for many that came.
+    // The proxy sends many small chunks as one.
     expect(text.length).toBeLessThan(CHUNKS * 2);
   });
 

@@ -9,7 +9,7 @@ import { HTTP_HELPERS } from "../../security/cases/script-helpers.ts";
 
 const NAMES = 100;
 const REQUESTS = 40;
-// As many as docs/security.md says.
+// The numbers of docs/security.md.
 const AT_ONCE = 8;
 
 let dns: DnsServer;
@@ -60,7 +60,7 @@ async function ended(id: string): Promise<Execution> {
   }
 }
 
-/** The 95th percentile, in milliseconds, of requests to names that nobody has asked for yet, and to localhost. */
+/** The 95th percentile, in milliseconds, of requests to names that were not looked up before, and to localhost. */
 async function quietP95(round: string): Promise<number> {
   const code = `${HTTP_HELPERS}
 import time
@@ -90,7 +90,7 @@ it("lookups that no DNS server answers delay their own run only, and are dropped
   await expect.poll(() => slowNamesAsked().size, { timeout: 20_000 }).toBe(AT_ONCE);
   const during = await quietP95("during");
   expect(during).toBeLessThan(2 * before + 20);
-  // What gRPC asks for the addresses of the other services.
+  // The lookup that gRPC makes for the addresses of other services.
   const startedMs = performance.now();
   await lookup("localhost");
   expect(performance.now() - startedMs).toBeLessThan(500);

@@ -132,7 +132,7 @@ describe.skipIf(missing)(`faults in the network${missing ? ` (${missing})` : ""}
           await goesOn(load, expect);
         }
         const { broken, ended, reasons, failures, slowestMs } = await load.stop();
-        // That connection is made anew: no worker is lost by it.
+        // The pool-manager makes that connection anew, so no worker is lost by it.
         const excused = edge === "pool-manager→worker" ? ["completed"] : EXCUSED;
         const others = [...ended.values()].filter(({ last }) => !excused.includes(last.end_reason ?? ""));
         if (process.env.AIRLOCK_TEST_SAY) {

@@ -51,7 +51,7 @@ describe.skipIf(missing)(`a rolling restart under load${missing ? ` (${missing})
       await goOn();
       for (const name of deployment.names.filter((each) => each !== "pool-manager")) {
         expect([name, await deployment.restart(name)]).toEqual([name, 0]);
-        // It has work again before the next one goes.
+        // The restarted service has work again before the next one stops.
         await goOn();
       }
       answerAfterMs = 500;

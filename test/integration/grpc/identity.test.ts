@@ -59,7 +59,7 @@ const file = (directory: string, name: string) => readFileSync(join(directory, n
 
 /** The status that a call with an empty message gets; undefined when data came back first. */
 function call(address: string, rpc: Rpc, creds: ReturnType<typeof credentials.createSsl>): Promise<number> {
-  // Of its own connection: one that is open already would prove nothing about certificates.
+  // A new connection, because an open one would prove nothing about certificates.
   const client = new Client(address, creds, { "grpc.use_local_subchannel_pool": 1 });
   return new Promise<number>((resolve) => {
     const path = rpc.path;
@@ -86,7 +86,7 @@ const credentialsOf = (caller: Caller, issuedIn = services.certificates) =>
   );
 
 const addressOf = (rpc: Rpc) => {
-  // What every service answers, each guards in the same way.
+  // RPCs that every service has are guarded by each of them in the same way.
   const answers = RULES[rpc.path]?.service;
   const owner = answers === "every" ? "router" : answers;
   if (!owner || owner === "gateway") throw new Error(`nobody answers ${rpc.path}`);
@@ -274,7 +274,7 @@ describe("a worker", () => {
     const rpc = { path: "/airlock.v1.WorkerService/WatchStatus" };
     const renewal = { clients: [], days: 1, newAuthority: false, dropOldAuthorities: false, now: new Date() };
     const old = credentialsOf("pool-manager");
-    // By whoever may make the call: it names no worker.
+    // The answer to a permitted caller, which is refused only because the call names no worker.
     const heard = status.ABORTED;
     expect(await call(services.addresses.worker, rpc, old)).toBe(heard);
     await renewCertificates(services.certificates, { ...renewal, newAuthority: true });

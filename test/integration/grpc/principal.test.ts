@@ -91,7 +91,7 @@ async function routerAs(folder: string, identity: Identity): Promise<RouterServi
   return client;
 }
 
-/** What the handler saw of a call that succeeded. */
+/** The context that the handler saw of a successful call. */
 async function seenOf(client: RouterServiceClient, principal?: Principal) {
   seen = undefined;
   await callUnary(client, client.listHeldProjects, {}, "router", {

@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => services.close());
 
-/** What garbage collection leaves of leases, runs and ways to the sanitizer, which are what the services open both ways. */
+/** The number of duplex streams after a garbage collection: those of leases, runs and calls of the sanitizer. */
 const streams = (): number => queryObjects(ClientDuplexStreamImpl, { format: "count" });
 
 async function ended(executionId: string): Promise<void> {

@@ -52,7 +52,7 @@ async function startPair() {
   return {
     address: server.address,
     async call(tls = clientTls) {
-      // Of its own connection, which the shared pool would not always make anew.
+      // A connection of its own, because the shared pool would not always make a new one.
       const options = { "grpc.use_local_subchannel_pool": 1 };
       const client = new SecretsServiceClient(server.address, tls.client("secrets"), options);
       try {

@@ -20,15 +20,15 @@ import { restClient } from "../../harness/rest.ts";
 import { RPCS } from "../../harness/rpcs.ts";
 import { listenersOf } from "../../support/listeners.ts";
 
-/** Of what every service answers, the router stands for all. */
+/** The service that answers an RPC; the router stands for RPCs that every service has. */
 const ownerOfRpc = (path: string) => (RULES[path]?.service === "every" ? "router" : RULES[path]?.service);
 
-// On Unix sockets the user is the identity: whoever is another one is refused on each edge by the kernel.
+// On Unix sockets the user is the identity; the kernel refuses other users on each edge.
 const CALLER = join(import.meta.dirname, "..", "..", "harness", "call-rpcs.ts");
 const PYTHON =
   process.env.AIRLOCK_PYTHON ?? join(import.meta.dirname, "..", "..", "..", ".venv", "bin", "python");
 
-/** What each RPC answers to a caller of this account. */
+/** The gRPC status of each RPC for a caller of this account. */
 async function callAll(
   account: Account,
   addresses: Record<string, string>,

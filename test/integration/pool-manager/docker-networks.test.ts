@@ -64,7 +64,7 @@ await describeWithEngine("the network of a project", "runc", () => {
       start();
       const router = await caller(CALLERS_NETWORK);
       const id = await networks.hold("demo");
-      // One that cannot be put into any network: the engine refuses that.
+      // A container in the host's network, which the engine refuses to connect to another network.
       const odd = await caller("host");
       await expect(networks.hold("demo")).rejects.toThrow();
       await remove(odd);

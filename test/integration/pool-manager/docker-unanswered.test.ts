@@ -114,7 +114,10 @@ await describeWithEngine(
   },
 );
 
-/** The engine's socket, until a request has this text in it: it is done, and for a while nobody answers any more. */
+/**
+ * A proxy of the engine's socket. A request that contains the text is executed, and then the proxy is dead for
+ * AWAY_MS.
+ */
 function deadly(fatal: () => string | undefined): Server {
   let awayUntil = 0;
   return createServer((client) => {

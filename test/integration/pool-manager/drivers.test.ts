@@ -140,7 +140,7 @@ await describeWithEngine("the docker driver", "runc", () => {
     const parts = { project, workerId: "renewed", provide: async () => provision(project), log };
     const again = () => startWorker(async () => launched, { ...parts, tls: harness.tls }, signal);
     await again();
-    // A new authority for all: whoever still has the old certificate cannot be spoken to.
+    // All certificates get a new authority, so that a worker with the old certificate cannot be called.
     const before = await readFile(join(harness.certificates, "worker", "cert.pem"), "utf8");
     await rm(join(harness.certificates, "ca"), { recursive: true });
     await makeCertificates(harness.certificates);

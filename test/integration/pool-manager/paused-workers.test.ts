@@ -90,7 +90,7 @@ describe("paused executions", { timeout: 240_000 }, () => {
         await expect.poll(() => statusOf(hostile), SOON).toBe("error");
       }
       await finish("evil");
-      // One that serves, and one that is to be replaced and waits for its answers.
+      // A worker that serves, and one that is to be replaced and waits for the answers of its executions.
       expect(await workers()).toBeLessThanOrEqual(2);
       await finish("victim");
       await answer(ids);

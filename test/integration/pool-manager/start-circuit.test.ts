@@ -12,7 +12,7 @@ let packages: string;
 const wheelPath = () => join(packages, "atinypackage-1.0-py3-none-any.whl");
 
 beforeEach(async () => {
-  // What demo needs is not there yet.
+  // The package of the project demo does not exist yet.
   packages = await mkdtemp(join(tmpdir(), "airlock-packages-"));
   services = await startServices({
     demo: `replicas: 1\npackages: ["atinypackage @ file://${wheelPath()}"]\n`,

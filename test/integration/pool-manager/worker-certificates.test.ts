@@ -11,7 +11,7 @@ const ROOT = join(import.meta.dirname, "..", "..", "..");
 const PYTHON = process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python");
 // So many at once that a configuration which is replaced at each of them takes the worker down.
 const CONNECTIONS = 600;
-// glibc fills memory with this byte when it is freed: whoever still uses it crashes.
+// glibc fills freed memory with this byte, so that code that still uses it crashes.
 const PERTURBED = { MALLOC_PERTURB_: "165" };
 
 let directory: string;

@@ -126,7 +126,7 @@ describe("a project that answers", { timeout: 120_000 }, () => {
     const times: number[] = [];
     for (let n = 0; n < 20; n++) {
       const { idle_workers: ready } = await gateway.project("many");
-      // One is of the quiet project.
+      // One of the workers belongs to the quiet project.
       most = Math.max(most, (await workers()) - 1 - Number(ready));
       times.push(await p95("quiet", 1));
     }

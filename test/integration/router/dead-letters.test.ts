@@ -87,7 +87,7 @@ it("a dead letter runs the same submission again as a new execution, once unless
     stdout: "me\n",
     result: 2 ** 53,
   });
-  // What had ended stays as it was.
+  // The dead letter itself stays as it was.
   expect(await gateway.get(id)).toMatchObject({ status: "error", end_reason: "start_failed" });
 
   const refused = await retry(id);

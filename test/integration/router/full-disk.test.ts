@@ -40,7 +40,7 @@ async function onDisk(mib: number, context: TestContext, work: (disk: Disk) => P
   };
   const disk: Disk = {
     store,
-    // What a process leaves that is killed: the log is not written into the file.
+    // A copy as a killed process leaves it, with a write-ahead log that is not in the file.
     crash: async () => {
       const names = ["airlock.db", "airlock.db-wal", "airlock.db-shm", "airlock.db-reserve"];
       await mkdir(join(directory, "killed"));
@@ -68,7 +68,7 @@ async function onDisk(mib: number, context: TestContext, work: (disk: Disk) => P
   try {
     await work(disk);
   } finally {
-    // One that could not be opened again is closed.
+    // A store that could not be opened again is closed already.
     await store.close().catch(() => undefined);
     execFileSync("umount", ["--lazy", directory]);
     await rm(directory, { recursive: true });

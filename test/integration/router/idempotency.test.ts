@@ -104,7 +104,8 @@ describe.skipIf(missing)(`an idempotency key at two routers${missing ? ` (${miss
   it("an idempotency key at two routers starts one execution of 100 racing requests", async () => {
     const request = { idempotencyKey: randomUUID() };
     let repeated = 0;
-    // A machine that stands still for seconds makes some wait too long for a connection; the key makes it safe to repeat.
+    // A machine that stands still for seconds makes some wait too long for a connection; the key makes it safe to
+    // repeat.
     const insist = async (router: RouterServiceClient): Promise<Awaited<ReturnType<typeof submit>>> => {
       try {
         return await submit(router, request);
@@ -115,7 +116,7 @@ describe.skipIf(missing)(`an idempotency key at two routers${missing ? ` (${miss
     };
     const answers = await Promise.all(Array.from({ length: 100 }, (_, n) => insist(n % 2 ? a : b.client)));
     expect(new Set(answers.map(({ id }) => id)).size).toBe(1);
-    // Of the first answer, too, only "unavailable" may have been heard.
+    // The first request, too, may have got only "unavailable".
     const first = answers.filter(({ replayed }) => !replayed).length;
     expect(first).toBeLessThanOrEqual(1);
     expect(first + repeated).toBeGreaterThan(0);

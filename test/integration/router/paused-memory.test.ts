@@ -16,11 +16,11 @@ beforeAll(async () => {
 });
 afterAll(() => services.close());
 
-/** What the services in this process hold, in bytes. */
+/** The bytes that the services in this process hold. */
 async function held(): Promise<number> {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
-  // What a first collection finds, a finalizer lets go of for the next.
+  // Several collections, because finalizers of one collection free objects for the next.
   for (let n = 0; n < 4; n++) {
     collect();
     await sleep(100);

@@ -23,7 +23,7 @@ import {
 const missing = postgresMissing();
 const log = pino({ level: "silent" });
 const PROCESS = join(import.meta.dirname, "..", "..", "harness", "migrate-process.ts");
-// Migrations that come to a halt in their middle, for as long as somebody else has this lock.
+// Migrations that wait in their middle for as long as the test holds this lock.
 const GATE = 42;
 const HALTS_IN_A_STATEMENT = `CREATE TABLE half (id INTEGER); SELECT pg_advisory_xact_lock(${GATE});
   INSERT INTO half VALUES (1);`;

@@ -15,7 +15,7 @@ const SECOND = 1_000;
 
 describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, () => {
   const stores = usePostgresStores();
-  /** One whose time stands still: it learns by notices alone, never looks by itself, and shows no sign of life. */
+  /** A store whose clock stands still: it learns of changes by notices only, never polls, and shows no sign of life. */
   const openStill = (owner: string) => stores.open(owner, { clock: createFakeClock() });
 
   describe("with several routers", () => {

@@ -43,7 +43,7 @@ let isOver: PromiseWithResolvers<void>;
 /** How often the worker was called one that does not obey. */
 let condemned: number;
 let secretsVersion: string;
-/** What the run asks at once when a conversation begins. */
+/** The llm request that the run sends at once when a conversation begins. */
 let questions: string[];
 
 const socketOf = (name: string) => join(harness.directory, `${name}.sock`);

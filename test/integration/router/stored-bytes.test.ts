@@ -79,7 +79,7 @@ describe.each([
       expect(statuses.slice(0, 4)).toEqual(Array(4).fill(404));
       expect(statuses.slice(-2)).toEqual([200, 200]);
       expect(await statusOf(quiet)).toBe(200);
-      // What is gone is not run a second time.
+      // A forgotten execution is not run a second time.
       const again = { project: "small", code: "print('done')", memory: memoryOf(4) };
       const replay = await execute(again, "first-one");
       expect(replay.status).toBe(410);
@@ -123,7 +123,7 @@ describe.each([
     );
     const accepted = answers.filter(({ status }) => status === 202).length;
     expect(accepted).toBeLessThanOrEqual(19);
-    // One that is being stored may count twice for a moment.
+    // A submission that is being stored may count twice for a moment.
     expect(accepted).toBeGreaterThan(14);
     expect(answers.filter(({ status }) => status === 429)).toHaveLength(30 - accepted);
     await expect.poll(() => storedBy("small")).toBeGreaterThan(14 * MIB);

@@ -11,10 +11,16 @@ key = settings.get("ERP")
 ERP = f"https://erp.example:{SECURE}"
 `;
 
-/** As Python that holds it, and text that does not: what scripts are is stored. */
+/**
+ * A Python expression for a text, in pieces, because the script's code is stored and must not contain the text
+ * itself.
+ */
 const inPieces = (text: string) => (text.match(/.{1,6}/g) ?? []).map((piece) => `"${piece}"`).join(" + ");
 
-/** The placeholder somewhere else than in its header to its host: refused, and no server sees anything. */
+/**
+ * A script that sends the placeholder elsewhere than in its header to its host; the proxy refuses, and no server sees
+ * it.
+ */
 const misplaced = (where: string, request: string): HostileCase =>
   hostile(`a placeholder in ${where}`, "completed", `${ERP}set_result(${request}[:2])`, {
     ...PROJECT,
@@ -22,7 +28,7 @@ const misplaced = (where: string, request: string): HostileCase =>
     afterwards: nothingSeen,
   });
 
-/** Scripts that want a secret which they do not hold. */
+/** Scripts that look for a brokered secret's value, which they do not hold. */
 export const BROKERED_SECRETS: readonly HostileCase[] = [
   hostile(
     "a brokered secret, sought in settings, environment, files, memory and what comes back",
@@ -114,7 +120,7 @@ set_result(answer[0])`,
     ),
   ),
   hostile(
-    "a part of a response that nobody asked for",
+    "a part of a response without a request for a part",
     "completed",
     `${ERP}set_result(get(f"{ERP}/part", Authorization=key)[0])`,
     { ...PROJECT, value: 502 },

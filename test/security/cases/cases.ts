@@ -1,24 +1,25 @@
 import type { ExecutionView } from "../../harness/rest.ts";
 import type { HostileHarness, ProjectName } from "../harness/hostile-harness.ts";
 
-/** One hostile script: what it does, and the end it must come to. */
+/** A hostile script, and its expected ending. */
 export type HostileCase = {
   readonly name: string;
   readonly code: string;
+  /** The allowed end reasons. */
   readonly ends: readonly string[];
-  /** Compared with its result. */
+  /** The expected result; undefined means that the result is not compared. */
   readonly value?: unknown;
-  /** demo unless said: no network, no secrets. */
+  /** The project; undefined means `demo`, which has no network and no secrets. */
   readonly project?: ProjectName;
-  /** Seconds; unless said one for a script that is to be stopped, and more than any machine needs for another. */
+  /** Timeout in seconds; undefined means 1 for a script that may end as timeout, and 20 for others. */
   readonly timeout?: number;
-  /** The worker is replaced, since the script has tampered with it; "perhaps" where that depends on how it ended. */
+  /** Whether the worker is replaced because the script tampered with it; "perhaps" where that depends on the ending. */
   readonly replacesWorker?: true | "perhaps";
-  /** More about the ended execution, compared in part. */
+  /** Expected fields of the ended execution. */
   readonly shows?: Readonly<Partial<Record<keyof ExecutionView, unknown>>>;
-  /** What happens while the script waits in llm.complete, each time. Its result is the answer. */
+  /** Runs each time the script waits in llm.complete; its result is the answer. */
   readonly meanwhile?: (harness: HostileHarness, execution: ExecutionView) => Promise<string>;
-  /** What else must be true once it has ended. */
+  /** Further checks once the script has ended. */
   readonly afterwards?: (harness: HostileHarness, execution: ExecutionView) => Promise<void> | void;
 };
 
@@ -43,7 +44,10 @@ export function yields(
   return hostile(name, "completed", code, { value, ...more });
 }
 
-/** A script that tries things by name; its result lists those that worked. */
+/**
+ * A script that tries the expressions in `tries`, none of which may work; its result lists the names of those that
+ * did.
+ */
 export function attempts(
   name: string,
   tries: Readonly<Record<string, string>>,

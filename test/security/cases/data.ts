@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import { type HostileCase, hostile, yields } from "./cases.ts";
 
-/** A script that writes the frames of an end by itself: what it calls its result is `text`, as Python bytes. */
+/** A script that forges the frames of an ending, with the Python bytes `text` as its result. */
 function forged(what: string, text: string): HostileCase {
   return hostile(
     `a forged result: ${what}`,
@@ -30,7 +30,7 @@ const NO_JSON = [
   "{'\\udfff': 1}",
 ];
 
-/** Scripts that answer with what is no answer. */
+/** Scripts whose results or memory updates are not valid JSON, or forged. */
 export const DATA: readonly HostileCase[] = [
   ...NO_JSON.map((value) => hostile(`the result ${value}`, "result_invalid", `set_result(${value})`)),
   ...NO_JSON.map((value) =>

@@ -24,7 +24,7 @@ set_result('forged')`,
   );
 }
 
-/** Scripts that close, replace and forge what they were given to speak through. */
+/** Scripts that close, replace and misuse the descriptors of their process. */
 export const DESCRIPTORS: readonly HostileCase[] = [
   hostile("every descriptor closed", "script_error", "import os; os.closerange(0, 65536); set_result(1)", {
     shows: { result: null },

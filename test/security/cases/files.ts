@@ -44,7 +44,10 @@ def places():
             if os.access(directory, os.W_OK): yield directory
 `;
 
-/** Leaves a file by `leave` at each place, and says where one was before. */
+/**
+ * A script that leaves a file in each writable directory with `leave`, and lists the directories where one was
+ * before.
+ */
 const leftover = (what: string, leave: string): HostileCase =>
   yields(
     `leftovers in every writable place: ${what}`,
@@ -58,10 +61,10 @@ set_result([found, sorted(set(writable)), '/tmp/airlock' in everywhere])`,
     [[], ["/dev/shm", "/tmp", "/var/tmp"], true],
   );
 
-/** Scripts that look for files that are not theirs, or leave some for the next run. */
+/** Scripts that look for files of other owners, or leave files for the next run. */
 export const FILES: readonly HostileCase[] = [
   ...ABSENT.map((path) =>
-    // A directory may be there as the way to the interpreter, and holds nothing else then.
+    // A directory may exist as a part of the interpreter's path, and contains nothing else then.
     yields(
       `reading ${path}`,
       `
@@ -199,7 +202,7 @@ set_result([name for name, arguments in tries.items() if libc.mount(*arguments) 
     "import os",
   ),
   leftover("files", "open(path, 'w').write('x'); os.chmod(path, 0)"),
-  leftover("directories nobody may enter", "os.mkdir(path); open(f'{path}/x', 'w'); os.chmod(path, 0)"),
+  leftover("directories without permissions", "os.mkdir(path); open(f'{path}/x', 'w'); os.chmod(path, 0)"),
   leftover("links out", "os.symlink('/', path)"),
   leftover("hard links", "open(path + '2', 'w').close(); os.link(path + '2', path)"),
   leftover("pipes", "os.mkfifo(path)"),

@@ -1,10 +1,10 @@
 import { randomBytes, randomInt } from "node:crypto";
 import { TRIGGERS } from "../../../services/sanitizer/credentials/formats.ts";
 
-/** What a script says about a value that it was not given. */
+/** A script's guess of a value that it was not given. */
 export type Guess = {
   readonly isRight: boolean;
-  /** Of which part of the value: its beginning, or all of it. */
+  /** The guessed part of the value. */
   readonly part: "beginning" | "whole";
   readonly text: string;
 };
@@ -14,7 +14,7 @@ const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 export const randomText = (length: number): string =>
   Array.from(randomBytes(length), (byte) => ALPHABET[byte % 64]).join("");
 
-/** Random values in the forms that brokered secrets have, most with a beginning that everybody knows. */
+/** Random values in the forms of brokered secrets, most with a public beginning. */
 const VALUES: readonly (() => string)[] = [
   () => `brk-${randomText(randomInt(16, 40))}`,
   () => `eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.${randomText(60)}.${randomText(43)}`,
@@ -26,15 +26,16 @@ const VALUES: readonly (() => string)[] = [
 
 export const randomValue = (): string => pick(VALUES)();
 
-/** Marked in outputs as anybody's credential, by its form. */
+/** A random URL with a password, which is redacted in every output because of its form. */
 export const randomUrl = (): string => `https://app:${randomText(20)}@db.example/prod`;
 
-/** A guess of one of these values at random: right, or wrong in its last character only. */
+/** A random guess of one of these values: right, or wrong in its last character only. */
 export function guessOf(values: readonly string[], isRight: boolean): Guess {
   for (;;) {
     const value = pick(values);
     const part = pick(["beginning", "whole"] as const);
-    // Base64 is whole without its last three characters, which depend on what follows; random text may go on as these do.
+    // The last characters of a beginning are left out, because Base64 counts as whole without its last three
+    // characters.
     const right = value.slice(0, part === "whole" ? value.length : randomInt(4, value.length - 5));
     const last = right.slice(-1);
     const other = pick([...ALPHABET].filter((character) => character !== last));
@@ -43,7 +44,10 @@ export function guessOf(values: readonly string[], isRight: boolean): Guess {
   }
 }
 
-/** Whether its end is held back in anybody's output, since a credential of a known form could begin there. */
+/**
+ * Whether redaction holds back the end of the text in every output, because a credential of a known form could begin
+ * there.
+ */
 function mayBeginCredential(text: string): boolean {
   return TRIGGERS.some(({ bytes }) => {
     const trigger = Buffer.from(bytes).toString();
@@ -56,8 +60,8 @@ export function pick<T>(choices: readonly T[]): T {
 }
 
 /**
- * What any judge can make of a difference that did not show, with 95 % confidence. In each arm every one of `trials`
- * independent trials gave the observation that follows from what is public. If that had a probability below
+ * The largest advantage of a judge over a coin that the trials allow, with 95 % confidence. In each arm every one of `trials`
+ * independent trials gave the observation that follows from public facts. If that had a probability below
  * 0.025^(1/trials) in one of the arms, so many in a row would have come in fewer than 2.5 % of all experiments. So, but for
  * 5 % in both together, the two distributions share at least that mass, and their distance, by which a judge can be
  * better than a coin, is at most the rest: about 3.7 / trials.
@@ -74,7 +78,7 @@ export class Arms {
     this.#trials[isRight ? "right" : "wrong"]++;
   }
 
-  /** The bound that was reached, for the smaller arm; says so in the test's output. */
+  /** The bound for the smaller arm; prints it to the test's output. */
   report(what: string): number {
     const { right, wrong } = this.#trials;
     const bound = advantageBound(Math.min(right, wrong));

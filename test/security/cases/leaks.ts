@@ -1,18 +1,18 @@
-/** Fewer bytes in a row say nothing: markers show four characters. */
+/** Fewer bytes in a row count as no leak, because markers show four characters. */
 const TELLING_BYTES = 8;
 
 /**
- * The secrets, by name, of which a reader of `text` could make out eight bytes in a row, in any usual spelling of them.
- * It decodes what it reads and shares nothing with the sanitizer, which encodes what it looks for.
+ * The names of the secrets of which `text` contains eight bytes in a row, in any usual spelling. The function decodes
+ * the text and shares no code with the sanitizer, which encodes the secrets.
  */
 export function leaksOf(text: string | Buffer, secrets: Readonly<Record<string, string>>): string[] {
-  // Most of what hostile scripts print is one character, on and on.
+  // Long repetitions of one character are shortened, because most output of hostile scripts is that.
   const shortened = Buffer.from(text)
     .toString("latin1")
     .replace(/(.)\1{63,}/gs, "$1");
   const readings = readingsOf(shortened);
   return Object.entries(secrets).flatMap(([name, secret]) => {
-    // One pass for all eights: what is stored may be large.
+    // One regular expression for all windows, because stored files may be large.
     const eights = new RegExp(windowsOf(secret).map(literal).join("|"));
     return readings.some((reading) => eights.test(reading)) ? name : [];
   });
@@ -21,7 +21,7 @@ export function leaksOf(text: string | Buffer, secrets: Readonly<Record<string, 
 const literal = (text: string) => text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
 
 function windowsOf(secret: string): string[] {
-  // Line by line: short lines of a secret are not looked for.
+  // Windows do not cross lines, because short lines of a secret are not redacted.
   return secret.split("\n").flatMap((line) => {
     const bytes = asBytes(line);
     const count = Math.max(0, bytes.length - TELLING_BYTES + 1);
@@ -40,14 +40,14 @@ function readingsOf(text: string): string[] {
   return [text, once, unescaped(once), percentDecoded(text), entitiesDecoded(text), ...runs];
 }
 
-/** Where a run begins is not known: each of its first characters may be the one that a group begins with. */
+/** Decodes a run of digits from each of its first characters, because any of them may begin a group. */
 function shifted(run: string, groupSize: number, encoding: "hex" | "base64"): string[] {
   return Array.from({ length: groupSize }, (_, skip) =>
     Buffer.from(run.slice(skip), encoding).toString("latin1"),
   );
 }
 
-/** JSON's and Python's escapes. */
+/** Decodes the escapes of JSON and Python. */
 function unescaped(text: string): string {
   return text.replace(/\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))/gs, (_all, code, byte, other) => {
     if (code !== undefined) return asBytes(String.fromCharCode(Number.parseInt(code, 16)));

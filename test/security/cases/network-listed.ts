@@ -29,7 +29,7 @@ const unlisted = (host: string) =>
   new RegExp(
     `Airlock refused ${host}: it is not in the network_allowlist of project listed, which allows \\*\\.sub\\.example:\\d+, echo\\.example:\\d+`,
   );
-/** No name is looked up for a request that is refused: it could carry something out. */
+/** Adds the check that no name was looked up, because a lookup could carry data out. */
 const unasked = (hostileCase: HostileCase): HostileCase => ({
   ...hostileCase,
   async afterwards(harness, execution) {
@@ -38,7 +38,7 @@ const unasked = (hostileCase: HostileCase): HostileCase => ({
   },
 });
 
-/** Connects past the proxy, in every way that Python has. */
+/** Python helpers that connect without the proxy, by every kind of socket. */
 const PAST_THE_PROXY = `${HTTP}
 import fcntl, struct, subprocess, sys
 SOCKETS = json.loads(settings.get('SOCKETS'))
@@ -66,7 +66,7 @@ const past = (name: string, tries: Readonly<Record<string, string>>) =>
     },
   });
 
-/** Scripts of a project with an allowlist that want more than is on it. */
+/** Scripts of a project with an allowlist that try to reach more than it lists. */
 export const WITH_NETWORK: readonly HostileCase[] = [
   yields("every family of sockets beside the proxy", FAMILIES, [1, 2, 10], LISTED),
   yields(
@@ -109,7 +109,7 @@ set_result([answer[0], json.loads(answer[1])["headers"]["host"] == f"echo.exampl
   hostile(
     "a name that changes its address after it was judged",
     "completed",
-    // An answer counts for five seconds.
+    // A DNS answer is used again for five seconds.
     `${HTTP}import time
 ask = lambda: get(f"http://rebind.example:{PLAIN}/")[:2]
 early = [ask(), ask()]
@@ -121,7 +121,7 @@ set_result([*early, ask(), ask()])`,
         const refusal = expect.stringContaining("its address is not public (linkLocal)");
         const [first, second, third, fourth] = result as [number, string][];
         expect([first?.[0], second?.[0], third, fourth]).toEqual([200, 200, [403, refusal], [403, refusal]]);
-        // Once for each answer that counts: what was judged is what was dialled, each time.
+        // One lookup per five seconds, because the proxy connects to the address that it judged.
         expect(await asked()).toEqual(Array(2).fill("rebind.example"));
         expect(plain.seen).toHaveLength(2);
       },

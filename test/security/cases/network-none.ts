@@ -1,6 +1,6 @@
 import { attempts, type HostileCase, yields } from "./cases.ts";
 
-/** The cloud's metadata service as attackers spell it. */
+/** Spellings of the cloud metadata service's address that attackers use. */
 export const METADATA: readonly string[] = [
   "169.254.169.254",
   "2852039166",
@@ -16,7 +16,7 @@ export const METADATA: readonly string[] = [
   "[fd00:ec2::254]",
 ];
 
-/** Families of sockets that a script can make, as numbers, by any type. */
+/** The numbers of all socket families that a script can open, with any type. */
 export const FAMILIES = `
 import socket
 made = set()
@@ -27,7 +27,7 @@ for family in range(64):
             except OSError: pass
 set_result(sorted(made))`;
 
-/** Scripts of a project without a network that look for one. */
+/** Scripts of a project without a network that try to reach one. */
 export const WITHOUT_NETWORK: readonly HostileCase[] = [
   yields("every family of sockets", FAMILIES, []),
   yields(

@@ -5,7 +5,7 @@ import { HTTP, nothingSeen } from "./network-listed.ts";
 const LISTED = { project: "listed" } as const;
 const URL = "http://echo.example:{PLAIN}";
 
-/** A request by hand that is refused as none, and reaches nobody. */
+/** A hand-written request that the proxy refuses as malformed, and that reaches no server. */
 const malformed = (what: string, ...lines: string[]): HostileCase =>
   hostile(
     `a request with ${what}`,
@@ -18,7 +18,7 @@ const malformed = (what: string, ...lines: string[]): HostileCase =>
     },
   );
 
-/** Opens a tunnel to a listed host, and begins TLS in it with another name. */
+/** A script that opens a tunnel to a listed host, and begins TLS in it with another name. */
 const tunnel = (what: string, begin: string): HostileCase =>
   hostile(
     `a tunnel in which ${what}`,
@@ -40,7 +40,7 @@ set_result(answer.decode("latin1"))`,
     { ...LISTED, value: "", afterwards: nothingSeen },
   );
 
-/** Scripts of a project with an allowlist that write their requests by hand. */
+/** Scripts of a project with an allowlist that write HTTP requests byte by byte. */
 export const REQUESTS: readonly HostileCase[] = [
   malformed("both lengths", "Content-Length: 5", "Transfer-Encoding: chunked", "", "0", "", ""),
   malformed("two lengths", "Content-Length: 5", "Content-Length: 6", "", "abcdef"),
@@ -64,7 +64,7 @@ export const REQUESTS: readonly HostileCase[] = [
     },
   ),
   hostile(
-    "a second request behind the first, to somebody else",
+    "a second request behind the first, to another host",
     "completed",
     `${HTTP}set_result(by_hand(f"GET ${URL}/first HTTP/1.1", "Host: x", "AUTH", "", f"GET http://evil.test/second HTTP/1.1", "Host: x", "Connection: close", "AUTH", "", ""))`,
     {
@@ -76,7 +76,7 @@ export const REQUESTS: readonly HostileCase[] = [
     },
   ),
   hostile(
-    "a body that is a request to whoever reads on",
+    "a body that looks like a second request",
     "completed",
     `${HTTP}
 inner = "GET /inner HTTP/1.1\\r\\nHost: evil.test\\r\\n\\r\\n"
@@ -89,7 +89,7 @@ set_result(by_hand(f"POST ${URL}/outer HTTP/1.1", "Host: x", "Connection: close,
   ),
   ...[
     ["without credentials", ""],
-    ["with credentials of nobody", "Proxy-Authorization: Basic YTpi"],
+    ["with credentials of no run", "Proxy-Authorization: Basic YTpi"],
     ["with credentials of another kind", "Proxy-Authorization: Bearer x"],
   ].map(([what, header]) =>
     hostile(
@@ -151,7 +151,7 @@ set_result(by_hand(f"GET http://wide.example:{PLAIN}/ HTTP/1.1", "Host: x", "Con
   ),
   tunnel("TLS names another server", "answer = speak('evil.test')"),
   tunnel("TLS names an address", "answer = speak('127.0.0.1')"),
-  tunnel("TLS names nobody", "answer = speak(None)"),
+  tunnel("TLS names no server", "answer = speak(None)"),
   tunnel(
     "there is no TLS",
     "connection.sendall(b'GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n'); answer = connection.recv(100)",

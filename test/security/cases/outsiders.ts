@@ -4,15 +4,15 @@ import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 
-/** What answers on this machine beside the service: reached by whoever shares its network. */
+/** Listeners on this machine besides Airlock, which every process in the machine's network can reach. */
 export type Outsiders = {
-  /** Of this machine on its network; loopback where it is on none. */
+  /** This machine's address on its network; loopback without a network. */
   readonly address: string;
   readonly udpPort: number;
   readonly abstractName: string;
-  /** Whether the UDP port echoes to a caller of this machine. */
+  /** Whether the UDP port answers a program on this machine. */
   echoes(): Promise<boolean>;
-  /** How often one was reached since the last `forget`. */
+  /** The number of connections and packets since the last `forget`. */
   reached(): number;
   forget(): void;
   close(): void;

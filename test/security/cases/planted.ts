@@ -1,4 +1,4 @@
-/** Secrets of the suite's projects. No script may hold one as text: its code is stored as it came. */
+/** Secrets of the suite's projects. No script's code may contain one, because the code is stored unchanged. */
 export const PLANTED = {
   TOKEN: "tok-5f2c9a7e41d0-wxyz",
   QUOTED: "pass\"word\\with/ünïcode&<tag>'s",
@@ -11,14 +11,14 @@ export const PLANTED = {
   INNER: "inner-core-value",
 } as const;
 
-/** Of a project with brokered secrets: never in a worker. */
+/** The value of a brokered secret, which never reaches a worker. */
 export const BROKERED = "erp+7c1f0a94e2/value=qq";
 
-/** A secret of another project than those that try to get it. */
+/** A secret of a project whose neighbours try to read it. */
 export const NEIGHBOURS = "neighbour-own-93c1aa7f-zz";
 
-/** The secret that is rotated: before and after. */
+/** The values of a rotated secret, before and after the rotation. */
 export const ROTATED = { before: "old-value-1f9c03-aaaa", after: "new-value-77be21-bbbb" } as const;
 
-/** What the output of the project `brief` is cut to, in bytes. */
+/** The output limit of the project `brief`, in bytes. */
 export const BRIEF_BYTES = Math.round(0.001 * 2 ** 20);

@@ -4,7 +4,7 @@ import { attempts, type HostileCase, hostile, yields } from "./cases.ts";
 
 const DAEMON_ENDS_MS = 5_000;
 
-/** The script's end does not wait for what it leaves running. */
+/** A script that leaves a daemon running; the execution ends without waiting for it. */
 function daemon(what: string, code: string): HostileCase {
   return hostile(
     `a daemon ${what}`,
@@ -27,7 +27,7 @@ ${code}`,
   );
 }
 
-/** Scripts that turn on the processes around them, or on their own end. */
+/** Scripts that attack the processes around them, or disturb their own ending. */
 export const PROCESSES: readonly HostileCase[] = [
   ...["kill(os.getppid(), 9)", "kill(os.getppid(), 19)", "kill(1, 9)", "kill(-1, 9)"].map((call) =>
     hostile(`os.${call}`, "script_error", `import os; os.${call}`),

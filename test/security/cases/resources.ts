@@ -1,10 +1,10 @@
 import { expect } from "vitest";
 import { attempts, type HostileCase, hostile } from "./cases.ts";
 
-// Of the harness's project demo, for each of stdout and stderr.
+// The output limit of the harness's project demo, for each of stdout and stderr.
 const MAX_OUTPUT_BYTES = 10 * 2 ** 20;
 const FULL = { shows: { error: expect.stringContaining("No space left") } };
-// A full flush ends each block, so that one block can stand there as often as one likes.
+// A full flush ends each block, so that one block can be repeated any number of times.
 const BOMB = `
 import zlib
 c = zlib.compressobj(9, zlib.DEFLATED, -15)
@@ -12,7 +12,9 @@ block = c.compress(bytes(2**20)) + c.flush(zlib.Z_FULL_FLUSH)
 bomb = block * 4000 + b'\\x03\\x00'
 `;
 
-/** Scripts that want more of the machine than their project allows. Limits: see the harness's project demo. */
+/**
+ * Scripts that use more of the machine than their project allows. The limits are those of the harness's project demo.
+ */
 export const RESOURCES: readonly HostileCase[] = [
   hostile("a fork bomb", "timeout", "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass"),
   hostile("a fork bomb that gives up", "script_error", "import os\nwhile True: os.fork()"),

@@ -1,4 +1,4 @@
-/** What scripts begin with that speak HTTP: with `get` as everybody does, with `raw` byte by byte to their proxy. */
+/** Python helpers for HTTP: `get` uses urllib as usual scripts do, `raw` sends bytes to the proxy. */
 export const HTTP_HELPERS = `
 import json, os, socket, urllib.error, urllib.request
 

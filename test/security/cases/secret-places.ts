@@ -9,7 +9,7 @@ const SECRETS = { project: "secrets" } as const;
 const HASH = "import hashlib; set_result(hashlib.sha256(settings.get('TOKEN').encode()).hexdigest())";
 const [OLD, NEW] = ["[REDACTED...aaaa]", "[REDACTED...bbbb]"];
 
-/** An uncaught end with a secret in it. */
+/** A script that ends with an uncaught exception or exit whose text contains a secret. */
 const raises = (what: string, code: string, end = "script_error"): HostileCase =>
   hostile(`${what} with a secret`, end, `token = settings.get('TOKEN')\n${code}`, {
     project: "secrets",
@@ -17,7 +17,7 @@ const raises = (what: string, code: string, end = "script_error"): HostileCase =
     afterwards: nothingLeaks,
   });
 
-/** What a script begins with that looks through its own memory. */
+/** Python helpers that search the memory of the script's own process. */
 export const LOOKS_FOR = `
 import os
 def halves_of(text): return text[:7].encode(), text[7:].encode()
@@ -39,7 +39,7 @@ def times(first, second):
     return count
 `;
 
-/** Scripts that put secrets wherever something leaves, and look for those that are not theirs. */
+/** Scripts that write secrets to every kind of output, and look for secrets that they do not have. */
 export const PLACES: readonly HostileCase[] = [
   raises("an exception", "raise RuntimeError(token)"),
   raises("an exception's arguments", "raise KeyError({token: (token, 1)})"),

@@ -19,7 +19,7 @@ def spellings(text):
             yield from (base64.b64encode(before + raw + after), base64.urlsafe_b64encode(before + raw + after))
 `;
 
-/** Scripts that print secrets in disguises that everybody knows, and in pieces. */
+/** Scripts that print secrets in well-known encodings, and in pieces. */
 export const SPELLED: readonly HostileCase[] = [
   ...Object.keys(PLANTED).map((name) =>
     keeps(
@@ -95,11 +95,11 @@ for text in (key, key.replace('\\n', '\\r\\n'), key.replace('\\n', ' '), ' | '.j
   ),
 ];
 
-/** How an output is cut when a secret begins this many bytes before its limit. */
+/** A script whose output has a secret that begins this many bytes before the output limit. */
 function cut(before: number): HostileCase {
   const size = PLANTED.TOKEN.length;
   const isWhole = before >= size;
-  // No spelling of a secret begins with it: what could be the beginning of one is cut off, too.
+  // No spelling of a secret begins with FILLER, because redaction also cuts a possible beginning of a secret.
   const head = FILLER.repeat(BRIEF_BYTES - before);
   const output = isWhole ? head + TOKEN_MARKER + FILLER.repeat(before - size) : head;
   const lost = isWhole ? 30 - (before - size) : size + 30;
@@ -112,11 +112,14 @@ for fd in (1, 2): os.write(fd, b'${FILLER}' * ${BRIEF_BYTES - before} + settings
   );
 }
 
-// Of an error that is too long, so many bytes are kept at its beginning, and as many at its end.
+// A long error keeps this many bytes at its beginning, and as many at its end.
 const KEPT_OF_ERRORS = 32_704;
 const BEFORE_EXIT_MESSAGE = "The script ended with exit status 1: ".length;
 
-/** A secret of which the beginning or the end of what is kept has so many bytes. */
+/**
+ * A script with a long error that keeps this many bytes of a secret, at the end of its beginning or the beginning of
+ * its end.
+ */
 const inError = (where: "beginning" | "end", bytes: number): HostileCase => {
   const near = `'${FILLER}' * ${KEPT_OF_ERRORS - bytes - (where === "beginning" ? BEFORE_EXIT_MESSAGE : 0)}`;
   const far = `'${FILLER}' * 100_000`;
@@ -133,7 +136,7 @@ const inError = (where: "beginning" | "end", bytes: number): HostileCase => {
   );
 };
 
-/** Scripts that have a secret stand where their output ends. */
+/** Scripts whose output is cut within a secret. */
 export const CUT: readonly HostileCase[] = [
   ...[0, 1, 7, 8, 20, 21, 22, 30].map(cut),
   ...[1, 8, 20].flatMap((bytes) => [inError("beginning", bytes), inError("end", bytes)]),

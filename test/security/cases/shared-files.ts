@@ -1,7 +1,7 @@
 import type { HostileHarness } from "../harness/hostile-harness.ts";
 import { type HostileCase, yields } from "./cases.ts";
 
-/** Files that every project's runs and the machine's own programs use. */
+/** Python that opens files which the runs of all projects and the machine's own programs use. */
 const SHARED = `
 import fcntl, os, sys
 wanted = [os.__file__, os.path.realpath(sys.executable), sys.prefix + '/pyvenv.cfg', '/etc/services', '/etc/ld.so.cache',
@@ -10,7 +10,10 @@ shared = [open(os.open(path, os.O_RDONLY), 'rb', closefd=True, buffering=0) if o
     for path in wanted if os.path.exists(path)]
 `;
 
-/** What another project's run is refused while the script waits: nothing, where the two share no inode. */
+/**
+ * Runs an attempt in another project while the script waits; its result lists the refusals, none if both share no
+ * inode.
+ */
 const neighbours =
   (attempt: string) =>
   async ({ rest }: HostileHarness): Promise<string> => {
@@ -30,7 +33,7 @@ places = ('/bin', '/sbin', '/usr/bin', '/usr/sbin', '/usr/local/bin', '/usr/loca
 found = sorted({name for place in places if os.path.isdir(place) for name in os.listdir(place)})
 `;
 
-/** What a run learns from, and holds, by the files that it shares with other projects and with the machine. */
+/** Scripts that lock or read files which other projects or the machine use, too. */
 export const SHARED_FILES: readonly HostileCase[] = [
   yields(
     "a lock on everything that others use, held in a pause",
@@ -50,7 +53,7 @@ for file in shared:
     if not isinstance(file, int): fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB); held += 1
 set_result([held > 4, llm.complete('locked')])`,
     [true, "[]"],
-    // The kind of a lock that stands in the way; 2 is none.
+    // F_GETLK gives the kind of a conflicting lock; 2 means none.
     {
       meanwhile: neighbours(
         "assert isinstance(file, int) or fcntl.fcntl(file, fcntl.F_GETLK, bytes([1]) + bytes(31))[0] == 2",

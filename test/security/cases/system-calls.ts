@@ -72,13 +72,13 @@ ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code))
 print('entered')`;
 }
 
-// There is no such entry elsewhere: the script does nothing then.
+// Other processors have no such entry to the kernel; the script does nothing there.
 const otherEntry = (name: string, code: string): HostileCase =>
   IS_X86
     ? hostile(name, "killed", code, { shows: { stdout: "", error: expect.stringContaining("SIGSYS") } })
     : hostile(name, "completed", "pass");
 
-/** Scripts that speak to the kernel beside Python. */
+/** Scripts that make system calls directly, past Python. */
 export const SYSTEM_CALLS: readonly HostileCase[] = [
   ...Object.entries(REFUSED).map(([name, numbers]) => refused(name, numbers)),
   ...Object.entries(NAMESPACES).map(([name, flag]) =>

@@ -1,7 +1,7 @@
 import type { TestAirlock, TestAirlockOptions } from "../../harness/airlock.ts";
 import type { Traces } from "./traces.ts";
 
-/** What runs the workers of an Airlock under attack: this machine or containers. */
+/** The host of the workers of an Airlock under attack: this machine or containers. */
 export type WorkerHost = {
   /** A line that every project file gets; empty means none. */
   readonly line: string;

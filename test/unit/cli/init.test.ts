@@ -21,7 +21,7 @@ it.skipIf(!existsSync("/var/run/docker.sock"))(
       const url = `postgres://airlock:${password}@postgres:5432/airlock?sslmode=disable`;
       expect(await read("database-url")).toBe(url);
       await rm(join(directory, "deployment", "database-url"));
-      // As a full disk leaves a file.
+      // A full disk leaves an empty file.
       await writeFile(join(directory, ".env"), "");
       await init();
       expect(await read("database-url")).toBe(url);

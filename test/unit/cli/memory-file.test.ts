@@ -19,7 +19,7 @@ it("saving a memory file leaves no temporary files, and removes those of command
     await saveMemoryFile(join(directory, "m.json"), "{}", '{"a": {"b": 1.0}}');
     expect((await readdir(directory)).sort()).toEqual(["m.json", ...kept].sort());
     expect(await readFile(join(directory, "m.json"), "utf8")).toContain('"b": 1.0');
-    // It may be another machine's, which shares the directory.
+    // A young file may belong to a process of another machine that shares the directory.
     await write(`m.json.${dead}.new`, 1);
     await saveMemoryFile(join(directory, "m.json"), "{}", '{"a": {"b": 2.0}}');
     expect(await readdir(directory)).toContain(`m.json.${dead}.new`);

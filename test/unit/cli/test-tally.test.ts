@@ -24,7 +24,7 @@ it("skips itself", (context) => context.skip("needs a Docker engine"));
 it.todo("later");
 `;
 
-/** What the reporter makes of these test files, run by a vitest of their own. */
+/** The reporter's tally of these test files, which a separate vitest runs. */
 async function reported(
   files: Record<string, string>,
 ): Promise<{ tallies: FileTallies; tally: Tally; exitStatus: number }> {

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, it } from "vitest";
 
 const CLOCK = join(import.meta.dirname, "..", "..", "..", "services", "common", "resilience", "clock.ts");
-// What comes takes a moment before it has been dealt with, as an answer that is still to be cleaned.
+// A message takes a moment to be handled, like an answer that is still to be redacted.
 const TELLS = `import { setTimeout as sleep } from "node:timers/promises";
 const { systemClock } = await import(process.argv[1]);
 const end = (how) => { console.log(how); process.exit(); };

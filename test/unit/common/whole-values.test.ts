@@ -4,7 +4,10 @@ import { describe, expect, it } from "vitest";
 /** The beginning of a text, inside a template that becomes a message. */
 const CUT = /\$\{[^}`]*\.(?:slice|substring|substr)\(0,[^}`]*\}/g;
 
-/** What is cut there is no value of anybody: a digest, a date, an id, or a little of a host name or an address for the log. */
+/**
+ * Cuts of texts that never are a secret's value: a digest, a date, an id, or a part of a host name or address for the
+ * log.
+ */
 const HARMLESS = [
   "digest(`${deployment}/${project}`).slice(0, 8)",
   "checksum.slice(0, 12)",

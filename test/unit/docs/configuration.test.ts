@@ -15,7 +15,7 @@ const SOURCES = [
   ".ci/engine",
   ".ci/base-images",
 ];
-// What tests read to be steered; other names there are made up for projects and secrets.
+// Variables that tests read; other names in tests are made up for projects and secrets.
 const TEST_SOURCES = ["test/**/*.ts", "worker/tests/**/*.py"];
 const STEERED = /(?:process\.env\.|environ\.get\(")(AIRLOCK_[A-Z_]+)/g;
 const FIXTURES = /^AIRLOCK_TEST_/;

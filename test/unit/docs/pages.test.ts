@@ -60,7 +60,7 @@ describe("the documentation", () => {
       })),
     );
     expect(named.length).toBeGreaterThan(100);
-    // What a reader is told to make, and names that stand for others.
+    // Files that a reader is told to make, and names that stand for others.
     const isMade = (name: string) => name === "agent.py" || name.includes("NAME");
     expect(named.filter(({ name }) => !isThere(name) && !isMade(name))).toEqual([]);
   });

@@ -28,7 +28,7 @@ function setUp() {
       },
       { username: "run", password: "its-password" },
     ).route;
-  /** What was logged since the last call. */
+  /** The log lines since the last call. */
   const logged = () => lines.splice(0).map((line) => JSON.parse(line));
   return { attempts, clock, openRoute, logged };
 }

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { readClientHello } from "../../../services/egress/proxy/client-hello.ts";
 
-/** What Node's own TLS sends first. */
+/** The ClientHello that Node's own TLS sends. */
 async function helloOf(servername: string | undefined): Promise<Buffer> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -10,7 +10,7 @@ const SECRETS = ["brk-4VqZ81mmXw0Lp2Aa", "xyxyxyxyxyxyxyxyxyxy", "9f86d081884c7d
 const placeholders = SECRETS.map((value) => newPlaceholder(new Secret("KEY", value), INJECTION));
 const filter = responseFilters(placeholders).get("erp.example") as ResponseFilter;
 
-/** What came out after each chunk, and at the end. */
+/** The output after each chunk, and at the end. */
 function outputs(chunks: readonly Buffer[], lagBytes: number): string[] {
   const redactor = new LaggingRedactor({ ...filter, lagBytes });
   const told = chunks.map((chunk) => Buffer.concat(redactor.push(chunk)).toString("latin1"));

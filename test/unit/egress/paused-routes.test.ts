@@ -25,7 +25,7 @@ function newRoute(compiled: CompiledValues) {
 function usedBytes(): number {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
-  // What the first collection finds weakly held goes with the second.
+  // Several collections, because weakly held objects are freed by a later one.
   for (let round = 0; round < 3; round++) collect();
   const { heapUsed, arrayBuffers } = process.memoryUsage();
   return heapUsed + arrayBuffers;
@@ -38,7 +38,7 @@ it("the routes of many paused runs share the compiled forms of their values, and
   const routes = Array.from({ length: ROUTES }, () => newRoute(compiled));
   const texts = routes.map(({ filter }) => redactLines(filter, [`key=${VALUES[0]}`])[0]);
   for (const { placeholders } of routes) placeholderGuard(placeholders);
-  // What is used weakly is let go of only between two turns of the event loop.
+  // Weak references are released only between two turns of the event loop.
   await new Promise((turn) => setTimeout(turn, 10));
   expect((usedBytes() - before) / ROUTES).toBeLessThan(30_000);
   expect(texts).toEqual(routes.map(({ placeholders }) => `key=${placeholders[0]?.text}`));

@@ -20,7 +20,7 @@ const value = fc.oneof(
   fc.constant("legal winner thank year wave sausage worth useful"),
 );
 
-/** What a server may make of a text. */
+/** The spellings in which a server may return a text. */
 const WRITERS: readonly ((text: string) => string)[] = [
   (text) => text,
   (text) => JSON.stringify(text),

@@ -55,7 +55,7 @@ describe("bodies that are half sent", () => {
     const before = process.memoryUsage().arrayBuffers;
     const senders = await Promise.all(Array.from({ length: 30 }, sendHalf));
     await sleep(200);
-    // What is held is 64 MiB, in buffers that may be twice as large; thirty halves have 210.
+    // The gateway may hold 64 MiB, in buffers that may be twice as large; thirty half bodies have 210 MiB.
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(170 * MIB);
     const client = restClient(gateway.url);
     const small = await client.post("/execute", { project: "mock-project", code: "print(1)" });

@@ -120,7 +120,7 @@ describe("openapi.json", () => {
     const parameters = document.paths["/execute"]?.post?.parameters ?? [];
     const key = parameters.find((parameter) => "name" in parameter && parameter.name === "Idempotency-Key");
     expect(key).toMatchObject({ in: "header", required: false });
-    // Whoever tries the page out would send an example with every request.
+    // A user of the page would send an example key with every request.
     expect(JSON.stringify(key)).not.toContain("example");
   });
 

@@ -73,7 +73,7 @@ describe("answers that their clients do not read", () => {
     const poll = fetch(`${gateway.url}/executions/${EXECUTION_ID}?wait=6`);
     const socket = await askOnly();
     await sleep(5_000);
-    // What had reached this end already can be read; the rest never comes.
+    // Bytes that had arrived already can be read; the rest never arrives.
     let received = 0;
     socket.on("data", (data) => {
       received += data.length;

@@ -307,7 +307,7 @@ describe("a lease that broke", () => {
     const coming = Promise.withResolvers<Worker>();
     pool.take(1, "w1", () => coming.promise);
     const here = pool.attach("w1", "a");
-    // Whoever waits for a worker that is gone would come when the next one has its address.
+    // A lease that waited for a worker that is gone would get the next worker with its address.
     await expect(codeOf(pool.attach("w7", "b").granted)).resolves.toBe("worker_lost");
     coming.resolve(createWorker("w1"));
     await settle();

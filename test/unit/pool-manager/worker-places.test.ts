@@ -14,7 +14,7 @@ type TestPool = {
   workers: number;
   busy: number;
   queue: number;
-  /** Of its workers that are not busy, so many have paused executions. */
+  /** How many of its workers that are not busy have paused executions. */
   asking: number;
   /** Since when each worker without a place is kept for its paused executions, the oldest first. */
   pausedSince: number[];
@@ -172,7 +172,7 @@ describe("starts", () => {
       pool.queue = 100;
       await pool.desire(10);
     }
-    // Two have the lanes for a while, as nobody knows them yet.
+    // Two projects have the lanes for a while, because it is not known yet that their starts fail.
     expect(broken.map(({ starts }) => starts.length)).toEqual([1, 1, 0]);
     await clock.advance(5_000);
     expect(broken.map(({ starts }) => starts.length)).toEqual([1, 1, 1]);
@@ -184,7 +184,7 @@ describe("starts", () => {
     expect(quiet.starts).toHaveLength(1);
     await quiet.comes();
     expect(quiet.workers).toBe(1);
-    // One that hangs has one start under way, not one in each place.
+    // A project whose starts hang has one start under way, not one in each place.
     await clock.advance(600_000);
     expect(broken.map(({ starts }) => starts.length)).toEqual([1, 1, 1]);
   });
@@ -236,7 +236,7 @@ describe("while all places of workers are taken", () => {
     await many.rests();
     expect([many.workers, quiet.starts.length]).toEqual([2, 1]);
     await quiet.comes();
-    // It is not given back: both have what they need most.
+    // The worker is not given back, because both projects have the worker that they need most.
     await clock.advance(60_000);
     expect([many.workers, quiet.workers]).toEqual([2, 1]);
   });
@@ -311,7 +311,7 @@ describe("a worker that has paused executions alone", () => {
   it("workers with paused executions only leave as many places as projects need, also when more are used than exist", async () => {
     open(8, 8);
     const all = [await joinAsking("a", 3), await joinAsking("b", 3), await joinAsking("c", 2)];
-    // As an earlier process may leave them.
+    // An earlier pool-manager may leave more workers than there are places.
     for (const pool of all) {
       pool.workers += 1;
       pool.asking += 1;

@@ -2,13 +2,13 @@ import { expect, it } from "vitest";
 import { createBreakCount } from "../../../services/router/run/break-count.ts";
 import { createFakeClock } from "../../support/fake-clock.ts";
 
-/** What the count says of conversations that each lasted so many seconds. */
+/** The counts after conversations that lasted this many seconds each. */
 async function countedFor(seconds: readonly number[]): Promise<number[]> {
   const clock = createFakeClock();
   const breaks = createBreakCount(clock);
   const counted: number[] = [];
   for (const each of seconds) {
-    // What is between a break and the next conversation is none of its time.
+    // The time between a break and the next conversation does not count.
     await clock.advance(100_000);
     breaks.began();
     await clock.advance(each * 1_000);

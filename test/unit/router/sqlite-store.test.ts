@@ -136,7 +136,7 @@ describe("the SQLite file", () => {
     await store.close();
     const db = new DatabaseSync(path);
     expect(db.prepare("SELECT count(*) AS pieces FROM long_texts").get()).toEqual({ pieces: 0 });
-    // What a router had begun to write when it was killed.
+    // The output of an ending that a killed router had begun to write.
     db.exec("INSERT INTO long_texts VALUES ('0009', 'code', 0, 'x')");
     db.close();
     await openSqliteStore(path, "router").close();
@@ -154,7 +154,7 @@ describe("the SQLite file", () => {
     for (const id of ["0001", "0002"]) await first.start(id, 1, grant);
     await first.close();
     const other = new DatabaseSync(path);
-    // As a router leaves them that is killed in the middle of an ending.
+    // Rows as a router leaves them that is killed in the middle of an ending.
     for (const id of ["0001", "0002"])
       other.exec(`INSERT INTO long_texts VALUES ('${id}', 'result', 0, '{"rows"')`);
     const store = openSqliteStore(path, "router");
@@ -175,7 +175,7 @@ describe("the SQLite file", () => {
     const ending = { state: { ending: { resultJson: "null" } } };
     expect(await readWhole((await store.read("0001")) as Reading)).toMatchObject(ending);
     await store.close();
-    // One that an earlier release left there.
+    // Opening the file removes a result that an earlier release left there.
     await openSqliteStore(path, "router").close();
     const of = "SELECT count(*) AS pieces FROM long_texts WHERE field = 'result'";
     expect(other.prepare(of).get()).toEqual({ pieces: 0 });
@@ -296,7 +296,7 @@ describe("the SQLite file", () => {
       }
       for (;;) if ((await store.deleteOldestEnded("demo", 0, 100)).removed === 0) return;
     };
-    // What is still in the log is not in the file yet.
+    // Data in the write-ahead log is not in the file yet.
     const fileSize = async () => {
       const db = new DatabaseSync(path);
       db.exec("PRAGMA busy_timeout = 5000; PRAGMA wal_checkpoint(PASSIVE)");

@@ -86,7 +86,7 @@ describe("the storage of a project", () => {
     const third = await reserve(40);
     third.used();
     await look();
-    // It was not stored after all: the database knows of nothing.
+    // The submission was not stored after all, so the database counts nothing.
     await reserve(40);
     await expect(reserve(40)).rejects.toMatchObject({ code: "storage_full" });
   });

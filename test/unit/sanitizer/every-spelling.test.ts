@@ -63,7 +63,7 @@ async function outputsOf(set: NeedleSet, written: Buffer): Promise<Map<string, B
   return outputs;
 }
 
-/** What is wrong with the output of a case, by the place where the spelling stood. */
+/** The problems of a case's output, by the position of the spelling. */
 async function problemsOf(set: NeedleSet, telling: readonly Buffer[], each: Spelled): Promise<string[]> {
   const shownAs = each.spelling.startsWith("cut, ") ? "cut" : "whole";
   const problems: string[] = [];

@@ -7,7 +7,7 @@ import { createNeedleCache, type NeedleCache } from "../../../services/sanitizer
 const never = new AbortController().signal;
 const HOUR_MS = 3_600_000;
 
-/** What the secrets service knows, by version; undefined: it cannot give any. */
+/** The values that the secrets service knows, by version; undefined means that it answers with an error. */
 let known: Record<string, string[]> | undefined;
 let asked: number;
 let nowMs: number;

@@ -141,7 +141,7 @@ describe("a password or a phrase that is wrapped or cut", () => {
   });
 });
 
-/** What docs/security.md names as not looked for, each with a value and a text of it that leaves. */
+/** Values that docs/security.md names as not searched for, each with a value and a text of it that leaves. */
 const NOT_LOOKED_FOR: readonly (readonly [named: string, value: string, text: string])[] = [
   ["a wrapped or cut value of fewer than 16 bytes", "Zx9kQ2pLm4T7abc", "Zx9kQ2pLm4T7ab"],
   ["a wrapped or cut value with letters beyond ASCII", "pässwörd-Zürich-9€-Straße", "pässwörd-Zürich-9€"],

@@ -8,7 +8,7 @@ import type { FloodReport, FloodStart } from "./flood-thread.ts";
 
 const SAMPLES = 60;
 const EVERY_MS = 20;
-// A quiet machine answers in some milliseconds; a tenth of a second more disturbs nobody, and a test machine is not quiet.
+// A quiet machine answers in a few milliseconds; 0.1 s more is allowed, because a test machine is not quiet.
 const FLOOR_MS = 150;
 const ATTEMPTS = 2;
 /** Programs that want to run for each processor. */
@@ -33,11 +33,11 @@ export async function openFloodHarness(
 
 export type Calm = {
   readonly p95Ms: number;
-  /** What the quiet client was answered that it should not have been. */
+  /** Wrong answers that the quiet client got. */
   readonly failures: readonly string[];
 };
 
-/** What a quiet client meets that runs one small script after the other. */
+/** The times and wrong answers of a quiet client that runs one small script after the other. */
 export async function measureQuiet({ airlock }: FloodHarness, samples = SAMPLES): Promise<Calm> {
   const times: number[] = [];
   const failures: string[] = [];
@@ -69,13 +69,15 @@ async function runOnce(url: string, n: number): Promise<string | undefined> {
 }
 
 /**
- * Measures the quiet project before and during a flood: its p95 stays within twice of before, nothing of it fails, and the
- * flooding client is answered nothing but what it may be. `flood` is a module with a `Flood` as its default export; it runs
- * in a thread of its own, so that its work is not measured. A machine may be disturbed otherwise: once more counts.
+ * Measures the quiet project before and during a flood: its p95 stays within twice of before, nothing of it fails,
+ * and the flooding client is answered nothing but what it may be. `flood` is a module with a `Flood` as its default
+ * export; it runs in a thread of its own, so that its work is not measured. A machine may be disturbed otherwise:
+ * once more counts.
  */
 export async function expectCalm(harness: FloodHarness, flood: URL): Promise<FloodReport> {
   for (let attempt = 1; ; attempt++) {
-    // Where other programs keep the machine busy, times say nothing of this one; that nothing fails must hold there, too.
+    // Where other programs keep the machine busy, times say nothing of this one; that nothing fails must hold there,
+    // too.
     const isBusy = (loadavg()[0] ?? 0) > BUSY_LOAD * availableParallelism();
     const before = await measureQuiet(harness);
     const running = await startFlood({ module: flood.href, url: harness.airlock.url, project: "loud" });

@@ -11,7 +11,7 @@ export type FloodReport = {
   readonly bad: readonly string[];
 };
 
-/** What a flood knows of its place, and where it tells what it was answered. */
+/** The target of a flood, and where the flood reports its answers. */
 export type FloodContext = {
   readonly url: string;
   /** The project that is flooded. */

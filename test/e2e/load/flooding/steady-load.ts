@@ -12,10 +12,10 @@ const RETRY_MS = 200;
 // Whatever happens in between, an execution has ended by then.
 const END_WITHIN_MS = 150_000;
 const POLL_S = 10;
-// Longer than a gateway and whoever is behind it may take.
+// Longer than a gateway and the services behind it may take.
 const ANSWER_WITHIN_MS = 45_000;
 
-/** One execution from its submission to its end, as its client saw it. */
+/** An execution from its submission to its end, as its client saw it. */
 type Seen = { readonly name: string; readonly kind: Kind; readonly last: ExecutionView };
 
 export type LoadReport = {
@@ -25,7 +25,7 @@ export type LoadReport = {
   readonly failures: readonly string[];
   /** How many posts were repeated, each safe to be, since their connection was reset. */
   readonly repeatedPosts: number;
-  /** What must not happen whatever breaks: a way back, a changed ending, a wrong result, a second run. */
+  /** Errors that no fault excuses: a status that goes back, a changed ending, a wrong result, a second run. */
   readonly broken: readonly string[];
   /** How many ended for which reason. */
   readonly reasons: Readonly<Record<string, number>>;
@@ -53,7 +53,10 @@ export type LoadOptions = {
   readonly answerAfterMs?: () => number;
 };
 
-/** Clients who each submit a script, poll it, answer it; scripts of the project `demo`, and of `listed` with a network. */
+/**
+ * Clients who each submit a script, poll it, answer it; scripts of the project `demo`, and of `listed` with a
+ * network.
+ */
 export function startLoad({
   urls,
   perSecond,
@@ -130,7 +133,7 @@ export function startLoad({
       if (question === answeredId) await sleep(RETRY_MS);
       else {
         await sleep(answerAfterMs());
-        // Of an answer whose own answer was lost, the second says 409.
+        // A repeated answer gets 409 when the response to the first one was lost.
         await post(`/executions/${id}/respond`, { response: id, llm_request_id: question }, [200, 409]);
         answeredId = question;
       }

@@ -3,7 +3,7 @@ import type { Flood } from "../flooding/flood-thread.ts";
 
 const AT_ONCE = 20;
 
-/** Executions of a project whose workers cannot be started, and somebody who starts them by hand again and again. */
+/** Executions of a project whose workers cannot be started, and repeated calls of `up` for it. */
 const flood: Flood = async ({ project, signal, post }) => {
   const body = JSON.stringify({ project, code: "set_result(1)" });
   while (!signal.aborted) {

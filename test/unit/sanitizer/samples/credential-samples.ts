@@ -31,7 +31,7 @@ function pem(kind: string, first: string, length: number, lineEnd = "\n"): Sampl
 
 const onePassword = Buffer.from(JSON.stringify({ email: "a@b.example", secretKey: body(92) }));
 
-/** One credential of every form that is looked for. */
+/** A credential of every form that redaction searches for. */
 export const SAMPLES: readonly Sample[] = [
   token("1password", "ops_", onePassword.toString("base64")),
   token("anthropic", "sk-ant-", "api03-", body(93), "AA"),

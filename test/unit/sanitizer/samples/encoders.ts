@@ -3,7 +3,7 @@ export type Encoder = (secret: string, around: readonly [Uint8Array, Uint8Array]
 
 const hexOf = (code: number, digits: number) => code.toString(16).padStart(digits, "0");
 
-/** What json.dumps of Python writes; others write the digits in capitals. */
+/** The text that Python's json.dumps writes; other programs write the digits in capitals. */
 function asciiJson(secret: string, inCapitals: boolean): string {
   const inside = JSON.stringify(secret).slice(1, -1);
   return inside.replace(/\\u00[01][0-9a-f]|[\x7f-\uffff]/g, (unit) => {
@@ -12,7 +12,7 @@ function asciiJson(secret: string, inCapitals: boolean): string {
   });
 }
 
-/** What Python's ascii() writes between its quotes. */
+/** The text that Python's ascii() writes between its quotes. */
 function pythonAscii(secret: string): string {
   let written = "";
   for (const character of secret) {

@@ -154,7 +154,7 @@ export class HarmlessTexts {
     return Array.from({ length: count }, () => this.#one(WORDS)).join(" ");
   }
 
-  /** Without those that hold a word that is secret: under an encoding nobody sees where a word ends. */
+  /** Texts without a secret word, because an encoding hides where a word ends. */
   #encodedWords(count: number): string {
     return Array.from({ length: count }, () =>
       this.#one(WORDS.filter((word) => !/postgres|Sommer/.test(word))),

@@ -12,7 +12,7 @@ export type Region = {
   readonly marker: string;
 };
 
-/** One way in which the bytes of a needle stand in a text. */
+/** A match of a needle's bytes in a text. */
 type Occurrence = { readonly end: number; readonly tailFrom: number; readonly isWritten: boolean };
 
 /** The plain reading of the rules, slow and obvious: every occurrence of every needle, overlapping ones as one. */

@@ -9,7 +9,7 @@ export type Spelled = { readonly kind: string; readonly spelling: string; readon
 const ROOT = join(import.meta.dirname, "..", "..", "..", "..");
 const PYTHON = process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python");
 
-/** What the standard libraries of Python and Node.js and the shell make of these secrets, each text once. */
+/** The spellings of these secrets by the standard libraries of Python and Node.js and by the shell, each text once. */
 export function spelledOf(secrets: readonly SpelledSecret[]): Spelled[] {
   const texts = new Map<string, Spelled>();
   for (const spelled of [...byPython(secrets), ...secrets.flatMap(byNode), ...secrets.flatMap(byShell)]) {
@@ -79,7 +79,7 @@ const SHELL: Readonly<Record<string, string>> = {
   "od of characters": `printf %s "$1" | od -An -v -w4096 -tx1`,
 };
 
-/** What Bash and the tools beside it print; od and base64 are in every system. */
+/** The spellings that Bash and common tools print; od and base64 exist on every system. */
 function byShell({ kind, value }: SpelledSecret): Spelled[] {
   return Object.entries(SHELL).map(([spelling, script]) => {
     return { kind, spelling, written: Buffer.from(outputOf("bash", ["-c", script, "bash", value])) };
