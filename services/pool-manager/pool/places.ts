@@ -31,9 +31,9 @@ export type Member = {
 };
 
 /**
- * What may be on a worker that a project gives up. `idle`: nothing; the place is free when the worker has
- * ended. `paused`: paused executions at most; the place is free at once. `busy`: a running script; the place
- * is free when it has ended or paused.
+ * The work that may be on a worker that a project gives up. `idle`: none; the place is free when the worker
+ * has ended. `paused`: paused executions at most; the place is free at once. `busy`: a running script; the
+ * place is free when it has ended or paused.
  */
 export type Donation = "idle" | "paused" | "busy";
 

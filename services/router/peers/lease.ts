@@ -132,7 +132,7 @@ export function openLease(
    */
   const say = async () => {
     const action = actionOf(state);
-    // When the stream breaks here, `recover` sends it again.
+    // A request that is lost here with its stream is sent again by `recover`.
     if (action) await stream.send({ action }).catch(() => undefined);
   };
 

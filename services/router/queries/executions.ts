@@ -19,7 +19,9 @@ import { watchExecution } from "./watch.ts";
 
 const CANCEL_WAIT_MS = 5_000;
 
-/** What callers can do with executions that were accepted. Every refusal is an AirlockError written for an agent. */
+/**
+ * The operations of callers on accepted executions. Every refusal is an AirlockError written for an agent.
+ */
 export type Executions = {
   /**
    * Resolves to the stored bytes of the execution when it is neither pending nor running, or when `waitMs` are over.

@@ -9,7 +9,7 @@ import type { Storage } from "../storage/storage.ts";
 // A poll without `wait` may take longer than this.
 const TIMEOUT_MS = 1_000;
 
-/** What an execution waits for; undefined when it is not pending. Does not reject. */
+/** Describes what an execution waits for; undefined when it is not pending. Does not reject. */
 export type AskWaiting = (execution: Execution) => Promise<Waiting | undefined>;
 
 /** Asks the pool-manager, which knows the queues and pools. A full storage is known without asking. */

@@ -62,7 +62,7 @@ export function noteRunningTime(
   };
   const note = () => {
     if (!stopwatch.isRunning()) return again();
-    // A write that fails is made up by the next one, because each stores the whole time.
+    // A failed write needs no repetition, because the next one stores the whole time.
     store.noteRunningTime(executionId, time.elapsedMs()).then(again, again);
   };
   again();

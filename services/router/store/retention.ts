@@ -3,7 +3,8 @@ import type { Log } from "#common/service/log.ts";
 import type { ExecutionStore } from "./store.ts";
 
 const SWEEP_EVERY_MS = 60_000;
-// Executions, or keys, that one statement deletes: few enough that a submission does not have to wait for it.
+// The number of executions, or keys, that one statement deletes. It is so small that a submission does not
+// wait for it.
 const BATCH = 200;
 
 // A caller that repeats a request does so within a day. An older idempotency key is deleted once its

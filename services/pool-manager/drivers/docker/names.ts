@@ -5,9 +5,9 @@ export const LABEL = {
   deployment: "airlock.deployment",
   project: "airlock.project",
   worker: "airlock.worker",
-  /** Of a container: a hash that changes when the container would be made differently today. */
+  /** A hash on a container, which differs when the container would be made differently today. */
   revision: "airlock.revision",
-  /** Of a volume: the pool-manager that the volume announces. */
+  /** The pool-manager that a volume announces. */
   owner: "airlock.pool-manager",
 } as const;
 

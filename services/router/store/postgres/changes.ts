@@ -7,8 +7,8 @@ import type { Database } from "./connection.ts";
 import { openListener } from "./listener.ts";
 import { LOOK } from "./statements.ts";
 
-// The interval of the look for changes whose notice was lost, because their router died before it sent the
-// notice or this router was not connected.
+// The database is asked this often for changes whose notice was lost, because a router died before it sent
+// the notice or this router was not connected.
 const LOOK_EVERY_MS = 5_000;
 
 /**
