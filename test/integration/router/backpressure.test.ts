@@ -98,44 +98,36 @@ describe("one project's flood", () => {
   });
 
   const missing = postgresMissing();
-  it.skipIf(missing)(
-    "a flood of one project does not delay another project when a router takes over from another",
-    async () => {
-      postgres = await startPostgres();
-      const { config } = await postgres.newDatabase();
-      services = await startServices(
-        { flood: "replicas: 1\n", quiet: "replicas: 1\n" },
-        { database: config },
-      );
-      const second = await services.addRouter();
-      const submit = async (project: string, code: string) => {
-        const request = SubmitRequest.fromPartial({ project, code });
-        const { client } = second;
-        const { execution } = await callUnary(client, client.submit, request, "router", {
-          timeoutMs: 20_000,
-        });
-        return execution?.executionId ?? "";
-      };
-      const flooding: string[] = [];
-      // All at once would wait for connections to the database longer than one may.
-      for (let n = 0; n < 300; n += 50) {
-        flooding.push(...(await Promise.all(Array.from({ length: 50 }, () => submit("flood", SLEEPS)))));
-      }
-      // It waits behind its own project's long run when its router goes, and is younger than all of the flood.
-      const ahead = await submit("quiet", SLEEPS.replace("60", "5"));
-      await expect
-        .poll(async () => (await services.get(ahead)).stdout, { timeout: 20_000 })
-        .toBe("started\n");
-      const id = await submit("quiet", "set_result('served')");
-      await second.stop(0);
-      expect(await services.get(id, 60_000)).toMatchObject({
-        endReason: EndReason.COMPLETED,
-        resultJson: '"served"',
+  it("a flood of one project does not delay another project when a router takes over from another", async (context) => {
+    if (missing) context.skip(missing);
+    postgres = await startPostgres();
+    const { config } = await postgres.newDatabase();
+    services = await startServices({ flood: "replicas: 1\n", quiet: "replicas: 1\n" }, { database: config });
+    const second = await services.addRouter();
+    const submit = async (project: string, code: string) => {
+      const request = SubmitRequest.fromPartial({ project, code });
+      const { client } = second;
+      const { execution } = await callUnary(client, client.submit, request, "router", {
+        timeoutMs: 20_000,
       });
-      // The run was taken over and went on.
-      expect(await services.get(ahead)).toMatchObject({ endReason: EndReason.COMPLETED });
-      expect((await services.get(flooding.at(-1) ?? "")).status).toBe(ExecutionStatus.PENDING);
-    },
-    90_000,
-  );
+      return execution?.executionId ?? "";
+    };
+    const flooding: string[] = [];
+    // All at once would wait for connections to the database longer than one may.
+    for (let n = 0; n < 300; n += 50) {
+      flooding.push(...(await Promise.all(Array.from({ length: 50 }, () => submit("flood", SLEEPS)))));
+    }
+    // It waits behind its own project's long run when its router goes, and is younger than all of the flood.
+    const ahead = await submit("quiet", SLEEPS.replace("60", "5"));
+    await expect.poll(async () => (await services.get(ahead)).stdout, { timeout: 20_000 }).toBe("started\n");
+    const id = await submit("quiet", "set_result('served')");
+    await second.stop(0);
+    expect(await services.get(id, 60_000)).toMatchObject({
+      endReason: EndReason.COMPLETED,
+      resultJson: '"served"',
+    });
+    // The run was taken over and went on.
+    expect(await services.get(ahead)).toMatchObject({ endReason: EndReason.COMPLETED });
+    expect((await services.get(flooding.at(-1) ?? "")).status).toBe(ExecutionStatus.PENDING);
+  }, 90_000);
 });
