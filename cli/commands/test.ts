@@ -3,18 +3,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { repeatFailed } from "../testing/repeats.ts";
 import {
-  CRASHED,
   type FileTallies,
   sumOf,
   type Tally,
+  talliesOfJunit,
   tallyFails,
   tallyLine,
-  tallyOfJunit,
   withExitStatus,
 } from "../testing/tally.ts";
 import { PYTHON, ROOT, runVisibly } from "../tools.ts";
 
 const WORKER = join(ROOT, "worker");
+/** Runs the test files of one language that match the filters; reports are written into the directory `reports`. */
+type Runner = (filters: readonly string[], reports: string) => Promise<FileTallies>;
+
 const WORKER_FILTER = /^(\.\/)?worker\//;
 
 /** `./airlock test` runs the tests of the services and of the worker, then prints one line of totals. */
@@ -25,13 +27,16 @@ export async function test(filters: readonly string[]): Promise<number> {
   try {
     const tallies: Tally[] = [];
     const flaky: string[] = [];
-    if (filters.length === 0 || forServices.length > 0) {
-      const first = await runVitest(forServices, reports);
-      const repeated = await repeatFailed(first, (file) => runAgain(file, reports));
+    const suites: [Runner, readonly string[]][] = [
+      [runVitest, forServices],
+      [runPytest, forWorker],
+    ];
+    for (const [run, own] of suites) {
+      if (filters.length > 0 && own.length === 0) continue;
+      const repeated = await repeatFailed(await run(own, reports), (file) => runAgain(run, file, reports));
       tallies.push(repeated.tally);
       flaky.push(...repeated.flaky);
     }
-    if (filters.length === 0 || forWorker.length > 0) tallies.push(await runPytest(forWorker, reports));
     return conclude(sumOf(tallies), flaky, Boolean(process.env.CI));
   } finally {
     await rm(reports, { recursive: true });
@@ -46,37 +51,35 @@ async function runVitest(filters: readonly string[], reports: string): Promise<F
     env: { AIRLOCK_TEST_TALLY: report },
   });
   const tallies = await readReport(report, JSON.parse as (text: string) => FileTallies);
-  if (!tallies) return { files: {}, errorsOutside: 1 };
-  const failed = sumOf(Object.values(tallies.files)).failed + tallies.errorsOutside;
-  return status !== 0 && failed === 0 ? { ...tallies, errorsOutside: 1 } : tallies;
+  return withExitStatus(tallies, status);
 }
 
 /** Runs one test file by itself, after it failed beside others. */
-async function runAgain(file: string, reports: string): Promise<Tally> {
+async function runAgain(run: Runner, file: string, reports: string): Promise<Tally> {
   process.stdout.write(`\nOnce more, by itself: ${file}\n`);
-  const { files, errorsOutside } = await runVitest([file], reports);
+  const { files, errorsOutside } = await run([file], reports);
   const tally = sumOf(Object.values(files));
   return { ...tally, failed: tally.failed + errorsOutside };
 }
 
-async function runPytest(filters: readonly string[], reports: string): Promise<Tally> {
+async function runPytest(filters: readonly string[], reports: string): Promise<FileTallies> {
   const report = join(reports, "pytest.xml");
+  await rm(report, { force: true });
   const paths = filters.map((filter) => filter.replace(WORKER_FILTER, ""));
-  const status = await runVisibly([PYTHON, "-m", "pytest", `--junitxml=${report}`, ...paths], {
-    cwd: WORKER,
-  });
-  return withExitStatus((await readReport(report, tallyOfJunit)) ?? CRASHED, status);
+  const options = ["-o", "junit_family=xunit1", `--junitxml=${report}`];
+  const status = await runVisibly([PYTHON, "-m", "pytest", ...options, ...paths], { cwd: WORKER });
+  const { files, errorsOutside } = withExitStatus(await readReport(report, talliesOfJunit), status);
+  // Paths from the top of the tree, as those of vitest and of filters.
+  const named = Object.entries(files).map(([file, tally]) => [`worker/${file}`, tally] as const);
+  return { files: Object.fromEntries(named), errorsOutside };
 }
 
-/** Reads a runner's report; undefined when it is missing or incomplete because the runner crashed. */
-async function readReport<Report>(
-  path: string,
-  parse: (text: string) => Report,
-): Promise<Report | undefined> {
+/** Reads a runner's report. A report that is missing or incomplete because the runner crashed is one error. */
+async function readReport(path: string, parse: (text: string) => FileTallies): Promise<FileTallies> {
   try {
     return parse(await readFile(path, "utf8"));
   } catch {
-    return undefined;
+    return { files: {}, errorsOutside: 1 };
   }
 }
 

@@ -4,11 +4,12 @@ export type Tally = { readonly passed: number; readonly failed: number; readonly
 /** Totals of the tests of each file, by path, and the number of errors that belong to no file. */
 export type FileTallies = { readonly files: Readonly<Record<string, Tally>>; readonly errorsOutside: number };
 
-export const CRASHED: Tally = { passed: 0, failed: 1, skipped: [] };
+const NONE: Tally = { passed: 0, failed: 0, skipped: [] };
 
-/** Counts one failure when the runner's exit status is not 0 although it reports no failed test. */
-export function withExitStatus(tally: Tally, exitStatus: number | null): Tally {
-  return exitStatus !== 0 && tally.failed === 0 ? { ...tally, failed: 1 } : tally;
+/** Counts one error outside of all files when the runner's exit status is not 0 although it reports no failure. */
+export function withExitStatus(tallies: FileTallies, exitStatus: number | null): FileTallies {
+  const failed = sumOf(Object.values(tallies.files)).failed + tallies.errorsOutside;
+  return exitStatus !== 0 && failed === 0 ? { ...tallies, errorsOutside: 1 } : tallies;
 }
 
 export function sumOf(tallies: readonly Tally[]): Tally {
@@ -30,20 +31,28 @@ export function tallyFails({ failed, skipped }: Tally, inCi: boolean): boolean {
   return failed > 0 || (inCi && skipped.length > 0);
 }
 
-/** Counts the test cases of pytest's JUnit XML. Text is escaped there, so every `<` begins a tag. */
-export function tallyOfJunit(xml: string): Tally {
-  let passed = 0;
-  let failed = 0;
-  const skipped: string[] = [];
+/**
+ * Counts the test cases of pytest's JUnit XML (`junit_family=xunit1`, which names files), by path from `worker/`, and
+ * its errors that belong to no file. Text is escaped there, so every `<` begins a tag.
+ */
+export function talliesOfJunit(xml: string): FileTallies {
+  const files: Record<string, Tally> = {};
+  let errorsOutside = 0;
   for (const testCase of xml.split("<testcase ").slice(1)) {
-    const skip = /<skipped\b([^>]*)>/.exec(testCase);
-    if (/<(failure|error)\b/.test(testCase)) failed++;
-    else if (skip) {
-      const name = `${attribute(testCase, "classname")}.${attribute(testCase, "name")}`;
-      skipped.push(`${name}: ${attribute(skip[1] ?? "", "message") || "no reason given"}`);
-    } else passed++;
+    const file = attribute(testCase, "file");
+    const one = tallyOfCase(testCase);
+    if (file !== "") files[file] = sumOf([files[file] ?? NONE, one]);
+    else errorsOutside += one.failed;
   }
-  return { passed, failed, skipped };
+  return { files, errorsOutside };
+}
+
+function tallyOfCase(testCase: string): Tally {
+  if (/<(failure|error)\b/.test(testCase)) return { ...NONE, failed: 1 };
+  const skip = /<skipped\b([^>]*)>/.exec(testCase);
+  if (!skip) return { ...NONE, passed: 1 };
+  const name = `${attribute(testCase, "classname")}.${attribute(testCase, "name")}`;
+  return { ...NONE, skipped: [`${name}: ${attribute(skip[1] ?? "", "message") || "no reason given"}`] };
 }
 
 function attribute(tag: string, name: string): string {

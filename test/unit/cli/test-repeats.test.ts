@@ -58,7 +58,7 @@ describe("a failed test file", () => {
 });
 
 describe("the suites that may be repeated", () => {
-  it("the suites that may be repeated are those of chaos, network faults, soak, load, floods and containers", async () => {
+  it("the suites that may be repeated are those of chaos, network faults, soak, load, floods, containers and connections", async () => {
     const files = await readdir(join(ROOT, "test"), { recursive: true });
     const paths = files.map((file) => `test/${file}`).filter((file) => file.endsWith(".test.ts"));
     for (const one of [
@@ -71,6 +71,7 @@ describe("the suites that may be repeated", () => {
       "test/e2e/rest/rest-contract-docker.test.ts",
       "test/integration/pool-manager/docker-owner.test.ts",
       "test/integration/faults/network-faults.test.ts",
+      "test/integration/router/two-routers.test.ts",
       "test/security/hostile-docker.test.ts",
     ]) {
       expect(paths).toContain(one);
@@ -84,5 +85,8 @@ describe("the suites that may be repeated", () => {
         "test/security/hostile-root.test.ts",
       ]),
     );
+    expect(mayRepeat("worker/tests/service/test_tunnels.py")).toBe(true);
+    expect(mayRepeat("worker/tests/scripts/test_determinism.py")).toBe(false);
+    expect(mayRepeat("worker/tests/sandbox/test_hostile.py")).toBe(false);
   });
 });

@@ -7,9 +7,9 @@ import {
   type FileTallies,
   sumOf,
   type Tally,
+  talliesOfJunit,
   tallyFails,
   tallyLine,
-  tallyOfJunit,
   withExitStatus,
 } from "../../../cli/testing/tally.ts";
 
@@ -86,10 +86,17 @@ describe("the tally of vitest", () => {
 describe("the tally of pytest", () => {
   it("the tally of pytest counts failures and errors as failed, and skips and expected failures as skipped", async () => {
     const xml = await readFile(join(import.meta.dirname, "pytest-report.xml"), "utf8");
-    expect(tallyOfJunit(xml)).toEqual({
-      passed: 1,
-      failed: 2,
-      skipped: ["py.test_a.test_skipped: needs gVisor", "py.test_a.test_xfail: known"],
+    expect(talliesOfJunit(xml)).toEqual({
+      files: {
+        "tests/test_a.py": {
+          passed: 1,
+          failed: 2,
+          skipped: ["tests.test_a.test_skipped: needs gVisor", "tests.test_a.test_xfail: known"],
+        },
+        "tests/test_b.py": { passed: 1, failed: 0, skipped: [] },
+        "tests/test_c.py": { passed: 0, failed: 1, skipped: [] },
+      },
+      errorsOutside: 0,
     });
   });
 });
@@ -107,10 +114,14 @@ describe("the last line", () => {
   });
 
   it("the last line of a test run counts a runner that ended badly without a failed test", () => {
-    expect(withExitStatus(tally(3, 0), 5)).toEqual(tally(3, 1));
-    expect(withExitStatus(tally(3, 0), null)).toEqual(tally(3, 1));
-    expect(withExitStatus(tally(3, 2), 1)).toEqual(tally(3, 2));
-    expect(withExitStatus(tally(3, 0), 0)).toEqual(tally(3, 0));
+    const tallies = (failed: number, errorsOutside: number) => ({
+      files: { "a.test.ts": tally(3, failed) },
+      errorsOutside,
+    });
+    expect(withExitStatus(tallies(0, 0), 5)).toEqual(tallies(0, 1));
+    expect(withExitStatus(tallies(0, 0), null)).toEqual(tallies(0, 1));
+    expect(withExitStatus(tallies(2, 0), 1)).toEqual(tallies(2, 0));
+    expect(withExitStatus(tallies(0, 0), 0)).toEqual(tallies(0, 0));
   });
 
   it("the last line of a test run means failure when a test failed, and in CI when one was skipped", () => {

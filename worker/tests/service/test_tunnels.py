@@ -209,6 +209,23 @@ async def test_a_connection_gets_what_was_sent_before_the_egress_service_was_don
         assert await tunnel.code() == grpc.StatusCode.OK
 
 
+async def test_bytes_that_a_slow_reader_gets_after_the_end_of_the_tunnel_end_it_in_good_order(stage: Stage) -> None:
+    async with stage.run() as port:
+        tunnel = await stage.tunnel()
+        reader, _ = await stage.connect(port)
+        await tunnel.opened()
+        (connection,) = stage.tunnels._runs["e"]._connections
+        sent = 0
+        while connection.writer.transport.get_write_buffer_size() == 0:
+            await tunnel.send(CHUNK[:8192])
+            sent += 8192
+            await asyncio.sleep(0)
+        await tunnel.done()
+        await until(connection.writer.is_closing)
+        assert len(await reader.read()) == sent
+        assert await tunnel.code() == grpc.StatusCode.OK
+
+
 async def test_a_tunnel_ends_with_the_run_whatever_it_was_doing(stage: Stage) -> None:
     async with stage.run() as port:
         used, stuck = await stage.tunnel(), await stage.tunnel()

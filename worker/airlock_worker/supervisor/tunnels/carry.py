@@ -20,6 +20,14 @@ class Connection:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
+    def abort(self) -> None:
+        """Breaks the connection off. A connection that has ended, or ends without bytes left to write, stays as it is:
+        asyncio raises an AttributeError when one is aborted whose last bytes were written after `close`.
+        """
+        transport = self.writer.transport
+        if not transport.is_closing() or transport.get_write_buffer_size() > 0:
+            transport.abort()
+
 
 async def carry(connection: Connection, queued: int, context: Any, messages: Messages) -> None:
     """Copies until the egress service closes the connection, or the run breaks it off.

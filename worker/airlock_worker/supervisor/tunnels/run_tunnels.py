@@ -54,7 +54,7 @@ class RunTunnels:
 
     def _drop(self, connection: Connection) -> None:
         self._connections.discard(connection)
-        connection.writer.transport.abort()
+        connection.abort()
 
     async def serve(self, context: Any, messages: Messages) -> None:
         """Serves one Tunnel call: waits for a connection and copies its bytes. Returns at its end, or when the run is
