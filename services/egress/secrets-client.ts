@@ -1,5 +1,5 @@
 import { callUnary } from "#common/grpc/client.ts";
-import type { Injection } from "#common/projects/network.ts";
+import type { Injection } from "#common/projects/sections/injection.ts";
 import { Secret } from "#common/secret.ts";
 import type { SecretsServiceClient } from "#proto/secrets.ts";
 

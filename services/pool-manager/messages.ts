@@ -1,6 +1,6 @@
 import { isUsable } from "#common/projects/catalogue.ts";
-import type { SecretReference } from "#common/projects/file.ts";
 import { describeAllowedHost } from "#common/projects/network.ts";
+import type { SecretReference } from "#common/projects/sections/secrets.ts";
 import { shownRequirement } from "#common/projects/url-credentials.ts";
 import { Project as ProjectMessage, ProjectStatus } from "#proto/pool_manager.ts";
 import type { ProjectState } from "./pool/view.ts";

@@ -1,4 +1,4 @@
-import type { Injection } from "#common/projects/network.ts";
+import type { Injection } from "#common/projects/sections/injection.ts";
 import { Secret } from "#common/secret.ts";
 
 /** A secret that no script may hold, because the egress service puts it into requests. */

@@ -1,5 +1,6 @@
 import { AirlockError } from "#common/errors.ts";
-import type { Project, SecretReference } from "#common/projects/file.ts";
+import type { Project } from "#common/projects/file.ts";
+import type { SecretReference } from "#common/projects/sections/secrets.ts";
 import { textMeant } from "#common/redaction/needles/secret-parts.ts";
 import { Secret } from "#common/secret.ts";
 import { BrokeredSecret } from "./brokered-secret.ts";

@@ -1,6 +1,4 @@
 import { isIP } from "node:net";
-import ipaddr from "ipaddr.js";
-import type { ProjectDocument } from "./schema.ts";
 
 /** One entry of an allowlist: exactly `host`, or, with `wildcard`, every host below it. */
 export type AllowedHost = {
@@ -8,15 +6,6 @@ export type AllowedHost = {
   readonly wildcard: boolean;
   /** The allowed port; undefined means 443 and 80. */
   readonly port: number | undefined;
-};
-
-/** The only place where a brokered secret may be sent: one header in requests to one host. */
-export type Injection = {
-  readonly host: string;
-  readonly port: number;
-  readonly header: string;
-  /** The text of the header, with {} in place of the secret's value. */
-  readonly format: string;
 };
 
 /** The hosts that the scripts of a project may reach. */
@@ -29,14 +18,7 @@ export type ProjectNetwork = {
   readonly maxBytes: number;
 };
 
-type Problem = { readonly field: string; readonly message: string };
-
 const DEFAULT_PORTS = [443, 80];
-const HEADER_PATTERN = /^[A-Za-z0-9-]+$/;
-// Headers that frame the HTTP message or steer the connection.
-const RESERVED_HEADERS =
-  /^(host|content-.*|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|range|accept-encoding|proxy-.*)$/i;
-const HEADER_VALUE_PATTERN = /^[\x20-\x7e]*$/;
 
 /**
  * The form of a host name in which all services compare it: lower case, IDNA, without a final dot. An IP
@@ -72,71 +54,6 @@ export function allows(allowlist: readonly AllowedHost[], host: string, port: nu
     if (!portFits) return false;
     return entry.wildcard ? isIP(host) === 0 && host.endsWith(`.${entry.host}`) : host === entry.host;
   });
-}
-
-/**
- * The place where a secret of a project file is injected; undefined for a secret that scripts get themselves.
- */
-export function injectionOf(secret: SecretEntry): Injection | undefined {
-  if (typeof secret === "string" || !secret.inject) return undefined;
-  const { host, header, format = "{}" } = secret.inject;
-  const target = parseAllowedHost(host);
-  return { host: target?.host ?? host, port: target?.port ?? 443, header: header.toLowerCase(), format };
-}
-
-/** The hosts that a project file allows. A brokered secret's host is allowed without an entry of its own. */
-export function networkOf(value: ProjectDocument): ProjectNetwork {
-  const listed = (value.network_allowlist ?? []).flatMap((text) => parseAllowedHost(text) ?? []);
-  const injected = Object.values(value.secrets ?? {})
-    .flatMap((secret) => injectionOf(secret) ?? [])
-    .filter(({ host, port }) => !allows(listed, host, port))
-    .map(({ host, port }) => ({ host, wildcard: false, port }));
-  const unique = new Map([...listed, ...injected].map((entry) => [describeAllowedHost(entry), entry]));
-  return {
-    allowlist: [...unique.values()],
-    allowPrivate: value.allow_private ?? [],
-    maxBytes: (value.limits?.network_mb ?? 100) * 1024 * 1024,
-  };
-}
-
-/** Problems in the parts of a project file that concern the network. */
-export function networkProblems(value: ProjectDocument): Problem[] {
-  const allowlist = (value.network_allowlist ?? []).flatMap((text, index) =>
-    parseAllowedHost(text)
-      ? []
-      : {
-          field: `network_allowlist.${index}`,
-          message: "is no host, *.suffix or host:port",
-        },
-  );
-  const allowPrivate = (value.allow_private ?? []).flatMap((text, index) =>
-    ipaddr.isValid(text) || ipaddr.isValidCIDR(text)
-      ? []
-      : { field: `allow_private.${index}`, message: "is no IP address and no CIDR range" },
-  );
-  const injections = Object.entries(value.secrets ?? {}).flatMap(([name, secret]) =>
-    injectionProblems(`secrets.${name}.inject`, secret),
-  );
-  return [...allowlist, ...allowPrivate, ...injections];
-}
-
-type SecretEntry = NonNullable<ProjectDocument["secrets"]>[string];
-
-function injectionProblems(field: string, secret: SecretEntry): Problem[] {
-  if (typeof secret === "string" || !secret.inject) return [];
-  const { host, header, format = "{}" } = secret.inject;
-  const problems: Problem[] = [];
-  const target = parseAllowedHost(host);
-  if (!target || target.wildcard || isIP(target.host) !== 0) {
-    problems.push({ field: `${field}.host`, message: "must be one host name, perhaps with a port" });
-  }
-  if (!HEADER_PATTERN.test(header) || RESERVED_HEADERS.test(header)) {
-    problems.push({ field: `${field}.header`, message: "is no header that can carry a secret" });
-  }
-  if (format.split("{}").length !== 2 || !HEADER_VALUE_PATTERN.test(format)) {
-    problems.push({ field: `${field}.format`, message: "must be printable ASCII with {} in it once" });
-  }
-  return problems;
 }
 
 function isPort(port: number): boolean {

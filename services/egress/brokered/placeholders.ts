@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { Transform } from "node:stream";
 import { TextSteps } from "#common/event-loop/text-steps.ts";
-import type { Injection } from "#common/projects/network.ts";
+import type { Injection } from "#common/projects/sections/injection.ts";
 import { Scanner } from "#common/redaction/matching/scanner.ts";
 import { compileTexts, type NeedleSet } from "#common/redaction/needles/needle-set.ts";
 import type { Secret } from "#common/secret.ts";

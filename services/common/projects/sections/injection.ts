@@ -1,0 +1,55 @@
+import { isIP } from "node:net";
+import type { FromSchema } from "json-schema-to-ts";
+import { parseAllowedHost } from "../network.ts";
+import type { FieldProblem } from "./section.ts";
+import { TEXT } from "./text.ts";
+
+/** The schema of `inject`, by which a secret becomes a brokered secret. */
+export const INJECT = {
+  type: "object",
+  required: ["host", "header"],
+  additionalProperties: false,
+  properties: { host: TEXT, header: TEXT, format: TEXT },
+} as const;
+
+/** The only place where a brokered secret may be sent: one header in requests to one host. */
+export type Injection = {
+  readonly host: string;
+  readonly port: number;
+  readonly header: string;
+  /** The text of the header, with {} in place of the secret's value. */
+  readonly format: string;
+};
+
+type InjectDocument = FromSchema<typeof INJECT>;
+
+const HEADER_PATTERN = /^[A-Za-z0-9-]+$/;
+// Headers that frame the HTTP message or steer the connection.
+const RESERVED_HEADERS =
+  /^(host|content-.*|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|range|accept-encoding|proxy-.*)$/i;
+const HEADER_VALUE_PATTERN = /^[\x20-\x7e]*$/;
+
+/** The place where a secret is injected, from the `inject` of its project file. */
+export function injectionOf({ host, header, format = "{}" }: InjectDocument): Injection {
+  const target = parseAllowedHost(host);
+  return { host: target?.host ?? host, port: target?.port ?? 443, header: header.toLowerCase(), format };
+}
+
+/** Problems of an `inject`, which stands in the file at `field`. */
+export function injectionProblems(
+  field: string,
+  { host, header, format = "{}" }: InjectDocument,
+): FieldProblem[] {
+  const problems: FieldProblem[] = [];
+  const target = parseAllowedHost(host);
+  if (!target || target.wildcard || isIP(target.host) !== 0) {
+    problems.push({ field: `${field}.host`, message: "must be one host name, perhaps with a port" });
+  }
+  if (!HEADER_PATTERN.test(header) || RESERVED_HEADERS.test(header)) {
+    problems.push({ field: `${field}.header`, message: "is no header that can carry a secret" });
+  }
+  if (format.split("{}").length !== 2 || !HEADER_VALUE_PATTERN.test(format)) {
+    problems.push({ field: `${field}.format`, message: "must be printable ASCII with {} in it once" });
+  }
+  return problems;
+}
