@@ -1,5 +1,6 @@
 import { type FastifyInstance, fastify } from "fastify";
 import type { Registry } from "prom-client";
+import { trackOwedAnswers } from "#common/http/owed-answers.ts";
 import { awaitTurn } from "#common/http/pipelined-requests.ts";
 import type { Drain } from "#common/service/drain.ts";
 import type { Log } from "#common/service/log.ts";
@@ -11,7 +12,7 @@ import { boundConnections, connectionLimit } from "./connections.ts";
 import { buildDocsPage } from "./docs-page.ts";
 import { observeRequests } from "./metrics.ts";
 import { describeApi } from "./openapi.ts";
-import { answerWithProblems, refuse, refuseConnection } from "./refusals.ts";
+import { answerSpecialRequests, answerWithProblems, refuse, refuseConnection } from "./refusals.ts";
 import { readQueryNumbers } from "./request/query.ts";
 import type { Documents, RawHandler } from "./routes/documents.ts";
 import { addRoutes, type RouteParts } from "./routes.ts";
@@ -72,6 +73,8 @@ export async function buildApp({
   // 0 turns off Node's limit of 2,000 headers, because Node would silently drop the rest. Their bytes are
   // limited by maxHeaderSize.
   app.server.maxHeadersCount = 0;
+  trackOwedAnswers(app.server);
+  answerSpecialRequests(app.server);
   boundConnections(app.server, connectionLimit());
   // Registered before every hook that may refuse a request, because refusals are answers that count, too.
   boundAnswers(app, stalledAfterMs);

@@ -1,6 +1,8 @@
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { AirlockError, asAirlockError, type ErrorCode } from "#common/errors.ts";
+import { closeAfterOwedAnswers, hasBegunAnswer, owesAnswers } from "#common/http/owed-answers.ts";
 import type { Log } from "#common/service/log.ts";
 import { discardRest } from "./body/discard-rest.ts";
 import { problemHeaders, toProblem } from "./problems.ts";
@@ -77,20 +79,42 @@ const CONNECTION_ERRORS: Readonly<Record<string, [ErrorCode, string]>> = {
 
 /** Answers a connection whose bytes are no valid HTTP request, and closes it. */
 export function refuseConnection(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === "ECONNRESET" || !socket.writable || socket.bytesWritten > 0) {
-    // An answer has begun on this connection. More bytes could be taken for a part of it.
-    socket.destroy();
-    return;
-  }
+  if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
+  if (closeAfterOwedAnswers(socket)) return;
+  if (hasBegunAnswer(socket)) return void socket.destroy();
   const [code, detail] = CONNECTION_ERRORS[error.code ?? ""] ?? [
     "malformed_http",
     "The request is not valid HTTP/1.1. Use an HTTP client such as curl.",
   ];
-  const problem = toProblem(new AirlockError(code, detail));
+  endWithProblem(socket, new AirlockError(code, detail));
+}
+
+/**
+ * Takes care of the requests that Node's server would answer by itself, without a problem document: CONNECT,
+ * and an unknown `Expect` header, which a server may ignore (RFC 9110, section 10.1.1).
+ */
+export function answerSpecialRequests(server: Server): void {
+  server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) =>
+    server.emit("request", request, response),
+  );
+  server.on("connect", (_request: IncomingMessage, socket: Socket) => {
+    // Node no longer knows this connection, so nothing else would close it when the gateway stops.
+    socket.once("finish", () => socket.destroy());
+    socket.on("error", () => socket.destroy()).resume();
+    // The client would take the refusal for the answer to its earlier request.
+    if (owesAnswers(socket)) return void socket.destroy();
+    const detail = "This is no proxy, so it does not take CONNECT. Send GET or POST with the path only.";
+    endWithProblem(socket, new AirlockError("method_not_allowed", detail), { allow: "GET, POST" });
+  });
+}
+
+function endWithProblem(socket: Socket, error: AirlockError, more: Record<string, string> = {}): void {
+  const problem = toProblem(error);
   const body = JSON.stringify(problem);
   const headers = Object.entries({
     ...PAGE_HEADERS,
     ...problemHeaders(problem),
+    ...more,
     "content-length": Buffer.byteLength(body),
     connection: "close",
   }).map(([name, value]) => `${name}: ${value}\r\n`);

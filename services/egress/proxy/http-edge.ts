@@ -6,6 +6,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import { type Duplex, finished } from "node:stream";
+import { trackOwedAnswers } from "#common/http/owed-answers.ts";
 import { malformed, Refusal } from "../policy/refusal.ts";
 
 // The parser is strict: it refuses messages that two readers could understand differently.
@@ -37,6 +38,9 @@ export function createHttpEdge(): Server {
   // 0 turns off Node's limit of headers, so that a request with too many gets an explanation. Their bytes are
   // limited by maxHeaderSize.
   server.maxHeadersCount = 0;
+  trackOwedAnswers(server);
+  // Node would refuse an unknown `Expect` header by itself, so that the attempt would not be counted.
+  server.on("checkExpectation", (request, response) => server.emit("request", request, response));
   // From this event on Node enforces the time limits of the server's connections.
   server.emit("listening");
   return server;

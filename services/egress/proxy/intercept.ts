@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
+import { closeAfterOwedAnswers } from "#common/http/owed-answers.ts";
 import { awaitTurn } from "#common/http/pipelined-requests.ts";
 import type { Authority } from "../interception-ca.ts";
 import { asRefusal, malformed } from "../policy/refusal.ts";
@@ -66,7 +67,9 @@ export function createIntercept(parts: {
     }
   };
   server.on("request", (request, response) => void serve(request, response));
-  server.on("clientError", (_error, socket) => socket.destroy());
+  server.on("clientError", (_error, socket) => {
+    if (!closeAfterOwedAnswers(socket)) socket.destroy();
+  });
 
   return {
     async take(socket, route, target) {

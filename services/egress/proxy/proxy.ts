@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { closeAfterOwedAnswers, hasBegunAnswer, owesAnswers } from "#common/http/owed-answers.ts";
 import { awaitTurn } from "#common/http/pipelined-requests.ts";
 import { asRefusal, malformed, Refusal } from "../policy/refusal.ts";
 import type { Route } from "../routes/routes.ts";
@@ -120,10 +121,17 @@ export function createProxy(parts: {
   };
 
   server.on("request", (request, response) => void serveRequest(request, response));
-  server.on("connect", (request, socket, head) => void serveConnect(request, socket as TunnelSocket, head));
+  server.on("connect", (request, socket, head) => {
+    if (!owesAnswers(socket)) return void serveConnect(request, socket as TunnelSocket, head);
+    // The script would take the tunnel's status for the answer to its earlier request.
+    attempts.note(routes.get(socket), undefined, "malformed");
+    socket.destroy();
+  });
   server.on("clientError", (_error, socket) => {
     attempts.note(undefined, undefined, "malformed");
-    refuseConnection(socket, malformed("it is not strict HTTP/1.1"));
+    if (closeAfterOwedAnswers(socket)) return;
+    if (hasBegunAnswer(socket)) socket.destroy();
+    else refuseConnection(socket, malformed("it is not strict HTTP/1.1"));
   });
   return {
     accept(socket, route) {

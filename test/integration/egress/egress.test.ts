@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { type IncomingMessage, request as openRequest } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { type ClientReadableStream, status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { callUnary, connect } from "#common/grpc/client.ts";
@@ -184,6 +185,30 @@ describe("a network route", () => {
   it("a network route is not opened without the values of its project's brokered secrets", async () => {
     await expect(hold("broken")).rejects.toMatchObject({ details: expect.stringContaining("ERP") });
     await expect(hold("nobody")).rejects.toMatchObject({ details: expect.stringContaining("no project") });
+  });
+
+  it.each([
+    ["although bytes follow that are no HTTP request", "} ", ""],
+    ["although it has an unknown expectation", "", "Expect: more\r\nConnection: close\r\n"],
+  ])("a request that is passed on gets the server's answer, %s", async (_, rest, headers) => {
+    const route = await hold("open");
+    const connection = await worker.connect(route.executionId);
+    const credentials = `Proxy-Authorization: ${authorizationOf(route.network)}\r\n`;
+    const before = echo.seen.length;
+    connection.write(`GET ${url()} HTTP/1.1\r\nHost: x\r\n${credentials}${headers}\r\n${rest}`);
+    const received = await text(connection);
+    expect(received.match(/HTTP\/1\.1 \d+/g), received).toEqual(["HTTP/1.1 200"]);
+    expect(echo.seen.length).toBe(before + 1);
+    route.stream.cancel();
+  });
+
+  it("a request that is passed on is not answered with the status of a tunnel that follows", async () => {
+    const route = await hold("open");
+    const connection = await worker.connect(route.executionId);
+    const head = `HTTP/1.1\r\nHost: x\r\nProxy-Authorization: ${authorizationOf(route.network)}\r\n\r\n`;
+    connection.write(`GET ${url()} ${head}CONNECT echo.example:${echo.port} ${head}`);
+    expect(await text(connection)).toBe("");
+    route.stream.cancel();
   });
 
   it("network routes are counted in the metrics", async () => {
