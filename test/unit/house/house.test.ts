@@ -12,7 +12,9 @@ const COMPOSITION = "services/composition.ts";
 // Folders of files of one form, which a test reads as a list.
 const LISTS = ["test/e2e/scripts/popular-packages"];
 
-const imports = importsOfTypeScript(ROOT, ["services", "gateway", "cli", "bench", "proto/gen"]);
+const imports = importsOfTypeScript(ROOT, ["services", "gateway", "cli", "bench", "sdk", "proto/gen"]);
+// Folders of generated code.
+const GENERATED = ["proto/gen/", "sdk/typescript/gen/"];
 const workerImports = importsOfPython(ROOT, "worker/airlock_worker");
 const tracked = execFileSync("git", ["ls-files"], { cwd: ROOT, encoding: "utf8" }).trim().split("\n");
 
@@ -30,15 +32,23 @@ describe("imports", () => {
     expect(offences).toEqual([]);
   });
 
-  it("services/common imports no service, and services import neither the command line nor the benchmark", () => {
+  it("services/common imports no service, and services import neither the command line, the benchmark nor the SDK", () => {
     expect(
       offending(
         ({ from, to }) => serviceOf(from) === "common" && ![undefined, "common"].includes(serviceOf(to)),
       ),
     ).toEqual([]);
     expect(
-      offending(({ from, to }) => serviceOf(from) !== undefined && /^(cli|bench|test)\//.test(to)),
+      offending(({ from, to }) => serviceOf(from) !== undefined && /^(cli|bench|test|sdk)\//.test(to)),
     ).toEqual([]);
+  });
+
+  it("the SDK imports nothing outside its own folder, because it is to be published alone", () => {
+    const isSdk = (path: string) => path.startsWith("sdk/typescript/");
+    expect(imports.filter(({ from }) => isSdk(from)).length).toBeGreaterThan(10);
+    expect(offending(({ from, to }) => isSdk(from) && !isSdk(to))).toEqual([]);
+    const { dependencies } = JSON.parse(readFileSync(join(ROOT, "sdk/typescript/package.json"), "utf8"));
+    expect(dependencies).toBeUndefined();
   });
 
   it("the command line imports nothing of the benchmark or of tests", () => {
@@ -92,7 +102,9 @@ describe("the worker", () => {
 
 describe("the size of rooms", () => {
   it(`no file that people write has more than ${MAX_LINES} lines`, () => {
-    const written = tracked.filter((path) => /\.(ts|py)$/.test(path) && !path.startsWith("proto/gen/"));
+    const written = tracked.filter(
+      (path) => /\.(ts|py)$/.test(path) && !GENERATED.some((folder) => path.startsWith(folder)),
+    );
     const lines = (path: string) => readFileSync(join(ROOT, path), "utf8").split("\n").length - 1;
     expect(written.filter((path) => lines(path) > MAX_LINES)).toEqual([]);
   });

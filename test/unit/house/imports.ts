@@ -4,11 +4,16 @@ import { dirname, join, normalize } from "node:path";
 /** A file, by its path from the top, and a file that it imports. */
 export type Import = { readonly from: string; readonly to: string };
 
-const ALIASES = { "#common/": "services/common/", "#proto/": "proto/gen/airlock/v1/" } as const;
+const ALIASES = {
+  "#common/": "services/common/",
+  "#proto/": "proto/gen/airlock/v1/",
+  "#sdk/": "sdk/typescript/src/",
+} as const;
 
 /** Every import of a file of the repository by another one below `folders`, types included; packages are left out. */
 export function importsOfTypeScript(root: string, folders: readonly string[]): Import[] {
-  const files = folders.flatMap((folder) => globSync(`${folder}/**/*.ts`, { cwd: root }));
+  const exclude = ["**/node_modules/**"];
+  const files = folders.flatMap((folder) => globSync(`${folder}/**/*.ts`, { cwd: root, exclude }));
   return files.flatMap((from) =>
     [...readFileSync(join(root, from), "utf8").matchAll(/(?:\bfrom|\bimport|import\()\s*"([^"]+)"/g)]
       .map(([, specifier = ""]) => pathOf(from, specifier))

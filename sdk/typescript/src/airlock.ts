@@ -1,0 +1,75 @@
+import { createCaller } from "./call.ts";
+import {
+  type Accepted,
+  createExecutions,
+  type Executions,
+  type SubmitOptions,
+  type SubmitRequest,
+  submit,
+} from "./executions.ts";
+import { createProjects, type Projects } from "./projects.ts";
+import { DEFAULT_RETRY, type RetryPolicy } from "./retry.ts";
+import { fetchTransport, type Transport } from "./transport.ts";
+
+export type AirlockOptions = {
+  /** The address of Airlock, such as http://127.0.0.1:8000. User and password in it are sent as HTTP Basic. */
+  readonly url: string;
+  /** When requests are sent again, unless a call says otherwise. Undefined: `DEFAULT_RETRY`. */
+  readonly retry?: RetryPolicy | "never" | undefined;
+  /** Milliseconds after which an attempt without an answer is given up. Undefined: 60,000. */
+  readonly attemptMs?: number | undefined;
+  /** Undefined: `fetchTransport`. */
+  readonly transport?: Transport | undefined;
+};
+
+/** A client of Airlock's REST API. Its calls reject with an ApiError, or with the reason of an aborted signal. */
+export type Airlock = {
+  /** The address of Airlock, without credentials. */
+  readonly url: string;
+  /** Submits a script. Resolves as soon as Airlock has accepted it. */
+  submit(request: SubmitRequest, options?: SubmitOptions): Promise<Accepted>;
+  readonly executions: Executions;
+  readonly projects: Projects;
+};
+
+const ATTEMPT_MS = 60_000;
+
+/** Makes a client. Throws a TypeError when `url` is no http or https URL; the error does not repeat it. */
+export function createAirlock({
+  url,
+  retry = DEFAULT_RETRY,
+  attemptMs = ATTEMPT_MS,
+  transport = fetchTransport,
+}: AirlockOptions): Airlock {
+  const caller = createCaller({ ...addressIn(url), retry, attemptMs, transport });
+  return {
+    url: caller.url,
+    submit: (request, options) => submit(caller, request, options),
+    executions: createExecutions(caller),
+    projects: createProjects(caller),
+  };
+}
+
+/** Splits an address into the URL before the paths and the headers of its credentials. */
+function addressIn(text: string): { url: string; headers: Readonly<Record<string, string>> } {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol)) {
+    throw new TypeError("The address of Airlock must be a URL such as http://127.0.0.1:8000.");
+  }
+  const headers = url.username === "" && url.password === "" ? {} : { authorization: basicAuth(url) };
+  return { url: url.origin + url.pathname.replace(/\/+$/, ""), headers };
+}
+
+function basicAuth({ username, password }: URL): string {
+  const bytes = new TextEncoder().encode(`${decoded(username)}:${decoded(password)}`);
+  return `Basic ${btoa(String.fromCharCode(...bytes))}`;
+}
+
+/** A part of a URL without its percent encoding; the part itself when it has a bare %. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}

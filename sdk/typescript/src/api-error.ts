@@ -1,0 +1,92 @@
+import type { components } from "../gen/openapi.ts";
+import type { HttpAnswer } from "./transport.ts";
+
+type Problem = components["schemas"]["Problem"];
+
+/**
+ * What went wrong: a code of Airlock's problem documents, or one of the client's own:
+ *
+ * - `unreachable`: the connection could not be made, or broke before the answer was complete
+ * - `timeout`: there was no answer, or no outcome, within the time that the call may take
+ * - `unexpected_answer`: an answer that Airlock does not give, such as the error page of a proxy
+ */
+export type ApiErrorCode = Problem["code"] | "unreachable" | "timeout" | "unexpected_answer";
+
+type Facts = {
+  readonly status?: number | undefined;
+  readonly errors?: Problem["errors"];
+  readonly retryAfterSeconds?: number | undefined;
+  readonly cause?: unknown;
+};
+
+/** The failure of a call. `message` says what was wrong, what is allowed and what to do next. */
+export class ApiError extends Error {
+  readonly code: ApiErrorCode;
+  /** The HTTP status; undefined when there was no answer. */
+  readonly status: number | undefined;
+  /** The fields of the request that are to blame, each with its own sentence; empty when no field is. */
+  readonly errors: readonly { readonly field: string; readonly message: string }[];
+  /** Seconds after which the same request may succeed; undefined when the answer names none. */
+  readonly retryAfterSeconds: number | undefined;
+  /** How often the request was sent. */
+  readonly attempts: number;
+
+  constructor(code: ApiErrorCode, message: string, attempts: number, facts: Facts = {}) {
+    super(message, facts.cause === undefined ? undefined : { cause: facts.cause });
+    this.name = "ApiError";
+    this.code = code;
+    this.status = facts.status;
+    this.errors = facts.errors ?? [];
+    this.retryAfterSeconds = facts.retryAfterSeconds;
+    this.attempts = attempts;
+  }
+
+  /** The same as `message`, under its name in problem documents. */
+  get detail(): string {
+    return this.message;
+  }
+}
+
+/** The error that an answer with another status than 2xx stands for. */
+export function errorOfAnswer(answer: HttpAnswer, url: string, attempts: number): ApiError {
+  const { status } = answer;
+  const retryAfterSeconds = secondsIn(answer.header("retry-after"));
+  const problem = problemIn(answer.text);
+  if (!problem) {
+    const message = `The server at ${url} answered with HTTP status ${status}, and not as Airlock does.`;
+    return new ApiError("unexpected_answer", message, attempts, { status, retryAfterSeconds });
+  }
+  const { code, detail, errors } = problem;
+  return new ApiError(code, detail, attempts, { status, errors, retryAfterSeconds });
+}
+
+/** The error of a request that has no complete answer, because its connection failed. */
+export function unreachable(url: string, attempts: number, cause: unknown): ApiError {
+  const reason = systemCode(cause);
+  const message = `Airlock at ${url} cannot be reached${reason ? ` (${reason})` : ""}.`;
+  return new ApiError("unreachable", message, attempts, { cause });
+}
+
+function problemIn(text: string): Problem | undefined {
+  try {
+    const problem: Partial<Problem> | null = JSON.parse(text);
+    const isProblem = typeof problem?.code === "string" && typeof problem.detail === "string";
+    return isProblem ? (problem as Problem) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Reads Retry-After, which is a number of seconds or a date (RFC 9110). */
+function secondsIn(header: string | undefined): number | undefined {
+  if (header === undefined) return undefined;
+  const seconds = /^\d+$/.test(header) ? Number(header) : (Date.parse(header) - Date.now()) / 1_000;
+  return Number.isNaN(seconds) ? undefined : Math.max(0, seconds);
+}
+
+// fetch puts the error of the system, which has the code, into the cause of its own.
+function systemCode(error: unknown): string | undefined {
+  const { code, cause } = (error ?? {}) as { code?: unknown; cause?: unknown };
+  if (typeof code === "string") return code;
+  return cause === undefined ? undefined : systemCode(cause);
+}

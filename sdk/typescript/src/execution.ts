@@ -1,0 +1,47 @@
+import type { components } from "../gen/openapi.ts";
+import { memberText } from "./exact-text.ts";
+
+type Described = components["schemas"]["Execution"];
+
+/** An execution as an answer of the gateway shows it. */
+export type Execution = Described & {
+  /** The body of that answer. */
+  readonly json: string;
+  /**
+   * The JSON text of `result`, with every digit that the script gave. `result` itself is a JavaScript value: large
+   * integers are rounded in it, and 1.0 is 1.
+   */
+  readonly resultJson: string;
+  /** The JSON text of `memory_updates`, with every digit that the script gave. */
+  readonly memoryUpdatesJson: string;
+};
+
+// Not enumerable, so that comparing, copying and printing an execution show what the gateway said.
+const EXACT = {
+  resultJson: {
+    get(this: Execution) {
+      return memberText(this.json, "result") ?? "null";
+    },
+  },
+  memoryUpdatesJson: {
+    get(this: Execution) {
+      return memberText(this.json, "memory_updates") ?? "{}";
+    },
+  },
+};
+
+/** Reads an execution from the body of an answer. Throws a SyntaxError when that is no JSON. */
+export function parseExecution(json: string): Execution {
+  const execution: Described = JSON.parse(json);
+  return Object.defineProperties(execution, { json: { value: json }, ...EXACT }) as Execution;
+}
+
+/** Whether the execution has its final status. */
+export function hasEnded({ status }: Pick<Execution, "status">): boolean {
+  return status === "completed" || status === "error" || status === "timeout";
+}
+
+/** Whether the execution has ended or waits for a response, so that polling alone changes nothing. */
+export function isSettled({ status }: Pick<Execution, "status">): boolean {
+  return status !== "pending" && status !== "running";
+}

@@ -1,0 +1,31 @@
+/** An HTTP request of the client. */
+export type HttpRequest = {
+  readonly method: "GET" | "POST";
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Undefined: the request has no body. */
+  readonly body: string | undefined;
+  /** Aborts the request, and the reading of its answer. */
+  readonly signal: AbortSignal;
+};
+
+/** An HTTP answer that was read to its end. */
+export type HttpAnswer = {
+  readonly status: number;
+  readonly text: string;
+  /** The value of a header, whose name is given in lower case; undefined without one. */
+  header(name: string): string | undefined;
+};
+
+/** Sends one request. Rejects when there is no complete answer, also when the request's signal aborts. */
+export type Transport = (request: HttpRequest) => Promise<HttpAnswer>;
+
+/** Sends requests with the `fetch` of Node or of a browser. */
+export const fetchTransport: Transport = async ({ method, url, headers, body, signal }) => {
+  const response = await fetch(url, { method, headers, signal, ...(body !== undefined && { body }) });
+  return {
+    status: response.status,
+    text: await response.text(),
+    header: (name) => response.headers.get(name) ?? undefined,
+  };
+};
