@@ -15,6 +15,10 @@ export type Usage = ReadonlyMap<string, number>;
 /** Bounds in bytes. `project` is undefined when the project's own limit is not known. */
 export type StorageLimits = {
   readonly project: number | undefined;
+  /**
+   * The bytes that all projects may store together. Negative when the disk lacks more room than everything
+   * that is stored takes.
+   */
   readonly total: number;
   /**
    * Given when the disk has less room than AIRLOCK_DISK_MB, which lowers the total: its free bytes, and how many stay
@@ -51,9 +55,10 @@ export function excessOf(
   }
   const total = bytesOf(usage) + bytes;
   const projects = usage.size + (usage.has(project) ? 0 : 1);
-  const open = own > limits.total / projects ? limits.total * (1 - KEPT_FREE) : limits.total;
+  const kept = Math.abs(limits.total) * KEPT_FREE;
+  const open = own > limits.total / projects ? limits.total - kept : limits.total;
   if (total <= open) return undefined;
-  return { bound: "total", bytes: total - limits.total * (1 - 2 * KEPT_FREE), leastBytes: total - open };
+  return { bound: "total", bytes: total - limits.total + 2 * kept, leastBytes: total - open };
 }
 
 /** The figures that decide whether a pending execution may start, in bytes. */
@@ -105,7 +110,7 @@ export function storageFull(
   usage: Usage,
   limits: StorageLimits,
 ): AirlockError {
-  if (bound === "total" && limits.disk) return diskTooFull(bytes, usage, limits.disk);
+  if (bound === "total" && limits.disk) return diskTooFull(bytes, usage, limits.total, limits.disk);
   const own = inMb(usage.get(project) ?? 0);
   const reason =
     bound === "project"
@@ -120,13 +125,17 @@ export function storageFull(
 function diskTooFull(
   bytes: number,
   usage: Usage,
+  totalBytes: number,
   { freeBytes, keptFreeBytes }: NonNullable<StorageLimits["disk"]>,
 ): AirlockError {
   const stored = bytesOf(usage);
-  const help =
+  const isHopeless =
     stored === 0
-      ? "No execution is stored whose end would help: the operator has to make room on that disk."
-      : `The executions that have not ended store ${inMb(stored)} MB: wait for some to end or cancel them, or let the operator make room on that disk; then submit again.`;
+      ? "No execution is stored whose end would help"
+      : bytes > totalBytes && "Forgetting all that is stored would not make that room";
+  const help = isHopeless
+    ? `${isHopeless}: the operator has to make room on that disk.`
+    : `The executions that have not ended store ${inMb(stored)} MB: wait for some to end or cancel them, or let the operator make room on that disk; then submit again.`;
   return new AirlockError(
     "storage_full",
     `The disk of Airlock's database has ${inMb(freeBytes)} MB free and Airlock leaves ${inMb(keptFreeBytes)} MB of it free, so there is no room for the ${inMb(bytes)} MB of this request. ${help}`,

@@ -142,7 +142,10 @@ export type Removal = { readonly removed: number; readonly isBusy: boolean };
 
 /** The disk capacity of the database, in bytes. Infinity when the store does not know it. */
 export type Capacity = {
-  /** The bytes that all projects together could store, including those stored already. */
+  /**
+   * The bytes that all projects together could store, including those stored already. Negative when other
+   * programs fill the disk so far that deleting everything would not free what must stay free.
+   */
   readonly bytes: number;
   /** The free bytes of the disk, and how many of them executions must leave free. */
   readonly freeBytes: number;

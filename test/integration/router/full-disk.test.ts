@@ -143,6 +143,18 @@ describe.skipIf(process.getuid?.() !== 0)("a disk that is full", () => {
     });
   });
 
+  it("a full disk has less space than none, by what other programs took of the space that is kept free", async (context) => {
+    await onDisk(400, context, async ({ store, fill, empty }) => {
+      const before = await store.capacity();
+      await fill(before.bytes + 100 * MIB);
+      const { bytes, freeBytes, keptFreeBytes } = await store.capacity();
+      expect(Math.round(bytes / MIB)).toBe(-100);
+      expect(keptFreeBytes - freeBytes).toBeGreaterThan(90 * MIB);
+      await empty();
+      expect((await store.capacity()).bytes).toBeGreaterThan(0);
+    });
+  });
+
   it("the space of a full disk includes all pages of the file, also those of submission keys", async (context) => {
     await onDisk(400, context, async ({ store, reopen }) => {
       const before = await store.capacity();

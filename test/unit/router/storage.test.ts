@@ -136,6 +136,26 @@ describe("a disk that has less space than Airlock may use", () => {
     });
     expect(await store.countStoredBytes()).toEqual([]);
   });
+
+  it("a disk that lacks more space than all executions take makes nothing forgotten, and requests are refused", async () => {
+    await fill(3, 10);
+    await fill(1, 10, "other");
+    await store.insert(submission("pending", 10));
+    capacity = -100 * MIB;
+    await look();
+    await expect(reserve(1)).rejects.toMatchObject({
+      code: "storage_full",
+      message: expect.stringMatching(
+        /^The disk of Airlock's database has 156 MB free .* Forgetting all that is stored would not make that room: the operator has to make room on that disk\.$/,
+      ),
+    });
+    for (const id of ["demo-0", "demo-1", "demo-2", "other-0"]) expect(await store.get(id)).toBeDefined();
+    expect(storage.mayStart("demo")).toBe(false);
+    capacity = 100 * MIB;
+    await look();
+    await reserve(1);
+    expect(storage.mayStart("demo")).toBe(true);
+  });
 });
 
 describe("a project that has much under way", () => {

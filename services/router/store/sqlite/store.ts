@@ -321,7 +321,7 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       // Pages that are only in the log so far will make the file grow. The stored data is measured in pages,
       // because an execution takes more disk space than its counted bytes.
       const inFile = size + free * page_bytes - pages * page_bytes;
-      const bytes = Math.max(0, counted + inFile + freeBytes + reserve.bytes - KEPT_FREE_BYTES);
+      const bytes = counted + inFile + freeBytes + reserve.bytes - KEPT_FREE_BYTES;
       return { bytes, freeBytes, keptFreeBytes: KEPT_FREE_BYTES };
     },
     onChange(executionId, listener) {
