@@ -11,6 +11,8 @@ import grpc
 
 from ..log import log
 from ..refusals import refuse
+from . import following
+from .following import Followed, Following, Left, Outlook
 from .run import Run
 
 # Seconds to let a message be written before its call is ended, if the caller still reads.
@@ -37,17 +39,12 @@ class AttachableRun:
         self._grace_s = grace_s
         self._forget = forget_all
         self._epoch = 0
-        # Resolved when another call takes over from the present one; None while no call follows the run.
-        self._superseded: asyncio.Future[None] | None = None
-        self._giving_up: asyncio.TimerHandle | None = None
-        # When the last caller was lost, in seconds of the event loop's clock; 0 before.
-        self._left_at = 0.0
-        self._stopped = False
-        self._recorded = False
+        self._following: Following = following.UNFOLLOWED
+        self._outlook: Outlook = "going"
 
     @property
     def is_followed(self) -> bool:
-        return self._superseded is not None
+        return isinstance(self._following, Followed)
 
     @property
     def is_paused(self) -> bool:
@@ -64,7 +61,7 @@ class AttachableRun:
         """Serves one Run call: sends the record from its beginning, and obeys the caller until the call ends."""
         if epoch < self._epoch:
             await refuse(context, "run_superseded", _SUPERSEDED)
-        if self._stopped:
+        if self._outlook == "stopped":
             await refuse(context, "run_over", "The run was stopped.")
         self._epoch = epoch
         superseded = self._take_over()
@@ -91,41 +88,37 @@ class AttachableRun:
             teller.cancel()
             listener.cancel()
             if not superseded.done():
-                self._superseded = None
                 self._leave()
 
     def _take_over(self) -> asyncio.Future[None]:
-        if self._superseded is not None:
-            self._superseded.set_result(None)
-        if self._giving_up is not None:
-            self._giving_up.cancel()
-            self._giving_up = None
+        if isinstance(self._following, Left):
             log("info", "a run has a caller again", execution_id=self._execution_id)
-        self._superseded = asyncio.get_running_loop().create_future()
-        return self._superseded
+        self._following = following.taken_over(self._following)
+        return self._following.superseded
 
     def _leave(self) -> None:
-        if self._stopped or self._recorded:
+        if self._outlook != "going":
+            self._following = following.UNFOLLOWED
             self._forget()
             return
         log("warn", "a run has lost its caller", execution_id=self._execution_id, grace_s=self.grace_s)
         loop = asyncio.get_running_loop()
-        self._left_at = loop.time()
-        self._giving_up = loop.call_later(self._grace_s, self._give_up)
+        self._following = Left(loop.time(), loop.call_later(self._grace_s, self._give_up))
 
     def _give_up(self) -> None:
+        assert isinstance(self._following, Left)
         loop = asyncio.get_running_loop()
         # The run may have been paused since the timer was set, which extends its grace period.
-        left_s = self._left_at + self.grace_s - loop.time()
+        left_s = self._following.since_s + self.grace_s - loop.time()
         if left_s > 0:
-            self._giving_up = loop.call_later(left_s, self._give_up)
+            self._following = Left(self._following.since_s, loop.call_later(left_s, self._give_up))
             return
         log("warn", "nobody came for a run", execution_id=self._execution_id)
         self._stop()
         self._forget()
 
     def _stop(self) -> None:
-        self._stopped = True
+        self._outlook = "stopped"
         self._run.stop()
 
     async def _tell(self, context: Any, writing: asyncio.Lock) -> None:
@@ -144,7 +137,7 @@ class AttachableRun:
                 case "stop":
                     self._stop()
                 case "recorded" if self._run.record.finished:
-                    self._recorded = True
+                    self._outlook = following.recorded(self._outlook)
                 case _:
                     raise CallerBrokeProtocol("a Run has one first message, then answers, and in the end recorded")
 

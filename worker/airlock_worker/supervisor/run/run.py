@@ -16,14 +16,16 @@ from ..run_process import RunProcess
 from ..status import StatusBoard
 from ..tunnels import relay
 from ..tunnels.tunnels import Tunnels
-from . import verdict
+from . import llm_requests, run_state, verdict
 from .control_channel import ControlChannel
 from .documents import checked, documents_of
+from .llm_requests import LlmRequests, Open
 from .memory_watch import MemoryWatch
 from .output import OutputPipe
 from .pause_watch import PauseWatch
 from .process_count import ProcessCount
 from .record import Record
+from .run_state import Done, RunState, Stopped
 from .start import Start
 from .stopwatch import Stopwatch
 from .verdict import Verdict
@@ -75,12 +77,8 @@ class Run:
         )
         # A paused run that wakes itself counts as running: its time, memory and processes are watched again.
         self._pause_watch = PauseWatch(process.pid, is_init=process.is_init, ring=self._run_clock)
-        # Why the supervisor stopped the script; the first reason wins. None: it did not stop the script.
-        self._stopped: Verdict | None = None
-        self._helping: asyncio.TimerHandle | None = None
-        self._questions = 0
-        self._answer: tuple[str, asyncio.Future[str]] | None = None
-        self._answered_id: str | None = None
+        self._state: RunState = run_state.RUNNING
+        self._llm_requests: LlmRequests = llm_requests.NONE_YET
         self.record = Record(messages, output_dir)
 
     async def conduct(self) -> None:
@@ -111,14 +109,14 @@ class Run:
             await self._finish()
         finally:
             self._hold_clock()
-            if self._helping is not None:
-                self._helping.cancel()
+            if isinstance(self._state, Done):
+                self._state.kill.cancel()
             self._process.kill()
 
     @property
     def is_paused(self) -> bool:
         """Whether the script waits for the response to an llm request."""
-        return self._answer is not None
+        return isinstance(self._llm_requests, Open)
 
     @property
     def llm_timeout_s(self) -> float:
@@ -129,19 +127,13 @@ class Run:
         self._process.kill()
 
     def answer(self, request_id: str, response: str) -> str | None:
-        """Returns what is wrong with the answer, None if it is accepted. A second answer to the same question is
-        ignored, because after a takeover both routers may answer it.
-        """
-        if request_id == self._answered_id:
-            return None
-        if self._answer is None:
-            return "no question is open"
-        open_id, answer = self._answer
-        if request_id != open_id:
-            return f"the open question is {open_id}; answer that one"
-        self._answer, self._answered_id = None, open_id
-        self.record.answered()
-        answer.set_result(response)
+        """Returns what is wrong with the response, None if it is accepted or ignored."""
+        after = llm_requests.answered(self._llm_requests, request_id, response)
+        if isinstance(after, str):
+            return after
+        if after is not self._llm_requests:
+            self.record.answered()
+        self._llm_requests = after
         return None
 
     def _begin(self, proxy_port: int | None) -> None:
@@ -171,10 +163,9 @@ class Run:
             self._process.tell_beginning(None)
 
     def _on_control(self) -> None:
-        loop = asyncio.get_running_loop()
         self._talk.read(self._process.control)
         if self._talk.is_at_end or self._talk.violated:
-            loop.remove_reader(self._process.control)
+            asyncio.get_running_loop().remove_reader(self._process.control)
         if self._talk.violated:
             self._process.kill()
         elif self._talk.verdict is not None:
@@ -182,7 +173,7 @@ class Run:
             self._end_beginning()
             self._clock.stop()
             self._woken.set()
-            self._helping = self._helping or loop.call_later(_LAST_WORD_S, self._process.kill)
+            self._state = run_state.reported(self._state, self._kill_later)
         elif self._talk.question is not None:
             self._woken.set()
 
@@ -192,8 +183,11 @@ class Run:
     def _on_crowd(self) -> None:
         self._stop(verdict.of_crowd(self._start.limits.pids))
 
+    def _kill_later(self) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(_LAST_WORD_S, self._process.kill)
+
     def _stop(self, why: Verdict) -> None:
-        self._stopped = self._stopped or why
+        self._state = run_state.stopped(self._state, why)
         self._process.kill()
 
     def _hold_clock(self) -> None:
@@ -234,27 +228,22 @@ class Run:
             self._process.thaw()
             return
         self._drain_output()
-        self._questions += 1
-        request_id = f"llm_{self._questions}"
-        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._answer = (request_id, answer)
-        request = self._messages.LlmRequest(id=request_id, prompt=question.prompt, model=question.model)
+        asked = self._llm_requests = llm_requests.opened(self._llm_requests)
+        request = self._messages.LlmRequest(id=asked.id, prompt=question.prompt, model=question.model)
         self.record.ask(request, self._clock.elapsed_ms())
-        waited_for: set[asyncio.Future[Any]] = {answer, self._process.exited}
+        waited_for: set[asyncio.Future[Any]] = {asked.response, self._process.exited}
         self._pause_watch.start()
         try:
             await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._pause_watch.stop()
-        self._answer = None
+        self._llm_requests = llm_requests.given_up(self._llm_requests)
         self.record.answered()
-        if not answer.done():
-            # The run ended before its answer came. An answer still in transit is then ignored, not refused.
-            self._answered_id = request_id
+        if not asked.response.done():
             return
         self._run_clock()
         self._process.thaw()
-        self._process.send(frames.pack(frames.ANSWER, json.dumps(answer.result()).encode()))
+        self._process.send(frames.pack(frames.ANSWER, json.dumps(asked.response.result()).encode()))
 
     def _has_told_all(self) -> bool:
         """Whether a completed script can send nothing more, so that the end of its processes need not be awaited.
@@ -310,8 +299,10 @@ class Run:
 
         A timeout does not count if the script had exited by itself and only the supervisor noticed too late.
         """
-        is_timeout = self._stopped is not None and self._stopped.end == "timeout"
-        return None if is_timeout and not verdict.is_sigkill(status) else self._stopped
+        if not isinstance(self._state, Stopped):
+            return None
+        why = self._state.why
+        return None if why.end == "timeout" and not verdict.is_sigkill(status) else why
 
     def _finished(self, ended: Verdict) -> Any:
         stdout, stderr = self._outputs

@@ -1,0 +1,45 @@
+"""How far a run has come, as a state:
+
+running → done       the child has reported its end
+running → stopped    the supervisor has killed the script, for a reason
+
+Both are final, so the first of the two decides what the run's end is put down to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Running:
+    pass
+
+
+@dataclass(frozen=True)
+class Done:
+    # Kills the run's processes if they do not end by themselves.
+    kill: asyncio.TimerHandle
+
+
+@dataclass(frozen=True)
+class Stopped:
+    why: Verdict
+
+
+RunState = Running | Done | Stopped
+RUNNING = Running()
+
+
+def reported(state: RunState, kill_later: Callable[[], asyncio.TimerHandle]) -> RunState:
+    """The state after the child reported its end. `kill_later` starts the timer that kills what is left of the run."""
+    return Done(kill_later()) if isinstance(state, Running) else state
+
+
+def stopped(state: RunState, why: Verdict) -> RunState:
+    """The state after the supervisor killed the script because of `why`."""
+    return Stopped(why) if isinstance(state, Running) else state
