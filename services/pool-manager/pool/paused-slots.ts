@@ -1,8 +1,9 @@
 import { isBusy, type Slot } from "./slot.ts";
+import { hasPlace, pausedSinceMs } from "./slot-state.ts";
 
 /** The paused workers: they have no place, and are kept for their paused executions alone. */
 export function pausedSlots(slots: Iterable<Slot>): Slot[] {
-  return [...slots].filter(({ pausedSinceMs }) => pausedSinceMs !== undefined);
+  return [...slots].filter(({ state }) => !hasPlace(state));
 }
 
 /**
@@ -12,7 +13,13 @@ export function pausedSlots(slots: Iterable<Slot>): Slot[] {
 export function longestPaused(slots: Iterable<Slot>): Slot | undefined {
   return pausedSlots(slots)
     .filter((slot) => !isBusy(slot))
-    .sort((a, b) => (a.pausedSinceMs ?? 0) - (b.pausedSinceMs ?? 0))[0];
+    .sort((a, b) => (pausedSinceMs(a.state) ?? 0) - (pausedSinceMs(b.state) ?? 0))[0];
+}
+
+/** When the worker of `longestPaused` lost its place; undefined when there is none. */
+export function pausedLongestSinceMs(slots: Iterable<Slot>): number | undefined {
+  const slot = longestPaused(slots);
+  return slot && pausedSinceMs(slot.state);
 }
 
 /** The paused worker whose answered execution has waited longest; undefined when there is none. */
@@ -47,6 +54,6 @@ export function placesWanted(slots: Iterable<Slot>, lacking: number, mayStart: b
   return returning.length + (mayStart ? lackingStill : Math.min(lackingStill, idle));
 }
 
-function canServe({ isRetired }: Slot): boolean {
-  return !isRetired;
+function canServe({ state }: Slot): boolean {
+  return state.kind !== "retired";
 }

@@ -8,6 +8,7 @@ import {
   longestAnswered,
   longestPaused,
   nextPaused,
+  pausedLongestSinceMs,
   pausedSlots,
   placesWanted,
 } from "./paused-slots.ts";
@@ -25,8 +26,6 @@ import {
 } from "./pool-state.ts";
 import {
   byLoad,
-  canServeAgain,
-  giveUpPlace,
   holdOrWait,
   isBusy,
   isLeftAlone,
@@ -34,8 +33,10 @@ import {
   newSlot,
   removeClaim,
   type Slot,
+  takesNew,
   tellLost,
 } from "./slot.ts";
+import { finished, givenUp, hasPlace, needed, paused, placed, retired } from "./slot-state.ts";
 import { createWorkerStarts, type StartsParts } from "./starts.ts";
 import { type LeaseGround, takeLease } from "./take-lease.ts";
 import { type PoolView, viewPool } from "./view.ts";
@@ -89,9 +90,9 @@ export function createPool(parts: PoolParts): Pool {
   let state: PoolState = DOWN;
   let posture: Worker["posture"] = { layers: [], facts: [], packages: [] };
 
-  const serving = () => [...slots].filter((slot) => slot.serving);
+  const serving = () => [...slots].filter(({ state }) => state.kind === "serving");
   const desired = () => {
-    const takenOver = [...slots].filter((slot) => slot.isTakenOver && !slot.isRetired).length;
+    const takenOver = [...slots].filter((slot) => slot.isTakenOver && slot.state.kind !== "retired").length;
     return desiredOf(state, takenOver + starts.comingOver.size);
   };
   const isClosing = () => state.kind === "closing";
@@ -104,8 +105,8 @@ export function createPool(parts: PoolParts): Pool {
     // A paused worker with an answered execution gets a place of its own, if one is free.
     if (longestAnswered(slots)) reconcile();
     for (const slot of slots) {
-      if (slot.holder || slot.pausedSinceMs !== undefined) continue;
-      const answered = slot.serving && !slot.isAwaiting ? longestAnswered(slots) : undefined;
+      if (slot.holder || !hasPlace(slot.state)) continue;
+      const answered = takesNew(slot) ? longestAnswered(slots) : undefined;
       if (answered && answeredAtMs(answered) < answeredAtMs(slot)) {
         passPlace(slot, answered);
         return dispatch();
@@ -117,7 +118,7 @@ export function createPool(parts: PoolParts): Pool {
         resuming.resumed?.resolve();
         continue;
       }
-      const next = slot.serving && !slot.isAwaiting ? queue.shift() : undefined;
+      const next = takesNew(slot) ? queue.shift() : undefined;
       if (next) grant(slot, next);
     }
     reconcile();
@@ -125,15 +126,13 @@ export function createPool(parts: PoolParts): Pool {
 
   /** Gives a paused worker the place of a worker on which nothing runs. */
   const passPlace = (from: Slot, to: Slot) => {
-    from.serving = false;
-    from.pausedSinceMs = clock.monotonicMs();
+    from.state = paused(from.state, clock.monotonicMs());
     if (from.claims.size === 0) end(from);
     takePlace(to);
   };
 
   const takePlace = (slot: Slot) => {
-    slot.pausedSinceMs = undefined;
-    slot.serving = !slot.isRetired && lacking() > 0;
+    slot.state = placed(slot.state, lacking() > 0);
   };
 
   const grant = (slot: Slot, claim: Claim) => {
@@ -156,7 +155,7 @@ export function createPool(parts: PoolParts): Pool {
     slot.claims.add(claim);
     if (!isHeldPaused(slot.worker, claim.executionId)) holdOrWait(slot, claim);
     // The execution may be running, so its worker needs a place.
-    if (slot.pausedSinceMs !== undefined) {
+    if (!hasPlace(slot.state)) {
       takePlace(slot);
       reconcile();
     }
@@ -169,14 +168,13 @@ export function createPool(parts: PoolParts): Pool {
     for (const slot of slots) if (slot.wish !== undefined) grantWish(slot, slot.wish);
     const surplus = serving().sort(byLoad);
     surplus.length = Math.max(0, Math.min(surplus.length, surplus.length + starts.underWay() - desired()));
-    for (const slot of surplus) slot.serving = false;
+    for (const slot of surplus) slot.state = finished(slot.state);
     for (const slot of slots) {
       // A worker that is finishing its runs serves again when the pool lacks workers.
-      if (!slot.serving && canServeAgain(slot) && lacking() > 0) slot.serving = true;
-      if (slot.serving || (slot.isAwaiting && !isClosing())) continue;
+      if (slot.state.kind === "finishing" && lacking() > 0) slot.state = needed(slot.state);
+      if (slot.state.kind === "serving" || (slot.isAwaiting && !isClosing())) continue;
       if (slot.claims.size === 0) end(slot);
-      else if (!isBusy(slot)) slot.pausedSinceMs ??= clock.monotonicMs();
-      if (slot.pausedSinceMs !== undefined) slot.isGivenUp = false;
+      else if (!isBusy(slot)) slot.state = paused(slot.state, clock.monotonicMs());
     }
     place.want(placesWanted(slots, lacking(), !starts.isWaiting()));
   };
@@ -195,7 +193,7 @@ export function createPool(parts: PoolParts): Pool {
       clock.after(COME_BACK_MS, () => {
         slot.isAwaiting = false;
         // Some taken-over workers had no place under the earlier pool-manager.
-        if (place.isOver() && !isBusy(slot)) giveUpPlace(slot);
+        if (place.isOver() && !isBusy(slot)) slot.state = givenUp(slot.state);
         dispatch();
       });
     }
@@ -206,7 +204,7 @@ export function createPool(parts: PoolParts): Pool {
       slot.wish = reason;
       reconcile();
     });
-    if (isClosing()) slot.serving = false;
+    if (isClosing()) slot.state = finished(slot.state);
     attaching.serve();
     dispatch();
   };
@@ -228,23 +226,22 @@ export function createPool(parts: PoolParts): Pool {
   };
 
   const retire = (slot: Slot, reason: string) => {
-    if (!slots.has(slot) || slot.isRetired) return;
+    if (!slots.has(slot) || slot.state.kind === "retired") return;
     log.info({ project, workerId: slot.worker.id, reason }, "worker retires");
-    slot.serving = false;
-    slot.isRetired = true;
+    slot.state = retired(slot.state);
     slot.wish = undefined;
     reconcile();
   };
 
   /** Replaces a worker that asked for it, unless too many retired workers still wait for their paused executions. */
   const grantWish = (slot: Slot, reason: string) => {
-    const retired = [...slots].filter(({ isRetired }) => isRetired).length;
-    if (slot.claims.size === 0 || retired < Math.max(1, desired())) retire(slot, reason);
+    const leaving = [...slots].filter(({ state }) => state.kind === "retired").length;
+    if (slot.claims.size === 0 || leaving < Math.max(1, desired())) retire(slot, reason);
   };
 
   const end = (slot: Slot) => {
     slots.delete(slot);
-    ends.end(slot.worker, { hasPlace: slot.pausedSinceMs === undefined });
+    ends.end(slot.worker, { hasPlace: hasPlace(slot.state) });
   };
 
   /** Leaves a worker to the next pool-manager, together with its executions. */
@@ -261,7 +258,7 @@ export function createPool(parts: PoolParts): Pool {
       .sort(byLoad);
     if (!slot || (what === "idle" && slot.claims.size > 0) || (what !== "busy" && isBusy(slot))) return false;
     log.info({ project, workerId: slot.worker.id }, "worker goes: another project waits for a place");
-    giveUpPlace(slot);
+    slot.state = givenUp(slot.state);
     reconcile();
     return true;
   };
@@ -293,7 +290,7 @@ export function createPool(parts: PoolParts): Pool {
     canBringBack: () => nextPaused(slots, lacking()) !== undefined,
     bringBack,
     giveUp,
-    paused: () => ({ count: pausedSlots(slots).length, sinceMs: longestPaused(slots)?.pausedSinceMs }),
+    paused: () => ({ count: pausedSlots(slots).length, sinceMs: pausedLongestSinceMs(slots) }),
     endPaused,
   });
 

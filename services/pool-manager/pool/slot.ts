@@ -1,6 +1,7 @@
 import { AirlockError } from "#common/errors.ts";
 import type { Worker } from "../worker/worker.ts";
 import type { Claim } from "./lease.ts";
+import { SERVING, type SlotState } from "./slot-state.ts";
 
 const LONG_WAIT_MS = 1_000;
 
@@ -23,22 +24,13 @@ export type Slot = {
   readonly resuming: Claim[];
   /** Whether the last turn on the worker went to an answered execution, and not to the queue. */
   hadResumed: boolean;
-  /** False when the worker takes no new execution, finishes those it has, and then stops. */
-  serving: boolean;
-  /** Whether the worker is to be replaced, so that it never serves again. */
-  isRetired: boolean;
+  /** What the worker does for its pool. */
+  state: SlotState;
   /**
    * Why the worker asked to be replaced; undefined when it has not. The worker serves until few enough other
    * workers are being replaced.
    */
   wish: string | undefined;
-  /** Whether the worker gives its place to another project as soon as nothing runs on it. */
-  isGivenUp: boolean;
-  /**
-   * When the worker lost its place, after which it is kept for its paused executions alone; undefined while
-   * it has one.
-   */
-  pausedSinceMs: number | undefined;
   /** Whether an earlier pool-manager started the worker. */
   readonly isTakenOver: boolean;
   /**
@@ -57,11 +49,8 @@ export function newSlot(worker: Worker, startedAtMs: number, isTakenOver: boolea
     claims: new Set(),
     resuming: [],
     hadResumed: false,
-    serving: true,
-    isRetired: false,
+    state: SERVING,
     wish: undefined,
-    isGivenUp: false,
-    pausedSinceMs: undefined,
     isTakenOver,
     isAwaiting: isTakenOver,
   };
@@ -80,8 +69,13 @@ export function isLeftAlone({ claims, holder, beside }: Slot): boolean {
  * Whether the queue has the next turn on the worker. Without such turns, scripts that are answered at once
  * would keep the worker for ever.
  */
-export function isQueuesTurn({ hadResumed, serving, isAwaiting }: Slot, waitedMs: number): boolean {
-  return hadResumed && serving && !isAwaiting && waitedMs > LONG_WAIT_MS;
+export function isQueuesTurn(slot: Slot, waitedMs: number): boolean {
+  return slot.hadResumed && takesNew(slot) && waitedMs > LONG_WAIT_MS;
+}
+
+/** Whether the worker may be given an execution that is new to it. */
+export function takesNew({ state, isAwaiting }: Slot): boolean {
+  return state.kind === "serving" && !isAwaiting;
 }
 
 /** Whether the claim is paused on the worker: it neither runs nor waits for its turn. */
@@ -92,17 +86,6 @@ export function isPausedOn({ holder, beside, resuming }: Slot, claim: Claim): bo
 /** Whether an execution runs on the worker, or waits for its turn there. */
 export function isBusy({ holder, resuming }: Slot): boolean {
   return holder !== undefined || resuming.length > 0;
-}
-
-/** Whether the worker may serve again: it is not to be replaced, and has not lost its place. */
-export function canServeAgain({ isRetired, isGivenUp, pausedSinceMs }: Slot): boolean {
-  return !isRetired && !isGivenUp && pausedSinceMs === undefined;
-}
-
-/** Marks the worker to give its place to another project when nothing runs on it. */
-export function giveUpPlace(slot: Slot): void {
-  slot.serving = false;
-  slot.isGivenUp = true;
 }
 
 /** Sorts workers so that the one with the least work comes first. */

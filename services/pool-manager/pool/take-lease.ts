@@ -4,6 +4,7 @@ import { ATTACH_GRACE_MS } from "#common/service/grace-periods.ts";
 import type { Log } from "#common/service/log.ts";
 import type { Claim, Lease } from "./lease.ts";
 import { isPausedOn, parkClaim, type Slot } from "./slot.ts";
+import { retired } from "./slot-state.ts";
 
 /** The parts of a pool that a lease uses. */
 export type LeaseGround = {
@@ -55,8 +56,7 @@ export function takeLease(claim: Claim, ground: LeaseGround): Lease {
       const slot = isLate() ? undefined : slotOf(claim);
       if (!slot) return;
       log.warn({ project, workerId: slot.worker.id }, "worker condemned: it did not end a run");
-      slot.serving = false;
-      slot.isRetired = true;
+      slot.state = retired(slot.state);
       // The end of the worker is noticed like the death of any other worker.
       slot.worker.stop().catch((error: unknown) => log.error({ project, err: error }, "worker did not stop"));
     },

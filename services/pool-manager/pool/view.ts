@@ -42,7 +42,7 @@ export function viewPool(pool: {
   return {
     up,
     replicas: up ? pool.desired : 0,
-    idleWorkers: slots.filter((slot) => slot.serving && !slot.holder).length,
+    idleWorkers: slots.filter((slot) => slot.state.kind === "serving" && !slot.holder).length,
     pausedWorkers: pausedSlots(slots).length,
     queueDepth: pool.queueDepth,
     longestWaitMs: pool.longestWaitMs,
