@@ -18,7 +18,7 @@ import { createProjectDirectory } from "./peers/projects.ts";
 import { createExecutions } from "./queries/executions.ts";
 import { ROUTER_SERVICE } from "./queries/reading-service.ts";
 import { createAskWaiting } from "./queries/waiting.ts";
-import { startClaims } from "./run/claims.ts";
+import { startClaiming } from "./run/claims.ts";
 import { createDispatcher } from "./run/dispatcher.ts";
 import { createStopElsewhere } from "./run/stop-elsewhere.ts";
 import { startStorage } from "./storage/storage.ts";
@@ -70,7 +70,7 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
   const askWaiting = createAskWaiting(poolManager, storage, () => edges.health("sanitizer"));
   const readiness = async () => (await Promise.all([edges.readiness(), checkStore(store, clock)])).flat();
   const parts = { admission, executions, store, holds, askWaiting, readiness, log };
-  const claims = startClaims(store, dispatcher, clock, log);
+  const claims = startClaiming(store, dispatcher, clock, log);
   // Waiting executions are claimed before the server listens, so that they stay ahead of new ones.
   await claims.takeUp();
   const server = await startGrpcServer(

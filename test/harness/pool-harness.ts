@@ -52,14 +52,14 @@ export function openPool(project: string, keepsWorkers = false): Pool {
   });
 }
 
-export function createWorker(id: string, heldRuns: Worker["heldRuns"] = []): TestWorker {
+export function createWorker(id: string, attachableRuns: Worker["attachableRuns"] = []): TestWorker {
   const gone = Promise.withResolvers<string>();
   const retiring = Promise.withResolvers<string>();
   const worker: TestWorker = {
     id,
     address: `unix:/${id}`,
     posture: { layers: [], facts: [], packages: [] },
-    heldRuns,
+    attachableRuns,
     secretsVersion: () => "v1",
     network: () => false,
     refresh: async () => undefined,

@@ -15,20 +15,20 @@ export type MockEntry = {
 };
 type KeyRecord = { readonly fingerprint: string; readonly executionId: string };
 
-export type IdempotencyClaim = { readonly key: string; readonly fingerprint: string };
+export type IdempotentRequest = { readonly key: string; readonly fingerprint: string };
 
 /** The mock's executions, in memory. The oldest are dropped when there are too many. */
 export type MockStore = {
   add(
     execution: Execution,
     code: string,
-    more?: { readonly idempotency?: IdempotencyClaim | undefined; readonly retryOf?: string },
+    more?: { readonly idempotency?: IdempotentRequest | undefined; readonly retryOf?: string },
   ): Execution;
   /**
    * The execution that was added with this idempotency key, if any. Throws when the fingerprint of that
    * submission differs.
    */
-  findReplay(idempotency: IdempotencyClaim): Execution | undefined;
+  findReplay(idempotency: IdempotentRequest): Execution | undefined;
   /** Replaces the stored execution with the same id. */
   update(execution: Execution): Execution;
   get(executionId: string): MockEntry;

@@ -1,5 +1,5 @@
 import type { AirlockError } from "#common/errors.ts";
-import type { Claim } from "./lease.ts";
+import type { LeaseClaim } from "./lease.ts";
 import type { Slot } from "./slot.ts";
 
 /**
@@ -7,8 +7,8 @@ import type { Slot } from "./slot.ts";
  * being taken over from an earlier pool-manager.
  */
 export type Attaching = {
-  add(workerId: string, claim: Claim): void;
-  remove(claim: Claim): void;
+  add(workerId: string, claim: LeaseClaim): void;
+  remove(claim: LeaseClaim): void;
   /** Whether a claim of the execution waits here. */
   has(executionId: string): boolean;
   /**
@@ -22,11 +22,11 @@ export function createAttaching(pool: {
   slot(workerId: string): Slot | undefined;
   isComing(workerId: string): boolean;
   /** Puts a claim on its worker. */
-  seat(slot: Slot, claim: Claim): void;
+  seat(slot: Slot, claim: LeaseClaim): void;
   /** The error for a worker that is not in the pool. */
   missing(): AirlockError;
 }): Attaching {
-  const waiting = new Map<Claim, string>();
+  const waiting = new Map<LeaseClaim, string>();
   return {
     add: (workerId, claim) => void waiting.set(claim, workerId),
     remove: (claim) => void waiting.delete(claim),

@@ -28,7 +28,7 @@ export type Lease = {
 };
 
 /** A claim: a lease as the pool sees it. */
-export type Claim = {
+export type LeaseClaim = {
   readonly executionId: string;
   /** When the claim was made, on the monotonic clock. */
   readonly sinceMs: number;
@@ -45,8 +45,8 @@ export type Claim = {
   keepOn: (() => void) | undefined;
 };
 
-export function newClaim(executionId: string, sinceMs: number): Claim {
-  const claim: Claim = {
+export function newLeaseClaim(executionId: string, sinceMs: number): LeaseClaim {
+  const claim: LeaseClaim = {
     executionId,
     sinceMs,
     granted: Promise.withResolvers(),

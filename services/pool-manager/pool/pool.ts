@@ -1,8 +1,8 @@
 import { AirlockError, hasCode } from "#common/errors.ts";
 import type { Worker } from "../worker/worker.ts";
+import { claimAttachableRuns, isFoundPaused } from "./attachable-runs.ts";
 import { createAttaching } from "./attaching.ts";
-import { claimHeldRuns, isHeldPaused } from "./held-runs.ts";
-import { type Claim, type Lease, newClaim, stopping } from "./lease.ts";
+import { type Lease, type LeaseClaim, newLeaseClaim, stopping } from "./lease.ts";
 import {
   answeredAtMs,
   longestAnswered,
@@ -38,7 +38,7 @@ import {
 } from "./slot.ts";
 import { finished, givenUp, hasPlace, needed, paused, placed, retired } from "./slot-state.ts";
 import { createWorkerStarts, type StartsParts } from "./starts.ts";
-import { type LeaseGround, takeLease } from "./take-lease.ts";
+import { type LeaseParts, takeLease } from "./take-lease.ts";
 import { type PoolView, viewPool } from "./view.ts";
 import { createWorkerEnds } from "./worker-ends.ts";
 
@@ -86,7 +86,7 @@ const TOLD_AFTER_MS = 1_000;
 export function createPool(parts: PoolParts): Pool {
   const { project, clock, log, keepsWorkers = false } = parts;
   const slots = new Set<Slot>();
-  const queue: Claim[] = [];
+  const queue: LeaseClaim[] = [];
   let state: PoolState = DOWN;
   let posture: Worker["posture"] = { layers: [], facts: [], packages: [] };
 
@@ -98,7 +98,7 @@ export function createPool(parts: PoolParts): Pool {
   const isClosing = () => state.kind === "closing";
   const lacking = () => Math.max(0, desired() - serving().length - starts.underWay());
   const longestWaitMs = () => clock.monotonicMs() - (queue[0]?.sinceMs ?? clock.monotonicMs());
-  const slotOf = (claim: Claim) => [...slots].find((slot) => slot.claims.has(claim));
+  const slotOf = (claim: LeaseClaim) => [...slots].find((slot) => slot.claims.has(claim));
 
   /** Grants free workers: answered executions come first, in turns with a queue that has waited for long. */
   const dispatch = () => {
@@ -135,7 +135,7 @@ export function createPool(parts: PoolParts): Pool {
     slot.state = placed(slot.state, lacking() > 0);
   };
 
-  const grant = (slot: Slot, claim: Claim) => {
+  const grant = (slot: Slot, claim: LeaseClaim) => {
     slot.holder = claim;
     slot.claims.add(claim);
     slot.worker.refresh().then(
@@ -151,9 +151,9 @@ export function createPool(parts: PoolParts): Pool {
   };
 
   /** Puts a claim on its worker without waiting in the queue. */
-  const seat = (slot: Slot, claim: Claim) => {
+  const seat = (slot: Slot, claim: LeaseClaim) => {
     slot.claims.add(claim);
-    if (!isHeldPaused(slot.worker, claim.executionId)) holdOrWait(slot, claim);
+    if (!isFoundPaused(slot.worker, claim.executionId)) holdOrWait(slot, claim);
     // The execution may be running, so its worker needs a place.
     if (!hasPlace(slot.state)) {
       takePlace(slot);
@@ -189,7 +189,7 @@ export function createPool(parts: PoolParts): Pool {
     const slot = newSlot(worker, clock.monotonicMs(), isTakenOver);
     slots.add(slot);
     if (slot.isAwaiting) {
-      claimHeldRuns(slot, attaching.has, { clock, release });
+      claimAttachableRuns(slot, attaching.has, { clock, release });
       clock.after(COME_BACK_MS, () => {
         slot.isAwaiting = false;
         // Some taken-over workers had no place under the earlier pool-manager.
@@ -294,7 +294,7 @@ export function createPool(parts: PoolParts): Pool {
     endPaused,
   });
 
-  const release = (claim: Claim) => {
+  const release = (claim: LeaseClaim) => {
     claim.keepOn?.();
     const waiting = queue.indexOf(claim);
     if (waiting >= 0) queue.splice(waiting, 1);
@@ -304,15 +304,15 @@ export function createPool(parts: PoolParts): Pool {
     dispatch();
   };
 
-  const ground: LeaseGround = {
+  const leaseParts: LeaseParts = {
     ...{ project, clock, log, slotOf, missing, dispatch, release },
     position: (claim) => queue.indexOf(claim) + 1,
   };
-  const leaseOf = (claim: Claim) => takeLease(claim, ground);
+  const leaseOf = (claim: LeaseClaim) => takeLease(claim, leaseParts);
 
   return {
     acquire(defaultReplicas, executionId) {
-      const claim = newClaim(executionId, clock.monotonicMs());
+      const claim = newLeaseClaim(executionId, clock.monotonicMs());
       if (isClosing()) {
         claim.granted.reject(stopping());
         return leaseOf(claim);
@@ -326,7 +326,7 @@ export function createPool(parts: PoolParts): Pool {
       const slot = slotWith(workerId);
       const known = [...(slot?.claims ?? [])].find((each) => each.executionId === executionId);
       if (known) return leaseOf(known);
-      const claim = newClaim(executionId, clock.monotonicMs());
+      const claim = newLeaseClaim(executionId, clock.monotonicMs());
       attaching.add(workerId, claim);
       attaching.serve();
       return leaseOf(claim);

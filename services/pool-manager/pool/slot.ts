@@ -1,6 +1,6 @@
 import { AirlockError } from "#common/errors.ts";
 import type { Worker } from "../worker/worker.ts";
-import type { Claim } from "./lease.ts";
+import type { LeaseClaim } from "./lease.ts";
 import { SERVING, type SlotState } from "./slot-state.ts";
 
 const LONG_WAIT_MS = 1_000;
@@ -12,16 +12,16 @@ const LONG_WAIT_MS = 1_000;
 export type Slot = {
   readonly worker: Worker;
   readonly startedAtMs: number;
-  holder: Claim | undefined;
+  holder: LeaseClaim | undefined;
   /**
    * Claims whose routers came back after a break while another claim held the worker. Their scripts may be
    * running, until the routers park them.
    */
-  readonly beside: Set<Claim>;
+  readonly beside: Set<LeaseClaim>;
   /** All claims on the worker, including the holder. */
-  readonly claims: Set<Claim>;
+  readonly claims: Set<LeaseClaim>;
   /** Claims whose executions were answered and wait for their turn on the worker, oldest first. */
-  readonly resuming: Claim[];
+  readonly resuming: LeaseClaim[];
   /** Whether the last turn on the worker went to an answered execution, and not to the queue. */
   hadResumed: boolean;
   /** What the worker does for its pool. */
@@ -79,7 +79,7 @@ export function takesNew({ state, isAwaiting }: Slot): boolean {
 }
 
 /** Whether the claim is paused on the worker: it neither runs nor waits for its turn. */
-export function isPausedOn({ holder, beside, resuming }: Slot, claim: Claim): boolean {
+export function isPausedOn({ holder, beside, resuming }: Slot, claim: LeaseClaim): boolean {
   return holder !== claim && !beside.has(claim) && !resuming.includes(claim);
 }
 
@@ -104,7 +104,7 @@ export function tellLost(slot: Slot, how: string): void {
 }
 
 /** Removes the claim from the worker. */
-export function removeClaim(slot: Slot, claim: Claim): void {
+export function removeClaim(slot: Slot, claim: LeaseClaim): void {
   slot.claims.delete(claim);
   parkClaim(slot, claim);
 }
@@ -113,7 +113,7 @@ export function removeClaim(slot: Slot, claim: Claim): void {
  * Takes the slot from the claim, and removes it from the claims that wait for a turn. The slot passes to a
  * claim in `beside`, if there is one.
  */
-export function parkClaim(slot: Slot, claim: Claim): void {
+export function parkClaim(slot: Slot, claim: LeaseClaim): void {
   slot.beside.delete(claim);
   const index = slot.resuming.indexOf(claim);
   if (index >= 0) slot.resuming.splice(index, 1);
@@ -127,7 +127,7 @@ export function parkClaim(slot: Slot, claim: Claim): void {
  * Gives the slot to a claim that came back. While another claim holds the slot, the claim waits in `beside`
  * until that one parks or ends.
  */
-export function holdOrWait(slot: Slot, claim: Claim): void {
+export function holdOrWait(slot: Slot, claim: LeaseClaim): void {
   if (slot.holder) slot.beside.add(claim);
   else slot.holder = claim;
 }

@@ -2,29 +2,29 @@ import type { AirlockError } from "#common/errors.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import { ATTACH_GRACE_MS } from "#common/service/grace-periods.ts";
 import type { Log } from "#common/service/log.ts";
-import type { Claim, Lease } from "./lease.ts";
+import type { Lease, LeaseClaim } from "./lease.ts";
 import { isPausedOn, parkClaim, type Slot } from "./slot.ts";
 import { retired } from "./slot-state.ts";
 
 /** The parts of a pool that a lease uses. */
-export type LeaseGround = {
+export type LeaseParts = {
   readonly project: string;
   readonly clock: Clock;
   readonly log: Log;
   /** The worker on which the claim's execution runs or is paused; undefined when there is none. */
-  slotOf(claim: Claim): Slot | undefined;
+  slotOf(claim: LeaseClaim): Slot | undefined;
   /** The error for a worker that is not in the pool. */
   missing(): AirlockError;
-  position(claim: Claim): number;
+  position(claim: LeaseClaim): number;
   /** Grants free workers; called when a worker may have become free. */
   dispatch(): void;
   /** Removes the claim from the pool. */
-  release(claim: Claim): void;
+  release(claim: LeaseClaim): void;
 };
 
 /** A new lease on the claim. Earlier leases on it have no effect any more. */
-export function takeLease(claim: Claim, ground: LeaseGround): Lease {
-  const { project, clock, log, slotOf, dispatch, release } = ground;
+export function takeLease(claim: LeaseClaim, parts: LeaseParts): Lease {
+  const { project, clock, log, slotOf, dispatch, release } = parts;
   claim.keepOn?.();
   claim.keepOn = undefined;
   const holder = ++claim.holders;
@@ -33,7 +33,7 @@ export function takeLease(claim: Claim, ground: LeaseGround): Lease {
   return {
     granted: claim.granted.promise,
     lost: claim.lost.promise,
-    position: () => ground.position(claim),
+    position: () => parts.position(claim),
     park() {
       if (isLate()) return;
       const slot = slotOf(claim);
@@ -42,7 +42,7 @@ export function takeLease(claim: Claim, ground: LeaseGround): Lease {
     },
     resume() {
       const slot = isLate() ? undefined : slotOf(claim);
-      if (!slot) return Promise.reject(ground.missing());
+      if (!slot) return Promise.reject(parts.missing());
       if (slot.holder === claim) return Promise.resolve();
       // The claim may be in `beside`, when its execution was answered before its router reported the pause.
       slot.beside.delete(claim);

@@ -32,7 +32,7 @@ export type Worker = {
    * The runs that were on the worker when this process connected to it; empty unless the worker was taken
    * over.
    */
-  readonly heldRuns: readonly HeldRun[];
+  readonly attachableRuns: readonly HeldRun[];
   /**
    * The version of the values that the worker was given last; empty for a taken-over worker that has been
    * given none yet.
@@ -114,9 +114,9 @@ async function awaitWorker(
   const ending = Promise.withResolvers<string>();
   const over = new AbortController();
   void process.gone.then(() => over.abort());
-  let heldRuns: readonly HeldRun[] = [];
+  let attachableRuns: readonly HeldRun[] = [];
   const onStatus = ({ state, detail, ...measured }: WatchStatusResponse) => {
-    if (!first && measured.heldRuns.length > 0) heldRuns = measured.heldRuns;
+    if (!first && measured.heldRuns.length > 0) attachableRuns = measured.heldRuns;
     // A taken-over worker that asks to be replaced is ready too, because runs still live on it.
     if (state === WorkerState.READY || (state === WorkerState.RETIRING && !first)) {
       ready.resolve({
@@ -155,7 +155,7 @@ async function awaitWorker(
       id: workerId,
       address: process.address,
       posture,
-      heldRuns,
+      attachableRuns,
       secretsVersion: () => provisioned?.request.secretsVersion ?? "",
       network: () => provisioned?.request.network ?? false,
       refresh: async () => provision(await provide()),

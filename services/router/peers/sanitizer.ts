@@ -17,21 +17,21 @@ export type OutputChannel = typeof SanitizeChannel.STDOUT | typeof SanitizeChann
 export type DocumentChannel = Exclude<SanitizeChannel, OutputChannel | -1 | 0>;
 
 /** A redacted document, and how many bytes were dropped where it was cut. */
-export type CleanDocument = { readonly text: string; readonly droppedBytes: number };
+export type RedactedDocument = { readonly text: string; readonly droppedBytes: number };
 
 /** Redacts all output of one execution. After a failure the session gives out nothing more. */
-export type SanitizerSession = {
-  /** Sends output in; the clean text arrives at `onOutput`. */
+export type SanitizeCall = {
+  /** Sends output in; the redacted text arrives at `onOutput`. */
   write(channel: OutputChannel, data: Uint8Array): Promise<void>;
   /**
-   * Ends an output channel. Resolves when all its clean text has arrived, to the number of bytes dropped at
+   * Ends an output channel. Resolves when all its redacted text has arrived, to the number of bytes dropped at
    * the cut.
    */
   endOutput(channel: OutputChannel, cut: boolean): Promise<number>;
   /** Redacts a whole document. Rejects with `output_withheld`. */
-  clean(channel: DocumentChannel, data: Uint8Array): Promise<string>;
+  redact(channel: DocumentChannel, data: Uint8Array): Promise<string>;
   /** Redacts a text that was cut at its end, and drops from the end what could be the beginning of a secret. */
-  cleanCut(channel: DocumentChannel, data: Uint8Array): Promise<CleanDocument>;
+  redactCut(channel: DocumentChannel, data: Uint8Array): Promise<RedactedDocument>;
   /** Rejects with `output_withheld` as soon as the session has failed; never resolves. */
   readonly failed: Promise<never>;
   /** The redactions in documents that are complete, since the last call. */
@@ -42,7 +42,7 @@ export type SanitizerSession = {
 type Pending = {
   readonly decoder: TextDecoder;
   text: string;
-  readonly done: PromiseWithResolvers<CleanDocument>;
+  readonly done: PromiseWithResolvers<RedactedDocument>;
 };
 
 /** The names of channels in redaction reports: the field of the execution that the channel carries. */
@@ -106,7 +106,7 @@ export function openSanitizer(
   open: { project: string; executionId: string; secretsVersion: string },
   onOutput: (channel: OutputChannel, text: string) => void,
   clock: Clock,
-): SanitizerSession {
+): SanitizeCall {
   const stream = clientDuplex<SanitizeRequest, SanitizeResponse>(sanitizer.sanitize(), "sanitizer");
   const failed = Promise.withResolvers<never>();
   // A session may fail after its last use, and an unhandled rejection would end the process.
@@ -183,7 +183,7 @@ export function openSanitizer(
     });
 
   /** Resolves to the whole document of a channel. Rejects when the sanitizer is silent for too long meanwhile. */
-  const answerOn = (channel: SanitizeChannel): Promise<CleanDocument> => {
+  const answerOn = (channel: SanitizeChannel): Promise<RedactedDocument> => {
     let stopTimer = () => {};
     const watch = (fromMs: number) => {
       stopTimer = clock.after(fromMs + SILENCE_MS - clock.monotonicMs(), () => {
@@ -197,7 +197,7 @@ export function openSanitizer(
     return answer;
   };
 
-  const cleanDocument = async (channel: DocumentChannel, data: Uint8Array, cut: boolean) => {
+  const redactDocument = async (channel: DocumentChannel, data: Uint8Array, cut: boolean) => {
     const answer = answerOn(channel);
     for (let start = 0; ; start += MAX_CHUNK_BYTES) {
       const end = start + MAX_CHUNK_BYTES >= data.byteLength;
@@ -224,10 +224,10 @@ export function openSanitizer(
       await sendChunk(channel, new Uint8Array(), true, cut);
       return (await answer).droppedBytes;
     },
-    async clean(channel, data) {
-      return (await cleanDocument(channel, data, false)).text;
+    async redact(channel, data) {
+      return (await redactDocument(channel, data, false)).text;
     },
-    cleanCut: (channel, data) => cleanDocument(channel, data, true),
+    redactCut: (channel, data) => redactDocument(channel, data, true),
     close() {
       closed = true;
       stream.close();

@@ -19,7 +19,7 @@ export type Claims = {
   stop(): Promise<void>;
 };
 
-export function startClaims(store: ExecutionStore, dispatcher: Dispatcher, clock: Clock, log: Log): Claims {
+export function startClaiming(store: ExecutionStore, dispatcher: Dispatcher, clock: Clock, log: Log): Claims {
   let stopped = false;
   let again = false;
   let looking: Promise<void> | undefined;

@@ -4,11 +4,11 @@ import { endingOfFailure } from "./ending.ts";
 import { runOnWorker } from "./follow-run.ts";
 import { createInterruption, type Interruption, isHandedOver } from "./interruption.ts";
 import { logEnded } from "./log-ended.ts";
-import type { Before, OpenRun, Placement, RunParts, Shutdown } from "./open-run.ts";
+import type { Before, OpenRun, RunParts, RunPlan, Shutdown } from "./open-run.ts";
 import { openOutputLog } from "./output-log.ts";
 import { recordEnding } from "./record-ending.ts";
-import { createPatience } from "./response-timer.ts";
-import { isSuperseded, type Outcome } from "./run-stream.ts";
+import { createResponseTimer } from "./response-timer.ts";
+import { type EndedRun, isSuperseded } from "./run-stream.ts";
 import { createRunningTime, noteRunningTime, type RunningTime } from "./running-time.ts";
 import { type Stopwatch, startStopwatch } from "./stopwatch.ts";
 
@@ -20,7 +20,7 @@ export async function conductRun(
   { executionId, project, before }: { executionId: string; project: string; before?: Before },
   parts: RunParts,
   shutdown: Shutdown,
-  prepare: (run: OpenRun) => Promise<Placement | undefined>,
+  prepare: (run: OpenRun) => Promise<RunPlan | undefined>,
 ): Promise<void> {
   const { store, clock, log } = parts;
   const interruption = createInterruption();
@@ -37,16 +37,16 @@ export async function conductRun(
   const onError = (error: unknown) => log.error({ err: error, executionId }, "output not stored");
   const output = openOutputLog(store, executionId, clock, onError, before ?? NO_OUTPUT);
   const run: OpenRun = { executionId, project, interruption, output };
-  let outcome: Outcome;
+  let ended: EndedRun;
   try {
-    const placement = await prepare(run);
-    if (!placement || !run.lease) return;
+    const plan = await prepare(run);
+    if (!plan || !run.lease) return;
     watch = startStopwatch(clock);
-    const patience = createPatience(watch);
-    time = createRunningTime(patience, before?.ranMs ?? 0, placement.beginningMs);
+    const responseTimer = createResponseTimer(watch);
+    time = createRunningTime(responseTimer, before?.ranMs ?? 0, plan.beginningMs);
     stopNoting = noteRunningTime(executionId, time, watch, store, clock);
-    const leased = { ...run, lease: run.lease, stopwatch: watch, patience, runningTime: time };
-    outcome = await runOnWorker(placement, leased, parts);
+    const leased = { ...run, lease: run.lease, stopwatch: watch, responseTimer, runningTime: time };
+    ended = await runOnWorker(plan, leased, parts);
   } catch (error) {
     const hasStarted = watch !== undefined || before !== undefined;
     if (isSuperseded(error)) return run.lease?.abandon();
@@ -58,7 +58,7 @@ export async function conductRun(
     log.debug({ err: error, executionId }, "run broke off");
     const ranMs = time?.elapsedMs() ?? before?.ranMs ?? null;
     const ending = { ...endingOfFailure(error, ranMs, before !== undefined), truncated: output.cut() };
-    outcome = { ending, recorded() {}, leave() {} };
+    ended = { ending, recorded() {}, leave() {} };
   } finally {
     stopNoting();
     stopListening();
@@ -69,14 +69,14 @@ export async function conductRun(
   const last = await output.close();
   let recorded: Ending | undefined;
   try {
-    recorded = await recordEnding(store, executionId, outcome.ending, last, clock, log, shutdown.over);
+    recorded = await recordEnding(store, executionId, ended.ending, last, clock, log, shutdown.over);
   } finally {
     if (recorded) {
       const { startedAtMs } = run;
       const elapsedMs = startedAtMs === undefined ? undefined : Math.max(0, clock.now() - startedAtMs);
       logEnded(log, { executionId, project, ending: recorded, elapsedMs });
-      outcome.recorded();
-    } else outcome.leave();
+      ended.recorded();
+    } else ended.leave();
   }
 }
 

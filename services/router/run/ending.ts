@@ -3,9 +3,9 @@ import { endReasonFromProto } from "#common/execution-names.ts";
 import { SanitizeChannel } from "#proto/sanitizer.ts";
 import { RunDocument_Kind, type RunFinished } from "#proto/worker.ts";
 import { type Ending, failure } from "../execution.ts";
-import type { DocumentChannel, SanitizerSession } from "../peers/sanitizer.ts";
+import type { DocumentChannel, SanitizeCall } from "../peers/sanitizer.ts";
 import { Interrupted } from "./interruption.ts";
-import { cleanError } from "./redact-error.ts";
+import { redactError } from "./redact-error.ts";
 
 /** Result, memory updates and error of a run, as the worker sent them: not yet redacted. */
 export type RunDocuments = ReadonlyMap<RunDocument_Kind, readonly Uint8Array[]>;
@@ -14,17 +14,17 @@ export type RunDocuments = ReadonlyMap<RunDocument_Kind, readonly Uint8Array[]>;
 export async function endingOfFinished(
   finished: RunFinished,
   documents: RunDocuments,
-  sanitizer: SanitizerSession,
+  sanitizer: SanitizeCall,
   dropped: { stdout: number; stderr: number },
 ): Promise<Ending> {
-  const clean = async (kind: RunDocument_Kind, channel: DocumentChannel) => {
+  const redact = async (kind: RunDocument_Kind, channel: DocumentChannel) => {
     const pieces = documents.get(kind);
-    return pieces ? await sanitizer.clean(channel, Buffer.concat(pieces)) : undefined;
+    return pieces ? await sanitizer.redact(channel, Buffer.concat(pieces)) : undefined;
   };
   const [result, memoryUpdates, error] = await Promise.all([
-    clean(RunDocument_Kind.RESULT, SanitizeChannel.RESULT),
-    clean(RunDocument_Kind.MEMORY_UPDATES, SanitizeChannel.MEMORY_UPDATES),
-    cleanedError(documents, sanitizer),
+    redact(RunDocument_Kind.RESULT, SanitizeChannel.RESULT),
+    redact(RunDocument_Kind.MEMORY_UPDATES, SanitizeChannel.MEMORY_UPDATES),
+    redactedError(documents, sanitizer),
   ]);
   const reason = endReasonFromProto(finished.endReason) ?? "worker_lost";
   const truncated = {
@@ -45,12 +45,9 @@ export async function endingOfFinished(
   };
 }
 
-async function cleanedError(
-  documents: RunDocuments,
-  sanitizer: SanitizerSession,
-): Promise<string | undefined> {
+async function redactedError(documents: RunDocuments, sanitizer: SanitizeCall): Promise<string | undefined> {
   const pieces = documents.get(RunDocument_Kind.ERROR);
-  return pieces && (await cleanError(Buffer.concat(pieces).toString(), sanitizer));
+  return pieces && (await redactError(Buffer.concat(pieces).toString(), sanitizer));
 }
 
 /**

@@ -5,10 +5,10 @@ import type { Grant } from "../execution.ts";
 import { isSanitizerLost, openSanitizer, regainSanitizer } from "../peers/sanitizer.ts";
 import { createBreakCount } from "./break-count.ts";
 import { isHandedOver } from "./interruption.ts";
-import type { LeasedRun, Placement, RunParts } from "./open-run.ts";
+import type { LeasedRun, RunParts, RunPlan } from "./open-run.ts";
 import { reachAgain } from "./reach-worker.ts";
-import type { Patience } from "./response-timer.ts";
-import { converse, type Opening, type Outcome, stopRun } from "./run-stream.ts";
+import type { ResponseTimer } from "./response-timer.ts";
+import { type EndedRun, type RunEntry, stopRun, streamRun } from "./run-stream.ts";
 
 // The worker ends a run at its timeout. After this much longer the router takes the worker for hung. A fork bomb in
 // gVisor, which gives the worker no share of the processor, delays that end by more than five seconds.
@@ -22,34 +22,34 @@ const MAX_BREAKS_IN_ROW = 5;
  * and the worker replays the output. Rejects when the worker or the sanitizer is lost for good, or the run is
  * interrupted.
  */
-export async function runOnWorker(placement: Placement, run: LeasedRun, parts: RunParts): Promise<Outcome> {
-  const { grant, opening: first } = placement;
-  const { patience } = run;
-  const stopTimer = boundRun(placement.timeoutMs, patience, run, parts);
+export async function runOnWorker(plan: RunPlan, run: LeasedRun, parts: RunParts): Promise<EndedRun> {
+  const { grant, entry: first } = plan;
+  const { responseTimer } = run;
+  const stopTimer = boundRun(plan.timeoutMs, responseTimer, run, parts);
   // A start that never reached the worker is sent again.
-  const orStart = placement.orStart ?? first;
+  const orStart = plan.orStart ?? first;
   const attach = { kind: "attach", executionId: run.executionId, epoch: epochOf(first) } as const;
   const breaks = createBreakCount(parts.clock);
-  let opening: Opening = first;
+  let entry: RunEntry = first;
   try {
     for (;;) {
       breaks.began();
-      patience.listen();
-      if (opening.kind === "attach") {
+      responseTimer.listen();
+      if (entry.kind === "attach") {
         run.output.rewind();
-        // The pause that broke off has stopped the stopwatch. A question that is still open will stop it again.
+        // The pause that broke off has stopped the stopwatch. An llm request that is still open will stop it again.
         run.stopwatch.resume();
       }
       try {
-        return await converseOnce(opening, placement, run, parts);
+        return await streamOnce(entry, plan, run, parts);
       } catch (error) {
-        if (opening.kind === "attach" && orStart.kind === "start" && hasCode(error, "run_unknown")) {
-          opening = orStart;
+        if (entry.kind === "attach" && orStart.kind === "start" && hasCode(error, "run_unknown")) {
+          entry = orStart;
           continue;
         }
         // The worker has the run already, because it read an earlier start message late.
-        if (opening.kind === "start" && hasCode(error, "run_exists")) {
-          opening = attach;
+        if (entry.kind === "start" && hasCode(error, "run_exists")) {
+          entry = attach;
           continue;
         }
         if (!isConnectionLost(error) && !isSanitizerLost(error)) throw asWorkerError(error);
@@ -58,7 +58,7 @@ export async function runOnWorker(placement: Placement, run: LeasedRun, parts: R
             void stopRun(parts.workers.to(grant.workerAddress), { ...attach, workerId: grant.workerId });
           throw reason;
         });
-        opening = attach;
+        entry = attach;
       }
     }
   } finally {
@@ -85,17 +85,17 @@ async function regain(
     parts.log.warn({ executionId }, "the connection to a worker broke; attaching again");
     await interruption.race(reachAgain(workerAddress, lease, parts));
   } else {
-    parts.log.warn({ executionId }, "the sanitizer went away; all that the script said is cleaned again");
+    parts.log.warn({ executionId }, "the sanitizer went away; all that the script said is redacted again");
     await interruption.race(regainSanitizer(parts.sanitizer, cause));
   }
 }
 
-async function converseOnce(
-  opening: Opening,
-  { grant }: Placement,
+async function streamOnce(
+  entry: RunEntry,
+  { grant }: RunPlan,
   run: LeasedRun,
   parts: RunParts,
-): Promise<Outcome> {
+): Promise<EndedRun> {
   const { executionId, project } = run;
   const { workerId, secretsVersion, llmTimeoutMs } = grant;
   const open = { project, executionId, secretsVersion };
@@ -103,7 +103,7 @@ async function converseOnce(
   let isLost = false;
   try {
     const worker = parts.workers.to(grant.workerAddress);
-    return await converse(opening, {
+    return await streamRun(entry, {
       ...run,
       ...{
         worker,
@@ -125,7 +125,7 @@ async function converseOnce(
     const redactions = isLost ? [] : sanitizer.takeRedactions();
     // Redactions are stored before the ending, so that a reader of the ending finds them.
     const store = () => parts.store.addRedactions(executionId, redactions);
-    await run.patience
+    await run.responseTimer
       .whileBusy(store)
       .catch((error: unknown) => parts.log.error({ err: error, executionId }, "redactions not stored"));
   }
@@ -137,11 +137,11 @@ async function converseOnce(
  */
 function boundRun(
   timeoutMs: number,
-  patience: Patience,
+  responseTimer: ResponseTimer,
   { executionId, interruption, lease }: LeasedRun,
   { clock, log }: RunParts,
 ): () => void {
-  return armTimeout(timeoutMs + TIMEOUT_GRACE_MS, patience, clock, () => {
+  return armTimeout(timeoutMs + TIMEOUT_GRACE_MS, responseTimer, clock, () => {
     const interrupt = () =>
       interruption.interrupt(
         "worker_lost",
@@ -154,24 +154,29 @@ function boundRun(
 }
 
 /**
- * Calls `onOver` when the router has waited `limitMs` for a response of the worker, as `patience` counts the
+ * Calls `onOver` when the router has waited `limitMs` for a response of the worker, as `responseTimer` counts the
  * time. The returned function cancels that.
  */
-function armTimeout(limitMs: number, patience: Patience, clock: Clock, onOver: () => void): () => void {
+function armTimeout(
+  limitMs: number,
+  responseTimer: ResponseTimer,
+  clock: Clock,
+  onOver: () => void,
+): () => void {
   let cancel: () => void = () => undefined;
   const arm = () => {
-    const leftMs = limitMs - patience.elapsedMs();
+    const leftMs = limitMs - responseTimer.elapsedMs();
     // A pause stops the response timer and not this clock timer, so a timer that fires early is armed again. A router
     // that was stopped may still be processing messages that came in time.
-    if (leftMs > 0 || patience.isBusy()) cancel = clock.after(Math.max(leftMs, LOOK_AGAIN_MS), arm);
+    if (leftMs > 0 || responseTimer.isBusy()) cancel = clock.after(Math.max(leftMs, LOOK_AGAIN_MS), arm);
     else onOver();
   };
   arm();
   return () => cancel();
 }
 
-function epochOf(opening: Opening): number {
-  return opening.kind === "attach" ? opening.epoch : opening.script.epoch;
+function epochOf(entry: RunEntry): number {
+  return entry.kind === "attach" ? entry.epoch : entry.script.epoch;
 }
 
 /** The worker's refusal of an attach as the error of the execution. */

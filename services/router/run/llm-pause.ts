@@ -11,8 +11,8 @@ import type { Interruption } from "./interruption.ts";
  * Pauses an execution until its agent responds: stores the llm request, parks the lease, and resumes it when the
  * response is there. Resolves to the response; interrupts the run when `llmTimeoutMs` pass without one.
  */
-export async function awaitAnswer(
-  question: LlmQuestion,
+export async function awaitResponse(
+  request: LlmQuestion,
   run: {
     readonly executionId: string;
     readonly project: string;
@@ -30,8 +30,8 @@ export async function awaitAnswer(
   // The promise may reject before it is awaited, and an unhandled rejection would end the process.
   answered.promise.catch(() => undefined);
   const look = () => {
-    awaitStore(() => store.getAnswer(executionId, question.id), interruption, clock).then(
-      (answer) => answer !== undefined && answered.resolve(answer),
+    awaitStore(() => store.getAnswer(executionId, request.id), interruption, clock).then(
+      (response) => response !== undefined && answered.resolve(response),
       answered.reject,
     );
   };
@@ -50,17 +50,17 @@ export async function awaitAnswer(
     if (isPaused) interruption.interrupt("worker_lost", `${message} ${advice}`);
   });
   try {
-    const open = () => store.markAwaiting(executionId, question, run.executionTimeMs);
+    const open = () => store.markAwaiting(executionId, request, run.executionTimeMs);
     const isNew = await awaitStore(open, interruption, clock);
     // The llm request was stored before the connection broke. Its response may be there already, and then no change
     // event will come.
-    if (isNew) log.info({ executionId, project, llmRequestId: question.id }, "execution asks");
+    if (isNew) log.info({ executionId, project, llmRequestId: request.id }, "execution asks");
     else look();
     await interruption.race(run.lease.park());
-    const answer = await interruption.race(answered.promise);
+    const response = await interruption.race(answered.promise);
     stopTimer();
     await interruption.race(run.lease.resume());
-    return answer;
+    return response;
   } finally {
     isPaused = false;
     stopListening();

@@ -11,8 +11,8 @@ import type { Storage } from "../storage/storage.ts";
 import type { ExecutionStore } from "../store/store.ts";
 import type { Interruption } from "./interruption.ts";
 import type { OutputLog } from "./output-log.ts";
-import type { Patience } from "./response-timer.ts";
-import type { Opening } from "./run-stream.ts";
+import type { ResponseTimer } from "./response-timer.ts";
+import type { RunEntry } from "./run-stream.ts";
 import type { RunningTime } from "./running-time.ts";
 import type { Stopwatch } from "./stopwatch.ts";
 
@@ -57,19 +57,19 @@ export type Before = OutputPiece & { readonly ranMs: number };
  * Where an execution runs, and the first message to its worker. `orStart` is sent instead when the worker has never
  * had the run.
  */
-export type Placement = {
+export type RunPlan = {
   readonly grant: Grant;
   readonly timeoutMs: number;
   /** How much later than the run its script may begin. */
   readonly beginningMs: number;
-  readonly opening: Opening;
-  readonly orStart?: Opening | undefined;
+  readonly entry: RunEntry;
+  readonly orStart?: RunEntry | undefined;
 };
 
 /** An open run that has its worker. */
 export type LeasedRun = OpenRun & {
   readonly lease: LeaseSession;
   readonly stopwatch: Stopwatch;
-  readonly patience: Patience;
+  readonly responseTimer: ResponseTimer;
   readonly runningTime: RunningTime;
 };

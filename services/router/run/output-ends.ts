@@ -3,9 +3,9 @@ import { EndReason } from "#proto/execution.ts";
 import { SanitizeChannel } from "#proto/sanitizer.ts";
 import type { RunFinished } from "#proto/worker.ts";
 import type { Truncated } from "../execution.ts";
-import type { OutputChannel, SanitizerSession } from "../peers/sanitizer.ts";
+import type { OutputChannel, SanitizeCall } from "../peers/sanitizer.ts";
 import type { OutputLog } from "./output-log.ts";
-import type { Patience } from "./response-timer.ts";
+import type { ResponseTimer } from "./response-timer.ts";
 
 export const NOTHING_CUT: Truncated = { stdout: 0, stderr: 0 };
 
@@ -27,7 +27,7 @@ export type OutputEnds = {
   end(isCut: (channel: OutputChannel) => boolean): Promise<Truncated>;
 };
 
-export function createOutputEnds(sanitizer: SanitizerSession, patience: Patience): OutputEnds {
+export function createOutputEnds(sanitizer: SanitizeCall, responseTimer: ResponseTimer): OutputEnds {
   const written = new Set<OutputChannel>();
   let ended: Promise<Truncated> | undefined;
   return {
@@ -37,7 +37,7 @@ export function createOutputEnds(sanitizer: SanitizerSession, patience: Patience
     end(isCut) {
       const end = async (channel: OutputChannel) =>
         written.has(channel) ? await sanitizer.endOutput(channel, isCut(channel)) : 0;
-      ended ??= patience.whileBusy(async () => {
+      ended ??= responseTimer.whileBusy(async () => {
         const [stdout, stderr] = await Promise.all([
           end(SanitizeChannel.STDOUT),
           end(SanitizeChannel.STDERR),

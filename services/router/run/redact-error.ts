@@ -1,5 +1,5 @@
 import { SanitizeChannel } from "#proto/sanitizer.ts";
-import type { SanitizerSession } from "../peers/sanitizer.ts";
+import type { SanitizeCall } from "../peers/sanitizer.ts";
 
 /** The line that the worker writes where it cut the middle out of a long error. */
 const CUT = /\n… (\d+) bytes cut …\n/;
@@ -9,19 +9,19 @@ const CUT = /\n… (\d+) bytes cut …\n/;
  * sanitizer drops from the text before the cut what could be the beginning of a secret, and the text after the cut
  * continues with its next whole line.
  */
-export async function cleanError(
+export async function redactError(
   text: string,
-  sanitizer: Pick<SanitizerSession, "clean" | "cleanCut">,
+  sanitizer: Pick<SanitizeCall, "redact" | "redactCut">,
 ): Promise<string> {
   const found = CUT.exec(text);
-  if (!found) return await sanitizer.clean(SanitizeChannel.ERROR, Buffer.from(text));
+  if (!found) return await sanitizer.redact(SanitizeChannel.ERROR, Buffer.from(text));
   const head = Buffer.from(text.slice(0, found.index));
   const rest = text.slice(found.index + found[0].length);
   const lineEnd = rest.indexOf("\n") + 1;
   const tail = lineEnd === 0 ? "" : rest.slice(lineEnd);
   const lost = Buffer.byteLength(rest) - Buffer.byteLength(tail);
-  const { text: clean, droppedBytes } = await sanitizer.cleanCut(SanitizeChannel.ERROR, head);
-  const notice = `${clean}\n… ${Number(found[1]) + droppedBytes + lost} bytes cut …`;
+  const { text: redacted, droppedBytes } = await sanitizer.redactCut(SanitizeChannel.ERROR, head);
+  const notice = `${redacted}\n… ${Number(found[1]) + droppedBytes + lost} bytes cut …`;
   // A script may have printed such a line itself, so the rest is treated in the same way.
-  return tail === "" ? notice : `${notice}\n${await cleanError(tail, sanitizer)}`;
+  return tail === "" ? notice : `${notice}\n${await redactError(tail, sanitizer)}`;
 }

@@ -4,7 +4,7 @@ import type { Stopwatch } from "./stopwatch.ts";
  * How long the router has waited for the next message of a worker, pauses left out. Time that the router spends
  * processing messages does not count against the worker.
  */
-export type Patience = {
+export type ResponseTimer = {
   elapsedMs(): number;
   isBusy(): boolean;
   /** The router waits for messages again, after a stream has broken. */
@@ -13,7 +13,7 @@ export type Patience = {
   whileBusy<Value>(work: () => Promise<Value>): Promise<Value>;
 };
 
-export function createPatience(stopwatch: Stopwatch): Patience {
+export function createResponseTimer(stopwatch: Stopwatch): ResponseTimer {
   let busyMs = 0;
   let busySince: number | undefined;
   const listen = () => {

@@ -9,7 +9,7 @@ import type { Claim, LostExecution } from "../store/store.ts";
 import { awaitStore } from "./await-store.ts";
 import { conductRun } from "./conduct-run.ts";
 import { Interrupted, type Interruption, isHandedOver } from "./interruption.ts";
-import type { OpenRun, Placement, RunParts, Shutdown } from "./open-run.ts";
+import type { OpenRun, RunParts, RunPlan, Shutdown } from "./open-run.ts";
 import { reachAgain } from "./reach-worker.ts";
 import { stopRun } from "./run-stream.ts";
 import { longestBeginningMs } from "./running-time.ts";
@@ -53,7 +53,7 @@ export async function runExecution(
     const script = scriptToStart({ executionId, epoch }, store, submission);
     const { timeoutMs } = submission;
     const beginningMs = longestBeginningMs(submission);
-    return { grant, timeoutMs, beginningMs, opening: { kind: "start", script, network: run.route?.network } };
+    return { grant, timeoutMs, beginningMs, entry: { kind: "start", script, network: run.route?.network } };
   });
 }
 
@@ -83,7 +83,7 @@ export async function takeOverExecution(
  * Gets the lease of the worker, the sanitizer and the route again, in parallel because the worker keeps the run for a
  * limited time.
  */
-async function takeUp(run: OpenRun, lost: LostExecution, grant: Grant, parts: RunParts): Promise<Placement> {
+async function takeUp(run: OpenRun, lost: LostExecution, grant: Grant, parts: RunParts): Promise<RunPlan> {
   const { executionId, timeoutMs, epoch } = lost;
   const worker = await regainWorker(lost, grant, parts, run.interruption);
   run.lease = worker.lease;
@@ -100,7 +100,7 @@ async function takeUp(run: OpenRun, lost: LostExecution, grant: Grant, parts: Ru
     grant: itsGrant,
     timeoutMs,
     beginningMs: 0,
-    opening: { kind: "attach", executionId, epoch },
+    entry: { kind: "attach", executionId, epoch },
     orStart: hasWays
       ? {
           kind: "start",

@@ -16,32 +16,33 @@ import type {
 } from "#proto/worker.ts";
 import type { Ending } from "../execution.ts";
 import type { LeaseSession } from "../peers/lease.ts";
-import { isSanitizerLost, type SanitizerSession } from "../peers/sanitizer.ts";
+import { isSanitizerLost, type SanitizeCall } from "../peers/sanitizer.ts";
 import type { ExecutionStore } from "../store/store.ts";
 import { awaitStore } from "./await-store.ts";
 import { endingOfFinished } from "./ending.ts";
 import { type Interruption, isHandedOver, isInterrupted } from "./interruption.ts";
-import { awaitAnswer } from "./llm-pause.ts";
+import { awaitResponse } from "./llm-pause.ts";
 import { createOutputEnds, isCut, NOTHING_CUT, noteCut, type OutputEnds, within } from "./output-ends.ts";
 import type { OutputLog } from "./output-log.ts";
-import type { Patience } from "./response-timer.ts";
+import type { ResponseTimer } from "./response-timer.ts";
 import type { RunningTime } from "./running-time.ts";
 import type { ScriptToStart } from "./script-to-start.ts";
 import type { Stopwatch } from "./stopwatch.ts";
 
-export type Conversation = {
+/** What a stream with the worker needs to follow one run. */
+export type RunStream = {
   readonly project: string;
   readonly worker: WorkerServiceClient;
   readonly workerId: string;
   /** The values that the run's sanitizer looks for; the worker may give it no others. */
   readonly secretsVersion: string;
   readonly llmTimeoutMs: number;
-  readonly sanitizer: SanitizerSession;
+  readonly sanitizer: SanitizeCall;
   readonly lease: LeaseSession;
   readonly output: OutputLog;
   readonly stopwatch: Stopwatch;
   readonly runningTime: RunningTime;
-  readonly patience: Patience;
+  readonly responseTimer: ResponseTimer;
   readonly interruption: Interruption;
   readonly store: ExecutionStore;
   readonly clock: Clock;
@@ -49,7 +50,7 @@ export type Conversation = {
 };
 
 /** The first message to the worker: start a script, or attach to a run that the worker has. */
-export type Opening =
+export type RunEntry =
   | {
       readonly kind: "start";
       readonly script: ScriptToStart;
@@ -59,7 +60,7 @@ export type Opening =
   | { readonly kind: "attach"; readonly executionId: string; readonly epoch: number };
 
 /** The ending of a run, and the two ways to leave its worker. */
-export type Outcome = {
+export type EndedRun = {
   readonly ending: Ending;
   /** The ending is recorded: tells the worker to forget the run. */
   recorded(): void;
@@ -76,10 +77,10 @@ type WorkerStream = ClientDuplex<RunResponse, RunRequest>;
  * Starts a script on a leased worker, or attaches to a run there, and follows it to its end. All output goes through
  * the sanitizer. Rejects when the worker, the sanitizer or the lease is lost, or the run is interrupted.
  */
-export async function converse(opening: Opening, run: Conversation): Promise<Outcome> {
+export async function streamRun(entry: RunEntry, run: RunStream): Promise<EndedRun> {
   const { sanitizer } = run;
   const stream: WorkerStream = clientDuplex(run.worker.run(), "worker");
-  const ends = createOutputEnds(sanitizer, run.patience);
+  const ends = createOutputEnds(sanitizer, run.responseTimer);
   const broken = Promise.withResolvers<never>();
   broken.promise.catch(() => undefined);
   // A pause ends with its stream, because the next stream repeats the same llm request.
@@ -87,10 +88,10 @@ export async function converse(opening: Opening, run: Conversation): Promise<Out
     ...run.interruption,
     race: <T>(work: Promise<T>) => run.interruption.race(Promise.race([work, broken.promise])),
   };
-  const followed = follow(stream, opening, { ...run, interruption }, ends, broken.reject);
+  const followed = follow(stream, entry, { ...run, interruption }, ends, broken.reject);
   try {
     const { finished, documents } = await interruption.race(Promise.race([followed, sanitizer.failed]));
-    const ending = await run.patience.whileBusy(async () => {
+    const ending = await run.responseTimer.whileBusy(async () => {
       const dropped = await ends.end((channel) => isCut(finished, channel));
       return await interruption.race(endingOfFinished(finished, documents, sanitizer, dropped));
     });
@@ -144,39 +145,39 @@ export function isSuperseded(error: unknown): boolean {
 }
 
 async function firstMessage(
-  opening: Opening,
+  entry: RunEntry,
   {
     workerId,
     secretsVersion,
     llmTimeoutMs,
     interruption,
     clock,
-  }: Pick<Conversation, "workerId" | "secretsVersion" | "llmTimeoutMs" | "interruption" | "clock">,
+  }: Pick<RunStream, "workerId" | "secretsVersion" | "llmTimeoutMs" | "interruption" | "clock">,
 ): Promise<RunRequest["message"]> {
-  if (opening.kind === "attach") return { $case: "attach", value: { ...opening, workerId } };
-  const { epoch } = opening.script;
+  if (entry.kind === "attach") return { $case: "attach", value: { ...entry, workerId } };
+  const { epoch } = entry.script;
   const { executionId, code, timeoutMs, settings, memoryJson } = await awaitStore(
-    opening.script.read,
+    entry.script.read,
     interruption,
     clock,
   );
   const script = { executionId, code, timeoutMs, settings: { ...settings }, memoryJson };
-  const value = { ...script, epoch, workerId, secretsVersion, llmTimeoutMs, network: opening.network };
+  const value = { ...script, epoch, workerId, secretsVersion, llmTimeoutMs, network: entry.network };
   return { $case: "start", value };
 }
 
 async function follow(
   stream: WorkerStream,
-  opening: Opening,
-  run: Conversation,
+  entry: RunEntry,
+  run: RunStream,
   ends: OutputEnds,
   onBrokenPause: (cause: unknown) => void,
 ): Promise<{ finished: RunFinished; documents: Map<RunDocument_Kind, Uint8Array[]> }> {
-  const { executionId } = opening.kind === "attach" ? opening : opening.script;
+  const { executionId } = entry.kind === "attach" ? entry : entry.script;
   const documents = new Map<RunDocument_Kind, Uint8Array[]>();
   let paused: Promise<void> = Promise.resolve();
-  await stream.send({ message: await firstMessage(opening, run) });
-  if (opening.kind === "start") opening.script.forget();
+  await stream.send({ message: await firstMessage(entry, run) });
+  if (entry.kind === "start") entry.script.forget();
   for (;;) {
     const response = await stream.next();
     const event = response?.event;
@@ -187,7 +188,7 @@ async function follow(
         run.output.noteCut(channel, cutBytes);
         if (data.length === 0) break;
         ends.wrote(channel);
-        await run.patience.whileBusy(() => run.sanitizer.write(channel, data));
+        await run.responseTimer.whileBusy(() => run.sanitizer.write(channel, data));
         break;
       }
       case "llmRequest":
@@ -215,18 +216,18 @@ async function pause(
   executionTimeMs: number,
   stream: WorkerStream,
   executionId: string,
-  run: Conversation,
+  run: RunStream,
 ): Promise<void> {
   run.stopwatch.pause();
   run.runningTime.correct(executionTimeMs);
   const [prompt, model] = await Promise.all([
-    run.sanitizer.clean(SanitizeChannel.LLM_PROMPT, Buffer.from(request.prompt)),
-    run.sanitizer.clean(SanitizeChannel.LLM_MODEL, Buffer.from(request.model)),
+    run.sanitizer.redact(SanitizeChannel.LLM_PROMPT, Buffer.from(request.prompt)),
+    run.sanitizer.redact(SanitizeChannel.LLM_MODEL, Buffer.from(request.model)),
   ]);
   await run.output.flush();
   const redactions = run.sanitizer.takeRedactions();
   await awaitStore(() => run.store.addRedactions(executionId, redactions), run.interruption, run.clock);
-  const response = await awaitAnswer(
+  const response = await awaitResponse(
     { id: request.id, prompt, model },
     { ...run, executionId, executionTimeMs },
     run.store,

@@ -1,7 +1,7 @@
 import type { Clock } from "#common/resilience/clock.ts";
 import type { Submission } from "#common/submission/submission.ts";
 import type { ExecutionStore } from "../store/store.ts";
-import type { Patience } from "./response-timer.ts";
+import type { ResponseTimer } from "./response-timer.ts";
 import type { Stopwatch } from "./stopwatch.ts";
 
 const NOTE_INTERVAL_MS = 1_000;
@@ -24,17 +24,17 @@ export type RunningTime = {
 
 /** `beforeMs`: the running time under earlier routers. `uncountedMs`: how much later than now the script may begin. */
 export function createRunningTime(
-  patience: Pick<Patience, "elapsedMs">,
+  responseTimer: Pick<ResponseTimer, "elapsedMs">,
   beforeMs: number,
   uncountedMs = 0,
 ): RunningTime {
   let countedMs = beforeMs;
-  let countedAtMs = patience.elapsedMs() + uncountedMs;
+  let countedAtMs = responseTimer.elapsedMs() + uncountedMs;
   return {
-    elapsedMs: () => countedMs + Math.max(0, patience.elapsedMs() - countedAtMs),
+    elapsedMs: () => countedMs + Math.max(0, responseTimer.elapsedMs() - countedAtMs),
     correct(elapsedMs) {
       countedMs = elapsedMs;
-      countedAtMs = patience.elapsedMs();
+      countedAtMs = responseTimer.elapsedMs();
     },
   };
 }

@@ -13,8 +13,8 @@ import { runOnWorker } from "../../../services/router/run/follow-run.ts";
 import { createInterruption } from "../../../services/router/run/interruption.ts";
 import type { RunParts } from "../../../services/router/run/open-run.ts";
 import { openOutputLog } from "../../../services/router/run/output-log.ts";
-import { createPatience } from "../../../services/router/run/response-timer.ts";
-import type { Outcome } from "../../../services/router/run/run-stream.ts";
+import { createResponseTimer } from "../../../services/router/run/response-timer.ts";
+import type { EndedRun } from "../../../services/router/run/run-stream.ts";
 import { createRunningTime } from "../../../services/router/run/running-time.ts";
 import { scriptToStart } from "../../../services/router/run/script-to-start.ts";
 import { startStopwatch } from "../../../services/router/run/stopwatch.ts";
@@ -77,7 +77,7 @@ async function startWorkerHere(id: string): Promise<Worker> {
   return worker;
 }
 
-async function run(worker: Worker, code: string): Promise<Outcome> {
+async function run(worker: Worker, code: string): Promise<EndedRun> {
   const submission = {
     ...{ executionId: ID, project: project.name, code, settings: {}, memoryJson: "" },
     ...{ timeoutMs: 60_000, createdAtMs: Date.now() },
@@ -89,18 +89,18 @@ async function run(worker: Worker, code: string): Promise<Outcome> {
   await store.start(ID, Date.now(), grant);
   const lease = { lost: new Promise<never>(() => undefined) } as LeaseSession;
   const script = scriptToStart({ executionId: ID, epoch: 1 }, store, submission);
-  const opening = { kind: "start", script, network: undefined } as const;
+  const entry = { kind: "start", script, network: undefined } as const;
   const parts = { store, workers, clock: systemClock, log, sanitizer: harness.sanitizerClient };
   const stopwatch = startStopwatch(systemClock);
-  const patience = createPatience(stopwatch);
+  const responseTimer = createResponseTimer(stopwatch);
   return await runOnWorker(
-    { grant, timeoutMs: submission.timeoutMs, beginningMs: 0, opening },
+    { grant, timeoutMs: submission.timeoutMs, beginningMs: 0, entry },
     {
       ...{ executionId: ID, project: project.name, interruption: createInterruption(), lease },
       output: openOutputLog(store, ID, systemClock, () => undefined),
       stopwatch,
-      patience,
-      runningTime: createRunningTime(patience, 0),
+      responseTimer,
+      runningTime: createRunningTime(responseTimer, 0),
     },
     parts as unknown as RunParts,
   );

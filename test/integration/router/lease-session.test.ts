@@ -22,7 +22,7 @@ import { openLease } from "../../../services/router/peers/lease.ts";
 const never = new Promise<string>(() => undefined);
 // A worker that outlives its pool-manager, as a container does; nothing runs on it.
 const WORKER: Worker = {
-  ...{ id: "w1", address: "unix:/w1", heldRuns: [], posture: { layers: [], facts: [], packages: [] } },
+  ...{ id: "w1", address: "unix:/w1", attachableRuns: [], posture: { layers: [], facts: [], packages: [] } },
   ...{ secretsVersion: () => "v1", network: () => false, refresh: async () => undefined },
   ...{ retiring: never, ending: never, gone: never },
   stop: async () => undefined,

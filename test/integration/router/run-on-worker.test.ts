@@ -16,8 +16,8 @@ import { runOnWorker } from "../../../services/router/run/follow-run.ts";
 import { createInterruption } from "../../../services/router/run/interruption.ts";
 import type { RunParts } from "../../../services/router/run/open-run.ts";
 import { openOutputLog } from "../../../services/router/run/output-log.ts";
-import { createPatience } from "../../../services/router/run/response-timer.ts";
-import type { Outcome } from "../../../services/router/run/run-stream.ts";
+import { createResponseTimer } from "../../../services/router/run/response-timer.ts";
+import type { EndedRun } from "../../../services/router/run/run-stream.ts";
 import { createRunningTime } from "../../../services/router/run/running-time.ts";
 import { startStopwatch } from "../../../services/router/run/stopwatch.ts";
 import { openSqliteStore } from "../../../services/router/store/sqlite/store.ts";
@@ -88,30 +88,30 @@ afterEach(async () => {
 
 const grant = () => ({ ...GRANT, workerAddress: `unix:${socketOf("way")}`, secretsVersion });
 
-async function follow(timeoutMs = 86_400_000): Promise<Outcome> {
+async function follow(timeoutMs = 86_400_000): Promise<EndedRun> {
   const condemn = async () => {
     condemned++;
   };
   const free = async () => undefined;
   const lost = new Promise<never>(() => undefined);
   const lease = { lost, condemn, park: free, resume: free } as LeaseSession;
-  const placement = {
+  const plan = {
     grant: grant(),
     timeoutMs,
     beginningMs: 0,
-    opening: { kind: "attach", executionId: ID, epoch: 1 },
+    entry: { kind: "attach", executionId: ID, epoch: 1 },
   } as const;
   const stopwatch = startStopwatch(clock);
-  const patience = createPatience(stopwatch);
+  const responseTimer = createResponseTimer(stopwatch);
   const run = {
     ...{ executionId: ID, project: "demo", interruption: createInterruption(), lease },
     output: openOutputLog(store, ID, clock, () => undefined),
     stopwatch,
-    patience,
-    runningTime: createRunningTime(patience, 0),
+    responseTimer,
+    runningTime: createRunningTime(responseTimer, 0),
   };
   const parts = { store, workers, clock, log, sanitizer: harness.sanitizerClient } as unknown as RunParts;
-  return await runOnWorker(placement, run, parts);
+  return await runOnWorker(plan, run, parts);
 }
 
 async function breakOff(): Promise<void> {

@@ -1,20 +1,20 @@
 import { expect, it } from "vitest";
-import { createPatience } from "../../../services/router/run/response-timer.ts";
+import { createResponseTimer } from "../../../services/router/run/response-timer.ts";
 import { createRunningTime, longestBeginningMs } from "../../../services/router/run/running-time.ts";
 import { startStopwatch } from "../../../services/router/run/stopwatch.ts";
 import { createFakeClock } from "../../support/fake-clock.ts";
 
 function setUp(uncountedMs?: number) {
   const clock = createFakeClock();
-  const patience = createPatience(startStopwatch(clock));
-  return { clock, patience, time: createRunningTime(patience, 0, uncountedMs) };
+  const responseTimer = createResponseTimer(startStopwatch(clock));
+  return { clock, responseTimer, time: createRunningTime(responseTimer, 0, uncountedMs) };
 }
 
 it("the running time leaves out the router's waits for the sanitizer, because the worker's own count must not be less", async () => {
-  const { clock, patience, time } = setUp();
+  const { clock, responseTimer, time } = setUp();
   await clock.advance(6);
   const cleaned = Promise.withResolvers<void>();
-  const busy = patience.whileBusy(() => cleaned.promise);
+  const busy = responseTimer.whileBusy(() => cleaned.promise);
   await clock.advance(2_000);
   expect(time.elapsedMs()).toBe(6);
   cleaned.resolve();

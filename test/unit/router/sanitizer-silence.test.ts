@@ -12,18 +12,18 @@ import {
   SanitizerServiceClient,
   SanitizerServiceService,
 } from "#proto/sanitizer.ts";
-import { openSanitizer, type SanitizerSession } from "../../../services/router/peers/sanitizer.ts";
+import { openSanitizer, type SanitizeCall } from "../../../services/router/peers/sanitizer.ts";
 import { AT_WORK } from "../../../services/sanitizer/session.ts";
 import { createFakeClock, type FakeClock } from "../../support/fake-clock.ts";
 
 const { RESULT } = SanitizeChannel;
-const CLEAN: SanitizeResponse = { ...AT_WORK, channel: RESULT, data: Buffer.from("[1]"), end: true };
+const REDACTED: SanitizeResponse = { ...AT_WORK, channel: RESULT, data: Buffer.from("[1]"), end: true };
 
 let directory: string;
 let server: GrpcServer;
 let client: SanitizerServiceClient;
 let clock: FakeClock;
-let session: SanitizerSession;
+let session: SanitizeCall;
 /** Sends a response on the stream that is open. */
 let say: (response: SanitizeResponse) => Promise<void>;
 
@@ -52,7 +52,7 @@ beforeEach(() => {
 afterEach(() => session.close());
 
 it("the router waits for a sanitizer as long as the sanitizer reports that it is at work", async () => {
-  const text = session.clean(RESULT, Buffer.from("[1]"));
+  const text = session.redact(RESULT, Buffer.from("[1]"));
   for (let sign = 0; sign < 10; sign++) {
     await sleep(50);
     await clock.advance(15_000);
@@ -60,13 +60,13 @@ it("the router waits for a sanitizer as long as the sanitizer reports that it is
   }
   await sleep(50);
   await clock.advance(15_000);
-  await say(CLEAN);
+  await say(REDACTED);
   expect(await text).toBe("[1]");
   expect(clock.waiting()).toBe(0);
 });
 
 it("the router withholds the output when the sanitizer has been silent for twenty seconds", async () => {
-  const text = session.clean(RESULT, Buffer.from("[1]")).catch((error) => error.code);
+  const text = session.redact(RESULT, Buffer.from("[1]")).catch((error) => error.code);
   await sleep(50);
   await clock.advance(15_000);
   await say(AT_WORK);

@@ -1,6 +1,6 @@
 import type { Clock } from "#common/resilience/clock.ts";
 import type { Worker } from "../worker/worker.ts";
-import { type Claim, newClaim } from "./lease.ts";
+import { type LeaseClaim, newLeaseClaim } from "./lease.ts";
 import { holdOrWait, type Slot } from "./slot.ts";
 
 /**
@@ -9,14 +9,14 @@ import { holdOrWait, type Slot } from "./slot.ts";
  * worker keeps its run (`graceMs`). `isWaitedFor` returns true for an execution whose router attached before
  * the worker was connected.
  */
-export function claimHeldRuns(
+export function claimAttachableRuns(
   slot: Slot,
   isWaitedFor: (executionId: string) => boolean,
-  { clock, release }: { readonly clock: Clock; release(claim: Claim): void },
+  { clock, release }: { readonly clock: Clock; release(claim: LeaseClaim): void },
 ): void {
-  for (const { executionId, paused, graceMs } of slot.worker.heldRuns) {
+  for (const { executionId, paused, graceMs } of slot.worker.attachableRuns) {
     if (isWaitedFor(executionId)) continue;
-    const claim = newClaim(executionId, clock.monotonicMs());
+    const claim = newLeaseClaim(executionId, clock.monotonicMs());
     claim.granted.resolve(slot.worker);
     claim.keepOn = clock.after(graceMs, () => release(claim));
     slot.claims.add(claim);
@@ -25,6 +25,6 @@ export function claimHeldRuns(
 }
 
 /** Whether the worker reported the execution as paused when it was taken over. */
-export function isHeldPaused({ heldRuns }: Worker, executionId: string): boolean {
-  return heldRuns.some((run) => run.paused && run.executionId === executionId);
+export function isFoundPaused({ attachableRuns }: Worker, executionId: string): boolean {
+  return attachableRuns.some((run) => run.paused && run.executionId === executionId);
 }
