@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { inspect } from "node:util";
 import { AirlockError } from "#common/errors.ts";
 import { ConfigError } from "#common/service/environment.ts";
-import { RestError } from "./client/rest-error.ts";
+import { ApiError } from "#sdk/api-error.ts";
+import { sentenceOf } from "./client/sentence-of.ts";
 import { closestName } from "./closest-name.ts";
 import { COMMANDS } from "./commands.ts";
 import { exit } from "./exit.ts";
@@ -32,6 +33,12 @@ function help(name?: string): number {
   return 0;
 }
 
+/** A sentence for the person at the terminal; everything about an error that was not foreseen. */
+function textOf(error: unknown): string {
+  if (error instanceof ApiError) return sentenceOf(error);
+  return error instanceof ConfigError || error instanceof AirlockError ? error.message : inspect(error);
+}
+
 function noSuchCommand(name: string): number {
   const meant = closestName(
     name,
@@ -50,10 +57,8 @@ watchOutput();
 try {
   await exit(await main(process.argv.slice(2)));
 } catch (error) {
-  const isForPeople =
-    error instanceof ConfigError || error instanceof RestError || error instanceof AirlockError;
   // The error is printed here, because Node would print an uncaught error past the guard against control
   // characters.
-  process.stderr.write(`${isForPeople ? error.message : inspect(error)}\n`);
+  process.stderr.write(`${textOf(error)}\n`);
   await exit(error instanceof ConfigError ? 2 : 1);
 }

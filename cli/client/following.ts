@@ -1,9 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { AirlockError } from "#common/errors.ts";
+import type { Airlock } from "#sdk/airlock.ts";
+import { ApiError } from "#sdk/api-error.ts";
+import type { CallOptions } from "#sdk/call.ts";
+import { type Execution, hasEnded } from "#sdk/execution.ts";
 import { quoted } from "../terminal/terminal.ts";
-import { type Execution, hasEnded } from "./execution.ts";
 import { type LineReader, openLineReader } from "./line-reader.ts";
-import type { RestClient } from "./rest-client.ts";
-import { RestError } from "./rest-error.ts";
+import { sentenceOf } from "./sentence-of.ts";
 
 const POLL_MS = 150;
 const RETRY_MS = 500;
@@ -19,9 +22,8 @@ const AWAY_STATUSES: readonly (number | undefined)[] = [undefined, 502, 503, 504
 
 /** Polls one execution until it ends, for `./airlock run`. */
 export class Following {
-  readonly #client: RestClient;
+  readonly #executions: Airlock["executions"];
   readonly #executionId: string;
-  readonly #path: string;
   readonly #shown: boolean;
   readonly #stdinIsTaken: boolean;
   // Bytes of UTF-8 that were printed so far. With --json nothing is printed before the end, so no output is
@@ -33,33 +35,30 @@ export class Following {
   #reportedWaiting = "";
   #reportedWaitingMs = performance.now();
 
-  constructor(client: RestClient, executionId: string, shown: boolean, stdinIsTaken: boolean) {
-    this.#client = client;
+  constructor(airlock: Airlock, executionId: string, shown: boolean, stdinIsTaken: boolean) {
+    this.#executions = airlock.executions;
     this.#executionId = executionId;
-    this.#path = `/executions/${executionId}`;
     this.#shown = shown;
     this.#stdinIsTaken = stdinIsTaken;
   }
 
   /**
    * Prints output, asks the user for responses, and cancels the execution when `interrupt` aborts. Resolves
-   * to the JSON text of the ended execution, without the output that was printed before.
+   * to the ended execution, without the output that was printed before.
    */
-  async toTheEnd(interrupt: AbortSignal): Promise<string> {
+  async toTheEnd(interrupt: AbortSignal): Promise<Execution> {
     let isCancelled = false;
     try {
       for (;;) {
         if (interrupt.aborted && !isCancelled) {
           isCancelled = true;
-          await this.#postUnlessTooLate("cancel");
+          await this.#cancel();
         }
-        const body = await this.#withRetries(() => this.#client.get(this.#path + this.#query()));
-        const execution: Execution = JSON.parse(body);
+        const execution = await this.#poll(this.#printedBefore());
         this.#print(execution);
         this.#reportWaiting(execution);
         if (hasEnded(execution)) {
-          if (this.#shown) return body;
-          return await this.#withRetries(() => this.#client.get(this.#path));
+          return this.#shown ? execution : await this.#poll({});
         }
         if (execution.status === "awaiting_llm" && !isCancelled) {
           isCancelled = !(await this.#answer(execution, interrupt));
@@ -84,51 +83,58 @@ export class Following {
     if (interrupt.aborted) return true;
     if (response === null) {
       process.stderr.write("\nThere is no more input to answer with; cancelling.\n");
-      await this.#postUnlessTooLate("cancel");
+      await this.#cancel();
       return false;
     }
-    await this.#postUnlessTooLate("respond", JSON.stringify({ response, llm_request_id: request?.id }));
+    await this.#unlessTooLate((options) =>
+      this.#executions.respond(this.#executionId, response, { ...options, llmRequestId: request?.id }),
+    );
     return true;
   }
 
+  async #poll(outputFrom: {
+    readonly stdoutFrom?: number;
+    readonly stderrFrom?: number;
+  }): Promise<Execution> {
+    return await this.#withRetries((options) =>
+      this.#executions.get(this.#executionId, { ...options, ...outputFrom }),
+    );
+  }
+
+  async #cancel(): Promise<void> {
+    await this.#unlessTooLate((options) => this.#executions.cancel(this.#executionId, options));
+  }
+
   /**
-   * Posts a change and ignores a 409, because the execution may have ended or another client may have
+   * Sends a change and ignores a 409, because the execution may have ended or another client may have
    * responded. The next poll shows the outcome.
    */
-  async #postUnlessTooLate(action: "cancel" | "respond", body?: string): Promise<void> {
-    await this.#withRetries(() => this.#client.post(`${this.#path}/${action}`, body)).catch(
-      (error: unknown) => {
-        if (!(error instanceof RestError && error.status === 409)) throw error;
-      },
-    );
+  async #unlessTooLate(change: (options: CallOptions) => Promise<Execution>): Promise<void> {
+    await this.#withRetries(change).catch((error: unknown) => {
+      if (!(error instanceof ApiError && error.status === 409)) throw error;
+    });
   }
 
   /**
    * Repeats the call while Airlock does not answer, because a restarted Airlock still knows the execution.
    * Rejects after AWAY_MS.
    */
-  async #withRetries(call: () => Promise<string>): Promise<string> {
-    const startedMs = performance.now();
+  async #withRetries(call: (options: CallOptions) => Promise<Execution>): Promise<Execution> {
     let isReported = false;
-    for (;;) {
-      try {
-        return await call();
-      } catch (error) {
-        if (!(error instanceof RestError && AWAY_STATUSES.includes(error.status))) throw error;
-        if (performance.now() - startedMs > AWAY_MS) throw this.#lostSight(error);
-        if (!isReported)
-          process.stderr.write(`(Airlock does not answer; trying again for ${AWAY_MS / 1_000} s)\n`);
-        isReported = true;
-      }
-      await sleep(RETRY_MS);
+    const onRetry = () => {
+      if (!isReported)
+        process.stderr.write(`(Airlock does not answer; trying again for ${AWAY_MS / 1_000} s)\n`);
+      isReported = true;
+    };
+    try {
+      return await call({ retry: { forMs: AWAY_MS, delayMs: RETRY_MS, maxDelayMs: RETRY_MS, onRetry } });
+    } catch (error) {
+      if (!(error instanceof ApiError && AWAY_STATUSES.includes(error.status))) throw error;
+      throw new AirlockError(
+        "unavailable",
+        `${sentenceOf(error)} What became of execution ${this.#executionId} tells GET /executions/${this.#executionId} once it answers again.`,
+      );
     }
-  }
-
-  #lostSight(error: RestError): RestError {
-    return new RestError(
-      `${error.message} What became of execution ${this.#executionId} tells GET ${this.#path} once it answers again.`,
-      error.status,
-    );
   }
 
   /**
@@ -143,10 +149,10 @@ export class Following {
     this.#reportedWaitingMs = performance.now();
   }
 
-  /** The query that leaves out the output that was printed already. */
-  #query(): string {
+  /** The bytes of output that are left out of the next answer, because they were printed already. */
+  #printedBefore(): { readonly stdoutFrom: number; readonly stderrFrom: number } {
     const { stdout, stderr } = this.#shown ? this.#printed : { stdout: ALL_BYTES, stderr: ALL_BYTES };
-    return `?stdout_from=${stdout}&stderr_from=${stderr}`;
+    return { stdoutFrom: stdout, stderrFrom: stderr };
   }
 
   #print(execution: Execution): void {

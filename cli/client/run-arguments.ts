@@ -54,17 +54,3 @@ function parseSetting(text: string): [string, string] {
   if (at < 1) throw usageError("run", "--setting must be KEY=VALUE.");
   return [text.slice(0, at), text.slice(at + 1)];
 }
-
-/**
- * Builds the body of POST /execute. `memoryJson` is inserted as text, so that its numbers keep their digits.
- */
-export function executeBody(run: RunArguments, code: string, memoryJson: string | undefined): string {
-  const members = [
-    `"project":${JSON.stringify(run.project)}`,
-    `"code":${JSON.stringify(code)}`,
-    `"settings":${JSON.stringify(run.settings)}`,
-  ];
-  if (run.timeoutSeconds !== undefined) members.push(`"timeout":${run.timeoutSeconds}`);
-  if (memoryJson !== undefined) members.push(`"memory":${memoryJson}`);
-  return `{${members.join(",")}}`;
-}

@@ -1,21 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { createRestClient, type RestClient } from "../client/rest-client.ts";
+import type { Airlock } from "#sdk/airlock.ts";
+import type { Project, ProjectState, ProjectSummary } from "#sdk/projects.ts";
+import { connect } from "../client/connect.ts";
 import { parseFlags, usageError } from "../flags.ts";
 import { table } from "../terminal/table.ts";
 import { forOutput, quoted } from "../terminal/terminal.ts";
-
-type ProjectView = {
-  readonly name: string;
-  readonly description?: string;
-  readonly status: string;
-  readonly replicas: number;
-  readonly idle_workers: number;
-  readonly running?: number;
-  readonly paused?: number;
-  readonly held?: boolean;
-  readonly problem?: string | null;
-  readonly detail?: string | null;
-};
 
 const POLL_MS = 300;
 
@@ -25,12 +14,11 @@ export async function listProjects(args: readonly string[]): Promise<number> {
     json: { type: "boolean", default: false },
   });
   if (positionals.length > 0) throw usageError("projects", "projects takes no arguments.");
-  const answer = await createRestClient(process.env).get("/projects");
+  const projects = await connect(process.env).projects.list();
   if (values.json) {
-    process.stdout.write(`${forOutput(answer.trimEnd())}\n`);
+    process.stdout.write(`${forOutput(JSON.stringify({ projects }))}\n`);
     return 0;
   }
-  const { projects }: { projects: ProjectView[] } = JSON.parse(answer);
   const rows = projects.map((project) => [
     project.name,
     statusOf(project),
@@ -44,13 +32,13 @@ export async function listProjects(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-function statusOf({ problem, held, status }: ProjectView): string {
+function statusOf({ problem, held, status }: ProjectSummary): string {
   if (problem) return "broken";
   return held ? "held" : status;
 }
 
-function remarkOn({ problem, detail, description }: ProjectView): string {
-  return (problem || detail || description || "").replaceAll(/\s*\n\s*/g, "; ");
+function remarkOn({ problem, detail, description }: ProjectSummary): string {
+  return (problem || detail || description).replaceAll(/\s*\n\s*/g, "; ");
 }
 
 /** `./airlock up NAME` starts a project's workers and waits until one is ready, or prints why none is. */
@@ -61,10 +49,10 @@ export async function upProject(args: readonly string[]): Promise<number> {
     const other = replicas === "0" ? " To stop the project use ./airlock down NAME." : "";
     throw usageError("up", `--replicas must be a whole number above 0, not "${replicas}".${other}`);
   }
-  const client = createRestClient(process.env);
+  const { projects } = connect(process.env);
   const name = nameIn("up", positionals);
-  await client.post(pathOf(name, "up"), replicas === undefined ? "{}" : `{"replicas":${replicas}}`);
-  const project = await untilSettled(client, name);
+  await projects.up(name, { replicas: replicas === undefined ? undefined : Number(replicas) });
+  const project = await untilSettled(projects, name);
   if (project.status !== "up") {
     process.stderr.write(
       `${name} is down: ${quoted(project.problem || project.detail || "it was stopped")}\n`,
@@ -72,7 +60,7 @@ export async function upProject(args: readonly string[]): Promise<number> {
     return 1;
   }
   process.stdout.write(stateLine(project));
-  const ready = project.idle_workers + (project.running ?? 0);
+  const ready = project.idle_workers + project.running;
   if (ready < project.replicas) {
     process.stderr.write(
       `${ready} of ${project.replicas} workers ${isOrAre(ready)} ready; more are starting.\n`,
@@ -85,11 +73,11 @@ export async function upProject(args: readonly string[]): Promise<number> {
  * Polls until the first worker is ready or the project is down. Prints the project's progress, such as an
  * installation of packages, on standard error.
  */
-async function untilSettled(client: RestClient, name: string): Promise<ProjectView> {
+async function untilSettled(projects: Airlock["projects"], name: string): Promise<Project> {
   let reported: string | null | undefined;
   for (;;) {
-    const project: ProjectView = JSON.parse(await client.get(pathOf(name)));
-    const { status, detail, idle_workers: idle, running = 0 } = project;
+    const project = await projects.get(name);
+    const { status, detail, idle_workers: idle, running } = project;
     if (status !== "up" || idle + running > 0) return project;
     if (detail && detail !== reported) process.stderr.write(`${name}: ${quoted(detail)}\n`);
     reported = detail;
@@ -101,11 +89,9 @@ async function untilSettled(client: RestClient, name: string): Promise<ProjectVi
 export async function downProject(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseFlags("down", args, { hold: { type: "boolean", default: false } });
   const name = nameIn("down", positionals);
-  const body = values.hold ? '{"hold":true}' : undefined;
-  const client = createRestClient(process.env);
-  const project: ProjectView = JSON.parse(await client.post(pathOf(name, "down"), body));
-  process.stdout.write(stateLine(project));
-  const { running = 0, paused = 0 }: ProjectView = JSON.parse(await client.get(pathOf(name)));
+  const { projects } = connect(process.env);
+  process.stdout.write(stateLine(await projects.down(name, { hold: values.hold })));
+  const { running, paused } = await projects.get(name);
   if (running > 0)
     process.stdout.write(`${executions(running)} still ${running === 1 ? "runs" : "run"}, to the end.\n`);
   if (paused > 0)
@@ -123,10 +109,6 @@ function nameIn(action: "up" | "down", names: readonly string[]): string {
   return name;
 }
 
-function pathOf(name: string, action?: "up" | "down"): string {
-  return `/projects/${encodeURIComponent(name)}${action === undefined ? "" : `/${action}`}`;
-}
-
 function executions(count: number): string {
   return `${count} ${count === 1 ? "execution" : "executions"}`;
 }
@@ -135,6 +117,6 @@ function isOrAre(count: number): string {
   return count === 1 ? "is" : "are";
 }
 
-function stateLine({ name, status, replicas }: ProjectView): string {
+function stateLine({ name, status, replicas }: ProjectState): string {
   return `${name} is ${status}, ${replicas} ${replicas === 1 ? "replica" : "replicas"}\n`;
 }

@@ -13,6 +13,8 @@ type Problem = components["schemas"]["Problem"];
 export type ApiErrorCode = Problem["code"] | "unreachable" | "timeout" | "unexpected_answer";
 
 type Facts = {
+  readonly url: string;
+  readonly attempts: number;
   readonly status?: number | undefined;
   readonly errors?: Problem["errors"];
   readonly retryAfterSeconds?: number | undefined;
@@ -22,6 +24,8 @@ type Facts = {
 /** The failure of a call. `message` says what was wrong, what is allowed and what to do next. */
 export class ApiError extends Error {
   readonly code: ApiErrorCode;
+  /** The address of the Airlock that was called, without credentials. */
+  readonly url: string;
   /** The HTTP status; undefined when there was no answer. */
   readonly status: number | undefined;
   /** The fields of the request that are to blame, each with its own sentence; empty when no field is. */
@@ -31,14 +35,15 @@ export class ApiError extends Error {
   /** How often the request was sent. */
   readonly attempts: number;
 
-  constructor(code: ApiErrorCode, message: string, attempts: number, facts: Facts = {}) {
+  constructor(code: ApiErrorCode, message: string, facts: Facts) {
     super(message, facts.cause === undefined ? undefined : { cause: facts.cause });
     this.name = "ApiError";
     this.code = code;
+    this.url = facts.url;
     this.status = facts.status;
     this.errors = facts.errors ?? [];
     this.retryAfterSeconds = facts.retryAfterSeconds;
-    this.attempts = attempts;
+    this.attempts = facts.attempts;
   }
 
   /** The same as `message`, under its name in problem documents. */
@@ -50,21 +55,21 @@ export class ApiError extends Error {
 /** The error that an answer with another status than 2xx stands for. */
 export function errorOfAnswer(answer: HttpAnswer, url: string, attempts: number): ApiError {
   const { status } = answer;
-  const retryAfterSeconds = secondsIn(answer.header("retry-after"));
+  const facts = { url, attempts, status, retryAfterSeconds: secondsIn(answer.header("retry-after")) };
   const problem = problemIn(answer.text);
   if (!problem) {
     const message = `The server at ${url} answered with HTTP status ${status}, and not as Airlock does.`;
-    return new ApiError("unexpected_answer", message, attempts, { status, retryAfterSeconds });
+    return new ApiError("unexpected_answer", message, facts);
   }
   const { code, detail, errors } = problem;
-  return new ApiError(code, detail, attempts, { status, errors, retryAfterSeconds });
+  return new ApiError(code, detail, { ...facts, errors });
 }
 
 /** The error of a request that has no complete answer, because its connection failed. */
 export function unreachable(url: string, attempts: number, cause: unknown): ApiError {
   const reason = systemCode(cause);
   const message = `Airlock at ${url} cannot be reached${reason ? ` (${reason})` : ""}.`;
-  return new ApiError("unreachable", message, attempts, { cause });
+  return new ApiError("unreachable", message, { url, attempts, cause });
 }
 
 function problemIn(text: string): Problem | undefined {

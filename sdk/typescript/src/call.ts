@@ -104,7 +104,7 @@ function toRequest(
 function late(url: string, limitMs: number, attempts: number, cause: unknown): ApiError {
   const seconds = Math.round(limitMs / 100) / 10;
   const message = `Airlock at ${url} did not answer within ${seconds} seconds.`;
-  return new ApiError("timeout", message, attempts, { cause });
+  return new ApiError("timeout", message, { url, attempts, cause });
 }
 
 /** Resolves after `ms`. Rejects with the signal's reason when it aborts. */

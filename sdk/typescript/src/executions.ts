@@ -123,7 +123,7 @@ export function createExecutions(caller: Caller): Executions {
         if (performance.now() - startedMs + PAUSE_MS > timeoutMs) {
           const seconds = timeoutMs / 1_000;
           const message = `Execution ${id} is still ${execution.status} after ${seconds} seconds; it goes on.`;
-          throw new ApiError("timeout", message, 1);
+          throw new ApiError("timeout", message, { url: caller.url, attempts: 1 });
         }
         if (performance.now() - pollMs < EARLY_MS) await pause(PAUSE_MS, options.signal);
       }

@@ -9,6 +9,6 @@ export function parseAnswer<T>(body: string, url: string, parse: (body: string) 
     return parse(body);
   } catch (cause) {
     const message = `The server at ${url} answered with something else than JSON, and not as Airlock does.`;
-    throw new ApiError("unexpected_answer", message, 1, { cause });
+    throw new ApiError("unexpected_answer", message, { url, attempts: 1, cause });
   }
 }

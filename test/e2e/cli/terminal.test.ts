@@ -85,15 +85,22 @@ describe("text on a terminal does not control it", () => {
     expect(missing.text).not.toMatch(CONTROLS);
   });
 
-  it("an answer of a server other than Airlock does not control a terminal", async () => {
-    const server = createServer((_request, response) => response.end(`${EVIL}{`)).listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const { port } = server.address() as AddressInfo;
-    const { status, text } = await runInTerminal(["projects"], { AIRLOCK_URL: `http://127.0.0.1:${port}` });
-    server.close();
-    expect([status, text]).toEqual([1, expect.stringContaining("\\u{1b}")]);
-    expect(text).not.toMatch(CONTROLS);
-  });
+  it.each([
+    ["is no JSON", `${EVIL}{`, "answered with something else than JSON"],
+    ["looks like a refusal", JSON.stringify({ code: EVIL, detail: `Refused: ${EVIL}` }), `Refused: ${SHOWN}`],
+  ])(
+    "an answer of a server other than Airlock does not control a terminal: it %s",
+    async (_what, body, told) => {
+      const status = body.startsWith("{") ? 400 : 200;
+      const server = createServer((_request, response) => response.writeHead(status).end(body));
+      await once(server.listen(0, "127.0.0.1"), "listening");
+      const { port } = server.address() as AddressInfo;
+      const shown = await runInTerminal(["projects"], { AIRLOCK_URL: `http://127.0.0.1:${port}` });
+      server.close();
+      expect([shown.status, shown.text]).toEqual([1, expect.stringContaining(told)]);
+      expect(shown.text).not.toMatch(CONTROLS);
+    },
+  );
 });
 
 it("./airlock run accepts a script that begins with a byte order mark", async () => {

@@ -1,23 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type Execution, exitStatusOf, memberText } from "../../../cli/client/execution.ts";
-
-describe("the result of an execution", () => {
-  it.each(["1.0", "9223372036854775809", "5e-324", "-0.0", '{"result": [1.0, "}"]}', '"text"', "false"])(
-    "the result of an execution is shown as it was sent: %s",
-    (result) => {
-      expect(
-        memberText(
-          `{"execution_id":"x","stdout":"\\"result\\":1","result":${result},"error":null}`,
-          "result",
-        ),
-      ).toBe(result);
-    },
-  );
-
-  it("the result of an execution is not shown when there is none", () => {
-    expect(memberText('{"result":null,"stdout":""}', "result")).toBeUndefined();
-  });
-});
+import type { Execution } from "#sdk/execution.ts";
+import { exitStatusOf } from "../../../cli/client/execution.ts";
 
 describe("the exit status of ./airlock run", () => {
   it.each([

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { executeBody, parseRunArguments } from "../../../cli/client/run-arguments.ts";
+import { parseRunArguments } from "../../../cli/client/run-arguments.ts";
 
 describe("the arguments of ./airlock run", () => {
   it("the arguments of ./airlock run are a file, a project and the request's other fields", () => {
@@ -45,24 +45,5 @@ describe("the arguments of ./airlock run", () => {
     expect(message).toContain(hint);
     expect(message).toContain("./airlock help run");
     expect(message).not.toContain("\n");
-  });
-});
-
-describe("the request of ./airlock run", () => {
-  const run = parseRunArguments(["a.py", "--project", "demo", "--setting", 'K="\n']);
-
-  it("the request of ./airlock run leaves out what was not given", () => {
-    expect(JSON.parse(executeBody(run, "print(1)", undefined))).toEqual({
-      project: "demo",
-      code: "print(1)",
-      settings: { K: '"\n' },
-    });
-  });
-
-  it("the request of ./airlock run holds the memory text untouched", () => {
-    const memory = '{"c": {"k": 9007199254740993, "f": 1.0}}';
-    expect(executeBody({ ...run, timeoutSeconds: 5 }, "", memory)).toContain(
-      `"timeout":5,"memory":${memory}}`,
-    );
   });
 });

@@ -129,10 +129,10 @@ describe("numbers of a submission", () => {
     );
     const client = createAirlock({ url: server.url });
     await client.submit({ project, code: "1", memoryJson: '{"a":{"b":9223372036854775809,"c":1.0}}' });
-    await client.submit({ project, code: "1", memory: { a: { b: 1 } } });
+    await client.submit({ project, code: "1", settings: { K: '"\n' }, memory: { a: { b: 1 } } });
     expect(server.received.map(({ body }) => body)).toEqual([
       '{"project":"mock-project","code":"1","memory":{"a":{"b":9223372036854775809,"c":1.0}}}',
-      '{"project":"mock-project","code":"1","memory":{"a":{"b":1}}}',
+      '{"project":"mock-project","code":"1","settings":{"K":"\\"\\n"},"memory":{"a":{"b":1}}}',
     ]);
     await expect(client.submit({ project, code: "1", memoryJson: '{},"code":"2"' })).rejects.toThrow(
       SyntaxError,

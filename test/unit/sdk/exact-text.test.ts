@@ -30,6 +30,14 @@ describe("the text of a member", () => {
     expect(memberText(json, "result")).toBe(expected);
   });
 
+  it.each(["5e-324", "-0.0", '{"result": [1.0, "}"]}', '"text"', "false"])(
+    "the text of a member is exactly what stands in the body: %s",
+    (value) => {
+      const json = `{"execution_id":"x","stdout":"\\"result\\":1","result":${value},"error":null}`;
+      expect(memberText(json, "result")).toBe(value);
+    },
+  );
+
   it("the text of a member is undefined when the object has none of this name", () => {
     expect(memberText('{"x":{"result":1}}', "result")).toBeUndefined();
     expect(memberText("{}", "result")).toBeUndefined();

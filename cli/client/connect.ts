@@ -1,0 +1,25 @@
+import { ConfigError, readEnvironment } from "#common/service/environment.ts";
+import { type Airlock, createAirlock } from "#sdk/airlock.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Makes a client for AIRLOCK_URL, or for the port AIRLOCK_PORT of this machine. It sends a request again only
+ * where a call says so, because a person waits for the answer. Throws a ConfigError.
+ */
+export function connect(env: Environment): Airlock {
+  const url = env.AIRLOCK_URL || `http://127.0.0.1:${portIn(env)}`;
+  try {
+    return createAirlock({ url, retry: "never" });
+  } catch {
+    // The sentence does not repeat the URL, because the URL may hold the password of a reverse proxy.
+    throw new ConfigError(["AIRLOCK_URL must be a URL such as http://127.0.0.1:8000."]);
+  }
+}
+
+function portIn(env: Environment): number {
+  const read = readEnvironment(env);
+  const port = read.integer("AIRLOCK_PORT", 8_000, 1, 65_535);
+  read.check();
+  return port;
+}
