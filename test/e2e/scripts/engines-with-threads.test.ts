@@ -8,12 +8,17 @@ const INSTALL_MS = 600_000;
 const SUMS = `
 import duckdb, numpy, pandas, polars
 x, group = numpy.random.default_rng(1).standard_normal(2_000_000), numpy.arange(2_000_000) * 7919 % 1000
+words = [f"group {n}" for n in numpy.random.default_rng(2).integers(0, 1_000, 200_000)]
+by_word = polars.DataFrame({"g": words, "h": [f"{word} {n % 50}" for n, word in enumerate(words)], "x": x[:200_000]})
 table, frame = pandas.DataFrame({"g": group, "x": x}), polars.DataFrame({"g": group, "x": x})
 set_result([
     duckdb.connect().from_df(table).aggregate("sum(x), avg(x), stddev(x)").fetchall(),
     duckdb.from_df(table).aggregate("g, sum(x)", "g").order("g").fetchall(),
     frame.lazy().select(polars.col("x").sum()).collect().item(),
     frame.lazy().group_by("g").agg(polars.col("x").sum()).collect(engine="streaming").sort("g").rows(),
+    by_word.lazy().group_by("g", maintain_order=True).agg(polars.col("x").sum()).collect(engine="streaming").rows(),
+    polars.SQLContext(t=by_word).execute("select h, avg(x) y from t group by h order by h", eager=True).rows(),
+    by_word.lazy().group_by("h").agg(polars.col("x").sum(), polars.col("x").std().alias("s")).sort("h").collect().rows(),
 ])
 `;
 const SETTINGS = `
