@@ -1,5 +1,5 @@
+import { type DatabaseConfig, readDatabaseConfig } from "#common/database/config.ts";
 import { type EnvironmentReader, readEnvironment } from "#common/service/environment.ts";
-import { type DatabaseConfig, readDatabaseConfig } from "./store/config.ts";
 
 export type RouterConfig = {
   readonly listen: string;

@@ -1,4 +1,5 @@
 import { v7 as newId } from "uuid";
+import { checkDatabase } from "#common/database/readiness.ts";
 import { openEdges } from "#common/grpc/edges.ts";
 import { startGrpcServer } from "#common/grpc/server.ts";
 import { createWorkerConnections } from "#common/grpc/worker-connections.ts";
@@ -22,7 +23,6 @@ import { startClaiming } from "./run/claims.ts";
 import { createDispatcher } from "./run/dispatcher.ts";
 import { createStopElsewhere } from "./run/stop-elsewhere.ts";
 import { startStorage } from "./storage/storage.ts";
-import { checkStore } from "./store/check.ts";
 import { observeStore } from "./store/observed.ts";
 import { openStore } from "./store/open.ts";
 import { startRetention } from "./store/retention.ts";
@@ -68,7 +68,7 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
   const executions = createExecutions(store, polls, stopElsewhere, clock, log);
   const holds = createHolds(store, projects, clock, log);
   const askWaiting = createAskWaiting(poolManager, storage, () => edges.health("sanitizer"));
-  const readiness = async () => (await Promise.all([edges.readiness(), checkStore(store, clock)])).flat();
+  const readiness = async () => (await Promise.all([edges.readiness(), checkDatabase(store, clock)])).flat();
   const parts = { admission, executions, store, holds, askWaiting, readiness, log };
   const claims = startClaiming(store, dispatcher, clock, log);
   // Waiting executions are claimed before the server listens, so that they stay ahead of new ones.

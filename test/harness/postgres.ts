@@ -5,8 +5,8 @@ import { chown, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { Client, type QueryResultRow } from "pg";
+import { type PostgresConfig, readDatabaseConfig } from "#common/database/config.ts";
 import { readEnvironment } from "#common/service/environment.ts";
-import { type PostgresConfig, readDatabaseConfig } from "../../services/router/store/config.ts";
 import { freePort } from "../support/free-port.ts";
 import { treeOf } from "../support/process-tree.ts";
 

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
+import type { DatabaseConfig } from "#common/database/config.ts";
 import { callUnary, connect } from "#common/grpc/client.ts";
 import type { Log } from "#common/service/log.ts";
 import type { Execution } from "#proto/execution.ts";
@@ -14,7 +15,6 @@ import {
   START_ORDER,
 } from "../../services/composition.ts";
 import type { Resolve } from "../../services/egress/names/resolve.ts";
-import type { DatabaseConfig } from "../../services/router/store/config.ts";
 import type { VaultSettings } from "../../services/secrets/sources/vault-settings.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");

@@ -1,9 +1,7 @@
-import { mkdir } from "node:fs/promises";
-import { dirname } from "node:path";
+import type { DatabaseConfig } from "#common/database/config.ts";
 import type { Circuits } from "#common/resilience/circuits.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import type { Log } from "#common/service/log.ts";
-import type { DatabaseConfig } from "./config.ts";
 import type { ExecutionStore } from "./store.ts";
 
 /**
@@ -23,7 +21,6 @@ export async function openStore(
     const { openPostgresStore } = await import("./postgres/store.ts");
     return await openPostgresStore(database, owner, clock, log, circuits);
   }
-  await mkdir(dirname(database.path), { recursive: true });
   const { openSqliteStore } = await import("./sqlite/store.ts");
   return openSqliteStore(database.path, owner);
 }

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { inspect } from "node:util";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { PostgresConfig } from "#common/database/config.ts";
 import { systemClock } from "#common/resilience/clock.ts";
 import { issue, makeAuthority } from "../../../cli/certificates/certificate-authority.ts";
-import type { PostgresConfig } from "../../../services/router/store/config.ts";
 import { openPostgresStore } from "../../../services/router/store/postgres/store.ts";
 import { configOf, postgresMissing, startPostgres, type TestPostgres } from "../../harness/postgres.ts";
 

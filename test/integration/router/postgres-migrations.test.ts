@@ -6,13 +6,11 @@ import { join } from "node:path";
 import { Client } from "pg";
 import { pino } from "pino";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { readClientConfig } from "../../../services/router/store/postgres/connection.ts";
-import {
-  MIGRATIONS_DIRECTORY,
-  migrate,
-  readMigrations,
-} from "../../../services/router/store/postgres/migrations.ts";
+import { readMigrations } from "#common/database/migrations.ts";
+import { readClientConfig } from "#common/database/postgres/client-config.ts";
+import { migrate } from "#common/database/postgres/migrate.ts";
 import { ROW_BYTES } from "../../../services/router/store/stored-bytes.ts";
+import { ROUTER_TABLES } from "../../../services/router/store/tables.ts";
 import {
   postgresMissing,
   startPostgres,
@@ -21,6 +19,7 @@ import {
 } from "../../harness/postgres.ts";
 
 const missing = postgresMissing();
+const MIGRATIONS = ROUTER_TABLES.migrations;
 const log = pino({ level: "silent" });
 const PROCESS = join(import.meta.dirname, "..", "..", "harness", "migrate-process.ts");
 // Migrations that wait in their middle for as long as the test holds this lock.
@@ -39,9 +38,11 @@ describe.skipIf(missing)(`migrations of a real PostgreSQL${missing ? ` (${missin
   let directory: string;
   let own: string[];
 
-  const write = (name: string, sql: string) => writeFile(join(directory, `${name}.sql`), sql);
-  const migrateHere = async (name = directory) =>
-    await migrate(await readClientConfig(database.config), await readMigrations(name), log);
+  const write = (name: string, sql: string) => writeFile(join(directory, `${name}.postgres.sql`), sql);
+  const migrateHere = async (migrations = directory) => {
+    const tables = { ...ROUTER_TABLES, migrations };
+    await migrate(await readClientConfig(database.config, tables), tables, log);
+  };
   const expectApplied = async (...names: string[]) => {
     const applied = [...own, ...names].map((name, index) => ({ number: index + 1, name }));
     expect(await database.sql(APPLIED)).toEqual(applied);
@@ -50,7 +51,7 @@ describe.skipIf(missing)(`migrations of a real PostgreSQL${missing ? ` (${missin
   beforeAll(async () => {
     // Commits reach the disk: what is shown here is what is left after a crash.
     postgres = await startPostgres({ durable: true });
-    own = (await readMigrations()).map(({ name }) => name);
+    own = readMigrations(MIGRATIONS, "postgres").map(({ name }) => name);
   });
   afterAll(async () => {
     await postgres.remove();
@@ -58,8 +59,8 @@ describe.skipIf(missing)(`migrations of a real PostgreSQL${missing ? ` (${missin
   beforeEach(async () => {
     database = await postgres.newDatabase();
     directory = await mkdtemp(join(tmpdir(), "airlock-migrations-"));
-    for (const file of await readdir(MIGRATIONS_DIRECTORY)) {
-      await copyFile(join(MIGRATIONS_DIRECTORY, file), join(directory, file));
+    for (const file of await readdir(MIGRATIONS)) {
+      await copyFile(join(MIGRATIONS, file), join(directory, file));
     }
   });
   afterEach(async () => {
@@ -86,9 +87,7 @@ describe.skipIf(missing)(`migrations of a real PostgreSQL${missing ? ` (${missin
   it("migrations of PostgreSQL are refused when the database has more of them, and nothing is changed", async () => {
     await write(`${next()}-later`, "CREATE TABLE later (id INTEGER)");
     await migrateHere();
-    await expect(migrateHere(MIGRATIONS_DIRECTORY)).rejects.toThrow(
-      /a newer Airlock has written it .*-later/,
-    );
+    await expect(migrateHere(MIGRATIONS)).rejects.toThrow(/a newer Airlock has written it .*-later/);
     await expectApplied(`${next()}-later`);
   });
 
@@ -118,8 +117,8 @@ describe.skipIf(missing)(`migrations of a real PostgreSQL${missing ? ` (${missin
   });
 
   it("migrations of PostgreSQL count the stored bytes of executions that existed before", async () => {
-    await rm(join(directory, "0005-stored-bytes.sql"));
-    for (const name of own.slice(5)) await rm(join(directory, `${name}.sql`));
+    await rm(join(directory, "0005-stored-bytes.postgres.sql"));
+    for (const name of own.slice(5)) await rm(join(directory, `${name}.postgres.sql`));
     await migrateHere();
     await database.sql(
       `INSERT INTO executions (execution_id, project, status, code, timeout_ms, settings, memory, created_at_ms, end_reason,
@@ -128,7 +127,7 @@ describe.skipIf(missing)(`migrations of a real PostgreSQL${missing ? ` (${missin
          ('2', 'demo', 'pending', 'pass', 1, '{}', '{}', 1, NULL, NULL, NULL)`,
     );
     await database.sql("INSERT INTO execution_output VALUES ('1', 0, 'one', 'two')");
-    await migrateHere(MIGRATIONS_DIRECTORY);
+    await migrateHere(MIGRATIONS);
     const rows = await database.sql(
       "SELECT stored_bytes::int AS bytes FROM executions ORDER BY execution_id",
     );
@@ -148,7 +147,7 @@ describe.skipIf(missing)(`migrations of a real PostgreSQL${missing ? ` (${missin
 
   it("migrations of PostgreSQL are numbered without a gap", async () => {
     await write("0099-far", "SELECT 1");
-    await expect(migrateHere()).rejects.toThrow(/0099-far\.sql is not migration/);
+    await expect(migrateHere()).rejects.toThrow(/0099-far\.postgres\.sql is not migration/);
   });
 
   describe("interrupted in their middle", () => {

@@ -3,7 +3,6 @@ import { inspect } from "node:util";
 import { Client } from "pg";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
-import { systemClock } from "#common/resilience/clock.ts";
 import { type Ending, failure, NO_OUTPUT } from "../../../services/router/execution.ts";
 import {
   COUNT_QUEUES,
@@ -13,10 +12,8 @@ import {
   list,
   listDeadLetters,
 } from "../../../services/router/store/postgres/statements.ts";
-import { openPostgresStore } from "../../../services/router/store/postgres/store.ts";
 import { postgresMissing } from "../../harness/postgres.ts";
 import { countChanges, QUESTION, running, submit, usePostgresStores } from "../../harness/postgres-stores.ts";
-import { describeStoreContract } from "../../support/store-contract.ts";
 
 const missing = postgresMissing();
 const ALL = { project: undefined, status: undefined, limit: 51, before: undefined };
@@ -33,10 +30,6 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
     await other.query(statement, values);
     return other;
   };
-
-  describeStoreContract("PostgreSQL", () =>
-    openPostgresStore(stores.database.config, "router-1", systemClock, pino({ level: "silent" })),
-  );
 
   it("the PostgreSQL store shows redactions that routers of an earlier release have stored", async () => {
     const store = await stores.open("router-1");

@@ -3,17 +3,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readMigrations } from "#common/database/migrations.ts";
 import { failure } from "../../../services/router/execution.ts";
 import { readWhole } from "../../../services/router/store/reading.ts";
 import { DEAD_LETTER_COLUMNS, IS_DEAD_LETTER, SUMMARY_COLUMNS } from "../../../services/router/store/rows.ts";
-import { MIGRATIONS } from "../../../services/router/store/sqlite/schema.ts";
 import { pageQuery, prepareStatements } from "../../../services/router/store/sqlite/statements.ts";
 import { openSqliteStore } from "../../../services/router/store/sqlite/store.ts";
 import type { Reading } from "../../../services/router/store/store.ts";
 import { ROW_BYTES } from "../../../services/router/store/stored-bytes.ts";
-import { describeStoreContract } from "../../support/store-contract.ts";
+import { ROUTER_TABLES } from "../../../services/router/store/tables.ts";
 import { measureStretches } from "../../support/stretches.ts";
 
+const MIGRATIONS = readMigrations(ROUTER_TABLES.migrations, "sqlite");
 let directory: string;
 let files = 0;
 const newPath = () => join(directory, `${++files}.db`);
@@ -24,8 +25,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await rm(directory, { recursive: true });
 });
-
-describeStoreContract("SQLite", async () => openSqliteStore(newPath(), "router"));
 
 describe("the SQLite file", () => {
   const submission = {
@@ -218,7 +217,7 @@ describe("the SQLite file", () => {
   it("a SQLite file of the first schema is migrated", async () => {
     const path = newPath();
     const old = new DatabaseSync(path);
-    old.exec(`${MIGRATIONS[0]}; PRAGMA user_version = 1;`);
+    old.exec(`${MIGRATIONS[0]?.sql}; PRAGMA user_version = 1;`);
     old
       .prepare(
         `INSERT INTO executions (execution_id, project, status, code, timeout_ms, settings, memory, created_at_ms)
@@ -330,7 +329,7 @@ describe("the plan of a SQLite statement", () => {
 
   beforeAll(() => {
     db = new DatabaseSync(":memory:");
-    for (const migration of MIGRATIONS) db.exec(migration);
+    for (const { sql } of MIGRATIONS) db.exec(sql);
   });
   afterAll(() => db.close());
 

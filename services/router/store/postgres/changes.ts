@@ -1,15 +1,17 @@
 import { EventEmitter } from "node:events";
 import type { ClientConfig } from "pg";
+import { openNotices } from "#common/database/postgres/notices.ts";
+import type { PostgresDatabase } from "#common/database/postgres/pool.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import { repeat } from "#common/resilience/repeat.ts";
 import type { Log } from "#common/service/log.ts";
-import type { Database } from "./connection.ts";
-import { openListener } from "./listener.ts";
 import { LOOK } from "./statements.ts";
 
 // The database is asked this often for changes whose notice was lost, because a router died before it sent
 // the notice or this router was not connected.
 const LOOK_EVERY_MS = 5_000;
+const CHANGES = "airlock_changes";
+const CLAIMABLE = "airlock_claimable";
 
 /**
  * Tells listeners of this router about changes: its own at once, those of other routers through notices of
@@ -26,7 +28,7 @@ export type Changes = {
 };
 
 export async function openChanges(
-  db: Database,
+  db: PostgresDatabase,
   client: ClientConfig,
   owner: string,
   clock: Clock,
@@ -51,17 +53,11 @@ export async function openChanges(
       log.debug({ err: error }, "changes not looked for");
     }
   };
-  const listener = await openListener(
-    client,
-    owner,
-    {
-      changed: (executionId) => executions.emit(executionId),
-      claimable: () => claims.emit("claimable"),
-      missed: () => void look(),
-    },
-    clock,
-    log,
-  );
+  const channels = {
+    [CHANGES]: (executionId = "") => void executions.emit(executionId),
+    [CLAIMABLE]: () => void claims.emit("claimable"),
+  };
+  const notices = await openNotices(client, owner, { channels, missed: () => void look() }, clock, log);
   const stopLooking = repeat(LOOK_EVERY_MS, look, clock);
   return {
     onChange(executionId, listener) {
@@ -74,12 +70,12 @@ export async function openChanges(
     },
     changed(executionId) {
       executions.emit(executionId);
-      listener.tellChanged(executionId);
+      notices.tell(CHANGES, executionId);
     },
-    freed: () => listener.tellClaimable(),
+    freed: () => notices.tell(CLAIMABLE),
     async close() {
       await stopLooking();
-      await listener.close();
+      await notices.close();
     },
   };
 }

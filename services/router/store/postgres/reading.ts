@@ -1,3 +1,4 @@
+import type { PostgresDatabase, PostgresStatement } from "#common/database/postgres/pool.ts";
 import {
   BEGINNING,
   findStart,
@@ -10,7 +11,6 @@ import {
 import { piecesOfSlices, SLICE_BYTES, type Slice } from "../reading.ts";
 import { type ExecutionRow, HEAD_COLUMNS, toExecution } from "../rows.ts";
 import type { OutputFrom, Reading } from "../store.ts";
-import type { Database, Statement } from "./connection.ts";
 
 type HeadRow = ExecutionRow & { readonly last_position: number | null };
 type OutputRow = {
@@ -27,7 +27,7 @@ type OutputRow = {
  */
 const LARGE_SLICE_BYTES = 1024 * 1024;
 
-const GET_HEAD: Statement = {
+const GET_HEAD: PostgresStatement = {
   name: "get-head",
   text: `SELECT ${HEAD_COLUMNS}, (SELECT max(position) FROM execution_output
       WHERE execution_output.execution_id = executions.execution_id) AS last_position
@@ -35,7 +35,7 @@ const GET_HEAD: Statement = {
 };
 
 /** Reads the next pieces of output until they have `SLICE_BYTES` together, and at least one. */
-const READ_OUTPUT: Statement = {
+const READ_OUTPUT: PostgresStatement = {
   name: "read-output",
   text: `WITH next AS (
       SELECT position, stdout, stderr, octet_length(stdout) AS stdout_bytes, octet_length(stderr) AS stderr_bytes
@@ -46,7 +46,7 @@ const READ_OUTPUT: Statement = {
     FROM summed WHERE before < ${SLICE_BYTES} ORDER BY position`,
 };
 
-const FIND_START: Statement = {
+const FIND_START: PostgresStatement = {
   name: "find-start",
   text: findStart({ id: "$1", last: "$2", stdout: "$3::bigint", stderr: "$4::bigint" }),
 };
@@ -65,14 +65,14 @@ function hexOf(bytea: string, from: string): string {
   return `encode(substring(${bytea} FROM ${from} FOR ${LARGE_SLICE_BYTES}), 'hex')`;
 }
 
-function outputSlice(column: string): Statement {
+function outputSlice(column: string): PostgresStatement {
   return {
     name: `read-${column}`,
     text: `SELECT ${hexOf(column, "$3::int")} AS hex FROM execution_output WHERE execution_id = $1 AND position = $2`,
   };
 }
 
-function writtenSlice(column: string): Statement {
+function writtenSlice(column: string): PostgresStatement {
   return {
     name: `read-${column}`,
     text: `SELECT ${hexOf(`convert_to(${column}, 'UTF8')`, "$2::int")} AS hex FROM executions WHERE execution_id = $1`,
@@ -83,8 +83,8 @@ function writtenSlice(column: string): Statement {
  * Reads executions in slices, because the driver decodes a whole row at once and a long row would block the
  * event loop.
  */
-export function createPostgresReading(db: Database) {
-  const slice = async (statement: Statement, ...values: unknown[]) => {
+export function createPostgresReading(db: PostgresDatabase) {
+  const slice = async (statement: PostgresStatement, ...values: unknown[]) => {
     const [row] = await db.rows<{ hex: string }>(statement, values);
     return Buffer.from(row?.hex ?? "", "hex");
   };

@@ -1,3 +1,4 @@
+import type { PostgresStatement } from "#common/database/postgres/pool.ts";
 import {
   DEAD_LETTER_COLUMNS,
   EXECUTION_COLUMNS,
@@ -15,7 +16,6 @@ import {
   storedBytes,
   submittedBytes,
 } from "../stored-bytes.ts";
-import type { Statement } from "./connection.ts";
 
 const UNFINISHED = "status IN ('pending', 'running', 'awaiting_llm')";
 const SUBMISSION_COLUMNS =
@@ -34,7 +34,7 @@ const REPLACE_PIECE = `ON CONFLICT (execution_id, position)
  * the row of the key; the others wait for its commit and add nothing. When the project is held or a queue is full,
  * the key stays unused.
  */
-export const INSERT: Statement = {
+export const INSERT: PostgresStatement = {
   name: "insert",
   text: `WITH room AS (
       SELECT WHERE NOT EXISTS (SELECT FROM held_projects WHERE project = $2) AND ($9::bigint IS NULL OR $9 > (SELECT count(*) FROM
@@ -54,18 +54,18 @@ export const INSERT: Statement = {
     ON CONFLICT (retry_of, retry_number) WHERE retry_of IS NOT NULL DO NOTHING`,
 };
 
-export const GET_DEAD_LETTER: Statement = {
+export const GET_DEAD_LETTER: PostgresStatement = {
   name: "get-dead-letter",
   text: `SELECT ${DEAD_LETTER_COLUMNS}, code, timeout_ms, settings, memory FROM executions
     WHERE execution_id = $1 AND ${IS_DEAD_LETTER}`,
 };
 
-export const GET_IDEMPOTENCY_KEY: Statement = {
+export const GET_IDEMPOTENCY_KEY: PostgresStatement = {
   name: "get-idempotency-key",
   text: "SELECT fingerprint, execution_id FROM idempotency_keys WHERE key = $1",
 };
 
-export const DELETE_IDEMPOTENCY_KEYS: Statement = {
+export const DELETE_IDEMPOTENCY_KEYS: PostgresStatement = {
   name: "delete-idempotency-keys",
   text: `WITH old AS (
       SELECT key FROM idempotency_keys WHERE execution_id IS NULL AND created_at_ms < $1
@@ -73,27 +73,27 @@ export const DELETE_IDEMPOTENCY_KEYS: Statement = {
     DELETE FROM idempotency_keys USING old WHERE idempotency_keys.key = old.key`,
 };
 
-export const HOLD_PROJECT: Statement = {
+export const HOLD_PROJECT: PostgresStatement = {
   name: "hold-project",
   text: "INSERT INTO held_projects (project, held_at_ms) VALUES ($1, $2) ON CONFLICT DO NOTHING",
 };
 
-export const RELEASE_PROJECT: Statement = {
+export const RELEASE_PROJECT: PostgresStatement = {
   name: "release-project",
   text: "DELETE FROM held_projects WHERE project = $1",
 };
 
-export const LIST_HELD_PROJECTS: Statement = {
+export const LIST_HELD_PROJECTS: PostgresStatement = {
   name: "list-held-projects",
   text: "SELECT project FROM held_projects ORDER BY project",
 };
 
-export const COUNT_QUEUES: Statement = {
+export const COUNT_QUEUES: PostgresStatement = {
   name: "count-queues",
   text: `SELECT ${QUEUE_COLUMNS} FROM executions WHERE ${UNFINISHED}`,
 };
 
-export const GET: Statement = {
+export const GET: PostgresStatement = {
   name: "get",
   text: `SELECT ${EXECUTION_COLUMNS}, output.* FROM executions CROSS JOIN LATERAL (
       SELECT COALESCE(string_agg(stdout, '' ORDER BY position), '') AS stdout,
@@ -102,17 +102,17 @@ export const GET: Statement = {
     WHERE execution_id = $1`,
 };
 
-export const COUNT_UNFINISHED_BYTES: Statement = {
+export const COUNT_UNFINISHED_BYTES: PostgresStatement = {
   name: "count-unfinished-bytes",
   text: `SELECT ${UNFINISHED_BYTES_COLUMNS} FROM executions WHERE ${UNFINISHED} GROUP BY project`,
 };
 
-export const GET_OUTLINE: Statement = {
+export const GET_OUTLINE: PostgresStatement = {
   name: "get-outline",
   text: `SELECT status, execution_time_ms, (${storedBytes()})::bigint AS bytes FROM executions WHERE execution_id = $1`,
 };
 
-type Query = { statement: Statement; values: unknown[] };
+type Query = { statement: PostgresStatement; values: unknown[] };
 
 export function list(filter: ListFilter): Query {
   return page(SUMMARY_COLUMNS, filter);
@@ -145,7 +145,7 @@ function page(
 }
 
 /** Claims pending executions, without those that another router is claiming at this moment. */
-export const CLAIM: Statement = {
+export const CLAIM: PostgresStatement = {
   name: "claim",
   text: `WITH free AS (
       SELECT execution_id FROM executions WHERE owner IS NULL AND status = 'pending'
@@ -154,12 +154,12 @@ export const CLAIM: Statement = {
     WHERE executions.execution_id = free.execution_id RETURNING executions.execution_id, project`,
 };
 
-export const LIST_OWN: Statement = {
+export const LIST_OWN: PostgresStatement = {
   name: "list-own",
   text: `SELECT execution_id, project, status FROM executions WHERE owner = $1 AND ${UNFINISHED}`,
 };
 
-export const CLAIM_LOST: Statement = {
+export const CLAIM_LOST: PostgresStatement = {
   name: "claim-lost",
   text: `WITH lost AS (
       SELECT execution_id FROM executions WHERE owner IS NULL AND status IN ('running', 'awaiting_llm')
@@ -170,18 +170,18 @@ export const CLAIM_LOST: Statement = {
       FROM execution_output WHERE execution_output.execution_id = executions.execution_id) AS next_position`,
 };
 
-export const RELEASE: Statement = {
+export const RELEASE: PostgresStatement = {
   name: "release",
   text: `UPDATE executions SET owner = NULL WHERE execution_id = $1 AND owner = $2 AND ${UNFINISHED}`,
 };
 
-export const RELEASE_ALL: Statement = {
+export const RELEASE_ALL: PostgresStatement = {
   name: "release-all",
   text: `WITH gone AS (DELETE FROM routers WHERE router_id = $1)
     UPDATE executions SET owner = NULL WHERE owner = $1 AND ${UNFINISHED}`,
 };
 
-export const HEARTBEAT: Statement = {
+export const HEARTBEAT: PostgresStatement = {
   name: "heartbeat",
   isUrgent: true,
   text: `WITH alive AS (
@@ -193,12 +193,12 @@ export const HEARTBEAT: Statement = {
     UPDATE executions SET owner = NULL WHERE ${UNFINISHED} AND owner IN (SELECT router_id FROM gone)`,
 };
 
-export const GET_PLACE: Statement = {
+export const GET_PLACE: PostgresStatement = {
   name: "get-place",
   text: `SELECT granted, epoch FROM executions WHERE execution_id = $1 AND granted IS NOT NULL AND ${UNFINISHED}`,
 };
 
-export const GET_SUBMISSION: Statement = {
+export const GET_SUBMISSION: PostgresStatement = {
   name: "get-submission",
   text: `SELECT ${SUBMISSION_COLUMNS} FROM executions WHERE execution_id = $1`,
 };
@@ -207,7 +207,7 @@ export const GET_SUBMISSION: Statement = {
  * Starts an execution. The same router may send it twice with the same time, because the answer to the first
  * may have been lost.
  */
-export const START: Statement = {
+export const START: PostgresStatement = {
   name: "start",
   text: `UPDATE executions SET status = 'running', started_at_ms = $2, granted = $4,
       execution_time_ms = COALESCE(execution_time_ms, 0)
@@ -215,7 +215,7 @@ export const START: Statement = {
     RETURNING ${SUBMISSION_COLUMNS}, epoch`,
 };
 
-export const MARK_AWAITING: Statement = {
+export const MARK_AWAITING: PostgresStatement = {
   name: "mark-awaiting",
   text: `UPDATE executions SET status = 'awaiting_llm', llm_id = $2, llm_prompt = $3, llm_model = $4,
       llm_answer = NULL, execution_time_ms = GREATEST($5::bigint, execution_time_ms),
@@ -223,26 +223,26 @@ export const MARK_AWAITING: Statement = {
     WHERE execution_id = $1 AND owner = $6 AND status = 'running' AND llm_id IS DISTINCT FROM $2`,
 };
 
-export const NOTE_RUNNING_TIME: Statement = {
+export const NOTE_RUNNING_TIME: PostgresStatement = {
   name: "note-running-time",
   text: `UPDATE executions SET execution_time_ms = GREATEST($2::bigint, execution_time_ms)
     WHERE execution_id = $1 AND owner = $3 AND status = 'running'`,
 };
 
-export const ANSWER: Statement = {
+export const ANSWER: PostgresStatement = {
   name: "answer",
   text: `UPDATE executions SET status = 'running', llm_answer = $3,
       stored_bytes = ${storedBytes({ llm_answer: "$3::bytea" })}
     WHERE execution_id = $1 AND status = 'awaiting_llm' AND llm_id = COALESCE($2, llm_id)`,
 };
 
-export const GET_ANSWER: Statement = {
+export const GET_ANSWER: PostgresStatement = {
   name: "get-answer",
   text: "SELECT llm_answer FROM executions WHERE execution_id = $1 AND llm_id = $2",
 };
 
 /** Adds a piece of output. The row lock prevents an ending between the check of the status and the insert. */
-export const APPEND_OUTPUT: Statement = {
+export const APPEND_OUTPUT: PostgresStatement = {
   name: "append-output",
   text: `WITH unfinished AS (
       SELECT execution_id FROM executions WHERE execution_id = $1 AND owner = $5 AND ${UNFINISHED} FOR SHARE)
@@ -254,7 +254,7 @@ export const APPEND_OUTPUT: Statement = {
  * Adds to the redaction counts. The execution's bytes are updated here only after its ending; before that,
  * the next change of the execution updates them.
  */
-export const ADD_REDACTIONS: Statement = {
+export const ADD_REDACTIONS: PostgresStatement = {
   name: "add-redactions",
   text: `WITH known AS (SELECT execution_id FROM executions WHERE execution_id = $1 FOR KEY SHARE),
     added AS (
@@ -274,19 +274,19 @@ export const ADD_REDACTIONS: Statement = {
  * Reads the redaction counts: one row when the execution is known. `rows`: redactions that routers of an
  * earlier release stored.
  */
-export const GET_REDACTIONS: Statement = {
+export const GET_REDACTIONS: PostgresStatement = {
   name: "get-redactions",
   text: `SELECT counts, (SELECT json_agg(json_build_object('secret', secret, 'field', field, 'count', count))
       FROM execution_redactions WHERE execution_redactions.execution_id = executions.execution_id) AS rows
     FROM executions LEFT JOIN redaction_counts USING (execution_id) WHERE execution_id = $1`,
 };
 
-export const REQUEST_CANCEL: Statement = {
+export const REQUEST_CANCEL: PostgresStatement = {
   name: "request-cancel",
   text: `UPDATE executions SET cancel_requested = TRUE WHERE execution_id = $1 AND ${UNFINISHED}`,
 };
 
-export const GET_CANCEL: Statement = {
+export const GET_CANCEL: PostgresStatement = {
   name: "get-cancel",
   text: "SELECT cancel_requested FROM executions WHERE execution_id = $1",
 };
@@ -298,7 +298,7 @@ const BESIDE_WITH_LAST = `${LAST_PIECE} + CASE ${LAST_PIECE} WHEN 0 THEN 0 ELSE 
   + ${outputBytes("position <> $11::bigint")} + ${REDACTIONS}`;
 
 /** Stores the ending and the last piece of output, in one transaction and one exchange with the server. */
-export const FINISH: Statement = {
+export const FINISH: PostgresStatement = {
   name: "finish",
   text: `WITH ended AS (
       UPDATE executions SET status = $2, end_reason = $3, error = $4, result = $5, memory_updates = $6,
@@ -315,7 +315,7 @@ export const FINISH: Statement = {
     SELECT execution_id FROM ended`,
 };
 
-export const FORCE_FINISH: Statement = {
+export const FORCE_FINISH: PostgresStatement = {
   name: "force-finish",
   text: `UPDATE executions SET status = $2, end_reason = $3, error = $4, ended_at_ms = $5,
       stored_bytes = ${storedBytes({ error: "$4::bytea" })}
@@ -323,7 +323,7 @@ export const FORCE_FINISH: Statement = {
 };
 
 /** Deletes ended executions. Routers that delete at the same time take different rows. */
-export const DELETE_ENDED: Statement = {
+export const DELETE_ENDED: PostgresStatement = {
   name: "delete-ended",
   text: `WITH old AS (
       SELECT execution_id, ended_at_ms, stored_bytes FROM executions WHERE ended_at_ms < $1
@@ -334,7 +334,7 @@ export const DELETE_ENDED: Statement = {
     WHERE executions.execution_id = summed.execution_id AND before < ${DELETE_BYTES}`,
 };
 
-export const COUNT_STORED_BYTES: Statement = {
+export const COUNT_STORED_BYTES: PostgresStatement = {
   name: "count-stored-bytes",
   text: "SELECT project, sum(bytes)::bigint AS bytes FROM stored_bytes GROUP BY project HAVING sum(bytes) > 0",
 };
@@ -347,7 +347,7 @@ const REMOVAL_LOCK = 0x73697a65;
  * together delete twice the excess. A router that comes late selects by an old snapshot, and finds the
  * selected rows gone.
  */
-export const DELETE_OLDEST_ENDED: Statement = {
+export const DELETE_OLDEST_ENDED: PostgresStatement = {
   name: "delete-oldest-ended",
   text: `WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(${REMOVAL_LOCK}, hashtext($1)) AS is_mine),
     excess AS (SELECT COALESCE(sum(bytes), 0) - $2::bigint AS bytes FROM stored_bytes WHERE project = $1),
@@ -366,10 +366,8 @@ export const DELETE_OLDEST_ENDED: Statement = {
 };
 
 /** The state of watched executions, as one text that differs after each change of state. */
-export const LOOK: Statement = {
+export const LOOK: PostgresStatement = {
   name: "look",
   text: `SELECT execution_id, concat_ws(' ', status, cancel_requested, llm_id) AS state FROM executions
     WHERE execution_id = ANY ($1)`,
 };
-
-export const PING: Statement = { name: "ping", text: "SELECT 1" };

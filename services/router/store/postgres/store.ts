@@ -1,9 +1,12 @@
+import type { PostgresConfig } from "#common/database/config.ts";
+import { bytes } from "#common/database/postgres/client-config.ts";
+import { openPostgres } from "#common/database/postgres/open.ts";
+import type { PostgresStatement } from "#common/database/postgres/pool.ts";
 import { type Circuits, createCircuits } from "#common/resilience/circuits.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import { repeat } from "#common/resilience/repeat.ts";
 import type { Log } from "#common/service/log.ts";
 import { type Output, type OutputPiece, type Redaction, statusOf } from "../../execution.ts";
-import type { PostgresConfig } from "../config.ts";
 import { addCounts, toRedactions } from "../redaction-counts.ts";
 import {
   type ClaimRow,
@@ -33,10 +36,8 @@ import {
   toSummary,
 } from "../rows.ts";
 import type { ExecutionStore, StoredBytes, UnfinishedBytes } from "../store.ts";
+import { ROUTER_TABLES } from "../tables.ts";
 import { openChanges } from "./changes.ts";
-import { bytes, openPool, readClientConfig, type Statement } from "./connection.ts";
-import { DATABASE_CIRCUIT } from "./errors.ts";
-import { migrate, readMigrations } from "./migrations.ts";
 import { createPostgresReading } from "./reading.ts";
 import * as sql from "./statements.ts";
 
@@ -57,9 +58,7 @@ export async function openPostgresStore(
   log: Log,
   circuits: Circuits = createCircuits("airlock_router", clock, log),
 ): Promise<ExecutionStore> {
-  const client = await readClientConfig(config);
-  await migrate(client, await readMigrations(), log);
-  const db = openPool(client, config.maxConnections, circuits.add("database", DATABASE_CIRCUIT), clock, log);
+  const { db, client } = await openPostgres(config, ROUTER_TABLES, circuits, clock, log);
   const changes = await openChanges(db, client, owner, clock, log);
 
   const heartbeat = async () => {
@@ -76,9 +75,9 @@ export async function openPostgresStore(
     if (took) changes.changed(executionId);
     return took;
   };
-  const change = async (statement: Statement, executionId: string, ...values: unknown[]) =>
+  const change = async (statement: PostgresStatement, executionId: string, ...values: unknown[]) =>
     changed(executionId, (await db.change(statement, [executionId, ...values])) > 0);
-  const one = async <Row>(statement: Statement, ...values: unknown[]) =>
+  const one = async <Row>(statement: PostgresStatement, ...values: unknown[]) =>
     (await db.rows<Row>(statement, values))[0];
   const pieceOf = ({ position, stdout, stderr }: OutputPiece) => [position, bytes(stdout), bytes(stderr)];
 
@@ -210,9 +209,7 @@ export async function openPostgresStore(
     onChange: changes.onChange,
     onClaimable: changes.onClaimable,
     isShared: true,
-    async ping() {
-      await db.rows(sql.PING);
-    },
+    ping: db.ping,
     async close() {
       await stopHeartbeat();
       try {

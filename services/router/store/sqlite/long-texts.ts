@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
+import type { Reserve } from "#common/database/sqlite/reserve.ts";
 import { Turn } from "#common/event-loop/turn.ts";
 import { piecesOf } from "#common/text-pieces.ts";
-import type { Reserve } from "./reserve.ts";
 
 /**
  * The most characters that the texts of an execution may have in its row. Longer texts are stored apart from
@@ -10,18 +10,6 @@ import type { Reserve } from "./reserve.ts";
 const ROW_CHARACTERS = 64 * 1024;
 /** The length of a piece, in characters. SQLite needs about 2 ms to write one. */
 const PIECE_CHARACTERS = 256 * 1024;
-
-export const LONG_TEXTS_SCHEMA = `
-  ALTER TABLE executions ADD COLUMN apart_bytes INTEGER NOT NULL DEFAULT 0;
-  CREATE TABLE long_texts (
-    execution_id TEXT NOT NULL,
-    field TEXT NOT NULL,
-    position INTEGER NOT NULL,
-    piece TEXT NOT NULL,
-    PRIMARY KEY (execution_id, field, position)
-  ) STRICT;
-  CREATE TRIGGER executions_long_texts AFTER DELETE ON executions WHEN OLD.apart_bytes > 0
-  BEGIN DELETE FROM long_texts WHERE execution_id = OLD.execution_id; END`;
 
 type RowWithTexts = { readonly execution_id: string; readonly apart_bytes: number };
 

@@ -1,9 +1,9 @@
 import { EventEmitter } from "node:events";
-import { closeSync, openSync } from "node:fs";
 import { stat, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
-import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import { ConfigError } from "#common/service/environment.ts";
+import type { SQLInputValue, StatementSync } from "node:sqlite";
+import { refusalOfFull } from "#common/database/sqlite/errors.ts";
+import { openSqliteFile } from "#common/database/sqlite/file.ts";
 import type { Output, OutputPiece } from "../../execution.ts";
 import { statusOf } from "../../execution.ts";
 import { addCounts, toRedactions } from "../redaction-counts.ts";
@@ -37,12 +37,10 @@ import {
   toSummary,
 } from "../rows.ts";
 import type { ExecutionStore, ListFilter, UnfinishedBytes } from "../store.ts";
-import { PAGES_WITHOUT_THREAD, startCheckpoints } from "./checkpoints.ts";
+import { ROUTER_TABLES } from "../tables.ts";
 import { createSqliteDeletions } from "./deletions.ts";
 import { createLongTexts, type InRow } from "./long-texts.ts";
 import { createSqliteReading } from "./reading.ts";
-import { openReserve, refusalOfFull } from "./reserve.ts";
-import { MIGRATIONS } from "./schema.ts";
 import { pageQuery, prepareStatements, UNFINISHED } from "./statements.ts";
 
 /**
@@ -67,26 +65,13 @@ const SCARCE_BYTES = 2 * 1024 * 1024 * 1024;
 const SMALL_ENDING_CHARACTERS = 128 * 1024;
 
 /**
- * Opens the store in one SQLite file, for one router in one process. Commits survive the death of the
- * process; a power cut may lose the last moments (docs/decisions/0001). `owner` is the id of this router.
+ * Opens the store in one SQLite file, for one router in one process. `owner` is the id of this router.
  * Unfinished executions of an earlier router belong to no router afterwards. Throws when the file cannot be
  * opened.
  */
 export function openSqliteStore(path: string, owner: string): ExecutionStore {
-  // SQLite gives its other files the mode of this one. Other users must not read what agents sent.
-  closeSync(openSync(path, "a", 0o600));
-  // The reserve comes first, because on a full disk all steps below need its space, the lock's journal too.
-  const reserve = openReserve(`${path}-reserve`);
-  const lock = reserve.use(() => lockStore(`${path}-lock`));
-  const db = new DatabaseSync(path);
-  const prepareFile = () =>
-    db.exec(
-      `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 2000; PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = ${PAGES_WITHOUT_THREAD}`,
-    );
-  reserve.use(prepareFile);
-  reserve.use(() => migrate(db, path));
+  const { db, reserve, inTransaction, close } = openSqliteFile(path, ROUTER_TABLES);
   reserve.use(() => db.exec(`UPDATE executions SET owner = NULL WHERE owner IS NOT NULL AND ${UNFINISHED}`));
-  const checkpoints = startCheckpoints(db, path);
   const changes = new EventEmitter().setMaxListeners(0);
 
   const sql = prepareStatements(db);
@@ -101,18 +86,6 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
     Number(statement.run(...values).changes);
   /** Whether the execution was deleted while its long texts were read, so that they are incomplete. */
   const isForgotten = (row: Apart) => row.apart_bytes > 0 && !sql.selectExists.get(row.execution_id);
-  const inTransaction = <T>(work: () => T): T => {
-    db.exec("BEGIN IMMEDIATE");
-    try {
-      const result = work();
-      db.exec("COMMIT");
-      return result;
-    } catch (cause) {
-      // On a full disk SQLite has rolled back already, and another ROLLBACK would hide the cause.
-      if (db.isTransaction) db.exec("ROLLBACK");
-      throw cause;
-    }
-  };
   const addOutput = (executionId: string, { position, stdout, stderr }: OutputPiece) =>
     stdout === "" && stderr === "" ? 0 : run(sql.insertOutput, position, stdout, stderr, executionId, owner);
 
@@ -335,39 +308,6 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
     async ping() {
       sql.selectExists.get("");
     },
-    async close() {
-      await checkpoints.stop();
-      db.close();
-      reserve.close();
-      lock.close();
-    },
+    close,
   };
-}
-
-/**
- * Keeps a second router from opening the file. The kernel releases the lock when the process ends, however it
- * ends.
- */
-function lockStore(path: string): DatabaseSync {
-  closeSync(openSync(path, "a", 0o600));
-  const lock = new DatabaseSync(path);
-  try {
-    lock.exec("PRAGMA busy_timeout = 2000; BEGIN EXCLUSIVE");
-    return lock;
-  } catch (error) {
-    lock.close();
-    throw error;
-  }
-}
-
-function migrate(db: DatabaseSync, path: string): void {
-  const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
-  if (version > MIGRATIONS.length) {
-    throw new ConfigError([
-      `The database ${path} was written by a newer Airlock (schema ${version}); this one knows ${MIGRATIONS.length}. Start the newer one, or use another data directory.`,
-    ]);
-  }
-  MIGRATIONS.slice(version).forEach((migration, index) => {
-    db.exec(`BEGIN; ${migration}; PRAGMA user_version = ${version + index + 1}; COMMIT;`);
-  });
 }

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { createBackgroundThread } from "#common/event-loop/background-thread.ts";
+import { createBackgroundThread } from "../../event-loop/background-thread.ts";
 
 const LOOK_MS = 200;
 /** The pages in the log at which a checkpoint begins: 4 MB, as for SQLite's own checkpoints. */

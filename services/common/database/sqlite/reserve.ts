@@ -1,6 +1,6 @@
 import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, writeSync } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { AirlockError } from "#common/errors.ts";
+import { isFull, refusalOfFull } from "./errors.ts";
 
 const MIB = 1024 * 1024;
 const RESERVE_BYTES = 32 * MIB;
@@ -9,9 +9,6 @@ const RESERVE_BYTES = 32 * MIB;
  * take the rest.
  */
 const STEP_BYTES = MIB;
-const SQLITE_FULL = 13;
-/** SQLite's error when the index of its log (the -shm file) cannot grow on a full disk. */
-const SQLITE_IOERR_SHMSIZE = 4_874;
 
 /**
  * A file that occupies space on the disk of the database, so that small statements can use that space once
@@ -78,24 +75,4 @@ export function openReserve(path: string): Reserve {
       held = 0;
     },
   };
-}
-
-/**
- * The error for the caller: `unavailable` when `error` says that the disk is full, otherwise `error` itself.
- */
-export function refusalOfFull(error: unknown): unknown {
-  return isFull(error) ? diskFull(error) : error;
-}
-
-function isFull(error: unknown): boolean {
-  const code = error instanceof Error ? (error as { errcode?: number }).errcode : undefined;
-  return code === SQLITE_FULL || code === SQLITE_IOERR_SHMSIZE;
-}
-
-function diskFull(cause: unknown): AirlockError {
-  return new AirlockError(
-    "unavailable",
-    "The disk of Airlock's database is full. Try again in a while; the operator has to make room.",
-    { cause },
-  );
 }

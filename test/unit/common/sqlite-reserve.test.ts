@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { openReserve, type Reserve } from "../../../services/router/store/sqlite/reserve.ts";
+import { openReserve, type Reserve } from "#common/database/sqlite/reserve.ts";
 
 const MIB = 1024 * 1024;
 const full = () => Object.assign(new Error("database or disk is full"), { errcode: 13 });

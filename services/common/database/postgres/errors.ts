@@ -1,6 +1,6 @@
 import { DatabaseError } from "pg";
-import { AirlockError } from "#common/errors.ts";
-import type { CircuitRules } from "#common/resilience/circuit-breaker.ts";
+import { AirlockError } from "../../errors.ts";
+import type { CircuitRules } from "../../resilience/circuit-breaker.ts";
 
 // Classes of SQLSTATE that say nothing about the statement, so that a later attempt may succeed: connection
 // (08), rollback to be repeated (40), resources such as connections and disk (53), lock not obtained in time
@@ -19,7 +19,7 @@ const BUSY_MESSAGE = "The database was too busy to do this in time. Try again in
  * because the details of a server's error quote rows, and the driver's error objects contain the whole
  * client.
  */
-export function toStoreError(error: unknown): AirlockError {
+export function toDatabaseError(error: unknown): AirlockError {
   if (error instanceof AirlockError) return error;
   const cause = new Error(describe(error));
   if (isAway(error)) {

@@ -1,5 +1,5 @@
-import { AirlockError } from "#common/errors.ts";
-import type { Clock } from "#common/resilience/clock.ts";
+import { AirlockError } from "../errors.ts";
+import type { Clock } from "../resilience/clock.ts";
 
 /**
  * Limits the statements that run at a time to the number of connections. The others wait, first come, first
@@ -60,6 +60,6 @@ function busy(waitedMs: number): AirlockError {
   return new AirlockError(
     "unavailable",
     "Airlock has more to store at the moment than its database takes. Try again in a few seconds.",
-    { logDetail: `waited ${waitedMs} ms for one of the router's own database connections` },
+    { logDetail: `waited ${waitedMs} ms for one of the service's own database connections` },
   );
 }

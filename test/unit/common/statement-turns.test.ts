@@ -1,8 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import {
-  createStatementTurns,
-  type StatementTurns,
-} from "../../../services/router/store/postgres/statement-turns.ts";
+import { createStatementTurns, type StatementTurns } from "#common/database/statement-turns.ts";
 import { createFakeClock, type FakeClock, settle } from "../../support/fake-clock.ts";
 
 let clock: FakeClock;

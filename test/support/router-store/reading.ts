@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
-import { type Ending, failure, NO_OUTPUT } from "../../services/router/execution.ts";
-import { readWhole } from "../../services/router/store/reading.ts";
-import type { ExecutionStore, Reading, TextPiece } from "../../services/router/store/store.ts";
+import { type Ending, failure, NO_OUTPUT } from "../../../services/router/execution.ts";
+import { readWhole } from "../../../services/router/store/reading.ts";
+import type { ExecutionStore, Reading, TextPiece } from "../../../services/router/store/store.ts";
 
 const MIB = 1024 * 1024;
 /** A text of 3 MB whose characters have three bytes each, so that slices of bytes cut characters. */

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
-import { Secret } from "#common/secret.ts";
-import type { EnvironmentReader } from "#common/service/environment.ts";
-import { systemReason } from "#common/system-reason.ts";
+import { Secret } from "../secret.ts";
+import type { EnvironmentReader } from "../service/environment.ts";
+import { systemReason } from "../system-reason.ts";
 import { type PostgresAddress, readPostgresUrl } from "./postgres/url.ts";
 
 export type PostgresConfig = {

@@ -1,56 +1,28 @@
 import { createHash } from "node:crypto";
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { Client, type ClientConfig, DatabaseError } from "pg";
-import type { Log } from "#common/service/log.ts";
+import type { Log } from "../../service/log.ts";
+import { type Migration, readMigrations } from "../migrations.ts";
+import type { ServiceTables } from "../tables.ts";
 import { describe } from "./errors.ts";
-
-/**
- * One step of the schema, from a file `NNNN-name.sql`. Databases remember its checksum, so the file must
- * never change.
- */
-export type Migration = { readonly name: string; readonly sql: string; readonly checksum: string };
 
 type Applied = { number: number; name: string; checksum: string };
 
-export const MIGRATIONS_DIRECTORY = join(import.meta.dirname, "..", "migrations");
 const OLDEST_SERVER = 14;
 const LOCK_WAIT_MS = 5 * 60_000;
 const LONGEST_STEP_MS = 30 * 60_000;
-// The number of an advisory lock that no other program takes in this database. It stays the same for ever,
-// so that routers of two versions exclude each other.
-const LOCK = "27424471910902635";
+// The advisory lock of tables without a schema of their own, which are the router's. It stays the same for
+// ever, so that routers of two versions exclude each other.
+const LOCK = 27424471910902635n;
 const LOCK_NOT_HAD = "55P03";
 
-/** Reads the migrations of a directory. The first file is number 1. Rejects when a number is missing. */
-export async function readMigrations(directory = MIGRATIONS_DIRECTORY): Promise<Migration[]> {
-  const files = (await readdir(directory)).filter((file) => file.endsWith(".sql")).sort();
-  return await Promise.all(
-    files.map(async (file, index) => {
-      if (Number(/^(\d{4})-/.exec(file)?.[1]) !== index + 1) {
-        throw new Error(`${file} is not migration ${index + 1}; they are numbered without a gap`);
-      }
-      const sql = await readFile(join(directory, file), "utf8");
-      return {
-        name: file.replace(/\.sql$/, ""),
-        sql,
-        checksum: createHash("sha256").update(sql).digest("hex"),
-      };
-    }),
-  );
-}
-
 /**
- * Applies the missing migrations to the database, each in its own transaction. After a crash, the next start
- * continues behind the last complete one. Routers that start together take turns. Rejects with the reason
- * when the server is unsuitable, the database was written by a newer Airlock, or one of its migrations
- * differs from ours.
+ * Applies the service's missing migrations to the database, each in its own transaction. After a crash, the
+ * next start continues behind the last complete one. Processes that start together take turns. Rejects with
+ * the reason when the server is unsuitable, the database was written by a newer Airlock, or one of its
+ * migrations differs from ours.
  */
-export async function migrate(
-  config: ClientConfig,
-  migrations: readonly Migration[],
-  log: Log,
-): Promise<void> {
+export async function migrate(config: ClientConfig, tables: ServiceTables, log: Log): Promise<void> {
+  const migrations = readMigrations(tables.migrations, "postgres");
   const client = new Client({
     ...config,
     lock_timeout: LOCK_WAIT_MS,
@@ -61,9 +33,10 @@ export async function migrate(
   try {
     await client.connect();
     await checkServer(client);
-    // Without this setting, a server may notice the death of a router late, and keep its lock until then.
+    // Without this setting, a server may notice the death of a process late, and keep its lock until then.
     await client.query("SET client_connection_check_interval = '1s'");
-    await client.query(`SELECT pg_advisory_lock(${LOCK})`);
+    await client.query(`SELECT pg_advisory_lock(${lockOf(tables)})`);
+    if (tables.postgresSchema !== undefined) await enterSchema(client, tables.postgresSchema);
     await client.query(
       `CREATE TABLE IF NOT EXISTS airlock_migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL,
        checksum TEXT NOT NULL, applied_at TIMESTAMPTZ NOT NULL DEFAULT now())`,
@@ -76,11 +49,17 @@ export async function migrate(
       if (index >= rows.length) await apply(client, index + 1, migration, log);
     }
   } catch (error) {
-    throw new Error(`The database cannot be used: ${reasonOf(error)}`);
+    throw new Error(`The database cannot be used: ${reasonOf(error, tables.service)}`);
   } finally {
     // An open transaction ends with the connection.
     await client.end();
   }
+}
+
+/** The number of the advisory lock of a service's migrations. No other program takes it in this database. */
+function lockOf({ postgresSchema }: ServiceTables): bigint {
+  if (postgresSchema === undefined) return LOCK;
+  return createHash("sha256").update(`airlock migrations of ${postgresSchema}`).digest().readBigInt64BE();
 }
 
 async function checkServer(client: Client): Promise<void> {
@@ -93,6 +72,22 @@ async function checkServer(client: Client): Promise<void> {
   }
   if (encoding !== "UTF8") {
     throw new Error(`its encoding is ${encoding}; create one with ENCODING 'UTF8' TEMPLATE template0`);
+  }
+}
+
+/** Makes the schema when it is missing. Throws when the tables of this connection would be in another one. */
+async function enterSchema(client: Client, schema: string): Promise<void> {
+  // CREATE SCHEMA IF NOT EXISTS needs the right to create one even when it exists, and an operator may have
+  // made it for a role without that right.
+  const made = await client.query("SELECT FROM pg_namespace WHERE nspname = $1", [schema]);
+  if (made.rowCount === 0) await client.query(`CREATE SCHEMA ${schema}`);
+  const { rows } = await client.query<{ current: string | null }>("SELECT current_schema() AS current");
+  const current = rows[0]?.current;
+  // A pooler may drop the search path that the connection asks for.
+  if (current !== schema) {
+    throw new Error(
+      `tables of this connection are in the schema ${current}, not in ${schema}. Give the role its search path: ALTER ROLE … SET search_path = ${schema}`,
+    );
   }
 }
 
@@ -130,9 +125,9 @@ async function apply(
   log.info({ migration: name, tookMs: Math.round(performance.now() - startedAtMs) }, "database migrated");
 }
 
-function reasonOf(error: unknown): string {
+function reasonOf(error: unknown, service: string): string {
   if (error instanceof DatabaseError && error.code === LOCK_NOT_HAD) {
-    return `another router has been migrating it for ${LOCK_WAIT_MS / 60_000} minutes`;
+    return `another ${service} has been migrating it for ${LOCK_WAIT_MS / 60_000} minutes`;
   }
   return describe(error);
 }

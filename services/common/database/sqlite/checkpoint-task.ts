@@ -1,5 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
-import type { Task } from "#common/event-loop/background-thread.ts";
+import type { Task } from "../../event-loop/background-thread.ts";
 
 /**
  * Writes the write-ahead log into the database file, on the background thread of `startCheckpoints`. PASSIVE:

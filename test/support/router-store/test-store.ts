@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect } from "vitest";
+import { expect } from "vitest";
 import type { Submission } from "#common/submission/submission.ts";
 import type { Ending } from "../../../services/router/execution.ts";
 import type { ExecutionStore } from "../../../services/router/store/store.ts";
@@ -29,14 +29,9 @@ export let store: ExecutionStore;
 /** The number of submissions so far, in all tests of the file. */
 export let count = 0;
 
-/** Opens a fresh, empty store with `open` before each test. */
-export function storeForEachTest(open: () => Promise<ExecutionStore>): void {
-  beforeEach(async () => {
-    store = await open();
-  });
-  afterEach(async () => {
-    await store.close();
-  });
+/** Sets the store of the test that begins. */
+export function useStore(opened: ExecutionStore): void {
+  store = opened;
 }
 
 export const submit = async (overrides: Partial<Submission> = {}): Promise<string> => {

@@ -1,0 +1,68 @@
+import { readFile } from "node:fs/promises";
+import { type ClientConfig, TypeOverrides } from "pg";
+import { Secret } from "../../secret.ts";
+import type { PostgresConfig } from "../config.ts";
+import type { ServiceTables } from "../tables.ts";
+import { passwordIn } from "./url.ts";
+
+// The timeout for a new connection: less than a caller waits for an answer, so that the caller learns that
+// the database does not answer.
+const CONNECT_TIMEOUT_MS = 3_000;
+const STATEMENT_TIMEOUT_MS = 10_000;
+// The timeout for an answer: longer than the statement timeout, because the server normally gives up first.
+// This one is for a server that the service cannot hear any more.
+const ANSWER_TIMEOUT_MS = 12_000;
+const LOCK_TIMEOUT_MS = 5_000;
+const INT8 = 20;
+const BYTEA = 17;
+
+/** The settings of every connection of this service. Rejects when a certificate cannot be read. */
+export async function readClientConfig(
+  { address, url }: PostgresConfig,
+  { service, postgresSchema, hasTextsInBytea }: ServiceTables,
+): Promise<ClientConfig> {
+  const { host, port, user, database, tls } = address;
+  const pem = async (file: string | undefined) =>
+    file === undefined ? undefined : await readFile(file, "utf8");
+  return {
+    host,
+    port,
+    user,
+    database,
+    async password() {
+      const text = url instanceof Secret ? url.reveal() : (await readFile(url.file, "utf8")).trim();
+      return passwordIn(text) ?? "";
+    },
+    ssl: tls
+      ? { ca: await pem(tls.caFile), cert: await pem(tls.certFile), key: await pem(tls.keyFile) }
+      : false,
+    ...(postgresSchema !== undefined && { options: `-c search_path=${postgresSchema}` }),
+    application_name: `airlock-${service}`,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    query_timeout: ANSWER_TIMEOUT_MS,
+    lock_timeout: LOCK_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: STATEMENT_TIMEOUT_MS,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    types: rowTypes(hasTextsInBytea === true),
+  };
+}
+
+/** A text as BYTEA, because TEXT cannot hold U+0000. For tables with `hasTextsInBytea`. */
+export function bytes(text: string | null): Buffer | null {
+  return text === null ? null : Buffer.from(text);
+}
+
+/**
+ * Parsers that make rows look as SQLite's do: BIGINT becomes a number (ours are milliseconds, bytes and
+ * counts).
+ */
+function rowTypes(hasTextsInBytea: boolean): TypeOverrides {
+  const types = new TypeOverrides();
+  types.setTypeParser(INT8, Number);
+  if (hasTextsInBytea) {
+    types.setTypeParser(BYTEA, (hex: string) => Buffer.from(hex.slice("\\x".length), "hex").toString());
+  }
+  return types;
+}
