@@ -57,6 +57,9 @@ Pair = namedtuple("Pair", "a b")
 
 TWO_LEVELS = pd.MultiIndex.from_tuples([("a", 1)])
 
+# An integer level, in which one value is missing.
+INTEGER_LEVEL = pd.MultiIndex.from_tuples([("x", 2**53 + 1), ("y", None)], names=["p", "q"])
+
 EXACT: list[tuple[Any, str]] = [
     (1.0, "1.0"),
     (-0.0, "-0.0"),
@@ -116,6 +119,13 @@ EXACT: list[tuple[Any, str]] = [
     (pd.DataFrame({"a": [1, 2]}).query("a > 1"), '[{"a":2}]'),
     (pd.DataFrame({"a": [1]}, index=pd.Index([5], name="id")), '[{"id":5,"a":1}]'),
     (pd.DataFrame({"v": [1, 2]}, index=pd.MultiIndex.from_tuples([("x", 1), ("y", 2)])), None),  # type: ignore[list-item]
+    (
+        pd.DataFrame({"v": [1, 2]}, index=INTEGER_LEVEL),
+        '[{"p":"x","q":9007199254740993,"v":1},{"p":"y","q":null,"v":2}]',
+    ),
+    (pd.Series([1, 2], index=INTEGER_LEVEL), '{"[\\"x\\",9007199254740993]":1,"[\\"y\\",null]":2}'),
+    (pd.DataFrame([[1, 2]], columns=INTEGER_LEVEL), '[{"[\\"x\\",9007199254740993]":1,"[\\"y\\",null]":2}]'),
+    (INTEGER_LEVEL, '[["x",9007199254740993],["y",null]]'),
     (pd.DataFrame({"a": []}), "[]"),
     (pd.DataFrame({0: [1], 1: ["x"]}), '[{"0":1,"1":"x"}]'),
     (pd.DataFrame([[1]], columns=TWO_LEVELS, index=["x"]), '[{"index":"x","[\\"a\\",1]":1}]'),

@@ -29,7 +29,7 @@ def convert(value: Any, plain: Converter) -> tuple[bool, Any]:
         if isinstance(value, pandas.Series):
             return True, _series(value, plain)
         if isinstance(value, (pandas.Index, pandas.api.extensions.ExtensionArray)):
-            return True, _column(value, plain)
+            return True, _column(_exact(value), plain)
         if isinstance(value, pandas.Period):
             return True, str(value)
         if isinstance(value, pandas.Interval):
@@ -117,6 +117,18 @@ def _is_row_numbers(index: Any) -> bool:
     return bool(pandas.api.types.is_integer_dtype(index.dtype))
 
 
+def _exact(index: Any) -> Any:
+    """The index with its integer levels as nullable integers where one is missing: pandas would make floats of them."""
+    pandas = modules["pandas"]
+    if not isinstance(index, pandas.MultiIndex):
+        return index
+    for at, (level, codes) in enumerate(zip(index.levels, index.codes, strict=True)):
+        nullable = {"i": "Int64", "u": "UInt64"}.get(level.dtype.kind)
+        if nullable and (codes < 0).any():
+            index = index.set_levels(level.astype(nullable), level=at, verify_integrity=False)
+    return index
+
+
 def _column(column: Any, plain: Converter) -> list[Any]:
     """The values of a Series, an Index or an array of pandas, in order."""
     numpy = modules["numpy"]
@@ -124,13 +136,54 @@ def _column(column: Any, plain: Converter) -> list[Any]:
     if isinstance(dtype, numpy.dtype) and dtype.kind in "biufMm":
         converted: list[Any] = _array(numpy, column.to_numpy(), plain)
         return converted
-    items = column.astype(object).tolist()
+    items = _arrow_items(column) if _is_exact_one_by_one(dtype) else column.astype(object).tolist()
     if not isinstance(dtype, numpy.dtype) and getattr(dtype, "kind", "O") != "f":
         # In these types a NaN is a missing value, not a number.
         items = [None if missing else item for item, missing in zip(items, column.isna(), strict=True)]
         if dtype.name in ("str", "string"):
             return items
     return plain.nested_items(column, items)
+
+
+def _is_exact_one_by_one(dtype: Any) -> bool:
+    """Whether `astype` would lose digits: on the way of nested Arrow values to numpy, integers beside a missing value
+    become floats, and times have no nanoseconds. It is eight times as fast for the other types.
+    """
+    arrow = getattr(dtype, "pyarrow_dtype", None)
+    if arrow is None:
+        return False
+    types = modules["pyarrow"].types
+    return bool(types.is_nested(arrow) or types.is_time64(arrow))
+
+
+def _arrow_items(column: Any) -> list[Any]:
+    pyarrow, dtype = modules["pyarrow"], column.dtype
+    if "time64[ns]" not in dtype.name:
+        try:
+            return list(column)
+        except (OverflowError, ValueError) as error:
+            raise NotJson(
+                f"is of type {dtype.name}, and Python cannot hold one of its values: {error}; convert it with .astype()"
+            ) from None
+    return [_with_nanoseconds(pyarrow, scalar) for scalar in getattr(column, "array", column).__arrow_array__()]
+
+
+def _with_nanoseconds(pyarrow: Any, scalar: Any) -> Any:
+    """The value of an Arrow scalar with times as text, because Python's times have microseconds only."""
+    if not scalar.is_valid:
+        return None
+    if isinstance(scalar, pyarrow.Time64Scalar) and scalar.type.unit == "ns":
+        seconds, fraction = divmod(scalar.value, 10**9)
+        return trim_fraction(f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{fraction:09}")
+    if isinstance(scalar, pyarrow.StructScalar):
+        return {name: _with_nanoseconds(pyarrow, member) for name, member in scalar.items()}
+    if isinstance(scalar, pyarrow.MapScalar):
+        pairs = [_with_nanoseconds(pyarrow, pair) for pair in scalar.values]
+        return [tuple(pair.values()) for pair in pairs]
+    values = getattr(scalar, "values", None)
+    if values is None:
+        return scalar.as_py()
+    return [_with_nanoseconds(pyarrow, each) for each in values]
 
 
 def _series(series: Any, plain: Converter) -> Any:
@@ -150,7 +203,7 @@ def _series(series: Any, plain: Converter) -> Any:
 def _rows(frame: Any, plain: Converter) -> list[dict[str, Any]]:
     if not _is_row_numbers(frame.index):
         # Column labels become texts first, because labels of several levels would give the index as many.
-        frame = frame.set_axis(_names(frame.columns, plain, "column"), axis=1)
+        frame = frame.set_axis(_names(frame.columns, plain, "column"), axis=1).set_axis(_exact(frame.index), axis=0)
         try:
             frame = frame.reset_index()
         except ValueError as error:
@@ -176,7 +229,9 @@ def _rows(frame: Any, plain: Converter) -> list[dict[str, Any]]:
 
 
 def _names(labels: Any, plain: Converter, called: str) -> list[str]:
-    return [label if type(label) is str else key_text(label, plain.convert, called) for label in labels.tolist()]
+    return [
+        label if type(label) is str else key_text(label, plain.convert, called) for label in _exact(labels).tolist()
+    ]
 
 
 def _first_twice(names: list[str]) -> str | None:
